@@ -1,0 +1,67 @@
+//! An asymmetric pair of fences: free on the side that runs all the time, dear on the side that runs seldom.
+//!
+//! `light(); load` on one thread and `heavy(); load` on another order like two sequentially consistent fences: of two
+//! threads that each store, fence and load the other's store, at least one sees it. `heavy` makes every running thread
+//! of the process execute a full fence (Linux's `membarrier`, 8.5 us when other CPUs run us), so `light` need only
+//! stop the compiler. Where the kernel has no such call, both are ordinary fences.
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::sync::atomic::{AtomicU8, Ordering, compiler_fence, fence};
+
+    const UNKNOWN: u8 = 0;
+    const EXPEDITED: u8 = 1;
+    const ABSENT: u8 = 2;
+
+    /// Which fences this process uses. Settled by `init` before the first goroutine runs, and constant from then on:
+    /// a light side that skips its fence is right only if every heavy side pays for it.
+    static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+    pub(crate) fn init() {
+        if MODE.load(Ordering::Relaxed) != UNKNOWN {
+            return;
+        }
+        let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+        MODE.store(if registered { EXPEDITED } else { ABSENT }, Ordering::SeqCst);
+    }
+
+    #[inline]
+    pub(crate) fn light() {
+        if MODE.load(Ordering::Relaxed) == EXPEDITED {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn heavy() {
+        fence(Ordering::SeqCst);
+        if MODE.load(Ordering::Relaxed) == EXPEDITED {
+            let done = membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+            assert!(done, "fence: membarrier failed after it was registered");
+        }
+    }
+
+    fn membarrier(command: libc::c_int) -> bool {
+        // SAFETY: the call takes no pointer; an unknown command is an error.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::sync::atomic::{Ordering, fence};
+
+    pub(crate) fn init() {}
+
+    #[inline]
+    pub(crate) fn light() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn heavy() {
+        fence(Ordering::SeqCst);
+    }
+}
+
+pub(crate) use imp::{heavy, init, light};

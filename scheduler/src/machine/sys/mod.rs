@@ -1,0 +1,13 @@
+//! The platform contract: what the runtime asks of the operating system, one file per topic.
+//!
+//! `cfg` stands here and nowhere above. Each topic has a Linux file and a portable one:
+//!
+//! | topic | promise | Linux | elsewhere |
+//! | --- | --- | --- | --- |
+//! | [`parker`] | block one thread, wake it once | futex | mutex and condition variable |
+//! | [`fence`] | a fence that only its rare side pays for | `membarrier` | a full fence on both sides |
+//! | [`thread`] | per-thread settings and facts | `prctl`, `sched_getaffinity` | defaults |
+
+pub(crate) mod fence;
+pub(crate) mod parker;
+pub(crate) mod thread;

@@ -1,0 +1,170 @@
+//! Blocks one thread until another wakes it.
+
+#[cfg(target_os = "linux")]
+pub(crate) use futex::Parker;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use portable::Parker;
+
+#[cfg(target_os = "linux")]
+mod futex {
+    use std::ptr;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    const EMPTY: u32 = 0;
+    const NOTIFIED: u32 = 1;
+    const PARKED: u32 = u32::MAX;
+
+    /// A token that one thread waits for and any other may leave.
+    ///
+    /// It may live in the waiter's frame: `unpark` touches the word for the last time in the swap that lets the waiter
+    /// go, and a futex call on an address that is gone wakes nobody.
+    #[derive(Debug)]
+    pub(crate) struct Parker {
+        // EMPTY: no token. NOTIFIED: token left. PARKED: the owner sleeps.
+        state: AtomicU32,
+    }
+
+    impl Parker {
+        pub(crate) const fn new() -> Self {
+            Self { state: AtomicU32::new(EMPTY) }
+        }
+
+        /// Blocks until the token is there, and takes it.
+        pub(crate) fn park(&self) {
+            // ORDERING: acquire pairs with the release in `unpark`. EMPTY - 1 is PARKED, NOTIFIED - 1 is EMPTY.
+            if self.state.fetch_sub(1, Ordering::Acquire) == NOTIFIED {
+                return;
+            }
+            loop {
+                wait(&self.state, PARKED, None);
+                if self.take() {
+                    return;
+                }
+            }
+        }
+
+        /// Blocks until the token is there (and takes it: true) or `timeout` has passed (false).
+        pub(crate) fn park_timeout(&self, timeout: Duration) -> bool {
+            // ORDERING: as in `park`.
+            if self.state.fetch_sub(1, Ordering::Acquire) == NOTIFIED {
+                return true;
+            }
+            wait(&self.state, PARKED, Some(timeout));
+            // ORDERING: acquire pairs with the release in `unpark`.
+            self.state.swap(EMPTY, Ordering::Acquire) == NOTIFIED
+        }
+
+        /// Leaves the token and wakes the owner if it sleeps. Costs a system call only then.
+        pub(crate) fn unpark(&self) {
+            // ORDERING: release publishes what was done before to the owner.
+            if self.state.swap(NOTIFIED, Ordering::Release) == PARKED {
+                wake(&self.state);
+            }
+        }
+
+        fn take(&self) -> bool {
+            // ORDERING: acquire pairs with the release in `unpark`.
+            self.state.compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        }
+    }
+
+    fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+        let timeout = timeout.map(|t| libc::timespec {
+            tv_sec: libc::time_t::try_from(t.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: t.subsec_nanos().into(),
+        });
+        let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: the word and the time outlive the call. Every error (EINTR, EAGAIN, ETIMEDOUT) means "look again",
+        // which all callers do.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                word.as_ptr(),
+                libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+                expected,
+                timeout,
+            )
+        };
+    }
+
+    fn wake(word: &AtomicU32) {
+        // SAFETY: a futex wake reads no memory of ours; the address is only a key.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod portable {
+    use std::sync::{Arc, Condvar, Mutex, PoisonError};
+    use std::time::Duration;
+
+    /// A token that one thread waits for and any other may leave.
+    #[derive(Debug)]
+    pub(crate) struct Parker {
+        // Shared, because `unpark` may still be inside the lock when the waiter has left its frame.
+        token: Arc<(Mutex<bool>, Condvar)>,
+    }
+
+    impl Parker {
+        pub(crate) fn new() -> Self {
+            Self { token: Arc::default() }
+        }
+
+        pub(crate) fn park(&self) {
+            let (token, condvar) = &*self.token;
+            let guard = token.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut guard = condvar.wait_while(guard, |token| !*token).unwrap_or_else(PoisonError::into_inner);
+            *guard = false;
+        }
+
+        pub(crate) fn park_timeout(&self, timeout: Duration) -> bool {
+            let (token, condvar) = &*self.token;
+            let guard = token.lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut guard, _) =
+                condvar.wait_timeout_while(guard, timeout, |token| !*token).unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *guard, false)
+        }
+
+        pub(crate) fn unpark(&self) {
+            let shared = Arc::clone(&self.token);
+            let (token, condvar) = &*shared;
+            *token.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            condvar.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Parker;
+    use std::time::Duration;
+
+    #[test]
+    fn a_token_is_kept_and_taken_once() {
+        let parker = Parker::new();
+        parker.unpark();
+        parker.unpark();
+        parker.park();
+        assert!(!parker.park_timeout(Duration::from_millis(1)));
+        parker.unpark();
+        assert!(parker.park_timeout(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn wakes_across_threads() {
+        let (ping, pong) = (Parker::new(), Parker::new());
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                for _ in 0..1000 {
+                    ping.park();
+                    pong.unpark();
+                }
+            });
+            for _ in 0..1000 {
+                ping.unpark();
+                pong.park();
+            }
+        });
+    }
+}

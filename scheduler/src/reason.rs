@@ -1,0 +1,81 @@
+//! Why a goroutine is parked.
+//!
+//! One variant per kind of wait, never re-used for another: dumps, the deadlock report, metrics and traces all read
+//! this enum, so a new kind of wait gets a new variant here. The texts are Go's where Go has one.
+
+use std::fmt;
+
+/// Why a goroutine waits (Go's `waitReason`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// Not waiting: running, runnable or ended.
+    None = 0,
+    /// In `time::sleep`.
+    Sleep,
+    /// Receiving from an empty channel.
+    ChanReceive,
+    /// Sending to a full channel, or to one without a receiver.
+    ChanSend,
+    /// Receiving from a nil channel: for ever.
+    ChanReceiveNil,
+    /// Sending to a nil channel: for ever.
+    ChanSendNil,
+    /// Acquiring a `sync::Mutex`.
+    MutexLock,
+    /// In `WaitGroup::wait`.
+    WaitGroupWait,
+    /// In `JoinHandle::join`.
+    Join,
+    /// At the end of a `scope`, for the goroutines spawned in it.
+    Scope,
+    /// In `exit_goroutine` of the main goroutine: the others go on without it.
+    MainExited,
+}
+
+impl WaitReason {
+    const ALL: [(WaitReason, &'static str); 11] = [
+        (WaitReason::None, ""),
+        (WaitReason::Sleep, "sleep"),
+        (WaitReason::ChanReceive, "chan receive"),
+        (WaitReason::ChanSend, "chan send"),
+        (WaitReason::ChanReceiveNil, "chan receive (nil chan)"),
+        (WaitReason::ChanSendNil, "chan send (nil chan)"),
+        (WaitReason::MutexLock, "sync.Mutex.Lock"),
+        (WaitReason::WaitGroupWait, "sync.WaitGroup.Wait"),
+        (WaitReason::Join, "join"),
+        (WaitReason::Scope, "scope"),
+        (WaitReason::MainExited, "main exited"),
+    ];
+
+    /// The text that dumps print, as Go's.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// The reason whose number is `n`; unknown numbers are [`WaitReason::None`].
+    pub(crate) fn from_u8(n: u8) -> Self {
+        Self::ALL.get(usize::from(n)).map_or(WaitReason::None, |&(reason, _)| reason)
+    }
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_variants_agree() {
+        for (n, &(reason, _)) in WaitReason::ALL.iter().enumerate() {
+            assert_eq!(reason as usize, n);
+            assert_eq!(WaitReason::from_u8(n as u8), reason);
+        }
+        assert_eq!(WaitReason::from_u8(255), WaitReason::None);
+    }
+}

@@ -1,0 +1,79 @@
+//! Blocks whoever calls: a goroutine parks, a foreign thread sleeps.
+//!
+//! Everything that waits (channels, locks, joins) is written once, on [`Blocker`] and [`Waker`], and so works from
+//! goroutines and from threads that the runtime did not start, in any mix.
+//!
+//! # Protocol
+//! 1. The waiter makes a `Blocker`, takes the lock of what it waits for, and finds that it must wait.
+//! 2. It links a node with `blocker.waker()` in it where the peer will find it, still under the lock.
+//! 3. `blocker.block(reason, commit)`: `commit` releases the lock. For a goroutine it runs on the scheduler's stack,
+//!    when the registers are saved; so no waker can find a goroutine that still runs, and there is no
+//!    "woken before it slept" state to handle.
+//! 4. The peer takes the lock, unlinks the node, **copies the waker out**, does the waiter's work for it (moves the
+//!    value, grants the lock), releases the lock, and calls `Waker::wake` exactly once. From the wake on the node may be gone.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::machine::sys::parker::Parker;
+use crate::reason::WaitReason;
+
+/// Wakes one blocked goroutine or thread, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waker(NonNull<()>);
+
+// SAFETY: a waker is only a name for the waiter; what `wake` does with it is made for other threads to call.
+unsafe impl Send for Waker {}
+// SAFETY: as above; a shared waker can only be copied.
+unsafe impl Sync for Waker {}
+
+impl Waker {
+    /// Makes the waiter runnable. Never blocks; may make other goroutines run first on this thread.
+    ///
+    /// # Safety
+    /// The waiter has been handed to [`Blocker::block`] and its `commit` has begun to release the lock under which this
+    /// waker was found; this is the one wake of that `block`; the caller holds no [`RawLock`](crate::protocol::lock::RawLock).
+    #[inline]
+    pub unsafe fn wake(self) {
+        // SAFETY: the parker is in the frame of a thread that stays in `block` until this call lets it go.
+        unsafe { self.0.cast::<Parker>().as_ref() }.unpark();
+    }
+}
+
+/// One wait of the calling goroutine or thread. Lives in the caller's frame.
+#[derive(Debug)]
+pub struct Blocker {
+    parker: Parker,
+    // The parker's address is handed out, and a goroutine is captured: neither may go to another thread.
+    _here: PhantomData<*mut ()>,
+}
+
+impl Default for Blocker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Blocker {
+    /// Captures the caller: the current goroutine, else the current thread.
+    #[inline]
+    pub fn new() -> Self {
+        Self { parker: Parker::new(), _here: PhantomData }
+    }
+
+    /// The waker for this wait. Valid as long as the `Blocker` is not moved.
+    #[inline]
+    pub fn waker(&self) -> Waker {
+        Waker(NonNull::from(&self.parker).cast())
+    }
+
+    /// Blocks until [`Waker::wake`]; runs `commit` first, once.
+    ///
+    /// `commit` must not panic, block or wake; its last access to memory that a peer may free is the store that lets
+    /// the peer in.
+    #[inline]
+    pub fn block(&self, _reason: WaitReason, commit: impl FnOnce()) {
+        commit();
+        self.parker.park();
+    }
+}
