@@ -1,1 +1,9 @@
-//! Placeholder while the workspace is laid out.
+//! Why a piece of work was told to stop.
+//!
+//! The tree of contexts is built on top of these errors.
+
+#![forbid(unsafe_code)]
+
+mod error;
+
+pub use error::Error;

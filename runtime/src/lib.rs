@@ -1,1 +1,85 @@
-//! Placeholder while the workspace is laid out.
+//! Go's concurrency for Rust: write plain blocking code, spawn a million of it, and let a few OS threads run it.
+//!
+//! ```
+//! use greenthread::{channel, go, sync::WaitGroup};
+//!
+//! let (jobs_tx, jobs) = channel::bounded::<u32>(100);
+//! let (results, results_rx) = channel::bounded(100);
+//! let wg = WaitGroup::new();
+//! for id in 0..4 {
+//!     wg.add(1);
+//!     let (jobs, results, wg) = (jobs.clone(), results.clone(), wg.clone());
+//!     go!(move || {
+//!         for job in jobs {
+//!             results.send((id, job * job)).unwrap();
+//!         }
+//!         wg.done();
+//!     });
+//! }
+//! drop(results);
+//! for n in 0..100 {
+//!     jobs_tx.send(n).unwrap();
+//! }
+//! jobs_tx.close();
+//! wg.wait();
+//! assert_eq!(results_rx.iter().map(|(_, square)| square).sum::<u32>(), 328_350);
+//! ```
+//!
+//! # What is here
+//!
+//! | to | use | in Go |
+//! | --- | --- | --- |
+//! | start a goroutine | [`go!`], [`spawn`], [`Builder`], [`scope`] | `go f()` |
+//! | wait for its result | [`JoinHandle`] | a channel, or a `WaitGroup` |
+//! | talk | [`channel`] | `chan` |
+//! | wait for many, exclude others | [`sync`] | `sync` |
+//! | sleep | [`time`] | `time` |
+//! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
+//! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
+//! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
+//! | set the number of Ps | [`gomaxprocs`], `GOMAXPROCS`, [`config::Config`] | `runtime.GOMAXPROCS` |
+//!
+//! The runtime starts with the first use, from any thread, and there is one in each process. In a `main` with
+//! [`#[greenthread::main]`](main) the main function is a goroutine too; a plain `main` is a thread like any other,
+//! from which all of this works as well.
+//!
+//! # What a goroutine costs
+//! Spawned and not yet run: one block of memory, 128 bytes for a small closure. Parked: one page of stack and its share of the page tables,
+//! about 4.6 KB, if it did not go deep. Its stack reserves 256 KiB of address space ([`Builder::stack_size`],
+//! `GREENTHREAD_STACK`), which is committed page by page as it is used, and never moves. Going beyond it ends the process with
+//! a report; [`stack::grow`] is for deep recursion.
+//!
+//! # Blocking calls and endless loops
+//! A goroutine that sits in a system call, in foreign code, or in a loop keeps its OS thread, and the runtime gives its turn (its P) to another
+//! thread after at most 10 ms, unannounced. So files, `std::process` and the like need no special form. Announce what blocks often
+//! with [`blocking`], which hands the turn over at once.
+//!
+//! # Thread-locals
+//! A goroutine may go on running on another thread after anything that parks. It must not keep across that what belongs to a thread:
+//! a reference into a `thread_local!` (so: do not park inside of [`LocalKey::with`](std::thread::LocalKey::with)), `rand`'s `ThreadRng`, the lock of
+//! `std::io::stdout()`, or a guard of `std::sync` that another goroutine may want meanwhile. [`Builder::pinned`] and [`lock_os_thread`] are the way out where
+//! a library insists on its thread. ARCHITECTURE.md says what is checked and what is not.
+
+mod builder;
+mod go;
+mod scope;
+mod task;
+
+pub mod debug;
+pub mod stack;
+pub mod sync;
+pub mod time;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use builder::Builder;
+pub use greenthread_channels as channel;
+pub use greenthread_ctx as ctx;
+pub use greenthread_macros::{main, test};
+pub use greenthread_scheduler::config;
+pub use greenthread_scheduler::{Exited, Goroutine, OsThreadGuard};
+pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use task::{
+    JoinHandle, blocking, current, exit_goroutine, gomaxprocs, lock_os_thread, num_cpu, num_goroutine, spawn, yield_now,
+};

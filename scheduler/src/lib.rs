@@ -1,9 +1,58 @@
-//! The scheduler under `greenthread`.
+//! The scheduler under `greenthread`: goroutines (G) on OS threads (M) that hold the right to run them (P).
+//!
+//! Use the crate `greenthread`: this one is its engine room, and its interface may change with any version. The map:
+//!
+//! | to learn | read |
+//! | --- | --- |
+//! | what a goroutine is | `g`, `coroutine`, `block`, `machine::stack` |
+//! | how it gives the CPU up and gets it back | `park`, `ready`, [`wait`] |
+//! | what an M does all day | `worker`, `search` |
+//! | when Ms sleep and wake | `protocol::idle`, `handoff` |
+//! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
+//! | time | `timer`, [`protocol::timer_heap`] |
+//! | starting and ending goroutines | `spawn`, [`protocol::join`], `goroutine` |
+//!
+//! ARCHITECTURE.md in the repository tells the story in order.
 
+mod block;
+mod blocking;
+mod boot;
+mod clock;
+pub mod config;
+mod coroutine;
+mod current;
+mod entry;
+mod fatal;
+mod g;
+mod goroutine;
+mod grow;
+mod handoff;
+mod m;
 mod machine;
+mod observe;
+mod os_thread;
+mod p;
+mod park;
 mod primitive;
+mod procs;
 pub mod protocol;
+mod ready;
 mod reason;
+mod sched;
+mod search;
+mod spawn;
+mod sysmon;
+mod timer;
 pub mod wait;
+mod worker;
 
+pub use blocking::blocking;
+pub use goroutine::{Exited, Goroutine, current, exit_goroutine, num_goroutine, run_main};
+pub use grow::{grow, remaining};
+pub use observe::{Stats, dump, stats};
+pub use os_thread::{OsThreadGuard, lock_os_thread};
+pub use park::yield_now;
+pub use procs::{MAX_PROCS, gomaxprocs, num_cpu};
 pub use reason::WaitReason;
+pub use spawn::{JoinHandle, Options, go, spawn, spawn_unchecked};
+pub use timer::sleep;

@@ -10,6 +10,12 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 
 pub(crate) use crate::machine::sys::fence::{heavy as heavy_fence, light as light_fence};
 
+/// A constructor that is `const` here, and is not in the models: loom's atomics register themselves when they are made.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
+}
+pub(crate) use const_fn;
+
 /// Tells the CPU that this is a spin loop.
 #[inline]
 pub(crate) fn spin_hint() {

@@ -15,8 +15,15 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use crate::current;
+use crate::g::{G, GRef};
 use crate::machine::sys::parker::Parker;
+use crate::park;
+use crate::ready;
 use crate::reason::WaitReason;
+
+/// Marks a waker's address as a thread's parker. Both targets are aligned to more than this.
+const THREAD: usize = 1;
 
 /// Wakes one blocked goroutine or thread, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +42,20 @@ impl Waker {
     /// waker was found; this is the one wake of that `block`; the caller holds no [`RawLock`](crate::protocol::lock::RawLock).
     #[inline]
     pub unsafe fn wake(self) {
-        // SAFETY: the parker is in the frame of a thread that stays in `block` until this call lets it go.
-        unsafe { self.0.cast::<Parker>().as_ref() }.unpark();
+        if self.0.addr().get() & THREAD == 0 {
+            ready::ready(GRef::new(self.0.cast::<G>()));
+        } else {
+            let parker = self.0.as_ptr().map_addr(|addr| addr & !THREAD).cast::<Parker>();
+            // SAFETY: the parker is in the frame of a thread that stays in `block` until this call lets it go.
+            unsafe { (*parker).unpark() };
+        }
     }
 }
 
 /// One wait of the calling goroutine or thread. Lives in the caller's frame.
 #[derive(Debug)]
 pub struct Blocker {
+    g: Option<GRef>,
     parker: Parker,
     // The parker's address is handed out, and a goroutine is captured: neither may go to another thread.
     _here: PhantomData<*mut ()>,
@@ -58,13 +71,16 @@ impl Blocker {
     /// Captures the caller: the current goroutine, else the current thread.
     #[inline]
     pub fn new() -> Self {
-        Self { parker: Parker::new(), _here: PhantomData }
+        Self { g: current::g(), parker: Parker::new(), _here: PhantomData }
     }
 
     /// The waker for this wait. Valid as long as the `Blocker` is not moved.
     #[inline]
     pub fn waker(&self) -> Waker {
-        Waker(NonNull::from(&self.parker).cast())
+        match self.g {
+            Some(g) => Waker(g.as_non_null().cast()),
+            None => Waker(NonNull::from(&self.parker).cast().map_addr(|addr| addr | THREAD)),
+        }
     }
 
     /// Blocks until [`Waker::wake`]; runs `commit` first, once.
@@ -72,8 +88,23 @@ impl Blocker {
     /// `commit` must not panic, block or wake; its last access to memory that a peer may free is the store that lets
     /// the peer in.
     #[inline]
-    pub fn block(&self, _reason: WaitReason, commit: impl FnOnce()) {
-        commit();
-        self.parker.park();
+    pub fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
+        self.block_if(reason, || {
+            commit();
+            true
+        });
+    }
+
+    /// As [`block`](Self::block), unless `commit` returns false: then no waker will come, and the caller goes on.
+    #[inline]
+    pub fn block_if(&self, reason: WaitReason, commit: impl FnOnce() -> bool) {
+        match self.g {
+            Some(g) => park::park(g, reason, commit),
+            None => {
+                if commit() {
+                    self.parker.park();
+                }
+            }
+        }
     }
 }

@@ -1,1 +1,86 @@
-//! Placeholder.
+//! The attributes `#[greenthread::main]` and `#[greenthread::test]`.
+//!
+//! Users reach them through the package `greenthread`; this one is not meant to be named.
+//!
+//! # What they expand to
+//! Both keep the function, under its name, inside a new one that hands it to the facade:
+//!
+//! ```text
+//! #[greenthread::main]                   fn main() -> ::std::process::ExitCode {
+//! fn main() -> R { body }         =>         fn main() -> R { body }
+//!                                            ::greenthread::__private::run_main(main)
+//!                                        }
+//!
+//! #[greenthread::test(procs = [1, 2])]   #[::core::prelude::v1::test]
+//! #[should_panic]                        #[should_panic]
+//! fn t() { body }                 =>     fn t() {
+//!                                            fn t() { body }
+//!                                            ::greenthread::__private::run_test("t", &[1, 2], t);
+//!                                        }
+//! ```
+//!
+//! A test that returns something returns `ExitCode` in the end, as `main` does; one that returns nothing goes on doing
+//! so, since `#[should_panic]` asks for that.
+//!
+//! # What the facade promises in `__private`
+//! * `run_main<R: Termination>(main: fn() -> R) -> ExitCode` runs `main` as the main goroutine, calls
+//!   `Termination::report` on its result there (so `R` need not be `Send`), and ends the process, or returns, when it
+//!   ends. A panic in `main` ends the process as a panic in an ordinary `main` does.
+//! * `run_test<R: Termination>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode` runs `test` as a goroutine,
+//!   once for each number of Ps in `procs`, or once with as many as there are if `procs` is empty. It stops at the first
+//!   result whose report is not a success, and returns that report; a panic of the goroutine goes on in the caller.
+//!
+//! # Design
+//! The attributes look at the outline of a function and leave its inside alone, so they read tokens themselves
+//! instead of making every user build a Rust parser. Misuse is found here, before `rustc` sees the expansion.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod error;
+mod expand;
+mod parse;
+
+use proc_macro::TokenStream;
+
+/// Runs `fn main` as the main goroutine.
+///
+/// When it returns, the process ends, whatever the other goroutines do (Go's rule). The function may return whatever a
+/// `main` may return.
+///
+/// ```text
+/// #[greenthread::main]
+/// fn main() -> std::io::Result<()> {
+///     let (tx, rx) = greenthread::channel::bounded(0);
+///     greenthread::go!(move || tx.send("hello").unwrap());
+///     println!("{}", rx.recv().unwrap());
+///     Ok(())
+/// }
+/// ```
+///
+/// `#[greenthread::main(crate = "path::to::greenthread")]` names the facade where it is renamed or re-exported.
+#[proc_macro_attribute]
+pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand::main(args, item)
+}
+
+/// Makes a function a test that runs as a goroutine.
+///
+/// `#[ignore]`, `#[should_panic]` and results work as with `#[test]`.
+///
+/// ```text
+/// #[greenthread::test(procs = [1, 2, 4])]
+/// fn ping_pong() {
+///     let (tx, rx) = greenthread::channel::bounded(0);
+///     greenthread::go!(move || tx.send(1).unwrap());
+///     assert_eq!(rx.recv(), Ok(1));
+/// }
+/// ```
+///
+/// * `procs = [..]`: run it once for each of these numbers of Ps (`GOMAXPROCS`), in this order. Without it the test runs
+///   once, with as many as there are.
+/// * `crate = "path::to::greenthread"`: names the facade where it is renamed or re-exported.
+#[proc_macro_attribute]
+pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand::test(args, item)
+}

@@ -1,3 +1,10 @@
 //! Everything that touches the operating system or the CPU's stack pointer.
 
+pub(crate) mod stack;
 pub(crate) mod sys;
+
+/// What every thread does before it runs goroutines; to be kept as long as it does.
+pub(crate) fn prepare_thread() -> impl Sized {
+    sys::thread::set_exact_timers();
+    stack::overflow::ensure_altstack()
+}

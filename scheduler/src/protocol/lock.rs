@@ -16,7 +16,7 @@
 //! * P1: the release store in `unlock` -> the acquire exchange in `lock`: everything done under the lock is visible to
 //!   the next holder.
 
-use crate::primitive::{AtomicBool, Ordering, spin_hint, yield_thread};
+use crate::primitive::{AtomicBool, Ordering, const_fn, spin_hint, yield_thread};
 
 /// A raw lock. See the module's documentation for what may be done under it.
 #[derive(Debug)]
@@ -34,9 +34,11 @@ impl Default for RawLock {
 const SPINS: u32 = 64;
 
 impl RawLock {
-    /// An unlocked lock.
-    pub fn new() -> Self {
-        Self { locked: AtomicBool::new(false) }
+    const_fn! {
+        /// An unlocked lock.
+        pub fn new() -> Self {
+            Self { locked: AtomicBool::new(false) }
+        }
     }
 
     /// Takes the lock, blocking the OS thread for the short time that another holds it.

@@ -3,5 +3,12 @@
 //! Each file is one protocol with its essay on top, and each is checked by loom in `scheduler/models`, which compiles
 //! these same files.
 
+pub mod claim;
+pub(crate) mod idle;
+pub mod join;
+pub mod lease;
 pub mod lock;
+pub mod occupancy;
+pub mod raw_mutex;
+pub mod timer_heap;
 pub mod wait_list;

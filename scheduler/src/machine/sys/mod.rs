@@ -4,10 +4,13 @@
 //!
 //! | topic | promise | Linux | elsewhere |
 //! | --- | --- | --- | --- |
+//! | [`memory`] | address space, guards, dropping pages | `process_madvise`, `MADV_GUARD_INSTALL` | `mprotect`, `madvise` |
 //! | [`parker`] | block one thread, wake it once | futex | mutex and condition variable |
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | a full fence on both sides |
 //! | [`thread`] | per-thread settings and facts | `prctl`, `sched_getaffinity` | defaults |
 
 pub(crate) mod fence;
+pub(crate) mod memory;
 pub(crate) mod parker;
+pub(crate) mod region;
 pub(crate) mod thread;

@@ -1,0 +1,54 @@
+//! How late sleepers wake, alone and beside goroutines that never enter the scheduler.
+//!
+//! Timed: from the end that was asked for to the return of `sleep`. The hogs compute until the end of a row, so with as
+//! many hogs as Ps every P has to be taken from one of them before a sleeper can run: a lateness of up to 10 ms is what
+//! is promised there. With more threads that compute than CPUs, the OS scheduler's time slices are in the figures too.
+//!
+//! The rival's equivalent: Go's `time.Sleep` beside `for {}` (asynchronous preemption, 10 ms as well).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use greenthread::time::sleep;
+use greenthread_benches::{PROCS, Times, hog, numbers, on_procs};
+
+const HELP: &str = "sleep: lateness of sleepers beside hogs";
+
+fn lateness(count: u64, hogs: u64, time: Duration) -> Times {
+    let over = Arc::new(AtomicBool::new(false));
+    let hogs: Vec<_> = (0..hogs)
+        .map(|_| {
+            let over = Arc::clone(&over);
+            greenthread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    hog(Duration::from_micros(100));
+                }
+            })
+        })
+        .collect();
+    sleep(Duration::from_millis(20));
+    let times = (0..count).map(|_| {
+        let start = Instant::now();
+        sleep(time);
+        start.elapsed() - time
+    });
+    let times = Times::new(times.collect());
+    over.store(true, Ordering::Relaxed);
+    for hog in hogs {
+        hog.join().expect("a hog");
+    }
+    times
+}
+
+fn main() {
+    let [count, micros] = numbers(HELP, [("count", 200), ("sleep-us", 1000)]);
+    let time = Duration::from_micros(micros);
+    println!("lateness of {count} sleeps of {time:?}");
+    for procs in PROCS {
+        for hogs in [0, 1, 2, 4] {
+            let times = on_procs(procs, move || lateness(count, hogs, time));
+            println!("procs={procs} hogs={hogs} {times}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The values that were sent and not yet received. No locking: the channel's lock is around every call.
+//!
+//! # Layout
+//! A bounded channel has a [`Ring`], allocated when the channel is made. An unbounded one has a chain of blocks:
+//!
+//! ```text
+//!        front                          back
+//!          v                             v
+//!   [..x x x x] -> [x x x x x x] -> [x x . . .]        spare: [. . . . . .]
+//!    head                            tail
+//! ```
+//!
+//! The lock is a spin lock, so nothing here allocates or frees: a push that needs another block takes the spare one,
+//! which the caller has allocated before it took the lock ([`Buffer::supply`]), and a block that was read to its end
+//! becomes the spare one, or is handed to the caller, who frees it when the lock is released.
+//!
+//! # Invariants
+//! * I1: a ring's `len` slots from `head` on, and a chain's slots from `front` to `back`, hold values; no other does.
+//! * I2: an empty chain has one block or none, and `front == back` in it or `back == BLOCK`.
+//! * I3: `head`, `tail` and every `next` are blocks made by `Box` that nothing else points to.
+
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+/// Values in one block of an unbounded channel: enough to make an allocation rare, few enough to keep an idle channel
+/// small.
+const BLOCK: usize = 32;
+
+/// A queue of values.
+pub(crate) enum Buffer<T> {
+    /// Of fixed capacity.
+    Ring(Ring<T>),
+    /// Growing.
+    Chain(Chain<T>),
+}
+
+impl<T> Buffer<T> {
+    /// A queue with room for `cap` values. Allocates, unless `cap` is zero.
+    pub(crate) fn bounded(cap: usize) -> Self {
+        Self::Ring(Ring { slots: Box::new_uninit_slice(cap), head: 0, len: 0 })
+    }
+
+    /// A queue that grows with [`supply`](Self::supply). Does not allocate.
+    pub(crate) const fn unbounded() -> Self {
+        Self::Chain(Chain { head: None, tail: None, front: 0, back: BLOCK, len: 0, spare: None })
+    }
+
+    /// The number of values.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Ring(ring) => ring.len,
+            Self::Chain(chain) => chain.len,
+        }
+    }
+
+    /// Whether [`push`](Self::push) may be called.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        match self {
+            Self::Ring(ring) => ring.len < ring.slots.len(),
+            Self::Chain(chain) => chain.back < BLOCK || chain.spare.is_some(),
+        }
+    }
+
+    /// Appends a value. There must be room for it.
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) {
+        debug_assert!(self.has_room());
+        match self {
+            Self::Ring(ring) => ring.push(value),
+            Self::Chain(chain) => chain.push(value),
+        }
+    }
+
+    /// Takes the oldest value. What it leaves in `spent` is to be dropped without the lock.
+    #[inline]
+    pub(crate) fn pop(&mut self, spent: &mut Option<Box<Block<T>>>) -> Option<T> {
+        match self {
+            Self::Ring(ring) => ring.pop(),
+            Self::Chain(chain) => chain.pop(spent),
+        }
+    }
+
+    /// Makes room with a block; gives it back if it is not needed.
+    pub(crate) fn supply(&mut self, block: Box<Block<T>>) -> Option<Box<Block<T>>> {
+        match self {
+            Self::Ring(_) => Some(block),
+            Self::Chain(chain) => chain.keep_spare(block),
+        }
+    }
+
+    fn drop_values(&mut self) {
+        let mut spent = None;
+        while self.pop(&mut spent).is_some() {}
+    }
+}
+
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        /// Drops the rest if dropping one value has panicked.
+        struct Rest<'a, T>(&'a mut Buffer<T>);
+
+        impl<T> Drop for Rest<'_, T> {
+            fn drop(&mut self) {
+                self.0.drop_values();
+            }
+        }
+
+        Rest(self).0.drop_values();
+    }
+}
+
+/// A circular array.
+pub(crate) struct Ring<T> {
+    slots: Box<[MaybeUninit<T>]>,
+    head: usize,
+    len: usize,
+}
+
+impl<T> Ring<T> {
+    #[inline]
+    fn push(&mut self, value: T) {
+        // Wraps only for more than `isize::MAX` slots, so for zero-sized values, of which one slot is like the other.
+        let mut tail = self.head.wrapping_add(self.len);
+        if tail >= self.slots.len() {
+            tail = tail.wrapping_sub(self.slots.len());
+        }
+        self.slots[tail].write(value);
+        self.len += 1;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        if self.len == 0 {
+            return None;
+        }
+        // SAFETY: I1: there is a value at `head`; it is behind `head` from now on.
+        let value = unsafe { self.slots[self.head].assume_init_read() };
+        self.head += 1;
+        if self.head == self.slots.len() {
+            self.head = 0;
+        }
+        self.len -= 1;
+        Some(value)
+    }
+}
+
+/// A part of an unbounded queue.
+pub(crate) struct Block<T> {
+    slots: [MaybeUninit<T>; BLOCK],
+    next: Option<NonNull<Block<T>>>,
+}
+
+impl<T> Block<T> {
+    /// A block without values. Allocates.
+    pub(crate) fn new() -> Box<Self> {
+        let mut block = Box::<Self>::new_uninit();
+        // SAFETY: `next` is written, and slots need not be initialised. Written in place, as a block of large values is
+        // too large for a goroutine's stack.
+        unsafe {
+            (&raw mut (*block.as_mut_ptr()).next).write(None);
+            block.assume_init()
+        }
+    }
+}
+
+/// A chain of blocks.
+pub(crate) struct Chain<T> {
+    head: Option<NonNull<Block<T>>>,
+    tail: Option<NonNull<Block<T>>>,
+    /// The oldest value's slot in `head`.
+    front: usize,
+    /// The first free slot in `tail`; `BLOCK` if there is none, or no block.
+    back: usize,
+    len: usize,
+    spare: Option<Box<Block<T>>>,
+}
+
+impl<T> Chain<T> {
+    #[inline]
+    fn push(&mut self, value: T) {
+        if self.back == BLOCK {
+            self.append_spare();
+        }
+        let tail = self.tail.expect("buffer: no block to push to");
+        // SAFETY: I3, and the index is checked against the array's length.
+        unsafe { (&mut (*tail.as_ptr()).slots)[self.back].write(value) };
+        self.back += 1;
+        self.len += 1;
+    }
+
+    fn append_spare(&mut self) {
+        let block = self.spare.take().expect("buffer: pushed without room");
+        let block = NonNull::from(Box::leak(block));
+        match self.tail {
+            // SAFETY: I3.
+            Some(tail) => unsafe { (*tail.as_ptr()).next = Some(block) },
+            None => self.head = Some(block),
+        }
+        self.tail = Some(block);
+        self.back = 0;
+    }
+
+    #[inline]
+    fn pop(&mut self, spent: &mut Option<Box<Block<T>>>) -> Option<T> {
+        if self.len == 0 {
+            return None;
+        }
+        let head = self.head?;
+        // SAFETY: I1 and I3: there is a value at `front`; it is behind `front` from now on.
+        let value = unsafe { (&(*head.as_ptr()).slots)[self.front].assume_init_read() };
+        self.front += 1;
+        self.len -= 1;
+        if self.len == 0 {
+            // I2: this is the only block. Starting it again keeps a channel that is mostly empty in one block for ever.
+            self.front = 0;
+            self.back = 0;
+        } else if self.front == BLOCK {
+            *spent = self.retire_head();
+        }
+        Some(value)
+    }
+
+    /// Takes the head block, read to its end, out of the chain; gives it back if there is a spare block already.
+    fn retire_head(&mut self) -> Option<Box<Block<T>>> {
+        let head = self.head.expect("buffer: values without a block");
+        // SAFETY: I3: the chain forgets the block in the next line.
+        let mut block = unsafe { Box::from_raw(head.as_ptr()) };
+        self.head = block.next.take();
+        self.front = 0;
+        self.keep_spare(block)
+    }
+
+    fn keep_spare(&mut self, block: Box<Block<T>>) -> Option<Box<Block<T>>> {
+        if self.spare.is_some() {
+            return Some(block);
+        }
+        self.spare = Some(block);
+        None
+    }
+}
+
+impl<T> Drop for Chain<T> {
+    fn drop(&mut self) {
+        // The values are gone: `Buffer` drops them first.
+        while let Some(head) = self.head {
+            // SAFETY: I3.
+            self.head = unsafe { Box::from_raw(head.as_ptr()) }.next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    #[test]
+    fn a_ring_wraps_and_keeps_its_order() {
+        let mut buffer = Buffer::bounded(3);
+        let mut spent = None;
+        let mut next = 0;
+        for round in 0..20 {
+            while buffer.has_room() {
+                buffer.push(next);
+                next += 1;
+            }
+            assert_eq!(buffer.len(), 3);
+            for _ in 0..round % 4 {
+                let oldest = next - buffer.len();
+                assert_eq!(buffer.pop(&mut spent), Some(oldest));
+            }
+        }
+        assert!(spent.is_none());
+    }
+
+    #[test]
+    fn a_chain_grows_and_shrinks_like_a_deque() {
+        let mut buffer = Buffer::unbounded();
+        let mut model = VecDeque::new();
+        let (mut supplied, mut freed) = (0, 0);
+        for step in 0..5000usize {
+            // Tides: mostly up, then mostly down, past several blocks.
+            let up = if step / 500 % 2 == 0 { step % 4 != 0 } else { step % 4 == 0 };
+            if up {
+                if !buffer.has_room() {
+                    assert!(buffer.supply(Block::new()).is_none());
+                    supplied += 1;
+                }
+                buffer.push(step.to_string());
+                model.push_back(step.to_string());
+            } else {
+                let mut spent = None;
+                assert_eq!(buffer.pop(&mut spent), model.pop_front());
+                freed += usize::from(spent.is_some());
+            }
+            assert_eq!(buffer.len(), model.len());
+        }
+        assert!(supplied > 5 && freed > 5 && supplied < 100, "{supplied} {freed}");
+    }
+
+    #[test]
+    fn a_mostly_empty_chain_needs_one_block() {
+        let mut buffer = Buffer::unbounded();
+        assert!(buffer.supply(Block::new()).is_none());
+        for n in 0..10 * BLOCK {
+            let mut spent = None;
+            buffer.push(n);
+            buffer.push(n);
+            assert_eq!(buffer.pop(&mut spent), Some(n));
+            assert_eq!(buffer.pop(&mut spent), Some(n));
+            assert!(spent.is_none() && buffer.has_room());
+        }
+        assert!(buffer.supply(Block::new()).is_none(), "the spare block was never needed");
+    }
+
+    #[test]
+    fn a_second_spare_block_is_refused() {
+        let mut buffer = Buffer::<u8>::unbounded();
+        assert!(buffer.supply(Block::new()).is_none());
+        assert!(buffer.supply(Block::new()).is_some());
+        assert!(Buffer::<u8>::bounded(1).supply(Block::new()).is_some());
+    }
+}

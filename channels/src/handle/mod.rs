@@ -1,0 +1,98 @@
+//! What users hold: the two ends of a channel, and the iterators over one of them.
+
+mod iter;
+mod receiver;
+mod sender;
+
+pub use iter::{IntoIter, Iter, TryIter};
+pub use receiver::Receiver;
+pub use sender::Sender;
+
+use std::ptr::NonNull;
+
+use crate::chan::Chan;
+use crate::counter::Counter;
+use crate::primitive::{Blocker, WaitReason};
+
+/// Makes a channel that holds at most `cap` values (Go's `make(chan T, cap)`). Allocates room for all of them.
+///
+/// With `cap` zero it holds none: a send and a receive meet, and each waits for the other (Go's `make(chan T)`).
+///
+/// ```
+/// use greenthread_channels::bounded;
+///
+/// let (tx, rx) = bounded(1);
+/// tx.send("ping").unwrap();
+/// assert!(tx.is_full());
+/// assert_eq!(rx.recv(), Ok("ping"));
+/// ```
+///
+/// ```
+/// use greenthread_channels::bounded;
+/// use std::thread;
+///
+/// let (tx, rx) = bounded(0);
+/// thread::spawn(move || tx.send(42).unwrap()); // returns when the value has been received
+/// assert_eq!(rx.recv(), Ok(42));
+/// ```
+///
+/// # Panics
+/// If the room for `cap` values would take more than `isize::MAX` bytes.
+pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
+    ends(Some(Counter::new(Chan::bounded(cap))))
+}
+
+/// Makes a channel that takes any number of values: a send never waits. Go has no such channel.
+///
+/// ```
+/// use greenthread_channels::unbounded;
+///
+/// let (tx, rx) = unbounded();
+/// for n in 0..1000 {
+///     tx.send(n).unwrap();
+/// }
+/// drop(tx);
+/// assert_eq!(rx.iter().sum::<i32>(), 499_500);
+/// ```
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    ends(Some(Counter::new(Chan::unbounded())))
+}
+
+/// Makes a receiver that never receives anything: the receiving end of a nil channel.
+///
+/// ```
+/// use greenthread_channels::{TryRecvError, never};
+///
+/// let rx = never::<i32>();
+/// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+/// ```
+pub fn never<T>() -> Receiver<T> {
+    nil().1
+}
+
+/// The two ends of a nil channel (Go's `var ch chan T`): to send and to receive block for ever, to close panics.
+///
+/// It is not closed either, whatever is dropped. Its use is to switch an arm of a `select!` off. Does not allocate.
+///
+/// ```
+/// use greenthread_channels::{TryRecvError, TrySendError, nil};
+///
+/// let (tx, rx) = nil();
+/// assert_eq!(tx.try_send(1), Err(TrySendError::Full(1)));
+/// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+/// ```
+pub fn nil<T>() -> (Sender<T>, Receiver<T>) {
+    ends(None)
+}
+
+fn ends<T>(counter: Option<NonNull<Counter<T>>>) -> (Sender<T>, Receiver<T>) {
+    (Sender { counter }, Receiver { counter })
+}
+
+/// What an operation on a nil channel does.
+#[cold]
+fn block_for_ever(reason: WaitReason) -> ! {
+    loop {
+        Blocker::new().block(reason, || ());
+    }
+}

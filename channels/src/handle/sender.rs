@@ -1,0 +1,218 @@
+//! The sending end.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
+
+use super::block_for_ever;
+use crate::chan::Chan;
+use crate::counter::{self, Counter};
+use crate::error::{SendError, TrySendError};
+use crate::primitive::WaitReason;
+
+/// The sending end of a channel. Clones send to the same channel; the last one dropped closes it.
+///
+/// ```
+/// use greenthread_channels::unbounded;
+/// use std::thread;
+///
+/// let (tx, rx) = unbounded();
+/// let other = tx.clone();
+/// thread::spawn(move || tx.send(1).unwrap());
+/// thread::spawn(move || other.send(2).unwrap());
+/// assert_eq!(rx.iter().sum::<i32>(), 3);
+/// ```
+pub struct Sender<T> {
+    /// None: the nil channel.
+    pub(super) counter: Option<NonNull<Counter<T>>>,
+}
+
+// SAFETY: a handle is a counted pointer to a `Chan`, which is for sharing if `T: Send`.
+unsafe impl<T: Send> Send for Sender<T> {}
+// SAFETY: as above; every operation takes `&self`.
+unsafe impl<T: Send> Sync for Sender<T> {}
+
+// A panic cannot leave a channel half-changed: no code of `T` runs while one is changed.
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+
+impl<T> Sender<T> {
+    #[inline]
+    fn chan(&self) -> Option<&Chan<T>> {
+        // SAFETY: this handle is counted, so the counter is alive.
+        self.counter.map(|counter| unsafe { &(*counter.as_ptr()).chan })
+    }
+
+    /// Sends a value (Go's `ch <- v`). Blocks until there is room for it or a receiver has taken it.
+    ///
+    /// On a nil channel it blocks for ever.
+    ///
+    /// # Errors
+    /// If the channel is closed, or gets closed while this call waits, the value comes back. (Go panics.)
+    ///
+    /// ```
+    /// use greenthread_channels::{SendError, bounded};
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// assert_eq!(tx.send(1), Ok(()));
+    /// drop(rx);
+    /// assert_eq!(tx.send(2), Err(SendError(2)));
+    /// ```
+    #[inline]
+    pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
+        match self.chan() {
+            Some(chan) => chan.send(msg),
+            None => block_for_ever(WaitReason::ChanSendNil),
+        }
+    }
+
+    /// Sends a value if that is possible at once (Go's `select` with a `default`). Never blocks.
+    ///
+    /// # Errors
+    /// If there is no room, or with capacity zero no waiting receiver, or if the channel is closed, the value comes
+    /// back.
+    ///
+    /// ```
+    /// use greenthread_channels::{TrySendError, bounded};
+    ///
+    /// let (tx, _rx) = bounded(1);
+    /// assert_eq!(tx.try_send(1), Ok(()));
+    /// assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
+    /// ```
+    #[inline]
+    pub fn try_send(&self, msg: T) -> Result<(), TrySendError<T>> {
+        match self.chan() {
+            Some(chan) => chan.try_send(msg),
+            None => Err(TrySendError::Full(msg)),
+        }
+    }
+
+    /// Closes the channel for all senders (Go's `close(ch)`). Never blocks; wakes everybody who waits.
+    ///
+    /// Values that were sent before can still be received. A waiting sender gets its value back.
+    ///
+    /// # Panics
+    /// With "close of closed channel" if `close` was called before, by any clone, and with "close of nil channel" on a
+    /// nil channel. That all receivers are gone is no reason to panic: a sender cannot know that in time.
+    ///
+    /// ```
+    /// use greenthread_channels::{SendError, bounded};
+    ///
+    /// let (tx, rx) = bounded(10);
+    /// tx.send(1).unwrap();
+    /// tx.close();
+    /// assert_eq!(tx.send(2), Err(SendError(2)));
+    /// assert_eq!(rx.iter().collect::<Vec<_>>(), [1]);
+    /// ```
+    pub fn close(&self) {
+        match self.chan() {
+            Some(chan) => chan.close(),
+            None => panic!("close of nil channel"),
+        }
+    }
+
+    /// Whether the channel is closed: by [`close`](Self::close), or because all receivers are gone. Never blocks.
+    ///
+    /// A channel that is closed stays so; one that is not may be closed before the caller has looked at the answer.
+    ///
+    /// ```
+    /// let (tx, rx) = greenthread_channels::unbounded::<i32>();
+    /// assert!(!tx.is_closed());
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// ```
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.chan().is_some_and(Chan::is_closed)
+    }
+
+    /// The number of buffered values (Go's `len(ch)`). Never blocks.
+    ///
+    /// ```
+    /// let (tx, _rx) = greenthread_channels::unbounded();
+    /// tx.send(1).unwrap();
+    /// assert_eq!(tx.len(), 1);
+    /// ```
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.chan().map_or(0, Chan::len)
+    }
+
+    /// Whether no value is buffered. With capacity zero that is always so. Never blocks.
+    ///
+    /// ```
+    /// let (tx, _rx) = greenthread_channels::unbounded();
+    /// assert!(tx.is_empty());
+    /// tx.send(1).unwrap();
+    /// assert!(!tx.is_empty());
+    /// ```
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the buffer has no room. With capacity zero that is always so. Never blocks.
+    ///
+    /// ```
+    /// let (tx, _rx) = greenthread_channels::bounded(1);
+    /// assert!(!tx.is_full());
+    /// tx.send(1).unwrap();
+    /// assert!(tx.is_full());
+    /// ```
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.capacity() == Some(self.len())
+    }
+
+    /// The capacity (Go's `cap(ch)`), or none if the channel is unbounded. Never blocks.
+    ///
+    /// ```
+    /// use greenthread_channels::{bounded, unbounded};
+    ///
+    /// assert_eq!(bounded::<i32>(5).0.capacity(), Some(5));
+    /// assert_eq!(unbounded::<i32>().0.capacity(), None);
+    /// ```
+    #[inline]
+    pub fn capacity(&self) -> Option<usize> {
+        self.chan().map_or(Some(0), Chan::capacity)
+    }
+
+    /// Whether both send to the same channel (Go's `ch1 == ch2`). Any two nil channels are the same. Never blocks.
+    ///
+    /// ```
+    /// use greenthread_channels::unbounded;
+    ///
+    /// let (a, _) = unbounded::<i32>();
+    /// let (b, _) = unbounded::<i32>();
+    /// assert!(a.same_channel(&a.clone()));
+    /// assert!(!a.same_channel(&b));
+    /// ```
+    pub fn same_channel(&self, other: &Sender<T>) -> bool {
+        self.counter == other.counter
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        if let Some(counter) = self.counter {
+            // SAFETY: this handle is counted, so the counter is alive.
+            counter::acquire(unsafe { &(*counter.as_ptr()).senders });
+        }
+        Self { counter: self.counter }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        if let Some(counter) = self.counter {
+            // SAFETY: this is a sender's handle, and it is gone after this.
+            unsafe { counter::release_sender(counter) };
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Sender { .. }")
+    }
+}

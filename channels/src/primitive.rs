@@ -1,0 +1,25 @@
+//! The one door to atomics, cells and the scheduler.
+//!
+//! `chan` and `counter` name nothing else, so the package in `scheduler/models` can compile those very files on loom.
+
+pub(crate) use greenthread_scheduler::WaitReason;
+pub(crate) use greenthread_scheduler::protocol::claim::Case;
+pub(crate) use greenthread_scheduler::protocol::lock::RawLock;
+pub(crate) use greenthread_scheduler::protocol::wait_list::{WaitList, WaitNode};
+pub(crate) use greenthread_scheduler::wait::{Blocker, Waker};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+
+/// `std`'s cell with loom's door-keeper: access goes through a closure that gets a raw pointer.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}

@@ -1,0 +1,156 @@
+//! Those who wait in a channel, and the queue they stand in.
+//!
+//! # Invariants
+//! * I1: a queue is touched only under the lock of its channel.
+//! * I2: a node in a queue, with its slot and its waker, is in a frame that its owner leaves only after the wake, which
+//!   comes after the node was popped.
+//! * I3: who pops a waiter is the only one to touch its slot until it wakes it.
+//! * I4: `occupied` says whether the queue holds a node; it is written only under the lock.
+//!
+//! # Orderings
+//! * P1: the release store of `occupied` -> its acquire load: who sees a queue empty also sees the close that has emptied
+//!   it, if it was one (P1 of `chan`).
+
+use std::ptr::NonNull;
+
+use crate::primitive::{AtomicBool, Case, Ordering, UnsafeCell, WaitList, WaitNode, Waker};
+
+/// What a peer must know about one who waits.
+pub(crate) struct Waiter<T> {
+    /// Which case of which operation this is.
+    pub(crate) case: Case,
+    /// A sender's value; where a receiver wants its value.
+    pub(crate) slot: NonNull<Option<T>>,
+    /// Wakes the owner, when the operation is completed.
+    pub(crate) waker: Waker,
+}
+
+impl<T> Clone for Waiter<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Waiter<T> {}
+
+impl<T> Waiter<T> {
+    /// Completes a send: takes the value.
+    ///
+    /// # Safety
+    /// The waiter is a sender that the caller has popped and not yet woken.
+    #[inline]
+    pub(crate) unsafe fn take(self) -> T {
+        // SAFETY: I2 and I3.
+        unsafe { (*self.slot.as_ptr()).take() }.expect("channel: a waiting sender has no value")
+    }
+
+    /// Completes a receive: hands the value over.
+    ///
+    /// # Safety
+    /// The waiter is a receiver that the caller has popped and not yet woken.
+    #[inline]
+    pub(crate) unsafe fn give(self, value: T) {
+        // SAFETY: I2 and I3. The slot is empty, so nothing is dropped by not dropping what was in it.
+        unsafe { self.slot.write(Some(value)) };
+    }
+}
+
+/// Waiters of one side, the longest waiting first.
+pub(crate) struct Queue<T> {
+    list: UnsafeCell<WaitList<Waiter<T>>>,
+    /// Whether `list` holds a node.
+    occupied: AtomicBool,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Self {
+        Self { list: UnsafeCell::new(WaitList::new()), occupied: AtomicBool::new(false) }
+    }
+
+    /// Whether somebody waits. Needs no lock.
+    #[inline]
+    pub(crate) fn is_occupied(&self) -> bool {
+        // ORDERING P1: acquire pairs with the release in `set_occupied`.
+        self.occupied.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn set_occupied(&self, occupied: bool) {
+        // ORDERING P1: release pairs with the acquire in `is_occupied`.
+        self.occupied.store(occupied, Ordering::Release);
+    }
+
+    /// Puts a waiter at the end.
+    ///
+    /// # Safety
+    /// The caller holds the channel's lock. The node is in no queue, and its owner keeps it as I2 says.
+    pub(crate) unsafe fn push(&self, node: NonNull<WaitNode<Waiter<T>>>) {
+        // SAFETY: I1; the node is as `push_back` wants it.
+        self.list.with_mut(|list| unsafe { (*list).push_back(node) });
+        self.set_occupied(true);
+    }
+
+    /// Takes the longest waiting operation that is still to be completed. The caller completes and wakes it.
+    ///
+    /// # Safety
+    /// The caller holds the channel's lock.
+    #[inline]
+    pub(crate) unsafe fn pop(&self) -> Option<Waiter<T>> {
+        // SAFETY: I1.
+        let nobody = self.list.with_mut(|list| unsafe { (*list).is_empty() });
+        // SAFETY: the caller's promise.
+        if nobody { None } else { unsafe { self.pop_occupied() } }
+    }
+
+    /// # Safety
+    /// As for `pop`.
+    #[inline(never)]
+    unsafe fn pop_occupied(&self) -> Option<Waiter<T>> {
+        self.list.with_mut(|list| {
+            // SAFETY: I1.
+            let list = unsafe { &mut *list };
+            let mut found = None;
+            while let Some(node) = list.pop_front() {
+                // SAFETY: I2: the node was in the queue until now, and the caller still has the lock.
+                let waiter = unsafe { node.as_ref() }.value;
+                // SAFETY: found in this queue and unlinked under its lock.
+                if unsafe { waiter.case.reserve() } {
+                    found = Some(waiter);
+                    break;
+                }
+            }
+            self.set_occupied(!list.is_empty());
+            found
+        })
+    }
+
+    /// Moves all operations that are still to be completed to `taken`. The caller wakes them.
+    ///
+    /// # Safety
+    /// The caller holds the channel's lock.
+    pub(crate) unsafe fn take_all(&self, taken: &mut WaitList<Waiter<T>>) {
+        self.list.with_mut(|list| {
+            // SAFETY: I1.
+            while let Some(node) = unsafe { (*list).pop_front() } {
+                // SAFETY: I2: the node was in the queue until now; found and unlinked under the queue's lock.
+                if unsafe { node.as_ref().value.case.reserve() } {
+                    // SAFETY: the node is in no list, and its owner waits for our wake.
+                    unsafe { taken.push_back(node) };
+                }
+            }
+        });
+        self.set_occupied(false);
+    }
+
+    /// The number of nodes.
+    ///
+    /// # Safety
+    /// The caller holds the channel's lock.
+    #[cfg(test)]
+    pub(crate) unsafe fn count(&self) -> usize {
+        self.list.with_mut(|list| {
+            // SAFETY: I1; `next` is asked of nodes in the list only.
+            unsafe { std::iter::successors((*list).front(), |&node| (*list).next(node)).count() }
+        })
+    }
+}

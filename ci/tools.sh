@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes sure that what the other steps use is there. Touches the system only where something is missing.
+set -euo pipefail
+
+missing=()
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v sha256sum >/dev/null || missing+=(coreutils)
+if ((${#missing[@]} > 0)); then
+    echo "installing ${missing[*]}"
+    apt-get update
+    apt-get install --yes --no-install-recommends "${missing[@]}"
+fi
+rustup component add rustfmt clippy
+rustc --version --verbose

@@ -1,0 +1,49 @@
+//! What the macros expand to. Not for use by hand; may change with any version.
+
+use std::process::{ExitCode, Termination};
+use std::sync::{Mutex, PoisonError};
+
+use greenthread_scheduler as scheduler;
+
+pub use greenthread_scheduler::go;
+
+/// Runs `main` as the main goroutine. The result is reported there, so it need not be `Send`.
+#[track_caller]
+pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
+    scheduler::run_main(move || main().report())
+}
+
+/// Runs `test` as a goroutine, once for each number of Ps; stops at the first that reports no success.
+///
+/// The number of Ps is the process's, so the tests of one process that use this run one after the other.
+pub fn run_test<R: Termination + 'static>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = scheduler::gomaxprocs(0);
+    let restore = RestoreProcs(before);
+    let as_many_as_there_are = [before];
+    for &n in if procs.is_empty() { &as_many_as_there_are[..] } else { procs } {
+        if n != before || !procs.is_empty() {
+            scheduler::gomaxprocs(n);
+        }
+        let options = scheduler::Options { name: Some(name.into()), ..Default::default() };
+        let handle = scheduler::spawn(move || test().report(), options).expect("test: default options are possible");
+        match handle.join() {
+            Ok(code) if code == ExitCode::SUCCESS => {}
+            Ok(code) => return code,
+            Err(payload) => {
+                drop(restore);
+                std::panic::resume_unwind(payload);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+struct RestoreProcs(usize);
+
+impl Drop for RestoreProcs {
+    fn drop(&mut self) {
+        scheduler::gomaxprocs(self.0);
+    }
+}

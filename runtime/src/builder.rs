@@ -1,0 +1,128 @@
+//! `Builder`.
+
+use std::io;
+use std::sync::Arc;
+
+use greenthread_scheduler::{self as scheduler, Options};
+
+use crate::scope::{Scope, ScopedJoinHandle};
+use crate::task::JoinHandle;
+
+/// Chooses name, stack and placement of a goroutine, as [`std::thread::Builder`] does for a thread.
+///
+/// ```
+/// let handle = greenthread::Builder::new().name("parser").stack_size(1 << 20).spawn(|| {
+///     greenthread::current().unwrap().name().map(str::to_owned)
+/// })?;
+/// assert_eq!(handle.join().unwrap().as_deref(), Some("parser"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing runs before `spawn`"]
+pub struct Builder {
+    options: Options,
+}
+
+impl Builder {
+    /// No name, the default stack, on any thread.
+    ///
+    /// ```
+    /// greenthread::Builder::new().spawn(|| {})?.join().unwrap();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the goroutine, for panics, the overflow report and dumps. Go has no counterpart.
+    ///
+    /// ```
+    /// let handle = greenthread::Builder::new().name("ticker").spawn(|| {})?;
+    /// assert_eq!(handle.name(), Some("ticker"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.options.name = Some(name.into());
+        self
+    }
+
+    /// Reserves `bytes` of address space for the stack, rounded up to a power of two; the guard area at its end, 16 KiB at the most, is
+    /// part of it. From 16 KiB to 64 GiB; the default is 256 KiB or what `GREENTHREAD_STACK` says. Memory is committed as it is
+    /// touched, so a large reservation that is not used costs address space only. Go's stacks need no such choice.
+    ///
+    /// ```
+    /// fn depth(n: u64) -> u64 { if n == 0 { 0 } else { 1 + std::hint::black_box(depth(n - 1)) } }
+    ///
+    /// let handle = greenthread::Builder::new().stack_size(64 << 20).spawn(|| depth(50_000))?;
+    /// assert_eq!(handle.join().unwrap(), 50_000);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.options.stack_size = Some(bytes);
+        self
+    }
+
+    /// Gives the goroutine an OS thread of its own, from its first instruction to its last, as Go's `LockOSThread` in its first line:
+    /// thread-locals and libraries that insist on one thread work in it. A wake-up then costs a switch of threads.
+    ///
+    /// ```
+    /// use std::thread;
+    ///
+    /// let handle = greenthread::Builder::new().pinned(true).spawn(|| {
+    ///     let before = thread::current().id();
+    ///     greenthread::time::sleep(std::time::Duration::from_millis(1));
+    ///     before == thread::current().id()
+    /// })?;
+    /// assert!(handle.join().unwrap());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn pinned(mut self, pinned: bool) -> Self {
+        self.options.pinned = pinned;
+        self
+    }
+
+    /// Spawns the goroutine, as [`spawn`](crate::spawn). Does not block.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible.
+    ///
+    /// ```
+    /// let error = greenthread::Builder::new().stack_size(0).spawn(|| {}).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        scheduler::spawn(f, self.options).map(JoinHandle::new)
+    }
+
+    /// Spawns a goroutine in a [`scope`](fn@crate::scope), as [`Scope::spawn`]. Does not block.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// let numbers = [1, 2, 3];
+    /// let sum = greenthread::scope(|s| {
+    ///     let handle = greenthread::Builder::new().name("sum").spawn_scoped(s, || numbers.iter().sum::<i32>())?;
+    ///     Ok::<_, std::io::Error>(handle.join().unwrap())
+    /// })?;
+    /// assert_eq!(sum, 6);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, 'env, F, T>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        scope.spawn_with(f, self.options)
+    }
+}

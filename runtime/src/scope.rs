@@ -1,0 +1,192 @@
+//! Goroutines that borrow: `std::thread::scope`, signature for signature.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use greenthread_scheduler::{self as scheduler, Exited, Options};
+
+use crate::sync::WaitGroup;
+
+/// Runs `f`, which may spawn goroutines that borrow from the caller's frame; returns when all of them have ended.
+///
+/// As [`std::thread::scope`]: the goroutines are joined at the end whether or not `f` has joined them or has panicked. Parks a
+/// goroutine, blocks a thread. Go has no counterpart; `errgroup` comes near.
+///
+/// # Panics
+/// If a goroutine panicked whose handle was not joined. If `f` panics, that panic goes on after all have ended.
+///
+/// ```
+/// let mut numbers = vec![1, 2, 3];
+/// let (mut sum, mut product) = (0, 1);
+/// greenthread::scope(|s| {
+///     s.spawn(|| sum = numbers.iter().sum());
+///     s.spawn(|| product = numbers.iter().product());
+/// });
+/// numbers.push(sum + product);
+/// assert_eq!(numbers, [1, 2, 3, 12]);
+/// ```
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let scope = Scope { data: Arc::default(), env: PhantomData, scope: PhantomData };
+    let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    scope.data.running.wait();
+    match result {
+        Err(payload) => panic::resume_unwind(payload),
+        Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => panic!("a scoped goroutine panicked"),
+        Ok(result) => result,
+    }
+}
+
+/// Where scoped goroutines are spawned. See [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    data: Arc<Data>,
+    // Invariance over both lifetimes, as in std: a longer 'scope would let a goroutine borrow what ends too early.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+#[derive(Default)]
+struct Data {
+    running: WaitGroup,
+    panicked: AtomicBool,
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("panicked", &self.data.panicked).finish_non_exhaustive()
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Starts a goroutine in the scope, as [`std::thread::Scope::spawn`]. Does not block.
+    ///
+    /// ```
+    /// let text = String::from("borrowed");
+    /// let len = greenthread::scope(|s| s.spawn(|| text.len()).join().unwrap());
+    /// assert_eq!(len, 8);
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        // Only a stack size can be refused, and none is asked for.
+        self.spawn_with(f, Options::default()).expect("scope: default options are possible")
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn_with<F, T>(&'scope self, f: F, options: Options) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let packet = Arc::new(Packet { data: Arc::clone(&self.data), result: Mutex::new(None), _scope: PhantomData });
+        self.data.running.add(1);
+        let theirs = Arc::clone(&packet);
+        let body = move || {
+            let result = panic::catch_unwind(AssertUnwindSafe(f));
+            *theirs.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            // The last use of anything borrowed is over when the last owner of the packet has dropped it.
+            drop(theirs);
+        };
+        // SAFETY: `scope` does not return before the packet of each of its goroutines is dropped, and the body drops its
+        // share of it last of all that may borrow.
+        let handle = unsafe { scheduler::spawn_unchecked(body, options) }?;
+        Ok(ScopedJoinHandle { handle, packet })
+    }
+}
+
+/// The result of a scoped goroutine on its way, and the sign that it has ended.
+struct Packet<'scope, T> {
+    data: Arc<Data>,
+    result: Mutex<Option<thread::Result<T>>>,
+    _scope: PhantomData<&'scope ()>,
+}
+
+impl<T> Drop for Packet<'_, T> {
+    fn drop(&mut self) {
+        let result = self.result.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let unhandled = matches!(&result, Some(Err(payload)) if !payload.is::<Exited>());
+        // The result may borrow too, so it goes before the goroutine counts as ended.
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(result)));
+        if unhandled || dropped.is_err() {
+            self.data.panicked.store(true, Ordering::Relaxed);
+        }
+        self.data.running.done();
+    }
+}
+
+/// The other end of a scoped goroutine. Dropped, it leaves the waiting to the scope's end.
+pub struct ScopedJoinHandle<'scope, T> {
+    handle: scheduler::JoinHandle<()>,
+    packet: Arc<Packet<'scope, T>>,
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// Waits for the goroutine to end and returns its result: parks a goroutine, blocks a thread.
+    ///
+    /// # Errors
+    /// The payload of the panic that ended the goroutine.
+    ///
+    /// ```
+    /// greenthread::scope(|s| assert_eq!(s.spawn(|| 1 + 1).join().unwrap(), 2));
+    /// ```
+    pub fn join(self) -> thread::Result<T> {
+        // The body catches its panics, so the goroutine itself ends well, unless it could not even start.
+        let outcome: Result<(), Box<dyn Any + Send>> = self.handle.join();
+        let result = self.packet.result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (result, outcome) {
+            (Some(result), _) => result,
+            (None, Err(payload)) => Err(payload),
+            (None, Ok(())) => unreachable!("scope: a goroutine ended without a result"),
+        }
+    }
+
+    /// Whether the goroutine has ended. Does not block.
+    ///
+    /// ```
+    /// greenthread::scope(|s| {
+    ///     let handle = s.spawn(|| ());
+    ///     while !handle.is_finished() {
+    ///         greenthread::yield_now();
+    ///     }
+    /// });
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// The goroutine's id.
+    ///
+    /// ```
+    /// greenthread::scope(|s| assert!(s.spawn(|| ()).id() > 0));
+    /// ```
+    pub fn id(&self) -> u64 {
+        self.handle.id()
+    }
+
+    /// The name that [`Builder::name`](crate::Builder::name) gave.
+    ///
+    /// ```
+    /// greenthread::scope(|s| assert_eq!(s.spawn(|| ()).name(), None));
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.handle.name()
+    }
+}

@@ -1,0 +1,218 @@
+//! `Mutex<T>`: the data, the guard, and what the lock needs of the world.
+//!
+//! The algorithm is in `greenthread_scheduler::protocol::raw_mutex`.
+//!
+//! # Invariants
+//! * I1: `data` is touched only by who holds `raw`, or owns the whole mutex.
+//! * I2: a guard exists only while `raw` is locked on its behalf; dropping it unlocks once.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::hint;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use greenthread_scheduler::WaitReason;
+use greenthread_scheduler::protocol::raw_mutex::{RawMutex, Wait};
+use greenthread_scheduler::wait::{Blocker, Waker};
+
+/// How long a waiter may lose before it gets the lock by hand-over (Go's `starvationThresholdNs`).
+const STARVATION: Duration = Duration::from_millis(1);
+
+/// Times that a waiter spins before it sleeps, and the length of each (Go's `active_spin` and `active_spin_cnt`).
+const SPIN_ROUNDS: u32 = 4;
+const SPINS_A_ROUND: u32 = 30;
+
+/// A lock around a value, for goroutines and threads.
+///
+/// The interface is that of `parking_lot`: [`lock`](Self::lock) returns the guard itself, since there is no poisoning;
+/// a panic while the guard lives just unlocks. The fairness is that of Go's `sync.Mutex`: whoever comes first gets the
+/// lock, which is fast; a waiter that has lost for 1 ms gets it handed over.
+///
+/// The guard may be kept while the goroutine blocks in something else, and may be dropped on another thread than the
+/// one it was made on.
+///
+/// ```
+/// use greenthread::sync::Mutex;
+///
+/// static HITS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+///
+/// HITS.lock().push(1);
+/// assert_eq!(*HITS.lock(), [1]);
+/// ```
+#[derive(Default)]
+pub struct Mutex<T: ?Sized> {
+    raw: RawMutex<LockWait>,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the value goes with the mutex.
+unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
+// SAFETY: one thread at a time gets at the value (I1), so sharing the mutex sends the value from one to the next.
+unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+
+impl<T> Mutex<T> {
+    /// An unlocked mutex around `value`.
+    #[inline]
+    pub const fn new(value: T) -> Self {
+        Self { raw: RawMutex::new(), data: UnsafeCell::new(value) }
+    }
+
+    /// The value. Does not block: who owns the mutex is alone with it.
+    #[inline]
+    pub fn into_inner(self) -> T {
+        self.data.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Takes the lock; blocks while another has it (Go's `Lock`).
+    ///
+    /// Locking again while the own guard lives blocks for ever, as in Go.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.raw.lock();
+        MutexGuard::new(self)
+    }
+
+    /// Takes the lock if that is possible at once (Go's `TryLock`). Never blocks.
+    ///
+    /// `None` if another has the lock, or is about to get it because it has waited for too long.
+    ///
+    /// ```
+    /// let mutex = greenthread::sync::Mutex::new(1);
+    /// let guard = mutex.lock();
+    /// assert!(mutex.try_lock().is_none());
+    /// drop(guard);
+    /// assert!(mutex.try_lock().is_some());
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.raw.try_lock().then(|| MutexGuard::new(self))
+    }
+
+    /// The value, without locking: `&mut self` says that nobody else is there.
+    #[inline]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.try_lock() {
+            Some(guard) => f.debug_struct("Mutex").field("data", &&*guard).finish(),
+            None => f.debug_struct("Mutex").field("data", &format_args!("<locked>")).finish(),
+        }
+    }
+}
+
+/// The right to use the value of a locked [`Mutex`]; dropping it unlocks.
+#[must_use = "the mutex is unlocked at once if the guard is not kept"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    _data: PhantomData<&'a mut T>,
+}
+
+// SAFETY: a shared guard gives `&T` and nothing more. (`Send` follows from the fields, if `T: Send`: the lock may be
+// released by another thread than the one that took it.)
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// The caller has just locked `mutex`.
+    #[inline]
+    fn new(mutex: &'a Mutex<T>) -> Self {
+        Self { mutex, _data: PhantomData }
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: I1, and I2: the lock is held as long as the guard lives.
+        unsafe { &*self.mutex.data.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: I1, and I2: the lock is held as long as the guard lives; `&mut self` makes this the only reference.
+        unsafe { &mut *self.mutex.data.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: I2.
+        unsafe { self.mutex.raw.unlock() };
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Blocks the caller, goroutine or thread, and reads the clock.
+struct LockWait(Blocker);
+
+impl Wait for LockWait {
+    type Waker = Waker;
+    type Since = Instant;
+
+    fn new() -> Self {
+        Self(Blocker::new())
+    }
+
+    fn waker(&self) -> Waker {
+        self.0.waker()
+    }
+
+    fn block(&self, commit: impl FnOnce()) {
+        self.0.block(WaitReason::MutexLock, commit);
+    }
+
+    unsafe fn wake(waker: Waker) {
+        // SAFETY: the contract of this function is that of `Waker::wake`.
+        unsafe { waker.wake() };
+    }
+
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn starved(since: Instant) -> bool {
+        since.elapsed() > STARVATION
+    }
+
+    fn spin(round: u32) -> bool {
+        /// With one CPU the owner cannot run while somebody spins for it.
+        static WORTH_IT: LazyLock<bool> =
+            LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));
+
+        if round >= SPIN_ROUNDS || !*WORTH_IT {
+            return false;
+        }
+        (0..SPINS_A_ROUND).for_each(|_| hint::spin_loop());
+        true
+    }
+}

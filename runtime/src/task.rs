@@ -1,0 +1,216 @@
+//! Goroutines from the user's side: spawning, joining, and what a goroutine can do about itself.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::OnceLock;
+use std::thread;
+
+use greenthread_channels::{self as channel, Receiver};
+use greenthread_scheduler::{self as scheduler, Goroutine, Options, OsThreadGuard};
+
+/// Starts a goroutine and returns a handle for its result, as [`std::thread::spawn`] does for a thread. Does not block.
+///
+/// Go's `go` gives nothing back: use [`go!`](crate::go) for that. Dropping the handle lets the goroutine go on alone.
+///
+/// ```
+/// let handle = greenthread::spawn(|| 6 * 7);
+/// assert_eq!(handle.join().unwrap(), 42);
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    // Only a stack size can be refused, and none is asked for.
+    JoinHandle::new(scheduler::spawn(f, Options::default()).expect("spawn: default options are possible"))
+}
+
+/// A goroutine whose result is still to be had.
+///
+/// Dropped, it detaches the goroutine, which goes on; its result is dropped when it ends.
+pub struct JoinHandle<T> {
+    inner: scheduler::JoinHandle<T>,
+    done: OnceLock<Receiver<Infallible>>,
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(inner: scheduler::JoinHandle<T>) -> Self {
+        Self { inner, done: OnceLock::new() }
+    }
+
+    /// Waits for the goroutine to end and returns its result: parks a goroutine, blocks a thread.
+    ///
+    /// # Errors
+    /// The payload of the panic that ended the goroutine; [`Exited`](crate::Exited) if it called
+    /// [`exit_goroutine`].
+    ///
+    /// ```
+    /// let handle = greenthread::spawn(|| if true { panic!("oh") });
+    /// let payload = handle.join().unwrap_err();
+    /// assert_eq!(payload.downcast_ref(), Some(&"oh"));
+    /// ```
+    pub fn join(self) -> thread::Result<T> {
+        self.inner.join()
+    }
+
+    /// Whether the goroutine has ended. Does not block.
+    ///
+    /// ```
+    /// let handle = greenthread::spawn(|| ());
+    /// while !handle.is_finished() {
+    ///     greenthread::yield_now();
+    /// }
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.inner.is_finished()
+    }
+
+    /// The goroutine's id, which no other goroutine of this process ever has.
+    ///
+    /// ```
+    /// let handle = greenthread::spawn(|| greenthread::current().unwrap().id());
+    /// let id = handle.id();
+    /// assert_eq!(handle.join().unwrap(), id);
+    /// ```
+    pub fn id(&self) -> u64 {
+        self.inner.id()
+    }
+
+    /// The name that [`Builder::name`](crate::Builder::name) gave.
+    ///
+    /// ```
+    /// assert_eq!(greenthread::spawn(|| ()).name(), None);
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name()
+    }
+
+    /// A channel that closes when the goroutine ends; nothing is ever sent on it. Go's `done` channel, ready made.
+    ///
+    /// ```
+    /// let handle = greenthread::spawn(|| 1);
+    /// assert!(handle.done().recv().is_err());
+    /// assert!(handle.is_finished());
+    /// ```
+    pub fn done(&self) -> &Receiver<Infallible> {
+        self.done.get_or_init(|| {
+            let (open_while_it_runs, done) = channel::bounded(0);
+            self.inner.on_end(move || drop(open_while_it_runs));
+            done
+        })
+    }
+}
+
+/// Lets other goroutines run first: Go's `runtime.Gosched`.
+///
+/// The caller goes to the end of its P's queue. Costs a few nanoseconds if nobody else is there. On a thread that is no goroutine this
+/// is [`std::thread::yield_now`].
+///
+/// ```
+/// greenthread::spawn(|| greenthread::yield_now()).join().unwrap();
+/// ```
+pub fn yield_now() {
+    scheduler::yield_now();
+}
+
+/// The calling goroutine; `None` on a thread that is no goroutine. Go hides this on purpose; here it is for logs.
+///
+/// ```
+/// assert!(greenthread::current().is_none());
+/// assert!(greenthread::spawn(greenthread::current).join().unwrap().is_some());
+/// ```
+pub fn current() -> Option<Goroutine> {
+    scheduler::current()
+}
+
+/// Ends the calling goroutine, running the destructors of its frames: Go's `runtime.Goexit`.
+///
+/// It unwinds, but it is no panic: nothing is reported, and [`JoinHandle::join`] gives [`Exited`](crate::Exited). A `catch_unwind` on the way stops it.
+/// From the main goroutine it lets the others go on; when they have all ended, the process ends with Go's
+/// deadlock message and status 2.
+///
+/// # Panics
+/// If the caller is not a goroutine.
+///
+/// ```
+/// let handle = greenthread::spawn(|| greenthread::exit_goroutine());
+/// assert!(handle.join().unwrap_err().is::<greenthread::Exited>());
+/// ```
+pub fn exit_goroutine() -> ! {
+    scheduler::exit_goroutine()
+}
+
+/// How many goroutines exist: Go's `runtime.NumGoroutine`. While others start and end it is only about right.
+///
+/// ```
+/// let handle = greenthread::spawn(greenthread::num_goroutine);
+/// assert!(handle.join().unwrap() >= 1);
+/// ```
+pub fn num_goroutine() -> usize {
+    scheduler::num_goroutine()
+}
+
+/// How many CPUs this process may use now, its affinity and its cgroup's quota counted: Go's `runtime.NumCPU`, which
+/// leaves the quota out.
+///
+/// ```
+/// assert!(greenthread::num_cpu() >= 1);
+/// ```
+pub fn num_cpu() -> usize {
+    scheduler::num_cpu()
+}
+
+/// Sets how many goroutines may run at once (the number of Ps), and returns the number before: Go's `runtime.GOMAXPROCS`.
+///
+/// 0 only asks. At most 1024. Nothing is stopped for it: a smaller number takes effect as the surplus Ps come back to the scheduler, within
+/// 10 ms. The default is [`num_cpu`], followed as it changes until `GOMAXPROCS`, [`config`](crate::config) or this call chooses a number.
+///
+/// ```
+/// let before = greenthread::gomaxprocs(1);
+/// assert_eq!(greenthread::gomaxprocs(before), 1);
+/// ```
+pub fn gomaxprocs(n: usize) -> usize {
+    scheduler::gomaxprocs(n)
+}
+
+/// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is dropped: Go's
+/// `runtime.LockOSThread`. Locks nest.
+///
+/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing. Drop the guard on the goroutine
+/// that made it (it cannot be sent elsewhere).
+///
+/// ```
+/// greenthread::spawn(|| {
+///     let guard = greenthread::lock_os_thread();
+///     let thread = std::thread::current().id();
+///     greenthread::yield_now();
+///     assert_eq!(std::thread::current().id(), thread);
+///     drop(guard);
+/// })
+/// .join()
+/// .unwrap();
+/// ```
+pub fn lock_os_thread() -> OsThreadGuard {
+    scheduler::lock_os_thread()
+}
+
+/// Runs `f`, which is known to block the thread, and lets another thread run the goroutines meanwhile, at once.
+///
+/// What blocks without this loses its turn after 2 to 12 ms all the same. Go does this by itself around system calls; it cannot
+/// around C code that blocks. May yield when `f` has returned, if all Ps are taken. On a thread that is no goroutine it
+/// just calls `f`.
+///
+/// ```
+/// let handle = greenthread::spawn(|| greenthread::blocking(|| std::fs::read_to_string("Cargo.toml")));
+/// assert!(handle.join().unwrap().is_ok());
+/// ```
+pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
+    scheduler::blocking(f)
+}

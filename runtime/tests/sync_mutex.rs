@@ -1,0 +1,237 @@
+//! `sync::Mutex` from the outside: exclusion, fairness, and what the guard is allowed to do.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use greenthread::sync::{Mutex, MutexGuard};
+
+/// Ends the whole test program if `body` takes longer than a minute: a lost wake-up must not hang the suite.
+fn bounded<R>(name: &'static str, body: impl FnOnce() -> R) -> R {
+    let (finished, watch) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if watch.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{name}: still running after 60 s");
+            process::abort();
+        }
+    });
+    let result = body();
+    drop(finished);
+    result
+}
+
+/// A step of a small random generator (xorshift).
+fn next(seed: &mut u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed
+}
+
+static IN_A_STATIC: Mutex<u32> = Mutex::new(0);
+
+#[test]
+fn one_owner_at_a_time() {
+    bounded("one_owner_at_a_time", || {
+        const TURNS: u64 = 20_000;
+        // Not an atomic: lost updates show a second owner.
+        let mutex = Mutex::new(0);
+        thread::scope(|s| {
+            for _ in 0..8 {
+                s.spawn(|| (0..TURNS).for_each(|_| *mutex.lock() += 1));
+            }
+        });
+        assert_eq!(mutex.into_inner(), 8 * TURNS);
+    });
+}
+
+#[test]
+fn one_owner_at_a_time_with_random_pauses_and_tries() {
+    bounded("one_owner_at_a_time_with_random_pauses_and_tries", || {
+        let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
+        println!("seed {seed}");
+        let mutex = Mutex::new(0);
+        let expected = AtomicUsize::new(0);
+        thread::scope(|s| {
+            for n in 0..6 {
+                let (mutex, expected) = (&mutex, &expected);
+                s.spawn(move || {
+                    let mut seed = seed.wrapping_mul(2 * n + 1);
+                    for _ in 0..400 {
+                        let guard =
+                            if next(&mut seed).is_multiple_of(4) { mutex.try_lock() } else { Some(mutex.lock()) };
+                        let Some(mut guard) = guard else { continue };
+                        let before = *guard;
+                        match next(&mut seed) % 8 {
+                            0 => thread::sleep(Duration::from_micros(next(&mut seed) % 300)),
+                            1 => thread::yield_now(),
+                            _ => {}
+                        }
+                        *guard = before + 1;
+                        drop(guard);
+                        expected.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(mutex.into_inner(), expected.into_inner());
+    });
+}
+
+#[test]
+fn a_hog_does_not_starve_the_others() {
+    bounded("a_hog_does_not_starve_the_others", || {
+        let mutex = Mutex::new(());
+        let stop = AtomicBool::new(false);
+        thread::scope(|s| {
+            s.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _guard = mutex.lock();
+                    thread::sleep(Duration::from_micros(200));
+                }
+            });
+            // The hog leaves the lock free for some nanoseconds per turn. Without a hand-over, a waiter that has to be
+            // woken first never gets in between.
+            for _ in 0..20 {
+                thread::sleep(Duration::from_micros(300));
+                drop(mutex.lock());
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+#[test]
+fn every_one_of_many_waiters_gets_it() {
+    bounded("every_one_of_many_waiters_gets_it", || {
+        let mutex = Arc::new(Mutex::new(0));
+        let guard = mutex.lock();
+        let waiters: Vec<_> = (0..50)
+            .map(|_| {
+                let mutex = Arc::clone(&mutex);
+                thread::spawn(move || *mutex.lock() += 1)
+            })
+            .collect();
+        // Long enough for most of them to sleep and then to starve; whether they do changes nothing in the result.
+        thread::sleep(Duration::from_millis(20));
+        drop(guard);
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        assert_eq!(*mutex.lock(), 50);
+    });
+}
+
+#[test]
+fn try_lock_takes_only_a_free_lock() {
+    let mutex = Mutex::new(1);
+    let guard = mutex.try_lock().expect("the lock is free");
+    thread::scope(|s| {
+        s.spawn(|| assert!(mutex.try_lock().is_none()));
+    });
+    drop(guard);
+    assert!(mutex.try_lock().is_some());
+}
+
+#[test]
+fn a_panic_unlocks_and_poisons_nothing() {
+    let mutex = Mutex::new(1);
+    let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
+        *mutex.lock() = 2;
+        let _guard = mutex.lock();
+        panic!("inside");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(*mutex.lock(), 2);
+}
+
+#[test]
+fn the_guard_may_end_on_another_thread() {
+    let mutex = Mutex::new(1);
+    let mut guard = mutex.lock();
+    thread::scope(|s| {
+        s.spawn(move || *guard += 1);
+    });
+    assert_eq!(*mutex.lock(), 2);
+}
+
+#[test]
+fn owners_need_no_lock() {
+    let mut mutex = Mutex::from(1);
+    *mutex.get_mut() += 1;
+    assert_eq!(mutex.into_inner(), 2);
+    assert_eq!(Mutex::<u8>::default().into_inner(), 0);
+    *IN_A_STATIC.lock() += 1;
+    assert_eq!(*IN_A_STATIC.lock(), 1);
+}
+
+#[test]
+fn values_of_unknown_size() {
+    let mutex: Box<Mutex<[u8]>> = Box::new(Mutex::new([1, 2, 3]));
+    mutex.lock()[0] = 7;
+    assert_eq!(&*mutex.lock(), [7, 2, 3]);
+}
+
+#[test]
+fn debug_and_display() {
+    let mutex = Mutex::new(5);
+    assert_eq!(format!("{mutex:?}"), "Mutex { data: 5 }");
+    let guard = mutex.lock();
+    assert_eq!(format!("{mutex:?}"), "Mutex { data: <locked> }");
+    assert_eq!(format!("{guard:?} {guard}"), "5 5");
+}
+
+#[test]
+fn the_value_is_dropped_once() {
+    let value = Arc::new(());
+    let mutex = Mutex::new(Arc::clone(&value));
+    *mutex.lock() = Arc::clone(&value);
+    assert_eq!(Arc::strong_count(&value), 2);
+    drop(mutex);
+    assert_eq!(Arc::strong_count(&value), 1);
+}
+
+/// Whether a type is `Send` and `Sync`, asked of values: the inherent method wins where its bounds hold.
+struct Ask<T: ?Sized>(std::marker::PhantomData<T>);
+
+trait No {
+    fn is_send(&self) -> bool {
+        false
+    }
+    fn is_sync(&self) -> bool {
+        false
+    }
+}
+impl<T: ?Sized> No for Ask<T> {}
+impl<T: ?Sized + Send> Ask<T> {
+    fn is_send(&self) -> bool {
+        true
+    }
+}
+impl<T: ?Sized + Sync> Ask<T> {
+    fn is_sync(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn send_and_sync_follow_the_value() {
+    macro_rules! asked {
+        ($t:ty) => {{
+            let ask = Ask::<$t>(std::marker::PhantomData);
+            (ask.is_send(), ask.is_sync())
+        }};
+    }
+    // Send and Sync; Send only; neither; Sync only.
+    assert_eq!(asked!(Mutex<u8>), (true, true));
+    assert_eq!(asked!(Mutex<Cell<u8>>), (true, true));
+    assert_eq!(asked!(Mutex<*const u8>), (false, false));
+    assert_eq!(asked!(Mutex<std::sync::MutexGuard<'static, u8>>), (false, false));
+    assert_eq!(asked!(MutexGuard<'static, u8>), (true, true));
+    assert_eq!(asked!(MutexGuard<'static, Cell<u8>>), (true, false));
+    assert_eq!(asked!(MutexGuard<'static, *const u8>), (false, false));
+    assert_eq!(asked!(MutexGuard<'static, std::sync::MutexGuard<'static, u8>>), (false, true));
+}

@@ -1,0 +1,201 @@
+//! A Rust file, and what can be said of it without parsing Rust.
+
+use std::fs;
+use std::path::Path;
+
+pub struct Source {
+    /// From the root of the repository, with `/`.
+    pub path: String,
+    pub text: String,
+    /// The text with blanks in place of comments and of what stands in quotes; every line and column stays.
+    pub code: String,
+}
+
+impl Source {
+    pub fn read(root: &Path, path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let path = path.strip_prefix(root).expect("found below the root");
+        Self::new(&path.to_string_lossy().replace('\\', "/"), &text)
+    }
+
+    pub fn new(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned(), code: blank(text) }
+    }
+
+    /// Name, first line and number of lines of each function that has a body.
+    pub fn functions(&self) -> Vec<(String, usize, usize)> {
+        let line_of = |at: usize| self.code[..at].matches('\n').count() + 1;
+        let mut found = Vec::new();
+        for (at, _) in self.code.match_indices("fn ").filter(|&(at, _)| starts_word(&self.code, at)) {
+            let rest = self.code[at + 3..].trim_start();
+            let name: String = rest.chars().take_while(|&c| is_word(c)).collect();
+            if let Some(end) = body_of(&self.code, at).filter(|_| !name.is_empty()) {
+                found.push((name, line_of(at), line_of(end) - line_of(at) + 1));
+            }
+        }
+        found
+    }
+
+    /// The code without its `#[cfg(test)] mod tests { .. }`.
+    pub fn code_without_tests(&self) -> String {
+        let mut code = self.code.clone();
+        while let Some(at) = code.find("#[cfg(test)]\nmod ") {
+            let end = code[at..].find('{').and_then(|brace| closing_brace(&code, at + brace)).unwrap_or(code.len() - 1);
+            code.replace_range(at..=end, "");
+        }
+        code
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn starts_word(text: &str, at: usize) -> bool {
+    !text[..at].chars().next_back().is_some_and(is_word)
+}
+
+/// Whether `word` occurs in `text` as a whole; it may end in a character that belongs to no word.
+pub fn has_word(text: &str, word: &str) -> bool {
+    let ends = |end: usize| !word.ends_with(is_word) || !text[end..].chars().next().is_some_and(is_word);
+    text.match_indices(word).any(|(at, _)| starts_word(text, at) && ends(at + word.len()))
+}
+
+/// The place of the brace that closes the body of the function at `at`; `None` if it has no body.
+fn body_of(code: &str, at: usize) -> Option<usize> {
+    let mut depth = 0;
+    for (n, c) in code[at..].char_indices() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ';' if depth == 0 => return None,
+            '{' if depth == 0 => return closing_brace(code, at + n),
+            _ => {}
+        }
+        if depth < 0 {
+            return None;
+        }
+    }
+    None
+}
+
+fn closing_brace(code: &str, open: usize) -> Option<usize> {
+    let mut depth = 0;
+    for (n, c) in code[open..].char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 1 => return Some(open + n),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Blanks comments and the inside of literals.
+fn blank(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let skip = literal_or_comment(rest, code.chars().next_back().is_some_and(is_word));
+        if skip == 0 {
+            code.push(c);
+            rest = &rest[c.len_utf8()..];
+        } else {
+            code.extend(rest[..skip].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+            rest = &rest[skip..];
+        }
+    }
+    code
+}
+
+/// How long the comment or literal is that `rest` begins with; 0 if it begins with neither.
+fn literal_or_comment(rest: &str, inside_word: bool) -> usize {
+    let until = |from: usize, end: &str| rest[from..].find(end).map_or(rest.len(), |n| from + n + end.len());
+    if rest.starts_with("//") {
+        return rest.find('\n').unwrap_or(rest.len());
+    }
+    if rest.starts_with("/*") {
+        return block_comment(rest);
+    }
+    if !inside_word {
+        let hashes = rest.trim_start_matches(['b', 'c']);
+        if let Some(hashes) = hashes.strip_prefix('r')
+            && rest.len() - hashes.len() <= 2
+        {
+            let quote = hashes.trim_start_matches('#');
+            let n = hashes.len() - quote.len();
+            if quote.starts_with('"') {
+                let begin = rest.len() - quote.len() + 1;
+                return until(begin, &format!("\"{}", "#".repeat(n)));
+            }
+        }
+    }
+    match rest.chars().next() {
+        Some('"') => quoted(rest, '"'),
+        // A lifetime has no second quote.
+        Some('\'') if rest[1..].starts_with('\\') || rest[1..].chars().nth(1) == Some('\'') => quoted(rest, '\''),
+        _ => 0,
+    }
+}
+
+fn block_comment(rest: &str) -> usize {
+    let mut depth = 0;
+    let mut at = 0;
+    while at < rest.len() {
+        let (step, change) = match &rest.as_bytes()[at..] {
+            [b'/', b'*', ..] => (2, 1),
+            [b'*', b'/', ..] => (2, -1),
+            _ => (1, 0),
+        };
+        at += step;
+        depth += change;
+        if depth == 0 {
+            return at;
+        }
+    }
+    rest.len()
+}
+
+fn quoted(rest: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (n, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return n + 1,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+#[test]
+fn comments_and_literals_are_blank() {
+    let text = "a /* b /* c */ d */ e // f\n\"g \\\" h\" i r#\"j \" k\"# l 'm' '\\'' n<'o> br\"p\" \u{e4}";
+    let source = Source::new("x.rs", text);
+    assert_eq!(source.code.split_whitespace().collect::<Vec<_>>(), ["a", "e", "i", "l", "n<'o>", "\u{e4}"]);
+    assert_eq!(source.code.chars().count(), text.chars().count());
+}
+
+#[test]
+fn words_are_whole() {
+    assert!(has_word("an unsafe block", "unsafe"));
+    assert!(!has_word("unsafe_code and notunsafe", "unsafe"));
+    assert!(has_word("#[cfg(unix)]", "cfg("));
+    assert!(!has_word("mycfg(unix)", "cfg("));
+}
+
+#[test]
+fn functions_are_measured() {
+    let text = "trait T {\n fn none(a: [u8; 2]);\n}\nfn one() {}\n\nfn four(\n    f: fn(u8),\n) {\n}\n";
+    let found = Source::new("x.rs", text).functions();
+    assert_eq!(found, [("one".to_owned(), 4, 1), ("four".to_owned(), 6, 4)]);
+}
+
+#[test]
+fn test_modules_can_be_left_out() {
+    let source = Source::new("x.rs", "use crate::a;\n#[cfg(test)]\nmod tests {\n use crate::b;\n}\nuse crate::c;\n");
+    let code = source.code_without_tests();
+    assert!(code.contains("crate::a") && code.contains("crate::c") && !code.contains("crate::b"));
+}

@@ -1,0 +1,168 @@
+//! Models of the lease: an owner that goes in and out, against one or two monitors that want its P.
+
+use greenthread_models::explore;
+use greenthread_models::primitive::UnsafeCell;
+use greenthread_models::protocol::lease::Lease;
+use loom::sync::Arc;
+use loom::thread;
+
+/// A lease and the P under it. Loom reports any two uses of the P that no ordering separates.
+struct Shared {
+    lease: Lease,
+    uses: UnsafeCell<u32>,
+}
+
+// SAFETY: `uses` is touched by whoever has the P; that there is only one is what the models check.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// An owner that has a P and is outside.
+    fn new() -> Arc<Self> {
+        let shared = Self { lease: Lease::new(), uses: UnsafeCell::new(0) };
+        shared.lease.renew();
+        shared.lease.exit();
+        Arc::new(shared)
+    }
+
+    fn use_p(&self) {
+        // SAFETY: the caller has the P, or loom finds out.
+        self.uses.with_mut(|n| unsafe { *n += 1 });
+    }
+
+    fn uses(&self) -> u32 {
+        // SAFETY: as in `use_p`; called in a check, or when the other threads are joined.
+        self.uses.with(|n| unsafe { *n })
+    }
+
+    /// One visit of the owner; says whether it had its P.
+    fn visit(&self) -> bool {
+        let entered = self.lease.enter();
+        if entered {
+            self.use_p();
+            self.lease.exit();
+        }
+        entered
+    }
+
+    /// One attempt of a monitor whose check looks at the P and then says `verdict`; says whether it took the P.
+    fn take(&self, verdict: bool) -> bool {
+        let taken = self.lease.try_take(|| self.uses() < u32::MAX && verdict);
+        if taken {
+            self.use_p();
+        }
+        taken
+    }
+}
+
+fn monitor(shared: &Arc<Shared>, check: bool) -> thread::JoinHandle<bool> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || shared.take(check))
+}
+
+#[test]
+fn owner_and_monitor_never_both_use_the_p() {
+    explore(3, || {
+        let shared = Shared::new();
+        let monitor = monitor(&shared, true);
+        let visits = [shared.visit(), shared.visit()];
+        let taken = monitor.join().unwrap();
+        assert!(visits[0] || !visits[1], "a taken P came back by itself");
+        assert!(taken || visits[1], "the owner lost a P that nobody took");
+        assert_eq!(shared.uses(), visits.iter().chain([&taken]).map(|&used| u32::from(used)).sum::<u32>());
+    });
+}
+
+#[test]
+fn a_taken_lease_is_noticed_at_the_next_enter() {
+    explore(3, || {
+        let shared = Shared::new();
+        let monitor = monitor(&shared, true);
+        shared.visit();
+        let taken = monitor.join().unwrap();
+        assert_eq!(shared.visit(), !taken);
+    });
+}
+
+#[test]
+fn a_monitor_that_backs_off_leaves_the_owner_undisturbed() {
+    explore(3, || {
+        let shared = Shared::new();
+        let monitor = monitor(&shared, false);
+        assert!(shared.visit());
+        assert!(shared.visit());
+        assert!(!monitor.join().unwrap());
+    });
+}
+
+#[test]
+fn one_of_two_monitors_takes() {
+    explore(2, || {
+        let shared = Shared::new();
+        let monitors = [monitor(&shared, true), monitor(&shared, true)];
+        let visited = shared.visit();
+        let taken: Vec<bool> = monitors.into_iter().map(|m| m.join().unwrap()).collect();
+        assert!(!(taken[0] && taken[1]), "taken twice");
+        assert!(visited || taken[0] || taken[1], "the owner lost a P that nobody took");
+        assert_eq!(shared.uses(), u32::from(visited) + u32::from(taken[0] || taken[1]));
+    });
+}
+
+#[test]
+fn a_check_that_refuses_does_not_undo_the_other_monitors_take() {
+    explore(2, || {
+        let shared = Shared::new();
+        let monitors = [monitor(&shared, true), monitor(&shared, false)];
+        let visited = shared.visit();
+        let taken: Vec<bool> = monitors.into_iter().map(|m| m.join().unwrap()).collect();
+        assert!(!taken[1]);
+        assert!(visited || taken[0]);
+        assert_eq!(shared.visit(), !taken[0]);
+    });
+}
+
+#[test]
+fn a_released_p_is_not_taken() {
+    explore(3, || {
+        let shared = Shared::new();
+        let monitor = monitor(&shared, true);
+        let released = shared.lease.enter();
+        if released {
+            shared.lease.release();
+            shared.use_p();
+        }
+        assert_eq!(monitor.join().unwrap(), !released, "exactly one side has the P");
+        assert!(!shared.lease.enter());
+    });
+}
+
+#[test]
+fn a_renewed_lease_can_be_taken_again_but_not_from_inside() {
+    explore(2, || {
+        let shared = Shared::new();
+        assert!(shared.take(true));
+        let monitor = monitor(&shared, true);
+        assert!(!shared.lease.enter());
+        // The monitor of the line above gave the P back, so to speak; from here on it is the owner's.
+        shared.lease.renew();
+        shared.use_p();
+        shared.lease.exit();
+        let kept = shared.visit();
+        assert_eq!(monitor.join().unwrap(), !kept || !shared.visit());
+    });
+}
+
+#[test]
+fn a_p_released_and_got_back_is_safe_inside_at_once() {
+    explore(2, || {
+        let shared = Shared::new();
+        assert!(shared.lease.enter());
+        shared.lease.release();
+        let monitor = monitor(&shared, true);
+        shared.lease.renew();
+        shared.use_p();
+        assert!(!shared.lease.try_take(|| true), "the owner is inside");
+        shared.use_p();
+        shared.lease.exit();
+        assert_eq!(monitor.join().unwrap(), !shared.visit());
+    });
+}

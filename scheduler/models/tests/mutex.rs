@@ -1,0 +1,186 @@
+//! Models of the mutex: the word, its queue and the hand-over.
+//!
+//! The clock is data here: a model says whether every wait starves, none does, or only the wait of one thread.
+
+use std::marker::PhantomData;
+
+use greenthread_models::explore;
+use greenthread_models::primitive::{AtomicBool, Ordering, UnsafeCell};
+use greenthread_models::protocol::raw_mutex::{RawMutex, Wait};
+use loom::sync::{Arc, Notify};
+use loom::thread;
+
+/// What the clock and the spinning are in a model.
+trait Surroundings {
+    const STARVES: bool;
+    const SPINS: u32;
+}
+
+struct Patient;
+impl Surroundings for Patient {
+    const STARVES: bool = false;
+    const SPINS: u32 = 0;
+}
+
+struct Starving;
+impl Surroundings for Starving {
+    const STARVES: bool = true;
+    const SPINS: u32 = 0;
+}
+
+struct Spinning;
+impl Surroundings for Spinning {
+    const STARVES: bool = false;
+    const SPINS: u32 = 1;
+}
+
+struct StarvingSpinner;
+impl Surroundings for StarvingSpinner {
+    const STARVES: bool = true;
+    const SPINS: u32 = 1;
+}
+
+#[derive(Clone)]
+struct Token(Arc<(Notify, AtomicBool)>);
+
+struct LoomWait<S>(Token, PhantomData<S>);
+
+impl<S: Surroundings> Wait for LoomWait<S> {
+    type Waker = Token;
+    type Since = ();
+
+    fn new() -> Self {
+        Self(Token(Arc::new((Notify::new(), AtomicBool::new(false)))), PhantomData)
+    }
+
+    fn waker(&self) -> Token {
+        self.0.clone()
+    }
+
+    fn block(&self, commit: impl FnOnce()) {
+        commit();
+        let (notify, woken) = &*self.0.0;
+        while !woken.load(Ordering::Acquire) {
+            notify.wait();
+        }
+    }
+
+    unsafe fn wake(waker: Token) {
+        let (notify, woken) = &*waker.0;
+        assert!(!woken.swap(true, Ordering::Release), "woken twice");
+        notify.notify();
+    }
+
+    fn now() {}
+
+    fn starved((): ()) -> bool {
+        S::STARVES
+    }
+
+    fn spin(round: u32) -> bool {
+        // No pause: it would let others run, and hide what happens when they do not.
+        round < S::SPINS
+    }
+}
+
+struct Shared<S: Surroundings> {
+    mutex: RawMutex<LoomWait<S>>,
+    n: UnsafeCell<u32>,
+}
+
+// SAFETY: `n` is touched only under `mutex`; that this suffices is what the models check.
+unsafe impl<S: Surroundings> Sync for Shared<S> {}
+// SAFETY: as above.
+unsafe impl<S: Surroundings> Send for Shared<S> {}
+
+impl<S: Surroundings> Shared<S> {
+    fn add_and_unlock(&self) {
+        // SAFETY: the caller has locked the mutex.
+        self.n.with_mut(|n| unsafe { *n += 1 });
+        // SAFETY: as above.
+        unsafe { self.mutex.unlock() };
+    }
+}
+
+/// Each of `threads` threads locks `turns` times; the last one may also try. All get through, and see each other's work.
+fn run<S: Surroundings + 'static>(threads: u32, turns: u32, preemptions: usize) {
+    explore(preemptions, move || {
+        let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
+        let work = move |shared: &Shared<S>| {
+            for _ in 0..turns {
+                shared.mutex.lock();
+                shared.add_and_unlock();
+            }
+        };
+        let others: Vec<_> = (1..threads)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || work(&shared))
+            })
+            .collect();
+        work(&shared);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert!(shared.mutex.try_lock(), "everybody is done, so the mutex is free and no mode is left behind");
+        // SAFETY: under the mutex.
+        assert_eq!(shared.n.with(|n| unsafe { *n }), threads * turns);
+    });
+}
+
+#[test]
+fn two_threads_without_starvation() {
+    run::<Patient>(2, 3, 4);
+}
+
+#[test]
+fn two_threads_always_starving() {
+    run::<Starving>(2, 3, 4);
+}
+
+#[test]
+fn two_threads_that_spin() {
+    run::<Spinning>(2, 3, 4);
+}
+
+#[test]
+fn three_threads_without_starvation() {
+    run::<Patient>(3, 2, 3);
+}
+
+#[test]
+fn three_threads_always_starving() {
+    run::<Starving>(3, 2, 3);
+}
+
+#[test]
+fn three_threads_that_spin_and_starve() {
+    run::<StarvingSpinner>(3, 2, 3);
+}
+
+#[test]
+fn try_lock_barges_or_fails_but_never_breaks_in() {
+    explore(3, || {
+        let shared = Arc::new(Shared::<Starving> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
+        let waiter = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.mutex.lock();
+                shared.add_and_unlock();
+            })
+        };
+        let tryer = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let got = shared.mutex.try_lock();
+                if got {
+                    shared.add_and_unlock();
+                }
+                u32::from(got)
+            })
+        };
+        waiter.join().unwrap();
+        let tried = tryer.join().unwrap();
+        shared.mutex.lock();
+        // SAFETY: under the mutex.
+        assert_eq!(shared.n.with(|n| unsafe { *n }), 1 + tried);
+    });
+}

@@ -1,0 +1,83 @@
+//! Starting the runtime: once, lazily, by the first use from any thread.
+
+use std::fmt::Write as _;
+use std::panic::{self, PanicHookInfo};
+
+use crate::config::{self, Settings};
+use crate::current;
+use crate::fatal;
+use crate::g::GRef;
+use crate::machine;
+use crate::machine::stack;
+use crate::machine::stack::overflow::{self, Stderr};
+use crate::observe::Trace;
+use crate::procs;
+use crate::sched::{self, Sched};
+use crate::sysmon;
+use crate::worker;
+
+/// Starts the runtime if nobody has.
+#[inline]
+pub(crate) fn ensure() {
+    if sched::try_sched().is_none() {
+        start();
+    }
+}
+
+#[cold]
+fn start() {
+    let first = sched::init(|| {
+        machine::sys::fence::init();
+        let settings = config::settings();
+        if let Err(error) = stack::set_default_reservation(settings.stack_size) {
+            fatal::warn(&format!("{error}; using {} KiB", stack::default_reservation() >> 10));
+        }
+        Sched::new(settings.max_threads, worker::main)
+    });
+    // Others that come at the same time find no P until this has gone on: what they push is picked up then.
+    if first {
+        begin(config::settings());
+    }
+}
+
+fn begin(settings: &Settings) {
+    let sched = sched::sched();
+    overflow::install(report_overflow);
+    install_panic_hook();
+    procs::resize(sched, settings.procs);
+    if !settings.procs_fixed {
+        procs::follow();
+    }
+    let trace = settings.schedtrace.map(|interval| Trace::new(interval, settings.scheddetail));
+    let monitor = std::thread::Builder::new().name("greenthread-sysmon".into()).stack_size(256 << 10);
+    if let Err(error) = monitor.spawn(move || sysmon::main(trace)) {
+        fatal::warn(&format!("no thread for the monitor ({error}): a goroutine that blocks will stall its P"));
+    }
+}
+
+/// The first line of the overflow report. Runs in a signal handler, on the thread that faulted: it only reads and writes.
+fn report_overflow(owner: *mut (), reservation: usize) {
+    // SAFETY: owners are goroutines; this one was running, so it is alive.
+    let Some(g) = (unsafe { GRef::from_ptr(owner.cast()) }) else { return };
+    let _ = write!(Stderr, "goroutine {}", g.id);
+    if let Some(name) = g.name() {
+        let _ = write!(Stderr, " '{name}'");
+    }
+    let _ = writeln!(Stderr, ", spawned at {}, has overflowed its stack of {} KiB", g.site, reservation >> 10);
+}
+
+/// Has panics name the goroutine, and then do what they did before.
+fn install_panic_hook() {
+    if std::thread::panicking() {
+        // A hook may not be changed by a thread that panics; the goroutine's number is then missing from reports.
+        return;
+    }
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+        if let Some(g) = current::g() {
+            let name = g.name().map_or(String::new(), |name| format!(" '{name}'"));
+            fatal::print(&format!("goroutine {}{name}, spawned at {}:\n", g.id, g.site));
+        }
+        before(info);
+    }));
+}

@@ -1,0 +1,155 @@
+//! A goroutine's stack with a coroutine on it: start, resume, suspend, take apart.
+//!
+//! The switch itself is corosensei's. This module places corosensei's handle, and what else a running stack needs, at the
+//! top of the stack itself:
+//!
+//! ```text
+//!   high   +----------------------+  top of the slot, less its colour
+//!          | StackHead            |  coroutine handle, yielder, side-table entry
+//!          +----------------------+  base of the coroutine
+//!          | frames of the        |
+//!          | goroutine   |        |
+//!          |             v        |
+//!          |                      |
+//!   low    | guard area           |
+//!          +----------------------+
+//! ```
+//! That page is in use anyway, moving the stack from one goroutine to the next is a pointer, and a goroutine that has not
+//! run owns none of it.
+//!
+//! # Invariants
+//! * I1: a `StackHead` is reached only through the goroutine that has the stack, by the M that owns that goroutine.
+//! * I2: a suspended coroutine is never dropped: corosensei would unwind it from outside, and a goroutine's frames may
+//!   not be unwound at any point but their own. It is resumed to its end or left for ever.
+//!
+//! # Sending
+//! corosensei's `Coroutine` is not `Send`, since it cannot know what lives on the stack. Here the closure is `Send`, and what it
+//! keeps on its stack across a park is the user's: DESIGN 4.5 in ARCHITECTURE.md states what that means.
+
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
+
+use corosensei::stack::StackPointer;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+use crate::g::GRef;
+use crate::machine::stack::{SlotMeta, Stack};
+
+type Co = Coroutine<GRef, (), (), Body>;
+
+/// The part of a stack below its head.
+struct Body(Stack);
+
+const HEAD: usize = size_of::<StackHead>().next_multiple_of(64);
+
+// SAFETY: base and limit are the stack's own, less the head at its top, which is a multiple of the alignment and far
+// smaller than any stack.
+unsafe impl corosensei::stack::Stack for Body {
+    #[inline]
+    fn base(&self) -> StackPointer {
+        let base = corosensei::stack::Stack::base(&self.0).get() - HEAD;
+        StackPointer::new(base).expect("coroutine: a stack is not at address zero")
+    }
+
+    #[inline]
+    fn limit(&self) -> StackPointer {
+        corosensei::stack::Stack::limit(&self.0)
+    }
+}
+
+/// What sits at the top of a stack that a goroutine runs on.
+pub(crate) struct StackHead {
+    coroutine: UnsafeCell<MaybeUninit<Co>>,
+    yielder: Cell<*const Yielder<GRef, ()>>,
+    meta: &'static SlotMeta,
+    /// Where the stack pointer was at the last suspend, or `bottom` if that was on another stack.
+    sp: Cell<usize>,
+    /// Lowest usable address of this stack.
+    bottom: usize,
+    /// Lowest address that the goroutine may use; not `bottom` while `stack::grow` runs on another stack.
+    low: Cell<usize>,
+}
+
+impl StackHead {
+    /// Lays a coroutine on `stack` that will run `main(first goroutine)`.
+    #[inline]
+    pub(crate) fn install(stack: Stack, main: fn(GRef)) -> *mut StackHead {
+        let head = (corosensei::stack::Stack::base(&stack).get() - HEAD) as *mut StackHead;
+        let (meta, low) = (stack.meta(), stack.low());
+        // SAFETY: the top of the stack is ours, since the stack is; the head fits above the coroutine's base.
+        unsafe {
+            head.write(StackHead {
+                coroutine: UnsafeCell::new(MaybeUninit::uninit()),
+                yielder: Cell::new(std::ptr::null()),
+                meta,
+                sp: Cell::new(low),
+                bottom: low,
+                low: Cell::new(low),
+            });
+            let coroutine = Coroutine::with_stack(Body(stack), move |yielder: &Yielder<GRef, ()>, first: GRef| {
+                (*head).yielder.set(yielder);
+                main(first);
+            });
+            (*(*head).coroutine.get()).write(coroutine);
+        }
+        head
+    }
+
+    /// Runs what is on the stack until it suspends (true) or ends (false).
+    ///
+    /// # Safety
+    /// I1; the coroutine is not running and has not ended. `g` is used by the first resume only.
+    #[inline]
+    pub(crate) unsafe fn resume(this: *mut StackHead, g: GRef) -> bool {
+        // SAFETY: I1; the head was written by `install`.
+        let (coroutine, meta) = unsafe { ((*(*this).coroutine.get()).assume_init_mut(), (*this).meta) };
+        meta.resume();
+        let suspended = matches!(coroutine.resume(g), CoroutineResult::Yield(()));
+        if suspended {
+            // SAFETY: I1; the goroutine was entered, and left its frames at and above `sp`.
+            unsafe { meta.suspend((*this).sp.get()) };
+        }
+        suspended
+    }
+
+    /// Leaves the stack; returns when it is resumed, perhaps on another thread.
+    ///
+    /// # Safety
+    /// The caller runs on this stack.
+    #[inline]
+    pub(crate) unsafe fn suspend(this: *mut StackHead) {
+        // SAFETY: the caller runs on this stack, so its head is there.
+        let head = unsafe { &*this };
+        let here = 0u8;
+        let on_grown_stack = head.low.get() != head.bottom;
+        head.sp.set(if on_grown_stack { head.bottom } else { (&raw const here).addr() });
+        // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
+        unsafe { (*head.yielder.get()).suspend(()) };
+    }
+
+    /// Takes the stack back from a coroutine that has ended.
+    ///
+    /// # Safety
+    /// I1; the coroutine has ended.
+    #[inline]
+    pub(crate) unsafe fn into_stack(this: *mut StackHead) -> Stack {
+        // SAFETY: the caller says that the coroutine has ended; the handle is read out once.
+        unsafe { (*(*this).coroutine.get()).assume_init_read() }.into_stack().0
+    }
+
+    /// Notes which goroutine is on the stack, for dumps and the overflow report.
+    #[inline]
+    pub(crate) fn set_owner(&self, g: GRef) {
+        self.meta.set_owner(g.as_ptr().cast());
+    }
+
+    /// The lowest address that the goroutine may use at the moment.
+    pub(crate) fn low(&self) -> usize {
+        self.low.get()
+    }
+
+    /// Sets the lowest usable address; returns the one before.
+    pub(crate) fn replace_low(&self, low: usize) -> usize {
+        self.low.replace(low)
+    }
+}

@@ -1,0 +1,19 @@
+//! The runtime's own words on stderr: warnings, and the end of the process.
+
+use std::io::Write;
+
+/// Prints one warning line. Never fails: without a stderr there is nobody to warn.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "greenthread: {text}");
+}
+
+/// Prints Go's "fatal error" line and ends the process with status 2, as Go does.
+pub(crate) fn fatal(text: &str) -> ! {
+    let _ = writeln!(std::io::stderr().lock(), "fatal error: {text}");
+    std::process::exit(2);
+}
+
+/// Prints text as it is.
+pub(crate) fn print(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

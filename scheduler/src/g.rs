@@ -1,0 +1,225 @@
+//! G: one goroutine.
+//!
+//! # Layout
+//! One small block (see [`crate::block`]) holds the header [`G`] and, right behind it, the closure or, later, its
+//! result ([`Task`]). A goroutine that has never run owns nothing else: its stack comes when it runs first and goes
+//! to the next goroutine when it ends.
+//!
+//! # States
+//! ```text
+//!            spawn            run                 finish
+//!   (block) ------> Runnable <----> Running ---------------> Dead
+//!                      ^   yield      | park
+//!                      +--- ready --- Waiting
+//! ```
+//! [`G::transition`] is the one place where the state changes. Dumps, traces and counters read what it writes.
+//!
+//! # Who may touch what
+//! | field | written by | when |
+//! | --- | --- | --- |
+//! | `state`, `reason` | the G's owner | owner = the M that runs it, the queue's taker, or the one waker |
+//! | `stack` | the M that runs it | at first run, at the end |
+//! | `m` | the M that runs it | at each resume |
+//! | `home` | the G itself, on its M | while it is locked to that M |
+//! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
+//! | the rest | the spawner | before the G is in any queue |
+//!
+//! # Invariants
+//! * I1: a G is owned by exactly one of: a run queue, the M that runs it, the wait node (or timer) from which its one
+//!   waker will take it. Whoever moves it on hands the ownership on; so no field but `join` needs a read-modify-write.
+//! * I2: blocks are never given back to the operating system, so a stale `GRef` read by a dump reads a G, if another one.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+
+use crate::coroutine::StackHead;
+use crate::m::M;
+use crate::protocol::join::JoinWord;
+use crate::reason::WaitReason;
+
+/// What a goroutine does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// On a run queue, or on its way to one.
+    Runnable,
+    /// An M executes it.
+    Running,
+    /// Parked; some waker will ready it.
+    Waiting,
+    /// Ended.
+    Dead,
+}
+
+impl State {
+    fn from_u8(n: u8) -> Self {
+        match n {
+            0 => Self::Runnable,
+            1 => Self::Running,
+            2 => Self::Waiting,
+            _ => Self::Dead,
+        }
+    }
+}
+
+/// What few goroutines have, kept out of the header.
+#[derive(Debug)]
+pub(crate) struct Extra {
+    pub(crate) name: Option<Arc<str>>,
+    /// The stack reservation asked for; `None` is the default.
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) pinned: bool,
+}
+
+/// The functions that know the type of the closure behind a header.
+pub(crate) struct Vtable {
+    /// Runs the closure to its end and leaves the result; called once, on the goroutine's stack.
+    pub(crate) run: unsafe fn(GRef),
+    /// Drops the closure of a goroutine that will never run, leaving `payload` as its result.
+    pub(crate) fail: unsafe fn(GRef, Box<dyn std::any::Any + Send>),
+    /// Drops the result that nobody took, if there is one.
+    pub(crate) drop_result: unsafe fn(GRef),
+    /// Size of the block in bytes.
+    pub(crate) size: usize,
+    pub(crate) align: usize,
+    /// Alignment of the part behind the header.
+    pub(crate) align_of_body: usize,
+}
+
+/// The header of a goroutine. See the module's documentation for who may touch which field.
+#[repr(C)]
+pub(crate) struct G {
+    pub(crate) vtable: &'static Vtable,
+    pub(crate) id: u64,
+    pub(crate) join: JoinWord,
+    pub(crate) stack: Cell<*mut StackHead>,
+    /// The M that runs it, or ran it last.
+    pub(crate) m: Cell<Option<&'static M>>,
+    /// The M that it is locked to.
+    pub(crate) home: AtomicPtr<M>,
+    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) site: &'static Location<'static>,
+    state: AtomicU8,
+    reason: AtomicU8,
+    /// Locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
+    pub(crate) os_locks: Cell<u32>,
+}
+
+// SAFETY: I1 says who touches the cells: one owner at a time, and ownership is handed on through queues and locks that
+// order the accesses.
+unsafe impl Sync for G {}
+
+/// A goroutine, by address. Not counted: I1 of the module says who owns the G.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct GRef(NonNull<G>);
+
+// SAFETY: a G is made to be handed between threads; what it runs was `Send` when it was spawned.
+unsafe impl Send for GRef {}
+// SAFETY: as above; through a shared GRef only `G`'s own, `Sync`, interface is reached.
+unsafe impl Sync for GRef {}
+
+impl std::ops::Deref for GRef {
+    type Target = G;
+
+    #[inline]
+    fn deref(&self) -> &G {
+        // SAFETY: a GRef is made from a live block, and I2 keeps it readable.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl GRef {
+    #[inline]
+    pub(crate) fn as_ptr(self) -> *mut G {
+        self.0.as_ptr()
+    }
+
+    #[inline]
+    pub(crate) fn as_non_null(self) -> NonNull<G> {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn new(ptr: NonNull<G>) -> Self {
+        Self(ptr)
+    }
+
+    /// The goroutine at `ptr`, or `None` for null.
+    ///
+    /// # Safety
+    /// `ptr` is null or came from [`GRef::as_ptr`] of a goroutine that has not been freed.
+    #[inline]
+    pub(crate) unsafe fn from_ptr(ptr: *mut G) -> Option<Self> {
+        NonNull::new(ptr).map(Self)
+    }
+}
+
+impl G {
+    pub(crate) fn new(
+        vtable: &'static Vtable,
+        id: u64,
+        extra: Option<Box<Extra>>,
+        join: JoinWord,
+        site: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            vtable,
+            id,
+            join,
+            stack: Cell::new(ptr::null_mut()),
+            m: Cell::new(None),
+            home: AtomicPtr::new(ptr::null_mut()),
+            extra,
+            site,
+            state: AtomicU8::new(State::Runnable as u8),
+            reason: AtomicU8::new(WaitReason::None as u8),
+            os_locks: Cell::new(0),
+        }
+    }
+
+    /// The one place where a goroutine's state changes. The caller owns the goroutine (I1).
+    #[inline]
+    pub(crate) fn transition(&self, from: State, to: State, reason: WaitReason) {
+        debug_assert_eq!(self.state(), from, "g: bad transition to {to:?}; id = {}", self.id);
+        self.reason.store(reason as u8, Ordering::Relaxed);
+        self.state.store(to as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::from_u8(self.state.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn reason(&self) -> WaitReason {
+        WaitReason::from_u8(self.reason.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+        self.extra.as_ref()?.name.as_ref()
+    }
+
+    /// The stack reservation that was asked for; `None` is the default.
+    #[inline]
+    pub(crate) fn stack_size(&self) -> Option<usize> {
+        self.extra.as_ref()?.stack_size
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.pinned)
+    }
+
+    /// Whether the goroutine can begin on whatever default stack is at hand.
+    #[inline]
+    pub(crate) fn starts_anywhere(&self) -> bool {
+        self.stack.get().is_null() && self.extra.as_ref().is_none_or(|e| e.stack_size.is_none() && !e.pinned)
+    }
+
+    #[inline]
+    pub(crate) fn home(&self) -> Option<&'static M> {
+        // ORDERING: relaxed; the M wrote it before the G was queued, and queues publish.
+        // SAFETY: Ms are never freed.
+        unsafe { self.home.load(Ordering::Relaxed).as_ref() }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a goroutine can ask about itself, and how it can end itself.
+
+use std::fmt;
+use std::panic;
+use std::sync::Arc;
+
+use crate::boot;
+use crate::clock;
+use crate::fatal;
+use crate::sched::{sched, try_sched};
+use crate::spawn::{self, Options};
+
+/// The main goroutine's stack reservation: what a main thread usually has.
+const MAIN_STACK: usize = 8 << 20;
+
+/// A goroutine's name card. See `greenthread::current`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Goroutine {
+    id: u64,
+    name: Option<Arc<str>>,
+}
+
+impl Goroutine {
+    /// The id: never 0, never used again in this process.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The name, if one was given at the spawn.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// The calling goroutine; `None` on a thread that the runtime did not start. See `greenthread::current`.
+pub fn current() -> Option<Goroutine> {
+    crate::current::g().map(|g| Goroutine { id: g.id, name: g.name().cloned() })
+}
+
+/// How many goroutines exist. See `greenthread::num_goroutine`.
+pub fn num_goroutine() -> usize {
+    try_sched().map_or(0, |sched| sched.alive() as usize)
+}
+
+/// The payload with which a goroutine unwinds that has called [`exit_goroutine`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Exited;
+
+impl fmt::Debug for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the goroutine called exit_goroutine")
+    }
+}
+
+/// Ends the calling goroutine. See `greenthread::exit_goroutine`.
+///
+/// # Panics
+/// On a thread that is not a goroutine.
+pub fn exit_goroutine() -> ! {
+    assert!(crate::current::g().is_some(), "exit_goroutine: the caller is not a goroutine");
+    // Not `panic!`: the hook is not to report it.
+    panic::resume_unwind(Box::new(Exited));
+}
+
+/// Runs `f` as the main goroutine, and returns what it returned when it ends, whatever else runs.
+///
+/// If it panics the panic goes on in the caller. If it calls [`exit_goroutine`], the others go on until they have all
+/// ended; the process then ends with Go's message and status 2.
+#[track_caller]
+pub fn run_main<T, F>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    boot::ensure();
+    let options = Options { name: Some("main".into()), stack_size: Some(MAIN_STACK), pinned: false };
+    let main = spawn::spawn(f, options).expect("goroutine: the main goroutine's stack size is possible");
+    match main.join() {
+        Ok(result) => result,
+        Err(payload) if payload.is::<Exited>() => wait_for_the_others(),
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+fn wait_for_the_others() -> ! {
+    while sched().alive() > 0 {
+        std::thread::sleep(clock::POLL);
+    }
+    fatal::fatal("no goroutines (main called exit_goroutine) - deadlock!");
+}

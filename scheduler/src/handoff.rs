@@ -1,0 +1,218 @@
+//! Which M gets which P: starting Ms, giving Ps up, getting one back.
+//!
+//! Every path by which a P changes hands is here:
+//!
+//! | from | to | by |
+//! | --- | --- | --- |
+//! | idle list | a searching M | [`Scheduler::start_searcher`], after a push ([`crate::protocol::idle`]) |
+//! | idle list | the M that needs one | [`acquire_p`], after it was away for long or in `blocking` |
+//! | an M with nothing to do | idle list | [`give_up_p`], then [`reclaim_p`] if work came in between |
+//! | an M that blocks, or was retaken | another M, or the idle list | [`hand_off`] |
+//! | the table | nowhere | [`retire_p`], when GOMAXPROCS shrinks |
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::fatal;
+use crate::m::M;
+use crate::p::P;
+use crate::protocol::idle::Scheduler;
+use crate::sched::{IdleP, Lists, Sched, sched};
+
+/// Scheduler threads run only our own code, besides goroutines, which have their own stacks.
+const M_STACK: usize = 512 << 10;
+
+impl Scheduler for &'static Sched {
+    fn work_waits(&self) -> bool {
+        !self.global.is_empty() || self.with_table(|ps| ps.iter().any(|p| !p.stealer.is_empty()))
+    }
+
+    fn start_searcher(&self) -> bool {
+        let IdleP { p, watcher } = {
+            let mut lists = self.lists();
+            let Some(idle) = lists.idle.pop() else { return false };
+            self.idle.p_taken();
+            idle
+        };
+        self.wake_monitor();
+        match watcher {
+            Some(m) => m.hand(p, true),
+            None => {
+                if !start_m(p, true) {
+                    put_idle(&mut self.lists(), p, None);
+                    self.idle.abandon_search();
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Starts an M on `p`: a spare one, or a new thread. False, with a warning the first time, if no thread can be had; `p` is
+/// then still the caller's.
+#[must_use]
+pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
+    let sched = sched();
+    let m = {
+        let mut lists = sched.lists();
+        if let Some(m) = lists.spare.pop() {
+            drop(lists);
+            m.hand(p, search);
+            return true;
+        }
+        if lists.threads >= sched.max_threads {
+            drop(lists);
+            warn_no_thread(&format!("the limit of {} threads is reached (GREENTHREAD_MAXTHREADS)", sched.max_threads));
+            return false;
+        }
+        lists.threads += 1;
+        lists.retired.pop().unwrap_or_else(|| {
+            let m: &'static M = Box::leak(Box::new(M::new(lists.all_ms.len() as u32)));
+            lists.all_ms.push(m);
+            m
+        })
+    };
+    m.hand(p, search);
+    let thread = std::thread::Builder::new().name(format!("greenthread-m{}", m.id)).stack_size(M_STACK);
+    match thread.spawn(move || (sched.worker)(m)) {
+        Ok(_) => true,
+        Err(error) => {
+            let _ = m.take_handed();
+            let mut lists = sched.lists();
+            lists.threads -= 1;
+            lists.retired.push(m);
+            drop(lists);
+            warn_no_thread(&format!("the system gives no thread: {error}"));
+            false
+        }
+    }
+}
+
+fn warn_no_thread(why: &str) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        fatal::warn(&format!("{why}; goroutines wait until one comes free"));
+    }
+}
+
+/// Puts `p` among the idle ones.
+pub(crate) fn put_idle(lists: &mut Lists, p: &'static P, watcher: Option<&'static M>) {
+    lists.idle.push(IdleP { p, watcher });
+    sched().idle.p_idle();
+}
+
+/// The calling M gives its P up, to watch it asleep. Follow with [`reclaim_p`] if `IdleWord::go_idle` says so.
+pub(crate) fn give_up_p(m: &'static M, p: &'static P) {
+    let mut lists = sched().lists();
+    m.set_p(None);
+    if p.is_retired() {
+        lists.spare.push(m);
+        drop(lists);
+        retire_p(p);
+    } else {
+        put_idle(&mut lists, p, Some(m));
+    }
+}
+
+/// The calling M, which stands in a list without a P, takes an idle one: the one that it watches, or any if it
+/// watches none. `None` if somebody is handing it one, or none is idle.
+pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
+    let sched = sched();
+    let mut lists = sched.lists();
+    let p = if let Some(own) = lists.idle.iter().position(|i| i.watcher.is_some_and(|w| w.id == m.id)) {
+        lists.idle.remove(own).p
+    } else {
+        let spare = lists.spare.iter().position(|s| s.id == m.id)?;
+        let IdleP { p, watcher } = lists.idle.pop()?;
+        lists.spare.swap_remove(spare);
+        lists.spare.extend(watcher);
+        p
+    };
+    sched.idle.p_taken();
+    drop(lists);
+    sched.wake_monitor();
+    Some(p)
+}
+
+/// The calling M, which runs a goroutine and stands in no list, takes an idle P if there is one.
+pub(crate) fn acquire_p(preferred: Option<&'static P>) -> Option<&'static P> {
+    let sched = sched();
+    if sched.idle.counts().0 == 0 {
+        return None;
+    }
+    let mut lists = sched.lists();
+    let mine = preferred.and_then(|mine| lists.idle.iter().position(|i| i.p.id == mine.id));
+    let at = mine.or(lists.idle.len().checked_sub(1))?;
+    let IdleP { p, watcher } = lists.idle.remove(at);
+    lists.spare.extend(watcher);
+    sched.idle.p_taken();
+    drop(lists);
+    sched.wake_monitor();
+    Some(p)
+}
+
+/// Passes on a P whose M blocks, or was found not to need it. Nobody has `p` now but the caller.
+pub(crate) fn hand_off(p: &'static P) {
+    let sched = sched();
+    if p.is_retired() {
+        return retire_p(p);
+    }
+    // Timers need an M that watches them; work needs one at once.
+    if (p.has_work() || !sched.global.is_empty() || p.timers.any()) && start_m(p, false) {
+        return;
+    }
+    {
+        let mut lists = sched.lists();
+        if p.is_retired() {
+            drop(lists);
+            return retire_p(p);
+        }
+        put_idle(&mut lists, p, None);
+    }
+    if sched.idle.go_idle(false, &sched) && (!sched.start_searcher() && sched.idle.abandon_search()) {
+        sched.idle.wake_one(&sched);
+    }
+}
+
+/// Empties a P that GOMAXPROCS has taken out of use. Nobody has it now but the caller.
+pub(crate) fn retire_p(p: &'static P) {
+    let sched = sched();
+    // SAFETY: nobody else has the P, says the caller: this thread stands for its M, inside.
+    unsafe {
+        while let Some(g) = p.take_runnext().or_else(|| p.pop()) {
+            sched.global.push(g);
+        }
+        p.own().stacks.flush();
+    }
+    let heir = sched.with_table(|ps| ps[0]);
+    if p.timers.move_to(&heir.timers) {
+        poke(heir);
+    }
+    let mut lists = sched.lists();
+    if p.is_retired() {
+        lists.vacant.push(p);
+    } else {
+        // GOMAXPROCS has grown again meanwhile.
+        put_idle(&mut lists, p, None);
+    }
+    drop(lists);
+    sched.idle.wake_one(&sched);
+}
+
+/// A timer was added to a P from elsewhere: if it is idle, its watcher must look at the clock again.
+pub(crate) fn poke(p: &'static P) {
+    let sched = sched();
+    let mut lists = sched.lists();
+    let Some(at) = lists.idle.iter().position(|i| i.p.id == p.id) else { return };
+    match lists.idle[at].watcher {
+        Some(m) => m.parker.unpark(),
+        None => {
+            lists.idle.remove(at);
+            sched.idle.p_taken();
+            drop(lists);
+            sched.wake_monitor();
+            if !start_m(p, false) {
+                put_idle(&mut sched.lists(), p, None);
+            }
+        }
+    }
+}

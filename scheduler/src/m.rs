@@ -1,0 +1,125 @@
+//! M: one OS thread that runs goroutines, or waits to.
+//!
+//! # Invariants
+//! * I1: Ms are never freed: others keep plain pointers to them. A retired M is used again for the next thread.
+//! * I2: cells are touched only by the M's own thread, on the scheduler's stack or on the goroutine that it runs.
+//! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease.
+
+use std::cell::{Cell, UnsafeCell};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use crate::g::{G, GRef};
+use crate::machine::sys::parker::Parker;
+use crate::machine::sys::thread::CpuClock;
+use crate::p::P;
+use crate::protocol::lease::Lease;
+use crate::reason::WaitReason;
+
+/// What the scheduler is to do with the goroutine that has just left its stack.
+pub(crate) enum After {
+    /// It ended: its coroutine returned.
+    End,
+    /// It parks: run `commit(arg)`, which lets wakers in, or says that it need not park.
+    Park { reason: WaitReason, commit: unsafe fn(*mut ()) -> bool, arg: *mut () },
+    /// It yields: queue it, at the end of the global queue or of the local one.
+    Yield { global: bool },
+}
+
+/// One M.
+pub(crate) struct M {
+    pub(crate) id: u32,
+    pub(crate) lease: Lease,
+    p: AtomicPtr<P>,
+    current: AtomicPtr<G>,
+    pub(crate) after: UnsafeCell<After>,
+    /// Chosen to run next, with its slice rule, by a goroutine that ended.
+    pub(crate) next: Cell<Option<(GRef, bool)>>,
+    /// The goroutine that has locked itself to this thread.
+    pub(crate) locked: Cell<Option<GRef>>,
+    /// Left here by whoever wakes this M: the P to run, and whether as a searcher.
+    handed: AtomicPtr<P>,
+    handed_search: AtomicBool,
+    pub(crate) parker: Parker,
+    cpu_clock: CpuClock,
+}
+
+// SAFETY: I2 guards the cells; the rest is atomic.
+unsafe impl Sync for M {}
+// SAFETY: an M is made by the thread that starts its thread.
+unsafe impl Send for M {}
+
+impl M {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            id,
+            lease: Lease::new(),
+            p: AtomicPtr::new(ptr::null_mut()),
+            current: AtomicPtr::new(ptr::null_mut()),
+            after: UnsafeCell::new(After::End),
+            next: Cell::new(None),
+            locked: Cell::new(None),
+            handed: AtomicPtr::new(ptr::null_mut()),
+            handed_search: AtomicBool::new(false),
+            parker: Parker::new(),
+            cpu_clock: CpuClock::new(),
+        }
+    }
+
+    /// The P that this M has. Certain only inside of a scheduler entry.
+    #[inline]
+    pub(crate) fn p(&self) -> Option<&'static P> {
+        // SAFETY: Ps are never freed.
+        unsafe { self.p.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Records which P this M has, on both sides (I3).
+    pub(crate) fn set_p(&'static self, p: Option<&'static P>) {
+        if let Some(old) = self.p() {
+            old.set_m(ptr::null_mut());
+        }
+        if let Some(new) = p {
+            new.set_m(ptr::from_ref(self).cast_mut());
+        }
+        self.p.store(p.map_or(ptr::null_mut(), |p| ptr::from_ref(p).cast_mut()), Ordering::Relaxed);
+    }
+
+    /// The goroutine that this M runs; none while it is in the scheduler.
+    #[inline]
+    pub(crate) fn current(&self) -> Option<GRef> {
+        // SAFETY: set by `set_current` from a live goroutine, cleared before it is given up.
+        unsafe { GRef::from_ptr(self.current.load(Ordering::Relaxed)) }
+    }
+
+    #[inline]
+    pub(crate) fn set_current(&self, g: Option<GRef>) {
+        self.current.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Relaxed);
+    }
+
+    /// To be called once by the M's thread.
+    pub(crate) fn start_clock(&self) {
+        self.cpu_clock.set_current_thread();
+    }
+
+    /// CPU time that the M's thread has used, in ns; 0 if it cannot be known.
+    pub(crate) fn cpu_time(&self) -> u64 {
+        self.cpu_clock.now()
+    }
+
+    /// Leaves a P for this M, which sleeps or is about to, and wakes it.
+    pub(crate) fn hand(&self, p: &'static P, search: bool) {
+        self.handed_search.store(search, Ordering::Relaxed);
+        // ORDERING P1: release publishes the P's state and `handed_search` to `take_handed`.
+        let before = self.handed.swap(ptr::from_ref(p).cast_mut(), Ordering::AcqRel);
+        debug_assert!(before.is_null(), "m: handed two Ps; id = {}", self.id);
+        self.parker.unpark();
+    }
+
+    /// Takes the P that was left, if one was, and whether to search.
+    pub(crate) fn take_handed(&self) -> Option<(&'static P, bool)> {
+        // ORDERING P1: acquire pairs with `hand`.
+        let p = self.handed.swap(ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: Ps are never freed.
+        unsafe { p.as_ref() }.map(|p| (p, self.handed_search.load(Ordering::Relaxed)))
+    }
+}

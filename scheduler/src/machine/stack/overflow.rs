@@ -1,0 +1,210 @@
+//! The report of a stack overflow: which goroutine, how large its stack, how to raise it; then the process aborts.
+//!
+//! Overflow is not survivable: unwinding from the middle of a function's prologue runs no destructors, so locks would stay
+//! locked. What can be done is to say more than "segmentation fault".
+//!
+//! # Protocol
+//! A handler for `SIGSEGV` and `SIGBUS` runs on the thread's alternate stack (the goroutine's is full). It looks the
+//! address up among the arenas. Is it in the guard of a slot that a goroutine runs on: report, abort. Else it is
+//! somebody else's fault, and goes to the handler that was there before: std's own report for the stacks of OS threads
+//! works as ever.
+//!
+//! Everything on the way is async-signal-safe: loads of atomics, `write` to descriptor 2, formatting without
+//! allocation, `abort`.
+//!
+//! # Invariants
+//! * I1: `PREVIOUS` is written before the handler is installed, and never again.
+//!
+//! # Orderings
+//! * P1: `REPORT`, released in `install` -> the acquire load in `handle`: and before it, `PREVIOUS`.
+
+use std::cell::UnsafeCell;
+use std::fmt::{self, Write};
+use std::io;
+use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use super::arena;
+use crate::machine::sys::memory::{self, alternate_stack_size, page_size};
+
+/// Says on descriptor 2 which goroutine it is, given its owner word and what its stack reserves. Async-signal-safe.
+pub(crate) type Report = fn(owner: *mut (), reservation: usize);
+
+const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+/// A [`Report`], once there is one.
+static REPORT: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// What was installed for each of `SIGNALS` before.
+static PREVIOUS: Previous = Previous(UnsafeCell::new(MaybeUninit::zeroed()));
+
+struct Previous(UnsafeCell<MaybeUninit<[libc::sigaction; 2]>>);
+
+// SAFETY: I1, no write once it is shared.
+unsafe impl Sync for Previous {}
+
+/// Installs the handler, once; later calls change nothing.
+pub(crate) fn install(report: Report) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for (i, signal) in SIGNALS.into_iter().enumerate() {
+            // SAFETY: I1, the handler that reads this is not installed yet. All zero bytes are a `sigaction`.
+            unsafe { libc::sigaction(signal, ptr::null(), &raw mut (*PREVIOUS.0.get().cast::<[_; 2]>())[i]) };
+        }
+        // ORDERING P1: release publishes `PREVIOUS`.
+        REPORT.store(report as *mut (), Ordering::Release);
+        for signal in SIGNALS {
+            // SAFETY: all zero bytes are a `sigaction` with an empty mask; the handler is async-signal-safe.
+            unsafe {
+                let mut action: libc::sigaction = mem::zeroed();
+                action.sa_sigaction = handle as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                libc::sigaction(signal, &raw const action, ptr::null_mut());
+            }
+        }
+    });
+}
+
+extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes a valid `siginfo_t` for a fault.
+    let address = unsafe { (*info).si_addr() }.addr();
+    // Sent by `kill`, the signal has no address.
+    // SAFETY: as above.
+    let is_fault = unsafe { (*info).si_code } > 0;
+    let overflown = arena::find(address).filter(|meta| is_fault && address < meta.low());
+    match overflown.filter(|meta| meta.occupancy().is_entered()) {
+        Some(meta) => report_and_abort(meta),
+        // SAFETY: these are the arguments that the kernel passed.
+        None => unsafe { chain(signal, info, context) },
+    }
+}
+
+fn report_and_abort(meta: &super::SlotMeta) -> ! {
+    let reservation = meta.class().reservation();
+    let mut out = Stderr;
+    let _ = out.write_str("\nfatal error: stack overflow\n\n");
+    // ORDERING P1: acquire pairs with the store in `install`.
+    let report = REPORT.load(Ordering::Acquire);
+    if !report.is_null() {
+        // SAFETY: `install` stored a `Report`.
+        let report = unsafe { mem::transmute::<*mut (), Report>(report) };
+        report(meta.owner(), reservation);
+    }
+    let _ = writeln!(
+        out,
+        "a stack of {} KiB was not enough: raise it with Builder::stack_size, or for all goroutines with \
+         GREENTHREAD_STACK",
+        reservation >> 10
+    );
+    // SAFETY: async-signal-safe, and does not return.
+    unsafe { libc::abort() }
+}
+
+/// Does what would have happened without our handler.
+///
+/// # Safety
+/// Called from the handler, with its arguments.
+unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let index = usize::from(signal != SIGNALS[0]);
+    // SAFETY: I1, it was written before the handler was installed.
+    let previous = unsafe { &(*PREVIOUS.0.get().cast::<[libc::sigaction; 2]>())[index] };
+    // SAFETY: as in `handle`.
+    let is_fault = unsafe { (*info).si_code } > 0;
+    match previous.sa_sigaction {
+        libc::SIG_IGN if !is_fault => {}
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // Returning runs the faulting instruction again, which is then fatal, as a fault that is ignored is too. A
+            // signal that was sent is sent anew, and comes when this handler returns.
+            // SAFETY: all zero bytes are the default action.
+            unsafe {
+                let mut action: libc::sigaction = mem::zeroed();
+                action.sa_sigaction = libc::SIG_DFL;
+                libc::sigaction(signal, &raw const action, ptr::null_mut());
+                if !is_fault {
+                    libc::raise(signal);
+                }
+            }
+        }
+        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Handler = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+            // SAFETY: the flag says that the handler takes three arguments.
+            unsafe { mem::transmute::<usize, Handler>(handler)(signal, info, context) }
+        }
+        handler => {
+            // SAFETY: without the flag it takes one.
+            unsafe { mem::transmute::<usize, unsafe extern "C" fn(libc::c_int)>(handler)(signal) }
+        }
+    }
+}
+
+/// Standard error without buffer or lock, for use in signal handlers. Errors are ignored: there is nobody to tell.
+pub(crate) struct Stderr;
+
+impl Write for Stderr {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            // SAFETY: the pointer and length are those of a slice.
+            let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
+            match usize::try_from(written) {
+                Ok(written) if written > 0 => rest = &rest[written..],
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An alternate signal stack of this thread. Dropped on the same thread, it is freed.
+#[derive(Debug)]
+#[must_use = "dropping it takes the stack away again"]
+pub(crate) struct AltStack {
+    /// The mapping, if the thread had no alternate stack before.
+    own: Option<std::ops::Range<usize>>,
+    /// It belongs to a thread.
+    not_send: PhantomData<*mut ()>,
+}
+
+/// Sees to it that signal handlers have a stack of their own on this thread. std's threads have one; those that
+/// another language started may not.
+pub(crate) fn ensure_altstack() -> io::Result<AltStack> {
+    // SAFETY: all zero bytes are a `stack_t`; asking changes nothing.
+    let mut old: libc::stack_t = unsafe { mem::zeroed() };
+    // SAFETY: as above.
+    unsafe { libc::sigaltstack(ptr::null(), &raw mut old) };
+    if old.ss_flags & libc::SS_DISABLE == 0 {
+        return Ok(AltStack { own: None, not_send: PhantomData });
+    }
+    let guard = page_size();
+    let size = alternate_stack_size().next_multiple_of(page_size());
+    let start = memory::reserve(guard + size)?;
+    let own = start..start + guard + size;
+    // SAFETY: nobody else knows the mapping.
+    let laid = unsafe { memory::protect(&memory::Span::new(start..start + guard)) };
+    let ss_sp = ptr::with_exposed_provenance_mut(start + guard);
+    let new = libc::stack_t { ss_sp, ss_flags: 0, ss_size: size };
+    // SAFETY: the stack is mapped until `drop` has disabled it.
+    if laid.is_err() || unsafe { libc::sigaltstack(&raw const new, ptr::null_mut()) } != 0 {
+        let error = laid.err().unwrap_or_else(io::Error::last_os_error);
+        // SAFETY: nobody uses the mapping.
+        unsafe { memory::release(own) };
+        return Err(error);
+    }
+    Ok(AltStack { own: Some(own), not_send: PhantomData })
+}
+
+impl Drop for AltStack {
+    fn drop(&mut self) {
+        let Some(own) = self.own.take() else { return };
+        let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: own.len() };
+        // SAFETY: this is the thread that the stack was set for (it is not `Send`); disabled, nobody uses the mapping.
+        unsafe {
+            if libc::sigaltstack(&raw const none, ptr::null_mut()) == 0 {
+                memory::release(own);
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Free stacks: one pool for the process, and a small cache for each P.
+//!
+//! Both are last-in-first-out: the stack that was used last has its pages, its page-table entries and its lines in the cache. A
+//! goroutine that never parks runs on the same hot stack as the one before it. A [`StackCache`] belongs to one
+//! thread at a time and takes no lock; it moves half of itself to or from the pool when it is full or empty, so
+//! the pool's lock is passed once in 32 stacks.
+//!
+//! # The cold end
+//! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is the length that the list
+//! never fell below since the last sweep: that many were not needed. All of these but the hottest few
+//! ([`KEEP`]) are given back to the kernel wholly by `trim`, from the bottom; `cold` counts those that were. Both only ever
+//! fall with the length of the list in between, so they need no look at the stacks themselves.
+//!
+//! # Invariants
+//! * I1: a slot in a list or cache was left ([`SlotMeta::give`]) or never entered; no [`Stack`] names it.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::arena::{Arena, Guards, arenas};
+use super::slot::SlotMeta;
+use super::{Class, Stack, class_for, default_class};
+
+/// How many stacks a cache holds, and how many it moves at a time.
+const CACHE: usize = 64;
+const HALF: usize = CACHE / 2;
+
+/// How many free stacks of a class keep their pages whatever happens.
+const KEEP: usize = 256;
+
+/// The process's stacks.
+pub(crate) static POOL: Pool = Pool::new();
+
+/// Free stacks of all classes, and the arenas that they come from.
+pub(crate) struct Pool {
+    guards: Guards,
+    classes: [Mutex<FreeList>; Class::COUNT],
+    /// How often a slot's pages were given back.
+    pub(super) trims: AtomicU64,
+}
+
+struct FreeList {
+    free: Vec<&'static SlotMeta>,
+    low_water: usize,
+    cold: usize,
+    /// Where new slots are carved.
+    arena: Option<&'static Arena>,
+}
+
+/// What a pool's slots are doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stats {
+    /// Slots that were ever carved.
+    pub(crate) reserved: usize,
+    /// Slots that a [`Stack`] names.
+    pub(crate) in_use: usize,
+    /// Slots in the pool and in caches.
+    pub(crate) free: usize,
+    /// How often the dead pages of a slot were given back.
+    pub(crate) trims: u64,
+}
+
+impl Pool {
+    pub(super) const fn new() -> Self {
+        Self::with_guards(Guards::new())
+    }
+
+    pub(super) const fn with_guards(guards: Guards) -> Self {
+        Self { guards, classes: [const { Mutex::new(FreeList::new()) }; Class::COUNT], trims: AtomicU64::new(0) }
+    }
+
+    /// A stack that reserves `reservation` bytes, rounded up to a power of two.
+    pub(crate) fn take(&'static self, reservation: usize) -> io::Result<Stack> {
+        let class = class_for(reservation)?;
+        let mut list = self.list(class);
+        self.fill(class, &mut list, 1)?;
+        let meta = list.pop().ok_or(io::ErrorKind::OutOfMemory)?;
+        drop(list);
+        meta.take();
+        Ok(Stack(meta))
+    }
+
+    /// Takes back a stack that nothing runs on.
+    pub(crate) fn give(&'static self, stack: Stack) {
+        let meta = stack.0;
+        meta.give();
+        self.list(meta.class()).free.push(meta);
+    }
+
+    /// Moves up to `count` free slots, at least one, to the end of `into`, the hottest last.
+    fn take_many(&'static self, class: Class, into: &mut Vec<&'static SlotMeta>, count: usize) -> io::Result<()> {
+        let mut list = self.list(class);
+        self.fill(class, &mut list, count)?;
+        list.split_off(count, into);
+        Ok(())
+    }
+
+    fn give_many(&'static self, class: Class, slots: impl Iterator<Item = &'static SlotMeta>) {
+        self.list(class).free.extend(slots);
+    }
+
+    /// Carves until the list has `count` slots; fails only if it stays empty.
+    fn fill(&'static self, class: Class, list: &mut FreeList, count: usize) -> io::Result<()> {
+        while list.free.len() < count {
+            if let Err(error) = self.carve(class, list) {
+                return if list.free.is_empty() { Err(error) } else { Ok(()) };
+            }
+        }
+        Ok(())
+    }
+
+    fn carve(&'static self, class: Class, list: &mut FreeList) -> io::Result<()> {
+        loop {
+            let arena = match list.arena {
+                Some(arena) => arena,
+                None => *list.arena.insert(Arena::create(class, self.address())?),
+            };
+            let slots = arena.carve(&self.guards)?;
+            if !slots.is_empty() {
+                // Below what is there, since these have no pages at all; the lowest address is taken first.
+                list.cold += slots.len();
+                list.free.splice(0..0, slots.rev().filter_map(|slot| arena.slot(slot)));
+                return Ok(());
+            }
+            list.arena = None;
+        }
+    }
+
+    fn list(&self, class: Class) -> MutexGuard<'_, FreeList> {
+        self.classes[class.index()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn arenas(&'static self) -> impl Iterator<Item = &'static Arena> {
+        arenas().filter(move |arena| arena.pool() == self.address())
+    }
+
+    fn address(&'static self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Counts the slots, for tests and dumps. Exact only while nobody takes, gives or switches.
+    pub(crate) fn stats(&'static self) -> Stats {
+        let mut stats = Stats { reserved: 0, in_use: 0, free: 0, trims: self.trims.load(Ordering::Relaxed) };
+        for arena in self.arenas() {
+            let carved = arena.carved();
+            let free = (0..carved).filter_map(|slot| arena.slot(slot)).filter(|meta| meta.is_free()).count();
+            stats.reserved += carved;
+            stats.free += free;
+            stats.in_use += carved - free;
+        }
+        stats
+    }
+
+    /// Calls `f` with the owner of each stack that has one. A stack may change hands meanwhile: what `f` gets was an
+    /// owner a moment ago.
+    pub(crate) fn for_each_owner(&'static self, mut f: impl FnMut(*mut ())) {
+        for arena in self.arenas() {
+            let metas = (0..arena.carved()).filter_map(|slot| arena.slot(slot));
+            metas.map(SlotMeta::owner).filter(|owner| !owner.is_null()).for_each(&mut f);
+        }
+    }
+
+    /// Ends a sweep interval of one class: returns how many at the bottom of its list are to go.
+    pub(super) fn close_interval(&self, class: Class) -> usize {
+        let mut list = self.list(class);
+        let unneeded = list.low_water.saturating_sub(KEEP);
+        list.low_water = list.free.len();
+        unneeded
+    }
+
+    /// The next slots to be given back wholly, of those below `end`; they count as cold from now on.
+    pub(super) fn next_cold(&self, class: Class, end: usize, batch: &mut Vec<&'static SlotMeta>, most: usize) {
+        let mut list = self.list(class);
+        let end = end.min(list.free.len()).min(list.cold + most);
+        if list.cold < end {
+            batch.extend(&list.free[list.cold..end]);
+            list.cold = end;
+        }
+    }
+
+    /// Whether more slots of a class will have to go if nobody takes them.
+    pub(super) fn has_surplus(&self, class: Class) -> bool {
+        let list = self.list(class);
+        list.free.len().saturating_sub(KEEP) > list.cold
+    }
+}
+
+impl FreeList {
+    const fn new() -> Self {
+        Self { free: Vec::new(), low_water: 0, cold: 0, arena: None }
+    }
+
+    fn pop(&mut self) -> Option<&'static SlotMeta> {
+        let meta = self.free.pop();
+        self.note_length();
+        meta
+    }
+
+    fn split_off(&mut self, count: usize, into: &mut Vec<&'static SlotMeta>) {
+        let keep = self.free.len().saturating_sub(count);
+        into.extend(self.free.drain(keep..));
+        self.note_length();
+    }
+
+    fn note_length(&mut self) {
+        self.low_water = self.low_water.min(self.free.len());
+        self.cold = self.cold.min(self.free.len());
+    }
+}
+
+/// A P's own free stacks, of the default class. Used by the thread that has the P.
+pub(crate) struct StackCache {
+    pool: &'static Pool,
+    class: Class,
+    free: Vec<&'static SlotMeta>,
+}
+
+impl StackCache {
+    /// An empty cache of the process's pool.
+    pub(crate) fn new() -> Self {
+        Self::of(&POOL)
+    }
+
+    pub(super) fn of(pool: &'static Pool) -> Self {
+        Self { pool, class: default_class(), free: Vec::with_capacity(CACHE) }
+    }
+
+    /// A stack of the default class. Takes the pool's lock, and may map memory, when the cache is empty.
+    #[inline]
+    pub(crate) fn take(&mut self) -> io::Result<Stack> {
+        let meta = match self.free.pop() {
+            Some(meta) => meta,
+            None => self.refill()?,
+        };
+        meta.take();
+        Ok(Stack(meta))
+    }
+
+    /// Takes back a stack that nothing runs on, of whatever class. Takes the pool's lock when the cache is full.
+    #[inline]
+    pub(crate) fn give(&mut self, stack: Stack) {
+        if stack.0.class() != self.class {
+            return self.pool.give(stack);
+        }
+        stack.0.give();
+        if self.free.len() == CACHE {
+            self.spill(HALF);
+        }
+        self.free.push(stack.0);
+    }
+
+    /// Gives all of it to the pool, as a P does that is not needed any more.
+    pub(crate) fn flush(&mut self) {
+        self.spill(self.free.len());
+    }
+
+    #[cold]
+    fn refill(&mut self) -> io::Result<&'static SlotMeta> {
+        self.pool.take_many(self.class, &mut self.free, HALF)?;
+        self.free.pop().ok_or(io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// The coldest go.
+    #[cold]
+    fn spill(&mut self, count: usize) {
+        self.pool.give_many(self.class, self.free.drain(..count));
+    }
+}
+
+impl Drop for StackCache {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

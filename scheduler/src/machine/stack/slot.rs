@@ -1,0 +1,222 @@
+//! The side table's entry for one slot: what the scheduler, the sweeper and the overflow report know of a stack without
+//! touching its pages.
+//!
+//! | field | written by | when |
+//! | --- | --- | --- |
+//! | `base`, `class`, `age` (the place) | the carver | before the slot is first known |
+//! | `owner`, `sp` | whoever has the stack | while it is entered |
+//! | `armed` | whoever has the stack, or the sweeper while it excludes that one | |
+//! | `age` (the value) | the suspending worker, and the sweeper by compare-and-swap | any time |
+//!
+//! An entry fills a cache line, although half of one would hold it: neighbours are taken by one worker and run on others, and
+//! each switch writes here. The ages stand apart and dense, so that a sweep over a million parked goroutines reads one
+//! megabyte; each is written once in a sweep interval at most.
+//!
+//! # Invariants
+//! * I1: `sp` is 0 exactly if no frame lives on the slot: it was given back, or never taken.
+//! * I2: the slot's words at and above `sp - MARGIN` are never dropped while `sp` is not 0.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+
+use corosensei::stack::StackPointer;
+
+use super::Class;
+use crate::machine::sys::memory::{Span, page_size};
+use crate::protocol::occupancy::Occupancy;
+
+/// How far below the pointer given to [`SlotMeta::suspend`] a live word may be.
+pub(crate) const MARGIN: usize = 1024;
+
+/// The sweeper has seen to the slot since it was last left.
+pub(crate) const QUIET: u8 = 0;
+/// The slot was left since the sweeper last passed.
+pub(crate) const RAN: u8 = 1;
+/// The sweeper has passed once since the slot was left.
+pub(crate) const AGED: u8 = 2;
+
+/// Number of colours, and the distance from one to the next.
+const COLOURS: usize = 16;
+const COLOUR_STEP: usize = 128;
+
+const CANARY: u64 = 0x6772_6565_6e74_6872;
+type CanaryLine = [u64; 8];
+
+/// One slot's entry in the side table.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct SlotMeta {
+    base: StackPointer,
+    age: &'static AtomicU8,
+    owner: AtomicPtr<()>,
+    sp: AtomicUsize,
+    occupancy: Occupancy,
+    armed: AtomicBool,
+    class: Class,
+}
+
+const _: () = assert!(size_of::<SlotMeta>() == 64);
+
+impl SlotMeta {
+    /// The entry of slot number `index` of its arena, which ends at `top`.
+    pub(super) fn new(top: usize, index: usize, class: Class, age: &'static AtomicU8) -> Self {
+        let base = top - index % COLOURS * COLOUR_STEP;
+        Self {
+            base: StackPointer::new(base).expect("stack: a slot is not at address zero"),
+            age,
+            owner: AtomicPtr::new(ptr::null_mut()),
+            sp: AtomicUsize::new(0),
+            occupancy: Occupancy::new(),
+            armed: AtomicBool::new(false),
+            class,
+        }
+    }
+
+    /// Enters the stack. Called by the worker before it switches to the goroutine on it; blocks while a sweep of the stack goes on.
+    #[inline]
+    pub(crate) fn resume(&self) {
+        self.occupancy.enter();
+    }
+
+    /// Leaves the stack. Called by the worker right after the switch back: from now on the pages below `sp` may go.
+    ///
+    /// # Safety
+    /// The caller entered the stack, and no word below `sp - MARGIN` is needed any more. (So the address of a local
+    /// variable will do for `sp`, if it is in the frame that calls the switch.)
+    #[inline]
+    pub(crate) unsafe fn suspend(&self, sp: usize) {
+        self.sp.store(sp, Ordering::Relaxed);
+        // Seldom true, and the line is shared with the ages of 63 others.
+        if self.age.load(Ordering::Relaxed) != RAN {
+            self.age.store(RAN, Ordering::Relaxed);
+        }
+        self.occupancy.leave();
+    }
+
+    /// The goroutine on the stack, as the scheduler named it; null if there is none.
+    #[inline]
+    pub(crate) fn owner(&self) -> *mut () {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Names the goroutine on the stack, for dumps and the overflow report.
+    #[inline]
+    pub(crate) fn set_owner(&self, owner: *mut ()) {
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// The stack pointer of the last suspend; 0 if no frame lives on the stack. Means nothing while the stack is entered.
+    #[inline]
+    pub(crate) fn saved_sp(&self) -> usize {
+        self.sp.load(Ordering::Relaxed)
+    }
+
+    /// Where the first frame begins.
+    #[inline]
+    pub(crate) fn base(&self) -> StackPointer {
+        self.base
+    }
+
+    #[inline]
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The lowest address that frames may use.
+    #[inline]
+    pub(crate) fn low(&self) -> usize {
+        self.limit() + self.class.guard()
+    }
+
+    /// The lowest address of the slot, which is that of its guard.
+    #[inline]
+    pub(crate) fn limit(&self) -> usize {
+        self.top() - self.class.reservation()
+    }
+
+    pub(super) fn top(&self) -> usize {
+        const { assert!((COLOURS - 1) * COLOUR_STEP < 4096) };
+        self.base.get().next_multiple_of(4096)
+    }
+
+    /// Enters a slot from a free list.
+    #[inline]
+    pub(super) fn take(&self) {
+        self.occupancy.enter();
+        if !self.armed.load(Ordering::Relaxed) {
+            self.arm();
+        }
+    }
+
+    /// Leaves the slot for a free list.
+    #[inline]
+    pub(super) fn give(&self) {
+        self.owner.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the giver has the stack, and nothing on it is needed.
+        unsafe { self.suspend(0) };
+    }
+
+    pub(super) fn occupancy(&self) -> &Occupancy {
+        &self.occupancy
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        !self.occupancy.is_entered() && self.saved_sp() == 0
+    }
+
+    /// The lowest address of the page that the first frame is on.
+    pub(super) fn top_page(&self) -> usize {
+        self.top() - page_size()
+    }
+
+    fn canary(&self) -> *mut CanaryLine {
+        ptr::with_exposed_provenance_mut(self.top_page())
+    }
+
+    /// Writes the canary. The caller has entered the stack and not begun to use it, or is the sweeper, excludes
+    /// whoever would enter, and has checked that the line is dead.
+    #[cold]
+    fn arm(&self) {
+        // SAFETY: I3 of `stack`: the caller is alone on the slot, and the line lies in its top page and is dead.
+        unsafe { self.canary().write_volatile([CANARY ^ self.base.get() as u64; 8]) };
+        self.armed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the canary is as it was written. A hint, unless the caller excludes whoever would run on the stack.
+    pub(super) fn canary_intact(&self) -> bool {
+        // SAFETY: the line lies in the slot, which is mapped for ever (I1 of `stack`). Its goroutine may write it at this
+        // moment. The read is volatile so that nothing follows from what it finds but a trim too many or too few.
+        let line = unsafe { self.canary().read_volatile() };
+        line == [CANARY ^ self.base.get() as u64; 8]
+    }
+
+    /// The pages that hold nothing live. For the sweeper, while it excludes whoever would enter. `whole`: the top page
+    /// of a free slot too.
+    pub(super) fn dead_pages(&self, whole: bool) -> Span {
+        let end = match self.saved_sp() {
+            0 if whole => self.top(),
+            0 => self.top_page(),
+            sp => sp.saturating_sub(MARGIN) & !(page_size() - 1),
+        };
+        // A stack pointer on another stack, or deep down, leaves nothing to drop.
+        let end = if end <= self.top() { end } else { self.low() };
+        Span::new(self.low()..end.max(self.low()))
+    }
+
+    /// Makes the entry say what is true after the dead pages were dropped: writes the canary anew if its line is dead and its
+    /// page was left, and needs no further look at a slot that has no pages. For the sweeper, while it excludes whoever
+    /// would enter.
+    pub(super) fn note_trim(&self, whole: bool) {
+        match self.saved_sp() {
+            0 if whole => {
+                self.armed.store(false, Ordering::Relaxed);
+                self.age.store(QUIET, Ordering::Relaxed);
+            }
+            0 if self.armed.load(Ordering::Relaxed) => self.arm(),
+            sp if sp.saturating_sub(MARGIN) >= self.top_page() + size_of::<CanaryLine>() && sp <= self.top() => {
+                self.arm()
+            }
+            _ => {}
+        }
+    }
+}

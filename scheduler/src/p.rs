@@ -1,0 +1,304 @@
+//! P: the right to run goroutines, and what comes with it.
+//!
+//! # Who may touch what
+//! | field | written by | read by |
+//! | --- | --- | --- |
+//! | `queue`, `own` | the M that has the P | the same |
+//! | `stealer` | thieves (take) | anybody |
+//! | `runnext` | the M that has the P sets it; anybody takes it | anybody |
+//! | ticks, hints | the M that has the P; `demote`, `busy_waker` also others | sysmon, thieves |
+//! | `timers` | anybody, under its lock | anybody |
+//!
+//! "Has the P" is a right that can be taken away between two scheduler entries ([`crate::protocol::lease`]): inside of
+//! an entry it is certain, outside of one nobody may touch the owner's fields.
+//!
+//! # Invariants
+//! * I1: Ps are never freed, only retired: an M that was away for long may still look at its old one.
+//! * I2: `queue` and `own` are reached only through [`P::own`] and the queue methods here, by the M that has the P and is inside.
+
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use crossbeam_deque::{Stealer, Worker};
+use crossbeam_utils::CachePadded;
+
+use crate::block::BlockCache;
+use crate::g::{G, GRef};
+use crate::m::M;
+use crate::machine::stack::StackCache;
+use crate::timer::Timers;
+
+/// Goroutine ids that a P takes at once, so that spawns do not meet at one counter.
+const ID_BATCH: u64 = 64;
+
+/// What only the M that has the P touches.
+pub(crate) struct Own {
+    pub(crate) blocks: BlockCache,
+    pub(crate) stacks: StackCache,
+    next_id: u64,
+    last_id: u64,
+    random: u64,
+}
+
+/// One P.
+pub(crate) struct P {
+    pub(crate) id: u32,
+    queue: UnsafeCell<Worker<GRef>>,
+    own: UnsafeCell<Own>,
+    pub(crate) stealer: Stealer<GRef>,
+    shared: CachePadded<Shared>,
+    pub(crate) timers: Timers,
+}
+
+/// What others look at.
+struct Shared {
+    runnext: AtomicPtr<G>,
+    m: AtomicPtr<M>,
+    /// Time slices begun: dispatches that did not inherit the slice of the one before.
+    slices: AtomicU32,
+    /// Dispatches in all: how sysmon sees whether the M comes back to the scheduler.
+    dispatches: AtomicU32,
+    /// Goroutines spawned and ended here, whose difference over all Ps is the number alive.
+    spawned: AtomicU64,
+    ended: AtomicU64,
+    retired: AtomicBool,
+    demote: AtomicBool,
+    busy_waker: AtomicBool,
+}
+
+// SAFETY: I2 guards the cells; everything else is atomic or locked.
+unsafe impl Sync for P {}
+// SAFETY: a P is used by one M after the other.
+unsafe impl Send for P {}
+
+impl P {
+    pub(crate) fn new(id: u32) -> Self {
+        let queue = Worker::new_fifo();
+        Self {
+            id,
+            stealer: queue.stealer(),
+            queue: UnsafeCell::new(queue),
+            own: UnsafeCell::new(Own {
+                blocks: BlockCache::new(),
+                stacks: StackCache::new(),
+                next_id: 0,
+                last_id: 0,
+                random: 0x9e37_79b9_7f4a_7c15 ^ (u64::from(id) << 17 | 1),
+            }),
+            shared: CachePadded::new(Shared {
+                runnext: AtomicPtr::new(ptr::null_mut()),
+                m: AtomicPtr::new(ptr::null_mut()),
+                slices: AtomicU32::new(0),
+                dispatches: AtomicU32::new(0),
+                spawned: AtomicU64::new(0),
+                ended: AtomicU64::new(0),
+                retired: AtomicBool::new(false),
+                demote: AtomicBool::new(false),
+                busy_waker: AtomicBool::new(false),
+            }),
+            timers: Timers::new(),
+        }
+    }
+
+    /// The owner's part.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2), and holds no other reference from here.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "exclusive by I2, not by the borrow checker")]
+    pub(crate) unsafe fn own(&self) -> &mut Own {
+        // SAFETY: the caller's contract.
+        unsafe { &mut *self.own.get() }
+    }
+
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    unsafe fn queue(&self) -> &Worker<GRef> {
+        // SAFETY: the caller's contract; the worker is only ever reached by shared reference.
+        unsafe { &*self.queue.get() }
+    }
+
+    /// Appends to the local queue.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2), and owns `g`.
+    #[inline]
+    pub(crate) unsafe fn push(&self, g: GRef) {
+        // SAFETY: the caller's contract.
+        unsafe { self.queue() }.push(g);
+    }
+
+    /// Takes the oldest of the local queue.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    pub(crate) unsafe fn pop(&self) -> Option<GRef> {
+        // SAFETY: the caller's contract.
+        unsafe { self.queue() }.pop()
+    }
+
+    /// The local queue as the place that a batch of stolen goroutines goes to.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    pub(crate) unsafe fn queue_for_steal(&self) -> &Worker<GRef> {
+        // SAFETY: the caller's contract.
+        unsafe { self.queue() }
+    }
+
+    /// Puts `g` into the empty runnext slot; false if it is taken.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2), and owns `g`.
+    #[inline]
+    pub(crate) unsafe fn set_runnext(&self, g: GRef) -> bool {
+        // Only the owner fills the slot, so null stays null until it does: a plain store is enough.
+        if !self.shared.runnext.load(Ordering::Relaxed).is_null() {
+            return false;
+        }
+        // ORDERING P1: release publishes the goroutine; pairs with `take_runnext` and `steal_runnext`.
+        self.shared.runnext.store(g.as_ptr(), Ordering::Release);
+        true
+    }
+
+    /// The goroutine in the runnext slot, left there. It may be anybody's by the time the caller looks at it.
+    #[inline]
+    pub(crate) fn runnext(&self) -> *mut G {
+        self.shared.runnext.load(Ordering::Relaxed)
+    }
+
+    /// Empties the runnext slot: the owner's way.
+    #[inline]
+    pub(crate) fn take_runnext(&self) -> Option<GRef> {
+        if self.runnext().is_null() {
+            return None;
+        }
+        // ORDERING P1: acquire pairs with `set_runnext`.
+        let g = self.shared.runnext.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: what `set_runnext` left there, taken by this swap alone.
+        unsafe { GRef::from_ptr(g) }
+    }
+
+    /// Takes `expected` out of the runnext slot if it is still there: a thief's way.
+    pub(crate) fn steal_runnext(&self, expected: *mut G) -> Option<GRef> {
+        // ORDERING P1: acquire pairs with `set_runnext`.
+        let taken = self
+            .shared
+            .runnext
+            .compare_exchange(expected, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+        // SAFETY: what `set_runnext` left there, taken by this exchange alone.
+        if taken { unsafe { GRef::from_ptr(expected) } } else { None }
+    }
+
+    /// Whether the P has runnable goroutines, runnext included.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.runnext().is_null() || !self.stealer.is_empty()
+    }
+
+    pub(crate) fn m(&self) -> *mut M {
+        self.shared.m.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_m(&self, m: *mut M) {
+        self.shared.m.store(m, Ordering::Release);
+    }
+
+    /// Counts a dispatch; `inherit` says that it goes on in the time slice of the one before.
+    #[inline]
+    pub(crate) fn tick(&self, inherit: bool) {
+        let bump =
+            |counter: &AtomicU32| counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        bump(&self.shared.dispatches);
+        if !inherit {
+            bump(&self.shared.slices);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slices(&self) -> u32 {
+        self.shared.slices.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn dispatches(&self) -> u32 {
+        self.shared.dispatches.load(Ordering::Relaxed)
+    }
+
+    /// Counts a spawn. Only the owner does, so no read-modify-write.
+    #[inline]
+    pub(crate) fn count_spawned(&self) {
+        self.shared.spawned.store(self.shared.spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Counts an end, as [`count_spawned`](Self::count_spawned).
+    #[inline]
+    pub(crate) fn count_ended(&self) {
+        self.shared.ended.store(self.shared.ended.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Goroutines ended and spawned on this P, in this order of reading.
+    pub(crate) fn ended_and_spawned(&self) -> (u64, u64) {
+        let ended = self.shared.ended.load(Ordering::Acquire);
+        (ended, self.shared.spawned.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(crate) fn is_retired(&self) -> bool {
+        self.shared.retired.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_retired(&self, retired: bool) {
+        self.shared.retired.store(retired, Ordering::Release);
+    }
+
+    /// sysmon's wish: the chain through runnext has run for a whole slice, let the others have a turn.
+    pub(crate) fn request_demotion(&self) {
+        self.shared.demote.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn demotion_wanted(&self) -> bool {
+        self.shared.demote.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn clear_demotion(&self) {
+        self.shared.demote.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether goroutines here tend to go on computing after they woke another (see [`crate::ready`]).
+    #[inline]
+    pub(crate) fn wakers_stay_busy(&self) -> bool {
+        self.shared.busy_waker.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_wakers_stay_busy(&self, busy: bool) {
+        if self.wakers_stay_busy() != busy {
+            self.shared.busy_waker.store(busy, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Own {
+    /// A fresh goroutine id.
+    #[inline]
+    pub(crate) fn next_id(&mut self, source: &AtomicU64) -> u64 {
+        if self.next_id == self.last_id {
+            self.next_id = source.fetch_add(ID_BATCH, Ordering::Relaxed);
+            self.last_id = self.next_id + ID_BATCH;
+        }
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    /// A pseudo-random number (xorshift), for the choice of a victim.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}

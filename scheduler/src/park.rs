@@ -1,0 +1,127 @@
+//! Giving the CPU up.
+//!
+//! # Parking
+//! The goroutine leaves a note for its M ([`After`]) and switches to the M's own stack; there the worker marks it as waiting
+//! and runs the *commit* step, which releases the lock that kept wakers out. From then on a waker may ready the
+//! goroutine, and another M may run it at once: its registers are saved, and nobody touches its stack any more.
+//!
+//! # Parking while panicking
+//! std counts panics per thread. A goroutine that parks in a destructor while it unwinds must therefore come back on the
+//! same thread, and no other goroutine may run on that thread meanwhile. So it does not switch: it passes its P on, and
+//! blocks its M until the waker's goroutine queue has handed that M a P again ([`park_in_place`]).
+
+use std::mem::ManuallyDrop;
+
+use crate::coroutine::StackHead;
+use crate::current;
+use crate::entry;
+use crate::g::{GRef, State};
+use crate::handoff;
+use crate::m::{After, M};
+use crate::reason::WaitReason;
+use crate::sched::sched;
+
+/// Parks the calling goroutine `g` until somebody readies it. `commit` runs once, when wakers may come; if it returns false, no
+/// waker will come, and the goroutine goes on.
+///
+/// `commit` must not panic, park or wake; its last access to memory that a waker may free is the store that lets the waker in.
+#[inline]
+pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) {
+    if std::thread::panicking() {
+        return park_in_place(g, reason, commit);
+    }
+    /// # Safety
+    /// `arg` points to a `C` that nobody reads afterwards.
+    unsafe fn call<C: FnOnce() -> bool>(arg: *mut ()) -> bool {
+        // SAFETY: the caller's contract. The closure is moved out first: its frame is not ours once it lets a waker in.
+        let commit = unsafe { arg.cast::<C>().read() };
+        commit()
+    }
+    let mut commit = ManuallyDrop::new(commit);
+    leave(g, After::Park { reason, commit: call::<C>, arg: (&raw mut commit).cast() });
+}
+
+/// Switches to the M's stack, with a note on what to do. Returns when the goroutine runs again, perhaps on another thread.
+#[inline(never)]
+fn leave(g: GRef, after: After) {
+    let m = this_m();
+    // Whether the P is still there does not matter here: the worker looks at `m.p()`.
+    let _ = m.lease.enter();
+    // SAFETY: the M's own thread writes its cell; the worker reads it after the switch. The caller runs on this stack.
+    unsafe {
+        *m.after.get() = after;
+        StackHead::suspend(g.stack.get());
+    }
+}
+
+fn this_m() -> &'static M {
+    current::m().expect("park: a goroutine runs on an M")
+}
+
+#[cold]
+fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
+    let m = this_m();
+    let had_p = m.lease.enter();
+    let home = g.home();
+    set_home(g, Some(m));
+    g.transition(State::Running, State::Waiting, reason);
+    if commit() {
+        if had_p {
+            pass_p_on(m);
+        }
+        wait_for_p(m);
+        g.transition(State::Runnable, State::Running, WaitReason::None);
+    } else {
+        g.transition(State::Waiting, State::Running, WaitReason::None);
+    }
+    set_home(g, home);
+    m.lease.exit();
+}
+
+/// Locks `g` to the M `home`, or frees it.
+pub(crate) fn set_home(g: GRef, home: Option<&'static M>) {
+    use std::sync::atomic::Ordering;
+    g.home.store(home.map_or(std::ptr::null_mut(), |m| std::ptr::from_ref(m).cast_mut()), Ordering::Relaxed);
+}
+
+/// The calling M, inside and with a P, gives it to another M.
+pub(crate) fn pass_p_on(m: &'static M) {
+    let p = m.p().expect("park: a P to pass on");
+    m.lease.release();
+    m.set_p(None);
+    handoff::hand_off(p);
+}
+
+/// Blocks the calling M, which stands in no list, until a P is handed to it. It is inside afterwards.
+pub(crate) fn wait_for_p(m: &'static M) {
+    let p = loop {
+        if let Some((p, _)) = m.take_handed() {
+            break p;
+        }
+        m.parker.park();
+    };
+    m.set_p(Some(p));
+    m.lease.renew();
+}
+
+/// Lets others run (Go's `Gosched`). See `greenthread::yield_now`.
+#[inline]
+pub fn yield_now() {
+    let Some(g) = current::g() else { return std::thread::yield_now() };
+    if std::thread::panicking() {
+        return;
+    }
+    let others = entry::with_p(|_, p| p.has_work() || !sched().global.is_empty() || p.timers.any() || p.is_retired());
+    match others {
+        Ok(false) => {}
+        Ok(true) => leave(g, After::Yield { global: false }),
+        Err(missing) => missing.settle(),
+    }
+}
+
+/// Goes to the end of the global queue.
+pub(crate) fn yield_now_globally() {
+    if let Some(g) = current::g() {
+        leave(g, After::Yield { global: true });
+    }
+}

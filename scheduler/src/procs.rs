@@ -1,0 +1,82 @@
+//! GOMAXPROCS: how many Ps there are.
+//!
+//! Nothing is stopped to change it. New Ps are published as idle ones. Surplus Ps are marked as retired: an idle one is emptied here,
+//! one in use by its M at its next dispatch, or by the monitor if the M does not come back ([`crate::handoff::retire_p`]).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::handoff;
+use crate::p::P;
+use crate::sched::{IdleP, Sched, sched, try_sched};
+
+/// The most Ps there may be.
+pub const MAX_PROCS: usize = crate::config::MAX_PROCS;
+
+/// Whether the number follows the CPUs that the process may use: until somebody chooses it.
+static FOLLOWS: AtomicBool = AtomicBool::new(false);
+
+/// Says that nobody has chosen a number, so that it follows the CPUs.
+pub(crate) fn follow() {
+    FOLLOWS.store(true, Ordering::Relaxed);
+}
+
+/// The number of CPUs that this process may use now: its affinity and its cgroup's quota counted.
+pub fn num_cpu() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Sets the number of Ps, and returns the one before; 0 only asks. See `greenthread::gomaxprocs`.
+pub fn gomaxprocs(n: usize) -> usize {
+    crate::boot::ensure();
+    if n == 0 {
+        return sched().procs() as usize;
+    }
+    FOLLOWS.store(false, Ordering::Relaxed);
+    resize(sched(), n.min(MAX_PROCS))
+}
+
+/// Follows the number of usable CPUs, if nobody has chosen another.
+pub(crate) fn follow_cpus() {
+    if FOLLOWS.load(Ordering::Relaxed) {
+        if let Some(sched) = try_sched() {
+            let n = num_cpu();
+            if n != sched.procs() as usize {
+                resize(sched, n);
+            }
+        }
+    }
+}
+
+/// Makes `n` Ps be in use; returns how many were.
+pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
+    let mut lists = sched.lists();
+    let before = sched.procs() as usize;
+    let first_new = lists.all_ps.len();
+    for id in first_new..n {
+        lists.all_ps.push(Box::leak(Box::new(P::new(id as u32))));
+    }
+    sched.set_table(lists.all_ps[..n].to_vec());
+    for id in before..n {
+        let p = lists.all_ps[id];
+        p.set_retired(false);
+        // A P that its M has not yet given up, or that is being emptied, simply stays in use: `retire_p` looks again.
+        let vacant = lists.vacant.iter().position(|v| v.id == p.id).map(|at| lists.vacant.swap_remove(at));
+        if vacant.is_some() || id >= first_new {
+            handoff::put_idle(&mut lists, p, None);
+        }
+    }
+    for p in &lists.all_ps[n.min(before)..before] {
+        p.set_retired(true);
+    }
+    let surplus: Vec<IdleP> = lists.idle.extract_if(.., |idle| idle.p.is_retired()).collect();
+    for idle in &surplus {
+        sched.idle.p_taken();
+        lists.spare.extend(idle.watcher);
+    }
+    drop(lists);
+    for idle in surplus {
+        handoff::retire_p(idle.p);
+    }
+    sched.idle.wake_one(&sched);
+    before
+}

@@ -1,0 +1,160 @@
+//! The word between a goroutine that ends and those who wait for its end.
+//!
+//! # Protocol
+//! One word per goroutine. Its low two bits are flags, the rest is the head of a list of [`JoinNode`]s, pushed
+//! by compare-and-swap and taken whole by the one exchange that ends the goroutine.
+//!
+//! ```text
+//!   bits   | DONE | DETACHED | list of nodes
+//!   -------+------+----------+--------------------------------------------------
+//!   attached, running | 0 | 0 | those who wait
+//!   detached, running | 0 | 1 | those who wait without a handle (`done()` clones)
+//!   done              | 1 | ? | empty
+//! ```
+//! The block belongs to two parties, the goroutine and its handle, and whoever leaves **last** drops the result and frees it.
+//! `detach` says whether the goroutine has ended already. The goroutine looks first whether it is detached, drops its result
+//! if so (that is user code, so it must come before the end), and then ends by an exchange that fails if the
+//! handle has left in between. So exactly one side is the last, with one read-modify-write at the end of a goroutine and
+//! none in a `join` that finds it ended; a reference count beside a state word would take two and one.
+//!
+//! # Invariants
+//! * I1: DONE is set once and never cleared; after it the word does not change, except that nobody cares for DETACHED.
+//! * I2: a node in the list is alive until its `wake` was called.
+//!
+//! # Orderings
+//! * P1: the release half of `finish`'s exchange -> the acquire load in `is_done`, `push` and `detach`: the result is visible.
+//! * P2: the release exchange of `push` -> the acquire half of `finish`'s exchange: the node's fields are visible.
+
+use crate::primitive::{AtomicUsize, Ordering};
+
+const DONE: usize = 1;
+const DETACHED: usize = 2;
+const FLAGS: usize = DONE | DETACHED;
+
+/// One who waits for the end of a goroutine. Aligned so that its address leaves the flag bits free.
+#[repr(align(8))]
+#[derive(Debug)]
+pub struct JoinNode {
+    next: AtomicUsize,
+    /// Called once, with the node, on the stack of the goroutine that ended. The node may be gone when it returns.
+    wake: unsafe fn(*const JoinNode),
+}
+
+impl JoinNode {
+    /// A node that calls `wake`.
+    pub fn new(wake: unsafe fn(*const JoinNode)) -> Self {
+        Self { next: AtomicUsize::new(0), wake }
+    }
+}
+
+/// The word. See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct JoinWord(AtomicUsize);
+
+/// Those who waited when [`JoinWord::finish`] ended the goroutine.
+#[must_use]
+pub(crate) struct Waiters(*const JoinNode);
+
+impl JoinWord {
+    pub(crate) fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// The word of a goroutine that has no handle from the start.
+    pub(crate) fn detached() -> Self {
+        Self(AtomicUsize::new(DETACHED))
+    }
+
+    #[inline]
+    pub(crate) fn is_done(&self) -> bool {
+        // ORDERING P1: acquire; the result is there.
+        self.0.load(Ordering::Acquire) & DONE != 0
+    }
+
+    /// Whether nobody holds a handle: the result will be dropped by the goroutine itself.
+    #[inline]
+    pub(crate) fn is_detached(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & DETACHED != 0
+    }
+
+    /// Adds one who waits; false if the goroutine has ended already.
+    ///
+    /// # Safety
+    /// The node stays in place until its `wake` was called (I2). The caller has a handle, so the word stays.
+    pub(crate) unsafe fn push(&self, node: *const JoinNode) -> bool {
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            if word & DONE != 0 {
+                return false;
+            }
+            // SAFETY: the node is the caller's until the exchange below publishes it.
+            unsafe { &*node }.next.store(word & !FLAGS, Ordering::Relaxed);
+            let new = node as usize | (word & FLAGS);
+            // ORDERING P2: release publishes the node; P1: acquire on failure, which may have seen DONE.
+            match self.0.compare_exchange_weak(word, new, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// The goroutine ended. `detached` says what the caller acted on: whether it has dropped the result because nobody
+    /// will ask for it. `None` if the handle has left since it looked: the result is the caller's to drop, then
+    /// it calls again.
+    #[inline]
+    pub(crate) fn finish(&self, detached: bool) -> Option<Waiters> {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            debug_assert_eq!(word & DONE, 0, "join: finished twice");
+            if word & DETACHED != 0 && !detached {
+                return None;
+            }
+            // ORDERING P1: release publishes the result; P2: acquire sees the nodes.
+            match self.0.compare_exchange_weak(word, DONE, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(Waiters((word & !FLAGS) as *const JoinNode)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// The handle is dropped; true if the goroutine has ended, so that the block is the caller's to free.
+    #[inline]
+    pub(crate) fn detach(&self) -> bool {
+        // ORDERING P1: acquire; the caller will drop the result.
+        if self.0.load(Ordering::Acquire) & DONE != 0 {
+            return true;
+        }
+        self.0.fetch_or(DETACHED, Ordering::AcqRel) & DONE != 0
+    }
+}
+
+impl Waiters {
+    /// Wakes everybody who waited, in the order of their arrival.
+    #[inline]
+    pub(crate) fn wake_all(self) {
+        if !self.0.is_null() {
+            wake_list(self.0);
+        }
+    }
+}
+
+#[cold]
+fn wake_list(newest: *const JoinNode) {
+    let mut oldest = std::ptr::null();
+    let mut node = newest;
+    while !node.is_null() {
+        // SAFETY: I2, nothing in the list was woken yet.
+        let next = unsafe { &*node }.next.load(Ordering::Relaxed) as *const JoinNode;
+        // SAFETY: as above.
+        unsafe { &*node }.next.store(oldest as usize, Ordering::Relaxed);
+        oldest = node;
+        node = next;
+    }
+    while !oldest.is_null() {
+        // SAFETY: I2, this node was not woken yet; it is read before it is woken.
+        let (next, wake) = unsafe { ((*oldest).next.load(Ordering::Relaxed) as *const JoinNode, (*oldest).wake) };
+        // SAFETY: called once for this node, which is the contract of `JoinNode::wake`.
+        unsafe { wake(oldest) };
+        oldest = next;
+    }
+}

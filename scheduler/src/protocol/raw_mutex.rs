@@ -1,0 +1,308 @@
+//! A mutex that blocks goroutines and threads: Go's algorithm, with the queue inside the lock.
+//!
+//! # Vocabulary
+//! A *newcomer* calls `lock` and has not waited yet. A *waiter* is in the queue. A *woken* waiter was taken out of the
+//! queue and competes for the lock again. A waiter *starves* when it has waited for 1 ms and lost once more.
+//!
+//! # Protocol
+//! The word has four bits:
+//!
+//! * `LOCKED`: somebody owns the mutex. Set by the new owner, or by the unlocker that hands over; cleared by the owner.
+//! * `QUEUED`: the queue is not empty. Set by a waiter that links itself; cleared by whoever takes the last one out.
+//! * `WOKEN`: one thread competes on behalf of the queue. Set by the unlocker that wakes a waiter, or by a newcomer
+//!   that spins; cleared by the thread that competes.
+//! * `STARVING`: the lock is handed over, nobody may take it. Set by a starving waiter; cleared by a waiter that gets
+//!   the lock early, or by whoever takes the last one out.
+//!
+//! In *normal mode* unlock clears `LOCKED` and, if there is a queue and nobody is awake for it, wakes the oldest
+//! waiter. That one competes with newcomers, who run already and mostly win: this is what makes the lock fast, since
+//! the owner changes without a switch. A loser goes back to the *front* of the queue.
+//!
+//! In *starvation mode* unlock gives the mutex to the oldest waiter itself, and newcomers queue at the end. A waiter
+//! that has waited for 1 ms and lost begins it; the first waiter that had to wait for less ends it, or the last one.
+//!
+//! # The races
+//! * *Wait against unlock.* The waiter sets `QUEUED` by an exchange that sees `LOCKED`, under the queue's lock. So the
+//!   unlock comes later in the order of the word, sees `QUEUED`, and takes the queue's lock, which it gets when the
+//!   waiter is linked and asleep.
+//! * *Unlock against unlock.* An unlocker can be overtaken between its two steps by a whole lock and unlock of another.
+//!   Both then look under the queue's lock; the first acts, the second sees `WOKEN` or `LOCKED` and leaves. A wake-up
+//!   may be skipped only in favour of somebody who is awake and will look again: the owner when it unlocks, the
+//!   holder of `WOKEN` when it gets the lock or queues again.
+//!
+//! # Rejected
+//! * Fair hand-over always: each hand-over costs a switch, and throughput falls by ten under contention.
+//! * No `WOKEN`: an owner that locks and unlocks in a loop wakes one more waiter with each turn, all to lose.
+//! * Go's global table of queues: it keeps `sync.Mutex` at 8 bytes; a queue of our own needs no hashing.
+//! * Clearing `LOCKED` under the queue's lock, as `parking_lot` does: simpler to argue, but every contended unlock
+//!   takes that lock then, also when a waiter is already awake.
+//!
+//! # Invariants
+//! * I1: `queue` is touched only under `queue_lock`, and `QUEUED` changes only under it.
+//! * I2: `WOKEN` has at most one holder. It gives the bit up in the exchange that takes the lock or queues again.
+//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`. It is set only while `LOCKED` is, so an unlock follows.
+//! * I4: a waiter stays in its frame until the one wake-up by whoever took its node out.
+//! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex to the end of the call.
+//!
+//! # Orderings
+//! * P1: the release in `unlock` -> the acquire of the exchange in `lock`, `try_lock` and `compete`: what was done
+//!   under the mutex is visible to the next owner. Changes in between are read-modify-writes, so they keep the release.
+//! * P2: the release in `unlock` -> the acquire exchange in `unlock_contended`, when the lock is handed over: the
+//!   unlocker that hands over need not be the one that released. The wake-up carries it on to the new owner.
+//!
+//! # See also
+//! `internal/sync/mutex.go` in Go; the models in `scheduler/models/tests/mutex.rs`.
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use super::lock::RawLock;
+use super::wait_list::{WaitList, WaitNode};
+use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
+
+const LOCKED: u32 = 1;
+const QUEUED: u32 = 1 << 1;
+const WOKEN: u32 = 1 << 2;
+const STARVING: u32 = 1 << 3;
+
+/// What the protocol asks of its surroundings: one value is one wait.
+pub trait Wait {
+    /// Wakes one waiter, once.
+    type Waker: Clone;
+    /// A reading of the clock.
+    type Since: Copy;
+
+    /// Captures the caller.
+    fn new() -> Self;
+
+    /// The waker of this wait.
+    fn waker(&self) -> Self::Waker;
+
+    /// Blocks until the waker is used; calls `commit` once, from where a waker may find the caller.
+    fn block(&self, commit: impl FnOnce());
+
+    /// Lets the waiter go on.
+    ///
+    /// # Safety
+    /// The waiter is in `block` and its `commit` has begun; this is the one wake-up of that call; the caller holds no
+    /// [`RawLock`].
+    unsafe fn wake(waker: Self::Waker);
+
+    /// Reads the clock.
+    fn now() -> Self::Since;
+
+    /// Whether a wait that began at `since` is long enough for starvation mode.
+    fn starved(since: Self::Since) -> bool;
+
+    /// Spins for a moment, as the `round`th time in a row; returns false at once if that is not worth it.
+    fn spin(round: u32) -> bool;
+}
+
+struct Waiter<K> {
+    waker: K,
+    /// Whether the waiter owns the mutex when it wakes. Written before the wake-up, read after it.
+    handed_over: UnsafeCell<bool>,
+}
+
+/// A mutex without the data.
+pub struct RawMutex<W: Wait> {
+    state: AtomicU32,
+    queue_lock: RawLock,
+    queue: UnsafeCell<WaitList<Waiter<W::Waker>>>,
+}
+
+// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `queue_lock` (I1); the wakers in it
+// cross threads, hence the bound.
+unsafe impl<W: Wait<Waker: Send>> Send for RawMutex<W> {}
+// SAFETY: as above.
+unsafe impl<W: Wait<Waker: Send>> Sync for RawMutex<W> {}
+
+impl<W: Wait> fmt::Debug for RawMutex<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawMutex").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl<W: Wait> Default for RawMutex<W> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W: Wait> RawMutex<W> {
+    const_fn! {
+        /// An unlocked mutex.
+        pub fn new() -> Self {
+            Self {
+                state: AtomicU32::new(0),
+                queue_lock: RawLock::new(),
+                queue: UnsafeCell::new(WaitList::new()),
+            }
+        }
+    }
+
+    /// Takes the mutex; blocks while another has it.
+    #[inline]
+    pub fn lock(&self) {
+        // ORDERING P1: acquire pairs with the release in `unlock`.
+        if self.state.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            self.lock_contended();
+        }
+    }
+
+    /// Takes the mutex if nobody has it or is about to get it.
+    #[inline]
+    pub fn try_lock(&self) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & (LOCKED | STARVING) == 0 {
+            // ORDERING P1: acquire pairs with the release in `unlock`.
+            match self.state.compare_exchange_weak(state, state | LOCKED, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Gives the mutex back; may wake one waiter.
+    ///
+    /// # Safety
+    /// The mutex is locked, and the caller has the right to unlock it (on whatever thread).
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        // ORDERING P1, P2: release publishes what was done under the mutex.
+        if self.state.fetch_sub(LOCKED, Ordering::Release) != LOCKED {
+            self.unlock_contended();
+        }
+    }
+
+    #[cold]
+    fn lock_contended(&self) {
+        let mut woken = false;
+        let mut since = None;
+        while !self.compete(&mut woken) {
+            let first = since.is_none();
+            let since = *since.get_or_insert_with(W::now);
+            if self.queue_up(&mut woken, first, since) {
+                // The queue moves fast enough again when its oldest waiter has waited for less.
+                if !W::starved(since) {
+                    self.state.fetch_and(!STARVING, Ordering::Relaxed);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Takes the mutex (true), or finds that it is time to queue (false). `woken`: whether the caller holds `WOKEN`.
+    fn compete(&self, woken: &mut bool) -> bool {
+        let mut round = 0;
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            if state & (LOCKED | STARVING) == 0 {
+                let new = (state | LOCKED) & !flag(*woken, WOKEN);
+                // ORDERING P1: acquire pairs with the release in `unlock`.
+                match self.state.compare_exchange_weak(state, new, Ordering::Acquire, Ordering::Relaxed) {
+                    Ok(_) => return true,
+                    Err(now) => state = now,
+                }
+                continue;
+            }
+            if state & STARVING != 0 || !W::spin(round) {
+                return false;
+            }
+            round += 1;
+            state = self.state.load(Ordering::Relaxed);
+            if !*woken && state & (LOCKED | QUEUED | WOKEN | STARVING) == LOCKED | QUEUED {
+                // The unlocker need wake nobody while this thread is awake anyway.
+                let set = self.state.compare_exchange(state, state | WOKEN, Ordering::Relaxed, Ordering::Relaxed);
+                *woken = set.is_ok();
+                state = self.state.load(Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits in the queue. Returns whether the caller was handed the mutex; if not it competes again.
+    fn queue_up(&self, woken: &mut bool, first: bool, since: W::Since) -> bool {
+        let starving = !first && W::starved(since);
+        let wait = W::new();
+        let node = WaitNode::new(Waiter { waker: wait.waker(), handed_over: UnsafeCell::new(false) });
+        self.queue_lock.lock();
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            if state & (LOCKED | STARVING) == 0 {
+                // SAFETY: locked above.
+                unsafe { self.queue_lock.unlock() };
+                return false;
+            }
+            let new = (state | QUEUED | flag(starving, STARVING)) & !flag(*woken, WOKEN);
+            match self.state.compare_exchange_weak(state, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        self.queue.with_mut(|queue| {
+            // SAFETY: the queue is ours under its lock (I1); the node is new, and stays until `block` returns (I4).
+            unsafe {
+                if first {
+                    (*queue).push_back(NonNull::from(&node));
+                } else {
+                    (*queue).push_front(NonNull::from(&node));
+                }
+            }
+        });
+        // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+        wait.block(|| unsafe { self.queue_lock.unlock() });
+        // SAFETY: the waker wrote it before the wake-up and does not come back (I4).
+        let handed_over = node.value.handed_over.with(|handed_over| unsafe { *handed_over });
+        *woken = !handed_over;
+        handed_over
+    }
+
+    #[cold]
+    fn unlock_contended(&self) {
+        let wake = |state: u32| state & QUEUED != 0 && state & (LOCKED | WOKEN) == 0;
+        if !wake(self.state.load(Ordering::Relaxed)) {
+            return;
+        }
+        self.queue_lock.lock();
+        let mut state = self.state.load(Ordering::Relaxed);
+        let handed_over = loop {
+            if !wake(state) {
+                // SAFETY: locked above.
+                unsafe { self.queue_lock.unlock() };
+                return;
+            }
+            let hand_over = state & STARVING != 0;
+            let given = if hand_over { LOCKED } else { WOKEN };
+            let new = (state | given) & !flag(self.one_is_queued(), QUEUED | STARVING);
+            // ORDERING P2: acquire pairs with the release in `unlock`.
+            match self.state.compare_exchange_weak(state, new, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => break hand_over,
+                Err(now) => state = now,
+            }
+        };
+        // SAFETY: the queue is ours under its lock (I1).
+        let node = self.queue.with_mut(|queue| unsafe { (*queue).pop_front() });
+        let node = node.expect("raw_mutex: the word says QUEUED and the queue is empty");
+        // SAFETY: the waiter stays in its frame until the wake-up below (I4).
+        let waiter = &unsafe { node.as_ref() }.value;
+        // SAFETY: the waiter looks only after the wake-up.
+        waiter.handed_over.with_mut(|place| unsafe { *place = handed_over });
+        let waker = waiter.waker.clone();
+        // SAFETY: locked above.
+        unsafe { self.queue_lock.unlock() };
+        // SAFETY: the node was found under the lock that its owner's `commit` released, and nobody else has it now.
+        unsafe { W::wake(waker) };
+    }
+
+    /// Whether exactly one waiter is queued. Under the queue's lock.
+    fn one_is_queued(&self) -> bool {
+        // SAFETY: the queue is ours under its lock (I1), and `front` is in it.
+        self.queue.with(|queue| unsafe { (*queue).front().is_some_and(|front| (*queue).next(front).is_none()) })
+    }
+}
+
+/// `bits` if `condition` holds, else none.
+fn flag(condition: bool, bits: u32) -> u32 {
+    if condition { bits } else { 0 }
+}

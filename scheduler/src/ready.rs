@@ -1,0 +1,93 @@
+//! Making goroutines runnable.
+//!
+//! # Where a readied goroutine goes
+//! Into the *runnext* slot of the current P if that is empty: it is likely that the waker parks soon, and then the woken one
+//! runs next, with the data still in the cache and in the rest of the waker's time slice. Else to the tail of the local
+//! queue. From a thread without a P: to the global queue.
+//!
+//! # When another M is woken for it
+//! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A goroutine in runnext is not
+//! published, since the current P is about to run it itself, and waking a core for each message of a ping-pong would be
+//! the storm that W2 forbids. But the waker may also go on computing. Three rules catch that:
+//! * A searcher that sees the same goroutine in a runnext slot for [`crate::search::RUNNEXT_GRACE`] takes it.
+//! * **A prediction per P**: when a runnext was taken by a thief, the wakers of that P stay busy, so its next ones wake a searcher at once;
+//!   when the P runs its runnext itself, they do not, and wake nobody. A sender that keeps its P busy is thus served by
+//!   the idle P from the second time on, at the cost of a wake-up, and a ping-pong never wakes anybody.
+//! * The monitor, which looks every few milliseconds, wakes a searcher for a runnext that it finds twice: the first time.
+//!
+//! Go wakes a searcher for every ready while a P is idle, and lets it wait 3 us or more before it takes a runnext: 100 us at the
+//! median here, and a core that is woken for nothing in each ping-pong.
+//!
+//! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
+//! of the chain goes to the tail of the queue like everybody else.
+
+use crate::entry::{self, NoP};
+use crate::g::{GRef, State};
+use crate::p::P;
+use crate::reason::WaitReason;
+use crate::sched::sched;
+
+/// Makes a parked goroutine runnable. The caller holds no lock; if it is a goroutine that has lost its P, others may
+/// run before it goes on.
+#[inline]
+pub(crate) fn ready(g: GRef) {
+    g.transition(State::Waiting, State::Runnable, WaitReason::None);
+    // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
+    match entry::with_p(|_, p| unsafe { push_next(p, g) }) {
+        Ok(()) => {}
+        Err(missing) => ready_without_p(g, missing),
+    }
+}
+
+#[cold]
+fn ready_without_p(g: GRef, missing: NoP) {
+    push_global(g);
+    missing.settle();
+}
+
+/// Makes a parked goroutine runnable on `p`.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
+    g.transition(State::Waiting, State::Runnable, WaitReason::None);
+    // SAFETY: the caller's contract.
+    unsafe { push_next(p, g) };
+}
+
+/// Queues a runnable goroutine to run soon on `p`.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+#[inline]
+pub(crate) unsafe fn push_next(p: &'static P, g: GRef) {
+    let sched = sched();
+    // SAFETY: the caller's contract.
+    if !p.demotion_wanted() && unsafe { p.set_runnext(g) } {
+        if p.wakers_stay_busy() {
+            sched.idle.wake_one(&sched);
+        }
+        return;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { push_last(p, g) };
+}
+
+/// Queues a runnable goroutine behind all others on `p`.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+#[inline]
+pub(crate) unsafe fn push_last(p: &'static P, g: GRef) {
+    let sched = sched();
+    // SAFETY: the caller's contract.
+    unsafe { p.push(g) };
+    sched.idle.wake_one(&sched);
+}
+
+/// Queues a runnable goroutine for whichever P comes first.
+pub(crate) fn push_global(g: GRef) {
+    let sched = sched();
+    sched.global.push(g);
+    sched.idle.wake_one(&sched);
+}

@@ -1,0 +1,161 @@
+//! What all Ms share: the table of Ps, the global queue, and the lists of idle Ps and spare Ms.
+//!
+//! # Lists
+//! An idle P stands in `idle` together with the M that gave it up last and still watches its timers, if there is one. An M
+//! without any P stands in `spare`. Every M is in at most one list, once, and only under the lock does it enter or leave one;
+//! **whoever takes an M out of a list hands it a P** ([`M::hand`]), or is that M itself. So no M is handed two.
+//!
+//! # The table
+//! Thieves walk the Ps without a lock while `gomaxprocs` changes their number: the table is an immutable list that is
+//! replaced whole and freed by crossbeam-epoch when the last reader has left. Ps themselves are never freed.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crossbeam_deque::Injector;
+use crossbeam_epoch as epoch;
+
+use crate::g::GRef;
+use crate::m::M;
+use crate::machine::sys::parker::Parker;
+use crate::p::P;
+use crate::protocol::idle::IdleWord;
+
+/// An idle P, and the M that watches its timers.
+pub(crate) struct IdleP {
+    pub(crate) p: &'static P,
+    pub(crate) watcher: Option<&'static M>,
+}
+
+/// What the lock of the scheduler protects.
+#[derive(Default)]
+pub(crate) struct Lists {
+    pub(crate) idle: Vec<IdleP>,
+    pub(crate) spare: Vec<&'static M>,
+    /// Ms without a thread, to be used again.
+    pub(crate) retired: Vec<&'static M>,
+    /// Ps out of use, and empty.
+    pub(crate) vacant: Vec<&'static P>,
+    /// Every M ever made, by id.
+    pub(crate) all_ms: Vec<&'static M>,
+    /// Every P ever made, by id.
+    pub(crate) all_ps: Vec<&'static P>,
+    /// Ms with a thread.
+    pub(crate) threads: usize,
+}
+
+/// What all Ms share.
+pub(crate) struct Sched {
+    pub(crate) idle: IdleWord,
+    lists: Mutex<Lists>,
+    pub(crate) global: Injector<GRef>,
+    table: epoch::Atomic<Vec<&'static P>>,
+    procs: AtomicU32,
+    pub(crate) next_id: AtomicU64,
+    /// Goroutines spawned and ended by threads that had no P at that moment.
+    pub(crate) spawned_outside: AtomicU64,
+    pub(crate) ended_outside: AtomicU64,
+    pub(crate) max_threads: usize,
+    /// The loop that a new M's thread runs; set at boot, since the worker stands above this module.
+    pub(crate) worker: fn(&'static M),
+    pub(crate) monitor: Monitor,
+}
+
+/// How the monitor thread (sysmon) sleeps and is woken.
+pub(crate) struct Monitor {
+    pub(crate) parker: Parker,
+    pub(crate) asleep: AtomicBool,
+}
+
+static SCHED: OnceLock<Sched> = OnceLock::new();
+
+/// The one scheduler of the process. Boot has run: whoever has an M, or has called `boot::ensure`, may ask.
+#[inline]
+pub(crate) fn sched() -> &'static Sched {
+    SCHED.get().expect("sched: used before the runtime has started")
+}
+
+/// The scheduler, if it has been started.
+pub(crate) fn try_sched() -> Option<&'static Sched> {
+    SCHED.get()
+}
+
+/// Makes the scheduler; the first caller's `make` wins, and only it returns true.
+pub(crate) fn init(make: impl FnOnce() -> Sched) -> bool {
+    let mut made = false;
+    SCHED.get_or_init(|| {
+        made = true;
+        make()
+    });
+    made
+}
+
+impl Sched {
+    pub(crate) fn new(max_threads: usize, worker: fn(&'static M)) -> Self {
+        Self {
+            idle: IdleWord::new(),
+            lists: Mutex::default(),
+            global: Injector::new(),
+            table: epoch::Atomic::new(Vec::new()),
+            procs: AtomicU32::new(0),
+            next_id: AtomicU64::new(1),
+            spawned_outside: AtomicU64::new(0),
+            ended_outside: AtomicU64::new(0),
+            max_threads,
+            worker,
+            monitor: Monitor { parker: Parker::new(), asleep: AtomicBool::new(false) },
+        }
+    }
+
+    pub(crate) fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of Ps in use (GOMAXPROCS).
+    pub(crate) fn procs(&self) -> u32 {
+        self.procs.load(Ordering::Relaxed)
+    }
+
+    /// Publishes a new table. The caller holds the lock of the lists.
+    pub(crate) fn set_table(&self, ps: Vec<&'static P>) {
+        self.procs.store(ps.len() as u32, Ordering::Relaxed);
+        let guard = epoch::pin();
+        // ORDERING P1: release publishes the Ps; pairs with the load in `with_table`.
+        let old = self.table.swap(epoch::Owned::new(ps), Ordering::AcqRel, &guard);
+        // SAFETY: the old table was just unlinked, so only readers pinned by now can have it.
+        unsafe { guard.defer_destroy(old) };
+    }
+
+    /// Calls `f` with the Ps in use, as they are now.
+    #[inline]
+    pub(crate) fn with_table<R>(&self, f: impl FnOnce(&[&'static P]) -> R) -> R {
+        let guard = epoch::pin();
+        // ORDERING P1: acquire pairs with the swap in `set_table`.
+        let table = self.table.load(Ordering::Acquire, &guard);
+        // SAFETY: the table is set from the start and freed only when no pinned reader can have it.
+        f(unsafe { table.deref() })
+    }
+
+    /// Wakes the monitor if it has gone to sleep because all Ps were idle: one has just been taken.
+    #[inline]
+    pub(crate) fn wake_monitor(&self) {
+        if self.monitor.asleep.load(Ordering::SeqCst) && self.monitor.asleep.swap(false, Ordering::SeqCst) {
+            self.monitor.parker.unpark();
+        }
+    }
+
+    /// Goroutines that were spawned and have not ended.
+    pub(crate) fn alive(&self) -> u64 {
+        // Ends are read first: a goroutine counted as ended is then also counted as spawned.
+        let mut ended = self.ended_outside.load(Ordering::Acquire);
+        let ps = self.lists().all_ps.clone();
+        let mut spawned = 0;
+        for p in ps {
+            let (e, s) = p.ended_and_spawned();
+            ended += e;
+            spawned += s;
+        }
+        spawned += self.spawned_outside.load(Ordering::Acquire);
+        spawned.saturating_sub(ended)
+    }
+}

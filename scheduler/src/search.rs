@@ -1,0 +1,125 @@
+//! What an M does that has a P and nothing to run on it: look into the others' queues for a while.
+//!
+//! A sleeping M costs its waker 7 us and answers after 21. So a searcher goes on for [`SEARCH_TIME`] before it sleeps,
+//! which is about what the sleep and the next wake-up would cost together.
+
+use crossbeam_deque::Steal;
+
+use crate::clock;
+use crate::g::{G, GRef};
+use crate::m::M;
+use crate::p::P;
+use crate::sched::sched;
+
+/// How long an M searches before it sleeps.
+const SEARCH_TIME: u64 = 30_000;
+
+/// How long a goroutine must have been seen in a runnext slot before a thief takes it. Shorter, and thieves tear
+/// request and reply pairs apart; longer, and a goroutine waits longer for its busy waker.
+pub(crate) const RUNNEXT_GRACE: u64 = 5_000;
+
+/// Pauses between two rounds over all Ps.
+const PAUSES: u32 = 16;
+
+/// A goroutine seen in a runnext slot.
+#[derive(Clone, Copy)]
+struct Sighting {
+    victim: u32,
+    dispatches: u32,
+    g: *mut G,
+    since: u64,
+}
+
+/// Looks for a goroutine on all other Ps. `None` after a while, or when this P has something itself.
+pub(crate) fn search(m: &'static M, p: &'static P) -> Option<GRef> {
+    debug_assert!(m.p().is_some_and(|own| own.id == p.id), "search: without the P");
+    let sched = sched();
+    let mut now = clock::now();
+    let end = now + SEARCH_TIME;
+    let mut sighting = None;
+    while now < end && !p.is_retired() {
+        if let Some(g) = take_global(p).or_else(|| steal(p)).or_else(|| watch_runnext(p, now, &mut sighting)) {
+            return Some(g);
+        }
+        if run_overdue(p, now) {
+            return None;
+        }
+        for _ in 0..PAUSES {
+            std::hint::spin_loop();
+        }
+        now = clock::now();
+        // The other Ps may have gone idle too: then there is nobody to steal from, only the global queue and the clock.
+        if sched.procs() > 1 && sched.idle.counts().0 + 1 >= sched.procs() && now + SEARCH_TIME / 2 > end {
+            break;
+        }
+    }
+    None
+}
+
+/// Takes a batch from the global queue to the P, and the first of it.
+pub(crate) fn take_global(p: &'static P) -> Option<GRef> {
+    let global = &sched().global;
+    loop {
+        if global.is_empty() {
+            return None;
+        }
+        // SAFETY: the caller's M has `p` and is inside.
+        match global.steal_batch_and_pop(unsafe { p.queue_for_steal() }) {
+            Steal::Success(g) => return Some(g),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}
+
+/// Steals half of the queue of some other P, beginning at a random one.
+fn steal(p: &'static P) -> Option<GRef> {
+    sched().with_table(|ps| {
+        // SAFETY: the caller's M has `p` and is inside.
+        let start = unsafe { p.own() }.random() as usize % ps.len();
+        let (after, before) = (&ps[start..], &ps[..start]);
+        after.iter().chain(before).filter(|victim| victim.id != p.id).find_map(|victim| {
+            loop {
+                if victim.stealer.is_empty() {
+                    return None;
+                }
+                // SAFETY: as above.
+                match victim.stealer.steal_batch_and_pop(unsafe { p.queue_for_steal() }) {
+                    Steal::Success(g) => return Some(g),
+                    Steal::Empty => return None,
+                    Steal::Retry => std::hint::spin_loop(),
+                }
+            }
+        })
+    })
+}
+
+/// Takes a runnext that stays where it is: its waker goes on computing.
+fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Option<GRef> {
+    sched().with_table(|ps| {
+        if let Some(seen) = *sighting {
+            let victim = ps.iter().find(|v| v.id == seen.victim)?;
+            if victim.runnext() == seen.g && victim.dispatches() == seen.dispatches {
+                if now - seen.since < RUNNEXT_GRACE {
+                    return None;
+                }
+                *sighting = None;
+                let stolen = victim.steal_runnext(seen.g);
+                victim.set_wakers_stay_busy(stolen.is_some() || victim.wakers_stay_busy());
+                return stolen;
+            }
+        }
+        *sighting = ps
+            .iter()
+            .filter(|v| v.id != p.id && !v.runnext().is_null())
+            .map(|v| Sighting { victim: v.id, dispatches: v.dispatches(), g: v.runnext(), since: now })
+            .next();
+        None
+    })
+}
+
+/// Fires the overdue timers of other Ps here; true if there were any.
+fn run_overdue(p: &'static P, now: u64) -> bool {
+    // SAFETY: the caller's M has `p` and is inside.
+    sched().with_table(|ps| ps.iter().any(|victim| unsafe { victim.timers.run_due(now, p) }))
+}

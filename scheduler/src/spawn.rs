@@ -1,0 +1,395 @@
+//! New goroutines: from a closure to a block on a run queue, and back.
+//!
+//! # Who frees what
+//! The block belongs to the goroutine and to its [`JoinHandle`]; [`crate::protocol::join`] says which of them is the last. The
+//! closure is consumed when the goroutine runs first. The result is taken by `join`, or dropped by the last of the two.
+
+use std::alloc::Layout;
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use crate::block;
+use crate::boot;
+use crate::entry::{self, NoP};
+use crate::fatal;
+use crate::g::{Extra, G, GRef, Vtable};
+use crate::machine::stack::{self, POOL, Stack};
+use crate::p::P;
+use crate::protocol::join::{JoinNode, JoinWord};
+use crate::ready;
+use crate::reason::WaitReason;
+use crate::sched::sched;
+use crate::wait::{Blocker, Waker};
+
+/// What may be chosen for one goroutine.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A name for panics and dumps.
+    pub name: Option<Arc<str>>,
+    /// The stack reservation in bytes, guard area included; `None` is the default.
+    pub stack_size: Option<usize>,
+    /// Whether the goroutine has an OS thread to itself, from its first instruction to its last.
+    pub pinned: bool,
+}
+
+impl Options {
+    /// What the header keeps of this: nothing, most of the time.
+    fn into_extra(self) -> io::Result<Option<Box<Extra>>> {
+        let Self { name, stack_size, pinned } = self;
+        if let Some(bytes) = stack_size {
+            stack::class_for(bytes)?;
+        }
+        let plain = name.is_none() && stack_size.is_none() && !pinned;
+        Ok((!plain).then(|| Box::new(Extra { name, stack_size, pinned })))
+    }
+}
+
+/// The header, and behind it the closure or its result.
+#[repr(C)]
+struct Task<F, T> {
+    g: G,
+    body: UnsafeCell<Body<F, T>>,
+}
+
+#[repr(C)]
+union Body<F, T> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<thread::Result<T>>,
+}
+
+impl<F: FnOnce() -> T, T> Task<F, T> {
+    const VTABLE: Vtable = Vtable {
+        run: Self::run,
+        fail: Self::fail,
+        drop_result: drop_result::<F, T>,
+        size: size_of::<Self>(),
+        align: align_of::<Self>(),
+        align_of_body: align_of::<Body<F, T>>(),
+    };
+
+    unsafe fn run(g: GRef) {
+        let body = body::<F, T>(g);
+        // SAFETY: before the one run, the body is the closure; it is moved out here.
+        let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
+        let result = panic::catch_unwind(AssertUnwindSafe(closure));
+        // SAFETY: the body is empty now, and nobody reads it before `JoinWord::finish`.
+        unsafe { (*body).result = ManuallyDrop::new(result) };
+    }
+
+    unsafe fn fail(g: GRef, payload: Box<dyn Any + Send>) {
+        let body = body::<F, T>(g);
+        // SAFETY: the goroutine never ran, so the body is the closure; the write below replaces it.
+        let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(closure)));
+        let payload = dropped.err().unwrap_or(payload);
+        // SAFETY: as above.
+        unsafe { (*body).result = ManuallyDrop::new(Err(payload)) };
+    }
+}
+
+fn body<F, T>(g: GRef) -> *mut Body<F, T> {
+    let task = g.as_ptr().cast::<Task<F, T>>();
+    // SAFETY: the vtable that led here was made for this type, so the block is a `Task<F, T>`.
+    unsafe { &raw const (*task).body }.cast_mut().cast()
+}
+
+/// Drops a result that nobody takes. A panic in its drop has been reported by the panic hook, and goes no further.
+unsafe fn drop_result<F, T>(g: GRef) {
+    // SAFETY: the closure has run, and the last party drops the result, once.
+    let result = unsafe { ManuallyDrop::take(&mut (*body::<F, T>(g)).result) };
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(result)));
+}
+
+/// Makes a goroutine of `f` and queues it.
+///
+/// # Safety
+/// What `f` borrows, and what its result borrows, outlives the goroutine and its handle.
+unsafe fn start<F, T>(f: F, extra: Option<Box<Extra>>, join: JoinWord, site: &'static Location<'static>) -> GRef
+where
+    F: FnOnce() -> T,
+{
+    let layout = Layout::new::<Task<F, T>>();
+    let mut parts = Some((f, extra, join));
+    let mut make = |block: NonNull<u8>, id: u64| {
+        let (f, extra, join) = parts.take().expect("spawn: one goroutine per call");
+        let g = G::new(&Task::<F, T>::VTABLE, id, extra, join, site);
+        let task = block.cast::<Task<F, T>>();
+        // SAFETY: the block is ours, with the task's layout.
+        unsafe { task.write(Task { g, body: UnsafeCell::new(Body { closure: ManuallyDrop::new(f) }) }) };
+        GRef::new(task.cast())
+    };
+    let spawned = entry::with_p(|_, p| {
+        // SAFETY: `with_p` says that this thread's M has `p` and is inside; the new goroutine is ours to queue.
+        unsafe {
+            let own = p.own();
+            let g = make(own.blocks.alloc(layout), own.next_id(&sched().next_id));
+            p.count_spawned();
+            ready::push_next(p, g);
+            g
+        }
+    });
+    match spawned {
+        Ok(g) => g,
+        Err(missing) => {
+            if matches!(missing, NoP::Foreign) {
+                boot::ensure();
+            }
+            let sched = sched();
+            let g = make(block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed));
+            sched.spawned_outside.fetch_add(1, Ordering::Release);
+            ready::push_global(g);
+            missing.settle();
+            g
+        }
+    }
+}
+
+/// Spawns a goroutine whose result nobody wants. See `greenthread::go!`.
+#[track_caller]
+pub fn go<F, T>(f: F)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: 'static,
+{
+    // SAFETY: nothing is borrowed. The result need not be `Send`: without a handle, the goroutine itself drops it.
+    unsafe { start(f, None, JoinWord::detached(), Location::caller()) };
+}
+
+/// Spawns a goroutine. See `greenthread::Builder`.
+///
+/// # Errors
+/// `InvalidInput` for a stack size that cannot be.
+#[track_caller]
+pub fn spawn<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    // SAFETY: nothing is borrowed.
+    unsafe { spawn_unchecked(f, options) }
+}
+
+/// As [`spawn`], for closures that borrow. See `greenthread::scope`.
+///
+/// # Errors
+/// As [`spawn`].
+///
+/// # Safety
+/// What `f` and its result borrow outlives the goroutine and its handle.
+#[track_caller]
+pub unsafe fn spawn_unchecked<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let name = options.name.clone();
+    let extra = options.into_extra()?;
+    // SAFETY: the caller's contract.
+    let g = unsafe { start(f, extra, JoinWord::new(), Location::caller()) };
+    Ok(JoinHandle { g, name, _result: PhantomData })
+}
+
+/// The other end of a goroutine. See `greenthread::JoinHandle`.
+pub struct JoinHandle<T> {
+    g: GRef,
+    name: Option<Arc<str>>,
+    _result: PhantomData<T>,
+}
+
+// SAFETY: through the handle only the result is reached, and it crosses threads once, hence the bound.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: a shared handle reaches atomics and what the spawner wrote before the goroutine was queued.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the goroutine's end; its result, or the payload of its panic.
+    ///
+    /// # Errors
+    /// The payload of the goroutine's panic.
+    pub fn join(self) -> thread::Result<T> {
+        self.wait();
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the name is dropped once, here.
+        drop(unsafe { std::ptr::read(&raw const this.name) });
+        // SAFETY: the goroutine has ended, so the result is there; the handle is forgotten, so it is taken once.
+        unsafe {
+            let result = result_of::<T>(this.g);
+            free(this.g);
+            result
+        }
+    }
+
+    /// Waits for the goroutine's end.
+    pub fn wait(&self) {
+        if self.g.join.is_done() {
+            return;
+        }
+        let blocker = Blocker::new();
+        let joiner = Joiner { node: JoinNode::new(wake_joiner), waker: blocker.waker() };
+        // SAFETY: the joiner is in this frame, which stays until it was woken. If the push is refused, the goroutine has
+        // ended meanwhile, and will wake nobody.
+        blocker.block_if(WaitReason::Join, || unsafe { self.g.join.push(&raw const joiner.node) });
+    }
+
+    /// Whether the goroutine has ended.
+    pub fn is_finished(&self) -> bool {
+        self.g.join.is_done()
+    }
+
+    /// The goroutine's id.
+    pub fn id(&self) -> u64 {
+        self.g.id
+    }
+
+    /// The goroutine's name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Calls `f` when the goroutine ends, or now if it has. `f` runs in the scheduler: it may wake, and must not block.
+    pub fn on_end(&self, f: impl FnOnce() + Send + 'static) {
+        let hook = Box::into_raw(Box::new(Hook { node: JoinNode::new(call_hook), f: Box::new(f) }));
+        // SAFETY: the hook is freed by its own call alone.
+        if !unsafe { self.g.join.push(hook.cast()) } {
+            // SAFETY: the push was refused, so this is the one call.
+            unsafe { call_hook(hook.cast()) };
+        }
+    }
+}
+
+/// What [`JoinHandle::on_end`] leaves in the list.
+#[repr(C)]
+struct Hook {
+    node: JoinNode,
+    f: Box<dyn FnOnce() + Send>,
+}
+
+unsafe fn call_hook(node: *const JoinNode) {
+    // SAFETY: the node is the first field of a boxed `Hook`, and this is the one call for it.
+    let hook = unsafe { Box::from_raw(node.cast::<Hook>().cast_mut()) };
+    (hook.f)();
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.g.join.detach() {
+            // SAFETY: the goroutine has ended, and this handle was the other party: result and block are ours.
+            unsafe {
+                (self.g.vtable.drop_result)(self.g);
+                free(self.g);
+            }
+        }
+    }
+}
+
+#[repr(C)]
+struct Joiner {
+    node: JoinNode,
+    waker: Waker,
+}
+
+unsafe fn wake_joiner(node: *const JoinNode) {
+    // SAFETY: the node is the first field of a `Joiner`, which stays until this wake; the waker is copied out first.
+    unsafe {
+        let waker = (*node.cast::<Joiner>()).waker;
+        waker.wake();
+    }
+}
+
+/// Moves the result out.
+///
+/// # Safety
+/// The goroutine's result is a `T`, it is there, and nobody takes it again.
+unsafe fn result_of<T>(g: GRef) -> thread::Result<T> {
+    // The body begins at the same offset for any closure of the same alignment; ask the vtable for that.
+    let offset = size_of::<G>().next_multiple_of(g.vtable.align_of_body);
+    // SAFETY: the caller's contract.
+    unsafe { g.as_ptr().byte_add(offset).cast::<thread::Result<T>>().read() }
+}
+
+/// Gives the block back.
+///
+/// # Safety
+/// The goroutine has ended, its result is gone, and nobody else knows the block.
+unsafe fn free(g: GRef) {
+    // SAFETY: the caller's contract.
+    let (block, layout) = unsafe { take_apart(g) };
+    // SAFETY: the block came from a cache with this layout; `with_p` says that the M has the P and is inside.
+    let freed = entry::with_p(|_, p| unsafe { p.own().blocks.free(block, layout) });
+    if freed.is_err() {
+        // SAFETY: as above.
+        unsafe { block::free_foreign(block, layout) };
+    }
+}
+
+/// Drops the header and leaves the bare block.
+///
+/// # Safety
+/// As [`free`].
+pub(crate) unsafe fn take_apart(g: GRef) -> (NonNull<u8>, Layout) {
+    let (size, align) = (g.vtable.size, g.vtable.align);
+    // SAFETY: the block is the caller's.
+    unsafe { std::ptr::drop_in_place(g.as_ptr()) };
+    let layout = Layout::from_size_align(size, align).expect("spawn: the layout of a task");
+    // SAFETY: a GRef is not null.
+    (unsafe { NonNull::new_unchecked(g.as_ptr().cast()) }, layout)
+}
+
+/// A stack for `g` to begin on.
+#[inline]
+pub(crate) fn stack_for(p: &'static P, g: GRef) -> io::Result<Stack> {
+    match g.stack_size() {
+        // SAFETY: the caller's M has `p` and is inside.
+        None => unsafe { p.own() }.stacks.take(),
+        Some(bytes) => POOL.take(bytes),
+    }
+}
+
+/// Ends a goroutine that cannot begin, as if it had panicked. Dropping its closure is user code, so it gets a thread.
+#[cold]
+pub(crate) fn fail(g: GRef, error: io::Error) {
+    let text = format!("goroutine {} could not start: {error}", g.id);
+    fatal::warn(&text);
+    let end = move || {
+        // SAFETY: the goroutine never ran, and it is ours since it was taken from its queue.
+        unsafe { (g.vtable.fail)(g, Box::new(text)) };
+        end_outside(g);
+    };
+    // Without a thread the closure is leaked: whoever waits for it is told nothing, but nothing is unsound.
+    let _ = thread::Builder::new().spawn(end);
+}
+
+fn end_outside(g: GRef) {
+    let mut detached = g.join.is_detached();
+    loop {
+        if detached {
+            // SAFETY: nobody will look at the result.
+            unsafe { (g.vtable.drop_result)(g) };
+        }
+        if let Some(waiters) = g.join.finish(detached) {
+            waiters.wake_all();
+            break;
+        }
+        detached = true;
+    }
+    sched().ended_outside.fetch_add(1, Ordering::Release);
+    if detached {
+        // SAFETY: the handle has left, so the block is this side's.
+        unsafe { free(g) };
+    }
+}

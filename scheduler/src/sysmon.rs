@@ -1,0 +1,166 @@
+//! The monitor: a thread without a P that sees to it that nobody keeps one for too long.
+//!
+//! # What it looks for
+//! Every [`TICK`], for each P that an M has:
+//! * **A hog**: the M has not been back in the scheduler for [`SLICE`] (its dispatch count stands still), be it computing or
+//!   blocked in a system call, and others wait: goroutines in the P's queue or the global one, or timers of the P. The P is taken
+//!   by the lease ([`crate::protocol::lease`]) and handed on; the hog keeps its thread and will ask for a P when it comes back. A
+//!   blocked thread is recognised earlier, after [`BLOCKED`]: its CPU clock stands still too.
+//! * **A chain** through runnext that has kept its time slice for [`SLICE`]: it is demoted.
+//! * **A forgotten runnext**, or an overdue timer, beside an idle P: a searcher is woken.
+//!
+//! Besides, it follows the number of CPUs that the process may use, has unused stack pages given back, and prints
+//! GODEBUG's schedtrace.
+//!
+//! # Sleeping
+//! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it sleeps until an M takes a P
+//! ([`Sched::wake_monitor`](crate::sched::Sched::wake_monitor)), or until stacks are due to be trimmed.
+//!
+//! # Rejected
+//! * Go's period of 20 us: that makes the monitor itself the busiest thread of a quiet program.
+//! * Interrupting the hog with a signal: see the lease.
+
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+use crate::clock;
+use crate::handoff;
+use crate::m::M;
+use crate::machine::stack;
+use crate::observe;
+use crate::p::P;
+use crate::procs;
+use crate::sched::{Sched, sched};
+
+const MS: u64 = 1_000_000;
+
+/// How often the monitor looks while any P is in use. A hog is found at most this much late.
+const TICK: u64 = 2 * MS;
+
+/// How long a goroutine may keep its P while others wait (Go's forcePreemptNS).
+const SLICE: u64 = 10 * MS;
+
+/// How long a thread may sit in a system call while others wait.
+const BLOCKED: u64 = TICK;
+
+/// How long all Ps must have been idle before the monitor sleeps for good.
+const LINGER: u64 = 50 * MS;
+
+/// How often the number of usable CPUs is asked for.
+const FOLLOW_CPUS: u64 = 1000 * MS;
+
+/// What the monitor remembers of a P.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    slices: u32,
+    dispatches: u32,
+    /// When the slice count, and the dispatch count, were first seen with their values.
+    slice_since: u64,
+    dispatch_since: u64,
+    /// What the M's CPU clock showed at the last look.
+    cpu: u64,
+    runnext: usize,
+}
+
+/// The monitor thread's loop.
+pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
+    let sched = sched();
+    let mut seen: Vec<Seen> = Vec::new();
+    let mut busy_at = clock::now();
+    let mut cpus_at = busy_at;
+    let mut trace = trace;
+    loop {
+        let now = clock::now();
+        if sched.idle.counts().0 < sched.procs() {
+            busy_at = now;
+        }
+        look_at_ps(sched, &mut seen, now);
+        if now - cpus_at >= FOLLOW_CPUS {
+            cpus_at = now;
+            procs::follow_cpus();
+        }
+        let sweep_at = stack::sweep(now);
+        let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
+        let wake_at = [sweep_at, trace_at].into_iter().flatten().min();
+        rest(sched, now, now - busy_at >= LINGER, wake_at);
+    }
+}
+
+/// Sleeps until the next tick; if all Ps have been idle for long, until one is taken or `wake_at`.
+fn rest(sched: &Sched, now: u64, quiet: bool, wake_at: Option<u64>) {
+    let monitor = &sched.monitor;
+    if !quiet {
+        monitor.parker.park_timeout(Duration::from_nanos(TICK));
+        return;
+    }
+    monitor.asleep.store(true, Ordering::SeqCst);
+    // Whoever takes a P counts it as taken and then looks at `asleep`; this is the other half of that pair.
+    fence(Ordering::SeqCst);
+    if sched.idle.counts().0 == sched.procs() {
+        match wake_at {
+            Some(at) => drop(monitor.parker.park_timeout(Duration::from_nanos(at.saturating_sub(now).max(TICK)))),
+            None => monitor.parker.park(),
+        }
+    }
+    monitor.asleep.store(false, Ordering::SeqCst);
+}
+
+fn look_at_ps(sched: &'static Sched, seen: &mut Vec<Seen>, now: u64) {
+    let ps = sched.lists().all_ps.clone();
+    seen.resize(ps.len(), Seen::default());
+    for (p, seen) in ps.into_iter().zip(seen) {
+        // SAFETY: Ms are never freed.
+        if let Some(m) = unsafe { p.m().as_ref() } {
+            look_at(sched, p, m, seen, now);
+        }
+    }
+}
+
+fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen, now: u64) {
+    let (slices, dispatches) = (p.slices(), p.dispatches());
+    if slices != seen.slices {
+        (seen.slices, seen.slice_since) = (slices, now);
+    }
+    let runnext = p.runnext().addr();
+    let stuck = dispatches == seen.dispatches;
+    let forgotten = stuck && runnext != 0 && runnext == seen.runnext;
+    seen.runnext = runnext;
+    if !stuck {
+        (seen.dispatches, seen.dispatch_since) = (dispatches, now);
+        seen.cpu = m.cpu_time();
+        if now - seen.slice_since >= SLICE {
+            p.request_demotion();
+        }
+        return;
+    }
+    let overdue = p.timers.next_when() <= now;
+    if forgotten || overdue || !p.stealer.is_empty() {
+        sched.idle.wake_one(&sched);
+    }
+    let others_wait = p.has_work() || !sched.global.is_empty() || p.timers.any() || p.is_retired();
+    if !others_wait {
+        return;
+    }
+    let kept = now - seen.dispatch_since;
+    // Less than the value before: the P has gone to another M.
+    let cpu = m.cpu_time();
+    let blocked = kept >= BLOCKED && cpu.checked_sub(seen.cpu).is_some_and(|used| cpu != 0 && used < kept / 8);
+    if kept >= SLICE || blocked {
+        retake(p, m, dispatches);
+    }
+}
+
+/// Takes the P from an M that is not in the scheduler, if it still runs the goroutine that was seen.
+fn retake(p: &'static P, m: &'static M, dispatches: u32) {
+    let taken = m.lease.try_take(|| {
+        let still = m.p().is_some_and(|own| own.id == p.id) && p.dispatches() == dispatches;
+        if still {
+            m.set_p(None);
+        }
+        still
+    });
+    if taken {
+        observe::COUNTERS.retakes.fetch_add(1, Ordering::Relaxed);
+        handoff::hand_off(p);
+    }
+}

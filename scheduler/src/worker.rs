@@ -1,0 +1,413 @@
+//! The loop of an M: find a goroutine, run it, do what it asked for when it left.
+//!
+//! # The search order
+//! [`local`]: due timers; every 61st time slice the global queue first, or two goroutines that ready each other for ever
+//! would starve it; the runnext slot, whose goroutine inherits the time slice; the local queue; a batch of the global
+//! queue. Then [`search`]: the others' queues, and last their runnext slots and timers. Then sleep, by the protocol of
+//! [`crate::protocol::idle`].
+//!
+//! # Staying on a stack
+//! When a goroutine ends and the next one has never run, it begins on the same stack at once ([`on_stack`]): no switch
+//! to the M's stack and back, and the hottest stack there is.
+
+use std::time::Duration;
+
+use crate::block;
+use crate::clock;
+use crate::coroutine::StackHead;
+use crate::current;
+use crate::g::{GRef, State};
+use crate::handoff;
+use crate::m::{After, M};
+use crate::machine;
+use crate::machine::stack::POOL;
+use crate::os_thread;
+use crate::p::P;
+use crate::park;
+use crate::ready;
+use crate::reason::WaitReason;
+use crate::sched::sched;
+use crate::search::{search, take_global};
+use crate::spawn;
+
+/// Every so many time slices the global queue goes first (Go's number; a prime, so that it meets no pattern).
+const GLOBAL_TICK: u32 = 61;
+
+/// An M without a P ends its thread after this long.
+const RETIRE_AFTER: Duration = Duration::from_secs(10);
+
+/// The life of an M's thread, from the P that was handed to it to its retirement.
+pub(crate) fn main(m: &'static M) {
+    current::set_m(Some(m));
+    m.start_clock();
+    let _prepared = machine::prepare_thread();
+    let mut searching = wait_in_list(m).unwrap_or(false);
+    while let Some((g, inherit)) = find(m, &mut searching) {
+        run(m, g, inherit);
+        while let Some(g) = m.locked.get() {
+            run_locked(m, g);
+        }
+    }
+    current::set_m(None);
+}
+
+/// Finds a goroutine to run; blocks until there is one. `None` when the M is to end.
+fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
+    let sched = sched();
+    loop {
+        let Some(p) = m.p() else {
+            *searching = sleep_without_p(m)?;
+            continue;
+        };
+        if p.is_retired() {
+            m.lease.release();
+            m.set_p(None);
+            if std::mem::take(searching) {
+                sched.idle.found(&sched);
+            }
+            if let Some((g, _)) = m.next.take() {
+                ready::push_global(g);
+            }
+            handoff::retire_p(p);
+            continue;
+        }
+        let mut found = m.next.take().or_else(|| local(p));
+        if found.is_none() {
+            *searching = *searching || sched.idle.join_search(sched.procs());
+            if *searching {
+                found = search(m, p).map(|g| (g, false)).or_else(|| local(p));
+            }
+        }
+        if found.is_some() {
+            if std::mem::take(searching) {
+                sched.idle.found(&sched);
+            }
+            return found;
+        }
+        *searching = sleep_with_p(m, p, *searching)?;
+    }
+}
+
+/// What this P has to run next, and whether it goes on in the time slice before. See the module's documentation.
+#[inline]
+fn local(p: &'static P) -> Option<(GRef, bool)> {
+    // SAFETY: the caller's M has `p` and is inside, here and below.
+    unsafe {
+        if p.timers.any() {
+            p.timers.run_due(clock::now(), p);
+        }
+        if p.slices() % GLOBAL_TICK == 0 {
+            if let Some(g) = take_global(p) {
+                return Some((g, false));
+            }
+        }
+        if p.demotion_wanted() {
+            p.clear_demotion();
+            if let Some(g) = p.take_runnext() {
+                ready::push_last(p, g);
+            }
+        }
+        if let Some(g) = p.take_runnext() {
+            p.set_wakers_stay_busy(false);
+            return Some((g, true));
+        }
+        p.pop().or_else(|| take_global(p)).map(|g| (g, false))
+    }
+}
+
+/// The M gives its P up and sleeps, as the P's watcher. The new value of "searching", or `None` to end.
+fn sleep_with_p(m: &'static M, p: &'static P, searching: bool) -> Option<bool> {
+    m.lease.release();
+    handoff::give_up_p(m, p);
+    sleep(m, searching)
+}
+
+/// An M that has lost its P looks for another one, and sleeps. As [`sleep_with_p`].
+fn sleep_without_p(m: &'static M) -> Option<bool> {
+    sched().lists().spare.push(m);
+    sleep(m, false)
+}
+
+/// The M stands in a list. It looks once more for work, by the recipe "go idle", and sleeps.
+fn sleep(m: &'static M, searching: bool) -> Option<bool> {
+    let sched = sched();
+    if sched.idle.go_idle(searching, &sched) {
+        if let Some(p) = handoff::reclaim_p(m) {
+            adopt(m, p);
+            return Some(true);
+        }
+        if sched.idle.abandon_search() {
+            sched.idle.wake_one(&sched);
+        }
+    }
+    wait_in_list(m)
+}
+
+/// Sleeps until somebody hands a P over (whether to search is the result), until a timer of the watched P is due
+/// (false), or until the M has been spare for long (`None`).
+fn wait_in_list(m: &'static M) -> Option<bool> {
+    loop {
+        if let Some((p, search)) = m.take_handed() {
+            adopt(m, p);
+            return Some(search);
+        }
+        match watch(m) {
+            Watch::Due(p) => {
+                adopt(m, p);
+                return Some(false);
+            }
+            Watch::Forever => m.parker.park(),
+            Watch::Until(timeout) => drop(m.parker.park_timeout(timeout)),
+            Watch::Spare => {
+                if !m.parker.park_timeout(RETIRE_AFTER) && retire(m) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// What a sleeping M waits for.
+enum Watch {
+    /// A timer of its P is due, and the P is its own again.
+    Due(&'static P),
+    /// A timer of its P.
+    Until(Duration),
+    /// Nothing but a P.
+    Forever,
+    /// Nothing but a P, and it is one too many.
+    Spare,
+}
+
+fn watch(m: &'static M) -> Watch {
+    let sched = sched();
+    let mut lists = sched.lists();
+    let Some(at) = lists.idle.iter().position(|i| i.watcher.is_some_and(|w| w.id == m.id)) else {
+        let spare = lists.spare.iter().any(|s| s.id == m.id);
+        return if spare { Watch::Spare } else { Watch::Forever };
+    };
+    let p = lists.idle[at].p;
+    let when = p.timers.next_when();
+    if when == u64::MAX {
+        return Watch::Forever;
+    }
+    let now = clock::now();
+    if when > now {
+        return Watch::Until(Duration::from_nanos(when - now));
+    }
+    lists.idle.remove(at);
+    sched.idle.p_taken();
+    drop(lists);
+    sched.wake_monitor();
+    Watch::Due(p)
+}
+
+/// Ends a spare M, unless somebody is just handing it a P.
+fn retire(m: &'static M) -> bool {
+    let mut lists = sched().lists();
+    let Some(at) = lists.spare.iter().position(|s| s.id == m.id) else { return false };
+    lists.spare.swap_remove(at);
+    lists.retired.push(m);
+    lists.threads -= 1;
+    true
+}
+
+fn adopt(m: &'static M, p: &'static P) {
+    m.set_p(Some(p));
+    m.lease.renew();
+}
+
+/// Runs `g` until it leaves, and does what it asked for.
+#[inline]
+fn run(m: &'static M, g: GRef, inherit: bool) {
+    let p = m.p().expect("worker: a P to run on");
+    if let Some(home) = g.home() {
+        if home.id != m.id {
+            m.lease.release();
+            m.set_p(None);
+            return home.hand(p, false);
+        }
+    }
+    let fresh = g.stack.get().is_null();
+    if fresh {
+        match spawn::stack_for(p, g) {
+            Ok(stack) => g.stack.set(StackHead::install(stack, on_stack)),
+            Err(error) => return spawn::fail(g, error),
+        }
+        if g.is_pinned() {
+            os_thread::lock(m, g);
+        }
+    }
+    begin(m, p, g, inherit);
+    let head = g.stack.get();
+    if fresh {
+        // SAFETY: the head was installed above, and this M owns the goroutine.
+        unsafe { (*head).set_owner(g) };
+    }
+    m.lease.exit();
+    // SAFETY: the goroutine is this M's, and is suspended or has not begun.
+    if unsafe { StackHead::resume(head, g) } {
+        left(m);
+    } else {
+        ended(m, head);
+    }
+}
+
+/// The M takes on `g`, to run at once.
+#[inline]
+fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
+    p.tick(inherit);
+    g.transition(State::Runnable, State::Running, WaitReason::None);
+    g.m.set(Some(m));
+    m.set_current(Some(g));
+}
+
+/// After a goroutine has left its stack for a while: back on the M's stack, inside, perhaps without the P.
+#[inline]
+fn left(m: &'static M) {
+    let g = m.current().expect("worker: somebody has just left");
+    m.set_current(None);
+    // SAFETY: the M's own thread; the goroutine wrote the note before it switched.
+    match unsafe { std::mem::replace(&mut *m.after.get(), After::End) } {
+        After::Park { reason, commit, arg } => {
+            g.transition(State::Running, State::Waiting, reason);
+            // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.
+            if !unsafe { commit(arg) } {
+                g.transition(State::Waiting, State::Runnable, WaitReason::None);
+                go_on(m, g);
+            }
+        }
+        After::Yield { global } => {
+            g.transition(State::Running, State::Runnable, WaitReason::None);
+            match m.p() {
+                // SAFETY: the M is inside and has the P; it owns the goroutine.
+                Some(p) if !global => unsafe { ready::push_last(p, g) },
+                _ => ready::push_global(g),
+            }
+        }
+        After::End => unreachable!("worker: a goroutine left without a note; id = {}", g.id),
+    }
+}
+
+/// `g` need not have left: it runs next.
+#[cold]
+fn go_on(m: &'static M, g: GRef) {
+    if m.p().is_some() {
+        m.next.set(Some((g, true)));
+    } else {
+        ready::push_global(g);
+    }
+}
+
+/// After a coroutine has ended: its stack is free.
+fn ended(m: &'static M, head: *mut StackHead) {
+    // SAFETY: the coroutine has ended, and nobody else knows its stack.
+    let stack = unsafe { StackHead::into_stack(head) };
+    match m.p() {
+        // SAFETY: the M is inside and has the P.
+        Some(p) => unsafe { p.own() }.stacks.give(stack),
+        None => POOL.give(stack),
+    }
+}
+
+/// What a coroutine runs: a goroutine, and then others that have never run, until there is none at hand.
+fn on_stack(first: GRef) {
+    let mut g = first;
+    loop {
+        let head = g.stack.get();
+        // SAFETY: once per goroutine, on its stack.
+        unsafe { (g.vtable.run)(g) };
+        match end(g, head) {
+            Some(next) => g = next,
+            None => return,
+        }
+    }
+}
+
+/// The closure of `g` has returned: lets those who wait know, and chooses what runs next on this stack. When it returns
+/// `None`, the M has been told what to do.
+#[inline(never)]
+fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
+    let detached = hand_over(g);
+    let m = current::m().expect("worker: a goroutine ends on an M");
+    let (p, locked) = (m.p(), m.locked.take().is_some());
+    if detached {
+        // SAFETY: the handle has left, so the block is this side's.
+        unsafe { free(p, g) };
+    }
+    let p = p.filter(|p| !locked && !p.is_retired())?;
+    let (next, inherit) = local(p)?;
+    if !next.starts_anywhere() {
+        m.next.set(Some((next, inherit)));
+        return None;
+    }
+    next.stack.set(head);
+    // SAFETY: this code runs on the stack that the head belongs to.
+    unsafe { (*head).set_owner(next) };
+    begin(m, p, next, inherit);
+    m.lease.exit();
+    Some(next)
+}
+
+/// Ends `g` for those who wait for it; true if nobody has a handle, so that the block is the caller's. The M is inside
+/// afterwards, and runs no goroutine.
+fn hand_over(g: GRef) -> bool {
+    let mut detached = g.join.is_detached();
+    loop {
+        if detached {
+            // Dropping a result that nobody wants is user code: it runs while this is still a goroutine like any other.
+            // SAFETY: the closure has run, and nobody else will look at the result.
+            unsafe { (g.vtable.drop_result)(g) };
+        }
+        let m = current::m().expect("worker: a goroutine ends on an M");
+        // Whether the P is still there is for the caller to ask.
+        let _ = m.lease.enter();
+        m.set_current(None);
+        g.transition(State::Running, State::Dead, WaitReason::None);
+        if let Some(waiters) = g.join.finish(detached) {
+            count_end(m.p());
+            waiters.wake_all();
+            return detached;
+        }
+        // The handle has left since we looked: once more, as a running goroutine.
+        g.transition(State::Dead, State::Running, WaitReason::None);
+        m.set_current(Some(g));
+        m.lease.exit();
+        detached = true;
+    }
+}
+
+fn count_end(p: Option<&'static P>) {
+    match p {
+        Some(p) => p.count_ended(),
+        None => {
+            sched().ended_outside.fetch_add(1, std::sync::atomic::Ordering::Release);
+        }
+    }
+}
+
+/// # Safety
+/// `g` has ended, its result is dropped, and nobody else knows it. `p` is the P of this M, which is inside.
+unsafe fn free(p: Option<&'static P>, g: GRef) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let (block, layout) = spawn::take_apart(g);
+        match p {
+            Some(p) => p.own().blocks.free(block, layout),
+            None => block::free_foreign(block, layout),
+        }
+    }
+}
+
+/// The M is locked to `g`, which has just left: pass the P on, sleep until somebody hands one over for `g`, run it.
+fn run_locked(m: &'static M, g: GRef) {
+    if let Some((next, inherit)) = m.next.take() {
+        debug_assert!(next == g, "worker: a locked M chose another goroutine; id = {}", next.id);
+        return run(m, g, inherit);
+    }
+    if m.p().is_some() {
+        park::pass_p_on(m);
+    }
+    park::wait_for_p(m);
+    run(m, g, false);
+}
