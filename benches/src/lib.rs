@@ -10,6 +10,10 @@ use std::hint::black_box;
 use std::process::exit;
 use std::time::{Duration, Instant};
 
+mod crowd;
+
+pub use crowd::Crowd;
+
 /// The numbers of Ps that every benchmark is run with.
 pub const PROCS: [usize; 2] = [1, 2];
 
@@ -101,6 +105,11 @@ impl fmt::Display for Times {
 pub fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("this needs Linux's /proc");
     (field(&status, "VmRSS:") + field(&status, "VmPTE:")) * 1024
+}
+
+/// Bytes that this process has gained since it had `before`, for each of `count`.
+pub fn gained_since(before: u64, count: u64) -> f64 {
+    resident_bytes().saturating_sub(before) as f64 / count as f64
 }
 
 /// CPU time that the threads of this process other than the caller have used so far, and how often one of them has gone

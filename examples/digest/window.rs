@@ -70,6 +70,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
     use greenthread::go;
@@ -85,7 +86,7 @@ mod tests {
 
     /// The exit's `next`, bounded in time.
     fn take(exit: Exit<usize>) -> (Option<Option<usize>>, Exit<usize>) {
-        let (done, taken) = channel::bounded(1);
+        let (done, taken) = mpsc::channel();
         go!(move || {
             let mut exit = exit;
             let answer = exit.next();
@@ -154,7 +155,7 @@ mod tests {
         }
         drop(jobs);
 
-        let (done, end) = channel::bounded(1);
+        let (done, end) = mpsc::channel();
         go!(move || {
             let mut left = 0;
             for answer in exit {

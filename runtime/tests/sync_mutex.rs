@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use greenthread::sync::{Mutex, MutexGuard};
+use greenthread::sync::{Mutex, MutexGuard, WaitGroup};
 
 /// Ends the whole test program if `body` takes longer than a minute: a lost wake-up must not hang the suite.
 fn bounded<R>(name: &'static str, body: impl FnOnce() -> R) -> R {
@@ -192,6 +192,69 @@ fn the_value_is_dropped_once() {
     assert_eq!(Arc::strong_count(&value), 2);
     drop(mutex);
     assert_eq!(Arc::strong_count(&value), 1);
+}
+
+#[greenthread::test(procs = [1, 2, 4])]
+fn goroutines_exclude_each_other_across_parks() {
+    bounded("goroutines_exclude_each_other_across_parks", || {
+        let mutex = Arc::new(Mutex::new(0));
+        let wg = WaitGroup::new();
+        for n in 0..100 {
+            let mutex = Arc::clone(&mutex);
+            wg.go(move || {
+                for turn in 0..200 {
+                    let mut guard = mutex.lock();
+                    let before = *guard;
+                    // The goroutine may come back on another thread, and the guard with it.
+                    if (n + turn) % 7 == 0 {
+                        greenthread::yield_now();
+                    }
+                    *guard = before + 1;
+                }
+            });
+        }
+        wg.wait();
+        assert_eq!(*mutex.lock(), 100 * 200);
+    });
+}
+
+#[greenthread::test(procs = [1, 2, 4])]
+fn goroutines_and_threads_share_a_lock() {
+    bounded("goroutines_and_threads_share_a_lock", || {
+        const TURNS: u32 = 5_000;
+        let mutex = Arc::new(Mutex::new(0));
+        let work = |mutex: Arc<Mutex<u32>>| move || (0..TURNS).for_each(|_| *mutex.lock() += 1);
+        let wg = WaitGroup::new();
+        let threads: Vec<_> = (0..3).map(|_| thread::spawn(work(Arc::clone(&mutex)))).collect();
+        (0..3).for_each(|_| wg.go(work(Arc::clone(&mutex))));
+        wg.wait();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(*mutex.lock(), 6 * TURNS);
+    });
+}
+
+#[greenthread::test(procs = [1, 2, 4])]
+fn a_hogging_goroutine_does_not_starve_the_others() {
+    bounded("a_hogging_goroutine_does_not_starve_the_others", || {
+        let mutex = Arc::new(Mutex::new(()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let wg = WaitGroup::new();
+        {
+            let (mutex, stop) = (Arc::clone(&mutex), Arc::clone(&stop));
+            wg.go(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let _guard = mutex.lock();
+                    greenthread::time::sleep(Duration::from_micros(200));
+                }
+            });
+        }
+        for _ in 0..20 {
+            greenthread::time::sleep(Duration::from_micros(300));
+            drop(mutex.lock());
+        }
+        stop.store(true, Ordering::Relaxed);
+        wg.wait();
+    });
 }
 
 /// Whether a type is `Send` and `Sync`, asked of values: the inherent method wins where its bounds hold.

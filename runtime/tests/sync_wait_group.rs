@@ -159,6 +159,46 @@ fn go_counts_and_finishes_also_after_a_panic() {
 }
 
 #[test]
+fn go_finishes_also_when_the_goroutine_ends_early() {
+    bounded("go_finishes_also_when_the_goroutine_ends_early", || {
+        let wg = WaitGroup::new();
+        wg.go(|| greenthread::exit_goroutine());
+        wg.wait();
+    });
+}
+
+#[greenthread::test(procs = [1, 2, 4])]
+fn goroutines_and_threads_wait_together() {
+    bounded("goroutines_and_threads_wait_together", || {
+        let (work, waiters) = (WaitGroup::new(), WaitGroup::new());
+        let finished = Arc::new(AtomicUsize::new(0));
+        let seen = {
+            let (work, finished) = (work.clone(), Arc::clone(&finished));
+            move || {
+                work.wait();
+                assert_eq!(finished.load(Ordering::Relaxed), 1_000);
+            }
+        };
+        work.add(1_000);
+        (0..10).for_each(|_| waiters.go(seen.clone()));
+        let threads: Vec<_> = (0..3).map(|_| thread::spawn(seen.clone())).collect();
+        for n in 0..1_000 {
+            let (work, finished) = (work.clone(), Arc::clone(&finished));
+            greenthread::go!(move || {
+                if n % 3 == 0 {
+                    greenthread::yield_now();
+                }
+                finished.fetch_add(1, Ordering::Relaxed);
+                work.done();
+            });
+        }
+        seen();
+        waiters.wait();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
 fn misuse_panics_and_changes_nothing() {
     let wg = WaitGroup::new();
     assert_eq!(panic_text(|| wg.done()), "sync: negative WaitGroup counter");

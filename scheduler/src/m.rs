@@ -5,7 +5,7 @@
 //! * I2: cells are touched only by the M's own thread, on the scheduler's stack or on the goroutine that it runs.
 //! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -17,13 +17,23 @@ use crate::protocol::lease::Lease;
 use crate::reason::WaitReason;
 
 /// What the scheduler is to do with the goroutine that has just left its stack.
+#[derive(Clone, Copy)]
 pub(crate) enum After {
-    /// It ended: its coroutine returned.
-    End,
-    /// It parks: run `commit(arg)`, which lets wakers in, or says that it need not park.
-    Park { reason: WaitReason, commit: unsafe fn(*mut ()) -> bool, arg: *mut () },
-    /// It yields: queue it, at the end of the global queue or of the local one.
-    Yield { global: bool },
+    /// It parks: run the commit step, which lets wakers in, or says that it need not park.
+    Park,
+    /// It yields: queue it at the end of the local queue.
+    Yield,
+    /// It yields: queue it at the end of the global queue.
+    YieldGlobally,
+}
+
+/// What a goroutine that leaves tells its M. Cells of one word each, written and read in the same widths: a structure
+/// that is built, copied and read in different pieces costs a stall of the store buffer at each switch.
+pub(crate) struct Note {
+    pub(crate) after: Cell<After>,
+    pub(crate) reason: Cell<WaitReason>,
+    pub(crate) commit: Cell<unsafe fn(*mut ()) -> bool>,
+    pub(crate) arg: Cell<*mut ()>,
 }
 
 /// One M.
@@ -32,7 +42,7 @@ pub(crate) struct M {
     pub(crate) lease: Lease,
     p: AtomicPtr<P>,
     current: AtomicPtr<G>,
-    pub(crate) after: UnsafeCell<After>,
+    pub(crate) note: Note,
     /// Chosen to run next, with its slice rule, by a goroutine that ended.
     pub(crate) next: Cell<Option<(GRef, bool)>>,
     /// The goroutine that has locked itself to this thread.
@@ -56,7 +66,12 @@ impl M {
             lease: Lease::new(),
             p: AtomicPtr::new(ptr::null_mut()),
             current: AtomicPtr::new(ptr::null_mut()),
-            after: UnsafeCell::new(After::End),
+            note: Note {
+                after: Cell::new(After::Yield),
+                reason: Cell::new(WaitReason::None),
+                commit: Cell::new(|_| true),
+                arg: Cell::new(ptr::null_mut()),
+            },
             next: Cell::new(None),
             locked: Cell::new(None),
             handed: AtomicPtr::new(ptr::null_mut()),

@@ -199,6 +199,16 @@ impl P {
         !self.runnext().is_null() || !self.stealer.is_empty()
     }
 
+    /// As [`has_work`](Self::has_work), for the owner: without the fence that a stranger needs.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    pub(crate) unsafe fn has_own_work(&self) -> bool {
+        // SAFETY: the caller's contract.
+        !self.runnext().is_null() || !unsafe { self.queue() }.is_empty()
+    }
+
     pub(crate) fn m(&self) -> *mut M {
         self.shared.m.load(Ordering::Acquire)
     }

@@ -14,7 +14,7 @@ use std::mem::ManuallyDrop;
 
 use crate::coroutine::StackHead;
 use crate::current;
-use crate::entry;
+use crate::entry::NoP;
 use crate::g::{GRef, State};
 use crate::handoff;
 use crate::m::{After, M};
@@ -38,29 +38,38 @@ pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) 
         commit()
     }
     let mut commit = ManuallyDrop::new(commit);
-    leave(g, After::Park { reason, commit: call::<C>, arg: (&raw mut commit).cast() });
+    let note = &m_of(g).note;
+    note.reason.set(reason);
+    note.commit.set(call::<C>);
+    note.arg.set((&raw mut commit).cast());
+    leave(g, After::Park);
 }
 
 /// Switches to the M's stack, with a note on what to do. Returns when the goroutine runs again, perhaps on another thread.
-#[inline(never)]
 fn leave(g: GRef, after: After) {
-    let m = this_m();
+    let m = m_of(g);
     // Whether the P is still there does not matter here: the worker looks at `m.p()`.
     let _ = m.lease.enter();
-    // SAFETY: the M's own thread writes its cell; the worker reads it after the switch. The caller runs on this stack.
-    unsafe {
-        *m.after.get() = after;
-        StackHead::suspend(g.stack.get());
-    }
+    switch(m, g, after);
 }
 
-fn this_m() -> &'static M {
-    current::m().expect("park: a goroutine runs on an M")
+/// As [`leave`], from inside.
+#[inline]
+fn switch(m: &'static M, g: GRef, after: After) {
+    m.note.after.set(after);
+    // SAFETY: the caller runs on this stack.
+    unsafe { StackHead::suspend(g.stack.get()) };
+}
+
+/// The M that runs `g`, the calling goroutine.
+#[inline]
+fn m_of(g: GRef) -> &'static M {
+    g.m.get().expect("park: a goroutine runs on an M")
 }
 
 #[cold]
 fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
-    let m = this_m();
+    let m = m_of(g);
     let had_p = m.lease.enter();
     let home = g.home();
     set_home(g, Some(m));
@@ -105,23 +114,28 @@ pub(crate) fn wait_for_p(m: &'static M) {
 }
 
 /// Lets others run (Go's `Gosched`). See `greenthread::yield_now`.
-#[inline]
 pub fn yield_now() {
     let Some(g) = current::g() else { return std::thread::yield_now() };
     if std::thread::panicking() {
         return;
     }
-    let others = entry::with_p(|_, p| p.has_work() || !sched().global.is_empty() || p.timers.any() || p.is_retired());
-    match others {
-        Ok(false) => {}
-        Ok(true) => leave(g, After::Yield { global: false }),
-        Err(missing) => missing.settle(),
+    let m = m_of(g);
+    if !m.lease.enter() {
+        return NoP::Lost(m).settle();
+    }
+    let p = m.p().expect("park: a lease that holds has a P");
+    // SAFETY: this M has `p` and is inside.
+    let own_work = unsafe { p.has_own_work() };
+    if own_work || p.timers.any() || p.is_retired() || !sched().global.is_empty() {
+        switch(m, g, After::Yield);
+    } else {
+        m.lease.exit();
     }
 }
 
 /// Goes to the end of the global queue.
 pub(crate) fn yield_now_globally() {
     if let Some(g) = current::g() {
-        leave(g, After::Yield { global: true });
+        leave(g, After::YieldGlobally);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::handoff;
 use crate::p::P;
+use crate::primitive::heavy_fence;
 use crate::sched::{IdleP, Sched, sched, try_sched};
 
 /// The most Ps there may be.
@@ -56,6 +57,9 @@ pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
         lists.all_ps.push(Box::leak(Box::new(P::new(id as u32))));
     }
     sched.set_table(lists.all_ps[..n].to_vec());
+    // ORDERING P1: pairs with the light fence in `ready::push_last`: a push that did not see more than one P comes before
+    // the search that is started below.
+    heavy_fence();
     for id in before..n {
         let p = lists.all_ps[id];
         p.set_retired(false);

@@ -24,6 +24,7 @@
 use crate::entry::{self, NoP};
 use crate::g::{GRef, State};
 use crate::p::P;
+use crate::primitive::light_fence;
 use crate::reason::WaitReason;
 use crate::sched::sched;
 
@@ -82,7 +83,12 @@ pub(crate) unsafe fn push_last(p: &'static P, g: GRef) {
     let sched = sched();
     // SAFETY: the caller's contract.
     unsafe { p.push(g) };
-    sched.idle.wake_one(&sched);
+    // With one P, which the caller has, no P is idle.
+    // ORDERING P1: the light fence pairs with the heavy one in `procs::resize`.
+    light_fence();
+    if sched.procs() > 1 {
+        sched.idle.wake_one(&sched);
+    }
 }
 
 /// Queues a runnable goroutine for whichever P comes first.

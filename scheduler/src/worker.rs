@@ -267,25 +267,24 @@ fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
 fn left(m: &'static M) {
     let g = m.current().expect("worker: somebody has just left");
     m.set_current(None);
-    // SAFETY: the M's own thread; the goroutine wrote the note before it switched.
-    match unsafe { std::mem::replace(&mut *m.after.get(), After::End) } {
-        After::Park { reason, commit, arg } => {
-            g.transition(State::Running, State::Waiting, reason);
+    match m.note.after.get() {
+        After::Park => {
+            g.transition(State::Running, State::Waiting, m.note.reason.get());
+            let (commit, arg) = (m.note.commit.get(), m.note.arg.get());
             // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.
             if !unsafe { commit(arg) } {
                 g.transition(State::Waiting, State::Runnable, WaitReason::None);
                 go_on(m, g);
             }
         }
-        After::Yield { global } => {
+        after => {
             g.transition(State::Running, State::Runnable, WaitReason::None);
-            match m.p() {
+            match (after, m.p()) {
                 // SAFETY: the M is inside and has the P; it owns the goroutine.
-                Some(p) if !global => unsafe { ready::push_last(p, g) },
+                (After::Yield, Some(p)) => unsafe { ready::push_last(p, g) },
                 _ => ready::push_global(g),
             }
         }
-        After::End => unreachable!("worker: a goroutine left without a note; id = {}", g.id),
     }
 }
 

@@ -139,6 +139,7 @@ impl WaitGroup {
     ///
     /// `done` is called also if `f` panics: unlike in Go, a panic ends only its goroutine and not the process, so
     /// `wait` has to return.
+    #[track_caller]
     pub fn go<F>(&self, f: F)
     where
         F: FnOnce() + Send + 'static,
@@ -153,7 +154,7 @@ impl WaitGroup {
 
         self.add(1);
         let done = Done(self.clone());
-        spawn_detached(move || {
+        greenthread_scheduler::go(move || {
             let _done = done;
             f();
         });
@@ -249,9 +250,4 @@ impl Group {
         // SAFETY: locked above; the node in the queue is the way by which this wait ends.
         blocker.block(WaitReason::WaitGroupWait, || unsafe { self.lock.unlock() });
     }
-}
-
-/// Runs `f` beside the caller.
-fn spawn_detached(f: impl FnOnce() + Send + 'static) {
-    std::thread::spawn(f);
 }

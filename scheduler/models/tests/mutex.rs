@@ -128,32 +128,32 @@ fn run<S: Surroundings + 'static>(threads: u32, turns: u32, preemptions: usize) 
 
 #[test]
 fn two_threads_without_starvation() {
-    run::<Patient>(2, 3, 4);
+    run::<Patient>(2, 3, 3);
 }
 
 #[test]
 fn two_threads_always_starving() {
-    run::<Starving>(2, 3, 4);
+    run::<Starving>(2, 3, 3);
 }
 
 #[test]
 fn two_threads_that_spin() {
-    run::<Spinning>(2, 3, 4);
+    run::<Spinning>(2, 3, 3);
 }
 
 #[test]
 fn three_threads_without_starvation() {
-    run::<Patient>(3, 2, 3);
+    run::<Patient>(3, 2, 2);
 }
 
 #[test]
 fn three_threads_always_starving() {
-    run::<Starving>(3, 2, 3);
+    run::<Starving>(3, 2, 2);
 }
 
 #[test]
 fn three_threads_that_spin_and_starve() {
-    run::<StarvingSpinner>(3, 2, 3);
+    run::<StarvingSpinner>(3, 2, 2);
 }
 
 #[test]

@@ -13,7 +13,8 @@ struct Slot {
     pages: UnsafeCell<usize>,
 }
 
-// SAFETY: `pages` is touched between `enter` and `leave` or inside `exclude`; that this is safe is what the models check.
+// SAFETY: `pages` is touched between `enter` and `leave` or inside `exclude`; that this is safe is what the models
+// check.
 unsafe impl Sync for Slot {}
 
 impl Slot {

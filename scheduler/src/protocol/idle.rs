@@ -52,10 +52,10 @@ const SEARCH: u64 = 1 << 32;
 
 /// Counts of idle Ps (low half) and searching Ms (high half).
 #[derive(Debug)]
-pub(crate) struct IdleWord(AtomicU64);
+pub struct IdleWord(AtomicU64);
 
 /// What the protocol asks of the scheduler around it.
-pub(crate) trait Scheduler {
+pub trait Scheduler {
     /// Whether any published goroutine waits in any queue.
     fn work_waits(&self) -> bool;
 
@@ -64,8 +64,15 @@ pub(crate) trait Scheduler {
     fn start_searcher(&self) -> bool;
 }
 
+impl Default for IdleWord {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl IdleWord {
-    pub(crate) fn new() -> Self {
+    /// No P idle, nobody searching.
+    pub fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
@@ -78,25 +85,25 @@ impl IdleWord {
     }
 
     /// Idle Ps and searching Ms, for statistics.
-    pub(crate) fn counts(&self) -> (u32, u32) {
+    pub fn counts(&self) -> (u32, u32) {
         let word = self.0.load(Ordering::Relaxed);
         (Self::idle(word), Self::searching(word))
     }
 
     /// A P was put among the idle ones (under the lock of the idle list).
-    pub(crate) fn p_idle(&self) {
+    pub fn p_idle(&self) {
         self.0.fetch_add(IDLE, Ordering::SeqCst);
     }
 
     /// A P was taken from the idle ones (under the lock of the idle list).
-    pub(crate) fn p_taken(&self) {
+    pub fn p_taken(&self) {
         let before = self.0.fetch_sub(IDLE, Ordering::SeqCst);
         debug_assert!(Self::idle(before) > 0, "idle: took a P that was not idle");
     }
 
     /// After a push that others may have to run: wakes one searcher if a P is idle and nobody searches.
     #[inline]
-    pub(crate) fn wake_one(&self, scheduler: &impl Scheduler) {
+    pub fn wake_one(&self, scheduler: &impl Scheduler) {
         fence(Ordering::SeqCst);
         let word = self.0.load(Ordering::Relaxed);
         if Self::idle(word) > 0 && Self::searching(word) == 0 {
@@ -114,7 +121,7 @@ impl IdleWord {
     }
 
     /// Searchers 0 -> 1, if a P is idle.
-    pub(crate) fn claim_search(&self) -> bool {
+    pub fn claim_search(&self) -> bool {
         let mut word = self.0.load(Ordering::SeqCst);
         while Self::idle(word) > 0 && Self::searching(word) == 0 {
             match self.0.compare_exchange_weak(word, word + SEARCH, Ordering::SeqCst, Ordering::SeqCst) {
@@ -126,12 +133,12 @@ impl IdleWord {
     }
 
     /// Gives a claimed search up; true if a P is idle, so that the caller must claim again.
-    pub(crate) fn abandon_search(&self) -> bool {
+    pub fn abandon_search(&self) -> bool {
         Self::idle(self.0.fetch_sub(SEARCH, Ordering::SeqCst)) > 0
     }
 
     /// An M with a P and without work wants to search: at most half of the busy ones do, the others go idle at once.
-    pub(crate) fn join_search(&self, procs: u32) -> bool {
+    pub fn join_search(&self, procs: u32) -> bool {
         let mut word = self.0.load(Ordering::SeqCst);
         loop {
             let busy = procs.saturating_sub(Self::idle(word));
@@ -146,7 +153,7 @@ impl IdleWord {
     }
 
     /// A searcher found work: it stops searching, and passes the search on if there is more.
-    pub(crate) fn found(&self, scheduler: &impl Scheduler) {
+    pub fn found(&self, scheduler: &impl Scheduler) {
         let before = self.0.fetch_sub(SEARCH, Ordering::SeqCst);
         debug_assert!(Self::searching(before) > 0, "idle: nobody was searching");
         if Self::searching(before) == 1 && Self::idle(before) > 0 {
@@ -160,7 +167,7 @@ impl IdleWord {
     /// The caller has just put its P among the idle ones and counted it. True if it must search after all: it is then
     /// counted as searching, and must take an idle P, or call [`abandon_search`](Self::abandon_search) and ask again
     /// while that says so.
-    pub(crate) fn go_idle(&self, searching: bool, scheduler: &impl Scheduler) -> bool {
+    pub fn go_idle(&self, searching: bool, scheduler: &impl Scheduler) -> bool {
         if searching {
             self.0.fetch_sub(SEARCH, Ordering::SeqCst);
         }

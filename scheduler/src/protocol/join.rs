@@ -49,31 +49,39 @@ impl JoinNode {
 
 /// The word. See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct JoinWord(AtomicUsize);
+pub struct JoinWord(AtomicUsize);
 
 /// Those who waited when [`JoinWord::finish`] ended the goroutine.
 #[must_use]
-pub(crate) struct Waiters(*const JoinNode);
+pub struct Waiters(*const JoinNode);
+
+impl Default for JoinWord {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl JoinWord {
-    pub(crate) fn new() -> Self {
+    /// The word of a goroutine that has a handle.
+    pub fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
 
     /// The word of a goroutine that has no handle from the start.
-    pub(crate) fn detached() -> Self {
+    pub fn detached() -> Self {
         Self(AtomicUsize::new(DETACHED))
     }
 
+    /// Whether the goroutine has ended.
     #[inline]
-    pub(crate) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         // ORDERING P1: acquire; the result is there.
         self.0.load(Ordering::Acquire) & DONE != 0
     }
 
     /// Whether nobody holds a handle: the result will be dropped by the goroutine itself.
     #[inline]
-    pub(crate) fn is_detached(&self) -> bool {
+    pub fn is_detached(&self) -> bool {
         self.0.load(Ordering::Relaxed) & DETACHED != 0
     }
 
@@ -81,7 +89,7 @@ impl JoinWord {
     ///
     /// # Safety
     /// The node stays in place until its `wake` was called (I2). The caller has a handle, so the word stays.
-    pub(crate) unsafe fn push(&self, node: *const JoinNode) -> bool {
+    pub unsafe fn push(&self, node: *const JoinNode) -> bool {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
             if word & DONE != 0 {
@@ -102,7 +110,7 @@ impl JoinWord {
     /// will ask for it. `None` if the handle has left since it looked: the result is the caller's to drop, then
     /// it calls again.
     #[inline]
-    pub(crate) fn finish(&self, detached: bool) -> Option<Waiters> {
+    pub fn finish(&self, detached: bool) -> Option<Waiters> {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             debug_assert_eq!(word & DONE, 0, "join: finished twice");
@@ -119,7 +127,7 @@ impl JoinWord {
 
     /// The handle is dropped; true if the goroutine has ended, so that the block is the caller's to free.
     #[inline]
-    pub(crate) fn detach(&self) -> bool {
+    pub fn detach(&self) -> bool {
         // ORDERING P1: acquire; the caller will drop the result.
         if self.0.load(Ordering::Acquire) & DONE != 0 {
             return true;
@@ -131,7 +139,7 @@ impl JoinWord {
 impl Waiters {
     /// Wakes everybody who waited, in the order of their arrival.
     #[inline]
-    pub(crate) fn wake_all(self) {
+    pub fn wake_all(self) {
         if !self.0.is_null() {
             wake_list(self.0);
         }

@@ -4,7 +4,7 @@
 //! these same files.
 
 pub mod claim;
-pub(crate) mod idle;
+pub mod idle;
 pub mod join;
 pub mod lease;
 pub mod lock;

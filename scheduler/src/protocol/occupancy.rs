@@ -2,9 +2,9 @@
 //!
 //! # Protocol
 //! A goroutine that once went deep and then parks keeps pages that it does not need. The *sweeper* (one thread) wants
-//! to drop them while the goroutine stays parked, without waking it. The *resumer* (the worker that is about to switch to
-//! the goroutine) may come at any moment. Dropping is safe only below the stack pointer of the last suspend, and that
-//! pointer means nothing once the goroutine runs again. So the two exclude each other:
+//! to drop them while the goroutine stays parked, without waking it. The *resumer* (the worker that is about to switch
+//! to the goroutine) may come at any moment. Dropping is safe only below the stack pointer of the last suspend, and
+//! that pointer means nothing once the goroutine runs again. So the two exclude each other:
 //!
 //! ```text
 //!     resumer, enter                     sweeper, exclude (a batch of up to 64)
@@ -23,8 +23,8 @@
 //!
 //! Rejected:
 //! * a compare-and-swap at each resume: 4.7 ns, on every switch of every goroutine;
-//! * trimming by the goroutine itself when it parks: one system call is 9.5 us while other CPUs run the process, and at that
-//!   moment nobody knows whether it parks for a microsecond or for an hour;
+//! * trimming by the goroutine itself when it parks: one system call is 9.5 us while other CPUs run the process, and at
+//!   that moment nobody knows whether it parks for a microsecond or for an hour;
 //! * waking the goroutine to trim itself: it touches what is to be left alone, and wakes an idle process.
 //!
 //! # Invariants
@@ -35,8 +35,8 @@
 //! # Orderings
 //! * P1: `running = 0`, released in `leave` -> the acquire load in `exclude`: the stack pointer stored before it, and
 //!   every word on the stack, are those of the last suspend.
-//! * P2: `running = 1`, light fence, load of `trimming` in `enter` <-> `trimming = 1`, heavy fence, load of `running` in
-//!   `exclude`: at least one of the two loads sees the other side's store.
+//! * P2: `running = 1`, light fence, load of `trimming` in `enter` <-> `trimming = 1`, heavy fence, load of `running`
+//!   in `exclude`: at least one of the two loads sees the other side's store.
 //! * P3: `trimming = 0`, released in `exclude` -> the acquire load in `enter`: what the sweeper dropped and wrote comes
 //!   before what the goroutine does next.
 

@@ -23,7 +23,7 @@
 //! # Invariants
 //! * I1: the heap and the indices in its nodes are touched only under the lock of the heap's owner.
 //! * I2: a node in a heap stays in place until it was popped or removed.
-//! * I3: a node is in at most one heap, once; its index is [`ABSENT`] when it is in none.
+//! * I3: a node is in at most one heap, once; its index is `ABSENT` when it is in none.
 //! * I4: for every entry `i`, `entries[i].node.index == i`.
 //! * I5: no entry is due before its parent.
 

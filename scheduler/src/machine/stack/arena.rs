@@ -1,14 +1,14 @@
 //! Arenas: large reservations of address space, cut into slots with guards.
 //!
 //! An arena has slots of one class. Nothing in it costs memory until it is *carved*: groups of up to 64 slots get their
-//! guards in one system call and their entries in the side table, and are then known for good. Arenas are never unmapped,
-//! so that an address can be looked up in a signal handler, and an entry in the table outlives every reader.
+//! guards in one system call and their entries in the side table, and are then known for good. Arenas are never
+//! unmapped, so that an address can be looked up in a signal handler, and an entry in the table outlives every reader.
 //!
 //! # Guards
-//! `MADV_GUARD_INSTALL` marks page-table entries: a guard costs 0.8 us (4 pages, in a batch of 64), no memory beyond the
-//! page-table page that the stack needs anyway, and no mapping. `mprotect` splits the mapping: 3.4 us, two mappings for each
-//! slot, and once `vm.max_map_count` is reached every `mmap` of the process fails, the allocator's too. So with
-//! `mprotect` at most half of that number is used, and then `take` fails with the reason.
+//! `MADV_GUARD_INSTALL` marks page-table entries: a guard costs 0.8 us (4 pages, in a batch of 64), no memory beyond
+//! the page-table page that the stack needs anyway, and no mapping. `mprotect` splits the mapping: 3.4 us, two mappings
+//! for each slot, and once `vm.max_map_count` is reached every `mmap` of the process fails, the allocator's too. So
+//! with `mprotect` at most half of that number is used, and then `take` fails with the reason.
 //!
 //! # Placement
 //! The guard of one slot is next to the top page of the slot below. For slots of 2 MiB and more the edges lie in the

@@ -1,8 +1,8 @@
 //! Goroutine stacks: reserved once, committed by touching, reused hot, trimmed behind their goroutines' backs.
 //!
 //! # Layout
-//! An *arena* ([`arena`]) is one reservation of address space, cut into *slots* of one *class*: a power of two, which is
-//! what a stack reserves in all. Its slots have entries in a side table ([`slot`]).
+//! An *arena* ([`arena`]) is one reservation of address space, cut into *slots* of one *class*: a power of two, which
+//! is what a stack reserves in all. Its slots have entries in a side table ([`slot`]).
 //!
 //! ```text
 //!   high  +---------------------------+  top of the slot
@@ -19,17 +19,17 @@
 //! ```
 //!
 //! Colour: without it all stack tops are congruent modulo the page size, so that the hot lines of all goroutines
-//! share one set of the cache: a bare switch among 10 000 takes 7.4 ns instead of 4.1, among 100 000 137 ns instead of 23.
-//! More than 1920 bytes of it would push the 1 to 1.5 KiB of a parked shallow goroutine into a second page.
+//! share one set of the cache: a bare switch among 10 000 takes 7.4 ns instead of 4.1, among 100 000 137 ns instead of
+//! 23 (measured with 28 colours). More than 1920 bytes of it would push the 1 to 1.5 KiB of a parked shallow goroutine into a second page.
 //!
-//! Four guard pages rather than one: Rust touches each page of a frame in turn, but C code built without stack probes may
-//! jump over one.
+//! Four guard pages rather than one: Rust touches each page of a frame in turn, but C code built without stack probes
+//! may jump over one.
 //!
 //! # Life of a stack
-//! [`pool`] holds the free ones, and a [`StackCache`] some of them for one P. Taken, a stack counts as *entered*: nobody
-//! else touches its pages. [`SlotMeta::suspend`] leaves it when its goroutine parks, [`SlotMeta::resume`] enters it again,
-//! and giving it back leaves it for good. Entered stacks are never trimmed, all others may be ([`trim`]); who wins when the two
-//! meet is the protocol `occupancy`.
+//! [`pool`] holds the free ones, and a [`StackCache`] some of them for one P. Taken, a stack counts as *entered*:
+//! nobody else touches its pages. [`SlotMeta::suspend`] leaves it when its goroutine parks, [`SlotMeta::resume`] enters
+//! it again, and giving it back leaves it for good. Entered stacks are never trimmed, all others may be ([`trim`]); who
+//! wins when the two meet is the protocol `occupancy`.
 //!
 //! # Invariants
 //! * I1: a slot is never unmapped and its table entry never moves: `&'static SlotMeta` is true.
@@ -73,8 +73,8 @@ impl Stack {
     }
 }
 
-// SAFETY: I2, nobody else has this slot; its guard was laid before it came into a free list; the smallest class leaves a
-// page above the guard, and base and limit are aligned to 128 bytes and to a page.
+// SAFETY: I2, nobody else has this slot; its guard was laid before it came into a free list; the smallest class leaves
+// a page above the guard, and base and limit are aligned to 128 bytes and to a page.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {
@@ -169,7 +169,8 @@ pub(crate) fn default_reservation() -> usize {
     default_class().reservation()
 }
 
-/// Sets what a stack reserves that nobody asked a size for. To be called at boot: caches already filled keep their size.
+/// Sets what a stack reserves that nobody asked a size for. To be called at boot: caches already filled keep their
+/// size.
 pub(crate) fn set_default_reservation(bytes: usize) -> io::Result<()> {
     DEFAULT_CLASS.store(class_for(bytes)?.0, Ordering::Relaxed);
     Ok(())

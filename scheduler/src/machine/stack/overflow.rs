@@ -1,7 +1,7 @@
 //! The report of a stack overflow: which goroutine, how large its stack, how to raise it; then the process aborts.
 //!
-//! Overflow is not survivable: unwinding from the middle of a function's prologue runs no destructors, so locks would stay
-//! locked. What can be done is to say more than "segmentation fault".
+//! Overflow is not survivable: unwinding from the middle of a function's prologue runs no destructors, so locks would
+//! stay locked. What can be done is to say more than "segmentation fault".
 //!
 //! # Protocol
 //! A handler for `SIGSEGV` and `SIGBUS` runs on the thread's alternate stack (the goroutine's is full). It looks the

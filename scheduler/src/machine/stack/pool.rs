@@ -1,15 +1,15 @@
 //! Free stacks: one pool for the process, and a small cache for each P.
 //!
-//! Both are last-in-first-out: the stack that was used last has its pages, its page-table entries and its lines in the cache. A
-//! goroutine that never parks runs on the same hot stack as the one before it. A [`StackCache`] belongs to one
-//! thread at a time and takes no lock; it moves half of itself to or from the pool when it is full or empty, so
-//! the pool's lock is passed once in 32 stacks.
+//! Both are last-in-first-out: the stack that was used last has its pages, its page-table entries and its lines in the
+//! cache. A goroutine that never parks runs on the same hot stack as the one before it. A [`StackCache`] belongs to one
+//! thread at a time and takes no lock; it moves half of itself to or from the pool when it is full or empty, so the
+//! pool's lock is passed once in 32 stacks.
 //!
 //! # The cold end
-//! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is the length that the list
-//! never fell below since the last sweep: that many were not needed. All of these but the hottest few
-//! ([`KEEP`]) are given back to the kernel wholly by `trim`, from the bottom; `cold` counts those that were. Both only ever
-//! fall with the length of the list in between, so they need no look at the stacks themselves.
+//! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is the length that the
+//! list never fell below since the last sweep: that many were not needed. All of these but the hottest few ([`KEEP`])
+//! are given back to the kernel wholly by `trim`, from the bottom; `cold` counts those that were. Both only ever fall
+//! with the length of the list in between, so they need no look at the stacks themselves.
 //!
 //! # Invariants
 //! * I1: a slot in a list or cache was left ([`SlotMeta::give`]) or never entered; no [`Stack`] names it.

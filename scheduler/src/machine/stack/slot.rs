@@ -8,9 +8,9 @@
 //! | `armed` | whoever has the stack, or the sweeper while it excludes that one | |
 //! | `age` (the value) | the suspending worker, and the sweeper by compare-and-swap | any time |
 //!
-//! An entry fills a cache line, although half of one would hold it: neighbours are taken by one worker and run on others, and
-//! each switch writes here. The ages stand apart and dense, so that a sweep over a million parked goroutines reads one
-//! megabyte; each is written once in a sweep interval at most.
+//! An entry fills a cache line, although half of one would hold it: neighbours are taken by one worker and run on
+//! others, and each switch writes here. The ages stand apart and dense, so that a sweep over a million parked
+//! goroutines reads one megabyte; each is written once in a sweep interval at most.
 //!
 //! # Invariants
 //! * I1: `sp` is 0 exactly if no frame lives on the slot: it was given back, or never taken.
@@ -72,7 +72,8 @@ impl SlotMeta {
         }
     }
 
-    /// Enters the stack. Called by the worker before it switches to the goroutine on it; blocks while a sweep of the stack goes on.
+    /// Enters the stack. Called by the worker before it switches to the goroutine on it; blocks while a sweep of the
+    /// stack goes on.
     #[inline]
     pub(crate) fn resume(&self) {
         self.occupancy.enter();
@@ -105,7 +106,8 @@ impl SlotMeta {
         self.owner.store(owner, Ordering::Relaxed);
     }
 
-    /// The stack pointer of the last suspend; 0 if no frame lives on the stack. Means nothing while the stack is entered.
+    /// The stack pointer of the last suspend; 0 if no frame lives on the stack. Means nothing while the stack is
+    /// entered.
     #[inline]
     pub(crate) fn saved_sp(&self) -> usize {
         self.sp.load(Ordering::Relaxed)
@@ -184,8 +186,8 @@ impl SlotMeta {
 
     /// Whether the canary is as it was written. A hint, unless the caller excludes whoever would run on the stack.
     pub(super) fn canary_intact(&self) -> bool {
-        // SAFETY: the line lies in the slot, which is mapped for ever (I1 of `stack`). Its goroutine may write it at this
-        // moment. The read is volatile so that nothing follows from what it finds but a trim too many or too few.
+        // SAFETY: the line lies in the slot, which is mapped for ever (I1 of `stack`). Its goroutine may write it at
+        // this moment. The read is volatile so that nothing follows from what it finds but a trim too many or too few.
         let line = unsafe { self.canary().read_volatile() };
         line == [CANARY ^ self.base.get() as u64; 8]
     }
@@ -203,9 +205,9 @@ impl SlotMeta {
         Span::new(self.low()..end.max(self.low()))
     }
 
-    /// Makes the entry say what is true after the dead pages were dropped: writes the canary anew if its line is dead and its
-    /// page was left, and needs no further look at a slot that has no pages. For the sweeper, while it excludes whoever
-    /// would enter.
+    /// Makes the entry say what is true after the dead pages were dropped: writes the canary anew if its line is dead
+    /// and its page was left, and needs no further look at a slot that has no pages. For the sweeper, while it excludes
+    /// whoever would enter.
     pub(super) fn note_trim(&self, whole: bool) {
         match self.saved_sp() {
             0 if whole => {

@@ -1,14 +1,15 @@
 //! The sweep: gives pages that no goroutine needs any more back to the kernel.
 //!
 //! # Protocol
-//! One thread calls [`sweep`] now and then. Rounds are [`INTERVAL`] apart; a round goes over all slots, in slices of about
-//! [`SLICE`] nanoseconds. Nothing is trimmed on a goroutine's own path: the kernel interrupts the other CPUs for each call
-//! (9.5 us), so pages go in batches of up to 64 slots (0.7 us each, and 0.4 us for each page beyond the first).
+//! One thread calls [`sweep`] now and then. Rounds are [`INTERVAL`] apart; a round goes over all slots, in slices of
+//! about [`SLICE`] nanoseconds. Nothing is trimmed on a goroutine's own path: the kernel interrupts the other CPUs for
+//! each call (9.5 us), so pages go in batches of up to 64 slots (0.7 us each, and 0.4 us for each page beyond the
+//! first).
 //!
 //! *Parked and free stacks alike.* Each slot has an age. Leaving a slot makes it `RAN`; a round makes `RAN` to `AGED`,
 //! and the next round examines what is `AGED` and makes it `QUIET`: by then the stack was left alone for at least one
-//! interval, two at most. Examined once, a slot costs nothing until somebody runs on it again. An examination that finds
-//! pages below the live ones in use drops these; a free stack keeps its top page.
+//! interval, two at most. Examined once, a slot costs nothing until somebody runs on it again. An examination that
+//! finds pages below the live ones in use drops these; a free stack keeps its top page.
 //!
 //! *Free stacks that nobody needed* during an interval (see `pool`) lose the top page too.
 //!
@@ -29,24 +30,30 @@
 //! So the canary is looked at first; where it is damaged, the pages are dropped without asking further. Where it is
 //! intact, a sample of groups is scanned exactly: every group at first, and half as many after each scan that finds
 //! nothing that the canary missed, down to one group in [`SPARSEST`]. One miss (think of a read buffer
-//! that nothing was read into) brings back the scan of every group. Goroutines of one program are alike: if many go deep in a
-//! way that the canary does not see, the sample finds out and nearly all are trimmed. **Missed** are a few
+//! that nothing was read into) brings back the scan of every group. Goroutines of one program are alike: if many go
+//! deep in a way that the canary does not see, the sample finds out and nearly all are trimmed. **Missed** are a few
 //! such goroutines among many that are shallow: they keep their pages until they run again and are sampled, or end.
 //! Slots over 16 MiB are few, and are trimmed without being examined.
 //!
+//! In all, 10 000 shallow goroutines cost 0.5 to 1 ms once they have parked (100 000: 7 ms), and nothing until they run
+//! again. 100 000 that used 6 pages cost 220 ms, in slices over 0.8 s; 10 000 free stacks that give up their last page
+//! 8 ms.
+//!
 //! Rejected:
 //! * measuring at suspend how deep the goroutine has been: a cache miss on the hottest path;
-//! * trimming what is given back at once: the next goroutine would fault the pages in again (1.3 us each, and the first touch
-//!   of fresh memory up to ten times that);
+//! * trimming what is given back at once: the next goroutine would fault the pages in again (1.3 us each, and the first
+//!   touch of fresh memory up to ten times that);
 //! * a deadline for each slot: a heap of a million entries, for pages that nobody waits for.
 //!
 //! # Idle processes
-//! [`sweep`] says `None` when a round found nothing left to age, examine or give back, and need not be called again until some
-//! goroutine has run. So a process that has fallen asleep is visited two or three times more, and then never.
+//! [`sweep`] says `None` when a round found nothing left to age, examine or give back, and need not be called again
+//! until some goroutine has run. So a process that has fallen asleep is visited two or three times more, and then
+//! never.
 //!
 //! # Ages and races
-//! A slot's age is a hint that nothing unsafe follows from: `exclude` decides, and the saved stack pointer is read under
-//! it. A suspend that comes between the sweeper's look and its compare-and-swap wins, since the age is then `RAN`.
+//! A slot's age is a hint that nothing unsafe follows from: `exclude` decides, and the saved stack pointer is read
+//! under it. A suspend that comes between the sweeper's look and its compare-and-swap wins, since the age is then
+//! `RAN`.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -77,8 +84,8 @@ const COST_CANARY: u64 = 50;
 const COST_SCAN: u64 = 10_000;
 const COST_TRIM: u64 = 3_000;
 
-/// Gives back what is due at `now_ns` of the process's stacks, for a fraction of a millisecond; says when it wants to be
-/// called again. `None`: nothing is pending, until some goroutine runs. For one monitor thread.
+/// Gives back what is due at `now_ns` of the process's stacks, for a fraction of a millisecond; says when it wants to
+/// be called again. `None`: nothing is pending, until some goroutine runs. For one monitor thread.
 pub(crate) fn sweep(now_ns: u64) -> Option<u64> {
     static SWEEPER: Mutex<Sweeper> = Mutex::new(Sweeper::new(&POOL));
     SWEEPER.lock().unwrap_or_else(PoisonError::into_inner).sweep(now_ns)
@@ -234,7 +241,8 @@ impl Sweeper {
         (canaries, intact)
     }
 
-    /// Puts those of the `intact` slots of a group into the batch that have pages below the top page; says whether there were any.
+    /// Puts those of the `intact` slots of a group into the batch that have pages below the top page; says whether
+    /// there were any.
     fn scan_group(&mut self, arena: &'static Arena, group: Range<usize>, intact: u64, residency: &Residency) -> bool {
         let (first, last) = (intact.trailing_zeros() as usize, 63 - intact.leading_zeros() as usize);
         let range = arena.addresses(group.start + first..group.start + last + 1);
@@ -265,8 +273,8 @@ impl Sweeper {
         self.batch.push(meta);
     }
 
-    /// Drops the dead pages of the batch, and empties it. `whole`: of free slots all of them, and these need not be examined
-    /// again. Returns how many slots were dropped from.
+    /// Drops the dead pages of the batch, and empties it. `whole`: of free slots all of them, and these need not be
+    /// examined again. Returns how many slots were dropped from.
     pub(super) fn trim(&mut self, whole: bool) -> u64 {
         if self.batch.is_empty() {
             return 0;

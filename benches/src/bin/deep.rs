@@ -1,0 +1,36 @@
+//! What a parked goroutine keeps of the stack that it has used.
+//!
+//! Measured: goroutines that use 24 KiB of stack and then park, at once and every second after that, without anyone
+//! touching them. Bytes are `VmRSS` and `VmPTE` (the page tables), gained by each since the start of the process.
+//!
+//! The rival's equivalent: Go, where the collector halves a stack of which less than a quarter is in use.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use greenthread_benches::{Crowd, gained_since, numbers, on_procs, resident_bytes};
+
+const HELP: &str = "deep: bytes that a parked goroutine keeps after it has used 24 KiB of stack";
+const DEEP: usize = 24 << 10;
+
+#[inline(never)]
+fn use_stack() {
+    let mut frame = [0_u8; DEEP];
+    black_box(&mut frame);
+}
+
+fn fall_back(count: u64, seconds: u64) {
+    let before = resident_bytes();
+    let crowd = Crowd::spawn(count, use_stack);
+    crowd.wait_until_parked();
+    for second in 0..=seconds {
+        println!("after {second} s: {:>6.0} B", gained_since(before, count));
+        greenthread::time::sleep(Duration::from_secs(1));
+    }
+    crowd.wake_and_join();
+}
+
+fn main() {
+    let [count, seconds] = numbers(HELP, [("count", 10_000), ("seconds", 5)]);
+    on_procs(1, move || fall_back(count, seconds));
+}

@@ -1,0 +1,2 @@
+#[greenthread::main]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[greenthread::main(threads = 4)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[greenthread::main(crate = my::greenthread)]
+fn main() {}

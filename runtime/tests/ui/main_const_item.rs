@@ -1,0 +1,2 @@
+#[greenthread::main]
+const N: u8 = 1;

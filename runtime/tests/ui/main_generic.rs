@@ -1,0 +1,2 @@
+#[greenthread::main]
+fn main<T>() {}

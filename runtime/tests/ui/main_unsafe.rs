@@ -1,0 +1,2 @@
+#[greenthread::main]
+unsafe fn main() {}

@@ -1,0 +1,2 @@
+#[greenthread::main]
+fn main() where u8: Copy {}

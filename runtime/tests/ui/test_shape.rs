@@ -1,0 +1,18 @@
+#[greenthread::test]
+async fn future() {}
+
+#[greenthread::test]
+fn argument(n: u32) {}
+
+#[greenthread::test]
+const fn constant() {}
+
+#[greenthread::test]
+extern "C" fn foreign() {}
+
+trait Tests {
+    #[greenthread::test]
+    fn no_body();
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[greenthread::test]
+#[test]
+fn twice() {}
+
+fn main() {}

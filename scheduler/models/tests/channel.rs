@@ -1,0 +1,325 @@
+//! Models of the channel: the files of the channels' crate, on loom.
+
+use std::cell::Cell;
+
+use greenthread_models::explore;
+use loom::sync::Arc;
+use loom::thread;
+
+use chan::Chan;
+use error::{RecvError, SendError, TryRecvError, TrySendError};
+use handle::{bounded, unbounded};
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../channels/src/buffer.rs"]
+mod buffer;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../channels/src/chan.rs"]
+mod chan;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../channels/src/counter.rs"]
+mod counter;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../channels/src/error.rs"]
+mod error;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "../../../channels/src/handle/mod.rs"]
+mod handle;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../src/reason.rs"]
+mod reason;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../channels/src/waiter.rs"]
+mod waiter;
+
+/// The door of `channels/src/primitive.rs`, opening on loom.
+mod primitive {
+    pub(crate) use crate::reason::WaitReason;
+    pub(crate) use greenthread_models::primitive::{AtomicBool, AtomicU8, AtomicUsize, Ordering, UnsafeCell};
+    pub(crate) use greenthread_models::protocol::claim::Case;
+    pub(crate) use greenthread_models::protocol::wait_list::{WaitList, WaitNode};
+
+    use greenthread_models::protocol::lock;
+    use loom::sync::{Condvar, Mutex};
+    use std::sync::Arc;
+
+    /// The real lock, but one who does not get it sleeps. Of three threads, two that spin can pass the turn to each other
+    /// for ever, and loom does not know that the third will unlock. (The models of the lock let it spin.)
+    pub(crate) struct RawLock {
+        real: lock::RawLock,
+        queue: Mutex<()>,
+        released: Condvar,
+    }
+
+    impl RawLock {
+        pub(crate) fn new() -> Self {
+            Self { real: lock::RawLock::new(), queue: Mutex::new(()), released: Condvar::new() }
+        }
+
+        pub(crate) fn lock(&self) {
+            if self.real.try_lock() {
+                return;
+            }
+            let mut queue = self.queue.lock().unwrap();
+            while !self.real.try_lock() {
+                queue = self.released.wait(queue).unwrap();
+            }
+        }
+
+        pub(crate) unsafe fn unlock(&self) {
+            // SAFETY: the caller holds the lock.
+            unsafe { self.real.unlock() };
+            // Unlike the real one this touches the lock again: in these models whoever unlocks has a handle.
+            drop(self.queue.lock().unwrap());
+            self.released.notify_all();
+        }
+    }
+
+    /// A token that one waits for. A wake too many panics; a wake too few is a deadlock, which loom reports.
+    #[derive(Default)]
+    struct Token {
+        left: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    /// Holds a count of the token: a wake may still be inside when the waiter is gone.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Waker(*const Token);
+
+    impl Waker {
+        pub(crate) unsafe fn wake(self) {
+            // SAFETY: made by `into_raw` in `waker`; a waker is used once.
+            let token = unsafe { Arc::from_raw(self.0) };
+            let mut left = token.left.lock().unwrap();
+            assert!(!*left, "woken twice");
+            *left = true;
+            token.changed.notify_one();
+        }
+    }
+
+    pub(crate) struct Blocker(Arc<Token>);
+
+    impl Blocker {
+        pub(crate) fn new() -> Self {
+            Self(Arc::default())
+        }
+
+        pub(crate) fn waker(&self) -> Waker {
+            Waker(Arc::into_raw(Arc::clone(&self.0)))
+        }
+
+        pub(crate) fn block(&self, _: WaitReason, commit: impl FnOnce()) {
+            commit();
+            let mut left = self.0.left.lock().unwrap();
+            while !*left {
+                left = self.0.changed.wait(left).unwrap();
+            }
+        }
+    }
+}
+
+/// A value that loom sees if it is leaked or dropped twice.
+fn value(n: u32) -> Arc<Cell<u32>> {
+    #[allow(clippy::arc_with_non_send_sync)]
+    Arc::new(Cell::new(n))
+}
+
+/// Both ends go at once after the hand-over, so the model also covers who frees the channel.
+#[test]
+fn a_value_is_handed_over_whoever_comes_first() {
+    for cap in [0, 1] {
+        explore(3, move || {
+            let (tx, rx) = bounded(cap);
+            let sender = thread::spawn(move || tx.send(5));
+            assert_eq!(rx.recv(), Ok(5));
+            drop(rx);
+            assert_eq!(sender.join().unwrap(), Ok(()));
+        });
+    }
+}
+
+#[test]
+fn two_values_stay_in_order_and_then_comes_the_end() {
+    for cap in [Some(0), Some(1), None] {
+        explore(2, move || {
+            let (tx, rx) = cap.map_or_else(unbounded, bounded);
+            let sender = thread::spawn(move || tx.send(1).and(tx.send(2)));
+            assert_eq!((rx.recv(), rx.recv(), rx.recv()), (Ok(1), Ok(2), Err(RecvError)));
+            assert_eq!(sender.join().unwrap(), Ok(()));
+        });
+    }
+}
+
+#[test]
+fn two_senders_and_a_receiver() {
+    for cap in [Some(0), Some(1), None] {
+        explore(2, move || {
+            let (tx, rx) = cap.map_or_else(unbounded, bounded);
+            let other = tx.clone();
+            let senders = [thread::spawn(move || tx.send(1)), thread::spawn(move || other.send(2))];
+            let (a, b) = (rx.recv().unwrap(), rx.recv().unwrap());
+            assert_eq!(a + b, 3);
+            senders.map(|sender| sender.join().unwrap().unwrap());
+            assert_eq!(rx.recv(), Err(RecvError));
+        });
+    }
+}
+
+#[test]
+fn a_sender_and_two_receivers() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let (tx, rx) = bounded(cap);
+            let receivers = [rx.clone(), rx].map(|rx| thread::spawn(move || rx.recv()));
+            tx.send(1).unwrap();
+            drop(tx);
+            let received = receivers.map(|receiver| receiver.join().unwrap());
+            assert!(received == [Ok(1), Err(RecvError)] || received == [Err(RecvError), Ok(1)], "{received:?}");
+        });
+    }
+}
+
+/// A close against a send: the value is in the channel or it comes back, and it is never both or neither.
+#[test]
+fn close_against_a_send() {
+    for cap in [0, 1] {
+        explore(3, move || {
+            let (tx, rx) = bounded(cap);
+            let closer = tx.clone();
+            let sender = thread::spawn(move || tx.send(7));
+            closer.close();
+            let sent = sender.join().unwrap();
+            match rx.try_recv() {
+                Ok(7) => assert_eq!(sent, Ok(())),
+                other => assert_eq!((other, sent), (Err(TryRecvError::Disconnected), Err(SendError(7)))),
+            }
+        });
+    }
+}
+
+/// A close against a receive against a send.
+#[test]
+fn close_against_a_send_and_a_receive() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let (tx, rx) = bounded(cap);
+            let closer = tx.clone();
+            let sender = thread::spawn(move || tx.send(7).is_ok());
+            let receiver = thread::spawn(move || rx.recv());
+            closer.close();
+            let (sent, received) = (sender.join().unwrap(), receiver.join().unwrap());
+            assert_eq!(sent, received.is_ok());
+        });
+    }
+}
+
+#[test]
+fn one_close_wins() {
+    explore(3, || {
+        let chan = Arc::new(Chan::<u32>::bounded(1));
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let chan = Arc::clone(&chan);
+                thread::spawn(move || std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| chan.close())).is_ok())
+            })
+            .collect();
+        assert_eq!(others.into_iter().map(|other| other.join().unwrap()).filter(|&won| won).count(), 1);
+    });
+}
+
+/// The last handle of each side goes at the same time: what is buffered is dropped once, and the channel is freed.
+#[test]
+fn both_sides_go_at_once() {
+    for cap in [Some(2), None] {
+        explore(3, move || {
+            let (tx, rx) = cap.map_or_else(unbounded, bounded);
+            let kept = value(1);
+            tx.send(Shared(Arc::clone(&kept))).map_err(drop).unwrap();
+            let sender = thread::spawn(move || drop(tx.send(Shared(value(2)))));
+            drop(rx);
+            sender.join().unwrap();
+            assert_eq!(Arc::strong_count(&kept), 1);
+        });
+    }
+}
+
+struct Shared(#[allow(dead_code)] Arc<Cell<u32>>);
+
+// SAFETY: the cell inside is never touched.
+unsafe impl Send for Shared {}
+
+/// Go's TestNonblockRecvRace: at all times a value is buffered or the channel is closed, so *empty* is a wrong answer.
+#[test]
+fn try_recv_never_sees_what_never_was() {
+    explore(3, || {
+        let (tx, rx) = bounded(1);
+        tx.send(1).unwrap();
+        let other = {
+            let rx = rx.clone();
+            thread::spawn(move || {
+                tx.close();
+                rx.try_recv()
+            })
+        };
+        let received = [rx.try_recv(), other.join().unwrap()];
+        assert!(!received.contains(&Err(TryRecvError::Empty)), "{received:?}");
+        assert_eq!(received.iter().filter(|received| received.is_ok()).count(), 1);
+    });
+}
+
+/// A receiver waits; then a close lets it go. At all times there is a receiver or the channel is closed, so *full* is a
+/// wrong answer. It would be given if `try_send` read *not closed* before it read *nobody waits*.
+#[test]
+fn try_send_never_sees_what_never_was() {
+    explore(2, || {
+        let chan = Arc::new(Chan::bounded(0));
+        let receiver = {
+            let chan = Arc::clone(&chan);
+            thread::spawn(move || chan.recv())
+        };
+        while chan.waiting().1 == 0 {
+            thread::yield_now();
+        }
+        let closer = {
+            let chan = Arc::clone(&chan);
+            thread::spawn(move || chan.close())
+        };
+        let sent = chan.try_send(1);
+        assert_ne!(sent, Err(TrySendError::Full(1)));
+        closer.join().unwrap();
+        assert_eq!(receiver.join().unwrap().is_ok(), sent.is_ok());
+    });
+}
+
+/// A close comes before the end that a receive reports: what was written before it can be read.
+#[test]
+fn the_end_of_a_channel_publishes() {
+    explore(3, || {
+        let written = Arc::new(loom::cell::UnsafeCell::new(0));
+        let (tx, rx) = bounded::<()>(1);
+        let closer = {
+            let written = Token(Arc::clone(&written));
+            thread::spawn(move || {
+                // SAFETY: read only after the close. Loom checks it.
+                written.cell().with_mut(|n| unsafe { *n = 1 });
+                tx.close();
+            })
+        };
+        if rx.try_recv() == Err(TryRecvError::Disconnected) {
+            // SAFETY: the writer has closed the channel, and writes no more.
+            assert_eq!(written.with(|n| unsafe { *n }), 1);
+        }
+        closer.join().unwrap();
+    });
+}
+
+struct Token(Arc<loom::cell::UnsafeCell<u32>>);
+
+// SAFETY: that the cell is not used by two at once is what the model checks.
+unsafe impl Send for Token {}
+
+impl Token {
+    fn cell(&self) -> &loom::cell::UnsafeCell<u32> {
+        &self.0
+    }
+}
