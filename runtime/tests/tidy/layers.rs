@@ -16,16 +16,16 @@
 
 use crate::source::Source;
 
-pub struct Package {
-    pub name: String,
-    pub uses: Vec<String>,
-    pub layers: Vec<Layer>,
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) uses: Vec<String>,
+    pub(crate) layers: Vec<Layer>,
 }
 
-pub struct Layer {
-    pub level: u32,
-    pub module: String,
-    pub imports: Vec<String>,
+pub(crate) struct Layer {
+    pub(crate) level: u32,
+    pub(crate) module: String,
+    pub(crate) imports: Vec<String>,
 }
 
 /// What other packages are called in `use`.
@@ -36,7 +36,7 @@ fn crate_name(package: &str) -> String {
 /// All packages of the workspace, those without a table too.
 const PACKAGES: &[&str] = &["scheduler", "channels", "ctx", "runtime", "macros", "examples", "benches", "models"];
 
-pub fn parse(document: &str) -> Result<Vec<Package>, String> {
+pub(crate) fn parse(document: &str) -> Result<Vec<Package>, String> {
     let lines = document.lines().skip_while(|line| line.trim() != "```layers").skip(1);
     let mut packages: Vec<Package> = Vec::new();
     for line in lines.take_while(|line| line.trim() != "```").filter(|line| !line.trim().is_empty()) {
@@ -68,7 +68,7 @@ fn names(list: &str) -> Vec<String> {
 }
 
 /// What is wrong with the table itself.
-pub fn check_table(packages: &[Package]) -> Vec<String> {
+pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
     let mut found = Vec::new();
     for (n, package) in packages.iter().enumerate() {
         for used in package.uses.iter().filter(|used| *used != "macros") {
@@ -95,7 +95,7 @@ pub fn check_table(packages: &[Package]) -> Vec<String> {
 }
 
 /// What the sources of `package` do that its rows do not allow, and rows without a file.
-pub fn check_sources(package: &Package, sources: &[Source]) -> Vec<String> {
+pub(crate) fn check_sources(package: &Package, sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     let modules: Vec<String> = sources.iter().map(|source| module_of(&package.name, &source.path)).collect();
     for layer in &package.layers {

@@ -6,7 +6,7 @@ use std::path::Path;
 const ENDINGS: &[&str] = &[".rs", ".md", ".toml", ".sh", ".lock"];
 
 /// Line and text of every back-quoted path in `document` that is not there.
-pub fn dead(root: &Path, document: &str) -> Vec<(usize, String)> {
+pub(crate) fn dead(root: &Path, document: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut fenced = false;
     for (n, line) in document.lines().enumerate() {

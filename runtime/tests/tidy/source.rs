@@ -3,27 +3,27 @@
 use std::fs;
 use std::path::Path;
 
-pub struct Source {
+pub(crate) struct Source {
     /// From the root of the repository, with `/`.
-    pub path: String,
-    pub text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
     /// The text with blanks in place of comments and of what stands in quotes; every line and column stays.
-    pub code: String,
+    pub(crate) code: String,
 }
 
 impl Source {
-    pub fn read(root: &Path, path: &Path) -> Self {
+    pub(crate) fn read(root: &Path, path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let path = path.strip_prefix(root).expect("found below the root");
         Self::new(&path.to_string_lossy().replace('\\', "/"), &text)
     }
 
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         Self { path: path.to_owned(), text: text.to_owned(), code: blank(text) }
     }
 
     /// Name, first line and number of lines of each function that has a body.
-    pub fn functions(&self) -> Vec<(String, usize, usize)> {
+    pub(crate) fn functions(&self) -> Vec<(String, usize, usize)> {
         let line_of = |at: usize| self.code[..at].matches('\n').count() + 1;
         let mut found = Vec::new();
         for (at, _) in self.code.match_indices("fn ").filter(|&(at, _)| starts_word(&self.code, at)) {
@@ -37,7 +37,7 @@ impl Source {
     }
 
     /// The code without its `#[cfg(test)] mod tests { .. }`.
-    pub fn code_without_tests(&self) -> String {
+    pub(crate) fn code_without_tests(&self) -> String {
         let mut code = self.code.clone();
         while let Some(at) = code.find("#[cfg(test)]\nmod ") {
             let end = code[at..].find('{').and_then(|brace| closing_brace(&code, at + brace)).unwrap_or(code.len() - 1);
@@ -56,7 +56,7 @@ fn starts_word(text: &str, at: usize) -> bool {
 }
 
 /// Whether `word` occurs in `text` as a whole; it may end in a character that belongs to no word.
-pub fn has_word(text: &str, word: &str) -> bool {
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
     let ends = |end: usize| !word.ends_with(is_word) || !text[end..].chars().next().is_some_and(is_word);
     text.match_indices(word).any(|(at, _)| starts_word(text, at) && ends(at + word.len()))
 }

@@ -59,7 +59,7 @@ struct Waiter {
 unsafe fn wake(node: *const JoinNode) {
     // SAFETY: the node is the first field of a `Waiter`, which its owner keeps until it was woken.
     let waiter = unsafe { &*node.cast::<Waiter>() };
-    waiter.woken.fetch_add(1, Ordering::Relaxed);
+    waiter.woken.fetch_add(1, Ordering::Release);
     waiter.condition.notify();
 }
 
@@ -73,7 +73,7 @@ impl Waiter {
         // SAFETY: the waiter stays until it was woken.
         if unsafe { block.word.push(ptr::from_ref(self).cast()) } {
             // Loom lets a wait end for no reason, once.
-            while self.woken.load(Ordering::Relaxed) == 0 {
+            while self.woken.load(Ordering::Acquire) == 0 {
                 self.condition.wait();
             }
         }
