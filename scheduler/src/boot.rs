@@ -6,7 +6,7 @@ use std::panic::{self, PanicHookInfo};
 use crate::config::{self, Settings};
 use crate::current;
 use crate::fatal;
-use crate::g::GRef;
+use crate::gmp::GRef;
 use crate::machine;
 use crate::machine::stack;
 use crate::machine::stack::overflow::{self, Stderr};

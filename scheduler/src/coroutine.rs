@@ -32,10 +32,12 @@ use std::mem::MaybeUninit;
 use corosensei::stack::StackPointer;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::g::GRef;
 use crate::machine::stack::{SlotMeta, Stack};
 
-type Co = Coroutine<GRef, (), (), Body>;
+type Co = Coroutine<Owner, (), (), Body>;
+
+/// The goroutine on a stack, as its users name it.
+pub(crate) type Owner = *mut ();
 
 /// The part of a stack below its head.
 struct Body(Stack);
@@ -60,7 +62,7 @@ unsafe impl corosensei::stack::Stack for Body {
 /// What sits at the top of a stack that a goroutine runs on.
 pub(crate) struct StackHead {
     coroutine: UnsafeCell<MaybeUninit<Co>>,
-    yielder: Cell<*const Yielder<GRef, ()>>,
+    yielder: Cell<*const Yielder<Owner, ()>>,
     meta: &'static SlotMeta,
     /// Where the stack pointer was at the last suspend, or `bottom` if that was on another stack.
     sp: Cell<usize>,
@@ -73,7 +75,7 @@ pub(crate) struct StackHead {
 impl StackHead {
     /// Lays a coroutine on `stack` that will run `main(first goroutine)`.
     #[inline]
-    pub(crate) fn install(stack: Stack, main: fn(GRef)) -> *mut StackHead {
+    pub(crate) fn install(stack: Stack, main: fn(Owner)) -> *mut StackHead {
         let head = (corosensei::stack::Stack::base(&stack).get() - HEAD) as *mut StackHead;
         let (meta, low) = (stack.meta(), stack.low());
         // SAFETY: the top of the stack is ours, since the stack is; the head fits above the coroutine's base.
@@ -86,7 +88,7 @@ impl StackHead {
                 bottom: low,
                 low: Cell::new(low),
             });
-            let coroutine = Coroutine::with_stack(Body(stack), move |yielder: &Yielder<GRef, ()>, first: GRef| {
+            let coroutine = Coroutine::with_stack(Body(stack), move |yielder: &Yielder<Owner, ()>, first: Owner| {
                 (*head).yielder.set(yielder);
                 main(first);
             });
@@ -98,13 +100,13 @@ impl StackHead {
     /// Runs what is on the stack until it suspends (true) or ends (false).
     ///
     /// # Safety
-    /// I1; the coroutine is not running and has not ended. `g` is used by the first resume only.
+    /// I1; the coroutine is not running and has not ended. `owner` is used by the first resume only.
     #[inline]
-    pub(crate) unsafe fn resume(this: *mut StackHead, g: GRef) -> bool {
+    pub(crate) unsafe fn resume(this: *mut StackHead, owner: Owner) -> bool {
         // SAFETY: I1; the head was written by `install`.
         let (coroutine, meta) = unsafe { ((*(*this).coroutine.get()).assume_init_mut(), (*this).meta) };
         meta.resume();
-        let suspended = matches!(coroutine.resume(g), CoroutineResult::Yield(()));
+        let suspended = matches!(coroutine.resume(owner), CoroutineResult::Yield(()));
         if suspended {
             // SAFETY: I1; the goroutine was entered, and left its frames at and above `sp`.
             unsafe { meta.suspend((*this).sp.get()) };
@@ -139,8 +141,8 @@ impl StackHead {
 
     /// Notes which goroutine is on the stack, for dumps and the overflow report.
     #[inline]
-    pub(crate) fn set_owner(&self, g: GRef) {
-        self.meta.set_owner(g.as_ptr().cast());
+    pub(crate) fn set_owner(&self, owner: Owner) {
+        self.meta.set_owner(owner);
     }
 
     /// The lowest address that the goroutine may use at the moment.

@@ -11,8 +11,7 @@
 use std::cell::Cell;
 use std::ptr;
 
-use crate::g::GRef;
-use crate::m::M;
+use crate::gmp::{GRef, M};
 
 thread_local! {
     static CURRENT: Cell<*const M> = const { Cell::new(ptr::null()) };

@@ -5,10 +5,7 @@
 //! door for the three.
 
 use crate::current;
-use crate::handoff;
-use crate::m::M;
-use crate::p::P;
-use crate::park;
+use crate::gmp::{M, P};
 
 /// Why there is no P.
 #[derive(Clone, Copy)]
@@ -34,25 +31,4 @@ pub(crate) fn with_p<R>(f: impl FnOnce(&'static M, &'static P) -> R) -> Result<R
     let result = f(m, p);
     m.lease.exit();
     Ok(result)
-}
-
-impl NoP {
-    /// To be called by a goroutine at the end of an operation that found its P lost: takes an idle P, or queues for one.
-    #[cold]
-    pub(crate) fn settle(self) {
-        let Self::Lost(m) = self else { return };
-        // On the scheduler's stack the worker loop settles it. A goroutine that unwinds may not move to another thread:
-        // it goes on without a P for the rest of its panic.
-        if m.current().is_none() || std::thread::panicking() {
-            return;
-        }
-        match handoff::acquire_p(None) {
-            Some(p) => {
-                m.set_p(Some(p));
-                m.lease.renew();
-                m.lease.exit();
-            }
-            None => park::yield_now_globally(),
-        }
-    }
 }

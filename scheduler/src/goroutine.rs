@@ -1,14 +1,16 @@
-//! What a goroutine can ask about itself, and how it can end itself.
+//! The doors: starting goroutines, and what one can ask about itself and do with itself. Each starts the runtime if need be.
 
 use std::fmt;
-use std::panic;
+use std::io;
+use std::panic::{self, Location};
 use std::sync::Arc;
 
 use crate::boot;
 use crate::clock;
 use crate::fatal;
+use crate::procs::{self, MAX_PROCS};
 use crate::sched::{sched, try_sched};
-use crate::spawn::{self, Options};
+use crate::spawn::{self, JoinHandle, Options};
 
 /// The main goroutine's stack reservation: what a main thread usually has.
 const MAIN_STACK: usize = 8 << 20;
@@ -30,6 +32,55 @@ impl Goroutine {
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+}
+
+/// Spawns a goroutine whose result nobody wants. See `greenthread::go!`.
+#[track_caller]
+pub fn go<F, T>(f: F)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: 'static,
+{
+    boot::ensure();
+    spawn::go(f, Location::caller());
+}
+
+/// Spawns a goroutine. See `greenthread::Builder`.
+///
+/// # Errors
+/// `InvalidInput` for a stack size that cannot be.
+#[track_caller]
+pub fn spawn<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    // SAFETY: nothing is borrowed.
+    unsafe { spawn_unchecked(f, options) }
+}
+
+/// As [`spawn`], for closures that borrow. See `greenthread::scope`.
+///
+/// # Errors
+/// As [`spawn`].
+///
+/// # Safety
+/// What `f` and its result borrow outlives the goroutine and its handle.
+#[track_caller]
+pub unsafe fn spawn_unchecked<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    boot::ensure();
+    // SAFETY: the caller's contract.
+    unsafe { spawn::spawn(f, options, Location::caller()) }
+}
+
+/// Sets the number of Ps, and returns the one before; 0 only asks. See `greenthread::gomaxprocs`.
+pub fn gomaxprocs(n: usize) -> usize {
+    boot::ensure();
+    if n == 0 { sched().procs() as usize } else { procs::choose(sched(), n.min(MAX_PROCS)) }
 }
 
 /// The calling goroutine; `None` on a thread that the runtime did not start. See `greenthread::current`.
@@ -74,7 +125,7 @@ where
 {
     boot::ensure();
     let options = Options { name: Some("main".into()), stack_size: Some(MAIN_STACK), pinned: false };
-    let main = spawn::spawn(f, options).expect("goroutine: the main goroutine's stack size is possible");
+    let main = spawn(f, options).expect("goroutine: the main goroutine's stack size is possible");
     match main.join() {
         Ok(result) => result,
         Err(payload) if payload.is::<Exited>() => wait_for_the_others(),

@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use crate::boot;
 use crate::coroutine::StackHead;
 use crate::current;
-use crate::g::GRef;
+use crate::gmp::GRef;
 use crate::machine::stack::{POOL, Stack};
 
 /// Bytes of stack that the calling goroutine has left. See `greenthread::stack::remaining`.

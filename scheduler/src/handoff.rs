@@ -13,8 +13,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fatal;
-use crate::m::M;
-use crate::p::P;
+use crate::gmp::{M, P};
 use crate::protocol::idle::Scheduler;
 use crate::sched::{IdleP, Lists, Sched, sched};
 
@@ -134,15 +133,13 @@ pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
 }
 
 /// The calling M, which runs a goroutine and stands in no list, takes an idle P if there is one.
-pub(crate) fn acquire_p(preferred: Option<&'static P>) -> Option<&'static P> {
+pub(crate) fn acquire_p() -> Option<&'static P> {
     let sched = sched();
     if sched.idle.counts().0 == 0 {
         return None;
     }
     let mut lists = sched.lists();
-    let mine = preferred.and_then(|mine| lists.idle.iter().position(|i| i.p.id == mine.id));
-    let at = mine.or(lists.idle.len().checked_sub(1))?;
-    let IdleP { p, watcher } = lists.idle.remove(at);
+    let IdleP { p, watcher } = lists.idle.pop()?;
     lists.spare.extend(watcher);
     sched.idle.p_taken();
     drop(lists);

@@ -4,7 +4,7 @@
 //!
 //! | to learn | read |
 //! | --- | --- |
-//! | what a goroutine is | `g`, `coroutine`, `block`, `machine::stack` |
+//! | what a goroutine is | `gmp`, `coroutine`, `block`, `machine::stack` |
 //! | how it gives the CPU up and gets it back | `park`, `ready`, [`wait`] |
 //! | what an M does all day | `worker`, `search` |
 //! | when Ms sleep and wake | `protocol::idle`, `handoff` |
@@ -23,15 +23,13 @@ mod coroutine;
 mod current;
 mod entry;
 mod fatal;
-mod g;
+mod gmp;
 mod goroutine;
 mod grow;
 mod handoff;
-mod m;
 mod machine;
 mod observe;
 mod os_thread;
-mod p;
 mod park;
 mod primitive;
 mod procs;
@@ -43,16 +41,19 @@ mod search;
 mod spawn;
 mod sysmon;
 mod timer;
+mod timers;
 pub mod wait;
 mod worker;
 
 pub use blocking::blocking;
-pub use goroutine::{Exited, Goroutine, current, exit_goroutine, num_goroutine, run_main};
+pub use goroutine::{
+    Exited, Goroutine, current, exit_goroutine, go, gomaxprocs, num_goroutine, run_main, spawn, spawn_unchecked,
+};
 pub use grow::{grow, remaining};
 pub use observe::{Stats, dump, stats};
 pub use os_thread::{OsThreadGuard, lock_os_thread};
 pub use park::yield_now;
-pub use procs::{MAX_PROCS, gomaxprocs, num_cpu};
+pub use procs::{MAX_PROCS, num_cpu};
 pub use reason::WaitReason;
-pub use spawn::{JoinHandle, Options, go, spawn, spawn_unchecked};
+pub use spawn::{JoinHandle, Options};
 pub use timer::sleep;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::fatal;
-use crate::g::{GRef, State};
+use crate::gmp::{GRef, State};
 use crate::machine::stack;
 use crate::sched::{Sched, sched, try_sched};
 
@@ -148,10 +148,10 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
 fn for_each_started(mut f: impl FnMut(GRef)) {
     stack::POOL.for_each_owner(|owner| {
         // SAFETY: owners are goroutines, whose memory is never unmapped.
-        if let Some(g) = unsafe { GRef::from_ptr(owner.cast()) } {
-            if g.state() != State::Dead {
-                f(g);
-            }
+        if let Some(g) = unsafe { GRef::from_ptr(owner.cast()) }
+            && g.state() != State::Dead
+        {
+            f(g);
         }
     });
 }

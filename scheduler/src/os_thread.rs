@@ -7,8 +7,7 @@
 use std::marker::PhantomData;
 
 use crate::current;
-use crate::g::GRef;
-use crate::m::M;
+use crate::gmp::{GRef, M};
 use crate::park;
 
 /// Keeps the goroutine on its OS thread until it is dropped. See `greenthread::lock_os_thread`.

@@ -15,9 +15,8 @@ use std::mem::ManuallyDrop;
 use crate::coroutine::StackHead;
 use crate::current;
 use crate::entry::NoP;
-use crate::g::{GRef, State};
+use crate::gmp::{After, GRef, M, State};
 use crate::handoff;
-use crate::m::{After, M};
 use crate::reason::WaitReason;
 use crate::sched::sched;
 
@@ -121,7 +120,7 @@ pub fn yield_now() {
     }
     let m = m_of(g);
     if !m.lease.enter() {
-        return NoP::Lost(m).settle();
+        return settle(NoP::Lost(m));
     }
     let p = m.p().expect("park: a lease that holds has a P");
     // SAFETY: this M has `p` and is inside.
@@ -137,5 +136,24 @@ pub fn yield_now() {
 pub(crate) fn yield_now_globally() {
     if let Some(g) = current::g() {
         leave(g, After::YieldGlobally);
+    }
+}
+
+/// To be called by a goroutine at the end of an operation that found its P lost: takes an idle P, or queues for one.
+#[cold]
+pub(crate) fn settle(missing: NoP) {
+    let NoP::Lost(m) = missing else { return };
+    // On the scheduler's stack the worker loop settles it. A goroutine that unwinds may not move to another thread:
+    // it goes on without a P for the rest of its panic.
+    if m.current().is_none() || std::thread::panicking() {
+        return;
+    }
+    match handoff::acquire_p() {
+        Some(p) => {
+            m.set_p(Some(p));
+            m.lease.renew();
+            m.lease.exit();
+        }
+        None => yield_now_globally(),
     }
 }

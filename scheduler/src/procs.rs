@@ -5,10 +5,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::gmp::P;
 use crate::handoff;
-use crate::p::P;
 use crate::primitive::heavy_fence;
-use crate::sched::{IdleP, Sched, sched, try_sched};
+use crate::sched::{IdleP, Sched, try_sched};
 
 /// The most Ps there may be.
 pub const MAX_PROCS: usize = crate::config::MAX_PROCS;
@@ -26,24 +26,20 @@ pub fn num_cpu() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Sets the number of Ps, and returns the one before; 0 only asks. See `greenthread::gomaxprocs`.
-pub fn gomaxprocs(n: usize) -> usize {
-    crate::boot::ensure();
-    if n == 0 {
-        return sched().procs() as usize;
-    }
+/// Somebody has chosen a number; returns the one before.
+pub(crate) fn choose(sched: &'static Sched, n: usize) -> usize {
     FOLLOWS.store(false, Ordering::Relaxed);
-    resize(sched(), n.min(MAX_PROCS))
+    resize(sched, n)
 }
 
 /// Follows the number of usable CPUs, if nobody has chosen another.
 pub(crate) fn follow_cpus() {
-    if FOLLOWS.load(Ordering::Relaxed) {
-        if let Some(sched) = try_sched() {
-            let n = num_cpu();
-            if n != sched.procs() as usize {
-                resize(sched, n);
-            }
+    if FOLLOWS.load(Ordering::Relaxed)
+        && let Some(sched) = try_sched()
+    {
+        let n = num_cpu();
+        if n != sched.procs() as usize {
+            resize(sched, n);
         }
     }
 }

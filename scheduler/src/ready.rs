@@ -10,9 +10,10 @@
 //! published, since the current P is about to run it itself, and waking a core for each message of a ping-pong would be
 //! the storm that W2 forbids. But the waker may also go on computing. Three rules catch that:
 //! * A searcher that sees the same goroutine in a runnext slot for [`crate::search::RUNNEXT_GRACE`] takes it.
-//! * **A prediction per P**: when a runnext was taken by a thief, the wakers of that P stay busy, so its next ones wake a searcher at once;
-//!   when the P runs its runnext itself, they do not, and wake nobody. A sender that keeps its P busy is thus served by
-//!   the idle P from the second time on, at the cost of a wake-up, and a ping-pong never wakes anybody.
+//! * **A prediction per goroutine**: when a thief takes a runnext, the goroutine that runs beside it keeps busy after it has woken another, so
+//!   from then on it wakes a searcher at once. When it parks with the runnext still in its slot, it does not keep busy, and wakes nobody. A
+//!   sender that keeps its P busy is thus served by the idle P from the second time on, at the cost of a wake-up, and a
+//!   ping-pong never wakes anybody.
 //! * The monitor, which looks every few milliseconds, wakes a searcher for a runnext that it finds twice: the first time.
 //!
 //! Go wakes a searcher for every ready while a P is idle, and lets it wait 3 us or more before it takes a runnext: 100 us at the
@@ -22,8 +23,8 @@
 //! of the chain goes to the tail of the queue like everybody else.
 
 use crate::entry::{self, NoP};
-use crate::g::{GRef, State};
-use crate::p::P;
+use crate::gmp::{GRef, M, P, State};
+use crate::park;
 use crate::primitive::light_fence;
 use crate::reason::WaitReason;
 use crate::sched::sched;
@@ -34,7 +35,7 @@ use crate::sched::sched;
 pub(crate) fn ready(g: GRef) {
     g.transition(State::Waiting, State::Runnable, WaitReason::None);
     // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
-    match entry::with_p(|_, p| unsafe { push_next(p, g) }) {
+    match entry::with_p(|m, p| unsafe { push_next(p, g, keeps_busy(m)) }) {
         Ok(()) => {}
         Err(missing) => ready_without_p(g, missing),
     }
@@ -43,7 +44,7 @@ pub(crate) fn ready(g: GRef) {
 #[cold]
 fn ready_without_p(g: GRef, missing: NoP) {
     push_global(g);
-    missing.settle();
+    park::settle(missing);
 }
 
 /// Makes a parked goroutine runnable on `p`.
@@ -53,19 +54,25 @@ fn ready_without_p(g: GRef, missing: NoP) {
 pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
     g.transition(State::Waiting, State::Runnable, WaitReason::None);
     // SAFETY: the caller's contract.
-    unsafe { push_next(p, g) };
+    unsafe { push_next(p, g, false) };
 }
 
-/// Queues a runnable goroutine to run soon on `p`.
+/// Whether the goroutine that runs on `m` is going to keep it.
+#[inline]
+pub(crate) fn keeps_busy(m: &M) -> bool {
+    m.current().is_some_and(|g| g.keeps_busy())
+}
+
+/// Queues a runnable goroutine to run soon on `p`; wakes a searcher for it even in runnext, if the P is kept busy.
 ///
 /// # Safety
 /// The caller's M has `p` and is inside, and the caller owns `g`.
 #[inline]
-pub(crate) unsafe fn push_next(p: &'static P, g: GRef) {
+pub(crate) unsafe fn push_next(p: &'static P, g: GRef, kept_busy: bool) {
     let sched = sched();
     // SAFETY: the caller's contract.
     if !p.demotion_wanted() && unsafe { p.set_runnext(g) } {
-        if p.wakers_stay_busy() {
+        if kept_busy {
             sched.idle.wake_one(&sched);
         }
         return;

@@ -15,10 +15,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crossbeam_deque::Injector;
 use crossbeam_epoch as epoch;
 
-use crate::g::GRef;
-use crate::m::M;
+use crate::gmp::{GRef, M, P};
 use crate::machine::sys::parker::Parker;
-use crate::p::P;
 use crate::protocol::idle::IdleWord;
 
 /// An idle P, and the M that watches its timers.

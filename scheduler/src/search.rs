@@ -6,9 +6,7 @@
 use crossbeam_deque::Steal;
 
 use crate::clock;
-use crate::g::{G, GRef};
-use crate::m::M;
-use crate::p::P;
+use crate::gmp::{G, GRef, M, P};
 use crate::sched::sched;
 
 /// How long an M searches before it sleeps.
@@ -105,7 +103,10 @@ fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Op
                 }
                 *sighting = None;
                 let stolen = victim.steal_runnext(seen.g);
-                victim.set_wakers_stay_busy(stolen.is_some() || victim.wakers_stay_busy());
+                // SAFETY: Ms are never freed; the goroutine is only a hint's bearer, whose memory is never unmapped.
+                if let (Some(_), Some(waker)) = (&stolen, unsafe { victim.m().as_ref() }.and_then(|m| m.current())) {
+                    waker.set_keeps_busy(true);
+                }
                 return stolen;
             }
         }
@@ -121,5 +122,5 @@ fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Op
 /// Fires the overdue timers of other Ps here; true if there were any.
 fn run_overdue(p: &'static P, now: u64) -> bool {
     // SAFETY: the caller's M has `p` and is inside.
-    sched().with_table(|ps| ps.iter().any(|victim| unsafe { victim.timers.run_due(now, p) }))
+    sched().with_table(|ps| ps.iter().any(|victim| unsafe { victim.timers.run_due(now, std::ptr::from_ref(p).cast()) }))
 }

@@ -18,12 +18,11 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use crate::block;
-use crate::boot;
-use crate::entry::{self, NoP};
+use crate::entry;
 use crate::fatal;
-use crate::g::{Extra, G, GRef, Vtable};
+use crate::gmp::{Extra, G, GRef, P, Vtable};
 use crate::machine::stack::{self, POOL, Stack};
-use crate::p::P;
+use crate::park;
 use crate::protocol::join::{JoinNode, JoinWord};
 use crate::ready;
 use crate::reason::WaitReason;
@@ -127,66 +126,44 @@ where
         unsafe { task.write(Task { g, body: UnsafeCell::new(Body { closure: ManuallyDrop::new(f) }) }) };
         GRef::new(task.cast())
     };
-    let spawned = entry::with_p(|_, p| {
+    let spawned = entry::with_p(|m, p| {
         // SAFETY: `with_p` says that this thread's M has `p` and is inside; the new goroutine is ours to queue.
         unsafe {
             let own = p.own();
             let g = make(own.blocks.alloc(layout), own.next_id(&sched().next_id));
             p.count_spawned();
-            ready::push_next(p, g);
+            ready::push_next(p, g, ready::keeps_busy(m));
             g
         }
     });
     match spawned {
         Ok(g) => g,
         Err(missing) => {
-            if matches!(missing, NoP::Foreign) {
-                boot::ensure();
-            }
             let sched = sched();
             let g = make(block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed));
             sched.spawned_outside.fetch_add(1, Ordering::Release);
             ready::push_global(g);
-            missing.settle();
+            park::settle(missing);
             g
         }
     }
 }
 
-/// Spawns a goroutine whose result nobody wants. See `greenthread::go!`.
-#[track_caller]
-pub fn go<F, T>(f: F)
+/// Spawns a goroutine whose result nobody wants.
+pub(crate) fn go<F, T>(f: F, site: &'static Location<'static>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: 'static,
 {
     // SAFETY: nothing is borrowed. The result need not be `Send`: without a handle, the goroutine itself drops it.
-    unsafe { start(f, None, JoinWord::detached(), Location::caller()) };
+    unsafe { start(f, None, JoinWord::detached(), site) };
 }
 
-/// Spawns a goroutine. See `greenthread::Builder`.
-///
-/// # Errors
-/// `InvalidInput` for a stack size that cannot be.
-#[track_caller]
-pub fn spawn<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    // SAFETY: nothing is borrowed.
-    unsafe { spawn_unchecked(f, options) }
-}
-
-/// As [`spawn`], for closures that borrow. See `greenthread::scope`.
-///
-/// # Errors
-/// As [`spawn`].
+/// Spawns a goroutine with a handle.
 ///
 /// # Safety
 /// What `f` and its result borrow outlives the goroutine and its handle.
-#[track_caller]
-pub unsafe fn spawn_unchecked<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
+pub(crate) unsafe fn spawn<F, T>(f: F, options: Options, site: &'static Location<'static>) -> io::Result<JoinHandle<T>>
 where
     F: FnOnce() -> T + Send,
     T: Send,
@@ -194,7 +171,7 @@ where
     let name = options.name.clone();
     let extra = options.into_extra()?;
     // SAFETY: the caller's contract.
-    let g = unsafe { start(f, extra, JoinWord::new(), Location::caller()) };
+    let g = unsafe { start(f, extra, JoinWord::new(), site) };
     Ok(JoinHandle { g, name, _result: PhantomData })
 }
 

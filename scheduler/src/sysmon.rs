@@ -24,11 +24,10 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use crate::clock;
+use crate::gmp::{M, P};
 use crate::handoff;
-use crate::m::M;
 use crate::machine::stack;
 use crate::observe;
-use crate::p::P;
 use crate::procs;
 use crate::sched::{Sched, sched};
 

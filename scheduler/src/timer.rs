@@ -1,184 +1,17 @@
-//! Timers: one heap per P, run by the M that has the P, by thieves when it is late, or by its watcher when it is idle.
-//!
-//! # Who looks at the clock
-//! * The M that has the P, at each dispatch, if the heap is not empty.
-//! * The *watcher* of an idle P: the M that gave it up last sleeps until the P's first deadline. A timer that is added
-//!   from elsewhere pokes it.
-//! * Searchers, in other Ps' heaps, for what is overdue.
-//! * The monitor, for what is overdue on a P whose M does not come back: it takes the P, or wakes a searcher.
-//!
-//! # Firing under the lock
-//! A timer fires while its heap is locked. So when [`Timer::disarm`] returns, the timer has either been taken out or has finished
-//! firing, and its memory is the caller's again. The price: `fire` may ready a goroutine or claim a wait, and nothing
-//! that arms or disarms a timer.
-//!
-//! # Invariants
-//! * I1: `home` names the heap that the node is in, and changes only under the locks of both heaps.
-//! * I2: an armed timer stays in place until it has fired or was disarmed.
-//!
-//! # Orderings
-//! * P1: the release store of `next` under the lock -> the acquire load in `next_when`: only a hint; who acts on it
-//!   takes the lock.
+//! Sleeping goroutines: the first user of the timers.
 
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::blocking::blocking;
 use crate::clock;
 use crate::current;
-use crate::g::GRef;
+use crate::gmp::{GRef, P};
 use crate::handoff;
-use crate::p::P;
 use crate::park;
-use crate::protocol::timer_heap::{TimerHeap, TimerNode};
 use crate::ready;
 use crate::reason::WaitReason;
 use crate::sched::sched;
-
-/// Called when the timer is due, by an M inside that has the P, under the lock of the heap.
-pub(crate) type Fire = unsafe fn(*const (), &'static P);
-
-/// What a heap keeps about a timer.
-struct Entry {
-    fire: Fire,
-    arg: *const (),
-    home: AtomicPtr<Timers>,
-}
-
-// SAFETY: `arg` is only handed to `fire`, which is made to be called from any M.
-unsafe impl Send for Entry {}
-
-/// The timers of one P.
-pub(crate) struct Timers {
-    heap: Mutex<TimerHeap<Entry>>,
-    /// The first deadline; the largest number if there is none.
-    next: AtomicU64,
-}
-
-/// One timer, in its owner's memory.
-pub(crate) struct Timer(TimerNode<Entry>);
-
-impl Timers {
-    pub(crate) fn new() -> Self {
-        Self { heap: Mutex::default(), next: AtomicU64::new(u64::MAX) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, TimerHeap<Entry>> {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish_next(&self, heap: &TimerHeap<Entry>) {
-        // ORDERING P1: release, under the lock.
-        self.next.store(heap.next_when(), Ordering::Release);
-    }
-
-    /// The first deadline; the largest number if there is none.
-    #[inline]
-    pub(crate) fn next_when(&self) -> u64 {
-        // ORDERING P1: acquire.
-        self.next.load(Ordering::Acquire)
-    }
-
-    /// Whether any timer is pending.
-    #[inline]
-    pub(crate) fn any(&self) -> bool {
-        self.next_when() != u64::MAX
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// Fires what is due at `now`, making goroutines runnable on `p`; true if anything was.
-    ///
-    /// # Safety
-    /// The caller's M has `p` and is inside.
-    pub(crate) unsafe fn run_due(&self, now: u64, p: &'static P) -> bool {
-        if self.next_when() > now {
-            return false;
-        }
-        let mut heap = self.lock();
-        let mut fired = false;
-        while let Some((_, node)) = heap.pop_due(now) {
-            fired = true;
-            // SAFETY: I2, the node is in place until `fire` has let its owner go; it is read before that.
-            let (fire, arg) = unsafe { (node.as_ref().value.fire, node.as_ref().value.arg) };
-            // SAFETY: the caller has `p`; the heap is locked.
-            unsafe { fire(arg, p) };
-        }
-        self.publish_next(&heap);
-        fired
-    }
-
-    /// Moves all timers to `other`, another P's; true if there were any.
-    pub(crate) fn move_to(&self, other: &Self) -> bool {
-        if ptr::eq(self, other) {
-            return false;
-        }
-        let mut from = self.lock();
-        let mut to = other.lock();
-        let mut any = false;
-        while let Some((when, node)) = from.pop_due(u64::MAX) {
-            any = true;
-            // SAFETY: I2; both heaps are locked (I1), and the node was just taken out of its old one.
-            unsafe {
-                node.as_ref().value.home.store(ptr::from_ref(other).cast_mut(), Ordering::Relaxed);
-                to.insert(when, node);
-            }
-        }
-        self.publish_next(&from);
-        other.publish_next(&to);
-        any
-    }
-}
-
-impl Timer {
-    /// A timer that is not armed, and will call `fire(arg)`.
-    pub(crate) fn new(fire: Fire, arg: *const ()) -> Self {
-        Self(TimerNode::new(Entry { fire, arg, home: AtomicPtr::new(ptr::null_mut()) }))
-    }
-
-    /// Arms the timer on the P of this thread, or on some P if it has none.
-    ///
-    /// # Safety
-    /// The timer is not armed, and stays in place until it has fired or was disarmed (I2). On a goroutine, the caller is inside.
-    pub(crate) unsafe fn arm(&self, when: u64) {
-        let insert = |p: &'static P| {
-            let mut heap = p.timers.lock();
-            self.0.value.home.store(ptr::from_ref(&p.timers).cast_mut(), Ordering::Relaxed);
-            // SAFETY: the caller's contract.
-            unsafe { heap.insert(when, NonNull::from(&self.0)) };
-            p.timers.publish_next(&heap);
-        };
-        match current::m().and_then(|m| m.p()) {
-            Some(p) => insert(p),
-            None => {
-                let p = sched().with_table(|ps| ps[0]);
-                insert(p);
-                handoff::poke(p);
-            }
-        }
-    }
-
-    /// Stops the timer; false if it has fired. Afterwards its memory is the caller's.
-    #[allow(dead_code, reason = "waits with a deadline come with select")]
-    pub(crate) fn disarm(&self) -> bool {
-        loop {
-            // SAFETY: I1; heaps belong to Ps, which are never freed.
-            let Some(home) = (unsafe { self.0.value.home.load(Ordering::Relaxed).as_ref() }) else { return false };
-            let mut heap = home.lock();
-            // I1: with the lock held, the home can no longer change; it may have before.
-            if ptr::eq(self.0.value.home.load(Ordering::Relaxed), home) {
-                // SAFETY: the node is alive, and is in this heap or in none.
-                let removed = unsafe { heap.remove(NonNull::from(&self.0)) };
-                home.publish_next(&heap);
-                return removed;
-            }
-        }
-    }
-}
+use crate::timers::Timer;
 
 /// Blocks for at least `duration`. See `greenthread::time::sleep`.
 pub fn sleep(duration: Duration) {
@@ -193,19 +26,35 @@ pub fn sleep(duration: Duration) {
     let timer = Timer::new(wake_sleeper, g.as_ptr().cast_const().cast());
     // Armed on the scheduler's stack, when the goroutine is parked: the timer cannot fire too early.
     park::park(g, WaitReason::Sleep, || {
-        // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired; the commit step is inside.
-        unsafe { timer.arm(when) };
+        // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired.
+        unsafe { arm(&timer, when) };
         true
     });
 }
 
 /// # Safety
 /// As [`Fire`]; `arg` is a goroutine that parked in `sleep`.
-unsafe fn wake_sleeper(arg: *const (), p: &'static P) {
-    // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker.
+unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
+    // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker; Ps are never freed.
     unsafe {
         if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
-            ready::ready_on(p, g);
+            ready::ready_on(&*p.cast::<P>(), g);
         }
+    }
+}
+
+/// Arms `timer` on the P of this thread, or on some P if it has none.
+///
+/// # Safety
+/// As [`Timer::arm`]; on a goroutine, the caller is inside.
+unsafe fn arm(timer: &Timer, when: u64) {
+    if let Some(p) = current::m().and_then(|m| m.p()) {
+        // SAFETY: the caller's contract. The M that has the P will look at its timers before it sleeps.
+        unsafe { timer.arm(&p.timers, when) };
+    } else {
+        let p = sched().with_table(|ps| ps[0]);
+        // SAFETY: the caller's contract.
+        unsafe { timer.arm(&p.timers, when) };
+        handoff::poke(p);
     }
 }

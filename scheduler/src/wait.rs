@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::current;
-use crate::g::{G, GRef};
+use crate::gmp::{G, GRef};
 use crate::machine::sys::parker::Parker;
 use crate::park;
 use crate::ready;

@@ -14,15 +14,13 @@ use std::time::Duration;
 
 use crate::block;
 use crate::clock;
-use crate::coroutine::StackHead;
+use crate::coroutine::{Owner, StackHead};
 use crate::current;
-use crate::g::{GRef, State};
+use crate::gmp::{After, GRef, M, P, State};
 use crate::handoff;
-use crate::m::{After, M};
 use crate::machine;
 use crate::machine::stack::POOL;
 use crate::os_thread;
-use crate::p::P;
 use crate::park;
 use crate::ready;
 use crate::reason::WaitReason;
@@ -94,12 +92,12 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
     // SAFETY: the caller's M has `p` and is inside, here and below.
     unsafe {
         if p.timers.any() {
-            p.timers.run_due(clock::now(), p);
+            p.timers.run_due(clock::now(), std::ptr::from_ref(p).cast());
         }
-        if p.slices() % GLOBAL_TICK == 0 {
-            if let Some(g) = take_global(p) {
-                return Some((g, false));
-            }
+        if p.slices().is_multiple_of(GLOBAL_TICK)
+            && let Some(g) = take_global(p)
+        {
+            return Some((g, false));
         }
         if p.demotion_wanted() {
             p.clear_demotion();
@@ -108,7 +106,6 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
             }
         }
         if let Some(g) = p.take_runnext() {
-            p.set_wakers_stay_busy(false);
             return Some((g, true));
         }
         p.pop().or_else(|| take_global(p)).map(|g| (g, false))
@@ -221,12 +218,12 @@ fn adopt(m: &'static M, p: &'static P) {
 #[inline]
 fn run(m: &'static M, g: GRef, inherit: bool) {
     let p = m.p().expect("worker: a P to run on");
-    if let Some(home) = g.home() {
-        if home.id != m.id {
-            m.lease.release();
-            m.set_p(None);
-            return home.hand(p, false);
-        }
+    if let Some(home) = g.home()
+        && home.id != m.id
+    {
+        m.lease.release();
+        m.set_p(None);
+        return home.hand(p, false);
     }
     let fresh = g.stack.get().is_null();
     if fresh {
@@ -242,11 +239,11 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     let head = g.stack.get();
     if fresh {
         // SAFETY: the head was installed above, and this M owns the goroutine.
-        unsafe { (*head).set_owner(g) };
+        unsafe { (*head).set_owner(g.as_ptr().cast()) };
     }
     m.lease.exit();
     // SAFETY: the goroutine is this M's, and is suspended or has not begun.
-    if unsafe { StackHead::resume(head, g) } {
+    if unsafe { StackHead::resume(head, g.as_ptr().cast()) } {
         left(m);
     } else {
         ended(m, head);
@@ -269,6 +266,9 @@ fn left(m: &'static M) {
     m.set_current(None);
     match m.note.after.get() {
         After::Park => {
+            if g.keeps_busy() && m.p().is_some_and(|p| !p.runnext().is_null()) {
+                g.set_keeps_busy(false);
+            }
             g.transition(State::Running, State::Waiting, m.note.reason.get());
             let (commit, arg) = (m.note.commit.get(), m.note.arg.get());
             // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.
@@ -310,8 +310,9 @@ fn ended(m: &'static M, head: *mut StackHead) {
 }
 
 /// What a coroutine runs: a goroutine, and then others that have never run, until there is none at hand.
-fn on_stack(first: GRef) {
-    let mut g = first;
+fn on_stack(first: Owner) {
+    // SAFETY: `run` resumes a fresh stack with its first goroutine.
+    let Some(mut g) = (unsafe { GRef::from_ptr(first.cast()) }) else { return };
     loop {
         let head = g.stack.get();
         // SAFETY: once per goroutine, on its stack.
@@ -342,7 +343,7 @@ fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
     }
     next.stack.set(head);
     // SAFETY: this code runs on the stack that the head belongs to.
-    unsafe { (*head).set_owner(next) };
+    unsafe { (*head).set_owner(next.as_ptr().cast()) };
     begin(m, p, next, inherit);
     m.lease.exit();
     Some(next)

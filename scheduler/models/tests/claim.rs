@@ -5,7 +5,6 @@ use std::ptr::NonNull;
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::claim::{Case, Claim};
-use greenthread_models::protocol::lock::RawLock;
 use greenthread_models::protocol::wait_list::{WaitList, WaitNode};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -27,11 +26,14 @@ fn one_of_several_wins() {
     });
 }
 
-/// A queue with a lock, as a channel has it. The nodes hold their case and the slot to fill.
-struct Queue {
-    lock: RawLock,
-    list: UnsafeCell<WaitList<Waiter>>,
-}
+/// A queue as a channel has it; the nodes hold their case and the slot to fill. Its lock is loom's: two that spin at a
+/// `RawLock` could pass the turn to each other for ever.
+struct Queue(Mutex<Waiters>);
+
+struct Waiters(WaitList<Waiter>);
+
+// SAFETY: the nodes are touched only under the queue's lock.
+unsafe impl Send for Waiters {}
 
 #[derive(Clone, Copy)]
 struct Waiter {
@@ -39,19 +41,13 @@ struct Waiter {
     slot: NonNull<UnsafeCell<u32>>,
 }
 
-// SAFETY: `list` is touched only under `lock`.
-unsafe impl Send for Queue {}
-// SAFETY: as above.
-unsafe impl Sync for Queue {}
-
 impl Queue {
+    fn new() -> Self {
+        Self(Mutex::new(Waiters(WaitList::new())))
+    }
+
     fn with<R>(&self, f: impl FnOnce(&mut WaitList<Waiter>) -> R) -> R {
-        self.lock.lock();
-        // SAFETY: under the lock.
-        let result = self.list.with_mut(|list| f(unsafe { &mut *list }));
-        // SAFETY: locked above.
-        unsafe { self.lock.unlock() };
-        result
+        f(&mut self.0.lock().unwrap().0)
     }
 }
 
@@ -63,8 +59,7 @@ struct Shared {
 
 impl Shared {
     fn new() -> Arc<Self> {
-        let queue = || Queue { lock: RawLock::new(), list: UnsafeCell::new(WaitList::new()) };
-        Arc::new(Self { queues: [queue(), queue()], woken: Mutex::new(0), wake: Condvar::new() })
+        Arc::new(Self { queues: [Queue::new(), Queue::new()], woken: Mutex::new(0), wake: Condvar::new() })
     }
 
     /// What a peer does that finds the queue: completes the operation, if it is still to be completed.

@@ -22,6 +22,7 @@
 //! | `m` | the M that runs it | at each resume |
 //! | `home` | the G itself, on its M | while it is locked to that M |
 //! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
+//! | `keeps_busy` | a thief, or the M that runs it | a hint: any value is right |
 //! | the rest | the spawner | before the G is in any queue |
 //!
 //! # Invariants
@@ -33,10 +34,10 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 
+use super::M;
 use crate::coroutine::StackHead;
-use crate::m::M;
 use crate::protocol::join::JoinWord;
 use crate::reason::WaitReason;
 
@@ -104,6 +105,8 @@ pub(crate) struct G {
     pub(crate) site: &'static Location<'static>,
     state: AtomicU8,
     reason: AtomicU8,
+    /// Whether it tends to go on computing after it has woken another (see [`crate::ready`]).
+    keeps_busy: AtomicBool,
     /// Locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
     pub(crate) os_locks: Cell<u32>,
 }
@@ -176,6 +179,7 @@ impl G {
             site,
             state: AtomicU8::new(State::Runnable as u8),
             reason: AtomicU8::new(WaitReason::None as u8),
+            keeps_busy: AtomicBool::new(false),
             os_locks: Cell::new(0),
         }
     }
@@ -214,6 +218,16 @@ impl G {
     #[inline]
     pub(crate) fn starts_anywhere(&self) -> bool {
         self.stack.get().is_null() && self.extra.as_ref().is_none_or(|e| e.stack_size.is_none() && !e.pinned)
+    }
+
+    #[inline]
+    pub(crate) fn keeps_busy(&self) -> bool {
+        self.keeps_busy.load(Ordering::Relaxed)
+    }
+
+    /// Learned by whoever saw it: a thief, or the worker when the goroutine leaves.
+    pub(crate) fn set_keeps_busy(&self, busy: bool) {
+        self.keeps_busy.store(busy, Ordering::Relaxed);
     }
 
     #[inline]

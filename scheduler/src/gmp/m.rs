@@ -9,10 +9,10 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use crate::g::{G, GRef};
+use super::P;
+use super::{G, GRef};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::thread::CpuClock;
-use crate::p::P;
 use crate::protocol::lease::Lease;
 use crate::reason::WaitReason;
 

@@ -6,7 +6,7 @@
 //! | `queue`, `own` | the M that has the P | the same |
 //! | `stealer` | thieves (take) | anybody |
 //! | `runnext` | the M that has the P sets it; anybody takes it | anybody |
-//! | ticks, hints | the M that has the P; `demote`, `busy_waker` also others | sysmon, thieves |
+//! | ticks, hints | the M that has the P; `demote` also others | sysmon, thieves |
 //! | `timers` | anybody, under its lock | anybody |
 //!
 //! "Has the P" is a right that can be taken away between two scheduler entries ([`crate::protocol::lease`]): inside of
@@ -23,11 +23,11 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crossbeam_deque::{Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
+use super::M;
+use super::{G, GRef};
 use crate::block::BlockCache;
-use crate::g::{G, GRef};
-use crate::m::M;
 use crate::machine::stack::StackCache;
-use crate::timer::Timers;
+use crate::timers::Timers;
 
 /// Goroutine ids that a P takes at once, so that spawns do not meet at one counter.
 const ID_BATCH: u64 = 64;
@@ -64,7 +64,6 @@ struct Shared {
     ended: AtomicU64,
     retired: AtomicBool,
     demote: AtomicBool,
-    busy_waker: AtomicBool,
 }
 
 // SAFETY: I2 guards the cells; everything else is atomic or locked.
@@ -95,7 +94,6 @@ impl P {
                 ended: AtomicU64::new(0),
                 retired: AtomicBool::new(false),
                 demote: AtomicBool::new(false),
-                busy_waker: AtomicBool::new(false),
             }),
             timers: Timers::new(),
         }
@@ -276,19 +274,6 @@ impl P {
 
     pub(crate) fn clear_demotion(&self) {
         self.shared.demote.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether goroutines here tend to go on computing after they woke another (see [`crate::ready`]).
-    #[inline]
-    pub(crate) fn wakers_stay_busy(&self) -> bool {
-        self.shared.busy_waker.load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn set_wakers_stay_busy(&self, busy: bool) {
-        if self.wakers_stay_busy() != busy {
-            self.shared.busy_waker.store(busy, Ordering::Relaxed);
-        }
     }
 }
 

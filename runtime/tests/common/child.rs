@@ -1,0 +1,151 @@
+//! Programs that run as children of the test, for what ends the process or must be set before it begins.
+//!
+//! The test program runs itself again, with the name of the program in an environment variable. Its `main` must be real, since
+//! the end of `main` is part of what is tested; so these test programs come without the usual harness, and bring their own list.
+
+use std::env;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::panic;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::LIMIT;
+
+const VARIABLE: &str = "GREENTHREAD_TEST_PROGRAM";
+
+/// What the runtime reads.
+const SETTINGS: [&str; 4] = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS"];
+
+/// A list of functions with their names: `named![a, b]`.
+macro_rules! named {
+    ($($($name:ident)::+),* $(,)?) => { &[$((stringify!($($name)::+), $($name)::+)),*] };
+}
+pub(crate) use named;
+
+/// The `main` of a test program: runs the program that the variable names, else the tests, one after the other. Takes a part of a
+/// name, and `--exact` and `--list`, as the usual harness does.
+pub fn main(tests: &[(&str, fn())], programs: &[(&str, fn() -> ExitCode)]) -> ExitCode {
+    if let Ok(wanted) = env::var(VARIABLE) {
+        let (_, program) = programs.iter().find(|(name, _)| *name == wanted).expect("the program is in the list");
+        return program();
+    }
+    let flag = |flag: &str| env::args().skip(1).any(|arg| arg == flag);
+    let wanted: Vec<String> = env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let is_wanted = |name: &str| {
+        wanted.is_empty() || wanted.iter().any(|w| if flag("--exact") { name == w } else { name.contains(w) })
+    };
+    let mut failed = 0;
+    for (name, test) in tests.iter().filter(|(name, _)| is_wanted(name)) {
+        if flag("--list") {
+            println!("{name}: test");
+        } else if panic::catch_unwind(test).is_ok() {
+            println!("test {name} ... ok");
+        } else {
+            println!("test {name} ... FAILED");
+            failed += 1;
+        }
+    }
+    ExitCode::from(u8::from(failed > 0) * 101)
+}
+
+/// A child to be run.
+pub struct Program(Command);
+
+/// How a child ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+/// The program `name` of this test program, with none of the runtime's settings.
+pub fn program(name: &str) -> Program {
+    let mut command = Command::new(env::current_exe().expect("a program knows its own path"));
+    command.env(VARIABLE, name).env("RUST_BACKTRACE", "0");
+    for setting in SETTINGS {
+        command.env_remove(setting);
+    }
+    Program(command)
+}
+
+impl Program {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Runs the child to its end; one that takes too long is killed, and the test fails with what it said.
+    pub fn run(mut self) -> Ended {
+        let begin = Instant::now();
+        let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().expect("the child starts");
+        let stdout = read_all(child.stdout.take().expect("it has a pipe"));
+        let stderr = read_all(child.stderr.take().expect("it has a pipe"));
+        let mut hangs = false;
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the child is ours") {
+                break status;
+            }
+            if begin.elapsed() > LIMIT && !hangs {
+                hangs = true;
+                child.kill().expect("the child is ours");
+            }
+            thread::sleep(Duration::from_millis(2));
+        };
+        let took = begin.elapsed();
+        let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().expect("readers do not panic"));
+        let ended = Ended { status, stdout, stderr, took };
+        assert!(!hangs, "the child hangs: {ended:#?}");
+        ended
+    }
+}
+
+fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("a pipe can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Ended {
+    /// Checks the exit status.
+    #[track_caller]
+    pub fn exits_with(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{self:#?}");
+        self
+    }
+
+    /// Checks that the child was aborted.
+    #[track_caller]
+    pub fn aborts(self) -> Self {
+        // SIGABRT is 6 on every Unix.
+        assert_eq!(self.status.signal(), Some(6), "{self:#?}");
+        self
+    }
+
+    /// Checks that stderr has `text` in it.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "no {text:?} in {self:#?}");
+        self
+    }
+
+    /// Checks that stderr is empty.
+    #[track_caller]
+    pub fn says_nothing(self) -> Self {
+        assert_eq!(self.stderr, "");
+        self
+    }
+
+    /// Checks what is on stdout.
+    #[track_caller]
+    pub fn prints(self, text: &str) -> Self {
+        assert_eq!(self.stdout, text, "{self:#?}");
+        self
+    }
+}

@@ -1,0 +1,164 @@
+//! Everybody gets a turn.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{check, check_from_thread, check_on, until};
+use greenthread::channel::{self, Receiver, Sender};
+use greenthread::{go, spawn, time, yield_now};
+
+/// How long somebody may wait who should wait 10 ms or so.
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn yield_alone_returns() {
+    check(|| (0..10_000).for_each(|_| yield_now()));
+    check_from_thread(yield_now);
+}
+
+#[test]
+fn two_yielders_take_turns() {
+    check_on(1, || {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let run = |me: usize| {
+            let (begun, counts) = (Arc::clone(&begun), Arc::clone(&counts));
+            move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                until(|| begun.load(Ordering::Relaxed) == 2);
+                let mut worst = 0;
+                for _ in 0..10_000 {
+                    let mine = counts[me].fetch_add(1, Ordering::Relaxed) + 1;
+                    worst = worst.max(mine.abs_diff(counts[1 - me].load(Ordering::Relaxed)));
+                    yield_now();
+                }
+                worst
+            }
+        };
+        let (a, b) = (spawn(run(0)), spawn(run(1)));
+        let worst = a.join().unwrap().max(b.join().unwrap());
+        // They alternate, but for the moment when the monitor or a batch from the global queue gets in between.
+        assert!(worst <= 100, "one was ahead by {worst} turns");
+    });
+}
+
+/// Two goroutines that ready each other through runnext until the flag is set; the count of their exchanges.
+fn ping_pong(stop: &Arc<AtomicBool>, turns: &Arc<AtomicUsize>) {
+    fn side(from: Receiver<()>, to: Sender<()>, stop: Arc<AtomicBool>, turns: Arc<AtomicUsize>) {
+        while from.recv().is_ok() && !stop.load(Ordering::Relaxed) {
+            turns.fetch_add(1, Ordering::Relaxed);
+            if to.send(()).is_err() {
+                break;
+            }
+        }
+    }
+    let ((ping, pinged), (pong, ponged)) = (channel::bounded(0), channel::bounded(0));
+    let first = ping.clone();
+    go!(side(pinged, pong, Arc::clone(stop), Arc::clone(turns)));
+    go!(side(ponged, ping, Arc::clone(stop), Arc::clone(turns)));
+    go!(move || first.send(()));
+}
+
+#[test]
+fn a_ping_pong_does_not_starve_the_local_queue() {
+    check_on(1, || {
+        let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        ping_pong(&stop, &turns);
+        until(|| turns.load(Ordering::Relaxed) > 1000);
+        let begin = Instant::now();
+        // The spawner is on the P, so these stand in its queue.
+        let spawner = spawn(|| {
+            let third: Vec<_> = (0..10).map(|_| spawn(Instant::now)).collect();
+            third.into_iter().map(|third| third.join().unwrap()).max().unwrap()
+        });
+        let took = spawner.join().unwrap() - begin;
+        stop.store(true, Ordering::Relaxed);
+        assert!(took < SOON, "took {took:?}");
+    });
+}
+
+#[test]
+fn a_ping_pong_does_not_starve_the_global_queue() {
+    check_on(1, || {
+        let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        ping_pong(&stop, &turns);
+        until(|| turns.load(Ordering::Relaxed) > 1000);
+        for _ in 0..5 {
+            let begin = Instant::now();
+            let third = spawn(Instant::now).join().unwrap();
+            assert!(third - begin < SOON, "took {:?}", third - begin);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn yielders_do_not_starve_the_global_queue() {
+    check_on(1, || {
+        let stop = Arc::new(AtomicBool::new(false));
+        for _ in 0..4 {
+            let stop = Arc::clone(&stop);
+            go!(move || until(|| stop.load(Ordering::Relaxed)));
+        }
+        for _ in 0..20 {
+            let begin = Instant::now();
+            spawn(|| ()).join().unwrap();
+            assert!(begin.elapsed() < SOON);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn busy_goroutines_do_not_starve_timers() {
+    check_on(1, || {
+        let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        ping_pong(&stop, &turns);
+        let yielder = Arc::clone(&stop);
+        go!(move || until(|| yielder.load(Ordering::Relaxed)));
+        let begin = Instant::now();
+        spawn(|| (0..20).for_each(|_| time::sleep(Duration::from_millis(1)))).join().unwrap();
+        assert!(begin.elapsed() < SOON, "took {:?}", begin.elapsed());
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_crowd_all_gets_ahead() {
+    check(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let counts: Arc<Vec<AtomicUsize>> = Arc::new((0..50).map(|_| AtomicUsize::new(0)).collect());
+        for me in 0..50 {
+            let (stop, counts) = (Arc::clone(&stop), Arc::clone(&counts));
+            go!(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    counts[me].fetch_add(1, Ordering::Relaxed);
+                    yield_now();
+                }
+            });
+        }
+        until(|| counts.iter().all(|count| count.load(Ordering::Relaxed) >= 100));
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_waker_that_stays_busy_does_not_keep_what_it_woke() {
+    check_on(2, || {
+        // The woken goroutine stands in the runnext slot of a P whose goroutine waits for it without ever leaving.
+        let handle = spawn(|| {
+            for _ in 0..200 {
+                let ran = Arc::new(AtomicBool::new(false));
+                let flag = Arc::clone(&ran);
+                go!(move || flag.store(true, Ordering::Release));
+                while !ran.load(Ordering::Acquire) {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        handle.join().unwrap();
+    });
+}

@@ -1,0 +1,11 @@
+//! G, M and P: the three structures that the scheduler is made of, and nothing that acts on them.
+//!
+//! They point at each other (a running G at its M, an M at its P, a P at its M), so they are one module.
+
+mod g;
+mod m;
+mod p;
+
+pub(crate) use g::{Extra, G, GRef, State, Vtable};
+pub(crate) use m::{After, M};
+pub(crate) use p::P;

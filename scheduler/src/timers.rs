@@ -1,0 +1,159 @@
+//! Timers: one heap per P, run by the M that has the P, by thieves when it is late, or by its watcher when it is idle.
+//!
+//! # Who looks at the clock
+//! * The M that has the P, at each dispatch, if the heap is not empty.
+//! * The *watcher* of an idle P: the M that gave it up last sleeps until the P's first deadline. A timer that is added
+//!   from elsewhere pokes it.
+//! * Searchers, in other Ps' heaps, for what is overdue.
+//! * The monitor, for what is overdue on a P whose M does not come back: it takes the P, or wakes a searcher.
+//!
+//! # Firing under the lock
+//! A timer fires while its heap is locked. So when [`Timer::disarm`] returns, the timer has either been taken out or has finished
+//! firing, and its memory is the caller's again. The price: `fire` may ready a goroutine or claim a wait, and nothing
+//! that arms or disarms a timer.
+//!
+//! # Invariants
+//! * I1: `home` names the heap that the node is in, and changes only under the locks of both heaps.
+//! * I2: an armed timer stays in place until it has fired or was disarmed.
+//!
+//! # Orderings
+//! * P1: the release store of `next` under the lock -> the acquire load in `next_when`: only a hint; who acts on it
+//!   takes the lock.
+
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::protocol::timer_heap::{TimerHeap, TimerNode};
+
+/// Called when the timer is due, under the lock of the heap, with the timer's argument and what `run_due` was given.
+pub(crate) type Fire = unsafe fn(*const (), *const ());
+
+/// What a heap keeps about a timer.
+struct Entry {
+    fire: Fire,
+    arg: *const (),
+    home: AtomicPtr<Timers>,
+}
+
+// SAFETY: `arg` is only handed to `fire`, which is made to be called from any M.
+unsafe impl Send for Entry {}
+
+/// The timers of one P.
+pub(crate) struct Timers {
+    heap: Mutex<TimerHeap<Entry>>,
+    /// The first deadline; the largest number if there is none.
+    next: AtomicU64,
+}
+
+/// One timer, in its owner's memory.
+pub(crate) struct Timer(TimerNode<Entry>);
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self { heap: Mutex::default(), next: AtomicU64::new(u64::MAX) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TimerHeap<Entry>> {
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish_next(&self, heap: &TimerHeap<Entry>) {
+        // ORDERING P1: release, under the lock.
+        self.next.store(heap.next_when(), Ordering::Release);
+    }
+
+    /// The first deadline; the largest number if there is none.
+    #[inline]
+    pub(crate) fn next_when(&self) -> u64 {
+        // ORDERING P1: acquire.
+        self.next.load(Ordering::Acquire)
+    }
+
+    /// Whether any timer is pending.
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.next_when() != u64::MAX
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Fires what is due at `now`; true if anything was.
+    ///
+    /// # Safety
+    /// `context` is what the timers' functions expect: the P on which goroutines are to become runnable.
+    pub(crate) unsafe fn run_due(&self, now: u64, context: *const ()) -> bool {
+        if self.next_when() > now {
+            return false;
+        }
+        let mut heap = self.lock();
+        let mut fired = false;
+        while let Some((_, node)) = heap.pop_due(now) {
+            fired = true;
+            // SAFETY: I2, the node is in place until `fire` has let its owner go; it is read before that.
+            let (fire, arg) = unsafe { (node.as_ref().value.fire, node.as_ref().value.arg) };
+            // SAFETY: the caller's contract; the heap is locked.
+            unsafe { fire(arg, context) };
+        }
+        self.publish_next(&heap);
+        fired
+    }
+
+    /// Moves all timers to `other`, another P's; true if there were any.
+    pub(crate) fn move_to(&self, other: &Self) -> bool {
+        if ptr::eq(self, other) {
+            return false;
+        }
+        let mut from = self.lock();
+        let mut to = other.lock();
+        let any = !from.is_empty();
+        for (when, node) in from.drain() {
+            // SAFETY: I2; both heaps are locked (I1), and the node was just taken out of its old one.
+            unsafe {
+                node.as_ref().value.home.store(ptr::from_ref(other).cast_mut(), Ordering::Relaxed);
+                to.insert(when, node);
+            }
+        }
+        self.publish_next(&from);
+        other.publish_next(&to);
+        any
+    }
+}
+
+impl Timer {
+    /// A timer that is not armed, and will call `fire(arg)`.
+    pub(crate) fn new(fire: Fire, arg: *const ()) -> Self {
+        Self(TimerNode::new(Entry { fire, arg, home: AtomicPtr::new(ptr::null_mut()) }))
+    }
+
+    /// Arms the timer in `timers`. Whoever sleeps until the first deadline there must be told.
+    ///
+    /// # Safety
+    /// The timer is not armed, and stays in place until it has fired or was disarmed (I2).
+    pub(crate) unsafe fn arm(&self, timers: &Timers, when: u64) {
+        let mut heap = timers.lock();
+        self.0.value.home.store(ptr::from_ref(timers).cast_mut(), Ordering::Relaxed);
+        // SAFETY: the caller's contract.
+        unsafe { heap.insert(when, NonNull::from(&self.0)) };
+        timers.publish_next(&heap);
+    }
+
+    /// Stops the timer; false if it has fired. Afterwards its memory is the caller's.
+    #[allow(dead_code, reason = "waits with a deadline come with select")]
+    pub(crate) fn disarm(&self) -> bool {
+        loop {
+            // SAFETY: I1; heaps belong to Ps, which are never freed.
+            let Some(home) = (unsafe { self.0.value.home.load(Ordering::Relaxed).as_ref() }) else { return false };
+            let mut heap = home.lock();
+            // I1: with the lock held, the home can no longer change; it may have before.
+            if ptr::eq(self.0.value.home.load(Ordering::Relaxed), home) {
+                // SAFETY: the node is alive, and is in this heap or in none.
+                let removed = unsafe { heap.remove(NonNull::from(&self.0)) };
+                home.publish_next(&heap);
+                return removed;
+            }
+        }
+    }
+}
