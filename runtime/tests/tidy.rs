@@ -39,7 +39,9 @@ const CFG_ANYWHERE: &[&str] = &["cfg(test)", "cfg(not(test))", "cfg_attr(docsrs"
 const UNSAFE: &[(&str, &str)] = &[
     ("benches/benches/timer_heap.rs", "calls the heap's own unsafe interface"),
     ("channels/src/", "values move straight into the frame of the waiter; the handles free the channel"),
+    ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
+    ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
     ("scheduler/models/", "data under a modelled lock"),
     ("scheduler/src/", "stacks, switches, intrusive queues"),
 ];

@@ -27,8 +27,8 @@
 //!   `Termination::report` on its result there (so `R` need not be `Send`), and ends the process, or returns, when it
 //!   ends. A panic in `main` ends the process as a panic in an ordinary `main` does.
 //! * `run_test<R: Termination>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode` runs `test` as a goroutine,
-//!   once for each number of Ps in `procs`, or once with as many as there are if `procs` is empty. It stops at the first
-//!   result whose report is not a success, and returns that report; a panic of the goroutine goes on in the caller.
+//!   once for each number of Ps in `procs`, or once with as many as there are if `procs` is empty. It stops at the
+//!   first result whose report is no success, and returns that; a panic of the goroutine goes on in the caller.
 //!
 //! # Design
 //! The attributes look at the outline of a function and leave its inside alone, so they read tokens themselves
@@ -77,8 +77,8 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// * `procs = [..]`: run it once for each of these numbers of Ps (`GOMAXPROCS`), in this order. Without it the test runs
-///   once, with as many as there are.
+/// * `procs = [..]`: run it once for each of these numbers of Ps (`GOMAXPROCS`), in this order. Without it the test
+///   runs once, with as many as there are.
 /// * `crate = "path::to::greenthread"`: names the facade where it is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -19,9 +19,11 @@ const VARIABLE: &str = "GREENTHREAD_TEST_PROGRAM";
 const SETTINGS: [&str; 4] = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS"];
 
 /// A list of functions with their names: `named![a, b]`.
+#[allow(unused_macros)]
 macro_rules! named {
     ($($($name:ident)::+),* $(,)?) => { &[$((stringify!($($name)::+), $($name)::+)),*] };
 }
+#[allow(unused_imports)]
 pub(crate) use named;
 
 /// The `main` of a test program: runs the program that the variable names, else the tests, one after the other. Takes a part of a

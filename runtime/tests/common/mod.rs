@@ -7,6 +7,7 @@ pub mod child;
 pub mod drops;
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::panic;
 use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -108,9 +109,10 @@ pub fn watchdog(what: &str) -> Watchdog {
     let (alive, gone) = mpsc::channel();
     let thread = thread::spawn(move || {
         if gone.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name}: still running after {LIMIT:?}");
+            // Written past the harness, which would keep it to itself when the process aborts.
+            let _ = writeln!(io::stderr(), "{name}: still running after {LIMIT:?}");
             // On a thread of its own: what hangs may be what the dump needs.
-            thread::spawn(|| eprintln!("{}", debug::dump()));
+            thread::spawn(|| writeln!(io::stderr(), "{}", debug::dump()));
             thread::sleep(Duration::from_secs(5));
             process::abort();
         }

@@ -1,6 +1,9 @@
 //! Models of the mutex: the word, its queue and the hand-over.
 //!
-//! The clock is data here: a model says whether every wait starves, none does, or only the wait of one thread.
+//! The clock is data here: a model says whether every lost wait starves, or none does.
+//!
+//! Not reached within these bounds: an unlock that is overtaken by a whole turn of another and then hands over, which
+//! is what P2 of the protocol is for. It takes three threads and four preemptions, and then the model does not end.
 
 use std::marker::PhantomData;
 
@@ -102,7 +105,7 @@ impl<S: Surroundings> Shared<S> {
     }
 }
 
-/// Each of `threads` threads locks `turns` times; the last one may also try. All get through, and see each other's work.
+/// Each of `threads` threads locks `turns` times. All get through and see each other's work.
 fn run<S: Surroundings + 'static>(threads: u32, turns: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
