@@ -56,11 +56,11 @@ fn closures_and_results_of_any_layout() {
         assert_eq!(handle.join().unwrap().0, 7);
         let small = spawn(move || aligned.0).join().unwrap();
         assert_eq!(small, 7);
-        let large = [3_u8; 20_000];
+        let large = [3_u8; 4_000];
         let handle = spawn(move || large);
         assert!(handle.join().unwrap().iter().all(|&byte| byte == 3));
         let handle = spawn(move || large.len());
-        assert_eq!(handle.join().unwrap(), 20_000);
+        assert_eq!(handle.join().unwrap(), 4_000);
         let Empty = spawn(|| Empty).join().unwrap();
         let handle = spawn(|| [9_u64; 100]);
         until(|| handle.is_finished());

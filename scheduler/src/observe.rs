@@ -49,6 +49,7 @@ pub fn stats() -> Stats {
     let Some(sched) = try_sched() else { return Stats::default() };
     let (idle_procs, _) = sched.idle.counts();
     let stacks = stack::POOL.stats();
+    let timers = timers(sched).iter().sum();
     let lists = sched.lists();
     Stats {
         procs: sched.procs(),
@@ -56,7 +57,7 @@ pub fn stats() -> Stats {
         threads: lists.threads,
         spare_threads: lists.spare.len(),
         retakes: COUNTERS.retakes.load(Ordering::Relaxed),
-        timers: lists.all_ps.iter().map(|p| p.timers.len()).sum(),
+        timers,
         stacks_in_use: stacks.in_use,
         stacks_reserved: stacks.reserved,
         goroutines: {
@@ -64,6 +65,13 @@ pub fn stats() -> Stats {
             sched.alive()
         },
     }
+}
+
+/// How many timers are pending on each P, by id. Asked for without the lock of the lists: a timer that fires takes that lock
+/// under the lock of its heap.
+fn timers(sched: &Sched) -> Vec<usize> {
+    let ps = sched.lists().all_ps.clone();
+    ps.iter().map(|p| p.timers.len()).collect()
 }
 
 /// GODEBUG's schedtrace: prints a line, or a page, at an interval.
@@ -95,6 +103,7 @@ impl Trace {
 /// Go's format; what has no meaning here (stop-the-world, mallocing) is left out or constant.
 fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     let (idle, searching) = sched.idle.counts();
+    let timers = timers(sched);
     let lists = sched.lists();
     let ps = &lists.all_ps[..sched.procs() as usize];
     let _ = write!(
@@ -124,7 +133,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
             p.slices(),
             m.map_or("nil".into(), |m| m.id.to_string()),
             p.stealer.len(),
-            p.timers.len()
+            timers.get(p.id as usize).unwrap_or(&0)
         );
     }
     for m in &lists.all_ms {

@@ -72,15 +72,15 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let had_p = m.lease.enter();
     let home = g.home();
     set_home(g, Some(m));
-    g.transition(State::Running, State::Waiting, reason);
+    g.wait_for(reason);
     if commit() {
         if had_p {
             pass_p_on(m);
         }
         wait_for_p(m);
-        g.transition(State::Runnable, State::Running, WaitReason::None);
+        g.transition(State::Runnable, State::Running);
     } else {
-        g.transition(State::Waiting, State::Running, WaitReason::None);
+        g.transition(State::Waiting, State::Running);
     }
     set_home(g, home);
     m.lease.exit();

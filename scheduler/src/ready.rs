@@ -26,16 +26,25 @@ use crate::entry::{self, NoP};
 use crate::gmp::{GRef, M, P, State};
 use crate::park;
 use crate::primitive::light_fence;
-use crate::reason::WaitReason;
 use crate::sched::sched;
 
 /// Makes a parked goroutine runnable. The caller holds no lock; if it is a goroutine that has lost its P, others may
 /// run before it goes on.
 #[inline]
 pub(crate) fn ready(g: GRef) {
-    g.transition(State::Waiting, State::Runnable, WaitReason::None);
+    g.transition(State::Waiting, State::Runnable);
     // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
     match entry::with_p(|m, p| unsafe { push_next(p, g, keeps_busy(m)) }) {
+        Ok(()) => {}
+        Err(missing) => ready_without_p(g, missing),
+    }
+}
+
+/// As [`ready`], behind all others that are runnable.
+pub(crate) fn ready_last(g: GRef) {
+    g.transition(State::Waiting, State::Runnable);
+    // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
+    match entry::with_p(|_, p| unsafe { push_last(p, g) }) {
         Ok(()) => {}
         Err(missing) => ready_without_p(g, missing),
     }
@@ -52,7 +61,7 @@ fn ready_without_p(g: GRef, missing: NoP) {
 /// # Safety
 /// The caller's M has `p` and is inside, and the caller owns `g`.
 pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
-    g.transition(State::Waiting, State::Runnable, WaitReason::None);
+    g.transition(State::Waiting, State::Runnable);
     // SAFETY: the caller's contract.
     unsafe { push_next(p, g, false) };
 }

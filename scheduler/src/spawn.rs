@@ -217,7 +217,10 @@ impl<T> JoinHandle<T> {
             return;
         }
         let blocker = Blocker::new();
-        let joiner = Joiner { node: JoinNode::new(wake_joiner), waker: blocker.waker() };
+        // Who joins one goroutine after another would be woken by each, only to wait for the next. From the second time
+        // on it queues up behind what is runnable: by then they may all have ended.
+        let last = blocker.waits_again_for(WaitReason::Join);
+        let joiner = Joiner { node: JoinNode::new(wake_joiner), waker: blocker.waker(), last };
         // SAFETY: the joiner is in this frame, which stays until it was woken. If the push is refused, the goroutine has
         // ended meanwhile, and will wake nobody.
         blocker.block_if(WaitReason::Join, || unsafe { self.g.join.push(&raw const joiner.node) });
@@ -278,13 +281,14 @@ impl<T> Drop for JoinHandle<T> {
 struct Joiner {
     node: JoinNode,
     waker: Waker,
+    last: bool,
 }
 
 unsafe fn wake_joiner(node: *const JoinNode) {
     // SAFETY: the node is the first field of a `Joiner`, which stays until this wake; the waker is copied out first.
     unsafe {
-        let waker = (*node.cast::<Joiner>()).waker;
-        waker.wake();
+        let &Joiner { waker, last, .. } = &*node.cast::<Joiner>();
+        if last { waker.wake_last() } else { waker.wake() }
     }
 }
 

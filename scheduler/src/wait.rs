@@ -52,6 +52,21 @@ impl Waker {
     }
 }
 
+impl Waker {
+    /// As [`wake`](Self::wake), but a goroutine becomes the last of its queue instead of the next to run.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn wake_last(self) {
+        if self.0.addr().get() & THREAD == 0 {
+            ready::ready_last(GRef::new(self.0.cast::<G>()));
+        } else {
+            // SAFETY: the caller's contract.
+            unsafe { self.wake() };
+        }
+    }
+}
+
 /// One wait of the calling goroutine or thread. Lives in the caller's frame.
 #[derive(Debug)]
 pub struct Blocker {
@@ -81,6 +96,11 @@ impl Blocker {
             Some(g) => Waker(g.as_non_null().cast()),
             None => Waker(NonNull::from(&self.parker).cast().map_addr(|addr| addr | THREAD)),
         }
+    }
+
+    /// Whether the caller is a goroutine whose last wait, too, was for `reason`.
+    pub(crate) fn waits_again_for(&self, reason: WaitReason) -> bool {
+        self.g.is_some_and(|g| g.reason() == reason)
     }
 
     /// Blocks until [`Waker::wake`]; runs `commit` first, once.

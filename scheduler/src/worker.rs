@@ -23,7 +23,6 @@ use crate::machine::stack::POOL;
 use crate::os_thread;
 use crate::park;
 use crate::ready;
-use crate::reason::WaitReason;
 use crate::sched::sched;
 use crate::search::{search, take_global};
 use crate::spawn;
@@ -254,7 +253,7 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
 #[inline]
 fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
     p.tick(inherit);
-    g.transition(State::Runnable, State::Running, WaitReason::None);
+    g.transition(State::Runnable, State::Running);
     g.m.set(Some(m));
     m.set_current(Some(g));
 }
@@ -269,16 +268,16 @@ fn left(m: &'static M) {
             if g.keeps_busy() && m.p().is_some_and(|p| !p.runnext().is_null()) {
                 g.set_keeps_busy(false);
             }
-            g.transition(State::Running, State::Waiting, m.note.reason.get());
+            g.wait_for(m.note.reason.get());
             let (commit, arg) = (m.note.commit.get(), m.note.arg.get());
             // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.
             if !unsafe { commit(arg) } {
-                g.transition(State::Waiting, State::Runnable, WaitReason::None);
+                g.transition(State::Waiting, State::Runnable);
                 go_on(m, g);
             }
         }
         after => {
-            g.transition(State::Running, State::Runnable, WaitReason::None);
+            g.transition(State::Running, State::Runnable);
             match (after, m.p()) {
                 // SAFETY: the M is inside and has the P; it owns the goroutine.
                 (After::Yield, Some(p)) => unsafe { ready::push_last(p, g) },
@@ -363,14 +362,14 @@ fn hand_over(g: GRef) -> bool {
         // Whether the P is still there is for the caller to ask.
         let _ = m.lease.enter();
         m.set_current(None);
-        g.transition(State::Running, State::Dead, WaitReason::None);
+        g.transition(State::Running, State::Dead);
         if let Some(waiters) = g.join.finish(detached) {
             count_end(m.p());
             waiters.wake_all();
             return detached;
         }
         // The handle has left since we looked: once more, as a running goroutine.
-        g.transition(State::Dead, State::Running, WaitReason::None);
+        g.transition(State::Dead, State::Running);
         m.set_current(Some(g));
         m.lease.exit();
         detached = true;

@@ -186,16 +186,23 @@ impl G {
 
     /// The one place where a goroutine's state changes. The caller owns the goroutine (I1).
     #[inline]
-    pub(crate) fn transition(&self, from: State, to: State, reason: WaitReason) {
+    pub(crate) fn transition(&self, from: State, to: State) {
         debug_assert_eq!(self.state(), from, "g: bad transition to {to:?}; id = {}", self.id);
-        self.reason.store(reason as u8, Ordering::Relaxed);
         self.state.store(to as u8, Ordering::Relaxed);
+    }
+
+    /// As [`transition`](Self::transition) from running to waiting, with the reason.
+    #[inline]
+    pub(crate) fn wait_for(&self, reason: WaitReason) {
+        self.reason.store(reason as u8, Ordering::Relaxed);
+        self.transition(State::Running, State::Waiting);
     }
 
     pub(crate) fn state(&self) -> State {
         State::from_u8(self.state.load(Ordering::Relaxed))
     }
 
+    /// Why it waits, or why it last did.
     pub(crate) fn reason(&self) -> WaitReason {
         WaitReason::from_u8(self.reason.load(Ordering::Relaxed))
     }

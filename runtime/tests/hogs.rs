@@ -1,0 +1,287 @@
+//! Goroutines that keep their thread: by computing, by sleeping in the kernel, by waiting for a pipe. The others go on.
+
+mod common;
+
+use std::io::{self, Read, Write};
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::{check, check_from_thread, spin, text, until};
+use greenthread::sync::Mutex;
+use greenthread::{blocking, channel, go, gomaxprocs, spawn, time, yield_now};
+
+/// Work for many goroutines that must come to its end beside the hogs: channels, locks, joins, timers.
+fn others_finish() {
+    let (tx, rx) = channel::bounded(4);
+    let sum = Arc::new(Mutex::new(0));
+    let workers: Vec<_> = (0..20)
+        .map(|n| {
+            let (tx, sum) = (tx.clone(), Arc::clone(&sum));
+            spawn(move || {
+                for _ in 0..20 {
+                    tx.send(n).unwrap();
+                    *sum.lock() += n;
+                    yield_now();
+                }
+                time::sleep(Duration::from_millis(1));
+            })
+        })
+        .collect();
+    drop(tx);
+    assert_eq!(rx.iter().sum::<u32>(), 20 * 190);
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    assert_eq!(*sum.lock(), 20 * 190);
+}
+
+/// Starts one more hog than there are Ps, waits until all of them hog, and returns their handles.
+fn hogs<F>(hog: impl Fn(usize) -> F) -> Vec<greenthread::JoinHandle<()>>
+where
+    F: FnOnce() + Send + 'static,
+{
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = gomaxprocs(0) + 1;
+    let handles = (0..count)
+        .map(|n| {
+            let (begun, hog) = (Arc::clone(&begun), hog(n));
+            spawn(move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                hog();
+                // A hog that comes back gets a P again, and is a goroutine like any other.
+                yield_now();
+                time::sleep(Duration::from_micros(100));
+                assert_eq!(spawn(|| 1).join().unwrap(), 1);
+            })
+        })
+        .collect();
+    until(|| begun.load(Ordering::Relaxed) == count);
+    handles
+}
+
+fn endless_loops_stall_nobody() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handles = hogs(|_| {
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        }
+    });
+    others_finish();
+    stop.store(true, Ordering::Relaxed);
+    handles.into_iter().for_each(|handle| handle.join().unwrap());
+}
+
+#[test]
+fn endless_loops() {
+    check(endless_loops_stall_nobody);
+    check_from_thread(endless_loops_stall_nobody);
+}
+
+fn sleeping_threads_stall_nobody() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handles = hogs(|_| {
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(30));
+            }
+        }
+    });
+    others_finish();
+    stop.store(true, Ordering::Relaxed);
+    handles.into_iter().for_each(|handle| handle.join().unwrap());
+}
+
+#[test]
+fn sleeping_threads() {
+    check(sleeping_threads_stall_nobody);
+    check_from_thread(sleeping_threads_stall_nobody);
+}
+
+#[test]
+fn blocking_reads() {
+    check(|| {
+        let mut writers = Vec::new();
+        let mut readers: Vec<_> = (0..=gomaxprocs(0))
+            .map(|_| {
+                let (reader, writer) = io::pipe().unwrap();
+                writers.push(writer);
+                Some(reader)
+            })
+            .collect();
+        let readers = std::cell::RefCell::new(&mut readers);
+        let handles = hogs(|n| {
+            let mut reader = readers.borrow_mut()[n].take().unwrap();
+            move || {
+                let mut byte = [0];
+                reader.read_exact(&mut byte).unwrap();
+                assert_eq!(byte, [n as u8]);
+            }
+        });
+        others_finish();
+        assert!(handles.iter().all(|handle| !handle.is_finished()));
+        for (n, writer) in writers.iter_mut().enumerate() {
+            writer.write_all(&[n as u8]).unwrap();
+        }
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+}
+
+/// With the waiting on the other side: a goroutine writes what a blocked one reads.
+#[test]
+fn a_pipe_between_goroutines() {
+    check(|| {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let reading = spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        let writing = spawn(move || {
+            // More than a pipe holds, so that both block in turn.
+            for _ in 0..200 {
+                writer.write_all(&[7; 4096]).unwrap();
+            }
+        });
+        writing.join().unwrap();
+        assert_eq!(reading.join().unwrap(), 200 * 4096);
+    });
+}
+
+#[test]
+fn hogs_keep_their_thread() {
+    check(|| {
+        let handles: Vec<_> = (0..6)
+            .map(|_| {
+                spawn(|| {
+                    let before = thread::current().id();
+                    spin(Duration::from_millis(40));
+                    before == thread::current().id()
+                })
+            })
+            .collect();
+        others_finish();
+        assert!(handles.into_iter().all(|handle| handle.join().unwrap()));
+    });
+}
+
+#[test]
+fn a_hog_wakes_others_when_it_has_lost_its_p() {
+    check(|| {
+        for _ in 0..5 {
+            let (tx, rx) = channel::bounded(0);
+            let hog = spawn(move || {
+                for n in 0..3 {
+                    spin(Duration::from_millis(15));
+                    tx.send(n).unwrap();
+                    spin(Duration::from_millis(15));
+                    go!(|| ());
+                }
+            });
+            others_finish();
+            assert_eq!(rx.iter().sum::<u32>(), 3);
+            hog.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn thousands_of_short_blocking_calls() {
+    check(|| {
+        let count = Arc::new(AtomicUsize::new(0));
+        let handles: Vec<_> = (0..50)
+            .map(|_| {
+                let count = Arc::clone(&count);
+                spawn(move || {
+                    for n in 0..50 {
+                        blocking(|| {
+                            if n % 10 == 0 {
+                                thread::sleep(Duration::from_micros(200));
+                            }
+                            count.fetch_add(1, Ordering::Relaxed)
+                        });
+                    }
+                })
+            })
+            .collect();
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+        assert_eq!(count.load(Ordering::Relaxed), 2500);
+    });
+}
+
+#[test]
+fn blocking_nests_parks_and_spawns() {
+    check(|| {
+        let handles: Vec<_> = (0..20)
+            .map(|n| {
+                spawn(move || {
+                    blocking(|| {
+                        let (tx, rx) = channel::bounded(0);
+                        go!(move || tx.send(n).unwrap());
+                        let inner = blocking(|| {
+                            time::sleep(Duration::from_micros(100));
+                            yield_now();
+                            blocking(|| spawn(move || n).join().unwrap())
+                        });
+                        rx.recv().unwrap() + inner
+                    })
+                })
+            })
+            .collect();
+        for (n, handle) in handles.into_iter().enumerate() {
+            assert_eq!(handle.join().unwrap(), 2 * n);
+        }
+    });
+    assert_eq!(blocking(|| 3), 3, "on a plain thread");
+}
+
+#[test]
+fn a_panic_in_blocking() {
+    check(|| {
+        let handles: Vec<_> = (0..20)
+            .map(|n| {
+                spawn(move || {
+                    let caught = panic::catch_unwind(|| {
+                        blocking(|| {
+                            thread::sleep(Duration::from_micros(50 * n));
+                            panic!("expected");
+                        })
+                    });
+                    assert!(!thread::panicking());
+                    let payload: Box<dyn std::any::Any + Send> = caught.map(|()| ()).unwrap_err();
+                    assert_eq!(text(&*payload), "expected");
+                    yield_now();
+                    spawn(|| 5).join().unwrap()
+                })
+            })
+            .collect();
+        others_finish();
+        assert!(handles.into_iter().all(|handle| handle.join().unwrap() == 5));
+        let uncaught = spawn(|| {
+            blocking(|| {
+                if true {
+                    panic!("expected")
+                }
+            })
+        });
+        assert_eq!(text(&*uncaught.join().unwrap_err()), "expected");
+        others_finish();
+    });
+}
+
+#[test]
+fn exit_goroutine_in_blocking() {
+    check(|| {
+        for _ in 0..20 {
+            let handle = spawn(|| blocking(|| greenthread::exit_goroutine()));
+            assert!(handle.join().map(|()| ()).unwrap_err().is::<greenthread::Exited>());
+        }
+        others_finish();
+    });
+}
