@@ -254,6 +254,7 @@ impl<T> Chan<T> {
         self.lock.lock();
         // SAFETY: I1, locked above. A ring without slots takes no memory.
         let discarded = self.buffer.with_mut(|buffer| mem::replace(unsafe { &mut *buffer }, Buffer::bounded(0)));
+        // ORDERING P1: before the close, but no receiver is left to take it for *empty and open*.
         self.len.store(0, Ordering::Release);
         // SAFETY: locked above.
         unsafe { self.shut_and_unlock(DISCONNECTED) };

@@ -31,7 +31,8 @@ where
 /// Dropped, it detaches the goroutine, which goes on; its result is dropped when it ends.
 pub struct JoinHandle<T> {
     inner: scheduler::JoinHandle<T>,
-    done: OnceLock<Receiver<Infallible>>,
+    // Boxed: few ask for it, and a program may keep a million handles.
+    done: OnceLock<Box<Receiver<Infallible>>>,
 }
 
 impl<T> fmt::Debug for JoinHandle<T> {
@@ -103,7 +104,7 @@ impl<T> JoinHandle<T> {
         self.done.get_or_init(|| {
             let (open_while_it_runs, done) = channel::bounded(0);
             self.inner.on_end(move || drop(open_while_it_runs));
-            done
+            Box::new(done)
         })
     }
 }

@@ -64,8 +64,6 @@ pub(crate) struct StackHead {
     coroutine: UnsafeCell<MaybeUninit<Co>>,
     yielder: Cell<*const Yielder<Owner, ()>>,
     meta: &'static SlotMeta,
-    /// Where the stack pointer was at the last suspend, or `bottom` if that was on another stack.
-    sp: Cell<usize>,
     /// Lowest usable address of this stack.
     bottom: usize,
     /// Lowest address that the goroutine may use; not `bottom` while `stack::grow` runs on another stack.
@@ -84,7 +82,6 @@ impl StackHead {
                 coroutine: UnsafeCell::new(MaybeUninit::uninit()),
                 yielder: Cell::new(std::ptr::null()),
                 meta,
-                sp: Cell::new(low),
                 bottom: low,
                 low: Cell::new(low),
             });
@@ -100,31 +97,33 @@ impl StackHead {
     /// Runs what is on the stack until it suspends (true) or ends (false).
     ///
     /// # Safety
-    /// I1; the coroutine is not running and has not ended. `owner` is used by the first resume only.
+    /// I1; the coroutine is not running and has not ended. `owner` is used by the first resume only; `sp` is what the
+    /// goroutine gives to `suspend`.
     #[inline]
-    pub(crate) unsafe fn resume(this: *mut StackHead, owner: Owner) -> bool {
+    pub(crate) unsafe fn resume(this: *mut StackHead, owner: Owner, sp: impl FnOnce() -> usize) -> bool {
         // SAFETY: I1; the head was written by `install`.
         let (coroutine, meta) = unsafe { ((*(*this).coroutine.get()).assume_init_mut(), (*this).meta) };
         meta.resume();
         let suspended = matches!(coroutine.resume(owner), CoroutineResult::Yield(()));
         if suspended {
             // SAFETY: I1; the goroutine was entered, and left its frames at and above `sp`.
-            unsafe { meta.suspend((*this).sp.get()) };
+            unsafe { meta.suspend(sp()) };
         }
         suspended
     }
 
-    /// Leaves the stack; returns when it is resumed, perhaps on another thread.
+    /// Leaves the stack; returns when it is resumed, perhaps on another thread. `sp` gets the lowest address of this
+    /// stack whose content is needed, nearly: what the switch itself saves comes on top.
     ///
     /// # Safety
     /// The caller runs on this stack.
     #[inline]
-    pub(crate) unsafe fn suspend(this: *mut StackHead) {
+    pub(crate) unsafe fn suspend(this: *mut StackHead, sp: &Cell<usize>) {
         // SAFETY: the caller runs on this stack, so its head is there.
         let head = unsafe { &*this };
         let here = 0u8;
         let on_grown_stack = head.low.get() != head.bottom;
-        head.sp.set(if on_grown_stack { head.bottom } else { (&raw const here).addr() });
+        sp.set(if on_grown_stack { head.bottom } else { (&raw const here).addr() });
         // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
         unsafe { (*head.yielder.get()).suspend(()) };
     }

@@ -22,7 +22,7 @@ const M_STACK: usize = 512 << 10;
 
 impl Scheduler for &'static Sched {
     fn work_waits(&self) -> bool {
-        !self.global.is_empty() || self.with_table(|ps| ps.iter().any(|p| !p.stealer.is_empty()))
+        !self.global.is_empty() || self.with_table(|ps| ps.iter().any(|p| p.has_queued()))
     }
 
     fn start_searcher(&self) -> bool {
@@ -175,7 +175,7 @@ pub(crate) fn retire_p(p: &'static P) {
     let sched = sched();
     // SAFETY: nobody else has the P, says the caller: this thread stands for its M, inside.
     unsafe {
-        while let Some(g) = p.take_runnext().or_else(|| p.pop()) {
+        while let Some(g) = p.runnext().take().or_else(|| p.pop()) {
             sched.global.push(g);
         }
         p.own().stacks.flush();

@@ -80,7 +80,7 @@ pub(crate) fn keeps_busy(m: &M) -> bool {
 pub(crate) unsafe fn push_next(p: &'static P, g: GRef, kept_busy: bool) {
     let sched = sched();
     // SAFETY: the caller's contract.
-    if !p.demotion_wanted() && unsafe { p.set_runnext(g) } {
+    if !p.demotion_wanted() && unsafe { p.runnext().fill(g) } {
         if kept_busy {
             sched.idle.wake_one(&sched);
         }

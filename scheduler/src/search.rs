@@ -79,7 +79,7 @@ fn steal(p: &'static P) -> Option<GRef> {
         after.iter().chain(before).filter(|victim| victim.id != p.id).find_map(|victim| {
             loop {
                 if victim.stealer.is_empty() {
-                    return None;
+                    return victim.ahead().take();
                 }
                 // SAFETY: as above.
                 match victim.stealer.steal_batch_and_pop(unsafe { p.queue_for_steal() }) {
@@ -97,12 +97,12 @@ fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Op
     sched().with_table(|ps| {
         if let Some(seen) = *sighting {
             let victim = ps.iter().find(|v| v.id == seen.victim)?;
-            if victim.runnext() == seen.g && victim.dispatches() == seen.dispatches {
+            if victim.runnext().peek() == seen.g && victim.dispatches() == seen.dispatches {
                 if now - seen.since < RUNNEXT_GRACE {
                     return None;
                 }
                 *sighting = None;
-                let stolen = victim.steal_runnext(seen.g);
+                let stolen = victim.runnext().steal(seen.g);
                 // SAFETY: Ms are never freed; the goroutine is only a hint's bearer, whose memory is never unmapped.
                 if let (Some(_), Some(waker)) = (&stolen, unsafe { victim.m().as_ref() }.and_then(|m| m.current())) {
                     waker.set_keeps_busy(true);
@@ -112,8 +112,8 @@ fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Op
         }
         *sighting = ps
             .iter()
-            .filter(|v| v.id != p.id && !v.runnext().is_null())
-            .map(|v| Sighting { victim: v.id, dispatches: v.dispatches(), g: v.runnext(), since: now })
+            .filter(|v| v.id != p.id && !v.runnext().peek().is_null())
+            .map(|v| Sighting { victim: v.id, dispatches: v.dispatches(), g: v.runnext().peek(), since: now })
             .next();
         None
     })

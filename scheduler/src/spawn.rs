@@ -168,17 +168,15 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    let name = options.name.clone();
     let extra = options.into_extra()?;
     // SAFETY: the caller's contract.
     let g = unsafe { start(f, extra, JoinWord::new(), site) };
-    Ok(JoinHandle { g, name, _result: PhantomData })
+    Ok(JoinHandle { g, _result: PhantomData })
 }
 
 /// The other end of a goroutine. See `greenthread::JoinHandle`.
 pub struct JoinHandle<T> {
     g: GRef,
-    name: Option<Arc<str>>,
     _result: PhantomData<T>,
 }
 
@@ -201,8 +199,6 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> thread::Result<T> {
         self.wait();
         let this = ManuallyDrop::new(self);
-        // SAFETY: the name is dropped once, here.
-        drop(unsafe { std::ptr::read(&raw const this.name) });
         // SAFETY: the goroutine has ended, so the result is there; the handle is forgotten, so it is taken once.
         unsafe {
             let result = result_of::<T>(this.g);
@@ -238,7 +234,7 @@ impl<T> JoinHandle<T> {
 
     /// The goroutine's name, if it was given one.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.g.name().map(|name| &**name)
     }
 
     /// Calls `f` when the goroutine ends, or now if it has. `f` runs in the scheduler: it may wake, and must not block.

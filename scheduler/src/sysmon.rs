@@ -120,7 +120,7 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
     if slices != seen.slices {
         (seen.slices, seen.slice_since) = (slices, now);
     }
-    let runnext = p.runnext().addr();
+    let runnext = p.runnext().peek().addr();
     let stuck = dispatches == seen.dispatches;
     let forgotten = stuck && runnext != 0 && runnext == seen.runnext;
     seen.runnext = runnext;
@@ -133,7 +133,7 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
         return;
     }
     let overdue = p.timers.next_when() <= now;
-    if forgotten || overdue || !p.stealer.is_empty() {
+    if forgotten || overdue || p.has_queued() {
         sched.idle.wake_one(&sched);
     }
     let others_wait = p.has_work() || !sched.global.is_empty() || p.timers.any() || p.is_retired();

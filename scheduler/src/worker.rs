@@ -100,11 +100,11 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
         }
         if p.demotion_wanted() {
             p.clear_demotion();
-            if let Some(g) = p.take_runnext() {
+            if let Some(g) = p.runnext().take() {
                 ready::push_last(p, g);
             }
         }
-        if let Some(g) = p.take_runnext() {
+        if let Some(g) = p.runnext().take() {
             return Some((g, true));
         }
         p.pop().or_else(|| take_global(p)).map(|g| (g, false))
@@ -242,11 +242,17 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     }
     m.lease.exit();
     // SAFETY: the goroutine is this M's, and is suspended or has not begun.
-    if unsafe { StackHead::resume(head, g.as_ptr().cast()) } {
+    if unsafe { StackHead::resume(head, g.as_ptr().cast(), || current_sp(m)) } {
         left(m);
     } else {
         ended(m, head);
     }
+}
+
+/// Where the goroutine that has just left `m` had its stack pointer.
+#[inline]
+fn current_sp(m: &'static M) -> usize {
+    m.current().map_or(0, |g| g.sp.get())
 }
 
 /// The M takes on `g`, to run at once.
@@ -265,7 +271,7 @@ fn left(m: &'static M) {
     m.set_current(None);
     match m.note.after.get() {
         After::Park => {
-            if g.keeps_busy() && m.p().is_some_and(|p| !p.runnext().is_null()) {
+            if g.keeps_busy() && m.p().is_some_and(|p| !p.runnext().peek().is_null()) {
                 g.set_keeps_busy(false);
             }
             g.wait_for(m.note.reason.get());

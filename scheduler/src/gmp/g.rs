@@ -18,7 +18,7 @@
 //! | field | written by | when |
 //! | --- | --- | --- |
 //! | `state`, `reason` | the G's owner | owner = the M that runs it, the queue's taker, or the one waker |
-//! | `stack` | the M that runs it | at first run, at the end |
+//! | `stack`, `sp` | the M that runs it | at first run; when it leaves |
 //! | `m` | the M that runs it | at each resume |
 //! | `home` | the G itself, on its M | while it is locked to that M |
 //! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
@@ -38,8 +38,12 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 
 use super::M;
 use crate::coroutine::StackHead;
+use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::join::JoinWord;
 use crate::reason::WaitReason;
+
+/// A cache line, in bytes.
+const LINE: usize = 64;
 
 /// What a goroutine does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +101,8 @@ pub(crate) struct G {
     pub(crate) id: u64,
     pub(crate) join: JoinWord,
     pub(crate) stack: Cell<*mut StackHead>,
+    /// Where its stack pointer was when it left, nearly.
+    pub(crate) sp: Cell<usize>,
     /// The M that runs it, or ran it last.
     pub(crate) m: Cell<Option<&'static M>>,
     /// The M that it is locked to.
@@ -173,6 +179,7 @@ impl G {
             id,
             join,
             stack: Cell::new(ptr::null_mut()),
+            sp: Cell::new(0),
             m: Cell::new(None),
             home: AtomicPtr::new(ptr::null_mut()),
             extra,
@@ -205,6 +212,20 @@ impl G {
     /// Why it waits, or why it last did.
     pub(crate) fn reason(&self) -> WaitReason {
         WaitReason::from_u8(self.reason.load(Ordering::Relaxed))
+    }
+
+    /// Begins to load what running it will touch first. The caller owns it (I1).
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        let head = self.stack.get().addr();
+        if head != 0 {
+            let frames = self.sp.get();
+            for address in
+                [head, head + LINE, frames - LINE, frames, frames + LINE, frames + 2 * LINE, frames + 3 * LINE]
+            {
+                prefetch(address);
+            }
+        }
     }
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {

@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | `queue`, `own` | the M that has the P | the same |
 //! | `stealer` | thieves (take) | anybody |
-//! | `runnext` | the M that has the P sets it; anybody takes it | anybody |
+//! | `runnext`, `ahead` | the M that has the P fills them; anybody empties them | anybody |
 //! | ticks, hints | the M that has the P; `demote` also others | sysmon, thieves |
 //! | `timers` | anybody, under its lock | anybody |
 //!
@@ -29,6 +29,10 @@ use crate::block::BlockCache;
 use crate::machine::stack::StackCache;
 use crate::timers::Timers;
 
+/// How long the local queue must be for the goroutine after the next one to be worth loading early. It also keeps work
+/// in sight: while one is on its way from the queue to its slot, a stranger still sees the queue.
+const LOOK_AHEAD: usize = 8;
+
 /// Goroutine ids that a P takes at once, so that spawns do not meet at one counter.
 const ID_BATCH: u64 = 64;
 
@@ -51,9 +55,14 @@ pub(crate) struct P {
     pub(crate) timers: Timers,
 }
 
+/// A place for one goroutine, which its owner fills and anybody may empty.
+#[derive(Default)]
+pub(crate) struct Slot(AtomicPtr<G>);
+
 /// What others look at.
 struct Shared {
-    runnext: AtomicPtr<G>,
+    runnext: Slot,
+    ahead: Slot,
     m: AtomicPtr<M>,
     /// Time slices begun: dispatches that did not inherit the slice of the one before.
     slices: AtomicU32,
@@ -86,7 +95,8 @@ impl P {
                 random: 0x9e37_79b9_7f4a_7c15 ^ (u64::from(id) << 17 | 1),
             }),
             shared: CachePadded::new(Shared {
-                runnext: AtomicPtr::new(ptr::null_mut()),
+                runnext: Slot::default(),
+                ahead: Slot::default(),
                 m: AtomicPtr::new(ptr::null_mut()),
                 slices: AtomicU32::new(0),
                 dispatches: AtomicU32::new(0),
@@ -128,14 +138,27 @@ impl P {
         unsafe { self.queue() }.push(g);
     }
 
-    /// Takes the oldest of the local queue.
+    /// Takes the oldest of the local queue, and begins to load the one after it if there are many: with a hundred thousand
+    /// goroutines, waiting for memory is most of what a dispatch costs.
     ///
     /// # Safety
     /// The caller's M has this P and is inside (I2).
     #[inline]
     pub(crate) unsafe fn pop(&self) -> Option<GRef> {
         // SAFETY: the caller's contract.
-        unsafe { self.queue() }.pop()
+        let queue = unsafe { self.queue() };
+        let g = self.shared.ahead.take().or_else(|| queue.pop())?;
+        // One that has never run touches nothing but its header, which was written not long ago.
+        if !g.stack.get().is_null()
+            && queue.len() >= LOOK_AHEAD
+            && let Some(next) = queue.pop()
+        {
+            next.prefetch();
+            // SAFETY: the caller's contract.
+            let filled = unsafe { self.shared.ahead.fill(next) };
+            debug_assert!(filled, "p: only the owner fills the slot, and it was empty");
+        }
+        Some(g)
     }
 
     /// The local queue as the place that a batch of stolen goroutines goes to.
@@ -147,54 +170,26 @@ impl P {
         unsafe { self.queue() }
     }
 
-    /// Puts `g` into the empty runnext slot; false if it is taken.
-    ///
-    /// # Safety
-    /// The caller's M has this P and is inside (I2), and owns `g`.
+    /// The goroutine that is to run next, in the time slice of the one that runs (Go's runnext).
     #[inline]
-    pub(crate) unsafe fn set_runnext(&self, g: GRef) -> bool {
-        // Only the owner fills the slot, so null stays null until it does: a plain store is enough.
-        if !self.shared.runnext.load(Ordering::Relaxed).is_null() {
-            return false;
-        }
-        // ORDERING P1: release publishes the goroutine; pairs with `take_runnext` and `steal_runnext`.
-        self.shared.runnext.store(g.as_ptr(), Ordering::Release);
-        true
+    pub(crate) fn runnext(&self) -> &Slot {
+        &self.shared.runnext
     }
 
-    /// The goroutine in the runnext slot, left there. It may be anybody's by the time the caller looks at it.
+    /// The oldest of the local queue, taken out of it to be loaded into the cache.
     #[inline]
-    pub(crate) fn runnext(&self) -> *mut G {
-        self.shared.runnext.load(Ordering::Relaxed)
+    pub(crate) fn ahead(&self) -> &Slot {
+        &self.shared.ahead
     }
 
-    /// Empties the runnext slot: the owner's way.
-    #[inline]
-    pub(crate) fn take_runnext(&self) -> Option<GRef> {
-        if self.runnext().is_null() {
-            return None;
-        }
-        // ORDERING P1: acquire pairs with `set_runnext`.
-        let g = self.shared.runnext.swap(ptr::null_mut(), Ordering::Acquire);
-        // SAFETY: what `set_runnext` left there, taken by this swap alone.
-        unsafe { GRef::from_ptr(g) }
-    }
-
-    /// Takes `expected` out of the runnext slot if it is still there: a thief's way.
-    pub(crate) fn steal_runnext(&self, expected: *mut G) -> Option<GRef> {
-        // ORDERING P1: acquire pairs with `set_runnext`.
-        let taken = self
-            .shared
-            .runnext
-            .compare_exchange(expected, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed)
-            .is_ok();
-        // SAFETY: what `set_runnext` left there, taken by this exchange alone.
-        if taken { unsafe { GRef::from_ptr(expected) } } else { None }
+    /// Whether the local queue has anything, for those who do not own it. runnext does not count: see [`crate::ready`].
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.shared.ahead.peek().is_null() || !self.stealer.is_empty()
     }
 
     /// Whether the P has runnable goroutines, runnext included.
     pub(crate) fn has_work(&self) -> bool {
-        !self.runnext().is_null() || !self.stealer.is_empty()
+        !self.shared.runnext.peek().is_null() || self.has_queued()
     }
 
     /// As [`has_work`](Self::has_work), for the owner: without the fence that a stranger needs.
@@ -204,7 +199,8 @@ impl P {
     #[inline]
     pub(crate) unsafe fn has_own_work(&self) -> bool {
         // SAFETY: the caller's contract.
-        !self.runnext().is_null() || !unsafe { self.queue() }.is_empty()
+        let queue = unsafe { self.queue() };
+        !self.shared.runnext.peek().is_null() || !queue.is_empty() || !self.shared.ahead.peek().is_null()
     }
 
     pub(crate) fn m(&self) -> *mut M {
@@ -274,6 +270,49 @@ impl P {
 
     pub(crate) fn clear_demotion(&self) {
         self.shared.demote.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Slot {
+    /// What is there now, left there. It may be anybody's by the time the caller looks at it.
+    #[inline]
+    pub(crate) fn peek(&self) -> *mut G {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Puts `g` into the slot; false if it is taken.
+    ///
+    /// # Safety
+    /// The caller's M has the P that the slot belongs to and is inside (I2), and owns `g`.
+    #[inline]
+    pub(crate) unsafe fn fill(&self, g: GRef) -> bool {
+        // Only the owner fills the slot, so null stays null until it does: a plain store is enough.
+        let empty = self.peek().is_null();
+        if empty {
+            // ORDERING P1: release publishes the goroutine; pairs with `take` and `steal`.
+            self.0.store(g.as_ptr(), Ordering::Release);
+        }
+        empty
+    }
+
+    /// Empties the slot.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<GRef> {
+        if self.peek().is_null() {
+            return None;
+        }
+        // ORDERING P1: acquire pairs with `fill`.
+        let g = self.0.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: what `fill` left there, taken by this swap alone.
+        unsafe { GRef::from_ptr(g) }
+    }
+
+    /// Empties the slot if `expected` is still there.
+    pub(crate) fn steal(&self, expected: *mut G) -> Option<GRef> {
+        // ORDERING P1: acquire pairs with `fill`.
+        let taken = self.0.compare_exchange(expected, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed).is_ok();
+        // SAFETY: what `fill` left there, taken by this exchange alone.
+        if taken { unsafe { GRef::from_ptr(expected) } } else { None }
     }
 }
 

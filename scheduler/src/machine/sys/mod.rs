@@ -12,5 +12,6 @@
 pub(crate) mod fence;
 pub(crate) mod memory;
 pub(crate) mod parker;
+pub(crate) mod prefetch;
 pub(crate) mod region;
 pub(crate) mod thread;

@@ -1,0 +1,306 @@
+//! Panics: they end one goroutine, and what waits while it unwinds stays on its thread.
+//!
+//! std counts panics per thread. A goroutine that blocks in a destructor while it unwinds must find `thread::panicking` right
+//! afterwards, and so must every goroutine that ran meanwhile, wherever it ran.
+
+mod common;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use common::drops::OnDrop;
+use common::{check, spin, text, until};
+use greenthread::sync::{self, WaitGroup};
+use greenthread::{JoinHandle, blocking, channel, go, scope, spawn, time, yield_now};
+
+#[inline(never)]
+fn thread_id() -> ThreadId {
+    thread::current().id()
+}
+
+#[test]
+fn a_panic_ends_one_goroutine() {
+    check(|| {
+        let (tx, rx) = channel::bounded(0);
+        for n in 0..50 {
+            let tx = tx.clone();
+            go!(move || {
+                yield_now();
+                if n % 5 == 0 {
+                    panic!("expected");
+                }
+                tx.send(n).unwrap();
+            });
+        }
+        drop(tx);
+        assert_eq!(rx.iter().count(), 40);
+    });
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_result_that_nobody_takes() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        for n in 0..20 {
+            let dropped = Arc::clone(&dropped);
+            let handle = spawn(move || {
+                OnDrop::new(move || {
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                    panic!("expected");
+                })
+            });
+            if n % 2 == 0 {
+                until(|| handle.is_finished());
+            }
+            drop(handle);
+        }
+        until(|| dropped.load(Ordering::Relaxed) == 20);
+        assert_eq!(spawn(|| 1).join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_result_that_parks_in_its_drop() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        for _ in 0..50 {
+            let dropped = Arc::clone(&dropped);
+            go!(move || OnDrop::new(move || {
+                yield_now();
+                time::sleep(Duration::from_micros(100));
+                assert_eq!(spawn(|| 1).join().unwrap(), 1);
+                dropped.fetch_add(1, Ordering::Relaxed);
+            }));
+        }
+        until(|| dropped.load(Ordering::Relaxed) == 50);
+    });
+}
+
+#[test]
+fn a_caught_panic_leaves_no_trace() {
+    check(|| {
+        let handles: Vec<_> = (0..20)
+            .map(|_| {
+                spawn(|| {
+                    for _ in 0..10 {
+                        let caught = panic::catch_unwind(|| panic!("expected"));
+                        assert!(caught.is_err() && !thread::panicking());
+                        yield_now();
+                        assert!(!thread::panicking());
+                    }
+                })
+            })
+            .collect();
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+}
+
+/// Goroutines that roam over the threads, and look whether they find one that panics; how many did.
+struct Roamers(Arc<AtomicBool>, Vec<JoinHandle<usize>>);
+
+impl Roamers {
+    fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let roam = |stop: Arc<AtomicBool>| {
+            move || {
+                let (mut met, plain) = (0, std::sync::Mutex::new(0));
+                while !stop.load(Ordering::Relaxed) {
+                    met += usize::from(thread::panicking());
+                    *plain.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += 1;
+                    met += usize::from(plain.is_poisoned());
+                    yield_now();
+                    time::sleep(Duration::from_micros(20));
+                }
+                met
+            }
+        };
+        let handles = (0..8).map(|_| spawn(roam(Arc::clone(&stop)))).collect();
+        Self(stop, handles)
+    }
+
+    fn met(self) -> usize {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.into_iter().map(|roamer| roamer.join().unwrap()).sum()
+    }
+}
+
+/// Panics, and blocks by `block` while it unwinds. Checks std's view of it before, in between and after.
+fn block_while_panicking(block: impl FnOnce()) {
+    let (before, during) = (Arc::new(std::sync::Mutex::new(())), Arc::new(std::sync::Mutex::new(())));
+    let result = panic::catch_unwind(AssertUnwindSafe(|| {
+        // This guard is taken before the panic and dropped after the block: its lock is poisoned.
+        let _guard = before.lock().unwrap();
+        let during = &during;
+        let _blocks = OnDrop::new(move || {
+            let thread = thread_id();
+            assert!(thread::panicking());
+            let guard = during.lock().unwrap();
+            block();
+            assert!(thread::panicking(), "forgotten while it was blocked");
+            assert_eq!(thread_id(), thread, "moved to another thread while it unwound");
+            // Taken while panicking, so not poisoned by that panic.
+            drop(guard);
+        });
+        panic!("expected");
+    }));
+    let payload: Box<dyn std::any::Any + Send> = result.map(|()| ()).unwrap_err();
+    assert_eq!(text(&*payload), "expected");
+    assert!(!thread::panicking());
+    assert!(before.is_poisoned(), "its guard was dropped by the panic");
+    assert!(!during.is_poisoned(), "its guard was made by the panic");
+    yield_now();
+    assert!(!thread::panicking());
+}
+
+/// Runs `block` in several goroutines that unwind, with others around.
+fn check_blocking_while_panicking(block: impl Fn() + Send + Sync + 'static) {
+    let block = Arc::new(block);
+    check(move || {
+        let roamers = Roamers::start();
+        let handles: Vec<_> = (0..4)
+            .map(|_| {
+                let block = Arc::clone(&block);
+                spawn(move || (0..5).for_each(|_| block_while_panicking(&*block)))
+            })
+            .collect();
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+        assert_eq!(roamers.met(), 0, "somebody ran on a thread that was unwinding");
+    });
+}
+
+#[test]
+fn receiving_while_panicking() {
+    check_blocking_while_panicking(|| {
+        let (tx, rx) = channel::bounded(0);
+        go!(move || tx.send(7).unwrap());
+        assert_eq!(rx.recv(), Ok(7));
+    });
+}
+
+#[test]
+fn sending_while_panicking() {
+    check_blocking_while_panicking(|| {
+        let (tx, rx) = channel::bounded(0);
+        go!(move || assert_eq!(rx.recv(), Ok(7)));
+        tx.send(7).unwrap();
+    });
+}
+
+#[test]
+fn locking_while_panicking() {
+    let lock = Arc::new(sync::Mutex::new(0));
+    check_blocking_while_panicking(move || {
+        let mut count = lock.lock();
+        *count += 1;
+        time::sleep(Duration::from_micros(50));
+    });
+}
+
+#[test]
+fn sleeping_while_panicking() {
+    check_blocking_while_panicking(|| time::sleep(Duration::from_micros(300)));
+}
+
+#[test]
+fn joining_while_panicking() {
+    check_blocking_while_panicking(|| {
+        assert_eq!(spawn(|| 5).join().unwrap(), 5);
+        spawn(|| panic!("another one")).join().map(|()| ()).unwrap_err();
+    });
+}
+
+#[test]
+fn waiting_for_a_group_while_panicking() {
+    check_blocking_while_panicking(|| {
+        let wg = WaitGroup::new();
+        for _ in 0..3 {
+            wg.go(yield_now);
+        }
+        wg.wait();
+    });
+}
+
+#[test]
+fn a_scope_while_panicking() {
+    check_blocking_while_panicking(|| {
+        let mut numbers = [1, 2, 3];
+        scope(|s| {
+            for n in &mut numbers {
+                s.spawn(move || *n += 1);
+            }
+        });
+        assert_eq!(numbers, [2, 3, 4]);
+    });
+}
+
+#[test]
+fn losing_the_p_while_panicking() {
+    check_blocking_while_panicking(|| {
+        spin(Duration::from_millis(15));
+        yield_now();
+        go!(|| ());
+        blocking(|| thread::sleep(Duration::from_micros(100)));
+        assert_eq!(spawn(|| 5).join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_second_panic_caught_while_panicking() {
+    check_blocking_while_panicking(|| {
+        let inner = panic::catch_unwind(|| {
+            let _joins = OnDrop::new(|| drop(spawn(|| 5).join()));
+            panic!("the second");
+        });
+        assert!(inner.is_err());
+    });
+}
+
+#[test]
+fn a_panic_that_ends_the_goroutine_after_it_blocked() {
+    check(|| {
+        let roamers = Roamers::start();
+        for _ in 0..10 {
+            let handle = spawn(|| {
+                let _joins = OnDrop::new(|| drop(spawn(|| time::sleep(Duration::from_micros(50))).join()));
+                panic!("expected");
+            });
+            assert_eq!(text(&*handle.join().map(|()| ()).unwrap_err()), "expected");
+        }
+        assert_eq!(roamers.met(), 0);
+    });
+}
+
+#[test]
+fn exit_goroutine_blocks_in_destructors() {
+    check(|| {
+        let roamers = Roamers::start();
+        for _ in 0..10 {
+            let handle = spawn(|| {
+                let _joins = OnDrop::new(|| assert_eq!(spawn(|| 5).join().unwrap(), 5));
+                greenthread::exit_goroutine();
+            });
+            assert!(handle.join().map(|()| ()).unwrap_err().is::<greenthread::Exited>());
+        }
+        assert_eq!(roamers.met(), 0);
+    });
+}
+
+/// More of them than there are Ps, and each is woken by one that unwinds too.
+#[test]
+fn many_that_unwind_wait_for_each_other() {
+    check(|| {
+        let roamers = Roamers::start();
+        let (first, mut from) = channel::bounded::<u32>(0);
+        for _ in 0..12 {
+            let (to, next) = channel::bounded(0);
+            go!(move || block_while_panicking(move || to.send(from.recv().unwrap() + 1).unwrap()));
+            from = next;
+        }
+        go!(move || block_while_panicking(move || first.send(0).unwrap()));
+        assert_eq!(from.recv(), Ok(12));
+        assert_eq!(roamers.met(), 0);
+    });
+}
