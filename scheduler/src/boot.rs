@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::panic::{self, PanicHookInfo};
+use std::sync::Once;
 
 use crate::config::{self, Settings};
 use crate::current;
@@ -17,16 +18,19 @@ use crate::sysmon;
 use crate::worker;
 
 /// Starts the runtime if nobody has.
+///
+/// Those that come while it starts wait: before the Ps are there, nothing can be said of their number.
 #[inline]
 pub(crate) fn ensure() {
-    if sched::try_sched().is_none() {
-        start();
+    static STARTED: Once = Once::new();
+    if !STARTED.is_completed() {
+        STARTED.call_once(start);
     }
 }
 
 #[cold]
 fn start() {
-    let first = sched::init(|| {
+    sched::init(|| {
         machine::sys::fence::init();
         let settings = config::settings();
         if let Err(error) = stack::set_default_reservation(settings.stack_size) {
@@ -34,10 +38,7 @@ fn start() {
         }
         Sched::new(settings.max_threads, worker::main)
     });
-    // Others that come at the same time find no P until this has gone on: what they push is picked up then.
-    if first {
-        begin(config::settings());
-    }
+    begin(config::settings());
 }
 
 fn begin(settings: &Settings) {

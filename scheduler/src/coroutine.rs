@@ -1,12 +1,12 @@
-//! A goroutine's stack with a coroutine on it: start, resume, suspend, take apart.
+//! A goroutine's stack with an execution on it: install, resume, suspend, take apart.
 //!
-//! The switch itself is corosensei's. This module places corosensei's handle, and what else a running stack needs, at the
-//! top of the stack itself:
+//! The switch itself is [`crate::machine::sys::switch`]. This module places its context, and what else a running stack
+//! needs, at the top of the stack itself:
 //!
 //! ```text
 //!   high   +----------------------+  top of the slot, less its colour
-//!          | StackHead            |  coroutine handle, yielder, side-table entry
-//!          +----------------------+  base of the coroutine
+//!          | StackHead            |  context, side-table entry
+//!          +----------------------+  base of the execution
 //!          | frames of the        |
 //!          | goroutine   |        |
 //!          |             v        |
@@ -19,95 +19,70 @@
 //!
 //! # Invariants
 //! * I1: a `StackHead` is reached only through the goroutine that has the stack, by the M that owns that goroutine.
-//! * I2: a suspended coroutine is never dropped: corosensei would unwind it from outside, and a goroutine's frames may
-//!   not be unwound at any point but their own. It is resumed to its end or left for ever.
+//! * I2: a suspended execution is never dropped and never unwound from outside: it is resumed to its end or left for ever.
 //!
 //! # Sending
-//! corosensei's `Coroutine` is not `Send`, since it cannot know what lives on the stack. Here the closure is `Send`, and what it
-//! keeps on its stack across a park is the user's: DESIGN 4.5 in ARCHITECTURE.md states what that means.
+//! An execution moves between threads. The closure that it runs is `Send`; what it keeps on its stack across a park is
+//! the user's: ARCHITECTURE.md, "Thread-locals", states what that means.
 
-use std::cell::{Cell, UnsafeCell};
-use std::mem::MaybeUninit;
-
-use corosensei::stack::StackPointer;
-use corosensei::{Coroutine, CoroutineResult, Yielder};
+use std::cell::Cell;
 
 use crate::machine::stack::{SlotMeta, Stack};
-
-type Co = Coroutine<Owner, (), (), Body>;
+use crate::machine::sys::switch::{Context, Entry};
 
 /// The goroutine on a stack, as its users name it.
 pub(crate) type Owner = *mut ();
 
-/// The part of a stack below its head.
-struct Body(Stack);
-
-const HEAD: usize = size_of::<StackHead>().next_multiple_of(64);
-
-// SAFETY: base and limit are the stack's own, less the head at its top, which is a multiple of the alignment and far
-// smaller than any stack.
-unsafe impl corosensei::stack::Stack for Body {
-    #[inline]
-    fn base(&self) -> StackPointer {
-        let base = corosensei::stack::Stack::base(&self.0).get() - HEAD;
-        StackPointer::new(base).expect("coroutine: a stack is not at address zero")
-    }
-
-    #[inline]
-    fn limit(&self) -> StackPointer {
-        corosensei::stack::Stack::limit(&self.0)
-    }
-}
-
 /// What sits at the top of a stack that a goroutine runs on.
 pub(crate) struct StackHead {
-    coroutine: UnsafeCell<MaybeUninit<Co>>,
-    yielder: Cell<*const Yielder<Owner, ()>>,
+    context: Context,
     meta: &'static SlotMeta,
+    stack: Cell<Option<Stack>>,
     /// Lowest usable address of this stack.
     bottom: usize,
     /// Lowest address that the goroutine may use; not `bottom` while `stack::grow` runs on another stack.
     low: Cell<usize>,
 }
 
+/// A multiple of the alignment of stacks.
+const HEAD: usize = size_of::<StackHead>().next_multiple_of(64);
+
 impl StackHead {
-    /// Lays a coroutine on `stack` that will run `main(first goroutine)`.
+    /// Lays an execution on `stack` that will run `main(owner)`.
     #[inline]
-    pub(crate) fn install(stack: Stack, main: fn(Owner)) -> *mut StackHead {
-        let head = (corosensei::stack::Stack::base(&stack).get() - HEAD) as *mut StackHead;
+    pub(crate) fn install(stack: Stack, main: Entry, owner: Owner) -> *mut StackHead {
+        let base = corosensei::stack::Stack::base(&stack).get() - HEAD;
+        let head = std::ptr::with_exposed_provenance_mut::<StackHead>(base);
         let (meta, low) = (stack.meta(), stack.low());
-        // SAFETY: the top of the stack is ours, since the stack is; the head fits above the coroutine's base.
+        // SAFETY: the top of the stack is ours, since the stack is; the head fits above the base.
         unsafe {
             head.write(StackHead {
-                coroutine: UnsafeCell::new(MaybeUninit::uninit()),
-                yielder: Cell::new(std::ptr::null()),
+                context: Context::new(meta.limit(), main, owner),
                 meta,
+                stack: Cell::new(Some(stack)),
                 bottom: low,
                 low: Cell::new(low),
             });
-            let coroutine = Coroutine::with_stack(Body(stack), move |yielder: &Yielder<Owner, ()>, first: Owner| {
-                (*head).yielder.set(yielder);
-                main(first);
-            });
-            (*(*head).coroutine.get()).write(coroutine);
+            (*head).context.lay(base);
         }
+        meta.set_owner(owner);
         head
     }
 
-    /// Runs what is on the stack until it suspends (true) or ends (false).
+    /// Runs what is on the stack until it suspends (true) or ends (false). `sp` asks for what `suspend` was told.
     ///
     /// # Safety
-    /// I1; the coroutine is not running and has not ended. `owner` is used by the first resume only; `sp` is what the
-    /// goroutine gives to `suspend`.
+    /// I1; the execution is suspended, or has not begun.
     #[inline]
-    pub(crate) unsafe fn resume(this: *mut StackHead, owner: Owner, sp: impl FnOnce() -> usize) -> bool {
+    pub(crate) unsafe fn resume(this: *mut StackHead, sp: impl FnOnce() -> usize) -> bool {
         // SAFETY: I1; the head was written by `install`.
-        let (coroutine, meta) = unsafe { ((*(*this).coroutine.get()).assume_init_mut(), (*this).meta) };
-        meta.resume();
-        let suspended = matches!(coroutine.resume(owner), CoroutineResult::Yield(()));
+        let head = unsafe { &*this };
+        head.meta.resume();
+        // SAFETY: the caller's contract.
+        let suspended = unsafe { head.context.resume() };
         if suspended {
-            // SAFETY: I1; the goroutine was entered, and left its frames at and above `sp`.
-            unsafe { meta.suspend(sp()) };
+            // SAFETY: the stack was entered above, and the goroutine left its frames at and above `sp`.
+            unsafe { head.meta.suspend(sp()) };
         }
         suspended
     }
@@ -124,18 +99,18 @@ impl StackHead {
         let here = 0u8;
         let on_grown_stack = head.low.get() != head.bottom;
         sp.set(if on_grown_stack { head.bottom } else { (&raw const here).addr() });
-        // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
-        unsafe { (*head.yielder.get()).suspend(()) };
+        // SAFETY: as above.
+        unsafe { head.context.suspend() };
     }
 
-    /// Takes the stack back from a coroutine that has ended.
+    /// Takes the stack back from an execution that has ended.
     ///
     /// # Safety
-    /// I1; the coroutine has ended.
+    /// I1; the execution has ended.
     #[inline]
     pub(crate) unsafe fn into_stack(this: *mut StackHead) -> Stack {
-        // SAFETY: the caller says that the coroutine has ended; the handle is read out once.
-        unsafe { (*(*this).coroutine.get()).assume_init_read() }.into_stack().0
+        // SAFETY: I1.
+        unsafe { (*this).stack.take() }.expect("coroutine: a stack is taken back once")
     }
 
     /// Notes which goroutine is on the stack, for dumps and the overflow report.

@@ -157,6 +157,11 @@ pub(crate) fn hand_off(p: &'static P) {
     if (p.has_work() || !sched.global.is_empty() || p.timers.any()) && start_m(p, false) {
         return;
     }
+    // Without a thread for it, its work waits where searchers look: they leave the runnext of an idle P alone.
+    if let Some(g) = p.runnext().take() {
+        // SAFETY: nobody else has the P, says the caller.
+        unsafe { p.push(g) };
+    }
     {
         let mut lists = sched.lists();
         if p.is_retired() {
@@ -167,6 +172,10 @@ pub(crate) fn hand_off(p: &'static P) {
     }
     if sched.idle.go_idle(false, &sched) && (!sched.start_searcher() && sched.idle.abandon_search()) {
         sched.idle.wake_one(&sched);
+    }
+    // A timer may have come before it was idle, so that its `poke` found nothing to do.
+    if p.timers.any() {
+        poke(p);
     }
 }
 
@@ -208,7 +217,12 @@ pub(crate) fn poke(p: &'static P) {
             drop(lists);
             sched.wake_monitor();
             if !start_m(p, false) {
-                put_idle(&mut sched.lists(), p, None);
+                let mut lists = sched.lists();
+                put_idle(&mut lists, p, None);
+                // Somebody who sleeps beside another P looks after this one too.
+                if let Some(m) = lists.idle.iter().find_map(|i| i.watcher).or(lists.spare.last().copied()) {
+                    m.parker.unpark();
+                }
             }
         }
     }

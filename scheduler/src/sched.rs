@@ -78,14 +78,9 @@ pub(crate) fn try_sched() -> Option<&'static Sched> {
     SCHED.get()
 }
 
-/// Makes the scheduler; the first caller's `make` wins, and only it returns true.
-pub(crate) fn init(make: impl FnOnce() -> Sched) -> bool {
-    let mut made = false;
-    SCHED.get_or_init(|| {
-        made = true;
-        make()
-    });
-    made
+/// Makes the scheduler, if there is none.
+pub(crate) fn init(make: impl FnOnce() -> Sched) {
+    SCHED.get_or_init(make);
 }
 
 impl Sched {

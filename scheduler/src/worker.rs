@@ -39,16 +39,32 @@ pub(crate) fn main(m: &'static M) {
     m.start_clock();
     let _prepared = machine::prepare_thread();
     let mut searching = wait_in_list(m).unwrap_or(false);
-    while let Some((g, inherit)) = find(m, &mut searching) {
-        run(m, g, inherit);
-        while let Some(g) = m.locked.get() {
-            run_locked(m, g);
+    // What runs between two switches to goroutines is inlined here, or returns before the next switch. A function that
+    // returns after it has switched away and back pays for a mispredicted return, and so does the goroutine that it
+    // switched to: the CPU predicts returns by the calls before them.
+    loop {
+        let next = match m.locked.get() {
+            Some(g) => Some(wait_for_turn(m, g)),
+            None if !searching => local_next(m).or_else(|| find(m, &mut searching)),
+            None => find(m, &mut searching),
+        };
+        match next {
+            Some((g, inherit)) => run(m, g, inherit),
+            None => break,
         }
     }
     current::set_m(None);
 }
 
+/// What this M has to run next without looking far.
+#[inline(always)]
+fn local_next(m: &'static M) -> Option<(GRef, bool)> {
+    let p = m.p().filter(|p| !p.is_retired())?;
+    m.next.take().or_else(|| local(p))
+}
+
 /// Finds a goroutine to run; blocks until there is one. `None` when the M is to end.
+#[inline(never)]
 fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
     let sched = sched();
     loop {
@@ -178,20 +194,27 @@ enum Watch {
 fn watch(m: &'static M) -> Watch {
     let sched = sched();
     let mut lists = sched.lists();
-    let Some(at) = lists.idle.iter().position(|i| i.watcher.is_some_and(|w| w.id == m.id)) else {
-        let spare = lists.spare.iter().any(|s| s.id == m.id);
-        return if spare { Watch::Spare } else { Watch::Forever };
-    };
-    let p = lists.idle[at].p;
-    let when = p.timers.next_when();
-    if when == u64::MAX {
+    let own = lists.idle.iter().position(|i| i.watcher.is_some_and(|w| w.id == m.id));
+    let spare = lists.spare.iter().position(|s| s.id == m.id);
+    if own.is_none() && spare.is_none() {
         return Watch::Forever;
     }
+    // At the limit of threads a P with timers may stand there without a watcher: whoever sleeps looks after it too.
+    let watched = lists.idle.iter().enumerate().filter(|(at, i)| own == Some(*at) || i.watcher.is_none());
+    let first = watched.map(|(at, i)| (i.p.timers.next_when(), at)).min().filter(|(when, _)| *when != u64::MAX);
+    let Some((when, at)) = first else {
+        return if spare.is_some() { Watch::Spare } else { Watch::Forever };
+    };
     let now = clock::now();
     if when > now {
         return Watch::Until(Duration::from_nanos(when - now));
     }
-    lists.idle.remove(at);
+    if let Some(own) = own {
+        lists.idle[own].watcher = None;
+    } else if let Some(spare) = spare {
+        lists.spare.swap_remove(spare);
+    }
+    let p = lists.idle.remove(at).p;
     sched.idle.p_taken();
     drop(lists);
     sched.wake_monitor();
@@ -214,7 +237,7 @@ fn adopt(m: &'static M, p: &'static P) {
 }
 
 /// Runs `g` until it leaves, and does what it asked for.
-#[inline]
+#[inline(always)]
 fn run(m: &'static M, g: GRef, inherit: bool) {
     let p = m.p().expect("worker: a P to run on");
     if let Some(home) = g.home()
@@ -227,7 +250,7 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     let fresh = g.stack.get().is_null();
     if fresh {
         match spawn::stack_for(p, g) {
-            Ok(stack) => g.stack.set(StackHead::install(stack, on_stack)),
+            Ok(stack) => g.stack.set(StackHead::install(stack, on_stack, g.as_ptr().cast())),
             Err(error) => return spawn::fail(g, error),
         }
         if g.is_pinned() {
@@ -236,13 +259,9 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     }
     begin(m, p, g, inherit);
     let head = g.stack.get();
-    if fresh {
-        // SAFETY: the head was installed above, and this M owns the goroutine.
-        unsafe { (*head).set_owner(g.as_ptr().cast()) };
-    }
     m.lease.exit();
     // SAFETY: the goroutine is this M's, and is suspended or has not begun.
-    if unsafe { StackHead::resume(head, g.as_ptr().cast(), || current_sp(m)) } {
+    if unsafe { StackHead::resume(head, || current_sp(m)) } {
         left(m);
     } else {
         ended(m, head);
@@ -265,7 +284,7 @@ fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
 }
 
 /// After a goroutine has left its stack for a while: back on the M's stack, inside, perhaps without the P.
-#[inline]
+#[inline(always)]
 fn left(m: &'static M) {
     let g = m.current().expect("worker: somebody has just left");
     m.set_current(None);
@@ -404,15 +423,16 @@ unsafe fn free(p: Option<&'static P>, g: GRef) {
     }
 }
 
-/// The M is locked to `g`, which has just left: pass the P on, sleep until somebody hands one over for `g`, run it.
-fn run_locked(m: &'static M, g: GRef) {
-    if let Some((next, inherit)) = m.next.take() {
-        debug_assert!(next == g, "worker: a locked M chose another goroutine; id = {}", next.id);
-        return run(m, g, inherit);
+/// The M is locked to `g`, which has just left: passes the P on, and sleeps until somebody hands one over for `g`.
+#[cold]
+fn wait_for_turn(m: &'static M, g: GRef) -> (GRef, bool) {
+    if let Some(next) = m.next.take() {
+        debug_assert!(next.0 == g, "worker: a locked M chose another goroutine; id = {}", next.0.id);
+        return next;
     }
     if m.p().is_some() {
         park::pass_p_on(m);
     }
     park::wait_for_p(m);
-    run(m, g, false);
+    (g, false)
 }

@@ -23,6 +23,9 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// How long a finished test may take to leave nothing behind.
 const SETTLE: Duration = Duration::from_secs(10);
 
+/// How long a storm goes on, on each number of Ps.
+const STORM: Duration = Duration::from_millis(1200);
+
 /// The numbers of Ps that everything runs on.
 const PROCS: [usize; 3] = [1, 2, 4];
 
@@ -51,6 +54,18 @@ pub fn check_on(procs: usize, body: impl FnOnce()) {
     let turn = Turn::take();
     greenthread::gomaxprocs(procs);
     turn.run(&format!("{procs} Ps"), body);
+}
+
+/// Runs `round` again and again as a goroutine, with other random numbers each time, for about a second on each number of Ps.
+pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
+    let seed = seed();
+    check(move || {
+        let mut random = Rng::new(seed);
+        let end = Instant::now() + STORM;
+        while Instant::now() < end {
+            round(&mut random);
+        }
+    });
 }
 
 /// The right to change the number of Ps, which belongs to the whole process; puts it back at the end.

@@ -1,0 +1,273 @@
+//! Leaving one stack for another and coming back.
+//!
+//! A [`Context`] ties a stack to whoever resumes it. `resume` runs what is on the stack until it suspends or ends;
+//! `suspend` returns to the resumer. It is asymmetric: the resumer's place is kept while the stack runs, the stack's place while
+//! it does not.
+//!
+//! # Why not corosensei on x86-64
+//! corosensei pairs `call` and `ret` across the switch, so that backtraces run through to the resumer and the CPU's
+//! return predictor stays right in a tight loop. In a real program the suspend sits a few calls deep, and each round
+//! trip then pays two mispredicted returns: 18 ns, against 4 to 10 with an indirect jump whose target is always the
+//! same (measured over depths 1 to 8; `benches/benches/yield_now.rs` shows it as a third of a yield). So x86-64 has its own
+//! switch of nine instructions, and all other CPUs have corosensei's. Both are behind this interface, and `stack::grow` uses
+//! corosensei's `on_stack` everywhere.
+//!
+//! # The picture (x86-64)
+//! ```text
+//!   base      +------------------+  16-aligned
+//!             | 0                |  a return address that ends backtraces
+//!             | entry            |  called by `begin` with ...
+//!             | argument         |  ... this
+//!   first sp  | begin            |  where the first resume jumps to
+//!             +------------------+
+//!
+//!   suspended:   ... frames of the goroutine
+//!             | rbp              |
+//!             | rbx              |
+//!   saved sp  | address of "2:"  |  where the next resume jumps to
+//!             +------------------+
+//! ```
+//! LLVM does not let `asm!` name rbx and rbp as clobbered, so they are pushed; all other registers are declared as
+//! clobbered, and the compiler saves those that it has in use.
+
+pub(crate) use imp::Context;
+
+/// What a stack runs. When it returns, the stack has ended.
+pub(crate) type Entry = fn(*mut ());
+
+#[cfg(target_arch = "x86_64")]
+mod imp {
+    use std::arch::{asm, naked_asm};
+    use std::cell::Cell;
+
+    use super::Entry;
+
+    /// A stack and its resumer, one of which runs.
+    pub(crate) struct Context {
+        /// The stack pointer of the side that does not run.
+        other: Cell<usize>,
+        ended: Cell<bool>,
+        entry: Entry,
+        arg: *mut (),
+    }
+
+    impl Context {
+        /// A context in which `entry(arg)` is to run on a stack below `base`. Follow with [`lay`](Self::lay).
+        pub(crate) fn new(_limit: usize, entry: Entry, arg: *mut ()) -> Self {
+            Self { other: Cell::new(0), ended: Cell::new(false), entry, arg }
+        }
+
+        /// Writes the first frame.
+        ///
+        /// # Safety
+        /// The stack below `base`, which is 16-aligned, is writable and nobody's. The context stays in place from now on.
+        #[inline]
+        pub(crate) unsafe fn lay(&self, base: usize) {
+            let frame = [begin as *const () as usize, std::ptr::from_ref(self).addr(), main as *const () as usize, 0];
+            let sp = base - size_of_val(&frame);
+            // SAFETY: the caller's contract.
+            unsafe { std::ptr::with_exposed_provenance_mut::<[usize; 4]>(sp).write(frame) };
+            self.other.set(sp);
+        }
+
+        /// Runs the stack until it suspends (true) or ends (false).
+        ///
+        /// # Safety
+        /// The stack was laid, is suspended, and has not ended.
+        #[inline]
+        pub(crate) unsafe fn resume(&self) -> bool {
+            // SAFETY: the caller's contract.
+            unsafe { self.swap() };
+            !self.ended.get()
+        }
+
+        /// Returns to the resumer; comes back when it is resumed.
+        ///
+        /// # Safety
+        /// The caller runs on this context's stack.
+        #[inline]
+        pub(crate) unsafe fn suspend(&self) {
+            // SAFETY: the caller's contract.
+            unsafe { self.swap() };
+        }
+
+        /// Changes sides.
+        ///
+        /// # Safety
+        /// `other` is the stack pointer of a side that left here, or was laid.
+        #[inline(always)]
+        unsafe fn swap(&self) {
+            // SAFETY: all registers but rbx, rbp and rsp are declared; those three are saved on the stack that is left,
+            // and are restored from there when the other side comes back.
+            unsafe {
+                asm!(
+                    "push rbp",
+                    "push rbx",
+                    "lea rax, [rip + 2f]",
+                    "push rax",
+                    "mov rax, [rdi]",
+                    "mov [rdi], rsp",
+                    "mov rsp, rax",
+                    "pop rax",
+                    "jmp rax",
+                    "2:",
+                    "pop rbx",
+                    "pop rbp",
+                    inlateout("rdi") self.other.as_ptr() => _,
+                    lateout("r12") _,
+                    lateout("r13") _,
+                    lateout("r14") _,
+                    lateout("r15") _,
+                    clobber_abi("sysv64"),
+                );
+            }
+        }
+    }
+
+    /// Where a stack begins: calls `main(context)`, with a return address of zero.
+    #[unsafe(naked)]
+    unsafe extern "sysv64" fn begin() {
+        naked_asm!("pop rdi", "pop rax", "jmp rax")
+    }
+
+    unsafe extern "sysv64" fn main(context: *const Context) -> ! {
+        // SAFETY: `lay` wrote the address of a context that stays in place.
+        let context = unsafe { &*context };
+        (context.entry)(context.arg);
+        context.ended.set(true);
+        // SAFETY: this is the context's stack.
+        unsafe { context.suspend() };
+        unreachable!("switch: a stack was resumed after its end");
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod imp {
+    use std::cell::{Cell, UnsafeCell};
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    use corosensei::stack::{Stack, StackPointer};
+    use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+    use super::Entry;
+
+    /// A stack and its resumer, one of which runs.
+    pub(crate) struct Context {
+        coroutine: UnsafeCell<MaybeUninit<Coroutine<(), (), (), Bounds>>>,
+        yielder: Cell<*const Yielder<(), ()>>,
+        limit: usize,
+        entry: Entry,
+        arg: *mut (),
+    }
+
+    struct Bounds {
+        base: StackPointer,
+        limit: StackPointer,
+    }
+
+    // SAFETY: `lay` is called with the bounds of a stack.
+    unsafe impl Stack for Bounds {
+        fn base(&self) -> StackPointer {
+            self.base
+        }
+
+        fn limit(&self) -> StackPointer {
+            self.limit
+        }
+    }
+
+    impl Context {
+        /// A context in which `entry(arg)` is to run on a stack below `base`. Follow with [`lay`](Self::lay).
+        pub(crate) fn new(limit: usize, entry: Entry, arg: *mut ()) -> Self {
+            let coroutine = UnsafeCell::new(MaybeUninit::uninit());
+            Self { coroutine, yielder: Cell::new(ptr::null()), limit, entry, arg }
+        }
+
+        /// Writes the first frame.
+        ///
+        /// # Safety
+        /// The stack below `base`, which is 16-aligned, is writable and nobody's. The context stays in place from now on.
+        pub(crate) unsafe fn lay(&self, base: usize) {
+            let (Some(base), Some(limit)) = (StackPointer::new(base), StackPointer::new(self.limit)) else {
+                unreachable!("switch: a stack at address zero")
+            };
+            let context = ptr::from_ref(self);
+            let coroutine = Coroutine::with_stack(Bounds { base, limit }, move |yielder: &Yielder<(), ()>, ()| {
+                // SAFETY: the context stays in place.
+                let context = unsafe { &*context };
+                context.yielder.set(yielder);
+                (context.entry)(context.arg);
+            });
+            // SAFETY: nobody else uses the context yet.
+            unsafe { (*self.coroutine.get()).write(coroutine) };
+        }
+
+        /// Runs the stack until it suspends (true) or ends (false).
+        ///
+        /// # Safety
+        /// The stack was laid, is suspended, and has not ended.
+        pub(crate) unsafe fn resume(&self) -> bool {
+            // SAFETY: the caller's contract. A suspended coroutine is never dropped: the cell does not drop it.
+            let coroutine = unsafe { (*self.coroutine.get()).assume_init_mut() };
+            matches!(coroutine.resume(()), CoroutineResult::Yield(()))
+        }
+
+        /// Returns to the resumer; comes back when it is resumed.
+        ///
+        /// # Safety
+        /// The caller runs on this context's stack.
+        pub(crate) unsafe fn suspend(&self) {
+            // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
+            unsafe { (*self.yielder.get()).suspend(()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Context;
+    use std::cell::RefCell;
+
+    thread_local! {
+        static TRACE: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn note(n: u32) {
+        TRACE.with_borrow_mut(|trace| trace.push(n));
+    }
+
+    fn entry(arg: *mut ()) {
+        // SAFETY: the test passes a place that holds the context's address by the time this runs.
+        let context = unsafe { &**arg.cast::<*const Context>() };
+        for n in 0..3 {
+            note(n);
+            // SAFETY: this runs on the context's stack.
+            unsafe { context.suspend() };
+        }
+        let caught = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(7)));
+        note(u32::from(caught.is_err()) * 100);
+    }
+
+    #[test]
+    fn runs_suspends_goes_on_and_ends() {
+        #[repr(align(16))]
+        struct Memory([u8; 64 << 10]);
+        let mut memory = Box::new(Memory([0; 64 << 10]));
+        let limit = memory.0.as_mut_ptr().expose_provenance();
+        let mut place = std::ptr::null::<Context>();
+        let context = Context::new(limit, entry, (&raw mut place).cast());
+        place = &raw const context;
+        // SAFETY: the memory is ours, and big enough for what `entry` does; resumed until it ends.
+        unsafe {
+            context.lay(limit + memory.0.len());
+            for n in 10..13 {
+                assert!(context.resume());
+                note(n);
+            }
+            assert!(!context.resume());
+        }
+        assert!(!place.is_null());
+        assert_eq!(TRACE.take(), [0, 10, 1, 11, 2, 12, 100]);
+    }
+}
