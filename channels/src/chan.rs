@@ -273,9 +273,8 @@ impl<T> Chan<T> {
         }
         // SAFETY: the caller holds the lock.
         if let Some(receiver) = unsafe { self.receivers.pop() } {
-            // SAFETY: popped just now, and a receiver.
-            unsafe { receiver.give(value) };
-            return Ok(Some(receiver.waker));
+            // SAFETY: a receiver.
+            return Ok(Some(unsafe { receiver.give(value) }));
         }
         self.buffer.with_mut(|buffer| {
             // SAFETY: I1.
@@ -307,9 +306,10 @@ impl<T> Chan<T> {
             let value = buffer.pop(spent)?;
             // SAFETY: the caller holds the lock.
             if let Some(sender) = unsafe { self.senders.pop() } {
-                // SAFETY: popped just now, and a sender.
-                buffer.push(unsafe { sender.take() });
-                *peer = Some(sender.waker);
+                // SAFETY: a sender.
+                let (value, waker) = unsafe { sender.take() };
+                buffer.push(value);
+                *peer = Some(waker);
             }
             // ORDERING P1: release pairs with `looks_full` and `looks_empty`.
             self.len.store(buffer.len(), Ordering::Release);
@@ -320,9 +320,10 @@ impl<T> Chan<T> {
         }
         // SAFETY: the caller holds the lock.
         if let Some(sender) = unsafe { self.senders.pop() } {
-            *peer = Some(sender.waker);
-            // SAFETY: popped just now, and a sender.
-            return Ok(unsafe { sender.take() });
+            // SAFETY: a sender.
+            let (value, waker) = unsafe { sender.take() };
+            *peer = Some(waker);
+            return Ok(value);
         }
         // ORDERING: relaxed, under the lock.
         match self.state.load(Ordering::Relaxed) {
@@ -388,6 +389,7 @@ impl<T> Chan<T> {
     ///
     /// # Safety
     /// The caller holds the lock, and has found under it that it must wait.
+    #[inline(always)]
     unsafe fn wait(&self, blocker: &Blocker, queue: &Queue<T>, reason: WaitReason, value: Option<T>) -> Option<T> {
         let slot = cell::UnsafeCell::new(value);
         let waiter = Waiter { case: Case::only(), slot: NonNull::from(&slot).cast(), waker: blocker.waker() };

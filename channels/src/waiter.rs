@@ -25,33 +25,38 @@ pub(crate) struct Waiter<T> {
     pub(crate) waker: Waker,
 }
 
-impl<T> Clone for Waiter<T> {
-    fn clone(&self) -> Self {
-        *self
+/// A node that was popped: its owner waits for the caller to complete its operation and to wake it.
+pub(crate) struct Popped<T>(NonNull<WaitNode<Waiter<T>>>);
+
+impl<T> Popped<T> {
+    #[inline]
+    fn waiter(&self) -> &Waiter<T> {
+        // SAFETY: I2: the owner keeps the node until it is woken, which consumes this.
+        unsafe { &self.0.as_ref().value }
     }
-}
 
-impl<T> Copy for Waiter<T> {}
-
-impl<T> Waiter<T> {
-    /// Completes a send: takes the value.
+    /// Completes a send: takes the value. The waker is owed a wake.
     ///
     /// # Safety
-    /// The waiter is a sender that the caller has popped and not yet woken.
+    /// The waiter is a sender.
     #[inline]
-    pub(crate) unsafe fn take(self) -> T {
+    pub(crate) unsafe fn take(self) -> (T, Waker) {
+        let waiter = self.waiter();
         // SAFETY: I2 and I3.
-        unsafe { (*self.slot.as_ptr()).take() }.expect("channel: a waiting sender has no value")
+        let value = unsafe { (*waiter.slot.as_ptr()).take() }.expect("channel: a waiting sender has no value");
+        (value, waiter.waker)
     }
 
-    /// Completes a receive: hands the value over.
+    /// Completes a receive: hands the value over. The waker is owed a wake.
     ///
     /// # Safety
-    /// The waiter is a receiver that the caller has popped and not yet woken.
+    /// The waiter is a receiver.
     #[inline]
-    pub(crate) unsafe fn give(self, value: T) {
+    pub(crate) unsafe fn give(self, value: T) -> Waker {
+        let waiter = self.waiter();
         // SAFETY: I2 and I3. The slot is empty, so nothing is dropped by not dropping what was in it.
-        unsafe { self.slot.write(Some(value)) };
+        unsafe { waiter.slot.write(Some(value)) };
+        waiter.waker
     }
 }
 
@@ -95,7 +100,7 @@ impl<T> Queue<T> {
     /// # Safety
     /// The caller holds the channel's lock.
     #[inline]
-    pub(crate) unsafe fn pop(&self) -> Option<Waiter<T>> {
+    pub(crate) unsafe fn pop(&self) -> Option<Popped<T>> {
         // SAFETY: I1.
         let nobody = self.list.with_mut(|list| unsafe { (*list).is_empty() });
         // SAFETY: the caller's promise.
@@ -104,18 +109,17 @@ impl<T> Queue<T> {
 
     /// # Safety
     /// As for `pop`.
-    #[inline(never)]
-    unsafe fn pop_occupied(&self) -> Option<Waiter<T>> {
+    #[inline]
+    unsafe fn pop_occupied(&self) -> Option<Popped<T>> {
         self.list.with_mut(|list| {
             // SAFETY: I1.
             let list = unsafe { &mut *list };
             let mut found = None;
             while let Some(node) = list.pop_front() {
-                // SAFETY: I2: the node was in the queue until now, and the caller still has the lock.
-                let waiter = unsafe { node.as_ref() }.value;
-                // SAFETY: found in this queue and unlinked under its lock.
-                if unsafe { waiter.case.reserve() } {
-                    found = Some(waiter);
+                // SAFETY: I2: the node was in the queue until now, and the caller still has the lock. Found in this queue
+                // and unlinked under its lock.
+                if unsafe { node.as_ref().value.case.reserve() } {
+                    found = Some(Popped(node));
                     break;
                 }
             }

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
 }
 
-const TESTS: &[(&str, fn())] = named![
+const TESTS: &[child::Test] = named![
     main_returns_while_others_run,
     a_plain_main_returns_while_others_run,
     main_panics,
@@ -47,7 +47,7 @@ const TESTS: &[(&str, fn())] = named![
     started_by_many_threads_at_once,
 ];
 
-const PROGRAMS: &[(&str, fn() -> ExitCode)] = named![
+const PROGRAMS: &[child::Main] = named![
     programs::returns::main,
     programs::returns_plainly,
     programs::panics::main,
@@ -80,7 +80,9 @@ mod programs {
     fn endless() {
         static STOP: AtomicBool = AtomicBool::new(false);
         for _ in 0..3 {
-            go!(|| while !STOP.load(Ordering::Relaxed) {});
+            go!(|| while !STOP.load(Ordering::Relaxed) {
+                std::hint::spin_loop()
+            });
             go!(|| thread::sleep(Duration::from_secs(1000)));
             go!(|| time::sleep(Duration::from_secs(1000)));
             go!(|| channel::never::<()>().recv());

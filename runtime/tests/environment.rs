@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
 }
 
-const TESTS: &[(&str, fn())] = named![
+const TESTS: &[child::Test] = named![
     nothing_set_prints_nothing,
     gomaxprocs_is_read,
     bad_gomaxprocs_are_named,
@@ -34,7 +34,7 @@ const TESTS: &[(&str, fn())] = named![
     a_bad_godebug_is_named,
 ];
 
-const PROGRAMS: &[(&str, fn() -> ExitCode)] = named![
+const PROGRAMS: &[child::Main] = named![
     prints_procs,
     prints_stack,
     prints_config,
@@ -218,7 +218,8 @@ fn schedtrace_prints_gos_lines() {
         check_summary(line, 2);
         let (_, queues) = line.split_once(" runqueue=").and_then(|(_, rest)| rest.split_once(" [")).expect(line);
         let (queues, _) = queues.split_once(']').expect(line);
-        assert_eq!(queues.split_ascii_whitespace().map(|n| n.parse::<u32>().expect(line)).count(), 2, "{line}");
+        let lengths: Vec<u32> = queues.split_ascii_whitespace().map(|n| n.parse().expect(line)).collect();
+        assert_eq!(lengths.len(), 2, "{line}");
     }
 }
 

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{check, check_from_thread, spin, text, until};
+use common::{check, check_from_thread, check_on, spin, text, until};
 use greenthread::sync::Mutex;
-use greenthread::{blocking, channel, go, gomaxprocs, spawn, time, yield_now};
+use greenthread::{blocking, channel, debug, go, gomaxprocs, spawn, time, yield_now};
 
 /// Work for many goroutines that must come to its end beside the hogs: channels, locks, joins, timers.
 fn others_finish() {
@@ -191,6 +191,24 @@ fn a_hog_wakes_others_when_it_has_lost_its_p() {
     });
 }
 
+/// A thread that was one too many for ten seconds ends; the next hogs get new ones.
+#[test]
+fn threads_end_and_come_back() {
+    check_on(2, || {
+        for _ in 0..2 {
+            let sleepers: Vec<_> = (0..30).map(|_| spawn(|| thread::sleep(Duration::from_millis(100)))).collect();
+            sleepers.into_iter().for_each(|handle| handle.join().unwrap());
+            let most = debug::stats().threads;
+            assert!(most >= 10, "{most} threads");
+            until(|| {
+                thread::sleep(Duration::from_millis(100));
+                debug::stats().threads <= 4
+            });
+            others_finish();
+        }
+    });
+}
+
 #[test]
 fn thousands_of_short_blocking_calls() {
     check(|| {
@@ -254,7 +272,7 @@ fn a_panic_in_blocking() {
                         })
                     });
                     assert!(!thread::panicking());
-                    let payload: Box<dyn std::any::Any + Send> = caught.map(|()| ()).unwrap_err();
+                    let payload: Box<dyn std::any::Any + Send> = caught.unwrap_err();
                     assert_eq!(text(&*payload), "expected");
                     yield_now();
                     spawn(|| 5).join().unwrap()
@@ -280,7 +298,7 @@ fn exit_goroutine_in_blocking() {
     check(|| {
         for _ in 0..20 {
             let handle = spawn(|| blocking(|| greenthread::exit_goroutine()));
-            assert!(handle.join().map(|()| ()).unwrap_err().is::<greenthread::Exited>());
+            assert!(handle.join().unwrap_err().is::<greenthread::Exited>());
         }
         others_finish();
     });

@@ -239,7 +239,7 @@ fn a_panic_of_a_locked_goroutine() {
             leave_in_all_ways(1);
             panic!("expected");
         });
-        assert_eq!(text(&*handle.join().map(|()| ()).unwrap_err()), "expected");
+        assert_eq!(text(&*handle.join().unwrap_err()), "expected");
     });
 }
 

@@ -146,7 +146,7 @@ fn block_while_panicking(block: impl FnOnce()) {
         });
         panic!("expected");
     }));
-    let payload: Box<dyn std::any::Any + Send> = result.map(|()| ()).unwrap_err();
+    let payload: Box<dyn std::any::Any + Send> = result.unwrap_err();
     assert_eq!(text(&*payload), "expected");
     assert!(!thread::panicking());
     assert!(before.is_poisoned(), "its guard was dropped by the panic");
@@ -208,7 +208,7 @@ fn sleeping_while_panicking() {
 fn joining_while_panicking() {
     check_blocking_while_panicking(|| {
         assert_eq!(spawn(|| 5).join().unwrap(), 5);
-        spawn(|| panic!("another one")).join().map(|()| ()).unwrap_err();
+        spawn(|| panic!("another one")).join().unwrap_err();
     });
 }
 
@@ -267,7 +267,7 @@ fn a_panic_that_ends_the_goroutine_after_it_blocked() {
                 let _joins = OnDrop::new(|| drop(spawn(|| time::sleep(Duration::from_micros(50))).join()));
                 panic!("expected");
             });
-            assert_eq!(text(&*handle.join().map(|()| ()).unwrap_err()), "expected");
+            assert_eq!(text(&*handle.join().unwrap_err()), "expected");
         }
         assert_eq!(roamers.met(), 0);
     });
@@ -282,7 +282,7 @@ fn exit_goroutine_blocks_in_destructors() {
                 let _joins = OnDrop::new(|| assert_eq!(spawn(|| 5).join().unwrap(), 5));
                 greenthread::exit_goroutine();
             });
-            assert!(handle.join().map(|()| ()).unwrap_err().is::<greenthread::Exited>());
+            assert!(handle.join().unwrap_err().is::<greenthread::Exited>());
         }
         assert_eq!(roamers.met(), 0);
     });

@@ -83,9 +83,13 @@ fn most_at_once(rounds: usize) -> usize {
 fn never_more_run_at_once_than_there_are_ps() {
     check_on(4, || {
         gomaxprocs(1);
-        // Where others use the machine too, a goroutine may be kept from its CPU for 10 ms, and then it is a hog that has lost its
-        // P: so one quiet run of several is enough.
-        assert!((0..20).any(|_| most_at_once(50) == 1), "goroutines ran at once on one P");
+        most_at_once(1);
+        for _ in 0..20 {
+            // Where others use the machine too, a goroutine may be kept from its CPU for 10 ms: then it is a hog that loses its P.
+            let retakes = debug::stats().retakes;
+            let most = most_at_once(20);
+            assert!(most == 1 || debug::stats().retakes > retakes, "{most} goroutines ran at once on one P");
+        }
     });
 }
 

@@ -91,7 +91,7 @@ fn grow_parks_panics_and_gives_back() {
                     assert_eq!(inner, n);
                     assert!(stack::remaining().unwrap().abs_diff(outer) < 16 << 10);
                     let caught = std::panic::catch_unwind(|| stack::grow(1 << 20, 2 << 20, || panic!("expected")));
-                    assert!(caught.map(|()| ()).is_err());
+                    assert!(caught.is_err());
                     assert!(stack::remaining().unwrap() < 1 << 20, "back on its own stack");
                     yield_now();
                 })
@@ -105,7 +105,7 @@ fn grow_parks_panics_and_gives_back() {
 fn a_goroutine_ends_on_a_grown_stack() {
     check(|| {
         let exits = spawn(|| stack::grow(1 << 20, 2 << 20, || greenthread::exit_goroutine()));
-        assert!(exits.join().map(|()| ()).unwrap_err().is::<greenthread::Exited>());
+        assert!(exits.join().unwrap_err().is::<greenthread::Exited>());
     });
 }
 

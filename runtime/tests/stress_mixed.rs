@@ -78,14 +78,14 @@ impl Soup {
                     });
                     panic::resume_unwind(Box::new(n));
                 });
-                assert_eq!(unwinds.join().map(|()| ()).unwrap_err().downcast_ref(), Some(&n));
+                assert_eq!(unwinds.join().unwrap_err().downcast_ref(), Some(&n));
             }
             8 => {
                 let exits = spawn(move || {
                     soup.add(n);
                     exit_goroutine();
                 });
-                assert!(exits.join().map(|()| ()).is_err());
+                assert!(exits.join().is_err());
             }
             9 => self.add(stack::grow(1 << 20, 2 << 20, || spawn(move || n).join().unwrap())),
             10 => self.add(thread::spawn(move || spawn(move || n).join().unwrap()).join().unwrap()),

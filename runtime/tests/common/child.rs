@@ -18,6 +18,12 @@ const VARIABLE: &str = "GREENTHREAD_TEST_PROGRAM";
 /// What the runtime reads.
 const SETTINGS: [&str; 4] = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS"];
 
+/// A test, by name.
+pub type Test = (&'static str, fn());
+
+/// What a child runs as its `main`, by name.
+pub type Main = (&'static str, fn() -> ExitCode);
+
 /// A list of functions with their names: `named![a, b]`.
 #[allow(unused_macros)]
 macro_rules! named {
@@ -28,7 +34,7 @@ pub(crate) use named;
 
 /// The `main` of a test program: runs the program that the variable names, else the tests, one after the other. Takes a part of a
 /// name, and `--exact` and `--list`, as the usual harness does.
-pub fn main(tests: &[(&str, fn())], programs: &[(&str, fn() -> ExitCode)]) -> ExitCode {
+pub fn main(tests: &[Test], programs: &[Main]) -> ExitCode {
     if let Ok(wanted) = env::var(VARIABLE) {
         // The compiler prints paths with spaces in them.
         let program = programs.iter().find(|(name, _)| name.replace(' ', "") == wanted);
