@@ -154,9 +154,9 @@ fn a_case_that_lost_is_passed_over() {
         // SAFETY: no other thread knows the queue, and the nodes live until this closure ends.
         unsafe {
             nodes.iter().for_each(|&node| queue.push(node));
-            assert_eq!(queue.pop().map(|waiter| waiter.take()), Some(0));
+            assert_eq!(queue.pop().map(|waiter| waiter.take().0), Some(0));
             assert_eq!(claim.winner(), Some(0));
-            assert_eq!(queue.pop().map(|waiter| waiter.take()), Some(2));
+            assert_eq!(queue.pop().map(|waiter| waiter.take().0), Some(2));
             assert!(queue.is_occupied(), "case 2 is in it, although nobody will complete it");
             assert!(queue.pop().is_none());
             assert!(!queue.is_occupied());
