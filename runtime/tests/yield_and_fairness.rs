@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{check, check_from_thread, check_on, until};
 use greenthread::channel::{self, Receiver, Sender};
-use greenthread::{go, spawn, time, yield_now};
+use greenthread::{debug, go, spawn, time, yield_now};
 
 /// How long somebody may wait who should wait 10 ms or so.
 const SOON: Duration = Duration::from_secs(10);
@@ -19,29 +19,37 @@ fn yield_alone_returns() {
     check_from_thread(yield_now);
 }
 
+/// Two goroutines that count and yield in turn; by how much one was ahead.
+fn race(turns: usize) -> usize {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let run = |me: usize| {
+        let (begun, counts) = (Arc::clone(&begun), Arc::clone(&counts));
+        move || {
+            begun.fetch_add(1, Ordering::Relaxed);
+            until(|| begun.load(Ordering::Relaxed) == 2);
+            let mut worst = 0;
+            for _ in 0..turns {
+                let mine = counts[me].fetch_add(1, Ordering::Relaxed) + 1;
+                worst = worst.max(mine.abs_diff(counts[1 - me].load(Ordering::Relaxed)));
+                yield_now();
+            }
+            worst
+        }
+    };
+    let (a, b) = (spawn(run(0)), spawn(run(1)));
+    a.join().unwrap().max(b.join().unwrap())
+}
+
 #[test]
 fn two_yielders_take_turns() {
     check_on(1, || {
-        let begun = Arc::new(AtomicUsize::new(0));
-        let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-        let run = |me: usize| {
-            let (begun, counts) = (Arc::clone(&begun), Arc::clone(&counts));
-            move || {
-                begun.fetch_add(1, Ordering::Relaxed);
-                until(|| begun.load(Ordering::Relaxed) == 2);
-                let mut worst = 0;
-                for _ in 0..10_000 {
-                    let mine = counts[me].fetch_add(1, Ordering::Relaxed) + 1;
-                    worst = worst.max(mine.abs_diff(counts[1 - me].load(Ordering::Relaxed)));
-                    yield_now();
-                }
-                worst
-            }
-        };
-        let (a, b) = (spawn(run(0)), spawn(run(1)));
-        let worst = a.join().unwrap().max(b.join().unwrap());
-        // They alternate, but for the moment when the monitor or a batch from the global queue gets in between.
-        assert!(worst <= 100, "one was ahead by {worst} turns");
+        for _ in 0..20 {
+            // Where others use the machine too, one may be kept from its CPU for 10 ms: then the other one has the P alone.
+            let retakes = debug::stats().retakes;
+            let worst = race(2000);
+            assert!(worst <= 2 || debug::stats().retakes > retakes, "one was ahead by {worst} turns");
+        }
     });
 }
 

@@ -51,7 +51,11 @@ fn begin(settings: &Settings) {
     }
     let trace = settings.schedtrace.map(|interval| Trace::new(interval, settings.scheddetail));
     let monitor = std::thread::Builder::new().name("greenthread-sysmon".into()).stack_size(256 << 10);
-    if let Err(error) = monitor.spawn(move || sysmon::main(trace)) {
+    let watch = move || {
+        let _abort = fatal::AbortOnPanic;
+        sysmon::main(trace)
+    };
+    if let Err(error) = monitor.spawn::<_, ()>(watch) {
         fatal::warn(&format!("no thread for the monitor ({error}): a goroutine that blocks will stall its P"));
     }
 }

@@ -17,3 +17,16 @@ pub(crate) fn fatal(text: &str) -> ! {
 pub(crate) fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
+
+/// Ends the process if it is dropped by a panic. On a thread that runs the scheduler a panic is a fault of the scheduler itself: without
+/// the thread, what it had in hand would wait for ever, and nobody would know why.
+pub(crate) struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            print("fatal error: the scheduler has panicked\n");
+            std::process::abort();
+        }
+    }
+}

@@ -72,7 +72,11 @@ pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
     };
     m.hand(p, search);
     let thread = std::thread::Builder::new().name(format!("greenthread-m{}", m.id)).stack_size(M_STACK);
-    match thread.spawn(move || (sched.worker)(m)) {
+    let life = move || {
+        let _abort = fatal::AbortOnPanic;
+        (sched.worker)(m);
+    };
+    match thread.spawn(life) {
         Ok(_) => true,
         Err(error) => {
             let _ = m.take_handed();

@@ -10,10 +10,11 @@
 //! published, since the current P is about to run it itself, and waking a core for each message of a ping-pong would be
 //! the storm that W2 forbids. But the waker may also go on computing. Three rules catch that:
 //! * A searcher that sees the same goroutine in a runnext slot for [`crate::search::RUNNEXT_GRACE`] takes it.
-//! * **A prediction per goroutine**: when a thief takes a runnext, the goroutine that runs beside it keeps busy after it has woken another, so
-//!   from then on it wakes a searcher at once. When it parks with the runnext still in its slot, it does not keep busy, and wakes nobody. A
-//!   sender that keeps its P busy is thus served by the idle P from the second time on, at the cost of a wake-up, and a
-//!   ping-pong never wakes anybody.
+//! * **A prediction per goroutine** ([`learn`]): one that keeps busy after it has woken another wakes a searcher at once. It
+//!   is found out by a thief that takes the runnext beside it, or by the clock, which is read for one wake-up in 16: if it
+//!   has kept its P for longer than a wake-up takes ([`WORTH_A_WAKE`]) it keeps busy. If, predicted so, it parks with the
+//!   runnext still in its slot, it does not. A sender that keeps its P busy is thus served by the idle P, at the cost of
+//!   a wake-up each time, and a ping-pong wakes nobody.
 //! * The monitor, which looks every few milliseconds, wakes a searcher for a runnext that it finds twice: the first time.
 //!
 //! Go wakes a searcher for every ready while a P is idle, and lets it wait 3 us or more before it takes a runnext: 100 us at the
@@ -22,8 +23,9 @@
 //! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
 //! of the chain goes to the tail of the queue like everybody else.
 
+use crate::clock;
 use crate::entry::{self, NoP};
-use crate::gmp::{GRef, M, P, State};
+use crate::gmp::{GRef, P, State};
 use crate::park;
 use crate::primitive::light_fence;
 use crate::sched::sched;
@@ -34,7 +36,7 @@ use crate::sched::sched;
 pub(crate) fn ready(g: GRef) {
     g.transition(State::Waiting, State::Runnable);
     // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
-    match entry::with_p(|m, p| unsafe { push_next(p, g, keeps_busy(m)) }) {
+    match entry::with_p(|m, p| unsafe { push_next(p, g, m.current()) }) {
         Ok(()) => {}
         Err(missing) => ready_without_p(g, missing),
     }
@@ -63,31 +65,43 @@ fn ready_without_p(g: GRef, missing: NoP) {
 pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
     g.transition(State::Waiting, State::Runnable);
     // SAFETY: the caller's contract.
-    unsafe { push_next(p, g, false) };
+    unsafe { push_next(p, g, None) };
 }
 
-/// Whether the goroutine that runs on `m` is going to keep it.
-#[inline]
-pub(crate) fn keeps_busy(m: &M) -> bool {
-    m.current().is_some_and(|g| g.keeps_busy())
-}
-
-/// Queues a runnable goroutine to run soon on `p`; wakes a searcher for it even in runnext, if the P is kept busy.
+/// Queues a runnable goroutine to run soon on `p`. `waker` is the goroutine that runs there, if one does this.
 ///
 /// # Safety
 /// The caller's M has `p` and is inside, and the caller owns `g`.
 #[inline]
-pub(crate) unsafe fn push_next(p: &'static P, g: GRef, kept_busy: bool) {
-    let sched = sched();
+pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
     // SAFETY: the caller's contract.
-    if !p.demotion_wanted() && unsafe { p.runnext().fill(g) } {
-        if kept_busy {
-            sched.idle.wake_one(&sched);
-        }
-        return;
+    if p.demotion_wanted() || !unsafe { p.runnext().fill(g) } {
+        // SAFETY: the caller's contract.
+        return unsafe { push_last(p, g) };
     }
-    // SAFETY: the caller's contract.
-    unsafe { push_last(p, g) };
+    if let Some(waker) = waker {
+        if waker.keeps_busy() {
+            let sched = sched();
+            sched.idle.wake_one(&sched);
+        } else if waker.count_wake() {
+            waker.set_woke_at(clock::now());
+        }
+    }
+}
+
+/// How long a waker must keep its P for a searcher to be worth waking: about what it takes to come.
+const WORTH_A_WAKE: u64 = 25_000;
+
+/// Learns from a goroutine that parks whether it keeps busy after it has woken another. `runnext` says that one is still
+/// in the slot.
+#[inline]
+pub(crate) fn learn(g: GRef, runnext: bool) {
+    if g.woke_at() != 0 {
+        g.set_keeps_busy(runnext && clock::now() - g.woke_at() >= WORTH_A_WAKE);
+        g.set_woke_at(0);
+    } else if runnext && g.keeps_busy() {
+        g.set_keeps_busy(false);
+    }
 }
 
 /// Queues a runnable goroutine behind all others on `p`.

@@ -132,7 +132,7 @@ where
             let own = p.own();
             let g = make(own.blocks.alloc(layout), own.next_id(&sched().next_id));
             p.count_spawned();
-            ready::push_next(p, g, ready::keeps_busy(m));
+            ready::push_next(p, g, m.current());
             g
         }
     });

@@ -16,6 +16,7 @@ use crate::block;
 use crate::clock;
 use crate::coroutine::{Owner, StackHead};
 use crate::current;
+use crate::fatal;
 use crate::gmp::{After, GRef, M, P, State};
 use crate::handoff;
 use crate::machine;
@@ -35,6 +36,7 @@ const RETIRE_AFTER: Duration = Duration::from_secs(10);
 
 /// The life of an M's thread, from the P that was handed to it to its retirement.
 pub(crate) fn main(m: &'static M) {
+    let _bug = AbortOnPanic;
     current::set_m(Some(m));
     m.start_clock();
     let _prepared = machine::prepare_thread();
@@ -54,6 +56,19 @@ pub(crate) fn main(m: &'static M) {
         }
     }
     current::set_m(None);
+}
+
+/// A panic of the scheduler itself, not of a goroutine, is a bug that would leave a P with nobody: better no process than one
+/// that hangs.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            fatal::warn("the scheduler panicked; this is a bug in greenthread");
+            std::process::abort();
+        }
+    }
 }
 
 /// What this M has to run next without looking far.
@@ -290,9 +305,7 @@ fn left(m: &'static M) {
     m.set_current(None);
     match m.note.after.get() {
         After::Park => {
-            if g.keeps_busy() && m.p().is_some_and(|p| !p.runnext().peek().is_null()) {
-                g.set_keeps_busy(false);
-            }
+            ready::learn(g, m.p().is_some_and(|p| !p.runnext().peek().is_null()));
             g.wait_for(m.note.reason.get());
             let (commit, arg) = (m.note.commit.get(), m.note.arg.get());
             // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.
