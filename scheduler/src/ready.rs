@@ -12,9 +12,9 @@
 //! * A searcher that sees the same goroutine in a runnext slot for [`crate::search::RUNNEXT_GRACE`] takes it.
 //! * **A prediction per goroutine** ([`learn`]): one that keeps busy after it has woken another wakes a searcher at once. It
 //!   is found out by a thief that takes the runnext beside it, or by the clock, which is read for one wake-up in 16: if it
-//!   has kept its P for longer than a wake-up takes ([`WORTH_A_WAKE`]) it keeps busy. If, predicted so, it parks with the
-//!   runnext still in its slot, it does not. A sender that keeps its P busy is thus served by the idle P, at the cost of
-//!   a wake-up each time, and a ping-pong wakes nobody.
+//!   has kept its P for longer than a searcher takes to come ([`WORTH_A_WAKE`]), it keeps busy. From then on the clock is
+//!   read each time, and one short stay ends it. A sender that keeps its P busy is thus served by the idle P, at the cost
+//!   of a wake-up each time, and a ping-pong wakes nobody.
 //! * The monitor, which looks every few milliseconds, wakes a searcher for a runnext that it finds twice: the first time.
 //!
 //! Go wakes a searcher for every ready while a P is idle, and lets it wait 3 us or more before it takes a runnext: 100 us at the
@@ -83,6 +83,7 @@ pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
         if waker.keeps_busy() {
             let sched = sched();
             sched.idle.wake_one(&sched);
+            waker.set_woke_at(clock::now());
         } else if waker.count_wake() {
             waker.set_woke_at(clock::now());
         }
@@ -92,15 +93,13 @@ pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
 /// How long a waker must keep its P for a searcher to be worth waking: about what it takes to come.
 const WORTH_A_WAKE: u64 = 25_000;
 
-/// Learns from a goroutine that parks whether it keeps busy after it has woken another. `runnext` says that one is still
-/// in the slot.
+/// Learns from a goroutine that parks whether it keeps busy after it has woken another. `waits` says that the woken one is
+/// still in the runnext slot: then only the time counts, since a searcher may have been late.
 #[inline]
-pub(crate) fn learn(g: GRef, runnext: bool) {
+pub(crate) fn learn(g: GRef, waits: bool) {
     if g.woke_at() != 0 {
-        g.set_keeps_busy(runnext && clock::now() - g.woke_at() >= WORTH_A_WAKE);
+        g.set_keeps_busy(!waits || clock::now() - g.woke_at() >= WORTH_A_WAKE);
         g.set_woke_at(0);
-    } else if runnext && g.keeps_busy() {
-        g.set_keeps_busy(false);
     }
 }
 
