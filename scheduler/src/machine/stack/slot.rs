@@ -34,6 +34,8 @@ pub(crate) const QUIET: u8 = 0;
 pub(crate) const RAN: u8 = 1;
 /// The sweeper has passed once since the slot was left.
 pub(crate) const AGED: u8 = 2;
+/// The sweeper has passed twice and looked at others instead, none of which had anything to drop.
+pub(crate) const UNSEEN: u8 = 3;
 
 /// Number of colours, and the distance from one to the next.
 const COLOURS: usize = 16;
