@@ -23,7 +23,8 @@
 //! receiver that wakes with an empty slot, met a close. A node is one case of an operation (`protocol::claim`), and
 //! a peer that finds the operation taken by another case goes on to the next node.
 //!
-//! *Close* makes the channel closed and empties both queues under the lock, then wakes all of them. Dropping the last
+//! *Close* makes the channel closed, then empties both queues and wakes all of them, in batches; a waiting sender is
+//! passed over by receivers from the moment of the close on. Dropping the last
 //! handle of one side does the same; the last receiver also takes the buffered values away, as nobody can want them.
 //!
 //! *Failing without the lock.* `try_send` on a full and `try_recv` on an empty channel fail after two loads, so polling
@@ -42,7 +43,7 @@
 //!   under it, and may be read without.
 //! * I2: a value is buffered only while no receiver waits; a sender waits only while there is no room. (A waiter whose
 //!   operation was taken by another case does not count.)
-//! * I3: no node is in a queue of a closed channel.
+//! * I3: no node joins a queue of a closed channel, and those that are there are being woken by whoever closed it.
 //! * I4: a node in a queue, its slot and its waker live in a frame that is left only after the wake, which comes after
 //!   the node was unlinked.
 //! * I5: whoever calls a method holds a handle, so a channel outlives its own calls, also the unlock that lets a waiter
@@ -64,9 +65,9 @@ use std::ptr::NonNull;
 use crate::buffer::{Block, Buffer};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::primitive::{
-    AtomicU8, AtomicUsize, Blocker, Case, Ordering, RawLock, UnsafeCell, WaitList, WaitNode, WaitReason, Waker,
+    AtomicU8, AtomicUsize, Blocker, Case, Ordering, RawLock, UnsafeCell, WaitNode, WaitReason, WakeBatch, Waker,
 };
-use crate::waiter::{Queue, Waiter};
+use crate::waiter::{Popped, Queue, Waiter};
 
 /// Not closed.
 const OPEN: u8 = 0;
@@ -305,7 +306,7 @@ impl<T> Chan<T> {
             let buffer = unsafe { &mut *buffer };
             let value = buffer.pop(spent)?;
             // SAFETY: the caller holds the lock.
-            if let Some(sender) = unsafe { self.senders.pop() } {
+            if let Some(sender) = unsafe { self.next_sender() } {
                 // SAFETY: a sender.
                 let (value, waker) = unsafe { sender.take() };
                 buffer.push(value);
@@ -319,7 +320,7 @@ impl<T> Chan<T> {
             return Ok(value);
         }
         // SAFETY: the caller holds the lock.
-        if let Some(sender) = unsafe { self.senders.pop() } {
+        if let Some(sender) = unsafe { self.next_sender() } {
             // SAFETY: a sender.
             let (value, waker) = unsafe { sender.take() };
             *peer = Some(waker);
@@ -330,6 +331,18 @@ impl<T> Chan<T> {
             OPEN => Err(TryRecvError::Empty),
             _ => Err(TryRecvError::Disconnected),
         }
+    }
+
+    /// The longest waiting sender. None from the close on: those who wait then get their values back.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    #[inline]
+    unsafe fn next_sender(&self) -> Option<Popped<T>> {
+        // ORDERING: relaxed, under the lock.
+        let open = self.state.load(Ordering::Relaxed) == OPEN;
+        // SAFETY: the caller holds the lock.
+        if open { unsafe { self.senders.pop() } } else { None }
     }
 
     /// Gives an unbounded buffer room for one value or more. Allocates.
@@ -423,17 +436,20 @@ impl<T> Chan<T> {
         if self.state.load(Ordering::Relaxed) < state {
             self.state.store(state, Ordering::Release);
         }
-        let mut woken = WaitList::new();
-        // SAFETY: the caller holds the lock.
-        unsafe {
-            self.receivers.take_all(&mut woken);
-            self.senders.take_all(&mut woken);
-        }
-        // SAFETY: the caller holds the lock.
-        unsafe { self.lock.unlock() };
-        while let Some(node) = woken.pop_front() {
-            // SAFETY: I4: the node's owner waits for this wake, and is in no other list.
-            unsafe { node.as_ref().value.waker.wake() };
+        // In batches, so that each node is touched once: with a million waiters, waiting for memory is all there is to it.
+        // Nobody joins the queues of a closed channel, so this comes to an end.
+        loop {
+            let mut batch = WakeBatch::new();
+            // SAFETY: the caller, or this loop, holds the lock.
+            let emptied = unsafe { self.receivers.take_batch(&mut batch) && self.senders.take_batch(&mut batch) };
+            // SAFETY: as above.
+            unsafe { self.lock.unlock() };
+            // SAFETY: the operations were reserved, so this is their one wake; the lock is released.
+            unsafe { batch.wake_all() };
+            if emptied {
+                return;
+            }
+            self.lock.lock();
         }
     }
 }

@@ -6,7 +6,7 @@ pub(crate) use greenthread_scheduler::WaitReason;
 pub(crate) use greenthread_scheduler::protocol::claim::Case;
 pub(crate) use greenthread_scheduler::protocol::lock::RawLock;
 pub(crate) use greenthread_scheduler::protocol::wait_list::{WaitList, WaitNode};
-pub(crate) use greenthread_scheduler::wait::{Blocker, Waker};
+pub(crate) use greenthread_scheduler::wait::{Blocker, WakeBatch, Waker};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 /// `std`'s cell with loom's door-keeper: access goes through a closure that gets a raw pointer.

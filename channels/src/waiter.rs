@@ -13,7 +13,7 @@
 
 use std::ptr::NonNull;
 
-use crate::primitive::{AtomicBool, Case, Ordering, UnsafeCell, WaitList, WaitNode, Waker};
+use crate::primitive::{AtomicBool, Case, Ordering, UnsafeCell, WaitList, WaitNode, WakeBatch, Waker};
 
 /// What a peer must know about one who waits.
 pub(crate) struct Waiter<T> {
@@ -128,22 +128,27 @@ impl<T> Queue<T> {
         })
     }
 
-    /// Moves all operations that are still to be completed to `taken`. The caller wakes them.
+    /// Takes operations that are still to be completed, the longest waiting first, as long as there is room in `batch`; true
+    /// if the queue is empty now. The caller wakes them.
     ///
     /// # Safety
     /// The caller holds the channel's lock.
-    pub(crate) unsafe fn take_all(&self, taken: &mut WaitList<Waiter<T>>) {
+    pub(crate) unsafe fn take_batch(&self, batch: &mut WakeBatch) -> bool {
         self.list.with_mut(|list| {
             // SAFETY: I1.
-            while let Some(node) = unsafe { (*list).pop_front() } {
+            let list = unsafe { &mut *list };
+            while !batch.is_full() {
+                let Some(node) = list.pop_front() else { break };
                 // SAFETY: I2: the node was in the queue until now; found and unlinked under the queue's lock.
-                if unsafe { node.as_ref().value.case.reserve() } {
-                    // SAFETY: the node is in no list, and its owner waits for our wake.
-                    unsafe { taken.push_back(node) };
+                let waiter = unsafe { &node.as_ref().value };
+                // SAFETY: as above.
+                if unsafe { waiter.case.reserve() } {
+                    batch.push(waiter.waker);
                 }
             }
-        });
-        self.set_occupied(false);
+            self.set_occupied(!list.is_empty());
+            list.is_empty()
+        })
     }
 
     /// The number of nodes.

@@ -211,7 +211,7 @@ mod tests {
             for (n, block) in blocks.iter().enumerate() {
                 // SAFETY: as above.
                 assert_eq!(unsafe { block.as_ptr().add(size - 1).read() }, n as u8);
-                assert!(size > LARGEST || block.as_ptr() as usize % STEP == 0);
+                assert!(size > LARGEST || block.addr().get().is_multiple_of(STEP));
             }
             blocks.sort();
             blocks.dedup();

@@ -18,6 +18,7 @@ use std::ptr::NonNull;
 use crate::current;
 use crate::gmp::{G, GRef};
 use crate::machine::sys::parker::Parker;
+use crate::machine::sys::prefetch::prefetch;
 use crate::park;
 use crate::ready;
 use crate::reason::WaitReason;
@@ -63,6 +64,62 @@ impl Waker {
         } else {
             // SAFETY: the caller's contract.
             unsafe { self.wake() };
+        }
+    }
+}
+
+/// Wakers of several, to be woken together.
+#[derive(Debug)]
+pub struct WakeBatch {
+    wakers: [Option<Waker>; WakeBatch::SIZE],
+    len: usize,
+}
+
+impl Default for WakeBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WakeBatch {
+    const SIZE: usize = 32;
+
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self { wakers: [None; Self::SIZE], len: 0 }
+    }
+
+    /// How many are to be woken.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nobody is to be woken.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether there is no more room.
+    pub fn is_full(&self) -> bool {
+        self.len == Self::SIZE
+    }
+
+    /// Adds a waker. There must be room.
+    pub fn push(&mut self, waker: Waker) {
+        // The header of a goroutine that has waited for long is not in the cache.
+        prefetch(waker.0.addr().get());
+        self.wakers[self.len] = Some(waker);
+        self.len += 1;
+    }
+
+    /// Wakes all, the first that was added first.
+    ///
+    /// # Safety
+    /// As [`Waker::wake`], for each of them.
+    pub unsafe fn wake_all(self) {
+        for waker in self.wakers.into_iter().flatten() {
+            // SAFETY: the caller's contract.
+            unsafe { waker.wake() };
         }
     }
 }

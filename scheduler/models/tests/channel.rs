@@ -97,6 +97,30 @@ mod primitive {
         }
     }
 
+    /// As the real one, with room for two, so that the models see a close that takes several.
+    pub(crate) struct WakeBatch(Vec<Waker>);
+
+    impl WakeBatch {
+        pub(crate) fn new() -> Self {
+            Self(Vec::new())
+        }
+
+        pub(crate) fn is_full(&self) -> bool {
+            self.0.len() == 2
+        }
+
+        pub(crate) fn push(&mut self, waker: Waker) {
+            self.0.push(waker);
+        }
+
+        pub(crate) unsafe fn wake_all(self) {
+            for waker in self.0 {
+                // SAFETY: the caller's contract.
+                unsafe { waker.wake() };
+            }
+        }
+    }
+
     pub(crate) struct Blocker(Arc<Token>);
 
     impl Blocker {
