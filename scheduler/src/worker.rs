@@ -16,7 +16,6 @@ use crate::block;
 use crate::clock;
 use crate::coroutine::{Owner, StackHead};
 use crate::current;
-use crate::fatal;
 use crate::gmp::{After, GRef, M, P, State};
 use crate::handoff;
 use crate::machine;
@@ -36,7 +35,6 @@ const RETIRE_AFTER: Duration = Duration::from_secs(10);
 
 /// The life of an M's thread, from the P that was handed to it to its retirement.
 pub(crate) fn main(m: &'static M) {
-    let _bug = AbortOnPanic;
     current::set_m(Some(m));
     m.start_clock();
     let _prepared = machine::prepare_thread();
@@ -56,19 +54,6 @@ pub(crate) fn main(m: &'static M) {
         }
     }
     current::set_m(None);
-}
-
-/// A panic of the scheduler itself, not of a goroutine, is a bug that would leave a P with nobody: better no process than one
-/// that hangs.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            fatal::warn("the scheduler panicked; this is a bug in greenthread");
-            std::process::abort();
-        }
-    }
 }
 
 /// What this M has to run next without looking far.
