@@ -29,7 +29,7 @@
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
-//! | start a goroutine | [`go!`], [`spawn`], [`Builder`], [`scope`] | `go f()` |
+//! | start a goroutine | [`go!`], [`spawn`], [`Builder`], [`scope()`] | `go f()` |
 //! | wait for its result | [`JoinHandle`] | a channel, or a `WaitGroup` |
 //! | talk | [`channel`] | `chan` |
 //! | wait for many, exclude others | [`sync`] | `sync` |

@@ -10,7 +10,7 @@ use greenthread_scheduler::{self as scheduler, Goroutine, Options, OsThreadGuard
 
 /// Starts a goroutine and returns a handle for its result, as [`std::thread::spawn`] does for a thread. Does not block.
 ///
-/// Go's `go` gives nothing back: use [`go!`](crate::go) for that. Dropping the handle lets the goroutine go on alone.
+/// Go's `go` gives nothing back: use [`go!`](macro@crate::go) for that. Dropping the handle lets the goroutine go on alone.
 ///
 /// ```
 /// let handle = greenthread::spawn(|| 6 * 7);

@@ -59,10 +59,10 @@ where
     unsafe { spawn_unchecked(f, options) }
 }
 
-/// As [`spawn`], for closures that borrow. See `greenthread::scope`.
+/// As [`spawn()`], for closures that borrow. See `greenthread::scope`.
 ///
 /// # Errors
-/// As [`spawn`].
+/// As [`spawn()`].
 ///
 /// # Safety
 /// What `f` and its result borrow outlives the goroutine and its handle.

@@ -33,7 +33,7 @@ pub fn sleep(duration: Duration) {
 }
 
 /// # Safety
-/// As [`Fire`]; `arg` is a goroutine that parked in `sleep`.
+/// As [`crate::timers::Fire`]; `arg` is a goroutine that parked in `sleep`.
 unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
     // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker; Ps are never freed.
     unsafe {

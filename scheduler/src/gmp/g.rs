@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! One small block (see [`crate::block`]) holds the header [`G`] and, right behind it, the closure or, later, its
-//! result ([`Task`]). A goroutine that has never run owns nothing else: its stack comes when it runs first and goes
+//! result (`Task` in `spawn`). A goroutine that has never run owns nothing else: its stack comes when it runs first and goes
 //! to the next goroutine when it ends.
 //!
 //! # States

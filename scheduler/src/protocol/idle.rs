@@ -40,7 +40,7 @@
 //! * A lock around the idle list for every push (Go takes `sched.lock` on each wake-up when nobody spins): 20 ns and a shared line.
 //! * Handing the goroutine to the woken M: locality lost, and 21 us of latency even if the current P is free at once.
 //! * Counting runnext as published: a push that the current P is about to run itself would wake another core each
-//!   time. That slot has its own rule, in [`crate::ready`].
+//!   time. That slot has its own rule, in the module `ready`.
 //!
 //! # Orderings
 //! * P1: all changes of the word are SeqCst, and both sides have a SeqCst fence between their publication and their look.
