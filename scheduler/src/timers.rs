@@ -157,3 +157,55 @@ impl Timer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    unsafe fn count(arg: *const (), context: *const ()) {
+        assert!(context.is_null());
+        // SAFETY: the tests pass counters that outlive their timers.
+        unsafe { &*arg.cast::<AtomicU32>() }.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn fire(timers: &Timers, now: u64) -> bool {
+        // SAFETY: `count` wants null.
+        unsafe { timers.run_due(now, ptr::null()) }
+    }
+
+    #[test]
+    fn a_timer_fires_once_or_is_stopped() {
+        let (timers, fired) = (Timers::new(), AtomicU32::new(0));
+        let new = || Timer::new(count, (&raw const fired).cast());
+        let (early, late, never) = (new(), new(), new());
+        assert!(!never.disarm(), "it was never armed");
+        // SAFETY: the timers stay in place to the end of the test.
+        unsafe {
+            late.arm(&timers, 20);
+            early.arm(&timers, 10);
+        }
+        assert_eq!(timers.next_when(), 10);
+        assert!(!fire(&timers, 9));
+        assert!(fire(&timers, 10));
+        assert!(!early.disarm(), "it has fired");
+        assert!(late.disarm());
+        assert!(!late.disarm(), "it is stopped");
+        assert!(!fire(&timers, 100));
+        assert_eq!((fired.into_inner(), timers.any()), (1, false));
+    }
+
+    #[test]
+    fn a_timer_that_moved_is_stopped_where_it_is() {
+        let (old, new, fired) = (Timers::new(), Timers::new(), AtomicU32::new(0));
+        let timer = Timer::new(count, (&raw const fired).cast());
+        // SAFETY: the timer stays in place to the end of the test.
+        unsafe { timer.arm(&old, 5) };
+        assert!(old.move_to(&new));
+        assert!(!old.move_to(&new), "nothing is left");
+        assert_eq!((old.next_when(), new.next_when()), (u64::MAX, 5));
+        assert!(timer.disarm());
+        assert!(!new.any());
+        assert_eq!(fired.into_inner(), 0);
+    }
+}
