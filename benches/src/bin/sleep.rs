@@ -1,13 +1,14 @@
 //! How late sleepers wake, alone and beside goroutines that never enter the scheduler.
 //!
-//! Timed: from the end that was asked for to the return of `sleep`. The hogs compute until the end of a row, so with as
-//! many hogs as Ps every P has to be taken from one of them before a sleeper can run: a lateness of up to 10 ms is what
-//! is promised there. With more threads that compute than CPUs, the OS scheduler's time slices are in the figures too.
+//! Timed: from the end that was asked for to the return of `sleep`. The hogs compute, or sit in system calls of 100 ms
+//! that nobody announced with a yield between them, until the end of a row. So with as many hogs as Ps every P has to be
+//! taken from one of them before a sleeper can run: a lateness of up to 10 ms is what is promised there. With more threads that compute than CPUs, the OS scheduler's time slices are in the figures too.
 //!
 //! The rival's equivalent: Go's `time.Sleep` beside `for {}` (asynchronous preemption, 10 ms as well).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use greenthread::time::sleep;
@@ -15,14 +16,33 @@ use greenthread_benches::{PROCS, Times, hog, numbers, on_procs};
 
 const HELP: &str = "sleep: lateness of sleepers beside hogs";
 
-fn lateness(count: u64, hogs: u64, time: Duration) -> Times {
+/// What a hog does between two looks at whether it is over.
+#[derive(Clone, Copy, Debug)]
+enum Hog {
+    Computes,
+    Blocks,
+}
+
+impl Hog {
+    fn step(self) {
+        match self {
+            Hog::Computes => hog(Duration::from_micros(100)),
+            Hog::Blocks => {
+                thread::sleep(Duration::from_millis(100));
+                greenthread::yield_now();
+            }
+        }
+    }
+}
+
+fn lateness(count: u64, kind: Hog, hogs: u64, time: Duration) -> Times {
     let over = Arc::new(AtomicBool::new(false));
     let hogs: Vec<_> = (0..hogs)
         .map(|_| {
             let over = Arc::clone(&over);
             greenthread::spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    hog(Duration::from_micros(100));
+                    kind.step();
                 }
             })
         })
@@ -46,9 +66,13 @@ fn main() {
     let time = Duration::from_micros(micros);
     println!("lateness of {count} sleeps of {time:?}");
     for procs in PROCS {
-        for hogs in [0, 1, 2, 4] {
-            let times = on_procs(procs, move || lateness(count, hogs, time));
-            println!("procs={procs} hogs={hogs} {times}");
+        let times = on_procs(procs, move || lateness(count, Hog::Computes, 0, time));
+        println!("procs={procs} alone      {times}");
+        for (kind, name) in [(Hog::Computes, "computing"), (Hog::Blocks, "blocked")] {
+            for hogs in [1, 2, 4] {
+                let times = on_procs(procs, move || lateness(count, kind, hogs, time));
+                println!("procs={procs} {hogs} {name:<9} {times}");
+            }
         }
     }
 }
