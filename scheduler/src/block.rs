@@ -25,7 +25,7 @@ const CLASSES: usize = 8;
 /// Blocks in a full magazine. With two magazines a P keeps at most 2 * 128 blocks of a class: 48 KiB of 192 bytes.
 const MAGAZINE: u32 = 128;
 
-/// The largest block from here; larger closures come from the global allocator.
+/// The largest block from a cache; larger ones are seldom, and have lists of their own ([`Depot::large`]).
 const LARGEST: usize = STEP * CLASSES;
 
 struct Free {
@@ -76,13 +76,20 @@ struct Depot {
     full: [Vec<Magazine>; CLASSES],
     fresh: *mut u8,
     left: usize,
+    /// Free blocks of two to the power of the index bytes, aligned to their size. They come from the global allocator
+    /// and are never given back to it (I1).
+    large: [Vec<NonNull<u8>>; usize::BITS as usize],
 }
 
 // SAFETY: the depot owns the memory it points to.
 unsafe impl Send for Depot {}
 
-static DEPOT: Mutex<Depot> =
-    Mutex::new(Depot { full: [const { Vec::new() }; CLASSES], fresh: ptr::null_mut(), left: 0 });
+static DEPOT: Mutex<Depot> = Mutex::new(Depot {
+    full: [const { Vec::new() }; CLASSES],
+    fresh: ptr::null_mut(),
+    left: 0,
+    large: [const { Vec::new() }; usize::BITS as usize],
+});
 
 /// The cache of all threads that have no P.
 static FOREIGN: Mutex<BlockCache> = Mutex::new(BlockCache::new());
@@ -113,8 +120,8 @@ impl BlockCache {
     #[inline]
     pub(crate) unsafe fn free(&mut self, block: NonNull<u8>, layout: Layout) {
         let Some(class) = class_of(layout) else {
-            // SAFETY: `alloc` sent this layout to the global allocator.
-            return unsafe { std::alloc::dealloc(block.as_ptr(), layout) };
+            let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+            return depot.large[power_of(layout)].push(block);
         };
         if self.loaded[class].len == MAGAZINE {
             self.spill(class);
@@ -174,10 +181,20 @@ impl Depot {
     }
 }
 
+/// The list of [`Depot::large`] that serves `layout`.
+fn power_of(layout: Layout) -> usize {
+    layout.size().max(layout.align()).next_power_of_two().trailing_zeros() as usize
+}
+
 #[cold]
 fn alloc_large(layout: Layout) -> NonNull<u8> {
-    // SAFETY: a goroutine's block has a header, so its size is not zero.
-    NonNull::new(unsafe { std::alloc::alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+    let power = power_of(layout);
+    let free = DEPOT.lock().unwrap_or_else(PoisonError::into_inner).large[power].pop();
+    free.unwrap_or_else(|| {
+        let Ok(whole) = Layout::from_size_align(1 << power, 1 << power) else { handle_alloc_error(layout) };
+        // SAFETY: a goroutine's block has a header, so its size is not zero.
+        NonNull::new(unsafe { std::alloc::alloc(whole) }).unwrap_or_else(|| handle_alloc_error(whole))
+    })
 }
 
 /// As [`BlockCache::alloc`], for threads without a P.
@@ -234,5 +251,17 @@ mod tests {
         }
         let again: Vec<_> = (0..2 * MAGAZINE).map(|_| here.alloc(layout)).collect();
         assert!(again.iter().all(|block| first.contains(block)));
+    }
+
+    #[test]
+    fn large_blocks_are_aligned_and_stay_ours() {
+        // Of a size that nothing else in these tests asks for.
+        let layout = Layout::from_size_align(70_000, 1024).unwrap();
+        let mut cache = BlockCache::new();
+        let block = cache.alloc(layout);
+        assert!(block.addr().get().is_multiple_of(1024));
+        // SAFETY: from this cache with this layout.
+        unsafe { cache.free(block, layout) };
+        assert_eq!(BlockCache::new().alloc(layout), block, "it was given back to the allocator");
     }
 }

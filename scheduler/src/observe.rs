@@ -179,8 +179,8 @@ pub fn dump() -> String {
             State::Runnable => "runnable",
             State::Dead => "dead",
         };
-        let name = g.name().map_or(String::new(), |name| format!(" {name:?}"));
-        let _ = writeln!(out, "goroutine {}{name} [{what}]: spawned at {}", g.id, g.site);
+        // Not its name: that is memory of its own, which goes when the goroutine does.
+        let _ = writeln!(out, "goroutine {} [{what}]: spawned at {}", g.id, g.site);
     });
     let waiting = sched.alive().saturating_sub(begun);
     let _ = writeln!(out, "{waiting} more goroutines have not begun");

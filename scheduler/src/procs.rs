@@ -5,13 +5,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::config;
 use crate::gmp::P;
 use crate::handoff;
 use crate::primitive::heavy_fence;
-use crate::sched::{IdleP, Sched, try_sched};
+use crate::sched::{IdleP, Sched};
 
 /// The most Ps there may be.
-pub const MAX_PROCS: usize = crate::config::MAX_PROCS;
+pub const MAX_PROCS: usize = config::MAX_PROCS;
 
 /// Whether the number follows the CPUs that the process may use: until somebody chooses it.
 static FOLLOWS: AtomicBool = AtomicBool::new(false);
@@ -33,11 +34,9 @@ pub(crate) fn choose(sched: &'static Sched, n: usize) -> usize {
 }
 
 /// Follows the number of usable CPUs, if nobody has chosen another.
-pub(crate) fn follow_cpus() {
-    if FOLLOWS.load(Ordering::Relaxed)
-        && let Some(sched) = try_sched()
-    {
-        let n = num_cpu();
+pub(crate) fn follow_cpus(sched: &'static Sched) {
+    if FOLLOWS.load(Ordering::Relaxed) {
+        let n = config::default_procs();
         if n != sched.procs() as usize {
             resize(sched, n);
         }

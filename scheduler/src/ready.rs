@@ -80,11 +80,12 @@ pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
         return unsafe { push_last(p, g) };
     }
     if let Some(waker) = waker {
-        if waker.keeps_busy() {
+        let busy = waker.keeps_busy();
+        if busy {
             let sched = sched();
             sched.idle.wake_one(&sched);
-            waker.set_woke_at(clock::now());
-        } else if waker.count_wake() {
+        }
+        if busy || waker.count_wake() {
             waker.set_woke_at(clock::now());
         }
     }

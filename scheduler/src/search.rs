@@ -46,7 +46,7 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Option<GRef> {
             std::hint::spin_loop();
         }
         now = clock::now();
-        // The other Ps may have gone idle too: then there is nobody to steal from, only the global queue and the clock.
+        // With all other Ps idle there is nobody to steal from: for what other threads push, half the time will do.
         if sched.procs() > 1 && sched.idle.counts().0 + 1 >= sched.procs() && now + SEARCH_TIME / 2 > end {
             break;
         }

@@ -76,7 +76,7 @@ pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
         look_at_ps(sched, &mut seen, now);
         if now - cpus_at >= FOLLOW_CPUS {
             cpus_at = now;
-            procs::follow_cpus();
+            procs::follow_cpus(sched);
         }
         let sweep_at = stack::sweep(now);
         let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
