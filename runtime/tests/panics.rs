@@ -9,9 +9,10 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::drops::OnDrop;
+use common::queue::{Queue, never, wait_until};
 use common::{check, spin, text, until};
 use greenthread::sync::{self, WaitGroup};
 use greenthread::{JoinHandle, blocking, channel, go, scope, spawn, time, yield_now};
@@ -202,6 +203,27 @@ fn locking_while_panicking() {
 #[test]
 fn sleeping_while_panicking() {
     check_blocking_while_panicking(|| time::sleep(Duration::from_micros(300)));
+}
+
+#[test]
+fn waiting_with_a_deadline_while_panicking() {
+    check_blocking_while_panicking(|| {
+        let queue = Arc::new(Queue::default());
+        assert_eq!(wait_until([&queue], Instant::now()), None);
+        assert_eq!(wait_until([&queue], Instant::now() + Duration::from_micros(300)), None);
+        let peer = Arc::clone(&queue);
+        go!(move || until(|| peer.deliver(7)));
+        assert_eq!(wait_until([&queue], never()), Some((0, 7)));
+    });
+}
+
+#[test]
+fn waiting_with_a_deadline_while_panicking_without_a_p() {
+    check_blocking_while_panicking(|| {
+        let queue = Queue::default();
+        spin(Duration::from_millis(12));
+        assert_eq!(wait_until([&queue], Instant::now() + Duration::from_micros(300)), None);
+    });
 }
 
 #[test]

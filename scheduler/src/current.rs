@@ -1,4 +1,4 @@
-//! Who am I: the only reader of this crate's thread-locals.
+//! Who am I: with `random`, which follows the same rule, the only reader of this crate's thread-locals.
 //!
 //! A goroutine may resume on another thread, and the compiler may keep the *address* of a thread-local across the switch: it
 //! believes that a function runs on one thread. So the address never leaves this file: each function here is a call

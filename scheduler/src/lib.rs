@@ -5,11 +5,11 @@
 //! | to learn | read |
 //! | --- | --- |
 //! | what a goroutine is | `gmp`, `coroutine`, `block`, `machine::stack` |
-//! | how it gives the CPU up and gets it back | `park`, `ready`, [`wait`] |
+//! | how it gives the CPU up and gets it back | `park`, `ready`, [`wait`], [`protocol::claim`] |
 //! | what an M does all day | `worker`, `search` |
 //! | when Ms sleep and wake | `protocol::idle`, `handoff` |
 //! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
-//! | time | `timer`, [`protocol::timer_heap`] |
+//! | time | `timer`, [`deadline`], [`protocol::timer_heap`] |
 //! | starting and ending goroutines | `spawn`, [`protocol::join`], `goroutine` |
 //!
 //! ARCHITECTURE.md in the repository tells the story in order.
@@ -21,6 +21,7 @@ mod clock;
 pub mod config;
 mod coroutine;
 mod current;
+pub mod deadline;
 mod entry;
 mod fatal;
 mod gmp;
@@ -34,6 +35,7 @@ mod park;
 mod primitive;
 mod procs;
 pub mod protocol;
+mod random;
 mod ready;
 mod reason;
 mod sched;
@@ -54,6 +56,7 @@ pub use observe::{Stats, dump, stats};
 pub use os_thread::{OsThreadGuard, lock_os_thread};
 pub use park::yield_now;
 pub use procs::{MAX_PROCS, num_cpu};
+pub use random::random;
 pub use reason::WaitReason;
 pub use spawn::{JoinHandle, Options};
 pub use timer::sleep;

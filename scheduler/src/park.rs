@@ -23,7 +23,8 @@ use crate::sched::sched;
 /// Parks the calling goroutine `g` until somebody readies it. `commit` runs once, when wakers may come; if it returns false, no
 /// waker will come, and the goroutine goes on.
 ///
-/// `commit` must not panic, park or wake; its last access to memory that a waker may free is the store that lets the waker in.
+/// `commit` must not panic or park. Its last access to memory that a waker may free is the store that lets the waker in; after
+/// that it may wake others, with wakers that it has brought along.
 #[inline]
 pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) {
     if std::thread::panicking() {
@@ -73,7 +74,11 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let home = g.home();
     set_home(g, Some(m));
     g.wait_for(reason);
-    if commit() {
+    // As on the scheduler's stack, so that the commit step may wake others.
+    m.set_current(None);
+    let waits = commit();
+    m.set_current(Some(g));
+    if waits {
         if had_p {
             pass_p_on(m);
         }

@@ -22,6 +22,10 @@ pub enum WaitReason {
     ChanReceiveNil,
     /// Sending to a nil channel: for ever.
     ChanSendNil,
+    /// In a `select!` in which no arm is ready.
+    Select,
+    /// In a `select!` without arms: for ever.
+    SelectNoCases,
     /// Acquiring a `sync::Mutex`.
     MutexLock,
     /// In `WaitGroup::wait`.
@@ -35,13 +39,15 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
-    const ALL: [(WaitReason, &'static str); 11] = [
+    const ALL: [(WaitReason, &'static str); 13] = [
         (WaitReason::None, ""),
         (WaitReason::Sleep, "sleep"),
         (WaitReason::ChanReceive, "chan receive"),
         (WaitReason::ChanSend, "chan send"),
         (WaitReason::ChanReceiveNil, "chan receive (nil chan)"),
         (WaitReason::ChanSendNil, "chan send (nil chan)"),
+        (WaitReason::Select, "select"),
+        (WaitReason::SelectNoCases, "select (no cases)"),
         (WaitReason::MutexLock, "sync.Mutex.Lock"),
         (WaitReason::WaitGroupWait, "sync.WaitGroup.Wait"),
         (WaitReason::Join, "join"),

@@ -1,10 +1,11 @@
-//! Sleeping goroutines: the first user of the timers.
+//! Arming timers where the caller runs, and sleeping, which is nothing but a timer.
 
 use std::time::Duration;
 
 use crate::blocking::blocking;
 use crate::clock;
 use crate::current;
+use crate::entry;
 use crate::gmp::{GRef, P};
 use crate::handoff;
 use crate::park;
@@ -43,18 +44,24 @@ unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
     }
 }
 
-/// Arms `timer` on the P of this thread, or on some P if it has none.
+/// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake.
 ///
 /// # Safety
-/// As [`Timer::arm`]; on a goroutine, the caller is inside.
-unsafe fn arm(timer: &Timer, when: u64) {
-    if let Some(p) = current::m().and_then(|m| m.p()) {
-        // SAFETY: the caller's contract. The M that has the P will look at its timers before it sleeps.
-        unsafe { timer.arm(&p.timers, when) };
-    } else {
-        let p = sched().with_table(|ps| ps[0]);
+/// As [`Timer::arm`].
+pub(crate) unsafe fn arm(timer: &Timer, when: u64) {
+    // SAFETY: the caller's contract. The M that has the P will look at its timers before it sleeps.
+    if entry::with_p(|_, p| unsafe { timer.arm(&p.timers, when) }).is_err() {
         // SAFETY: the caller's contract.
-        unsafe { timer.arm(&p.timers, when) };
-        handoff::poke(p);
+        unsafe { arm_without_p(timer, when) };
     }
+}
+
+/// # Safety
+/// As [`Timer::arm`].
+#[cold]
+unsafe fn arm_without_p(timer: &Timer, when: u64) {
+    let p = sched().with_table(|ps| ps[0]);
+    // SAFETY: the caller's contract. The timer may have fired, and be gone, by the time this returns.
+    unsafe { timer.arm(&p.timers, when) };
+    handoff::poke(p);
 }

@@ -141,7 +141,6 @@ impl Timer {
     }
 
     /// Stops the timer; false if it has fired. Afterwards its memory is the caller's.
-    #[allow(dead_code, reason = "waits with a deadline come with select")]
     pub(crate) fn disarm(&self) -> bool {
         loop {
             // SAFETY: I1; heaps belong to Ps, which are never freed.

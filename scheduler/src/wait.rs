@@ -9,6 +9,7 @@
 //! 3. `blocker.block(reason, commit)`: `commit` releases the lock. For a goroutine it runs on the scheduler's stack,
 //!    when the registers are saved; so no waker can find a goroutine that still runs, and there is no
 //!    "woken before it slept" state to handle.
+//!    A wait that is to end by a deadline blocks as [`crate::deadline`] says.
 //! 4. The peer takes the lock, unlinks the node, **copies the waker out**, does the waiter's work for it (moves the
 //!    value, grants the lock), releases the lock, and calls `Waker::wake` exactly once. From the wake on the node may be gone.
 
@@ -127,8 +128,8 @@ impl WakeBatch {
 /// One wait of the calling goroutine or thread. Lives in the caller's frame.
 #[derive(Debug)]
 pub struct Blocker {
-    g: Option<GRef>,
-    parker: Parker,
+    pub(crate) g: Option<GRef>,
+    pub(crate) parker: Parker,
     // The parker's address is handed out, and a goroutine is captured: neither may go to another thread.
     _here: PhantomData<*mut ()>,
 }
@@ -162,8 +163,8 @@ impl Blocker {
 
     /// Blocks until [`Waker::wake`]; runs `commit` first, once.
     ///
-    /// `commit` must not panic, block or wake; its last access to memory that a peer may free is the store that lets
-    /// the peer in.
+    /// `commit` must not panic or block. Its last access to memory that a peer may free is the store that lets the peer in;
+    /// after that it may wake others, with wakers that it has brought along.
     #[inline]
     pub fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
         self.block_if(reason, || {

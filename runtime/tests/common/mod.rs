@@ -5,6 +5,7 @@
 
 pub mod child;
 pub mod drops;
+pub mod queue;
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -1,10 +1,10 @@
-//! Models of the claim: peers that reach two cases of one operation at the same time.
+//! Models of the claim: peers that reach two cases of one operation at the same time, and some before the waiter has parked.
 
 use std::ptr::NonNull;
 
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
-use greenthread_models::protocol::claim::{Case, Claim};
+use greenthread_models::protocol::claim::{Case, Claim, Found};
 use greenthread_models::protocol::wait_list::{WaitList, WaitNode};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -77,10 +77,14 @@ impl Shared {
             won
         });
         if won {
-            *self.woken.lock().unwrap() += 1;
-            self.wake.notify_one();
+            self.wake();
         }
         won
+    }
+
+    fn wake(&self) {
+        *self.woken.lock().unwrap() += 1;
+        self.wake.notify_one();
     }
 
     fn block(&self) {
@@ -139,4 +143,157 @@ fn two_cases_are_completed_once_and_the_frame_can_go() {
         assert_eq!(won.iter().position(|&won| won).unwrap_or(1), winner);
         assert_eq!(*shared.woken.lock().unwrap(), 1, "one wake");
     });
+}
+
+/// The cases of those who wait with a deadline.
+const PEER: usize = 0;
+const TIMER: usize = 1;
+
+/// What a timer knows. It is in the waiter's frame.
+struct Alarm {
+    claim: NonNull<Claim>,
+    registers: NonNull<UnsafeCell<u32>>,
+}
+
+/// A timer's heap with room for one: fires under its lock.
+struct Heap(Mutex<Option<NonNull<Alarm>>>);
+
+// SAFETY: the alarm is touched only under the heap's lock, and taken out before its frame is left.
+unsafe impl Send for Heap {}
+// SAFETY: as above.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    /// Fires what is armed. What it has found, if the deadline has won.
+    fn fire(&self, shared: &Shared) -> Option<Found> {
+        let mut heap = self.0.lock().unwrap();
+        // SAFETY: armed, and the lock is held.
+        let alarm = unsafe { heap.take()?.as_ref() };
+        // SAFETY: as above.
+        let found = unsafe { alarm.claim.as_ref() }.take_early(TIMER);
+        if found == Some(Found::Open) {
+            // SAFETY: who takes an open claim is the one to run the waiter. Loom checks it.
+            unsafe { alarm.registers.as_ref() }.with_mut(|registers| unsafe { *registers += 1 });
+            shared.wake();
+        }
+        found
+    }
+}
+
+/// Waits in the first queue with a deadline, and leaves the frame. Returns who won.
+fn wait_with_deadline(shared: &Shared, heap: &Heap) -> usize {
+    let (claim, slot, registers) = (Claim::shut(), UnsafeCell::new(0), UnsafeCell::new(0));
+    let alarm = Alarm { claim: NonNull::from(&claim), registers: NonNull::from(&registers) };
+    *heap.0.lock().unwrap() = Some(NonNull::from(&alarm));
+
+    let node = WaitNode::new(Waiter { case: Case::of(NonNull::from(&claim), PEER), slot: NonNull::from(&slot) });
+    let opened = shared.queues[0].with(|list| {
+        // SAFETY: the node is new, and removed below before the frame is left.
+        unsafe { list.push_back(NonNull::from(&node)) };
+        // SAFETY: nobody else runs the waiter. Loom checks it.
+        registers.with_mut(|registers| unsafe { *registers = 1 });
+        claim.open()
+    });
+    if opened {
+        shared.block();
+    }
+    *heap.0.lock().unwrap() = None;
+    // SAFETY: the node is in this queue or in none.
+    shared.queues[0].with(|list| unsafe { list.remove(NonNull::from(&node)) });
+
+    let winner = claim.winner().unwrap();
+    // SAFETY: all others are gone from the frame. Loom checks it, here and below.
+    let (filled, registers) = (slot.with(|slot| unsafe { *slot }), registers.with(|registers| unsafe { *registers }));
+    assert_eq!(filled, u32::from(winner == PEER));
+    assert_eq!(registers, 1 + u32::from(opened && winner == TIMER));
+    winner
+}
+
+#[test]
+fn a_timer_against_the_commit_step_against_a_peer() {
+    explore(3, || {
+        let (shared, heap) = (Shared::new(), Arc::new(Heap(Mutex::new(None))));
+        let timer = {
+            let (shared, heap) = (Arc::clone(&shared), Arc::clone(&heap));
+            thread::spawn(move || heap.fire(&shared))
+        };
+        let peer = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.deliver(0))
+        };
+        let owner = {
+            let (shared, heap) = (Arc::clone(&shared), Arc::clone(&heap));
+            thread::spawn(move || wait_with_deadline(&shared, &heap))
+        };
+        let (fired, mut delivered) = (timer.join().unwrap(), peer.join().unwrap());
+        assert!(fired.is_none() || !delivered);
+        // Both may have come before anything was there.
+        while fired.is_none() && !delivered {
+            thread::yield_now();
+            delivered = shared.deliver(0);
+        }
+        assert_eq!(owner.join().unwrap(), if delivered { PEER } else { TIMER });
+        assert_eq!(*shared.woken.lock().unwrap(), u32::from(fired != Some(Found::Shut)));
+    });
+}
+
+/// A peer that has been introduced leaves its value first and takes the claim then, parked waiter or not. A rival may be faster.
+fn introduced_peer(rival: bool) {
+    struct Frame {
+        claim: Claim,
+        slot: UnsafeCell<u32>,
+        registers: UnsafeCell<u32>,
+    }
+
+    fn take(frame: &Frame, shared: &Shared, case: usize) -> Option<Found> {
+        let found = frame.claim.take_early(case);
+        if found == Some(Found::Open) {
+            // SAFETY: who takes an open claim is the one to run the waiter. Loom checks it.
+            frame.registers.with_mut(|registers| unsafe { *registers += 1 });
+            shared.wake();
+        }
+        found
+    }
+
+    explore(3, move || {
+        let shared = Shared::new();
+        let frame = Arc::new(Frame { claim: Claim::shut(), slot: UnsafeCell::new(0), registers: UnsafeCell::new(0) });
+        let run = |f: fn(&Frame, &Shared) -> Option<Found>| {
+            let (frame, shared) = (Arc::clone(&frame), Arc::clone(&shared));
+            thread::spawn(move || f(&frame, &shared))
+        };
+        let peer = run(|frame, shared| {
+            // SAFETY: the slot is this peer's, until it has won. Loom checks it.
+            frame.slot.with_mut(|slot| unsafe { *slot = 1 });
+            take(frame, shared, PEER)
+        });
+        let rival = rival.then(|| run(|frame, shared| take(frame, shared, TIMER)));
+
+        // SAFETY: nobody else runs the waiter. Loom checks it.
+        frame.registers.with_mut(|registers| unsafe { *registers = 1 });
+        let opened = frame.claim.open();
+        if opened {
+            shared.block();
+        }
+        if frame.claim.winner().unwrap() == PEER {
+            // SAFETY: the peer is done with its slot. Loom checks it.
+            assert_eq!(frame.slot.with(|slot| unsafe { *slot }), 1);
+        }
+        // SAFETY: the winner is done with them. Loom checks it.
+        assert_eq!(frame.registers.with(|registers| unsafe { *registers }), 1 + u32::from(opened));
+
+        let found: Vec<_> = [Some(peer), rival].into_iter().flatten().filter_map(|one| one.join().unwrap()).collect();
+        assert_eq!(found, [if opened { Found::Open } else { Found::Shut }], "one winner, and what it owes");
+        assert_eq!(*shared.woken.lock().unwrap(), u32::from(opened), "one wake or none");
+    });
+}
+
+#[test]
+fn an_introduced_peer_leaves_its_value_before_the_waiter_has_parked_or_after() {
+    introduced_peer(false);
+}
+
+#[test]
+fn an_introduced_peer_has_a_rival() {
+    introduced_peer(true);
 }

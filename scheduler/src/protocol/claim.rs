@@ -13,25 +13,64 @@
 //!    (typed, for it knows the type of its own queue), copies the waker out, unlocks, and wakes.
 //!
 //! The waiter, once awake, takes the lock of every queue it is still linked in and removes its nodes; then it may leave
-//! the frame. [`Claim::winner`] tells which case was completed. A waiter that wants to give up by itself (a deadline that
-//! a timer did not deliver) takes its own claim; if it loses, a peer is between reserve and wake, and the waiter
-//! must block until that wake comes.
+//! the frame. [`Claim::winner`] tells which case was completed. A thread that gives up by itself, at a deadline, takes its
+//! own claim; if it loses, a peer is between reserve and wake, and the waiter must block until that wake comes.
 //!
 //! A plain operation waits in one queue only. Whoever unlinks its node under the queue's lock is alone already, so its
 //! case is [`Case::only`] and reserving it costs no atomic operation.
 //!
-//! Rejected: *try all, register everywhere, try all again* without a claim. It needs a way to take a registration
-//! back, can complete an operation late, and `default` is then no snapshot. Rejected: moving the value first and
-//! undoing it on a lost race; a value that was seen cannot be unseen.
+//! # Shut claims
+//! ```text
+//!     shut ----- open, by the waiter when it has parked ----> open
+//!       |                                                       |
+//!       | take_early: no wake, `open` fails                     | take, take_early: one wake
+//!       +-------------------> taken by case n <-----------------+
+//! ```
+//!
+//! Some peers can find the waiter before it has parked. One is its deadline: a goroutine's timer goes into a heap, which takes
+//! a mutex and allocates. Neither may happen under the spin locks of the queues, and once these are released a peer may have
+//! come, the goroutine may have run on, and the frame with the timer in it may be gone. So the timer is armed *before* the
+//! first lock, and may fire too early: there is nobody to be woken yet. Another is a peer that was introduced to the
+//! waiter by other means than a queue, and has left a value in its frame.
+//!
+//! Such a wait begins with a [`Claim::shut`]. Its commit step, when the goroutine's registers are saved, calls
+//! [`Claim::open`], then releases the locks. [`Claim::take_early`] takes a claim in either state, and says in which it was:
+//! from *open* it owes the wake, from *shut* it does not, because `open` will fail and the waiter goes on by itself.
+//! Peers that hold a queue's lock never meet a shut claim, as the waiter holds all these locks until it has opened; so [`Claim::take`],
+//! and with it the usual path, does not know of it. For the same reason `open` comes before the locks are released:
+//! after the release a peer under a lock would find it shut, and the frame may be gone.
+//!
+//! A waiter that finds under its locks that it need not wait leaves its claim shut. A timer may still take it, which
+//! has no effect, until it is disarmed.
+//!
+//! # Rejected
+//! * *Try all, register everywhere, try all again* without a claim. It needs a way to take a registration
+//!   back, can complete an operation late, and `default` is then no snapshot.
+//! * Moving the value first and undoing it on a lost race; a value that was seen cannot be unseen. (A peer that
+//!   takes early does write first. Its value lies in a place of its own, and counts only if it wins.)
+//! * A timer that takes the queues' locks, as any other peer: it fires under the lock of its heap, which is ordered after
+//!   them, and it would have to know them all.
+//! * A timer that fires too early and waits for the claim to open, or is armed once more: both poll, one under the heap's
+//!   lock.
+//! * No shut state, but a word of the waiter's own, "not parked yet", beside an open claim: the taker would have to change
+//!   two words at once.
 //!
 //! # Invariants
-//! * I1: the word leaves *open* at most once in the life of an operation, and never comes back.
+//! * I1: the word goes from shut to open, and from either to taken, and never back: an operation is taken at most once.
 //! * I2: the claim outlives every node that points to it, as node and claim are in one frame and the owner leaves it
-//!   only after its nodes were unlinked, each under its queue's lock.
-//! * I3: who reserves a case owes the operation one wake. The owner stays in its frame until that wake.
+//!   only after its nodes were unlinked, each under its queue's lock. A timer is disarmed before.
+//! * I3: who takes an open claim owes the operation one wake, and the owner stays in its frame until that wake. Who takes a
+//!   shut one owes nothing, and does not touch the frame afterwards.
+//! * I4: a claim that was shut is opened once, by its owner's commit step, and while the owner holds the lock of every queue that
+//!   it is linked in.
 //!
 //! # Orderings
-//! All accesses are relaxed: the word decides and publishes nothing. What the winner reads in the frame was published by
+//! * P1: the release in `take_early` of a shut claim -> the acquire in the `open` that fails: what the peer left in the
+//!   frame is visible to the waiter, whom no wake will tell.
+//! * P2: the release in `open` -> the acquire in `take_early` of an open claim: the waiter has parked, and whoever is to run it
+//!   sees its registers and its state. Those who come through a queue see them by the queue's lock, released later.
+//!
+//! All else is relaxed: the word decides and publishes nothing. What the winner reads in the frame was published by
 //! the queue's lock (P1 of `lock`), and what it writes there is published by the wake.
 
 use std::ptr::NonNull;
@@ -39,12 +78,25 @@ use std::ptr::NonNull;
 use crate::primitive::{AtomicUsize, Ordering};
 
 const OPEN: usize = 0;
+const SHUT: usize = 1;
+/// The first word that means "taken": by case 0.
+const TAKEN: usize = 2;
 
 /// The word that decides who completes one blocked operation.
 #[derive(Debug)]
 pub struct Claim {
-    // OPEN, or one more than the index of the case that won.
+    // OPEN, SHUT, or TAKEN and the index of the case that won.
     word: AtomicUsize,
+}
+
+/// What [`Claim::take_early`] has found: whether the waiter had parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a claim that was open is owed a wake"]
+pub enum Found {
+    /// It had not, and will not: the taker wakes nobody, and leaves the frame alone.
+    Shut,
+    /// It had: the taker owes it one wake.
+    Open,
 }
 
 impl Default for Claim {
@@ -59,18 +111,51 @@ impl Claim {
         Self { word: AtomicUsize::new(OPEN) }
     }
 
-    /// Takes the claim for case `index`; true for the one caller who does.
+    /// A claim that nobody has taken, of an operation that has not parked. Only [`take_early`](Self::take_early) can take it
+    /// until it is opened.
+    pub fn shut() -> Self {
+        Self { word: AtomicUsize::new(SHUT) }
+    }
+
+    /// Waiter, in its commit step (I4): from now on it relies on being woken. False if the claim was taken before; then
+    /// no wake will come.
+    #[inline]
+    #[must_use = "nobody wakes the waiter if this fails"]
+    pub fn open(&self) -> bool {
+        // ORDERING P2: release pairs with the taking of an open claim. P1: acquire pairs with the taking of a shut one.
+        let was = self.word.compare_exchange(SHUT, OPEN, Ordering::Release, Ordering::Acquire);
+        debug_assert!(was != Err(OPEN), "claim: opened twice, or made open");
+        was.is_ok()
+    }
+
+    /// Takes the open claim for case `index`; true for the one caller who does. The claim is not shut.
     #[inline]
     pub fn take(&self, index: usize) -> bool {
         // ORDERING: relaxed, see the module's documentation.
-        self.word.compare_exchange(OPEN, index + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let was = self.word.compare_exchange(OPEN, TAKEN + index, Ordering::Relaxed, Ordering::Relaxed);
+        debug_assert!(was != Err(SHUT), "claim: a peer met a shut claim; case = {index}");
+        was.is_ok()
+    }
+
+    /// Takes the claim for case `index`, shut or open; `None` if somebody else was first.
+    #[inline]
+    pub fn take_early(&self, index: usize) -> Option<Found> {
+        let taken = TAKEN + index;
+        // I1: a claim that is no longer shut is open or taken, so two attempts settle it.
+        // ORDERING P1: release pairs with the `open` that fails.
+        if self.word.compare_exchange(SHUT, taken, Ordering::Release, Ordering::Relaxed).is_ok() {
+            return Some(Found::Shut);
+        }
+        // ORDERING P2: acquire pairs with `open`.
+        let was = self.word.compare_exchange(OPEN, taken, Ordering::Acquire, Ordering::Relaxed);
+        was.is_ok().then_some(Found::Open)
     }
 
     /// The case that has taken the claim.
     #[inline]
     pub fn winner(&self) -> Option<usize> {
-        // ORDERING: relaxed; a caller who was woken sees the word through the wake.
-        self.word.load(Ordering::Relaxed).checked_sub(1)
+        // ORDERING: relaxed; a caller who was woken sees the word through the wake, and one whose `open` failed has seen it.
+        self.word.load(Ordering::Relaxed).checked_sub(TAKEN)
     }
 }
 
@@ -113,6 +198,18 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Whether nobody has completed the operation yet.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the queue in which it found the node with this case.
+    #[inline]
+    pub unsafe fn is_open(self) -> bool {
+        // SAFETY: I2, as in `reserve`.
+        self.claim.is_none_or(|claim| unsafe { claim.as_ref() }.winner().is_none())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +226,32 @@ mod tests {
             assert!(!case(0).reserve());
         }
         assert_eq!(claim.winner(), Some(0));
+    }
+
+    #[test]
+    fn a_shut_claim_is_taken_without_a_wake() {
+        let claim = Claim::shut();
+        assert_eq!(claim.winner(), None);
+        assert_eq!(claim.take_early(0), Some(Found::Shut));
+        assert_eq!(claim.take_early(1), None);
+        assert!(!claim.open(), "it is taken");
+        assert!(!claim.take(1));
+        assert_eq!(claim.winner(), Some(0));
+    }
+
+    #[test]
+    fn an_opened_claim_is_owed_a_wake() {
+        let claim = Claim::shut();
+        assert!(claim.open());
+        assert_eq!(claim.winner(), None);
+        assert_eq!(claim.take_early(3), Some(Found::Open));
+        assert_eq!(claim.take_early(3), None);
+        assert!(!claim.take(1));
+        assert_eq!(claim.winner(), Some(3));
+        let claim = Claim::shut();
+        assert!(claim.open() && claim.take(1));
+        assert_eq!(claim.take_early(3), None);
+        assert_eq!(claim.winner(), Some(1));
     }
 
     #[test]

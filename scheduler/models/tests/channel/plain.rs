@@ -1,4 +1,4 @@
-//! Models of the channel: the files of the channels' crate, on loom.
+//! One channel: hand-off, close, and the answers without the lock.
 
 use std::cell::Cell;
 
@@ -6,141 +6,9 @@ use greenthread_models::explore;
 use loom::sync::Arc;
 use loom::thread;
 
-use chan::Chan;
-use error::{RecvError, SendError, TryRecvError, TrySendError};
-use handle::{bounded, unbounded};
-
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../channels/src/buffer.rs"]
-mod buffer;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../channels/src/chan.rs"]
-mod chan;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../channels/src/counter.rs"]
-mod counter;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../channels/src/error.rs"]
-mod error;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "../../../channels/src/handle/mod.rs"]
-mod handle;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../src/reason.rs"]
-mod reason;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../channels/src/waiter.rs"]
-mod waiter;
-
-/// The door of `channels/src/primitive.rs`, opening on loom.
-mod primitive {
-    pub(crate) use crate::reason::WaitReason;
-    pub(crate) use greenthread_models::primitive::{AtomicBool, AtomicU8, AtomicUsize, Ordering, UnsafeCell};
-    pub(crate) use greenthread_models::protocol::claim::Case;
-    pub(crate) use greenthread_models::protocol::wait_list::{WaitList, WaitNode};
-
-    use greenthread_models::protocol::lock;
-    use loom::sync::{Condvar, Mutex};
-    use std::sync::Arc;
-
-    /// The real lock, but one who does not get it sleeps. Of three threads, two that spin can pass the turn to each other
-    /// for ever, and loom does not know that the third will unlock. (The models of the lock let it spin.)
-    pub(crate) struct RawLock {
-        real: lock::RawLock,
-        queue: Mutex<()>,
-        released: Condvar,
-    }
-
-    impl RawLock {
-        pub(crate) fn new() -> Self {
-            Self { real: lock::RawLock::new(), queue: Mutex::new(()), released: Condvar::new() }
-        }
-
-        pub(crate) fn lock(&self) {
-            if self.real.try_lock() {
-                return;
-            }
-            let mut queue = self.queue.lock().unwrap();
-            while !self.real.try_lock() {
-                queue = self.released.wait(queue).unwrap();
-            }
-        }
-
-        pub(crate) unsafe fn unlock(&self) {
-            // SAFETY: the caller holds the lock.
-            unsafe { self.real.unlock() };
-            // Unlike the real one this touches the lock again: in these models whoever unlocks has a handle.
-            drop(self.queue.lock().unwrap());
-            self.released.notify_all();
-        }
-    }
-
-    /// A token that one waits for. A wake too many panics; a wake too few is a deadlock, which loom reports.
-    #[derive(Default)]
-    struct Token {
-        left: Mutex<bool>,
-        changed: Condvar,
-    }
-
-    /// Holds a count of the token: a wake may still be inside when the waiter is gone.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Waker(*const Token);
-
-    impl Waker {
-        pub(crate) unsafe fn wake(self) {
-            // SAFETY: made by `into_raw` in `waker`; a waker is used once.
-            let token = unsafe { Arc::from_raw(self.0) };
-            let mut left = token.left.lock().unwrap();
-            assert!(!*left, "woken twice");
-            *left = true;
-            token.changed.notify_one();
-        }
-    }
-
-    /// As the real one, with room for two, so that the models see a close that takes several.
-    pub(crate) struct WakeBatch(Vec<Waker>);
-
-    impl WakeBatch {
-        pub(crate) fn new() -> Self {
-            Self(Vec::new())
-        }
-
-        pub(crate) fn is_full(&self) -> bool {
-            self.0.len() == 2
-        }
-
-        pub(crate) fn push(&mut self, waker: Waker) {
-            self.0.push(waker);
-        }
-
-        pub(crate) unsafe fn wake_all(self) {
-            for waker in self.0 {
-                // SAFETY: the caller's contract.
-                unsafe { waker.wake() };
-            }
-        }
-    }
-
-    pub(crate) struct Blocker(Arc<Token>);
-
-    impl Blocker {
-        pub(crate) fn new() -> Self {
-            Self(Arc::default())
-        }
-
-        pub(crate) fn waker(&self) -> Waker {
-            Waker(Arc::into_raw(Arc::clone(&self.0)))
-        }
-
-        pub(crate) fn block(&self, _: WaitReason, commit: impl FnOnce()) {
-            commit();
-            let mut left = self.0.left.lock().unwrap();
-            while !*left {
-                left = self.0.changed.wait(left).unwrap();
-            }
-        }
-    }
-}
+use crate::chan::Chan;
+use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::handle::{bounded, unbounded};
 
 /// A value that loom sees if it is leaked or dropped twice.
 fn value(n: u32) -> Arc<Cell<u32>> {
@@ -244,7 +112,9 @@ fn one_close_wins() {
         let others: Vec<_> = (0..2)
             .map(|_| {
                 let chan = Arc::clone(&chan);
-                thread::spawn(move || std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| chan.close())).is_ok())
+                thread::spawn(move || {
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| chan.head.close())).is_ok()
+                })
             })
             .collect();
         assert_eq!(others.into_iter().map(|other| other.join().unwrap()).filter(|&won| won).count(), 1);
@@ -300,12 +170,12 @@ fn try_send_never_sees_what_never_was() {
             let chan = Arc::clone(&chan);
             thread::spawn(move || chan.recv())
         };
-        while chan.waiting().1 == 0 {
+        while chan.head.waiting().1 == 0 {
             thread::yield_now();
         }
         let closer = {
             let chan = Arc::clone(&chan);
-            thread::spawn(move || chan.close())
+            thread::spawn(move || chan.head.close())
         };
         let sent = chan.try_send(1);
         assert_ne!(sent, Err(TrySendError::Full(1)));

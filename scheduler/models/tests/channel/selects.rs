@@ -1,0 +1,263 @@
+//! Selects: who takes the claim, what becomes of the value, and the answers of `default` and of deadlines.
+
+use std::time::{Duration, Instant};
+
+use greenthread_models::explore;
+use loom::thread;
+
+use crate::dynamic::Select;
+use crate::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError};
+use crate::handle::{Receiver, Sender, bounded, unbounded};
+use crate::internal::{RecvArm, SendArm, select, try_select};
+
+/// Later than any model lasts. The models' clock comes when it likes.
+fn later() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}
+
+/// Receives from whichever comes first.
+fn recv_either(a: &Receiver<u32>, b: &Receiver<u32>) -> Result<u32, RecvError> {
+    let (mut one, mut two) = (RecvArm::new(a), RecvArm::new(b));
+    match select(&mut [one.case(), two.case()], true) {
+        0 => one.finish(),
+        _ => two.finish(),
+    }
+}
+
+/// Sends to whichever takes it first; which did.
+fn send_either(a: &Sender<u32>, b: &Sender<u32>, value: u32) -> (usize, Result<(), SendError<u32>>) {
+    let (mut one, mut two) = (SendArm::new(a), SendArm::new(b));
+    match select(&mut [one.case(), two.case()], true) {
+        0 => (0, one.promise().send(value)),
+        _ => (1, two.promise().send(value)),
+    }
+}
+
+#[test]
+fn two_senders_to_one_select() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let ((a, from_a), (b, from_b)) = (bounded(cap), bounded(cap));
+            let senders = [thread::spawn(move || a.send(1)), thread::spawn(move || b.send(2))];
+            let first = recv_either(&from_a, &from_b);
+            // The channel that was drained first may be closed by now, and then it wins for ever.
+            let second = if first == Ok(1) { from_b.recv() } else { from_a.recv() };
+            assert_eq!(first.unwrap() + second.unwrap(), 3);
+            assert!(senders.map(|sender| sender.join().unwrap()).iter().all(Result::is_ok));
+        });
+    }
+}
+
+/// One value, two receivers on two channels: one of them gets it, and the other gets the next.
+#[test]
+fn a_promise_is_kept_once() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let ((a, from_a), (b, from_b)) = (bounded(cap), bounded(cap));
+            if cap == 1 {
+                // Full, so that the select has to wait for room.
+                a.send(0).unwrap();
+                b.send(0).unwrap();
+            }
+            let receivers = [from_a.clone(), from_b.clone()].map(|rx| thread::spawn(move || rx.recv().unwrap()));
+            let (first, sent) = send_either(&a, &b, 7);
+            sent.unwrap();
+            let other = if first == 0 { &b } else { &a };
+            if cap == 0 {
+                other.send(8).unwrap();
+            }
+            let received = receivers.map(|receiver| receiver.join().unwrap());
+            if cap == 0 {
+                assert_eq!((received[first], received[1 - first]), (7, 8));
+            } else {
+                assert_eq!(received, [0, 0]);
+                assert_eq!([&from_a, &from_b][first].try_recv(), Ok(7));
+                assert_eq!([&from_a, &from_b][1 - first].try_recv(), Err(TryRecvError::Empty));
+            }
+        });
+    }
+}
+
+/// Two selects that are each other's only peers, in both orders of the channels.
+#[test]
+fn two_selects_meet_once() {
+    explore(2, || {
+        let ((a, from_a), (b, from_b)) = (bounded(0), bounded(0));
+        let swap = move |tx: Sender<u32>, rx: Receiver<u32>, value| {
+            let (mut send, mut recv) = (SendArm::new(&tx), RecvArm::new(&rx));
+            match select(&mut [send.case(), recv.case()], true) {
+                0 => send.promise().send(value).map(|()| None),
+                _ => Ok(Some(recv.finish().unwrap())),
+            }
+        };
+        let other = thread::spawn({
+            let (b, from_a) = (b.clone(), from_a.clone());
+            move || swap(b, from_a, 2).unwrap()
+        });
+        let one = swap(a, from_b, 1).unwrap();
+        let two = other.join().unwrap();
+        assert!((one, two) == (None, Some(1)) || (one, two) == (Some(2), None), "{one:?} {two:?}");
+    });
+}
+
+/// A select that sends and receives on one channel never meets itself, but others.
+#[test]
+fn two_selects_on_one_channel() {
+    explore(2, || {
+        let (tx, rx) = bounded(0);
+        let swap = move |tx: Sender<u32>, rx: Receiver<u32>| {
+            let (mut send, mut recv) = (SendArm::new(&tx), RecvArm::new(&rx));
+            match select(&mut [send.case(), recv.case()], true) {
+                0 => send.promise().send(5).unwrap(),
+                _ => assert_eq!(recv.finish(), Ok(5)),
+            }
+        };
+        let other = thread::spawn({
+            let (tx, rx) = (tx.clone(), rx.clone());
+            move || swap(tx, rx)
+        });
+        swap(tx, rx);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn close_against_a_select() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let ((a, from_a), (b, from_b)) = (bounded::<u32>(cap), bounded::<u32>(cap));
+            let closer = thread::spawn(move || a.close());
+            let sender = thread::spawn(move || b.send(2));
+            match recv_either(&from_a, &from_b) {
+                Ok(2) => assert_eq!(sender.join().unwrap(), Ok(())),
+                other => {
+                    assert_eq!(other, Err(RecvError));
+                    assert_eq!(from_b.recv(), Ok(2));
+                    sender.join().unwrap().unwrap();
+                }
+            }
+            closer.join().unwrap();
+        });
+    }
+}
+
+/// A close against a promise: the value is delivered or it comes back.
+#[test]
+fn close_against_a_promise() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let (tx, rx) = bounded::<u32>(cap);
+            let closer = {
+                let tx = tx.clone();
+                thread::spawn(move || tx.close())
+            };
+            let receiver = thread::spawn(move || rx.recv());
+            let mut arm = SendArm::new(&tx);
+            assert_eq!(select(&mut [arm.case()], true), 0);
+            let sent = arm.promise().send(3);
+            closer.join().unwrap();
+            match receiver.join().unwrap() {
+                Ok(value) => assert_eq!((value, sent), (3, Ok(()))),
+                Err(RecvError) => assert_eq!(sent, Err(SendError(3))),
+            }
+        });
+    }
+}
+
+/// A promise that is dropped leaves nothing behind: the receiver that it had, or the room, goes to another.
+#[test]
+fn a_promise_that_is_given_up() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let (tx, rx) = bounded::<u32>(cap);
+            let receiver = thread::spawn(move || rx.recv());
+            let other = {
+                let tx = tx.clone();
+                thread::spawn(move || tx.send(4))
+            };
+            let mut arm = SendArm::new(&tx);
+            if try_select(&mut [arm.case()], true).is_some() {
+                drop(arm.promise());
+            }
+            assert_eq!(receiver.join().unwrap(), Ok(4));
+            assert_eq!(other.join().unwrap(), Ok(()));
+        });
+    }
+}
+
+/// At all times there is a value in one of the channels, so a select with a default must not take the default.
+#[test]
+fn default_only_if_nothing_was_possible_at_one_instant() {
+    explore(3, || {
+        let ((a, from_a), (b, from_b)) = (bounded::<u32>(1), bounded::<u32>(1));
+        a.send(1).unwrap();
+        let mover = {
+            let (b, from_a) = (b.clone(), from_a.clone());
+            thread::spawn(move || {
+                b.send(2).unwrap();
+                from_a.try_recv().is_ok()
+            })
+        };
+        let (mut one, mut two) = (RecvArm::new(&from_b), RecvArm::new(&from_a));
+        let took = match try_select(&mut [one.case(), two.case()], true) {
+            Some(0) => one.finish(),
+            Some(_) => two.finish(),
+            None => panic!("at all times there was a value"),
+        };
+        assert_ne!(took == Ok(1), mover.join().unwrap(), "the first value goes to one of the two");
+    });
+}
+
+/// The deadline against a peer: the value is received or it is still there.
+#[test]
+fn a_deadline_against_a_sender() {
+    for cap in [0, 1] {
+        explore(2, move || {
+            let (tx, rx) = bounded(cap);
+            let sender = thread::spawn(move || tx.send_deadline(6, later()));
+            let received = rx.recv_deadline(later());
+            let sent = sender.join().unwrap();
+            match (received, sent) {
+                (Ok(6), Ok(())) => {}
+                (Err(RecvTimeoutError::Timeout), Err(SendTimeoutError::Timeout(6))) => {}
+                // The sender has gone before the receiver came.
+                (Err(RecvTimeoutError::Disconnected), Err(SendTimeoutError::Timeout(6))) => {}
+                (Err(RecvTimeoutError::Timeout), Ok(())) => assert_eq!(rx.try_recv(), Ok(6)),
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+}
+
+/// Who is told that a receive is possible finds it so, or is told again; nobody sleeps beside a value.
+#[test]
+fn a_watcher_is_told() {
+    for cap in [Some(0), Some(1), None] {
+        explore(2, move || {
+            let (tx, rx) = cap.map_or_else(unbounded, bounded);
+            let sender = thread::spawn(move || tx.send(1));
+            let mut select = Select::new();
+            select.recv(&rx);
+            assert_eq!(select.ready(), 0);
+            assert_eq!(rx.try_recv(), Ok(1));
+            assert_eq!(sender.join().unwrap(), Ok(()));
+        });
+    }
+}
+
+/// Two watchers and one event that stays: the first passes the word on.
+#[test]
+fn a_watcher_passes_the_word_on() {
+    explore(2, || {
+        let (tx, rx) = bounded::<u32>(1);
+        let watchers = [rx.clone(), rx].map(|rx| {
+            thread::spawn(move || {
+                let mut select = Select::new();
+                select.recv(&rx);
+                select.ready()
+            })
+        });
+        tx.send(1).unwrap();
+        assert_eq!(watchers.map(|watcher| watcher.join().unwrap()), [0, 0]);
+    });
+}
