@@ -19,6 +19,7 @@
 //! * I2: an empty chain has one block or none, and `front == back` in it or `back == BLOCK`.
 //! * I3: `head`, `tail` and every `next` are blocks made by `Box` that nothing else points to.
 
+use std::alloc::{self, Layout};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -46,7 +47,7 @@ impl<T> Buffer<T> {
     }
 
     /// The number of values.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Ring(ring) => ring.len,
@@ -75,7 +76,7 @@ impl<T> Buffer<T> {
 
     /// Takes the oldest value. What it leaves in `spent` is to be dropped without the lock.
     #[inline]
-    pub(crate) fn pop(&mut self, spent: &mut Option<Box<Block<T>>>) -> Option<T> {
+    pub(crate) fn pop(&mut self, spent: &mut Spent) -> Option<T> {
         match self {
             Self::Ring(ring) => ring.pop(),
             Self::Chain(chain) => chain.pop(spent),
@@ -89,25 +90,13 @@ impl<T> Buffer<T> {
             Self::Chain(chain) => chain.keep_spare(block),
         }
     }
-
-    fn drop_values(&mut self) {
-        let mut spent = None;
-        while self.pop(&mut spent).is_some() {}
-    }
 }
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        /// Drops the rest if dropping one value has panicked.
-        struct Rest<'a, T>(&'a mut Buffer<T>);
-
-        impl<T> Drop for Rest<'_, T> {
-            fn drop(&mut self) {
-                self.0.drop_values();
-            }
-        }
-
-        Rest(self).0.drop_values();
+        // If dropping a value panics the rest is leaked, as in crossbeam-channel: a second panic would abort.
+        let mut spent = Spent::default();
+        while self.pop(&mut spent).is_some() {}
     }
 }
 
@@ -165,6 +154,25 @@ impl<T> Block<T> {
     }
 }
 
+/// The memory of a block that was read to its end, of values of whatever type. Freed when it is dropped.
+#[derive(Default)]
+pub(crate) struct Spent(Option<(NonNull<u8>, Layout)>);
+
+impl<T> From<Box<Block<T>>> for Spent {
+    fn from(block: Box<Block<T>>) -> Self {
+        Self(Some((NonNull::from(Box::leak(block)).cast(), Layout::new::<Block<T>>())))
+    }
+}
+
+impl Drop for Spent {
+    fn drop(&mut self) {
+        if let Some((block, layout)) = self.0 {
+            // SAFETY: the memory of a `Box` with this layout. A block does not drop its slots.
+            unsafe { alloc::dealloc(block.as_ptr(), layout) };
+        }
+    }
+}
+
 /// A chain of blocks.
 pub(crate) struct Chain<T> {
     head: Option<NonNull<Block<T>>>,
@@ -203,7 +211,7 @@ impl<T> Chain<T> {
     }
 
     #[inline]
-    fn pop(&mut self, spent: &mut Option<Box<Block<T>>>) -> Option<T> {
+    fn pop(&mut self, spent: &mut Spent) -> Option<T> {
         if self.len == 0 {
             return None;
         }
@@ -217,7 +225,7 @@ impl<T> Chain<T> {
             self.front = 0;
             self.back = 0;
         } else if self.front == BLOCK {
-            *spent = self.retire_head();
+            *spent = self.retire_head().map_or_else(Spent::default, Spent::from);
         }
         Some(value)
     }
@@ -259,7 +267,7 @@ mod tests {
     #[test]
     fn a_ring_wraps_and_keeps_its_order() {
         let mut buffer = Buffer::bounded(3);
-        let mut spent = None;
+        let mut spent = Spent::default();
         let mut next = 0;
         for round in 0..20 {
             while buffer.has_room() {
@@ -272,7 +280,7 @@ mod tests {
                 assert_eq!(buffer.pop(&mut spent), Some(oldest));
             }
         }
-        assert!(spent.is_none());
+        assert!(spent.0.is_none());
     }
 
     #[test]
@@ -291,9 +299,9 @@ mod tests {
                 buffer.push(step.to_string());
                 model.push_back(step.to_string());
             } else {
-                let mut spent = None;
+                let mut spent = Spent::default();
                 assert_eq!(buffer.pop(&mut spent), model.pop_front());
-                freed += usize::from(spent.is_some());
+                freed += usize::from(spent.0.is_some());
             }
             assert_eq!(buffer.len(), model.len());
         }
@@ -305,12 +313,12 @@ mod tests {
         let mut buffer = Buffer::unbounded();
         assert!(buffer.supply(Block::new()).is_none());
         for n in 0..10 * BLOCK {
-            let mut spent = None;
+            let mut spent = Spent::default();
             buffer.push(n);
             buffer.push(n);
             assert_eq!(buffer.pop(&mut spent), Some(n));
             assert_eq!(buffer.pop(&mut spent), Some(n));
-            assert!(spent.is_none() && buffer.has_room());
+            assert!(spent.0.is_none() && buffer.has_room());
         }
         assert!(buffer.supply(Block::new()).is_none(), "the spare block was never needed");
     }

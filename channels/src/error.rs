@@ -18,6 +18,24 @@ pub enum TrySendError<T> {
     Disconnected(T),
 }
 
+/// An error of [`Sender::send_timeout`](crate::Sender::send_timeout) and
+/// [`Sender::send_deadline`](crate::Sender::send_deadline). Holds the value.
+///
+/// ```
+/// use greenthread_channels::SendTimeoutError;
+///
+/// let late = SendTimeoutError::Timeout(7);
+/// assert_eq!(late.to_string(), "timed out waiting on send operation");
+/// assert_eq!(SendTimeoutError::Disconnected(7).to_string(), "sending on a disconnected channel");
+/// ```
+#[derive(PartialEq, Eq, Clone, Copy)]
+pub enum SendTimeoutError<T> {
+    /// In all that time there was no room; if the capacity is zero, no receiver came.
+    Timeout(T),
+    /// The channel is closed.
+    Disconnected(T),
+}
+
 /// An error of [`Receiver::recv`](crate::Receiver::recv): the channel is closed and drained.
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct RecvError;
@@ -30,6 +48,65 @@ pub enum TryRecvError {
     /// The channel is closed and drained.
     Disconnected,
 }
+
+/// An error of [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) and
+/// [`Receiver::recv_deadline`](crate::Receiver::recv_deadline).
+///
+/// ```
+/// use greenthread_channels::RecvTimeoutError;
+///
+/// assert_eq!(RecvTimeoutError::Timeout.to_string(), "timed out waiting on receive operation");
+/// assert_eq!(RecvTimeoutError::Disconnected.to_string(), "channel is empty and disconnected");
+/// ```
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub enum RecvTimeoutError {
+    /// In all that time there was no value; if the capacity is zero, no sender came.
+    Timeout,
+    /// The channel is closed and drained.
+    Disconnected,
+}
+
+/// An error of [`Select::try_select`](crate::Select::try_select): none of the operations could proceed.
+///
+/// ```
+/// assert_eq!(greenthread_channels::TrySelectError.to_string(), "all operations in select would block");
+/// ```
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub struct TrySelectError;
+
+/// An error of [`Select::select_timeout`](crate::Select::select_timeout) and
+/// [`Select::select_deadline`](crate::Select::select_deadline): in all that time none of the operations could proceed.
+///
+/// ```
+/// assert_eq!(greenthread_channels::SelectTimeoutError.to_string(), "timed out waiting on select");
+/// ```
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub struct SelectTimeoutError;
+
+/// An error of [`Select::try_ready`](crate::Select::try_ready): none of the operations was ready.
+///
+/// As in crossbeam-channel it has no text and is no [`Error`].
+///
+/// ```
+/// use greenthread_channels::TryReadyError;
+///
+/// assert_eq!(format!("{TryReadyError:?}"), "TryReadyError");
+/// ```
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub struct TryReadyError;
+
+/// An error of [`Select::ready_timeout`](crate::Select::ready_timeout) and
+/// [`Select::ready_deadline`](crate::Select::ready_deadline): in all that time none of the operations was ready.
+///
+/// As in crossbeam-channel it has no text and is no [`Error`].
+///
+/// ```
+/// use greenthread_channels::ReadyTimeoutError;
+///
+/// assert_eq!(format!("{ReadyTimeoutError:?}"), "ReadyTimeoutError");
+/// ```
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub struct ReadyTimeoutError;
 
 const SEND_DISCONNECTED: &str = "sending on a disconnected channel";
 const RECV_DISCONNECTED: &str = "receiving on an empty and disconnected channel";
@@ -82,6 +159,45 @@ impl<T> TrySendError<T> {
     }
 }
 
+impl<T> SendTimeoutError<T> {
+    /// The value that was not sent.
+    ///
+    /// ```
+    /// use greenthread_channels::SendTimeoutError;
+    ///
+    /// assert_eq!(SendTimeoutError::Timeout("foo").into_inner(), "foo");
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Timeout(value) | Self::Disconnected(value) => value,
+        }
+    }
+
+    /// Whether the time was up.
+    ///
+    /// ```
+    /// use greenthread_channels::SendTimeoutError;
+    ///
+    /// assert!(SendTimeoutError::Timeout(1).is_timeout());
+    /// assert!(!SendTimeoutError::Disconnected(1).is_timeout());
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Whether the channel was closed.
+    ///
+    /// ```
+    /// use greenthread_channels::SendTimeoutError;
+    ///
+    /// assert!(SendTimeoutError::Disconnected(1).is_disconnected());
+    /// assert!(!SendTimeoutError::Timeout(1).is_disconnected());
+    /// ```
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected(_))
+    }
+}
+
 impl TryRecvError {
     /// Whether there was nothing to receive.
     ///
@@ -105,6 +221,32 @@ impl TryRecvError {
     }
 }
 
+impl RecvTimeoutError {
+    /// Whether the time was up.
+    ///
+    /// ```
+    /// use greenthread_channels::RecvTimeoutError;
+    ///
+    /// assert!(RecvTimeoutError::Timeout.is_timeout());
+    /// assert!(!RecvTimeoutError::Disconnected.is_timeout());
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+
+    /// Whether the channel was closed and drained.
+    ///
+    /// ```
+    /// use greenthread_channels::RecvTimeoutError;
+    ///
+    /// assert!(RecvTimeoutError::Disconnected.is_disconnected());
+    /// assert!(!RecvTimeoutError::Timeout.is_disconnected());
+    /// ```
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected)
+    }
+}
+
 // Written by hand, so that errors can be printed and unwrapped whatever `T` is.
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,6 +263,13 @@ impl<T> fmt::Debug for TrySendError<T> {
     }
 }
 
+// crossbeam-channel does not tell the two variants apart here.
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SendTimeoutError(..)")
+    }
+}
+
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(SEND_DISCONNECTED)
@@ -131,6 +280,15 @@ impl<T> fmt::Display for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Full(_) => "sending on a full channel",
+            Self::Disconnected(_) => SEND_DISCONNECTED,
+        })
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Timeout(_) => "timed out waiting on send operation",
             Self::Disconnected(_) => SEND_DISCONNECTED,
         })
     }
@@ -151,10 +309,35 @@ impl fmt::Display for TryRecvError {
     }
 }
 
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Timeout => "timed out waiting on receive operation",
+            Self::Disconnected => "channel is empty and disconnected",
+        })
+    }
+}
+
+impl fmt::Display for TrySelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("all operations in select would block")
+    }
+}
+
+impl fmt::Display for SelectTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("timed out waiting on select")
+    }
+}
+
 impl<T: Send> Error for SendError<T> {}
 impl<T: Send> Error for TrySendError<T> {}
+impl<T: Send> Error for SendTimeoutError<T> {}
 impl Error for RecvError {}
 impl Error for TryRecvError {}
+impl Error for RecvTimeoutError {}
+impl Error for TrySelectError {}
+impl Error for SelectTimeoutError {}
 
 impl<T> From<SendError<T>> for TrySendError<T> {
     fn from(error: SendError<T>) -> Self {
@@ -162,7 +345,19 @@ impl<T> From<SendError<T>> for TrySendError<T> {
     }
 }
 
+impl<T> From<SendError<T>> for SendTimeoutError<T> {
+    fn from(error: SendError<T>) -> Self {
+        Self::Disconnected(error.0)
+    }
+}
+
 impl From<RecvError> for TryRecvError {
+    fn from(_: RecvError) -> Self {
+        Self::Disconnected
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
     fn from(_: RecvError) -> Self {
         Self::Disconnected
     }

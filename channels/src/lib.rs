@@ -73,12 +73,35 @@ mod primitive;
 
 mod waiter;
 
+mod queue;
+
+mod head;
+
+mod wait;
+
 mod chan;
+
+mod alarm;
 mod counter;
+
+mod select;
+
 mod handle;
+
+#[doc(hidden)]
+pub mod internal;
+mod macros;
+pub mod timer;
+
+mod dynamic;
 
 #[cfg(test)]
 mod fifo_tests;
 
-pub use error::{RecvError, SendError, TryRecvError, TrySendError};
+pub use dynamic::{Select, SelectedOperation};
+pub use error::{
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError, TryReadyError,
+    TryRecvError, TrySelectError, TrySendError,
+};
 pub use handle::{IntoIter, Iter, Receiver, Sender, TryIter, bounded, never, nil, unbounded};
+pub use timer::{after, at, tick};

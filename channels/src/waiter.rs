@@ -1,165 +1,133 @@
-//! Those who wait in a channel, and the queue they stand in.
+//! One who waits in a channel.
+//!
+//! A waiter is untyped: everything about waiting (queues, claims, closing) is written once for all types, and only who
+//! moves a value knows its type.
+//!
+//! # Vocabulary
+//! *Sender, receiver*: the node of a waiting operation; its `value` points to the value, or to where one is wanted.
+//! *Promise*: the node of a select's send. It has no value: a select evaluates a message only when its arm was chosen.
+//!
+//! | a peer pops | and | the owner wakes with |
+//! | --- | --- | --- |
+//! | a sender | takes its value | `Moved` |
+//! | a receiver | gives it a value | `Moved` |
+//! | a receiver, in a select's send | evaluates the message first: gives it the value, or gives up | `Moved` or `Retry` |
+//! | a promise, as room became free | keeps the room for it | `Room` |
+//! | a promise, as a receiver | *introduces* itself: it waits until the owner gives it the value | `Peer` |
+//! | any, as the channel closes | | `Closed` |
 //!
 //! # Invariants
-//! * I1: a queue is touched only under the lock of its channel.
-//! * I2: a node in a queue, with its slot and its waker, is in a frame that its owner leaves only after the wake, which
-//!   comes after the node was popped.
-//! * I3: who pops a waiter is the only one to touch its slot until it wakes it.
-//! * I4: `occupied` says whether the queue holds a node; it is written only under the lock.
-//!
-//! # Orderings
-//! * P1: the release store of `occupied` -> its acquire load: who sees a queue empty also sees the close that has emptied
-//!   it, if it was one (P1 of `chan`).
+//! * I1: a node in a queue, its value and its waker are in a frame that its owner leaves only after the wake, or after it
+//!   has taken the node out under the queue's lock.
+//! * I2: who pops a node and reserves its case is the only one to touch `value` and `outcome` until it wakes the owner.
 
-use std::ptr::NonNull;
+use std::mem;
+use std::ptr::{self, NonNull};
 
-use crate::primitive::{AtomicBool, Case, Ordering, UnsafeCell, WaitList, WaitNode, WakeBatch, Waker};
+use crate::primitive::{Case, UnsafeCell, WaitNode, Waker};
+
+/// A place in a queue.
+pub(crate) type Node = WaitNode<Waiter>;
 
 /// What a peer must know about one who waits.
-pub(crate) struct Waiter<T> {
+pub(crate) struct Waiter {
     /// Which case of which operation this is.
     pub(crate) case: Case,
-    /// A sender's value; where a receiver wants its value.
-    pub(crate) slot: NonNull<Option<T>>,
     /// Wakes the owner, when the operation is completed.
-    pub(crate) waker: Waker,
+    waker: Waker,
+    /// A sender's value, where a receiver wants its value, or null for a promise.
+    value: *mut (),
+    outcome: UnsafeCell<Outcome>,
 }
 
-/// A node that was popped: its owner waits for the caller to complete its operation and to wake it.
-pub(crate) struct Popped<T>(NonNull<WaitNode<Waiter<T>>>);
+/// How a wait ended.
+pub(crate) enum Outcome {
+    /// Nobody completed the operation: the channel was closed.
+    Closed,
+    /// The value was moved.
+    Moved,
+    /// For a promise: there is room in the buffer, kept for the owner.
+    Room,
+    /// For a promise: this receiver waits for the owner's value.
+    Peer(Popped),
+    /// The peer that was to complete the operation gave up, or what the owner waits for has changed: begin again.
+    Retry,
+}
 
-impl<T> Popped<T> {
+impl Waiter {
     #[inline]
-    fn waiter(&self) -> &Waiter<T> {
-        // SAFETY: I2: the owner keeps the node until it is woken, which consumes this.
+    pub(crate) fn new(case: Case, waker: Waker, value: *mut ()) -> Self {
+        Self { case, waker, value, outcome: UnsafeCell::new(Outcome::Closed) }
+    }
+
+    /// How the wait ended.
+    ///
+    /// # Safety
+    /// The wake has come, so that nobody else looks at the node (I2).
+    #[inline]
+    pub(crate) unsafe fn outcome(&self) -> Outcome {
+        // SAFETY: the caller's contract.
+        self.outcome.with_mut(|outcome| mem::replace(unsafe { &mut *outcome }, Outcome::Closed))
+    }
+}
+
+/// A node that was popped and reserved: its owner waits for this to be completed, and for a wake.
+pub(crate) struct Popped(NonNull<Node>);
+
+impl Popped {
+    /// # Safety
+    /// The caller has reserved the node's case, or has the node in its own frame and passes it on as `Outcome::Peer`. The
+    /// owner stays in its frame until it is woken.
+    #[inline]
+    pub(crate) unsafe fn new(node: NonNull<Node>) -> Self {
+        Self(node)
+    }
+
+    /// The node, which is in no list.
+    pub(crate) fn node(self) -> NonNull<Node> {
+        self.0
+    }
+
+    #[inline]
+    fn waiter(&self) -> &Waiter {
+        // SAFETY: I1: the owner keeps the node until it is woken, which consumes this.
         unsafe { &self.0.as_ref().value }
     }
 
-    /// Completes a send: takes the value. The waker is owed a wake.
-    ///
-    /// # Safety
-    /// The waiter is a sender.
+    /// Notes how the wait has ended. The waker is owed a wake.
     #[inline]
-    pub(crate) unsafe fn take(self) -> (T, Waker) {
+    pub(crate) fn end(self, outcome: Outcome) -> Waker {
         let waiter = self.waiter();
-        // SAFETY: I2 and I3.
-        let value = unsafe { (*waiter.slot.as_ptr()).take() }.expect("channel: a waiting sender has no value");
-        (value, waiter.waker)
-    }
-
-    /// Completes a receive: hands the value over. The waker is owed a wake.
-    ///
-    /// # Safety
-    /// The waiter is a receiver.
-    #[inline]
-    pub(crate) unsafe fn give(self, value: T) -> Waker {
-        let waiter = self.waiter();
-        // SAFETY: I2 and I3. The slot is empty, so nothing is dropped by not dropping what was in it.
-        unsafe { waiter.slot.write(Some(value)) };
+        // SAFETY: I2. What was there is `Closed`, which needs no drop.
+        waiter.outcome.with_mut(|old| unsafe { old.write(outcome) });
         waiter.waker
     }
-}
 
-/// Waiters of one side, the longest waiting first.
-pub(crate) struct Queue<T> {
-    list: UnsafeCell<WaitList<Waiter<T>>>,
-    /// Whether `list` holds a node.
-    occupied: AtomicBool,
-}
-
-impl<T> Queue<T> {
-    pub(crate) fn new() -> Self {
-        Self { list: UnsafeCell::new(WaitList::new()), occupied: AtomicBool::new(false) }
-    }
-
-    /// Whether somebody waits. Needs no lock.
+    /// Whether this is a promise: a send whose value is still to come.
     #[inline]
-    pub(crate) fn is_occupied(&self) -> bool {
-        // ORDERING P1: acquire pairs with the release in `set_occupied`.
-        self.occupied.load(Ordering::Acquire)
+    pub(crate) fn is_promise(&self) -> bool {
+        self.waiter().value.is_null()
     }
 
-    #[inline]
-    fn set_occupied(&self, occupied: bool) {
-        // ORDERING P1: release pairs with the acquire in `is_occupied`.
-        self.occupied.store(occupied, Ordering::Release);
-    }
-
-    /// Puts a waiter at the end.
+    /// Completes a send: moves the value to `to`. The waker is owed a wake.
     ///
     /// # Safety
-    /// The caller holds the channel's lock. The node is in no queue, and its owner keeps it as I2 says.
-    pub(crate) unsafe fn push(&self, node: NonNull<WaitNode<Waiter<T>>>) {
-        // SAFETY: I1; the node is as `push_back` wants it.
-        self.list.with_mut(|list| unsafe { (*list).push_back(node) });
-        self.set_occupied(true);
-    }
-
-    /// Takes the longest waiting operation that is still to be completed. The caller completes and wakes it.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock.
+    /// The waiter is a sender of `T`, not a promise; `to` may be written.
     #[inline]
-    pub(crate) unsafe fn pop(&self) -> Option<Popped<T>> {
-        // SAFETY: I1.
-        let nobody = self.list.with_mut(|list| unsafe { (*list).is_empty() });
-        // SAFETY: the caller's promise.
-        if nobody { None } else { unsafe { self.pop_occupied() } }
+    pub(crate) unsafe fn take<T>(self, to: *mut T) -> Waker {
+        // SAFETY: the caller's contract, and I2; the owner takes the value for gone.
+        unsafe { ptr::copy_nonoverlapping(self.waiter().value.cast::<T>(), to, 1) };
+        self.end(Outcome::Moved)
     }
 
+    /// Completes a receive: moves the value from `from`. The waker is owed a wake.
+    ///
     /// # Safety
-    /// As for `pop`.
+    /// The waiter is a receiver of `T`; there is a value at `from`, which is gone afterwards.
     #[inline]
-    unsafe fn pop_occupied(&self) -> Option<Popped<T>> {
-        self.list.with_mut(|list| {
-            // SAFETY: I1.
-            let list = unsafe { &mut *list };
-            let mut found = None;
-            while let Some(node) = list.pop_front() {
-                // SAFETY: I2: the node was in the queue until now, and the caller still has the lock. Found in this queue
-                // and unlinked under its lock.
-                if unsafe { node.as_ref().value.case.reserve() } {
-                    found = Some(Popped(node));
-                    break;
-                }
-            }
-            self.set_occupied(!list.is_empty());
-            found
-        })
-    }
-
-    /// Takes operations that are still to be completed, the longest waiting first, as long as there is room in `batch`; true
-    /// if the queue is empty now. The caller wakes them.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock.
-    pub(crate) unsafe fn take_batch(&self, batch: &mut WakeBatch) -> bool {
-        self.list.with_mut(|list| {
-            // SAFETY: I1.
-            let list = unsafe { &mut *list };
-            while !batch.is_full() {
-                let Some(node) = list.pop_front() else { break };
-                // SAFETY: I2: the node was in the queue until now; found and unlinked under the queue's lock.
-                let waiter = unsafe { &node.as_ref().value };
-                // SAFETY: as above.
-                if unsafe { waiter.case.reserve() } {
-                    batch.push(waiter.waker);
-                }
-            }
-            self.set_occupied(!list.is_empty());
-            list.is_empty()
-        })
-    }
-
-    /// The number of nodes.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock.
-    #[cfg(test)]
-    pub(crate) unsafe fn count(&self) -> usize {
-        self.list.with_mut(|list| {
-            // SAFETY: I1; `next` is asked of nodes in the list only.
-            unsafe { std::iter::successors((*list).front(), |&node| (*list).next(node)).count() }
-        })
+    pub(crate) unsafe fn give<T>(self, from: *const T) -> Waker {
+        // SAFETY: the caller's contract, and I2.
+        unsafe { ptr::copy_nonoverlapping(from, self.waiter().value.cast::<T>(), 1) };
+        self.end(Outcome::Moved)
     }
 }

@@ -2,71 +2,78 @@
 
 mod common;
 
-use common::{moment, spawn, watchdog};
+use common::{everywhere, moment, spawn};
 use greenthread_channels::{RecvError, SendError, TryRecvError, TrySendError, bounded};
 
 #[test]
 fn counts_what_it_holds() {
-    let (tx, rx) = bounded(3);
-    for n in 0..3 {
-        assert_eq!((tx.len(), rx.len()), (n, n));
-        assert_eq!((tx.is_empty(), tx.is_full()), (n == 0, false));
-        tx.send(n).unwrap();
-    }
-    assert_eq!((rx.capacity(), rx.len(), rx.is_empty(), rx.is_full()), (Some(3), 3, false, true));
-    assert_eq!(tx.try_send(3), Err(TrySendError::Full(3)));
-    assert_eq!(rx.recv(), Ok(0));
-    assert_eq!(tx.try_send(3), Ok(()));
-    assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    everywhere(|| {
+        let (tx, rx) = bounded(3);
+        for n in 0..3 {
+            assert_eq!((tx.len(), rx.len()), (n, n));
+            assert_eq!((tx.is_empty(), tx.is_full()), (n == 0, false));
+            tx.send(n).unwrap();
+        }
+        assert_eq!((rx.capacity(), rx.len(), rx.is_empty(), rx.is_full()), (Some(3), 3, false, true));
+        assert_eq!(tx.try_send(3), Err(TrySendError::Full(3)));
+        assert_eq!(rx.recv(), Ok(0));
+        assert_eq!(tx.try_send(3), Ok(()));
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    });
 }
 
 #[test]
 fn a_send_to_a_full_channel_waits_for_a_receive() {
-    let _watchdog = watchdog("a_send_to_a_full_channel_waits_for_a_receive");
-    let (tx, rx) = bounded(1);
-    tx.send(1).unwrap();
-    let task = spawn(move || tx.send(2));
-    moment();
-    assert!(!task.is_finished());
-    assert_eq!(rx.recv(), Ok(1));
-    assert_eq!(task.join(), Ok(()));
-    assert_eq!(rx.recv(), Ok(2));
-    assert_eq!(rx.recv(), Err(RecvError));
+    everywhere(|| {
+        let (tx, rx) = bounded(1);
+        tx.send(1).unwrap();
+        let task = spawn(move || tx.send(2));
+        moment();
+        assert!(!task.is_finished());
+        assert_eq!(rx.recv(), Ok(1));
+        assert_eq!(task.join(), Ok(()));
+        assert_eq!(rx.recv(), Ok(2));
+        assert_eq!(rx.recv(), Err(RecvError));
+    });
 }
 
 #[test]
 fn a_receive_from_an_empty_channel_waits_for_a_send() {
-    let _watchdog = watchdog("a_receive_from_an_empty_channel_waits_for_a_send");
-    let (tx, rx) = bounded(1);
-    let task = spawn(move || (rx.recv(), rx.recv()));
-    moment();
-    assert!(!task.is_finished());
-    tx.send(1).unwrap();
-    tx.send(2).unwrap();
-    assert_eq!(task.join(), (Ok(1), Ok(2)));
-    assert_eq!(tx.send(3), Err(SendError(3)));
+    everywhere(|| {
+        let (tx, rx) = bounded(1);
+        let task = spawn(move || (rx.recv(), rx.recv()));
+        moment();
+        assert!(!task.is_finished());
+        tx.send(1).unwrap();
+        tx.send(2).unwrap();
+        assert_eq!(task.join(), (Ok(1), Ok(2)));
+        assert_eq!(tx.send(3), Err(SendError(3)));
+    });
 }
 
 #[test]
 fn keeps_the_order_whatever_the_capacity() {
-    let _watchdog = watchdog("keeps_the_order_whatever_the_capacity");
-    for cap in [1, 2, 3, 7, 64] {
-        let (tx, rx) = bounded(cap);
-        let task = spawn(move || (0..5000).try_for_each(|n| tx.send(n)));
-        assert!(rx.iter().eq(0..5000), "capacity {cap}");
-        task.join().unwrap();
-    }
+    everywhere(|| {
+        for cap in [1, 2, 3, 7, 64] {
+            let (tx, rx) = bounded(cap);
+            let task = spawn(move || (0..5000).try_for_each(|n| tx.send(n)));
+            assert!(rx.iter().eq(0..5000), "capacity {cap}");
+            task.join().unwrap();
+        }
+    });
 }
 
 #[test]
 fn values_without_size() {
-    let (tx, rx) = bounded(usize::MAX);
-    for _ in 0..1000 {
-        tx.send(()).unwrap();
-    }
-    assert_eq!(tx.len(), 1000);
-    assert_eq!(rx.try_iter().count(), 1000);
+    everywhere(|| {
+        let (tx, rx) = bounded(usize::MAX);
+        for _ in 0..1000 {
+            tx.send(()).unwrap();
+        }
+        assert_eq!(tx.len(), 1000);
+        assert_eq!(rx.try_iter().count(), 1000);
+    });
 }
 
 #[test]
@@ -77,21 +84,22 @@ fn too_large_a_buffer_panics() {
 
 #[test]
 fn a_channel_through_a_channel() {
-    let _watchdog = watchdog("a_channel_through_a_channel");
-    type Link = Box<dyn std::any::Any + Send>;
-    let (mut tx, rx) = bounded::<Link>(1);
-    let task = spawn(move || {
-        let mut rx = rx;
+    everywhere(|| {
+        type Link = Box<dyn std::any::Any + Send>;
+        let (mut tx, rx) = bounded::<Link>(1);
+        let task = spawn(move || {
+            let mut rx = rx;
+            for _ in 0..100 {
+                rx = *rx.recv().unwrap().downcast::<greenthread_channels::Receiver<Link>>().unwrap();
+            }
+        });
         for _ in 0..100 {
-            rx = *rx.recv().unwrap().downcast::<greenthread_channels::Receiver<Link>>().unwrap();
+            let (next, rx) = bounded::<Link>(1);
+            tx.send(Box::new(rx)).unwrap();
+            tx = next;
         }
+        task.join();
     });
-    for _ in 0..100 {
-        let (next, rx) = bounded::<Link>(1);
-        tx.send(Box::new(rx)).unwrap();
-        tx = next;
-    }
-    task.join();
 }
 
 #[test]

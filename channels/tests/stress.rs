@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Rng, Task, spawn, watchdog};
+use common::random::Rng;
+use common::{Task, everywhere, random, spawn, yield_now};
 use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ fn sender(id: u32, tx: Sender<(u32, u32)>, mut rng: Rng, closes: bool) -> Task<u
                 // Polling must not lose or double anything either.
                 loop {
                     match tx.try_send((id, n)) {
-                        Err(TrySendError::Full(_)) => std::thread::yield_now(),
+                        Err(TrySendError::Full(_)) => yield_now(),
                         result => break result.is_ok(),
                     }
                 }
@@ -48,7 +49,7 @@ fn receiver(rx: Receiver<(u32, u32)>, mut rng: Rng, leaves: bool) -> Task<Seen> 
             let received = if rng.one_in(4) { rx.try_recv() } else { rx.recv().map_err(TryRecvError::from) };
             match received {
                 Ok(value) => seen.push(value),
-                Err(TryRecvError::Empty) => std::thread::yield_now(),
+                Err(TryRecvError::Empty) => yield_now(),
                 Err(TryRecvError::Disconnected) => break,
             }
             if rng.one_in(100) {
@@ -96,21 +97,24 @@ fn round(rng: &mut Rng, closes: bool, leaves: bool) {
 
 #[test]
 fn all_that_is_sent_is_received_once() {
-    let _watchdog = watchdog("all_that_is_sent_is_received_once");
-    let mut rng = Rng::new();
-    (0..60).for_each(|_| round(&mut rng, false, false));
+    everywhere(|| {
+        let mut rng = random();
+        (0..60).for_each(|_| round(&mut rng, false, false));
+    });
 }
 
 #[test]
 fn a_close_in_the_middle_loses_nothing() {
-    let _watchdog = watchdog("a_close_in_the_middle_loses_nothing");
-    let mut rng = Rng::new();
-    (0..60).for_each(|_| round(&mut rng, true, false));
+    everywhere(|| {
+        let mut rng = random();
+        (0..60).for_each(|_| round(&mut rng, true, false));
+    });
 }
 
 #[test]
 fn receivers_that_leave_release_the_senders() {
-    let _watchdog = watchdog("receivers_that_leave_release_the_senders");
-    let mut rng = Rng::new();
-    (0..60).for_each(|_| round(&mut rng, false, true));
+    everywhere(|| {
+        let mut rng = random();
+        (0..60).for_each(|_| round(&mut rng, false, true));
+    });
 }

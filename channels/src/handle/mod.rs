@@ -9,10 +9,12 @@ pub use receiver::Receiver;
 pub use sender::Sender;
 
 use std::ptr::NonNull;
+use std::time::Instant;
 
 use crate::chan::Chan;
 use crate::counter::Counter;
-use crate::primitive::{Blocker, WaitReason};
+use crate::primitive::{Blocker, Claim, WaitReason};
+use receiver::Source;
 
 /// Makes a channel that holds at most `cap` values (Go's `make(chan T, cap)`). Allocates room for all of them.
 ///
@@ -86,7 +88,7 @@ pub fn nil<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn ends<T>(counter: Option<NonNull<Counter<T>>>) -> (Sender<T>, Receiver<T>) {
-    (Sender { counter }, Receiver { counter })
+    (Sender { counter }, Receiver { source: counter.map_or(Source::Nil, Source::Chan) })
 }
 
 /// What an operation on a nil channel does.
@@ -95,4 +97,12 @@ fn block_for_ever(reason: WaitReason) -> ! {
     loop {
         Blocker::new().block(reason, || ());
     }
+}
+
+/// What an operation on a nil channel does that has a deadline.
+#[cold]
+fn block_until(reason: WaitReason, deadline: Instant) {
+    let (blocker, claim) = (Blocker::new(), Claim::shut());
+    // SAFETY: the claim is new, and belongs to this wait; there is nothing to commit.
+    unsafe { blocker.block_until(reason, deadline, &claim, 0, || ()) };
 }

@@ -1,15 +1,22 @@
 //! The receiving end.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::block_for_ever;
 use super::iter::{IntoIter, Iter, TryIter};
+use super::{block_for_ever, block_until};
+use crate::alarm::Alarmed;
 use crate::chan::Chan;
 use crate::counter::{self, Counter};
-use crate::error::{RecvError, TryRecvError};
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::head::Direction;
 use crate::primitive::WaitReason;
+use crate::select::{Arm, Goal, Limit, run};
+use crate::wait::Stop;
 
 /// The receiving end of a channel. Clones share its values: each goes to one of them. The last one dropped closes the
 /// channel and drops what is buffered.
@@ -24,11 +31,24 @@ use crate::primitive::WaitReason;
 /// assert_eq!(rx.clone().recv(), Ok("bye"));
 /// ```
 pub struct Receiver<T> {
-    /// None: the nil channel.
-    pub(super) counter: Option<NonNull<Counter<T>>>,
+    pub(super) source: Source<T>,
 }
 
-// SAFETY: a handle is a counted pointer to a `Chan`, which is for sharing if `T: Send`.
+/// Where values come from.
+pub(super) enum Source<T> {
+    Chan(NonNull<Counter<T>>),
+    Alarm(Arc<Alarmed<T>>),
+    Nil,
+}
+
+/// The same, borrowed.
+enum Place<'a, T> {
+    Chan(&'a Chan<T>),
+    Alarm(&'a Alarmed<T>),
+    Nil,
+}
+
+// SAFETY: a handle is a counted pointer to a `Chan`, which is for sharing if `T: Send`, or to an alarm, which always is.
 unsafe impl<T: Send> Send for Receiver<T> {}
 // SAFETY: as above; every operation takes `&self`.
 unsafe impl<T: Send> Sync for Receiver<T> {}
@@ -38,10 +58,29 @@ impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
+    /// A receiver of what the clock sends.
+    pub(crate) fn alarmed(alarmed: Arc<Alarmed<T>>) -> Self {
+        Self { source: Source::Alarm(alarmed) }
+    }
+
     #[inline]
-    fn chan(&self) -> Option<&Chan<T>> {
-        // SAFETY: this handle is counted, so the counter is alive.
-        self.counter.map(|counter| unsafe { &(*counter.as_ptr()).chan })
+    fn place(&self) -> Place<'_, T> {
+        match &self.source {
+            // SAFETY: this handle is counted, so the counter is alive.
+            Source::Chan(counter) => Place::Chan(unsafe { &(*counter.as_ptr()).chan }),
+            Source::Alarm(alarmed) => Place::Alarm(alarmed),
+            Source::Nil => Place::Nil,
+        }
+    }
+
+    /// An arm of a select that receives here.
+    #[inline]
+    pub(crate) fn arm(&self) -> Arm<'_> {
+        match self.place() {
+            Place::Chan(chan) => Arm::chan(Direction::Recv, chan),
+            Place::Alarm(alarmed) => Arm::alarm(alarmed),
+            Place::Nil => Arm::nil(Direction::Recv),
+        }
     }
 
     /// Receives a value (Go's `v, ok := <-ch`). Blocks until there is one.
@@ -62,9 +101,62 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        match self.chan() {
-            Some(chan) => chan.recv(),
-            None => block_for_ever(WaitReason::ChanReceiveNil),
+        match self.place() {
+            Place::Chan(chan) => chan.recv(),
+            Place::Alarm(alarmed) => recv_alarm(alarmed, Limit::Never).ok_or(RecvError),
+            Place::Nil => block_for_ever(WaitReason::ChanReceiveNil),
+        }
+    }
+
+    /// Receives a value. Blocks until there is one, but for no longer than `timeout`.
+    ///
+    /// If the value comes from a `select!` whose message is still being evaluated, this waits for that too.
+    ///
+    /// # Errors
+    /// If the channel is closed and nothing is left in it, or nothing came in time.
+    ///
+    /// ```
+    /// use greenthread_channels::{RecvTimeoutError, unbounded};
+    /// use std::time::Duration;
+    ///
+    /// let (tx, rx) = unbounded();
+    /// let soon = Duration::from_millis(1);
+    /// assert_eq!(rx.recv_timeout(soon), Err(RecvTimeoutError::Timeout));
+    /// tx.send(5).unwrap();
+    /// drop(tx);
+    /// assert_eq!(rx.recv_timeout(soon), Ok(5));
+    /// assert_eq!(rx.recv_timeout(soon), Err(RecvTimeoutError::Disconnected));
+    /// ```
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.recv_deadline(deadline),
+            None => self.recv().map_err(RecvTimeoutError::from),
+        }
+    }
+
+    /// Receives a value. Blocks until there is one, but not after `deadline`. As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// ```
+    /// use greenthread_channels::{RecvTimeoutError, unbounded};
+    /// use std::time::Instant;
+    ///
+    /// let (_tx, rx) = unbounded::<u8>();
+    /// assert_eq!(rx.recv_deadline(Instant::now()), Err(RecvTimeoutError::Timeout));
+    /// ```
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        match self.place() {
+            Place::Chan(chan) => chan.recv_until(Some(deadline)).map_err(|stop| match stop {
+                Stop::Closed => RecvTimeoutError::Disconnected,
+                Stop::Deadline => RecvTimeoutError::Timeout,
+            }),
+            Place::Alarm(alarmed) => recv_alarm(alarmed, Limit::At(deadline)).ok_or(RecvTimeoutError::Timeout),
+            Place::Nil => {
+                block_until(WaitReason::ChanReceiveNil, deadline);
+                Err(RecvTimeoutError::Timeout)
+            }
         }
     }
 
@@ -85,9 +177,10 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        match self.chan() {
-            Some(chan) => chan.try_recv(),
-            None => Err(TryRecvError::Empty),
+        match self.place() {
+            Place::Chan(chan) => chan.try_recv(),
+            Place::Alarm(alarmed) => alarmed.try_recv().ok_or(TryRecvError::Empty),
+            Place::Nil => Err(TryRecvError::Empty),
         }
     }
 
@@ -125,7 +218,11 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn len(&self) -> usize {
-        self.chan().map_or(0, Chan::len)
+        match self.place() {
+            Place::Alarm(alarmed) => usize::from(alarmed.alarm.is_due()),
+            Place::Chan(chan) => chan.head.len(),
+            Place::Nil => 0,
+        }
     }
 
     /// Whether no value is buffered. With capacity zero that is always so. Never blocks.
@@ -164,7 +261,11 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn capacity(&self) -> Option<usize> {
-        self.chan().map_or(Some(0), Chan::capacity)
+        match self.place() {
+            Place::Alarm(_) => Some(1),
+            Place::Chan(chan) => chan.head.capacity(),
+            Place::Nil => Some(0),
+        }
     }
 
     /// Whether both receive from the same channel (Go's `ch1 == ch2`). Any two nil channels are the same. Never blocks.
@@ -177,23 +278,44 @@ impl<T> Receiver<T> {
     /// assert!(!a.same_channel(&never()));
     /// ```
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
-        self.counter == other.counter
+        match (self.place(), other.place()) {
+            (Place::Chan(one), Place::Chan(two)) => ptr::eq(one, two),
+            (Place::Alarm(one), Place::Alarm(two)) => ptr::eq(one, two),
+            (Place::Nil, Place::Nil) => true,
+            _ => false,
+        }
     }
+}
+
+/// Waits for the message of an alarm.
+fn recv_alarm<T>(alarmed: &Alarmed<T>, limit: Limit) -> Option<T> {
+    let mut slot = MaybeUninit::<T>::uninit();
+    let mut arm = Arm::alarm(alarmed);
+    arm.aim(slot.as_mut_ptr().cast());
+    // SAFETY: the arm is aimed at a slot of its type, and stays here.
+    unsafe { run(&mut [&arm], Goal::Do, limit, true) }?;
+    // SAFETY: the only arm was chosen, and an alarm does not close: it has received.
+    Some(unsafe { slot.assume_init() })
 }
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        if let Some(counter) = self.counter {
-            // SAFETY: this handle is counted, so the counter is alive.
-            counter::acquire(unsafe { &(*counter.as_ptr()).receivers });
-        }
-        Self { counter: self.counter }
+        let source = match &self.source {
+            Source::Chan(counter) => {
+                // SAFETY: this handle is counted, so the counter is alive.
+                counter::acquire(unsafe { &(*counter.as_ptr()).receivers });
+                Source::Chan(*counter)
+            }
+            Source::Alarm(alarmed) => Source::Alarm(Arc::clone(alarmed)),
+            Source::Nil => Source::Nil,
+        };
+        Self { source }
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        if let Some(counter) = self.counter {
+        if let Source::Chan(counter) = self.source {
             // SAFETY: this is a receiver's handle, and it is gone after this.
             unsafe { counter::release_receiver(counter) };
         }

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
-use super::block_for_ever;
+use super::{block_for_ever, block_until};
 use crate::chan::Chan;
 use crate::counter::{self, Counter};
-use crate::error::{SendError, TrySendError};
+use crate::error::{SendError, SendTimeoutError, TrySendError};
+use crate::head::{Direction, Head};
 use crate::primitive::WaitReason;
+use crate::select::Arm;
 
 /// The sending end of a channel. Clones send to the same channel; the last one dropped closes it.
 ///
@@ -38,9 +41,19 @@ impl<T> RefUnwindSafe for Sender<T> {}
 
 impl<T> Sender<T> {
     #[inline]
-    fn chan(&self) -> Option<&Chan<T>> {
+    pub(crate) fn chan(&self) -> Option<&Chan<T>> {
         // SAFETY: this handle is counted, so the counter is alive.
         self.counter.map(|counter| unsafe { &(*counter.as_ptr()).chan })
+    }
+
+    fn head(&self) -> Option<&Head> {
+        self.chan().map(|chan| &chan.head)
+    }
+
+    /// An arm of a select that sends here.
+    #[inline]
+    pub(crate) fn arm(&self) -> Arm<'_> {
+        self.chan().map_or_else(|| Arm::nil(Direction::Send), |chan| Arm::chan(Direction::Send, chan))
     }
 
     /// Sends a value (Go's `ch <- v`). Blocks until there is room for it or a receiver has taken it.
@@ -63,6 +76,51 @@ impl<T> Sender<T> {
         match self.chan() {
             Some(chan) => chan.send(msg),
             None => block_for_ever(WaitReason::ChanSendNil),
+        }
+    }
+
+    /// Sends a value. Blocks until there is room for it or a receiver has taken it, but for no longer than `timeout`.
+    ///
+    /// # Errors
+    /// If the channel is closed, or nobody has taken the value in time, it comes back.
+    ///
+    /// ```
+    /// use greenthread_channels::{SendTimeoutError, bounded};
+    /// use std::time::Duration;
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// let soon = Duration::from_millis(1);
+    /// assert_eq!(tx.send_timeout(1, soon), Ok(()));
+    /// assert_eq!(tx.send_timeout(2, soon), Err(SendTimeoutError::Timeout(2)));
+    /// drop(rx);
+    /// assert_eq!(tx.send_timeout(3, soon), Err(SendTimeoutError::Disconnected(3)));
+    /// ```
+    pub fn send_timeout(&self, msg: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.send_deadline(msg, deadline),
+            None => self.send(msg).map_err(SendTimeoutError::from),
+        }
+    }
+
+    /// Sends a value. Blocks until there is room for it or a receiver has taken it, but not after `deadline`.
+    ///
+    /// # Errors
+    /// As [`send_timeout`](Self::send_timeout).
+    ///
+    /// ```
+    /// use greenthread_channels::{SendTimeoutError, bounded};
+    /// use std::time::Instant;
+    ///
+    /// let (tx, _rx) = bounded(0);
+    /// assert_eq!(tx.send_deadline(1, Instant::now()), Err(SendTimeoutError::Timeout(1)));
+    /// ```
+    pub fn send_deadline(&self, msg: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        match self.chan() {
+            Some(chan) => chan.send_until(msg, Some(deadline)),
+            None => {
+                block_until(WaitReason::ChanSendNil, deadline);
+                Err(SendTimeoutError::Timeout(msg))
+            }
         }
     }
 
@@ -105,8 +163,8 @@ impl<T> Sender<T> {
     /// assert_eq!(rx.iter().collect::<Vec<_>>(), [1]);
     /// ```
     pub fn close(&self) {
-        match self.chan() {
-            Some(chan) => chan.close(),
+        match self.head() {
+            Some(head) => head.close(),
             None => panic!("close of nil channel"),
         }
     }
@@ -123,7 +181,7 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.chan().is_some_and(Chan::is_closed)
+        self.head().is_some_and(Head::is_closed)
     }
 
     /// The number of buffered values (Go's `len(ch)`). Never blocks.
@@ -135,7 +193,7 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn len(&self) -> usize {
-        self.chan().map_or(0, Chan::len)
+        self.head().map_or(0, Head::len)
     }
 
     /// Whether no value is buffered. With capacity zero that is always so. Never blocks.
@@ -174,7 +232,7 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn capacity(&self) -> Option<usize> {
-        self.chan().map_or(Some(0), Chan::capacity)
+        self.head().map_or(Some(0), Head::capacity)
     }
 
     /// Whether both send to the same channel (Go's `ch1 == ch2`). Any two nil channels are the same. Never blocks.

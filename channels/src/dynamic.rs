@@ -1,0 +1,595 @@
+//! `Select`: a list of operations that is made at run time.
+//!
+//! # Where a received value lies
+//! Between `select` and [`SelectedOperation::recv`] the value is in neither the channel nor the caller's hands, and the
+//! `SelectedOperation`, which may outlive the `Select`, does not know its type. Values of up to [`INLINE`] words lie
+//! in the `SelectedOperation`; larger ones in memory of their own, which is allocated when the operation is added, and moves
+//! into the `SelectedOperation` with the value. `select!` knows all types, and needs none of this.
+//!
+//! # Invariants
+//! * I1: `entries` are boxes that nobody else points to, except while `run` runs.
+//! * I2: a slot has room for a value of the channel's type; in a `SelectedOperation` whose `done` says so there is one.
+
+use std::alloc::{self, Layout};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
+use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
+
+use crate::error::{ReadyTimeoutError, RecvError, SelectTimeoutError, SendError, TryReadyError, TrySelectError};
+use crate::handle::{Receiver, Sender};
+use crate::head::Chosen;
+use crate::internal::Promise;
+use crate::select::{Arm, Done, Goal, Limit, run};
+
+/// Words of a value that are kept without memory of its own.
+const INLINE: usize = 4;
+
+type Words = [MaybeUninit<usize>; INLINE];
+
+/// Room for one value.
+enum Slot {
+    Inline(Words),
+    Own(NonNull<u8>, Layout),
+}
+
+impl Slot {
+    /// Room for what `layout` says. Allocates if that is much.
+    fn new(layout: Layout) -> Self {
+        let words = Layout::new::<Words>();
+        if layout.size() <= words.size() && layout.align() <= words.align() {
+            return Self::Inline([MaybeUninit::uninit(); INLINE]);
+        }
+        if layout.size() == 0 {
+            let nothing = NonNull::new(ptr::without_provenance_mut(layout.align())).expect("an alignment is not zero");
+            return Self::Own(nothing, layout);
+        }
+        // SAFETY: not of size zero.
+        let memory = unsafe { alloc::alloc(layout) };
+        Self::Own(NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout)), layout)
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut () {
+        match self {
+            Self::Inline(words) => words.as_mut_ptr().cast(),
+            Self::Own(memory, _) => memory.as_ptr().cast(),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Self::Own(memory, layout) = *self
+            && layout.size() > 0
+        {
+            // SAFETY: allocated with this layout in `new`.
+            unsafe { alloc::dealloc(memory.as_ptr(), layout) };
+        }
+    }
+}
+
+/// One operation of a `Select`. On the heap, as it must stay in place while a select runs.
+#[repr(C)]
+struct Entry<'a> {
+    // First, so that a pointer to an entry is one to its arm.
+    arm: Arm<'a>,
+    index: usize,
+    /// The sender or the receiver.
+    handle: *const u8,
+    kind: Kind,
+    slot: Option<Slot>,
+}
+
+/// What must be known of the type of an operation.
+#[derive(Clone, Copy)]
+enum Kind {
+    Recv(Layout),
+    Send(unsafe fn(*const u8, Chosen)),
+}
+
+/// # Safety
+/// `handle` is a `Sender<T>` on which the send was chosen.
+unsafe fn give_up<T>(handle: *const u8, chosen: Chosen) {
+    // SAFETY: the caller's contract.
+    drop(Promise::new(unsafe { (*handle.cast::<Sender<T>>()).chan() }, chosen));
+}
+
+/// Waits for one of a list of channel operations that is made at run time. With a list that is fixed when the program is
+/// written, [`select!`](crate::select!) is simpler.
+///
+/// Adding an operation gives it an index. Selecting happens in two steps: first an operation is *selected*, then the caller
+/// *completes* it, with [`SelectedOperation`]. In between it is the caller's: nobody else gets the value, the room in
+/// the buffer, or the waiting receiver.
+///
+/// An operation can be selected if it does not block; also if it fails because the channel is closed. If several can
+/// be, one is selected at random, each with the same probability, unless the `Select` is [biased](Select::new_biased).
+///
+/// Go's counterpart is `reflect.Select`. A `Select` can be used again and again, and shares nothing with its clones.
+///
+/// ```
+/// use greenthread_channels::{Select, unbounded};
+/// use std::thread;
+///
+/// let (s1, r1) = unbounded();
+/// let (s2, r2) = unbounded::<u32>();
+/// s1.send("hello").unwrap();
+///
+/// let mut select = Select::new();
+/// let one = select.recv(&r1);
+/// let two = select.send(&s2);
+/// for _ in 0..2 {
+///     let operation = select.select();
+///     match operation.index() {
+///         i if i == one => assert_eq!(operation.recv(&r1), Ok("hello")),
+///         i if i == two => assert_eq!(operation.send(&s2, 7), Ok(())),
+///         _ => unreachable!(),
+///     }
+///     # if s2.is_empty() { s2.send(7).unwrap(); } else { s1.send("hello").unwrap(); }
+/// }
+/// ```
+pub struct Select<'a> {
+    entries: Vec<NonNull<Entry<'a>>>,
+    next_index: usize,
+    biased: bool,
+}
+
+// SAFETY: what is in an entry is used in calls with `&mut self` only, and a value that a select receives is not touched as
+// what it is before `SelectedOperation::recv`, for which the caller needs a `&Receiver` of its type.
+unsafe impl Send for Select<'_> {}
+// SAFETY: as above; `&self` allows to clone and to print.
+unsafe impl Sync for Select<'_> {}
+
+/// An operation that was selected and must be completed: with [`send`](Self::send) if it is a send, with
+/// [`recv`](Self::recv) if it is a receive.
+///
+/// # Panics
+/// If it is dropped instead. (A value that it has received is leaked then. While the thread or goroutine is panicking
+/// already, it only gives up what was kept for it.)
+///
+/// ```
+/// use greenthread_channels::{Select, bounded};
+///
+/// let (tx, rx) = bounded(1);
+/// let mut select = Select::new();
+/// select.send(&tx);
+/// let operation = select.select();
+/// assert_eq!(operation.index(), 0);
+/// assert_eq!(operation.send(&tx, 5), Ok(()));
+/// assert_eq!(rx.recv(), Ok(5));
+/// ```
+#[must_use]
+pub struct SelectedOperation<'a> {
+    index: usize,
+    handle: *const u8,
+    kind: Kind,
+    /// None when it is completed.
+    done: Option<Done>,
+    slot: Option<Slot>,
+    _borrow: PhantomData<&'a ()>,
+}
+
+impl<'a> Select<'a> {
+    /// An empty list, of which a random one is selected.
+    ///
+    /// ```
+    /// let mut select = greenthread_channels::Select::new();
+    /// assert!(select.try_select().is_err());
+    /// ```
+    pub fn new() -> Select<'a> {
+        Self { entries: Vec::with_capacity(4), next_index: 0, biased: false }
+    }
+
+    /// An empty list, of which the one with the smallest index is selected. (Go has no such select.)
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, unbounded};
+    ///
+    /// let (tx, rx) = unbounded();
+    /// tx.send(1).unwrap();
+    /// let mut select = Select::new_biased();
+    /// select.recv(&rx);
+    /// select.send(&tx);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), 0);
+    /// assert_eq!(operation.recv(&rx), Ok(1));
+    /// ```
+    pub fn new_biased() -> Self {
+        let mut select = Self::new();
+        select.biased = true;
+        select
+    }
+
+    /// Adds a send; its index. The message is only needed when the operation was selected.
+    ///
+    /// ```
+    /// let (tx, _rx) = greenthread_channels::unbounded::<u8>();
+    /// let mut select = greenthread_channels::Select::new();
+    /// assert_eq!(select.send(&tx), 0);
+    /// assert_eq!(select.send(&tx), 1);
+    /// ```
+    pub fn send<T>(&mut self, s: &'a Sender<T>) -> usize {
+        self.add(s.arm(), ptr::from_ref(s).cast(), Kind::Send(give_up::<T>))
+    }
+
+    /// Adds a receive; its index.
+    ///
+    /// ```
+    /// let (_tx, rx) = greenthread_channels::unbounded::<u8>();
+    /// let mut select = greenthread_channels::Select::new();
+    /// assert_eq!(select.recv(&rx), 0);
+    /// ```
+    pub fn recv<T>(&mut self, r: &'a Receiver<T>) -> usize {
+        self.add(r.arm(), ptr::from_ref(r).cast(), Kind::Recv(Layout::new::<T>()))
+    }
+
+    fn add(&mut self, arm: Arm<'a>, handle: *const u8, kind: Kind) -> usize {
+        let index = self.next_index;
+        self.push(Entry { arm, index, handle, kind, slot: None });
+        self.next_index += 1;
+        index
+    }
+
+    fn push(&mut self, entry: Entry<'a>) {
+        self.entries.push(NonNull::from(Box::leak(Box::new(entry))));
+    }
+
+    fn entry(&self, position: usize) -> &Entry<'a> {
+        // SAFETY: I1.
+        unsafe { self.entries[position].as_ref() }
+    }
+
+    /// Removes an operation. The indices of the others stay.
+    ///
+    /// It may be one whose channel is closed, which would be selected again and again.
+    ///
+    /// # Panics
+    /// If there is no operation with this index.
+    ///
+    /// ```
+    /// use greenthread_channels::{RecvError, Select, unbounded};
+    ///
+    /// let (tx, closed) = unbounded::<u8>();
+    /// let (_tx, quiet) = unbounded::<u8>();
+    /// drop(tx);
+    /// let mut select = Select::new();
+    /// let index = select.recv(&closed);
+    /// select.recv(&quiet);
+    /// assert_eq!(select.select().recv(&closed), Err(RecvError));
+    /// select.remove(index);
+    /// assert!(select.try_select().is_err());
+    /// ```
+    pub fn remove(&mut self, index: usize) {
+        assert!(index < self.next_index, "index out of bounds; {} >= {}", index, self.next_index);
+        let position = (0..self.entries.len()).find(|&position| self.entry(position).index == index);
+        let entry = self.entries.swap_remove(position.expect("no operation with this index"));
+        // SAFETY: I1; it is not in the list any more.
+        drop(unsafe { Box::from_raw(entry.as_ptr()) });
+    }
+
+    /// Selects an operation if that is possible at once. Never blocks, except for the time in which another select, whose
+    /// send was selected to be received here, evaluates its message.
+    ///
+    /// # Errors
+    /// If, at one instant, none of the operations was possible.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, unbounded};
+    ///
+    /// let (tx, rx) = unbounded();
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.try_select().is_err());
+    /// tx.send(1).unwrap();
+    /// assert_eq!(select.try_select().unwrap().recv(&rx), Ok(1));
+    /// ```
+    pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
+        self.run(Limit::Now).ok_or(TrySelectError)
+    }
+
+    /// Selects an operation. Blocks until that is possible.
+    ///
+    /// # Panics
+    /// If the list is empty.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, bounded};
+    /// use std::thread;
+    ///
+    /// let (tx, rx) = bounded(0);
+    /// thread::spawn(move || tx.send(1));
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert_eq!(select.select().recv(&rx), Ok(1));
+    /// ```
+    pub fn select(&mut self) -> SelectedOperation<'a> {
+        self.check_not_empty();
+        self.run(Limit::Never).expect("select: waits until an operation is possible")
+    }
+
+    /// Selects an operation. Blocks until that is possible, but for no longer than `timeout`.
+    ///
+    /// # Errors
+    /// If no operation became possible in time.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, never};
+    /// use std::time::Duration;
+    ///
+    /// let rx = never::<u8>();
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.select_timeout(Duration::from_millis(1)).is_err());
+    /// ```
+    pub fn select_timeout(&mut self, timeout: Duration) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.select_deadline(deadline),
+            None => Ok(self.select()),
+        }
+    }
+
+    /// Selects an operation. Blocks until that is possible, but not after `deadline`.
+    ///
+    /// # Errors
+    /// If no operation became possible in time.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, never};
+    /// use std::time::Instant;
+    ///
+    /// let rx = never::<u8>();
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.select_deadline(Instant::now()).is_err());
+    /// ```
+    pub fn select_deadline(&mut self, deadline: Instant) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.run(Limit::At(deadline)).ok_or(SelectTimeoutError)
+    }
+
+    /// The index of an operation that is possible now. Never blocks.
+    ///
+    /// Nothing is done, and nothing is kept: when the caller comes to do it, with a method that does not block, another may
+    /// have been faster.
+    ///
+    /// # Errors
+    /// If, at one instant, none of the operations was possible.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, unbounded};
+    ///
+    /// let (tx, rx) = unbounded();
+    /// let mut select = Select::new();
+    /// let index = select.recv(&rx);
+    /// assert!(select.try_ready().is_err());
+    /// tx.send(1).unwrap();
+    /// assert_eq!(select.try_ready(), Ok(index));
+    /// assert_eq!(rx.try_recv(), Ok(1));
+    /// ```
+    pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
+        self.watch(Limit::Now).ok_or(TryReadyError)
+    }
+
+    /// The index of an operation that is possible. Blocks until there is one. See [`try_ready`](Self::try_ready).
+    ///
+    /// # Panics
+    /// If the list is empty.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, unbounded};
+    ///
+    /// let (tx, rx) = unbounded();
+    /// let mut select = Select::new();
+    /// let index = select.recv(&rx);
+    /// tx.send(1).unwrap();
+    /// assert_eq!(select.ready(), index);
+    /// ```
+    pub fn ready(&mut self) -> usize {
+        self.check_not_empty();
+        self.watch(Limit::Never).expect("select: waits until an operation is possible")
+    }
+
+    /// The index of an operation that is possible. Blocks until there is one, but for no longer than `timeout`. See
+    /// [`try_ready`](Self::try_ready).
+    ///
+    /// # Errors
+    /// If no operation became possible in time.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, never};
+    /// use std::time::Duration;
+    ///
+    /// let rx = never::<u8>();
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.ready_timeout(Duration::from_millis(1)).is_err());
+    /// ```
+    pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.ready_deadline(deadline),
+            None => Ok(self.ready()),
+        }
+    }
+
+    /// The index of an operation that is possible. Blocks until there is one, but not after `deadline`. See
+    /// [`try_ready`](Self::try_ready).
+    ///
+    /// # Errors
+    /// If no operation became possible in time.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, never};
+    /// use std::time::Instant;
+    ///
+    /// let rx = never::<u8>();
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.ready_deadline(Instant::now()).is_err());
+    /// ```
+    pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
+        self.watch(Limit::At(deadline)).ok_or(ReadyTimeoutError)
+    }
+
+    fn check_not_empty(&self) {
+        assert!(!self.entries.is_empty(), "no operations have been added to `Select`");
+    }
+
+    fn run(&mut self, limit: Limit) -> Option<SelectedOperation<'a>> {
+        for &entry in &self.entries {
+            // SAFETY: I1.
+            let entry = unsafe { &mut *entry.as_ptr() };
+            let slot = match entry.kind {
+                Kind::Send(_) => ptr::null_mut(),
+                Kind::Recv(layout) => entry.slot.get_or_insert_with(|| Slot::new(layout)).as_mut_ptr(),
+            };
+            entry.arm.aim(slot);
+            entry.arm.set_index(entry.index);
+        }
+        let position = self.choose(Goal::Do, limit)?;
+        // SAFETY: I1; nobody uses the arm any more.
+        let entry = unsafe { &mut *self.entries[position].as_ptr() };
+        Some(SelectedOperation {
+            index: entry.index,
+            handle: entry.handle,
+            kind: entry.kind,
+            done: entry.arm.done(),
+            slot: entry.slot.take(),
+            _borrow: PhantomData,
+        })
+    }
+
+    fn watch(&mut self, limit: Limit) -> Option<usize> {
+        for position in 0..self.entries.len() {
+            let entry = self.entry(position);
+            entry.arm.set_index(entry.index);
+        }
+        self.choose(Goal::Watch, limit).map(|position| self.entry(position).index)
+    }
+
+    fn choose(&mut self, goal: Goal, limit: Limit) -> Option<usize> {
+        let entries = ptr::from_mut(self.entries.as_mut_slice());
+        // SAFETY: a pointer to an entry is one to its arm, as that comes first; I1 makes it a good reference. Each arm is
+        // there once, and was aimed by the caller if need be.
+        unsafe { run(&mut *(entries as *mut [&Arm<'_>]), goal, limit, self.biased) }
+    }
+}
+
+impl Drop for Select<'_> {
+    fn drop(&mut self) {
+        for entry in mem::take(&mut self.entries) {
+            // SAFETY: I1.
+            drop(unsafe { Box::from_raw(entry.as_ptr()) });
+        }
+    }
+}
+
+impl<'a> Clone for Select<'a> {
+    fn clone(&self) -> Select<'a> {
+        let entries = Vec::with_capacity(self.entries.len());
+        let mut clone = Self { entries, next_index: self.next_index, biased: self.biased };
+        for position in 0..self.entries.len() {
+            let Entry { ref arm, index, handle, kind, .. } = *self.entry(position);
+            clone.push(Entry { arm: arm.renewed(), index, handle, kind, slot: None });
+        }
+        clone
+    }
+}
+
+impl<'a> Default for Select<'a> {
+    fn default() -> Select<'a> {
+        Select::new()
+    }
+}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Select { .. }")
+    }
+}
+
+impl SelectedOperation<'_> {
+    /// The index of the operation, as [`Select::send`] or [`Select::recv`] has given it.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, bounded};
+    ///
+    /// let (tx, _rx) = bounded(1);
+    /// let mut select = Select::new();
+    /// let index = select.send(&tx);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), index);
+    /// operation.send(&tx, "hello").unwrap();
+    /// ```
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Completes a send. Does not block.
+    ///
+    /// # Errors
+    /// If the channel is closed, the value comes back.
+    ///
+    /// # Panics
+    /// If `s` is not the very sender, at the same address, that was added.
+    ///
+    /// ```
+    /// use greenthread_channels::{Select, SendError, bounded};
+    ///
+    /// let (tx, rx) = bounded::<u8>(0);
+    /// let mut select = Select::new();
+    /// select.send(&tx);
+    /// drop(rx);
+    /// assert_eq!(select.select().send(&tx, 1), Err(SendError(1)));
+    /// ```
+    pub fn send<T>(mut self, s: &Sender<T>, msg: T) -> Result<(), SendError<T>> {
+        assert!(ptr::from_ref(s).cast() == self.handle, "passed a sender that wasn't selected");
+        match self.done.take() {
+            Some(Done::Send(chosen)) => Promise::new(s.chan(), chosen).send(msg),
+            _ => Err(SendError(msg)),
+        }
+    }
+
+    /// Completes a receive. Does not block.
+    ///
+    /// # Errors
+    /// If the channel is closed and drained.
+    ///
+    /// # Panics
+    /// If `r` is not the very receiver, at the same address, that was added.
+    ///
+    /// ```
+    /// use greenthread_channels::{RecvError, Select, bounded};
+    ///
+    /// let (tx, rx) = bounded::<u8>(0);
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// drop(tx);
+    /// assert_eq!(select.select().recv(&rx), Err(RecvError));
+    /// ```
+    pub fn recv<T>(mut self, r: &Receiver<T>) -> Result<T, RecvError> {
+        assert!(ptr::from_ref(r).cast() == self.handle, "passed a receiver that wasn't selected");
+        match (self.done.take(), &mut self.slot) {
+            // SAFETY: I2. The handle says that the type is the one with which it was added, and the value is read once.
+            (Some(Done::Received(true)), Some(slot)) => Ok(unsafe { slot.as_mut_ptr().cast::<T>().read() }),
+            _ => Err(RecvError),
+        }
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SelectedOperation { .. }")
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        let Some(done) = self.done.take() else { return };
+        if let (Done::Send(chosen), Kind::Send(give_up)) = (done, self.kind) {
+            // SAFETY: the sender is borrowed for as long as this lives.
+            unsafe { give_up(self.handle, chosen) };
+        }
+        if !std::thread::panicking() {
+            panic!("dropped `SelectedOperation` without completing the operation");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What `select!` expands to. Not part of the interface: it may change with any version.
+//!
+//! An arm is a value in the frame of the `select!`, typed as its channel is, with room for what it receives. `select` only
+//! borrows the arms; then the one that was chosen is finished. Safe to use in any order, as an arm that was not chosen
+//! panics when it is finished.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
+
+use crate::chan::Chan;
+use crate::error::{RecvError, SendError};
+use crate::handle::{Receiver, Sender};
+use crate::head::Chosen;
+use crate::select::{Arm, Done, Goal, Limit, run};
+
+const NOT_CHOSEN: &str = "this arm was not chosen";
+
+/// An arm that receives.
+pub struct RecvArm<'a, T> {
+    arm: Arm<'a>,
+    slot: MaybeUninit<T>,
+}
+
+/// An arm that sends.
+pub struct SendArm<'a, T> {
+    arm: Arm<'a>,
+    chan: Option<&'a Chan<T>>,
+}
+
+/// A send that was chosen: it will not block. Gives up what is kept for it if it is dropped.
+pub struct Promise<'a, T> {
+    chan: Option<&'a Chan<T>>,
+    chosen: Option<Chosen>,
+}
+
+/// An arm of whichever type.
+#[repr(transparent)]
+pub struct CaseRef<'b>(&'b Arm<'b>);
+
+impl<'a, T> RecvArm<'a, T> {
+    /// An arm that receives from `receiver`.
+    #[inline]
+    pub fn new(receiver: &'a Receiver<T>) -> Self {
+        Self { arm: receiver.arm(), slot: MaybeUninit::uninit() }
+    }
+
+    /// The arm for [`select`].
+    #[inline]
+    pub fn case(&mut self) -> CaseRef<'_> {
+        self.arm.aim(self.slot.as_mut_ptr().cast());
+        CaseRef(&self.arm)
+    }
+
+    /// What was received.
+    #[inline]
+    pub fn finish(self) -> Result<T, RecvError> {
+        match self.arm.done() {
+            // SAFETY: I2 of `arm`.
+            Some(Done::Received(true)) => Ok(unsafe { self.slot.assume_init() }),
+            Some(Done::Received(false)) => Err(RecvError),
+            _ => panic!("{NOT_CHOSEN}"),
+        }
+    }
+}
+
+impl<'a, T> SendArm<'a, T> {
+    /// An arm that sends to `sender`.
+    #[inline]
+    pub fn new(sender: &'a Sender<T>) -> Self {
+        Self { arm: sender.arm(), chan: sender.chan() }
+    }
+
+    /// The arm for [`select`].
+    #[inline]
+    pub fn case(&mut self) -> CaseRef<'_> {
+        self.arm.aim(std::ptr::null_mut());
+        CaseRef(&self.arm)
+    }
+
+    /// The send that was chosen, to be made now.
+    #[inline]
+    pub fn promise(self) -> Promise<'a, T> {
+        match self.arm.done() {
+            Some(Done::Send(chosen)) => Promise::new(self.chan, chosen),
+            _ => panic!("{NOT_CHOSEN}"),
+        }
+    }
+}
+
+impl<'a, T> Promise<'a, T> {
+    #[inline]
+    pub(crate) fn new(chan: Option<&'a Chan<T>>, chosen: Chosen) -> Self {
+        Self { chan, chosen: Some(chosen) }
+    }
+
+    /// Sends. Does not block.
+    #[inline]
+    pub fn send(mut self, msg: T) -> Result<(), SendError<T>> {
+        match (self.chan, self.chosen.take()) {
+            (Some(chan), Some(chosen)) => chan.keep(chosen, msg),
+            // Never chosen.
+            _ => Err(SendError(msg)),
+        }
+    }
+}
+
+impl<T> Drop for Promise<'_, T> {
+    fn drop(&mut self) {
+        if let (Some(chan), Some(chosen)) = (self.chan, self.chosen.take()) {
+            chan.give_up(chosen);
+        }
+    }
+}
+
+/// Waits for one of the arms, and does it; its number.
+#[inline]
+pub fn select(cases: &mut [CaseRef<'_>], biased: bool) -> usize {
+    choose(cases, Limit::Never, biased).expect("select: waits until an arm is chosen")
+}
+
+/// Does one of the arms, if that is possible at once; its number.
+#[inline]
+pub fn try_select(cases: &mut [CaseRef<'_>], biased: bool) -> Option<usize> {
+    choose(cases, Limit::Now, biased)
+}
+
+/// Waits for one of the arms for no longer than `timeout`, and does it; its number.
+pub fn select_timeout(cases: &mut [CaseRef<'_>], timeout: Duration, biased: bool) -> Option<usize> {
+    let limit = Instant::now().checked_add(timeout).map_or(Limit::Never, Limit::At);
+    choose(cases, limit, biased)
+}
+
+#[inline]
+fn choose(cases: &mut [CaseRef<'_>], limit: Limit, biased: bool) -> Option<usize> {
+    for (index, case) in cases.iter().enumerate() {
+        case.0.set_index(index);
+    }
+    // SAFETY: `CaseRef` is a transparent wrapper. The lifetime of an arm is only about its channel, which it outlives.
+    let arms = unsafe { &mut *(std::ptr::from_mut(cases) as *mut [&Arm<'_>]) };
+    // SAFETY: an arm is aimed at its slot when its case is made, which borrows it exclusively for as long as the case
+    // is here.
+    let position = unsafe { run(arms, Goal::Do, limit, biased) }?;
+    Some(arms[position].index())
+}
+
+impl<T> fmt::Debug for RecvArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("RecvArm { .. }")
+    }
+}
+
+impl<T> fmt::Debug for SendArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SendArm { .. }")
+    }
+}
+
+impl<T> fmt::Debug for Promise<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Promise { .. }")
+    }
+}
+
+impl fmt::Debug for CaseRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("CaseRef { .. }")
+    }
+}

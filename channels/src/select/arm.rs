@@ -1,0 +1,303 @@
+//! One arm of a select: what it would do, and what it has done.
+
+use std::cell::{Cell, UnsafeCell};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+use std::time::Instant;
+
+use crate::alarm::{Alarm, Alarmed};
+use crate::buffer::Spent;
+use crate::chan::{Chan, Received};
+use crate::head::{Chosen, Direction, Head, wake};
+use crate::primitive::Waker;
+use crate::waiter::{Node, Popped};
+
+/// One operation of a select, on whichever type. In the caller's memory, which stays in place while a select runs.
+///
+/// # Invariants
+/// * I1: `place` points to a channel that the borrow `'a` keeps alive, and `take` is for its type.
+/// * I2: `slot` points to room for one value of that type while a select runs; after `Done::Received(true)` there is one.
+pub(crate) struct Arm<'a> {
+    /// None: a nil channel, on which nothing is ever possible.
+    place: Option<Place>,
+    direction: Direction,
+    /// Where a received value goes.
+    slot: Cell<*mut ()>,
+    /// The caller's name for it; a biased select prefers the smallest.
+    index: Cell<usize>,
+    /// The channel's epoch when it was looked at.
+    pub(super) epoch: Cell<usize>,
+    /// When the message of an alarm was asked for.
+    asked: Cell<Option<Instant>>,
+    done: Cell<Option<Done>>,
+    node: UnsafeCell<MaybeUninit<Node>>,
+    _borrow: PhantomData<&'a ()>,
+}
+
+/// A channel of some type.
+#[derive(Clone, Copy)]
+struct Place {
+    head: NonNull<Head>,
+    object: NonNull<()>,
+    take: Take,
+}
+
+/// How a value is received, from `object` to the slot.
+#[derive(Clone, Copy)]
+enum Take {
+    Chan(unsafe fn(NonNull<()>, *mut ()) -> Received),
+    Alarm(NonNull<Alarm>, unsafe fn(NonNull<()>, Instant, *mut ())),
+}
+
+/// What a chosen arm has done.
+pub(crate) enum Done {
+    /// It has received: a value, or that the channel is closed.
+    Received(bool),
+    /// It may send.
+    Send(Chosen),
+}
+
+/// What an attempt has found under the lock, which is still held.
+pub(super) enum Attempt {
+    /// It is done. The waker is owed a wake.
+    Done(Option<Waker>, Spent),
+    /// The value is still to come.
+    Meet(Popped),
+    Blocked,
+}
+
+/// # Safety
+/// `chan` is a `Chan<T>`, whose lock is held; there is room for a `T` at `to`.
+unsafe fn take_from_chan<T>(chan: NonNull<()>, to: *mut ()) -> Received {
+    // SAFETY: the caller's contract.
+    unsafe { chan.cast::<Chan<T>>().as_ref().recv_locked(to.cast()) }
+}
+
+/// # Safety
+/// `alarmed` is an `Alarmed<T>`; there is room for a `T` at `to`.
+unsafe fn message_of<T>(alarmed: NonNull<()>, due: Instant, to: *mut ()) {
+    // SAFETY: the caller's contract.
+    unsafe { to.cast::<T>().write((alarmed.cast::<Alarmed<T>>().as_ref().message)(due)) };
+}
+
+impl<'a> Arm<'a> {
+    fn new(direction: Direction, place: Option<Place>) -> Self {
+        Self {
+            place,
+            direction,
+            slot: Cell::new(ptr::null_mut()),
+            index: Cell::new(0),
+            epoch: Cell::new(0),
+            asked: Cell::new(None),
+            done: Cell::new(None),
+            node: UnsafeCell::new(MaybeUninit::uninit()),
+            _borrow: PhantomData,
+        }
+    }
+
+    /// An arm on a nil channel.
+    pub(crate) fn nil(direction: Direction) -> Self {
+        Self::new(direction, None)
+    }
+
+    /// An arm on a channel.
+    #[inline]
+    pub(crate) fn chan<T>(direction: Direction, chan: &'a Chan<T>) -> Self {
+        let place = Place {
+            head: NonNull::from(&chan.head),
+            object: NonNull::from(chan).cast(),
+            take: Take::Chan(take_from_chan::<T>),
+        };
+        Self::new(direction, Some(place))
+    }
+
+    /// An arm that receives from an alarm.
+    pub(crate) fn alarm<T>(alarmed: &'a Alarmed<T>) -> Self {
+        let place = Place {
+            head: NonNull::from(alarmed.alarm.head()),
+            object: NonNull::from(alarmed).cast(),
+            take: Take::Alarm(NonNull::from(&alarmed.alarm), message_of::<T>),
+        };
+        Self::new(Direction::Recv, Some(place))
+    }
+
+    /// Prepares for a select: nothing is done, and a received value will go to `slot`.
+    #[inline]
+    pub(crate) fn aim(&mut self, slot: *mut ()) {
+        self.slot.set(slot);
+        self.asked.set(None);
+        self.done.set(None);
+    }
+
+    /// The caller's name for it.
+    pub(crate) fn index(&self) -> usize {
+        self.index.get()
+    }
+
+    /// Gives the arm the name by which the caller knows it.
+    pub(crate) fn set_index(&self, index: usize) {
+        self.index.set(index);
+    }
+
+    /// The same arm, in no use.
+    pub(crate) fn renewed(&self) -> Self {
+        Self::new(self.direction, self.place)
+    }
+
+    /// What the arm has done, once.
+    #[inline]
+    pub(crate) fn done(&self) -> Option<Done> {
+        self.done.take()
+    }
+
+    pub(super) fn set_done(&self, done: Done) {
+        self.done.set(Some(done));
+    }
+
+    #[inline]
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    #[inline]
+    pub(super) fn head(&self) -> Option<&'a Head> {
+        // SAFETY: I1.
+        self.place.map(|place| unsafe { place.head.as_ref() })
+    }
+
+    /// A number that is the same for arms on the same channel, and by which locks are taken in order.
+    #[inline]
+    pub(super) fn address(&self) -> usize {
+        self.place.map_or(0, |place| place.head.addr().get())
+    }
+
+    #[inline]
+    pub(super) fn watched_alarm(&self) -> Option<&'a Alarm> {
+        match self.place?.take {
+            // SAFETY: I1.
+            Take::Alarm(alarm, _) => Some(unsafe { alarm.as_ref() }),
+            Take::Chan(_) => None,
+        }
+    }
+
+    /// When somebody first looked at this alarm in this select.
+    fn asked(&self) -> Instant {
+        let asked = self.asked.get().unwrap_or_else(Instant::now);
+        self.asked.set(Some(asked));
+        asked
+    }
+
+    /// Whether the operation would not block, it seems. "No" is certain.
+    #[inline]
+    pub(super) fn looks_ready(&self) -> bool {
+        let Some(head) = self.head() else { return false };
+        match self.watched_alarm() {
+            None => head.looks_ready(self.direction),
+            Some(alarm) => {
+                self.asked();
+                alarm.is_due()
+            }
+        }
+    }
+
+    /// Whether the operation would not block.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the channel, if there is one.
+    pub(super) unsafe fn is_ready(&self) -> bool {
+        let Some(head) = self.head() else { return false };
+        // SAFETY: the caller's contract.
+        unsafe {
+            match self.watched_alarm() {
+                None => head.is_ready(self.direction),
+                Some(alarm) => alarm.next_locked().is_some_and(|next| next <= Instant::now()),
+            }
+        }
+    }
+
+    /// Does the operation if it does not block.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the channel, if there is one, and I2 holds.
+    #[inline]
+    pub(super) unsafe fn attempt(&self) -> Attempt {
+        let Some(Place { head, object, take }) = self.place else { return Attempt::Blocked };
+        // SAFETY: the caller's contract, and I1.
+        let (done, owed, spent) = unsafe {
+            match (self.direction, take) {
+                (Direction::Send, _) => match head.as_ref().choose_send() {
+                    Some(chosen) => (Done::Send(chosen), None, Spent::default()),
+                    None => return Attempt::Blocked,
+                },
+                (Direction::Recv, Take::Chan(receive)) => match receive(object, self.slot.get()) {
+                    Received::Value(owed, spent) => (Done::Received(true), owed, spent),
+                    Received::Closed => (Done::Received(false), None, Spent::default()),
+                    Received::Promise(promise) => return Attempt::Meet(promise),
+                    Received::Empty => return Attempt::Blocked,
+                },
+                (Direction::Recv, Take::Alarm(alarm, message)) => match alarm.as_ref().take(self.asked()) {
+                    Some(due) => {
+                        message(object, due, self.slot.get());
+                        (Done::Received(true), None, Spent::default())
+                    }
+                    None => return Attempt::Blocked,
+                },
+            }
+        };
+        self.set_done(done);
+        Attempt::Done(owed, spent)
+    }
+
+    /// Ends an attempt, and releases the lock of the channel; false if nothing came of it.
+    ///
+    /// # Safety
+    /// The caller holds that lock and no other, and has `attempt` from under it.
+    #[inline]
+    pub(super) unsafe fn settle(&self, attempt: Attempt) -> bool {
+        let Some(head) = self.head() else { return false };
+        // SAFETY: the caller's contract, and I2.
+        unsafe {
+            match attempt {
+                Attempt::Done(owed, spent) => {
+                    head.unlock();
+                    wake(owed);
+                    drop(spent);
+                    true
+                }
+                Attempt::Meet(promise) => {
+                    let met = head.meet(promise, self.slot.get());
+                    if met {
+                        self.set_done(Done::Received(true));
+                    }
+                    met
+                }
+                Attempt::Blocked => {
+                    head.unlock();
+                    false
+                }
+            }
+        }
+    }
+
+    /// Makes the node for a wait.
+    pub(super) fn link(&self, waiter: crate::waiter::Waiter) -> NonNull<Node> {
+        // SAFETY: no wait is going on, so nobody has a pointer to the node; what was there needs no drop.
+        unsafe { (*self.node.get()).write(Node::new(waiter)) };
+        self.node()
+    }
+
+    /// The node of the wait that is going on.
+    pub(super) fn node(&self) -> NonNull<Node> {
+        // SAFETY: the address of a field.
+        unsafe { NonNull::new_unchecked(self.node.get()) }.cast()
+    }
+
+    /// What the waiter in the node is to know of values: where a received one goes. A select's send is a promise.
+    pub(super) fn value(&self) -> *mut () {
+        match self.direction {
+            Direction::Send => ptr::null_mut(),
+            Direction::Recv => self.slot.get(),
+        }
+    }
+}
