@@ -32,8 +32,9 @@
 //! | start a goroutine | [`go!`], [`spawn`], [`Builder`], [`scope()`] | `go f()` |
 //! | wait for its result | [`JoinHandle`] | a channel, or a `WaitGroup` |
 //! | talk | [`channel`] | `chan` |
+//! | wait for one of several | [`select!`] | `select` |
 //! | wait for many, exclude others | [`sync`] | `sync` |
-//! | sleep | [`time`] | `time` |
+//! | sleep, time out, tick | [`time`] | `time` |
 //! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
 //! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
 //! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
@@ -65,6 +66,7 @@ mod go;
 mod scope;
 mod task;
 
+pub mod channel;
 pub mod debug;
 pub mod stack;
 pub mod sync;
@@ -74,7 +76,7 @@ pub mod time;
 pub mod __private;
 
 pub use builder::Builder;
-pub use greenthread_channels as channel;
+pub use greenthread_channels::{select, select_biased};
 pub use greenthread_ctx as ctx;
 pub use greenthread_macros::{main, test};
 pub use greenthread_scheduler::config;

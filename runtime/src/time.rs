@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use greenthread_scheduler as scheduler;
 
+pub use greenthread_channels::timer::{Ticker, Timer, after, at, tick};
+
 /// Parks the calling goroutine for at least `duration`: Go's `time.Sleep`.
 ///
 /// Zero returns at once. Timers are exact to some 50 us on an idle machine: nothing is rounded to milliseconds. A thread that is no goroutine
