@@ -1,0 +1,38 @@
+//! A token that is handed around a ring.
+
+use std::time::{Duration, Instant};
+
+use crate::channel::bounded;
+use crate::spawn;
+
+const NODES: usize = 1000;
+
+/// So many hops around a ring of a thousand nodes, with an unbuffered channel from each to the next.
+pub(crate) fn ring(hops: u64) -> Duration {
+    let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..NODES).map(|_| bounded(0)).unzip();
+    let first = senders[0].clone();
+    senders.rotate_left(1);
+    let (end, ended) = bounded(1);
+    let nodes = receivers.into_iter().zip(senders).map(|(rx, next)| {
+        let end = end.clone();
+        spawn(move || {
+            for left in rx {
+                if left == 0 {
+                    end.send(Instant::now()).expect("the starter waits");
+                    // This closes the channel to the next node, which ends too, and so on around.
+                    return;
+                }
+                next.send(left - 1).expect("the next node waits");
+            }
+        })
+    });
+    let nodes: Vec<_> = nodes.collect();
+    let start = Instant::now();
+    first.send(hops).expect("the first node waits");
+    let elapsed = ended.recv().expect("a node sees the end") - start;
+    drop(first);
+    for node in nodes {
+        node.join().expect("a node");
+    }
+    elapsed
+}

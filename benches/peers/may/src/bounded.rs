@@ -1,0 +1,48 @@
+//! A channel with a bound, which may has not: its unbounded one, and a semaphore that counts the free places.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvError, SendError};
+
+use may::sync::{Semphore, mpsc};
+
+#[derive(Clone)]
+pub(crate) struct Sender<T> {
+    tx: mpsc::Sender<T>,
+    free: Arc<Semphore>,
+}
+
+/// The channel's one receiver.
+pub(crate) struct Receiver<T> {
+    /// Taken by `drop`.
+    rx: Option<mpsc::Receiver<T>>,
+    free: Arc<Semphore>,
+}
+
+pub(crate) fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    let (tx, rx) = mpsc::channel();
+    let free = Arc::new(Semphore::new(capacity));
+    (Sender { tx, free: Arc::clone(&free) }, Receiver { rx: Some(rx), free })
+}
+
+impl<T> Sender<T> {
+    pub(crate) fn send(&self, value: T) -> Result<(), SendError<T>> {
+        self.free.wait();
+        self.tx.send(value)
+    }
+}
+
+impl<T> Receiver<T> {
+    pub(crate) fn recv(&self) -> Result<T, RecvError> {
+        let value = self.rx.as_ref().expect("it is there until the drop").recv()?;
+        self.free.post();
+        Ok(value)
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.rx = None;
+        // A sender that waits for a place finds out now; no channel here has more than one.
+        self.free.post();
+    }
+}

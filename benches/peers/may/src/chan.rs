@@ -1,0 +1,87 @@
+//! Streams and ping-pong. The latter has no bound at all.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use may::go;
+use may::sync::{Semphore, mpmc, mpsc};
+use peer_harness::Workload;
+
+use crate::bounded::bounded;
+use crate::on_coroutine;
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload::each("chan_unbuf_pingpong", 500_000, |n| on_coroutine(move || ping_pong(n))),
+    Workload::each("chan_buf_spsc", 3_000_000, |n| on_coroutine(move || one_to_one(n))),
+    Workload::each("chan_mpmc_4x4", 3_000_000, |n| on_coroutine(move || many_to_many(n))),
+];
+
+const BUFFER: usize = 128;
+const PAIRS: u64 = 4;
+
+fn ping_pong(rounds: u64) -> Duration {
+    let (ping, pings) = mpsc::channel();
+    let (pong, pongs) = mpsc::channel();
+    let other = go!(move || {
+        for n in pings {
+            if pong.send(n).is_err() {
+                break;
+            }
+        }
+    });
+    let start = Instant::now();
+    for n in 0..rounds {
+        ping.send(n).expect("the other plays on");
+        assert_eq!(pongs.recv(), Ok(n));
+    }
+    let elapsed = start.elapsed();
+    drop(ping);
+    other.join().expect("the other player");
+    elapsed
+}
+
+fn one_to_one(values: u64) -> Duration {
+    let (tx, rx) = bounded(BUFFER);
+    let start = Instant::now();
+    let sender = go!(move || (0..values).for_each(|n| tx.send(n).expect("the receiver outlives the sender")));
+    let receiver = go!(move || {
+        let mut received = 0;
+        while rx.recv().is_ok() {
+            received += 1;
+        }
+        received
+    });
+    sender.join().expect("the sender");
+    assert_eq!(receiver.join().expect("the receiver"), values);
+    start.elapsed()
+}
+
+fn many_to_many(values: u64) -> Duration {
+    let (tx, rx) = mpmc::channel();
+    let free = Arc::new(Semphore::new(BUFFER));
+    let start = Instant::now();
+    let senders = (0..PAIRS).map(|id| {
+        let (tx, free) = (tx.clone(), Arc::clone(&free));
+        // The first takes what the division leaves over.
+        let mine = values / PAIRS + if id == 0 { values % PAIRS } else { 0 };
+        go!(move || {
+            for n in 0..mine {
+                free.wait();
+                tx.send(n).expect("receivers outlive senders");
+            }
+        })
+    });
+    let senders: Vec<_> = senders.collect();
+    let receivers = (0..PAIRS).map(|_| {
+        let (rx, free) = (rx.clone(), Arc::clone(&free));
+        go!(move || rx.into_iter().inspect(|_| free.post()).count() as u64)
+    });
+    let receivers: Vec<_> = receivers.collect();
+    drop((tx, rx));
+    for sender in senders {
+        sender.join().expect("a sender");
+    }
+    let received: u64 = receivers.into_iter().map(|receiver| receiver.join().expect("a receiver")).sum();
+    assert_eq!(received, values);
+    start.elapsed()
+}

@@ -1,0 +1,85 @@
+//! One receiver that selects: over channels that each have a sender of their own, or beside a "done" that never comes.
+//!
+//! A `cqueue` does it, with a coroutine per channel, which lives as long as the loop; may's `select!` would spawn them
+//! anew each time. A queue cannot say that it is empty at once, so of the defaults there is only that of one channel.
+
+use std::time::{Duration, Instant};
+
+use may::sync::mpsc;
+use may::{cqueue, go};
+use peer_harness::Workload;
+
+use crate::bounded::{Receiver, bounded};
+use crate::on_coroutine;
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload::each("select2_buf128", 1_000_000, |n| on_coroutine(move || many(2, 128, n))),
+    Workload::each("select8_buf128", 1_000_000, |n| on_coroutine(move || many(8, 128, n))),
+    Workload::each("select2_unbuf", 500_000, |n| on_coroutine(move || many(2, 1, n))),
+    Workload::each("select8_unbuf", 500_000, |n| on_coroutine(move || many(8, 1, n))),
+    Workload::each("select_default1", 20_000_000, |n| on_coroutine(move || default_one(n))),
+    Workload::each("select_done_buf128", 1_000_000, |n| on_coroutine(move || done(128, n))),
+    Workload::each("select_done_unbuf", 500_000, |n| on_coroutine(move || done(1, n))),
+];
+
+/// So many channels, and a sender for each; together they send `values`.
+fn sources(count: u64, capacity: usize, values: u64) -> Vec<Receiver<u64>> {
+    let sources = (0..count).map(|id| {
+        let (tx, rx) = bounded(capacity);
+        let mine = values / count + u64::from(id < values % count);
+        go!(move || (0..mine).for_each(|n| tx.send(n).expect("the receiver takes all")));
+        rx
+    });
+    sources.collect()
+}
+
+fn many(count: u64, capacity: usize, selects: u64) -> Duration {
+    let sources = sources(count, capacity, selects);
+    cqueue::scope(|queue| {
+        for (token, source) in sources.into_iter().enumerate() {
+            forward(queue, token, source);
+        }
+        poll(queue, selects)
+    })
+}
+
+fn done(capacity: usize, selects: u64) -> Duration {
+    let (_not_yet, done) = mpsc::channel::<()>();
+    cqueue::scope(|queue| {
+        for source in sources(1, capacity, selects) {
+            forward(queue, 0, source);
+        }
+        go!(queue, 1, |event| {
+            if done.recv().is_ok() {
+                event.send(0);
+            }
+        });
+        poll(queue, selects)
+    })
+}
+
+/// Makes an event of each value, until the source ends.
+fn forward(queue: &cqueue::Cqueue, token: usize, source: Receiver<u64>) {
+    go!(queue, token, move |event| {
+        while source.recv().is_ok() {
+            event.send(0);
+        }
+    });
+}
+
+fn poll(queue: &cqueue::Cqueue, selects: u64) -> Duration {
+    let start = Instant::now();
+    for _ in 0..selects {
+        queue.poll(None).expect("a value is to come");
+    }
+    start.elapsed()
+}
+
+fn default_one(selects: u64) -> Duration {
+    let (_open, a) = mpsc::channel::<u64>();
+    let start = Instant::now();
+    for _ in 0..selects {
+        assert!(a.try_recv().is_err(), "nothing is sent");
+    }
+    start.elapsed()
+}

@@ -1,0 +1,37 @@
+//! A tree of coroutines, ten children to each, whose leaves send their numbers and whose other nodes send sums. The
+//! channels have no bound. A million do not fit: each is two mappings of the process, and the kernel allows 65530.
+
+use std::time::{Duration, Instant};
+
+use may::go;
+use may::sync::mpsc::{self, Sender};
+use peer_harness::Workload;
+
+use crate::on_coroutine;
+
+pub(crate) const WORKLOADS: &[Workload] = &[Workload::whole("skynet_10k", || on_coroutine(|| skynet(10_000)))];
+
+fn skynet(leaves: u64) -> Duration {
+    let start = Instant::now();
+    let (tx, rx) = mpsc::channel();
+    go!(move || node(tx, 0, leaves));
+    let sum = rx.recv();
+    let elapsed = start.elapsed();
+    assert_eq!(sum, Ok(leaves * (leaves - 1) / 2));
+    elapsed
+}
+
+fn node(parent: Sender<u64>, first: u64, leaves: u64) {
+    let sum = if leaves == 1 {
+        first
+    } else {
+        let (tx, rx) = mpsc::channel();
+        let each = leaves / 10;
+        for child in 0..10 {
+            let tx = tx.clone();
+            go!(move || node(tx, first + child * each, each));
+        }
+        (0..10).map(|_| rx.recv().expect("a child")).sum()
+    };
+    parent.send(sum).expect("the parent waits");
+}

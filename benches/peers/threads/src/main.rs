@@ -1,0 +1,44 @@
+//! OS threads and crossbeam-channel. A number of workers is a number of CPUs that the threads may use.
+
+use std::thread::spawn;
+
+use crossbeam_channel as channel;
+use peer_harness::Workload;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+#[path = "../../crossbeam_api/chan.rs"]
+mod chan;
+#[path = "../../crossbeam_api/ring.rs"]
+mod ring;
+#[path = "../../crossbeam_api/select.rs"]
+mod select;
+
+/// Where each operation is a switch of threads, there are fewer of them than elsewhere.
+const WORKLOADS: &[Workload] = &[
+    Workload::each("chan_unbuf_pingpong", 20_000, chan::ping_pong),
+    Workload::each("chan_buf_spsc", 3_000_000, |n| chan::stream(1, n)),
+    Workload::each("chan_mpmc_4x4", 3_000_000, |n| chan::stream(4, n)),
+    Workload::each("select2_buf128", 500_000, |n| select::two(128, n)),
+    Workload::each("select8_buf128", 500_000, |n| select::eight(128, n)),
+    Workload::each("select2_unbuf", 50_000, |n| select::two(0, n)),
+    Workload::each("select8_unbuf", 50_000, |n| select::eight(0, n)),
+    Workload::each("select_default1", 20_000_000, select::default_one),
+    Workload::each("select_default2", 3_000_000, select::default_two),
+    Workload::each("select_done_buf128", 500_000, |n| select::done(128, n)),
+    Workload::each("select_done_unbuf", 20_000, |n| select::done(0, n)),
+    Workload::each("ring", 50_000, ring::ring),
+];
+
+/// Keeps this thread, and those that it will start, on the first CPUs of those that it may use.
+fn start(workers: usize) {
+    let allowed = sched_getaffinity(None).expect("the kernel says where this thread may run");
+    let mut chosen = CpuSet::new();
+    for cpu in (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).take(workers) {
+        chosen.set(cpu);
+    }
+    sched_setaffinity(None, &chosen).expect("these are among the allowed CPUs");
+}
+
+fn main() {
+    peer_harness::main(start, &[WORKLOADS]);
+}

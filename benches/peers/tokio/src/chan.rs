@@ -1,0 +1,96 @@
+//! Streams and ping-pong. tokio's own channels have one receiver, so that async-channel stands in for several.
+
+use std::time::{Duration, Instant};
+
+use peer_harness::Workload;
+use tokio::spawn;
+use tokio::sync::mpsc;
+
+use crate::on_worker;
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload::each("chan_unbuf_pingpong", 500_000, |n| on_worker(ping_pong(n))),
+    Workload::each("chan_buf_spsc", 3_000_000, |n| on_worker(one_to_one(n))),
+    Workload::each("chan_mpmc_4x4", 3_000_000, |n| on_worker(many_to_many(n))),
+];
+
+const BUFFER: usize = 128;
+const PAIRS: u64 = 4;
+
+async fn ping_pong(rounds: u64) -> Duration {
+    let (ping, mut pings) = mpsc::channel(1);
+    let (pong, mut pongs) = mpsc::channel(1);
+    let other = spawn(async move {
+        while let Some(n) = pings.recv().await {
+            if pong.send(n).await.is_err() {
+                break;
+            }
+        }
+    });
+    let start = Instant::now();
+    for n in 0..rounds {
+        ping.send(n).await.expect("the other plays on");
+        assert_eq!(pongs.recv().await, Some(n));
+    }
+    let elapsed = start.elapsed();
+    drop(ping);
+    other.await.expect("the other player");
+    elapsed
+}
+
+async fn one_to_one(values: u64) -> Duration {
+    let (tx, mut rx) = mpsc::channel(BUFFER);
+    let start = Instant::now();
+    let sender = spawn(async move {
+        for n in 0..values {
+            tx.send(n).await.expect("the receiver outlives the sender");
+        }
+    });
+    let receiver = spawn(async move {
+        let mut received = 0;
+        while rx.recv().await.is_some() {
+            received += 1;
+        }
+        received
+    });
+    sender.await.expect("the sender");
+    assert_eq!(receiver.await.expect("the receiver"), values);
+    start.elapsed()
+}
+
+async fn many_to_many(values: u64) -> Duration {
+    let (tx, rx) = async_channel::bounded(BUFFER);
+    let start = Instant::now();
+    let senders = (0..PAIRS).map(|id| {
+        let tx = tx.clone();
+        // The first takes what the division leaves over.
+        let mine = values / PAIRS + if id == 0 { values % PAIRS } else { 0 };
+        spawn(async move {
+            for n in 0..mine {
+                tx.send(n).await.expect("receivers outlive senders");
+            }
+        })
+    });
+    let senders: Vec<_> = senders.collect();
+    let receivers = (0..PAIRS).map(|_| {
+        let rx = rx.clone();
+        spawn(async move {
+            let mut received = 0;
+            while rx.recv().await.is_ok() {
+                received += 1;
+            }
+            received
+        })
+    });
+    let receivers: Vec<_> = receivers.collect();
+    drop((tx, rx));
+    for sender in senders {
+        sender.await.expect("a sender");
+    }
+    let mut received = 0;
+    for receiver in receivers {
+        received += receiver.await.expect("a receiver");
+    }
+    assert_eq!(received, values);
+    start.elapsed()
+}

@@ -1,0 +1,33 @@
+//! tokio's multi-thread runtime, with all its drivers, as `#[tokio::main]` starts it.
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+mod chan;
+mod ring;
+mod select;
+mod sieve;
+mod skynet;
+
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+
+fn start(workers: usize) {
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    RUNTIME.set(runtime.expect("a runtime starts")).expect("it is started once");
+}
+
+/// Runs a task on a worker: what `block_on` itself runs stays on the thread that calls it.
+fn on_worker(task: impl Future<Output = Duration> + Send + 'static) -> Duration {
+    let runtime = RUNTIME.get().expect("it is started first");
+    runtime.block_on(runtime.spawn(task)).expect("a workload does not panic")
+}
+
+fn main() {
+    peer_harness::main(
+        start,
+        &[chan::WORKLOADS, select::WORKLOADS, ring::WORKLOADS, sieve::WORKLOADS, skynet::WORKLOADS],
+    );
+}

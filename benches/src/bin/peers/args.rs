@@ -1,0 +1,145 @@
+//! The command line.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::exit;
+use std::str::FromStr;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::peer::{PEERS, Peer};
+use crate::table::{ROWS, Row};
+
+const HELP: &str = "\
+peers: the same work in greenthread, Go, tokio, may, and on threads with crossbeam-channel, compared
+
+cargo run --release -p greenthread-benches --bin peers -- [OPTIONS] [FILTER...]
+
+Runs the workloads whose names contain one of the filters, or all. The peers take turns, a process each. Tables go to
+stdout, and as Markdown and JSON into a directory; progress goes to stderr. Measure on a machine that does nothing else.
+
+Options:
+  --rounds N        turns of each peer for each workload [3]
+  --workers N,...   numbers of workers: GOMAXPROCS, or the CPUs that threads may use [1,2]
+  --only PEER,...   leave the other peers out
+  --out DIR         where peers.md and peers.json go [benches/results]
+  --scale X         so many times the operations, for a quick try or a slow machine [1]
+  -h, --help        this text
+
+Go is the `go` on PATH, or the one that the environment variable GO names. Without it the column stays empty.
+
+Peers:";
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Args {
+    pub(crate) rounds: usize,
+    pub(crate) workers: Vec<usize>,
+    pub(crate) only: Vec<String>,
+    pub(crate) out: PathBuf,
+    pub(crate) scale: f64,
+    filters: Vec<String>,
+}
+
+impl Args {
+    /// Reads the command line; ends the program if that asks for help or makes no sense.
+    pub(crate) fn from_env() -> Self {
+        match Self::parse(Parser::from_env()) {
+            Ok(Some(args)) => args,
+            Ok(None) => {
+                print!("{HELP}");
+                PEERS.iter().for_each(|peer| print!(" {}", peer.name));
+                println!("\n\nWorkloads:");
+                ROWS.iter().for_each(|row| println!("  {:<20} {}", row.name, row.counts));
+                exit(0);
+            }
+            Err(error) => {
+                eprintln!("{error}; try --help");
+                exit(2);
+            }
+        }
+    }
+
+    /// `None` if help is asked for.
+    fn parse(mut parser: Parser) -> Result<Option<Self>, lexopt::Error> {
+        let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        let mut args = Self { rounds: 3, workers: vec![1, 2], only: Vec::new(), out, scale: 1.0, filters: Vec::new() };
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Arg::Short('h') | Arg::Long("help") => return Ok(None),
+                Arg::Long("rounds") => args.rounds = parser.value()?.parse()?,
+                Arg::Long("workers") => args.workers = list(&parser.value()?.string()?)?,
+                Arg::Long("only") => args.only = list(&parser.value()?.string()?)?,
+                Arg::Long("out") => args.out = parser.value()?.into(),
+                Arg::Long("scale") => args.scale = parser.value()?.parse()?,
+                Arg::Value(filter) => args.filters.push(filter.string()?),
+                other => return Err(other.unexpected()),
+            }
+        }
+        args.check()?;
+        Ok(Some(args))
+    }
+
+    fn check(&self) -> Result<(), lexopt::Error> {
+        if self.rounds == 0 || self.workers.contains(&0) {
+            return Err("--rounds and --workers take positive numbers".into());
+        }
+        if !(self.scale.is_finite() && self.scale > 0.0) {
+            return Err("--scale takes a positive number".into());
+        }
+        if let Some(name) = self.only.iter().find(|name| PEERS.iter().all(|peer| peer.name != **name)) {
+            return Err(format!("there is no peer '{name}'").into());
+        }
+        if let Some(filter) = self.filters.iter().find(|filter| ROWS.iter().all(|row| !row.name.contains(*filter))) {
+            return Err(format!("no workload's name contains '{filter}'").into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn wants(&self, row: &Row) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| row.name.contains(filter))
+    }
+
+    pub(crate) fn includes(&self, peer: &Peer) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == peer.name)
+    }
+}
+
+fn list<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, lexopt::Error> {
+    text.split(',').map(|one| one.parse().map_err(|error| format!("'{text}': {error}").into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Option<Args>, lexopt::Error> {
+        Args::parse(Parser::from_args(args))
+    }
+
+    #[test]
+    fn options_and_filters_are_read() {
+        let args = parse(&["ring", "--workers", "1,4", "--only=go,may", "select2"]).expect("good").expect("no help");
+        let rows: Vec<&str> = ROWS.iter().filter(|row| args.wants(row)).map(|row| row.name).collect();
+        assert_eq!(rows, ["select2_buf128", "select2_unbuf", "ring"]);
+        let peers: Vec<&str> = PEERS.iter().filter(|peer| args.includes(peer)).map(|peer| peer.name).collect();
+        assert_eq!(peers, ["go", "may"]);
+        assert_eq!((args.workers, args.rounds), (vec![1, 4], 3));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for args in [
+            &["--workers", "0"][..],
+            &["--workers", "one"],
+            &["--rounds=0"],
+            &["--scale", "nan"],
+            &["--only", "rust"],
+            &["no_such_workload"],
+            &["--color"],
+        ] {
+            assert!(parse(args).is_err(), "{args:?}");
+        }
+        assert!(parse(&["--help"]).expect("good").is_none());
+    }
+}

@@ -1,0 +1,176 @@
+//! One command that runs the same work in greenthread and in its peers, and compares.
+//!
+//! The peers' programs stand in `benches/peers`, whose README describes the protocol between them and this one; what
+//! the workloads are stands in `table.rs`. For each workload and number of workers the peers take turns, a process
+//! each time: what a machine does slowly over minutes then happens to all of them, and what a process is lucky or unlucky
+//! with (where its memory lies, where its threads start) shows in the spread. A process runs its workload once
+//! untimed before it measures.
+//!
+//! Not checked: that nothing else runs on the machine. The load at the start is in the report.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Duration;
+
+mod args;
+mod child;
+mod peer;
+mod report;
+mod table;
+
+use args::Args;
+use child::Failure;
+use peer::{Built, Missing, PEERS};
+use report::{Line, Report};
+use table::{ROWS, Row};
+
+/// A process that runs longer has hung: the slowest take half a minute.
+const RUN_LIMIT: Duration = Duration::from_secs(300);
+
+/// A peer whose program is there.
+#[derive(Debug)]
+struct Runner {
+    name: &'static str,
+    built: Built,
+}
+
+fn main() -> ExitCode {
+    let args = Args::from_env();
+    match compare(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}: {error}", args.out.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures, prints and writes. Says whether all went well.
+fn compare(args: &Args) -> io::Result<bool> {
+    child::end_with_us().expect("signals can be caught");
+    // Before the minutes that the rest takes.
+    fs::create_dir_all(&args.out)?;
+    let mut sound = true;
+    let (runners, peers) = build(args, &mut sound);
+    let facts = facts(args);
+    let lines = measure(args, &runners, &mut sound);
+    let report = Report { facts, peers, lines };
+    let markdown = report.markdown();
+    print!("{markdown}");
+    for (name, text) in [("peers.md", markdown), ("peers.json", format!("{:#}\n", report.json()))] {
+        let path = args.out.join(name);
+        fs::write(&path, text)?;
+        eprintln!("written: {}", path.display());
+    }
+    Ok(sound)
+}
+
+fn build(args: &Args, sound: &mut bool) -> (Vec<Runner>, Vec<(&'static str, String)>) {
+    let mut runners = Vec::new();
+    let mut states = Vec::new();
+    for peer in PEERS.iter().filter(|peer| args.includes(peer)) {
+        eprintln!("building {}", peer.name);
+        let state = match peer.build() {
+            Ok(built) => {
+                let unknown = built.workloads.iter().filter(|name| ROWS.iter().all(|row| row.workload() != **name));
+                unknown.for_each(|name| eprintln!("{}: workload {name} is not in the table", peer.name));
+                let state = built.version.clone();
+                runners.push(Runner { name: peer.name, built });
+                state
+            }
+            Err(Missing::NotHere(why)) => format!("left out: {why}"),
+            Err(Missing::Broken(why)) => {
+                *sound = false;
+                format!("could not be built: {why}")
+            }
+        };
+        eprintln!("{}: {state}", peer.name);
+        states.push((peer.name, state));
+    }
+    (runners, states)
+}
+
+/// What somebody else needs in order to judge the figures.
+fn facts(args: &Args) -> Vec<(&'static str, String)> {
+    let says = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::null());
+        child::output(&mut command, RUN_LIMIT).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    };
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu_info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    vec![
+        ("date", says("date", &["-u", "+%F"])),
+        ("commit", says("git", &["describe", "--always", "--dirty"])),
+        ("CPUs", format!("{cpus}, {}", model.map_or("of an unknown model", |(_, model)| model))),
+        ("load when it began", load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()),
+        ("system", says("uname", &["-sr"])),
+        ("compiler", says("rustc", &["--version"])),
+        ("rounds", format!("{}, of a process for each peer; operations times {}", args.rounds, args.scale)),
+    ]
+}
+
+fn measure(args: &Args, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
+    let wanted: Vec<&'static Row> = ROWS.iter().filter(|row| args.wants(row)).collect();
+    // A workload's figures stand together, and a process gives them all.
+    let workloads: Vec<&[&'static Row]> = wanted.chunk_by(|a, b| a.workload() == b.workload()).collect();
+    let mut lines = Vec::new();
+    for (n, &workers) in args.workers.iter().enumerate() {
+        for (m, rows) in workloads.iter().enumerate() {
+            eprintln!(
+                "[{}/{}] {}, workers: {workers}",
+                n * workloads.len() + m + 1,
+                args.workers.len() * workloads.len(),
+                rows[0].workload()
+            );
+            lines.extend(take_turns(args, rows, workers, runners, sound));
+        }
+    }
+    lines
+}
+
+/// Runs one workload in all peers that have it, in turn.
+fn take_turns(args: &Args, rows: &[&'static Row], workers: usize, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
+    let workload = rows[0].workload();
+    let mut lines: Vec<Line> = rows.iter().map(|row| Line { row, workers, cells: BTreeMap::new() }).collect();
+    for round in 1..=args.rounds {
+        for runner in runners.iter().filter(|runner| runner.built.workloads.iter().any(|name| name == workload)) {
+            // What has failed once is not tried again.
+            if lines.iter().any(|line| line.failure(runner.name).is_some()) {
+                continue;
+            }
+            let said = run(runner, workload, workers, args.scale);
+            for line in &mut lines {
+                line.add(runner.name, &said);
+                *sound &= line.failure(runner.name).is_none();
+                let outcome = match line.spread(runner.name) {
+                    Some(spread) => spread.to_string(),
+                    None => format!("failed: {}", line.failure(runner.name).unwrap_or_default()),
+                };
+                eprintln!("    round {round}: {:<12} {} {outcome} {}", runner.name, line.row.name, line.row.unit);
+            }
+        }
+    }
+    lines
+}
+
+/// The lines of one process, or why there are none.
+fn run(runner: &Runner, workload: &str, workers: usize, scale: f64) -> Result<Vec<(String, f64)>, String> {
+    let mut command = Command::new(&runner.built.program);
+    command.args([workload, &workers.to_string(), &scale.to_string()]);
+    let text = child::output(&mut command, RUN_LIMIT).map_err(|failure| match failure {
+        Failure::NotStarted(error) => error.to_string(),
+        Failure::Failed(why) => why,
+    })?;
+    let figure = |line: &str| {
+        let (name, value) = line.split_once(' ')?;
+        Some((name.to_owned(), value.parse().ok().filter(|value: &f64| value.is_finite())?))
+    };
+    text.lines().map(|line| figure(line).ok_or_else(|| format!("it said {line:?}"))).collect()
+}

@@ -1,0 +1,137 @@
+//! The peers: how each program is built, and what it says of itself.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::child::{self, Failure};
+
+/// Ours.
+pub(crate) const GREENTHREAD: &str = "greenthread";
+pub(crate) const GO: &str = "go";
+pub(crate) const TOKIO: &str = "tokio";
+pub(crate) const MAY: &str = "may";
+pub(crate) const THREADS: &str = "threads";
+
+/// In the order of the columns, which is the order in which they take turns.
+pub(crate) const PEERS: [Peer; 5] = [
+    Peer { name: GREENTHREAD, library: "greenthread" },
+    Peer { name: GO, library: "" },
+    Peer { name: TOKIO, library: "tokio" },
+    Peer { name: MAY, library: "may" },
+    Peer { name: THREADS, library: "crossbeam-channel" },
+];
+
+/// Downloading and compiling a peer takes minutes at most.
+const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+const ASK_LIMIT: Duration = Duration::from_secs(60);
+
+/// One of the programs in `benches/peers`.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Also the name of its folder.
+    pub(crate) name: &'static str,
+    /// The package whose version says what was measured.
+    library: &'static str,
+}
+
+/// A program that can be run.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) program: PathBuf,
+    pub(crate) version: String,
+    pub(crate) workloads: Vec<String>,
+}
+
+/// Why a peer's column is empty.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// Nothing is wrong, this machine only lacks what it needs.
+    NotHere(String),
+    Broken(String),
+}
+
+impl Peer {
+    /// Builds the program in the folder that this one was built in.
+    pub(crate) fn build(&self) -> Result<Built, Missing> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(self.name);
+        let target = target_dir().ok_or_else(|| Missing::Broken("where this program is, is unknown".to_owned()))?;
+        let program = target.join("release").join(format!("peer-{}", self.name));
+        let version = if self.name == GO { build_go(&folder, &program)? } else { self.build_rust(&folder, &target)? };
+        let list = run(Command::new(&program).arg("list"), ASK_LIMIT)?;
+        Ok(Built { program, version, workloads: list.lines().map(str::to_owned).collect() })
+    }
+
+    fn build_rust(&self, folder: &Path, target: &Path) -> Result<String, Missing> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--release", "--locked"]).arg("--target-dir").arg(target).current_dir(folder);
+        run(&mut command, BUILD_LIMIT)?;
+        // greenthread's program is a member of the workspace, and has no lock file of its own.
+        let lock = fs::read_to_string(folder.join("Cargo.lock"));
+        let version = match &lock {
+            Ok(lock) => locked_version(lock, self.library),
+            Err(_) => Some(env!("CARGO_PKG_VERSION")),
+        };
+        Ok(format!("{} {}", self.library, version.unwrap_or("of an unknown version")))
+    }
+}
+
+fn build_go(folder: &Path, program: &Path) -> Result<String, Missing> {
+    let go = env::var_os("GO").unwrap_or_else(|| "go".into());
+    let go_command = |args: &[&OsStr]| {
+        let mut command = Command::new(&go);
+        // The Go that is here, and not one that it would download.
+        command.args(args).current_dir(folder).env("GOTOOLCHAIN", "local");
+        command
+    };
+    let version = match child::output(&mut go_command(&["version".as_ref()]), ASK_LIMIT) {
+        Ok(version) => version,
+        Err(Failure::NotStarted(error)) => return Err(Missing::NotHere(no_go(&go, &error.to_string()))),
+        Err(Failure::Failed(why)) => return Err(Missing::Broken(why)),
+    };
+    run(&mut go_command(&["build".as_ref(), "-o".as_ref(), program.as_ref()]), BUILD_LIMIT)?;
+    Ok(version.trim().trim_start_matches("go version ").to_owned())
+}
+
+fn no_go(go: &OsString, error: &str) -> String {
+    format!("cannot start {}: {error}; put a `go` on PATH, or name one in the environment variable GO", go.display())
+}
+
+fn run(command: &mut Command, limit: Duration) -> Result<String, Missing> {
+    child::output(command, limit).map_err(|failure| {
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default().display();
+        Missing::Broken(match failure {
+            Failure::NotStarted(error) => format!("{program}: {error}"),
+            Failure::Failed(why) => format!("{program}: {why}"),
+        })
+    })
+}
+
+/// Where cargo has put this program: two folders up.
+fn target_dir() -> Option<PathBuf> {
+    Some(env::current_exe().ok()?.parent()?.parent()?.to_owned())
+}
+
+/// The version that a lock file gives for a package.
+fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
+    lines.next()?.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_gives_versions() {
+        let lock = "[[package]]\nname = \"may_queue\"\nversion = \"0.1.20\"\n\n\
+                    [[package]]\nname = \"may\"\nversion = \"0.3.51\"\nsource = \"x\"\n";
+        assert_eq!(locked_version(lock, "may"), Some("0.3.51"));
+        assert_eq!(locked_version(lock, "ma"), None);
+    }
+}
