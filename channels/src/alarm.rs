@@ -81,17 +81,18 @@ impl Alarm {
         self.state.with_mut(|state| unsafe { (*state).next })
     }
 
-    /// Whether a message is there. Takes the lock.
-    pub(crate) fn is_due(&self) -> bool {
-        self.next().is_some_and(|next| next <= Instant::now())
+    /// Whether a message is there at `now`. Takes the lock.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.next().is_some_and(|next| next <= now)
     }
 
-    /// Takes the message, if it is due, for one who has asked for it at `asked`.
+    /// Takes the message, if it is due, for one who has asked for it at `asked`, or now.
     ///
     /// # Safety
     /// The caller holds the lock.
-    pub(crate) unsafe fn take(&self, asked: Instant) -> Option<Instant> {
+    pub(crate) unsafe fn take(&self, asked: Option<Instant>) -> Option<Instant> {
         let now = Instant::now();
+        let asked = asked.unwrap_or(now);
         self.state.with_mut(|state| {
             // SAFETY: I1.
             let state = unsafe { &mut *state };
@@ -125,11 +126,10 @@ impl Alarm {
 impl<T> Alarmed<T> {
     /// Takes the message, if it is due.
     pub(crate) fn try_recv(&self) -> Option<T> {
-        let now = Instant::now();
         self.alarm.head.lock();
         // SAFETY: locked here.
         let due = unsafe {
-            let due = self.alarm.take(now);
+            let due = self.alarm.take(None);
             self.alarm.head.unlock();
             due
         };

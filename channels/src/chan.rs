@@ -453,13 +453,14 @@ impl<T> Chan<T> {
                 self.head.lock();
                 // SAFETY: locked above, and the room was kept for this send. The value is there unless it was taken.
                 unsafe {
+                    let was_full = !self.head.has_room();
                     self.head.release_room();
                     let Offered::Taken(peer) = self.offer(value.as_ptr()) else {
                         self.head.unlock();
                         return Err(SendError(value.assume_init()));
                     };
                     // A receiver that was given the value itself has left the room to others.
-                    let others = self.pass_room_on();
+                    let others = if was_full { self.pass_room_on() } else { [None, None] };
                     self.head.unlock();
                     wake(peer);
                     others.into_iter().for_each(|owed| wake(owed));
@@ -479,8 +480,9 @@ impl<T> Chan<T> {
                 self.head.lock();
                 // SAFETY: locked above, and the room was kept for this send.
                 unsafe {
+                    let was_full = !self.head.has_room();
                     self.head.release_room();
-                    let owed = self.pass_room_on();
+                    let owed = if was_full { self.pass_room_on() } else { [None, None] };
                     self.head.unlock();
                     owed.into_iter().for_each(|owed| wake(owed));
                 }

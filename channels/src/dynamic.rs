@@ -14,6 +14,7 @@ use std::alloc::{self, Layout};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
@@ -168,6 +169,10 @@ pub struct SelectedOperation<'a> {
     slot: Option<Slot>,
     _borrow: PhantomData<&'a ()>,
 }
+
+// As in crossbeam-channel.
+impl UnwindSafe for SelectedOperation<'_> {}
+impl RefUnwindSafe for SelectedOperation<'_> {}
 
 impl<'a> Select<'a> {
     /// An empty list, of which a random one is selected.

@@ -3,8 +3,7 @@
 mod common;
 
 use common::{everywhere, everywhere_without_end, moment, random, spawn, yield_now};
-use greenthread_channels::{RecvError, SendError, TryRecvError, TrySendError, bounded, never, nil, unbounded};
-use std::error::Error;
+use greenthread_channels::{TryRecvError, TrySendError, bounded, never, nil, unbounded};
 
 #[test]
 fn nil_fails_at_once() {
@@ -132,31 +131,4 @@ fn try_both_ways_at_random() {
             assert_eq!(task.join(), received);
         }
     });
-}
-
-#[test]
-fn errors_print_as_crossbeams_do() {
-    let texts: [(Box<dyn Error>, &str, &str); 6] = [
-        (Box::new(SendError(1)), "sending on a disconnected channel", "SendError(..)"),
-        (Box::new(TrySendError::Full(1)), "sending on a full channel", "Full(..)"),
-        (Box::new(TrySendError::Disconnected(1)), "sending on a disconnected channel", "Disconnected(..)"),
-        (Box::new(RecvError), "receiving on an empty and disconnected channel", "RecvError"),
-        (Box::new(TryRecvError::Empty), "receiving on an empty channel", "Empty"),
-        (Box::new(TryRecvError::Disconnected), "receiving on an empty and disconnected channel", "Disconnected"),
-    ];
-    for (error, display, debug) in texts {
-        assert_eq!((error.to_string().as_str(), format!("{error:?}").as_str()), (display, debug));
-    }
-}
-
-#[test]
-fn errors_convert_and_answer() {
-    assert_eq!(TrySendError::from(SendError(1)), TrySendError::Disconnected(1));
-    assert_eq!(TryRecvError::from(RecvError), TryRecvError::Disconnected);
-    assert!(TrySendError::Full(1).is_full() && !TrySendError::Full(1).is_disconnected());
-    assert!(TrySendError::Disconnected(1).is_disconnected() && !TrySendError::Disconnected(1).is_full());
-    assert!(TryRecvError::Empty.is_empty() && !TryRecvError::Empty.is_disconnected());
-    assert!(TryRecvError::Disconnected.is_disconnected() && !TryRecvError::Disconnected.is_empty());
-    assert_eq!((SendError(1).into_inner(), TrySendError::Full(2).into_inner()), (1, 2));
-    assert_eq!(TrySendError::Disconnected(3).into_inner(), 3);
 }

@@ -68,8 +68,8 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// let rx = never::<i32>();
 /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 /// ```
-pub fn never<T>() -> Receiver<T> {
-    nil().1
+pub const fn never<T>() -> Receiver<T> {
+    Receiver { source: Source::Nil }
 }
 
 /// The two ends of a nil channel (Go's `var ch chan T`): to send and to receive block for ever, to close panics.

@@ -219,7 +219,7 @@ impl<T> Receiver<T> {
     #[inline]
     pub fn len(&self) -> usize {
         match self.place() {
-            Place::Alarm(alarmed) => usize::from(alarmed.alarm.is_due()),
+            Place::Alarm(alarmed) => usize::from(alarmed.alarm.is_due(Instant::now())),
             Place::Chan(chan) => chan.head.len(),
             Place::Nil => 0,
         }

@@ -28,7 +28,7 @@ pub(crate) struct Arm<'a> {
     index: Cell<usize>,
     /// The channel's epoch when it was looked at.
     pub(super) epoch: Cell<usize>,
-    /// When the message of an alarm was asked for.
+    /// When a select first looked at the alarm.
     asked: Cell<Option<Instant>>,
     done: Cell<Option<Done>>,
     node: UnsafeCell<MaybeUninit<Node>>,
@@ -48,6 +48,22 @@ struct Place {
 enum Take {
     Chan(unsafe fn(NonNull<()>, *mut ()) -> Received),
     Alarm(NonNull<Alarm>, unsafe fn(NonNull<()>, Instant, *mut ())),
+}
+
+/// The time of one look at several arms: the clock is read once, and only if there is an alarm.
+pub(super) struct Now(Cell<Option<Instant>>);
+
+impl Now {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self(Cell::new(None))
+    }
+
+    fn get(&self) -> Instant {
+        let now = self.0.get().unwrap_or_else(Instant::now);
+        self.0.set(Some(now));
+        now
+    }
 }
 
 /// What a chosen arm has done.
@@ -181,22 +197,16 @@ impl<'a> Arm<'a> {
         }
     }
 
-    /// When somebody first looked at this alarm in this select.
-    fn asked(&self) -> Instant {
-        let asked = self.asked.get().unwrap_or_else(Instant::now);
-        self.asked.set(Some(asked));
-        asked
-    }
-
     /// Whether the operation would not block, it seems. "No" is certain.
     #[inline]
-    pub(super) fn looks_ready(&self) -> bool {
+    pub(super) fn looks_ready(&self, now: &Now) -> bool {
         let Some(head) = self.head() else { return false };
         match self.watched_alarm() {
             None => head.looks_ready(self.direction),
             Some(alarm) => {
-                self.asked();
-                alarm.is_due()
+                let now = now.get();
+                self.asked.set(self.asked.get().or(Some(now)));
+                alarm.is_due(now)
             }
         }
     }
@@ -205,13 +215,13 @@ impl<'a> Arm<'a> {
     ///
     /// # Safety
     /// The caller holds the lock of the channel, if there is one.
-    pub(super) unsafe fn is_ready(&self) -> bool {
+    pub(super) unsafe fn is_ready(&self, now: &Now) -> bool {
         let Some(head) = self.head() else { return false };
         // SAFETY: the caller's contract.
         unsafe {
             match self.watched_alarm() {
                 None => head.is_ready(self.direction),
-                Some(alarm) => alarm.next_locked().is_some_and(|next| next <= Instant::now()),
+                Some(alarm) => alarm.next_locked().is_some_and(|next| next <= now.get()),
             }
         }
     }
@@ -236,7 +246,7 @@ impl<'a> Arm<'a> {
                     Received::Promise(promise) => return Attempt::Meet(promise),
                     Received::Empty => return Attempt::Blocked,
                 },
-                (Direction::Recv, Take::Alarm(alarm, message)) => match alarm.as_ref().take(self.asked()) {
+                (Direction::Recv, Take::Alarm(alarm, message)) => match alarm.as_ref().take(self.asked.get()) {
                     Some(due) => {
                         message(object, due, self.slot.get());
                         (Done::Received(true), None, Spent::default())

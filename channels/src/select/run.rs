@@ -35,7 +35,7 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use super::arm::{Arm, Attempt, Done};
+use super::arm::{Arm, Attempt, Done, Now};
 use super::pick::{self, Pick};
 use crate::head::{Chosen, Direction, Head, wake};
 use crate::primitive::{Blocker, Case, Claim, Timed, WaitReason};
@@ -98,18 +98,19 @@ pub(crate) unsafe fn run(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased
 /// As for `run`.
 #[inline]
 unsafe fn look(arms: &[&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Step {
-    let mut pick = Pick::new(biased);
+    let (mut pick, now) = (Pick::new(biased), Now::new());
     for (position, arm) in arms.iter().enumerate() {
         // Before the look, so that it covers what the look does not see.
         arm.epoch.set(arm.head().map_or(0, Head::epoch));
-        if arm.looks_ready() {
+        if arm.looks_ready(&now) {
             pick.offer(position, arm.index());
         }
     }
     let Some(position) = pick.picked() else {
+        let later = Now::new();
         let unchanged = |arm: &&Arm<'_>| match (arm.watched_alarm(), arm.head()) {
             // Time raises no epoch.
-            (Some(alarm), _) => !alarm.is_due(),
+            (Some(_), _) => !arm.looks_ready(&later),
             (None, Some(head)) => head.epoch() == arm.epoch.get(),
             (None, None) => true,
         };
@@ -123,7 +124,7 @@ unsafe fn look(arms: &[&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Ste
         match goal {
             Goal::Do => arm.settle(arm.attempt()),
             Goal::Watch => {
-                let ready = arm.is_ready();
+                let ready = arm.is_ready(&Now::new());
                 head.unlock();
                 ready
             }
@@ -202,9 +203,9 @@ unsafe fn settle_locked(arms: &[&Arm<'_>], goal: Goal, biased: bool) -> Option<S
     // SAFETY: the caller's contract.
     unsafe {
         loop {
-            let mut pick = Pick::new(biased);
+            let (mut pick, now) = (Pick::new(biased), Now::new());
             for (position, arm) in arms.iter().enumerate() {
-                if arm.is_ready() {
+                if arm.is_ready(&now) {
                     pick.offer(position, arm.index());
                 }
             }

@@ -1,0 +1,91 @@
+//! The public interface is crossbeam-channel's: whoever switches changes one `use` line.
+//!
+//! `api/surface.rs` states all of crossbeam-channel's interface, for a crate that it knows as `channels`. It is compiled
+//! twice, once for each crate. An item that is missing, has another signature or lacks an implementation does not
+//! compile in `ours`; a statement that is wrong does not compile in `theirs`. What a statement cannot say, that
+//! something is *not* implemented, is computed for both and compared, by the compiler too. What has to run, texts and
+//! conversions, runs for both.
+//!
+//! That ours has more (`close`, `is_closed`, `nil`) is fine. Behaviour is not the business of this file:
+//! `ci/crossbeam.sh` runs crossbeam-channel's own tests.
+
+// To compile one file twice is what this is about.
+#![allow(clippy::duplicate_mod)]
+
+#[path = "api"]
+mod ours {
+    use greenthread_channels as channels;
+
+    pub(crate) mod surface;
+}
+
+#[path = "api"]
+mod theirs {
+    use crossbeam_channel as channels;
+
+    pub(crate) mod surface;
+}
+
+const _: () = compare(ours::surface::TRAITS, theirs::surface::TRAITS);
+
+/// Fails to compile, with the name of the first type and trait on which the crates disagree.
+const fn compare(ours: &[(&str, bool)], theirs: &[(&str, bool)]) {
+    assert!(ours.len() == theirs.len());
+    let mut n = 0;
+    while n < ours.len() {
+        if ours[n].1 != theirs[n].1 {
+            panic!("{}", ours[n].0);
+        }
+        n += 1;
+    }
+}
+
+/// That the computation can tell at all.
+#[test]
+fn traits_are_told_apart() {
+    let implemented = |name| {
+        let found = theirs::surface::TRAITS.iter().find(|entry| entry.0 == name);
+        found.unwrap_or_else(|| panic!("no entry {name:?}")).1
+    };
+    for name in [
+        "Sender<u8>: Send",
+        "Sender<Bare>: Clone",
+        "SendError<u8>: Copy",
+        "SendError<Bare>: Error",
+        "Iter<'static, u8>: FusedIterator",
+        "Select<'static>: Send",
+    ] {
+        assert!(implemented(name), "{name}");
+    }
+    for name in [
+        "Sender<Rc<u8>>: Send",
+        "Sender<u8>: PartialEq",
+        "SendError<Bare>: Copy",
+        "SendError<Rc<u8>>: Error",
+        "TryIter<'static, u8>: FusedIterator",
+        "SelectedOperation<'static>: Send",
+        "TryReadyError: Display",
+    ] {
+        assert!(!implemented(name), "{name}");
+    }
+}
+
+#[test]
+fn texts_are_the_same() {
+    let (ours, theirs) = (ours::surface::texts(), theirs::surface::texts());
+    assert_eq!(ours.len(), theirs.len());
+    let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs).collect();
+    assert!(differ.is_empty(), "ours, theirs: {differ:#?}");
+}
+
+#[test]
+fn conversions_are_the_same() {
+    ours::surface::conversions();
+    theirs::surface::conversions();
+}
+
+#[test]
+fn macros_take_the_same() {
+    ours::surface::macros();
+    theirs::surface::macros();
+}

@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# Runs crossbeam-channel's own tests, examples and documentation against our channels: once as they are, on threads,
+# and then with every spawn on a goroutine, on 1, 2 and 4 Ps. `crossbeam.sh fetch` only downloads what that needs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# What is downloaded. Our Cargo.lock has its checksum.
+readonly version=0.5.17
+# Seconds for one file of tests; the longest takes 11.
+readonly limit=90
+# Most tests sleep most of the time. Those of golang.rs go one by one: one counts what the whole process allocates.
+readonly files_at_once=4 tests_at_once=16
+# Files that rely on milliseconds. They have the machine for themselves, and are run again if others have used it.
+readonly timed=(after never tick)
+
+root=$PWD
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+mkdir -p "$CARGO_TARGET_DIR"
+CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd)
+work=$CARGO_TARGET_DIR/crossbeam
+theirs=$work/source/vendor/crossbeam-channel
+
+# Tests that are left out: mode, file, test, reason. A mode is `threads` or `goroutines`.
+readonly skips=(
+    "goroutines|thread_locals|use_while_exiting|is about the end of a thread, and a goroutine has none of its own"
+)
+
+# package NAME: a package that is in no workspace, with the versions that ours has; the manifest goes on from stdin.
+package() {
+    mkdir -p "$work/$1/src"
+    cp Cargo.lock "$work/$1/"
+    {
+        printf '[package]\nname = "crossbeam-%s"\nedition = "2021"\n\n' "$1"
+        printf '[workspace]\n\n[lints.rust]\nwarnings = "allow"\n'
+        cat
+    } >"$work/$1/Cargo.toml"
+}
+
+# What both packages of tests depend on.
+dependencies() {
+    cat <<END
+
+[dependencies]
+crossbeam-channel = { package = "greenthread-channels", path = "$root/channels" }
+rand = "0.8"
+signal-hook = "0.3"
+END
+}
+
+# Tests and examples as they are; the documentation becomes that of a library without code, of the edition in which its
+# examples are compiled together. Two edits: a macro in mpsc.rs calls a hidden helper of select! for select! itself; and
+# assertions that something takes no longer than some milliseconds go, as they are about the machine.
+make_threads() {
+    local file
+    package threads <<END
+
+[lib]
+edition = "2024"
+$(dependencies)
+crossbeam-utils = "0.8"
+END
+    rm -rf "$work/threads/tests" "$work/threads/examples"
+    cp -r "$theirs/tests" "$theirs/examples" "$work/threads/"
+    sed -i '/const _IS_BIASED/d; s/cc::crossbeam_channel_internal!/cc::select!/' "$work/threads/tests/mpsc.rs"
+    sed -i -e '/^ *assert!(.* <= ms([0-9]*));$/d' -e '/^ *assert!(start + ms([0-9]*) > t[0-9]);$/d' \
+        -e '/^ *assert!(now - fired < fired - start);$/d' "$work"/threads/tests/*.rs
+    for file in lib channel err select select_macro; do
+        sed -n 's|^ *//[/!]|//!|p' "$theirs/src/$file.rs" >"$work/threads/src/$file.rs"
+    done
+    printf 'mod %s;\n' channel err select select_macro >>"$work/threads/src/lib.rs"
+}
+
+# The tests again, with goroutines for threads. `ThreadRng` must not be held across a park.
+make_goroutines() {
+    package goroutines <<END
+
+[lib]
+name = "crossbeam_utils"
+path = "$root/ci/crossbeam/goroutines.rs"
+$(dependencies)
+greenthread = { path = "$root/runtime" }
+END
+    rm -rf "$work/goroutines/tests"
+    cp -r "$work/threads/tests" "$work/goroutines/"
+    sed -i -e 's/std::thread\>/crossbeam_utils::thread/' \
+        -e 's/use rand::{thread_rng, Rng}/use rand::{rngs::StdRng, Rng, SeedableRng}/' \
+        -e 's/thread_rng()/StdRng::from_entropy()/' "$work"/goroutines/tests/*.rs
+}
+
+cannot_download() {
+    echo "crossbeam.sh: cannot download $1" >&2
+    exit 1
+}
+
+fetch() {
+    local mode
+    package source <<END
+
+[dependencies]
+crossbeam-channel = "=$version"
+END
+    touch "$work/source/src/lib.rs"
+    (cd "$work/source" && cargo vendor --quiet >/dev/null) || cannot_download "crossbeam-channel $version"
+    make_threads
+    make_goroutines
+    for mode in threads goroutines; do
+        (cd "$work/$mode" && cargo fetch --quiet) || cannot_download "what the tests of crossbeam-channel use"
+    done
+}
+
+# programs MODE: builds the tests of a package; prints the paths of the programs.
+programs() {
+    (cd "$work/$1" && cargo test --offline --quiet --no-run --message-format=json-render-diagnostics --test '*') |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | sort --reverse
+}
+
+# run_file MODE PROGRAM: one file of tests, without those that are left out.
+run_file() {
+    local program_file threads=$tests_at_once arguments=() skip mode file test reason
+    program_file=$(file_of "$2")
+    if [[ $program_file == golang ]]; then
+        threads=1
+    fi
+    for skip in "${skips[@]}"; do
+        IFS='|' read -r mode file test reason <<<"$skip"
+        if [[ $mode == "$1" && $file == "$program_file" ]]; then
+            echo "without $test: $reason"
+            arguments+=(--skip "$test")
+        fi
+    done
+    timeout --kill-after=5 "$limit" "$2" --test-threads "$threads" --exact "${arguments[@]}"
+}
+
+# The name of a file of tests, from its program's, which ends with a hash.
+file_of() {
+    basename "${1%-*}"
+}
+
+failed=()
+
+# record MODE PROGRAM OUT: runs a file; its output becomes the file OUT, and its status, if it fails, OUT.status.
+record() {
+    rm -f "$3.status"
+    run_file "$1" "$2" >"$3" 2>&1 || echo $? >"$3.status"
+}
+
+# run_suite LABEL MODE PROGRAM...: prints all that a failed file says, and of the others the result.
+run_suite() {
+    local label=$1 mode=$2 out=$work/out others=() program file
+    shift 2
+    mkdir -p "$out"
+    for program in "$@"; do
+        file=$(file_of "$program")
+        if [[ " ${timed[*]} " != *" $file "* ]]; then
+            others+=("$program")
+            continue
+        fi
+        record "$mode" "$program" "$out/$file"
+        if [[ -e $out/$file.status ]]; then
+            echo "$label: $file: failed, and is run again: it relies on milliseconds"
+            sed -n '/^failures:/,$p' "$out/$file"
+            record "$mode" "$program" "$out/$file"
+        fi
+    done
+    for program in "${others[@]}"; do
+        while (($(jobs -pr | wc -l) >= files_at_once)); do
+            wait -n || true
+        done
+        record "$mode" "$program" "$out/$(file_of "$program")" &
+    done
+    wait
+    for program in "$@"; do
+        file=$(file_of "$program")
+        if [[ -e $out/$file.status ]]; then
+            failed+=("$label: $file")
+            printf -- '--- %s: %s: FAILED with status %d (124: out of time)\n' "$label" "$file" "$(<"$out/$file.status")"
+            cat "$out/$file"
+        else
+            sed -n "s/^\(without .*\|test result: .*\)/$label: $file: \1/p" "$out/$file"
+        fi
+    done
+}
+
+# expect EXAMPLE LINES PATTERN: whether it prints so many lines that match. One that does not end is interrupted.
+expect() {
+    local lines
+    lines=$(timeout --preserve-status --signal=INT 2 "$CARGO_TARGET_DIR/debug/examples/$1" | grep --count -- "$3" || true)
+    if ((lines == $2)); then
+        echo "example $1: ok"
+    else
+        failed+=("example $1")
+        echo "--- example $1: FAILED, $lines lines and not $2 with \"$3\""
+    fi
+}
+
+run_examples() {
+    (cd "$work/threads" && cargo build --offline --quiet --examples) || {
+        failed+=("examples: do not compile")
+        return
+    }
+    expect fibonacci 20 '^[0-9]*$'
+    expect matching 2 ' received a message from '
+    expect stopwatch 1 '^Goodbye!$'
+}
+
+case ${1-} in
+    "" | fetch) ;;
+    *)
+        echo "usage: ci/crossbeam.sh [fetch]" >&2
+        exit 2
+        ;;
+esac
+fetch
+if [[ ${1-} == fetch ]]; then
+    exit
+fi
+
+if mapfile -t built < <(programs threads) && wait $!; then
+    run_suite threads threads "${built[@]}"
+else
+    failed+=("threads: does not compile")
+fi
+run_examples
+(cd "$work/threads" && cargo test --offline --quiet --doc) || failed+=("documentation")
+if mapfile -t built < <(programs goroutines) && wait $!; then
+    for procs in 1 2 4; do
+        GOMAXPROCS=$procs run_suite "goroutines, GOMAXPROCS=$procs" goroutines "${built[@]}"
+    done
+else
+    failed+=("goroutines: does not compile")
+fi
+
+if ((${#failed[@]} > 0)); then
+    printf 'FAILED %s\n' "${failed[@]}"
+    exit 1
+fi
