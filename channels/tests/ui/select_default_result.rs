@@ -1,0 +1,13 @@
+use greenthread_channels::{bounded, select};
+
+fn main() {
+    let (tx, rx) = bounded::<u8>(1);
+
+    select! {
+        default -> _ => {}
+    }
+
+    select! {
+        default(timeout) -> _ => {}
+    }
+}

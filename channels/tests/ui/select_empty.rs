@@ -1,0 +1,5 @@
+use greenthread_channels::{select};
+
+fn main() {
+    select! {}
+}

@@ -1,0 +1,5 @@
+use greenthread_channels::{select_biased};
+
+fn main() {
+    select_biased! {}
+}

@@ -1,0 +1,21 @@
+use greenthread_channels::{bounded, select};
+
+fn main() {
+    let (tx, rx) = bounded::<u8>(1);
+
+    select! {
+        recv(rx) -> => {}
+    }
+
+    select! {
+        send(tx, 1) -> { }
+    }
+
+    select! {
+        recv(rx) -> n, default => {}
+    }
+
+    select! {
+        recv(rx) -> n -> m => {}
+    }
+}

@@ -1,0 +1,11 @@
+use greenthread_channels::{bounded, select};
+
+fn main() {
+    let (tx, rx) = bounded::<u8>(1);
+
+    select! {
+        default => {}
+        recv(rx) -> _ => {}
+        default(timeout) => {}
+    }
+}
