@@ -106,6 +106,8 @@ impl Alarm {
                     period.checked_mul(steps).and_then(|wait| due.checked_add(wait))
                 }
             };
+            // It was possible to take it, until now: who looks without the lock is to know.
+            self.head.raise_epoch();
             Some(due)
         })
     }

@@ -36,7 +36,7 @@
 //! * The invariants of `head` and `waiter`.
 //!
 //! # See also
-//! Go's `runtime/chan.go`; the models in `scheduler/models/tests/channel.rs`; `head` for what is answered without the lock.
+//! Go's `runtime/chan.go`; the models in `scheduler/models/tests/channel/`; `head` for what is answered without the lock.
 
 use std::mem::{self, MaybeUninit};
 use std::time::Instant;
@@ -95,7 +95,7 @@ impl<T> Chan<T> {
     /// Sends if that is possible at once.
     #[inline]
     pub(crate) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        if !self.head.looks_ready(Direction::Send) {
+        if self.head.is_blocked(Direction::Send) {
             return Err(TrySendError::Full(value));
         }
         let value = MaybeUninit::new(value);
@@ -152,7 +152,7 @@ impl<T> Chan<T> {
     /// Receives if that is possible at once.
     #[inline]
     pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
-        if !self.head.looks_ready(Direction::Recv) {
+        if self.head.is_blocked(Direction::Recv) {
             return Err(TryRecvError::Empty);
         }
         let mut slot = MaybeUninit::uninit();

@@ -4,21 +4,19 @@
 //! `try_send` on a full channel and `try_recv` on an empty one fail without taking the lock, and so does a `select!` with a
 //! `default`, so polling does not disturb those who work. Such an answer must hold at one instant.
 //!
-//! *One channel.* "Nothing to receive, not closed" reads *empty* and **then** *not closed*: a closed channel never opens
-//! again, so it was not closed either when it was empty. In the other order a value and a close could slip in between
-//! the two, and it would report an instant that never was. Likewise *full*, then *not closed*. (Go reads those two the
-//! other way round; there a close between them that sends the waiting receivers away makes a channel look full that
-//! never was.)
+//! Every channel has an *epoch*, which is raised whenever an operation on it becomes possible that was not: a value comes
+//! into the empty buffer, room into the full one, somebody begins to wait for whom there is nothing in the buffer, the channel
+//! closes. A reader notes the epochs, finds that nothing is possible, and reads the epochs again. If none was raised, nothing
+//! has become possible between its look at each channel and its second look at that epoch. With one channel that says that
+//! the two words it has read, say "nothing in the buffer" and "nobody waits to send", were true together; with several,
+//! that nothing was possible on any of them at the instant between the two passes. (Else a value may have gone from the channel
+//! that was looked at last to the first, and there was one all the time.) The change is stored *before* its epoch is
+//! raised, so one that was seen, with an epoch not yet raised, was the last of its channel until then. What becomes
+//! *im*possible raises no epoch.
 //!
-//! *Several channels.* That each was empty when it was looked at does not say that all were at once: a value may have gone
-//! from the last one to the first. So every channel has an *epoch*, which is raised whenever an operation on it becomes
-//! possible that was not: a value comes into the empty buffer, room into the full one, somebody begins to wait, the channel
-//! closes. A reader notes all epochs, finds that nothing is possible anywhere, and reads the epochs again. If none was
-//! raised, then nothing has become possible between its look at each channel and its second look at that epoch; the instant
-//! between the two passes lies in all these spans. The change is stored *before* its epoch is raised, so one that was
-//! seen, with an epoch not yet raised, was the last of its channel until then. What becomes *im*possible raises no epoch.
-//! Rejected: taking all locks to say no (18 ns for two channels instead of 6); polling twice without epochs (a value that
-//! goes round in circles is missed).
+//! Rejected: taking all locks to say no: half of the time of a `select!` whose `default` is taken. Rejected: looking twice without epochs: a
+//! value that goes round in circles is missed. (Go reads two words of one channel without such a check; a close between them
+//! that sends the waiting receivers away makes a channel look full that never was.)
 //!
 //! A look without the lock may err on the other side: a queue may hold only nodes whose operations were completed elsewhere,
 //! and `len` does not count promised room. Who finds something possible takes the lock, and who then finds that it
@@ -38,8 +36,8 @@
 //!   go. A waiter's commit step touches nothing of it after its unlock.
 //!
 //! # Orderings
-//! * P1: the release store of `len` or `occupied` under the lock -> its acquire load in `looks_full`, `looks_empty`: who
-//!   sees *full* or *empty* also sees every close that came before.
+//! * P1: the release store of `len` or `occupied` under the lock -> its acquire load in `looks_ready`: who sees *full* or
+//!   *empty* also sees every epoch that was raised before, also by a close.
 //! * P2: the release store of `epoch`, after the change -> its acquire load in `epoch`: an epoch that is read before a
 //!   look at the channel covers every change that the look did not see.
 //! * All else is ordered by the lock (P1 of `lock`).
@@ -130,34 +128,23 @@ impl Head {
         self.state.load(Ordering::Acquire) != OPEN
     }
 
-    /// Whether a send finds neither room nor a receiver, it seems.
-    #[inline]
-    pub(crate) fn looks_full(&self) -> bool {
-        // ORDERING P1: acquire, here and in `is_occupied`, so that the caller's load of `state` comes after.
-        match self.cap {
-            0 => !self.receivers.is_occupied(),
-            cap => self.len.load(Ordering::Acquire) == cap,
-        }
-    }
-
-    /// Whether a receive finds neither a value nor a sender, it seems.
-    #[inline]
-    pub(crate) fn looks_empty(&self) -> bool {
-        // ORDERING P1: acquire, here and in `is_occupied`, so that the caller's load of `state` comes after.
-        match self.cap {
-            0 => !self.senders.is_occupied(),
-            _ => self.len.load(Ordering::Acquire) == 0,
-        }
-    }
-
-    /// Whether an operation would not block, it seems. "No" is certain at the instant of the look.
+    /// Whether an operation would not block, it seems. "No" is certain if the epoch stays as it was before the look.
     #[inline]
     pub(crate) fn looks_ready(&self, direction: Direction) -> bool {
+        // ORDERING P1: acquire, here and in `is_occupied`, so that the second look at the epoch comes after.
+        let len = self.len.load(Ordering::Acquire);
         let blocked = match direction {
-            Direction::Send => self.looks_full(),
-            Direction::Recv => self.looks_empty(),
+            Direction::Send => len == self.cap && !self.receivers.is_occupied(),
+            Direction::Recv => len == 0 && !self.senders.is_occupied(),
         };
         !blocked || self.is_closed()
+    }
+
+    /// Whether there was an instant in which an operation would have blocked. "No" is not certain.
+    #[inline]
+    pub(crate) fn is_blocked(&self, direction: Direction) -> bool {
+        let epoch = self.epoch();
+        !self.looks_ready(direction) && self.epoch() == epoch
     }
 
     /// The number of times that something has become possible.
@@ -326,15 +313,16 @@ impl Head {
     pub(crate) unsafe fn enqueue(&self, direction: Direction, node: NonNull<Node>) -> Option<Popped> {
         // SAFETY: the caller's contract.
         unsafe { self.queue(direction).push(node) };
-        // Where values are handed over directly, one who waits is what the other side needs.
-        if self.cap != 0 {
+        // Where there is nothing in the buffer, or no room, one who waits is what the other side needs.
+        let (others, news) = match direction {
+            Direction::Send => (&self.receivers, self.len() == 0),
+            // SAFETY: the caller's contract.
+            Direction::Recv => (&self.senders, unsafe { !self.has_room() }),
+        };
+        if !news {
             return None;
         }
         self.raise_epoch();
-        let others = match direction {
-            Direction::Send => &self.receivers,
-            Direction::Recv => &self.senders,
-        };
         // SAFETY: the caller's contract.
         unsafe { others.pop_watcher() }
     }
@@ -403,7 +391,7 @@ impl Head {
     /// The caller holds the lock.
     unsafe fn shut_and_unlock(&self, state: u8) {
         // ORDERING: the load is relaxed, under the lock. The store is a release for `is_closed`, and comes before the
-        // queues are emptied: who sees them empty sees the close (P1).
+        // queues are emptied: who sees them empty sees the close.
         if self.state.load(Ordering::Relaxed) < state {
             self.state.store(state, Ordering::Release);
         }

@@ -94,7 +94,7 @@ impl Head {
         match unsafe { node.value.outcome() } {
             Outcome::Moved => Ok(true),
             Outcome::Closed => Err(Stop::Closed),
-            // A wait with a value is not ended in the ways of a promise.
+            // The last two are for promises.
             Outcome::Retry | Outcome::Room | Outcome::Peer(_) => Ok(false),
         }
     }

@@ -16,6 +16,8 @@
 //! | a promise, as a receiver | *introduces* itself: it waits until the owner gives it the value | `Peer` |
 //! | any, as the channel closes | | `Closed` |
 //!
+//! Who wakes with `Retry` begins again, behind those that wait by then: the one exception from first-in-first-out.
+//!
 //! # Invariants
 //! * I1: a node in a queue, its value and its waker are in a frame that its owner leaves only after the wake, or after it
 //!   has taken the node out under the queue's lock.

@@ -160,7 +160,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives a value if there is one at once (Go's `select` with a `default`). Never blocks.
+    /// Receives a value if there is one at once (Go's `select` with a `default`). Does not block, except for the time in which
+    /// a `select!` that was chosen to send to it evaluates its message.
     ///
     /// # Errors
     /// If nothing is there, or with capacity zero no waiting sender; and if the channel is closed and nothing is left.
@@ -238,7 +239,9 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    /// Whether the buffer has no room. With capacity zero that is always so. Never blocks.
+    /// Whether the buffer holds as many values as it can. With capacity zero that is always so. Never blocks.
+    ///
+    /// Room that is kept for a `select!` which evaluates its message does not count, though nobody else may use it.
     ///
     /// ```
     /// let (tx, rx) = greenthread_channels::bounded(1);

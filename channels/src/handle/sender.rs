@@ -209,7 +209,9 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    /// Whether the buffer has no room. With capacity zero that is always so. Never blocks.
+    /// Whether the buffer holds as many values as it can. With capacity zero that is always so. Never blocks.
+    ///
+    /// Room that is kept for a `select!` which evaluates its message does not count, though nobody else may use it.
     ///
     /// ```
     /// let (tx, _rx) = greenthread_channels::bounded(1);

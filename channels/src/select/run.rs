@@ -108,11 +108,10 @@ unsafe fn look(arms: &[&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Ste
     }
     let Some(position) = pick.picked() else {
         let later = Now::new();
-        let unchanged = |arm: &&Arm<'_>| match (arm.watched_alarm(), arm.head()) {
+        let unchanged = |arm: &&Arm<'_>| {
             // Time raises no epoch.
-            (Some(_), _) => !arm.looks_ready(&later),
-            (None, Some(head)) => head.epoch() == arm.epoch.get(),
-            (None, None) => true,
+            let due = arm.watched_alarm().is_some() && arm.looks_ready(&later);
+            !due && arm.head().is_none_or(|head| head.epoch() == arm.epoch.get())
         };
         return if limit == Limit::Now && arms.iter().all(unchanged) { Step::Impossible } else { Step::Again };
     };

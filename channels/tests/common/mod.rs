@@ -1,4 +1,5 @@
-//! What the tests share: each body runs on threads, on goroutines, and on a mix of both; with a watchdog and leak checks.
+//! What the tests share: each body runs on threads, on goroutines, and on a mix of both; with a watchdog and leak
+//! checks.
 
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
@@ -26,6 +27,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a finished test may take to leave nothing behind.
 const SETTLE: Duration = Duration::from_secs(10);
+
+/// How long random rounds go on in each setting, at most.
+const STORM: Duration = Duration::from_secs(4);
 
 /// The numbers of Ps that goroutines run on.
 const PROCS: [usize; 3] = [1, 2, 4];
@@ -94,7 +98,8 @@ pub fn setting() -> Setting {
     now().setting
 }
 
-/// A generator of the running test, other than those before. Asked for in the same order, they are the same for the same seed.
+/// A generator of the running test, other than those before. Asked for in the same order, they are the same for the
+/// same seed.
 pub fn random() -> Rng {
     now().random.fork()
 }
@@ -173,7 +178,8 @@ impl Left {
             }
             assert!(
                 Instant::now() < end,
-                "left behind on {setting}: {tasks} tasks, {goroutines} goroutines, {timers} timers, {stacks} stacks\n{}",
+                "left behind on {setting}: {tasks} tasks, {goroutines} goroutines, {timers} timers, {stacks} stacks\n\
+                 {}",
                 scheduler::dump()
             );
             thread::sleep(Duration::from_millis(1));
@@ -276,6 +282,13 @@ pub fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         yield_now();
     }
+}
+
+/// So many rounds, or as many as there is time for: a busy machine shall have fewer of them rather than the watchdog's
+/// bite. At least one.
+pub fn rounds(most: usize) -> impl Iterator<Item = usize> {
+    let end = Instant::now() + STORM;
+    (0..most).take_while(move |&round| round == 0 || Instant::now() < end)
 }
 
 /// Gives others a moment to do what they should not do. A test may rest on nothing happening in it, never on anything.

@@ -1,0 +1,160 @@
+//! What is recorded.
+
+use std::fmt;
+
+/// A moment: earlier is smaller, and no two are the same.
+pub type Stamp = u64;
+
+/// One way for a call to complete. Channels are numbers, values are unique in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arm {
+    Send { chan: usize, value: u32 },
+    Recv { chan: usize },
+}
+
+impl Arm {
+    pub fn chan(self) -> usize {
+        match self {
+            Self::Send { chan, .. } | Self::Recv { chan } => chan,
+        }
+    }
+}
+
+/// What a call does when no arm is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Gives up at once: `try_`, `default`.
+    Never,
+    /// Gives up after a while: `_timeout`, `default(timeout)`.
+    ForAWhile,
+    /// Waits.
+    ForEver,
+}
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Select {
+        arms: Vec<Arm>,
+        patience: Patience,
+        /// Prefers the first arm that is ready.
+        biased: bool,
+        /// Makes a message only when its arm was chosen.
+        late: bool,
+    },
+    Close {
+        chan: usize,
+    },
+    IsClosed {
+        chan: usize,
+    },
+}
+
+impl Call {
+    /// An operation with one arm.
+    pub fn one(arm: Arm, patience: Patience) -> Self {
+        Self::Select { arms: vec![arm], patience, biased: false, late: false }
+    }
+
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Select { late: true, .. })
+    }
+}
+
+/// How an operation ended. Arms are indices of the call's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Sent {
+        arm: usize,
+    },
+    /// The channel was closed; the value came back.
+    SendFailed {
+        arm: usize,
+    },
+    Received {
+        arm: usize,
+        value: u32,
+    },
+    /// The channel was closed and drained.
+    RecvFailed {
+        arm: usize,
+    },
+    /// *Full*, *empty*, `default`, timed out.
+    GaveUp,
+    Closed,
+    /// "close of closed channel".
+    CloseFailed,
+    IsClosed(bool),
+}
+
+/// A call that has responded.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub call: Call,
+    pub outcome: Outcome,
+    pub invoked: Stamp,
+    pub responded: Stamp,
+    /// By this moment somebody had seen the caller parked in this call.
+    pub parked: Option<Stamp>,
+}
+
+/// All calls of all tasks, each task's in its order.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// By channel; none for an unbounded one.
+    pub capacities: Vec<Option<usize>>,
+    pub tasks: Vec<Vec<Event>>,
+}
+
+impl fmt::Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { chan, value } => write!(f, "send({chan}, {value})"),
+            Self::Recv { chan } => write!(f, "recv({chan})"),
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Select { arms, patience, biased, late } => {
+                for (n, arm) in arms.iter().enumerate() {
+                    write!(f, "{}{arm}", if n == 0 { "" } else { " | " })?;
+                }
+                let patience = match patience {
+                    Patience::Never => " | default",
+                    Patience::ForAWhile => " | timeout",
+                    Patience::ForEver => "",
+                };
+                let [biased, late] =
+                    [(biased, " (biased)"), (late, " (late)")].map(|(is, text)| if *is { text } else { "" });
+                write!(f, "{patience}{biased}{late}")
+            }
+            Self::Close { chan } => write!(f, "close({chan})"),
+            Self::IsClosed { chan } => write!(f, "is_closed({chan})"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, outcome, invoked, responded, parked } = self;
+        write!(f, "{invoked:4} ..{responded:4}  {call}  ->  {outcome:?}")?;
+        parked.map_or(Ok(()), |parked| write!(f, "  (seen parked at {parked})"))
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "capacities: {:?}", self.capacities)?;
+        let mut events: Vec<_> = self
+            .tasks
+            .iter()
+            .enumerate()
+            .flat_map(|(task, events)| events.iter().map(move |event| (task, event)))
+            .collect();
+        events.sort_by_key(|(_, event)| event.invoked);
+        events.iter().try_for_each(|(task, event)| writeln!(f, "task {task}: {event}"))
+    }
+}

@@ -1,0 +1,334 @@
+//! Scripts for a few tasks: made at random, performed all at once, and recorded.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
+use greenthread_scheduler as scheduler;
+
+use super::history::{Arm, Call, Event, History, Outcome, Patience, Stamp};
+use crate::common::random::Rng;
+use crate::common::{Task, spawn, until, yield_now};
+
+/// How often the others may run, with nothing to be recorded, before they are taken to be blocked. A mistake is
+/// harmless.
+const PATIENCE: usize = 60;
+
+/// How often one looks whether another task is parked.
+const LOOKS: usize = 20;
+
+/// The longest time for either: on a busy machine to yield once may take as long as this.
+const ENOUGH: Duration = Duration::from_millis(1);
+
+/// Both ends of a channel.
+pub type Ends = (Sender<u32>, Receiver<u32>);
+
+/// Performs an operation on real channels.
+pub type Perform = fn(&Call, &[Ends]) -> Outcome;
+
+/// What a task does next.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Call(Call),
+    /// Lets others run.
+    Yield,
+    /// Looks for a while whether that task is parked.
+    Watch(usize),
+}
+
+/// How the calls that are left come to an end.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// All channels are closed.
+    Close,
+    /// Values are sent and received until nobody is left.
+    Serve,
+}
+
+/// Everything that is chosen at random before a history begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub capacities: Vec<Option<usize>>,
+    pub scripts: Vec<Vec<Step>>,
+    pub end: End,
+}
+
+impl Plan {
+    /// A plan for three or four tasks with three to six calls each. `call` makes one for a task, out of a value that
+    /// was not used before.
+    pub fn random(
+        random: &mut Rng,
+        capacities: Vec<Option<usize>>,
+        mut call: impl FnMut(&mut Rng, usize, &mut u32) -> Call,
+    ) -> Self {
+        let mut value = 0;
+        let tasks = 3 + random.index(2);
+        let scripts = (0..tasks)
+            .map(|task| {
+                let mut script = Vec::new();
+                for _ in 0..3 + random.index(4) {
+                    match random.below(6) {
+                        0 => script.push(Step::Yield),
+                        1 | 2 => script.push(Step::Watch((task + 1 + random.index(tasks - 1)) % tasks)),
+                        _ => {}
+                    }
+                    script.push(Step::Call(call(random, task, &mut value)));
+                }
+                script
+            })
+            .collect();
+        let end = if random.one_in(2) { End::Close } else { End::Serve };
+        Self { capacities, scripts, end }
+    }
+
+    /// Performs the scripts, each as a task, and records them. The caller is one more task: it brings all to an end.
+    pub fn perform(&self, perform: Perform) -> History {
+        hush();
+        let ends: Vec<Ends> = self.capacities.iter().map(|&cap| cap.map_or_else(unbounded, bounded)).collect();
+        let tasks = self.scripts.len();
+        let books: Arc<Books> = Arc::new(Books::new(tasks));
+        let tasks: Vec<Task<Vec<Event>>> = (0..tasks)
+            .map(|task| {
+                let mut writer = Writer::new(&books, task, ends.clone(), perform);
+                let script = self.scripts[task].clone();
+                spawn(move || writer.follow(&script))
+            })
+            .collect();
+        let mut writer = Writer::new(&books, tasks.len(), ends, perform);
+        let all_through = || tasks.iter().all(Task::is_finished);
+        books.wait_until_quiet(all_through);
+        match self.end {
+            End::Close => writer.close_all(),
+            End::Serve => {
+                while !all_through() {
+                    writer.serve_all();
+                    books.wait_until_quiet(all_through);
+                }
+            }
+        }
+        let mut events: Vec<_> = tasks.into_iter().map(Task::join).collect();
+        writer.drain();
+        events.push(writer.events);
+        for (task, events) in events.iter_mut().enumerate() {
+            books.enter_witnesses(task, events);
+        }
+        History { capacities: self.capacities.clone(), tasks: events }
+    }
+}
+
+/// Keeps quiet about the panic of a second close: there are thousands of them.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if info.payload().downcast_ref() != Some(&"close of closed channel") {
+                report(info);
+            }
+        }));
+    });
+}
+
+/// What the tasks of a history share.
+struct Books {
+    clock: AtomicU64,
+    desks: Vec<Desk>,
+    begun: AtomicUsize,
+}
+
+/// What others may see of a task.
+#[derive(Default)]
+struct Desk {
+    /// Its id, if it is a goroutine and has begun.
+    goroutine: AtomicU64,
+    /// Twice the number of calls that have responded, and one more during a call.
+    calls: AtomicUsize,
+    /// By number of the call: when it was seen parked.
+    parked: Mutex<Vec<(usize, Stamp)>>,
+}
+
+impl Books {
+    fn new(tasks: usize) -> Self {
+        let desks = (0..=tasks).map(|_| Desk::default()).collect();
+        Self { clock: AtomicU64::new(1), desks, begun: AtomicUsize::new(0) }
+    }
+
+    /// A moment.
+    fn stamp(&self) -> Stamp {
+        // ORDERING: sequentially consistent, as are the desks' numbers: who has the later stamp sees what was done
+        // before the earlier one.
+        self.clock.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Waits until nothing has happened for a while, or all are through.
+    fn wait_until_quiet(&self, all_through: impl Fn() -> bool) {
+        until(|| self.begun.load(Ordering::SeqCst) == self.desks.len() - 1);
+        until(|| {
+            let before = self.clock.load(Ordering::SeqCst);
+            let end = Instant::now() + ENOUGH;
+            let goes_on = |_: &usize| !all_through() && Instant::now() < end;
+            (0..PATIENCE).take_while(goes_on).for_each(|_| yield_now());
+            self.clock.load(Ordering::SeqCst) == before || all_through()
+        });
+    }
+
+    /// Looks whether a task is parked in a call, until it is or the call is over.
+    fn watch(&self, task: usize) {
+        let desk = &self.desks[task];
+        let call = desk.calls.load(Ordering::SeqCst);
+        let id = desk.goroutine.load(Ordering::SeqCst);
+        let end = Instant::now() + ENOUGH;
+        for _ in (0..LOOKS).take_while(|_| Instant::now() < end) {
+            // It had begun the call before the look, and has not ended it after: what the look saw was this call.
+            if id == 0 || call.is_multiple_of(2) {
+                return;
+            }
+            // The dump reads without ordering; but it takes far longer to write than the node to become visible.
+            let seen = is_parked(id);
+            let stamp = self.stamp();
+            if desk.calls.load(Ordering::SeqCst) != call {
+                return;
+            }
+            if seen {
+                desk.parked.lock().unwrap_or_else(PoisonError::into_inner).push((call / 2, stamp));
+                return;
+            }
+            yield_now();
+        }
+    }
+
+    fn enter_witnesses(&self, task: usize, events: &mut [Event]) {
+        for &(call, stamp) in self.desks[task].parked.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let parked = &mut events[call].parked;
+            *parked = Some(parked.map_or(stamp, |before| before.min(stamp)));
+        }
+    }
+}
+
+/// Whether the dump shows a goroutine parked in a channel's operation.
+fn is_parked(goroutine: u64) -> bool {
+    let dump = scheduler::dump();
+    let begin = format!("goroutine {goroutine} [");
+    dump.lines()
+        .filter_map(|line| line.strip_prefix(&begin))
+        .any(|what| ["chan send]", "chan receive]", "select]"].iter().any(|reason| what.starts_with(reason)))
+}
+
+/// One task, which writes down what it does.
+struct Writer {
+    books: Arc<Books>,
+    task: usize,
+    ends: Vec<Ends>,
+    perform: Perform,
+    events: Vec<Event>,
+}
+
+impl Writer {
+    fn new(books: &Arc<Books>, task: usize, ends: Vec<Ends>, perform: Perform) -> Self {
+        Self { books: Arc::clone(books), task, ends, perform, events: Vec::new() }
+    }
+
+    fn follow(&mut self, script: &[Step]) -> Vec<Event> {
+        let id = scheduler::current().map_or(0, |goroutine| goroutine.id());
+        self.books.desks[self.task].goroutine.store(id, Ordering::SeqCst);
+        // All at once, as far as that can be had.
+        self.books.begun.fetch_add(1, Ordering::SeqCst);
+        let all = self.books.desks.len() - 1;
+        until(|| self.books.begun.load(Ordering::SeqCst) == all);
+        for step in script {
+            match step {
+                Step::Call(call) => {
+                    self.call(call.clone());
+                }
+                Step::Yield => yield_now(),
+                Step::Watch(task) => self.books.watch(*task),
+            }
+        }
+        std::mem::take(&mut self.events)
+    }
+
+    fn call(&mut self, call: Call) -> Outcome {
+        let desk = &self.books.desks[self.task].calls;
+        desk.fetch_add(1, Ordering::SeqCst);
+        let invoked = self.books.stamp();
+        let outcome = (self.perform)(&call, &self.ends);
+        let responded = self.books.stamp();
+        desk.fetch_add(1, Ordering::SeqCst);
+        self.events.push(Event { call, outcome, invoked, responded, parked: None });
+        outcome
+    }
+
+    /// As `call`, but if it gives up, which changes nothing, it is forgotten.
+    fn poll(&mut self, arm: Arm) -> Outcome {
+        let outcome = self.call(Call::one(arm, Patience::Never));
+        if outcome == Outcome::GaveUp {
+            self.events.pop();
+        }
+        outcome
+    }
+
+    fn close_all(&mut self) {
+        for chan in 0..self.ends.len() {
+            if self.call(Call::IsClosed { chan }) == Outcome::IsClosed(false) {
+                self.call(Call::Close { chan });
+            }
+        }
+    }
+
+    /// Gives and takes one value where somebody may want it.
+    fn serve_all(&mut self) {
+        for chan in 0..self.ends.len() {
+            if self.poll(Arm::Recv { chan }) == Outcome::GaveUp {
+                // Values of its own: those of the scripts are smaller.
+                let value = 1_000_000 + self.events.len() as u32;
+                self.poll(Arm::Send { chan, value });
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        for chan in 0..self.ends.len() {
+            while let Outcome::Received { .. } = self.call(Call::one(Arm::Recv { chan }, Patience::Never)) {}
+        }
+    }
+}
+
+/// Performs what a channel can do without select and deadlines.
+pub fn perform_one(call: &Call, ends: &[Ends]) -> Outcome {
+    match call {
+        &Call::Close { chan } => match panic::catch_unwind(AssertUnwindSafe(|| ends[chan].0.close())) {
+            Ok(()) => Outcome::Closed,
+            Err(_) => Outcome::CloseFailed,
+        },
+        &Call::IsClosed { chan } => Outcome::IsClosed(ends[chan].0.is_closed()),
+        Call::Select { arms, patience, .. } => match (&arms[..], patience) {
+            (&[Arm::Send { chan, value }], Patience::ForEver) => {
+                sent(value, ends[chan].0.send(value).map_err(Into::into))
+            }
+            (&[Arm::Send { chan, value }], Patience::Never) => sent(value, ends[chan].0.try_send(value)),
+            (&[Arm::Recv { chan }], Patience::ForEver) => received(ends[chan].1.recv().map_err(Into::into)),
+            (&[Arm::Recv { chan }], Patience::Never) => received(ends[chan].1.try_recv()),
+            _ => panic!("no plain operation: {call}"),
+        },
+    }
+}
+
+fn sent(value: u32, result: Result<(), TrySendError<u32>>) -> Outcome {
+    let (outcome, back) = match result {
+        Ok(()) => return Outcome::Sent { arm: 0 },
+        Err(TrySendError::Full(back)) => (Outcome::GaveUp, back),
+        Err(TrySendError::Disconnected(back)) => (Outcome::SendFailed { arm: 0 }, back),
+    };
+    assert_eq!(back, value, "another value came back");
+    outcome
+}
+
+fn received(result: Result<u32, TryRecvError>) -> Outcome {
+    match result {
+        Ok(value) => Outcome::Received { arm: 0, value },
+        Err(TryRecvError::Empty) => Outcome::GaveUp,
+        Err(TryRecvError::Disconnected) => Outcome::RecvFailed { arm: 0 },
+    }
+}

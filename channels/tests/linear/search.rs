@@ -1,0 +1,70 @@
+//! The search for an order that explains a history.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use super::history::{History, Stamp};
+use super::model::State;
+
+/// Fails with the history if channels could not have done it.
+pub fn check(history: &History) {
+    if let Err(why) = explain(history) {
+        panic!("{why}");
+    }
+}
+
+/// Whether the history is linearizable.
+pub fn is_linearizable(history: &History) -> bool {
+    explain(history).is_ok()
+}
+
+/// Finds instants for all calls. If there are none: the history, and how far the best attempt came.
+fn explain(history: &History) -> Result<(), String> {
+    let mut furthest = State::new(history);
+    // From these states on there is no way: where it leads to does not depend on how one has come.
+    let mut seen = HashSet::new();
+    let mut ahead = vec![furthest.clone()];
+    while let Some(mut state) = ahead.pop() {
+        if state.is_last(history) {
+            return Ok(());
+        }
+        let next = candidates(history, &state);
+        next.iter().for_each(|&task| state.look(history, task));
+        if seen.insert(state.clone()) {
+            ahead.extend(successors(history, &state, &next));
+            if state.progress() > furthest.progress() {
+                furthest = state;
+            }
+        }
+    }
+    let stuck: Vec<String> = (0..history.tasks.len())
+        .filter_map(|task| Some(format!("\n  task {task}: {}", furthest.next(history, task)?)))
+        .collect();
+    Err(format!(
+        "not linearizable; tried {} states\n{history}The best attempt ends in {furthest:?} and cannot go on \
+         with any of{}",
+        seen.len(),
+        stuck.concat()
+    ))
+}
+
+/// The tasks whose next call has begun, or may have; the most urgent last.
+fn candidates(history: &History, state: &State) -> Vec<usize> {
+    let next = (0..history.tasks.len()).filter_map(|task| {
+        let event = state.next(history, task)?;
+        Some((state.due(task, event), task, event.invoked))
+    });
+    let mut next: Vec<(Stamp, usize, Stamp)> = next.collect();
+    next.sort_unstable_by_key(|&(due, ..)| Reverse(due));
+    // What is invoked after somebody is due cannot come before him.
+    let first_due = next.last().map_or(0, |&(due, ..)| due);
+    next.into_iter().filter(|&(.., invoked)| invoked < first_due).map(|(_, task, _)| task).collect()
+}
+
+/// What may come next; the best guess last.
+fn successors(history: &History, state: &State, candidates: &[usize]) -> Vec<State> {
+    let waits = candidates.iter().filter_map(|&task| state.wait(history, task));
+    let choices = candidates.iter().filter_map(|&task| state.choose(history, task));
+    let effects = candidates.iter().filter_map(|&task| state.take_effect(history, task));
+    waits.chain(choices).chain(effects).collect()
+}
