@@ -30,6 +30,8 @@ pub(crate) enum Period {
 }
 
 /// A channel whose messages come with time.
+// Heads come first, so that a pointer to one of these is one to its head.
+#[repr(C)]
 pub(crate) struct Alarm {
     head: Head,
     state: UnsafeCell<State>,
@@ -47,6 +49,7 @@ struct State {
 }
 
 /// An alarm, and what a receiver of `T` gets from it.
+#[repr(C)]
 pub(crate) struct Alarmed<T> {
     pub(crate) alarm: Alarm,
     pub(crate) message: fn(Instant) -> T,
@@ -55,10 +58,6 @@ pub(crate) struct Alarmed<T> {
 impl Alarm {
     pub(crate) fn new(next: Option<Instant>, period: Period) -> Self {
         Self { head: Head::new(Some(1)), state: UnsafeCell::new(State { next, period }) }
-    }
-
-    pub(crate) fn head(&self) -> &Head {
-        &self.head
     }
 
     /// When the next message is due. Takes the lock.
@@ -86,13 +85,12 @@ impl Alarm {
         self.next().is_some_and(|next| next <= now)
     }
 
-    /// Takes the message, if it is due, for one who has asked for it at `asked`, or now.
+    /// Takes the message, if it is due, for one who has asked for it at `asked`.
     ///
     /// # Safety
     /// The caller holds the lock.
-    pub(crate) unsafe fn take(&self, asked: Option<Instant>) -> Option<Instant> {
+    pub(crate) unsafe fn take(&self, asked: Instant) -> Option<Instant> {
         let now = Instant::now();
-        let asked = asked.unwrap_or(now);
         self.state.with_mut(|state| {
             // SAFETY: I1.
             let state = unsafe { &mut *state };
@@ -131,7 +129,7 @@ impl<T> Alarmed<T> {
         self.alarm.head.lock();
         // SAFETY: locked here.
         let due = unsafe {
-            let due = self.alarm.take(None);
+            let due = self.alarm.take(Instant::now());
             self.alarm.head.unlock();
             due
         };

@@ -49,6 +49,8 @@ use crate::wait::{Patience, Stop, persist};
 use crate::waiter::{Outcome, Popped};
 
 /// A channel of any capacity. Counted and freed by `counter`.
+// The head comes first, so that a pointer to a channel is one to its head.
+#[repr(C)]
 pub(crate) struct Chan<T> {
     pub(crate) head: Head,
     /// Under the lock.
@@ -259,7 +261,9 @@ impl<T> Chan<T> {
         let mut spent = Spent::default();
         // SAFETY: the caller's contract, and I1.
         unsafe {
-            if let Some(value) = self.buffer.with_mut(|buffer| (*buffer).pop(&mut spent)) {
+            if self.head.len() > 0
+                && let Some(value) = self.buffer.with_mut(|buffer| (*buffer).pop(&mut spent))
+            {
                 to.write(value);
                 return Received::Value(self.refill(), spent);
             }

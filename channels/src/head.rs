@@ -65,7 +65,9 @@ pub(crate) enum Direction {
     Recv,
 }
 
-/// A channel without its buffer.
+/// A channel without its buffer. In two cache lines, which is all that an operation without a buffer touches: among a thousand
+/// goroutines that pass values on, waiting for memory is what takes the time.
+#[repr(C, align(64))]
 pub(crate) struct Head {
     lock: RawLock,
     /// OPEN, DISCONNECTED or CLOSED; changes at most twice, in this order, under `lock`.

@@ -79,6 +79,7 @@ pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
         // SAFETY: the caller's contract.
         return unsafe { push_last(p, g) };
     }
+    g.prefetch();
     if let Some(waker) = waker {
         let busy = waker.keeps_busy();
         if busy {

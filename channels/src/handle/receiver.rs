@@ -79,7 +79,7 @@ impl<T> Receiver<T> {
         match self.place() {
             Place::Chan(chan) => Arm::chan(Direction::Recv, chan),
             Place::Alarm(alarmed) => Arm::alarm(alarmed),
-            Place::Nil => Arm::nil(Direction::Recv),
+            Place::Nil => Arm::nil::<T>(Direction::Recv),
         }
     }
 

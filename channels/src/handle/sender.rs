@@ -53,7 +53,7 @@ impl<T> Sender<T> {
     /// An arm of a select that sends here.
     #[inline]
     pub(crate) fn arm(&self) -> Arm<'_> {
-        self.chan().map_or_else(|| Arm::nil(Direction::Send), |chan| Arm::chan(Direction::Send, chan))
+        self.chan().map_or_else(|| Arm::nil::<T>(Direction::Send), |chan| Arm::chan(Direction::Send, chan))
     }
 
     /// Sends a value (Go's `ch <- v`). Blocks until there is room for it or a receiver has taken it.

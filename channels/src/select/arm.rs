@@ -16,41 +16,32 @@ use crate::waiter::{Node, Popped};
 /// One operation of a select, on whichever type. In the caller's memory, which stays in place while a select runs.
 ///
 /// # Invariants
-/// * I1: `place` points to a channel that the borrow `'a` keeps alive, and `take` is for its type.
+/// * I1: `place` points to a `Chan<T>` or an `Alarmed<T>`, which begin with their heads, and which the borrow `'a` keeps
+///   alive; `take` is for this type.
 /// * I2: `slot` points to room for one value of that type while a select runs; after `Done::Received(true)` there is one.
 pub(crate) struct Arm<'a> {
     /// None: a nil channel, on which nothing is ever possible.
-    place: Option<Place>,
+    place: Option<NonNull<Head>>,
+    take: Take,
     direction: Direction,
     /// Where a received value goes.
     slot: Cell<*mut ()>,
-    /// The caller's name for it; a biased select prefers the smallest.
     index: Cell<usize>,
     /// The channel's epoch when it was looked at.
     pub(super) epoch: Cell<usize>,
-    /// When a select first looked at the alarm.
-    asked: Cell<Option<Instant>>,
     done: Cell<Option<Done>>,
     node: UnsafeCell<MaybeUninit<Node>>,
     _borrow: PhantomData<&'a ()>,
 }
 
-/// A channel of some type.
-#[derive(Clone, Copy)]
-struct Place {
-    head: NonNull<Head>,
-    object: NonNull<()>,
-    take: Take,
-}
-
-/// How a value is received, from `object` to the slot.
+/// How a value is received from a place to a slot.
 #[derive(Clone, Copy)]
 enum Take {
-    Chan(unsafe fn(NonNull<()>, *mut ()) -> Received),
-    Alarm(NonNull<Alarm>, unsafe fn(NonNull<()>, Instant, *mut ())),
+    Chan(unsafe fn(NonNull<Head>, *mut ()) -> Received),
+    Alarm(unsafe fn(NonNull<Head>, Instant, *mut ())),
 }
 
-/// The time of one look at several arms: the clock is read once, and only if there is an alarm.
+/// The time at which something begins: read when it is first asked for, and then kept.
 pub(super) struct Now(Cell<Option<Instant>>);
 
 impl Now {
@@ -59,7 +50,7 @@ impl Now {
         Self(Cell::new(None))
     }
 
-    fn get(&self) -> Instant {
+    pub(super) fn get(&self) -> Instant {
         let now = self.0.get().unwrap_or_else(Instant::now);
         self.0.set(Some(now));
         now
@@ -85,27 +76,28 @@ pub(super) enum Attempt {
 
 /// # Safety
 /// `chan` is a `Chan<T>`, whose lock is held; there is room for a `T` at `to`.
-unsafe fn take_from_chan<T>(chan: NonNull<()>, to: *mut ()) -> Received {
+unsafe fn take_from_chan<T>(chan: NonNull<Head>, to: *mut ()) -> Received {
     // SAFETY: the caller's contract.
     unsafe { chan.cast::<Chan<T>>().as_ref().recv_locked(to.cast()) }
 }
 
 /// # Safety
 /// `alarmed` is an `Alarmed<T>`; there is room for a `T` at `to`.
-unsafe fn message_of<T>(alarmed: NonNull<()>, due: Instant, to: *mut ()) {
+unsafe fn message_of<T>(alarmed: NonNull<Head>, due: Instant, to: *mut ()) {
     // SAFETY: the caller's contract.
     unsafe { to.cast::<T>().write((alarmed.cast::<Alarmed<T>>().as_ref().message)(due)) };
 }
 
 impl<'a> Arm<'a> {
-    fn new(direction: Direction, place: Option<Place>) -> Self {
+    #[inline]
+    fn new(direction: Direction, place: Option<NonNull<Head>>, take: Take) -> Self {
         Self {
             place,
+            take,
             direction,
             slot: Cell::new(ptr::null_mut()),
             index: Cell::new(0),
             epoch: Cell::new(0),
-            asked: Cell::new(None),
             done: Cell::new(None),
             node: UnsafeCell::new(MaybeUninit::uninit()),
             _borrow: PhantomData,
@@ -113,52 +105,42 @@ impl<'a> Arm<'a> {
     }
 
     /// An arm on a nil channel.
-    pub(crate) fn nil(direction: Direction) -> Self {
-        Self::new(direction, None)
+    pub(crate) fn nil<T>(direction: Direction) -> Self {
+        Self::new(direction, None, Take::Chan(take_from_chan::<T>))
     }
 
     /// An arm on a channel.
     #[inline]
     pub(crate) fn chan<T>(direction: Direction, chan: &'a Chan<T>) -> Self {
-        let place = Place {
-            head: NonNull::from(&chan.head),
-            object: NonNull::from(chan).cast(),
-            take: Take::Chan(take_from_chan::<T>),
-        };
-        Self::new(direction, Some(place))
+        // Made from the whole channel, so that the pointer is good for all of it.
+        Self::new(direction, Some(NonNull::from(chan).cast()), Take::Chan(take_from_chan::<T>))
     }
 
     /// An arm that receives from an alarm.
     pub(crate) fn alarm<T>(alarmed: &'a Alarmed<T>) -> Self {
-        let place = Place {
-            head: NonNull::from(alarmed.alarm.head()),
-            object: NonNull::from(alarmed).cast(),
-            take: Take::Alarm(NonNull::from(&alarmed.alarm), message_of::<T>),
-        };
-        Self::new(Direction::Recv, Some(place))
+        Self::new(Direction::Recv, Some(NonNull::from(alarmed).cast()), Take::Alarm(message_of::<T>))
     }
 
-    /// Prepares for a select: nothing is done, and a received value will go to `slot`.
+    /// Tells where a received value is to go.
     #[inline]
     pub(crate) fn aim(&mut self, slot: *mut ()) {
         self.slot.set(slot);
-        self.asked.set(None);
-        self.done.set(None);
     }
 
-    /// The caller's name for it.
+    /// The caller's name for it, of which a biased select prefers the smallest.
+    #[inline]
     pub(crate) fn index(&self) -> usize {
         self.index.get()
     }
 
-    /// Gives the arm the name by which the caller knows it.
+    #[inline]
     pub(crate) fn set_index(&self, index: usize) {
         self.index.set(index);
     }
 
     /// The same arm, in no use.
     pub(crate) fn renewed(&self) -> Self {
-        Self::new(self.direction, self.place)
+        Self::new(self.direction, self.place, self.take)
     }
 
     /// What the arm has done, once.
@@ -179,35 +161,31 @@ impl<'a> Arm<'a> {
     #[inline]
     pub(super) fn head(&self) -> Option<&'a Head> {
         // SAFETY: I1.
-        self.place.map(|place| unsafe { place.head.as_ref() })
+        self.place.map(|head| unsafe { head.as_ref() })
     }
 
     /// A number that is the same for arms on the same channel, and by which locks are taken in order.
     #[inline]
     pub(super) fn address(&self) -> usize {
-        self.place.map_or(0, |place| place.head.addr().get())
+        self.place.map_or(0, |head| head.addr().get())
     }
 
     #[inline]
     pub(super) fn watched_alarm(&self) -> Option<&'a Alarm> {
-        match self.place?.take {
-            // SAFETY: I1.
-            Take::Alarm(alarm, _) => Some(unsafe { alarm.as_ref() }),
-            Take::Chan(_) => None,
+        match (self.take, self.place) {
+            // SAFETY: I1, and an `Alarmed` begins with its alarm.
+            (Take::Alarm(_), Some(place)) => Some(unsafe { place.cast().as_ref() }),
+            _ => None,
         }
     }
 
     /// Whether the operation would not block, it seems. "No" is certain.
     #[inline]
     pub(super) fn looks_ready(&self, now: &Now) -> bool {
-        let Some(head) = self.head() else { return false };
-        match self.watched_alarm() {
-            None => head.looks_ready(self.direction),
-            Some(alarm) => {
-                let now = now.get();
-                self.asked.set(self.asked.get().or(Some(now)));
-                alarm.is_due(now)
-            }
+        match (self.watched_alarm(), self.head()) {
+            (Some(alarm), _) => alarm.is_due(now.get()),
+            (None, Some(head)) => head.looks_ready(self.direction),
+            (None, None) => false,
         }
     }
 
@@ -216,43 +194,42 @@ impl<'a> Arm<'a> {
     /// # Safety
     /// The caller holds the lock of the channel, if there is one.
     pub(super) unsafe fn is_ready(&self, now: &Now) -> bool {
-        let Some(head) = self.head() else { return false };
         // SAFETY: the caller's contract.
         unsafe {
-            match self.watched_alarm() {
-                None => head.is_ready(self.direction),
-                Some(alarm) => alarm.next_locked().is_some_and(|next| next <= now.get()),
+            match (self.watched_alarm(), self.head()) {
+                (Some(alarm), _) => alarm.next_locked().is_some_and(|next| next <= now.get()),
+                (None, Some(head)) => head.is_ready(self.direction),
+                (None, None) => false,
             }
         }
     }
 
-    /// Does the operation if it does not block.
+    /// Does the operation if it does not block. A message of an alarm was asked for at `asked`.
     ///
     /// # Safety
     /// The caller holds the lock of the channel, if there is one, and I2 holds.
     #[inline]
-    pub(super) unsafe fn attempt(&self) -> Attempt {
-        let Some(Place { head, object, take }) = self.place else { return Attempt::Blocked };
+    pub(super) unsafe fn attempt(&self, asked: &Now) -> Attempt {
+        let Some(place) = self.place else { return Attempt::Blocked };
         // SAFETY: the caller's contract, and I1.
         let (done, owed, spent) = unsafe {
-            match (self.direction, take) {
-                (Direction::Send, _) => match head.as_ref().choose_send() {
+            match (self.direction, self.take) {
+                (Direction::Send, _) => match place.as_ref().choose_send() {
                     Some(chosen) => (Done::Send(chosen), None, Spent::default()),
                     None => return Attempt::Blocked,
                 },
-                (Direction::Recv, Take::Chan(receive)) => match receive(object, self.slot.get()) {
+                (Direction::Recv, Take::Chan(receive)) => match receive(place, self.slot.get()) {
                     Received::Value(owed, spent) => (Done::Received(true), owed, spent),
                     Received::Closed => (Done::Received(false), None, Spent::default()),
                     Received::Promise(promise) => return Attempt::Meet(promise),
                     Received::Empty => return Attempt::Blocked,
                 },
-                (Direction::Recv, Take::Alarm(alarm, message)) => match alarm.as_ref().take(self.asked.get()) {
-                    Some(due) => {
-                        message(object, due, self.slot.get());
-                        (Done::Received(true), None, Spent::default())
-                    }
-                    None => return Attempt::Blocked,
-                },
+                (Direction::Recv, Take::Alarm(message)) => {
+                    let alarm = place.cast::<Alarm>().as_ref();
+                    let Some(due) = alarm.take(asked.get()) else { return Attempt::Blocked };
+                    message(place, due, self.slot.get());
+                    (Done::Received(true), None, Spent::default())
+                }
             }
         };
         self.set_done(done);

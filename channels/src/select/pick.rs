@@ -3,6 +3,9 @@
 use crate::primitive::random;
 
 /// Chooses among those that are offered: the one with the smallest index, or each with the same probability.
+///
+/// They are offered in groups of up to 64, of which a word says who is in: so to choose takes one random number, and not one
+/// for each with a branch that nobody can predict.
 pub(super) struct Pick {
     biased: bool,
     offered: u64,
@@ -11,20 +14,37 @@ pub(super) struct Pick {
     dice: Dice,
 }
 
+/// How many are offered at a time.
+pub(super) const GROUP: usize = u64::BITS as usize;
+
 impl Pick {
     #[inline]
     pub(super) fn new(biased: bool) -> Self {
         Self { biased, offered: 0, best: usize::MAX, picked: None, dice: Dice(0) }
     }
 
-    /// Offers the one at `position`.
+    /// Offers those at the positions from `first` on whose bits are set. `index` knows the index of a bit.
     #[inline]
-    pub(super) fn offer(&mut self, position: usize, index: usize) {
-        self.offered += 1;
-        let take = if self.biased { index < self.best } else { self.offered == 1 || self.dice.roll(self.offered) == 0 };
-        if take {
-            self.best = index;
-            self.picked = Some(position);
+    pub(super) fn offer(&mut self, first: usize, mut bits: u64, index: impl Fn(usize) -> usize) {
+        if self.biased {
+            while bits != 0 {
+                let bit = bits.trailing_zeros() as usize;
+                if index(bit) < self.best {
+                    self.best = index(bit);
+                    self.picked = Some(first + bit);
+                }
+                bits &= bits - 1;
+            }
+        } else if bits != 0 {
+            let count = u64::from(bits.count_ones());
+            self.offered += count;
+            // This group, with the probability that it has among all so far.
+            if self.offered == count || self.dice.roll(self.offered) < count {
+                for _ in 0..self.dice.roll(count) {
+                    bits &= bits - 1;
+                }
+                self.picked = Some(first + bits.trailing_zeros() as usize);
+            }
         }
     }
 
@@ -47,7 +67,11 @@ struct Dice(u64);
 
 impl Dice {
     /// A number below `n`, each as likely as the others. `n` is small.
+    #[inline]
     fn roll(&mut self, n: u64) -> u64 {
+        if n == 1 {
+            return 0;
+        }
         if self.0 == 0 {
             self.0 = random() | 1;
         }
@@ -66,10 +90,10 @@ mod tests {
     #[test]
     fn biased_takes_the_smallest_index() {
         let mut pick = Pick::new(true);
-        for (position, index) in [7, 3, 5].into_iter().enumerate() {
-            pick.offer(position, index);
-        }
+        pick.offer(0, 0b111, |bit| [7, 3, 5][bit]);
         assert_eq!(pick.picked(), Some(1));
+        pick.offer(GROUP, 0b110, |bit| [0, 4, 2][bit]);
+        assert_eq!(pick.picked(), Some(GROUP + 2));
         assert_eq!(Pick::new(true).picked(), None);
     }
 
@@ -89,16 +113,20 @@ mod tests {
     #[test]
     fn unbiased_takes_each_as_often() {
         const ROUNDS: u32 = 60_000;
-        for n in [2, 3, 5, 8] {
-            let mut counts = vec![0u32; n];
+        for groups in [&[0b11][..], &[0b1011], &[0, 0b1], &[0b11111111], &[0b10, 0b101, 0, 0b11], &[1 << 63, 1]] {
+            let mut counts = std::collections::HashMap::new();
             for _ in 0..ROUNDS {
                 let mut pick = Pick::new(false);
-                (0..n).for_each(|position| pick.offer(position, position));
-                counts[pick.picked().unwrap()] += 1;
+                for (n, &bits) in groups.iter().enumerate() {
+                    pick.offer(n * GROUP, bits, |_| unreachable!());
+                }
+                *counts.entry(pick.picked().unwrap()).or_insert(0u32) += 1;
             }
-            let mean = ROUNDS / n as u32;
+            let offered: u32 = groups.iter().map(|bits| bits.count_ones()).sum();
+            assert_eq!(counts.len(), offered as usize);
+            let mean = ROUNDS / offered;
             // Ten standard deviations and more.
-            assert!(counts.iter().all(|&count| count.abs_diff(mean) < mean / 8), "{counts:?}");
+            assert!(counts.values().all(|&count| count.abs_diff(mean) <= mean / 8), "{counts:?}");
         }
     }
 }

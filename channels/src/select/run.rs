@@ -36,7 +36,8 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use super::arm::{Arm, Attempt, Done, Now};
-use super::pick::{self, Pick};
+use super::pick::{GROUP, Pick, shuffle};
+use crate::alarm::Alarm;
 use crate::head::{Chosen, Direction, Head, wake};
 use crate::primitive::{Blocker, Case, Claim, Timed, WaitReason};
 use crate::queue::Owed;
@@ -77,11 +78,12 @@ enum Step {
 /// Each arm is aimed at a place as it says (I2 of `arm`), is here once, and stays in place and is not used otherwise until
 /// this returns.
 pub(crate) unsafe fn run(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Option<usize> {
+    let asked = &Now::new();
     loop {
         // SAFETY: the caller's contract.
-        let step = match unsafe { look(arms, goal, limit, biased) } {
+        let step = match unsafe { look(arms, goal, limit, biased, asked) } {
             // SAFETY: the caller's contract.
-            Step::Again => unsafe { settle(arms, goal, limit, biased) },
+            Step::Again => unsafe { settle(arms, goal, limit, biased, asked) },
             step => step,
         };
         match step {
@@ -92,28 +94,39 @@ pub(crate) unsafe fn run(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased
     }
 }
 
+/// Chooses among those arms of which `possible` says so; the position.
+#[inline]
+fn pick(arms: &[&Arm<'_>], biased: bool, possible: impl Fn(&Arm<'_>) -> bool) -> Option<usize> {
+    let mut pick = Pick::new(biased);
+    for (n, group) in arms.chunks(GROUP).enumerate() {
+        let bits = group.iter().enumerate().fold(0, |bits, (bit, arm)| bits | u64::from(possible(arm)) << bit);
+        pick.offer(n * GROUP, bits, |bit| group[bit].index());
+    }
+    pick.picked()
+}
+
 /// Steps 1 and 2.
 ///
 /// # Safety
 /// As for `run`.
 #[inline]
-unsafe fn look(arms: &[&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Step {
-    let (mut pick, now) = (Pick::new(biased), Now::new());
-    for (position, arm) in arms.iter().enumerate() {
-        // Before the look, so that it covers what the look does not see.
-        arm.epoch.set(arm.head().map_or(0, Head::epoch));
-        if arm.looks_ready(&now) {
-            pick.offer(position, arm.index());
+unsafe fn look(arms: &[&Arm<'_>], goal: Goal, limit: Limit, biased: bool, asked: &Now) -> Step {
+    let (now, at_once) = (Now::new(), limit == Limit::Now);
+    let look = |arm: &Arm<'_>| {
+        if at_once {
+            // Before the look, so that it covers what the look does not see.
+            arm.epoch.set(arm.head().map_or(0, Head::epoch));
         }
-    }
-    let Some(position) = pick.picked() else {
+        arm.looks_ready(&now)
+    };
+    let Some(position) = pick(arms, biased, look) else {
         let later = Now::new();
         let unchanged = |arm: &&Arm<'_>| {
             // Time raises no epoch.
             let due = arm.watched_alarm().is_some() && arm.looks_ready(&later);
             !due && arm.head().is_none_or(|head| head.epoch() == arm.epoch.get())
         };
-        return if limit == Limit::Now && arms.iter().all(unchanged) { Step::Impossible } else { Step::Again };
+        return if at_once && arms.iter().all(unchanged) { Step::Impossible } else { Step::Again };
     };
     let arm = arms[position];
     let Some(head) = arm.head() else { return Step::Again };
@@ -121,7 +134,7 @@ unsafe fn look(arms: &[&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Ste
     // SAFETY: locked above, and the caller's contract.
     let chosen = unsafe {
         match goal {
-            Goal::Do => arm.settle(arm.attempt()),
+            Goal::Do => arm.settle(arm.attempt(asked)),
             Goal::Watch => {
                 let ready = arm.is_ready(&Now::new());
                 head.unlock();
@@ -136,22 +149,22 @@ unsafe fn look(arms: &[&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Ste
 ///
 /// # Safety
 /// As for `run`.
-unsafe fn settle(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Step {
+unsafe fn settle(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased: bool, asked: &Now) -> Step {
     sort(arms, biased);
     let blocker = Blocker::new();
     // SAFETY: the caller's contract, throughout; the locks are taken first.
     unsafe {
-        let Some(deadline) = deadline(arms, limit) else {
+        let Some(deadline) = deadline(arms, limit, asked) else {
             let claim = Claim::new();
             lock_all(arms);
-            return match settle_locked(arms, goal, biased) {
+            return match settle_locked(arms, goal, biased, asked) {
                 Some(step) => step,
                 None => wait(arms, goal, &blocker, &claim, None),
             };
         };
         if deadline <= Instant::now() {
             lock_all(arms);
-            return settle_locked(arms, goal, biased).unwrap_or_else(|| {
+            return settle_locked(arms, goal, biased, asked).unwrap_or_else(|| {
                 unlock_all(arms);
                 // It may be the time of an alarm that another has taken.
                 if limit == Limit::Now || limit == Limit::At(deadline) { Step::Impossible } else { Step::Again }
@@ -161,7 +174,7 @@ unsafe fn settle(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased: bool) 
         // Before the locks: setting a timer is no work for under a spin lock.
         blocker.with_deadline(deadline, &claim, arms.len(), |timed| {
             lock_all(arms);
-            if let Some(step) = settle_locked(arms, goal, biased) {
+            if let Some(step) = settle_locked(arms, goal, biased, asked) {
                 return step;
             }
             // An alarm may have been set anew since the deadline was computed.
@@ -179,42 +192,41 @@ fn sort(arms: &mut [&Arm<'_>], biased: bool) {
     let key = |arm: &&Arm<'_>| (arm.address(), if biased { arm.index() } else { 0 });
     arms.sort_unstable_by_key(key);
     if !biased && arms.windows(2).any(|two| two[0].address() == two[1].address()) {
-        pick::shuffle(arms);
+        shuffle(arms);
         arms.sort_unstable_by_key(key);
     }
 }
 
 /// When to stop waiting, be it only to look at an alarm; none for never.
-fn deadline(arms: &[&Arm<'_>], limit: Limit) -> Option<Instant> {
+fn deadline(arms: &[&Arm<'_>], limit: Limit, asked: &Now) -> Option<Instant> {
     let limit = match limit {
         Limit::Now => Some(Instant::now()),
         Limit::At(when) => Some(when),
         Limit::Never => None,
     };
-    arms.iter().filter_map(|arm| arm.watched_alarm()?.next()).chain(limit).min()
+    let next = |alarm: &Alarm| {
+        asked.get();
+        alarm.next()
+    };
+    arms.iter().filter_map(|arm| next(arm.watched_alarm()?)).chain(limit).min()
 }
 
 /// Chooses among what is possible under the locks. If something is, releases them.
 ///
 /// # Safety
 /// As for `run`, and the caller holds all locks.
-unsafe fn settle_locked(arms: &[&Arm<'_>], goal: Goal, biased: bool) -> Option<Step> {
+unsafe fn settle_locked(arms: &[&Arm<'_>], goal: Goal, biased: bool, asked: &Now) -> Option<Step> {
     // SAFETY: the caller's contract.
     unsafe {
         loop {
-            let (mut pick, now) = (Pick::new(biased), Now::new());
-            for (position, arm) in arms.iter().enumerate() {
-                if arm.is_ready(&now) {
-                    pick.offer(position, arm.index());
-                }
-            }
-            let position = pick.picked()?;
+            let now = Now::new();
+            let position = pick(arms, biased, |arm| arm.is_ready(&now))?;
             if goal == Goal::Watch {
                 unlock_all(arms);
                 return Some(Step::Chosen(position));
             }
             let arm = arms[position];
-            let attempt = arm.attempt();
+            let attempt = arm.attempt(asked);
             // Else the one who seemed to wait was taken in another queue meanwhile, and is gone from this one.
             if !matches!(attempt, Attempt::Blocked) {
                 let others = |head: &Head, address| {

@@ -46,6 +46,7 @@ mod wait;
 #[path = "../../../../channels/src/waiter.rs"]
 mod waiter;
 
+mod ascending;
 mod plain;
 mod primitive;
 mod selects;
