@@ -191,20 +191,21 @@ fn default_only_if_nothing_was_possible_at_one_instant() {
     explore(3, || {
         let ((a, from_a), (b, from_b)) = (bounded::<u32>(1), bounded::<u32>(1));
         a.send(1).unwrap();
-        let mover = {
-            let (b, from_a) = (b.clone(), from_a.clone());
+        // In a thread of its own: loom takes a thread's own loads for the last ones that matter.
+        let selects = {
+            let (from_a, from_b) = (from_a.clone(), from_b.clone());
             thread::spawn(move || {
-                b.send(2).unwrap();
-                from_a.try_recv().is_ok()
+                let (mut one, mut two) = (RecvArm::new(&from_b), RecvArm::new(&from_a));
+                match try_select(&mut [one.case(), two.case()], true) {
+                    Some(0) => one.finish().unwrap(),
+                    Some(_) => two.finish().unwrap(),
+                    None => panic!("at all times there was a value"),
+                }
             })
         };
-        let (mut one, mut two) = (RecvArm::new(&from_b), RecvArm::new(&from_a));
-        let took = match try_select(&mut [one.case(), two.case()], true) {
-            Some(0) => one.finish(),
-            Some(_) => two.finish(),
-            None => panic!("at all times there was a value"),
-        };
-        assert_ne!(took == Ok(1), mover.join().unwrap(), "the first value goes to one of the two");
+        b.send(2).unwrap();
+        let moved = from_a.try_recv().is_ok();
+        assert_ne!(moved, selects.join().unwrap() == 1, "the first value goes to one of the two");
     });
 }
 
