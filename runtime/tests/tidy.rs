@@ -39,6 +39,7 @@ const CFG_ANYWHERE: &[&str] = &["cfg(test)", "cfg(not(test))", "cfg_attr(docsrs"
 const UNSAFE: &[(&str, &str)] = &[
     ("benches/benches/timer_heap.rs", "calls the heap's own unsafe interface"),
     ("channels/src/", "values move straight into the frame of the waiter; the handles free the channel"),
+    ("channels/tests/allocations.rs", "counts allocations: an allocator is unsafe to write"),
     ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),

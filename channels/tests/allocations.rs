@@ -1,0 +1,84 @@
+//! Neither an operation nor a wait allocates: nodes, claims and timers are in the frames of those who wait.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{everywhere, spawn};
+use greenthread_channels::{Receiver, Sender, bounded, select};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: all of it is the system's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract.
+        unsafe { System.dealloc(memory, layout) };
+    }
+}
+
+const ROUNDS: usize = 300;
+
+/// Every kind of operation, most of which wait for the other side.
+fn play(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>, never: &Receiver<u8>) {
+    for _ in 0..ROUNDS {
+        tx.send([1; 16]).unwrap();
+        rx.recv().unwrap();
+        tx.send_timeout([2; 16], Duration::from_secs(60)).unwrap();
+        rx.recv_timeout(Duration::from_secs(60)).unwrap();
+        select! {
+            send(tx, [3; 16]) -> sent => sent.unwrap(),
+            recv(never) -> _ => unreachable!(),
+        }
+        select! {
+            recv(rx) -> value => { value.unwrap(); }
+            recv(never) -> _ => unreachable!(),
+            default(Duration::from_secs(60)) => panic!("nobody sends"),
+        }
+        select! {
+            recv(never) -> _ => unreachable!(),
+            default => {}
+        }
+    }
+}
+
+/// The other side: sends back what it gets.
+fn echo(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>) {
+    for value in rx {
+        tx.send(value).unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_allocated() {
+    everywhere(|| {
+        for cap in [0, 1, 4] {
+            let ((to, from_here), (back, here)) = (bounded(cap), bounded(cap));
+            let (_quiet, never) = bounded(0);
+            let other = spawn(move || echo(&back, &from_here));
+            let player = spawn(move || {
+                play(&to, &here, &never);
+                let before = ALLOCATIONS.load(Ordering::Relaxed);
+                play(&to, &here, &never);
+                ALLOCATIONS.load(Ordering::Relaxed) - before
+            });
+            let allocated = player.join();
+            other.join();
+            // The runtime may have started a thread meanwhile; a play has two thousand operations.
+            assert!(allocated < 100, "{allocated} allocations, capacity {cap}");
+        }
+    });
+}
