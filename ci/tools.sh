@@ -10,5 +10,9 @@ if ((${#missing[@]} > 0)); then
     apt-get update
     apt-get install --yes --no-install-recommends "${missing[@]}"
 fi
+# Only checks scripts: without it that step is skipped, and says so.
+if ! command -v shellcheck >/dev/null; then
+    { apt-get update && apt-get install --yes --no-install-recommends shellcheck; } || echo "shellcheck cannot be installed"
+fi
 rustup component add rustfmt clippy
 rustc --version --verbose
