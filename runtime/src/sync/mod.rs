@@ -7,6 +7,7 @@
 //! keeps its OS thread, and others have to be started in its place.
 
 mod mutex;
+pub mod singleflight;
 mod wait_group;
 
 pub use mutex::{Mutex, MutexGuard};

@@ -1,0 +1,186 @@
+//! Calls that are made once for all who ask at the same time (golang.org/x/sync/singleflight).
+//!
+//! # How it works
+//! A map holds a call for each key that somebody works on. Who finds none puts one there and does the work; who finds one waits
+//! for it and takes a clone of its result. The one who works takes the call out of the map **before** the others are let go: who
+//! comes after that starts anew, and never gets a result that somebody had before it asked.
+//!
+//! The map is under a lock of `std`, which nobody holds while work is done or waited for.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use greenthread_channels::{Receiver, bounded};
+
+use super::WaitGroup;
+
+/// Does a piece of work once for all who ask for it at the same time.
+///
+/// For loads of a cache entry, look-ups of a name, and whatever many ask for at once and one may do: the others wait,
+/// as goroutines do, and share its result. `V` is cloned for each; use a `Result` with an error that can be cloned, or an `Arc`, where
+/// work can fail.
+///
+/// ```
+/// use greenthread::sync::singleflight::Group;
+/// use greenthread::{sync::WaitGroup, time};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use std::time::Duration;
+///
+/// let (group, loads, wg) = (Arc::new(Group::new()), Arc::new(AtomicU32::new(0)), WaitGroup::new());
+/// for _ in 0..10 {
+///     let (group, loads) = (Arc::clone(&group), Arc::clone(&loads));
+///     wg.go(move || {
+///         let page = group.work("index", || {
+///             loads.fetch_add(1, Ordering::Relaxed);
+///             time::sleep(Duration::from_millis(20));
+///             "<html>"
+///         });
+///         assert_eq!(page.value, "<html>");
+///     });
+/// }
+/// wg.wait();
+/// assert!(loads.load(Ordering::Relaxed) < 10);
+/// ```
+pub struct Group<K, V> {
+    calls: Mutex<HashMap<K, Arc<Call<V>>>>,
+}
+
+/// What [`Group::work`] has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome<V> {
+    /// The result.
+    pub value: V,
+    /// Whether somebody else has got it as well.
+    pub shared: bool,
+}
+
+/// A piece of work that somebody does.
+struct Call<V> {
+    /// Counts the one who works.
+    working: WaitGroup,
+    result: OnceLock<Result<V, String>>,
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
+    /// A group in which nobody works.
+    pub fn new() -> Self {
+        Self { calls: Mutex::default() }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, HashMap<K, Arc<Call<V>>>> {
+        // A panic under this lock can only come from the hasher, and leaves the map whole.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls `f`, unless somebody is doing so for the same key: then waits for that call and takes its result (Go's `Do`).
+    /// Blocks.
+    ///
+    /// # Panics
+    /// If `f` panics: who has called it goes on with that panic, and those who wait for it panic with its text.
+    pub fn work(&self, key: K, f: impl FnOnce() -> V) -> Outcome<V> {
+        let call = {
+            let mut calls = self.calls();
+            if let Some(call) = calls.get(&key) {
+                let call = Arc::clone(call);
+                drop(calls);
+                return call.wait();
+            }
+            let call = Arc::new(Call { working: WaitGroup::new(), result: OnceLock::new() });
+            call.working.add(1);
+            calls.insert(key.clone(), Arc::clone(&call));
+            call
+        };
+        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        let shared = self.land(&key, &call, result.as_ref().map_err(|payload| text(payload.as_ref())).cloned());
+        match result {
+            Ok(value) => Outcome { value, shared },
+            Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    /// Ends a call; true if others have its result too.
+    fn land(&self, key: &K, call: &Arc<Call<V>>, result: Result<V, String>) -> bool {
+        let mut calls = self.calls();
+        // Unless it was forgotten, and perhaps begun anew.
+        if calls.get(key).is_some_and(|current| Arc::ptr_eq(current, call)) {
+            calls.remove(key);
+        }
+        // This one's, and one for each who waits. Nobody can come any more.
+        let shared = Arc::strong_count(call) > 1;
+        drop(calls);
+        assert!(call.result.set(result).is_ok(), "singleflight: a call has ended twice");
+        call.working.done();
+        shared
+    }
+
+    /// As [`work`](Self::work), in a goroutine of its own: the result comes through the channel, which is closed without one if
+    /// `f` panics (Go's `DoChan`). Does not block.
+    ///
+    /// ```
+    /// use greenthread::sync::singleflight::Group;
+    /// use std::sync::Arc;
+    ///
+    /// let group = Arc::new(Group::new());
+    /// let answer = group.work_in_goroutine("answer", || 42);
+    /// assert_eq!(answer.recv().unwrap().value, 42);
+    /// ```
+    pub fn work_in_goroutine(self: &Arc<Self>, key: K, f: impl FnOnce() -> V + Send + 'static) -> Receiver<Outcome<V>>
+    where
+        K: Send + 'static,
+        V: Send + Sync + 'static,
+    {
+        let (tx, rx) = bounded(1);
+        let group = Arc::clone(self);
+        greenthread_scheduler::go(move || {
+            // That nobody wants the result any more is no error.
+            let _ = tx.send(group.work(key, f));
+        });
+        rx
+    }
+
+    /// Forgets the call for a key: who asks next starts anew, also while somebody works (Go's `Forget`). Never blocks.
+    ///
+    /// ```
+    /// let group = greenthread::sync::singleflight::Group::<_, i32>::new();
+    /// group.work("key", || {
+    ///     group.forget(&"key");
+    ///     // Without the line above this would wait for itself.
+    ///     group.work("key", || 1).value + 1
+    /// });
+    /// ```
+    pub fn forget(&self, key: &K) {
+        self.calls().remove(key);
+    }
+}
+
+impl<V: Clone> Call<V> {
+    fn wait(&self) -> Outcome<V> {
+        self.working.wait();
+        match self.result.get().expect("singleflight: a call has ended without a result") {
+            Ok(value) => Outcome { value: value.clone(), shared: true },
+            Err(text) => panic!("{text}"),
+        }
+    }
+}
+
+fn text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("singleflight: the call has panicked: {}", text.unwrap_or("no text"))
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Default for Group<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> fmt::Debug for Group<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Group { .. }")
+    }
+}
