@@ -22,3 +22,15 @@ for procs in 1 2 8; do
     fi
     echo "digest: GOMAXPROCS=$procs: $lines files"
 done
+
+# worker_tree: ends when it is cancelled, and leaves nothing behind.
+for procs in 1 2 4; do
+    GOMAXPROCS=$procs timeout 60 "$bin/worker_tree" >"$out/worker_tree"
+    cmp "$out/worker_tree" - <<'END'
+branch 0: context deadline exceeded
+the others go on: true
+9 branches: the operator said stop
+left behind: 0 goroutines, 0 timers
+END
+    echo "worker_tree: GOMAXPROCS=$procs: nothing left behind"
+done

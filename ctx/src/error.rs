@@ -1,7 +1,12 @@
-//! The two reasons for which a context ends.
+//! The two reasons for which a context ends, and what operations say that end with one.
 
+use std::error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+
+/// What somebody gave as the cause of a cancellation: see [`Context::cause`](crate::Context::cause).
+pub type Cause = Arc<dyn error::Error + Send + Sync>;
 
 /// Why a context ended: Go's `context.Canceled` and `context.DeadlineExceeded`, with their texts.
 ///
@@ -28,7 +33,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl error::Error for Error {}
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
@@ -40,3 +45,84 @@ impl From<Error> for io::Error {
         Self::new(kind, error)
     }
 }
+
+/// Why [`Context::recv`](crate::Context::recv) received nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvError {
+    /// The context ended first.
+    Ended(Error),
+    /// The channel is closed, and nothing is left in it.
+    Disconnected,
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(error) => error.fmt(f),
+            Self::Disconnected => f.write_str("receiving on an empty and disconnected channel"),
+        }
+    }
+}
+
+impl error::Error for RecvError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Ended(error) => Some(error),
+            Self::Disconnected => None,
+        }
+    }
+}
+
+impl From<Error> for RecvError {
+    fn from(error: Error) -> Self {
+        Self::Ended(error)
+    }
+}
+
+/// Why [`Context::send`](crate::Context::send) did not send; with the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendError<T> {
+    /// The context ended first.
+    Ended(Error, T),
+    /// The channel is closed.
+    Disconnected(T),
+}
+
+impl<T> SendError<T> {
+    /// The value that was not sent.
+    ///
+    /// ```
+    /// use greenthread_channels::bounded;
+    /// use greenthread_ctx::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// cancel.cancel();
+    /// let (tx, _rx) = bounded(1);
+    /// assert_eq!(ctx.send(&tx, 5).unwrap_err().into_inner(), 5);
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Ended(_, value) | Self::Disconnected(value) => value,
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(error, _) => write!(f, "Ended({error:?}, ..)"),
+            Self::Disconnected(_) => f.write_str("Disconnected(..)"),
+        }
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(error, _) => error.fmt(f),
+            Self::Disconnected(_) => f.write_str("sending on a disconnected channel"),
+        }
+    }
+}
+
+impl<T> error::Error for SendError<T> {}

@@ -34,7 +34,8 @@
 //! | talk | [`channel`] | `chan` |
 //! | wait for one of several | [`select!`] | `select` |
 //! | wait for many, exclude others | [`sync`] | `sync` |
-//! | sleep, time out, tick | [`time`] | `time` |
+//! | sleep, time out, tick, call later | [`time`] | `time` |
+//! | tell others to stop | [`ctx`] | `context` |
 //! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
 //! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
 //! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |

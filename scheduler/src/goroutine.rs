@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 use std::panic::{self, Location};
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::after_func::AfterFunc;
 use crate::boot;
 use crate::clock;
 use crate::fatal;
@@ -75,6 +77,13 @@ where
     boot::ensure();
     // SAFETY: the caller's contract.
     unsafe { spawn::spawn(f, options, Location::caller()) }
+}
+
+/// Calls `f` in a goroutine of its own when `duration` has passed, unless it is stopped. See `greenthread::time::after_func`.
+#[track_caller]
+pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> AfterFunc {
+    boot::ensure();
+    AfterFunc::start(clock::after(duration), f, Location::caller())
 }
 
 /// Sets the number of Ps, and returns the one before; 0 only asks. See `greenthread::gomaxprocs`.

@@ -9,11 +9,12 @@
 //! | what an M does all day | `worker`, `search` |
 //! | when Ms sleep and wake | `protocol::idle`, `handoff` |
 //! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
-//! | time | `timer`, [`deadline`], [`protocol::timer_heap`] |
+//! | time | `timer`, [`deadline`], `after_func`, [`protocol::timer_heap`] |
 //! | starting and ending goroutines | `spawn`, [`protocol::join`], `goroutine` |
 //!
 //! ARCHITECTURE.md in the repository tells the story in order.
 
+mod after_func;
 mod block;
 mod blocking;
 mod boot;
@@ -47,9 +48,11 @@ mod timers;
 pub mod wait;
 mod worker;
 
+pub use after_func::AfterFunc;
 pub use blocking::blocking;
 pub use goroutine::{
-    Exited, Goroutine, current, exit_goroutine, go, gomaxprocs, num_goroutine, run_main, spawn, spawn_unchecked,
+    Exited, Goroutine, after_func, current, exit_goroutine, go, gomaxprocs, num_goroutine, run_main, spawn,
+    spawn_unchecked,
 };
 pub use grow::{grow, remaining};
 pub use observe::{Stats, dump, stats};

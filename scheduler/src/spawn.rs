@@ -54,7 +54,7 @@ impl Options {
 
 /// The header, and behind it the closure or its result.
 #[repr(C)]
-struct Task<F, T> {
+pub(crate) struct Task<F, T> {
     g: G,
     body: UnsafeCell<Body<F, T>>,
 }
@@ -66,7 +66,7 @@ union Body<F, T> {
 }
 
 impl<F: FnOnce() -> T, T> Task<F, T> {
-    const VTABLE: Vtable = Vtable {
+    pub(crate) const VTABLE: Vtable = Vtable {
         run: Self::run,
         fail: Self::fail,
         drop_result: drop_result::<F, T>,
@@ -74,6 +74,19 @@ impl<F: FnOnce() -> T, T> Task<F, T> {
         align: align_of::<Self>(),
         align_of_body: align_of::<Body<F, T>>(),
     };
+
+    /// A goroutine that has not run. `vtable` is [`Self::VTABLE`], or that of a block that begins with a task.
+    pub(crate) fn new(
+        vtable: &'static Vtable,
+        id: u64,
+        f: F,
+        extra: Option<Box<Extra>>,
+        join: JoinWord,
+        site: &'static Location<'static>,
+    ) -> Self {
+        let g = G::new(vtable, id, extra, join, site);
+        Self { g, body: UnsafeCell::new(Body { closure: ManuallyDrop::new(f) }) }
+    }
 
     unsafe fn run(g: GRef) {
         let body = body::<F, T>(g);
@@ -120,10 +133,9 @@ where
     let mut parts = Some((f, extra, join));
     let mut make = |block: NonNull<u8>, id: u64| {
         let (f, extra, join) = parts.take().expect("spawn: one goroutine per call");
-        let g = G::new(&Task::<F, T>::VTABLE, id, extra, join, site);
         let task = block.cast::<Task<F, T>>();
         // SAFETY: the block is ours, with the task's layout.
-        unsafe { task.write(Task { g, body: UnsafeCell::new(Body { closure: ManuallyDrop::new(f) }) }) };
+        unsafe { task.write(Task::new(&Task::<F, T>::VTABLE, id, f, extra, join, site)) };
         GRef::new(task.cast())
     };
     let spawned = entry::with_p(|m, p| {
@@ -170,8 +182,7 @@ where
 {
     let extra = options.into_extra()?;
     // SAFETY: the caller's contract.
-    let g = unsafe { start(f, extra, JoinWord::new(), site) };
-    Ok(JoinHandle { g, _result: PhantomData })
+    Ok(unsafe { JoinHandle::of(start(f, extra, JoinWord::new(), site)) })
 }
 
 /// The other end of a goroutine. See `greenthread::JoinHandle`.
@@ -192,6 +203,25 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
+    /// The handle of `g`.
+    ///
+    /// # Safety
+    /// `g` was made with [`JoinWord::new`], this is its one handle, and its result is a `T`.
+    pub(crate) unsafe fn of(g: GRef) -> Self {
+        Self { g, _result: PhantomData }
+    }
+
+    /// Ends the goroutine, which has never run: drops its closure. A panic in that has been reported, and goes no further.
+    ///
+    /// # Safety
+    /// The goroutine is the caller's, and will not be queued.
+    pub(crate) unsafe fn drop_unstarted(&self) {
+        // SAFETY: the caller's contract. The payload is the result that nobody will look at.
+        unsafe { (self.g.vtable.fail)(self.g, Box::new(())) };
+        let waiters = self.g.join.finish(false).expect("spawn: this handle is still there");
+        waiters.wake_all();
+    }
+
     /// Waits for the goroutine's end; its result, or the payload of its panic.
     ///
     /// # Errors

@@ -1,0 +1,135 @@
+//! The handles that end a context, and the one that calls a function off.
+
+use std::error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Cause, Error};
+use crate::tree::{self, End, Node};
+
+/// Cancels a context, and all that were derived from it: Go's `CancelFunc`. Dropping it cancels too, as `defer cancel()` does;
+/// [`forget`](Self::forget) does not.
+///
+/// It keeps the context. It may be shared and sent; cancelling again does nothing.
+///
+/// ```
+/// use greenthread_ctx::{Context, Error};
+///
+/// let (ctx, cancel) = Context::background().with_cancel();
+/// assert_eq!(ctx.err(), None);
+/// drop(cancel);
+/// assert_eq!(ctx.err(), Some(Error::Canceled));
+/// ```
+#[must_use = "dropping it cancels the context at once"]
+pub struct Cancel(Option<Arc<Node>>);
+
+impl Cancel {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        Self(Some(node))
+    }
+
+    /// Cancels the context. When it returns, the context and all below it have ended, and nothing above it. Blocks for no longer than
+    /// that takes, which grows with the number of contexts below.
+    pub fn cancel(&self) {
+        self.cancel_for(None);
+    }
+
+    fn cancel_for(&self, cause: Option<Cause>) {
+        if let Some(node) = &self.0 {
+            tree::cancel(node, &End { error: Error::Canceled, cause });
+        }
+    }
+
+    /// Lets go of the context without cancelling it. It can then only end by its deadline, or with its parent.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// cancel.forget();
+    /// assert_eq!(ctx.err(), None);
+    /// ```
+    pub fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Cancel { .. }")
+    }
+}
+
+/// As [`Cancel`], with a word about why: Go's `CancelCauseFunc`.
+///
+/// ```
+/// use greenthread_ctx::{Context, Error};
+///
+/// let (ctx, cancel) = Context::background().with_cancel_cause();
+/// cancel.cancel("the client has left");
+/// assert_eq!(ctx.err(), Some(Error::Canceled));
+/// assert_eq!(ctx.cause().unwrap().to_string(), "the client has left");
+/// ```
+#[must_use = "dropping it cancels the context at once"]
+pub struct CancelCause(Cancel);
+
+impl CancelCause {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        Self(Cancel::new(node))
+    }
+
+    /// As [`Cancel::cancel`], with the cause. The first cancellation decides: this one has no effect if the context has ended.
+    pub fn cancel(&self, cause: impl Into<Box<dyn error::Error + Send + Sync>>) {
+        self.0.cancel_for(Some(cause.into().into()));
+    }
+
+    /// As [`Cancel::forget`].
+    pub fn forget(self) {
+        self.0.forget();
+    }
+}
+
+impl fmt::Debug for CancelCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("CancelCause { .. }")
+    }
+}
+
+/// Calls a function off that waits for the end of a context: what Go's `context.AfterFunc` returns. Dropping it calls nothing off.
+pub struct Stop {
+    /// Where the function waits; none if it will never run, or was started at once.
+    pub(crate) place: Option<(Arc<Node>, u64)>,
+    pub(crate) stopped: AtomicBool,
+}
+
+impl Stop {
+    /// Calls the function off: true if it was not started, and so never will be. It is dropped before this returns. False if it was started,
+    /// which this does not wait for, or stopped before. Never parks.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let stop = ctx.after_func(|| unreachable!());
+    /// assert!(stop.stop());
+    /// assert!(!stop.stop(), "it is stopped already");
+    /// cancel.cancel();
+    /// ```
+    pub fn stop(&self) -> bool {
+        !self.stopped.swap(true, Ordering::Relaxed)
+            && self.place.as_ref().is_none_or(|(node, key)| node.remove_func(*key))
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Stop { .. }")
+    }
+}

@@ -1,0 +1,315 @@
+//! [`Context`]: deriving, asking, printing.
+
+use std::any::type_name;
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use greenthread_channels::Receiver;
+
+use crate::cancel::{Cancel, CancelCause, Stop};
+use crate::error::{Cause, Error};
+use crate::tree::{self, End, Kind, Node, Signal};
+
+/// When a piece of work should stop, and what it carries along: Go's `context.Context`. See the [crate's page](crate).
+///
+/// A clone is the same context, and costs one count. All methods may be called from any goroutine or thread, at any time.
+#[derive(Clone)]
+pub struct Context(pub(crate) Arc<Node>);
+
+impl Context {
+    /// The context at the root: it never ends, and has no deadline and no values. Go's `context.Background()`.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    ///
+    /// assert_eq!(Context::background().err(), None);
+    /// ```
+    pub fn background() -> Self {
+        static BACKGROUND: OnceLock<Context> = OnceLock::new();
+        BACKGROUND.get_or_init(|| Self(Node::root(Kind::Background))).clone()
+    }
+
+    /// As [`background`](Self::background), for where it is not clear yet which context to use. Go has it under the same name.
+    ///
+    /// ```
+    /// assert_eq!(greenthread_ctx::Context::todo().err(), None);
+    /// ```
+    pub fn todo() -> Self {
+        static UNDECIDED: OnceLock<Context> = OnceLock::new();
+        UNDECIDED.get_or_init(|| Self(Node::root(Kind::Todo))).clone()
+    }
+
+    /// A child that ends when it is cancelled, or when this context ends. Go's `context.WithCancel`.
+    ///
+    /// ```
+    /// use greenthread_ctx::{Context, Error};
+    ///
+    /// let (parent, cancel_parent) = Context::background().with_cancel();
+    /// let (child, _cancel) = parent.with_cancel();
+    /// cancel_parent.cancel();
+    /// assert_eq!(child.err(), Some(Error::Canceled));
+    /// ```
+    pub fn with_cancel(&self) -> (Self, Cancel) {
+        let child = self.child_that_ends();
+        (child.clone(), Cancel::new(child.0))
+    }
+
+    /// As [`with_cancel`](Self::with_cancel), with a handle that takes a cause. Go's `context.WithCancelCause`.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel_cause();
+    /// cancel.cancel("out of memory");
+    /// cancel.cancel("no effect: the first cause wins");
+    /// assert_eq!(ctx.cause().unwrap().to_string(), "out of memory");
+    /// ```
+    pub fn with_cancel_cause(&self) -> (Self, CancelCause) {
+        let child = self.child_that_ends();
+        (child.clone(), CancelCause::new(child.0))
+    }
+
+    fn child_that_ends(&self) -> Self {
+        Self(Node::ends(&self.0, Kind::Cancel(Signal::new(self.deadline()))))
+    }
+
+    /// As [`with_cancel`](Self::with_cancel); the child also ends at `deadline`, or at once if that has passed. If this context has an earlier
+    /// deadline, that is the child's too. Go's `context.WithDeadline`.
+    ///
+    /// The timer is gone when the child has ended, and when the child and its [`Cancel`] are dropped.
+    ///
+    /// ```
+    /// use greenthread_ctx::{Context, Error};
+    /// use std::time::Instant;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_deadline(Instant::now());
+    /// assert_eq!(ctx.err(), Some(Error::DeadlineExceeded));
+    /// ```
+    pub fn with_deadline(&self, deadline: Instant) -> (Self, Cancel) {
+        self.child_until(Some(deadline), None)
+    }
+
+    /// As [`with_deadline`](Self::with_deadline), `timeout` from now. One that is too long for the clock never comes. Go's `context.WithTimeout`.
+    ///
+    /// ```
+    /// use greenthread_ctx::{Context, Error};
+    /// use std::time::Duration;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// ctx.done().recv().unwrap_err();
+    /// assert_eq!(ctx.err(), Some(Error::DeadlineExceeded));
+    /// ```
+    pub fn with_timeout(&self, timeout: Duration) -> (Self, Cancel) {
+        self.child_until(Instant::now().checked_add(timeout), None)
+    }
+
+    /// As [`with_timeout`](Self::with_timeout), with the [`cause`](Self::cause) if the deadline comes first. Go's `context.WithTimeoutCause`.
+    ///
+    /// ```
+    /// use greenthread_ctx::{Context, Error};
+    /// use std::time::Duration;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout_cause(Duration::ZERO, "no answer");
+    /// assert_eq!(ctx.err(), Some(Error::DeadlineExceeded));
+    /// assert_eq!(ctx.cause().unwrap().to_string(), "no answer");
+    /// ```
+    pub fn with_timeout_cause(
+        &self,
+        timeout: Duration,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> (Self, Cancel) {
+        self.child_until(Instant::now().checked_add(timeout), Some(cause.into().into()))
+    }
+
+    fn child_until(&self, deadline: Option<Instant>, cause: Option<Cause>) -> (Self, Cancel) {
+        let Some(own) = deadline.filter(|own| self.deadline().is_none_or(|earlier| *own < earlier)) else {
+            return self.with_cancel();
+        };
+        let child = Self(Node::ends(&self.0, Kind::Deadline(Signal::new(Some(own)))));
+        let left = own.saturating_duration_since(Instant::now());
+        child.0.end_after(left, End { error: Error::DeadlineExceeded, cause });
+        (child.clone(), Cancel::new(child.0))
+    }
+
+    /// A child with a value, which it and all below it find by its type. Ends with this context. Go's `context.WithValue`.
+    ///
+    /// Make a type of your own for each value, so that nobody else's hides it: it is what the key is in Go.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// struct RequestId(u64);
+    ///
+    /// let ctx = Context::background().with_value(RequestId(7));
+    /// let below = ctx.with_value("something else");
+    /// assert_eq!(below.value::<RequestId>(), Some(&RequestId(7)));
+    /// assert_eq!(below.value::<u64>(), None);
+    /// ```
+    pub fn with_value<T: Send + Sync + 'static>(&self, value: T) -> Self {
+        Self(Node::plain(&self.0, Kind::Value { value: Box::new(value), name: type_name::<T>() }))
+    }
+
+    /// A child with the same values that does not end when this context does, nor at its deadline. Go's `context.WithoutCancel`.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_value(5).with_cancel();
+    /// let clean_up = ctx.without_cancel();
+    /// cancel.cancel();
+    /// assert_eq!((clean_up.err(), clean_up.value::<i32>()), (None, Some(&5)));
+    /// ```
+    pub fn without_cancel(&self) -> Self {
+        Self(Node::plain(&self.0, Kind::WithoutCancel))
+    }
+
+    /// Has `f` run in a goroutine of its own when this context ends; at once if it has. Does not block. Go's `context.AfterFunc`.
+    ///
+    /// `f` keeps the context: it runs also if everybody else has dropped it. If the context cannot end (as [`background`](Self::background)) `f` is dropped.
+    ///
+    /// ```
+    /// use greenthread_channels::bounded;
+    /// use greenthread_ctx::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let (tx, rx) = bounded(1);
+    /// let stop = ctx.after_func(move || tx.send("ended").unwrap());
+    /// cancel.cancel();
+    /// assert_eq!(rx.recv(), Ok("ended"));
+    /// assert!(!stop.stop(), "it was started");
+    /// ```
+    pub fn after_func(&self, f: impl FnOnce() + Send + 'static) -> Stop {
+        let Some(node) = self.0.ending() else { return Stop { place: None, stopped: AtomicBool::new(false) } };
+        let key = node.on_end(Box::new(f));
+        Stop { stopped: AtomicBool::new(key.is_none()), place: key.map(|key| (Arc::clone(node), key)) }
+    }
+
+    /// The channel that is closed when the context ends; for `recv` arms of a `select!`. Nothing is ever sent on it. Go's `ctx.Done()`.
+    ///
+    /// The first call makes the channel: a context that nobody asks has none. That of a context that cannot end is a nil channel. A clone of
+    /// the receiver does not keep the context: if the context is dropped without having ended, the channel is closed.
+    ///
+    /// ```
+    /// use greenthread_channels::select;
+    /// use greenthread_ctx::Context;
+    /// use std::time::Duration;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// cancel.cancel();
+    /// select! {
+    ///     recv(ctx.done()) -> _ => assert!(ctx.err().is_some()),
+    ///     default(Duration::from_secs(10)) => unreachable!(),
+    /// }
+    /// ```
+    pub fn done(&self) -> &Receiver<Infallible> {
+        match self.0.nearest_signal() {
+            Some(signal) => signal.done(),
+            None => tree::never_done(),
+        }
+    }
+
+    /// Why the context ended; none if it has not. Go's `ctx.Err()`.
+    ///
+    /// Once it is not none it never changes, and [`done`](Self::done) is closed. Blocks for no longer than another takes to close it.
+    ///
+    /// ```
+    /// use greenthread_ctx::{Context, Error};
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// assert_eq!(ctx.err(), None);
+    /// cancel.cancel();
+    /// assert_eq!(ctx.err(), Some(Error::Canceled));
+    /// ```
+    pub fn err(&self) -> Option<Error> {
+        self.end().map(|end| end.error)
+    }
+
+    /// The cause that was given when the context ended, or [`err`](Self::err) if none was; none if it has not ended. Go's `context.Cause(ctx)`.
+    ///
+    /// ```
+    /// use greenthread_ctx::{Context, Error};
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// assert!(ctx.cause().is_none());
+    /// cancel.cancel();
+    /// assert_eq!(ctx.cause().unwrap().downcast_ref(), Some(&Error::Canceled));
+    /// ```
+    pub fn cause(&self) -> Option<Cause> {
+        self.end().map(|end| end.cause.clone().unwrap_or_else(|| Arc::new(end.error)))
+    }
+
+    fn end(&self) -> Option<&End> {
+        self.0.nearest_signal()?.end()
+    }
+
+    /// When the context will end at the latest, if there is a deadline. Go's `ctx.Deadline()`.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let soon = Instant::now() + Duration::from_secs(1);
+    /// let (ctx, _cancel) = Context::background().with_deadline(soon);
+    /// let (child, _cancel) = ctx.with_timeout(Duration::from_secs(3600));
+    /// assert_eq!(child.deadline(), Some(soon));
+    /// ```
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.nearest_signal()?.deadline()
+    }
+
+    /// The value of this type that was put in last, here or above; none if there is none. Takes time in proportion to the distance.
+    /// Go's `ctx.Value(key)`.
+    ///
+    /// ```
+    /// use greenthread_ctx::Context;
+    ///
+    /// let ctx = Context::background().with_value(1_u8);
+    /// assert_eq!(ctx.with_value(2_u8).value(), Some(&2_u8));
+    /// assert_eq!(ctx.value(), Some(&1_u8));
+    /// ```
+    pub fn value<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.line().find_map(|node| match node.kind() {
+            Kind::Value { value, .. } => value.downcast_ref(),
+            _ => None,
+        })
+    }
+}
+
+/// How the context came to be, as in Go: `context.Background.WithCancel.WithValue(main::RequestId)`.
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line: Vec<&Node> = self.0.line().collect();
+        line.reverse();
+        for node in line {
+            match node.kind() {
+                Kind::Background => f.write_str("context.Background")?,
+                Kind::Todo => f.write_str(concat!("context.TO", "DO"))?,
+                Kind::Value { name, .. } => write!(f, ".WithValue({name})")?,
+                Kind::WithoutCancel => f.write_str(".WithoutCancel")?,
+                Kind::Cancel(_) => f.write_str(".WithCancel")?,
+                Kind::Deadline(signal) => write_deadline(f, signal.deadline())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An `Instant` has no date: only the time that is left, in brackets as in Go.
+fn write_deadline(f: &mut fmt::Formatter<'_>, deadline: Option<Instant>) -> fmt::Result {
+    let (now, deadline) = (Instant::now(), deadline.expect("ctx: this kind has a deadline"));
+    match deadline.checked_duration_since(now) {
+        Some(left) => write!(f, ".WithDeadline([{left:?}])"),
+        None => write!(f, ".WithDeadline([-{:?}])", now - deadline),
+    }
+}
+
+/// As `Display`.
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,94 @@
+//! Operations that end when the context does.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use greenthread_channels::{Receiver, Sender, after, select_biased};
+
+use crate::context::Context;
+use crate::error::{Error, RecvError, SendError};
+
+/// What blocks, and gives up when the context ends. A context that has ended already wins over anything that is possible: nothing
+/// is received, sent or waited for under it.
+impl Context {
+    /// Receives a value, as [`Receiver::recv`], unless the context ends first. Blocks until one or the other.
+    ///
+    /// In Go: `select { case v, ok := <-ch: case <-ctx.Done(): }`, which chooses at random if both are possible.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended; and if the channel is closed and nothing is left in it.
+    ///
+    /// ```
+    /// use greenthread_channels::bounded;
+    /// use greenthread_ctx::{Context, Error, RecvError};
+    /// use std::time::Duration;
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// tx.send(5).unwrap();
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(20));
+    /// assert_eq!(ctx.recv(&rx), Ok(5));
+    /// assert_eq!(ctx.recv(&rx), Err(RecvError::Ended(Error::DeadlineExceeded)));
+    /// ```
+    pub fn recv<T>(&self, rx: &Receiver<T>) -> Result<T, RecvError> {
+        select_biased! {
+            recv(self.done()) -> end => Err(self.ended(end).into()),
+            recv(rx) -> value => value.map_err(|_| RecvError::Disconnected),
+        }
+    }
+
+    /// Sends a value, as [`Sender::send`], unless the context ends first. Blocks until one or the other.
+    ///
+    /// In Go: `select { case ch <- v: case <-ctx.Done(): }`, which chooses at random if both are possible.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended; and if the channel is closed. The value comes back.
+    ///
+    /// ```
+    /// use greenthread_channels::bounded;
+    /// use greenthread_ctx::{Context, Error, SendError};
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// ctx.send(&tx, 5).unwrap();
+    /// assert_eq!(rx.recv(), Ok(5));
+    /// cancel.cancel();
+    /// assert_eq!(ctx.send(&tx, 6), Err(SendError::Ended(Error::Canceled, 6)));
+    /// ```
+    pub fn send<T>(&self, tx: &Sender<T>, value: T) -> Result<(), SendError<T>> {
+        select_biased! {
+            recv(self.done()) -> end => Err(SendError::Ended(self.ended(end), value)),
+            send(tx, value) -> sent => sent.map_err(|error| SendError::Disconnected(error.0)),
+        }
+    }
+
+    /// Blocks for `duration`, unless the context ends first.
+    ///
+    /// In Go: `select { case <-time.After(d): case <-ctx.Done(): }`.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended.
+    ///
+    /// ```
+    /// use greenthread_ctx::{Context, Error};
+    /// use std::time::Duration;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(20));
+    /// assert_eq!(ctx.sleep(Duration::from_millis(1)), Ok(()));
+    /// assert_eq!(ctx.sleep(Duration::from_secs(3600)), Err(Error::DeadlineExceeded));
+    /// ```
+    pub fn sleep(&self, duration: Duration) -> Result<(), Error> {
+        let time = after(duration);
+        select_biased! {
+            recv(self.done()) -> end => Err(self.ended(end)),
+            recv(time) -> _ => Ok(()),
+        }
+    }
+
+    /// Why the context ended, whose `done` is closed.
+    fn ended(&self, end: Result<Infallible, greenthread_channels::RecvError>) -> Error {
+        match end {
+            Ok(never) => match never {},
+            Err(_) => self.err().expect("ctx: done is closed after the reason was set"),
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! The tree behind contexts: who is told when a context ends, and in what order.
+//!
+//! # Vocabulary
+//! A *node* is what a context points to. It holds its parent, and so keeps all of its ancestors. Some nodes can end: they have a [`Signal`].
+//! The others (values) name the nearest ancestor that has one, their *scope*; it is none below `background` and below `without_cancel`.
+//! To *end* a node is to write down why; to *cancel* it is to end it and everything below it. A *walker* is a call of [`cancel`].
+//!
+//! # Who holds whom
+//! ```text
+//!   context ──► node ──parent──► node ──parent──► background
+//!                 ▲                │
+//!                 └──── weak ──────┘ children, by key, if the child has a signal
+//! ```
+//! Down the tree the links are weak, so a child that everybody has dropped goes, takes its entry out of its parent, and stops its timer. A function that waits
+//! for the end of a node (`after_func`) is an entry among its children, and holds the node itself: a circle on purpose, since the function shall
+//! run although everybody else has let go of the context. Ending the node or stopping the function breaks it.
+//!
+//! # The races
+//! * *A child is derived while its parent ends.* Both happen under the parent's lock. Either the child is in the list that the
+//!   walker takes, or its maker finds the parent ended and cancels the child before anybody has it.
+//! * *A child is dropped while its parent ends.* The walker cannot upgrade its link any more, and passes it over: nobody can ask it.
+//! * *Two walkers meet.* Ending happens once, under the node's lock: the first reason wins. `cancel` promises that the whole subtree has ended
+//!   when it returns, to the second walker too, which finds its node ended and the walk below it perhaps not done. So the first leaves the list
+//!   of children in the node (the *heirs*) until all below have ended, and the second walks the same way. Both get through: no walker waits for
+//!   another, but for the few instructions in which that one closes a channel. Each node gets the reason of its parent, and not the walker's: the parent may
+//!   have ended before, for another one.
+//! * *A deadline comes while its context is made.* The timer is armed after the node is complete, and its handle put into the node after that; whoever
+//!   puts it in and finds the node ended stops it again.
+//!
+//! # Done and the reason
+//! The reason is written first, and then `done` is closed, outside of the lock: waking others may let them run here, and nothing parks under a lock of
+//! `std`. Who reads a reason and sees that `done` is not closed yet waits for that, so that `err()` is never ahead of `done()`. A channel
+//! is made when somebody asks for it first. If that is after the end, it is one that was closed long ago.
+//!
+//! # No recursion
+//! A walk is a list that grows at its end while it is worked off at its front. A node that is dropped may be the last to hold its parent, and that one
+//! the last to hold the next: [`Node`]'s `drop` takes the parent out of a node before it lets the node go, in a loop.
+//!
+//! Rejected: holding a node's lock while its children are cancelled, as Go does. It orders walkers by itself, and nests as many
+//! locks as the tree is deep. Rejected: one lock for the whole tree, or for the process: requests would meet there that have nothing to do with each other.
+//!
+//! # Invariants
+//! * I1: nothing parks, and no code of the user runs, under a node's lock: channels are closed, timers stopped and closures dropped after it.
+//! * I2: at most one node's lock is held at a time.
+//! * I3: a node's children are all there, in `children` before its end and in `heirs` after it, until all of them have ended.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use greenthread_channels::{Receiver, Sender, bounded, never};
+use greenthread_scheduler::{self as scheduler, AfterFunc};
+
+use crate::error::{Cause, Error};
+
+/// What a context is.
+pub(crate) enum Kind {
+    Background,
+    Todo,
+    Value { value: Box<dyn Any + Send + Sync>, name: &'static str },
+    WithoutCancel,
+    Cancel(Signal),
+    Deadline(Signal),
+}
+
+/// One context. See the module's documentation.
+pub(crate) struct Node {
+    parent: Option<Arc<Node>>,
+    /// The nearest ancestor with a signal.
+    scope: Option<Arc<Node>>,
+    kind: Kind,
+}
+
+/// Why a node ended.
+#[derive(Clone)]
+pub(crate) struct End {
+    pub(crate) error: Error,
+    pub(crate) cause: Option<Cause>,
+}
+
+/// What can end.
+pub(crate) struct Signal {
+    /// Its own, or an ancestor's that is earlier.
+    deadline: Option<Instant>,
+    /// Set once, under the lock.
+    end: OnceLock<End>,
+    /// Whether `done` is closed, or needs not be.
+    closed: AtomicBool,
+    /// Set once, under the lock.
+    done: OnceLock<Receiver<Infallible>>,
+    /// Its place among the children of the scope, if that had not ended.
+    key: OnceLock<u64>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sender: Option<Sender<Infallible>>,
+    timer: Option<AfterFunc>,
+    children: BTreeMap<u64, Child>,
+    next_key: u64,
+    /// The children at the end, until all of them have ended too (I3).
+    heirs: Option<Arc<[Arc<Node>]>>,
+}
+
+/// Who is told.
+enum Child {
+    Node(Weak<Node>),
+    /// A function, and the node itself: see "Who holds whom".
+    Func(Box<dyn FnOnce() + Send>, Arc<Node>),
+}
+
+impl State {
+    fn add(&mut self, child: Child) -> u64 {
+        let key = self.next_key;
+        self.next_key += 1;
+        self.children.insert(key, child);
+        key
+    }
+}
+
+impl Signal {
+    pub(crate) fn new(deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            end: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            done: OnceLock::new(),
+            key: OnceLock::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The channel that is closed at the end.
+    pub(crate) fn done(&self) -> &Receiver<Infallible> {
+        self.done.get().unwrap_or_else(|| {
+            let mut state = self.lock();
+            self.done.get_or_init(|| {
+                if self.end.get().is_some() {
+                    return closed_receiver();
+                }
+                let (sender, receiver) = bounded(0);
+                state.sender = Some(sender);
+                receiver
+            })
+        })
+    }
+
+    /// Why it ended; none if it has not. If it has, `done` is closed when this returns.
+    pub(crate) fn end(&self) -> Option<&End> {
+        let end = self.end.get()?;
+        self.wait_until_closed();
+        Some(end)
+    }
+
+    fn wait_until_closed(&self) {
+        // ORDERING P1: acquire pairs with the release in `visit`: what is visible to those whom the close wakes is visible here.
+        if !self.closed.load(Ordering::Acquire) {
+            let _ = self.done().recv();
+        }
+    }
+
+    /// Ends it, if it has not ended; the children, if there are any that may not have ended.
+    fn visit(&self, end: &End) -> Option<Arc<[Arc<Node>]>> {
+        let mut state = self.lock();
+        if self.end.set(end.clone()).is_err() {
+            let heirs = state.heirs.clone();
+            drop(state);
+            self.wait_until_closed();
+            return heirs;
+        }
+        let State { sender, timer, children, .. } = mem::take(&mut *state);
+        let (mut nodes, mut funcs) = (Vec::new(), Vec::new());
+        for child in children.into_values() {
+            match child {
+                Child::Node(node) => nodes.extend(node.upgrade()),
+                Child::Func(f, node) => funcs.push((f, node)),
+            }
+        }
+        let heirs = (!nodes.is_empty()).then(|| Arc::from(nodes));
+        state.heirs.clone_from(&heirs);
+        drop(state);
+        // The last sender: this closes the channel.
+        drop(sender);
+        // ORDERING P1: release pairs with the acquire in `wait_until_closed`.
+        self.closed.store(true, Ordering::Release);
+        if let Some(timer) = timer {
+            timer.stop();
+        }
+        for (f, _) in funcs {
+            scheduler::go(f);
+        }
+        heirs
+    }
+
+    /// All below have ended.
+    fn forget_heirs(&self) {
+        let heirs = self.lock().heirs.take();
+        drop(heirs);
+    }
+
+    /// Takes a child out; false if it is not there, so that it was told or will be.
+    fn remove(&self, key: u64) -> bool {
+        let child = self.lock().children.remove(&key);
+        child.is_some()
+    }
+
+    /// Puts the timer of the deadline in, or stops it if it is not needed any more.
+    fn keep_timer(&self, timer: AfterFunc) {
+        let mut state = self.lock();
+        if self.end.get().is_none() {
+            state.timer = Some(timer);
+        } else {
+            drop(state);
+            timer.stop();
+        }
+    }
+}
+
+impl Node {
+    /// A context without a parent.
+    pub(crate) fn root(kind: Kind) -> Arc<Self> {
+        Arc::new(Self { parent: None, scope: None, kind })
+    }
+
+    /// A context that ends when its parent does, or never.
+    pub(crate) fn plain(parent: &Arc<Self>, kind: Kind) -> Arc<Self> {
+        let scope = if let Kind::WithoutCancel = kind { None } else { parent.ending().cloned() };
+        Arc::new(Self { parent: Some(Arc::clone(parent)), scope, kind })
+    }
+
+    /// A context that may end before its parent. It has ended already if its parent has.
+    pub(crate) fn ends(parent: &Arc<Self>, kind: Kind) -> Arc<Self> {
+        let node = Self::plain(parent, kind);
+        if let (Some(scope), Some(signal)) = (node.scope_signal(), node.signal()) {
+            let mut state = scope.lock();
+            match scope.end.get() {
+                None => {
+                    let key = state.add(Child::Node(Arc::downgrade(&node)));
+                    signal.key.set(key).expect("tree: a node is registered once");
+                }
+                Some(end) => {
+                    drop(state);
+                    signal.visit(end);
+                }
+            }
+        }
+        node
+    }
+
+    /// Cancels the node when `duration` has passed, unless it has ended by then or nobody has it any more.
+    pub(crate) fn end_after(self: &Arc<Self>, duration: Duration, end: End) {
+        let Some(signal) = self.signal().filter(|signal| signal.end.get().is_none()) else { return };
+        if duration.is_zero() {
+            return cancel(self, &end);
+        }
+        let node = Arc::downgrade(self);
+        let timer = scheduler::after_func(duration, move || {
+            if let Some(node) = node.upgrade() {
+                cancel(&node, &end);
+            }
+        });
+        signal.keep_timer(timer);
+    }
+
+    /// Has `f` run as a goroutine when this node, which has a signal, ends: its key; none if it has ended, so that `f` runs now.
+    #[track_caller]
+    pub(crate) fn on_end(self: &Arc<Self>, f: Box<dyn FnOnce() + Send>) -> Option<u64> {
+        let signal = self.signal()?;
+        let mut state = signal.lock();
+        if signal.end.get().is_none() {
+            return Some(state.add(Child::Func(f, Arc::clone(self))));
+        }
+        drop(state);
+        scheduler::go(f);
+        None
+    }
+
+    /// Takes a function out that waits for the end; false if it was started.
+    pub(crate) fn remove_func(&self, key: u64) -> bool {
+        self.signal().is_some_and(|signal| signal.remove(key))
+    }
+
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The node and its ancestors, the nearest first.
+    pub(crate) fn line(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |node| node.parent.as_deref())
+    }
+
+    /// The node whose end is that of this one.
+    pub(crate) fn ending(self: &Arc<Self>) -> Option<&Arc<Self>> {
+        if self.signal().is_some() { Some(self) } else { self.scope.as_ref() }
+    }
+
+    /// What ends with this node.
+    pub(crate) fn nearest_signal(&self) -> Option<&Signal> {
+        self.signal().or_else(|| self.scope_signal())
+    }
+
+    fn signal(&self) -> Option<&Signal> {
+        match &self.kind {
+            Kind::Cancel(signal) | Kind::Deadline(signal) => Some(signal),
+            Kind::Background | Kind::Todo | Kind::Value { .. } | Kind::WithoutCancel => None,
+        }
+    }
+
+    fn scope_signal(&self) -> Option<&Signal> {
+        self.scope.as_ref().and_then(|scope| scope.signal())
+    }
+
+    /// Ends a child of a node that has ended, for the same reason; its own children, as [`Signal::visit`].
+    fn end_with_scope(&self) -> Option<Arc<[Arc<Self>]>> {
+        let (scope, signal) = (self.scope_signal()?, self.signal()?);
+        signal.visit(scope.end.get()?)
+    }
+
+    /// Takes the entry out that the parent has for this node.
+    fn leave_scope(&self) {
+        if let (Some(scope), Some(signal)) = (self.scope_signal(), self.signal())
+            && let Some(&key) = signal.key.get()
+        {
+            scope.remove(key);
+        }
+    }
+
+    /// Undoes what holds this node in the tree, and hands the parent out.
+    fn leave(&mut self) -> Option<Arc<Self>> {
+        let parent = self.parent.take()?;
+        if let Kind::Cancel(signal) | Kind::Deadline(signal) = &mut self.kind {
+            let timer = signal.state.get_mut().unwrap_or_else(PoisonError::into_inner).timer.take();
+            if let Some(timer) = timer {
+                timer.stop();
+            }
+            if signal.end.get().is_none() {
+                self.leave_scope();
+            }
+        }
+        // Never the last to hold it: the parent does, or is it.
+        self.scope = None;
+        Some(parent)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let mut next = self.leave();
+        while let Some(mut node) = next.and_then(Arc::into_inner) {
+            next = node.leave();
+        }
+    }
+}
+
+/// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended, and the parent has forgotten `root`.
+pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
+    if let Some(heirs) = root.signal().and_then(|signal| signal.visit(end)) {
+        let mut walk = heirs.to_vec();
+        let mut parents = vec![Arc::clone(root)];
+        let mut at = 0;
+        while at < walk.len() {
+            if let Some(heirs) = walk[at].end_with_scope() {
+                walk.extend(heirs.iter().cloned());
+                parents.push(Arc::clone(&walk[at]));
+            }
+            at += 1;
+        }
+        for signal in parents.iter().filter_map(|parent| parent.signal()) {
+            signal.forget_heirs();
+        }
+    }
+    root.leave_scope();
+}
+
+/// What nobody ever closes.
+pub(crate) fn never_done() -> &'static Receiver<Infallible> {
+    static NEVER: OnceLock<Receiver<Infallible>> = OnceLock::new();
+    NEVER.get_or_init(never)
+}
+
+/// What was closed before anybody asked.
+fn closed_receiver() -> Receiver<Infallible> {
+    static CLOSED: OnceLock<Receiver<Infallible>> = OnceLock::new();
+    CLOSED.get_or_init(|| bounded(0).1).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANCELED: End = End { error: Error::Canceled, cause: None };
+
+    fn cancellable(parent: &Arc<Node>) -> Arc<Node> {
+        Node::ends(parent, Kind::Cancel(Signal::new(None)))
+    }
+
+    fn children(node: &Node) -> usize {
+        node.signal().expect("a node with a signal").lock().children.len()
+    }
+
+    #[test]
+    fn whoever_goes_leaves_no_entry() {
+        let parent = cancellable(&Node::root(Kind::Background));
+        let (cancelled, dropped) = (cancellable(&parent), cancellable(&Node::plain(&parent, Kind::WithoutCancel)));
+        let below = cancellable(&Node::plain(&parent, Kind::Value { value: Box::new(()), name: "()" }));
+        let key = parent.on_end(Box::new(|| ())).expect("it has not ended");
+        assert_eq!(children(&parent), 3, "not the one that is cut off");
+        cancel(&cancelled, &CANCELED);
+        assert_eq!(children(&parent), 2);
+        drop((dropped, below));
+        assert_eq!(children(&parent), 1);
+        assert!(parent.remove_func(key));
+        assert_eq!((children(&parent), Arc::strong_count(&parent)), (0, 3), "`cancelled` has its parent and its scope");
+    }
+
+    #[test]
+    fn an_end_leaves_nothing_to_remember() {
+        let parent = cancellable(&Node::root(Kind::Background));
+        let child = cancellable(&parent);
+        let grandchild = cancellable(&child);
+        cancel(&parent, &CANCELED);
+        for node in [&parent, &child, &grandchild] {
+            let state = node.signal().expect("a node with a signal").lock();
+            assert!(state.children.is_empty() && state.heirs.is_none());
+        }
+    }
+
+    #[test]
+    fn nobody_asks_so_there_is_no_channel() {
+        let parent = cancellable(&Node::root(Kind::Background));
+        let child = cancellable(&parent);
+        let signal = child.signal().expect("a node with a signal");
+        assert!(signal.end().is_none());
+        cancel(&parent, &CANCELED);
+        assert!(signal.end().is_some());
+        assert!(signal.done.get().is_none());
+    }
+
+    /// The second walker meets a node that has ended, while what is below has not.
+    #[test]
+    fn a_second_walk_goes_below_what_has_ended() {
+        let parent = cancellable(&Node::root(Kind::Background));
+        let child = cancellable(&parent);
+        let grandchild = cancellable(&child);
+        // A first walker that comes no further.
+        let heirs = child.signal().expect("a node with a signal").visit(&CANCELED);
+        assert_eq!(heirs.map(|heirs| heirs.len()), Some(1));
+        cancel(&parent, &End { error: Error::DeadlineExceeded, cause: None });
+        let end = |node: &Node| node.signal().and_then(Signal::end).map(|end| end.error);
+        assert_eq!(end(&parent), Some(Error::DeadlineExceeded));
+        assert_eq!((end(&child), end(&grandchild)), (Some(Error::Canceled), Some(Error::Canceled)));
+    }
+}
