@@ -6,6 +6,7 @@
 //! Use these instead of `std::sync`'s types wherever a goroutine may wait: a goroutine that blocks in a lock of `std`
 //! keeps its OS thread, and others have to be started in its place.
 
+pub mod errgroup;
 mod mutex;
 pub mod singleflight;
 mod wait_group;

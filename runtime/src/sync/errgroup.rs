@@ -1,0 +1,248 @@
+//! Goroutines that work on parts of one task and may fail (golang.org/x/sync/errgroup).
+//!
+//! # How it works
+//! A `WaitGroup` counts the goroutines. The first error or panic is kept, later ones are dropped; with a context it also
+//! cancels that. The limit is a channel with as many places: a goroutine takes one before it starts, and gives it back at its end.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use greenthread_channels::{Receiver, Sender, bounded};
+use greenthread_ctx::{CancelCause, Context};
+use greenthread_scheduler::Exited;
+
+use super::WaitGroup;
+
+/// Goroutines that work on parts of one task. [`wait`](Self::wait) waits for all of them, and gives the first error.
+///
+/// A clone is a handle to the same group. The errors of a group have one type: by default, whatever is an error.
+///
+/// ```
+/// use greenthread::sync::errgroup::Group;
+///
+/// let group: Group = Group::new();
+/// for text in ["3", "4", "x"] {
+///     group.go(move || {
+///         text.parse::<i32>()?;
+///         Ok(())
+///     });
+/// }
+/// assert_eq!(group.wait().unwrap_err().to_string(), "invalid digit found in string");
+/// ```
+pub struct Group<E = Box<dyn Error + Send + Sync>> {
+    shared: Arc<Shared<E>>,
+}
+
+struct Shared<E> {
+    working: WaitGroup,
+    first: Mutex<Option<Failure<E>>>,
+    cancel: Option<CancelCause>,
+    limit: Mutex<Option<Places>>,
+}
+
+/// What `wait` is to report.
+enum Failure<E> {
+    Error(E),
+    Panic(Box<dyn Any + Send>),
+}
+
+/// As many places as the limit says: a value in the channel is a goroutine that works.
+#[derive(Clone)]
+struct Places {
+    taken: Sender<()>,
+    leaving: Receiver<()>,
+}
+
+/// A place that is given back at the end, and one goroutine less to wait for.
+struct Working<E> {
+    shared: Arc<Shared<E>>,
+    places: Option<Places>,
+}
+
+impl<E: fmt::Display + Send + 'static> Group<E> {
+    /// A group without limit, and without a context to cancel.
+    pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// A group, and a context derived from `parent` that ends when the first goroutine fails, with its error as the cause,
+    /// or when `wait` has returned. (Go's `errgroup.WithContext`.)
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::sync::errgroup::Group;
+    ///
+    /// let (group, ctx) = Group::<&str>::with_context(&Context::background());
+    /// for n in 0..3 {
+    ///     let ctx = ctx.clone();
+    ///     group.go(move || {
+    ///         if n == 1 {
+    ///             return Err("out of paper");
+    ///         }
+    ///         let _ = ctx.done().recv(); // the others would work for ever
+    ///         Ok(())
+    ///     });
+    /// }
+    /// assert_eq!(group.wait(), Err("out of paper"));
+    /// assert_eq!(ctx.cause().unwrap().to_string(), "out of paper");
+    /// ```
+    pub fn with_context(parent: &Context) -> (Self, Context) {
+        let (ctx, cancel) = parent.with_cancel_cause();
+        (Self::with(Some(cancel)), ctx)
+    }
+
+    fn with(cancel: Option<CancelCause>) -> Self {
+        let shared = Shared { working: WaitGroup::new(), first: Mutex::new(None), cancel, limit: Mutex::new(None) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Lets at most `limit` goroutines of this group work at the same time; `None` lifts the limit, zero lets none start.
+    ///
+    /// # Panics
+    /// While goroutines of this group are working, as in Go.
+    ///
+    /// ```
+    /// use greenthread::sync::errgroup::Group;
+    ///
+    /// let group = Group::<String>::new();
+    /// group.set_limit(Some(2));
+    /// for _ in 0..10 {
+    ///     group.go(|| Ok(())); // waits while two are working
+    /// }
+    /// group.wait().unwrap();
+    /// ```
+    pub fn set_limit(&self, limit: Option<usize>) {
+        let mut places = self.shared.limit();
+        if let Some(active) = places.as_ref().map(|places| places.taken.len()).filter(|&active| active > 0) {
+            drop(places);
+            panic!("errgroup: modify limit while {active} goroutines in the group are still active");
+        }
+        *places = limit.map(|limit| {
+            let (taken, leaving) = bounded(limit);
+            Places { taken, leaving }
+        });
+    }
+
+    /// Runs `f` in a goroutine of this group. Blocks while the limit is reached: as a goroutine, or as a thread.
+    #[track_caller]
+    pub fn go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) {
+        // Cloned, so that nobody waits under the lock.
+        let places = self.shared.limit().clone();
+        if let Some(places) = &places {
+            places.taken.send(()).expect("errgroup: the group has the other end");
+        }
+        self.start(places, f);
+    }
+
+    /// As [`go`](Self::go), unless the limit is reached: false then. Does not block.
+    ///
+    /// ```
+    /// use greenthread::sync::errgroup::Group;
+    ///
+    /// let group = Group::<String>::new();
+    /// group.set_limit(Some(0));
+    /// assert!(!group.try_go(|| Ok(())));
+    /// ```
+    #[track_caller]
+    pub fn try_go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) -> bool {
+        let places = self.shared.limit().clone();
+        if places.as_ref().is_some_and(|places| places.taken.try_send(()).is_err()) {
+            return false;
+        }
+        self.start(places, f);
+        true
+    }
+
+    #[track_caller]
+    fn start(&self, places: Option<Places>, f: impl FnOnce() -> Result<(), E> + Send + 'static) {
+        self.shared.working.add(1);
+        let working = Working { shared: Arc::clone(&self.shared), places };
+        greenthread_scheduler::go(move || {
+            match panic::catch_unwind(AssertUnwindSafe(f)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => working.shared.fail(Failure::Error(error)),
+                // It has called `exit_goroutine`, which is no failure.
+                Err(payload) if payload.is::<Exited>() => {}
+                Err(payload) => working.shared.fail(Failure::Panic(payload)),
+            }
+        });
+    }
+
+    /// Waits until all goroutines of the group have ended. Blocks. The group can be used again afterwards.
+    ///
+    /// # Errors
+    /// The first error that one of them has returned since the last `wait`.
+    ///
+    /// # Panics
+    /// If one of them has panicked, and none failed before: with its payload.
+    pub fn wait(&self) -> Result<(), E> {
+        self.shared.working.wait();
+        if let Some(cancel) = &self.shared.cancel {
+            cancel.cancel("errgroup: all have ended");
+        }
+        match self.shared.first().take() {
+            None => Ok(()),
+            Some(Failure::Error(error)) => Err(error),
+            Some(Failure::Panic(payload)) => panic::resume_unwind(payload),
+        }
+    }
+}
+
+impl<E> Shared<E> {
+    fn limit(&self) -> MutexGuard<'_, Option<Places>> {
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn first(&self) -> MutexGuard<'_, Option<Failure<E>>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E: fmt::Display> Shared<E> {
+    fn fail(&self, failure: Failure<E>) {
+        let cause = match &failure {
+            Failure::Error(error) => error.to_string(),
+            Failure::Panic(_) => "errgroup: a goroutine has panicked".to_owned(),
+        };
+        let mut first = self.first();
+        if first.is_some() {
+            return;
+        }
+        *first = Some(failure);
+        drop(first);
+        if let Some(cancel) = &self.cancel {
+            cancel.cancel(cause);
+        }
+    }
+}
+
+impl<E> Drop for Working<E> {
+    fn drop(&mut self) {
+        if let Some(places) = &self.places {
+            // There is a value for each goroutine that works.
+            let _ = places.leaving.try_recv();
+        }
+        self.shared.working.done();
+    }
+}
+
+impl<E> Clone for Group<E> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<E: fmt::Display + Send + 'static> Default for Group<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E> fmt::Debug for Group<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("working", &self.shared.working).finish_non_exhaustive()
+    }
+}
