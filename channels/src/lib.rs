@@ -170,6 +170,8 @@ mod select;
 mod handle;
 
 #[doc(hidden)]
+pub mod closing;
+#[doc(hidden)]
 pub mod internal;
 mod macros;
 pub mod timer;

@@ -58,7 +58,7 @@ pub use grow::{grow, remaining};
 pub use observe::{Stats, dump, stats};
 pub use os_thread::{OsThreadGuard, lock_os_thread};
 pub use park::yield_now;
-pub use procs::{MAX_PROCS, num_cpu};
+pub use procs::{MAX_PROCS, current_p, num_cpu};
 pub use random::random;
 pub use reason::WaitReason;
 pub use spawn::{JoinHandle, Options};

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config;
+use crate::entry;
 use crate::gmp::P;
 use crate::handoff;
 use crate::primitive::heavy_fence;
@@ -25,6 +26,15 @@ pub(crate) fn follow() {
 /// The number of CPUs that this process may use now: its affinity and its cgroup's quota counted.
 pub fn num_cpu() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The number of the P that the caller runs on; none on a thread that is not the runtime's, or that has lost its P.
+///
+/// It may be another by the time the caller looks at it: good for choosing a place that is probably not shared, and for
+/// nothing else. Below [`MAX_PROCS`].
+#[inline]
+pub fn current_p() -> Option<usize> {
+    entry::with_p(|_, p| p.id as usize).ok()
 }
 
 /// Somebody has chosen a number; returns the one before.

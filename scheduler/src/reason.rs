@@ -30,6 +30,8 @@ pub enum WaitReason {
     MutexLock,
     /// In `WaitGroup::wait`.
     WaitGroupWait,
+    /// Acquiring from a `sync::Semaphore`.
+    SemaphoreAcquire,
     /// In `JoinHandle::join`.
     Join,
     /// At the end of a `scope`, for the goroutines spawned in it.
@@ -39,7 +41,7 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
-    const ALL: [(WaitReason, &'static str); 13] = [
+    const ALL: [(WaitReason, &'static str); 14] = [
         (WaitReason::None, ""),
         (WaitReason::Sleep, "sleep"),
         (WaitReason::ChanReceive, "chan receive"),
@@ -50,6 +52,7 @@ impl WaitReason {
         (WaitReason::SelectNoCases, "select (no cases)"),
         (WaitReason::MutexLock, "sync.Mutex.Lock"),
         (WaitReason::WaitGroupWait, "sync.WaitGroup.Wait"),
+        (WaitReason::SemaphoreAcquire, "semaphore.Weighted.Acquire"),
         (WaitReason::Join, "join"),
         (WaitReason::Scope, "scope"),
         (WaitReason::MainExited, "main exited"),

@@ -13,7 +13,7 @@ use crate::alarm::Alarmed;
 use crate::chan::Chan;
 use crate::counter::{self, Counter};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
-use crate::head::Direction;
+use crate::head::{Direction, Head};
 use crate::primitive::WaitReason;
 use crate::select::{Arm, Goal, Limit, run};
 use crate::wait::Stop;
@@ -70,6 +70,15 @@ impl<T> Receiver<T> {
             Source::Chan(counter) => Place::Chan(unsafe { &(*counter.as_ptr()).chan }),
             Source::Alarm(alarmed) => Place::Alarm(alarmed),
             Source::Nil => Place::Nil,
+        }
+    }
+
+    /// The channel, for those who only want to know of its close; none if it never closes.
+    #[inline]
+    pub(crate) fn head(&self) -> Option<&Head> {
+        match self.place() {
+            Place::Chan(chan) => Some(&chan.head),
+            Place::Alarm(_) | Place::Nil => None,
         }
     }
 

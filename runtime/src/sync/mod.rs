@@ -7,9 +7,17 @@
 //! keeps its OS thread, and others have to be started in its place.
 
 pub mod errgroup;
+mod map;
 mod mutex;
+mod pool;
+mod semaphore;
 pub mod singleflight;
+mod value;
 mod wait_group;
 
+pub use map::Map;
 pub use mutex::{Mutex, MutexGuard};
+pub use pool::Pool;
+pub use semaphore::{Canceled, Permit, Semaphore};
+pub use value::Value;
 pub use wait_group::WaitGroup;

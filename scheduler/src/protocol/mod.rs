@@ -10,5 +10,6 @@ pub mod lease;
 pub mod lock;
 pub mod occupancy;
 pub mod raw_mutex;
+pub mod raw_semaphore;
 pub mod timer_heap;
 pub mod wait_list;

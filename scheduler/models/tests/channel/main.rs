@@ -10,6 +10,9 @@ mod buffer;
 #[path = "../../../../channels/src/chan.rs"]
 mod chan;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../../../channels/src/closing.rs"]
+mod closing;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../../channels/src/counter.rs"]
 mod counter;
 #[allow(dead_code, unreachable_pub)]
@@ -47,6 +50,7 @@ mod wait;
 mod waiter;
 
 mod ascending;
+mod closes;
 mod plain;
 mod primitive;
 mod selects;

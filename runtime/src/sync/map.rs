@@ -1,0 +1,390 @@
+//! `Map<K, V>`: a map for many at once, on `dashmap`.
+//!
+//! # Protocol
+//! `dashmap` holds locks while it compares keys and while its guards live, and a goroutine that parks then would keep the lock.
+//! So it gets to see no key and no value of the user's: it maps a *hash* to a *bucket*, the list of entries with that hash,
+//! mostly one. An entry never changes; it is behind an `Arc`. Every operation
+//!
+//! 1. computes the hash,
+//! 2. takes a copy of the bucket, which clones `Arc`s under the lock,
+//! 3. finds the key in it, compares values, makes the bucket as it should be, all without a lock,
+//! 4. puts that in place of the old one, under the lock, if the bucket there still consists of the same entries; else it begins again
+//!    at 2.
+//!
+//! The copy keeps its entries alive, so the same address is the same entry. And no lock's holder drops the last reference to one.
+//!
+//! # Rejected
+//! * `papaya`: no locks, but its guards belong to a thread, so no code of the user's may run under one: a goroutine could come back on another.
+//!   Those that do not, take two locks of the process for every operation. And removed values are dropped at some later time: a
+//!   channel in one would not close.
+//! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` runs under a lock then, and a key whose `Eq` uses the map deadlocks.
+//!
+//! # Invariants
+//! * I1: no code of `K` or `V` runs while a guard of `table` lives.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::mem;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry as Place;
+use smallvec::SmallVec;
+
+/// A map that many goroutines and threads use at once (Go's `sync.Map`).
+///
+/// Best where a key is written once and read often, or where each goroutine has its own keys; else a map in a
+/// [`Mutex`](super::Mutex) may be as good. Each call is atomic by itself. What was done before a store is visible to
+/// who loads what was stored.
+///
+/// No lock is held while code of `K` or `V` runs, be it `Eq`, `Hash`, `Clone` or a destructor: it may park, and use the same map. Values are
+/// cloned when they are loaded, as in Go; put what is large into an [`Arc`]. A value that was removed is dropped as soon as nobody is about to clone it.
+///
+/// ```
+/// use greenthread::sync::Map;
+///
+/// let map = Map::new();
+/// map.store("a".to_owned(), 1);
+/// assert_eq!(map.load("a"), Some(1));
+/// assert_eq!(map.load_or_store("a".to_owned(), 2), (1, true));
+/// assert_eq!(map.compare_and_swap("a".to_owned(), &1, 3), Ok(()));
+/// assert_eq!(map.load_and_delete("a"), Some(3));
+/// assert_eq!(map.load("a"), None);
+/// ```
+pub struct Map<K, V> {
+    hasher: RandomState,
+    table: DashMap<u64, Bucket<K, V>, BuildHasherDefault<AsIs>>,
+}
+
+struct Entry<K, V> {
+    key: K,
+    value: V,
+}
+
+/// The entries of one hash.
+type Bucket<K, V> = SmallVec<[Arc<Entry<K, V>>; 1]>;
+
+/// A hasher for what is a hash already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// What becomes of the entry of a key.
+enum Change<K, V> {
+    Keep,
+    Put(Arc<Entry<K, V>>),
+    Remove,
+}
+
+impl<K: Hash + Eq, V> Map<K, V> {
+    /// An empty map.
+    // Not inlined, because the hasher's seed comes from a thread-local of `std`, whose address must not outlive a switch.
+    #[inline(never)]
+    pub fn new() -> Self {
+        Self { hasher: RandomState::new(), table: DashMap::default() }
+    }
+
+    /// A clone of the value for `key`, if there is one (Go's `Load`).
+    pub fn load<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        let bucket = self.bucket(self.hash(key));
+        find(&bucket, key).map(|at| bucket[at].value.clone())
+    }
+
+    /// Sets the value for `key` (Go's `Store`). The one before is dropped.
+    pub fn store(&self, key: K, value: V) {
+        self.exchange(key, value);
+    }
+
+    /// Sets the value for `key`, and returns the one before (Go's `Swap`).
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// assert_eq!(map.swap(1, "one"), None);
+    /// assert_eq!(map.swap(1, "uno"), Some("one"));
+    /// ```
+    pub fn swap(&self, key: K, value: V) -> Option<V>
+    where
+        V: Clone,
+    {
+        self.exchange(key, value).map(into_value)
+    }
+
+    /// The value for `key` and true if there is one; else sets it to `value`, and returns that and false (Go's `LoadOrStore`). Of
+    /// several callers for the same key one stores, and all get its value.
+    pub fn load_or_store(&self, key: K, value: V) -> (V, bool)
+    where
+        V: Clone,
+    {
+        let new = Arc::new(Entry { key, value });
+        let hash = self.hash(&new.key);
+        let found = self.change(hash, &new.key, |old| match old {
+            Some(_) => Change::Keep,
+            None => Change::Put(Arc::clone(&new)),
+        });
+        match found {
+            Some(old) => (old.value.clone(), true),
+            None => (new.value.clone(), false),
+        }
+    }
+
+    /// Removes `key` (Go's `Delete`); whether it was there.
+    pub fn delete<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.remove(key).is_some()
+    }
+
+    /// Removes `key`, and returns its value (Go's `LoadAndDelete`).
+    pub fn load_and_delete<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        self.remove(key).map(into_value)
+    }
+
+    /// Sets the value for `key` to `new` if it equals `old` (Go's `CompareAndSwap`).
+    ///
+    /// # Errors
+    /// If there is no value, or another one. The new one comes back.
+    pub fn compare_and_swap(&self, key: K, old: &V, new: V) -> Result<(), V>
+    where
+        V: PartialEq,
+    {
+        let new = Arc::new(Entry { key, value: new });
+        let hash = self.hash(&new.key);
+        let mut swapped = false;
+        let before = self.change(hash, &new.key, |found| {
+            swapped = found.is_some_and(|found| found.value == *old);
+            if swapped { Change::Put(Arc::clone(&new)) } else { Change::Keep }
+        });
+        drop(before);
+        if swapped {
+            return Ok(());
+        }
+        // It was never put into the table: an attempt that fails leaves nothing there.
+        Err(Arc::into_inner(new).expect("map: an entry that was not stored has one owner").value)
+    }
+
+    /// Removes `key` if its value equals `old` (Go's `CompareAndDelete`); whether it did.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// map.store(1, "one");
+    /// assert!(!map.compare_and_delete(&1, &"two"));
+    /// assert!(map.compare_and_delete(&1, &"one"));
+    /// ```
+    pub fn compare_and_delete<Q>(&self, key: &Q, old: &V) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: PartialEq,
+    {
+        let mut removed = false;
+        self.change(self.hash(key), key, |found| {
+            removed = found.is_some_and(|found| found.value == *old);
+            if removed { Change::Remove } else { Change::Keep }
+        });
+        removed
+    }
+
+    /// Calls `f` for each key and value, until it returns false (Go's `Range`).
+    ///
+    /// No key comes twice. A key that is in the map during the whole call comes once; one that is stored or deleted meanwhile may
+    /// come or not. The value is one that the key had at some time during the call: all are noted before the first call of `f`,
+    /// but not at one instant. So `f` may do with the map what it likes, and may block. Takes memory and time in proportion
+    /// to the map, also if `f` stops early.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// (0..10).for_each(|n| map.store(n, n * n));
+    /// let mut sum = 0;
+    /// map.range(|_, square| {
+    ///     sum += square;
+    ///     true
+    /// });
+    /// assert_eq!(sum, 285);
+    /// ```
+    pub fn range(&self, mut f: impl FnMut(&K, &V) -> bool) {
+        let mut all = Vec::new();
+        // I1: only `Arc`s are touched in here.
+        self.table.iter().for_each(|bucket| all.extend(bucket.iter().cloned()));
+        for entry in all {
+            if !f(&entry.key, &entry.value) {
+                return;
+            }
+        }
+    }
+
+    /// Removes all keys (Go's `Clear`). Those that are stored meanwhile may stay.
+    pub fn clear(&self) {
+        let hashes: Vec<u64> = self.table.iter().map(|bucket| *bucket.key()).collect();
+        // One by one, so that values are dropped without a lock.
+        hashes.iter().for_each(|hash| drop(self.table.remove(hash)));
+    }
+
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// A copy of the bucket.
+    fn bucket(&self, hash: u64) -> Bucket<K, V> {
+        self.table.get(&hash).map_or_else(Bucket::new, |bucket| bucket.clone())
+    }
+
+    /// Changes the entry of a key as `decide` says, which is asked again if another was faster. Returns the entry before.
+    fn change<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        mut decide: impl FnMut(Option<&Entry<K, V>>) -> Change<K, V>,
+    ) -> Option<Arc<Entry<K, V>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        loop {
+            let before = self.bucket(hash);
+            let at = find(&before, key);
+            let old = at.map(|at| Arc::clone(&before[at]));
+            let mut after = before.clone();
+            match (decide(old.as_deref()), at) {
+                (Change::Put(new), Some(at)) => after[at] = new,
+                (Change::Put(new), None) => after.push(new),
+                (Change::Remove, Some(at)) => drop(after.swap_remove(at)),
+                (Change::Keep, _) | (Change::Remove, None) => return old,
+            }
+            if self.replace(hash, &before, after) {
+                return old;
+            }
+        }
+    }
+
+    /// Puts `after` in place of `before`, if that is still there.
+    fn replace(&self, hash: u64, before: &Bucket<K, V>, after: Bucket<K, V>) -> bool {
+        match self.table.entry(hash) {
+            Place::Occupied(mut place) if same(place.get(), before) => {
+                // `before` still has what is dropped here (I1).
+                if after.is_empty() {
+                    drop(place.remove())
+                } else {
+                    drop(mem::replace(place.get_mut(), after))
+                }
+                true
+            }
+            Place::Vacant(place) if before.is_empty() => {
+                place.insert(after);
+                true
+            }
+            // `after` is dropped under the lock, but its new entry has another owner: who decides keeps it.
+            _ => false,
+        }
+    }
+
+    fn exchange(&self, key: K, value: V) -> Option<Arc<Entry<K, V>>> {
+        let new = Arc::new(Entry { key, value });
+        self.change(self.hash(&new.key), &new.key, |_| Change::Put(Arc::clone(&new)))
+    }
+
+    fn remove<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.change(self.hash(key), key, |_| Change::Remove)
+    }
+}
+
+fn find<K: Borrow<Q>, V, Q: Eq + ?Sized>(bucket: &Bucket<K, V>, key: &Q) -> Option<usize> {
+    bucket.iter().position(|entry| entry.key.borrow() == key)
+}
+
+/// Whether both consist of the same entries.
+fn same<K, V>(a: &Bucket<K, V>, b: &Bucket<K, V>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+/// The value of an entry that is out of the map; a clone if another is just looking at it.
+fn into_value<K, V: Clone>(entry: Arc<Entry<K, V>>) -> V {
+    Arc::try_unwrap(entry).map_or_else(|entry| entry.value.clone(), |entry| entry.value)
+}
+
+impl<K: Hash + Eq, V> Default for Map<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Hash + Eq + fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        self.range(|key, value| {
+            map.entry(key, value);
+            true
+        });
+        map.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that all have the same hash.
+    #[derive(PartialEq, Eq, Debug)]
+    struct Same(u32);
+
+    impl Hash for Same {
+        fn hash<H: Hasher>(&self, _: &mut H) {}
+    }
+
+    #[test]
+    fn keys_with_the_same_hash_are_kept_apart() {
+        let map = Map::new();
+        (0..5).for_each(|n| map.store(Same(n), n));
+        assert_eq!(map.table.len(), 1);
+        assert_eq!(map.load_and_delete(&Same(1)), Some(1));
+        assert!(!map.delete(&Same(1)));
+        assert_eq!(map.compare_and_swap(Same(1), &1, 7), Err(7));
+        assert_eq!(map.swap(Same(3), 30), Some(3));
+        let mut rest = Vec::new();
+        map.range(|key, &value| {
+            rest.push((key.0, value));
+            true
+        });
+        rest.sort_unstable();
+        assert_eq!(rest, [(0, 0), (2, 2), (3, 30), (4, 4)]);
+        map.clear();
+        assert_eq!(map.table.len(), 0);
+    }
+
+    #[test]
+    fn a_bucket_without_entries_goes() {
+        let map = Map::new();
+        (0..100).for_each(|n| map.store(n, ()));
+        (0..100).for_each(|n| assert!(map.compare_and_delete(&n, &())));
+        assert!(map.table.is_empty());
+    }
+}

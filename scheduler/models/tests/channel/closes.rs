@@ -1,0 +1,87 @@
+//! A wait of another kind that the close of a channel ends too.
+
+use std::convert::Infallible;
+use std::ptr::NonNull;
+
+use greenthread_models::explore;
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::closing::{Closing, Watch};
+use crate::handle::{Receiver, bounded};
+use crate::primitive::{Blocker, Case, Claim, RawLock, UnsafeCell, WaitList, WaitNode, WaitReason, Waker};
+
+const GIFT: usize = 0;
+const CLOSE: usize = 1;
+
+/// Where one waits to be given something.
+struct Place {
+    lock: RawLock,
+    queue: UnsafeCell<WaitList<(Case, Waker)>>,
+}
+
+// SAFETY: the queue is touched only under the lock.
+unsafe impl Send for Place {}
+// SAFETY: as above.
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// Ends the wait of who waits here; whether somebody did.
+    fn give(&self) -> bool {
+        self.lock.lock();
+        // SAFETY: locked above; a node in the queue is alive.
+        let owed = self.queue.with_mut(|queue| unsafe {
+            let (case, waker) = (*queue).pop_front()?.as_ref().value;
+            case.reserve().then_some(waker)
+        });
+        // SAFETY: locked above; then the one wake of what was reserved.
+        unsafe {
+            self.lock.unlock();
+            owed.map(|waker| waker.wake()).is_some()
+        }
+    }
+
+    /// Waits for a gift, or for the close; whether it was a gift.
+    fn wait(&self, done: &Receiver<Infallible>) -> bool {
+        let (closing, blocker, claim) = (Closing::of(done), Blocker::new(), Claim::new());
+        let case = |index| Case::of(NonNull::from(&claim), index);
+        let node = WaitNode::new((case(GIFT), blocker.waker()));
+        let watch = Watch::new(case(CLOSE), blocker.waker());
+        self.lock.lock();
+        // SAFETY: locked above, and the protocol is followed: that it suffices is what the models check.
+        unsafe {
+            if !closing.join(&watch) {
+                self.lock.unlock();
+                return false;
+            }
+            self.queue.with_mut(|queue| (*queue).push_back(NonNull::from(&node)));
+            blocker.block(WaitReason::Select, || {
+                self.lock.unlock();
+                closing.unlock();
+            });
+            let won = claim.winner() == Some(CLOSE);
+            assert_eq!(closing.leave(&watch, won), won);
+            self.lock.lock();
+            self.queue.with_mut(|queue| (*queue).remove(NonNull::from(&node)));
+            self.lock.unlock();
+            !won
+        }
+    }
+}
+
+#[test]
+fn a_gift_against_the_close() {
+    explore(2, || {
+        let place = Arc::new(Place { lock: RawLock::new(), queue: UnsafeCell::new(WaitList::new()) });
+        let (tx, done) = bounded::<Infallible>(0);
+        let giver = {
+            let place = Arc::clone(&place);
+            thread::spawn(move || place.give())
+        };
+        let closer = thread::spawn(move || tx.close());
+        let given = place.wait(&done);
+        assert_eq!(giver.join().unwrap(), given);
+        closer.join().unwrap();
+        assert_eq!(done.head().unwrap().waiting(), (0, 0));
+    });
+}

@@ -1,0 +1,319 @@
+//! A weighted semaphore that serves strictly in order.
+//!
+//! # Vocabulary
+//! The semaphore has a fixed *size*. What is not held is *free*. A waiter *wants* an amount; it is *granted* when the
+//! amount is taken out of the free one on its behalf. A wait can end without a grant: by a deadline, or because of
+//! something else that its owner waits for at the same time ([`super::claim`]). The owner then *withdraws*.
+//!
+//! # Protocol
+//! One word holds what is free, and a bit `QUEUED` that says whether anybody waits. Without waiters acquire and release
+//! are one exchange on the word. With waiters everything is done under the lock of the queue:
+//!
+//! * An acquire that finds too little, or `QUEUED`, takes the lock and looks again. If it must wait it sets `QUEUED` and
+//!   links its node at the end, also if there is enough for it: those before it come first.
+//! * A release that finds `QUEUED` takes the lock, adds what it gives back, and grants from the front as long as there is
+//!   enough for the first. It takes the nodes along, and wakes their owners when the lock is released.
+//! * Who withdraws takes its node out and serves the queue too: if it was the first, there may be enough for the next.
+//!
+//! As long as `QUEUED` is set only the holder of the lock changes the word: every exchange outside of it expects a word
+//! without the bit. So under the lock a plain store will do.
+//!
+//! # The races
+//! * *Wait against release.* The waiter sets `QUEUED` by an exchange of a word in which there was too little. A release
+//!   either comes before it in the order of the word, and then the exchange fails and the waiter looks again; or after
+//!   it, and then it sees the bit, and gets the lock when the waiter is linked and asleep.
+//! * *Grant against deadline.* The claim decides, before the amount is taken. A node whose claim is lost is dropped from the
+//!   queue and costs nothing; its owner finds that it is in no list any more.
+//! * *A waiter that has lost stands in front,* and wants more than there is. Those behind it wait for its owner to
+//!   withdraw, which is on its way: it is awake.
+//!
+//! # Rejected
+//! * Small requests may pass a large one that waits: more is in use at any time, but under load the large one waits for ever.
+//! * Waking the first waiter to try again, as the mutex does: it can lose against newcomers. A semaphore guards what takes
+//!   long, so the switch that a hand-over costs is not what counts.
+//! * Queueing those who want more than the size, as the others: nobody behind them would ever be served. Their callers
+//!   see to it that they do not come here.
+//!
+//! # Invariants
+//! * I1: `queue` is touched only under `lock`, and `QUEUED` changes only under it: it is set when the queue is not empty, and
+//!   the lock is held when it is not so.
+//! * I2: what is free and what is held add up to the size. Nobody is granted out of turn.
+//! * I3: a node stays in its owner's frame until the wake that a grant owes it, or until the owner has passed through
+//!   [`withdraw`](RawSemaphore::withdraw).
+//! * I4: whoever calls a method borrows the semaphore to the end of the call, so it outlives all unlocks.
+//!
+//! # Orderings
+//! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in `try_acquire` and `join`: what was
+//!   done before a release is visible to whoever acquires after it. Exchanges in between keep the release.
+//! * P2: the release of the word in `release` -> the acquire load in `serve_and_unlock`: a plain store follows, which would end
+//!   what P1 relies on. The grant's wake-up carries it on to the waiter.
+//!
+//! # See also
+//! `semaphore/semaphore.go` in golang.org/x/sync; the models in `scheduler/models/tests/semaphore.rs`.
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use super::claim::Case;
+use super::lock::RawLock;
+use super::wait_list::{WaitList, WaitNode};
+use crate::primitive::{AtomicUsize, Ordering, UnsafeCell, const_fn};
+
+/// Somebody waits. What is free stands in the other bits.
+const QUEUED: usize = 1;
+
+/// The largest size of a semaphore.
+pub const MAX_SIZE: usize = usize::MAX >> 1;
+
+/// What the protocol asks of its surroundings.
+pub trait Wake: Copy {
+    /// Lets the waiter go on.
+    ///
+    /// # Safety
+    /// The waiter blocks or is about to, and the lock of the semaphore has been released on its behalf; this is the one wake of this
+    /// wait; the caller holds no [`RawLock`].
+    unsafe fn wake(self);
+}
+
+/// One who waits, in its own frame.
+#[derive(Debug)]
+pub struct Waiter<K> {
+    want: usize,
+    case: Case,
+    waker: K,
+}
+
+/// A place in the queue of a semaphore.
+pub type Node<K> = WaitNode<Waiter<K>>;
+
+impl<K: Wake> Waiter<K> {
+    /// One who wants `want`, as `case` of its operation, and is woken by `waker`.
+    pub fn new(want: usize, case: Case, waker: K) -> Self {
+        Self { want, case, waker }
+    }
+}
+
+/// More was released than is held.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Excess;
+
+/// A semaphore without guards.
+pub struct RawSemaphore<K> {
+    size: usize,
+    word: AtomicUsize,
+    lock: RawLock,
+    queue: UnsafeCell<WaitList<Waiter<K>>>,
+}
+
+// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `lock` (I1); the wakers in it cross threads, hence
+// the bound.
+unsafe impl<K: Send> Send for RawSemaphore<K> {}
+// SAFETY: as above.
+unsafe impl<K: Send> Sync for RawSemaphore<K> {}
+
+impl<K> fmt::Debug for RawSemaphore<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.word.load(Ordering::Relaxed);
+        let mut all = f.debug_struct("RawSemaphore");
+        all.field("size", &self.size).field("free", &free(word)).field("queued", &is_queued(word)).finish()
+    }
+}
+
+impl<K> RawSemaphore<K> {
+    const_fn! {
+        /// A semaphore of which nothing is held. `size` is at most [`MAX_SIZE`].
+        pub fn new(size: usize) -> Self {
+            Self {
+                size,
+                word: AtomicUsize::new(size << 1),
+                lock: RawLock::new(),
+                queue: UnsafeCell::new(WaitList::new()),
+            }
+        }
+    }
+}
+
+impl<K: Wake> RawSemaphore<K> {
+    /// The size.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What is free at the moment, and whether anybody waits.
+    pub fn peek(&self) -> (usize, bool) {
+        let word = self.word.load(Ordering::Relaxed);
+        (free(word), is_queued(word))
+    }
+
+    /// Takes `want` if it is free and nobody waits.
+    #[inline]
+    pub fn try_acquire(&self, want: usize) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while !is_queued(word) && want <= free(word) {
+            // ORDERING P1: acquire pairs with the releases of the word.
+            match self.word.compare_exchange_weak(word, word - (want << 1), Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Gives `amount` back; wakes those who have enough now.
+    ///
+    /// # Errors
+    /// If so much is not held. Nothing has changed then.
+    #[inline]
+    pub fn release(&self, amount: usize) -> Result<(), Excess> {
+        match self.add(amount)? {
+            true => Ok(()),
+            false => self.release_to_waiters(amount),
+        }
+    }
+
+    /// Gives `amount` back if nobody waits; says whether it did.
+    #[inline]
+    fn add(&self, amount: usize) -> Result<bool, Excess> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            if amount > self.size - free(word) {
+                return Err(Excess);
+            }
+            if is_queued(word) {
+                return Ok(false);
+            }
+            // ORDERING P1, P2: release publishes what was done before.
+            match self.word.compare_exchange_weak(word, word + (amount << 1), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Ok(true),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    #[cold]
+    fn release_to_waiters(&self, amount: usize) -> Result<(), Excess> {
+        self.lock.lock();
+        // The queue may be gone by now, and come back only under the lock. It may also have got what the caller thinks it holds.
+        let done = self.add(amount);
+        if done == Ok(false) {
+            // SAFETY: locked above, and `QUEUED` was seen under the lock.
+            unsafe { self.serve_and_unlock(amount) };
+        } else {
+            // SAFETY: locked above.
+            unsafe { self.unlock() };
+        }
+        done.map(|_| ())
+    }
+
+    /// Takes what `node` wants (true), or puts it into the queue and keeps the lock, which the caller releases when it has parked
+    /// (false).
+    ///
+    /// # Safety
+    /// The node is in no list, and its owner keeps it as I3 says. It wants no more than the size. The caller holds no [`RawLock`].
+    pub unsafe fn join(&self, node: NonNull<Node<K>>) -> bool {
+        // SAFETY: the caller's contract.
+        let want = unsafe { node.as_ref() }.value.want;
+        self.lock.lock();
+        let mut word = self.word.load(Ordering::Relaxed);
+        while !is_queued(word) {
+            let enough = want <= free(word);
+            let next = if enough { word - (want << 1) } else { word | QUEUED };
+            // ORDERING P1: acquire pairs with the releases of the word.
+            match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if enough => {
+                    // SAFETY: locked above.
+                    unsafe { self.unlock() };
+                    return true;
+                }
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        // SAFETY: the queue is ours under the lock (I1); the rest is the caller's contract.
+        self.queue.with_mut(|queue| unsafe { (*queue).push_back(node) });
+        false
+    }
+
+    /// Releases the lock that [`join`](Self::join) has kept.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and does not touch its frame afterwards unless it knows that nobody has ended its wait.
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        // SAFETY: the caller's contract.
+        unsafe { self.lock.unlock() };
+    }
+
+    /// Takes the node of a wait that has ended without a grant out of the queue. Wakes those who can be served now.
+    ///
+    /// # Safety
+    /// The node has joined this queue, its claim was not taken by a grant and will not be. The caller holds no [`RawLock`].
+    pub unsafe fn withdraw(&self, node: NonNull<Node<K>>) {
+        self.lock.lock();
+        // SAFETY: locked above; the rest is the caller's contract.
+        unsafe { self.withdraw_and_unlock(node) };
+    }
+
+    /// As [`withdraw`](Self::withdraw), under the lock that [`join`](Self::join) has kept, which it releases.
+    ///
+    /// # Safety
+    /// As there, and the caller holds the lock and no other.
+    pub unsafe fn withdraw_and_unlock(&self, node: NonNull<Node<K>>) {
+        // SAFETY: the queue is ours under the lock (I1); the node is in it, or a grant that lost has dropped it.
+        let removed = self.queue.with_mut(|queue| unsafe { (*queue).remove(node) });
+        if removed {
+            // SAFETY: the lock is held, and by I1 a queue that has held a node under it has its bit set.
+            unsafe { self.serve_and_unlock(0) };
+        } else {
+            // SAFETY: the lock is held.
+            unsafe { self.unlock() };
+        }
+    }
+
+    /// Adds `released` to what is free, grants from the front, releases the lock, and wakes.
+    ///
+    /// # Safety
+    /// The caller holds the lock and no other, and `QUEUED` is set.
+    unsafe fn serve_and_unlock(&self, released: usize) {
+        // ORDERING P2: acquire pairs with the release in `add`.
+        let mut left = free(self.word.load(Ordering::Acquire)) + released;
+        let mut granted = WaitList::new();
+        let queued = self.queue.with_mut(|queue| {
+            // SAFETY: the queue is ours under the lock (I1).
+            let queue = unsafe { &mut *queue };
+            while let Some(node) = queue.front() {
+                // SAFETY: the node is in the queue, so its owner keeps it (I3).
+                let waiter = &unsafe { node.as_ref() }.value;
+                if waiter.want > left {
+                    break;
+                }
+                queue.pop_front();
+                // SAFETY: found and unlinked under this hold of the lock.
+                if unsafe { waiter.case.reserve() } {
+                    left -= waiter.want;
+                    // SAFETY: the node is in no list, and its owner stays until the wake below.
+                    unsafe { granted.push_back(node) };
+                }
+            }
+            !queue.is_empty()
+        });
+        // ORDERING P1: release publishes what was done before the release that this is part of.
+        self.word.store(left << 1 | if queued { QUEUED } else { 0 }, Ordering::Release);
+        // SAFETY: the caller's contract.
+        unsafe { self.unlock() };
+        while let Some(node) = granted.pop_front() {
+            // SAFETY: the owner stays in its frame until the wake (I3).
+            let waker = unsafe { node.as_ref() }.value.waker;
+            // SAFETY: its case was reserved, so this is its one wake; the lock is released.
+            unsafe { waker.wake() };
+        }
+    }
+}
+
+fn free(word: usize) -> usize {
+    word >> 1
+}
+
+fn is_queued(word: usize) -> bool {
+    word & QUEUED != 0
+}
