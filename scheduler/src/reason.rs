@@ -28,6 +28,16 @@ pub enum WaitReason {
     SelectNoCases,
     /// Acquiring a `sync::Mutex`.
     MutexLock,
+    /// Reading in a `sync::RwLock`.
+    RwLockRead,
+    /// Writing in a `sync::RwLock`.
+    RwLockWrite,
+    /// In `Condvar::wait`.
+    CondvarWait,
+    /// In `Once::call_once`, while another runs the function; in `OnceLock` and `LazyLock` too.
+    Once,
+    /// In `Barrier::wait`.
+    BarrierWait,
     /// In `WaitGroup::wait`.
     WaitGroupWait,
     /// Acquiring from a `sync::Semaphore`.
@@ -41,7 +51,7 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
-    const ALL: [(WaitReason, &'static str); 14] = [
+    const ALL: [(WaitReason, &'static str); 19] = [
         (WaitReason::None, ""),
         (WaitReason::Sleep, "sleep"),
         (WaitReason::ChanReceive, "chan receive"),
@@ -51,6 +61,11 @@ impl WaitReason {
         (WaitReason::Select, "select"),
         (WaitReason::SelectNoCases, "select (no cases)"),
         (WaitReason::MutexLock, "sync.Mutex.Lock"),
+        (WaitReason::RwLockRead, "sync.RWMutex.RLock"),
+        (WaitReason::RwLockWrite, "sync.RWMutex.Lock"),
+        (WaitReason::CondvarWait, "sync.Cond.Wait"),
+        (WaitReason::Once, "sync.Once.Do"),
+        (WaitReason::BarrierWait, "barrier"),
         (WaitReason::WaitGroupWait, "sync.WaitGroup.Wait"),
         (WaitReason::SemaphoreAcquire, "semaphore.Weighted.Acquire"),
         (WaitReason::Join, "join"),

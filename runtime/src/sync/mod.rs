@@ -6,18 +6,31 @@
 //! Use these instead of `std::sync`'s types wherever a goroutine may wait: a goroutine that blocks in a lock of `std`
 //! keeps its OS thread, and others have to be started in its place.
 
+mod barrier;
+mod condvar;
 pub mod errgroup;
+mod lazy_lock;
 mod map;
 mod mutex;
+mod once;
+mod once_lock;
 mod pool;
+mod rwlock;
 mod semaphore;
 pub mod singleflight;
 mod value;
+mod wait;
 mod wait_group;
 
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use lazy_lock::LazyLock;
 pub use map::Map;
 pub use mutex::{Mutex, MutexGuard};
+pub use once::{Once, OnceState};
+pub use once_lock::OnceLock;
 pub use pool::Pool;
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{Canceled, Permit, Semaphore};
 pub use value::Value;
 pub use wait_group::WaitGroup;

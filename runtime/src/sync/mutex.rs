@@ -8,22 +8,13 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::hint;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::raw_mutex::{RawMutex, Wait};
-use greenthread_scheduler::wait::{Blocker, Waker};
+use greenthread_scheduler::protocol::raw_mutex::RawMutex;
 
-/// How long a waiter may lose before it gets the lock by hand-over (Go's `starvationThresholdNs`).
-const STARVATION: Duration = Duration::from_millis(1);
-
-/// Times that a waiter spins before it sleeps, and the length of each (Go's `active_spin` and `active_spin_cnt`).
-const SPIN_ROUNDS: u32 = 4;
-const SPINS_A_ROUND: u32 = 30;
+use super::wait::{BlockingWait, Reason};
 
 /// A lock around a value, for goroutines and threads.
 ///
@@ -44,7 +35,7 @@ const SPINS_A_ROUND: u32 = 30;
 /// ```
 #[derive(Default)]
 pub struct Mutex<T: ?Sized> {
-    raw: RawMutex<LockWait>,
+    raw: RawMutex<BlockingWait<Locking>>,
     data: UnsafeCell<T>,
 }
 
@@ -132,6 +123,23 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     fn new(mutex: &'a Mutex<T>) -> Self {
         Self { mutex, _data: PhantomData }
     }
+
+    /// Runs `f` while the mutex is unlocked. It is locked again in any case, also if `f` panics (I2).
+    pub(super) fn unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        struct Relock<'a>(&'a RawMutex<BlockingWait<Locking>>);
+
+        impl Drop for Relock<'_> {
+            fn drop(&mut self) {
+                self.0.lock();
+            }
+        }
+
+        let raw = &self.mutex.raw;
+        // SAFETY: I2: it is locked; `&mut self` keeps the value out of reach until it is locked again.
+        unsafe { raw.unlock() };
+        let _relock = Relock(raw);
+        f()
+    }
 }
 
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
@@ -172,47 +180,9 @@ impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
     }
 }
 
-/// Blocks the caller, goroutine or thread, and reads the clock.
-struct LockWait(Blocker);
+/// Waits for a mutex.
+struct Locking;
 
-impl Wait for LockWait {
-    type Waker = Waker;
-    type Since = Instant;
-
-    fn new() -> Self {
-        Self(Blocker::new())
-    }
-
-    fn waker(&self) -> Waker {
-        self.0.waker()
-    }
-
-    fn block(&self, commit: impl FnOnce()) {
-        self.0.block(WaitReason::MutexLock, commit);
-    }
-
-    unsafe fn wake(waker: Waker) {
-        // SAFETY: the contract of this function is that of `Waker::wake`.
-        unsafe { waker.wake() };
-    }
-
-    fn now() -> Instant {
-        Instant::now()
-    }
-
-    fn starved(since: Instant) -> bool {
-        since.elapsed() > STARVATION
-    }
-
-    fn spin(round: u32) -> bool {
-        /// With one CPU the owner cannot run while somebody spins for it.
-        static WORTH_IT: LazyLock<bool> =
-            LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));
-
-        if round >= SPIN_ROUNDS || !*WORTH_IT {
-            return false;
-        }
-        (0..SPINS_A_ROUND).for_each(|_| hint::spin_loop());
-        true
-    }
+impl Reason for Locking {
+    const REASON: WaitReason = WaitReason::MutexLock;
 }

@@ -154,6 +154,11 @@ pub fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// How many goroutines are parked for `reason`, as the dump names it.
+pub fn parked(reason: &str) -> usize {
+    debug::dump().matches(&format!("[{reason}")).count()
+}
+
 /// Computes for `duration`, without a look at the scheduler.
 pub fn spin(duration: Duration) {
     let end = Instant::now() + duration;

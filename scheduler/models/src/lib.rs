@@ -30,6 +30,8 @@ pub mod primitive;
 #[allow(dead_code, unused_imports)]
 #[path = "../../src/protocol/mod.rs"]
 pub mod protocol;
+#[cfg(not(test))]
+pub mod wait;
 
 /// Runs `f` under every interleaving that takes the CPU from a running thread at most `preemptions` times.
 ///

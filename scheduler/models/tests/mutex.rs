@@ -5,25 +5,12 @@
 //! Not reached within these bounds: an unlock that is overtaken by a whole turn of another and then hands over, which
 //! is what P2 of the protocol is for. It takes three threads and four preemptions, and then the model does not end.
 
-use std::marker::PhantomData;
-
 use greenthread_models::explore;
-use greenthread_models::primitive::{AtomicBool, Ordering, UnsafeCell};
-use greenthread_models::protocol::raw_mutex::{RawMutex, Wait};
-use loom::sync::{Arc, Notify};
+use greenthread_models::primitive::UnsafeCell;
+use greenthread_models::protocol::raw_mutex::RawMutex;
+use greenthread_models::wait::{LoomWait, Patient, Spinning, Surroundings};
+use loom::sync::Arc;
 use loom::thread;
-
-/// What the clock and the spinning are in a model.
-trait Surroundings {
-    const STARVES: bool;
-    const SPINS: u32;
-}
-
-struct Patient;
-impl Surroundings for Patient {
-    const STARVES: bool = false;
-    const SPINS: u32 = 0;
-}
 
 struct Starving;
 impl Surroundings for Starving {
@@ -31,59 +18,10 @@ impl Surroundings for Starving {
     const SPINS: u32 = 0;
 }
 
-struct Spinning;
-impl Surroundings for Spinning {
-    const STARVES: bool = false;
-    const SPINS: u32 = 1;
-}
-
 struct StarvingSpinner;
 impl Surroundings for StarvingSpinner {
     const STARVES: bool = true;
     const SPINS: u32 = 1;
-}
-
-#[derive(Clone)]
-struct Token(Arc<(Notify, AtomicBool)>);
-
-struct LoomWait<S>(Token, PhantomData<S>);
-
-impl<S: Surroundings> Wait for LoomWait<S> {
-    type Waker = Token;
-    type Since = ();
-
-    fn new() -> Self {
-        Self(Token(Arc::new((Notify::new(), AtomicBool::new(false)))), PhantomData)
-    }
-
-    fn waker(&self) -> Token {
-        self.0.clone()
-    }
-
-    fn block(&self, commit: impl FnOnce()) {
-        commit();
-        let (notify, woken) = &*self.0.0;
-        while !woken.load(Ordering::Acquire) {
-            notify.wait();
-        }
-    }
-
-    unsafe fn wake(waker: Token) {
-        let (notify, woken) = &*waker.0;
-        assert!(!woken.swap(true, Ordering::Release), "woken twice");
-        notify.notify();
-    }
-
-    fn now() {}
-
-    fn starved((): ()) -> bool {
-        S::STARVES
-    }
-
-    fn spin(round: u32) -> bool {
-        // No pause: it would let others run, and hide what happens when they do not.
-        round < S::SPINS
-    }
 }
 
 struct Shared<S: Surroundings> {

@@ -57,6 +57,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
+use super::wait::Wait;
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
 
@@ -65,37 +66,16 @@ const QUEUED: u32 = 1 << 1;
 const WOKEN: u32 = 1 << 2;
 const STARVING: u32 = 1 << 3;
 
-/// What the protocol asks of its surroundings: one value is one wait.
-pub trait Wait {
-    /// Wakes one waiter, once.
-    type Waker: Clone;
+/// A way to block for who may starve: it reads the clock too.
+pub trait TimedWait: Wait {
     /// A reading of the clock.
     type Since: Copy;
-
-    /// Captures the caller.
-    fn new() -> Self;
-
-    /// The waker of this wait.
-    fn waker(&self) -> Self::Waker;
-
-    /// Blocks until the waker is used; calls `commit` once, from where a waker may find the caller.
-    fn block(&self, commit: impl FnOnce());
-
-    /// Lets the waiter go on.
-    ///
-    /// # Safety
-    /// The waiter is in `block` and its `commit` has begun; this is the one wake-up of that call; the caller holds no
-    /// [`RawLock`].
-    unsafe fn wake(waker: Self::Waker);
 
     /// Reads the clock.
     fn now() -> Self::Since;
 
     /// Whether a wait that began at `since` is long enough for starvation mode.
     fn starved(since: Self::Since) -> bool;
-
-    /// Spins for a moment, as the `round`th time in a row; returns false at once if that is not worth it.
-    fn spin(round: u32) -> bool;
 }
 
 struct Waiter<K> {
@@ -105,7 +85,7 @@ struct Waiter<K> {
 }
 
 /// A mutex without the data.
-pub struct RawMutex<W: Wait> {
+pub struct RawMutex<W: TimedWait> {
     state: AtomicU32,
     queue_lock: RawLock,
     queue: UnsafeCell<WaitList<Waiter<W::Waker>>>,
@@ -113,23 +93,23 @@ pub struct RawMutex<W: Wait> {
 
 // SAFETY: `queue` is the one part that is not an atomic, and is touched only under `queue_lock` (I1); the wakers in it
 // cross threads, hence the bound.
-unsafe impl<W: Wait<Waker: Send>> Send for RawMutex<W> {}
+unsafe impl<W: TimedWait<Waker: Send>> Send for RawMutex<W> {}
 // SAFETY: as above.
-unsafe impl<W: Wait<Waker: Send>> Sync for RawMutex<W> {}
+unsafe impl<W: TimedWait<Waker: Send>> Sync for RawMutex<W> {}
 
-impl<W: Wait> fmt::Debug for RawMutex<W> {
+impl<W: TimedWait> fmt::Debug for RawMutex<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawMutex").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
-impl<W: Wait> Default for RawMutex<W> {
+impl<W: TimedWait> Default for RawMutex<W> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<W: Wait> RawMutex<W> {
+impl<W: TimedWait> RawMutex<W> {
     const_fn! {
         /// An unlocked mutex.
         pub fn new() -> Self {

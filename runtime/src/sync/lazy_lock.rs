@@ -1,0 +1,93 @@
+//! `LazyLock<T>`: a value that is computed when it is needed first.
+//!
+//! # Invariants
+//! * I1: `init` is touched only by the function that `value` runs, or through `&mut self`.
+
+use std::cell::Cell;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use super::once_lock::OnceLock;
+
+/// A value that the first use computes (Go's `sync.OnceValue`), for goroutines and threads. The interface is that of
+/// [`std::sync::LazyLock`].
+///
+/// Whoever comes while it is computed blocks until it is there.
+///
+/// # Panics
+/// If the function panics, this use panics with it, and all later ones panic too: the function is gone.
+///
+/// ```
+/// use greenthread::sync::LazyLock;
+///
+/// static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| "share by communicating".split(' ').collect());
+///
+/// assert_eq!(WORDS.len(), 3);
+/// ```
+pub struct LazyLock<T, F = fn() -> T> {
+    value: OnceLock<T>,
+    init: Cell<Option<F>>,
+}
+
+// SAFETY: `init` is taken out by one thread alone (I1), which may be another one, hence `Send`; the rest is `value`'s.
+unsafe impl<T, F: Send> Sync for LazyLock<T, F> where OnceLock<T>: Sync {}
+
+impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
+// A function that panics is gone, and leaves no value behind.
+impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T, F> {}
+
+impl<T, F: FnOnce() -> T> LazyLock<T, F> {
+    /// A value that `f` will compute. Does not call it.
+    #[inline]
+    pub const fn new(f: F) -> Self {
+        Self { value: OnceLock::new(), init: Cell::new(Some(f)) }
+    }
+
+    /// The value; computes it if it is not there, or blocks while another does. `*lazy` is the same.
+    ///
+    /// # Panics
+    /// If the function panics, or has. Using the value in its own function blocks for ever.
+    ///
+    /// ```
+    /// use greenthread::sync::LazyLock;
+    ///
+    /// let lazy = LazyLock::new(|| 42);
+    /// assert_eq!(LazyLock::force(&lazy), &42);
+    /// assert_eq!(*lazy, 42);
+    /// ```
+    #[inline]
+    pub fn force(this: &Self) -> &T {
+        // I1: `init` is touched inside of the function.
+        this.value.get_or_init(|| match this.init.take() {
+            Some(f) => f(),
+            None => panic!("sync: LazyLock is poisoned: its function panicked"),
+        })
+    }
+}
+
+impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        Self::force(self)
+    }
+}
+
+impl<T: Default> Default for LazyLock<T> {
+    fn default() -> Self {
+        Self::new(T::default)
+    }
+}
+
+impl<T: fmt::Debug, F> fmt::Debug for LazyLock<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = f.debug_tuple("LazyLock");
+        match self.value.get() {
+            Some(value) => tuple.field(value),
+            None => tuple.field(&format_args!("<uninit>")),
+        };
+        tuple.finish()
+    }
+}

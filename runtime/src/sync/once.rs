@@ -1,0 +1,164 @@
+//! `Once`: run a function once.
+//!
+//! The algorithm is in `greenthread_scheduler::protocol::raw_once`.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use greenthread_scheduler::WaitReason;
+use greenthread_scheduler::protocol::raw_once::{Begun, RawOnce};
+
+use super::wait::{BlockingWait, Reason};
+
+/// Runs one function, once (Go's `sync.Once`), for goroutines and threads. The interface is that of [`std::sync::Once`].
+///
+/// Whoever comes while the function runs blocks until it has returned. What it did is visible to everybody who returns from
+/// [`call_once`](Self::call_once), and to who sees [`is_completed`](Self::is_completed).
+///
+/// # Panics in the function
+/// The rule is that of `std`: if the function panics, or ends by [`exit_goroutine`](crate::exit_goroutine), the `Once` is
+/// poisoned. Later calls of `call_once`, and those that wait, panic too, while
+/// [`call_once_force`](Self::call_once_force) tries again. (In Go such a call counts as done, and others go on as if
+/// it had worked.)
+///
+/// ```
+/// use greenthread::sync::Once;
+///
+/// static START: Once = Once::new();
+///
+/// let mut runs = 0;
+/// START.call_once(|| runs += 1);
+/// START.call_once(|| runs += 1);
+/// assert_eq!(runs, 1);
+/// assert!(START.is_completed());
+/// ```
+#[derive(Default)]
+pub struct Once {
+    raw: RawOnce<BlockingWait<Waiting>>,
+}
+
+// What a function that panicked has left behind is what poisoning is for.
+impl UnwindSafe for Once {}
+impl RefUnwindSafe for Once {}
+
+impl Once {
+    /// Nothing has run.
+    #[inline]
+    pub const fn new() -> Self {
+        Self { raw: RawOnce::new() }
+    }
+
+    /// Runs `f` if nothing has run yet (Go's `Do`); blocks while another call runs its function.
+    ///
+    /// Calling it on the same `Once` from `f` blocks for ever, as in Go.
+    ///
+    /// # Panics
+    /// If an earlier function panicked. A panic in `f` goes on to the caller.
+    #[inline]
+    #[track_caller]
+    pub fn call_once<F: FnOnce()>(&self, f: F) {
+        if !self.is_completed() && !self.run(false, |_| f()) {
+            poisoned();
+        }
+    }
+
+    /// As [`call_once`](Self::call_once), but runs `f` also if an earlier function panicked; the state says so.
+    ///
+    /// ```
+    /// use greenthread::sync::Once;
+    ///
+    /// let once = Once::new();
+    /// let failed = std::panic::catch_unwind(|| once.call_once(|| panic!("expected")));
+    /// assert!(failed.is_err() && !once.is_completed());
+    /// once.call_once_force(|state| assert!(state.is_poisoned()));
+    /// assert!(once.is_completed());
+    /// ```
+    #[inline]
+    pub fn call_once_force<F: FnOnce(&OnceState)>(&self, f: F) {
+        if !self.is_completed() {
+            self.run(true, f);
+        }
+    }
+
+    /// Whether a function has run and returned. Never blocks.
+    #[inline]
+    pub fn is_completed(&self) -> bool {
+        self.raw.is_done()
+    }
+
+    /// Blocks until a function has run, whoever runs it. Does not run anything.
+    ///
+    /// # Panics
+    /// If an earlier function panicked, or one does while this waits.
+    #[track_caller]
+    pub fn wait(&self) {
+        if !self.raw.wait(false) {
+            poisoned();
+        }
+    }
+
+    /// As [`wait`](Self::wait), but goes on waiting after a panic, for a [`call_once_force`](Self::call_once_force).
+    pub fn wait_force(&self) {
+        self.raw.wait(true);
+    }
+
+    /// Runs `f` or waits until another has; false if that has failed, and `force` does not ask to try again.
+    #[cold]
+    fn run(&self, force: bool, f: impl FnOnce(&OnceState)) -> bool {
+        struct Finish<'a> {
+            raw: &'a RawOnce<BlockingWait<Waiting>>,
+            success: bool,
+        }
+
+        impl Drop for Finish<'_> {
+            fn drop(&mut self) {
+                // SAFETY: made by the runner, and dropped once.
+                unsafe { self.raw.finish(self.success) };
+            }
+        }
+
+        match self.raw.begin(force) {
+            Begun::Done => true,
+            Begun::Poisoned => false,
+            Begun::Runner { poisoned } => {
+                let mut finish = Finish { raw: &self.raw, success: false };
+                f(&OnceState { poisoned });
+                finish.success = true;
+                true
+            }
+        }
+    }
+}
+
+#[cold]
+#[track_caller]
+fn poisoned() -> ! {
+    panic!("sync: Once is poisoned: its function panicked; call_once_force tries again")
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once").field("completed", &self.is_completed()).finish()
+    }
+}
+
+/// What [`Once::call_once_force`] tells its function.
+#[derive(Debug)]
+pub struct OnceState {
+    poisoned: bool,
+}
+
+impl OnceState {
+    /// Whether an earlier function panicked.
+    #[inline]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+}
+
+/// Waits for the function of another.
+struct Waiting;
+
+impl Reason for Waiting {
+    const REASON: WaitReason = WaitReason::Once;
+}

@@ -1,0 +1,171 @@
+//! `OnceLock<T>`: a value that is written once.
+//!
+//! # Invariants
+//! * I1: `value` is there if and only if `once` is completed. Until then only the function that `once` runs touches it.
+//! * I2: a value that is there changes only through `&mut self`.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::mem::{self, MaybeUninit};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use super::once::Once;
+
+/// A place for a value that is written once (Go's `sync.OnceValue`), for goroutines and threads. The interface is that of
+/// [`std::sync::OnceLock`].
+///
+/// ```
+/// use greenthread::sync::OnceLock;
+///
+/// static CONFIG: OnceLock<String> = OnceLock::new();
+///
+/// assert_eq!(CONFIG.get(), None);
+/// assert_eq!(CONFIG.get_or_init(|| "first".to_owned()), "first");
+/// assert_eq!(CONFIG.get_or_init(|| "second".to_owned()), "first");
+/// assert_eq!(CONFIG.set("third".to_owned()), Err("third".to_owned()));
+/// ```
+pub struct OnceLock<T> {
+    once: Once,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: the value goes with its place.
+unsafe impl<T: Send> Send for OnceLock<T> {}
+// SAFETY: the value is shared once it is there (I2), hence `Sync`; who writes it, and who drops it, may be on different
+// threads, hence `Send`.
+unsafe impl<T: Send + Sync> Sync for OnceLock<T> {}
+
+impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
+// A function that panics leaves no value behind.
+impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
+
+impl<T> OnceLock<T> {
+    /// A place without a value.
+    #[inline]
+    pub const fn new() -> Self {
+        Self { once: Once::new(), value: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
+    /// The value, if it is there. Never blocks, also while another computes it.
+    #[inline]
+    pub fn get(&self) -> Option<&T> {
+        // SAFETY: I1.
+        self.once.is_completed().then(|| unsafe { self.value_unchecked() })
+    }
+
+    /// The value, if it is there, to be changed. Never blocks.
+    #[inline]
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        // SAFETY: I1.
+        self.once.is_completed().then(|| unsafe { self.value.get_mut().assume_init_mut() })
+    }
+
+    /// The value; blocks until it is there. Computes nothing.
+    ///
+    /// ```
+    /// use greenthread::{go, sync::OnceLock};
+    ///
+    /// static ANSWER: OnceLock<u32> = OnceLock::new();
+    ///
+    /// go!(|| ANSWER.set(42).unwrap());
+    /// assert_eq!(*ANSWER.wait(), 42);
+    /// ```
+    pub fn wait(&self) -> &T {
+        self.once.wait_force();
+        // SAFETY: I1, completed.
+        unsafe { self.value_unchecked() }
+    }
+
+    /// Writes the value; blocks while another computes it.
+    ///
+    /// # Errors
+    /// Gives `value` back if there is one already.
+    pub fn set(&self, value: T) -> Result<(), T> {
+        let mut value = Some(value);
+        self.get_or_init(|| value.take().expect("the function runs once"));
+        value.map_or(Ok(()), Err)
+    }
+
+    /// The value; computes it by `f` if it is not there. Blocks while another computes it.
+    ///
+    /// If `f` panics, the panic goes on to the caller, and there is still no value: the next caller computes it, also one
+    /// who has waited. Calling it for the same place from `f` blocks for ever.
+    #[inline]
+    pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
+        self.once.call_once_force(|_| {
+            let value = f();
+            // SAFETY: I1: `once` runs this function alone, and nothing is there yet.
+            unsafe { (*self.value.get()).write(value) };
+        });
+        // SAFETY: I1, completed.
+        unsafe { self.value_unchecked() }
+    }
+
+    /// The value, if it was there. Does not block.
+    #[inline]
+    pub fn into_inner(mut self) -> Option<T> {
+        self.take()
+    }
+
+    /// Takes the value out, if it was there; the place is as new. Does not block.
+    #[inline]
+    pub fn take(&mut self) -> Option<T> {
+        let once = mem::take(&mut self.once);
+        // SAFETY: I1: it was completed, and is new now, so this is the one who takes the value.
+        once.is_completed().then(|| unsafe { self.value.get_mut().assume_init_read() })
+    }
+
+    /// # Safety
+    /// `once` is completed.
+    #[inline]
+    unsafe fn value_unchecked(&self) -> &T {
+        // SAFETY: the caller's contract, I1 and I2.
+        unsafe { (*self.value.get()).assume_init_ref() }
+    }
+}
+
+impl<T> Drop for OnceLock<T> {
+    #[inline]
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> From<T> for OnceLock<T> {
+    fn from(value: T) -> Self {
+        let place = Self::new();
+        place.get_or_init(|| value);
+        place
+    }
+}
+
+impl<T: Clone> Clone for OnceLock<T> {
+    fn clone(&self) -> Self {
+        self.get().cloned().map_or_else(Self::new, Self::from)
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceLock<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Eq> Eq for OnceLock<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for OnceLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = f.debug_tuple("OnceLock");
+        match self.get() {
+            Some(value) => tuple.field(value),
+            None => tuple.field(&format_args!("<uninit>")),
+        };
+        tuple.finish()
+    }
+}

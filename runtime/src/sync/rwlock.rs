@@ -1,0 +1,235 @@
+//! `RwLock<T>`: the data and the guards.
+//!
+//! The algorithm is in `greenthread_scheduler::protocol::raw_rwlock`.
+//!
+//! # Invariants
+//! * I1: `data` is read only by who holds `raw` for reading or writing, and changed only by who holds it for writing, or owns
+//!   the whole lock.
+//! * I2: a guard exists only while `raw` is locked on its behalf; dropping it unlocks once.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use greenthread_scheduler::WaitReason;
+use greenthread_scheduler::protocol::raw_rwlock::RawRwLock;
+
+use super::wait::{BlockingWait, Reason};
+
+/// A lock around a value, for many readers or one writer (Go's `sync.RWMutex`), for goroutines and threads.
+///
+/// The interface is that of `parking_lot`: [`read`](Self::read) and [`write`](Self::write) return the guards themselves,
+/// since there is no poisoning; a panic while a guard lives just unlocks.
+///
+/// The fairness is that of Go: a writer that waits blocks new readers, and readers that wait when a writer unlocks go
+/// before the next writer. So neither side starves the other. Writers come in the order in which they began to wait. It follows that
+/// a goroutine that reads already must not read again: if a writer comes in between, each waits for the other for ever.
+///
+/// The guards may be kept while the goroutine blocks in something else, and may be dropped on another thread than the
+/// one they were made on.
+///
+/// ```
+/// use greenthread::sync::RwLock;
+///
+/// static NAMES: RwLock<Vec<&str>> = RwLock::new(Vec::new());
+///
+/// NAMES.write().push("gopher");
+/// let (one, other) = (NAMES.read(), NAMES.read());
+/// assert_eq!((one.len(), other[0]), (1, "gopher"));
+/// ```
+#[derive(Default)]
+pub struct RwLock<T: ?Sized> {
+    raw: RawRwLock<BlockingWait<Reading>, BlockingWait<Writing>>,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the value goes with the lock.
+unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
+// SAFETY: readers share the value, hence `Sync`; a writer may take it out (I1), so it goes from one thread to another.
+unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+
+impl<T> RwLock<T> {
+    /// An unlocked lock around `value`.
+    #[inline]
+    pub const fn new(value: T) -> Self {
+        Self { raw: RawRwLock::new(), data: UnsafeCell::new(value) }
+    }
+
+    /// The value. Does not block: who owns the lock is alone with it.
+    #[inline]
+    pub fn into_inner(self) -> T {
+        self.data.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Takes the lock together with other readers; blocks while a writer has it or waits for it (Go's `RLock`).
+    ///
+    /// Reading again while the own guard lives blocks for ever if a writer waits, and while the own write guard lives
+    /// in any case, as in Go.
+    #[inline]
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.raw.read();
+        RwLockReadGuard { lock: self }
+    }
+
+    /// Takes the lock together with other readers if that is possible at once (Go's `TryRLock`). Never blocks.
+    ///
+    /// `None` if a writer has the lock or waits for it.
+    ///
+    /// ```
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let reader = lock.read();
+    /// assert!(lock.try_read().is_some() && lock.try_write().is_none());
+    /// drop(reader);
+    /// let _writer = lock.write();
+    /// assert!(lock.try_read().is_none());
+    /// ```
+    #[inline]
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        self.raw.try_read().then(|| RwLockReadGuard { lock: self })
+    }
+
+    /// Takes the lock alone; blocks while others have it (Go's `Lock`).
+    ///
+    /// Writing while an own guard lives blocks for ever, as in Go.
+    #[inline]
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.raw.write();
+        RwLockWriteGuard { lock: self }
+    }
+
+    /// Takes the lock alone if that is possible at once (Go's `TryLock`). Never blocks.
+    ///
+    /// `None` if somebody has the lock or waits for it.
+    #[inline]
+    pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        self.raw.try_write().then(|| RwLockWriteGuard { lock: self })
+    }
+
+    /// The value, without locking: `&mut self` says that nobody else is there.
+    #[inline]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.try_read() {
+            Some(guard) => f.debug_struct("RwLock").field("data", &&*guard).finish(),
+            None => f.debug_struct("RwLock").field("data", &format_args!("<locked>")).finish(),
+        }
+    }
+}
+
+/// The right to read the value of a locked [`RwLock`]; dropping it unlocks (Go's `RUnlock`).
+#[must_use = "the lock is unlocked at once if the guard is not kept"]
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    lock: &'a RwLock<T>,
+}
+
+// SAFETY: the guard gives `&T` and nothing more, wherever it is, and the lock may be released by another thread than
+// the one that took it.
+unsafe impl<T: ?Sized + Sync> Send for RwLockReadGuard<'_, T> {}
+// SAFETY: a shared guard gives `&T` and nothing more.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: I1, and I2: the lock is held for reading as long as the guard lives.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: I2.
+        unsafe { self.lock.raw.unlock_read() };
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// The right to use the value of a locked [`RwLock`] alone; dropping it unlocks (Go's `Unlock`).
+#[must_use = "the lock is unlocked at once if the guard is not kept"]
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    lock: &'a RwLock<T>,
+}
+
+// SAFETY: the guard is like `&mut T`; the lock may be released by another thread than the one that took it.
+unsafe impl<T: ?Sized + Send> Send for RwLockWriteGuard<'_, T> {}
+// SAFETY: a shared guard gives `&T` and nothing more.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: I1, and I2: the lock is held for writing as long as the guard lives.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: I1, and I2: the lock is held for writing; `&mut self` makes this the only reference.
+        unsafe { &mut *self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: I2.
+        unsafe { self.lock.raw.unlock_write() };
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Waits to read.
+struct Reading;
+
+impl Reason for Reading {
+    const REASON: WaitReason = WaitReason::RwLockRead;
+}
+
+/// Waits to write.
+struct Writing;
+
+impl Reason for Writing {
+    const REASON: WaitReason = WaitReason::RwLockWrite;
+}

@@ -1,0 +1,320 @@
+//! `sync::RwLock` from the outside: exclusion, fairness, and what the guards are allowed to do.
+
+mod common;
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::drops::OnDrop;
+use common::{check, check_from_thread, parked, storm, text, until};
+use greenthread::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitGroup};
+use greenthread::{scope, spawn, time};
+
+const READ: &str = "sync.RWMutex.RLock";
+const WRITE: &str = "sync.RWMutex.Lock";
+
+#[test]
+fn writers_exclude_each_other_and_readers() {
+    check(|| {
+        // Two halves that only a reader beside a writer, or a writer beside another, finds different.
+        let lock = RwLock::new((0, 0));
+        let work = |n: u32| {
+            for turn in 0..200 {
+                if (n + turn).is_multiple_of(4) {
+                    let mut pair = lock.write();
+                    pair.0 += 1;
+                    if turn % 3 == 0 {
+                        greenthread::yield_now();
+                    }
+                    pair.1 += 1;
+                } else {
+                    let pair = lock.read();
+                    let first = pair.0;
+                    if turn % 5 == 0 {
+                        greenthread::yield_now();
+                    }
+                    assert_eq!((first, first), *pair);
+                }
+            }
+        };
+        let work = &work;
+        thread::scope(|threads| {
+            scope(|s| {
+                (0..2).for_each(|n| drop(threads.spawn(move || work(n))));
+                (0..20).for_each(|n| drop(s.spawn(move || work(n))));
+            });
+        });
+        assert_eq!(lock.into_inner(), (22 * 50, 22 * 50));
+    });
+}
+
+#[test]
+fn readers_share() {
+    check(|| {
+        let lock = RwLock::new(1);
+        let inside = AtomicUsize::new(0);
+        scope(|s| {
+            for _ in 0..10 {
+                s.spawn(|| {
+                    let _guard = lock.read();
+                    inside.fetch_add(1, Ordering::Relaxed);
+                    until(|| inside.load(Ordering::Relaxed) == 10);
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn a_waiting_writer_stops_new_readers() {
+    check(|| {
+        let lock = RwLock::new(0);
+        scope(|s| {
+            let first = lock.read();
+            s.spawn(|| *lock.write() = 1);
+            until(|| parked(WRITE) == 1);
+            assert!(lock.try_read().is_none() && lock.try_write().is_none());
+            let late = s.spawn(|| *lock.read());
+            until(|| parked(READ) == 1);
+            assert_eq!(*first, 0);
+            drop(first);
+            assert_eq!(late.join().unwrap(), 1, "a reader has overtaken the writer that waited");
+        });
+    });
+}
+
+#[test]
+fn readers_that_wait_go_before_the_next_writer_and_writers_in_order() {
+    check(|| {
+        let lock = RwLock::new(());
+        let order = Mutex::new(String::new());
+        let (lock, order) = (&lock, &order);
+        scope(|s| {
+            let first = lock.write();
+            for name in ['a', 'b'] {
+                let before = parked(WRITE);
+                s.spawn(move || {
+                    let _guard = lock.write();
+                    order.lock().push(name);
+                });
+                until(|| parked(WRITE) == before + 1);
+            }
+            for n in 0..3 {
+                s.spawn(|| {
+                    let _guard = lock.read();
+                    order.lock().push('r');
+                });
+                until(|| parked(READ) == n + 1);
+            }
+            drop(first);
+        });
+        assert_eq!(*order.lock(), "rrrab");
+    });
+}
+
+#[test]
+fn neither_side_starves_the_other() {
+    check(|| {
+        let lock = RwLock::new(0);
+        let stop = AtomicBool::new(false);
+        scope(|s| {
+            // Three readers whose turns overlap: without the rule the lock is never free for a writer.
+            for n in 0..3 {
+                let (lock, stop) = (&lock, &stop);
+                s.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let _guard = lock.read();
+                        time::sleep(Duration::from_micros(100 + 50 * n));
+                    }
+                });
+            }
+            (0..20).for_each(|_| *lock.write() += 1);
+            stop.store(true, Ordering::Relaxed);
+        });
+        stop.store(false, Ordering::Relaxed);
+        scope(|s| {
+            for _ in 0..2 {
+                s.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let _guard = lock.write();
+                        time::sleep(Duration::from_micros(100));
+                    }
+                });
+            }
+            (0..20).for_each(|_| assert_eq!(*lock.read(), 20));
+            stop.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+#[test]
+fn stress_with_random_pauses_and_tries() {
+    storm(|random| {
+        let lock = Arc::new(RwLock::new((0u64, 0u64)));
+        let writes = Arc::new(AtomicUsize::new(0));
+        let worker = |mut random: common::Rng| {
+            let (lock, writes) = (Arc::clone(&lock), Arc::clone(&writes));
+            move || {
+                for _ in 0..100 {
+                    let tries = random.one_in(4);
+                    if random.one_in(3) {
+                        let guard = if tries { lock.try_write() } else { Some(lock.write()) };
+                        let Some(mut guard) = guard else { continue };
+                        guard.0 += 1;
+                        pause(&mut random);
+                        guard.1 += 1;
+                        writes.fetch_add(1, Ordering::Relaxed);
+                    } else {
+                        let guard = if tries { lock.try_read() } else { Some(lock.read()) };
+                        let Some(guard) = guard else { continue };
+                        let before = guard.0;
+                        pause(&mut random);
+                        assert_eq!((guard.0, guard.1), (before, before));
+                    }
+                }
+            }
+        };
+        let threads: Vec<_> = (0..2).map(|_| thread::spawn(worker(random.fork()))).collect();
+        let wg = WaitGroup::new();
+        (0..6).for_each(|_| wg.go(worker(random.fork())));
+        wg.wait();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(lock.read().0, writes.load(Ordering::Relaxed) as u64);
+    });
+}
+
+fn pause(random: &mut common::Rng) {
+    match random.below(16) {
+        0 => time::sleep(Duration::from_micros(random.below(100))),
+        1..3 => greenthread::yield_now(),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_panic_unlocks_and_poisons_nothing() {
+    check(|| {
+        let lock = RwLock::new(1);
+        for write in [true, false] {
+            let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
+                let _guards = if write { (Some(lock.write()), None) } else { (None, Some(lock.read())) };
+                panic!("expected");
+            }));
+            assert_eq!(text(&*panicked.unwrap_err()), "expected");
+            assert!(lock.try_write().is_some());
+        }
+    });
+}
+
+#[test]
+fn it_is_taken_in_destructors_while_unwinding() {
+    check(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let guard = lock.write();
+        let all: Vec<_> = (0..4)
+            .map(|n| {
+                let lock = Arc::clone(&lock);
+                spawn(move || {
+                    let _on_drop = OnDrop::new(|| {
+                        assert!(thread::panicking());
+                        if n % 2 == 0 {
+                            *lock.write() += 1
+                        } else {
+                            assert!(*lock.read() <= 2)
+                        }
+                        assert!(thread::panicking());
+                    });
+                    panic!("expected");
+                })
+            })
+            .collect();
+        until(|| parked(READ) + parked(WRITE) == 4);
+        drop(guard);
+        all.into_iter().for_each(|one| assert_eq!(text(&*one.join().unwrap_err()), "expected"));
+        assert_eq!(*lock.read(), 2);
+    });
+}
+
+#[test]
+fn the_guards_may_end_on_another_thread() {
+    check_from_thread(|| {
+        let lock = RwLock::new(Cell::new(1));
+        let guard = lock.write();
+        thread::scope(|s| drop(s.spawn(move || guard.set(2))));
+        assert_eq!(lock.into_inner().get(), 2);
+        let lock = RwLock::new(1);
+        let guard = lock.read();
+        thread::scope(|s| drop(s.spawn(move || assert_eq!(*guard, 1))));
+        assert!(lock.try_write().is_some());
+    });
+}
+
+#[test]
+fn owners_need_no_lock_and_all_can_be_shown() {
+    static IN_A_STATIC: RwLock<u32> = RwLock::new(0);
+
+    let mut lock = RwLock::from(4);
+    *lock.get_mut() += 1;
+    assert_eq!(format!("{lock:?}"), "RwLock { data: 5 }");
+    assert_eq!(format!("{:?} {0}", lock.read()), "5 5");
+    let guard = lock.write();
+    assert_eq!(format!("{lock:?} {guard:?} {guard}"), "RwLock { data: <locked> } 5 5");
+    drop(guard);
+    assert_eq!(lock.into_inner(), 5);
+    assert_eq!(RwLock::<u8>::default().into_inner(), 0);
+    *IN_A_STATIC.write() += 1;
+    assert_eq!(*IN_A_STATIC.read(), 1);
+    let unsized_value: Box<RwLock<[u8]>> = Box::new(RwLock::new([1, 2]));
+    unsized_value.write()[0] = 7;
+    assert_eq!(&*unsized_value.read(), [7, 2]);
+}
+
+/// Whether a type is `Send` and `Sync`, asked of values: the inherent method wins where its bounds hold.
+struct Ask<T: ?Sized>(PhantomData<T>);
+
+trait No {
+    fn is_send(&self) -> bool {
+        false
+    }
+    fn is_sync(&self) -> bool {
+        false
+    }
+}
+impl<T: ?Sized> No for Ask<T> {}
+impl<T: ?Sized + Send> Ask<T> {
+    fn is_send(&self) -> bool {
+        true
+    }
+}
+impl<T: ?Sized + Sync> Ask<T> {
+    fn is_sync(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn send_and_sync_follow_the_value() {
+    macro_rules! asked {
+        ($t:ty) => {{
+            let ask = Ask::<$t>(PhantomData);
+            (ask.is_send(), ask.is_sync())
+        }};
+    }
+    type SyncOnly = std::sync::MutexGuard<'static, u8>;
+    assert_eq!(asked!(RwLock<u8>), (true, true));
+    assert_eq!(asked!(RwLock<Cell<u8>>), (true, false));
+    assert_eq!(asked!(RwLock<*const u8>), (false, false));
+    assert_eq!(asked!(RwLock<SyncOnly>), (false, false));
+    assert_eq!(asked!(RwLockReadGuard<'static, u8>), (true, true));
+    assert_eq!(asked!(RwLockReadGuard<'static, Cell<u8>>), (false, false));
+    assert_eq!(asked!(RwLockReadGuard<'static, SyncOnly>), (true, true));
+    assert_eq!(asked!(RwLockWriteGuard<'static, u8>), (true, true));
+    assert_eq!(asked!(RwLockWriteGuard<'static, Cell<u8>>), (true, false));
+    assert_eq!(asked!(RwLockWriteGuard<'static, *const u8>), (false, false));
+    assert_eq!(asked!(RwLockWriteGuard<'static, SyncOnly>), (false, true));
+}

@@ -1,0 +1,136 @@
+//! Models of running once: one runner, those who wait for it, and runners that fail.
+
+use greenthread_models::explore;
+use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
+use greenthread_models::protocol::raw_once::{Begun, RawOnce};
+use greenthread_models::wait::{LoomWait, Patient};
+use loom::sync::Arc;
+use loom::thread;
+
+struct Shared {
+    once: RawOnce<LoomWait<Patient>>,
+    // Written by the runners; loom fails if one does not happen before the next, or before who reads.
+    n: UnsafeCell<u32>,
+    runs: AtomicU32,
+}
+
+// SAFETY: `n` is written by the runner and read when it is done; that this suffices is what the models check.
+unsafe impl Sync for Shared {}
+// SAFETY: as above.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { once: RawOnce::new(), n: UnsafeCell::new(0), runs: AtomicU32::new(0) })
+    }
+
+    /// Begins; as a runner it fails if the number of runs before is below `failures`. What `begin` said in the end.
+    fn run(&self, force: bool, failures: u32) -> Begun {
+        let begun = self.once.begin(force);
+        if let Begun::Runner { poisoned } = begun {
+            let run = self.runs.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(poisoned, run > 0, "it runs again after a failure only");
+            // SAFETY: the caller is the runner.
+            self.n.with_mut(|n| unsafe { *n += 1 });
+            // SAFETY: as above.
+            unsafe { self.once.finish(run >= failures) };
+        }
+        begun
+    }
+
+    fn seen(&self) -> u32 {
+        assert!(self.once.is_done());
+        // SAFETY: it is done, so nobody writes.
+        self.n.with(|n| unsafe { *n })
+    }
+}
+
+/// Each thread runs it with `failures`, trying again. All come back and see the last run.
+fn forced(threads: usize, failures: u32, preemptions: usize) {
+    explore(preemptions, move || {
+        let shared = Shared::new();
+        let work = move |shared: &Shared| {
+            while !shared.once.is_done() {
+                assert_ne!(shared.run(true, failures), Begun::Poisoned, "forced");
+            }
+            assert_eq!(shared.seen(), failures + 1);
+        };
+        let others: Vec<_> = (1..threads)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || work(&shared))
+            })
+            .collect();
+        work(&shared);
+        others.into_iter().for_each(|other| other.join().unwrap());
+    });
+}
+
+#[test]
+fn two_threads() {
+    forced(2, 0, 3);
+}
+
+#[test]
+fn three_threads() {
+    forced(3, 0, 2);
+}
+
+#[test]
+fn two_threads_and_a_failure() {
+    forced(2, 1, 3);
+}
+
+#[test]
+fn three_threads_and_a_failure() {
+    forced(3, 1, 1);
+}
+
+#[test]
+fn a_failure_is_told_to_all_who_do_not_force() {
+    explore(3, || {
+        let shared = Shared::new();
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(false, u32::MAX))
+        };
+        let mine = shared.run(false, u32::MAX);
+        let runner = Begun::Runner { poisoned: false };
+        let both = [mine, other.join().unwrap()];
+        assert!(both == [runner, Begun::Poisoned] || both == [Begun::Poisoned, runner], "{both:?}");
+        assert!(!shared.once.is_done());
+    });
+}
+
+#[test]
+fn waiting_begins_nothing_and_misses_nothing() {
+    explore(2, || {
+        let shared = Shared::new();
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    assert!(shared.once.wait(true));
+                    assert_eq!(shared.seen(), 2);
+                })
+            })
+            .collect();
+        // The first fails.
+        assert_eq!(shared.run(false, 1), Begun::Runner { poisoned: false });
+        assert_eq!(shared.run(true, 1), Begun::Runner { poisoned: true });
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+    });
+}
+
+#[test]
+fn waiting_ends_with_a_failure() {
+    explore(3, || {
+        let shared = Shared::new();
+        let waiter = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.once.wait(false))
+        };
+        assert_eq!(shared.run(false, 1), Begun::Runner { poisoned: false });
+        assert!(!waiter.join().unwrap());
+    });
+}

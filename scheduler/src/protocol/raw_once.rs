@@ -1,0 +1,206 @@
+//! Runs something once: one runs it, the others wait until it is done.
+//!
+//! # Vocabulary
+//! The *runner* was allowed to run the function. It *finishes* with success, or *poisons*: the function did not return.
+//!
+//! # Protocol
+//! The word has a phase, and a bit `QUEUED`: somebody may wait.
+//!
+//! ```text
+//!     new --- begin ---> running --- finish(true) ---> done
+//!                         ^   |
+//!       begin, if forced  |   | finish(false)
+//!                         |   v
+//!                       poisoned
+//! ```
+//!
+//! When it is done, a look costs one load. `begin` makes the caller the runner, or waits while another is; `finish` sets the
+//! next phase and the word has no `QUEUED` then, wakes all who wait, and they look again. Mostly they find that it is
+//! done. After a failure each of them decides by itself: to fail too, or to be the next runner.
+//!
+//! `wait` begins nothing: it waits also before there is a runner.
+//!
+//! # The races
+//! * *Wait against finish.* A waiter sets `QUEUED` by an exchange that sees a phase it has to wait in, under the queue's
+//!   lock. The exchange in `finish` comes later in the order of the word, so it sees `QUEUED` and takes the queue's lock,
+//!   which it gets when the waiter is linked and asleep.
+//! * *Finish against the next runner.* After a failure the next runner may begin, and find waiters of its own, before
+//!   the first one has come to the queue. The first then wakes waiters of the second, who look again and queue again;
+//!   the second finds `QUEUED` and perhaps an empty queue. Nobody is left asleep: who is in the queue has set `QUEUED`
+//!   in a phase whose `finish` has yet to come to the queue.
+//!
+//! # Rejected
+//! * Go's form, a mutex beside the word: it needs a second word, its waiters wake one after the other, and what
+//!   they wait for looks like a mutex in a dump.
+//! * Waking under the queue's lock: a wake-up is no short critical section.
+//! * A failure that lets exactly one waiter run: it would have to be handed the role, and may not want it.
+//!
+//! # Invariants
+//! * I1: `queue` is touched only under `queue_lock`, and a node is in it only while `QUEUED` is set, or while a `finish` that
+//!   has seen it set is on its way to the queue.
+//! * I2: there is at most one runner; it alone leaves the phase `RUNNING`. `DONE` is never left.
+//! * I3: a waiter stays in its frame until the one wake-up by whoever took its node out.
+//! * I4: the runner borrows the word until `finish` returns.
+//!
+//! # Orderings
+//! * P1: the release in `finish` -> the acquire in `is_done`, `begin` and `wait`: what the runner did is visible to who
+//!   sees that it is done, and to the next runner.
+//!
+//! # See also
+//! `sync/once.go` in Go; the models in `scheduler/models/tests/once.rs`.
+
+use std::fmt;
+use std::mem;
+use std::ptr::NonNull;
+
+use super::lock::RawLock;
+use super::wait::Wait;
+use super::wait_list::{WaitList, WaitNode};
+use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
+
+const NEW: u32 = 0;
+const POISONED: u32 = 1;
+const RUNNING: u32 = 2;
+const DONE: u32 = 3;
+const PHASE: u32 = 3;
+const QUEUED: u32 = 4;
+
+/// What [`RawOnce::begin`] has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a runner has to finish"]
+pub enum Begun {
+    /// The caller is the runner: it runs the function and calls [`RawOnce::finish`]. An earlier one may have failed.
+    Runner {
+        /// Whether an earlier runner has failed.
+        poisoned: bool,
+    },
+    /// The function has run.
+    Done,
+    /// An earlier runner has failed, and the caller does not want to try again.
+    Poisoned,
+}
+
+/// The word and the queue.
+pub struct RawOnce<W: Wait> {
+    state: AtomicU32,
+    queue_lock: RawLock,
+    queue: UnsafeCell<WaitList<W::Waker>>,
+}
+
+// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `queue_lock` (I1); the wakers in it
+// cross threads, hence the bound.
+unsafe impl<W: Wait<Waker: Send>> Send for RawOnce<W> {}
+// SAFETY: as above.
+unsafe impl<W: Wait<Waker: Send>> Sync for RawOnce<W> {}
+
+impl<W: Wait> fmt::Debug for RawOnce<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawOnce").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl<W: Wait> Default for RawOnce<W> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W: Wait> RawOnce<W> {
+    const_fn! {
+        /// Nothing has run.
+        pub fn new() -> Self {
+            Self { state: AtomicU32::new(NEW), queue_lock: RawLock::new(), queue: UnsafeCell::new(WaitList::new()) }
+        }
+    }
+
+    /// Whether the function has run. Never blocks.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        // ORDERING P1: acquire pairs with `finish`.
+        self.state.load(Ordering::Acquire) & PHASE == DONE
+    }
+
+    /// Becomes the runner, or blocks until there is none. `force`: try again after a failure.
+    #[cold]
+    pub fn begin(&self, force: bool) -> Begun {
+        // ORDERING P1: acquire pairs with `finish`.
+        let mut state = self.state.load(Ordering::Acquire);
+        loop {
+            match state & PHASE {
+                DONE => return Begun::Done,
+                POISONED if !force => return Begun::Poisoned,
+                RUNNING => {
+                    self.wait_while(|phase| phase == RUNNING);
+                    // ORDERING P1: as above.
+                    state = self.state.load(Ordering::Acquire);
+                }
+                phase => {
+                    let running = state & QUEUED | RUNNING;
+                    // ORDERING P1: as above.
+                    match self.state.compare_exchange_weak(state, running, Ordering::Acquire, Ordering::Acquire) {
+                        Ok(_) => return Begun::Runner { poisoned: phase == POISONED },
+                        Err(now) => state = now,
+                    }
+                }
+            }
+        }
+    }
+
+    /// The runner has run the function; `success` says whether it returned. Wakes all who wait.
+    ///
+    /// # Safety
+    /// The caller is the runner, and calls this once.
+    pub unsafe fn finish(&self, success: bool) {
+        // ORDERING P1: release publishes what the runner did.
+        let before = self.state.swap(if success { DONE } else { POISONED }, Ordering::Release);
+        if before & QUEUED == 0 {
+            return;
+        }
+        self.queue_lock.lock();
+        // SAFETY: the queue is ours under its lock (I1).
+        let mut leaving = self.queue.with_mut(|queue| mem::take(unsafe { &mut *queue }));
+        // SAFETY: locked above.
+        unsafe { self.queue_lock.unlock() };
+        while let Some(node) = leaving.pop_front() {
+            // SAFETY: the waiter stays in its frame until its wake-up (I3), and so do those that are still in the list.
+            let waker = unsafe { node.as_ref() }.value.clone();
+            // SAFETY: the node was found under the lock that its owner's `commit` released, and nobody else has it now.
+            unsafe { W::wake(waker) };
+        }
+    }
+
+    /// Blocks until the function has run, whoever runs it (true); or until a runner has failed (false), unless `force` says
+    /// to go on waiting for another.
+    pub fn wait(&self, force: bool) -> bool {
+        loop {
+            // ORDERING P1: acquire pairs with `finish`.
+            match self.state.load(Ordering::Acquire) & PHASE {
+                DONE => return true,
+                POISONED if !force => return false,
+                _ => self.wait_while(|phase| phase != DONE && (force || phase != POISONED)),
+            }
+        }
+    }
+
+    /// Waits for a `finish`, if `waits` says so of the phase. Whatever ends it, the caller looks again.
+    fn wait_while(&self, waits: impl Fn(u32) -> bool) {
+        let wait = W::new();
+        let node = WaitNode::new(wait.waker());
+        self.queue_lock.lock();
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            if !waits(state & PHASE) {
+                // SAFETY: locked above.
+                return unsafe { self.queue_lock.unlock() };
+            }
+            match self.state.compare_exchange_weak(state, state | QUEUED, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        // SAFETY: the queue is ours under its lock (I1); the node is new, and stays until `block` returns (I3).
+        self.queue.with_mut(|queue| unsafe { (*queue).push_back(NonNull::from(&node)) });
+        // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+        wait.block(|| unsafe { self.queue_lock.unlock() });
+    }
+}
