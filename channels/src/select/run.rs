@@ -182,7 +182,11 @@ unsafe fn settle(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased: bool, 
                 unlock_all(arms);
                 return Step::Again;
             }
-            wait(arms, goal, &blocker, &claim, Some(timed))
+            let step = wait(arms, goal, &blocker, &claim, Some(timed));
+            // It waited to the end, so nothing was possible then: to look again would be to barge.
+            let late = limit == Limit::At(deadline) && claim.winner() == Some(arms.len());
+            let due = || arms.iter().any(|arm| arm.watched_alarm().is_some_and(|alarm| alarm.is_due(deadline)));
+            if late && !due() { Step::Impossible } else { step }
         })
     }
 }
