@@ -48,7 +48,7 @@ impl fmt::Debug for Watch {
 
 impl fmt::Debug for Closing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").field("closed", &self.is_closed()).finish()
+        f.debug_struct("Closing").field("closed", &self.0.is_some_and(Head::is_closed)).finish()
     }
 }
 
@@ -57,12 +57,6 @@ impl<'a> Closing<'a> {
     #[inline]
     pub fn of(receiver: &'a Receiver<Infallible>) -> Self {
         Self(receiver.head())
-    }
-
-    /// Whether the channel is closed. Takes no lock. Who sees it sees what was done before.
-    #[inline]
-    pub fn is_closed(&self) -> bool {
-        self.0.is_some_and(Head::is_closed)
     }
 
     /// Puts the watch into the channel's queue and keeps the channel's lock (true), or finds it closed (false).
@@ -98,16 +92,16 @@ impl<'a> Closing<'a> {
         }
     }
 
-    /// Ends the watch. `won`: whether the claim was taken for its case. If it was, says whether the channel is closed: if not, the
-    /// wait has ended for nothing.
+    /// Ends the watch. `won`: whether the claim was taken for its case. If it was and the channel is not closed, the wait has ended
+    /// for nothing.
     ///
     /// # Safety
     /// The caller has joined and blocked, and the wait is over: the claim is taken, and the wake has come. It holds no lock.
-    pub unsafe fn leave(&self, watch: &Watch, won: bool) -> bool {
-        let Some(head) = self.0 else { return false };
+    pub unsafe fn leave(&self, watch: &Watch, won: bool) {
+        let Some(head) = self.0 else { return };
         // SAFETY: the claim was taken for this node, and the wake has come.
         if won && matches!(unsafe { watch.0.value.outcome() }, Outcome::Closed) {
-            return true;
+            return;
         }
         head.lock();
         // SAFETY: locked here, throughout. The node is among the watchers or in no list.
@@ -123,6 +117,5 @@ impl<'a> Closing<'a> {
             head.unlock();
             wake(next.map(|watcher| watcher.end(Outcome::Retry)));
         }
-        false
     }
 }

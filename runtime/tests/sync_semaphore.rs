@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::drops::OnDrop;
 use common::{Rng, check, check_from_thread, storm, text, until};
-use greenthread::channel::{self, Receiver};
-use greenthread::sync::{Canceled, Mutex, Permit, Semaphore, WaitGroup};
+use greenthread::ctx::{Context, Error};
+use greenthread::sync::{Mutex, Permit, Semaphore, WaitGroup};
 use greenthread::{debug, go, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(50);
@@ -112,11 +111,11 @@ fn deadlines() {
 fn who_gives_up_lets_the_next_through() {
     check(|| {
         let semaphore = Arc::new(Semaphore::new(2));
-        let (tx, done) = channel::bounded::<Infallible>(0);
+        let (ctx, cancel) = Context::background().with_cancel();
         let one = semaphore.acquire(1);
         let late = spawn({
             let semaphore = Arc::clone(&semaphore);
-            move || semaphore.acquire_or_done(2, &done).is_err()
+            move || semaphore.acquire_ctx(2, &ctx).is_err()
         });
         until_waited_for(&semaphore);
         let small = spawn({
@@ -124,7 +123,7 @@ fn who_gives_up_lets_the_next_through() {
             move || drop(semaphore.acquire(1))
         });
         until_waiting(2);
-        tx.close();
+        cancel.cancel();
         assert!(late.join().unwrap());
         // Nobody has released anything.
         small.join().unwrap();
@@ -140,50 +139,25 @@ fn who_gives_up_lets_the_next_through() {
 }
 
 #[test]
-fn a_closed_channel_ends_the_wait() {
+fn the_end_of_the_context_ends_the_wait() {
     check_from_thread(|| {
         let body = || {
             let semaphore = Semaphore::new(1);
-            let (tx, done) = channel::bounded::<Infallible>(0);
-            let permit = semaphore.acquire_or_done(1, &done).unwrap();
+            let (ctx, cancel) = Context::background().with_cancel();
+            let permit = semaphore.acquire_ctx(1, &ctx).unwrap();
             for n in [1, 2] {
-                let (tx, done) = channel::bounded::<Infallible>(0);
-                go!(move || tx.close());
-                assert_eq!(semaphore.acquire_or_done(n, &done).err(), Some(Canceled));
+                let (ctx, cancel) = ctx.with_cancel();
+                go!(move || cancel.cancel());
+                assert_eq!(semaphore.acquire_ctx(n, &ctx).err(), Some(Error::Canceled));
             }
             drop(permit);
-            tx.close();
-            assert_eq!(semaphore.acquire_or_done(1, &done).err(), Some(Canceled), "closed wins over free");
-            assert!(semaphore.acquire_or_done(1, &channel::never()).is_ok());
+            cancel.cancel();
+            assert_eq!(semaphore.acquire_ctx(1, &ctx).err(), Some(Error::Canceled), "the end wins over what is free");
+            assert!(semaphore.acquire_ctx(1, &Context::background()).is_ok());
             assert_eq!(semaphore.available_permits(), 1);
         };
         body();
         spawn(body).join().unwrap();
-    });
-}
-
-fn never_made() -> Infallible {
-    unreachable!("nobody receives")
-}
-
-#[test]
-fn a_send_that_is_never_made_ends_no_wait() {
-    check(|| {
-        let semaphore = Arc::new(Semaphore::new(1));
-        let (tx, done) = channel::bounded::<Infallible>(0);
-        let permit = semaphore.acquire(1);
-        let waiter = spawn({
-            let (semaphore, done) = (Arc::clone(&semaphore), done.clone());
-            move || semaphore.acquire_or_done(1, &done).is_ok()
-        });
-        until_waited_for(&semaphore);
-        channel::select! {
-            send(tx, never_made()) -> _ => unreachable!(),
-            default(SHORT) => {}
-        }
-        until_waited_for(&semaphore);
-        drop(permit);
-        assert!(waiter.join().unwrap());
     });
 }
 
@@ -225,16 +199,11 @@ fn in_destructors_while_unwinding() {
 }
 
 /// One of the ways to acquire, at random.
-fn acquire_somehow<'a>(
-    semaphore: &'a Semaphore,
-    done: &Receiver<Infallible>,
-    n: usize,
-    random: &mut Rng,
-) -> Option<Permit<'a>> {
+fn acquire_somehow<'a>(semaphore: &'a Semaphore, ctx: &Context, n: usize, random: &mut Rng) -> Option<Permit<'a>> {
     match random.below(5) {
         0 => semaphore.try_acquire(n),
         1 => semaphore.acquire_timeout(n, Duration::from_micros(random.below(200))),
-        2 | 3 => semaphore.acquire_or_done(n, done).ok(),
+        2 | 3 => semaphore.acquire_ctx(n, ctx).ok(),
         _ => Some(semaphore.acquire(n)),
     }
 }
@@ -244,16 +213,16 @@ fn storm_of_all_forms() {
     storm(|random| {
         let size = 1 + random.below(6);
         let (semaphore, held) = (Arc::new(Semaphore::new(size as usize)), Arc::new(AtomicUsize::new(0)));
-        let (tx, done) = channel::bounded::<Infallible>(0);
+        let (ctx, cancel) = Context::background().with_cancel();
         let wg = WaitGroup::new();
         let mut threads = Vec::new();
         for n in 0..2 + random.below(10) {
-            let (semaphore, held, done) = (Arc::clone(&semaphore), Arc::clone(&held), done.clone());
+            let (semaphore, held, ctx) = (Arc::clone(&semaphore), Arc::clone(&held), ctx.clone());
             let mut random = random.fork();
             let work = move || {
                 for _ in 0..random.below(40) {
                     let weight = 1 + random.below(size) as usize;
-                    let Some(_permit) = acquire_somehow(&semaphore, &done, weight, &mut random) else { continue };
+                    let Some(_permit) = acquire_somehow(&semaphore, &ctx, weight, &mut random) else { continue };
                     assert!(held.fetch_add(weight, Ordering::SeqCst) + weight <= size as usize);
                     if random.one_in(3) {
                         yield_now();
@@ -264,7 +233,7 @@ fn storm_of_all_forms() {
             if n % 5 == 4 { threads.push(thread::spawn(work)) } else { wg.go(work) }
         }
         (0..random.below(20)).for_each(|_| yield_now());
-        tx.close();
+        cancel.cancel();
         wg.wait();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(semaphore.available_permits(), size as usize);

@@ -5,6 +5,9 @@
 //!
 //! Use these instead of `std::sync`'s types wherever a goroutine may wait: a goroutine that blocks in a lock of `std`
 //! keeps its OS thread, and others have to be started in its place.
+//!
+//! What is waited for in turn, locks and permits, can also be waited for up to a time (`try_lock_for`, `acquire_timeout`, ...) or as long as
+//! a [`Context`](crate::ctx::Context) lasts (`lock_ctx`, `read_ctx`, `write_ctx`, `acquire_ctx`).
 
 mod barrier;
 mod condvar;
@@ -31,6 +34,6 @@ pub use once::{Once, OnceState};
 pub use once_lock::OnceLock;
 pub use pool::Pool;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use semaphore::{Canceled, Permit, Semaphore};
+pub use semaphore::{Permit, Semaphore};
 pub use value::Value;
 pub use wait_group::WaitGroup;

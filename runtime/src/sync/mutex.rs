@@ -10,11 +10,14 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
 
+use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_mutex::RawMutex;
+use greenthread_scheduler::protocol::wait::Limit;
 
-use super::wait::{BlockingWait, Reason};
+use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
 
 /// A lock around a value, for goroutines and threads.
 ///
@@ -82,6 +85,51 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.raw.try_lock().then(|| MutexGuard::new(self))
+    }
+
+    /// As [`lock`](Self::lock), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too long for the
+    /// clock is no limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let mutex = greenthread::sync::Mutex::new(1);
+    /// let guard = mutex.try_lock_for(Duration::from_secs(5)).unwrap();
+    /// assert!(mutex.try_lock_for(Duration::from_millis(1)).is_none());
+    /// # drop(guard);
+    /// ```
+    pub fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+        self.lock_within(&Until::<Locking>::after(timeout))
+    }
+
+    /// As [`lock`](Self::lock), but blocks until `deadline` at the latest. One that has passed makes it
+    /// [`try_lock`](Self::try_lock).
+    pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
+        self.lock_within(&Until::<Locking>::new(deadline))
+    }
+
+    /// As [`lock`](Self::lock), unless the context ends first.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended, also if the lock is free.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::Mutex;
+    /// use std::time::Duration;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+    /// let guard = mutex.lock_ctx(&ctx).unwrap();
+    /// assert_eq!(mutex.lock_ctx(&ctx).unwrap_err(), Error::DeadlineExceeded);
+    /// # drop(guard);
+    /// ```
+    pub fn lock_ctx(&self, ctx: &Context) -> Result<MutexGuard<'_, T>, Error> {
+        within::<Locking, _>(ctx, |limit| self.lock_within(limit))
+    }
+
+    fn lock_within(&self, limit: &impl Limit<Waker = CaseWaker>) -> Option<MutexGuard<'_, T>> {
+        self.raw.lock_within(limit).then(|| MutexGuard::new(self))
     }
 
     /// The value, without locking: `&mut self` says that nobody else is there.

@@ -10,11 +10,14 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
 
+use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_rwlock::RawRwLock;
+use greenthread_scheduler::protocol::wait::Limit;
 
-use super::wait::{BlockingWait, Reason};
+use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
 
 /// A lock around a value, for many readers or one writer (Go's `sync.RWMutex`), for goroutines and threads.
 ///
@@ -90,6 +93,52 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_read().then(|| RwLockReadGuard { lock: self })
     }
 
+    /// As [`read`](Self::read), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too long for the
+    /// clock is no limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let guard = lock.try_read_for(Duration::from_secs(5)).unwrap();
+    /// assert!(lock.try_write_for(Duration::from_millis(1)).is_none());
+    /// # drop(guard);
+    /// ```
+    pub fn try_read_for(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
+        self.read_within(&Until::<Reading>::after(timeout))
+    }
+
+    /// As [`read`](Self::read), but blocks until `deadline` at the latest. One that has passed makes it
+    /// [`try_read`](Self::try_read).
+    pub fn try_read_until(&self, deadline: Instant) -> Option<RwLockReadGuard<'_, T>> {
+        self.read_within(&Until::<Reading>::new(deadline))
+    }
+
+    /// As [`read`](Self::read), unless the context ends first.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended, also if the lock is free.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// assert_eq!(*lock.read_ctx(&ctx).unwrap(), 1);
+    /// let writer = lock.write();
+    /// greenthread::go!(move || cancel.cancel());
+    /// assert_eq!(lock.read_ctx(&ctx).unwrap_err(), Error::Canceled);
+    /// # drop(writer);
+    /// ```
+    pub fn read_ctx(&self, ctx: &Context) -> Result<RwLockReadGuard<'_, T>, Error> {
+        within::<Reading, _>(ctx, |limit| self.read_within(limit))
+    }
+
+    fn read_within(&self, limit: &impl Limit<Waker = CaseWaker>) -> Option<RwLockReadGuard<'_, T>> {
+        self.raw.read_within(limit).then(|| RwLockReadGuard { lock: self })
+    }
+
     /// Takes the lock alone; blocks while others have it (Go's `Lock`).
     ///
     /// Writing while an own guard lives blocks for ever, as in Go.
@@ -105,6 +154,52 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         self.raw.try_write().then(|| RwLockWriteGuard { lock: self })
+    }
+
+    /// As [`write`](Self::write), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too long for the
+    /// clock is no limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let guard = lock.try_write_for(Duration::from_secs(5)).unwrap();
+    /// assert!(lock.try_read_for(Duration::from_millis(1)).is_none());
+    /// # drop(guard);
+    /// ```
+    pub fn try_write_for(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
+        self.write_within(&Until::<Writing>::after(timeout))
+    }
+
+    /// As [`write`](Self::write), but blocks until `deadline` at the latest. One that has passed makes it
+    /// [`try_write`](Self::try_write).
+    pub fn try_write_until(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, T>> {
+        self.write_within(&Until::<Writing>::new(deadline))
+    }
+
+    /// As [`write`](Self::write), unless the context ends first.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended, also if the lock is free.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// assert_eq!(*lock.write_ctx(&ctx).unwrap(), 1);
+    /// let writer = lock.write();
+    /// greenthread::go!(move || cancel.cancel());
+    /// assert_eq!(lock.write_ctx(&ctx).unwrap_err(), Error::Canceled);
+    /// # drop(writer);
+    /// ```
+    pub fn write_ctx(&self, ctx: &Context) -> Result<RwLockWriteGuard<'_, T>, Error> {
+        within::<Writing, _>(ctx, |limit| self.write_within(limit))
+    }
+
+    fn write_within(&self, limit: &impl Limit<Waker = CaseWaker>) -> Option<RwLockWriteGuard<'_, T>> {
+        self.raw.write_within(limit).then(|| RwLockWriteGuard { lock: self })
     }
 
     /// The value, without locking: `&mut self` says that nobody else is there.

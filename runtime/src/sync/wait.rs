@@ -1,13 +1,21 @@
-//! How the locks' protocols wait here: a goroutine parks, a thread sleeps.
+//! How the locks' protocols wait here: a goroutine parks, a thread sleeps; until a deadline, or as long as a context lasts.
+//!
+//! # Invariants
+//! * I1: a claim stays in the frame of its wait, which is left when nobody finds the waiter's node any more.
 
 use std::hint;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use greenthread_channels::closing::{Closing, Watch};
+use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
+use greenthread_scheduler::deadline::Timed;
+use greenthread_scheduler::protocol::claim::{Case, Claim};
 use greenthread_scheduler::protocol::raw_mutex::TimedWait;
-use greenthread_scheduler::protocol::wait::Wait;
+use greenthread_scheduler::protocol::wait::{Limit, Wait, Woken};
 use greenthread_scheduler::wait::{Blocker, Waker};
 
 /// How long a waiter may lose before it gets the lock by hand-over (Go's `starvationThresholdNs`).
@@ -17,32 +25,48 @@ const STARVATION: Duration = Duration::from_millis(1);
 const SPIN_ROUNDS: u32 = 4;
 const SPINS_A_ROUND: u32 = 30;
 
+/// The cases of a wait that may be ended.
+const SERVED: usize = 0;
+const ENDED: usize = 1;
+
 /// What the waiters of one kind of lock wait for, as dumps show it.
 pub(super) trait Reason {
     const REASON: WaitReason;
+}
+
+/// Wakes a waiter whose wait may have ended in another way before.
+#[derive(Clone, Copy)]
+pub(super) struct CaseWaker {
+    case: Case,
+    waker: Waker,
 }
 
 /// One wait of the caller, goroutine or thread.
 pub(super) struct BlockingWait<R>(Blocker, PhantomData<R>);
 
 impl<R: Reason> Wait for BlockingWait<R> {
-    type Waker = Waker;
+    type Waker = CaseWaker;
 
     fn new() -> Self {
         Self(Blocker::new(), PhantomData)
     }
 
-    fn waker(&self) -> Waker {
-        self.0.waker()
+    fn waker(&self) -> CaseWaker {
+        CaseWaker { case: Case::only(), waker: self.0.waker() }
     }
 
     fn block(&self, commit: impl FnOnce()) {
         self.0.block(R::REASON, commit);
     }
 
-    unsafe fn wake(waker: Waker) {
+    unsafe fn reserve(waker: &CaseWaker) -> bool {
+        // SAFETY: the contract of this function is that of `Case::reserve`.
+        unsafe { waker.case.reserve() }
+    }
+
+    unsafe fn wake(waker: CaseWaker) {
         // SAFETY: the contract of this function is that of `Waker::wake`.
-        unsafe { waker.wake() };
+        unsafe { waker.waker.wake() };
     }
 
     fn spin(round: u32) -> bool {
@@ -67,5 +91,117 @@ impl<R: Reason> TimedWait for BlockingWait<R> {
 
     fn starved(since: Instant) -> bool {
         since.elapsed() > STARVATION
+    }
+}
+
+/// One wait that ends by its waker, or else by what has the claim's other case.
+struct Limited {
+    blocker: Blocker,
+    claim: Claim,
+}
+
+impl Limited {
+    fn new(claim: Claim) -> Self {
+        Self { blocker: Blocker::new(), claim }
+    }
+
+    /// The waker for the lock's queue. Valid as long as this is not moved.
+    fn waker(&self) -> CaseWaker {
+        CaseWaker { case: Case::of(NonNull::from(&self.claim), SERVED), waker: self.blocker.waker() }
+    }
+
+    fn is_served(&self) -> bool {
+        self.claim.winner() == Some(SERVED)
+    }
+
+    /// The wait is over, in one way or the other.
+    fn end(&self, withdraw: impl FnOnce()) -> Woken {
+        if self.is_served() {
+            return Woken::Served;
+        }
+        withdraw();
+        Woken::Ended
+    }
+}
+
+/// Waits for the reason `R` until this time at the latest.
+pub(super) struct Until<R>(Instant, PhantomData<R>);
+
+impl<R> Until<R> {
+    pub(super) fn new(deadline: Instant) -> Self {
+        Self(deadline, PhantomData)
+    }
+
+    /// A timeout that no clock can express ends when the clock does, as good as never.
+    pub(super) fn after(timeout: Duration) -> Self {
+        let far = Duration::from_secs(u64::from(u32::MAX));
+        let now = Instant::now();
+        Self::new(now.checked_add(timeout).unwrap_or_else(|| now + far))
+    }
+}
+
+impl<R: Reason> Limit for Until<R> {
+    type Waker = CaseWaker;
+
+    fn has_come(&self) -> bool {
+        self.0 <= Instant::now()
+    }
+
+    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(CaseWaker) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+        let wait = Limited::new(Claim::shut());
+        let block = |timed: Timed<'_>| {
+            let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
+            // SAFETY: the commit step releases the one lock, which the waker's user or the caller has had when this wait is left.
+            unsafe { timed.block(R::REASON, commit) };
+            wait.end(withdraw)
+        };
+        // SAFETY: the claim is new and shut, and nobody else opens it.
+        unsafe { wait.blocker.with_deadline(self.0, &wait.claim, ENDED, block) }
+    }
+}
+
+/// Waits for the reason `R` as long as the context lasts.
+pub(super) struct WhileLasts<'a, R>(&'a Context, PhantomData<R>);
+
+impl<R: Reason> Limit for WhileLasts<'_, R> {
+    type Waker = CaseWaker;
+
+    fn has_come(&self) -> bool {
+        self.0.err().is_some()
+    }
+
+    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(CaseWaker) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+        let (wait, done) = (Limited::new(Claim::new()), Closing::of(self.0.done()));
+        let watch = Watch::new(Case::of(NonNull::from(&wait.claim), ENDED), wait.blocker.waker());
+        let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
+        // SAFETY: the claim is open, and its other node is found under the lock that `enter` has kept, which is no channel's.
+        if !unsafe { done.join(&watch) } {
+            let ended = wait.claim.take(ENDED);
+            debug_assert!(ended, "wait: somebody has found a node whose lock is held");
+            commit();
+            return wait.end(withdraw);
+        }
+        let commit = move || {
+            commit();
+            // SAFETY: joined above. Whoever wins, the channel's lock is passed through in `leave`, or its closer has had it since.
+            unsafe { done.unlock() };
+        };
+        wait.blocker.block(R::REASON, commit);
+        // SAFETY: joined, blocked and woken; no lock is held.
+        unsafe { done.leave(&watch, !wait.is_served()) };
+        wait.end(withdraw)
+    }
+}
+
+/// What `acquire` gets as long as `ctx` lasts. If the context has ended meanwhile that wins, and what was acquired is dropped.
+#[inline]
+pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&WhileLasts<'_, R>) -> Option<T>) -> Result<T, Error> {
+    let acquired = match ctx.err() {
+        None => acquire(&WhileLasts(ctx, PhantomData)),
+        Some(_) => None,
+    };
+    match ctx.err() {
+        None => Ok(acquired.expect("wait: only the end of the context limits it")),
+        Some(error) => Err(error),
     }
 }

@@ -8,7 +8,7 @@
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::raw_mutex::RawMutex;
-use greenthread_models::wait::{LoomWait, Patient, Spinning, Surroundings};
+use greenthread_models::wait::{GiveUp, LoomWait, Patient, Spinning, Surroundings};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -124,4 +124,50 @@ fn try_lock_barges_or_fails_but_never_breaks_in() {
         // SAFETY: under the mutex.
         assert_eq!(shared.n.with(|n| unsafe { *n }), 1 + tried);
     });
+}
+
+/// `patient` threads lock, and `others` give up if they have to wait and are told to: nobody is forgotten, and no mode is left behind.
+fn give_up<S: Surroundings + 'static>(patient: u32, others: u32, preemptions: usize) {
+    explore(preemptions, move || {
+        let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
+        shared.mutex.lock();
+        let threads: Vec<_> = (0..patient + others)
+            .map(|id| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    let locked = if id < patient {
+                        shared.mutex.lock();
+                        true
+                    } else {
+                        shared.mutex.lock_within(&GiveUp::default())
+                    };
+                    if locked {
+                        shared.add_and_unlock();
+                    }
+                    u32::from(locked)
+                })
+            })
+            .collect();
+        shared.add_and_unlock();
+        let turns: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        assert!(shared.mutex.try_lock(), "everybody is done, so the mutex is free and no mode is left behind");
+        // SAFETY: under the mutex.
+        assert_eq!(shared.n.with(|n| unsafe { *n }), 1 + turns);
+    });
+}
+
+#[test]
+fn the_only_waiter_gives_up() {
+    give_up::<Patient>(0, 1, 3);
+    give_up::<Starving>(0, 1, 3);
+}
+
+#[test]
+fn one_gives_up_among_two() {
+    give_up::<Patient>(1, 1, 2);
+}
+
+#[test]
+fn one_gives_up_among_two_that_starve() {
+    give_up::<Starving>(1, 1, 2);
 }

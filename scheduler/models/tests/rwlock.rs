@@ -6,11 +6,11 @@
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::raw_rwlock::RawRwLock;
-use greenthread_models::wait::{LoomWait, Patient, Spinning, Surroundings};
+use greenthread_models::wait::{GiveUp, LoomWait, Patient, Spinning, Surroundings};
 use loom::sync::Arc;
 use loom::thread;
 
-use Role::{Read, Write};
+use Role::{MayRead, MayWrite, Read, Write};
 
 struct Shared<S: Surroundings> {
     lock: RawRwLock<LoomWait<S>, LoomWait<S>>,
@@ -45,17 +45,27 @@ impl<S: Surroundings> Shared<S> {
         unsafe { self.lock.unlock_write() };
     }
 
-    fn run(&self, role: Role) {
-        match role {
+    /// How often it has written.
+    fn run(&self, role: Role) -> u32 {
+        let locked = match role {
             Read => {
                 self.lock.read();
-                self.look_and_unlock();
+                true
             }
             Write => {
                 self.lock.write();
-                self.add_and_unlock();
+                true
             }
+            MayRead => self.lock.read_within(&GiveUp::default()),
+            MayWrite => self.lock.write_within(&GiveUp::default()),
+        };
+        let writes = matches!(role, Write | MayWrite);
+        match (locked, writes) {
+            (true, true) => self.add_and_unlock(),
+            (true, false) => drop(self.look_and_unlock()),
+            (false, _) => {}
         }
+        u32::from(locked && writes)
     }
 }
 
@@ -63,6 +73,9 @@ impl<S: Surroundings> Shared<S> {
 enum Role {
     Read,
     Write,
+    /// Gives up, if it has to wait and is told to.
+    MayRead,
+    MayWrite,
 }
 
 /// Each list is what one thread does. All get through, and the lock is free at the end.
@@ -73,15 +86,14 @@ fn run<S: Surroundings + 'static>(threads: &'static [&'static [Role]], preemptio
             .iter()
             .map(|roles| {
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || roles.iter().for_each(|role| shared.run(*role)))
+                thread::spawn(move || roles.iter().map(|role| shared.run(*role)).sum::<u32>())
             })
             .collect();
-        threads[0].iter().for_each(|role| shared.run(*role));
-        others.into_iter().for_each(|other| other.join().unwrap());
-        let writes = threads.iter().flat_map(|roles| roles.iter()).filter(|role| **role == Write).count();
+        let own: u32 = threads[0].iter().map(|role| shared.run(*role)).sum();
+        let writes = own + others.into_iter().map(|other| other.join().unwrap()).sum::<u32>();
         assert!(shared.lock.try_write(), "everybody is done, so the lock is free and nobody is queued");
         // SAFETY: under the lock.
-        assert_eq!(shared.n.with(|n| unsafe { *n }), writes as u32);
+        assert_eq!(shared.n.with(|n| unsafe { *n }), writes);
     });
 }
 
@@ -191,5 +203,56 @@ fn a_waiting_writer_stops_readers_and_is_next() {
             assert_eq!(reader.join().unwrap(), 1, "a reader that came after the waiting writer was faster");
         }
         writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_or_writer_gives_up() {
+    run::<Patient>(&[&[Write], &[MayWrite]], 3);
+    run::<Patient>(&[&[Write], &[MayRead]], 3);
+    run::<Patient>(&[&[Read], &[MayWrite]], 3);
+}
+
+/// The reader behind it must not wait for somebody who has left.
+#[test]
+fn a_writer_that_gives_up_lets_readers_through() {
+    explore(2, || {
+        let shared = Shared::<Patient>::new();
+        shared.lock.read();
+        let writer = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(MayWrite))
+        };
+        let reader = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(Read))
+        };
+        shared.look_and_unlock();
+        let written = writer.join().unwrap();
+        reader.join().unwrap();
+        assert!(shared.lock.try_write(), "everybody is done, so the lock is free and nobody is queued");
+        // SAFETY: under the lock.
+        assert_eq!(shared.n.with(|n| unsafe { *n }), written);
+    });
+}
+
+/// The same while the first reader stays: only the one who gives up can let the other in.
+#[test]
+fn a_writer_that_gives_up_lets_readers_join() {
+    explore(2, || {
+        let shared = Shared::<Patient>::new();
+        shared.lock.read();
+        let reader = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.lock.read();
+                shared.look_and_unlock()
+            })
+        };
+        let written = shared.lock.write_within(&GiveUp::default());
+        assert!(!written, "a reader is there");
+        reader.join().unwrap();
+        shared.look_and_unlock();
+        assert!(shared.lock.try_write(), "nobody is left");
     });
 }

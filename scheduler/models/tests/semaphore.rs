@@ -1,46 +1,14 @@
 //! Models of the semaphore: the word, its queue, grants, and waits that end without one.
 
-use std::ptr::NonNull;
-
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
-use greenthread_models::protocol::claim::{Case, Claim};
-use greenthread_models::protocol::raw_semaphore::{Excess, Node, RawSemaphore, Waiter, Wake};
-use loom::sync::{Arc, Condvar, Mutex};
+use greenthread_models::protocol::raw_semaphore::{Excess, RawSemaphore};
+use greenthread_models::wait::{GiveUp, LoomWait, Patient};
+use loom::sync::Arc;
 use loom::thread;
 
-/// The cases of a wait that may end without a grant.
-const GRANT: usize = 0;
-const GIVE_UP: usize = 1;
-
-/// Who waits for it sleeps. Leaked: a wake may still be inside when the waiter is gone.
-#[derive(Clone, Copy)]
-struct Token(&'static (Mutex<bool>, Condvar));
-
-impl Token {
-    fn new() -> Self {
-        Self(Box::leak(Box::new((Mutex::new(false), Condvar::new()))))
-    }
-
-    fn wait(self) {
-        let mut woken = self.0.0.lock().unwrap();
-        while !*woken {
-            woken = self.0.1.wait(woken).unwrap();
-        }
-    }
-}
-
-impl Wake for Token {
-    unsafe fn wake(self) {
-        let mut woken = self.0.0.lock().unwrap();
-        assert!(!*woken, "woken twice");
-        *woken = true;
-        self.0.1.notify_one();
-    }
-}
-
 struct Shared {
-    semaphore: RawSemaphore<Token>,
+    semaphore: RawSemaphore<LoomWait<Patient>>,
     /// Touched only by who holds the whole semaphore.
     n: UnsafeCell<u32>,
 }
@@ -56,47 +24,12 @@ impl Shared {
     }
 
     fn acquire(&self, want: usize) {
-        if self.semaphore.try_acquire(want) {
-            return;
-        }
-        let token = Token::new();
-        let node = Node::new(Waiter::new(want, Case::only(), token));
-        // SAFETY: the node is new, and stays until the wake.
-        if !unsafe { self.semaphore.join(NonNull::from(&node)) } {
-            // SAFETY: `join` has kept the lock.
-            unsafe { self.semaphore.unlock() };
-            token.wait();
-        }
+        self.semaphore.acquire(want);
     }
 
     /// As `acquire`, with another thread that ends the wait at any time; whether it was granted.
     fn acquire_or_give_up(&self, want: usize) -> bool {
-        let token = Token::new();
-        let claim = Arc::new(Claim::new());
-        let node = Node::new(Waiter::new(want, Case::of(NonNull::from(&*claim), GRANT), token));
-        // SAFETY: the node is new, and stays until the wake, or until it was withdrawn.
-        if unsafe { self.semaphore.join(NonNull::from(&node)) } {
-            return true;
-        }
-        let other = {
-            let claim = Arc::clone(&claim);
-            thread::spawn(move || {
-                if claim.take(GIVE_UP) {
-                    // SAFETY: the claim is taken here, so this is the one wake.
-                    unsafe { token.wake() };
-                }
-            })
-        };
-        // SAFETY: `join` has kept the lock.
-        unsafe { self.semaphore.unlock() };
-        token.wait();
-        other.join().unwrap();
-        let granted = claim.winner() == Some(GRANT);
-        if !granted {
-            // SAFETY: the claim is taken, and not by a grant.
-            unsafe { self.semaphore.withdraw(NonNull::from(&node)) };
-        }
-        granted
+        self.semaphore.acquire_within(want, &GiveUp::default())
     }
 
     fn release(&self, amount: usize) {

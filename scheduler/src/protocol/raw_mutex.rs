@@ -21,6 +21,9 @@
 //! In *starvation mode* unlock gives the mutex to the oldest waiter itself, and newcomers queue at the end. A waiter
 //! that has waited for 1 ms and lost begins it; the first waiter that had to wait for less ends it, or the last one.
 //!
+//! A waiter whose wait is *ended* by its limit (a deadline, a context) leaves the queue. An unlocker that has taken its node out
+//! goes on to the next; if there is none, it takes back what it was about to give.
+//!
 //! # The races
 //! * *Wait against unlock.* The waiter sets `QUEUED` by an exchange that sees `LOCKED`, under the queue's lock. So the
 //!   unlock comes later in the order of the word, sees `QUEUED`, and takes the queue's lock, which it gets when the
@@ -29,6 +32,9 @@
 //!   Both then look under the queue's lock; the first acts, the second sees `WOKEN` or `LOCKED` and leaves. A wake-up
 //!   may be skipped only in favour of somebody who is awake and will look again: the owner when it unlocks, the
 //!   holder of `WOKEN` when it gets the lock or queues again.
+//! * *End against unlock.* The claim decides, under the queue's lock. Who has lost it may still be on its way out when an
+//!   unlocker meets the word with `QUEUED` and a queue of such waiters only: it holds the queue's lock, so nobody can have
+//!   queued up, and whoever wants to will look at the word once more.
 //!
 //! # Rejected
 //! * Fair hand-over always: each hand-over costs a switch, and throughput falls by ten under contention.
@@ -41,7 +47,7 @@
 //! * I1: `queue` is touched only under `queue_lock`, and `QUEUED` changes only under it.
 //! * I2: `WOKEN` has at most one holder. It gives the bit up in the exchange that takes the lock or queues again.
 //! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`. It is set only while `LOCKED` is, so an unlock follows.
-//! * I4: a waiter stays in its frame until the one wake-up by whoever took its node out.
+//! * I4: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
 //! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex to the end of the call.
 //!
 //! # Orderings
@@ -53,11 +59,12 @@
 //! # See also
 //! `internal/sync/mutex.go` in Go; the models in `scheduler/models/tests/mutex.rs`.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::Wait;
+use super::wait::{Limit, Unlimited, Wait, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
 
@@ -82,6 +89,16 @@ struct Waiter<K> {
     waker: K,
     /// Whether the waiter owns the mutex when it wakes. Written before the wake-up, read after it.
     handed_over: UnsafeCell<bool>,
+}
+
+/// What a wait in the queue has brought.
+enum Turn {
+    /// The mutex.
+    Given,
+    /// The right to compete for it, or the insight that there was no need to wait.
+    Compete,
+    /// Nothing: the wait was ended.
+    Ended,
 }
 
 /// A mutex without the data.
@@ -126,8 +143,14 @@ impl<W: TimedWait> RawMutex<W> {
     pub fn lock(&self) {
         // ORDERING P1: acquire pairs with the release in `unlock`.
         if self.state.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            self.lock_contended();
+            self.lock_contended(&Unlimited::<W>::new());
         }
+    }
+
+    /// As [`lock`](Self::lock), unless `limit` comes before the caller's turn; says whether the mutex was taken.
+    #[inline]
+    pub fn lock_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        self.try_lock() || !limit.has_come() && self.lock_contended(limit)
     }
 
     /// Takes the mutex if nobody has it or is about to get it.
@@ -156,21 +179,28 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
+    /// Takes the mutex (true), or gives up because `limit` has come (false).
     #[cold]
-    fn lock_contended(&self) {
+    fn lock_contended(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut woken = false;
         let mut since = None;
         while !self.compete(&mut woken) {
             let first = since.is_none();
             let since = *since.get_or_insert_with(W::now);
-            if self.queue_up(&mut woken, first, since) {
-                // The queue moves fast enough again when its oldest waiter has waited for less.
-                if !W::starved(since) {
-                    self.state.fetch_and(!STARVING, Ordering::Relaxed);
+            match self.queue_up(limit, &mut woken, first, since) {
+                Turn::Given => {
+                    // The queue moves fast enough again when its oldest waiter has waited for less.
+                    if !W::starved(since) {
+                        self.state.fetch_and(!STARVING, Ordering::Relaxed);
+                    }
+                    break;
                 }
-                return;
+                Turn::Compete => {}
+                Turn::Ended if limit.has_come() => return false,
+                Turn::Ended => {}
             }
         }
+        true
     }
 
     /// Takes the mutex (true), or finds that it is time to queue (false). `woken`: whether the caller holds `WOKEN`.
@@ -201,41 +231,70 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// Waits in the queue. Returns whether the caller was handed the mutex; if not it competes again.
-    fn queue_up(&self, woken: &mut bool, first: bool, since: W::Since) -> bool {
+    /// Waits in the queue, unless there is no need to.
+    fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>, woken: &mut bool, first: bool, since: W::Since) -> Turn {
         let starving = !first && W::starved(since);
-        let wait = W::new();
-        let node = WaitNode::new(Waiter { waker: wait.waker(), handed_over: UnsafeCell::new(false) });
-        self.queue_lock.lock();
+        let node = OnceCell::new();
+        let enter = |waker| {
+            let waiter = Waiter { waker, handed_over: UnsafeCell::new(false) };
+            let node = NonNull::from(node.get_or_init(|| WaitNode::new(waiter)));
+            self.queue_lock.lock();
+            if !self.announce(*woken, starving) {
+                // SAFETY: locked above.
+                unsafe { self.queue_lock.unlock() };
+                return None;
+            }
+            // SAFETY: the queue is ours under its lock (I1); the node is new, and stays (I4).
+            self.queue
+                .with_mut(|queue| unsafe { if first { (*queue).push_back(node) } else { (*queue).push_front(node) } });
+            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            Some(|| unsafe { self.queue_lock.unlock() })
+        };
+        let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
+        // SAFETY: unlockers reserve whom they wake; the commit step is one unlock.
+        match unsafe { limit.wait(enter, withdraw) } {
+            Woken::Needless => return Turn::Compete,
+            Woken::Ended => {
+                *woken = false;
+                return Turn::Ended;
+            }
+            Woken::Served => {}
+        }
+        let waiter = &node.get().expect("raw_mutex: served without a node").value;
+        // SAFETY: the waker wrote it before the wake-up and does not come back (I4).
+        let handed_over = waiter.handed_over.with(|handed_over| unsafe { *handed_over });
+        *woken = !handed_over;
+        if handed_over { Turn::Given } else { Turn::Compete }
+    }
+
+    /// Says in the word that the caller queues, and gives `WOKEN` up if it holds it. False if the mutex can be had instead. Under
+    /// the queue's lock.
+    fn announce(&self, woken: bool, starving: bool) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             if state & (LOCKED | STARVING) == 0 {
-                // SAFETY: locked above.
-                unsafe { self.queue_lock.unlock() };
                 return false;
             }
-            let new = (state | QUEUED | flag(starving, STARVING)) & !flag(*woken, WOKEN);
+            let new = (state | QUEUED | flag(starving, STARVING)) & !flag(woken, WOKEN);
             match self.state.compare_exchange_weak(state, new, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => break,
+                Ok(_) => return true,
                 Err(now) => state = now,
             }
         }
+    }
+
+    /// Takes the node of a wait that was ended out of the queue, if no unlocker has.
+    fn withdraw(&self, node: &WaitNode<Waiter<W::Waker>>) {
+        self.queue_lock.lock();
         self.queue.with_mut(|queue| {
-            // SAFETY: the queue is ours under its lock (I1); the node is new, and stays until `block` returns (I4).
-            unsafe {
-                if first {
-                    (*queue).push_back(NonNull::from(&node));
-                } else {
-                    (*queue).push_front(NonNull::from(&node));
-                }
+            // SAFETY: the queue is ours under its lock (I1); the node is in it or in none.
+            let emptied = unsafe { (*queue).remove(NonNull::from(node)) && (*queue).is_empty() };
+            if emptied {
+                self.state.fetch_and(!(QUEUED | STARVING), Ordering::Relaxed);
             }
         });
-        // SAFETY: locked above; the node in the queue is the way by which this wait ends.
-        wait.block(|| unsafe { self.queue_lock.unlock() });
-        // SAFETY: the waker wrote it before the wake-up and does not come back (I4).
-        let handed_over = node.value.handed_over.with(|handed_over| unsafe { *handed_over });
-        *woken = !handed_over;
-        handed_over
+        // SAFETY: locked above.
+        unsafe { self.queue_lock.unlock() };
     }
 
     #[cold]
@@ -246,39 +305,49 @@ impl<W: TimedWait> RawMutex<W> {
         }
         self.queue_lock.lock();
         let mut state = self.state.load(Ordering::Relaxed);
-        let handed_over = loop {
+        let given = loop {
             if !wake(state) {
                 // SAFETY: locked above.
                 unsafe { self.queue_lock.unlock() };
                 return;
             }
-            let hand_over = state & STARVING != 0;
-            let given = if hand_over { LOCKED } else { WOKEN };
-            let new = (state | given) & !flag(self.one_is_queued(), QUEUED | STARVING);
+            let given = if state & STARVING != 0 { LOCKED } else { WOKEN };
             // ORDERING P2: acquire pairs with the release in `unlock`.
-            match self.state.compare_exchange_weak(state, new, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => break hand_over,
+            match self.state.compare_exchange_weak(state, state | given, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => break given,
                 Err(now) => state = now,
             }
         };
-        // SAFETY: the queue is ours under its lock (I1).
-        let node = self.queue.with_mut(|queue| unsafe { (*queue).pop_front() });
-        let node = node.expect("raw_mutex: the word says QUEUED and the queue is empty");
-        // SAFETY: the waiter stays in its frame until the wake-up below (I4).
-        let waiter = &unsafe { node.as_ref() }.value;
-        // SAFETY: the waiter looks only after the wake-up.
-        waiter.handed_over.with_mut(|place| unsafe { *place = handed_over });
-        let waker = waiter.waker.clone();
+        let waker = self.give(given);
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
-        // SAFETY: the node was found under the lock that its owner's `commit` released, and nobody else has it now.
-        unsafe { W::wake(waker) };
+        if let Some(waker) = waker {
+            // SAFETY: reserved under the lock that its owner's commit released, by this call alone.
+            unsafe { W::wake(waker) };
+        }
     }
 
-    /// Whether exactly one waiter is queued. Under the queue's lock.
-    fn one_is_queued(&self) -> bool {
-        // SAFETY: the queue is ours under its lock (I1), and `front` is in it.
-        self.queue.with(|queue| unsafe { (*queue).front().is_some_and(|front| (*queue).next(front).is_none()) })
+    /// Gives `LOCKED` or `WOKEN`, which the caller has set, to the oldest waiter, or takes it back if nobody waits any more. Under
+    /// the queue's lock.
+    fn give(&self, given: u32) -> Option<W::Waker> {
+        self.queue.with_mut(|queue| {
+            // SAFETY: the queue is ours under its lock (I1).
+            let queue = unsafe { &mut *queue };
+            // SAFETY: taken out here, and the owner stays in its frame until it is woken, or gets the lock to withdraw (I4).
+            let next =
+                std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { W::reserve(&node.as_ref().value.waker) });
+            if queue.is_empty() {
+                let mode = QUEUED | STARVING;
+                self.state.fetch_and(!(mode | flag(next.is_none(), given)), Ordering::Relaxed);
+            }
+            next.map(|node| {
+                // SAFETY: the waiter stays in its frame until the wake-up (I4).
+                let waiter = &unsafe { node.as_ref() }.value;
+                // SAFETY: the waiter looks only after the wake-up.
+                waiter.handed_over.with_mut(|place| unsafe { *place = given == LOCKED });
+                waiter.waker.clone()
+            })
+        })
     }
 }
 

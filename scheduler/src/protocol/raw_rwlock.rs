@@ -22,6 +22,9 @@
 //! writes go before the next writer, so no stream of writers starves them: both alternate, as in Go's `sync.RWMutex`.
 //! Writers are served in the order in which they queued.
 //!
+//! A waiter whose wait is *ended* by its limit (a deadline, a context) takes its node out. If it was the last writer in the queue, and
+//! readers have the lock, nothing stops other readers any more: it lets those in that wait.
+//!
 //! # The races
 //! * *Wait against unlock.* A waiter sets `QUEUED` by an exchange that sees an owner, under the lock of the queues. The
 //!   owner's unlock comes later in the order of the word, so it sees `QUEUED` and takes the lock of the queues, which
@@ -29,6 +32,10 @@
 //! * *Unlock against newcomers.* Between the unlock that meets `QUEUED` and the hand-over the lock has no owner who
 //!   works, but `QUEUED` keeps all others out, or `WRITER` does. So one party alone is to hand over, and it finds the
 //!   word as it left it: a plain store does.
+//! * *End against hand-over.* The claim decides, under the lock of the queues; a node whose wait has ended is dropped. Who
+//!   lets readers in when the last writer gives up may do so before the last reader of the old ones gets to its
+//!   hand-over. So a reader that comes to hand over and finds the lock owned, or nobody queued, leaves it at that: either somebody has done it
+//!   in its place, or the last of those that were let in will.
 //!
 //! # Rejected
 //! * Go's counter, from which a writer subtracts 2^30: readers that wait are counted like those that read, so a wake-up
@@ -45,9 +52,9 @@
 //! * I2: `WRITER` excludes readers in the count.
 //! * I3: `QUEUED` without `WRITER` implies that a writer is queued. It is set like this by a writer, or by the writer that lets
 //!   readers go while another writer waits.
-//! * I4: while `QUEUED` is set and no reader owns the lock, only the one who is to hand over changes the word, under
-//!   `queue_lock`: the owning writer, or the reader that left last.
-//! * I5: a waiter stays in its frame until the one wake-up by whoever took its node out.
+//! * I4: while `QUEUED` is set and no reader owns the lock, the word changes only under `queue_lock`, and somebody is on
+//!   the way to hand over: the owning writer, or the reader that left last.
+//! * I5: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
 //! * I6: whoever unlocks borrows the lock to the end of the call.
 //!
 //! # Orderings
@@ -57,17 +64,18 @@
 //! * P2: the release in `unlock_read` -> the same exchange by a writer, or the acquire load in `hand_over`: all that
 //!   the readers did comes before what the writer does. The load reads what the last reader wrote, which continues the
 //!   releases of the others. The wake-up carries it on to the writer.
+//! * P3: the releases of P1 -> the acquire in `after_withdrawal`: what the last writer did is visible to the readers, by their wake-up.
 //!
 //! # See also
 //! `sync/rwmutex.go` in Go; the models in `scheduler/models/tests/rwlock.rs`.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::Wait;
+use super::wait::{Limit, Unlimited, Wait, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
 
@@ -78,8 +86,6 @@ const READER: u64 = 1 << 2;
 
 struct Queues<K> {
     readers: WaitList<K>,
-    /// The length of `readers`.
-    waiting_readers: u64,
     writers: WaitList<K>,
 }
 
@@ -137,7 +143,6 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
                 queue_lock: RawLock::new(),
                 queues: UnsafeCell::new(Queues {
                     readers: WaitList::new(),
-                    waiting_readers: 0,
                     writers: WaitList::new(),
                 }),
                 _readers: PhantomData,
@@ -149,8 +154,14 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     #[inline]
     pub fn read(&self) {
         if !self.take(one_more_reader) {
-            self.read_contended();
+            self.read_contended(&Unlimited::<R>::new());
         }
+    }
+
+    /// As [`read`](Self::read), unless `limit` comes before the caller's turn; says whether the lock was taken.
+    #[inline]
+    pub fn read_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        self.try_read() || !limit.has_come() && self.read_contended(limit)
     }
 
     /// Takes the lock together with other readers, if no writer has it or waits for it.
@@ -175,8 +186,14 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     #[inline]
     pub fn write(&self) {
         if !self.take(a_writer) {
-            self.write_contended();
+            self.write_contended(&Unlimited::<W>::new());
         }
+    }
+
+    /// As [`write`](Self::write), unless `limit` comes before the caller's turn; says whether the lock was taken.
+    #[inline]
+    pub fn write_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        self.try_write() || !limit.has_come() && self.write_contended(limit)
     }
 
     /// Takes the lock alone, if nobody has it or waits for it.
@@ -213,47 +230,95 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     }
 
     #[cold]
-    fn read_contended(&self) {
-        self.enter_contended::<R>(one_more_reader, |queues, node| {
-            queues.waiting_readers += 1;
-            // SAFETY: the caller's contract is that of `push_back`.
-            unsafe { queues.readers.push_back(node) };
-        });
+    fn read_contended(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        self.enter_contended::<R>(limit, one_more_reader, |queues| &mut queues.readers)
     }
 
     #[cold]
-    fn write_contended(&self) {
-        self.enter_contended::<W>(a_writer, |queues, node| {
-            // SAFETY: the caller's contract is that of `push_back`.
-            unsafe { queues.writers.push_back(node) };
-        });
+    fn write_contended(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        self.enter_contended::<W>(limit, a_writer, |queues| &mut queues.writers)
     }
 
-    /// Enters as `new` says, waiting by `K` for it. `link` puts the caller's node into its queue.
-    fn enter_contended<K: Wait<Waker = W::Waker>>(
+    /// Enters as `new` says, spinning as `K` and waiting in `queue` for it; false if `limit` comes before.
+    fn enter_contended<K: Wait>(
         &self,
+        limit: &impl Limit<Waker = W::Waker>,
         new: impl Fn(u64) -> Option<u64>,
-        link: impl FnOnce(&mut Queues<W::Waker>, NonNull<WaitNode<W::Waker>>),
-    ) {
+        queue: impl Fn(&mut Queues<W::Waker>) -> &mut WaitList<W::Waker>,
+    ) -> bool {
         let mut round = 0;
         // Once somebody queues, the lock is handed over, and looking does not help.
         while self.state.load(Ordering::Relaxed) & QUEUED == 0 && K::spin(round) {
             if self.take(&new) {
-                return;
+                return true;
             }
             round += 1;
         }
-        let wait = K::new();
-        let node = WaitNode::new(wait.waker());
-        self.queue_lock.lock();
-        if self.take_or_queue(new) {
-            // SAFETY: locked above.
-            return unsafe { self.queue_lock.unlock() };
+        while !self.queue_up(limit, &new, &queue) {
+            if limit.has_come() {
+                return false;
+            }
         }
-        // SAFETY: the queues are ours under their lock (I1); the node is new, and stays until `block` returns (I5).
-        self.queues.with_mut(|queues| link(unsafe { &mut *queues }, NonNull::from(&node)));
-        // SAFETY: locked above; the node in the queue is the way by which this wait ends.
-        wait.block(|| unsafe { self.queue_lock.unlock() });
+        true
+    }
+
+    /// Enters as `new` says, waiting in `queue` if need be; false if the wait was ended.
+    fn queue_up(
+        &self,
+        limit: &impl Limit<Waker = W::Waker>,
+        new: impl Fn(u64) -> Option<u64>,
+        queue: impl Fn(&mut Queues<W::Waker>) -> &mut WaitList<W::Waker>,
+    ) -> bool {
+        let node = OnceCell::new();
+        let enter = |waker| {
+            let node = NonNull::from(node.get_or_init(|| WaitNode::new(waker)));
+            self.queue_lock.lock();
+            if self.take_or_queue(&new) {
+                // SAFETY: locked above.
+                unsafe { self.queue_lock.unlock() };
+                return None;
+            }
+            // SAFETY: the queues are ours under their lock (I1); the node is new, and stays (I5).
+            self.queues.with_mut(|queues| unsafe { queue(&mut *queues).push_back(node) });
+            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            Some(|| unsafe { self.queue_lock.unlock() })
+        };
+        let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node, &queue));
+        // SAFETY: who hands over reserves whom it wakes; the commit step is one unlock.
+        unsafe { limit.wait(enter, withdraw) != Woken::Ended }
+    }
+
+    /// Takes the node of a wait that was ended out of its queue, if nobody has who handed over.
+    fn withdraw(&self, node: &WaitNode<W::Waker>, queue: impl Fn(&mut Queues<W::Waker>) -> &mut WaitList<W::Waker>) {
+        self.queue_lock.lock();
+        let mut let_in = WaitList::new();
+        self.queues.with_mut(|queues| {
+            // SAFETY: the queues are ours under their lock (I1).
+            let queues = unsafe { &mut *queues };
+            // SAFETY: the node is in this queue or in none.
+            if unsafe { queue(queues).remove(NonNull::from(node)) } {
+                let_in = self.after_withdrawal(queues);
+            }
+        });
+        // SAFETY: locked above.
+        unsafe { self.queue_lock.unlock() };
+        Self::wake_all(let_in);
+    }
+
+    /// Makes the word true again after somebody has left the queues, and takes out who is to own the lock now. Under their lock.
+    fn after_withdrawal(&self, queues: &mut Queues<W::Waker>) -> WaitList<W::Waker> {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & WRITER != 0 {
+            if queues.are_empty() {
+                self.state.fetch_and(!QUEUED, Ordering::Relaxed);
+            }
+        } else if queues.writers.is_empty() {
+            let (readers, n) = reserve_all::<W>(&mut queues.readers);
+            // ORDERING P3: acquire gathers what the last writer released. With `QUEUED` set there is something to subtract.
+            self.state.fetch_add((n * READER).wrapping_sub(QUEUED), Ordering::Acquire);
+            return readers;
+        }
+        WaitList::new()
     }
 
     /// Enters as `new` says (true), or makes sure that an unlock will look into the queues (false). Under their lock.
@@ -276,24 +341,50 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         self.queue_lock.lock();
         // ORDERING P2: acquire gathers the releases of the readers.
         let state = self.state.load(Ordering::Acquire);
-        debug_assert_eq!(state, if leaving == Leaving::Writer { WRITER | QUEUED } else { QUEUED }, "raw_rwlock: I4");
-        let (mut owners, new) = self.queues.with_mut(|queues| {
+        if leaving == Leaving::LastReader && state != QUEUED {
+            // SAFETY: locked above.
+            return unsafe { self.queue_lock.unlock() };
+        }
+        debug_assert_eq!(state & !QUEUED, if leaving == Leaving::Writer { WRITER } else { 0 }, "raw_rwlock: I4");
+        let (owners, new) = self.queues.with_mut(|queues| {
             // SAFETY: the queues are ours under their lock (I1).
             let queues = unsafe { &mut *queues };
-            let (owners, held) = queues.next_owners(leaving);
+            let (owners, held) = queues.next_owners::<W>(leaving);
             (owners, held | if queues.are_empty() { 0 } else { QUEUED })
         });
         // ORDERING P1: release; readers that come later see what the writer did, who has no other store to tell them.
         self.state.store(new, Ordering::Release);
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
+        Self::wake_all(owners);
+    }
+
+    /// Wakes who was reserved.
+    fn wake_all(mut owners: WaitList<W::Waker>) {
         while let Some(node) = owners.pop_front() {
             // SAFETY: the waiter stays in its frame until its wake-up (I5), and so do those that are still in the list.
             let waker = unsafe { node.as_ref() }.value.clone();
-            // SAFETY: the node was found under the lock that its owner's `commit` released, and nobody else has it now.
+            // SAFETY: reserved under the lock that its owner's `commit` released, and nobody else has it now.
             unsafe { W::wake(waker) };
         }
     }
+}
+
+/// Takes the oldest waiter out whose wait has not ended.
+fn reserve_one<W: Wait>(queue: &mut WaitList<W::Waker>) -> Option<NonNull<WaitNode<W::Waker>>> {
+    // SAFETY: taken out here, and the owner stays in its frame until it is woken, or gets the lock to withdraw (I5).
+    std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { W::reserve(&node.as_ref().value) })
+}
+
+/// Takes all of them out, and counts them.
+fn reserve_all<W: Wait>(queue: &mut WaitList<W::Waker>) -> (WaitList<W::Waker>, u64) {
+    let (mut reserved, mut n) = (WaitList::new(), 0);
+    while let Some(node) = reserve_one::<W>(queue) {
+        // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
+        unsafe { reserved.push_back(node) };
+        n += 1;
+    }
+    (reserved, n)
 }
 
 impl<K> Queues<K> {
@@ -303,14 +394,21 @@ impl<K> Queues<K> {
     }
 
     /// Takes those out who are to own the lock after the one who leaves, with the word that says so.
-    fn next_owners(&mut self, leaving: Leaving) -> (WaitList<K>, u64) {
-        if leaving == Leaving::Writer && self.waiting_readers > 0 {
-            return (mem::take(&mut self.readers), mem::take(&mut self.waiting_readers) * READER);
+    fn next_owners<W: Wait<Waker = K>>(&mut self, leaving: Leaving) -> (WaitList<K>, u64) {
+        if leaving == Leaving::Writer {
+            let (readers, n) = reserve_all::<W>(&mut self.readers);
+            if n > 0 {
+                return (readers, n * READER);
+            }
         }
-        let writer = self.writers.pop_front().expect("raw_rwlock: the word says QUEUED, and no writer is");
-        let mut owners = WaitList::new();
-        // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
-        unsafe { owners.push_back(writer) };
-        (owners, WRITER)
+        if let Some(writer) = reserve_one::<W>(&mut self.writers) {
+            let mut owners = WaitList::new();
+            // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
+            unsafe { owners.push_back(writer) };
+            return (owners, WRITER);
+        }
+        // Readers may be here because of a writer that has given up.
+        let (readers, n) = reserve_all::<W>(&mut self.readers);
+        (readers, n * READER)
     }
 }

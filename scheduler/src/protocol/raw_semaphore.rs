@@ -3,7 +3,7 @@
 //! # Vocabulary
 //! The semaphore has a fixed *size*. What is not held is *free*. A waiter *wants* an amount; it is *granted* when the
 //! amount is taken out of the free one on its behalf. A wait can end without a grant: by a deadline, or because of
-//! something else that its owner waits for at the same time ([`super::claim`]). The owner then *withdraws*.
+//! something else that its owner waits for at the same time ([`super::wait`]). The owner then *withdraws*.
 //!
 //! # Protocol
 //! One word holds what is free, and a bit `QUEUED` that says whether anybody waits. Without waiters acquire and release
@@ -31,19 +31,18 @@
 //! * Small requests may pass a large one that waits: more is in use at any time, but under load the large one waits for ever.
 //! * Waking the first waiter to try again, as the mutex does: it can lose against newcomers. A semaphore guards what takes
 //!   long, so the switch that a hand-over costs is not what counts.
-//! * Queueing those who want more than the size, as the others: nobody behind them would ever be served. Their callers
-//!   see to it that they do not come here.
+//! * Queueing those who want more than the size, as the others: nobody behind them would ever be served.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `lock`, and `QUEUED` changes only under it: it is set when the queue is not empty, and
 //!   the lock is held when it is not so.
 //! * I2: what is free and what is held add up to the size. Nobody is granted out of turn.
 //! * I3: a node stays in its owner's frame until the wake that a grant owes it, or until the owner has passed through
-//!   [`withdraw`](RawSemaphore::withdraw).
+//!   `withdraw`.
 //! * I4: whoever calls a method borrows the semaphore to the end of the call, so it outlives all unlocks.
 //!
 //! # Orderings
-//! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in `try_acquire` and `join`: what was
+//! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in `try_acquire` and `take_or_queue`: what was
 //!   done before a release is visible to whoever acquires after it. Exchanges in between keep the release.
 //! * P2: the release of the word in `release` -> the acquire load in `serve_and_unlock`: a plain store follows, which would end
 //!   what P1 relies on. The grant's wake-up carries it on to the waiter.
@@ -51,11 +50,12 @@
 //! # See also
 //! `semaphore/semaphore.go` in golang.org/x/sync; the models in `scheduler/models/tests/semaphore.rs`.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::claim::Case;
 use super::lock::RawLock;
+use super::wait::{Limit, Unlimited, Wait, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicUsize, Ordering, UnsafeCell, const_fn};
 
@@ -65,53 +65,33 @@ const QUEUED: usize = 1;
 /// The largest size of a semaphore.
 pub const MAX_SIZE: usize = usize::MAX >> 1;
 
-/// What the protocol asks of its surroundings.
-pub trait Wake: Copy {
-    /// Lets the waiter go on.
-    ///
-    /// # Safety
-    /// The waiter blocks or is about to, and the lock of the semaphore has been released on its behalf; this is the one wake of this
-    /// wait; the caller holds no [`RawLock`].
-    unsafe fn wake(self);
-}
-
 /// One who waits, in its own frame.
-#[derive(Debug)]
-pub struct Waiter<K> {
+struct Waiter<K> {
     want: usize,
-    case: Case,
     waker: K,
 }
 
-/// A place in the queue of a semaphore.
-pub type Node<K> = WaitNode<Waiter<K>>;
-
-impl<K: Wake> Waiter<K> {
-    /// One who wants `want`, as `case` of its operation, and is woken by `waker`.
-    pub fn new(want: usize, case: Case, waker: K) -> Self {
-        Self { want, case, waker }
-    }
-}
+type Node<K> = WaitNode<Waiter<K>>;
 
 /// More was released than is held.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Excess;
 
 /// A semaphore without guards.
-pub struct RawSemaphore<K> {
+pub struct RawSemaphore<W: Wait> {
     size: usize,
     word: AtomicUsize,
     lock: RawLock,
-    queue: UnsafeCell<WaitList<Waiter<K>>>,
+    queue: UnsafeCell<WaitList<Waiter<W::Waker>>>,
 }
 
 // SAFETY: `queue` is the one part that is not an atomic, and is touched only under `lock` (I1); the wakers in it cross threads, hence
 // the bound.
-unsafe impl<K: Send> Send for RawSemaphore<K> {}
+unsafe impl<W: Wait<Waker: Send>> Send for RawSemaphore<W> {}
 // SAFETY: as above.
-unsafe impl<K: Send> Sync for RawSemaphore<K> {}
+unsafe impl<W: Wait<Waker: Send>> Sync for RawSemaphore<W> {}
 
-impl<K> fmt::Debug for RawSemaphore<K> {
+impl<W: Wait> fmt::Debug for RawSemaphore<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.word.load(Ordering::Relaxed);
         let mut all = f.debug_struct("RawSemaphore");
@@ -119,7 +99,7 @@ impl<K> fmt::Debug for RawSemaphore<K> {
     }
 }
 
-impl<K> RawSemaphore<K> {
+impl<W: Wait> RawSemaphore<W> {
     const_fn! {
         /// A semaphore of which nothing is held. `size` is at most [`MAX_SIZE`].
         pub fn new(size: usize) -> Self {
@@ -131,9 +111,7 @@ impl<K> RawSemaphore<K> {
             }
         }
     }
-}
 
-impl<K: Wake> RawSemaphore<K> {
     /// The size.
     pub fn size(&self) -> usize {
         self.size
@@ -143,6 +121,25 @@ impl<K: Wake> RawSemaphore<K> {
     pub fn peek(&self) -> (usize, bool) {
         let word = self.word.load(Ordering::Relaxed);
         (free(word), is_queued(word))
+    }
+
+    /// Takes `want`; blocks until it is free and all who came before are served. It is no more than the size.
+    #[inline]
+    pub fn acquire(&self, want: usize) {
+        if !self.try_acquire(want) {
+            self.queue_up(want, &Unlimited::<W>::new());
+        }
+    }
+
+    /// As [`acquire`](Self::acquire), unless `limit` comes before the caller's turn; says whether `want` was taken. It may be more than
+    /// the size: then it is waited for in vain, and in nobody's way.
+    #[inline]
+    pub fn acquire_within(&self, want: usize, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        let mut taken = self.try_acquire(want);
+        while !taken && !limit.has_come() {
+            taken = self.queue_up(want, limit);
+        }
+        taken
     }
 
     /// Takes `want` if it is free and nobody waits.
@@ -200,73 +197,63 @@ impl<K: Wake> RawSemaphore<K> {
             unsafe { self.serve_and_unlock(amount) };
         } else {
             // SAFETY: locked above.
-            unsafe { self.unlock() };
+            unsafe { self.lock.unlock() };
         }
         done.map(|_| ())
     }
 
-    /// Takes what `node` wants (true), or puts it into the queue and keeps the lock, which the caller releases when it has parked
-    /// (false).
-    ///
-    /// # Safety
-    /// The node is in no list, and its owner keeps it as I3 says. It wants no more than the size. The caller holds no [`RawLock`].
-    pub unsafe fn join(&self, node: NonNull<Node<K>>) -> bool {
-        // SAFETY: the caller's contract.
-        let want = unsafe { node.as_ref() }.value.want;
-        self.lock.lock();
+    /// Takes `want`, waiting in the queue if need be; false if the wait was ended.
+    #[cold]
+    fn queue_up(&self, want: usize, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        if want > self.size {
+            // SAFETY: nobody gets to know the waker.
+            return unsafe { limit.wait(|_| Some(|| ()), || ()) } == Woken::Served;
+        }
+        let node = OnceCell::new();
+        let enter = |waker| {
+            let node = NonNull::from(node.get_or_init(|| Node::new(Waiter { want, waker })));
+            self.lock.lock();
+            if self.take_or_queue(want) {
+                // SAFETY: locked above.
+                unsafe { self.lock.unlock() };
+                return None;
+            }
+            // SAFETY: the queue is ours under the lock (I1); the node is new, and stays (I3).
+            self.queue.with_mut(|queue| unsafe { (*queue).push_back(node) });
+            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            Some(|| unsafe { self.lock.unlock() })
+        };
+        let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
+        // SAFETY: who grants reserves whom it wakes; the commit step is one unlock.
+        unsafe { limit.wait(enter, withdraw) != Woken::Ended }
+    }
+
+    /// Takes `want` (true), or makes sure that a release will look into the queue (false). Under the lock.
+    fn take_or_queue(&self, want: usize) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         while !is_queued(word) {
             let enough = want <= free(word);
             let next = if enough { word - (want << 1) } else { word | QUEUED };
             // ORDERING P1: acquire pairs with the releases of the word.
             match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) if enough => {
-                    // SAFETY: locked above.
-                    unsafe { self.unlock() };
-                    return true;
-                }
-                Ok(_) => break,
+                Ok(_) => return enough,
                 Err(now) => word = now,
             }
         }
-        // SAFETY: the queue is ours under the lock (I1); the rest is the caller's contract.
-        self.queue.with_mut(|queue| unsafe { (*queue).push_back(node) });
         false
     }
 
-    /// Releases the lock that [`join`](Self::join) has kept.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and does not touch its frame afterwards unless it knows that nobody has ended its wait.
-    #[inline]
-    pub unsafe fn unlock(&self) {
-        // SAFETY: the caller's contract.
-        unsafe { self.lock.unlock() };
-    }
-
-    /// Takes the node of a wait that has ended without a grant out of the queue. Wakes those who can be served now.
-    ///
-    /// # Safety
-    /// The node has joined this queue, its claim was not taken by a grant and will not be. The caller holds no [`RawLock`].
-    pub unsafe fn withdraw(&self, node: NonNull<Node<K>>) {
+    /// Takes the node of a wait that was ended out of the queue, if no release has. Wakes those who can be served now.
+    fn withdraw(&self, node: &Node<W::Waker>) {
         self.lock.lock();
-        // SAFETY: locked above; the rest is the caller's contract.
-        unsafe { self.withdraw_and_unlock(node) };
-    }
-
-    /// As [`withdraw`](Self::withdraw), under the lock that [`join`](Self::join) has kept, which it releases.
-    ///
-    /// # Safety
-    /// As there, and the caller holds the lock and no other.
-    pub unsafe fn withdraw_and_unlock(&self, node: NonNull<Node<K>>) {
         // SAFETY: the queue is ours under the lock (I1); the node is in it, or a grant that lost has dropped it.
-        let removed = self.queue.with_mut(|queue| unsafe { (*queue).remove(node) });
+        let removed = self.queue.with_mut(|queue| unsafe { (*queue).remove(NonNull::from(node)) });
         if removed {
             // SAFETY: the lock is held, and by I1 a queue that has held a node under it has its bit set.
             unsafe { self.serve_and_unlock(0) };
         } else {
             // SAFETY: the lock is held.
-            unsafe { self.unlock() };
+            unsafe { self.lock.unlock() };
         }
     }
 
@@ -289,7 +276,7 @@ impl<K: Wake> RawSemaphore<K> {
                 }
                 queue.pop_front();
                 // SAFETY: found and unlinked under this hold of the lock.
-                if unsafe { waiter.case.reserve() } {
+                if unsafe { W::reserve(&waiter.waker) } {
                     left -= waiter.want;
                     // SAFETY: the node is in no list, and its owner stays until the wake below.
                     unsafe { granted.push_back(node) };
@@ -300,12 +287,12 @@ impl<K: Wake> RawSemaphore<K> {
         // ORDERING P1: release publishes what was done before the release that this is part of.
         self.word.store(left << 1 | if queued { QUEUED } else { 0 }, Ordering::Release);
         // SAFETY: the caller's contract.
-        unsafe { self.unlock() };
+        unsafe { self.lock.unlock() };
         while let Some(node) = granted.pop_front() {
             // SAFETY: the owner stays in its frame until the wake (I3).
-            let waker = unsafe { node.as_ref() }.value.waker;
-            // SAFETY: its case was reserved, so this is its one wake; the lock is released.
-            unsafe { waker.wake() };
+            let waker = unsafe { node.as_ref() }.value.waker.clone();
+            // SAFETY: it was reserved, so this is its one wake; the lock is released.
+            unsafe { W::wake(waker) };
         }
     }
 }
