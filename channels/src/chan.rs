@@ -457,14 +457,13 @@ impl<T> Chan<T> {
                 self.head.lock();
                 // SAFETY: locked above, and the room was kept for this send. The value is there unless it was taken.
                 unsafe {
-                    let was_full = !self.head.has_room();
-                    self.head.release_room();
+                    let was_full = self.head.release_room();
                     let Offered::Taken(peer) = self.offer(value.as_ptr()) else {
                         self.head.unlock();
                         return Err(SendError(value.assume_init()));
                     };
                     // A receiver that was given the value itself has left the room to others.
-                    let others = if was_full { self.pass_room_on() } else { [None, None] };
+                    let others = self.pass_room_on(was_full);
                     self.head.unlock();
                     wake(peer);
                     others.into_iter().for_each(|owed| wake(owed));
@@ -484,9 +483,8 @@ impl<T> Chan<T> {
                 self.head.lock();
                 // SAFETY: locked above, and the room was kept for this send.
                 unsafe {
-                    let was_full = !self.head.has_room();
-                    self.head.release_room();
-                    let owed = if was_full { self.pass_room_on() } else { [None, None] };
+                    let was_full = self.head.release_room();
+                    let owed = self.pass_room_on(was_full);
                     self.head.unlock();
                     owed.into_iter().for_each(|owed| wake(owed));
                 }
@@ -494,15 +492,15 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Passes room that was promised on to the longest waiting sender. Those returned are owed a wake.
+    /// Passes room that was promised on to the longest waiting sender, if there was no other. Those returned are owed a wake.
     ///
     /// # Safety
     /// The caller holds the lock, and has released the promise.
-    unsafe fn pass_room_on(&self) -> [Option<Waker>; 2] {
+    unsafe fn pass_room_on(&self, was_full: bool) -> [Option<Waker>; 2] {
         // SAFETY: the caller's contract.
         unsafe {
             // Not if the value has taken it.
-            if !self.head.has_room() {
+            if !was_full || !self.head.has_room() {
                 return [None, None];
             }
             match self.head.next_sender() {

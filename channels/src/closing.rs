@@ -21,7 +21,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use crate::handle::Receiver;
-use crate::head::{Direction, Head, wake};
+use crate::head::{Direction, Head};
 use crate::primitive::{Case, Waker};
 use crate::waiter::{Node, Outcome, Waiter};
 
@@ -99,23 +99,21 @@ impl<'a> Closing<'a> {
     /// The caller has joined and blocked, and the wait is over: the claim is taken, and the wake has come. It holds no lock.
     pub unsafe fn leave(&self, watch: &Watch, won: bool) {
         let Some(head) = self.0 else { return };
-        // SAFETY: the claim was taken for this node, and the wake has come.
-        if won && matches!(unsafe { watch.0.value.outcome() }, Outcome::Closed) {
+        if won {
+            // SAFETY: the claim was taken for this node, and the wake has come.
+            let closed = matches!(unsafe { watch.0.value.outcome() }, Outcome::Closed);
+            if !closed {
+                // It was told what is not for it: the next one may want to know.
+                // SAFETY: the caller holds no lock.
+                unsafe { head.pass_word_on(Direction::Recv) };
+            }
             return;
         }
         head.lock();
-        // SAFETY: locked here, throughout. The node is among the watchers or in no list.
+        // SAFETY: locked above; the node is among the watchers or in no list.
         unsafe {
-            let next = if won {
-                // It was told what is not for it: the next one may want to know.
-                let told = head.is_ready(Direction::Recv);
-                if told { head.queue(Direction::Recv).pop_watcher() } else { None }
-            } else {
-                head.queue(Direction::Recv).remove_watcher(NonNull::from(&watch.0));
-                None
-            };
+            head.queue(Direction::Recv).remove_watcher(NonNull::from(&watch.0));
             head.unlock();
-            wake(next.map(|watcher| watcher.end(Outcome::Retry)));
         }
     }
 }

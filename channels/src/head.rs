@@ -206,13 +206,16 @@ impl Head {
         self.promised.with_mut(|promised| unsafe { *promised += 1 });
     }
 
-    /// Gives room back that was kept.
+    /// Gives room back that was kept; whether there was no other.
     ///
     /// # Safety
     /// The caller holds the lock, and has the promise.
-    pub(crate) unsafe fn release_room(&self) {
+    pub(crate) unsafe fn release_room(&self) -> bool {
+        // SAFETY: the caller holds the lock.
+        let was_full = unsafe { !self.has_room() };
         // SAFETY: I1.
         self.promised.with_mut(|promised| unsafe { *promised -= 1 });
+        was_full
     }
 
     /// Notes that the buffer has one value more. A returned waker is owed a wake.
@@ -304,6 +307,20 @@ impl Head {
                     Direction::Send => self.has_room() || self.receivers.has_open(),
                     Direction::Recv => self.len() > 0 || self.senders.has_open(),
                 }
+        }
+    }
+
+    /// Tells the next watcher, if what one was told before is still possible.
+    ///
+    /// # Safety
+    /// The caller holds no lock.
+    pub(crate) unsafe fn pass_word_on(&self, direction: Direction) {
+        self.lock();
+        // SAFETY: locked above.
+        unsafe {
+            let next = if self.is_ready(direction) { self.queue(direction).pop_watcher() } else { None };
+            self.unlock();
+            wake(next.map(|watcher| watcher.end(Outcome::Retry)));
         }
     }
 

@@ -38,7 +38,7 @@ use std::time::Instant;
 use super::arm::{Arm, Attempt, Done, Now};
 use super::pick::{GROUP, Pick, shuffle};
 use crate::alarm::Alarm;
-use crate::head::{Chosen, Direction, Head, wake};
+use crate::head::{Chosen, Direction, Head};
 use crate::primitive::{Blocker, Case, Claim, Timed, WaitReason};
 use crate::queue::Owed;
 use crate::waiter::{Outcome, Waiter};
@@ -303,7 +303,7 @@ unsafe fn wait(arms: &[&Arm<'_>], goal: Goal, blocker: &Blocker, claim: &Claim, 
 unsafe fn finish(arm: &Arm<'_>, goal: Goal, position: usize) -> Step {
     if goal == Goal::Watch {
         // SAFETY: the arm has waited, so it has a channel.
-        arm.head().into_iter().for_each(|head| unsafe { pass_on(head, arm.direction()) });
+        arm.head().into_iter().for_each(|head| unsafe { head.pass_word_on(arm.direction()) });
         return Step::Again;
     }
     // SAFETY: the wake has come, so the node is out of its queue and nobody else looks at it.
@@ -317,20 +317,6 @@ unsafe fn finish(arm: &Arm<'_>, goal: Goal, position: usize) -> Step {
     };
     arm.set_done(done);
     Step::Chosen(position)
-}
-
-/// Wakes the next watcher, if what this one was woken for is still possible.
-///
-/// # Safety
-/// The caller holds no lock.
-unsafe fn pass_on(head: &Head, direction: Direction) {
-    head.lock();
-    // SAFETY: locked above.
-    unsafe {
-        let next = if head.is_ready(direction) { head.queue(direction).pop_watcher() } else { None };
-        head.unlock();
-        wake(next.map(|watcher| watcher.end(Outcome::Retry)));
-    }
 }
 
 /// Takes the lock of every channel.
