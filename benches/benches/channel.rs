@@ -14,13 +14,22 @@ use greenthread_benches::{PROCS, on_procs};
 
 #[path = "../peers/crossbeam_api/chan.rs"]
 mod chan;
+#[path = "../peers/common/ping_pong.rs"]
+mod ping_pong;
+
+use channel::{Receiver, Sender};
+use ping_pong::ping_pong;
+
+fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
+    channel::bounded(0)
+}
 
 fn channels(c: &mut Criterion) {
     let mut group = c.benchmark_group("channel");
     for procs in PROCS {
         let parameter = format!("procs={procs}");
         group.bench_function(BenchmarkId::new("unbuffered_ping_pong", &parameter), |b| {
-            b.iter_custom(|iters| on_procs(procs, move || chan::ping_pong(iters)));
+            b.iter_custom(|iters| on_procs(procs, move || ping_pong(iters, Receiver::recv)));
         });
         for pairs in [1, 4] {
             group.bench_function(BenchmarkId::new(format!("buffered_{pairs}_to_{pairs}"), &parameter), |b| {

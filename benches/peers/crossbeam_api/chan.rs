@@ -1,4 +1,4 @@
-//! Streams and ping-pong. Making the channels is not timed; spawning is, where it is spread over many values.
+//! Streams. Making the channel is not timed; spawning is, spread over many values.
 
 use std::time::{Duration, Instant};
 
@@ -6,28 +6,6 @@ use crate::channel::bounded;
 use crate::spawn;
 
 const BUFFER: usize = 128;
-
-/// So many round trips through two unbuffered channels.
-pub(crate) fn ping_pong(rounds: u64) -> Duration {
-    let (ping, pings) = bounded(0);
-    let (pong, pongs) = bounded(0);
-    let other = spawn(move || {
-        for n in pings {
-            if pong.send(n).is_err() {
-                break;
-            }
-        }
-    });
-    let start = Instant::now();
-    for n in 0..rounds {
-        ping.send(n).expect("the other plays on");
-        assert_eq!(pongs.recv(), Ok(n));
-    }
-    let elapsed = start.elapsed();
-    drop(ping);
-    other.join().expect("the other player");
-    elapsed
-}
 
 /// So many values through one buffer, from `pairs` senders to `pairs` receivers.
 pub(crate) fn stream(pairs: u64, values: u64) -> Duration {

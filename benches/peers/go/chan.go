@@ -14,6 +14,11 @@ var chanWorkloads = []workload{
 }
 
 func pingPong(rounds int) time.Duration {
+	return play(rounds, func(pong chan uint64) uint64 { return <-pong })
+}
+
+// So many round trips; who counts them receives by receive.
+func play(rounds int, receive func(pong chan uint64) uint64) time.Duration {
 	ping, pong := make(chan uint64), make(chan uint64)
 	go func() {
 		for n := range ping {
@@ -23,7 +28,7 @@ func pingPong(rounds int) time.Duration {
 	start := time.Now()
 	for n := range uint64(rounds) {
 		ping <- n
-		if <-pong != n {
+		if receive(pong) != n {
 			panic("a ball was lost")
 		}
 	}

@@ -11,30 +11,51 @@ import (
 )
 
 // Timed repetitions in one process, after an untimed one that warms memory and caches.
-const repetitions = 5
+const (
+	repetitions = 5
+	// The same for a workload whose repetition takes seconds.
+	fewRepetitions = 2
+)
 
-// A workload of count operations, whose figure is nanoseconds for each, or of none (count is 0), whose figure is
-// milliseconds for the whole.
-type workload struct {
+// One of a workload's figures. Its name is what stands after the dot in the table, or nothing.
+type figure struct {
 	name  string
-	count int
-	run   func(count int) time.Duration
+	value float64
 }
 
+type workload struct {
+	name        string
+	repetitions int
+	run         func(scale float64) []figure
+}
+
+// A workload of count operations, whose figure is nanoseconds for each. It is told how many to do.
 func each(name string, count int, run func(count int) time.Duration) workload {
-	return workload{name, count, run}
+	return workload{name, repetitions, func(scale float64) []figure {
+		count := int(max(float64(count)*scale, 1))
+		return []figure{{"", float64(run(count).Nanoseconds()) / float64(count)}}
+	}}
 }
 
+// A workload that is one piece, whose figure is milliseconds.
 func whole(name string, run func() time.Duration) workload {
-	return workload{name, 0, func(int) time.Duration { return run() }}
+	return workload{name, repetitions, func(float64) []figure {
+		return []figure{{"", float64(run().Nanoseconds()) / 1e6}}
+	}}
 }
 
-func (w workload) repeat(scale float64) float64 {
-	if w.count == 0 {
-		return float64(w.run(0).Nanoseconds()) / 1e6
-	}
-	count := int(max(float64(w.count)*scale, 1))
-	return float64(w.run(count).Nanoseconds()) / float64(count)
+// The same in microseconds.
+func wholeMicros(name string, run func() time.Duration) workload {
+	return workload{name, repetitions, func(float64) []figure { return []figure{micros("", run())} }}
+}
+
+// A workload with several figures, which takes seconds and is repeated less often.
+func several(name string, run func() []figure) workload {
+	return workload{name, fewRepetitions, func(float64) []figure { return run() }}
+}
+
+func micros(name string, duration time.Duration) figure {
+	return figure{name, float64(duration.Nanoseconds()) / 1e3}
 }
 
 func refuse(why string) {
@@ -43,7 +64,8 @@ func refuse(why string) {
 }
 
 func main() {
-	workloads := slices.Concat(chanWorkloads, selectWorkloads, ringWorkloads, sieveWorkloads, skynetWorkloads)
+	workloads := slices.Concat(chanWorkloads, selectWorkloads, ringWorkloads, sieveWorkloads, skynetWorkloads,
+		lockWorkloads, sleepWorkloads, timerWorkloads, ctxWorkloads)
 	args := os.Args[1:]
 	if len(args) == 1 && args[0] == "list" {
 		for _, w := range workloads {
@@ -69,8 +91,15 @@ func main() {
 		}
 	}
 	runtime.GOMAXPROCS(workers)
-	workloads[n].repeat(scale)
-	for range repetitions {
-		fmt.Println(args[0], workloads[n].repeat(scale))
+	w := workloads[n]
+	w.run(scale)
+	for range w.repetitions {
+		for _, f := range w.run(scale) {
+			name := w.name
+			if f.name != "" {
+				name += "." + f.name
+			}
+			fmt.Println(name, f.value)
+		}
 	}
 }

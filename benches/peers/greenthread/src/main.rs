@@ -3,21 +3,36 @@
 use std::time::Duration;
 
 use greenthread::config::Config;
-use greenthread::{channel, spawn};
+use greenthread::time::sleep;
+use greenthread::{channel, go, spawn, sync};
 use peer_harness::Workload;
 
 #[path = "../../crossbeam_api/chan.rs"]
 mod chan;
-#[path = "../../crossbeam_api/ring.rs"]
+#[path = "../../common/lock.rs"]
+mod lock;
+#[path = "../../common/night.rs"]
+mod night;
+#[path = "../../common/ping_pong.rs"]
+mod ping_pong;
+#[path = "../../common/ring.rs"]
 mod ring;
 #[path = "../../crossbeam_api/select.rs"]
 mod select;
-
-mod sieve;
+#[path = "../../common/skynet.rs"]
 mod skynet;
+#[path = "../../crossbeam_api/timeout.rs"]
+mod timeout;
+
+mod ctx;
+mod sieve;
+mod timer;
+
+use channel::{Receiver, Sender};
+use ping_pong::ping_pong;
 
 const SHARED: &[Workload] = &[
-    Workload::each("chan_unbuf_pingpong", 500_000, |n| on_goroutine(move || chan::ping_pong(n))),
+    Workload::each("chan_unbuf_pingpong", 500_000, |n| on_goroutine(move || ping_pong(n, Receiver::recv))),
     Workload::each("chan_buf_spsc", 3_000_000, |n| on_goroutine(move || chan::stream(1, n))),
     Workload::each("chan_mpmc_4x4", 3_000_000, |n| on_goroutine(move || chan::stream(4, n))),
     Workload::each("select2_buf128", 1_000_000, |n| on_goroutine(move || select::two(128, n))),
@@ -29,6 +44,13 @@ const SHARED: &[Workload] = &[
     Workload::each("select_done_buf128", 1_000_000, |n| on_goroutine(move || select::done(128, n))),
     Workload::each("select_done_unbuf", 500_000, |n| on_goroutine(move || select::done(0, n))),
     Workload::each("ring", 1_000_000, |n| on_goroutine(move || ring::ring(n))),
+    Workload::whole("skynet_10k", || on_goroutine(|| skynet::skynet(10_000))),
+    Workload::whole("skynet_1m", || on_goroutine(|| skynet::skynet(1_000_000))),
+    Workload::each("mutex_8", 5_000_000, |n| on_goroutine(move || lock::mutex(n))),
+    Workload::each("rwlock_1pct", 3_000_000, |n| on_goroutine(move || lock::rwlock(n))),
+    Workload::several("sleep_20k", || night::night(20_000).lateness()),
+    Workload::several("sleep_1m", || night::night(1_000_000).wall_and_lateness()),
+    Workload::each("timer_select", 500_000, |n| on_goroutine(move || timeout::ping_pong_with_timeout(n))),
 ];
 
 /// Main is a thread like any other, and not what is measured.
@@ -40,6 +62,10 @@ fn start(procs: usize) {
     Config::default().procs(procs).install().expect("nothing has used the runtime yet");
 }
 
+fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
+    channel::bounded(0)
+}
+
 fn main() {
-    peer_harness::main(start, &[SHARED, sieve::WORKLOADS, skynet::WORKLOADS]);
+    peer_harness::main(start, &[SHARED, sieve::WORKLOADS, timer::WORKLOADS, ctx::WORKLOADS]);
 }

@@ -7,8 +7,19 @@ use std::env;
 use std::process::exit;
 use std::time::Duration;
 
+mod sleepers;
+mod times;
+
+pub use sleepers::{Night, Sleeper};
+pub use times::Times;
+
 /// Timed repetitions in one process, after an untimed one that warms memory and caches.
 const REPETITIONS: usize = 5;
+/// The same for a workload whose repetition takes seconds.
+const FEW_REPETITIONS: usize = 2;
+
+/// What one repetition of a workload with several figures gives: their names, without the workload's, and values.
+pub type Figures = Vec<(&'static str, f64)>;
 
 /// One workload of one peer.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +32,9 @@ pub struct Workload {
 enum Run {
     /// So many operations; the figure is nanoseconds for each.
     Each(u64, fn(u64) -> Duration),
-    /// The figure is milliseconds for the whole.
-    Whole(fn() -> Duration),
+    /// The figure is for the whole, in a unit of so many nanoseconds.
+    Whole(f64, fn() -> Duration),
+    Several(fn() -> Figures),
 }
 
 impl Workload {
@@ -34,17 +46,38 @@ impl Workload {
 
     /// A workload that is one piece, whose figure is milliseconds. `run` says how long it took.
     pub const fn whole(name: &'static str, run: fn() -> Duration) -> Self {
-        Self { name, run: Run::Whole(run) }
+        Self { name, run: Run::Whole(1e6, run) }
     }
 
-    /// Runs it once, and gives its figure.
-    fn repeat(&self, scale: f64) -> f64 {
+    /// The same in microseconds.
+    pub const fn whole_us(name: &'static str, run: fn() -> Duration) -> Self {
+        Self { name, run: Run::Whole(1e3, run) }
+    }
+
+    /// A workload with several figures, which takes seconds and is repeated less often.
+    pub const fn several(name: &'static str, run: fn() -> Figures) -> Self {
+        Self { name, run: Run::Several(run) }
+    }
+
+    fn repetitions(&self) -> usize {
+        match self.run {
+            Run::Each(..) | Run::Whole(..) => REPETITIONS,
+            Run::Several(_) => FEW_REPETITIONS,
+        }
+    }
+
+    /// Runs it once, and gives its figures.
+    fn repeat(&self, scale: f64) -> Vec<(String, f64)> {
+        let one = |value| vec![(self.name.to_owned(), value)];
         match self.run {
             Run::Each(count, run) => {
                 let count = (count as f64 * scale).max(1.0) as u64;
-                run(count).as_nanos() as f64 / count as f64
+                one(run(count).as_nanos() as f64 / count as f64)
             }
-            Run::Whole(run) => run().as_nanos() as f64 / 1e6,
+            Run::Whole(unit, run) => one(run().as_nanos() as f64 / unit),
+            Run::Several(run) => {
+                run().into_iter().map(|(figure, value)| (format!("{}.{figure}", self.name), value)).collect()
+            }
         }
     }
 }
@@ -65,8 +98,8 @@ pub fn main(start: impl FnOnce(usize), lists: &[&[Workload]]) {
     let Some(scale) = scale.parse().ok().filter(|&scale| scale > 0.0) else { refuse("SCALE is a positive number") };
     start(workers);
     workload.repeat(scale);
-    for _ in 0..REPETITIONS {
-        println!("{name} {}", workload.repeat(scale));
+    for _ in 0..workload.repetitions() {
+        workload.repeat(scale).iter().for_each(|(figure, value)| println!("{figure} {value}"));
     }
 }
 

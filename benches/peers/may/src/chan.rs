@@ -1,44 +1,22 @@
-//! Streams and ping-pong. The latter has no bound at all.
+//! Streams.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use may::go;
-use may::sync::{Semphore, mpmc, mpsc};
+use may::sync::{Semphore, mpmc};
 use peer_harness::Workload;
 
 use crate::bounded::bounded;
 use crate::on_coroutine;
 
 pub(crate) const WORKLOADS: &[Workload] = &[
-    Workload::each("chan_unbuf_pingpong", 500_000, |n| on_coroutine(move || ping_pong(n))),
     Workload::each("chan_buf_spsc", 3_000_000, |n| on_coroutine(move || one_to_one(n))),
     Workload::each("chan_mpmc_4x4", 3_000_000, |n| on_coroutine(move || many_to_many(n))),
 ];
 
 const BUFFER: usize = 128;
 const PAIRS: u64 = 4;
-
-fn ping_pong(rounds: u64) -> Duration {
-    let (ping, pings) = mpsc::channel();
-    let (pong, pongs) = mpsc::channel();
-    let other = go!(move || {
-        for n in pings {
-            if pong.send(n).is_err() {
-                break;
-            }
-        }
-    });
-    let start = Instant::now();
-    for n in 0..rounds {
-        ping.send(n).expect("the other plays on");
-        assert_eq!(pongs.recv(), Ok(n));
-    }
-    let elapsed = start.elapsed();
-    drop(ping);
-    other.join().expect("the other player");
-    elapsed
-}
 
 fn one_to_one(values: u64) -> Duration {
     let (tx, rx) = bounded(BUFFER);

@@ -2,15 +2,43 @@
 
 use std::time::Duration;
 
+use may::coroutine::{JoinHandle, sleep};
 use may::go;
+use may::sync::mpsc as channel;
 use peer_harness::Workload;
+
+#[path = "../../common/lock.rs"]
+mod lock;
+#[path = "../../common/night.rs"]
+mod night;
+#[path = "../../common/ping_pong.rs"]
+mod ping_pong;
+#[path = "../../common/ring.rs"]
+mod ring;
+#[path = "../../common/skynet.rs"]
+mod skynet;
 
 mod bounded;
 mod chan;
-mod ring;
 mod select;
 mod sieve;
-mod skynet;
+mod sync;
+
+use channel::{Receiver, Sender};
+use ping_pong::ping_pong;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+const SHARED: &[Workload] = &[
+    Workload::each("chan_unbuf_pingpong", 500_000, |n| on_coroutine(move || ping_pong(n, Receiver::recv))),
+    Workload::each("ring", 1_000_000, |n| on_coroutine(move || ring::ring(n))),
+    // A million do not fit: each is two mappings of the process, and the kernel allows 65530.
+    Workload::whole("skynet_10k", || on_coroutine(|| skynet::skynet(10_000))),
+    Workload::each("mutex_8", 5_000_000, |n| on_coroutine(move || lock::mutex(n))),
+    Workload::each("rwlock_1pct", 3_000_000, |n| on_coroutine(move || lock::rwlock(n))),
+    Workload::several("sleep_20k", || night::night(20_000).lateness()),
+    Workload::each("timer_select", 500_000, |n| on_coroutine(move || ping_pong(n, |pongs| pongs.recv_timeout(HOUR)))),
+];
 
 fn start(workers: usize) {
     may::config().set_workers(workers);
@@ -18,11 +46,18 @@ fn start(workers: usize) {
 
 /// Main is a thread like any other, and not what is measured.
 fn on_coroutine(f: impl FnOnce() -> Duration + Send + 'static) -> Duration {
-    go!(f).join().expect("a workload does not panic")
+    spawn(f).join().expect("a workload does not panic")
+}
+
+fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    go!(f)
+}
+
+/// No channel of may's has a bound but by a semaphore, and these have none at all.
+fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
+    channel::channel()
 }
 
 fn main() {
-    let lists: &[&[Workload]] =
-        &[chan::WORKLOADS, select::WORKLOADS, ring::WORKLOADS, sieve::WORKLOADS, skynet::WORKLOADS];
-    peer_harness::main(start, lists);
+    peer_harness::main(start, &[SHARED, chan::WORKLOADS, select::WORKLOADS, sieve::WORKLOADS]);
 }

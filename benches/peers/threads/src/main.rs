@@ -1,21 +1,31 @@
-//! OS threads and crossbeam-channel. A number of workers is a number of CPUs that the threads may use.
+//! OS threads, crossbeam-channel and parking_lot. A number of workers is a number of CPUs that the threads may use.
 
 use std::thread::spawn;
 
 use crossbeam_channel as channel;
+use parking_lot as sync;
 use peer_harness::Workload;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 #[path = "../../crossbeam_api/chan.rs"]
 mod chan;
-#[path = "../../crossbeam_api/ring.rs"]
+#[path = "../../common/lock.rs"]
+mod lock;
+#[path = "../../common/ping_pong.rs"]
+mod ping_pong;
+#[path = "../../common/ring.rs"]
 mod ring;
 #[path = "../../crossbeam_api/select.rs"]
 mod select;
+#[path = "../../crossbeam_api/timeout.rs"]
+mod timeout;
+
+use channel::{Receiver, Sender};
+use ping_pong::ping_pong;
 
 /// Where each operation is a switch of threads, there are fewer of them than elsewhere.
 const WORKLOADS: &[Workload] = &[
-    Workload::each("chan_unbuf_pingpong", 20_000, chan::ping_pong),
+    Workload::each("chan_unbuf_pingpong", 20_000, |n| ping_pong(n, Receiver::recv)),
     Workload::each("chan_buf_spsc", 3_000_000, |n| chan::stream(1, n)),
     Workload::each("chan_mpmc_4x4", 3_000_000, |n| chan::stream(4, n)),
     Workload::each("select2_buf128", 500_000, |n| select::two(128, n)),
@@ -27,6 +37,9 @@ const WORKLOADS: &[Workload] = &[
     Workload::each("select_done_buf128", 500_000, |n| select::done(128, n)),
     Workload::each("select_done_unbuf", 20_000, |n| select::done(0, n)),
     Workload::each("ring", 50_000, ring::ring),
+    Workload::each("mutex_8", 5_000_000, lock::mutex),
+    Workload::each("rwlock_1pct", 3_000_000, lock::rwlock),
+    Workload::each("timer_select", 20_000, timeout::ping_pong_with_timeout),
 ];
 
 /// Keeps this thread, and those that it will start, on the first CPUs of those that it may use.
@@ -37,6 +50,10 @@ fn start(workers: usize) {
         chosen.set(cpu);
     }
     sched_setaffinity(None, &chosen).expect("these are among the allowed CPUs");
+}
+
+fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
+    channel::bounded(0)
 }
 
 fn main() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use peer_harness::Workload;
 use tokio::spawn;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Receiver};
 
 use crate::on_worker;
 
@@ -18,6 +18,11 @@ const BUFFER: usize = 128;
 const PAIRS: u64 = 4;
 
 async fn ping_pong(rounds: u64) -> Duration {
+    play(rounds, async |pongs| pongs.recv().await).await
+}
+
+/// So many round trips; who counts them receives by `receive`.
+pub(crate) async fn play(rounds: u64, receive: impl AsyncFn(&mut Receiver<u64>) -> Option<u64>) -> Duration {
     let (ping, mut pings) = mpsc::channel(1);
     let (pong, mut pongs) = mpsc::channel(1);
     let other = spawn(async move {
@@ -30,7 +35,7 @@ async fn ping_pong(rounds: u64) -> Duration {
     let start = Instant::now();
     for n in 0..rounds {
         ping.send(n).await.expect("the other plays on");
-        assert_eq!(pongs.recv().await, Some(n));
+        assert_eq!(receive(&mut pongs).await, Some(n));
     }
     let elapsed = start.elapsed();
     drop(ping);

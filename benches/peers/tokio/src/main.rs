@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
 mod chan;
+mod ctx;
+mod lock;
 mod ring;
 mod select;
 mod sieve;
 mod skynet;
+mod sleep;
+mod timer;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
@@ -20,7 +23,7 @@ fn start(workers: usize) {
 }
 
 /// Runs a task on a worker: what `block_on` itself runs stays on the thread that calls it.
-fn on_worker(task: impl Future<Output = Duration> + Send + 'static) -> Duration {
+fn on_worker<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> T {
     let runtime = RUNTIME.get().expect("it is started first");
     runtime.block_on(runtime.spawn(task)).expect("a workload does not panic")
 }
@@ -28,6 +31,16 @@ fn on_worker(task: impl Future<Output = Duration> + Send + 'static) -> Duration 
 fn main() {
     peer_harness::main(
         start,
-        &[chan::WORKLOADS, select::WORKLOADS, ring::WORKLOADS, sieve::WORKLOADS, skynet::WORKLOADS],
+        &[
+            chan::WORKLOADS,
+            select::WORKLOADS,
+            ring::WORKLOADS,
+            sieve::WORKLOADS,
+            skynet::WORKLOADS,
+            lock::WORKLOADS,
+            sleep::WORKLOADS,
+            timer::WORKLOADS,
+            ctx::WORKLOADS,
+        ],
     );
 }

@@ -11,7 +11,8 @@ use crate::peer::{PEERS, Peer};
 use crate::table::{ROWS, Row};
 
 const HELP: &str = "\
-peers: the same work in greenthread, Go, tokio, may, and on threads with crossbeam-channel, compared
+peers: the same work in greenthread, Go, tokio, may, and on threads with crossbeam-channel and
+parking_lot, compared
 
 cargo run --release -p greenthread-benches --bin peers -- [OPTIONS] [FILTER...]
 

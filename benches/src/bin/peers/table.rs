@@ -46,6 +46,18 @@ const TRY_RECV_TOKIO: (&str, &str) = (peer::TOKIO, "`try_recv`: `select!` has no
 const TRY_RECV_MAY: (&str, &str) = (peer::MAY, "`try_recv`: a `cqueue` has no default.");
 const FEWER: (&str, &str) = (peer::THREADS, "Fewer operations to a repetition, because each switches threads.");
 const NOT_ON_THREADS: (&str, &str) = (peer::THREADS, "Not run: thousands of threads, most of them new.");
+const ASYNC_LOCK: (&str, &str) =
+    (peer::TOKIO, "tokio's own lock, whose guard may be held across an `await`; std's is the other choice there.");
+const PARKING_LOT: (&str, &str) = (peer::THREADS, "parking_lot's.");
+const NO_SLEEPERS_ON_THREADS: (&str, &str) = (peer::THREADS, "Not run: a thread for each sleeper.");
+const NO_MILLION_OF_MAY: (&str, &str) =
+    (peer::MAY, "Not run: each coroutine is two mappings, and the kernel allows a process 65530.");
+const ROUNDS_UP: (&str, &str) = (peer::TOKIO, "Its timers are of whole milliseconds, and round up.");
+const OUTSIDE_OF_WORKERS: (&str, &str) = (peer::MAY, "Its timer thread runs who wakes, beside the workers.");
+const NO_TIMERS_OF_MAY: (&str, &str) = (peer::MAY, "Not run: it has no timers but those of who blocks.");
+const NO_TIMERS_ON_THREADS: (&str, &str) = (peer::THREADS, "Not run: there are no timers but those of who blocks.");
+const NO_CONTEXTS_OF_MAY: (&str, &str) = (peer::MAY, "Not run: it has no contexts.");
+const NO_CONTEXTS_ON_THREADS: (&str, &str) = (peer::THREADS, "Not run: there are no contexts.");
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
@@ -139,10 +151,96 @@ pub(crate) const ROWS: &[Row] = &[
         name: "skynet_1m",
         unit: "ms",
         counts: "the same with a million leaves",
+        notes: &[CAPACITY_1, NO_MILLION_OF_MAY, NOT_ON_THREADS],
+    },
+    Row {
+        name: "mutex_8",
+        unit: "ns/lock",
+        counts: "8 goroutines that lock a mutex, add 1, unlock",
+        notes: &[ASYNC_LOCK, PARKING_LOT],
+    },
+    Row {
+        name: "rwlock_1pct",
+        unit: "ns/operation",
+        counts: "8 goroutines that read under a read-write lock, and every hundredth time write",
+        notes: &[ASYNC_LOCK, PARKING_LOT],
+    },
+    Row {
+        name: "sleep_20k.p50",
+        unit: "us late",
+        counts: "20 000 goroutines that sleep once for 1 to 1000 ms: how late half of them wake at most",
+        notes: &[ROUNDS_UP, OUTSIDE_OF_WORKERS, NO_SLEEPERS_ON_THREADS],
+    },
+    Row {
+        name: "sleep_20k.p99",
+        unit: "us late",
+        counts: "the same: how late 99 of 100 wake at most",
+        notes: &[ROUNDS_UP, OUTSIDE_OF_WORKERS, NO_SLEEPERS_ON_THREADS],
+    },
+    Row {
+        name: "sleep_1m.wall",
+        unit: "ms",
+        counts: "a million of them: from the first spawn to the last end",
+        notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS],
+    },
+    Row {
+        name: "sleep_1m.p99",
+        unit: "us late",
+        counts: "the same: how late 99 of 100 wake at most",
+        notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS],
+    },
+    Row {
+        name: "timer_new_stop",
+        unit: "ns/timer",
+        counts: "a timer an hour away is made and stopped, while 10 000 others wait; nobody waits for it, so that neither \
+                 greenthread nor Go puts it among them",
         notes: &[
-            CAPACITY_1,
-            (peer::MAY, "Not run: each coroutine is two mappings, and the kernel allows a process 65530."),
-            NOT_ON_THREADS,
+            (peer::TOKIO, "A `Sleep` that is polled once, which does put it among the others, and dropped."),
+            NO_TIMERS_OF_MAY,
+            NO_TIMERS_ON_THREADS,
+        ],
+    },
+    Row {
+        name: "after_func_stop",
+        unit: "ns/timer",
+        counts: "a function that is to run in an hour, and is stopped, while 10 000 others wait",
+        notes: &[(peer::TOKIO, "Not run: it has none but a task that sleeps."), NO_TIMERS_OF_MAY, NO_TIMERS_ON_THREADS],
+    },
+    Row {
+        name: "timer_select",
+        unit: "ns/round trip",
+        counts: "`chan_unbuf_pingpong`, but that the value comes back into a select with `after` an hour: a timer is made, \
+                 waited for and given up each time",
+        notes: &[
+            (peer::TOKIO, "`timeout` around `recv`, and channels of capacity 1."),
+            (peer::MAY, "`recv_timeout`, of an unbounded channel."),
+            FEWER,
+        ],
+    },
+    Row {
+        name: "ctx_timeout_cancel",
+        unit: "ns/context",
+        counts: "a context with a timeout of an hour is made and cancelled",
+        notes: &[
+            (peer::TOKIO, "A `CancellationToken`, and a `Sleep` that is polled once."),
+            NO_CONTEXTS_OF_MAY,
+            NO_CONTEXTS_ON_THREADS,
+        ],
+    },
+    Row {
+        name: "ctx_tree_10k",
+        unit: "us",
+        counts: "a context is cancelled that has 100 children with 100 children each, which nobody has asked for `done`",
+        notes: &[(peer::TOKIO, "A tree of `CancellationToken`s."), NO_CONTEXTS_OF_MAY, NO_CONTEXTS_ON_THREADS],
+    },
+    Row {
+        name: "ctx_tree_10k_done",
+        unit: "us",
+        counts: "the same, but that each of the 10 000 was asked for `done`",
+        notes: &[
+            (peer::TOKIO, "Not run: a `CancellationToken` has nothing that is made when it is asked for."),
+            NO_CONTEXTS_OF_MAY,
+            NO_CONTEXTS_ON_THREADS,
         ],
     },
 ];

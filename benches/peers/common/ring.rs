@@ -2,17 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::channel::bounded;
-use crate::spawn;
+use crate::{spawn, unbuffered};
 
 const NODES: usize = 1000;
 
 /// So many hops around a ring of a thousand nodes, with an unbuffered channel from each to the next.
 pub(crate) fn ring(hops: u64) -> Duration {
-    let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..NODES).map(|_| bounded(0)).unzip();
+    let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..NODES).map(|_| unbuffered()).unzip();
     let first = senders[0].clone();
     senders.rotate_left(1);
-    let (end, ended) = bounded(1);
+    let (end, ended) = unbuffered();
     let nodes = receivers.into_iter().zip(senders).map(|(rx, next)| {
         let end = end.clone();
         spawn(move || {

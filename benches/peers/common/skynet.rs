@@ -1,19 +1,14 @@
-//! A tree of coroutines, ten children to each, whose leaves send their numbers and whose other nodes send sums. The
-//! channels have no bound. A million do not fit: each is two mappings of the process, and the kernel allows 65530.
+//! A tree of goroutines, ten children to each, whose leaves send their numbers and whose other nodes send sums.
 
 use std::time::{Duration, Instant};
 
-use may::go;
-use may::sync::mpsc::{self, Sender};
-use peer_harness::Workload;
+use crate::channel::Sender;
+use crate::{go, unbuffered};
 
-use crate::on_coroutine;
-
-pub(crate) const WORKLOADS: &[Workload] = &[Workload::whole("skynet_10k", || on_coroutine(|| skynet(10_000)))];
-
-fn skynet(leaves: u64) -> Duration {
+/// The sum of so many leaves, a power of ten.
+pub(crate) fn skynet(leaves: u64) -> Duration {
     let start = Instant::now();
-    let (tx, rx) = mpsc::channel();
+    let (tx, rx) = unbuffered();
     go!(move || node(tx, 0, leaves));
     let sum = rx.recv();
     let elapsed = start.elapsed();
@@ -25,7 +20,7 @@ fn node(parent: Sender<u64>, first: u64, leaves: u64) {
     let sum = if leaves == 1 {
         first
     } else {
-        let (tx, rx) = mpsc::channel();
+        let (tx, rx) = unbuffered();
         let each = leaves / 10;
         for child in 0..10 {
             let tx = tx.clone();

@@ -1,0 +1,53 @@
+//! Locks that eight contend for.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::spawn;
+use crate::sync::{Mutex, RwLock};
+
+const CONTENDERS: u64 = 8;
+
+/// So many times locked, added one, unlocked.
+pub(crate) fn mutex(locks: u64) -> Duration {
+    let total = Arc::new(Mutex::new(0));
+    let elapsed = contend(locks, {
+        let total = Arc::clone(&total);
+        move |_| *total.lock() += 1
+    });
+    assert_eq!(*total.lock(), locks);
+    elapsed
+}
+
+/// So many reads, but that every hundredth is a write.
+pub(crate) fn rwlock(operations: u64) -> Duration {
+    let writes = Arc::new(RwLock::new(0));
+    let elapsed = contend(operations, {
+        let writes = Arc::clone(&writes);
+        move |n| {
+            if n.is_multiple_of(100) {
+                *writes.write() += 1;
+            } else {
+                black_box(*writes.read());
+            }
+        }
+    });
+    assert_eq!(*writes.read(), operations.div_ceil(100));
+    elapsed
+}
+
+/// The contenders do `operation` so many times together. It is told which one it is.
+fn contend(operations: u64, operation: impl Fn(u64) + Clone + Send + 'static) -> Duration {
+    let start = Instant::now();
+    let contenders = (0..CONTENDERS).map(|id| {
+        let mine = operations * id / CONTENDERS..operations * (id + 1) / CONTENDERS;
+        let operation = operation.clone();
+        spawn(move || mine.for_each(operation))
+    });
+    let contenders: Vec<_> = contenders.collect();
+    for contender in contenders {
+        contender.join().expect("a contender");
+    }
+    start.elapsed()
+}

@@ -1,0 +1,32 @@
+//! A value that goes one way and comes back the other.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use crate::channel::Receiver;
+use crate::{spawn, unbuffered};
+
+/// So many round trips through two unbuffered channels. Who counts them receives by `receive`.
+pub(crate) fn ping_pong<E: PartialEq + Debug>(
+    rounds: u64,
+    receive: impl Fn(&Receiver<u64>) -> Result<u64, E>,
+) -> Duration {
+    let (ping, pings) = unbuffered();
+    let (pong, pongs) = unbuffered();
+    let other = spawn(move || {
+        for n in pings {
+            if pong.send(n).is_err() {
+                break;
+            }
+        }
+    });
+    let start = Instant::now();
+    for n in 0..rounds {
+        ping.send(n).expect("the other plays on");
+        assert_eq!(receive(&pongs), Ok(n));
+    }
+    let elapsed = start.elapsed();
+    drop(ping);
+    other.join().expect("the other player");
+    elapsed
+}

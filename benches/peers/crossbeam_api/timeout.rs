@@ -1,0 +1,16 @@
+//! Receives that give up after an hour.
+
+use std::time::Duration;
+
+use crate::channel::{after, select};
+use crate::ping_pong::ping_pong;
+
+/// So many round trips through two unbuffered channels, each with a timeout on its way back.
+pub(crate) fn ping_pong_with_timeout(rounds: u64) -> Duration {
+    ping_pong(rounds, |pongs| {
+        select! {
+            recv(pongs) -> ball => ball,
+            recv(after(Duration::from_secs(3600))) -> _ => unreachable!("an hour has not passed"),
+        }
+    })
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"sync"
+	"time"
+)
+
+const contenders = 8
+
+var lockWorkloads = []workload{
+	each("mutex_8", 5_000_000, mutex),
+	each("rwlock_1pct", 3_000_000, rwlock),
+}
+
+func mutex(locks int) time.Duration {
+	var mu sync.Mutex
+	total := 0
+	elapsed := contend(locks, func(first, end int) {
+		for range end - first {
+			mu.Lock()
+			total++
+			mu.Unlock()
+		}
+	})
+	if total != locks {
+		panic("the mutex let two in at once")
+	}
+	return elapsed
+}
+
+func rwlock(operations int) time.Duration {
+	var mu sync.RWMutex
+	writes := 0
+	elapsed := contend(operations, func(first, end int) {
+		for n := first; n < end; n++ {
+			if n%100 == 0 {
+				mu.Lock()
+				writes++
+				mu.Unlock()
+			} else {
+				mu.RLock()
+				if writes > operations {
+					panic("there are not so many writes")
+				}
+				mu.RUnlock()
+			}
+		}
+	})
+	if writes != (operations+99)/100 {
+		panic("the lock let two writers in at once")
+	}
+	return elapsed
+}
+
+// The contenders do so many operations together: each those from first up to end.
+func contend(operations int, work func(first, end int)) time.Duration {
+	var working sync.WaitGroup
+	start := time.Now()
+	for id := range contenders {
+		working.Add(1)
+		go func() {
+			work(operations*id/contenders, operations*(id+1)/contenders)
+			working.Done()
+		}()
+	}
+	working.Wait()
+	return time.Since(start)
+}

@@ -1,0 +1,66 @@
+//! tokio's own locks, which eight tasks contend for: the kind whose holder may wait.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use peer_harness::Workload;
+use tokio::spawn;
+use tokio::sync::{Mutex, RwLock};
+
+use crate::on_worker;
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload::each("mutex_8", 5_000_000, |n| on_worker(mutex(n))),
+    Workload::each("rwlock_1pct", 3_000_000, |n| on_worker(rwlock(n))),
+];
+
+const CONTENDERS: u64 = 8;
+
+async fn mutex(locks: u64) -> Duration {
+    let total = Arc::new(Mutex::new(0));
+    let elapsed = contend(locks, |mine| {
+        let total = Arc::clone(&total);
+        async move {
+            for _ in mine {
+                *total.lock().await += 1;
+            }
+        }
+    });
+    let elapsed = elapsed.await;
+    assert_eq!(*total.lock().await, locks);
+    elapsed
+}
+
+async fn rwlock(operations: u64) -> Duration {
+    let writes = Arc::new(RwLock::new(0));
+    let elapsed = contend(operations, |mine| {
+        let writes = Arc::clone(&writes);
+        async move {
+            for n in mine {
+                if n.is_multiple_of(100) {
+                    *writes.write().await += 1;
+                } else {
+                    black_box(*writes.read().await);
+                }
+            }
+        }
+    });
+    let elapsed = elapsed.await;
+    assert_eq!(*writes.read().await, operations.div_ceil(100));
+    elapsed
+}
+
+/// The contenders do so many operations together; `work` does those with the numbers that it is told.
+async fn contend<F: Future<Output = ()> + Send + 'static>(operations: u64, work: impl Fn(Range<u64>) -> F) -> Duration {
+    let start = Instant::now();
+    let contenders =
+        (0..CONTENDERS).map(|id| spawn(work(operations * id / CONTENDERS..operations * (id + 1) / CONTENDERS)));
+    let contenders: Vec<_> = contenders.collect();
+    for contender in contenders {
+        contender.await.expect("a contender");
+    }
+    start.elapsed()
+}
