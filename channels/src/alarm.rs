@@ -98,11 +98,7 @@ impl Alarm {
             state.next = match state.period {
                 Period::Once => None,
                 Period::AfterLast(period) => due.max(asked).checked_add(period),
-                Period::Grid(period) => {
-                    let missed = (now - due).as_nanos() / period.as_nanos();
-                    let steps = u32::try_from(missed + 1).unwrap_or(u32::MAX);
-                    period.checked_mul(steps).and_then(|wait| due.checked_add(wait))
-                }
+                Period::Grid(period) => next_on_grid(due, now, period),
             };
             // It was possible to take it, until now: who looks without the lock is to know.
             self.head.raise_epoch();
@@ -134,5 +130,31 @@ impl<T> Alarmed<T> {
             due
         };
         due.map(self.message)
+    }
+}
+
+/// The first of the multiples of `period` after `due` that is later than `now`.
+fn next_on_grid(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
+    // Less than the time since `due`, which this process has seen: 64 bits are enough for it.
+    let late = (now - due).as_nanos() % period.as_nanos();
+    now.checked_add(period - Duration::from_nanos(late as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_goes_on_however_late_one_comes() {
+        let due = Instant::now();
+        let next = |late, period| next_on_grid(due, due + late, period).map(|next| next - due);
+        let (nano, year) = (Duration::from_nanos(1), Duration::from_secs(365 * 24 * 3600));
+        assert_eq!(next(Duration::ZERO, year), Some(year));
+        assert_eq!(next(nano, year), Some(year));
+        assert_eq!(next(year, year), Some(2 * year), "later, not the same");
+        assert_eq!(next(year - nano, 10 * nano), Some(year));
+        assert_eq!(next(year, 7 * nano).unwrap().as_nanos() % 7, 0);
+        assert!(next(year, 7 * nano).unwrap() - year <= 7 * nano, "no multiple is left to be made up for");
+        assert_eq!(next(nano, Duration::MAX), None);
     }
 }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::alarm::{Alarm, Alarmed, Period};
-use crate::handle::{Receiver, never};
+use crate::handle::Receiver;
 
-/// Makes a receiver that receives one message, `duration` from now (Go's `time.After`): the time at which it was due.
+/// Makes a receiver that receives one message, `duration` from now: the time at which it was due. Go's `time.After`.
 ///
-/// It is never closed: after the message, a receive blocks for ever.
+/// Zero is due at once. One too long for the clock never comes. The channel is never closed: after the message, a receive blocks
+/// for ever. Nothing needs to be stopped: dropped, received or not, it leaves nothing behind. Never blocks.
 ///
 /// ```
 /// use greenthread_channels::{after, select, unbounded};
@@ -27,12 +28,13 @@ use crate::handle::{Receiver, never};
 /// assert!(timed_out);
 /// ```
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    first(Instant::now().checked_add(duration), Period::Once)
+    at(from_now(duration))
 }
 
-/// Makes a receiver that receives one message, `when`, at that time, or at once if it has passed.
+/// Makes a receiver that receives one message, `when`, at that time, or at once if it has passed. Go's
+/// `time.After(time.Until(when))`.
 ///
-/// It is never closed: after the message, a receive blocks for ever.
+/// Otherwise it is as [`after`].
 ///
 /// ```
 /// use greenthread_channels::at;
@@ -41,15 +43,20 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 /// let when = Instant::now() + Duration::from_millis(1);
 /// assert_eq!(at(when).recv(), Ok(when));
 /// assert!(Instant::now() >= when);
+/// assert_eq!(at(when).try_recv(), Ok(when), "it has passed");
 /// ```
 pub fn at(when: Instant) -> Receiver<Instant> {
-    first(Some(when), Period::Once)
+    Receiver::alarmed(alarmed(Some(when), Period::Once))
 }
 
-/// Makes a receiver that receives a message every `duration` (Go's `time.Tick`): the time at which it was due.
+/// Makes a receiver that receives a message every `duration`: the time at which it was due. Go's `time.Tick`.
 ///
 /// At most one message waits to be received. The next one is due `duration` after the last one was, or after it was asked for
-/// if that was later.
+/// if that was later: crossbeam's rule. [`Ticker`] has Go's, and can be stopped. One too long for the clock never comes.
+///
+/// With a `duration` of zero a message is always due, as in crossbeam. (In Go nothing ever is: `time.Tick(0)` is nil.)
+///
+/// The channel is never closed. Dropped, it leaves nothing behind. Never blocks.
 ///
 /// ```
 /// use greenthread_channels::tick;
@@ -62,19 +69,23 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// assert!(start.elapsed() >= Duration::from_millis(4));
 /// ```
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    first(Instant::now().checked_add(duration), Period::AfterLast(duration))
+    Receiver::alarmed(alarmed(Some(from_now(duration)), Period::AfterLast(duration)))
 }
 
-/// A receiver whose first message comes at `when`; none if that is too far away for the clock.
-fn first(when: Option<Instant>, period: Period) -> Receiver<Instant> {
-    when.map_or_else(never, |when| Receiver::alarmed(alarmed(Some(when), period)))
+/// When `duration` from now is. In place of what the clock cannot express: so late that nobody sees it, 584 years from now.
+fn from_now(duration: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or_else(|| now + Duration::from_nanos(u64::MAX))
 }
 
 fn alarmed(when: Option<Instant>, period: Period) -> Arc<Alarmed<Instant>> {
     Arc::new(Alarmed { alarm: Alarm::new(when, period), message: |due| due })
 }
 
-/// A message at some time in the future, that can be called off (Go's `time.Timer`).
+/// A message at some time in the future, that can be called off: Go's `time.Timer`, as `time.NewTimer` makes it.
+///
+/// Those who wait for the message are served in the order in which they came. A `Timer` may be used from any goroutine or
+/// thread, by many at once. Dropping it drops its message, unless somebody still has a clone of its channel.
 ///
 /// ```
 /// use greenthread_channels::timer::Timer;
@@ -91,34 +102,78 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer that sends its message `duration` from now. One that is too far away for the clock never comes.
+    /// A timer that sends its message `duration` from now: Go's `time.NewTimer`. Zero is due at once; one too long for the clock never
+    /// comes, and can be stopped.
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Timer;
+    /// use std::time::Duration;
+    ///
+    /// assert!(Timer::new(Duration::ZERO).channel().try_recv().is_ok());
+    /// assert!(Timer::new(Duration::MAX).stop());
+    /// ```
     pub fn new(duration: Duration) -> Self {
-        let alarmed = alarmed(Instant::now().checked_add(duration), Period::Once);
+        let alarmed = alarmed(Some(from_now(duration)), Period::Once);
         Self { receiver: Receiver::alarmed(Arc::clone(&alarmed)), alarmed }
     }
 
-    /// Where the message is received (Go's field `C`): the time at which it was due. Its clones receive from this timer
+    /// Where the message is received: the time at which it was due. Go's field `C`. Its clones receive from this timer
     /// too, and keep it going when the `Timer` is dropped.
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Timer;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let timer = Timer::new(Duration::from_millis(1));
+    /// assert!(timer.channel().recv().unwrap() <= Instant::now());
+    /// ```
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.receiver
     }
 
-    /// Calls the message off; true if nobody has received it, and so nobody will. Never blocks.
+    /// Calls the message off: Go's `Timer.Stop`. True if nobody has received it, and so nobody will; false if it was received or called
+    /// off before. Whoever waits for it waits on. Never blocks.
+    ///
+    /// A message that is due, but was not received, counts as not received: nothing has to be drained, as in Go since 1.23.
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Timer;
+    /// use std::time::Duration;
+    ///
+    /// let timer = Timer::new(Duration::ZERO);
+    /// assert!(timer.stop(), "it was due, but not received");
+    /// assert!(timer.channel().try_recv().is_err());
+    /// assert!(!timer.stop(), "it is stopped");
+    /// ```
     pub fn stop(&self) -> bool {
         self.alarmed.alarm.set(None, Period::Once)
     }
 
     /// Sets the timer anew: it sends its message `duration` from now, whether it has been received or called off before or
-    /// not. True as for [`stop`](Self::stop). Whoever waits already waits for the new time. Never blocks.
+    /// not. Go's `Timer.Reset`. True as for [`stop`](Self::stop). Whoever waits already waits for the new time. Never blocks.
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Timer;
+    /// use std::time::Duration;
+    ///
+    /// let timer = Timer::new(Duration::ZERO);
+    /// assert!(timer.reset(Duration::from_secs(3600)), "it was due, but not received");
+    /// assert!(timer.channel().try_recv().is_err(), "that one was called off");
+    /// assert!(timer.reset(Duration::ZERO));
+    /// timer.channel().recv().unwrap();
+    /// assert!(!timer.reset(Duration::ZERO), "it was received");
+    /// timer.channel().recv().unwrap();
+    /// ```
     pub fn reset(&self, duration: Duration) -> bool {
-        self.alarmed.alarm.set(Instant::now().checked_add(duration), Period::Once)
+        self.alarmed.alarm.set(Some(from_now(duration)), Period::Once)
     }
 }
 
-/// A message at every multiple of some duration, that can be called off (Go's `time.Ticker`).
+/// A message at every multiple of some duration, that can be called off: Go's `time.Ticker`.
 ///
 /// A receiver that is too slow does not get those it has missed: at most one message waits. The later ones come at
-/// the same multiples as before.
+/// the same multiples as before. A `Ticker` may be used from any goroutine or thread, by many at once; each message goes to one of
+/// those who wait, the first that came. Dropping it drops its messages, unless somebody still has a clone of its channel.
 ///
 /// ```
 /// use greenthread_channels::timer::Ticker;
@@ -137,10 +192,18 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// A ticker whose first message comes one `period` from now.
+    /// A ticker whose first message comes one `period` from now: Go's `time.NewTicker`. One too long for the clock never comes.
     ///
     /// # Panics
     /// If `period` is zero, as in Go.
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Ticker;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (begin, period) = (Instant::now(), Duration::from_millis(1));
+    /// assert!(Ticker::new(period).channel().recv().unwrap() >= begin + period);
+    /// ```
     pub fn new(period: Duration) -> Self {
         let alarmed = alarmed(None, Period::Once);
         let ticker = Self { receiver: Receiver::alarmed(Arc::clone(&alarmed)), alarmed };
@@ -148,23 +211,52 @@ impl Ticker {
         ticker
     }
 
-    /// Where the messages are received (Go's field `C`): the times at which they were due. As [`Timer::channel`].
+    /// Where the messages are received: the times at which they were due. Go's field `C`. As [`Timer::channel`].
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Ticker;
+    /// use std::time::Duration;
+    ///
+    /// let ticker = Ticker::new(Duration::from_millis(1));
+    /// assert!(ticker.channel().iter().take(3).is_sorted());
+    /// ```
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.receiver
     }
 
-    /// Calls all further messages off, also one that waits to be received. Does not close the channel. Never blocks.
+    /// Calls all further messages off, also one that waits to be received: Go's `Ticker.Stop`. Does not close the channel: whoever waits
+    /// waits on. Never blocks.
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Ticker;
+    /// use std::time::Duration;
+    ///
+    /// let ticker = Ticker::new(Duration::from_nanos(1));
+    /// assert!(ticker.channel().try_recv().is_ok());
+    /// ticker.stop();
+    /// assert!(ticker.channel().try_recv().is_err());
+    /// ```
     pub fn stop(&self) {
         self.alarmed.alarm.set(None, Period::Once);
     }
 
-    /// Sets the ticker anew: the next message comes one `period` from now. Never blocks.
+    /// Sets the ticker anew: the next message comes one `period` from now, also if it was stopped. Go's `Ticker.Reset`. Whoever waits
+    /// already waits for that one. Never blocks.
     ///
     /// # Panics
-    /// If `period` is zero, as in Go.
+    /// If `period` is zero, as in Go; the ticker then goes on as before.
+    ///
+    /// ```
+    /// use greenthread_channels::timer::Ticker;
+    /// use std::time::Duration;
+    ///
+    /// let ticker = Ticker::new(Duration::from_secs(3600));
+    /// ticker.reset(Duration::from_millis(1));
+    /// ticker.channel().recv().unwrap();
+    /// ```
     pub fn reset(&self, period: Duration) {
         assert!(!period.is_zero(), "non-positive interval for Ticker");
-        self.alarmed.alarm.set(Instant::now().checked_add(period), Period::Grid(period));
+        self.alarmed.alarm.set(Some(from_now(period)), Period::Grid(period));
     }
 }
 

@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use common::{everywhere, spawn, yield_now};
+use common::{everywhere, panic_text, spawn, yield_now};
 use greenthread_channels::timer::{Ticker, Timer};
 use greenthread_channels::{Receiver, RecvTimeoutError, TryRecvError, after, at, bounded, select, tick};
 
@@ -199,8 +200,127 @@ fn an_after_in_a_loop_leaves_nothing() {
     });
 }
 
+/// What Go's documentation says of `Stop` and `Reset`, for a timer in each of its states.
 #[test]
-#[should_panic(expected = "non-positive interval for Ticker")]
+fn a_timer_says_what_it_found() {
+    everywhere(|| {
+        for active in [NEVER, Duration::ZERO, Duration::MAX] {
+            assert!(Timer::new(active).stop());
+            let timer = Timer::new(active);
+            assert!(timer.reset(NEVER));
+            assert!(is_empty(timer.channel()) && timer.stop());
+        }
+        let expired: [fn() -> Timer; 2] = [received_timer, stopped_timer];
+        for timer in expired {
+            assert!(!timer().stop());
+            for duration in [Duration::ZERO, SOON] {
+                let timer = timer();
+                assert!(!timer.reset(duration));
+                timer.channel().recv().unwrap();
+                assert!(is_empty(timer.channel()) && !timer.stop());
+            }
+            let timer = timer();
+            assert!(!timer.reset(Duration::MAX));
+            assert!(is_empty(timer.channel()) && timer.stop(), "it would not come, but it was set");
+        }
+    });
+}
+
+fn received_timer() -> Timer {
+    let timer = Timer::new(Duration::ZERO);
+    timer.channel().recv().unwrap();
+    timer
+}
+
+fn stopped_timer() -> Timer {
+    let timer = Timer::new(NEVER);
+    timer.stop();
+    timer
+}
+
+/// Zero is due at once, again and again where it may be; the past is no different.
+#[test]
+fn what_is_due_at_once() {
+    everywhere(|| {
+        let now = Instant::now();
+        for past in [now, now.checked_sub(NEVER).unwrap_or(now)] {
+            let channel = at(past);
+            assert_eq!(channel.recv(), Ok(past));
+            assert!(is_empty(&channel), "once");
+        }
+        let ticks = tick(Duration::ZERO);
+        assert!((0..100).all(|_| ticks.try_recv().is_ok()), "crossbeam's tick(0), unlike Go's");
+        assert!(ticks.iter().take(100).is_sorted());
+        let ticker = Ticker::new(Duration::from_nanos(1));
+        assert!((0..100).all(|_| ticker.channel().recv().unwrap() <= Instant::now()));
+    });
+}
+
+/// Who waits for what is too far away for the clock, or only very far, is woken by what comes instead.
+#[test]
+fn far_away() {
+    everywhere(|| {
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        for far in [Duration::MAX, Duration::MAX / 2, 10 * century, century] {
+            let (timer, ticker) = (Timer::new(far), Ticker::new(far));
+            let ready =
+                [timer.channel().clone(), ticker.channel().clone()].map(|channel| spawn(move || channel.recv()));
+            pass();
+            assert!(timer.reset(Duration::ZERO));
+            ticker.reset(SOON);
+            assert!(ready.into_iter().all(|ready| ready.join().is_ok()));
+            for channel in [after(far), tick(far)] {
+                assert_eq!(channel.recv_timeout(SOON), Err(RecvTimeoutError::Timeout));
+            }
+        }
+        if let Some(far) = Instant::now().checked_add(10 * century) {
+            assert_eq!(at(far).recv_timeout(SOON), Err(RecvTimeoutError::Timeout));
+        }
+        assert_eq!(after(SOON).recv_timeout(Duration::MAX).map(drop), Ok(()));
+    });
+}
+
+/// Timers are in a heap only while somebody waits.
+#[test]
+fn what_nobody_waits_for_is_no_timer() {
+    everywhere(|| {
+        let pending = || greenthread_scheduler::stats().timers;
+        let before = pending();
+        let all: Vec<_> = (0..1000).flat_map(|_| [after(NEVER), tick(NEVER), at(Instant::now() + NEVER)]).collect();
+        let (timer, ticker) = (Timer::new(NEVER), Ticker::new(NEVER));
+        assert_eq!(pending(), before);
+        for channel in [&all[0], &all[1], &all[2], timer.channel(), ticker.channel()] {
+            assert_eq!(channel.recv_timeout(Duration::from_micros(50)), Err(RecvTimeoutError::Timeout));
+        }
+        assert_eq!(pending(), before, "nor after a wait");
+    });
+}
+
+#[test]
 fn a_ticker_needs_a_period() {
-    Ticker::new(Duration::ZERO);
+    const TEXT: &str = "non-positive interval for Ticker";
+
+    assert_eq!(panic_text(|| drop(Ticker::new(Duration::ZERO))), TEXT);
+    let ticker = Ticker::new(SOON);
+    assert_eq!(panic_text(AssertUnwindSafe(|| ticker.reset(Duration::ZERO))), TEXT);
+    assert!(ticker.channel().recv().is_ok(), "it goes on as before");
+}
+
+/// A new period takes the place of the old one, for a ticker that runs as for one that was stopped.
+#[test]
+fn a_ticker_takes_a_new_period() {
+    everywhere(|| {
+        let ticker = Ticker::new(NEVER);
+        for stops in [false, true] {
+            if stops {
+                ticker.stop();
+            }
+            let begin = Instant::now();
+            ticker.reset(2 * SOON);
+            let first = ticker.channel().recv().unwrap();
+            assert!(first >= begin + 2 * SOON);
+            let second = ticker.channel().recv().unwrap();
+            assert!((second - first).as_nanos().is_multiple_of((2 * SOON).as_nanos()) && second > first);
+        }
+    });
 }

@@ -1,128 +1,101 @@
 //! `sync::Mutex` from the outside: exclusion, fairness, and what the guard is allowed to do.
 
+#[macro_use]
+mod common;
+
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use common::{Rng, seed, watchdog};
 use greenthread::sync::{Mutex, MutexGuard, WaitGroup};
-
-/// Ends the whole test program if `body` takes longer than a minute: a lost wake-up must not hang the suite.
-fn bounded<R>(name: &'static str, body: impl FnOnce() -> R) -> R {
-    let (finished, watch) = mpsc::channel::<()>();
-    thread::spawn(move || {
-        if watch.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name}: still running after 60 s");
-            process::abort();
-        }
-    });
-    let result = body();
-    drop(finished);
-    result
-}
-
-/// A step of a small random generator (xorshift).
-fn next(seed: &mut u64) -> u64 {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    *seed
-}
 
 static IN_A_STATIC: Mutex<u32> = Mutex::new(0);
 
 #[test]
 fn one_owner_at_a_time() {
-    bounded("one_owner_at_a_time", || {
-        const TURNS: u64 = 20_000;
-        // Not an atomic: lost updates show a second owner.
-        let mutex = Mutex::new(0);
-        thread::scope(|s| {
-            for _ in 0..8 {
-                s.spawn(|| (0..TURNS).for_each(|_| *mutex.lock() += 1));
-            }
-        });
-        assert_eq!(mutex.into_inner(), 8 * TURNS);
+    let _watchdog = watchdog("one_owner_at_a_time");
+    const TURNS: u64 = 20_000;
+    // Not an atomic: lost updates show a second owner.
+    let mutex = Mutex::new(0);
+    thread::scope(|s| {
+        for _ in 0..8 {
+            s.spawn(|| (0..TURNS).for_each(|_| *mutex.lock() += 1));
+        }
     });
+    assert_eq!(mutex.into_inner(), 8 * TURNS);
 }
 
 #[test]
 fn one_owner_at_a_time_with_random_pauses_and_tries() {
-    bounded("one_owner_at_a_time_with_random_pauses_and_tries", || {
-        let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
-        println!("seed {seed}");
-        let mutex = Mutex::new(0);
-        let expected = AtomicUsize::new(0);
-        thread::scope(|s| {
-            for n in 0..6 {
-                let (mutex, expected) = (&mutex, &expected);
-                s.spawn(move || {
-                    let mut seed = seed.wrapping_mul(2 * n + 1);
-                    for _ in 0..400 {
-                        let guard =
-                            if next(&mut seed).is_multiple_of(4) { mutex.try_lock() } else { Some(mutex.lock()) };
-                        let Some(mut guard) = guard else { continue };
-                        let before = *guard;
-                        match next(&mut seed) % 8 {
-                            0 => thread::sleep(Duration::from_micros(next(&mut seed) % 300)),
-                            1 => thread::yield_now(),
-                            _ => {}
-                        }
-                        *guard = before + 1;
-                        drop(guard);
-                        expected.fetch_add(1, Ordering::Relaxed);
+    let _watchdog = watchdog("one_owner_at_a_time_with_random_pauses_and_tries");
+    let mut random = Rng::new(seed());
+    let mutex = Mutex::new(0);
+    let expected = AtomicUsize::new(0);
+    thread::scope(|s| {
+        for _ in 0..6 {
+            let (mutex, expected, mut random) = (&mutex, &expected, random.fork());
+            s.spawn(move || {
+                for _ in 0..400 {
+                    let guard = if random.one_in(4) { mutex.try_lock() } else { Some(mutex.lock()) };
+                    let Some(mut guard) = guard else { continue };
+                    let before = *guard;
+                    match random.below(8) {
+                        0 => thread::sleep(Duration::from_micros(random.below(300))),
+                        1 => thread::yield_now(),
+                        _ => {}
                     }
-                });
-            }
-        });
-        assert_eq!(mutex.into_inner(), expected.into_inner());
+                    *guard = before + 1;
+                    drop(guard);
+                    expected.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
     });
+    assert_eq!(mutex.into_inner(), expected.into_inner());
 }
 
 #[test]
 fn a_hog_does_not_starve_the_others() {
-    bounded("a_hog_does_not_starve_the_others", || {
-        let mutex = Mutex::new(());
-        let stop = AtomicBool::new(false);
-        thread::scope(|s| {
-            s.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let _guard = mutex.lock();
-                    thread::sleep(Duration::from_micros(200));
-                }
-            });
-            // The hog leaves the lock free for some nanoseconds per turn. Without a hand-over, a waiter that has to be
-            // woken first never gets in between.
-            for _ in 0..20 {
-                thread::sleep(Duration::from_micros(300));
-                drop(mutex.lock());
+    let _watchdog = watchdog("a_hog_does_not_starve_the_others");
+    let mutex = Mutex::new(());
+    let stop = AtomicBool::new(false);
+    thread::scope(|s| {
+        s.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _guard = mutex.lock();
+                thread::sleep(Duration::from_micros(200));
             }
-            stop.store(true, Ordering::Relaxed);
         });
+        // The hog leaves the lock free for some nanoseconds per turn. Without a hand-over, a waiter that has to be
+        // woken first never gets in between.
+        for _ in 0..20 {
+            thread::sleep(Duration::from_micros(300));
+            drop(mutex.lock());
+        }
+        stop.store(true, Ordering::Relaxed);
     });
 }
 
 #[test]
 fn every_one_of_many_waiters_gets_it() {
-    bounded("every_one_of_many_waiters_gets_it", || {
-        let mutex = Arc::new(Mutex::new(0));
-        let guard = mutex.lock();
-        let waiters: Vec<_> = (0..50)
-            .map(|_| {
-                let mutex = Arc::clone(&mutex);
-                thread::spawn(move || *mutex.lock() += 1)
-            })
-            .collect();
-        // Long enough for most of them to sleep and then to starve; whether they do changes nothing in the result.
-        thread::sleep(Duration::from_millis(20));
-        drop(guard);
-        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
-        assert_eq!(*mutex.lock(), 50);
-    });
+    let _watchdog = watchdog("every_one_of_many_waiters_gets_it");
+    let mutex = Arc::new(Mutex::new(0));
+    let guard = mutex.lock();
+    let waiters: Vec<_> = (0..50)
+        .map(|_| {
+            let mutex = Arc::clone(&mutex);
+            thread::spawn(move || *mutex.lock() += 1)
+        })
+        .collect();
+    // Long enough for most of them to sleep and then to starve; whether they do changes nothing in the result.
+    thread::sleep(Duration::from_millis(20));
+    drop(guard);
+    waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+    assert_eq!(*mutex.lock(), 50);
 }
 
 #[test]
@@ -196,98 +169,66 @@ fn the_value_is_dropped_once() {
 
 #[greenthread::test(procs = [1, 2, 4])]
 fn goroutines_exclude_each_other_across_parks() {
-    bounded("goroutines_exclude_each_other_across_parks", || {
-        let mutex = Arc::new(Mutex::new(0));
-        let wg = WaitGroup::new();
-        for n in 0..100 {
-            let mutex = Arc::clone(&mutex);
-            wg.go(move || {
-                for turn in 0..200 {
-                    let mut guard = mutex.lock();
-                    let before = *guard;
-                    // The goroutine may come back on another thread, and the guard with it.
-                    if (n + turn) % 7 == 0 {
-                        greenthread::yield_now();
-                    }
-                    *guard = before + 1;
+    let _watchdog = watchdog("goroutines_exclude_each_other_across_parks");
+    let mutex = Arc::new(Mutex::new(0));
+    let wg = WaitGroup::new();
+    for n in 0..100 {
+        let mutex = Arc::clone(&mutex);
+        wg.go(move || {
+            for turn in 0..200 {
+                let mut guard = mutex.lock();
+                let before = *guard;
+                // The goroutine may come back on another thread, and the guard with it.
+                if (n + turn) % 7 == 0 {
+                    greenthread::yield_now();
                 }
-            });
-        }
-        wg.wait();
-        assert_eq!(*mutex.lock(), 100 * 200);
-    });
+                *guard = before + 1;
+            }
+        });
+    }
+    wg.wait();
+    assert_eq!(*mutex.lock(), 100 * 200);
 }
 
 #[greenthread::test(procs = [1, 2, 4])]
 fn goroutines_and_threads_share_a_lock() {
-    bounded("goroutines_and_threads_share_a_lock", || {
-        const TURNS: u32 = 5_000;
-        let mutex = Arc::new(Mutex::new(0));
-        let work = |mutex: Arc<Mutex<u32>>| move || (0..TURNS).for_each(|_| *mutex.lock() += 1);
-        let wg = WaitGroup::new();
-        let threads: Vec<_> = (0..3).map(|_| thread::spawn(work(Arc::clone(&mutex)))).collect();
-        (0..3).for_each(|_| wg.go(work(Arc::clone(&mutex))));
-        wg.wait();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(*mutex.lock(), 6 * TURNS);
-    });
+    let _watchdog = watchdog("goroutines_and_threads_share_a_lock");
+    const TURNS: u32 = 5_000;
+    let mutex = Arc::new(Mutex::new(0));
+    let work = |mutex: Arc<Mutex<u32>>| move || (0..TURNS).for_each(|_| *mutex.lock() += 1);
+    let wg = WaitGroup::new();
+    let threads: Vec<_> = (0..3).map(|_| thread::spawn(work(Arc::clone(&mutex)))).collect();
+    (0..3).for_each(|_| wg.go(work(Arc::clone(&mutex))));
+    wg.wait();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(*mutex.lock(), 6 * TURNS);
 }
 
 #[greenthread::test(procs = [1, 2, 4])]
 fn a_hogging_goroutine_does_not_starve_the_others() {
-    bounded("a_hogging_goroutine_does_not_starve_the_others", || {
-        let mutex = Arc::new(Mutex::new(()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let wg = WaitGroup::new();
-        {
-            let (mutex, stop) = (Arc::clone(&mutex), Arc::clone(&stop));
-            wg.go(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let _guard = mutex.lock();
-                    greenthread::time::sleep(Duration::from_micros(200));
-                }
-            });
-        }
-        for _ in 0..20 {
-            greenthread::time::sleep(Duration::from_micros(300));
-            drop(mutex.lock());
-        }
-        stop.store(true, Ordering::Relaxed);
-        wg.wait();
-    });
-}
-
-/// Whether a type is `Send` and `Sync`, asked of values: the inherent method wins where its bounds hold.
-struct Ask<T: ?Sized>(std::marker::PhantomData<T>);
-
-trait No {
-    fn is_send(&self) -> bool {
-        false
+    let _watchdog = watchdog("a_hogging_goroutine_does_not_starve_the_others");
+    let mutex = Arc::new(Mutex::new(()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let wg = WaitGroup::new();
+    {
+        let (mutex, stop) = (Arc::clone(&mutex), Arc::clone(&stop));
+        wg.go(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let _guard = mutex.lock();
+                greenthread::time::sleep(Duration::from_micros(200));
+            }
+        });
     }
-    fn is_sync(&self) -> bool {
-        false
+    for _ in 0..20 {
+        greenthread::time::sleep(Duration::from_micros(300));
+        drop(mutex.lock());
     }
-}
-impl<T: ?Sized> No for Ask<T> {}
-impl<T: ?Sized + Send> Ask<T> {
-    fn is_send(&self) -> bool {
-        true
-    }
-}
-impl<T: ?Sized + Sync> Ask<T> {
-    fn is_sync(&self) -> bool {
-        true
-    }
+    stop.store(true, Ordering::Relaxed);
+    wg.wait();
 }
 
 #[test]
 fn send_and_sync_follow_the_value() {
-    macro_rules! asked {
-        ($t:ty) => {{
-            let ask = Ask::<$t>(std::marker::PhantomData);
-            (ask.is_send(), ask.is_sync())
-        }};
-    }
     // Send and Sync; Send only; neither; Sync only.
     assert_eq!(asked!(Mutex<u8>), (true, true));
     assert_eq!(asked!(Mutex<Cell<u8>>), (true, true));

@@ -1,9 +1,9 @@
 //! `sync::RwLock` from the outside: exclusion, fairness, and what the guards are allowed to do.
 
+#[macro_use]
 mod common;
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -274,37 +274,8 @@ fn owners_need_no_lock_and_all_can_be_shown() {
     assert_eq!(&*unsized_value.read(), [7, 2]);
 }
 
-/// Whether a type is `Send` and `Sync`, asked of values: the inherent method wins where its bounds hold.
-struct Ask<T: ?Sized>(PhantomData<T>);
-
-trait No {
-    fn is_send(&self) -> bool {
-        false
-    }
-    fn is_sync(&self) -> bool {
-        false
-    }
-}
-impl<T: ?Sized> No for Ask<T> {}
-impl<T: ?Sized + Send> Ask<T> {
-    fn is_send(&self) -> bool {
-        true
-    }
-}
-impl<T: ?Sized + Sync> Ask<T> {
-    fn is_sync(&self) -> bool {
-        true
-    }
-}
-
 #[test]
 fn send_and_sync_follow_the_value() {
-    macro_rules! asked {
-        ($t:ty) => {{
-            let ask = Ask::<$t>(PhantomData);
-            (ask.is_send(), ask.is_sync())
-        }};
-    }
     type SyncOnly = std::sync::MutexGuard<'static, u8>;
     assert_eq!(asked!(RwLock<u8>), (true, true));
     assert_eq!(asked!(RwLock<Cell<u8>>), (true, false));

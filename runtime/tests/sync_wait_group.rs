@@ -1,28 +1,16 @@
 //! `sync::WaitGroup` from the outside.
 
+mod common;
+
 use std::panic::{self, AssertUnwindSafe};
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use common::watchdog;
 use greenthread::sync::WaitGroup;
-
-/// Ends the whole test program if `body` takes longer than a minute: a lost wake-up must not hang the suite.
-fn bounded<R>(name: &'static str, body: impl FnOnce() -> R) -> R {
-    let (finished, watch) = mpsc::channel::<()>();
-    thread::spawn(move || {
-        if watch.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name}: still running after 60 s");
-            process::abort();
-        }
-    });
-    let result = body();
-    drop(finished);
-    result
-}
 
 /// The text that `f` panics with.
 fn panic_text(f: impl FnOnce()) -> String {
@@ -32,170 +20,162 @@ fn panic_text(f: impl FnOnce()) -> String {
 
 #[test]
 fn an_empty_group_does_not_block() {
-    bounded("an_empty_group_does_not_block", || {
-        let wg = WaitGroup::new();
-        wg.wait();
-        wg.add(0);
-        wg.wait();
-        WaitGroup::default().wait();
-    });
+    let _watchdog = watchdog("an_empty_group_does_not_block");
+    let wg = WaitGroup::new();
+    wg.wait();
+    wg.add(0);
+    wg.wait();
+    WaitGroup::default().wait();
 }
 
 #[test]
 fn wait_sees_what_was_done_before() {
-    bounded("wait_sees_what_was_done_before", || {
-        for _ in 0..200 {
-            let wg = WaitGroup::new();
-            // Relaxed on purpose: it is the group that makes the stores visible.
-            let finished = Arc::new(AtomicUsize::new(0));
-            wg.add(4);
-            for _ in 0..4 {
-                let (wg, finished) = (wg.clone(), Arc::clone(&finished));
-                thread::spawn(move || {
-                    finished.fetch_add(1, Ordering::Relaxed);
-                    wg.done();
-                });
-            }
-            wg.wait();
-            assert_eq!(finished.load(Ordering::Relaxed), 4);
+    let _watchdog = watchdog("wait_sees_what_was_done_before");
+    for _ in 0..200 {
+        let wg = WaitGroup::new();
+        // Relaxed on purpose: it is the group that makes the stores visible.
+        let finished = Arc::new(AtomicUsize::new(0));
+        wg.add(4);
+        for _ in 0..4 {
+            let (wg, finished) = (wg.clone(), Arc::clone(&finished));
+            thread::spawn(move || {
+                finished.fetch_add(1, Ordering::Relaxed);
+                wg.done();
+            });
         }
-    });
+        wg.wait();
+        assert_eq!(finished.load(Ordering::Relaxed), 4);
+    }
 }
 
 #[test]
 fn wakes_every_waiter() {
-    bounded("wakes_every_waiter", || {
-        let wg = WaitGroup::new();
-        wg.add(1);
-        let awake = AtomicUsize::new(0);
-        thread::scope(|s| {
-            for _ in 0..20 {
-                s.spawn(|| {
-                    wg.wait();
-                    awake.fetch_add(1, Ordering::Relaxed);
-                });
-            }
-            while !format!("{wg:?}").contains("waiters: 20") {
-                thread::yield_now();
-            }
-            assert_eq!(awake.load(Ordering::Relaxed), 0);
-            wg.done();
-        });
-        assert_eq!(awake.into_inner(), 20);
-        assert_eq!(format!("{wg:?}"), "WaitGroup { counter: 0, waiters: 0 }");
+    let _watchdog = watchdog("wakes_every_waiter");
+    let wg = WaitGroup::new();
+    wg.add(1);
+    let awake = AtomicUsize::new(0);
+    thread::scope(|s| {
+        for _ in 0..20 {
+            s.spawn(|| {
+                wg.wait();
+                awake.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        while !format!("{wg:?}").contains("waiters: 20") {
+            thread::yield_now();
+        }
+        assert_eq!(awake.load(Ordering::Relaxed), 0);
+        wg.done();
     });
+    assert_eq!(awake.into_inner(), 20);
+    assert_eq!(format!("{wg:?}"), "WaitGroup { counter: 0, waiters: 0 }");
 }
 
 #[test]
 fn waits_until_the_last_one() {
-    bounded("waits_until_the_last_one", || {
-        let wg = WaitGroup::new();
-        wg.add(3);
-        let (woken, watch) = mpsc::channel();
-        let waiter = {
-            let wg = wg.clone();
-            thread::spawn(move || {
-                wg.wait();
-                woken.send(()).unwrap();
-            })
-        };
-        wg.done();
-        wg.add(-1);
-        assert_eq!(watch.recv_timeout(Duration::from_millis(20)), Err(mpsc::RecvTimeoutError::Timeout));
-        wg.done();
-        watch.recv().unwrap();
-        waiter.join().unwrap();
-    });
+    let _watchdog = watchdog("waits_until_the_last_one");
+    let wg = WaitGroup::new();
+    wg.add(3);
+    let (woken, watch) = mpsc::channel();
+    let waiter = {
+        let wg = wg.clone();
+        thread::spawn(move || {
+            wg.wait();
+            woken.send(()).unwrap();
+        })
+    };
+    wg.done();
+    wg.add(-1);
+    assert_eq!(watch.recv_timeout(Duration::from_millis(20)), Err(mpsc::RecvTimeoutError::Timeout));
+    wg.done();
+    watch.recv().unwrap();
+    waiter.join().unwrap();
 }
 
 #[test]
 fn every_wait_belongs_to_one_set() {
-    bounded("every_wait_belongs_to_one_set", || {
-        // A new set begins while the last waiters still leave. Each must come back once per set all the same.
-        const SETS: usize = 2_000;
-        let wg = WaitGroup::new();
-        let opened = AtomicUsize::new(0);
-        let ended = AtomicUsize::new(0);
-        thread::scope(|s| {
-            for _ in 0..3 {
-                s.spawn(|| {
-                    for set in 0..SETS {
-                        while opened.load(Ordering::SeqCst) <= set {
-                            thread::yield_now();
-                        }
-                        wg.wait();
-                        assert!(ended.load(Ordering::SeqCst) > set, "came back before the end of set {set}");
+    let _watchdog = watchdog("every_wait_belongs_to_one_set");
+    // A new set begins while the last waiters still leave. Each must come back once per set all the same.
+    const SETS: usize = 2_000;
+    let wg = WaitGroup::new();
+    let opened = AtomicUsize::new(0);
+    let ended = AtomicUsize::new(0);
+    thread::scope(|s| {
+        for _ in 0..3 {
+            s.spawn(|| {
+                for set in 0..SETS {
+                    while opened.load(Ordering::SeqCst) <= set {
+                        thread::yield_now();
                     }
-                });
-            }
-            for set in 0..SETS {
-                wg.add(1);
-                opened.store(set + 1, Ordering::SeqCst);
-                while !format!("{wg:?}").contains("waiters: 3") {
-                    thread::yield_now();
+                    wg.wait();
+                    assert!(ended.load(Ordering::SeqCst) > set, "came back before the end of set {set}");
                 }
-                ended.store(set + 1, Ordering::SeqCst);
-                wg.done();
+            });
+        }
+        for set in 0..SETS {
+            wg.add(1);
+            opened.store(set + 1, Ordering::SeqCst);
+            while !format!("{wg:?}").contains("waiters: 3") {
+                thread::yield_now();
             }
-        });
+            ended.store(set + 1, Ordering::SeqCst);
+            wg.done();
+        }
     });
 }
 
 #[test]
 fn go_counts_and_finishes_also_after_a_panic() {
-    bounded("go_counts_and_finishes_also_after_a_panic", || {
-        let wg = WaitGroup::new();
-        let finished = Arc::new(AtomicUsize::new(0));
-        for n in 0..10 {
-            let finished = Arc::clone(&finished);
-            wg.go(move || {
-                assert_ne!(n, 5, "one of them panics, as it should");
-                finished.fetch_add(1, Ordering::Relaxed);
-            });
-        }
-        wg.wait();
-        assert_eq!(finished.load(Ordering::Relaxed), 9);
-    });
+    let _watchdog = watchdog("go_counts_and_finishes_also_after_a_panic");
+    let wg = WaitGroup::new();
+    let finished = Arc::new(AtomicUsize::new(0));
+    for n in 0..10 {
+        let finished = Arc::clone(&finished);
+        wg.go(move || {
+            assert_ne!(n, 5, "one of them panics, as it should");
+            finished.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    wg.wait();
+    assert_eq!(finished.load(Ordering::Relaxed), 9);
 }
 
 #[test]
 fn go_finishes_also_when_the_goroutine_ends_early() {
-    bounded("go_finishes_also_when_the_goroutine_ends_early", || {
-        let wg = WaitGroup::new();
-        wg.go(|| greenthread::exit_goroutine());
-        wg.wait();
-    });
+    let _watchdog = watchdog("go_finishes_also_when_the_goroutine_ends_early");
+    let wg = WaitGroup::new();
+    wg.go(|| greenthread::exit_goroutine());
+    wg.wait();
 }
 
 #[greenthread::test(procs = [1, 2, 4])]
 fn goroutines_and_threads_wait_together() {
-    bounded("goroutines_and_threads_wait_together", || {
-        let (work, waiters) = (WaitGroup::new(), WaitGroup::new());
-        let finished = Arc::new(AtomicUsize::new(0));
-        let seen = {
-            let (work, finished) = (work.clone(), Arc::clone(&finished));
-            move || {
-                work.wait();
-                assert_eq!(finished.load(Ordering::Relaxed), 1_000);
-            }
-        };
-        work.add(1_000);
-        (0..10).for_each(|_| waiters.go(seen.clone()));
-        let threads: Vec<_> = (0..3).map(|_| thread::spawn(seen.clone())).collect();
-        for n in 0..1_000 {
-            let (work, finished) = (work.clone(), Arc::clone(&finished));
-            greenthread::go!(move || {
-                if n % 3 == 0 {
-                    greenthread::yield_now();
-                }
-                finished.fetch_add(1, Ordering::Relaxed);
-                work.done();
-            });
+    let _watchdog = watchdog("goroutines_and_threads_wait_together");
+    let (work, waiters) = (WaitGroup::new(), WaitGroup::new());
+    let finished = Arc::new(AtomicUsize::new(0));
+    let seen = {
+        let (work, finished) = (work.clone(), Arc::clone(&finished));
+        move || {
+            work.wait();
+            assert_eq!(finished.load(Ordering::Relaxed), 1_000);
         }
-        seen();
-        waiters.wait();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-    });
+    };
+    work.add(1_000);
+    (0..10).for_each(|_| waiters.go(seen.clone()));
+    let threads: Vec<_> = (0..3).map(|_| thread::spawn(seen.clone())).collect();
+    for n in 0..1_000 {
+        let (work, finished) = (work.clone(), Arc::clone(&finished));
+        greenthread::go!(move || {
+            if n % 3 == 0 {
+                greenthread::yield_now();
+            }
+            finished.fetch_add(1, Ordering::Relaxed);
+            work.done();
+        });
+    }
+    seen();
+    waiters.wait();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
@@ -212,16 +192,15 @@ fn misuse_panics_and_changes_nothing() {
 
 #[test]
 fn stress_with_late_waiters() {
-    bounded("stress_with_late_waiters", || {
-        for _ in 0..2_000 {
-            let wg = WaitGroup::new();
-            wg.add(2);
-            thread::scope(|s| {
-                s.spawn(|| wg.done());
-                s.spawn(|| wg.wait());
-                wg.done();
-                wg.wait();
-            });
-        }
-    });
+    let _watchdog = watchdog("stress_with_late_waiters");
+    for _ in 0..2_000 {
+        let wg = WaitGroup::new();
+        wg.add(2);
+        thread::scope(|s| {
+            s.spawn(|| wg.done());
+            s.spawn(|| wg.wait());
+            wg.done();
+            wg.wait();
+        });
+    }
 }

@@ -69,6 +69,25 @@ fn zero_returns_at_once() {
     check_from_thread(|| time::sleep(Duration::ZERO));
 }
 
+/// A sleep without end delays nobody, and ends when what it was for does.
+#[test]
+fn too_long_for_the_clock() {
+    check(|| {
+        let (ctx, cancel) = greenthread::ctx::Context::background().with_cancel();
+        let sleepers: Vec<_> = [Duration::MAX, Duration::MAX / 2, Duration::from_secs(1 << 34)]
+            .into_iter()
+            .map(|duration| {
+                let ctx = ctx.clone();
+                spawn(move || ctx.sleep(duration).is_err())
+            })
+            .collect();
+        (0..10).for_each(|_| time::sleep(Duration::from_micros(100)));
+        assert!(!sleepers.iter().any(|sleeper| sleeper.is_finished()));
+        cancel.cancel();
+        assert!(sleepers.into_iter().all(|sleeper| sleeper.join().unwrap()));
+    });
+}
+
 #[test]
 fn ten_thousand_sleepers() {
     let seed = seed();

@@ -44,7 +44,18 @@ impl<F: FnOnce()> Delayed<F> {
     const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..Task::<F, ()>::VTABLE };
 }
 
-/// A call that is to come. See `greenthread::time::after_func`.
+/// A call that is to come: Go's `time.Timer`, as `time.AfterFunc` makes it, for a closure that is called once.
+///
+/// Any goroutine or thread may stop it, many at once. Dropping it stops nothing.
+///
+/// ```
+/// use greenthread_scheduler::{AfterFunc, after_func};
+/// use std::time::Duration;
+///
+/// let hour = Duration::from_secs(3600);
+/// let calls: Vec<AfterFunc> = (0..3).map(|_| after_func(hour, || unreachable!())).collect();
+/// assert!(calls.iter().all(AfterFunc::stop));
+/// ```
 pub struct AfterFunc {
     handle: JoinHandle<()>,
     timer: NonNull<Timer>,
@@ -90,8 +101,17 @@ impl AfterFunc {
         this
     }
 
-    /// Calls it off: true if the closure has not been started, and so never will be. It is dropped before this returns, on the
-    /// caller. Does not wait for a closure that runs, and never parks.
+    /// Calls it off: Go's `Timer.Stop`. True if the closure has not been started, and so never will be: it is dropped before this
+    /// returns, by the caller. False if it was started, be it running or over, or was stopped before. Does not wait for a closure that
+    /// runs, and never parks.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let call = greenthread_scheduler::after_func(Duration::from_secs(3600), || unreachable!());
+    /// assert!(call.stop(), "it had not begun");
+    /// assert!(!call.stop(), "it is stopped already");
+    /// ```
     pub fn stop(&self) -> bool {
         // SAFETY: I2: the handle is there.
         let stopped = unsafe { self.timer.as_ref() }.disarm();

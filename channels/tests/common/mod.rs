@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod census;
+#[path = "../../../runtime/tests/common/random.rs"]
 pub mod random;
 
 use std::any::Any;
@@ -18,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use greenthread_scheduler as scheduler;
-use random::Rng;
+use random::{Rng, seed};
 
 pub use scheduler::yield_now;
 
@@ -87,7 +88,7 @@ struct Now {
     random: Rng,
 }
 
-static NOW: Mutex<Now> = Mutex::new(Now { setting: Setting::Threads, random: Rng::first() });
+static NOW: Mutex<Now> = Mutex::new(Now { setting: Setting::Threads, random: Rng::new(0) });
 
 fn now() -> MutexGuard<'static, Now> {
     NOW.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,7 +120,7 @@ impl Turn {
 
     fn run_everywhere(&self, body: impl Fn() + Send + Sync + 'static, settles: bool) {
         // Printed here, on the thread of the test: the harness shows it if the test fails.
-        let mut seeds = Rng::seeded();
+        let mut seeds = Rng::new(seed());
         let body = Arc::new(body);
         for setting in Setting::all(&mut seeds) {
             scheduler::gomaxprocs(setting.procs().unwrap_or(self.procs));

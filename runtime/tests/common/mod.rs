@@ -1,11 +1,14 @@
 //! What the tests of the runtime share: every number of Ps in turn, a watchdog, leak checks, seeds, and child processes.
 
 // Each test file is a program of its own and uses a part of this.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
+#[macro_use]
+pub mod auto_traits;
 pub mod child;
 pub mod drops;
 pub mod queue;
+pub mod random;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -15,9 +18,11 @@ use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use greenthread::debug;
+
+pub use random::{Rng, seed};
 
 /// Longer than any test may take on the slowest machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -33,8 +38,13 @@ const PROCS: [usize; 3] = [1, 2, 4];
 
 /// Runs `body` as a goroutine on 1, 2 and 4 Ps, and checks each time that it leaves nothing behind.
 pub fn check(body: impl Fn() + Send + Sync + 'static) {
+    check_within(LIMIT, body);
+}
+
+/// As [`check`], for what may take longer than others do: up to `limit` on each number of Ps.
+pub fn check_within(limit: Duration, body: impl Fn() + Send + Sync + 'static) {
     let body = Arc::new(body);
-    check_from_thread(|| {
+    check_all(limit, || {
         let body = Arc::clone(&body);
         if let Err(payload) = greenthread::spawn(move || body()).join() {
             panic::resume_unwind(payload);
@@ -44,18 +54,20 @@ pub fn check(body: impl Fn() + Send + Sync + 'static) {
 
 /// As [`check`], with `body` on the thread of the test: one that the runtime did not start.
 pub fn check_from_thread(body: impl Fn()) {
+    check_all(LIMIT, body);
+}
+
+fn check_all(limit: Duration, body: impl Fn()) {
     let turn = Turn::take();
     for procs in PROCS {
-        greenthread::gomaxprocs(procs);
-        turn.run(&format!("{procs} Ps"), &body);
+        turn.run(procs, limit, &body);
     }
 }
 
 /// As [`check_from_thread`], on `procs` Ps alone.
 pub fn check_on(procs: usize, body: impl FnOnce()) {
     let turn = Turn::take();
-    greenthread::gomaxprocs(procs);
-    turn.run(&format!("{procs} Ps"), body);
+    turn.run(procs, LIMIT, body);
 }
 
 /// Runs `round` again and again as a goroutine, with other random numbers each time, for about a second on each number of Ps.
@@ -83,8 +95,9 @@ impl Turn {
         Self { procs: greenthread::gomaxprocs(0), _lock: lock }
     }
 
-    fn run(&self, what: &str, body: impl FnOnce()) {
-        let _watchdog = watchdog(what);
+    fn run(&self, procs: usize, limit: Duration, body: impl FnOnce()) {
+        greenthread::gomaxprocs(procs);
+        let _watchdog = watchdog_after(limit, &format!("{procs} Ps"));
         let before = descriptors();
         body();
         settle(before);
@@ -125,12 +138,16 @@ pub struct Watchdog(Option<mpsc::Sender<()>>, Option<thread::JoinHandle<()>>);
 
 /// Starts a watchdog for the test that this thread runs.
 pub fn watchdog(what: &str) -> Watchdog {
+    watchdog_after(LIMIT, what)
+}
+
+fn watchdog_after(limit: Duration, what: &str) -> Watchdog {
     let name = format!("{} ({what})", thread::current().name().unwrap_or("a test"));
     let (alive, gone) = mpsc::channel();
     let thread = thread::spawn(move || {
-        if gone.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+        if gone.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             // Written past the harness, which would keep it to itself when the process aborts.
-            let _ = writeln!(io::stderr(), "{name}: still running after {LIMIT:?}");
+            let _ = writeln!(io::stderr(), "{name}: still running after {limit:?}");
             // On a thread of its own: what hangs may be what the dump needs.
             thread::spawn(|| writeln!(io::stderr(), "{}", debug::dump()));
             thread::sleep(Duration::from_secs(5));
@@ -172,47 +189,5 @@ pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
     match payload.downcast_ref::<String>() {
         Some(text) => text,
         None => payload.downcast_ref::<&str>().expect("the payload is a text"),
-    }
-}
-
-/// A seed from `GREENTHREAD_TEST_SEED`, or from the clock. Prints it: the test harness shows it if the test fails.
-pub fn seed() -> u64 {
-    let from_clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64);
-    let seed =
-        std::env::var("GREENTHREAD_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(from_clock);
-    println!("GREENTHREAD_TEST_SEED={seed}");
-    seed
-}
-
-/// A small generator of random numbers (xorshift), good enough to mix things up.
-#[derive(Clone)]
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Self {
-        // Neighbouring seeds are spread, and no state is zero.
-        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// A generator that goes its own way.
-    pub fn fork(&mut self) -> Self {
-        Self::new(self.next())
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// A number below `n`.
-    pub fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-
-    /// True one time in `n`.
-    pub fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
     }
 }

@@ -1,30 +1,29 @@
-//! Random numbers that can be had again.
+//! Random numbers that can be had again. The tests of all packages use these.
 
 use std::env;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+/// A seed from `GREENTHREAD_SEED`, or another one each time. Prints it: the test harness shows it if the test fails.
+pub fn seed() -> u64 {
+    let given = env::var("GREENTHREAD_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    println!("GREENTHREAD_SEED={seed}");
+    seed
+}
+
 /// A small generator (xorshift), good enough to mix things up.
+#[derive(Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// Always the same.
-    pub const fn first() -> Self {
-        Self(1)
-    }
-
-    /// Seeded from `GREENTHREAD_SEED`, or at random. Prints the seed.
-    pub fn seeded() -> Self {
-        let seed = env::var("GREENTHREAD_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok())
-            .unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        println!("GREENTHREAD_SEED={seed}");
-        Self(seed | 1)
+    pub const fn new(seed: u64) -> Self {
+        // Neighbouring seeds are spread, and no state is zero.
+        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// A generator that goes its own way.
     pub fn fork(&mut self) -> Self {
-        Self(self.next().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Self::new(self.next())
     }
 
     pub fn next(&mut self) -> u64 {
