@@ -21,6 +21,7 @@ use crate::gmp::{G, GRef};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::prefetch::prefetch;
 use crate::park;
+use crate::protocol::wait::Wake;
 use crate::ready;
 use crate::reason::WaitReason;
 
@@ -69,6 +70,25 @@ impl Waker {
     }
 }
 
+impl Wake for Waker {
+    #[inline]
+    fn prefetch(&self) {
+        prefetch(self.0.addr().get());
+    }
+
+    #[inline]
+    unsafe fn reserve(&self) -> bool {
+        // Nothing else ends such a wait.
+        true
+    }
+
+    #[inline]
+    unsafe fn wake(self) {
+        // SAFETY: the contract of this function is that of the one called.
+        unsafe { Waker::wake(self) };
+    }
+}
+
 /// Wakers of several, to be woken together.
 #[derive(Debug)]
 pub struct WakeBatch {
@@ -107,8 +127,7 @@ impl WakeBatch {
 
     /// Adds a waker. There must be room.
     pub fn push(&mut self, waker: Waker) {
-        // The header of a goroutine that has waited for long is not in the cache.
-        prefetch(waker.0.addr().get());
+        waker.prefetch();
         self.wakers[self.len] = Some(waker);
         self.len += 1;
     }

@@ -15,7 +15,7 @@ use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::deadline::Timed;
 use greenthread_scheduler::protocol::claim::{Case, Claim};
 use greenthread_scheduler::protocol::raw_mutex::TimedWait;
-use greenthread_scheduler::protocol::wait::{Limit, Wait, Woken};
+use greenthread_scheduler::protocol::wait::{Limit, Wait, Wake, Woken};
 use greenthread_scheduler::wait::{Blocker, Waker};
 
 /// How long a waiter may lose before it gets the lock by hand-over (Go's `starvationThresholdNs`).
@@ -41,6 +41,22 @@ pub(super) struct CaseWaker {
     waker: Waker,
 }
 
+impl Wake for CaseWaker {
+    fn prefetch(&self) {
+        Wake::prefetch(&self.waker);
+    }
+
+    unsafe fn reserve(&self) -> bool {
+        // SAFETY: the contract of this function is that of `Case::reserve`.
+        unsafe { self.case.reserve() }
+    }
+
+    unsafe fn wake(self) {
+        // SAFETY: the contract of this function is that of `Waker::wake`.
+        unsafe { self.waker.wake() };
+    }
+}
+
 /// One wait of the caller, goroutine or thread.
 pub(super) struct BlockingWait<R>(Blocker, PhantomData<R>);
 
@@ -57,16 +73,6 @@ impl<R: Reason> Wait for BlockingWait<R> {
 
     fn block(&self, commit: impl FnOnce()) {
         self.0.block(R::REASON, commit);
-    }
-
-    unsafe fn reserve(waker: &CaseWaker) -> bool {
-        // SAFETY: the contract of this function is that of `Case::reserve`.
-        unsafe { waker.case.reserve() }
-    }
-
-    unsafe fn wake(waker: CaseWaker) {
-        // SAFETY: the contract of this function is that of `Waker::wake`.
-        unsafe { waker.waker.wake() };
     }
 
     fn spin(round: u32) -> bool {

@@ -21,6 +21,9 @@
 //! });
 //! ```
 
+use loom::sync::Arc;
+use loom::thread;
+
 // Items that only the scheduler's other modules use have no user here.
 #[allow(dead_code, unused_imports, unused_macros)]
 pub mod primitive;
@@ -41,4 +44,21 @@ pub fn explore(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(f);
+}
+
+/// Calls `work` with the numbers from 0 to `threads`, each in a thread of its own, the first in the caller's. Returns when
+/// all have.
+pub fn in_threads<T: Send + Sync + 'static>(
+    threads: usize,
+    shared: &Arc<T>,
+    work: impl Fn(&T, usize) + Copy + Send + 'static,
+) {
+    let others: Vec<_> = (1..threads)
+        .map(|n| {
+            let shared = Arc::clone(shared);
+            thread::spawn(move || work(&shared, n))
+        })
+        .collect();
+    work(shared, 0);
+    others.into_iter().for_each(|other| other.join().unwrap());
 }

@@ -1,17 +1,17 @@
-//! How the modelled locks wait: in loom's `Notify`, with a clock and spinning that the model chooses, and with others who end
-//! the wait.
+//! How the modelled locks wait: in a `Condvar` of loom's, with a clock and spinning that the model chooses, and with others who
+//! end the wait.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem;
 use std::ptr::NonNull;
 
-use loom::sync::{Arc, Notify};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use crate::primitive::{AtomicBool, Ordering};
 use crate::protocol::claim::{Case, Claim};
 use crate::protocol::raw_mutex::TimedWait;
-use crate::protocol::wait::{Limit, Wait, Woken};
+use crate::protocol::wait::{Limit, Wait, Wake, Woken};
 
 /// What the clock and the spinning are in a model.
 pub trait Surroundings {
@@ -43,58 +43,67 @@ const ENDED: usize = 1;
 #[derive(Clone)]
 pub struct Token {
     case: Case,
-    sleeper: Sleeper,
+    sleeper: Arc<(Mutex<bool>, Condvar)>,
 }
 
-/// Who sleeps until it is woken.
-#[derive(Clone)]
-struct Sleeper(Arc<(Notify, AtomicBool)>);
+impl Default for Token {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
-impl Sleeper {
-    fn new() -> Self {
-        Self(Arc::new((Notify::new(), AtomicBool::new(false))))
+impl Token {
+    /// A wait that has yet to be woken.
+    pub fn new() -> Self {
+        Self::of(Case::only())
     }
 
-    fn sleep(&self) {
-        let (notify, woken) = &*self.0;
-        while !woken.load(Ordering::Acquire) {
-            notify.wait();
+    fn of(case: Case) -> Self {
+        Self { case, sleeper: Arc::new((Mutex::new(false), Condvar::new())) }
+    }
+
+    /// Blocks until it is woken.
+    pub fn wait(&self) {
+        let (woken, wake) = &*self.sleeper;
+        let mut woken = woken.lock().unwrap();
+        while !*woken {
+            woken = wake.wait(woken).unwrap();
         }
     }
+}
 
-    fn wake(&self) {
-        let (notify, woken) = &*self.0;
-        assert!(!woken.swap(true, Ordering::Release), "woken twice");
-        notify.notify();
+impl Wake for Token {
+    fn prefetch(&self) {}
+
+    unsafe fn reserve(&self) -> bool {
+        // SAFETY: the contract of this function is that of `Case::reserve`.
+        unsafe { self.case.reserve() }
+    }
+
+    unsafe fn wake(self) {
+        let (woken, wake) = &*self.sleeper;
+        assert!(!mem::replace(&mut *woken.lock().unwrap(), true), "woken twice");
+        wake.notify_one();
     }
 }
 
 /// One wait of a modelled thread.
-pub struct LoomWait<S>(Sleeper, PhantomData<S>);
+pub struct LoomWait<S>(Token, PhantomData<S>);
 
 impl<S: Surroundings> Wait for LoomWait<S> {
     type Waker = Token;
 
     fn new() -> Self {
-        Self(Sleeper::new(), PhantomData)
+        Self(Token::new(), PhantomData)
     }
 
     fn waker(&self) -> Token {
-        Token { case: Case::only(), sleeper: self.0.clone() }
+        self.0.clone()
     }
 
     fn block(&self, commit: impl FnOnce()) {
         commit();
-        self.0.sleep();
-    }
-
-    unsafe fn reserve(waker: &Token) -> bool {
-        // SAFETY: the contract of this function is that of `Case::reserve`.
-        unsafe { waker.case.reserve() }
-    }
-
-    unsafe fn wake(waker: Token) {
-        waker.sleeper.wake();
+        self.0.wait();
     }
 
     fn spin(round: u32) -> bool {
@@ -115,19 +124,20 @@ impl Limit for GiveUp {
     }
 
     unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Token) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
-        let (claim, sleeper) = (Arc::new(Claim::new()), Sleeper::new());
-        let case = Case::of(NonNull::from(&*claim), SERVED);
-        let Some(commit) = enter(Token { case, sleeper: sleeper.clone() }) else { return Woken::Needless };
+        let claim = Arc::new(Claim::new());
+        let token = Token::of(Case::of(NonNull::from(&*claim), SERVED));
+        let Some(commit) = enter(token.clone()) else { return Woken::Needless };
         let other = {
-            let (claim, sleeper) = (Arc::clone(&claim), sleeper.clone());
+            let (claim, token) = (Arc::clone(&claim), token.clone());
             thread::spawn(move || {
                 if claim.take(ENDED) {
-                    sleeper.wake();
+                    // SAFETY: the claim is taken here, so this is the one wake.
+                    unsafe { token.wake() };
                 }
             })
         };
         commit();
-        sleeper.sleep();
+        token.wait();
         other.join().unwrap();
         if claim.winner() == Some(SERVED) {
             return Woken::Served;

@@ -5,10 +5,10 @@
 //! Not reached within these bounds: an unlock that is overtaken by a whole turn of another and then hands over, which
 //! is what P2 of the protocol is for. It takes three threads and four preemptions, and then the model does not end.
 
-use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::raw_mutex::RawMutex;
 use greenthread_models::wait::{GiveUp, LoomWait, Patient, Spinning, Surroundings};
+use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -44,26 +44,18 @@ impl<S: Surroundings> Shared<S> {
 }
 
 /// Each of `threads` threads locks `turns` times. All get through and see each other's work.
-fn run<S: Surroundings + 'static>(threads: u32, turns: u32, preemptions: usize) {
+fn run<S: Surroundings + 'static>(threads: usize, turns: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
-        let work = move |shared: &Shared<S>| {
+        in_threads(threads, &shared, move |shared, _| {
             for _ in 0..turns {
                 shared.mutex.lock();
                 shared.add_and_unlock();
             }
-        };
-        let others: Vec<_> = (1..threads)
-            .map(|_| {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || work(&shared))
-            })
-            .collect();
-        work(&shared);
-        others.into_iter().for_each(|other| other.join().unwrap());
+        });
         assert!(shared.mutex.try_lock(), "everybody is done, so the mutex is free and no mode is left behind");
         // SAFETY: under the mutex.
-        assert_eq!(shared.n.with(|n| unsafe { *n }), threads * turns);
+        assert_eq!(shared.n.with(|n| unsafe { *n }), threads as u32 * turns);
     });
 }
 

@@ -1,9 +1,9 @@
 //! Models of running once: one runner, those who wait for it, and runners that fail.
 
-use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
 use greenthread_models::protocol::raw_once::{Begun, RawOnce};
 use greenthread_models::wait::{LoomWait, Patient};
+use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -49,20 +49,12 @@ impl Shared {
 fn forced(threads: usize, failures: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Shared::new();
-        let work = move |shared: &Shared| {
+        in_threads(threads, &shared, move |shared, _| {
             while !shared.once.is_done() {
                 assert_ne!(shared.run(true, failures), Begun::Poisoned, "forced");
             }
             assert_eq!(shared.seen(), failures + 1);
-        };
-        let others: Vec<_> = (1..threads)
-            .map(|_| {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || work(&shared))
-            })
-            .collect();
-        work(&shared);
-        others.into_iter().for_each(|other| other.join().unwrap());
+        });
     });
 }
 
@@ -106,19 +98,16 @@ fn a_failure_is_told_to_all_who_do_not_force() {
 fn waiting_begins_nothing_and_misses_nothing() {
     explore(2, || {
         let shared = Shared::new();
-        let waiters: Vec<_> = (0..2)
-            .map(|_| {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || {
-                    assert!(shared.once.wait(true));
-                    assert_eq!(shared.seen(), 2);
-                })
-            })
-            .collect();
-        // The first fails.
-        assert_eq!(shared.run(false, 1), Begun::Runner { poisoned: false });
-        assert_eq!(shared.run(true, 1), Begun::Runner { poisoned: true });
-        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        in_threads(3, &shared, |shared, n| {
+            if n > 0 {
+                assert!(shared.once.wait(true));
+                assert_eq!(shared.seen(), 2);
+            } else {
+                // The first fails.
+                assert_eq!(shared.run(false, 1), Begun::Runner { poisoned: false });
+                assert_eq!(shared.run(true, 1), Begun::Runner { poisoned: true });
+            }
+        });
     });
 }
 

@@ -1,9 +1,9 @@
 //! Models of the semaphore: the word, its queue, grants, and waits that end without one.
 
-use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::raw_semaphore::{Excess, RawSemaphore};
 use greenthread_models::wait::{GiveUp, LoomWait, Patient};
+use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -52,24 +52,16 @@ fn all_of_it_excludes_others() {
     for (threads, turns, preemptions) in [(2, 3, 3), (3, 1, 2)] {
         explore(preemptions, move || {
             let shared = Shared::new(2);
-            let work = move |shared: &Shared| {
+            in_threads(threads, &shared, move |shared, _| {
                 for _ in 0..turns {
                     shared.acquire(2);
                     shared.add();
                     shared.release(2);
                 }
-            };
-            let others: Vec<_> = (1..threads)
-                .map(|_| {
-                    let shared = Arc::clone(&shared);
-                    thread::spawn(move || work(&shared))
-                })
-                .collect();
-            work(&shared);
-            others.into_iter().for_each(|other| other.join().unwrap());
+            });
             shared.assert_free();
             // SAFETY: the others are gone.
-            assert_eq!(shared.n.with(|n| unsafe { *n }), threads * turns);
+            assert_eq!(shared.n.with(|n| unsafe { *n }), threads as u32 * turns);
         });
     }
 }

@@ -64,7 +64,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Woken};
+use super::wait::{Limit, Unlimited, Wait, Wake, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
 
@@ -323,7 +323,7 @@ impl<W: TimedWait> RawMutex<W> {
         unsafe { self.queue_lock.unlock() };
         if let Some(waker) = waker {
             // SAFETY: reserved under the lock that its owner's commit released, by this call alone.
-            unsafe { W::wake(waker) };
+            unsafe { waker.wake() };
         }
     }
 
@@ -335,7 +335,7 @@ impl<W: TimedWait> RawMutex<W> {
             let queue = unsafe { &mut *queue };
             // SAFETY: taken out here, and the owner stays in its frame until it is woken, or gets the lock to withdraw (I4).
             let next =
-                std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { W::reserve(&node.as_ref().value.waker) });
+                std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { node.as_ref().value.waker.reserve() });
             if queue.is_empty() {
                 let mode = QUEUED | STARVING;
                 self.state.fetch_and(!(mode | flag(next.is_none(), given)), Ordering::Relaxed);

@@ -158,15 +158,11 @@ impl<W: Wait> RawOnce<W> {
         }
         self.queue_lock.lock();
         // SAFETY: the queue is ours under its lock (I1).
-        let mut leaving = self.queue.with_mut(|queue| mem::take(unsafe { &mut *queue }));
+        let leaving = self.queue.with_mut(|queue| mem::take(unsafe { &mut *queue }));
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
-        while let Some(node) = leaving.pop_front() {
-            // SAFETY: the waiter stays in its frame until its wake-up (I3), and so do those that are still in the list.
-            let waker = unsafe { node.as_ref() }.value.clone();
-            // SAFETY: the node was found under the lock that its owner's `commit` released, and nobody else has it now.
-            unsafe { W::wake(waker) };
-        }
+        // SAFETY: the nodes were found under the lock that their owners' `commit` released, and nobody else has them now (I3).
+        unsafe { leaving.wake_all(|waker| waker) };
     }
 
     /// Blocks until the function has run, whoever runs it (true); or until a runner has failed (false), unless `force` says

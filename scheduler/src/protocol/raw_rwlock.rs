@@ -75,7 +75,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Woken};
+use super::wait::{Limit, Unlimited, Wait, Wake, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
 
@@ -302,7 +302,8 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         });
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
-        Self::wake_all(let_in);
+        // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone.
+        unsafe { let_in.wake_all(|waker| waker) };
     }
 
     /// Makes the word true again after somebody has left the queues, and takes out who is to own the lock now. Under their lock.
@@ -313,7 +314,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
                 self.state.fetch_and(!QUEUED, Ordering::Relaxed);
             }
         } else if queues.writers.is_empty() {
-            let (readers, n) = reserve_all::<W>(&mut queues.readers);
+            let (readers, n) = reserve_all(&mut queues.readers);
             // ORDERING P3: acquire gathers what the last writer released. With `QUEUED` set there is something to subtract.
             self.state.fetch_add((n * READER).wrapping_sub(QUEUED), Ordering::Acquire);
             return readers;
@@ -349,37 +350,28 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         let (owners, new) = self.queues.with_mut(|queues| {
             // SAFETY: the queues are ours under their lock (I1).
             let queues = unsafe { &mut *queues };
-            let (owners, held) = queues.next_owners::<W>(leaving);
+            let (owners, held) = queues.next_owners(leaving);
             (owners, held | if queues.are_empty() { 0 } else { QUEUED })
         });
         // ORDERING P1: release; readers that come later see what the writer did, who has no other store to tell them.
         self.state.store(new, Ordering::Release);
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
-        Self::wake_all(owners);
-    }
-
-    /// Wakes who was reserved.
-    fn wake_all(mut owners: WaitList<W::Waker>) {
-        while let Some(node) = owners.pop_front() {
-            // SAFETY: the waiter stays in its frame until its wake-up (I5), and so do those that are still in the list.
-            let waker = unsafe { node.as_ref() }.value.clone();
-            // SAFETY: reserved under the lock that its owner's `commit` released, and nobody else has it now.
-            unsafe { W::wake(waker) };
-        }
+        // SAFETY: as in `withdraw`.
+        unsafe { owners.wake_all(|waker| waker) };
     }
 }
 
 /// Takes the oldest waiter out whose wait has not ended.
-fn reserve_one<W: Wait>(queue: &mut WaitList<W::Waker>) -> Option<NonNull<WaitNode<W::Waker>>> {
+fn reserve_one<K: Wake>(queue: &mut WaitList<K>) -> Option<NonNull<WaitNode<K>>> {
     // SAFETY: taken out here, and the owner stays in its frame until it is woken, or gets the lock to withdraw (I5).
-    std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { W::reserve(&node.as_ref().value) })
+    std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { node.as_ref().value.reserve() })
 }
 
 /// Takes all of them out, and counts them.
-fn reserve_all<W: Wait>(queue: &mut WaitList<W::Waker>) -> (WaitList<W::Waker>, u64) {
+fn reserve_all<K: Wake>(queue: &mut WaitList<K>) -> (WaitList<K>, u64) {
     let (mut reserved, mut n) = (WaitList::new(), 0);
-    while let Some(node) = reserve_one::<W>(queue) {
+    while let Some(node) = reserve_one(queue) {
         // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
         unsafe { reserved.push_back(node) };
         n += 1;
@@ -387,28 +379,28 @@ fn reserve_all<W: Wait>(queue: &mut WaitList<W::Waker>) -> (WaitList<W::Waker>, 
     (reserved, n)
 }
 
-impl<K> Queues<K> {
+impl<K: Wake> Queues<K> {
     /// Whether nobody waits.
     fn are_empty(&self) -> bool {
         self.readers.is_empty() && self.writers.is_empty()
     }
 
     /// Takes those out who are to own the lock after the one who leaves, with the word that says so.
-    fn next_owners<W: Wait<Waker = K>>(&mut self, leaving: Leaving) -> (WaitList<K>, u64) {
+    fn next_owners(&mut self, leaving: Leaving) -> (WaitList<K>, u64) {
         if leaving == Leaving::Writer {
-            let (readers, n) = reserve_all::<W>(&mut self.readers);
+            let (readers, n) = reserve_all(&mut self.readers);
             if n > 0 {
                 return (readers, n * READER);
             }
         }
-        if let Some(writer) = reserve_one::<W>(&mut self.writers) {
+        if let Some(writer) = reserve_one(&mut self.writers) {
             let mut owners = WaitList::new();
             // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
             unsafe { owners.push_back(writer) };
             return (owners, WRITER);
         }
         // Readers may be here because of a writer that has given up.
-        let (readers, n) = reserve_all::<W>(&mut self.readers);
+        let (readers, n) = reserve_all(&mut self.readers);
         (readers, n * READER)
     }
 }

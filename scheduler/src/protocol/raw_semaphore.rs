@@ -55,7 +55,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Woken};
+use super::wait::{Limit, Unlimited, Wait, Wake, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicUsize, Ordering, UnsafeCell, const_fn};
 
@@ -276,7 +276,7 @@ impl<W: Wait> RawSemaphore<W> {
                 }
                 queue.pop_front();
                 // SAFETY: found and unlinked under this hold of the lock.
-                if unsafe { W::reserve(&waiter.waker) } {
+                if unsafe { waiter.waker.reserve() } {
                     left -= waiter.want;
                     // SAFETY: the node is in no list, and its owner stays until the wake below.
                     unsafe { granted.push_back(node) };
@@ -288,12 +288,8 @@ impl<W: Wait> RawSemaphore<W> {
         self.word.store(left << 1 | if queued { QUEUED } else { 0 }, Ordering::Release);
         // SAFETY: the caller's contract.
         unsafe { self.lock.unlock() };
-        while let Some(node) = granted.pop_front() {
-            // SAFETY: the owner stays in its frame until the wake (I3).
-            let waker = unsafe { node.as_ref() }.value.waker.clone();
-            // SAFETY: it was reserved, so this is its one wake; the lock is released.
-            unsafe { W::wake(waker) };
-        }
+        // SAFETY: they were reserved, so this is the one wake of each; the lock is released.
+        unsafe { granted.wake_all(|waiter| &waiter.waker) };
     }
 }
 

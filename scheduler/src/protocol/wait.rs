@@ -8,7 +8,7 @@
 //! same for all locks:
 //!
 //! 1. The waiter links its node under the lock of the queue, and the commit step releases that lock ([`Limit::wait`]).
-//! 2. Whoever takes a node out in order to serve it [reserves](Wait::reserve) the waiter, under the same hold of the lock. If
+//! 2. Whoever takes a node out in order to serve it [reserves](Wake::reserve) the waiter, under the same hold of the lock. If
 //!    that fails the wait has ended in another way: the node is dropped, and the next one is served.
 //! 3. A waiter whose wait was ended takes the lock of the queue once more, and takes its node out if it is still there. If others
 //!    waited only because of this one, it lets them go.
@@ -16,10 +16,29 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+/// A way to let one waiter go on.
+pub trait Wake: Clone {
+    /// A hint that [`wake`](Self::wake) will come soon. The waiter has not been in anybody's cache for long.
+    fn prefetch(&self);
+
+    /// Whether the waiter still waits; from now on [`wake`](Self::wake) alone ends its wait, and is owed to it.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the queue in which it found the waiter's node, and has taken it out under this same hold.
+    unsafe fn reserve(&self) -> bool;
+
+    /// Lets the waiter go on, once.
+    ///
+    /// # Safety
+    /// The waiter blocks, and its commit step has begun to release the lock under which this was found; this is the one
+    /// wake-up of that wait; the caller holds no [`RawLock`](super::lock::RawLock).
+    unsafe fn wake(self);
+}
+
 /// A way to block. One value is one wait of the caller.
 pub trait Wait {
     /// Wakes one waiter, once.
-    type Waker: Clone;
+    type Waker: Wake;
 
     /// Captures the caller.
     fn new() -> Self;
@@ -29,19 +48,6 @@ pub trait Wait {
 
     /// Blocks until the waker is used; calls `commit` once, from where a waker may find the caller.
     fn block(&self, commit: impl FnOnce());
-
-    /// Whether the waiter still waits; from now on [`wake`](Self::wake) alone ends its wait, and is owed to it.
-    ///
-    /// # Safety
-    /// The caller holds the lock of the queue in which it found the waiter's node, and has taken it out under this same hold.
-    unsafe fn reserve(waker: &Self::Waker) -> bool;
-
-    /// Lets the waiter go on.
-    ///
-    /// # Safety
-    /// The waiter is in `block` and its `commit` has begun; this is the one wake-up of that call; the caller holds no
-    /// [`RawLock`](super::lock::RawLock).
-    unsafe fn wake(waker: Self::Waker);
 
     /// Spins for a moment, as the `round`th time in a row; returns false at once if that is not worth it.
     fn spin(round: u32) -> bool;

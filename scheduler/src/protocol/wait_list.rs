@@ -11,6 +11,7 @@
 
 use std::ptr::NonNull;
 
+use super::wait::Wake;
 use crate::primitive::UnsafeCell;
 
 /// A place in one wait list, with what the peer needs to know about the waiter.
@@ -127,6 +128,20 @@ impl<T> WaitList<T> {
         // SAFETY: the head is in this list.
         unsafe { self.remove(head) };
         Some(head)
+    }
+
+    /// Takes all out, those who have waited longest first, and wakes each by the waker that `of` finds in its node.
+    ///
+    /// # Safety
+    /// The list was taken out of the one that others reach, and its lock is released. What [`Wake::wake`] asks for holds
+    /// for each waker.
+    pub unsafe fn wake_all<K: Wake>(mut self, of: impl Fn(&T) -> &K) {
+        while let Some(node) = self.pop_front() {
+            // SAFETY: I2: the owner stays until its wake-up below, and so do those of the nodes that are still in the list.
+            let waker = of(&unsafe { node.as_ref() }.value).clone();
+            // SAFETY: the caller's contract.
+            unsafe { waker.wake() };
+        }
     }
 
     /// Takes `node` out if it is still in the list; says whether it was.

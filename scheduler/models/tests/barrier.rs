@@ -1,0 +1,69 @@
+//! Models of the barrier: rounds that follow each other at once.
+
+use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
+use greenthread_models::protocol::raw_barrier::RawBarrier;
+use greenthread_models::wait::{LoomWait, Patient};
+use greenthread_models::{explore, in_threads};
+use loom::sync::Arc;
+
+struct Shared {
+    barrier: RawBarrier<LoomWait<Patient>>,
+    // Each thread writes its own before it arrives, and reads the others' afterwards.
+    work: Vec<UnsafeCell<usize>>,
+    leaders: AtomicU32,
+}
+
+// SAFETY: between two rounds `work` is either written, each by one thread, or read; that the barrier sees to it is what the
+// models check.
+unsafe impl Sync for Shared {}
+// SAFETY: as above.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    fn meet(&self) {
+        if self.barrier.wait() {
+            self.leaders.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All of `threads` meet before they look at each other's work, and before they go on with it.
+fn run(threads: usize, turns: usize, preemptions: usize) {
+    explore(preemptions, move || {
+        let shared = Arc::new(Shared {
+            barrier: RawBarrier::new(threads),
+            work: (0..threads).map(|_| UnsafeCell::new(0)).collect(),
+            leaders: AtomicU32::new(0),
+        });
+        in_threads(threads, &shared, move |shared, n| {
+            for turn in 1..=turns {
+                // SAFETY: in this round each thread has its own.
+                shared.work[n].with_mut(|work| unsafe { *work = turn });
+                shared.meet();
+                for work in &shared.work {
+                    // SAFETY: nobody writes in this round.
+                    assert_eq!(work.with(|work| unsafe { *work }), turn);
+                }
+                if turn < turns {
+                    shared.meet();
+                }
+            }
+        });
+        assert_eq!(shared.leaders.load(Ordering::Relaxed) as usize, 2 * turns - 1, "one in each round");
+    });
+}
+
+#[test]
+fn nobody_waits_alone() {
+    run(1, 2, 1);
+}
+
+#[test]
+fn two_threads() {
+    run(2, 2, 3);
+}
+
+#[test]
+fn three_threads() {
+    run(3, 2, 1);
+}

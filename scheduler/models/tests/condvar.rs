@@ -1,0 +1,294 @@
+//! Models of the condition variable: notifications against waits that begin, park, or come to their deadline.
+
+use std::ptr::NonNull;
+
+use greenthread_models::protocol::claim::{Claim, Found};
+use greenthread_models::protocol::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
+use greenthread_models::protocol::wait::Wake;
+use greenthread_models::wait::Token;
+use greenthread_models::{explore, in_threads};
+use loom::sync::{Arc, Mutex, MutexGuard};
+
+/// The case for which the deadline takes the claim.
+const DEADLINE: usize = NOTIFIED + 1;
+
+/// What one who waits has in its frame.
+struct Frame {
+    claim: Box<Claim>,
+    token: Token,
+    node: Node<Token>,
+}
+
+// SAFETY: the node is touched under the lock of the condition variable; that this suffices is what the models check.
+unsafe impl Sync for Frame {}
+// SAFETY: as above.
+unsafe impl Send for Frame {}
+
+impl Frame {
+    fn new() -> Self {
+        let (claim, token) = (Box::new(Claim::shut()), Token::new());
+        let node = Node::new(Waiter::new(NonNull::from(&*claim), token.clone()));
+        Self { claim, token, node }
+    }
+
+    fn join(&self, condvar: &RawCondvar<Token>) {
+        // SAFETY: the node is new and its claim shut; both stay until the claim was taken.
+        unsafe { condvar.join(NonNull::from(&self.node)) };
+    }
+
+    /// Parks, and comes back when the claim was taken.
+    fn sleep(&self) {
+        if self.claim.open() {
+            self.token.wait();
+        }
+        assert!(self.claim.winner().is_some(), "nothing else ends a wait");
+    }
+
+    /// Sleeps, and leaves the queue. Whether it was notified.
+    fn finish(&self, condvar: &RawCondvar<Token>) -> bool {
+        self.sleep();
+        if !self.is_notified() {
+            // SAFETY: the deadline has taken the claim.
+            unsafe { condvar.withdraw(NonNull::from(&self.node)) };
+        }
+        self.is_notified()
+    }
+
+    /// The deadline has come.
+    fn ring(&self) {
+        if self.claim.take_early(DEADLINE) == Some(Found::Open) {
+            // SAFETY: the claim was open, so this is the one wake-up.
+            unsafe { self.token.clone().wake() };
+        }
+    }
+
+    fn is_notified(&self) -> bool {
+        self.claim.winner() == Some(NOTIFIED)
+    }
+}
+
+/// Things to be taken, each by one.
+struct Shared {
+    things: Mutex<usize>,
+    condvar: RawCondvar<Token>,
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { things: Mutex::new(0), condvar: RawCondvar::new() })
+    }
+
+    fn wait<'a>(&'a self, things: MutexGuard<'a, usize>) -> MutexGuard<'a, usize> {
+        let frame = Frame::new();
+        frame.join(&self.condvar);
+        drop(things);
+        frame.finish(&self.condvar);
+        self.things.lock().unwrap()
+    }
+
+    fn take(&self) {
+        let mut things = self.things.lock().unwrap();
+        while *things == 0 {
+            things = self.wait(things);
+        }
+        *things -= 1;
+    }
+
+    fn put(&self, n: usize) {
+        *self.things.lock().unwrap() += n;
+    }
+}
+
+#[test]
+fn notify_one_against_a_wait() {
+    explore(4, || {
+        let shared = Shared::new();
+        in_threads(2, &shared, |shared, n| match n {
+            0 => shared.take(),
+            _ => {
+                shared.put(1);
+                shared.condvar.notify_one();
+            }
+        });
+        assert!(!shared.condvar.notify_one(), "nobody is left");
+    });
+}
+
+#[test]
+fn notify_one_with_the_mutex_locked() {
+    explore(3, || {
+        let shared = Shared::new();
+        in_threads(2, &shared, |shared, n| match n {
+            0 => shared.take(),
+            _ => {
+                let mut things = shared.things.lock().unwrap();
+                *things += 1;
+                shared.condvar.notify_one();
+            }
+        });
+    });
+}
+
+/// Each waits for a notification, whatever the condition.
+#[test]
+fn a_wait_that_has_begun_is_notified_once() {
+    explore(3, || {
+        let shared = Shared::new();
+        in_threads(2, &shared, |shared, n| match n {
+            0 => {
+                // Counted before it waits, so that the other knows that it is there.
+                let mut things = shared.things.lock().unwrap();
+                *things += 1;
+                drop(shared.wait(things));
+            }
+            _ => {
+                let begun = *shared.things.lock().unwrap() == 1;
+                assert!(!begun || shared.condvar.notify_one());
+                assert!(!begun || !shared.condvar.notify_one(), "there was one");
+                if !begun {
+                    while !shared.condvar.notify_one() {
+                        loom::thread::yield_now();
+                    }
+                }
+            }
+        });
+    });
+}
+
+#[test]
+fn two_waits_and_two_notifications() {
+    explore(2, || {
+        let shared = Shared::new();
+        in_threads(3, &shared, |shared, n| match n {
+            2 => (0..2).for_each(|_| {
+                shared.put(1);
+                shared.condvar.notify_one();
+            }),
+            _ => shared.take(),
+        });
+    });
+}
+
+#[test]
+fn two_notifiers() {
+    explore(2, || {
+        let shared = Shared::new();
+        in_threads(3, &shared, |shared, n| match n {
+            0 => (0..2).for_each(|_| shared.take()),
+            _ => {
+                shared.put(1);
+                shared.condvar.notify_one();
+            }
+        });
+    });
+}
+
+#[test]
+fn notify_all_against_two_waits() {
+    for batch in [1, 2, 3] {
+        explore(2, move || {
+            let shared = Shared::new();
+            in_threads(3, &shared, move |shared, n| match n {
+                2 => {
+                    shared.put(2);
+                    assert!(shared.condvar.notify_all(batch) <= 2);
+                }
+                _ => shared.take(),
+            });
+            assert_eq!(shared.condvar.notify_all(batch), 0, "nobody is left");
+        });
+    }
+}
+
+struct Frames<const N: usize> {
+    condvar: RawCondvar<Token>,
+    frames: [Frame; N],
+}
+
+impl<const N: usize> Frames<N> {
+    /// The first `begun` have begun to wait, in their order.
+    fn new(begun: usize) -> Arc<Self> {
+        let all = Arc::new(Self { condvar: RawCondvar::new(), frames: [(); N].map(|()| Frame::new()) });
+        all.frames[..begun].iter().for_each(|frame| frame.join(&all.condvar));
+        all
+    }
+}
+
+/// A notification meets the one who waits longest, or, if its deadline was faster, the next.
+#[test]
+fn a_notification_against_a_deadline_is_not_lost() {
+    for parked in [false, true] {
+        explore(3, move || {
+            let all = Frames::<2>::new(2);
+            let [first, second] = &all.frames;
+            if parked {
+                assert!(second.claim.open());
+            }
+            in_threads(3, &all, |Frames { condvar, frames: [first, _] }, n| match n {
+                0 => drop(first.finish(condvar)),
+                1 => first.ring(),
+                _ => assert!(condvar.notify_one(), "two wait"),
+            });
+            assert_eq!(second.is_notified(), !first.is_notified());
+            if !second.is_notified() {
+                assert!(all.condvar.notify_one(), "the second still waits");
+            }
+            if parked {
+                second.token.wait();
+            }
+            assert!(!all.condvar.notify_one(), "nobody is left");
+        });
+    }
+}
+
+/// With nobody else there the notification may come too late, and says so.
+#[test]
+fn a_notification_knows_whether_it_has_ended_a_wait() {
+    explore(3, || {
+        let all = Frames::<1>::new(1);
+        in_threads(3, &all, |Frames { condvar, frames: [one] }, n| match n {
+            0 => drop(one.finish(condvar)),
+            1 => one.ring(),
+            _ => {
+                let woken = condvar.notify_one();
+                assert_eq!(woken, one.is_notified());
+            }
+        });
+        assert!(!all.condvar.notify_one(), "nobody is left");
+    });
+}
+
+/// The deadline of one ends while all are notified.
+#[test]
+fn notify_all_against_a_deadline() {
+    explore(2, || {
+        let all = Frames::<3>::new(3);
+        in_threads(3, &all, |Frames { condvar, frames }, n| match n {
+            0 => drop(frames[1].finish(condvar)),
+            1 => frames[1].ring(),
+            _ => {
+                let woken = condvar.notify_all(1);
+                assert_eq!(woken, frames.iter().filter(|frame| frame.is_notified()).count());
+                assert!(frames[0].is_notified() && frames[2].is_notified());
+            }
+        });
+    });
+}
+
+/// One who was notified waits again while `notify_all` is still at work: that wait stays.
+#[test]
+fn notify_all_leaves_a_wait_that_comes_later() {
+    explore(3, || {
+        let all = Frames::<3>::new(2);
+        in_threads(2, &all, |Frames { condvar, frames: [first, _, again] }, n| match n {
+            0 => {
+                first.sleep();
+                again.join(condvar);
+            }
+            _ => assert_eq!(condvar.notify_all(1), 2),
+        });
+        let notified = all.frames.each_ref().map(Frame::is_notified);
+        assert_eq!(notified, [true, true, false]);
+        assert_eq!(all.condvar.notify_all(1), 1);
+    });
+}

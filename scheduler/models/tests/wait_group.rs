@@ -1,0 +1,177 @@
+//! Models of the wait group: the word, its queue, and sets that follow each other.
+
+use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
+use greenthread_models::protocol::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
+use greenthread_models::wait::{LoomWait, Patient};
+use greenthread_models::{explore, in_threads};
+use loom::sync::Arc;
+
+struct Shared {
+    group: RawWaitGroup<LoomWait<Patient>>,
+    // Each written once, before a `done`; loom fails if that does not happen before who reads.
+    work: [UnsafeCell<u32>; 2],
+}
+
+// SAFETY: `work` is written before a `done` and read after the `wait` that it ends; that this suffices is what the models
+// check.
+unsafe impl Sync for Shared {}
+// SAFETY: as above.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// A set of `counter`.
+    fn new(counter: isize) -> Arc<Self> {
+        let shared = Self { group: RawWaitGroup::new(), work: [UnsafeCell::new(0), UnsafeCell::new(0)] };
+        shared.add(counter);
+        Arc::new(shared)
+    }
+
+    fn add(&self, n: isize) {
+        assert_eq!(self.group.add(n), Ok(()));
+    }
+
+    /// Does the work `n`, and says so.
+    fn work_and_done(&self, n: usize) {
+        // SAFETY: nobody else does this work.
+        self.work[n].with_mut(|work| unsafe { *work += 1 });
+        self.add(-1);
+    }
+
+    /// Waits; then the works below `done` are done.
+    fn wait_for(&self, done: usize) {
+        self.group.wait();
+        for work in &self.work[..done] {
+            // SAFETY: it is done.
+            assert_eq!(work.with(|work| unsafe { *work }), 1);
+        }
+    }
+
+    fn assert_empty(&self) {
+        assert_eq!(self.group.peek(), Counts { counter: 0, waiters: 0 });
+    }
+}
+
+/// `waiters` of them wait for `workers`.
+fn run(waiters: usize, workers: usize, preemptions: usize) {
+    explore(preemptions, move || {
+        let shared = Shared::new(workers as isize);
+        in_threads(waiters + workers, &shared, move |shared, n| match n.checked_sub(waiters) {
+            None => shared.wait_for(workers),
+            Some(work) => shared.work_and_done(work),
+        });
+        shared.assert_empty();
+    });
+}
+
+#[test]
+fn a_wait_against_a_done() {
+    run(1, 1, 4);
+}
+
+#[test]
+fn a_wait_against_two() {
+    run(1, 2, 3);
+}
+
+#[test]
+fn two_waits_against_a_done() {
+    run(2, 1, 1);
+}
+
+#[test]
+fn two_waits_against_two() {
+    run(2, 2, 1);
+}
+
+#[test]
+fn one_is_added_while_somebody_waits() {
+    explore(3, || {
+        let shared = Shared::new(1);
+        in_threads(2, &shared, |shared, n| match n {
+            0 => shared.wait_for(2),
+            _ => {
+                shared.add(1);
+                shared.work_and_done(0);
+                shared.work_and_done(1);
+            }
+        });
+        shared.assert_empty();
+    });
+}
+
+/// The one that is added comes before the last `done`, and makes it not the last, or after it, and is a set of its own, which
+/// nobody has to wait for.
+#[test]
+fn one_is_added_while_the_last_one_finishes() {
+    explore(2, || {
+        let shared = Shared::new(1);
+        in_threads(3, &shared, |shared, n| match n {
+            0 => shared.wait_for(1),
+            1 => shared.work_and_done(0),
+            _ => {
+                shared.add(1);
+                shared.work_and_done(1);
+            }
+        });
+        shared.assert_empty();
+    });
+}
+
+/// The next set begins while those who waited for the first still leave, or before they have looked.
+#[test]
+fn the_next_set_begins_at_once() {
+    explore(3, || {
+        let shared = Shared::new(1);
+        in_threads(2, &shared, |shared, n| match n {
+            0 => {
+                shared.wait_for(1);
+                shared.group.wait();
+            }
+            _ => {
+                shared.work_and_done(0);
+                shared.add(1);
+                shared.work_and_done(1);
+            }
+        });
+        shared.assert_empty();
+    });
+}
+
+/// Two that wait for different sets: none is let go by the end of the other's, and none is forgotten.
+#[test]
+fn waits_in_turn_belong_to_their_sets() {
+    explore(2, || {
+        let shared = Arc::new([Shared::new(1), Shared::new(1)]);
+        in_threads(2, &shared, |[mine, yours], n| match n {
+            0 => {
+                mine.wait_for(1);
+                mine.add(1);
+                yours.add(-1);
+                mine.wait_for(2);
+            }
+            _ => {
+                mine.work_and_done(0);
+                yours.group.wait();
+                mine.work_and_done(1);
+            }
+        });
+        shared.iter().for_each(|shared| shared.assert_empty());
+    });
+}
+
+/// One `done` too many changes nothing, whoever comes last.
+#[test]
+fn one_too_many_is_told_so() {
+    explore(1, || {
+        let shared = Arc::new((Shared::new(1), AtomicU32::new(0)));
+        in_threads(3, &shared, |(shared, refused), n| {
+            if n == 0 {
+                shared.group.wait();
+            } else if shared.group.add(-1) == Err(OutOfRange::Negative) {
+                refused.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(shared.1.load(Ordering::Relaxed), 1);
+        shared.0.assert_empty();
+    });
+}

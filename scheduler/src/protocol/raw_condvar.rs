@@ -1,0 +1,246 @@
+//! Waiting until somebody says that something may have changed.
+//!
+//! # Vocabulary
+//! A *condition* is protected by a mutex, which is not part of this. A wait *begins* when its owner *joins*, and is *notified*,
+//! or its owner *withdraws*: at a deadline, say. A notifier that took the claim of a wait *early* has found it before it had
+//! *parked*.
+//!
+//! # Protocol
+//! Who waits links its node under `lock`, unlocks the mutex, and parks; woken, it locks the mutex again. The node is in the
+//! queue before the mutex is free, so whoever changes the condition under the mutex, and then notifies, finds it.
+//!
+//! So a notification may find one who has not parked yet. Its [`Claim`] settles that: it is shut until the owner has
+//! parked, and one that was taken early is not woken but goes on by itself. The deadline of a wait is one more who takes the claim: a
+//! notification that meets a wait whose deadline was faster goes to the next in the queue, and none is lost.
+//!
+//! A notification is one wake-up of one wait, and nothing else ends a wait: there are no spurious wake-ups.
+//! `notify_all` wakes those who waited when it began, known by their tickets. It does so in batches, so that the lock is
+//! held for a short time only; those who come meanwhile, perhaps again, stay.
+//!
+//! # The races
+//! * *Wait against notify.* The waiter joins before it unlocks the mutex. A notifier that has changed the condition under the
+//!   mutex comes either before the wait, whose condition is fulfilled then, or after its unlock, and finds the node.
+//! * *Notify against parking.* The claim decides: either `open` fails and no wake-up comes, or it was open and the notifier
+//!   owes the wake-up.
+//! * *Notify against deadline.* The claim decides again. The notifier drops the node of the loser and goes on to the next;
+//!   the loser's owner comes through the lock before it leaves its frame.
+//! * *`notify_all` against a wait that begins between two batches.* Its ticket is too high.
+//!
+//! # Rejected
+//! * Unlocking the mutex in the commit step, when the goroutine has parked: no claim would be needed. But the
+//!   goroutine could be notified, lock the mutex and free it while the commit step is still in `unlock`.
+//! * Moving those who are notified to the queue of the mutex: it spares them a useless wake-up, and ties the mutex to what waits
+//!   for it. Waits with several mutexes would be an error then, as in `std`.
+//!
+//! # Invariants
+//! * I1: `queue` is touched only under `lock`, and the tickets in it rise from front to back.
+//! * I2: the frame of one who waits stays until its claim was taken: by a notifier, who does not touch it any more
+//!   if the claim was shut, and else wakes it; or by somebody else, and then its owner passes through
+//!   [`withdraw`](RawCondvar::withdraw).
+//! * I3: whoever calls a method borrows this to the end of the call, so it outlives all unlocks.
+//!
+//! # Orderings
+//! `occupied` is relaxed and read without the lock. A notifier that comes after the wait's unlock of the mutex sees the store
+//! through the mutex, or a later one: that was made under the lock by somebody who has found the queue empty, so the wait was
+//! notified already. All else goes through the lock and the claim.
+//!
+//! # See also
+//! `sync/cond.go` and `runtime/sema.go` in Go; the models in `scheduler/models/tests/condvar.rs`.
+
+use std::fmt;
+use std::iter;
+use std::ptr::NonNull;
+
+use super::claim::{Claim, Found};
+use super::lock::RawLock;
+use super::wait::Wake;
+use super::wait_list::{WaitList, WaitNode};
+use crate::primitive::{AtomicBool, Ordering, UnsafeCell, const_fn};
+
+/// The case for which a notification takes the claim of a wait. The others are its owner's.
+pub const NOTIFIED: usize = 0;
+
+/// One who waits, in its own frame.
+pub struct Waiter<K> {
+    /// Set under the lock.
+    ticket: UnsafeCell<u64>,
+    claim: NonNull<Claim>,
+    waker: K,
+}
+
+/// A place in the queue of a condition variable.
+pub type Node<K> = WaitNode<Waiter<K>>;
+
+impl<K: Wake> Waiter<K> {
+    /// One whose wait ends when `claim` is taken, and who is woken by `waker` if it has parked by then.
+    pub fn new(claim: NonNull<Claim>, waker: K) -> Self {
+        Self { ticket: UnsafeCell::new(0), claim, waker }
+    }
+}
+
+impl<K> fmt::Debug for Waiter<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("claim", &self.claim).finish_non_exhaustive()
+    }
+}
+
+/// A condition variable: the queue.
+pub struct RawCondvar<K> {
+    lock: RawLock,
+    queue: UnsafeCell<Queue<K>>,
+    /// Whether somebody waits. Changed under `lock`.
+    occupied: AtomicBool,
+}
+
+struct Queue<K> {
+    list: WaitList<Waiter<K>>,
+    /// How many waits have begun.
+    tickets: u64,
+}
+
+// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `lock` (I1); the claims in it are atomic
+// words, valid by I2, and the wakers cross threads, hence the bound.
+unsafe impl<K: Send> Send for RawCondvar<K> {}
+// SAFETY: as above.
+unsafe impl<K: Send> Sync for RawCondvar<K> {}
+
+impl<K> fmt::Debug for RawCondvar<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawCondvar").field("occupied", &self.occupied).finish_non_exhaustive()
+    }
+}
+
+impl<K> RawCondvar<K> {
+    const_fn! {
+        /// Nobody waits.
+        pub fn new() -> Self {
+            let queue = Queue { list: WaitList::new(), tickets: 0 };
+            Self { lock: RawLock::new(), queue: UnsafeCell::new(queue), occupied: AtomicBool::new(false) }
+        }
+    }
+}
+
+impl<K> Default for RawCondvar<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Wake> RawCondvar<K> {
+    /// Begins a wait. The caller holds the mutex, unlocks it then, and parks by opening its claim; if that fails it goes on.
+    ///
+    /// # Safety
+    /// The node is in no list, its claim is shut, and its owner keeps both as I2 says. The caller holds no [`RawLock`].
+    pub unsafe fn join(&self, node: NonNull<Node<K>>) {
+        self.lock.lock();
+        self.queue.with_mut(|queue| {
+            // SAFETY: locked above (I1).
+            let queue = unsafe { &mut *queue };
+            // SAFETY: the caller's contract; nobody else knows the node yet.
+            unsafe { node.as_ref() }.value.ticket.with_mut(|ticket| unsafe { *ticket = queue.tickets });
+            queue.tickets += 1;
+            // SAFETY: the caller's contract.
+            unsafe { queue.list.push_back(node) };
+        });
+        // SAFETY: locked above.
+        unsafe { self.unlock() };
+    }
+
+    /// Takes the node of a wait out that has ended without a notification.
+    ///
+    /// # Safety
+    /// The node has joined this queue, its claim was taken, and not for [`NOTIFIED`]. The caller holds no [`RawLock`].
+    pub unsafe fn withdraw(&self, node: NonNull<Node<K>>) {
+        self.lock.lock();
+        // SAFETY: locked above (I1); the node is in the list, or in none if a notifier has met it.
+        self.queue.with_mut(|queue| unsafe { (*queue).list.remove(node) });
+        // SAFETY: locked above.
+        unsafe { self.unlock() };
+    }
+
+    /// Ends the wait that has begun first, if there is one, and says so. Never blocks.
+    #[inline]
+    pub fn notify_one(&self) -> bool {
+        self.is_occupied() && self.notify_at_most(1, &mut None) == 1
+    }
+
+    /// Ends all waits that have begun, the first one first, and says how many. Never blocks. The lock is held for `batch` of
+    /// them at a time.
+    pub fn notify_all(&self, batch: usize) -> usize {
+        let (mut sum, mut limit) = (0, None);
+        while self.is_occupied() {
+            let ended = self.notify_at_most(batch, &mut limit);
+            sum += ended;
+            if ended < batch {
+                break;
+            }
+        }
+        sum
+    }
+
+    #[inline]
+    fn is_occupied(&self) -> bool {
+        // ORDERING: relaxed, see the module's documentation.
+        self.occupied.load(Ordering::Relaxed)
+    }
+
+    /// Ends up to `most` waits whose tickets are below `limit`; it is set to the number of waits so far if it is not.
+    fn notify_at_most(&self, most: usize, limit: &mut Option<u64>) -> usize {
+        let mut parked = WaitList::new();
+        self.lock.lock();
+        let ended = self.queue.with_mut(|queue| {
+            // SAFETY: locked above (I1).
+            let queue = unsafe { &mut *queue };
+            let limit = *limit.get_or_insert(queue.tickets);
+            // SAFETY: locked above.
+            let one_more = || unsafe { end_next(&mut queue.list, limit, &mut parked) };
+            iter::repeat_with(one_more).take(most).take_while(|ended| *ended).count()
+        });
+        // SAFETY: locked above.
+        unsafe { self.unlock() };
+        // SAFETY: their open claims were taken, so this is the one wake-up of each, and they stay until then (I2); the lock
+        // is released.
+        unsafe { parked.wake_all(|waiter| &waiter.waker) };
+        ended
+    }
+
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller's contract (I1).
+        let occupied = self.queue.with(|queue| unsafe { !(*queue).list.is_empty() });
+        // ORDERING: relaxed, see the module's documentation.
+        self.occupied.store(occupied, Ordering::Relaxed);
+        // SAFETY: the caller's contract.
+        unsafe { self.lock.unlock() };
+    }
+}
+
+/// Ends the oldest wait whose ticket is below `limit`; false if there is none. If it has parked it goes to `parked`, and is owed
+/// its wake-up.
+///
+/// # Safety
+/// The list is that of a condition variable whose lock the caller holds.
+unsafe fn end_next<K: Wake>(list: &mut WaitList<Waiter<K>>, limit: u64, parked: &mut WaitList<Waiter<K>>) -> bool {
+    while let Some(node) = list.front() {
+        // SAFETY: the node is in the list, so its frame is there (I2).
+        let waiter = &unsafe { node.as_ref() }.value;
+        // SAFETY: the caller's contract.
+        if waiter.ticket.with(|ticket| unsafe { *ticket }) >= limit {
+            return false;
+        }
+        list.pop_front();
+        // SAFETY: nobody else can notify it any more. If its deadline is faster, it has yet to come through the lock (I2).
+        match unsafe { waiter.claim.as_ref() }.take_early(NOTIFIED) {
+            Some(Found::Open) => {
+                waiter.waker.prefetch();
+                // SAFETY: the node is in no list, and its owner stays until the wake-up.
+                unsafe { parked.push_back(node) };
+                return true;
+            }
+            Some(Found::Shut) => return true,
+            None => {}
+        }
+    }
+    false
+}

@@ -1,0 +1,216 @@
+//! A counter of who has yet to finish, and those who wait for it to be 0.
+//!
+//! # Vocabulary
+//! The *counter* says how many have yet to finish. A *waiter* blocks until it is 0. The change that makes it 0 *ends*
+//! the waits. A *set* is all that is added and finished between one 0 and the next.
+//!
+//! # Protocol
+//! One word holds the counter (high half) and the number of waiters (low half). `add` is one exchange on it as long as
+//! the counter does not reach 0 while somebody waits. Everything that concerns waiters is done under a lock: a waiter
+//! counts and links itself; the `add` that ends the waits moves the word from (1, waiters) to (0, 0), takes the whole
+//! queue along, and wakes it after unlocking.
+//!
+//! # Why there is no misuse to detect
+//! Go's counter reaches 0 before its waiters are let go. In between, an `Add` can revive the group under them, or one
+//! set of goroutines can be mixed up with the next: Go forbids it and panics where it notices ("Add called concurrently
+//! with Wait", "reused before previous Wait has returned"). Here the counter and the queue are emptied in one step, so
+//! every `wait` belongs to one set, and reuse is safe at any time. What remains is a counter that leaves its range.
+//!
+//! # The races
+//! * *Wait against the last done.* The waiter counts itself by an exchange that sees a counter above 0. If the last `done`
+//!   comes first in the order of the word, that exchange fails, and the waiter finds 0. If it comes later, it sees
+//!   the waiter and takes the lock, which it gets when the waiter is linked and asleep.
+//! * *Done against done.* Both see waiters and a counter of 2: the exchange of the slower one fails, and it finds that
+//!   it is the last.
+//! * *Add against the last done.* The last `done` looks again under the lock, and each of its exchanges expects the counter
+//!   it has seen. If others have added meanwhile it starts over as an `add` that ends nothing.
+//!
+//! # Rejected
+//! * `fetch_add`, as in Go: a sum that turns out to be negative has to be taken back while others already see it.
+//! * Waking under the lock: a wake-up is no short critical section.
+//! * The queue's length in place of the number in the word: `add` would have to take the lock to know whether anybody waits.
+//!
+//! # Invariants
+//! * I1: `queue` is touched only under `lock`, and the waiters in the word change only under it.
+//! * I2: when the lock is free, the queue is as long as the word says; if the counter is 0, both are empty.
+//! * I3: a waiter stays in its frame until the one wake-up by whoever took its node out.
+//! * I4: whoever calls a method borrows the group to the end of the call, so it outlives all unlocks.
+//!
+//! # Orderings
+//! * P1: the release in `change` by each `done` -> the acquire load in `wait`, or the acquire in the last `change`:
+//!   what was done before `done` is visible after `wait`. The last one's wake-up carries it to those who sleep. Changes in
+//!   between are read-modify-writes, so they keep the release.
+//!
+//! # See also
+//! `sync/waitgroup.go` in Go; the models in `scheduler/models/tests/wait_group.rs`.
+
+use std::fmt;
+use std::mem;
+use std::ptr::NonNull;
+
+use super::lock::RawLock;
+use super::wait::Wait;
+use super::wait_list::{WaitList, WaitNode};
+use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
+
+/// Why [`RawWaitGroup::add`] has changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfRange {
+    /// The counter would fall below 0.
+    Negative,
+    /// The counter would exceed `i32::MAX`.
+    Overflow,
+}
+
+/// The word of a group, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// How many have yet to finish.
+    pub counter: i32,
+    /// How many wait for them.
+    pub waiters: u32,
+}
+
+impl Counts {
+    fn of(word: u64) -> Self {
+        Self { counter: (word >> 32) as i32, waiters: word as u32 }
+    }
+
+    fn word(self) -> u64 {
+        u64::from(self.counter as u32) << 32 | u64::from(self.waiters)
+    }
+
+    fn plus(self, n: isize) -> Result<Self, OutOfRange> {
+        let sum = (self.counter as isize).checked_add(n).and_then(|sum| i32::try_from(sum).ok());
+        match sum {
+            Some(counter) if counter >= 0 => Ok(Self { counter, ..self }),
+            None if n > 0 => Err(OutOfRange::Overflow),
+            _ => Err(OutOfRange::Negative),
+        }
+    }
+
+    /// Whether the counter is 0 and waiters are left, who must be let go in the same step.
+    fn ends_waits(self) -> bool {
+        self.counter == 0 && self.waiters > 0
+    }
+}
+
+/// The word and the queue.
+pub struct RawWaitGroup<W: Wait> {
+    word: AtomicU64,
+    lock: RawLock,
+    queue: UnsafeCell<WaitList<W::Waker>>,
+}
+
+// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `lock` (I1); the wakers in it cross
+// threads, hence the bound.
+unsafe impl<W: Wait<Waker: Send>> Send for RawWaitGroup<W> {}
+// SAFETY: as above.
+unsafe impl<W: Wait<Waker: Send>> Sync for RawWaitGroup<W> {}
+
+impl<W: Wait> fmt::Debug for RawWaitGroup<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawWaitGroup").field("counts", &self.peek()).finish_non_exhaustive()
+    }
+}
+
+impl<W: Wait> Default for RawWaitGroup<W> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W: Wait> RawWaitGroup<W> {
+    const_fn! {
+        /// A group of nobody.
+        pub fn new() -> Self {
+            Self { word: AtomicU64::new(0), lock: RawLock::new(), queue: UnsafeCell::new(WaitList::new()) }
+        }
+    }
+
+    /// How many there are at the moment.
+    pub fn peek(&self) -> Counts {
+        Counts::of(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Adds `n`, which may be negative, to the counter. At 0 it wakes the waiters. Never blocks.
+    ///
+    /// # Errors
+    /// If the counter would leave its range. Nothing has changed then.
+    #[inline]
+    pub fn add(&self, n: isize) -> Result<(), OutOfRange> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let after = Counts::of(word).plus(n)?;
+            if after.ends_waits() {
+                return self.add_under_lock(n);
+            }
+            match self.change(word, after) {
+                Ok(()) => return Ok(()),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// As `add`, when waiters may have to be let go.
+    #[cold]
+    fn add_under_lock(&self, n: isize) -> Result<(), OutOfRange> {
+        self.lock.lock();
+        let mut word = self.word.load(Ordering::Relaxed);
+        while Counts::of(word).counter as isize + n == 0 {
+            match self.change(word, Counts { counter: 0, waiters: 0 }) {
+                Ok(()) => {
+                    // SAFETY: the queue is ours under the lock (I1).
+                    let leaving = self.queue.with_mut(|queue| mem::take(unsafe { &mut *queue }));
+                    // SAFETY: locked above.
+                    unsafe { self.lock.unlock() };
+                    // SAFETY: the nodes were found under the lock that their owners' `commit` released, and nobody else
+                    // has them now (I3).
+                    unsafe { leaving.wake_all(|waker| waker) };
+                    return Ok(());
+                }
+                Err(now) => word = now,
+            }
+        }
+        // Others have added meanwhile.
+        // SAFETY: locked above.
+        unsafe { self.lock.unlock() };
+        self.add(n)
+    }
+
+    /// One exchange of the word.
+    #[inline]
+    fn change(&self, before: u64, after: Counts) -> Result<(), u64> {
+        // ORDERING P1: release publishes what was done before `done`; acquire gathers it in the last one.
+        self.word.compare_exchange_weak(before, after.word(), Ordering::AcqRel, Ordering::Relaxed).map(|_| ())
+    }
+
+    /// Blocks until the counter is 0.
+    pub fn wait(&self) {
+        // ORDERING P1: acquire pairs with the release in `change`.
+        if Counts::of(self.word.load(Ordering::Acquire)).counter == 0 {
+            return;
+        }
+        let wait = W::new();
+        let node = WaitNode::new(wait.waker());
+        self.lock.lock();
+        // ORDERING P1: as above.
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let Counts { counter, waiters } = Counts::of(word);
+            if counter == 0 {
+                // SAFETY: locked above.
+                return unsafe { self.lock.unlock() };
+            }
+            match self.change(word, Counts { counter, waiters: waiters + 1 }) {
+                Ok(()) => break,
+                // ORDERING P1: as above; a failed exchange reads relaxed.
+                Err(_) => word = self.word.load(Ordering::Acquire),
+            }
+        }
+        // SAFETY: the queue is ours under the lock (I1); the node is new, and stays here until `block` returns (I3).
+        self.queue.with_mut(|queue| unsafe { (*queue).push_back(NonNull::from(&node)) });
+        // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+        wait.block(|| unsafe { self.lock.unlock() });
+    }
+}
