@@ -234,7 +234,7 @@ fn a_writer_that_gives_up_lets_readers_through() {
 /// The same while the first reader stays: only the one who gives up can let the other in.
 #[test]
 fn a_writer_that_gives_up_lets_readers_join() {
-    explore(2, || {
+    explore(3, || {
         let shared = Shared::<Patient>::new();
         shared.lock.read();
         let reader = {
