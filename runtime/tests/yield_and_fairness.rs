@@ -170,3 +170,41 @@ fn a_waker_that_stays_busy_does_not_keep_what_it_woke() {
         handle.join().unwrap();
     });
 }
+
+/// One that yields goes on after those of the queue, not after all that it has spawned.
+#[test]
+fn what_has_run_does_not_wait_for_a_crowd_that_has_not() {
+    const CROWD: usize = 20_000;
+    check_on(1, || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let spawner = spawn({
+            let ran = Arc::clone(&ran);
+            move || {
+                for _ in 0..CROWD {
+                    let ran = Arc::clone(&ran);
+                    go!(move || _ = ran.fetch_add(1, Ordering::Relaxed));
+                }
+                yield_now();
+                ran.load(Ordering::Relaxed)
+            }
+        });
+        assert!(spawner.join().unwrap() < CROWD / 10, "the whole crowd went first");
+        until(|| ran.load(Ordering::Relaxed) == CROWD);
+    });
+}
+
+/// The spawner never comes back for them: the others take its backlog too.
+#[test]
+fn a_backlog_is_stolen() {
+    const CROWD: usize = 5000;
+    check(|| {
+        let ran = Arc::new(AtomicUsize::new(0));
+        for _ in 0..CROWD {
+            let ran = Arc::clone(&ran);
+            go!(move || _ = ran.fetch_add(1, Ordering::Relaxed));
+        }
+        while ran.load(Ordering::Relaxed) < CROWD {
+            std::hint::spin_loop();
+        }
+    });
+}

@@ -116,7 +116,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
         sched.global.len()
     );
     if !detail {
-        let lengths: Vec<String> = ps.iter().map(|p| p.stealer.len().to_string()).collect();
+        let lengths: Vec<String> = ps.iter().map(|p| p.queued().to_string()).collect();
         let ticks: String = ps.iter().map(|p| format!("{} ", p.slices())).collect();
         let _ = writeln!(out, " [{}] schedticks=[ {ticks}]", lengths.join(" "));
         return;
@@ -132,7 +132,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
             u8::from(m.is_some()),
             p.slices(),
             m.map_or("nil".into(), |m| m.id.to_string()),
-            p.stealer.len(),
+            p.queued(),
             timers.get(p.id as usize).unwrap_or(&0)
         );
     }

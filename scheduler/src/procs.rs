@@ -62,7 +62,7 @@ pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
         lists.all_ps.push(Box::leak(Box::new(P::new(id as u32))));
     }
     sched.set_table(lists.all_ps[..n].to_vec());
-    // ORDERING P1: pairs with the light fence in `ready::push_last`: a push that did not see more than one P comes before
+    // ORDERING P1: pairs with the light fence in `ready::published`: a push that did not see more than one P comes before
     // the search that is started below.
     heavy_fence();
     for id in before..n {

@@ -3,7 +3,7 @@
 //! # Where a readied goroutine goes
 //! Into the *runnext* slot of the current P if that is empty: it is likely that the waker parks soon, and then the woken one
 //! runs next, with the data still in the cache and in the rest of the waker's time slice. Else to the tail of the local
-//! queue. From a thread without a P: to the global queue.
+//! queue, or, if it has never run, perhaps of the backlog. From a thread without a P: to the global queue.
 //!
 //! # When another M is woken for it
 //! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A goroutine in runnext is not
@@ -75,9 +75,37 @@ pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
 #[inline]
 pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
     // SAFETY: the caller's contract.
+    unsafe {
+        if !make_next(p, g, waker) {
+            push_last(p, g);
+        }
+    }
+}
+
+/// As [`push_next`], for one that has never run.
+///
+/// # Safety
+/// As there.
+#[inline]
+pub(crate) unsafe fn push_fresh(p: &'static P, g: GRef, spawner: Option<GRef>) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        if !make_next(p, g, spawner) {
+            p.push_fresh(g);
+            published();
+        }
+    }
+}
+
+/// Puts `g` into the runnext slot; false if it is taken.
+///
+/// # Safety
+/// As for [`push_next`].
+#[inline]
+unsafe fn make_next(p: &'static P, g: GRef, waker: Option<GRef>) -> bool {
+    // SAFETY: the caller's contract.
     if p.demotion_wanted() || !unsafe { p.runnext().fill(g) } {
-        // SAFETY: the caller's contract.
-        return unsafe { push_last(p, g) };
+        return false;
     }
     g.prefetch();
     if let Some(waker) = waker {
@@ -90,6 +118,7 @@ pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
             waker.set_woke_at(clock::now());
         }
     }
+    true
 }
 
 /// How long a waker must keep its P for a searcher to be worth waking: about what it takes to come.
@@ -111,9 +140,15 @@ pub(crate) fn learn(g: GRef, waits: bool) {
 /// The caller's M has `p` and is inside, and the caller owns `g`.
 #[inline]
 pub(crate) unsafe fn push_last(p: &'static P, g: GRef) {
-    let sched = sched();
     // SAFETY: the caller's contract.
     unsafe { p.push(g) };
+    published();
+}
+
+/// A goroutine was pushed to where thieves find it: the submit recipe.
+#[inline]
+fn published() {
+    let sched = sched();
     // With one P, which the caller has, no P is idle.
     // ORDERING P1: the light fence pairs with the heavy one in `procs::resize`.
     light_fence();

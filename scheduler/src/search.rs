@@ -3,7 +3,7 @@
 //! A sleeping M costs its waker 7 us and answers after 21. So a searcher goes on for [`SEARCH_TIME`] before it sleeps,
 //! which is about what the sleep and the next wake-up would cost together.
 
-use crossbeam_deque::Steal;
+use crossbeam_deque::{Steal, Stealer};
 
 use crate::clock;
 use crate::gmp::{G, GRef, M, P};
@@ -77,19 +77,23 @@ fn steal(p: &'static P) -> Option<GRef> {
         let start = unsafe { p.own() }.random() as usize % ps.len();
         let (after, before) = (&ps[start..], &ps[..start]);
         after.iter().chain(before).filter(|victim| victim.id != p.id).find_map(|victim| {
-            loop {
-                if victim.stealer.is_empty() {
-                    return victim.ahead().take();
-                }
-                // SAFETY: as above.
-                match victim.stealer.steal_batch_and_pop(unsafe { p.queue_for_steal() }) {
-                    Steal::Success(g) => return Some(g),
-                    Steal::Empty => return None,
-                    Steal::Retry => std::hint::spin_loop(),
-                }
-            }
+            let [queue, backlog] = &victim.stealers;
+            steal_from(queue, p).or_else(|| victim.ahead().take()).or_else(|| steal_from(backlog, p))
         })
     })
+}
+
+/// Steals half of a queue, up to a batch.
+fn steal_from(queue: &Stealer<GRef>, p: &'static P) -> Option<GRef> {
+    while !queue.is_empty() {
+        // SAFETY: the caller's M has `p` and is inside.
+        match queue.steal_batch_and_pop(unsafe { p.queue_for_steal() }) {
+            Steal::Success(g) => return Some(g),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+    None
 }
 
 /// Takes a runnext that stays where it is: its waker goes on computing.

@@ -144,7 +144,7 @@ where
             let own = p.own();
             let g = make(own.blocks.alloc(layout), own.next_id(&sched().next_id));
             p.count_spawned();
-            ready::push_next(p, g, m.current());
+            ready::push_fresh(p, g, m.current());
             g
         }
     });

@@ -12,7 +12,7 @@ use crate::park;
 use crate::ready;
 use crate::reason::WaitReason;
 use crate::sched::sched;
-use crate::timers::Timer;
+use crate::timers::{Timer, Timers};
 
 /// Blocks for at least `duration`. See `greenthread::time::sleep`.
 pub fn sleep(duration: Duration) {
@@ -27,8 +27,8 @@ pub fn sleep(duration: Duration) {
     let timer = Timer::new(wake_sleeper, g.as_ptr().cast_const().cast());
     // Armed on the scheduler's stack, when the goroutine is parked: the timer cannot fire too early.
     park::park(g, WaitReason::Sleep, || {
-        // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired.
-        unsafe { arm(&timer, when) };
+        // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired, and nothing else ends the wait.
+        arm_here(|timers| unsafe { timer.arm_to_stay(timers, when) });
         true
     });
 }
@@ -49,19 +49,16 @@ unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
 /// # Safety
 /// As [`Timer::arm`].
 pub(crate) unsafe fn arm(timer: &Timer, when: u64) {
-    // SAFETY: the caller's contract. The M that has the P will look at its timers before it sleeps.
-    if entry::with_p(|_, p| unsafe { timer.arm(&p.timers, when) }).is_err() {
-        // SAFETY: the caller's contract.
-        unsafe { arm_without_p(timer, when) };
-    }
+    // SAFETY: the caller's contract. Without a P it may have fired, and be gone, by the time this returns.
+    arm_here(|timers| unsafe { timer.arm(timers, when) });
 }
 
-/// # Safety
-/// As [`Timer::arm`].
-#[cold]
-unsafe fn arm_without_p(timer: &Timer, when: u64) {
-    let p = sched().with_table(|ps| ps[0]);
-    // SAFETY: the caller's contract. The timer may have fired, and be gone, by the time this returns.
-    unsafe { timer.arm(&p.timers, when) };
-    handoff::poke(p);
+/// Calls `arm` with the timers of a P whose M will look at them before it sleeps.
+#[inline]
+fn arm_here(arm: impl Fn(&Timers)) {
+    if entry::with_p(|_, p| arm(&p.timers)).is_err() {
+        let p = sched().with_table(|ps| ps[0]);
+        arm(&p.timers);
+        handoff::poke(p);
+    }
 }

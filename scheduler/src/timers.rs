@@ -24,6 +24,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::timer_heap::{TimerHeap, TimerNode};
 
 /// Called when the timer is due, under the lock of the heap, with the timer's argument and what `run_due` was given.
@@ -97,6 +98,10 @@ impl Timers {
             // SAFETY: the caller's contract; the heap is locked.
             unsafe { fire(arg, context) };
         }
+        // Where many sleep, nobody has seen it for long.
+        if let Some(next) = heap.first() {
+            prefetch(next.addr().get());
+        }
         self.publish_next(&heap);
         fired
     }
@@ -109,13 +114,8 @@ impl Timers {
         let mut from = self.lock();
         let mut to = other.lock();
         let any = !from.is_empty();
-        for (when, node) in from.drain() {
-            // SAFETY: I2; both heaps are locked (I1), and the node was just taken out of its old one.
-            unsafe {
-                node.as_ref().value.home.store(ptr::from_ref(other).cast_mut(), Ordering::Relaxed);
-                to.insert(when, node);
-            }
-        }
+        // I1: both heaps are locked.
+        from.move_to(&mut to, |entry| entry.home.store(ptr::from_ref(other).cast_mut(), Ordering::Relaxed));
         self.publish_next(&from);
         other.publish_next(&to);
         any
@@ -137,6 +137,17 @@ impl Timer {
         self.0.value.home.store(ptr::from_ref(timers).cast_mut(), Ordering::Relaxed);
         // SAFETY: the caller's contract.
         unsafe { heap.insert(when, NonNull::from(&self.0)) };
+        timers.publish_next(&heap);
+    }
+
+    /// As [`arm`](Self::arm), for a timer that nobody will disarm.
+    ///
+    /// # Safety
+    /// As there, and [`disarm`](Self::disarm) is not called.
+    pub(crate) unsafe fn arm_to_stay(&self, timers: &Timers, when: u64) {
+        let mut heap = timers.lock();
+        // SAFETY: the caller's contract. Nobody asks for its home.
+        unsafe { heap.insert_to_stay(when, NonNull::from(&self.0)) };
         timers.publish_next(&heap);
     }
 

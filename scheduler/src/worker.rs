@@ -1,9 +1,9 @@
 //! The loop of an M: find a goroutine, run it, do what it asked for when it left.
 //!
 //! # The search order
-//! [`local`]: due timers; every 61st time slice the global queue first, or two goroutines that ready each other for ever
-//! would starve it; the runnext slot, whose goroutine inherits the time slice; the local queue; a batch of the global
-//! queue. Then [`search`]: the others' queues, and last their runnext slots and timers. Then sleep, by the protocol of
+//! [`local`]: due timers; every 61st time slice the global queue or the backlog first, or two goroutines that ready each other
+//! for ever would starve it; the runnext slot, whose goroutine inherits the time slice; the local queue; the backlog; a batch of the
+//! global queue. Then [`search`]: the others' queues, and last their runnext slots and timers. Then sleep, by the protocol of
 //! [`crate::protocol::idle`].
 //!
 //! # Staying on a stack
@@ -27,7 +27,7 @@ use crate::sched::sched;
 use crate::search::{search, take_global};
 use crate::spawn;
 
-/// Every so many time slices the global queue goes first (Go's number; a prime, so that it meets no pattern).
+/// Every so many time slices what is not in the local queue goes first (Go's number; a prime, so that it meets no pattern).
 const GLOBAL_TICK: u32 = 61;
 
 /// An M without a P ends its thread after this long.
@@ -110,7 +110,7 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
             p.timers.run_due(clock::now(), std::ptr::from_ref(p).cast());
         }
         if p.slices().is_multiple_of(GLOBAL_TICK)
-            && let Some(g) = take_global(p)
+            && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
         {
             return Some((g, false));
         }

@@ -3,18 +3,24 @@
 //! # Who may touch what
 //! | field | written by | read by |
 //! | --- | --- | --- |
-//! | `queue`, `own` | the M that has the P | the same |
-//! | `stealer` | thieves (take) | anybody |
+//! | `queue`, `backlog`, `own` | the M that has the P | the same |
+//! | `stealers` | thieves (take) | anybody |
 //! | `runnext`, `ahead` | the M that has the P fills them; anybody empties them | anybody |
 //! | ticks, hints | the M that has the P; `demote` also others | sysmon, thieves |
 //! | `timers` | anybody, under its lock | anybody |
+//!
+//! # Two queues
+//! The *local queue* is served in order. A goroutine that is spawned while it is long goes to the *backlog* instead, which is
+//! served when the local queue is empty, and now and then before. So one that has run already and is woken, by a timer say, has
+//! [`LONG`] others before it at most, however many were just spawned. (Go moves what is too much to the global queue.) What
+//! is woken is never put off like this: the local queue is as long as it has to be.
 //!
 //! "Has the P" is a right that can be taken away between two scheduler entries ([`crate::protocol::lease`]): inside of
 //! an entry it is certain, outside of one nobody may touch the owner's fields.
 //!
 //! # Invariants
 //! * I1: Ps are never freed, only retired: an M that was away for long may still look at its old one.
-//! * I2: `queue` and `own` are reached only through [`P::own`] and the queue methods here, by the M that has the P and is inside.
+//! * I2: `queue`, `backlog` and `own` are reached only through [`P::own`] and the queue methods here, by the M that has the P and is inside.
 
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -33,6 +39,9 @@ use crate::timers::Timers;
 /// in sight: while one is on its way from the queue to its slot, a stranger still sees the queue.
 const LOOK_AHEAD: usize = 8;
 
+/// How long the local queue may get by goroutines that have never run (the length of Go's). Each of these may take a page fault.
+const LONG: usize = 256;
+
 /// Goroutine ids that a P takes at once, so that spawns do not meet at one counter.
 const ID_BATCH: u64 = 64;
 
@@ -49,8 +58,10 @@ pub(crate) struct Own {
 pub(crate) struct P {
     pub(crate) id: u32,
     queue: UnsafeCell<Worker<GRef>>,
+    backlog: UnsafeCell<Worker<GRef>>,
     own: UnsafeCell<Own>,
-    pub(crate) stealer: Stealer<GRef>,
+    /// Of the local queue, and of the backlog.
+    pub(crate) stealers: [Stealer<GRef>; 2],
     shared: CachePadded<Shared>,
     pub(crate) timers: Timers,
 }
@@ -82,11 +93,12 @@ unsafe impl Send for P {}
 
 impl P {
     pub(crate) fn new(id: u32) -> Self {
-        let queue = Worker::new_fifo();
+        let (queue, backlog) = (Worker::new_fifo(), Worker::new_fifo());
         Self {
             id,
-            stealer: queue.stealer(),
+            stealers: [queue.stealer(), backlog.stealer()],
             queue: UnsafeCell::new(queue),
+            backlog: UnsafeCell::new(backlog),
             own: UnsafeCell::new(Own {
                 blocks: BlockCache::new(),
                 stacks: StackCache::new(),
@@ -138,8 +150,37 @@ impl P {
         unsafe { self.queue() }.push(g);
     }
 
-    /// Takes the oldest of the local queue, and begins to load the one after it if there are many: with a hundred thousand
-    /// goroutines, waiting for memory is most of what a dispatch costs.
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    unsafe fn backlog(&self) -> &Worker<GRef> {
+        // SAFETY: the caller's contract; the worker is only ever reached by shared reference.
+        unsafe { &*self.backlog.get() }
+    }
+
+    /// Appends one that has never run to the local queue, or to the backlog.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    #[inline]
+    pub(crate) unsafe fn push_fresh(&self, g: GRef) {
+        // SAFETY: the caller's contract.
+        let (queue, backlog) = unsafe { (self.queue(), self.backlog()) };
+        if queue.len() < LONG { queue.push(g) } else { backlog.push(g) }
+    }
+
+    /// Takes the oldest of the backlog.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    pub(crate) unsafe fn pop_backlog(&self) -> Option<GRef> {
+        // SAFETY: the caller's contract.
+        unsafe { self.backlog() }.pop()
+    }
+
+    /// Takes the oldest of the local queue, else of the backlog. Begins to load the one after it if there are many: with a hundred
+    /// thousand goroutines, waiting for memory is most of what a dispatch costs.
     ///
     /// # Safety
     /// The caller's M has this P and is inside (I2).
@@ -147,7 +188,10 @@ impl P {
     pub(crate) unsafe fn pop(&self) -> Option<GRef> {
         // SAFETY: the caller's contract.
         let queue = unsafe { self.queue() };
-        let g = self.shared.ahead.take().or_else(|| queue.pop())?;
+        let Some(g) = self.shared.ahead.take().or_else(|| queue.pop()) else {
+            // SAFETY: the caller's contract.
+            return unsafe { self.pop_backlog() };
+        };
         // One that has never run touches nothing but its header, which was written not long ago.
         if !g.stack.get().is_null()
             && queue.len() >= LOOK_AHEAD
@@ -182,9 +226,14 @@ impl P {
         &self.shared.ahead
     }
 
-    /// Whether the local queue has anything, for those who do not own it. runnext does not count: see [`crate::ready`].
+    /// Whether the queues have anything, for those who do not own them. runnext does not count: see [`crate::ready`].
     pub(crate) fn has_queued(&self) -> bool {
-        !self.shared.ahead.peek().is_null() || !self.stealer.is_empty()
+        !self.shared.ahead.peek().is_null() || self.stealers.iter().any(|stealer| !stealer.is_empty())
+    }
+
+    /// How many goroutines are in the queues.
+    pub(crate) fn queued(&self) -> usize {
+        self.stealers.iter().map(Stealer::len).sum()
     }
 
     /// Whether the P has runnable goroutines, runnext included.
@@ -199,8 +248,8 @@ impl P {
     #[inline]
     pub(crate) unsafe fn has_own_work(&self) -> bool {
         // SAFETY: the caller's contract.
-        let queue = unsafe { self.queue() };
-        !self.shared.runnext.peek().is_null() || !queue.is_empty() || !self.shared.ahead.peek().is_null()
+        let empty = unsafe { self.queue().is_empty() && self.backlog().is_empty() };
+        !empty || !self.shared.runnext.peek().is_null() || !self.shared.ahead.peek().is_null()
     }
 
     pub(crate) fn m(&self) -> *mut M {
