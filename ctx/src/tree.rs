@@ -33,7 +33,7 @@
 //! is made when somebody asks for it first. If that is after the end, it is one that was closed long ago.
 //!
 //! # No recursion
-//! A walk is a list that grows at its end while it is worked off at its front. A node that is dropped may be the last to hold its parent, and that one
+//! A walk is a list of families that grows at its end while it is worked off at its front. A node that is dropped may be the last to hold its parent, and that one
 //! the last to hold the next: [`Node`]'s `drop` takes the parent out of a node before it lets the node go, in a loop.
 //!
 //! Rejected: holding a node's lock while its children are cancelled, as Go does. It orders walkers by itself, and nests as many
@@ -367,20 +367,23 @@ impl Drop for Node {
 
 /// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended, and the parent has forgotten `root`.
 pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
+    // Families that have been found, each with the node whose children they are.
+    let mut families: Vec<(Arc<Node>, Arc<[Arc<Node>]>)> = Vec::new();
     if let Some(heirs) = root.signal().and_then(|signal| signal.visit(end)) {
-        let mut walk = heirs.to_vec();
-        let mut parents = vec![Arc::clone(root)];
-        let mut at = 0;
-        while at < walk.len() {
-            if let Some(heirs) = walk[at].end_with_scope() {
-                walk.extend(heirs.iter().cloned());
-                parents.push(Arc::clone(&walk[at]));
+        families.push((Arc::clone(root), heirs));
+    }
+    let mut at = 0;
+    while let Some((_, family)) = families.get(at) {
+        let family = Arc::clone(family);
+        for node in family.iter() {
+            if let Some(heirs) = node.end_with_scope() {
+                families.push((Arc::clone(node), heirs));
             }
-            at += 1;
         }
-        for signal in parents.iter().filter_map(|parent| parent.signal()) {
-            signal.forget_heirs();
-        }
+        at += 1;
+    }
+    for signal in families.iter().filter_map(|(parent, _)| parent.signal()) {
+        signal.forget_heirs();
     }
     root.leave_scope();
 }

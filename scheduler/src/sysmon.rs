@@ -132,11 +132,14 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
         }
         return;
     }
-    let overdue = p.timers.next_when() <= now;
+    let next_timer = p.timers.next_when();
+    let overdue = next_timer <= now;
     if forgotten || overdue || p.has_queued() {
         sched.idle.wake_one(&sched);
     }
-    let others_wait = p.has_work() || !sched.global.is_empty() || p.timers.any() || p.is_retired();
+    // By the next look it would be late.
+    let due = next_timer <= now + TICK;
+    let others_wait = p.has_work() || !sched.global.is_empty() || due || p.is_retired();
     if !others_wait {
         return;
     }

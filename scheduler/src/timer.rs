@@ -44,7 +44,8 @@ unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
     }
 }
 
-/// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake.
+/// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake. A goroutine that has lost
+/// its P may let others run first.
 ///
 /// # Safety
 /// As [`Timer::arm`].
@@ -56,9 +57,10 @@ pub(crate) unsafe fn arm(timer: &Timer, when: u64) {
 /// Calls `arm` with the timers of a P whose M will look at them before it sleeps.
 #[inline]
 fn arm_here(arm: impl Fn(&Timers)) {
-    if entry::with_p(|_, p| arm(&p.timers)).is_err() {
+    if let Err(missing) = entry::with_p(|_, p| arm(&p.timers)) {
         let p = sched().with_table(|ps| ps[0]);
         arm(&p.timers);
         handoff::poke(p);
+        park::settle(missing);
     }
 }

@@ -137,7 +137,7 @@ impl WakeBatch {
     /// # Safety
     /// As [`Waker::wake`], for each of them.
     pub unsafe fn wake_all(self) {
-        for waker in self.wakers.into_iter().flatten() {
+        for waker in self.wakers.into_iter().take(self.len).flatten() {
             // SAFETY: the caller's contract.
             unsafe { waker.wake() };
         }
