@@ -75,6 +75,9 @@ pub(crate) struct Node {
     kind: Kind,
 }
 
+/// The children of one node.
+type Family = Arc<[Arc<Node>]>;
+
 /// Why a node ended.
 #[derive(Clone)]
 pub(crate) struct End {
@@ -104,7 +107,7 @@ struct State {
     children: BTreeMap<u64, Child>,
     next_key: u64,
     /// The children at the end, until all of them have ended too (I3).
-    heirs: Option<Arc<[Arc<Node>]>>,
+    heirs: Option<Family>,
 }
 
 /// Who is told.
@@ -173,7 +176,7 @@ impl Signal {
     }
 
     /// Ends it, if it has not ended; the children, if there are any that may not have ended.
-    fn visit(&self, end: &End) -> Option<Arc<[Arc<Node>]>> {
+    fn visit(&self, end: &End) -> Option<Family> {
         let mut state = self.lock();
         if self.end.set(end.clone()).is_err() {
             let heirs = state.heirs.clone();
@@ -324,7 +327,7 @@ impl Node {
     }
 
     /// Ends a child of a node that has ended, for the same reason; its own children, as [`Signal::visit`].
-    fn end_with_scope(&self) -> Option<Arc<[Arc<Self>]>> {
+    fn end_with_scope(&self) -> Option<Family> {
         let (scope, signal) = (self.scope_signal()?, self.signal()?);
         signal.visit(scope.end.get()?)
     }
@@ -368,7 +371,7 @@ impl Drop for Node {
 /// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended, and the parent has forgotten `root`.
 pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
     // Families that have been found, each with the node whose children they are.
-    let mut families: Vec<(Arc<Node>, Arc<[Arc<Node>]>)> = Vec::new();
+    let mut families: Vec<(Arc<Node>, Family)> = Vec::new();
     if let Some(heirs) = root.signal().and_then(|signal| signal.visit(end)) {
         families.push((Arc::clone(root), heirs));
     }
