@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::end::End;
 use crate::error::{Cause, Error};
-use crate::tree::{self, End, Node};
+use crate::tree::{self, Node};
 
 /// Cancels a context, and all that were derived from it: Go's `CancelFunc`. Dropping it cancels too, as `defer cancel()` does;
 /// [`forget`](Self::forget) does not.

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use greenthread_channels::Receiver;
 
 use crate::cancel::{Cancel, CancelCause, Stop};
+use crate::end::{End, EndCell};
 use crate::error::{Cause, Error};
-use crate::tree::{self, End, Kind, Node, Signal};
+use crate::tree::{self, Kind, Node, Signal};
 
 /// When a piece of work should stop, and what it carries along: Go's `context.Context`. See the [crate's page](crate).
 ///
@@ -225,7 +226,7 @@ impl Context {
     /// assert_eq!(ctx.err(), Some(Error::Canceled));
     /// ```
     pub fn err(&self) -> Option<Error> {
-        self.end().map(|end| end.error)
+        self.end()?.error()
     }
 
     /// The cause that was given when the context ended, or [`err`](Self::err) if none was; none if it has not ended. Go's `context.Cause(ctx)`.
@@ -239,10 +240,11 @@ impl Context {
     /// assert_eq!(ctx.cause().unwrap().downcast_ref(), Some(&Error::Canceled));
     /// ```
     pub fn cause(&self) -> Option<Cause> {
-        self.end().map(|end| end.cause.clone().unwrap_or_else(|| Arc::new(end.error)))
+        let End { error, cause } = self.end()?.get()?;
+        Some(cause.unwrap_or_else(|| Arc::new(error)))
     }
 
-    fn end(&self) -> Option<&End> {
+    fn end(&self) -> Option<&EndCell> {
         self.0.nearest_signal()?.end()
     }
 

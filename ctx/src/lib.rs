@@ -62,6 +62,7 @@
 
 mod cancel;
 mod context;
+mod end;
 mod error;
 mod ops;
 mod tree;

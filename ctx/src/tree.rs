@@ -55,7 +55,7 @@ use std::time::{Duration, Instant};
 use greenthread_channels::{Receiver, Sender, bounded, never};
 use greenthread_scheduler::{self as scheduler, AfterFunc};
 
-use crate::error::{Cause, Error};
+use crate::end::{End, EndCell};
 
 /// What a context is.
 pub(crate) enum Kind {
@@ -78,19 +78,12 @@ pub(crate) struct Node {
 /// The children of one node.
 type Family = Arc<[Arc<Node>]>;
 
-/// Why a node ended.
-#[derive(Clone)]
-pub(crate) struct End {
-    pub(crate) error: Error,
-    pub(crate) cause: Option<Cause>,
-}
-
 /// What can end.
 pub(crate) struct Signal {
     /// Its own, or an ancestor's that is earlier.
     deadline: Option<Instant>,
     /// Set once, under the lock.
-    end: OnceLock<End>,
+    end: EndCell,
     /// Whether `done` is closed, or needs not be.
     closed: AtomicBool,
     /// Set once, under the lock.
@@ -130,7 +123,7 @@ impl Signal {
     pub(crate) fn new(deadline: Option<Instant>) -> Self {
         Self {
             deadline,
-            end: OnceLock::new(),
+            end: EndCell::new(),
             closed: AtomicBool::new(false),
             done: OnceLock::new(),
             key: OnceLock::new(),
@@ -151,7 +144,7 @@ impl Signal {
         self.done.get().unwrap_or_else(|| {
             let mut state = self.lock();
             self.done.get_or_init(|| {
-                if self.end.get().is_some() {
+                if self.end.is_set() {
                     return closed_receiver();
                 }
                 let (sender, receiver) = bounded(0);
@@ -162,10 +155,12 @@ impl Signal {
     }
 
     /// Why it ended; none if it has not. If it has, `done` is closed when this returns.
-    pub(crate) fn end(&self) -> Option<&End> {
-        let end = self.end.get()?;
+    pub(crate) fn end(&self) -> Option<&EndCell> {
+        if !self.end.is_set() {
+            return None;
+        }
         self.wait_until_closed();
-        Some(end)
+        Some(&self.end)
     }
 
     fn wait_until_closed(&self) {
@@ -178,7 +173,7 @@ impl Signal {
     /// Ends it, if it has not ended; the children, if there are any that may not have ended.
     fn visit(&self, end: &End) -> Option<Family> {
         let mut state = self.lock();
-        if self.end.set(end.clone()).is_err() {
+        if !self.end.set(end) {
             let heirs = state.heirs.clone();
             drop(state);
             self.wait_until_closed();
@@ -223,7 +218,7 @@ impl Signal {
     /// Puts the timer of the deadline in, or stops it if it is not needed any more.
     fn keep_timer(&self, timer: AfterFunc) {
         let mut state = self.lock();
-        if self.end.get().is_none() {
+        if !self.end.is_set() {
             state.timer = Some(timer);
         } else {
             drop(state);
@@ -256,7 +251,7 @@ impl Node {
                 }
                 Some(end) => {
                     drop(state);
-                    signal.visit(end);
+                    signal.visit(&end);
                 }
             }
         }
@@ -265,7 +260,7 @@ impl Node {
 
     /// Cancels the node when `duration` has passed, unless it has ended by then or nobody has it any more.
     pub(crate) fn end_after(self: &Arc<Self>, duration: Duration, end: End) {
-        let Some(signal) = self.signal().filter(|signal| signal.end.get().is_none()) else { return };
+        let Some(signal) = self.signal().filter(|signal| !signal.end.is_set()) else { return };
         if duration.is_zero() {
             return cancel(self, &end);
         }
@@ -283,7 +278,7 @@ impl Node {
     pub(crate) fn on_end(self: &Arc<Self>, f: Box<dyn FnOnce() + Send>) -> Option<u64> {
         let signal = self.signal()?;
         let mut state = signal.lock();
-        if signal.end.get().is_none() {
+        if !signal.end.is_set() {
             return Some(state.add(Child::Func(f, Arc::clone(self))));
         }
         drop(state);
@@ -329,7 +324,7 @@ impl Node {
     /// Ends a child of a node that has ended, for the same reason; its own children, as [`Signal::visit`].
     fn end_with_scope(&self) -> Option<Family> {
         let (scope, signal) = (self.scope_signal()?, self.signal()?);
-        signal.visit(scope.end.get()?)
+        signal.visit(&scope.end.get()?)
     }
 
     /// Takes the entry out that the parent has for this node.
@@ -349,7 +344,7 @@ impl Node {
             if let Some(timer) = timer {
                 timer.stop();
             }
-            if signal.end.get().is_none() {
+            if !signal.end.is_set() {
                 self.leave_scope();
             }
         }
@@ -406,6 +401,7 @@ fn closed_receiver() -> Receiver<Infallible> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     const CANCELED: End = End { error: Error::Canceled, cause: None };
 
@@ -465,7 +461,7 @@ mod tests {
         let heirs = child.signal().expect("a node with a signal").visit(&CANCELED);
         assert_eq!(heirs.map(|heirs| heirs.len()), Some(1));
         cancel(&parent, &End { error: Error::DeadlineExceeded, cause: None });
-        let end = |node: &Node| node.signal().and_then(Signal::end).map(|end| end.error);
+        let end = |node: &Node| node.signal().and_then(Signal::end).and_then(EndCell::error);
         assert_eq!(end(&parent), Some(Error::DeadlineExceeded));
         assert_eq!((end(&child), end(&grandchild)), (Some(Error::Canceled), Some(Error::Canceled)));
     }

@@ -1,0 +1,69 @@
+//! Why a context ended, written down once.
+//!
+//! # Orderings
+//! * P1: the release store of `error` in [`EndCell::set`] -> the acquire load in [`EndCell::error`]: the cause is there.
+//!
+//! Rejected: `OnceLock<End>`. It lets several write, each at the price of two read-modify-writes and a call; here all who write hold
+//! the lock of the node, and most ends have no cause.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::error::{Cause, Error};
+
+/// Why a node ended.
+#[derive(Clone)]
+pub(crate) struct End {
+    pub(crate) error: Error,
+    pub(crate) cause: Option<Cause>,
+}
+
+const NOT_ENDED: u8 = 0;
+const CANCELED: u8 = 1;
+const DEADLINE_EXCEEDED: u8 = 2;
+
+/// A place for an end.
+pub(crate) struct EndCell {
+    error: AtomicU8,
+    cause: OnceLock<Cause>,
+}
+
+impl EndCell {
+    pub(crate) const fn new() -> Self {
+        Self { error: AtomicU8::new(NOT_ENDED), cause: OnceLock::new() }
+    }
+
+    /// Writes it down, unless there is one already; says whether it did. The caller holds the node's lock.
+    pub(crate) fn set(&self, end: &End) -> bool {
+        if self.error.load(Ordering::Relaxed) != NOT_ENDED {
+            return false;
+        }
+        if let Some(cause) = &end.cause {
+            self.cause.get_or_init(|| cause.clone());
+        }
+        let error = match end.error {
+            Error::Canceled => CANCELED,
+            Error::DeadlineExceeded => DEADLINE_EXCEEDED,
+        };
+        // ORDERING P1.
+        self.error.store(error, Ordering::Release);
+        true
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.error().is_some()
+    }
+
+    pub(crate) fn error(&self) -> Option<Error> {
+        // ORDERING P1.
+        match self.error.load(Ordering::Acquire) {
+            CANCELED => Some(Error::Canceled),
+            DEADLINE_EXCEEDED => Some(Error::DeadlineExceeded),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<End> {
+        self.error().map(|error| End { error, cause: self.cause.get().cloned() })
+    }
+}
