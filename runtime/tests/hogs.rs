@@ -7,7 +7,7 @@ use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{check, check_from_thread, check_on, spin, text, until};
 use greenthread::sync::Mutex;
@@ -301,5 +301,26 @@ fn exit_goroutine_in_blocking() {
             assert!(handle.join().unwrap_err().is::<greenthread::Exited>());
         }
         others_finish();
+    });
+}
+
+/// A hog keeps its P if nobody needs it: one timer that is far away needs it later.
+#[test]
+fn a_timer_that_is_far_away_takes_no_p() {
+    check_on(1, || {
+        let retakes = spawn(|| {
+            let hour = Duration::from_secs(3600);
+            let far = time::after_func(hour, || ());
+            let before = debug::stats().retakes;
+            // Armed on the own P each time, and with the others' timers in its heap.
+            let end = Instant::now() + Duration::from_millis(80);
+            while Instant::now() < end {
+                assert!(time::after_func(hour, || ()).stop());
+            }
+            let retakes = debug::stats().retakes - before;
+            assert!(far.stop());
+            retakes
+        });
+        assert_eq!(retakes.join().unwrap(), 0);
     });
 }

@@ -26,6 +26,7 @@ use std::sync::atomic::Ordering;
 use crate::block;
 use crate::entry;
 use crate::gmp::{GRef, P, Vtable};
+use crate::park;
 use crate::protocol::join::JoinWord;
 use crate::ready;
 use crate::sched::sched;
@@ -97,7 +98,7 @@ impl AfterFunc {
             Self { handle: JoinHandle::of(g), timer: NonNull::from(&(*delayed.as_ptr()).timer) }
         };
         // SAFETY: I2: the handle is there until this returns.
-        unsafe { timer::arm(this.timer.as_ref(), when) };
+        unsafe { timer::arm(this.timer.as_ref(), when) }.unwrap_or_else(park::settle);
         this
     }
 

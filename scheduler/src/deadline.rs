@@ -33,6 +33,7 @@ use std::time::Instant;
 use crate::clock;
 use crate::gmp::{GRef, P};
 use crate::machine::sys::parker::Parker;
+use crate::park;
 use crate::protocol::claim::{Claim, Found};
 use crate::ready;
 use crate::reason::WaitReason;
@@ -67,7 +68,7 @@ pub struct Timed<'a> {
 
 impl Blocker {
     /// Calls `wait` with a deadline set: from now on, and until `wait` returns, the claim may be taken for case `index` once
-    /// `deadline` has come, also if it has passed already. Does not block by itself. Takes a mutex and may allocate, so
+    /// `deadline` has come, also if it has passed already. Does not block by itself; if the goroutine has lost its P, others may run first. Takes a mutex and may allocate, so
     /// no [`RawLock`](crate::protocol::lock::RawLock) is held: `wait` takes its locks, looks whether it must
     /// wait, and if so ends in [`Timed::block`].
     ///
@@ -105,7 +106,7 @@ impl Blocker {
         let timer = Timer::new(ring, (&raw const alarm).cast());
         let _armed = Armed(&timer);
         // SAFETY: I2: `_armed` is dropped before the timer and the alarm, which nobody moves.
-        unsafe { timer::arm(&timer, clock::at(deadline)) };
+        unsafe { timer::arm(&timer, clock::at(deadline)) }.unwrap_or_else(park::settle);
         wait(timed)
     }
 

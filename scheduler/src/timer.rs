@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::blocking::blocking;
 use crate::clock;
 use crate::current;
-use crate::entry;
+use crate::entry::{self, NoP};
 use crate::gmp::{GRef, P};
 use crate::handoff;
 use crate::park;
@@ -28,7 +28,8 @@ pub fn sleep(duration: Duration) {
     // Armed on the scheduler's stack, when the goroutine is parked: the timer cannot fire too early.
     park::park(g, WaitReason::Sleep, || {
         // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired, and nothing else ends the wait.
-        arm_here(|timers| unsafe { timer.arm_to_stay(timers, when) });
+        // On the scheduler's stack the worker's loop settles that there is no P.
+        let _ = arm_here(|timers| unsafe { timer.arm_to_stay(timers, when) });
         true
     });
 }
@@ -44,23 +45,26 @@ unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
     }
 }
 
-/// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake. A goroutine that has lost
-/// its P may let others run first.
+/// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake.
+///
+/// # Errors
+/// If there is no P: the timer is armed, and the caller [settles](park::settle) that when it holds no lock.
 ///
 /// # Safety
 /// As [`Timer::arm`].
-pub(crate) unsafe fn arm(timer: &Timer, when: u64) {
+pub(crate) unsafe fn arm(timer: &Timer, when: u64) -> Result<(), NoP> {
     // SAFETY: the caller's contract. Without a P it may have fired, and be gone, by the time this returns.
-    arm_here(|timers| unsafe { timer.arm(timers, when) });
+    arm_here(|timers| unsafe { timer.arm(timers, when) })
 }
 
 /// Calls `arm` with the timers of a P whose M will look at them before it sleeps.
 #[inline]
-fn arm_here(arm: impl Fn(&Timers)) {
-    if let Err(missing) = entry::with_p(|_, p| arm(&p.timers)) {
+fn arm_here(arm: impl Fn(&Timers)) -> Result<(), NoP> {
+    let armed = entry::with_p(|_, p| arm(&p.timers));
+    if armed.is_err() {
         let p = sched().with_table(|ps| ps[0]);
         arm(&p.timers);
         handoff::poke(p);
-        park::settle(missing);
     }
+    armed
 }
