@@ -48,7 +48,7 @@ impl fmt::Debug for Watch {
 
 impl fmt::Debug for Closing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").field("closed", &self.0.is_some_and(Head::is_closed)).finish()
+        f.debug_struct("Closing").field("closed", &self.is_closed()).finish()
     }
 }
 
@@ -57,6 +57,12 @@ impl<'a> Closing<'a> {
     #[inline]
     pub fn of(receiver: &'a Receiver<Infallible>) -> Self {
         Self(receiver.head())
+    }
+
+    /// Whether the channel is closed. Takes no lock. Who sees it sees what was done before.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.0.is_some_and(Head::is_closed)
     }
 
     /// Puts the watch into the channel's queue and keeps the channel's lock (true), or finds it closed (false).

@@ -4,7 +4,7 @@ pub use greenthread_scheduler::Stats;
 
 use greenthread_scheduler as scheduler;
 
-/// The scheduler's numbers: goroutines, Ps, threads, timers, stacks. Takes the scheduler's lock for a moment.
+/// The scheduler's numbers: goroutines, Ps, threads, timers, stacks, waits for I/O. Takes the scheduler's lock for a moment.
 ///
 /// ```
 /// greenthread::spawn(|| ()).join().unwrap();

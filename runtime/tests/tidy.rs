@@ -43,6 +43,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
+    ("runtime/tests/netpoll.rs", "ends a wait by the close of a channel, on the channels' own interface"),
     ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
     ("scheduler/models/", "data under a modelled lock"),
     ("scheduler/src/", "stacks, switches, intrusive queues"),

@@ -5,6 +5,7 @@
 //! | from | to | by |
 //! | --- | --- | --- |
 //! | idle list | a searching M | [`Scheduler::start_searcher`], after a push ([`crate::protocol::idle`]) |
+//! | idle list | a new M, which will poll | [`call_poller`], if no M rests |
 //! | idle list | the M that needs one | [`acquire_p`], after it was away for long or in `blocking` |
 //! | an M with nothing to do | idle list | [`give_up_p`], then [`reclaim_p`] if work came in between |
 //! | an M that blocks, or was retaken | another M, or the idle list | [`hand_off`] |
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fatal;
 use crate::gmp::{M, P};
+use crate::netpoll::ROLE;
 use crate::protocol::idle::Scheduler;
 use crate::sched::{IdleP, Lists, Sched, sched};
 
@@ -39,6 +41,7 @@ impl Scheduler for &'static Sched {
                 if !start_m(p, true) {
                     put_idle(&mut self.lists(), p, None);
                     self.idle.abandon_search();
+                    call_poller();
                 }
             }
         }
@@ -181,6 +184,7 @@ pub(crate) fn hand_off(p: &'static P) {
     if p.timers.any() {
         poke(p);
     }
+    call_poller();
 }
 
 /// Empties a P that GOMAXPROCS has taken out of use. Nobody has it now but the caller.
@@ -214,7 +218,7 @@ pub(crate) fn poke(p: &'static P) {
     let mut lists = sched.lists();
     let Some(at) = lists.idle.iter().position(|i| i.p.id == p.id) else { return };
     match lists.idle[at].watcher {
-        Some(m) => m.parker.unpark(),
+        Some(m) => m.wake(),
         None => {
             lists.idle.remove(at);
             sched.idle.p_taken();
@@ -225,9 +229,35 @@ pub(crate) fn poke(p: &'static P) {
                 put_idle(&mut lists, p, None);
                 // Somebody who sleeps beside another P looks after this one too.
                 if let Some(m) = lists.idle.iter().find_map(|i| i.watcher).or(lists.spare.last().copied()) {
-                    m.parker.unpark();
+                    m.wake();
                 }
+                drop(lists);
+                call_poller();
             }
         }
+    }
+}
+
+/// Has an M poll that sleeps, or that is started for it, if somebody waits for I/O and nobody polls. For those by whom no M
+/// goes to rest: foreign threads that wait, Ms that block outside of the worker's loop, and whoever makes a P idle for another.
+pub(crate) fn call_poller() {
+    if !ROLE.is_wanted() {
+        return;
+    }
+    let sched = sched();
+    let mut lists = sched.lists();
+    if lists.idle.is_empty() {
+        return;
+    }
+    if let Some(m) = lists.idle.iter().find_map(|i| i.watcher).or(lists.spare.last().copied()) {
+        return m.wake();
+    }
+    // With no M at rest, a new one gets the P: it finds nothing to run, and rests.
+    let Some(IdleP { p, .. }) = lists.idle.pop() else { return };
+    sched.idle.p_taken();
+    drop(lists);
+    sched.wake_monitor();
+    if !start_m(p, false) {
+        put_idle(&mut sched.lists(), p, None);
     }
 }

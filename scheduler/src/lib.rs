@@ -9,6 +9,7 @@
 //! | what an M does all day | `worker`, `search` |
 //! | when Ms sleep and wake | `protocol::idle`, `handoff` |
 //! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
+//! | I/O | `netpoll`, [`protocol::poll_word`], [`protocol::poller`] |
 //! | time | `timer`, [`deadline`], `after_func`, [`protocol::timer_heap`] |
 //! | starting and ending goroutines | `spawn`, [`protocol::join`], `goroutine` |
 //!
@@ -30,6 +31,7 @@ mod goroutine;
 mod grow;
 mod handoff;
 mod machine;
+mod netpoll;
 mod observe;
 mod os_thread;
 mod park;
@@ -55,6 +57,7 @@ pub use goroutine::{
     spawn_unchecked,
 };
 pub use grow::{grow, remaining};
+pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
 pub use observe::{Stats, dump, stats};
 pub use os_thread::{OsThreadGuard, lock_os_thread};
 pub use park::yield_now;

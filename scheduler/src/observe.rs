@@ -10,6 +10,7 @@ use crate::clock;
 use crate::fatal;
 use crate::gmp::{GRef, State};
 use crate::machine::stack;
+use crate::netpoll::{REGISTERED, ROLE};
 use crate::sched::{Sched, sched, try_sched};
 
 /// Events since the start.
@@ -38,6 +39,10 @@ pub struct Stats {
     pub retakes: u64,
     /// Pending timers.
     pub timers: usize,
+    /// Descriptors that are registered for I/O.
+    pub io_descriptors: usize,
+    /// Goroutines and threads that wait for I/O.
+    pub io_waiters: usize,
     /// Stacks in use.
     pub stacks_in_use: usize,
     /// Stacks that were ever made.
@@ -58,6 +63,8 @@ pub fn stats() -> Stats {
         spare_threads: lists.spare.len(),
         retakes: COUNTERS.retakes.load(Ordering::Relaxed),
         timers,
+        io_descriptors: REGISTERED.load(Ordering::Relaxed),
+        io_waiters: ROLE.waiters(),
         stacks_in_use: stacks.in_use,
         stacks_reserved: stacks.reserved,
         goroutines: {

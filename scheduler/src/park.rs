@@ -17,6 +17,7 @@ use crate::current;
 use crate::entry::NoP;
 use crate::gmp::{After, GRef, M, State};
 use crate::handoff;
+use crate::netpoll::ROLE;
 use crate::reason::WaitReason;
 use crate::sched::sched;
 
@@ -107,6 +108,8 @@ pub(crate) fn pass_p_on(m: &'static M) {
 
 /// Blocks the calling M, which stands in no list, until a P is handed to it. It is inside afterwards.
 pub(crate) fn wait_for_p(m: &'static M) {
+    // If it is I/O that the goroutine waits for, this M does not see to it.
+    handoff::call_poller();
     let p = loop {
         if let Some((p, _)) = m.take_handed() {
             break p;
@@ -130,7 +133,8 @@ pub fn yield_now() {
     let p = m.p().expect("park: a lease that holds has a P");
     // SAFETY: this M has `p` and is inside.
     let own_work = unsafe { p.has_own_work() };
-    if own_work || p.timers.any() || p.is_retired() || !sched().global.is_empty() {
+    // Who waits for I/O is found by dispatches, of which a lone goroutine that yields must make some.
+    if own_work || p.timers.any() || p.is_retired() || !sched().global.is_empty() || ROLE.is_worth_a_look() {
         switch(m, g, After::Yield);
     } else {
         m.lease.exit();

@@ -3,7 +3,9 @@
 //! Nothing else in this crate's `protocol` folder may name `std::sync`: the package in `scheduler/models` compiles the
 //! very same protocol files against a door that opens on loom, and so checks the code that ships, not a copy of it.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
 pub(crate) use crate::machine::sys::fence::{heavy as heavy_fence, light as light_fence};

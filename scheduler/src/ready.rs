@@ -157,6 +157,21 @@ fn published() {
     }
 }
 
+/// A parked goroutine has become runnable; the caller queues it, as one of several.
+pub(crate) fn unpark(g: GRef) {
+    g.transition(State::Waiting, State::Runnable);
+}
+
+/// Queues runnable goroutines for whichever P comes first, and wakes one searcher for all.
+pub(crate) fn push_global_all(gs: Vec<GRef>) {
+    if gs.is_empty() {
+        return;
+    }
+    let sched = sched();
+    gs.into_iter().for_each(|g| sched.global.push(g));
+    sched.idle.wake_one(&sched);
+}
+
 /// Queues a runnable goroutine for whichever P comes first.
 pub(crate) fn push_global(g: GRef) {
     let sched = sched();

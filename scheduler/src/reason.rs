@@ -42,6 +42,8 @@ pub enum WaitReason {
     WaitGroupWait,
     /// Acquiring from a `sync::Semaphore`.
     SemaphoreAcquire,
+    /// For a descriptor to become ready.
+    IoWait,
     /// In `JoinHandle::join`.
     Join,
     /// At the end of a `scope`, for the goroutines spawned in it.
@@ -51,7 +53,7 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
-    const ALL: [(WaitReason, &'static str); 19] = [
+    const ALL: [(WaitReason, &'static str); 20] = [
         (WaitReason::None, ""),
         (WaitReason::Sleep, "sleep"),
         (WaitReason::ChanReceive, "chan receive"),
@@ -68,6 +70,7 @@ impl WaitReason {
         (WaitReason::BarrierWait, "barrier"),
         (WaitReason::WaitGroupWait, "sync.WaitGroup.Wait"),
         (WaitReason::SemaphoreAcquire, "semaphore.Weighted.Acquire"),
+        (WaitReason::IoWait, "IO wait"),
         (WaitReason::Join, "join"),
         (WaitReason::Scope, "scope"),
         (WaitReason::MainExited, "main exited"),

@@ -7,6 +7,7 @@ use crossbeam_deque::{Steal, Stealer};
 
 use crate::clock;
 use crate::gmp::{G, GRef, M, P};
+use crate::netpoll::poll;
 use crate::sched::sched;
 
 /// How long an M searches before it sleeps.
@@ -39,7 +40,8 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Option<GRef> {
         if let Some(g) = take_global(p).or_else(|| steal(p)).or_else(|| watch_runnext(p, now, &mut sighting)) {
             return Some(g);
         }
-        if run_overdue(p, now) {
+        // SAFETY: the caller's M has `p` and is inside. All that is found is the caller's: who ends a search wakes the next searcher.
+        if run_overdue(p, now) || unsafe { poll::look(p, usize::MAX) } {
             return None;
         }
         for _ in 0..PAUSES {

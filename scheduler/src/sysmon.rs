@@ -9,6 +9,9 @@
 //! * **A chain** through runnext that has kept its time slice for [`SLICE`]: it is demoted.
 //! * **A forgotten runnext**, or an overdue timer, beside an idle P: a searcher is woken.
 //!
+//! It also polls for I/O, if somebody waits for that and nobody else has polled for a [`TICK`]: all Ms are then away in long calls
+//! or loops, or the one that would block in the poller has found work and the others sleep.
+//!
 //! Besides, it follows the number of CPUs that the process may use, has unused stack pages given back, and prints
 //! GODEBUG's schedtrace.
 //!
@@ -27,6 +30,7 @@ use crate::clock;
 use crate::gmp::{M, P};
 use crate::handoff;
 use crate::machine::stack;
+use crate::netpoll::poll;
 use crate::observe;
 use crate::procs;
 use crate::sched::{Sched, sched};
@@ -68,11 +72,13 @@ pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
     let mut busy_at = clock::now();
     let mut cpus_at = busy_at;
     let mut trace = trace;
+    let mut polls = Polls { count: 0, since: busy_at };
     loop {
         let now = clock::now();
         if sched.idle.counts().0 < sched.procs() {
             busy_at = now;
         }
+        polls.look(now);
         look_at_ps(sched, &mut seen, now);
         if now - cpus_at >= FOLLOW_CPUS {
             cpus_at = now;
@@ -82,6 +88,25 @@ pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
         let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
         let wake_at = [sweep_at, trace_at].into_iter().flatten().min();
         rest(sched, now, now - busy_at >= LINGER, wake_at);
+    }
+}
+
+/// What the monitor remembers of the poller.
+struct Polls {
+    count: u32,
+    /// When it was first seen with this count.
+    since: u64,
+}
+
+impl Polls {
+    /// Polls, if somebody waits for I/O and nobody has polled for a tick.
+    fn look(&mut self, now: u64) {
+        let count = poll::count();
+        if count != self.count {
+            (self.count, self.since) = (count, now);
+        } else if now - self.since >= TICK {
+            poll::look_without_p();
+        }
     }
 }
 

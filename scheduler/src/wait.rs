@@ -17,16 +17,20 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::current;
-use crate::gmp::{G, GRef};
+use crate::gmp::{G, GRef, P};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::prefetch::prefetch;
 use crate::park;
+use crate::protocol::poll_word::PollWord;
 use crate::protocol::wait::Wake;
 use crate::ready;
 use crate::reason::WaitReason;
 
-/// Marks a waker's address as a thread's parker. Both targets are aligned to more than this.
+/// Marks a waker's address as a thread's parker. All targets are aligned to more than these two bits.
 const THREAD: usize = 1;
+/// Marks it as a poll word, whose waiter is meant, whoever that is by then.
+const POLL_WORD: usize = 2;
+const MARKS: usize = THREAD | POLL_WORD;
 
 /// Wakes one blocked goroutine or thread, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +47,67 @@ impl Waker {
     /// # Safety
     /// The waiter has been handed to [`Blocker::block`] and its `commit` has begun to release the lock under which this
     /// waker was found; this is the one wake of that `block`; the caller holds no [`RawLock`](crate::protocol::lock::RawLock).
+    /// A waker that [`Descriptor::wait_watched`](crate::Descriptor::wait_watched) has handed out may be used at any time and any number of
+    /// times; only the last condition holds for it.
     #[inline]
     pub unsafe fn wake(self) {
-        if self.0.addr().get() & THREAD == 0 {
-            ready::ready(GRef::new(self.0.cast::<G>()));
-        } else {
-            let parker = self.0.as_ptr().map_addr(|addr| addr & !THREAD).cast::<Parker>();
-            // SAFETY: the parker is in the frame of a thread that stays in `block` until this call lets it go.
-            unsafe { (*parker).unpark() };
+        match self.goroutine() {
+            Some(g) => ready::ready(g),
+            // SAFETY: the caller's contract.
+            None => unsafe { self.wake_other() },
         }
+    }
+
+    /// # Safety
+    /// As [`wake`](Self::wake); the target is no goroutine.
+    #[inline]
+    unsafe fn wake_other(self) {
+        let target = self.0.as_ptr().map_addr(|addr| addr & !MARKS);
+        if self.0.addr().get() & THREAD != 0 {
+            // SAFETY: the parker is in the frame of a thread that stays in `block` until this call lets it go.
+            unsafe { (*target.cast::<Parker>()).unpark() };
+        // SAFETY: poll words are never freed (`of_poll_word`).
+        } else if let Some(waiter) = unsafe { (*target.cast::<PollWord>()).take_waiter() } {
+            // SAFETY: it was taken once, so this is its one wake.
+            unsafe { Waker(waiter).wake() };
+        }
+    }
+
+    /// The goroutine that is to be woken, if it is one.
+    #[inline]
+    pub(crate) fn goroutine(self) -> Option<GRef> {
+        (self.0.addr().get() & MARKS == 0).then(|| GRef::new(self.0.cast::<G>()))
+    }
+
+    /// As [`wake`](Self::wake), for an M that is inside: a goroutine becomes runnable on its P.
+    ///
+    /// # Safety
+    /// As there, and the caller's M has `p` and is inside.
+    pub(crate) unsafe fn wake_on(self, p: &'static P) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            match self.goroutine() {
+                Some(g) => ready::ready_on(p, g),
+                None => self.wake_other(),
+            }
+        }
+    }
+
+    /// A waker that ends whatever wait there is in `word` when it is used. It may be used at any time and any number of times.
+    pub(crate) fn of_poll_word(word: &'static PollWord) -> Self {
+        Self(NonNull::from(word).cast().map_addr(|addr| addr | POLL_WORD))
+    }
+
+    /// The waker as one word, for a poll word.
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<()> {
+        self.0
+    }
+
+    /// What [`into_raw`](Self::into_raw) gave.
+    #[inline]
+    pub(crate) fn from_raw(raw: NonNull<()>) -> Self {
+        Self(raw)
     }
 }
 
@@ -61,11 +117,10 @@ impl Waker {
     /// # Safety
     /// As there.
     pub unsafe fn wake_last(self) {
-        if self.0.addr().get() & THREAD == 0 {
-            ready::ready_last(GRef::new(self.0.cast::<G>()));
-        } else {
+        match self.goroutine() {
+            Some(g) => ready::ready_last(g),
             // SAFETY: the caller's contract.
-            unsafe { self.wake() };
+            None => unsafe { self.wake_other() },
         }
     }
 }

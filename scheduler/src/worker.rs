@@ -3,8 +3,9 @@
 //! # The search order
 //! [`local`]: due timers; every 61st time slice the global queue or the backlog first, or two goroutines that ready each other
 //! for ever would starve it; the runnext slot, whose goroutine inherits the time slice; the local queue; the backlog; a batch of the
-//! global queue. Then [`search`]: the others' queues, and last their runnext slots and timers. Then sleep, by the protocol of
-//! [`crate::protocol::idle`].
+//! global queue; what has become ready for I/O, which is looked for every 61st dispatch as well. Then [`search`]: the others'
+//! queues, and last their runnext slots and timers. Then sleep, by the protocol of [`crate::protocol::idle`], on the
+//! parker or as the one that polls ([`crate::protocol::poller`]).
 //!
 //! # Staying on a stack
 //! When a goroutine ends and the next one has never run, it begins on the same stack at once ([`on_stack`]): no switch
@@ -20,6 +21,7 @@ use crate::gmp::{After, GRef, M, P, State};
 use crate::handoff;
 use crate::machine;
 use crate::machine::stack::POOL;
+use crate::netpoll::poll;
 use crate::os_thread;
 use crate::park;
 use crate::ready;
@@ -29,6 +31,9 @@ use crate::spawn;
 
 /// Every so many time slices what is not in the local queue goes first (Go's number; a prime, so that it meets no pattern).
 const GLOBAL_TICK: u32 = 61;
+
+/// Every so many dispatches the poller is asked, without blocking, what is ready.
+const POLL_TICK: u32 = 61;
 
 /// An M without a P ends its thread after this long.
 const RETIRE_AFTER: Duration = Duration::from_secs(10);
@@ -85,6 +90,12 @@ fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
             continue;
         }
         let mut found = m.next.take().or_else(|| local(p));
+        // SAFETY: this M has `p` and is inside.
+        if found.is_none() && unsafe { poll::look(p, 1) } {
+            // Straight from the queue: if it is the only one, nobody else has been told of it.
+            // SAFETY: as above.
+            found = unsafe { p.pop() }.map(|g| (g, false));
+        }
         if found.is_none() {
             *searching = *searching || sched.idle.join_search(sched.procs());
             if *searching {
@@ -108,6 +119,10 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
     unsafe {
         if p.timers.any() {
             p.timers.run_due(clock::now(), std::ptr::from_ref(p).cast());
+        }
+        // Dispatches, not time slices: two that ready each other go on in one slice for long.
+        if p.dispatches().is_multiple_of(POLL_TICK) {
+            poll::look(p, 0);
         }
         if p.slices().is_multiple_of(GLOBAL_TICK)
             && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
@@ -156,27 +171,61 @@ fn sleep(m: &'static M, searching: bool) -> Option<bool> {
 }
 
 /// Sleeps until somebody hands a P over (whether to search is the result), until a timer of the watched P is due
-/// (false), or until the M has been spare for long (`None`).
+/// (false), until it has found work as the poller (false), or until the M has been spare for long (`None`).
 fn wait_in_list(m: &'static M) -> Option<bool> {
     loop {
         if let Some((p, search)) = m.take_handed() {
             adopt(m, p);
             return Some(search);
         }
-        match watch(m) {
+        let watch = watch(m);
+        let timeout = match watch {
             Watch::Due(p) => {
                 adopt(m, p);
                 return Some(false);
             }
-            Watch::Forever => m.parker.park(),
-            Watch::Until(timeout) => drop(m.parker.park_timeout(timeout)),
+            Watch::Until(timeout) => Some(timeout),
+            Watch::Forever | Watch::Spare => None,
+        };
+        if let Some(runnable) = poll::block(m, timeout) {
+            if take_on(m, runnable) {
+                return Some(false);
+            }
+            continue;
+        }
+        match watch {
             Watch::Spare => {
                 if !m.parker.park_timeout(RETIRE_AFTER) && retire(m) {
                     return None;
                 }
             }
+            _ => match timeout {
+                Some(timeout) => drop(m.parker.park_timeout(timeout)),
+                None => m.parker.park(),
+            },
         }
     }
+}
+
+/// The M has polled in its sleep, and has found goroutines to run: gets a P for them (true), or leaves them to those that have one.
+fn take_on(m: &'static M, mut runnable: Vec<GRef>) -> bool {
+    if runnable.is_empty() {
+        return false;
+    }
+    let Some(p) = handoff::reclaim_p(m) else {
+        ready::push_global_all(runnable);
+        return false;
+    };
+    adopt(m, p);
+    let mut others = runnable.drain(..);
+    m.next.set(others.next().map(|first| (first, false)));
+    if others.len() > 0 {
+        // SAFETY: the M has just got `p`, and is inside; the goroutines were handed to it.
+        others.for_each(|g| unsafe { p.push(g) });
+        let sched = sched();
+        sched.idle.wake_one(&sched);
+    }
+    true
 }
 
 /// What a sleeping M waits for.
@@ -225,6 +274,10 @@ fn watch(m: &'static M) -> Watch {
 fn retire(m: &'static M) -> bool {
     let mut lists = sched().lists();
     let Some(at) = lists.spare.iter().position(|s| s.id == m.id) else { return false };
+    // Who wakes a spare M relies on it; that is done under this lock.
+    if m.parker.take() {
+        return false;
+    }
     lists.spare.swap_remove(at);
     lists.retired.push(m);
     lists.threads -= 1;

@@ -9,6 +9,7 @@ pub mod child;
 pub mod drops;
 pub mod queue;
 pub mod random;
+pub mod stream;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -110,11 +111,12 @@ impl Drop for Turn {
     }
 }
 
-/// Waits until no goroutine, timer or stack is left, and no more descriptors than there were.
+/// Waits until no goroutine, timer, stack or wait for I/O is left, and no more descriptors than there were.
 fn settle(open_before: usize) {
     let nothing_is_left = || {
         let stats = debug::stats();
-        stats.goroutines == 0 && stats.timers == 0 && stats.stacks_in_use == 0 && descriptors() <= open_before
+        let io = stats.io_descriptors + stats.io_waiters;
+        stats.goroutines == 0 && stats.timers + stats.stacks_in_use + io == 0 && descriptors() <= open_before
     };
     let end = Instant::now() + SETTLE;
     while !nothing_is_left() {
@@ -124,10 +126,11 @@ fn settle(open_before: usize) {
     }
 }
 
-/// How many descriptors this process has open; 0 where that cannot be asked. Others may just be reading a file, as the monitor does. The
-/// one by which the runtime asks for the use of its stacks is opened when it is needed first, and does not count.
+/// How many descriptors this process has open; 0 where that cannot be asked. Others may just be reading a file, as the monitor does. Those
+/// of the runtime, by which it asks for the use of its stacks and polls, are opened when they are needed first, and do not count.
 fn descriptors() -> usize {
-    let of_the_runtime = |path: PathBuf| path.ends_with("pagemap");
+    let kinds = ["pagemap", "anon_inode:[eventpoll]", "anon_inode:[eventfd]"];
+    let of_the_runtime = |path: PathBuf| kinds.iter().any(|kind| path.ends_with(kind));
     fs::read_dir("/proc/self/fd")
         .map_or(0, |all| all.flatten().filter(|fd| !fs::read_link(fd.path()).is_ok_and(of_the_runtime)).count())
 }

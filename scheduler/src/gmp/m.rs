@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use super::P;
 use super::{G, GRef};
 use crate::machine::sys::parker::Parker;
+use crate::machine::sys::poller;
 use crate::machine::sys::thread::CpuClock;
 use crate::protocol::lease::Lease;
+use crate::protocol::poller::Doorbell;
 use crate::reason::WaitReason;
 
 /// What the scheduler is to do with the goroutine that has just left its stack.
@@ -51,6 +53,8 @@ pub(crate) struct M {
     handed: AtomicPtr<P>,
     handed_search: AtomicBool,
     pub(crate) parker: Parker,
+    /// Out while the M blocks in the poller instead of on its parker.
+    pub(crate) bell: Doorbell,
     cpu_clock: CpuClock,
 }
 
@@ -77,6 +81,7 @@ impl M {
             handed: AtomicPtr::new(ptr::null_mut()),
             handed_search: AtomicBool::new(false),
             parker: Parker::new(),
+            bell: Doorbell::new(),
             cpu_clock: CpuClock::new(),
         }
     }
@@ -127,7 +132,17 @@ impl M {
         // ORDERING P1: release publishes the P's state and `handed_search` to `take_handed`.
         let before = self.handed.swap(ptr::from_ref(p).cast_mut(), Ordering::AcqRel);
         debug_assert!(before.is_null(), "m: handed two Ps; id = {}", self.id);
+        self.wake();
+    }
+
+    /// Wakes this M, wherever it sleeps; if it does not, its next sleep ends at once.
+    pub(crate) fn wake(&self) {
         self.parker.unpark();
+        if self.bell.ring()
+            && let Some(poller) = poller::get()
+        {
+            poller.wake();
+        }
     }
 
     /// Takes the P that was left, if one was, and whether to search.

@@ -9,6 +9,8 @@ pub mod join;
 pub mod lease;
 pub mod lock;
 pub mod occupancy;
+pub mod poll_word;
+pub mod poller;
 pub mod raw_barrier;
 pub mod raw_condvar;
 pub mod raw_mutex;

@@ -7,6 +7,7 @@
 //! | [`memory`] | address space, guards, dropping pages | `process_madvise`, `MADV_GUARD_INSTALL` | `mprotect`, `madvise` |
 //! | [`parker`] | block one thread, wake it once | futex | mutex and condition variable |
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | a full fence on both sides |
+//! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` for short timeouts | `kqueue` by mio |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
 //! | [`thread`] | per-thread settings and facts | `prctl`, `sched_getaffinity` | defaults |
@@ -14,6 +15,7 @@
 pub(crate) mod fence;
 pub(crate) mod memory;
 pub(crate) mod parker;
+pub(crate) mod poller;
 pub(crate) mod prefetch;
 pub(crate) mod region;
 pub(crate) mod switch;

@@ -63,7 +63,8 @@ mod futex {
             }
         }
 
-        fn take(&self) -> bool {
+        /// Takes the token if it is there.
+        pub(crate) fn take(&self) -> bool {
             // ORDERING: acquire pairs with the release in `unpark`.
             self.state.compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed).is_ok()
         }
@@ -126,6 +127,11 @@ mod portable {
             std::mem::replace(&mut *guard, false)
         }
 
+        /// Takes the token if it is there.
+        pub(crate) fn take(&self) -> bool {
+            std::mem::take(&mut *self.token.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+
         pub(crate) fn unpark(&self) {
             let shared = Arc::clone(&self.token);
             let (token, condvar) = &*shared;
@@ -149,6 +155,9 @@ mod tests {
         assert!(!parker.park_timeout(Duration::from_millis(1)));
         parker.unpark();
         assert!(parker.park_timeout(Duration::from_secs(60)));
+        assert!(!parker.take());
+        parker.unpark();
+        assert!(parker.take() && !parker.take());
     }
 
     #[test]

@@ -1,0 +1,194 @@
+//! Models of a direction of a descriptor: its owner meets events, a close, deadlines that are moved, and wakers that come late.
+
+use std::ptr::NonNull;
+
+use greenthread_models::explore;
+use greenthread_models::primitive::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
+use greenthread_models::protocol::poll_word::PollWord;
+use loom::sync::{Arc, Notify};
+use loom::thread;
+
+/// One wait of the owner. All of them last as long as the model, as the memory of goroutines does.
+struct Wait {
+    notify: Notify,
+    woken: AtomicBool,
+    /// Written before the waiter is published, and read by its waker: the goroutine's registers.
+    saved: UnsafeCell<bool>,
+}
+
+// SAFETY: `saved` is handed from the owner to the one waker; that it is, is what the models check.
+unsafe impl Sync for Wait {}
+// SAFETY: as above.
+unsafe impl Send for Wait {}
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Data,
+    Ended,
+}
+
+struct World {
+    word: PollWord,
+    ended: AtomicBool,
+    /// What the system has for the owner to read.
+    data: AtomicU32,
+    waits: Vec<Wait>,
+}
+
+impl World {
+    fn new(waits: usize) -> Arc<Self> {
+        let wait = |_| Wait { notify: Notify::new(), woken: AtomicBool::new(false), saved: UnsafeCell::new(false) };
+        Arc::new(Self {
+            word: PollWord::new(),
+            ended: AtomicBool::new(false),
+            data: AtomicU32::new(0),
+            waits: (0..waits).map(wait).collect(),
+        })
+    }
+
+    fn wake(waiter: Option<NonNull<()>>) {
+        let Some(waiter) = waiter else { return };
+        // SAFETY: waits last as long as the model.
+        let wait = unsafe { waiter.cast::<Wait>().as_ref() };
+        // SAFETY: the owner has parked.
+        assert!(wait.saved.with(|saved| unsafe { *saved }));
+        assert!(!wait.woken.swap(true, Ordering::Release), "woken twice");
+        wait.notify.notify();
+    }
+
+    /// Data comes, and the poller is told.
+    fn event(&self) {
+        self.data.fetch_add(1, Ordering::Relaxed);
+        Self::wake(self.word.set_ready());
+    }
+
+    /// A deadline passes, or the descriptor is closed.
+    fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.interrupt();
+    }
+
+    /// A waker that comes for nothing.
+    fn interrupt(&self) {
+        Self::wake(self.word.take_waiter());
+    }
+
+    fn take_data(&self) -> bool {
+        self.data.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+    }
+
+    /// Reads, with `waits` from this one on. What `Descriptor` and its user do.
+    fn read(&self, waits: &mut std::slice::Iter<'_, Wait>) -> Outcome {
+        if self.ended.load(Ordering::Relaxed) {
+            return Outcome::Ended;
+        }
+        self.word.clear();
+        while !self.take_data() {
+            while !self.wait(waits) {
+                if self.ended.load(Ordering::Relaxed) {
+                    return Outcome::Ended;
+                }
+            }
+        }
+        Outcome::Data
+    }
+
+    /// Waits once; whether an event was there.
+    fn wait(&self, waits: &mut std::slice::Iter<'_, Wait>) -> bool {
+        if !self.word.begin() {
+            return true;
+        }
+        if !self.ended.load(Ordering::Relaxed) {
+            let wait = waits.next().expect("no more waits than there are reasons to wake up");
+            // SAFETY: nobody else knows this wait yet.
+            wait.saved.with_mut(|saved| unsafe { *saved = true });
+            if self.word.park(NonNull::from(wait).cast()) {
+                while !wait.woken.load(Ordering::Acquire) {
+                    wait.notify.wait();
+                }
+            }
+        }
+        self.word.end()
+    }
+}
+
+fn run(world: &Arc<World>, f: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
+    let world = Arc::clone(world);
+    thread::spawn(move || f(&world))
+}
+
+#[test]
+fn an_event_meets_a_wait() {
+    explore(3, || {
+        let world = World::new(1);
+        let poller = run(&world, World::event);
+        assert_eq!(world.read(&mut world.waits.iter()), Outcome::Data);
+        poller.join().unwrap();
+    });
+}
+
+#[test]
+fn a_close_meets_a_wait() {
+    explore(3, || {
+        let world = World::new(1);
+        let closer = run(&world, World::end);
+        assert_eq!(world.read(&mut world.waits.iter()), Outcome::Ended);
+        closer.join().unwrap();
+        assert!(world.word.begin(), "a close leaves nothing behind");
+    });
+}
+
+#[test]
+fn an_event_and_a_close_wake_once() {
+    explore(2, || {
+        let world = World::new(1);
+        let others = [run(&world, World::event), run(&world, World::end)];
+        let outcome = world.read(&mut world.waits.iter());
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(outcome == Outcome::Data, world.data.load(Ordering::Relaxed) == 0);
+    });
+}
+
+#[test]
+fn a_deadline_and_a_close_wake_once() {
+    explore(2, || {
+        let world = World::new(1);
+        let others = [run(&world, World::end), run(&world, World::end)];
+        assert_eq!(world.read(&mut world.waits.iter()), Outcome::Ended);
+        others.into_iter().for_each(|other| other.join().unwrap());
+    });
+}
+
+/// The deadline passes and is taken back at once; then data comes.
+#[test]
+fn a_deadline_that_is_moved_loses_nothing() {
+    explore(3, || {
+        let world = World::new(2);
+        let other = run(&world, |world| {
+            world.end();
+            world.ended.store(false, Ordering::Relaxed);
+            world.event();
+        });
+        let outcome = world.read(&mut world.waits.iter());
+        other.join().unwrap();
+        assert_eq!(outcome == Outcome::Data, world.data.load(Ordering::Relaxed) == 0);
+    });
+}
+
+/// Two reads in turn, while a waker of neither comes at any moment: each wait is woken once, and no event is lost.
+#[test]
+fn a_late_waker_ends_a_wait_for_nothing() {
+    explore(2, || {
+        let world = World::new(3);
+        let poller = run(&world, |world| {
+            world.event();
+            world.event();
+        });
+        let late = run(&world, World::interrupt);
+        let mut waits = world.waits.iter();
+        assert_eq!(world.read(&mut waits), Outcome::Data);
+        assert_eq!(world.read(&mut waits), Outcome::Data);
+        poller.join().unwrap();
+        late.join().unwrap();
+    });
+}

@@ -1,0 +1,238 @@
+//! A registered descriptor: what sockets are built on.
+//!
+//! # How to use it
+//! ```text
+//! loop over: descriptor.prepare(direction)?     an expired deadline beats data that is there
+//!            try the operation; unless it would block, that is the result
+//!            descriptor.wait(direction)?        then try again, without `prepare`
+//! ```
+//! The layer above sees to it that one goroutine or thread at a time does so in each direction; that the descriptor does not block; and that it is
+//! open as long as its [`Descriptor`] lives.
+//!
+//! # A wait that a context ends too
+//! [`wait_watched`](Descriptor::wait_watched) hands out a waker by which anybody may end the wait, at any time and as often as he likes: it goes through the
+//! poll word, which is never freed, and ends a later wait for nothing at worst. Who waits for a channel's close at
+//! the same time leaves it there (`greenthread_channels::closing`), and looks whether the channel is closed when the wait is over.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::record::{self, CLOSING, Deadline, READ, Record, WRITE};
+use super::{REGISTERED, ROLE};
+use crate::boot;
+use crate::clock;
+use crate::handoff;
+use crate::machine::sys::poller;
+use crate::reason::WaitReason;
+use crate::wait::{Blocker, Waker};
+
+/// One of the two ways in which a descriptor can be ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Direction {
+    /// Reading, accepting.
+    Read = READ,
+    /// Writing, connecting.
+    Write = WRITE,
+}
+
+/// Why there is nothing to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// The descriptor is being closed.
+    Closed,
+    /// The deadline has passed.
+    Deadline,
+}
+
+/// How a wait was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Woken {
+    /// The operation may be possible now.
+    Ready,
+    /// Somebody has used the waker, or the wait has ended for nothing.
+    Interrupted,
+}
+
+/// A descriptor that the poller watches (Go's `poll.FD`, without the operations). Dropping it ends that; close the descriptor itself
+/// only afterwards.
+///
+/// ```
+/// use std::io::{ErrorKind, Read, Write};
+/// use std::os::fd::AsFd;
+/// use std::os::unix::net::UnixStream;
+/// use std::time::{Duration, Instant};
+///
+/// use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
+///
+/// fn read(io: &Descriptor, mut socket: &UnixStream) -> Result<u8, Ended> {
+///     let mut byte = [0];
+///     io.prepare(Direction::Read)?;
+///     loop {
+///         match socket.read(&mut byte) {
+///             Err(error) if error.kind() == ErrorKind::WouldBlock => io.wait(Direction::Read, WaitReason::IoWait)?,
+///             result => return Ok(result.map(|_| byte[0]).unwrap()),
+///         }
+///     }
+/// }
+///
+/// let (mut near, far) = UnixStream::pair().unwrap();
+/// far.set_nonblocking(true).unwrap();
+/// let io = Descriptor::register(far.as_fd()).unwrap();
+/// near.write_all(&[7]).unwrap();
+/// assert_eq!(read(&io, &far), Ok(7));
+///
+/// io.set_deadline(Direction::Read, Some(Instant::now() + Duration::from_millis(1))).unwrap();
+/// assert_eq!(read(&io, &far), Err(Ended::Deadline));
+/// io.evict();
+/// assert_eq!(read(&io, &far), Err(Ended::Closed));
+/// ```
+pub struct Descriptor {
+    record: &'static Record,
+    fd: RawFd,
+}
+
+impl Descriptor {
+    /// Has `fd` watched, in both directions, until the result is dropped. The caller keeps `fd` open for so long, and has made it
+    /// non-blocking.
+    ///
+    /// # Errors
+    /// What the system says; `PermissionDenied` on Linux for what cannot be waited for, as a regular file. The first call makes the poller, which
+    /// takes three descriptors.
+    pub fn register(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        boot::ensure();
+        let poller = poller::ensure()?;
+        let record = record::take().ok_or_else(|| io::Error::other("too many descriptors are registered"))?;
+        let registered = poller.register(fd.as_raw_fd(), record.token());
+        if let Err(error) = registered {
+            record.close();
+            record.give_back();
+            return Err(error);
+        }
+        REGISTERED.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { record, fd: fd.as_raw_fd() })
+    }
+
+    /// Before the first attempt of an operation: says if it must not be made, and forgets what was reported before. Does not block.
+    ///
+    /// # Errors
+    /// If the descriptor is closed, or the direction's deadline has passed.
+    #[inline]
+    pub fn prepare(&self, direction: Direction) -> Result<(), Ended> {
+        self.check(direction)?;
+        self.record.word(direction as u8).clear();
+        Ok(())
+    }
+
+    #[inline]
+    fn check(&self, direction: Direction) -> Result<(), Ended> {
+        match self.record.causes() & (direction as u8 | CLOSING) {
+            0 => Ok(()),
+            causes if causes & CLOSING != 0 => Err(Ended::Closed),
+            _ => Err(Ended::Deadline),
+        }
+    }
+
+    /// Blocks the goroutine or thread until the descriptor seems ready in this direction. It may not be: the attempt tells.
+    ///
+    /// # Errors
+    /// If the descriptor is closed or the direction's deadline passes, before or meanwhile.
+    ///
+    /// # Panics
+    /// If somebody else waits in this direction.
+    pub fn wait(&self, direction: Direction, reason: WaitReason) -> Result<(), Ended> {
+        while self.wait_watched(direction, reason, |_| true)? == Woken::Interrupted {}
+        Ok(())
+    }
+
+    /// As [`wait`](Self::wait), but others can end it: `watch` is called with a waker for that, before it blocks, and says whether to
+    /// block at all. It must not panic, park, or keep a lock. The waker can be used by anybody, any number of times, also when the wait is over.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// use greenthread_scheduler::{Descriptor, Direction, WaitReason, Woken};
+    ///
+    /// let (_near, far) = UnixStream::pair().unwrap();
+    /// let io = Descriptor::register(far.as_fd()).unwrap();
+    /// let woken = io.wait_watched(Direction::Read, WaitReason::IoWait, |waker| {
+    ///     // SAFETY: it is made to be used at any time; no lock is held.
+    ///     std::thread::spawn(move || unsafe { waker.wake() });
+    ///     true
+    /// });
+    /// assert_eq!(woken, Ok(Woken::Interrupted));
+    /// ```
+    pub fn wait_watched(
+        &self,
+        direction: Direction,
+        reason: WaitReason,
+        watch: impl FnOnce(Waker) -> bool,
+    ) -> Result<Woken, Ended> {
+        self.check(direction)?;
+        let word = self.record.word(direction as u8);
+        if !word.begin() {
+            return Ok(Woken::Ready);
+        }
+        if self.check(direction).is_ok() && watch(Waker::of_poll_word(word)) {
+            let blocker = Blocker::new();
+            let waiter = blocker.waker().into_raw();
+            ROLE.add_waiter();
+            if blocker.g.is_none() {
+                // No M of ours comes by to see that somebody waits.
+                handoff::call_poller();
+            }
+            blocker.block_if(reason, move || word.park(waiter));
+            ROLE.remove_waiter();
+        }
+        let ready = word.end();
+        self.check(direction)?;
+        Ok(if ready { Woken::Ready } else { Woken::Interrupted })
+    }
+
+    /// Sets the deadline of a direction, for the wait that there may be and for all to come; `None` takes it back. One that has
+    /// passed ends the wait at once. Does not block.
+    ///
+    /// # Errors
+    /// If the descriptor is closed.
+    pub fn set_deadline(&self, direction: Direction, deadline: Option<Instant>) -> Result<(), Ended> {
+        let deadline = match deadline {
+            None => Deadline::None,
+            Some(instant) if instant <= Instant::now() => Deadline::Passed,
+            Some(instant) => Deadline::At(clock::at(instant)),
+        };
+        if self.record.set_deadline(direction as u8, deadline) { Ok(()) } else { Err(Ended::Closed) }
+    }
+
+    /// Closes: all that wait, and all that come later, end with [`Ended::Closed`]. The descriptor stays registered until the drop.
+    pub fn evict(&self) {
+        self.record.close();
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        self.record.close();
+        if let Some(poller) = poller::get() {
+            // If the caller has closed it too early, the system has forgotten it too.
+            let _ = poller.deregister(self.fd);
+        }
+        REGISTERED.fetch_sub(1, Ordering::Relaxed);
+        self.record.give_back();
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Descriptor").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! Polling: in passing, and as the M that has nothing else to do.
+//!
+//! Whoever polls readies a whole batch: the goroutines go to the end of the P's queue in the order of their events, or to the global
+//! queue, and then one searcher is woken for those that the poller does not run itself. It wakes the next one if there is
+//! more ([`crate::protocol::idle`]). Foreign threads are woken on the spot.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::{ROLE, record};
+use crate::gmp::{GRef, M, P};
+use crate::machine::sys::poller::{self, Turn};
+use crate::ready;
+use crate::sched::sched;
+
+/// Polls so far, for the monitor: whether anybody polls.
+static POLLS: AtomicU32 = AtomicU32::new(0);
+
+/// How often anybody has polled.
+pub(crate) fn count() -> u32 {
+    POLLS.load(Ordering::Relaxed)
+}
+
+/// Polls, and hands over the goroutines that become runnable: they are the receiver's to queue.
+fn poll(turn: &mut Turn, timeout: Option<Duration>, mut runnable: impl FnMut(GRef)) {
+    // One thread at a time has the turn.
+    POLLS.store(count().wrapping_add(1), Ordering::Relaxed);
+    turn.poll(timeout, |token, ready| {
+        record::report(token, ready, |waker| match waker.goroutine() {
+            Some(g) => {
+                ready::unpark(g);
+                runnable(g);
+            }
+            // SAFETY: the thread had published itself in its commit step, and was taken once (I2 of `poll_word`).
+            None => unsafe { waker.wake() },
+        });
+    });
+}
+
+/// The right to poll in passing, if that is worth it and nobody else does.
+fn turn() -> Option<Turn> {
+    if ROLE.is_worth_a_look() { poller::get()?.try_lock() } else { None }
+}
+
+/// Polls in passing, and queues what has become runnable on `p`. True if there was any; the caller runs the first `own` of it soon.
+///
+/// # Safety
+/// The caller's M has `p` and is inside.
+#[inline]
+pub(crate) unsafe fn look(p: &'static P, own: usize) -> bool {
+    // SAFETY: the caller's contract.
+    ROLE.is_worth_a_look() && unsafe { look_now(p, own) }
+}
+
+/// # Safety
+/// As [`look`].
+#[cold]
+unsafe fn look_now(p: &'static P, own: usize) -> bool {
+    let Some(mut turn) = turn() else { return false };
+    let mut found = 0;
+    poll(&mut turn, Some(Duration::ZERO), |g| {
+        // SAFETY: the caller's contract; `poll` hands the goroutine over.
+        unsafe { p.push(g) };
+        found += 1;
+    });
+    drop(turn);
+    if found > own {
+        let sched = sched();
+        sched.idle.wake_one(&sched);
+    }
+    found > 0
+}
+
+/// Polls in passing, from a thread without a P.
+pub(crate) fn look_without_p() {
+    let Some(mut turn) = turn() else { return };
+    let mut found = Vec::new();
+    poll(&mut turn, Some(Duration::ZERO), |g| found.push(g));
+    drop(turn);
+    ready::push_global_all(found);
+}
+
+/// `m` is about to sleep: if it is to be the poller, it blocks in the poll instead, until there is news, `timeout` has passed, or somebody
+/// [wakes](M::wake) it. Returns the goroutines that have become runnable, which are the caller's to queue; `None` if it is not.
+pub(crate) fn block(m: &'static M, timeout: Option<Duration>) -> Option<Vec<GRef>> {
+    // Whoever waits has registered something, so there is a poller.
+    let poller = poller::get()?;
+    if !ROLE.claim(|| sched().idle.counts().0 > 0) {
+        return None;
+    }
+    let mut found = Vec::new();
+    let mut turn = poller.lock();
+    m.bell.hang_out();
+    // The token says that there is something to see to, whether it was there before or comes while we sleep.
+    if !m.parker.take() {
+        poll(&mut turn, timeout, |g| found.push(g));
+        m.parker.take();
+    }
+    m.bell.take_in();
+    ROLE.release();
+    Some(found)
+}

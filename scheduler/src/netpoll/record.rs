@@ -1,0 +1,274 @@
+//! What is kept about a registered descriptor: two poll words, the causes that end its waits, and its deadlines.
+//!
+//! # Stale news
+//! An event may be on its way to a thread that polls while its descriptor is deregistered, closed, and its number used again. So
+//! events do not name descriptors by number but by *token*: the index of a record, and the generation of the record's use. Records
+//! are never freed, and a record that is used again has another generation. A stale event that gets past the
+//! look at the generation, since it was handed out in between, makes somebody try once too often, and no more.
+//!
+//! # Deadlines
+//! A timer for each direction is in the record. It fires under the lock of its heap, so it takes no other lock: it notes that the
+//! deadline has passed, and takes the waiter. Deadlines change under the record's lock: the timer is disarmed, which waits until it
+//! is done if it is just firing; only then is the note taken back or the timer armed again. Thus a timer that fires is never of an
+//! earlier deadline. (Go numbers deadlines and lets late timers find out: it stops a timer without waiting for it.)
+//!
+//! # Invariants
+//! * I1: records are never freed or moved.
+//! * I2: the timers are armed and disarmed under `lock` only, and armed only while the record is in use.
+//! * I3: a record is handed out while none of its timers is armed, and nobody waits in it.
+//!
+//! # Orderings
+//! * P1: the release with which a cause is set -> the acquire in `causes`: who sees that a wait has ended sees what was done before. What decides
+//!   whether the cause is seen at all are the fences of the poll word.
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::gmp::P;
+use crate::machine::sys::poller::Readiness;
+use crate::park;
+use crate::protocol::poll_word::PollWord;
+use crate::timer;
+use crate::timers::Timer;
+use crate::wait::Waker;
+
+/// Bits of a token that hold the index; the rest is the generation.
+const INDEX_BITS: u32 = 24;
+
+/// Records in the first chunk; each chunk has twice as many as the one before.
+const FIRST: usize = 64;
+
+/// So many chunks have all indices that a token can hold, but for the last few.
+const CHUNKS: usize = 18;
+
+/// A direction is one of these bits among the causes, when its deadline has passed.
+pub(crate) const READ: u8 = 1;
+pub(crate) const WRITE: u8 = 2;
+/// The cause that the descriptor is being closed.
+pub(crate) const CLOSING: u8 = 4;
+
+/// What belongs to one direction.
+struct Side {
+    word: PollWord,
+    timer: Timer,
+}
+
+/// A descriptor's record.
+pub(crate) struct Record {
+    read: Side,
+    write: Side,
+    /// READ, WRITE, CLOSING. Set before `take_waiter`, looked at after `begin`.
+    causes: AtomicU8,
+    /// This use of the record, as events carry it.
+    token: AtomicUsize,
+    lock: Mutex<()>,
+}
+
+// SAFETY: the timers are used under `lock` (I2) and fire under the lock of their heap; the rest is made to be shared.
+unsafe impl Sync for Record {}
+// SAFETY: as above, and a timer belongs to no thread.
+unsafe impl Send for Record {}
+
+static RECORDS: [OnceLock<Box<[Record]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+
+/// Which records are in use.
+struct Slab {
+    free: Vec<usize>,
+    made: usize,
+}
+
+static SLAB: Mutex<Slab> = Mutex::new(Slab { free: Vec::new(), made: 0 });
+
+fn slab() -> MutexGuard<'static, Slab> {
+    SLAB.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The chunk of a record, and its place in it.
+fn place(index: usize) -> (usize, usize) {
+    let chunk = (index / FIRST + 1).ilog2() as usize;
+    (chunk, index - FIRST * ((1 << chunk) - 1))
+}
+
+fn at(index: usize) -> Option<&'static Record> {
+    let (chunk, place) = place(index);
+    RECORDS.get(chunk)?.get()?.get(place)
+}
+
+/// A record that nobody uses, ready for use. `None` if there are too many.
+pub(crate) fn take() -> Option<&'static Record> {
+    let mut slab = slab();
+    let index = match slab.free.pop() {
+        Some(index) => index,
+        None => {
+            let (chunk, place) = place(slab.made);
+            let first = slab.made - place;
+            RECORDS.get(chunk)?.get_or_init(|| (first..first + (FIRST << chunk)).map(Record::new).collect());
+            slab.made += 1;
+            slab.made - 1
+        }
+    };
+    drop(slab);
+    let record = at(index)?;
+    record.causes.store(0, Ordering::Relaxed);
+    // What a late event has left.
+    record.read.word.clear();
+    record.write.word.clear();
+    Some(record)
+}
+
+/// The record of the event with this token, unless that is out of date.
+fn of_token(token: usize) -> Option<&'static Record> {
+    at(token & ((1 << INDEX_BITS) - 1)).filter(|record| record.token() == token)
+}
+
+/// An event has come: sets what is ready, and hands over those who wait for it.
+pub(crate) fn report(token: usize, ready: Readiness, mut wake: impl FnMut(Waker)) {
+    let Some(record) = of_token(token) else { return };
+    for (is_ready, side) in [(ready.read, &record.read), (ready.write, &record.write)] {
+        if is_ready && let Some(waiter) = side.word.set_ready() {
+            wake(Waker::from_raw(waiter));
+        }
+    }
+}
+
+impl Record {
+    fn new(index: usize) -> Self {
+        let side = |fire| Side { word: PollWord::new(), timer: Timer::new(fire, std::ptr::without_provenance(index)) };
+        Self {
+            read: side(ring::<READ>),
+            write: side(ring::<WRITE>),
+            causes: AtomicU8::new(0),
+            token: AtomicUsize::new(index),
+            lock: Mutex::new(()),
+        }
+    }
+
+    /// The user is done with the record: its token, and whatever still carries it, is out of date.
+    pub(crate) fn give_back(&'static self) {
+        debug_assert!(self.causes() & CLOSING != 0, "netpoll: a record is given back that was not closed");
+        let token = self.token();
+        self.token.store(token.wrapping_add(1 << INDEX_BITS), Ordering::Relaxed);
+        slab().free.push(token & ((1 << INDEX_BITS) - 1));
+    }
+
+    pub(crate) fn token(&self) -> usize {
+        self.token.load(Ordering::Relaxed)
+    }
+
+    fn side(&self, direction: u8) -> &Side {
+        if direction == READ { &self.read } else { &self.write }
+    }
+
+    pub(crate) fn word(&self, direction: u8) -> &PollWord {
+        &self.side(direction).word
+    }
+
+    /// What ends waits at the moment: READ, WRITE, CLOSING.
+    #[inline]
+    pub(crate) fn causes(&self) -> u8 {
+        // ORDERING P1: acquire.
+        self.causes.load(Ordering::Acquire)
+    }
+
+    /// Ends the wait in this direction, if there is one.
+    fn wake(&self, direction: u8) {
+        if let Some(waiter) = self.word(direction).take_waiter() {
+            // SAFETY: the waiter had published itself in its commit step, and was taken once (I2 of `poll_word`).
+            unsafe { Waker::from_raw(waiter).wake() };
+        }
+    }
+
+    /// Sets the deadline of a direction: at `when`, or none, or one that has passed. False if the descriptor is closed.
+    pub(crate) fn set_deadline(&'static self, direction: u8, deadline: Deadline) -> bool {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.causes() & CLOSING != 0 {
+            return false;
+        }
+        self.side(direction).timer.disarm();
+        match deadline {
+            Deadline::Passed => {
+                // ORDERING P1: release.
+                self.causes.fetch_or(direction, Ordering::Release);
+                drop(guard);
+                self.wake(direction);
+            }
+            Deadline::None => {
+                self.causes.fetch_and(!direction, Ordering::Relaxed);
+            }
+            Deadline::At(when) => {
+                self.causes.fetch_and(!direction, Ordering::Relaxed);
+                // SAFETY: I2: it was disarmed here, and stays where it is (I1).
+                let armed = unsafe { timer::arm(&self.side(direction).timer, when) };
+                drop(guard);
+                armed.unwrap_or_else(park::settle);
+            }
+        }
+        true
+    }
+
+    /// Ends all waits, now and later, and the deadlines.
+    pub(crate) fn close(&'static self) {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        // ORDERING P1: release.
+        self.causes.fetch_or(CLOSING, Ordering::Release);
+        self.read.timer.disarm();
+        self.write.timer.disarm();
+        drop(guard);
+        self.wake(READ);
+        self.wake(WRITE);
+    }
+}
+
+/// A deadline, as a record takes it.
+#[derive(Clone, Copy)]
+pub(crate) enum Deadline {
+    None,
+    Passed,
+    /// In the runtime's nanoseconds.
+    At(u64),
+}
+
+/// The deadline of a direction has come.
+///
+/// # Safety
+/// As [`crate::timers::Fire`]; `arg` is the index of the record whose timer fires, and `p` the P of this M, which is inside.
+unsafe fn ring<const DIRECTION: u8>(arg: *const (), p: *const ()) {
+    let Some(record) = at(arg.addr()) else { return };
+    // ORDERING P1: release.
+    record.causes.fetch_or(DIRECTION, Ordering::Release);
+    if let Some(waiter) = record.word(DIRECTION).take_waiter() {
+        // SAFETY: the waiter was taken once (I2 of `poll_word`); the rest is the caller's contract, and Ps are never freed.
+        unsafe { Waker::from_raw(waiter).wake_on(&*p.cast::<P>()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_has_a_place() {
+        assert_eq!(place(0), (0, 0));
+        assert_eq!(place(FIRST - 1), (0, FIRST - 1));
+        assert_eq!(place(FIRST), (1, 0));
+        assert_eq!(place(3 * FIRST), (2, 0));
+        let last = FIRST * ((1 << CHUNKS) - 1) - 1;
+        assert_eq!(place(last), (CHUNKS - 1, (FIRST << (CHUNKS - 1)) - 1));
+        assert!(last < (1 << INDEX_BITS) - 1, "the token of the waker is nobody's");
+    }
+
+    #[test]
+    fn a_record_used_again_does_not_know_its_old_token() {
+        let ready = Readiness { read: true, write: true };
+        let nobody = |_| unreachable!("nobody waits");
+        let record = take().expect("there is room");
+        let old = record.token();
+        record.close();
+        record.give_back();
+        report(old, ready, nobody);
+        assert!(of_token(old).is_none() && of_token(record.token()).is_some());
+        assert!(record.word(READ).begin() && !record.word(READ).end(), "a stale event sets nothing");
+        report(record.token(), ready, nobody);
+        assert!(!record.word(READ).begin() && !record.word(WRITE).begin());
+    }
+}

@@ -1,0 +1,235 @@
+//! One direction of a descriptor: is it ready, and who waits for it.
+//!
+//! # Vocabulary
+//! A descriptor has two directions, reading and writing, with a word each. In a direction there is one *owner* at a time: the goroutine or
+//! thread that tries to read, or to write (the layer above has a lock for that). The *poller* is whichever thread has got an *event* for the
+//! descriptor from the system. A *cause* is anything else that ends a wait: the descriptor is closed, its deadline has passed, a context
+//! is done. Causes are kept elsewhere, each in a word of its own that its side writes and the owner reads.
+//!
+//! # Protocol
+//! The system reports edges: a descriptor that becomes ready is reported once. So the word must remember an event that nobody waits for.
+//!
+//! ```text
+//!               begin                park (commit step)
+//!        NIL ------------> WAIT -------------------------> waiter
+//!       ^   ^               |  |                            |  |
+//!       |   +- take_waiter -+  |                            |  |
+//!       |   +------------------|------ take_waiter: wake ---+  |
+//!       |                      |                               |
+//!       +- clear, begin, end - READY <-- set_ready, wakes a waiter; from any state
+//! ```
+//!
+//! 1. The owner calls [`clear`](PollWord::clear), looks at the causes, and tries its operation. Only if that would block:
+//! 2. [`begin`](PollWord::begin) takes what was reported since, and the owner tries again; or it announces the wait.
+//! 3. The owner looks at all causes **again**.
+//! 4. It parks; the commit step, when its registers are saved, calls [`park`](PollWord::park), which publishes the waiter. If the announcement is gone
+//!    by then, somebody has come, and the owner goes on at once.
+//! 5. However the wait has ended, [`end`](PollWord::end) says whether an event was there. The owner tries again, or looks at the causes once more.
+//!    A wait may end for nothing: a deadline was moved just after it had passed, or a cause of an earlier wait came late.
+//!
+//! An event sets `READY` whatever was there. A cause is written first, and then [`take_waiter`](PollWord::take_waiter) takes the
+//! waiter, or the announcement, and leaves no `READY`: nothing can be read because a deadline has passed.
+//!
+//! # The race
+//! The owner sees no cause and waits; the cause comes in between. If the announcement came after the cause had looked for a
+//! waiter and the owner looked for the cause before it was there, the wait would never end. Both sides therefore *publish, fence, look*: the
+//! owner publishes the announcement and looks at the causes, the other publishes the cause and looks at the word. At least one sees the other. With
+//! an event there is no such race: event and announcement meet in the one word.
+//!
+//! # Rejected
+//! * Publishing the waiter in the commit step and looking at the causes after that, without an announcement. Once published the goroutine may
+//!   be woken, run, and wait again in the same word while the commit step of its first wait is still at work. If that then sees a
+//!   cause, it takes the second wait's waiter for its own, and the goroutine runs twice.
+//! * A lock around word and causes: each event would take it, and a goroutine that holds it may be anywhere.
+//! * A list of waiters for each direction. Who may read next is decided above, once, and not again at each event.
+//! * `READY` set by close and deadline too: the next owner would try, wait, and find out one round later. It works, but a
+//!   deadline that is reset would leave false reports behind.
+//! * A claim (`protocol::claim`) for waits that a context ends as well. Then an event that has taken the waiter must look into its frame
+//!   for the claim, which the other side may just have let go. Here the other side, too, goes through the word, which stays.
+//!
+//! # Invariants
+//! * I1: only the owner moves the word from NIL to WAIT and from WAIT to a waiter; so while it is not between `begin` and `end`, the word is NIL or READY.
+//! * I2: a published waiter is taken once, by the exchange that removes it, and whoever takes it owes it one wake.
+//! * I3: the word outlives everybody who knows it, so a late `set_ready` or `take_waiter` is harmless: it ends a wait for nothing.
+//!
+//! # Orderings
+//! * P1: the release in `park` -> the acquire in `set_ready` and `take_waiter`: the waker sees a goroutine that has parked.
+//! * P2: announce, SeqCst fence in `begin`, look at the causes <-> publish a cause, SeqCst fence in `take_waiter`, look at the word.
+//! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `begin`, `park` and `end`: who goes on without a wake sees what
+//!   was done before, as it would through the wake.
+//!
+//! # See also
+//! `netpollblock` and `netpollunblock` in Go's `netpoll.go`. The model is `scheduler/models/tests/poll_word.rs`.
+
+use std::ptr::{self, NonNull};
+
+use crate::primitive::{AtomicPtr, Ordering, const_fn, fence};
+
+/// Nothing was reported, and nobody waits.
+const NIL: *mut () = ptr::null_mut();
+/// An event was reported that nobody has taken.
+const READY: *mut () = ptr::without_provenance_mut(1);
+/// The owner is about to park.
+const WAIT: *mut () = ptr::without_provenance_mut(2);
+// Anything else is a waiter, whose address is larger.
+
+/// One direction of a descriptor.
+#[derive(Debug)]
+pub struct PollWord(AtomicPtr<()>);
+
+impl Default for PollWord {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PollWord {
+    const_fn! {
+        /// Nothing reported, nobody waits.
+        pub fn new() -> Self {
+            Self(AtomicPtr::new(NIL))
+        }
+    }
+
+    /// Owner, before it tries: forgets what was reported, since the attempt will tell.
+    #[inline]
+    pub fn clear(&self) {
+        // An event that comes after the load is kept, or is as old as the attempt.
+        if self.0.load(Ordering::Relaxed) == READY {
+            let _ = self.0.compare_exchange(READY, NIL, Ordering::Acquire, Ordering::Relaxed);
+        }
+    }
+
+    /// Owner, after an attempt that would block: announces the wait (true), or takes an event that was reported since (false). After true the
+    /// owner looks at the causes, perhaps [parks](Self::park), and calls [`end`](Self::end).
+    ///
+    /// # Panics
+    /// If somebody else is the owner.
+    #[inline]
+    pub fn begin(&self) -> bool {
+        // ORDERING P3: acquire.
+        if let Err(was) = self.0.compare_exchange(NIL, WAIT, Ordering::Acquire, Ordering::Acquire) {
+            assert!(
+                was == READY,
+                "netpoll: two wait for the same direction of one descriptor; let a lock decide who reads and who writes"
+            );
+            self.clear();
+            return false;
+        }
+        // ORDERING P2: between the announcement and the owner's look at the causes.
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Owner, in its commit step: publishes `waiter`. False if the announcement is gone: then nobody will wake it.
+    ///
+    /// `waiter` is the address of something larger than two bytes.
+    #[inline]
+    #[must_use = "nobody wakes the waiter if this fails"]
+    pub fn park(&self, waiter: NonNull<()>) -> bool {
+        debug_assert!(waiter.addr().get() > WAIT.addr(), "poll_word: a waiter with the address of a state");
+        // ORDERING P1: release. P3: acquire.
+        self.0.compare_exchange(WAIT, waiter.as_ptr(), Ordering::Release, Ordering::Acquire).is_ok()
+    }
+
+    /// Owner, when the wait is over or was given up before it parked: whether an event was reported, which is taken.
+    #[inline]
+    pub fn end(&self) -> bool {
+        // ORDERING P3: acquire.
+        let was = self.0.swap(NIL, Ordering::Acquire);
+        debug_assert!(was <= WAIT, "poll_word: the owner goes on beside a waiter");
+        was == READY
+    }
+
+    /// Poller: an event has come. Returns the waiter, whom the caller wakes.
+    #[inline]
+    #[must_use = "the waiter is owed a wake"]
+    pub fn set_ready(&self) -> Option<NonNull<()>> {
+        // ORDERING P1: acquire. P3: release.
+        Self::waiter(self.0.swap(READY, Ordering::AcqRel))
+    }
+
+    /// After a cause was published: ends the wait that there may be. Returns the waiter, whom the caller wakes.
+    #[must_use = "the waiter is owed a wake"]
+    pub fn take_waiter(&self) -> Option<NonNull<()>> {
+        // ORDERING P2: between the cause and the look at the word.
+        fence(Ordering::SeqCst);
+        let mut word = self.0.load(Ordering::Relaxed);
+        while word != NIL && word != READY {
+            // ORDERING P1: acquire. P3: release.
+            match self.0.compare_exchange_weak(word, NIL, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Self::waiter(word),
+                Err(now) => word = now,
+            }
+        }
+        None
+    }
+
+    fn waiter(word: *mut ()) -> Option<NonNull<()>> {
+        NonNull::new(word).filter(|waiter| waiter.as_ptr() > WAIT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiter() -> NonNull<()> {
+        NonNull::<u64>::dangling().cast()
+    }
+
+    #[test]
+    fn an_event_before_the_wait_is_kept_once() {
+        let word = PollWord::new();
+        assert_eq!(word.set_ready(), None);
+        assert_eq!(word.set_ready(), None);
+        assert!(!word.begin(), "it was ready");
+        assert!(word.begin());
+        assert!(word.park(waiter()));
+        assert_eq!(word.set_ready(), Some(waiter()));
+        assert!(word.end());
+        word.clear();
+        assert!(word.begin() && !word.end());
+    }
+
+    #[test]
+    fn clear_forgets_events_only() {
+        let word = PollWord::new();
+        word.clear();
+        assert_eq!(word.set_ready(), None);
+        word.clear();
+        assert!(word.begin());
+        word.clear();
+        assert!(word.park(waiter()), "the announcement stays");
+    }
+
+    #[test]
+    fn a_cause_takes_the_waiter_and_leaves_nothing() {
+        let word = PollWord::new();
+        assert_eq!(word.take_waiter(), None);
+        assert!(word.begin());
+        assert_eq!(word.take_waiter(), None);
+        assert!(!word.park(waiter()), "the announcement was taken");
+        assert!(!word.end());
+        assert!(word.begin() && word.park(waiter()));
+        assert_eq!(word.take_waiter(), Some(waiter()));
+        assert_eq!(word.take_waiter(), None);
+        assert!(!word.end());
+    }
+
+    #[test]
+    fn a_cause_leaves_an_event_where_it_is() {
+        let word = PollWord::new();
+        assert_eq!(word.set_ready(), None);
+        assert_eq!(word.take_waiter(), None);
+        assert!(!word.begin());
+    }
+
+    #[test]
+    #[should_panic(expected = "two wait for the same direction")]
+    fn two_owners_are_one_too_many() {
+        let word = PollWord::new();
+        assert!(word.begin());
+        word.begin();
+    }
+}
