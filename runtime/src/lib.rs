@@ -35,6 +35,7 @@
 //! | wait for one of several | [`select!`] | `select` |
 //! | wait for many, exclude others | [`sync`] | `sync` |
 //! | sleep, time out, tick, call later | [`time`] | `time` |
+//! | talk to other programs | [`net`] | `net` |
 //! | tell others to stop | [`ctx`] | `context` |
 //! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
 //! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
@@ -69,6 +70,7 @@ mod task;
 
 pub mod channel;
 pub mod debug;
+pub mod net;
 pub mod stack;
 pub mod sync;
 pub mod time;

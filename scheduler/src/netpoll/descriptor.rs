@@ -20,7 +20,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::record::{self, CLOSING, Deadline, READ, Record, WRITE};
+use super::record::{self, CLOSING, Deadline, HUNG_UP, READ, Record, WRITE};
 use super::{REGISTERED, ROLE};
 use crate::boot;
 use crate::clock;
@@ -213,19 +213,36 @@ impl Descriptor {
         if self.record.set_deadline(direction as u8, deadline) { Ok(()) } else { Err(Ended::Closed) }
     }
 
-    /// Closes: all that wait, and all that come later, end with [`Ended::Closed`]. The descriptor stays registered until the drop.
+    /// Closes: all that wait, and all that come later, end with [`Ended::Closed`]. The descriptor is not watched any more.
     pub fn evict(&self) {
         self.record.close();
+        self.deregister();
+    }
+
+    /// Whether it was [evicted](Self::evict).
+    #[inline]
+    pub fn is_evicted(&self) -> bool {
+        self.record.causes() & CLOSING != 0
+    }
+
+    /// Whether an event that was taken, by [`prepare`](Self::prepare) or the end of a wait, said that the peer sends no more, or that there was an
+    /// error. There is no further event for it, so who has read all that was there must not wait for one.
+    #[inline]
+    pub fn has_hung_up(&self) -> bool {
+        self.record.causes() & HUNG_UP != 0
+    }
+
+    fn deregister(&self) {
+        if let Some(poller) = poller::get() {
+            // If the caller has closed it too early, or it was evicted, the system has forgotten it too.
+            let _ = poller.deregister(self.fd);
+        }
     }
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        self.record.close();
-        if let Some(poller) = poller::get() {
-            // If the caller has closed it too early, the system has forgotten it too.
-            let _ = poller.deregister(self.fd);
-        }
+        self.evict();
         REGISTERED.fetch_sub(1, Ordering::Relaxed);
         self.record.give_back();
     }

@@ -46,6 +46,8 @@ pub(crate) const READ: u8 = 1;
 pub(crate) const WRITE: u8 = 2;
 /// The cause that the descriptor is being closed.
 pub(crate) const CLOSING: u8 = 4;
+/// No cause, but kept beside them: the system has reported that the peer sends no more, or an error.
+pub(crate) const HUNG_UP: u8 = 8;
 
 /// What belongs to one direction.
 struct Side {
@@ -57,7 +59,7 @@ struct Side {
 pub(crate) struct Record {
     read: Side,
     write: Side,
-    /// READ, WRITE, CLOSING. Set before `take_waiter`, looked at after `begin`.
+    /// READ, WRITE, CLOSING, HUNG_UP. Set before `take_waiter`, looked at after `begin`.
     causes: AtomicU8,
     /// This use of the record, as events carry it.
     token: AtomicUsize,
@@ -124,6 +126,10 @@ fn of_token(token: usize) -> Option<&'static Record> {
 /// An event has come: sets what is ready, and hands over those who wait for it.
 pub(crate) fn report(token: usize, ready: Readiness, mut wake: impl FnMut(Waker)) {
     let Some(record) = of_token(token) else { return };
+    if ready.hung_up {
+        // Before the word is set: who takes the event sees it (P3 of `poll_word`).
+        record.causes.fetch_or(HUNG_UP, Ordering::Relaxed);
+    }
     for (is_ready, side) in [(ready.read, &record.read), (ready.write, &record.write)] {
         if is_ready && let Some(waiter) = side.word.set_ready() {
             wake(Waker::from_raw(waiter));
@@ -163,7 +169,7 @@ impl Record {
         &self.side(direction).word
     }
 
-    /// What ends waits at the moment: READ, WRITE, CLOSING.
+    /// What ends waits at the moment: READ, WRITE, CLOSING; and HUNG_UP.
     #[inline]
     pub(crate) fn causes(&self) -> u8 {
         // ORDERING P1: acquire.
@@ -259,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_record_used_again_does_not_know_its_old_token() {
-        let ready = Readiness { read: true, write: true };
+        let ready = Readiness { read: true, write: true, hung_up: false };
         let nobody = |_| unreachable!("nobody waits");
         let record = take().expect("there is room");
         let old = record.token();

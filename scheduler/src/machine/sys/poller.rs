@@ -39,6 +39,8 @@ pub(crate) struct Turn(MutexGuard<'static, Polling>);
 pub(crate) struct Readiness {
     pub(crate) read: bool,
     pub(crate) write: bool,
+    /// The peer sends no more, or there was an error.
+    pub(crate) hung_up: bool,
 }
 
 static POLLER: OnceLock<Poller> = OnceLock::new();
@@ -106,9 +108,10 @@ impl Turn {
         }
         for event in events.iter().filter(|event| event.token() != WAKE) {
             let failed = event.is_error();
-            let read = failed || event.is_readable() || event.is_read_closed();
+            let hung_up = failed || event.is_read_closed();
+            let read = hung_up || event.is_readable();
             let write = failed || event.is_writable() || event.is_write_closed();
-            report(event.token().0, Readiness { read, write });
+            report(event.token().0, Readiness { read, write, hung_up });
         }
     }
 }

@@ -1,0 +1,267 @@
+//! What all sockets have, written once: conversions, deadlines, closing, reading and writing.
+
+/// The interface of every socket. `$make` is an expression for the examples.
+macro_rules! socket {
+    ($name:ident, $std:ty, $make:literal) => {
+        impl $name {
+            /// A socket made by `std` or another library, from now on without blocking the thread. Does not block.
+            ///
+            /// # Errors
+            /// What the system says to watching it, or to making it non-blocking.
+            pub fn from_std(socket: $std) -> std::io::Result<Self> {
+                Ok(Self { fd: std::sync::Arc::new(super::fd::Fd::new(socket)?) })
+            }
+
+            /// Another handle on this socket. It shares everything, deadlines and [`close`](Self::close) too, and takes no descriptor. Does not block.
+            ///
+            /// # Errors
+            /// None; the signature is `std`'s.
+            pub fn try_clone(&self) -> std::io::Result<Self> {
+                Ok(Self { fd: std::sync::Arc::clone(&self.fd) })
+            }
+
+            /// Takes the error that the system keeps for the socket (`SO_ERROR`). Does not block.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
+                self.fd.open()?.take_error()
+            }
+
+            /// Whether operations return [`WouldBlock`](std::io::ErrorKind::WouldBlock) instead of waiting: for this handle and all its clones. The
+            /// descriptor itself never blocks. Does not block.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+                self.fd.set_nonblocking(nonblocking)
+            }
+
+            /// Closes the socket, under all of its handles: who waits in an operation, and who begins one later, gets an error
+            /// ([`NotConnected`](std::io::ErrorKind::NotConnected), "use of closed network connection"). The peer is told, and an address is free again.
+            /// Closing once more does nothing. Does not block. Go's `Close`.
+            ///
+            /// Dropping the last handle closes too. The number of the descriptor is used again only after that.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use std::io::ErrorKind;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// socket.close();
+            /// assert_eq!(socket.take_error().unwrap_err().kind(), ErrorKind::NotConnected);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
+            pub fn close(&self) {
+                self.fd.close();
+            }
+
+            /// Sets the time until which operations may wait, those that wait now and all to come; `None` takes it back. Once it has
+            /// passed they fail with [`TimedOut`](std::io::ErrorKind::TimedOut), also if they would not have to wait, until there is
+            /// another. Does not block. Go's `SetDeadline`.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn set_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self.fd.set_deadline(greenthread_scheduler::Direction::Read, deadline)?;
+                self.fd.set_deadline(greenthread_scheduler::Direction::Write, deadline)
+            }
+
+            /// The same socket, with operations that end when `ctx` does, with its error. Does not block, and costs nothing.
+            pub fn with_ctx<'a>(&'a self, ctx: &'a greenthread_ctx::Context) -> super::WithCtx<'a, Self> {
+                super::WithCtx::new(self, ctx)
+            }
+        }
+
+        /// As [`from_std`](Self::from_std).
+        ///
+        /// # Panics
+        /// Where `from_std` has an error.
+        impl From<$std> for $name {
+            fn from(socket: $std) -> Self {
+                Self::from_std(socket)
+                    .expect("net: the system does not watch this descriptor; `from_std` returns the error")
+            }
+        }
+
+        /// The socket, which blocks again. If there are other handles it is a duplicate, which does not block, like the original.
+        ///
+        /// # Panics
+        /// If there are other handles and no free descriptors.
+        impl From<$name> for $std {
+            fn from(socket: $name) -> Self {
+                match std::sync::Arc::try_unwrap(socket.fd) {
+                    Ok(fd) => fd.into_inner(),
+                    Err(fd) => fd.get().try_clone().expect("net: no descriptor is free for a duplicate"),
+                }
+            }
+        }
+
+        /// As the conversion from `std`'s type.
+        impl From<std::os::fd::OwnedFd> for $name {
+            fn from(fd: std::os::fd::OwnedFd) -> Self {
+                <$std>::from(fd).into()
+            }
+        }
+
+        /// As the conversion to `std`'s type.
+        impl From<$name> for std::os::fd::OwnedFd {
+            fn from(socket: $name) -> Self {
+                <$std>::from(socket).into()
+            }
+        }
+
+        impl std::os::fd::FromRawFd for $name {
+            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> Self {
+                // SAFETY: the contract of this function is that of the one called.
+                unsafe { <$std>::from_raw_fd(fd) }.into()
+            }
+        }
+
+        impl std::os::fd::IntoRawFd for $name {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                <$std>::from(self).into_raw_fd()
+            }
+        }
+
+        impl std::os::fd::AsFd for $name {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.fd.get().as_fd()
+            }
+        }
+
+        impl std::os::fd::AsRawFd for $name {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.fd.get().as_raw_fd()
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.fd.get().fmt(f)
+            }
+        }
+    };
+}
+
+/// Limits for each direction.
+macro_rules! limits {
+    ([$($generics:tt)*] $name:ty) => {
+        impl<$($generics)*> $name {
+            /// As [`set_deadline`](Self::set_deadline), for what reads. Go's `SetReadDeadline`.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn set_read_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self.fd.set_deadline(greenthread_scheduler::Direction::Read, deadline)
+            }
+
+            /// As [`set_deadline`](Self::set_deadline), for what writes. Go's `SetWriteDeadline`.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn set_write_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self.fd.set_deadline(greenthread_scheduler::Direction::Write, deadline)
+            }
+
+            /// Sets how long each operation that reads may wait, from now on; `None` is no limit. Then it fails with
+            /// [`TimedOut`](std::io::ErrorKind::TimedOut). Counts for all handles; a deadline that comes earlier counts too. Does not block.
+            ///
+            /// # Errors
+            /// If the timeout is zero, or the socket closed.
+            pub fn set_read_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
+                self.fd.set_timeout(greenthread_scheduler::Direction::Read, timeout)
+            }
+
+            /// As [`set_read_timeout`](Self::set_read_timeout), for what writes.
+            ///
+            /// # Errors
+            /// If the timeout is zero, or the socket closed.
+            pub fn set_write_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
+                self.fd.set_timeout(greenthread_scheduler::Direction::Write, timeout)
+            }
+
+            /// What [`set_read_timeout`](Self::set_read_timeout) has set.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+                self.fd.timeout(greenthread_scheduler::Direction::Read)
+            }
+
+            /// What [`set_write_timeout`](Self::set_write_timeout) has set.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+                self.fd.timeout(greenthread_scheduler::Direction::Write)
+            }
+        }
+    };
+}
+
+/// `Read` and `Write` for a stream, a reference to it, and its view under a context. The stream has `read_within` and so on.
+macro_rules! read_write {
+    ([$($read:tt)*] [$($write:tt)*] $name:ty) => {
+        read_write!(@impl [$($read)*] [$($write)*] $name, socket, socket, None);
+        read_write!(@impl [$($read)*] [$($write)*] &$name, socket, *socket, None);
+        read_write!(@impl [$($read)*] [$($write)*] super::WithCtx<'_, $name>, view, view.socket, Some(view.ctx));
+    };
+    (@impl [$($read:tt)*] [$($write:tt)*] $for:ty, $this:ident, $socket:expr, $ctx:expr) => {
+        impl<$($read)*> std::io::Read for $for {
+            fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+                let $this = self;
+                $socket.read_within($ctx, bytes)
+            }
+
+            fn read_vectored(&mut self, parts: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
+                let $this = self;
+                $socket.read_vectored_within($ctx, parts)
+            }
+        }
+
+        impl<$($write)*> std::io::Write for $for {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let $this = self;
+                $socket.write_within($ctx, bytes)
+            }
+
+            fn write_vectored(&mut self, parts: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+                let $this = self;
+                $socket.write_vectored_within($ctx, parts)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                let $this = self;
+                $socket.flush_within()
+            }
+        }
+    };
+}
+
+/// Options that `std`'s type has under the same name: a getter and a setter each.
+macro_rules! options {
+    ($name:ident: $($(#[$get_doc:meta])* $get:ident, $(#[$set_doc:meta])* $set:ident: $type:ty;)*) => {
+        impl $name {
+            $(
+                $(#[$get_doc])*
+                ///
+                /// # Errors
+                /// What the system says, and if the socket is closed.
+                pub fn $get(&self) -> std::io::Result<$type> {
+                    self.fd.open()?.$get()
+                }
+
+                $(#[$set_doc])*
+                ///
+                /// # Errors
+                /// What the system says, and if the socket is closed.
+                pub fn $set(&self, value: $type) -> std::io::Result<()> {
+                    self.fd.open()?.$set(value)
+                }
+            )*
+        }
+    };
+}
+
+pub(super) use {limits, options, read_write, socket};

@@ -1,0 +1,358 @@
+//! TCP.
+
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use greenthread_ctx::Context;
+use greenthread_scheduler::Direction;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use super::fd::Fd;
+use super::incoming::Incoming;
+use super::macros::{limits, options, read_write, socket};
+use super::view::WithCtx;
+
+/// How many connections may wait to be accepted: Go's number, which the system may lower (`net.core.somaxconn`). `std`'s 128 are too few for
+/// a crowd.
+const BACKLOG: i32 = 4096;
+
+/// A TCP connection: `std::net::TcpStream` for goroutines, Go's `net.TCPConn`.
+///
+/// Reading and writing block the calling goroutine, or thread, and can go on at the same time; see [the module](super). Dropping the last handle closes it.
+///
+/// ```
+/// use greenthread::net::{TcpListener, TcpStream};
+/// use std::io::{Read, Write};
+/// use std::net::Shutdown;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut client = TcpStream::connect(listener.local_addr()?)?;
+/// let (mut server, _addr) = listener.accept()?;
+/// client.write_all(b"all there is")?;
+/// client.shutdown(Shutdown::Write)?;
+/// let mut text = String::new();
+/// server.read_to_string(&mut text)?;
+/// assert_eq!(text, "all there is");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpStream {
+    fd: Arc<Fd<net::TcpStream>>,
+}
+
+socket!(TcpStream, net::TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
+limits!([] TcpStream);
+read_write!([][] TcpStream);
+
+options!(TcpStream:
+    /// Whether small writes are sent at once (`TCP_NODELAY`).
+    nodelay,
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`). Off in the beginning, as in `std`; Go sets it.
+    set_nodelay: bool;
+    /// The time to live of packets (`IP_TTL`).
+    ttl,
+    /// Sets the time to live of packets (`IP_TTL`).
+    set_ttl: u32;
+);
+
+impl TcpStream {
+    /// Connects to an address; if there are several, to the first that accepts. Blocks until it is connected, or the system gives up.
+    ///
+    /// # Errors
+    /// That of the last address.
+    ///
+    /// ```no_run
+    /// let stream = greenthread::net::TcpStream::connect("localhost:8080")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        each(addr, |addr| Self::connect_within(addr, None, None))
+    }
+
+    /// As [`connect`](Self::connect), to one address, for no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As there; [`TimedOut`](io::ErrorKind::TimedOut) if that was not enough; `InvalidInput` if `timeout` is zero.
+    pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<Self> {
+        if timeout.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout"));
+        }
+        Self::connect_within(*addr, Instant::now().checked_add(timeout), None)
+    }
+
+    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`.
+    ///
+    /// # Errors
+    /// As there, and that of the context if it ends first.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::net::TcpStream;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// cancel.cancel();
+    /// assert_eq!(TcpStream::connect_ctx(&ctx, "127.0.0.1:9").unwrap_err().to_string(), "context canceled");
+    /// ```
+    pub fn connect_ctx(ctx: &Context, addr: impl ToSocketAddrs) -> io::Result<Self> {
+        ctx.err().map_or(Ok(()), Err)?;
+        each(addr, |addr| Self::connect_within(addr, None, Some(ctx)))
+    }
+
+    fn connect_within(addr: SocketAddr, until: Option<Instant>, ctx: Option<&Context>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&addr.into()) {
+            Err(error) if !is_under_way(&error) => return Err(error),
+            _ => {}
+        }
+        // Only now: the system reports a socket that does not connect yet as hung up.
+        let stream = Self::from_std(socket.into())?;
+        stream.set_write_deadline(until)?;
+        stream.fd.run(Direction::Write, ctx, connected)?;
+        stream.set_write_deadline(None)?;
+        Ok(stream)
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    /// If it is closed, or was never connected.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.peer_addr()
+    }
+
+    /// The own address.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.local_addr()
+    }
+
+    /// Ends one direction or both, for all handles: after `Write` the peer reads the end of the stream. Does not block. Go's
+    /// `CloseWrite` and `CloseRead`.
+    ///
+    /// # Errors
+    /// If it is closed, or the peer has ended the connection.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.fd.open()?.shutdown(how)
+    }
+
+    /// Reads without taking: the next read gets the same bytes. Blocks until there are some.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.fd.run(Direction::Read, None, |socket| socket.peek(bytes))
+    }
+
+    /// How long closing waits for what was written to be acknowledged (`SO_LINGER`).
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        SockRef::from(self.fd.open()?).linger()
+    }
+
+    /// Sets how long closing waits for what was written to be acknowledged (`SO_LINGER`); then the connection is reset. With zero it is
+    /// reset at once. Anything else blocks the thread that drops or closes. Go's `SetLinger`.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        SockRef::from(self.fd.open()?).set_linger(linger)
+    }
+
+    /// After how long a silence the peer is asked whether it is still there (`SO_KEEPALIVE`, `TCP_KEEPIDLE`).
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
+        let socket = SockRef::from(self.fd.open()?);
+        if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
+    }
+
+    /// Sets after how long a silence the peer is asked whether it is still there; whole seconds. `None` is never, as in the beginning. Go's
+    /// `SetKeepAliveConfig`.
+    ///
+    /// # Errors
+    /// What the system says, and if it is closed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    /// stream.set_keepalive(Some(Duration::from_secs(15)))?;
+    /// assert_eq!(stream.keepalive()?, Some(Duration::from_secs(15)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_keepalive(&self, silence: Option<Duration>) -> io::Result<()> {
+        let socket = SockRef::from(self.fd.open()?);
+        match silence {
+            None => socket.set_keepalive(false),
+            Some(silence) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence)),
+        }
+    }
+
+    fn read_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
+        match bytes.len() {
+            0 => Ok(0),
+            len => self.fd.read(ctx, len, |mut socket| socket.read(bytes)),
+        }
+    }
+
+    fn read_vectored_within(&self, ctx: Option<&Context>, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match parts.iter().map(|part| part.len()).sum() {
+            0 => Ok(0),
+            len => self.fd.read(ctx, len, |mut socket| socket.read_vectored(parts)),
+        }
+    }
+
+    fn write_within(&self, ctx: Option<&Context>, bytes: &[u8]) -> io::Result<usize> {
+        self.fd.send(ctx, bytes)
+    }
+
+    fn write_vectored_within(&self, ctx: Option<&Context>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.fd.send_vectored(ctx, parts)
+    }
+
+    fn flush_within(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether the system goes on connecting by itself.
+fn is_under_way(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted || error.raw_os_error() == Some(libc::EINPROGRESS)
+}
+
+/// Whether the system has connected by now.
+fn connected(socket: &net::TcpStream) -> io::Result<()> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tries all addresses in turn until `connect` succeeds.
+fn each<R>(addrs: impl ToSocketAddrs, mut attempt: impl FnMut(SocketAddr) -> io::Result<R>) -> io::Result<R> {
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "could not resolve to any addresses");
+    for addr in addrs.to_socket_addrs()? {
+        match attempt(addr) {
+            Ok(result) => return Ok(result),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A TCP port that accepts connections: `std::net::TcpListener` for goroutines, Go's `net.TCPListener`.
+///
+/// Several may accept at once, each connection goes to one of them. Dropping the last handle closes it.
+///
+/// ```
+/// use greenthread::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let client = TcpStream::connect(listener.local_addr()?)?;
+/// let (_server, addr) = listener.accept()?;
+/// assert_eq!(addr, client.local_addr()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpListener {
+    fd: Arc<Fd<net::TcpListener>>,
+}
+
+socket!(TcpListener, net::TcpListener, "TcpListener::bind(\"127.0.0.1:0\")?");
+
+options!(TcpListener:
+    /// The time to live of packets (`IP_TTL`).
+    ttl,
+    /// Sets the time to live of packets (`IP_TTL`), for accepted connections too.
+    set_ttl: u32;
+);
+
+impl TcpListener {
+    /// Listens on an address; if there are several, on the first that is possible. Port 0 means any: [`local_addr`](Self::local_addr) tells. The
+    /// address may have been in use just before (`SO_REUSEADDR`), and up to 4096 connections may wait to be accepted, as in Go. Does not block,
+    /// but for the look-up of a name.
+    ///
+    /// # Errors
+    /// That of the last address.
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        each(addr, |addr| {
+            let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&addr.into())?;
+            socket.listen(BACKLOG)?;
+            Self::from_std(socket.into())
+        })
+    }
+
+    /// The next connection, and the address of the peer. Blocks until there is one.
+    ///
+    /// One that was given up before it was accepted is passed over.
+    ///
+    /// # Errors
+    /// What the system says, as that there are too many descriptors; if the listener is closed, or its deadline has passed.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept_within(None)
+    }
+
+    fn accept_within(&self, ctx: Option<&Context>) -> io::Result<(TcpStream, SocketAddr)> {
+        let accept = |listener: &net::TcpListener| loop {
+            match listener.accept() {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                result => return result,
+            }
+        };
+        let (socket, addr) = self.fd.run(Direction::Read, ctx, accept)?;
+        Ok((TcpStream::from_std(socket)?, addr))
+    }
+
+    /// All connections, one after the other, for ever.
+    pub fn incoming(&self) -> Incoming<'_, Self> {
+        Incoming::new(self)
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.local_addr()
+    }
+
+    /// Whether it takes connections over IPv6 only (`IPV6_V6ONLY`).
+    ///
+    /// # Errors
+    /// If it is closed, or has an IPv4 address.
+    pub fn only_v6(&self) -> io::Result<bool> {
+        SockRef::from(self.fd.open()?).only_v6()
+    }
+}
+
+impl WithCtx<'_, TcpListener> {
+    /// As [`TcpListener::accept`], as long as the context lasts.
+    ///
+    /// # Errors
+    /// As there, and that of the context.
+    ///
+    /// ```
+    /// use greenthread::{ctx::Context, net::TcpListener};
+    /// use std::time::Duration;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(listener.with_ctx(&ctx).accept().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.socket.accept_within(Some(self.ctx))
+    }
+}
