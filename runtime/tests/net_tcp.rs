@@ -342,11 +342,12 @@ fn many_read_one_socket() {
                 .map(|_| {
                     s.spawn(move || {
                         let mut sum = 0;
-                        while let Ok(1..) = { near }.read(&mut [0; 3]).map(|n| {
-                            sum += n;
-                            n
-                        }) {}
-                        sum
+                        loop {
+                            match { near }.read(&mut [0; 3]).unwrap() {
+                                0 => return sum,
+                                n => sum += n,
+                            }
+                        }
                     })
                 })
                 .collect();

@@ -48,6 +48,10 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::sync::{Mutex, MutexGuard};
 
+/// How long to wait where the system does not say when to try again: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LAST_PAUSE: Duration = Duration::from_millis(5);
+
 /// The most parts of one vectored write (`IOV_MAX` on all systems).
 const MAX_PARTS: usize = 1024;
 
@@ -152,6 +156,18 @@ impl<T: AsFd> Fd<T> {
         turn.run(attempt)
     }
 
+    /// As [`run`](Self::run), for writes that the system does not report to be possible: tries again after pauses.
+    pub(super) fn run_with_pauses<R>(
+        &self,
+        ctx: Option<&Context>,
+        attempt: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut turn = self.turn(Direction::Write, ctx)?;
+        turn.pause = Some(FIRST_PAUSE);
+        turn.begin()?;
+        turn.run(attempt)
+    }
+
     /// As [`run`](Self::run), for reads of up to `len` bytes from a stream that is empty when a read has brought less.
     #[inline]
     pub(super) fn read(
@@ -202,7 +218,7 @@ impl<T: AsFd> Fd<T> {
                 (None, None) => side.turn.lock(),
             },
         };
-        Ok(Turn { fd: self, direction, ctx, until, armed: false, emptied })
+        Ok(Turn { fd: self, direction, ctx, until, pause: None, armed: false, emptied })
     }
 
     /// Sets the deadline of a direction, for the operation that waits and for all to come.
@@ -241,6 +257,11 @@ impl<T: AsFd> Fd<T> {
         Ok(())
     }
 
+    /// Ends all operations, now and later.
+    pub(super) fn evict(&self) {
+        self.io.evict();
+    }
+
     /// Ends all operations, now and later, and closes what is behind the descriptor. Only for sockets that nobody else owns.
     pub(super) fn close(&self) {
         if self.io.is_evicted() {
@@ -268,7 +289,9 @@ struct Turn<'a, T: AsFd> {
     direction: Direction,
     ctx: Option<&'a Context>,
     until: Option<Instant>,
-    /// Whether `until` is among the limits.
+    /// How long to wait for an event, if there may be none.
+    pause: Option<Duration>,
+    /// Whether there is a limit for this operation.
     armed: bool,
     emptied: MutexGuard<'a, bool>,
 }
@@ -311,10 +334,32 @@ impl<T: AsFd> Turn<'_, T> {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        if self.until.is_some() && !self.armed {
-            self.armed = true;
-            self.fd.limit(self.direction, |limits| limits.operation = self.until)?;
+        let Some(pause) = self.pause else {
+            if self.until.is_some() && !self.armed {
+                self.arm(self.until)?;
+            }
+            return self.wait_for_event();
+        };
+        self.pause = Some(LAST_PAUSE.min(pause * 2));
+        let next = Instant::now() + pause;
+        self.arm(self.until.map_or(Some(next), |until| Some(until.min(next))))?;
+        match self.wait_for_event() {
+            // Was it the pause? If not, the real limit is noted again.
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.arm(self.until)?;
+                self.begin()
+            }
+            waited => waited,
         }
+    }
+
+    /// Sets the end of this operation among the limits.
+    fn arm(&mut self, until: Option<Instant>) -> io::Result<()> {
+        self.armed = true;
+        self.fd.limit(self.direction, |limits| limits.operation = until)
+    }
+
+    fn wait_for_event(&self) -> io::Result<()> {
         let io = &self.fd.io;
         match self.ctx {
             None => io.wait(self.direction, WaitReason::IoWait).map_err(ended),

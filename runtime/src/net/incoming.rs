@@ -4,6 +4,7 @@ use std::io;
 use std::iter::FusedIterator;
 
 use super::tcp::{TcpListener, TcpStream};
+use super::unix::{UnixListener, UnixStream};
 
 /// The connections that a listener accepts: what `incoming` returns. It never ends; when the listener is closed, or its deadline
 /// has passed, it gives the error each time.
@@ -17,12 +18,23 @@ impl<'a, L> Incoming<'a, L> {
     }
 }
 
-impl Iterator for Incoming<'_, TcpListener> {
-    type Item = io::Result<TcpStream>;
+macro_rules! incoming {
+    ($($listener:ty => $stream:ty;)*) => {
+        $(
+            impl Iterator for Incoming<'_, $listener> {
+                type Item = io::Result<$stream>;
 
-    fn next(&mut self) -> Option<io::Result<TcpStream>> {
-        Some(self.0.accept().map(|(stream, _)| stream))
-    }
+                fn next(&mut self) -> Option<io::Result<$stream>> {
+                    Some(self.0.accept().map(|(stream, _)| stream))
+                }
+            }
+
+            impl FusedIterator for Incoming<'_, $listener> {}
+        )*
+    };
 }
 
-impl FusedIterator for Incoming<'_, TcpListener> {}
+incoming! {
+    TcpListener => TcpStream;
+    UnixListener => UnixStream;
+}

@@ -55,23 +55,9 @@ macro_rules! socket {
             pub fn close(&self) {
                 self.fd.close();
             }
-
-            /// Sets the time until which operations may wait, those that wait now and all to come; `None` takes it back. Once it has
-            /// passed they fail with [`TimedOut`](std::io::ErrorKind::TimedOut), also if they would not have to wait, until there is
-            /// another. Does not block. Go's `SetDeadline`.
-            ///
-            /// # Errors
-            /// If the socket is closed.
-            pub fn set_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
-                self.fd.set_deadline(greenthread_scheduler::Direction::Read, deadline)?;
-                self.fd.set_deadline(greenthread_scheduler::Direction::Write, deadline)
-            }
-
-            /// The same socket, with operations that end when `ctx` does, with its error. Does not block, and costs nothing.
-            pub fn with_ctx<'a>(&'a self, ctx: &'a greenthread_ctx::Context) -> super::WithCtx<'a, Self> {
-                super::WithCtx::new(self, ctx)
-            }
         }
+
+        super::macros::deadline!([] $name);
 
         /// As [`from_std`](Self::from_std).
         ///
@@ -144,6 +130,29 @@ macro_rules! socket {
     };
 }
 
+/// What ends operations in both directions.
+macro_rules! deadline {
+    ([$($generics:tt)*] $name:ty) => {
+        impl<$($generics)*> $name {
+            /// Sets the time until which operations may wait, those that wait now and all to come; `None` takes it back. Once it has
+            /// passed they fail with [`TimedOut`](std::io::ErrorKind::TimedOut), also if they would not have to wait, until there is
+            /// another. Does not block. Go's `SetDeadline`.
+            ///
+            /// # Errors
+            /// If the socket is closed.
+            pub fn set_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
+                self.fd.set_deadline(greenthread_scheduler::Direction::Read, deadline)?;
+                self.fd.set_deadline(greenthread_scheduler::Direction::Write, deadline)
+            }
+
+            /// The same socket, with operations that end when `ctx` does, with its error. Does not block, and costs nothing.
+            pub fn with_ctx<'a>(&'a self, ctx: &'a greenthread_ctx::Context) -> super::WithCtx<'a, Self> {
+                super::WithCtx::new(self, ctx)
+            }
+        }
+    };
+}
+
 /// Limits for each direction.
 macro_rules! limits {
     ([$($generics:tt)*] $name:ty) => {
@@ -200,15 +209,22 @@ macro_rules! limits {
     };
 }
 
-/// `Read` and `Write` for a stream, a reference to it, and its view under a context. The stream has `read_within` and so on.
+/// `Read` and `Write` for a stream, a reference to it, and its view under a context. The stream has `read_within` and so on. What stands
+/// in brackets are the generics, and a `where` for each trait; then there is nothing for references ([`super::Async`]).
 macro_rules! read_write {
-    ([$($read:tt)*] [$($write:tt)*] $name:ty) => {
-        read_write!(@impl [$($read)*] [$($write)*] $name, socket, socket, None);
-        read_write!(@impl [$($read)*] [$($write)*] &$name, socket, *socket, None);
-        read_write!(@impl [$($read)*] [$($write)*] super::WithCtx<'_, $name>, view, view.socket, Some(view.ctx));
+    ($name:ident) => {
+        read_write!([] [] [] $name);
+        read_write!(@impl [] [] [] &$name, socket, *socket, None);
     };
-    (@impl [$($read:tt)*] [$($write:tt)*] $for:ty, $this:ident, $socket:expr, $ctx:expr) => {
-        impl<$($read)*> std::io::Read for $for {
+    ([$($generics:tt)*] [$($read:tt)*] [$($write:tt)*] $name:ty) => {
+        read_write!(@impl [$($generics)*] [$($read)*] [$($write)*] $name, socket, socket, None);
+        read_write!(
+            @impl [$($generics)*] [$($read)*] [$($write)*]
+            super::WithCtx<'_, $name>, view, view.socket, Some(view.ctx)
+        );
+    };
+    (@impl [$($generics:tt)*] [$($read:tt)*] [$($write:tt)*] $for:ty, $this:ident, $socket:expr, $ctx:expr) => {
+        impl<$($generics)*> std::io::Read for $for $($read)* {
             fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
                 let $this = self;
                 $socket.read_within($ctx, bytes)
@@ -220,7 +236,7 @@ macro_rules! read_write {
             }
         }
 
-        impl<$($write)*> std::io::Write for $for {
+        impl<$($generics)*> std::io::Write for $for $($write)* {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
                 let $this = self;
                 $socket.write_within($ctx, bytes)
@@ -233,7 +249,7 @@ macro_rules! read_write {
 
             fn flush(&mut self) -> std::io::Result<()> {
                 let $this = self;
-                $socket.flush_within()
+                $socket.flush_within($ctx)
             }
         }
     };
@@ -264,4 +280,77 @@ macro_rules! options {
     };
 }
 
-pub(super) use {limits, options, read_write, socket};
+/// What sockets for datagrams have in common.
+macro_rules! datagrams {
+    ($name:ident, $addr:ty) => {
+        impl $name {
+            /// Sends a datagram to the address that the socket is connected to. Returns its length. Blocks while there is no room.
+            ///
+            /// # Errors
+            /// What the system says, as that it is too long; if the socket is closed, or a deadline or timeout has passed.
+            pub fn send(&self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.send_within(None, bytes)
+            }
+
+            /// Receives a datagram, and who has sent it. What does not fit into `bytes` is lost. Returns its length. Blocks until there is one.
+            ///
+            /// # Errors
+            /// What the system says; if the socket is closed, or a deadline or timeout has passed.
+            pub fn recv_from(&self, bytes: &mut [u8]) -> std::io::Result<(usize, $addr)> {
+                self.recv_from_within(None, bytes)
+            }
+
+            /// As [`recv_from`](Self::recv_from), without the address.
+            ///
+            /// # Errors
+            /// As there.
+            pub fn recv(&self, bytes: &mut [u8]) -> std::io::Result<usize> {
+                self.recv_within(None, bytes)
+            }
+
+            fn send_within(&self, ctx: Option<&greenthread_ctx::Context>, bytes: &[u8]) -> std::io::Result<usize> {
+                self.fd.run(greenthread_scheduler::Direction::Write, ctx, |socket| socket.send(bytes))
+            }
+
+            fn recv_from_within(
+                &self,
+                ctx: Option<&greenthread_ctx::Context>,
+                bytes: &mut [u8],
+            ) -> std::io::Result<(usize, $addr)> {
+                self.fd.run(greenthread_scheduler::Direction::Read, ctx, |socket| socket.recv_from(bytes))
+            }
+
+            fn recv_within(&self, ctx: Option<&greenthread_ctx::Context>, bytes: &mut [u8]) -> std::io::Result<usize> {
+                self.fd.run(greenthread_scheduler::Direction::Read, ctx, |socket| socket.recv(bytes))
+            }
+        }
+
+        impl super::WithCtx<'_, $name> {
+            /// Sends to the address that the socket is connected to, as long as the context lasts.
+            ///
+            /// # Errors
+            /// Those of the socket's `send`, and that of the context.
+            pub fn send(&self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.socket.send_within(Some(self.ctx), bytes)
+            }
+
+            /// Receives a datagram and who has sent it, as long as the context lasts.
+            ///
+            /// # Errors
+            /// Those of the socket's `recv_from`, and that of the context.
+            pub fn recv_from(&self, bytes: &mut [u8]) -> std::io::Result<(usize, $addr)> {
+                self.socket.recv_from_within(Some(self.ctx), bytes)
+            }
+
+            /// Receives a datagram, as long as the context lasts.
+            ///
+            /// # Errors
+            /// Those of the socket's `recv`, and that of the context.
+            pub fn recv(&self, bytes: &mut [u8]) -> std::io::Result<usize> {
+                self.socket.recv_within(Some(self.ctx), bytes)
+            }
+        }
+    };
+}
+
+pub(super) use {datagrams, deadline, limits, options, read_write, socket};

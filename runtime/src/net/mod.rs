@@ -46,12 +46,18 @@
 //! An operation is tried first, and waits only if it would block. Each socket is registered with the poller once. A waiting goroutine costs its stack,
 //! and no thread.
 
+mod any;
 mod fd;
 mod incoming;
 mod macros;
 mod tcp;
+mod udp;
+mod unix;
 mod view;
 
+pub use any::Async;
 pub use incoming::Incoming;
 pub use tcp::{TcpListener, TcpStream};
+pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixStream};
 pub use view::WithCtx;

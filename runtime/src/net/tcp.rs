@@ -43,7 +43,7 @@ pub struct TcpStream {
 
 socket!(TcpStream, net::TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
 limits!([] TcpStream);
-read_write!([][] TcpStream);
+read_write!(TcpStream);
 
 options!(TcpStream:
     /// Whether small writes are sent at once (`TCP_NODELAY`).
@@ -217,7 +217,7 @@ impl TcpStream {
         self.fd.send_vectored(ctx, parts)
     }
 
-    fn flush_within(&self) -> io::Result<()> {
+    fn flush_within(&self, _: Option<&Context>) -> io::Result<()> {
         Ok(())
     }
 }

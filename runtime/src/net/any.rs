@@ -1,0 +1,203 @@
+//! Any descriptor.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use greenthread_ctx::Context;
+use greenthread_scheduler::Direction;
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::fd::Fd;
+use super::macros::{deadline, limits, read_write};
+use super::view::WithCtx;
+
+/// Anything with a descriptor that can be waited for: pipes, terminals, `inotify`, sockets of other libraries. What Go does in `os.NewFile`.
+///
+/// It reads and writes if the value does so behind a reference, as most do; to read and write at the same time, use
+/// [views](Self::with_ctx). For other operations wait until it is [`readable`](Self::readable) or [`writable`](Self::writable), and try.
+///
+/// The descriptor is made non-blocking. Where that is a property of something shared, as a terminal's, others will notice. Regular files cannot be
+/// waited for: use them as they are.
+///
+/// ```
+/// use greenthread::net::Async;
+/// use std::io::{self, Read, Write};
+///
+/// let (reader, writer) = io::pipe()?;
+/// let (mut reader, mut writer) = (Async::new(reader)?, Async::new(writer)?);
+/// let echo = greenthread::spawn(move || {
+///     let mut text = String::new();
+///     reader.read_to_string(&mut text).map(|_| text)
+/// });
+/// writer.write_all(b"through a pipe")?;
+/// drop(writer);
+/// assert_eq!(echo.join().unwrap()?, "through a pipe");
+/// # Ok::<(), io::Error>(())
+/// ```
+pub struct Async<T: AsFd> {
+    fd: Fd<T>,
+}
+
+deadline!([T: AsFd] Async<T>);
+limits!([T: AsFd] Async<T>);
+// Not for `&Async<T>`: with such a bound it would contain itself, and the compiler would search without end wherever a program has a bound
+// like `for<'a> &'a S: Read`.
+read_write!([T: AsFd] [where for<'a> &'a T: Read] [where for<'a> &'a T: Write] Async<T>);
+
+impl<T: AsFd> Async<T> {
+    /// Has the descriptor of `inner` watched, and makes it non-blocking. It must stay the same descriptor. Does not block.
+    ///
+    /// # Errors
+    /// What the system says; `PermissionDenied` for what cannot be waited for, as a regular file.
+    ///
+    /// ```
+    /// use greenthread::net::Async;
+    ///
+    /// let file = std::fs::File::open(std::env::current_exe()?)?;
+    /// assert!(Async::new(file).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new(inner: T) -> io::Result<Self> {
+        Ok(Self { fd: Fd::new(inner)? })
+    }
+
+    /// The value inside. Its own operations do not wait, but say that they would block.
+    pub fn get_ref(&self) -> &T {
+        self.fd.get()
+    }
+
+    /// The value, with its descriptor blocking.
+    pub fn into_inner(self) -> T {
+        self.fd.into_inner()
+    }
+
+    /// Ends all operations, those that wait and those to come, with an error ([`NotConnected`](io::ErrorKind::NotConnected)). The descriptor itself stays
+    /// open as long as the value: it may be somebody else's. Does not block.
+    ///
+    /// ```
+    /// use greenthread::net::Async;
+    /// use std::io::ErrorKind;
+    ///
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Async::new(reader)?;
+    /// reader.close();
+    /// assert_eq!(reader.readable().unwrap_err().kind(), ErrorKind::NotConnected);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn close(&self) {
+        self.fd.evict();
+    }
+
+    /// Blocks until there is something to read, or the end. Takes turns with those who read.
+    ///
+    /// # Errors
+    /// If it is closed, or a deadline or timeout has passed.
+    ///
+    /// ```
+    /// use greenthread::net::Async;
+    /// use std::io::Write;
+    ///
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// writer.write_all(b"x")?;
+    /// Async::new(reader)?.readable()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn readable(&self) -> io::Result<()> {
+        self.ready_within(None, Direction::Read)
+    }
+
+    /// Blocks until a write would not block, or would fail. Takes turns with those who write.
+    ///
+    /// # Errors
+    /// As [`readable`](Self::readable).
+    pub fn writable(&self) -> io::Result<()> {
+        self.ready_within(None, Direction::Write)
+    }
+
+    fn ready_within(&self, ctx: Option<&Context>, direction: Direction) -> io::Result<()> {
+        let events = match direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+        };
+        self.fd.run(direction, ctx, |inner| {
+            // Events tell of changes only; this tells how it is.
+            match rustix::event::poll(&mut [PollFd::new(inner, events)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+impl<T: AsFd> Async<T>
+where
+    for<'a> &'a T: Read,
+{
+    fn read_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        self.fd.run(Direction::Read, ctx, |mut inner| inner.read(bytes))
+    }
+
+    fn read_vectored_within(&self, ctx: Option<&Context>, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if parts.iter().all(|part| part.is_empty()) {
+            return Ok(0);
+        }
+        self.fd.run(Direction::Read, ctx, |mut inner| inner.read_vectored(parts))
+    }
+}
+
+impl<T: AsFd> Async<T>
+where
+    for<'a> &'a T: Write,
+{
+    fn write_within(&self, ctx: Option<&Context>, bytes: &[u8]) -> io::Result<usize> {
+        self.fd.run(Direction::Write, ctx, |mut inner| inner.write(bytes))
+    }
+
+    fn write_vectored_within(&self, ctx: Option<&Context>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.fd.run(Direction::Write, ctx, |mut inner| inner.write_vectored(parts))
+    }
+
+    fn flush_within(&self, ctx: Option<&Context>) -> io::Result<()> {
+        self.fd.run(Direction::Write, ctx, |mut inner| inner.flush())
+    }
+}
+
+impl<T: AsFd> WithCtx<'_, Async<T>> {
+    /// As [`Async::readable`], as long as the context lasts.
+    ///
+    /// # Errors
+    /// As there, and that of the context.
+    pub fn readable(&self) -> io::Result<()> {
+        self.socket.ready_within(Some(self.ctx), Direction::Read)
+    }
+
+    /// As [`Async::writable`], as long as the context lasts.
+    ///
+    /// # Errors
+    /// As there, and that of the context.
+    pub fn writable(&self) -> io::Result<()> {
+        self.socket.ready_within(Some(self.ctx), Direction::Write)
+    }
+}
+
+impl<T: AsFd> AsFd for Async<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.get().as_fd()
+    }
+}
+
+impl<T: AsFd> AsRawFd for Async<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Async<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Async").field(self.fd.get()).finish()
+    }
+}

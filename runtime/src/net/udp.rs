@@ -1,0 +1,167 @@
+//! UDP.
+
+use std::io;
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use greenthread_ctx::Context;
+use greenthread_scheduler::Direction;
+
+use super::fd::Fd;
+use super::macros::{datagrams, limits, options, socket};
+use super::view::WithCtx;
+
+/// A UDP socket: `std::net::UdpSocket` for goroutines, Go's `net.UDPConn`.
+///
+/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the system has no room. Both
+/// can go on at the same time; see [the module](super).
+///
+/// ```
+/// use greenthread::net::UdpSocket;
+///
+/// let one = UdpSocket::bind("127.0.0.1:0")?;
+/// let other = UdpSocket::bind("127.0.0.1:0")?;
+/// one.send_to(b"hello", other.local_addr()?)?;
+/// let mut bytes = [0; 100];
+/// let (len, from) = other.recv_from(&mut bytes)?;
+/// assert_eq!((&bytes[..len], from), (&b"hello"[..], one.local_addr()?));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct UdpSocket {
+    fd: Arc<Fd<net::UdpSocket>>,
+}
+
+socket!(UdpSocket, net::UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
+limits!([] UdpSocket);
+datagrams!(UdpSocket, SocketAddr);
+
+options!(UdpSocket:
+    /// Whether datagrams may go to a broadcast address (`SO_BROADCAST`).
+    broadcast,
+    /// Sets whether datagrams may go to a broadcast address (`SO_BROADCAST`).
+    set_broadcast: bool;
+    /// Whether this machine gets its own multicasts, IPv4 (`IP_MULTICAST_LOOP`).
+    multicast_loop_v4,
+    /// Sets whether this machine gets its own multicasts, IPv4 (`IP_MULTICAST_LOOP`).
+    set_multicast_loop_v4: bool;
+    /// The time to live of multicasts, IPv4 (`IP_MULTICAST_TTL`).
+    multicast_ttl_v4,
+    /// Sets the time to live of multicasts, IPv4 (`IP_MULTICAST_TTL`).
+    set_multicast_ttl_v4: u32;
+    /// Whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`).
+    multicast_loop_v6,
+    /// Sets whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`).
+    set_multicast_loop_v6: bool;
+    /// The time to live of packets (`IP_TTL`).
+    ttl,
+    /// Sets the time to live of packets (`IP_TTL`).
+    set_ttl: u32;
+);
+
+impl UdpSocket {
+    /// A socket with this address; if there are several, with the first that is possible. Does not block, but for the look-up of a name.
+    ///
+    /// # Errors
+    /// That of the last address.
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::from_std(net::UdpSocket::bind(addr)?)
+    }
+
+    /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from, and no other from now on. Does not block, but for the
+    /// look-up of a name.
+    ///
+    /// # Errors
+    /// That of the last address; if the socket is closed.
+    pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
+        self.fd.open()?.connect(addr)
+    }
+
+    /// The address that it is connected to.
+    ///
+    /// # Errors
+    /// If it is closed, or not connected.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.peer_addr()
+    }
+
+    /// The own address.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.local_addr()
+    }
+
+    /// Sends a datagram to an address, the first one if there are several. Returns its length. Blocks while the system has no room.
+    ///
+    /// # Errors
+    /// What the system says, as that it is too long; if the socket is closed, or a deadline or timeout has passed.
+    pub fn send_to(&self, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
+        self.send_to_within(None, bytes, addr)
+    }
+
+    fn send_to_within(&self, ctx: Option<&Context>, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
+        let Some(addr) = addr.to_socket_addrs()?.next() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
+        };
+        self.fd.run(Direction::Write, ctx, |socket| socket.send_to(bytes, addr))
+    }
+
+    /// As [`recv_from`](Self::recv_from), without taking the datagram: the next one who receives gets it again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peek_from(&self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.fd.run(Direction::Read, None, |socket| socket.peek_from(bytes))
+    }
+
+    /// As [`recv`](Self::recv), without taking the datagram: the next one who receives gets it again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.fd.run(Direction::Read, None, |socket| socket.peek(bytes))
+    }
+
+    /// Joins a multicast group, on the interface with this address, or any (`IP_ADD_MEMBERSHIP`).
+    ///
+    /// # Errors
+    /// What the system says, and if the socket is closed.
+    pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        self.fd.open()?.join_multicast_v4(group, interface)
+    }
+
+    /// Joins a multicast group, on the interface with this index, or any if that is 0 (`IPV6_ADD_MEMBERSHIP`).
+    ///
+    /// # Errors
+    /// What the system says, and if the socket is closed.
+    pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.fd.open()?.join_multicast_v6(group, interface)
+    }
+
+    /// Leaves a group that was [joined](Self::join_multicast_v4).
+    ///
+    /// # Errors
+    /// What the system says, and if the socket is closed.
+    pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        self.fd.open()?.leave_multicast_v4(group, interface)
+    }
+
+    /// Leaves a group that was [joined](Self::join_multicast_v6).
+    ///
+    /// # Errors
+    /// What the system says, and if the socket is closed.
+    pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.fd.open()?.leave_multicast_v6(group, interface)
+    }
+}
+
+impl WithCtx<'_, UdpSocket> {
+    /// As [`UdpSocket::send_to`], as long as the context lasts.
+    ///
+    /// # Errors
+    /// As there, and that of the context.
+    pub fn send_to(&self, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
+        self.socket.send_to_within(Some(self.ctx), bytes, addr)
+    }
+}

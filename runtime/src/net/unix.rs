@@ -1,0 +1,326 @@
+//! Unix domain sockets.
+
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::net::Shutdown;
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use greenthread_ctx::Context;
+use greenthread_scheduler::Direction;
+
+use super::fd::Fd;
+use super::incoming::Incoming;
+use super::macros::{datagrams, limits, read_write, socket};
+use super::view::WithCtx;
+
+/// A connection within this machine: `std::os::unix::net::UnixStream` for goroutines, Go's `net.UnixConn`.
+///
+/// Reading and writing block the calling goroutine, or thread, and can go on at the same time; see [the module](super). Dropping the last handle closes it.
+///
+/// ```
+/// use greenthread::net::UnixStream;
+/// use std::io::{Read, Write};
+///
+/// let (mut one, mut other) = UnixStream::pair()?;
+/// one.write_all(b"hello")?;
+/// let mut bytes = [0; 5];
+/// other.read_exact(&mut bytes)?;
+/// assert_eq!(&bytes, b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct UnixStream {
+    fd: Arc<Fd<net::UnixStream>>,
+}
+
+socket!(UnixStream, net::UnixStream, "UnixStream::pair()?.0");
+limits!([] UnixStream);
+read_write!(UnixStream);
+
+impl UnixStream {
+    /// Connects to the listener at this path. Blocks only if too many connections wait there to be accepted; then it keeps its thread, and
+    /// another one runs the other goroutines.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_std(net::UnixStream::connect(path)?)
+    }
+
+    /// As [`connect`](Self::connect), to an address.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn connect_addr(addr: &SocketAddr) -> io::Result<Self> {
+        Self::from_std(net::UnixStream::connect_addr(addr)?)
+    }
+
+    /// Two sockets that are connected with each other. Does not block.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = net::UnixStream::pair()?;
+        Ok((Self::from_std(one)?, Self::from_std(other)?))
+    }
+
+    /// The own address.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.local_addr()
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.peer_addr()
+    }
+
+    /// Ends one direction or both, for all handles: after `Write` the peer reads the end of the stream. Does not block.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.fd.open()?.shutdown(how)
+    }
+
+    fn read_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        self.fd.run(Direction::Read, ctx, |mut socket| socket.read(bytes))
+    }
+
+    fn read_vectored_within(&self, ctx: Option<&Context>, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if parts.iter().all(|part| part.is_empty()) {
+            return Ok(0);
+        }
+        self.fd.run(Direction::Read, ctx, |mut socket| socket.read_vectored(parts))
+    }
+
+    fn write_within(&self, ctx: Option<&Context>, bytes: &[u8]) -> io::Result<usize> {
+        self.fd.send(ctx, bytes)
+    }
+
+    fn write_vectored_within(&self, ctx: Option<&Context>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.fd.send_vectored(ctx, parts)
+    }
+
+    fn flush_within(&self, _: Option<&Context>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A path that accepts connections: `std::os::unix::net::UnixListener` for goroutines, Go's `net.UnixListener`.
+///
+/// Several may accept at once, each connection goes to one of them. Dropping the last handle closes it, but leaves the path where it is, as `std` does.
+///
+/// ```no_run
+/// use greenthread::net::UnixListener;
+///
+/// let listener = UnixListener::bind("/tmp/service.sock")?;
+/// for stream in listener.incoming() {
+///     println!("{:?}", stream?);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct UnixListener {
+    fd: Arc<Fd<net::UnixListener>>,
+}
+
+socket!(
+    UnixListener,
+    net::UnixListener,
+    "{
+    let path = std::env::temp_dir().join(format!(\"closing-{}.sock\", std::process::id()));
+    let listener = UnixListener::bind(&path)?;
+    std::fs::remove_file(path)?;
+    listener
+}"
+);
+
+impl UnixListener {
+    /// Listens at a path, at which there must be nothing yet. Does not block.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_std(net::UnixListener::bind(path)?)
+    }
+
+    /// As [`bind`](Self::bind), with an address.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
+        Self::from_std(net::UnixListener::bind_addr(addr)?)
+    }
+
+    /// The next connection, and the address of the peer. Blocks until there is one.
+    ///
+    /// # Errors
+    /// What the system says, as that there are too many descriptors; if the listener is closed, or its deadline has passed.
+    pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        self.accept_within(None)
+    }
+
+    fn accept_within(&self, ctx: Option<&Context>) -> io::Result<(UnixStream, SocketAddr)> {
+        let (socket, addr) = self.fd.run(Direction::Read, ctx, net::UnixListener::accept)?;
+        Ok((UnixStream::from_std(socket)?, addr))
+    }
+
+    /// All connections, one after the other, for ever.
+    pub fn incoming(&self) -> Incoming<'_, Self> {
+        Incoming::new(self)
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.local_addr()
+    }
+}
+
+impl WithCtx<'_, UnixListener> {
+    /// As [`UnixListener::accept`], as long as the context lasts.
+    ///
+    /// # Errors
+    /// As there, and that of the context.
+    pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        self.socket.accept_within(Some(self.ctx))
+    }
+}
+
+/// A Unix socket for datagrams: `std::os::unix::net::UnixDatagram` for goroutines, Go's `net.UnixConn` of `unixgram`.
+///
+/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the receiver has no room. Both
+/// can go on at the same time; see [the module](super).
+///
+/// ```
+/// use greenthread::net::UnixDatagram;
+///
+/// let (one, other) = UnixDatagram::pair()?;
+/// one.send(b"hello")?;
+/// let mut bytes = [0; 100];
+/// assert_eq!(other.recv(&mut bytes)?, 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct UnixDatagram {
+    fd: Arc<Fd<net::UnixDatagram>>,
+}
+
+socket!(UnixDatagram, net::UnixDatagram, "UnixDatagram::unbound()?");
+limits!([] UnixDatagram);
+datagrams!(UnixDatagram, SocketAddr);
+
+impl UnixDatagram {
+    /// A socket at a path, at which there must be nothing yet. Does not block.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::bind(path)?)
+    }
+
+    /// As [`bind`](Self::bind), with an address.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::bind_addr(addr)?)
+    }
+
+    /// A socket without an address: for sending. Does not block.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn unbound() -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::unbound()?)
+    }
+
+    /// Two sockets that are connected with each other. Does not block.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = net::UnixDatagram::pair()?;
+        Ok((Self::from_std(one)?, Self::from_std(other)?))
+    }
+
+    /// Sets the path that [`send`](Self::send) sends to, and that alone is received from. Does not block.
+    ///
+    /// # Errors
+    /// What the system says, and if the socket is closed.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.fd.open()?.connect(path)
+    }
+
+    /// As [`connect`](Self::connect), with an address.
+    ///
+    /// # Errors
+    /// What the system says, and if the socket is closed.
+    pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
+        self.fd.open()?.connect_addr(addr)
+    }
+
+    /// The own address.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.local_addr()
+    }
+
+    /// The address that it is connected to.
+    ///
+    /// # Errors
+    /// If it is closed, or not connected.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.fd.open()?.peer_addr()
+    }
+
+    /// Ends one direction or both, for all handles. Does not block.
+    ///
+    /// # Errors
+    /// If it is closed, or not connected.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.fd.open()?.shutdown(how)
+    }
+
+    /// Sends a datagram to the socket at this path. Returns its length. Blocks while that has no room: the system does not say when it has again, so
+    /// it is tried every few milliseconds.
+    ///
+    /// # Errors
+    /// What the system says, as that nobody is there; if the socket is closed, or a deadline or timeout has passed.
+    pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.send_to_within(None, bytes, path.as_ref())
+    }
+
+    fn send_to_within(&self, ctx: Option<&Context>, bytes: &[u8], path: &Path) -> io::Result<usize> {
+        self.fd.run_with_pauses(ctx, |socket| socket.send_to(bytes, path))
+    }
+
+    /// As [`send_to`](Self::send_to), to an address.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_to_addr(&self, bytes: &[u8], addr: &SocketAddr) -> io::Result<usize> {
+        self.fd.run_with_pauses(None, |socket| socket.send_to_addr(bytes, addr))
+    }
+}
+
+impl WithCtx<'_, UnixDatagram> {
+    /// As [`UnixDatagram::send_to`], as long as the context lasts.
+    ///
+    /// # Errors
+    /// As there, and that of the context.
+    pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.socket.send_to_within(Some(self.ctx), bytes, path.as_ref())
+    }
+}

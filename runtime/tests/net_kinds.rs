@@ -1,0 +1,305 @@
+//! Sockets other than TCP's, and any other descriptor.
+
+mod common;
+
+use std::fs;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read, Write};
+use std::net::{self, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net as unix;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use common::stream::{LONG, SHORT};
+use common::{check, parked, until};
+use greenthread::ctx::Context;
+use greenthread::net::{Async, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use greenthread::{scope, spawn};
+
+/// A path for a socket, which goes with it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(std::env::temp_dir().join(format!("greenthread-{}-{n}.sock", process::id())))
+    }
+}
+
+impl AsRef<Path> for Place {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn unix_streams() {
+    check(|| {
+        let place = Place::new();
+        let listener = UnixListener::bind(&place).unwrap();
+        assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(place.as_ref()));
+        assert!(listener.take_error().unwrap().is_none());
+        let server = spawn(move || {
+            for stream in listener.incoming().take(2) {
+                let stream = stream.unwrap();
+                io::copy(&mut &stream, &mut &stream).unwrap();
+            }
+        });
+        let addr = unix::SocketAddr::from_pathname(&place).unwrap();
+        for stream in [UnixStream::connect(&place), UnixStream::connect_addr(&addr)] {
+            let mut stream = stream.unwrap();
+            assert_eq!(stream.peer_addr().unwrap().as_pathname(), Some(place.as_ref()));
+            assert!(stream.local_addr().unwrap().is_unnamed());
+            stream.write_all(b"around").unwrap();
+            stream.flush().unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "around");
+        }
+        server.join().unwrap();
+        assert_eq!(UnixStream::connect(&place).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let other = Place::new();
+        let listener = UnixListener::bind_addr(&unix::SocketAddr::from_pathname(&other).unwrap()).unwrap();
+        let mut client = unix::UnixStream::connect(&other).unwrap();
+        let (mut stream, from) = listener.with_ctx(&Context::background()).accept().unwrap();
+        assert!(from.is_unnamed());
+        client.write_all(b"abc").unwrap();
+        let (mut one, mut two) = ([0; 1], [0; 5]);
+        let read = stream.read_vectored(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)]).unwrap();
+        assert_eq!((read, one[0], &two[..2]), (3, b'a', &b"bc"[..]));
+        assert_eq!(stream.read(&mut []).unwrap(), 0);
+        assert_eq!(stream.write_vectored(&[IoSlice::new(b"de"), IoSlice::new(b"f")]).unwrap(), 3);
+        drop(client);
+        assert_eq!(stream.read(&mut two).unwrap_err().kind(), ErrorKind::ConnectionReset, "it has not read");
+        let stream = UnixStream::from(OwnedFd::from(stream));
+        assert!(stream.as_fd().as_raw_fd() == stream.as_raw_fd());
+        drop(unix::UnixStream::from(stream));
+    });
+}
+
+#[test]
+fn unix_datagrams() {
+    check(|| {
+        let (near, far) = (Place::new(), Place::new());
+        let one = UnixDatagram::bind(&near).unwrap();
+        let two = UnixDatagram::bind_addr(&unix::SocketAddr::from_pathname(&far).unwrap()).unwrap();
+        assert_eq!(one.send_to(b"to a path", &far).unwrap(), 9);
+        let mut bytes = [0; 20];
+        let (n, from) = two.recv_from(&mut bytes).unwrap();
+        assert_eq!((&bytes[..n], from.as_pathname()), (&b"to a path"[..], Some(near.as_ref())));
+        assert_eq!(two.send_to_addr(b"back", &from).unwrap(), 4);
+        assert_eq!(one.with_ctx(&Context::background()).recv(&mut bytes).unwrap(), 4);
+        let three = UnixDatagram::unbound().unwrap();
+        three.connect(&far).unwrap();
+        assert_eq!(three.peer_addr().unwrap().as_pathname(), Some(far.as_ref()));
+        three.connect_addr(&one.local_addr().unwrap()).unwrap();
+        three.send(b"connected").unwrap();
+        assert_eq!(one.recv(&mut bytes).unwrap(), 9);
+        three.shutdown(Shutdown::Both).unwrap();
+        assert_eq!(three.send(b"no more").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert!(two.take_error().unwrap().is_none());
+        let (a, b) = UnixDatagram::pair().unwrap();
+        let receiver = spawn(move || {
+            let mut bytes = [0; 3];
+            b.recv(&mut bytes).unwrap()
+        });
+        until(|| parked("IO wait") == 1);
+        a.send(b"too long").unwrap();
+        assert_eq!(receiver.join().unwrap(), 3);
+    });
+}
+
+/// The system says nothing when the queue of a receiver, to which the sender is not connected, has room again.
+#[test]
+fn unix_datagrams_to_a_full_queue() {
+    check(|| {
+        let place = Place::new();
+        let receiver = UnixDatagram::bind(&place).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        let mut queued = 0_u32;
+        while sender.send_to(&queued.to_ne_bytes(), &place).is_ok() {
+            queued += 1;
+        }
+        sender.set_nonblocking(false).unwrap();
+        sender.set_write_timeout(Some(SHORT)).unwrap();
+        assert_eq!(sender.send_to(&[0; 4], &place).unwrap_err().kind(), ErrorKind::TimedOut);
+        sender.set_write_timeout(Some(LONG)).unwrap();
+        sender.set_write_deadline(Some(Instant::now() + SHORT)).unwrap();
+        assert_eq!(sender.send_to(&[0; 4], &place).unwrap_err().kind(), ErrorKind::TimedOut);
+        sender.set_write_deadline(None).unwrap();
+        let (ctx, _cancel) = Context::background().with_timeout(SHORT);
+        let error = sender.with_ctx(&ctx).send_to(&[0; 4], &place).unwrap_err();
+        assert_eq!(error.to_string(), "context deadline exceeded");
+        let all = queued + 100;
+        scope(|s| {
+            let (sender, place) = (&sender, &place);
+            s.spawn(move || {
+                (queued..all).for_each(|n| assert_eq!(sender.send_to(&n.to_ne_bytes(), place).unwrap(), 4))
+            });
+            until(|| parked("IO wait") == 1);
+            let mut bytes = [0; 4];
+            for n in 0..all {
+                assert_eq!(receiver.recv(&mut bytes).unwrap(), 4);
+                assert_eq!(u32::from_ne_bytes(bytes), n);
+            }
+        });
+    });
+}
+
+#[test]
+fn udp() {
+    check(|| {
+        let one = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let two = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (first, second) = (one.local_addr().unwrap(), two.local_addr().unwrap());
+        let mut bytes = [0; 20];
+        one.send_to(b"hello", second).unwrap();
+        assert_eq!(two.recv_from(&mut bytes).unwrap(), (5, first));
+        let receiver = one.try_clone().unwrap();
+        let receiver = spawn(move || {
+            let mut bytes = [0; 3];
+            assert_eq!(receiver.peek_from(&mut bytes).unwrap(), (3, second));
+            assert_eq!(receiver.peek(&mut bytes).unwrap(), 3);
+            receiver.recv_from(&mut bytes).unwrap()
+        });
+        until(|| parked("IO wait") == 1);
+        two.send_to(b"back", first).unwrap();
+        assert_eq!(receiver.join().unwrap(), (3, second));
+        one.connect(second).unwrap();
+        assert_eq!(one.peer_addr().unwrap(), second);
+        one.send(b"connected").unwrap();
+        assert_eq!(two.recv(&mut bytes).unwrap(), 9);
+        two.send_to(&[], first).unwrap();
+        assert_eq!(one.recv(&mut bytes).unwrap(), 0, "datagrams may be empty");
+        let ctx = Context::background();
+        assert_eq!(one.with_ctx(&ctx).send(b"x").unwrap(), 1);
+        two.send_to(b"yz", first).unwrap();
+        assert_eq!(one.with_ctx(&ctx).recv_from(&mut bytes).unwrap(), (2, second));
+        one.set_read_timeout(Some(SHORT)).unwrap();
+        assert_eq!(one.recv(&mut bytes).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(two);
+        // The system reports that nobody is there with the next operation but one.
+        let mut refused =
+            || one.send(b"x").is_err() || one.recv(&mut bytes).unwrap_err().kind() == ErrorKind::ConnectionRefused;
+        assert!((0..10).any(|_| refused()));
+        let nowhere: &[SocketAddr] = &[];
+        assert_eq!(one.send_to(b"x", nowhere).unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn udp_options() {
+    check(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_broadcast(true).unwrap();
+        assert!(socket.broadcast().unwrap());
+        socket.set_multicast_loop_v4(false).unwrap();
+        assert!(!socket.multicast_loop_v4().unwrap());
+        socket.set_multicast_ttl_v4(3).unwrap();
+        assert_eq!(socket.multicast_ttl_v4().unwrap(), 3);
+        socket.set_ttl(9).unwrap();
+        assert_eq!(socket.ttl().unwrap(), 9);
+        let group = Ipv4Addr::new(224, 0, 0, 251);
+        socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).unwrap();
+        socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).unwrap();
+        assert!(socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).is_err());
+        // This machine may have no IPv6.
+        if let Ok(socket) = UdpSocket::bind("[::1]:0") {
+            socket.set_multicast_loop_v6(false).unwrap();
+            assert!(!socket.multicast_loop_v6().unwrap());
+            let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
+            assert_eq!(socket.join_multicast_v6(&group, 1).is_ok(), socket.leave_multicast_v6(&group, 1).is_ok());
+        }
+        let std = net::UdpSocket::from(socket);
+        let socket = UdpSocket::from(std);
+        assert!(socket.take_error().unwrap().is_none());
+    });
+}
+
+fn pipe() -> (Async<PipeReader>, Async<PipeWriter>) {
+    let (reader, writer) = io::pipe().unwrap();
+    (Async::new(reader).unwrap(), Async::new(writer).unwrap())
+}
+
+#[test]
+fn pipes() {
+    check(|| {
+        let (mut reader, mut writer) = pipe();
+        let all = spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).map(|_| all)
+        });
+        // More than a pipe holds.
+        let bytes: Vec<u8> = (0..500_000).map(|n| n as u8).collect();
+        writer.write_all(&bytes).unwrap();
+        writer.flush().unwrap();
+        drop(writer);
+        assert_eq!(all.join().unwrap().unwrap(), bytes);
+        let (mut reader, mut writer) = pipe();
+        assert_eq!(writer.write_vectored(&[IoSlice::new(b"a"), IoSlice::new(b"bc")]).unwrap(), 3);
+        let (mut one, mut two) = ([0; 1], [0; 5]);
+        let read = reader.read_vectored(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)]).unwrap();
+        assert_eq!((read, one[0], &two[..2]), (3, b'a', &b"bc"[..]));
+        assert_eq!(reader.read(&mut []).unwrap(), 0);
+        assert!(format!("{reader:?}").starts_with("Async(PipeReader"), "{reader:?}");
+        assert_eq!(reader.as_raw_fd(), reader.get_ref().as_raw_fd());
+        reader.set_read_timeout(Some(SHORT)).unwrap();
+        assert_eq!(reader.read(&mut one).unwrap_err().kind(), ErrorKind::TimedOut);
+        let (ctx, cancel) = Context::background().with_cancel();
+        writer.with_ctx(&ctx).write_all(b"x").unwrap();
+        assert_eq!(reader.with_ctx(&ctx).read(&mut two).unwrap(), 1);
+        cancel.cancel();
+        assert_eq!(reader.with_ctx(&ctx).read(&mut two).unwrap_err().to_string(), "context canceled");
+        assert_eq!(writer.with_ctx(&ctx).writable().unwrap_err().to_string(), "context canceled");
+        assert_eq!(reader.with_ctx(&ctx).readable().unwrap_err().to_string(), "context canceled");
+        // It blocks again.
+        let (mut reader, mut writer) = (reader.into_inner(), writer.into_inner());
+        let waiting = std::thread::spawn(move || reader.read(&mut [0; 3]).unwrap());
+        std::thread::sleep(Duration::from_millis(2));
+        writer.write_all(b"yz").unwrap();
+        assert_eq!(waiting.join().unwrap(), 2);
+    });
+}
+
+#[test]
+fn ready_or_not() {
+    check(|| {
+        let (reader, writer) = pipe();
+        writer.writable().unwrap();
+        let (reader, writer) = (&reader, &writer);
+        scope(|s| {
+            let waiting = s.spawn(move || reader.readable());
+            until(|| parked("IO wait") == 1);
+            writer.with_ctx(&Context::background()).write_all(b"x").unwrap();
+            waiting.join().unwrap().unwrap();
+        });
+        reader.readable().unwrap();
+        reader.readable().unwrap();
+        reader.with_ctx(&Context::background()).read_exact(&mut [0]).unwrap();
+        reader.set_read_deadline(Some(Instant::now() + SHORT)).unwrap();
+        assert_eq!(reader.readable().unwrap_err().kind(), ErrorKind::TimedOut);
+        reader.set_deadline(None).unwrap();
+        scope(|s| {
+            let waiting = s.spawn(move || reader.readable());
+            until(|| parked("IO wait") == 1);
+            reader.close();
+            assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::NotConnected);
+        });
+        assert_eq!(reader.get_ref().as_raw_fd(), reader.as_raw_fd(), "the descriptor is as it was");
+        assert_eq!(
+            Async::new(fs::File::open("/proc/self/exe").unwrap()).unwrap_err().kind(),
+            ErrorKind::PermissionDenied
+        );
+    });
+}
