@@ -39,8 +39,8 @@ pub struct Async<T: AsFd> {
     fd: Fd<T>,
 }
 
-deadline!([T: AsFd] Async<T>);
-limits!([T: AsFd] Async<T>);
+deadline!([T: AsFd] Async<T>, "Async::new(std::io::pipe()?.0)?");
+limits!([T: AsFd] Async<T>, "Async::new(std::io::pipe()?.0)?");
 // Not for `&Async<T>`: with such a bound it would contain itself, and the compiler would search without end wherever a program has a bound
 // like `for<'a> &'a S: Read`.
 read_write!([T: AsFd] [where for<'a> &'a T: Read] [where for<'a> &'a T: Write] Async<T>);

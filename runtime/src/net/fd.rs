@@ -21,7 +21,7 @@
 //! at TCP's urgent mark. Who sends urgent data, and then waits for an answer to what he sent after it, may wait for his next byte to be noticed.)
 //!
 //! # Closing
-//! `close` ends all waits, and puts something dead in the place of the descriptor (`dup3`): what was behind it is closed at once, so that a peer is told, and
+//! `close` ends all waits, and puts something dead in the place of the descriptor (`dup2`): what was behind it is closed at once, so that a peer is told, and
 //! a port is free. The *number* stays in use until the last handle is dropped. So an operation that runs at the same time cannot meet a
 //! descriptor that was opened since: it meets the dead one, which says no to everything, and nobody looks at what it says.
 //! Rejected: to count the operations, and close the number after the last one, as Go does. `AsFd` lends the number to safe code for as
@@ -43,7 +43,7 @@ use greenthread_channels::closing::{Closing, Watch};
 use greenthread_ctx::Context;
 use greenthread_scheduler::protocol::claim::{Case, Claim};
 use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
-use rustix::io::DupFlags;
+use rustix::io::FdFlags;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::sync::{Mutex, MutexGuard};
@@ -272,8 +272,9 @@ impl<T: AsFd> Fd<T> {
             Ok(dead) => {
                 // SAFETY: I1: the number is open and ours, and is not closed here: `ManuallyDrop`.
                 let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(self.socket.as_fd().as_raw_fd()) });
-                // It fails only for numbers that are not open.
-                let _ = rustix::io::dup3(&dead, &mut place, DupFlags::CLOEXEC);
+                // It fails only for numbers that are not open. A child that is started in between inherits something dead.
+                let _ = rustix::io::dup2(&dead, &mut place);
+                let _ = rustix::io::fcntl_setfd(&*place, FdFlags::CLOEXEC);
             }
             // Out of descriptors. The peer is told all the same; the rest is closed with the last handle.
             Err(_) => {

@@ -8,6 +8,15 @@ macro_rules! socket {
             ///
             /// # Errors
             /// What the system says to watching it, or to making it non-blocking.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// // Back to `std`'s type, and here again.
+            #[doc = concat!("let socket = ", stringify!($name), "::from_std(socket.into())?;")]
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn from_std(socket: $std) -> std::io::Result<Self> {
                 Ok(Self { fd: std::sync::Arc::new(super::fd::Fd::new(socket)?) })
             }
@@ -16,6 +25,16 @@ macro_rules! socket {
             ///
             /// # Errors
             /// None; the signature is `std`'s.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use std::os::fd::AsRawFd;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// let clone = socket.try_clone()?;
+            /// assert_eq!(clone.as_raw_fd(), socket.as_raw_fd());
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn try_clone(&self) -> std::io::Result<Self> {
                 Ok(Self { fd: std::sync::Arc::clone(&self.fd) })
             }
@@ -24,6 +43,14 @@ macro_rules! socket {
             ///
             /// # Errors
             /// If the socket is closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// println!("{:?}", socket.take_error()?);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
                 self.fd.open()?.take_error()
             }
@@ -33,6 +60,14 @@ macro_rules! socket {
             ///
             /// # Errors
             /// If the socket is closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// socket.set_nonblocking(true)?;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
                 self.fd.set_nonblocking(nonblocking)
             }
@@ -57,7 +92,7 @@ macro_rules! socket {
             }
         }
 
-        super::macros::deadline!([] $name);
+        super::macros::deadline!([] $name, $make);
 
         /// As [`from_std`](Self::from_std).
         ///
@@ -132,7 +167,7 @@ macro_rules! socket {
 
 /// What ends operations in both directions.
 macro_rules! deadline {
-    ([$($generics:tt)*] $name:ty) => {
+    ([$($generics:tt)*] $name:ty, $make:literal) => {
         impl<$($generics)*> $name {
             /// Sets the time until which operations may wait, those that wait now and all to come; `None` takes it back. Once it has
             /// passed they fail with [`TimedOut`](std::io::ErrorKind::TimedOut), also if they would not have to wait, until there is
@@ -140,12 +175,34 @@ macro_rules! deadline {
             ///
             /// # Errors
             /// If the socket is closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use std::time::{Duration, Instant};
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// socket.set_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+            /// socket.set_deadline(None)?;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
                 self.fd.set_deadline(greenthread_scheduler::Direction::Read, deadline)?;
                 self.fd.set_deadline(greenthread_scheduler::Direction::Write, deadline)
             }
 
             /// The same socket, with operations that end when `ctx` does, with its error. Does not block, and costs nothing.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use greenthread::ctx::Context;
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(5));
+            /// let view = socket.with_ctx(&ctx);
+            /// # let _ = view;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn with_ctx<'a>(&'a self, ctx: &'a greenthread_ctx::Context) -> super::WithCtx<'a, Self> {
                 super::WithCtx::new(self, ctx)
             }
@@ -155,12 +212,21 @@ macro_rules! deadline {
 
 /// Limits for each direction.
 macro_rules! limits {
-    ([$($generics:tt)*] $name:ty) => {
+    ([$($generics:tt)*] $name:ty, $make:literal) => {
         impl<$($generics)*> $name {
             /// As [`set_deadline`](Self::set_deadline), for what reads. Go's `SetReadDeadline`.
             ///
             /// # Errors
             /// If the socket is closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use std::time::{Duration, Instant};
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// socket.set_read_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_read_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
                 self.fd.set_deadline(greenthread_scheduler::Direction::Read, deadline)
             }
@@ -169,6 +235,15 @@ macro_rules! limits {
             ///
             /// # Errors
             /// If the socket is closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use std::time::{Duration, Instant};
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// socket.set_write_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_write_deadline(&self, deadline: Option<std::time::Instant>) -> std::io::Result<()> {
                 self.fd.set_deadline(greenthread_scheduler::Direction::Write, deadline)
             }
@@ -178,6 +253,16 @@ macro_rules! limits {
             ///
             /// # Errors
             /// If the timeout is zero, or the socket closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+            /// assert_eq!(socket.read_timeout()?, Some(Duration::from_secs(5)));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_read_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
                 self.fd.set_timeout(greenthread_scheduler::Direction::Read, timeout)
             }
@@ -186,6 +271,16 @@ macro_rules! limits {
             ///
             /// # Errors
             /// If the timeout is zero, or the socket closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// socket.set_write_timeout(Some(Duration::from_secs(5)))?;
+            /// assert_eq!(socket.write_timeout()?, Some(Duration::from_secs(5)));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_write_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
                 self.fd.set_timeout(greenthread_scheduler::Direction::Write, timeout)
             }

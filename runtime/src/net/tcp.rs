@@ -42,7 +42,7 @@ pub struct TcpStream {
 }
 
 socket!(TcpStream, net::TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
-limits!([] TcpStream);
+limits!([] TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
 read_write!(TcpStream);
 
 options!(TcpStream:
@@ -74,6 +74,15 @@ impl TcpStream {
     ///
     /// # Errors
     /// As there; [`TimedOut`](io::ErrorKind::TimedOut) if that was not enough; `InvalidInput` if `timeout` is zero.
+    ///
+    /// ```
+    /// use greenthread::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// TcpStream::connect_timeout(&listener.local_addr()?, Duration::from_secs(5))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<Self> {
         if timeout.is_zero() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout"));
@@ -118,6 +127,13 @@ impl TcpStream {
     ///
     /// # Errors
     /// If it is closed, or was never connected.
+    ///
+    /// ```
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.peer_addr()
     }
@@ -126,6 +142,13 @@ impl TcpStream {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    /// assert!(stream.local_addr()?.ip().is_loopback());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.local_addr()
     }
@@ -135,6 +158,17 @@ impl TcpStream {
     ///
     /// # Errors
     /// If it is closed, or the peer has ended the connection.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use std::net::Shutdown;
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    ///
+    /// stream.shutdown(Shutdown::Write)?;
+    /// assert_eq!(listener.accept()?.0.read(&mut [0])?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.fd.open()?.shutdown(how)
     }
@@ -143,6 +177,18 @@ impl TcpStream {
     ///
     /// # Errors
     /// As reading.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    ///
+    /// listener.accept()?.0.write_all(b"hello")?;
+    /// let mut bytes = [0; 1];
+    /// stream.peek(&mut bytes)?;
+    /// assert_eq!(&bytes, b"h");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
         self.fd.run(Direction::Read, None, |socket| socket.peek(bytes))
     }
@@ -160,6 +206,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    ///
+    /// stream.set_linger(Some(Duration::ZERO))?;
+    /// assert_eq!(stream.linger()?, Some(Duration::ZERO));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(self.fd.open()?).set_linger(linger)
     }
@@ -284,6 +340,12 @@ impl TcpListener {
     ///
     /// # Errors
     /// That of the last address.
+    ///
+    /// ```
+    /// let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// println!("listening on {}", listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         each(addr, |addr| {
             let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
@@ -300,6 +362,16 @@ impl TcpListener {
     ///
     /// # Errors
     /// What the system says, as that there are too many descriptors; if the listener is closed, or its deadline has passed.
+    ///
+    /// ```
+    /// use greenthread::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (server, addr) = listener.accept()?;
+    /// # let _ = (client, server, addr);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_within(None)
     }
@@ -316,6 +388,17 @@ impl TcpListener {
     }
 
     /// All connections, one after the other, for ever.
+    ///
+    /// ```
+    /// use greenthread::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let _client = TcpStream::connect(listener.local_addr()?)?;
+    /// for stream in listener.incoming().take(1) {
+    ///     println!("{:?}", stream?);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn incoming(&self) -> Incoming<'_, Self> {
         Incoming::new(self)
     }

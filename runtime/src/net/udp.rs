@@ -32,7 +32,7 @@ pub struct UdpSocket {
 }
 
 socket!(UdpSocket, net::UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
-limits!([] UdpSocket);
+limits!([] UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
 datagrams!(UdpSocket, SocketAddr);
 
 options!(UdpSocket:
@@ -63,6 +63,12 @@ impl UdpSocket {
     ///
     /// # Errors
     /// That of the last address.
+    ///
+    /// ```
+    /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// println!("{}", socket.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         Self::from_std(net::UdpSocket::bind(addr)?)
     }
@@ -72,6 +78,16 @@ impl UdpSocket {
     ///
     /// # Errors
     /// That of the last address; if the socket is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// one.connect(other.local_addr()?)?;
+    /// one.send(b"hello")?;
+    /// assert_eq!(one.peer_addr()?, other.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
         self.fd.open()?.connect(addr)
     }
@@ -111,6 +127,16 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As there.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// one.send_to(b"hello", other.local_addr()?)?;
+    /// assert_eq!(other.peek_from(&mut [0; 10])?, (5, one.local_addr()?));
+    /// assert_eq!(other.recv(&mut [0; 10])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek_from(&self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.fd.run(Direction::Read, None, |socket| socket.peek_from(bytes))
     }
@@ -127,6 +153,16 @@ impl UdpSocket {
     ///
     /// # Errors
     /// What the system says, and if the socket is closed.
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let group = Ipv4Addr::new(224, 0, 0, 251);
+    /// socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
+    /// socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.fd.open()?.join_multicast_v4(group, interface)
     }

@@ -34,7 +34,7 @@ pub struct UnixStream {
 }
 
 socket!(UnixStream, net::UnixStream, "UnixStream::pair()?.0");
-limits!([] UnixStream);
+limits!([] UnixStream, "UnixStream::pair()?.0");
 read_write!(UnixStream);
 
 impl UnixStream {
@@ -84,6 +84,17 @@ impl UnixStream {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UnixStream;
+    /// use std::io::Read;
+    /// use std::net::Shutdown;
+    ///
+    /// let (one, mut other) = UnixStream::pair()?;
+    /// one.shutdown(Shutdown::Write)?;
+    /// assert_eq!(other.read(&mut [0])?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.fd.open()?.shutdown(how)
     }
@@ -216,7 +227,7 @@ pub struct UnixDatagram {
 }
 
 socket!(UnixDatagram, net::UnixDatagram, "UnixDatagram::unbound()?");
-limits!([] UnixDatagram);
+limits!([] UnixDatagram, "UnixDatagram::unbound()?");
 datagrams!(UnixDatagram, SocketAddr);
 
 impl UnixDatagram {
