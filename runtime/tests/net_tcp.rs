@@ -233,6 +233,28 @@ fn the_end_comes_together_with_the_last_bytes() {
     });
 }
 
+/// A look ahead takes the event, and leaves the bytes.
+#[test]
+fn a_look_ahead_after_a_short_read() {
+    check(|| {
+        let (near, mut far) = pair_with_std();
+        near.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut bytes = [0; 10];
+        for _ in 0..5 {
+            far.write_all(b"abc").unwrap();
+            assert_eq!((&near).read(&mut bytes).unwrap(), 3);
+            let near = &near;
+            scope(|s| {
+                let ahead = s.spawn(move || near.peek(&mut [0; 10]).unwrap());
+                until(|| parked("IO wait") == 1);
+                far.write_all(b"def").unwrap();
+                assert_eq!(ahead.join().unwrap(), 3);
+            });
+            assert_eq!({ near }.read(&mut bytes).unwrap(), 3);
+        }
+    });
+}
+
 /// Reads of random sizes, with looks ahead in between, beside writes of random sizes with pauses: no read waits while there is something.
 #[test]
 fn no_arrival_is_missed() {
