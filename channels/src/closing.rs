@@ -20,12 +20,12 @@ use std::convert::Infallible;
 use std::fmt;
 use std::ptr::{self, NonNull};
 
-use crate::handle::Receiver;
+use crate::handle::{Receiver, Sender};
 use crate::head::{Direction, Head};
 use crate::primitive::{Case, Waker};
 use crate::waiter::{Node, Outcome, Waiter};
 
-/// A channel to which nothing is ever sent, as one who waits for its close sees it.
+/// A channel as one who waits for its close sees it.
 #[derive(Clone, Copy)]
 pub struct Closing<'a>(Option<&'a Head>);
 
@@ -57,6 +57,13 @@ impl<'a> Closing<'a> {
     #[inline]
     pub fn of(receiver: &'a Receiver<Infallible>) -> Self {
         Self(receiver.head())
+    }
+
+    /// The close of this channel, for one who has nothing to send just now: that the last receiver is dropped closes it too. A nil channel
+    /// never closes.
+    #[inline]
+    pub fn of_sender<T>(sender: &'a Sender<T>) -> Self {
+        Self(sender.head())
     }
 
     /// Whether the channel is closed. Takes no lock. Who sees it sees what was done before.

@@ -37,6 +37,7 @@
 //! | sleep, time out, tick, call later | [`time`] | `time` |
 //! | talk to other programs | [`net`] | `net` |
 //! | tell others to stop | [`ctx`] | `context` |
+//! | receive signals | [`signal`] | `os/signal` |
 //! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
 //! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
 //! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
@@ -67,10 +68,12 @@ mod builder;
 mod go;
 mod scope;
 mod task;
+mod watch;
 
 pub mod channel;
 pub mod debug;
 pub mod net;
+pub mod signal;
 pub mod stack;
 pub mod sync;
 pub mod time;

@@ -43,6 +43,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/net/", "`FromRawFd`; a descriptor that is replaced; a wait that a channel's close ends"),
     ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
+    ("runtime/src/watch.rs", "a node of a channel's queue in the frame of a wait"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
     ("runtime/tests/net_tcp.rs", "`FromRawFd` is unsafe to call"),
     ("runtime/tests/netpoll.rs", "ends a wait by the close of a channel, on the channels' own interface"),

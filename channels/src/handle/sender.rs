@@ -46,7 +46,7 @@ impl<T> Sender<T> {
         self.counter.map(|counter| unsafe { &(*counter.as_ptr()).chan })
     }
 
-    fn head(&self) -> Option<&Head> {
+    pub(crate) fn head(&self) -> Option<&Head> {
         self.chan().map(|chan| &chan.head)
     }
 

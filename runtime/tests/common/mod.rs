@@ -9,6 +9,7 @@ pub mod child;
 pub mod drops;
 pub mod queue;
 pub mod random;
+pub mod rest;
 pub mod stream;
 
 use std::fs;

@@ -1,0 +1,26 @@
+//! Whether the runtime's threads sleep while there is nothing to do.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+/// Times that the runtime's threads have gone to sleep so far.
+fn sleeps() -> u64 {
+    let of_thread = |task: fs::DirEntry| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        let field = |name| status.lines().find_map(|line: &str| line.strip_prefix(name)).map(str::trim);
+        let ours = field("Name:")?.starts_with("greenthread");
+        ours.then(|| field("voluntary_ctxt_switches:")?.parse::<u64>().ok())?
+    };
+    fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(of_thread).sum()
+}
+
+/// Whether they come to rest. Ms that are too many end after 10 s, which is a wake-up that is allowed: so the first 2 s may not be the ones.
+pub fn comes() -> bool {
+    let still = || {
+        let before = sleeps();
+        thread::sleep(Duration::from_secs(2));
+        sleeps() == before
+    };
+    (0..12).any(|_| still())
+}
