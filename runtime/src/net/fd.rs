@@ -29,24 +29,22 @@
 //!
 //! # Invariants
 //! * I1: the number is closed once, after the last handle and after the poller has let go of it: `io` stands before `socket`.
-//! * I2: with a watch in a channel's queue the frame is not left.
 
 use std::io::{self, IoSlice};
 use std::mem::{self, ManuallyDrop};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use greenthread_channels::closing::{Closing, Watch};
+use greenthread_channels::closing::Closing;
 use greenthread_ctx::Context;
-use greenthread_scheduler::protocol::claim::{Case, Claim};
 use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
 use rustix::io::FdFlags;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::sync::{Mutex, MutexGuard};
+use crate::watch;
 
 /// How long to wait where the system does not say when to try again: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
@@ -365,7 +363,7 @@ impl<T: AsFd> Turn<'_, T> {
         match self.ctx {
             None => io.wait(self.direction, WaitReason::IoWait).map_err(ended),
             Some(ctx) => {
-                let waited = wait_while_lasts(io, self.direction, ctx);
+                let waited = watch::wait(io, self.direction, WaitReason::IoWait, Closing::of(ctx.done()));
                 self.look_at_ctx()?;
                 waited.map_err(ended)
             }
@@ -381,29 +379,4 @@ impl<T: AsFd> Drop for Turn<'_, T> {
             let _ = self.fd.limit(self.direction, |limits| limits.operation = None);
         }
     }
-}
-
-/// Waits until the descriptor seems ready or the context ends; may return for nothing.
-fn wait_while_lasts(io: &Descriptor, direction: Direction, ctx: &Context) -> Result<(), Ended> {
-    let done = Closing::of(ctx.done());
-    let claim = Claim::new();
-    let mut watch = None;
-    let waited = io.wait_watched(direction, WaitReason::IoWait, |waker| {
-        let watch = watch.insert(Watch::new(Case::of(NonNull::from(&claim), 0), waker));
-        // SAFETY: the claim is open and has no other node; the watch stays where it is, and leaves below (I2). That it blocks after the
-        // lock was released does no harm: this waker may come at any time.
-        unsafe {
-            let open = done.join(watch);
-            if open {
-                done.unlock();
-            }
-            open
-        }
-    });
-    if let Some(watch) = &watch {
-        // SAFETY: it has joined, or the channel was closed then. As if it had not won: this passes through the channel's lock, behind whoever has
-        // just taken the claim there.
-        unsafe { done.leave(watch, false) };
-    }
-    waited.map(drop)
 }

@@ -3,6 +3,8 @@
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | serve, call | [`TcpListener`], [`TcpStream`] | `net.Listen`, `net.Dial` |
+//! | serve until a signal, and end gracefully | [`TcpListener::serve`], [`UnixListener::serve`] | `http.Server.Shutdown` |
+//! | find the addresses of a name | [`lookup_host`] | `net.LookupHost` |
 //! | send datagrams | [`UdpSocket`], [`UnixDatagram`] | `net.ListenPacket` |
 //! | talk within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |
 //! | wait for a pipe, a terminal, any descriptor | [`Async`] | `os.File` |
@@ -47,9 +49,12 @@
 //! and no thread.
 
 mod any;
+mod eyeballs;
 mod fd;
 mod incoming;
+mod lookup;
 mod macros;
+mod serve;
 mod tcp;
 mod udp;
 mod unix;
@@ -57,6 +62,7 @@ mod view;
 
 pub use any::Async;
 pub use incoming::Incoming;
+pub use lookup::lookup_host;
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};

@@ -9,9 +9,12 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use super::eyeballs::{self, ATTEMPT_DELAY};
 use super::fd::Fd;
 use super::incoming::Incoming;
+use super::lookup::resolve;
 use super::macros::{limits, options, read_write, socket};
+use super::serve::serve;
 use super::view::WithCtx;
 
 /// How many connections may wait to be accepted: Go's number, which the system may lower (`net.core.somaxconn`). `std`'s 128 are too few for
@@ -57,17 +60,21 @@ options!(TcpStream:
 );
 
 impl TcpStream {
-    /// Connects to an address; if there are several, to the first that accepts. Blocks until it is connected, or the system gives up.
+    /// Connects to an address; if there are several, to the one that accepts first. Blocks until it is connected, or the system gives up.
+    /// Looking up a name keeps nobody else waiting: see [`lookup_host`](super::lookup_host).
+    ///
+    /// Several addresses are tried as RFC 8305 says ("happy eyeballs"): IPv6 and IPv4 in turn, the next one begins when one has failed or 250 ms
+    /// have passed, the first connection wins, and the others are given up.
     ///
     /// # Errors
-    /// That of the last address.
+    /// That of the lookup; that of the address that failed first.
     ///
     /// ```no_run
     /// let stream = greenthread::net::TcpStream::connect("localhost:8080")?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        each(addr, |addr| Self::connect_within(addr, None, None))
+        Self::connect_to_any(None, addr)
     }
 
     /// As [`connect`](Self::connect), to one address, for no longer than `timeout`.
@@ -90,7 +97,7 @@ impl TcpStream {
         Self::connect_within(*addr, Instant::now().checked_add(timeout), None)
     }
 
-    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`.
+    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`. A lookup that is under way is not ended.
     ///
     /// # Errors
     /// As there, and that of the context if it ends first.
@@ -105,7 +112,13 @@ impl TcpStream {
     /// ```
     pub fn connect_ctx(ctx: &Context, addr: impl ToSocketAddrs) -> io::Result<Self> {
         ctx.err().map_or(Ok(()), Err)?;
-        each(addr, |addr| Self::connect_within(addr, None, Some(ctx)))
+        Self::connect_to_any(Some(ctx), addr)
+    }
+
+    fn connect_to_any(ctx: Option<&Context>, addr: impl ToSocketAddrs) -> io::Result<Self> {
+        eyeballs::connect(ctx, resolve(addr)?.collect(), ATTEMPT_DELAY, |ctx, addr| {
+            Self::connect_within(addr, None, ctx)
+        })
     }
 
     fn connect_within(addr: SocketAddr, until: Option<Instant>, ctx: Option<&Context>) -> io::Result<Self> {
@@ -298,7 +311,7 @@ fn connected(socket: &net::TcpStream) -> io::Result<()> {
 /// Tries all addresses in turn until `connect` succeeds.
 fn each<R>(addrs: impl ToSocketAddrs, mut attempt: impl FnMut(SocketAddr) -> io::Result<R>) -> io::Result<R> {
     let mut last = io::Error::new(io::ErrorKind::InvalidInput, "could not resolve to any addresses");
-    for addr in addrs.to_socket_addrs()? {
+    for addr in resolve(addrs)? {
         match attempt(addr) {
             Ok(result) => return Ok(result),
             Err(error) => last = error,
@@ -401,6 +414,50 @@ impl TcpListener {
     /// ```
     pub fn incoming(&self) -> Incoming<'_, Self> {
         Incoming::new(self)
+    }
+
+    /// Serves connections until `ctx` ends, each with `handler` in a goroutine and with a context of its own, and then lets them finish: Go's
+    /// `http.Server` with its `Shutdown`, without the HTTP. Blocks until the last handler has returned.
+    ///
+    /// When `ctx` ends the listener is [closed](Self::close). The handlers have `grace` from then on; when it is over their contexts are
+    /// cancelled, and they are waited for. So a handler that may take long looks at its context, as by reading through
+    /// [`with_ctx`](TcpStream::with_ctx). The contexts have the values of `ctx`, and neither its end nor its deadline. Each is cancelled, too, when its handler returns.
+    ///
+    /// When there are no descriptors or buffers left, it says so on stderr, once a minute at most, and tries again after a pause of 5 ms, which doubles up
+    /// to 1 s; connections wait in the system's queue meanwhile. A panic in a handler ends that connection, and no other.
+    ///
+    /// # Errors
+    /// If accepting fails for another reason, as when somebody else closes the listener; after the handlers have had their grace. That `ctx` has ended is no error.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::net::{TcpListener, TcpStream};
+    /// use std::io::{self, Read, Write};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// // In a server: `signal::notify_context(&Context::background(), &[Signal::SIGTERM, Signal::SIGINT])`.
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let server = greenthread::spawn(move || {
+    ///     listener.serve(&ctx, Duration::from_secs(10), |ctx, stream| {
+    ///         let _ = io::copy(&mut stream.with_ctx(ctx), &mut &stream);
+    ///     })
+    /// });
+    /// client.write_all(b"hello")?;
+    /// client.read_exact(&mut [0; 5])?;
+    /// cancel.cancel();
+    /// drop(client);
+    /// server.join().unwrap()?;
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    pub fn serve(
+        &self,
+        ctx: &Context,
+        grace: Duration,
+        handler: impl Fn(&Context, TcpStream) + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        serve(ctx, grace, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
     /// The address it listens on.

@@ -8,6 +8,7 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 
 use super::fd::Fd;
+use super::lookup::resolve;
 use super::macros::{datagrams, limits, options, socket};
 use super::view::WithCtx;
 
@@ -70,7 +71,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::from_std(net::UdpSocket::bind(addr)?)
+        Self::from_std(net::UdpSocket::bind(&resolve(addr)?.collect::<Vec<_>>()[..])?)
     }
 
     /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from, and no other from now on. Does not block, but for the
@@ -89,7 +90,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
-        self.fd.open()?.connect(addr)
+        self.fd.open()?.connect(&resolve(addr)?.collect::<Vec<_>>()[..])
     }
 
     /// The address that it is connected to.
@@ -117,7 +118,7 @@ impl UdpSocket {
     }
 
     fn send_to_within(&self, ctx: Option<&Context>, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
-        let Some(addr) = addr.to_socket_addrs()?.next() else {
+        let Some(addr) = resolve(addr)?.next() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
         };
         self.fd.run(Direction::Write, ctx, |socket| socket.send_to(bytes, addr))

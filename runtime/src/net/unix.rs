@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
@@ -12,6 +13,7 @@ use greenthread_scheduler::Direction;
 use super::fd::Fd;
 use super::incoming::Incoming;
 use super::macros::{datagrams, limits, read_write, socket};
+use super::serve::serve;
 use super::view::WithCtx;
 
 /// A connection within this machine: `std::os::unix::net::UnixStream` for goroutines, Go's `net.UnixConn`.
@@ -187,6 +189,34 @@ impl UnixListener {
     /// All connections, one after the other, for ever.
     pub fn incoming(&self) -> Incoming<'_, Self> {
         Incoming::new(self)
+    }
+
+    /// Serves connections until `ctx` ends, and then lets them finish: as [`TcpListener::serve`](super::TcpListener::serve) in all. The file at the
+    /// path stays.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// ```
+    /// use greenthread::{ctx::Context, net::UnixListener};
+    /// use std::time::Duration;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("greenthread-serve-{}", std::process::id()));
+    /// # std::fs::create_dir(&folder)?;
+    /// # let path = folder.join("socket");
+    /// let listener = UnixListener::bind(&path)?;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// listener.serve(&ctx, Duration::from_secs(10), |_ctx, _stream| ())?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn serve(
+        &self,
+        ctx: &Context,
+        grace: Duration,
+        handler: impl Fn(&Context, UnixStream) + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        serve(ctx, grace, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
     /// The address it listens on.

@@ -82,6 +82,20 @@ pub fn program(name: &str) -> Program {
     Program(command)
 }
 
+/// As [`program`], with no more than `limit` descriptors.
+pub fn program_with_descriptors(name: &str, limit: u32) -> Program {
+    let Program(program) = program(name);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n $0; exec \"$1\"", &limit.to_string()]).arg(program.get_program());
+    for (variable, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(variable, value),
+            None => shell.env_remove(variable),
+        };
+    }
+    Program(shell)
+}
+
 impl Program {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);

@@ -1,0 +1,275 @@
+//! Connecting to a host that has several addresses: "happy eyeballs", RFC 8305.
+//!
+//! The addresses are tried in the order of the resolver, with the families in turn, so that a family that does not work costs one
+//! delay and not one for each address. Each attempt gets a head start of [`ATTEMPT_DELAY`] on the next one; if it fails, the next one
+//! begins at once. The first connection wins: the other attempts are cancelled, and what they bring all the same is closed.
+//!
+//! An attempt is a goroutine under a context of its own, as in Go; but Go has one line of attempts for each family.
+//! Left out of the RFC: the asynchronous queries (the system's resolver answers once, for both families) and the history of round trips.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenthread_channels::{after, bounded, never, select_biased};
+use greenthread_ctx::Context;
+
+use crate::task::spawn;
+
+/// The RFC's "Connection Attempt Delay".
+pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Connects to one of `addrs` by `attempt`, which ends with its context. A single address is tried here, without a goroutine.
+///
+/// # Errors
+/// That of the attempt that failed first, if all fail; the context's if that ends; `InvalidInput` without addresses.
+pub(super) fn connect<T: Send + 'static>(
+    ctx: Option<&Context>,
+    addrs: Vec<SocketAddr>,
+    delay: Duration,
+    attempt: impl Fn(Option<&Context>, SocketAddr) -> io::Result<T> + Send + Sync + 'static,
+) -> io::Result<T> {
+    if let [only] = addrs[..] {
+        return attempt(ctx, only);
+    }
+    let ctx = ctx.cloned().unwrap_or_else(Context::background);
+    let (attempts, _cancel) = ctx.with_cancel();
+    let attempt = Arc::new(attempt);
+    // Room for all: an attempt never waits with its result.
+    let (tx, results) = bounded(addrs.len());
+    let mut waiting = in_turn(addrs).into_iter();
+    let mut running = 0;
+    let mut first_error = None;
+    loop {
+        if let Some(addr) = waiting.next() {
+            running += 1;
+            let (attempts, attempt, tx) = (attempts.clone(), Arc::clone(&attempt), tx.clone());
+            // If somebody else has won, the connection comes back in the error, and is closed.
+            drop(spawn(move || drop(tx.send(attempt(Some(&attempts), addr)))));
+        } else if running == 0 {
+            let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "no addresses to connect to");
+            return Err(first_error.unwrap_or_else(nothing));
+        }
+        let next = if waiting.len() > 0 { after(delay) } else { never() };
+        select_biased! {
+            recv(results) -> result => match result.expect("net: its sender is above") {
+                Ok(connection) => return Ok(connection),
+                Err(error) => {
+                    running -= 1;
+                    first_error.get_or_insert(error);
+                }
+            },
+            recv(ctx.done()) -> _ => return Err(ctx.err().expect("net: done is closed after the reason was set").into()),
+            recv(next) -> _ => {}
+        }
+    }
+}
+
+/// The addresses with their families in turn, beginning with that of the first; each family in its own order.
+fn in_turn(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addrs.into_iter().partition(|addr| addr.is_ipv6() == first_is_v6);
+    let mut turns = Vec::with_capacity(first.len() + second.len());
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    while first.len() + second.len() > 0 {
+        turns.extend(first.next());
+        turns.extend(second.next());
+    }
+    turns
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::sync::WaitGroup;
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const SHORT: Duration = Duration::from_millis(10);
+
+    /// `6a` is an address of family 6, `4b` one of family 4; the letter is the port.
+    fn addr(name: &str) -> SocketAddr {
+        let port = name.as_bytes()[1].into();
+        if name.starts_with('6') { ([0_u16; 8], port).into() } else { ([0_u8; 4], port).into() }
+    }
+
+    fn name(addr: SocketAddr) -> String {
+        format!("{}{}", if addr.is_ipv6() { 6 } else { 4 }, char::from(addr.port() as u8))
+    }
+
+    fn addrs(names: &str) -> Vec<SocketAddr> {
+        names.split_whitespace().map(addr).collect()
+    }
+
+    /// What an attempt at an address does.
+    #[derive(Clone, Copy)]
+    enum Fate {
+        Connects,
+        ConnectsAfter(Duration),
+        Fails,
+        Hangs,
+        /// Does not listen to its context.
+        IsDeaf,
+    }
+    use Fate::*;
+
+    /// A connection; counts down when it is closed.
+    struct Connection(SocketAddr, WaitGroup);
+
+    impl Drop for Connection {
+        fn drop(&mut self) {
+            self.1.done();
+        }
+    }
+
+    struct Race {
+        result: io::Result<String>,
+        /// The addresses tried, in order.
+        tried: String,
+        /// Those who were told to give up.
+        cancelled: String,
+    }
+
+    fn race(ctx: &Context, fates: &[(&str, Fate)], delay: Duration) -> Race {
+        let open = WaitGroup::new();
+        let lists = Arc::new((Mutex::new(Vec::new()), Mutex::new(Vec::new())));
+        let plan: Vec<(SocketAddr, Fate)> = fates.iter().map(|&(name, fate)| (addr(name), fate)).collect();
+        let attempt = {
+            let (open, lists, plan) = (open.clone(), Arc::clone(&lists), plan.clone());
+            move |ctx: Option<&Context>, addr| {
+                lists.0.lock().unwrap().push(name(addr));
+                let connected = || {
+                    open.add(1);
+                    Ok(Connection(addr, open.clone()))
+                };
+                let cancelled = |error: greenthread_ctx::Error| {
+                    lists.1.lock().unwrap().push(name(addr));
+                    Err(error.into())
+                };
+                match plan.iter().find(|(planned, _)| *planned == addr).unwrap().1 {
+                    Connects => connected(),
+                    ConnectsAfter(time) => {
+                        // Too late to stop it: it is what a connection is that comes when another has won.
+                        crate::time::sleep(time);
+                        connected()
+                    }
+                    Fails => Err(io::Error::other(name(addr))),
+                    Hangs => ctx.expect("there are several").sleep(LONG).map_or_else(cancelled, |()| connected()),
+                    IsDeaf => {
+                        crate::time::sleep(Duration::from_millis(500));
+                        Err(io::Error::other("deaf"))
+                    }
+                }
+            }
+        };
+        let result = connect(Some(ctx), plan.iter().map(|(addr, _)| *addr).collect(), delay, attempt);
+        let result = result.map(|connection| name(connection.0));
+        // The losers give up, and close what they have. Each keeps the attempt's closure.
+        while Arc::strong_count(&lists) > 1 {
+            crate::yield_now();
+        }
+        open.wait();
+        let join = |list: &Mutex<Vec<String>>| list.lock().unwrap().join(" ");
+        Race { result, tried: join(&lists.0), cancelled: join(&lists.1) }
+    }
+
+    fn in_goroutine(test: impl FnOnce() + Send + 'static) {
+        spawn(test).join().unwrap();
+    }
+
+    #[test]
+    fn families_take_turns() {
+        for (given, tried) in [
+            ("", ""),
+            ("4a", "4a"),
+            ("6a 6b 6c 4d 4e", "6a 4d 6b 4e 6c"),
+            ("4a 6b 6c 6d", "4a 6b 6c 6d"),
+            ("4a 4b 6c 6d 4e", "4a 6c 4b 6d 4e"),
+        ] {
+            assert_eq!(in_turn(addrs(given)), addrs(tried), "{given}");
+        }
+    }
+
+    #[test]
+    fn the_first_that_connects_wins_without_delay() {
+        in_goroutine(|| {
+            let race = race(&Context::background(), &[("6a", Connects), ("4b", Connects)], LONG);
+            assert_eq!((race.result.unwrap().as_str(), race.tried.as_str()), ("6a", "6a"));
+        });
+    }
+
+    #[test]
+    fn a_failure_lets_the_next_one_begin_at_once() {
+        in_goroutine(|| {
+            let fates = [("6a", Fails), ("6b", Fails), ("4c", Fails), ("4d", Connects)];
+            let race = race(&Context::background(), &fates, LONG);
+            assert_eq!((race.result.unwrap().as_str(), race.tried.as_str()), ("4d", "6a 4c 6b 4d"));
+        });
+    }
+
+    #[test]
+    fn one_that_hangs_costs_one_delay_and_is_cancelled() {
+        in_goroutine(|| {
+            let fates = [("6a", Hangs), ("6b", Hangs), ("4c", Connects)];
+            let begin = Instant::now();
+            let race = race(&Context::background(), &fates, SHORT);
+            assert!(begin.elapsed() >= SHORT);
+            assert_eq!((race.result.unwrap().as_str(), race.tried.as_str()), ("4c", "6a 4c"));
+            assert_eq!(race.cancelled, "6a");
+        });
+    }
+
+    #[test]
+    fn the_one_that_is_ahead_may_still_win() {
+        in_goroutine(|| {
+            let fates = [("6a", ConnectsAfter(SHORT * 3)), ("4b", Hangs)];
+            let race = race(&Context::background(), &fates, SHORT);
+            assert_eq!((race.result.unwrap().as_str(), race.cancelled.as_str()), ("6a", "4b"));
+        });
+    }
+
+    #[test]
+    fn a_late_connection_is_closed() {
+        in_goroutine(|| {
+            // That `race` comes back shows it.
+            let fates = [("6a", ConnectsAfter(SHORT * 5)), ("4b", ConnectsAfter(SHORT))];
+            assert_eq!(race(&Context::background(), &fates, SHORT).result.unwrap(), "4b");
+        });
+    }
+
+    #[test]
+    fn if_all_fail_the_first_error_counts() {
+        in_goroutine(|| {
+            let race = race(&Context::background(), &[("6a", Fails), ("4b", Fails), ("4c", Fails)], LONG);
+            assert_eq!((race.result.unwrap_err().to_string().as_str(), race.tried.as_str()), ("6a", "6a 4b 4c"));
+        });
+        let nothing = connect(None, Vec::new(), LONG, |_, _| Ok(()));
+        assert_eq!(nothing.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_context_ends_it() {
+        in_goroutine(|| {
+            let (ctx, _cancel) = Context::background().with_timeout(SHORT);
+            let race = race(&ctx, &[("6a", Hangs), ("4b", Connects)], LONG);
+            assert_eq!(race.result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            assert_eq!((race.tried.as_str(), race.cancelled.as_str()), ("6a", "6a"));
+        });
+        in_goroutine(|| {
+            let (ctx, _cancel) = Context::background().with_timeout(SHORT);
+            // The result comes before the attempts are over.
+            let race = race(&ctx, &[("6a", IsDeaf), ("4b", Connects)], LONG);
+            assert_eq!(race.result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn a_single_address_takes_no_goroutine() {
+        let here = std::thread::current().id();
+        let attempt = move |_: Option<&Context>, addr| Ok((addr, std::thread::current().id() == here));
+        assert_eq!(connect(None, addrs("4a"), LONG, attempt).unwrap(), (addr("4a"), true));
+    }
+}

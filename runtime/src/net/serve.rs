@@ -1,0 +1,242 @@
+//! Accepting until told to stop: one goroutine for each connection, and a graceful end.
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use greenthread_channels::{RecvTimeoutError, bounded};
+use greenthread_ctx::Context;
+
+use crate::task::spawn;
+
+/// The pauses after an accept that failed for want of something (Go's `net/http`).
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a shortage is reported, if it goes on or comes back.
+const REPORT_AGAIN: Duration = Duration::from_secs(60);
+
+/// Serves the connections that `accept` brings, which ends with an error when `ctx` does; `close` is called when no more are
+/// accepted. What `TcpListener::serve` says.
+pub(super) fn serve<S: Send + 'static>(
+    ctx: &Context,
+    grace: Duration,
+    mut accept: impl FnMut() -> io::Result<S>,
+    close: impl FnOnce(),
+    handler: impl Fn(&Context, S) + Send + Sync + 'static,
+) -> io::Result<()> {
+    // They outlast `ctx` by the grace, and keep its values.
+    let (connections, cancel) = ctx.without_cancel().with_cancel();
+    // Each handler keeps a sender, so the channel closes when the last one is gone, however it went.
+    let (running, idle) = bounded::<Infallible>(0);
+    let handler = Arc::new(handler);
+    let mut reported = None;
+    let end = loop {
+        match accept_one(ctx, &mut accept, &mut reported) {
+            Ok(stream) => {
+                let (ctx, cancel) = connections.with_cancel();
+                let (handler, running) = (Arc::clone(&handler), running.clone());
+                drop(spawn(move || {
+                    let _running = running;
+                    let _cancel = cancel;
+                    handler(&ctx, stream);
+                }));
+            }
+            Err(error) => break error,
+        }
+    };
+    close();
+    drop(running);
+    if idle.recv_timeout(grace) == Err(RecvTimeoutError::Timeout) {
+        cancel.cancel();
+        // Closed; nothing ever comes.
+        let _ = idle.recv();
+    }
+    if ctx.err().is_some() { Ok(()) } else { Err(end) }
+}
+
+/// The next connection, as long as accepting makes sense.
+fn accept_one<S>(
+    ctx: &Context,
+    accept: &mut impl FnMut() -> io::Result<S>,
+    reported: &mut Option<Instant>,
+) -> io::Result<S> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Some(error) = ctx.err() {
+            return Err(error.into());
+        }
+        match accept() {
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) if is_shortage(&error) => {
+                report(&error, reported);
+                ctx.sleep(pause)?;
+                pause = LONGEST_PAUSE.min(pause * 2);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Whether the error is that of a connection that has gone before it was accepted.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
+/// Whether the system has no more of something, which may come back.
+fn is_shortage(error: &io::Error) -> bool {
+    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].map(Some).contains(&error.raw_os_error())
+}
+
+/// Tells whoever runs the program, and does not fill his disk.
+fn report(error: &io::Error, reported: &mut Option<Instant>) {
+    if reported.is_none_or(|before| before.elapsed() >= REPORT_AGAIN) {
+        *reported = Some(Instant::now());
+        // If stderr is closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "greenthread: accept: {error}; retrying until it works");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use greenthread_channels::{Receiver, Sender, unbounded};
+    use greenthread_ctx::Cancel;
+
+    use super::*;
+    use crate::task::JoinHandle;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// A server whose connections come from a channel.
+    struct Server {
+        connections: Option<Sender<io::Result<u32>>>,
+        accepted: Arc<AtomicUsize>,
+        cancel: Cancel,
+        closed: Receiver<()>,
+        served: JoinHandle<io::Result<()>>,
+    }
+
+    fn start(grace: Duration, handler: impl Fn(&Context, u32) + Send + Sync + 'static) -> Server {
+        let (connections, queue) = unbounded();
+        let (ctx, cancel) = Context::background().with_value("kept").with_cancel();
+        let (closing, closed) = bounded(1);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
+        let served = spawn(move || {
+            let accept = || {
+                count.fetch_add(1, Ordering::Relaxed);
+                ctx.recv(&queue).unwrap_or_else(|_| Err(ErrorKind::NotConnected.into()))
+            };
+            serve(&ctx, grace, accept, || closing.send(()).unwrap(), handler)
+        });
+        Server { connections: Some(connections), accepted, cancel, closed, served }
+    }
+
+    impl Server {
+        fn connect(&self, connection: io::Result<u32>) {
+            self.connections.as_ref().unwrap().send(connection).unwrap();
+        }
+    }
+
+    #[test]
+    fn waits_for_connections_before_it_ends() {
+        let (gate, wait) = bounded::<()>(0);
+        let (tx, seen) = unbounded();
+        let server = start(LONG, move |ctx, n| {
+            assert!(wait.recv().is_err());
+            tx.send((n, ctx.err(), ctx.value::<&str>().copied())).unwrap();
+        });
+        (0..10).for_each(|n| server.connect(Ok(n)));
+        while server.accepted.load(Ordering::Relaxed) < 11 {
+            crate::yield_now();
+        }
+        server.cancel.cancel();
+        assert_eq!(server.closed.recv(), Ok(()));
+        assert!(!server.served.is_finished());
+        gate.close();
+        server.served.join().unwrap().unwrap();
+        let mut seen: Vec<_> = seen.iter().collect();
+        seen.sort_by_key(|(n, ..)| *n);
+        assert_eq!(seen, (0..10).map(|n| (n, None, Some("kept"))).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn cancels_them_when_the_grace_is_over() {
+        for grace in [Duration::ZERO, Duration::from_millis(20)] {
+            let (tx, begun) = bounded(0);
+            let server = start(grace, move |ctx, _| {
+                tx.send(()).unwrap();
+                ctx.sleep(LONG).unwrap_err();
+            });
+            server.connect(Ok(0));
+            begun.recv().unwrap();
+            server.cancel.cancel();
+            server.served.join().unwrap().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_one_connection() {
+        let (tx, seen) = unbounded();
+        let server = start(LONG, move |_, n| {
+            assert!(n != 1, "this panic is part of the test");
+            tx.send(n).unwrap();
+        });
+        (0..3).for_each(|n| server.connect(Ok(n)));
+        let mut others = [seen.recv().unwrap(), seen.recv().unwrap()];
+        others.sort();
+        assert_eq!(others, [0, 2]);
+        server.cancel.cancel();
+        server.served.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_passes_is_tried_again() {
+        let (tx, seen) = unbounded();
+        let server = start(LONG, move |_, n| tx.send(n).unwrap());
+        let begin = Instant::now();
+        for errno in [libc::ECONNABORTED, libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::EINTR, libc::ECONNRESET] {
+            server.connect(Err(io::Error::from_raw_os_error(errno)));
+        }
+        server.connect(Ok(7));
+        assert_eq!(seen.recv(), Ok(7));
+        assert!(begin.elapsed() >= FIRST_PAUSE * (1 + 2 + 4));
+        server.cancel.cancel();
+        server.served.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_pause_ends_with_the_context() {
+        let server = start(LONG, |_, _| ());
+        // Pauses of 5, 10 .. 640 ms, and then 1 s each: longer than the test may take.
+        (0..600).for_each(|_| server.connect(Err(io::Error::from_raw_os_error(libc::EMFILE))));
+        while server.accepted.load(Ordering::Relaxed) < 5 {
+            crate::yield_now();
+        }
+        server.cancel.cancel();
+        server.served.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn any_other_error_ends_it_after_the_drain() {
+        let (gate, wait) = bounded::<()>(0);
+        let ended = Arc::new(Mutex::new(false));
+        let mut server = start(LONG, {
+            let ended = Arc::clone(&ended);
+            move |_, _| {
+                assert!(wait.recv().is_err());
+                *ended.lock().unwrap() = true;
+            }
+        });
+        server.connect(Ok(0));
+        server.connections = None;
+        assert_eq!(server.closed.recv(), Ok(()));
+        gate.close();
+        assert_eq!(server.served.join().unwrap().unwrap_err().kind(), ErrorKind::NotConnected);
+        assert!(*ended.lock().unwrap());
+    }
+}

@@ -1,0 +1,76 @@
+//! `TcpListener::serve` in a process that has no descriptors left.
+
+mod common;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::mem;
+use std::net;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use common::child::{self, named, program_with_descriptors};
+use greenthread::ctx::Context;
+use greenthread::net::TcpListener;
+use greenthread::spawn;
+use socket2::{Domain, Socket, Type};
+
+const TESTS: &[child::Test] = named![keeps_serving_without_descriptors];
+const PROGRAMS: &[child::Main] = named![serves_without_descriptors];
+
+fn main() -> ExitCode {
+    child::main(TESTS, PROGRAMS)
+}
+
+const LIMIT: u32 = 100;
+const CLIENTS: u8 = 20;
+/// How many connections the server can accept at a time.
+const ROOM: usize = 4;
+
+fn serves_without_descriptors() -> ExitCode {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    // The clients have their descriptors before all the others are used up.
+    let clients: Vec<_> = (0..CLIENTS).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()).collect();
+    let mut all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    assert!(all.len() < LIMIT as usize);
+    all.truncate(all.len() - ROOM);
+    let (ctx, cancel) = Context::background().with_cancel();
+    let server = spawn(move || {
+        listener.serve(&ctx, Duration::ZERO, |_, mut stream| {
+            let mut byte = [0];
+            while stream.read(&mut byte).unwrap() == 1 {
+                stream.write_all(&byte).unwrap();
+            }
+        })
+    });
+    let clients: Vec<net::TcpStream> = clients
+        .into_iter()
+        .map(|socket| {
+            socket.connect(&addr.into()).unwrap();
+            socket.into()
+        })
+        .collect();
+    // All of them wait to be served; each leaves when it was, and makes room for another.
+    for (n, mut client) in (0..).zip(clients) {
+        client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        client.write_all(&[n]).unwrap();
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [n]);
+        // Its number is not free for the server: then one more of them would be.
+        mem::forget(client.shutdown(net::Shutdown::Both).map(|()| client));
+    }
+    cancel.cancel();
+    server.join().unwrap().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn keeps_serving_without_descriptors() {
+    for procs in ["1", "2", "4"] {
+        let child = program_with_descriptors("serves_without_descriptors", LIMIT).env("GOMAXPROCS", procs);
+        let ended = child.run().exits_with(0);
+        let said: Vec<_> = ended.stderr.lines().collect();
+        assert_eq!(said, ["greenthread: accept: Too many open files (os error 24); retrying until it works"]);
+    }
+}
