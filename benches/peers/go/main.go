@@ -65,7 +65,7 @@ func refuse(why string) {
 
 func main() {
 	workloads := slices.Concat(chanWorkloads, selectWorkloads, ringWorkloads, sieveWorkloads, skynetWorkloads,
-		lockWorkloads, sleepWorkloads, timerWorkloads, ctxWorkloads)
+		lockWorkloads, sleepWorkloads, timerWorkloads, ctxWorkloads, echoWorkloads)
 	args := os.Args[1:]
 	if len(args) == 1 && args[0] == "list" {
 		for _, w := range workloads {

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use greenthread::config::Config;
+use greenthread::net::{TcpListener, TcpStream};
 use greenthread::time::sleep;
 use greenthread::{channel, go, spawn, sync};
 use peer_harness::Workload;
 
 #[path = "../../crossbeam_api/chan.rs"]
 mod chan;
+#[path = "../../common/echo.rs"]
+mod echo;
 #[path = "../../common/lock.rs"]
 mod lock;
 #[path = "../../common/night.rs"]
@@ -67,5 +70,5 @@ fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn main() {
-    peer_harness::main(start, &[SHARED, sieve::WORKLOADS, timer::WORKLOADS, ctx::WORKLOADS]);
+    peer_harness::main(start, &[SHARED, sieve::WORKLOADS, timer::WORKLOADS, ctx::WORKLOADS, echo::WORKLOADS]);
 }

@@ -7,6 +7,7 @@ use std::env;
 use std::process::exit;
 use std::time::Duration;
 
+pub mod echo;
 mod sleepers;
 mod times;
 
@@ -88,6 +89,7 @@ pub fn main(start: impl FnOnce(usize), lists: &[&[Workload]]) {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (name, workers, scale) = match args[..] {
+        [echo::CLIENT, ..] => return play_client(&args),
         ["list"] => return workloads().for_each(|workload| println!("{}", workload.name)),
         [name, workers] => (name, workers, "1"),
         [name, workers, scale] => (name, workers, scale),
@@ -100,6 +102,16 @@ pub fn main(start: impl FnOnce(usize), lists: &[&[Workload]]) {
     workload.repeat(scale);
     for _ in 0..workload.repetitions() {
         workload.repeat(scale).iter().for_each(|(figure, value)| println!("{figure} {value}"));
+    }
+}
+
+/// What the program does whose arguments begin with [`echo::CLIENT`]: it plays the client of another peer, and ends.
+pub fn play_client(args: &[&str]) {
+    let [_, addr, connections] = args else { refuse("usage: echo-client ADDRESS CONNECTIONS") };
+    let Some(connections) = connections.parse().ok().filter(|&n| n > 0) else { refuse("CONNECTIONS is a number") };
+    if let Err(error) = echo::client(addr, connections) {
+        eprintln!("the client of the echo server: {error}");
+        exit(1);
     }
 }
 

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use may::coroutine::{JoinHandle, sleep};
 use may::go;
+use may::net::{TcpListener, TcpStream};
 use may::sync::mpsc as channel;
 use peer_harness::Workload;
 
+#[path = "../../common/echo.rs"]
+mod echo;
 #[path = "../../common/lock.rs"]
 mod lock;
 #[path = "../../common/night.rs"]
@@ -59,5 +62,5 @@ fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn main() {
-    peer_harness::main(start, &[SHARED, chan::WORKLOADS, select::WORKLOADS, sieve::WORKLOADS]);
+    peer_harness::main(start, &[SHARED, chan::WORKLOADS, select::WORKLOADS, sieve::WORKLOADS, echo::WORKLOADS]);
 }

@@ -20,6 +20,8 @@ mod select;
 #[path = "../../crossbeam_api/timeout.rs"]
 mod timeout;
 
+mod echo;
+
 use channel::{Receiver, Sender};
 use ping_pong::ping_pong;
 
@@ -57,5 +59,5 @@ fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn main() {
-    peer_harness::main(start, &[WORKLOADS]);
+    peer_harness::main(start, &[WORKLOADS, echo::WORKLOADS]);
 }

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 mod chan;
 mod ctx;
+mod echo;
 mod lock;
 mod ring;
 mod select;
@@ -41,6 +42,7 @@ fn main() {
             sleep::WORKLOADS,
             timer::WORKLOADS,
             ctx::WORKLOADS,
+            echo::WORKLOADS,
         ],
     );
 }

@@ -9,6 +9,7 @@
 //! Not checked: that nothing else runs on the machine. The load at the start is in the report.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
@@ -24,6 +25,7 @@ mod table;
 use args::Args;
 use child::Failure;
 use peer::{Built, Missing, PEERS};
+use peer_harness::echo;
 use report::{Line, Report};
 use table::{ROWS, Row};
 
@@ -38,6 +40,12 @@ struct Runner {
 }
 
 fn main() -> ExitCode {
+    // This program is the client of all servers, so that none of the peers has another one.
+    let words: Vec<String> = env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == echo::CLIENT) {
+        peer_harness::play_client(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        return ExitCode::SUCCESS;
+    }
     let args = Args::from_env();
     match compare(&args) {
         Ok(true) => ExitCode::SUCCESS,
@@ -164,6 +172,9 @@ fn take_turns(args: &Args, rows: &[&'static Row], workers: usize, runners: &[Run
 fn run(runner: &Runner, workload: &str, workers: usize, scale: f64) -> Result<Vec<(String, f64)>, String> {
     let mut command = Command::new(&runner.built.program);
     command.args([workload, &workers.to_string(), &scale.to_string()]);
+    if let Ok(this) = env::current_exe() {
+        command.env(echo::CLIENT_PROGRAM, this);
+    }
     let text = child::output(&mut command, RUN_LIMIT).map_err(|failure| match failure {
         Failure::NotStarted(error) => error.to_string(),
         Failure::Failed(why) => why,

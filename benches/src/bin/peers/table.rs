@@ -59,6 +59,13 @@ const NO_TIMERS_ON_THREADS: (&str, &str) = (peer::THREADS, "Not run: there are n
 const NO_CONTEXTS_OF_MAY: (&str, &str) = (peer::MAY, "Not run: it has no contexts.");
 const NO_CONTEXTS_ON_THREADS: (&str, &str) = (peer::THREADS, "Not run: there are no contexts.");
 
+const BARE_LOOP: (&str, &str) = (
+    peer::THREADS,
+    "A bare loop around epoll on one thread, whatever the number of workers: what the work costs without a scheduler.",
+);
+const ONE_SELECTOR: (&str, &str) = (peer::MAY, "Its workers poll every 10 ms at least, and a socket has one waiter.");
+const ECHO: &[(&str, &str)] = &[ONE_SELECTOR, BARE_LOOP];
+
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "chan_unbuf_pingpong",
@@ -243,6 +250,22 @@ pub(crate) const ROWS: &[Row] = &[
             NO_CONTEXTS_ON_THREADS,
         ],
     },
+    Row {
+        name: "echo_64c.request",
+        unit: "ns/request",
+        counts: "64 bytes there and back over TCP, on each of 64 connections one after the other; the client is a process of its own, the same for all",
+        notes: ECHO,
+    },
+    Row { name: "echo_64c.p99", unit: "us", counts: "the same: how long 99 of 100 requests take at most", notes: ECHO },
+    Row { name: "echo_64c.cpu", unit: "us/request", counts: "the same: CPU time of the server", notes: ECHO },
+    Row { name: "echo_512c.request", unit: "ns/request", counts: "the same with 512 connections", notes: ECHO },
+    Row {
+        name: "echo_512c.p99",
+        unit: "us",
+        counts: "the same: how long 99 of 100 requests take at most",
+        notes: ECHO,
+    },
+    Row { name: "echo_512c.cpu", unit: "us/request", counts: "the same: CPU time of the server", notes: ECHO },
 ];
 
 #[cfg(test)]

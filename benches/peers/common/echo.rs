@@ -1,0 +1,35 @@
+//! A TCP server that echoes, a goroutine for each connection.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+
+use peer_harness::Workload;
+use peer_harness::echo::echo;
+
+use crate::{TcpListener, TcpStream, spawn};
+
+pub(crate) const WORKLOADS: &[Workload] =
+    &[Workload::several("echo_64c", || echo(64, serve)), Workload::several("echo_512c", || echo(512, serve))];
+
+fn serve(connections: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let addr = listener.local_addr().expect("it is bound");
+    spawn(move || {
+        for _ in 0..connections {
+            let (stream, _) = listener.accept().expect("the client connects");
+            spawn(move || talk(stream));
+        }
+    });
+    addr
+}
+
+fn talk(mut stream: TcpStream) {
+    stream.set_nodelay(true).expect("it is open");
+    let mut bytes = [0; 1024];
+    // In the end the client hangs up, which may be a reset.
+    while let Ok(n @ 1..) = stream.read(&mut bytes) {
+        if stream.write_all(&bytes[..n]).is_err() {
+            return;
+        }
+    }
+}
