@@ -5,6 +5,7 @@ set -euo pipefail
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v sha256sum >/dev/null || missing+=(coreutils)
+command -v redis-benchmark >/dev/null || missing+=(redis-tools)
 if ((${#missing[@]} > 0)); then
     echo "installing ${missing[*]}"
     apt-get update

@@ -17,10 +17,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use greenthread::ctx::{Cancel, Context};
-use lexopt::Error;
-
 use greenthread::net::TcpListener;
 use greenthread::signal::{self, Signal};
+use lexopt::Error;
 
 /// What the user wants.
 pub(crate) enum Command<O> {

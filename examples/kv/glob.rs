@@ -1,0 +1,102 @@
+//! Redis' patterns: `*`, `?`, `[abc]`, `[^a-z]`, and a backslash before what shall stand for itself.
+
+/// Whether all of `text` matches `pattern`.
+///
+/// Only the last star ever has to be tried again with one byte more: what an earlier one took more would the later one
+/// have to take less. So the time is at most the product of the lengths, where the obvious recursion needs ages for
+/// `a*a*a*a*a*b`.
+pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (pattern, text);
+    let mut retry: Option<(&[u8], &[u8])> = None;
+    loop {
+        if let [b'*', rest @ ..] = p {
+            p = rest;
+            retry = Some((p, t));
+        } else if let Some((&byte, text_rest)) = t.split_first()
+            && let Some(next) = step(p, byte)
+        {
+            (p, t) = (next, text_rest);
+        } else if p.is_empty() && t.is_empty() {
+            return true;
+        } else if let Some((after_star, [_, fewer @ ..])) = retry {
+            (p, t) = (after_star, fewer);
+            retry = Some((after_star, fewer));
+        } else {
+            return false;
+        }
+    }
+}
+
+/// The pattern without its first element, if that element matches `byte`.
+fn step(pattern: &[u8], byte: u8) -> Option<&[u8]> {
+    match pattern {
+        [] => None,
+        [b'?', rest @ ..] => Some(rest),
+        [b'[', rest @ ..] => class(rest, byte),
+        [b'\\', literal, rest @ ..] => (*literal == byte).then_some(rest),
+        [literal, rest @ ..] => (*literal == byte).then_some(rest),
+    }
+}
+
+/// What follows the class that begins after its bracket, if `byte` is in it. A class without an end goes on to the end
+/// of the pattern.
+fn class(inside: &[u8], byte: u8) -> Option<&[u8]> {
+    let (negated, mut rest) = match inside {
+        [b'^', rest @ ..] => (true, rest),
+        _ => (false, inside),
+    };
+    let mut found = false;
+    loop {
+        let (low, high);
+        (low, high, rest) = match rest {
+            [] => break,
+            [b']', after @ ..] => {
+                rest = after;
+                break;
+            }
+            [b'\\', literal, after @ ..] => (*literal, *literal, after),
+            [low, b'-', high, after @ ..] => (*low.min(high), *high.max(low), after),
+            [literal, after @ ..] => (*literal, *literal, after),
+        };
+        found |= (low..=high).contains(&byte);
+    }
+    (found != negated).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_redis() {
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("", &[""], &["a"]),
+            ("*", &["", "a", "any\nthing"], &[]),
+            ("h?llo", &["hello", "hallo"], &["hllo", "heello"]),
+            ("h*llo", &["hllo", "heeeello", "hlllo"], &["hell", "hllox"]),
+            ("h[ae]llo", &["hello", "hallo"], &["hillo", "hllo"]),
+            ("h[^e]llo", &["hallo"], &["hello"]),
+            ("h[a-c]llo", &["hallo", "hcllo"], &["hdllo"]),
+            ("h[c-a]llo", &["hbllo"], &["hdllo"]),
+            ("[a\\]]", &["a", "]"], &["\\", "b"]),
+            ("[ab", &["a", "b"], &["c", "[ab"]),
+            ("\\*", &["*"], &["a", "\\*"]),
+            ("a\\", &["a\\"], &["a"]),
+            ("*a*b*c", &["abc", "xaxbxc", "aabbcc", "abcabc"], &["acb", "abcx"]),
+            ("**", &["", "a"], &[]),
+        ];
+        for (pattern, yes, no) in cases {
+            for text in *yes {
+                assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern:?} must match {text:?}");
+            }
+            for text in *no {
+                assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern:?} must not match {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_stars_take_no_ages() {
+        assert!(!matches(format!("{}b", "a*".repeat(50)).as_bytes(), "a".repeat(2000).as_bytes()));
+    }
+}

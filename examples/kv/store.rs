@@ -1,0 +1,339 @@
+//! The data: keys and values in shards, each under a lock of its own, and the times at which keys expire.
+//!
+//! A command that concerns one key locks one shard; one that concerns several locks all of theirs, in the order of
+//! their numbers, so that no two wait for each other. Until it is done nobody sees anything in between: commands are
+//! atomic, as in Redis, and those on other shards run at the same time.
+//!
+//! A key that has expired is gone for everybody who looks. The memory goes when somebody does, or with the sweeper: a
+//! goroutine that sleeps until the first key expires, and for ever while none will. A server that is not used does
+//! nothing at all.
+//!
+//! # How the sweeper misses nothing
+//! `Alarm::next` is the time at which the sweeper looks again anyway; who gives a key an earlier time wakes it.
+//! Before it goes through the shards the sweeper sets `next` to "never", and afterwards to the earliest time it has
+//! seen. A time that is put into a shard is compared with `next` under the lock of that shard. Either the sweeper locks
+//! the shard later, and sees the time; or it had the lock before, and then "never", or what was written after it, is
+//! what is compared: the lock passes that on, so Relaxed is enough for `next` itself.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use greenthread::channel::{self, Receiver, Sender};
+use greenthread::ctx::Context;
+use greenthread::select;
+use greenthread::sync::{Mutex, MutexGuard};
+use greenthread::time;
+
+/// Many more than there are Ps, so that two commands seldom meet.
+const SHARDS: usize = 64;
+/// How many expired keys are removed before the lock of the shard is given to others.
+const BATCH: usize = 256;
+/// The least time from one sweep to the next. Expired keys may take memory that long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The name of a value; the shard's tables share it.
+pub(crate) type Key = Arc<[u8]>;
+
+pub(crate) enum Value {
+    String(Vec<u8>),
+    /// Never empty: without elements there is no key.
+    List(VecDeque<Vec<u8>>),
+}
+
+struct Entry {
+    value: Value,
+    expires: Option<Instant>,
+}
+
+/// A part of the data.
+pub(crate) struct Shard {
+    entries: HashMap<Key, Entry>,
+    /// Exactly the entries that expire.
+    expiring: BTreeSet<(Instant, Key)>,
+    alarm: Arc<Alarm>,
+}
+
+impl Shard {
+    fn alive(&mut self, key: &[u8], now: Instant) -> Option<&mut Entry> {
+        if !self.expiring.is_empty() && self.entries.get(key)?.expires.is_some_and(|at| at <= now) {
+            self.remove(key);
+            return None;
+        }
+        self.entries.get_mut(key)
+    }
+
+    pub(crate) fn get(&mut self, key: &[u8], now: Instant) -> Option<&mut Value> {
+        self.alive(key, now).map(|entry| &mut entry.value)
+    }
+
+    /// When the key expires; `Some(None)` if never, `None` if there is no such key.
+    pub(crate) fn expiry(&mut self, key: &[u8], now: Instant) -> Option<Option<Instant>> {
+        self.alive(key, now).map(|entry| entry.expires)
+    }
+
+    /// Sets the value and the time, whatever was there.
+    pub(crate) fn insert(&mut self, key: &[u8], value: Value, expires: Option<Instant>) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.value = value;
+            self.set_expiry(key, expires);
+            return;
+        }
+        let key = Key::from(key);
+        self.entries.insert(Arc::clone(&key), Entry { value, expires: None });
+        self.set_expiry(&key, expires);
+    }
+
+    /// Removes the key; whether it was there.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
+        let Some((key, entry)) = self.entries.remove_entry(key) else { return false };
+        if let Some(at) = entry.expires {
+            self.expiring.remove(&(at, key));
+        }
+        true
+    }
+
+    /// Sets when the key expires; nothing happens if it is not there.
+    pub(crate) fn set_expiry(&mut self, key: &[u8], expires: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let before = std::mem::replace(&mut entry.expires, expires);
+        if before == expires {
+            return;
+        }
+        let (key, _) = self.entries.get_key_value(key).expect("it was there");
+        if let Some(at) = before {
+            self.expiring.remove(&(at, Arc::clone(key)));
+        }
+        if let Some(at) = expires {
+            self.expiring.insert((at, Arc::clone(key)));
+            self.alarm.tell(at);
+        }
+    }
+
+    pub(crate) fn keys(&self, now: Instant) -> impl Iterator<Item = &Key> {
+        let alive = move |entry: &Entry| entry.expires.is_none_or(|at| at > now);
+        self.entries.iter().filter(move |(_, entry)| alive(entry)).map(|(key, _)| key)
+    }
+
+    /// How many keys there are, and how many of them expire.
+    pub(crate) fn len(&self, now: Instant) -> (usize, usize) {
+        let dead = self.expiring.iter().take_while(|(at, _)| *at <= now).count();
+        (self.entries.len() - dead, self.expiring.len() - dead)
+    }
+
+    /// Removes some of what has expired. `Err` if there may be more, else the first time that lies ahead.
+    fn sweep(&mut self, now: Instant) -> Result<Option<Instant>, ()> {
+        for _ in 0..BATCH {
+            match self.expiring.first() {
+                Some((at, _)) if *at <= now => {
+                    let (_, key) = self.expiring.pop_first().expect("it has a first one");
+                    self.entries.remove(&key);
+                }
+                first => return Ok(first.map(|(at, _)| *at)),
+            }
+        }
+        Err(())
+    }
+}
+
+/// All data.
+pub(crate) struct Store {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    alarm: Arc<Alarm>,
+}
+
+impl Store {
+    /// No data yet, and what the sweeper is to receive from.
+    pub(crate) fn new() -> (Self, Receiver<()>) {
+        let (wake, woken) = channel::bounded(1);
+        let alarm = Arc::new(Alarm { next: AtomicU64::new(NEVER), start: Instant::now(), wake });
+        let shard = || Shard { entries: HashMap::new(), expiring: BTreeSet::new(), alarm: Arc::clone(&alarm) };
+        let shards = (0..SHARDS).map(|_| Mutex::new(shard())).collect();
+        (Self { shards, hasher: RandomState::new(), alarm }, woken)
+    }
+
+    fn index(&self, key: &[u8]) -> usize {
+        self.hasher.hash_one(key) as usize % self.shards.len()
+    }
+
+    /// The part that has the key.
+    pub(crate) fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
+        self.shards[self.index(key)].lock()
+    }
+
+    /// The parts that have the keys.
+    pub(crate) fn shards_of<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Several<'_> {
+        let mut wanted = [false; SHARDS];
+        for key in keys {
+            wanted[self.index(key)] = true;
+        }
+        let shards = self.shards.iter().zip(wanted).map(|(shard, wanted)| wanted.then(|| shard.lock())).collect();
+        Several { store: self, shards }
+    }
+
+    /// All parts.
+    pub(crate) fn all(&self) -> Vec<MutexGuard<'_, Shard>> {
+        self.shards.iter().map(Mutex::lock).collect()
+    }
+
+    /// Removes everything.
+    pub(crate) fn clear(&self) {
+        let mut all = self.all();
+        let taken: Vec<_> = all
+            .iter_mut()
+            .map(|shard| (std::mem::take(&mut shard.entries), std::mem::take(&mut shard.expiring)))
+            .collect();
+        // To free it all takes time, in which the others can go on.
+        drop(all);
+        drop(taken);
+    }
+
+    /// Removes what has expired; the first time that lies ahead.
+    fn sweep(&self, now: Instant) -> Option<Instant> {
+        let sweep = |shard: &Mutex<Shard>| {
+            loop {
+                if let Ok(first) = shard.lock().sweep(now) {
+                    return first;
+                }
+                greenthread::yield_now();
+            }
+        };
+        self.shards.iter().filter_map(sweep).min()
+    }
+
+    /// The sweeper, until the context ends.
+    pub(crate) fn keep_clean(&self, ctx: &Context, woken: &Receiver<()>) {
+        loop {
+            self.alarm.next.store(NEVER, Ordering::Relaxed);
+            let first = self.sweep(Instant::now());
+            let timer = match first {
+                Some(at) => {
+                    self.alarm.next.store(self.alarm.micros(at), Ordering::Relaxed);
+                    time::at(at)
+                }
+                None => channel::never(),
+            };
+            select! {
+                recv(timer) -> _ => {}
+                recv(woken) -> _ => {}
+                recv(ctx.done()) -> _ => return,
+            }
+            // It looks soon anyway; nobody has to tell.
+            self.alarm.next.store(0, Ordering::Relaxed);
+            if ctx.sleep(PAUSE).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Some parts, locked.
+pub(crate) struct Several<'a> {
+    store: &'a Store,
+    shards: Vec<Option<MutexGuard<'a, Shard>>>,
+}
+
+impl Several<'_> {
+    /// The part that has the key, which must be one of those that were asked for.
+    pub(crate) fn shard(&mut self, key: &[u8]) -> &mut Shard {
+        self.shards[self.store.index(key)].as_mut().expect("it was asked for")
+    }
+}
+
+/// What wakes the sweeper.
+struct Alarm {
+    /// When the sweeper looks again, in microseconds since `start`.
+    next: AtomicU64,
+    start: Instant,
+    wake: Sender<()>,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Alarm {
+    fn micros(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(NEVER)
+    }
+
+    /// Called under the lock of a shard that has a new time.
+    fn tell(&self, at: Instant) {
+        if self.micros(at) < self.next.load(Ordering::Relaxed) {
+            // If it is full the sweeper is about to look, and if nobody receives the server ends.
+            let _ = self.wake.try_send(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(store: &Store) -> usize {
+        store.all().iter().map(|shard| shard.entries.len() + shard.expiring.len()).sum()
+    }
+
+    fn insert(store: &Store, key: &str, expires: Option<Instant>) {
+        store.shard(key.as_bytes()).insert(key.as_bytes(), Value::String(Vec::new()), expires);
+    }
+
+    fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !done() {
+            assert!(Instant::now() < end, "{what}");
+            time::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A store with its sweeper, which ends with the context.
+    fn swept() -> (Arc<Store>, greenthread::ctx::Cancel) {
+        let (store, woken) = Store::new();
+        let store = Arc::new(store);
+        let (ctx, cancel) = Context::background().with_cancel();
+        let own = Arc::clone(&store);
+        greenthread::go!(move || own.keep_clean(&ctx, &woken));
+        (store, cancel)
+    }
+
+    #[greenthread::test(procs = [1, 2, 4])]
+    fn the_sweeper_frees_what_nobody_looks_at() {
+        let (store, _cancel) = swept();
+        insert(&store, "stays", None);
+        insert(&store, "late", Some(Instant::now() + Duration::from_secs(3600)));
+        for round in 0..3 {
+            for n in 0..2000 {
+                insert(&store, &format!("{n}"), Some(Instant::now() + Duration::from_millis(n % 50)));
+            }
+            wait_until(&format!("round {round}: it does not sweep"), || held(&store) == 3);
+        }
+    }
+
+    #[greenthread::test(procs = [1, 2, 4])]
+    fn an_earlier_time_wakes_the_sweeper() {
+        let (store, _cancel) = swept();
+        insert(&store, "late", Some(Instant::now() + Duration::from_secs(3600)));
+        // Until it sleeps for an hour.
+        wait_until("it does not sleep", || !matches!(store.alarm.next.load(Ordering::Relaxed), 0 | NEVER));
+        insert(&store, "soon", Some(Instant::now()));
+        wait_until("it does not wake up", || held(&store) == 2);
+    }
+
+    #[test]
+    fn tables_stay_in_step() {
+        let (store, _woken) = Store::new();
+        let now = Instant::now();
+        let at = |seconds| Some(now + Duration::from_secs(seconds));
+        for expires in [at(1), at(2), None, at(3), at(3)] {
+            insert(&store, "k", expires);
+            assert_eq!(held(&store), 1 + usize::from(expires.is_some()));
+            assert_eq!(store.shard(b"k").expiry(b"k", now), Some(expires));
+        }
+        assert!(store.shard(b"k").get(b"k", now + Duration::from_secs(3)).is_none(), "it has expired");
+        assert_eq!(held(&store), 0);
+        insert(&store, "k", at(1));
+        store.clear();
+        assert_eq!(held(&store), 0);
+    }
+}

@@ -1,0 +1,111 @@
+//! A server as a child process, and what is true for the command line of each.
+
+// Each test file is a program of its own and uses a part of this.
+#![allow(dead_code, unreachable_pub)]
+
+#[path = "../../../runtime/tests/common/random.rs"]
+pub mod random;
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Nothing that works takes that long, however busy the machine is.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A running server; killed when it is dropped.
+pub struct Server {
+    child: Child,
+    pub addr: SocketAddr,
+}
+
+impl Server {
+    /// Starts the program on a port of its own choice, with this many Ps.
+    pub fn start(program: &str, procs: usize, args: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(["--addr", "127.0.0.1:0"]).args(args).env("GOMAXPROCS", procs.to_string());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let addr = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("it said {line:?}"));
+        Self { addr: addr.parse().unwrap(), child }
+    }
+
+    /// A connection on which no read takes for ever.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the server does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends all, says that this was all, and returns what comes back.
+pub fn exchange(stream: &TcpStream, bytes: &[u8]) -> Vec<u8> {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = stream;
+            writer.write_all(bytes).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+        });
+        let (mut reader, mut back) = (stream, Vec::new());
+        reader.read_to_end(&mut back).unwrap();
+        back
+    })
+}
+
+/// The server has closed the connection, by a shutdown or a reset.
+#[track_caller]
+pub fn assert_closed(mut stream: &TcpStream) {
+    match stream.read(&mut [0]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        other => panic!("not closed: {other:?}"),
+    }
+}
+
+/// Help and version, and a clear message and status 2 for each wrong command line.
+pub fn check_command_line(program: &str, name: &str, wrong: &[(&[&str], &str)]) {
+    let run = |args: &[&str]| {
+        let output = Command::new("timeout").args(["--signal=KILL", "30", program]).args(args).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (status, help, complaint) = run(&["--help"]);
+    assert_eq!((status, complaint.as_str()), (Some(0), ""));
+    assert!(help.starts_with(&format!("Usage: {name} ")) && help.contains("\nOptions:\n"), "{help}");
+    assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+    assert_eq!(run(&["-V"]), (Some(0), format!("{name} {}\n", env!("CARGO_PKG_VERSION")), String::new()));
+    for (args, why) in wrong {
+        let expected = format!("{name}: {why}, see '{name} --help'\n");
+        assert_eq!(run(args), (Some(2), String::new(), expected), "{args:?}");
+    }
+}
