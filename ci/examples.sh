@@ -34,3 +34,6 @@ left behind: 0 goroutines, 0 timers
 END
     echo "worker_tree: GOMAXPROCS=$procs: nothing left behind"
 done
+
+# http and fetch, with curl and wrk.
+ci/http.sh

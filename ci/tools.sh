@@ -6,6 +6,8 @@ missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v sha256sum >/dev/null || missing+=(coreutils)
 command -v redis-benchmark >/dev/null || missing+=(redis-tools)
+command -v curl >/dev/null || missing+=(curl)
+command -v wrk >/dev/null || missing+=(wrk)
 if ((${#missing[@]} > 0)); then
     echo "installing ${missing[*]}"
     apt-get update

@@ -1,0 +1,176 @@
+//! One GET, from the connection to the last byte.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use greenthread::ctx::Context;
+use httparse::{EMPTY_HEADER, Header, Response, Status};
+
+use crate::chunked::{Chunked, Piece};
+use crate::url::Url;
+use greenthread::net::TcpStream;
+
+/// How large the head of an answer may be, and how many fields it may have.
+const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEADERS: usize = 128;
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Of the body, without what the transfer added.
+    pub(crate) bytes: u64,
+}
+
+/// Gets `url`. Ends with the context's error when that ends.
+pub(crate) fn get(ctx: &Context, url: &Url) -> io::Result<Answer> {
+    let stream = TcpStream::connect_ctx(ctx, (&*url.host, url.port))?;
+    let mut stream = stream.with_ctx(ctx);
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: fetch/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        url.target,
+        url.authority,
+        env!("CARGO_PKG_VERSION"),
+    );
+    stream.write_all(request.as_bytes())?;
+    answer(stream)
+}
+
+/// Reads the answer to a GET on a connection that has no other use.
+fn answer(stream: impl Read) -> io::Result<Answer> {
+    let mut source = Source { stream, buffer: vec![0; MAX_HEAD], start: 0, end: 0 };
+    loop {
+        let (status, length) = source.head()?;
+        // 100 Continue and its like come before the answer.
+        if !(100..200).contains(&status) {
+            return Ok(Answer { status, bytes: source.body(length)? });
+        }
+    }
+}
+
+/// Where a body ends.
+#[derive(Clone, Copy)]
+enum Length {
+    Known(u64),
+    Chunked,
+    UntilClose,
+}
+
+impl Length {
+    fn of(status: u16, headers: &[Header<'_>]) -> io::Result<Self> {
+        if matches!(status, 100..200 | 204 | 304) {
+            return Ok(Self::Known(0));
+        }
+        let mut found = None;
+        for Header { name, value } in headers {
+            let length = if name.eq_ignore_ascii_case("transfer-encoding") {
+                if !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(malformed("unknown transfer encoding"));
+                }
+                Self::Chunked
+            } else if name.eq_ignore_ascii_case("content-length") {
+                let digits = str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+                let length = digits.and_then(|digits| digits.parse().ok());
+                Self::Known(length.ok_or_else(|| malformed("malformed content length"))?)
+            } else {
+                continue;
+            };
+            if found.replace(length).is_some() {
+                return Err(malformed("more than one length"));
+            }
+        }
+        Ok(found.unwrap_or(Self::UntilClose))
+    }
+}
+
+/// The connection, through a buffer.
+struct Source<R> {
+    stream: R,
+    buffer: Vec<u8>,
+    /// `buffer[start..end]` was read and is not used up.
+    start: usize,
+    end: usize,
+}
+
+impl<R: Read> Source<R> {
+    fn input(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Reads more; false at the end of the stream. The buffer must not be full.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let len = self.stream.read(&mut self.buffer[self.end..])?;
+        self.end += len;
+        Ok(len > 0)
+    }
+
+    /// As [`fill`](Self::fill), where the end would be too early and a full buffer is too much.
+    fn need(&mut self) -> io::Result<()> {
+        if self.input().len() == self.buffer.len() {
+            return Err(malformed("the head of the answer is too large"));
+        }
+        if self.fill()? {
+            return Ok(());
+        }
+        Err(io::Error::new(ErrorKind::UnexpectedEof, "the connection ended before the answer did"))
+    }
+
+    fn head(&mut self) -> io::Result<(u16, Length)> {
+        loop {
+            let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+            let mut response = Response::new(&mut headers);
+            let parsed =
+                response.parse(self.input()).map_err(|error| malformed(&format!("malformed answer: {error}")))?;
+            if let (Status::Complete(len), Some(status)) = (parsed, response.code) {
+                let length = Length::of(status, response.headers)?;
+                self.start += len;
+                return Ok((status, length));
+            }
+            self.need()?;
+        }
+    }
+
+    /// Reads the body, and counts.
+    fn body(&mut self, length: Length) -> io::Result<u64> {
+        let mut bytes = 0;
+        match length {
+            Length::Known(length) => loop {
+                bytes += self.input().len() as u64;
+                self.start = self.end;
+                if bytes >= length {
+                    return Ok(length);
+                }
+                self.need()?;
+            },
+            Length::UntilClose => loop {
+                bytes += self.input().len() as u64;
+                self.start = self.end;
+                if !self.fill()? {
+                    return Ok(bytes);
+                }
+            },
+            Length::Chunked => {
+                let mut chunked = Chunked::Size;
+                loop {
+                    match chunked.next(self.input()).map_err(|_| malformed("malformed chunk"))? {
+                        Piece::Data(data) => {
+                            let len = data.len();
+                            bytes += len as u64;
+                            self.start += len;
+                        }
+                        Piece::Framing(len) => self.start += len,
+                        Piece::End(len) => {
+                            self.start += len;
+                            return Ok(bytes);
+                        }
+                        Piece::Partial => self.need()?,
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what)
+}

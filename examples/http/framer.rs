@@ -1,0 +1,194 @@
+//! Cuts what a client sends into requests. No I/O: the connection fills the buffer, and asks what is in it.
+//!
+//! One buffer takes what is read, and a complete head is read where it lies. A body is copied out of it, so that the
+//! buffer never needs more room than a head. All memory is used again for the next request.
+
+use crate::chunked::{Chunked, Piece};
+use crate::head::{self, Head, Length, Method};
+use crate::status::Status;
+
+/// The buffer before it needs to grow: enough for sixteen small requests that come at once.
+const INITIAL: usize = 2048;
+
+/// A body with room for more than this is not kept for the next request.
+const KEPT_BODY: usize = 64 * 1024;
+
+/// How much a client may send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of a head, and of the trailers.
+    pub(crate) head: usize,
+    /// Bytes of a body.
+    pub(crate) body: usize,
+}
+
+/// A complete request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) target: String,
+    /// HTTP/1.0, and not 1.1.
+    pub(crate) old: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Answer [`Framer::request`].
+    Request,
+    /// Say that the body may come: the client waits for that. The request has no body yet.
+    Continue,
+    /// Read more, of this.
+    More(Part),
+}
+
+/// What a read would bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The first byte of a request.
+    First,
+    /// The rest of a head.
+    Head,
+    /// The rest of a body.
+    Body,
+}
+
+enum State {
+    Head,
+    Known(usize),
+    Chunked(Chunked),
+}
+
+/// See the [module](self).
+pub(crate) struct Framer {
+    limits: Limits,
+    input: Vec<u8>,
+    /// `input[start..end]` was read and is not used up.
+    start: usize,
+    end: usize,
+    state: State,
+    expects: bool,
+    request: Request,
+}
+
+impl Framer {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let request =
+            Request { method: Method::Other, target: String::new(), old: false, keep_alive: false, body: Vec::new() };
+        let input = vec![0; INITIAL.min(limits.head)];
+        Self { limits, input, start: 0, end: 0, state: State::Head, expects: false, request }
+    }
+
+    /// Where to read to. Empty only if the client has sent a whole buffer ahead.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.end == self.input.len() && self.start > 0 {
+            self.input.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let full = self.end == self.input.len();
+        let long_body = matches!(self.state, State::Known(left) if left > self.input.len());
+        if full || long_body {
+            let wanted = if long_body { self.limits.head } else { self.input.len() * 2 };
+            self.input.resize(wanted.min(self.limits.head), 0);
+        }
+        &mut self.input[self.end..]
+    }
+
+    /// So many bytes were read into the [`space`](Self::space).
+    pub(crate) fn filled(&mut self, len: usize) {
+        self.end += len;
+    }
+
+    /// The request that [`next`](Self::next) announced.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// What is to be done next. After an error there is no way to tell where the next request begins.
+    pub(crate) fn next(&mut self) -> Result<Next, Status> {
+        let part = if matches!(self.state, State::Head) { self.head()? } else { None };
+        if let Some(part) = part {
+            return Ok(Next::More(part));
+        }
+        if self.body()? {
+            self.state = State::Head;
+            self.expects = false;
+            return Ok(Next::Request);
+        }
+        if std::mem::take(&mut self.expects) {
+            return Ok(Next::Continue);
+        }
+        Ok(Next::More(Part::Body))
+    }
+
+    /// Reads a head, or says what is missing.
+    fn head(&mut self) -> Result<Option<Part>, Status> {
+        let input = &self.input[self.start..self.end];
+        if input.is_empty() {
+            return Ok(Some(Part::First));
+        }
+        let Some(head) = head::parse(input)? else {
+            return if input.len() < self.limits.head {
+                Ok(Some(Part::Head))
+            } else {
+                Err(Status::HeaderFieldsTooLarge)
+            };
+        };
+        let Head { method, target, old, keep_alive, expects, body, len } = head;
+        self.state = match body {
+            Length::Chunked => State::Chunked(Chunked::Size),
+            Length::Known(length) => match usize::try_from(length) {
+                Ok(length) if length <= self.limits.body => State::Known(length),
+                _ => return Err(Status::ContentTooLarge),
+            },
+        };
+        let request = &mut self.request;
+        (request.method, request.old, request.keep_alive) = (method, old, keep_alive);
+        request.target.clear();
+        request.target.push_str(target);
+        request.body.clear();
+        request.body.shrink_to(KEPT_BODY);
+        self.expects = expects;
+        self.start += len;
+        Ok(None)
+    }
+
+    /// Takes what there is of the body; true if that is all of it.
+    fn body(&mut self) -> Result<bool, Status> {
+        let body = &mut self.request.body;
+        loop {
+            let input = &self.input[self.start..self.end];
+            match &mut self.state {
+                State::Head => unreachable!("the head was read"),
+                State::Known(left) => {
+                    let taken = input.len().min(*left);
+                    body.extend_from_slice(&input[..taken]);
+                    self.start += taken;
+                    *left -= taken;
+                    return Ok(*left == 0);
+                }
+                State::Chunked(chunked) => match chunked.next(input).map_err(|_| Status::BadRequest)? {
+                    Piece::Data(data) if data.len() > self.limits.body - body.len() => {
+                        return Err(Status::ContentTooLarge);
+                    }
+                    Piece::Data(data) => {
+                        body.extend_from_slice(data);
+                        self.start += data.len();
+                    }
+                    Piece::Framing(len) => self.start += len,
+                    Piece::End(len) => {
+                        self.start += len;
+                        return Ok(true);
+                    }
+                    Piece::Partial if input.len() == self.limits.head => return Err(Status::HeaderFieldsTooLarge),
+                    Piece::Partial => return Ok(false),
+                },
+            }
+        }
+    }
+}

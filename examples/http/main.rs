@@ -1,0 +1,45 @@
+//! `http`: an HTTP/1.1 server in plain blocking code, a goroutine for each connection.
+//!
+//! ```text
+//!   main: serve ──┬─ goroutine: connection ── framer ── route ── answer
+//!        ^        ├─ goroutine: connection ── ...          │
+//!        │        └─ ...                                   └─ goroutine: is the client still there? (/slow)
+//!   SIGINT, SIGTERM
+//! ```
+//!
+//! * `framer.rs` cuts the bytes into requests, with `head.rs` (on the crate `httparse`) and `chunked.rs`. None of them does
+//!   I/O, so they are tested on every way in which bytes can be split.
+//! * `connection.rs` reads, answers, and writes the answers of a pipeline at once.
+//! * `wire.rs` is the socket with its deadlines: slow clients, the watch on a client that may go away, and the end.
+//!
+//! Nothing is allocated for a `/plaintext` request: buffers belong to the connection. A context and a second goroutine
+//! exist only for a request that waits for something, here `/slow`; for the others nobody could tell the difference.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+mod answer;
+mod args;
+mod chunked;
+mod connection;
+mod framer;
+mod head;
+mod routes;
+#[path = "../common/server.rs"]
+mod server;
+mod status;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+#[greenthread::main]
+fn main() -> ExitCode {
+    server::run("http", args::parse(), |options| {
+        let listener = server::listen(options.addr)?;
+        let (ctx, _cancel) = server::until_signal();
+        let drain = ctx.clone();
+        listener.serve(&ctx, options.grace, move |ctx, stream| {
+            connection::serve(ctx, &drain, stream, &options.patience);
+        })
+    })
+}

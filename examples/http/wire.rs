@@ -1,0 +1,210 @@
+//! The socket of a connection, with its time limits and its end.
+//!
+//! # Who touches it
+//!
+//! The connection reads and writes. When the server is to end, two callbacks come from elsewhere: the *drain* (no further
+//! request, please) and later the *abort* (no further anything). Each notes what it is in `end` and then wakes a reader by
+//! a read deadline in the past. The connection sets its own deadline first, and then looks at `end`. So whichever of the two
+//! deadlines is set last, either the read fails at once or the connection has seen the note: both orders of two stores,
+//! each followed by a look at the other's, and both are sequentially consistent.
+//!
+//! A read that fails before the connection's own deadline was woken for such a note, and is tried again if the note does
+//! not concern it: a drain lets a body come in, for it belongs to a request that has begun.
+//!
+//! # Deadlines that are rarely set
+//!
+//! A deadline has a timer, and a request takes a few microseconds. So a deadline that is up to an eighth too early stays as
+//! it is: a connection that is never idle for long sets one every few seconds. A limit of 8 s is one of 7 to 8 s.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use greenthread::ctx::{Context, Stop};
+
+use crate::framer::Framer;
+use greenthread::net::TcpStream;
+
+const OPEN: u8 = 0;
+const DRAIN: u8 = 1;
+const ABORT: u8 = 2;
+
+/// For how long an aborted connection may still write its last words, and for how long a closing one listens.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What a read came to.
+pub(crate) enum Got {
+    /// So many bytes; 0 if the client will send no more.
+    Bytes(usize),
+    /// Nothing in time.
+    TimedOut,
+    /// The server ends.
+    Ending,
+}
+
+/// See the [module](self).
+pub(crate) struct Wire {
+    socket: Arc<Socket>,
+    /// What the deadlines of the socket are, unless a callback has set them.
+    read_by: Option<Instant>,
+    write_by: Option<Instant>,
+    callbacks: [Stop; 2],
+}
+
+impl Wire {
+    /// A wire that drains when `drain` ends, and is aborted when `abort` ends.
+    pub(crate) fn new(stream: TcpStream, drain: &Context, abort: &Context) -> Self {
+        let socket = Arc::new(Socket { stream, end: AtomicU8::new(OPEN) });
+        let callbacks = [(drain, DRAIN), (abort, ABORT)].map(|(ctx, how)| {
+            let socket = Arc::clone(&socket);
+            ctx.after_func(move || socket.end(how))
+        });
+        Self { socket, read_by: None, write_by: None, callbacks }
+    }
+
+    /// Waits for bytes, until `limit` after `since`. If `may_drain`, a drain ends the wait, too.
+    pub(crate) fn read(
+        &mut self,
+        buffer: &mut [u8],
+        since: Instant,
+        limit: Duration,
+        may_drain: bool,
+    ) -> io::Result<Got> {
+        let by = since + limit;
+        loop {
+            if !is_near(self.read_by, by, limit) {
+                self.socket.stream.set_read_deadline(Some(by))?;
+                self.read_by = Some(by);
+            }
+            if self.socket.end.load(Ordering::SeqCst) >= if may_drain { DRAIN } else { ABORT } {
+                return Ok(Got::Ending);
+            }
+            match (&self.socket.stream).read(buffer) {
+                Ok(len) => return Ok(Got::Bytes(len)),
+                Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
+                Err(_) if self.read_by.is_some_and(|by| by <= Instant::now()) => return Ok(Got::TimedOut),
+                // Woken: by whom, the next round tells.
+                Err(_) => self.read_by = None,
+            }
+        }
+    }
+
+    /// Writes all, for no longer than `limit`.
+    pub(crate) fn write_all(&mut self, bytes: &[u8], limit: Duration) -> io::Result<()> {
+        let by = Instant::now() + limit;
+        if !is_near(self.write_by, by, limit) {
+            self.socket.stream.set_write_deadline(Some(by))?;
+            self.write_by = Some(by);
+            if self.socket.end.load(Ordering::SeqCst) == ABORT {
+                self.socket.hurry();
+            }
+        }
+        (&self.socket.stream).write_all(bytes)
+    }
+
+    /// Runs `work` under a child of `ctx` that also ends when the client goes away, or says that it will send no more: these
+    /// two look the same. What the client sends meanwhile goes into `framer`; once that is full, nobody watches any more.
+    pub(crate) fn watched<T>(&mut self, ctx: &Context, framer: &mut Framer, work: impl FnOnce(&Context) -> T) -> T {
+        let (ctx, cancel) = ctx.with_cancel_cause();
+        let socket = &*self.socket;
+        let over = AtomicBool::new(false);
+        self.read_by = None;
+        greenthread::scope(|s| {
+            s.spawn(|| {
+                if socket.is_left(framer, &over) {
+                    cancel.cancel("the client has gone");
+                }
+            });
+            // Also if `work` panics: the scope waits for the watcher.
+            let _end_of_watch = EndOfWatch { socket, over: &over };
+            work(&ctx)
+        })
+    }
+
+    /// Says that nothing more will be sent, and waits a moment until the client has seen it. Closing a socket with unread bytes resets
+    /// the connection, and a reset may overtake the answer.
+    pub(crate) fn linger(&mut self) -> io::Result<()> {
+        self.socket.stream.shutdown(Shutdown::Write)?;
+        let mut ignored = vec![0; 4096];
+        let now = Instant::now();
+        while let Got::Bytes(1..) = self.read(&mut ignored, now, LAST_WORDS, false)? {}
+        Ok(())
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        for callback in &self.callbacks {
+            callback.stop();
+        }
+    }
+}
+
+/// Whether a deadline at `armed` will do for one at `by`.
+fn is_near(armed: Option<Instant>, by: Instant, limit: Duration) -> bool {
+    armed.is_some_and(|armed| armed <= by && by - armed <= limit / 8)
+}
+
+/// What the connection, the callbacks and the watcher share.
+struct Socket {
+    stream: TcpStream,
+    /// `OPEN`, `DRAIN` or `ABORT`; only grows.
+    end: AtomicU8,
+}
+
+impl Socket {
+    /// The callback of a drain or an abort.
+    fn end(&self, how: u8) {
+        self.end.fetch_max(how, Ordering::SeqCst);
+        self.wake_reader();
+        if how == ABORT {
+            self.hurry();
+        }
+    }
+
+    // A deadline can only be refused by a socket that is closed, which wakes everybody, too.
+    fn wake_reader(&self) {
+        let _ = self.stream.set_read_deadline(Some(Instant::now()));
+    }
+
+    fn hurry(&self) {
+        let _ = self.stream.set_write_deadline(Some(Instant::now() + LAST_WORDS));
+    }
+
+    /// Waits until the client has gone, and returns true; or until the watch is over.
+    fn is_left(&self, framer: &mut Framer, over: &AtomicBool) -> bool {
+        loop {
+            if self.stream.set_read_deadline(None).is_err() {
+                return true;
+            }
+            if over.load(Ordering::SeqCst) {
+                return false;
+            }
+            let space = framer.space();
+            if space.is_empty() {
+                return false;
+            }
+            match (&self.stream).read(space) {
+                Ok(0) => return true,
+                Ok(len) => framer.filled(len),
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                Err(_) => return true,
+            }
+        }
+    }
+}
+
+/// Ends the watch when it is dropped.
+struct EndOfWatch<'a> {
+    socket: &'a Socket,
+    over: &'a AtomicBool,
+}
+
+impl Drop for EndOfWatch<'_> {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.socket.wake_reader();
+    }
+}
