@@ -6,6 +6,7 @@
 #[path = "../../../runtime/tests/common/random.rs"]
 pub mod random;
 
+use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -40,6 +41,21 @@ impl Server {
         stream.set_write_timeout(Some(LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
+    }
+
+    /// How often its threads have been switched to, all together.
+    pub fn context_switches(&self) -> u64 {
+        let field =
+            |line: &str| line.split_once("ctxt_switches:").map_or(0, |(_, count)| count.trim().parse().unwrap());
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let statuses = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("status")).ok());
+        statuses.map(|status| status.lines().map(field).sum::<u64>()).sum()
+    }
+
+    /// How much of it is in memory, in bytes.
+    pub fn resident(&self) -> usize {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
     }
 
     /// Sends SIGTERM.
