@@ -64,6 +64,10 @@
 //! `std::io::stdout()`, or a guard of `std::sync` that another goroutine may want meanwhile. [`Builder::pinned`] and [`lock_os_thread`] are the way out where
 //! a library insists on its thread. ARCHITECTURE.md says what is checked and what is not.
 
+// What is in `tests/common` names the crate as its users do.
+#[cfg(test)]
+extern crate self as greenthread;
+
 mod builder;
 mod go;
 mod scope;

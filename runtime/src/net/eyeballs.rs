@@ -85,6 +85,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::net::watchdog::watchdog;
     use crate::sync::WaitGroup;
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -177,6 +178,7 @@ mod tests {
     }
 
     fn in_goroutine(test: impl FnOnce() + Send + 'static) {
+        let _watchdog = watchdog("");
         spawn(test).join().unwrap();
     }
 

@@ -59,6 +59,9 @@ mod tcp;
 mod udp;
 mod unix;
 mod view;
+#[cfg(test)]
+#[path = "../../tests/common/watchdog.rs"]
+mod watchdog;
 
 pub use any::Async;
 pub use incoming::Incoming;

@@ -107,6 +107,7 @@ mod tests {
     use greenthread_ctx::Cancel;
 
     use super::*;
+    use crate::net::watchdog::{Watchdog, watchdog};
     use crate::task::JoinHandle;
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -118,6 +119,7 @@ mod tests {
         cancel: Cancel,
         closed: Receiver<()>,
         served: JoinHandle<io::Result<()>>,
+        _watchdog: Watchdog,
     }
 
     fn start(grace: Duration, handler: impl Fn(&Context, u32) + Send + Sync + 'static) -> Server {
@@ -133,7 +135,8 @@ mod tests {
             };
             serve(&ctx, grace, accept, || closing.send(()).unwrap(), handler)
         });
-        Server { connections: Some(connections), accepted, cancel, closed, served }
+        let _watchdog = watchdog("");
+        Server { connections: Some(connections), accepted, cancel, closed, served, _watchdog }
     }
 
     impl Server {

@@ -11,13 +11,11 @@ pub mod queue;
 pub mod random;
 pub mod rest;
 pub mod stream;
+pub mod watchdog;
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::panic;
 use std::path::PathBuf;
-use std::process;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,9 +23,7 @@ use std::time::{Duration, Instant};
 use greenthread::debug;
 
 pub use random::{Rng, seed};
-
-/// Longer than any test may take on the slowest machine.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub use watchdog::{LIMIT, watchdog, watchdog_after};
 
 /// How long a finished test may take to leave nothing behind.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -134,38 +130,6 @@ fn descriptors() -> usize {
     let of_the_runtime = |path: PathBuf| kinds.iter().any(|kind| path.ends_with(kind));
     fs::read_dir("/proc/self/fd")
         .map_or(0, |all| all.flatten().filter(|fd| !fs::read_link(fd.path()).is_ok_and(of_the_runtime)).count())
-}
-
-/// Aborts the process if it is not dropped in time. A test that hangs shall fail, and say where.
-#[must_use]
-pub struct Watchdog(Option<mpsc::Sender<()>>, Option<thread::JoinHandle<()>>);
-
-/// Starts a watchdog for the test that this thread runs.
-pub fn watchdog(what: &str) -> Watchdog {
-    watchdog_after(LIMIT, what)
-}
-
-fn watchdog_after(limit: Duration, what: &str) -> Watchdog {
-    let name = format!("{} ({what})", thread::current().name().unwrap_or("a test"));
-    let (alive, gone) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        if gone.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            // Written past the harness, which would keep it to itself when the process aborts.
-            let _ = writeln!(io::stderr(), "{name}: still running after {limit:?}");
-            // On a thread of its own: what hangs may be what the dump needs.
-            thread::spawn(|| writeln!(io::stderr(), "{}", debug::dump()));
-            thread::sleep(Duration::from_secs(5));
-            process::abort();
-        }
-    });
-    Watchdog(Some(alive), Some(thread))
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        drop(self.0.take());
-        self.1.take().expect("dropped once").join().expect("a watchdog does not panic");
-    }
 }
 
 /// Waits until `condition` holds; the watchdog bounds it. Yields, so it may be called from a goroutine and from a thread.

@@ -1,0 +1,47 @@
+//! Ends a test program that hangs, with a dump.
+
+// Not all who include this use all of it.
+#![allow(dead_code, unreachable_pub)]
+
+use std::io::{self, Write as _};
+use std::process;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use greenthread::debug;
+
+/// Longer than any test may take on the slowest machine.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Aborts the process if it is not dropped in time. A test that hangs shall fail, and say where.
+#[must_use]
+pub struct Watchdog(Option<mpsc::Sender<()>>, Option<thread::JoinHandle<()>>);
+
+/// Starts a watchdog for the test that this thread runs.
+pub fn watchdog(what: &str) -> Watchdog {
+    watchdog_after(LIMIT, what)
+}
+
+pub fn watchdog_after(limit: Duration, what: &str) -> Watchdog {
+    let name = format!("{} ({what})", thread::current().name().unwrap_or("a test"));
+    let (alive, gone) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        if gone.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            // Written past the harness, which would keep it to itself when the process aborts.
+            let _ = writeln!(io::stderr(), "{name}: still running after {limit:?}");
+            // On a thread of its own: what hangs may be what the dump needs.
+            thread::spawn(|| writeln!(io::stderr(), "{}", debug::dump()));
+            thread::sleep(Duration::from_secs(5));
+            process::abort();
+        }
+    });
+    Watchdog(Some(alive), Some(thread))
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.0.take());
+        self.1.take().expect("dropped once").join().expect("a watchdog does not panic");
+    }
+}
