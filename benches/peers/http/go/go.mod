@@ -1,0 +1,3 @@
+module peer-http-go
+
+go 1.24
