@@ -1,13 +1,14 @@
 //! The netpoller's descriptors, through the scheduler's interface: what sockets are built on.
 
 mod common;
+#[path = "../src/watch.rs"]
+mod watch;
 
 use std::convert::Infallible;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,9 +17,8 @@ use common::stream::{LONG, SHORT, Stream};
 use common::{check, parked, storm, text, until};
 use greenthread::channel::{self, Receiver};
 use greenthread::{debug, scope, spawn, time, yield_now};
-use greenthread_channels::closing::{Closing, Watch};
-use greenthread_scheduler::protocol::claim::{Case, Claim};
-use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason, Woken};
+use greenthread_channels::closing::Closing;
+use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
 
 #[test]
 fn data_before_the_wait_and_after_it() {
@@ -314,24 +314,7 @@ fn get_or_done(stream: &Stream, done: &Receiver<Infallible>) -> Option<u8> {
             }
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
-        let claim = Claim::new();
-        let mut watch = None;
-        let woken = stream.io.wait_watched(Direction::Read, WaitReason::IoWait, |waker| {
-            let watch = watch.insert(Watch::new(Case::of(NonNull::from(&claim), 0), waker));
-            // SAFETY: the claim is open, the watch stays where it is, and `leave` comes below. The wake may come at any time.
-            unsafe {
-                let open = closing.join(watch);
-                if open {
-                    closing.unlock();
-                }
-                open
-            }
-        });
-        if let Some(watch) = &watch {
-            // SAFETY: it has joined, or the channel was closed then. This passes through the channel's lock.
-            unsafe { closing.leave(watch, false) };
-        }
-        assert!(matches!(woken, Ok(Woken::Ready | Woken::Interrupted)), "{woken:?}");
+        watch::wait(&stream.io, Direction::Read, WaitReason::IoWait, closing).unwrap();
     }
     None
 }

@@ -46,7 +46,6 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/watch.rs", "a node of a channel's queue in the frame of a wait"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
     ("runtime/tests/net_tcp.rs", "`FromRawFd` is unsafe to call"),
-    ("runtime/tests/netpoll.rs", "ends a wait by the close of a channel, on the channels' own interface"),
     ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
     ("scheduler/models/", "data under a modelled lock"),
     ("scheduler/src/", "stacks, switches, intrusive queues"),
