@@ -34,7 +34,7 @@ use crate::sched::sched;
 /// run before it goes on.
 #[inline]
 pub(crate) fn ready(g: GRef) {
-    g.transition(State::Waiting, State::Runnable);
+    unpark(g);
     // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
     match entry::with_p(|m, p| unsafe { push_next(p, g, m.current()) }) {
         Ok(()) => {}
@@ -44,7 +44,7 @@ pub(crate) fn ready(g: GRef) {
 
 /// As [`ready`], behind all others that are runnable.
 pub(crate) fn ready_last(g: GRef) {
-    g.transition(State::Waiting, State::Runnable);
+    unpark(g);
     // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
     match entry::with_p(|_, p| unsafe { push_last(p, g) }) {
         Ok(()) => {}
@@ -63,7 +63,7 @@ fn ready_without_p(g: GRef, missing: NoP) {
 /// # Safety
 /// The caller's M has `p` and is inside, and the caller owns `g`.
 pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
-    g.transition(State::Waiting, State::Runnable);
+    unpark(g);
     // SAFETY: the caller's contract.
     unsafe { push_next(p, g, None) };
 }
@@ -158,6 +158,7 @@ fn published() {
 }
 
 /// A parked goroutine has become runnable; the caller queues it, as one of several.
+#[inline]
 pub(crate) fn unpark(g: GRef) {
     g.transition(State::Waiting, State::Runnable);
 }
