@@ -3,13 +3,13 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
-use std::{env, thread};
 
 mod common;
 
 use common::random::{Rng, seed};
-use common::{Server, assert_closed, check_command_line, exchange};
+use common::{Server, assert_closed, check_command_line, exchange, with_descriptors};
 
 fn echo(procs: usize, args: &[&str]) -> Server {
     Server::start(env!("CARGO_BIN_EXE_echo"), procs, args)
@@ -141,12 +141,7 @@ fn resets_disturb_nobody() {
 
 #[test]
 fn a_thousand_idle_connections() {
-    // In a process of its own, which may have that many descriptors.
-    let script = "ulimit -n 4096 && exec \"$0\" \"$@\"";
-    let test = env::current_exe().unwrap();
-    let args = ["--ignored", "--exact", "with_many_descriptors", "--nocapture"];
-    let output = Command::new("sh").args(["-c", script]).arg(test).args(args).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    with_descriptors(4096, "with_many_descriptors");
 }
 
 #[test]

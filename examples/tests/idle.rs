@@ -1,15 +1,13 @@
 //! Servers with ten thousand connections on which nothing happens: what they take, and that they do nothing.
 
-use std::env;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 mod common;
 
-use common::Server;
+use common::{Server, with_descriptors};
 
 const CONNECTIONS: usize = 10_000;
 
@@ -57,19 +55,11 @@ fn idle(program: &str, args: &[&str], said: Talk) {
     talk(&all[CONNECTIONS / 2], said);
 }
 
-/// Runs the test `name` in a process of its own, which may have as many descriptors as it needs.
-fn with_descriptors(name: &str) {
-    let script = format!("ulimit -n {} && exec \"$0\" \"$@\"", CONNECTIONS + 1000);
-    let test = env::current_exe().unwrap();
-    let args = ["--ignored", "--exact", name, "--nocapture"];
-    let output = Command::new("sh").args(["-c", &script]).arg(test).args(args).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    print!("{}", String::from_utf8_lossy(&output.stdout));
-}
+const DESCRIPTORS: usize = CONNECTIONS + 1000;
 
 #[test]
 fn echo() {
-    with_descriptors("idle_echo");
+    with_descriptors(DESCRIPTORS, "idle_echo");
 }
 
 #[test]
@@ -80,7 +70,7 @@ fn idle_echo() {
 
 #[test]
 fn kv() {
-    with_descriptors("idle_kv");
+    with_descriptors(DESCRIPTORS, "idle_kv");
 }
 
 #[test]
@@ -91,7 +81,7 @@ fn idle_kv() {
 
 #[test]
 fn http() {
-    with_descriptors("idle_http");
+    with_descriptors(DESCRIPTORS, "idle_http");
 }
 
 #[test]

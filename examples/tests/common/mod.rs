@@ -6,6 +6,7 @@
 #[path = "../../../runtime/tests/common/random.rs"]
 pub mod random;
 
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -82,6 +83,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs this program's ignored test `name` in a process of its own, which may have this many descriptors.
+pub fn with_descriptors(limit: usize, name: &str) {
+    let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+    let test = env::current_exe().unwrap();
+    let args = ["--ignored", "--exact", name, "--nocapture"];
+    let output = Command::new("sh").args(["-c", &script]).arg(test).args(args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// Sends all, says that this was all, and returns what comes back.
