@@ -34,6 +34,7 @@ mod machine;
 mod netpoll;
 mod observe;
 mod os_thread;
+mod pace;
 mod park;
 mod primitive;
 mod procs;

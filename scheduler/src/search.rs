@@ -29,8 +29,18 @@ struct Sighting {
     since: u64,
 }
 
-/// Looks for a goroutine on all other Ps. `None` after a while, or when this P has something itself.
-pub(crate) fn search(m: &'static M, p: &'static P) -> Option<GRef> {
+/// What a search ends with.
+pub(crate) enum Found {
+    /// One to run, and perhaps more in the queue.
+    Goroutine(GRef),
+    /// What has become ready for I/O: the searcher's to queue, once it does not count as one.
+    Ready(Vec<GRef>),
+    /// Nothing, but the P may have something itself.
+    Nothing,
+}
+
+/// Looks for a goroutine on all other Ps, and for I/O, for a while.
+pub(crate) fn search(m: &'static M, p: &'static P) -> Found {
     debug_assert!(m.p().is_some_and(|own| own.id == p.id), "search: without the P");
     let sched = sched();
     let mut now = clock::now();
@@ -38,11 +48,14 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Option<GRef> {
     let mut sighting = None;
     while now < end && !p.is_retired() {
         if let Some(g) = take_global(p).or_else(|| steal(p)).or_else(|| watch_runnext(p, now, &mut sighting)) {
-            return Some(g);
+            return Found::Goroutine(g);
         }
-        // SAFETY: the caller's M has `p` and is inside. All that is found is the caller's: who ends a search wakes the next searcher.
-        if run_overdue(p, now) || unsafe { poll::look(p, usize::MAX) } {
-            return None;
+        if run_overdue(p, now) {
+            return Found::Nothing;
+        }
+        let ready = poll::look_while_searching();
+        if !ready.is_empty() {
+            return Found::Ready(ready);
         }
         for _ in 0..PAUSES {
             std::hint::spin_loop();
@@ -53,7 +66,7 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Option<GRef> {
             break;
         }
     }
-    None
+    Found::Nothing
 }
 
 /// Takes a batch from the global queue to the P, and the first of it.

@@ -5,7 +5,8 @@
 //! * **A hog**: the M has not been back in the scheduler for [`SLICE`] (its dispatch count stands still), be it computing or
 //!   blocked in a system call, and others wait: goroutines in the P's queue or the global one, or timers of the P. The P is taken
 //!   by the lease ([`crate::protocol::lease`]) and handed on; the hog keeps its thread and will ask for a P when it comes back. A
-//!   blocked thread is recognised earlier, after [`BLOCKED`]: its CPU clock stands still too.
+//!   blocked thread is recognised earlier, after [`BLOCKED`]: its CPU clock stands still, and the system does not call it runnable. (One
+//!   that is merely waiting for a CPU would only be joined by another thread that waits for one too.)
 //! * **A chain** through runnext that has kept its time slice for [`SLICE`]: it is demoted.
 //! * **A forgotten runnext**, or an overdue timer, beside an idle P: a searcher is woken.
 //!
@@ -172,7 +173,7 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
     // Less than the value before: the P has gone to another M.
     let cpu = m.cpu_time();
     let blocked = kept >= BLOCKED && cpu.checked_sub(seen.cpu).is_some_and(|used| cpu != 0 && used < kept / 8);
-    if kept >= SLICE || blocked {
+    if kept >= SLICE || (blocked && !m.is_runnable()) {
         retake(p, m, dispatches);
     }
 }

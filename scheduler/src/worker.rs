@@ -26,7 +26,7 @@ use crate::os_thread;
 use crate::park;
 use crate::ready;
 use crate::sched::sched;
-use crate::search::{search, take_global};
+use crate::search::{Found, search, take_global};
 use crate::spawn;
 
 /// Every so many time slices what is not in the local queue goes first (Go's number; a prime, so that it meets no pattern).
@@ -41,7 +41,7 @@ const RETIRE_AFTER: Duration = Duration::from_secs(10);
 /// The life of an M's thread, from the P that was handed to it to its retirement.
 pub(crate) fn main(m: &'static M) {
     current::set_m(Some(m));
-    m.start_clock();
+    m.observe_thread();
     let _prepared = machine::prepare_thread();
     let mut searching = wait_in_list(m).unwrap_or(false);
     // What runs between two switches to goroutines is inlined here, or returns before the next switch. A function that
@@ -90,6 +90,7 @@ fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
             continue;
         }
         let mut found = m.next.take().or_else(|| local(p));
+        let mut ready = Vec::new();
         // SAFETY: this M has `p` and is inside.
         if found.is_none() && unsafe { poll::look(p, 1) } {
             // Straight from the queue: if it is the only one, nobody else has been told of it.
@@ -99,14 +100,19 @@ fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
         if found.is_none() {
             *searching = *searching || sched.idle.join_search(sched.procs());
             if *searching {
-                found = search(m, p).map(|g| (g, false)).or_else(|| local(p));
+                match search(m, p) {
+                    Found::Goroutine(g) => found = Some((g, false)),
+                    Found::Ready(batch) => ready = batch,
+                    Found::Nothing => found = local(p),
+                }
             }
         }
-        if found.is_some() {
+        if found.is_some() || !ready.is_empty() {
             if std::mem::take(searching) {
                 sched.idle.found(&sched);
             }
-            return found;
+            // SAFETY: this M has `p` and is inside; it has left the search.
+            return found.or_else(|| unsafe { poll::queue(p, ready) }.map(|g| (g, false)));
         }
         *searching = sleep_with_p(m, p, *searching)?;
     }
@@ -208,7 +214,7 @@ fn wait_in_list(m: &'static M) -> Option<bool> {
 }
 
 /// The M has polled in its sleep, and has found goroutines to run: gets a P for them (true), or leaves them to those that have one.
-fn take_on(m: &'static M, mut runnable: Vec<GRef>) -> bool {
+fn take_on(m: &'static M, runnable: Vec<GRef>) -> bool {
     if runnable.is_empty() {
         return false;
     }
@@ -217,14 +223,8 @@ fn take_on(m: &'static M, mut runnable: Vec<GRef>) -> bool {
         return false;
     };
     adopt(m, p);
-    let mut others = runnable.drain(..);
-    m.next.set(others.next().map(|first| (first, false)));
-    if others.len() > 0 {
-        // SAFETY: the M has just got `p`, and is inside; the goroutines were handed to it.
-        others.for_each(|g| unsafe { p.push(g) });
-        let sched = sched();
-        sched.idle.wake_one(&sched);
-    }
+    // SAFETY: the M has just got `p`, and is inside; it does not search.
+    m.next.set(unsafe { poll::queue(p, runnable) }.map(|first| (first, false)));
     true
 }
 

@@ -13,7 +13,7 @@ use super::P;
 use super::{G, GRef};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::poller;
-use crate::machine::sys::thread::CpuClock;
+use crate::machine::sys::thread::Observed;
 use crate::protocol::lease::Lease;
 use crate::protocol::poller::Doorbell;
 use crate::reason::WaitReason;
@@ -55,7 +55,7 @@ pub(crate) struct M {
     pub(crate) parker: Parker,
     /// Out while the M blocks in the poller instead of on its parker.
     pub(crate) bell: Doorbell,
-    cpu_clock: CpuClock,
+    thread: Observed,
 }
 
 // SAFETY: I2 guards the cells; the rest is atomic.
@@ -82,7 +82,7 @@ impl M {
             handed_search: AtomicBool::new(false),
             parker: Parker::new(),
             bell: Doorbell::new(),
-            cpu_clock: CpuClock::new(),
+            thread: Observed::new(),
         }
     }
 
@@ -117,13 +117,18 @@ impl M {
     }
 
     /// To be called once by the M's thread.
-    pub(crate) fn start_clock(&self) {
-        self.cpu_clock.set_current_thread();
+    pub(crate) fn observe_thread(&self) {
+        self.thread.set_current_thread();
     }
 
     /// CPU time that the M's thread has used, in ns; 0 if it cannot be known.
     pub(crate) fn cpu_time(&self) -> u64 {
-        self.cpu_clock.now()
+        self.thread.cpu_time()
+    }
+
+    /// Whether the M's thread has a CPU, or waits for nothing else.
+    pub(crate) fn is_runnable(&self) -> bool {
+        self.thread.is_runnable()
     }
 
     /// Leaves a P for this M, which sleeps or is about to, and wakes it.

@@ -33,6 +33,7 @@ use super::M;
 use super::{G, GRef};
 use crate::block::BlockCache;
 use crate::machine::stack::StackCache;
+use crate::pace::Pace;
 use crate::timers::Timers;
 
 /// How long the local queue must be for the goroutine after the next one to be worth loading early. It also keeps work
@@ -49,6 +50,7 @@ const ID_BATCH: u64 = 64;
 pub(crate) struct Own {
     pub(crate) blocks: BlockCache,
     pub(crate) stacks: StackCache,
+    pub(crate) pace: Pace,
     next_id: u64,
     last_id: u64,
     random: u64,
@@ -102,6 +104,7 @@ impl P {
             own: UnsafeCell::new(Own {
                 blocks: BlockCache::new(),
                 stacks: StackCache::new(),
+                pace: Pace::new(),
                 next_id: 0,
                 last_id: 0,
                 random: 0x9e37_79b9_7f4a_7c15 ^ (u64::from(id) << 17 | 1),

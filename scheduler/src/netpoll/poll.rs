@@ -1,13 +1,14 @@
 //! Polling: in passing, and as the M that has nothing else to do.
 //!
 //! Whoever polls readies a whole batch: the goroutines go to the end of the P's queue in the order of their events, or to the global
-//! queue, and then one searcher is woken for those that the poller does not run itself. It wakes the next one if there is
-//! more ([`crate::protocol::idle`]). Foreign threads are woken on the spot.
+//! queue, and then one searcher is woken for those that the poller does not run itself, if they are many ([`crate::pace`]). It wakes the
+//! next one if there is more ([`crate::protocol::idle`]). Foreign threads are woken on the spot.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{ROLE, record};
+use crate::clock;
 use crate::gmp::{GRef, M, P};
 use crate::machine::sys::poller::{self, Turn};
 use crate::ready;
@@ -57,18 +58,59 @@ pub(crate) unsafe fn look(p: &'static P, own: usize) -> bool {
 #[cold]
 unsafe fn look_now(p: &'static P, own: usize) -> bool {
     let Some(mut turn) = turn() else { return false };
-    let mut found = 0;
+    // SAFETY: the caller's contract.
+    unsafe { p.own() }.pace.end(clock::now(), p.dispatches());
+    let mut found = 0_usize;
     poll(&mut turn, Some(Duration::ZERO), |g| {
         // SAFETY: the caller's contract; `poll` hands the goroutine over.
         unsafe { p.push(g) };
         found += 1;
     });
     drop(turn);
-    if found > own {
+    if found == 0 {
+        return false;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { begin(p, found.saturating_sub(own)) };
+    true
+}
+
+/// Polls in passing for an M that searches: what has become runnable is the caller's, to [queue](queue) when it searches no more.
+pub(crate) fn look_while_searching() -> Vec<GRef> {
+    let mut found = Vec::new();
+    if let Some(mut turn) = turn() {
+        poll(&mut turn, Some(Duration::ZERO), |g| found.push(g));
+    }
+    found
+}
+
+/// Queues what has become runnable on `p`, but for the first, which the caller is to run at once.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and searches no more: whoever leaves a search wakes another M for all that is queued.
+pub(crate) unsafe fn queue(p: &'static P, found: Vec<GRef>) -> Option<GRef> {
+    let others = found.len().saturating_sub(1);
+    let mut found = found.into_iter();
+    let first = found.next()?;
+    // SAFETY: the caller's contract; the goroutines were handed over.
+    found.for_each(|g| unsafe { p.push(g) });
+    // SAFETY: as above.
+    unsafe { begin(p, others) };
+    Some(first)
+}
+
+/// The M begins to run a batch; `others` of it lie in the queue meanwhile.
+///
+/// # Safety
+/// The caller's M has `p` and is inside.
+unsafe fn begin(p: &'static P, others: usize) {
+    // SAFETY: the caller's contract.
+    let pace = unsafe { &mut p.own().pace };
+    pace.begin(clock::now(), p.dispatches());
+    if pace.is_worth_a_wake(others) {
         let sched = sched();
         sched.idle.wake_one(&sched);
     }
-    found > 0
 }
 
 /// Polls in passing, from a thread without a P.

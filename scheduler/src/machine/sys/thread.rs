@@ -1,6 +1,6 @@
 //! Per-thread settings and facts.
 
-pub(crate) use imp::{CpuClock, set_exact_timers};
+pub(crate) use imp::{Observed, set_exact_timers};
 
 #[cfg(target_os = "linux")]
 mod imp {
@@ -12,32 +12,68 @@ mod imp {
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
     }
 
-    /// The clock that counts one thread's CPU time, to be read from other threads.
-    pub(crate) struct CpuClock(AtomicI32);
+    /// What other threads can find out about one thread.
+    pub(crate) struct Observed {
+        clock: AtomicI32,
+        tid: AtomicI32,
+    }
 
     /// No clock has this id: the low three bits of a thread's clock name its kind.
     const NONE: libc::clockid_t = libc::clockid_t::MAX;
 
-    impl CpuClock {
+    impl Observed {
         pub(crate) const fn new() -> Self {
-            Self(AtomicI32::new(NONE))
+            Self { clock: AtomicI32::new(NONE), tid: AtomicI32::new(0) }
         }
 
         pub(crate) fn set_current_thread(&self) {
             let mut clock = NONE;
             // SAFETY: the thread is this one, and the result goes to a local.
             let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) } != 0;
-            self.0.store(if failed { NONE } else { clock }, Ordering::Relaxed);
+            self.clock.store(if failed { NONE } else { clock }, Ordering::Relaxed);
+            // SAFETY: it takes nothing and always succeeds.
+            self.tid.store(unsafe { libc::gettid() }, Ordering::Relaxed);
         }
 
         /// Nanoseconds of CPU time so far; 0 if the thread has ended, or the system cannot tell.
-        pub(crate) fn now(&self) -> u64 {
+        pub(crate) fn cpu_time(&self) -> u64 {
             let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // SAFETY: the result goes to a local; an unknown clock is an error.
-            if unsafe { libc::clock_gettime(self.0.load(Ordering::Relaxed), &raw mut time) } != 0 {
+            if unsafe { libc::clock_gettime(self.clock.load(Ordering::Relaxed), &raw mut time) } != 0 {
                 return 0;
             }
             time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+        }
+
+        /// Whether the thread runs, or would if it were given a CPU, as far as the system says. Costs some microseconds.
+        pub(crate) fn is_runnable(&self) -> bool {
+            let stat = std::fs::read(format!("/proc/self/task/{}/stat", self.tid.load(Ordering::Relaxed)));
+            // `tid (name) state ...`, where the name may hold anything.
+            let state = |stat: &[u8]| stat.get(stat.iter().rposition(|&byte| byte == b')')? + 2).copied();
+            stat.is_ok_and(|stat| state(&stat) == Some(b'R'))
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_thread_is_runnable_unless_it_sleeps() {
+            let (observed, here) = (Observed::new(), Observed::new());
+            assert!(!observed.is_runnable() && observed.cpu_time() == 0, "nobody is observed");
+            here.set_current_thread();
+            assert!(here.is_runnable() && here.cpu_time() > 0);
+            std::thread::scope(|scope| {
+                let sleeper = scope.spawn(|| {
+                    observed.set_current_thread();
+                    std::thread::park();
+                });
+                while observed.cpu_time() == 0 || observed.is_runnable() {
+                    std::thread::yield_now();
+                }
+                sleeper.thread().unpark();
+            });
         }
     }
 }
@@ -46,18 +82,22 @@ mod imp {
 mod imp {
     pub(crate) fn set_exact_timers() {}
 
-    /// Other systems have no such clock: blocked threads are then found like busy ones, by their time alone.
-    pub(crate) struct CpuClock;
+    /// Other systems tell nothing: blocked threads are then found like busy ones, by their time alone.
+    pub(crate) struct Observed;
 
-    impl CpuClock {
+    impl Observed {
         pub(crate) const fn new() -> Self {
             Self
         }
 
         pub(crate) fn set_current_thread(&self) {}
 
-        pub(crate) fn now(&self) -> u64 {
+        pub(crate) fn cpu_time(&self) -> u64 {
             0
+        }
+
+        pub(crate) fn is_runnable(&self) -> bool {
+            true
         }
     }
 }
