@@ -73,7 +73,7 @@ mod tests {
     fn few_short_goroutines_are_not() {
         let pace = after(|_| 4);
         assert!(!pace.is_worth_a_wake(20) && pace.is_worth_a_wake(40));
-        assert!(after(|_| 100).is_worth_a_wake(1));
+        assert!(after(|_| 100).is_worth_a_wake(2));
     }
 
     #[test]
