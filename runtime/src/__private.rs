@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use greenthread_scheduler as scheduler;
 
-pub use greenthread_scheduler::go;
+pub use greenthread_scheduler::{Mechanism, go};
 
 /// Runs `main` as the main goroutine. The result is reported there, so it need not be `Send`.
 #[track_caller]

@@ -31,6 +31,7 @@ mod goroutine;
 mod grow;
 mod handoff;
 mod machine;
+mod mechanism;
 mod netpoll;
 mod observe;
 mod os_thread;
@@ -58,6 +59,8 @@ pub use goroutine::{
     spawn_unchecked,
 };
 pub use grow::{grow, remaining};
+#[doc(hidden)]
+pub use mechanism::Mechanism;
 pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
 pub use observe::{Stats, dump, stats};
 pub use os_thread::{OsThreadGuard, lock_os_thread};

@@ -17,6 +17,7 @@ use crate::current;
 use crate::entry::NoP;
 use crate::gmp::{After, GRef, M, State};
 use crate::handoff;
+use crate::mechanism::Mechanism;
 use crate::netpoll::ROLE;
 use crate::reason::WaitReason;
 use crate::sched::sched;
@@ -28,7 +29,7 @@ use crate::sched::sched;
 /// that it may wake others, with wakers that it has brought along.
 #[inline]
 pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) {
-    if std::thread::panicking() {
+    if std::thread::panicking() && Mechanism::ParkInPlace.is_on() {
         return park_in_place(g, reason, commit);
     }
     /// # Safety

@@ -1,0 +1,34 @@
+//! Safety mechanisms that a test can switch off, to show that what it tests depends on them.
+//!
+//! Nothing but tests does so, each in a process of its own. A mechanism that is off is as if it had never been built: what it protects from happens.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mechanism {
+    /// A goroutine whose stack points into its thread's local storage resumes on that thread.
+    MigrationGuard,
+    /// A goroutine that parks while it unwinds blocks its thread.
+    ParkInPlace,
+}
+
+static OFF: AtomicU32 = AtomicU32::new(0);
+
+impl Mechanism {
+    const fn bit(self) -> u32 {
+        1 << self as u8
+    }
+
+    /// Switches it off, for the rest of the process.
+    pub fn switch_off(self) {
+        OFF.fetch_or(self.bit(), Ordering::Relaxed);
+    }
+
+    /// Whether it is at work.
+    #[inline]
+    pub(crate) fn is_on(self) -> bool {
+        OFF.load(Ordering::Relaxed) & self.bit() == 0
+    }
+}
