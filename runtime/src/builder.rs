@@ -84,7 +84,8 @@ impl Builder {
     /// Spawns the goroutine, as [`spawn`](crate::spawn). Does not block.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible. Whether the system has that much left shows only when the
+    /// goroutine begins, since it has no stack before; if not, [`join`](JoinHandle::join) gives an error that says so.
     ///
     /// ```
     /// let error = greenthread::Builder::new().stack_size(0).spawn(|| {}).unwrap_err();

@@ -64,6 +64,41 @@
 //! `std::io::stdout()`, or a guard of `std::sync` that another goroutine may want meanwhile. [`Builder::pinned`] and [`lock_os_thread`] are the way out where
 //! a library insists on its thread. ARCHITECTURE.md says what is checked and what is not.
 
+//! # Panics
+//! A panic ends one goroutine; [`JoinHandle::join`] has its payload. A destructor that runs while a panic unwinds may block like any other code: its
+//! goroutine then keeps its OS thread, and other goroutines run elsewhere, since `std` counts panics by thread. So
+//! [`panicking`](std::thread::panicking), the poisoning of `std`'s locks and [`catch_unwind`](std::panic::catch_unwind) are right on whatever thread a goroutine
+//! runs. A panic in such a destructor aborts the process, as on a thread. (In Go a deferred call may panic again.)
+//!
+//! With `panic = "abort"` a panic of any goroutine names it, and ends the process; [`exit_goroutine`], which unwinds, panics too.
+//!
+//! # Faults
+//! A goroutine whose stack overflows is named on stderr, with where it was spawned and what its stack reserves, and the process aborts:
+//! recovering would leave locks locked. The area below a stack in which any access counts as an overflow has 16 KiB (one page if the stack
+//! reserves less than 64 KiB). Rust code cannot get past it. C code that was compiled without stack probes and has a frame larger than that may, as it may on a
+//! thread, where the area usually has 4 KiB: give it a larger stack, or [`stack::grow`].
+//!
+//! For this the runtime installs handlers for `SIGSEGV` and `SIGBUS` when it starts. Faults that are no overflow of a goroutine go to the handler that was there
+//! before: `std`'s, which reports the overflows of threads, or the program's own. A handler that the program installs later replaces the runtime's;
+//! it keeps the report if it calls the one that it replaced, and has `SA_ONSTACK`.
+//!
+//! # The end of the process
+//! The process ends when `main` returns, whatever other goroutines do; their destructors do not run. [`std::process::exit`] may be called from any goroutine, and
+//! what is registered to run at exit runs on that goroutine's stack, while others go on.
+//!
+//! Child processes are started as ever, with [`std::process::Command`], and inherit nothing of the runtime. After a `fork` without `exec` the child must not use
+//! goroutines, as only the thread that called it is there. A thread that the runtime did not start may end at any time outside of an operation; it must
+//! not be ended *in* one by `pthread_exit` or `pthread_cancel`, as its wait lives on its stack.
+//!
+//! What can run out:
+//!
+//! | what | then |
+//! | --- | --- |
+//! | threads (`GREENTHREAD_MAXTHREADS`, 10 000), or the system gives no more | a warning, once; goroutines wait until a thread comes free |
+//! | the very first thread | the process ends with status 2, as in Go |
+//! | stacks | a warning; the goroutine ends before it has begun, and `join` gives the text; without a thread to drop its closure on, the process ends with status 2 |
+//! | memory for the closure of a spawn | the process aborts, as with any allocation |
+
 // What is in `tests/common` names the crate as its users do.
 #[cfg(test)]
 extern crate self as greenthread;

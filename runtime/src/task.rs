@@ -50,7 +50,7 @@ impl<T> JoinHandle<T> {
     ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; [`Exited`](crate::Exited) if it called
-    /// [`exit_goroutine`].
+    /// [`exit_goroutine`]; a `String` if there was no stack for it to begin on.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| if true { panic!("oh") });
@@ -138,7 +138,7 @@ pub fn current() -> Option<Goroutine> {
 /// deadlock message and status 2.
 ///
 /// # Panics
-/// If the caller is not a goroutine.
+/// If the caller is not a goroutine; and in a program built with `panic = "abort"`, which cannot unwind.
 ///
 /// ```
 /// let handle = greenthread::spawn(|| greenthread::exit_goroutine());

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::drops::OnDrop;
-use common::{check_from_thread, until};
+use common::{check_from_thread, storm, until};
 use greenthread::sync::{Mutex, WaitGroup};
-use greenthread::{channel, go, scope, spawn, time, yield_now};
+use greenthread::{channel, go, scope, select, spawn, time, yield_now};
 
 #[test]
 fn many_threads_spawn_at_once() {
@@ -164,5 +164,96 @@ fn goroutines_start_threads() {
             .map(|n| spawn(move || thread::spawn(move || spawn(move || n).join().unwrap()).join().unwrap()))
             .collect();
         assert_eq!(handles.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 45);
+    });
+}
+
+/// What a thread has started goes on when the thread is gone, and what it held is dropped with it.
+#[test]
+fn a_thread_ends_before_what_it_started() {
+    check_from_thread(|| {
+        let (tx, rx) = channel::bounded::<u32>(0);
+        let (echo_tx, echo_rx) = channel::bounded::<u32>(0);
+        let thread = thread::spawn(move || {
+            let (held, orphaned) = channel::bounded::<u32>(0);
+            let waits = spawn(move || orphaned.recv());
+            go!(move || rx.iter().for_each(|n| echo_tx.send(n + 1).unwrap()));
+            // Dropped at the end of the thread, while the goroutine waits at the other end.
+            thread_local! {
+                static HELD: RefCell<Option<channel::Sender<u32>>> = const { RefCell::new(None) };
+            }
+            HELD.set(Some(held));
+            yield_now();
+            waits
+        });
+        let waits = thread.join().unwrap();
+        assert!(waits.join().unwrap().is_err());
+        (0..10).for_each(|n| {
+            tx.send(n).unwrap();
+            assert_eq!(echo_rx.recv(), Ok(n + 1));
+        });
+    });
+}
+
+/// The thread was chosen to send, and dies before it has made the message: the receiver is not left waiting for it.
+#[test]
+fn a_thread_dies_in_a_select() {
+    fn message() -> u32 {
+        panic!("expected");
+    }
+    check_from_thread(|| {
+        for capacity in [0, 1] {
+            let (tx, rx) = channel::bounded::<u32>(capacity);
+            let receiver = spawn(move || rx.iter().sum::<u32>());
+            let dying = tx.clone();
+            let thread = thread::spawn(move || {
+                select! {
+                    send(dying, message()) -> _ => {}
+                    recv(channel::never::<u32>()) -> _ => {}
+                }
+            });
+            assert!(thread.join().is_err());
+            tx.send(7).unwrap();
+            drop(tx);
+            assert_eq!(receiver.join().unwrap(), 7);
+        }
+    });
+}
+
+/// A thread's wait lives in its stack, which the system takes back when the thread ends: at once after a wait that timed out or was
+/// ended, with others about to wake it.
+#[test]
+fn threads_end_as_soon_as_their_wait_does() {
+    storm(|random| {
+        let (tx, rx) = channel::bounded::<u32>(random.index(2));
+        let (other_tx, other) = channel::bounded::<u32>(0);
+        let threads: Vec<_> = (0..3)
+            .map(|n| {
+                let (rx, other, patience) = (rx.clone(), other.clone(), Duration::from_micros(random.below(300)));
+                thread::spawn(move || {
+                    if n == 0 {
+                        return rx.recv_timeout(patience).unwrap_or(0);
+                    }
+                    select! {
+                        recv(rx) -> got => got.unwrap_or(0),
+                        recv(other) -> got => got.unwrap_or(0),
+                        default(patience) => 0,
+                    }
+                })
+            })
+            .collect();
+        let sent: u32 = [tx, other_tx]
+            .map(|tx| {
+                let pause = Duration::from_micros(random.below(300));
+                spawn(move || {
+                    time::sleep(pause);
+                    let sent = [1, 10].map(|n| tx.send_timeout(n, Duration::from_micros(200)).map_or(0, |()| n));
+                    sent.into_iter().sum::<u32>()
+                })
+            })
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .sum();
+        let received: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        assert_eq!(received + rx.try_iter().sum::<u32>(), sent);
     });
 }

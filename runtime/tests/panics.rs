@@ -5,22 +5,18 @@
 
 mod common;
 
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{self, ThreadId};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::drops::OnDrop;
 use common::queue::{Queue, never, wait_until};
+use common::unwinding::{Roamers, block_while_panicking, check_blocking_while_panicking};
 use common::{check, spin, text, until};
 use greenthread::sync::{self, WaitGroup};
-use greenthread::{JoinHandle, blocking, channel, go, scope, spawn, time, yield_now};
-
-#[inline(never)]
-fn thread_id() -> ThreadId {
-    thread::current().id()
-}
+use greenthread::{blocking, channel, go, scope, spawn, time, yield_now};
 
 #[test]
 fn a_panic_ends_one_goroutine() {
@@ -96,79 +92,6 @@ fn a_caught_panic_leaves_no_trace() {
             })
             .collect();
         handles.into_iter().for_each(|handle| handle.join().unwrap());
-    });
-}
-
-/// Goroutines that roam over the threads, and look whether they find one that panics; how many did.
-struct Roamers(Arc<AtomicBool>, Vec<JoinHandle<usize>>);
-
-impl Roamers {
-    fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let roam = |stop: Arc<AtomicBool>| {
-            move || {
-                let (mut met, plain) = (0, std::sync::Mutex::new(0));
-                while !stop.load(Ordering::Relaxed) {
-                    met += usize::from(thread::panicking());
-                    *plain.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += 1;
-                    met += usize::from(plain.is_poisoned());
-                    yield_now();
-                    time::sleep(Duration::from_micros(20));
-                }
-                met
-            }
-        };
-        let handles = (0..8).map(|_| spawn(roam(Arc::clone(&stop)))).collect();
-        Self(stop, handles)
-    }
-
-    fn met(self) -> usize {
-        self.0.store(true, Ordering::Relaxed);
-        self.1.into_iter().map(|roamer| roamer.join().unwrap()).sum()
-    }
-}
-
-/// Panics, and blocks by `block` while it unwinds. Checks std's view of it before, in between and after.
-fn block_while_panicking(block: impl FnOnce()) {
-    let (before, during) = (Arc::new(std::sync::Mutex::new(())), Arc::new(std::sync::Mutex::new(())));
-    let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        // This guard is taken before the panic and dropped after the block: its lock is poisoned.
-        let _guard = before.lock().unwrap();
-        let during = &during;
-        let _blocks = OnDrop::new(move || {
-            let thread = thread_id();
-            assert!(thread::panicking());
-            let guard = during.lock().unwrap();
-            block();
-            assert!(thread::panicking(), "forgotten while it was blocked");
-            assert_eq!(thread_id(), thread, "moved to another thread while it unwound");
-            // Taken while panicking, so not poisoned by that panic.
-            drop(guard);
-        });
-        panic!("expected");
-    }));
-    let payload: Box<dyn std::any::Any + Send> = result.unwrap_err();
-    assert_eq!(text(&*payload), "expected");
-    assert!(!thread::panicking());
-    assert!(before.is_poisoned(), "its guard was dropped by the panic");
-    assert!(!during.is_poisoned(), "its guard was made by the panic");
-    yield_now();
-    assert!(!thread::panicking());
-}
-
-/// Runs `block` in several goroutines that unwind, with others around.
-fn check_blocking_while_panicking(block: impl Fn() + Send + Sync + 'static) {
-    let block = Arc::new(block);
-    check(move || {
-        let roamers = Roamers::start();
-        let handles: Vec<_> = (0..4)
-            .map(|_| {
-                let block = Arc::clone(&block);
-                spawn(move || (0..5).for_each(|_| block_while_panicking(&*block)))
-            })
-            .collect();
-        handles.into_iter().for_each(|handle| handle.join().unwrap());
-        assert_eq!(roamers.met(), 0, "somebody ran on a thread that was unwinding");
     });
 }
 

@@ -45,6 +45,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
     ("runtime/src/watch.rs", "a node of a channel's queue in the frame of a wait"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
+    ("runtime/tests/faults.rs", "faults, and handlers for them"),
+    ("runtime/tests/life.rs", "limits, exit handlers and children by `libc`"),
     ("runtime/tests/net_tcp.rs", "`FromRawFd` is unsafe to call"),
     ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
     ("scheduler/models/", "data under a modelled lock"),

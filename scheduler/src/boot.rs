@@ -10,7 +10,7 @@ use crate::fatal;
 use crate::gmp::GRef;
 use crate::machine;
 use crate::machine::stack;
-use crate::machine::stack::overflow::{self, Stderr};
+use crate::machine::stack::overflow::{self, Host, Stderr};
 use crate::observe::Trace;
 use crate::procs;
 use crate::sched::{self, Sched};
@@ -43,7 +43,7 @@ fn start() {
 
 fn begin(settings: &Settings) {
     let sched = sched::sched();
-    overflow::install(report_overflow);
+    overflow::install(&Host { runs_here, report: report_overflow });
     install_panic_hook();
     procs::resize(sched, settings.procs);
     if !settings.procs_fixed {
@@ -57,6 +57,17 @@ fn begin(settings: &Settings) {
     };
     if let Err(error) = monitor.spawn::<_, ()>(watch) {
         fatal::warn(&format!("no thread for the monitor ({error}): a goroutine that blocks will stall its P"));
+    }
+}
+
+/// Whether this thread runs the goroutine `owner`; without one, whether it runs none. Runs in a signal handler, for any `owner`
+/// that is or was a goroutine.
+fn runs_here(owner: *mut ()) -> bool {
+    // SAFETY: owners are goroutines, whose memory is never unmapped.
+    match unsafe { GRef::from_ptr(owner.cast()) } {
+        Some(g) => current::m().is_some_and(|m| g.m.get().is_some_and(|its| its.id == m.id)),
+        // A thread that the runtime did not start is on a stack that it asked for.
+        None => current::m().is_none(),
     }
 }
 

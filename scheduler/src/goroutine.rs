@@ -10,6 +10,7 @@ use crate::after_func::AfterFunc;
 use crate::boot;
 use crate::clock;
 use crate::fatal;
+use crate::machine::sys::UNWINDS;
 use crate::procs::{self, MAX_PROCS};
 use crate::sched::{sched, try_sched};
 use crate::spawn::{self, JoinHandle, Options};
@@ -115,9 +116,12 @@ impl fmt::Debug for Exited {
 /// Ends the calling goroutine. See `greenthread::exit_goroutine`.
 ///
 /// # Panics
-/// On a thread that is not a goroutine.
+/// On a thread that is not a goroutine, and where panics do not unwind.
 pub fn exit_goroutine() -> ! {
     assert!(crate::current::g().is_some(), "exit_goroutine: the caller is not a goroutine");
+    if !UNWINDS {
+        panic!("exit_goroutine: cannot unwind in a program built with panic = \"abort\"; return instead");
+    }
     // Not `panic!`: the hook is not to report it.
     panic::resume_unwind(Box::new(Exited));
 }

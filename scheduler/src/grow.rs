@@ -7,6 +7,7 @@ use crate::boot;
 use crate::coroutine::StackHead;
 use crate::current;
 use crate::gmp::GRef;
+use crate::machine::stack::overflow;
 use crate::machine::stack::{POOL, Stack};
 
 /// Bytes of stack that the calling goroutine has left. See `greenthread::stack::remaining`.
@@ -28,6 +29,8 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
         return Ok(f());
     }
     boot::ensure();
+    // The Ms have alternate stacks. A thread that is not ours may have none, and would overflow without a word.
+    let _altstack = current::m().is_none().then(overflow::ensure_altstack).transpose()?;
     let stack = POOL.take(new_size)?;
     let on = OnNewStack::begin(&stack);
     // Caught on the new stack and raised again on the old one: a panic cannot unwind through the switch.

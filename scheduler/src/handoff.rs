@@ -50,7 +50,7 @@ impl Scheduler for &'static Sched {
 }
 
 /// Starts an M on `p`: a spare one, or a new thread. False, with a warning the first time, if no thread can be had; `p` is
-/// then still the caller's.
+/// then still the caller's. Ends the process if there is no M at all.
 #[must_use]
 pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
     let sched = sched();
@@ -86,7 +86,12 @@ pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
             let mut lists = sched.lists();
             lists.threads -= 1;
             lists.retired.push(m);
+            let last = lists.threads == 0;
             drop(lists);
+            if last {
+                // None will come free: the goroutines would wait for ever.
+                fatal::fatal(&format!("the system gives no thread to run goroutines on: {error}"));
+            }
             warn_no_thread(&format!("the system gives no thread: {error}"));
             false
         }

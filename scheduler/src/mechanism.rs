@@ -12,6 +12,14 @@ pub enum Mechanism {
     MigrationGuard,
     /// A goroutine that parks while it unwinds blocks its thread.
     ParkInPlace,
+    /// A goroutine whose stack is full is named, before the process aborts.
+    OverflowReport,
+    /// Faults that are not ours go to the handler that was there before.
+    SignalChain,
+    /// Signal handlers have a stack of their own where std gave them none.
+    AlternateStack,
+    /// A goroutine for which there is no stack ends as if it had panicked.
+    FailedStart,
 }
 
 static OFF: AtomicU32 = AtomicU32::new(0);

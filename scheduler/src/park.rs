@@ -9,6 +9,16 @@
 //! std counts panics per thread. A goroutine that parks in a destructor while it unwinds must therefore come back on the
 //! same thread, and no other goroutine may run on that thread meanwhile. So it does not switch: it passes its P on, and
 //! blocks its M until the waker's goroutine queue has handed that M a P again ([`park_in_place`]).
+//! For the same reason it does not yield, and if it loses its P it goes on without one ([`settle`]). All of this asks
+//! [`unwinds_here`], which also holds in the panic hook.
+//!
+//! What would happen if it switched: goroutines that run on its thread meanwhile find `thread::panicking` true, and poison
+//! the locks whose guards they drop; if it comes back on another thread, the one count stays too high for ever, and
+//! the other wraps around below zero. `runtime/tests/unwinding.rs` shows the first two.
+//!
+//! Rejected: *to carry the count along*, as nothing gives access to it; *to lock the goroutine to its M*, and switch: the count
+//! would be right again when it comes back, but not for the scheduler's own stack and whatever that wakes and drops; *to
+//! forbid it*, as destructors that wait (of scopes, of handles, of buffered writers) are what makes unwinding sound.
 
 use std::mem::ManuallyDrop;
 
@@ -29,7 +39,7 @@ use crate::sched::sched;
 /// that it may wake others, with wakers that it has brought along.
 #[inline]
 pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) {
-    if std::thread::panicking() && Mechanism::ParkInPlace.is_on() {
+    if unwinds_here() {
         return park_in_place(g, reason, commit);
     }
     /// # Safety
@@ -45,6 +55,12 @@ pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) 
     note.commit.set(call::<C>);
     note.arg.set((&raw mut commit).cast());
     leave(g, After::Park);
+}
+
+/// Whether the calling goroutine unwinds, and so must stay on its thread, alone.
+#[inline]
+fn unwinds_here() -> bool {
+    std::thread::panicking() && Mechanism::ParkInPlace.is_on()
 }
 
 /// Switches to the M's stack, with a note on what to do. Returns when the goroutine runs again, perhaps on another thread.
@@ -124,7 +140,7 @@ pub(crate) fn wait_for_p(m: &'static M) {
 /// Lets others run (Go's `Gosched`). See `greenthread::yield_now`.
 pub fn yield_now() {
     let Some(g) = current::g() else { return std::thread::yield_now() };
-    if std::thread::panicking() {
+    if unwinds_here() {
         return;
     }
     let m = m_of(g);
@@ -155,7 +171,7 @@ pub(crate) fn settle(missing: NoP) {
     let NoP::Lost(m) = missing else { return };
     // On the scheduler's stack the worker loop settles it. A goroutine that unwinds may not move to another thread:
     // it goes on without a P for the rest of its panic.
-    if m.current().is_none() || std::thread::panicking() {
+    if m.current().is_none() || unwinds_here() {
         return;
     }
     match handoff::acquire_p() {

@@ -22,6 +22,7 @@ use crate::entry;
 use crate::fatal;
 use crate::gmp::{Extra, G, GRef, P, Vtable};
 use crate::machine::stack::{self, POOL, Stack};
+use crate::mechanism::Mechanism;
 use crate::park;
 use crate::protocol::join::{JoinNode, JoinWord};
 use crate::ready;
@@ -367,18 +368,26 @@ pub(crate) fn stack_for(p: &'static P, g: GRef) -> io::Result<Stack> {
     }
 }
 
+/// What drops the closure of a goroutine that cannot begin has the stack that the goroutine would have had.
+const FAIL_STACK: usize = 256 << 10;
+
 /// Ends a goroutine that cannot begin, as if it had panicked. Dropping its closure is user code, so it gets a thread.
+/// Without one the process ends: those who wait for the goroutine would wait for ever.
 #[cold]
 pub(crate) fn fail(g: GRef, error: io::Error) {
     let text = format!("goroutine {} could not start: {error}", g.id);
     fatal::warn(&text);
+    if !Mechanism::FailedStart.is_on() {
+        return;
+    }
     let end = move || {
         // SAFETY: the goroutine never ran, and it is ours since it was taken from its queue.
         unsafe { (g.vtable.fail)(g, Box::new(text)) };
         end_outside(g);
     };
-    // Without a thread the closure is leaked: whoever waits for it is told nothing, but nothing is unsound.
-    let _ = thread::Builder::new().spawn(end);
+    if let Err(error) = thread::Builder::new().stack_size(FAIL_STACK).spawn(end) {
+        fatal::fatal(&format!("a goroutine could not start, and there is no thread to end it on ({error})"));
+    }
 }
 
 fn end_outside(g: GRef) {

@@ -84,9 +84,14 @@ pub fn program(name: &str) -> Program {
 
 /// As [`program`], with no more than `limit` descriptors.
 pub fn program_with_descriptors(name: &str, limit: u32) -> Program {
+    program_after(&format!("ulimit -n {limit}"), name)
+}
+
+/// As [`program`], started by a shell that has run `setup` before.
+pub fn program_after(setup: &str, name: &str) -> Program {
     let Program(program) = program(name);
     let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -n $0; exec \"$1\"", &limit.to_string()]).arg(program.get_program());
+    shell.args(["-c", &format!("{setup}; exec \"$0\"")]).arg(program.get_program());
     for (variable, value) in program.get_envs() {
         match value {
             Some(value) => shell.env(variable, value),
@@ -147,8 +152,13 @@ impl Ended {
     /// Checks that the child was aborted.
     #[track_caller]
     pub fn aborts(self) -> Self {
-        // SIGABRT is 6 on every Unix.
-        assert_eq!(self.status.signal(), Some(6), "{self:#?}");
+        self.killed_by(libc::SIGABRT)
+    }
+
+    /// Checks that a signal ended the child.
+    #[track_caller]
+    pub fn killed_by(self, signal: i32) -> Self {
+        assert_eq!(self.status.signal(), Some(signal), "{self:#?}");
         self
     }
 
@@ -156,6 +166,13 @@ impl Ended {
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "no {text:?} in {self:#?}");
+        self
+    }
+
+    /// Checks that stderr has no `text` in it.
+    #[track_caller]
+    pub fn does_not_say(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "{text:?} in {self:#?}");
         self
     }
 

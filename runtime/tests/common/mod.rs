@@ -11,6 +11,7 @@ pub mod queue;
 pub mod random;
 pub mod rest;
 pub mod stream;
+pub mod unwinding;
 pub mod watchdog;
 
 use std::fs;

@@ -5,9 +5,24 @@
 //!
 //! # Protocol
 //! A handler for `SIGSEGV` and `SIGBUS` runs on the thread's alternate stack (the goroutine's is full). It looks the
-//! address up among the arenas. Is it in the guard of a slot that a goroutine runs on: report, abort. Else it is
-//! somebody else's fault, and goes to the handler that was there before: std's own report for the stacks of OS threads
-//! works as ever.
+//! address up among the arenas. Is it in the guard of the slot that this thread runs on: report, abort. Else it is
+//! somebody else's fault: a null pointer, a stray one that hits the guard of another thread's goroutine, a page that a
+//! garbage collector protects, a full stack of an OS thread.
+//!
+//! # Chaining
+//! Such a fault goes to the handler that was there before, std's own or the embedding program's, as if we were not there:
+//! with one argument or three, under the mask that it asked for, once if it asked for that. An action that was the
+//! system's is taken. A handler that mends the fault and returns has the instruction run again. What is installed after
+//! us replaces us, as it would replace any other handler; if it chains in turn, all of this works as before.
+//!
+//! One difference is left: every handler now runs on the alternate stack, which is small (some 10 KiB on std's
+//! threads), whether it asked for that or not. On a goroutine's stack, which may be the one that is full, it could not run.
+//!
+//! # Rejected
+//! * *To tell an overflow by the stack pointer* that was interrupted: it lies elsewhere in each CPU's and system's
+//!   context, and C code may have moved it past the guard by then.
+//! * *To reset the signal and return* where the fault is not ours, so that the instruction runs into the handler before:
+//!   the first fault that somebody mends would be the last that we see.
 //!
 //! Everything on the way is async-signal-safe: loads of atomics, `write` to descriptor 2, formatting without
 //! allocation, `abort`.
@@ -16,7 +31,7 @@
 //! * I1: `PREVIOUS` is written before the handler is installed, and never again.
 //!
 //! # Orderings
-//! * P1: `REPORT`, released in `install` -> the acquire load in `handle`: and before it, `PREVIOUS`.
+//! * P1: `HOST`, released in `install` -> the acquire load in `handle`: and before it, `PREVIOUS`.
 
 use std::cell::UnsafeCell;
 use std::fmt::{self, Write};
@@ -25,29 +40,50 @@ use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use super::SlotMeta;
 use super::arena;
 use crate::machine::sys::memory::{self, alternate_stack_size, page_size};
+use crate::mechanism::Mechanism;
 
-/// Says on descriptor 2 which goroutine it is, given its owner word and what its stack reserves. Async-signal-safe.
-pub(crate) type Report = fn(owner: *mut (), reservation: usize);
+/// What the scheduler knows of a stack, given its owner word. Async-signal-safe.
+pub(crate) struct Host {
+    /// Whether the calling thread runs the owner.
+    pub(crate) runs_here: fn(owner: *mut ()) -> bool,
+    /// Says on descriptor 2 who the owner is, and what its stack reserves.
+    pub(crate) report: fn(owner: *mut (), reservation: usize),
+}
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// A [`Report`], once there is one.
-static REPORT: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+/// Flags of the handler before that must be ours, to have its effect.
+const INHERITED: libc::c_int = libc::SA_NODEFER | libc::SA_RESTART;
+
+/// The [`Host`], once there is one.
+static HOST: AtomicPtr<Host> = AtomicPtr::new(ptr::null_mut());
 
 /// What was installed for each of `SIGNALS` before.
 static PREVIOUS: Previous = Previous(UnsafeCell::new(MaybeUninit::zeroed()));
+
+/// Whether it has been called, and wanted to be called once only.
+static SPENT: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
 struct Previous(UnsafeCell<MaybeUninit<[libc::sigaction; 2]>>);
 
 // SAFETY: I1, no write once it is shared.
 unsafe impl Sync for Previous {}
 
+impl Previous {
+    /// To be called once the handler is installed, or is about to be by the caller.
+    fn get(&self, index: usize) -> &libc::sigaction {
+        // SAFETY: I1, there is no write any more. All zero bytes are a `sigaction`.
+        unsafe { &(*self.0.get().cast::<[libc::sigaction; 2]>())[index] }
+    }
+}
+
 /// Installs the handler, once; later calls change nothing.
-pub(crate) fn install(report: Report) {
+pub(crate) fn install(host: &'static Host) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for (i, signal) in SIGNALS.into_iter().enumerate() {
@@ -55,13 +91,15 @@ pub(crate) fn install(report: Report) {
             unsafe { libc::sigaction(signal, ptr::null(), &raw mut (*PREVIOUS.0.get().cast::<[_; 2]>())[i]) };
         }
         // ORDERING P1: release publishes `PREVIOUS`.
-        REPORT.store(report as *mut (), Ordering::Release);
-        for signal in SIGNALS {
-            // SAFETY: all zero bytes are a `sigaction` with an empty mask; the handler is async-signal-safe.
+        HOST.store(ptr::from_ref(host).cast_mut(), Ordering::Release);
+        for (i, signal) in SIGNALS.into_iter().enumerate().filter(|_| Mechanism::OverflowReport.is_on()) {
+            let previous = PREVIOUS.get(i);
+            // SAFETY: all zero bytes are a `sigaction`; the handler is async-signal-safe.
             unsafe {
                 let mut action: libc::sigaction = mem::zeroed();
                 action.sa_sigaction = handle as *const () as usize;
-                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                action.sa_mask = previous.sa_mask;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | previous.sa_flags & INHERITED;
                 libc::sigaction(signal, &raw const action, ptr::null_mut());
             }
         }
@@ -69,30 +107,34 @@ pub(crate) fn install(report: Report) {
 }
 
 extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // ORDERING P1: acquire pairs with the store in `install`.
+    // SAFETY: `install` stored a reference that is good for ever.
+    let host = unsafe { HOST.load(Ordering::Acquire).as_ref() };
     // SAFETY: the kernel passes a valid `siginfo_t` for a fault.
     let address = unsafe { (*info).si_addr() }.addr();
     // Sent by `kill`, the signal has no address.
     // SAFETY: as above.
     let is_fault = unsafe { (*info).si_code } > 0;
-    let overflown = arena::find(address).filter(|meta| is_fault && address < meta.low());
-    match overflown.filter(|meta| meta.occupancy().is_entered()) {
-        Some(meta) => report_and_abort(meta),
+    let guard = arena::find(address).filter(|meta| is_fault && address < meta.low());
+    match guard.filter(|meta| meta.occupancy().is_entered()).zip(host) {
+        Some((meta, host)) if (host.runs_here)(meta.owner()) => report_and_abort(meta, host),
         // SAFETY: these are the arguments that the kernel passed.
-        None => unsafe { chain(signal, info, context) },
+        _ => unsafe { chain(signal, info, context) },
     }
 }
 
-fn report_and_abort(meta: &super::SlotMeta) -> ! {
+fn report_and_abort(meta: &SlotMeta, host: &Host) -> ! {
+    /// One report is enough, and two at once cannot be read.
+    static REPORTS: AtomicBool = AtomicBool::new(false);
+    if REPORTS.swap(true, Ordering::Relaxed) {
+        // The process is gone by then, unless it was the report that failed.
+        // SAFETY: async-signal-safe.
+        unsafe { libc::sleep(2) };
+    }
     let reservation = meta.class().reservation();
     let mut out = Stderr;
     let _ = out.write_str("\nfatal error: stack overflow\n\n");
-    // ORDERING P1: acquire pairs with the store in `install`.
-    let report = REPORT.load(Ordering::Acquire);
-    if !report.is_null() {
-        // SAFETY: `install` stored a `Report`.
-        let report = unsafe { mem::transmute::<*mut (), Report>(report) };
-        report(meta.owner(), reservation);
-    }
+    (host.report)(meta.owner(), reservation);
     let _ = writeln!(
         out,
         "a stack of {} KiB was not enough: raise it with Builder::stack_size, or for all goroutines with \
@@ -109,11 +151,13 @@ fn report_and_abort(meta: &super::SlotMeta) -> ! {
 /// Called from the handler, with its arguments.
 unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let index = usize::from(signal != SIGNALS[0]);
-    // SAFETY: I1, it was written before the handler was installed.
-    let previous = unsafe { &(*PREVIOUS.0.get().cast::<[libc::sigaction; 2]>())[index] };
+    let previous = PREVIOUS.get(index);
     // SAFETY: as in `handle`.
     let is_fault = unsafe { (*info).si_code } > 0;
-    match previous.sa_sigaction {
+    let once = previous.sa_flags & libc::SA_RESETHAND != 0;
+    let is_spent = once && SPENT[index].swap(true, Ordering::Relaxed);
+    let handler = if is_spent || !Mechanism::SignalChain.is_on() { libc::SIG_DFL } else { previous.sa_sigaction };
+    match handler {
         libc::SIG_IGN if !is_fault => {}
         libc::SIG_DFL | libc::SIG_IGN => {
             // Returning runs the faulting instruction again, which is then fatal, as a fault that is ignored is too. A
@@ -168,14 +212,14 @@ pub(crate) struct AltStack {
     not_send: PhantomData<*mut ()>,
 }
 
-/// Sees to it that signal handlers have a stack of their own on this thread. std's threads have one; those that
-/// another language started may not.
+/// Sees to it that signal handlers have a stack of their own on this thread. std's threads have one, if std found the
+/// signals' default actions in place when the program began; those that another language started may not.
 pub(crate) fn ensure_altstack() -> io::Result<AltStack> {
     // SAFETY: all zero bytes are a `stack_t`; asking changes nothing.
     let mut old: libc::stack_t = unsafe { mem::zeroed() };
     // SAFETY: as above.
     unsafe { libc::sigaltstack(ptr::null(), &raw mut old) };
-    if old.ss_flags & libc::SS_DISABLE == 0 {
+    if old.ss_flags & libc::SS_DISABLE == 0 || !Mechanism::AlternateStack.is_on() {
         return Ok(AltStack { own: None, not_send: PhantomData });
     }
     let guard = page_size();

@@ -491,8 +491,10 @@ fn report(owner: *mut (), reservation: usize) {
     let _ = writeln!(overflow::Stderr, "owner {} of {reservation}", owner.addr());
 }
 
+static HOST: overflow::Host = overflow::Host { runs_here: |owner| owner.addr() == 4711, report };
+
 fn overflow_a_goroutine() {
-    overflow::install(report);
+    overflow::install(&HOST);
     let stack = pool().take(128 << 10).unwrap();
     stack.meta().set_owner(std::ptr::without_provenance_mut(4711));
     let mut coroutine = Coroutine::with_stack(stack, |_: &corosensei::Yielder<(), ()>, ()| {
@@ -535,7 +537,7 @@ fn a_thread_without_alternate_stack_gets_one() {
 #[test]
 fn other_faults_go_to_the_handler_before() {
     if is_child() {
-        overflow::install(report);
+        overflow::install(&HOST);
         touch(8);
     }
     let text = assert_killed(&in_child("other_faults_go_to_the_handler_before"), libc::SIGSEGV);
@@ -545,7 +547,7 @@ fn other_faults_go_to_the_handler_before() {
 #[test]
 fn a_fault_in_the_guard_of_a_free_stack_is_no_overflow() {
     if is_child() {
-        overflow::install(report);
+        overflow::install(&HOST);
         let stack = pool().take(DEFAULT).unwrap();
         let guard = stack.low() - 1;
         pool().give(stack);
@@ -556,9 +558,22 @@ fn a_fault_in_the_guard_of_a_free_stack_is_no_overflow() {
 }
 
 #[test]
+fn a_fault_in_the_guard_of_a_stack_in_use_elsewhere_is_no_overflow() {
+    if is_child() {
+        overflow::install(&HOST);
+        let stack = pool().take(DEFAULT).unwrap();
+        stack.meta().set_owner(std::ptr::without_provenance_mut(4712));
+        touch(stack.low() - 1);
+    }
+    let text =
+        assert_killed(&in_child("a_fault_in_the_guard_of_a_stack_in_use_elsewhere_is_no_overflow"), libc::SIGSEGV);
+    assert!(!text.contains("stack overflow"), "{text}");
+}
+
+#[test]
 fn std_still_reports_the_stacks_of_threads() {
     if is_child() {
-        overflow::install(report);
+        overflow::install(&HOST);
         let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(|| black_box(dive(1 << 30)));
         let _ = thread.unwrap().join();
     }
@@ -571,7 +586,7 @@ fn a_sent_signal_still_kills() {
     if is_child() {
         // SAFETY: the default action, as a program without std's handler has.
         unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
-        overflow::install(report);
+        overflow::install(&HOST);
         // SAFETY: sends a signal to this thread.
         unsafe { libc::raise(libc::SIGBUS) };
     }
@@ -587,7 +602,7 @@ fn a_handler_of_one_argument_is_called() {
     if is_child() {
         // SAFETY: the handler is async-signal-safe.
         unsafe { libc::signal(libc::SIGSEGV, exit as *const () as libc::sighandler_t) };
-        overflow::install(report);
+        overflow::install(&HOST);
         touch(8);
     }
     let output = in_child("a_handler_of_one_argument_is_called");

@@ -20,3 +20,6 @@ pub(crate) mod prefetch;
 pub(crate) mod region;
 pub(crate) mod switch;
 pub(crate) mod thread;
+
+/// Whether a panic unwinds: false in a program that is built with `panic = "abort"`.
+pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");

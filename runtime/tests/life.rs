@@ -1,0 +1,426 @@
+//! Life and death of the process: its end while others run, children that it starts, too few threads, too little memory.
+//!
+//! No usual harness: all of it runs in child processes (see `common::child`). `crash.rs` has the usual ways to end.
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::panic;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::child::{self, named, program};
+use common::drops::OnDrop;
+use common::{spin, text, until};
+use greenthread::__private::Mechanism;
+use greenthread::net::{TcpListener, TcpStream};
+use greenthread::{Builder, blocking, channel, debug, go, gomaxprocs, spawn, stack, time, yield_now};
+
+fn main() -> ExitCode {
+    child::main(TESTS, PROGRAMS)
+}
+
+const TESTS: &[child::Test] = named![
+    main_returns_while_others_wait,
+    many_exit_at_once,
+    exit_runs_what_was_registered,
+    what_runs_at_exit_may_use_goroutines,
+    children_with_pipes_under_load,
+    children_inherit_nothing,
+    ten_thousand_threads_wanted,
+    the_system_gives_no_more_threads,
+    the_system_gives_no_thread_at_all,
+    a_goroutine_that_cannot_start,
+    a_goroutine_that_cannot_start_or_end,
+    without_an_end_nobody_learns_of_it,
+    a_stack_that_cannot_grow,
+    no_memory_for_a_closure,
+];
+
+const PROGRAMS: &[child::Main] = named![
+    programs::returns::main,
+    programs::exits_many_times::main,
+    exits_with_handlers,
+    exits_with_goroutines,
+    programs::talks_to_children::main,
+    starts_a_child_among_descriptors,
+    wants_threads,
+    gets_no_more_threads,
+    gets_no_thread,
+    cannot_start,
+    cannot_start_or_end,
+    cannot_start_unnoticed,
+    cannot_grow,
+    spawns_until_memory_ends,
+];
+
+/// A connected pair of sockets.
+fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (stream, listener.accept().unwrap().0)
+}
+
+/// One of each kind of wait, with a destructor that says so when it runs; and hogs.
+fn keep_busy() {
+    let says = || OnDrop::new(|| println!("a destructor ran"));
+    let (stream, peer) = connected();
+    go!(move || {
+        let (_says, mut stream, _peer) = (says(), stream, peer);
+        stream.read_exact(&mut [0]).unwrap();
+    });
+    go!(move || {
+        let _says = says();
+        TcpListener::bind("127.0.0.1:0").unwrap().accept().unwrap();
+    });
+    go!(move || {
+        let _says = says();
+        let _ = channel::never::<()>().recv();
+    });
+    go!(move || {
+        let _says = says();
+        time::sleep(Duration::from_secs(1000));
+    });
+    go!(move || {
+        let _says = says();
+        loop {
+            yield_now();
+        }
+    });
+    go!(move || {
+        let _says = says();
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    go!(move || {
+        let _unwinds = OnDrop::new(|| _ = channel::never::<()>().recv());
+        panic::resume_unwind(Box::new(()));
+    });
+    time::sleep(Duration::from_millis(40));
+}
+
+mod programs {
+    use super::*;
+
+    pub(super) mod returns {
+        #[greenthread::main]
+        pub(crate) fn main() -> std::process::ExitCode {
+            super::keep_busy();
+            println!("over");
+            std::process::ExitCode::from(3)
+        }
+    }
+
+    pub(super) mod exits_many_times {
+        use super::*;
+
+        #[greenthread::main]
+        pub(crate) fn main() {
+            keep_busy();
+            for n in 0..50 {
+                go!(move || {
+                    time::sleep(Duration::from_micros(n % 7));
+                    std::process::exit(7);
+                });
+            }
+            time::sleep(Duration::from_secs(1000));
+        }
+    }
+
+    pub(super) mod talks_to_children {
+        use super::*;
+
+        /// Writes and reads at once, as a filter wants it.
+        fn filter(n: usize) {
+            let sent: Vec<u8> = (0..100_000).map(|i| (i * n) as u8).collect();
+            let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+            let copy = sent.clone();
+            let writer = spawn(move || stdin.write_all(&copy).unwrap());
+            let mut received = Vec::new();
+            stdout.read_to_end(&mut received).unwrap();
+            writer.join().unwrap();
+            assert!(child.wait().unwrap().success() && received == sent, "{n}");
+        }
+
+        #[greenthread::main]
+        pub(crate) fn main() {
+            for _ in 0..3 {
+                go!(|| loop {
+                    yield_now();
+                    drop(vec![0_u8; 100]);
+                    spin(Duration::from_micros(50));
+                });
+            }
+            let filters: Vec<_> = (0..30).map(|n| spawn(move || filter(n))).collect();
+            let codes: Vec<_> = (0..30)
+                .map(|n| spawn(move || Command::new("sh").args(["-c", &format!("exit {n}")]).status().unwrap().code()))
+                .collect();
+            let missing = spawn(|| Command::new("/no/such/program").spawn().map(|_| ()).unwrap_err().kind());
+            filters.into_iter().for_each(|filter| filter.join().unwrap());
+            for (n, code) in codes.into_iter().enumerate() {
+                assert_eq!(code.join().unwrap(), Some(n as i32));
+            }
+            assert_eq!(missing.join().unwrap(), std::io::ErrorKind::NotFound);
+            // SAFETY: it takes no memory from here.
+            let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
+            assert_eq!(left, -1, "a child was not waited for");
+        }
+    }
+}
+
+fn main_returns_while_others_wait() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("programs::returns::main").env("GOMAXPROCS", procs).run();
+        ended.exits_with(3).prints("over\n").says_nothing();
+    }
+}
+
+fn many_exit_at_once() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("programs::exits_many_times::main").env("GOMAXPROCS", procs).run();
+        ended.exits_with(7).prints("").says_nothing();
+    }
+}
+
+fn at_exit(f: extern "C" fn()) {
+    // SAFETY: the function lives as long as the process.
+    assert_eq!(unsafe { libc::atexit(f) }, 0);
+}
+
+fn exits_with_handlers() -> ExitCode {
+    extern "C" fn first() {
+        println!("registered first");
+    }
+    extern "C" fn second() {
+        println!("registered last");
+    }
+    at_exit(first);
+    spawn(|| ()).join().unwrap();
+    at_exit(second);
+    go!(|| std::process::exit(5));
+    thread::sleep(Duration::from_secs(1000));
+    ExitCode::SUCCESS
+}
+
+fn exit_runs_what_was_registered() {
+    program("exits_with_handlers").run().exits_with(5).prints("registered last\nregistered first\n").says_nothing();
+}
+
+fn exits_with_goroutines() -> ExitCode {
+    extern "C" fn joins() {
+        let (tx, rx) = channel::bounded(0);
+        go!(move || tx.send(7).unwrap());
+        time::sleep(Duration::from_millis(1));
+        println!("{}", rx.recv().unwrap() + spawn(|| 1).join().unwrap());
+    }
+    at_exit(joins);
+    go!(|| {
+        keep_busy();
+        std::process::exit(6)
+    });
+    thread::sleep(Duration::from_secs(1000));
+    ExitCode::SUCCESS
+}
+
+fn what_runs_at_exit_may_use_goroutines() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("exits_with_goroutines").env("GOMAXPROCS", procs).run();
+        ended.exits_with(6).prints("8\n").says_nothing();
+    }
+}
+
+fn children_with_pipes_under_load() {
+    for procs in ["1", "4"] {
+        program("programs::talks_to_children::main").env("GOMAXPROCS", procs).run().exits_with(0).says_nothing();
+    }
+}
+
+/// A child that is started before there is a runtime has what one has that is started later.
+fn starts_a_child_among_descriptors() -> ExitCode {
+    let look = || {
+        let look = "ls /proc/self/fd; grep -e SigBlk -e SigIgn /proc/self/status";
+        Command::new("sh").args(["-c", look]).stdin(Stdio::null()).output().unwrap().stdout
+    };
+    let before = look();
+    spawn(keep_busy).join().unwrap();
+    for _ in 0..10 {
+        let now = spawn(look).join().unwrap();
+        assert_eq!(String::from_utf8_lossy(&now), String::from_utf8_lossy(&before));
+    }
+    ExitCode::SUCCESS
+}
+
+fn children_inherit_nothing() {
+    program("starts_a_child_among_descriptors").run().exits_with(0).says_nothing();
+}
+
+/// As many as want to block at once, on as many threads as there may be.
+fn wants_threads() -> ExitCode {
+    let (most, now, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    greenthread::scope(|s| {
+        for _ in 0..10_000 {
+            s.spawn(|| {
+                blocking(|| {
+                    most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(2));
+                    now.fetch_sub(1, Ordering::Relaxed);
+                });
+                ended.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+    });
+    let (most, ended) = (most.into_inner(), ended.into_inner());
+    println!("{ended} {}", most <= 50 && most > 20 && debug::stats().threads <= 50);
+    ExitCode::SUCCESS
+}
+
+fn ten_thousand_threads_wanted() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("wants_threads").env("GREENTHREAD_MAXTHREADS", "50").env("GOMAXPROCS", procs).run();
+        let ended = ended.exits_with(0).prints("10000 true\n");
+        let ended = ended.says("greenthread: the limit of 50 threads is reached (GREENTHREAD_MAXTHREADS)");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+    }
+}
+
+/// Lets the process have `more` bytes of address space from now on.
+fn limit_memory(more: usize) {
+    // A thread that has just begun has more for a moment than it keeps.
+    thread::sleep(Duration::from_millis(50));
+    let status = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = status.split(' ').next().unwrap().parse().unwrap();
+    let limit = libc::rlimit { rlim_cur: (pages * 4096 + more) as u64, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is read from a local.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+}
+
+/// Some threads run, and no more can be had: those that block are waited for.
+fn gets_no_more_threads() -> ExitCode {
+    gomaxprocs(2);
+    let count = Arc::new(AtomicUsize::new(0));
+    spawn(|| ()).join().unwrap();
+    limit_memory(256 << 10);
+    for _ in 0..50 {
+        let count = Arc::clone(&count);
+        go!(move || {
+            blocking(|| thread::sleep(Duration::from_millis(2)));
+            time::sleep(Duration::from_micros(100));
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    until(|| count.load(Ordering::Relaxed) == 50);
+    println!("{}", debug::stats().threads <= 3);
+    ExitCode::SUCCESS
+}
+
+fn the_system_gives_no_more_threads() {
+    let ended = program("gets_no_more_threads").run().exits_with(0).prints("true\n");
+    let ended = ended.says("greenthread: the system gives no thread: ").says("; goroutines wait until one comes free");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+}
+
+fn gets_no_thread() -> ExitCode {
+    limit_memory(300 << 10);
+    spawn(|| ()).join().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn the_system_gives_no_thread_at_all() {
+    let ended = program("gets_no_thread").run().exits_with(2).prints("");
+    ended.says("fatal error: the system gives no thread to run goroutines on: ");
+}
+
+/// What no stack is left for ends as if it had panicked, and others go on.
+fn cannot_start() -> ExitCode {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let closures = Arc::clone(&dropped);
+    gomaxprocs(2);
+    spawn(|| ()).join().unwrap();
+    limit_memory(1 << 20);
+    let kept = OnDrop::new(move || _ = closures.fetch_add(1, Ordering::Relaxed));
+    let large = Builder::new().name("large").stack_size(1 << 30).spawn(move || drop(kept)).unwrap();
+    println!("goroutine {} ends", large.id());
+    println!("{}", text(&*large.join().unwrap_err()));
+    println!("{} {}", dropped.load(Ordering::Relaxed), spawn(|| 7).join().unwrap());
+    ExitCode::SUCCESS
+}
+
+fn a_goroutine_that_cannot_start() {
+    let ended = program("cannot_start").run().exits_with(0);
+    let id = ended.stdout.split(' ').nth(1).expect("it prints the id").to_owned();
+    let why = format!("goroutine {id} could not start: no address space for another stack of 1 GiB");
+    assert!(ended.stdout.contains(&why) && ended.stdout.ends_with("\n1 7\n"), "{ended:#?}");
+    ended.says(&format!("greenthread: {why}"));
+}
+
+fn cannot_start_or_end() -> ExitCode {
+    gomaxprocs(2);
+    spawn(|| ()).join().unwrap();
+    limit_memory(64 << 10);
+    let large = Builder::new().stack_size(1 << 30).spawn(|| ()).unwrap();
+    drop(large.join());
+    ExitCode::SUCCESS
+}
+
+fn a_goroutine_that_cannot_start_or_end() {
+    let ended = program("cannot_start_or_end").run().exits_with(2).prints("");
+    let ended = ended.says("could not start: no address space for another stack of 1 GiB");
+    ended.says("fatal error: a goroutine could not start, and there is no thread to end it on");
+}
+
+fn cannot_start_unnoticed() -> ExitCode {
+    Mechanism::FailedStart.switch_off();
+    thread::spawn(|| {
+        thread::sleep(Duration::from_millis(500));
+        println!("nobody was told");
+        std::process::exit(4);
+    });
+    cannot_start()
+}
+
+fn without_an_end_nobody_learns_of_it() {
+    let ended = program("cannot_start_unnoticed").run().exits_with(4);
+    assert!(ended.stdout.ends_with(" ends\nnobody was told\n"), "{ended:#?}");
+}
+
+fn cannot_grow() -> ExitCode {
+    spawn(|| ()).join().unwrap();
+    limit_memory(1 << 20);
+    let handle = spawn(|| {
+        let caught = panic::catch_unwind(|| stack::grow(1 << 30, 2 << 30, || ()));
+        println!("{}", text(&*caught.unwrap_err()));
+        stack::grow(1 << 10, 2 << 30, || 7)
+    });
+    println!("{}", handle.join().unwrap());
+    ExitCode::SUCCESS
+}
+
+fn a_stack_that_cannot_grow() {
+    let ended = program("cannot_grow").run().exits_with(0);
+    let why = "stack::grow: no address space for another stack of 2 GiB";
+    assert!(ended.stdout.starts_with(why) && ended.stdout.ends_with("\n7\n"), "{ended:#?}");
+}
+
+/// On the only thread there is, so that none of them begins.
+fn spawns_until_memory_ends() -> ExitCode {
+    let spawns = || {
+        limit_memory(32 << 20);
+        loop {
+            let large = [1_u8; 8 << 10];
+            go!(move || _ = std::hint::black_box(large));
+        }
+    };
+    spawn(spawns).join().unwrap()
+}
+
+/// As with any allocation.
+fn no_memory_for_a_closure() {
+    let ended = program("spawns_until_memory_ends").env("GREENTHREAD_MAXTHREADS", "1").env("GOMAXPROCS", "1").run();
+    ended.aborts().says("memory allocation of ").says(" bytes failed");
+}
