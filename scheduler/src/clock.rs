@@ -1,6 +1,13 @@
 //! The runtime's time: nanoseconds since the first look at the clock.
+//!
+//! # The coarse clock
+//! Every park notes its time, and a look at the real clock, 20 ns, would be most of what a park costs. So there is a number that somebody else
+//! advances: the monitor at each of its looks, every 2 ms while a P is in use; whoever ends its long sleep, since it stood still meanwhile;
+//! and an M that comes back without a P, which the monitor does not see. One load reads it. It counts in steps of [`STEP`], so that a
+//! goroutine keeps it in four bytes.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often something is looked at that nobody announces.
@@ -18,6 +25,28 @@ fn base() -> Instant {
 #[inline]
 pub(crate) fn now() -> u64 {
     nanos(base().elapsed())
+}
+
+/// Bits of a step of the coarse clock: 17 ms. 32 bits of steps are two years and three months; a wait that lasts longer shows too short.
+const STEP: u32 = 24;
+
+static COARSE: AtomicU32 = AtomicU32::new(0);
+
+/// Has the coarse clock show `now`.
+pub(crate) fn advance_coarse(now: u64) {
+    COARSE.store((now >> STEP) as u32, Ordering::Relaxed);
+}
+
+/// What the coarse clock shows.
+#[inline]
+pub(crate) fn coarse() -> u32 {
+    COARSE.load(Ordering::Relaxed)
+}
+
+/// How long ago the coarse clock showed `then`; up to two steps less.
+pub(crate) fn since_coarse(then: u32) -> Duration {
+    let steps = ((now() >> STEP) as u32).wrapping_sub(then).saturating_sub(1);
+    Duration::from_nanos(u64::from(steps) << STEP)
 }
 
 /// The duration in nanoseconds; the largest number for those beyond 584 years.
@@ -38,6 +67,14 @@ pub(crate) fn at(instant: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_coarse_clock_never_says_too_much() {
+        let begin = now();
+        let then = (begin >> STEP) as u32;
+        assert!(nanos(since_coarse(then)) <= now() - begin);
+        assert!(since_coarse(then.wrapping_sub(10)) >= Duration::from_nanos(9 << STEP));
+    }
 
     #[test]
     fn instants_of_all_times_have_a_place() {

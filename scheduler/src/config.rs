@@ -7,6 +7,7 @@
 //! | limit of Ms | [`Config::max_threads`] | `GREENTHREAD_MAXTHREADS` | 10000 |
 //! | summary lines | [`Config::schedtrace`] | `GODEBUG=schedtrace=1000` (ms) | off |
 //! | a line per P, M and G | [`Config::scheddetail`] | `GODEBUG=scheddetail=1` | off |
+//! | end the process at a deadlock | [`Config::deadlock`] | `GODEBUG=deadlock=0` | on |
 //!
 //! What code says wins, setting by setting, and then the environment's value is not even looked at. A bad value
 //! in code is an error of [`Config::install`]. A bad value in the environment is a warning on stderr that names the
@@ -46,6 +47,7 @@ pub struct Config {
     max_threads: Option<usize>,
     schedtrace: Option<Duration>,
     scheddetail: Option<bool>,
+    deadlock: Option<bool>,
 }
 
 impl Config {
@@ -79,6 +81,14 @@ impl Config {
     /// Adds a line for each P, M and G to the summary.
     pub fn scheddetail(mut self, on: bool) -> Self {
         self.scheddetail = Some(on);
+        self
+    }
+
+    /// Whether the process ends, with Go's "all goroutines are asleep" and status 2, when nobody is left who could wake a goroutine. On, unless
+    /// this says otherwise; off on systems other than Linux. It is never false, so there is a reason to switch it off only where a process is to stay although
+    /// it sleeps for ever.
+    pub fn deadlock(mut self, report: bool) -> Self {
+        self.deadlock = Some(report);
         self
     }
 
@@ -155,6 +165,8 @@ pub(crate) struct Settings {
     pub(crate) schedtrace: Option<Duration>,
     /// Whether the summary goes into details.
     pub(crate) scheddetail: bool,
+    /// Whether a deadlock is reported.
+    pub(crate) deadlock_report: bool,
 }
 
 /// The settings of this process, decided by the first call. That call prints the warnings, and is the moment from
@@ -188,14 +200,15 @@ impl Settings {
     ) -> Self {
         let mut env = Environment { get, warnings };
         let procs = code.procs.or_else(|| env.gomaxprocs(cpus));
-        let (schedtrace, scheddetail) = env.godebug(code);
+        let debug = env.godebug(code);
         Self {
             procs: procs.unwrap_or(cpus),
             procs_fixed: procs.is_some(),
             stack_size: code.stack_size.or_else(|| env.stack()).unwrap_or(DEFAULT_STACK_SIZE),
             max_threads: code.max_threads.or_else(|| env.max_threads()).unwrap_or(DEFAULT_MAX_THREADS),
-            schedtrace: schedtrace.filter(|interval| !interval.is_zero()),
-            scheddetail: scheddetail.unwrap_or(false),
+            schedtrace: debug.schedtrace.filter(|interval| !interval.is_zero()),
+            scheddetail: debug.scheddetail.unwrap_or(false),
+            deadlock_report: debug.deadlock.unwrap_or(true),
         }
     }
 }
@@ -265,31 +278,37 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
         limit
     }
 
-    /// `schedtrace` and `scheddetail` as `code` has them, else from `GODEBUG=key=value,key=value`. Of a key that is there
+    /// `code`, and what it leaves open of `schedtrace`, `scheddetail` and `deadlock` from `GODEBUG=key=value,key=value`. Of a key that is there
     /// twice, the last counts.
-    fn godebug(&mut self, code: &Config) -> (Option<Duration>, Option<bool>) {
+    fn godebug(&mut self, code: &Config) -> Config {
         const NAME: &str = "GODEBUG";
-        let (mut trace, mut detail) = (code.schedtrace, code.scheddetail);
-        let Some(all) = self.read(NAME) else { return (trace, detail) };
+        let mut found = code.clone();
+        let Some(all) = self.read(NAME) else { return found };
         for pair in all.split(',') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (key, whole_number(value)) {
                 ("schedtrace", _) if code.schedtrace.is_some() => {}
                 ("scheddetail", _) if code.scheddetail.is_some() => {}
-                ("schedtrace", Some(n)) => trace = Some(Duration::from_millis(n as u64)),
+                ("deadlock", _) if code.deadlock.is_some() => {}
+                ("schedtrace", Some(n)) => found.schedtrace = Some(Duration::from_millis(n as u64)),
                 ("schedtrace", None) => {
                     self.warn(NAME, pair, "schedtrace is not a whole number of milliseconds", "schedtrace=0");
-                    trace = None;
+                    found.schedtrace = None;
                 }
-                ("scheddetail", Some(n @ 0..=1)) => detail = Some(n == 1),
+                ("scheddetail", Some(n @ 0..=1)) => found.scheddetail = Some(n == 1),
                 ("scheddetail", _) => {
                     self.warn(NAME, pair, "scheddetail is neither 0 nor 1", "scheddetail=0");
-                    detail = None;
+                    found.scheddetail = None;
+                }
+                ("deadlock", Some(n @ 0..=1)) => found.deadlock = Some(n == 1),
+                ("deadlock", _) => {
+                    self.warn(NAME, pair, "deadlock is neither 0 nor 1", "deadlock=1");
+                    found.deadlock = None;
                 }
                 _ => {}
             }
         }
-        (trace, detail)
+        found
     }
 }
 
@@ -330,6 +349,7 @@ mod tests {
             max_threads: 10_000,
             schedtrace: None,
             scheddetail: false,
+            deadlock_report: true,
         }
     }
 
@@ -344,7 +364,7 @@ mod tests {
     fn good_values() {
         let env = [
             ("GOMAXPROCS", "7"),
-            ("GODEBUG", "gctrace=1,schedtrace=250,nonsense,scheddetail=1,http2client=0"),
+            ("GODEBUG", "gctrace=1,schedtrace=250,nonsense,scheddetail=1,deadlock=0,http2client=0"),
             ("GREENTHREAD_STACK", "1M"),
             ("GREENTHREAD_MAXTHREADS", "50"),
         ];
@@ -355,6 +375,7 @@ mod tests {
             max_threads: 50,
             schedtrace: Some(Duration::from_millis(250)),
             scheddetail: true,
+            deadlock_report: false,
         };
         assert_eq!(resolve(Config::default(), &env), (expected, vec![]));
     }
@@ -412,6 +433,11 @@ mod tests {
             "a=b,scheddetail=yes",
             r#"GODEBUG="scheddetail=yes": scheddetail is neither 0 nor 1; using scheddetail=0"#,
         ),
+        (
+            "GODEBUG",
+            "deadlock=0,deadlock=off",
+            r#"GODEBUG="deadlock=off": deadlock is neither 0 nor 1; using deadlock=1"#,
+        ),
     ];
 
     #[test]
@@ -447,8 +473,9 @@ mod tests {
 
     #[test]
     fn code_beats_the_environment_which_is_then_not_looked_at() {
-        let env = [("GOMAXPROCS", "abc"), ("GREENTHREAD_STACK", "1m"), ("GODEBUG", "schedtrace=x,scheddetail=1")];
-        let code = Config::default().procs(3).schedtrace(Duration::ZERO);
+        let env =
+            [("GOMAXPROCS", "abc"), ("GREENTHREAD_STACK", "1m"), ("GODEBUG", "schedtrace=x,deadlock=x,scheddetail=1")];
+        let code = Config::default().procs(3).schedtrace(Duration::ZERO).deadlock(true);
         let expected = Settings { procs: 3, procs_fixed: true, stack_size: 1 << 20, scheddetail: true, ..defaults() };
         assert_eq!(resolve(code, &env), (expected, vec![]));
     }

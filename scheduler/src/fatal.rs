@@ -1,6 +1,9 @@
 //! The runtime's own words on stderr: warnings, and the end of the process.
 
+use std::fmt;
 use std::io::Write;
+
+use crate::machine::stack::overflow::Stderr;
 
 /// Prints one warning line. Never fails: without a stderr there is nobody to warn.
 pub(crate) fn warn(text: &str) {
@@ -8,8 +11,10 @@ pub(crate) fn warn(text: &str) {
 }
 
 /// Prints Go's "fatal error" line and ends the process with status 2, as Go does.
+///
+/// The lock of `std`'s stderr is passed by: a goroutine may be parked with it.
 pub(crate) fn fatal(text: &str) -> ! {
-    let _ = writeln!(std::io::stderr().lock(), "fatal error: {text}");
+    let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("fatal error: {text}\n"));
     std::process::exit(2);
 }
 

@@ -10,8 +10,10 @@ use crate::after_func::AfterFunc;
 use crate::boot;
 use crate::clock;
 use crate::fatal;
+use crate::foreign;
 use crate::machine::sys::UNWINDS;
 use crate::procs::{self, MAX_PROCS};
+use crate::reason::WaitReason;
 use crate::sched::{sched, try_sched};
 use crate::spawn::{self, JoinHandle, Options};
 
@@ -147,6 +149,8 @@ where
 }
 
 fn wait_for_the_others() -> ! {
+    // If none of the others can go on, that is a deadlock, whether or not this thread looks at their number.
+    let _asleep = foreign::idle(WaitReason::MainExited);
     while sched().alive() > 0 {
         std::thread::sleep(clock::POLL);
     }

@@ -11,12 +11,14 @@
 //! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
 //! | I/O | `netpoll`, [`protocol::poll_word`], [`protocol::poller`] |
 //! | time | `timer`, [`deadline`], `after_func`, [`protocol::timer_heap`] |
+//! | when nobody can go on | `deadlock`, `blocked` |
 //! | starting and ending goroutines | `spawn`, [`protocol::join`], `goroutine` |
 //!
 //! ARCHITECTURE.md in the repository tells the story in order.
 
 mod after_func;
 mod block;
+mod blocked;
 mod blocking;
 mod boot;
 mod clock;
@@ -24,8 +26,10 @@ pub mod config;
 mod coroutine;
 mod current;
 pub mod deadline;
+mod deadlock;
 mod entry;
 mod fatal;
+mod foreign;
 mod gmp;
 mod goroutine;
 mod grow;
@@ -53,6 +57,7 @@ pub mod wait;
 mod worker;
 
 pub use after_func::AfterFunc;
+pub use blocked::{Blocked, blocked_since};
 pub use blocking::blocking;
 pub use goroutine::{
     Exited, Goroutine, after_func, current, exit_goroutine, go, gomaxprocs, num_goroutine, run_main, spawn,

@@ -20,6 +20,10 @@ pub enum Mechanism {
     AlternateStack,
     /// A goroutine for which there is no stack ends as if it had panicked.
     FailedStart,
+    /// A process in which nobody can wake anybody any more says so and ends.
+    DeadlockReport,
+    /// The monitor waits for a while before it looks for a deadlock. (It is right without; tests look more often so.)
+    Linger,
 }
 
 static OFF: AtomicU32 = AtomicU32::new(0);

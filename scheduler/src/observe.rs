@@ -161,7 +161,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
 
 /// Calls `f` with every goroutine that has a stack. What it reads may be out of date, or of a goroutine that has
 /// just taken the other's place.
-fn for_each_started(mut f: impl FnMut(GRef)) {
+pub(crate) fn for_each_started(mut f: impl FnMut(GRef)) {
     stack::POOL.for_each_owner(|owner| {
         // SAFETY: owners are goroutines, whose memory is never unmapped.
         if let Some(g) = unsafe { GRef::from_ptr(owner.cast()) }

@@ -21,7 +21,9 @@
 //! forbid it*, as destructors that wait (of scopes, of handles, of buffered writers) are what makes unwinding sound.
 
 use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering;
 
+use crate::clock;
 use crate::coroutine::StackHead;
 use crate::current;
 use crate::entry::NoP;
@@ -91,6 +93,7 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let had_p = m.lease.enter();
     let home = g.home();
     set_home(g, Some(m));
+    clock::advance_coarse(clock::now());
     g.wait_for(reason);
     // As on the scheduler's stack, so that the commit step may wake others.
     m.set_current(None);
@@ -111,7 +114,6 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
 
 /// Locks `g` to the M `home`, or frees it.
 pub(crate) fn set_home(g: GRef, home: Option<&'static M>) {
-    use std::sync::atomic::Ordering;
     g.home.store(home.map_or(std::ptr::null_mut(), |m| std::ptr::from_ref(m).cast_mut()), Ordering::Relaxed);
 }
 
@@ -127,12 +129,17 @@ pub(crate) fn pass_p_on(m: &'static M) {
 pub(crate) fn wait_for_p(m: &'static M) {
     // If it is I/O that the goroutine waits for, this M does not see to it.
     handoff::call_poller();
+    let sched = sched();
+    // ORDERING P1 of `deadlock`. It may have come here without a P, after a long call.
+    sched.blocked_ms.fetch_add(1, Ordering::SeqCst);
+    sched.wake_monitor();
     let p = loop {
         if let Some((p, _)) = m.take_handed() {
             break p;
         }
         m.parker.park();
     };
+    sched.blocked_ms.fetch_sub(1, Ordering::Relaxed);
     m.set_p(Some(p));
     m.lease.renew();
 }

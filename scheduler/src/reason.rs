@@ -81,6 +81,11 @@ impl WaitReason {
         Self::ALL[self as usize].1
     }
 
+    /// Whether such a wait is for what other goroutines or threads of the program do, and for nothing else.
+    pub(crate) fn is_for_others(self) -> bool {
+        !matches!(self, Self::None | Self::Sleep | Self::IoWait | Self::MainExited)
+    }
+
     /// The reason whose number is `n`; unknown numbers are [`WaitReason::None`].
     pub(crate) fn from_u8(n: u8) -> Self {
         Self::ALL.get(usize::from(n)).map_or(WaitReason::None, |&(reason, _)| reason)

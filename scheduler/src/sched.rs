@@ -9,15 +9,18 @@
 //! Thieves walk the Ps without a lock while `gomaxprocs` changes their number: the table is an immutable list that is
 //! replaced whole and freed by crossbeam-epoch when the last reader has left. Ps themselves are never freed.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_deque::Injector;
 use crossbeam_epoch as epoch;
 
+use crate::clock;
 use crate::gmp::{GRef, M, P};
 use crate::machine::sys::parker::Parker;
+use crate::machine::sys::thread_end::ThreadEnd;
 use crate::protocol::idle::IdleWord;
+use crate::protocol::poller::Doorbell;
 
 /// An idle P, and the M that watches its timers.
 pub(crate) struct IdleP {
@@ -53,6 +56,8 @@ pub(crate) struct Sched {
     /// Goroutines spawned and ended by threads that had no P at that moment.
     pub(crate) spawned_outside: AtomicU64,
     pub(crate) ended_outside: AtomicU64,
+    /// Ms that block outside of the lists, until they are handed a P for the one goroutine that they may run.
+    pub(crate) blocked_ms: AtomicUsize,
     pub(crate) max_threads: usize,
     /// The loop that a new M's thread runs; set at boot, since the worker stands above this module.
     pub(crate) worker: fn(&'static M),
@@ -63,6 +68,30 @@ pub(crate) struct Sched {
 pub(crate) struct Monitor {
     pub(crate) parker: Parker,
     pub(crate) asleep: AtomicBool,
+    /// Where it sleeps instead of on the parker, if it is to wake up when some thread ends.
+    pub(crate) thread_end: OnceLock<ThreadEnd>,
+    /// Out while it does.
+    pub(crate) bell: Doorbell,
+}
+
+impl Monitor {
+    fn new() -> Self {
+        Self {
+            parker: Parker::new(),
+            asleep: AtomicBool::new(false),
+            thread_end: OnceLock::new(),
+            bell: Doorbell::new(),
+        }
+    }
+
+    fn wake(&self) {
+        self.parker.unpark();
+        if self.bell.ring()
+            && let Some(place) = self.thread_end.get()
+        {
+            place.ring();
+        }
+    }
 }
 
 static SCHED: OnceLock<Sched> = OnceLock::new();
@@ -94,9 +123,10 @@ impl Sched {
             next_id: AtomicU64::new(1),
             spawned_outside: AtomicU64::new(0),
             ended_outside: AtomicU64::new(0),
+            blocked_ms: AtomicUsize::new(0),
             max_threads,
             worker,
-            monitor: Monitor { parker: Parker::new(), asleep: AtomicBool::new(false) },
+            monitor: Monitor::new(),
         }
     }
 
@@ -129,11 +159,14 @@ impl Sched {
         f(unsafe { table.deref() })
     }
 
-    /// Wakes the monitor if it has gone to sleep because all Ps were idle: one has just been taken.
+    /// Wakes the monitor if it has gone to sleep because all Ps were idle: one has just been taken, or somebody has gone to sleep
+    /// by whom no P comes, so that the monitor must look for a deadlock.
     #[inline]
     pub(crate) fn wake_monitor(&self) {
         if self.monitor.asleep.load(Ordering::SeqCst) && self.monitor.asleep.swap(false, Ordering::SeqCst) {
-            self.monitor.parker.unpark();
+            // It stood still while the monitor slept.
+            clock::advance_coarse(clock::now());
+            self.monitor.wake();
         }
     }
 

@@ -17,8 +17,9 @@
 //! GODEBUG's schedtrace.
 //!
 //! # Sleeping
-//! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it sleeps until an M takes a P
-//! ([`Sched::wake_monitor`](crate::sched::Sched::wake_monitor)), or until stacks are due to be trimmed.
+//! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it looks whether it will ever be needed again
+//! ([`crate::deadlock`]), and sleeps until an M takes a P ([`Sched::wake_monitor`](crate::sched::Sched::wake_monitor)), until stacks are due to
+//! be trimmed, or until a thread ends without which there would be a deadlock.
 //!
 //! # Rejected
 //! * Go's period of 20 us: that makes the monitor itself the busiest thread of a quiet program.
@@ -28,13 +29,16 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use crate::clock;
+use crate::deadlock;
 use crate::gmp::{M, P};
 use crate::handoff;
 use crate::machine::stack;
+use crate::machine::sys::thread_end::ThreadEnd;
+use crate::mechanism::Mechanism;
 use crate::netpoll::poll;
 use crate::observe;
 use crate::procs;
-use crate::sched::{Sched, sched};
+use crate::sched::{Monitor, Sched, sched};
 
 const MS: u64 = 1_000_000;
 
@@ -76,6 +80,7 @@ pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
     let mut polls = Polls { count: 0, since: busy_at };
     loop {
         let now = clock::now();
+        clock::advance_coarse(now);
         if sched.idle.counts().0 < sched.procs() {
             busy_at = now;
         }
@@ -88,7 +93,10 @@ pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
         let sweep_at = stack::sweep(now);
         let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
         let wake_at = [sweep_at, trace_at].into_iter().flatten().min();
-        rest(sched, now, now - busy_at >= LINGER, wake_at);
+        let linger = if Mechanism::Linger.is_on() { LINGER } else { 0 };
+        if rest(sched, now, now - busy_at >= linger, wake_at) {
+            busy_at = clock::now();
+        }
     }
 }
 
@@ -111,23 +119,49 @@ impl Polls {
     }
 }
 
-/// Sleeps until the next tick; if all Ps have been idle for long, until one is taken or `wake_at`.
-fn rest(sched: &Sched, now: u64, quiet: bool, wake_at: Option<u64>) {
+/// Sleeps until the next tick; if all Ps have been idle for long, until `wake_at` or until something has happened (true).
+fn rest(sched: &Sched, now: u64, quiet: bool, wake_at: Option<u64>) -> bool {
     let monitor = &sched.monitor;
     if !quiet {
-        monitor.parker.park_timeout(Duration::from_nanos(TICK));
-        return;
+        return monitor.parker.park_timeout(Duration::from_nanos(TICK));
     }
     monitor.asleep.store(true, Ordering::SeqCst);
     // Whoever takes a P counts it as taken and then looks at `asleep`; this is the other half of that pair.
     fence(Ordering::SeqCst);
-    if sched.idle.counts().0 == sched.procs() {
-        match wake_at {
-            Some(at) => drop(monitor.parker.park_timeout(Duration::from_nanos(at.saturating_sub(now).max(TICK)))),
-            None => monitor.parker.park(),
+    let timeout = wake_at.map(|at| Duration::from_nanos(at.saturating_sub(now).max(TICK)));
+    let woken = sched.idle.counts().0 < sched.procs() || sleep(sched, timeout);
+    monitor.asleep.store(false, Ordering::SeqCst);
+    woken
+}
+
+/// Sleeps until something has happened (true), or until `timeout` has passed.
+fn sleep(sched: &Sched, timeout: Option<Duration>) -> bool {
+    let monitor = &sched.monitor;
+    let awake = deadlock::look(sched);
+    if let Some(woken) = awake.and_then(|thread| sleep_beside(monitor, thread, timeout)) {
+        return woken;
+    }
+    match timeout {
+        Some(timeout) => monitor.parker.park_timeout(timeout),
+        None => {
+            monitor.parker.park();
+            true
         }
     }
-    monitor.asleep.store(false, Ordering::SeqCst);
+}
+
+/// As [`sleep`], or until `thread` ends; `None` if that cannot be waited for.
+fn sleep_beside(monitor: &Monitor, thread: i32, timeout: Option<Duration>) -> Option<bool> {
+    if monitor.thread_end.get().is_none() {
+        // Nobody else sets it.
+        let _ = monitor.thread_end.set(ThreadEnd::new()?);
+    }
+    let place = monitor.thread_end.get()?;
+    monitor.bell.hang_out();
+    let woken = if monitor.parker.take() { Some(true) } else { place.wait(thread, timeout) };
+    monitor.bell.take_in();
+    // A token that has come meanwhile was for this sleep.
+    woken.map(|woken| monitor.parker.take() || woken)
 }
 
 fn look_at_ps(sched: &'static Sched, seen: &mut Vec<Seen>, now: u64) {

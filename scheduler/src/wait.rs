@@ -17,6 +17,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::current;
+use crate::foreign;
 use crate::gmp::{G, GRef, P};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::prefetch::prefetch;
@@ -254,7 +255,7 @@ impl Blocker {
             Some(g) => park::park(g, reason, commit),
             None => {
                 if commit() {
-                    self.parker.park();
+                    foreign::park(&self.parker, reason);
                 }
             }
         }

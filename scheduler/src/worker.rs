@@ -157,7 +157,10 @@ fn sleep_with_p(m: &'static M, p: &'static P, searching: bool) -> Option<bool> {
 
 /// An M that has lost its P looks for another one, and sleeps. As [`sleep_with_p`].
 fn sleep_without_p(m: &'static M) -> Option<bool> {
-    sched().lists().spare.push(m);
+    let sched = sched();
+    sched.lists().spare.push(m);
+    // No P has changed hands, so the monitor has not seen that somebody was here.
+    sched.wake_monitor();
     sleep(m, false)
 }
 
@@ -344,6 +347,9 @@ fn left(m: &'static M) {
     match m.note.after.get() {
         After::Park => {
             ready::learn(g, m.p().is_some_and(|p| !p.runnext().peek().is_null()));
+            if m.p().is_none() {
+                clock::advance_coarse(clock::now());
+            }
             g.wait_for(m.note.reason.get());
             let (commit, arg) = (m.note.commit.get(), m.note.arg.get());
             // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.

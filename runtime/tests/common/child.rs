@@ -107,6 +107,19 @@ impl Program {
         self
     }
 
+    /// Runs the child for `duration`, checks that it has neither ended nor said anything, and kills it.
+    pub fn lives_for(mut self, duration: Duration) {
+        let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().expect("the child starts");
+        let stderr = read_all(child.stderr.take().expect("it has a pipe"));
+        thread::sleep(duration);
+        let ended = child.try_wait().expect("the child is ours");
+        child.kill().expect("the child is ours");
+        child.wait().expect("the child is ours");
+        let stderr = stderr.join().expect("readers do not panic");
+        assert!(ended.is_none() && stderr.is_empty(), "{ended:?}: {stderr}");
+    }
+
     /// Runs the child to its end; one that takes too long is killed, and the test fails with what it said.
     pub fn run(mut self) -> Ended {
         let begin = Instant::now();

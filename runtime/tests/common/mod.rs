@@ -127,7 +127,7 @@ fn settle(open_before: usize) {
 /// How many descriptors this process has open; 0 where that cannot be asked. Others may just be reading a file, as the monitor does. Those
 /// of the runtime, by which it asks for the use of its stacks and polls, are opened when they are needed first, and do not count.
 fn descriptors() -> usize {
-    let kinds = ["pagemap", "anon_inode:[eventpoll]", "anon_inode:[eventfd]"];
+    let kinds = ["pagemap", "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[pidfd]"];
     let of_the_runtime = |path: PathBuf| kinds.iter().any(|kind| path.ends_with(kind));
     fs::read_dir("/proc/self/fd")
         .map_or(0, |all| all.flatten().filter(|fd| !fs::read_link(fd.path()).is_ok_and(of_the_runtime)).count())

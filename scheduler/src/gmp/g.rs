@@ -17,7 +17,7 @@
 //! # Who may touch what
 //! | field | written by | when |
 //! | --- | --- | --- |
-//! | `state`, `reason` | the G's owner | owner = the M that runs it, the queue's taker, or the one waker |
+//! | `state`, `reason`, `parked_at` | the G's owner | owner = the M that runs it, the queue's taker, or the one waker |
 //! | `wakes`, `woke_at` | the M that runs it | when it wakes another, when it leaves |
 //! | `stack`, `sp` | the M that runs it | at first run; when it leaves |
 //! | `m` | the M that runs it | at each resume |
@@ -35,9 +35,11 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::M;
+use crate::clock;
 use crate::coroutine::StackHead;
 use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::join::JoinWord;
@@ -122,6 +124,8 @@ pub(crate) struct G {
     woke_at: Cell<u64>,
     /// Locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
     pub(crate) os_locks: Cell<u32>,
+    /// What the coarse clock showed when it began to wait.
+    parked_at: AtomicU32,
 }
 
 // SAFETY: I1 says who touches the cells: one owner at a time, and ownership is handed on through queues and locks that
@@ -197,6 +201,7 @@ impl G {
             wakes: Cell::new(0),
             woke_at: Cell::new(0),
             os_locks: Cell::new(0),
+            parked_at: AtomicU32::new(0),
         }
     }
 
@@ -211,6 +216,7 @@ impl G {
     #[inline]
     pub(crate) fn wait_for(&self, reason: WaitReason) {
         self.reason.store(reason as u8, Ordering::Relaxed);
+        self.parked_at.store(clock::coarse(), Ordering::Relaxed);
         self.transition(State::Running, State::Waiting);
     }
 
@@ -221,6 +227,11 @@ impl G {
     /// Why it waits, or why it last did.
     pub(crate) fn reason(&self) -> WaitReason {
         WaitReason::from_u8(self.reason.load(Ordering::Relaxed))
+    }
+
+    /// How long ago it began the wait that it is in, or was in last; less some tens of milliseconds.
+    pub(crate) fn parked_for(&self) -> Duration {
+        clock::since_coarse(self.parked_at.load(Ordering::Relaxed))
     }
 
     /// Begins to load what running it will touch first. The caller owns it (I1).

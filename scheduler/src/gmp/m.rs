@@ -131,6 +131,11 @@ impl M {
         self.thread.is_runnable()
     }
 
+    /// The number of the M's thread, of the last one if it has none.
+    pub(crate) fn thread(&self) -> i32 {
+        self.thread.id()
+    }
+
     /// Leaves a P for this M, which sleeps or is about to, and wakes it.
     pub(crate) fn hand(&self, p: &'static P, search: bool) {
         self.handed_search.store(search, Ordering::Relaxed);

@@ -10,7 +10,8 @@
 //! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` for short timeouts | `kqueue` by mio |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
-//! | [`thread`] | per-thread settings and facts | `prctl`, `sched_getaffinity` | defaults |
+//! | [`thread`] | per-thread settings and facts, which threads there are | `prctl`, `/proc` | defaults |
+//! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
 
 pub(crate) mod fence;
 pub(crate) mod memory;
@@ -20,6 +21,7 @@ pub(crate) mod prefetch;
 pub(crate) mod region;
 pub(crate) mod switch;
 pub(crate) mod thread;
+pub(crate) mod thread_end;
 
 /// Whether a panic unwinds: false in a program that is built with `panic = "abort"`.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");

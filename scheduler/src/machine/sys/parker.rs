@@ -44,6 +44,15 @@ mod futex {
             }
         }
 
+        /// Blocks until the token is there, and leaves it.
+        pub(crate) fn wait_for_token(&self) {
+            // ORDERING: relaxed; whoever takes the token acquires.
+            let swapped = self.state.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed);
+            while swapped.is_ok() && !self.has_token() {
+                wait(&self.state, PARKED, None);
+            }
+        }
+
         /// Blocks until the token is there (and takes it: true) or `timeout` has passed (false).
         pub(crate) fn park_timeout(&self, timeout: Duration) -> bool {
             // ORDERING: as in `park`.
@@ -67,6 +76,11 @@ mod futex {
         pub(crate) fn take(&self) -> bool {
             // ORDERING: acquire pairs with the release in `unpark`.
             self.state.compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        }
+
+        /// Whether the token is there, for others than the owner.
+        pub(crate) fn has_token(&self) -> bool {
+            self.state.load(Ordering::Relaxed) == NOTIFIED
         }
     }
 
@@ -119,6 +133,12 @@ mod portable {
             *guard = false;
         }
 
+        pub(crate) fn wait_for_token(&self) {
+            let (token, condvar) = &*self.token;
+            let guard = token.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(condvar.wait_while(guard, |token| !*token).unwrap_or_else(PoisonError::into_inner));
+        }
+
         pub(crate) fn park_timeout(&self, timeout: Duration) -> bool {
             let (token, condvar) = &*self.token;
             let guard = token.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,6 +150,10 @@ mod portable {
         /// Takes the token if it is there.
         pub(crate) fn take(&self) -> bool {
             std::mem::take(&mut *self.token.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+
+        pub(crate) fn has_token(&self) -> bool {
+            *self.token.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
         pub(crate) fn unpark(&self) {
@@ -156,7 +180,10 @@ mod tests {
         parker.unpark();
         assert!(parker.park_timeout(Duration::from_secs(60)));
         assert!(!parker.take());
+        assert!(!parker.has_token());
         parker.unpark();
+        parker.wait_for_token();
+        assert!(parker.has_token());
         assert!(parker.take() && !parker.take());
     }
 
@@ -166,7 +193,8 @@ mod tests {
         std::thread::scope(|s| {
             s.spawn(|| {
                 for _ in 0..1000 {
-                    ping.park();
+                    ping.wait_for_token();
+                    assert!(ping.take());
                     pong.unpark();
                 }
             });

@@ -1,10 +1,48 @@
 //! Per-thread settings and facts.
 
-pub(crate) use imp::{Observed, set_exact_timers};
+pub(crate) use imp::{Observed, all, count, ended_main, id, set_exact_timers};
 
 #[cfg(target_os = "linux")]
 mod imp {
+    use std::fs;
     use std::sync::atomic::{AtomicI32, Ordering};
+
+    /// The number of the calling thread.
+    pub(crate) fn id() -> i32 {
+        // SAFETY: it takes nothing and always succeeds.
+        unsafe { libc::gettid() }
+    }
+
+    /// How many threads this process has at one moment, a main thread that has ended included; `None` if the system does not tell.
+    pub(crate) fn count() -> Option<usize> {
+        // The 18th field after the name.
+        fs::read("/proc/self/stat")
+            .ok()
+            .and_then(|stat| String::from_utf8(after_name(&stat)?.into()).ok()?.split(' ').nth(17)?.parse().ok())
+    }
+
+    /// The numbers of the threads of this process; `None` if the system does not tell. While threads come and go some may be missing.
+    pub(crate) fn all() -> Option<Vec<i32>> {
+        let tasks = fs::read_dir("/proc/self/task").ok()?;
+        tasks.map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    /// The main thread, if it has ended before the others. It stays, then, as long as they do.
+    pub(crate) fn ended_main() -> Option<i32> {
+        let main = std::process::id().cast_signed();
+        (state(main) == Some(b'Z')).then_some(main)
+    }
+
+    /// The letter by which the system tells what the thread does.
+    fn state(thread: i32) -> Option<u8> {
+        let stat = fs::read(format!("/proc/self/task/{thread}/stat")).ok()?;
+        after_name(&stat)?.first().copied()
+    }
+
+    /// What follows in `number (name) state ...`, where the name may hold anything.
+    fn after_name(stat: &[u8]) -> Option<&[u8]> {
+        stat.get(stat.iter().rposition(|&byte| byte == b')')? + 2..)
+    }
 
     /// Asks for timeouts as exact as the clock allows, on this thread (the kernel rounds them up by 50 us otherwise).
     pub(crate) fn set_exact_timers() {
@@ -31,8 +69,7 @@ mod imp {
             // SAFETY: the thread is this one, and the result goes to a local.
             let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) } != 0;
             self.clock.store(if failed { NONE } else { clock }, Ordering::Relaxed);
-            // SAFETY: it takes nothing and always succeeds.
-            self.tid.store(unsafe { libc::gettid() }, Ordering::Relaxed);
+            self.tid.store(id(), Ordering::Relaxed);
         }
 
         /// Nanoseconds of CPU time so far; 0 if the thread has ended, or the system cannot tell.
@@ -47,16 +84,31 @@ mod imp {
 
         /// Whether the thread runs, or would if it were given a CPU, as far as the system says. Costs some microseconds.
         pub(crate) fn is_runnable(&self) -> bool {
-            let stat = std::fs::read(format!("/proc/self/task/{}/stat", self.tid.load(Ordering::Relaxed)));
-            // `tid (name) state ...`, where the name may hold anything.
-            let state = |stat: &[u8]| stat.get(stat.iter().rposition(|&byte| byte == b')')? + 2).copied();
-            stat.is_ok_and(|stat| state(&stat) == Some(b'R'))
+            state(self.id()) == Some(b'R')
+        }
+
+        /// The number of the thread.
+        pub(crate) fn id(&self) -> i32 {
+            self.tid.load(Ordering::Relaxed)
         }
     }
 
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn threads_are_listed_until_they_end() {
+            let thread = std::thread::spawn(|| {
+                assert!(all().unwrap().contains(&id()) && count().unwrap() > 1 && ended_main().is_none());
+                id()
+            });
+            let ended = thread.join().unwrap();
+            // A thread can be joined a little before the system forgets it.
+            while all().unwrap().contains(&ended) {
+                std::thread::yield_now();
+            }
+        }
 
         #[test]
         fn a_thread_is_runnable_unless_it_sleeps() {
@@ -80,6 +132,22 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
+    pub(crate) fn id() -> i32 {
+        0
+    }
+
+    pub(crate) fn all() -> Option<Vec<i32>> {
+        None
+    }
+
+    pub(crate) fn count() -> Option<usize> {
+        None
+    }
+
+    pub(crate) fn ended_main() -> Option<i32> {
+        None
+    }
+
     pub(crate) fn set_exact_timers() {}
 
     /// Other systems tell nothing: blocked threads are then found like busy ones, by their time alone.
@@ -98,6 +166,10 @@ mod imp {
 
         pub(crate) fn is_runnable(&self) -> bool {
             true
+        }
+
+        pub(crate) fn id(&self) -> i32 {
+            id()
         }
     }
 }

@@ -1,0 +1,127 @@
+//! Sleeping until another thread of the process ends, whoever started it.
+
+pub(crate) use imp::ThreadEnd;
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::io;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::ptr;
+    use std::time::Duration;
+
+    /// A place to sleep in, which others can end.
+    pub(crate) struct ThreadEnd {
+        bell: OwnedFd,
+    }
+
+    fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+        match libc::c_int::try_from(fd) {
+            // SAFETY: the callers pass what a system call has just opened for them.
+            Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// A descriptor that becomes readable when the thread ends. Kernels before 6.9 have it for whole processes only, and refuse.
+    fn open(thread: i32) -> io::Result<OwnedFd> {
+        // SAFETY: it takes two numbers.
+        owned(unsafe { libc::syscall(libc::SYS_pidfd_open, thread, libc::PIDFD_THREAD) })
+    }
+
+    impl ThreadEnd {
+        /// Takes a descriptor; `None` if there is none.
+        pub(crate) fn new() -> Option<Self> {
+            // SAFETY: it takes two numbers.
+            let bell = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+            Some(Self { bell: owned(bell.into()).ok()? })
+        }
+
+        /// Blocks until the thread ends or somebody rings (true), or until `timeout` has passed (false). It may also be true for nothing. `None`, at
+        /// once, if the thread cannot be watched. Takes a descriptor meanwhile.
+        pub(crate) fn wait(&self, thread: i32, timeout: Option<Duration>) -> Option<bool> {
+            let end = match open(thread) {
+                Ok(end) => end,
+                // It has ended already.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Some(true),
+                Err(_) => return None,
+            };
+            let mut fds =
+                [&end, &self.bell].map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+            let timeout = timeout.map(|t| libc::timespec {
+                tv_sec: libc::time_t::try_from(t.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_nsec: t.subsec_nanos().into(),
+            });
+            let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+            // SAFETY: two descriptors of ours, and a time that outlives the call. An interrupted call is one for nothing.
+            let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, timeout, ptr::null()) };
+            let mut rings = 0_u64;
+            // SAFETY: eight bytes to a local, which is what it gives. There may be none.
+            unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut rings).cast(), size_of::<u64>()) };
+            Some(ready != 0)
+        }
+
+        /// Ends the sleep that there is, or else the next one.
+        pub(crate) fn ring(&self) {
+            let one = 1_u64;
+            // SAFETY: eight bytes from a local, as it wants them. It cannot be full.
+            unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::machine::sys::thread::id;
+        use std::sync::mpsc;
+        use std::thread;
+
+        const LONG: Duration = Duration::from_secs(60);
+
+        #[test]
+        fn a_sleep_ends_by_a_ring_and_by_the_time() {
+            let place = ThreadEnd::new().unwrap();
+            let Some(woken) = place.wait(id(), Some(Duration::from_millis(1))) else {
+                println!("this kernel cannot watch threads");
+                return;
+            };
+            assert!(!woken);
+            place.ring();
+            assert_eq!(place.wait(id(), Some(LONG)), Some(true));
+            assert_eq!(place.wait(id(), Some(Duration::from_millis(1))), Some(false), "rung once");
+        }
+
+        #[test]
+        fn a_sleep_ends_with_the_thread() {
+            let (place, (tell, hear)) = (ThreadEnd::new().unwrap(), mpsc::channel());
+            let thread = thread::spawn(move || {
+                tell.send(id()).unwrap();
+                thread::sleep(Duration::from_millis(20));
+            });
+            let number = hear.recv().unwrap();
+            // `None` is an old kernel.
+            assert_ne!(place.wait(number, Some(LONG)), Some(false));
+            thread.join().unwrap();
+            assert_ne!(place.wait(number, Some(LONG)), Some(false));
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::time::Duration;
+
+    /// There is none: nobody asks for it, as threads cannot be listed either.
+    pub(crate) struct ThreadEnd;
+
+    impl ThreadEnd {
+        pub(crate) fn new() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn wait(&self, _thread: i32, _timeout: Option<Duration>) -> Option<bool> {
+            None
+        }
+
+        pub(crate) fn ring(&self) {}
+    }
+}
