@@ -48,6 +48,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/tests/faults.rs", "faults, and handlers for them"),
     ("runtime/tests/life.rs", "limits, exit handlers and children by `libc`"),
     ("runtime/tests/net_tcp.rs", "`FromRawFd` is unsafe to call"),
+    ("runtime/tests/sanitizers.rs", "mistakes made on purpose, to be found"),
     ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
     ("scheduler/models/", "data under a modelled lock"),
     ("scheduler/src/", "stacks, switches, intrusive queues"),

@@ -7,7 +7,7 @@ use crate::park;
 /// Runs `f`, which may block the OS thread, with the P handed to another M at once. See `greenthread::blocking`.
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     let Some(m) = current::m() else { return f() };
-    if m.lease.enter() {
+    if entry::enter(m) {
         park::pass_p_on(m);
     }
     let _come_back = ComeBack;

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
+use crate::chaos;
 use crate::config::{self, Settings};
 use crate::current;
 use crate::fatal;
-use crate::gmp::GRef;
+use crate::gmp::{GRef, M};
+use crate::handoff;
 use crate::machine;
 use crate::machine::stack;
 use crate::machine::stack::overflow::{self, Host, Stderr};
@@ -36,9 +38,17 @@ fn start() {
         if let Err(error) = stack::set_default_reservation(settings.stack_size) {
             fatal::warn(&format!("{error}; using {} KiB", stack::default_reservation() >> 10));
         }
+        if settings.chaos != 0 {
+            chaos::begin(settings.chaos, take_p);
+        }
         Sched::new(settings.max_threads, worker::main)
     });
     begin(config::settings());
+}
+
+/// For chaos: whatever the goroutine on `m` does.
+fn take_p(m: &'static M) {
+    handoff::retake(m, |_| true);
 }
 
 fn begin(settings: &Settings) {

@@ -5,6 +5,7 @@
 //! | number of Ps | [`Config::procs`] | `GOMAXPROCS` | the CPUs that this process may use (affinity and cgroup quota) |
 //! | stack reservation | [`Config::stack_size`] | `GREENTHREAD_STACK` (`256k`, `1m`) | 256 KiB |
 //! | limit of Ms | [`Config::max_threads`] | `GREENTHREAD_MAXTHREADS` | 10000 |
+//! | chaos mode, for tests | [`Config::chaos`] | `GREENTHREAD_CHAOS` (a seed; 0 is off) | off |
 //! | summary lines | [`Config::schedtrace`] | `GODEBUG=schedtrace=1000` (ms) | off |
 //! | a line per P, M and G | [`Config::scheddetail`] | `GODEBUG=scheddetail=1` | off |
 //! | end the process at a deadlock | [`Config::deadlock`] | `GODEBUG=deadlock=0` | on |
@@ -45,6 +46,7 @@ pub struct Config {
     procs: Option<usize>,
     stack_size: Option<usize>,
     max_threads: Option<usize>,
+    chaos: Option<u64>,
     schedtrace: Option<Duration>,
     scheddetail: Option<bool>,
     deadlock: Option<bool>,
@@ -69,6 +71,22 @@ impl Config {
     /// in Go: so many threads mean that something blocks without bound.
     pub fn max_threads(mut self, n: usize) -> Self {
         self.max_threads = Some(n);
+        self
+    }
+
+    /// Has the scheduler take its rare paths all the time, by dice that follow from `seed`; zero is off.
+    ///
+    /// For tests: goroutines lose their P when they enter the scheduler, go on elsewhere, run in other orders. All that is promised
+    /// still holds, but for the speed: a program that fails in this mode has a mistake that it could meet without it. The
+    /// same seed makes the same failure likely, not certain, since the system still decides when threads run.
+    ///
+    /// ```
+    /// use greenthread_scheduler::config::Config;
+    ///
+    /// Config::default().chaos(42).install().unwrap();
+    /// ```
+    pub fn chaos(mut self, seed: u64) -> Self {
+        self.chaos = Some(seed);
         self
     }
 
@@ -161,6 +179,8 @@ pub(crate) struct Settings {
     pub(crate) stack_size: usize,
     /// Limit of Ms.
     pub(crate) max_threads: usize,
+    /// Seed of the chaos mode; 0 if it is off.
+    pub(crate) chaos: u64,
     /// Interval of the summary lines, if they are on.
     pub(crate) schedtrace: Option<Duration>,
     /// Whether the summary goes into details.
@@ -206,6 +226,7 @@ impl Settings {
             procs_fixed: procs.is_some(),
             stack_size: code.stack_size.or_else(|| env.stack()).unwrap_or(DEFAULT_STACK_SIZE),
             max_threads: code.max_threads.or_else(|| env.max_threads()).unwrap_or(DEFAULT_MAX_THREADS),
+            chaos: code.chaos.or_else(|| env.chaos()).unwrap_or(0),
             schedtrace: debug.schedtrace.filter(|interval| !interval.is_zero()),
             scheddetail: debug.scheddetail.unwrap_or(false),
             deadlock_report: debug.deadlock.unwrap_or(true),
@@ -278,6 +299,16 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
         limit
     }
 
+    fn chaos(&mut self) -> Option<u64> {
+        const NAME: &str = "GREENTHREAD_CHAOS";
+        let value = self.read(NAME)?;
+        let seed = whole_number(&value).map(|seed| seed as u64);
+        if seed.is_none() {
+            self.warn(NAME, &value, "not a whole number", "0, which is off");
+        }
+        seed
+    }
+
     /// `code`, and what it leaves open of `schedtrace`, `scheddetail` and `deadlock` from `GODEBUG=key=value,key=value`. Of a key that is there
     /// twice, the last counts.
     fn godebug(&mut self, code: &Config) -> Config {
@@ -347,6 +378,7 @@ mod tests {
             procs_fixed: false,
             stack_size: 256 << 10,
             max_threads: 10_000,
+            chaos: 0,
             schedtrace: None,
             scheddetail: false,
             deadlock_report: true,
@@ -356,7 +388,8 @@ mod tests {
     #[test]
     fn nothing_set_means_defaults_and_silence() {
         assert_eq!(resolve(Config::default(), &[]), (defaults(), vec![]));
-        let empty = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS"].map(|name| (name, ""));
+        let names = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS", "GREENTHREAD_CHAOS"];
+        let empty = names.map(|name| (name, ""));
         assert_eq!(resolve(Config::default(), &empty), (defaults(), vec![]));
     }
 
@@ -367,12 +400,14 @@ mod tests {
             ("GODEBUG", "gctrace=1,schedtrace=250,nonsense,scheddetail=1,deadlock=0,http2client=0"),
             ("GREENTHREAD_STACK", "1M"),
             ("GREENTHREAD_MAXTHREADS", "50"),
+            ("GREENTHREAD_CHAOS", "7"),
         ];
         let expected = Settings {
             procs: 7,
             procs_fixed: true,
             stack_size: 1 << 20,
             max_threads: 50,
+            chaos: 7,
             schedtrace: Some(Duration::from_millis(250)),
             scheddetail: true,
             deadlock_report: false,
@@ -417,6 +452,7 @@ mod tests {
         ),
         ("GREENTHREAD_STACK", "1µ", r#"GREENTHREAD_STACK="1µ": not a size such as 65536, 256k, 1m or 2g; using 256k"#),
         ("GREENTHREAD_MAXTHREADS", "0", r#"GREENTHREAD_MAXTHREADS="0": not a whole number above 0; using 10000"#),
+        ("GREENTHREAD_CHAOS", "yes", r#"GREENTHREAD_CHAOS="yes": not a whole number; using 0, which is off"#),
         ("GREENTHREAD_MAXTHREADS", "x", r#"GREENTHREAD_MAXTHREADS="x": not a whole number above 0; using 10000"#),
         (
             "GODEBUG",

@@ -4,6 +4,7 @@
 //! entry; on an M's scheduler stack, where the P is certain; or on a foreign thread, which has none. [`with_p`] is the one
 //! door for the three.
 
+use crate::chaos;
 use crate::current;
 use crate::gmp::{M, P};
 
@@ -16,6 +17,14 @@ pub(crate) enum NoP {
     Lost(&'static M),
 }
 
+/// The goroutine that `m`, the calling M, runs goes inside. Says whether the P is still there.
+#[inline]
+#[must_use = "without the P, nothing of it may be touched"]
+pub(crate) fn enter(m: &'static M) -> bool {
+    chaos::before_entry(m);
+    m.lease.enter()
+}
+
 /// Calls `f` with the P of this thread, inside of a scheduler entry. `f` must neither switch nor run user code.
 #[inline]
 pub(crate) fn with_p<R>(f: impl FnOnce(&'static M, &'static P) -> R) -> Result<R, NoP> {
@@ -24,7 +33,7 @@ pub(crate) fn with_p<R>(f: impl FnOnce(&'static M, &'static P) -> R) -> Result<R
         // On the scheduler's stack: inside already.
         return m.p().map(|p| f(m, p)).ok_or(NoP::Lost(m));
     }
-    if !m.lease.enter() {
+    if !enter(m) {
         return Err(NoP::Lost(m));
     }
     let p = m.p().expect("entry: a lease that holds has a P");

@@ -8,7 +8,7 @@
 //! | idle list | a new M, which will poll | [`call_poller`], if no M rests |
 //! | idle list | the M that needs one | [`acquire_p`], after it was away for long or in `blocking` |
 //! | an M with nothing to do | idle list | [`give_up_p`], then [`reclaim_p`] if work came in between |
-//! | an M that blocks, or was retaken | another M, or the idle list | [`hand_off`] |
+//! | an M that blocks, or was retaken ([`retake`]) | another M, or the idle list | [`hand_off`] |
 //! | the table | nowhere | [`retire_p`], when GOMAXPROCS shrinks |
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -157,6 +157,19 @@ pub(crate) fn acquire_p() -> Option<&'static P> {
     drop(lists);
     sched.wake_monitor();
     Some(p)
+}
+
+/// Takes the P from `m` and passes it on, if `m` has one, is not in the scheduler, and `agrees` says so of the P. True if it did.
+pub(crate) fn retake(m: &'static M, agrees: impl FnOnce(&'static P) -> bool) -> bool {
+    let mut taken = None;
+    m.lease.try_take(|| {
+        taken = m.p().filter(|p| agrees(p));
+        if taken.is_some() {
+            m.set_p(None);
+        }
+        taken.is_some()
+    });
+    taken.map(hand_off).is_some()
 }
 
 /// Passes on a P whose M blocks, or was found not to need it. Nobody has `p` now but the caller.

@@ -21,6 +21,7 @@ mod block;
 mod blocked;
 mod blocking;
 mod boot;
+mod chaos;
 mod clock;
 pub mod config;
 mod coroutine;

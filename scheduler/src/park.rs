@@ -23,16 +23,20 @@
 use std::mem::ManuallyDrop;
 use std::sync::atomic::Ordering;
 
+use crate::chaos;
 use crate::clock;
 use crate::coroutine::StackHead;
 use crate::current;
-use crate::entry::NoP;
+use crate::entry::{self, NoP};
 use crate::gmp::{After, GRef, M, State};
 use crate::handoff;
 use crate::mechanism::Mechanism;
 use crate::netpoll::ROLE;
 use crate::reason::WaitReason;
 use crate::sched::sched;
+
+/// In chaos, of so many goroutines that come back without a P, one queues for one.
+const QUEUE: u64 = 2;
 
 /// Parks the calling goroutine `g` until somebody readies it. `commit` runs once, when wakers may come; if it returns false, no
 /// waker will come, and the goroutine goes on.
@@ -69,7 +73,7 @@ fn unwinds_here() -> bool {
 fn leave(g: GRef, after: After) {
     let m = m_of(g);
     // Whether the P is still there does not matter here: the worker looks at `m.p()`.
-    let _ = m.lease.enter();
+    let _ = entry::enter(m);
     switch(m, g, after);
 }
 
@@ -90,7 +94,7 @@ fn m_of(g: GRef) -> &'static M {
 #[cold]
 fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let m = m_of(g);
-    let had_p = m.lease.enter();
+    let had_p = entry::enter(m);
     let home = g.home();
     set_home(g, Some(m));
     clock::advance_coarse(clock::now());
@@ -151,7 +155,7 @@ pub fn yield_now() {
         return;
     }
     let m = m_of(g);
-    if !m.lease.enter() {
+    if !entry::enter(m) {
         return settle(NoP::Lost(m));
     }
     let p = m.p().expect("park: a lease that holds has a P");
@@ -181,7 +185,8 @@ pub(crate) fn settle(missing: NoP) {
     if m.current().is_none() || unwinds_here() {
         return;
     }
-    match handoff::acquire_p() {
+    let idle = if chaos::strikes(QUEUE) { None } else { handoff::acquire_p() };
+    match idle {
         Some(p) => {
             m.set_p(Some(p));
             m.lease.renew();

@@ -4,7 +4,7 @@
 //! `current`, the address of the thread-local stays in here, and what comes back is a value.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,12 +37,24 @@ pub fn random() -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-/// A number for each caller: from the process's random keys, and how many came before.
+/// What all seeds follow from, if somebody has fixed it.
+static FIXED: OnceLock<u64> = OnceLock::new();
+
+/// Has the seeds of all threads that have not asked yet follow from `seed`.
+pub(crate) fn fix(seed: u64) {
+    FIXED.get_or_init(|| seed);
+}
+
+/// A number for each caller: from the process's random keys, or the fixed one, and how many came before.
 #[cold]
 fn seed() -> u64 {
     static KEYS: OnceLock<RandomState> = OnceLock::new();
     static SEEDS: AtomicU64 = AtomicU64::new(0);
-    KEYS.get_or_init(RandomState::new).hash_one(SEEDS.fetch_add(1, Ordering::Relaxed))
+    let turn = SEEDS.fetch_add(1, Ordering::Relaxed);
+    match FIXED.get() {
+        Some(&fixed) => BuildHasherDefault::<DefaultHasher>::default().hash_one((fixed, turn)),
+        None => KEYS.get_or_init(RandomState::new).hash_one(turn),
+    }
 }
 
 #[cfg(test)]

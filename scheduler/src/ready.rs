@@ -23,12 +23,16 @@
 //! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
 //! of the chain goes to the tail of the queue like everybody else.
 
+use crate::chaos;
 use crate::clock;
 use crate::entry::{self, NoP};
 use crate::gmp::{GRef, P, State};
 use crate::park;
 use crate::primitive::light_fence;
 use crate::sched::sched;
+
+/// In chaos, of so many goroutines that become runnable, one is not queued where it belongs.
+const ASTRAY: u64 = 4;
 
 /// Makes a parked goroutine runnable. The caller holds no lock; if it is a goroutine that has lost its P, others may
 /// run before it goes on.
@@ -74,6 +78,9 @@ pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
 /// The caller's M has `p` and is inside, and the caller owns `g`.
 #[inline]
 pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
     // SAFETY: the caller's contract.
     unsafe {
         if !make_next(p, g, waker) {
@@ -88,6 +95,9 @@ pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
 /// As there.
 #[inline]
 pub(crate) unsafe fn push_fresh(p: &'static P, g: GRef, spawner: Option<GRef>) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
     // SAFETY: the caller's contract.
     unsafe {
         if !make_next(p, g, spawner) {
@@ -103,11 +113,14 @@ pub(crate) unsafe fn push_fresh(p: &'static P, g: GRef, spawner: Option<GRef>) {
 /// As for [`push_next`].
 #[inline]
 unsafe fn make_next(p: &'static P, g: GRef, waker: Option<GRef>) -> bool {
-    // SAFETY: the caller's contract.
-    if p.demotion_wanted() || !unsafe { p.runnext().fill(g) } {
+    if chaos::strikes(ASTRAY) || p.demotion_wanted() || !p.runnext().peek().is_null() {
         return false;
     }
+    // While it is still ours: once it is in the slot, a thief may run it.
     g.prefetch();
+    // SAFETY: the caller's contract.
+    let filled = unsafe { p.runnext().fill(g) };
+    debug_assert!(filled, "ready: only the owner fills the slot, and it was empty");
     if let Some(waker) = waker {
         let busy = waker.keeps_busy();
         if busy {

@@ -86,7 +86,7 @@ pub(crate) fn take_global(p: &'static P) -> Option<GRef> {
 }
 
 /// Steals half of the queue of some other P, beginning at a random one.
-fn steal(p: &'static P) -> Option<GRef> {
+pub(crate) fn steal(p: &'static P) -> Option<GRef> {
     sched().with_table(|ps| {
         // SAFETY: the caller's M has `p` and is inside.
         let start = unsafe { p.own() }.random() as usize % ps.len();

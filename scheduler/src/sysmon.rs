@@ -28,6 +28,7 @@
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
+use crate::chaos;
 use crate::clock;
 use crate::deadlock;
 use crate::gmp::{M, P};
@@ -56,6 +57,9 @@ const LINGER: u64 = 50 * MS;
 
 /// How often the number of usable CPUs is asked for.
 const FOLLOW_CPUS: u64 = 1000 * MS;
+
+/// In chaos, of so many looks at a P, one takes it.
+const AT_ONCE: u64 = 4;
 
 /// What the monitor remembers of a P.
 #[derive(Clone, Copy, Default)]
@@ -123,7 +127,8 @@ impl Polls {
 fn rest(sched: &Sched, now: u64, quiet: bool, wake_at: Option<u64>) -> bool {
     let monitor = &sched.monitor;
     if !quiet {
-        return monitor.parker.park_timeout(Duration::from_nanos(TICK));
+        let tick = if chaos::is_on() { TICK / 8 } else { TICK };
+        return monitor.parker.park_timeout(Duration::from_nanos(tick));
     }
     monitor.asleep.store(true, Ordering::SeqCst);
     // Whoever takes a P counts it as taken and then looks at `asleep`; this is the other half of that pair.
@@ -177,6 +182,10 @@ fn look_at_ps(sched: &'static Sched, seen: &mut Vec<Seen>, now: u64) {
 
 fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen, now: u64) {
     let (slices, dispatches) = (p.slices(), p.dispatches());
+    if chaos::strikes(AT_ONCE) {
+        handoff::retake(m, |_| true);
+        return;
+    }
     if slices != seen.slices {
         (seen.slices, seen.slice_since) = (slices, now);
     }
@@ -214,15 +223,7 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
 
 /// Takes the P from an M that is not in the scheduler, if it still runs the goroutine that was seen.
 fn retake(p: &'static P, m: &'static M, dispatches: u32) {
-    let taken = m.lease.try_take(|| {
-        let still = m.p().is_some_and(|own| own.id == p.id) && p.dispatches() == dispatches;
-        if still {
-            m.set_p(None);
-        }
-        still
-    });
-    if taken {
+    if handoff::retake(m, |own| own.id == p.id && p.dispatches() == dispatches) {
         observe::COUNTERS.retakes.fetch_add(1, Ordering::Relaxed);
-        handoff::hand_off(p);
     }
 }

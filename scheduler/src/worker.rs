@@ -14,9 +14,11 @@
 use std::time::Duration;
 
 use crate::block;
+use crate::chaos;
 use crate::clock;
 use crate::coroutine::{Owner, StackHead};
 use crate::current;
+use crate::entry;
 use crate::gmp::{After, GRef, M, P, State};
 use crate::handoff;
 use crate::machine;
@@ -26,7 +28,7 @@ use crate::os_thread;
 use crate::park;
 use crate::ready;
 use crate::sched::sched;
-use crate::search::{Found, search, take_global};
+use crate::search::{Found, search, steal, take_global};
 use crate::spawn;
 
 /// Every so many time slices what is not in the local queue goes first (Go's number; a prime, so that it meets no pattern).
@@ -34,6 +36,9 @@ const GLOBAL_TICK: u32 = 61;
 
 /// Every so many dispatches the poller is asked, without blocking, what is ready.
 const POLL_TICK: u32 = 61;
+
+/// In chaos, of so many looks for the next goroutine, one begins elsewhere.
+const ELSEWHERE: u64 = 8;
 
 /// An M without a P ends its thread after this long.
 const RETIRE_AFTER: Duration = Duration::from_secs(10);
@@ -130,7 +135,12 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
         if p.dispatches().is_multiple_of(POLL_TICK) {
             poll::look(p, 0);
         }
-        if p.slices().is_multiple_of(GLOBAL_TICK)
+        if chaos::strikes(ELSEWHERE)
+            && let Some(g) = steal(p)
+        {
+            return Some((g, false));
+        }
+        if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::strikes(ELSEWHERE))
             && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
         {
             return Some((g, false));
@@ -351,6 +361,7 @@ fn left(m: &'static M) {
                 clock::advance_coarse(clock::now());
             }
             g.wait_for(m.note.reason.get());
+            chaos::pause();
             let (commit, arg) = (m.note.commit.get(), m.note.arg.get());
             // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.
             if !unsafe { commit(arg) } {
@@ -442,7 +453,7 @@ fn hand_over(g: GRef) -> bool {
         }
         let m = current::m().expect("worker: a goroutine ends on an M");
         // Whether the P is still there is for the caller to ask.
-        let _ = m.lease.enter();
+        let _ = entry::enter(m);
         m.set_current(None);
         g.transition(State::Running, State::Dead);
         if let Some(waiters) = g.join.finish(detached) {

@@ -1,11 +1,12 @@
-//! Models of a direction of a descriptor: its owner meets events, a close, deadlines that are moved, and wakers that come late.
+//! Models of a direction of a descriptor: its owner meets events, a close, deadlines that are moved, wakers that come late, and the end of a
+//! stream whose reads are left out while it is empty.
 
 use std::ptr::NonNull;
 
 use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use greenthread_models::protocol::poll_word::PollWord;
-use loom::sync::{Arc, Notify};
+use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
 
 /// One wait of the owner. All of them last as long as the model, as the memory of goroutines does.
@@ -190,5 +191,105 @@ fn a_late_waker_ends_a_wait_for_nothing() {
         assert_eq!(world.read(&mut waits), Outcome::Data);
         poller.join().unwrap();
         late.join().unwrap();
+    });
+}
+
+/// What the system keeps of a stream, under the system's own lock.
+#[derive(Default)]
+struct Kernel {
+    bytes: u32,
+    end: bool,
+}
+
+/// A stream whose reads are left out when the one before has emptied it: the word, and the flag that goes with it.
+struct Stream {
+    world: Arc<World>,
+    kernel: Mutex<Kernel>,
+    hung_up: AtomicBool,
+}
+
+impl Stream {
+    fn new(waits: usize) -> Arc<Self> {
+        Arc::new(Self { world: World::new(waits), kernel: Mutex::default(), hung_up: AtomicBool::new(false) })
+    }
+
+    /// A byte comes, and perhaps the end with it.
+    fn arrive(&self, end: bool) {
+        let mut kernel = self.kernel.lock().unwrap();
+        kernel.bytes += 1;
+        kernel.end = end;
+    }
+
+    /// What `record::report` does with an event for reading.
+    fn report(&self, hung_up: bool) {
+        if hung_up {
+            self.hung_up.store(true, Ordering::Relaxed);
+        }
+        World::wake(self.world.word.set_ready());
+    }
+
+    /// Reads to the end, as a socket's reads do: how many bytes came.
+    fn read_to_end(&self) -> u32 {
+        let mut waits = self.world.waits.iter();
+        let mut emptied = false;
+        let mut bytes = 0;
+        loop {
+            if emptied {
+                while !self.world.wait(&mut waits) {}
+            } else {
+                self.world.word.clear();
+            }
+            let got = loop {
+                {
+                    let mut kernel = self.kernel.lock().unwrap();
+                    if kernel.bytes > 0 || kernel.end {
+                        break std::mem::take(&mut kernel.bytes);
+                    }
+                }
+                while !self.world.wait(&mut waits) {}
+            };
+            if got == 0 {
+                return bytes;
+            }
+            bytes += got;
+            // ORDERING: relaxed, so that what the model relies on is the word's P3.
+            emptied = !self.hung_up.load(Ordering::Relaxed);
+        }
+    }
+}
+
+/// The end comes with the last byte, in one event: who has emptied the stream must not wait for another one.
+#[test]
+fn an_end_in_the_last_event_is_not_waited_for() {
+    explore(3, || {
+        let stream = Stream::new(2);
+        let peer = {
+            let stream = Arc::clone(&stream);
+            thread::spawn(move || {
+                stream.arrive(true);
+                stream.report(true);
+            })
+        };
+        assert_eq!(stream.read_to_end(), 1);
+        peer.join().unwrap();
+    });
+}
+
+/// A byte, and another one with the end, in an event of its own.
+#[test]
+fn an_end_after_an_event_is_seen() {
+    explore(2, || {
+        let stream = Stream::new(3);
+        let peer = {
+            let stream = Arc::clone(&stream);
+            thread::spawn(move || {
+                stream.arrive(false);
+                stream.report(false);
+                stream.arrive(true);
+                stream.report(true);
+            })
+        };
+        assert_eq!(stream.read_to_end(), 2);
+        peer.join().unwrap();
     });
 }

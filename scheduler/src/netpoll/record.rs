@@ -20,6 +20,9 @@
 //! # Orderings
 //! * P1: the release with which a cause is set -> the acquire in `causes`: who sees that a wait has ended sees what was done before. What decides
 //!   whether the cause is seen at all are the fences of the poll word.
+//!
+//! HUNG_UP is no cause and has no pair of its own: it is set before the word, so who has taken the event sees it (P3 of `poll_word`, whose
+//! model has it too).
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

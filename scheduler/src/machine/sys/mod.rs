@@ -9,6 +9,7 @@
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | a full fence on both sides |
 //! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` for short timeouts | `kqueue` by mio |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
+//! | [`sanitizer`] | sanitizers know of stacks | x86-64 | nothing |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
 //! | [`thread`] | per-thread settings and facts, which threads there are | `prctl`, `/proc` | defaults |
 //! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
@@ -19,6 +20,7 @@ pub(crate) mod parker;
 pub(crate) mod poller;
 pub(crate) mod prefetch;
 pub(crate) mod region;
+mod sanitizer;
 pub(crate) mod switch;
 pub(crate) mod thread;
 pub(crate) mod thread_end;

@@ -48,20 +48,22 @@ mod imp {
     use std::cell::Cell;
 
     use super::Entry;
+    use crate::machine::sys::sanitizer::Fiber;
 
     /// A stack and its resumer, one of which runs.
     pub(crate) struct Context {
         /// The stack pointer of the side that does not run.
         other: Cell<usize>,
         ended: Cell<bool>,
+        fiber: Fiber,
         entry: Entry,
         arg: *mut (),
     }
 
     impl Context {
         /// A context in which `entry(arg)` is to run on a stack below `base`. Follow with [`lay`](Self::lay).
-        pub(crate) fn new(_limit: usize, entry: Entry, arg: *mut ()) -> Self {
-            Self { other: Cell::new(0), ended: Cell::new(false), entry, arg }
+        pub(crate) fn new(limit: usize, entry: Entry, arg: *mut ()) -> Self {
+            Self { other: Cell::new(0), ended: Cell::new(false), fiber: Fiber::new(limit), entry, arg }
         }
 
         /// Writes the first frame.
@@ -75,6 +77,7 @@ mod imp {
             // SAFETY: the caller's contract.
             unsafe { std::ptr::with_exposed_provenance_mut::<[usize; 4]>(sp).write(frame) };
             self.other.set(sp);
+            self.fiber.lay(base);
         }
 
         /// Runs the stack until it suspends (true) or ends (false).
@@ -83,8 +86,13 @@ mod imp {
         /// The stack was laid, is suspended, and has not ended.
         #[inline]
         pub(crate) unsafe fn resume(&self) -> bool {
+            self.fiber.enter();
             // SAFETY: the caller's contract.
             unsafe { self.swap() };
+            self.fiber.left();
+            if self.ended.get() {
+                self.fiber.ended();
+            }
             !self.ended.get()
         }
 
@@ -94,8 +102,10 @@ mod imp {
         /// The caller runs on this context's stack.
         #[inline]
         pub(crate) unsafe fn suspend(&self) {
+            self.fiber.leave();
             // SAFETY: the caller's contract.
             unsafe { self.swap() };
+            self.fiber.come_back();
         }
 
         /// Changes sides.
@@ -140,10 +150,12 @@ mod imp {
     unsafe extern "sysv64" fn main(context: *const Context) -> ! {
         // SAFETY: `lay` wrote the address of a context that stays in place.
         let context = unsafe { &*context };
+        context.fiber.begun();
         (context.entry)(context.arg);
         context.ended.set(true);
+        context.fiber.leave_for_good();
         // SAFETY: this is the context's stack.
-        unsafe { context.suspend() };
+        unsafe { context.swap() };
         unreachable!("switch: a stack was resumed after its end");
     }
 }

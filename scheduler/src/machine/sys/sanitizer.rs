@@ -1,0 +1,245 @@
+//! Tells the sanitizers of stacks: for these the compiler's instrumentation is not enough.
+//!
+//! ThreadSanitizer keeps a history and a call stack for each thread, AddressSanitizer the bounds of its stack. A switch that
+//! they do not know of makes them crash, or see races and overflows that are none. Both offer calls for it; a [`Fiber`] makes
+//! them around each switch of a [`Context`](super::switch::Context):
+//!
+//! ```text
+//!     resumer                                the stack
+//!     lay
+//!     enter, switch ------------------------> begun
+//!                                                ...
+//!     left <----------------------- switch, leave
+//!     enter, switch ------------------------> come_back
+//!                                                ...
+//!     left, ended <---------------- switch, leave_for_good
+//! ```
+//!
+//! Nothing is to be chosen: the build script sees what the program is built with (`-Zsanitizer`, on nightly). Without a sanitizer
+//! a fiber has no size and its functions are empty.
+//!
+//! # ThreadSanitizer
+//! A switch counts as happening before what follows it on the other side. Its call stack is per fiber, so
+//! the calls stand in `resume` itself: they, and what they are called by up to there, are inlined always. A function that were entered on
+//! one fiber and left on another would unbalance both. It knows of no `membarrier`, so `fence` uses fences for it.
+//!
+//! # AddressSanitizer
+//! A stack that has ended leaves the frame of its last function behind, whose red zones would be found by the next goroutine: `lay`
+//! cleans the place of the first frames. It must not keep locals elsewhere (`ASAN_OPTIONS=detect_stack_use_after_return=0`): how far
+//! a stack is in use is told by the address of a local.
+
+pub(super) use imp::Fiber;
+
+#[cfg(greenthread_tsan)]
+mod imp {
+    use std::cell::Cell;
+    use std::ffi::{c_uint, c_void};
+    use std::ptr;
+
+    unsafe extern "C" {
+        fn __tsan_get_current_fiber() -> *mut c_void;
+        fn __tsan_create_fiber(flags: c_uint) -> *mut c_void;
+        fn __tsan_destroy_fiber(fiber: *mut c_void);
+        fn __tsan_switch_to_fiber(fiber: *mut c_void, flags: c_uint);
+    }
+
+    /// The switch orders what is before it and what is after it.
+    const ORDERED: c_uint = 0;
+
+    pub(crate) struct Fiber {
+        own: Cell<*mut c_void>,
+        resumer: Cell<*mut c_void>,
+    }
+
+    impl Fiber {
+        /// The fiber of a stack whose lowest usable address is `limit`.
+        pub(crate) fn new(_limit: usize) -> Self {
+            Self { own: Cell::new(ptr::null_mut()), resumer: Cell::new(ptr::null_mut()) }
+        }
+
+        /// The stack, up to `base`, is about to be used.
+        pub(crate) fn lay(&self, _base: usize) {
+            // SAFETY: no condition.
+            self.own.set(unsafe { __tsan_create_fiber(0) });
+        }
+
+        /// The resumer switches to the stack next.
+        #[inline(always)]
+        pub(crate) fn enter(&self) {
+            // SAFETY: the fiber was made by `lay`, and runs nowhere.
+            unsafe {
+                self.resumer.set(__tsan_get_current_fiber());
+                __tsan_switch_to_fiber(self.own.get(), ORDERED);
+            }
+        }
+
+        /// The resumer is back.
+        #[inline(always)]
+        pub(crate) fn left(&self) {
+            // SAFETY: this thread's own fiber, which it left in `enter`.
+            unsafe { __tsan_switch_to_fiber(self.resumer.get(), ORDERED) };
+        }
+
+        /// The stack will not be resumed.
+        pub(crate) fn ended(&self) {
+            // SAFETY: nobody runs on it, or will.
+            unsafe { __tsan_destroy_fiber(self.own.get()) };
+        }
+
+        #[inline(always)]
+        pub(crate) fn begun(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn leave(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn leave_for_good(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn come_back(&self) {}
+    }
+}
+
+#[cfg(greenthread_asan)]
+mod imp {
+    use std::cell::Cell;
+    use std::ffi::c_void;
+    use std::ptr;
+
+    unsafe extern "C" {
+        fn __sanitizer_start_switch_fiber(save: *mut *mut c_void, bottom: *const c_void, size: usize);
+        fn __sanitizer_finish_switch_fiber(saved: *mut c_void, bottom: *mut *const c_void, size: *mut usize);
+        fn __asan_unpoison_memory_region(address: *const c_void, size: usize);
+    }
+
+    /// What the first frames of a stack take, generously.
+    const FIRST_FRAMES: usize = 16 << 10;
+
+    #[derive(Clone, Copy)]
+    struct Bounds {
+        bottom: *const c_void,
+        size: usize,
+    }
+
+    pub(crate) struct Fiber {
+        limit: usize,
+        own: Cell<Bounds>,
+        resumer: Cell<Bounds>,
+        /// What each side has the sanitizer keep while it does not run.
+        own_saved: Cell<*mut c_void>,
+        resumer_saved: Cell<*mut c_void>,
+    }
+
+    impl Fiber {
+        /// The fiber of a stack whose lowest usable address is `limit`.
+        pub(crate) fn new(limit: usize) -> Self {
+            let nothing = Bounds { bottom: ptr::null(), size: 0 };
+            Self {
+                limit,
+                own: Cell::new(nothing),
+                resumer: Cell::new(nothing),
+                own_saved: Cell::new(ptr::null_mut()),
+                resumer_saved: Cell::new(ptr::null_mut()),
+            }
+        }
+
+        /// The stack, up to `base`, is about to be used.
+        pub(crate) fn lay(&self, base: usize) {
+            let (bottom, size) = (ptr::without_provenance(self.limit), base - self.limit);
+            self.own.set(Bounds { bottom, size });
+            self.own_saved.set(ptr::null_mut());
+            let first = size.min(FIRST_FRAMES);
+            // SAFETY: the memory is the stack's, on which nothing lives yet.
+            unsafe { __asan_unpoison_memory_region(ptr::without_provenance(base - first), first) };
+        }
+
+        /// The resumer switches to the stack next.
+        #[inline(always)]
+        pub(crate) fn enter(&self) {
+            let Bounds { bottom, size } = self.own.get();
+            // SAFETY: the bounds of the stack that is switched to.
+            unsafe { __sanitizer_start_switch_fiber(self.resumer_saved.as_ptr(), bottom, size) };
+        }
+
+        /// The resumer is back.
+        #[inline(always)]
+        pub(crate) fn left(&self) {
+            // SAFETY: what `enter` has saved for this side.
+            unsafe {
+                __sanitizer_finish_switch_fiber(self.resumer_saved.get(), ptr::null_mut(), ptr::null_mut());
+            }
+        }
+
+        /// The stack will not be resumed.
+        pub(crate) fn ended(&self) {}
+
+        /// The stack runs for the first time.
+        #[inline(always)]
+        pub(crate) fn begun(&self) {
+            self.come_back();
+        }
+
+        /// The stack switches to the resumer next, and will come back.
+        #[inline(always)]
+        pub(crate) fn leave(&self) {
+            self.depart(self.own_saved.as_ptr());
+        }
+
+        /// As [`leave`](Self::leave), and will not.
+        #[inline(always)]
+        pub(crate) fn leave_for_good(&self) {
+            self.depart(ptr::null_mut());
+        }
+
+        #[inline(always)]
+        fn depart(&self, save: *mut *mut c_void) {
+            let Bounds { bottom, size } = self.resumer.get();
+            // SAFETY: the bounds of the resumer's stack, as it said itself in `come_back`.
+            unsafe { __sanitizer_start_switch_fiber(save, bottom, size) };
+        }
+
+        /// The stack runs again, perhaps for another resumer.
+        #[inline(always)]
+        pub(crate) fn come_back(&self) {
+            let mut resumer = self.resumer.get();
+            // SAFETY: what `leave` has saved for this side, or null.
+            unsafe { __sanitizer_finish_switch_fiber(self.own_saved.get(), &mut resumer.bottom, &mut resumer.size) };
+            self.resumer.set(resumer);
+        }
+    }
+}
+
+#[cfg(not(any(greenthread_tsan, greenthread_asan)))]
+mod imp {
+    pub(crate) struct Fiber;
+
+    impl Fiber {
+        pub(crate) fn new(_limit: usize) -> Self {
+            Self
+        }
+
+        #[inline(always)]
+        pub(crate) fn lay(&self, _base: usize) {}
+
+        #[inline(always)]
+        pub(crate) fn enter(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn left(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn ended(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn begun(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn leave(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn leave_for_good(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn come_back(&self) {}
+    }
+}
