@@ -1,5 +1,24 @@
 //! Looking at the running program.
 //!
+//! | to | use | in Go |
+//! | --- | --- | --- |
+//! | see all goroutines and their stacks | [`dump`], or `kill -QUIT` | `kill -QUIT`, `runtime.Stack` |
+//! | work with them | [`goroutines`] | `runtime.GoroutineProfile` |
+//! | find those that have waited for long | [`blocked_since`] | nothing |
+//! | watch the scheduler's numbers | [`stats`] | `runtime/metrics` |
+//! | trace the scheduler | `GODEBUG=schedtrace=1000,scheddetail=1` | the same |
+//!
+//! # SIGQUIT
+//! The signal SIGQUIT (Ctrl-\\) prints the dump on stderr and ends the process with status 2, as in Go. That is installed when the runtime starts, if
+//! the signal has its default effect then: a handler that the program has installed stays, and one that it installs later wins, with
+//! [`signal::notify`](crate::signal::notify) too.
+//!
+//! # What it takes
+//! Goroutines that are parked are read from outside, and go on as if nothing had been. The threads of those that run are interrupted by SIGURG, the
+//! signal that Go uses for the like; a system call in which one sits is begun anew, but `poll`, `nanosleep`, and reads with a timeout
+//! fail with `EINTR`, as they may at any time. On x86-64 Linux only: elsewhere there are no stacks, and SIGQUIT has its usual
+//! effect. Names of functions and lines need symbols and debug information in the program (`debug = "line-tables-only"`).
+//!
 //! # Deadlocks
 //! If every goroutine is parked and nobody is left who could wake one, the process prints Go's "fatal error: all goroutines are asleep - deadlock!" and all goroutines, and ends
 //! with status 2. That is never said of a program that could go on: a pending timer, a goroutine that waits for I/O or for signals or sits in a
@@ -8,7 +27,7 @@
 //! report is for Linux, since it needs `/proc`, and [`Config::deadlock`](crate::config::Config::deadlock) switches it off. On kernels before 6.9 it may be late: a foreign
 //! thread that ends, and was the last hope, is noticed when something else happens.
 
-pub use greenthread_scheduler::{Blocked, Stats, WaitReason};
+pub use greenthread_scheduler::{Frame, GoroutineInfo, GoroutineState, Stats, WaitReason};
 
 use std::time::Duration;
 
@@ -24,27 +43,61 @@ pub fn stats() -> Stats {
     scheduler::stats()
 }
 
-/// All goroutines that have begun, a line each, with what they wait for and where they were spawned, under the scheduler's state in the format of
-/// Go's `GODEBUG=schedtrace=1,scheddetail=1`. Taken while everything runs.
+/// All goroutines that have begun, with their stacks, as text in the format of Go's tracebacks: those that run first, then by number, those with the same
+/// stack as one. Taken while everything runs.
+///
+/// Blocks the OS thread, for some milliseconds, and the first time for as long as it takes to read the program's debug information; to be
+/// called from anywhere but signal handlers. A goroutine that runs and does not answer in a tenth of a second has no stack in it. Go's `runtime.Stack(buf, true)`.
 ///
 /// ```
-/// let (tx, rx) = greenthread::channel::bounded::<()>(0);
-/// let handle = greenthread::spawn(move || rx.recv());
-/// while !greenthread::debug::dump().contains("[chan receive]") {
+/// fn consumer(rx: greenthread::channel::Receiver<()>) {
+///     let _ = rx.recv();
+/// }
+///
+/// let (tx, rx) = greenthread::channel::bounded(0);
+/// let handle = greenthread::spawn(move || consumer(rx));
+/// while !greenthread::debug::dump().contains("[chan receive]:") {
 ///     greenthread::yield_now();
 /// }
+/// # if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+/// assert!(greenthread::debug::dump().contains("consumer(...)"));
+/// # }
 /// drop(tx);
-/// assert!(handle.join().unwrap().is_err());
+/// handle.join().unwrap();
 /// ```
 pub fn dump() -> String {
     scheduler::dump()
 }
 
+/// All goroutines that have begun, by number: what they do, what they wait for, where they were spawned, and their stacks. Taken while everything runs: a
+/// goroutine may have gone on when the caller looks.
+///
+/// Blocks as [`dump`] does. Go's `runtime.GoroutineProfile`, with more in it.
+///
+/// ```
+/// use greenthread::debug::{self, GoroutineState, WaitReason};
+///
+/// let (tx, rx) = greenthread::channel::bounded::<()>(0);
+/// let handle = greenthread::spawn(move || rx.recv());
+/// let waits = |id| {
+///     let all = debug::goroutines();
+///     let waiting = GoroutineState::Waiting(WaitReason::ChanReceive);
+///     all.iter().any(|goroutine| goroutine.id == id && goroutine.state == waiting)
+/// };
+/// while !waits(handle.id()) {
+///     greenthread::yield_now();
+/// }
+/// drop(tx);
+/// assert!(handle.join().unwrap().is_err());
+/// ```
+pub fn goroutines() -> Vec<GoroutineInfo> {
+    scheduler::goroutines()
+}
+
 /// Goroutines that have waited for others for longer than `duration`, those that have waited longest first: in a channel, a `select!`, a lock, a `WaitGroup`, a join and the like,
 /// but not in a sleep or for I/O. They are suspects, nothing more: a worker that has no jobs waits too. (Go has no such call; its dumps show the minutes.)
 ///
-/// The time is exact to some tens of milliseconds, and rather too short. A wait with a timeout counts like one without. Does not block; taken while everything runs, so a goroutine that is being
-/// woken may be in the list or not. Costs a look at every stack that was ever made.
+/// The time is exact to some tens of milliseconds, and rather too short. A wait with a timeout counts like one without. Blocks as [`goroutines`] does; taken while everything runs.
 ///
 /// ```
 /// use greenthread::{channel, debug, spawn};
@@ -58,11 +111,12 @@ pub fn dump() -> String {
 ///         break suspects;
 ///     }
 /// };
-/// assert_eq!((suspects[0].id, suspects[0].reason.as_str()), (stuck.id(), "chan receive"));
+/// assert_eq!(suspects[0].id, stuck.id());
+/// assert_eq!(suspects[0].state, debug::GoroutineState::Waiting(debug::WaitReason::ChanReceive));
 /// drop(tx);
 /// assert!(stuck.join().unwrap().is_err());
 /// assert!(debug::blocked_since(Duration::ZERO).is_empty());
 /// ```
-pub fn blocked_since(duration: Duration) -> Vec<Blocked> {
+pub fn blocked_since(duration: Duration) -> Vec<GoroutineInfo> {
     scheduler::blocked_since(duration)
 }

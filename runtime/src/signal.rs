@@ -6,9 +6,9 @@
 //! | let signals have their default effect again | drop the receivers | `signal.Stop`, `signal.Reset` |
 //! | end a context at a signal | [`notify_context`] | `signal.NotifyContext` |
 //!
-//! Nothing is installed before the first call, and a program that waits for a signal sleeps. While somebody is notified of a signal, its default
+//! Nothing is installed before the first call (but what [`debug`](crate::debug) and the report of stack overflows need), and a program that waits for a signal sleeps. While somebody is notified of a signal, its default
 //! effect is off: a program that is notified of [`Signal::SIGTERM`] does not end by it. When the last receiver of a signal is dropped, the
-//! effect comes back, be it the system's default or that the signal was ignored (as with `nohup`).
+//! effect comes back, be it the system's default, the runtime's dump at [`Signal::SIGQUIT`], or that the signal was ignored (as with `nohup`).
 //!
 //! Handlers that are there already are called too. They, and those that are added with the crate `signal-hook`, stay when nobody is notified
 //! any more; but what is added with `signal-hook` later does not keep the default effect of such a signal off.
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use greenthread_channels::closing::Closing;
 use greenthread_channels::{Receiver, Sender, bounded};
 use greenthread_ctx::{Cancel, Context};
-use greenthread_scheduler::{Descriptor, Direction, Options, WaitReason, spawn};
+use greenthread_scheduler::{Descriptor, Direction, Options, WaitReason, set_quit_heard, spawn};
 use signal_hook::consts;
 use signal_hook::flag;
 use signal_hook::iterator::backend::SignalDelivery;
@@ -56,7 +56,7 @@ impl Signal {
     pub const SIGINT: Self = Self(consts::SIGINT);
     /// A pipe or socket has no reader. Ignored in Rust programs, where the write fails instead.
     pub const SIGPIPE: Self = Self(consts::SIGPIPE);
-    /// Ctrl-\: by default ends the process with a core dump.
+    /// Ctrl-\: by default prints all goroutines and ends the process ([`debug`](crate::debug)).
     pub const SIGQUIT: Self = Self(consts::SIGQUIT);
     /// Please end: what `kill` and service managers send.
     pub const SIGTERM: Self = Self(consts::SIGTERM);
@@ -220,6 +220,15 @@ struct Kind {
     nobody: Arc<AtomicBool>,
 }
 
+impl Kind {
+    /// SIGQUIT's default effect is the runtime's own, whose handler is called too.
+    fn tell_dump(&self, signal: Signal) {
+        if signal == Signal::SIGQUIT {
+            set_quit_heard(self.listeners > 0);
+        }
+    }
+}
+
 static KINDS: Mutex<BTreeMap<Signal, Kind>> = Mutex::new(BTreeMap::new());
 
 fn with_kinds<R>(f: impl FnOnce(&mut BTreeMap<Signal, Kind>) -> R) -> R {
@@ -263,6 +272,7 @@ impl Listening {
             let kind = kinds.get_mut(&signal).expect("signal: every signal is prepared");
             kind.listeners += 1;
             kind.nobody.store(false, Ordering::Relaxed);
+            kind.tell_dump(signal);
         });
     }
 }
@@ -274,6 +284,7 @@ impl Drop for Listening {
                 let kind = kinds.get_mut(signal).expect("signal: every signal is prepared");
                 kind.listeners -= 1;
                 kind.nobody.store(kind.listeners == 0, Ordering::Relaxed);
+                kind.tell_dump(*signal);
             }
         });
     }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{check_from_thread, until};
-use greenthread::debug::{self, WaitReason, blocked_since};
+use greenthread::debug::{GoroutineInfo, GoroutineState, WaitReason, blocked_since};
 use greenthread::net::TcpListener;
 use greenthread::sync::{Mutex, WaitGroup};
 use greenthread::{JoinHandle, channel, spawn, time};
@@ -17,8 +17,8 @@ use greenthread::{JoinHandle, channel, spawn, time};
 /// What the clock of parks may be wrong by, with room for a machine that is busy with something else.
 const ROUGHLY: Duration = Duration::from_millis(100);
 
-fn reasons(suspects: &[debug::Blocked]) -> BTreeMap<u64, WaitReason> {
-    suspects.iter().map(|suspect| (suspect.id, suspect.reason)).collect()
+fn reasons(suspects: &[GoroutineInfo]) -> BTreeMap<u64, GoroutineState> {
+    suspects.iter().map(|suspect| (suspect.id, suspect.state)).collect()
 }
 
 #[test]
@@ -44,12 +44,13 @@ fn those_who_wait_for_others_are_found() {
         ];
         let begun = Instant::now();
         until(|| begun.elapsed() > 2 * ROUGHLY);
-        let expected: BTreeMap<u64, WaitReason> =
-            suspects.iter().map(|(handle, reason)| (handle.id(), *reason)).collect();
+        let expected: BTreeMap<u64, GoroutineState> =
+            suspects.iter().map(|(handle, reason)| (handle.id(), GoroutineState::Waiting(*reason))).collect();
         until(|| reasons(&blocked_since(ROUGHLY)) == expected);
         for suspect in blocked_since(ROUGHLY) {
-            assert_eq!(suspect.site.file(), file!());
-            assert!(suspect.waited >= ROUGHLY && suspect.waited <= begun.elapsed() + ROUGHLY, "{suspect:?}");
+            assert_eq!(suspect.spawned_at.file(), file!());
+            let waited = suspect.parked_for.unwrap();
+            assert!(waited >= ROUGHLY && waited <= begun.elapsed() + ROUGHLY, "{suspect:?}");
         }
         assert!(blocked_since(begun.elapsed() + ROUGHLY).is_empty());
         group.done();
@@ -73,7 +74,8 @@ fn the_longest_wait_comes_first_and_each_wait_counts_alone() {
         // The first in the line has waited for long; when it has got its value, it waits anew.
         tx.send(()).unwrap();
         until(|| {
-            ids() == [second.id(), first.id()] || blocked_since(Duration::ZERO).iter().all(|s| s.waited < ROUGHLY)
+            ids() == [second.id(), first.id()]
+                || blocked_since(Duration::ZERO).iter().all(|s| s.parked_for < Some(ROUGHLY))
         });
         drop(tx);
         first.join().unwrap();
@@ -91,7 +93,7 @@ fn a_wait_after_a_long_rest_is_new() {
         let waits = spawn(move || assert!(rx.recv().is_err()));
         until(|| common::parked("chan receive") == 1);
         let suspects = blocked_since(Duration::ZERO);
-        assert!(suspects.iter().all(|suspect| suspect.waited < 3 * ROUGHLY), "{suspects:?}");
+        assert!(suspects.iter().all(|suspect| suspect.parked_for < Some(3 * ROUGHLY)), "{suspects:?}");
         drop(tx);
         waits.join().unwrap();
     });
@@ -107,7 +109,7 @@ fn a_wait_after_a_long_call_is_new() {
         });
         until(|| common::parked("chan receive") == 1);
         let suspects = blocked_since(Duration::ZERO);
-        assert!(suspects.iter().all(|suspect| suspect.waited < 3 * ROUGHLY), "{suspects:?}");
+        assert!(suspects.iter().all(|suspect| suspect.parked_for < Some(3 * ROUGHLY)), "{suspects:?}");
         drop(tx);
         waits.join().unwrap();
     });

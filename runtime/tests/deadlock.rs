@@ -523,10 +523,10 @@ fn deadlocks_come_late() {
 
 fn what_waits_is_named() {
     let ended = program("on_two_mutexes").run();
-    let dump = ended.says(REPORT).says("[join]: not a goroutine").says("[join]: spawned at");
-    assert_eq!(dump.stderr.matches("[sync.Mutex.Lock]: spawned at").count(), 2, "{}", dump.stderr);
+    let dump = ended.says(REPORT).says("[join]: not a goroutine").says("goroutine 1 [join]");
+    assert_eq!(dump.stderr.matches("[sync.Mutex.Lock]:\n").count(), 2, "{}", dump.stderr);
     // The goroutine that is unwinding is on its thread, and is listed like the others.
-    program("while_unwinding").run().says("[chan receive]: spawned at").says("[join]: spawned at");
+    program("while_unwinding").run().says("[chan receive, locked to thread]:").says("goroutine 1 [join]");
     program("plain::on_nil").run().says("[chan receive (nil chan)]: not a goroutine");
 }
 

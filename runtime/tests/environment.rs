@@ -216,8 +216,8 @@ fn schedtrace_prints_gos_lines() {
     assert!(lines.len() >= 3, "{ended:#?}");
     for line in lines {
         check_summary(line, 2);
-        let (_, queues) = line.split_once(" runqueue=").and_then(|(_, rest)| rest.split_once(" [")).expect(line);
-        let (queues, _) = queues.split_once(']').expect(line);
+        let (_, queues) = line.split_once(" runqueue=").and_then(|(_, rest)| rest.split_once(" [ ")).expect(line);
+        let (queues, _) = queues.split_once(" ]").expect(line);
         let lengths: Vec<u32> = queues.split_ascii_whitespace().map(|n| n.parse().expect(line)).collect();
         assert_eq!(lengths.len(), 2, "{line}");
     }
@@ -240,7 +240,7 @@ fn scheddetail_prints_gos_lines() {
         }
     }
     assert!(kinds[0] >= 3 && kinds[1] == 2 * kinds[0] && kinds[2] > 0 && kinds[3] > 0, "{kinds:?} {ended:#?}");
-    assert!(ended.stderr.contains("(sleep)"), "{ended:#?}");
+    assert!(ended.stderr.contains(": status=4(sleep) m=nil lockedm=nil\n"), "{ended:#?}");
 }
 
 fn a_bad_godebug_is_named() {

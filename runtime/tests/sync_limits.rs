@@ -9,21 +9,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::drops::OnDrop;
-use common::{Rng, check, check_from_thread, storm, until};
+use common::{Rng, check, check_from_thread, parked, storm, until};
 use greenthread::ctx::{Context, Error};
 use greenthread::sync::{Mutex, MutexGuard, RwLock, WaitGroup};
-use greenthread::{debug, go, spawn, yield_now};
+use greenthread::{go, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(50);
 const SHORT: Duration = Duration::from_millis(3);
 
-const MUTEX: &str = "[sync.Mutex.Lock";
-const READ: &str = "[sync.RWMutex.RLock";
-const WRITE: &str = "[sync.RWMutex.Lock";
+const MUTEX: &str = "sync.Mutex.Lock";
+const READ: &str = "sync.RWMutex.RLock";
+const WRITE: &str = "sync.RWMutex.Lock";
 
 /// Waits until `n` goroutines wait for what dumps show like this.
 fn until_waiting(reason: &str, n: usize) {
-    until(|| debug::dump().matches(reason).count() == n);
+    until(|| parked(reason) == n);
 }
 
 /// As a thread and as a goroutine, on each number of Ps.

@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::drops::OnDrop;
-use common::{Rng, check, check_from_thread, storm, text, until};
+use common::{Rng, check, check_from_thread, parked, storm, text, until};
 use greenthread::ctx::{Context, Error};
 use greenthread::sync::{Mutex, Permit, Semaphore, WaitGroup};
-use greenthread::{debug, go, spawn, yield_now};
+use greenthread::{go, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(50);
 const SHORT: Duration = Duration::from_millis(3);
@@ -24,7 +24,7 @@ fn until_waited_for(semaphore: &Semaphore) {
 
 /// Waits until `n` goroutines wait for permits.
 fn until_waiting(n: usize) {
-    until(|| debug::dump().matches("[semaphore.Weighted.Acquire").count() == n);
+    until(|| parked("semaphore.Weighted.Acquire") == n);
 }
 
 #[test]

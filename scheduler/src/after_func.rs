@@ -165,7 +165,7 @@ mod tests {
         let fired = blocks_used(10_000, |call| call.handle.wait(), Duration::ZERO);
         let dropped_first = |call| {
             drop(call);
-            while num_goroutine() > 0 || crate::observe::stats().timers > 0 {
+            while num_goroutine() > 0 || crate::stats::stats().timers > 0 {
                 std::thread::yield_now();
             }
         };

@@ -13,10 +13,11 @@ use crate::handoff;
 use crate::machine;
 use crate::machine::stack;
 use crate::machine::stack::overflow::{self, Host, Stderr};
-use crate::observe::Trace;
 use crate::procs;
+use crate::quit;
 use crate::sched::{self, Sched};
 use crate::sysmon;
+use crate::trace::Trace;
 use crate::worker;
 
 /// Starts the runtime if nobody has.
@@ -65,8 +66,11 @@ fn begin(settings: &Settings) {
         let _abort = fatal::AbortOnPanic;
         sysmon::main(trace)
     };
-    if let Err(error) = monitor.spawn::<_, ()>(watch) {
-        fatal::warn(&format!("no thread for the monitor ({error}): a goroutine that blocks will stall its P"));
+    match monitor.spawn::<_, ()>(watch) {
+        Ok(_) => quit::install(),
+        Err(error) => {
+            fatal::warn(&format!("no thread for the monitor ({error}): a goroutine that blocks will stall its P"));
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use std::cell::Cell;
 
 use crate::machine::stack::{SlotMeta, Stack};
 use crate::machine::sys::switch::{Context, Entry};
+use crate::machine::sys::unwind::Registers;
 
 /// The goroutine on a stack, as its users name it.
 pub(crate) type Owner = *mut ();
@@ -111,6 +112,15 @@ impl StackHead {
     pub(crate) unsafe fn into_stack(this: *mut StackHead) -> Stack {
         // SAFETY: I1.
         unsafe { (*this).stack.take() }.expect("coroutine: a stack is taken back once")
+    }
+
+    /// The registers with which the execution will go on.
+    ///
+    /// # Safety
+    /// It is suspended, and stays so meanwhile.
+    pub(crate) unsafe fn saved(&self) -> Option<Registers> {
+        // SAFETY: the caller's contract.
+        unsafe { self.context.saved() }
     }
 
     /// Notes which goroutine is on the stack, for dumps and the overflow report.

@@ -49,7 +49,7 @@
 //! # Limits
 //! * Systems without Linux's `/proc`, or a `/proc` that belongs to another namespace: no report, ever.
 //! * Any foreign thread that lives and is not in one of our primitives keeps it off: a logger's, an allocator's, the test harness's. Go's detection is off
-//!   with cgo for the same reason. [`crate::blocked`] is for those, and for deadlocks among some of the goroutines.
+//!   with cgo for the same reason. [`crate::blocked_since`] is for those, and for deadlocks among some of the goroutines.
 //! * Memory shared with other processes is not seen: no primitive of ours is made for it.
 //!
 //! # Rejected
@@ -67,12 +67,12 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use crate::config;
+use crate::dump::dump;
 use crate::fatal;
 use crate::foreign::{self, Sleeper};
 use crate::machine::sys::thread;
 use crate::mechanism::Mechanism;
 use crate::netpoll::ROLE;
-use crate::observe;
 use crate::reason::WaitReason;
 use crate::sched::{Lists, Sched};
 
@@ -153,6 +153,6 @@ fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>) -> Option<i32> {
     for (thread, reason) in sleepers {
         let _ = writeln!(text, "thread {thread} [{reason}]: not a goroutine");
     }
-    text += &observe::dump();
+    text += &dump();
     fatal::fatal(&text);
 }

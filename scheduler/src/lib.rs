@@ -11,14 +11,14 @@
 //! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
 //! | I/O | `netpoll`, [`protocol::poll_word`], [`protocol::poller`] |
 //! | time | `timer`, [`deadline`], `after_func`, [`protocol::timer_heap`] |
-//! | when nobody can go on | `deadlock`, `blocked` |
+//! | when nobody can go on | `deadlock` |
+//! | seeing what they do | `dump`, [`protocol::inquiry`], `stats`, `trace`, `quit` |
 //! | starting and ending goroutines | `spawn`, [`protocol::join`], `goroutine` |
 //!
 //! ARCHITECTURE.md in the repository tells the story in order.
 
 mod after_func;
 mod block;
-mod blocked;
 mod blocking;
 mod boot;
 mod chaos;
@@ -28,6 +28,7 @@ mod coroutine;
 mod current;
 pub mod deadline;
 mod deadlock;
+mod dump;
 mod entry;
 mod fatal;
 mod foreign;
@@ -38,28 +39,30 @@ mod handoff;
 mod machine;
 mod mechanism;
 mod netpoll;
-mod observe;
 mod os_thread;
 mod pace;
 mod park;
 mod primitive;
 mod procs;
 pub mod protocol;
+mod quit;
 mod random;
 mod ready;
 mod reason;
 mod sched;
 mod search;
 mod spawn;
+mod stats;
 mod sysmon;
 mod timer;
 mod timers;
+mod trace;
 pub mod wait;
 mod worker;
 
 pub use after_func::AfterFunc;
-pub use blocked::{Blocked, blocked_since};
 pub use blocking::blocking;
+pub use dump::{Frame, GoroutineInfo, GoroutineState, blocked_since, dump, goroutines};
 pub use goroutine::{
     Exited, Goroutine, after_func, current, exit_goroutine, go, gomaxprocs, num_goroutine, run_main, spawn,
     spawn_unchecked,
@@ -68,11 +71,12 @@ pub use grow::{grow, remaining};
 #[doc(hidden)]
 pub use mechanism::Mechanism;
 pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
-pub use observe::{Stats, dump, stats};
 pub use os_thread::{OsThreadGuard, lock_os_thread};
 pub use park::yield_now;
 pub use procs::{MAX_PROCS, current_p, num_cpu};
+pub use quit::set_quit_heard;
 pub use random::random;
 pub use reason::WaitReason;
 pub use spawn::{JoinHandle, Options};
+pub use stats::{Stats, stats};
 pub use timer::sleep;

@@ -24,6 +24,12 @@ pub enum Mechanism {
     DeadlockReport,
     /// The monitor waits for a while before it looks for a deadlock. (It is right without; tests look more often so.)
     Linger,
+    /// A goroutine is not resumed while a dump looks at its stack.
+    StillStacks,
+    /// A dump asks the threads of running goroutines for their stacks.
+    AskThreads,
+    /// A dump unwinds stacks.
+    Unwind,
 }
 
 static OFF: AtomicU32 = AtomicU32::new(0);

@@ -84,7 +84,8 @@ impl Monitor {
         }
     }
 
-    fn wake(&self) {
+    /// Ends its sleep, or the next one. Async-signal-safe.
+    pub(crate) fn wake(&self) {
         self.parker.unpark();
         if self.bell.ring()
             && let Some(place) = self.thread_end.get()

@@ -13,8 +13,8 @@
 //! It also polls for I/O, if somebody waits for that and nobody else has polled for a [`TICK`]: all Ms are then away in long calls
 //! or loops, or the one that would block in the poller has found work and the others sleep.
 //!
-//! Besides, it follows the number of CPUs that the process may use, has unused stack pages given back, and prints
-//! GODEBUG's schedtrace.
+//! Besides, it follows the number of CPUs that the process may use, has unused stack pages given back, prints
+//! GODEBUG's schedtrace, and obeys SIGQUIT.
 //!
 //! # Sleeping
 //! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it looks whether it will ever be needed again
@@ -37,9 +37,11 @@ use crate::machine::stack;
 use crate::machine::sys::thread_end::ThreadEnd;
 use crate::mechanism::Mechanism;
 use crate::netpoll::poll;
-use crate::observe;
 use crate::procs;
+use crate::quit;
 use crate::sched::{Monitor, Sched, sched};
+use crate::stats;
+use crate::trace::Trace;
 
 const MS: u64 = 1_000_000;
 
@@ -75,7 +77,7 @@ struct Seen {
 }
 
 /// The monitor thread's loop.
-pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
+pub(crate) fn main(trace: Option<Trace>) -> ! {
     let sched = sched();
     let mut seen: Vec<Seen> = Vec::new();
     let mut busy_at = clock::now();
@@ -85,6 +87,7 @@ pub(crate) fn main(trace: Option<observe::Trace>) -> ! {
     loop {
         let now = clock::now();
         clock::advance_coarse(now);
+        quit::obey();
         if sched.idle.counts().0 < sched.procs() {
             busy_at = now;
         }
@@ -193,6 +196,7 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
     let stuck = dispatches == seen.dispatches;
     let forgotten = stuck && runnext != 0 && runnext == seen.runnext;
     seen.runnext = runnext;
+    m.note_busy_since(if stuck { seen.dispatch_since } else { 0 });
     if !stuck {
         (seen.dispatches, seen.dispatch_since) = (dispatches, now);
         seen.cpu = m.cpu_time();
@@ -224,6 +228,6 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
 /// Takes the P from an M that is not in the scheduler, if it still runs the goroutine that was seen.
 fn retake(p: &'static P, m: &'static M, dispatches: u32) {
     if handoff::retake(m, |own| own.id == p.id && p.dispatches() == dispatches) {
-        observe::COUNTERS.retakes.fetch_add(1, Ordering::Relaxed);
+        stats::COUNTERS.retakes.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
-use greenthread_scheduler as scheduler;
+use greenthread_scheduler::{self as scheduler, GoroutineState, WaitReason};
 
 use super::history::{Arm, Call, Event, History, Outcome, Patience, Stamp};
 use crate::common::random::Rng;
@@ -207,13 +207,11 @@ impl Books {
     }
 }
 
-/// Whether the dump shows a goroutine parked in a channel's operation.
+/// Whether the runtime shows a goroutine parked in a channel's operation.
 fn is_parked(goroutine: u64) -> bool {
-    let dump = scheduler::dump();
-    let begin = format!("goroutine {goroutine} [");
-    dump.lines()
-        .filter_map(|line| line.strip_prefix(&begin))
-        .any(|what| ["chan send]", "chan receive]", "select]"].iter().any(|reason| what.starts_with(reason)))
+    let reasons = [WaitReason::ChanSend, WaitReason::ChanReceive, WaitReason::Select];
+    let parked = reasons.map(GoroutineState::Waiting);
+    scheduler::goroutines().iter().any(|one| one.id == goroutine && parked.contains(&one.state))
 }
 
 /// One task, which writes down what it does.

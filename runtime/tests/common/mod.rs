@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use greenthread::debug;
+use greenthread::debug::{self, GoroutineState};
 
 pub use random::{Rng, seed};
 pub use watchdog::{LIMIT, watchdog, watchdog_after};
@@ -147,7 +147,8 @@ pub fn until(mut condition: impl FnMut() -> bool) {
 
 /// How many goroutines are parked for `reason`, as the dump names it.
 pub fn parked(reason: &str) -> usize {
-    debug::dump().matches(&format!("[{reason}")).count()
+    let waits = |state| matches!(state, GoroutineState::Waiting(why) if why.as_str().starts_with(reason));
+    debug::goroutines().iter().filter(|goroutine| waits(goroutine.state)).count()
 }
 
 /// Computes for `duration`, without a look at the scheduler.

@@ -167,6 +167,13 @@ impl GRef {
         Self(ptr)
     }
 
+    /// Its id and where it was spawned, of a goroutine that may end at this moment: then perhaps those of the next one in its place.
+    pub(crate) fn glance(self) -> (u64, &'static Location<'static>) {
+        let g = self.0.as_ptr();
+        // SAFETY: I2, a G is there, whichever; these words are written when it is made. Volatile, since that may be now.
+        unsafe { ((&raw const (*g).id).read_volatile(), (&raw const (*g).site).read_volatile()) }
+    }
+
     /// The goroutine at `ptr`, or `None` for null.
     ///
     /// # Safety

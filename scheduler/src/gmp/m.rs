@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::P;
 use super::{G, GRef};
@@ -56,6 +56,8 @@ pub(crate) struct M {
     /// Out while the M blocks in the poller instead of on its parker.
     pub(crate) bell: Doorbell,
     thread: Observed,
+    /// Since when its goroutine has not been back in the scheduler, as the monitor saw it; 0 if it is not known to be away for long.
+    busy_since: AtomicU64,
 }
 
 // SAFETY: I2 guards the cells; the rest is atomic.
@@ -83,6 +85,7 @@ impl M {
             parker: Parker::new(),
             bell: Doorbell::new(),
             thread: Observed::new(),
+            busy_since: AtomicU64::new(0),
         }
     }
 
@@ -100,6 +103,7 @@ impl M {
         }
         if let Some(new) = p {
             new.set_m(ptr::from_ref(self).cast_mut());
+            self.note_busy_since(0);
         }
         self.p.store(p.map_or(ptr::null_mut(), |p| ptr::from_ref(p).cast_mut()), Ordering::Relaxed);
     }
@@ -134,6 +138,16 @@ impl M {
     /// The number of the M's thread, of the last one if it has none.
     pub(crate) fn thread(&self) -> i32 {
         self.thread.id()
+    }
+
+    /// Since when its goroutine has not been back in the scheduler, if that is long; of a moment ago.
+    pub(crate) fn busy_since(&self) -> Option<u64> {
+        Some(self.busy_since.load(Ordering::Relaxed)).filter(|since| *since != 0)
+    }
+
+    /// For the monitor, which forgets it when the M gets a P.
+    pub(crate) fn note_busy_since(&self, since: u64) {
+        self.busy_since.store(since, Ordering::Relaxed);
     }
 
     /// Leaves a P for this M, which sleeps or is about to, and wakes it.

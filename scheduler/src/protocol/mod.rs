@@ -5,6 +5,7 @@
 
 pub mod claim;
 pub mod idle;
+pub mod inquiry;
 pub mod join;
 pub mod lease;
 pub mod lock;

@@ -29,7 +29,8 @@
 //!
 //! # Invariants
 //! * I1: `running` is written by the one who has the stack: resumers of one stack never overlap.
-//! * I2: `trimming` is written by the sweeper, of which there is one.
+//! * I2: `trimming` is written by one thread at a time: the sweeper, or a dump, which takes the sweeper's place to look at a
+//!   stack that must not change meanwhile. They exclude each other with a lock of their own.
 //! * I3: whoever runs on the stack, or changes what the sweeper reads of it, does so between `enter` and `leave`.
 //!
 //! # Orderings
@@ -111,7 +112,7 @@ impl Occupancy {
 }
 
 /// Keeps resumers off a batch of stacks while `act` runs. Bit `i` of its argument says that nobody is on stack `i`, and
-/// so that `act` may drop what is dead on it. For the sweeper only (I2); `act` may not panic.
+/// so that `act` may drop what is dead on it, or look at what is not. For one thread at a time (I2); `act` may not panic.
 pub fn exclude<'a, R>(batch: impl Iterator<Item = &'a Occupancy> + Clone, act: impl FnOnce(u64) -> R) -> R {
     for occupancy in batch.clone().take(BATCH) {
         occupancy.trimming.store(true, Ordering::Relaxed);

@@ -29,8 +29,8 @@
 //! # Life of a stack
 //! [`pool`] holds the free ones, and a [`StackCache`] some of them for one P. Taken, a stack counts as *entered*:
 //! nobody else touches its pages. [`SlotMeta::suspend`] leaves it when its goroutine parks, [`SlotMeta::resume`] enters
-//! it again, and giving it back leaves it for good. Entered stacks are never trimmed, all others may be ([`trim`]); who
-//! wins when the two meet is the protocol `occupancy`.
+//! it again, and giving it back leaves it for good. Entered stacks are never trimmed, all others may be ([`trim`]), or be
+//! looked at ([`look`]); who wins when the two meet is the protocol `occupancy`.
 //!
 //! # Invariants
 //! * I1: a slot is never unmapped and its table entry never moves: `&'static SlotMeta` is true.
@@ -39,6 +39,7 @@
 //!   words that are live: those at and above the stack pointer of the last suspend, less [`slot::MARGIN`].
 
 pub(crate) mod arena;
+pub(crate) mod look;
 pub(crate) mod overflow;
 pub(crate) mod pool;
 pub(crate) mod slot;

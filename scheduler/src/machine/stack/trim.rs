@@ -65,6 +65,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Class;
 use super::arena::Arena;
+use super::look::EXCLUDES;
 use super::pool::{POOL, Pool};
 use super::slot::{AGED, QUIET, RAN, SlotMeta, UNSEEN};
 use crate::machine::sys::memory::{Residency, Span, drop_pages, page_size};
@@ -342,6 +343,7 @@ impl Sweeper {
             return 0;
         }
         let batch = &self.batch;
+        let turn = EXCLUDES.lock().unwrap_or_else(PoisonError::into_inner);
         let trimmed = exclude(batch.iter().map(|meta| meta.occupancy()), |vacant| {
             let mut spans = [Span::EMPTY; BATCH];
             let mut count = 0;
@@ -355,6 +357,7 @@ impl Sweeper {
             vacant().for_each(|meta| meta.note_trim(whole));
             count as u64
         });
+        drop(turn);
         self.pool.trims.fetch_add(trimmed, Ordering::Relaxed);
         self.batch.clear();
         trimmed

@@ -11,10 +11,13 @@
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
 //! | [`sanitizer`] | sanitizers know of stacks | x86-64 | nothing |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
+//! | [`unwind`] | the calls on a stack | unwind tables, on x86-64 | nothing |
+//! | [`interrupt`] | a thread's registers; SIGQUIT | SIGURG, on x86-64 | nothing |
 //! | [`thread`] | per-thread settings and facts, which threads there are | `prctl`, `/proc` | defaults |
 //! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
 
 pub(crate) mod fence;
+pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod parker;
 pub(crate) mod poller;
@@ -24,6 +27,7 @@ mod sanitizer;
 pub(crate) mod switch;
 pub(crate) mod thread;
 pub(crate) mod thread_end;
+pub(crate) mod unwind;
 
 /// Whether a panic unwinds: false in a program that is built with `panic = "abort"`.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");

@@ -46,7 +46,9 @@ pub(crate) type Entry = fn(*mut ());
 mod imp {
     use std::arch::{asm, naked_asm};
     use std::cell::Cell;
+    use std::ptr;
 
+    use super::super::unwind::Registers;
     use super::Entry;
     use crate::machine::sys::sanitizer::Fiber;
 
@@ -72,10 +74,10 @@ mod imp {
         /// The stack below `base`, which is 16-aligned, is writable and nobody's. The context stays in place from now on.
         #[inline]
         pub(crate) unsafe fn lay(&self, base: usize) {
-            let frame = [begin as *const () as usize, std::ptr::from_ref(self).addr(), main as *const () as usize, 0];
+            let frame = [begin as *const () as usize, ptr::from_ref(self).addr(), main as *const () as usize, 0];
             let sp = base - size_of_val(&frame);
             // SAFETY: the caller's contract.
-            unsafe { std::ptr::with_exposed_provenance_mut::<[usize; 4]>(sp).write(frame) };
+            unsafe { ptr::with_exposed_provenance_mut::<[usize; 4]>(sp).write(frame) };
             self.other.set(sp);
             self.fiber.lay(base);
         }
@@ -106,6 +108,20 @@ mod imp {
             // SAFETY: the caller's contract.
             unsafe { self.swap() };
             self.fiber.come_back();
+        }
+
+        /// The registers of the side that does not run, as they will be right after its next resume. The stack's own side only
+        /// if it was entered before: what was laid is no frame.
+        ///
+        /// # Safety
+        /// That side left here, and stays as it is meanwhile.
+        pub(crate) unsafe fn saved(&self) -> Option<Registers> {
+            let sp = self.other.get();
+            let word = |n: usize| {
+                // SAFETY: `swap` left three words here, and the caller keeps them.
+                unsafe { ptr::with_exposed_provenance::<usize>(sp).add(n).read_volatile() }
+            };
+            Some(Registers { pc: word(0), sp: sp + 3 * size_of::<usize>(), fp: word(2) })
         }
 
         /// Changes sides.
@@ -169,6 +185,7 @@ mod imp {
     use corosensei::stack::{Stack, StackPointer};
     use corosensei::{Coroutine, CoroutineResult, Yielder};
 
+    use super::super::unwind::Registers;
     use super::Entry;
 
     /// A stack and its resumer, one of which runs.
@@ -239,6 +256,14 @@ mod imp {
         pub(crate) unsafe fn suspend(&self) {
             // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
             unsafe { (*self.yielder.get()).suspend(()) };
+        }
+
+        /// Unknown here: corosensei does not tell.
+        ///
+        /// # Safety
+        /// None.
+        pub(crate) unsafe fn saved(&self) -> Option<Registers> {
+            None
         }
     }
 }

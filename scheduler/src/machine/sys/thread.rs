@@ -87,7 +87,7 @@ mod imp {
             state(self.id()) == Some(b'R')
         }
 
-        /// The number of the thread.
+        /// The number of the thread; 0 if none was observed.
         pub(crate) fn id(&self) -> i32 {
             self.tid.load(Ordering::Relaxed)
         }

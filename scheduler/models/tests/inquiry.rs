@@ -1,0 +1,91 @@
+//! Models of the inquiry: one asks, the thread that is asked answers in time, late or never, and another one comes late.
+
+use greenthread_models::explore;
+use greenthread_models::protocol::inquiry::Inquiry;
+use loom::sync::Arc;
+use loom::thread;
+
+type Question = Arc<Inquiry<(u32, u32)>>;
+
+fn question() -> Question {
+    Arc::new(Inquiry::new((0, 0)))
+}
+
+/// Asks `thread`, and is patient for so many looks: what it answered.
+fn ask(inquiry: &Question, thread: u32, patience: u32) -> Option<u32> {
+    let mut looks = 0;
+    let wait = || {
+        thread::yield_now();
+        looks += 1;
+        looks <= patience
+    };
+    inquiry.ask(
+        thread,
+        || true,
+        wait,
+        |(who, twice)| {
+            assert_eq!(who, twice, "the answer is not whole");
+            *who
+        },
+    )
+}
+
+fn answer(inquiry: &Question, thread: u32) -> bool {
+    inquiry.answer(thread, |answer| {
+        answer.0 = thread;
+        answer.1 = thread;
+    })
+}
+
+/// Two questions to one thread, which is interrupted twice, whenever that may be.
+#[test]
+fn an_answer_is_whole_and_of_the_one_who_was_asked() {
+    explore(3, || {
+        let inquiry = question();
+        let other = {
+            let inquiry = Arc::clone(&inquiry);
+            thread::spawn(move || u32::from(answer(&inquiry, 5)) + u32::from(answer(&inquiry, 5)))
+        };
+        let got = [ask(&inquiry, 5, 1), ask(&inquiry, 5, 1)];
+        assert!(got.into_iter().flatten().all(|who| who == 5));
+        assert_eq!(other.join().unwrap() as usize, got.into_iter().flatten().count());
+    });
+}
+
+/// A thread that comes too late for its own question meets one to another thread.
+#[test]
+fn one_who_is_late_does_not_answer_for_another() {
+    explore(3, || {
+        let inquiry = question();
+        let late = {
+            let inquiry = Arc::clone(&inquiry);
+            thread::spawn(move || answer(&inquiry, 5))
+        };
+        let first = ask(&inquiry, 5, 0);
+        let second = ask(&inquiry, 6, 1);
+        assert_eq!((first.is_some(), second), (late.join().unwrap(), None));
+    });
+}
+
+#[test]
+fn nobody_waits_for_one_who_cannot_be_reached() {
+    explore(2, || {
+        let inquiry = question();
+        assert_eq!(inquiry.ask(7, || false, || unreachable!(), |_| ()), None);
+        assert!(!answer(&inquiry, 7), "nobody is asked any more");
+    });
+}
+
+#[test]
+fn two_ask_in_turn() {
+    explore(2, || {
+        let inquiry = question();
+        let other = {
+            let inquiry = Arc::clone(&inquiry);
+            thread::spawn(move || ask(&inquiry, 5, 0))
+        };
+        ask(&inquiry, 6, 0);
+        answer(&inquiry, 5);
+        assert!(other.join().unwrap().is_none_or(|who| who == 5));
+    });
+}

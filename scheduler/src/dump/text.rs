@@ -1,0 +1,184 @@
+//! The dump as text, in Go's format.
+//!
+//! ```text
+//! goroutine 18 [chan receive, 5 minutes]:
+//! my_program::fetch::{{closure}}(...)
+//!         src/fetch.rs:73 +0x2c
+//! created by spawn at src/main.rs:12:5
+//!
+//! goroutine 7 [running, for 1.204 s] {name: crunch}:
+//! ```
+//! The scheduler's own calls are left out at both ends, as Go leaves out those of its runtime. Arguments are not known, which Go writes as
+//! `(...)` too. Several goroutines with the same trace, state, name and place of birth are written once, under the header of the
+//! first, and listed.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::panic::Location;
+use std::ptr;
+use std::sync::Arc;
+
+use super::collect::Trace;
+use super::resolve::Resolver;
+use super::{Frame, GoroutineInfo, GoroutineState};
+
+/// This file, as its path ends. What stands before it are the scheduler's sources: names do not tell, since line tables have them without paths.
+const HERE: &str = "src/dump/text.rs";
+
+/// Where else the calls are that lead to a goroutine's closure.
+const ROOT: &[&str] = &[
+    "/library/std/src/panic",
+    "/library/core/src/panic",
+    "/library/core/src/ops/function.rs",
+    "/library/std/src/sys/backtrace.rs",
+];
+
+/// How many ids of a group are listed.
+const MOST_IDS: usize = 100;
+
+/// What is the same for all of a group.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind {
+    state: GoroutineState,
+    name: Option<Arc<str>>,
+    site: *const Location<'static>,
+    trace: *const Trace,
+    locked: bool,
+    /// Goroutines on threads are not grouped.
+    thread: Option<u32>,
+}
+
+/// All of `goroutines`, those that run first.
+pub(super) fn write(goroutines: &[GoroutineInfo], not_begun: u64) -> String {
+    let mut groups: Vec<Vec<&GoroutineInfo>> = Vec::new();
+    let mut places: HashMap<Kind, usize> = HashMap::new();
+    for goroutine in goroutines {
+        let place = *places.entry(kind(goroutine)).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[place].push(goroutine);
+    }
+    groups.sort_by_key(|group| group[0].state != GoroutineState::Running);
+    let (mut out, mut resolver) = (String::new(), Resolver::new());
+    for group in &groups {
+        let _ = write_group(&mut out, group, &mut resolver);
+    }
+    if not_begun > 0 {
+        let _ = writeln!(out, "{not_begun} more goroutines have not begun");
+    }
+    out
+}
+
+fn kind(goroutine: &GoroutineInfo) -> Kind {
+    Kind {
+        state: goroutine.state,
+        name: goroutine.name.clone(),
+        site: ptr::from_ref(goroutine.spawned_at),
+        trace: Arc::as_ptr(&goroutine.trace),
+        locked: goroutine.locked,
+        thread: goroutine.thread,
+    }
+}
+
+fn write_group(out: &mut String, group: &[&GoroutineInfo], resolver: &mut Resolver) -> fmt::Result {
+    let first = group[0];
+    write_header(out, first)?;
+    match (&resolver.frames(&first.trace.calls)[..], first.thread) {
+        ([], Some(thread)) => writeln!(out, "\trunning on M{thread}; backtrace unavailable")?,
+        ([], None) => writeln!(out, "\tbacktrace unavailable")?,
+        (frames, _) => write_frames(out, frames, first.is_complete())?,
+    }
+    writeln!(out, "created by spawn at {}", first.spawned_at)?;
+    if group.len() > 1 {
+        let ids: Vec<String> = group.iter().take(MOST_IDS).map(|goroutine| goroutine.id.to_string()).collect();
+        let more = if group.len() > MOST_IDS { ", ..." } else { "" };
+        writeln!(out, "{} goroutines with this stack: {}{more}", group.len(), ids.join(", "))?;
+    }
+    writeln!(out)
+}
+
+fn write_header(out: &mut String, goroutine: &GoroutineInfo) -> fmt::Result {
+    write!(out, "goroutine {} [", goroutine.id)?;
+    match goroutine.state {
+        GoroutineState::Runnable => write!(out, "runnable")?,
+        GoroutineState::Running => write!(out, "running")?,
+        GoroutineState::Waiting(reason) => write!(out, "{reason}")?,
+    }
+    // As in Go, which tells minutes only.
+    if let Some(minutes @ 1..) = goroutine.parked_for.map(|time| time.as_secs() / 60) {
+        write!(out, ", {minutes} minutes")?;
+    }
+    if let Some(time) = goroutine.busy_for {
+        write!(out, ", for {:.3} s", time.as_secs_f64())?;
+    }
+    if goroutine.locked {
+        write!(out, ", locked to thread")?;
+    }
+    match &goroutine.name {
+        Some(name) => writeln!(out, "] {{name: {name}}}:"),
+        None => writeln!(out, "]:"),
+    }
+}
+
+fn write_frames(out: &mut String, frames: &[Frame], complete: bool) -> fmt::Result {
+    for frame in interesting(frames) {
+        match &frame.function {
+            Some(function) => writeln!(out, "{function}(...)")?,
+            None => writeln!(out, "{:#x}(...)", frame.address)?,
+        }
+        write!(out, "\t{}:{}", frame.file.as_deref().unwrap_or("??"), frame.line.unwrap_or(0))?;
+        match frame.offset {
+            Some(offset) => writeln!(out, " +{offset:#x}")?,
+            None => writeln!(out)?,
+        }
+    }
+    if complete { Ok(()) } else { writeln!(out, "...additional frames elided...") }
+}
+
+/// Without the scheduler's own at both ends, unless nothing would be left.
+fn interesting(frames: &[Frame]) -> &[Frame] {
+    let own = file!().strip_suffix(HERE).map(|crate_folder| format!("{crate_folder}src/"));
+    let own = |frame: &Frame| frame.file.as_ref().zip(own.as_ref()).is_some_and(|(file, own)| file.contains(own));
+    // `catch_unwind` has a call without a source.
+    let root = |frame: &Frame| frame.file.as_ref().is_none_or(|file| ROOT.iter().any(|root| file.contains(root)));
+    let start = frames.iter().position(|frame| !own(frame)).unwrap_or(0);
+    let end = frames.iter().rposition(|frame| !own(frame) && !root(frame)).map_or(0, |last| last + 1);
+    frames.get(start..end).filter(|rest| !rest.is_empty()).unwrap_or(frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(file: &str) -> Frame {
+        Frame { address: 0x10, offset: Some(1), function: Some("f".into()), file: Some(file.into()), line: Some(3) }
+    }
+
+    fn left(files: &[&str]) -> Vec<String> {
+        let frames: Vec<Frame> = files.iter().copied().map(frame).collect();
+        interesting(&frames).iter().filter_map(|frame| frame.file.clone()).collect()
+    }
+
+    #[test]
+    fn the_schedulers_own_calls_are_left_out_at_both_ends() {
+        let park = file!().replace("dump/text", "park");
+        let (park, mutex, user) = (park.as_str(), "greenthread/src/sync/mutex.rs", "program/src/main.rs");
+        let catch = "/rustc/1/library/std/src/panicking.rs";
+        assert_eq!(left(&[park, park, mutex, user, park, user, catch, park]), [mutex, user, park, user]);
+        assert_eq!(left(&[user]), [user]);
+        assert_eq!(left(&[park, catch]), [park, catch], "rather all than none");
+        assert_eq!(left(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn frames_look_like_gos() {
+        let mut out = String::new();
+        let unknown = Frame { address: 0x20, offset: None, function: None, file: None, line: None };
+        write_frames(&mut out, &[frame("a.rs"), unknown, frame("b.rs")], false).unwrap();
+        assert_eq!(
+            out,
+            "f(...)\n\ta.rs:3 +0x1\n0x20(...)\n\t??:0\nf(...)\n\tb.rs:3 +0x1\n...additional frames elided...\n"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! Looking at stacks while their goroutines are away.
+//!
+//! A goroutine that is parked may be readied and resumed at any moment, and then what was read of its stack is a mixture of two. So whoever
+//! looks takes the sweeper's place in the protocol `occupancy`: for a batch of up to 64 stacks at a time, those that somebody runs on are left
+//! out, and the rest are kept as they are until the look is over; a worker that wants to resume one waits that long. A goroutine that
+//! cannot be resumed cannot end either, so all that it owns is there: its frames, its name, and the stacks that it has grown onto.
+//!
+//! Its frames are still not all quiet: peers write to the nodes that it waits with, and to what it shares. The words that the way up
+//! through the frames is read from (return addresses, saved registers) are its own alone.
+//!
+//! Rejected: copying the stack first and comparing a counter of resumes afterwards. That reads words while they are written, which
+//! no language rule allows, and a goroutine that never rests is never seen.
+
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
+
+use super::arena;
+use super::pool::Pool;
+use super::slot::SlotMeta;
+use crate::mechanism::Mechanism;
+use crate::protocol::occupancy::{BATCH, exclude};
+
+/// The right to keep resumers away: of the sweeper, or of one who looks (I2 of `occupancy`).
+pub(super) static EXCLUDES: Mutex<()> = Mutex::new(());
+
+/// A stack that its goroutine has left and cannot come back to at the moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Still(&'static SlotMeta);
+
+/// What was found on a stack that has an owner.
+pub(crate) enum Found {
+    /// A goroutine that is away.
+    Left(Still),
+    /// Somebody runs on it, or it was taken and not entered yet.
+    Entered,
+}
+
+impl Still {
+    /// Whether an address is on this stack.
+    pub(crate) fn contains(self, address: usize) -> bool {
+        (self.0.low()..self.0.top()).contains(&address)
+    }
+
+    /// The word at an address of this stack, or of another one that its goroutine has grown onto.
+    pub(crate) fn read(self, address: usize) -> Option<usize> {
+        let own = |meta: &SlotMeta| ptr::eq(meta, self.0) || meta.owner() == self.0.owner();
+        let meta = if self.contains(address) { self.0 } else { arena::find(address).filter(|meta| own(meta))? };
+        word(meta, address)
+    }
+}
+
+/// The word at an aligned address of a slot above its guard.
+fn word(meta: &SlotMeta, address: usize) -> Option<usize> {
+    let inside = address >= meta.low() && address < meta.top() && address.is_multiple_of(size_of::<usize>());
+    // SAFETY: I1 of `stack`, the slot is mapped for ever, and this is above its guard. Volatile: see `copy_current` and the module.
+    inside.then(|| unsafe { ptr::with_exposed_provenance::<usize>(address).read_volatile() })
+}
+
+/// Copies the stack that the calling thread runs on from `sp` up, as far as `into` goes, if it is one of `owner`'s: how many words.
+/// Async-signal-safe.
+///
+/// Other threads may write to some of these words meanwhile; those that unwinding reads are this thread's own.
+pub(crate) fn copy_current(owner: *mut (), sp: usize, into: &mut [usize]) -> usize {
+    let Some(meta) = arena::find(sp).filter(|meta| meta.owner() == owner) else { return 0 };
+    let words = (sp..).step_by(size_of::<usize>()).map_while(|address| word(meta, address));
+    into.iter_mut().zip(words).map(|(to, word)| *to = word).count()
+}
+
+impl Pool {
+    /// Calls `f` with the owner of each stack that has one, and with the stack if that is left. A worker that wants to resume it waits
+    /// until `f` has seen the others of its batch too. `f` may not panic, nor wait for a goroutine.
+    pub(crate) fn look(&'static self, mut f: impl FnMut(*mut (), Found)) {
+        for arena in self.arenas() {
+            let owned = (0..arena.carved()).filter_map(|slot| arena.slot(slot)).filter(|meta| !meta.owner().is_null());
+            let mut owned = owned.peekable();
+            while owned.peek().is_some() {
+                let batch: Vec<&'static SlotMeta> = owned.by_ref().take(BATCH).collect();
+                look_at(&batch, &mut f);
+            }
+        }
+    }
+}
+
+fn look_at(batch: &[&'static SlotMeta], f: &mut impl FnMut(*mut (), Found)) {
+    let mut see = |vacant: u64| {
+        for (i, meta) in batch.iter().enumerate().filter(|(_, meta)| !meta.owner().is_null()) {
+            // Without frames it is a slot in a free list, whose owner has just been taken away.
+            let left = vacant >> i & 1 == 1 && meta.saved_sp() != 0;
+            f(meta.owner(), if left { Found::Left(Still(meta)) } else { Found::Entered });
+        }
+    };
+    if Mechanism::StillStacks.is_on() {
+        let _turn = EXCLUDES.lock().unwrap_or_else(PoisonError::into_inner);
+        exclude(batch.iter().map(|meta| meta.occupancy()), see);
+    } else {
+        let left = |(i, meta): (usize, &&SlotMeta)| u64::from(!meta.occupancy().is_entered()) << i;
+        see(batch.iter().enumerate().map(left).sum());
+    }
+}

@@ -1,0 +1,173 @@
+//! Signals that the runtime handles for dumps: one that asks a thread for its registers, and SIGQUIT.
+//!
+//! *Asking* uses SIGURG, as Go does: by default it has no effect, and few programs want it. The handler is installed by the first question. What
+//! it is not asked goes to the handler that was there before. A system call that the signal interrupts is begun anew (`SA_RESTART`); those that
+//! the kernel never begins anew (`poll`, `nanosleep`, reads with a timeout) fail with `EINTR`, which they may do at any time.
+//!
+//! *SIGQUIT* is taken if it has its default effect at boot; what the program has installed stays. What it installs later, with `sigaction`,
+//! replaces ours. If it keeps ours and calls it too, as the crate `signal-hook` does, then ours does nothing, since the program
+//! now handles the signal itself: it sees that it is not the one installed.
+//!
+//! Both run on the alternate stack, and do nothing that is not async-signal-safe if what they call does not.
+//!
+//! Elsewhere than on x86-64 Linux nobody is asked, and SIGQUIT has its default effect.
+//!
+//! # Invariants
+//! * I1: what is called, and what was there before, is stored before the handler is installed, and never again.
+
+/// What the handler calls with the registers of the code that it interrupted; says whether it was asked.
+pub(crate) type Answer = fn(super::unwind::Registers) -> bool;
+
+pub(crate) use imp::{end_process, install_question, install_quit, interrupt, set_quit_heard, this_thread};
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod imp {
+    use std::ffi::{c_int, c_void};
+    use std::mem;
+    use std::ptr;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::super::unwind::Registers;
+    use super::Answer;
+
+    const QUESTION: c_int = libc::SIGURG;
+
+    struct Question {
+        answer: Answer,
+        before: libc::sigaction,
+    }
+
+    static ON_QUESTION: OnceLock<Question> = OnceLock::new();
+    static ON_QUIT: OnceLock<fn()> = OnceLock::new();
+
+    /// Nobody has ever subscribed to SIGQUIT, somebody does, nobody does any more.
+    const NEVER: u8 = 0;
+    const HEARD: u8 = 1;
+    const UNHEARD: u8 = 2;
+    static QUIT: AtomicU8 = AtomicU8::new(NEVER);
+
+    type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+    fn installed(signal: c_int) -> libc::sigaction {
+        // SAFETY: all zero bytes are a `sigaction`.
+        let mut now: libc::sigaction = unsafe { mem::zeroed() };
+        // SAFETY: the result goes to a local.
+        unsafe { libc::sigaction(signal, ptr::null(), &raw mut now) };
+        now
+    }
+
+    fn install(signal: c_int, handler: Handler) {
+        // SAFETY: all zero bytes are a `sigaction` with an empty mask; both handlers are async-signal-safe.
+        unsafe {
+            let mut action: libc::sigaction = mem::zeroed();
+            action.sa_sigaction = handler as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+            libc::sigaction(signal, &raw const action, ptr::null_mut());
+        }
+    }
+
+    /// Has threads that are interrupted call `answer`, always the same.
+    pub(crate) fn install_question(answer: Answer) {
+        if ON_QUESTION.get().is_none() {
+            let _ = ON_QUESTION.set(Question { answer, before: installed(QUESTION) });
+            install(QUESTION, on_question);
+        }
+    }
+
+    /// The number by which this thread can be interrupted.
+    pub(crate) fn this_thread() -> u32 {
+        // SAFETY: it takes nothing and always succeeds.
+        unsafe { libc::gettid() }.cast_unsigned()
+    }
+
+    /// Interrupts a thread of this process; false if there is none with this number.
+    pub(crate) fn interrupt(thread: u32) -> bool {
+        // SAFETY: numbers only. A thread that took the number of one that has ended does nothing: it is not asked.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, QUESTION) == 0 }
+    }
+
+    extern "C" fn on_question(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        // SAFETY: the kernel passes the registers that it will restore.
+        let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+        let register = |index: c_int| registers[index as usize].cast_unsigned() as usize;
+        let from = Registers { pc: register(libc::REG_RIP), sp: register(libc::REG_RSP), fp: register(libc::REG_RBP) };
+        let Some(question) = ON_QUESTION.get() else { return };
+        // SAFETY: the address of this thread's errno; what is called below may change it.
+        let errno = unsafe { &mut *libc::__errno_location() };
+        let before = *errno;
+        if !(question.answer)(from) {
+            chain(&question.before, signal, info, context);
+        }
+        *errno = before;
+    }
+
+    fn chain(before: &libc::sigaction, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        match before.sa_sigaction {
+            libc::SIG_DFL | libc::SIG_IGN => {}
+            handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
+                // SAFETY: the flag says that the handler takes three arguments.
+                let handler = unsafe { mem::transmute::<usize, Handler>(handler) };
+                handler(signal, info, context);
+            }
+            handler => {
+                // SAFETY: without the flag it takes one.
+                let handler = unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
+                handler(signal);
+            }
+        }
+    }
+
+    /// Has SIGQUIT call `act`, if it has its default effect now. Called once.
+    pub(crate) fn install_quit(act: fn()) {
+        if installed(libc::SIGQUIT).sa_sigaction == libc::SIG_DFL && ON_QUIT.set(act).is_ok() {
+            install(libc::SIGQUIT, on_quit);
+        }
+    }
+
+    /// Says whether anybody receives SIGQUIT by a handler that calls ours too.
+    pub(crate) fn set_quit_heard(heard: bool) {
+        QUIT.store(if heard { HEARD } else { UNHEARD }, Ordering::Relaxed);
+    }
+
+    extern "C" fn on_quit(signal: c_int, _: *mut libc::siginfo_t, _: *mut c_void) {
+        let ours = || installed(signal).sa_sigaction == on_quit as *const () as usize;
+        let acts = match QUIT.load(Ordering::Relaxed) {
+            HEARD => false,
+            UNHEARD => true,
+            _ => ours(),
+        };
+        if let Some(act) = ON_QUIT.get().filter(|_| acts) {
+            act();
+        }
+    }
+
+    /// Ends the process with status 2, at once: no exit handlers, which might wait for what hangs.
+    pub(crate) fn end_process() -> ! {
+        // SAFETY: it takes a number and does not return.
+        unsafe { libc::_exit(2) }
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+mod imp {
+    use super::Answer;
+
+    pub(crate) fn install_question(_: Answer) {}
+
+    pub(crate) fn this_thread() -> u32 {
+        0
+    }
+
+    pub(crate) fn interrupt(_: u32) -> bool {
+        false
+    }
+
+    pub(crate) fn install_quit(_: fn()) {}
+
+    pub(crate) fn set_quit_heard(_: bool) {}
+
+    pub(crate) fn end_process() -> ! {
+        std::process::exit(2)
+    }
+}

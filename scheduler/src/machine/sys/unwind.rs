@@ -1,0 +1,210 @@
+//! From the registers of a stack that does not run to the addresses of the calls on it.
+//!
+//! Rust code keeps no frame pointers, so the way up is in the unwind tables of each loaded object (`.eh_frame`), which the crate `framehop`
+//! reads. It never runs on the stack in question, and sees it through a function that says no to what is not on it: whatever stands
+//! there, the worst that comes of it is a wrong address in a report.
+//!
+//! The tables are copied, under the lock of the dynamic loader, since a library may be unloaded while it is not on any stack; some megabytes,
+//! kept until the loader has loaded or unloaded something.
+//!
+//! | CPU, system | |
+//! | --- | --- |
+//! | x86-64 Linux | as above |
+//! | others | no addresses: what a stack that was left looks like is corosensei's secret there |
+
+/// What unwinding starts from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Registers {
+    pub(crate) pc: usize,
+    pub(crate) sp: usize,
+    pub(crate) fp: usize,
+}
+
+/// Most frames of one stack.
+pub(crate) const MOST_FRAMES: usize = 128;
+
+pub(crate) use imp::{Unwinder, function_start};
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod imp {
+    use std::ffi::{c_int, c_void};
+    use std::ops::Range;
+    use std::sync::{Mutex, PoisonError};
+    use std::{ptr, slice};
+
+    use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
+    use framehop::{Error, ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder as _};
+
+    use super::{MOST_FRAMES, Registers};
+
+    /// The unwind tables of the process, and what was learned from them.
+    pub(crate) struct Unwinder {
+        tables: UnwinderX86_64<Vec<u8>>,
+        cache: CacheX86_64,
+    }
+
+    impl Unwinder {
+        /// With the tables of what is loaded now. Takes the dynamic loader's lock.
+        pub(crate) fn new() -> Self {
+            static LATEST: Mutex<Option<Loaded>> = Mutex::new(None);
+            let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+            let loaded =
+                latest.get_or_insert_with(|| Loaded { changes: 0, fresh: false, tables: UnwinderX86_64::new() });
+            loaded.fresh = false;
+            // SAFETY: `add_object` gets the address of `loaded`, which nobody else uses until the call returns.
+            unsafe { libc::dl_iterate_phdr(Some(add_object), ptr::from_mut(loaded).cast()) };
+            Self { tables: loaded.tables.clone(), cache: CacheX86_64::new() }
+        }
+
+        /// Appends the addresses of the calls on a stack, innermost first; true if they lead to its first frame. `read` returns the word
+        /// at an address if that is on the stack.
+        pub(crate) fn walk(
+            &mut self,
+            from: Registers,
+            mut read: impl FnMut(usize) -> Option<usize>,
+            calls: &mut Vec<usize>,
+        ) -> bool {
+            let mut registers = UnwindRegsX86_64::new(from.pc as u64, from.sp as u64, from.fp as u64);
+            let mut read = |address: u64| read(address as usize).map(|word| word as u64).ok_or(());
+            let mut frame = FrameAddress::from_instruction_pointer(from.pc as u64);
+            for _ in 0..MOST_FRAMES {
+                calls.push(frame.address_for_lookup() as usize);
+                let next = match self.tables.unwind_frame(frame, &mut registers, &mut self.cache, &mut read) {
+                    // `stack::grow` puts a frame pointer where it leaves one stack for another, which may lie below.
+                    Err(Error::FramepointerUnwindingMovedBackwards) => to_other_stack(&mut registers, &mut read),
+                    Err(_) => None,
+                    Ok(None) => return true,
+                    Ok(Some(address)) => FrameAddress::from_return_address(address),
+                };
+                match next {
+                    Some(next) => frame = next,
+                    None => return false,
+                }
+            }
+            false
+        }
+    }
+
+    fn to_other_stack(
+        registers: &mut UnwindRegsX86_64,
+        read: &mut impl FnMut(u64) -> Result<u64, ()>,
+    ) -> Option<FrameAddress> {
+        let fp = registers.bp();
+        let (caller, address) = (read(fp).ok()?, read(fp.checked_add(8)?).ok()?);
+        registers.set_ip(address);
+        registers.set_sp(fp + 16);
+        registers.set_bp(caller);
+        FrameAddress::from_return_address(address)
+    }
+
+    /// The tables of all objects.
+    struct Loaded {
+        /// How often the loader had loaded or unloaded anything.
+        changes: u64,
+        /// Whether they are being read anew.
+        fresh: bool,
+        tables: UnwinderX86_64<Vec<u8>>,
+    }
+
+    unsafe extern "C" fn add_object(info: *mut libc::dl_phdr_info, _: usize, loaded: *mut c_void) -> c_int {
+        // SAFETY: `new` passes this, and the loader passes a valid description.
+        let (info, loaded) = unsafe { (&*info, &mut *loaded.cast::<Loaded>()) };
+        let changes = info.dlpi_adds + info.dlpi_subs;
+        if loaded.changes == changes && !loaded.fresh {
+            return 1;
+        }
+        if !loaded.fresh {
+            (loaded.changes, loaded.fresh, loaded.tables) = (changes, true, UnwinderX86_64::new());
+        }
+        // SAFETY: the loader's table has so many entries.
+        let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+        // SAFETY: the object is loaded, and stays so while this runs.
+        if let Some(module) = unsafe { module(info.dlpi_addr, headers) } {
+            loaded.tables.add_module(module);
+        }
+        0
+    }
+
+    fn range(header: &libc::Elf64_Phdr) -> Range<u64> {
+        header.p_vaddr..header.p_vaddr + header.p_memsz
+    }
+
+    /// # Safety
+    /// The object with these headers is loaded at `base`.
+    unsafe fn module(base: u64, headers: &[libc::Elf64_Phdr]) -> Option<Module<Vec<u8>>> {
+        let loaded = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(range);
+        let index = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME).map(range)?;
+        let copy = |range: &Range<u64>| {
+            let start = ptr::with_exposed_provenance::<u8>((base + range.start) as usize);
+            // SAFETY: a part of a loaded segment, which is not written: unwind tables are constant once they are relocated.
+            unsafe { slice::from_raw_parts(start, (range.end - range.start) as usize) }.to_vec()
+        };
+        let inside = loaded().any(|segment| segment.start <= index.start && index.end <= segment.end);
+        let eh_frame_hdr = inside.then(|| copy(&index))?;
+        // Version 1, and the address of the tables as a signed offset from this field: what all linkers write.
+        let [1, 0x1b, _, _, a, b, c, d, ..] = eh_frame_hdr[..] else { return None };
+        let start = (index.start + 4).checked_add_signed(i64::from(i32::from_le_bytes([a, b, c, d])))?;
+        // Its length stands nowhere; the index says where in it to look.
+        let segment = loaded().find(|segment| segment.contains(&start))?;
+        let eh_frame_svma = start..segment.end;
+        let info = ExplicitModuleSectionInfo {
+            eh_frame: Some(copy(&eh_frame_svma)),
+            eh_frame_svma: Some(eh_frame_svma),
+            eh_frame_hdr: Some(eh_frame_hdr),
+            eh_frame_hdr_svma: Some(index),
+            ..Default::default()
+        };
+        let first = loaded().map(|segment| segment.start).min()?;
+        let end = loaded().map(|segment| segment.end).max()?;
+        Some(Module::new(String::new(), base + first..base + end, base, info))
+    }
+
+    /// Where the function begins that has code at `pc`.
+    pub(crate) fn function_start(pc: usize) -> Option<usize> {
+        unsafe extern "C" {
+            /// Of the unwinder that std is linked with.
+            fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
+        }
+        // SAFETY: the address is only looked up.
+        let start = unsafe { _Unwind_FindEnclosingFunction(ptr::without_provenance_mut(pc)) };
+        (!start.is_null()).then(|| start.addr())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_stack_of_ones_own_leads_to_its_callers() {
+            let mut calls = Vec::new();
+            let here = a_stack_of_ones_own_leads_to_its_callers as *const () as usize;
+            // No registers of a frame: one step at most, and no fault.
+            let from = Registers { pc: here + 1, sp: 8, fp: 8 };
+            assert!(!Unwinder::new().walk(from, |_| None, &mut calls));
+            assert_eq!(calls, [here + 1]);
+            assert_eq!(function_start(here + 1), Some(here));
+        }
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+mod imp {
+    use super::Registers;
+
+    /// Knows nothing here.
+    pub(crate) struct Unwinder;
+
+    impl Unwinder {
+        pub(crate) fn new() -> Self {
+            Self
+        }
+
+        pub(crate) fn walk(&mut self, _: Registers, _: impl FnMut(usize) -> Option<usize>, _: &mut Vec<usize>) -> bool {
+            false
+        }
+    }
+
+    pub(crate) fn function_start(_: usize) -> Option<usize> {
+        None
+    }
+}

@@ -1,0 +1,77 @@
+//! The scheduler's numbers.
+//!
+//! What is read here is read while everything runs: each number is right for some moment, not all for the same one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::machine::stack;
+use crate::netpoll::{REGISTERED, ROLE};
+use crate::sched::{Sched, try_sched};
+
+/// Events since the start.
+pub(crate) struct Counters {
+    /// Ps taken from an M that did not come back.
+    pub(crate) retakes: AtomicU64,
+}
+
+pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0) };
+
+/// What [`stats`] tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Goroutines spawned and not ended.
+    pub goroutines: u64,
+    /// Ps in use (GOMAXPROCS).
+    pub procs: u32,
+    /// Ps that no M runs.
+    pub idle_procs: u32,
+    /// OS threads of the runtime that run goroutines or wait to.
+    pub threads: usize,
+    /// Of these, the ones that wait without a P.
+    pub spare_threads: usize,
+    /// Ps taken from an M whose goroutine did not come back for too long.
+    pub retakes: u64,
+    /// Pending timers.
+    pub timers: usize,
+    /// Descriptors that are registered for I/O.
+    pub io_descriptors: usize,
+    /// Goroutines and threads that wait for I/O.
+    pub io_waiters: usize,
+    /// Stacks in use.
+    pub stacks_in_use: usize,
+    /// Stacks that were ever made.
+    pub stacks_reserved: usize,
+}
+
+/// A look at the scheduler's numbers. All zero before the first goroutine.
+pub fn stats() -> Stats {
+    let Some(sched) = try_sched() else { return Stats::default() };
+    let (idle_procs, _) = sched.idle.counts();
+    let stacks = stack::POOL.stats();
+    let timers = timers(sched).iter().sum();
+    let lists = sched.lists();
+    Stats {
+        procs: sched.procs(),
+        idle_procs,
+        threads: lists.threads,
+        spare_threads: lists.spare.len(),
+        retakes: COUNTERS.retakes.load(Ordering::Relaxed),
+        timers,
+        io_descriptors: REGISTERED.load(Ordering::Relaxed),
+        io_waiters: ROLE.waiters(),
+        stacks_in_use: stacks.in_use,
+        stacks_reserved: stacks.reserved,
+        goroutines: {
+            drop(lists);
+            sched.alive()
+        },
+    }
+}
+
+/// How many timers are pending on each P, by id. Asked for without the lock of the lists: a timer that fires takes that lock
+/// under the lock of its heap.
+pub(crate) fn timers(sched: &Sched) -> Vec<usize> {
+    let ps = sched.lists().all_ps.clone();
+    ps.iter().map(|p| p.timers.len()).collect()
+}
