@@ -59,10 +59,32 @@
 //! with [`blocking`], which hands the turn over at once.
 //!
 //! # Thread-locals
-//! A goroutine may go on running on another thread after anything that parks. It must not keep across that what belongs to a thread:
-//! a reference into a `thread_local!` (so: do not park inside of [`LocalKey::with`](std::thread::LocalKey::with)), `rand`'s `ThreadRng`, the lock of
-//! `std::io::stdout()`, or a guard of `std::sync` that another goroutine may want meanwhile. [`Builder::pinned`] and [`lock_os_thread`] are the way out where
-//! a library insists on its thread. ARCHITECTURE.md says what is checked and what is not.
+//! A goroutine may go on running on another thread after anything that parks. If it has the address of a thread-local of its old thread on its stack, be it that
+//! it parks inside of [`LocalKey::with`](std::thread::LocalKey::with) or that the compiler kept the address for later, it goes back to that thread instead (on Linux). So
+//! a reference stays what it was, and the variable is that of the thread it was taken on:
+//!
+//! ```
+//! use std::cell::Cell;
+//! thread_local! { static CALLS: Cell<u32> = const { Cell::new(0) } }
+//!
+//! let (tx, rx) = greenthread::channel::bounded(0);
+//! greenthread::go!(move || tx.send(1).unwrap());
+//! CALLS.with(|calls| {
+//!     let before = calls.get();
+//!     calls.set(before + rx.recv().unwrap());
+//! });
+//! ```
+//!
+//! The thread may run another goroutine by then, for as long as that does not park: the one that must come back waits for it, even if it computes for ever or
+//! blocks the thread. So the two must not wait for each other in that way. [`debug::Stats::guarded_resumes`] counts how often goroutines go back.
+//!
+//! Nothing finds what the stack has no address for. A goroutine must not keep across a park:
+//! * a handle that leads to its thread through the heap, such as `rand`'s `ThreadRng`, or an `Rc` that was cloned out of a thread-local;
+//! * the lock of `std::io::stdout()` or `stderr()`, which is its thread's, or a guard of `std::sync` that another goroutine may want meanwhile;
+//! * a thread-local of a library that was loaded after the start of the program (`dlopen`);
+//! * on systems other than Linux, any reference into a thread-local.
+//!
+//! [`Builder::pinned`] and [`lock_os_thread`] are the way out where a library insists on its thread.
 
 //! # Panics
 //! A panic ends one goroutine; [`JoinHandle::join`] has its payload. A destructor that runs while a panic unwinds may block like any other code: its

@@ -184,6 +184,9 @@ pub fn gomaxprocs(n: usize) -> usize {
 /// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is dropped: Go's
 /// `runtime.LockOSThread`. Locks nest.
 ///
+/// A goroutine that was on this thread before, and has the address of one of its thread-locals on its stack, still comes back to it: it may run here
+/// while the locked one is parked, or the two could wait for each other for ever.
+///
 /// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing. Drop the guard on the goroutine
 /// that made it (it cannot be sent elsewhere).
 ///

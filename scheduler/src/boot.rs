@@ -35,6 +35,7 @@ pub(crate) fn ensure() {
 fn start() {
     sched::init(|| {
         machine::sys::fence::init();
+        machine::sys::tls::init();
         let settings = config::settings();
         if let Err(error) = stack::set_default_reservation(settings.stack_size) {
             fatal::warn(&format!("{error}; using {} KiB", stack::default_reservation() >> 10));
@@ -79,7 +80,7 @@ fn begin(settings: &Settings) {
 fn runs_here(owner: *mut ()) -> bool {
     // SAFETY: owners are goroutines, whose memory is never unmapped.
     match unsafe { GRef::from_ptr(owner.cast()) } {
-        Some(g) => current::m().is_some_and(|m| g.m.get().is_some_and(|its| its.id == m.id)),
+        Some(g) => current::m().is_some_and(|m| m.current() == Some(g)),
         // A thread that the runtime did not start is on a stack that it asked for.
         None => current::m().is_none(),
     }

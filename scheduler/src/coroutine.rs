@@ -26,6 +26,8 @@
 //! the user's: ARCHITECTURE.md, "Thread-locals", states what that means.
 
 use std::cell::Cell;
+use std::ops::Range;
+use std::ptr;
 
 use crate::machine::stack::{SlotMeta, Stack};
 use crate::machine::sys::switch::{Context, Entry};
@@ -43,6 +45,28 @@ pub(crate) struct StackHead {
     bottom: usize,
     /// Lowest address that the goroutine may use; not `bottom` while `stack::grow` runs on another stack.
     low: Cell<usize>,
+    /// The other stacks that it is on, the last first.
+    grown: Cell<*const Grown>,
+}
+
+/// A stack that a goroutine has gone on to, kept in a frame of the one before.
+pub(crate) struct Grown {
+    /// Where its frames begin.
+    base: usize,
+    /// Where the live words of the stack before end, nearly.
+    left_at: usize,
+    before: Cell<*const Grown>,
+}
+
+impl Grown {
+    /// How far below the frame that goes on to another stack there may be saved registers.
+    const SAVED: usize = 512;
+
+    /// For a goroutine that is about to go on to a stack with this base, from a frame that has `here` in it.
+    pub(crate) fn new(base: usize, here: usize) -> Self {
+        let left_at = (here - Self::SAVED) & !(align_of::<usize>() - 1);
+        Self { base, left_at, before: Cell::new(ptr::null()) }
+    }
 }
 
 /// A multiple of the alignment of stacks.
@@ -53,7 +77,7 @@ impl StackHead {
     #[inline]
     pub(crate) fn install(stack: Stack, main: Entry, owner: Owner) -> *mut StackHead {
         let base = corosensei::stack::Stack::base(&stack).get() - HEAD;
-        let head = std::ptr::with_exposed_provenance_mut::<StackHead>(base);
+        let head = ptr::with_exposed_provenance_mut::<StackHead>(base);
         let (meta, low) = (stack.meta(), stack.low());
         // SAFETY: the top of the stack is ours, since the stack is; the head fits above the base.
         unsafe {
@@ -63,6 +87,7 @@ impl StackHead {
                 stack: Cell::new(Some(stack)),
                 bottom: low,
                 low: Cell::new(low),
+                grown: Cell::new(ptr::null()),
             });
             (*head).context.lay(base);
         }
@@ -134,8 +159,49 @@ impl StackHead {
         self.low.get()
     }
 
-    /// Sets the lowest usable address; returns the one before.
-    pub(crate) fn replace_low(&self, low: usize) -> usize {
+    /// The goroutine goes on to another stack, whose lowest usable address is `low`; returns the one before. `grown` stays where it is until
+    /// [`leave_grown`](Self::leave_grown).
+    pub(crate) fn enter_grown(&self, grown: &Grown, low: usize) -> usize {
+        grown.before.set(self.grown.replace(grown));
         self.low.replace(low)
     }
+
+    /// The goroutine is back, with the lowest usable address that it had before.
+    pub(crate) fn leave_grown(&self, grown: &Grown, low: usize) {
+        self.grown.set(grown.before.get());
+        self.low.set(low);
+    }
+
+    /// Whether one of the live words of the stack, or of the others that the goroutine is on, is an address in `memory`.
+    ///
+    /// # Safety
+    /// I1; the execution is suspended.
+    pub(crate) unsafe fn points_into(this: *const StackHead, memory: &Range<usize>) -> bool {
+        // SAFETY: I1; the head was written by `install`.
+        let head = unsafe { &*this };
+        let (mut sp, mut grown) = (head.context.saved_sp(), head.grown.get());
+        loop {
+            // SAFETY: the frame that keeps it is suspended too.
+            let on = unsafe { grown.as_ref() };
+            let base = on.map_or(this.addr(), |on| on.base);
+            // SAFETY: these are frames of the suspended execution, nearly.
+            if unsafe { words_point_into(sp..base, memory) } {
+                return true;
+            }
+            let Some(on) = on else { return false };
+            (sp, grown) = (on.left_at, on.before.get());
+        }
+    }
+}
+
+/// Whether one of the words of `stack` is an address in `memory`.
+///
+/// # Safety
+/// The words are of one stack, above its guard. (The goroutine on it may be running: what is found then means nothing.)
+pub(crate) unsafe fn words_point_into(stack: Range<usize>, memory: &Range<usize>) -> bool {
+    stack.step_by(size_of::<usize>()).any(|at| {
+        // SAFETY: the caller's contract; slots are never unmapped. The read is volatile because the word may be of any kind, or of none.
+        let word = unsafe { ptr::with_exposed_provenance::<usize>(at).read_volatile() };
+        memory.contains(&word)
+    })
 }

@@ -14,7 +14,7 @@
 //! The monitor, when it is about to sleep for good ([`crate::sysmon`]): all Ps have been idle for a while. It has said that it sleeps, so that whoever changes something
 //! from here on wakes it. Then it looks, with the lock of the scheduler's lists and that of the sleepers held:
 //!
-//! 1. Is every P idle, or out of use? Is every M with a thread asleep? Is no goroutine in any queue, no timer in any heap, does nobody wait for I/O, has no
+//! 1. Is every P idle, or out of use? Is every M with a thread asleep? Is no goroutine in any queue or inbox, no timer in any heap, does nobody wait for I/O, has no
 //!    sleeper been woken? If not, there is no deadlock.
 //! 2. How many threads has the process? If more than are asleep, there is no deadlock as long as the others live.
 //! 3. The questions of 1 once more. If the answers are the same, there is a deadlock, and it is for ever.
@@ -50,6 +50,7 @@
 //! * Systems without Linux's `/proc`, or a `/proc` that belongs to another namespace: no report, ever.
 //! * Any foreign thread that lives and is not in one of our primitives keeps it off: a logger's, an allocator's, the test harness's. Go's detection is off
 //!   with cgo for the same reason. [`crate::blocked_since`] is for those, and for deadlocks among some of the goroutines.
+//! * A runnable goroutine that must resume on a thread which is blocked in place ([`crate::homeward`]) keeps it off too.
 //! * Memory shared with other processes is not seen: no primitive of ours is made for it.
 //!
 //! # Rejected
@@ -105,6 +106,7 @@ fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
     lists.idle.len() + lists.vacant.len() == lists.all_ps.len()
         && resting + blocked == lists.threads
         && sched.global.is_empty()
+        && lists.all_ms.iter().all(|m| m.inbox.is_empty())
         && lists.all_ps.iter().all(|p| !p.has_work() && !p.timers.any())
         && ROLE.waiters() == 0
         && !sleepers.iter().any(Sleeper::is_woken)

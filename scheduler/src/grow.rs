@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::boot;
-use crate::coroutine::StackHead;
+use crate::coroutine::{Grown, StackHead};
 use crate::current;
 use crate::gmp::GRef;
 use crate::machine::stack::overflow;
@@ -32,7 +32,9 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
     // The Ms have alternate stacks. A thread that is not ours may have none, and would overflow without a word.
     let _altstack = current::m().is_none().then(overflow::ensure_altstack).transpose()?;
     let stack = POOL.take(new_size)?;
-    let on = OnNewStack::begin(&stack);
+    let here = 0u8;
+    let grown = Grown::new(corosensei::stack::Stack::base(&stack).get(), (&raw const here).addr());
+    let on = OnNewStack::begin(&stack, &grown);
     // Caught on the new stack and raised again on the old one: a panic cannot unwind through the switch.
     let result = corosensei::on_stack(Borrowed(&stack), || panic::catch_unwind(AssertUnwindSafe(f)));
     drop(on);
@@ -41,24 +43,25 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
 }
 
 /// The time that a goroutine spends on another stack than its own.
-struct OnNewStack {
+struct OnNewStack<'a> {
     g: Option<(GRef, usize)>,
+    grown: &'a Grown,
 }
 
-impl OnNewStack {
-    fn begin(stack: &Stack) -> Self {
+impl<'a> OnNewStack<'a> {
+    fn begin(stack: &Stack, grown: &'a Grown) -> Self {
         let g = current::g().map(|g| {
             stack.meta().set_owner(g.as_ptr().cast());
-            (g, head_of(g).replace_low(stack.low()))
+            (g, head_of(g).enter_grown(grown, stack.low()))
         });
-        Self { g }
+        Self { g, grown }
     }
 }
 
-impl Drop for OnNewStack {
+impl Drop for OnNewStack<'_> {
     fn drop(&mut self) {
         if let Some((g, low)) = self.g {
-            head_of(g).replace_low(low);
+            head_of(g).leave_grown(self.grown, low);
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | what an M does all day | `worker`, `search` |
 //! | when Ms sleep and wake | `protocol::idle`, `handoff` |
 //! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
+//! | why it sometimes goes back to the thread it left | `guard`, `homeward` |
 //! | I/O | `netpoll`, [`protocol::poll_word`], [`protocol::poller`] |
 //! | time | `timer`, [`deadline`], `after_func`, [`protocol::timer_heap`] |
 //! | when nobody can go on | `deadlock` |
@@ -35,7 +36,9 @@ mod foreign;
 mod gmp;
 mod goroutine;
 mod grow;
+mod guard;
 mod handoff;
+mod homeward;
 mod machine;
 mod mechanism;
 mod netpoll;

@@ -1,6 +1,6 @@
 //! Goroutines that stay on one OS thread.
 //!
-//! A locked goroutine and its M point at each other. The goroutine is queued like any other; an M that picks it up hands its
+//! A locked goroutine belongs to its M ([`crate::homeward`]). It is queued like any other; an M that picks it up hands its
 //! own P to the locked M and sleeps. A locked M whose goroutine is parked passes its P on and sleeps. So a wake-up costs
 //! two switches of threads, which is what Go pays too.
 
@@ -34,7 +34,9 @@ pub fn lock_os_thread() -> OsThreadGuard {
 pub(crate) fn lock(m: &'static M, g: GRef) {
     g.os_locks.set(g.os_locks.get() + 1);
     park::set_home(g, Some(m));
-    m.locked.set(Some(g));
+    if g.os_locks.get() == 1 {
+        m.locked.set(m.locked.get() + 1);
+    }
 }
 
 impl Drop for OsThreadGuard {
@@ -46,7 +48,7 @@ impl Drop for OsThreadGuard {
             g.os_locks.set(g.os_locks.get() - 1);
             if g.os_locks.get() == 0 {
                 park::set_home(g, None);
-                m.locked.set(None);
+                m.locked.set(m.locked.get() - 1);
             }
         }
     }

@@ -88,7 +88,7 @@ fn switch(m: &'static M, g: GRef, after: After) {
 /// The M that runs `g`, the calling goroutine.
 #[inline]
 fn m_of(g: GRef) -> &'static M {
-    g.m.get().expect("park: a goroutine runs on an M")
+    g.m().expect("park: a goroutine runs on an M")
 }
 
 #[cold]
@@ -98,6 +98,7 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let home = g.home();
     set_home(g, Some(m));
     clock::advance_coarse(clock::now());
+    m.inbox.sleep_for(g);
     g.wait_for(reason);
     // As on the scheduler's stack, so that the commit step may wake others.
     m.set_current(None);
@@ -110,6 +111,7 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
         wait_for_p(m);
         g.transition(State::Runnable, State::Running);
     } else {
+        m.inbox.stay_awake();
         g.transition(State::Waiting, State::Running);
     }
     set_home(g, home);
@@ -162,7 +164,13 @@ pub fn yield_now() {
     // SAFETY: this M has `p` and is inside.
     let own_work = unsafe { p.has_own_work() };
     // Who waits for I/O is found by dispatches, of which a lone goroutine that yields must make some.
-    if own_work || p.timers.any() || p.is_retired() || !sched().global.is_empty() || ROLE.is_worth_a_look() {
+    if own_work
+        || p.timers.any()
+        || p.is_retired()
+        || !sched().global.is_empty()
+        || ROLE.is_worth_a_look()
+        || !m.inbox.is_empty()
+    {
         switch(m, g, After::Yield);
     } else {
         m.lease.exit();
@@ -185,8 +193,9 @@ pub(crate) fn settle(missing: NoP) {
     if m.current().is_none() || unwinds_here() {
         return;
     }
-    let idle = if chaos::strikes(QUEUE) { None } else { handoff::acquire_p() };
-    match idle {
+    // Who must run on this thread has had no turn while this goroutine was away.
+    let queues = !m.inbox.is_empty() || chaos::strikes(QUEUE);
+    match if queues { None } else { handoff::acquire_p() } {
         Some(p) => {
             m.set_p(Some(p));
             m.lease.renew();

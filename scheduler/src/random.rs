@@ -1,20 +1,16 @@
 //! Random numbers for choices that must be fair, and need not be secret.
 //!
 //! wyrand: one addition and one multiplication. Each OS thread has a state of its own, so no two of them meet at it. As in
-//! `current`, the address of the thread-local stays in here, and what comes back is a value.
+//! `current`, no address of a thread-local is kept.
 
-use std::cell::Cell;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::machine::sys::word;
+
 /// What a state that has no seed yet looks like.
 const UNSEEDED: u64 = 0;
-
-thread_local! {
-    // Without a destructor, so that destructors of other thread-locals may ask too.
-    static STATE: Cell<u64> = const { Cell::new(UNSEEDED) };
-}
 
 /// A pseudo-random number: any of the 2^64, each equally likely. Never blocks.
 ///
@@ -27,12 +23,12 @@ thread_local! {
 /// ```
 #[inline(never)]
 pub fn random() -> u64 {
-    let mut state = STATE.get();
+    let mut state = word::random();
     if state == UNSEEDED {
         state = seed();
     }
     state = state.wrapping_add(0xa076_1d64_78bd_642f);
-    STATE.set(state);
+    word::set_random(state);
     let product = u128::from(state) * u128::from(state ^ 0xe703_7ed1_a0b4_28db);
     (product >> 64) as u64 ^ product as u64
 }
@@ -60,6 +56,7 @@ fn seed() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     #[test]
     fn small_choices_are_even() {

@@ -12,9 +12,11 @@ use crate::sched::{Sched, try_sched};
 pub(crate) struct Counters {
     /// Ps taken from an M that did not come back.
     pub(crate) retakes: AtomicU64,
+    /// Goroutines that the migration guard sent back.
+    pub(crate) guarded_resumes: AtomicU64,
 }
 
-pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0) };
+pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0), guarded_resumes: AtomicU64::new(0) };
 
 /// What [`stats`] tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct Stats {
     pub spare_threads: usize,
     /// Ps taken from an M whose goroutine did not come back for too long.
     pub retakes: u64,
+    /// Times that a goroutine was sent back to the thread that it had left, because its stack had an address of that thread's thread-locals.
+    pub guarded_resumes: u64,
     /// Pending timers.
     pub timers: usize,
     /// Descriptors that are registered for I/O.
@@ -57,6 +61,7 @@ pub fn stats() -> Stats {
         threads: lists.threads,
         spare_threads: lists.spare.len(),
         retakes: COUNTERS.retakes.load(Ordering::Relaxed),
+        guarded_resumes: COUNTERS.guarded_resumes.load(Ordering::Relaxed),
         timers,
         io_descriptors: REGISTERED.load(Ordering::Relaxed),
         io_waiters: ROLE.waiters(),

@@ -11,6 +11,7 @@
 //! When a goroutine ends and the next one has never run, it begins on the same stack at once ([`on_stack`]): no switch
 //! to the M's stack and back, and the hottest stack there is.
 
+use std::ptr;
 use std::time::Duration;
 
 use crate::block;
@@ -20,7 +21,9 @@ use crate::coroutine::{Owner, StackHead};
 use crate::current;
 use crate::entry;
 use crate::gmp::{After, GRef, M, P, State};
+use crate::guard;
 use crate::handoff;
+use crate::homeward;
 use crate::machine;
 use crate::machine::stack::POOL;
 use crate::netpoll::poll;
@@ -54,9 +57,9 @@ pub(crate) fn main(m: &'static M) {
     // switched to: the CPU predicts returns by the calls before them.
     loop {
         let next = match m.locked.get() {
-            Some(g) => Some(wait_for_turn(m, g)),
-            None if !searching => local_next(m).or_else(|| find(m, &mut searching)),
-            None => find(m, &mut searching),
+            0 if !searching => local_next(m).or_else(|| find(m, &mut searching)),
+            0 => find(m, &mut searching),
+            _ => Some(wait_for_turn(m)),
         };
         match next {
             Some((g, inherit)) => run(m, g, inherit),
@@ -70,7 +73,19 @@ pub(crate) fn main(m: &'static M) {
 #[inline(always)]
 fn local_next(m: &'static M) -> Option<(GRef, bool)> {
     let p = m.p().filter(|p| !p.is_retired())?;
-    m.next.take().or_else(|| local(p))
+    next_of(m, p)
+}
+
+/// What the M has chosen, else what must run here or is on `p`.
+#[inline(always)]
+fn next_of(m: &'static M, p: &'static P) -> Option<(GRef, bool)> {
+    m.next.take().or_else(|| if m.inbox.is_empty() { local(p) } else { local_or_returned(m, p) })
+}
+
+#[cold]
+fn local_or_returned(m: &'static M, p: &'static P) -> Option<(GRef, bool)> {
+    let returned = || m.inbox.take().map(|g| (g, false));
+    if m.inbox.alternate() { returned().or_else(|| local(p)) } else { local(p).or_else(returned) }
 }
 
 /// Finds a goroutine to run; blocks until there is one. `None` when the M is to end.
@@ -94,7 +109,7 @@ fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
             handoff::retire_p(p);
             continue;
         }
-        let mut found = m.next.take().or_else(|| local(p));
+        let mut found = next_of(m, p);
         let mut ready = Vec::new();
         // SAFETY: this M has `p` and is inside.
         if found.is_none() && unsafe { poll::look(p, 1) } {
@@ -108,7 +123,7 @@ fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
                 match search(m, p) {
                     Found::Goroutine(g) => found = Some((g, false)),
                     Found::Ready(batch) => ready = batch,
-                    Found::Nothing => found = local(p),
+                    Found::Nothing => found = next_of(m, p),
                 }
             }
         }
@@ -129,7 +144,7 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
     // SAFETY: the caller's M has `p` and is inside, here and below.
     unsafe {
         if p.timers.any() {
-            p.timers.run_due(clock::now(), std::ptr::from_ref(p).cast());
+            p.timers.run_due(clock::now(), ptr::from_ref(p).cast());
         }
         // Dispatches, not time slices: two that ready each other go on in one slice for long.
         if p.dispatches().is_multiple_of(POLL_TICK) {
@@ -177,12 +192,14 @@ fn sleep_without_p(m: &'static M) -> Option<bool> {
 /// The M stands in a list. It looks once more for work, by the recipe "go idle", and sleeps.
 fn sleep(m: &'static M, searching: bool) -> Option<bool> {
     let sched = sched();
-    if sched.idle.go_idle(searching, &sched) {
+    let search = sched.idle.go_idle(searching, &sched);
+    if search || !m.inbox.is_empty() {
         if let Some(p) = handoff::reclaim_p(m) {
             adopt(m, p);
-            return Some(true);
+            return Some(search);
         }
-        if sched.idle.abandon_search() {
+        homeward::give_back(m);
+        if search && sched.idle.abandon_search() {
             sched.idle.wake_one(&sched);
         }
     }
@@ -214,8 +231,12 @@ fn wait_in_list(m: &'static M) -> Option<bool> {
         }
         match watch {
             Watch::Spare => {
-                if !m.parker.park_timeout(RETIRE_AFTER) && retire(m) {
-                    return None;
+                if !m.parker.park_timeout(RETIRE_AFTER) {
+                    if guard::is_needed(m) {
+                        m.parker.park();
+                    } else if retire(m) {
+                        return None;
+                    }
                 }
             }
             _ => match timeout {
@@ -306,12 +327,11 @@ fn adopt(m: &'static M, p: &'static P) {
 #[inline(always)]
 fn run(m: &'static M, g: GRef, inherit: bool) {
     let p = m.p().expect("worker: a P to run on");
-    if let Some(home) = g.home()
-        && home.id != m.id
+    if let Some(last) = g.m()
+        && !ptr::eq(last, m)
+        && let Some(home) = guard::must_return(g, last)
     {
-        m.lease.release();
-        m.set_p(None);
-        return home.hand(p, false);
+        return homeward::send(m, p, g, home);
     }
     let fresh = g.stack.get().is_null();
     if fresh {
@@ -345,7 +365,7 @@ fn current_sp(m: &'static M) -> usize {
 fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
     p.tick(inherit);
     g.transition(State::Runnable, State::Running);
-    g.m.set(Some(m));
+    g.set_m(m);
     m.set_current(Some(g));
 }
 
@@ -422,13 +442,13 @@ fn on_stack(first: Owner) {
 fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
     let detached = hand_over(g);
     let m = current::m().expect("worker: a goroutine ends on an M");
-    let (p, locked) = (m.p(), m.locked.take().is_some());
+    let p = m.p();
     if detached {
         // SAFETY: the handle has left, so the block is this side's.
         unsafe { free(p, g) };
     }
-    let p = p.filter(|p| !locked && !p.is_retired())?;
-    let (next, inherit) = local(p)?;
+    let p = p.filter(|p| m.locked.get() == 0 && !p.is_retired())?;
+    let (next, inherit) = next_of(m, p)?;
     if !next.starts_anywhere() {
         m.next.set(Some((next, inherit)));
         return None;
@@ -456,7 +476,11 @@ fn hand_over(g: GRef) -> bool {
         let _ = entry::enter(m);
         m.set_current(None);
         g.transition(State::Running, State::Dead);
+        let locked = g.os_locks.get() > 0;
         if let Some(waiters) = g.join.finish(detached) {
+            if locked {
+                m.locked.set(m.locked.get() - 1);
+            }
             count_end(m.p());
             waiters.wake_all();
             return detached;
@@ -491,16 +515,22 @@ unsafe fn free(p: Option<&'static P>, g: GRef) {
     }
 }
 
-/// The M is locked to `g`, which has just left: passes the P on, and sleeps until somebody hands one over for `g`.
+/// The M is locked to a goroutine, which has just left: runs it when it comes back, and others that must run here. Meanwhile passes the P on and
+/// sleeps.
 #[cold]
-fn wait_for_turn(m: &'static M, g: GRef) -> (GRef, bool) {
+fn wait_for_turn(m: &'static M) -> (GRef, bool) {
     if let Some(next) = m.next.take() {
-        debug_assert!(next.0 == g, "worker: a locked M chose another goroutine; id = {}", next.0.id);
         return next;
     }
-    if m.p().is_some() {
-        park::pass_p_on(m);
+    loop {
+        if m.p().is_some() {
+            if let Some(g) = m.inbox.take() {
+                return (g, false);
+            }
+            park::pass_p_on(m);
+        }
+        // What has come meanwhile gets a P like any other, and brings it here.
+        ready::push_global_all(m.inbox.sleep_for_any());
+        park::wait_for_p(m);
     }
-    park::wait_for_p(m);
-    (g, false)
 }

@@ -20,7 +20,7 @@
 //! | `state`, `reason`, `parked_at` | the G's owner | owner = the M that runs it, the queue's taker, or the one waker |
 //! | `wakes`, `woke_at` | the M that runs it | when it wakes another, when it leaves |
 //! | `stack`, `sp` | the M that runs it | at first run; when it leaves |
-//! | `m` | the M that runs it | at each resume |
+//! | `m` | the M that runs it | at each resume; read by that M when it looks whether it may end |
 //! | `home` | the G itself, on its M | while it is locked to that M |
 //! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
 //! | `keeps_busy` | a thief, or the M that runs it | a hint: any value is right |
@@ -110,8 +110,8 @@ pub(crate) struct G {
     /// Where its stack pointer was when it left, nearly.
     pub(crate) sp: Cell<usize>,
     /// The M that runs it, or ran it last.
-    pub(crate) m: Cell<Option<&'static M>>,
-    /// The M that it is locked to.
+    m: AtomicPtr<M>,
+    /// The M that it is locked to, which is the one that ran it last.
     pub(crate) home: AtomicPtr<M>,
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) site: &'static Location<'static>,
@@ -198,7 +198,7 @@ impl G {
             join,
             stack: Cell::new(ptr::null_mut()),
             sp: Cell::new(0),
-            m: Cell::new(None),
+            m: AtomicPtr::new(ptr::null_mut()),
             home: AtomicPtr::new(ptr::null_mut()),
             extra,
             site,
@@ -301,6 +301,18 @@ impl G {
 
     pub(crate) fn set_woke_at(&self, now: u64) {
         self.woke_at.set(now);
+    }
+
+    /// The M that runs it, or ran it last. Certain for its owner (I1).
+    #[inline]
+    pub(crate) fn m(&self) -> Option<&'static M> {
+        // SAFETY: Ms are never freed.
+        unsafe { self.m.load(Ordering::Relaxed).as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn set_m(&self, m: &'static M) {
+        self.m.store(ptr::from_ref(m).cast_mut(), Ordering::Relaxed);
     }
 
     #[inline]

@@ -6,14 +6,16 @@
 //! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::P;
-use super::{G, GRef};
+use super::{G, GRef, Inbox};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::poller;
 use crate::machine::sys::thread::Observed;
+use crate::machine::sys::tls;
 use crate::protocol::lease::Lease;
 use crate::protocol::poller::Doorbell;
 use crate::reason::WaitReason;
@@ -47,8 +49,10 @@ pub(crate) struct M {
     pub(crate) note: Note,
     /// Chosen to run next, with its slice rule, by a goroutine that ended.
     pub(crate) next: Cell<Option<(GRef, bool)>>,
-    /// The goroutine that has locked itself to this thread.
-    pub(crate) locked: Cell<Option<GRef>>,
+    /// Goroutines that have locked themselves to this thread: more than one if another that the migration guard brought here did so too.
+    pub(crate) locked: Cell<u32>,
+    /// Goroutines that must run here.
+    pub(crate) inbox: Inbox,
     /// Left here by whoever wakes this M: the P to run, and whether as a searcher.
     handed: AtomicPtr<P>,
     handed_search: AtomicBool,
@@ -58,6 +62,8 @@ pub(crate) struct M {
     thread: Observed,
     /// Since when its goroutine has not been back in the scheduler, as the monitor saw it; 0 if it is not known to be away for long.
     busy_since: AtomicU64,
+    /// The thread's thread-locals and control block: first address, and the one after the last.
+    memory: [AtomicUsize; 2],
 }
 
 // SAFETY: I2 guards the cells; the rest is atomic.
@@ -79,13 +85,15 @@ impl M {
                 arg: Cell::new(ptr::null_mut()),
             },
             next: Cell::new(None),
-            locked: Cell::new(None),
+            locked: Cell::new(0),
+            inbox: Inbox::new(),
             handed: AtomicPtr::new(ptr::null_mut()),
             handed_search: AtomicBool::new(false),
             parker: Parker::new(),
             bell: Doorbell::new(),
             thread: Observed::new(),
             busy_since: AtomicU64::new(0),
+            memory: [AtomicUsize::new(0), AtomicUsize::new(0)],
         }
     }
 
@@ -123,6 +131,14 @@ impl M {
     /// To be called once by the M's thread.
     pub(crate) fn observe_thread(&self) {
         self.thread.set_current_thread();
+        let memory = tls::own_block();
+        self.memory[0].store(memory.start, Ordering::Relaxed);
+        self.memory[1].store(memory.end, Ordering::Relaxed);
+    }
+
+    /// Where the thread-locals of the M's thread are, for those who have a goroutine that ran there: it brings the news.
+    pub(crate) fn own_memory(&self) -> Range<usize> {
+        self.memory[0].load(Ordering::Relaxed)..self.memory[1].load(Ordering::Relaxed)
     }
 
     /// CPU time that the M's thread has used, in ns; 0 if it cannot be known.

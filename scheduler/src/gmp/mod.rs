@@ -3,9 +3,11 @@
 //! They point at each other (a running G at its M, an M at its P, a P at its M), so they are one module.
 
 mod g;
+mod inbox;
 mod m;
 mod p;
 
 pub(crate) use g::{Extra, G, GRef, State, Vtable};
+pub(crate) use inbox::Inbox;
 pub(crate) use m::{After, M};
 pub(crate) use p::P;

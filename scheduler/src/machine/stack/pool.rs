@@ -152,13 +152,15 @@ impl Pool {
         stats
     }
 
-    /// Calls `f` with the owner of each stack that has one. A stack may change hands meanwhile: what `f` gets was an
-    /// owner a moment ago.
+    /// The stacks that have an owner. They may change hands meanwhile: the owner was one a moment ago.
+    pub(crate) fn owned(&'static self) -> impl Iterator<Item = (&'static SlotMeta, *mut ())> {
+        let slots = self.arenas().flat_map(|arena| (0..arena.carved()).filter_map(|slot| arena.slot(slot)));
+        slots.map(|slot| (slot, slot.owner())).filter(|(_, owner)| !owner.is_null())
+    }
+
+    /// Calls `f` with the owner of each stack that has one.
     pub(crate) fn for_each_owner(&'static self, mut f: impl FnMut(*mut ())) {
-        for arena in self.arenas() {
-            let metas = (0..arena.carved()).filter_map(|slot| arena.slot(slot));
-            metas.map(SlotMeta::owner).filter(|owner| !owner.is_null()).for_each(&mut f);
-        }
+        self.owned().for_each(|(_, owner)| f(owner));
     }
 
     /// Ends a sweep interval of one class: returns how many at the bottom of its list are to go.

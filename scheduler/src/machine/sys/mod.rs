@@ -15,6 +15,8 @@
 //! | [`interrupt`] | a thread's registers; SIGQUIT | SIGURG, on x86-64 | nothing |
 //! | [`thread`] | per-thread settings and facts, which threads there are | `prctl`, `/proc` | defaults |
 //! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
+//! | [`tls`] | where a thread's own memory is | `dl_iterate_phdr` | nowhere |
+//! | [`word`] | thread-locals without addresses | x86-64: by the thread pointer | `thread_local!` |
 
 pub(crate) mod fence;
 pub(crate) mod interrupt;
@@ -27,7 +29,9 @@ mod sanitizer;
 pub(crate) mod switch;
 pub(crate) mod thread;
 pub(crate) mod thread_end;
+pub(crate) mod tls;
 pub(crate) mod unwind;
+pub(crate) mod word;
 
 /// Whether a panic unwinds: false in a program that is built with `panic = "abort"`.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");

@@ -124,6 +124,12 @@ mod imp {
             Some(Registers { pc: word(0), sp: sp + 3 * size_of::<usize>(), fp: word(2) })
         }
 
+        /// Where the live words of a stack that is suspended begin.
+        #[inline]
+        pub(crate) fn saved_sp(&self) -> usize {
+            self.other.get()
+        }
+
         /// Changes sides.
         ///
         /// # Safety
@@ -192,10 +198,14 @@ mod imp {
     pub(crate) struct Context {
         coroutine: UnsafeCell<MaybeUninit<Coroutine<(), (), (), Bounds>>>,
         yielder: Cell<*const Yielder<(), ()>>,
+        sp: Cell<usize>,
         limit: usize,
         entry: Entry,
         arg: *mut (),
     }
+
+    /// How far below the caller's frame corosensei leaves registers.
+    const SAVED: usize = 512;
 
     struct Bounds {
         base: StackPointer,
@@ -217,7 +227,7 @@ mod imp {
         /// A context in which `entry(arg)` is to run on a stack below `base`. Follow with [`lay`](Self::lay).
         pub(crate) fn new(limit: usize, entry: Entry, arg: *mut ()) -> Self {
             let coroutine = UnsafeCell::new(MaybeUninit::uninit());
-            Self { coroutine, yielder: Cell::new(ptr::null()), limit, entry, arg }
+            Self { coroutine, yielder: Cell::new(ptr::null()), sp: Cell::new(0), limit, entry, arg }
         }
 
         /// Writes the first frame.
@@ -254,6 +264,8 @@ mod imp {
         /// # Safety
         /// The caller runs on this context's stack.
         pub(crate) unsafe fn suspend(&self) {
+            let here = 0u8;
+            self.sp.set(((&raw const here).addr() - SAVED) & !(align_of::<usize>() - 1));
             // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
             unsafe { (*self.yielder.get()).suspend(()) };
         }
@@ -264,6 +276,11 @@ mod imp {
         /// None.
         pub(crate) unsafe fn saved(&self) -> Option<Registers> {
             None
+        }
+
+        /// Where the live words of a stack that is suspended begin, or a little below.
+        pub(crate) fn saved_sp(&self) -> usize {
+            self.sp.get()
         }
     }
 }

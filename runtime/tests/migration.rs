@@ -1,0 +1,324 @@
+//! The migration guard: thread-locals before, after and around parks, on goroutines that are moved about all the time.
+
+mod common;
+
+use std::cell::Cell;
+use std::panic;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use common::child::{self, Test, named, program};
+use common::{Rng, check, check_on, parked, seed, spin, until, watchdog};
+use greenthread::__private::Mechanism;
+use greenthread::channel::{Receiver, Sender, bounded};
+use greenthread::{Builder, JoinHandle, blocking, debug, lock_os_thread, spawn, stack, time, yield_now};
+use greenthread_hazards as hazards;
+use greenthread_hazards::Hazard;
+
+const HAZARDS: &[(&str, Hazard)] = named![
+    hazards::closed_const,
+    hazards::closed_lazy,
+    hazards::closed_owned,
+    hazards::open_const,
+    hazards::open_lazy,
+    hazards::open_owned,
+    hazards::errno,
+];
+
+/// Parks, yields, or loses the P, as chance will have it.
+fn park(random: &Cell<Rng>) {
+    let mut rng = random.replace(Rng::new(0));
+    let n = rng.below(64);
+    random.set(rng);
+    match n {
+        0 => spin(Duration::from_micros(200)),
+        1 => blocking(|| thread::sleep(Duration::from_micros(50))),
+        2..10 => time::sleep(Duration::from_micros(20)),
+        10..14 => drop(spawn(|| ()).join()),
+        14..18 => {
+            let (tx, rx) = bounded(0);
+            spawn(move || tx.send(()));
+            rx.recv().unwrap();
+        }
+        _ => yield_now(),
+    }
+}
+
+/// Runs goroutines that each do `hazard` again and again, on `procs` Ps; how often it went wrong, and how often a goroutine that has no use for
+/// its thread came back on another one.
+fn roam(seed: u64, procs: usize, hazard: Hazard) -> (u32, u32) {
+    let (wrong, moved) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    check_on(procs, || {
+        let mut rng = Rng::new(seed);
+        let free = |random: Cell<Rng>, moved: Arc<AtomicU32>| {
+            move || {
+                for _ in 0..500 {
+                    let before = hazards::thread();
+                    park(&random);
+                    moved.fetch_add(u32::from(hazards::thread() != before), Ordering::Relaxed);
+                }
+            }
+        };
+        let held = |random: Cell<Rng>, wrong: Arc<AtomicU32>| {
+            move || {
+                for _ in 0..20 {
+                    wrong.fetch_add(hazard(25, &|| park(&random)), Ordering::Relaxed);
+                }
+            }
+        };
+        let mut handles = Vec::new();
+        for _ in 0..8 {
+            handles.push(spawn(free(Cell::new(rng.fork()), Arc::clone(&moved))));
+            handles.push(spawn(held(Cell::new(rng.fork()), Arc::clone(&wrong))));
+        }
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+    (wrong.load(Ordering::Relaxed), moved.load(Ordering::Relaxed))
+}
+
+fn thread_locals_are_those_of_the_thread() {
+    let seed = seed();
+    let before = debug::stats().guarded_resumes;
+    for procs in [2, 4] {
+        for (name, hazard) in HAZARDS {
+            let (wrong, moved) = roam(seed, procs, *hazard);
+            assert!(moved > 0, "{name}, {procs} Ps: nobody was moved");
+            assert_eq!(wrong, 0, "{name}, {procs} Ps, of which {moved} moves");
+        }
+    }
+    assert!(debug::stats().guarded_resumes > before, "no resume was guarded");
+}
+
+/// The same with the guard off, and no more than what touches a `Cell`.
+fn unguarded() -> ExitCode {
+    let _watchdog = watchdog("unguarded");
+    Mechanism::MigrationGuard.switch_off();
+    for (name, hazard) in HAZARDS {
+        if !name.ends_with("owned") {
+            let wrong = (0..20).any(|seed| roam(seed, 4, *hazard).0 > 0);
+            println!("{}: {}", name.trim_start_matches("hazards :: "), if wrong { "wrong" } else { "right" });
+        }
+    }
+    assert_eq!(debug::stats().guarded_resumes, 0);
+    ExitCode::SUCCESS
+}
+
+fn without_the_guard_they_are_not() {
+    let ended = program("unguarded").run().exits_with(0);
+    for variant in ["closed_const", "open_const", "open_lazy", "errno"] {
+        assert!(ended.stdout.contains(&format!("{variant}: wrong")), "{variant}: {ended:#?}");
+    }
+}
+
+thread_local! {
+    static HELD: Cell<u32> = const { Cell::new(0) };
+}
+
+fn receive(wait: &Receiver<()>) {
+    wait.recv().unwrap();
+}
+
+/// A goroutine that has a thread-local open and parks: its thread, what lets it go on, and how it ends.
+fn holder() -> (i32, Sender<()>, JoinHandle<()>) {
+    holder_that(receive)
+}
+
+/// As [`holder`]; parks by `wait_for`.
+fn holder_that(wait_for: fn(&Receiver<()>)) -> (i32, Sender<()>, JoinHandle<()>) {
+    let ((here, place), (go_on, wait)) = (bounded(1), bounded(0));
+    let holder = spawn(move || {
+        HELD.with(|held| {
+            let thread = hazards::thread();
+            here.send(thread).unwrap();
+            wait_for(&wait);
+            held.set(held.get() + 1);
+            assert_eq!(hazards::thread(), thread, "it came back elsewhere");
+        });
+    });
+    let thread = place.recv().unwrap();
+    // Each of its stacks is listed.
+    until(|| parked("chan receive") > 0);
+    (thread, go_on, holder)
+}
+
+/// Runs `f` on the M of `thread`, as soon as a goroutine happens to get there.
+fn on_thread<T: Send + 'static>(thread: i32, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let f = Arc::new(Mutex::new(Some(f)));
+    let (found, place) = bounded(1);
+    loop {
+        let (f, found) = (Arc::clone(&f), found.clone());
+        let candidate = spawn(move || {
+            if hazards::thread() != thread {
+                // Others come to other threads, meanwhile.
+                spin(Duration::from_micros(20));
+                found.send(false).unwrap();
+                return None;
+            }
+            let f = f.lock().unwrap().take().expect("one candidate at a time");
+            found.send(true).unwrap();
+            Some(f())
+        });
+        if place.recv().unwrap() {
+            let end = move || candidate.join().unwrap_or_else(|payload| panic::resume_unwind(payload));
+            return spawn(move || end().expect("it was the one"));
+        }
+    }
+}
+
+/// Lets the holder go on, on a thread that has no time for it, until it was sent home.
+fn wake_and_send_home(go_on: &Sender<()>) {
+    let before = debug::stats().guarded_resumes;
+    go_on.send(()).unwrap();
+    until(|| debug::stats().guarded_resumes > before);
+}
+
+fn a_home_that_is_busy_is_waited_for() {
+    check(|| wait_for_a_busy_home(receive));
+}
+
+fn wait_for_a_busy_home(wait_for: fn(&Receiver<()>)) {
+    let (thread, go_on, holder) = holder_that(wait_for);
+    let stop = Arc::new(AtomicBool::new(false));
+    let hog = on_thread(thread, {
+        let stop = Arc::clone(&stop);
+        move || spin_until(&stop)
+    });
+    wake_and_send_home(&go_on);
+    let others: Vec<_> = (0..100).map(|n| spawn(move || (yield_now(), n).1)).collect();
+    assert_eq!(others.into_iter().map(|other| other.join().unwrap()).sum::<u32>(), 4950);
+    assert!(!holder.is_finished());
+    stop.store(true, Ordering::Relaxed);
+    holder.join().unwrap();
+    hog.join().unwrap();
+}
+
+fn spin_until(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        std::hint::spin_loop();
+    }
+}
+
+/// A goroutine that only yields is no hog: it lets the one go on that waits for its thread, though nobody else is there.
+fn a_home_that_yields_lets_it_run() {
+    check(|| {
+        let (thread, go_on, holder) = holder();
+        let (holder, stop) = (Arc::new(holder), Arc::new(AtomicBool::new(false)));
+        let yielding = on_thread(thread, {
+            let (holder, stop) = (Arc::clone(&holder), Arc::clone(&stop));
+            move || {
+                spin_until(&stop);
+                until(|| holder.is_finished());
+            }
+        });
+        wake_and_send_home(&go_on);
+        stop.store(true, Ordering::Relaxed);
+        yielding.join().unwrap();
+    });
+}
+
+/// The goroutine that has locked the thread waits for the one that must run there.
+fn a_home_that_is_locked_by_another_is_no_deadlock() {
+    check(|| {
+        let (thread, go_on, holder) = holder();
+        let locker = on_thread(thread, move || {
+            let _guard = lock_os_thread();
+            go_on.send(()).unwrap();
+            holder.join().unwrap();
+            assert_eq!(hazards::thread(), thread);
+        });
+        locker.join().unwrap();
+    });
+}
+
+/// As before, and both lock the thread.
+fn two_goroutines_lock_one_thread() {
+    check(|| {
+        let ((here, place), (go_on, wait)) = (bounded(1), bounded::<()>(0));
+        let first = spawn(move || {
+            HELD.with(|_| {
+                let thread = hazards::thread();
+                here.send(thread).unwrap();
+                wait.recv().unwrap();
+                let _guard = lock_os_thread();
+                (0..10).for_each(|_| time::sleep(Duration::from_micros(50)));
+                assert_eq!(hazards::thread(), thread);
+            });
+        });
+        let thread = place.recv().unwrap();
+        until(|| parked("chan receive") == 1);
+        let second = on_thread(thread, move || {
+            let _guard = lock_os_thread();
+            go_on.send(()).unwrap();
+            for _ in 0..20 {
+                time::sleep(Duration::from_micros(50));
+                assert_eq!(hazards::thread(), thread);
+            }
+            first.join().unwrap();
+            time::sleep(Duration::from_micros(50));
+            assert_eq!(hazards::thread(), thread);
+        });
+        second.join().unwrap();
+    });
+}
+
+/// The goroutine that unwinds blocks the thread that the other must run on.
+fn a_home_that_is_blocked_in_place_is_waited_for() {
+    struct Waits(Receiver<()>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.recv().unwrap();
+        }
+    }
+    check(|| {
+        let (thread, go_on, holder) = holder();
+        let (let_go, released) = bounded(0);
+        let unwinds = on_thread(thread, move || {
+            let _waits = Waits(released);
+            panic::resume_unwind(Box::new("expected"));
+        });
+        until(|| parked("chan receive") == 2);
+        wake_and_send_home(&go_on);
+        assert!(!holder.is_finished());
+        let_go.send(()).unwrap();
+        unwinds.join().unwrap_err();
+        holder.join().unwrap();
+    });
+}
+
+/// The address is on the stack that was left, not on those that the goroutine has grown to.
+fn a_goroutine_on_several_stacks() {
+    fn grow_and_receive(wait: &Receiver<()>) {
+        let grow = |f: &dyn Fn()| stack::grow(usize::MAX, 64 << 10, f);
+        grow(&|| grow(&|| receive(wait)));
+    }
+    check(|| wait_for_a_busy_home(grow_and_receive));
+}
+
+/// Nobody starves, neither those that must go home nor the others.
+fn crowds_of_both_kinds() {
+    check(|| {
+        let holders = (0..200).map(|_| spawn(|| hazards::open_const(50, &|| time::sleep(Duration::from_micros(10)))));
+        let others = (0..200).map(|_| spawn(|| (0..50).map(|_| yield_now()).count() as u32 - 50));
+        let pinned = (0..2).map(|_| Builder::new().pinned(true).spawn(|| hazards::open_lazy(50, &yield_now)).unwrap());
+        let all: Vec<_> = holders.chain(others).chain(pinned).collect();
+        assert_eq!(all.into_iter().map(|one| one.join().unwrap()).sum::<u32>(), 0);
+    });
+}
+
+fn main() -> ExitCode {
+    let tests: &[Test] = named![
+        thread_locals_are_those_of_the_thread,
+        without_the_guard_they_are_not,
+        a_home_that_is_busy_is_waited_for,
+        a_home_that_yields_lets_it_run,
+        a_home_that_is_locked_by_another_is_no_deadlock,
+        two_goroutines_lock_one_thread,
+        a_home_that_is_blocked_in_place_is_waited_for,
+        a_goroutine_on_several_stacks,
+        crowds_of_both_kinds,
+    ];
+    child::main(tests, named![unguarded])
+}

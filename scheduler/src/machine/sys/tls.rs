@@ -1,0 +1,129 @@
+//! Where the calling thread's own memory is: its static thread-locals and its control block.
+//!
+//! The C library lays out, for each thread, one block: the thread-locals of all modules that were loaded at the start of the program
+//! (`errno` among them), and beside them the control block, at which the CPU's thread pointer points. The distances are the same in
+//! each thread. `dl_iterate_phdr` says where the calling thread's part of each module is, in glibc and in musl alike.
+//!
+//! Modules that were loaded later may have their part anywhere, made when it is first used. What they have in common is that their
+//! distances differ from thread to thread: so what counts is what lies where it lies in another thread too ([`init`]).
+
+pub(crate) use imp::{init, own_block};
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::ffi::{c_int, c_void};
+    use std::ops::Range;
+    use std::sync::OnceLock;
+
+    /// How much of the control block counts: its head, less than any C library's has. Compilers keep its address, for the thread-locals
+    /// beside it; what is farther inside is the library's own.
+    const CONTROL: usize = 128;
+
+    /// A module's thread-locals of one thread.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    struct Part {
+        /// From the control block, wrapping.
+        distance: usize,
+        len: usize,
+    }
+
+    /// The parts of the first thread that asked.
+    static FIRST: OnceLock<Vec<Part>> = OnceLock::new();
+
+    /// To be called once by a thread other than those that will ask for their blocks.
+    pub(crate) fn init() {
+        FIRST.get_or_init(parts);
+    }
+
+    /// The addresses of the calling thread's static thread-locals and control block.
+    pub(crate) fn own_block() -> Range<usize> {
+        let (control, first) = (control_block(), FIRST.get_or_init(parts));
+        let is_static = |part: &Part| first.contains(part);
+        parts().into_iter().filter(is_static).fold(control..control + CONTROL, |block, part| {
+            let start = control.wrapping_add(part.distance);
+            block.start.min(start)..block.end.max(start + part.len)
+        })
+    }
+
+    fn control_block() -> usize {
+        // The thread's handle is its address, in glibc as in musl.
+        // SAFETY: it takes nothing and always succeeds.
+        unsafe { libc::pthread_self() as usize }
+    }
+
+    fn parts() -> Vec<Part> {
+        let mut parts = Vec::new();
+        // SAFETY: `add` gets what it expects, and does not outlive the call.
+        unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut parts).cast()) };
+        parts
+    }
+
+    /// # Safety
+    /// As `dl_iterate_phdr` calls it, with the address of a list of parts.
+    unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _size: usize, parts: *mut c_void) -> c_int {
+        // SAFETY: the caller's contract; a module has as many headers as it says.
+        let (info, parts) = unsafe { (&*info, &mut *parts.cast::<Vec<Part>>()) };
+        if !info.dlpi_tls_data.is_null() && !info.dlpi_phdr.is_null() {
+            // SAFETY: as above.
+            let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+            let distance = info.dlpi_tls_data.addr().wrapping_sub(control_block());
+            let of_threads = headers.iter().filter(|header| header.p_type == libc::PT_TLS);
+            parts.extend(of_threads.map(|header| Part { distance, len: header.p_memsz as usize }));
+        }
+        0
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use std::cell::Cell;
+
+        thread_local! {
+            static CONST: Cell<u64> = const { Cell::new(1) };
+            static LAZY: Cell<Vec<u64>> = Cell::new(vec![1]);
+        }
+
+        /// Addresses of four kinds of thread-locals of the calling thread.
+        fn own_addresses() -> [usize; 4] {
+            // SAFETY: it takes nothing, and has an address in each thread.
+            let errno = unsafe { libc::__errno_location() };
+            [
+                CONST.with(|cell| std::ptr::from_ref(cell).addr()),
+                LAZY.with(|cell| std::ptr::from_ref(cell).addr()),
+                errno.addr(),
+                control_block(),
+            ]
+        }
+
+        #[test]
+        fn the_block_has_what_is_the_threads_and_nothing_else() {
+            init();
+            let block_of = || (own_block(), own_addresses(), Box::new(0u8));
+            std::thread::scope(|scope| {
+                let here = block_of();
+                // Both threads live at once, so that no address is used twice.
+                let there = scope.spawn(|| (block_of(), own_block())).join().unwrap().0;
+                let local = 0u8;
+                for (own, other) in [(&here, &there), (&there, &here)] {
+                    assert!(own.1.iter().all(|address| own.0.contains(address)), "{:x?}", own.1);
+                    assert!(
+                        !own.0.contains(&(&raw const *other.2).addr()) && !own.0.contains(&(&raw const local).addr())
+                    );
+                    assert!(own.0.len() < 1 << 20, "{:x?}", own.0);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::ops::Range;
+
+    pub(crate) fn init() {}
+
+    /// Other systems do not tell.
+    pub(crate) fn own_block() -> Range<usize> {
+        0..0
+    }
+}

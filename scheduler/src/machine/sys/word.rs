@@ -1,0 +1,115 @@
+//! Words of which each thread has its own, read and written without their addresses.
+//!
+//! An address of a thread-local must not get across a switch. On x86-64 Linux none is made: the instruction names the distance from the thread
+//! pointer. What the compiler never sees it can neither keep in a register over a switch, nor merge two calls for, nor leave on the
+//! stack. The last matters too: builds without optimisation leave addresses in many dead slots, and a goroutine that has one there is
+//! sent back to its thread for nothing (`guard`).
+//!
+//! Elsewhere it is a `thread_local!` behind functions that are not inlined and hand out values. (Not inlining alone would not be enough: of two calls
+//! that return an address LLVM keeps one. A value that was read from memory must be read again after any call that may write memory,
+//! and every switch is such a call.)
+
+pub(crate) use imp::{current, random, set_current, set_random};
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod imp {
+    use std::arch::{asm, global_asm};
+
+    // A word of the static thread-locals, by the linker's name; the whole program has one, as it has one scheduler.
+    macro_rules! word {
+        ($get:ident, $set:ident, $symbol:literal) => {
+            global_asm!(
+                ".pushsection .tbss,\"awT\",@nobits",
+                ".p2align 3",
+                concat!(".globl ", $symbol),
+                concat!(".hidden ", $symbol),
+                concat!(".type ", $symbol, ",@object"),
+                concat!(".size ", $symbol, ",8"),
+                concat!($symbol, ": .zero 8"),
+                ".popsection",
+            );
+
+            /// The calling thread's word.
+            #[inline]
+            pub(crate) fn $get() -> u64 {
+                let word: u64;
+                // SAFETY: the symbol is a word of each thread's static block, whose distance from the thread pointer the linker knows.
+                unsafe {
+                    asm!(
+                        concat!("mov {word}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                        "mov {word}, qword ptr fs:[{word}]",
+                        word = out(reg) word,
+                        options(nostack, preserves_flags, readonly),
+                    );
+                }
+                word
+            }
+
+            #[inline]
+            pub(crate) fn $set(word: u64) {
+                // SAFETY: as above.
+                unsafe {
+                    asm!(
+                        concat!("mov {distance}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                        "mov qword ptr fs:[{distance}], {word}",
+                        distance = out(reg) _,
+                        word = in(reg) word,
+                        options(nostack, preserves_flags),
+                    );
+                }
+            }
+        };
+    }
+
+    word!(current, set_current, "greenthread_current_m");
+    word!(random, set_random, "greenthread_random_state");
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod imp {
+    use std::cell::Cell;
+
+    macro_rules! word {
+        ($get:ident, $set:ident, $name:ident) => {
+            thread_local! {
+                static $name: Cell<u64> = const { Cell::new(0) };
+            }
+
+            /// The calling thread's word.
+            #[inline(never)]
+            pub(crate) fn $get() -> u64 {
+                $name.get()
+            }
+
+            #[inline(never)]
+            pub(crate) fn $set(word: u64) {
+                $name.set(word);
+            }
+        };
+    }
+
+    word!(current, set_current, CURRENT);
+    word!(random, set_random, RANDOM);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thread_has_its_own() {
+        let (before, seed) = (current(), random());
+        set_current(7);
+        set_random(8);
+        std::thread::spawn(|| {
+            assert_eq!((current(), random()), (0, 0));
+            set_current(9);
+            assert_eq!((current(), random()), (9, 0));
+        })
+        .join()
+        .unwrap();
+        assert_eq!((current(), random()), (7, 8));
+        set_current(before);
+        set_random(seed);
+    }
+}
