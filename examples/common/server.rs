@@ -10,9 +10,8 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,50 +20,16 @@ use greenthread::net::TcpListener;
 use greenthread::signal::{self, Signal};
 use lexopt::Error;
 
-/// What the user wants.
-pub(crate) enum Command<O> {
-    /// Do the work.
-    Serve(O),
-    /// Only print this text.
-    Say(String),
-}
+#[path = "cli.rs"]
+pub(crate) mod cli;
 
-impl<O> Command<O> {
-    /// The answer to `--version`.
-    pub(crate) fn version(program: &str) -> Self {
-        Self::Say(format!("{program} {}\n", env!("CARGO_PKG_VERSION")))
-    }
-}
-
-/// Does what the command line says. Its result is the exit status: 2 for a wrong command line, 1 for everything else
-/// that went wrong, which is told on standard error.
-pub(crate) fn run<O>(
-    program: &str,
-    command: Result<Command<O>, Error>,
-    serve: impl FnOnce(O) -> io::Result<()>,
-) -> ExitCode {
-    let (result, status) = match command {
-        Ok(Command::Serve(options)) => (serve(options), ExitCode::FAILURE),
-        Ok(Command::Say(text)) => (io::stdout().write_all(text.as_bytes()), ExitCode::FAILURE),
-        Err(error) => (Err(io::Error::other(format!("{error}, see '{program} --help'"))), ExitCode::from(2)),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If even that cannot be written, the exit status still tells.
-            let _ = io::stderr().write_all(format!("{program}: {error}\n").as_bytes());
-            status
-        }
-    }
-}
+pub(crate) use cli::{Command, run};
 
 /// Listens, and says where on the first line of standard output: port 0 means any.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(addr)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
-    let mut out = io::stdout();
-    writeln!(out, "listening on {}", listener.local_addr()?)?;
-    out.flush()?;
+    cli::print(format!("listening on {}\n", listener.local_addr()?))?;
     Ok(listener)
 }
 

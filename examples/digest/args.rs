@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::Error;
 
+use crate::cli::Command;
+
 /// The largest number of workers that makes any sense: each has a buffer.
 const MAX_WORKERS: usize = 65_536;
 
@@ -28,14 +30,6 @@ output not be written (standard error says which), 2 if the command line is
 wrong, 141 if the reader of the output has gone.
 ";
 
-/// What the user wants.
-pub(crate) enum Command {
-    /// Do the work.
-    Digest(Options),
-    /// Only print this text.
-    Say(String),
-}
-
 /// How to do the work.
 pub(crate) struct Options {
     pub(crate) roots: Vec<PathBuf>,
@@ -44,7 +38,7 @@ pub(crate) struct Options {
 }
 
 /// Reads the command line of this process.
-pub(crate) fn parse() -> Result<Command, Error> {
+pub(crate) fn parse() -> Result<Command<Options>, Error> {
     let mut options = Options { roots: Vec::new(), workers: greenthread::gomaxprocs(0) * 4, progress: false };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -52,16 +46,16 @@ pub(crate) fn parse() -> Result<Command, Error> {
             Short('w') | Long("workers") => options.workers = workers(&parser.value()?)?,
             Short('p') | Long("progress") => options.progress = true,
             Short('h') | Long("help") => return Ok(Command::Say(HELP.into())),
-            Short('V') | Long("version") => return Ok(Command::Say(format!("digest {}\n", env!("CARGO_PKG_VERSION")))),
+            Short('V') | Long("version") => return Ok(Command::version("digest")),
             Value(root) if root == "-" => return Err("standard input is not read; a file of that name is './-'".into()),
             Value(root) => options.roots.push(root.into()),
             _ => return Err(argument.unexpected()),
         }
     }
     if options.roots.is_empty() {
-        return Err("no folder given, see 'digest --help'".into());
+        return Err("no folder given".into());
     }
-    Ok(Command::Digest(options))
+    Ok(Command::Run(options))
 }
 
 fn workers(value: &OsStr) -> Result<usize, Error> {

@@ -19,7 +19,7 @@
 //! scheduler lets another thread run the goroutines that wait.
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,13 +27,15 @@ use greenthread::channel::{self, Receiver, Sender};
 use greenthread::go;
 
 mod args;
+#[path = "../common/cli.rs"]
+mod cli;
 mod hash;
 mod line;
 mod progress;
 mod walk;
 mod window;
 
-use args::{Command, Options};
+use args::Options;
 use hash::Sum;
 use progress::Progress;
 use walk::{Failure, Walk};
@@ -42,9 +44,6 @@ use window::{Entrance, Exit, Slot};
 /// How many files the walker may be ahead of the printer. A wider window keeps the workers busy behind a larger file,
 /// and takes more memory.
 const WINDOW: usize = 4096;
-
-/// What the shell reports for a program that SIGPIPE ended, as it ends `sha256sum | head`.
-const BROKEN_PIPE: u8 = 128 + 13;
 
 /// A file to be read.
 struct Job {
@@ -57,27 +56,11 @@ type Answer = Result<(PathBuf, Sum), Failure>;
 
 #[greenthread::main]
 fn main() -> ExitCode {
-    let result = match args::parse() {
-        Ok(Command::Digest(options)) => digest(options),
-        Ok(Command::Say(text)) => io::stdout().write_all(text.as_bytes()).map(|()| true),
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(BROKEN_PIPE),
-        Err(error) => {
-            complain(&format_args!("write error: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    cli::run("digest", args::parse(), digest)
 }
 
-/// Prints a line for each file; `Ok(false)` if some could not be read, an error if standard output cannot be written.
-fn digest(options: Options) -> io::Result<bool> {
+/// Prints a line for each file, and returns whether all could be read; an error if standard output cannot be written.
+fn digest(options: Options) -> io::Result<ExitCode> {
     let progress = Progress::new(options.progress);
     let (entrance, exit) = window::new(WINDOW);
     let (jobs_tx, jobs) = channel::bounded(options.workers);
@@ -87,7 +70,8 @@ fn digest(options: Options) -> io::Result<bool> {
         let (jobs, progress) = (jobs.clone(), progress.clone());
         go!(move || worker(jobs, progress));
     }
-    printer(exit, progress)
+    let all_read = printer(exit, progress).map_err(cli::cannot_print)?;
+    Ok(if all_read { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Walks the folders, and asks for the digest of each file. Its channels close when it returns, and so everything ends.
@@ -130,7 +114,7 @@ fn printer(window: Exit<Answer>, progress: Progress) -> io::Result<bool> {
             }
             Some(Err(Failure { path, error })) => {
                 all_read = false;
-                progress.suspend(|| complain(&format_args!("{}: {error}", line::printable(&path))));
+                progress.suspend(|| cli::complain("digest", &format_args!("{}: {error}", line::printable(&path))));
             }
             // The panic hook has said why.
             None => all_read = false,
@@ -139,9 +123,4 @@ fn printer(window: Exit<Answer>, progress: Progress) -> io::Result<bool> {
     out.flush()?;
     progress.finish();
     Ok(all_read)
-}
-
-/// Says on standard error what went wrong. If even that cannot be written, the exit status still tells.
-fn complain(what: &dyn std::fmt::Display) {
-    let _ = io::stderr().write_all(format!("digest: {what}\n").as_bytes());
 }

@@ -77,7 +77,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command<Options>, Error> {
             _ => return Err(argument.unexpected()),
         }
     }
-    Ok(Command::Serve(options))
+    Ok(Command::Run(options))
 }
 
 fn serve(options: Options) -> io::Result<()> {

@@ -6,13 +6,15 @@ use std::time::Duration;
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::Error;
 
+use crate::cli::Command;
 use crate::url::Url;
 
 const HELP: &str = "\
 Usage: fetch [OPTION]... URL...
 
 Gets the URLs, many at once, and prints a line for each in the order given:
-status, bytes of the body, seconds, URL. Plain http only; no redirect is followed.
+status, bytes of the body, seconds, URL. Plain http only; redirects are not
+followed.
 
 Options:
   -c, --concurrency N  at most N at a time (default: 16)
@@ -22,16 +24,8 @@ Options:
 
 Exit status: 0 if every URL gave a complete answer, of whatever status; 1 if one
 did not (standard error says why), or if the user had enough (SIGINT, SIGTERM);
-2 if the command line is wrong.
+2 if the command line is wrong; 141 if the reader of the output has gone.
 ";
-
-/// What the user wants.
-pub(crate) enum Command {
-    /// Do the work.
-    Fetch(Options),
-    /// Only print this text.
-    Say(String),
-}
 
 /// How to do the work.
 pub(crate) struct Options {
@@ -41,7 +35,7 @@ pub(crate) struct Options {
 }
 
 /// Reads the command line of this process.
-pub(crate) fn parse() -> Result<Command, Error> {
+pub(crate) fn parse() -> Result<Command<Options>, Error> {
     let mut options = Options { urls: Vec::new(), concurrency: 16, timeout: Duration::from_secs(30) };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -49,15 +43,15 @@ pub(crate) fn parse() -> Result<Command, Error> {
             Short('c') | Long("concurrency") => options.concurrency = concurrency(&parser.value()?)?,
             Short('t') | Long("timeout") => options.timeout = timeout(&parser.value()?)?,
             Short('h') | Long("help") => return Ok(Command::Say(HELP.into())),
-            Short('V') | Long("version") => return Ok(Command::Say(format!("fetch {}\n", env!("CARGO_PKG_VERSION")))),
+            Short('V') | Long("version") => return Ok(Command::version("fetch")),
             Value(text) => options.urls.push(url(&text)?),
             _ => return Err(argument.unexpected()),
         }
     }
     if options.urls.is_empty() {
-        return Err("no URL given, see 'fetch --help'".into());
+        return Err("no URL given".into());
     }
-    Ok(Command::Fetch(options))
+    Ok(Command::Run(options))
 }
 
 fn concurrency(value: &OsStr) -> Result<usize, Error> {

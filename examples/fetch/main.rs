@@ -12,8 +12,7 @@
 //! about time.
 #![forbid(unsafe_code)]
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,36 +24,23 @@ use greenthread::sync::Semaphore;
 mod args;
 #[path = "../http/chunked.rs"]
 mod chunked;
+#[path = "../common/cli.rs"]
+mod cli;
 mod client;
 mod url;
 
-use args::{Command, Options};
+use args::Options;
 use client::Answer;
 use greenthread::signal::{self, Signal};
 use url::Url;
 
 #[greenthread::main]
 fn main() -> ExitCode {
-    let result = match args::parse() {
-        Ok(Command::Fetch(options)) => fetch(options),
-        Ok(Command::Say(text)) => io::stdout().write_all(text.as_bytes()).map(|()| true),
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(&format_args!("write error: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    cli::run("fetch", args::parse(), fetch)
 }
 
-/// Prints a line for each URL; `Ok(false)` if some gave no answer, an error if standard output cannot be written.
-fn fetch(options: Options) -> io::Result<bool> {
+/// Prints a line for each URL, and returns whether all gave an answer; an error if standard output cannot be written.
+fn fetch(options: Options) -> io::Result<ExitCode> {
     let (ctx, _cancel) = signal::notify_context(&Context::background(), &[Signal::SIGINT, Signal::SIGTERM]);
     let places = Arc::new(Semaphore::new(options.concurrency));
     let timeout = options.timeout;
@@ -70,7 +56,6 @@ fn fetch(options: Options) -> io::Result<bool> {
         })
         .collect();
 
-    let mut out = io::stdout();
     let mut all_answered = true;
     for goroutine in running {
         // A panic was printed by the panic hook.
@@ -80,15 +65,15 @@ fn fetch(options: Options) -> io::Result<bool> {
         };
         match result {
             Ok((Answer { status, bytes }, time)) => {
-                writeln!(out, "{status} {bytes:>10} {:>9.3} {url}", time.as_secs_f64())?;
+                cli::print(format!("{status} {bytes:>10} {:>9.3} {url}\n", time.as_secs_f64()))?;
             }
             Err(error) => {
                 all_answered = false;
-                complain(&format_args!("{url}: {error}"));
+                cli::complain("fetch", &format_args!("{url}: {error}"));
             }
         }
     }
-    Ok(all_answered)
+    Ok(if all_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Gets one URL when there is a place. The time for that begins then.
@@ -98,9 +83,4 @@ fn visit(ctx: &Context, places: &Semaphore, timeout: Duration, url: &Url) -> io:
     let (ctx, _cancel) = ctx.with_timeout(timeout);
     let answer = client::get(&ctx, url)?;
     Ok((answer, begin.elapsed()))
-}
-
-/// Says on standard error what went wrong. If even that cannot be written, the exit status still tells.
-fn complain(what: &dyn Display) {
-    let _ = io::stderr().write_all(format!("fetch: {what}\n").as_bytes());
 }

@@ -87,7 +87,7 @@ pub(crate) fn parse() -> Result<Command<Options>, Error> {
     if patience.limits.head < MIN_HEAD {
         return Err(format!("--max-head: must be at least {MIN_HEAD}").into());
     }
-    Ok(Command::Serve(options))
+    Ok(Command::Run(options))
 }
 
 fn timeout(name: &str, text: &OsStr) -> Result<Duration, Error> {

@@ -7,8 +7,10 @@ use crate::chunked::{Chunked, Piece};
 use crate::head::{self, Head, Length, Method};
 use crate::status::Status;
 
-/// The buffer before it needs to grow: enough for sixteen small requests that come at once.
-const INITIAL: usize = 2048;
+/// The buffer of a client that sends one small request at a time. It doubles as long as a read fills it, up to what sixteen of them take
+/// that come at once, and then when a head needs it.
+const INITIAL: usize = 1024;
+const PIPELINE: usize = 2048;
 
 /// A body with room for more than this is not kept for the next request.
 const KEPT_BODY: usize = 64 * 1024;
@@ -83,16 +85,18 @@ impl Framer {
 
     /// Where to read to. Empty only if the client has sent a whole buffer ahead.
     pub(crate) fn space(&mut self) -> &mut [u8] {
+        let was_filled = self.end == self.input.len();
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
-        if self.end == self.input.len() && self.start > 0 {
+        if was_filled && self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
         let full = self.end == self.input.len();
         let long_body = matches!(self.state, State::Known(left) if left > self.input.len());
-        if full || long_body {
+        let pipeline = was_filled && self.input.len() < PIPELINE;
+        if full || pipeline || long_body {
             let wanted = if long_body { self.limits.head } else { self.input.len() * 2 };
             self.input.resize(wanted.min(self.limits.head), 0);
         }

@@ -10,8 +10,12 @@ use httparse::Header;
 
 use crate::status::Status;
 
-/// How many header fields a request may have.
+/// How many header fields a request may have, and how many it has as a rule.
+///
+/// They are read into an array on the stack. One that always had room for all would take most goroutines to the second page of
+/// their stack, and a stack keeps its pages: 4 KiB for each connection, however quiet it is then.
 const MAX_HEADERS: usize = 64;
+const USUAL_HEADERS: usize = 16;
 
 /// What the router tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +53,16 @@ pub(crate) struct Head<'a> {
 ///
 /// An input that is refused stays refused whatever follows, so the answer does not depend on how the bytes arrive.
 pub(crate) fn parse(input: &[u8]) -> Result<Option<Head<'_>>, Status> {
-    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    match parse_up_to::<USUAL_HEADERS>(input) {
+        Err(Status::HeaderFieldsTooLarge) => parse_up_to::<MAX_HEADERS>(input),
+        parsed => parsed,
+    }
+}
+
+/// Not inlined, so that the larger array is only in a frame of its own.
+#[inline(never)]
+fn parse_up_to<const COUNT: usize>(input: &[u8]) -> Result<Option<Head<'_>>, Status> {
+    let mut headers = [const { MaybeUninit::uninit() }; COUNT];
     let mut request = httparse::Request::new(&mut []);
     let len = match request.parse_with_uninit_headers(input, &mut headers) {
         Ok(httparse::Status::Complete(len)) => len,

@@ -168,6 +168,35 @@ fn requests_in_a_row_come_out_in_order() {
 }
 
 #[test]
+fn the_buffer_grows_with_a_pipeline() {
+    // So many requests at a time, and the largest room that is offered for them.
+    for (count, room) in [(1, 1024), (30, 1024), (100, 2048)] {
+        let mut framer = Framer::new(Limits { head: 16 * 1024, body: 100 });
+        let requests = b"GET /json HTTP/1.1\r\nHost: h\r\n\r\n".repeat(count);
+        let (mut offered, mut rest, mut found) = (0, [&requests[..], &requests].into_iter(), 0);
+        let mut input: &[u8] = &[];
+        while found < 2 * count {
+            match framer.next() {
+                Ok(Next::Request) => found += 1,
+                Ok(Next::More(_)) => {
+                    if input.is_empty() {
+                        input = rest.next().unwrap();
+                    }
+                    let space = framer.space();
+                    offered = offered.max(space.len());
+                    let len = input.len().min(space.len());
+                    space[..len].copy_from_slice(&input[..len]);
+                    framer.filled(len);
+                    input = &input[len..];
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(offered, room, "{count} at a time");
+    }
+}
+
+#[test]
 fn the_body_is_invited_once() {
     let mut framer = Framer::new(LIMITS);
     let head = b"POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";

@@ -57,5 +57,5 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command<Options>, Erro
             _ => return Err(argument.unexpected()),
         }
     }
-    Ok(Command::Serve(options))
+    Ok(Command::Run(options))
 }

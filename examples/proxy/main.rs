@@ -16,7 +16,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -33,6 +33,7 @@ use lexopt::Error;
 mod server;
 
 use server::Command;
+use server::cli::complain;
 
 const NAME: &str = "proxy";
 
@@ -96,7 +97,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command<Options>, Error> {
     if options.to.is_empty() {
         return Err("no server given".into());
     }
-    Ok(Command::Serve(options))
+    Ok(Command::Run(options))
 }
 
 /// A name or an address, and a port. Names are looked up for each connection.
@@ -115,7 +116,7 @@ fn serve(options: Options) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(options.limit.get()));
     listener.serve(&ctx, grace, move |ctx, client| {
         if let Err(error) = hand_on(ctx, &client, &options, &places) {
-            let _ = io::stderr().write_all(format!("{NAME}: {}: {error}\n", options.to).as_bytes());
+            complain(NAME, &format_args!("{}: {error}", options.to));
         }
     })
 }

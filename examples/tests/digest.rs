@@ -12,10 +12,16 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+mod common;
+
+use common::check_command_line;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_digest");
+
 /// The program under test, in `dir`, killed after a minute.
 fn digest(dir: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", "60", env!("CARGO_BIN_EXE_digest")]).current_dir(dir);
+    command.args(["--signal=KILL", "60", PROGRAM]).current_dir(dir);
     command
 }
 
@@ -187,38 +193,27 @@ fn permissions_are_respected() {
 }
 
 #[test]
-fn a_wrong_command_line_is_one_line_and_status_2() {
-    let tree = tempfile::tempdir().unwrap();
+fn the_command_line() {
     let range = "the number of workers must be from 1 to 65536";
-    let cases: [(&[&str], &str); 9] = [
-        (&[], "no folder given, see 'digest --help'"),
-        (&["--progress"], "no folder given, see 'digest --help'"),
-        (&["--bogus", "."], "invalid option '--bogus'"),
-        (&["-x", "."], "invalid option '-x'"),
-        (&["--workers"], "missing argument for option '--workers'"),
-        (&["--workers", "0", "."], &format!("{range}, not \"0\"")),
-        (&["--workers=abc", "."], &format!("{range}, not \"abc\"")),
-        (&["-w", "99999999999999999999", "."], &format!("{range}, not \"99999999999999999999\"")),
-        (&["-"], "standard input is not read; a file of that name is './-'"),
-    ];
-    for (args, message) in cases {
-        assert_ends(&run(tree.path(), args), 2, "", &format!("digest: {message}\n"));
-    }
+    check_command_line(
+        PROGRAM,
+        "digest",
+        &[
+            (&[], "no folder given"),
+            (&["--progress"], "no folder given"),
+            (&["--bogus", "."], "invalid option '--bogus'"),
+            (&["-x", "."], "invalid option '-x'"),
+            (&["--workers"], "missing argument for option '--workers'"),
+            (&["--workers", "0", "."], &format!("{range}, not \"0\"")),
+            (&["--workers=abc", "."], &format!("{range}, not \"abc\"")),
+            (&["-w", "99999999999999999999", "."], &format!("{range}, not \"99999999999999999999\"")),
+            (&["-"], "standard input is not read; a file of that name is './-'"),
+        ],
+    );
+    let tree = tempfile::tempdir().unwrap();
     fs::write(tree.path().join("--bogus"), "").unwrap();
     let expected = expected(tree.path(), &["./--bogus"]).replace("./", "");
     assert_ends(&run(tree.path(), &["--", "--bogus"]), 0, &expected, "");
-}
-
-#[test]
-fn help_and_version_go_to_standard_output() {
-    let tree = tempfile::tempdir().unwrap();
-    let help = run(tree.path(), &["--help"]);
-    assert_eq!((help.status.code(), text(&help.stderr)), (Some(0), String::new()));
-    for option in ["Usage: digest", "--workers", "--progress", "--help", "--version"] {
-        assert!(text(&help.stdout).contains(option), "{option}");
-    }
-    let version = concat!("digest ", env!("CARGO_PKG_VERSION"), "\n");
-    assert_ends(&run(tree.path(), &["--version"]), 0, version, "");
 }
 
 #[test]

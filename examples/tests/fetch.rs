@@ -1,7 +1,7 @@
 //! `fetch` against our own `http`, and against servers that do not behave.
 
 use std::env;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 mod common;
 
-use common::Server;
+use common::{Server, check_command_line};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch");
 
@@ -171,28 +171,33 @@ fn no_more_than_asked_for_run_at_a_time() {
 }
 
 #[test]
-fn a_wrong_command_line_is_one_line_and_status_2() {
-    let cases: [(&[&str], &str); 6] = [
-        (&[], "no URL given, see 'fetch --help'"),
-        (&["https://h/"], "\"https://h/\": not an http:// URL"),
-        (&["http://h/", "http://h:x/"], "\"http://h:x/\": the port is not a number up to 65535"),
-        (&["-c", "0", "http://h/"], "--concurrency: must be a number from 1, not \"0\""),
-        (&["-t", "-1", "http://h/"], "--timeout: must be a number of seconds, not \"-1\""),
-        (&["--bogus"], "invalid option '--bogus'"),
-    ];
-    for (args, message) in cases {
-        let output = command(1).args(args).output().unwrap();
-        let seen = (
-            output.status.code(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        );
-        assert_eq!(seen, (Some(2), String::new(), format!("fetch: {message}\n")));
-    }
-    let help = command(1).arg("--help").output().unwrap();
-    let text = String::from_utf8(help.stdout).unwrap();
-    assert!(help.status.success() && text.starts_with("Usage: fetch "), "{text}");
-    for option in ["--concurrency", "--timeout", "--help", "--version"] {
-        assert!(text.contains(option), "{option}");
+fn the_command_line() {
+    check_command_line(
+        PROGRAM,
+        "fetch",
+        &[
+            (&[], "no URL given"),
+            (&["https://h/"], "\"https://h/\": not an http:// URL"),
+            (&["http://h/", "http://h:x/"], "\"http://h:x/\": the port is not a number up to 65535"),
+            (&["-c", "0", "http://h/"], "--concurrency: must be a number from 1, not \"0\""),
+            (&["-t", "-1", "http://h/"], "--timeout: must be a number of seconds, not \"-1\""),
+            (&["--bogus"], "invalid option '--bogus'"),
+        ],
+    );
+}
+
+#[test]
+fn a_broken_pipe_ends_it_quietly() {
+    let server = Server::start(env!("CARGO_BIN_EXE_http"), 2, &[]);
+    // The second line has no reader any more; the third would take an hour.
+    let urls = [0, 500, 3_600_000].map(|ms| format!("http://{}/slow?ms={ms}", server.addr));
+    for procs in [1, 2, 4] {
+        let mut command = command(procs);
+        let mut child = command.args(&urls).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        assert!(first.starts_with("200 "), "{first}");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(141), String::new()));
     }
 }

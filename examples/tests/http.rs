@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 mod common;
 
 use common::random::{Rng, seed};
-use common::{Server, assert_closed, check_command_line, exchange};
+use common::{Server, assert_closed, cases, check_command_line, exchange};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_http");
 const PLAINTEXT: &str = "GET /plaintext HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -407,6 +407,43 @@ fn a_storm_of_bad_clients_does_not_disturb_the_good_ones() {
 }
 
 #[test]
+fn without_descriptors_it_waits_and_goes_on() {
+    const CROWD: usize = 40;
+    let ask = |mut stream: &TcpStream| {
+        stream.write_all(PLAINTEXT.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut BufReader::new(stream), false).unwrap().status, 200);
+    };
+    for procs in [1, 2, 4] {
+        let mut server = Server::start_with_descriptors(32, PROGRAM, procs);
+        let mut complaints = server.complaints();
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| server.connect()).collect();
+        let mut line = String::new();
+        complaints.read_line(&mut line).unwrap();
+        assert_eq!(line, "greenthread: accept: Too many open files (os error 24); retrying until it works\n");
+        // Who has a connection keeps it. Who has none waits; so does the server, which would compute all the time if it did not.
+        ask(&crowd[0]);
+        let mut last = crowd.pop().unwrap();
+        last.write_all(PLAINTEXT.as_bytes()).unwrap();
+        last.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let ticks = server.ticks();
+        assert_eq!(last.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let ticks = server.ticks() - ticks;
+        assert!(ticks < 30, "it computed for {ticks} of 100 ticks");
+        ask(&crowd[0]);
+        last.set_read_timeout(crowd[0].read_timeout().unwrap()).unwrap();
+        crowd.truncate(1);
+        assert_eq!(read_answer(&mut BufReader::new(&last), false).unwrap().status, 200);
+        ask(&crowd[0]);
+        assert_serves(&server);
+        server.terminate();
+        assert_eq!(server.wait().code(), Some(0));
+        let mut rest = String::new();
+        complaints.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "it complains once");
+    }
+}
+
+#[test]
 fn random_bytes_in_random_pieces_end_in_an_answer_or_a_close() {
     let server = http(2, &["--max-head", "512", "--max-body", "100"]);
     let good = prop_oneof![
@@ -417,7 +454,7 @@ fn random_bytes_in_random_pieces_end_in_an_answer_or_a_close() {
     ];
     let input = proptest::collection::vec(good, 0..6).prop_map(|parts| parts.concat().into_bytes());
     let input = prop_oneof![input, proptest::collection::vec(any::<u8>(), 0..700)];
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) };
+    let config = cases(60);
     let result = TestRunner::new(config).run(&(input, 1..40_usize), |(input, size)| {
         let ask = |size: usize| {
             let mut stream = server.connect();

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::other;
+use crate::{common, other};
 
 pub(crate) struct Options {
     pub(crate) url: Url,
@@ -76,5 +76,5 @@ pub(crate) fn get(options: &Options) -> io::Result<()> {
     if !status.contains(" 200 ") {
         return Err(io::Error::other(status));
     }
-    io::stdout().write_all(&reply[head + 4..])
+    common::cli::print(&reply[head + 4..])
 }

@@ -76,7 +76,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command<Task>, Error> {
     }
     let timeout = timeout.unwrap_or(server::TIMEOUT);
     match &words[..] {
-        [task, certificate] if task == "serve" => Ok(Command::Serve(Task::Serve(server::Options {
+        [task, certificate] if task == "serve" => Ok(Command::Run(Task::Serve(server::Options {
             addr: addr.unwrap_or_else(|| ([127, 0, 0, 1], 8443).into()),
             grace: grace.unwrap_or(server::GRACE),
             timeout,
@@ -87,7 +87,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command<Task>, Error> {
         }
         [task, certificate, url] if task == "get" => {
             let url = common::value("the URL", url)?;
-            Ok(Command::Serve(Task::Get(client::Options { url, timeout, certificate: PathBuf::from(certificate) })))
+            Ok(Command::Run(Task::Get(client::Options { url, timeout, certificate: PathBuf::from(certificate) })))
         }
         [task, ..] if task == "serve" || task == "get" => Err("wrong number of arguments".into()),
         [task, ..] => Err(format!("{task:?} is neither 'serve' nor 'get'").into()),

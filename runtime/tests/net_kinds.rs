@@ -17,6 +17,7 @@ use common::{check, parked, until};
 use greenthread::ctx::Context;
 use greenthread::net::{Async, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use greenthread::{scope, spawn};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// A path for a socket, which goes with it.
 struct Place(PathBuf);
@@ -84,6 +85,66 @@ fn unix_streams() {
         let stream = UnixStream::from(OwnedFd::from(stream));
         assert!(stream.as_fd().as_raw_fd() == stream.as_raw_fd());
         drop(unix::UnixStream::from(stream));
+    });
+}
+
+/// A listener whose queue one connection fills.
+fn narrow(place: &Place) -> UnixListener {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    socket.bind(&SockAddr::unix(place).unwrap()).unwrap();
+    socket.listen(0).unwrap();
+    unix::UnixListener::from(OwnedFd::from(socket)).into()
+}
+
+/// The system says nothing when the queue of a listener has room again.
+#[test]
+fn unix_streams_to_a_full_queue() {
+    const CROWD: usize = 100;
+    check(|| {
+        let place = Place::new();
+        let listener = narrow(&place);
+        let addr = unix::SocketAddr::from_pathname(&place).unwrap();
+        let first = UnixStream::connect(&place).unwrap();
+        let (ctx, _cancel) = Context::background().with_timeout(SHORT);
+        for connected in [UnixStream::connect_ctx(&ctx, &place), UnixStream::connect_addr_ctx(&ctx, &addr)] {
+            assert_eq!(connected.unwrap_err().to_string(), "context deadline exceeded");
+        }
+        let (ctx, cancel) = Context::background().with_cancel();
+        let (place, ctx) = (&place, &ctx);
+        scope(|s| {
+            let canceled = s.spawn(move || UnixStream::connect_ctx(ctx, place));
+            let crowd = (0..CROWD).map(|n| {
+                s.spawn(move || {
+                    let mut stream = UnixStream::connect(place).unwrap();
+                    stream.write_all(&[n as u8]).unwrap();
+                    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+                })
+            });
+            let crowd: Vec<_> = crowd.collect();
+            // They park, and keep no thread.
+            until(|| parked("IO wait") == CROWD + 1);
+            cancel.cancel();
+            assert_eq!(canceled.join().unwrap().unwrap_err().to_string(), "context canceled");
+            drop(first);
+            assert_eq!(listener.accept().unwrap().0.read(&mut [0]).unwrap(), 0);
+            let mut seen: Vec<_> = (0..CROWD)
+                .map(|_| {
+                    let mut byte = [0];
+                    listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+                    usize::from(byte[0])
+                })
+                .collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..CROWD).collect::<Vec<_>>());
+            crowd.into_iter().for_each(|client| client.join().unwrap());
+        });
+        let _first = UnixStream::connect_ctx(&Context::background(), place).unwrap();
+        scope(|s| {
+            let refused = s.spawn(move || UnixStream::connect(place));
+            until(|| parked("IO wait") == 1);
+            listener.close();
+            assert_eq!(refused.join().unwrap().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        });
     });
 }
 

@@ -4,16 +4,16 @@ mod common;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{self, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use std::vec;
 
-use common::{check, check_from_thread, parked, until};
+use common::{check, check_from_thread, parked, text, until};
 use greenthread::ctx::{Cancel, Context, Error};
-use greenthread::net::{TcpListener, TcpStream, UnixListener, UnixStream, lookup_host};
+use greenthread::net::{Resolve, Resolver, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, lookup_host};
 use greenthread::{JoinHandle, scope, spawn};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -224,13 +224,34 @@ fn connects_to_the_one_that_accepts() {
 }
 
 /// A name whose lookup takes until it is told to go on.
-struct Slow(mpsc::Receiver<SocketAddr>);
+#[derive(Clone)]
+struct Slow {
+    answer: Arc<Mutex<mpsc::Receiver<SocketAddr>>>,
+    begun: Arc<AtomicBool>,
+}
+
+impl Slow {
+    fn new() -> (mpsc::Sender<SocketAddr>, Self) {
+        let (tx, answer) = mpsc::channel();
+        (tx, Self { answer: Arc::new(Mutex::new(answer)), begun: Arc::default() })
+    }
+}
 
 impl ToSocketAddrs for Slow {
     type Iter = vec::IntoIter<SocketAddr>;
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
-        Ok(vec![self.0.recv().unwrap()].into_iter())
+        self.resolver()().map(Vec::into_iter)
+    }
+}
+
+impl Resolve for Slow {
+    fn resolver(&self) -> Resolver {
+        let Self { answer, begun } = self.clone();
+        Box::new(move || {
+            begun.store(true, Ordering::Relaxed);
+            Ok(vec![answer.lock().unwrap().recv().expect("the lookup fails in its own way")])
+        })
     }
 }
 
@@ -238,10 +259,10 @@ impl ToSocketAddrs for Slow {
 fn a_slow_lookup_keeps_nobody_waiting() {
     check(|| {
         let server = start(LONG, |ctx, stream| drop(echo(ctx, stream)));
-        let (answers, lookups): (Vec<_>, Vec<_>) = (0..8).map(|_| mpsc::channel()).unzip();
+        let (answers, lookups): (Vec<_>, Vec<_>) = (0..8).map(|_| Slow::new()).unzip();
         let clients: Vec<_> = lookups
             .into_iter()
-            .map(|lookup| spawn(move || round_trip(&mut TcpStream::connect(Slow(lookup)).unwrap(), 1)))
+            .map(|lookup| spawn(move || round_trip(&mut TcpStream::connect(lookup).unwrap(), 1)))
             .collect();
         // All Ps but none are in lookups; others run.
         let ran = Arc::new(AtomicBool::new(false));
@@ -253,6 +274,47 @@ fn a_slow_lookup_keeps_nobody_waiting() {
         assert!(ran.load(Ordering::Relaxed));
         answers.iter().for_each(|answer| answer.send(server.addr).unwrap());
         clients.into_iter().for_each(|client| client.join().unwrap());
+        server.cancel.cancel();
+        server.served.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_context_ends_the_wait_for_a_lookup() {
+    type Wait = fn(&Context, Slow) -> io::Result<()>;
+    let waits: [Wait; 2] = [
+        |ctx, name| TcpStream::connect_ctx(ctx, name).map(drop),
+        |ctx, name| UdpSocket::bind("127.0.0.1:0")?.with_ctx(ctx).send_to(b"", name).map(drop),
+    ];
+    check(move || {
+        for wait in waits {
+            let (answer, name) = Slow::new();
+            let Slow { answer: in_use, begun } = name.clone();
+            let (ctx, cancel) = Context::background().with_cancel();
+            let waiting = spawn(move || wait(&ctx, name));
+            until(|| begun.load(Ordering::Relaxed));
+            assert!(!waiting.is_finished());
+            cancel.cancel();
+            // Nobody has answered.
+            let error = waiting.join().unwrap().unwrap_err();
+            assert_eq!(error.downcast::<Error>().unwrap(), Error::Canceled);
+            answer.send(SocketAddr::from((Ipv4Addr::LOCALHOST, 9))).unwrap();
+            until(|| Arc::strong_count(&in_use) == 1);
+        }
+    });
+}
+
+#[test]
+fn a_lookup_under_a_context_brings_what_it_finds() {
+    check(|| {
+        let server = start(LONG, |ctx, stream| drop(echo(ctx, stream)));
+        let (ctx, _cancel) = Context::background().with_timeout(LONG);
+        let (answer, name) = Slow::new();
+        answer.send(server.addr).unwrap();
+        round_trip(&mut TcpStream::connect_ctx(&ctx, &name).unwrap(), 1);
+        drop(answer);
+        let panic = spawn(move || TcpStream::connect_ctx(&ctx, name).map(drop)).join().unwrap_err();
+        assert!(text(&*panic).contains("fails in its own way"), "{}", text(&*panic));
         server.cancel.cancel();
         server.served.join().unwrap().unwrap();
     });

@@ -7,12 +7,14 @@
 pub mod random;
 
 use std::env;
-use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use proptest::test_runner::Config as ProptestConfig;
 
 /// Nothing that works takes that long, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -27,7 +29,19 @@ impl Server {
     /// Starts the program on a port of its own choice, with this many Ps.
     pub fn start(program: &str, procs: usize, args: &[&str]) -> Self {
         let mut command = Command::new(program);
-        command.args(["--addr", "127.0.0.1:0"]).args(args).env("GOMAXPROCS", procs.to_string());
+        command.args(args);
+        Self::spawn(command, procs)
+    }
+
+    /// As [`start`](Self::start), with so many descriptors and no more. What it [complains](Self::complaints) of is kept.
+    pub fn start_with_descriptors(limit: usize, program: &str, procs: usize) -> Self {
+        let mut command = limited(limit);
+        command.arg(program).stderr(Stdio::piped());
+        Self::spawn(command, procs)
+    }
+
+    fn spawn(mut command: Command, procs: usize) -> Self {
+        command.args(["--addr", "127.0.0.1:0"]).env("GOMAXPROCS", procs.to_string());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -51,6 +65,18 @@ impl Server {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let statuses = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("status")).ok());
         statuses.map(|status| status.lines().map(field).sum::<u64>()).sum()
+    }
+
+    /// What it says on standard error.
+    pub fn complaints(&mut self) -> impl BufRead + use<> {
+        BufReader::new(self.child.stderr.take().unwrap())
+    }
+
+    /// For how many hundredths of a second it has computed.
+    pub fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
     /// How much of it is in memory, in bytes.
@@ -85,12 +111,17 @@ impl Drop for Server {
     }
 }
 
+/// Runs the program that is its first argument with this many descriptors.
+fn limited(descriptors: usize) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+    command
+}
+
 /// Runs this program's ignored test `name` in a process of its own, which may have this many descriptors.
 pub fn with_descriptors(limit: usize, name: &str) {
-    let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
-    let test = env::current_exe().unwrap();
     let args = ["--ignored", "--exact", name, "--nocapture"];
-    let output = Command::new("sh").args(["-c", &script]).arg(test).args(args).output().unwrap();
+    let output = limited(limit).arg(env::current_exe().unwrap()).args(args).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     print!("{}", String::from_utf8_lossy(&output.stdout));
 }
@@ -119,20 +150,35 @@ pub fn assert_closed(mut stream: &TcpStream) {
     }
 }
 
-/// Help and version, and a clear message and status 2 for each wrong command line.
+/// Help and version, and a clear message and status 2 for each wrong command line; and what is said if nothing can be said.
 pub fn check_command_line(program: &str, name: &str, wrong: &[(&[&str], &str)]) {
-    let run = |args: &[&str]| {
-        let output = Command::new("timeout").args(["--signal=KILL", "30", program]).args(args).output().unwrap();
+    let run_to = |stdout: Stdio, args: &[&str]| {
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", "30", program]).args(args).stdout(stdout).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
+    let run = |args: &[&str]| run_to(Stdio::piped(), args);
     let (status, help, complaint) = run(&["--help"]);
     assert_eq!((status, complaint.as_str()), (Some(0), ""));
     assert!(help.starts_with(&format!("Usage: {name} ")) && help.contains("\nOptions:\n"), "{help}");
     assert!(help.lines().all(|line| line.len() <= 80), "{help}");
     assert_eq!(run(&["-V"]), (Some(0), format!("{name} {}\n", env!("CARGO_PKG_VERSION")), String::new()));
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let expected = format!("{name}: write error: No space left on device (os error 28)\n");
+    assert_eq!(run_to(full.into(), &["--help"]), (Some(1), String::new(), expected));
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run_to(writer.into(), &["--help"]), (Some(141), String::new(), String::new()));
     for (args, why) in wrong {
         let expected = format!("{name}: {why}, see '{name} --help'\n");
         assert_eq!(run(args), (Some(2), String::new(), expected), "{args:?}");
     }
+}
+
+/// So many cases of a random test, unless `PROPTEST_CASES` says otherwise.
+pub fn cases(usual: u32) -> ProptestConfig {
+    let cases = env::var("PROPTEST_CASES").map_or(usual, |cases| cases.parse().unwrap());
+    ProptestConfig { failure_persistence: None, cases, ..ProptestConfig::default() }
 }

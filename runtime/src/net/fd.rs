@@ -154,7 +154,7 @@ impl<T: AsFd> Fd<T> {
         turn.run(attempt)
     }
 
-    /// As [`run`](Self::run), for writes that the system does not report to be possible: tries again after pauses.
+    /// As [`run`](Self::run), for writes and connects that the system does not report to be possible: tries again after pauses.
     pub(super) fn run_with_pauses<R>(
         &self,
         ctx: Option<&Context>,

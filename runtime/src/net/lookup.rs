@@ -1,14 +1,25 @@
 //! From names to addresses: the system's resolver, called so that nobody else waits for it.
+//!
+//! A call of the resolver cannot be ended. So one that a context may end is made by a goroutine of its own, and the caller leaves it behind: it
+//! comes to its end in its thread, and nobody takes its result. That goroutine must not borrow from a caller who has gone, and `ToSocketAddrs`
+//! lends: hence [`Resolve`], which makes a copy that can be taken along. What takes no lookup takes neither goroutine nor copy.
+//!
+//! Rejected: to take `ToSocketAddrs + Send + 'static` under a context, for `(&*host, port)` would not do.
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+use std::panic::resume_unwind;
+
+use greenthread_channels::select_biased;
+use greenthread_ctx::Context;
 
 use crate::stack;
 use crate::sync::Semaphore;
-use crate::task::blocking;
+use crate::task::{blocking, spawn};
 
 /// Each lookup that waits keeps an OS thread, so there are only so many at a time (Go's limit for the system's resolver is the same).
+static LOOKUPS: Semaphore = Semaphore::new(MAX_LOOKUPS);
 const MAX_LOOKUPS: usize = 500;
 
 /// The resolver and its plug-ins are foreign code, which does not ask how small the stack is.
@@ -17,7 +28,7 @@ const RESOLVER_STACK: usize = 128 << 10;
 /// The addresses of a host, in the order in which the system prefers them: Go's `net.LookupHost`. An address in text form is its own.
 ///
 /// Blocks the goroutine, and never keeps others from running: the call to the system's resolver is announced as [`blocking`](crate::blocking). Of
-/// lookups 500 run at a time, and more wait for their turn in order. A lookup under way cannot be ended.
+/// lookups 500 run at a time, and more wait for their turn in order.
 ///
 /// # Errors
 /// What the resolver says: the host is unknown, or nobody knows at the moment.
@@ -36,15 +47,154 @@ pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(resolve((host, 0))?.map(|addr| addr.ip()).collect())
 }
 
+/// As [`lookup_host`], as long as `ctx` lasts: Go's `Resolver.LookupHost`. When it ends the wait does. The lookup itself goes on in its thread, and
+/// is one of the 500 until it is over.
+///
+/// # Errors
+/// As there, and that of the context if it ends first.
+///
+/// ```
+/// use greenthread::{ctx::Context, net};
+/// use std::time::Duration;
+///
+/// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(60));
+/// assert!(net::lookup_host_ctx(&ctx, "localhost").unwrap().iter().all(|address| address.is_loopback()));
+/// ```
+pub fn lookup_host_ctx(ctx: &Context, host: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    Ok(resolve_ctx(ctx, (host, 0))?.map(|addr| addr.ip()).collect())
+}
+
+/// What a [`Resolve`] hands out.
+pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
+
+/// What can be looked up under a context: [`ToSocketAddrs`], if it can be taken along. All types of `std` that are the one are the other.
+///
+/// A lookup cannot be ended. When the context ends the caller goes on, and the lookup too: with a copy of what it was given.
+///
+/// ```
+/// use greenthread::ctx::Context;
+/// use greenthread::net::{Resolve, Resolver, TcpListener, TcpStream};
+/// use std::io;
+/// use std::net::{SocketAddr, ToSocketAddrs};
+///
+/// /// Whoever the table says.
+/// #[derive(Clone, Copy)]
+/// struct Service<'a>(&'a str);
+///
+/// impl ToSocketAddrs for Service<'_> {
+///     type Iter = std::vec::IntoIter<SocketAddr>;
+///
+///     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+///         self.resolver()().map(Vec::into_iter)
+///     }
+/// }
+///
+/// impl Resolve for Service<'_> {
+///     fn resolver(&self) -> Resolver {
+///         let name = self.0.to_owned();
+///         Box::new(move || {
+///             let table = std::fs::read_to_string("services.txt")?;
+///             let mut lines = table.lines().filter_map(|line| line.split_once(' '));
+///             let found = lines.find(|(service, _)| *service == name).and_then(|(_, addr)| addr.parse().ok());
+///             found.map(|addr| vec![addr]).ok_or_else(|| io::ErrorKind::NotFound.into())
+///         })
+///     }
+/// }
+///
+/// let error = TcpStream::connect_ctx(&Context::background(), Service("time")).unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::NotFound);
+/// ```
+pub trait Resolve: ToSocketAddrs {
+    /// A function that does what `to_socket_addrs` does, and borrows nothing. It may block. Does not block itself.
+    fn resolver(&self) -> Resolver;
+}
+
+/// For types that own what they are.
+macro_rules! resolve_by_clone {
+    ($($type:ty),*) => { $(
+        impl Resolve for $type {
+            fn resolver(&self) -> Resolver {
+                let addrs = self.clone();
+                Box::new(move || Ok(addrs.to_socket_addrs()?.collect()))
+            }
+        }
+    )* };
+}
+
+resolve_by_clone!(String, (String, u16));
+resolve_by_clone!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
+
+impl Resolve for str {
+    fn resolver(&self) -> Resolver {
+        self.to_owned().resolver()
+    }
+}
+
+impl Resolve for (&str, u16) {
+    fn resolver(&self) -> Resolver {
+        (self.0.to_owned(), self.1).resolver()
+    }
+}
+
+impl Resolve for &[SocketAddr] {
+    fn resolver(&self) -> Resolver {
+        let addrs = self.to_vec();
+        Box::new(|| Ok(addrs))
+    }
+}
+
+impl<T: Resolve + ?Sized> Resolve for &T {
+    fn resolver(&self) -> Resolver {
+        (**self).resolver()
+    }
+}
+
 /// The addresses that `addrs` stands for. Blocks, as [`lookup_host`] does, if that takes a lookup.
 pub(super) fn resolve<A: ToSocketAddrs>(addrs: A) -> io::Result<A::Iter> {
-    // What calls the resolver owns a list of results; what has the addresses already lends or copies them.
-    if !mem::needs_drop::<A::Iter>() {
+    if !may_look_up::<A>() {
         return addrs.to_socket_addrs();
     }
-    static LOOKUPS: Semaphore = Semaphore::new(MAX_LOOKUPS);
     let _turn = LOOKUPS.acquire(1);
-    blocking(|| stack::grow(RESOLVER_STACK, 2 * RESOLVER_STACK, || addrs.to_socket_addrs()))
+    call(|| addrs.to_socket_addrs())
+}
+
+/// As [`resolve`], as long as `ctx` lasts.
+pub(super) fn resolve_ctx<A: Resolve>(ctx: &Context, addrs: A) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    ctx.err().map_or(Ok(()), Err)?;
+    let (given, found) = if may_look_up::<A>() {
+        (None, look_up(ctx, addrs.resolver())?)
+    } else {
+        (Some(addrs.to_socket_addrs()?), Vec::new())
+    };
+    Ok(given.into_iter().flatten().chain(found))
+}
+
+/// Calls a resolver that is left behind if `ctx` ends first.
+fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
+    let turn = LOOKUPS.acquire_ctx(1, ctx)?;
+    let lookup = spawn(move || {
+        // It keeps its thread, be it waited for or not.
+        let _turn = turn;
+        call(resolver)
+    });
+    select_biased! {
+        recv(lookup.done()) -> _ => {}
+        recv(ctx.done()) -> _ => return Err(ctx.err().expect("net: done is closed after the reason was set").into()),
+    }
+    lookup.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// What calls the resolver owns a list of results; what has the addresses already lends or copies them.
+fn may_look_up<A: ToSocketAddrs>() -> bool {
+    mem::needs_drop::<A::Iter>()
+}
+
+/// Calls what may call the resolver.
+fn call<T>(resolver: impl FnOnce() -> T) -> T {
+    blocking(|| stack::grow(RESOLVER_STACK, 2 * RESOLVER_STACK, resolver))
 }
 
 #[cfg(test)]
@@ -57,17 +207,22 @@ mod tests {
         resolve(addrs).unwrap().collect()
     }
 
-    /// Whether a lookup of such a type is announced.
-    fn may_look_up<A: ToSocketAddrs>(_: A) -> bool {
-        mem::needs_drop::<A::Iter>()
+    /// As [`all`], under a context.
+    fn all_ctx<A: Resolve>(addrs: A) -> Vec<SocketAddr> {
+        resolve_ctx(&Context::background(), addrs).unwrap().collect()
+    }
+
+    fn takes_a_lookup<A: ToSocketAddrs>(_: A) -> bool {
+        may_look_up::<A>()
     }
 
     #[test]
     fn only_names_take_a_lookup() {
         let address: SocketAddr = "127.0.0.1:80".parse().unwrap();
-        assert!(!may_look_up(address) && !may_look_up([address].as_slice()));
-        assert!(!may_look_up((address.ip(), 80)) && !may_look_up((std::net::Ipv6Addr::LOCALHOST, 80)));
-        assert!(may_look_up("localhost:80") && may_look_up(("localhost", 80)) && may_look_up(String::from("::1:80")));
+        assert!(!takes_a_lookup(address) && !takes_a_lookup([address].as_slice()));
+        assert!(!takes_a_lookup((address.ip(), 80)) && !takes_a_lookup((Ipv6Addr::LOCALHOST, 80)));
+        assert!(takes_a_lookup("localhost:80") && takes_a_lookup(("localhost", 80)));
+        assert!(takes_a_lookup(String::from("::1:80")));
     }
 
     #[test]
@@ -81,11 +236,38 @@ mod tests {
     }
 
     #[test]
+    fn resolves_all_forms_under_a_context() {
+        let (v4, v6) = (SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80), SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 0, 0));
+        let (one, other) = (SocketAddr::from(v4), SocketAddr::from(v6));
+        assert_eq!([all_ctx(v4), all_ctx(v6), all_ctx(one)], [[one], [other], [one]]);
+        assert_eq!(
+            [all_ctx((*v4.ip(), 80)), all_ctx((*v6.ip(), 80)), all_ctx((one.ip(), 80))],
+            [[one], [other], [one]]
+        );
+        assert_eq!(all_ctx([one, other].as_slice()), [one, other]);
+        assert_eq!([all_ctx("127.0.0.1:80"), all_ctx(String::from("[::1]:80"))], [[one], [other]]);
+        assert_eq!([all_ctx(("127.0.0.1", 80)), all_ctx((String::from("::1"), 80))], [[one], [other]]);
+        // What is asked for as a resolver, though it takes no lookup, is the same.
+        assert_eq!([one.resolver()().unwrap(), [one].as_slice().resolver()().unwrap()], [[one], [one]]);
+        assert!(resolve_ctx(&Context::background(), "no port").is_err());
+    }
+
+    #[test]
+    fn a_context_that_has_ended_looks_nothing_up() {
+        let (ctx, cancel) = Context::background().with_cancel();
+        cancel.cancel();
+        let ended = |error: io::Error| assert_eq!(error.to_string(), "context canceled");
+        ended(lookup_host_ctx(&ctx, "localhost").unwrap_err());
+        ended(resolve_ctx(&ctx, (Ipv4Addr::LOCALHOST, 80)).map(drop).unwrap_err());
+        assert_eq!(lookup_host_ctx(&ctx, "::1").unwrap(), [Ipv6Addr::LOCALHOST], "that takes no time");
+    }
+
+    #[test]
     fn works_on_a_small_stack_and_in_a_crowd() {
         let small =
             crate::Builder::new().stack_size(32 << 10).spawn(|| lookup_host("localhost").map(|found| found.len()));
         assert!(small.unwrap().join().unwrap().unwrap() > 0);
-        let crowd: Vec<_> = (0..20).map(|_| crate::spawn(|| lookup_host("localhost"))).collect();
+        let crowd: Vec<_> = (0..20).map(|_| spawn(|| lookup_host("localhost"))).collect();
         crowd.into_iter().for_each(|lookup| assert!(!lookup.join().unwrap().unwrap().is_empty()));
     }
 }

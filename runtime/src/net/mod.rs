@@ -4,13 +4,13 @@
 //! | --- | --- | --- |
 //! | serve, call | [`TcpListener`], [`TcpStream`] | `net.Listen`, `net.Dial` |
 //! | serve until a signal, and end gracefully | [`TcpListener::serve`], [`UnixListener::serve`] | `http.Server.Shutdown` |
-//! | find the addresses of a name | [`lookup_host`] | `net.LookupHost` |
+//! | find the addresses of a name | [`lookup_host`], [`lookup_host_ctx`] | `net.LookupHost` |
 //! | send datagrams | [`UdpSocket`], [`UnixDatagram`] | `net.ListenPacket` |
 //! | talk within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |
 //! | wait for a pipe, a terminal, any descriptor | [`Async`] | `os.File` |
 //! | end an operation at a time | `set_deadline`, `set_read_deadline`, `set_write_deadline` | the same |
 //! | end it when it takes too long | `set_read_timeout`, `set_write_timeout`, as in `std` | nothing |
-//! | end it with a context | `with_ctx`, [`TcpStream::connect_ctx`] | a goroutine that closes |
+//! | end it with a context | `with_ctx`, [`TcpStream::connect_ctx`], [`UnixStream::connect_ctx`] | a goroutine that closes |
 //! | end all operations | `close`, or dropping | `Close` |
 //!
 //! ```
@@ -65,7 +65,7 @@ mod watchdog;
 
 pub use any::Async;
 pub use incoming::Incoming;
-pub use lookup::lookup_host;
+pub use lookup::{Resolve, Resolver, lookup_host, lookup_host_ctx};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};

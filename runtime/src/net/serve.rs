@@ -10,9 +10,8 @@ use greenthread_ctx::Context;
 
 use crate::task::spawn;
 
-/// The pauses after an accept that failed for want of something (Go's `net/http`).
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The first and the longest pause after an accept that failed for want of something (Go's `net/http`).
+pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
 
 /// How often a shortage is reported, if it goes on or comes back.
 const REPORT_AGAIN: Duration = Duration::from_secs(60);
@@ -22,6 +21,7 @@ const REPORT_AGAIN: Duration = Duration::from_secs(60);
 pub(super) fn serve<S: Send + 'static>(
     ctx: &Context,
     grace: Duration,
+    pauses: [Duration; 2],
     mut accept: impl FnMut() -> io::Result<S>,
     close: impl FnOnce(),
     handler: impl Fn(&Context, S) + Send + Sync + 'static,
@@ -33,7 +33,7 @@ pub(super) fn serve<S: Send + 'static>(
     let handler = Arc::new(handler);
     let mut reported = None;
     let end = loop {
-        match accept_one(ctx, &mut accept, &mut reported) {
+        match accept_one(ctx, pauses, &mut accept, &mut reported) {
             Ok(stream) => {
                 let (ctx, cancel) = connections.with_cancel();
                 let (handler, running) = (Arc::clone(&handler), running.clone());
@@ -59,20 +59,17 @@ pub(super) fn serve<S: Send + 'static>(
 /// The next connection, as long as accepting makes sense.
 fn accept_one<S>(
     ctx: &Context,
+    [mut pause, longest]: [Duration; 2],
     accept: &mut impl FnMut() -> io::Result<S>,
     reported: &mut Option<Instant>,
 ) -> io::Result<S> {
-    let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(error) = ctx.err() {
-            return Err(error.into());
-        }
         match accept() {
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) if is_shortage(&error) => {
                 report(&error, reported);
                 ctx.sleep(pause)?;
-                pause = LONGEST_PAUSE.min(pause * 2);
+                pause = longest.min(pause * 2);
             }
             result => return result,
         }
@@ -123,6 +120,14 @@ mod tests {
     }
 
     fn start(grace: Duration, handler: impl Fn(&Context, u32) + Send + Sync + 'static) -> Server {
+        start_with_pauses(PAUSES, grace, handler)
+    }
+
+    fn start_with_pauses(
+        pauses: [Duration; 2],
+        grace: Duration,
+        handler: impl Fn(&Context, u32) + Send + Sync + 'static,
+    ) -> Server {
         let (connections, queue) = unbounded();
         let (ctx, cancel) = Context::background().with_value("kept").with_cancel();
         let (closing, closed) = bounded(1);
@@ -133,7 +138,7 @@ mod tests {
                 count.fetch_add(1, Ordering::Relaxed);
                 ctx.recv(&queue).unwrap_or_else(|_| Err(ErrorKind::NotConnected.into()))
             };
-            serve(&ctx, grace, accept, || closing.send(()).unwrap(), handler)
+            serve(&ctx, grace, pauses, accept, || closing.send(()).unwrap(), handler)
         });
         let _watchdog = watchdog("");
         Server { connections: Some(connections), accepted, cancel, closed, served, _watchdog }
@@ -171,14 +176,22 @@ mod tests {
     fn cancels_them_when_the_grace_is_over() {
         for grace in [Duration::ZERO, Duration::from_millis(20)] {
             let (tx, begun) = bounded(0);
-            let server = start(grace, move |ctx, _| {
-                tx.send(()).unwrap();
-                ctx.sleep(LONG).unwrap_err();
+            let ended = Arc::new(AtomicUsize::new(0));
+            let server = start(grace, {
+                let ended = Arc::clone(&ended);
+                move |ctx, _| {
+                    tx.send(()).unwrap();
+                    ctx.sleep(LONG).unwrap_err();
+                    // It may take its time to come to an end.
+                    crate::time::sleep(Duration::from_millis(50));
+                    ended.fetch_add(1, Ordering::Relaxed);
+                }
             });
             server.connect(Ok(0));
             begun.recv().unwrap();
             server.cancel.cancel();
             server.served.join().unwrap().unwrap();
+            assert_eq!(ended.load(Ordering::Relaxed), 1, "it has waited for those that it has cancelled");
         }
     }
 
@@ -207,17 +220,16 @@ mod tests {
         }
         server.connect(Ok(7));
         assert_eq!(seen.recv(), Ok(7));
-        assert!(begin.elapsed() >= FIRST_PAUSE * (1 + 2 + 4));
+        assert!(begin.elapsed() >= PAUSES[0] * (1 + 2 + 4));
         server.cancel.cancel();
         server.served.join().unwrap().unwrap();
     }
 
     #[test]
     fn a_pause_ends_with_the_context() {
-        let server = start(LONG, |_, _| ());
-        // Pauses of 5, 10 .. 640 ms, and then 1 s each: longer than the test may take.
-        (0..600).for_each(|_| server.connect(Err(io::Error::from_raw_os_error(libc::EMFILE))));
-        while server.accepted.load(Ordering::Relaxed) < 5 {
+        let server = start_with_pauses([LONG; 2], LONG, |_, _| ());
+        server.connect(Err(io::Error::from_raw_os_error(libc::EMFILE)));
+        while server.accepted.load(Ordering::Relaxed) == 0 {
             crate::yield_now();
         }
         server.cancel.cancel();

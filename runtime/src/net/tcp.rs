@@ -12,9 +12,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use super::eyeballs::{self, ATTEMPT_DELAY};
 use super::fd::Fd;
 use super::incoming::Incoming;
-use super::lookup::resolve;
+use super::lookup::{Resolve, resolve, resolve_ctx};
 use super::macros::{limits, options, read_write, socket};
-use super::serve::serve;
+use super::serve::{PAUSES, serve};
 use super::view::WithCtx;
 
 /// How many connections may wait to be accepted: Go's number, which the system may lower (`net.core.somaxconn`). `std`'s 128 are too few for
@@ -74,7 +74,7 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::connect_to_any(None, addr)
+        Self::connect_to_any(None, resolve(addr)?)
     }
 
     /// As [`connect`](Self::connect), to one address, for no longer than `timeout`.
@@ -97,7 +97,8 @@ impl TcpStream {
         Self::connect_within(*addr, Instant::now().checked_add(timeout), None)
     }
 
-    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`. A lookup that is under way is not ended.
+    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`. It ends the wait for a lookup too; the lookup itself cannot be
+    /// ended, and is left behind ([`Resolve`]).
     ///
     /// # Errors
     /// As there, and that of the context if it ends first.
@@ -110,15 +111,12 @@ impl TcpStream {
     /// cancel.cancel();
     /// assert_eq!(TcpStream::connect_ctx(&ctx, "127.0.0.1:9").unwrap_err().to_string(), "context canceled");
     /// ```
-    pub fn connect_ctx(ctx: &Context, addr: impl ToSocketAddrs) -> io::Result<Self> {
-        ctx.err().map_or(Ok(()), Err)?;
-        Self::connect_to_any(Some(ctx), addr)
+    pub fn connect_ctx(ctx: &Context, addr: impl Resolve) -> io::Result<Self> {
+        Self::connect_to_any(Some(ctx), resolve_ctx(ctx, addr)?)
     }
 
-    fn connect_to_any(ctx: Option<&Context>, addr: impl ToSocketAddrs) -> io::Result<Self> {
-        eyeballs::connect(ctx, resolve(addr)?.collect(), ATTEMPT_DELAY, |ctx, addr| {
-            Self::connect_within(addr, None, ctx)
-        })
+    fn connect_to_any(ctx: Option<&Context>, addrs: impl Iterator<Item = SocketAddr>) -> io::Result<Self> {
+        eyeballs::connect(ctx, addrs.collect(), ATTEMPT_DELAY, |ctx, addr| Self::connect_within(addr, None, ctx))
     }
 
     fn connect_within(addr: SocketAddr, until: Option<Instant>, ctx: Option<&Context>) -> io::Result<Self> {
@@ -457,7 +455,7 @@ impl TcpListener {
         grace: Duration,
         handler: impl Fn(&Context, TcpStream) + Send + Sync + 'static,
     ) -> io::Result<()> {
-        serve(ctx, grace, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
+        serve(ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
     /// The address it listens on.

@@ -8,7 +8,7 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 
 use super::fd::Fd;
-use super::lookup::resolve;
+use super::lookup::{Resolve, resolve, resolve_ctx};
 use super::macros::{datagrams, limits, options, socket};
 use super::view::WithCtx;
 
@@ -114,11 +114,16 @@ impl UdpSocket {
     /// # Errors
     /// What the system says, as that it is too long; if the socket is closed, or a deadline or timeout has passed.
     pub fn send_to(&self, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
-        self.send_to_within(None, bytes, addr)
+        self.send_to_first(None, bytes, resolve(addr)?)
     }
 
-    fn send_to_within(&self, ctx: Option<&Context>, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
-        let Some(addr) = resolve(addr)?.next() else {
+    fn send_to_first(
+        &self,
+        ctx: Option<&Context>,
+        bytes: &[u8],
+        mut addrs: impl Iterator<Item = SocketAddr>,
+    ) -> io::Result<usize> {
+        let Some(addr) = addrs.next() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
         };
         self.fd.run(Direction::Write, ctx, |socket| socket.send_to(bytes, addr))
@@ -198,7 +203,7 @@ impl WithCtx<'_, UdpSocket> {
     ///
     /// # Errors
     /// As there, and that of the context.
-    pub fn send_to(&self, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
-        self.socket.send_to_within(Some(self.ctx), bytes, addr)
+    pub fn send_to(&self, bytes: &[u8], addr: impl Resolve) -> io::Result<usize> {
+        self.socket.send_to_first(Some(self.ctx), bytes, resolve_ctx(self.ctx, addr)?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +10,12 @@ use std::time::Duration;
 
 use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
+use socket2::{Domain, Socket, Type};
 
 use super::fd::Fd;
 use super::incoming::Incoming;
 use super::macros::{datagrams, limits, read_write, socket};
-use super::serve::serve;
+use super::serve::{PAUSES, serve};
 use super::view::WithCtx;
 
 /// A connection within this machine: `std::os::unix::net::UnixStream` for goroutines, Go's `net.UnixConn`.
@@ -40,13 +42,13 @@ limits!([] UnixStream, "UnixStream::pair()?.0");
 read_write!(UnixStream);
 
 impl UnixStream {
-    /// Connects to the listener at this path. Blocks only if too many connections wait there to be accepted; then it keeps its thread, and
-    /// another one runs the other goroutines.
+    /// Connects to the listener at this path. Blocks only while too many connections wait there to be accepted: the system does not say when there
+    /// is room again, so it is tried every few milliseconds. (Go's `net.DialUnix` fails then.)
     ///
     /// # Errors
     /// What the system says.
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::from_std(net::UnixStream::connect(path)?)
+        Self::connect_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// As [`connect`](Self::connect), to an address.
@@ -54,7 +56,50 @@ impl UnixStream {
     /// # Errors
     /// What the system says.
     pub fn connect_addr(addr: &SocketAddr) -> io::Result<Self> {
-        Self::from_std(net::UnixStream::connect_addr(addr)?)
+        Self::connect_within(None, addr)
+    }
+
+    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`.
+    ///
+    /// # Errors
+    /// As there, and that of the context if it ends first.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::net::UnixStream;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// cancel.cancel();
+    /// assert_eq!(UnixStream::connect_ctx(&ctx, "/tmp/service.sock").unwrap_err().to_string(), "context canceled");
+    /// ```
+    pub fn connect_ctx(ctx: &Context, path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::connect_addr_ctx(ctx, &SocketAddr::from_pathname(path)?)
+    }
+
+    /// As [`connect_ctx`](Self::connect_ctx), to an address.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect_addr_ctx(ctx: &Context, addr: &SocketAddr) -> io::Result<Self> {
+        ctx.err().map_or(Ok(()), Err)?;
+        Self::connect_within(Some(ctx), addr)
+    }
+
+    fn connect_within(ctx: Option<&Context>, addr: &SocketAddr) -> io::Result<Self> {
+        // What a `SocketAddr` says is `std`'s secret, and `std`'s streams block while they connect. A socket for datagrams does not look at what it is.
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        let mut socket = net::UnixDatagram::from(OwnedFd::from(socket));
+        match socket.connect_addr(addr) {
+            // The queue of the listener is full.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let fd = Fd::new(socket)?;
+                fd.run_with_pauses(ctx, |socket| socket.connect_addr(addr))?;
+                socket = fd.into_inner();
+            }
+            connected => connected?,
+        }
+        Self::from_std(OwnedFd::from(socket).into())
     }
 
     /// Two sockets that are connected with each other. Does not block.
@@ -216,7 +261,7 @@ impl UnixListener {
         grace: Duration,
         handler: impl Fn(&Context, UnixStream) + Send + Sync + 'static,
     ) -> io::Result<()> {
-        serve(ctx, grace, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
+        serve(ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
     /// The address it listens on.
