@@ -30,6 +30,7 @@ use std::ops::Range;
 use std::ptr;
 
 use crate::machine::stack::{SlotMeta, Stack};
+use crate::machine::sys::peek::peek;
 use crate::machine::sys::switch::{Context, Entry};
 use crate::machine::sys::unwind::Registers;
 
@@ -200,8 +201,7 @@ impl StackHead {
 /// The words are of one stack, above its guard. (The goroutine on it may be running: what is found then means nothing.)
 pub(crate) unsafe fn words_point_into(stack: Range<usize>, memory: &Range<usize>) -> bool {
     stack.step_by(size_of::<usize>()).any(|at| {
-        // SAFETY: the caller's contract; slots are never unmapped. The read is volatile because the word may be of any kind, or of none.
-        let word = unsafe { ptr::with_exposed_provenance::<usize>(at).read_volatile() };
-        memory.contains(&word)
+        // SAFETY: the caller's contract; slots are never unmapped.
+        memory.contains(&unsafe { peek(at) })
     })
 }

@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use super::arena;
 use super::pool::Pool;
 use super::slot::SlotMeta;
+use crate::machine::sys::peek::peek;
 use crate::mechanism::Mechanism;
 use crate::protocol::occupancy::{BATCH, exclude};
 
@@ -52,8 +53,8 @@ impl Still {
 /// The word at an aligned address of a slot above its guard.
 fn word(meta: &SlotMeta, address: usize) -> Option<usize> {
     let inside = address >= meta.low() && address < meta.top() && address.is_multiple_of(size_of::<usize>());
-    // SAFETY: I1 of `stack`, the slot is mapped for ever, and this is above its guard. Volatile: see `copy_current` and the module.
-    inside.then(|| unsafe { ptr::with_exposed_provenance::<usize>(address).read_volatile() })
+    // SAFETY: I1 of `stack`, the slot is mapped for ever, and this is above its guard.
+    inside.then(|| unsafe { peek(address) })
 }
 
 /// Copies the stack that the calling thread runs on from `sp` up, as far as `into` goes, if it is one of `owner`'s: how many words.

@@ -8,6 +8,7 @@
 //! | [`parker`] | block one thread, wake it once | futex | mutex and condition variable |
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | a full fence on both sides |
 //! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` for short timeouts | `kqueue` by mio |
+//! | [`peek`] | a word of any kind | x86-64: an instruction | a volatile read |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
 //! | [`sanitizer`] | sanitizers know of stacks | x86-64 | nothing |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
@@ -22,6 +23,7 @@ pub(crate) mod fence;
 pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod parker;
+pub(crate) mod peek;
 pub(crate) mod poller;
 pub(crate) mod prefetch;
 pub(crate) mod region;
