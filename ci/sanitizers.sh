@@ -62,7 +62,7 @@ miri() {
 case ${1-} in
     chaos) chaos ;;
     thread)
-        tests=(sanitizers stress_park stress_steal stress_hogs panics scope foreign os_thread netpoll timers sync_mutex net_tcp)
+        tests=(sanitizers stress_steal stress_hogs panics scope foreign os_thread timers sync_mutex net_tcp)
         sanitize thread -Zbuild-std -p greenthread "${tests[@]/#/--test=}"
         ;;
     address)

@@ -122,6 +122,9 @@ unsafe fn make_next(p: &'static P, g: GRef, waker: Option<GRef>) -> bool {
     let filled = unsafe { p.runnext().fill(g) };
     debug_assert!(filled, "ready: only the owner fills the slot, and it was empty");
     if let Some(waker) = waker {
+        if p.was_robbed() {
+            waker.set_keeps_busy(true);
+        }
         let busy = waker.keeps_busy();
         if busy {
             let sched = sched();

@@ -122,9 +122,9 @@ fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Op
                 }
                 *sighting = None;
                 let stolen = victim.runnext().steal(seen.g);
-                // SAFETY: Ms are never freed; the goroutine is only a hint's bearer, whose memory is never unmapped.
-                if let (Some(_), Some(waker)) = (&stolen, unsafe { victim.m().as_ref() }.and_then(|m| m.current())) {
-                    waker.set_keeps_busy(true);
+                if stolen.is_some() {
+                    // Its waker may have ended by now, and another goroutine have its memory. Whoever wakes the next one there hears of it.
+                    victim.note_robbed();
                 }
                 return stolen;
             }

@@ -86,6 +86,8 @@ struct Shared {
     ended: AtomicU64,
     retired: AtomicBool,
     demote: AtomicBool,
+    /// A thief has taken the runnext beside a goroutine that went on.
+    robbed: AtomicBool,
 }
 
 // SAFETY: I2 guards the cells; everything else is atomic or locked.
@@ -119,6 +121,7 @@ impl P {
                 ended: AtomicU64::new(0),
                 retired: AtomicBool::new(false),
                 demote: AtomicBool::new(false),
+                robbed: AtomicBool::new(false),
             }),
             timers: Timers::new(),
         }
@@ -313,6 +316,17 @@ impl P {
     /// sysmon's wish: the chain through runnext has run for a whole slice, let the others have a turn.
     pub(crate) fn request_demotion(&self) {
         self.shared.demote.store(true, Ordering::Relaxed);
+    }
+
+    /// Thief: the goroutine that runs here keeps busy after it has woken another.
+    pub(crate) fn note_robbed(&self) {
+        self.shared.robbed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a thief has said so since the last call.
+    #[inline]
+    pub(crate) fn was_robbed(&self) -> bool {
+        self.shared.robbed.load(Ordering::Relaxed) && self.shared.robbed.swap(false, Ordering::Relaxed)
     }
 
     #[inline]

@@ -9,7 +9,7 @@
 
 pub(crate) use imp::{init, own_block};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(greenthread_tsan)))]
 mod imp {
     use std::ffi::{c_int, c_void};
     use std::ops::Range;
@@ -116,13 +116,13 @@ mod imp {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), greenthread_tsan))]
 mod imp {
     use std::ops::Range;
 
     pub(crate) fn init() {}
 
-    /// Other systems do not tell.
+    /// Other systems do not tell. ThreadSanitizer leaves addresses of its own thread-locals on every stack, so that nothing would move.
     pub(crate) fn own_block() -> Range<usize> {
         0..0
     }
