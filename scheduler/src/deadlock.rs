@@ -100,11 +100,10 @@ pub(crate) fn look(sched: &Sched) -> Option<i32> {
 
 /// Whether nothing of ours moves, and nothing is on its way to one who waits.
 fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
-    let resting = lists.spare.len() + lists.idle.iter().filter(|idle| idle.watcher.is_some()).count();
     // ORDERING P1: SeqCst.
     let blocked = sched.blocked_ms.load(Ordering::SeqCst);
     lists.idle.len() + lists.vacant.len() == lists.all_ps.len()
-        && resting + blocked == lists.threads
+        && lists.resting() + blocked == lists.threads
         && sched.global.is_empty()
         && lists.all_ms.iter().all(|m| m.inbox.is_empty())
         && lists.all_ps.iter().all(|p| !p.has_work() && !p.timers.any())

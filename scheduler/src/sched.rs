@@ -45,6 +45,13 @@ pub(crate) struct Lists {
     pub(crate) threads: usize,
 }
 
+impl Lists {
+    /// How many Ms rest: without a P, or as the watcher of an idle one.
+    pub(crate) fn resting(&self) -> usize {
+        self.spare.len() + self.idle.iter().filter(|idle| idle.watcher.is_some()).count()
+    }
+}
+
 /// What all Ms share.
 pub(crate) struct Sched {
     pub(crate) idle: IdleWord,

@@ -51,7 +51,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
          idlethreads={} runqueue={}",
         ps.len(),
         lists.threads,
-        lists.spare.len() + lists.idle.iter().filter(|i| i.watcher.is_some()).count(),
+        lists.resting(),
         sched.global.len()
     );
     if !detail {
@@ -90,15 +90,18 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
         );
     }
     drop(lists);
-    let mut begun = BTreeMap::new();
-    for_each_started(|g| {
-        begun.insert(g.glance().0, g);
-    });
-    for (id, g) in begun {
+    for (id, g) in begun() {
         let (status, reason) = status(g);
         let (m, locked) = (or_nil(on.get(&id)), or_nil(g.home().map(|m| m.id)));
         let _ = writeln!(out, "  G{id}: status={status}({reason}) m={m} lockedm={locked}");
     }
+}
+
+/// The goroutines that have a stack, by id. What is read of one may be out of date, or of a goroutine that has just taken the other's place.
+fn begun() -> BTreeMap<u64, GRef> {
+    // SAFETY: owners are goroutines, whose memory is never unmapped.
+    let owners = stack::POOL.owned().filter_map(|(_, owner)| unsafe { GRef::from_ptr(owner.cast()) });
+    owners.filter(|g| g.state() != State::Dead).map(|g| (g.glance().0, g)).collect()
 }
 
 fn or_nil(number: Option<impl Display>) -> String {
@@ -113,17 +116,4 @@ fn status(g: GRef) -> (u8, &'static str) {
         State::Waiting => (4, g.reason().as_str()),
         State::Dead => (6, ""),
     }
-}
-
-/// Calls `f` with every goroutine that has a stack. What it reads may be out of date, or of a goroutine that has
-/// just taken the other's place.
-fn for_each_started(mut f: impl FnMut(GRef)) {
-    stack::POOL.for_each_owner(|owner| {
-        // SAFETY: owners are goroutines, whose memory is never unmapped.
-        if let Some(g) = unsafe { GRef::from_ptr(owner.cast()) }
-            && g.state() != State::Dead
-        {
-            f(g);
-        }
-    });
 }

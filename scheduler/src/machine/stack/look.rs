@@ -71,13 +71,10 @@ impl Pool {
     /// Calls `f` with the owner of each stack that has one, and with the stack if that is left. A worker that wants to resume it waits
     /// until `f` has seen the others of its batch too. `f` may not panic, nor wait for a goroutine.
     pub(crate) fn look(&'static self, mut f: impl FnMut(*mut (), Found)) {
-        for arena in self.arenas() {
-            let owned = (0..arena.carved()).filter_map(|slot| arena.slot(slot)).filter(|meta| !meta.owner().is_null());
-            let mut owned = owned.peekable();
-            while owned.peek().is_some() {
-                let batch: Vec<&'static SlotMeta> = owned.by_ref().take(BATCH).collect();
-                look_at(&batch, &mut f);
-            }
+        let mut owned = self.owned().map(|(meta, _)| meta).peekable();
+        while owned.peek().is_some() {
+            let batch: Vec<&'static SlotMeta> = owned.by_ref().take(BATCH).collect();
+            look_at(&batch, &mut f);
         }
     }
 }

@@ -158,11 +158,6 @@ impl Pool {
         slots.map(|slot| (slot, slot.owner())).filter(|(_, owner)| !owner.is_null())
     }
 
-    /// Calls `f` with the owner of each stack that has one.
-    pub(crate) fn for_each_owner(&'static self, mut f: impl FnMut(*mut ())) {
-        self.owned().for_each(|(_, owner)| f(owner));
-    }
-
     /// Ends a sweep interval of one class: returns how many at the bottom of its list are to go.
     pub(super) fn close_interval(&self, class: Class) -> usize {
         let mut list = self.list(class);

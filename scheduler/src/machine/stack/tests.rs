@@ -209,8 +209,7 @@ fn the_cache_moves_batches_and_loses_nothing() {
 fn owners_are_those_of_stacks_in_use() {
     let pool = pool();
     let owners = || {
-        let mut owners = Vec::new();
-        pool.for_each_owner(|owner| owners.push(owner.addr()));
+        let mut owners: Vec<usize> = pool.owned().map(|(_, owner)| owner.addr()).collect();
         owners.sort_unstable();
         owners
     };
