@@ -8,7 +8,7 @@ use std::str::FromStr;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::peer::{PEERS, Peer};
-use crate::table::{ROWS, Row};
+use crate::table::{Row, rows};
 
 const HELP: &str = "\
 peers: the same work in greenthread, Go, tokio, may, and on threads with crossbeam-channel and
@@ -51,7 +51,7 @@ impl Args {
                 print!("{HELP}");
                 PEERS.iter().for_each(|peer| print!(" {}", peer.name));
                 println!("\n\nWorkloads:");
-                ROWS.iter().for_each(|row| println!("  {:<20} {}", row.name, row.counts));
+                rows().for_each(|row| println!("  {:<20} {}", row.name, row.counts));
                 exit(0);
             }
             Err(error) => {
@@ -91,7 +91,7 @@ impl Args {
         if let Some(name) = self.only.iter().find(|name| PEERS.iter().all(|peer| peer.name != **name)) {
             return Err(format!("there is no peer '{name}'").into());
         }
-        if let Some(filter) = self.filters.iter().find(|filter| ROWS.iter().all(|row| !row.name.contains(*filter))) {
+        if let Some(filter) = self.filters.iter().find(|filter| rows().all(|row| !row.name.contains(*filter))) {
             return Err(format!("no workload's name contains '{filter}'").into());
         }
         Ok(())
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn options_and_filters_are_read() {
         let args = parse(&["ring", "--workers", "1,4", "--only=go,may", "select2"]).expect("good").expect("no help");
-        let rows: Vec<&str> = ROWS.iter().filter(|row| args.wants(row)).map(|row| row.name).collect();
+        let rows: Vec<&str> = rows().filter(|row| args.wants(row)).map(|row| row.name).collect();
         assert_eq!(rows, ["select2_buf128", "select2_unbuf", "ring"]);
         let peers: Vec<&str> = PEERS.iter().filter(|peer| args.includes(peer)).map(|peer| peer.name).collect();
         assert_eq!(peers, ["go", "may"]);

@@ -1,7 +1,7 @@
 //! One command that runs the same work in greenthread and in its peers, and compares.
 //!
 //! The peers' programs stand in `benches/peers`, whose README describes the protocol between them and this one; what
-//! the workloads are stands in `table.rs`. For each workload and number of workers the peers take turns, a process
+//! the workloads are stands in `table`. For each workload and number of workers the peers take turns, a process
 //! each time: what a machine does slowly over minutes then happens to all of them, and what a process is lucky or unlucky
 //! with (where its memory lies, where its threads start) shows in the spread. A process runs its workload once
 //! untimed before it measures.
@@ -27,7 +27,7 @@ use child::Failure;
 use peer::{Built, Missing, PEERS};
 use peer_harness::echo;
 use report::{Line, Report};
-use table::{ROWS, Row};
+use table::{Row, rows};
 
 /// A process that runs longer has hung: the slowest take half a minute.
 const RUN_LIMIT: Duration = Duration::from_secs(300);
@@ -84,7 +84,7 @@ fn build(args: &Args, sound: &mut bool) -> (Vec<Runner>, Vec<(&'static str, Stri
         eprintln!("building {}", peer.name);
         let state = match peer.build() {
             Ok(built) => {
-                let unknown = built.workloads.iter().filter(|name| ROWS.iter().all(|row| row.workload() != **name));
+                let unknown = built.workloads.iter().filter(|name| rows().all(|row| row.workload() != **name));
                 unknown.for_each(|name| eprintln!("{}: workload {name} is not in the table", peer.name));
                 let state = built.version.clone();
                 runners.push(Runner { name: peer.name, built });
@@ -125,7 +125,7 @@ fn facts(args: &Args) -> Vec<(&'static str, String)> {
 }
 
 fn measure(args: &Args, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
-    let wanted: Vec<&'static Row> = ROWS.iter().filter(|row| args.wants(row)).collect();
+    let wanted: Vec<&'static Row> = rows().filter(|row| args.wants(row)).collect();
     // A workload's figures stand together, and a process gives them all.
     let workloads: Vec<&[&'static Row]> = wanted.chunk_by(|a, b| a.workload() == b.workload()).collect();
     let mut lines = Vec::new();

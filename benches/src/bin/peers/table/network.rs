@@ -1,0 +1,23 @@
+//! The network.
+
+use super::Row;
+use super::notes::ECHO;
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "echo_64c.request",
+        unit: "ns/request",
+        counts: "64 bytes there and back over TCP, on each of 64 connections one after the other; the client is a process of its own, the same for all",
+        notes: ECHO,
+    },
+    Row { name: "echo_64c.p99", unit: "us", counts: "the same: how long 99 of 100 requests take at most", notes: ECHO },
+    Row { name: "echo_64c.cpu", unit: "us/request", counts: "the same: CPU time of the server", notes: ECHO },
+    Row { name: "echo_512c.request", unit: "ns/request", counts: "the same with 512 connections", notes: ECHO },
+    Row {
+        name: "echo_512c.p99",
+        unit: "us",
+        counts: "the same: how long 99 of 100 requests take at most",
+        notes: ECHO,
+    },
+    Row { name: "echo_512c.cpu", unit: "us/request", counts: "the same: CPU time of the server", notes: ECHO },
+];
