@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read, Write};
 use std::net::{self, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::stream::{LONG, SHORT};
-use common::{check, parked, until};
+use common::{check, parked, until, who_parks};
 use greenthread::ctx::Context;
 use greenthread::net::{Async, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use greenthread::{scope, spawn};
@@ -121,8 +122,12 @@ fn unix_streams_to_a_full_queue() {
                 })
             });
             let crowd: Vec<_> = crowd.collect();
-            // They park, and keep no thread.
-            until(|| parked("IO wait") == CROWD + 1);
+            // They park, and keep no thread; not all at once, because they wake to try again.
+            let mut seen = HashSet::new();
+            until(|| {
+                seen.extend(who_parks("IO wait"));
+                seen.len() == CROWD + 1
+            });
             cancel.cancel();
             assert_eq!(canceled.join().unwrap().unwrap_err().to_string(), "context canceled");
             drop(first);

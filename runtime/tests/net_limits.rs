@@ -58,8 +58,8 @@ fn deadlines() {
     near.set_write_deadline(Some(Instant::now())).unwrap();
     (&near).read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"c");
-    near.set_deadline(soon()).unwrap();
     let begin = Instant::now();
+    near.set_deadline(soon()).unwrap();
     fill(&near);
     assert_eq!(kind((&near).write(&bytes)), ErrorKind::TimedOut);
     assert_eq!(kind((&near).read(&mut bytes)), ErrorKind::TimedOut);

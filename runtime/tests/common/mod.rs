@@ -147,8 +147,13 @@ pub fn until(mut condition: impl FnMut() -> bool) {
 
 /// How many goroutines are parked for `reason`, as the dump names it.
 pub fn parked(reason: &str) -> usize {
+    who_parks(reason).len()
+}
+
+/// The numbers of those.
+pub fn who_parks(reason: &str) -> Vec<u64> {
     let waits = |state| matches!(state, GoroutineState::Waiting(why) if why.as_str().starts_with(reason));
-    debug::goroutines().iter().filter(|goroutine| waits(goroutine.state)).count()
+    debug::goroutines().iter().filter(|goroutine| waits(goroutine.state)).map(|goroutine| goroutine.id).collect()
 }
 
 /// Computes for `duration`, without a look at the scheduler.
