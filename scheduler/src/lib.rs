@@ -55,6 +55,7 @@ mod reason;
 mod sched;
 mod search;
 mod spawn;
+pub mod spinning;
 mod stats;
 mod sysmon;
 mod timer;

@@ -6,17 +6,16 @@
 use std::hint;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use greenthread_channels::closing::{Closing, Watch};
 use greenthread_ctx::{Context, Error};
-use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::deadline::Timed;
 use greenthread_scheduler::protocol::claim::{Case, Claim};
 use greenthread_scheduler::protocol::raw_mutex::TimedWait;
 use greenthread_scheduler::protocol::wait::{Limit, Wait, Wake, Woken};
 use greenthread_scheduler::wait::{Blocker, Waker};
+use greenthread_scheduler::{WaitReason, spinning};
 
 /// How long a waiter may lose before it gets the lock by hand-over (Go's `starvationThresholdNs`).
 const STARVATION: Duration = Duration::from_millis(1);
@@ -76,11 +75,7 @@ impl<R: Reason> Wait for BlockingWait<R> {
     }
 
     fn spin(round: u32) -> bool {
-        /// With one CPU the owner cannot run while somebody spins for it.
-        static WORTH_IT: LazyLock<bool> =
-            LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));
-
-        if round >= SPIN_ROUNDS || !*WORTH_IT {
+        if round >= SPIN_ROUNDS || !spinning::is_worth_it() {
             return false;
         }
         (0..SPINS_A_ROUND).for_each(|_| hint::spin_loop());

@@ -85,7 +85,7 @@ impl IdleWord {
         (word >> 32) as u32
     }
 
-    /// Idle Ps and searching Ms, for statistics.
+    /// Idle Ps and searching Ms, at some moment.
     pub fn counts(&self) -> (u32, u32) {
         let word = self.0.load(Ordering::Relaxed);
         (Self::idle(word), Self::searching(word))
