@@ -142,7 +142,20 @@ impl<T> Chan<T> {
                     wake(peer);
                     return Ok(());
                 }
-                offered => self.send_slowly(value.as_ptr(), offered, deadline),
+                Offered::NoRoom if deadline.is_none() && self.head.capacity().is_some() => {
+                    match self.head.wait_for_ever(Direction::Send, value.as_ptr().cast_mut().cast()) {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => self.send_again(value.as_ptr(), None),
+                        Err(stop) => Err(stop),
+                    }
+                }
+                offered => {
+                    self.head.unlock();
+                    match offered {
+                        Offered::Closed => Err(Stop::Closed),
+                        _ => self.send_again(value.as_ptr(), deadline),
+                    }
+                }
             };
             sent.map_err(|stop| match stop {
                 Stop::Closed => SendTimeoutError::Disconnected(value.assume_init()),
@@ -188,13 +201,18 @@ impl<T> Chan<T> {
     pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<T, Stop> {
         let mut slot = MaybeUninit::uninit();
         self.head.lock();
-        // SAFETY: locked above; the slot is filled when `recv_locked` or `recv_slowly` says so.
+        // SAFETY: locked above; the slot is filled when one of these says so.
         unsafe {
             match self.recv_locked(slot.as_mut_ptr()) {
                 Received::Value(peer, spent) => {
                     self.head.unlock();
                     wake(peer);
                     drop(spent);
+                }
+                Received::Empty if deadline.is_none() => {
+                    if !self.head.wait_for_ever(Direction::Recv, slot.as_mut_ptr().cast())? {
+                        self.recv_again(slot.as_mut_ptr(), None)?;
+                    }
                 }
                 received => self.recv_slowly(slot.as_mut_ptr(), received, deadline)?,
             }
@@ -322,36 +340,20 @@ impl<T> Chan<T> {
         drop(unused);
     }
 
-    /// Goes on with a send until the value is taken, or something stops it. Releases the lock.
+    /// Offers the value at `value` until it is taken, or something stops that.
     ///
     /// # Safety
-    /// The caller holds the lock, and has been told `offered` about the value at `value`, which stays there meanwhile; it is
-    /// gone if this succeeds.
-    #[inline(never)]
-    unsafe fn send_slowly(&self, value: *const T, offered: Offered, deadline: Option<Instant>) -> Result<(), Stop> {
-        // SAFETY: the caller's contract, and the lock is taken again for each round.
-        unsafe {
-            let done = match (offered, deadline) {
-                (Offered::NoRoom, None) if self.head.capacity().is_some() => {
-                    self.head.wait_for_ever(Direction::Send, value.cast_mut().cast())?
-                }
-                (Offered::Closed, _) => {
-                    self.head.unlock();
-                    return Err(Stop::Closed);
-                }
-                _ => {
-                    self.head.unlock();
-                    false
-                }
-            };
-            if done { Ok(()) } else { persist(deadline, |patience| self.send_round(value, patience)) }
-        }
+    /// The caller holds no lock. The value stays there meanwhile; it is gone if this succeeds.
+    #[cold]
+    unsafe fn send_again(&self, value: *const T, deadline: Option<Instant>) -> Result<(), Stop> {
+        // SAFETY: the caller's contract.
+        persist(deadline, |patience| unsafe { self.send_round(value, patience) })
     }
 
-    /// One round of [`send_slowly`](Self::send_slowly); false if there should be another one.
+    /// One round of [`send_again`](Self::send_again); false if there should be another one.
     ///
     /// # Safety
-    /// As there, but this takes the lock.
+    /// As there.
     unsafe fn send_round(&self, value: *const T, patience: Patience<'_>) -> Result<bool, Stop> {
         self.head.lock();
         // SAFETY: locked above, and the caller's contract.
@@ -378,30 +380,40 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Goes on with a receive until there is a value, or something stops it. Releases the lock.
+    /// Goes on with a receive for which there is no value, or that has a deadline. Releases the lock.
     ///
     /// # Safety
     /// The caller holds the lock, and has `received`. There is room at `to`, and a value afterwards if this succeeds.
-    #[inline(never)]
+    #[cold]
     unsafe fn recv_slowly(&self, to: *mut T, received: Received, deadline: Option<Instant>) -> Result<(), Stop> {
-        // SAFETY: the caller's contract, and the lock is taken again for each round.
+        // SAFETY: the caller's contract.
         unsafe {
-            let done = match (received, deadline) {
-                (Received::Empty, None) => self.head.wait_for_ever(Direction::Recv, to.cast())?,
-                (Received::Empty, Some(_)) => {
-                    self.head.unlock();
-                    false
+            match received {
+                Received::Empty => self.head.unlock(),
+                received => {
+                    if self.finish_recv(to, received)? {
+                        return Ok(());
+                    }
                 }
-                (received, _) => self.finish_recv(to, received)?,
-            };
-            if done { Ok(()) } else { persist(deadline, |patience| self.recv_round(to, patience)) }
+            }
+            self.recv_again(to, deadline)
         }
     }
 
-    /// One round of [`recv_slowly`](Self::recv_slowly); false if there should be another one.
+    /// Looks for a value until there is one, or something stops that.
     ///
     /// # Safety
-    /// As there, but this takes the lock.
+    /// The caller holds no lock. There is room at `to`, and a value afterwards if this succeeds.
+    #[cold]
+    unsafe fn recv_again(&self, to: *mut T, deadline: Option<Instant>) -> Result<(), Stop> {
+        // SAFETY: the caller's contract.
+        persist(deadline, |patience| unsafe { self.recv_round(to, patience) })
+    }
+
+    /// One round of [`recv_again`](Self::recv_again); false if there should be another one.
+    ///
+    /// # Safety
+    /// As there.
     unsafe fn recv_round(&self, to: *mut T, patience: Patience<'_>) -> Result<bool, Stop> {
         self.head.lock();
         // SAFETY: locked above, and the caller's contract.

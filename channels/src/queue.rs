@@ -16,7 +16,7 @@
 
 use std::ptr::NonNull;
 
-use crate::primitive::{AtomicBool, Ordering, UnsafeCell, WaitList, WakeBatch};
+use crate::primitive::{AtomicBool, Ordering, UnsafeCell, WaitList, WakeBatch, prefetch_frames};
 use crate::waiter::{Node, Outcome, Popped, Waiter};
 
 /// The waiters and watchers of one side.
@@ -113,6 +113,9 @@ impl Queue {
         self.waiters.with_mut(|list| {
             // SAFETY: I1.
             let list = unsafe { &mut *list };
+            if let Some(node) = list.front() {
+                prefetch_frames(node.cast());
+            }
             // SAFETY: the caller's promise.
             let found = unsafe { pop_open(list) };
             self.set_occupied(!list.is_empty());
@@ -155,6 +158,17 @@ impl Queue {
             self.set_occupied(!list.is_empty());
             !list.is_empty()
         })
+    }
+
+    /// Whether nobody waits or watches.
+    ///
+    /// # Safety
+    /// The caller holds the channel's lock.
+    #[inline]
+    pub(crate) unsafe fn is_deserted(&self) -> bool {
+        // SAFETY: I1.
+        let is_empty = |list: &UnsafeCell<WaitList<Waiter>>| list.with_mut(|list| unsafe { (*list).is_empty() });
+        is_empty(&self.waiters) && is_empty(&self.watchers)
     }
 
     /// Ends waits with `outcome`, the longest first, as long as there is room in `batch`; true if nobody is left. The
