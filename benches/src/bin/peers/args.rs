@@ -16,18 +16,22 @@ parking_lot, compared
 
 cargo run --release -p greenthread-benches --bin peers -- [OPTIONS] [FILTER...]
 
-Runs the workloads whose names contain one of the filters, or all. The peers take turns, a process each. Tables go to
-stdout, and as Markdown and JSON into a directory; progress goes to stderr. Measure on a machine that does nothing else.
+Builds the peers and runs the workloads whose names contain one of the filters, or all. The peers take turns, a process
+each. The report goes to stdout, and as Markdown and JSON into a directory, with charts; progress goes to stderr. Nothing
+is written before all is measured, so Ctrl-C leaves what is there. Measure on a machine that does nothing else.
 
 Options:
   --rounds N        turns of each peer for each workload [3]
   --workers N,...   numbers of workers: GOMAXPROCS, or the CPUs that threads may use [1,2]
   --only PEER,...   leave the other peers out
-  --out DIR         where peers.md and peers.json go [benches/results]
+  --out DIR         where peers.md, peers.json and the charts (SVG) go [benches/results]
   --scale X         so many times the operations, for a quick try or a slow machine [1]
   -h, --help        this text
 
 Go is the `go` on PATH, or the one that the environment variable GO names. Without it the column stays empty.
+
+The status is 0 if every peer that could be built did what it was asked to, and 1 if one failed or could not be built;
+a Go that is not there is no failure.
 
 Peers:";
 
@@ -77,6 +81,8 @@ impl Args {
                 other => return Err(other.unexpected()),
             }
         }
+        args.workers.sort_unstable();
+        args.workers.dedup();
         args.check()?;
         Ok(Some(args))
     }
@@ -120,7 +126,7 @@ mod tests {
 
     #[test]
     fn options_and_filters_are_read() {
-        let args = parse(&["ring", "--workers", "1,4", "--only=go,may", "select2"]).expect("good").expect("no help");
+        let args = parse(&["ring", "--workers", "4,1,4", "--only=go,may", "select2"]).expect("good").expect("no help");
         let rows: Vec<&str> = rows().filter(|row| args.wants(row)).map(|row| row.name).collect();
         assert_eq!(rows, ["select2_buf128", "select2_unbuf", "ring"]);
         let peers: Vec<&str> = PEERS.iter().filter(|peer| args.includes(peer)).map(|peer| peer.name).collect();

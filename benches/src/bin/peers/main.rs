@@ -1,7 +1,7 @@
 //! One command that runs the same work in greenthread and in its peers, and compares.
 //!
 //! The peers' programs stand in `benches/peers`, whose README describes the protocol between them and this one; what
-//! the workloads are stands in `table`. For each workload and number of workers the peers take turns, a process
+//! the workloads are stands in `table`. For each workload the peers and numbers of workers take turns, a process
 //! each time: what a machine does slowly over minutes then happens to all of them, and what a process is lucky or unlucky
 //! with (where its memory lies, where its threads start) shows in the spread. A process runs its workload once
 //! untimed before it measures.
@@ -17,16 +17,23 @@ use std::thread;
 use std::time::Duration;
 
 mod args;
+mod chart;
 mod child;
+mod line;
 mod peer;
+mod progress;
 mod report;
+mod summary;
 mod table;
 
 use args::Args;
+use chart::Chart;
 use child::Failure;
+use line::Line;
 use peer::{Built, Missing, PEERS};
 use peer_harness::echo;
-use report::{Line, Report};
+use progress::Progress;
+use report::{Report, workers_text};
 use table::{Row, rows};
 
 /// A process that runs longer has hung: the slowest take half a minute.
@@ -37,6 +44,12 @@ const RUN_LIMIT: Duration = Duration::from_secs(300);
 struct Runner {
     name: &'static str,
     built: Built,
+}
+
+impl Runner {
+    fn has(&self, workload: &str) -> bool {
+        self.built.workloads.iter().any(|name| name == workload)
+    }
 }
 
 fn main() -> ExitCode {
@@ -67,9 +80,13 @@ fn compare(args: &Args) -> io::Result<bool> {
     let facts = facts(args);
     let lines = measure(args, &runners, &mut sound);
     let report = Report { facts, peers, lines };
-    let markdown = report.markdown();
+    let charts = Chart::all(&report);
+    let markdown = report.markdown(&charts);
     print!("{markdown}");
-    for (name, text) in [("peers.md", markdown), ("peers.json", format!("{:#}\n", report.json()))] {
+    let mut files =
+        vec![("peers.md".to_owned(), markdown), ("peers.json".to_owned(), format!("{:#}\n", report.json()))];
+    files.extend(charts.into_iter().map(|chart| (chart.file(), chart.svg)));
+    for (name, text) in files {
         let path = args.out.join(name);
         fs::write(&path, text)?;
         eprintln!("written: {}", path.display());
@@ -128,44 +145,50 @@ fn measure(args: &Args, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
     let wanted: Vec<&'static Row> = rows().filter(|row| args.wants(row)).collect();
     // A workload's figures stand together, and a process gives them all.
     let workloads: Vec<&[&'static Row]> = wanted.chunk_by(|a, b| a.workload() == b.workload()).collect();
+    let turns = workloads.iter().map(|rows| runners.iter().filter(|runner| runner.has(rows[0].workload())).count());
+    let processes = turns.sum::<usize>() * args.rounds * args.workers.len();
+    let mut progress = Progress::new(workloads.len(), processes);
     let mut lines = Vec::new();
-    for (n, &workers) in args.workers.iter().enumerate() {
-        for (m, rows) in workloads.iter().enumerate() {
-            eprintln!(
-                "[{}/{}] {}, workers: {workers}",
-                n * workloads.len() + m + 1,
-                args.workers.len() * workloads.len(),
-                rows[0].workload()
-            );
-            lines.extend(take_turns(args, rows, workers, runners, sound));
-        }
+    for rows in workloads {
+        progress.begin();
+        eprintln!("{progress} {}", rows[0].workload());
+        lines.extend(take_turns(args, rows, runners, &mut progress));
     }
+    *sound &= lines.iter().all(|line| runners.iter().all(|runner| line.failure(runner.name).is_none()));
     lines
 }
 
-/// Runs one workload in all peers that have it, in turn.
-fn take_turns(args: &Args, rows: &[&'static Row], workers: usize, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
+/// Runs one workload in all peers that have it, in turn. All numbers of workers stand in one round too, since they are
+/// compared.
+fn take_turns(args: &Args, rows: &[&'static Row], runners: &[Runner], progress: &mut Progress) -> Vec<Line> {
     let workload = rows[0].workload();
-    let mut lines: Vec<Line> = rows.iter().map(|row| Line { row, workers, cells: BTreeMap::new() }).collect();
+    let line = |workers, row| Line { row, workers, cells: BTreeMap::new() };
+    let mut lines: Vec<Vec<Line>> =
+        args.workers.iter().map(|&workers| rows.iter().map(|row| line(workers, row)).collect()).collect();
     for round in 1..=args.rounds {
-        for runner in runners.iter().filter(|runner| runner.built.workloads.iter().any(|name| name == workload)) {
-            // What has failed once is not tried again.
-            if lines.iter().any(|line| line.failure(runner.name).is_some()) {
-                continue;
-            }
-            let said = run(runner, workload, workers, args.scale);
-            for line in &mut lines {
-                line.add(runner.name, &said);
-                *sound &= line.failure(runner.name).is_none();
-                let outcome = match line.spread(runner.name) {
-                    Some(spread) => spread.to_string(),
-                    None => format!("failed: {}", line.failure(runner.name).unwrap_or_default()),
-                };
-                eprintln!("    round {round}: {:<12} {} {outcome} {}", runner.name, line.row.name, line.row.unit);
+        for (&workers, lines) in args.workers.iter().zip(&mut lines) {
+            for runner in runners.iter().filter(|runner| runner.has(workload)) {
+                // What has failed once is not tried again.
+                if lines.iter().all(|line| line.failure(runner.name).is_none()) {
+                    let said = run(runner, workload, workers, args.scale);
+                    lines.iter_mut().for_each(|line| line.add(runner.name, &said));
+                    say_outcome(round, runner.name, lines);
+                }
+                progress.ended();
             }
         }
     }
-    lines
+    lines.into_iter().flatten().collect()
+}
+
+fn say_outcome(round: usize, peer: &str, lines: &[Line]) {
+    for line in lines {
+        let outcome = match line.spread(peer) {
+            Some(spread) => format!("{spread} {}", line.row.unit),
+            None => format!("failed: {}", line.failure(peer).unwrap_or_default()),
+        };
+        eprintln!("    round {round}, {}: {peer:<12} {} {outcome}", workers_text(line.workers), line.row.name);
+    }
 }
 
 /// The lines of one process, or why there are none.

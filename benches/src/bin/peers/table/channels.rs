@@ -13,48 +13,57 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "ns/round trip",
         counts: "two goroutines and two unbuffered channels: a value goes one way and comes back the other",
         notes: &[CAPACITY_1, UNBOUNDED, FEWER],
+        ..Row::PLAIN
     },
     Row {
         name: "chan_buf_spsc",
         unit: "ns/value",
         counts: "one sender, one receiver, a buffer of 128",
         notes: &[SEMAPHORE_128],
+        ..Row::PLAIN
     },
     Row {
         name: "chan_mpmc_4x4",
         unit: "ns/value",
         counts: "four senders, four receivers, one buffer of 128",
         notes: &[ASYNC_CHANNEL, SEMAPHORE_128],
+        parallel: true,
+        ..Row::PLAIN
     },
     Row {
         name: "select2_buf128",
         unit: "ns/select",
         counts: "one receiver selects over 2 channels with buffers of 128 and a sender each",
         notes: &[QUEUE_128],
+        ..Row::PLAIN
     },
     Row {
         name: "select8_buf128",
         unit: "ns/select",
         counts: "one receiver selects over 8 channels with buffers of 128 and a sender each",
         notes: &[QUEUE_128],
+        ..Row::PLAIN
     },
     Row {
         name: "select2_unbuf",
         unit: "ns/select",
         counts: "one receiver selects over 2 unbuffered channels with a sender each",
         notes: &[CAPACITY_1, QUEUE_1, FEWER],
+        ..Row::PLAIN
     },
     Row {
         name: "select8_unbuf",
         unit: "ns/select",
         counts: "one receiver selects over 8 unbuffered channels with a sender each",
         notes: &[CAPACITY_1, QUEUE_1, FEWER],
+        ..Row::PLAIN
     },
     Row {
         name: "select_default1",
         unit: "ns/select",
         counts: "a select of one empty channel, with a default",
         notes: &[TRY_RECV_TOKIO, TRY_RECV_MAY],
+        ..Row::PLAIN
     },
     Row {
         name: "select_default2",
@@ -64,41 +73,50 @@ pub(crate) const ROWS: &[Row] = &[
             (peer::TOKIO, "A biased `select!` whose last arm is always ready."),
             (peer::MAY, "A `cqueue` has no default."),
         ],
+        ..Row::PLAIN
     },
     Row {
         name: "select_done_buf128",
         unit: "ns/select",
         counts: "one receiver selects over a channel with a buffer of 128 and a sender, and one that only ever closes",
         notes: &[CANCELLATION, QUEUE_128],
+        ..Row::PLAIN
     },
     Row {
         name: "select_done_unbuf",
         unit: "ns/select",
         counts: "one receiver selects over an unbuffered channel with a sender, and one that only ever closes",
         notes: &[CANCELLATION_1, QUEUE_1, FEWER],
+        ..Row::PLAIN
     },
     Row {
         name: "ring",
         unit: "ns/hop",
         counts: "1000 goroutines hand one token around, through unbuffered channels",
         notes: &[CAPACITY_1, UNBOUNDED, FEWER],
+        ..Row::PLAIN
     },
     Row {
         name: "sieve_2000",
         unit: "ms",
         counts: "the first 2000 primes, by a chain of as many goroutines and unbuffered channels",
         notes: &[CAPACITY_1, SEMAPHORE_1, NOT_ON_THREADS],
+        ..Row::PLAIN
     },
     Row {
         name: "skynet_10k",
         unit: "ms",
         counts: "a tree of goroutines with 10 children each and 10 000 leaves, which sums what they send",
         notes: &[CAPACITY_1, UNBOUNDED, NOT_ON_THREADS],
+        parallel: true,
+        ..Row::PLAIN
     },
     Row {
         name: "skynet_1m",
         unit: "ms",
         counts: "the same with a million leaves",
         notes: &[CAPACITY_1, NO_MILLION_OF_MAY, NOT_ON_THREADS],
+        parallel: true,
+        ..Row::PLAIN
     },
 ];

@@ -16,11 +16,25 @@ pub(crate) struct Row {
     pub(crate) counts: &'static str,
     /// By peer: what is different there, or why nothing is there.
     pub(crate) notes: &'static [(&'static str, &'static str)],
+    /// Whether the work is made to be shared by several workers. If not, a second worker can only be in the way, and the
+    /// report says how much it is. Goroutines that contend for one lock share nothing.
+    pub(crate) parallel: bool,
+    /// Peers that do not do this kind of work at all, as a note says. Their figures are a floor: they are shown, but
+    /// never the best peer's.
+    pub(crate) beyond: &'static [&'static str],
 }
 
 impl Row {
+    /// What most rows have in common.
+    pub(crate) const PLAIN: Row = Row { name: "", unit: "", counts: "", notes: &[], parallel: false, beyond: &[] };
+
     pub(crate) fn workload(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(workload, _)| workload)
+    }
+
+    /// Whether a peer's figure is a floor, and not a rival's.
+    pub(crate) fn is_floor(&self, peer: &str) -> bool {
+        self.beyond.contains(&peer)
     }
 
     pub(crate) fn note(&self, peer: &str) -> Option<&'static str> {
@@ -28,9 +42,13 @@ impl Row {
     }
 }
 
+/// Rows that belong together, and the name of their chart.
+pub(crate) const SUBJECTS: &[(&str, &[Row])] =
+    &[("channels", channels::ROWS), ("sync", sync::ROWS), ("time", time::ROWS), ("network", network::ROWS)];
+
 /// All rows, in the order of the report.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    [channels::ROWS, sync::ROWS, time::ROWS, network::ROWS].into_iter().flatten()
+    SUBJECTS.iter().flat_map(|(_, rows)| *rows)
 }
 
 #[cfg(test)]
@@ -45,12 +63,15 @@ mod tests {
             for (of, _) in row.notes {
                 assert!(peer::PEERS.iter().any(|peer| peer.name == *of), "{}: who is {of}?", row.name);
             }
+            for floor in row.beyond {
+                assert!(row.note(floor).is_some() && *floor != peer::GREENTHREAD, "{}: why {floor}?", row.name);
+            }
         }
     }
 
     #[test]
     fn a_row_may_be_one_of_a_workloads_figures() {
-        let row = |name| Row { name, unit: "us", counts: "", notes: &[("go", "late")] };
+        let row = |name| Row { name, unit: "us", notes: &[("go", "late")], ..Row::PLAIN };
         assert_eq!(row("sleep.p99").workload(), "sleep");
         assert_eq!(row("sleep").workload(), "sleep");
         assert_eq!((row("sleep").note("go"), row("sleep").note("may")), (Some("late"), None));

@@ -9,11 +9,13 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "ns/lock",
         counts: "8 goroutines that lock a mutex, add 1, unlock",
         notes: &[ASYNC_LOCK, PARKING_LOT],
+        ..Row::PLAIN
     },
     Row {
         name: "rwlock_1pct",
         unit: "ns/operation",
         counts: "8 goroutines that read under a read-write lock, and every hundredth time write",
         notes: &[ASYNC_LOCK, PARKING_LOT],
+        ..Row::PLAIN
     },
 ];

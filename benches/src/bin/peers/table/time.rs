@@ -13,24 +13,30 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "us late",
         counts: "20 000 goroutines that sleep once for 1 to 1000 ms: how late half of them wake at most",
         notes: &[ROUNDS_UP, OUTSIDE_OF_WORKERS, NO_SLEEPERS_ON_THREADS],
+        ..Row::PLAIN
     },
     Row {
         name: "sleep_20k.p99",
         unit: "us late",
         counts: "the same: how late 99 of 100 wake at most",
         notes: &[ROUNDS_UP, OUTSIDE_OF_WORKERS, NO_SLEEPERS_ON_THREADS],
+        ..Row::PLAIN
     },
     Row {
         name: "sleep_1m.wall",
         unit: "ms",
         counts: "a million of them: from the first spawn to the last end",
         notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS],
+        parallel: true,
+        ..Row::PLAIN
     },
     Row {
         name: "sleep_1m.p99",
         unit: "us late",
         counts: "the same: how late 99 of 100 wake at most",
         notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS],
+        parallel: true,
+        ..Row::PLAIN
     },
     Row {
         name: "timer_new_stop",
@@ -42,12 +48,14 @@ pub(crate) const ROWS: &[Row] = &[
             NO_TIMERS_OF_MAY,
             NO_TIMERS_ON_THREADS,
         ],
+        ..Row::PLAIN
     },
     Row {
         name: "after_func_stop",
         unit: "ns/timer",
         counts: "a function that is to run in an hour, and is stopped, while 10 000 others wait",
         notes: &[(peer::TOKIO, "Not run: it has none but a task that sleeps."), NO_TIMERS_OF_MAY, NO_TIMERS_ON_THREADS],
+        ..Row::PLAIN
     },
     Row {
         name: "timer_select",
@@ -59,6 +67,7 @@ pub(crate) const ROWS: &[Row] = &[
             (peer::MAY, "`recv_timeout`, of an unbounded channel."),
             FEWER,
         ],
+        ..Row::PLAIN
     },
     Row {
         name: "ctx_timeout_cancel",
@@ -69,12 +78,14 @@ pub(crate) const ROWS: &[Row] = &[
             NO_CONTEXTS_OF_MAY,
             NO_CONTEXTS_ON_THREADS,
         ],
+        ..Row::PLAIN
     },
     Row {
         name: "ctx_tree_10k",
         unit: "us",
         counts: "a context is cancelled that has 100 children with 100 children each, which nobody has asked for `done`",
         notes: &[(peer::TOKIO, "A tree of `CancellationToken`s."), NO_CONTEXTS_OF_MAY, NO_CONTEXTS_ON_THREADS],
+        ..Row::PLAIN
     },
     Row {
         name: "ctx_tree_10k_done",
@@ -85,5 +96,6 @@ pub(crate) const ROWS: &[Row] = &[
             NO_CONTEXTS_OF_MAY,
             NO_CONTEXTS_ON_THREADS,
         ],
+        ..Row::PLAIN
     },
 ];

@@ -1,0 +1,193 @@
+//! One row of the table with one number of workers: what each peer said, and how ours compares.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::peer::{GREENTHREAD, PEERS};
+use crate::table::Row;
+
+/// One row with one number of workers.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) row: &'static Row,
+    pub(crate) workers: usize,
+    /// By peer; those that have nothing are not there.
+    pub(crate) cells: BTreeMap<&'static str, Cell>,
+}
+
+/// What one peer's processes said.
+#[derive(Debug)]
+pub(crate) enum Cell {
+    /// At least one figure, in the order in which they came.
+    Samples(Vec<f64>),
+    Failed(String),
+}
+
+/// The middle of a sample and its ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(samples: &[f64]) -> Self {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (below, above) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+        Self { median: (below + above) / 2.0, min: sorted[0], max: sorted[sorted.len() - 1] }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}..{})", figure(self.median), figure(self.min), figure(self.max))
+    }
+}
+
+impl Line {
+    /// Adds what a process has said.
+    pub(crate) fn add(&mut self, peer: &'static str, said: &Result<Vec<(String, f64)>, String>) {
+        let cell = self.cells.entry(peer).or_insert(Cell::Samples(Vec::new()));
+        match said {
+            Err(why) => *cell = Cell::Failed(why.clone()),
+            Ok(figures) => {
+                let ours = figures.iter().filter(|(name, _)| name == self.row.name).map(|&(_, value)| value);
+                if let Cell::Samples(samples) = cell {
+                    samples.extend(ours);
+                    if samples.is_empty() {
+                        *cell = Cell::Failed("it gave no such figure".to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn failure(&self, peer: &str) -> Option<&str> {
+        match self.cells.get(peer)? {
+            Cell::Failed(why) => Some(why),
+            Cell::Samples(_) => None,
+        }
+    }
+
+    /// Over all processes so far.
+    pub(crate) fn spread(&self, peer: &str) -> Option<Spread> {
+        match self.cells.get(peer)? {
+            Cell::Samples(samples) => Some(Spread::of(samples)),
+            Cell::Failed(_) => None,
+        }
+    }
+
+    pub(crate) fn median(&self, peer: &str) -> Option<f64> {
+        Some(self.spread(peer)?.median)
+    }
+
+    /// The median of a rival that does this kind of work.
+    pub(crate) fn rival(&self, peer: &str) -> Option<f64> {
+        if peer == GREENTHREAD || self.row.is_floor(peer) { None } else { self.median(peer) }
+    }
+
+    /// The least median of the rivals, and whose it is.
+    pub(crate) fn best(&self) -> Option<(f64, &'static str)> {
+        let medians = PEERS.iter().filter_map(|peer| Some((self.rival(peer.name)?, peer.name)));
+        medians.min_by(|(a, _), (b, _)| a.total_cmp(b))
+    }
+
+    /// Our median by that of the best rival, and who that is.
+    pub(crate) fn ratio(&self) -> Option<(f64, &'static str)> {
+        let (best, name) = self.best()?;
+        Some((times(self.median(GREENTHREAD)?, best), name))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let cells: Map<String, Value> =
+            self.cells.iter().map(|(peer, cell)| ((*peer).to_owned(), cell.json())).collect();
+        let ratio = self.ratio().map(|(ratio, peer)| json!({ "ratio": ratio, "peer": peer }));
+        json!({
+            "workload": self.row.name,
+            "unit": self.row.unit,
+            "workers": self.workers,
+            "parallel": self.row.parallel,
+            "peers": cells,
+            "floor": self.row.beyond,
+            "against_best": ratio,
+        })
+    }
+}
+
+impl Cell {
+    fn json(&self) -> Value {
+        match self {
+            Self::Samples(samples) => {
+                let Spread { median, min, max } = Spread::of(samples);
+                json!({ "median": median, "min": min, "max": max, "samples": samples })
+            }
+            Self::Failed(why) => json!({ "failed": why }),
+        }
+    }
+}
+
+/// How many times `whole` is `part`. Two zeros are equal; anything else is infinitely many zeros.
+pub(crate) fn times(whole: f64, part: f64) -> f64 {
+    if whole == part { 1.0 } else { whole / part }
+}
+
+/// With three digits that mean something, or all that stand before the point.
+pub(crate) fn figure(value: f64) -> String {
+    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.decimals$}")
+}
+
+/// A ratio as the tables have it.
+pub(crate) fn ratio_text(ratio: f64) -> String {
+    if ratio.is_finite() { format!("{ratio:.2}") } else { "∞".to_owned() }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A line that holds one figure of each of these peers.
+    pub(crate) fn line(row: &'static Row, workers: usize, figures: &[(&'static str, f64)]) -> Line {
+        let cells = figures.iter().map(|&(peer, figure)| (peer, Cell::Samples(vec![figure]))).collect();
+        Line { row, workers, cells }
+    }
+
+    const ROW: Row = Row { name: "ring", notes: &[("threads", "A loop.")], beyond: &["threads"], ..Row::PLAIN };
+
+    #[test]
+    fn the_median_of_an_even_sample_is_between_two() {
+        assert_eq!(Spread::of(&[4.0, 1.0, 3.0, 2.0]), Spread { median: 2.5, min: 1.0, max: 4.0 });
+        assert_eq!(Spread::of(&[7.0]), Spread { median: 7.0, min: 7.0, max: 7.0 });
+    }
+
+    #[test]
+    fn a_process_that_gives_another_figure_has_failed() {
+        let mut line = line(&ROW, 1, &[]);
+        line.add("go", &Ok(vec![("rings".to_owned(), 1.0)]));
+        assert!(line.failure("go").is_some() && line.spread("go").is_none());
+    }
+
+    #[test]
+    fn a_floor_is_nobodys_best() {
+        let line = line(&ROW, 1, &[(GREENTHREAD, 6.0), ("go", 4.0), ("tokio", 3.0), ("threads", 1.0)]);
+        assert_eq!(line.ratio(), Some((2.0, "tokio")));
+        assert_eq!((line.rival("threads"), line.rival("go")), (None, Some(4.0)));
+    }
+
+    #[test]
+    fn zeros_are_equal_to_each_other_only() {
+        let ratio = |ours, best| line(&ROW, 1, &[(GREENTHREAD, ours), ("go", best)]).ratio().expect("both are there").0;
+        assert_eq!([ratio(0.0, 0.0), ratio(0.0, 2.0), ratio(2.0, 0.0)], [1.0, 0.0, f64::INFINITY]);
+        assert_eq!([ratio(2.0, 0.0), ratio(1.0, 2.0)].map(ratio_text), ["∞", "0.50"]);
+        assert_eq!(line(&ROW, 1, &[("go", 1.0)]).ratio(), None);
+    }
+
+    #[test]
+    fn figures_have_three_digits() {
+        assert_eq!([4.083, 35.8, 225.84, 15530.2].map(figure), ["4.08", "35.8", "226", "15530"]);
+    }
+}
