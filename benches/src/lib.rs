@@ -6,14 +6,13 @@
 
 use std::fmt;
 use std::fs;
-use std::hint::black_box;
 use std::process::exit;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod crowd;
 
 pub use crowd::Crowd;
-pub use peer_harness::Times;
+pub use peer_harness::{Times, hog};
 
 /// The numbers of Ps that every benchmark is run with.
 pub const PROCS: [usize; 2] = [1, 2];
@@ -24,16 +23,6 @@ pub fn on_procs<T: Send + 'static>(procs: usize, f: impl FnOnce() -> T + Send + 
     let result = greenthread::spawn(f).join().expect("a benchmark does not panic");
     greenthread::gomaxprocs(before);
     result
-}
-
-/// Keeps the CPU for `time` without entering the scheduler.
-pub fn hog(time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        for n in 0..100 {
-            black_box(n);
-        }
-    }
 }
 
 /// Reads the command line of a program whose options are all `--name NUMBER`; `--help` prints `help` and the options

@@ -1,4 +1,4 @@
-//! Locks that eight contend for.
+//! Locks that eight contend for, and a crew that divides its work.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const CONTENDERS: u64 = 8;
 /// So many times locked, added one, unlocked.
 pub(crate) fn mutex(locks: u64) -> Duration {
     let total = Arc::new(Mutex::new(0));
-    let elapsed = contend(locks, {
+    let elapsed = crew(CONTENDERS, locks, {
         let total = Arc::clone(&total);
         move |_| *total.lock() += 1
     });
@@ -23,7 +23,7 @@ pub(crate) fn mutex(locks: u64) -> Duration {
 /// So many reads, but that every hundredth is a write.
 pub(crate) fn rwlock(operations: u64) -> Duration {
     let writes = Arc::new(RwLock::new(0));
-    let elapsed = contend(operations, {
+    let elapsed = crew(CONTENDERS, operations, {
         let writes = Arc::clone(&writes);
         move |n| {
             if n.is_multiple_of(100) {
@@ -37,17 +37,17 @@ pub(crate) fn rwlock(operations: u64) -> Duration {
     elapsed
 }
 
-/// The contenders do `operation` so many times together. It is told which one it is.
-fn contend(operations: u64, operation: impl Fn(u64) + Clone + Send + 'static) -> Duration {
+/// So many goroutines do `operation` so many times together. It is told which one it is.
+pub(crate) fn crew(members: u64, operations: u64, operation: impl Fn(u64) + Clone + Send + 'static) -> Duration {
     let start = Instant::now();
-    let contenders = (0..CONTENDERS).map(|id| {
-        let mine = operations * id / CONTENDERS..operations * (id + 1) / CONTENDERS;
+    let members = (0..members).map(|id| {
+        let mine = operations * id / members..operations * (id + 1) / members;
         let operation = operation.clone();
-        spawn(move || mine.for_each(operation))
+        spawn(move || mine.map(operation).count() as u64)
     });
-    let contenders: Vec<_> = contenders.collect();
-    for contender in contenders {
-        contender.join().expect("a contender");
-    }
-    start.elapsed()
+    let members: Vec<_> = members.collect();
+    let done: u64 = members.into_iter().map(|member| member.join().expect("a member")).sum();
+    let elapsed = start.elapsed();
+    assert_eq!(done, operations);
+    elapsed
 }

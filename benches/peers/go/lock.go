@@ -15,7 +15,7 @@ var lockWorkloads = []workload{
 func mutex(locks int) time.Duration {
 	var mu sync.Mutex
 	total := 0
-	elapsed := contend(locks, func(first, end int) {
+	elapsed := crew(contenders, locks, func(first, end int) {
 		for range end - first {
 			mu.Lock()
 			total++
@@ -31,7 +31,7 @@ func mutex(locks int) time.Duration {
 func rwlock(operations int) time.Duration {
 	var mu sync.RWMutex
 	writes := 0
-	elapsed := contend(operations, func(first, end int) {
+	elapsed := crew(contenders, operations, func(first, end int) {
 		for n := first; n < end; n++ {
 			if n%100 == 0 {
 				mu.Lock()
@@ -52,14 +52,14 @@ func rwlock(operations int) time.Duration {
 	return elapsed
 }
 
-// The contenders do so many operations together: each those from first up to end.
-func contend(operations int, work func(first, end int)) time.Duration {
+// So many goroutines do so many operations together: each those from first up to end.
+func crew(members, operations int, work func(first, end int)) time.Duration {
 	var working sync.WaitGroup
 	start := time.Now()
-	for id := range contenders {
+	for id := range members {
 		working.Add(1)
 		go func() {
-			work(operations*id/contenders, operations*(id+1)/contenders)
+			work(operations*id/members, operations*(id+1)/members)
 			working.Done()
 		}()
 	}

@@ -64,7 +64,7 @@ func refuse(why string) {
 }
 
 func main() {
-	workloads := slices.Concat(chanWorkloads, selectWorkloads, ringWorkloads, sieveWorkloads, skynetWorkloads,
+	workloads := slices.Concat(spawnWorkloads, yieldWorkloads, wakeWorkloads, chanWorkloads, selectWorkloads, ringWorkloads, sieveWorkloads, skynetWorkloads,
 		lockWorkloads, sleepWorkloads, timerWorkloads, ctxWorkloads, echoWorkloads)
 	args := os.Args[1:]
 	if len(args) == 1 && args[0] == "list" {

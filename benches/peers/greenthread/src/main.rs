@@ -1,11 +1,9 @@
 //! greenthread's side of the peer benchmark.
 
-use std::time::Duration;
-
 use greenthread::config::Config;
 use greenthread::net::{TcpListener, TcpStream};
 use greenthread::time::sleep;
-use greenthread::{channel, go, spawn, sync};
+use greenthread::{channel, go, spawn, sync, yield_now};
 use peer_harness::Workload;
 
 #[path = "../../crossbeam_api/chan.rs"]
@@ -24,17 +22,29 @@ mod ring;
 mod select;
 #[path = "../../common/skynet.rs"]
 mod skynet;
+#[path = "../../common/spawn_join.rs"]
+mod spawn_join;
 #[path = "../../crossbeam_api/timeout.rs"]
 mod timeout;
+#[path = "../../common/wake.rs"]
+mod wake;
 
 mod ctx;
 mod sieve;
 mod timer;
 
 use channel::{Receiver, Sender};
+use lock::crew;
 use ping_pong::ping_pong;
+use spawn_join::spawn_join;
 
 const SHARED: &[Workload] = &[
+    Workload::each("spawn_join_10k", 1_000_000, |n| on_goroutine(move || spawn_join(10_000, n))),
+    Workload::each("spawn_join_1m", 1_000_000, |n| on_goroutine(move || spawn_join(n, n))),
+    Workload::each("yield_2", 5_000_000, |n| on_goroutine(move || crew(2, n, |_| yield_now()))),
+    Workload::each("yield_1000", 5_000_000, |n| on_goroutine(move || crew(1000, n, |_| yield_now()))),
+    Workload::several("wake_hot", || on_goroutine(|| wake::hot(|| channel::bounded(1)))),
+    Workload::several("wake_idle", || on_goroutine(|| wake::idle(|| channel::bounded(1)))),
     Workload::each("chan_unbuf_pingpong", 500_000, |n| on_goroutine(move || ping_pong(n, Receiver::recv))),
     Workload::each("chan_buf_spsc", 3_000_000, |n| on_goroutine(move || chan::stream(1, n))),
     Workload::each("chan_mpmc_4x4", 3_000_000, |n| on_goroutine(move || chan::stream(4, n))),
@@ -57,7 +67,7 @@ const SHARED: &[Workload] = &[
 ];
 
 /// Main is a thread like any other, and not what is measured.
-fn on_goroutine(f: impl FnOnce() -> Duration + Send + 'static) -> Duration {
+fn on_goroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     spawn(f).join().expect("a workload does not panic")
 }
 

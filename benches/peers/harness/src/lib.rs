@@ -4,8 +4,9 @@
 //! workloads. How many operations a repetition has is the peer's business: a figure is per operation.
 
 use std::env;
+use std::hint::black_box;
 use std::process::exit;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub mod echo;
 mod sleepers;
@@ -102,6 +103,16 @@ pub fn main(start: impl FnOnce(usize), lists: &[&[Workload]]) {
     workload.repeat(scale);
     for _ in 0..workload.repetitions() {
         workload.repeat(scale).iter().for_each(|(figure, value)| println!("{figure} {value}"));
+    }
+}
+
+/// Keeps the CPU for `time` without entering the scheduler.
+pub fn hog(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        for n in 0..100 {
+            black_box(n);
+        }
     }
 }
 

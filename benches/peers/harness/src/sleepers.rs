@@ -80,16 +80,12 @@ impl Night {
 
     /// How late half of them and nearly all of them were, in microseconds.
     pub fn lateness(&self) -> Figures {
-        vec![self.late("p50", 50.0), self.late("p99", 99.0)]
+        self.late.p50_and_p99()
     }
 
     /// From the first spawn to the last end, in milliseconds, and how late nearly all of them were, in microseconds.
     pub fn wall_and_lateness(&self) -> Figures {
-        vec![("wall", self.wall.as_nanos() as f64 / 1e6), self.late("p99", 99.0)]
-    }
-
-    fn late(&self, name: &'static str, percent: f64) -> (&'static str, f64) {
-        (name, self.late.percentile(percent).as_nanos() as f64 / 1e3)
+        vec![("wall", self.wall.as_nanos() as f64 / 1e6), self.late.figure("p99", 99.0)]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use may::coroutine::{JoinHandle, sleep};
+use may::coroutine::{JoinHandle, sleep, yield_now};
 use may::go;
 use may::net::{TcpListener, TcpStream};
 use may::sync::mpsc as channel;
@@ -20,6 +20,10 @@ mod ping_pong;
 mod ring;
 #[path = "../../common/skynet.rs"]
 mod skynet;
+#[path = "../../common/spawn_join.rs"]
+mod spawn_join;
+#[path = "../../common/wake.rs"]
+mod wake;
 
 mod bounded;
 mod chan;
@@ -28,15 +32,22 @@ mod sieve;
 mod sync;
 
 use channel::{Receiver, Sender};
+use lock::crew;
 use ping_pong::ping_pong;
+use spawn_join::spawn_join;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 const SHARED: &[Workload] = &[
+    Workload::each("spawn_join_10k", 500_000, |n| on_coroutine_of_many(move || spawn_join(10_000, n))),
+    Workload::each("yield_2", 5_000_000, |n| on_coroutine(move || crew(2, n, |_| yield_now()))),
+    Workload::each("yield_1000", 5_000_000, |n| on_coroutine(move || crew(1000, n, |_| yield_now()))),
+    Workload::several("wake_hot", || on_coroutine(|| wake::hot(unbuffered))),
+    Workload::several("wake_idle", || on_coroutine(|| wake::idle(unbuffered))),
     Workload::each("chan_unbuf_pingpong", 500_000, |n| on_coroutine(move || ping_pong(n, Receiver::recv))),
     Workload::each("ring", 1_000_000, |n| on_coroutine(move || ring::ring(n))),
     // A million do not fit: each is two mappings of the process, and the kernel allows 65530.
-    Workload::whole("skynet_10k", || on_coroutine(|| skynet::skynet(10_000))),
+    Workload::whole("skynet_10k", || on_coroutine_of_many(|| skynet::skynet(10_000))),
     Workload::each("mutex_8", 5_000_000, |n| on_coroutine(move || lock::mutex(n))),
     Workload::each("rwlock_1pct", 3_000_000, |n| on_coroutine(move || lock::rwlock(n))),
     Workload::several("sleep_20k", || night::night(20_000).lateness()),
@@ -48,8 +59,15 @@ fn start(workers: usize) {
 }
 
 /// Main is a thread like any other, and not what is measured.
-fn on_coroutine(f: impl FnOnce() -> Duration + Send + 'static) -> Duration {
+fn on_coroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     spawn(f).join().expect("a workload does not panic")
+}
+
+/// The same with a pool for as many stacks as the work needs. may's own is for a thousand, and all others are mapped
+/// and unmapped each time. The first coroutine of a process starts the scheduler, and it makes the pool.
+fn on_coroutine_of_many<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    may::config().set_pool_capacity(20_000);
+    on_coroutine(f)
 }
 
 fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {

@@ -1,6 +1,6 @@
 //! OS threads, crossbeam-channel and parking_lot. A number of workers is a number of CPUs that the threads may use.
 
-use std::thread::spawn;
+use std::thread::{sleep, spawn, yield_now};
 
 use crossbeam_channel as channel;
 use parking_lot as sync;
@@ -17,16 +17,27 @@ mod ping_pong;
 mod ring;
 #[path = "../../crossbeam_api/select.rs"]
 mod select;
+#[path = "../../common/spawn_join.rs"]
+mod spawn_join;
 #[path = "../../crossbeam_api/timeout.rs"]
 mod timeout;
+#[path = "../../common/wake.rs"]
+mod wake;
 
 mod echo;
 
 use channel::{Receiver, Sender};
+use lock::crew;
 use ping_pong::ping_pong;
+use spawn_join::spawn_join;
 
 /// Where each operation is a switch of threads, there are fewer of them than elsewhere.
 const WORKLOADS: &[Workload] = &[
+    Workload::each("spawn_join_10k", 10_000, |n| spawn_join(10_000, n)),
+    Workload::each("yield_2", 500_000, |n| crew(2, n, |_| yield_now())),
+    Workload::each("yield_1000", 500_000, |n| crew(1000, n, |_| yield_now())),
+    Workload::several("wake_hot", || wake::hot(|| channel::bounded(1))),
+    Workload::several("wake_idle", || wake::idle(|| channel::bounded(1))),
     Workload::each("chan_unbuf_pingpong", 20_000, |n| ping_pong(n, Receiver::recv)),
     Workload::each("chan_buf_spsc", 3_000_000, |n| chan::stream(1, n)),
     Workload::each("chan_mpmc_4x4", 3_000_000, |n| chan::stream(4, n)),

@@ -1,4 +1,4 @@
-//! tokio's own locks, which eight tasks contend for: the kind whose holder may wait.
+//! tokio's own locks, which eight tasks contend for: the kind whose holder may wait. And a crew that divides its work.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -21,7 +21,7 @@ const CONTENDERS: u64 = 8;
 
 async fn mutex(locks: u64) -> Duration {
     let total = Arc::new(Mutex::new(0));
-    let elapsed = contend(locks, |mine| {
+    let elapsed = crew(CONTENDERS, locks, |mine| {
         let total = Arc::clone(&total);
         async move {
             for _ in mine {
@@ -36,7 +36,7 @@ async fn mutex(locks: u64) -> Duration {
 
 async fn rwlock(operations: u64) -> Duration {
     let writes = Arc::new(RwLock::new(0));
-    let elapsed = contend(operations, |mine| {
+    let elapsed = crew(CONTENDERS, operations, |mine| {
         let writes = Arc::clone(&writes);
         async move {
             for n in mine {
@@ -53,14 +53,17 @@ async fn rwlock(operations: u64) -> Duration {
     elapsed
 }
 
-/// The contenders do so many operations together; `work` does those with the numbers that it is told.
-async fn contend<F: Future<Output = ()> + Send + 'static>(operations: u64, work: impl Fn(Range<u64>) -> F) -> Duration {
+/// So many tasks do so many operations together; `work` does those with the numbers that it is told.
+pub(crate) async fn crew<F: Future<Output = ()> + Send + 'static>(
+    members: u64,
+    operations: u64,
+    work: impl Fn(Range<u64>) -> F,
+) -> Duration {
     let start = Instant::now();
-    let contenders =
-        (0..CONTENDERS).map(|id| spawn(work(operations * id / CONTENDERS..operations * (id + 1) / CONTENDERS)));
-    let contenders: Vec<_> = contenders.collect();
-    for contender in contenders {
-        contender.await.expect("a contender");
+    let members = (0..members).map(|id| spawn(work(operations * id / members..operations * (id + 1) / members)));
+    let members: Vec<_> = members.collect();
+    for member in members {
+        member.await.expect("a member");
     }
     start.elapsed()
 }

@@ -14,7 +14,10 @@ mod select;
 mod sieve;
 mod skynet;
 mod sleep;
+mod spawn_join;
 mod timer;
+mod wake;
+mod yields;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
@@ -33,6 +36,9 @@ fn main() {
     peer_harness::main(
         start,
         &[
+            spawn_join::WORKLOADS,
+            yields::WORKLOADS,
+            wake::WORKLOADS,
             chan::WORKLOADS,
             select::WORKLOADS,
             ring::WORKLOADS,

@@ -107,7 +107,11 @@ pub(crate) const ROWS: &[Row] = &[
         name: "skynet_10k",
         unit: "ms",
         counts: "a tree of goroutines with 10 children each and 10 000 leaves, which sums what they send",
-        notes: &[CAPACITY_1, UNBOUNDED, NOT_ON_THREADS],
+        notes: &[
+            CAPACITY_1,
+            (peer::MAY, "Unbounded channels, and a pool for 20 000 stacks: it keeps 1000 if not told to."),
+            NOT_ON_THREADS,
+        ],
         parallel: true,
         ..Row::PLAIN
     },

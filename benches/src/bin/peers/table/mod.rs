@@ -3,6 +3,7 @@
 mod channels;
 mod network;
 mod notes;
+mod spawn;
 mod sync;
 mod time;
 
@@ -43,8 +44,13 @@ impl Row {
 }
 
 /// Rows that belong together, and the name of their chart.
-pub(crate) const SUBJECTS: &[(&str, &[Row])] =
-    &[("channels", channels::ROWS), ("sync", sync::ROWS), ("time", time::ROWS), ("network", network::ROWS)];
+pub(crate) const SUBJECTS: &[(&str, &[Row])] = &[
+    ("spawn", spawn::ROWS),
+    ("channels", channels::ROWS),
+    ("sync", sync::ROWS),
+    ("time", time::ROWS),
+    ("network", network::ROWS),
+];
 
 /// All rows, in the order of the report.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {

@@ -1,0 +1,45 @@
+//! How long a goroutine waits that was readied by one that then computes on.
+
+use std::time::{Duration, Instant};
+
+use peer_harness::{Figures, Times, hog};
+
+use crate::channel::{Receiver, Sender};
+use crate::{sleep, spawn};
+
+const BUSY: Duration = Duration::from_micros(200);
+
+/// The next send follows at once. `channel` makes one with a place for a value, so that nobody waits to send.
+pub(crate) fn hot(channel: impl Fn() -> (Sender<Instant>, Receiver<Instant>)) -> Figures {
+    latencies(5000, Duration::ZERO, channel)
+}
+
+/// Before the next send, all sleep for so long that the CPUs do too.
+pub(crate) fn idle(channel: impl Fn() -> (Sender<Instant>, Receiver<Instant>)) -> Figures {
+    latencies(1000, Duration::from_millis(2), channel)
+}
+
+/// From just before each of so many sends to just after its receive.
+fn latencies(count: usize, gap: Duration, channel: impl Fn() -> (Sender<Instant>, Receiver<Instant>)) -> Figures {
+    let (tx, rx) = channel();
+    let (answer, answers) = channel();
+    let receiver = spawn(move || {
+        for _ in rx {
+            answer.send(Instant::now()).expect("the sender waits");
+        }
+    });
+    let latencies = (0..count).map(|_| {
+        let sent = Instant::now();
+        tx.send(sent).expect("the receiver lives");
+        hog(BUSY);
+        let latency = answers.recv().expect("the receiver answers") - sent;
+        if !gap.is_zero() {
+            sleep(gap);
+        }
+        latency
+    });
+    let latencies = Times::new(latencies.collect());
+    drop(tx);
+    receiver.join().expect("the receiver");
+    latencies.p50_and_p99()
+}

@@ -1,0 +1,35 @@
+//! Tasks that do next to nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use peer_harness::Workload;
+use tokio::spawn;
+
+use crate::on_worker;
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload::each("spawn_join_10k", 1_000_000, |n| on_worker(spawn_join(10_000, n))),
+    Workload::each("spawn_join_1m", 1_000_000, |n| on_worker(spawn_join(n, n))),
+];
+
+/// What the tasks count themselves in. Static, so that a task has nothing to carry.
+static RUN: AtomicU64 = AtomicU64::new(0);
+
+/// Spawns `count` tasks, of which `batch` are spawned before the first of them is waited for.
+async fn spawn_join(batch: u64, count: u64) -> Duration {
+    let before = RUN.load(Ordering::Relaxed);
+    let start = Instant::now();
+    let mut left = count;
+    while left > 0 {
+        let batch = batch.min(left);
+        let handles: Vec<_> = (0..batch).map(|_| spawn(async { _ = RUN.fetch_add(1, Ordering::Relaxed) })).collect();
+        for handle in handles {
+            handle.await.expect("it only counts");
+        }
+        left -= batch;
+    }
+    let elapsed = start.elapsed();
+    assert_eq!(RUN.load(Ordering::Relaxed) - before, count);
+    elapsed
+}
