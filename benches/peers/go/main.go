@@ -27,6 +27,8 @@ type workload struct {
 	name        string
 	repetitions int
 	run         func(scale float64) []figure
+	// Those of its figures that come from the first repetition, which is untimed for all others.
+	first []string
 }
 
 // A workload of count operations, whose figure is nanoseconds for each. It is told how many to do.
@@ -34,24 +36,32 @@ func each(name string, count int, run func(count int) time.Duration) workload {
 	return workload{name, repetitions, func(scale float64) []figure {
 		count := int(max(float64(count)*scale, 1))
 		return []figure{{"", float64(run(count).Nanoseconds()) / float64(count)}}
-	}}
+	}, nil}
 }
 
 // A workload that is one piece, whose figure is milliseconds.
 func whole(name string, run func() time.Duration) workload {
 	return workload{name, repetitions, func(float64) []figure {
 		return []figure{{"", float64(run().Nanoseconds()) / 1e6}}
-	}}
+	}, nil}
 }
 
 // The same in microseconds.
 func wholeMicros(name string, run func() time.Duration) workload {
-	return workload{name, repetitions, func(float64) []figure { return []figure{micros("", run())} }}
+	return workload{name, repetitions, func(float64) []figure { return []figure{micros("", run())} }, nil}
 }
 
 // A workload with several figures, which takes seconds and is repeated less often.
 func several(name string, run func() []figure) workload {
-	return workload{name, fewRepetitions, func(float64) []figure { return run() }}
+	return workload{name, fewRepetitions, func(float64) []figure { return run() }, nil}
+}
+
+// The same of count goroutines, where some of the figures are the bytes that they keep. Those come from the first
+// repetition: later ones find memory that the first has freed, and gain less.
+func fresh(name string, count int, run func(count int) []figure) workload {
+	return workload{name, fewRepetitions, func(scale float64) []figure {
+		return run(int(max(float64(count)*scale, 1)))
+	}, []string{"bytes", "rest"}}
 }
 
 func micros(name string, duration time.Duration) figure {
@@ -64,8 +74,9 @@ func refuse(why string) {
 }
 
 func main() {
-	workloads := slices.Concat(spawnWorkloads, yieldWorkloads, wakeWorkloads, chanWorkloads, selectWorkloads, ringWorkloads, sieveWorkloads, skynetWorkloads,
-		lockWorkloads, sleepWorkloads, timerWorkloads, ctxWorkloads, echoWorkloads)
+	workloads := slices.Concat(spawnWorkloads, yieldWorkloads, wakeWorkloads, chanWorkloads, selectWorkloads,
+		ringWorkloads, sieveWorkloads, skynetWorkloads, lockWorkloads, sleepWorkloads, timerWorkloads, ctxWorkloads,
+		memoryWorkloads, echoWorkloads)
 	args := os.Args[1:]
 	if len(args) == 1 && args[0] == "list" {
 		for _, w := range workloads {
@@ -92,9 +103,11 @@ func main() {
 	}
 	runtime.GOMAXPROCS(workers)
 	w := workloads[n]
-	w.run(scale)
-	for range w.repetitions {
+	for n := range 1 + w.repetitions {
 		for _, f := range w.run(scale) {
+			if slices.Contains(w.first, f.name) != (n == 0) {
+				continue
+			}
 			name := w.name
 			if f.name != "" {
 				name += "." + f.name

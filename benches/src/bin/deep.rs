@@ -5,23 +5,16 @@
 //!
 //! The rival's equivalent: Go, where the collector halves a stack of which less than a quarter is in use.
 
-use std::hint::black_box;
 use std::time::Duration;
 
-use greenthread_benches::{Crowd, gained_since, numbers, on_procs, resident_bytes};
+use greenthread_benches::{Crowd, gained_since, numbers, on_procs, resident_bytes, use_stack};
 
 const HELP: &str = "deep: bytes that a parked goroutine keeps after it has used 24 KiB of stack";
 const DEEP: usize = 24 << 10;
 
-#[inline(never)]
-fn use_stack() {
-    let mut frame = [0_u8; DEEP];
-    black_box(&mut frame);
-}
-
 fn fall_back(count: u64, seconds: u64) {
     let before = resident_bytes();
-    let crowd = Crowd::spawn(count, use_stack);
+    let crowd = Crowd::spawn(count, use_stack::<DEEP>);
     crowd.wait_until_parked();
     for second in 0..=seconds {
         println!("after {second} s: {:>6.0} B", gained_since(before, count));

@@ -4,10 +4,12 @@ use greenthread::config::Config;
 use greenthread::net::{TcpListener, TcpStream};
 use greenthread::time::sleep;
 use greenthread::{channel, go, spawn, sync, yield_now};
-use peer_harness::Workload;
+use peer_harness::{Workload, crowd_workloads};
 
 #[path = "../../crossbeam_api/chan.rs"]
 mod chan;
+#[path = "../../common/crowd.rs"]
+mod crowd;
 #[path = "../../common/echo.rs"]
 mod echo;
 #[path = "../../common/lock.rs"]
@@ -34,9 +36,11 @@ mod sieve;
 mod timer;
 
 use channel::{Receiver, Sender};
+use crowd::Crowd;
 use lock::crew;
 use ping_pong::ping_pong;
 use spawn_join::spawn_join;
+use unbuffered as gate;
 
 const SHARED: &[Workload] = &[
     Workload::each("spawn_join_10k", 1_000_000, |n| on_goroutine(move || spawn_join(10_000, n))),
@@ -66,6 +70,8 @@ const SHARED: &[Workload] = &[
     Workload::each("timer_select", 500_000, |n| on_goroutine(move || timeout::ping_pong_with_timeout(n))),
 ];
 
+const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(1_000_000, 100_000);
+
 /// Main is a thread like any other, and not what is measured.
 fn on_goroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     spawn(f).join().expect("a workload does not panic")
@@ -80,5 +86,5 @@ fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn main() {
-    peer_harness::main(start, &[SHARED, sieve::WORKLOADS, timer::WORKLOADS, ctx::WORKLOADS, echo::WORKLOADS]);
+    peer_harness::main(start, &[SHARED, sieve::WORKLOADS, timer::WORKLOADS, ctx::WORKLOADS, echo::WORKLOADS, CROWDS]);
 }

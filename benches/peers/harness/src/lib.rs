@@ -9,9 +9,11 @@ use std::process::exit;
 use std::time::{Duration, Instant};
 
 pub mod echo;
+mod memory;
 mod sleepers;
 mod times;
 
+pub use memory::{Arrivals, Crowd, cpu_and_sleeps_of_others, crowd_workloads, gained_since, resident_bytes, use_stack};
 pub use sleepers::{Night, Sleeper};
 pub use times::Times;
 
@@ -19,6 +21,8 @@ pub use times::Times;
 const REPETITIONS: usize = 5;
 /// The same for a workload whose repetition takes seconds.
 const FEW_REPETITIONS: usize = 2;
+/// Those figures of a [`Workload::fresh`] that are bytes.
+const BYTES: [&str; 2] = [".bytes", ".rest"];
 
 /// What one repetition of a workload with several figures gives: their names, without the workload's, and values.
 pub type Figures = Vec<(&'static str, f64)>;
@@ -37,6 +41,8 @@ enum Run {
     /// The figure is for the whole, in a unit of so many nanoseconds.
     Whole(f64, fn() -> Duration),
     Several(fn() -> Figures),
+    /// So many goroutines, or what the peer has instead.
+    Fresh(u64, fn(u64) -> Figures),
 }
 
 impl Workload {
@@ -61,26 +67,40 @@ impl Workload {
         Self { name, run: Run::Several(run) }
     }
 
+    /// The same of so many goroutines, where some of the figures are the bytes that they keep. Those come from the first
+    /// repetition, which is otherwise the untimed one: later ones find memory that the first has freed, and gain less.
+    const fn fresh(name: &'static str, count: u64, run: fn(u64) -> Figures) -> Self {
+        Self { name, run: Run::Fresh(count, run) }
+    }
+
     fn repetitions(&self) -> usize {
         match self.run {
             Run::Each(..) | Run::Whole(..) => REPETITIONS,
-            Run::Several(_) => FEW_REPETITIONS,
+            Run::Several(_) | Run::Fresh(..) => FEW_REPETITIONS,
         }
     }
 
     /// Runs it once, and gives its figures.
     fn repeat(&self, scale: f64) -> Vec<(String, f64)> {
         let one = |value| vec![(self.name.to_owned(), value)];
+        let several = |figures: Figures| {
+            figures.into_iter().map(|(figure, value)| (format!("{}.{figure}", self.name), value)).collect()
+        };
+        let scaled = |count: u64| (count as f64 * scale).max(1.0) as u64;
         match self.run {
             Run::Each(count, run) => {
-                let count = (count as f64 * scale).max(1.0) as u64;
+                let count = scaled(count);
                 one(run(count).as_nanos() as f64 / count as f64)
             }
             Run::Whole(unit, run) => one(run().as_nanos() as f64 / unit),
-            Run::Several(run) => {
-                run().into_iter().map(|(figure, value)| (format!("{}.{figure}", self.name), value)).collect()
-            }
+            Run::Several(run) => several(run()),
+            Run::Fresh(count, run) => several(run(scaled(count))),
         }
+    }
+
+    /// Whether a figure is that of the first repetition, which is untimed for all others.
+    fn comes_first(&self, figure: &str) -> bool {
+        matches!(self.run, Run::Fresh(..)) && BYTES.iter().any(|bytes| figure.ends_with(bytes))
     }
 }
 
@@ -100,9 +120,10 @@ pub fn main(start: impl FnOnce(usize), lists: &[&[Workload]]) {
     let Some(workers) = workers.parse().ok().filter(|&workers| workers > 0) else { refuse("WORKERS is a number") };
     let Some(scale) = scale.parse().ok().filter(|&scale| scale > 0.0) else { refuse("SCALE is a positive number") };
     start(workers);
-    workload.repeat(scale);
-    for _ in 0..workload.repetitions() {
-        workload.repeat(scale).iter().for_each(|(figure, value)| println!("{figure} {value}"));
+    for n in 0..=workload.repetitions() {
+        let mut figures = workload.repeat(scale);
+        figures.retain(|(figure, _)| workload.comes_first(figure) == (n == 0));
+        figures.iter().for_each(|(figure, value)| println!("{figure} {value}"));
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use may::coroutine::{JoinHandle, sleep, yield_now};
 use may::go;
 use may::net::{TcpListener, TcpStream};
-use may::sync::mpsc as channel;
-use peer_harness::Workload;
+use may::sync::{mpmc, mpsc as channel};
+use peer_harness::{Workload, crowd_workloads};
 
+#[path = "../../common/crowd.rs"]
+mod crowd;
 #[path = "../../common/echo.rs"]
 mod echo;
 #[path = "../../common/lock.rs"]
@@ -32,6 +34,7 @@ mod sieve;
 mod sync;
 
 use channel::{Receiver, Sender};
+use crowd::Crowd;
 use lock::crew;
 use ping_pong::ping_pong;
 use spawn_join::spawn_join;
@@ -53,6 +56,9 @@ const SHARED: &[Workload] = &[
     Workload::several("sleep_20k", || night::night(20_000).lateness()),
     Workload::each("timer_select", 500_000, |n| on_coroutine(move || ping_pong(n, |pongs| pongs.recv_timeout(HOUR)))),
 ];
+
+/// More than 32 000 do not fit: see above.
+const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(20_000, 20_000);
 
 fn start(workers: usize) {
     may::config().set_workers(workers);
@@ -79,6 +85,11 @@ fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
     channel::channel()
 }
 
+/// What many can wait for.
+fn gate<T>() -> (mpmc::Sender<T>, mpmc::Receiver<T>) {
+    mpmc::channel()
+}
+
 fn main() {
-    peer_harness::main(start, &[SHARED, chan::WORKLOADS, select::WORKLOADS, sieve::WORKLOADS, echo::WORKLOADS]);
+    peer_harness::main(start, &[SHARED, chan::WORKLOADS, select::WORKLOADS, sieve::WORKLOADS, echo::WORKLOADS, CROWDS]);
 }

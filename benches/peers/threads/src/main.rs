@@ -4,11 +4,13 @@ use std::thread::{sleep, spawn, yield_now};
 
 use crossbeam_channel as channel;
 use parking_lot as sync;
-use peer_harness::Workload;
+use peer_harness::{Workload, crowd_workloads};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 #[path = "../../crossbeam_api/chan.rs"]
 mod chan;
+#[path = "../../common/crowd.rs"]
+mod crowd;
 #[path = "../../common/lock.rs"]
 mod lock;
 #[path = "../../common/ping_pong.rs"]
@@ -27,9 +29,11 @@ mod wake;
 mod echo;
 
 use channel::{Receiver, Sender};
+use crowd::Crowd;
 use lock::crew;
 use ping_pong::ping_pong;
 use spawn_join::spawn_join;
+use unbuffered as gate;
 
 /// Where each operation is a switch of threads, there are fewer of them than elsewhere.
 const WORKLOADS: &[Workload] = &[
@@ -55,6 +59,9 @@ const WORKLOADS: &[Workload] = &[
     Workload::each("timer_select", 20_000, timeout::ping_pong_with_timeout),
 ];
 
+/// The kernel allows about 16 000 threads.
+const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(10_000, 10_000);
+
 /// Keeps this thread, and those that it will start, on the first CPUs of those that it may use.
 fn start(workers: usize) {
     let allowed = sched_getaffinity(None).expect("the kernel says where this thread may run");
@@ -70,5 +77,5 @@ fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn main() {
-    peer_harness::main(start, &[WORKLOADS, echo::WORKLOADS]);
+    peer_harness::main(start, &[WORKLOADS, echo::WORKLOADS, CROWDS]);
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use tokio::runtime::{Builder, Runtime};
 
 mod chan;
+mod crowd;
 mod ctx;
 mod echo;
 mod lock;
@@ -49,6 +50,7 @@ fn main() {
             timer::WORKLOADS,
             ctx::WORKLOADS,
             echo::WORKLOADS,
+            crowd::WORKLOADS,
         ],
     );
 }

@@ -1,6 +1,7 @@
 //! The workloads: what a figure counts, and where a peer's differs in meaning.
 
 mod channels;
+mod memory;
 mod network;
 mod notes;
 mod spawn;
@@ -49,6 +50,7 @@ pub(crate) const SUBJECTS: &[(&str, &[Row])] = &[
     ("channels", channels::ROWS),
     ("sync", sync::ROWS),
     ("time", time::ROWS),
+    ("memory", memory::ROWS),
     ("network", network::ROWS),
 ];
 

@@ -1,0 +1,183 @@
+//! Crowds that park: what each of them keeps in memory, how long it takes to make and to wake them, and what they cost
+//! while nothing happens.
+
+use std::fs;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::{Figures, Workload};
+
+/// How long those who have used their stacks are left alone, and how long it is watched what idling costs.
+const REST: Duration = Duration::from_secs(3);
+/// What was just spawned settles, and who was looking for work goes to sleep.
+const SETTLING: Duration = Duration::from_millis(500);
+const IDLE: u64 = 10_000;
+
+/// How a peer makes goroutines that park, or whatever it has instead.
+pub trait Crowd {
+    /// Starts `count` of them, which do `first`, count themselves in, and park on one channel. What it hands back closes
+    /// that, and returns when all have ended. Both are called by a thread outside of the runtime.
+    fn gather(count: u64, arrivals: Arc<Arrivals>, first: fn()) -> impl FnOnce();
+}
+
+/// Those of a crowd that have yet to come.
+#[derive(Debug)]
+pub struct Arrivals {
+    missing: AtomicU64,
+    complete: SyncSender<()>,
+}
+
+impl Arrivals {
+    /// Says that one is there and is about to park.
+    pub fn count_in(&self) {
+        // It only counts: what they have written is not read.
+        if self.missing.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.complete.send(()).expect("somebody waits for the last one");
+        }
+    }
+}
+
+/// The workloads with crowds, for a peer that can have so many parked.
+pub const fn crowd_workloads<C: Crowd>(parked: u64, deep: u64) -> [Workload; 4] {
+    [
+        Workload::fresh("parked_1m", parked, |count| stay::<C>(count, || {}, None)),
+        Workload::fresh("deep_6k", deep, |count| stay::<C>(count, use_stack::<{ 6 << 10 }>, Some(REST))),
+        Workload::fresh("deep_24k", deep, |count| stay::<C>(count, use_stack::<{ 24 << 10 }>, Some(REST))),
+        Workload::several("idle_10k", idle::<C>),
+    ]
+}
+
+/// Uses so much of the stack, and a little more.
+#[inline(never)]
+pub fn use_stack<const BYTES: usize>() {
+    let mut frame = [0_u8; BYTES];
+    black_box(&mut frame).iter_mut().step_by(64).for_each(|byte| *byte += 1);
+    assert_eq!(black_box(&frame).iter().map(|&byte| usize::from(byte)).sum::<usize>(), BYTES / 64);
+}
+
+/// Returns when `count` are there. What it hands back wakes them.
+fn gather<C: Crowd>(count: u64, first: fn()) -> impl FnOnce() {
+    let (complete, completed) = sync_channel(1);
+    let wake = C::gather(count, Arc::new(Arrivals { missing: AtomicU64::new(count), complete }), first);
+    completed.recv().expect("all arrive");
+    wake
+}
+
+/// They come, are left alone for `rest`, and go.
+fn stay<C: Crowd>(count: u64, first: fn(), rest: Option<Duration>) -> Figures {
+    let nanos_since = |start: Instant| start.elapsed().as_nanos() as f64 / count as f64;
+    let before = resident_bytes();
+    let start = Instant::now();
+    let wake = gather::<C>(count, first);
+    let mut figures = vec![("make", nanos_since(start)), ("bytes", gained_since(before, count))];
+    if let Some(rest) = rest {
+        sleep(rest);
+        figures.push(("rest", gained_since(before, count)));
+    }
+    let start = Instant::now();
+    wake();
+    figures.push(("wake", nanos_since(start)));
+    figures
+}
+
+/// Microseconds of CPU and wake-ups, for each second.
+fn idle<C: Crowd>() -> Figures {
+    let wake = gather::<C>(IDLE, || {});
+    sleep(SETTLING);
+    let start = Instant::now();
+    let (cpu_before, sleeps_before) = cpu_and_sleeps_of_others();
+    sleep(REST);
+    let seconds = start.elapsed().as_secs_f64();
+    let (cpu, sleeps) = cpu_and_sleeps_of_others();
+    wake();
+    let (cpu, sleeps) = (cpu.saturating_sub(cpu_before), sleeps.saturating_sub(sleeps_before));
+    vec![("cpu", cpu.as_nanos() as f64 / 1e3 / seconds), ("switches", sleeps as f64 / seconds)]
+}
+
+/// Bytes of memory that this process has: its pages and the page tables for them.
+///
+/// # Panics
+/// Where there is no `/proc/self/status`.
+pub fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("this needs Linux's /proc");
+    (field(&status, "VmRSS:") + field(&status, "VmPTE:")) * 1024
+}
+
+/// Bytes that this process has gained since it had `before`, for each of `count`.
+pub fn gained_since(before: u64, count: u64) -> f64 {
+    resident_bytes().saturating_sub(before) as f64 / count as f64
+}
+
+/// CPU time that the threads of this process other than the caller have used so far, and how often one of them has gone
+/// to sleep.
+///
+/// # Panics
+/// Where there is no `/proc/self/task`.
+pub fn cpu_and_sleeps_of_others() -> (Duration, u64) {
+    let caller = fs::read_link("/proc/thread-self").expect("this needs Linux's /proc");
+    let (mut nanos, mut sleeps) = (0, 0);
+    for task in fs::read_dir("/proc/self/task").expect("this needs Linux's /proc").flatten() {
+        if caller.file_name() == Some(&task.file_name()) {
+            continue;
+        }
+        let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        nanos += read("schedstat").split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        sleeps += field(&read("status"), "\nvoluntary_ctxt_switches:");
+    }
+    (Duration::from_nanos(nanos), sleeps)
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    let rest = text.split_once(name).map_or("", |(_, rest)| rest);
+    rest.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::spawn;
+
+    use super::*;
+
+    struct Threads;
+
+    impl Crowd for Threads {
+        fn gather(count: u64, arrivals: Arc<Arrivals>, first: fn()) -> impl FnOnce() {
+            let threads = (0..count).map(|_| {
+                let (gate, waiting) = sync_channel::<()>(0);
+                let arrivals = Arc::clone(&arrivals);
+                let thread = spawn(move || {
+                    first();
+                    arrivals.count_in();
+                    assert!(waiting.recv().is_err(), "nothing is ever sent");
+                });
+                (gate, thread)
+            });
+            let (gates, threads): (Vec<_>, Vec<_>) = threads.unzip();
+            move || {
+                drop(gates);
+                threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_stay_has_a_rest_if_it_is_asked_for() {
+        let names = |figures: Figures| figures.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(stay::<Threads>(3, || {}, None)), ["make", "bytes", "wake"]);
+        let rest = Duration::from_millis(20);
+        let start = Instant::now();
+        let figures = stay::<Threads>(3, use_stack::<{ 6 << 10 }>, Some(rest));
+        assert!(start.elapsed() >= rest, "they were left alone");
+        assert_eq!(names(figures), ["make", "bytes", "rest", "wake"]);
+    }
+
+    #[test]
+    fn a_field_is_the_number_after_its_name() {
+        assert_eq!(field("VmPTE:\t  52 kB\nVmRSS:\t 1234 kB\n", "VmRSS:"), 1234);
+        assert_eq!(field("VmPTE:\t  52 kB\n", "VmRSS:"), 0);
+    }
+}
