@@ -1,4 +1,4 @@
--- For wrk, from http.sh. The argument is how many requests are sent at once.
+-- For wrk, from the runner. The argument is how many requests are sent at once.
 
 function init(args)
     local depth = tonumber(args[1])

@@ -5,10 +5,7 @@
 //! takes 20 us to wake, so a figure of one operation between two Ps says how often they slept: give percentiles.
 
 use std::fmt;
-use std::fs;
-use std::hint::black_box;
 use std::process::exit;
-use std::time::Duration;
 
 mod crowd;
 

@@ -3,7 +3,7 @@
 use greenthread::config::Config;
 use greenthread::net::{TcpListener, TcpStream};
 use greenthread::time::sleep;
-use greenthread::{channel, go, spawn, sync, yield_now};
+use greenthread::{blocking, channel, go, spawn, sync, yield_now};
 use peer_harness::{Workload, crowd_workloads};
 
 #[path = "../../crossbeam_api/chan.rs"]
@@ -12,6 +12,8 @@ mod chan;
 mod crowd;
 #[path = "../../common/echo.rs"]
 mod echo;
+#[path = "../../common/hogs.rs"]
+mod hogs;
 #[path = "../../common/lock.rs"]
 mod lock;
 #[path = "../../common/night.rs"]
@@ -67,6 +69,8 @@ const SHARED: &[Workload] = &[
     Workload::each("rwlock_1pct", 3_000_000, |n| on_goroutine(move || lock::rwlock(n))),
     Workload::several("sleep_20k", || night::night(20_000).lateness()),
     Workload::several("sleep_1m", || night::night(1_000_000).wall_and_lateness()),
+    Workload::several("hog_spin", hogs::spin),
+    Workload::several("hog_block", || hogs::block(blocking)),
     Workload::each("timer_select", 500_000, |n| on_goroutine(move || timeout::ping_pong_with_timeout(n))),
 ];
 

@@ -6,9 +6,11 @@
 use std::env;
 use std::hint::black_box;
 use std::process::exit;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub mod echo;
+pub mod hogs;
 mod memory;
 mod sleepers;
 mod times;
@@ -23,6 +25,11 @@ const REPETITIONS: usize = 5;
 const FEW_REPETITIONS: usize = 2;
 /// Those figures of a [`Workload::fresh`] that are bytes.
 const BYTES: [&str; 2] = [".bytes", ".rest"];
+
+/// How a line begins that says why there are no figures.
+pub const GAVE_UP: &str = "gave up: ";
+
+static WORKERS: OnceLock<usize> = OnceLock::new();
 
 /// What one repetition of a workload with several figures gives: their names, without the workload's, and values.
 pub type Figures = Vec<(&'static str, f64)>;
@@ -119,6 +126,7 @@ pub fn main(start: impl FnOnce(usize), lists: &[&[Workload]]) {
     let Some(workload) = workloads().find(|workload| workload.name == name) else { refuse("no such workload") };
     let Some(workers) = workers.parse().ok().filter(|&workers| workers > 0) else { refuse("WORKERS is a number") };
     let Some(scale) = scale.parse().ok().filter(|&scale| scale > 0.0) else { refuse("SCALE is a positive number") };
+    set_workers(workers);
     start(workers);
     for n in 0..=workload.repetitions() {
         let mut figures = workload.repeat(scale);
@@ -135,6 +143,22 @@ pub fn hog(time: Duration) {
             black_box(n);
         }
     }
+}
+
+fn set_workers(workers: usize) {
+    // A test may come after another one.
+    let _ = WORKERS.set(workers);
+}
+
+/// How many workers this process was started with.
+pub fn workers() -> usize {
+    *WORKERS.get().expect("the command line has been read")
+}
+
+/// Ends the process: what the workload is to show, this peer cannot do. The reason goes into the report.
+pub fn give_up(why: &str) -> ! {
+    println!("{GAVE_UP}{why}");
+    exit(0);
 }
 
 /// What the program does whose arguments begin with [`echo::CLIENT`]: it plays the client of another peer, and ends.

@@ -12,6 +12,8 @@ use peer_harness::{Workload, crowd_workloads};
 mod crowd;
 #[path = "../../common/echo.rs"]
 mod echo;
+#[path = "../../common/hogs.rs"]
+mod hogs;
 #[path = "../../common/lock.rs"]
 mod lock;
 #[path = "../../common/night.rs"]
@@ -54,6 +56,8 @@ const SHARED: &[Workload] = &[
     Workload::each("mutex_8", 5_000_000, |n| on_coroutine(move || lock::mutex(n))),
     Workload::each("rwlock_1pct", 3_000_000, |n| on_coroutine(move || lock::rwlock(n))),
     Workload::several("sleep_20k", || night::night(20_000).lateness()),
+    Workload::several("hog_spin", hogs::spin),
+    Workload::several("hog_block", || hogs::block(|call| call())),
     Workload::each("timer_select", 500_000, |n| on_coroutine(move || ping_pong(n, |pongs| pongs.recv_timeout(HOUR)))),
 ];
 

@@ -11,6 +11,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 mod chan;
 #[path = "../../common/crowd.rs"]
 mod crowd;
+#[path = "../../common/hogs.rs"]
+mod hogs;
 #[path = "../../common/lock.rs"]
 mod lock;
 #[path = "../../common/ping_pong.rs"]
@@ -57,6 +59,8 @@ const WORKLOADS: &[Workload] = &[
     Workload::each("mutex_8", 5_000_000, lock::mutex),
     Workload::each("rwlock_1pct", 3_000_000, lock::rwlock),
     Workload::each("timer_select", 20_000, timeout::ping_pong_with_timeout),
+    Workload::several("hog_spin", hogs::spin),
+    Workload::several("hog_block", || hogs::block(|call| call())),
 ];
 
 /// The kernel allows about 16 000 threads.

@@ -9,6 +9,7 @@ mod chan;
 mod crowd;
 mod ctx;
 mod echo;
+mod hogs;
 mod lock;
 mod ring;
 mod select;
@@ -51,6 +52,7 @@ fn main() {
             ctx::WORKLOADS,
             echo::WORKLOADS,
             crowd::WORKLOADS,
+            hogs::WORKLOADS,
         ],
     );
 }

@@ -29,6 +29,7 @@ Options:
   -h, --help        this text
 
 Go is the `go` on PATH, or the one that the environment variable GO names. Without it the column stays empty.
+The HTTP servers are loaded by the `wrk` on PATH. Without it their rows stay empty.
 
 The status is 0 if every peer that could be built did what it was asked to, and 1 if one failed or could not be built;
 a Go that is not there is no failure.

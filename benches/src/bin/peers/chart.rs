@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::line::{Line, figure, ratio_text, times};
-use crate::peer::{GREENTHREAD, PEERS};
+use crate::peer::{GREENTHREAD, Missing, PEERS};
 use crate::report::{Report, workers_text};
 use crate::table::SUBJECTS;
 
@@ -202,7 +202,7 @@ fn label(line: &Line, peer: &str) -> String {
     match by_ours(line, peer) {
         Some(ratio) if line.row.is_floor(peer) => format!("{} (floor)", ratio_text(ratio)),
         Some(ratio) => ratio_text(ratio),
-        None if line.failure(peer).is_some() => "failed".to_owned(),
+        None if matches!(line.missing(peer), Some(Missing::Broken(_))) => "failed".to_owned(),
         None if line.median(peer).is_some() => "nothing to compare with".to_owned(),
         None => "no figure".to_owned(),
     }
@@ -239,7 +239,7 @@ mod tests {
     fn report(ours: f64) -> Report {
         let row = |name| rows().find(|row| row.name == name).expect("it is in the table");
         let mut ring = line(row("ring"), 2, &[(GREENTHREAD, ours), (GO, 30.0), (TOKIO, 5.0), (MAY, 0.0)]);
-        ring.cells.insert(THREADS, Cell::Failed("status 1".to_owned()));
+        ring.cells.insert(THREADS, Cell::Missing(Missing::Broken("status 1".to_owned())));
         let echo = line(row("echo_64c.p99"), 2, &[(GREENTHREAD, 4.0), (THREADS, 1.0)]);
         let select = line(row("select2_unbuf"), 2, &[(GO, 4.0)]);
         let lock = line(row("mutex_8"), 2, &[(GO, 4.0)]);

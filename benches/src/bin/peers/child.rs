@@ -1,13 +1,13 @@
-//! Child processes, of which there is one at a time: its output, a limit to its time, and its end when ours comes.
+//! Child processes: their output, a limit to their time, and their end when ours comes.
 //!
 //! A child leads a process group of its own, so that all of `cargo build` can be ended at once. That also keeps the
-//! terminal's Ctrl-C from it: a signal that ends this program is caught, and ends the child's group first. The lock
-//! around the group is held while a child is started and while it is reaped: the signal's thread never finds a child
+//! terminal's Ctrl-C from it: a signal that ends this program is caught, and ends the groups first. The lock
+//! around the groups is held while a child is started and while it is reaped: the signal's thread never finds a child
 //! that is not entered yet, nor a number that the kernel has given away again.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio, exit};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio, exit};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// The group of the child that runs now.
-static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
+/// The groups of the children that run now: one, or a server's and its client's.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// Why there is no output.
 #[derive(Debug)]
@@ -28,16 +28,14 @@ pub(crate) enum Failure {
     Failed(String),
 }
 
-/// From now on the signals that end this program end its child too.
+/// From now on the signals that end this program end its children too.
 pub(crate) fn end_with_us() -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     thread::spawn(move || {
         let signal = signals.forever().next().expect("nobody closes them");
         // Held until the end, so that no child is started any more.
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = *running {
-            kill(group);
-        }
+        running.iter().for_each(|&group| send(group, Signal::KILL));
         exit(128 + signal);
     });
     Ok(())
@@ -46,14 +44,7 @@ pub(crate) fn end_with_us() -> io::Result<()> {
 /// Runs `command` to its end, at most for `limit`, and hands back what it wrote to stdout.
 pub(crate) fn output(command: &mut Command, limit: Duration) -> Result<String, Failure> {
     let deadline = Instant::now() + limit;
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
-    let mut running = RUNNING.lock().expect("no thread panics with it");
-    let mut child = command.spawn().map_err(Failure::NotStarted)?;
-    let group = Pid::from_child(&child);
-    *running = Some(group);
-    drop(running);
-
-    let mut stdout = child.stdout.take().expect("it is piped");
+    let (mut running, mut stdout) = Running::start(command)?;
     let (tx, rx) = mpsc::channel();
     thread::spawn(move || {
         let mut text = String::new();
@@ -62,42 +53,115 @@ pub(crate) fn output(command: &mut Command, limit: Duration) -> Result<String, F
         let _ = tx.send(read);
     });
     let text = rx.recv_timeout(limit);
-    reap(&mut child, group, deadline).map_err(Failure::Failed)?;
+    match running.reap(deadline) {
+        Ok(Some(status)) if status.success() => {}
+        Ok(Some(status)) => return Err(Failure::Failed(status.to_string())),
+        Ok(None) => return Err(Failure::Failed(LATE.to_owned())),
+        Err(error) => return Err(Failure::Failed(error.to_string())),
+    }
     match text {
         Ok(Ok(text)) => Ok(text),
         Ok(Err(error)) => Err(Failure::Failed(format!("its output: {error}"))),
-        Err(_) => Err(Failure::Failed("no end in time".to_owned())),
+        Err(_) => Err(Failure::Failed(LATE.to_owned())),
     }
 }
 
-/// Waits for the end of the child, and brings it about at `deadline`.
-fn reap(child: &mut Child, group: Pid, deadline: Instant) -> Result<(), String> {
-    loop {
-        let mut running = RUNNING.lock().expect("no thread panics with it");
-        let late = Instant::now() >= deadline;
-        if late {
-            kill(group);
+const LATE: &str = "no end in time";
+
+/// A child that runs until it is told to end. Dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct Server {
+    running: Running,
+    /// What it writes to stdout.
+    lines: mpsc::Receiver<String>,
+}
+
+impl Server {
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
+        let (running, stdout) = Running::start(command)?;
+        let (tx, lines) = mpsc::channel();
+        // To its end, as a full pipe would stop the server.
+        thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tx.send(line)));
+        Ok(Self { running, lines })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.running.child.id()
+    }
+
+    /// The next line that it writes, or why there is none.
+    pub(crate) fn line(&self, limit: Duration) -> Result<String, String> {
+        self.lines.recv_timeout(limit).map_err(|error| match error {
+            mpsc::RecvTimeoutError::Timeout => "it said nothing in time".to_owned(),
+            mpsc::RecvTimeoutError::Disconnected => "it has ended too early".to_owned(),
+        })
+    }
+
+    /// Asks it to end, which it may do by any status.
+    pub(crate) fn end(mut self, limit: Duration) -> Result<(), String> {
+        send(self.running.group, Signal::TERM);
+        match self.running.reap(Instant::now() + limit) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err("no end in time after SIGTERM".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
-        let ended = if late { child.wait().map(Some) } else { child.try_wait() };
-        if !matches!(ended, Ok(None)) {
-            *running = None;
-        }
-        match ended {
-            Ok(None) => {}
-            Ok(Some(_)) if late => return Err("no end in time".to_owned()),
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(status.to_string()),
-            Err(error) => return Err(error.to_string()),
-        }
-        drop(running);
-        // Its output is complete, so that it has all but ended.
-        thread::sleep(Duration::from_millis(1));
     }
 }
 
-fn kill(group: Pid) {
+/// A child that has been started.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    group: Pid,
+    reaped: bool,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Result<(Self, ChildStdout), Failure> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        let mut groups = RUNNING.lock().expect(SOUND);
+        let mut child = command.spawn().map_err(Failure::NotStarted)?;
+        let group = Pid::from_child(&child);
+        groups.push(group);
+        let stdout = child.stdout.take().expect("it is piped");
+        Ok((Self { child, group, reaped: false }, stdout))
+    }
+
+    /// Waits for the end of the child, and brings it about at `deadline`: then it is `None`.
+    fn reap(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+        loop {
+            let mut groups = RUNNING.lock().expect(SOUND);
+            let late = Instant::now() >= deadline;
+            if late {
+                send(self.group, Signal::KILL);
+            }
+            let ended = if late { self.child.wait().map(Some) } else { self.child.try_wait() };
+            if !matches!(ended, Ok(None)) {
+                groups.retain(|&group| group != self.group);
+                self.reaped = true;
+                return ended.map(|status| status.filter(|_| !late));
+            }
+            drop(groups);
+            // Its output is complete, or it was asked to end: it has all but ended.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.reaped {
+            // There is nobody to tell.
+            let _ = self.reap(Instant::now());
+        }
+    }
+}
+
+const SOUND: &str = "no thread panics with it";
+
+fn send(group: Pid, signal: Signal) {
     // It fails if the group has ended by itself, which is as good.
-    let _ = kill_process_group(group, Signal::KILL);
+    let _ = kill_process_group(group, signal);
 }
 
 #[cfg(test)]
@@ -108,7 +172,22 @@ mod tests {
         output(Command::new("sh").args(["-c", script]), limit)
     }
 
-    /// One test, because there is one child at a time.
+    #[test]
+    fn a_server_says_lines_and_ends_when_it_is_told_to() {
+        let long = Duration::from_secs(60);
+        let start = |script: &str| Server::start(Command::new("sh").args(["-c", script])).expect("a shell");
+        let server = start("echo here; echo I am; sleep 1000");
+        assert_eq!(server.line(long).as_deref(), Ok("here"));
+        assert_eq!(server.line(long).as_deref(), Ok("I am"));
+        assert!(server.line(Duration::from_millis(1)).is_err());
+        assert_eq!(server.end(long), Ok(()));
+
+        let deaf = start("trap '' TERM; echo here; while :; do sleep 1000; done");
+        deaf.line(long).expect("it says so");
+        assert!(deaf.end(Duration::from_millis(100)).is_err());
+        assert!(start("exit 3").line(long).is_err());
+    }
+
     #[test]
     fn children_end_as_they_must() {
         let long = Duration::from_secs(60);
@@ -122,7 +201,6 @@ mod tests {
         command.args(["-c", "sleep 1000 & sleep 1000"]).stderr(writer);
         let failure = output(&mut command, Duration::from_millis(100));
         assert!(matches!(failure, Err(Failure::Failed(why)) if why == "no end in time"));
-        assert!(RUNNING.lock().expect("no thread panics with it").is_none());
         drop(command);
         let (tx, rx) = mpsc::channel();
         thread::spawn(move || tx.send(reader.read_to_end(&mut Vec::new())));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::peer::{GREENTHREAD, PEERS};
+use crate::peer::{GREENTHREAD, Missing, PEERS};
 use crate::table::Row;
 
 /// One row with one number of workers.
@@ -22,7 +22,7 @@ pub(crate) struct Line {
 pub(crate) enum Cell {
     /// At least one figure, in the order in which they came.
     Samples(Vec<f64>),
-    Failed(String),
+    Missing(Missing),
 }
 
 /// The middle of a sample and its ends.
@@ -50,25 +50,26 @@ impl fmt::Display for Spread {
 
 impl Line {
     /// Adds what a process has said.
-    pub(crate) fn add(&mut self, peer: &'static str, said: &Result<Vec<(String, f64)>, String>) {
+    pub(crate) fn add(&mut self, peer: &'static str, said: &Result<Vec<(String, f64)>, Missing>) {
         let cell = self.cells.entry(peer).or_insert(Cell::Samples(Vec::new()));
         match said {
-            Err(why) => *cell = Cell::Failed(why.clone()),
+            Err(missing) => *cell = Cell::Missing(missing.clone()),
             Ok(figures) => {
                 let ours = figures.iter().filter(|(name, _)| name == self.row.name).map(|&(_, value)| value);
                 if let Cell::Samples(samples) = cell {
                     samples.extend(ours);
                     if samples.is_empty() {
-                        *cell = Cell::Failed("it gave no such figure".to_owned());
+                        *cell = Cell::Missing(Missing::Broken("it gave no such figure".to_owned()));
                     }
                 }
             }
         }
     }
 
-    pub(crate) fn failure(&self, peer: &str) -> Option<&str> {
+    /// Why it has no figures, though it has tried.
+    pub(crate) fn missing(&self, peer: &str) -> Option<&Missing> {
         match self.cells.get(peer)? {
-            Cell::Failed(why) => Some(why),
+            Cell::Missing(missing) => Some(missing),
             Cell::Samples(_) => None,
         }
     }
@@ -77,7 +78,7 @@ impl Line {
     pub(crate) fn spread(&self, peer: &str) -> Option<Spread> {
         match self.cells.get(peer)? {
             Cell::Samples(samples) => Some(Spread::of(samples)),
-            Cell::Failed(_) => None,
+            Cell::Missing(_) => None,
         }
     }
 
@@ -125,7 +126,8 @@ impl Cell {
                 let Spread { median, min, max } = Spread::of(samples);
                 json!({ "median": median, "min": min, "max": max, "samples": samples })
             }
-            Self::Failed(why) => json!({ "failed": why }),
+            Self::Missing(Missing::NotHere(why)) => json!({ "not_done": why }),
+            Self::Missing(Missing::Broken(why)) => json!({ "failed": why }),
         }
     }
 }
@@ -168,7 +170,7 @@ pub(crate) mod tests {
     fn a_process_that_gives_another_figure_has_failed() {
         let mut line = line(&ROW, 1, &[]);
         line.add("go", &Ok(vec![("rings".to_owned(), 1.0)]));
-        assert!(line.failure("go").is_some() && line.spread("go").is_none());
+        assert!(line.missing("go").is_some() && line.spread("go").is_none());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::time::Duration;
 mod args;
 mod chart;
 mod child;
+mod http;
 mod line;
 mod peer;
 mod progress;
@@ -28,10 +29,10 @@ mod table;
 
 use args::Args;
 use chart::Chart;
-use child::Failure;
+use http::Plaintext;
 use line::Line;
 use peer::{Built, Missing, PEERS};
-use peer_harness::echo;
+use peer_harness::{GAVE_UP, echo};
 use progress::Progress;
 use report::{Report, workers_text};
 use table::{Row, rows};
@@ -44,11 +45,16 @@ const RUN_LIMIT: Duration = Duration::from_secs(300);
 struct Runner {
     name: &'static str,
     built: Built,
+    /// Its HTTP server, if it has one and somebody asks for it.
+    server: Option<Result<Plaintext, Missing>>,
 }
 
 impl Runner {
     fn has(&self, workload: &str) -> bool {
-        self.built.workloads.iter().any(|name| name == workload)
+        match http::depth(workload) {
+            Some(_) => self.server.is_some(),
+            None => self.built.workloads.iter().any(|name| name == workload),
+        }
     }
 }
 
@@ -104,7 +110,9 @@ fn build(args: &Args, sound: &mut bool) -> (Vec<Runner>, Vec<(&'static str, Stri
                 let unknown = built.workloads.iter().filter(|name| rows().all(|row| row.workload() != **name));
                 unknown.for_each(|name| eprintln!("{}: workload {name} is not in the table", peer.name));
                 let state = built.version.clone();
-                runners.push(Runner { name: peer.name, built });
+                let http = rows().any(|row| args.wants(row) && http::depth(row.workload()).is_some());
+                let server = if http { Plaintext::build(peer.name) } else { None };
+                runners.push(Runner { name: peer.name, built, server });
                 state
             }
             Err(Missing::NotHere(why)) => format!("left out: {why}"),
@@ -154,7 +162,8 @@ fn measure(args: &Args, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
         eprintln!("{progress} {}", rows[0].workload());
         lines.extend(take_turns(args, rows, runners, &mut progress));
     }
-    *sound &= lines.iter().all(|line| runners.iter().all(|runner| line.failure(runner.name).is_none()));
+    let failed = |line: &Line, runner: &Runner| matches!(line.missing(runner.name), Some(Missing::Broken(_)));
+    *sound &= !lines.iter().any(|line| runners.iter().any(|runner| failed(line, runner)));
     lines
 }
 
@@ -169,7 +178,7 @@ fn take_turns(args: &Args, rows: &[&'static Row], runners: &[Runner], progress: 
         for (&workers, lines) in args.workers.iter().zip(&mut lines) {
             for runner in runners.iter().filter(|runner| runner.has(workload)) {
                 // What has failed once is not tried again.
-                if lines.iter().all(|line| line.failure(runner.name).is_none()) {
+                if lines.iter().all(|line| line.missing(runner.name).is_none()) {
                     let said = run(runner, workload, workers, args.scale);
                     lines.iter_mut().for_each(|line| line.add(runner.name, &said));
                     say_outcome(round, runner.name, lines);
@@ -185,26 +194,29 @@ fn say_outcome(round: usize, peer: &str, lines: &[Line]) {
     for line in lines {
         let outcome = match line.spread(peer) {
             Some(spread) => format!("{spread} {}", line.row.unit),
-            None => format!("failed: {}", line.failure(peer).unwrap_or_default()),
+            None => line.missing(peer).map(Missing::to_string).unwrap_or_default(),
         };
         eprintln!("    round {round}, {}: {peer:<12} {} {outcome}", workers_text(line.workers), line.row.name);
     }
 }
 
-/// The lines of one process, or why there are none.
-fn run(runner: &Runner, workload: &str, workers: usize, scale: f64) -> Result<Vec<(String, f64)>, String> {
+/// The figures of one turn, or why there are none.
+fn run(runner: &Runner, workload: &str, workers: usize, scale: f64) -> Result<Vec<(String, f64)>, Missing> {
+    if let (Some(depth), Some(server)) = (http::depth(workload), &runner.server) {
+        return server.as_ref().map_err(Missing::clone)?.turn(workload, depth, workers, scale);
+    }
     let mut command = Command::new(&runner.built.program);
     command.args([workload, &workers.to_string(), &scale.to_string()]);
     if let Ok(this) = env::current_exe() {
         command.env(echo::CLIENT_PROGRAM, this);
     }
-    let text = child::output(&mut command, RUN_LIMIT).map_err(|failure| match failure {
-        Failure::NotStarted(error) => error.to_string(),
-        Failure::Failed(why) => why,
-    })?;
+    let text = child::output(&mut command, RUN_LIMIT)?;
+    if let Some(why) = text.lines().find_map(|line| line.strip_prefix(GAVE_UP)) {
+        return Err(Missing::NotHere(why.to_owned()));
+    }
     let figure = |line: &str| {
         let (name, value) = line.split_once(' ')?;
         Some((name.to_owned(), value.parse().ok().filter(|value: &f64| value.is_finite())?))
     };
-    text.lines().map(|line| figure(line).ok_or_else(|| format!("it said {line:?}"))).collect()
+    text.lines().map(|line| figure(line).ok_or_else(|| Missing::Broken(format!("it said {line:?}")))).collect()
 }

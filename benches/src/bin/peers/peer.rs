@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,30 +47,45 @@ pub(crate) struct Built {
     pub(crate) workloads: Vec<String>,
 }
 
-/// Why a peer's column is empty.
-#[derive(Debug)]
+/// Why a peer's column is empty, or a cell of it.
+#[derive(Clone, Debug)]
 pub(crate) enum Missing {
-    /// Nothing is wrong, this machine only lacks what it needs.
+    /// Nothing is wrong: this machine only lacks what it needs, or the peer cannot do such a thing.
     NotHere(String),
     Broken(String),
+}
+
+impl Display for Missing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHere(why) => write!(f, "Not done: {why}."),
+            Self::Broken(why) => write!(f, "It failed: {why}."),
+        }
+    }
+}
+
+/// For a program that should be there.
+impl From<Failure> for Missing {
+    fn from(failure: Failure) -> Self {
+        Self::Broken(match failure {
+            Failure::NotStarted(error) => error.to_string(),
+            Failure::Failed(why) => why,
+        })
+    }
 }
 
 impl Peer {
     /// Builds the program in the folder that this one was built in.
     pub(crate) fn build(&self) -> Result<Built, Missing> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(self.name);
-        let target = target_dir().ok_or_else(|| Missing::Broken("where this program is, is unknown".to_owned()))?;
-        let program = target.join("release").join(format!("peer-{}", self.name));
-        let version = if self.name == GO { build_go(&folder, &program)? } else { self.build_rust(&folder, &target)? };
+        let folder = peers_dir().join(self.name);
+        let program = program(&format!("peer-{}", self.name))?;
+        let version = if self.name == GO { build_go(&folder, &program)? } else { self.build_rust(&folder)? };
         let list = run(Command::new(&program).arg("list"), ASK_LIMIT)?;
         Ok(Built { program, version, workloads: list.lines().map(str::to_owned).collect() })
     }
 
-    fn build_rust(&self, folder: &Path, target: &Path) -> Result<String, Missing> {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--release", "--locked"]).arg("--target-dir").arg(target).current_dir(folder);
-        run(&mut command, BUILD_LIMIT)?;
+    fn build_rust(&self, folder: &Path) -> Result<String, Missing> {
+        build_rust(folder, &[])?;
         // greenthread's program is a member of the workspace, and has no lock file of its own.
         let lock = fs::read_to_string(folder.join("Cargo.lock"));
         let version = match &lock {
@@ -80,7 +96,17 @@ impl Peer {
     }
 }
 
-fn build_go(folder: &Path, program: &Path) -> Result<String, Missing> {
+/// Builds what is in a folder, or the part of it that `args` name.
+pub(crate) fn build_rust(folder: &Path, args: &[&str]) -> Result<(), Missing> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--release", "--locked"]).args(args).arg("--target-dir").arg(target_dir()?);
+    run(command.current_dir(folder), BUILD_LIMIT)?;
+    Ok(())
+}
+
+/// Builds what is in a folder, and says by which Go.
+pub(crate) fn build_go(folder: &Path, program: &Path) -> Result<String, Missing> {
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());
     let go_command = |args: &[&OsStr]| {
         let mut command = Command::new(&go);
@@ -111,9 +137,20 @@ fn run(command: &mut Command, limit: Duration) -> Result<String, Missing> {
     })
 }
 
+pub(crate) fn peers_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
 /// Where cargo has put this program: two folders up.
-fn target_dir() -> Option<PathBuf> {
-    Some(env::current_exe().ok()?.parent()?.parent()?.to_owned())
+fn target_dir() -> Result<PathBuf, Missing> {
+    let this = env::current_exe().ok();
+    let target = this.as_deref().and_then(|this| this.parent()?.parent());
+    target.map(Path::to_owned).ok_or_else(|| Missing::Broken("where this program is, is unknown".to_owned()))
+}
+
+/// Where a program is when it has been built.
+pub(crate) fn program(name: &str) -> Result<PathBuf, Missing> {
+    Ok(target_dir()?.join("release").join(name))
 }
 
 /// The version that a lock file gives for a package.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::chart::Chart;
 use crate::line::{Line, ratio_text};
+use crate::peer::Missing;
 use crate::summary::{SecondWorker, Summary};
 
 /// All of it.
@@ -110,12 +111,12 @@ struct Notes(Vec<String>);
 
 impl Notes {
     fn cell(&mut self, line: &Line, peer: &str) -> String {
-        let failure = line.failure(peer).map(|why| format!("It failed: {why}."));
         let mut cell = line.spread(peer).map_or("-".to_owned(), |spread| spread.to_string());
         if line.row.is_floor(peer) && line.spread(peer).is_some() {
             cell.push_str(", the floor");
         }
-        if let Some(note) = failure.or_else(|| line.row.note(peer).map(str::to_owned)) {
+        let missing = line.missing(peer).map(Missing::to_string);
+        for note in missing.into_iter().chain(line.row.note(peer).map(str::to_owned)) {
             cell.push_str(&format!(" [{}]", self.number(note)));
         }
         cell
@@ -162,7 +163,7 @@ mod tests {
         line.add(GREENTHREAD, &says(&[20.0]));
         line.add("go", &says(&[50.0, 40.0]));
         line.add("tokio", &says(&[5.0]));
-        line.add("tokio", &Err("status 101".to_owned()));
+        line.add("tokio", &Err(Missing::Broken("status 101".to_owned())));
         let peers = PEERS.iter().map(|peer| (peer.name, "1.0".to_owned())).collect();
         Report { facts: vec![("CPUs", "2".to_owned())], peers, lines: vec![line] }
     }
@@ -174,7 +175,7 @@ mod tests {
         for cell in [
             "| ring | ns/hop | 20.0 (10.0..30.0) |",
             "| 45.0 (40.0..50.0) |",
-            "| - [1] |",
+            "| - [1] [2] |",
             "| 1000 (1000..1000) [2] |",
             "| 1.00 (1.00..1.00), the floor [3] | 0.44 (go) |\n",
         ] {

@@ -1,6 +1,8 @@
 //! The workloads: what a figure counts, and where a peer's differs in meaning.
 
 mod channels;
+mod fairness;
+mod http;
 mod memory;
 mod network;
 mod notes;
@@ -52,6 +54,8 @@ pub(crate) const SUBJECTS: &[(&str, &[Row])] = &[
     ("time", time::ROWS),
     ("memory", memory::ROWS),
     ("network", network::ROWS),
+    ("http", http::ROWS),
+    ("fairness", fairness::ROWS),
 ];
 
 /// All rows, in the order of the report.

@@ -1,0 +1,175 @@
+//! One that sleeps, again and again, beside others that keep the workers for themselves.
+//!
+//! A hog never calls into a scheduler by itself. It looks at a flag, which no scheduler sees, so that it has an end.
+
+use std::hint::black_box;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{Figures, Times, give_up, workers};
+
+/// How many compute, whatever the number of workers.
+pub const SPINNERS: usize = 2;
+/// How long the sleeper sleeps each time.
+pub const NAP: Duration = Duration::from_millis(1);
+const NAPS: usize = 500;
+/// How long a system call of a hog takes.
+const CALL: Duration = Duration::from_millis(100);
+/// For all of the sleeps together.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const SOUND: &str = "nobody panics with it";
+
+/// One that keeps a worker for itself until the sleeper is done.
+#[derive(Debug)]
+pub struct Hog {
+    stop: Arc<AtomicBool>,
+    began: Sender<()>,
+    _alive: Sender<()>,
+}
+
+impl Hog {
+    /// Computes, and nothing else.
+    pub fn spin(self) {
+        let mut number = 1_u64;
+        self.repeat(|| {
+            for _ in 0..1000 {
+                number = black_box(number.wrapping_mul(6_364_136_223_846_793_005));
+            }
+        });
+    }
+
+    /// Makes long system calls. `blocking` makes one, in the way in which the peer wants them made.
+    pub fn call(self, blocking: impl Fn(fn())) {
+        self.repeat(|| blocking(|| thread::sleep(CALL)));
+    }
+
+    fn repeat(&self, mut work: impl FnMut()) {
+        // Nobody listens to one that begins late.
+        let _ = self.began.send(());
+        while !self.stop.load(Ordering::Relaxed) {
+            work();
+        }
+    }
+}
+
+/// What the sleeper has to do.
+#[derive(Debug)]
+pub struct Naps {
+    left: usize,
+    stop: Arc<AtomicBool>,
+    log: Arc<Mutex<Log>>,
+    _alive: Sender<()>,
+}
+
+#[derive(Debug)]
+struct Log {
+    late: Vec<Duration>,
+    /// When the latest sleep began.
+    asked: Instant,
+}
+
+impl Naps {
+    /// Whether there is one more sleep of [`NAP`], which begins now.
+    pub fn lie_down(&mut self) -> bool {
+        if self.left == 0 || self.stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.left -= 1;
+        self.log.lock().expect(SOUND).asked = Instant::now();
+        true
+    }
+
+    /// It has ended.
+    ///
+    /// # Panics
+    /// If it was too short.
+    pub fn get_up(&self) {
+        let now = Instant::now();
+        let mut log = self.log.lock().expect(SOUND);
+        let late = (now - log.asked).checked_sub(NAP).expect("nobody wakes early");
+        log.late.push(late);
+    }
+}
+
+/// How late half of the sleeps and nearly all of them end beside so many hogs, in microseconds. The functions start a hog
+/// and the sleeper on goroutines, or what the peer calls them. The caller is a thread outside of the runtime, which this
+/// blocks.
+pub fn beside(count: usize, spawn_hog: impl Fn(Hog), spawn_sleeper: impl FnOnce(Naps)) -> Figures {
+    let (began, begun) = channel();
+    let (alive, hogs) = channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    for _ in 0..count {
+        spawn_hog(Hog { stop: Arc::clone(&stop), began: began.clone(), _alive: alive.clone() });
+    }
+    drop(alive);
+    // More than that may never run at once.
+    for _ in 0..count.min(workers()) {
+        begun.recv_timeout(PATIENCE).expect("a hog begins");
+    }
+    let log = Arc::new(Mutex::new(Log { late: Vec::with_capacity(NAPS), asked: Instant::now() }));
+    let (alive, sleeper) = channel();
+    spawn_sleeper(Naps { left: NAPS, stop: Arc::clone(&stop), log: Arc::clone(&log), _alive: alive });
+    let late = lateness(&sleeper, &log);
+    stop.store(true, Ordering::Relaxed);
+    assert!(end(&hogs) && end(&sleeper), "who is told to stop does");
+    let micros = |percent| late.percentile(percent).as_nanos() as f64 / 1e3;
+    vec![("p50", micros(50.0)), ("p99", micros(99.0))]
+}
+
+/// Waits for the sleeper, and gives up if not one of its sleeps ends.
+fn lateness(sleeper: &Receiver<()>, log: &Mutex<Log>) -> Times {
+    let ended = end(sleeper);
+    let mut log = log.lock().expect(SOUND);
+    let mut late = mem::take(&mut log.late);
+    if ended {
+        assert_eq!(late.len(), NAPS);
+    } else if late.is_empty() {
+        give_up(&format!("not one sleep of {NAP:?} has ended within {PATIENCE:?}"));
+    } else {
+        // As late as it is now.
+        late.push(log.asked.elapsed().saturating_sub(NAP));
+    }
+    Times::new(late)
+}
+
+/// Whether all who hold the other side come to their ends.
+fn end(alive: &Receiver<()>) -> bool {
+    alive.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sleeper_sleeps_and_the_hogs_end() {
+        crate::set_workers(2);
+        let sleeper = |mut naps: Naps| {
+            thread::spawn(move || {
+                while naps.lie_down() {
+                    thread::sleep(NAP);
+                    naps.get_up();
+                }
+            });
+        };
+        let spinning = beside(2, |hog| drop(thread::spawn(|| hog.spin())), sleeper);
+        let calling = beside(2, |hog| drop(thread::spawn(|| hog.call(|call| call()))), sleeper);
+        for figures in [spinning, calling] {
+            assert!(matches!(figures[..], [("p50", p50), ("p99", p99)] if 0.0 < p50 && p50 <= p99), "{figures:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "nobody wakes early")]
+    fn a_sleep_that_is_too_short_is_an_error() {
+        let log = Arc::new(Mutex::new(Log { late: Vec::new(), asked: Instant::now() }));
+        let mut naps = Naps { left: 1, stop: Arc::default(), log, _alive: channel().0 };
+        assert!(naps.lie_down());
+        naps.get_up();
+    }
+}
