@@ -15,14 +15,16 @@ pub(crate) const GREENTHREAD: &str = "greenthread";
 pub(crate) const GO: &str = "go";
 pub(crate) const TOKIO: &str = "tokio";
 pub(crate) const MAY: &str = "may";
+pub(crate) const GO_LIB: &str = "go-lib";
 pub(crate) const THREADS: &str = "threads";
 
 /// In the order of the columns, which is the order in which they take turns.
-pub(crate) const PEERS: [Peer; 5] = [
+pub(crate) const PEERS: [Peer; 6] = [
     Peer { name: GREENTHREAD, library: "greenthread" },
     Peer { name: GO, library: "" },
     Peer { name: TOKIO, library: "tokio" },
     Peer { name: MAY, library: "may" },
+    Peer { name: GO_LIB, library: "go-lib" },
     Peer { name: THREADS, library: "crossbeam-channel" },
 ];
 
@@ -33,7 +35,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(60);
 /// One of the programs in `benches/peers`.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Also the name of its folder.
+    /// Also the name of its folder, but for dashes.
     pub(crate) name: &'static str,
     /// The package whose version says what was measured.
     library: &'static str,
@@ -77,7 +79,7 @@ impl From<Failure> for Missing {
 impl Peer {
     /// Builds the program in the folder that this one was built in.
     pub(crate) fn build(&self) -> Result<Built, Missing> {
-        let folder = peers_dir().join(self.name);
+        let folder = peers_dir().join(self.name.replace('-', ""));
         let program = program(&format!("peer-{}", self.name))?;
         let version = if self.name == GO { build_go(&folder, &program)? } else { self.build_rust(&folder)? };
         let list = run(Command::new(&program).arg("list"), ASK_LIMIT)?;

@@ -2,8 +2,9 @@
 
 use super::Row;
 use super::notes::{
-    ASYNC_CHANNEL, CANCELLATION, CANCELLATION_1, CAPACITY_1, FEWER, NO_MILLION_OF_MAY, NOT_ON_THREADS, QUEUE_1,
-    QUEUE_128, SEMAPHORE_1, SEMAPHORE_128, TRY_RECV_MAY, TRY_RECV_TOKIO, UNBOUNDED,
+    ASYNC_CHANNEL, CANCELLATION, CANCELLATION_1, CAPACITY_1, FEWER, FOUR_RECEIVES, NO_MILLION_OF_GO_LIB,
+    NO_MILLION_OF_MAY, NOT_ON_THREADS, QUEUE_1, QUEUE_128, SEMAPHORE_1, SEMAPHORE_128, TRY_RECV_MAY, TRY_RECV_TOKIO,
+    UNBOUNDED,
 };
 use crate::peer;
 
@@ -41,7 +42,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "select8_buf128",
         unit: "ns/select",
         counts: "one receiver selects over 8 channels with buffers of 128 and a sender each",
-        notes: &[QUEUE_128],
+        notes: &[QUEUE_128, FOUR_RECEIVES],
         ..Row::PLAIN
     },
     Row {
@@ -55,7 +56,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "select8_unbuf",
         unit: "ns/select",
         counts: "one receiver selects over 8 unbuffered channels with a sender each",
-        notes: &[CAPACITY_1, QUEUE_1, FEWER],
+        notes: &[CAPACITY_1, QUEUE_1, FEWER, FOUR_RECEIVES],
         ..Row::PLAIN
     },
     Row {
@@ -119,7 +120,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "skynet_1m",
         unit: "ms",
         counts: "the same with a million leaves",
-        notes: &[CAPACITY_1, NO_MILLION_OF_MAY, NOT_ON_THREADS],
+        notes: &[CAPACITY_1, NO_MILLION_OF_MAY, NO_MILLION_OF_GO_LIB, NOT_ON_THREADS],
         parallel: true,
         ..Row::PLAIN
     },

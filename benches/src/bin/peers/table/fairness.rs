@@ -54,4 +54,9 @@ const BLOCK: &[(&str, &str)] = &[
         peer::MAY,
         "It has nothing to say that a call blocks: all workers block, and no sleep ever ends. It is given up after 10 s.",
     ),
+    (
+        peer::GO_LIB,
+        "Not run: it has never more threads than workers. `with_syscall` hands a worker to an idle thread, and there is none \
+         while all are in system calls: all of 4 runs hung, and the sleeper was never started.",
+    ),
 ];

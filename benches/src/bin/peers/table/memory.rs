@@ -36,13 +36,21 @@ const TIMED_BY_GO: (&str, &str) = (
     "The one that measures is a goroutine on a thread of its own. That thread is not counted; the timer that ends its \
      sleep is, about one wake-up in the three seconds.",
 );
+const FEWER_OF_GO_LIB: (&str, &str) =
+    (peer::GO_LIB, "20 000, because each goroutine is two mappings, and the kernel allows a process 65530.");
+const FEWER_DEEP_OF_GO_LIB: (&str, &str) = (
+    peer::GO_LIB,
+    "20 000, because each goroutine is two mappings, and the kernel allows a process 65530. Its first stack has 32 KiB, \
+     which it keeps: neither frame makes it grow.",
+);
+const MONITORS: (&str, &str) = (peer::GO_LIB, "Its monitor thread sleeps for 10 ms at a time and never stops.");
 const POLLS: (&str, &str) = (peer::MAY, "Its workers look around every 10 ms.");
 
-const PARKED: &[(&str, &str)] = &[BROADCAST, FEWER_OF_MAY, FEWER_THREADS];
-const DEEP: &[(&str, &str)] = &[STACKLESS, FEWER_DEEP_OF_MAY, FEWER_THREADS];
-const DEEP_AT_REST: &[(&str, &str)] = &[FREED, STACKLESS, FEWER_DEEP_OF_MAY, FEWER_THREADS];
-const DEEP_WAKE: &[(&str, &str)] = &[GONE_AFTER_GC, STACKLESS, FEWER_DEEP_OF_MAY, FEWER_THREADS];
-const IDLE: &[(&str, &str)] = &[TIMED_BY_GO, BROADCAST, POLLS];
+const PARKED: &[(&str, &str)] = &[BROADCAST, FEWER_OF_MAY, FEWER_OF_GO_LIB, FEWER_THREADS];
+const DEEP: &[(&str, &str)] = &[STACKLESS, FEWER_DEEP_OF_MAY, FEWER_DEEP_OF_GO_LIB, FEWER_THREADS];
+const DEEP_AT_REST: &[(&str, &str)] = &[FREED, STACKLESS, FEWER_DEEP_OF_MAY, FEWER_DEEP_OF_GO_LIB, FEWER_THREADS];
+const DEEP_WAKE: &[(&str, &str)] = &[GONE_AFTER_GC, STACKLESS, FEWER_DEEP_OF_MAY, FEWER_DEEP_OF_GO_LIB, FEWER_THREADS];
+const IDLE: &[(&str, &str)] = &[TIMED_BY_GO, BROADCAST, POLLS, MONITORS];
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
@@ -77,7 +85,7 @@ pub(crate) const ROWS: &[Row] = &[
                  tables included, in its first such crowd",
         notes: DEEP,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "deep_6k.rest",
@@ -85,7 +93,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "the same, after three seconds in which nobody touches them",
         notes: DEEP_AT_REST,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "deep_6k.make",
@@ -93,7 +101,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "the same, on memory that an earlier crowd has freed: from the first spawn until all are about to park",
         notes: DEEP,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "deep_6k.wake",
@@ -101,7 +109,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "the same, after that rest: from the close of the channel until all are joined",
         notes: DEEP_WAKE,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "deep_24k.bytes",
@@ -109,7 +117,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "`deep_6k.bytes` with 24 KiB of stack",
         notes: DEEP,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "deep_24k.rest",
@@ -117,7 +125,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "`deep_6k.rest` with 24 KiB of stack",
         notes: DEEP_AT_REST,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "deep_24k.make",
@@ -125,7 +133,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "`deep_6k.make` with 24 KiB of stack",
         notes: DEEP,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "deep_24k.wake",
@@ -133,7 +141,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "`deep_6k.wake` with 24 KiB of stack",
         notes: DEEP_WAKE,
         parallel: true,
-        ..Row::PLAIN
+        beyond: &[peer::TOKIO],
     },
     Row {
         name: "idle_10k.cpu",

@@ -41,10 +41,36 @@ pub(crate) const NO_TIMERS_ON_THREADS: (&str, &str) =
 pub(crate) const NO_CONTEXTS_OF_MAY: (&str, &str) = (peer::MAY, "Not run: it has no contexts.");
 pub(crate) const NO_CONTEXTS_ON_THREADS: (&str, &str) = (peer::THREADS, "Not run: there are no contexts.");
 
+pub(crate) const FOUR_RECEIVES: (&str, &str) = (peer::GO_LIB, "Not run: its `select!` takes at most four receives.");
+pub(crate) const NO_MILLION_OF_GO_LIB: (&str, &str) = (
+    peer::GO_LIB,
+    "Not run: each goroutine is two mappings, and the kernel allows a process 65530. All of 6 runs ended with \
+     `new_goroutine: stack alloc failed: \"stack_alloc_size: mprotect guard page failed\"`.",
+);
+pub(crate) const BLOCKING_LOCK: (&str, &str) = (
+    peer::GO_LIB,
+    "Not run: its locks are std's, so that a goroutine that waits blocks its worker, and waits for ever if the holder \
+     was preempted and no other worker is free. All of 8 runs hung, and so did all of 4 with `with_syscall` around the call.",
+);
+pub(crate) const NO_TIMERS_OF_GO_LIB: (&str, &str) =
+    (peer::GO_LIB, "Not run: it has no timers but those of who sleeps.");
+pub(crate) const LASTING_TIMEOUT: (&str, &str) = (
+    peer::GO_LIB,
+    "A context with a timeout, which is a goroutine that sleeps on when it was cancelled: so there are only 2000 to a \
+     repetition, as 32 000 are what fits.",
+);
+pub(crate) const DONE_FROM_THE_START: (&str, &str) =
+    (peer::GO_LIB, "Each context has its channel from the start, whether it is asked for or not.");
+
 pub(crate) const BARE_LOOP: (&str, &str) = (
     peer::THREADS,
     "A bare loop around epoll on one thread, whatever the number of workers: what the work costs without a scheduler.",
 );
 pub(crate) const ONE_SELECTOR: (&str, &str) =
     (peer::MAY, "Its workers poll every 10 ms at least, and a socket has one waiter.");
-pub(crate) const ECHO: &[(&str, &str)] = &[ONE_SELECTOR, BARE_LOOP];
+pub(crate) const ONE_LOOK: (&str, &str) = (
+    peer::GO_LIB,
+    "No thread waits for sockets: a worker looks once before it sleeps, and a monitor thread every 20 us to 10 ms. \
+     `TCP_NODELAY` is set through the descriptor, as there is no call for it.",
+);
+pub(crate) const ECHO: &[(&str, &str)] = &[ONE_SELECTOR, ONE_LOOK, BARE_LOOP];

@@ -5,6 +5,11 @@ use super::notes::NO_MILLION_OF_MAY;
 use crate::peer;
 
 const WAIT_GROUP: (&str, &str) = (peer::GO, "A `WaitGroup`: goroutines have no handles there.");
+const GO_LIB_WAIT_GROUP: (&str, &str) = (peer::GO_LIB, "A `WaitGroup`: `go!` gives no handle.");
+const GO_LIB_300K: (&str, &str) = (
+    peer::GO_LIB,
+    "A `WaitGroup`, and 300 000 at once. Not all are there at the same time: the spawner is preempted, and 32 000 are what fits.",
+);
 const GLOBAL_QUEUE: (&str, &str) = (peer::GO, "`Gosched` puts a goroutine into the queue of all Ps, under a lock.");
 const DEFERRED: (&str, &str) =
     (peer::TOKIO, "A task that yields is ready again only when its worker has run all others and has looked at epoll.");
@@ -35,6 +40,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "batches of 10 000 goroutines, which add 1 to a counter: one spawns them all, then waits for each",
         notes: &[
             WAIT_GROUP,
+            GO_LIB_WAIT_GROUP,
             (peer::MAY, "With a pool for 20 000 stacks: it keeps 1000 if not told to, and the others are mapped anew."),
             (peer::THREADS, "One batch to a repetition."),
         ],
@@ -47,6 +53,7 @@ pub(crate) const ROWS: &[Row] = &[
         counts: "the same in one batch of a million",
         notes: &[
             WAIT_GROUP,
+            GO_LIB_300K,
             NO_MILLION_OF_MAY,
             (peer::THREADS, "Not run: the kernel does not allow a process so many."),
         ],

@@ -2,8 +2,9 @@
 
 use super::Row;
 use super::notes::{
-    FEWER, NO_CONTEXTS_OF_MAY, NO_CONTEXTS_ON_THREADS, NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS, NO_TIMERS_OF_MAY,
-    NO_TIMERS_ON_THREADS, OUTSIDE_OF_WORKERS, ROUNDS_UP,
+    DONE_FROM_THE_START, FEWER, LASTING_TIMEOUT, NO_CONTEXTS_OF_MAY, NO_CONTEXTS_ON_THREADS, NO_MILLION_OF_GO_LIB,
+    NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS, NO_TIMERS_OF_GO_LIB, NO_TIMERS_OF_MAY, NO_TIMERS_ON_THREADS,
+    OUTSIDE_OF_WORKERS, ROUNDS_UP,
 };
 use crate::peer;
 
@@ -26,7 +27,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "sleep_1m.wall",
         unit: "ms",
         counts: "a million of them: from the first spawn to the last end",
-        notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS],
+        notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_MILLION_OF_GO_LIB, NO_SLEEPERS_ON_THREADS],
         parallel: true,
         ..Row::PLAIN
     },
@@ -34,7 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "sleep_1m.p99",
         unit: "us late",
         counts: "the same: how late 99 of 100 wake at most",
-        notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_SLEEPERS_ON_THREADS],
+        notes: &[ROUNDS_UP, NO_MILLION_OF_MAY, NO_MILLION_OF_GO_LIB, NO_SLEEPERS_ON_THREADS],
         parallel: true,
         ..Row::PLAIN
     },
@@ -46,6 +47,7 @@ pub(crate) const ROWS: &[Row] = &[
         notes: &[
             (peer::TOKIO, "A `Sleep` that is polled once, which does put it among the others, and dropped."),
             NO_TIMERS_OF_MAY,
+            NO_TIMERS_OF_GO_LIB,
             NO_TIMERS_ON_THREADS,
         ],
         ..Row::PLAIN
@@ -54,7 +56,12 @@ pub(crate) const ROWS: &[Row] = &[
         name: "after_func_stop",
         unit: "ns/timer",
         counts: "a function that is to run in an hour, and is stopped, while 10 000 others wait",
-        notes: &[(peer::TOKIO, "Not run: it has none but a task that sleeps."), NO_TIMERS_OF_MAY, NO_TIMERS_ON_THREADS],
+        notes: &[
+            (peer::TOKIO, "Not run: it has none but a task that sleeps."),
+            NO_TIMERS_OF_MAY,
+            NO_TIMERS_OF_GO_LIB,
+            NO_TIMERS_ON_THREADS,
+        ],
         ..Row::PLAIN
     },
     Row {
@@ -65,6 +72,7 @@ pub(crate) const ROWS: &[Row] = &[
         notes: &[
             (peer::TOKIO, "`timeout` around `recv`, and channels of capacity 1."),
             (peer::MAY, "`recv_timeout`, of an unbounded channel."),
+            LASTING_TIMEOUT,
             FEWER,
         ],
         ..Row::PLAIN
@@ -76,6 +84,7 @@ pub(crate) const ROWS: &[Row] = &[
         notes: &[
             (peer::TOKIO, "A `CancellationToken`, and a `Sleep` that is polled once."),
             NO_CONTEXTS_OF_MAY,
+            LASTING_TIMEOUT,
             NO_CONTEXTS_ON_THREADS,
         ],
         ..Row::PLAIN
@@ -84,7 +93,12 @@ pub(crate) const ROWS: &[Row] = &[
         name: "ctx_tree_10k",
         unit: "us",
         counts: "a context is cancelled that has 100 children with 100 children each, which nobody has asked for `done`",
-        notes: &[(peer::TOKIO, "A tree of `CancellationToken`s."), NO_CONTEXTS_OF_MAY, NO_CONTEXTS_ON_THREADS],
+        notes: &[
+            (peer::TOKIO, "A tree of `CancellationToken`s."),
+            NO_CONTEXTS_OF_MAY,
+            DONE_FROM_THE_START,
+            NO_CONTEXTS_ON_THREADS,
+        ],
         ..Row::PLAIN
     },
     Row {
@@ -94,6 +108,7 @@ pub(crate) const ROWS: &[Row] = &[
         notes: &[
             (peer::TOKIO, "Not run: a `CancellationToken` has nothing that is made when it is asked for."),
             NO_CONTEXTS_OF_MAY,
+            DONE_FROM_THE_START,
             NO_CONTEXTS_ON_THREADS,
         ],
         ..Row::PLAIN
