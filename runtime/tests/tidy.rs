@@ -37,6 +37,8 @@ const CFG_ANYWHERE: &[&str] = &["cfg(test)", "cfg(not(test))", "cfg_attr(docsrs"
 
 /// Files and folders that may say `unsafe`, and why they must.
 const UNSAFE: &[(&str, &str)] = &[
+    ("benches/peers/golib/src/echo.rs", "an option of a socket that go-lib does not let one set"),
+    ("benches/peers/golib/src/main.rs", "go-lib takes its number of workers from the environment"),
     ("benches/benches/timer_heap.rs", "calls the heap's own unsafe interface"),
     ("channels/src/", "values move straight into the frame of the waiter; the handles free the channel"),
     ("channels/tests/allocations.rs", "counts allocations: an allocator is unsafe to write"),

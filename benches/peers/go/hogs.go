@@ -15,9 +15,9 @@ const (
 	// Those that compute, whatever the number of Ps.
 	spinners = 2
 	nap      = time.Millisecond
-	naps     = 500
+	naps     = 200
 	// For all of the sleeps together.
-	patience = 10 * time.Second
+	patience = 4 * time.Second
 )
 
 var hogWorkloads = []workload{

@@ -56,6 +56,11 @@ func several(name string, run func() []figure) workload {
 	return workload{name, fewRepetitions, func(float64) []figure { return run() }, nil}
 }
 
+// A workload with several figures, for which nothing has to be warm.
+func once(name string, run func() []figure) workload {
+	return workload{name, 0, func(float64) []figure { return run() }, []string{"cpu", "switches"}}
+}
+
 // The same of count goroutines, where some of the figures are the bytes that they keep. Those come from the first
 // repetition: later ones find memory that the first has freed, and gain less.
 func fresh(name string, count int, run func(count int) []figure) workload {

@@ -17,7 +17,7 @@ const (
 	// How long those who have used their stacks are left alone, and how long it is watched what idling costs.
 	rest = 3 * time.Second
 	// What was just started settles, and who was looking for work goes to sleep.
-	settling    = 500 * time.Millisecond
+	settling    = 3 * time.Second
 	idleCount   = 10_000
 	stackStride = 64
 )
@@ -26,7 +26,7 @@ var memoryWorkloads = []workload{
 	fresh("parked_1m", 1_000_000, func(count int) []figure { return stay(count, func() {}, false) }),
 	fresh("deep_6k", 100_000, func(count int) []figure { return stay(count, use6KiB, true) }),
 	fresh("deep_24k", 100_000, func(count int) []figure { return stay(count, use24KiB, true) }),
-	several("idle_10k", idle),
+	once("idle_10k", idle),
 }
 
 //go:noinline

@@ -16,11 +16,11 @@ use crate::{Figures, Times, give_up, workers};
 pub const SPINNERS: usize = 2;
 /// How long the sleeper sleeps each time.
 pub const NAP: Duration = Duration::from_millis(1);
-const NAPS: usize = 500;
+const NAPS: usize = 200;
 /// How long a system call of a hog takes.
 const CALL: Duration = Duration::from_millis(100);
 /// For all of the sleeps together.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 const SOUND: &str = "nobody panics with it";
 

@@ -48,6 +48,7 @@ enum Run {
     /// The figure is for the whole, in a unit of so many nanoseconds.
     Whole(f64, fn() -> Duration),
     Several(fn() -> Figures),
+    Once(fn() -> Figures),
     /// So many goroutines, or what the peer has instead.
     Fresh(u64, fn(u64) -> Figures),
 }
@@ -80,8 +81,14 @@ impl Workload {
         Self { name, run: Run::Fresh(count, run) }
     }
 
+    /// A workload with several figures, for which nothing has to be warm.
+    const fn once(name: &'static str, run: fn() -> Figures) -> Self {
+        Self { name, run: Run::Once(run) }
+    }
+
     fn repetitions(&self) -> usize {
         match self.run {
+            Run::Once(_) => 0,
             Run::Each(..) | Run::Whole(..) => REPETITIONS,
             Run::Several(_) | Run::Fresh(..) => FEW_REPETITIONS,
         }
@@ -100,14 +107,18 @@ impl Workload {
                 one(run(count).as_nanos() as f64 / count as f64)
             }
             Run::Whole(unit, run) => one(run().as_nanos() as f64 / unit),
-            Run::Several(run) => several(run()),
+            Run::Several(run) | Run::Once(run) => several(run()),
             Run::Fresh(count, run) => several(run(scaled(count))),
         }
     }
 
     /// Whether a figure is that of the first repetition, which is untimed for all others.
     fn comes_first(&self, figure: &str) -> bool {
-        matches!(self.run, Run::Fresh(..)) && BYTES.iter().any(|bytes| figure.ends_with(bytes))
+        match self.run {
+            Run::Once(_) => true,
+            Run::Fresh(..) => BYTES.iter().any(|bytes| figure.ends_with(bytes)),
+            Run::Each(..) | Run::Whole(..) | Run::Several(_) => false,
+        }
     }
 }
 

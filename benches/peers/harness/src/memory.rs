@@ -14,7 +14,7 @@ use crate::{Figures, Workload};
 /// How long those who have used their stacks are left alone, and how long it is watched what idling costs.
 const REST: Duration = Duration::from_secs(3);
 /// What was just spawned settles, and who was looking for work goes to sleep.
-const SETTLING: Duration = Duration::from_millis(500);
+const SETTLING: Duration = Duration::from_secs(3);
 const IDLE: u64 = 10_000;
 
 /// How a peer makes goroutines that park, or whatever it has instead.
@@ -47,7 +47,7 @@ pub const fn crowd_workloads<C: Crowd>(parked: u64, deep: u64) -> [Workload; 4] 
         Workload::fresh("parked_1m", parked, |count| stay::<C>(count, || {}, None)),
         Workload::fresh("deep_6k", deep, |count| stay::<C>(count, use_stack::<{ 6 << 10 }>, Some(REST))),
         Workload::fresh("deep_24k", deep, |count| stay::<C>(count, use_stack::<{ 24 << 10 }>, Some(REST))),
-        Workload::several("idle_10k", idle::<C>),
+        Workload::once("idle_10k", idle::<C>),
     ]
 }
 

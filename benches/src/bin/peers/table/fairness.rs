@@ -4,14 +4,14 @@ use super::Row;
 use crate::peer;
 
 const NOTHING_PREEMPTS: &str = "Nothing takes a worker from who computes, and both workers compute, or the only one: \
-                                no sleep ever ends. It is given up after 10 s.";
+                                no sleep ever ends. It is given up after 4 s.";
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "hog_spin.p50",
         unit: "us late",
-        counts: "500 sleeps of 1 ms of a goroutine that is spawned while 2 others compute for ever: how late half of the \
-                 sleeps end at most; after 10 s those count that have ended, and the one that has not as it stands",
+        counts: "200 sleeps of 1 ms of a goroutine that is spawned while 2 others compute for ever: how late half of the \
+                 sleeps end at most; after 4 s those count that have ended, and the one that has not as it stands",
         notes: SPIN,
         ..Row::PLAIN
     },
@@ -52,7 +52,7 @@ const BLOCK: &[(&str, &str)] = &[
     (peer::TOKIO, "`block_in_place` around each call. Its timers are of whole milliseconds, and round up."),
     (
         peer::MAY,
-        "It has nothing to say that a call blocks: all workers block, and no sleep ever ends. It is given up after 10 s.",
+        "It has nothing to say that a call blocks: all workers block, and no sleep ever ends. It is given up after 4 s.",
     ),
     (
         peer::GO_LIB,

@@ -146,7 +146,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "idle_10k.cpu",
         unit: "us/s",
-        counts: "10 000 goroutines that are parked on one channel, for three seconds: CPU time of the whole process, but for \
+        counts: "10 000 goroutines that are parked on one channel, three seconds after they were made, for three seconds: CPU time of the whole process, but for \
                  the thread that measures",
         notes: IDLE,
         ..Row::PLAIN

@@ -94,6 +94,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "us",
         counts: "the same, but all sleep for 2 ms before the next send, so that a thread has to be woken: half of the times",
         notes: &[LIFO_SLOT, FROM_THE_TIMER, KERNEL_PREEMPTS],
+        beyond: &[peer::MAY],
         ..Row::PLAIN
     },
     Row {
@@ -101,6 +102,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "us",
         counts: "the same: how long 99 of 100 times at most",
         notes: &[LIFO_SLOT, FROM_THE_TIMER, KERNEL_PREEMPTS],
+        beyond: &[peer::MAY],
         ..Row::PLAIN
     },
 ];
