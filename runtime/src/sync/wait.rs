@@ -3,7 +3,6 @@
 //! # Invariants
 //! * I1: a claim stays in the frame of its wait, which is left when nobody finds the waiter's node any more.
 
-use std::hint;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
@@ -20,9 +19,8 @@ use greenthread_scheduler::{WaitReason, spinning};
 /// How long a waiter may lose before it gets the lock by hand-over (Go's `starvationThresholdNs`).
 const STARVATION: Duration = Duration::from_millis(1);
 
-/// Times that a waiter spins before it sleeps, and the length of each (Go's `active_spin` and `active_spin_cnt`).
+/// Times that a waiter spins before it sleeps (Go's `active_spin`).
 const SPIN_ROUNDS: u32 = 4;
-const SPINS_A_ROUND: u32 = 30;
 
 /// The cases of a wait that may be ended.
 const SERVED: usize = 0;
@@ -78,7 +76,7 @@ impl<R: Reason> Wait for BlockingWait<R> {
         if round >= SPIN_ROUNDS || !spinning::is_worth_it() {
             return false;
         }
-        (0..SPINS_A_ROUND).for_each(|_| hint::spin_loop());
+        spinning::spin();
         true
     }
 }

@@ -142,15 +142,15 @@ impl<W: TimedWait> RawMutex<W> {
     #[inline]
     pub fn lock(&self) {
         // ORDERING P1: acquire pairs with the release in `unlock`.
-        if self.state.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            self.lock_contended(&Unlimited::<W>::new());
+        if let Err(seen) = self.state.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed) {
+            self.lock_contended(&Unlimited::<W>::new(), seen);
         }
     }
 
     /// As [`lock`](Self::lock), unless `limit` comes before the caller's turn; says whether the mutex was taken.
     #[inline]
     pub fn lock_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
-        self.try_lock() || !limit.has_come() && self.lock_contended(limit)
+        self.try_lock() || !limit.has_come() && self.lock_contended(limit, self.state.load(Ordering::Relaxed))
     }
 
     /// Takes the mutex if nobody has it or is about to get it.
@@ -174,17 +174,18 @@ impl<W: TimedWait> RawMutex<W> {
     #[inline]
     pub unsafe fn unlock(&self) {
         // ORDERING P1, P2: release publishes what was done under the mutex.
-        if self.state.fetch_sub(LOCKED, Ordering::Release) != LOCKED {
-            self.unlock_contended();
+        let before = self.state.fetch_sub(LOCKED, Ordering::Release);
+        if before != LOCKED {
+            self.unlock_contended(before - LOCKED);
         }
     }
 
-    /// Takes the mutex (true), or gives up because `limit` has come (false).
+    /// Takes the mutex (true), or gives up because `limit` has come (false). The caller has just `seen` the word.
     #[cold]
-    fn lock_contended(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+    fn lock_contended(&self, limit: &impl Limit<Waker = W::Waker>, mut seen: u32) -> bool {
         let mut woken = false;
         let mut since = None;
-        while !self.compete(&mut woken) {
+        while !self.compete(&mut woken, seen) {
             let first = since.is_none();
             let since = *since.get_or_insert_with(W::now);
             match self.queue_up(limit, &mut woken, first, since) {
@@ -199,14 +200,17 @@ impl<W: TimedWait> RawMutex<W> {
                 Turn::Ended if limit.has_come() => return false,
                 Turn::Ended => {}
             }
+            seen = self.state.load(Ordering::Relaxed);
         }
         true
     }
 
     /// Takes the mutex (true), or finds that it is time to queue (false). `woken`: whether the caller holds `WOKEN`.
-    fn compete(&self, woken: &mut bool) -> bool {
+    ///
+    /// It goes by the word as it was just `state`, and does not look again before it has spun: each look takes the cache line from the owner, and two CPUs
+    /// that look all the time pass it to and fro for every single turn.
+    fn compete(&self, woken: &mut bool, mut state: u32) -> bool {
         let mut round = 0;
-        let mut state = self.state.load(Ordering::Relaxed);
         loop {
             if state & (LOCKED | STARVING) == 0 {
                 let new = (state | LOCKED) & !flag(*woken, WOKEN);
@@ -297,16 +301,16 @@ impl<W: TimedWait> RawMutex<W> {
         unsafe { self.queue_lock.unlock() };
     }
 
+    /// After an unlock that has left the word in `state`.
     #[cold]
-    fn unlock_contended(&self) {
-        let wake = |state: u32| state & QUEUED != 0 && state & (LOCKED | WOKEN) == 0;
-        if !wake(self.state.load(Ordering::Relaxed)) {
+    fn unlock_contended(&self, state: u32) {
+        if !wants_wake(state) {
             return;
         }
         self.queue_lock.lock();
         let mut state = self.state.load(Ordering::Relaxed);
         let given = loop {
-            if !wake(state) {
+            if !wants_wake(state) {
                 // SAFETY: locked above.
                 unsafe { self.queue_lock.unlock() };
                 return;
@@ -349,6 +353,12 @@ impl<W: TimedWait> RawMutex<W> {
             })
         })
     }
+}
+
+/// Whether a waiter is to be woken: one waits, and nobody is awake who will look at the word again.
+#[inline]
+fn wants_wake(state: u32) -> bool {
+    state & (LOCKED | QUEUED | WOKEN) == QUEUED
 }
 
 /// `bits` if `condition` holds, else none.
