@@ -6,8 +6,8 @@ pub(crate) use greenthread_scheduler::deadline::Timed;
 pub(crate) use greenthread_scheduler::protocol::claim::{Case, Claim};
 pub(crate) use greenthread_scheduler::protocol::lock::RawLock;
 pub(crate) use greenthread_scheduler::protocol::wait_list::{WaitList, WaitNode};
-pub(crate) use greenthread_scheduler::wait::{Blocker, WakeBatch, Waker, prefetch_frames};
-pub(crate) use greenthread_scheduler::{WaitReason, random};
+pub(crate) use greenthread_scheduler::wait::{Blocker, WakeBatch, Waker};
+pub(crate) use greenthread_scheduler::{WaitReason, prefetch_frames, prefetch_value, random};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 /// `std`'s cell with loom's door-keeper: access goes through a closure that gets a raw pointer.

@@ -114,7 +114,7 @@ impl Queue {
             // SAFETY: I1.
             let list = unsafe { &mut *list };
             if let Some(node) = list.front() {
-                prefetch_frames(node.cast());
+                prefetch_frames(node);
             }
             // SAFETY: the caller's promise.
             let found = unsafe { pop_open(list) };

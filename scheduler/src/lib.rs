@@ -73,6 +73,7 @@ pub use goroutine::{
 };
 pub use grow::{grow, remaining};
 #[doc(hidden)]
+pub use machine::sys::prefetch::{prefetch_frames, prefetch_value};
 pub use mechanism::Mechanism;
 pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
 pub use os_thread::{OsThreadGuard, lock_os_thread};

@@ -126,14 +126,6 @@ impl Waker {
     }
 }
 
-/// Begins to load the frames around `node`, in which a goroutine waits that is about to be woken.
-#[inline]
-pub fn prefetch_frames(node: NonNull<()>) {
-    for line in [-3, -2, -1, 1, 2, 3] {
-        prefetch(node.addr().get().wrapping_add_signed(line * 64));
-    }
-}
-
 impl Wake for Waker {
     #[inline]
     fn prefetch(&self) {

@@ -14,7 +14,7 @@ use crate::chan::Chan;
 use crate::counter::{self, Counter};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::head::{Direction, Head};
-use crate::primitive::WaitReason;
+use crate::primitive::{WaitReason, prefetch_value};
 use crate::select::{Arm, Goal, Limit, run};
 use crate::wait::Stop;
 
@@ -70,6 +70,15 @@ impl<T> Receiver<T> {
             Source::Chan(counter) => Place::Chan(unsafe { &(*counter.as_ptr()).chan }),
             Source::Alarm(alarmed) => Place::Alarm(alarmed),
             Source::Nil => Place::Nil,
+        }
+    }
+
+    /// Begins to load the channel, in which something is about to happen.
+    #[doc(hidden)]
+    #[inline]
+    pub fn prefetch(&self) {
+        if let Source::Chan(counter) = self.source {
+            prefetch_value(counter);
         }
     }
 

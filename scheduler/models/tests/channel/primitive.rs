@@ -9,7 +9,14 @@ use greenthread_models::protocol::claim::Found;
 use greenthread_models::protocol::lock;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
+use std::ptr::NonNull;
 use std::time::Instant;
+
+/// A hint, which loom knows nothing of.
+pub(crate) fn prefetch_frames<T>(_node: NonNull<T>) {}
+
+/// As above.
+pub(crate) fn prefetch_value<T>(_place: NonNull<T>) {}
 
 /// The real lock, but one who does not get it sleeps. Of three threads, two that spin can pass the turn to each other
 /// for ever, and loom does not know that the third will unlock. (The models of the lock let it spin.)

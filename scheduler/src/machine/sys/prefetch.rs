@@ -1,5 +1,24 @@
 //! Asking the CPU to load memory that will be needed soon.
 
+use std::ptr::NonNull;
+
+/// A cache line, in bytes.
+const LINE: usize = 64;
+
+/// Begins to load the value at `place`, which need not be one any more.
+#[inline]
+pub fn prefetch_value<T>(place: NonNull<T>) {
+    (0..size_of::<T>()).step_by(LINE).for_each(|at| prefetch(place.addr().get().wrapping_add(at)));
+}
+
+/// Begins to load the frames around `node`, in which a goroutine waits that is about to be woken.
+#[inline]
+pub fn prefetch_frames<T>(node: NonNull<T>) {
+    for line in [-3, -2, -1, 1, 2, 3] {
+        prefetch(node.addr().get().wrapping_add_signed(line * LINE as isize));
+    }
+}
+
 /// Begins to load the cache line at `address`, which need not be valid.
 #[inline]
 #[cfg(target_arch = "x86_64")]
