@@ -24,7 +24,7 @@ const M_STACK: usize = 512 << 10;
 
 impl Scheduler for &'static Sched {
     fn work_waits(&self) -> bool {
-        !self.global.is_empty() || self.with_table(|ps| ps.iter().any(|p| p.has_queued()))
+        !self.global.is_empty() || self.with_table(|ps| ps.iter().any(|p| p.wants_thief()))
     }
 
     fn start_searcher(&self) -> bool {

@@ -20,6 +20,8 @@
 //! Go wakes a searcher for every ready while a P is idle, and lets it wait 3 us or more before it takes a runnext: 100 us at the
 //! median here, and a core that is woken for nothing in each ping-pong.
 //!
+//! Nor is a push published to a short queue of a P that a searcher has found swift ([`crate::search`]).
+//!
 //! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
 //! of the chain goes to the tail of the queue like everybody else.
 
@@ -157,8 +159,13 @@ pub(crate) fn learn(g: GRef, waits: bool) {
 #[inline]
 pub(crate) unsafe fn push_last(p: &'static P, g: GRef) {
     // SAFETY: the caller's contract.
-    unsafe { p.push(g) };
-    published();
+    let queued = unsafe {
+        p.push(g);
+        p.own_queued()
+    };
+    if !p.is_swift(queued) {
+        published();
+    }
 }
 
 /// A goroutine was pushed to where thieves find it: the submit recipe.

@@ -8,7 +8,8 @@
 //!   blocked thread is recognised earlier, after [`BLOCKED`]: its CPU clock stands still, and the system does not call it runnable. (One
 //!   that is merely waiting for a CPU would only be joined by another thread that waits for one too.)
 //! * **A chain** through runnext that has kept its time slice for [`SLICE`]: it is demoted.
-//! * **A forgotten runnext**, or an overdue timer, beside an idle P: a searcher is woken.
+//! * **A forgotten runnext**, or an overdue timer, or a queue behind one that keeps busy, beside an idle P: a searcher is woken.
+//!   That a P was found swift ([`crate::search`]) holds until the next look.
 //!
 //! It also polls for I/O, if somebody waits for that and nobody else has polled for a [`TICK`]: all Ms are then away in long calls
 //! or loops, or the one that would block in the poller has found work and the others sleep.
@@ -194,6 +195,7 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
     }
     let runnext = p.runnext().peek().addr();
     let stuck = dispatches == seen.dispatches;
+    p.set_swift(false);
     let forgotten = stuck && runnext != 0 && runnext == seen.runnext;
     seen.runnext = runnext;
     m.note_busy_since(if stuck { seen.dispatch_since } else { 0 });

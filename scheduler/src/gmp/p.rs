@@ -43,6 +43,9 @@ const LOOK_AHEAD: usize = 8;
 /// How long the local queue may get by goroutines that have never run (the length of Go's). Each of these may take a page fault.
 const LONG: usize = 256;
 
+/// How long a queue must be to be worth a thief, however quick it is.
+pub(crate) const MANY: usize = 16;
+
 /// Goroutine ids that a P takes at once, so that spawns do not meet at one counter.
 const ID_BATCH: u64 = 64;
 
@@ -88,6 +91,8 @@ struct Shared {
     demote: AtomicBool,
     /// A thief has taken the runnext beside a goroutine that went on.
     robbed: AtomicBool,
+    /// Those in the queue have their turn sooner than another M would come for them.
+    swift: AtomicBool,
 }
 
 // SAFETY: I2 guards the cells; everything else is atomic or locked.
@@ -122,6 +127,7 @@ impl P {
                 retired: AtomicBool::new(false),
                 demote: AtomicBool::new(false),
                 robbed: AtomicBool::new(false),
+                swift: AtomicBool::new(false),
             }),
             timers: Timers::new(),
         }
@@ -232,7 +238,12 @@ impl P {
         &self.shared.ahead
     }
 
-    /// Whether the queues have anything, for those who do not own them. runnext does not count: see [`crate::ready`].
+    /// Whether the queues have anything that another M should come for. runnext does not count: see [`crate::ready`].
+    pub(crate) fn wants_thief(&self) -> bool {
+        self.has_queued() && !self.is_swift(self.queued())
+    }
+
+    /// Whether the queues have anything, for those who do not own them. runnext does not count.
     pub(crate) fn has_queued(&self) -> bool {
         !self.shared.ahead.peek().is_null() || self.stealers.iter().any(|stealer| !stealer.is_empty())
     }
@@ -327,6 +338,29 @@ impl P {
     #[inline]
     pub(crate) fn was_robbed(&self) -> bool {
         self.shared.robbed.load(Ordering::Relaxed) && self.shared.robbed.swap(false, Ordering::Relaxed)
+    }
+
+    /// A searcher has seen that who waits in the queue has its turn soon; or the monitor, that this is no longer certain.
+    pub(crate) fn set_swift(&self, swift: bool) {
+        if self.shared.swift.load(Ordering::Relaxed) != swift {
+            self.shared.swift.store(swift, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a queue of this length is short enough, and quick enough, to be left to the M that has the P.
+    #[inline]
+    pub(crate) fn is_swift(&self, queued: usize) -> bool {
+        queued < MANY && self.shared.swift.load(Ordering::Relaxed)
+    }
+
+    /// The length of the local queue, for the owner: without the fence that a stranger needs.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    pub(crate) unsafe fn own_queued(&self) -> usize {
+        // SAFETY: the caller's contract.
+        unsafe { self.queue() }.len()
     }
 
     #[inline]

@@ -6,7 +6,8 @@
 //!
 //! # What is wanted
 //! * W1, work conservation: if a published goroutine waits and a P is idle, some M searches or will look again. (A push that is left unpublished
-//!   must have a rule of its own that bounds its wait: the module `ready` for runnext, `pace` for what a poll has found.)
+//!   must have a rule of its own that bounds its wait: the module `ready` for runnext, `pace` for what a poll has found,
+//!   `search` for the short queue of a P that is quick.)
 //! * W2, no storm: a push wakes at most one M, and none while one searches. Waking costs the waker 7 us and takes 21.
 //! * W3: idle costs nothing. Nobody polls.
 //!
