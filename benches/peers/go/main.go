@@ -12,9 +12,9 @@ import (
 
 // Timed repetitions in one process, after an untimed one that warms memory and caches.
 const (
-	repetitions = 5
+	repetitions = 3
 	// The same for a workload whose repetition takes seconds.
-	fewRepetitions = 2
+	fewRepetitions = 1
 )
 
 // One of a workload's figures. Its name is what stands after the dot in the table, or nothing.

@@ -20,9 +20,9 @@ pub use sleepers::{Night, Sleeper};
 pub use times::Times;
 
 /// Timed repetitions in one process, after an untimed one that warms memory and caches.
-const REPETITIONS: usize = 5;
+const REPETITIONS: usize = 3;
 /// The same for a workload whose repetition takes seconds.
-const FEW_REPETITIONS: usize = 2;
+const FEW_REPETITIONS: usize = 1;
 /// Those figures of a [`Workload::fresh`] that are bytes.
 const BYTES: [&str; 2] = [".bytes", ".rest"];
 
