@@ -11,7 +11,7 @@ use crate::peer::{PEERS, Peer};
 use crate::table::{Row, rows};
 
 const HELP: &str = "\
-peers: the same work in greenthread, Go, tokio, may, and on threads with crossbeam-channel and
+peers: the same work in greenthread, Go, tokio, may, go-lib, and on threads with crossbeam-channel and
 parking_lot, compared
 
 cargo run --release -p greenthread-benches --bin peers -- [OPTIONS] [FILTER...]
