@@ -49,7 +49,7 @@ pub fn stats() -> Stats {
 /// Blocks the OS thread, for some milliseconds, and the first time for as long as it takes to read the program's debug information; to be
 /// called from anywhere but signal handlers. A goroutine that runs and does not answer in a tenth of a second has no stack in it. Go's `runtime.Stack(buf, true)`.
 ///
-/// ```
+/// ```standalone_crate
 /// fn consumer(rx: greenthread::channel::Receiver<()>) {
 ///     let _ = rx.recv();
 /// }
@@ -99,7 +99,7 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
 ///
 /// The time is exact to some tens of milliseconds, and rather too short. A wait with a timeout counts like one without. Blocks as [`goroutines`] does; taken while everything runs.
 ///
-/// ```
+/// ```standalone_crate
 /// use greenthread::{channel, debug, spawn};
 /// use std::time::Duration;
 ///

@@ -77,7 +77,7 @@ pub use machine::sys::prefetch::{prefetch_frames, prefetch_value};
 pub use mechanism::Mechanism;
 pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
 pub use os_thread::{OsThreadGuard, lock_os_thread};
-pub use park::yield_now;
+pub use park::{checkpoint, yield_now};
 pub use procs::{MAX_PROCS, current_p, num_cpu};
 pub use quit::set_quit_heard;
 pub use random::random;

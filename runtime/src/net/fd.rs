@@ -203,6 +203,7 @@ impl<T: AsFd> Fd<T> {
     /// Waits for the caller's turn.
     #[inline]
     fn turn<'a>(&'a self, direction: Direction, ctx: Option<&'a Context>) -> io::Result<Turn<'a, T>> {
+        greenthread_scheduler::checkpoint();
         let side = self.side(direction);
         let until = match side.timeout.load(Ordering::Relaxed) {
             0 => None,
