@@ -103,7 +103,7 @@ impl Head {
     ///
     /// # Safety
     /// As there.
-    #[inline]
+    #[inline(never)]
     pub(crate) unsafe fn wait_for_ever(&self, direction: Direction, value: *mut ()) -> Result<bool, Stop> {
         // SAFETY: the caller's contract.
         unsafe { self.wait(direction, value, Patience { blocker: &Blocker::new(), limit: None }) }

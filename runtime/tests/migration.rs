@@ -150,10 +150,10 @@ fn on_thread<T: Send + 'static>(thread: i32, f: impl FnOnce() -> T + Send + 'sta
     let (found, place) = bounded(1);
     loop {
         let (f, found) = (Arc::clone(&f), found.clone());
+        // Long enough for another M to come, and take the candidate with it.
+        (0..4).for_each(|_| drop(spawn(|| spin(Duration::from_micros(100)))));
         let candidate = spawn(move || {
             if hazards::thread() != thread {
-                // Others come to other threads, meanwhile.
-                spin(Duration::from_micros(20));
                 found.send(false).unwrap();
                 return None;
             }
