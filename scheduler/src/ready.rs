@@ -159,11 +159,11 @@ pub(crate) fn learn(g: GRef, waits: bool) {
 #[inline]
 pub(crate) unsafe fn push_last(p: &'static P, g: GRef) {
     // SAFETY: the caller's contract.
-    let queued = unsafe {
+    let left_to_it = unsafe {
         p.push(g);
-        p.own_queued()
+        p.is_own_queue_swift()
     };
-    if !p.is_swift(queued) {
+    if !left_to_it {
         published();
     }
 }

@@ -41,15 +41,12 @@ use std::time::Duration;
 use super::M;
 use crate::clock;
 use crate::coroutine::StackHead;
-use crate::machine::sys::prefetch::prefetch;
+use crate::machine::sys::prefetch::{LINE, prefetch};
 use crate::protocol::join::JoinWord;
 use crate::reason::WaitReason;
 
 /// One wake-up in so many is measured: two looks at the clock, 40 ns, come to less than 3 ns each.
 const MEASURED: u32 = 16;
-
-/// A cache line, in bytes.
-const LINE: usize = 64;
 
 /// What a goroutine does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -240,7 +240,7 @@ impl P {
 
     /// Whether the queues have anything that another M should come for. runnext does not count: see [`crate::ready`].
     pub(crate) fn wants_thief(&self) -> bool {
-        self.has_queued() && !self.is_swift(self.queued())
+        self.has_queued() && !self.is_swift()
     }
 
     /// Whether the queues have anything, for those who do not own them. runnext does not count.
@@ -347,20 +347,19 @@ impl P {
         }
     }
 
-    /// Whether a queue of this length is short enough, and quick enough, to be left to the M that has the P.
-    #[inline]
-    pub(crate) fn is_swift(&self, queued: usize) -> bool {
-        queued < MANY && self.shared.swift.load(Ordering::Relaxed)
+    /// Whether the queues are short and quick enough to be left to the M that has the P.
+    fn is_swift(&self) -> bool {
+        self.shared.swift.load(Ordering::Relaxed) && self.queued() < MANY
     }
 
-    /// The length of the local queue, for the owner: without the fence that a stranger needs.
+    /// As above of the local queue, for the owner: without the fence that a stranger needs.
     ///
     /// # Safety
     /// The caller's M has this P and is inside (I2).
     #[inline]
-    pub(crate) unsafe fn own_queued(&self) -> usize {
+    pub(crate) unsafe fn is_own_queue_swift(&self) -> bool {
         // SAFETY: the caller's contract.
-        unsafe { self.queue() }.len()
+        self.shared.swift.load(Ordering::Relaxed) && unsafe { self.queue() }.len() < MANY
     }
 
     #[inline]

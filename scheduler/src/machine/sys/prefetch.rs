@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 /// A cache line, in bytes.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Begins to load the value at `place`, which need not be one any more.
 #[inline]
