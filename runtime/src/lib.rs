@@ -38,6 +38,7 @@
 //! | talk to other programs | [`net`] | `net` |
 //! | tell others to stop | [`ctx`] | `context` |
 //! | receive signals | [`signal`] | `os/signal` |
+//! | run worker pools, pipelines, brokers | [`patterns`] | by hand |
 //! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
 //! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
 //! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
@@ -134,6 +135,7 @@ mod watch;
 pub mod channel;
 pub mod debug;
 pub mod net;
+pub mod patterns;
 pub mod signal;
 pub mod stack;
 pub mod sync;

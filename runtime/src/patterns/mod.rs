@@ -1,0 +1,5 @@
+//! What people build of goroutines and channels again and again, each as one call.
+//!
+//! A context comes first: when it ends, the goroutines of a pattern end, whatever they wait for, and leave nothing behind. So they
+//! do when nobody wants their values any more. A panic in a function that a pattern runs ends that pattern, and goes on where
+//! its end is waited for.
