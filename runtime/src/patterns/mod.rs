@@ -3,3 +3,13 @@
 //! A context comes first: when it ends, the goroutines of a pattern end, whatever they wait for, and leave nothing behind. So they
 //! do when nobody wants their values any more. A panic in a function that a pattern runs ends that pattern, and goes on where
 //! its end is waited for.
+
+mod input;
+mod or_done;
+mod pipeline;
+mod stage;
+mod stages;
+
+pub use input::Input;
+pub use or_done::{OrDone, or_done};
+pub use pipeline::{Iter, Pipeline};

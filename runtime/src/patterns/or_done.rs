@@ -1,0 +1,66 @@
+//! Iterating until a context ends.
+
+use std::fmt;
+
+use greenthread_channels::Receiver;
+use greenthread_ctx::Context;
+
+use super::Input;
+use super::stage::Demand;
+
+/// The values of a channel or of a pipeline, until they or the context end: what `for v := range orDone(ctx.Done(), c)` is in Go,
+/// without a goroutine.
+///
+/// Each step blocks until there is a value. Afterwards [`ctx.err()`](Context::err) tells whether it was the context; a context that has ended wins over values that
+/// are there. Dropping the iterator stops the pipeline.
+///
+/// # Panics
+/// At the end of the values of a pipeline of which a stage has panicked: with its payload.
+///
+/// ```
+/// use greenthread::channel;
+/// use greenthread::ctx::Context;
+/// use greenthread::patterns::or_done;
+///
+/// let (ctx, cancel) = Context::background().with_cancel();
+/// let (tx, rx) = channel::bounded(3);
+/// (1..=3).for_each(|n| tx.send(n).unwrap());
+/// let mut sum = 0;
+/// for n in or_done(&ctx, rx) {
+///     sum += n;
+///     if n == 2 {
+///         cancel.cancel(); // nobody closes the channel
+///     }
+/// }
+/// assert_eq!(sum, 3);
+/// ```
+pub fn or_done<I: Input>(ctx: &Context, input: I) -> OrDone<I::Item> {
+    let input = input.into_parts();
+    OrDone { ctx: ctx.clone(), values: input.values, demand: input.demand }
+}
+
+/// The iterator of [`or_done`].
+#[must_use = "iterators are lazy"]
+pub struct OrDone<T> {
+    ctx: Context,
+    values: Receiver<T>,
+    demand: Option<Demand>,
+}
+
+impl<T> Iterator for OrDone<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let value = self.ctx.recv(&self.values).ok();
+        if let (None, Some(demand)) = (&value, &self.demand) {
+            demand.resume_panic();
+        }
+        value
+    }
+}
+
+impl<T> fmt::Debug for OrDone<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrDone").field("ctx", &self.ctx).field("values", &self.values).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! The stages that a `Pipeline` can be given, of one goroutine each.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use greenthread_channels::{Receiver, Sender, at, select};
+use greenthread_ctx::Context;
+
+use super::Pipeline;
+use super::stage::{Stage, Stop};
+
+/// Stages. Each is a goroutine that runs the function, and a channel of the [capacity](Self::capacity) that was chosen; the order of the values
+/// stays. For more than one goroutine see [`map_parallel`](Self::map_parallel) and [`map_ordered`](Self::map_ordered).
+impl<T: Send + 'static> Pipeline<T> {
+    /// How many values the channels of the stages added after this hold. Zero, unless told otherwise: each stage works on one value,
+    /// and waits until the next takes it.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let bytes = Pipeline::new(&Context::background(), "text".bytes()).capacity(16).map(char::from);
+    /// assert_eq!(bytes.receiver().capacity(), Some(16));
+    /// # bytes.wait().unwrap();
+    /// ```
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// Gives each value to `f`, and hands on what that returns.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let squares = Pipeline::new(&Context::background(), [2, 3, 4]).map(|n| n * n);
+    /// assert_eq!(squares.collect::<Vec<_>>().unwrap(), [4, 9, 16]);
+    /// ```
+    #[track_caller]
+    pub fn map<U: Send + 'static>(self, mut f: impl FnMut(T) -> U + Send + 'static) -> Pipeline<U> {
+        self.each(move |stage, tx, value| stage.send(tx, f(value)))
+    }
+
+    /// As [`map`](Self::map), with a function that can fail. The first error stops the whole pipeline, and [`wait`](Self::wait) gives it.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let positive = |n: i32| if n < 0 { Err(format!("{n} is negative")) } else { Ok(n) };
+    /// let numbers = Pipeline::new(&Context::background(), [1, -2, 3]).try_map(positive);
+    /// assert_eq!(numbers.collect::<Vec<_>>().unwrap_err().to_string(), "-2 is negative");
+    /// ```
+    #[track_caller]
+    pub fn try_map<U, E>(self, mut f: impl FnMut(T) -> Result<U, E> + Send + 'static) -> Pipeline<U>
+    where
+        U: Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.each(move |stage, tx, value| match f(value) {
+            Ok(value) => stage.send(tx, value),
+            Err(error) => Err(stage.fail(error)),
+        })
+    }
+
+    /// Hands on the values for which `f` returns true.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let odd = Pipeline::new(&Context::background(), 1..=6).filter(|n| n % 2 == 1);
+    /// assert_eq!(odd.collect::<Vec<_>>().unwrap(), [1, 3, 5]);
+    /// ```
+    #[track_caller]
+    pub fn filter(self, mut f: impl FnMut(&T) -> bool + Send + 'static) -> Self {
+        self.each(move |stage, tx, value| if f(&value) { stage.send(tx, value) } else { Ok(()) })
+    }
+
+    /// Gives each value to `f`, and hands on what is in the `Some` that it returns.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let numbers = Pipeline::new(&Context::background(), ["1", "two", "3"]).filter_map(|text| text.parse::<u8>().ok());
+    /// assert_eq!(numbers.collect::<Vec<_>>().unwrap(), [1, 3]);
+    /// ```
+    #[track_caller]
+    pub fn filter_map<U: Send + 'static>(self, mut f: impl FnMut(T) -> Option<U> + Send + 'static) -> Pipeline<U> {
+        self.each(move |stage, tx, value| f(value).map_or(Ok(()), |value| stage.send(tx, value)))
+    }
+
+    /// Gives each value to `f`, and hands on everything that it returns, one by one.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let words = Pipeline::new(&Context::background(), ["share by", "communicating"]).flat_map(str::split_whitespace);
+    /// assert_eq!(words.collect::<Vec<_>>().unwrap(), ["share", "by", "communicating"]);
+    /// ```
+    #[track_caller]
+    pub fn flat_map<I>(self, mut f: impl FnMut(T) -> I + Send + 'static) -> Pipeline<I::Item>
+    where
+        I: IntoIterator,
+        I::Item: Send + 'static,
+    {
+        self.each(move |stage, tx, value| f(value).into_iter().try_for_each(|value| stage.send(tx, value)))
+    }
+
+    /// Hands on the first `n` values, and stops what is before it.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let first = Pipeline::new(&Context::background(), 1u64..).map(|n| n * n).take(4);
+    /// assert_eq!(first.collect::<Vec<_>>().unwrap(), [1, 4, 9, 16]);
+    /// ```
+    #[track_caller]
+    pub fn take(self, n: usize) -> Self {
+        self.then(move |stage, rx, tx| {
+            for _ in 0..n {
+                let Some(value) = stage.recv(rx)? else { break };
+                stage.send(tx, value)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Hands on the values in batches of `size`, for what is cheaper by the dozen. A batch is smaller if it is the last, or if `within` has passed since its first
+    /// value came.
+    ///
+    /// # Panics
+    /// If `size` is zero.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    /// use std::time::Duration;
+    ///
+    /// let rows = Pipeline::new(&Context::background(), 1..=5).batch(2, Duration::from_secs(10));
+    /// assert_eq!(rows.collect::<Vec<_>>().unwrap(), [vec![1, 2], vec![3, 4], vec![5]]);
+    /// ```
+    #[track_caller]
+    pub fn batch(self, size: usize, within: Duration) -> Pipeline<Vec<T>> {
+        assert!(size > 0, "patterns: a batch has at least one value");
+        self.then(move |stage, rx, tx| {
+            while let Some(first) = stage.recv(rx)? {
+                stage.send(tx, batch(stage.ctx(), rx, first, size, within))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A stage that does the same with each value.
+    #[track_caller]
+    fn each<U: Send + 'static>(
+        self,
+        mut f: impl FnMut(&Stage, &Sender<U>, T) -> Result<(), Stop> + Send + 'static,
+    ) -> Pipeline<U> {
+        self.then(move |stage, rx, tx| {
+            while let Some(value) = stage.recv(rx)? {
+                f(stage, tx, value)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A batch that begins with `first`: full, or what there is when the time is up, the values or the context at an end.
+fn batch<T>(ctx: &Context, rx: &Receiver<T>, first: T, size: usize, within: Duration) -> Vec<T> {
+    let timeout = Instant::now().checked_add(within).map_or_else(greenthread_channels::never, at);
+    let mut batch = vec![first];
+    while batch.len() < size {
+        select! {
+            recv(rx) -> value => match value {
+                Ok(value) => batch.push(value),
+                Err(_) => break,
+            },
+            recv(timeout) -> _ => break,
+            recv(ctx.done()) -> _ => break,
+        }
+    }
+    batch
+}
