@@ -1,0 +1,61 @@
+//! Done channels: how to tell goroutines to stop, and how to hear that they have.
+//!
+//! Go's `done := make(chan struct{})` and `close(done)`. Nothing is ever sent on it, which the type `Infallible` says;
+//! that it closes is the message, and reaches all who receive, now or later. To drop the sender closes it, even if its
+//! owner panics. The other direction comes with each goroutine: `JoinHandle::done` closes at its end.
+//!
+//! Prints:
+//!
+//! ```text
+//! got 0, 1, 2
+//! the counter sent 3 numbers
+//! all 5 workers have stopped
+//! ```
+
+use std::convert::Infallible;
+
+use greenthread::channel::{self, Receiver};
+use greenthread::{JoinHandle, select, spawn};
+
+#[greenthread::main]
+fn main() {
+    let (stop, stopped) = channel::bounded::<Infallible>(0);
+    let (numbers, counter) = count(stopped);
+    let first: Vec<_> = numbers.iter().take(3).map(|n| n.to_string()).collect();
+    println!("got {}", first.join(", "));
+    drop(stop);
+    println!("the counter sent {} numbers", counter.join().unwrap());
+
+    let (stop, stopped) = channel::bounded::<Infallible>(0);
+    let workers: Vec<_> = (0..5).map(|_| idle(stopped.clone())).collect();
+    assert!(!workers.iter().any(JoinHandle::is_finished));
+    drop(stop);
+    for worker in &workers {
+        select! {
+            recv(worker.done()) -> _ => {}
+        }
+    }
+    println!("all {} workers have stopped", workers.len());
+}
+
+/// Counts until told to stop; returns how many numbers were taken.
+fn count(stopped: Receiver<Infallible>) -> (Receiver<u64>, JoinHandle<u64>) {
+    let (tx, rx) = channel::bounded(0);
+    let counter = spawn(move || {
+        let mut n = 0;
+        loop {
+            select! {
+                send(tx, n) -> _ => n += 1,
+                recv(stopped) -> _ => return n,
+            }
+        }
+    });
+    (rx, counter)
+}
+
+/// Has nothing to do, and does it until told to stop.
+fn idle(stopped: Receiver<Infallible>) -> JoinHandle<()> {
+    spawn(move || {
+        stopped.recv().unwrap_err();
+    })
+}

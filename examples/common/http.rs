@@ -1,0 +1,66 @@
+//! As much of HTTP/1.0 as small examples need: GET, one request on a connection, no header fields.
+//!
+//! The example `http` is a real server, and `fetch` a real client.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use greenthread::ctx::Context;
+use greenthread::go;
+use greenthread::net::{TcpListener, TcpStream};
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn new(status: u16, body: impl Into<String>) -> Self {
+        Self { status, body: body.into() }
+    }
+}
+
+/// What answers a GET of a path: Go's `http.Handler`.
+pub(crate) trait Handler: Fn(&Context, &str) -> Answer + Send + Sync + 'static {}
+
+impl<F: Fn(&Context, &str) -> Answer + Send + Sync + 'static> Handler for F {}
+
+/// Serves on a port of the system's choice, each request in a goroutine, until the context ends. Returns where.
+pub(crate) fn serve(ctx: &Context, handler: impl Handler) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let addr = listener.local_addr()?;
+    let ctx = ctx.clone();
+    go!(move || {
+        listener.serve(&ctx, Duration::ZERO, move |ctx, stream| {
+            // A client that goes away half-way is served no further, and there is nobody to tell.
+            let _ = answer(ctx, &stream, &handler);
+        })
+    });
+    Ok(addr)
+}
+
+fn answer(ctx: &Context, stream: &TcpStream, handler: &impl Handler) -> io::Result<()> {
+    let mut head = BufReader::new(stream.with_ctx(ctx)).lines();
+    let mut next = || head.next().unwrap_or_else(|| Err(ErrorKind::UnexpectedEof.into()));
+    let request = next()?;
+    while !next()?.is_empty() {}
+    let path = request.split(' ').nth(1).ok_or(ErrorKind::InvalidData)?;
+    let Answer { status, body } = handler(ctx, path);
+    stream.with_ctx(ctx).write_all(format!("HTTP/1.0 {status} \r\n\r\n{body}").as_bytes())
+}
+
+/// Gets `path`. Ends when the context does.
+///
+/// # Errors
+/// Of the connection; that of the context if it ends first; and if the server does not speak HTTP.
+pub(crate) fn get(ctx: &Context, addr: SocketAddr, path: &str) -> io::Result<Answer> {
+    let stream = TcpStream::connect_ctx(ctx, addr)?;
+    let mut stream = stream.with_ctx(ctx);
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
+    Ok(Answer::new(status, body))
+}

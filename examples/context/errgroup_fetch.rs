@@ -1,0 +1,81 @@
+//! Fetching several pages at once, where the first error cancels the rest.
+//!
+//! Go's `golang.org/x/sync/errgroup`. `Group::with_context` makes a context that ends when the first goroutine returns
+//! an error, and `wait` returns that error when all have ended. What connects, reads and writes under the context ends
+//! with it, so nobody waits for a page that is of no use any more.
+//!
+//! Prints:
+//!
+//! ```text
+//! /a: the page /a
+//! /b: the page /b
+//! /c: the page /c
+//! all: Ok(())
+//! /broken: status 500
+//! /slow/1: context canceled
+//! /slow/2: context canceled
+//! all: Err("/broken: status 500")
+//! ```
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use greenthread::ctx::Context;
+use greenthread::sync::Mutex;
+use greenthread::sync::errgroup::Group;
+
+#[path = "../common/http.rs"]
+mod http;
+
+use http::Answer;
+
+#[greenthread::main]
+fn main() -> io::Result<()> {
+    let (ctx, _cancel) = Context::background().with_cancel();
+    let addr = http::serve(&ctx, page)?;
+    for paths in [["/a", "/b", "/c"], ["/slow/1", "/broken", "/slow/2"]] {
+        let result = fetch_all(&ctx, addr, &paths);
+        println!("all: {result:?}");
+    }
+    Ok(())
+}
+
+/// Prints what became of each path.
+fn fetch_all(ctx: &Context, addr: SocketAddr, paths: &[&'static str]) -> Result<(), String> {
+    let (group, ctx) = Group::with_context(ctx);
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    for &path in paths {
+        let (ctx, outcomes) = (ctx.clone(), Arc::clone(&outcomes));
+        group.go(move || {
+            let outcome = fetch(&ctx, addr, path);
+            outcomes.lock().push(outcome.clone());
+            outcome.map(drop)
+        });
+    }
+    let result = group.wait();
+    let mut lines: Vec<_> = outcomes.lock().drain(..).map(|outcome| outcome.unwrap_or_else(|error| error)).collect();
+    lines.sort();
+    println!("{}", lines.join("\n"));
+    result
+}
+
+fn fetch(ctx: &Context, addr: SocketAddr, path: &str) -> Result<String, String> {
+    match http::get(ctx, addr, path) {
+        Ok(Answer { status: 200, body }) => Ok(format!("{path}: {body}")),
+        Ok(Answer { status, .. }) => Err(format!("{path}: status {status}")),
+        Err(error) => Err(format!("{path}: {error}")),
+    }
+}
+
+/// What the server has.
+fn page(ctx: &Context, path: &str) -> Answer {
+    if path == "/broken" {
+        return Answer::new(500, "out of order");
+    }
+    if path.starts_with("/slow/") {
+        // Slower than any client waits.
+        let _ = ctx.done().recv();
+    }
+    Answer::new(200, format!("the page {path}"))
+}

@@ -1,0 +1,62 @@
+//! Compare-and-swap: changing a shared value without a lock.
+//!
+//! Go's `atomic.CompareAndSwapInt64`: set the value if it is still what I saw, else look again. For a change that
+//! depends on the old value: to take from an account only what is there. For more than a number there is `sync::Value`,
+//! whose `compare_and_swap` replaces the whole; what was seen is not changed under anybody's eyes.
+//!
+//! Prints:
+//!
+//! ```text
+//! 66 of 100 were served, 2 are left
+//! history: 50 entries, sum 1225
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use greenthread::scope;
+use greenthread::sync::Value;
+
+#[greenthread::main]
+fn main() {
+    let account = AtomicU64::new(200);
+    let served: usize = scope(|s| {
+        let goroutines: Vec<_> = (0..100).map(|_| s.spawn(|| withdraw(&account, 3))).collect();
+        goroutines.into_iter().filter_map(|goroutine| goroutine.join().unwrap()).count()
+    });
+    println!("{served} of 100 were served, {} are left", account.into_inner());
+
+    let history = Value::from(Vec::new());
+    scope(|s| {
+        for n in 0..50 {
+            let history = &history;
+            s.spawn(move || append(history, n));
+        }
+    });
+    let history = history.load().unwrap();
+    println!("history: {} entries, sum {}", history.len(), history.iter().sum::<u64>());
+}
+
+/// Takes `amount`, and returns what is left; none if there is not enough.
+fn withdraw(account: &AtomicU64, amount: u64) -> Option<u64> {
+    let mut balance = account.load(Ordering::Relaxed);
+    loop {
+        // `fetch_update` of `std` is this loop, ready to use.
+        let rest = balance.checked_sub(amount)?;
+        match account.compare_exchange_weak(balance, rest, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return Some(rest),
+            Err(changed) => balance = changed,
+        }
+    }
+}
+
+/// A list that is never changed, only replaced by a longer one.
+fn append(history: &Value<Vec<u64>>, entry: u64) {
+    loop {
+        let now = history.load().unwrap();
+        let mut longer = now.to_vec();
+        longer.push(entry);
+        if history.compare_and_swap(Some(&now), longer).is_ok() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Things that are done once, whoever comes first.
+//!
+//! Go's `sync.Once`, and its `sync.OnceValue`, which is `OnceLock` or `LazyLock` here, as in `std`. Of many goroutines
+//! that come at the same time one does it, and the others wait until it is done. With `std`'s own types each of them
+//! would keep an OS thread meanwhile.
+//!
+//! Prints:
+//!
+//! ```text
+//! reading the word list
+//! opening the log
+//! connecting to db.example
+//! 20 goroutines looked up 60 words over 1 connection
+//! ```
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use greenthread::scope;
+use greenthread::sync::{LazyLock, Once, OnceLock};
+
+/// Made by the first who looks at it.
+static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    println!("reading the word list");
+    "once upon time".split(' ').collect()
+});
+
+/// For what has an effect and no value.
+static LOG: Once = Once::new();
+
+struct Connection {
+    lookups: AtomicUsize,
+}
+
+#[greenthread::main]
+fn main() {
+    // For a value that is made of what only its user knows.
+    let connection = OnceLock::new();
+    let (host, connects, goroutines) = ("db.example", AtomicUsize::new(0), 20);
+    scope(|s| {
+        for _ in 0..goroutines {
+            s.spawn(|| {
+                let words = WORDS.len();
+                LOG.call_once(|| println!("opening the log"));
+                let connection = connection.get_or_init(|| {
+                    println!("connecting to {host}");
+                    connects.fetch_add(1, Ordering::Relaxed);
+                    Connection { lookups: AtomicUsize::new(0) }
+                });
+                connection.lookups.fetch_add(words, Ordering::Relaxed);
+            });
+        }
+    });
+    let lookups = connection.into_inner().unwrap().lookups.into_inner();
+    println!("{goroutines} goroutines looked up {lookups} words over {} connection", connects.into_inner());
+}

@@ -1,0 +1,56 @@
+//! A cache behind a readers-writer lock.
+//!
+//! Go's `sync.RWMutex`. Those who find their entry share the lock; who does not takes it alone, and looks again,
+//! because another may have been faster between the two locks. In Rust the lock contains the map, so there is no way to
+//! it without a guard. Entries that take long to make should not be made under the lock: see `sync::singleflight`.
+//!
+//! Prints:
+//!
+//! ```text
+//! 60 lookups, 3 computed
+//! 10! = 3628800
+//! 15! = 1307674368000
+//! 20! = 2432902008176640000
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use greenthread::scope;
+use greenthread::sync::RwLock;
+
+#[derive(Default)]
+struct Factorials {
+    known: RwLock<BTreeMap<u64, u64>>,
+    lookups: AtomicU64,
+    computed: AtomicU64,
+}
+
+impl Factorials {
+    fn get(&self, n: u64) -> u64 {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        // A statement of its own: the guard of the `if let` would still be held in an `else`.
+        let found = self.known.read().get(&n).copied();
+        if let Some(factorial) = found {
+            return factorial;
+        }
+        *self.known.write().entry(n).or_insert_with(|| {
+            self.computed.fetch_add(1, Ordering::Relaxed);
+            (1..=n).product()
+        })
+    }
+}
+
+#[greenthread::main]
+fn main() {
+    let cache = Factorials::default();
+    scope(|s| {
+        for _ in 0..20 {
+            s.spawn(|| [10, 15, 20].map(|n| cache.get(n)));
+        }
+    });
+    println!("{} lookups, {} computed", cache.lookups.into_inner(), cache.computed.into_inner());
+    for (n, factorial) in cache.known.into_inner() {
+        println!("{n}! = {factorial}");
+    }
+}
