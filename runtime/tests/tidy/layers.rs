@@ -34,7 +34,8 @@ fn crate_name(package: &str) -> String {
 }
 
 /// All packages of the workspace, those without a table too.
-const PACKAGES: &[&str] = &["scheduler", "channels", "ctx", "runtime", "macros", "examples", "benches", "models"];
+const PACKAGES: &[&str] =
+    &["scheduler", "channels", "ctx", "runtime", "macros", "examples", "benches", "models", "guide"];
 
 pub(crate) fn parse(document: &str) -> Result<Vec<Package>, String> {
     let lines = document.lines().skip_while(|line| line.trim() != "```layers").skip(1);
