@@ -41,6 +41,7 @@
 //! | run worker pools, pipelines, brokers | [`patterns`] | by hand |
 //! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
 //! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
+//! | wait for a future | [`block_on`] | nothing |
 //! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
 //! | set the number of Ps | [`gomaxprocs`], `GOMAXPROCS`, [`config::Config`] | `runtime.GOMAXPROCS` |
 //!
@@ -50,7 +51,7 @@
 //!
 //! # What a goroutine costs
 //! Spawned and not yet run: one block of memory, 128 bytes for a small closure. Parked: one page of stack and its share of the page tables,
-//! about 4.6 KB, if it did not go deep. Its stack reserves 256 KiB of address space ([`Builder::stack_size`],
+//! about 4.7 KB, if it did not go deep. Its stack reserves 256 KiB of address space ([`Builder::stack_size`],
 //! `GREENTHREAD_STACK`), which is committed page by page as it is used, and never moves. Going beyond it ends the process with
 //! a report; [`stack::grow`] is for deep recursion.
 //!
@@ -126,6 +127,7 @@
 #[cfg(test)]
 extern crate self as greenthread;
 
+mod block_on;
 mod builder;
 mod go;
 mod scope;
@@ -144,6 +146,7 @@ pub mod time;
 #[doc(hidden)]
 pub mod __private;
 
+pub use block_on::block_on;
 pub use builder::Builder;
 pub use greenthread_channels::{select, select_biased};
 pub use greenthread_ctx as ctx;

@@ -67,8 +67,8 @@ impl Config {
         self
     }
 
-    /// The largest number of OS threads that the runtime may start. Beyond it the process ends with a fatal error, as
-    /// in Go: so many threads mean that something blocks without bound.
+    /// The largest number of OS threads that the runtime may start. Beyond it there is a warning, once, and goroutines wait until a
+    /// thread comes free: something blocks without bound. (Go ends the process.)
     pub fn max_threads(mut self, n: usize) -> Self {
         self.max_threads = Some(n);
         self

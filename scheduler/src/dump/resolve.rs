@@ -27,7 +27,8 @@ impl Resolver {
 fn resolve(address: usize) -> Vec<Frame> {
     let offset = function_start(address).map(|start| address - start);
     let mut frames = Vec::new();
-    backtrace::resolve(ptr::without_provenance_mut(address), |symbol| {
+    // It takes a return address, and looks one byte before it for the call. Ours is an address in the call already.
+    backtrace::resolve(ptr::without_provenance_mut(address + 1), |symbol| {
         frames.push(Frame {
             address,
             offset,
@@ -41,4 +42,16 @@ fn resolve(address: usize) -> Vec<Frame> {
         frames.push(Frame { address, offset, function: None, file: None, line: None });
     }
     frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_of_a_function_belongs_to_it() {
+        let frames = resolve(resolve as *const () as usize);
+        let innermost = frames[0].function.as_deref();
+        assert!(innermost.is_some_and(|name| name.ends_with("resolve")), "{innermost:?}");
+    }
 }
