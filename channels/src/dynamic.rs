@@ -109,7 +109,7 @@ unsafe fn give_up<T>(handle: *const u8, chosen: Chosen) {
 /// Go's counterpart is `reflect.Select`. A `Select` can be used again and again, and shares nothing with its clones.
 ///
 /// ```
-/// use greenthread_channels::{Select, unbounded};
+/// use greenthread::channel::{Select, unbounded};
 /// use std::thread;
 ///
 /// let (s1, r1) = unbounded();
@@ -149,7 +149,7 @@ unsafe impl Sync for Select<'_> {}
 /// already, it only gives up what was kept for it.)
 ///
 /// ```
-/// use greenthread_channels::{Select, bounded};
+/// use greenthread::channel::{Select, bounded};
 ///
 /// let (tx, rx) = bounded(1);
 /// let mut select = Select::new();
@@ -178,7 +178,7 @@ impl<'a> Select<'a> {
     /// An empty list, of which a random one is selected.
     ///
     /// ```
-    /// let mut select = greenthread_channels::Select::new();
+    /// let mut select = greenthread::channel::Select::new();
     /// assert!(select.try_select().is_err());
     /// ```
     pub fn new() -> Select<'a> {
@@ -188,7 +188,7 @@ impl<'a> Select<'a> {
     /// An empty list, of which the one with the smallest index is selected. (Go has no such select.)
     ///
     /// ```
-    /// use greenthread_channels::{Select, unbounded};
+    /// use greenthread::channel::{Select, unbounded};
     ///
     /// let (tx, rx) = unbounded();
     /// tx.send(1).unwrap();
@@ -208,8 +208,8 @@ impl<'a> Select<'a> {
     /// Adds a send; its index. The message is only needed when the operation was selected.
     ///
     /// ```
-    /// let (tx, _rx) = greenthread_channels::unbounded::<u8>();
-    /// let mut select = greenthread_channels::Select::new();
+    /// let (tx, _rx) = greenthread::channel::unbounded::<u8>();
+    /// let mut select = greenthread::channel::Select::new();
     /// assert_eq!(select.send(&tx), 0);
     /// assert_eq!(select.send(&tx), 1);
     /// ```
@@ -220,8 +220,8 @@ impl<'a> Select<'a> {
     /// Adds a receive; its index.
     ///
     /// ```
-    /// let (_tx, rx) = greenthread_channels::unbounded::<u8>();
-    /// let mut select = greenthread_channels::Select::new();
+    /// let (_tx, rx) = greenthread::channel::unbounded::<u8>();
+    /// let mut select = greenthread::channel::Select::new();
     /// assert_eq!(select.recv(&rx), 0);
     /// ```
     pub fn recv<T>(&mut self, r: &'a Receiver<T>) -> usize {
@@ -252,7 +252,7 @@ impl<'a> Select<'a> {
     /// If there is no operation with this index.
     ///
     /// ```
-    /// use greenthread_channels::{RecvError, Select, unbounded};
+    /// use greenthread::channel::{RecvError, Select, unbounded};
     ///
     /// let (tx, closed) = unbounded::<u8>();
     /// let (_tx, quiet) = unbounded::<u8>();
@@ -279,7 +279,7 @@ impl<'a> Select<'a> {
     /// If, at one instant, none of the operations was possible.
     ///
     /// ```
-    /// use greenthread_channels::{Select, unbounded};
+    /// use greenthread::channel::{Select, unbounded};
     ///
     /// let (tx, rx) = unbounded();
     /// let mut select = Select::new();
@@ -298,7 +298,7 @@ impl<'a> Select<'a> {
     /// If the list is empty.
     ///
     /// ```
-    /// use greenthread_channels::{Select, bounded};
+    /// use greenthread::channel::{Select, bounded};
     /// use std::thread;
     ///
     /// let (tx, rx) = bounded(0);
@@ -318,7 +318,7 @@ impl<'a> Select<'a> {
     /// If no operation became possible in time.
     ///
     /// ```
-    /// use greenthread_channels::{Select, never};
+    /// use greenthread::channel::{Select, never};
     /// use std::time::Duration;
     ///
     /// let rx = never::<u8>();
@@ -339,7 +339,7 @@ impl<'a> Select<'a> {
     /// If no operation became possible in time.
     ///
     /// ```
-    /// use greenthread_channels::{Select, never};
+    /// use greenthread::channel::{Select, never};
     /// use std::time::Instant;
     ///
     /// let rx = never::<u8>();
@@ -360,7 +360,7 @@ impl<'a> Select<'a> {
     /// If, at one instant, none of the operations was possible.
     ///
     /// ```
-    /// use greenthread_channels::{Select, unbounded};
+    /// use greenthread::channel::{Select, unbounded};
     ///
     /// let (tx, rx) = unbounded();
     /// let mut select = Select::new();
@@ -380,7 +380,7 @@ impl<'a> Select<'a> {
     /// If the list is empty.
     ///
     /// ```
-    /// use greenthread_channels::{Select, unbounded};
+    /// use greenthread::channel::{Select, unbounded};
     ///
     /// let (tx, rx) = unbounded();
     /// let mut select = Select::new();
@@ -400,7 +400,7 @@ impl<'a> Select<'a> {
     /// If no operation became possible in time.
     ///
     /// ```
-    /// use greenthread_channels::{Select, never};
+    /// use greenthread::channel::{Select, never};
     /// use std::time::Duration;
     ///
     /// let rx = never::<u8>();
@@ -422,7 +422,7 @@ impl<'a> Select<'a> {
     /// If no operation became possible in time.
     ///
     /// ```
-    /// use greenthread_channels::{Select, never};
+    /// use greenthread::channel::{Select, never};
     /// use std::time::Instant;
     ///
     /// let rx = never::<u8>();
@@ -515,7 +515,7 @@ impl SelectedOperation<'_> {
     /// The index of the operation, as [`Select::send`] or [`Select::recv`] has given it.
     ///
     /// ```
-    /// use greenthread_channels::{Select, bounded};
+    /// use greenthread::channel::{Select, bounded};
     ///
     /// let (tx, _rx) = bounded(1);
     /// let mut select = Select::new();
@@ -537,7 +537,7 @@ impl SelectedOperation<'_> {
     /// If `s` is not the very sender, at the same address, that was added.
     ///
     /// ```
-    /// use greenthread_channels::{Select, SendError, bounded};
+    /// use greenthread::channel::{Select, SendError, bounded};
     ///
     /// let (tx, rx) = bounded::<u8>(0);
     /// let mut select = Select::new();
@@ -562,7 +562,7 @@ impl SelectedOperation<'_> {
     /// If `r` is not the very receiver, at the same address, that was added.
     ///
     /// ```
-    /// use greenthread_channels::{RecvError, Select, bounded};
+    /// use greenthread::channel::{RecvError, Select, bounded};
     ///
     /// let (tx, rx) = bounded::<u8>(0);
     /// let mut select = Select::new();

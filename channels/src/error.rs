@@ -6,10 +6,29 @@ use std::error::Error;
 use std::fmt;
 
 /// An error of [`Sender::send`](crate::Sender::send): the channel is closed. Holds the value.
+///
+/// ```
+/// use greenthread::channel::{SendError, bounded};
+///
+/// let (tx, rx) = bounded(0);
+/// drop(rx);
+/// let SendError(unsent) = tx.send(7).unwrap_err();
+/// assert_eq!(unsent, 7);
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub struct SendError<T>(pub T);
 
 /// An error of [`Sender::try_send`](crate::Sender::try_send). Holds the value.
+///
+/// ```
+/// use greenthread::channel::{TrySendError, bounded};
+///
+/// let (tx, _rx) = bounded(0);
+/// match tx.try_send(7) {
+///     Err(TrySendError::Full(unsent)) => assert_eq!(unsent, 7),
+///     _ => unreachable!("nobody receives"),
+/// }
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum TrySendError<T> {
     /// The channel has no room; if its capacity is zero, no receiver was waiting.
@@ -22,7 +41,7 @@ pub enum TrySendError<T> {
 /// [`Sender::send_deadline`](crate::Sender::send_deadline). Holds the value.
 ///
 /// ```
-/// use greenthread_channels::SendTimeoutError;
+/// use greenthread::channel::SendTimeoutError;
 ///
 /// let late = SendTimeoutError::Timeout(7);
 /// assert_eq!(late.to_string(), "timed out waiting on send operation");
@@ -37,10 +56,28 @@ pub enum SendTimeoutError<T> {
 }
 
 /// An error of [`Receiver::recv`](crate::Receiver::recv): the channel is closed and drained.
+///
+/// ```
+/// use greenthread::channel::{RecvError, bounded};
+///
+/// let (tx, rx) = bounded::<u8>(0);
+/// drop(tx);
+/// assert_eq!(rx.recv(), Err(RecvError));
+/// assert_eq!(RecvError.to_string(), "receiving on an empty and disconnected channel");
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct RecvError;
 
 /// An error of [`Receiver::try_recv`](crate::Receiver::try_recv).
+///
+/// ```
+/// use greenthread::channel::{TryRecvError, bounded};
+///
+/// let (tx, rx) = bounded::<u8>(1);
+/// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+/// drop(tx);
+/// assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum TryRecvError {
     /// The channel holds no value; if its capacity is zero, no sender was waiting.
@@ -53,7 +90,7 @@ pub enum TryRecvError {
 /// [`Receiver::recv_deadline`](crate::Receiver::recv_deadline).
 ///
 /// ```
-/// use greenthread_channels::RecvTimeoutError;
+/// use greenthread::channel::RecvTimeoutError;
 ///
 /// assert_eq!(RecvTimeoutError::Timeout.to_string(), "timed out waiting on receive operation");
 /// assert_eq!(RecvTimeoutError::Disconnected.to_string(), "channel is empty and disconnected");
@@ -69,7 +106,7 @@ pub enum RecvTimeoutError {
 /// An error of [`Select::try_select`](crate::Select::try_select): none of the operations could proceed.
 ///
 /// ```
-/// assert_eq!(greenthread_channels::TrySelectError.to_string(), "all operations in select would block");
+/// assert_eq!(greenthread::channel::TrySelectError.to_string(), "all operations in select would block");
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct TrySelectError;
@@ -78,7 +115,7 @@ pub struct TrySelectError;
 /// [`Select::select_deadline`](crate::Select::select_deadline): in all that time none of the operations could proceed.
 ///
 /// ```
-/// assert_eq!(greenthread_channels::SelectTimeoutError.to_string(), "timed out waiting on select");
+/// assert_eq!(greenthread::channel::SelectTimeoutError.to_string(), "timed out waiting on select");
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct SelectTimeoutError;
@@ -88,7 +125,7 @@ pub struct SelectTimeoutError;
 /// As in crossbeam-channel it has no text and is no [`Error`].
 ///
 /// ```
-/// use greenthread_channels::TryReadyError;
+/// use greenthread::channel::TryReadyError;
 ///
 /// assert_eq!(format!("{TryReadyError:?}"), "TryReadyError");
 /// ```
@@ -101,7 +138,7 @@ pub struct TryReadyError;
 /// As in crossbeam-channel it has no text and is no [`Error`].
 ///
 /// ```
-/// use greenthread_channels::ReadyTimeoutError;
+/// use greenthread::channel::ReadyTimeoutError;
 ///
 /// assert_eq!(format!("{ReadyTimeoutError:?}"), "ReadyTimeoutError");
 /// ```
@@ -115,7 +152,7 @@ impl<T> SendError<T> {
     /// The value that was not sent.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::unbounded();
+    /// let (tx, rx) = greenthread::channel::unbounded();
     /// drop(rx);
     /// assert_eq!(tx.send("foo").unwrap_err().into_inner(), "foo");
     /// ```
@@ -128,7 +165,7 @@ impl<T> TrySendError<T> {
     /// The value that was not sent.
     ///
     /// ```
-    /// let (tx, _rx) = greenthread_channels::bounded(0);
+    /// let (tx, _rx) = greenthread::channel::bounded(0);
     /// assert_eq!(tx.try_send("foo").unwrap_err().into_inner(), "foo");
     /// ```
     pub fn into_inner(self) -> T {
@@ -140,7 +177,7 @@ impl<T> TrySendError<T> {
     /// Whether there was no room.
     ///
     /// ```
-    /// let (tx, _rx) = greenthread_channels::bounded(0);
+    /// let (tx, _rx) = greenthread::channel::bounded(0);
     /// assert!(tx.try_send(1).unwrap_err().is_full());
     /// ```
     pub fn is_full(&self) -> bool {
@@ -150,7 +187,7 @@ impl<T> TrySendError<T> {
     /// Whether the channel was closed.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::bounded(0);
+    /// let (tx, rx) = greenthread::channel::bounded(0);
     /// drop(rx);
     /// assert!(tx.try_send(1).unwrap_err().is_disconnected());
     /// ```
@@ -163,7 +200,7 @@ impl<T> SendTimeoutError<T> {
     /// The value that was not sent.
     ///
     /// ```
-    /// use greenthread_channels::SendTimeoutError;
+    /// use greenthread::channel::SendTimeoutError;
     ///
     /// assert_eq!(SendTimeoutError::Timeout("foo").into_inner(), "foo");
     /// ```
@@ -176,7 +213,7 @@ impl<T> SendTimeoutError<T> {
     /// Whether the time was up.
     ///
     /// ```
-    /// use greenthread_channels::SendTimeoutError;
+    /// use greenthread::channel::SendTimeoutError;
     ///
     /// assert!(SendTimeoutError::Timeout(1).is_timeout());
     /// assert!(!SendTimeoutError::Disconnected(1).is_timeout());
@@ -188,7 +225,7 @@ impl<T> SendTimeoutError<T> {
     /// Whether the channel was closed.
     ///
     /// ```
-    /// use greenthread_channels::SendTimeoutError;
+    /// use greenthread::channel::SendTimeoutError;
     ///
     /// assert!(SendTimeoutError::Disconnected(1).is_disconnected());
     /// assert!(!SendTimeoutError::Timeout(1).is_disconnected());
@@ -202,7 +239,7 @@ impl TryRecvError {
     /// Whether there was nothing to receive.
     ///
     /// ```
-    /// let (_tx, rx) = greenthread_channels::unbounded::<()>();
+    /// let (_tx, rx) = greenthread::channel::unbounded::<()>();
     /// assert!(rx.try_recv().unwrap_err().is_empty());
     /// ```
     pub fn is_empty(&self) -> bool {
@@ -212,7 +249,7 @@ impl TryRecvError {
     /// Whether the channel was closed and drained.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::unbounded::<()>();
+    /// let (tx, rx) = greenthread::channel::unbounded::<()>();
     /// drop(tx);
     /// assert!(rx.try_recv().unwrap_err().is_disconnected());
     /// ```
@@ -225,7 +262,7 @@ impl RecvTimeoutError {
     /// Whether the time was up.
     ///
     /// ```
-    /// use greenthread_channels::RecvTimeoutError;
+    /// use greenthread::channel::RecvTimeoutError;
     ///
     /// assert!(RecvTimeoutError::Timeout.is_timeout());
     /// assert!(!RecvTimeoutError::Disconnected.is_timeout());
@@ -237,7 +274,7 @@ impl RecvTimeoutError {
     /// Whether the channel was closed and drained.
     ///
     /// ```
-    /// use greenthread_channels::RecvTimeoutError;
+    /// use greenthread::channel::RecvTimeoutError;
     ///
     /// assert!(RecvTimeoutError::Disconnected.is_disconnected());
     /// assert!(!RecvTimeoutError::Timeout.is_disconnected());

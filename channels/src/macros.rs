@@ -349,7 +349,7 @@ macro_rules! select_internal {
 /// Waits for several channel operations at once and does the first that does not block (Go's `select`).
 ///
 /// ```
-/// use greenthread_channels::{bounded, select};
+/// use greenthread::channel::{bounded, select};
 ///
 /// let (jobs, queue) = bounded::<u32>(0);
 /// let (results, done) = bounded(1);
@@ -430,7 +430,7 @@ macro_rules! select_internal {
 /// Look whether there is something to do, and do not wait for it:
 ///
 /// ```
-/// use greenthread_channels::{select, unbounded};
+/// use greenthread::channel::{select, unbounded};
 ///
 /// let (tx, rx) = unbounded();
 /// let mut poll = || select! {
@@ -445,7 +445,7 @@ macro_rules! select_internal {
 /// Wait, but not for ever:
 ///
 /// ```
-/// use greenthread_channels::{bounded, select};
+/// use greenthread::channel::{bounded, select};
 /// use std::time::Duration;
 ///
 /// let (tx, rx) = bounded::<&str>(0);
@@ -460,7 +460,7 @@ macro_rules! select_internal {
 /// Produce until told to stop:
 ///
 /// ```
-/// use greenthread_channels::{bounded, select};
+/// use greenthread::channel::{bounded, select};
 /// use std::thread;
 ///
 /// let (numbers, rx) = bounded(0);
@@ -482,7 +482,7 @@ macro_rules! select_internal {
 /// Merge two channels until both are closed: a closed one would be ready for ever, so its arm is switched off.
 ///
 /// ```
-/// use greenthread_channels::{Receiver, never, select};
+/// use greenthread::channel::{Receiver, never, select};
 ///
 /// fn merge(mut a: Receiver<u32>, mut b: Receiver<u32>, mut each: impl FnMut(u32)) {
 ///     let mut open = 2;
@@ -499,8 +499,8 @@ macro_rules! select_internal {
 ///         }
 ///     }
 /// }
-/// # let (tx, a) = greenthread_channels::unbounded();
-/// # let (ty, b) = greenthread_channels::unbounded();
+/// # let (tx, a) = greenthread::channel::unbounded();
+/// # let (ty, b) = greenthread::channel::unbounded();
 /// # tx.send(1).unwrap();
 /// # ty.send(2).unwrap();
 /// # tx.send(4).unwrap();
@@ -513,7 +513,7 @@ macro_rules! select_internal {
 /// Leave from within an arm:
 ///
 /// ```
-/// use greenthread_channels::{Receiver, RecvError, never, select, unbounded};
+/// use greenthread::channel::{Receiver, RecvError, never, select, unbounded};
 /// use std::convert::Infallible;
 ///
 /// fn sum(numbers: &Receiver<u32>, done: &Receiver<Infallible>) -> Result<u32, RecvError> {
@@ -545,7 +545,7 @@ macro_rules! select {
 /// statement: there, one selects from the first with a `default`, and in it from the next.
 ///
 /// ```
-/// use greenthread_channels::{select_biased, unbounded};
+/// use greenthread::channel::{select_biased, unbounded};
 ///
 /// let (urgent, urgent_rx) = unbounded();
 /// let (other, other_rx) = unbounded();

@@ -1,8 +1,18 @@
 //! Channels that receive from the clock: `after`, `at`, `tick`, and timers and tickers that can be stopped and set anew.
 //!
+//! ```
+//! use greenthread::channel::timer::{Ticker, after};
+//! use std::time::Duration;
+//!
+//! let ticker = Ticker::new(Duration::from_millis(1));
+//! assert!(ticker.channel().recv().is_ok());
+//! assert!(after(Duration::from_millis(1)).recv().is_ok());
+//! ```
+//!
 //! None of them costs anything while nobody waits for it: no thread, no entry in any list, only its own memory, until
-//! its last handle is dropped. So an [`after`] in a loop leaves nothing behind, received or not. And none ever holds a
-//! stale message: [`Timer::stop`] and [`Timer::reset`] take effect at once, for all receivers (Go's rules since 1.23).
+//! its last handle is dropped. Making, stopping and setting them anew never blocks. So an [`after`] in a loop leaves
+//! nothing behind, received or not. And none ever holds a stale message: [`Timer::stop`] and [`Timer::reset`] take
+//! effect at once, for all receivers (Go's rules since 1.23).
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +27,7 @@ use crate::handle::Receiver;
 /// for ever. Nothing needs to be stopped: dropped, received or not, it leaves nothing behind. Never blocks.
 ///
 /// ```
-/// use greenthread_channels::{after, select, unbounded};
+/// use greenthread::channel::{after, select, unbounded};
 /// use std::time::Duration;
 ///
 /// let (_tx, rx) = unbounded::<u8>();
@@ -37,7 +47,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 /// Otherwise it is as [`after`].
 ///
 /// ```
-/// use greenthread_channels::at;
+/// use greenthread::channel::at;
 /// use std::time::{Duration, Instant};
 ///
 /// let when = Instant::now() + Duration::from_millis(1);
@@ -59,7 +69,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// The channel is never closed. Dropped, it leaves nothing behind. Never blocks.
 ///
 /// ```
-/// use greenthread_channels::tick;
+/// use greenthread::channel::tick;
 /// use std::time::{Duration, Instant};
 ///
 /// let start = Instant::now();
@@ -88,7 +98,7 @@ fn alarmed(when: Option<Instant>, period: Period) -> Arc<Alarmed<Instant>> {
 /// thread, by many at once. Dropping it drops its message, unless somebody still has a clone of its channel.
 ///
 /// ```
-/// use greenthread_channels::timer::Timer;
+/// use greenthread::channel::timer::Timer;
 /// use std::time::Duration;
 ///
 /// let timer = Timer::new(Duration::from_secs(3600));
@@ -102,11 +112,11 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer that sends its message `duration` from now: Go's `time.NewTimer`. Zero is due at once; one too long for the clock never
-    /// comes, and can be stopped.
+    /// A timer that sends its message `duration` from now: Go's `time.NewTimer`. Zero is due at once; one too long for
+    /// the clock never comes, and can be stopped.
     ///
     /// ```
-    /// use greenthread_channels::timer::Timer;
+    /// use greenthread::channel::timer::Timer;
     /// use std::time::Duration;
     ///
     /// assert!(Timer::new(Duration::ZERO).channel().try_recv().is_ok());
@@ -121,7 +131,7 @@ impl Timer {
     /// too, and keep it going when the `Timer` is dropped.
     ///
     /// ```
-    /// use greenthread_channels::timer::Timer;
+    /// use greenthread::channel::timer::Timer;
     /// use std::time::{Duration, Instant};
     ///
     /// let timer = Timer::new(Duration::from_millis(1));
@@ -131,13 +141,13 @@ impl Timer {
         &self.receiver
     }
 
-    /// Calls the message off: Go's `Timer.Stop`. True if nobody has received it, and so nobody will; false if it was received or called
-    /// off before. Whoever waits for it waits on. Never blocks.
+    /// Calls the message off: Go's `Timer.Stop`. True if nobody has received it, and so nobody will; false if it was
+    /// received or called off before. Whoever waits for it waits on. Never blocks.
     ///
     /// A message that is due, but was not received, counts as not received: nothing has to be drained, as in Go since 1.23.
     ///
     /// ```
-    /// use greenthread_channels::timer::Timer;
+    /// use greenthread::channel::timer::Timer;
     /// use std::time::Duration;
     ///
     /// let timer = Timer::new(Duration::ZERO);
@@ -153,7 +163,7 @@ impl Timer {
     /// not. Go's `Timer.Reset`. True as for [`stop`](Self::stop). Whoever waits already waits for the new time. Never blocks.
     ///
     /// ```
-    /// use greenthread_channels::timer::Timer;
+    /// use greenthread::channel::timer::Timer;
     /// use std::time::Duration;
     ///
     /// let timer = Timer::new(Duration::ZERO);
@@ -171,12 +181,13 @@ impl Timer {
 
 /// A message at every multiple of some duration, that can be called off: Go's `time.Ticker`.
 ///
-/// A receiver that is too slow does not get those it has missed: at most one message waits. The later ones come at
-/// the same multiples as before. A `Ticker` may be used from any goroutine or thread, by many at once; each message goes to one of
-/// those who wait, the first that came. Dropping it drops its messages, unless somebody still has a clone of its channel.
+/// A receiver that is too slow does not get those it has missed: at most one message waits. The later ones come at the
+/// same multiples as before. A `Ticker` may be used from any goroutine or thread, by many at once; each message goes to
+/// one of those who wait, the first that came. Dropping it drops its messages, unless somebody still has a clone of its
+/// channel.
 ///
 /// ```
-/// use greenthread_channels::timer::Ticker;
+/// use greenthread::channel::timer::Ticker;
 /// use std::time::Duration;
 ///
 /// let ticker = Ticker::new(Duration::from_millis(1));
@@ -198,7 +209,7 @@ impl Ticker {
     /// If `period` is zero, as in Go.
     ///
     /// ```
-    /// use greenthread_channels::timer::Ticker;
+    /// use greenthread::channel::timer::Ticker;
     /// use std::time::{Duration, Instant};
     ///
     /// let (begin, period) = (Instant::now(), Duration::from_millis(1));
@@ -214,7 +225,7 @@ impl Ticker {
     /// Where the messages are received: the times at which they were due. Go's field `C`. As [`Timer::channel`].
     ///
     /// ```
-    /// use greenthread_channels::timer::Ticker;
+    /// use greenthread::channel::timer::Ticker;
     /// use std::time::Duration;
     ///
     /// let ticker = Ticker::new(Duration::from_millis(1));
@@ -224,11 +235,11 @@ impl Ticker {
         &self.receiver
     }
 
-    /// Calls all further messages off, also one that waits to be received: Go's `Ticker.Stop`. Does not close the channel: whoever waits
-    /// waits on. Never blocks.
+    /// Calls all further messages off, also one that waits to be received: Go's `Ticker.Stop`. Does not close the
+    /// channel: whoever waits waits on. Never blocks.
     ///
     /// ```
-    /// use greenthread_channels::timer::Ticker;
+    /// use greenthread::channel::timer::Ticker;
     /// use std::time::Duration;
     ///
     /// let ticker = Ticker::new(Duration::from_nanos(1));
@@ -240,14 +251,14 @@ impl Ticker {
         self.alarmed.alarm.set(None, Period::Once);
     }
 
-    /// Sets the ticker anew: the next message comes one `period` from now, also if it was stopped. Go's `Ticker.Reset`. Whoever waits
-    /// already waits for that one. Never blocks.
+    /// Sets the ticker anew: the next message comes one `period` from now, also if it was stopped. Go's `Ticker.Reset`.
+    /// Whoever waits already waits for that one. Never blocks.
     ///
     /// # Panics
     /// If `period` is zero, as in Go; the ticker then goes on as before.
     ///
     /// ```
-    /// use greenthread_channels::timer::Ticker;
+    /// use greenthread::channel::timer::Ticker;
     /// use std::time::Duration;
     ///
     /// let ticker = Ticker::new(Duration::from_secs(3600));

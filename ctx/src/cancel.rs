@@ -15,7 +15,7 @@ use crate::tree::{self, Node};
 /// It keeps the context. It may be shared and sent; cancelling again does nothing.
 ///
 /// ```
-/// use greenthread_ctx::{Context, Error};
+/// use greenthread::ctx::{Context, Error};
 ///
 /// let (ctx, cancel) = Context::background().with_cancel();
 /// assert_eq!(ctx.err(), None);
@@ -30,8 +30,17 @@ impl Cancel {
         Self(Some(node))
     }
 
-    /// Cancels the context. When it returns, the context and all below it have ended, and nothing above it. Blocks for no longer than
-    /// that takes, which grows with the number of contexts below.
+    /// Cancels the context. When it returns, the context and all below it have ended, and nothing above it. Blocks for
+    /// no longer than that takes, which grows with the number of contexts below.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let (below, _cancel) = ctx.with_cancel();
+    /// cancel.cancel();
+    /// assert_eq!(below.err(), Some(Error::Canceled), "it has ended before `cancel` returns");
+    /// ```
     pub fn cancel(&self) {
         self.cancel_for(None);
     }
@@ -45,7 +54,7 @@ impl Cancel {
     /// Lets go of the context without cancelling it. It can then only end by its deadline, or with its parent.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
     /// cancel.forget();
@@ -71,7 +80,7 @@ impl fmt::Debug for Cancel {
 /// As [`Cancel`], with a word about why: Go's `CancelCauseFunc`.
 ///
 /// ```
-/// use greenthread_ctx::{Context, Error};
+/// use greenthread::ctx::{Context, Error};
 ///
 /// let (ctx, cancel) = Context::background().with_cancel_cause();
 /// cancel.cancel("the client has left");
@@ -87,11 +96,28 @@ impl CancelCause {
     }
 
     /// As [`Cancel::cancel`], with the cause. The first cancellation decides: this one has no effect if the context has ended.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel_cause();
+    /// cancel.cancel(std::io::Error::other("disk full"));
+    /// assert_eq!(ctx.err(), Some(Error::Canceled));
+    /// assert!(ctx.cause().unwrap().is::<std::io::Error>());
+    /// ```
     pub fn cancel(&self, cause: impl Into<Box<dyn error::Error + Send + Sync>>) {
         self.0.cancel_for(Some(cause.into().into()));
     }
 
     /// As [`Cancel::forget`].
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel_cause();
+    /// cancel.forget();
+    /// assert_eq!(ctx.err(), None);
+    /// ```
     pub fn forget(self) {
         self.0.forget();
     }
@@ -103,7 +129,17 @@ impl fmt::Debug for CancelCause {
     }
 }
 
-/// Calls a function off that waits for the end of a context: what Go's `context.AfterFunc` returns. Dropping it calls nothing off.
+/// Calls a function off that waits for the end of a context: what Go's `context.AfterFunc` returns. Dropping it calls
+/// nothing off.
+///
+/// ```
+/// use greenthread::ctx::{Context, Stop};
+///
+/// let (ctx, _cancel) = Context::background().with_cancel();
+/// let clean_up: Stop = ctx.after_func(|| println!("giving up"));
+/// // The work is done: nothing to give up.
+/// assert!(clean_up.stop());
+/// ```
 pub struct Stop {
     /// Where the function waits; none if it will never run, or was started at once.
     pub(crate) place: Option<(Arc<Node>, u64)>,
@@ -111,11 +147,11 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Calls the function off: true if it was not started, and so never will be. It is dropped before this returns. False if it was started,
-    /// which this does not wait for, or stopped before. Never parks.
+    /// Calls the function off: true if it was not started, and so never will be. It is dropped before this returns.
+    /// False if it was started, which this does not wait for, or stopped before. Never parks.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
     /// let stop = ctx.after_func(|| unreachable!());

@@ -17,6 +17,20 @@ use crate::tree::{self, Kind, Node, Signal};
 /// When a piece of work should stop, and what it carries along: Go's `context.Context`. See the [crate's page](crate).
 ///
 /// A clone is the same context, and costs one count. All methods may be called from any goroutine or thread, at any time.
+///
+/// ```
+/// use greenthread::ctx::Context;
+/// use std::time::Duration;
+///
+/// fn answer(ctx: &Context) -> Option<u32> {
+///     ctx.sleep(Duration::from_millis(1)).ok().map(|()| 42) // hard work
+/// }
+///
+/// let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(60));
+/// assert_eq!(answer(&ctx), Some(42));
+/// cancel.cancel();
+/// assert_eq!(answer(&ctx), None);
+/// ```
 #[derive(Clone)]
 pub struct Context(pub(crate) Arc<Node>);
 
@@ -24,7 +38,7 @@ impl Context {
     /// The context at the root: it never ends, and has no deadline and no values. Go's `context.Background()`.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     ///
     /// assert_eq!(Context::background().err(), None);
     /// ```
@@ -36,7 +50,7 @@ impl Context {
     /// As [`background`](Self::background), for where it is not clear yet which context to use. Go has it under the same name.
     ///
     /// ```
-    /// assert_eq!(greenthread_ctx::Context::todo().err(), None);
+    /// assert_eq!(greenthread::ctx::Context::todo().err(), None);
     /// ```
     pub fn todo() -> Self {
         static UNDECIDED: OnceLock<Context> = OnceLock::new();
@@ -46,7 +60,7 @@ impl Context {
     /// A child that ends when it is cancelled, or when this context ends. Go's `context.WithCancel`.
     ///
     /// ```
-    /// use greenthread_ctx::{Context, Error};
+    /// use greenthread::ctx::{Context, Error};
     ///
     /// let (parent, cancel_parent) = Context::background().with_cancel();
     /// let (child, _cancel) = parent.with_cancel();
@@ -61,7 +75,7 @@ impl Context {
     /// As [`with_cancel`](Self::with_cancel), with a handle that takes a cause. Go's `context.WithCancelCause`.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel_cause();
     /// cancel.cancel("out of memory");
@@ -77,13 +91,13 @@ impl Context {
         Self(Node::ends(&self.0, Kind::Cancel(Signal::new(self.deadline()))))
     }
 
-    /// As [`with_cancel`](Self::with_cancel); the child also ends at `deadline`, or at once if that has passed. If this context has an earlier
-    /// deadline, that is the child's too. Go's `context.WithDeadline`.
+    /// As [`with_cancel`](Self::with_cancel); the child also ends at `deadline`, or at once if that has passed. If this
+    /// context has an earlier deadline, that is the child's too. Go's `context.WithDeadline`.
     ///
     /// The timer is gone when the child has ended, and when the child and its [`Cancel`] are dropped.
     ///
     /// ```
-    /// use greenthread_ctx::{Context, Error};
+    /// use greenthread::ctx::{Context, Error};
     /// use std::time::Instant;
     ///
     /// let (ctx, _cancel) = Context::background().with_deadline(Instant::now());
@@ -93,10 +107,11 @@ impl Context {
         self.child_until(Some(deadline), None)
     }
 
-    /// As [`with_deadline`](Self::with_deadline), `timeout` from now. One that is too long for the clock never comes. Go's `context.WithTimeout`.
+    /// As [`with_deadline`](Self::with_deadline), `timeout` from now. One that is too long for the clock never comes.
+    /// Go's `context.WithTimeout`.
     ///
     /// ```
-    /// use greenthread_ctx::{Context, Error};
+    /// use greenthread::ctx::{Context, Error};
     /// use std::time::Duration;
     ///
     /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
@@ -107,10 +122,11 @@ impl Context {
         self.child_until(Instant::now().checked_add(timeout), None)
     }
 
-    /// As [`with_timeout`](Self::with_timeout), with the [`cause`](Self::cause) if the deadline comes first. Go's `context.WithTimeoutCause`.
+    /// As [`with_timeout`](Self::with_timeout), with the [`cause`](Self::cause) if the deadline comes first. Go's
+    /// `context.WithTimeoutCause`.
     ///
     /// ```
-    /// use greenthread_ctx::{Context, Error};
+    /// use greenthread::ctx::{Context, Error};
     /// use std::time::Duration;
     ///
     /// let (ctx, _cancel) = Context::background().with_timeout_cause(Duration::ZERO, "no answer");
@@ -140,7 +156,7 @@ impl Context {
     /// Make a type of your own for each value, so that nobody else's hides it: it is what the key is in Go.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     ///
     /// #[derive(Debug, PartialEq)]
     /// struct RequestId(u64);
@@ -157,7 +173,7 @@ impl Context {
     /// A child with the same values that does not end when this context does, nor at its deadline. Go's `context.WithoutCancel`.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_value(5).with_cancel();
     /// let clean_up = ctx.without_cancel();
@@ -170,11 +186,12 @@ impl Context {
 
     /// Has `f` run in a goroutine of its own when this context ends; at once if it has. Does not block. Go's `context.AfterFunc`.
     ///
-    /// `f` keeps the context: it runs also if everybody else has dropped it. If the context cannot end (as [`background`](Self::background)) `f` is dropped.
+    /// `f` keeps the context: it runs also if everybody else has dropped it. If the context cannot end (as
+    /// [`background`](Self::background)) `f` is dropped.
     ///
     /// ```
-    /// use greenthread_channels::bounded;
-    /// use greenthread_ctx::Context;
+    /// use greenthread::channel::bounded;
+    /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
     /// let (tx, rx) = bounded(1);
@@ -189,14 +206,16 @@ impl Context {
         Stop { stopped: AtomicBool::new(key.is_none()), place: key.map(|key| (Arc::clone(node), key)) }
     }
 
-    /// The channel that is closed when the context ends; for `recv` arms of a `select!`. Nothing is ever sent on it. Go's `ctx.Done()`.
+    /// The channel that is closed when the context ends; for `recv` arms of a `select!`. Nothing is ever sent on it.
+    /// Go's `ctx.Done()`.
     ///
-    /// The first call makes the channel: a context that nobody asks has none. That of a context that cannot end is a nil channel. A clone of
-    /// the receiver does not keep the context: if the context is dropped without having ended, the channel is closed.
+    /// The first call makes the channel: a context that nobody asks has none. That of a context that cannot end is a
+    /// nil channel. A clone of the receiver does not keep the context: if the context is dropped without having ended,
+    /// the channel is closed.
     ///
     /// ```
-    /// use greenthread_channels::select;
-    /// use greenthread_ctx::Context;
+    /// use greenthread::channel::select;
+    /// use greenthread::ctx::Context;
     /// use std::time::Duration;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
@@ -215,10 +234,11 @@ impl Context {
 
     /// Why the context ended; none if it has not. Go's `ctx.Err()`.
     ///
-    /// Once it is not none it never changes, and [`done`](Self::done) is closed. Blocks for no longer than another takes to close it.
+    /// Once it is not none it never changes, and [`done`](Self::done) is closed. Blocks for no longer than another
+    /// takes to close it.
     ///
     /// ```
-    /// use greenthread_ctx::{Context, Error};
+    /// use greenthread::ctx::{Context, Error};
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
     /// assert_eq!(ctx.err(), None);
@@ -229,10 +249,11 @@ impl Context {
         self.end()?.error()
     }
 
-    /// The cause that was given when the context ended, or [`err`](Self::err) if none was; none if it has not ended. Go's `context.Cause(ctx)`.
+    /// The cause that was given when the context ended, or [`err`](Self::err) if none was; none if it has not ended.
+    /// Go's `context.Cause(ctx)`.
     ///
     /// ```
-    /// use greenthread_ctx::{Context, Error};
+    /// use greenthread::ctx::{Context, Error};
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
     /// assert!(ctx.cause().is_none());
@@ -251,7 +272,7 @@ impl Context {
     /// When the context will end at the latest, if there is a deadline. Go's `ctx.Deadline()`.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     /// use std::time::{Duration, Instant};
     ///
     /// let soon = Instant::now() + Duration::from_secs(1);
@@ -263,11 +284,11 @@ impl Context {
         self.0.nearest_signal()?.deadline()
     }
 
-    /// The value of this type that was put in last, here or above; none if there is none. Takes time in proportion to the distance.
-    /// Go's `ctx.Value(key)`.
+    /// The value of this type that was put in last, here or above; none if there is none. Takes time in proportion to
+    /// the distance. Go's `ctx.Value(key)`.
     ///
     /// ```
-    /// use greenthread_ctx::Context;
+    /// use greenthread::ctx::Context;
     ///
     /// let ctx = Context::background().with_value(1_u8);
     /// assert_eq!(ctx.with_value(2_u8).value(), Some(&2_u8));

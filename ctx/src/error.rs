@@ -6,12 +6,21 @@ use std::io;
 use std::sync::Arc;
 
 /// What somebody gave as the cause of a cancellation: see [`Context::cause`](crate::Context::cause).
+///
+/// ```
+/// use greenthread::ctx::{Cause, Context};
+///
+/// let (ctx, cancel) = Context::background().with_cancel_cause();
+/// cancel.cancel("out of paper");
+/// let cause: Cause = ctx.cause().unwrap();
+/// assert_eq!(cause.to_string(), "out of paper");
+/// ```
 pub type Cause = Arc<dyn error::Error + Send + Sync>;
 
 /// Why a context ended: Go's `context.Canceled` and `context.DeadlineExceeded`, with their texts.
 ///
 /// ```
-/// use greenthread_ctx::Error;
+/// use greenthread::ctx::Error;
 ///
 /// assert_eq!(Error::Canceled.to_string(), "context canceled");
 /// assert_eq!(std::io::Error::from(Error::DeadlineExceeded).kind(), std::io::ErrorKind::TimedOut);
@@ -47,6 +56,15 @@ impl From<Error> for io::Error {
 }
 
 /// Why [`Context::recv`](crate::Context::recv) received nothing.
+///
+/// ```
+/// use greenthread::channel::bounded;
+/// use greenthread::ctx::{Context, RecvError};
+///
+/// let (tx, rx) = bounded::<()>(0);
+/// drop(tx);
+/// assert_eq!(Context::background().recv(&rx), Err(RecvError::Disconnected));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvError {
     /// The context ended first.
@@ -80,6 +98,15 @@ impl From<Error> for RecvError {
 }
 
 /// Why [`Context::send`](crate::Context::send) did not send; with the value.
+///
+/// ```
+/// use greenthread::channel::bounded;
+/// use greenthread::ctx::{Context, SendError};
+///
+/// let (tx, rx) = bounded(0);
+/// drop(rx);
+/// assert_eq!(Context::background().send(&tx, 5), Err(SendError::Disconnected(5)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendError<T> {
     /// The context ended first.
@@ -92,8 +119,8 @@ impl<T> SendError<T> {
     /// The value that was not sent.
     ///
     /// ```
-    /// use greenthread_channels::bounded;
-    /// use greenthread_ctx::Context;
+    /// use greenthread::channel::bounded;
+    /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
     /// cancel.cancel();

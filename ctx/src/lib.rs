@@ -1,14 +1,14 @@
-//! When work should stop: Go's package `context`.
+//! When work should stop: Go's package `context`. For everything that may take long, and that somebody may lose interest in.
 //!
-//! A [`Context`] is handed to everything that takes part in one piece of work. Whoever started the work cancels it, or a deadline does, and
-//! everybody who waits with the context is told.
+//! A [`Context`] is handed to everything that takes part in one piece of work, a request say. Whoever started the work cancels
+//! it, or a deadline does, and everybody who waits with the context is told.
 //!
 //! ```
-//! use greenthread_channels::unbounded;
-//! use greenthread_ctx::{Context, Error, RecvError};
+//! use greenthread::channel::unbounded;
+//! use greenthread::ctx::{Context, Error, RecvError};
 //! use std::time::Duration;
 //!
-//! fn sum(ctx: &Context, numbers: &greenthread_channels::Receiver<u32>) -> Result<u32, Error> {
+//! fn sum(ctx: &Context, numbers: &greenthread::channel::Receiver<u32>) -> Result<u32, Error> {
 //!     let mut sum = 0;
 //!     loop {
 //!         match ctx.recv(numbers) {
@@ -30,19 +30,27 @@
 //! ```
 //!
 //! # Rules
-//! * **Down, never up.** A context that ends takes all that were derived from it along, before the call that cancels returns; its parent goes on.
-//! * **The first wins.** A context ends once, with one [`Error`] and one [`cause`](Context::cause). Those below it that go along get the same.
+//! * **Down, never up.** A context that ends takes all that were derived from it along, before the call that cancels
+//!   returns; its parent goes on.
+//! * **The first wins.** A context ends once, with one [`Error`] and one [`cause`](Context::cause). Those below it that
+//!   go along get the same.
 //! * **The earlier deadline counts.** A child can shorten its parent's, not extend it.
-//! * **Handles cancel.** Dropping a [`Cancel`] cancels: keep it as long as the work may go on. [`Cancel::forget`] lets go of it without that.
+//! * **Handles cancel.** Dropping a [`Cancel`] cancels: keep it as long as the work may go on. [`Cancel::forget`] lets
+//!   go of it without that.
 //! * **Nothing stays.** A child that has ended, or that nobody has any more, leaves no memory in its parent, and no timer.
 //! * **What was cancelled has to look.** Nothing is interrupted. Wait with [`recv`](Context::recv), [`send`](Context::send) and
 //!   [`sleep`](Context::sleep), add `recv(ctx.done()) -> _` to a `select!`, or ask [`err`](Context::err) in a loop that computes.
 //!
 //! Pass a context on as the first argument, by reference, and do not keep it in structures.
 //!
+//! # What blocks
+//! [`recv`](Context::recv), [`send`](Context::send) and [`sleep`](Context::sleep) do. The rest does not wait for anything, but
+//! cancelling takes time in proportion to the contexts below, and asking for a value, to those above.
+//!
 //! # Costs
-//! A child is one block of memory, and an entry in its parent if it can end by itself. It has a channel only if somebody asked for [`done`](Context::done),
-//! and a timer only if its deadline is its own. Neither cancelling nor dropping recurses: a chain may be as long as memory lasts.
+//! A child is one block of memory, and an entry in its parent if it can end by itself. It has a channel only if
+//! somebody asked for [`done`](Context::done), and a timer only if its deadline is its own. Neither cancelling nor
+//! dropping recurses: a chain may be as long as memory lasts.
 //!
 //! # For those who know Go
 //!

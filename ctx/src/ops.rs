@@ -21,14 +21,14 @@ impl Context {
     /// If the context ends first, or has ended; and if the channel is closed and nothing is left in it.
     ///
     /// ```
-    /// use greenthread_channels::bounded;
-    /// use greenthread_ctx::{Context, Error, RecvError};
+    /// use greenthread::channel::bounded;
+    /// use greenthread::ctx::{Context, Error, RecvError};
     /// use std::time::Duration;
     ///
     /// let (tx, rx) = bounded(1);
     /// tx.send(5).unwrap();
-    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(20));
-    /// assert_eq!(ctx.recv(&rx), Ok(5));
+    /// assert_eq!(Context::background().recv(&rx), Ok(5));
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
     /// assert_eq!(ctx.recv(&rx), Err(RecvError::Ended(Error::DeadlineExceeded)));
     /// ```
     pub fn recv<T>(&self, rx: &Receiver<T>) -> Result<T, RecvError> {
@@ -46,8 +46,8 @@ impl Context {
     /// If the context ends first, or has ended; and if the channel is closed. The value comes back.
     ///
     /// ```
-    /// use greenthread_channels::bounded;
-    /// use greenthread_ctx::{Context, Error, SendError};
+    /// use greenthread::channel::bounded;
+    /// use greenthread::ctx::{Context, Error, SendError};
     ///
     /// let (tx, rx) = bounded(1);
     /// let (ctx, cancel) = Context::background().with_cancel();
@@ -71,11 +71,11 @@ impl Context {
     /// If the context ends first, or has ended.
     ///
     /// ```
-    /// use greenthread_ctx::{Context, Error};
+    /// use greenthread::ctx::{Context, Error};
     /// use std::time::Duration;
     ///
-    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(20));
-    /// assert_eq!(ctx.sleep(Duration::from_millis(1)), Ok(()));
+    /// assert_eq!(Context::background().sleep(Duration::from_millis(1)), Ok(()));
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
     /// assert_eq!(ctx.sleep(Duration::from_secs(3600)), Err(Error::DeadlineExceeded));
     /// ```
     pub fn sleep(&self, duration: Duration) -> Result<(), Error> {

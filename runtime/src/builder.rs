@@ -46,9 +46,10 @@ impl Builder {
         self
     }
 
-    /// Reserves `bytes` of address space for the stack, rounded up to a power of two; the guard area at its end, 16 KiB at the most, is
-    /// part of it. From 16 KiB to 64 GiB; the default is 256 KiB or what `GREENTHREAD_STACK` says. Memory is committed as it is
-    /// touched, so a large reservation that is not used costs address space only. Go's stacks need no such choice.
+    /// Reserves `bytes` of address space for the stack, rounded up to a power of two; the guard area at its end, 16 KiB
+    /// at the most, is part of it. From 16 KiB to 64 GiB; the default is 256 KiB or what `GREENTHREAD_STACK` says.
+    /// Memory is committed as it is touched, so a large reservation that is not used costs address space only. Go's
+    /// stacks need no such choice.
     ///
     /// ```
     /// fn depth(n: u64) -> u64 { if n == 0 { 0 } else { 1 + std::hint::black_box(depth(n - 1)) } }
@@ -62,8 +63,9 @@ impl Builder {
         self
     }
 
-    /// Gives the goroutine an OS thread of its own, from its first instruction to its last, as Go's `LockOSThread` in its first line:
-    /// thread-locals and libraries that insist on one thread work in it. A wake-up then costs a switch of threads.
+    /// Gives the goroutine an OS thread of its own, from its first instruction to its last, as Go's `LockOSThread` in
+    /// its first line: thread-locals and libraries that insist on one thread work in it. A wake-up then costs a switch
+    /// of threads.
     ///
     /// ```
     /// use std::thread;
@@ -84,8 +86,9 @@ impl Builder {
     /// Spawns the goroutine, as [`spawn`](crate::spawn). Does not block.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible. Whether the system has that much left shows only when the
-    /// goroutine begins, since it has no stack before; if not, [`join`](JoinHandle::join) gives an error that says so.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible. Whether the system has that
+    /// much left shows only when the goroutine begins, since it has no stack before; if not, [`join`](JoinHandle::join)
+    /// gives an error that says so.
     ///
     /// ```
     /// let error = greenthread::Builder::new().stack_size(0).spawn(|| {}).unwrap_err();

@@ -1,4 +1,4 @@
-//! Looking at the running program.
+//! Looking at the running program: for whoever wants to know what hangs, what waits, and how busy the scheduler is.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
@@ -8,24 +8,36 @@
 //! | watch the scheduler's numbers | [`stats`] | `runtime/metrics` |
 //! | trace the scheduler | `GODEBUG=schedtrace=1000,scheddetail=1` | the same |
 //!
+//! ```
+//! use greenthread::debug;
+//! use std::time::Duration;
+//!
+//! for goroutine in debug::blocked_since(Duration::from_secs(60)) {
+//!     eprintln!("{} from {} hangs: {:?}", goroutine.id, goroutine.spawned_at, goroutine.backtrace());
+//! }
+//! ```
+//!
 //! # SIGQUIT
-//! The signal SIGQUIT (Ctrl-\\) prints the dump on stderr and ends the process with status 2, as in Go. That is installed when the runtime starts, if
-//! the signal has its default effect then: a handler that the program has installed stays, and one that it installs later wins, with
-//! [`signal::notify`](crate::signal::notify) too.
+//! The signal SIGQUIT (Ctrl-\\) prints the dump on stderr and ends the process with status 2, as in Go. That is
+//! installed when the runtime starts, if the signal has its default effect then: a handler that the program has
+//! installed stays, and one that it installs later wins, with [`signal::notify`](crate::signal::notify) too.
 //!
 //! # What it takes
-//! Goroutines that are parked are read from outside, and go on as if nothing had been. The threads of those that run are interrupted by SIGURG, the
-//! signal that Go uses for the like; a system call in which one sits is begun anew, but `poll`, `nanosleep`, and reads with a timeout
-//! fail with `EINTR`, as they may at any time. On x86-64 Linux only: elsewhere there are no stacks, and SIGQUIT has its usual
-//! effect. Names of functions and lines need symbols and debug information in the program (`debug = "line-tables-only"`).
+//! Goroutines that are parked are read from outside, and go on as if nothing had been. The threads of those that run
+//! are interrupted by SIGURG, the signal that Go uses for the like; a system call in which one sits is begun anew, but
+//! `poll`, `nanosleep`, and reads with a timeout fail with `EINTR`, as they may at any time. On x86-64 Linux only:
+//! elsewhere there are no stacks, and SIGQUIT has its usual effect. Names of functions and lines need symbols and debug
+//! information in the program (`debug = "line-tables-only"`).
 //!
 //! # Deadlocks
-//! If every goroutine is parked and nobody is left who could wake one, the process prints Go's "fatal error: all goroutines are asleep - deadlock!" and all goroutines, and ends
-//! with status 2. That is never said of a program that could go on: a pending timer, a goroutine that waits for I/O or for signals or sits in a
-//! blocking call, a thread of yours (unless it, too, waits in a channel, a lock or a join of this crate) all keep it off. So in a program with
-//! other threads, as a test harness has, a deadlock is silent, and [`blocked_since`] is the way to find it; as it is for a deadlock among some goroutines while others go on. The
-//! report is for Linux, since it needs `/proc`, and [`Config::deadlock`](crate::config::Config::deadlock) switches it off. On kernels before 6.9 it may be late: a foreign
-//! thread that ends, and was the last hope, is noticed when something else happens.
+//! If every goroutine is parked and nobody is left who could wake one, the process prints Go's "fatal error: all
+//! goroutines are asleep - deadlock!" and all goroutines, and ends with status 2. That is never said of a program that
+//! could go on: a pending timer, a goroutine that waits for I/O or for signals or sits in a blocking call, a thread of
+//! yours (unless it, too, waits in a channel, a lock or a join of this crate) all keep it off. So in a program with
+//! other threads, as a test harness has, a deadlock is silent, and [`blocked_since`] is the way to find it; as it is
+//! for a deadlock among some goroutines while others go on. The report is for Linux, since it needs `/proc`, and
+//! [`Config::deadlock`](crate::config::Config::deadlock) switches it off. On kernels before 6.9 it may be late: a
+//! foreign thread that ends, and was the last hope, is noticed when something else happens.
 
 pub use greenthread_scheduler::{Frame, GoroutineInfo, GoroutineState, Stats, WaitReason};
 
@@ -33,7 +45,8 @@ use std::time::Duration;
 
 use greenthread_scheduler as scheduler;
 
-/// The scheduler's numbers: goroutines, Ps, threads, timers, stacks, waits for I/O. Takes the scheduler's lock for a moment.
+/// The scheduler's numbers: goroutines, Ps, threads, timers, stacks, waits for I/O. Never parks; takes the scheduler's lock for a
+/// moment. Go has more of them in `runtime/metrics`.
 ///
 /// ```
 /// greenthread::spawn(|| ()).join().unwrap();
@@ -43,11 +56,12 @@ pub fn stats() -> Stats {
     scheduler::stats()
 }
 
-/// All goroutines that have begun, with their stacks, as text in the format of Go's tracebacks: those that run first, then by number, those with the same
-/// stack as one. Taken while everything runs.
+/// All goroutines that have begun, with their stacks, as text in the format of Go's tracebacks: those that run first,
+/// then by number, those with the same stack as one. Taken while everything runs.
 ///
-/// Blocks the OS thread, for some milliseconds, and the first time for as long as it takes to read the program's debug information; to be
-/// called from anywhere but signal handlers. A goroutine that runs and does not answer in a tenth of a second has no stack in it. Go's `runtime.Stack(buf, true)`.
+/// Blocks the OS thread, for some milliseconds, and the first time for as long as it takes to read the program's debug
+/// information; to be called from anywhere but signal handlers. A goroutine that runs and does not answer in a tenth of
+/// a second has no stack in it. Go's `runtime.Stack(buf, true)`.
 ///
 /// ```standalone_crate
 /// fn consumer(rx: greenthread::channel::Receiver<()>) {
@@ -66,8 +80,8 @@ pub fn dump() -> String {
     scheduler::dump()
 }
 
-/// All goroutines that have begun, by number: what they do, what they wait for, where they were spawned, and their stacks. Taken while everything runs: a
-/// goroutine may have gone on when the caller looks.
+/// All goroutines that have begun, by number: what they do, what they wait for, where they were spawned, and their
+/// stacks. Taken while everything runs: a goroutine may have gone on when the caller looks.
 ///
 /// Blocks as [`dump`] does. Go's `runtime.GoroutineProfile`, with more in it.
 ///
@@ -91,10 +105,13 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
     scheduler::goroutines()
 }
 
-/// Goroutines that have waited for others for longer than `duration`, those that have waited longest first: in a channel, a `select!`, a lock, a `WaitGroup`, a join and the like,
-/// but not in a sleep or for I/O. They are suspects, nothing more: a worker that has no jobs waits too. (Go has no such call; its dumps show the minutes.)
+/// Goroutines that have waited for others for longer than `duration`, those that have waited longest first: in a channel, a
+/// `select!`, a lock, a `WaitGroup`, a join and the like, but not in [`time::sleep`](crate::time::sleep) or for I/O. They are
+/// suspects, nothing more: a worker that has no jobs waits too. (Go has no such call; its dumps show the minutes.)
 ///
-/// The time is exact to some tens of milliseconds, and rather too short. A wait with a timeout counts like one without. Blocks as [`goroutines`] does; taken while everything runs.
+/// The time is exact to some tens of milliseconds, and rather too short. A wait with a timeout counts like one without, and so
+/// does one for a timer's channel, as in [`Context::sleep`](crate::ctx::Context::sleep). Blocks as [`goroutines`] does; taken
+/// while everything runs.
 ///
 /// ```standalone_crate
 /// use greenthread::{channel, debug, spawn};

@@ -6,8 +6,8 @@
 /// * `go!(f(a, b))`: evaluates the arguments **now**, on the caller, and calls `f` with them on a new goroutine, as in Go.
 ///   `f` may be a path; at most twelve arguments. A method call, `go!(x.f(a))`, moves `x` into the goroutine.
 ///
-/// Does not block. A result is dropped when the goroutine ends; use [`spawn`](crate::spawn) to have it. A panic is reported with the goroutine's
-/// id, and ends that goroutine alone.
+/// Does not block. A result is dropped when the goroutine ends; use [`spawn`](crate::spawn) to have it. A panic is
+/// reported with the goroutine's id, and ends that goroutine alone.
 ///
 /// ```
 /// use greenthread::{channel, go};

@@ -1,28 +1,110 @@
-//! Go's concurrency for Rust: write plain blocking code, spawn a million of it, and let a few OS threads run it.
+//! Go's concurrency for Rust: write plain blocking code, start a million pieces of it with [`go!`], and let a few OS threads
+//! run them. For programs that wait for many things at once, whose authors would rather write `rx.recv()` than colour
+//! functions `async`: servers, crawlers, pipelines, simulations.
 //!
 //! ```
-//! use greenthread::{channel, go, sync::WaitGroup};
+//! use greenthread::{channel, go};
 //!
-//! let (jobs_tx, jobs) = channel::bounded::<u32>(100);
-//! let (results, results_rx) = channel::bounded(100);
+//! #[greenthread::main]
+//! fn main() {
+//!     let (tx, rx) = channel::bounded(0);
+//!     for name in ["Ann", "Bob", "Cid"] {
+//!         let tx = tx.clone();
+//!         go!(move || tx.send(format!("hello from {name}")).unwrap());
+//!     }
+//!     drop(tx); // the channel closes with its last sender
+//!     for greeting in rx {
+//!         println!("{greeting}");
+//!     }
+//! }
+//! ```
+//!
+//! If you know Go, you know it already; if you know `std::thread` and crossbeam-channel, too. Six things are enough to begin
+//! with, and everything in them works from a plain thread as well: the runtime starts with the first use.
+//!
+//! # Start
+//! [`go!`] starts a goroutine, which owns what it uses. In a [`scope()`] it may borrow.
+//!
+//! ```
+//! use greenthread::{go, scope};
+//!
+//! go!(|| println!("on its own"));
+//! let words = ["borrowed", "from", "here"];
+//! scope(|s| {
+//!     for word in &words {
+//!         s.spawn(move || println!("{word}"));
+//!     }
+//! }); // returns when all of them have ended
+//! ```
+//!
+//! # Wait for the result
+//! [`spawn`] returns a [`JoinHandle`], as [`std::thread::spawn`] does; a panic is an `Err` there.
+//! [`WaitGroup`](sync::WaitGroup) waits for any number that return nothing, an [`errgroup`](sync::errgroup) for some that may
+//! fail.
+//!
+//! ```
+//! let answer = greenthread::spawn(|| 6 * 7);
+//! assert_eq!(answer.join().unwrap(), 42);
+//!
+//! let failed = greenthread::spawn(|| [1, 2, 3].iter().position(|&n| n == 4).unwrap());
+//! assert!(failed.join().is_err());
+//! ```
+//!
+//! # Talk
+//! A [`channel`] carries values from any number of senders to any number of receivers, first come, first served. A receive
+//! waits for a value, a send for room.
+//!
+//! ```
+//! use greenthread::{channel, go};
+//!
+//! let (tx, rx) = channel::bounded(10); // bounded(0): a send and a receive meet
+//! go!(move || (1..=3).for_each(|n| tx.send(n * n).unwrap()));
+//! assert_eq!(rx.iter().collect::<Vec<_>>(), [1, 4, 9]);
+//! ```
+//!
+//! # Choose
+//! [`select!`] waits for several operations and does one of them: the first that is possible.
+//!
+//! ```
+//! use greenthread::{channel, go, select, time};
+//! use std::time::Duration;
+//!
+//! let (tx, lines) = channel::bounded(0);
+//! go!(move || tx.send("ready").unwrap());
+//! select! {
+//!     recv(lines) -> line => assert_eq!(line, Ok("ready")),
+//!     recv(time::after(Duration::from_secs(10))) -> _ => panic!("too slow"),
+//! }
+//! ```
+//!
+//! # Stop
+//! Nothing ends a goroutine from outside. It gets a [`Context`](ctx::Context), and looks at it where it waits.
+//!
+//! ```
+//! use greenthread::{ctx::Context, spawn};
+//! use std::time::Duration;
+//!
+//! let (ctx, cancel) = Context::background().with_cancel();
+//! let heart = spawn(move || while ctx.sleep(Duration::from_millis(1)).is_ok() { /* beat */ });
+//! cancel.cancel();
+//! heart.join().unwrap();
+//! ```
+//!
+//! # Share state
+//! Memory is shared as between threads, by `Arc` and locks. Those of [`sync`] park the goroutine that waits, and not its thread.
+//!
+//! ```
+//! use greenthread::sync::{Mutex, WaitGroup};
+//! use std::collections::BTreeMap;
+//!
+//! static COUNTS: Mutex<BTreeMap<&str, u32>> = Mutex::new(BTreeMap::new());
+//!
 //! let wg = WaitGroup::new();
-//! for id in 0..4 {
-//!     wg.add(1);
-//!     let (jobs, results, wg) = (jobs.clone(), results.clone(), wg.clone());
-//!     go!(move || {
-//!         for job in jobs {
-//!             results.send((id, job * job)).unwrap();
-//!         }
-//!         wg.done();
-//!     });
+//! for word in ["go", "rust", "go"] {
+//!     wg.go(move || *COUNTS.lock().entry(word).or_default() += 1);
 //! }
-//! drop(results);
-//! for n in 0..100 {
-//!     jobs_tx.send(n).unwrap();
-//! }
-//! jobs_tx.close();
 //! wg.wait();
-//! assert_eq!(results_rx.iter().map(|(_, square)| square).sum::<u32>(), 328_350);
+//! assert_eq!(COUNTS.lock()["go"], 2);
 //! ```
 //!
 //! # What is here
@@ -43,85 +125,34 @@
 //! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
 //! | wait for a future | [`block_on`] | nothing |
 //! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
+//! | recurse deeply | [`Builder::stack_size`], [`stack::grow`] | nothing |
+//! | see what hangs | [`debug`], `kill -QUIT` | `kill -QUIT` |
 //! | set the number of Ps | [`gomaxprocs`], `GOMAXPROCS`, [`config::Config`] | `runtime.GOMAXPROCS` |
 //!
-//! The runtime starts with the first use, from any thread, and there is one in each process. In a `main` with
-//! [`#[greenthread::main]`](main) the main function is a goroutine too; a plain `main` is a thread like any other,
-//! from which all of this works as well.
+//! # The runtime
+//! There is one in each process. In a `main` with [`#[greenthread::main]`](macro@main) the main function is a goroutine too; a
+//! plain `main` is a thread like any other, which blocks where a goroutine parks. Tests may run as goroutines, on any number
+//! of Ps, with [`#[greenthread::test]`](macro@test). The environment and [`config`] set what can be set.
+//!
+//! # What blocks
+//! "Blocks" means, on all of these pages: parks the calling goroutine, and its OS thread runs others; or blocks the calling
+//! thread, if that is no goroutine. What is not said to block does not wait for others. Any operation may *yield* at its end,
+//! if the goroutine has kept its turn for so long that others were given it; it may go on on another OS thread then.
 //!
 //! # What a goroutine costs
-//! Spawned and not yet run: one block of memory, 128 bytes for a small closure. Parked: one page of stack and its share of the page tables,
-//! about 4.7 KB, if it did not go deep. Its stack reserves 256 KiB of address space ([`Builder::stack_size`],
-//! `GREENTHREAD_STACK`), which is committed page by page as it is used, and never moves. Going beyond it ends the process with
-//! a report; [`stack::grow`] is for deep recursion.
+//! Spawned and not yet run: one block of memory, 128 to 192 bytes for a small closure. Parked: one page of stack and
+//! its share of the page tables, about 4.7 KB, if it did not go deep. Its stack reserves 256 KiB of address space
+//! ([`Builder::stack_size`], `GREENTHREAD_STACK`), which is committed page by page as it is used, and never moves.
+//! Going beyond it ends the process with a report; [`stack::grow`] is for deep recursion.
 //!
 //! # Blocking calls and endless loops
-//! A goroutine that sits in a system call, in foreign code, or in a loop keeps its OS thread, and the runtime gives its turn (its P) to another
-//! thread after at most 10 ms, unannounced. So files, `std::process` and the like need no special form. Announce what blocks often
-//! with [`blocking`], which hands the turn over at once.
+//! A goroutine that sits in a system call, in foreign code, or in a loop keeps its OS thread, and the runtime gives its turn
+//! (its P) to another thread after some 10 ms, unannounced. So files, `std::process` and the like need no special form.
+//! Announce what blocks often with [`blocking`], which hands the turn over at once.
 //!
-//! # Thread-locals
-//! A goroutine may go on running on another thread after anything that parks. If it has the address of a thread-local of its old thread on its stack, be it that
-//! it parks inside of [`LocalKey::with`](std::thread::LocalKey::with) or that the compiler kept the address for later, it goes back to that thread instead (on Linux). So
-//! a reference stays what it was, and the variable is that of the thread it was taken on:
-//!
-//! ```
-//! use std::cell::Cell;
-//! thread_local! { static CALLS: Cell<u32> = const { Cell::new(0) } }
-//!
-//! let (tx, rx) = greenthread::channel::bounded(0);
-//! greenthread::go!(move || tx.send(1).unwrap());
-//! CALLS.with(|calls| {
-//!     let before = calls.get();
-//!     calls.set(before + rx.recv().unwrap());
-//! });
-//! ```
-//!
-//! The thread may run another goroutine by then, for as long as that does not park: the one that must come back waits for it, even if it computes for ever or
-//! blocks the thread. So the two must not wait for each other in that way. [`debug::Stats::guarded_resumes`] counts how often goroutines go back.
-//!
-//! Nothing finds what the stack has no address for. A goroutine must not keep across a park:
-//! * a handle that leads to its thread through the heap, such as `rand`'s `ThreadRng`, or an `Rc` that was cloned out of a thread-local;
-//! * the lock of `std::io::stdout()` or `stderr()`, which is its thread's, or a guard of `std::sync` that another goroutine may want meanwhile;
-//! * a thread-local of a library that was loaded after the start of the program (`dlopen`);
-//! * on systems other than Linux, any reference into a thread-local.
-//!
-//! [`Builder::pinned`] and [`lock_os_thread`] are the way out where a library insists on its thread.
-
-//! # Panics
-//! A panic ends one goroutine; [`JoinHandle::join`] has its payload. A destructor that runs while a panic unwinds may block like any other code: its
-//! goroutine then keeps its OS thread, and other goroutines run elsewhere, since `std` counts panics by thread. So
-//! [`panicking`](std::thread::panicking), the poisoning of `std`'s locks and [`catch_unwind`](std::panic::catch_unwind) are right on whatever thread a goroutine
-//! runs. A panic in such a destructor aborts the process, as on a thread. (In Go a deferred call may panic again.)
-//!
-//! With `panic = "abort"` a panic of any goroutine names it, and ends the process; [`exit_goroutine`], which unwinds, panics too.
-//!
-//! # Faults
-//! A goroutine whose stack overflows is named on stderr, with where it was spawned and what its stack reserves, and the process aborts:
-//! recovering would leave locks locked. The area below a stack in which any access counts as an overflow has 16 KiB (one page if the stack
-//! reserves less than 64 KiB). Rust code cannot get past it. C code that was compiled without stack probes and has a frame larger than that may, as it may on a
-//! thread, where the area usually has 4 KiB: give it a larger stack, or [`stack::grow`].
-//!
-//! For this the runtime installs handlers for `SIGSEGV` and `SIGBUS` when it starts. Faults that are no overflow of a goroutine go to the handler that was there
-//! before: `std`'s, which reports the overflows of threads, or the program's own. A handler that the program installs later replaces the runtime's;
-//! it keeps the report if it calls the one that it replaced, and has `SA_ONSTACK`.
-//!
-//! # The end of the process
-//! The process ends when `main` returns, whatever other goroutines do; their destructors do not run. [`std::process::exit`] may be called from any goroutine, and
-//! what is registered to run at exit runs on that goroutine's stack, while others go on.
-//!
-//! Child processes are started as ever, with [`std::process::Command`], and inherit nothing of the runtime. After a `fork` without `exec` the child must not use
-//! goroutines, as only the thread that called it is there. A thread that the runtime did not start may end at any time outside of an operation; it must
-//! not be ended *in* one by `pthread_exit` or `pthread_cancel`, as its wait lives on its stack.
-//!
-//! What can run out:
-//!
-//! | what | then |
-//! | --- | --- |
-//! | threads (`GREENTHREAD_MAXTHREADS`, 10 000), or the system gives no more | a warning, once; goroutines wait until a thread comes free |
-//! | the very first thread | the process ends with status 2, as in Go |
-//! | stacks | a warning; the goroutine ends before it has begun, and `join` gives the text; without a thread to drop its closure on, the process ends with status 2 |
-//! | memory for the closure of a spawn | the process aborts, as with any allocation |
+//! # Before you rely on it
+//! [`safety`] says where goroutines differ from threads: thread-locals and `stdout().lock()` across a wait, panics, stack
+//! overflows, the end of the process, and what happens when something runs out.
 
 // What is in `tests/common` names the crate as its users do.
 #[cfg(test)]
@@ -138,6 +169,7 @@ pub mod channel;
 pub mod debug;
 pub mod net;
 pub mod patterns;
+pub mod safety;
 pub mod signal;
 pub mod stack;
 pub mod sync;
@@ -149,8 +181,43 @@ pub mod __private;
 pub use block_on::block_on;
 pub use builder::Builder;
 pub use greenthread_channels::{select, select_biased};
+#[doc(inline)]
 pub use greenthread_ctx as ctx;
-pub use greenthread_macros::{main, test};
+/// Runs `fn main` as the main goroutine. Any other `main` is a thread, which may use all of this crate as well.
+///
+/// When it returns, the process ends, whatever the other goroutines do (Go's rule). It may return whatever a `main` may return.
+/// The main goroutine has the name "main", and a stack that reserves 8 MiB, as a main thread has.
+///
+/// ```
+/// #[greenthread::main]
+/// fn main() -> std::io::Result<()> {
+///     let (tx, rx) = greenthread::channel::bounded(0);
+///     greenthread::go!(move || tx.send("hello").unwrap());
+///     println!("{}", rx.recv().unwrap());
+///     Ok(())
+/// }
+/// ```
+///
+/// A panic in it ends the process, as in any `main`; [`exit_goroutine`] lets the others go on. The runtime has started when
+/// the function begins: [`config::Config`] is for a plain `main`.
+pub use greenthread_macros::main;
+/// Makes a function a test that runs as a goroutine.
+///
+/// `#[ignore]`, `#[should_panic]` and results work as with `#[test]`. The tests of one process that have this attribute run one
+/// after the other, since the number of Ps is the process's.
+///
+/// ```
+/// #[greenthread::test(procs = [1, 2, 4])]
+/// fn ping_pong() {
+///     let (tx, rx) = greenthread::channel::bounded(0);
+///     greenthread::go!(move || tx.send(1).unwrap());
+///     assert_eq!(rx.recv(), Ok(1));
+/// }
+/// ```
+///
+/// `procs = [..]` runs it once for each of these numbers of Ps (`GOMAXPROCS`), in this order. Without it the test runs once,
+/// with as many as there are.
+pub use greenthread_macros::test;
 pub use greenthread_scheduler::config;
 pub use greenthread_scheduler::{Exited, Goroutine, OsThreadGuard};
 pub use scope::{Scope, ScopedJoinHandle, scope};

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use greenthread_scheduler::{self as scheduler, Exited, Options};
+use greenthread_scheduler::protocol::raw_wait_group::RawWaitGroup;
+use greenthread_scheduler::{self as scheduler, Exited, Options, WaitReason};
 
-use crate::sync::WaitGroup;
+use crate::sync::{BlockingWait, Reason};
 
 /// Runs `f`, which may spawn goroutines that borrow from the caller's frame; returns when all of them have ended.
 ///
@@ -46,7 +47,23 @@ where
     }
 }
 
-/// Where scoped goroutines are spawned. See [`scope`].
+/// Where scoped goroutines are spawned, also by those that run in it. See [`scope`].
+///
+/// ```
+/// use greenthread::{Scope, scope};
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// fn tree<'scope>(s: &'scope Scope<'scope, '_>, nodes: &'scope AtomicU32, depth: u32) {
+///     nodes.fetch_add(1, Ordering::Relaxed);
+///     for _ in 0..depth {
+///         s.spawn(move || tree(s, nodes, depth - 1));
+///     }
+/// }
+///
+/// let nodes = AtomicU32::new(0);
+/// scope(|s| tree(s, &nodes, 3));
+/// assert_eq!(nodes.into_inner(), 16);
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     data: Arc<Data>,
     // Invariance over both lifetimes, as in std: a longer 'scope would let a goroutine borrow what ends too early.
@@ -56,7 +73,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 
 #[derive(Default)]
 struct Data {
-    running: WaitGroup,
+    running: RawWaitGroup<BlockingWait<Ending>>,
     panicked: AtomicBool,
 }
 
@@ -91,7 +108,7 @@ impl<'scope> Scope<'scope, '_> {
         T: Send + 'scope,
     {
         let packet = Arc::new(Packet { data: Arc::clone(&self.data), result: Mutex::new(None), _scope: PhantomData });
-        self.data.running.add(1);
+        self.data.count(1);
         let theirs = Arc::clone(&packet);
         let body = move || {
             let result = panic::catch_unwind(AssertUnwindSafe(f));
@@ -104,6 +121,19 @@ impl<'scope> Scope<'scope, '_> {
         let handle = unsafe { scheduler::spawn_unchecked(body, options) }?;
         Ok(ScopedJoinHandle { handle, packet })
     }
+}
+
+impl Data {
+    fn count(&self, n: isize) {
+        self.running.add(n).expect("scope: each goroutine is counted once, and there are less than `i32::MAX`");
+    }
+}
+
+/// Waits for the goroutines of a scope.
+struct Ending;
+
+impl Reason for Ending {
+    const REASON: WaitReason = WaitReason::Scope;
 }
 
 /// The result of a scoped goroutine on its way, and the sign that it has ended.
@@ -122,11 +152,21 @@ impl<T> Drop for Packet<'_, T> {
         if unhandled || dropped.is_err() {
             self.data.panicked.store(true, Ordering::Relaxed);
         }
-        self.data.running.done();
+        self.data.count(-1);
     }
 }
 
 /// The other end of a scoped goroutine. Dropped, it leaves the waiting to the scope's end.
+///
+/// ```
+/// use greenthread::ScopedJoinHandle;
+///
+/// let words = ["go", "fast"];
+/// greenthread::scope(|s| {
+///     let lengths: Vec<ScopedJoinHandle<'_, usize>> = words.iter().map(|word| s.spawn(|| word.len())).collect();
+///     assert_eq!(lengths.into_iter().map(|handle| handle.join().unwrap()).sum::<usize>(), 6);
+/// });
+/// ```
 pub struct ScopedJoinHandle<'scope, T> {
     handle: scheduler::JoinHandle<()>,
     packet: Arc<Packet<'scope, T>>,

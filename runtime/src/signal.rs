@@ -1,17 +1,36 @@
 //! Signals of the operating system, as values on a channel: Go's `os/signal`.
 //!
+//! For servers that end gracefully, and daemons that read their settings again.
+//!
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | receive signals | [`notify`] | `signal.Notify` |
 //! | let signals have their default effect again | drop the receivers | `signal.Stop`, `signal.Reset` |
 //! | end a context at a signal | [`notify_context`] | `signal.NotifyContext` |
 //!
-//! Nothing is installed before the first call (but what [`debug`](crate::debug) and the report of stack overflows need), and a program that waits for a signal sleeps. While somebody is notified of a signal, its default
-//! effect is off: a program that is notified of [`Signal::SIGTERM`] does not end by it. When the last receiver of a signal is dropped, the
-//! effect comes back, be it the system's default, the runtime's dump at [`Signal::SIGQUIT`], or that the signal was ignored (as with `nohup`).
+//! ```no_run
+//! use greenthread::ctx::Context;
+//! use greenthread::net::TcpListener;
+//! use greenthread::signal::{self, Signal};
+//! use std::time::Duration;
 //!
-//! Handlers that are there already are called too. They, and those that are added with the crate `signal-hook`, stay when nobody is notified
-//! any more; but what is added with `signal-hook` later does not keep the default effect of such a signal off.
+//! #[greenthread::main]
+//! fn main() -> std::io::Result<()> {
+//!     let (ctx, _cancel) = signal::notify_context(&Context::background(), &[Signal::SIGINT, Signal::SIGTERM]);
+//!     let listener = TcpListener::bind("127.0.0.1:8080")?;
+//!     listener.serve(&ctx, Duration::from_secs(10), |_ctx, stream| println!("{stream:?}"))
+//! }
+//! ```
+//!
+//! Nothing is installed before the first call (but what [`debug`](crate::debug) and the report of stack overflows
+//! need), and a program that waits for a signal sleeps. While somebody is notified of a signal, its default effect is
+//! off: a program that is notified of [`Signal::SIGTERM`] does not end by it. When the last receiver of a signal is
+//! dropped, the effect comes back, be it the system's default, the runtime's dump at [`Signal::SIGQUIT`], or that the
+//! signal was ignored (as with `nohup`).
+//!
+//! Handlers that are there already are called too. They, and those that are added with the crate `signal-hook`, stay
+//! when nobody is notified any more; but what is added with `signal-hook` later does not keep the default effect of
+//! such a signal off.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +52,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 use signal_hook::low_level::signal_name;
 
 /// A kind of signal: Go's `os.Signal`. Prints as its name, `SIGTERM`.
+/// (`SIGKILL` and `SIGSTOP` are missing: no program can receive them.)
 ///
 /// ```
 /// use greenthread::signal::Signal;
@@ -97,10 +117,10 @@ impl fmt::Debug for Signal {
 
 /// Has the signals sent to the channel that it returns, instead of their default effect: Go's `signal.Notify`.
 ///
-/// The channel keeps as many signals as `signals` names. When it is full, signals of one kind that come are one, as they are for the system
-/// itself; no kind is lost (Go drops what does not fit). Each call makes a channel of its own, and each channel gets every signal.
-/// Dropping the receiver and its clones ends it; that gives the default effect back a moment later, if no other channel gets these signals.
-/// Without signals nothing ever comes (in Go: all signals).
+/// The channel keeps as many signals as `signals` names. When it is full, signals of one kind that come are one, as
+/// they are for the system itself; no kind is lost (Go drops what does not fit). Each call makes a channel of its own,
+/// and each channel gets every signal. Dropping the receiver and its clones ends it; that gives the default effect back
+/// a moment later, if no other channel gets these signals. Without signals nothing ever comes (in Go: all signals).
 ///
 /// Does not block; works from any thread. A goroutine named `signal` serves the channel as long as there are receivers, and
 /// parks while no signal comes. It takes three descriptors.
@@ -130,9 +150,10 @@ pub fn notify(signals: &[Signal]) -> Receiver<Signal> {
 
 /// A context that ends when one of the signals comes, or with `parent`: Go's `signal.NotifyContext`.
 ///
-/// The first signal cancels the context, and is the text of its [`cause`](Context::cause): "SIGTERM received". More of them have no effect, as in Go, until
-/// the [`Cancel`] is used or dropped or the parent ends; a moment after that the signals have their default effect again. Drop it as soon as
-/// the context has ended, and a second Ctrl-C ends a shutdown that hangs.
+/// The first signal cancels the context, and is the text of its [`cause`](Context::cause): "SIGTERM received". More of
+/// them have no effect, as in Go, until the [`Cancel`] is used or dropped or the parent ends; a moment after that the
+/// signals have their default effect again. Drop it as soon as the context has ended, and a second Ctrl-C ends a
+/// shutdown that hangs.
 ///
 /// Does not block; works from any thread. Costs what [`notify`] does, and one goroutine more.
 ///
@@ -235,8 +256,8 @@ fn with_kinds<R>(f: impl FnOnce(&mut BTreeMap<Signal, Kind>) -> R) -> R {
     f(&mut KINDS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Sees to it that a signal for which nobody listens has its default effect. Handlers are never taken away again, so without this it
-/// would have none.
+/// Sees to it that a signal for which nobody listens has its default effect. Handlers are never taken away again, so
+/// without this it would have none.
 fn prepare(signal: Signal) -> io::Result<()> {
     with_kinds(|kinds| {
         if kinds.contains_key(&signal) {

@@ -29,6 +29,13 @@ where
 /// A goroutine whose result is still to be had.
 ///
 /// Dropped, it detaches the goroutine, which goes on; its result is dropped when it ends.
+///
+/// ```
+/// use greenthread::JoinHandle;
+///
+/// let squares: Vec<JoinHandle<u32>> = (1..=3).map(|n| greenthread::spawn(move || n * n)).collect();
+/// assert_eq!(squares.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 14);
+/// ```
 pub struct JoinHandle<T> {
     inner: scheduler::JoinHandle<T>,
     // Boxed: few ask for it, and a program may keep a million handles.
@@ -93,7 +100,8 @@ impl<T> JoinHandle<T> {
         self.inner.name()
     }
 
-    /// A channel that closes when the goroutine ends; nothing is ever sent on it. Go's `done` channel, ready made.
+    /// A channel that closes when the goroutine ends, for a `select!`; nothing is ever sent on it. Go's `done` channel, ready
+    /// made. The first call makes it. Does not block.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| 1);
@@ -111,8 +119,8 @@ impl<T> JoinHandle<T> {
 
 /// Lets other goroutines run first: Go's `runtime.Gosched`.
 ///
-/// The caller goes to the end of its P's queue. Costs a few nanoseconds if nobody else is there. On a thread that is no goroutine this
-/// is [`std::thread::yield_now`].
+/// The caller goes to the end of its P's queue. Costs a few nanoseconds if nobody else is there. On a thread that is no
+/// goroutine this is [`std::thread::yield_now`].
 ///
 /// ```
 /// greenthread::spawn(|| greenthread::yield_now()).join().unwrap();
@@ -133,9 +141,9 @@ pub fn current() -> Option<Goroutine> {
 
 /// Ends the calling goroutine, running the destructors of its frames: Go's `runtime.Goexit`.
 ///
-/// It unwinds, but it is no panic: nothing is reported, and [`JoinHandle::join`] gives [`Exited`](crate::Exited). A `catch_unwind` on the way stops it.
-/// From the main goroutine it lets the others go on; when they have all ended, the process ends with Go's
-/// deadlock message and status 2.
+/// It unwinds, but it is no panic: nothing is reported, and [`JoinHandle::join`] gives [`Exited`](crate::Exited). A
+/// `catch_unwind` on the way stops it. From the main goroutine it lets the others go on; when they have all ended, the
+/// process ends with Go's deadlock message and status 2.
 ///
 /// # Panics
 /// If the caller is not a goroutine; and in a program built with `panic = "abort"`, which cannot unwind.
@@ -170,8 +178,9 @@ pub fn num_cpu() -> usize {
 
 /// Sets how many goroutines may run at once (the number of Ps), and returns the number before: Go's `runtime.GOMAXPROCS`.
 ///
-/// 0 only asks. At most 1024. Nothing is stopped for it: a smaller number takes effect as the surplus Ps come back to the scheduler, within
-/// 10 ms. The default is [`num_cpu`], followed as it changes until `GOMAXPROCS`, [`config`](crate::config) or this call chooses a number.
+/// 0 only asks. At most 1024. Nothing is stopped for it: a smaller number takes effect as the surplus Ps come back to
+/// the scheduler, within 10 ms. The default is [`num_cpu`], followed as it changes until `GOMAXPROCS`,
+/// [`config`](crate::config) or this call chooses a number.
 ///
 /// ```
 /// let before = greenthread::gomaxprocs(1);
@@ -184,11 +193,11 @@ pub fn gomaxprocs(n: usize) -> usize {
 /// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is dropped: Go's
 /// `runtime.LockOSThread`. Locks nest.
 ///
-/// A goroutine that was on this thread before, and has the address of one of its thread-locals on its stack, still comes back to it: it may run here
-/// while the locked one is parked, or the two could wait for each other for ever.
+/// A goroutine that was on this thread before, and has the address of one of its thread-locals on its stack, still
+/// comes back to it: it may run here while the locked one is parked, or the two could wait for each other for ever.
 ///
-/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing. Drop the guard on the goroutine
-/// that made it (it cannot be sent elsewhere).
+/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing. Drop
+/// the guard on the goroutine that made it (it cannot be sent elsewhere).
 ///
 /// ```
 /// greenthread::spawn(|| {

@@ -1,4 +1,6 @@
-//! Time for goroutines: sleeping, and what happens later. None of it keeps a thread or a goroutine waiting but [`sleep`].
+//! Time for goroutines: sleeping, and what happens later. Go's timers, and crossbeam-channel's.
+//!
+//! None of it keeps a thread or a goroutine waiting but [`sleep`].
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
@@ -8,10 +10,30 @@
 //! | do something again and again | [`Ticker`], [`tick`] | `time.NewTicker`, `time.Tick` |
 //! | call something later, once | [`after_func`] | `time.AfterFunc` |
 //! | the same, and set it anew | [`FuncTimer`] | `time.AfterFunc`, `Timer.Reset` |
+//! | stop all that belongs to one piece of work | [`ctx`](crate::ctx) | `context.WithTimeout` |
 //!
-//! The rules are those of Go since 1.23: nobody receives from a timer or ticker what was due before it was stopped or set anew, so
-//! nothing has to be drained; and what is dropped leaves nothing behind. Times that have passed are due at once, and those that are
-//! too far away for the clock never come. Nothing is early, and nothing is rounded to milliseconds.
+//! ```
+//! use greenthread::{channel, select, time};
+//! use std::time::Duration;
+//!
+//! let (_tx, answers) = channel::bounded::<u32>(0);
+//! let ticker = time::Ticker::new(Duration::from_millis(1));
+//! let limit = time::after(Duration::from_millis(10));
+//! let mut ticks = 0;
+//! loop {
+//!     select! {
+//!         recv(answers) -> _ => unreachable!("nobody answers"),
+//!         recv(ticker.channel()) -> _ => ticks += 1,
+//!         recv(limit) -> _ => break,
+//!     }
+//! }
+//! println!("no answer after {ticks} ticks");
+//! ```
+//!
+//! The rules are those of Go since 1.23: nobody receives from a timer or ticker what was due before it was stopped or
+//! set anew, so nothing has to be drained; and what is dropped leaves nothing behind. Times that have passed are due at
+//! once, and those that are too far away for the clock never come. Nothing is early, and nothing is rounded to
+//! milliseconds.
 
 use std::fmt;
 use std::mem;
@@ -27,8 +49,8 @@ use crate::sync::Mutex;
 
 /// Parks the calling goroutine for at least `duration`: Go's `time.Sleep`.
 ///
-/// Zero returns at once; a duration too long for the clock never ends. Timers are exact to some 50 us on an idle machine: nothing is rounded to milliseconds. A thread that is no goroutine
-/// sleeps as with [`std::thread::sleep`].
+/// Zero returns at once; a duration too long for the clock never ends. Timers are exact to some 50 us on an idle
+/// machine: nothing is rounded to milliseconds. A thread that is no goroutine sleeps as with [`std::thread::sleep`].
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -43,9 +65,10 @@ pub fn sleep(duration: Duration) {
 
 /// Calls `f` in a goroutine of its own when `duration` has passed: Go's `time.AfterFunc`.
 ///
-/// Until then there is no goroutine and nobody waits: the closure and its timer are one block of memory. [`AfterFunc::stop`] calls it off.
-/// Dropping the handle does not. A `duration` of zero means as soon as possible, one too long for the clock
-/// never. There is no `reset`, since `f` can be called once only: stop this one and make another, or use [`FuncTimer`].
+/// Until then there is no goroutine and nobody waits: the closure and its timer are one block of memory.
+/// [`AfterFunc::stop`] calls it off. Dropping the handle does not. A `duration` of zero means as soon as possible, one
+/// too long for the clock never. There is no `reset`, since `f` can be called once only: stop this one and make
+/// another, or use [`FuncTimer`].
 ///
 /// Does not block; works from any thread. A panic in `f` ends its goroutine alone, as with [`go!`](crate::go!).
 ///
@@ -73,10 +96,10 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// [`new`](Self::new) and by each [`reset`](Self::reset), and at most one is to come at any time; one that has begun is
 /// not waited for, so it may still run when the next one does. Hence [`Fn`] and [`Sync`].
 ///
-/// Any goroutine or thread may use it, many at once; the closure may too. Who gets there first wins: either a call begins or one of those
-/// who stop it or set it anew is told that it did not. Dropping a `FuncTimer` does not call off a call that is to come. The closure is
-/// dropped with its `FuncTimer`, or with the last call if that ends later. A panic in it ends that goroutine alone, and the timer
-/// can be set anew.
+/// Any goroutine or thread may use it, many at once; the closure may too. Who gets there first wins: either a call
+/// begins or one of those who stop it or set it anew is told that it did not. Dropping a `FuncTimer` does not call off
+/// a call that is to come. The closure is dropped with its `FuncTimer`, or with the last call if that ends later. A
+/// panic in it ends that goroutine alone, and the timer can be set anew.
 ///
 /// ```
 /// use greenthread::time::{self, FuncTimer};
@@ -86,7 +109,7 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 ///
 /// // Says that a connection is idle when nothing has come for some time.
 /// let idle = Arc::new(AtomicBool::new(false));
-/// let limit = Duration::from_millis(500);
+/// let limit = Duration::from_secs(60);
 /// let watch = FuncTimer::new(limit, {
 ///     let idle = Arc::clone(&idle);
 ///     move || idle.store(true, Ordering::Relaxed)
@@ -98,7 +121,8 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// assert!(watch.stop() && !idle.load(Ordering::Relaxed));
 /// ```
 ///
-/// A closure that sets its own timer needs a weak reference to it:
+/// A closure that sets its own timer needs a weak reference to it, and must not be called before that leads somewhere: so the
+/// first call is set when the timer is there.
 ///
 /// ```
 /// use greenthread::{channel, time::FuncTimer};
@@ -108,13 +132,14 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// let (tx, rx) = channel::unbounded();
 /// let beat = Arc::new_cyclic(|this: &Weak<FuncTimer>| {
 ///     let this = this.clone();
-///     FuncTimer::new(Duration::from_millis(1), move || {
+///     FuncTimer::new(Duration::MAX, move || {
 ///         let _ = tx.send("beat");
 ///         if let Some(timer) = this.upgrade() {
 ///             timer.reset(Duration::from_millis(1));
 ///         }
 ///     })
 /// });
+/// beat.reset(Duration::ZERO);
 /// assert_eq!(rx.iter().take(3).count(), 3);
 /// drop(beat);
 /// ```
@@ -125,8 +150,8 @@ pub struct FuncTimer {
 }
 
 impl FuncTimer {
-    /// Has `f` called when `duration` has passed: Go's `time.AfterFunc`. Zero means as soon as possible, and a duration too long for the
-    /// clock never. Does not block.
+    /// Has `f` called when `duration` has passed: Go's `time.AfterFunc`. Zero means as soon as possible, and a duration
+    /// too long for the clock never. Does not block.
     ///
     /// ```
     /// use greenthread::{channel, time::FuncTimer};
@@ -146,8 +171,8 @@ impl FuncTimer {
 
     /// Has the closure called when `duration` from now has passed, and not before: Go's `Timer.Reset`.
     ///
-    /// True if a call was still to come, which this one replaces. False if it had begun, or was called off: then this is one more.
-    /// Waits for nobody but others who stop or set this timer at the same moment.
+    /// True if a call was still to come, which this one replaces. False if it had begun, or was called off: then this
+    /// is one more. Waits for nobody but others who stop or set this timer at the same moment.
     ///
     /// ```
     /// use greenthread::{channel, time::FuncTimer};
@@ -171,8 +196,9 @@ impl FuncTimer {
         replaces
     }
 
-    /// Calls the call off: Go's `Timer.Stop`. True if one was to come, and will not. False if it has begun, be it running or over, or was
-    /// called off before. Waits for nobody but others who stop or set this timer at the same moment.
+    /// Calls the call off: Go's `Timer.Stop`. True if one was to come, and will not. False if it has begun, be it
+    /// running or over, or was called off before. Waits for nobody but others who stop or set this timer at the same
+    /// moment.
     ///
     /// ```
     /// use greenthread::time::FuncTimer;

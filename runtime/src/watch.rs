@@ -1,7 +1,8 @@
 //! Waiting for a descriptor, and for the close of a channel at the same time.
 //!
 //! # Invariants
-//! * I1: the claim and the watch stay in the frame of [`wait`] until `leave` has passed through the channel's lock: nobody finds them after that.
+//! * I1: the claim and the watch stay in the frame of [`wait`] until `leave` has passed through the channel's lock:
+//!   nobody finds them after that.
 
 use std::ptr::NonNull;
 

@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::drops::Census;
 use common::{check, check_from_thread, text};
-use greenthread::{Builder, Exited, channel, scope, yield_now};
+use greenthread::debug::{self, GoroutineState, WaitReason};
+use greenthread::{Builder, Exited, channel, scope, spawn, yield_now};
 
 #[test]
 fn borrows_from_the_frame() {
@@ -43,6 +45,20 @@ fn waits_for_all_even_without_handles() {
             });
             assert_eq!(ended.into_inner(), 20);
         }
+    });
+}
+
+#[test]
+fn says_that_it_waits_for_a_scope() {
+    check(|| {
+        let (open, closed) = channel::bounded::<Infallible>(0);
+        let waiting = spawn(move || scope(|s| drop(s.spawn(move || closed.recv()))));
+        let at_the_end = GoroutineState::Waiting(WaitReason::Scope);
+        while !debug::goroutines().iter().any(|one| one.id == waiting.id() && one.state == at_the_end) {
+            yield_now();
+        }
+        drop(open);
+        waiting.join().unwrap();
     });
 }
 
@@ -158,7 +174,7 @@ fn exit_goroutine_in_the_body_waits_for_all() {
     check(|| {
         let ended = std::sync::Arc::new(AtomicUsize::new(0));
         let count = std::sync::Arc::clone(&ended);
-        let handle = greenthread::spawn(move || {
+        let handle = spawn(move || {
             scope(|s| {
                 s.spawn(|| {
                     (0..10).for_each(|_| yield_now());

@@ -50,7 +50,7 @@ impl<F: FnOnce()> Delayed<F> {
 /// Any goroutine or thread may stop it, many at once. Dropping it stops nothing.
 ///
 /// ```
-/// use greenthread_scheduler::{AfterFunc, after_func};
+/// use greenthread::time::{AfterFunc, after_func};
 /// use std::time::Duration;
 ///
 /// let hour = Duration::from_secs(3600);
@@ -109,7 +109,7 @@ impl AfterFunc {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let call = greenthread_scheduler::after_func(Duration::from_secs(3600), || unreachable!());
+    /// let call = greenthread::time::after_func(Duration::from_secs(3600), || unreachable!());
     /// assert!(call.stop(), "it had not begun");
     /// assert!(!call.stop(), "it is stopped already");
     /// ```

@@ -1,4 +1,4 @@
-//! What can be set before the runtime starts, by code and by environment.
+//! What can be set before the runtime starts, by code and by environment. Most programs need none of it.
 //!
 //! | setting | by code | by environment | otherwise |
 //! | --- | --- | --- | --- |
@@ -9,6 +9,15 @@
 //! | summary lines | [`Config::schedtrace`] | `GODEBUG=schedtrace=1000` (ms) | off |
 //! | a line per P, M and G | [`Config::scheddetail`] | `GODEBUG=scheddetail=1` | off |
 //! | end the process at a deadlock | [`Config::deadlock`] | `GODEBUG=deadlock=0` | on |
+//!
+//! ```
+//! use greenthread::config::Config;
+//!
+//! fn main() {
+//!     Config::default().stack_size(1 << 20).install().unwrap();
+//!     // From here on everything may use goroutines.
+//! }
+//! ```
 //!
 //! What code says wins, setting by setting, and then the environment's value is not even looked at. A bad value
 //! in code is an error of [`Config::install`]. A bad value in the environment is a warning on stderr that names the
@@ -22,20 +31,53 @@ use std::time::Duration;
 use std::{env, fmt, io, thread};
 
 /// The largest number of Ps.
-pub const MAX_PROCS: usize = 1024;
-/// The smallest stack reservation of a goroutine, in bytes.
-pub const MIN_STACK_SIZE: usize = 16 << 10;
-/// The largest stack reservation of a goroutine, in bytes.
-pub const MAX_STACK_SIZE: usize = 64 << 30;
-/// The stack reservation of a goroutine if nobody says otherwise, in bytes.
-pub const DEFAULT_STACK_SIZE: usize = 256 << 10;
-/// The limit of OS threads if nobody says otherwise (Go's).
-pub const DEFAULT_MAX_THREADS: usize = 10_000;
-
-/// Settings of the runtime, to be made before anything uses it.
 ///
 /// ```
-/// use greenthread_scheduler::config::Config;
+/// use greenthread::config::{Config, MAX_PROCS};
+///
+/// assert!(Config::default().procs(MAX_PROCS + 1).install().is_err());
+/// ```
+pub const MAX_PROCS: usize = 1024;
+/// The smallest stack reservation of a goroutine, in bytes.
+///
+/// ```
+/// use greenthread::config::{Config, MIN_STACK_SIZE};
+///
+/// assert!(Config::default().stack_size(MIN_STACK_SIZE - 1).install().is_err());
+/// ```
+pub const MIN_STACK_SIZE: usize = 16 << 10;
+/// The largest stack reservation of a goroutine, in bytes.
+///
+/// ```
+/// use greenthread::config::{Config, MAX_STACK_SIZE};
+///
+/// assert!(Config::default().stack_size(MAX_STACK_SIZE + 1).install().is_err());
+/// ```
+pub const MAX_STACK_SIZE: usize = 64 << 30;
+/// The stack reservation of a goroutine if nobody says otherwise, in bytes.
+///
+/// ```
+/// use greenthread::config::DEFAULT_STACK_SIZE;
+///
+/// assert_eq!(DEFAULT_STACK_SIZE, 256 << 10);
+/// ```
+pub const DEFAULT_STACK_SIZE: usize = 256 << 10;
+/// The limit of OS threads if nobody says otherwise (Go's).
+///
+/// ```
+/// use greenthread::config::{Config, DEFAULT_MAX_THREADS};
+///
+/// let config = Config::default().max_threads(2 * DEFAULT_MAX_THREADS);
+/// # assert_ne!(config, Config::default());
+/// ```
+pub const DEFAULT_MAX_THREADS: usize = 10_000;
+
+/// Settings of the runtime, to be made before anything uses it: as the first statement of a plain `main`, since
+/// `#[greenthread::main]` starts the runtime before the function's body. Each method sets one thing, and the rest is
+/// left to the environment. Go has the environment alone.
+///
+/// ```
+/// use greenthread::config::Config;
 ///
 /// Config::default().procs(4).stack_size(1 << 20).install().unwrap();
 /// assert!(Config::default().install().is_err(), "settled");
@@ -53,22 +95,43 @@ pub struct Config {
 }
 
 impl Config {
-    /// The number of Ps: how many goroutines run at the same time. Fixes it, as `GOMAXPROCS` does.
+    /// The number of Ps: how many goroutines run at the same time, from 1 to [`MAX_PROCS`]. It then does not follow the
+    /// CPUs, as with `GOMAXPROCS`.
+    ///
+    /// ```
+    /// # use greenthread::config::Config;
+    /// let one_at_a_time = Config::default().procs(1);
+    /// assert!(one_at_a_time.procs(0).install().is_err(), "out of range");
+    /// ```
     pub fn procs(mut self, n: usize) -> Self {
         self.procs = Some(n);
         self
     }
 
-    /// The stack reservation of goroutines that are spawned without one of their own, in bytes.
+    /// The stack reservation of goroutines that are spawned without one of their own, in bytes, from
+    /// [`MIN_STACK_SIZE`] to [`MAX_STACK_SIZE`].
     ///
     /// This is address space; memory is taken page by page as the stack is used.
+    ///
+    /// ```
+    /// # use greenthread::config::Config;
+    /// let config = Config::default().stack_size(1 << 20); // 1 MiB
+    /// assert!(config.stack_size(4096).install().is_err(), "out of range");
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// The largest number of OS threads that the runtime may start. Beyond it there is a warning, once, and goroutines wait until a
-    /// thread comes free: something blocks without bound. (Go ends the process.)
+    /// The largest number of OS threads that the runtime may start. When it is reached there is a warning, once, and
+    /// goroutines wait until a thread comes free: so many threads mean that something blocks without bound. (In Go the
+    /// process ends.)
+    ///
+    /// ```
+    /// # use greenthread::config::Config;
+    /// let config = Config::default().max_threads(100);
+    /// assert!(config.max_threads(0).install().is_err(), "out of range");
+    /// ```
     pub fn max_threads(mut self, n: usize) -> Self {
         self.max_threads = Some(n);
         self
@@ -76,12 +139,13 @@ impl Config {
 
     /// Has the scheduler take its rare paths all the time, by dice that follow from `seed`; zero is off.
     ///
-    /// For tests: goroutines lose their P when they enter the scheduler, go on elsewhere, run in other orders. All that is promised
-    /// still holds, but for the speed: a program that fails in this mode has a mistake that it could meet without it. The
-    /// same seed makes the same failure likely, not certain, since the system still decides when threads run.
+    /// For tests: goroutines lose their P when they enter the scheduler, go on elsewhere, run in other orders. All that
+    /// is promised still holds, but for the speed: a program that fails in this mode has a mistake that it could meet
+    /// without it. The same seed makes the same failure likely, not certain, since the system still decides when
+    /// threads run.
     ///
     /// ```
-    /// use greenthread_scheduler::config::Config;
+    /// use greenthread::config::Config;
     ///
     /// Config::default().chaos(42).install().unwrap();
     /// ```
@@ -91,29 +155,61 @@ impl Config {
     }
 
     /// Prints a summary line of the scheduler on stderr at this interval; zero is off.
+    ///
+    /// ```
+    /// use greenthread::config::Config;
+    /// use std::time::Duration;
+    ///
+    /// // As GODEBUG=schedtrace=1000.
+    /// let config = Config::default().schedtrace(Duration::from_secs(1));
+    /// # assert_ne!(config, Config::default());
+    /// ```
     pub fn schedtrace(mut self, interval: Duration) -> Self {
         self.schedtrace = Some(interval);
         self
     }
 
     /// Adds a line for each P, M and G to the summary.
+    ///
+    /// ```
+    /// use greenthread::config::Config;
+    /// use std::time::Duration;
+    ///
+    /// // As GODEBUG=schedtrace=1000,scheddetail=1.
+    /// let config = Config::default().schedtrace(Duration::from_secs(1)).scheddetail(true);
+    /// # assert_ne!(config, Config::default());
+    /// ```
     pub fn scheddetail(mut self, on: bool) -> Self {
         self.scheddetail = Some(on);
         self
     }
 
-    /// Whether the process ends, with Go's "all goroutines are asleep" and status 2, when nobody is left who could wake a goroutine. On, unless
-    /// this says otherwise; off on systems other than Linux. It is never false, so there is a reason to switch it off only where a process is to stay although
-    /// it sleeps for ever.
+    /// Whether the process ends, with Go's "all goroutines are asleep" and status 2, when nobody is left who could wake
+    /// a goroutine. On, unless this says otherwise; off on systems other than Linux. It is never false, so there is a
+    /// reason to switch it off only where a process is to stay although it sleeps for ever.
+    ///
+    /// ```
+    /// # use greenthread::config::Config;
+    /// // As GODEBUG=deadlock=0.
+    /// let config = Config::default().deadlock(false);
+    /// # assert_ne!(config, Config::default());
+    /// ```
     pub fn deadlock(mut self, report: bool) -> Self {
         self.deadlock = Some(report);
         self
     }
 
-    /// Makes these the runtime's settings.
+    /// Makes these the runtime's settings. To be called before the first use of anything else. Does not block.
     ///
     /// # Errors
     /// If a value is out of range, if the runtime has started already, or if settings were installed before.
+    ///
+    /// ```
+    /// use greenthread::config::{Config, InstallError};
+    ///
+    /// assert_eq!(Config::default().procs(2).install(), Ok(()));
+    /// assert_eq!(Config::default().procs(4).install(), Err(InstallError::Settled));
+    /// ```
     pub fn install(self) -> Result<(), InstallError> {
         self.check()?;
         CODE.set(self).map_err(|_| InstallError::Settled)
@@ -131,6 +227,13 @@ impl Config {
 }
 
 /// Why [`Config::install`] refused.
+///
+/// ```
+/// use greenthread::config::Config;
+///
+/// let error = Config::default().procs(0).install().unwrap_err();
+/// assert_eq!(error.to_string(), "config: procs is 0, but must be from 1 to 1024");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstallError {
@@ -309,8 +412,8 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
         seed
     }
 
-    /// `code`, and what it leaves open of `schedtrace`, `scheddetail` and `deadlock` from `GODEBUG=key=value,key=value`. Of a key that is there
-    /// twice, the last counts.
+    /// `code`, and what it leaves open of `schedtrace`, `scheddetail` and `deadlock` from
+    /// `GODEBUG=key=value,key=value`. Of a key that is there twice, the last counts.
     fn godebug(&mut self, code: &Config) -> Config {
         const NAME: &str = "GODEBUG";
         let mut found = code.clone();

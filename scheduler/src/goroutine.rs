@@ -20,7 +20,15 @@ use crate::spawn::{self, JoinHandle, Options};
 /// The main goroutine's stack reservation: what a main thread usually has.
 const MAIN_STACK: usize = 8 << 20;
 
-/// A goroutine's name card. See `greenthread::current`.
+/// A goroutine's name card: its id and its name. What `greenthread::current` returns.
+///
+/// ```
+/// use greenthread::{Builder, Goroutine, current};
+///
+/// let card: Goroutine = Builder::new().name("parser").spawn(|| current().unwrap())?.join().unwrap();
+/// assert_eq!(card.name(), Some("parser"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Goroutine {
     id: u64,
@@ -29,11 +37,24 @@ pub struct Goroutine {
 
 impl Goroutine {
     /// The id: never 0, never used again in this process.
+    ///
+    /// ```
+    /// use greenthread::{current, spawn};
+    ///
+    /// let id = || current().unwrap().id();
+    /// let (one, other) = (spawn(id), spawn(id));
+    /// assert_ne!(one.join().unwrap(), other.join().unwrap());
+    /// ```
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// The name, if one was given at the spawn.
+    ///
+    /// ```
+    /// let handle = greenthread::spawn(|| greenthread::current().unwrap());
+    /// assert_eq!(handle.join().unwrap().name(), None);
+    /// ```
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -106,6 +127,13 @@ pub fn num_goroutine() -> usize {
 }
 
 /// The payload with which a goroutine unwinds that has called [`exit_goroutine`].
+///
+/// ```
+/// use greenthread::{Exited, exit_goroutine, spawn};
+///
+/// let handle = spawn(|| exit_goroutine());
+/// assert_eq!(handle.join().unwrap_err().downcast_ref(), Some(&Exited));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Exited;
 

@@ -10,7 +10,20 @@ use crate::current;
 use crate::gmp::{GRef, M};
 use crate::park;
 
-/// Keeps the goroutine on its OS thread until it is dropped. See `greenthread::lock_os_thread`.
+/// Keeps the goroutine on its OS thread until it is dropped: Go's `runtime.UnlockOSThread`. It cannot be sent to another
+/// goroutine. See `greenthread::lock_os_thread`.
+///
+/// ```
+/// use greenthread::{OsThreadGuard, lock_os_thread};
+///
+/// // A library that insists on its thread is used through this alone.
+/// struct Display {
+///     _here: OsThreadGuard,
+/// }
+///
+/// let display = Display { _here: lock_os_thread() };
+/// # drop(display);
+/// ```
 #[derive(Debug)]
 #[must_use = "the goroutine is free to move again as soon as this is dropped"]
 pub struct OsThreadGuard {

@@ -6,6 +6,12 @@
 use std::fmt;
 
 /// Why a goroutine waits (Go's `waitReason`).
+///
+/// ```
+/// use greenthread::debug::WaitReason;
+///
+/// assert_eq!(WaitReason::ChanReceive.to_string(), "chan receive");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -22,9 +28,9 @@ pub enum WaitReason {
     ChanReceiveNil,
     /// Sending to a nil channel: for ever.
     ChanSendNil,
-    /// In a `select!` in which no arm is ready.
+    /// In a `select!` in which no arm is ready; in a receive from a timer or ticker, and so in `Context::sleep`.
     Select,
-    /// In a `select!` without arms: for ever.
+    /// In a `select!` in which all channels are nil: for ever, or until its `default(timeout)`.
     SelectNoCases,
     /// Acquiring a `sync::Mutex`.
     MutexLock,
@@ -77,6 +83,10 @@ impl WaitReason {
     ];
 
     /// The text that dumps print, as Go's.
+    ///
+    /// ```
+    /// assert_eq!(greenthread::debug::WaitReason::MutexLock.as_str(), "sync.Mutex.Lock");
+    /// ```
     pub fn as_str(self) -> &'static str {
         Self::ALL[self as usize].1
     }

@@ -18,7 +18,13 @@ pub(crate) struct Counters {
 
 pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0), guarded_resumes: AtomicU64::new(0) };
 
-/// What [`stats`] tells.
+/// What [`stats`] tells. Each number is right for some moment, not all for the same one.
+///
+/// ```
+/// let stats = greenthread::debug::stats();
+/// println!("{} goroutines on {} threads", stats.goroutines, stats.threads);
+/// assert!(stats.spare_threads <= stats.threads && stats.idle_procs <= stats.procs);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -34,7 +40,8 @@ pub struct Stats {
     pub spare_threads: usize,
     /// Ps taken from an M whose goroutine did not come back for too long.
     pub retakes: u64,
-    /// Times that a goroutine was sent back to the thread that it had left, because its stack had an address of that thread's thread-locals.
+    /// Times that a goroutine was sent back to the thread that it had left, because its stack had an address of that
+    /// thread's thread-locals.
     pub guarded_resumes: u64,
     /// Pending timers.
     pub timers: usize,

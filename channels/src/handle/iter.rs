@@ -8,7 +8,7 @@ use super::Receiver;
 /// The values to come of a borrowed receiver; made by [`Receiver::iter`]. `next` blocks.
 ///
 /// ```
-/// let (tx, rx) = greenthread_channels::unbounded();
+/// let (tx, rx) = greenthread::channel::unbounded();
 /// tx.send(1).unwrap();
 /// drop(tx);
 /// for value in &rx {
@@ -24,7 +24,7 @@ pub struct Iter<'a, T> {
 /// After a `None` there may be more: it is not fused.
 ///
 /// ```
-/// let (tx, rx) = greenthread_channels::unbounded();
+/// let (tx, rx) = greenthread::channel::unbounded();
 /// let mut values = rx.try_iter();
 /// assert_eq!(values.next(), None);
 /// tx.send(1).unwrap();
@@ -37,7 +37,7 @@ pub struct TryIter<'a, T> {
 /// The values to come of an owned receiver; made by its `into_iter`. `next` blocks.
 ///
 /// ```
-/// let (tx, rx) = greenthread_channels::unbounded();
+/// let (tx, rx) = greenthread::channel::unbounded();
 /// tx.send(1).unwrap();
 /// drop(tx);
 /// assert_eq!(rx.into_iter().collect::<Vec<_>>(), [1]);

@@ -21,7 +21,7 @@ use receiver::Source;
 /// With `cap` zero it holds none: a send and a receive meet, and each waits for the other (Go's `make(chan T)`).
 ///
 /// ```
-/// use greenthread_channels::bounded;
+/// use greenthread::channel::bounded;
 ///
 /// let (tx, rx) = bounded(1);
 /// tx.send("ping").unwrap();
@@ -30,7 +30,7 @@ use receiver::Source;
 /// ```
 ///
 /// ```
-/// use greenthread_channels::bounded;
+/// use greenthread::channel::bounded;
 /// use std::thread;
 ///
 /// let (tx, rx) = bounded(0);
@@ -47,7 +47,7 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
 /// Makes a channel that takes any number of values: a send never waits. Go has no such channel.
 ///
 /// ```
-/// use greenthread_channels::unbounded;
+/// use greenthread::channel::unbounded;
 ///
 /// let (tx, rx) = unbounded();
 /// for n in 0..1000 {
@@ -63,7 +63,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// Makes a receiver that never receives anything: the receiving end of a nil channel.
 ///
 /// ```
-/// use greenthread_channels::{TryRecvError, never};
+/// use greenthread::channel::{TryRecvError, never};
 ///
 /// let rx = never::<i32>();
 /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -77,7 +77,7 @@ pub const fn never<T>() -> Receiver<T> {
 /// It is not closed either, whatever is dropped. Its use is to switch an arm of a `select!` off. Does not allocate.
 ///
 /// ```
-/// use greenthread_channels::{TryRecvError, TrySendError, nil};
+/// use greenthread::channel::{TryRecvError, TrySendError, nil};
 ///
 /// let (tx, rx) = nil();
 /// assert_eq!(tx.try_send(1), Err(TrySendError::Full(1)));

@@ -22,7 +22,7 @@ use crate::wait::Stop;
 /// channel and drops what is buffered.
 ///
 /// ```
-/// use greenthread_channels::unbounded;
+/// use greenthread::channel::unbounded;
 ///
 /// let (tx, rx) = unbounded();
 /// tx.send("hello").unwrap();
@@ -109,7 +109,7 @@ impl<T> Receiver<T> {
     /// If the channel is closed, or gets closed while this call waits, and nothing is left in it.
     ///
     /// ```
-    /// use greenthread_channels::{RecvError, unbounded};
+    /// use greenthread::channel::{RecvError, unbounded};
     ///
     /// let (tx, rx) = unbounded();
     /// tx.send(5).unwrap();
@@ -134,7 +134,7 @@ impl<T> Receiver<T> {
     /// If the channel is closed and nothing is left in it, or nothing came in time.
     ///
     /// ```
-    /// use greenthread_channels::{RecvTimeoutError, unbounded};
+    /// use greenthread::channel::{RecvTimeoutError, unbounded};
     /// use std::time::Duration;
     ///
     /// let (tx, rx) = unbounded();
@@ -158,7 +158,7 @@ impl<T> Receiver<T> {
     /// As there.
     ///
     /// ```
-    /// use greenthread_channels::{RecvTimeoutError, unbounded};
+    /// use greenthread::channel::{RecvTimeoutError, unbounded};
     /// use std::time::Instant;
     ///
     /// let (_tx, rx) = unbounded::<u8>();
@@ -185,7 +185,7 @@ impl<T> Receiver<T> {
     /// If nothing is there, or with capacity zero no waiting sender; and if the channel is closed and nothing is left.
     ///
     /// ```
-    /// use greenthread_channels::{TryRecvError, unbounded};
+    /// use greenthread::channel::{TryRecvError, unbounded};
     ///
     /// let (tx, rx) = unbounded();
     /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -206,7 +206,7 @@ impl<T> Receiver<T> {
     /// The values to come, until the channel is closed and drained (Go's `for v := range ch`). `next` blocks.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::unbounded();
+    /// let (tx, rx) = greenthread::channel::unbounded();
     /// tx.send(1).unwrap();
     /// tx.send(2).unwrap();
     /// drop(tx);
@@ -219,7 +219,7 @@ impl<T> Receiver<T> {
     /// The values that are there. `next` never blocks.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::unbounded();
+    /// let (tx, rx) = greenthread::channel::unbounded();
     /// tx.send(1).unwrap();
     /// tx.send(2).unwrap();
     /// assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2]);
@@ -231,7 +231,7 @@ impl<T> Receiver<T> {
     /// The number of buffered values (Go's `len(ch)`). Never blocks.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::unbounded();
+    /// let (tx, rx) = greenthread::channel::unbounded();
     /// tx.send(1).unwrap();
     /// assert_eq!(rx.len(), 1);
     /// ```
@@ -247,7 +247,7 @@ impl<T> Receiver<T> {
     /// Whether no value is buffered. With capacity zero that is always so. Never blocks.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::unbounded();
+    /// let (tx, rx) = greenthread::channel::unbounded();
     /// assert!(rx.is_empty());
     /// tx.send(1).unwrap();
     /// assert!(!rx.is_empty());
@@ -262,7 +262,7 @@ impl<T> Receiver<T> {
     /// Room that is kept for a `select!` which evaluates its message does not count, though nobody else may use it.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::bounded(1);
+    /// let (tx, rx) = greenthread::channel::bounded(1);
     /// assert!(!rx.is_full());
     /// tx.send(1).unwrap();
     /// assert!(rx.is_full());
@@ -275,7 +275,7 @@ impl<T> Receiver<T> {
     /// The capacity (Go's `cap(ch)`), or none if the channel is unbounded. Never blocks.
     ///
     /// ```
-    /// use greenthread_channels::{bounded, unbounded};
+    /// use greenthread::channel::{bounded, unbounded};
     ///
     /// assert_eq!(bounded::<i32>(5).1.capacity(), Some(5));
     /// assert_eq!(unbounded::<i32>().1.capacity(), None);
@@ -292,7 +292,7 @@ impl<T> Receiver<T> {
     /// Whether both receive from the same channel (Go's `ch1 == ch2`). Any two nil channels are the same. Never blocks.
     ///
     /// ```
-    /// use greenthread_channels::{never, unbounded};
+    /// use greenthread::channel::{never, unbounded};
     ///
     /// let (_, a) = unbounded::<i32>();
     /// assert!(a.same_channel(&a.clone()));

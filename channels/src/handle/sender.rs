@@ -16,7 +16,7 @@ use crate::select::Arm;
 /// The sending end of a channel. Clones send to the same channel; the last one dropped closes it.
 ///
 /// ```
-/// use greenthread_channels::unbounded;
+/// use greenthread::channel::unbounded;
 /// use std::thread;
 ///
 /// let (tx, rx) = unbounded();
@@ -64,7 +64,7 @@ impl<T> Sender<T> {
     /// If the channel is closed, or gets closed while this call waits, the value comes back. (Go panics.)
     ///
     /// ```
-    /// use greenthread_channels::{SendError, bounded};
+    /// use greenthread::channel::{SendError, bounded};
     ///
     /// let (tx, rx) = bounded(1);
     /// assert_eq!(tx.send(1), Ok(()));
@@ -85,7 +85,7 @@ impl<T> Sender<T> {
     /// If the channel is closed, or nobody has taken the value in time, it comes back.
     ///
     /// ```
-    /// use greenthread_channels::{SendTimeoutError, bounded};
+    /// use greenthread::channel::{SendTimeoutError, bounded};
     /// use std::time::Duration;
     ///
     /// let (tx, rx) = bounded(1);
@@ -108,7 +108,7 @@ impl<T> Sender<T> {
     /// As [`send_timeout`](Self::send_timeout).
     ///
     /// ```
-    /// use greenthread_channels::{SendTimeoutError, bounded};
+    /// use greenthread::channel::{SendTimeoutError, bounded};
     /// use std::time::Instant;
     ///
     /// let (tx, _rx) = bounded(0);
@@ -131,7 +131,7 @@ impl<T> Sender<T> {
     /// back.
     ///
     /// ```
-    /// use greenthread_channels::{TrySendError, bounded};
+    /// use greenthread::channel::{TrySendError, bounded};
     ///
     /// let (tx, _rx) = bounded(1);
     /// assert_eq!(tx.try_send(1), Ok(()));
@@ -154,7 +154,7 @@ impl<T> Sender<T> {
     /// nil channel. That all receivers are gone is no reason to panic: a sender cannot know that in time.
     ///
     /// ```
-    /// use greenthread_channels::{SendError, bounded};
+    /// use greenthread::channel::{SendError, bounded};
     ///
     /// let (tx, rx) = bounded(10);
     /// tx.send(1).unwrap();
@@ -174,7 +174,7 @@ impl<T> Sender<T> {
     /// A channel that is closed stays so; one that is not may be closed before the caller has looked at the answer.
     ///
     /// ```
-    /// let (tx, rx) = greenthread_channels::unbounded::<i32>();
+    /// let (tx, rx) = greenthread::channel::unbounded::<i32>();
     /// assert!(!tx.is_closed());
     /// drop(rx);
     /// assert!(tx.is_closed());
@@ -187,7 +187,7 @@ impl<T> Sender<T> {
     /// The number of buffered values (Go's `len(ch)`). Never blocks.
     ///
     /// ```
-    /// let (tx, _rx) = greenthread_channels::unbounded();
+    /// let (tx, _rx) = greenthread::channel::unbounded();
     /// tx.send(1).unwrap();
     /// assert_eq!(tx.len(), 1);
     /// ```
@@ -199,7 +199,7 @@ impl<T> Sender<T> {
     /// Whether no value is buffered. With capacity zero that is always so. Never blocks.
     ///
     /// ```
-    /// let (tx, _rx) = greenthread_channels::unbounded();
+    /// let (tx, _rx) = greenthread::channel::unbounded();
     /// assert!(tx.is_empty());
     /// tx.send(1).unwrap();
     /// assert!(!tx.is_empty());
@@ -214,7 +214,7 @@ impl<T> Sender<T> {
     /// Room that is kept for a `select!` which evaluates its message does not count, though nobody else may use it.
     ///
     /// ```
-    /// let (tx, _rx) = greenthread_channels::bounded(1);
+    /// let (tx, _rx) = greenthread::channel::bounded(1);
     /// assert!(!tx.is_full());
     /// tx.send(1).unwrap();
     /// assert!(tx.is_full());
@@ -227,7 +227,7 @@ impl<T> Sender<T> {
     /// The capacity (Go's `cap(ch)`), or none if the channel is unbounded. Never blocks.
     ///
     /// ```
-    /// use greenthread_channels::{bounded, unbounded};
+    /// use greenthread::channel::{bounded, unbounded};
     ///
     /// assert_eq!(bounded::<i32>(5).0.capacity(), Some(5));
     /// assert_eq!(unbounded::<i32>().0.capacity(), None);
@@ -240,7 +240,7 @@ impl<T> Sender<T> {
     /// Whether both send to the same channel (Go's `ch1 == ch2`). Any two nil channels are the same. Never blocks.
     ///
     /// ```
-    /// use greenthread_channels::unbounded;
+    /// use greenthread::channel::unbounded;
     ///
     /// let (a, _) = unbounded::<i32>();
     /// let (b, _) = unbounded::<i32>();

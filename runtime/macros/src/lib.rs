@@ -1,6 +1,7 @@
 //! The attributes `#[greenthread::main]` and `#[greenthread::test]`.
 //!
-//! Users reach them through the package `greenthread`; this one is not meant to be named.
+//! Users reach them through the package `greenthread`, which documents them where it re-exports them; what stands here is
+//! added at the end there. This package is not meant to be named.
 //!
 //! # What they expand to
 //! Both keep the function, under its name, inside a new one that hands it to the facade:
@@ -43,43 +44,13 @@ mod parse;
 
 use proc_macro::TokenStream;
 
-/// Runs `fn main` as the main goroutine.
-///
-/// When it returns, the process ends, whatever the other goroutines do (Go's rule). The function may return whatever a
-/// `main` may return.
-///
-/// ```text
-/// #[greenthread::main]
-/// fn main() -> std::io::Result<()> {
-///     let (tx, rx) = greenthread::channel::bounded(0);
-///     greenthread::go!(move || tx.send("hello").unwrap());
-///     println!("{}", rx.recv().unwrap());
-///     Ok(())
-/// }
-/// ```
-///
 /// `#[greenthread::main(crate = "path::to::greenthread")]` names the facade where it is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::main(args, item)
 }
 
-/// Makes a function a test that runs as a goroutine.
-///
-/// `#[ignore]`, `#[should_panic]` and results work as with `#[test]`.
-///
-/// ```text
-/// #[greenthread::test(procs = [1, 2, 4])]
-/// fn ping_pong() {
-///     let (tx, rx) = greenthread::channel::bounded(0);
-///     greenthread::go!(move || tx.send(1).unwrap());
-///     assert_eq!(rx.recv(), Ok(1));
-/// }
-/// ```
-///
-/// * `procs = [..]`: run it once for each of these numbers of Ps (`GOMAXPROCS`), in this order. Without it the test
-///   runs once, with as many as there are.
-/// * `crate = "path::to::greenthread"`: names the facade where it is renamed or re-exported.
+/// `crate = "path::to::greenthread"` names the facade where it is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::test(args, item)

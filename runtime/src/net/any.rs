@@ -12,13 +12,15 @@ use super::fd::Fd;
 use super::macros::{deadline, limits, read_write};
 use super::view::WithCtx;
 
-/// Anything with a descriptor that can be waited for: pipes, terminals, `inotify`, sockets of other libraries. What Go does in `os.NewFile`.
+/// Anything with a descriptor that can be waited for: pipes, terminals, `inotify`, sockets of other libraries. What Go
+/// does in `os.NewFile`.
 ///
 /// It reads and writes if the value does so behind a reference, as most do; to read and write at the same time, use
-/// [views](Self::with_ctx). For other operations wait until it is [`readable`](Self::readable) or [`writable`](Self::writable), and try.
+/// [views](Self::with_ctx). For other operations wait until it is [`readable`](Self::readable) or
+/// [`writable`](Self::writable), and try.
 ///
-/// The descriptor is made non-blocking. Where that is a property of something shared, as a terminal's, others will notice. Regular files cannot be
-/// waited for: use them as they are.
+/// The descriptor is made non-blocking. Where that is a property of something shared, as a terminal's, others will
+/// notice. Regular files cannot be waited for: use them as they are.
 ///
 /// ```
 /// use greenthread::net::Async;
@@ -63,17 +65,36 @@ impl<T: AsFd> Async<T> {
     }
 
     /// The value inside. Its own operations do not wait, but say that they would block.
+    ///
+    /// ```
+    /// use greenthread::net::Async;
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let number = reader.as_raw_fd();
+    /// assert_eq!(Async::new(reader)?.get_ref().as_raw_fd(), number);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn get_ref(&self) -> &T {
         self.fd.get()
     }
 
-    /// The value, with its descriptor blocking.
+    /// The value, with its descriptor blocking. Does not block itself.
+    ///
+    /// ```
+    /// use greenthread::net::Async;
+    /// use std::io::PipeReader;
+    ///
+    /// let reader: PipeReader = Async::new(std::io::pipe()?.0)?.into_inner();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(self) -> T {
         self.fd.into_inner()
     }
 
-    /// Ends all operations, those that wait and those to come, with an error ([`NotConnected`](io::ErrorKind::NotConnected)). The descriptor itself stays
-    /// open as long as the value: it may be somebody else's. Does not block.
+    /// Ends all operations, those that wait and those to come, with an error
+    /// ([`NotConnected`](io::ErrorKind::NotConnected)). The descriptor itself stays open as long as the value: it may
+    /// be somebody else's. Does not block.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -111,6 +132,14 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Errors
     /// As [`readable`](Self::readable).
+    ///
+    /// ```
+    /// use greenthread::net::Async;
+    ///
+    /// let (_reader, writer) = std::io::pipe()?;
+    /// Async::new(writer)?.writable()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn writable(&self) -> io::Result<()> {
         self.ready_within(None, Direction::Write)
     }
@@ -171,6 +200,17 @@ impl<T: AsFd> WithCtx<'_, Async<T>> {
     ///
     /// # Errors
     /// As there, and that of the context.
+    ///
+    /// ```
+    /// use greenthread::{ctx::Context, net::Async};
+    /// use std::time::Duration;
+    ///
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Async::new(reader)?;
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// assert!(reader.with_ctx(&ctx).readable().is_err(), "nobody writes");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn readable(&self) -> io::Result<()> {
         self.socket.ready_within(Some(self.ctx), Direction::Read)
     }
@@ -179,6 +219,17 @@ impl<T: AsFd> WithCtx<'_, Async<T>> {
     ///
     /// # Errors
     /// As there, and that of the context.
+    ///
+    /// ```
+    /// use greenthread::{ctx::Context, net::Async};
+    /// use std::time::Duration;
+    ///
+    /// let (_reader, writer) = std::io::pipe()?;
+    /// let writer = Async::new(writer)?;
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(5));
+    /// writer.with_ctx(&ctx).writable()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn writable(&self) -> io::Result<()> {
         self.socket.ready_within(Some(self.ctx), Direction::Write)
     }

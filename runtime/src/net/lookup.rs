@@ -1,8 +1,9 @@
 //! From names to addresses: the system's resolver, called so that nobody else waits for it.
 //!
-//! A call of the resolver cannot be ended. So one that a context may end is made by a goroutine of its own, and the caller leaves it behind: it
-//! comes to its end in its thread, and nobody takes its result. That goroutine must not borrow from a caller who has gone, and `ToSocketAddrs`
-//! lends: hence [`Resolve`], which makes a copy that can be taken along. What takes no lookup takes neither goroutine nor copy.
+//! A call of the resolver cannot be ended. So one that a context may end is made by a goroutine of its own, and the
+//! caller leaves it behind: it comes to its end in its thread, and nobody takes its result. That goroutine must not
+//! borrow from a caller who has gone, and `ToSocketAddrs` lends: hence [`Resolve`], which makes a copy that can be
+//! taken along. What takes no lookup takes neither goroutine nor copy.
 //!
 //! Rejected: to take `ToSocketAddrs + Send + 'static` under a context, for `(&*host, port)` would not do.
 
@@ -18,17 +19,19 @@ use crate::stack;
 use crate::sync::Semaphore;
 use crate::task::{blocking, spawn};
 
-/// Each lookup that waits keeps an OS thread, so there are only so many at a time (Go's limit for the system's resolver is the same).
+/// Each lookup that waits keeps an OS thread, so there are only so many at a time (Go's limit for the system's resolver
+/// is the same).
 static LOOKUPS: Semaphore = Semaphore::new(MAX_LOOKUPS);
 const MAX_LOOKUPS: usize = 500;
 
 /// The resolver and its plug-ins are foreign code, which does not ask how small the stack is.
 const RESOLVER_STACK: usize = 128 << 10;
 
-/// The addresses of a host, in the order in which the system prefers them: Go's `net.LookupHost`. An address in text form is its own.
+/// The addresses of a host, in the order in which the system prefers them: Go's `net.LookupHost`. An address in text
+/// form is its own.
 ///
-/// Blocks the goroutine, and never keeps others from running: the call to the system's resolver is announced as [`blocking`](crate::blocking). Of
-/// lookups 500 run at a time, and more wait for their turn in order.
+/// Blocks the goroutine, and never keeps others from running: the call to the system's resolver is announced as
+/// [`blocking`](crate::blocking). Of lookups 500 run at a time, and more wait for their turn in order.
 ///
 /// # Errors
 /// What the resolver says: the host is unknown, or nobody knows at the moment.
@@ -47,8 +50,8 @@ pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(resolve((host, 0))?.map(|addr| addr.ip()).collect())
 }
 
-/// As [`lookup_host`], as long as `ctx` lasts: Go's `Resolver.LookupHost`. When it ends the wait does. The lookup itself goes on in its thread, and
-/// is one of the 500 until it is over.
+/// As [`lookup_host`], as long as `ctx` lasts: Go's `Resolver.LookupHost`. When it ends the wait does. The lookup
+/// itself goes on in its thread, and is one of the 500 until it is over.
 ///
 /// # Errors
 /// As there, and that of the context if it ends first.
@@ -68,9 +71,19 @@ pub fn lookup_host_ctx(ctx: &Context, host: &str) -> io::Result<Vec<IpAddr>> {
 }
 
 /// What a [`Resolve`] hands out.
+///
+/// ```
+/// use greenthread::net::{Resolve, Resolver};
+///
+/// let resolver: Resolver = "127.0.0.1:80".resolver();
+/// let addrs = greenthread::spawn(resolver).join().unwrap()?;
+/// assert_eq!(addrs, ["127.0.0.1:80".parse().unwrap()]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 
-/// What can be looked up under a context: [`ToSocketAddrs`], if it can be taken along. All types of `std` that are the one are the other.
+/// What can be looked up under a context: [`ToSocketAddrs`], if it can be taken along. All types of `std` that are the
+/// one are the other.
 ///
 /// A lookup cannot be ended. When the context ends the caller goes on, and the lookup too: with a copy of what it was given.
 ///
@@ -109,6 +122,16 @@ pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 /// ```
 pub trait Resolve: ToSocketAddrs {
     /// A function that does what `to_socket_addrs` does, and borrows nothing. It may block. Does not block itself.
+    ///
+    /// ```
+    /// use greenthread::net::Resolve;
+    ///
+    /// let text = "127.0.0.1:80".to_owned();
+    /// let resolver = text.resolver();
+    /// drop(text);
+    /// assert_eq!(resolver()?.len(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn resolver(&self) -> Resolver;
 }
 

@@ -21,7 +21,8 @@ macro_rules! socket {
                 Ok(Self { fd: std::sync::Arc::new(super::fd::Fd::new(socket)?) })
             }
 
-            /// Another handle on this socket. It shares everything, deadlines and [`close`](Self::close) too, and takes no descriptor. Does not block.
+            /// Another handle on this socket. It shares everything, deadlines and [`close`](Self::close) too, and takes
+            /// no descriptor. Does not block.
             ///
             /// # Errors
             /// None; the signature is `std`'s.
@@ -55,8 +56,8 @@ macro_rules! socket {
                 self.fd.open()?.take_error()
             }
 
-            /// Whether operations return [`WouldBlock`](std::io::ErrorKind::WouldBlock) instead of waiting: for this handle and all its clones. The
-            /// descriptor itself never blocks. Does not block.
+            /// Whether operations return [`WouldBlock`](std::io::ErrorKind::WouldBlock) instead of waiting: for this
+            /// handle and all its clones. The descriptor itself never blocks. Does not block.
             ///
             /// # Errors
             /// If the socket is closed.
@@ -72,9 +73,10 @@ macro_rules! socket {
                 self.fd.set_nonblocking(nonblocking)
             }
 
-            /// Closes the socket, under all of its handles: who waits in an operation, and who begins one later, gets an error
-            /// ([`NotConnected`](std::io::ErrorKind::NotConnected), "use of closed network connection"). The peer is told, and an address is free again.
-            /// Closing once more does nothing. Does not block. Go's `Close`.
+            /// Closes the socket, under all of its handles: who waits in an operation, and who begins one later, gets
+            /// an error ([`NotConnected`](std::io::ErrorKind::NotConnected), "use of closed network connection"). The
+            /// peer is told, and an address is free again. Closing once more does nothing. Does not block. Go's
+            /// `Close`.
             ///
             /// Dropping the last handle closes too. The number of the descriptor is used again only after that.
             ///
@@ -169,9 +171,9 @@ macro_rules! socket {
 macro_rules! deadline {
     ([$($generics:tt)*] $name:ty, $make:literal) => {
         impl<$($generics)*> $name {
-            /// Sets the time until which operations may wait, those that wait now and all to come; `None` takes it back. Once it has
-            /// passed they fail with [`TimedOut`](std::io::ErrorKind::TimedOut), also if they would not have to wait, until there is
-            /// another. Does not block. Go's `SetDeadline`.
+            /// Sets the time until which operations may wait, those that wait now and all to come; `None` takes it
+            /// back. Once it has passed they fail with [`TimedOut`](std::io::ErrorKind::TimedOut), also if they would
+            /// not have to wait, until there is another. Does not block. Go's `SetDeadline`.
             ///
             /// # Errors
             /// If the socket is closed.
@@ -249,7 +251,8 @@ macro_rules! limits {
             }
 
             /// Sets how long each operation that reads may wait, from now on; `None` is no limit. Then it fails with
-            /// [`TimedOut`](std::io::ErrorKind::TimedOut). Counts for all handles; a deadline that comes earlier counts too. Does not block.
+            /// [`TimedOut`](std::io::ErrorKind::TimedOut). Counts for all handles; a deadline that comes earlier counts
+            /// too. Does not block.
             ///
             /// # Errors
             /// If the timeout is zero, or the socket closed.
@@ -285,18 +288,34 @@ macro_rules! limits {
                 self.fd.set_timeout(greenthread_scheduler::Direction::Write, timeout)
             }
 
-            /// What [`set_read_timeout`](Self::set_read_timeout) has set.
+            /// What [`set_read_timeout`](Self::set_read_timeout) has set. Does not block.
             ///
             /// # Errors
             /// If the socket is closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// assert_eq!(socket.read_timeout()?, None, "no limit in the beginning");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
                 self.fd.timeout(greenthread_scheduler::Direction::Read)
             }
 
-            /// What [`set_write_timeout`](Self::set_write_timeout) has set.
+            /// What [`set_write_timeout`](Self::set_write_timeout) has set. Does not block.
             ///
             /// # Errors
             /// If the socket is closed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// assert_eq!(socket.write_timeout()?, None, "no limit in the beginning");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
                 self.fd.timeout(greenthread_scheduler::Direction::Write)
             }
@@ -304,8 +323,9 @@ macro_rules! limits {
     };
 }
 
-/// `Read` and `Write` for a stream, a reference to it, and its view under a context. The stream has `read_within` and so on. What stands
-/// in brackets are the generics, and a `where` for each trait; then there is nothing for references ([`super::Async`]).
+/// `Read` and `Write` for a stream, a reference to it, and its view under a context. The stream has `read_within` and
+/// so on. What stands in brackets are the generics, and a `where` for each trait; then there is nothing for references
+/// ([`super::Async`]).
 macro_rules! read_write {
     ($name:ident) => {
         read_write!([] [] [] $name);
@@ -350,23 +370,45 @@ macro_rules! read_write {
     };
 }
 
-/// Options that `std`'s type has under the same name: a getter and a setter each.
+/// Options that `std`'s type has under the same name: a getter and a setter each, with a value for the examples.
 macro_rules! options {
-    ($name:ident: $($(#[$get_doc:meta])* $get:ident, $(#[$set_doc:meta])* $set:ident: $type:ty;)*) => {
+    (
+        $name:ident, $make:literal:
+        $($(#[$get_doc:meta])* $get:ident, $(#[$set_doc:meta])* $set:ident: $type:ty = $value:literal;)*
+    ) => {
         impl $name {
             $(
                 $(#[$get_doc])*
+                /// Does not block.
                 ///
                 /// # Errors
                 /// What the system says, and if the socket is closed.
+                ///
+                /// ```
+                /// use greenthread::net::*;
+                ///
+                #[doc = concat!("let socket = ", $make, ";")]
+                #[doc = concat!("socket.", stringify!($set), "(", stringify!($value), ")?;")]
+                #[doc = concat!("assert_eq!(socket.", stringify!($get), "()?, ", stringify!($value), ");")]
+                /// # Ok::<(), std::io::Error>(())
+                /// ```
                 pub fn $get(&self) -> std::io::Result<$type> {
                     self.fd.open()?.$get()
                 }
 
                 $(#[$set_doc])*
+                /// Does not block.
                 ///
                 /// # Errors
                 /// What the system says, and if the socket is closed.
+                ///
+                /// ```
+                /// use greenthread::net::*;
+                ///
+                #[doc = concat!("let socket = ", $make, ";")]
+                #[doc = concat!("socket.", stringify!($set), "(", stringify!($value), ")?;")]
+                /// # Ok::<(), std::io::Error>(())
+                /// ```
                 pub fn $set(&self, value: $type) -> std::io::Result<()> {
                     self.fd.open()?.$set(value)
                 }
@@ -375,22 +417,44 @@ macro_rules! options {
     };
 }
 
-/// What sockets for datagrams have in common.
+/// What sockets for datagrams have in common. `$pair` is an expression for the examples: two that are connected with each other.
 macro_rules! datagrams {
-    ($name:ident, $addr:ty) => {
+    ($name:ident, $addr:ty, $pair:literal) => {
         impl $name {
-            /// Sends a datagram to the address that the socket is connected to. Returns its length. Blocks while there is no room.
+            /// Sends a datagram to the address that the socket is connected to. Returns its length. Blocks while there
+            /// is no room.
             ///
             /// # Errors
             /// What the system says, as that it is too long; if the socket is closed, or a deadline or timeout has passed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let (one, other) = ", $pair, ";")]
+            /// assert_eq!(one.send(b"hello")?, 5);
+            /// assert_eq!(other.recv(&mut [0; 10])?, 5);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn send(&self, bytes: &[u8]) -> std::io::Result<usize> {
                 self.send_within(None, bytes)
             }
 
-            /// Receives a datagram, and who has sent it. What does not fit into `bytes` is lost. Returns its length. Blocks until there is one.
+            /// Receives a datagram, and who has sent it. What does not fit into `bytes` is lost. Returns its length.
+            /// Blocks until there is one.
             ///
             /// # Errors
             /// What the system says; if the socket is closed, or a deadline or timeout has passed.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let (one, other) = ", $pair, ";")]
+            /// one.send(b"hello")?;
+            /// let mut bytes = [0; 10];
+            /// let (len, _from) = other.recv_from(&mut bytes)?;
+            /// assert_eq!(&bytes[..len], b"hello");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn recv_from(&self, bytes: &mut [u8]) -> std::io::Result<(usize, $addr)> {
                 self.recv_from_within(None, bytes)
             }
@@ -399,6 +463,17 @@ macro_rules! datagrams {
             ///
             /// # Errors
             /// As there.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let (one, other) = ", $pair, ";")]
+            /// one.send(b"too long for two bytes")?;
+            /// let mut bytes = [0; 2];
+            /// assert_eq!(other.recv(&mut bytes)?, 2);
+            /// assert_eq!(&bytes, b"to");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn recv(&self, bytes: &mut [u8]) -> std::io::Result<usize> {
                 self.recv_within(None, bytes)
             }
@@ -425,6 +500,20 @@ macro_rules! datagrams {
             ///
             /// # Errors
             /// Those of the socket's `send`, and that of the context.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use greenthread::ctx::Context;
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let (one, other) = ", $pair, ";")]
+            /// let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
+            /// one.with_ctx(&ctx).send(b"hello")?;
+            /// cancel.cancel();
+            /// assert!(one.with_ctx(&ctx).send(b"hello").is_err());
+            /// # let _ = other;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn send(&self, bytes: &[u8]) -> std::io::Result<usize> {
                 self.socket.send_within(Some(self.ctx), bytes)
             }
@@ -433,6 +522,18 @@ macro_rules! datagrams {
             ///
             /// # Errors
             /// Those of the socket's `recv_from`, and that of the context.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use greenthread::ctx::Context;
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let (one, other) = ", $pair, ";")]
+            /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+            /// assert!(other.with_ctx(&ctx).recv_from(&mut [0; 10]).is_err(), "nobody sends");
+            /// # let _ = one;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn recv_from(&self, bytes: &mut [u8]) -> std::io::Result<(usize, $addr)> {
                 self.socket.recv_from_within(Some(self.ctx), bytes)
             }
@@ -441,6 +542,18 @@ macro_rules! datagrams {
             ///
             /// # Errors
             /// Those of the socket's `recv`, and that of the context.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            /// use greenthread::ctx::Context;
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("let (one, other) = ", $pair, ";")]
+            /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+            /// assert!(other.with_ctx(&ctx).recv(&mut [0; 10]).is_err(), "nobody sends");
+            /// # let _ = one;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn recv(&self, bytes: &mut [u8]) -> std::io::Result<usize> {
                 self.socket.recv_within(Some(self.ctx), bytes)
             }

@@ -35,18 +35,19 @@
 //! ```
 //!
 //! # Who may do what at once
-//! Everything takes `&self`. One may read while another writes: `&TcpStream` is `Read` and `Write`, and `try_clone` makes another handle. Those who
-//! read, or accept, at the same time take turns, and so do those who write. Turns are taken as with a [`Mutex`](crate::sync::Mutex): in no strict
-//! order, but nobody waits long. All of it works from goroutines and from other threads.
+//! Everything takes `&self`. One may read while another writes: `&TcpStream` is `Read` and `Write`, and `try_clone`
+//! makes another handle. Those who read, or accept, at the same time take turns, and so do those who write. Turns are
+//! taken as with a [`Mutex`](crate::sync::Mutex): in no strict order, but nobody waits long. All of it works from
+//! goroutines and from other threads.
 //!
 //! # Deadlines
 //! The rules are Go's. A deadline is a point in time; it stays until it is changed, and counts for the operation that
-//! waits just then, too. One that has passed makes operations fail ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o timeout"), even if there is something to
-//! read. A later one, or none, makes them work again.
+//! waits just then, too. One that has passed makes operations fail ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o
+//! timeout"), even if there is something to read. A later one, or none, makes them work again.
 //!
 //! # What it costs
-//! An operation is tried first, and waits only if it would block. Each socket is registered with the poller once. A waiting goroutine costs its stack,
-//! and no thread.
+//! An operation is tried first, and waits only if it would block. Each socket is registered with the poller once. A
+//! waiting goroutine costs its stack, and no thread.
 
 mod any;
 mod eyeballs;

@@ -17,13 +17,14 @@ use super::macros::{limits, options, read_write, socket};
 use super::serve::{PAUSES, serve};
 use super::view::WithCtx;
 
-/// How many connections may wait to be accepted: Go's number, which the system may lower (`net.core.somaxconn`). `std`'s 128 are too few for
-/// a crowd.
+/// How many connections may wait to be accepted: Go's number, which the system may lower (`net.core.somaxconn`).
+/// `std`'s 128 are too few for a crowd.
 const BACKLOG: i32 = 4096;
 
 /// A TCP connection: `std::net::TcpStream` for goroutines, Go's `net.TCPConn`.
 ///
-/// Reading and writing block the calling goroutine, or thread, and can go on at the same time; see [the module](super). Dropping the last handle closes it.
+/// Reading and writing block the calling goroutine, or thread, and can go on at the same time; see [the module](super).
+/// Dropping the last handle closes it.
 ///
 /// ```
 /// use greenthread::net::{TcpListener, TcpStream};
@@ -48,23 +49,23 @@ socket!(TcpStream, net::TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0
 limits!([] TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
 read_write!(TcpStream);
 
-options!(TcpStream:
+options!(TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?":
     /// Whether small writes are sent at once (`TCP_NODELAY`).
     nodelay,
     /// Sets whether small writes are sent at once (`TCP_NODELAY`). Off in the beginning, as in `std`; Go sets it.
-    set_nodelay: bool;
+    set_nodelay: bool = true;
     /// The time to live of packets (`IP_TTL`).
     ttl,
     /// Sets the time to live of packets (`IP_TTL`).
-    set_ttl: u32;
+    set_ttl: u32 = 64;
 );
 
 impl TcpStream {
-    /// Connects to an address; if there are several, to the one that accepts first. Blocks until it is connected, or the system gives up.
-    /// Looking up a name keeps nobody else waiting: see [`lookup_host`](super::lookup_host).
+    /// Connects to an address; if there are several, to the one that accepts first. Blocks until it is connected, or
+    /// the system gives up. Looking up a name keeps nobody else waiting: see [`lookup_host`](super::lookup_host).
     ///
-    /// Several addresses are tried as RFC 8305 says ("happy eyeballs"): IPv6 and IPv4 in turn, the next one begins when one has failed or 250 ms
-    /// have passed, the first connection wins, and the others are given up.
+    /// Several addresses are tried as RFC 8305 says ("happy eyeballs"): IPv6 and IPv4 in turn, the next one begins when
+    /// one has failed or 250 ms have passed, the first connection wins, and the others are given up.
     ///
     /// # Errors
     /// That of the lookup; that of the address that failed first.
@@ -97,8 +98,8 @@ impl TcpStream {
         Self::connect_within(*addr, Instant::now().checked_add(timeout), None)
     }
 
-    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`. It ends the wait for a lookup too; the lookup itself cannot be
-    /// ended, and is left behind ([`Resolve`]).
+    /// As [`connect`](Self::connect), as long as `ctx` lasts: Go's `Dialer.DialContext`. It ends the wait for a lookup
+    /// too; the lookup itself cannot be ended, and is left behind ([`Resolve`]).
     ///
     /// # Errors
     /// As there, and that of the context if it ends first.
@@ -204,16 +205,24 @@ impl TcpStream {
         self.fd.run(Direction::Read, None, |socket| socket.peek(bytes))
     }
 
-    /// How long closing waits for what was written to be acknowledged (`SO_LINGER`).
+    /// How long closing waits for what was written to be acknowledged (`SO_LINGER`). Does not block.
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    /// assert_eq!(stream.linger()?, None, "closing does not wait");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self.fd.open()?).linger()
     }
 
-    /// Sets how long closing waits for what was written to be acknowledged (`SO_LINGER`); then the connection is reset. With zero it is
-    /// reset at once. Anything else blocks the thread that drops or closes. Go's `SetLinger`.
+    /// Sets how long closing waits for what was written to be acknowledged (`SO_LINGER`), in whole seconds; then the
+    /// connection is reset. With less than one second it is reset at once; anything else blocks the thread that drops
+    /// or closes. Go's `SetLinger`.
     ///
     /// # Errors
     /// If it is closed.
@@ -231,20 +240,27 @@ impl TcpStream {
         SockRef::from(self.fd.open()?).set_linger(linger)
     }
 
-    /// After how long a silence the peer is asked whether it is still there (`SO_KEEPALIVE`, `TCP_KEEPIDLE`).
+    /// After how long a silence the peer is asked whether it is still there (`SO_KEEPALIVE`, `TCP_KEEPIDLE`). Does not block.
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let stream = greenthread::net::TcpStream::connect(listener.local_addr()?)?;
+    /// assert_eq!(stream.keepalive()?, None, "never, in the beginning");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
         let socket = SockRef::from(self.fd.open()?);
         if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
     }
 
-    /// Sets after how long a silence the peer is asked whether it is still there; whole seconds. `None` is never, as in the beginning. Go's
-    /// `SetKeepAliveConfig`.
+    /// Sets after how long a silence the peer is asked whether it is still there; whole seconds, at least one. `None` is
+    /// never, as in the beginning. Does not block. Go's `SetKeepAliveConfig`.
     ///
     /// # Errors
-    /// What the system says, and if it is closed.
+    /// What the system says, as that the time is too short or too long; and if it is closed.
     ///
     /// ```
     /// use std::time::Duration;
@@ -337,17 +353,17 @@ pub struct TcpListener {
 
 socket!(TcpListener, net::TcpListener, "TcpListener::bind(\"127.0.0.1:0\")?");
 
-options!(TcpListener:
+options!(TcpListener, "TcpListener::bind(\"127.0.0.1:0\")?":
     /// The time to live of packets (`IP_TTL`).
     ttl,
     /// Sets the time to live of packets (`IP_TTL`), for accepted connections too.
-    set_ttl: u32;
+    set_ttl: u32 = 64;
 );
 
 impl TcpListener {
-    /// Listens on an address; if there are several, on the first that is possible. Port 0 means any: [`local_addr`](Self::local_addr) tells. The
-    /// address may have been in use just before (`SO_REUSEADDR`), and up to 4096 connections may wait to be accepted, as in Go. Does not block,
-    /// but for the look-up of a name.
+    /// Listens on an address; if there are several, on the first that is possible. Port 0 means any:
+    /// [`local_addr`](Self::local_addr) tells. The address may have been in use just before (`SO_REUSEADDR`), and up to
+    /// 4096 connections may wait to be accepted, as in Go. Does not block, but for the look-up of a name.
     ///
     /// # Errors
     /// That of the last address.
@@ -414,18 +430,22 @@ impl TcpListener {
         Incoming::new(self)
     }
 
-    /// Serves connections until `ctx` ends, each with `handler` in a goroutine and with a context of its own, and then lets them finish: Go's
-    /// `http.Server` with its `Shutdown`, without the HTTP. Blocks until the last handler has returned.
+    /// Serves connections until `ctx` ends, each with `handler` in a goroutine and with a context of its own, and then
+    /// lets them finish: Go's `http.Server` with its `Shutdown`, without the HTTP. Blocks until the last handler has
+    /// returned.
     ///
-    /// When `ctx` ends the listener is [closed](Self::close). The handlers have `grace` from then on; when it is over their contexts are
-    /// cancelled, and they are waited for. So a handler that may take long looks at its context, as by reading through
-    /// [`with_ctx`](TcpStream::with_ctx). The contexts have the values of `ctx`, and neither its end nor its deadline. Each is cancelled, too, when its handler returns.
+    /// When `ctx` ends the listener is [closed](Self::close). The handlers have `grace` from then on; when it is over
+    /// their contexts are cancelled, and they are waited for. So a handler that may take long looks at its context, as
+    /// by reading through [`with_ctx`](TcpStream::with_ctx). The contexts have the values of `ctx`, and neither its end
+    /// nor its deadline. Each is cancelled, too, when its handler returns.
     ///
-    /// When there are no descriptors or buffers left, it says so on stderr, once a minute at most, and tries again after a pause of 5 ms, which doubles up
-    /// to 1 s; connections wait in the system's queue meanwhile. A panic in a handler ends that connection, and no other.
+    /// When there are no descriptors or buffers left, it says so on stderr, once a minute at most, and tries again
+    /// after a pause of 5 ms, which doubles up to 1 s; connections wait in the system's queue meanwhile. A panic in a
+    /// handler ends that connection, and no other.
     ///
     /// # Errors
-    /// If accepting fails for another reason, as when somebody else closes the listener; after the handlers have had their grace. That `ctx` has ended is no error.
+    /// If accepting fails for another reason, as when somebody else closes the listener; after the handlers have had
+    /// their grace. That `ctx` has ended is no error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -462,6 +482,12 @@ impl TcpListener {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert_ne!(listener.local_addr()?.port(), 0, "the system has chosen one");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.local_addr()
     }
@@ -470,6 +496,15 @@ impl TcpListener {
     ///
     /// # Errors
     /// If it is closed, or has an IPv4 address.
+    ///
+    /// ```
+    /// use greenthread::net::TcpListener;
+    ///
+    /// if let Ok(listener) = TcpListener::bind("[::1]:0") {
+    ///     println!("{}", listener.only_v6()?);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn only_v6(&self) -> io::Result<bool> {
         SockRef::from(self.fd.open()?).only_v6()
     }

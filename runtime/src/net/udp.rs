@@ -14,8 +14,8 @@ use super::view::WithCtx;
 
 /// A UDP socket: `std::net::UdpSocket` for goroutines, Go's `net.UDPConn`.
 ///
-/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the system has no room. Both
-/// can go on at the same time; see [the module](super).
+/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the system has no
+/// room. Both can go on at the same time; see [the module](super).
 ///
 /// ```
 /// use greenthread::net::UdpSocket;
@@ -34,33 +34,39 @@ pub struct UdpSocket {
 
 socket!(UdpSocket, net::UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
 limits!([] UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
-datagrams!(UdpSocket, SocketAddr);
+datagrams!(
+    UdpSocket,
+    SocketAddr,
+    "{
+    let (one, other) = (UdpSocket::bind(\"127.0.0.1:0\")?, UdpSocket::bind(\"127.0.0.1:0\")?);
+    one.connect(other.local_addr()?)?;
+    other.connect(one.local_addr()?)?;
+    (one, other)
+}"
+);
 
-options!(UdpSocket:
+options!(UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?":
     /// Whether datagrams may go to a broadcast address (`SO_BROADCAST`).
     broadcast,
     /// Sets whether datagrams may go to a broadcast address (`SO_BROADCAST`).
-    set_broadcast: bool;
+    set_broadcast: bool = true;
     /// Whether this machine gets its own multicasts, IPv4 (`IP_MULTICAST_LOOP`).
     multicast_loop_v4,
     /// Sets whether this machine gets its own multicasts, IPv4 (`IP_MULTICAST_LOOP`).
-    set_multicast_loop_v4: bool;
+    set_multicast_loop_v4: bool = true;
     /// The time to live of multicasts, IPv4 (`IP_MULTICAST_TTL`).
     multicast_ttl_v4,
     /// Sets the time to live of multicasts, IPv4 (`IP_MULTICAST_TTL`).
-    set_multicast_ttl_v4: u32;
-    /// Whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`).
-    multicast_loop_v6,
-    /// Sets whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`).
-    set_multicast_loop_v6: bool;
+    set_multicast_ttl_v4: u32 = 4;
     /// The time to live of packets (`IP_TTL`).
     ttl,
     /// Sets the time to live of packets (`IP_TTL`).
-    set_ttl: u32;
+    set_ttl: u32 = 64;
 );
 
 impl UdpSocket {
-    /// A socket with this address; if there are several, with the first that is possible. Does not block, but for the look-up of a name.
+    /// A socket with this address; if there are several, with the first that is possible. Does not block, but for the
+    /// look-up of a name.
     ///
     /// # Errors
     /// That of the last address.
@@ -74,8 +80,8 @@ impl UdpSocket {
         Self::from_std(net::UdpSocket::bind(&resolve(addr)?.collect::<Vec<_>>()[..])?)
     }
 
-    /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from, and no other from now on. Does not block, but for the
-    /// look-up of a name.
+    /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from, and no other from
+    /// now on. Does not block, but for the look-up of a name.
     ///
     /// # Errors
     /// That of the last address; if the socket is closed.
@@ -97,6 +103,16 @@ impl UdpSocket {
     ///
     /// # Errors
     /// If it is closed, or not connected.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// assert!(one.peer_addr().is_err(), "not connected");
+    /// one.connect(other.local_addr()?)?;
+    /// assert_eq!(one.peer_addr()?, other.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.peer_addr()
     }
@@ -105,14 +121,30 @@ impl UdpSocket {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// assert_ne!(socket.local_addr()?.port(), 0, "the system has chosen one");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.local_addr()
     }
 
-    /// Sends a datagram to an address, the first one if there are several. Returns its length. Blocks while the system has no room.
+    /// Sends a datagram to an address, the first one if there are several. Returns its length. Blocks while the system
+    /// has no room.
     ///
     /// # Errors
     /// What the system says, as that it is too long; if the socket is closed, or a deadline or timeout has passed.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// one.send_to(b"hello", other.local_addr()?)?;
+    /// assert_eq!(other.recv(&mut [0; 10])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_to(&self, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
         self.send_to_first(None, bytes, resolve(addr)?)
     }
@@ -151,6 +183,16 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As there.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// one.send_to(b"hello", other.local_addr()?)?;
+    /// assert_eq!(other.peek(&mut [0; 10])?, 5);
+    /// assert_eq!(other.recv(&mut [0; 10])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
         self.fd.run(Direction::Read, None, |socket| socket.peek(bytes))
     }
@@ -177,14 +219,75 @@ impl UdpSocket {
     ///
     /// # Errors
     /// What the system says, and if the socket is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    /// use std::net::Ipv6Addr;
+    ///
+    /// let group: Ipv6Addr = "ff02::fb".parse().unwrap();
+    /// // Where there is no IPv6 the system says so.
+    /// if let Ok(socket) = UdpSocket::bind("[::]:0")
+    ///     && socket.join_multicast_v6(&group, 0).is_ok()
+    /// {
+    ///     socket.leave_multicast_v6(&group, 0)?;
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.fd.open()?.join_multicast_v6(group, interface)
+    }
+
+    /// Whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`). Does not block.
+    ///
+    /// # Errors
+    /// What the system says, as that the socket is one for IPv4; and if it is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    ///
+    /// // Where there is no IPv6 the system says so.
+    /// if let Ok(socket) = UdpSocket::bind("[::1]:0") {
+    ///     socket.set_multicast_loop_v6(false)?;
+    ///     assert!(!socket.multicast_loop_v6()?);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        self.fd.open()?.multicast_loop_v6()
+    }
+
+    /// Sets whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`). Does not block.
+    ///
+    /// # Errors
+    /// What the system says, as that the socket is one for IPv4; and if it is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    ///
+    /// // Where there is no IPv6 the system says so.
+    /// if let Ok(socket) = UdpSocket::bind("[::1]:0") {
+    ///     socket.set_multicast_loop_v6(false)?;
+    ///     assert!(!socket.multicast_loop_v6()?);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_multicast_loop_v6(&self, value: bool) -> io::Result<()> {
+        self.fd.open()?.set_multicast_loop_v6(value)
     }
 
     /// Leaves a group that was [joined](Self::join_multicast_v4).
     ///
     /// # Errors
     /// What the system says, and if the socket is closed.
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let group = Ipv4Addr::new(224, 0, 0, 251);
+    /// assert!(socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).is_err(), "not a member");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.fd.open()?.leave_multicast_v4(group, interface)
     }
@@ -193,6 +296,20 @@ impl UdpSocket {
     ///
     /// # Errors
     /// What the system says, and if the socket is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    /// use std::net::Ipv6Addr;
+    ///
+    /// let group: Ipv6Addr = "ff02::fb".parse().unwrap();
+    /// // Where there is no IPv6 the system says so.
+    /// if let Ok(socket) = UdpSocket::bind("[::]:0")
+    ///     && socket.join_multicast_v6(&group, 0).is_ok()
+    /// {
+    ///     socket.leave_multicast_v6(&group, 0)?;
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.fd.open()?.leave_multicast_v6(group, interface)
     }
@@ -203,6 +320,17 @@ impl WithCtx<'_, UdpSocket> {
     ///
     /// # Errors
     /// As there, and that of the context.
+    ///
+    /// ```
+    /// use greenthread::{ctx::Context, net::UdpSocket};
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// one.with_ctx(&ctx).send_to(b"hello", other.local_addr()?)?;
+    /// cancel.cancel();
+    /// assert!(one.with_ctx(&ctx).send_to(b"hello", other.local_addr()?).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_to(&self, bytes: &[u8], addr: impl Resolve) -> io::Result<usize> {
         self.socket.send_to_first(Some(self.ctx), bytes, resolve_ctx(self.ctx, addr)?)
     }

@@ -20,7 +20,8 @@ use super::view::WithCtx;
 
 /// A connection within this machine: `std::os::unix::net::UnixStream` for goroutines, Go's `net.UnixConn`.
 ///
-/// Reading and writing block the calling goroutine, or thread, and can go on at the same time; see [the module](super). Dropping the last handle closes it.
+/// Reading and writing block the calling goroutine, or thread, and can go on at the same time; see [the module](super).
+/// Dropping the last handle closes it.
 ///
 /// ```
 /// use greenthread::net::UnixStream;
@@ -42,11 +43,24 @@ limits!([] UnixStream, "UnixStream::pair()?.0");
 read_write!(UnixStream);
 
 impl UnixStream {
-    /// Connects to the listener at this path. Blocks only while too many connections wait there to be accepted: the system does not say when there
-    /// is room again, so it is tried every few milliseconds. (Go's `net.DialUnix` fails then.)
+    /// Connects to the listener at this path. Blocks only while too many connections wait there to be accepted: the
+    /// system does not say when there is room again, so it is tried every few milliseconds. (Go's `net.DialUnix` fails
+    /// then.)
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// use greenthread::net::{UnixListener, UnixStream};
+    /// # let path = std::env::temp_dir().join(format!("connect-{}.sock", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect(&path)?;
+    /// let (server, _addr) = listener.accept()?;
+    /// # std::fs::remove_file(&path)?;
+    /// # let _ = (client, server);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::connect_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -55,6 +69,20 @@ impl UnixStream {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// use greenthread::net::{UnixListener, UnixStream};
+    /// use std::os::unix::net::SocketAddr;
+    /// # let path = std::env::temp_dir().join(format!("connect-addr-{}.sock", std::process::id()));
+    ///
+    /// let addr = SocketAddr::from_pathname(&path)?;
+    /// let listener = UnixListener::bind_addr(&addr)?;
+    /// let client = UnixStream::connect_addr(&addr)?;
+    /// assert_eq!(client.peer_addr()?.as_pathname(), Some(&*path));
+    /// # std::fs::remove_file(&path)?;
+    /// # let _ = listener;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_addr(addr: &SocketAddr) -> io::Result<Self> {
         Self::connect_within(None, addr)
     }
@@ -80,6 +108,18 @@ impl UnixStream {
     ///
     /// # Errors
     /// As there.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::net::UnixStream;
+    /// use std::os::unix::net::SocketAddr;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// cancel.cancel();
+    /// let addr = SocketAddr::from_pathname("/tmp/service.sock")?;
+    /// assert_eq!(UnixStream::connect_addr_ctx(&ctx, &addr).unwrap_err().to_string(), "context canceled");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_addr_ctx(ctx: &Context, addr: &SocketAddr) -> io::Result<Self> {
         ctx.err().map_or(Ok(()), Err)?;
         Self::connect_within(Some(ctx), addr)
@@ -106,6 +146,18 @@ impl UnixStream {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// use greenthread::net::UnixStream;
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut one, mut other) = UnixStream::pair()?;
+    /// greenthread::go!(move || one.write_all(b"hello").unwrap());
+    /// let mut text = String::new();
+    /// other.read_to_string(&mut text)?;
+    /// assert_eq!(text, "hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
@@ -115,6 +167,12 @@ impl UnixStream {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// let (one, _other) = greenthread::net::UnixStream::pair()?;
+    /// assert!(one.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.local_addr()
     }
@@ -123,6 +181,12 @@ impl UnixStream {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// let (one, _other) = greenthread::net::UnixStream::pair()?;
+    /// assert!(one.peer_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.peer_addr()
     }
@@ -175,7 +239,8 @@ impl UnixStream {
 
 /// A path that accepts connections: `std::os::unix::net::UnixListener` for goroutines, Go's `net.UnixListener`.
 ///
-/// Several may accept at once, each connection goes to one of them. Dropping the last handle closes it, but leaves the path where it is, as `std` does.
+/// Several may accept at once, each connection goes to one of them. Dropping the last handle closes it, but leaves the
+/// path where it is, as `std` does.
 ///
 /// ```no_run
 /// use greenthread::net::UnixListener;
@@ -206,6 +271,17 @@ impl UnixListener {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// use greenthread::net::UnixListener;
+    /// # let path = std::env::temp_dir().join(format!("bind-{}.sock", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// assert!(UnixListener::bind(&path).is_err(), "there is something by now");
+    /// std::fs::remove_file(&path)?; // it stays when the listener is dropped
+    /// # drop(listener);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::from_std(net::UnixListener::bind(path)?)
     }
@@ -214,6 +290,17 @@ impl UnixListener {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// use greenthread::net::UnixListener;
+    /// use std::os::unix::net::SocketAddr;
+    /// # let path = std::env::temp_dir().join(format!("bind-addr-{}.sock", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind_addr(&SocketAddr::from_pathname(&path)?)?;
+    /// assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
         Self::from_std(net::UnixListener::bind_addr(addr)?)
     }
@@ -222,6 +309,19 @@ impl UnixListener {
     ///
     /// # Errors
     /// What the system says, as that there are too many descriptors; if the listener is closed, or its deadline has passed.
+    ///
+    /// ```
+    /// use greenthread::net::{UnixListener, UnixStream};
+    /// # let path = std::env::temp_dir().join(format!("accept-{}.sock", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect(&path)?;
+    /// let (_server, addr) = listener.accept()?;
+    /// assert!(addr.is_unnamed(), "clients have no path");
+    /// # std::fs::remove_file(&path)?;
+    /// # drop(client);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_within(None)
     }
@@ -232,12 +332,26 @@ impl UnixListener {
     }
 
     /// All connections, one after the other, for ever.
+    ///
+    /// ```
+    /// use greenthread::net::{UnixListener, UnixStream};
+    /// # let path = std::env::temp_dir().join(format!("incoming-{}.sock", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect(&path)?;
+    /// for stream in listener.incoming().take(1) {
+    ///     println!("{:?}", stream?);
+    /// }
+    /// # std::fs::remove_file(&path)?;
+    /// # drop(client);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn incoming(&self) -> Incoming<'_, Self> {
         Incoming::new(self)
     }
 
-    /// Serves connections until `ctx` ends, and then lets them finish: as [`TcpListener::serve`](super::TcpListener::serve) in all. The file at the
-    /// path stays.
+    /// Serves connections until `ctx` ends, and then lets them finish: as
+    /// [`TcpListener::serve`](super::TcpListener::serve) in all. The file at the path stays.
     ///
     /// # Errors
     /// As there.
@@ -268,6 +382,16 @@ impl UnixListener {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UnixListener;
+    /// # let path = std::env::temp_dir().join(format!("local-addr-{}.sock", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.local_addr()
     }
@@ -278,6 +402,18 @@ impl WithCtx<'_, UnixListener> {
     ///
     /// # Errors
     /// As there, and that of the context.
+    ///
+    /// ```
+    /// use greenthread::{ctx::Context, net::UnixListener};
+    /// use std::time::Duration;
+    /// # let path = std::env::temp_dir().join(format!("accept-ctx-{}.sock", std::process::id()));
+    ///
+    /// let listener = UnixListener::bind(&path)?;
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// assert!(listener.with_ctx(&ctx).accept().is_err(), "nobody connects");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         self.socket.accept_within(Some(self.ctx))
     }
@@ -285,8 +421,8 @@ impl WithCtx<'_, UnixListener> {
 
 /// A Unix socket for datagrams: `std::os::unix::net::UnixDatagram` for goroutines, Go's `net.UnixConn` of `unixgram`.
 ///
-/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the receiver has no room. Both
-/// can go on at the same time; see [the module](super).
+/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the receiver has
+/// no room. Both can go on at the same time; see [the module](super).
 ///
 /// ```
 /// use greenthread::net::UnixDatagram;
@@ -303,13 +439,23 @@ pub struct UnixDatagram {
 
 socket!(UnixDatagram, net::UnixDatagram, "UnixDatagram::unbound()?");
 limits!([] UnixDatagram, "UnixDatagram::unbound()?");
-datagrams!(UnixDatagram, SocketAddr);
+datagrams!(UnixDatagram, SocketAddr, "UnixDatagram::pair()?");
 
 impl UnixDatagram {
     /// A socket at a path, at which there must be nothing yet. Does not block.
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// use greenthread::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("datagram-bind-{}.sock", std::process::id()));
+    ///
+    /// let socket = UnixDatagram::bind(&path)?;
+    /// assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::from_std(net::UnixDatagram::bind(path)?)
     }
@@ -318,6 +464,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// use greenthread::net::UnixDatagram;
+    /// use std::os::unix::net::SocketAddr;
+    /// # let path = std::env::temp_dir().join(format!("datagram-bind-addr-{}.sock", std::process::id()));
+    ///
+    /// let socket = UnixDatagram::bind_addr(&SocketAddr::from_pathname(&path)?)?;
+    /// assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
         Self::from_std(net::UnixDatagram::bind_addr(addr)?)
     }
@@ -326,6 +483,12 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// let socket = greenthread::net::UnixDatagram::unbound()?;
+    /// assert!(socket.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn unbound() -> io::Result<Self> {
         Self::from_std(net::UnixDatagram::unbound()?)
     }
@@ -334,6 +497,14 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// let (one, other) = greenthread::net::UnixDatagram::pair()?;
+    /// one.send(b"first")?;
+    /// one.send(b"second")?;
+    /// assert_eq!(other.recv(&mut [0; 10])?, 5, "each datagram by itself");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixDatagram::pair()?;
         Ok((Self::from_std(one)?, Self::from_std(other)?))
@@ -343,6 +514,18 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// What the system says, and if the socket is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("datagram-connect-{}.sock", std::process::id()));
+    ///
+    /// let (server, client) = (UnixDatagram::bind(&path)?, UnixDatagram::unbound()?);
+    /// client.connect(&path)?;
+    /// client.send(b"hello")?;
+    /// assert_eq!(server.recv(&mut [0; 10])?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.fd.open()?.connect(path)
     }
@@ -351,6 +534,19 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// What the system says, and if the socket is closed.
+    ///
+    /// ```
+    /// use greenthread::net::UnixDatagram;
+    /// use std::os::unix::net::SocketAddr;
+    /// # let path = std::env::temp_dir().join(format!("datagram-connect-addr-{}.sock", std::process::id()));
+    ///
+    /// let (server, client) = (UnixDatagram::bind(&path)?, UnixDatagram::unbound()?);
+    /// client.connect_addr(&SocketAddr::from_pathname(&path)?)?;
+    /// client.send(b"hello")?;
+    /// assert_eq!(server.recv(&mut [0; 10])?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         self.fd.open()?.connect_addr(addr)
     }
@@ -359,6 +555,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If it is closed.
+    ///
+    /// ```
+    /// assert!(greenthread::net::UnixDatagram::unbound()?.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.local_addr()
     }
@@ -367,23 +568,50 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// If it is closed, or not connected.
+    ///
+    /// ```
+    /// let (one, _other) = greenthread::net::UnixDatagram::pair()?;
+    /// assert!(one.peer_addr()?.is_unnamed());
+    /// assert!(greenthread::net::UnixDatagram::unbound()?.peer_addr().is_err(), "not connected");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.fd.open()?.peer_addr()
     }
 
-    /// Ends one direction or both, for all handles. Does not block.
+    /// Ends one direction or both, for all handles: sending fails then, or receiving ends. Does not block.
     ///
     /// # Errors
-    /// If it is closed, or not connected.
+    /// If it is closed.
+    ///
+    /// ```
+    /// use std::net::Shutdown;
+    ///
+    /// let (one, _other) = greenthread::net::UnixDatagram::pair()?;
+    /// one.shutdown(Shutdown::Write)?;
+    /// assert!(one.send(b"hello").is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.fd.open()?.shutdown(how)
     }
 
-    /// Sends a datagram to the socket at this path. Returns its length. Blocks while that has no room: the system does not say when it has again, so
-    /// it is tried every few milliseconds.
+    /// Sends a datagram to the socket at this path. Returns its length. Blocks while that has no room: the system does
+    /// not say when it has again, so it is tried every few milliseconds.
     ///
     /// # Errors
     /// What the system says, as that nobody is there; if the socket is closed, or a deadline or timeout has passed.
+    ///
+    /// ```
+    /// use greenthread::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("send-to-{}.sock", std::process::id()));
+    ///
+    /// let (server, client) = (UnixDatagram::bind(&path)?, UnixDatagram::unbound()?);
+    /// client.send_to(b"hello", &path)?;
+    /// assert_eq!(server.recv(&mut [0; 10])?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_to_within(None, bytes, path.as_ref())
     }
@@ -396,6 +624,17 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As there.
+    ///
+    /// ```
+    /// use greenthread::net::UnixDatagram;
+    /// # let path = std::env::temp_dir().join(format!("send-to-addr-{}.sock", std::process::id()));
+    ///
+    /// let (server, client) = (UnixDatagram::bind(&path)?, UnixDatagram::unbound()?);
+    /// client.send_to_addr(b"hello", &server.local_addr()?)?;
+    /// assert_eq!(server.recv(&mut [0; 10])?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_to_addr(&self, bytes: &[u8], addr: &SocketAddr) -> io::Result<usize> {
         self.fd.run_with_pauses(None, |socket| socket.send_to_addr(bytes, addr))
     }
@@ -406,6 +645,20 @@ impl WithCtx<'_, UnixDatagram> {
     ///
     /// # Errors
     /// As there, and that of the context.
+    ///
+    /// ```
+    /// use greenthread::{ctx::Context, net::UnixDatagram};
+    /// # let path = std::env::temp_dir().join(format!("send-to-ctx-{}.sock", std::process::id()));
+    ///
+    /// let (server, client) = (UnixDatagram::bind(&path)?, UnixDatagram::unbound()?);
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// client.with_ctx(&ctx).send_to(b"hello", &path)?;
+    /// assert_eq!(server.recv(&mut [0; 10])?, 5);
+    /// cancel.cancel();
+    /// assert!(client.with_ctx(&ctx).send_to(b"hello", &path).is_err());
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.socket.send_to_within(Some(self.ctx), bytes, path.as_ref())
     }

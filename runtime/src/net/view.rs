@@ -3,7 +3,7 @@
 use greenthread_ctx::Context;
 
 /// A socket whose operations end when a context does: what `with_ctx` returns. Streams are [`Read`](std::io::Read) and
-/// [`Write`](std::io::Write), listeners have `accept`, datagram sockets `send` and `recv` in all forms.
+/// [`Write`](std::io::Write), listeners have `accept`, datagram sockets `send`, `send_to`, `recv` and `recv_from`.
 ///
 /// If the context has ended, operations fail with its error as an [`io::Error`](std::io::Error), also if they would not have to
 /// wait. Deadlines and timeouts of the socket count too. The socket stays as it is, for other operations.

@@ -30,6 +30,11 @@ pub struct Barrier {
 
 impl Barrier {
     /// A barrier for `n`. With 0 or 1 nobody blocks.
+    ///
+    /// ```
+    /// // A barrier for one keeps nobody.
+    /// assert!(greenthread::sync::Barrier::new(1).wait().is_leader());
+    /// ```
     #[inline]
     pub const fn new(n: usize) -> Self {
         Self { raw: RawBarrier::new(n) }
@@ -37,6 +42,20 @@ impl Barrier {
 
     /// Blocks until `n` have come. The last one is the leader; it does not block, and wakes the others in the order in which
     /// they came.
+    ///
+    /// ```
+    /// use greenthread::{scope, sync::{Barrier, Value}};
+    ///
+    /// let (ready, config) = (Barrier::new(2), Value::new());
+    /// scope(|s| {
+    ///     s.spawn(|| {
+    ///         config.store("loaded");
+    ///         ready.wait();
+    ///     });
+    ///     ready.wait();
+    ///     assert_eq!(config.load().as_deref(), Some(&"loaded"));
+    /// });
+    /// ```
     pub fn wait(&self) -> BarrierWaitResult {
         BarrierWaitResult(self.raw.wait())
     }
@@ -49,11 +68,25 @@ impl fmt::Debug for Barrier {
 }
 
 /// Whether one was the leader of its round.
+///
+/// ```
+/// use greenthread::sync::{Barrier, BarrierWaitResult};
+///
+/// let result: BarrierWaitResult = Barrier::new(1).wait();
+/// assert!(result.is_leader());
+/// ```
 #[derive(Debug)]
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
     /// True for exactly one in each round: the last one to come.
+    ///
+    /// ```
+    /// let barrier = greenthread::sync::Barrier::new(1);
+    /// if barrier.wait().is_leader() {
+    ///     println!("all have come: on with the next round");
+    /// }
+    /// ```
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.0

@@ -54,6 +54,13 @@ pub struct Condvar {
 
 impl Condvar {
     /// Nobody waits.
+    ///
+    /// ```
+    /// use greenthread::sync::Condvar;
+    ///
+    /// static CHANGED: Condvar = Condvar::new();
+    /// assert!(!CHANGED.notify_one(), "nobody waits");
+    /// ```
     #[inline]
     pub const fn new() -> Self {
         Self { raw: RawCondvar::new() }
@@ -62,11 +69,42 @@ impl Condvar {
     /// Unlocks the mutex, blocks until a notification, and locks the mutex again (Go's `Wait`).
     ///
     /// The unlocking and the begin of the wait are one step for all who change the condition under the mutex.
+    ///
+    /// ```
+    /// use greenthread::{go, sync::{Condvar, Mutex}};
+    ///
+    /// static READY: Mutex<bool> = Mutex::new(false);
+    /// static CHANGED: Condvar = Condvar::new();
+    ///
+    /// go!(|| {
+    ///     *READY.lock() = true;
+    ///     CHANGED.notify_one();
+    /// });
+    /// let mut ready = READY.lock();
+    /// while !*ready {
+    ///     CHANGED.wait(&mut ready);
+    /// }
+    /// ```
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         self.block(guard, None);
     }
 
     /// Waits as long as `condition` holds. It is looked at with the mutex locked, also before the first wait.
+    ///
+    /// ```
+    /// use greenthread::{scope, sync::{Condvar, Mutex}};
+    ///
+    /// let (running, ended) = (Mutex::new(3), Condvar::new());
+    /// scope(|s| {
+    ///     for _ in 0..3 {
+    ///         s.spawn(|| {
+    ///             *running.lock() -= 1;
+    ///             ended.notify_all();
+    ///         });
+    ///     }
+    ///     ended.wait_while(&mut running.lock(), |running| *running > 0);
+    /// });
+    /// ```
     pub fn wait_while<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, mut condition: impl FnMut(&mut T) -> bool) {
         while condition(&mut **guard) {
             self.wait(guard);
@@ -89,6 +127,14 @@ impl Condvar {
     }
 
     /// As [`wait`](Self::wait), until `deadline` at the latest. The lock is taken again in any case, which may take longer.
+    ///
+    /// ```
+    /// use greenthread::sync::{Condvar, Mutex};
+    /// use std::time::Instant;
+    ///
+    /// let mutex = Mutex::new(());
+    /// assert!(Condvar::new().wait_until(&mut mutex.lock(), Instant::now()).timed_out(), "nobody notifies");
+    /// ```
     pub fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
         self.block(guard, Some(deadline))
     }
@@ -123,6 +169,17 @@ impl Condvar {
     /// Wakes the one who has waited longest, if somebody waits (Go's `Signal`). Never blocks; true if it woke one.
     ///
     /// The mutex need not be locked.
+    ///
+    /// ```
+    /// use greenthread::{scope, sync::{Condvar, Mutex}};
+    ///
+    /// let (turns, changed) = (Mutex::new(0), Condvar::new());
+    /// scope(|s| {
+    ///     s.spawn(|| changed.wait_while(&mut turns.lock(), |turns| *turns == 0));
+    ///     *turns.lock() += 1;
+    ///     changed.notify_one();
+    /// });
+    /// ```
     pub fn notify_one(&self) -> bool {
         self.raw.notify_one()
     }
@@ -130,6 +187,19 @@ impl Condvar {
     /// Wakes all who wait now, the one who has waited longest first (Go's `Broadcast`). Never blocks; says how many.
     ///
     /// The mutex need not be locked.
+    ///
+    /// ```
+    /// use greenthread::{scope, sync::{Condvar, Mutex}};
+    ///
+    /// let (open, changed) = (Mutex::new(false), Condvar::new());
+    /// scope(|s| {
+    ///     for _ in 0..3 {
+    ///         s.spawn(|| changed.wait_while(&mut open.lock(), |open| !*open));
+    ///     }
+    ///     *open.lock() = true;
+    ///     assert!(changed.notify_all() <= 3);
+    /// });
+    /// ```
     pub fn notify_all(&self) -> usize {
         self.raw.notify_all(BATCH)
     }
@@ -162,11 +232,29 @@ impl fmt::Debug for Condvar {
 }
 
 /// Whether a wait with a limit ended by it.
+///
+/// ```
+/// use greenthread::sync::{Condvar, Mutex, WaitTimeoutResult};
+/// use std::time::Duration;
+///
+/// let mutex = Mutex::new(());
+/// let result: WaitTimeoutResult = Condvar::new().wait_timeout(&mut mutex.lock(), Duration::ZERO);
+/// assert!(result.timed_out());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
     /// True if the time was over before a notification came.
+    ///
+    /// ```
+    /// use greenthread::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (jobs, filled) = (Mutex::new(vec!["sweep"]), Condvar::new());
+    /// let result = filled.wait_timeout_while(&mut jobs.lock(), Duration::from_millis(1), |jobs| jobs.is_empty());
+    /// assert!(!result.timed_out(), "there was a job");
+    /// ```
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.0

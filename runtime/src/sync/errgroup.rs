@@ -1,8 +1,21 @@
-//! Goroutines that work on parts of one task and may fail (golang.org/x/sync/errgroup).
+//! Goroutines that work on parts of one task and may fail: golang.org/x/sync/errgroup.
+//!
+//! ```
+//! use greenthread::sync::errgroup::Group;
+//!
+//! let group = Group::<std::io::Error>::new();
+//! group.set_limit(Some(8));
+//! for path in ["Cargo.toml", "src/lib.rs"] {
+//!     group.go(move || std::fs::read(path).map(|bytes| println!("{path}: {} bytes", bytes.len())));
+//! }
+//! group.wait()?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
 //! # How it works
-//! A `WaitGroup` counts the goroutines. The first error or panic is kept, later ones are dropped; with a context it also
-//! cancels that. The limit is a channel with as many places: a goroutine takes one before it starts, and gives it back at its end.
+//! A `WaitGroup` counts the goroutines. The first error or panic is kept, later ones are dropped; with a context it
+//! also cancels that. The limit is a channel with as many places: a goroutine takes one before it starts, and gives it
+//! back at its end.
 
 use std::any::Any;
 use std::error::Error;
@@ -64,12 +77,17 @@ struct Working<E> {
 
 impl<E: fmt::Display + Send + 'static> Group<E> {
     /// A group without limit, and without a context to cancel.
+    ///
+    /// ```
+    /// let group = greenthread::sync::errgroup::Group::<String>::new();
+    /// assert_eq!(group.wait(), Ok(()));
+    /// ```
     pub fn new() -> Self {
         Self::with(None)
     }
 
-    /// A group, and a context derived from `parent` that ends when the first goroutine fails, with its error as the cause,
-    /// or when `wait` has returned. (Go's `errgroup.WithContext`.)
+    /// A group, and a context derived from `parent` that ends when the first goroutine fails, with the text of its error as
+    /// the cause, or when [`wait`](Self::wait) returns. (Go's `errgroup.WithContext`.)
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -102,7 +120,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// Lets at most `limit` goroutines of this group work at the same time; `None` lifts the limit, zero lets none start.
     ///
     /// # Panics
-    /// While goroutines of this group are working, as in Go.
+    /// While goroutines of this group that were started under a limit are working, as in Go.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
@@ -127,6 +145,15 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     }
 
     /// Runs `f` in a goroutine of this group. Blocks while the limit is reached: as a goroutine, or as a thread.
+    ///
+    /// ```
+    /// use greenthread::sync::errgroup::Group;
+    ///
+    /// let group = Group::<String>::new();
+    /// group.go(|| Ok(()));
+    /// group.go(|| Err("no route".to_owned()));
+    /// assert_eq!(group.wait(), Err("no route".to_owned()));
+    /// ```
     #[track_caller]
     pub fn go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) {
         // Cloned, so that nobody waits under the lock.
@@ -178,6 +205,15 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     ///
     /// # Panics
     /// If one of them has panicked, and none failed before: with its payload.
+    ///
+    /// ```
+    /// use greenthread::sync::errgroup::Group;
+    ///
+    /// let group = Group::<&str>::new();
+    /// group.go(|| Err("out of paper"));
+    /// assert_eq!(group.wait(), Err("out of paper"));
+    /// assert_eq!(group.wait(), Ok(()), "nothing has failed since");
+    /// ```
     pub fn wait(&self) -> Result<(), E> {
         self.shared.working.wait();
         if let Some(cancel) = &self.shared.cancel {

@@ -39,6 +39,15 @@ impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T,
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// A value that `f` will compute. Does not call it.
+    ///
+    /// ```
+    /// use greenthread::sync::LazyLock;
+    /// use std::collections::HashMap;
+    ///
+    /// static PORTS: LazyLock<HashMap<&str, u16>> = LazyLock::new(|| HashMap::from([("http", 80), ("ssh", 22)]));
+    ///
+    /// assert_eq!(PORTS["ssh"], 22);
+    /// ```
     #[inline]
     pub const fn new(f: F) -> Self {
         Self { value: OnceLock::new(), init: Cell::new(Some(f)) }
@@ -46,8 +55,10 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
 
     /// The value; computes it if it is not there, or blocks while another does. `*lazy` is the same.
     ///
+    /// Using the value in its own function blocks for ever.
+    ///
     /// # Panics
-    /// If the function panics, or has. Using the value in its own function blocks for ever.
+    /// If the function panics, or has.
     ///
     /// ```
     /// use greenthread::sync::LazyLock;

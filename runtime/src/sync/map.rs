@@ -8,16 +8,17 @@
 //! 1. computes the hash,
 //! 2. takes a copy of the bucket, which clones `Arc`s under the lock,
 //! 3. finds the key in it, compares values, makes the bucket as it should be, all without a lock,
-//! 4. puts that in place of the old one, under the lock, if the bucket there still consists of the same entries; else it begins again
-//!    at 2.
+//! 4. puts that in place of the old one, under the lock, if the bucket there still consists of the same entries; else
+//!    it begins again at 2.
 //!
 //! The copy keeps its entries alive, so the same address is the same entry. And no lock's holder drops the last reference to one.
 //!
 //! # Rejected
-//! * `papaya`: no locks, but its guards belong to a thread, so no code of the user's may run under one: a goroutine could come back on another.
-//!   Those that do not, take two locks of the process for every operation. And removed values are dropped at some later time: a
-//!   channel in one would not close.
-//! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` runs under a lock then, and a key whose `Eq` uses the map deadlocks.
+//! * `papaya`: no locks, but its guards belong to a thread, so no code of the user's may run under one: a goroutine
+//!   could come back on another. Those that do not, take two locks of the process for every operation. And removed
+//!   values are dropped at some later time: a channel in one would not close.
+//! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` runs under a lock then, and a key whose `Eq` uses
+//!   the map deadlocks.
 //!
 //! # Invariants
 //! * I1: no code of `K` or `V` runs while a guard of `table` lives.
@@ -36,10 +37,11 @@ use smallvec::SmallVec;
 ///
 /// Best where a key is written once and read often, or where each goroutine has its own keys; else a map in a
 /// [`Mutex`](super::Mutex) may be as good. Each call is atomic by itself. What was done before a store is visible to
-/// who loads what was stored.
+/// who loads what was stored. No method parks.
 ///
-/// No lock is held while code of `K` or `V` runs, be it `Eq`, `Hash`, `Clone` or a destructor: it may park, and use the same map. Values are
-/// cloned when they are loaded, as in Go; put what is large into an [`Arc`]. A value that was removed is dropped as soon as nobody is about to clone it.
+/// No lock is held while code of `K` or `V` runs, be it `Eq`, `Hash`, `Clone` or a destructor: it may park, and use the
+/// same map. Values are cloned when they are loaded, as in Go; put what is large into an [`Arc`]. A value that was
+/// removed is dropped as soon as nobody is about to clone it.
 ///
 /// ```
 /// use greenthread::sync::Map;
@@ -92,6 +94,11 @@ enum Change<K, V> {
 
 impl<K: Hash + Eq, V> Map<K, V> {
     /// An empty map.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::<String, u32>::new();
+    /// assert_eq!(map.load("a"), None);
+    /// ```
     // Not inlined, because the hasher's seed comes from a thread-local of `std`, whose address must not outlive a switch.
     #[inline(never)]
     pub fn new() -> Self {
@@ -99,6 +106,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
     }
 
     /// A clone of the value for `key`, if there is one (Go's `Load`).
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// map.store("host".to_owned(), "gopher");
+    /// assert_eq!(map.load("host"), Some("gopher"));
+    /// assert_eq!(map.load("port"), None);
+    /// ```
     pub fn load<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -110,6 +124,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
     }
 
     /// Sets the value for `key` (Go's `Store`). The one before is dropped.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// map.store(1, "one");
+    /// map.store(1, "uno");
+    /// assert_eq!(map.load(&1), Some("uno"));
+    /// ```
     pub fn store(&self, key: K, value: V) {
         self.exchange(key, value);
     }
@@ -130,6 +151,12 @@ impl<K: Hash + Eq, V> Map<K, V> {
 
     /// The value for `key` and true if there is one; else sets it to `value`, and returns that and false (Go's `LoadOrStore`). Of
     /// several callers for the same key one stores, and all get its value.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// assert_eq!(map.load_or_store("key", 1), (1, false));
+    /// assert_eq!(map.load_or_store("key", 2), (1, true));
+    /// ```
     pub fn load_or_store(&self, key: K, value: V) -> (V, bool)
     where
         V: Clone,
@@ -147,6 +174,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
     }
 
     /// Removes `key` (Go's `Delete`); whether it was there.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// map.store(1, "one");
+    /// assert!(map.delete(&1));
+    /// assert!(!map.delete(&1), "it is gone");
+    /// ```
     pub fn delete<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -156,6 +190,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
     }
 
     /// Removes `key`, and returns its value (Go's `LoadAndDelete`).
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// map.store(1, "one");
+    /// assert_eq!(map.load_and_delete(&1), Some("one"));
+    /// assert_eq!(map.load_and_delete(&1), None);
+    /// ```
     pub fn load_and_delete<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -169,6 +210,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
     ///
     /// # Errors
     /// If there is no value, or another one. The new one comes back.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// map.store("version", 1);
+    /// assert_eq!(map.compare_and_swap("version", &1, 2), Ok(()));
+    /// assert_eq!(map.compare_and_swap("version", &1, 3), Err(3), "it is 2 by now");
+    /// ```
     pub fn compare_and_swap(&self, key: K, old: &V, new: V) -> Result<(), V>
     where
         V: PartialEq,
@@ -239,6 +287,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
     }
 
     /// Removes all keys (Go's `Clear`). Those that are stored meanwhile may stay.
+    ///
+    /// ```
+    /// let map = greenthread::sync::Map::new();
+    /// map.store(1, "one");
+    /// map.clear();
+    /// assert_eq!(map.load(&1), None);
+    /// ```
     pub fn clear(&self) {
         let hashes: Vec<u64> = self.table.iter().map(|bucket| *bucket.key()).collect();
         // One by one, so that values are dropped without a lock.

@@ -1,4 +1,32 @@
-//! Locks and meeting points for goroutines and threads.
+//! Locks and meeting points for goroutines and threads: Go's `sync`, with the names of `std` and `parking_lot`.
+//!
+//! | to | use | in Go |
+//! | --- | --- | --- |
+//! | keep others out meanwhile | [`Mutex`], [`RwLock`] | `sync.Mutex`, `sync.RWMutex` |
+//! | wait for a change of what a lock protects | [`Condvar`] | `sync.Cond` |
+//! | wait until a number of goroutines have finished | [`WaitGroup`] | `sync.WaitGroup` |
+//! | the same, if they may fail | [`errgroup`] | golang.org/x/sync/errgroup |
+//! | do something once | [`Once`], [`OnceLock`], [`LazyLock`] | `sync.Once`, `sync.OnceValue` |
+//! | do it once for all who ask at the same time | [`singleflight`] | golang.org/x/sync/singleflight |
+//! | limit how many do something at once | [`Semaphore`] | golang.org/x/sync/semaphore |
+//! | meet, and go on together | [`Barrier`] | nothing |
+//! | use buffers again | [`Pool`] | `sync.Pool` |
+//! | share a map | [`Map`] | `sync.Map` |
+//! | replace a value whole, and read it without a lock | [`Value`] | `atomic.Value` |
+//!
+//! ```
+//! use greenthread::scope;
+//! use greenthread::sync::Mutex;
+//!
+//! let sum = Mutex::new(0);
+//! scope(|s| {
+//!     for n in 1..=10 {
+//!         let sum = &sum;
+//!         s.spawn(move || *sum.lock() += n);
+//!     }
+//! });
+//! assert_eq!(sum.into_inner(), 55);
+//! ```
 //!
 //! Whoever waits here is either a goroutine, which parks and leaves its OS thread to others, or a thread that the
 //! runtime did not start, which sleeps. Both may use the same lock or group.
@@ -6,8 +34,9 @@
 //! Use these instead of `std::sync`'s types wherever a goroutine may wait: a goroutine that blocks in a lock of `std`
 //! keeps its OS thread, and others have to be started in its place.
 //!
-//! What is waited for in turn, locks and permits, can also be waited for up to a time (`try_lock_for`, `acquire_timeout`, ...) or as long as
-//! a [`Context`](crate::ctx::Context) lasts (`lock_ctx`, `read_ctx`, `write_ctx`, `acquire_ctx`).
+//! What is waited for in turn, locks and permits, can also be waited for up to a time (`try_lock_for`,
+//! `acquire_timeout`, ...) or as long as a [`Context`](crate::ctx::Context) lasts (`lock_ctx`, `read_ctx`, `write_ctx`,
+//! `acquire_ctx`).
 
 mod barrier;
 mod condvar;
@@ -36,4 +65,5 @@ pub use pool::Pool;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{Permit, Semaphore};
 pub use value::Value;
+pub(crate) use wait::{BlockingWait, Reason};
 pub use wait_group::WaitGroup;

@@ -49,12 +49,27 @@ unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
     /// An unlocked mutex around `value`.
+    ///
+    /// ```
+    /// use greenthread::sync::Mutex;
+    ///
+    /// static TOTAL: Mutex<u64> = Mutex::new(0);
+    ///
+    /// *TOTAL.lock() += 5;
+    /// assert_eq!(*TOTAL.lock(), 5);
+    /// ```
     #[inline]
     pub const fn new(value: T) -> Self {
         Self { raw: RawMutex::new(), data: UnsafeCell::new(value) }
     }
 
     /// The value. Does not block: who owns the mutex is alone with it.
+    ///
+    /// ```
+    /// let mutex = greenthread::sync::Mutex::new(vec![1, 2]);
+    /// mutex.lock().push(3);
+    /// assert_eq!(mutex.into_inner(), [1, 2, 3]);
+    /// ```
     #[inline]
     pub fn into_inner(self) -> T {
         self.data.into_inner()
@@ -65,6 +80,19 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock; blocks while another has it (Go's `Lock`).
     ///
     /// Locking again while the own guard lives blocks for ever, as in Go.
+    ///
+    /// ```
+    /// use greenthread::{scope, sync::Mutex};
+    ///
+    /// let sum = Mutex::new(0);
+    /// scope(|s| {
+    ///     for n in 1..=10 {
+    ///         let sum = &sum;
+    ///         s.spawn(move || *sum.lock() += n);
+    ///     }
+    /// });
+    /// assert_eq!(*sum.lock(), 55);
+    /// ```
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.raw.lock();
@@ -87,8 +115,8 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.try_lock().then(|| MutexGuard::new(self))
     }
 
-    /// As [`lock`](Self::lock), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too long for the
-    /// clock is no limit.
+    /// As [`lock`](Self::lock), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too
+    /// long for the clock is no limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -104,6 +132,14 @@ impl<T: ?Sized> Mutex<T> {
 
     /// As [`lock`](Self::lock), but blocks until `deadline` at the latest. One that has passed makes it
     /// [`try_lock`](Self::try_lock).
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let mutex = greenthread::sync::Mutex::new(1);
+    /// let _guard = mutex.lock();
+    /// assert!(mutex.try_lock_until(Instant::now() + Duration::from_millis(1)).is_none());
+    /// ```
     pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
         self.lock_within(&Until::<Locking>::new(deadline))
     }
@@ -119,8 +155,8 @@ impl<T: ?Sized> Mutex<T> {
     /// use std::time::Duration;
     ///
     /// let mutex = Mutex::new(1);
+    /// let guard = mutex.lock_ctx(&Context::background()).unwrap();
     /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
-    /// let guard = mutex.lock_ctx(&ctx).unwrap();
     /// assert_eq!(mutex.lock_ctx(&ctx).unwrap_err(), Error::DeadlineExceeded);
     /// # drop(guard);
     /// ```
@@ -133,6 +169,12 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// The value, without locking: `&mut self` says that nobody else is there.
+    ///
+    /// ```
+    /// let mut mutex = greenthread::sync::Mutex::new(1);
+    /// *mutex.get_mut() += 1;
+    /// assert_eq!(mutex.into_inner(), 2);
+    /// ```
     #[inline]
     pub fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
@@ -155,6 +197,16 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 }
 
 /// The right to use the value of a locked [`Mutex`]; dropping it unlocks.
+///
+/// ```
+/// use greenthread::sync::{Mutex, MutexGuard};
+///
+/// let mutex = Mutex::new(vec![1, 2]);
+/// let mut guard: MutexGuard<'_, Vec<i32>> = mutex.lock();
+/// guard.push(3);
+/// drop(guard); // others may lock it now
+/// assert_eq!(mutex.lock().len(), 3);
+/// ```
 #[must_use = "the mutex is unlocked at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,

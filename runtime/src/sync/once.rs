@@ -43,6 +43,12 @@ impl RefUnwindSafe for Once {}
 
 impl Once {
     /// Nothing has run.
+    ///
+    /// ```
+    /// static START: greenthread::sync::Once = greenthread::sync::Once::new();
+    ///
+    /// assert!(!START.is_completed());
+    /// ```
     #[inline]
     pub const fn new() -> Self {
         Self { raw: RawOnce::new() }
@@ -54,6 +60,19 @@ impl Once {
     ///
     /// # Panics
     /// If an earlier function panicked. A panic in `f` goes on to the caller.
+    ///
+    /// ```
+    /// use greenthread::{scope, sync::Once};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let (once, runs) = (Once::new(), AtomicU32::new(0));
+    /// scope(|s| {
+    ///     for _ in 0..10 {
+    ///         s.spawn(|| once.call_once(|| drop(runs.fetch_add(1, Ordering::Relaxed))));
+    ///     }
+    /// });
+    /// assert_eq!(runs.into_inner(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
@@ -81,6 +100,12 @@ impl Once {
     }
 
     /// Whether a function has run and returned. Never blocks.
+    ///
+    /// ```
+    /// let once = greenthread::sync::Once::new();
+    /// once.call_once(|| assert!(!once.is_completed(), "it has not returned"));
+    /// assert!(once.is_completed());
+    /// ```
     #[inline]
     pub fn is_completed(&self) -> bool {
         self.raw.is_done()
@@ -90,6 +115,16 @@ impl Once {
     ///
     /// # Panics
     /// If an earlier function panicked, or one does while this waits.
+    ///
+    /// ```
+    /// use greenthread::{go, sync::Once};
+    ///
+    /// static START: Once = Once::new();
+    ///
+    /// go!(|| START.call_once(|| println!("starting")));
+    /// START.wait();
+    /// assert!(START.is_completed());
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         if !self.raw.wait(false) {
@@ -98,6 +133,18 @@ impl Once {
     }
 
     /// As [`wait`](Self::wait), but goes on waiting after a panic, for a [`call_once_force`](Self::call_once_force).
+    ///
+    /// ```
+    /// use greenthread::{go, sync::Once};
+    /// use std::panic::catch_unwind;
+    ///
+    /// static START: Once = Once::new();
+    ///
+    /// assert!(catch_unwind(|| START.call_once(|| panic!("expected"))).is_err());
+    /// go!(|| START.call_once_force(|_| ()));
+    /// START.wait_force();
+    /// assert!(START.is_completed());
+    /// ```
     pub fn wait_force(&self) {
         self.raw.wait(true);
     }
@@ -143,6 +190,12 @@ impl fmt::Debug for Once {
 }
 
 /// What [`Once::call_once_force`] tells its function.
+///
+/// ```
+/// use greenthread::sync::{Once, OnceState};
+///
+/// Once::new().call_once_force(|state: &OnceState| assert!(!state.is_poisoned()));
+/// ```
 #[derive(Debug)]
 pub struct OnceState {
     poisoned: bool,
@@ -150,6 +203,15 @@ pub struct OnceState {
 
 impl OnceState {
     /// Whether an earlier function panicked.
+    ///
+    /// ```
+    /// use greenthread::sync::Once;
+    /// use std::panic::catch_unwind;
+    ///
+    /// let once = Once::new();
+    /// let _ = catch_unwind(|| once.call_once(|| panic!("expected")));
+    /// once.call_once_force(|state| assert!(state.is_poisoned()));
+    /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.poisoned

@@ -41,12 +41,25 @@ impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
     /// A place without a value.
+    ///
+    /// ```
+    /// static NAME: greenthread::sync::OnceLock<String> = greenthread::sync::OnceLock::new();
+    ///
+    /// assert_eq!(NAME.get(), None);
+    /// ```
     #[inline]
     pub const fn new() -> Self {
         Self { once: Once::new(), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
     /// The value, if it is there. Never blocks, also while another computes it.
+    ///
+    /// ```
+    /// let place = greenthread::sync::OnceLock::new();
+    /// assert_eq!(place.get(), None);
+    /// place.set(5).unwrap();
+    /// assert_eq!(place.get(), Some(&5));
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
         // SAFETY: I1.
@@ -54,6 +67,12 @@ impl<T> OnceLock<T> {
     }
 
     /// The value, if it is there, to be changed. Never blocks.
+    ///
+    /// ```
+    /// let mut place = greenthread::sync::OnceLock::from(5);
+    /// *place.get_mut().unwrap() += 1;
+    /// assert_eq!(place.get(), Some(&6));
+    /// ```
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
         // SAFETY: I1.
@@ -80,6 +99,12 @@ impl<T> OnceLock<T> {
     ///
     /// # Errors
     /// Gives `value` back if there is one already.
+    ///
+    /// ```
+    /// let place = greenthread::sync::OnceLock::new();
+    /// assert_eq!(place.set("first"), Ok(()));
+    /// assert_eq!(place.set("second"), Err("second"));
+    /// ```
     pub fn set(&self, value: T) -> Result<(), T> {
         let mut value = Some(value);
         self.get_or_init(|| value.take().expect("the function runs once"));
@@ -90,6 +115,12 @@ impl<T> OnceLock<T> {
     ///
     /// If `f` panics, the panic goes on to the caller, and there is still no value: the next caller computes it, also one
     /// who has waited. Calling it for the same place from `f` blocks for ever.
+    ///
+    /// ```
+    /// let place = greenthread::sync::OnceLock::new();
+    /// assert_eq!(place.get_or_init(|| "computed"), &"computed");
+    /// assert_eq!(place.get_or_init(|| unreachable!("it is there")), &"computed");
+    /// ```
     #[inline]
     pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
         self.once.call_once_force(|_| {
@@ -102,12 +133,22 @@ impl<T> OnceLock<T> {
     }
 
     /// The value, if it was there. Does not block.
+    ///
+    /// ```
+    /// assert_eq!(greenthread::sync::OnceLock::from(5).into_inner(), Some(5));
+    /// ```
     #[inline]
     pub fn into_inner(mut self) -> Option<T> {
         self.take()
     }
 
     /// Takes the value out, if it was there; the place is as new. Does not block.
+    ///
+    /// ```
+    /// let mut place = greenthread::sync::OnceLock::from(5);
+    /// assert_eq!(place.take(), Some(5));
+    /// assert_eq!(place.set(6), Ok(()), "it is empty again");
+    /// ```
     #[inline]
     pub fn take(&mut self) -> Option<T> {
         let once = mem::take(&mut self.once);

@@ -1,25 +1,25 @@
 //! `Pool<T>`: values to be used again, cached for each P.
 //!
 //! # Protocol
-//! There is a *shelf* for each P, and one for threads that have none. Get and put begin at the own one; get goes on with the others
-//! before it makes a new value. The index of the P is a hint: the caller may be elsewhere by the time it gets there. So each shelf
-//! has a lock, which is mostly free, and under which nothing is done but to move a value.
+//! There is a *shelf* for each P, and one for threads that have none. Get and put begin at the own one; get goes on
+//! with the others before it makes a new value. The index of the P is a hint: the caller may be elsewhere by the time
+//! it gets there. So each shelf has a lock, which is mostly free, and under which nothing is done but to move a value.
 //!
 //! A shelf has two layers. Put goes to the *fresh* one. When a period is over the pool *turns*: in each shelf what is
-//! stale is dropped, and what is fresh becomes stale. Get takes from both. So a value that nobody wants is dropped after one to two
-//! periods (Go does the same with each garbage collection).
+//! stale is dropped, and what is fresh becomes stale. Get takes from both. So a value that nobody wants is dropped
+//! after one to two periods (Go does the same with each garbage collection).
 //!
-//! Nobody watches the clock. A put looks at it, as this is when the pool grows, and the first one that finds a period over turns all shelves.
-//! A pool that is not used keeps what it has. If three periods have passed since the last turn, then what is fresh is older than two, too, and is
-//! dropped.
+//! Nobody watches the clock. A put looks at it, as this is when the pool grows, and the first one that finds a period
+//! over turns all shelves. A pool that is not used keeps what it has. If three periods have passed since the last turn,
+//! then what is fresh is older than two, too, and is dropped.
 //!
 //! # Rejected
 //! * Looking at the clock in get: it takes longer than everything else there, and who takes a value out saves its memory anyway.
 //! * Lock-free shelves: turning takes a whole layer at once, and stealing is rare.
 //!
 //! # Invariants
-//! * I1: layers are touched only under the lock of their shelf. Under it no value is dropped, and nothing allocated: the room for a
-//!   full layer is there from the start.
+//! * I1: layers are touched only under the lock of their shelf. Under it no value is dropped, and nothing allocated:
+//!   the room for a full layer is there from the start.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -39,12 +39,13 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// Values that are expensive to make and may be used again by whoever comes next (Go's `sync.Pool`): buffers, mostly.
 ///
-/// [`get`](Self::get) returns any one of the values that were [`put`](Self::put) back, or makes a new one. Its state is what it was put back with: clear it.
+/// [`get`](Self::get) returns any one of the values that were [`put`](Self::put) back, or makes a new one. Its state is
+/// what it was put back with: clear it.
 ///
-/// Each P has a cache of its own; threads that are no goroutine's share one. A value that nobody has taken for 10 to 20 seconds is dropped by
-/// the next `put` after that. Memory is bounded: 256 values for each P (the number of Ps at the first `put`, or of CPUs if that is
-/// more), beyond which a `put` drops its value. The room for them is allocated at the first `put`, so the values should be handles to what is
-/// large, as `Vec` and `Box` are.
+/// Each P has a cache of its own; threads that are no goroutine's share one. A value that nobody has taken for 10 to 20
+/// seconds is dropped by the next `put` after that. Memory is bounded: 256 values for each P (the number of Ps at the
+/// first `put`, or of CPUs if that is more), beyond which a `put` drops its value. The room for them is allocated at
+/// the first `put`, so the values should be handles to what is large, as `Vec` and `Box` are.
 ///
 /// Neither method parks. No lock is held while the pool makes or drops a value.
 ///
@@ -87,6 +88,12 @@ unsafe impl<T: Send> Sync for Shelf<T> {}
 
 impl<T, F: Fn() -> T> Pool<T, F> {
     /// An empty pool, which makes new values with `new` (Go's `New`). Does not allocate.
+    ///
+    /// ```
+    /// use greenthread::sync::Pool;
+    ///
+    /// static LINES: Pool<String> = Pool::new(String::new);
+    /// ```
     pub const fn new(new: F) -> Self {
         Self { new, shelves: OnceLock::new() }
     }
@@ -95,6 +102,11 @@ impl<T, F: Fn() -> T> Pool<T, F> {
     ///
     /// # Panics
     /// If `new` does.
+    ///
+    /// ```
+    /// let pool = greenthread::sync::Pool::new(|| vec![0; 1024]);
+    /// assert_eq!(pool.get().len(), 1024);
+    /// ```
     #[inline]
     pub fn get(&self) -> T {
         self.shelves.get().and_then(Shelves::take).unwrap_or_else(&self.new)
@@ -102,7 +114,16 @@ impl<T, F: Fn() -> T> Pool<T, F> {
 }
 
 impl<T, F> Pool<T, F> {
-    /// Puts a value back for others to use (Go's `Put`). Drops it if there is no room; may drop others that nobody has used for long.
+    /// Puts a value back for others to use (Go's `Put`). Drops it if there is no room; may drop others that nobody has
+    /// used for long.
+    ///
+    /// ```
+    /// let pool = greenthread::sync::Pool::new(Vec::<u8>::new);
+    /// let mut buffer = pool.get();
+    /// buffer.extend(b"used");
+    /// buffer.clear(); // the next one finds it as it is put
+    /// pool.put(buffer);
+    /// ```
     pub fn put(&self, value: T) {
         let shelves = self.shelves.get_or_init(Shelves::new);
         let refused = shelves.put(value);

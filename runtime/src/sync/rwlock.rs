@@ -25,8 +25,9 @@ use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
 /// since there is no poisoning; a panic while a guard lives just unlocks.
 ///
 /// The fairness is that of Go: a writer that waits blocks new readers, and readers that wait when a writer unlocks go
-/// before the next writer. So neither side starves the other. Writers come in the order in which they began to wait. It follows that
-/// a goroutine that reads already must not read again: if a writer comes in between, each waits for the other for ever.
+/// before the next writer. So neither side starves the other. Writers come in the order in which they began to wait. It
+/// follows that a goroutine that reads already must not read again: if a writer comes in between, each waits for the
+/// other for ever.
 ///
 /// The guards may be kept while the goroutine blocks in something else, and may be dropped on another thread than the
 /// one they were made on.
@@ -53,12 +54,26 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 impl<T> RwLock<T> {
     /// An unlocked lock around `value`.
+    ///
+    /// ```
+    /// use greenthread::sync::RwLock;
+    ///
+    /// static ROUTES: RwLock<Vec<&str>> = RwLock::new(Vec::new());
+    ///
+    /// ROUTES.write().push("/index");
+    /// ```
     #[inline]
     pub const fn new(value: T) -> Self {
         Self { raw: RawRwLock::new(), data: UnsafeCell::new(value) }
     }
 
     /// The value. Does not block: who owns the lock is alone with it.
+    ///
+    /// ```
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// *lock.write() += 1;
+    /// assert_eq!(lock.into_inner(), 2);
+    /// ```
     #[inline]
     pub fn into_inner(self) -> T {
         self.data.into_inner()
@@ -70,6 +85,12 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// Reading again while the own guard lives blocks for ever if a writer waits, and while the own write guard lives
     /// in any case, as in Go.
+    ///
+    /// ```
+    /// let lock = greenthread::sync::RwLock::new(vec![1, 2]);
+    /// let numbers = lock.read();
+    /// assert_eq!(numbers.iter().sum::<i32>(), 3);
+    /// ```
     #[inline]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         self.raw.read();
@@ -93,8 +114,8 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_read().then(|| RwLockReadGuard { lock: self })
     }
 
-    /// As [`read`](Self::read), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too long for the
-    /// clock is no limit.
+    /// As [`read`](Self::read), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too
+    /// long for the clock is no limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -110,6 +131,14 @@ impl<T: ?Sized> RwLock<T> {
 
     /// As [`read`](Self::read), but blocks until `deadline` at the latest. One that has passed makes it
     /// [`try_read`](Self::try_read).
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let _writer = lock.write();
+    /// assert!(lock.try_read_until(Instant::now() + Duration::from_millis(1)).is_none());
+    /// ```
     pub fn try_read_until(&self, deadline: Instant) -> Option<RwLockReadGuard<'_, T>> {
         self.read_within(&Until::<Reading>::new(deadline))
     }
@@ -142,6 +171,12 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock alone; blocks while others have it (Go's `Lock`).
     ///
     /// Writing while an own guard lives blocks for ever, as in Go.
+    ///
+    /// ```
+    /// let lock = greenthread::sync::RwLock::new(vec![1, 2]);
+    /// lock.write().push(3);
+    /// assert_eq!(*lock.read(), [1, 2, 3]);
+    /// ```
     #[inline]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.raw.write();
@@ -151,13 +186,21 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock alone if that is possible at once (Go's `TryLock`). Never blocks.
     ///
     /// `None` if somebody has the lock or waits for it.
+    ///
+    /// ```
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let reader = lock.read();
+    /// assert!(lock.try_write().is_none());
+    /// drop(reader);
+    /// assert!(lock.try_write().is_some());
+    /// ```
     #[inline]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         self.raw.try_write().then(|| RwLockWriteGuard { lock: self })
     }
 
-    /// As [`write`](Self::write), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too long for the
-    /// clock is no limit.
+    /// As [`write`](Self::write), but blocks for no longer than `timeout`; `None` if that was not enough. One that is
+    /// too long for the clock is no limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -173,6 +216,14 @@ impl<T: ?Sized> RwLock<T> {
 
     /// As [`write`](Self::write), but blocks until `deadline` at the latest. One that has passed makes it
     /// [`try_write`](Self::try_write).
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let _reader = lock.read();
+    /// assert!(lock.try_write_until(Instant::now() + Duration::from_millis(1)).is_none());
+    /// ```
     pub fn try_write_until(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, T>> {
         self.write_within(&Until::<Writing>::new(deadline))
     }
@@ -203,6 +254,12 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// The value, without locking: `&mut self` says that nobody else is there.
+    ///
+    /// ```
+    /// let mut lock = greenthread::sync::RwLock::new(1);
+    /// *lock.get_mut() += 1;
+    /// assert_eq!(*lock.read(), 2);
+    /// ```
     #[inline]
     pub fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
@@ -225,6 +282,14 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
 }
 
 /// The right to read the value of a locked [`RwLock`]; dropping it unlocks (Go's `RUnlock`).
+///
+/// ```
+/// use greenthread::sync::{RwLock, RwLockReadGuard};
+///
+/// let lock = RwLock::new("shared");
+/// let (one, other): (RwLockReadGuard<'_, &str>, _) = (lock.read(), lock.read());
+/// assert_eq!(*one, *other);
+/// ```
 #[must_use = "the lock is unlocked at once if the guard is not kept"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
@@ -267,6 +332,16 @@ impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
 }
 
 /// The right to use the value of a locked [`RwLock`] alone; dropping it unlocks (Go's `Unlock`).
+///
+/// ```
+/// use greenthread::sync::{RwLock, RwLockWriteGuard};
+///
+/// let lock = RwLock::new(1);
+/// let mut guard: RwLockWriteGuard<'_, i32> = lock.write();
+/// *guard += 1;
+/// drop(guard);
+/// assert_eq!(*lock.read(), 2);
+/// ```
 #[must_use = "the lock is unlocked at once if the guard is not kept"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,

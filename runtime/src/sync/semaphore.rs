@@ -14,8 +14,9 @@ use super::wait::{BlockingWait, Reason, Until, within};
 /// A weighted semaphore (`semaphore.Weighted` of golang.org/x/sync): a number of permits, of which each caller takes as many as
 /// its work weighs.
 ///
-/// Strictly first come, first served: while somebody waits, later callers queue up behind, also those for whom there would be enough. So
-/// a large request is not starved by small ones. Permits are handed over: who is served does not compete again.
+/// Strictly first come, first served: while somebody waits, later callers queue up behind, also those for whom there
+/// would be enough. So a large request is not starved by small ones. Permits are handed over: who is served does not
+/// compete again.
 ///
 /// What was done before permits are released is visible to who acquires them.
 ///
@@ -43,12 +44,28 @@ pub struct Semaphore {
 
 impl Semaphore {
     /// The largest number of permits.
+    ///
+    /// ```
+    /// use greenthread::sync::Semaphore;
+    ///
+    /// // As good as unlimited.
+    /// let semaphore = Semaphore::new(Semaphore::MAX_PERMITS);
+    /// assert!(semaphore.try_acquire(1_000_000).is_some());
+    /// ```
     pub const MAX_PERMITS: usize = MAX_SIZE;
 
     /// A semaphore with `permits` permits, all free (Go's `NewWeighted`).
     ///
     /// # Panics
     /// If `permits` is more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// ```
+    /// use greenthread::sync::Semaphore;
+    ///
+    /// static DOWNLOADS: Semaphore = Semaphore::new(8);
+    ///
+    /// let _permit = DOWNLOADS.acquire(1);
+    /// ```
     pub const fn new(permits: usize) -> Self {
         assert!(permits <= Self::MAX_PERMITS, "sync: a semaphore has at most Semaphore::MAX_PERMITS permits");
         Self { raw: RawSemaphore::new(permits) }
@@ -104,8 +121,8 @@ impl Semaphore {
         self.acquire_until(n, &Until::after(timeout))
     }
 
-    /// As [`acquire_timeout`](Self::acquire_timeout), but blocks until `deadline` at the latest. A deadline that has passed is that of
-    /// [`try_acquire`](Self::try_acquire).
+    /// As [`acquire_timeout`](Self::acquire_timeout), but blocks until `deadline` at the latest. A deadline that has
+    /// passed is that of [`try_acquire`](Self::try_acquire).
     ///
     /// ```
     /// use std::time::Instant;
@@ -123,7 +140,8 @@ impl Semaphore {
 
     /// As [`acquire`](Self::acquire), unless the context ends first (Go's `Acquire`).
     ///
-    /// For more permits than the semaphore has in all it waits in vain until then, and keeps nobody else from being served meanwhile.
+    /// For more permits than the semaphore has in all it waits in vain until then, and keeps nobody else from being
+    /// served meanwhile.
     ///
     /// # Errors
     /// If the context ends first, or has ended, also if permits are free.
@@ -143,8 +161,8 @@ impl Semaphore {
         within::<Acquiring, _>(ctx, |limit| self.raw.acquire_within(n, limit).then(|| Permit { semaphore: self, n }))
     }
 
-    /// Gives `n` permits back (Go's `Release`), those of a permit that was [forgotten](Permit::forget). Wakes those who have enough now.
-    /// Never blocks.
+    /// Gives `n` permits back (Go's `Release`), those of a permit that was [forgotten](Permit::forget). Wakes those who
+    /// have enough now. Never blocks.
     ///
     /// # Panics
     /// With "sync: semaphore released more than held" if so many are not held. Nothing has changed then.
@@ -160,7 +178,13 @@ impl Semaphore {
         assert!(self.raw.release(n).is_ok(), "sync: semaphore released more than held");
     }
 
-    /// How many permits are free at the moment. Who waits may be about to get them.
+    /// How many permits are free at the moment. Who waits may be about to get them. Never blocks.
+    ///
+    /// ```
+    /// let semaphore = greenthread::sync::Semaphore::new(3);
+    /// let _two = semaphore.acquire(2);
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// ```
     pub fn available_permits(&self) -> usize {
         self.raw.peek().0
     }
@@ -175,6 +199,16 @@ impl fmt::Debug for Semaphore {
 }
 
 /// Permits of a [`Semaphore`]; dropping it gives them back. May be dropped on another thread than it was acquired on.
+///
+/// ```
+/// use greenthread::sync::{Permit, Semaphore};
+///
+/// static LIMIT: Semaphore = Semaphore::new(1);
+///
+/// let permit: Permit<'static> = LIMIT.acquire(1);
+/// greenthread::spawn(move || drop(permit)).join().unwrap();
+/// assert_eq!(LIMIT.available_permits(), 1);
+/// ```
 #[must_use = "the permits are given back at once if this is not kept"]
 #[derive(Debug)]
 pub struct Permit<'a> {
@@ -184,6 +218,14 @@ pub struct Permit<'a> {
 
 impl Permit<'_> {
     /// Keeps the permits from being given back, until somebody calls [`Semaphore::release`] for them.
+    ///
+    /// ```
+    /// let semaphore = greenthread::sync::Semaphore::new(1);
+    /// semaphore.acquire(1).forget();
+    /// assert!(semaphore.try_acquire(1).is_none());
+    /// semaphore.release(1);
+    /// assert!(semaphore.try_acquire(1).is_some());
+    /// ```
     pub fn forget(mut self) {
         self.n = 0;
     }

@@ -1,4 +1,14 @@
-//! Calls that are made once for all who ask at the same time (golang.org/x/sync/singleflight).
+//! Calls that are made once for all who ask at the same time: golang.org/x/sync/singleflight. For caches that load what
+//! they lack, so that a thousand requests for one missing entry are one load.
+//!
+//! ```
+//! use greenthread::sync::{LazyLock, singleflight::Group};
+//!
+//! static LOADS: LazyLock<Group<u32, String>> = LazyLock::new(Group::new);
+//!
+//! let user = LOADS.work(7, || "asked the database for user 7".to_owned()).value;
+//! assert!(user.ends_with("user 7"));
+//! ```
 //!
 //! # How it works
 //! A map holds a call for each key that somebody works on. Who finds none puts one there and does the work; who finds one waits
@@ -21,8 +31,8 @@ use super::WaitGroup;
 /// Does a piece of work once for all who ask for it at the same time.
 ///
 /// For loads of a cache entry, look-ups of a name, and whatever many ask for at once and one may do: the others wait,
-/// as goroutines do, and share its result. `V` is cloned for each; use a `Result` with an error that can be cloned, or an `Arc`, where
-/// work can fail.
+/// as goroutines do, and share its result. `V` is cloned for each; use a `Result` with an error that can be cloned, or
+/// an `Arc`, where work can fail.
 ///
 /// ```
 /// use greenthread::sync::singleflight::Group;
@@ -51,6 +61,13 @@ pub struct Group<K, V> {
 }
 
 /// What [`Group::work`] has come to.
+///
+/// ```
+/// use greenthread::sync::singleflight::{Group, Outcome};
+///
+/// let outcome = Group::new().work("key", || 42);
+/// assert_eq!(outcome, Outcome { value: 42, shared: false }, "nobody else has asked");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome<V> {
     /// The result.
@@ -68,6 +85,12 @@ struct Call<V> {
 
 impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
     /// A group in which nobody works.
+    ///
+    /// ```
+    /// use greenthread::sync::singleflight::Group;
+    ///
+    /// let pages: Group<String, String> = Group::new();
+    /// ```
     pub fn new() -> Self {
         Self { calls: Mutex::default() }
     }
@@ -77,11 +100,17 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls `f`, unless somebody is doing so for the same key: then waits for that call and takes its result (Go's `Do`).
-    /// Blocks.
+    /// Calls `f`, unless somebody is doing so for the same key: then blocks until that call is over and takes its result
+    /// (Go's `Do`). For the same key from within `f` it blocks for ever.
     ///
     /// # Panics
     /// If `f` panics: who has called it goes on with that panic, and those who wait for it panic with its text.
+    ///
+    /// ```
+    /// let group = greenthread::sync::singleflight::Group::new();
+    /// assert_eq!(group.work("index", || "<html>").value, "<html>");
+    /// assert_eq!(group.work("index", || "<p>").value, "<p>", "the first call is over: nothing is kept");
+    /// ```
     pub fn work(&self, key: K, f: impl FnOnce() -> V) -> Outcome<V> {
         let call = {
             let mut calls = self.calls();

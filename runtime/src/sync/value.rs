@@ -31,17 +31,34 @@ pub struct Value<T> {
 
 impl<T> Value<T> {
     /// A place without a value.
+    ///
+    /// ```
+    /// static CONFIG: greenthread::sync::Value<String> = greenthread::sync::Value::new();
+    ///
+    /// assert!(CONFIG.load().is_none());
+    /// ```
     pub const fn new() -> Self {
         Self { inner: ArcSwapOption::const_empty() }
     }
 
     /// The value that was stored last; none if there was none yet (Go's `Load`). Never blocks.
+    ///
+    /// ```
+    /// let limit = greenthread::sync::Value::from(10);
+    /// assert_eq!(limit.load().as_deref(), Some(&10));
+    /// ```
     #[inline(never)]
     pub fn load(&self) -> Option<Arc<T>> {
         self.inner.load_full()
     }
 
     /// Replaces the value (Go's `Store`). The one before is dropped, if nobody else has it. Never blocks.
+    ///
+    /// ```
+    /// let limit = greenthread::sync::Value::from(10);
+    /// limit.store(20);
+    /// assert_eq!(limit.load().as_deref(), Some(&20));
+    /// ```
     pub fn store(&self, value: impl Into<Arc<T>>) {
         drop(self.swap(value));
     }

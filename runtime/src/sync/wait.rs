@@ -27,13 +27,13 @@ const SERVED: usize = 0;
 const ENDED: usize = 1;
 
 /// What the waiters of one kind of lock wait for, as dumps show it.
-pub(super) trait Reason {
+pub(crate) trait Reason {
     const REASON: WaitReason;
 }
 
 /// Wakes a waiter whose wait may have ended in another way before.
 #[derive(Clone, Copy)]
-pub(super) struct CaseWaker {
+pub(crate) struct CaseWaker {
     case: Case,
     waker: Waker,
 }
@@ -55,7 +55,7 @@ impl Wake for CaseWaker {
 }
 
 /// One wait of the caller, goroutine or thread.
-pub(super) struct BlockingWait<R>(Blocker, PhantomData<R>);
+pub(crate) struct BlockingWait<R>(Blocker, PhantomData<R>);
 
 impl<R: Reason> Wait for BlockingWait<R> {
     type Waker = CaseWaker;

@@ -39,6 +39,10 @@ pub struct WaitGroup {
 
 impl WaitGroup {
     /// A group of nobody: `wait` returns at once.
+    ///
+    /// ```
+    /// greenthread::sync::WaitGroup::new().wait(); // nobody to wait for
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -48,6 +52,18 @@ impl WaitGroup {
     /// # Panics
     /// With "sync: negative WaitGroup counter" if the number falls below 0, with "sync: WaitGroup counter overflow" if
     /// it exceeds `i32::MAX`. The group is then as it was before.
+    ///
+    /// ```
+    /// use greenthread::{go, sync::WaitGroup};
+    ///
+    /// let wg = WaitGroup::new();
+    /// wg.add(2);
+    /// for _ in 0..2 {
+    ///     let wg = wg.clone();
+    ///     go!(move || wg.done());
+    /// }
+    /// wg.wait();
+    /// ```
     #[inline]
     pub fn add(&self, n: isize) {
         if let Err(error) = self.raw.add(n) {
@@ -55,16 +71,34 @@ impl WaitGroup {
         }
     }
 
-    /// One goroutine has finished: `add(-1)`.
+    /// One goroutine has finished: `add(-1)`. Never blocks.
     ///
     /// # Panics
     /// With "sync: negative WaitGroup counter" if there was nobody left to finish.
+    ///
+    /// ```
+    /// let wg = greenthread::sync::WaitGroup::new();
+    /// wg.add(1);
+    /// wg.done();
+    /// wg.wait();
+    /// ```
     #[inline]
     pub fn done(&self) {
         self.add(-1);
     }
 
     /// Blocks until the counter is 0. Any number of goroutines and threads may wait.
+    ///
+    /// ```
+    /// use greenthread::sync::{Value, WaitGroup};
+    ///
+    /// static ANSWER: Value<u32> = Value::new();
+    ///
+    /// let wg = WaitGroup::new();
+    /// wg.go(|| ANSWER.store(42));
+    /// wg.wait();
+    /// assert_eq!(ANSWER.load().as_deref(), Some(&42));
+    /// ```
     pub fn wait(&self) {
         self.raw.wait();
     }
@@ -73,6 +107,13 @@ impl WaitGroup {
     ///
     /// `done` is called also if `f` panics: unlike in Go, a panic ends only its goroutine and not the process, so
     /// `wait` has to return.
+    ///
+    /// ```
+    /// let wg = greenthread::sync::WaitGroup::new();
+    /// wg.go(|| println!("one"));
+    /// wg.go(|| println!("other"));
+    /// wg.wait();
+    /// ```
     #[track_caller]
     pub fn go<F>(&self, f: F)
     where

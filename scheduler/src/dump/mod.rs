@@ -53,6 +53,13 @@ use collect::{Trace, collect};
 use resolve::Resolver;
 
 /// What a goroutine does.
+///
+/// ```
+/// use greenthread::debug::{GoroutineState, WaitReason, goroutines};
+///
+/// let asleep = GoroutineState::Waiting(WaitReason::Sleep);
+/// println!("{} asleep", goroutines().iter().filter(|goroutine| goroutine.state == asleep).count());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GoroutineState {
@@ -65,6 +72,14 @@ pub enum GoroutineState {
 }
 
 /// A call on a goroutine's stack.
+///
+/// ```
+/// for goroutine in greenthread::debug::goroutines() {
+///     for frame in goroutine.backtrace() {
+///         println!("{} {}:{}", frame.function.unwrap_or_default(), frame.file.unwrap_or_default(), frame.line.unwrap_or(0));
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Frame {
@@ -81,6 +96,12 @@ pub struct Frame {
 }
 
 /// A goroutine as it was when somebody looked.
+///
+/// ```
+/// for goroutine in greenthread::debug::goroutines() {
+///     println!("{} from {}: {:?}", goroutine.id, goroutine.spawned_at, goroutine.state);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GoroutineInfo {
@@ -107,11 +128,24 @@ impl GoroutineInfo {
     /// The calls on its stack, innermost first, inlined ones too. Empty if they could not be had.
     ///
     /// Blocks the OS thread while it reads the program's debug information, the first time for as long as that takes.
+    ///
+    /// ```
+    /// for goroutine in greenthread::debug::goroutines() {
+    ///     let innermost = goroutine.backtrace().into_iter().next().and_then(|frame| frame.function);
+    ///     println!("{}: {}", goroutine.id, innermost.as_deref().unwrap_or("?"));
+    /// }
+    /// ```
     pub fn backtrace(&self) -> Vec<Frame> {
         on_own_thread(|| Resolver::new().frames(&self.trace.calls))
     }
 
     /// Whether the backtrace leads to the goroutine's first call.
+    ///
+    /// ```
+    /// for goroutine in greenthread::debug::goroutines().iter().filter(|goroutine| !goroutine.is_complete()) {
+    ///     println!("{}: its outermost calls are missing", goroutine.id);
+    /// }
+    /// ```
     pub fn is_complete(&self) -> bool {
         self.trace.complete
     }
