@@ -63,7 +63,7 @@
 //! ```
 //!
 //! # Choose
-//! [`select!`] waits for several operations and does one of them: the first that is possible.
+//! [`select!`] waits for several operations, and does one as soon as one is possible.
 //!
 //! ```
 //! use greenthread::{channel, go, select, time};
