@@ -11,6 +11,7 @@
 //! * I2: a slot has room for a value of the channel's type; in a `SelectedOperation` whose `done` says so there is one.
 
 use std::alloc::{self, Layout};
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
@@ -226,6 +227,14 @@ impl<'a> Select<'a> {
     /// ```
     pub fn recv<T>(&mut self, r: &'a Receiver<T>) -> usize {
         self.add(r.arm(), ptr::from_ref(r).cast(), Kind::Recv(Layout::new::<T>()))
+    }
+
+    /// Adds the close of a channel for one of its senders, such as when its last receiver is dropped; its index. There is nothing to complete: for the
+    /// methods that look whether something is ready.
+    #[doc(hidden)]
+    pub fn closed(&mut self, s: &'a Sender<Infallible>) -> usize {
+        // No value ever comes, so what a receive would find ready is the close.
+        self.add(s.arm_for_close(), ptr::from_ref(s).cast(), Kind::Recv(Layout::new::<Infallible>()))
     }
 
     fn add(&mut self, arm: Arm<'a>, handle: *const u8, kind: Kind) -> usize {

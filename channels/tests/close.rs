@@ -2,8 +2,13 @@
 
 mod common;
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use common::{everywhere, panic_text, random, spawn};
-use greenthread_channels::{RecvError, SendError, TryRecvError, TrySendError, bounded, nil, unbounded};
+use greenthread_channels::{
+    Receiver, RecvError, Select, SendError, Sender, TryRecvError, TrySendError, bounded, nil, unbounded,
+};
 
 #[test]
 fn what_was_sent_can_still_be_received() {
@@ -45,6 +50,34 @@ fn a_second_close_panics() {
             assert_eq!(panic_text(|| tx.close()), "close of closed channel");
         }
         assert_eq!(tx.send(1), Err(SendError(1)), "the lock was released");
+    });
+}
+
+#[test]
+fn a_sender_can_wait_for_the_close() {
+    everywhere(|| {
+        let ends: [fn(Sender<Infallible>, Receiver<Infallible>); 2] = [|_, rx| drop(rx), |tx, _| tx.close()];
+        for end in ends {
+            let (tx, rx) = bounded(0);
+            let mut select = Select::new();
+            let close = select.closed(&tx);
+            assert!(select.try_ready().is_err());
+            let waits = spawn({
+                let rx = rx.clone();
+                move || rx.recv_timeout(Duration::from_millis(2)).is_err()
+            });
+            assert!(select.ready_timeout(Duration::from_millis(1)).is_err(), "who receives is not the end");
+            assert!(waits.join());
+            let other = tx.clone();
+            let ended = spawn(move || end(other, rx));
+            assert_eq!(select.ready(), close);
+            ended.join();
+            assert_eq!(select.try_ready(), Ok(close));
+        }
+        let (never, _rx) = nil();
+        let mut select = Select::new();
+        select.closed(&never);
+        assert!(select.try_ready().is_err());
     });
 }
 

@@ -99,8 +99,9 @@ where
     T: Send,
 {
     boot::ensure();
+    let site = options.site.unwrap_or(Location::caller());
     // SAFETY: the caller's contract.
-    unsafe { spawn::spawn(f, options, Location::caller()) }
+    unsafe { spawn::spawn(f, options, site) }
 }
 
 /// Calls `f` in a goroutine of its own when `duration` has passed, unless it is stopped. See `greenthread::time::after_func`.
@@ -167,7 +168,7 @@ where
     T: Send + 'static,
 {
     boot::ensure();
-    let options = Options { name: Some("main".into()), stack_size: Some(MAIN_STACK), pinned: false };
+    let options = Options { name: Some("main".into()), stack_size: Some(MAIN_STACK), ..Options::default() };
     let main = spawn(f, options).expect("goroutine: the main goroutine's stack size is possible");
     match main.join() {
         Ok(result) => result,

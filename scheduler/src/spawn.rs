@@ -39,12 +39,14 @@ pub struct Options {
     pub stack_size: Option<usize>,
     /// Whether the goroutine has an OS thread to itself, from its first instruction to its last.
     pub pinned: bool,
+    /// Where dumps say that it was spawned; `None` is the line of the call. For goroutines that are started on behalf of an earlier call.
+    pub site: Option<&'static Location<'static>>,
 }
 
 impl Options {
     /// What the header keeps of this: nothing, most of the time.
     fn into_extra(self) -> io::Result<Option<Box<Extra>>> {
-        let Self { name, stack_size, pinned } = self;
+        let Self { name, stack_size, pinned, site: _ } = self;
         if let Some(bytes) = stack_size {
             stack::class_for(bytes)?;
         }

@@ -53,7 +53,17 @@ impl<T> Sender<T> {
     /// An arm of a select that sends here.
     #[inline]
     pub(crate) fn arm(&self) -> Arm<'_> {
-        self.chan().map_or_else(|| Arm::nil::<T>(Direction::Send), |chan| Arm::chan(Direction::Send, chan))
+        self.arm_to(Direction::Send)
+    }
+
+    /// An arm of a select that waits for the close as a receiver does.
+    pub(crate) fn arm_for_close(&self) -> Arm<'_> {
+        self.arm_to(Direction::Recv)
+    }
+
+    #[inline]
+    fn arm_to(&self, direction: Direction) -> Arm<'_> {
+        self.chan().map_or_else(|| Arm::nil::<T>(direction), |chan| Arm::chan(direction, chan))
     }
 
     /// Sends a value (Go's `ch <- v`). Blocks until there is room for it or a receiver has taken it.

@@ -4,12 +4,18 @@
 //! do when nobody wants their values any more. A panic in a function that a pattern runs ends that pattern, and goes on where
 //! its end is waited for.
 
+pub mod by_hand;
+
 mod input;
+mod or;
 mod or_done;
+mod parallel;
 mod pipeline;
 mod stage;
 mod stages;
 
 pub use input::Input;
+pub use or::or;
 pub use or_done::{OrDone, or_done};
+pub use parallel::{parallel_map, parallel_map_unordered};
 pub use pipeline::{Iter, Pipeline};

@@ -9,7 +9,7 @@
 //! | wait for one of several | [`select!`], [`select_biased!`]; [`Select`] for a list | `select`, `reflect.Select` |
 //! | receive from the clock | [`after`], [`at`], [`tick`], [`timer`] | `time.After`, `time.NewTimer`, `time.NewTicker` |
 //! | switch an arm off | [`never()`], [`nil`] | a nil channel |
-//! | see what they are good for | [`patterns`] | |
+//! | see what they are good for | [`by_hand`](crate::patterns::by_hand) | |
 //!
 //! ```
 //! use greenthread::{channel, go, select};
@@ -144,7 +144,5 @@
 //! | a value that is selected first and sent later | has its place from the selection on; receivers spin until it is there | comes behind those that were sent meanwhile; only a receiver that was chosen for it waits |
 //! | `len`, `is_full` | count its place | count what is there: a channel that is not full may have no room |
 //! | arms of a `select!` | 32 | 64 |
-
-pub mod patterns;
 
 pub use greenthread_channels::*;

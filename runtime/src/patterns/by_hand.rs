@@ -1,10 +1,12 @@
-//! What channels are good for: patterns of goroutines that talk, each with an example that runs as it stands.
+//! Patterns by hand: what channels are good for, each with an example that runs as it stands.
+//!
+//! Where [`patterns`](super) has one as a call, it is named: that one ends with a context, and hands panics on.
 //!
 //! | to | see |
 //! | --- | --- |
-//! | stop goroutines, start them together | [Done channel](#done-channel), [Closing as a broadcast](#closing-as-a-broadcast), [Who closes](#who-closes) |
-//! | get results | [One result](#one-result), [Request and reply](#request-and-reply) |
-//! | share work | [Worker pool](#worker-pool), [Pipeline](#pipeline), [Fan-out and fan-in](#fan-out-and-fan-in), [Bounded parallelism](#bounded-parallelism) |
+//! | stop goroutines, start them together | [Done channel](#done-channel), [Signal](#signal), [Closing as a broadcast](#closing-as-a-broadcast), [Who closes](#who-closes) |
+//! | get results | [Results](#results), [Request and reply](#request-and-reply) |
+//! | share work | [Worker pool](#worker-pool), [Pipeline](#pipeline), [Fan-out and fan-in](#fan-out-and-fan-in), [Semaphore](#semaphore) |
 //! | mind the time | [Timeout of one receive](#timeout-of-one-receive), [Timeout of a loop](#timeout-of-a-loop), [Ticking](#ticking), [Retry with back-off](#retry-with-back-off), [Batches](#batches) |
 //! | not wait | [Poll, and drop when full](#poll-and-drop-when-full), [Latest value only](#latest-value-only) |
 //! | choose | [Switching an arm off](#switching-an-arm-off), [Priorities](#priorities), [Select over a list](#select-over-a-list), [The first of many signals](#the-first-of-many-signals) |
@@ -21,7 +23,8 @@
 //! For a goroutine that would run for ever: one arm of its `select!` receives from a channel on which nothing is ever
 //! sent. Dropping the sender ends every goroutine that has such an arm, and it is dropped too when its owner panics. A
 //! goroutine without the arm stays where it waits. The other direction, that a goroutine has ended, is
-//! [`JoinHandle::done`](crate::JoinHandle::done).
+//! [`JoinHandle::done`](crate::JoinHandle::done). A [`Context`](crate::ctx::Context) is a done channel that knows why, may have a
+//! deadline, and is handed down: use one wherever work is passed on.
 //!
 //! ```
 //! use greenthread::{channel, select, spawn};
@@ -44,14 +47,43 @@
 //! assert_eq!(counter.join().unwrap(), 2);
 //! ```
 //!
-//! # One result
-//! [`spawn`](crate::spawn) and [`join`](crate::JoinHandle::join) are simplest, and report a panic. A channel is for a
-//! result that is one arm of a `select!`, or that comes from whoever is first. Give it capacity one: the goroutine can
-//! leave the result and end, whether or not somebody still waits for it. One that ends without a result drops its
-//! sender, and the receive fails instead of waiting for ever.
+//! # Signal
+//! For news without a content: a channel of `()`. With capacity one and `try_send` nobody waits to signal, and signals
+//! that have not been seen yet are one, which means "look again". So change first and signal then; receive first and look then.
+//! With capacity zero a signal is a meeting: who has sent it knows that it was received. It wakes one receiver;
+//! to tell all, [close](#closing-as-a-broadcast).
 //!
 //! ```
-//! use greenthread::{channel, go, sync::WaitGroup};
+//! use greenthread::{channel, spawn, sync::Mutex};
+//! use std::sync::Arc;
+//!
+//! let list = Arc::new(Mutex::new(Vec::new()));
+//! let (changed, wake) = channel::bounded(1);
+//! let theirs = Arc::clone(&list);
+//! let reader = spawn(move || {
+//!     let mut seen = Vec::new();
+//!     for () in wake {
+//!         seen.append(&mut theirs.lock());
+//!     }
+//!     seen
+//! });
+//! for n in 0..100 {
+//!     list.lock().push(n);
+//!     let _ = changed.try_send(()); // full: the reader has yet to look
+//! }
+//! drop(changed);
+//! assert_eq!(reader.join().unwrap(), (0..100).collect::<Vec<_>>());
+//! ```
+//!
+//! # Results
+//! [`spawn`](crate::spawn) and [`join`](crate::JoinHandle::join) are simplest, and report a panic. A channel is for a
+//! result that is one arm of a `select!`, or that comes from whoever is first. Give it room for all that may come: a goroutine can
+//! then leave its result and end, whether or not somebody still waits for it. One that ends without a result drops its
+//! sender, and the receive fails instead of waiting for ever. What may fail sends a `Result`; [`parallel_map`](super::parallel_map) and
+//! [`errgroup`](crate::sync::errgroup) stop the others as well.
+//!
+//! ```
+//! use greenthread::{channel, go};
 //!
 //! let (tx, answer) = channel::bounded(1);
 //! go!(move || tx.send(6 * 7).unwrap());
@@ -59,24 +91,28 @@
 //!
 //! // The first of several; the others find no room, and give up.
 //! let (tx, first) = channel::bounded(1);
-//! let wg = WaitGroup::new();
 //! for mirror in ["a", "b", "c"] {
 //!     let tx = tx.clone();
-//!     wg.go(move || {
-//!         let _ = tx.try_send(mirror);
-//!     });
+//!     go!(move || tx.try_send(mirror));
 //! }
-//! wg.wait();
 //! drop(tx);
 //! assert!(["a", "b", "c"].contains(&first.recv().unwrap()));
-//! assert!(first.recv().is_err());
+//!
+//! // All of several, or the first error.
+//! let (tx, numbers) = channel::bounded(3);
+//! for text in ["1", "2", "x"] {
+//!     let tx = tx.clone();
+//!     go!(move || tx.send(text.parse::<i32>()));
+//! }
+//! drop(tx);
+//! assert!(numbers.iter().collect::<Result<Vec<_>, _>>().is_err());
 //! ```
 //!
 //! # Worker pool
 //! For many jobs of one kind: some goroutines receive from one queue, and its capacity is how far the jobs may run
 //! ahead. Send the jobs from a goroutine of their own; who sends all of them before it receives a result waits for ever
 //! once both channels are full. Dropping the receiver of the results stops the workers, and they stop who sends the
-//! jobs. A job that panics takes its worker along.
+//! jobs. A job that panics takes its worker along. As a call: `worker_pool`.
 //!
 //! ```
 //! use greenthread::{channel, go};
@@ -85,29 +121,17 @@
 //! let (tx, squares) = channel::bounded(8);
 //! for _ in 0..4 {
 //!     let (queue, tx) = (queue.clone(), tx.clone());
-//!     go!(move || {
-//!         for n in queue {
-//!             if tx.send(n * n).is_err() {
-//!                 return;
-//!             }
-//!         }
-//!     });
+//!     go!(move || queue.iter().try_for_each(|n| tx.send(n * n))); // until nobody wants more
 //! }
 //! drop((queue, tx)); // from here on the workers have the last ones
-//! go!(move || {
-//!     for n in 1..=100u64 {
-//!         if jobs.send(n).is_err() {
-//!             return;
-//!         }
-//!     }
-//! });
+//! go!(move || (1..=100u64).try_for_each(|n| jobs.send(n)));
 //! assert_eq!(squares.iter().sum::<u64>(), 338_350);
 //! ```
 //!
 //! # Pipeline
 //! A stage is a function that takes a receiver, starts a goroutine and returns a receiver. Its end closes the next
 //! stage's input; dropping the last receiver stops all stages, each at its next send. A stage that seldom sends, such
-//! as a strict filter, notices late: give it a done channel as well.
+//! as a strict filter, notices late: give it a done channel as well. As a call: `Pipeline`.
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
@@ -115,25 +139,13 @@
 //!
 //! fn count() -> Receiver<u64> {
 //!     let (tx, rx) = bounded(0);
-//!     go!(move || {
-//!         for n in 1.. {
-//!             if tx.send(n).is_err() {
-//!                 return;
-//!             }
-//!         }
-//!     });
+//!     go!(move || (1..).try_for_each(|n| tx.send(n)));
 //!     rx
 //! }
 //!
 //! fn square(numbers: Receiver<u64>) -> Receiver<u64> {
 //!     let (tx, rx) = bounded(0);
-//!     go!(move || {
-//!         for n in numbers {
-//!             if tx.send(n * n).is_err() {
-//!                 return;
-//!             }
-//!         }
-//!     });
+//!     go!(move || numbers.iter().try_for_each(|n| tx.send(n * n)));
 //!     rx
 //! }
 //!
@@ -145,7 +157,7 @@
 //! # Fan-out and fan-in
 //! For a stage that is slower than its neighbours: several goroutines receive from clones of one receiver, and all send
 //! to clones of one sender. The order is lost; number the values if it matters. The output closes when the last of them
-//! has ended, as long as nobody has kept the original sender.
+//! has ended, as long as nobody has kept the original sender. As calls: `fan_out`, `fan_in`.
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
@@ -155,13 +167,7 @@
 //!     let (tx, rx) = bounded(0);
 //!     for _ in 0..workers {
 //!         let (numbers, tx) = (numbers.clone(), tx.clone());
-//!         go!(move || {
-//!             for (place, n) in numbers {
-//!                 if tx.send((place, n * n)).is_err() {
-//!                     return;
-//!                 }
-//!             }
-//!         });
+//!         go!(move || numbers.iter().try_for_each(|(place, n)| tx.send((place, n * n))));
 //!     }
 //!     rx
 //! }
@@ -173,14 +179,18 @@
 //! assert_eq!(all, [(0, 9), (1, 1), (2, 4)]);
 //! ```
 //!
-//! # Bounded parallelism
+//! # Semaphore
 //! For a goroutine per item, but only so many at a time: a channel of capacity *n* is a semaphore. To send takes one of
 //! its places and blocks while there is none; to receive gives one back. Give it back in a destructor, or a panic keeps
-//! the place for ever. Closing the channel ends the wait of whoever wants one.
+//! the place for ever. Closing the channel ends the wait of whoever wants one. Taking a place can be an arm of a `select!`; if it need
+//! not be, [`sync::Semaphore`](crate::sync::Semaphore) does the same, gives back by itself, and its wait can end with a context.
+//! For no more goroutines than places, [`parallel_map`](super::parallel_map).
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
-//! use greenthread::{sync::WaitGroup, yield_now};
+//! use greenthread::ctx::Context;
+//! use greenthread::sync::{Semaphore, WaitGroup};
+//! use greenthread::yield_now;
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicUsize, Ordering};
 //!
@@ -208,10 +218,15 @@
 //! }
 //! wg.wait();
 //! assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
+//!
+//! let (ctx, semaphore) = (Context::background(), Semaphore::new(3));
+//! let permit = semaphore.acquire_ctx(2, &ctx).unwrap(); // what is heavier takes more
+//! assert_eq!(semaphore.available_permits(), 1);
+//! drop(permit);
 //! ```
 //!
 //! # Timeout of one receive
-//! [`recv_timeout`](super::Receiver::recv_timeout) for one channel, `default(duration)` for a `select!` over several.
+//! [`recv_timeout`](crate::channel::Receiver::recv_timeout) for one channel, `default(duration)` for a `select!` over several.
 //! Only the wait is over then, not the work: the goroutine that computes the answer goes on, and must be able to get
 //! rid of it. Capacity one does that, and so does dropping the receiver.
 //!
@@ -238,7 +253,7 @@
 //! ```
 //!
 //! # Timeout of a loop
-//! A limit for the whole loop is an [`after`](super::after) that is made once, **before** it. Made **in** the loop it
+//! A limit for the whole loop is an [`after`](crate::channel::after) that is made once, **before** it. Made **in** the loop it
 //! is a new one each time round, and limits the silence between two values instead. `default(duration)` does that too.
 //! An `after` sends once: when its arm has been chosen, leave the loop or make a new one.
 //!
@@ -274,9 +289,10 @@
 //!
 //! # Ticking
 //! For something to do at regular times, beside other arms. A [`Ticker`](crate::time::Ticker) keeps to its multiples,
-//! and who comes late gets one tick for all that were missed; [`tick`](super::tick) counts anew from the last receive.
+//! and who comes late gets one tick for all that were missed; [`tick`](crate::channel::tick) counts anew from the last receive.
 //! Neither is ever closed, so a `for` over the ticks does not end by itself, not even after `stop`: leave by another
-//! arm, or count. While nobody waits for it, and once it is dropped, a ticker costs no time.
+//! arm, or count. While nobody waits for it, and once it is dropped, a ticker costs no time. For what may happen
+//! no more often than that: `RateLimiter`.
 //!
 //! ```
 //! use greenthread::{channel, select, spawn, time};
@@ -302,7 +318,7 @@
 //! # Retry with back-off
 //! For what may fail for a while: wait between two attempts, longer each time, and up to a limit. Never `sleep` where
 //! you may have to stop: the wait is a `select!` that a done channel ends. Many clients of one server should also add
-//! something random to the wait, or they all come back at once.
+//! something random to the wait, or they all come back at once. As a call: `retry`.
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
@@ -331,10 +347,11 @@
 //! ```
 //!
 //! # Poll, and drop when full
-//! `default` makes a `select!` that does not wait; for one channel [`try_send`](super::Sender::try_send),
-//! [`try_recv`](super::Receiver::try_recv) and [`try_iter`](super::Receiver::try_iter) say the same. For values that
+//! `default` makes a `select!` that does not wait; for one channel [`try_send`](crate::channel::Sender::try_send),
+//! [`try_recv`](crate::channel::Receiver::try_recv) and [`try_iter`](crate::channel::Receiver::try_iter) say the same. For values that
 //! are not worth a wait, such as samples and log lines, and for a look at a done channel in the middle of a
-//! computation. With capacity zero nearly all is dropped, and a loop that only polls keeps a CPU busy.
+//! computation. With capacity zero nearly all is dropped, and a loop that only polls keeps a CPU busy. A queue that drops its
+//! oldest or its newest, or waits for some time: `Queue`.
 //!
 //! ```
 //! use greenthread::{channel, select};
@@ -363,10 +380,10 @@
 //! ```
 //!
 //! # Switching an arm off
-//! An arm on a nil channel is never chosen, so [`never`](super::never) in the place of a receiver, or the sender of
-//! [`nil`](super::nil) in that of a sender, switches it off. A merge must do that when an input closes: a closed
+//! An arm on a nil channel is never chosen, so [`never`](crate::channel::never) in the place of a receiver, or the sender of
+//! [`nil`](crate::channel::nil) in that of a sender, switches it off. A merge must do that when an input closes: a closed
 //! channel can always be received from, and the loop would spin. It ends when all are off; a `select!` with nothing but
-//! nil channels waits for ever.
+//! nil channels waits for ever. A merge as a call: `fan_in`.
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded, never};
@@ -466,7 +483,7 @@
 //! # Closing as a broadcast
 //! A value goes to one receiver; a close reaches all of them, also those that look later. So it is the way to start,
 //! stop or tell any number of goroutines, once. For more than one event, close one channel and hand out a new one, or
-//! send to each goroutine on a channel of its own.
+//! send to each goroutine on a channel of its own, as `Broker` does.
 //!
 //! ```
 //! use greenthread::{channel, sync::WaitGroup};
@@ -490,7 +507,7 @@
 //!
 //! # Who closes
 //! The senders, never the receivers: those drop their end. One sender drops its handle or calls
-//! [`close`](super::Sender::close); of several, each drops its clone and the last one closes, which needs no counting.
+//! [`close`](crate::channel::Sender::close); of several, each drops its clone and the last one closes, which needs no counting.
 //! If a sender must stay alive elsewhere, wait for all senders with a `WaitGroup` and then `close`. A send that comes
 //! too late gets its value back; the second `close` panics.
 //!
@@ -521,7 +538,7 @@
 //! ```
 //!
 //! # Select over a list
-//! For channels whose number is known only at run time: [`Select`](super::Select), Go's `reflect.Select`. What was
+//! For channels whose number is known only at run time: [`Select`](crate::channel::Select), Go's `reflect.Select`. What was
 //! selected must be completed, with the very receiver or sender that was added. Remove what has closed, or it is
 //! selected again and again.
 //!
@@ -556,8 +573,8 @@
 //!
 //! # The first of many signals
 //! Many done channels as one, to be an arm of a `select!`: a goroutine waits until one of them is closed and drops its
-//! sender. [`ready`](super::Select::ready) is enough, as nothing is ever received. The goroutine stays until the first
-//! of the signals comes, even if nobody listens any more: each signal must have an end.
+//! sender. [`ready`](crate::channel::Select::ready) is enough, as nothing is ever received. The goroutine stays until the first
+//! of the signals comes, even if nobody listens any more: each signal must have an end. [`or`](super::or) ends then too, and with a context.
 //!
 //! ```
 //! use greenthread::channel::{Receiver, Select, bounded};
@@ -587,7 +604,8 @@
 //! # Batches
 //! For what is cheaper together, such as writes to a disk: collect until there are enough, or until the first of them
 //! has waited long enough. The limit is made when the first value has come, so silence costs nothing and there is no
-//! empty batch. A closed input gives out what is left; dropping the receiver of the batches stops it at the next one.
+//! empty batch. A closed input gives out what is left; dropping the receiver of the batches stops it at the next one. As a
+//! stage: `Pipeline::batch`.
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
