@@ -6,16 +6,22 @@
 
 pub mod by_hand;
 
+mod heartbeat;
 mod input;
 mod or;
 mod or_done;
 mod parallel;
 mod pipeline;
+mod rate;
+mod retry;
 mod stage;
 mod stages;
 
+pub use heartbeat::{Heartbeat, Pulse, heartbeat};
 pub use input::Input;
 pub use or::or;
 pub use or_done::{OrDone, or_done};
 pub use parallel::{parallel_map, parallel_map_unordered};
 pub use pipeline::{Iter, Pipeline};
+pub use rate::RateLimiter;
+pub use retry::{Backoff, Jitter, retry, retry_if};
