@@ -1,0 +1,459 @@
+//! `Queue`: a channel that knows what to do when it is full.
+//!
+//! # How it works
+//! The queue is a bounded channel of which it has both ends: so whoever pushes can also take out the oldest value. That is two
+//! operations, a receive and a send, and the room between them must not go to another push: they are made under a lock, for which
+//! only those wait who push to such a queue at the same time, or close it. So a push displaces one value at most. Receivers do not take
+//! the lock: if one takes a value just when a push has found the queue full, the next value is displaced nevertheless.
+//!
+//! Nothing of the value's type runs under the lock: values are moved, and come back to be dropped.
+
+use std::error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use greenthread_channels::{Iter, Receiver, Sender, TrySendError, bounded, select_biased};
+use greenthread_ctx::{self as ctx, Context};
+
+use crate::sync::Mutex;
+
+/// What a push to a [`Queue`] does if the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// It waits for room, as a send to a channel does: the consumers' pace is the producers' (back-pressure).
+    Wait,
+    /// It waits for room, but for no longer than this.
+    Timeout(Duration),
+    /// The queue stays as it is, and the new value comes back: for samples of which some will do.
+    DropNewest,
+    /// The oldest value makes room: for news, of which the latest count.
+    ///
+    /// A queue of capacity zero holds nothing that could make room. There the new value is the oldest, and comes back.
+    DropOldest,
+}
+
+/// What has become of a value that was [pushed](Queue::push), and of another that had to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed<T> {
+    /// The value is in the queue, or a consumer has it.
+    Queued,
+    /// So it is, and this one, the oldest, is not in the queue any more ([`Full::DropOldest`]).
+    Displaced(T),
+    /// There was no room for the value: it is back ([`Full::DropNewest`]).
+    Rejected(T),
+}
+
+impl<T> Pushed<T> {
+    /// The value that nobody will receive, be it the old or the new one.
+    ///
+    /// ```
+    /// use greenthread::patterns::Pushed;
+    ///
+    /// assert_eq!(Pushed::Displaced(1).lost(), Some(1));
+    /// assert_eq!(Pushed::<i32>::Queued.lost(), None);
+    /// ```
+    pub fn lost(self) -> Option<T> {
+        match self {
+            Self::Queued => None,
+            Self::Displaced(value) | Self::Rejected(value) => Some(value),
+        }
+    }
+}
+
+/// Why [`Queue::push`] did not push; with the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PushError<T> {
+    /// The context ended first.
+    Ended(ctx::Error, T),
+    /// In all the time that [`Full::Timeout`] gives there was no room.
+    Timeout(T),
+    /// The queue is closed.
+    Closed(T),
+}
+
+impl<T> PushError<T> {
+    /// The value that was not pushed.
+    ///
+    /// ```
+    /// use greenthread::patterns::PushError;
+    ///
+    /// assert_eq!(PushError::Closed(5).into_inner(), 5);
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Ended(_, value) | Self::Timeout(value) | Self::Closed(value) => value,
+        }
+    }
+}
+
+// By hand, so that errors can be printed and unwrapped whatever `T` is.
+impl<T> fmt::Debug for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(error, _) => write!(f, "Ended({error:?}, ..)"),
+            Self::Timeout(_) => f.write_str("Timeout(..)"),
+            Self::Closed(_) => f.write_str("Closed(..)"),
+        }
+    }
+}
+
+impl<T> fmt::Display for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(error, _) => error.fmt(f),
+            Self::Timeout(_) => f.write_str("timed out waiting for room in a queue"),
+            Self::Closed(_) => f.write_str("pushing to a closed queue"),
+        }
+    }
+}
+
+impl<T> error::Error for PushError<T> {}
+
+/// A bounded queue between producers and consumers, first in, first out, that is told once what to do when it is full.
+///
+/// A clone is a handle to the same queue. Whoever has one may push, pop and close. The queue is closed when somebody says so, or when
+/// the last handle is dropped, for those who have a clone of its [`receiver`](Self::receiver) then. What is in it can still be received.
+///
+/// In Go: a channel, with a `select` around each send that says what else may happen, and a loop of two where the oldest value goes.
+///
+/// ```
+/// use greenthread::ctx::Context;
+/// use greenthread::go;
+/// use greenthread::patterns::{Full, Queue};
+///
+/// let ctx = Context::background();
+/// let jobs = Queue::new(4, Full::Wait);
+/// let producer = jobs.clone();
+/// let producer_ctx = ctx.clone();
+/// go!(move || {
+///     for n in 1..=100 {
+///         producer.push(&producer_ctx, n).unwrap(); // waits while four are in the queue
+///     }
+///     producer.close();
+/// });
+/// let mut sum = 0;
+/// while let Ok(n) = jobs.pop(&ctx) {
+///     sum += n;
+/// }
+/// assert_eq!(sum, 5050);
+/// ```
+///
+/// The latest three of many:
+///
+/// ```
+/// use greenthread::ctx::Context;
+/// use greenthread::patterns::{Full, Pushed, Queue};
+///
+/// let lines = Queue::new(3, Full::DropOldest);
+/// for n in 0..10 {
+///     let pushed = lines.push(&Context::background(), n).unwrap();
+///     assert_eq!(pushed, if n < 3 { Pushed::Queued } else { Pushed::Displaced(n - 3) });
+/// }
+/// lines.close();
+/// assert_eq!(lines.iter().collect::<Vec<_>>(), [7, 8, 9]);
+/// assert_eq!(lines.dropped(), 7);
+/// ```
+pub struct Queue<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    tx: Sender<T>,
+    rx: Receiver<T>,
+    full: Full,
+    /// Held to push to a queue in which the oldest value makes room, and to close.
+    displacing: Mutex<()>,
+    dropped: AtomicU64,
+}
+
+impl<T> Queue<T> {
+    /// An empty queue for at most `capacity` values. Allocates room for all of them.
+    ///
+    /// With `capacity` zero nothing is ever in it: a push meets a consumer that waits, waits for one, or fails.
+    ///
+    /// # Panics
+    /// If the room for `capacity` values would take more than `isize::MAX` bytes.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::<u8>::new(10, Full::DropNewest);
+    /// assert_eq!((queue.capacity(), queue.len()), (10, 0));
+    /// ```
+    pub fn new(capacity: usize, full: Full) -> Self {
+        let (tx, rx) = bounded(capacity);
+        Self { shared: Arc::new(Shared { tx, rx, full, displacing: Mutex::new(()), dropped: AtomicU64::new(0) }) }
+    }
+
+    /// Puts a value at the end of the queue. Blocks while the queue is full and its policy is to wait; producers that wait
+    /// are served in the order in which they came.
+    ///
+    /// A context that has ended already wins over whatever is possible, with each policy.
+    ///
+    /// # Errors
+    /// If the context ends first, if there was no room within the time of [`Full::Timeout`], and if the queue is closed or gets closed
+    /// meanwhile. The value comes back.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::patterns::{Full, PushError, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let queue = Queue::new(1, Full::Timeout(Duration::from_millis(5)));
+    /// queue.push(&ctx, 'a').unwrap();
+    /// assert_eq!(queue.push(&ctx, 'b'), Err(PushError::Timeout('b')));
+    /// cancel.cancel();
+    /// assert_eq!(queue.push(&ctx, 'c'), Err(PushError::Ended(Error::Canceled, 'c')));
+    /// queue.close();
+    /// assert_eq!(queue.push(&Context::background(), 'd'), Err(PushError::Closed('d')));
+    /// ```
+    pub fn push(&self, ctx: &Context, value: T) -> Result<Pushed<T>, PushError<T>> {
+        if let Some(error) = ctx.err() {
+            return Err(PushError::Ended(error, value));
+        }
+        let value = match self.try_push(value) {
+            Ok(pushed) => return Ok(pushed),
+            Err(TrySendError::Disconnected(value)) => return Err(PushError::Closed(value)),
+            Err(TrySendError::Full(value)) => value,
+        };
+        let Full::Timeout(timeout) = self.shared.full else {
+            return match ctx.send(&self.shared.tx, value) {
+                Ok(()) => Ok(Pushed::Queued),
+                Err(ctx::SendError::Ended(error, value)) => Err(PushError::Ended(error, value)),
+                Err(ctx::SendError::Disconnected(value)) => Err(PushError::Closed(value)),
+            };
+        };
+        select_biased! {
+            recv(ctx.done()) -> _ => {
+                let error = ctx.err().expect("queue: done is closed after the reason was set");
+                Err(PushError::Ended(error, value))
+            }
+            send(self.shared.tx, value) -> sent => match sent {
+                Ok(()) => Ok(Pushed::Queued),
+                Err(error) => Err(PushError::Closed(error.into_inner())),
+            },
+            default(timeout) => {
+                self.count_dropped();
+                Err(PushError::Timeout(value))
+            }
+        }
+    }
+
+    /// As [`push`](Self::push), but where that would wait for room the value comes back at once. Never waits for a consumer.
+    ///
+    /// # Errors
+    /// If there is no room and the policy is to wait, with or without a timeout; and if the queue is closed.
+    ///
+    /// ```
+    /// use greenthread::channel::TrySendError;
+    /// use greenthread::patterns::{Full, Pushed, Queue};
+    ///
+    /// let queue = Queue::new(1, Full::Wait);
+    /// assert_eq!(queue.try_push(1), Ok(Pushed::Queued));
+    /// assert_eq!(queue.try_push(2), Err(TrySendError::Full(2)));
+    /// ```
+    pub fn try_push(&self, value: T) -> Result<Pushed<T>, TrySendError<T>> {
+        let pushed = match self.shared.full {
+            Full::Wait | Full::Timeout(_) => return self.shared.tx.try_send(value).map(|()| Pushed::Queued),
+            Full::DropOldest if self.capacity() > 0 => self.shared.displace(value)?,
+            Full::DropOldest | Full::DropNewest => match self.shared.tx.try_send(value) {
+                Ok(()) => Pushed::Queued,
+                Err(TrySendError::Full(value)) => Pushed::Rejected(value),
+                Err(closed) => return Err(closed),
+            },
+        };
+        if !matches!(pushed, Pushed::Queued) {
+            self.count_dropped();
+        }
+        Ok(pushed)
+    }
+
+    /// Takes the oldest value out of the queue. Blocks until there is one.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended; and if the queue is closed and nothing is left in it.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, RecvError};
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let (ctx, queue) = (Context::background(), Queue::new(1, Full::Wait));
+    /// queue.push(&ctx, 5).unwrap();
+    /// queue.close();
+    /// assert_eq!(queue.pop(&ctx), Ok(5));
+    /// assert_eq!(queue.pop(&ctx), Err(RecvError::Disconnected));
+    /// ```
+    pub fn pop(&self, ctx: &Context) -> Result<T, ctx::RecvError> {
+        ctx.recv(&self.shared.rx)
+    }
+
+    /// The values to come, until the queue is closed and drained. `next` blocks. So does `for value in &queue`.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::new(2, Full::Wait);
+    /// queue.try_push(1).unwrap();
+    /// queue.try_push(2).unwrap();
+    /// queue.close();
+    /// assert_eq!(queue.iter().collect::<Vec<_>>(), [1, 2]);
+    /// ```
+    pub fn iter(&self) -> Iter<'_, T> {
+        self.shared.rx.iter()
+    }
+
+    /// The end that consumers receive from, for a `recv` arm of a `select!`, and for `try_recv`.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::select;
+    ///
+    /// let queue = Queue::new(1, Full::Wait);
+    /// queue.try_push(5).unwrap();
+    /// select! {
+    ///     recv(queue.receiver()) -> value => assert_eq!(value, Ok(5)),
+    ///     default => unreachable!(),
+    /// }
+    /// ```
+    pub fn receiver(&self) -> &Receiver<T> {
+        &self.shared.rx
+    }
+
+    /// The end that producers send to, for those who wait for room in several queues. Not where the oldest value makes room.
+    pub(super) fn sender(&self) -> &Sender<T> {
+        &self.shared.tx
+    }
+
+    /// Closes the queue: nothing can be pushed any more, what is in it can still be received. Producers that wait get their values
+    /// back. Never blocks; may be called again, to no effect. (Go's `close` panics then.)
+    ///
+    /// ```
+    /// use greenthread::channel::TrySendError;
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::new(1, Full::DropOldest);
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// assert_eq!(queue.try_push(1), Err(TrySendError::Disconnected(1)));
+    /// ```
+    pub fn close(&self) {
+        let _alone = self.shared.displacing.lock();
+        if !self.is_closed() {
+            self.shared.tx.close();
+        }
+    }
+
+    /// Whether the queue is closed. There may be something in it. Never blocks.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::new(2, Full::Wait);
+    /// queue.try_push(1).unwrap();
+    /// queue.close();
+    /// assert!(queue.is_closed() && !queue.is_empty());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.shared.tx.is_closed()
+    }
+
+    /// How many values are in the queue. Never blocks.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::new(2, Full::Wait);
+    /// queue.try_push(1).unwrap();
+    /// assert_eq!(queue.len(), 1);
+    /// ```
+    pub fn len(&self) -> usize {
+        self.shared.rx.len()
+    }
+
+    /// Whether nothing is in the queue. Never blocks.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::new(2, Full::Wait);
+    /// assert!(queue.is_empty());
+    /// queue.try_push(1).unwrap();
+    /// assert!(!queue.is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.shared.rx.is_empty()
+    }
+
+    /// How many values the queue can hold.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::new(2, Full::Wait);
+    /// queue.try_push(1).unwrap();
+    /// assert_eq!(queue.capacity(), 2);
+    /// ```
+    pub fn capacity(&self) -> usize {
+        self.shared.rx.capacity().expect("queue: made with a capacity")
+    }
+
+    /// How many values the policy has cost so far: those displaced, rejected, and come back for lack of time. Never blocks.
+    ///
+    /// ```
+    /// use greenthread::patterns::{Full, Queue};
+    ///
+    /// let queue = Queue::new(1, Full::DropNewest);
+    /// (0..5).for_each(|n| drop(queue.try_push(n)));
+    /// assert_eq!((queue.len(), queue.dropped()), (1, 4));
+    /// ```
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Counts a value that did not get into the queue, or did not stay there.
+    pub(super) fn count_dropped(&self) {
+        self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl<T> Shared<T> {
+    /// Puts a value into a queue of some capacity, in the place of the oldest one if there is no other.
+    fn displace(&self, value: T) -> Result<Pushed<T>, TrySendError<T>> {
+        let _alone = self.displacing.lock();
+        let value = match self.tx.try_send(value) {
+            Ok(()) => return Ok(Pushed::Queued),
+            Err(TrySendError::Full(value)) => value,
+            Err(closed) => return Err(closed),
+        };
+        // None: consumers have been faster.
+        let oldest = self.rx.try_recv().ok();
+        assert!(self.tx.try_send(value).is_ok(), "queue: under the lock nobody else sends or closes");
+        Ok(oldest.map_or(Pushed::Queued, Pushed::Displaced))
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Queue<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = f.debug_struct("Queue");
+        all.field("len", &self.len()).field("capacity", &self.capacity()).field("full", &self.shared.full);
+        all.field("dropped", &self.dropped()).field("closed", &self.is_closed()).finish()
+    }
+}
