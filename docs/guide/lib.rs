@@ -17,6 +17,7 @@ chapters! {
     select
     context
     sync
+    patterns
     time
     network
     tuning

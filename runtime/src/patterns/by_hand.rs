@@ -112,7 +112,7 @@
 //! For many jobs of one kind: some goroutines receive from one queue, and its capacity is how far the jobs may run
 //! ahead. Send the jobs from a goroutine of their own; who sends all of them before it receives a result waits for ever
 //! once both channels are full. Dropping the receiver of the results stops the workers, and they stop who sends the
-//! jobs. A job that panics takes its worker along. As a call: `worker_pool`.
+//! jobs. A job that panics takes its worker along. As a call: [`worker_pool`](super::worker_pool).
 //!
 //! ```
 //! use greenthread::{channel, go};
@@ -131,7 +131,7 @@
 //! # Pipeline
 //! A stage is a function that takes a receiver, starts a goroutine and returns a receiver. Its end closes the next
 //! stage's input; dropping the last receiver stops all stages, each at its next send. A stage that seldom sends, such
-//! as a strict filter, notices late: give it a done channel as well. As a call: `Pipeline`.
+//! as a strict filter, notices late: give it a done channel as well. As a call: [`Pipeline`](super::Pipeline).
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
@@ -157,7 +157,7 @@
 //! # Fan-out and fan-in
 //! For a stage that is slower than its neighbours: several goroutines receive from clones of one receiver, and all send
 //! to clones of one sender. The order is lost; number the values if it matters. The output closes when the last of them
-//! has ended, as long as nobody has kept the original sender. As calls: `fan_out`, `fan_in`.
+//! has ended, as long as nobody has kept the original sender. As calls: [`fan_out`](super::fan_out), [`fan_in`](super::fan_in).
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
@@ -292,7 +292,7 @@
 //! and who comes late gets one tick for all that were missed; [`tick`](crate::channel::tick) counts anew from the last receive.
 //! Neither is ever closed, so a `for` over the ticks does not end by itself, not even after `stop`: leave by another
 //! arm, or count. While nobody waits for it, and once it is dropped, a ticker costs no time. For what may happen
-//! no more often than that: `RateLimiter`.
+//! no more often than that: [`RateLimiter`](super::RateLimiter).
 //!
 //! ```
 //! use greenthread::{channel, select, spawn, time};
@@ -318,7 +318,7 @@
 //! # Retry with back-off
 //! For what may fail for a while: wait between two attempts, longer each time, and up to a limit. Never `sleep` where
 //! you may have to stop: the wait is a `select!` that a done channel ends. Many clients of one server should also add
-//! something random to the wait, or they all come back at once. As a call: `retry`.
+//! something random to the wait, or they all come back at once. As a call: [`retry`](super::retry()).
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
@@ -351,7 +351,7 @@
 //! [`try_recv`](crate::channel::Receiver::try_recv) and [`try_iter`](crate::channel::Receiver::try_iter) say the same. For values that
 //! are not worth a wait, such as samples and log lines, and for a look at a done channel in the middle of a
 //! computation. With capacity zero nearly all is dropped, and a loop that only polls keeps a CPU busy. A queue that drops its
-//! oldest or its newest, or waits for some time: `Queue`.
+//! oldest or its newest, or waits for some time: [`Queue`](super::Queue).
 //!
 //! ```
 //! use greenthread::{channel, select};
@@ -383,7 +383,7 @@
 //! An arm on a nil channel is never chosen, so [`never`](crate::channel::never) in the place of a receiver, or the sender of
 //! [`nil`](crate::channel::nil) in that of a sender, switches it off. A merge must do that when an input closes: a closed
 //! channel can always be received from, and the loop would spin. It ends when all are off; a `select!` with nothing but
-//! nil channels waits for ever. A merge as a call: `fan_in`.
+//! nil channels waits for ever. A merge as a call: [`fan_in`](super::fan_in).
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded, never};
@@ -483,7 +483,7 @@
 //! # Closing as a broadcast
 //! A value goes to one receiver; a close reaches all of them, also those that look later. So it is the way to start,
 //! stop or tell any number of goroutines, once. For more than one event, close one channel and hand out a new one, or
-//! send to each goroutine on a channel of its own, as `Broker` does.
+//! send to each goroutine on a channel of its own, as [`Broker`](super::Broker) does.
 //!
 //! ```
 //! use greenthread::{channel, sync::WaitGroup};

@@ -24,7 +24,7 @@ use super::stage::Demand;
 /// assert_eq!(total(&ctx, rx), 6);
 /// assert_eq!(total(&ctx, Pipeline::new(&ctx, 1..=4)), 10);
 /// ```
-pub trait Input: Sealed + Sized {
+pub trait Input: Sealed + Sized + Send + 'static {
     /// What comes out.
     type Item: Send + 'static;
 

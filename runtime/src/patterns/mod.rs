@@ -1,31 +1,69 @@
 //! What people build of goroutines and channels again and again, each as one call.
 //!
-//! A context comes first: when it ends, the goroutines of a pattern end, whatever they wait for, and leave nothing behind. So they
-//! do when nobody wants their values any more. A panic in a function that a pattern runs ends that pattern, and goes on where
-//! its end is waited for.
+//! ```
+//! use greenthread::ctx::Context;
+//! use greenthread::patterns::Pipeline;
+//!
+//! let ctx = Context::background();
+//! let squares = Pipeline::new(&ctx, 1..=10).map_ordered(4, |n| n * n).filter(|n| n % 2 == 0);
+//! assert_eq!(squares.collect::<Vec<u32>>().unwrap(), [4, 16, 36, 64, 100]);
+//! ```
+//!
+//! | to | use |
+//! | --- | --- |
+//! | do something with each of many values, in stages | [`Pipeline`] |
+//! | do so with several workers | [`worker_pool`], [`dynamic_worker_pool`], [`Pipeline::map_parallel`], [`Pipeline::map_ordered`] |
+//! | do something with each item of a list, and have the results | [`parallel_map`], [`parallel_map_unordered`] |
+//! | split a sequence of values, or join several | [`fan_out`], [`fan_in`], [`tee`], [`bridge`] |
+//! | receive until a context ends | [`or_done`] |
+//! | wait for the first of many signals | [`or`] |
+//! | do so much in a time, and no more | [`RateLimiter`] |
+//! | do so many things at once, and no more | [`sync::Semaphore`](crate::sync::Semaphore) |
+//! | try again what has failed | [`retry`], [`retry_if`] |
+//! | notice that a goroutine hangs | [`heartbeat`] |
+//! | tell many who want to know | [`Broker`] |
+//! | say what happens when a queue is full | [`Queue`] |
+//! | see how such things are made of channels | [`by_hand`] |
+//!
+//! # The rules of all of them
+//! * **A context comes first.** When it ends, the goroutines of the pattern end, whatever they wait for. So they do when nobody wants
+//!   their values any more: dropping what a pattern gave stops it. Nothing is interrupted: a function of yours that computes is waited for.
+//! * **Nothing is left behind**: no goroutine, no timer, no channel.
+//! * **A panic is not lost.** It stops the pattern whose function it was, and comes out where that is waited for: it goes on in
+//!   [`Pipeline::wait`] and its like; [`Heartbeat::join`] returns it, as each `join` does.
+//! * **Values come from an [`Input`]**: a receiver, or another pipeline, which stops with the one that reads it.
+//! * **Goroutines and threads** may use all of this, in any mix.
 
 pub mod by_hand;
 
+mod bridge;
 mod broker;
+mod fan;
 mod heartbeat;
 mod input;
 mod or;
 mod or_done;
 mod parallel;
 mod pipeline;
+mod pool;
 mod queue;
 mod rate;
 mod retry;
 mod stage;
 mod stages;
+mod tee;
 
+pub use bridge::bridge;
 pub use broker::{Broker, Slow, Subscription};
+pub use fan::{fan_in, fan_out};
 pub use heartbeat::{Heartbeat, Pulse, heartbeat};
 pub use input::Input;
 pub use or::or;
 pub use or_done::{OrDone, or_done};
 pub use parallel::{parallel_map, parallel_map_unordered};
 pub use pipeline::{Iter, Pipeline};
+pub use pool::{dynamic_worker_pool, worker_pool};
 pub use queue::{Full, PushError, Pushed, Queue};
 pub use rate::RateLimiter;
 pub use retry::{Backoff, Jitter, retry, retry_if};
+pub use tee::tee;

@@ -53,7 +53,8 @@ impl<T> Iterator for OrDone<T> {
     fn next(&mut self) -> Option<T> {
         let value = self.ctx.recv(&self.values).ok();
         if let (None, Some(demand)) = (&value, &self.demand) {
-            demand.resume_panic();
+            // An error is not a value; the context tells its own end.
+            let _ = demand.outcome();
         }
         value
     }

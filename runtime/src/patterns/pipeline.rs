@@ -1,6 +1,7 @@
 //! `Pipeline`: goroutines, and the values that come out at their end. Its stages are in `stages.rs`.
 
 use std::fmt;
+use std::iter;
 
 use greenthread_channels::{Receiver, RecvError, Sender, bounded};
 use greenthread_ctx::{Cause, Context};
@@ -94,17 +95,12 @@ impl<T: Send + 'static> Pipeline<T> {
     #[track_caller]
     pub fn from_input(ctx: &Context, input: impl Input<Item = T>) -> Self {
         let input = input.into_parts();
-        Self::start(ctx, 0, input.demand, move |stage, tx| {
-            while let Some(value) = stage.recv(&input.values)? {
-                stage.send(tx, value)?;
-            }
-            Ok(())
-        })
+        Self::start(ctx, 0, input.demand, move |stage, tx| stage.forward(&input.values, tx))
     }
 
     /// One more stage of one goroutine, behind what `input` keeps going.
     #[track_caller]
-    fn start(
+    pub(super) fn start(
         ctx: &Context,
         capacity: usize,
         input: Option<Demand>,
@@ -112,7 +108,7 @@ impl<T: Send + 'static> Pipeline<T> {
     ) -> Self {
         let (tx, values) = bounded(capacity);
         let demand = Demand::new(ctx, &input);
-        demand.go(input, tx, body);
+        demand.go(input, tx, |stage, tx| body(stage, tx));
         Self { ctx: ctx.clone(), values, demand, capacity }
     }
 
@@ -178,7 +174,8 @@ impl<T: Send + 'static> Pipeline<T> {
         Iter { pipeline: self }
     }
 
-    /// Receives all values; blocks until the goroutines have ended.
+    /// Receives all values, or as many as the collection takes: a `Result` or `Option` takes none after the first failure. Blocks until the goroutines
+    /// have ended.
     ///
     /// # Errors
     /// The cause, if the context has ended, or a stage has given up, before everything was done. The values are dropped.
@@ -196,8 +193,15 @@ impl<T: Send + 'static> Pipeline<T> {
     /// assert_eq!(endless.collect::<Vec<_>>().unwrap_err().to_string(), "context deadline exceeded");
     /// ```
     pub fn collect<C: FromIterator<T>>(self) -> Result<C, Cause> {
-        let all = self.iter().collect();
-        self.wait().map(|()| all)
+        let (mut values, mut at_end) = (self.iter(), false);
+        let next = || {
+            let value = values.next();
+            at_end = value.is_none();
+            value
+        };
+        let all = iter::from_fn(next).collect();
+        let end = if at_end { self.wait() } else { self.give_up() };
+        end.map(|()| all)
     }
 
     /// Calls `f` with each value, here; blocks until the goroutines have ended. If `f` panics, the pipeline is dropped, and stops.
@@ -221,7 +225,8 @@ impl<T: Send + 'static> Pipeline<T> {
         self.wait()
     }
 
-    /// Drops what still comes; blocks until the goroutines have ended (errgroup's `Wait`).
+    /// Drops what still comes; blocks until the goroutines have ended (errgroup's `Wait`). For those that another pipeline wants too, as those that a
+    /// [`fan_out`](super::fan_out) reads, it does not wait.
     ///
     /// # Errors
     /// The cause, if the context has ended, or a stage has given up, before everything was done. If more than one stage has, that
@@ -241,6 +246,11 @@ impl<T: Send + 'static> Pipeline<T> {
     pub fn wait(self) -> Result<(), Cause> {
         self.values.iter().for_each(drop);
         self.demand.wait()
+    }
+
+    fn give_up(self) -> Result<(), Cause> {
+        drop(self.values);
+        self.demand.give_up()
     }
 
     /// Cancels the last stage, which stops those before it. Does not block.
@@ -270,7 +280,8 @@ impl<T: Send + 'static> Iterator for Iter<'_, T> {
     fn next(&mut self) -> Option<T> {
         let value = self.pipeline.values.recv().ok();
         if value.is_none() {
-            self.pipeline.demand.resume_panic();
+            // For an error there is `wait`.
+            let _ = self.pipeline.demand.outcome();
         }
         value
     }

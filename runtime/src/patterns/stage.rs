@@ -12,20 +12,24 @@
 //!
 //! **Ends go down**, as closed channels. A goroutine that ends because of its input, or because nobody wants more, has not failed.
 //!
-//! **Failures stay** with the stage, the first of each, until somebody asks for the end of a pipeline, and so for all stages above it. A
-//! failure is noted before the goroutine drops its senders: who finds the channel closed finds the failure too.
+//! **Failures stay** with the stage, the first of each and a panic rather than an error, until somebody asks for the end of a pipeline, and so
+//! for all stages above it. A failure is noted before the goroutine drops its senders: who finds the channel closed finds the failure too.
+//!
+//! **Who waits** for a stage waits for those above it, except where others want their values and they go on. A goroutine drops its demand before it counts as ended:
+//! so once the stages below have, a stage that is wanted by nobody else is cancelled, and ends soon.
 
 use std::any::Any;
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::error::Error;
-use std::fmt;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use greenthread_channels::{Receiver, Sender};
 use greenthread_ctx::{CancelCause, Cause, Context, RecvError, SendError};
-use greenthread_scheduler::Exited;
+use greenthread_scheduler::{Exited, Options};
 
 use crate::sync::WaitGroup;
 
@@ -34,8 +38,12 @@ pub(super) struct Stage {
     ctx: Context,
     cancel: CancelCause,
     working: WaitGroup,
+    /// Set before the stage is cancelled for that.
+    unwanted: AtomicBool,
     failure: Mutex<Option<Failure>>,
     inputs: Vec<Arc<Stage>>,
+    /// More than that of each input.
+    rank: usize,
 }
 
 /// How a goroutine of a stage ended that did not come to its end.
@@ -52,10 +60,6 @@ pub(super) enum Stop {
     Ended(Cause),
 }
 
-/// The cause with which a stage is cancelled that nobody wants anything of.
-#[derive(Debug)]
-struct Unwanted;
-
 /// Keeps a stage going: when the last clone is dropped, it is cancelled.
 #[derive(Clone)]
 pub(super) struct Demand(Arc<Wanted>);
@@ -66,9 +70,10 @@ impl Demand {
     /// For a new stage without goroutines yet, whose inputs are what the `inputs` keep going.
     pub(super) fn new<'a>(ctx: &Context, inputs: impl IntoIterator<Item = &'a Self>) -> Self {
         let (ctx, cancel) = ctx.with_cancel_cause();
-        let inputs = inputs.into_iter().map(|demand| Arc::clone(&demand.0.0)).collect();
-        let stage = Stage { ctx, cancel, working: WaitGroup::new(), failure: Mutex::new(None), inputs };
-        Self(Arc::new(Wanted(Arc::new(stage))))
+        let inputs: Vec<_> = inputs.into_iter().map(|demand| Arc::clone(&demand.0.0)).collect();
+        let rank = inputs.iter().map(|input| input.rank + 1).max().unwrap_or(0);
+        let (working, unwanted, failure) = (WaitGroup::new(), AtomicBool::new(false), Mutex::new(None));
+        Self(Arc::new(Wanted(Arc::new(Stage { ctx, cancel, working, unwanted, failure, inputs, rank }))))
     }
 
     /// Runs `body` as a goroutine of the stage. It reads what `input` keeps going, and sends to `outputs`.
@@ -77,11 +82,62 @@ impl Demand {
         &self,
         input: Option<Self>,
         outputs: O,
-        body: impl FnOnce(&Stage, &O) -> Result<(), Stop> + Send + 'static,
+        body: impl FnOnce(&Arc<Stage>, &O) -> Result<(), Stop> + Send + 'static,
     ) {
+        self.0.0.go(input, outputs, body, Location::caller());
+    }
+
+    /// Cancels the stage.
+    pub(super) fn cancel(&self) {
+        self.0.0.cancel.cancel(greenthread_ctx::Error::Canceled);
+    }
+
+    /// Waits until the goroutines of the stage have ended, and those above it that nobody else wants; then as [`outcome`](Self::outcome).
+    pub(super) fn wait(&self) -> Result<(), Cause> {
+        self.0.0.wait()
+    }
+
+    /// As [`wait`](Self::wait), for who does not want the values any more.
+    pub(super) fn give_up(self) -> Result<(), Cause> {
         let stage = Arc::clone(&self.0.0);
+        drop(self);
+        stage.wait()
+    }
+
+    /// How the stage, and those above it, have ended so far. An error is that of the stage furthest up. Does not block.
+    ///
+    /// # Panics
+    /// If one of their goroutines has, with its payload.
+    pub(super) fn outcome(&self) -> Result<(), Cause> {
+        self.0.0.outcome()
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.unwanted.store(true, Ordering::Relaxed);
+        self.0.cancel.cancel("patterns: nobody wants the values");
+    }
+}
+
+impl From<&'static str> for Failure {
+    fn from(text: &'static str) -> Self {
+        Self::Error(Arc::from(Box::<dyn Error + Send + Sync>::from(text)))
+    }
+}
+
+impl Stage {
+    /// As [`Demand::go`], for a goroutine that was asked for at `site`.
+    pub(super) fn go<O: Send + 'static>(
+        self: &Arc<Self>,
+        input: Option<Demand>,
+        outputs: O,
+        body: impl FnOnce(&Arc<Self>, &O) -> Result<(), Stop> + Send + 'static,
+        site: &'static Location<'static>,
+    ) {
+        let stage = Arc::clone(self);
         stage.working.add(1);
-        greenthread_scheduler::go(move || {
+        let goroutine = move || {
             match panic::catch_unwind(AssertUnwindSafe(|| body(&stage, &outputs))) {
                 Ok(Ok(()) | Err(Stop::Unwanted)) => {}
                 Ok(Err(Stop::Ended(cause))) => stage.note(Failure::Error(cause)),
@@ -93,55 +149,11 @@ impl Demand {
             drop(outputs);
             drop(input);
             stage.working.done();
-        });
+        };
+        let options = Options { site: Some(site), ..Options::default() };
+        greenthread_scheduler::spawn(goroutine, options).expect("patterns: default options are possible");
     }
 
-    /// Cancels the stage.
-    pub(super) fn cancel(&self) {
-        self.0.0.cancel.cancel(greenthread_ctx::Error::Canceled);
-    }
-
-    /// Waits until the goroutines of the stage, and of all above it, have ended. An error is that of the stage furthest up.
-    ///
-    /// # Panics
-    /// If one of them has, with its payload.
-    pub(super) fn wait(&self) -> Result<(), Cause> {
-        let mut end = Ok(());
-        self.0.0.walk(|stage| {
-            stage.working.wait();
-            match stage.take_failure() {
-                None => {}
-                Some(Failure::Error(cause)) => end = Err(cause),
-                Some(Failure::Panic(payload)) => panic::resume_unwind(payload),
-            }
-        });
-        end
-    }
-
-    /// Goes on with the panic of a goroutine of this stage, or of one above it, if there was one. Does not block.
-    pub(super) fn resume_panic(&self) {
-        self.0.0.walk(|stage| {
-            let panicked = matches!(*stage.failure(), Some(Failure::Panic(_)));
-            if panicked && let Some(Failure::Panic(payload)) = stage.take_failure() {
-                panic::resume_unwind(payload);
-            }
-        });
-    }
-}
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        self.0.cancel.cancel(Unwanted);
-    }
-}
-
-impl From<&'static str> for Failure {
-    fn from(text: &'static str) -> Self {
-        Self::Error(Arc::from(Box::<dyn Error + Send + Sync>::from(text)))
-    }
-}
-
-impl Stage {
     /// The stage's own context.
     pub(super) fn ctx(&self) -> &Context {
         &self.ctx
@@ -156,11 +168,30 @@ impl Stage {
         }
     }
 
+    /// Sends; `Unwanted` if nobody receives any more.
     pub(super) fn send<T>(&self, tx: &Sender<T>, value: T) -> Result<(), Stop> {
         self.ctx.send(tx, value).map_err(|error| match error {
             SendError::Disconnected(_) => Stop::Unwanted,
             SendError::Ended(..) => self.stop(),
         })
+    }
+
+    /// Hands on all values.
+    pub(super) fn forward<T>(&self, rx: &Receiver<T>, tx: &Sender<T>) -> Result<(), Stop> {
+        self.forward_with(rx, tx, |value| value)
+    }
+
+    /// Hands on what `f` makes of each value.
+    pub(super) fn forward_with<T, U>(
+        &self,
+        rx: &Receiver<T>,
+        tx: &Sender<U>,
+        mut f: impl FnMut(T) -> U,
+    ) -> Result<(), Stop> {
+        while let Some(value) = self.recv(rx)? {
+            self.send(tx, f(value))?;
+        }
+        Ok(())
     }
 
     /// Cancels the stage with an error of the user's.
@@ -172,14 +203,18 @@ impl Stage {
     /// What to return now that the context has ended.
     pub(super) fn stop(&self) -> Stop {
         match self.ctx.cause() {
-            Some(cause) if !cause.is::<Unwanted>() => Stop::Ended(cause),
+            Some(cause) if !self.unwanted.load(Ordering::Relaxed) => Stop::Ended(cause),
             _ => Stop::Unwanted,
         }
     }
 
     /// Notes how a goroutine ended, and stops the others.
     fn note(&self, failure: Failure) {
-        self.failure().get_or_insert(failure);
+        let mut first = self.failure();
+        if first.is_none() || matches!((&*first, &failure), (Some(Failure::Error(_)), Failure::Panic(_))) {
+            *first = Some(failure);
+        }
+        drop(first);
         self.cancel.cancel("patterns: a goroutine of the stage has failed");
     }
 
@@ -197,16 +232,38 @@ impl Stage {
         }
     }
 
-    /// Calls `f` for the stage and all above it, each once.
-    fn walk(self: &Arc<Self>, mut f: impl FnMut(&Self)) {
-        let mut seen = HashSet::new();
-        let mut stages = vec![self];
-        while let Some(stage) = stages.pop() {
-            if seen.insert(Arc::as_ptr(stage)) {
-                f(stage);
-                stages.extend(&stage.inputs);
+    fn wait(self: &Arc<Self>) -> Result<(), Cause> {
+        for stage in self.line() {
+            if Arc::ptr_eq(stage, self) || stage.ctx.err().is_some() {
+                stage.working.wait();
             }
         }
+        self.outcome()
+    }
+
+    fn outcome(self: &Arc<Self>) -> Result<(), Cause> {
+        let mut end = Ok(());
+        for stage in self.line() {
+            match stage.take_failure() {
+                None => {}
+                Some(Failure::Error(cause)) => end = Err(cause),
+                Some(Failure::Panic(payload)) => panic::resume_unwind(payload),
+            }
+        }
+        end
+    }
+
+    /// The stage and all above it, each once, and before those that it reads.
+    fn line(self: &Arc<Self>) -> Vec<&Arc<Self>> {
+        let (mut seen, mut line, mut next) = (HashSet::new(), Vec::new(), vec![self]);
+        while let Some(stage) = next.pop() {
+            if seen.insert(Arc::as_ptr(stage)) {
+                line.push(stage);
+                next.extend(&stage.inputs);
+            }
+        }
+        line.sort_by_key(|stage| Reverse(stage.rank));
+        line
     }
 }
 
@@ -221,11 +278,3 @@ impl Drop for Stage {
         }
     }
 }
-
-impl fmt::Display for Unwanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("patterns: nobody wants the values")
-    }
-}
-
-impl Error for Unwanted {}

@@ -38,8 +38,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// assert_eq!(squares.collect::<Vec<_>>().unwrap(), [4, 9, 16]);
     /// ```
     #[track_caller]
-    pub fn map<U: Send + 'static>(self, mut f: impl FnMut(T) -> U + Send + 'static) -> Pipeline<U> {
-        self.each(move |stage, tx, value| stage.send(tx, f(value)))
+    pub fn map<U: Send + 'static>(self, f: impl FnMut(T) -> U + Send + 'static) -> Pipeline<U> {
+        self.then(move |stage, rx, tx| stage.forward_with(rx, tx, f))
     }
 
     /// As [`map`](Self::map), with a function that can fail. The first error stops the whole pipeline, and [`wait`](Self::wait) gives it.

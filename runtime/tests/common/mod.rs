@@ -171,3 +171,15 @@ pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
         None => payload.downcast_ref::<&str>().expect("the payload is a text"),
     }
 }
+
+/// The text with which `f` panics.
+#[track_caller]
+pub fn panic_of<T>(f: impl FnOnce() -> T) -> String {
+    let payload = panic::catch_unwind(panic::AssertUnwindSafe(f)).err().expect("it panics");
+    text(&*payload).to_owned()
+}
+
+/// Waits until this goroutine is the only one.
+pub fn until_alone() {
+    until(|| greenthread::num_goroutine() == 1);
+}
