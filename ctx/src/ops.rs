@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use greenthread_channels::{Receiver, Sender, after, select_biased};
+use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, after, select_biased};
 
 use crate::context::Context;
 use crate::error::{Error, RecvError, SendError};
@@ -32,6 +32,15 @@ impl Context {
     /// assert_eq!(ctx.recv(&rx), Err(RecvError::Ended(Error::DeadlineExceeded)));
     /// ```
     pub fn recv<T>(&self, rx: &Receiver<T>) -> Result<T, RecvError> {
+        // What need not wait is cheaper without a select.
+        if let Some(error) = self.err() {
+            return Err(error.into());
+        }
+        match rx.try_recv() {
+            Ok(value) => return Ok(value),
+            Err(TryRecvError::Disconnected) => return Err(RecvError::Disconnected),
+            Err(TryRecvError::Empty) => {}
+        }
         select_biased! {
             recv(self.done()) -> end => Err(self.ended(end).into()),
             recv(rx) -> value => value.map_err(|_| RecvError::Disconnected),
@@ -57,6 +66,14 @@ impl Context {
     /// assert_eq!(ctx.send(&tx, 6), Err(SendError::Ended(Error::Canceled, 6)));
     /// ```
     pub fn send<T>(&self, tx: &Sender<T>, value: T) -> Result<(), SendError<T>> {
+        if let Some(error) = self.err() {
+            return Err(SendError::Ended(error, value));
+        }
+        let value = match tx.try_send(value) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(value)) => return Err(SendError::Disconnected(value)),
+            Err(TrySendError::Full(value)) => value,
+        };
         select_biased! {
             recv(self.done()) -> end => Err(SendError::Ended(self.ended(end), value)),
             send(tx, value) -> sent => sent.map_err(|error| SendError::Disconnected(error.0)),

@@ -74,11 +74,35 @@ impl<T: Send + 'static> Pipeline<T> {
         I: IntoIterator<Item = T>,
         I::IntoIter: Send + 'static,
     {
+        Self::with_capacity(ctx, 0, items)
+    }
+
+    /// As [`new`](Self::new), with channels that hold `capacity` values: the first, and those of the stages added after it unless
+    /// they are [told otherwise](Self::capacity).
+    ///
+    /// Stages that do little for each value are several times as fast with channels of some dozens: a goroutine then does
+    /// many values before the next one has its turn.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let squares = Pipeline::with_capacity(&Context::background(), 64, 1..=1000u64).map(|n| n * n);
+    /// assert_eq!(squares.iter().sum::<u64>(), 333_833_500);
+    /// ```
+    #[track_caller]
+    pub fn with_capacity<I>(ctx: &Context, capacity: usize, items: I) -> Self
+    where
+        I: IntoIterator<Item = T>,
+        I::IntoIter: Send + 'static,
+    {
         let mut items = items.into_iter();
-        Self::start(ctx, 0, None, move |stage, tx| items.try_for_each(|item| stage.send(tx, item)))
+        Self::start(ctx, capacity, None, move |stage, tx| items.try_for_each(|item| stage.send(tx, item)))
     }
 
     /// Starts a goroutine that hands on what comes from a channel, or from another pipeline. In contrast to the channel it ends with the context.
+    ///
+    /// Its own channels have the capacity of that one, or none if that has no limit.
     ///
     /// ```
     /// use greenthread::channel;
@@ -95,7 +119,8 @@ impl<T: Send + 'static> Pipeline<T> {
     #[track_caller]
     pub fn from_input(ctx: &Context, input: impl Input<Item = T>) -> Self {
         let input = input.into_parts();
-        Self::start(ctx, 0, input.demand, move |stage, tx| stage.forward(&input.values, tx))
+        let capacity = input.values.capacity().unwrap_or(0);
+        Self::start(ctx, capacity, input.demand, move |stage, tx| stage.forward(&input.values, tx))
     }
 
     /// One more stage of one goroutine, behind what `input` keeps going.

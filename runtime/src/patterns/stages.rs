@@ -13,7 +13,7 @@ use super::stage::{Stage, Stop};
 /// stays. For more than one goroutine see [`map_parallel`](Self::map_parallel) and [`map_ordered`](Self::map_ordered).
 impl<T: Send + 'static> Pipeline<T> {
     /// How many values the channels of the stages added after this hold. Zero, unless told otherwise: each stage works on one value,
-    /// and waits until the next takes it.
+    /// and waits until the next takes it. For the first channel too see [`with_capacity`](Self::with_capacity).
     ///
     /// ```
     /// use greenthread::ctx::Context;
