@@ -30,7 +30,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-const ROUNDS: usize = 300;
+const ROUNDS: usize = 600;
 
 /// Every kind of operation, most of which wait for the other side.
 fn play(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>, never: &Receiver<u8>) {
@@ -77,8 +77,8 @@ fn nothing_is_allocated() {
             });
             let allocated = player.join();
             other.join();
-            // The runtime may have started a thread meanwhile; a play has two thousand operations.
-            assert!(allocated < 100, "{allocated} allocations, capacity {cap}");
+            // The runtime may have started threads meanwhile. If one kind of operation allocated, it would once in each round.
+            assert!(allocated < ROUNDS / 2, "{allocated} allocations, capacity {cap}");
         }
     });
 }

@@ -30,7 +30,7 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
     }
     boot::ensure();
     // The Ms have alternate stacks. A thread that is not ours may have none, and would overflow without a word.
-    let _altstack = current::m().is_none().then(overflow::ensure_altstack).transpose()?;
+    let _altstack = current::m().is_none().then(|| overflow::ensure_altstack(0)).transpose()?;
     let stack = POOL.take(new_size)?;
     let here = 0u8;
     let grown = Grown::new(corosensei::stack::Stack::base(&stack).get(), (&raw const here).addr());

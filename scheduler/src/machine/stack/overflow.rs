@@ -15,8 +15,9 @@
 //! system's is taken. A handler that mends the fault and returns has the instruction run again. What is installed after
 //! us replaces us, as it would replace any other handler; if it chains in turn, all of this works as before.
 //!
-//! One difference is left: every handler now runs on the alternate stack, which is small (some 10 KiB on std's
-//! threads), whether it asked for that or not. On a goroutine's stack, which may be the one that is full, it could not run.
+//! One difference is left: every handler now runs on the alternate stack, whether it asked for that or not. On a goroutine's
+//! stack, which may be the one that is full, it could not run. The Ms have one of their own instead of std's, whose 8 KiB are
+//! hardly enough for two handlers of which one interrupts the other: the registers alone take 3 KiB and more each time.
 //!
 //! # Rejected
 //! * *To tell an overflow by the stack pointer* that was interrupted: it lies elsewhere in each CPU's and system's
@@ -38,6 +39,7 @@ use std::fmt::{self, Write};
 use std::io;
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
+use std::ops::Range;
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -202,52 +204,63 @@ impl Write for Stderr {
     }
 }
 
-/// An alternate signal stack of this thread. Dropped on the same thread, it is freed.
+/// An alternate signal stack of this thread. Dropped on the same thread, it is freed, and the one before is back.
 #[derive(Debug)]
 #[must_use = "dropping it takes the stack away again"]
 pub(crate) struct AltStack {
-    /// The mapping, if the thread had no alternate stack before.
-    own: Option<std::ops::Range<usize>>,
+    /// None if the thread had one that will do.
+    own: Option<Own>,
     /// It belongs to a thread.
     not_send: PhantomData<*mut ()>,
 }
 
-/// Sees to it that signal handlers have a stack of their own on this thread. std's threads have one, if std found the
-/// signals' default actions in place when the program began; those that another language started may not.
-pub(crate) fn ensure_altstack() -> io::Result<AltStack> {
+#[derive(Debug)]
+struct Own {
+    mapping: Range<usize>,
+    before: libc::stack_t,
+}
+
+/// Sees to it that signal handlers have a stack of their own on this thread, of `size` bytes at least. std's threads have a small one, if std
+/// found the signals' default actions in place when the program began; those that another language started may have none.
+pub(crate) fn ensure_altstack(size: usize) -> io::Result<AltStack> {
     // SAFETY: all zero bytes are a `stack_t`; asking changes nothing.
-    let mut old: libc::stack_t = unsafe { mem::zeroed() };
+    let mut before: libc::stack_t = unsafe { mem::zeroed() };
     // SAFETY: as above.
-    unsafe { libc::sigaltstack(ptr::null(), &raw mut old) };
-    if old.ss_flags & libc::SS_DISABLE == 0 || !Mechanism::AlternateStack.is_on() {
+    unsafe { libc::sigaltstack(ptr::null(), &raw mut before) };
+    let will_do = before.ss_flags & libc::SS_DISABLE == 0 && before.ss_size >= size;
+    if will_do || !Mechanism::AlternateStack.is_on() {
         return Ok(AltStack { own: None, not_send: PhantomData });
     }
     let guard = page_size();
-    let size = alternate_stack_size().next_multiple_of(page_size());
+    let size = size.max(alternate_stack_size()).next_multiple_of(page_size());
     let start = memory::reserve(guard + size)?;
-    let own = start..start + guard + size;
+    let mapping = start..start + guard + size;
     // SAFETY: nobody else knows the mapping.
     let laid = unsafe { memory::protect(&memory::Span::new(start..start + guard)) };
     let ss_sp = ptr::with_exposed_provenance_mut(start + guard);
     let new = libc::stack_t { ss_sp, ss_flags: 0, ss_size: size };
-    // SAFETY: the stack is mapped until `drop` has disabled it.
+    // SAFETY: the stack is mapped until `drop` has put the one before in its place.
     if laid.is_err() || unsafe { libc::sigaltstack(&raw const new, ptr::null_mut()) } != 0 {
         let error = laid.err().unwrap_or_else(io::Error::last_os_error);
         // SAFETY: nobody uses the mapping.
-        unsafe { memory::release(own) };
+        unsafe { memory::release(mapping) };
         return Err(error);
     }
-    Ok(AltStack { own: Some(own), not_send: PhantomData })
+    Ok(AltStack { own: Some(Own { mapping, before }), not_send: PhantomData })
 }
 
 impl Drop for AltStack {
     fn drop(&mut self) {
-        let Some(own) = self.own.take() else { return };
-        let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: own.len() };
-        // SAFETY: this is the thread that the stack was set for (it is not `Send`); disabled, nobody uses the mapping.
+        let Some(Own { mapping, mut before }) = self.own.take() else { return };
+        if before.ss_flags & libc::SS_DISABLE != 0 {
+            // Some systems look at the size of one that is none.
+            before.ss_size = mapping.len();
+        }
+        // SAFETY: this is the thread that the stack was set for (it is not `Send`), and the one before is its owner's still: without
+        // ours, nobody uses the mapping.
         unsafe {
-            if libc::sigaltstack(&raw const none, ptr::null_mut()) == 0 {
-                memory::release(own);
+            if libc::sigaltstack(&raw const before, ptr::null_mut()) == 0 {
+                memory::release(mapping);
             }
         }
     }

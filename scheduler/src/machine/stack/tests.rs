@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::trim::{INTERVAL, Sweeper};
 use super::*;
 use crate::machine::sys::fence;
-use crate::machine::sys::memory::Residency;
+use crate::machine::sys::memory::{Residency, alternate_stack_size};
 
 const DEFAULT: usize = 256 << 10;
 
@@ -524,13 +524,34 @@ fn a_thread_without_alternate_stack_gets_one() {
             none.ss_size = 64 << 10;
             assert_eq!(libc::sigaltstack(&raw const none, std::ptr::null_mut()), 0);
         }
-        drop(overflow::ensure_altstack().unwrap());
-        let _first = overflow::ensure_altstack().unwrap();
-        let _second = overflow::ensure_altstack().unwrap();
+        drop(overflow::ensure_altstack(0).unwrap());
+        let _first = overflow::ensure_altstack(0).unwrap();
+        let _second = overflow::ensure_altstack(0).unwrap();
         overflow_a_goroutine();
     }
     let text = assert_killed(&in_child("a_thread_without_alternate_stack_gets_one"), libc::SIGABRT);
     assert!(text.contains("owner 4711"), "{text}");
+}
+
+#[test]
+fn a_small_alternate_stack_is_replaced_and_comes_back() {
+    let now = || {
+        // SAFETY: all zero bytes are a `stack_t`; asking changes nothing.
+        unsafe {
+            let mut now: libc::stack_t = std::mem::zeroed();
+            assert_eq!(libc::sigaltstack(std::ptr::null(), &raw mut now), 0);
+            (now.ss_sp, now.ss_flags, now.ss_size)
+        }
+    };
+    let before = now();
+    let wanted = before.2.max(alternate_stack_size()) + 1;
+    let large = overflow::ensure_altstack(wanted).unwrap();
+    let (sp, flags, size) = now();
+    assert!(sp != before.0 && flags == 0 && size >= wanted, "{size} of {wanted}");
+    drop(overflow::ensure_altstack(wanted).unwrap());
+    assert_eq!(now(), (sp, flags, size), "large enough");
+    drop(large);
+    assert_eq!((now().0, now().1), (before.0, before.1));
 }
 
 #[test]

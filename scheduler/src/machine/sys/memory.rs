@@ -191,11 +191,12 @@ mod imp {
         (text.trim().parse().unwrap_or(DEFAULT), "vm.max_map_count")
     }
 
-    /// The size of a stack that signal handlers can run on.
+    /// The size of a stack for three signal handlers, each of which interrupts the one before.
     pub(crate) fn alternate_stack_size() -> usize {
+        // What the kernel puts there. It grows with the CPU's registers, which the constant does not know of.
         // SAFETY: `getauxval` takes no pointer and answers 0 to what it does not know.
         let minimum = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
-        libc::SIGSTKSZ.max(minimum + libc::SIGSTKSZ)
+        3 * (minimum + libc::SIGSTKSZ)
     }
 
     /// Tells which pages are resident. Valid until the process forks.
@@ -312,9 +313,9 @@ mod imp {
         (usize::MAX, "the system's limit of mappings")
     }
 
-    /// The size of a stack that signal handlers can run on.
+    /// The size of a stack for three signal handlers, each of which interrupts the one before.
     pub(crate) fn alternate_stack_size() -> usize {
-        libc::SIGSTKSZ
+        3 * libc::SIGSTKSZ
     }
 
     /// Tells which pages are resident.
