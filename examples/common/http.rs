@@ -1,8 +1,8 @@
-//! As much of HTTP/1.0 as small examples need: GET, one request on a connection, no header fields.
+//! As much of an HTTP/1.0 server as small examples need: GET, one request on a connection, no header fields.
 //!
-//! The example `http` is a real server, and `fetch` a real client.
+//! The example `http` is a real one. A client is in `http_get.rs`.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -48,19 +48,4 @@ fn answer(ctx: &Context, stream: &TcpStream, handler: &impl Handler) -> io::Resu
     let path = request.split(' ').nth(1).ok_or(ErrorKind::InvalidData)?;
     let Answer { status, body } = handler(ctx, path);
     stream.with_ctx(ctx).write_all(format!("HTTP/1.0 {status} \r\n\r\n{body}").as_bytes())
-}
-
-/// Gets `path`. Ends when the context does.
-///
-/// # Errors
-/// Of the connection; that of the context if it ends first; and if the server does not speak HTTP.
-pub(crate) fn get(ctx: &Context, addr: SocketAddr, path: &str) -> io::Result<Answer> {
-    let stream = TcpStream::connect_ctx(ctx, addr)?;
-    let mut stream = stream.with_ctx(ctx);
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let (head, body) = text.split_once("\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
-    Ok(Answer::new(status, body))
 }

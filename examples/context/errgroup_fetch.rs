@@ -27,6 +27,8 @@ use greenthread::sync::errgroup::Group;
 
 #[path = "../common/http.rs"]
 mod http;
+#[path = "../common/http_get.rs"]
+mod http_get;
 
 use http::Answer;
 
@@ -61,7 +63,7 @@ fn fetch_all(ctx: &Context, addr: SocketAddr, paths: &[&'static str]) -> Result<
 }
 
 fn fetch(ctx: &Context, addr: SocketAddr, path: &str) -> Result<String, String> {
-    match http::get(ctx, addr, path) {
+    match http_get::get(ctx, addr, path) {
         Ok(Answer { status: 200, body }) => Ok(format!("{path}: {body}")),
         Ok(Answer { status, .. }) => Err(format!("{path}: status {status}")),
         Err(error) => Err(format!("{path}: {error}")),

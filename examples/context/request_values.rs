@@ -24,6 +24,8 @@ use greenthread::ctx::Context;
 
 #[path = "../common/http.rs"]
 mod http;
+#[path = "../common/http_get.rs"]
+mod http_get;
 
 use http::{Answer, Handler};
 
@@ -39,7 +41,7 @@ fn main() -> io::Result<()> {
     let (ctx, _cancel) = Context::background().with_value(Log(log)).with_cancel();
     let addr = http::serve(&ctx, with_request_id(with_user(orders)))?;
     for path in ["/orders?user=ada", "/orders?user=grace", "/orders"] {
-        let answer = http::get(&Context::background(), addr, path)?;
+        let answer = http_get::get(&Context::background(), addr, path)?;
         println!("{path}: {} {}", answer.status, answer.body);
     }
     println!("the log:");

@@ -13,35 +13,30 @@ use greenthread::net::TcpStream;
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
-/// What came back.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// Of the body, without what the transfer added.
-    pub(crate) bytes: u64,
-}
-
-/// Gets `url`. Ends with the context's error when that ends.
-pub(crate) fn get(ctx: &Context, url: &Url) -> io::Result<Answer> {
+/// Gets `url`; returns the status. Gives the body to `on_data` piece by piece, without what the transfer added. Ends with the
+/// context's error when that ends.
+pub(crate) fn get(ctx: &Context, url: &Url, on_data: impl FnMut(&[u8])) -> io::Result<u16> {
     let stream = TcpStream::connect_ctx(ctx, (&*url.host, url.port))?;
     let mut stream = stream.with_ctx(ctx);
     let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: fetch/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         url.target,
         url.authority,
+        env!("CARGO_BIN_NAME"),
         env!("CARGO_PKG_VERSION"),
     );
     stream.write_all(request.as_bytes())?;
-    answer(stream)
+    answer(stream, on_data)
 }
 
 /// Reads the answer to a GET on a connection that has no other use.
-fn answer(stream: impl Read) -> io::Result<Answer> {
+fn answer(stream: impl Read, on_data: impl FnMut(&[u8])) -> io::Result<u16> {
     let mut source = Source { stream, buffer: vec![0; MAX_HEAD], start: 0, end: 0 };
     loop {
         let (status, length) = source.head()?;
         // 100 Continue and its like come before the answer.
         if !(100..200).contains(&status) {
-            return Ok(Answer { status, bytes: source.body(length)? });
+            return source.body(length, on_data).map(|()| status);
         }
     }
 }
@@ -130,23 +125,25 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// Reads the body, and counts.
-    fn body(&mut self, length: Length) -> io::Result<u64> {
-        let mut bytes = 0;
+    /// Reads the body, and hands it on.
+    fn body(&mut self, length: Length, mut on_data: impl FnMut(&[u8])) -> io::Result<()> {
         match length {
-            Length::Known(length) => loop {
-                bytes += self.input().len() as u64;
-                self.start = self.end;
-                if bytes >= length {
-                    return Ok(length);
+            Length::Known(mut left) => loop {
+                let input = self.input();
+                let len = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                on_data(&input[..len]);
+                self.start += len;
+                left -= len as u64;
+                if left == 0 {
+                    return Ok(());
                 }
                 self.need()?;
             },
             Length::UntilClose => loop {
-                bytes += self.input().len() as u64;
+                on_data(self.input());
                 self.start = self.end;
                 if !self.fill()? {
-                    return Ok(bytes);
+                    return Ok(());
                 }
             },
             Length::Chunked => {
@@ -154,14 +151,13 @@ impl<R: Read> Source<R> {
                 loop {
                     match chunked.next(self.input()).map_err(|_| malformed("malformed chunk"))? {
                         Piece::Data(data) => {
-                            let len = data.len();
-                            bytes += len as u64;
-                            self.start += len;
+                            on_data(data);
+                            self.start += data.len();
                         }
                         Piece::Framing(len) => self.start += len,
                         Piece::End(len) => {
                             self.start += len;
-                            return Ok(bytes);
+                            return Ok(());
                         }
                         Piece::Partial => self.need()?,
                     }

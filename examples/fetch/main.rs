@@ -30,9 +30,16 @@ mod client;
 mod url;
 
 use args::Options;
-use client::Answer;
 use greenthread::signal::{self, Signal};
 use url::Url;
+
+/// What came back.
+struct Answer {
+    status: u16,
+    /// Of the body.
+    bytes: u64,
+    time: Duration,
+}
 
 #[greenthread::main]
 fn main() -> ExitCode {
@@ -64,7 +71,7 @@ fn fetch(options: Options) -> io::Result<ExitCode> {
             continue;
         };
         match result {
-            Ok((Answer { status, bytes }, time)) => {
+            Ok(Answer { status, bytes, time }) => {
                 cli::print(format!("{status} {bytes:>10} {:>9.3} {url}\n", time.as_secs_f64()))?;
             }
             Err(error) => {
@@ -77,10 +84,11 @@ fn fetch(options: Options) -> io::Result<ExitCode> {
 }
 
 /// Gets one URL when there is a place. The time for that begins then.
-fn visit(ctx: &Context, places: &Semaphore, timeout: Duration, url: &Url) -> io::Result<(Answer, Duration)> {
+fn visit(ctx: &Context, places: &Semaphore, timeout: Duration, url: &Url) -> io::Result<Answer> {
     let _place = places.acquire_ctx(1, ctx)?;
     let begin = Instant::now();
     let (ctx, _cancel) = ctx.with_timeout(timeout);
-    let answer = client::get(&ctx, url)?;
-    Ok((answer, begin.elapsed()))
+    let mut bytes = 0;
+    let status = client::get(&ctx, url, |data| bytes += data.len() as u64)?;
+    Ok(Answer { status, bytes, time: begin.elapsed() })
 }

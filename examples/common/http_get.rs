@@ -1,0 +1,24 @@
+//! As much of an HTTP/1.0 client as small examples need. The example `fetch` is a real one.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+
+use greenthread::ctx::Context;
+use greenthread::net::TcpStream;
+
+use crate::http::Answer;
+
+/// Gets `path`. Ends when the context does.
+///
+/// # Errors
+/// Of the connection; that of the context if it ends first; and if the server does not speak HTTP.
+pub(crate) fn get(ctx: &Context, addr: SocketAddr, path: &str) -> io::Result<Answer> {
+    let stream = TcpStream::connect_ctx(ctx, addr)?;
+    let mut stream = stream.with_ctx(ctx);
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(ErrorKind::UnexpectedEof)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(ErrorKind::InvalidData)?;
+    Ok(Answer::new(status, body))
+}

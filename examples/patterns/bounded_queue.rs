@@ -1,0 +1,51 @@
+//! A bounded queue, and what to do when it is full.
+//!
+//! To wait is back-pressure: producers get no faster than consumers, as with any channel. Where nobody can wait, as
+//! with a sensor, something has to go: the new value, or the oldest. A push hands back what it costs. In Go: a `select`
+//! with a `default` around each send.
+//!
+//! Prints:
+//!
+//! ```text
+//! DropNewest: received [1, 2, 3], lost [4, 5]
+//! DropOldest: received [3, 4, 5], lost [1, 2]
+//! Timeout(5ms): received [1, 2, 3], lost [4, 5]
+//! Wait: received [1, 2, 3, 4, 5], lost []
+//! ```
+
+use std::time::Duration;
+
+use greenthread::ctx::Context;
+use greenthread::patterns::{Full, Queue};
+use greenthread::spawn;
+
+#[greenthread::main]
+fn main() {
+    // A consumer that is so slow that it comes when all is over.
+    for full in [Full::DropNewest, Full::DropOldest, Full::Timeout(Duration::from_millis(5))] {
+        let queue = Queue::new(3, full);
+        let lost = produce(&queue);
+        println!("{full:?}: received {:?}, lost {lost:?}", queue.iter().collect::<Vec<_>>());
+    }
+
+    // Here the producer would wait for ever if there were no consumer meanwhile.
+    let queue = Queue::new(3, Full::Wait);
+    let to_fill = queue.clone();
+    let producer = spawn(move || produce(&to_fill));
+    let received: Vec<_> = queue.iter().collect();
+    println!("Wait: received {received:?}, lost {:?}", producer.join().unwrap());
+}
+
+/// Pushes five values, and returns those that nobody will receive.
+fn produce(queue: &Queue<u32>) -> Vec<u32> {
+    let ctx = Context::background();
+    let mut lost = Vec::new();
+    for n in 1..=5 {
+        match queue.push(&ctx, n) {
+            Ok(pushed) => lost.extend(pushed.lost()),
+            Err(error) => lost.push(error.into_inner()),
+        }
+    }
+    queue.close();
+    lost
+}

@@ -1,0 +1,26 @@
+//! Fan-out and fan-in: numbers are squared by several goroutines, and the squares come together again.
+//!
+//! Go's blog, "Pipelines and cancellation": several goroutines read one channel until it is closed, each number goes to
+//! whichever is free, and `merge` joins their outputs. `worker_pool` does the same in one; apart, each branch can have
+//! stages of its own.
+//!
+//! Prints:
+//!
+//! ```text
+//! squares: [1, 4, 9, 16, 25, 36, 49, 64, 81, 100]
+//! sum: 385
+//! ```
+
+use greenthread::ctx::Context;
+use greenthread::patterns::{Pipeline, fan_in, fan_out};
+
+#[greenthread::main]
+fn main() {
+    let ctx = Context::background();
+    let numbers = Pipeline::new(&ctx, 1..=10);
+    let branches = fan_out(&ctx, 3, numbers, |n: u32| n * n);
+    let mut squares: Vec<_> = fan_in(&ctx, branches).collect().unwrap();
+    squares.sort();
+    println!("squares: {squares:?}");
+    println!("sum: {}", squares.iter().sum::<u32>());
+}

@@ -1,0 +1,44 @@
+//! Heartbeats: is a goroutine idle, or does it hang?
+//!
+//! From outside the two look the same, unless the goroutine tells that it gets on. "Concurrency in Go" has it send on
+//! a channel in each round of its loop. Here `pulse.recv` beats while it waits for a job, `pulse.beat` says so in the
+//! middle of one, and neither waits for somebody to listen. `wait_quiet` notices that the beats stay away.
+//!
+//! Prints:
+//!
+//! ```text
+//! idle: 3 beats, so it is alive
+//! its result: 42
+//! no beat for 20 ms: it hangs
+//! told to end, it says: context canceled
+//! ```
+
+use std::time::Duration;
+
+use greenthread::channel;
+use greenthread::ctx::Context;
+use greenthread::patterns::heartbeat;
+
+#[greenthread::main]
+fn main() {
+    let ctx = Context::background();
+    let period = Duration::from_millis(2);
+
+    let (tx, jobs) = channel::bounded(0);
+    let worker = heartbeat(&ctx, period, move |pulse| pulse.recv(&jobs).unwrap() * 2);
+    println!("idle: {} beats, so it is alive", worker.beats().iter().take(3).count());
+    tx.send(21).unwrap();
+    println!("its result: {}", worker.join().unwrap());
+
+    let worker = heartbeat(&ctx, period, |pulse| {
+        pulse.beat();
+        // A lock that it never gets, a peer that does not answer.
+        pulse.ctx().done().recv().unwrap_err();
+        pulse.ctx().err().unwrap()
+    });
+    if let Ok(true) = worker.wait_quiet(&ctx, 10 * period) {
+        println!("no beat for 20 ms: it hangs");
+    }
+    worker.cancel();
+    println!("told to end, it says: {}", worker.join().unwrap());
+}

@@ -1,0 +1,36 @@
+//! `or_done`: a `for` loop over a channel that also ends with a context.
+//!
+//! A plain `for` loop ends when the channel is closed, and not before. "Concurrency in Go" puts a goroutine in between,
+//! so that it can say `for v := range orDone(done, c)`; here it is an iterator.
+//!
+//! Prints:
+//!
+//! ```text
+//! received: [0, 1, 2, 3, 4]
+//! why the loop ended: context canceled
+//! the sensor took 5 samples
+//! ```
+
+use greenthread::channel;
+use greenthread::ctx::Context;
+use greenthread::patterns::or_done;
+use greenthread::spawn;
+
+#[greenthread::main]
+fn main() {
+    let (tx, samples) = channel::bounded(0);
+    // It does not know when to end, until nobody receives any more.
+    let sensor = spawn(move || (0..).take_while(|sample| tx.send(*sample).is_ok()).count());
+
+    let (ctx, cancel) = Context::background().with_cancel();
+    let mut received = Vec::new();
+    for sample in or_done(&ctx, samples) {
+        received.push(sample);
+        if sample == 4 {
+            cancel.cancel();
+        }
+    }
+    println!("received: {received:?}");
+    println!("why the loop ended: {}", ctx.err().unwrap());
+    println!("the sensor took {} samples", sensor.join().unwrap());
+}

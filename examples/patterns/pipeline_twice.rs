@@ -1,0 +1,26 @@
+//! A stage used twice: numbers are squared, and squared again.
+//!
+//! Since what goes in is of the type of what comes out, stages are put together like functions: Go's `sq(sq(gen(1, 2, 3)))`.
+//!
+//! Prints:
+//!
+//! ```text
+//! 1
+//! 16
+//! 81
+//! ```
+
+use greenthread::ctx::Context;
+use greenthread::patterns::Pipeline;
+
+#[greenthread::main]
+fn main() {
+    let numbers = Pipeline::new(&Context::background(), [1, 2, 3]);
+    for n in &square(square(numbers)) {
+        println!("{n}");
+    }
+}
+
+fn square(numbers: Pipeline<u32>) -> Pipeline<u32> {
+    numbers.map(|n| n * n)
+}

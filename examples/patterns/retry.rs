@@ -1,0 +1,49 @@
+//! `retry`: what may fail for a while is tried again, with pauses that grow.
+//!
+//! Each pause is twice as long as the one before, and a random part of it is waited for, so that a thousand clients do
+//! not all come back at once. Errors that will not go away are worth no second attempt. In Go it is a loop with a
+//! `select` in it.
+//!
+//! Prints:
+//!
+//! ```text
+//! attempt 1: connection refused
+//! attempt 2: connection refused
+//! attempt 3: hello
+//! permission denied after 1 attempt
+//! no time for a second attempt: connection refused
+//! ```
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use greenthread::ctx::Context;
+use greenthread::patterns::{Backoff, Jitter, retry, retry_if};
+
+#[greenthread::main]
+fn main() {
+    let ctx = Context::background();
+    let backoff = Backoff::exponential(Duration::from_millis(2)).attempts(5);
+    let greeting = retry(&ctx, backoff, |attempt| {
+        connect(attempt).inspect_err(|error| println!("attempt {attempt}: {error}")).map(|text| (attempt, text))
+    });
+    let (attempt, text) = greeting.unwrap();
+    println!("attempt {attempt}: {text}");
+
+    let mut attempts = 0;
+    let refused = |error: &io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    let result = retry_if(&ctx, backoff, refused, |_| -> io::Result<()> {
+        attempts += 1;
+        Err(ErrorKind::PermissionDenied.into())
+    });
+    println!("{} after {attempts} attempt", result.unwrap_err());
+
+    let (ctx, _cancel) = ctx.with_timeout(Duration::from_secs(60));
+    let slow = Backoff::exponential(Duration::from_secs(3600)).jitter(Jitter::None);
+    println!("no time for a second attempt: {}", retry(&ctx, slow, connect).unwrap_err());
+}
+
+/// Fails twice, and then works.
+fn connect(attempt: u32) -> io::Result<&'static str> {
+    if attempt < 3 { Err(ErrorKind::ConnectionRefused.into()) } else { Ok("hello") }
+}
