@@ -17,7 +17,9 @@ use common::child::{self, named, program};
 use common::drops::OnDrop;
 use common::{spin, text, until};
 use greenthread::__private::Mechanism;
+use greenthread::ctx::Context;
 use greenthread::net::{TcpListener, TcpStream};
+use greenthread::patterns::Pipeline;
 use greenthread::{Builder, blocking, channel, debug, go, gomaxprocs, spawn, stack, time, yield_now};
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ const TESTS: &[child::Test] = named![
     a_goroutine_that_cannot_start,
     a_goroutine_that_cannot_start_or_end,
     without_an_end_nobody_learns_of_it,
+    a_stage_that_cannot_start,
     a_stack_that_cannot_grow,
     no_memory_for_a_closure,
 ];
@@ -54,6 +57,7 @@ const PROGRAMS: &[child::Main] = named![
     cannot_start,
     cannot_start_or_end,
     cannot_start_unnoticed,
+    cannot_start_a_stage,
     cannot_grow,
     spawns_until_memory_ends,
 ];
@@ -387,6 +391,21 @@ fn cannot_start_unnoticed() -> ExitCode {
 fn without_an_end_nobody_learns_of_it() {
     let ended = program("cannot_start_unnoticed").run().exits_with(4);
     assert!(ended.stdout.ends_with(" ends\nnobody was told\n"), "{ended:#?}");
+}
+
+/// Of the default size there is no stack.
+fn cannot_start_a_stage() -> ExitCode {
+    gomaxprocs(2);
+    Builder::new().stack_size(64 << 10).spawn(|| ()).unwrap().join().unwrap();
+    limit_memory(1 << 20);
+    let values = Pipeline::new(&Context::background(), 0..3).map(|n| n);
+    println!("{}", values.wait().unwrap_err());
+    ExitCode::SUCCESS
+}
+
+fn a_stage_that_cannot_start() {
+    let ended = program("cannot_start_a_stage").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
+    ended.prints("patterns: there was no stack for a goroutine of a stage\n").says("could not start: no address space");
 }
 
 fn cannot_grow() -> ExitCode {

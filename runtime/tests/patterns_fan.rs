@@ -258,6 +258,22 @@ fn a_tee_fails_on_both_sides() {
 }
 
 #[test]
+fn who_gives_one_side_up_does_not_wait_for_the_other() {
+    check(|| {
+        let (left, right) = tee(&background(), endless().map(|n| (n < 2).then_some(n)));
+        let (stop, stopped) = channel::bounded::<()>(0);
+        let other = spawn(move || {
+            let seen: Vec<_> = right.receiver().iter().take(4).collect();
+            assert!(stopped.recv().is_err());
+            seen
+        });
+        assert_eq!(left.collect::<Option<Vec<_>>>().unwrap(), None);
+        drop(stop);
+        assert_eq!(other.join().unwrap(), [Some(0), Some(1), None, None]);
+    });
+}
+
+#[test]
 fn a_bridge_reads_one_after_the_other() {
     check(|| {
         let none = Pipeline::new(&background(), std::iter::empty::<Receiver<usize>>());
@@ -295,6 +311,37 @@ fn a_failing_inner_or_outer_pipeline_ends_the_bridge() {
         let outer = fails().map(|_| endless().take(1));
         assert_eq!(bridge(&background(), outer).wait().unwrap_err().to_string(), "expected");
         until_alone();
+    });
+}
+
+#[test]
+fn a_bridge_waits_for_what_is_above_an_inner_pipeline() {
+    check(|| {
+        for dropped in [false, true] {
+            let (computing, computes) = channel::bounded(1);
+            let (gate, closed_gate) = channel::bounded::<()>(0);
+            let first = endless().map(move |n| {
+                if n == 2 {
+                    computing.send(()).unwrap();
+                    closed_gate.recv().unwrap_err();
+                    panic!("expected");
+                }
+                n
+            });
+            let bridged = bridge(&background(), Pipeline::new(&background(), [first.take(2), endless().take(1)]));
+            // Nobody has taken a value yet: so the first inner pipeline cannot end before this.
+            computes.recv().unwrap();
+            assert_eq!(bridged.recv(), Ok(0));
+            if dropped {
+                bridged.cancel();
+            } else {
+                assert_eq!(bridged.recv(), Ok(1));
+                assert!(bridged.receiver().recv_timeout(std::time::Duration::from_millis(3)).is_err());
+            }
+            drop(gate);
+            assert_eq!(panic_of(|| bridged.wait()), "expected");
+            until_alone();
+        }
     });
 }
 

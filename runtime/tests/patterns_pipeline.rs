@@ -13,6 +13,7 @@ use common::{Rng, check, check_from_thread, check_on, panic_of, storm, text, unt
 use greenthread::channel::Receiver;
 use greenthread::ctx::Context;
 use greenthread::patterns::{Pipeline, fan_in, or_done, tee};
+use greenthread::sync::Barrier;
 use greenthread::{channel, debug, exit_goroutine, go, num_goroutine, select};
 
 /// Longer than any test.
@@ -167,6 +168,46 @@ fn a_panic_of_the_consumer_stops_the_pipeline() {
     check(|| {
         let consume = |n| assert!(n < 3, "expected");
         assert_eq!(panic_of(|| endless().map(|n| n).for_each(consume)), "expected");
+        until_alone();
+    });
+}
+
+/// A payload that cannot even be dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("expected");
+    }
+}
+
+#[test]
+fn a_payload_that_panics_holds_nobody_up() {
+    check(|| {
+        let both = Barrier::new(2);
+        let values = endless().map_parallel(2, move |_| {
+            both.wait();
+            panic::resume_unwind(Box::new(Bomb))
+        });
+        let payload = panic::catch_unwind(AssertUnwindSafe(|| values.map(drop::<()>).wait())).unwrap_err();
+        assert_eq!(panic_of(|| drop(payload)), "expected");
+    });
+}
+
+#[test]
+fn a_loop_over_a_pipeline_ends_it() {
+    check(|| {
+        let mut seen = Vec::new();
+        for n in endless().map(|n| n) {
+            seen.push(n);
+            if n == 2 {
+                break;
+            }
+        }
+        assert_eq!(seen, [0, 1, 2]);
+        until_alone();
+        let failing = endless().map(|n| if n == 2 { panic!("expected") } else { n });
+        assert_eq!(panic_of(|| failing.into_iter().count()), "expected");
         until_alone();
     });
 }

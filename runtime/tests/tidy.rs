@@ -51,6 +51,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/tests/life.rs", "limits, exit handlers and children by `libc`"),
     ("runtime/tests/hazards/", "the address of errno"),
     ("runtime/tests/net_tcp.rs", "`FromRawFd` is unsafe to call"),
+    ("runtime/tests/patterns_memory.rs", "counts what is allocated: an allocator is unsafe to write"),
     ("runtime/tests/sanitizers.rs", "mistakes made on purpose, to be found"),
     ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
     ("scheduler/models/", "data under a modelled lock"),

@@ -2,13 +2,16 @@
 
 use greenthread_ctx::Context;
 
-use super::stage::Stop;
+use super::stage::{Demand, Stop};
 use super::{Input, Pipeline};
 
 /// The values of the first channel or pipeline that comes from `input`, then those of the second, and so on (`bridge` in "Concurrency in Go").
 ///
 /// When an inner pipeline has panicked, or given up with an error, the bridge ends too, and [`wait`](Pipeline::wait) has it. When the bridge is dropped or ends early, the inner
-/// pipeline that it reads stops, and so do those that wait to be read; `wait` does not wait for the goroutines of inner ones.
+/// pipeline that it reads stops, and so do those that wait to be read.
+///
+/// The goroutines of an inner pipeline have ended before the next is read, and before the bridge ends; it does not wait for those of pipelines that
+/// it has not come to.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -26,8 +29,12 @@ pub fn bridge<T: Send + 'static>(ctx: &Context, input: impl Input<Item = impl In
     Pipeline::start(ctx, 0, input.demand, move |stage, tx| {
         while let Some(inner) = stage.recv(&input.values)? {
             let inner = inner.into_parts();
-            stage.forward(&inner.values, tx)?;
-            inner.demand.map_or(Ok(()), |inner| inner.outcome()).map_err(Stop::Ended)?;
+            let end = stage.forward(&inner.values, tx);
+            drop(inner.values);
+            // Also if the bridge ends early: a panic in there is not lost.
+            let inner = inner.demand.map_or(Ok(()), Demand::give_up);
+            end?;
+            inner.map_err(Stop::Ended)?;
         }
         Ok(())
     })

@@ -102,6 +102,14 @@ struct Subscribers<T, K> {
 
 impl<T, K: Eq + Hash> Broker<T, K> {
     /// A broker without subscribers.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Broker;
+    ///
+    /// let broker = Broker::<&str>::new();
+    /// assert_eq!(broker.publish(&Context::background(), "news", "to nobody"), Ok(0));
+    /// ```
     pub fn new() -> Self {
         let subscribers = Mutex::new(Subscribers { closed: false, of: HashMap::new() });
         let shared = Arc::new(Shared { subscribers, next_id: AtomicU64::new(0) });
@@ -144,6 +152,18 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     ///
     /// # Panics
     /// As there.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::{Broker, Slow};
+    ///
+    /// let (ctx, broker) = (Context::background(), Broker::new());
+    /// let both = broker.subscribe_all(["news", "sport"], 2, Slow::Block);
+    /// broker.publish(&ctx, "sport", 1).unwrap();
+    /// broker.publish(&ctx, "news", 2).unwrap();
+    /// broker.close();
+    /// assert_eq!(both.iter().collect::<Vec<_>>(), [1, 2]);
+    /// ```
     pub fn subscribe_all<'a, Q>(
         &self,
         topics: impl IntoIterator<Item = &'a Q>,
@@ -173,7 +193,8 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     /// Who can take it at once gets it first, in the order in which they subscribed. Then this blocks until those that are [waited for](Slow::Block)
     /// have taken it too, whoever is ready first. A subscriber that is gone meanwhile, or whose broker is closed, is waited for no longer.
     ///
-    /// So a goroutine must not publish what only itself could receive. Without such subscribers this never blocks.
+    /// So a goroutine must not publish what only itself could receive. Without such subscribers this never blocks. Each time that one of *n* is
+    /// waited for takes time in proportion to *n*: for thousands of subscribers that are slow, a buffer is better.
     ///
     /// # Errors
     /// If the context ends while subscribers are waited for: they miss the value, the others have it. If it has ended before, nobody gets it.
@@ -454,6 +475,16 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     }
 
     /// The values to come, until the broker is closed and the buffer empty. `next` blocks. So does `for value in &subscription`.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::{Broker, Slow};
+    ///
+    /// let broker = Broker::new();
+    /// let news = broker.subscribe("news", 1, Slow::Block);
+    /// broker.publish(&Context::background(), "news", 5).unwrap();
+    /// assert_eq!(news.iter().next(), Some(5));
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         self.queue.iter()
     }
@@ -491,6 +522,16 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     }
 
     /// How many values were published for it so far that it did not get, or that were taken out of its buffer. Never blocks.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::{Broker, Slow};
+    ///
+    /// let (ctx, broker) = (Context::background(), Broker::new());
+    /// let latest = broker.subscribe("prices", 1, Slow::DropOldest);
+    /// (1..=3).for_each(|price| assert_eq!(broker.publish(&ctx, "prices", price), Ok(1)));
+    /// assert_eq!((latest.recv(&ctx), latest.missed()), (Ok(3), 2));
+    /// ```
     pub fn missed(&self) -> u64 {
         self.queue.dropped()
     }

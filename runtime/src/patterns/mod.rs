@@ -61,7 +61,7 @@ pub use input::Input;
 pub use or::or;
 pub use or_done::{OrDone, or_done};
 pub use parallel::{parallel_map, parallel_map_unordered};
-pub use pipeline::{Iter, Pipeline};
+pub use pipeline::{IntoIter, Iter, Pipeline};
 pub use pool::{dynamic_worker_pool, worker_pool};
 pub use queue::{Full, PushError, Pushed, Queue};
 pub use rate::RateLimiter;

@@ -37,6 +37,7 @@ use greenthread_ctx::Context;
 /// }
 /// # drop(go_on);
 /// ```
+#[must_use = "without the channel nobody learns of it"]
 #[track_caller]
 pub fn or<T: Send + 'static>(ctx: &Context, receivers: impl IntoIterator<Item = Receiver<T>>) -> Receiver<Infallible> {
     let receivers: Vec<Receiver<T>> = receivers.into_iter().collect();

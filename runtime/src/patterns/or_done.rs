@@ -1,6 +1,7 @@
 //! Iterating until a context ends.
 
 use std::fmt;
+use std::iter::FusedIterator;
 
 use greenthread_channels::Receiver;
 use greenthread_ctx::Context;
@@ -59,6 +60,9 @@ impl<T> Iterator for OrDone<T> {
         value
     }
 }
+
+/// Neither a context that has ended nor a closed channel begins again.
+impl<T> FusedIterator for OrDone<T> {}
 
 impl<T> fmt::Debug for OrDone<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

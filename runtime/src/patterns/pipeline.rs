@@ -1,7 +1,7 @@
 //! `Pipeline`: goroutines, and the values that come out at their end. Its stages are in `stages.rs`.
 
 use std::fmt;
-use std::iter;
+use std::iter::{self, FusedIterator};
 
 use greenthread_channels::{Receiver, RecvError, Sender, bounded};
 use greenthread_ctx::{Cause, Context};
@@ -294,9 +294,28 @@ impl<T: Send + 'static> Pipeline<T> {
 }
 
 /// The values of a [`Pipeline`], from [`Pipeline::iter`].
-#[derive(Debug)]
 pub struct Iter<'a, T> {
     pipeline: &'a Pipeline<T>,
+}
+
+/// The values of a [`Pipeline`] that ends with it: when the iterator is dropped, the pipeline stops.
+///
+/// ```
+/// use greenthread::ctx::Context;
+/// use greenthread::patterns::Pipeline;
+///
+/// let mut sum = 0;
+/// for n in Pipeline::new(&Context::background(), 1..) {
+///     sum += n;
+///     if n == 4 {
+///         break;
+///     }
+/// }
+/// assert_eq!(sum, 10);
+/// ```
+#[must_use = "iterators are lazy"]
+pub struct IntoIter<T> {
+    pipeline: Pipeline<T>,
 }
 
 impl<T: Send + 'static> Iterator for Iter<'_, T> {
@@ -312,6 +331,27 @@ impl<T: Send + 'static> Iterator for Iter<'_, T> {
     }
 }
 
+impl<T: Send + 'static> Iterator for IntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.pipeline.iter().next()
+    }
+}
+
+impl<T: Send + 'static> FusedIterator for Iter<'_, T> {}
+
+impl<T: Send + 'static> FusedIterator for IntoIter<T> {}
+
+impl<T: Send + 'static> IntoIterator for Pipeline<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { pipeline: self }
+    }
+}
+
 impl<'a, T: Send + 'static> IntoIterator for &'a Pipeline<T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
@@ -324,5 +364,17 @@ impl<'a, T: Send + 'static> IntoIterator for &'a Pipeline<T> {
 impl<T> fmt::Debug for Pipeline<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline").field("values", &self.values).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").field("pipeline", self.pipeline).finish()
+    }
+}
+
+impl<T> fmt::Debug for IntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").field("pipeline", &self.pipeline).finish()
     }
 }

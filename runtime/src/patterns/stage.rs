@@ -60,6 +60,17 @@ pub(super) enum Stop {
     Ended(Cause),
 }
 
+/// What a goroutine of a stage lets go of at its end, in this order; or without having begun, if there is no stack for it.
+struct Worker<O> {
+    failure: Option<Failure>,
+    outputs: O,
+    _input: Option<Demand>,
+    working: Working,
+}
+
+/// A goroutine that is waited for.
+struct Working(Arc<Stage>);
+
 /// Keeps a stage going: when the last clone is dropped, it is cancelled.
 #[derive(Clone)]
 pub(super) struct Demand(Arc<Wanted>);
@@ -94,14 +105,15 @@ impl Demand {
 
     /// Waits until the goroutines of the stage have ended, and those above it that nobody else wants; then as [`outcome`](Self::outcome).
     pub(super) fn wait(&self) -> Result<(), Cause> {
-        self.0.0.wait()
+        self.0.0.working.wait();
+        self.0.0.wait_for_unwanted()
     }
 
-    /// As [`wait`](Self::wait), for who does not want the values any more.
+    /// As [`wait`](Self::wait), for who does not want the values any more: if somebody else does, it does not wait for the stage either.
     pub(super) fn give_up(self) -> Result<(), Cause> {
         let stage = Arc::clone(&self.0.0);
         drop(self);
-        stage.wait()
+        stage.wait_for_unwanted()
     }
 
     /// How the stage, and those above it, have ended so far. An error is that of the stage furthest up. Does not block.
@@ -110,6 +122,20 @@ impl Demand {
     /// If one of their goroutines has, with its payload.
     pub(super) fn outcome(&self) -> Result<(), Cause> {
         self.0.0.outcome()
+    }
+}
+
+impl<O> Drop for Worker<O> {
+    fn drop(&mut self) {
+        if let Some(failure) = self.failure.take() {
+            self.working.0.note(failure);
+        }
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.working.done();
     }
 }
 
@@ -135,20 +161,20 @@ impl Stage {
         body: impl FnOnce(&Arc<Self>, &O) -> Result<(), Stop> + Send + 'static,
         site: &'static Location<'static>,
     ) {
-        let stage = Arc::clone(self);
-        stage.working.add(1);
+        self.working.add(1);
+        let failure = Some(Failure::from("patterns: there was no stack for a goroutine of a stage"));
+        let mut worker = Worker { failure, outputs, _input: input, working: Working(Arc::clone(self)) };
         let goroutine = move || {
-            match panic::catch_unwind(AssertUnwindSafe(|| body(&stage, &outputs))) {
-                Ok(Ok(()) | Err(Stop::Unwanted)) => {}
-                Ok(Err(Stop::Ended(cause))) => stage.note(Failure::Error(cause)),
+            let end = panic::catch_unwind(AssertUnwindSafe(|| body(&worker.working.0, &worker.outputs)));
+            worker.failure = match end {
+                Ok(Ok(()) | Err(Stop::Unwanted)) => None,
+                Ok(Err(Stop::Ended(cause))) => Some(Failure::Error(cause)),
                 Err(payload) if payload.is::<Exited>() => {
-                    stage.note(Failure::from("patterns: a stage has called exit_goroutine"));
+                    Some(Failure::from("patterns: a stage has called exit_goroutine"))
                 }
-                Err(payload) => stage.note(Failure::Panic(payload)),
-            }
-            drop(outputs);
-            drop(input);
-            stage.working.done();
+                Err(payload) => Some(Failure::Panic(payload)),
+            };
+            drop(worker);
         };
         let options = Options { site: Some(site), ..Options::default() };
         greenthread_scheduler::spawn(goroutine, options).expect("patterns: default options are possible");
@@ -211,11 +237,12 @@ impl Stage {
     /// Notes how a goroutine ended, and stops the others.
     fn note(&self, failure: Failure) {
         let mut first = self.failure();
-        if first.is_none() || matches!((&*first, &failure), (Some(Failure::Error(_)), Failure::Panic(_))) {
-            *first = Some(failure);
-        }
+        let counts = first.is_none() || matches!((&*first, &failure), (Some(Failure::Error(_)), Failure::Panic(_)));
+        let not_reported = if counts { first.replace(failure) } else { Some(failure) };
         drop(first);
         self.cancel.cancel("patterns: a goroutine of the stage has failed");
+        // Last, as it may panic; and not under the lock, as it may block.
+        drop(not_reported);
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
@@ -232,9 +259,10 @@ impl Stage {
         }
     }
 
-    fn wait(self: &Arc<Self>) -> Result<(), Cause> {
+    /// Waits for those that have been stopped.
+    fn wait_for_unwanted(self: &Arc<Self>) -> Result<(), Cause> {
         for stage in self.line() {
-            if Arc::ptr_eq(stage, self) || stage.ctx.err().is_some() {
+            if stage.ctx.err().is_some() {
                 stage.working.wait();
             }
         }

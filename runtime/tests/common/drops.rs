@@ -35,7 +35,9 @@ impl Census {
 
     /// How many values are there.
     pub fn alive(&self) -> usize {
-        self.made() - self.dropped()
+        // Those dropped have been made: asked in the other order there may seem to be fewer than none.
+        let dropped = self.dropped();
+        self.made() - dropped
     }
 }
 

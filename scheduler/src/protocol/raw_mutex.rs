@@ -46,7 +46,8 @@
 //! # Invariants
 //! * I1: `queue` is touched only under `queue_lock`, and `QUEUED` changes only under it.
 //! * I2: `WOKEN` has at most one holder. It gives the bit up in the exchange that takes the lock or queues again.
-//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`. It is set only while `LOCKED` is, so an unlock follows.
+//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: who sets it holds `WOKEN` and gives that up. It is set only while `LOCKED` is, so an
+//!   unlock follows.
 //! * I4: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
 //! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex to the end of the call.
 //!
@@ -237,7 +238,9 @@ impl<W: TimedWait> RawMutex<W> {
 
     /// Waits in the queue, unless there is no need to.
     fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>, woken: &mut bool, first: bool, since: W::Since) -> Turn {
-        let starving = !first && W::starved(since);
+        // Only who holds `WOKEN`, which goes in the same exchange: somebody who found no need to queue up before may be late too, but
+        // another may be awake for the queue then, for whom unlockers would wait, and who would queue up himself (I3).
+        let starving = *woken && W::starved(since);
         let node = OnceCell::new();
         let enter = |waker| {
             let waiter = Waiter { waker, handed_over: UnsafeCell::new(false) };
