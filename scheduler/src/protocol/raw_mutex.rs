@@ -96,8 +96,10 @@ struct Waiter<K> {
 enum Turn {
     /// The mutex.
     Given,
-    /// The right to compete for it, or the insight that there was no need to wait.
+    /// The right to compete for it.
     Compete,
+    /// The insight that there was no need to wait.
+    Needless,
     /// Nothing: the wait was ended.
     Ended,
 }
@@ -188,16 +190,18 @@ impl<W: TimedWait> RawMutex<W> {
         let mut since = None;
         while !self.compete(&mut woken, seen) {
             let first = since.is_none();
-            let since = *since.get_or_insert_with(W::now);
-            match self.queue_up(limit, &mut woken, first, since) {
+            let begun = *since.get_or_insert_with(W::now);
+            match self.queue_up(limit, &mut woken, first, begun) {
                 Turn::Given => {
                     // The queue moves fast enough again when its oldest waiter has waited for less.
-                    if !W::starved(since) {
+                    if !W::starved(begun) {
                         self.state.fetch_and(!STARVING, Ordering::Relaxed);
                     }
                     break;
                 }
                 Turn::Compete => {}
+                // Whoever has not waited goes to the end of the queue the next time, and does not starve.
+                Turn::Needless => since = None,
                 Turn::Ended if limit.has_come() => return false,
                 Turn::Ended => {}
             }
@@ -238,8 +242,8 @@ impl<W: TimedWait> RawMutex<W> {
 
     /// Waits in the queue, unless there is no need to.
     fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>, woken: &mut bool, first: bool, since: W::Since) -> Turn {
-        // Only who holds `WOKEN`, which goes in the same exchange: somebody who found no need to queue up before may be late too, but
-        // another may be awake for the queue then, for whom unlockers would wait, and who would queue up himself (I3).
+        // Only who holds `WOKEN`, which goes in the same exchange. One whose wait was ended for nothing is late too, but another may be awake for
+        // the queue then: unlockers would leave the wake-up to him, and he would queue up, as nobody may take the lock (I3).
         let starving = *woken && W::starved(since);
         let node = OnceCell::new();
         let enter = |waker| {
@@ -260,7 +264,7 @@ impl<W: TimedWait> RawMutex<W> {
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
         // SAFETY: unlockers reserve whom they wake; the commit step is one unlock.
         match unsafe { limit.wait(enter, withdraw) } {
-            Woken::Needless => return Turn::Compete,
+            Woken::Needless => return Turn::Needless,
             Woken::Ended => {
                 *woken = false;
                 return Turn::Ended;
@@ -367,4 +371,117 @@ fn wants_wake(state: u32) -> bool {
 /// `bits` if `condition` holds, else none.
 fn flag(condition: bool, bits: u32) -> u32 {
     if condition { bits } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// A wait that always lasts too long, and a thread that waits by going on with what the others do.
+    struct Late;
+
+    #[derive(Clone, Default)]
+    struct Awake(Rc<Cell<bool>>);
+
+    impl Wake for Awake {
+        fn prefetch(&self) {}
+
+        unsafe fn reserve(&self) -> bool {
+            true
+        }
+
+        unsafe fn wake(self) {
+            self.0.set(true);
+        }
+    }
+
+    impl Wait for Late {
+        type Waker = Awake;
+
+        fn new() -> Self {
+            Self
+        }
+
+        fn waker(&self) -> Awake {
+            Awake::default()
+        }
+
+        fn block(&self, _: impl FnOnce()) {
+            unreachable!("all waits have a limit here")
+        }
+
+        fn spin(_: u32) -> bool {
+            false
+        }
+    }
+
+    impl TimedWait for Late {
+        type Since = ();
+
+        fn now() {}
+
+        fn starved((): ()) -> bool {
+            true
+        }
+    }
+
+    /// What happens during the waits of a newcomer, while a waiter is awake for the queue, and its owner locks it again and again.
+    struct Script<'a> {
+        mutex: &'a RawMutex<Late>,
+        /// How the first wait ends for nothing.
+        first: Woken,
+        waits: Cell<u32>,
+    }
+
+    impl Limit for Script<'_> {
+        type Waker = Awake;
+
+        fn has_come(&self) -> bool {
+            false
+        }
+
+        unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Awake) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+            let (mutex, waker) = (self.mutex, Awake::default());
+            let unlock = || {
+                // SAFETY: the script has locked it.
+                unsafe { mutex.unlock() };
+            };
+            if self.waits.replace(self.waits.get() + 1) == 0 {
+                let needless = self.first == Woken::Needless;
+                needless.then(unlock);
+                let entered = enter(waker).map(|commit| commit()).is_some();
+                assert_eq!(entered, !needless);
+                if needless {
+                    assert!(mutex.try_lock())
+                } else {
+                    withdraw()
+                }
+                return self.first;
+            }
+            enter(waker.clone()).expect("it is locked")();
+            let state = mutex.state.load(Ordering::Relaxed);
+            assert_eq!(state, LOCKED | QUEUED | WOKEN, "nobody but who is awake for the queue may end that (I3)");
+            // The one who is awake gets the lock, and gives it back.
+            unlock();
+            assert!(!waker.0.get(), "one at a time");
+            mutex.state.store(QUEUED | LOCKED, Ordering::Relaxed);
+            unlock();
+            assert!(waker.0.get(), "nobody is awake for the queue");
+            Woken::Served
+        }
+    }
+
+    #[test]
+    fn one_that_is_late_does_not_starve_beside_one_that_is_awake() {
+        for first in [Woken::Needless, Woken::Ended] {
+            let mutex = RawMutex::<Late>::new();
+            mutex.state.store(LOCKED | WOKEN, Ordering::Relaxed);
+            let script = Script { mutex: &mutex, first, waits: Cell::new(0) };
+            assert!(mutex.lock_within(&script));
+            assert_eq!((script.waits.get(), mutex.state.load(Ordering::Relaxed)), (2, LOCKED));
+        }
+    }
 }
