@@ -3,8 +3,8 @@
 //! # Orderings
 //! * P1: the release store of `error` in [`EndCell::set`] -> the acquire load in [`EndCell::error`]: the cause is there.
 //!
-//! Rejected: `OnceLock<End>`. It lets several write, each at the price of two read-modify-writes and a call; here all who write hold
-//! the lock of the node, and most ends have no cause.
+//! Rejected: `OnceLock<End>`. It lets several write, each at the price of two read-modify-writes and a call; here all
+//! who write hold the lock of the node, and most ends have no cause.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};

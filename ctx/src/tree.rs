@@ -1,9 +1,10 @@
 //! The tree behind contexts: who is told when a context ends, and in what order.
 //!
 //! # Vocabulary
-//! A *node* is what a context points to. It holds its parent, and so keeps all of its ancestors. Some nodes can end: they have a [`Signal`].
-//! The others (values) name the nearest ancestor that has one, their *scope*; it is none below `background` and below `without_cancel`.
-//! To *end* a node is to write down why; to *cancel* it is to end it and everything below it. A *walker* is a call of [`cancel`].
+//! A *node* is what a context points to. It holds its parent, and so keeps all of its ancestors. Some nodes can end:
+//! they have a [`Signal`]. The others (values) name the nearest ancestor that has one, their *scope*; it is none below
+//! `background` and below `without_cancel`. To *end* a node is to write down why; to *cancel* it is to end it and
+//! everything below it. A *walker* is a call of [`cancel`].
 //!
 //! # Who holds whom
 //! ```text
@@ -11,36 +12,43 @@
 //!                 ▲                │
 //!                 └──── weak ──────┘ children, by key, if the child has a signal
 //! ```
-//! Down the tree the links are weak, so a child that everybody has dropped goes, takes its entry out of its parent, and stops its timer. A function that waits
-//! for the end of a node (`after_func`) is an entry among its children, and holds the node itself: a circle on purpose, since the function shall
-//! run although everybody else has let go of the context. Ending the node or stopping the function breaks it.
+//! Down the tree the links are weak, so a child that everybody has dropped goes, takes its entry out of its parent, and
+//! stops its timer. A function that waits for the end of a node (`after_func`) is an entry among its children, and
+//! holds the node itself: a circle on purpose, since the function shall run although everybody else has let go of the
+//! context. Ending the node or stopping the function breaks it.
 //!
 //! # The races
 //! * *A child is derived while its parent ends.* Both happen under the parent's lock. Either the child is in the list that the
 //!   walker takes, or its maker finds the parent ended and cancels the child before anybody has it.
-//! * *A child is dropped while its parent ends.* The walker cannot upgrade its link any more, and passes it over: nobody can ask it.
-//! * *Two walkers meet.* Ending happens once, under the node's lock: the first reason wins. `cancel` promises that the whole subtree has ended
-//!   when it returns, to the second walker too, which finds its node ended and the walk below it perhaps not done. So the first leaves the list
-//!   of children in the node (the *heirs*) until all below have ended, and the second walks the same way. Both get through: no walker waits for
-//!   another, but for the few instructions in which that one closes a channel. Each node gets the reason of its parent, and not the walker's: the parent may
-//!   have ended before, for another one.
-//! * *A deadline comes while its context is made.* The timer is armed after the node is complete, and its handle put into the node after that; whoever
-//!   puts it in and finds the node ended stops it again.
+//! * *A child is dropped while its parent ends.* The walker cannot upgrade its link any more, and passes it over:
+//!   nobody can ask it.
+//! * *Two walkers meet.* Ending happens once, under the node's lock: the first reason wins. `cancel` promises that the
+//!   whole subtree has ended when it returns, to the second walker too, which finds its node ended and the walk below
+//!   it perhaps not done. So the first leaves the list of children in the node (the *heirs*) until all below have
+//!   ended, and the second walks the same way. Both get through: no walker waits for another, but for the few
+//!   instructions in which that one closes a channel. Each node gets the reason of its parent, and not the walker's:
+//!   the parent may have ended before, for another one.
+//! * *A deadline comes while its context is made.* The timer is armed after the node is complete, and its handle put
+//!   into the node after that; whoever puts it in and finds the node ended stops it again.
 //!
 //! # Done and the reason
-//! The reason is written first, and then `done` is closed, outside of the lock: waking others may let them run here, and nothing parks under a lock of
-//! `std`. Who reads a reason and sees that `done` is not closed yet waits for that, so that `err()` is never ahead of `done()`. A channel
-//! is made when somebody asks for it first. If that is after the end, it is one that was closed long ago.
+//! The reason is written first, and then `done` is closed, outside of the lock: waking others may let them run here,
+//! and nothing parks under a lock of `std`. Who reads a reason and sees that `done` is not closed yet waits for that,
+//! so that `err()` is never ahead of `done()`. A channel is made when somebody asks for it first. If that is after the
+//! end, it is one that was closed long ago.
 //!
 //! # No recursion
-//! A walk is a list of families that grows at its end while it is worked off at its front. A node that is dropped may be the last to hold its parent, and that one
-//! the last to hold the next: [`Node`]'s `drop` takes the parent out of a node before it lets the node go, in a loop.
+//! A walk is a list of families that grows at its end while it is worked off at its front. A node that is dropped may
+//! be the last to hold its parent, and that one the last to hold the next: [`Node`]'s `drop` takes the parent out of a
+//! node before it lets the node go, in a loop.
 //!
-//! Rejected: holding a node's lock while its children are cancelled, as Go does. It orders walkers by itself, and nests as many
-//! locks as the tree is deep. Rejected: one lock for the whole tree, or for the process: requests would meet there that have nothing to do with each other.
+//! Rejected: holding a node's lock while its children are cancelled, as Go does. It orders walkers by itself, and nests
+//! as many locks as the tree is deep. Rejected: one lock for the whole tree, or for the process: requests would meet
+//! there that have nothing to do with each other.
 //!
 //! # Invariants
-//! * I1: nothing parks, and no code of the user runs, under a node's lock: channels are closed, timers stopped and closures dropped after it.
+//! * I1: nothing parks, and no code of the user runs, under a node's lock: channels are closed, timers stopped and
+//!   closures dropped after it.
 //! * I2: at most one node's lock is held at a time.
 //! * I3: a node's children are all there, in `children` before its end and in `heirs` after it, until all of them have ended.
 
@@ -367,7 +375,8 @@ impl Drop for Node {
     }
 }
 
-/// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended, and the parent has forgotten `root`.
+/// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended, and the parent has
+/// forgotten `root`.
 pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
     // Families that have been found, each with the node whose children they are.
     let mut families: Vec<(Arc<Node>, Family)> = Vec::new();
@@ -391,8 +400,8 @@ pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
     root.leave_scope();
 }
 
-/// Begins to load what the next visits of the family will touch: of thousands of contexts most have gone from the cache since they were made, and
-/// waiting for memory would be half of the work.
+/// Begins to load what the next visits of the family will touch: of thousands of contexts most have gone from the cache
+/// since they were made, and waiting for memory would be half of the work.
 #[inline]
 fn prefetch(family: &[Arc<Node>]) {
     if let Some(node) = family.get(2 * AHEAD) {

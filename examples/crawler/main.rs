@@ -7,9 +7,10 @@
 //!            └─────────────────────────────── pages of the next depth ─────────────────────────────────────────┘
 //! ```
 //!
-//! Two limits that have nothing to do with each other: the number of goroutines, so many pages at once; the rate limiter, so many in a
-//! second, however fast they come. `map_ordered` keeps the order, so each run prints the same. Depth by depth, so that the
-//! depth of a page is the length of the shortest way to it. When the context ends, all of it ends.
+//! Two limits that have nothing to do with each other: the number of goroutines, so many pages at once; the rate
+//! limiter, so many in a second, however fast they come. `map_ordered` keeps the order, so each run prints the same.
+//! Depth by depth, so that the depth of a page is the length of the shortest way to it. When the context ends, all of
+//! it ends.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;

@@ -7,11 +7,12 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use greenthread_channels::{Sender, bounded};
 
-/// Runs a future to its end, and returns its output. Blocks meanwhile: a goroutine parks and its thread runs others, a thread sleeps.
+/// Runs a future to its end, and returns its output. Blocks meanwhile: a goroutine parks and its thread runs others, a
+/// thread sleeps.
 ///
-/// For a call here and there into a library that is `async`. The future is polled by the caller, on its stack, and moves with it from thread to thread. It brings
-/// what wakes it along: timers and sockets of tokio need tokio's runtime, which runs on threads of its own (`Handle::spawn` gives a future that can be
-/// waited for here).
+/// For a call here and there into a library that is `async`. The future is polled by the caller, on its stack, and
+/// moves with it from thread to thread. It brings what wakes it along: timers and sockets of tokio need tokio's
+/// runtime, which runs on threads of its own (`Handle::spawn` gives a future that can be waited for here).
 ///
 /// A goroutine for each of many futures is as good as an executor. Go has no counterpart, since nothing there is `async`.
 ///

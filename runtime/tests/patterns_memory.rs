@@ -1,8 +1,9 @@
 //! Patterns leave no memory behind, and so no channel, context or value: however they end.
 //!
-//! Live bytes are counted while each pattern runs again and again under one context, which would keep what is not taken out of it. The first rounds
-//! warm up what the runtime keeps for later: goroutines to be used again, room in its lists, threads. Such things still come now and
-//! then, as when more goroutines than ever before are there at once, but not all the time; what is lost in each round does.
+//! Live bytes are counted while each pattern runs again and again under one context, which would keep what is not taken
+//! out of it. The first rounds warm up what the runtime keeps for later: goroutines to be used again, room in its
+//! lists, threads. Such things still come now and then, as when more goroutines than ever before are there at once, but
+//! not all the time; what is lost in each round does.
 
 mod common;
 

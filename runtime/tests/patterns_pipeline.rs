@@ -231,7 +231,8 @@ fn an_error_stops_what_is_before_and_after() {
     });
 }
 
-/// A pipeline whose first stage has failed at the second value, and whose second stage calls `then` for the first value after that.
+/// A pipeline whose first stage has failed at the second value, and whose second stage calls `then` for the first value
+/// after that.
 fn two_failures(then: fn() -> Result<i32, String>) -> Pipeline<i32> {
     Pipeline::new(&background(), [1, 2]).try_map(|n| if n == 2 { Err("the upper".to_owned()) } else { Ok(n) }).try_map(
         move |_| {

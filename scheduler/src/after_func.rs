@@ -1,21 +1,26 @@
 //! Goroutines that start at a time: Go's `time.AfterFunc`.
 //!
 //! # Protocol
-//! Nobody waits. The goroutine is made at once, in a block of its own that also holds the timer, and is not queued: it has no
-//! stack, no M has seen it, and it is not counted. Then the timer is armed, and the lock of its heap decides who gets the goroutine:
+//! Nobody waits. The goroutine is made at once, in a block of its own that also holds the timer, and is not queued: it
+//! has no stack, no M has seen it, and it is not counted. Then the timer is armed, and the lock of its heap decides who
+//! gets the goroutine:
 //!
 //! * the timer *fires*: the goroutine is counted and queued, by the M that looks at the clock. From here on it is like any other;
-//! * or it is *stopped*: whoever took the timer out of its heap drops the closure, and the goroutine has ended without having run.
+//! * or it is *stopped*: whoever took the timer out of its heap drops the closure, and the goroutine has ended without
+//!   having run.
 //!
-//! The block stays until the goroutine has ended and the [`AfterFunc`] is gone, by the word of [`crate::protocol::join`]: so a late
-//! `stop` finds a timer that has fired, and no other goroutine's memory. A handle that is dropped early leaves block and timer to the goroutine.
+//! The block stays until the goroutine has ended and the [`AfterFunc`] is gone, by the word of
+//! [`crate::protocol::join`]: so a late `stop` finds a timer that has fired, and no other goroutine's memory. A handle
+//! that is dropped early leaves block and timer to the goroutine.
 //!
-//! Rejected: a goroutine that sleeps and then calls the closure. It keeps a page of stack for the time, and stopping it means waking it up.
-//! Rejected: the timer in an allocation of its own, shared by the handle and the closure. It works, and costs an `Arc` each time.
+//! Rejected: a goroutine that sleeps and then calls the closure. It keeps a page of stack for the time, and stopping it
+//! means waking it up. Rejected: the timer in an allocation of its own, shared by the handle and the closure. It works,
+//! and costs an `Arc` each time.
 //!
 //! # Invariants
 //! * I1: the goroutine is owned by its armed timer; firing and disarming, under the lock of the heap, hand it on once.
-//! * I2: the block, and with it the timer, stays until both the goroutine has ended and the handle is gone; an armed timer's goroutine has not ended.
+//! * I2: the block, and with it the timer, stays until both the goroutine has ended and the handle is gone; an armed
+//!   timer's goroutine has not ended.
 
 use std::alloc::Layout;
 use std::fmt;
@@ -102,9 +107,9 @@ impl AfterFunc {
         this
     }
 
-    /// Calls it off: Go's `Timer.Stop`. True if the closure has not been started, and so never will be: it is dropped before this
-    /// returns, by the caller. False if it was started, be it running or over, or was stopped before. Does not wait for a closure that
-    /// runs, and never parks.
+    /// Calls it off: Go's `Timer.Stop`. True if the closure has not been started, and so never will be: it is dropped
+    /// before this returns, by the caller. False if it was started, be it running or over, or was stopped before. Does
+    /// not wait for a closure that runs, and never parks.
     ///
     /// ```
     /// use std::time::Duration;

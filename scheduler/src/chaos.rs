@@ -4,9 +4,10 @@
 //! runtime, and for those of programs that use it.
 //!
 //! # Why
-//! On a quiet machine a P is taken away once in a while, a goroutine moves seldom, and of the orders in which goroutines can run a
-//! test sees a few. What goes wrong in the others shows at a user's, once a month. Nothing that chaos does is new: each of its
-//! decisions is one that the scheduler may take anyhow at that place, for reasons that seldom come up. So what fails under chaos is wrong.
+//! On a quiet machine a P is taken away once in a while, a goroutine moves seldom, and of the orders in which
+//! goroutines can run a test sees a few. What goes wrong in the others shows at a user's, once a month. Nothing that
+//! chaos does is new: each of its decisions is one that the scheduler may take anyhow at that place, for reasons that
+//! seldom come up. So what fails under chaos is wrong.
 //!
 //! # What it does
 //! | where | what | otherwise |
@@ -18,18 +19,20 @@
 //! | `left` in [`crate::worker`] | the thread pauses between the switch and the commit step | the system takes the CPU away |
 //! | [`crate::sysmon`] | looks eight times as often, and takes any P at any moment | hogs only |
 //!
-//! The loss of the P at an entry is a yield and a migration in one: others run on the P before this goroutine goes on, and it goes on
-//! elsewhere. It is taken by the thread itself, at the last moment before it looks: for the goroutine that is the same as at any moment since its
-//! last entry. What this cannot show, the race between the look and the take, the monitor's takes are for.
+//! The loss of the P at an entry is a yield and a migration in one: others run on the P before this goroutine goes on,
+//! and it goes on elsewhere. It is taken by the thread itself, at the last moment before it looks: for the goroutine
+//! that is the same as at any moment since its last entry. What this cannot show, the race between the look and the
+//! take, the monitor's takes are for.
 //!
 //! # The seed
-//! All decisions come from [`mod@crate::random`], and so does the choice among the ready arms of a `select!`. Each thread's numbers follow from the
-//! seed and from how many threads have asked before. So a seed gives each thread the same dice again, and a failure comes back with it often; it does not
-//! fix what the system does with the threads, so it may also stay away. Try a seed again before you try another.
+//! All decisions come from [`mod@crate::random`], and so does the choice among the ready arms of a `select!`. Each
+//! thread's numbers follow from the seed and from how many threads have asked before. So a seed gives each thread the
+//! same dice again, and a failure comes back with it often; it does not fix what the system does with the threads, so
+//! it may also stay away. Try a seed again before you try another.
 //!
 //! # Rejected
-//! * One thread that runs everything in an order that the seed fixes (as simulators do): exact, but it is another scheduler than the
-//!   one that ships. The protocols have loom for that.
+//! * One thread that runs everything in an order that the seed fixes (as simulators do): exact, but it is another
+//!   scheduler than the one that ships. The protocols have loom for that.
 //! * Yields inside of user code, between any two instructions: the system does that already, and the monitor's takes with it.
 //! * A feature of the package: then a user's tests would need another build, and would test another program.
 //!

@@ -1,10 +1,10 @@
 //! The runtime's time: nanoseconds since the first look at the clock.
 //!
 //! # The coarse clock
-//! Every park notes its time, and a look at the real clock, 20 ns, would be most of what a park costs. So there is a number that somebody else
-//! advances: the monitor at each of its looks, every 2 ms while a P is in use; whoever ends its long sleep, since it stood still meanwhile;
-//! and an M that comes back without a P, which the monitor does not see. One load reads it. It counts in steps of [`STEP`], so that a
-//! goroutine keeps it in four bytes.
+//! Every park notes its time, and a look at the real clock, 20 ns, would be most of what a park costs. So there is a
+//! number that somebody else advances: the monitor at each of its looks, every 2 ms while a P is in use; whoever ends
+//! its long sleep, since it stood still meanwhile; and an M that comes back without a P, which the monitor does not
+//! see. One load reads it. It counts in steps of [`STEP`], so that a goroutine keeps it in four bytes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,7 +27,8 @@ pub(crate) fn now() -> u64 {
     nanos(base().elapsed())
 }
 
-/// Bits of a step of the coarse clock: 17 ms. 32 bits of steps are two years and three months; a wait that lasts longer shows too short.
+/// Bits of a step of the coarse clock: 17 ms. 32 bits of steps are two years and three months; a wait that lasts longer
+/// shows too short.
 const STEP: u32 = 24;
 
 static COARSE: AtomicU32 = AtomicU32::new(0);

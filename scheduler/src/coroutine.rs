@@ -160,8 +160,8 @@ impl StackHead {
         self.low.get()
     }
 
-    /// The goroutine goes on to another stack, whose lowest usable address is `low`; returns the one before. `grown` stays where it is until
-    /// [`leave_grown`](Self::leave_grown).
+    /// The goroutine goes on to another stack, whose lowest usable address is `low`; returns the one before. `grown`
+    /// stays where it is until [`leave_grown`](Self::leave_grown).
     pub(crate) fn enter_grown(&self, grown: &Grown, low: usize) -> usize {
         grown.before.set(self.grown.replace(grown));
         self.low.replace(low)

@@ -1,7 +1,8 @@
 //! Who am I: with `random`, which follows the same rule, the only reader of this crate's thread-locals.
 //!
-//! A goroutine may resume on another thread, and the compiler may keep the *address* of a thread-local across the switch: it
-//! believes that a function runs on one thread. So no address leaves [`crate::machine::sys::word`]: what comes out is a **value**.
+//! A goroutine may resume on another thread, and the compiler may keep the *address* of a thread-local across the
+//! switch: it believes that a function runs on one thread. So no address leaves [`crate::machine::sys::word`]: what
+//! comes out is a **value**.
 //!
 //! It is good until the caller's next switch.
 

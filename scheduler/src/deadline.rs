@@ -12,8 +12,8 @@
 //! 4. Whoever has won, the timer is disarmed at the end. This passes through the lock of the heap, under which timers
 //!    fire, so a timer that has lost, or has just won, is done with the frame.
 //!
-//! A thread that is no goroutine has nothing to arm: it sleeps until the deadline and then takes its own claim. If it loses, a peer
-//! is about to wake it, and it waits for that.
+//! A thread that is no goroutine has nothing to arm: it sleeps until the deadline and then takes its own claim. If it
+//! loses, a peer is about to wake it, and it waits for that.
 //!
 //! # The commit step may be overtaken
 //! Between the opening of the claim and the last unlock the timer may fire, and the goroutine run, on another thread. The
@@ -67,10 +67,10 @@ pub struct Timed<'a> {
 }
 
 impl Blocker {
-    /// Calls `wait` with a deadline set: from now on, and until `wait` returns, the claim may be taken for case `index` once
-    /// `deadline` has come, also if it has passed already. Does not block by itself; if the goroutine has lost its P, others may run first. Takes a mutex and may allocate, so
-    /// no [`RawLock`](crate::protocol::lock::RawLock) is held: `wait` takes its locks, looks whether it must
-    /// wait, and if so ends in [`Timed::block`].
+    /// Calls `wait` with a deadline set: from now on, and until `wait` returns, the claim may be taken for case `index`
+    /// once `deadline` has come, also if it has passed already. Does not block by itself; if the goroutine has lost its
+    /// P, others may run first. Takes a mutex and may allocate, so no [`RawLock`](crate::protocol::lock::RawLock) is
+    /// held: `wait` takes its locks, looks whether it must wait, and if so ends in [`Timed::block`].
     ///
     /// ```
     /// use greenthread_scheduler::WaitReason;

@@ -23,8 +23,8 @@ pub(crate) fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Ends the process if it is dropped by a panic. On a thread that runs the scheduler a panic is a fault of the scheduler itself: without
-/// the thread, what it had in hand would wait for ever, and nobody would know why.
+/// Ends the process if it is dropped by a panic. On a thread that runs the scheduler a panic is a fault of the
+/// scheduler itself: without the thread, what it had in hand would wait for ever, and nobody would know why.
 pub(crate) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {

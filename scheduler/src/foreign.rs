@@ -1,14 +1,15 @@
 //! Threads of others that block in our primitives: who they are, for the deadlock report ([`crate::deadlock`]).
 //!
-//! A thread that the runtime did not start enters itself before it sleeps, when its commit step is over and nothing is left to do
-//! but to sleep, and takes itself out when it has been woken. That costs two looks at a lock and a system call or two, 0.2 us, beside a sleep and
-//! a wake-up of 20 us or more. One that waits with a deadline does not enter itself: it will wake up.
+//! A thread that the runtime did not start enters itself before it sleeps, when its commit step is over and nothing is
+//! left to do but to sleep, and takes itself out when it has been woken. That costs two looks at a lock and a system
+//! call or two, 0.2 us, beside a sleep and a wake-up of 20 us or more. One that waits with a deadline does not enter
+//! itself: it will wake up.
 //!
 //! # Invariants
 //! * I1: a thread that is in the list runs nothing but the code between [`enter`] and the drop of what it returns.
 //! * I2: the parker of an entry is there as long as the entry is.
-//! * I3: a token for a sleeper stays until it is out of the list: one that has taken its token, and waits for the lock of the list, would look like one that
-//!   was never woken.
+//! * I3: a token for a sleeper stays until it is out of the list: one that has taken its token, and waits for the lock
+//!   of the list, would look like one that was never woken.
 //!
 //! # Rejected
 //! Counting instead of listing: the monitor must know *which* thread keeps the hope up, to sleep until that one ends.

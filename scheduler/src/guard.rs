@@ -1,15 +1,18 @@
 //! The migration guard: a goroutine whose stack has an address of its thread's own memory resumes on that thread.
 //!
 //! # Vocabulary
-//! A thread's *own memory* is the block that holds its static thread-locals (`errno` too) and its control block ([`crate::machine::sys::tls`]). The *live
-//! words* of a parked goroutine are those of its stacks from the saved stack pointer to the base. A resume on another M than the last is a *migration*.
+//! A thread's *own memory* is the block that holds its static thread-locals (`errno` too) and its control block
+//! ([`crate::machine::sys::tls`]). The *live words* of a parked goroutine are those of its stacks from the saved stack
+//! pointer to the base. A resume on another M than the last is a *migration*.
 //!
 //! # The hazard
-//! A goroutine may park on one thread and resume on another, and a function of Rust cannot know. There are two ways in which it
-//! then uses memory of the thread that it left. One is open: `LocalKey::with(|value| { rx.recv(); value.set(1) })`, where `value` is a reference
-//! that is good for as long as the closure runs, on that thread. The other is hidden: LLVM takes it for granted that a function stays on one thread, and
-//! computes the address of a thread-local once for two uses with a call in between. So even two `with`s that are closed, one before a park and
-//! one after it, may share an address. It happens in release builds only, and inside of loops that look innocent:
+//! A goroutine may park on one thread and resume on another, and a function of Rust cannot know. There are two ways in
+//! which it then uses memory of the thread that it left. One is open:
+//! `LocalKey::with(|value| { rx.recv(); value.set(1) })`, where `value` is a reference that is good for as long as the
+//! closure runs, on that thread. The other is hidden: LLVM takes it for granted that a function stays on one thread,
+//! and computes the address of a thread-local once for two uses with a call in between. So even two `with`s that are
+//! closed, one before a park and one after it, may share an address. It happens in release builds only, and inside of
+//! loops that look innocent:
 //!
 //! ```text
 //!     for n in 0..3 { seen[n] = ID.with(|id| bump(id)); yield_now() }      on threads 1, 2, 3: 1 101 201, not 1 2 3
@@ -18,43 +21,52 @@
 //! Two threads then write one `Cell`, or one `RefCell`'s borrow flag: undefined behaviour, from code without `unsafe`.
 //!
 //! # The guard
-//! Whatever the address is kept for, it is kept in a register or in memory. The switch saves all registers on the stack: those that the compiler has in use across
-//! it. So when an M is about to resume a goroutine that another M ran last, it looks at each live word ([`must_return`]). If one is an
-//! address in the own memory of that other M's thread, the goroutine belongs to it, for this resume, and goes back ([`crate::homeward`]).
+//! Whatever the address is kept for, it is kept in a register or in memory. The switch saves all registers on the
+//! stack: those that the compiler has in use across it. So when an M is about to resume a goroutine that another M ran
+//! last, it looks at each live word ([`must_return`]). If one is an address in the own memory of that other M's thread,
+//! the goroutine belongs to it, for this resume, and goes back ([`crate::homeward`]).
 //!
-//! *Why this is right.* What is in use after the resume was in a register or on the stack at the park, or is in memory that such a word leads to; for the
-//! last, see below. Thread-locals that are used by their distance from the thread pointer, without an address, are right on any thread.
+//! *Why this is right.* What is in use after the resume was in a register or on the stack at the park, or is in memory
+//! that such a word leads to; for the last, see below. Thread-locals that are used by their distance from the thread
+//! pointer, without an address, are right on any thread.
 //!
-//! *Why it is enough to look at the last M's memory.* An address of an M's thread gets onto a stack while that M runs the goroutine; and as long as it is
-//! there, the goroutine does not leave for another.
+//! *Why it is enough to look at the last M's memory.* An address of an M's thread gets onto a stack while that M runs
+//! the goroutine; and as long as it is there, the goroutine does not leave for another.
 //!
-//! *Why it is cheap.* A resume on the same M, the most frequent by far, compares two pointers. A migration, which costs some hundred nanoseconds of
-//! cache misses anyway, reads 500 to 1500 bytes of a stack that is about to be used (`benches/benches/migration.rs`).
+//! *Why it is cheap.* A resume on the same M, the most frequent by far, compares two pointers. A migration, which costs
+//! some hundred nanoseconds of cache misses anyway, reads 500 to 1500 bytes of a stack that is about to be used
+//! (`benches/benches/migration.rs`).
 //!
-//! *False alarms.* A word may be a leftover in a slot that nobody reads any more, or a number by chance. The goroutine then goes back for nothing, which
-//! costs it one more queue. [`Stats::guarded_resumes`](crate::Stats::guarded_resumes) counts all. Debug builds keep more leftovers.
+//! *False alarms.* A word may be a leftover in a slot that nobody reads any more, or a number by chance. The goroutine
+//! then goes back for nothing, which costs it one more queue. [`Stats::guarded_resumes`](crate::Stats::guarded_resumes)
+//! counts all. Debug builds keep more leftovers.
 //!
 //! # Threads that end
-//! A spare M ends its thread after a while, and the thread's own memory goes with it. Before that it looks through the stacks of all goroutines that it ran
-//! last ([`is_needed`]); if one has an address, it stays, asleep for as long as nobody has work for it. No goroutine comes onto that list meanwhile, since
-//! this M runs none; one that leaves the list, by resuming elsewhere, was looked at by the M that resumes it. And an M that
-//! finds a home wakes it under the lock of the lists, in which the M is until it ends under the same lock. So a home always has its thread.
+//! A spare M ends its thread after a while, and the thread's own memory goes with it. Before that it looks through the
+//! stacks of all goroutines that it ran last ([`is_needed`]); if one has an address, it stays, asleep for as long as
+//! nobody has work for it. No goroutine comes onto that list meanwhile, since this M runs none; one that leaves the
+//! list, by resuming elsewhere, was looked at by the M that resumes it. And an M that finds a home wakes it under the
+//! lock of the lists, in which the M is until it ends under the same lock. So a home always has its thread.
 //!
 //! # What it cannot see
-//! * An address that only the heap holds, behind a word that leads there: a `Box` with a `&'static` into a thread-local (which takes `unsafe` to make), or
-//!   handles that are not addresses of the block, such as `rand`'s `ThreadRng`, an `Rc`. What a lazy thread-local *owns* is in the heap too:
-//!   a reference into a `Vec` of a `thread_local!` is not an address of the block, but the `with` it came from keeps the cell's own address
-//!   on the stack only while it needs it.
+//! * An address that only the heap holds, behind a word that leads there: a `Box` with a `&'static` into a thread-local
+//!   (which takes `unsafe` to make), or handles that are not addresses of the block, such as `rand`'s `ThreadRng`, an
+//!   `Rc`. What a lazy thread-local *owns* is in the heap too: a reference into a `Vec` of a `thread_local!` is not an
+//!   address of the block, but the `with` it came from keeps the cell's own address on the stack only while it needs
+//!   it.
 //! * Thread-locals of libraries that `dlopen` loaded after the start.
-//! * State of a thread that has no address: the owner of a re-entrant lock (`std`'s `StdoutLock`), a signal mask, a working directory of its own.
+//! * State of a thread that has no address: the owner of a re-entrant lock (`std`'s `StdoutLock`), a signal mask, a
+//!   working directory of its own.
 //! * Addresses packed with other bits, or not aligned. No compiler does this to its own.
 //! * Anything, where the system does not tell where its block is: all but Linux.
 //!
 //! # Rejected
 //! * To look when a goroutine parks, and remember: most resume on the same M, and would pay for nothing.
-//! * To forbid migration while a `LocalKey::with` is open: neither `std` nor the compiler tells, and the hidden way has no `with` open.
+//! * To forbid migration while a `LocalKey::with` is open: neither `std` nor the compiler tells, and the hidden way has
+//!   no `with` open.
 //! * To pin each goroutine to the first M that it runs on: no balance.
-//! * To exchange the thread pointer with the goroutine's: the C library's own state, its locks' owners and the kernel's view go by the thread.
+//! * To exchange the thread pointer with the goroutine's: the C library's own state, its locks' owners and the kernel's
+//!   view go by the thread.
 
 use std::ptr;
 use std::sync::atomic::Ordering;

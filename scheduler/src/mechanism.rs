@@ -1,6 +1,7 @@
 //! Safety mechanisms that a test can switch off, to show that what it tests depends on them.
 //!
-//! Nothing but tests does so, each in a process of its own. A mechanism that is off is as if it had never been built: what it protects from happens.
+//! Nothing but tests does so, each in a process of its own. A mechanism that is off is as if it had never been built:
+//! what it protects from happens.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,11 +1,11 @@
 //! Whether the goroutines that a poll has made runnable are worth waking another M for.
 //!
-//! What a server does for a request is often over sooner than a woken M comes, and then the woken one does nothing for it but
-//! take a CPU, a queue's cache line, and the next few events, one at a time, from the M that would have taken all of
-//! them at once. So each P knows how long its goroutines have kept it lately, on average, and the M that polls wakes another for a batch that will take
-//! [`WORTH_A_WAKE`] at this pace. It is the mean, not the median: with one request in a thousand that computes for 10 ms, a batch of
-//! ten is worth it again. A batch that surprises all the same is seen by the monitor, which wakes a searcher for a queue
-//! beside a goroutine that keeps its P.
+//! What a server does for a request is often over sooner than a woken M comes, and then the woken one does nothing for
+//! it but take a CPU, a queue's cache line, and the next few events, one at a time, from the M that would have taken
+//! all of them at once. So each P knows how long its goroutines have kept it lately, on average, and the M that polls
+//! wakes another for a batch that will take [`WORTH_A_WAKE`] at this pace. It is the mean, not the median: with one
+//! request in a thousand that computes for 10 ms, a batch of ten is worth it again. A batch that surprises all the same
+//! is seen by the monitor, which wakes a searcher for a queue beside a goroutine that keeps its P.
 
 use std::time::Duration;
 

@@ -177,10 +177,11 @@ pub fn yield_now() {
     }
 }
 
-/// Lets others run if the calling goroutine has lost its P, or if somebody waits who must run on its thread. To be called at the beginning of what takes its time,
-/// but need not park.
+/// Lets others run if the calling goroutine has lost its P, or if somebody waits who must run on its thread. To be
+/// called at the beginning of what takes its time, but need not park.
 ///
-/// Who does nothing else for long, such as send what never waits for room, would otherwise keep its thread from those who must run there, for ever.
+/// Who does nothing else for long, such as send what never waits for room, would otherwise keep its thread from those
+/// who must run there, for ever.
 #[inline]
 pub fn checkpoint() {
     if current::m().is_some_and(|m| m.lease.is_noticed() || !m.inbox.is_empty()) {

@@ -1,7 +1,8 @@
 //! GOMAXPROCS: how many Ps there are.
 //!
-//! Nothing is stopped to change it. New Ps are published as idle ones. Surplus Ps are marked as retired: an idle one is emptied here,
-//! one in use by its M at its next dispatch, or by the monitor if the M does not come back ([`crate::handoff::retire_p`]).
+//! Nothing is stopped to change it. New Ps are published as idle ones. Surplus Ps are marked as retired: an idle one is
+//! emptied here, one in use by its M at its next dispatch, or by the monitor if the M does not come back
+//! ([`crate::handoff::retire_p`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,7 +1,7 @@
 //! SIGQUIT: prints a dump, and ends the process with status 2, as Go does.
 //!
-//! The handler notes that the signal came and wakes the monitor, which has a stack and may take locks. The dump goes straight to descriptor
-//! 2: whoever holds std's lock of stderr may be what hangs.
+//! The handler notes that the signal came and wakes the monitor, which has a stack and may take locks. The dump goes
+//! straight to descriptor 2: whoever holds std's lock of stderr may be what hangs.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};

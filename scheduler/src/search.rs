@@ -4,18 +4,20 @@
 //! which is about what the sleep and the next wake-up would cost together.
 //!
 //! # Which queue is worth a theft
-//! A stolen goroutine costs its thief some cache misses, and each of those that it talks to on the other CPU some more. That pays if it
-//! would have waited. A receiver that selects over two channels and the two that send to it are done with each other in less time than a theft
-//! takes; a thief that takes one of them each time it is queued slows all three to half. So a searcher watches a queue for [`GRACE`] before it takes any of it,
-//! and counts how many goroutines the other M has run meanwhile. It takes half of the queue if the last in it would still wait after another [`GRACE`] at this pace:
-//! at once if there are [`MANY`], else if fewer were run than wait; which is so in particular if the M is busy with one. If not, the P is *swift*: who is readied
-//! there wakes no other M ([`crate::ready`]) until the monitor has passed once more. This bounds the wait of who is queued behind
-//! a goroutine that computes all of a sudden.
+//! A stolen goroutine costs its thief some cache misses, and each of those that it talks to on the other CPU some more.
+//! That pays if it would have waited. A receiver that selects over two channels and the two that send to it are done
+//! with each other in less time than a theft takes; a thief that takes one of them each time it is queued slows all
+//! three to half. So a searcher watches a queue for [`GRACE`] before it takes any of it, and counts how many goroutines
+//! the other M has run meanwhile. It takes half of the queue if the last in it would still wait after another [`GRACE`]
+//! at this pace: at once if there are [`MANY`], else if fewer were run than wait; which is so in particular if the M is
+//! busy with one. If not, the P is *swift*: who is readied there wakes no other M ([`crate::ready`]) until the monitor
+//! has passed once more. This bounds the wait of who is queued behind a goroutine that computes all of a sudden.
 //!
-//! Medians of two interleaved runs, two Ps (`select2_unbuf`, `select8_buf128`, `rwlock_1pct` of the peers): 389, 320 and 72 ns if any queue is worth it, 174, 161 and 22 so.
+//! Medians of two interleaved runs, two Ps (`select2_unbuf`, `select8_buf128`, `rwlock_1pct` of the peers): 389, 320
+//! and 72 ns if any queue is worth it, 174, 161 and 22 so.
 //!
-//! Rejected: *to measure the pace where goroutines are run*: two looks at the clock, 40 ns, for each. *Never to wake for short queues*: a P whose
-//! goroutines compute for a millisecond each has short queues too.
+//! Rejected: *to measure the pace where goroutines are run*: two looks at the clock, 40 ns, for each. *Never to wake
+//! for short queues*: a P whose goroutines compute for a millisecond each has short queues too.
 
 use crossbeam_deque::{Steal, Stealer};
 

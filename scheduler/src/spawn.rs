@@ -39,7 +39,8 @@ pub struct Options {
     pub stack_size: Option<usize>,
     /// Whether the goroutine has an OS thread to itself, from its first instruction to its last.
     pub pinned: bool,
-    /// Where dumps say that it was spawned; `None` is the line of the call. For goroutines that are started on behalf of an earlier call.
+    /// Where dumps say that it was spawned; `None` is the line of the call. For goroutines that are started on behalf
+    /// of an earlier call.
     pub site: Option<&'static Location<'static>>,
 }
 

@@ -2,25 +2,27 @@
 //!
 //! # What it looks for
 //! Every [`TICK`], for each P that an M has:
-//! * **A hog**: the M has not been back in the scheduler for [`SLICE`] (its dispatch count stands still), be it computing or
-//!   blocked in a system call, and others wait: goroutines in the P's queue or the global one, or timers of the P. The P is taken
-//!   by the lease ([`crate::protocol::lease`]) and handed on; the hog keeps its thread and will ask for a P when it comes back. A
-//!   blocked thread is recognised earlier, after [`BLOCKED`]: its CPU clock stands still, and the system does not call it runnable. (One
-//!   that is merely waiting for a CPU would only be joined by another thread that waits for one too.)
+//! * **A hog**: the M has not been back in the scheduler for [`SLICE`] (its dispatch count stands still), be it
+//!   computing or blocked in a system call, and others wait: goroutines in the P's queue or the global one, or timers
+//!   of the P. The P is taken by the lease ([`crate::protocol::lease`]) and handed on; the hog keeps its thread and
+//!   will ask for a P when it comes back. A blocked thread is recognised earlier, after [`BLOCKED`]: its CPU clock
+//!   stands still, and the system does not call it runnable. (One that is merely waiting for a CPU would only be joined
+//!   by another thread that waits for one too.)
 //! * **A chain** through runnext that has kept its time slice for [`SLICE`]: it is demoted.
 //! * **A forgotten runnext**, or an overdue timer, or a queue behind one that keeps busy, beside an idle P: a searcher is woken.
 //!   That a P was found swift ([`crate::search`]) holds until the next look.
 //!
-//! It also polls for I/O, if somebody waits for that and nobody else has polled for a [`TICK`]: all Ms are then away in long calls
-//! or loops, or the one that would block in the poller has found work and the others sleep.
+//! It also polls for I/O, if somebody waits for that and nobody else has polled for a [`TICK`]: all Ms are then away in
+//! long calls or loops, or the one that would block in the poller has found work and the others sleep.
 //!
 //! Besides, it follows the number of CPUs that the process may use, has unused stack pages given back, prints
 //! GODEBUG's schedtrace, and obeys SIGQUIT.
 //!
 //! # Sleeping
-//! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it looks whether it will ever be needed again
-//! ([`crate::deadlock`]), and sleeps until an M takes a P ([`Sched::wake_monitor`](crate::sched::Sched::wake_monitor)), until stacks are due to
-//! be trimmed, or until a thread ends without which there would be a deadlock.
+//! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it looks whether it will ever be
+//! needed again ([`crate::deadlock`]), and sleeps until an M takes a P
+//! ([`Sched::wake_monitor`](crate::sched::Sched::wake_monitor)), until stacks are due to be trimmed, or until a thread
+//! ends without which there would be a deadlock.
 //!
 //! # Rejected
 //! * Go's period of 20 us: that makes the monitor itself the busiest thread of a quiet program.

@@ -97,7 +97,8 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     }
 }
 
-/// The goroutines that have a stack, by id. What is read of one may be out of date, or of a goroutine that has just taken the other's place.
+/// The goroutines that have a stack, by id. What is read of one may be out of date, or of a goroutine that has just
+/// taken the other's place.
 fn begun() -> BTreeMap<u64, GRef> {
     // SAFETY: owners are goroutines, whose memory is never unmapped.
     let owners = stack::POOL.owned().filter_map(|(_, owner)| unsafe { GRef::from_ptr(owner.cast()) });

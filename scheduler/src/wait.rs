@@ -47,9 +47,10 @@ impl Waker {
     ///
     /// # Safety
     /// The waiter has been handed to [`Blocker::block`] and its `commit` has begun to release the lock under which this
-    /// waker was found; this is the one wake of that `block`; the caller holds no [`RawLock`](crate::protocol::lock::RawLock).
-    /// A waker that [`Descriptor::wait_watched`](crate::Descriptor::wait_watched) has handed out may be used at any time and any number of
-    /// times; only the last condition holds for it.
+    /// waker was found; this is the one wake of that `block`; the caller holds no
+    /// [`RawLock`](crate::protocol::lock::RawLock). A waker that
+    /// [`Descriptor::wait_watched`](crate::Descriptor::wait_watched) has handed out may be used at any time and any
+    /// number of times; only the last condition holds for it.
     #[inline]
     pub unsafe fn wake(self) {
         match self.goroutine() {

@@ -1,11 +1,11 @@
 //! The loop of an M: find a goroutine, run it, do what it asked for when it left.
 //!
 //! # The search order
-//! [`local`]: due timers; every 61st time slice the global queue or the backlog first, or two goroutines that ready each other
-//! for ever would starve it; the runnext slot, whose goroutine inherits the time slice; the local queue; the backlog; a batch of the
-//! global queue; what has become ready for I/O, which is looked for every 61st dispatch as well. Then [`search`]: the others'
-//! queues, and last their runnext slots and timers. Then sleep, by the protocol of [`crate::protocol::idle`], on the
-//! parker or as the one that polls ([`crate::protocol::poller`]).
+//! [`local`]: due timers; every 61st time slice the global queue or the backlog first, or two goroutines that ready
+//! each other for ever would starve it; the runnext slot, whose goroutine inherits the time slice; the local queue; the
+//! backlog; a batch of the global queue; what has become ready for I/O, which is looked for every 61st dispatch as
+//! well. Then [`search`]: the others' queues, and last their runnext slots and timers. Then sleep, by the protocol of
+//! [`crate::protocol::idle`], on the parker or as the one that polls ([`crate::protocol::poller`]).
 //!
 //! # Staying on a stack
 //! When a goroutine ends and the next one has never run, it begins on the same stack at once ([`on_stack`]): no switch
@@ -247,7 +247,8 @@ fn wait_in_list(m: &'static M) -> Option<bool> {
     }
 }
 
-/// The M has polled in its sleep, and has found goroutines to run: gets a P for them (true), or leaves them to those that have one.
+/// The M has polled in its sleep, and has found goroutines to run: gets a P for them (true), or leaves them to those
+/// that have one.
 fn take_on(m: &'static M, runnable: Vec<GRef>) -> bool {
     if runnable.is_empty() {
         return false;
@@ -515,8 +516,8 @@ unsafe fn free(p: Option<&'static P>, g: GRef) {
     }
 }
 
-/// The M is locked to a goroutine, which has just left: runs it when it comes back, and others that must run here. Meanwhile passes the P on and
-/// sleeps.
+/// The M is locked to a goroutine, which has just left: runs it when it comes back, and others that must run here.
+/// Meanwhile passes the P on and sleeps.
 #[cold]
 fn wait_for_turn(m: &'static M) -> (GRef, bool) {
     if let Some(next) = m.next.take() {

@@ -1,11 +1,13 @@
 //! Connecting to a host that has several addresses: "happy eyeballs", RFC 8305.
 //!
-//! The addresses are tried in the order of the resolver, with the families in turn, so that a family that does not work costs one
-//! delay and not one for each address. Each attempt gets a head start of [`ATTEMPT_DELAY`] on the next one; if it fails, the next one
-//! begins at once. The first connection wins: the other attempts are cancelled, and what they bring all the same is closed.
+//! The addresses are tried in the order of the resolver, with the families in turn, so that a family that does not work
+//! costs one delay and not one for each address. Each attempt gets a head start of [`ATTEMPT_DELAY`] on the next one;
+//! if it fails, the next one begins at once. The first connection wins: the other attempts are cancelled, and what they
+//! bring all the same is closed.
 //!
 //! An attempt is a goroutine under a context of its own, as in Go; but Go has one line of attempts for each family.
-//! Left out of the RFC: the asynchronous queries (the system's resolver answers once, for both families) and the history of round trips.
+//! Left out of the RFC: the asynchronous queries (the system's resolver answers once, for both families) and the
+//! history of round trips.
 
 use std::io;
 use std::net::SocketAddr;

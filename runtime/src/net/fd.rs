@@ -1,31 +1,34 @@
 //! What all sockets are made of: a descriptor, who uses it, and until when.
 //!
 //! # An operation
-//! Readers take turns among themselves, and so do writers: each direction has a lock. Who has it tries, and where that would
-//! block waits for an event and tries again. The lock is held meanwhile, so whoever comes later waits for the lock. Nothing but the
-//! holder needs to be woken when the descriptor is closed or its deadline passes: it gives the lock to the next one, who finds out by itself.
-//! What belongs to one operation only, a timeout or a context, ends its wait for the lock too.
+//! Readers take turns among themselves, and so do writers: each direction has a lock. Who has it tries, and where that
+//! would block waits for an event and tries again. The lock is held meanwhile, so whoever comes later waits for the
+//! lock. Nothing but the holder needs to be woken when the descriptor is closed or its deadline passes: it gives the
+//! lock to the next one, who finds out by itself. What belongs to one operation only, a timeout or a context, ends its
+//! wait for the lock too.
 //!
 //! # Deadlines and timeouts
-//! There is one timer in each direction. It is set to the earlier of two times: the deadline of the descriptor, and the end of the operation
-//! that waits. The second one is there only if a timeout was set and the operation really waits; who never sets a timeout
-//! pays one load for it.
+//! There is one timer in each direction. It is set to the earlier of two times: the deadline of the descriptor, and the
+//! end of the operation that waits. The second one is there only if a timeout was set and the operation really waits;
+//! who never sets a timeout pays one load for it.
 //!
 //! # A read that is left out
-//! Who has asked for more bytes than he got has emptied a TCP socket. The next read would only say that it would block, so it waits first.
-//! Events are edges, so this is right as long as each arrival since then has an event of its own, which the poll word keeps. The end of the stream is the
-//! exception: it may have come together with the last bytes, in one event, that has been taken by now. So an event that tells of the end, or of
-//! an error, is remembered ([`Descriptor::has_hung_up`]), and then each read is tried. If that event has not been taken before the read, it is
-//! still in the word, and ends the wait.
-//! Rejected for Unix sockets: a read also ends where descriptors were passed along, with more behind it. (So does one
-//! at TCP's urgent mark. Who sends urgent data, and then waits for an answer to what he sent after it, may wait for his next byte to be noticed.)
+//! Who has asked for more bytes than he got has emptied a TCP socket. The next read would only say that it would block,
+//! so it waits first. Events are edges, so this is right as long as each arrival since then has an event of its own,
+//! which the poll word keeps. The end of the stream is the exception: it may have come together with the last bytes, in
+//! one event, that has been taken by now. So an event that tells of the end, or of an error, is remembered
+//! ([`Descriptor::has_hung_up`]), and then each read is tried. If that event has not been taken before the read, it is
+//! still in the word, and ends the wait. Rejected for Unix sockets: a read also ends where descriptors were passed
+//! along, with more behind it. (So does one at TCP's urgent mark. Who sends urgent data, and then waits for an answer
+//! to what he sent after it, may wait for his next byte to be noticed.)
 //!
 //! # Closing
-//! `close` ends all waits, and puts something dead in the place of the descriptor (`dup2`): what was behind it is closed at once, so that a peer is told, and
-//! a port is free. The *number* stays in use until the last handle is dropped. So an operation that runs at the same time cannot meet a
-//! descriptor that was opened since: it meets the dead one, which says no to everything, and nobody looks at what it says.
-//! Rejected: to count the operations, and close the number after the last one, as Go does. `AsFd` lends the number to safe code for as
-//! long as the handle lives.
+//! `close` ends all waits, and puts something dead in the place of the descriptor (`dup2`): what was behind it is
+//! closed at once, so that a peer is told, and a port is free. The *number* stays in use until the last handle is
+//! dropped. So an operation that runs at the same time cannot meet a descriptor that was opened since: it meets the
+//! dead one, which says no to everything, and nobody looks at what it says. Rejected: to count the operations, and
+//! close the number after the last one, as Go does. `AsFd` lends the number to safe code for as long as the handle
+//! lives.
 //!
 //! # Invariants
 //! * I1: the number is closed once, after the last handle and after the poller has let go of it: `io` stands before `socket`.

@@ -5,13 +5,15 @@ use greenthread_ctx::Context;
 use super::stage::{Demand, Stop};
 use super::{Input, Pipeline};
 
-/// The values of the first channel or pipeline that comes from `input`, then those of the second, and so on (`bridge` in "Concurrency in Go").
+/// The values of the first channel or pipeline that comes from `input`, then those of the second, and so on (`bridge`
+/// in "Concurrency in Go").
 ///
-/// When an inner pipeline has panicked, or given up with an error, the bridge ends too, and [`wait`](Pipeline::wait) has it. When the bridge is dropped or ends early, the inner
-/// pipeline that it reads stops, and so do those that wait to be read.
+/// When an inner pipeline has panicked, or given up with an error, the bridge ends too, and [`wait`](Pipeline::wait)
+/// has it. When the bridge is dropped or ends early, the inner pipeline that it reads stops, and so do those that wait
+/// to be read.
 ///
-/// The goroutines of an inner pipeline have ended before the next is read, and before the bridge ends; it does not wait for those of pipelines that
-/// it has not come to.
+/// The goroutines of an inner pipeline have ended before the next is read, and before the bridge ends; it does not wait
+/// for those of pipelines that it has not come to.
 ///
 /// ```
 /// use greenthread::ctx::Context;

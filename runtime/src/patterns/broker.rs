@@ -1,14 +1,16 @@
 //! `Broker`: publish-subscribe.
 //!
 //! # How it works
-//! Each subscription has a queue of its own ([`Queue`]), whose policy is that of the subscription. A map says which queues a topic
-//! has; who publishes copies that list, and has done with the map. He offers the value to all of them, which never waits, and
-//! only then waits for those that block and are full, for all of them at once. So who is slow delays the publisher and no other subscriber.
+//! Each subscription has a queue of its own ([`Queue`]), whose policy is that of the subscription. A map says which
+//! queues a topic has; who publishes copies that list, and has done with the map. He offers the value to all of them,
+//! which never waits, and only then waits for those that block and are full, for all of them at once. So who is slow
+//! delays the publisher and no other subscriber.
 //!
 //! Who subscribes, unsubscribes or closes changes the map, and closes queues outside of its lock. A queue that closes gives a
 //! publisher that waits for it his value back.
 //!
-//! Under the lock of the map runs no code of the value's type, and of the key's only `Hash` and `Eq`: keys are cloned before, and dropped after.
+//! Under the lock of the map runs no code of the value's type, and of the key's only `Hash` and `Eq`: keys are cloned
+//! before, and dropped after.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -36,15 +38,17 @@ pub enum Slow {
     DropNewest,
 }
 
-/// Gives what is published under a topic to all who have subscribed to it: publish-subscribe. No goroutine does that but the one that publishes.
+/// Gives what is published under a topic to all who have subscribed to it: publish-subscribe. No goroutine does that
+/// but the one that publishes.
 ///
-/// Topics are made by the first who subscribes to them, and gone with the last. They are strings, or of whichever type `K` can be the
-/// key of a map; `publish` and `subscribe` take them borrowed, as `HashMap::get` does.
+/// Topics are made by the first who subscribes to them, and gone with the last. They are strings, or of whichever type
+/// `K` can be the key of a map; `publish` and `subscribe` take them borrowed, as `HashMap::get` does.
 ///
-/// The values of one publisher come to each subscriber in their order. Those of several may come to one subscriber in another order than to the next.
+/// The values of one publisher come to each subscriber in their order. Those of several may come to one subscriber in
+/// another order than to the next.
 ///
-/// A clone is a handle to the same broker. All subscriptions end, after what is in their buffers, when the last handle is dropped or one is
-/// [closed](Self::close). In Go: a map of slices of channels, a mutex, and a loop of sends.
+/// A clone is a handle to the same broker. All subscriptions end, after what is in their buffers, when the last handle
+/// is dropped or one is [closed](Self::close). In Go: a map of slices of channels, a mutex, and a loop of sends.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -116,10 +120,11 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         Self { handle: Arc::new(Handle(shared)) }
     }
 
-    /// Subscribes to what is published under `topic` from now on, with a buffer for `capacity` values, and a policy for when it is full. Never blocks.
+    /// Subscribes to what is published under `topic` from now on, with a buffer for `capacity` values, and a policy for
+    /// when it is full. Never blocks.
     ///
-    /// Allocates the room for all of them. With `capacity` zero there is no buffer: [`Slow::Block`] has the publisher wait until the value
-    /// is received, and with the others only who waits in a receive at that moment gets the value.
+    /// Allocates the room for all of them. With `capacity` zero there is no buffer: [`Slow::Block`] has the publisher
+    /// wait until the value is received, and with the others only who waits in a receive at that moment gets the value.
     ///
     /// If the broker is closed the subscription is one that has ended.
     ///
@@ -147,8 +152,9 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         self.subscribe_all([topic], capacity, slow)
     }
 
-    /// As [`subscribe`](Self::subscribe), to several topics: their values come through one buffer, in the order in which they are published. A
-    /// topic that is named twice counts once. Without any topic it is a subscription that has ended.
+    /// As [`subscribe`](Self::subscribe), to several topics: their values come through one buffer, in the order in
+    /// which they are published. A topic that is named twice counts once. Without any topic it is a subscription that
+    /// has ended.
     ///
     /// # Panics
     /// As there.
@@ -190,14 +196,17 @@ impl<T, K: Eq + Hash> Broker<T, K> {
 
     /// Gives `value` to all subscribers of `topic`; how many got it. The last one gets the value itself, those before get clones.
     ///
-    /// Who can take it at once gets it first, in the order in which they subscribed. Then this blocks until those that are [waited for](Slow::Block)
-    /// have taken it too, whoever is ready first. A subscriber that is gone meanwhile, or whose broker is closed, is waited for no longer.
+    /// Who can take it at once gets it first, in the order in which they subscribed. Then this blocks until those that
+    /// are [waited for](Slow::Block) have taken it too, whoever is ready first. A subscriber that is gone meanwhile, or
+    /// whose broker is closed, is waited for no longer.
     ///
-    /// So a goroutine must not publish what only itself could receive. Without such subscribers this never blocks. Each time that one of *n* is
-    /// waited for takes time in proportion to *n*: for thousands of subscribers that are slow, a buffer is better.
+    /// So a goroutine must not publish what only itself could receive. Without such subscribers this never blocks. Each
+    /// time that one of *n* is waited for takes time in proportion to *n*: for thousands of subscribers that are slow,
+    /// a buffer is better.
     ///
     /// # Errors
-    /// If the context ends while subscribers are waited for: they miss the value, the others have it. If it has ended before, nobody gets it.
+    /// If the context ends while subscribers are waited for: they miss the value, the others have it. If it has ended
+    /// before, nobody gets it.
     ///
     /// # Panics
     /// If a clone does: those that have the value keep it, the others miss it.
@@ -262,8 +271,8 @@ impl<T, K: Eq + Hash> Broker<T, K> {
 }
 
 impl<T, K> Broker<T, K> {
-    /// Ends all subscriptions, after what is in their buffers. Publishers that wait for a subscriber wait no longer, and nobody gets anything from
-    /// now on. Never blocks; may be called again, to no effect.
+    /// Ends all subscriptions, after what is in their buffers. Publishers that wait for a subscriber wait no longer,
+    /// and nobody gets anything from now on. Never blocks; may be called again, to no effect.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -429,7 +438,8 @@ impl<T, K> fmt::Debug for Broker<T, K> {
 
 /// A subscription to topics of a [`Broker`]: what is published there, until the broker is closed or its last handle dropped.
 ///
-/// Dropping it ends it: publishers that wait for it wait no longer. It may be shared by several goroutines; each value goes to one of them.
+/// Dropping it ends it: publishers that wait for it wait no longer. It may be shared by several goroutines; each value
+/// goes to one of them.
 ///
 /// ```
 /// use greenthread::ctx::Context;

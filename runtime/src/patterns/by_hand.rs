@@ -77,10 +77,10 @@
 //!
 //! # Results
 //! [`spawn`](crate::spawn) and [`join`](crate::JoinHandle::join) are simplest, and report a panic. A channel is for a
-//! result that is one arm of a `select!`, or that comes from whoever is first. Give it room for all that may come: a goroutine can
-//! then leave its result and end, whether or not somebody still waits for it. One that ends without a result drops its
-//! sender, and the receive fails instead of waiting for ever. What may fail sends a `Result`; [`parallel_map`](super::parallel_map) and
-//! [`errgroup`](crate::sync::errgroup) stop the others as well.
+//! result that is one arm of a `select!`, or that comes from whoever is first. Give it room for all that may come: a
+//! goroutine can then leave its result and end, whether or not somebody still waits for it. One that ends without a
+//! result drops its sender, and the receive fails instead of waiting for ever. What may fail sends a `Result`;
+//! [`parallel_map`](super::parallel_map) and [`errgroup`](crate::sync::errgroup) stop the others as well.
 //!
 //! ```
 //! use greenthread::{channel, go};
@@ -182,9 +182,9 @@
 //! # Semaphore
 //! For a goroutine per item, but only so many at a time: a channel of capacity *n* is a semaphore. To send takes one of
 //! its places and blocks while there is none; to receive gives one back. Give it back in a destructor, or a panic keeps
-//! the place for ever. Closing the channel ends the wait of whoever wants one. Taking a place can be an arm of a `select!`; if it need
-//! not be, [`sync::Semaphore`](crate::sync::Semaphore) does the same, gives back by itself, and its wait can end with a context.
-//! For no more goroutines than places, [`parallel_map`](super::parallel_map).
+//! the place for ever. Closing the channel ends the wait of whoever wants one. Taking a place can be an arm of a
+//! `select!`; if it need not be, [`sync::Semaphore`](crate::sync::Semaphore) does the same, gives back by itself, and
+//! its wait can end with a context. For no more goroutines than places, [`parallel_map`](super::parallel_map).
 //!
 //! ```
 //! use greenthread::channel::{Receiver, bounded};
@@ -348,10 +348,10 @@
 //!
 //! # Poll, and drop when full
 //! `default` makes a `select!` that does not wait; for one channel [`try_send`](crate::channel::Sender::try_send),
-//! [`try_recv`](crate::channel::Receiver::try_recv) and [`try_iter`](crate::channel::Receiver::try_iter) say the same. For values that
-//! are not worth a wait, such as samples and log lines, and for a look at a done channel in the middle of a
-//! computation. With capacity zero nearly all is dropped, and a loop that only polls keeps a CPU busy. A queue that drops its
-//! oldest or its newest, or waits for some time: [`Queue`](super::Queue).
+//! [`try_recv`](crate::channel::Receiver::try_recv) and [`try_iter`](crate::channel::Receiver::try_iter) say the same.
+//! For values that are not worth a wait, such as samples and log lines, and for a look at a done channel in the middle
+//! of a computation. With capacity zero nearly all is dropped, and a loop that only polls keeps a CPU busy. A queue
+//! that drops its oldest or its newest, or waits for some time: [`Queue`](super::Queue).
 //!
 //! ```
 //! use greenthread::{channel, select};
@@ -573,8 +573,9 @@
 //!
 //! # The first of many signals
 //! Many done channels as one, to be an arm of a `select!`: a goroutine waits until one of them is closed and drops its
-//! sender. [`ready`](crate::channel::Select::ready) is enough, as nothing is ever received. The goroutine stays until the first
-//! of the signals comes, even if nobody listens any more: each signal must have an end. [`or`](super::or) ends then too, and with a context.
+//! sender. [`ready`](crate::channel::Select::ready) is enough, as nothing is ever received. The goroutine stays until
+//! the first of the signals comes, even if nobody listens any more: each signal must have an end. [`or`](super::or)
+//! ends then too, and with a context.
 //!
 //! ```
 //! use greenthread::channel::{Receiver, Select, bounded};

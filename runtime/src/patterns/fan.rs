@@ -9,12 +9,13 @@ use super::input::Parts;
 use super::stage::{Demand, Stop};
 use super::{Input, Pipeline};
 
-/// Distributes the values to `n` goroutines (Go's blog, "Pipelines and cancellation"). Each is given to `f` by one of them, whichever is free, and comes
-/// out of its pipeline; so the pipelines may be of different speed, and have different stages after this. If there is one result to be made of all values,
-/// [`worker_pool`](super::worker_pool) is simpler.
+/// Distributes the values to `n` goroutines (Go's blog, "Pipelines and cancellation"). Each is given to `f` by one of
+/// them, whichever is free, and comes out of its pipeline; so the pipelines may be of different speed, and have
+/// different stages after this. If there is one result to be made of all values, [`worker_pool`](super::worker_pool) is
+/// simpler.
 ///
-/// The pipelines end one by one: a panic of `f` ends the one in which it happens. The input is stopped when all have ended or are dropped, not before. Waiting for one
-/// pipeline does not wait for the input while others read it.
+/// The pipelines end one by one: a panic of `f` ends the one in which it happens. The input is stopped when all have
+/// ended or are dropped, not before. Waiting for one pipeline does not wait for the input while others read it.
 ///
 /// # Panics
 /// If `n` is zero.
@@ -50,13 +51,14 @@ pub fn fan_out<T: Send + 'static, U: Send + 'static>(
     branches
 }
 
-/// Merges the values of all inputs, as they come (`merge` in Go's blog, "Pipelines and cancellation"). It ends when all inputs have: at once, if there are none.
+/// Merges the values of all inputs, as they come (`merge` in Go's blog, "Pipelines and cancellation"). It ends when all
+/// inputs have: at once, if there are none.
 ///
 /// If one of the inputs is a pipeline that panics, or gives up with an error, the others are stopped, and
 /// [`wait`](Pipeline::wait) has it.
 ///
-/// Each input has a goroutine, which costs a page of stack and makes each value cost the same however many inputs there are. A `Select` over all of them
-/// would register with each for each value.
+/// Each input has a goroutine, which costs a page of stack and makes each value cost the same however many inputs there
+/// are. A `Select` over all of them would register with each for each value.
 ///
 /// ```
 /// use greenthread::channel;

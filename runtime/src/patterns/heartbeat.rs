@@ -1,8 +1,9 @@
 //! `heartbeat`: a goroutine that tells its owner that it still gets on.
 //!
 //! # How it works
-//! A beat is two stores: when it was, which [`Heartbeat::wait_quiet`] reads, and a value in a channel of capacity one, if there is room and
-//! the period allows it. So a beat waits for nobody, and whether somebody reads the channel has no influence on `wait_quiet`.
+//! A beat is two stores: when it was, which [`Heartbeat::wait_quiet`] reads, and a value in a channel of capacity one,
+//! if there is room and the period allows it. So a beat waits for nobody, and whether somebody reads the channel has no
+//! influence on `wait_quiet`.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,10 +20,11 @@ use crate::task::{self, JoinHandle};
 /// Runs `f` in a goroutine, with a [`Pulse`] by which it tells that it gets on. Does not block.
 ///
 /// It serves the two kinds of heartbeat that Go's programs have:
-/// * **At an interval**, also while it waits for something to do: with a `period`, and [`Pulse::recv`] (or [`Pulse::due`] in a `select!`) where it waits.
-///   Beats that come sooner than `period` after the one before are not sent, so [`Pulse::beat`] may stand in the innermost loop.
-/// * **At the beginning of each piece of work**: with a `period` of zero, and [`Pulse::beat`] at that place. A test can then wait for the first beat instead
-///   of sleeping and hoping.
+/// * **At an interval**, also while it waits for something to do: with a `period`, and [`Pulse::recv`] (or
+///   [`Pulse::due`] in a `select!`) where it waits. Beats that come sooner than `period` after the one before are not
+///   sent, so [`Pulse::beat`] may stand in the innermost loop.
+/// * **At the beginning of each piece of work**: with a `period` of zero, and [`Pulse::beat`] at that place. A test can
+///   then wait for the first beat instead of sleeping and hoping.
 ///
 /// `f` works under a child of `ctx`, [`Pulse::ctx`], which the [`Heartbeat`] cancels when it is dropped.
 ///
@@ -80,7 +82,8 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What a goroutine with a [`heartbeat`] tells its owner with. May be used by many at once, such as the goroutines of a [`scope`](crate::scope()).
+/// What a goroutine with a [`heartbeat`] tells its owner with. May be used by many at once, such as the goroutines of a
+/// [`scope`](crate::scope()).
 pub struct Pulse {
     ctx: Context,
     period: Duration,
@@ -117,7 +120,8 @@ impl Pulse {
         }
     }
 
-    /// The context of the goroutine: it ends with the one given to [`heartbeat`], and when the [`Heartbeat`] is cancelled or dropped.
+    /// The context of the goroutine: it ends with the one given to [`heartbeat`], and when the [`Heartbeat`] is
+    /// cancelled or dropped.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
@@ -131,8 +135,8 @@ impl Pulse {
         &self.ctx
     }
 
-    /// A channel on which a message comes when the next beat is due, `period` after the last one that was sent: for a goroutine that waits in a `select!` of
-    /// its own. With a period of zero none ever comes.
+    /// A channel on which a message comes when the next beat is due, `period` after the last one that was sent: for a
+    /// goroutine that waits in a `select!` of its own. With a period of zero none ever comes.
     ///
     /// ```
     /// use greenthread::{channel, ctx::Context, patterns::heartbeat, select};
@@ -157,7 +161,8 @@ impl Pulse {
         timer::at(self.times.begin + Duration::from_nanos(self.next.load(Ordering::Relaxed)))
     }
 
-    /// Beats, and receives a value as [`Context::recv`] does with [`ctx`](Self::ctx); beats each period as long as it waits. Blocks.
+    /// Beats, and receives a value as [`Context::recv`] does with [`ctx`](Self::ctx); beats each period as long as it
+    /// waits. Blocks.
     ///
     /// # Errors
     /// If the context ends first, or has ended; and if the channel is closed and nothing is left in it.
@@ -202,7 +207,8 @@ pub struct Heartbeat<T> {
 }
 
 impl<T> Heartbeat<T> {
-    /// The beats, each with its time; for `recv` arms of a `select!`. At most one waits to be read. Closed when the goroutine has ended.
+    /// The beats, each with its time; for `recv` arms of a `select!`. At most one waits to be read. Closed when the
+    /// goroutine has ended.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat, select};
@@ -237,10 +243,12 @@ impl<T> Heartbeat<T> {
         self.times.last().elapsed()
     }
 
-    /// Blocks until there has been no beat for `limit`: true. False if the goroutine has ended. A `limit` too long for the clock is never reached.
+    /// Blocks until there has been no beat for `limit`: true. False if the goroutine has ended. A `limit` too long for
+    /// the clock is never reached.
     ///
-    /// Every call of [`Pulse::beat`] counts, whatever the period, and whoever reads [`beats`](Self::beats). It wakes up no more often than once in `limit`. Give
-    /// a goroutine that beats at an interval a few of them: on a busy machine it may come late.
+    /// Every call of [`Pulse::beat`] counts, whatever the period, and whoever reads [`beats`](Self::beats). It wakes up
+    /// no more often than once in `limit`. Give a goroutine that beats at an interval a few of them: on a busy machine
+    /// it may come late.
     ///
     /// # Errors
     /// If `ctx` ends first, or has ended.
@@ -304,8 +312,8 @@ impl<T> Heartbeat<T> {
     /// Waits for the goroutine to end and returns its result, as [`JoinHandle::join`]. Does not cancel its context.
     ///
     /// # Errors
-    /// As [`JoinHandle::join`]: the payload of the panic that ended the goroutine, so that who watches it can start another. Hand it to
-    /// [`resume_unwind`](std::panic::resume_unwind) otherwise.
+    /// As [`JoinHandle::join`]: the payload of the panic that ended the goroutine, so that who watches it can start
+    /// another. Hand it to [`resume_unwind`](std::panic::resume_unwind) otherwise.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};

@@ -5,8 +5,8 @@ use greenthread_channels::Receiver;
 use super::Pipeline;
 use super::stage::Demand;
 
-/// Where a pattern gets its values: a [`Receiver`], or a [`Pipeline`], which is stopped when the pattern ends early, and whose panics and
-/// errors are the pattern's too.
+/// Where a pattern gets its values: a [`Receiver`], or a [`Pipeline`], which is stopped when the pattern ends early,
+/// and whose panics and errors are the pattern's too.
 ///
 /// ```
 /// use greenthread::channel;

@@ -26,8 +26,9 @@
 //! | see how such things are made of channels | [`by_hand`] |
 //!
 //! # The rules of all of them
-//! * **A context comes first.** When it ends, the goroutines of the pattern end, whatever they wait for. So they do when nobody wants
-//!   their values any more: dropping what a pattern gave stops it. Nothing is interrupted: a function of yours that computes is waited for.
+//! * **A context comes first.** When it ends, the goroutines of the pattern end, whatever they wait for. So they do
+//!   when nobody wants their values any more: dropping what a pattern gave stops it. Nothing is interrupted: a function
+//!   of yours that computes is waited for.
 //! * **Nothing is left behind**: no goroutine, no timer, no channel.
 //! * **A panic is not lost.** It stops the pattern whose function it was, and comes out where that is waited for: it goes on in
 //!   [`Pipeline::wait`] and its like; [`Heartbeat::join`] returns it, as each `join` does.

@@ -7,12 +7,14 @@ use greenthread_ctx::Context;
 
 /// A channel that closes as soon as one of the receivers has a value or is closed, or the context ends.
 ///
-/// For an arm of a `select!` that any of many may end: done channels of goroutines, requests to stop. Nothing is received, not even from the one that was
-/// first: it, and all others, can be received from by whoever has a clone of the receiver. A value that another takes at the same moment
-/// may count. The receivers are dropped just before the channel closes.
+/// For an arm of a `select!` that any of many may end: done channels of goroutines, requests to stop. Nothing is
+/// received, not even from the one that was first: it, and all others, can be received from by whoever has a clone of
+/// the receiver. A value that another takes at the same moment may count. The receivers are dropped just before the
+/// channel closes.
 ///
-/// Does not block. One goroutine waits, whatever their number; it ends when one of them comes, the context ends, or the channel is dropped. There is none if
-/// the answer is known at once, nor if there are no receivers: then only the context closes the channel.
+/// Does not block. One goroutine waits, whatever their number; it ends when one of them comes, the context ends, or the
+/// channel is dropped. There is none if the answer is known at once, nor if there are no receivers: then only the
+/// context closes the channel.
 ///
 /// Go programs build it by hand, from `reflect.Select` or from a goroutine for every two or three channels.
 ///

@@ -12,8 +12,8 @@ use super::stage::Demand;
 /// The values of a channel or of a pipeline, until they or the context end: what `for v := range orDone(ctx.Done(), c)` is in Go,
 /// without a goroutine.
 ///
-/// Each step blocks until there is a value. Afterwards [`ctx.err()`](Context::err) tells whether it was the context; a context that has ended wins over values that
-/// are there. Dropping the iterator stops the pipeline.
+/// Each step blocks until there is a value. Afterwards [`ctx.err()`](Context::err) tells whether it was the context; a
+/// context that has ended wins over values that are there. Dropping the iterator stops the pipeline.
 ///
 /// # Panics
 /// At the end of the values of a pipeline of which a stage has panicked: with its payload.

@@ -1,13 +1,15 @@
 //! `parallel_map`: many items, a few goroutines, and an end for all of them.
 //!
 //! # How it works
-//! The caller is the first worker. Whoever works takes an item from the iterator, under a lock, calls `f` with it, puts the value among the results, and
-//! comes again. A new worker starts the next one when it has got its first item, up to the limit: so there are never many more than can run or wait,
-//! and none but the caller if `limit` is 1. A worker for which there is no stack is not missed.
+//! The caller is the first worker. Whoever works takes an item from the iterator, under a lock, calls `f` with it, puts
+//! the value among the results, and comes again. A new worker starts the next one when it has got its first item, up to
+//! the limit: so there are never many more than can run or wait, and none but the caller if `limit` is 1. A worker for
+//! which there is no stack is not missed.
 //!
 //! The first failure cancels the context of the call; a worker looks at that before it takes an item.
 //!
-//! Rejected: a caller that hands out items on a channel, and only waits. It allows iterators that are not `Send`, for two switches per item.
+//! Rejected: a caller that hands out items on a channel, and only waits. It allows iterators that are not `Send`, for
+//! two switches per item.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -25,25 +27,26 @@ use crate::task::exit_goroutine;
 
 /// Calls `f` with each of the items, `limit` at a time, and collects what it returns, in the order of the items.
 ///
-/// `f` and the items may borrow from the caller's frame, as in a [`scope`](fn@crate::scope). The caller works too, with up to `limit - 1` goroutines, each for
-/// as many items as it can. Blocks until all of them have ended, also after a failure: parks a goroutine, blocks a thread.
+/// `f` and the items may borrow from the caller's frame, as in a [`scope`](fn@crate::scope). The caller works too, with
+/// up to `limit - 1` goroutines, each for as many items as it can. Blocks until all of them have ended, also after a
+/// failure: parks a goroutine, blocks a thread.
 ///
-/// The items are taken one by one as they are needed, by whoever needs one, so they may be without end. An iterator that waits should not wait longer than the
-/// context lasts. The results take the memory of their values, and none if `f` returns `Ok(())`; values that come before those of earlier items are
-/// kept until then.
+/// The items are taken one by one as they are needed, by whoever needs one, so they may be without end. An iterator
+/// that waits should not wait longer than the context lasts. The results take the memory of their values, and none if
+/// `f` returns `Ok(())`; values that come before those of earlier items are kept until then.
 ///
-/// `f` gets a context derived from `ctx`, which ends when a call of `f` fails, with the text of the error as its cause: what waits in `f` should
-/// wait with this one. No item is taken any more then.
+/// `f` gets a context derived from `ctx`, which ends when a call of `f` fails, with the text of the error as its cause:
+/// what waits in `f` should wait with this one. No item is taken any more then.
 ///
 /// Go has `errgroup` with `SetLimit` for this, which takes a goroutine for each item.
 ///
 /// # Errors
-/// The first error that `f` has returned. If none has, and `ctx` ended before all items were done, or at a time when it was not known whether there are more:
-/// that end.
+/// The first error that `f` has returned. If none has, and `ctx` ended before all items were done, or at a time when it
+/// was not known whether there are more: that end.
 ///
 /// # Panics
-/// If `limit` is 0. If `f` or the iterator panics, with that payload, when all others have ended: even if there was an error before. If `f` ends its goroutine
-/// by [`exit_goroutine`], the caller's ends in the same way.
+/// If `limit` is 0. If `f` or the iterator panics, with that payload, when all others have ended: even if there was an
+/// error before. If `f` ends its goroutine by [`exit_goroutine`], the caller's ends in the same way.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -191,7 +194,8 @@ where
         Ok(())
     }
 
-    /// The next item. All that needs the lock happens at once: with an item in hand nobody waits for it, as the iterator may block.
+    /// The next item. All that needs the lock happens at once: with an item in hand nobody waits for it, as the
+    /// iterator may block.
     fn take(&self, new: bool) -> Option<Taken<I::Item>> {
         let mut items = self.items.lock();
         if self.parent.err().or(self.ctx.err()).is_some() {

@@ -11,8 +11,9 @@ use super::stage::{Demand, Stage, Stop};
 
 /// Goroutines in stages, and the values that come out at their end (Go's blog: "Pipelines and cancellation").
 ///
-/// [`Pipeline::new`] starts one, methods such as [`map`](Self::map) add a stage each: a goroutine and a channel. [`worker_pool`](super::worker_pool),
-/// [`fan_in`](super::fan_in) and others give pipelines too, and take them as [`Input`].
+/// [`Pipeline::new`] starts one, methods such as [`map`](Self::map) add a stage each: a goroutine and a channel.
+/// [`worker_pool`](super::worker_pool), [`fan_in`](super::fan_in) and others give pipelines too, and take them as
+/// [`Input`].
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -24,16 +25,18 @@ use super::stage::{Demand, Stage, Stop};
 ///
 /// # How it stops
 /// * When its values are at an end, so is each stage, one after the other.
-/// * When the context ends that it was started with, or it is [cancelled](Self::cancel): every goroutine returns from what it waits for.
-/// * When it is dropped, or a later stage has enough ([`take`](Self::take)): nobody wants the values any more, and all goroutines return. Dropping does not wait for that.
+/// * When the context ends that it was started with, or it is [cancelled](Self::cancel): every goroutine returns from
+///   what it waits for.
+/// * When it is dropped, or a later stage has enough ([`take`](Self::take)): nobody wants the values any more, and all
+///   goroutines return. Dropping does not wait for that.
 /// * When a stage panics, or gives up with an error ([`try_map`](Self::try_map)): the others return.
 ///
 /// A function that computes or sleeps is not interrupted; its goroutine returns when that does.
 ///
 /// # How it ends
-/// The values just stop: whoever receives them by hand asks [`wait`](Self::wait) whether they were all. It waits for the goroutines, gives the error or the
-/// end of the context, and goes on with the panic of a stage. [`collect`](Self::collect) and [`for_each`](Self::for_each) do that too, and iterating
-/// goes on with a panic.
+/// The values just stop: whoever receives them by hand asks [`wait`](Self::wait) whether they were all. It waits for
+/// the goroutines, gives the error or the end of the context, and goes on with the panic of a stage.
+/// [`collect`](Self::collect) and [`for_each`](Self::for_each) do that too, and iterating goes on with a panic.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -59,7 +62,8 @@ pub struct Pipeline<T> {
 impl<T: Send + 'static> Pipeline<T> {
     /// Starts a goroutine that sends what the iterator yields.
     ///
-    /// The iterator should not block for ever, as nothing ends that: for values from a channel see [`from_input`](Self::from_input).
+    /// The iterator should not block for ever, as nothing ends that: for values from a channel see
+    /// [`from_input`](Self::from_input).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -100,7 +104,8 @@ impl<T: Send + 'static> Pipeline<T> {
         Self::start(ctx, capacity, None, move |stage, tx| items.try_for_each(|item| stage.send(tx, item)))
     }
 
-    /// Starts a goroutine that hands on what comes from a channel, or from another pipeline. In contrast to the channel it ends with the context.
+    /// Starts a goroutine that hands on what comes from a channel, or from another pipeline. In contrast to the channel
+    /// it ends with the context.
     ///
     /// Its own channels have the capacity of that one, or none if that has no limit.
     ///
@@ -199,8 +204,8 @@ impl<T: Send + 'static> Pipeline<T> {
         Iter { pipeline: self }
     }
 
-    /// Receives all values, or as many as the collection takes: a `Result` or `Option` takes none after the first failure. Blocks until the goroutines
-    /// have ended.
+    /// Receives all values, or as many as the collection takes: a `Result` or `Option` takes none after the first
+    /// failure. Blocks until the goroutines have ended.
     ///
     /// # Errors
     /// The cause, if the context has ended, or a stage has given up, before everything was done. The values are dropped.
@@ -229,7 +234,8 @@ impl<T: Send + 'static> Pipeline<T> {
         end.map(|()| all)
     }
 
-    /// Calls `f` with each value, here; blocks until the goroutines have ended. If `f` panics, the pipeline is dropped, and stops.
+    /// Calls `f` with each value, here; blocks until the goroutines have ended. If `f` panics, the pipeline is dropped,
+    /// and stops.
     ///
     /// # Errors
     /// The cause, if the context has ended, or a stage has given up, before everything was done.
@@ -250,8 +256,8 @@ impl<T: Send + 'static> Pipeline<T> {
         self.wait()
     }
 
-    /// Drops what still comes; blocks until the goroutines have ended (errgroup's `Wait`). For those that another pipeline wants too, as those that a
-    /// [`fan_out`](super::fan_out) reads, it does not wait.
+    /// Drops what still comes; blocks until the goroutines have ended (errgroup's `Wait`). For those that another
+    /// pipeline wants too, as those that a [`fan_out`](super::fan_out) reads, it does not wait.
     ///
     /// # Errors
     /// The cause, if the context has ended, or a stage has given up, before everything was done. If more than one stage has, that

@@ -3,12 +3,14 @@
 //! # How it works
 //! **A pool** is a stage whose goroutines receive from the same input, and send to the same output.
 //!
-//! **A dynamic pool** has no goroutine that hands the jobs out. One worker always waits for the next job: who takes a job and leaves nobody waiting starts
-//! another first. A worker that waits beside others while there are more than the minimum does so for `idle` only. The last one that waits must stay, and waits without a timer
-//! then: when another has nothing to do any more, it is that one that ends.
+//! **A dynamic pool** has no goroutine that hands the jobs out. One worker always waits for the next job: who takes a
+//! job and leaves nobody waiting starts another first. A worker that waits beside others while there are more than the
+//! minimum does so for `idle` only. The last one that waits must stay, and waits without a timer then: when another has
+//! nothing to do any more, it is that one that ends.
 //!
-//! **Results in order** take no buffer. The workers stand in a circle. The right to receive goes around in it, and so does the right to send, each as a
-//! token in a channel from each worker to the next. So values are dealt in turn, and a result that is ready early waits with its worker.
+//! **Results in order** take no buffer. The workers stand in a circle. The right to receive goes around in it, and so
+//! does the right to send, each as a token in a channel from each worker to the next. So values are dealt in turn, and
+//! a result that is ready early waits with its worker.
 
 use std::ops::RangeInclusive;
 use std::panic::Location;
@@ -24,10 +26,12 @@ use super::{Input, Pipeline};
 
 /// Runs `f` for each job, in `workers` goroutines; the results come out as they are ready.
 ///
-/// `f` gets a context that ends when the pool stops, so that a long job can end early. A worker takes its next job when somebody has taken its result. A panic of `f` stops
-/// the pool, and goes on where its end is waited for. For results in the order of the jobs see [`Pipeline::map_ordered`].
+/// `f` gets a context that ends when the pool stops, so that a long job can end early. A worker takes its next job when
+/// somebody has taken its result. A panic of `f` stops the pool, and goes on where its end is waited for. For results
+/// in the order of the jobs see [`Pipeline::map_ordered`].
 ///
-/// In Go: `for range workers { wg.Go(func() { for job := range jobs { results <- f(ctx, job) } }) }`, and a goroutine that waits and closes.
+/// In Go: `for range workers { wg.Go(func() { for job := range jobs { results <- f(ctx, job) } }) }`, and a goroutine
+/// that waits and closes.
 ///
 /// # Panics
 /// If `workers` is zero.
@@ -80,9 +84,9 @@ fn assert_at_least_one(workers: usize) {
 
 /// As [`worker_pool`], with as many workers as there is work for.
 ///
-/// It begins with the smaller number of `workers`. When a job is taken and nobody is left to wait for the next, another worker starts, up to the larger
-/// number. Those above the smaller number end when they have waited for a job for `idle`, one excepted that waits for the next; so a
-/// smaller number of zero is the same as one.
+/// It begins with the smaller number of `workers`. When a job is taken and nobody is left to wait for the next, another
+/// worker starts, up to the larger number. Those above the smaller number end when they have waited for a job for
+/// `idle`, one excepted that waits for the next; so a smaller number of zero is the same as one.
 ///
 /// # Panics
 /// If the range of `workers` is empty, or ends with zero.
@@ -225,8 +229,9 @@ impl<T: Send + 'static> Pipeline<T> {
         pool(&ctx, self.capacity, workers, self, move |_, value| f(value))
     }
 
-    /// As [`map`](Self::map), with `workers` goroutines; the results keep the order of the values. A result that is ready before one that comes first
-    /// waits with its worker: so no more than `workers` of them wait, and a value that takes long holds the workers up that are ahead of it.
+    /// As [`map`](Self::map), with `workers` goroutines; the results keep the order of the values. A result that is
+    /// ready before one that comes first waits with its worker: so no more than `workers` of them wait, and a value
+    /// that takes long holds the workers up that are ahead of it.
     ///
     /// # Panics
     /// If `workers` is zero.

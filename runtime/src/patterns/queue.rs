@@ -1,10 +1,11 @@
 //! `Queue`: a channel that knows what to do when it is full.
 //!
 //! # How it works
-//! The queue is a bounded channel of which it has both ends: so whoever pushes can also take out the oldest value. That is two
-//! operations, a receive and a send, and the room between them must not go to another push: they are made under a lock, for which
-//! only those wait who push to such a queue at the same time, or close it. So a push displaces one value at most. Receivers do not take
-//! the lock: if one takes a value just when a push has found the queue full, the next value is displaced nevertheless.
+//! The queue is a bounded channel of which it has both ends: so whoever pushes can also take out the oldest value. That
+//! is two operations, a receive and a send, and the room between them must not go to another push: they are made under
+//! a lock, for which only those wait who push to such a queue at the same time, or close it. So a push displaces one
+//! value at most. Receivers do not take the lock: if one takes a value just when a push has found the queue full, the
+//! next value is displaced nevertheless.
 //!
 //! Nothing of the value's type runs under the lock: values are moved, and come back to be dropped.
 
@@ -113,10 +114,12 @@ impl<T> error::Error for PushError<T> {}
 
 /// A bounded queue between producers and consumers, first in, first out, that is told once what to do when it is full.
 ///
-/// A clone is a handle to the same queue. Whoever has one may push, pop and close. The queue is closed when somebody says so, or when
-/// the last handle is dropped, for those who have a clone of its [`receiver`](Self::receiver) then. What is in it can still be received.
+/// A clone is a handle to the same queue. Whoever has one may push, pop and close. The queue is closed when somebody
+/// says so, or when the last handle is dropped, for those who have a clone of its [`receiver`](Self::receiver) then.
+/// What is in it can still be received.
 ///
-/// In Go: a channel, with a `select` around each send that says what else may happen, and a loop of two where the oldest value goes.
+/// In Go: a channel, with a `select` around each send that says what else may happen, and a loop of two where the
+/// oldest value goes.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -193,8 +196,8 @@ impl<T> Queue<T> {
     /// A context that has ended already wins over whatever is possible, with each policy.
     ///
     /// # Errors
-    /// If the context ends first, if there was no room within the time of [`Full::Timeout`], and if the queue is closed or gets closed
-    /// meanwhile. The value comes back.
+    /// If the context ends first, if there was no room within the time of [`Full::Timeout`], and if the queue is closed
+    /// or gets closed meanwhile. The value comes back.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -327,8 +330,8 @@ impl<T> Queue<T> {
         &self.shared.tx
     }
 
-    /// Closes the queue: nothing can be pushed any more, what is in it can still be received. Producers that wait get their values
-    /// back. Never blocks; may be called again, to no effect. (Go's `close` panics then.)
+    /// Closes the queue: nothing can be pushed any more, what is in it can still be received. Producers that wait get
+    /// their values back. Never blocks; may be called again, to no effect. (Go's `close` panics then.)
     ///
     /// ```
     /// use greenthread::channel::TrySendError;

@@ -5,10 +5,10 @@
 //! nobody looks: who looks adds what has come since, in whole tokens, and notes since when the next one grows. So nothing is
 //! rounded, and no error adds up.
 //!
-//! Who must wait says how many tokens he wants, and queues up at a semaphore of one permit. Who has the permit is in front: he alone
-//! watches the clock. Tokens that are wanted count as gone: the bucket fills up beyond them. So those who are woken late lose no token by that, as
-//! Go's reservations do not. Unlike a reservation, nothing is promised for a certain time: who gives up leaves the queue, and all behind him move
-//! up; a new period counts for all who wait.
+//! Who must wait says how many tokens he wants, and queues up at a semaphore of one permit. Who has the permit is in
+//! front: he alone watches the clock. Tokens that are wanted count as gone: the bucket fills up beyond them. So those
+//! who are woken late lose no token by that, as Go's reservations do not. Unlike a reservation, nothing is promised for
+//! a certain time: who gives up leaves the queue, and all behind him move up; a new period counts for all who wait.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -20,16 +20,19 @@ use crate::sync::{LazyLock, Mutex, MutexGuard, Semaphore};
 
 /// Lets so many events happen in a time: a token bucket, as `rate.Limiter` of golang.org/x/time is.
 ///
-/// Each event takes a token. The bucket is full in the beginning; when it is not full, one token comes each period. So in any time *t* there are at
-/// most *burst* + *t* / *period* tokens. Who waits has a right to the tokens that come from then on, be it that he is woken late: so the rate is kept on
-/// a busy machine too, and two events may then be closer than a period.
+/// Each event takes a token. The bucket is full in the beginning; when it is not full, one token comes each period. So
+/// in any time *t* there are at most *burst* + *t* / *period* tokens. Who waits has a right to the tokens that come
+/// from then on, be it that he is woken late: so the rate is kept on a busy machine too, and two events may then be
+/// closer than a period.
 ///
-/// Strictly first come, first served: who has to wait does so behind all who wait already. While nobody waits there is no timer, and there never is a
-/// goroutine.
+/// Strictly first come, first served: who has to wait does so behind all who wait already. While nobody waits there is
+/// no timer, and there never is a goroutine.
 ///
-/// It is no handle, and has no clones: use it by reference, in an [`Arc`](std::sync::Arc), or make it a `static`, which a limit for a whole program often is.
+/// It is no handle, and has no clones: use it by reference, in an [`Arc`](std::sync::Arc), or make it a `static`, which
+/// a limit for a whole program often is.
 ///
-/// A period of zero is no limit at all, Go's `rate.Inf`. With one that is too long for the clock there are the tokens of the beginning, and no more.
+/// A period of zero is no limit at all, Go's `rate.Inf`. With one that is too long for the clock there are the tokens
+/// of the beginning, and no more.
 ///
 /// ```
 /// use greenthread::{ctx::Context, patterns::RateLimiter, sync::WaitGroup};
@@ -87,7 +90,8 @@ impl RateLimiter {
     /// One event each period, and up to `burst` at once after a time without: a bucket of `burst` tokens. Go's
     /// `rate.NewLimiter(rate.Every(period), burst)`.
     ///
-    /// With a `burst` of zero nothing is saved up: the first event too has to wait for a period, and [`try_take`](Self::try_take) takes nothing.
+    /// With a `burst` of zero nothing is saved up: the first event too has to wait for a period, and
+    /// [`try_take`](Self::try_take) takes nothing.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -120,14 +124,16 @@ impl RateLimiter {
         self.wait_n(ctx, 1)
     }
 
-    /// Takes `n` tokens for one event that counts as so many; blocks until there are enough and all who came before are served. Go's `WaitN`.
+    /// Takes `n` tokens for one event that counts as so many; blocks until there are enough and all who came before are
+    /// served. Go's `WaitN`.
     ///
-    /// `n` may be more than the bucket holds: it then waits for as long as it takes for so many to come, and others wait behind it. (In Go that is an
-    /// error.) None are taken one by one: a wait that fails leaves to those behind what it would have got.
+    /// `n` may be more than the bucket holds: it then waits for as long as it takes for so many to come, and others
+    /// wait behind it. (In Go that is an error.) None are taken one by one: a wait that fails leaves to those behind
+    /// what it would have got.
     ///
     /// # Errors
-    /// If the context has ended, or ends first; and with [`DeadlineExceeded`](Error::DeadlineExceeded), at once, if the tokens will come only after the
-    /// context's deadline. No token is taken then.
+    /// If the context has ended, or ends first; and with [`DeadlineExceeded`](Error::DeadlineExceeded), at once, if the
+    /// tokens will come only after the context's deadline. No token is taken then.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::RateLimiter};
@@ -232,7 +238,8 @@ impl RateLimiter {
         self.bucket.lock().period
     }
 
-    /// Changes the period, also for those who wait. Go's `SetLimit`, which leaves those who wait as they are. Never waits for a token.
+    /// Changes the period, also for those who wait. Go's `SetLimit`, which leaves those who wait as they are. Never
+    /// waits for a token.
     ///
     /// What there is stays. Of the token that is about to come the same part has grown afterwards as before.
     ///

@@ -6,17 +6,19 @@ use greenthread_ctx::Context;
 
 /// Calls `f` until it succeeds, with a pause after each failure, as `backoff` says. `f` gets the number of the attempt, from 1.
 ///
-/// Runs `f` on the calling goroutine or thread, and blocks in the pauses. All errors are worth another attempt; see [`retry_if`] for those of which
-/// some are final. A panic of `f` is the caller's, as that of any closure it calls.
+/// Runs `f` on the calling goroutine or thread, and blocks in the pauses. All errors are worth another attempt; see
+/// [`retry_if`] for those of which some are final. A panic of `f` is the caller's, as that of any closure it calls.
 ///
-/// Go has nothing like it; its programs have a loop with a `select`, as the one [made by hand](super::by_hand#retry-with-back-off).
+/// Go has nothing like it; its programs have a loop with a `select`, as the one
+/// [made by hand](super::by_hand#retry-with-back-off).
 ///
 /// # Errors
-/// That of the last attempt, if there is not to be another: when `backoff` allows no more, when the context ends in a pause, or at once when the
-/// pause would last beyond its deadline. It says more than "context canceled" would; ask [`ctx.err()`](Context::err) to tell the two apart.
+/// That of the last attempt, if there is not to be another: when `backoff` allows no more, when the context ends in a
+/// pause, or at once when the pause would last beyond its deadline. It says more than "context canceled" would; ask
+/// [`ctx.err()`](Context::err) to tell the two apart.
 ///
-/// Even under a context that has ended the first attempt is made, as without it there is no error to return. An `f` that takes long looks at the
-/// context itself: nothing interrupts it.
+/// Even under a context that has ended the first attempt is made, as without it there is no error to return. An `f`
+/// that takes long looks at the context itself: nothing interrupts it.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -91,8 +93,8 @@ fn in_time(delay: Duration, end: Option<Instant>) -> bool {
 
 /// How often to try, and how long to wait in between: see [`retry`].
 ///
-/// Each pause is `factor` times as long as the one before, up to a longest one. With [`Jitter::Full`], the default, a random part of that is
-/// waited for.
+/// Each pause is `factor` times as long as the one before, up to a longest one. With [`Jitter::Full`], the default, a
+/// random part of that is waited for.
 ///
 /// ```
 /// use greenthread::patterns::{Backoff, Jitter};
@@ -191,7 +193,8 @@ impl Backoff {
         Self { attempts, ..self }
     }
 
-    /// The time after which no attempt is begun, counted from the beginning of the first. There is no pause that would last beyond it.
+    /// The time after which no attempt is begun, counted from the beginning of the first. There is no pause that would
+    /// last beyond it.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -220,7 +223,8 @@ impl Backoff {
         Self { jitter, ..self }
     }
 
-    /// The pauses, one less than attempts; for a loop of one's own. With jitter they are others each time. [`total`](Self::total) is not counted.
+    /// The pauses, one less than attempts; for a loop of one's own. With jitter they are others each time.
+    /// [`total`](Self::total) is not counted.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -255,7 +259,8 @@ impl Default for Backoff {
     }
 }
 
-/// From zero, with the smallest number, to all of `delay`, with the largest; to the nanosecond. Beyond 584 years it is a part of those.
+/// From zero, with the smallest number, to all of `delay`, with the largest; to the nanosecond. Beyond 584 years it is
+/// a part of those.
 fn part_of(delay: Duration, random: u64) -> Duration {
     let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos((((u128::from(nanos) + 1) * u128::from(random)) >> 64) as u64)

@@ -1,4 +1,5 @@
-//! The goroutines behind a [`Pipeline`](super::Pipeline): how they learn that they are to stop, and how others learn how they ended.
+//! The goroutines behind a [`Pipeline`](super::Pipeline): how they learn that they are to stop, and how others learn
+//! how they ended.
 //!
 //! # How it works
 //! A *stage* is some goroutines with the same inputs and outputs. It has a context, derived from the user's, which ends
@@ -6,17 +7,20 @@
 //! * when one of the goroutines fails: it panics, or gives up with an error, which becomes the cause;
 //! * when nobody wants its values any more ([`Demand`]).
 //!
-//! **Demand goes up.** The goroutines of a stage keep the demand for its inputs until they end, for whatever reason; the user keeps that for
-//! the last stage. When it is dropped, the stage is cancelled. Closed channels alone would not do: a goroutine that waits for input does not
-//! notice that its output is closed.
+//! **Demand goes up.** The goroutines of a stage keep the demand for its inputs until they end, for whatever reason;
+//! the user keeps that for the last stage. When it is dropped, the stage is cancelled. Closed channels alone would not
+//! do: a goroutine that waits for input does not notice that its output is closed.
 //!
-//! **Ends go down**, as closed channels. A goroutine that ends because of its input, or because nobody wants more, has not failed.
+//! **Ends go down**, as closed channels. A goroutine that ends because of its input, or because nobody wants more, has
+//! not failed.
 //!
-//! **Failures stay** with the stage, the first of each and a panic rather than an error, until somebody asks for the end of a pipeline, and so
-//! for all stages above it. A failure is noted before the goroutine drops its senders: who finds the channel closed finds the failure too.
+//! **Failures stay** with the stage, the first of each and a panic rather than an error, until somebody asks for the
+//! end of a pipeline, and so for all stages above it. A failure is noted before the goroutine drops its senders: who
+//! finds the channel closed finds the failure too.
 //!
-//! **Who waits** for a stage waits for those above it, except where others want their values and they go on. A goroutine drops its demand before it counts as ended:
-//! so once the stages below have, a stage that is wanted by nobody else is cancelled, and ends soon.
+//! **Who waits** for a stage waits for those above it, except where others want their values and they go on. A
+//! goroutine drops its demand before it counts as ended: so once the stages below have, a stage that is wanted by
+//! nobody else is cancelled, and ends soon.
 
 use std::any::Any;
 use std::cmp::Reverse;
@@ -103,13 +107,15 @@ impl Demand {
         self.0.0.cancel.cancel(greenthread_ctx::Error::Canceled);
     }
 
-    /// Waits until the goroutines of the stage have ended, and those above it that nobody else wants; then as [`outcome`](Self::outcome).
+    /// Waits until the goroutines of the stage have ended, and those above it that nobody else wants; then as
+    /// [`outcome`](Self::outcome).
     pub(super) fn wait(&self) -> Result<(), Cause> {
         self.0.0.working.wait();
         self.0.0.wait_for_unwanted()
     }
 
-    /// As [`wait`](Self::wait), for who does not want the values any more: if somebody else does, it does not wait for the stage either.
+    /// As [`wait`](Self::wait), for who does not want the values any more: if somebody else does, it does not wait for
+    /// the stage either.
     pub(super) fn give_up(self) -> Result<(), Cause> {
         let stage = Arc::clone(&self.0.0);
         drop(self);

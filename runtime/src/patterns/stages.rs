@@ -9,11 +9,13 @@ use greenthread_ctx::Context;
 use super::Pipeline;
 use super::stage::{Stage, Stop};
 
-/// Stages. Each is a goroutine that runs the function, and a channel of the [capacity](Self::capacity) that was chosen; the order of the values
-/// stays. For more than one goroutine see [`map_parallel`](Self::map_parallel) and [`map_ordered`](Self::map_ordered).
+/// Stages. Each is a goroutine that runs the function, and a channel of the [capacity](Self::capacity) that was chosen;
+/// the order of the values stays. For more than one goroutine see [`map_parallel`](Self::map_parallel) and
+/// [`map_ordered`](Self::map_ordered).
 impl<T: Send + 'static> Pipeline<T> {
-    /// How many values the channels of the stages added after this hold. Zero, unless told otherwise: each stage works on one value,
-    /// and waits until the next takes it. For the first channel too see [`with_capacity`](Self::with_capacity).
+    /// How many values the channels of the stages added after this hold. Zero, unless told otherwise: each stage works
+    /// on one value, and waits until the next takes it. For the first channel too see
+    /// [`with_capacity`](Self::with_capacity).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -42,7 +44,8 @@ impl<T: Send + 'static> Pipeline<T> {
         self.then(move |stage, rx, tx| stage.forward_with(rx, tx, f))
     }
 
-    /// As [`map`](Self::map), with a function that can fail. The first error stops the whole pipeline, and [`wait`](Self::wait) gives it.
+    /// As [`map`](Self::map), with a function that can fail. The first error stops the whole pipeline, and
+    /// [`wait`](Self::wait) gives it.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -130,8 +133,8 @@ impl<T: Send + 'static> Pipeline<T> {
         })
     }
 
-    /// Hands on the values in batches of `size`, for what is cheaper by the dozen. A batch is smaller if it is the last, or if `within` has passed since its first
-    /// value came.
+    /// Hands on the values in batches of `size`, for what is cheaper by the dozen. A batch is smaller if it is the
+    /// last, or if `within` has passed since its first value came.
     ///
     /// # Panics
     /// If `size` is zero.

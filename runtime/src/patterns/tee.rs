@@ -6,10 +6,12 @@ use greenthread_ctx::Context;
 use super::stage::{Demand, Stage, Stop};
 use super::{Input, Pipeline};
 
-/// Gives each value to both pipelines (`tee` in "Concurrency in Go"): to the one first that takes it first, and the next value when both have taken this one. So the slower one
-/// sets the pace, and one that nobody receives from stops the other: receive in different goroutines.
+/// Gives each value to both pipelines (`tee` in "Concurrency in Go"): to the one first that takes it first, and the
+/// next value when both have taken this one. So the slower one sets the pace, and one that nobody receives from stops
+/// the other: receive in different goroutines.
 ///
-/// When one is dropped, the other goes on. When both are, the input is stopped. They share a stage: [`cancel`](Pipeline::cancel) is for both.
+/// When one is dropped, the other goes on. When both are, the input is stopped. They share a stage:
+/// [`cancel`](Pipeline::cancel) is for both.
 ///
 /// A value is cloned in the goroutine of the stage; a panic there ends both pipelines.
 ///

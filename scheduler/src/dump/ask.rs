@@ -52,8 +52,8 @@ impl Asked<'_> {
     }
 }
 
-/// Interrupts the thread of `m`, and has `f` see the goroutine that was running there. `None` if it does not answer in time; `Some(None)`
-/// if it ran none.
+/// Interrupts the thread of `m`, and has `f` see the goroutine that was running there. `None` if it does not answer in
+/// time; `Some(None)` if it ran none.
 pub(super) fn ask<R>(m: &'static M, f: impl FnOnce(Asked<'_>) -> R) -> Option<Option<R>> {
     interrupt::install_question(|registers| {
         INQUIRY.answer(interrupt::this_thread(), |answer| write(answer, registers))

@@ -1,40 +1,42 @@
 //! All goroutines with their stacks, while everything runs: for `debug::dump`, `debug::goroutines`, SIGQUIT.
 //!
 //! # Vocabulary
-//! A goroutine that is *away* has left its stack: it is parked, or waits for its turn. One that is *on* its stack runs, computes, blocks
-//! in a system call, or is being switched to or from at this moment. A *trace* is the addresses of the calls on a stack, innermost first;
-//! many goroutines share one.
+//! A goroutine that is *away* has left its stack: it is parked, or waits for its turn. One that is *on* its stack runs,
+//! computes, blocks in a system call, or is being switched to or from at this moment. A *trace* is the addresses of the
+//! calls on a stack, innermost first; many goroutines share one.
 //!
 //! # The way
-//! 1. **Collect** ([`collect`]): goroutines that are away are kept from being resumed, 64 at a time, while their stacks are unwound from the
-//!    saved registers, from outside ([`crate::machine::stack::look`]). It takes some microseconds for each; nobody else is delayed.
-//! 2. **Ask** ([`ask`]): the thread of each one that is on its stack is interrupted, and copies its registers and stack for us, which are unwound
-//!    from the copy. A thread that does not answer in time is named without a trace.
-//! 3. **Resolve** ([`resolve`]): addresses to functions, files and lines, each address once. This reads the debug information, from
-//!    disk, and is what takes long the first time.
+//! 1. **Collect** ([`collect`]): goroutines that are away are kept from being resumed, 64 at a time, while their stacks
+//!    are unwound from the saved registers, from outside ([`crate::machine::stack::look`]). It takes some microseconds
+//!    for each; nobody else is delayed.
+//! 2. **Ask** ([`ask`]): the thread of each one that is on its stack is interrupted, and copies its registers and stack
+//!    for us, which are unwound from the copy. A thread that does not answer in time is named without a trace.
+//! 3. **Resolve** ([`resolve`]): addresses to functions, files and lines, each address once. This reads the debug
+//!    information, from disk, and is what takes long the first time.
 //! 4. **Write** ([`text`]): in Go's format, goroutines with one trace and one reason as one.
 //!
 //! All of it runs on a thread of its own, not on a goroutine's stack: reading debug information takes more than a small one has.
 //!
 //! # What can go wrong, and does not
-//! * *A goroutine is resumed while it is unwound.* It cannot be, see step 1. [`Mechanism::StillStacks`](crate::mechanism::Mechanism) off shows traces that end nowhere.
-//! * *A goroutine ends, and its name is freed, while it is read.* It cannot be resumed, so it cannot end; one that is on its stack hands
-//!   over its name itself, in step 2.
-//! * *It is missed, or seen twice.* It may be on its stack in step 1 and away in step 2. So what is left over is looked for again, some
-//!   times. What is then still not seen at rest is reported without a trace. Ids are reported once.
-//! * *The thread that is interrupted holds a lock, say the allocator's.* It only copies words; the one who asks waits without any lock
-//!   that it could want.
+//! * *A goroutine is resumed while it is unwound.* It cannot be, see step 1.
+//!   [`Mechanism::StillStacks`](crate::mechanism::Mechanism) off shows traces that end nowhere.
+//! * *A goroutine ends, and its name is freed, while it is read.* It cannot be resumed, so it cannot end; one that is
+//!   on its stack hands over its name itself, in step 2.
+//! * *It is missed, or seen twice.* It may be on its stack in step 1 and away in step 2. So what is left over is looked
+//!   for again, some times. What is then still not seen at rest is reported without a trace. Ids are reported once.
+//! * *The thread that is interrupted holds a lock, say the allocator's.* It only copies words; the one who asks waits
+//!   without any lock that it could want.
 //!
 //! # Rejected
 //! * A goroutine that notes its own trace as it parks: microseconds, for each park.
 //! * Running on the stack of a parked goroutine to unwind it from inside: it would have to be taken from its waker.
 //! * Stopping the world, as Go does: nothing here can stop a goroutine that computes.
-//! * Having the interrupted thread unwind itself: what reads the tables is a large library, and a signal may come in the middle of
-//!   an allocation.
+//! * Having the interrupted thread unwind itself: what reads the tables is a large library, and a signal may come in
+//!   the middle of an allocation.
 //!
 //! # Not seen
-//! Goroutines that have not begun: they are counted. Of a running goroutine's stack all beyond the innermost 64 KiB, and what is below a
-//! `stack::grow`.
+//! Goroutines that have not begun: they are counted. Of a running goroutine's stack all beyond the innermost 64 KiB,
+//! and what is below a `stack::grow`.
 
 mod ask;
 mod collect;

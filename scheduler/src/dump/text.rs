@@ -8,9 +8,9 @@
 //!
 //! goroutine 7 [running, for 1.204 s] {name: crunch}:
 //! ```
-//! The scheduler's own calls are left out at both ends, as Go leaves out those of its runtime. Arguments are not known, which Go writes as
-//! `(...)` too. Several goroutines with the same trace, state, name and place of birth are written once, under the header of the
-//! first, and listed.
+//! The scheduler's own calls are left out at both ends, as Go leaves out those of its runtime. Arguments are not known,
+//! which Go writes as `(...)` too. Several goroutines with the same trace, state, name and place of birth are written
+//! once, under the header of the first, and listed.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -22,7 +22,8 @@ use super::collect::Trace;
 use super::resolve::Resolver;
 use super::{Frame, GoroutineInfo, GoroutineState};
 
-/// This file, as its path ends. What stands before it are the scheduler's sources: names do not tell, since line tables have them without paths.
+/// This file, as its path ends. What stands before it are the scheduler's sources: names do not tell, since line tables
+/// have them without paths.
 const HERE: &str = "src/dump/text.rs";
 
 /// Where else the calls are that lead to a goroutine's closure.

@@ -170,7 +170,8 @@ impl GRef {
         Self(ptr)
     }
 
-    /// Its id and where it was spawned, of a goroutine that may end at this moment: then perhaps those of the next one in its place.
+    /// Its id and where it was spawned, of a goroutine that may end at this moment: then perhaps those of the next one
+    /// in its place.
     pub(crate) fn glance(self) -> (u64, &'static Location<'static>) {
         let g = self.0.as_ptr();
         // SAFETY: I2, a G is there, whichever; these words are written when it is made. Volatile, since that may be now.

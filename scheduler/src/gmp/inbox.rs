@@ -3,8 +3,8 @@
 //! Who leaves one there, and who then wakes the owner, is told in `homeward`.
 //!
 //! # Invariants
-//! * I1: whoever makes the owner's sleep end by a goroutine that it leaves (true from [`Inbox::leave`]) hands the owner a P. Nobody else
-//!   does so while it sleeps like this.
+//! * I1: whoever makes the owner's sleep end by a goroutine that it leaves (true from [`Inbox::leave`]) hands the owner
+//!   a P. Nobody else does so while it sleeps like this.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -81,8 +81,8 @@ impl Inbox {
         self.empty(&mut self.lock())
     }
 
-    /// The owner, without a P, is about to sleep until any goroutine is left. What is there already cannot wake it any more, and is
-    /// handed back.
+    /// The owner, without a P, is about to sleep until any goroutine is left. What is there already cannot wake it any
+    /// more, and is handed back.
     pub(crate) fn sleep_for_any(&self) -> Vec<GRef> {
         let mut inner = self.lock();
         inner.sleep = Sleep::Any;

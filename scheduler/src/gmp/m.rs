@@ -49,7 +49,8 @@ pub(crate) struct M {
     pub(crate) note: Note,
     /// Chosen to run next, with its slice rule, by a goroutine that ended.
     pub(crate) next: Cell<Option<(GRef, bool)>>,
-    /// Goroutines that have locked themselves to this thread: more than one if another that the migration guard brought here did so too.
+    /// Goroutines that have locked themselves to this thread: more than one if another that the migration guard brought
+    /// here did so too.
     pub(crate) locked: Cell<u32>,
     /// Goroutines that must run here.
     pub(crate) inbox: Inbox,
@@ -60,7 +61,8 @@ pub(crate) struct M {
     /// Out while the M blocks in the poller instead of on its parker.
     pub(crate) bell: Doorbell,
     thread: Observed,
-    /// Since when its goroutine has not been back in the scheduler, as the monitor saw it; 0 if it is not known to be away for long.
+    /// Since when its goroutine has not been back in the scheduler, as the monitor saw it; 0 if it is not known to be
+    /// away for long.
     busy_since: AtomicU64,
     /// The thread's thread-locals and control block: first address, and the one after the last.
     memory: [AtomicUsize; 2],

@@ -20,7 +20,8 @@
 //!
 //! # Invariants
 //! * I1: Ps are never freed, only retired: an M that was away for long may still look at its old one.
-//! * I2: `queue`, `backlog` and `own` are reached only through [`P::own`] and the queue methods here, by the M that has the P and is inside.
+//! * I2: `queue`, `backlog` and `own` are reached only through [`P::own`] and the queue methods here, by the M that has
+//!   the P and is inside.
 
 use std::cell::UnsafeCell;
 use std::ptr;
@@ -191,8 +192,8 @@ impl P {
         unsafe { self.backlog() }.pop()
     }
 
-    /// Takes the oldest of the local queue, else of the backlog. Begins to load the one after it if there are many: with a hundred
-    /// thousand goroutines, waiting for memory is most of what a dispatch costs.
+    /// Takes the oldest of the local queue, else of the backlog. Begins to load the one after it if there are many:
+    /// with a hundred thousand goroutines, waiting for memory is most of what a dispatch costs.
     ///
     /// # Safety
     /// The caller's M has this P and is inside (I2).

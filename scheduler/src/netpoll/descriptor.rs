@@ -6,13 +6,14 @@
 //!            try the operation; unless it would block, that is the result
 //!            descriptor.wait(direction)?        then try again, without `prepare`
 //! ```
-//! The layer above sees to it that one goroutine or thread at a time does so in each direction; that the descriptor does not block; and that it is
-//! open as long as its [`Descriptor`] lives.
+//! The layer above sees to it that one goroutine or thread at a time does so in each direction; that the descriptor
+//! does not block; and that it is open as long as its [`Descriptor`] lives.
 //!
 //! # A wait that a context ends too
-//! [`wait_watched`](Descriptor::wait_watched) hands out a waker by which anybody may end the wait, at any time and as often as he likes: it goes through the
-//! poll word, which is never freed, and ends a later wait for nothing at worst. Who waits for a channel's close at
-//! the same time leaves it there (`greenthread_channels::closing`), and looks whether the channel is closed when the wait is over.
+//! [`wait_watched`](Descriptor::wait_watched) hands out a waker by which anybody may end the wait, at any time and as
+//! often as he likes: it goes through the poll word, which is never freed, and ends a later wait for nothing at worst.
+//! Who waits for a channel's close at the same time leaves it there (`greenthread_channels::closing`), and looks
+//! whether the channel is closed when the wait is over.
 
 use std::fmt;
 use std::io;
@@ -57,8 +58,8 @@ pub enum Woken {
     Interrupted,
 }
 
-/// A descriptor that the poller watches (Go's `poll.FD`, without the operations). Dropping it ends that; close the descriptor itself
-/// only afterwards.
+/// A descriptor that the poller watches (Go's `poll.FD`, without the operations). Dropping it ends that; close the
+/// descriptor itself only afterwards.
 ///
 /// ```
 /// use std::io::{ErrorKind, Read, Write};
@@ -100,8 +101,8 @@ impl Descriptor {
     /// non-blocking.
     ///
     /// # Errors
-    /// What the system says; `PermissionDenied` on Linux for what cannot be waited for, as a regular file. The first call makes the poller, which
-    /// takes three descriptors.
+    /// What the system says; `PermissionDenied` on Linux for what cannot be waited for, as a regular file. The first
+    /// call makes the poller, which takes three descriptors.
     pub fn register(fd: BorrowedFd<'_>) -> io::Result<Self> {
         boot::ensure();
         let poller = poller::ensure()?;
@@ -116,7 +117,8 @@ impl Descriptor {
         Ok(Self { record, fd: fd.as_raw_fd() })
     }
 
-    /// Before the first attempt of an operation: says if it must not be made, and forgets what was reported before. Does not block.
+    /// Before the first attempt of an operation: says if it must not be made, and forgets what was reported before.
+    /// Does not block.
     ///
     /// # Errors
     /// If the descriptor is closed, or the direction's deadline has passed.
@@ -148,8 +150,9 @@ impl Descriptor {
         Ok(())
     }
 
-    /// As [`wait`](Self::wait), but others can end it: `watch` is called with a waker for that, before it blocks, and says whether to
-    /// block at all. It must not panic, park, or keep a lock. The waker can be used by anybody, any number of times, also when the wait is over.
+    /// As [`wait`](Self::wait), but others can end it: `watch` is called with a waker for that, before it blocks, and
+    /// says whether to block at all. It must not panic, park, or keep a lock. The waker can be used by anybody, any
+    /// number of times, also when the wait is over.
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
@@ -225,8 +228,9 @@ impl Descriptor {
         self.record.causes() & CLOSING != 0
     }
 
-    /// Whether an event that was taken, by [`prepare`](Self::prepare) or the end of a wait, said that the peer sends no more, or that there was an
-    /// error. There is no further event for it, so who has read all that was there must not wait for one.
+    /// Whether an event that was taken, by [`prepare`](Self::prepare) or the end of a wait, said that the peer sends no
+    /// more, or that there was an error. There is no further event for it, so who has read all that was there must not
+    /// wait for one.
     #[inline]
     pub fn has_hung_up(&self) -> bool {
         self.record.causes() & HUNG_UP != 0

@@ -1,8 +1,9 @@
 //! Polling: in passing, and as the M that has nothing else to do.
 //!
-//! Whoever polls readies a whole batch: the goroutines go to the end of the P's queue in the order of their events, or to the global
-//! queue, and then one searcher is woken for those that the poller does not run itself, if they are many ([`crate::pace`]). It wakes the
-//! next one if there is more ([`crate::protocol::idle`]). Foreign threads are woken on the spot.
+//! Whoever polls readies a whole batch: the goroutines go to the end of the P's queue in the order of their events, or
+//! to the global queue, and then one searcher is woken for those that the poller does not run itself, if they are many
+//! ([`crate::pace`]). It wakes the next one if there is more ([`crate::protocol::idle`]). Foreign threads are woken on
+//! the spot.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -43,7 +44,8 @@ fn turn() -> Option<Turn> {
     if ROLE.is_worth_a_look() { poller::get()?.try_lock() } else { None }
 }
 
-/// Polls in passing, and queues what has become runnable on `p`. True if there was any; the caller runs the first `own` of it soon.
+/// Polls in passing, and queues what has become runnable on `p`. True if there was any; the caller runs the first `own`
+/// of it soon.
 ///
 /// # Safety
 /// The caller's M has `p` and is inside.
@@ -122,8 +124,9 @@ pub(crate) fn look_without_p() {
     ready::push_global_all(found);
 }
 
-/// `m` is about to sleep: if it is to be the poller, it blocks in the poll instead, until there is news, `timeout` has passed, or somebody
-/// [wakes](M::wake) it. Returns the goroutines that have become runnable, which are the caller's to queue; `None` if it is not.
+/// `m` is about to sleep: if it is to be the poller, it blocks in the poll instead, until there is news, `timeout` has
+/// passed, or somebody [wakes](M::wake) it. Returns the goroutines that have become runnable, which are the caller's to
+/// queue; `None` if it is not.
 pub(crate) fn block(m: &'static M, timeout: Option<Duration>) -> Option<Vec<GRef>> {
     // Whoever waits has registered something, so there is a poller.
     let poller = poller::get()?;

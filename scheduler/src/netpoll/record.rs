@@ -1,16 +1,18 @@
 //! What is kept about a registered descriptor: two poll words, the causes that end its waits, and its deadlines.
 //!
 //! # Stale news
-//! An event may be on its way to a thread that polls while its descriptor is deregistered, closed, and its number used again. So
-//! events do not name descriptors by number but by *token*: the index of a record, and the generation of the record's use. Records
-//! are never freed, and a record that is used again has another generation. A stale event that gets past the
-//! look at the generation, since it was handed out in between, makes somebody try once too often, and no more.
+//! An event may be on its way to a thread that polls while its descriptor is deregistered, closed, and its number used
+//! again. So events do not name descriptors by number but by *token*: the index of a record, and the generation of the
+//! record's use. Records are never freed, and a record that is used again has another generation. A stale event that
+//! gets past the look at the generation, since it was handed out in between, makes somebody try once too often, and no
+//! more.
 //!
 //! # Deadlines
-//! A timer for each direction is in the record. It fires under the lock of its heap, so it takes no other lock: it notes that the
-//! deadline has passed, and takes the waiter. Deadlines change under the record's lock: the timer is disarmed, which waits until it
-//! is done if it is just firing; only then is the note taken back or the timer armed again. Thus a timer that fires is never of an
-//! earlier deadline. (Go numbers deadlines and lets late timers find out: it stops a timer without waiting for it.)
+//! A timer for each direction is in the record. It fires under the lock of its heap, so it takes no other lock: it
+//! notes that the deadline has passed, and takes the waiter. Deadlines change under the record's lock: the timer is
+//! disarmed, which waits until it is done if it is just firing; only then is the note taken back or the timer armed
+//! again. Thus a timer that fires is never of an earlier deadline. (Go numbers deadlines and lets late timers find out:
+//! it stops a timer without waiting for it.)
 //!
 //! # Invariants
 //! * I1: records are never freed or moved.
@@ -18,11 +20,11 @@
 //! * I3: a record is handed out while none of its timers is armed, and nobody waits in it.
 //!
 //! # Orderings
-//! * P1: the release with which a cause is set -> the acquire in `causes`: who sees that a wait has ended sees what was done before. What decides
-//!   whether the cause is seen at all are the fences of the poll word.
+//! * P1: the release with which a cause is set -> the acquire in `causes`: who sees that a wait has ended sees what was
+//!   done before. What decides whether the cause is seen at all are the fences of the poll word.
 //!
-//! HUNG_UP is no cause and has no pair of its own: it is set before the word, so who has taken the event sees it (P3 of `poll_word`, whose
-//! model has it too).
+//! HUNG_UP is no cause and has no pair of its own: it is set before the word, so who has taken the event sees it (P3 of
+//! `poll_word`, whose model has it too).
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

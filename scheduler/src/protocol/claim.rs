@@ -34,11 +34,11 @@
 //! waiter by other means than a queue, and has left a value in its frame.
 //!
 //! Such a wait begins with a [`Claim::shut`]. Its commit step, when the goroutine's registers are saved, calls
-//! [`Claim::open`], then releases the locks. [`Claim::take_early`] takes a claim in either state, and says in which it was:
-//! from *open* it owes the wake, from *shut* it does not, because `open` will fail and the waiter goes on by itself.
-//! Peers that hold a queue's lock never meet a shut claim, as the waiter holds all these locks until it has opened; so [`Claim::take`],
-//! and with it the usual path, does not know of it. For the same reason `open` comes before the locks are released:
-//! after the release a peer under a lock would find it shut, and the frame may be gone.
+//! [`Claim::open`], then releases the locks. [`Claim::take_early`] takes a claim in either state, and says in which it
+//! was: from *open* it owes the wake, from *shut* it does not, because `open` will fail and the waiter goes on by
+//! itself. Peers that hold a queue's lock never meet a shut claim, as the waiter holds all these locks until it has
+//! opened; so [`Claim::take`], and with it the usual path, does not know of it. For the same reason `open` comes before
+//! the locks are released: after the release a peer under a lock would find it shut, and the frame may be gone.
 //!
 //! A waiter that finds under its locks that it need not wait leaves its claim shut. A timer may still take it, which
 //! has no effect, until it is disarmed.

@@ -5,9 +5,9 @@
 //! queues for one. To *publish* is to push a runnable goroutine where others can find it.
 //!
 //! # What is wanted
-//! * W1, work conservation: if a published goroutine waits and a P is idle, some M searches or will look again. (A push that is left unpublished
-//!   must have a rule of its own that bounds its wait: the module `ready` for runnext, `pace` for what a poll has found,
-//!   `search` for the short queue of a P that is quick.)
+//! * W1, work conservation: if a published goroutine waits and a P is idle, some M searches or will look again. (A push
+//!   that is left unpublished must have a rule of its own that bounds its wait: the module `ready` for runnext, `pace`
+//!   for what a poll has found, `search` for the short queue of a P that is quick.)
 //! * W2, no storm: a push wakes at most one M, and none while one searches. Waking costs the waker 7 us and takes 21.
 //! * W3: idle costs nothing. Nobody polls.
 //!
@@ -24,22 +24,25 @@
 //! * **Submit** ([`IdleWord::wake_one`]): push; fence; if the word says "idle P, no searcher", *claim the search* (exchange
 //!   searchers 0 -> 1) and start an M on an idle P as the searcher. If the idle P is gone meanwhile, *abandon* the search and
 //!   look at the word again: while our claim stood, another submitter may have relied on us, and another P may have become idle.
-//! * **Find** ([`IdleWord::found`]): a searcher that found work stops searching; if it was the last one, it must look at all the queues once more
-//!   and submit again for what it sees, since submitters relied on it. So wake-ups cascade one by one, as long as there is work.
-//! * **Go idle** ([`IdleWord::go_idle`]): make the P idle, stop searching, fence, look at all the queues once more; if there is work, claim the search
-//!   like a submitter and take an idle P back. *Every* M that gives a P up looks again, not only searchers: that is what spares us Go's
-//!   `needspinning` flag and the lock behind it.
+//! * **Find** ([`IdleWord::found`]): a searcher that found work stops searching; if it was the last one, it must look
+//!   at all the queues once more and submit again for what it sees, since submitters relied on it. So wake-ups cascade
+//!   one by one, as long as there is work.
+//! * **Go idle** ([`IdleWord::go_idle`]): make the P idle, stop searching, fence, look at all the queues once more; if
+//!   there is work, claim the search like a submitter and take an idle P back. *Every* M that gives a P up looks again,
+//!   not only searchers: that is what spares us Go's `needspinning` flag and the lock behind it.
 //!
 //! # Why it is right
-//! Take a published goroutine x that nobody looks for, with a P idle, at rest. Let I be the last operation that made a P idle, S the
-//! look of x's submitter at the word, both with fences after their publications. If x was pushed before I's look at the queues, I's owner saw x
-//! and claimed the search, or saw a searcher. If not, S comes after I in the order of the word, so S saw the idle P, and
-//! claimed the search, or saw a searcher. A searcher leaves the count by *found* (then the last one looks again), by *go idle*
-//! (a later I, against the choice of I) or by *abandon* (which looks at the word again after its decrement: an idle P seen
-//! there makes it claim anew; if it sees none, then I comes after the abandoning, and so does I's look). In each case somebody looks after x was pushed.
+//! Take a published goroutine x that nobody looks for, with a P idle, at rest. Let I be the last operation that made a
+//! P idle, S the look of x's submitter at the word, both with fences after their publications. If x was pushed before
+//! I's look at the queues, I's owner saw x and claimed the search, or saw a searcher. If not, S comes after I in the
+//! order of the word, so S saw the idle P, and claimed the search, or saw a searcher. A searcher leaves the count by
+//! *found* (then the last one looks again), by *go idle* (a later I, against the choice of I) or by *abandon* (which
+//! looks at the word again after its decrement: an idle P seen there makes it claim anew; if it sees none, then I comes
+//! after the abandoning, and so does I's look). In each case somebody looks after x was pushed.
 //!
 //! # Rejected
-//! * A lock around the idle list for every push (Go takes `sched.lock` on each wake-up when nobody spins): 20 ns and a shared line.
+//! * A lock around the idle list for every push (Go takes `sched.lock` on each wake-up when nobody spins): 20 ns and a
+//!   shared line.
 //! * Handing the goroutine to the woken M: locality lost, and 21 us of latency even if the current P is free at once.
 //! * Counting runnext as published: a push that the current P is about to run itself would wake another core each
 //!   time. That slot has its own rule, in the module `ready`.

@@ -1,9 +1,9 @@
 //! One thread asks another for what only that one can tell, and waits for so long and no longer.
 //!
 //! # Protocol
-//! The *asker* wants the registers of a thread that runs, and gets that thread to call [`Inquiry::answer`], from a signal handler. The
-//! thread may be late: it may have blocked the signal, have ended, or not have been given a CPU. So the asker gives up at some point; but an
-//! answer that has begun is waited for, since it is being written.
+//! The *asker* wants the registers of a thread that runs, and gets that thread to call [`Inquiry::answer`], from a
+//! signal handler. The thread may be late: it may have blocked the signal, have ended, or not have been given a CPU. So
+//! the asker gives up at some point; but an answer that has begun is waited for, since it is being written.
 //!
 //! ```text
 //!     asker                                  whoever is interrupted, as thread t
@@ -14,8 +14,8 @@
 //!                     if that fails: waits on
 //! ```
 //!
-//! The name of the thread is part of the word. A thread that comes late, when another one is asked, would else see a question, take it for
-//! its own and answer for the wrong thread.
+//! The name of the thread is part of the word. A thread that comes late, when another one is asked, would else see a
+//! question, take it for its own and answer for the wrong thread.
 //!
 //! The side that answers allocates nothing, takes no lock and never waits: it may have interrupted anything.
 //!
@@ -62,9 +62,9 @@ impl<T> Inquiry<T> {
         }
     }
 
-    /// Asks `thread`: `interrupt` gets it to call [`answer`](Self::answer), or says that it cannot be reached; `wait` passes some time and says
-    /// whether to wait on; `read` gets the answer, if it comes. Blocks the thread as long as `wait` says, and for the rest of an answer that
-    /// has begun.
+    /// Asks `thread`: `interrupt` gets it to call [`answer`](Self::answer), or says that it cannot be reached; `wait`
+    /// passes some time and says whether to wait on; `read` gets the answer, if it comes. Blocks the thread as long as
+    /// `wait` says, and for the rest of an answer that has begun.
     pub fn ask<R>(
         &self,
         thread: u32,

@@ -114,7 +114,8 @@ impl Lease {
         if self.notice.load(Ordering::Acquire) == NONE { true } else { self.enter_noticed() }
     }
 
-    /// Owner: whether the P was taken, or may just be. For who has something to do that takes longer than an [`enter`](Self::enter).
+    /// Owner: whether the P was taken, or may just be. For who has something to do that takes longer than an
+    /// [`enter`](Self::enter).
     #[inline]
     pub fn is_noticed(&self) -> bool {
         // ORDERING: relaxed, a hint; `enter` says it for certain.

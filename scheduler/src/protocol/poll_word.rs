@@ -1,13 +1,15 @@
 //! One direction of a descriptor: is it ready, and who waits for it.
 //!
 //! # Vocabulary
-//! A descriptor has two directions, reading and writing, with a word each. In a direction there is one *owner* at a time: the goroutine or
-//! thread that tries to read, or to write (the layer above has a lock for that). The *poller* is whichever thread has got an *event* for the
-//! descriptor from the system. A *cause* is anything else that ends a wait: the descriptor is closed, its deadline has passed, a context
-//! is done. Causes are kept elsewhere, each in a word of its own that its side writes and the owner reads.
+//! A descriptor has two directions, reading and writing, with a word each. In a direction there is one *owner* at a
+//! time: the goroutine or thread that tries to read, or to write (the layer above has a lock for that). The *poller* is
+//! whichever thread has got an *event* for the descriptor from the system. A *cause* is anything else that ends a wait:
+//! the descriptor is closed, its deadline has passed, a context is done. Causes are kept elsewhere, each in a word of
+//! its own that its side writes and the owner reads.
 //!
 //! # Protocol
-//! The system reports edges: a descriptor that becomes ready is reported once. So the word must remember an event that nobody waits for.
+//! The system reports edges: a descriptor that becomes ready is reported once. So the word must remember an event that
+//! nobody waits for.
 //!
 //! ```text
 //!               begin                park (commit step)
@@ -22,41 +24,48 @@
 //! 1. The owner calls [`clear`](PollWord::clear), looks at the causes, and tries its operation. Only if that would block:
 //! 2. [`begin`](PollWord::begin) takes what was reported since, and the owner tries again; or it announces the wait.
 //! 3. The owner looks at all causes **again**.
-//! 4. It parks; the commit step, when its registers are saved, calls [`park`](PollWord::park), which publishes the waiter. If the announcement is gone
-//!    by then, somebody has come, and the owner goes on at once.
-//! 5. However the wait has ended, [`end`](PollWord::end) says whether an event was there. The owner tries again, or looks at the causes once more.
-//!    A wait may end for nothing: a deadline was moved just after it had passed, or a cause of an earlier wait came late.
+//! 4. It parks; the commit step, when its registers are saved, calls [`park`](PollWord::park), which publishes the
+//!    waiter. If the announcement is gone by then, somebody has come, and the owner goes on at once.
+//! 5. However the wait has ended, [`end`](PollWord::end) says whether an event was there. The owner tries again, or
+//!    looks at the causes once more. A wait may end for nothing: a deadline was moved just after it had passed, or a
+//!    cause of an earlier wait came late.
 //!
 //! An event sets `READY` whatever was there. A cause is written first, and then [`take_waiter`](PollWord::take_waiter) takes the
 //! waiter, or the announcement, and leaves no `READY`: nothing can be read because a deadline has passed.
 //!
 //! # The race
-//! The owner sees no cause and waits; the cause comes in between. If the announcement came after the cause had looked for a
-//! waiter and the owner looked for the cause before it was there, the wait would never end. Both sides therefore *publish, fence, look*: the
-//! owner publishes the announcement and looks at the causes, the other publishes the cause and looks at the word. At least one sees the other. With
-//! an event there is no such race: event and announcement meet in the one word.
+//! The owner sees no cause and waits; the cause comes in between. If the announcement came after the cause had looked
+//! for a waiter and the owner looked for the cause before it was there, the wait would never end. Both sides therefore
+//! *publish, fence, look*: the owner publishes the announcement and looks at the causes, the other publishes the cause
+//! and looks at the word. At least one sees the other. With an event there is no such race: event and announcement meet
+//! in the one word.
 //!
 //! # Rejected
-//! * Publishing the waiter in the commit step and looking at the causes after that, without an announcement. Once published the goroutine may
-//!   be woken, run, and wait again in the same word while the commit step of its first wait is still at work. If that then sees a
-//!   cause, it takes the second wait's waiter for its own, and the goroutine runs twice.
+//! * Publishing the waiter in the commit step and looking at the causes after that, without an announcement. Once
+//!   published the goroutine may be woken, run, and wait again in the same word while the commit step of its first wait
+//!   is still at work. If that then sees a cause, it takes the second wait's waiter for its own, and the goroutine runs
+//!   twice.
 //! * A lock around word and causes: each event would take it, and a goroutine that holds it may be anywhere.
 //! * A list of waiters for each direction. Who may read next is decided above, once, and not again at each event.
 //! * `READY` set by close and deadline too: the next owner would try, wait, and find out one round later. It works, but a
 //!   deadline that is reset would leave false reports behind.
-//! * A claim (`protocol::claim`) for waits that a context ends as well. Then an event that has taken the waiter must look into its frame
-//!   for the claim, which the other side may just have let go. Here the other side, too, goes through the word, which stays.
+//! * A claim (`protocol::claim`) for waits that a context ends as well. Then an event that has taken the waiter must
+//!   look into its frame for the claim, which the other side may just have let go. Here the other side, too, goes
+//!   through the word, which stays.
 //!
 //! # Invariants
-//! * I1: only the owner moves the word from NIL to WAIT and from WAIT to a waiter; so while it is not between `begin` and `end`, the word is NIL or READY.
+//! * I1: only the owner moves the word from NIL to WAIT and from WAIT to a waiter; so while it is not between `begin`
+//!   and `end`, the word is NIL or READY.
 //! * I2: a published waiter is taken once, by the exchange that removes it, and whoever takes it owes it one wake.
-//! * I3: the word outlives everybody who knows it, so a late `set_ready` or `take_waiter` is harmless: it ends a wait for nothing.
+//! * I3: the word outlives everybody who knows it, so a late `set_ready` or `take_waiter` is harmless: it ends a wait
+//!   for nothing.
 //!
 //! # Orderings
 //! * P1: the release in `park` -> the acquire in `set_ready` and `take_waiter`: the waker sees a goroutine that has parked.
-//! * P2: announce, SeqCst fence in `begin`, look at the causes <-> publish a cause, SeqCst fence in `take_waiter`, look at the word.
-//! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `begin`, `park` and `end`: who goes on without a wake sees what
-//!   was done before, as it would through the wake.
+//! * P2: announce, SeqCst fence in `begin`, look at the causes <-> publish a cause, SeqCst fence in `take_waiter`, look
+//!   at the word.
+//! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `begin`, `park` and `end`: who goes on without
+//!   a wake sees what was done before, as it would through the wake.
 //!
 //! # See also
 //! `netpollblock` and `netpollunblock` in Go's `netpoll.go`. The model is `scheduler/models/tests/poll_word.rs`.
@@ -100,8 +109,8 @@ impl PollWord {
         }
     }
 
-    /// Owner, after an attempt that would block: announces the wait (true), or takes an event that was reported since (false). After true the
-    /// owner looks at the causes, perhaps [parks](Self::park), and calls [`end`](Self::end).
+    /// Owner, after an attempt that would block: announces the wait (true), or takes an event that was reported since
+    /// (false). After true the owner looks at the causes, perhaps [parks](Self::park), and calls [`end`](Self::end).
     ///
     /// # Panics
     /// If somebody else is the owner.

@@ -1,38 +1,45 @@
 //! Who polls for I/O: one M that has nothing else to do.
 //!
 //! # Vocabulary
-//! An *I/O waiter* is a goroutine or thread that waits for a descriptor. The *poller* is the M that blocks in the system's poll; there is one at
-//! most, and it has no P. To poll *in passing* is to look without blocking. An M *rests* when it stands in a list of the scheduler and sleeps,
-//! until somebody leaves it a *token*.
+//! An *I/O waiter* is a goroutine or thread that waits for a descriptor. The *poller* is the M that blocks in the
+//! system's poll; there is one at most, and it has no P. To poll *in passing* is to look without blocking. An M *rests*
+//! when it stands in a list of the scheduler and sleeps, until somebody leaves it a *token*.
 //!
 //! # What is wanted
 //! * N1: while there are I/O waiters, an M is the poller, or some P is in use. Who has a P polls in passing, every few dispatches
 //!   and before it gives the P up; the monitor, which is awake while any P is in use, polls if nobody else has for a while.
 //! * N2: without I/O waiters nobody polls, and with all Ps idle nobody polls in passing: idle costs nothing.
-//! * N3: the poller is an M at rest like any other: whoever leaves it a token (with a P, or because of an earlier timer) wakes it, once.
+//! * N3: the poller is an M at rest like any other: whoever leaves it a token (with a P, or because of an earlier
+//!   timer) wakes it, once.
 //!
 //! # N1
-//! An M that goes to rest **has given the role up if it had it, fences, looks at the number of waiters**, and [claims](PollerRole::claim) the role if there are any and nobody has it. A
-//! goroutine that parks for I/O counts itself first, and its M goes on to the next goroutine, or to rest. So the last M to go to rest sees all goroutines that have
-//! parked on Ms with a P. Some do not pass by there: a foreign thread; a goroutine that blocks its M in place, or is locked to it; a P that is given
-//! up without its M going to rest, as around a blocking call. These **count, fence, look at the role** ([`PollerRole::is_wanted`]), and
-//! if nobody has it, leave a token at an M that rests, or start one. Either they see no poller, or that one
-//! sees their count when it has left the role. And if they see none, the lock of the lists decides: who is not in a list yet will see their count, who is finds the token.
+//! An M that goes to rest **has given the role up if it had it, fences, looks at the number of waiters**, and
+//! [claims](PollerRole::claim) the role if there are any and nobody has it. A goroutine that parks for I/O counts
+//! itself first, and its M goes on to the next goroutine, or to rest. So the last M to go to rest sees all goroutines
+//! that have parked on Ms with a P. Some do not pass by there: a foreign thread; a goroutine that blocks its M in
+//! place, or is locked to it; a P that is given up without its M going to rest, as around a blocking call. These
+//! **count, fence, look at the role** ([`PollerRole::is_wanted`]), and if nobody has it, leave a token at an M that
+//! rests, or start one. Either they see no poller, or that one sees their count when it has left the role. And if they
+//! see none, the lock of the lists decides: who is not in a list yet will see their count, who is finds the token.
 //!
-//! Who leaves the role has a P, or goes to rest again at once. There it does not claim the role while all Ps are in use: who has
-//! them polls, and the batch of an M without a P would have to wait in the global queue. Who makes a P idle for nobody looks at the role afterwards, as said.
+//! Who leaves the role has a P, or goes to rest again at once. There it does not claim the role while all Ps are in
+//! use: who has them polls, and the batch of an M without a P would have to wait in the global queue. Who makes a P
+//! idle for nobody looks at the role afterwards, as said.
 //!
 //! # N3
-//! A token wakes a thread that sleeps on it; the poller sleeps elsewhere. So each M has a [`Doorbell`]. The poller **hangs it out, fences, looks for
-//! a token** before it blocks; whoever leaves a token **fences, and looks at the bell**. At least one sees the other. Ringing takes the bell in, so that of
-//! many who leave tokens one pays for the system call.
+//! A token wakes a thread that sleeps on it; the poller sleeps elsewhere. So each M has a [`Doorbell`]. The poller
+//! **hangs it out, fences, looks for a token** before it blocks; whoever leaves a token **fences, and looks at the
+//! bell**. At least one sees the other. Ringing takes the bell in, so that of many who leave tokens one pays for the
+//! system call.
 //!
-//! The system keeps a ring until some poll returns. One that comes late, when its M has left the role, ends the next one's poll for nothing; it cannot be
-//! lost, as long as nobody else polls while the bell hangs out: the role comes with the right to poll, which is taken before and given back after.
+//! The system keeps a ring until some poll returns. One that comes late, when its M has left the role, ends the next
+//! one's poll for nothing; it cannot be lost, as long as nobody else polls while the bell hangs out: the role comes
+//! with the right to poll, which is taken before and given back after.
 //!
 //! # Rejected
-//! * Handing the role over to another M at rest whenever the poller gets work. A quiet server would wake two threads for each request.
-//!   If the M that left computes for long, the monitor's look, a few milliseconds later, wakes another M, which then becomes the poller.
+//! * Handing the role over to another M at rest whenever the poller gets work. A quiet server would wake two threads
+//!   for each request. If the M that left computes for long, the monitor's look, a few milliseconds later, wakes
+//!   another M, which then becomes the poller.
 //! * Several pollers: each event wakes one of them at random, and all would have to be told of timers.
 //! * A timer queue or a thread of its own for polling: one more thread to wake for each event, and to wake the M from.
 //!
@@ -41,8 +48,8 @@
 //! * I2: the role is held from a `claim` that said true to the `release` of the same M.
 //!
 //! # Orderings
-//! * P1: count (or make a P idle), fence, look at the role <-> give the role up, fence, look at the count (and for an idle P): in `is_wanted` and
-//!   in the next `claim`.
+//! * P1: count (or make a P idle), fence, look at the role <-> give the role up, fence, look at the count (and for an
+//!   idle P): in `is_wanted` and in the next `claim`.
 //! * P2: bell out, fence, look for a token <-> token left, fence, look at the bell.
 //!
 //! # See also

@@ -10,8 +10,9 @@
 //! queue before the mutex is free, so whoever changes the condition under the mutex, and then notifies, finds it.
 //!
 //! So a notification may find one who has not parked yet. Its [`Claim`] settles that: it is shut until the owner has
-//! parked, and one that was taken early is not woken but goes on by itself. The deadline of a wait is one more who takes the claim: a
-//! notification that meets a wait whose deadline was faster goes to the next in the queue, and none is lost.
+//! parked, and one that was taken early is not woken but goes on by itself. The deadline of a wait is one more who
+//! takes the claim: a notification that meets a wait whose deadline was faster goes to the next in the queue, and none
+//! is lost.
 //!
 //! A notification is one wake-up of one wait, and nothing else ends a wait: there are no spurious wake-ups.
 //! `notify_all` wakes those who waited when it began, known by their tickets. It does so in batches, so that the lock is

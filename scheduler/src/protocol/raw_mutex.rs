@@ -46,8 +46,8 @@
 //! # Invariants
 //! * I1: `queue` is touched only under `queue_lock`, and `QUEUED` changes only under it.
 //! * I2: `WOKEN` has at most one holder. It gives the bit up in the exchange that takes the lock or queues again.
-//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: who sets it holds `WOKEN` and gives that up. It is set only while `LOCKED` is, so an
-//!   unlock follows.
+//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: who sets it holds `WOKEN` and gives that up. It is set only
+//!   while `LOCKED` is, so an unlock follows.
 //! * I4: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
 //! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex to the end of the call.
 //!
@@ -212,8 +212,8 @@ impl<W: TimedWait> RawMutex<W> {
 
     /// Takes the mutex (true), or finds that it is time to queue (false). `woken`: whether the caller holds `WOKEN`.
     ///
-    /// It goes by the word as it was just `state`, and does not look again before it has spun: each look takes the cache line from the owner, and two CPUs
-    /// that look all the time pass it to and fro for every single turn.
+    /// It goes by the word as it was just `state`, and does not look again before it has spun: each look takes the
+    /// cache line from the owner, and two CPUs that look all the time pass it to and fro for every single turn.
     fn compete(&self, woken: &mut bool, mut state: u32) -> bool {
         let mut round = 0;
         loop {
@@ -338,8 +338,8 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// Gives `LOCKED` or `WOKEN`, which the caller has set, to the oldest waiter, or takes it back if nobody waits any more. Under
-    /// the queue's lock.
+    /// Gives `LOCKED` or `WOKEN`, which the caller has set, to the oldest waiter, or takes it back if nobody waits any
+    /// more. Under the queue's lock.
     fn give(&self, given: u32) -> Option<W::Waker> {
         self.queue.with_mut(|queue| {
             // SAFETY: the queue is ours under its lock (I1).
@@ -428,7 +428,8 @@ mod tests {
         }
     }
 
-    /// What happens during the waits of a newcomer, while a waiter is awake for the queue, and its owner locks it again and again.
+    /// What happens during the waits of a newcomer, while a waiter is awake for the queue, and its owner locks it again
+    /// and again.
     struct Script<'a> {
         mutex: &'a RawMutex<Late>,
         /// How the first wait ends for nothing.

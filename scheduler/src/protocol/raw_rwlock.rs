@@ -12,13 +12,13 @@
 //! * `WRITTEN`: the lock is to be handed over, and the last owner was a writer.
 //! * the number of readers, in steps of `READER`: of those that own the lock, and of *guests*.
 //!
-//! As long as nobody queues, reading is one addition to lock and one subtraction to unlock, however many read at the same time. A reader
-//! that meets `WRITER` or `QUEUED` was only a guest: it subtracts itself again. Writing is one exchange each.
-//! Whoever cannot have the lock spins for a moment, then takes the lock of the queues, looks again, sets `QUEUED`, links itself
-//! and blocks.
+//! As long as nobody queues, reading is one addition to lock and one subtraction to unlock, however many read at the
+//! same time. A reader that meets `WRITER` or `QUEUED` was only a guest: it subtracts itself again. Writing is one
+//! exchange each. Whoever cannot have the lock spins for a moment, then takes the lock of the queues, looks again, sets
+//! `QUEUED`, links itself and blocks.
 //!
-//! The lock is *orphaned* if it has neither a writer nor readers, and `QUEUED` is set. Whoever makes it so, by the last subtraction
-//! or as a writer that leaves, hands it over, under the lock of the queues:
+//! The lock is *orphaned* if it has neither a writer nor readers, and `QUEUED` is set. Whoever makes it so, by the last
+//! subtraction or as a writer that leaves, hands it over, under the lock of the queues:
 //!
 //! * After readers the oldest writer gets it.
 //! * After a writer all readers that wait get it, together; if none waits, the oldest writer.
@@ -27,23 +27,25 @@
 //! writes go before the next writer, so no stream of writers starves them: both alternate, as in Go's `sync.RWMutex`.
 //! Writers are served in the order in which they queued.
 //!
-//! A waiter whose wait is *ended* by its limit (a deadline, a context) takes its node out. If it was the last writer in the queue, and
-//! no writer has the lock, nothing stops readers any more: it lets those in that wait.
+//! A waiter whose wait is *ended* by its limit (a deadline, a context) takes its node out. If it was the last writer in
+//! the queue, and no writer has the lock, nothing stops readers any more: it lets those in that wait.
 //!
 //! # The races
-//! * *Wait against unlock.* A waiter sets `QUEUED` by an exchange that sees an owner or a guest, under the lock of the queues. Their
-//!   leaving comes later in the order of the word, so it sees `QUEUED` and takes the lock of the queues, which
-//!   it gets when the waiter is linked and asleep.
-//! * *Several make it an orphan.* A guest may come and go while somebody is on the way to hand over, and then comes to do so as well;
-//!   and who gives up its wait may have let readers in. Under the lock of the queues each looks whether the lock is still
-//!   orphaned. If it is not, another has done it, or somebody is in the count who will come: the last one of them.
+//! * *Wait against unlock.* A waiter sets `QUEUED` by an exchange that sees an owner or a guest, under the lock of the
+//!   queues. Their leaving comes later in the order of the word, so it sees `QUEUED` and takes the lock of the queues,
+//!   which it gets when the waiter is linked and asleep.
+//! * *Several make it an orphan.* A guest may come and go while somebody is on the way to hand over, and then comes to
+//!   do so as well; and who gives up its wait may have let readers in. Under the lock of the queues each looks whether
+//!   the lock is still orphaned. If it is not, another has done it, or somebody is in the count who will come: the last
+//!   one of them.
 //! * *Hand-over against guests.* They add and subtract while somebody hands over. So it adds and subtracts too, and never stores.
 //!   No newcomer becomes an owner meanwhile: `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0.
 //! * *End against hand-over.* The claim decides, under the lock of the queues; a node whose wait has ended is dropped.
 //!
 //! # Rejected
-//! * An exchange to enter, which needs no guests and is easier to argue. Where several CPUs read, the line goes back and forth for each
-//!   attempt that fails: 70 to 110 ns for 1 % writes on two CPUs, against 28 to 90 with the addition.
+//! * An exchange to enter, which needs no guests and is easier to argue. Where several CPUs read, the line goes back
+//!   and forth for each attempt that fails: 70 to 110 ns for 1 % writes on two CPUs, against 28 to 90 with the
+//!   addition.
 //! * Go's counter, from which a writer subtracts 2^30: readers that wait are counted like those that read, so a wake-up
 //!   goes to a semaphore that may be ahead of its readers. It needs a mutex for the writers and two semaphores besides.
 //! * Waking waiters to compete again, as the mutex does: a woken writer loses to every reader, so it must keep newcomers
@@ -52,7 +54,8 @@
 //!
 //! # Invariants
 //! * I1: `queues` is touched only under `queue_lock`; `QUEUED` changes only under it, and says that a queue is not empty.
-//! * I2: while `WRITER` or `QUEUED` is set nobody becomes an owner but by a hand-over; while `WRITER` is set all readers in the count are guests.
+//! * I2: while `WRITER` or `QUEUED` is set nobody becomes an owner but by a hand-over; while `WRITER` is set all
+//!   readers in the count are guests.
 //! * I3: `WRITTEN` is set only by a writer that leaves the lock with `QUEUED`, and goes with the next change of who is queued.
 //! * I4: while the lock is orphaned, somebody is on the way to hand it over.
 //! * I5: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
@@ -61,8 +64,10 @@
 //! # Orderings
 //! All changes are read-modify-writes, so each continues the releases before it.
 //! * P1: the release in `unlock_write` -> the acquire by which the next owner enters, in `enter_as_reader`, `take` or
-//!   `take_or_queue`, or by which somebody hands over to it, in `hand_over` or `after_withdrawal`: then the wake-up carries it on.
-//! * P2: the release in `unlock_read` -> the same, by or for a writer: all that the readers did comes before what the writer does.
+//!   `take_or_queue`, or by which somebody hands over to it, in `hand_over` or `after_withdrawal`: then the wake-up
+//!   carries it on.
+//! * P2: the release in `unlock_read` -> the same, by or for a writer: all that the readers did comes before what the
+//!   writer does.
 //!
 //! # See also
 //! `sync/rwmutex.go` in Go; the models in `scheduler/models/tests/rwlock.rs`.

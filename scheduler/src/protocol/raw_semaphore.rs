@@ -42,8 +42,9 @@
 //! * I4: whoever calls a method borrows the semaphore to the end of the call, so it outlives all unlocks.
 //!
 //! # Orderings
-//! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in `try_acquire` and `take_or_queue`: what was
-//!   done before a release is visible to whoever acquires after it. Exchanges in between keep the release.
+//! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in `try_acquire` and
+//!   `take_or_queue`: what was done before a release is visible to whoever acquires after it. Exchanges in between keep
+//!   the release.
 //! * P2: the release of the word in `release` -> the acquire load in `serve_and_unlock`: a plain store follows, which would end
 //!   what P1 relies on. The grant's wake-up carries it on to the waiter.
 //!
@@ -131,8 +132,8 @@ impl<W: Wait> RawSemaphore<W> {
         }
     }
 
-    /// As [`acquire`](Self::acquire), unless `limit` comes before the caller's turn; says whether `want` was taken. It may be more than
-    /// the size: then it is waited for in vain, and in nobody's way.
+    /// As [`acquire`](Self::acquire), unless `limit` comes before the caller's turn; says whether `want` was taken. It
+    /// may be more than the size: then it is waited for in vain, and in nobody's way.
     #[inline]
     pub fn acquire_within(&self, want: usize, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut taken = self.try_acquire(want);

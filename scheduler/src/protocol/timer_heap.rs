@@ -6,9 +6,10 @@
 //! two cache lines and no node. The node keeps the entry's index, so a timer that is stopped leaves at once, in
 //! O(log n), and its memory can be freed or used again: nothing dead stays behind in the heap.
 //!
-//! A timer that is never stopped, as that of a sleep, needs no index: its entry is marked as one that *stays* until it is due, in the lowest
-//! bit of the pointer. Then moving it in the heap does not touch its node. Among many sleepers each node is a cache miss: with a
-//! million of them removing from the heap was 26 % of the profile with indices, and is 12 % of a shorter run without.
+//! A timer that is never stopped, as that of a sleep, needs no index: its entry is marked as one that *stays* until it
+//! is due, in the lowest bit of the pointer. Then moving it in the heap does not touch its node. Among many sleepers
+//! each node is a cache miss: with a million of them removing from the heap was 26 % of the profile with indices, and
+//! is 12 % of a shorter run without.
 //!
 //! There is no clock and no lock in here. Whoever owns the heap locks it and tells it what time it is.
 //!

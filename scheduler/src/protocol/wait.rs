@@ -72,9 +72,10 @@ pub trait Limit {
     /// Whether it has come, so that nobody should wait any more.
     fn has_come(&self) -> bool;
 
-    /// One wait of the caller, who holds no [`RawLock`](super::lock::RawLock). Calls `enter` once: it looks whether there is something to wait for, links
-    /// the caller's node with the waker under the lock of a queue, and returns the commit step, which releases that lock. If the wait
-    /// is [ended](Woken::Ended), calls `withdraw`, which takes the lock and takes the node out if it is still in the queue.
+    /// One wait of the caller, who holds no [`RawLock`](super::lock::RawLock). Calls `enter` once: it looks whether
+    /// there is something to wait for, links the caller's node with the waker under the lock of a queue, and returns
+    /// the commit step, which releases that lock. If the wait is [ended](Woken::Ended), calls `withdraw`, which takes
+    /// the lock and takes the node out if it is still in the queue.
     ///
     /// # Safety
     /// The closures do what is said above, and whoever uses the waker has reserved it. The commit step does not touch the frame

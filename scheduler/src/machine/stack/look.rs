@@ -1,15 +1,16 @@
 //! Looking at stacks while their goroutines are away.
 //!
-//! A goroutine that is parked may be readied and resumed at any moment, and then what was read of its stack is a mixture of two. So whoever
-//! looks takes the sweeper's place in the protocol `occupancy`: for a batch of up to 64 stacks at a time, those that somebody runs on are left
-//! out, and the rest are kept as they are until the look is over; a worker that wants to resume one waits that long. A goroutine that
-//! cannot be resumed cannot end either, so all that it owns is there: its frames, its name, and the stacks that it has grown onto.
+//! A goroutine that is parked may be readied and resumed at any moment, and then what was read of its stack is a
+//! mixture of two. So whoever looks takes the sweeper's place in the protocol `occupancy`: for a batch of up to 64
+//! stacks at a time, those that somebody runs on are left out, and the rest are kept as they are until the look is
+//! over; a worker that wants to resume one waits that long. A goroutine that cannot be resumed cannot end either, so
+//! all that it owns is there: its frames, its name, and the stacks that it has grown onto.
 //!
-//! Its frames are still not all quiet: peers write to the nodes that it waits with, and to what it shares. The words that the way up
-//! through the frames is read from (return addresses, saved registers) are its own alone.
+//! Its frames are still not all quiet: peers write to the nodes that it waits with, and to what it shares. The words
+//! that the way up through the frames is read from (return addresses, saved registers) are its own alone.
 //!
-//! Rejected: copying the stack first and comparing a counter of resumes afterwards. That reads words while they are written, which
-//! no language rule allows, and a goroutine that never rests is never seen.
+//! Rejected: copying the stack first and comparing a counter of resumes afterwards. That reads words while they are
+//! written, which no language rule allows, and a goroutine that never rests is never seen.
 
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
@@ -57,8 +58,8 @@ fn word(meta: &SlotMeta, address: usize) -> Option<usize> {
     inside.then(|| unsafe { peek(address) })
 }
 
-/// Copies the stack that the calling thread runs on from `sp` up, as far as `into` goes, if it is one of `owner`'s: how many words.
-/// Async-signal-safe.
+/// Copies the stack that the calling thread runs on from `sp` up, as far as `into` goes, if it is one of `owner`'s: how
+/// many words. Async-signal-safe.
 ///
 /// Other threads may write to some of these words meanwhile; those that unwinding reads are this thread's own.
 pub(crate) fn copy_current(owner: *mut (), sp: usize, into: &mut [usize]) -> usize {
@@ -68,8 +69,8 @@ pub(crate) fn copy_current(owner: *mut (), sp: usize, into: &mut [usize]) -> usi
 }
 
 impl Pool {
-    /// Calls `f` with the owner of each stack that has one, and with the stack if that is left. A worker that wants to resume it waits
-    /// until `f` has seen the others of its batch too. `f` may not panic, nor wait for a goroutine.
+    /// Calls `f` with the owner of each stack that has one, and with the stack if that is left. A worker that wants to
+    /// resume it waits until `f` has seen the others of its batch too. `f` may not panic, nor wait for a goroutine.
     pub(crate) fn look(&'static self, mut f: impl FnMut(*mut (), Found)) {
         let mut owned = self.owned().map(|(meta, _)| meta).peekable();
         while owned.peek().is_some() {

@@ -18,9 +18,10 @@
 //!   low   +---------------------------+  limit
 //! ```
 //!
-//! Colour: without it all stack tops are congruent modulo the page size, so that the hot lines of all goroutines
-//! share one set of the cache: a bare switch among 10 000 takes 7.4 ns instead of 4.1, among 100 000 137 ns instead of
-//! 23 (measured with 28 colours). More than 1920 bytes of it would push the 1 to 1.5 KiB of a parked shallow goroutine into a second page.
+//! Colour: without it all stack tops are congruent modulo the page size, so that the hot lines of all goroutines share
+//! one set of the cache: a bare switch among 10 000 takes 7.4 ns instead of 4.1, among 100 000 137 ns instead of 23
+//! (measured with 28 colours). More than 1920 bytes of it would push the 1 to 1.5 KiB of a parked shallow goroutine
+//! into a second page.
 //!
 //! Four guard pages rather than one: Rust touches each page of a frame in turn, but C code built without stack probes
 //! may jump over one. A frame larger than the guard may jump over all of it, onto the next slot. More pages would cost

@@ -220,8 +220,9 @@ struct Own {
     before: libc::stack_t,
 }
 
-/// Sees to it that signal handlers have a stack of their own on this thread, of `size` bytes at least. std's threads have a small one, if std
-/// found the signals' default actions in place when the program began; those that another language started may have none.
+/// Sees to it that signal handlers have a stack of their own on this thread, of `size` bytes at least. std's threads
+/// have a small one, if std found the signals' default actions in place when the program began; those that another
+/// language started may have none.
 pub(crate) fn ensure_altstack(size: usize) -> io::Result<AltStack> {
     // SAFETY: all zero bytes are a `stack_t`; asking changes nothing.
     let mut before: libc::stack_t = unsafe { mem::zeroed() };

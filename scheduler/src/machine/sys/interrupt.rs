@@ -1,12 +1,13 @@
 //! Signals that the runtime handles for dumps: one that asks a thread for its registers, and SIGQUIT.
 //!
-//! *Asking* uses SIGURG, as Go does: by default it has no effect, and few programs want it. The handler is installed by the first question. What
-//! it is not asked goes to the handler that was there before. A system call that the signal interrupts is begun anew (`SA_RESTART`); those that
-//! the kernel never begins anew (`poll`, `nanosleep`, reads with a timeout) fail with `EINTR`, which they may do at any time.
+//! *Asking* uses SIGURG, as Go does: by default it has no effect, and few programs want it. The handler is installed by
+//! the first question. What it is not asked goes to the handler that was there before. A system call that the signal
+//! interrupts is begun anew (`SA_RESTART`); those that the kernel never begins anew (`poll`, `nanosleep`, reads with a
+//! timeout) fail with `EINTR`, which they may do at any time.
 //!
-//! *SIGQUIT* is taken if it has its default effect at boot; what the program has installed stays. What it installs later, with `sigaction`,
-//! replaces ours. If it keeps ours and calls it too, as the crate `signal-hook` does, then ours does nothing, since the program
-//! now handles the signal itself: it sees that it is not the one installed.
+//! *SIGQUIT* is taken if it has its default effect at boot; what the program has installed stays. What it installs
+//! later, with `sigaction`, replaces ours. If it keeps ours and calls it too, as the crate `signal-hook` does, then
+//! ours does nothing, since the program now handles the signal itself: it sees that it is not the one installed.
 //!
 //! Both run on the alternate stack, and do nothing that is not async-signal-safe if what they call does not.
 //!

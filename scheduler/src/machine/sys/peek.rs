@@ -1,8 +1,9 @@
 //! Reading a word of a stack from outside, whatever it is.
 //!
-//! Who looks through the stack of a suspended goroutine meets objects that others share and may just be writing, padding, and what a sanitizer has
-//! fenced off. In Rust's terms such a read is no read of any object; so on CPUs where that can be said it is an instruction that the compiler, and
-//! with it the sanitizers, knows nothing of. What it finds is a word of some moment.
+//! Who looks through the stack of a suspended goroutine meets objects that others share and may just be writing,
+//! padding, and what a sanitizer has fenced off. In Rust's terms such a read is no read of any object; so on CPUs where
+//! that can be said it is an instruction that the compiler, and with it the sanitizers, knows nothing of. What it finds
+//! is a word of some moment.
 
 /// The word at `address`.
 ///

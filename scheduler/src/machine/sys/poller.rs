@@ -1,9 +1,10 @@
 //! The system's way to wait for many descriptors at once: `mio`, made at the first registration and never given back.
 //!
-//! `mio` rounds a timeout up to whole milliseconds on Linux, where it calls `epoll_wait`. So whole milliseconds are waited there, and
-//! what is left in `ppoll` on the epoll descriptor itself, which takes nanoseconds and consumes no event. All in `ppoll` would be
-//! simpler, but whoever writes to a socket then wakes us through two queues: a round trip of a byte takes 40 us instead of 14. A timeout of
-//! 50 us is over after 105 us both so and in `epoll_pwait2`, which would have us decode the events ourselves; in `mio` after 1.06 ms.
+//! `mio` rounds a timeout up to whole milliseconds on Linux, where it calls `epoll_wait`. So whole milliseconds are
+//! waited there, and what is left in `ppoll` on the epoll descriptor itself, which takes nanoseconds and consumes no
+//! event. All in `ppoll` would be simpler, but whoever writes to a socket then wakes us through two queues: a round
+//! trip of a byte takes 40 us instead of 14. A timeout of 50 us is over after 105 us both so and in `epoll_pwait2`,
+//! which would have us decode the events ourselves; in `mio` after 1.06 ms.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};

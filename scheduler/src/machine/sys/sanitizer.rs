@@ -19,14 +19,15 @@
 //! a fiber has no size and its functions are empty.
 //!
 //! # ThreadSanitizer
-//! A switch counts as happening before what follows it on the other side. Its call stack is per fiber, so
-//! the calls stand in `resume` itself: they, and what they are called by up to there, are inlined always. A function that were entered on
-//! one fiber and left on another would unbalance both. It knows of no `membarrier`, so `fence` uses fences for it.
+//! A switch counts as happening before what follows it on the other side. Its call stack is per fiber, so the calls
+//! stand in `resume` itself: they, and what they are called by up to there, are inlined always. A function that were
+//! entered on one fiber and left on another would unbalance both. It knows of no `membarrier`, so `fence` uses fences
+//! for it.
 //!
 //! # AddressSanitizer
-//! A stack that has ended leaves the frame of its last function behind, whose red zones would be found by the next goroutine: `lay`
-//! cleans the place of the first frames. It must not keep locals elsewhere (`ASAN_OPTIONS=detect_stack_use_after_return=0`): how far
-//! a stack is in use is told by the address of a local.
+//! A stack that has ended leaves the frame of its last function behind, whose red zones would be found by the next
+//! goroutine: `lay` cleans the place of the first frames. It must not keep locals elsewhere
+//! (`ASAN_OPTIONS=detect_stack_use_after_return=0`): how far a stack is in use is told by the address of a local.
 
 pub(super) use imp::Fiber;
 

@@ -8,7 +8,8 @@
 //! corosensei pairs `call` and `ret` across the switch, so that backtraces run through to the resumer and the CPU's
 //! return predictor stays right in a tight loop. In a real program the suspend sits a few calls deep, and each round
 //! trip then pays for mispredicted returns. An indirect jump whose target is always the same is predicted. The whole
-//! scheduler on the one and on the other, in turn, medians in ns (Zen 5, 2026-11-21, `benches/benches/yield_now.rs` and `channel.rs`):
+//! scheduler on the one and on the other, in turn, medians in ns (Zen 5, 2026-11-21, `benches/benches/yield_now.rs` and
+//! `channel.rs`):
 //!
 //! | | corosensei | this |
 //! | --- | --- | --- |

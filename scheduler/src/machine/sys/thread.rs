@@ -13,7 +13,8 @@ mod imp {
         unsafe { libc::gettid() }
     }
 
-    /// How many threads this process has at one moment, a main thread that has ended included; `None` if the system does not tell.
+    /// How many threads this process has at one moment, a main thread that has ended included; `None` if the system
+    /// does not tell.
     pub(crate) fn count() -> Option<usize> {
         // The 18th field after the name.
         fs::read("/proc/self/stat")
@@ -21,7 +22,8 @@ mod imp {
             .and_then(|stat| String::from_utf8(after_name(&stat)?.into()).ok()?.split(' ').nth(17)?.parse().ok())
     }
 
-    /// The numbers of the threads of this process; `None` if the system does not tell. While threads come and go some may be missing.
+    /// The numbers of the threads of this process; `None` if the system does not tell. While threads come and go some
+    /// may be missing.
     pub(crate) fn all() -> Option<Vec<i32>> {
         let tasks = fs::read_dir("/proc/self/task").ok()?;
         tasks.map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect()

@@ -36,8 +36,8 @@ mod imp {
             Some(Self { bell: owned(bell.into()).ok()? })
         }
 
-        /// Blocks until the thread ends or somebody rings (true), or until `timeout` has passed (false). It may also be true for nothing. `None`, at
-        /// once, if the thread cannot be watched. Takes a descriptor meanwhile.
+        /// Blocks until the thread ends or somebody rings (true), or until `timeout` has passed (false). It may also be
+        /// true for nothing. `None`, at once, if the thread cannot be watched. Takes a descriptor meanwhile.
         pub(crate) fn wait(&self, thread: i32, timeout: Option<Duration>) -> Option<bool> {
             let end = match open(thread) {
                 Ok(end) => end,

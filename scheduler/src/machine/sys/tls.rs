@@ -1,11 +1,13 @@
 //! Where the calling thread's own memory is: its static thread-locals and its control block.
 //!
-//! The C library lays out, for each thread, one block: the thread-locals of all modules that were loaded at the start of the program
-//! (`errno` among them), and beside them the control block, at which the CPU's thread pointer points. The distances are the same in
-//! each thread. `dl_iterate_phdr` says where the calling thread's part of each module is, in glibc and in musl alike.
+//! The C library lays out, for each thread, one block: the thread-locals of all modules that were loaded at the start
+//! of the program (`errno` among them), and beside them the control block, at which the CPU's thread pointer points.
+//! The distances are the same in each thread. `dl_iterate_phdr` says where the calling thread's part of each module is,
+//! in glibc and in musl alike.
 //!
-//! Modules that were loaded later may have their part anywhere, made when it is first used. What they have in common is that their
-//! distances differ from thread to thread: so what counts is what lies where it lies in another thread too ([`init`]).
+//! Modules that were loaded later may have their part anywhere, made when it is first used. What they have in common is
+//! that their distances differ from thread to thread: so what counts is what lies where it lies in another thread too
+//! ([`init`]).
 
 pub(crate) use imp::{init, own_block};
 
@@ -15,8 +17,8 @@ mod imp {
     use std::ops::Range;
     use std::sync::OnceLock;
 
-    /// How much of the control block counts: its head, less than any C library's has. Compilers keep its address, for the thread-locals
-    /// beside it; what is farther inside is the library's own.
+    /// How much of the control block counts: its head, less than any C library's has. Compilers keep its address, for
+    /// the thread-locals beside it; what is farther inside is the library's own.
     const CONTROL: usize = 128;
 
     /// A module's thread-locals of one thread.
@@ -122,7 +124,8 @@ mod imp {
 
     pub(crate) fn init() {}
 
-    /// Other systems do not tell. ThreadSanitizer leaves addresses of its own thread-locals on every stack, so that nothing would move.
+    /// Other systems do not tell. ThreadSanitizer leaves addresses of its own thread-locals on every stack, so that
+    /// nothing would move.
     pub(crate) fn own_block() -> Range<usize> {
         0..0
     }

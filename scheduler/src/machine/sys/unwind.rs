@@ -1,11 +1,11 @@
 //! From the registers of a stack that does not run to the addresses of the calls on it.
 //!
-//! Rust code keeps no frame pointers, so the way up is in the unwind tables of each loaded object (`.eh_frame`), which the crate `framehop`
-//! reads. It never runs on the stack in question, and sees it through a function that says no to what is not on it: whatever stands
-//! there, the worst that comes of it is a wrong address in a report.
+//! Rust code keeps no frame pointers, so the way up is in the unwind tables of each loaded object (`.eh_frame`), which
+//! the crate `framehop` reads. It never runs on the stack in question, and sees it through a function that says no to
+//! what is not on it: whatever stands there, the worst that comes of it is a wrong address in a report.
 //!
-//! The tables are copied, under the lock of the dynamic loader, since a library may be unloaded while it is not on any stack; some megabytes,
-//! kept until the loader has loaded or unloaded something.
+//! The tables are copied, under the lock of the dynamic loader, since a library may be unloaded while it is not on any
+//! stack; some megabytes, kept until the loader has loaded or unloaded something.
 //!
 //! | CPU, system | |
 //! | --- | --- |
@@ -56,8 +56,8 @@ mod imp {
             Self { tables: loaded.tables.clone(), cache: CacheX86_64::new() }
         }
 
-        /// Appends the addresses of the calls on a stack, innermost first; true if they lead to its first frame. `read` returns the word
-        /// at an address if that is on the stack.
+        /// Appends the addresses of the calls on a stack, innermost first; true if they lead to its first frame. `read`
+        /// returns the word at an address if that is on the stack.
         pub(crate) fn walk(
             &mut self,
             from: Registers,

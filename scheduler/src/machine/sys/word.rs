@@ -1,13 +1,13 @@
 //! Words of which each thread has its own, read and written without their addresses.
 //!
-//! An address of a thread-local must not get across a switch. On x86-64 Linux none is made: the instruction names the distance from the thread
-//! pointer. What the compiler never sees it can neither keep in a register over a switch, nor merge two calls for, nor leave on the
-//! stack. The last matters too: builds without optimisation leave addresses in many dead slots, and a goroutine that has one there is
-//! sent back to its thread for nothing (`guard`).
+//! An address of a thread-local must not get across a switch. On x86-64 Linux none is made: the instruction names the
+//! distance from the thread pointer. What the compiler never sees it can neither keep in a register over a switch, nor
+//! merge two calls for, nor leave on the stack. The last matters too: builds without optimisation leave addresses in
+//! many dead slots, and a goroutine that has one there is sent back to its thread for nothing (`guard`).
 //!
-//! Elsewhere it is a `thread_local!` behind functions that are not inlined and hand out values. (Not inlining alone would not be enough: of two calls
-//! that return an address LLVM keeps one. A value that was read from memory must be read again after any call that may write memory,
-//! and every switch is such a call.)
+//! Elsewhere it is a `thread_local!` behind functions that are not inlined and hand out values. (Not inlining alone
+//! would not be enough: of two calls that return an address LLVM keeps one. A value that was read from memory must be
+//! read again after any call that may write memory, and every switch is such a call.)
 
 pub(crate) use imp::{current, random, set_current, set_random};
 
