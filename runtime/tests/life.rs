@@ -397,7 +397,8 @@ fn without_an_end_nobody_learns_of_it() {
 fn cannot_start_a_stage() -> ExitCode {
     gomaxprocs(2);
     Builder::new().stack_size(64 << 10).spawn(|| ()).unwrap().join().unwrap();
-    limit_memory(1 << 20);
+    // Enough for threads.
+    limit_memory(256 << 20);
     let values = Pipeline::new(&Context::background(), 0..3).map(|n| n);
     println!("{}", values.wait().unwrap_err());
     ExitCode::SUCCESS

@@ -256,7 +256,8 @@ impl<T: Send + 'static> Pipeline<T> {
         self.wait()
     }
 
-    /// Drops what still comes; blocks until the goroutines have ended (errgroup's `Wait`). For those that another
+    /// Drops what still comes; blocks until the goroutines have done their work (errgroup's `Wait`); some may be
+    /// about to leave for an instant, and are counted by [`num_goroutine`](crate::num_goroutine). For those that another
     /// pipeline wants too, as those that a [`fan_out`](super::fan_out) reads, it does not wait.
     ///
     /// # Errors
