@@ -16,10 +16,10 @@ use common::check_command_line;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_crawler");
 
-/// The program, killed after a minute.
+/// The program, killed after a minute. In the foreground `timeout` hands a signal on once, and not to the group again.
 fn command(procs: usize, args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", "60", PROGRAM]).args(args).env("GOMAXPROCS", procs.to_string());
+    command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).args(args).env("GOMAXPROCS", procs.to_string());
     command
 }
 

@@ -21,7 +21,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_digest");
 /// The program under test, in `dir`, killed after a minute.
 fn digest(dir: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", "60", PROGRAM]).current_dir(dir);
+    command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).current_dir(dir);
     command
 }
 

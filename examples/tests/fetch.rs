@@ -15,10 +15,10 @@ use common::{Server, check_command_line};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch");
 
-/// The program, killed after a minute.
+/// The program, killed after a minute. In the foreground `timeout` hands a signal on once, and not to the group again.
 fn command(procs: usize) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", "60", PROGRAM]).env("GOMAXPROCS", procs.to_string());
+    command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).env("GOMAXPROCS", procs.to_string());
     command
 }
 
@@ -143,7 +143,8 @@ fn a_timeout_ends_what_does_not_end() {
         let mut stderr = String::new();
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         assert_eq!(stderr.matches("context canceled").count(), 2, "{stderr}");
-        assert_eq!(child.wait().unwrap().code(), Some(1));
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(1), "{status}: {stderr}");
     }
 }
 

@@ -285,7 +285,9 @@ fn one_who_does_not_read_is_given_up() {
 fn a_request_ends_when_its_client_has_gone() {
     for procs in [1, 2, 4] {
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", "60", PROGRAM, "--addr", "127.0.0.1:0"]).env("GOMAXPROCS", procs.to_string());
+        command
+            .args(["--foreground", "--signal=KILL", "60", PROGRAM, "--addr", "127.0.0.1:0"])
+            .env("GOMAXPROCS", procs.to_string());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
@@ -312,7 +314,7 @@ fn a_request_ends_when_its_client_has_gone() {
         thread::sleep(Duration::from_millis(50));
         write!(stream, "on HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
         assert_eq!(statuses(&read_answers(&stream)), [200, 200]);
-        // `timeout` hands it on.
+        // `timeout` hands it on, in the foreground once.
         assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
         assert!(child.wait().unwrap().success());
     }
