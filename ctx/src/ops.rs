@@ -103,8 +103,9 @@ impl Context {
         }
     }
 
-    /// Why the context ended, whose `done` is closed.
-    fn ended(&self, end: Result<Infallible, greenthread_channels::RecvError>) -> Error {
+    /// Why the context ended, for whoever has received `end` from its `done`.
+    #[doc(hidden)]
+    pub fn ended(&self, end: Result<Infallible, greenthread_channels::RecvError>) -> Error {
         match end {
             Ok(never) => match never {},
             Err(_) => self.err().expect("ctx: done is closed after the reason was set"),

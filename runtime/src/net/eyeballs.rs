@@ -62,7 +62,7 @@ pub(super) fn connect<T: Send + 'static>(
                     first_error.get_or_insert(error);
                 }
             },
-            recv(ctx.done()) -> _ => return Err(ctx.err().expect("net: done is closed after the reason was set").into()),
+            recv(ctx.done()) -> end => return Err(ctx.ended(end).into()),
             recv(next) -> _ => {}
         }
     }

@@ -205,7 +205,7 @@ fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
     });
     select_biased! {
         recv(lookup.done()) -> _ => {}
-        recv(ctx.done()) -> _ => return Err(ctx.err().expect("net: done is closed after the reason was set").into()),
+        recv(ctx.done()) -> end => return Err(ctx.ended(end).into()),
     }
     lookup.join().unwrap_or_else(|panic| resume_unwind(panic))
 }

@@ -29,15 +29,14 @@ use super::{Input, Pipeline};
 pub fn bridge<T: Send + 'static>(ctx: &Context, input: impl Input<Item = impl Input<Item = T>>) -> Pipeline<T> {
     let input = input.into_parts();
     Pipeline::start(ctx, 0, input.demand, move |stage, tx| {
-        while let Some(inner) = stage.recv(&input.values)? {
+        stage.each(&input.values, |inner| {
             let inner = inner.into_parts();
             let end = stage.forward(&inner.values, tx);
             drop(inner.values);
             // Also if the bridge ends early: a panic in there is not lost.
             let inner = inner.demand.map_or(Ok(()), Demand::give_up);
             end?;
-            inner.map_err(Stop::Ended)?;
-        }
-        Ok(())
+            inner.map_err(Stop::Ended)
+        })
     })
 }

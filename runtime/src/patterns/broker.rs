@@ -395,9 +395,7 @@ fn send_to_one<T>(
     }
     let chosen = select.select();
     if chosen.index() == done {
-        // Closed: nothing is ever sent on it.
-        let _ = chosen.recv(ctx.done());
-        return Err(ctx.err().expect("broker: done is closed after the reason was set"));
+        return Err(ctx.ended(chosen.recv(ctx.done())));
     }
     let place = chosen.index() - first;
     Ok((place, chosen.send(queues[place].sender(), value)))

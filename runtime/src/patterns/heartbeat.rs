@@ -182,17 +182,12 @@ impl Pulse {
         loop {
             self.beat();
             select_biased! {
-                recv(self.ctx.done()) -> _ => return Err(RecvError::Ended(ended(&self.ctx))),
+                recv(self.ctx.done()) -> end => return Err(self.ctx.ended(end).into()),
                 recv(rx) -> value => return value.map_err(|_| RecvError::Disconnected),
                 recv(self.due()) -> _ => {}
             }
         }
     }
-}
-
-/// Why the context has ended, whose `done` is closed.
-fn ended(ctx: &Context) -> Error {
-    ctx.err().expect("heartbeat: done is closed after the reason was set")
 }
 
 /// A goroutine that beats, from its owner's side: see [`heartbeat`].
@@ -268,7 +263,7 @@ impl<T> Heartbeat<T> {
         loop {
             let quiet = self.times.last().checked_add(limit).map_or_else(never, timer::at);
             select_biased! {
-                recv(ctx.done()) -> _ => return Err(ended(ctx)),
+                recv(ctx.done()) -> end => return Err(ctx.ended(end)),
                 recv(self.done()) -> _ => return Ok(false),
                 recv(quiet) -> _ => if self.quiet_for() >= limit {
                     return Ok(true);

@@ -214,34 +214,27 @@ impl<T> Queue<T> {
     /// assert_eq!(queue.push(&Context::background(), 'd'), Err(PushError::Closed('d')));
     /// ```
     pub fn push(&self, ctx: &Context, value: T) -> Result<Pushed<T>, PushError<T>> {
-        if let Some(error) = ctx.err() {
-            return Err(PushError::Ended(error, value));
-        }
-        let value = match self.try_push(value) {
-            Ok(pushed) => return Ok(pushed),
-            Err(TrySendError::Disconnected(value)) => return Err(PushError::Closed(value)),
-            Err(TrySendError::Full(value)) => value,
-        };
-        let Full::Timeout(timeout) = self.shared.full else {
-            return match ctx.send(&self.shared.tx, value) {
+        match self.shared.full {
+            Full::Wait => match ctx.send(&self.shared.tx, value) {
                 Ok(()) => Ok(Pushed::Queued),
                 Err(ctx::SendError::Ended(error, value)) => Err(PushError::Ended(error, value)),
                 Err(ctx::SendError::Disconnected(value)) => Err(PushError::Closed(value)),
-            };
-        };
-        select_biased! {
-            recv(ctx.done()) -> _ => {
-                let error = ctx.err().expect("queue: done is closed after the reason was set");
-                Err(PushError::Ended(error, value))
-            }
-            send(self.shared.tx, value) -> sent => match sent {
-                Ok(()) => Ok(Pushed::Queued),
-                Err(error) => Err(PushError::Closed(error.into_inner())),
             },
-            default(timeout) => {
-                self.count_dropped();
-                Err(PushError::Timeout(value))
-            }
+            Full::Timeout(timeout) => select_biased! {
+                recv(ctx.done()) -> end => Err(PushError::Ended(ctx.ended(end), value)),
+                send(self.shared.tx, value) -> sent => match sent {
+                    Ok(()) => Ok(Pushed::Queued),
+                    Err(error) => Err(PushError::Closed(error.into_inner())),
+                },
+                default(timeout) => {
+                    self.count_dropped();
+                    Err(PushError::Timeout(value))
+                }
+            },
+            Full::DropNewest | Full::DropOldest => match ctx.err() {
+                Some(error) => Err(PushError::Ended(error, value)),
+                None => self.try_push(value).map_err(|closed| PushError::Closed(closed.into_inner())),
+            },
         }
     }
 

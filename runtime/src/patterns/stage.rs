@@ -208,6 +208,14 @@ impl Stage {
         })
     }
 
+    /// Calls `f` with each value.
+    pub(super) fn each<T>(&self, rx: &Receiver<T>, mut f: impl FnMut(T) -> Result<(), Stop>) -> Result<(), Stop> {
+        while let Some(value) = self.recv(rx)? {
+            f(value)?;
+        }
+        Ok(())
+    }
+
     /// Hands on all values.
     pub(super) fn forward<T>(&self, rx: &Receiver<T>, tx: &Sender<T>) -> Result<(), Stop> {
         self.forward_with(rx, tx, |value| value)
@@ -220,10 +228,7 @@ impl Stage {
         tx: &Sender<U>,
         mut f: impl FnMut(T) -> U,
     ) -> Result<(), Stop> {
-        while let Some(value) = self.recv(rx)? {
-            self.send(tx, f(value))?;
-        }
-        Ok(())
+        self.each(rx, |value| self.send(tx, f(value)))
     }
 
     /// Cancels the stage with an error of the user's.

@@ -151,10 +151,7 @@ impl<T: Send + 'static> Pipeline<T> {
     pub fn batch(self, size: usize, within: Duration) -> Pipeline<Vec<T>> {
         assert!(size > 0, "patterns: a batch has at least one value");
         self.then(move |stage, rx, tx| {
-            while let Some(first) = stage.recv(rx)? {
-                stage.send(tx, batch(stage.ctx(), rx, first, size, within))?;
-            }
-            Ok(())
+            stage.each(rx, |first| stage.send(tx, batch(stage.ctx(), rx, first, size, within)))
         })
     }
 
@@ -164,12 +161,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self,
         mut f: impl FnMut(&Stage, &Sender<U>, T) -> Result<(), Stop> + Send + 'static,
     ) -> Pipeline<U> {
-        self.then(move |stage, rx, tx| {
-            while let Some(value) = stage.recv(rx)? {
-                f(stage, tx, value)?;
-            }
-            Ok(())
-        })
+        self.then(move |stage, rx, tx| stage.each(rx, |value| f(stage, tx, value)))
     }
 }
 
