@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::child::{self, named, program};
-use common::{Rng, check, seed, until};
+use common::{Rng, check, check_from_thread, seed, until};
 use greenthread::__private::Mechanism;
 use greenthread::channel::{self, Receiver, Sender};
 use greenthread::debug::{self, GoroutineInfo, GoroutineState, WaitReason};
@@ -341,7 +341,8 @@ fn equal_stacks_are_one() {
 }
 
 fn names_are_shown() {
-    check(|| {
+    // No goroutine, which could have to go back to the thread of the one that runs (SAFETY.md).
+    check_from_thread(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let (stop, clone) = (Arc::new(AtomicBool::new(false)), rx.clone());
         let parked = Builder::new().name("parked").spawn(move || receives(rx)).unwrap();

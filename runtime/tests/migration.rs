@@ -11,9 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use common::child::{self, Test, named, program};
-use common::{Rng, check, check_on, parked, seed, spin, until, watchdog};
+use common::{Rng, check, check_from_thread, check_on, parked, seed, spin, until, watchdog};
 use greenthread::__private::Mechanism;
 use greenthread::channel::{Receiver, Sender, bounded};
+use greenthread::debug::GoroutineState;
 use greenthread::{Builder, JoinHandle, blocking, debug, lock_os_thread, spawn, stack, time, yield_now};
 use greenthread_hazards as hazards;
 use greenthread_hazards::Hazard;
@@ -122,6 +123,9 @@ fn receive(wait: &Receiver<()>) {
 }
 
 /// A goroutine that has a thread-local open and parks: its thread, what lets it go on, and how it ends.
+///
+/// Who keeps that thread busy then is steered by a thread that the runtime did not start: any goroutine may have a leftover address,
+/// belong there as well, and wait.
 fn holder() -> (i32, Sender<()>, JoinHandle<()>) {
     holder_that(receive)
 }
@@ -176,7 +180,7 @@ fn wake_and_send_home(go_on: &Sender<()>) {
 }
 
 fn a_home_that_is_busy_is_waited_for() {
-    check(|| wait_for_a_busy_home(receive));
+    check_from_thread(|| wait_for_a_busy_home(receive));
 }
 
 fn wait_for_a_busy_home(wait_for: fn(&Receiver<()>)) {
@@ -187,6 +191,15 @@ fn wait_for_a_busy_home(wait_for: fn(&Receiver<()>)) {
         move || spin_until(&stop)
     });
     wake_and_send_home(&go_on);
+    let goroutine = |id| debug::goroutines().into_iter().find(|goroutine| goroutine.id == id);
+    until(|| goroutine(holder.id()).is_some_and(|holder| holder.behind.is_some()));
+    let ahead = goroutine(holder.id()).unwrap().behind.unwrap();
+    assert_eq!(goroutine(ahead).unwrap().state, GoroutineState::Running);
+    assert!(
+        debug::dump().contains(&format!("[runnable, behind goroutine {ahead} on its thread]")),
+        "{}",
+        debug::dump()
+    );
     let others: Vec<_> = (0..100).map(|n| spawn(move || (yield_now(), n).1)).collect();
     assert_eq!(others.into_iter().map(|other| other.join().unwrap()).sum::<u32>(), 4950);
     assert!(!holder.is_finished());
@@ -203,7 +216,7 @@ fn spin_until(stop: &AtomicBool) {
 
 /// A goroutine that only yields is no hog: it lets the one go on that waits for its thread, though nobody else is there.
 fn a_home_that_yields_lets_it_run() {
-    check(|| {
+    check_from_thread(|| {
         let (thread, go_on, holder) = holder();
         let (holder, stop) = (Arc::new(holder), Arc::new(AtomicBool::new(false)));
         let yielding = on_thread(thread, {
@@ -221,7 +234,7 @@ fn a_home_that_yields_lets_it_run() {
 
 /// The goroutine that has locked the thread waits for the one that must run there.
 fn a_home_that_is_locked_by_another_is_no_deadlock() {
-    check(|| {
+    check_from_thread(|| {
         let (thread, go_on, holder) = holder();
         let locker = on_thread(thread, move || {
             let _guard = lock_os_thread();
@@ -235,7 +248,7 @@ fn a_home_that_is_locked_by_another_is_no_deadlock() {
 
 /// As before, and both lock the thread.
 fn two_goroutines_lock_one_thread() {
-    check(|| {
+    check_from_thread(|| {
         let ((here, place), (go_on, wait)) = (bounded(1), bounded::<()>(0));
         let first = spawn(move || {
             HELD.with(|_| {
@@ -272,7 +285,7 @@ fn a_home_that_is_blocked_in_place_is_waited_for() {
             self.0.recv().unwrap();
         }
     }
-    check(|| {
+    check_from_thread(|| {
         let (thread, go_on, holder) = holder();
         let (let_go, released) = bounded(0);
         let unwinds = on_thread(thread, move || {
@@ -294,7 +307,7 @@ fn a_goroutine_on_several_stacks() {
         let grow = |f: &dyn Fn()| stack::grow(usize::MAX, 64 << 10, f);
         grow(&|| grow(&|| receive(wait)));
     }
-    check(|| wait_for_a_busy_home(grow_and_receive));
+    check_from_thread(|| wait_for_a_busy_home(grow_and_receive));
 }
 
 /// Nobody starves, neither those that must go home nor the others.

@@ -80,7 +80,8 @@ fn a_chain_through_runnext_does_not_keep_io_waiting() {
 
 #[test]
 fn io_beside_goroutines_that_never_come_back() {
-    check(|| {
+    // A goroutine that was there before the hogs could have to go back to the thread of one (SAFETY.md).
+    check_from_thread(|| {
         let stop = Arc::new(AtomicBool::new(false));
         let hogs: Vec<_> = (0..4)
             .map(|_| {

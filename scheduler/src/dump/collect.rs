@@ -44,7 +44,7 @@ fn info(g: GRef, name: Option<Arc<str>>, trace: Arc<Trace>) -> GoroutineInfo {
     };
     let locked = g.home().is_some();
     let parked_for = matches!(state, GoroutineState::Waiting(_)).then(|| g.parked_for());
-    GoroutineInfo { id, name, state, spawned_at, thread: None, locked, parked_for, busy_for: None, trace }
+    GoroutineInfo { id, name, state, spawned_at, thread: None, locked, behind: None, parked_for, busy_for: None, trace }
 }
 
 /// All goroutines that have begun and not ended, by id.
@@ -62,6 +62,7 @@ pub(super) fn collect() -> Vec<GoroutineInfo> {
         collection.ask_threads(sched);
     }
     collection.add_the_rest(sched);
+    collection.say_who_is_behind(sched);
     collection.seen.into_values().collect()
 }
 
@@ -135,6 +136,18 @@ impl Collection {
             let found = info(g, None, Arc::default());
             let found = GoroutineInfo { thread: m.map(|m| m.id), busy_for: m.and_then(|m| busy_for(m)), ..found };
             self.seen.insert(found.id, found);
+        }
+    }
+
+    /// Of those that have been left for an M, which goroutine has that M.
+    fn say_who_is_behind(&mut self, sched: &Sched) {
+        for m in running(sched) {
+            let Some((first, _)) = m.current().map(GRef::glance) else { continue };
+            for (id, _) in m.inbox.waiting().into_iter().map(GRef::glance) {
+                if let Some(found) = self.seen.get_mut(&id) {
+                    found.behind = Some(first);
+                }
+            }
         }
     }
 }

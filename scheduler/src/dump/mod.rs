@@ -119,6 +119,9 @@ pub struct GoroutineInfo {
     pub thread: Option<u32>,
     /// Whether it stays on one thread.
     pub locked: bool,
+    /// The goroutine that runs on the thread which this one must go back to, and waits for. See
+    /// [`Stats::guarded_resumes`](crate::Stats::guarded_resumes).
+    pub behind: Option<u64>,
     /// For how long it has been parked, if it is; exact to some tens of milliseconds, and rather too short.
     pub parked_for: Option<Duration>,
     /// For how long it has run without giving others a turn, if that is longer than a time slice (10 ms).

@@ -8,6 +8,7 @@
 //!
 //! goroutine 7 [running, for 1.204 s] {name: crunch}:
 //! ```
+//! One that must go back to a thread which another computes on is `[runnable, behind goroutine 7 on its thread]`, which Go has no case of.
 //! The scheduler's own calls are left out at both ends, as Go leaves out those of its runtime. Arguments are not known,
 //! which Go writes as `(...)` too. Several goroutines with the same trace, state, name and place of birth are written
 //! once, under the header of the first, and listed.
@@ -45,6 +46,7 @@ struct Kind {
     site: *const Location<'static>,
     trace: *const Trace,
     locked: bool,
+    behind: Option<u64>,
     /// Goroutines on threads are not grouped.
     thread: Option<u32>,
 }
@@ -78,6 +80,7 @@ fn kind(goroutine: &GoroutineInfo) -> Kind {
         site: ptr::from_ref(goroutine.spawned_at),
         trace: Arc::as_ptr(&goroutine.trace),
         locked: goroutine.locked,
+        behind: goroutine.behind,
         thread: goroutine.thread,
     }
 }
@@ -115,6 +118,9 @@ fn write_header(out: &mut String, goroutine: &GoroutineInfo) -> fmt::Result {
     }
     if goroutine.locked {
         write!(out, ", locked to thread")?;
+    }
+    if let Some(id) = goroutine.behind {
+        write!(out, ", behind goroutine {id} on its thread")?;
     }
     match &goroutine.name {
         Some(name) => writeln!(out, "] {{name: {name}}}:"),

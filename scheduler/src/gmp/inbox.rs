@@ -89,6 +89,11 @@ impl Inbox {
         self.empty(&mut inner)
     }
 
+    /// Those that are left here at the moment.
+    pub(crate) fn waiting(&self) -> Vec<GRef> {
+        self.lock().queue.iter().copied().collect()
+    }
+
     fn empty(&self, inner: &mut Inner) -> Vec<GRef> {
         self.len.store(0, Ordering::Relaxed);
         inner.queue.drain(..).collect()
