@@ -15,6 +15,8 @@ readonly timed=(after never tick)
 
 root=$PWD
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+# As in the workspace: what only a debugger wants takes long to link.
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 mkdir -p "$CARGO_TARGET_DIR"
 CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd)
 work=$CARGO_TARGET_DIR/crossbeam

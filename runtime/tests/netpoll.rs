@@ -262,12 +262,12 @@ fn numbers_that_are_used_again() {
     });
 }
 
-/// As many pairs as the limit of descriptors allows, but not more than 3000.
+/// As many pairs as the limit of descriptors allows, but not more than 1000.
 fn many() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files"));
     let limit = line.and_then(|line| line.split_whitespace().nth(3)?.parse::<usize>().ok()).unwrap_or(256);
-    (limit.saturating_sub(100) / 2).min(3000)
+    (limit.saturating_sub(100) / 2).min(1000)
 }
 
 /// More than fit into one poll, all at once.

@@ -57,7 +57,7 @@ fn a_million_sleepers() {
         for _ in 0..n {
             let (early, ended) = (Arc::clone(&early), Arc::clone(&ended));
             // They all sleep at one time if the machine can start them in that time. Nothing here rests on it.
-            let duration = Duration::from_micros(4_000_000 + random.below(1 << 20));
+            let duration = Duration::from_micros(4 * n as u64 + random.below(1 << 20));
             go!(move || {
                 let begin = Instant::now();
                 time::sleep(duration);

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use greenthread_scheduler as scheduler;
-use random::{Rng, seed};
+use random::{Rng, seed, storm_time};
 
 pub use scheduler::yield_now;
 
@@ -28,9 +28,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a finished test may take to leave nothing behind.
 const SETTLE: Duration = Duration::from_secs(10);
-
-/// How long random rounds go on in each setting, at most.
-const STORM: Duration = Duration::from_secs(4);
 
 /// The numbers of Ps that goroutines run on.
 const PROCS: [usize; 3] = [1, 2, 4];
@@ -288,7 +285,7 @@ pub fn until(mut condition: impl FnMut() -> bool) {
 /// So many rounds, or as many as there is time for: a busy machine shall have fewer of them rather than the watchdog's
 /// bite. At least one.
 pub fn rounds(most: usize) -> impl Iterator<Item = usize> {
-    let end = Instant::now() + STORM;
+    let end = Instant::now() + storm_time();
     (0..most).take_while(move |&round| round == 0 || Instant::now() < end)
 }
 

@@ -24,14 +24,11 @@ use std::time::{Duration, Instant};
 
 use greenthread::debug::{self, GoroutineState};
 
-pub use random::{Rng, seed};
+pub use random::{Rng, seed, storm_time};
 pub use watchdog::{LIMIT, watchdog, watchdog_after};
 
 /// How long a finished test may take to leave nothing behind.
 const SETTLE: Duration = Duration::from_secs(10);
-
-/// How long a storm goes on, on each number of Ps.
-const STORM: Duration = Duration::from_millis(1200);
 
 /// The numbers of Ps that everything runs on.
 const PROCS: [usize; 3] = [1, 2, 4];
@@ -70,12 +67,13 @@ pub fn check_on(procs: usize, body: impl FnOnce()) {
     turn.run(procs, LIMIT, body);
 }
 
-/// Runs `round` again and again as a goroutine, with other random numbers each time, for about a second on each number of Ps.
+/// Runs `round` again and again as a goroutine, with other random numbers each time, for [`storm_time`] on each
+/// number of Ps.
 pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
     let seed = seed();
     check(move || {
         let mut random = Rng::new(seed);
-        let end = Instant::now() + STORM;
+        let end = Instant::now() + storm_time();
         while Instant::now() < end {
             round(&mut random);
         }

@@ -2,13 +2,23 @@
 
 use std::env;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::str::FromStr;
+use std::time::Duration;
 
 /// A seed from `GREENTHREAD_SEED`, or another one each time. Prints it: the test harness shows it if the test fails.
 pub fn seed() -> u64 {
-    let given = env::var("GREENTHREAD_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let seed = variable("GREENTHREAD_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
     println!("GREENTHREAD_SEED={seed}");
     seed
+}
+
+/// How long random rounds go on in each setting: `GREENTHREAD_STORM` milliseconds, or as long as all the tests together can afford.
+pub fn storm_time() -> Duration {
+    Duration::from_millis(variable("GREENTHREAD_STORM").unwrap_or(500))
+}
+
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
 /// A small generator (xorshift), good enough to mix things up.
