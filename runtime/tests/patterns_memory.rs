@@ -159,16 +159,24 @@ fn stages() {
     });
 }
 
+fn fails_soon(n: Box<usize>) -> Result<Box<usize>, String> {
+    if *n < 2 { Ok(n) } else { Err("expected".to_owned()) }
+}
+
+fn gives_up(end: End, values: Pipeline<Box<usize>>) {
+    let values = values.map(|n| n);
+    // The source may come to its panic first.
+    match panic::catch_unwind(AssertUnwindSafe(|| values.wait())) {
+        Ok(end) => assert_eq!(end.unwrap_err().to_string(), "expected"),
+        Err(payload) => assert_eq!((end, text(&*payload)), (End::Panic, "expected")),
+    }
+}
+
 #[test]
 fn a_stage_that_gives_up() {
-    leaves_nothing("try_map", |root, end| {
-        let values = source(root, end).try_map(|n| if *n < 2 { Ok(n) } else { Err("expected".to_owned()) }).map(|n| n);
-        // The source may come to its panic first.
-        match panic::catch_unwind(AssertUnwindSafe(|| values.wait())) {
-            Ok(end) => assert_eq!(end.unwrap_err().to_string(), "expected"),
-            Err(payload) => assert_eq!((end, text(&*payload)), (End::Panic, "expected")),
-        }
-    });
+    leaves_nothing("try_map", |root, end| gives_up(end, source(root, end).try_map(fails_soon)));
+    leaves_nothing("try_map_parallel", |root, end| gives_up(end, source(root, end).try_map_parallel(3, fails_soon)));
+    leaves_nothing("try_map_ordered", |root, end| gives_up(end, source(root, end).try_map_ordered(3, fails_soon)));
 }
 
 #[test]

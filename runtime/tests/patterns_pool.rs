@@ -32,11 +32,17 @@ fn endless() -> Pipeline<usize> {
 type Pool = (&'static str, fn(&Context, Pipeline<usize>, fn(usize) -> usize) -> Pipeline<usize>);
 
 /// Each kind of pool, with four workers at most.
-const POOLS: [Pool; 4] = [
+const POOLS: [Pool; 6] = [
     ("worker_pool", |ctx, jobs, f| worker_pool(ctx, 4, jobs, move |_, n| f(n))),
     ("dynamic_worker_pool", |ctx, jobs, f| dynamic_worker_pool(ctx, 0..=4, Duration::ZERO, jobs, move |_, n| f(n))),
     ("map_parallel", |ctx, jobs, f| Pipeline::from_input(ctx, jobs).map_parallel(4, f)),
     ("map_ordered", |ctx, jobs, f| Pipeline::from_input(ctx, jobs).map_ordered(4, f)),
+    ("try_map_parallel", |ctx, jobs, f| {
+        Pipeline::from_input(ctx, jobs).try_map_parallel(4, move |n| Ok::<_, String>(f(n)))
+    }),
+    ("try_map_ordered", |ctx, jobs, f| {
+        Pipeline::from_input(ctx, jobs).try_map_ordered(4, move |n| Ok::<_, String>(f(n)))
+    }),
 ];
 
 #[test]
@@ -241,6 +247,67 @@ fn results_keep_the_order_of_the_values() {
         }
         let taken = endless().map_ordered(3, |n| n).take(MANY / 10);
         assert_eq!(taken.collect::<Vec<_>>().unwrap(), (0..MANY / 10).collect::<Vec<_>>());
+    });
+}
+
+/// What fails later in the order, though earlier in time, is not seen.
+#[test]
+fn an_ordered_stage_fails_where_a_single_goroutine_would() {
+    check(|| {
+        for workers in [1, 2, 7, 100] {
+            for first_to_fail in [0, 1, 50, 499] {
+                let fails = move |n: usize| {
+                    (0..(n * 3) % 7).for_each(|_| yield_now());
+                    if n < first_to_fail { Ok(n) } else { Err(format!("{n} is too much")) }
+                };
+                let results = endless().capacity(workers % 3).try_map_ordered(workers, fails);
+                let expected: Vec<_> = (0..first_to_fail).collect();
+                assert_eq!(results.iter().collect::<Vec<_>>(), expected, "{workers} workers");
+                assert_eq!(results.wait().unwrap_err().to_string(), format!("{first_to_fail} is too much"));
+            }
+        }
+    });
+}
+
+#[test]
+fn an_error_stops_the_other_workers() {
+    check(|| {
+        for workers in [1, 2, 7, 100] {
+            let census = Census::default();
+            let values = census.clone();
+            let fails = move |n: usize| if n == 500 { Err("expected") } else { Ok((n, values.value())) };
+            let results = endless().try_map_parallel(workers, fails);
+            let all: HashSet<_> = results.iter().map(|(n, _)| n).collect();
+            assert!(!all.contains(&500) && all.len() > 500 - workers, "{workers} workers: {}", all.len());
+            assert_eq!(results.wait().unwrap_err().to_string(), "expected");
+            assert_eq!((num_goroutine(), census.alive()), (1, 0));
+        }
+    });
+}
+
+#[test]
+fn a_panic_wins_over_the_error_of_another_worker() {
+    type Stage = fn(Pipeline<usize>, Box<Fails>) -> Pipeline<usize>;
+    type Fails = dyn Fn(usize) -> Result<usize, &'static str> + Send + Sync;
+    let stages: [Stage; 2] = [|values, f| values.try_map_parallel(2, f), |values, f| values.try_map_ordered(2, f)];
+    check(move || {
+        for stage in stages {
+            let ((open, gate), (both, begun)) = (channel::bounded::<()>(0), channel::bounded(0));
+            let fails = move |n| {
+                if n == 0 {
+                    begun.recv().unwrap();
+                    return Err("the error");
+                }
+                both.send(()).unwrap();
+                assert!(gate.recv().is_err());
+                panic!("the panic");
+            };
+            let results = stage(Pipeline::new(&background(), 0..2), Box::new(fails));
+            // Only the second is left, which panics when the error has stopped the stage.
+            until(|| num_goroutine() == 2);
+            drop(open);
+            assert_eq!(panic_of(|| results.wait()), "the panic");
+        }
     });
 }
 

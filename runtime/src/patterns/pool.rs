@@ -12,6 +12,7 @@
 //! does the right to send, each as a token in a channel from each worker to the next. So values are dealt in turn, and
 //! a result that is ready early waits with its worker.
 
+use std::error::Error;
 use std::ops::RangeInclusive;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,7 +56,7 @@ pub fn worker_pool<T: Send + 'static, U: Send + 'static>(
     jobs: impl Input<Item = T>,
     f: impl Fn(&Context, T) -> U + Send + Sync + 'static,
 ) -> Pipeline<U> {
-    pool(ctx, 0, workers, jobs, f)
+    pool(ctx, 0, workers, jobs, move |stage, job| Ok(f(stage.ctx(), job)))
 }
 
 #[track_caller]
@@ -64,7 +65,7 @@ fn pool<T: Send + 'static, U: Send + 'static>(
     capacity: usize,
     workers: usize,
     jobs: impl Input<Item = T>,
-    f: impl Fn(&Context, T) -> U + Send + Sync + 'static,
+    f: impl Fn(&Stage, T) -> Result<U, Stop> + Send + Sync + 'static,
 ) -> Pipeline<U> {
     assert_at_least_one(workers);
     let (Parts { values: jobs, demand: input }, f) = (jobs.into_parts(), Arc::new(f));
@@ -72,7 +73,7 @@ fn pool<T: Send + 'static, U: Send + 'static>(
     let (tx, values) = bounded(capacity);
     for _ in 0..workers {
         let (jobs, f) = (jobs.clone(), Arc::clone(&f));
-        demand.go(input.clone(), tx.clone(), move |stage, tx| stage.forward_with(&jobs, tx, |job| f(stage.ctx(), job)));
+        demand.go(input.clone(), tx.clone(), move |stage, tx| stage.each(&jobs, |job| stage.send(tx, f(stage, job)?)));
     }
     Pipeline { ctx: ctx.clone(), values, demand, capacity }
 }
@@ -226,7 +227,34 @@ impl<T: Send + 'static> Pipeline<T> {
         f: impl Fn(T) -> U + Send + Sync + 'static,
     ) -> Pipeline<U> {
         let ctx = self.ctx.clone();
-        pool(&ctx, self.capacity, workers, self, move |_, value| f(value))
+        pool(&ctx, self.capacity, workers, self, move |_, value| Ok(f(value)))
+    }
+
+    /// As [`map_parallel`](Self::map_parallel), with a function that can fail. The first error stops the whole pipeline, and
+    /// [`wait`](Self::wait) gives it; what other workers are about to hand on then is lost.
+    ///
+    /// # Panics
+    /// If `workers` is zero.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let numbers = Pipeline::new(&Context::background(), ["1", "two", "3"]).try_map_parallel(2, str::parse::<i32>);
+    /// assert_eq!(numbers.wait().unwrap_err().to_string(), "invalid digit found in string");
+    /// ```
+    #[track_caller]
+    pub fn try_map_parallel<U, E>(
+        self,
+        workers: usize,
+        f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static,
+    ) -> Pipeline<U>
+    where
+        U: Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let ctx = self.ctx.clone();
+        pool(&ctx, self.capacity, workers, self, move |stage, value| f(value).map_err(|error| stage.fail(error)))
     }
 
     /// As [`map`](Self::map), with `workers` goroutines; the results keep the order of the values. A result that is
@@ -249,6 +277,46 @@ impl<T: Send + 'static> Pipeline<T> {
         workers: usize,
         f: impl Fn(T) -> U + Send + Sync + 'static,
     ) -> Pipeline<U> {
+        self.ordered(workers, f, |_, result| Ok(result))
+    }
+
+    /// As [`map_ordered`](Self::map_ordered), with a function that can fail. Everything before the first value that fails is handed on;
+    /// then its error stops the whole pipeline, and [`wait`](Self::wait) gives it, as in [`try_map`](Self::try_map). By then `f` may have
+    /// been called for `workers - 1` values after that one.
+    ///
+    /// # Panics
+    /// If `workers` is zero.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::patterns::Pipeline;
+    ///
+    /// let numbers = Pipeline::new(&Context::background(), ["1", "2", "x", "y"]).try_map_ordered(4, str::parse::<i32>);
+    /// assert_eq!(numbers.iter().collect::<Vec<_>>(), [1, 2]);
+    /// assert_eq!(numbers.wait().unwrap_err().to_string(), "invalid digit found in string");
+    /// ```
+    #[track_caller]
+    pub fn try_map_ordered<U, E>(
+        self,
+        workers: usize,
+        f: impl Fn(T) -> Result<U, E> + Send + Sync + 'static,
+    ) -> Pipeline<U>
+    where
+        U: Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let f = move |value| f(value).map_err(Into::<Box<dyn Error + Send + Sync>>::into);
+        self.ordered(workers, f, |stage, result| result.map_err(|error| stage.fail(error)))
+    }
+
+    /// Several workers call `f`, at the same time; `finish` makes of each result what is handed on, in order.
+    #[track_caller]
+    fn ordered<R: 'static, U: Send + 'static>(
+        self,
+        workers: usize,
+        f: impl Fn(T) -> R + Send + Sync + 'static,
+        finish: fn(&Stage, R) -> Result<U, Stop>,
+    ) -> Pipeline<U> {
         assert_at_least_one(workers);
         let Self { ctx, values: input, demand: upstream, capacity } = self;
         let demand = Demand::new(&ctx, [&upstream]);
@@ -259,7 +327,7 @@ impl<T: Send + 'static> Pipeline<T> {
             demand.go(Some(upstream.clone()), tx.clone(), move |stage, tx| {
                 while let Some(value) = turns.receive.run(stage, || stage.recv(&input))? {
                     let result = f(value);
-                    turns.send.run(stage, || stage.send(tx, result))?;
+                    turns.send.run(stage, || stage.send(tx, finish(stage, result)?))?;
                 }
                 Ok(())
             });

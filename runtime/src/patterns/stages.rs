@@ -10,8 +10,8 @@ use super::Pipeline;
 use super::stage::{Stage, Stop};
 
 /// Stages. Each is a goroutine that runs the function, and a channel of the [capacity](Self::capacity) that was chosen;
-/// the order of the values stays. For more than one goroutine see [`map_parallel`](Self::map_parallel) and
-/// [`map_ordered`](Self::map_ordered).
+/// the order of the values stays. For more than one goroutine see [`map_parallel`](Self::map_parallel),
+/// [`map_ordered`](Self::map_ordered), and theirs that can fail.
 impl<T: Send + 'static> Pipeline<T> {
     /// How many values the channels of the stages added after this hold. Zero, unless told otherwise: each stage works
     /// on one value, and waits until the next takes it. For the first channel too see
