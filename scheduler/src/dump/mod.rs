@@ -44,6 +44,7 @@ mod resolve;
 mod text;
 
 use std::cmp::Reverse;
+use std::fmt;
 use std::panic::{self, Location};
 use std::sync::Arc;
 use std::thread;
@@ -71,6 +72,17 @@ pub enum GoroutineState {
     Running,
     /// It is parked.
     Waiting(WaitReason),
+}
+
+/// As a dump has it: `running`, `chan receive`.
+impl fmt::Display for GoroutineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runnable => f.write_str("runnable"),
+            Self::Running => f.write_str("running"),
+            Self::Waiting(reason) => reason.fmt(f),
+        }
+    }
 }
 
 /// A call on a goroutine's stack.
@@ -101,7 +113,7 @@ pub struct Frame {
 ///
 /// ```
 /// for goroutine in greenthread::debug::goroutines() {
-///     println!("{} from {}: {:?}", goroutine.id, goroutine.spawned_at, goroutine.state);
+///     println!("{} from {}: {}", goroutine.id, goroutine.spawned_at, goroutine.state);
 /// }
 /// ```
 #[derive(Clone, Debug)]

@@ -103,12 +103,7 @@ fn write_group(out: &mut String, group: &[&GoroutineInfo], resolver: &mut Resolv
 }
 
 fn write_header(out: &mut String, goroutine: &GoroutineInfo) -> fmt::Result {
-    write!(out, "goroutine {} [", goroutine.id)?;
-    match goroutine.state {
-        GoroutineState::Runnable => write!(out, "runnable")?,
-        GoroutineState::Running => write!(out, "running")?,
-        GoroutineState::Waiting(reason) => write!(out, "{reason}")?,
-    }
+    write!(out, "goroutine {} [{}", goroutine.id, goroutine.state)?;
     // As in Go, which tells minutes only.
     if let Some(minutes @ 1..) = goroutine.parked_for.map(|time| time.as_secs() / 60) {
         write!(out, ", {minutes} minutes")?;
