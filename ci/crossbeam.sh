@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs crossbeam-channel's own tests, examples and documentation against our channels: once as they are, on threads,
-# and then with every spawn on a goroutine, on 1, 2 and 4 Ps. `crossbeam.sh fetch` only downloads what that needs.
+# and then with every spawn on a goroutine, on 1, 2 and 4 Ps. `crossbeam.sh fetch` only downloads what that needs, and
+# `crossbeam.sh build` builds it, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -206,16 +207,22 @@ run_examples() {
 }
 
 case ${1-} in
-    "" | fetch) ;;
+    "") fetch ;;
+    fetch)
+        fetch
+        exit
+        ;;
+    build)
+        fetch
+        programs threads
+        programs goroutines
+        exit
+        ;;
     *)
-        echo "usage: ci/crossbeam.sh [fetch]" >&2
+        echo "usage: ci/crossbeam.sh [fetch | build]" >&2
         exit 2
         ;;
 esac
-fetch
-if [[ ${1-} == fetch ]]; then
-    exit
-fi
 
 if mapfile -t built < <(programs threads) && wait $!; then
     run_suite threads threads "${built[@]}"

@@ -6,6 +6,7 @@
 #   ci/sanitizers.sh address    under AddressSanitizer
 #   ci/sanitizers.sh miri       in miri
 #   ci/sanitizers.sh get TOOL   fetches what `thread`, `address` or `miri` needs; fails if that cannot be had
+#   ci/sanitizers.sh build TOOL builds what `thread` or `address` runs
 #
 # They need a nightly toolchain, with `miri` or with `rust-src` (ThreadSanitizer wants a std that is built with it). Each runs
 # the tests that matter most, not all: a sanitizer multiplies the time of a test by ten, and all of this has ten minutes.
@@ -59,20 +60,29 @@ miri() {
     cargo +nightly miri test -p greenthread-channels --lib -- --skip a_chain_grows buffer::
 }
 
+# sanitized SANITIZER CARGO-OPTION...: the tests that are run with one.
+sanitized() {
+    local tests
+    case $1 in
+        thread)
+            tests=(sanitizers stress_steal stress_hogs panics scope foreign os_thread timers sync_mutex net_tcp)
+            sanitize "$@" -Zbuild-std -p greenthread "${tests[@]/#/--test=}"
+            ;;
+        address)
+            tests=(sanitizers stress_park panics scope)
+            sanitize "$@" -p greenthread "${tests[@]/#/--test=}"
+            ;;
+    esac
+}
+
 case ${1-} in
     chaos) chaos ;;
-    thread)
-        tests=(sanitizers stress_steal stress_hogs panics scope foreign os_thread timers sync_mutex net_tcp)
-        sanitize thread -Zbuild-std -p greenthread "${tests[@]/#/--test=}"
-        ;;
-    address)
-        tests=(sanitizers stress_park panics scope)
-        sanitize address -p greenthread "${tests[@]/#/--test=}"
-        ;;
+    thread | address) sanitized "$1" ;;
+    build) sanitized "$2" --no-run ;;
     miri) miri ;;
     get) get "$2" ;;
     *)
-        sed -n '2,9s/^# \{0,1\}//p' "$0"
+        sed -n '2,10s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
 esac

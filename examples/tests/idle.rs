@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 10_000;
 const BYTES_EACH: usize = 16 * 1024;
 
 /// How long a server must do nothing, and how long it may take to come to rest.
-const STILL: Duration = Duration::from_secs(10);
+const STILL: Duration = Duration::from_secs(4);
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// A request, and the answer's end.
