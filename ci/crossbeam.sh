@@ -21,6 +21,7 @@ export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 mkdir -p "$CARGO_TARGET_DIR"
 CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd)
 work=$CARGO_TARGET_DIR/crossbeam
+mkdir -p "$work"
 theirs=$work/source/vendor/crossbeam-channel
 
 # Tests that are left out: mode, file, test, reason. A mode is `threads` or `goroutines`.
@@ -95,7 +96,7 @@ cannot_download() {
     exit 1
 }
 
-fetch() {
+make_packages() {
     local mode
     package source <<END
 
@@ -109,6 +110,17 @@ END
     for mode in threads goroutines; do
         (cd "$work/$mode" && cargo fetch --quiet) || cannot_download "what the tests of crossbeam-channel use"
     done
+    sha256sum ci/crossbeam.sh Cargo.lock >"$work/made"
+}
+
+# Only if they have not been made from the same: cargo would build again what is newer. One at a time.
+fetch() {
+    (
+        flock 9
+        if ! sha256sum --check --status "$work/made" 2>/dev/null; then
+            make_packages
+        fi
+    ) 9>"$work/lock"
 }
 
 # programs MODE: builds the tests of a package; prints the paths of the programs.

@@ -9,12 +9,17 @@ target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 tools=$target/tools
 mdbook=$tools/bin/mdbook
 
-if [[ "$("$mdbook" --version 2>/dev/null)" != "mdbook v$version" ]]; then
-    # It builds one small book: the compiler's time counts, not its own. Optimised it takes 122 s to install on two CPUs,
-    # unoptimised 73 s, without debug information 46 s. What it is built from is not kept.
-    env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 cargo install mdbook --version "$version" --locked \
-        --no-default-features --debug --root "$tools"
-fi
+# One at a time, should it be on its way already.
+mkdir -p "$tools"
+(
+    flock 9
+    if [[ "$("$mdbook" --version 2>/dev/null)" != "mdbook v$version" ]]; then
+        # It builds one small book: the compiler's time counts, not its own. Optimised it takes 122 s to install on two CPUs,
+        # unoptimised 73 s, without debug information 46 s. What it is built from is not kept.
+        env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 cargo install mdbook --version "$version" --locked \
+            --no-default-features --debug --root "$tools"
+    fi
+) 9>"$tools/lock"
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
