@@ -15,7 +15,8 @@
 //! | [`crate::entry::enter`] | the thread pauses; the P is taken and handed to another M | a goroutine has kept it for 10 ms |
 //! | `settle` in [`crate::park`] | the goroutine queues, though a P is idle | none is idle |
 //! | [`crate::ready`] | a readied or new goroutine goes to the global queue, or to the tail | no P; a chain has used up its slice |
-//! | `local` in [`crate::worker`] | other queues are looked into first, those of a random victim too | every 61st slice; no work |
+//! | `local` in [`crate::worker`] | the queues that are not the P's own are looked into first | every 61st slice |
+//! | `local_next` in [`crate::worker`] | a random victim is robbed first | no work |
 //! | `left` in [`crate::worker`] | the thread pauses between the switch and the commit step | the system takes the CPU away |
 //! | [`crate::sysmon`] | looks eight times as often, and takes any P at any moment | hogs only |
 //!

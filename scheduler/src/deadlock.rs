@@ -114,11 +114,11 @@ pub(crate) fn look(sched: &Sched) -> Option<i32> {
 fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
     // ORDERING P1: SeqCst.
     let blocked = sched.blocked_ms.load(Ordering::SeqCst);
-    lists.idle.len() + lists.vacant.len() == lists.all_ps.len()
+    lists.idle.len() + lists.vacant.len() == sched.all_ps().count()
         && lists.resting() + blocked == lists.threads
         && sched.global.is_empty()
         && lists.all_ms.iter().all(|m| m.inbox.is_empty())
-        && lists.all_ps.iter().all(|p| !p.has_work() && !p.timers.any())
+        && sched.all_ps().all(|p| !p.has_work() && !p.timers.any())
         && ROLE.waiters() == 0
         && !sleepers.iter().any(Sleeper::is_woken)
 }

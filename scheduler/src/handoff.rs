@@ -24,7 +24,7 @@ const M_STACK: usize = 512 << 10;
 
 impl Scheduler for &'static Sched {
     fn work_waits(&self) -> bool {
-        !self.global.is_empty() || self.with_table(|ps| ps.iter().any(|p| p.wants_thief()))
+        !self.global.is_empty() || self.ps().any(P::wants_thief)
     }
 
     fn start_searcher(&self) -> bool {
@@ -215,7 +215,7 @@ pub(crate) fn retire_p(p: &'static P) {
         }
         p.own().stacks.flush();
     }
-    let heir = sched.with_table(|ps| ps[0]);
+    let heir = sched.first_p();
     if p.timers.move_to(&heir.timers) {
         poke(heir);
     }

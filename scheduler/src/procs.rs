@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config;
 use crate::entry;
-use crate::gmp::P;
 use crate::handoff;
 use crate::primitive::heavy_fence;
 use crate::sched::{IdleP, Sched};
@@ -58,16 +57,12 @@ pub(crate) fn follow_cpus(sched: &'static Sched) {
 pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
     let mut lists = sched.lists();
     let before = sched.procs() as usize;
-    let first_new = lists.all_ps.len();
-    for id in first_new..n {
-        lists.all_ps.push(Box::leak(Box::new(P::new(id as u32))));
-    }
-    sched.set_table(lists.all_ps[..n].to_vec());
+    let first_new = sched.all_ps().count();
+    sched.set_procs(n);
     // ORDERING P1: pairs with the light fence in `ready::published`: a push that did not see more than one P comes before
     // the search that is started below.
     heavy_fence();
-    for id in before..n {
-        let p = lists.all_ps[id];
+    for (id, p) in sched.all_ps().enumerate().take(n).skip(before) {
         p.set_retired(false);
         // A P that its M has not yet given up, or that is being emptied, simply stays in use: `retire_p` looks again.
         let vacant = lists.vacant.iter().position(|v| v.id == p.id).map(|at| lists.vacant.swap_remove(at));
@@ -75,9 +70,7 @@ pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
             handoff::put_idle(&mut lists, p, None);
         }
     }
-    for p in &lists.all_ps[n.min(before)..before] {
-        p.set_retired(true);
-    }
+    sched.all_ps().take(before).skip(n).for_each(|p| p.set_retired(true));
     let surplus: Vec<IdleP> = lists.idle.extract_if(.., |idle| idle.p.is_retired()).collect();
     for idle in &surplus {
         sched.idle.p_taken();

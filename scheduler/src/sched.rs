@@ -6,16 +6,22 @@
 //! **whoever takes an M out of a list hands it a P** ([`M::hand`]), or is that M itself. So no M is handed two.
 //!
 //! # The table
-//! Thieves walk the Ps without a lock while `gomaxprocs` changes their number: the table is an immutable list that is
-//! replaced whole and freed by crossbeam-epoch when the last reader has left. Ps themselves are never freed.
+//! Thieves walk the Ps without a lock while `gomaxprocs` changes their number. Those in use are always the first of all
+//! that were ever made, and none is ever freed: so each place of the table is written once, and a number says how many
+//! count.
+//!
+//! Rejected: a list that is replaced whole, and freed by crossbeam-epoch when its last reader has left. Who enters an
+//! epoch leaves the address of a thread-local on the stack, and goroutines look here too, when they wake others: the
+//! migration guard ([`crate::guard`]) took hundreds of such leftovers in a second for addresses in use.
 
+use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_deque::Injector;
-use crossbeam_epoch as epoch;
 
 use crate::clock;
+use crate::config::MAX_PROCS;
 use crate::gmp::{GRef, M, P};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::thread_end::ThreadEnd;
@@ -39,8 +45,6 @@ pub(crate) struct Lists {
     pub(crate) vacant: Vec<&'static P>,
     /// Every M ever made, by id.
     pub(crate) all_ms: Vec<&'static M>,
-    /// Every P ever made, by id.
-    pub(crate) all_ps: Vec<&'static P>,
     /// Ms with a thread.
     pub(crate) threads: usize,
 }
@@ -57,7 +61,8 @@ pub(crate) struct Sched {
     pub(crate) idle: IdleWord,
     lists: Mutex<Lists>,
     pub(crate) global: Injector<GRef>,
-    table: epoch::Atomic<Vec<&'static P>>,
+    /// Every P ever made, by id, and empty places. Filled under the lock of the lists.
+    table: Box<[OnceLock<&'static P>]>,
     procs: AtomicU32,
     pub(crate) next_id: AtomicU64,
     /// Goroutines spawned and ended by threads that had no P at that moment.
@@ -126,7 +131,7 @@ impl Sched {
             idle: IdleWord::new(),
             lists: Mutex::default(),
             global: Injector::new(),
-            table: epoch::Atomic::new(Vec::new()),
+            table: iter::repeat_with(OnceLock::new).take(MAX_PROCS).collect(),
             procs: AtomicU32::new(0),
             next_id: AtomicU64::new(1),
             spawned_outside: AtomicU64::new(0),
@@ -147,24 +152,31 @@ impl Sched {
         self.procs.load(Ordering::Relaxed)
     }
 
-    /// Publishes a new table. The caller holds the lock of the lists.
-    pub(crate) fn set_table(&self, ps: Vec<&'static P>) {
-        self.procs.store(ps.len() as u32, Ordering::Relaxed);
-        let guard = epoch::pin();
-        // ORDERING P1: release publishes the Ps; pairs with the load in `with_table`.
-        let old = self.table.swap(epoch::Owned::new(ps), Ordering::AcqRel, &guard);
-        // SAFETY: the old table was just unlinked, so only readers pinned by now can have it.
-        unsafe { guard.defer_destroy(old) };
+    /// The Ps in use, as they are now.
+    #[inline]
+    pub(crate) fn ps(&self) -> impl Iterator<Item = &'static P> + Clone {
+        // ORDERING P1: acquire pairs with the store in `set_procs`.
+        let n = self.procs.load(Ordering::Acquire) as usize;
+        made(&self.table[..n])
     }
 
-    /// Calls `f` with the Ps in use, as they are now.
-    #[inline]
-    pub(crate) fn with_table<R>(&self, f: impl FnOnce(&[&'static P]) -> R) -> R {
-        let guard = epoch::pin();
-        // ORDERING P1: acquire pairs with the swap in `set_table`.
-        let table = self.table.load(Ordering::Acquire, &guard);
-        // SAFETY: the table is set from the start and freed only when no pinned reader can have it.
-        f(unsafe { table.deref() })
+    /// The one that is in use whatever the number.
+    pub(crate) fn first_p(&self) -> &'static P {
+        self.table[0].get().expect("sched: asked for a P before the first was made")
+    }
+
+    /// Every P ever made.
+    pub(crate) fn all_ps(&self) -> impl Iterator<Item = &'static P> + Clone {
+        made(&self.table)
+    }
+
+    /// Has the first `n` Ps be in use, and makes those that are missing. The caller holds the lock of the lists.
+    pub(crate) fn set_procs(&self, n: usize) {
+        for (id, place) in self.table[..n].iter().enumerate() {
+            place.get_or_init(|| Box::leak(Box::new(P::new(id as u32))));
+        }
+        // ORDERING P1: release publishes the Ps; pairs with the load in `ps`.
+        self.procs.store(n as u32, Ordering::Release);
     }
 
     /// Wakes the monitor if it has gone to sleep because all Ps were idle: one has just been taken, or somebody has gone to sleep
@@ -180,16 +192,13 @@ impl Sched {
 
     /// Goroutines that were spawned and have not ended.
     pub(crate) fn alive(&self) -> u64 {
-        // Ends are read first: a goroutine counted as ended is then also counted as spawned.
-        let mut ended = self.ended_outside.load(Ordering::Acquire);
-        let ps = self.lists().all_ps.clone();
-        let mut spawned = 0;
-        for p in ps {
-            let (e, s) = p.ended_and_spawned();
-            ended += e;
-            spawned += s;
-        }
-        spawned += self.spawned_outside.load(Ordering::Acquire);
+        // All ends are read first: a goroutine counted as ended is then also counted as spawned.
+        let ended = self.ended_outside.load(Ordering::Acquire) + self.all_ps().map(P::ended).sum::<u64>();
+        let spawned = self.all_ps().map(P::spawned).sum::<u64>() + self.spawned_outside.load(Ordering::Acquire);
         spawned.saturating_sub(ended)
     }
+}
+
+fn made(places: &[OnceLock<&'static P>]) -> impl Iterator<Item = &'static P> + Clone {
+    places.iter().map_while(|place| place.get().copied())
 }

@@ -61,7 +61,7 @@ struct Watch {
 impl Watch {
     fn begin(now: u64) -> Self {
         let mut dispatches = [0; WATCHED];
-        sched().with_table(|ps| dispatches.iter_mut().zip(ps).for_each(|(seen, p)| *seen = p.dispatches()));
+        dispatches.iter_mut().zip(sched().ps()).for_each(|(seen, p)| *seen = p.dispatches());
         Self { since: now, dispatches }
     }
 
@@ -151,14 +151,14 @@ pub(crate) fn steal(p: &'static P) -> Option<GRef> {
 
 /// As [`steal`], from a P that is `worth_it`, beginning at a random one.
 fn steal_from_those(p: &'static P, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
-    sched().with_table(|ps| {
-        // SAFETY: the caller's M has `p` and is inside.
-        let start = unsafe { p.own() }.random() as usize % ps.len();
-        let (after, before) = (&ps[start..], &ps[..start]);
-        after.iter().chain(before).filter(|victim| victim.id != p.id && worth_it(victim)).find_map(|victim| {
-            let [queue, backlog] = &victim.stealers;
-            steal_from(queue, p).or_else(|| victim.ahead().take()).or_else(|| steal_from(backlog, p))
-        })
+    let ps = sched().ps();
+    // SAFETY: the caller's M has `p` and is inside.
+    let start = unsafe { p.own() }.random() as usize % sched().procs() as usize;
+    let mut others =
+        ps.clone().skip(start).chain(ps.take(start)).filter(|victim| victim.id != p.id && worth_it(victim));
+    others.find_map(|victim| {
+        let [queue, backlog] = &victim.stealers;
+        steal_from(queue, p).or_else(|| victim.ahead().take()).or_else(|| steal_from(backlog, p))
     })
 }
 
@@ -177,33 +177,33 @@ fn steal_from(queue: &Stealer<GRef>, p: &'static P) -> Option<GRef> {
 
 /// Takes a runnext that stays where it is: its waker goes on computing.
 fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Option<GRef> {
-    sched().with_table(|ps| {
-        if let Some(seen) = *sighting {
-            let victim = ps.iter().find(|v| v.id == seen.victim)?;
-            if victim.runnext().peek() == seen.g && victim.dispatches() == seen.dispatches {
-                if now - seen.since < RUNNEXT_GRACE {
-                    return None;
-                }
-                *sighting = None;
-                let stolen = victim.runnext().steal(seen.g);
-                if stolen.is_some() {
-                    // Its waker may have ended by now, and another goroutine have its memory. Whoever wakes the next one there hears of it.
-                    victim.note_robbed();
-                }
-                return stolen;
+    let mut ps = sched().ps();
+    if let Some(seen) = *sighting {
+        let victim = ps.clone().find(|v| v.id == seen.victim)?;
+        if victim.runnext().peek() == seen.g && victim.dispatches() == seen.dispatches {
+            if now - seen.since < RUNNEXT_GRACE {
+                return None;
             }
+            *sighting = None;
+            let stolen = victim.runnext().steal(seen.g);
+            if stolen.is_some() {
+                // Its waker may have ended by now, and another goroutine have its memory. Whoever wakes the next one there hears of it.
+                victim.note_robbed();
+            }
+            return stolen;
         }
-        *sighting = ps
-            .iter()
-            .filter(|v| v.id != p.id && !v.runnext().peek().is_null())
-            .map(|v| Sighting { victim: v.id, dispatches: v.dispatches(), g: v.runnext().peek(), since: now })
-            .next();
-        None
-    })
+    }
+    *sighting = ps.find(|v| v.id != p.id && !v.runnext().peek().is_null()).map(|v| Sighting {
+        victim: v.id,
+        dispatches: v.dispatches(),
+        g: v.runnext().peek(),
+        since: now,
+    });
+    None
 }
 
 /// Fires the overdue timers of other Ps here; true if there were any.
 fn run_overdue(p: &'static P, now: u64) -> bool {
     // SAFETY: the caller's M has `p` and is inside.
-    sched().with_table(|ps| ps.iter().any(|victim| unsafe { victim.timers.run_due(now, std::ptr::from_ref(p).cast()) }))
+    sched().ps().any(|victim| unsafe { victim.timers.run_due(now, std::ptr::from_ref(p).cast()) })
 }

@@ -84,6 +84,5 @@ pub fn stats() -> Stats {
 /// How many timers are pending on each P, by id. Asked for without the lock of the lists: a timer that fires takes that lock
 /// under the lock of its heap.
 pub(crate) fn timers(sched: &Sched) -> Vec<usize> {
-    let ps = sched.lists().all_ps.clone();
-    ps.iter().map(|p| p.timers.len()).collect()
+    sched.all_ps().map(|p| p.timers.len()).collect()
 }

@@ -176,9 +176,8 @@ fn sleep_beside(monitor: &Monitor, thread: i32, timeout: Option<Duration>) -> Op
 }
 
 fn look_at_ps(sched: &'static Sched, seen: &mut Vec<Seen>, now: u64) {
-    let ps = sched.lists().all_ps.clone();
-    seen.resize(ps.len(), Seen::default());
-    for (p, seen) in ps.into_iter().zip(seen) {
+    seen.resize(sched.all_ps().count(), Seen::default());
+    for (p, seen) in sched.all_ps().zip(seen) {
         // SAFETY: Ms are never freed.
         if let Some(m) = unsafe { p.m().as_ref() } {
             look_at(sched, p, m, seen, now);

@@ -62,7 +62,7 @@ pub(crate) unsafe fn arm(timer: &Timer, when: u64) -> Result<(), NoP> {
 fn arm_here(arm: impl Fn(&Timers)) -> Result<(), NoP> {
     let armed = entry::with_p(|_, p| arm(&p.timers));
     if armed.is_err() {
-        let p = sched().with_table(|ps| ps[0]);
+        let p = sched().first_p();
         arm(&p.timers);
         handoff::poke(p);
     }

@@ -44,19 +44,19 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     let (idle, searching) = sched.idle.counts();
     let timers = timers(sched);
     let lists = sched.lists();
-    let ps = &lists.all_ps[..sched.procs() as usize];
+    let ps = sched.ps();
     let _ = write!(
         out,
         "SCHED {ms}ms: gomaxprocs={} idleprocs={idle} threads={} spinningthreads={searching} needspinning=0 \
          idlethreads={} runqueue={}",
-        ps.len(),
+        ps.clone().count(),
         lists.threads,
         lists.resting(),
         sched.global.len()
     );
     if !detail {
-        let lengths: String = ps.iter().map(|p| format!("{} ", p.queued())).collect();
-        let ticks: String = ps.iter().map(|p| format!("{} ", p.slices())).collect();
+        let lengths: String = ps.clone().map(|p| format!("{} ", p.queued())).collect();
+        let ticks: String = ps.map(|p| format!("{} ", p.slices())).collect();
         let _ = writeln!(out, " [ {lengths}] schedticks=[ {ticks}]");
         return;
     }

@@ -73,6 +73,14 @@ pub(crate) fn main(m: &'static M) {
 #[inline(always)]
 fn local_next(m: &'static M) -> Option<(GRef, bool)> {
     let p = m.p().filter(|p| !p.is_retired())?;
+    // Not in `local`, which goroutines run too, when they end: thieves enter an epoch of crossbeam's, which leaves the
+    // address of a thread-local on the stack, and the next goroutine there would belong to this thread.
+    if chaos::strikes(ELSEWHERE)
+        && m.next.get().is_none()
+        && let Some(g) = steal(p)
+    {
+        return Some((g, false));
+    }
     next_of(m, p)
 }
 
@@ -149,11 +157,6 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
         // Dispatches, not time slices: two that ready each other go on in one slice for long.
         if p.dispatches().is_multiple_of(POLL_TICK) {
             poll::look(p, 0);
-        }
-        if chaos::strikes(ELSEWHERE)
-            && let Some(g) = steal(p)
-        {
-            return Some((g, false));
         }
         if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::strikes(ELSEWHERE))
             && let Some(g) = take_global(p).or_else(|| p.pop_backlog())

@@ -310,10 +310,14 @@ impl P {
         self.shared.ended.store(self.shared.ended.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Goroutines ended and spawned on this P, in this order of reading.
-    pub(crate) fn ended_and_spawned(&self) -> (u64, u64) {
-        let ended = self.shared.ended.load(Ordering::Acquire);
-        (ended, self.shared.spawned.load(Ordering::Acquire))
+    /// How many goroutines have ended on this P.
+    pub(crate) fn ended(&self) -> u64 {
+        self.shared.ended.load(Ordering::Acquire)
+    }
+
+    /// How many goroutines were spawned on this P.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.shared.spawned.load(Ordering::Acquire)
     }
 
     #[inline]
