@@ -352,7 +352,7 @@ fn sieves() -> ExitCode {
 }
 
 /// What a goroutine calls of ours leaves no address of a thread-local on its stack, which the guard would take for one in
-/// use. (To start a thread does, once in a while.)
+/// use. (To start a thread does, and a run queue that grows: once in a while.)
 fn we_leave_no_addresses_behind() {
     let stdout =
         program("sieves").env("GREENTHREAD_CHAOS", &(seed() as u32 | 1).to_string()).run().exits_with(0).stdout;
