@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::child::{self, Ended, named, program};
-use common::{parked, rest, until};
+use common::{descriptors, parked, rest, until};
 use greenthread::ctx::{Context, Error};
 use greenthread::signal::{self, Signal};
 use greenthread::{channel, debug, gomaxprocs, select, spawn, time};
@@ -226,11 +226,9 @@ mod programs {
     }
 
     pub(super) fn leaves_nothing() -> ExitCode {
-        let open = || fs::read_dir("/proc/self/fd").unwrap().count();
-        // The poller and the monitor have opened theirs.
         drop(signal::notify(&[Signal::SIGUSR1]));
         settle();
-        let before = open();
+        let before = descriptors();
         for n in 0..100 {
             let signals = signal::notify(&[Signal::SIGUSR1, Signal::SIGTERM]);
             if n % 10 == 0 {
@@ -241,7 +239,7 @@ mod programs {
             }
         }
         settle();
-        until(|| open() <= before);
+        until(|| descriptors() <= before);
         let stats = debug::stats();
         assert_eq!((stats.io_descriptors, stats.io_waiters), (0, 0));
         ExitCode::SUCCESS

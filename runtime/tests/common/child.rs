@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::LIMIT;
 
+/// How long a child that hangs may take to say where.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 const VARIABLE: &str = "GREENTHREAD_TEST_PROGRAM";
 
 /// What the runtime reads.
@@ -120,7 +123,8 @@ impl Program {
         assert!(ended.is_none() && stderr.is_empty(), "{ended:?}: {stderr}");
     }
 
-    /// Runs the child to its end; one that takes too long is killed, and the test fails with what it said.
+    /// Runs the child to its end; one that takes too long is asked for its goroutines and killed, and the test fails with
+    /// what it said.
     pub fn run(mut self) -> Ended {
         let begin = Instant::now();
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -134,6 +138,10 @@ impl Program {
             }
             if begin.elapsed() > LIMIT && !hangs {
                 hangs = true;
+                // Without the program `kill` there is no dump.
+                let _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
+            }
+            if begin.elapsed() > LIMIT + LAST_WORDS {
                 child.kill().expect("the child is ours");
             }
             thread::sleep(Duration::from_millis(2));
@@ -141,7 +149,7 @@ impl Program {
         let took = begin.elapsed();
         let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().expect("readers do not panic"));
         let ended = Ended { status, stdout, stderr, took };
-        assert!(!hangs, "the child hangs: {ended:#?}");
+        assert!(!hangs, "the child hangs: {:?}\n{}\n{}", ended.status, ended.stdout, ended.stderr);
         ended
     }
 }

@@ -126,7 +126,7 @@ fn settle(open_before: usize) {
 /// How many descriptors this process has open; 0 where that cannot be asked, and under a sanitizer, which opens some for its reports, be
 /// they suppressed or not. Others may just be reading a file, as the monitor does. Those
 /// of the runtime, by which it asks for the use of its stacks and polls, are opened when they are needed first, and do not count.
-fn descriptors() -> usize {
+pub fn descriptors() -> usize {
     if env::var_os("GREENTHREAD_SANITIZER").is_some() {
         return 0;
     }
