@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use proptest::test_runner::Config as ProptestConfig;
 
 /// Nothing that works takes that long, however busy the machine is.
-const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server; killed when it is dropped.
 pub struct Server {
