@@ -62,11 +62,11 @@ pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
     // ORDERING P1: pairs with the light fence in `ready::published`: a push that did not see more than one P comes before
     // the search that is started below.
     heavy_fence();
-    for (id, p) in sched.all_ps().enumerate().take(n).skip(before) {
+    for p in sched.all_ps().take(n).skip(before) {
         p.set_retired(false);
         // A P that its M has not yet given up, or that is being emptied, simply stays in use: `retire_p` looks again.
         let vacant = lists.vacant.iter().position(|v| v.id == p.id).map(|at| lists.vacant.swap_remove(at));
-        if vacant.is_some() || id >= first_new {
+        if vacant.is_some() || p.id as usize >= first_new {
             handoff::put_idle(&mut lists, p, None);
         }
     }

@@ -192,7 +192,8 @@ impl Sched {
 
     /// Goroutines that were spawned and have not ended.
     pub(crate) fn alive(&self) -> u64 {
-        // All ends are read first: a goroutine counted as ended is then also counted as spawned.
+        // ORDERING P2: all ends are read first, with acquire, which pairs with the release of who counts one (`P::count_ended`,
+        // `ended_outside`): a goroutine counted as ended is then also counted as spawned.
         let ended = self.ended_outside.load(Ordering::Acquire) + self.all_ps().map(P::ended).sum::<u64>();
         let spawned = self.all_ps().map(P::spawned).sum::<u64>() + self.spawned_outside.load(Ordering::Acquire);
         spawned.saturating_sub(ended)

@@ -151,9 +151,10 @@ pub(crate) fn steal(p: &'static P) -> Option<GRef> {
 
 /// As [`steal`], from a P that is `worth_it`, beginning at a random one.
 fn steal_from_those(p: &'static P, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
-    let ps = sched().ps();
+    let sched = sched();
+    let ps = sched.ps();
     // SAFETY: the caller's M has `p` and is inside.
-    let start = unsafe { p.own() }.random() as usize % sched().procs() as usize;
+    let start = unsafe { p.own() }.random() as usize % sched.procs() as usize;
     let mut others =
         ps.clone().skip(start).chain(ps.take(start)).filter(|victim| victim.id != p.id && worth_it(victim));
     others.find_map(|victim| {

@@ -307,7 +307,8 @@ impl P {
     /// Counts an end, as [`count_spawned`](Self::count_spawned).
     #[inline]
     pub(crate) fn count_ended(&self) {
-        self.shared.ended.store(self.shared.ended.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        // ORDERING P2: release pairs with the acquire in `Sched::alive`.
+        self.shared.ended.store(self.shared.ended.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     /// How many goroutines have ended on this P.
