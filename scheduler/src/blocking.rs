@@ -3,10 +3,18 @@
 use crate::current;
 use crate::entry;
 use crate::park;
+use crate::ties;
 
 /// Runs `f`, which may block the OS thread, with the P handed to another M at once. See `greenthread::blocking`.
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
-    let Some(m) = current::m() else { return f() };
+    let Some(mut m) = current::m() else { return f() };
+    if m.is_tied()
+        && let Some(g) = m.current()
+    {
+        ties::note_will_keep(g);
+        park::requeue();
+        m = current::m().expect("blocking: a goroutine runs on an M");
+    }
     if entry::enter(m) {
         park::pass_p_on(m);
     }

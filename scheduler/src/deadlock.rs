@@ -38,6 +38,10 @@
 //! nothing is waited for that comes from outside. An M between a list and its sleep still looks at the queues and the
 //! heaps, which are empty.
 //!
+//! *Runnable, and yet stuck.* A goroutine that must resume on a thread which another one blocks in
+//! place while it unwinds ([`crate::homeward`]) runs after that one, and not before. If that one waits
+//! for it, both wait for ever; so an inbox whose owner is blocked in place counts as empty.
+//!
 //! # When it looks again
 //! An answer of "no" stays true until something happens, and what happens wakes the monitor:
 //!
@@ -58,7 +62,6 @@
 //! * Any foreign thread that lives and is not in one of our primitives keeps it off: a logger's, an allocator's, the
 //!   test harness's. Go's detection is off with cgo for the same reason. [`crate::blocked_since`] is for those, and for
 //!   deadlocks among some of the goroutines.
-//! * A runnable goroutine that must resume on a thread which is blocked in place ([`crate::homeward`]) keeps it off too.
 //! * Memory shared with other processes is not seen: no primitive of ours is made for it.
 //!
 //! # Rejected
@@ -117,7 +120,7 @@ fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
     lists.idle.len() + lists.vacant.len() == sched.all_ps().count()
         && lists.resting() + blocked == lists.threads
         && sched.global.is_empty()
-        && lists.all_ms.iter().all(|m| m.inbox.is_empty())
+        && !lists.all_ms.iter().any(|m| m.inbox.has_runnable())
         && sched.all_ps().all(|p| !p.has_work() && !p.timers.any())
         && ROLE.waiters() == 0
         && !sleepers.iter().any(Sleeper::is_woken)

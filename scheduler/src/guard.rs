@@ -77,6 +77,7 @@ use crate::machine::stack::slot::MARGIN;
 use crate::machine::stack::{POOL, SlotMeta};
 use crate::mechanism::Mechanism;
 use crate::stats::COUNTERS;
+use crate::ties;
 
 /// The M that must resume `g`, which is suspended and the caller's: the one that ran it `last`, or none in particular.
 #[cold]
@@ -91,6 +92,7 @@ pub(crate) fn must_return(g: GRef, last: &'static M) -> Option<&'static M> {
     let held = unsafe { StackHead::points_into(g.stack.get(), &last.own_memory()) };
     if held {
         COUNTERS.guarded_resumes.fetch_add(1, Ordering::Relaxed);
+        ties::note_tied(g, last);
     }
     held.then_some(last)
 }

@@ -14,7 +14,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fatal;
-use crate::gmp::{M, P};
+use crate::gmp::{GRef, M, P};
 use crate::netpoll::ROLE;
 use crate::protocol::idle::Scheduler;
 use crate::sched::{IdleP, Lists, Sched, sched};
@@ -53,14 +53,22 @@ impl Scheduler for &'static Sched {
 /// then still the caller's. Ends the process if there is no M at all.
 #[must_use]
 pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
+    let spare = sched().lists().spare.pop();
+    match spare {
+        Some(m) => {
+            m.hand(p, search);
+            true
+        }
+        None => start_thread(p, search, None),
+    }
+}
+
+/// Starts a new thread on `p`, to run `first` there. As [`start_m`].
+#[must_use]
+pub(crate) fn start_thread(p: &'static P, search: bool, first: Option<GRef>) -> bool {
     let sched = sched();
     let m = {
         let mut lists = sched.lists();
-        if let Some(m) = lists.spare.pop() {
-            drop(lists);
-            m.hand(p, search);
-            return true;
-        }
         if lists.threads >= sched.max_threads {
             drop(lists);
             warn_no_thread(&format!("the limit of {} threads is reached (GREENTHREAD_MAXTHREADS)", sched.max_threads));
@@ -73,6 +81,8 @@ pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
             m
         })
     };
+    // The M is not asleep, and gets its P below.
+    let _ = first.is_some_and(|g| m.inbox.leave(g));
     m.hand(p, search);
     let thread = std::thread::Builder::new().name(format!("greenthread-m{}", m.id)).stack_size(M_STACK);
     let life = move || {
@@ -83,6 +93,8 @@ pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
         Ok(_) => true,
         Err(error) => {
             let _ = m.take_handed();
+            // What it was to run first stays the caller's.
+            m.inbox.take_all();
             let mut lists = sched.lists();
             lists.threads -= 1;
             lists.retired.push(m);

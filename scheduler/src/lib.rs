@@ -9,7 +9,7 @@
 //! | what an M does all day | `worker`, `search` |
 //! | when Ms sleep and wake | `protocol::idle`, `handoff` |
 //! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
-//! | why it sometimes goes back to the thread it left | `guard`, `homeward` |
+//! | why it sometimes goes back to the thread it left | `guard`, `homeward`, `ties` |
 //! | I/O | `netpoll`, [`protocol::poll_word`], [`protocol::poller`] |
 //! | time | `timer`, [`deadline`], `after_func`, [`protocol::timer_heap`] |
 //! | when nobody can go on | `deadlock` |
@@ -54,10 +54,12 @@ mod ready;
 mod reason;
 mod sched;
 mod search;
+mod sites;
 mod spawn;
 pub mod spinning;
 mod stats;
 mod sysmon;
+mod ties;
 mod timer;
 mod timers;
 mod trace;

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub enum Mechanism {
     /// A goroutine whose stack points into its thread's local storage resumes on that thread.
     MigrationGuard,
+    /// Goroutines that may keep their thread are kept from threads that others are tied to.
+    KeepApart,
     /// A goroutine that parks while it unwinds blocks its thread.
     ParkInPlace,
     /// A goroutine whose stack is full is named, before the process aborts.

@@ -189,6 +189,15 @@ pub fn checkpoint() {
     }
 }
 
+/// Goes to the end of the queue, even if nobody else waits: for who had better be on another thread.
+pub(crate) fn requeue() {
+    if let Some(g) = current::g()
+        && !unwinds_here()
+    {
+        leave(g, After::Yield);
+    }
+}
+
 /// Goes to the end of the global queue.
 pub(crate) fn yield_now_globally() {
     if let Some(g) = current::g() {

@@ -70,6 +70,8 @@ pub(crate) struct Sched {
     pub(crate) ended_outside: AtomicU64,
     /// Ms that block outside of the lists, until they are handed a P for the one goroutine that they may run.
     pub(crate) blocked_ms: AtomicUsize,
+    /// Ms to which a goroutine was seen to be tied ([`crate::ties`]).
+    pub(crate) tied_ms: AtomicUsize,
     pub(crate) max_threads: usize,
     /// The loop that a new M's thread runs; set at boot, since the worker stands above this module.
     pub(crate) worker: fn(&'static M),
@@ -136,6 +138,7 @@ impl Sched {
             next_id: AtomicU64::new(1),
             spawned_outside: AtomicU64::new(0),
             ended_outside: AtomicU64::new(0),
+            tied_ms: AtomicUsize::new(0),
             blocked_ms: AtomicUsize::new(0),
             max_threads,
             worker,

@@ -44,6 +44,7 @@ use crate::procs;
 use crate::quit;
 use crate::sched::{Monitor, Sched, sched};
 use crate::stats;
+use crate::ties;
 use crate::trace::Trace;
 
 const MS: u64 = 1_000_000;
@@ -86,6 +87,7 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
     let mut busy_at = clock::now();
     let mut cpus_at = busy_at;
     let mut trace = trace;
+    let mut ties = ties::Watch::new(busy_at);
     let mut polls = Polls { count: 0, since: busy_at };
     loop {
         let now = clock::now();
@@ -101,8 +103,9 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
             procs::follow_cpus(sched);
         }
         let sweep_at = stack::sweep(now);
+        let ties_at = ties.look(sched, now);
         let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
-        let wake_at = [sweep_at, trace_at].into_iter().flatten().min();
+        let wake_at = [sweep_at, ties_at, trace_at].into_iter().flatten().min();
         let linger = if Mechanism::Linger.is_on() { LINGER } else { 0 };
         if rest(sched, now, now - busy_at >= linger, wake_at) {
             busy_at = clock::now();
@@ -216,14 +219,19 @@ fn look_at(sched: &'static Sched, p: &'static P, m: &'static M, seen: &mut Seen,
     // By the next look it would be late.
     let due = next_timer <= now + TICK;
     let others_wait = p.has_work() || !sched.global.is_empty() || due || p.is_retired();
+    let kept = now - seen.dispatch_since;
+    if kept >= SLICE {
+        // Even if nobody waits at the moment: next time somebody may.
+        m.current().into_iter().for_each(ties::note_kept);
+    }
     if !others_wait {
         return;
     }
-    let kept = now - seen.dispatch_since;
     // Less than the value before: the P has gone to another M.
     let cpu = m.cpu_time();
     let blocked = kept >= BLOCKED && cpu.checked_sub(seen.cpu).is_some_and(|used| cpu != 0 && used < kept / 8);
     if kept >= SLICE || (blocked && !m.is_runnable()) {
+        m.current().into_iter().for_each(ties::note_kept);
         retake(p, m, dispatches);
     }
 }

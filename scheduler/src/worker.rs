@@ -20,7 +20,7 @@ use crate::clock;
 use crate::coroutine::{Owner, StackHead};
 use crate::current;
 use crate::entry;
-use crate::gmp::{After, GRef, M, P, State};
+use crate::gmp::{After, G, GRef, M, P, State};
 use crate::guard;
 use crate::handoff;
 use crate::homeward;
@@ -33,6 +33,7 @@ use crate::ready;
 use crate::sched::sched;
 use crate::search::{Found, search, steal, take_global};
 use crate::spawn;
+use crate::ties;
 
 /// Every so many time slices what is not in the local queue goes first (Go's number; a prime, so that it meets no pattern).
 const GLOBAL_TICK: u32 = 61;
@@ -337,6 +338,9 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     {
         return homeward::send(m, p, g, home);
     }
+    if m.is_tied() && ties::belongs_elsewhere(m, g) && ties::pass_on(m, p, g) {
+        return;
+    }
     let fresh = g.stack.get().is_null();
     if fresh {
         match spawn::stack_for(p, g) {
@@ -378,6 +382,9 @@ fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
 fn left(m: &'static M) {
     let g = m.current().expect("worker: somebody has just left");
     m.set_current(None);
+    if g.record() != G::SEEN || ties::is_sampled(m) {
+        ties::note_left(m, g);
+    }
     match m.note.after.get() {
         After::Park => {
             ready::learn(g, m.p().is_some_and(|p| !p.runnext().peek().is_null()));
@@ -444,6 +451,7 @@ fn on_stack(first: Owner) {
 /// `None`, the M has been told what to do.
 #[inline(never)]
 fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
+    ties::note_end(g);
     let detached = hand_over(g);
     let m = current::m().expect("worker: a goroutine ends on an M");
     let p = m.p();
@@ -453,7 +461,7 @@ fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
     }
     let p = p.filter(|p| m.locked.get() == 0 && !p.is_retired())?;
     let (next, inherit) = next_of(m, p)?;
-    if !next.starts_anywhere() {
+    if !next.starts_anywhere() || (m.is_tied() && ties::belongs_elsewhere(m, next)) {
         m.next.set(Some((next, inherit)));
         return None;
     }

@@ -121,3 +121,13 @@ fn uses_of(rounds: u32, park: &dyn Fn(), mut use_it: impl FnMut() -> u32) -> u32
         })
         .sum()
 }
+
+/// Uses a thread-local, and closes it, before each park, for as long as there is to be more. LLVM
+/// computes its address once, so that a goroutine which parks here is tied to its thread.
+#[inline(never)]
+pub fn closed_while(more: &dyn Fn() -> bool, park: &dyn Fn()) {
+    while more() {
+        CONST_OWNED.with(is_anothers_owned);
+        park();
+    }
+}

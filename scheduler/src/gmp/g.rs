@@ -23,6 +23,7 @@
 //! | `m` | the M that runs it | at each resume; read by that M when it looks whether it may end |
 //! | `home` | the G itself, on its M | while it is locked to that M |
 //! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
+//! | `record` | the G's owner; the monitor | when it leaves; while it keeps its thread; a hint: any value is right |
 //! | `keeps_busy` | a thief, or the M that runs it | a hint: any value is right |
 //! | the rest | the spawner | before the G is in any queue |
 //!
@@ -120,6 +121,8 @@ pub(crate) struct G {
     reason: AtomicU8,
     /// Whether it tends to go on computing after it has woken another (see [`crate::ready`]).
     keeps_busy: AtomicBool,
+    /// What is known of its behavior (see [`crate::ties`]): [`G::SEEN`], [`G::ON_PROBATION`], distrust.
+    record: AtomicU8,
     /// Locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
     pub(crate) os_locks: Cell<u32>,
     pub(crate) vtable: &'static Vtable,
@@ -207,6 +210,7 @@ impl G {
             state: AtomicU8::new(State::Runnable as u8),
             reason: AtomicU8::new(WaitReason::None as u8),
             keeps_busy: AtomicBool::new(false),
+            record: AtomicU8::new(0),
             os_locks: Cell::new(0),
             vtable,
             id,
@@ -277,6 +281,24 @@ impl G {
     #[inline]
     pub(crate) fn starts_anywhere(&self) -> bool {
         self.stack.get().is_null() && self.extra.as_ref().is_none_or(|e| e.stack_size.is_none() && !e.pinned)
+    }
+
+    /// Set in [`record`](Self::record) once the goroutine has left its thread.
+    pub(crate) const SEEN: u8 = 0x80;
+    /// Set while its first run tells about its spawn site.
+    pub(crate) const ON_PROBATION: u8 = 0x40;
+    /// For how many more runs it is expected to keep its thread.
+    pub(crate) const DISTRUST: u8 = 0x3f;
+
+    /// Returns what is known of its behavior.
+    #[inline]
+    pub(crate) fn record(&self) -> u8 {
+        self.record.load(Ordering::Relaxed)
+    }
+
+    /// Writes the record, of which any value is right: for its owner, and for the monitor.
+    pub(crate) fn set_record(&self, record: u8) {
+        self.record.store(record, Ordering::Relaxed);
     }
 
     #[inline]

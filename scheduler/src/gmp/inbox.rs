@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::GRef;
+use crate::clock;
 
 /// What the owner sleeps for without a P, outside of the scheduler's lists.
 enum Sleep {
@@ -24,7 +25,8 @@ enum Sleep {
 }
 
 struct Inner {
-    queue: VecDeque<GRef>,
+    /// With the time at which each was left.
+    queue: VecDeque<(GRef, u64)>,
     sleep: Sleep,
 }
 
@@ -62,7 +64,7 @@ impl Inbox {
             inner.sleep = Sleep::No;
         }
         if queued {
-            inner.queue.push_back(g);
+            inner.queue.push_back((g, clock::now()));
         }
         self.len.store(inner.queue.len(), Ordering::Relaxed);
         wakes
@@ -71,9 +73,9 @@ impl Inbox {
     /// Takes the oldest.
     pub(crate) fn take(&self) -> Option<GRef> {
         let mut inner = self.lock();
-        let g = inner.queue.pop_front();
+        let first = inner.queue.pop_front();
         self.len.store(inner.queue.len(), Ordering::Relaxed);
-        g
+        first.map(|(g, _)| g)
     }
 
     /// Takes all.
@@ -91,12 +93,24 @@ impl Inbox {
 
     /// Those that are left here at the moment.
     pub(crate) fn waiting(&self) -> Vec<GRef> {
-        self.lock().queue.iter().copied().collect()
+        self.lock().queue.iter().map(|(g, _)| *g).collect()
+    }
+
+    /// Returns the goroutine that was left first, and when, in ns.
+    pub(crate) fn oldest(&self) -> Option<(GRef, u64)> {
+        self.lock().queue.front().copied()
+    }
+
+    /// Returns whether the owner will run what is here without being woken by a certain goroutine
+    /// first: it is not blocked in place by one.
+    pub(crate) fn has_runnable(&self) -> bool {
+        let inner = self.lock();
+        !inner.queue.is_empty() && !matches!(inner.sleep, Sleep::One(_))
     }
 
     fn empty(&self, inner: &mut Inner) -> Vec<GRef> {
         self.len.store(0, Ordering::Relaxed);
-        inner.queue.drain(..).collect()
+        inner.queue.drain(..).map(|(g, _)| g).collect()
     }
 
     /// The owner is about to sleep until `g`, whose frames are on its thread, is to run again. Others wait meanwhile.

@@ -64,6 +64,9 @@ pub(crate) struct M {
     /// Since when its goroutine has not been back in the scheduler, as the monitor saw it; 0 if it is not known to be
     /// away for long.
     busy_since: AtomicU64,
+    /// When a goroutine that is tied to this thread was first seen, in ns; 0 for never (see
+    /// [`crate::ties`]).
+    tied_since: AtomicU64,
     /// The thread's thread-locals and control block: first address, and the one after the last.
     memory: [AtomicUsize; 2],
 }
@@ -95,6 +98,7 @@ impl M {
             bell: Doorbell::new(),
             thread: Observed::new(),
             busy_since: AtomicU64::new(0),
+            tied_since: AtomicU64::new(0),
             memory: [AtomicUsize::new(0), AtomicUsize::new(0)],
         }
     }
@@ -141,6 +145,22 @@ impl M {
     /// Where the thread-locals of the M's thread are, for those who have a goroutine that ran there: it brings the news.
     pub(crate) fn own_memory(&self) -> Range<usize> {
         self.memory[0].load(Ordering::Relaxed)..self.memory[1].load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a goroutine that is tied to this thread was ever seen.
+    #[inline]
+    pub(crate) fn is_tied(&self) -> bool {
+        self.tied_since() != 0
+    }
+
+    /// Returns when the first goroutine that is tied to this thread was seen, in ns; 0 for never.
+    pub(crate) fn tied_since(&self) -> u64 {
+        self.tied_since.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a goroutine was found tied to this thread. Returns whether it is the first.
+    pub(crate) fn note_tied(&self, now: u64) -> bool {
+        self.tied_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// CPU time that the M's thread has used, in ns; 0 if it cannot be known.
