@@ -31,6 +31,15 @@
 //! even if it computes for ever or blocks the thread. So the two must not wait for each other in that way.
 //! [`Stats::guarded_resumes`](crate::debug::Stats::guarded_resumes) counts how often goroutines go back.
 //!
+//! In release builds the compiler keeps such addresses over loops in which each `with` is closed before
+//! the park. The scheduler keeps goroutines that are known to stay away, and those it knows nothing of,
+//! off threads that others are tied to, and reports on stderr if one waits for its thread for a second.
+//! A function of its own with `#[inline(never)]` for the use of the thread-local makes no such tie.
+//!
+//! [`std::thread::scope`] and [`std::thread::park`] wake a thread, not a goroutine: a goroutine that parks
+//! between their beginning and their end needs a [`lock_os_thread`](crate::lock_os_thread) guard around
+//! both. What blocks within one call (`std`'s locks, `mpsc`, `JoinHandle::join`) needs nothing.
+//!
 //! Nothing finds what the stack has no address for. A goroutine must not keep across a park:
 //! * a handle that leads to its thread through the heap, such as `rand`'s `ThreadRng`, or an `Rc` that was cloned out of a
 //!   thread-local;

@@ -19,6 +19,10 @@ use crate::sync::{BlockingWait, Reason};
 /// As [`std::thread::scope`]: the goroutines are joined at the end whether or not `f` has joined them or has panicked. Parks a
 /// goroutine, blocks a thread. Go has no counterpart; `errgroup` comes near.
 ///
+/// Use this in goroutines, and not [`std::thread::scope`]: that one wakes the *thread* on which it
+/// was entered, which is another goroutine's if this one has parked inside of it. Where threads are
+/// what is wanted, hold a [`lock_os_thread`](crate::lock_os_thread) guard around the whole scope.
+///
 /// # Panics
 /// If a goroutine panicked whose handle was not joined. If `f` panics, that panic goes on after all have ended.
 ///

@@ -23,6 +23,7 @@ use greenthread::{Builder, go, gomaxprocs, net, select, spawn, stack, time};
 const TESTS: &[child::Test] = named![
     sigquit_shows_every_wait,
     sigquit_names_hogs,
+    what_waits_in_std_is_named,
     sigquit_works_while_a_thread_holds_stderr,
     own_handlers_stay,
     a_subscriber_gets_sigquit,
@@ -42,6 +43,7 @@ const TESTS: &[child::Test] = named![
 const PROGRAMS: &[child::Main] = named![
     programs::every_wait,
     programs::hogs,
+    programs::std_parks,
     programs::stderr_is_held,
     programs::own_handler,
     programs::later_handler,
@@ -100,6 +102,18 @@ fn selects(one: Receiver<()>, two: Receiver<()>) {
         recv(one) -> _ => {}
         recv(two) -> _ => {}
     }
+    black_box(());
+}
+
+#[inline(never)]
+fn waits_for_std_scope(rx: Receiver<()>) {
+    thread::scope(|scope| drop(scope.spawn(move || rx.recv())));
+    black_box(());
+}
+
+#[inline(never)]
+fn parks_in_std() {
+    thread::park();
     black_box(());
 }
 
@@ -226,6 +240,18 @@ mod programs {
         ExitCode::from(7)
     }
 
+    pub(super) fn std_parks() -> ExitCode {
+        let (tx, rx) = channel::bounded::<()>(0);
+        go!(waits_for_std_scope(rx));
+        go!(parks_in_std);
+        until(|| ["waits_for_std_scope", "parks_in_std"].iter().all(|name| calls(&debug::dump(), name)));
+        let parked = || debug::dump().matches("blocked in std's thread parking").count() == 2;
+        until(parked);
+        print!("{}", debug::dump());
+        drop(tx);
+        ExitCode::SUCCESS
+    }
+
     pub(super) fn former_subscriber() -> ExitCode {
         spawn(|| ()).join().unwrap();
         drop(signal::notify(&[Signal::SIGQUIT]));
@@ -291,6 +317,14 @@ fn sigquit_shows_every_wait() {
     check_section(dump, "sleeps", "[sleep]:");
     check_section(dump, "reads", "[IO wait]:");
     check_section(dump, "waits_for_group", "[sync.WaitGroup.Wait]:");
+}
+
+fn what_waits_in_std_is_named() {
+    let dump = program("programs::std_parks").run().exits_with(0).stdout;
+    for name in ["waits_for_std_scope", "parks_in_std"] {
+        let section = section(&dump, name);
+        assert!(section.contains("blocked in std's thread parking") && section.contains("lock_os_thread"), "{section}");
+    }
 }
 
 fn sigquit_names_hogs() {

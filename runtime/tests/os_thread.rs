@@ -251,3 +251,24 @@ fn on_a_plain_thread_the_guard_does_nothing() {
         spawn(|| ()).join().unwrap();
     });
 }
+
+/// std's scope wakes the thread on which it was entered.
+#[test]
+fn std_scopes_work_while_locked() {
+    check(|| {
+        let round = || {
+            let _here = lock_os_thread();
+            let (tx, rx) = channel::bounded(0);
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    tx.send(()).unwrap();
+                    thread::sleep(Duration::from_micros(200));
+                });
+                rx.recv().unwrap();
+                (0..3).for_each(|_| yield_now());
+            });
+        };
+        let goroutines: Vec<_> = (0..4).map(|_| spawn(move || (0..20).for_each(|_| round()))).collect();
+        goroutines.into_iter().for_each(|goroutine| goroutine.join().unwrap());
+    });
+}

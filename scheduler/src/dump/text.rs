@@ -35,6 +35,15 @@ const ROOT: &[&str] = &[
     "/library/std/src/sys/backtrace.rs",
 ];
 
+/// Where std parks threads, and where its scopes wait, as the paths of its sources have it.
+const STD_PARKS: &[&str] = &["/library/std/src/sys/sync/thread_parking/", "/library/std/src/thread/scoped.rs"];
+
+/// What is said of a goroutine that is in there.
+const STD_PARKED: &str = "\
+blocked in std's thread parking, which wakes the thread that the goroutine was on when it began to wait or entered
+\tthe scope: if it has moved since, or another goroutine of the thread took the wake-up, nobody wakes it.
+\tUse greenthread::scope and channels, or lock_os_thread around std::thread::scope and std::thread::park.";
+
 /// How many ids of a group are listed.
 const MOST_IDS: usize = 100;
 
@@ -91,7 +100,12 @@ fn write_group(out: &mut String, group: &[&GoroutineInfo], resolver: &mut Resolv
     match (&resolver.frames(&first.trace.calls)[..], first.thread) {
         ([], Some(thread)) => writeln!(out, "\trunning on M{thread}; backtrace unavailable")?,
         ([], None) => writeln!(out, "\tbacktrace unavailable")?,
-        (frames, _) => write_frames(out, frames, first.is_complete())?,
+        (frames, thread) => {
+            write_frames(out, frames, first.is_complete())?;
+            if thread.is_some() && frames.iter().any(is_std_parking) {
+                writeln!(out, "\t{STD_PARKED}")?;
+            }
+        }
     }
     writeln!(out, "created by spawn at {}", first.spawned_at)?;
     if group.len() > 1 {
@@ -136,6 +150,10 @@ fn write_frames(out: &mut String, frames: &[Frame], complete: bool) -> fmt::Resu
         }
     }
     if complete { Ok(()) } else { writeln!(out, "...additional frames elided...") }
+}
+
+fn is_std_parking(frame: &Frame) -> bool {
+    frame.file.as_ref().is_some_and(|file| STD_PARKS.iter().any(|place| file.contains(place)))
 }
 
 /// Without the scheduler's own at both ends, unless nothing would be left.
