@@ -1,5 +1,6 @@
 //! Accepting until told to stop: one goroutine for each connection, and a graceful end.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -10,11 +11,14 @@ use greenthread_ctx::Context;
 
 use crate::task::spawn;
 
-/// The first and the longest pause after an accept that failed for want of something (Go's `net/http`).
+/// The first and the longest pause after an accept that failed (Go's `net/http`).
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
 
-/// How often a shortage is reported, if it goes on or comes back.
+/// How often an error is reported, if it goes on or comes back.
 const REPORT_AGAIN: Duration = Duration::from_secs(60);
+
+/// When which errors were reported, by their number.
+type Reports = HashMap<Option<i32>, Instant>;
 
 /// Serves the connections that `accept` brings, which ends with an error when `ctx` does; `close` is called when no more are
 /// accepted. What `TcpListener::serve` says.
@@ -31,7 +35,7 @@ pub(super) fn serve<S: Send + 'static>(
     // Each handler keeps a sender, so the channel closes when the last one is gone, however it went.
     let (running, idle) = bounded::<Infallible>(0);
     let handler = Arc::new(handler);
-    let mut reported = None;
+    let mut reported = Reports::new();
     let end = loop {
         match accept_one(ctx, pauses, &mut accept, &mut reported) {
             Ok(stream) => {
@@ -61,12 +65,12 @@ fn accept_one<S>(
     ctx: &Context,
     [mut pause, longest]: [Duration; 2],
     accept: &mut impl FnMut() -> io::Result<S>,
-    reported: &mut Option<Instant>,
+    reported: &mut Reports,
 ) -> io::Result<S> {
     loop {
         match accept() {
             Err(error) if is_about_one_connection(&error) => {}
-            Err(error) if is_shortage(&error) => {
+            Err(error) if !is_final(&error) => {
                 report(&error, reported);
                 ctx.sleep(pause)?;
                 pause = longest.min(pause * 2);
@@ -81,18 +85,34 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 
-/// Whether the system has no more of something, which may come back.
-fn is_shortage(error: &io::Error) -> bool {
-    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].map(Some).contains(&error.raw_os_error())
+/// Whether there is nothing more to accept: the listener is closed, or past its deadline, the
+/// context has ended, or the system says that this is no listener. Everything else passes: a
+/// shortage (of descriptors, of memory, of what the user may have watched), an error of the network
+/// or of a firewall, which Linux hands over with the connection that it struck.
+fn is_final(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        Some(errno) => [libc::EBADF, libc::EFAULT, libc::EINVAL, libc::ENOSYS, libc::ENOTSOCK].contains(&errno),
+        // Ours.
+        None => error.kind() != ErrorKind::OutOfMemory,
+    }
 }
 
-/// Tells whoever runs the program, and does not fill his disk.
-fn report(error: &io::Error, reported: &mut Option<Instant>) {
-    if reported.is_none_or(|before| before.elapsed() >= REPORT_AGAIN) {
-        *reported = Some(Instant::now());
+/// Tells whoever runs the program, once for each burst of an error, and does not fill the disk.
+fn report(error: &io::Error, reported: &mut Reports) {
+    if is_due(error, reported) {
         // If stderr is closed there is nobody to tell.
         let _ = writeln!(io::stderr(), "greenthread: accept: {error}; retrying until it works");
     }
+}
+
+/// Whether the error is to be reported; if so, that is noted.
+fn is_due(error: &io::Error, reported: &mut Reports) -> bool {
+    let (errno, now) = (error.raw_os_error(), Instant::now());
+    let due = reported.get(&errno).is_none_or(|before| now - *before >= REPORT_AGAIN);
+    if due {
+        reported.insert(errno, now);
+    }
+    due
 }
 
 #[cfg(test)]
@@ -223,6 +243,52 @@ mod tests {
         assert!(begin.elapsed() >= PAUSES[0] * (1 + 2 + 4));
         server.cancel.cancel();
         server.served.join().unwrap().unwrap();
+    }
+
+    /// What `accept(2)` says to retry, what a firewall says, and what watching a connection may
+    /// say.
+    #[test]
+    fn goes_on_unless_the_listener_is_dead() {
+        let (tx, seen) = unbounded();
+        let server = start_with_pauses([Duration::ZERO; 2], LONG, move |_, n| tx.send(n).unwrap());
+        let network = [
+            libc::ENETDOWN,
+            libc::EPROTO,
+            libc::ENOPROTOOPT,
+            libc::EHOSTDOWN,
+            libc::ENONET,
+            libc::EHOSTUNREACH,
+            libc::EOPNOTSUPP,
+            libc::ENETUNREACH,
+        ];
+        for errno in network.into_iter().chain([libc::EPERM, libc::ETIMEDOUT, libc::ENOSPC, libc::ENOMEM]) {
+            server.connect(Err(io::Error::from_raw_os_error(errno)));
+        }
+        server.connect(Err(ErrorKind::OutOfMemory.into()));
+        server.connect(Ok(7));
+        assert_eq!(seen.recv(), Ok(7));
+        server.cancel.cancel();
+        server.served.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_dead_listener_ends_it() {
+        for errno in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
+            let server = start(LONG, |_, _| ());
+            server.connect(Err(io::Error::from_raw_os_error(errno)));
+            assert_eq!(server.served.join().unwrap().unwrap_err().raw_os_error(), Some(errno));
+        }
+    }
+
+    /// One line for each error and burst, however they take turns.
+    #[test]
+    fn errors_are_reported_once_per_burst() {
+        let mut reports = Reports::new();
+        let errors = [libc::EPROTO, libc::EMFILE, libc::EPROTO, libc::EMFILE, libc::EPROTO];
+        let due = errors.map(|errno| is_due(&io::Error::from_raw_os_error(errno), &mut reports));
+        assert_eq!(due, [true, true, false, false, false]);
+        reports.insert(Some(libc::EPROTO), Instant::now().checked_sub(REPORT_AGAIN).unwrap());
+        assert!(is_due(&io::Error::from_raw_os_error(libc::EPROTO), &mut reports));
     }
 
     #[test]
