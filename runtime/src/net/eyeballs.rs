@@ -50,6 +50,10 @@ pub(super) fn connect<T: Send + 'static>(
             // If somebody else has won, the connection comes back in the error, and is closed.
             drop(spawn(move || drop(tx.send(attempt(Some(&attempts), addr)))));
         } else if running == 0 {
+            // The last attempts may have failed because the context has ended, which ends them too.
+            if let Some(end) = ctx.err() {
+                return Err(end.into());
+            }
             let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "no addresses to connect to");
             return Err(first_error.unwrap_or_else(nothing));
         }
@@ -267,6 +271,40 @@ mod tests {
             // The result comes before the attempts are over.
             let race = race(&ctx, &[("6a", IsDeaf), ("4b", Connects)], LONG);
             assert_eq!(race.result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    /// The errors of attempts that the context has ended may come before its own end is seen.
+    #[test]
+    fn the_end_of_the_context_beats_an_earlier_failure() {
+        /// Whoever drops it has the context end, and the attempt that it ends come to its end.
+        #[derive(Debug)]
+        struct Ends(greenthread_ctx::Cancel);
+
+        impl std::fmt::Display for Ends {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("ends the context")
+            }
+        }
+
+        impl std::error::Error for Ends {}
+
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.cancel();
+                crate::time::sleep(SHORT);
+            }
+        }
+
+        in_goroutine(|| {
+            let (ctx, cancel) = Context::background().with_cancel();
+            let cancel = Mutex::new(Some(cancel));
+            let result = connect(Some(&ctx), addrs("6a 4b 6c"), SHORT, move |ctx, addr| match name(addr).as_str() {
+                "6a" => Err::<(), _>(ctx.unwrap().sleep(LONG).unwrap_err().into()),
+                "4b" => Err(io::Error::other("4b")),
+                _ => Err(io::Error::other(Ends(cancel.lock().unwrap().take().unwrap()))),
+            });
+            assert_eq!(result.unwrap_err().to_string(), "context canceled");
         });
     }
 
