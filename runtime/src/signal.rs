@@ -207,13 +207,15 @@ impl Delivery {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        let io = Descriptor::register(read.as_fd())?;
         let mut kinds = Listening::default();
         for &signal in signals {
             prepare(signal)?;
         }
         let signals_raw = signals.iter().map(|signal| signal.0);
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals_raw)?;
+        // After that has taken the socket, which it closes where it fails: `io` must have gone
+        // before.
+        let io = Descriptor::register(delivery.get_read().as_fd())?;
         // Last: what comes before has its default effect, as if it had come earlier. Nothing is lost.
         signals.iter().for_each(|&signal| kinds.add(signal));
         Ok(Self { _kinds: kinds, io, signals: delivery })
