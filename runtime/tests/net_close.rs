@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
 use std::net;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{check, check_from_thread, parked, storm, until};
-use greenthread::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
+use greenthread::ctx::Context;
+use greenthread::net::{Async, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use greenthread::{debug, scope, spawn, yield_now};
 
 /// Fails as operations on what is closed do.
@@ -190,5 +191,34 @@ fn numbers_that_are_used_again() {
             })
             .collect();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
+    });
+}
+
+/// A read that asks for nothing does not wait and does not look at deadlines, but fails if it could
+/// not read at all.
+macro_rules! read_of_nothing {
+    ($socket:expr) => {{
+        let mut socket = $socket;
+        let (ctx, cancel) = Context::background().with_cancel();
+        socket.set_read_deadline(Some(Instant::now())).unwrap();
+        let empty = &mut [IoSliceMut::new(&mut [])];
+        assert_eq!(socket.read(&mut []).unwrap(), 0);
+        assert_eq!(socket.read_vectored(empty).unwrap(), 0);
+        assert_eq!(socket.with_ctx(&ctx).read(&mut []).unwrap(), 0);
+        cancel.cancel();
+        assert_eq!(socket.with_ctx(&ctx).read(&mut []).unwrap_err().to_string(), "context canceled");
+        assert_eq!(socket.with_ctx(&ctx).read_vectored(empty).unwrap_err().to_string(), "context canceled");
+        socket.close();
+        assert_closed(socket.read(&mut []));
+        assert_closed(socket.read_vectored(empty));
+    }};
+}
+
+#[test]
+fn a_read_of_nothing() {
+    check(|| {
+        read_of_nothing!(tcp_pair().1);
+        read_of_nothing!(UnixStream::pair().unwrap().1);
+        read_of_nothing!(Async::new(io::pipe().unwrap().0).unwrap());
     });
 }

@@ -18,7 +18,7 @@ use common::{check, parked, until, who_parks};
 use greenthread::ctx::Context;
 use greenthread::net::{Async, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use greenthread::{scope, spawn};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 /// A path for a socket, which goes with it.
 struct Place(PathBuf);
@@ -364,8 +364,74 @@ fn ready_or_not() {
         });
         assert_eq!(reader.get_ref().as_raw_fd(), reader.as_raw_fd(), "the descriptor is as it was");
         assert_eq!(
-            Async::new(fs::File::open("/proc/self/exe").unwrap()).unwrap_err().kind(),
+            Async::new(fs::File::open("/proc/self/exe").unwrap()).unwrap_err().error().kind(),
             ErrorKind::PermissionDenied
         );
+    });
+}
+
+fn blocks(fd: impl AsFd) -> bool {
+    !SockRef::from(&fd).nonblocking().unwrap()
+}
+
+/// `O_NONBLOCK` belongs to the open file: whoever shares it has it back as it was, however the
+/// `Async` has ended.
+#[test]
+fn an_async_leaves_the_mode_as_it_was() {
+    check(|| {
+        let (reader, _writer) = io::pipe().unwrap();
+        let shared = reader.try_clone().unwrap();
+        for nonblocking in [false, true] {
+            SockRef::from(&reader).set_nonblocking(nonblocking).unwrap();
+            let ends: [fn(Async<&PipeReader>); 3] = [
+                |it| drop(it),
+                |it| _ = it.into_inner(),
+                |it| {
+                    it.close();
+                    assert_eq!(it.readable().unwrap_err().kind(), ErrorKind::NotConnected);
+                },
+            ];
+            for end in ends {
+                let watched = Async::new(&reader).unwrap();
+                assert!(!blocks(&shared));
+                end(watched);
+                assert_eq!(blocks(&shared), !nonblocking);
+            }
+        }
+        // Refused, and given back.
+        let file = fs::File::open("/proc/self/exe").unwrap();
+        let (error, mut file) = Async::new(file).unwrap_err().into_parts();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(blocks(&file));
+        file.read_exact(&mut [0; 4]).unwrap();
+        // Sockets made of duplicates, one for each direction, do not make each other block.
+        let (one, _other) = unix::UnixStream::pair().unwrap();
+        let duplicate = one.try_clone().unwrap();
+        let (one, duplicate) = (UnixStream::from_std(one).unwrap(), UnixStream::from_std(duplicate).unwrap());
+        drop(one);
+        assert!(!blocks(&duplicate));
+        // What was made here blocks when it is std's.
+        assert!(blocks(unix::UnixStream::from(UnixStream::pair().unwrap().0)));
+    });
+}
+
+/// One that is closed gives the descriptor back, and does nothing to its successor when it is
+/// dropped.
+#[test]
+fn an_async_after_another() {
+    check(|| {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let first = Async::new(&reader).unwrap();
+        assert_eq!(Async::new(&reader).unwrap_err().error().kind(), ErrorKind::AlreadyExists);
+        first.close();
+        let again = Async::new(&reader).unwrap();
+        drop(first);
+        assert!(!blocks(&reader));
+        scope(|s| {
+            let waiting = s.spawn(move || again.readable());
+            until(|| parked("IO wait") == 1);
+            writer.write_all(b"x").unwrap();
+            waiting.join().unwrap().unwrap();
+        });
     });
 }

@@ -192,6 +192,17 @@ fn a_timeout_counts_while_another_has_the_turn() {
             until(|| parked("IO wait") == 1);
             near.set_read_timeout(Some(SHORT)).unwrap();
             assert_eq!(kind({ near }.read(&mut [0])), ErrorKind::TimedOut);
+            // Of two limits the earlier one counts, and says so.
+            let (ctx, cancel) = Context::background().with_timeout(LONG);
+            let read = |ctx| near.with_ctx(ctx).read(&mut [0]).unwrap_err().to_string();
+            assert_eq!(read(&ctx), "i/o timeout");
+            near.set_read_timeout(Some(LONG)).unwrap();
+            let (short, _cancel) = ctx.with_timeout(SHORT);
+            assert_eq!(read(&short), "context deadline exceeded");
+            let behind = s.spawn(move || near.with_ctx(&ctx).read(&mut [0]).unwrap_err().to_string());
+            until(|| parked("sync.Mutex.Lock") == 1);
+            cancel.cancel();
+            assert_eq!(behind.join().unwrap(), "context canceled");
             assert_eq!(parked("IO wait"), 1, "the first one has begun without a timeout");
             (&far).write_all(&[1]).unwrap();
             assert_eq!(first.join().unwrap(), 1);

@@ -1,22 +1,24 @@
-//! `TcpListener::serve` in a process that has no descriptors left.
+//! Sockets, and `TcpListener::serve`, in a process that has no descriptors left.
 
 mod common;
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::mem;
 use std::net;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::thread;
 use std::time::Duration;
 
 use common::child::{self, named, program_with_descriptors};
 use greenthread::ctx::Context;
-use greenthread::net::TcpListener;
+use greenthread::net::{Async, TcpListener, UnixDatagram, UnixListener};
 use greenthread::spawn;
 use socket2::{Domain, Socket, Type};
 
-const TESTS: &[child::Test] = named![keeps_serving_without_descriptors];
-const PROGRAMS: &[child::Main] = named![serves_without_descriptors];
+const TESTS: &[child::Test] = named![keeps_serving_without_descriptors, is_refused_without_descriptors];
+const PROGRAMS: &[child::Main] = named![serves_without_descriptors, begins_without_descriptors];
 
 fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
@@ -64,6 +66,33 @@ fn serves_without_descriptors() -> ExitCode {
     cancel.cancel();
     server.join().unwrap().unwrap();
     ExitCode::SUCCESS
+}
+
+/// The poller, which the first registration makes, takes descriptors of which there are too few:
+/// what is refused leaves nothing behind.
+fn begins_without_descriptors() -> ExitCode {
+    let (mut reader, mut writer) = io::pipe().unwrap();
+    let place = env::temp_dir().join(format!("greenthread-refused-{}.sock", process::id()));
+    let mut all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    all.pop();
+    assert_eq!(UnixListener::bind(&place).unwrap_err().raw_os_error(), Some(libc::EMFILE));
+    assert_eq!(UnixDatagram::bind(&place).unwrap_err().raw_os_error(), Some(libc::EMFILE), "not: in use");
+    assert!(!place.exists());
+    let refused = Async::new(&reader).unwrap_err();
+    assert_eq!(refused.error().raw_os_error(), Some(libc::EMFILE));
+    // It blocks, so it can be used as it is.
+    let waiting = thread::spawn(move || reader.read(&mut [0; 9]).unwrap());
+    thread::sleep(Duration::from_millis(5));
+    writer.write_all(b"x").unwrap();
+    assert_eq!(waiting.join().unwrap(), 1);
+    drop(all);
+    drop(UnixListener::bind(&place).unwrap());
+    fs::remove_file(place).unwrap();
+    ExitCode::SUCCESS
+}
+
+fn is_refused_without_descriptors() {
+    program_with_descriptors("begins_without_descriptors", LIMIT).run().exits_with(0);
 }
 
 fn keeps_serving_without_descriptors() {

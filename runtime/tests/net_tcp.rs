@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::thread;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use common::{Rng, check, check_from_thread, parked, seed, until};
 use greenthread::net::{TcpListener, TcpStream};
-use greenthread::{debug, scope, spawn};
+use greenthread::{debug, scope, spawn, time};
+use socket2::SockRef;
 
 fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -162,8 +164,11 @@ fn options() {
         assert_eq!(near.keepalive().unwrap(), None);
         near.set_keepalive(time).unwrap();
         assert_eq!(near.keepalive().unwrap(), time);
+        assert!(near.set_keepalive(Some(Duration::ZERO)).is_err());
+        assert_eq!(near.keepalive().unwrap(), time, "an error changes nothing");
         near.set_keepalive(None).unwrap();
-        assert_eq!(near.keepalive().unwrap(), None);
+        assert!(near.set_keepalive(Some(Duration::ZERO)).is_err());
+        assert_eq!(near.keepalive().unwrap(), None, "an error changes nothing");
         assert!(near.take_error().unwrap().is_none());
         assert!(format!("{near:?}").starts_with("TcpStream { addr: 127.0.0.1:"), "{near:?}");
         let (listener, _) = listen();
@@ -320,6 +325,94 @@ fn vectored() {
     });
 }
 
+/// The system takes fewer parts than there are, so a read may be short of what was asked for and
+/// leave something.
+#[test]
+fn a_vectored_read_of_many_parts_leaves_the_rest() {
+    check(|| {
+        let (mut near, mut far) = pair();
+        let watched = spawn_reader_of_nothing();
+        near.write_all(&[7; 3000]).unwrap();
+        // So that the event of all of them has been taken.
+        time::sleep(Duration::from_millis(5));
+        let (mut bytes, mut rest) = (vec![0; 2000], [0; 4000]);
+        let mut parts: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
+        let first = far.read_vectored(&mut parts).unwrap();
+        assert_eq!(first + far.read(&mut rest).unwrap(), 3000);
+        // Many empty parts are neither the end nor nothing to write.
+        let mut empty: Vec<_> = (0..2000).map(|_| IoSliceMut::new(&mut [])).collect();
+        assert_eq!(far.read_vectored(&mut empty).unwrap(), 0);
+        empty.push(IoSliceMut::new(&mut rest));
+        near.write_all(b"abc").unwrap();
+        assert_eq!(far.read_vectored(&mut empty).unwrap(), 3);
+        let mut empty = vec![IoSlice::new(&[]); 2000];
+        empty.push(IoSlice::new(b"de"));
+        assert_eq!(near.write_vectored(&empty).unwrap(), 2);
+        watched();
+    });
+}
+
+/// Somebody else waits for I/O, so that events are taken as they come, until the function that it
+/// returns is called.
+fn spawn_reader_of_nothing() -> impl FnOnce() {
+    let (near, mut far) = pair();
+    let reader = spawn(move || far.read(&mut [0]).unwrap());
+    || {
+        drop(near);
+        assert_eq!(reader.join().unwrap(), 0);
+    }
+}
+
+/// A read stops at TCP's urgent mark, with more behind it, which no further event announces.
+#[test]
+fn urgent_data_does_not_hide_what_comes_after_it() {
+    /// Who takes the urgent byte, and when the others are read.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Case {
+        Nobody,
+        NobodyAndTheReaderWaits,
+        SomebodyAtOnce,
+    }
+
+    fn read_slowly(mut far: &TcpStream) -> Vec<u8> {
+        let (mut all, mut bytes) = (Vec::new(), [0; 100]);
+        while all.len() < 7 {
+            let n = far.read(&mut bytes).unwrap();
+            all.extend_from_slice(&bytes[..n]);
+            // Until the events have been taken.
+            time::sleep(Duration::from_millis(2));
+        }
+        all
+    }
+
+    check(|| {
+        let watched = spawn_reader_of_nothing();
+        for case in [Case::Nobody, Case::NobodyAndTheReaderWaits, Case::SomebodyAtOnce] {
+            let (mut near, far) = pair();
+            let far = &far;
+            let all = scope(|s| {
+                let waiting = (case == Case::NobodyAndTheReaderWaits).then(|| s.spawn(move || read_slowly(far)));
+                near.write_all(b"abc").unwrap();
+                SockRef::from(&near).send_out_of_band(b"!").unwrap();
+                if case == Case::SomebodyAtOnce {
+                    let got = SockRef::from(far).recv_out_of_band(&mut [MaybeUninit::uninit()]);
+                    assert_eq!(got.unwrap(), 1);
+                }
+                near.write_all(b"line").unwrap();
+                match waiting {
+                    Some(waiting) => waiting.join().unwrap(),
+                    None => {
+                        time::sleep(Duration::from_millis(2));
+                        read_slowly(far)
+                    }
+                }
+            });
+            assert_eq!(all, b"abcline");
+        }
+        watched();
+    });
+}
+
 #[test]
 fn both_ways_at_once() {
     check(|| {
@@ -463,7 +556,7 @@ fn a_peer_resets_in_the_middle() {
             });
             far.write_all(&[1; 50_000]).unwrap();
             until(|| parked("IO wait") == 1);
-            socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+            SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
             drop(far);
             let kind = worker.join().unwrap();
             assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind:?}");

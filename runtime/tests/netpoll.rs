@@ -182,6 +182,24 @@ fn evict_wakes_all_and_stays() {
     });
 }
 
+/// The same descriptor is registered again while the one that was evicted is still there.
+#[test]
+fn an_evicted_one_leaves_its_successor_alone() {
+    check(|| {
+        let (a, b) = Stream::pair();
+        assert_eq!(Descriptor::register(b.socket.as_fd()).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        b.io.evict();
+        let Stream { io, socket } = b;
+        let again = Stream::new(socket);
+        io.evict();
+        drop(io);
+        let reader = spawn(move || again.get());
+        until(|| parked("IO wait") == 1);
+        a.put(1);
+        assert_eq!(reader.join().unwrap(), Ok(1));
+    });
+}
+
 #[test]
 fn two_in_one_direction_are_one_too_many() {
     check(|| {

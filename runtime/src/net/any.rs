@@ -8,9 +8,10 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::fd::Fd;
+use super::fd::{Fd, passed};
 use super::macros::{deadline, limits, read_write};
 use super::view::WithCtx;
+use super::watch_error::WatchError;
 
 /// Anything with a descriptor that can be waited for: pipes, terminals, `inotify`, sockets of other libraries. What Go
 /// does in `os.NewFile`.
@@ -19,8 +20,11 @@ use super::view::WithCtx;
 /// [views](Self::with_ctx). For other operations wait until it is [`readable`](Self::readable) or
 /// [`writable`](Self::writable), and try.
 ///
-/// The descriptor is made non-blocking. Where that is a property of something shared, as a terminal's, others will
-/// notice. Regular files cannot be waited for: use them as they are.
+/// The descriptor is made non-blocking, until the `Async` is closed or dropped, or gives the value
+/// back. That is a property of the open file, which all its descriptors share, those of other
+/// processes too: where it is shared, as a terminal, they notice. Of two `Async`s on one open file
+/// let the one that was made first live longer. Regular files cannot be waited for: use them as
+/// they are.
 ///
 /// ```
 /// use greenthread::net::Async;
@@ -51,7 +55,9 @@ impl<T: AsFd> Async<T> {
     /// Has the descriptor of `inner` watched, and makes it non-blocking. It must stay the same descriptor. Does not block.
     ///
     /// # Errors
-    /// What the system says; `PermissionDenied` for what cannot be waited for, as a regular file.
+    /// What the system says, with the value as it was: `PermissionDenied` for what cannot be waited
+    /// for, as a regular file; `AlreadyExists` if the same descriptor is watched by another
+    /// `Async`, which was not [closed](Self::close).
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -60,8 +66,11 @@ impl<T: AsFd> Async<T> {
     /// assert!(Async::new(file).is_err());
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn new(inner: T) -> io::Result<Self> {
-        Ok(Self { fd: Fd::new(inner)? })
+    pub fn new(inner: T) -> Result<Self, WatchError<T>> {
+        match Fd::new(inner) {
+            Ok(fd) => Ok(Self { fd }),
+            Err((error, inner)) => Err(WatchError::new(error, inner)),
+        }
     }
 
     /// The value inside. Its own operations do not wait, but say that they would block.
@@ -79,7 +88,7 @@ impl<T: AsFd> Async<T> {
         self.fd.get()
     }
 
-    /// The value, with its descriptor blocking. Does not block itself.
+    /// The value. If its descriptor was blocking before, it is again. Does not block itself.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -94,7 +103,8 @@ impl<T: AsFd> Async<T> {
 
     /// Ends all operations, those that wait and those to come, with an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected)). The descriptor itself stays open as long as the value: it may
-    /// be somebody else's. Does not block.
+    /// be somebody else's. It is as it was before, and may be watched by another `Async`. Wakes the
+    /// goroutines that wait in operations, and blocks until they have left them.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -165,14 +175,16 @@ where
 {
     fn read_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
         if bytes.is_empty() {
-            return Ok(0);
+            return self.fd.read_nothing(ctx);
         }
         self.fd.run(Direction::Read, ctx, |mut inner| inner.read(bytes))
     }
 
     fn read_vectored_within(&self, ctx: Option<&Context>, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        if parts.iter().all(|part| part.is_empty()) {
-            return Ok(0);
+        let asked = passed(parts);
+        let parts = &mut parts[asked];
+        if parts.is_empty() {
+            return self.fd.read_nothing(ctx);
         }
         self.fd.run(Direction::Read, ctx, |mut inner| inner.read_vectored(parts))
     }
@@ -187,7 +199,7 @@ where
     }
 
     fn write_vectored_within(&self, ctx: Option<&Context>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.fd.run(Direction::Write, ctx, |mut inner| inner.write_vectored(parts))
+        self.fd.run(Direction::Write, ctx, |mut inner| inner.write_vectored(&parts[passed(parts)]))
     }
 
     fn flush_within(&self, ctx: Option<&Context>) -> io::Result<()> {

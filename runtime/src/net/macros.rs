@@ -4,10 +4,12 @@
 macro_rules! socket {
     ($name:ident, $std:ty, $make:literal) => {
         impl $name {
-            /// A socket made by `std` or another library, from now on without blocking the thread. Does not block.
+            /// A socket made by `std` or another library, from now on without blocking the thread,
+            /// nor does a duplicate of it block from now on. Does not block.
             ///
             /// # Errors
-            /// What the system says to watching it, or to making it non-blocking.
+            /// What the system says to watching it, or to making it non-blocking. The socket is
+            /// closed then; a duplicate of it is as it was before.
             ///
             /// ```
             /// use greenthread::net::*;
@@ -18,7 +20,14 @@ macro_rules! socket {
             /// # Ok::<(), std::io::Error>(())
             /// ```
             pub fn from_std(socket: $std) -> std::io::Result<Self> {
-                Ok(Self { fd: std::sync::Arc::new(super::fd::Fd::new(socket)?) })
+                let fd = super::fd::Fd::new(socket).map_err(|(error, _)| error)?;
+                fd.keep_mode();
+                Ok(Self { fd: std::sync::Arc::new(fd) })
+            }
+
+            /// A socket that was made here.
+            fn own(socket: $std) -> std::io::Result<Self> {
+                Ok(Self { fd: std::sync::Arc::new(super::fd::Fd::own(socket)?) })
             }
 
             /// Another handle on this socket. It shares everything, deadlines and [`close`](Self::close) too, and takes
@@ -114,8 +123,14 @@ macro_rules! socket {
         impl From<$name> for $std {
             fn from(socket: $name) -> Self {
                 match std::sync::Arc::try_unwrap(socket.fd) {
-                    Ok(fd) => fd.into_inner(),
-                    Err(fd) => fd.get().try_clone().expect("net: no descriptor is free for a duplicate"),
+                    Ok(fd) => {
+                        let socket = fd.into_inner();
+                        // Without a descriptor nothing can go wrong here, and whoever gets one that
+                        // does not block is told so by its operations.
+                        let _ = socket.set_nonblocking(false);
+                        socket
+                    }
+                    Err(fd) => fd.lend().try_clone().expect("net: no descriptor is free for a duplicate"),
                 }
             }
         }
@@ -149,13 +164,13 @@ macro_rules! socket {
 
         impl std::os::fd::AsFd for $name {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.fd.get().as_fd()
+                self.fd.lend().as_fd()
             }
         }
 
         impl std::os::fd::AsRawFd for $name {
             fn as_raw_fd(&self) -> std::os::fd::RawFd {
-                self.fd.get().as_raw_fd()
+                self.fd.lend().as_raw_fd()
             }
         }
 

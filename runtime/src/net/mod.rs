@@ -60,6 +60,7 @@ mod tcp;
 mod udp;
 mod unix;
 mod view;
+mod watch_error;
 #[cfg(test)]
 #[path = "../../tests/common/watchdog.rs"]
 mod watchdog;
@@ -71,3 +72,4 @@ pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
 pub use view::WithCtx;
+pub use watch_error::WatchError;

@@ -10,7 +10,7 @@ use greenthread_scheduler::Direction;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::eyeballs::{self, ATTEMPT_DELAY};
-use super::fd::Fd;
+use super::fd::{Fd, passed};
 use super::incoming::Incoming;
 use super::lookup::{Resolve, resolve, resolve_ctx};
 use super::macros::{limits, options, read_write, socket};
@@ -128,7 +128,7 @@ impl TcpStream {
             _ => {}
         }
         // Only now: the system reports a socket that does not connect yet as hung up.
-        let stream = Self::from_std(socket.into())?;
+        let stream = Self::own(socket.into())?;
         stream.set_write_deadline(until)?;
         stream.fd.run(Direction::Write, ctx, connected)?;
         stream.set_write_deadline(None)?;
@@ -274,20 +274,30 @@ impl TcpStream {
         let socket = SockRef::from(self.fd.open()?);
         match silence {
             None => socket.set_keepalive(false),
-            Some(silence) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence)),
+            Some(silence) => {
+                let before = socket.keepalive()?;
+                let set = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence));
+                if set.is_err() {
+                    // It sets `SO_KEEPALIVE` first.
+                    let _ = socket.set_keepalive(before);
+                }
+                set
+            }
         }
     }
 
     fn read_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
         match bytes.len() {
-            0 => Ok(0),
+            0 => self.fd.read_nothing(ctx),
             len => self.fd.read(ctx, len, |mut socket| socket.read(bytes)),
         }
     }
 
     fn read_vectored_within(&self, ctx: Option<&Context>, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let asked = passed(parts);
+        let parts = &mut parts[asked];
         match parts.iter().map(|part| part.len()).sum() {
-            0 => Ok(0),
+            0 => self.fd.read_nothing(ctx),
             len => self.fd.read(ctx, len, |mut socket| socket.read_vectored(parts)),
         }
     }
@@ -379,7 +389,7 @@ impl TcpListener {
             socket.set_reuse_address(true)?;
             socket.bind(&addr.into())?;
             socket.listen(BACKLOG)?;
-            Self::from_std(socket.into())
+            Self::own(socket.into())
         })
     }
 
@@ -411,7 +421,12 @@ impl TcpListener {
             }
         };
         let (socket, addr) = self.fd.run(Direction::Read, ctx, accept)?;
-        Ok((TcpStream::from_std(socket)?, addr))
+        let stream = TcpStream::own(socket)?;
+        if !self.fd.is_plain() {
+            // It has inherited what was done to the listener.
+            stream.fd.lend();
+        }
+        Ok((stream, addr))
     }
 
     /// All connections, one after the other, for ever.
@@ -439,13 +454,17 @@ impl TcpListener {
     /// by reading through [`with_ctx`](TcpStream::with_ctx). The contexts have the values of `ctx`, and neither its end
     /// nor its deadline. Each is cancelled, too, when its handler returns.
     ///
-    /// When there are no descriptors or buffers left, it says so on stderr, once a minute at most, and tries again
-    /// after a pause of 5 ms, which doubles up to 1 s; connections wait in the system's queue meanwhile. A panic in a
+    /// It goes on unless the listener is dead. When there are no descriptors or buffers left, or
+    /// the network or a firewall has struck a connection (the errors after which `accept(2)` asks
+    /// to try again), it says so on stderr, for each error once a minute at most, and tries again
+    /// after a pause of 5 ms, which doubles up to 1 s until a connection is accepted; others wait
+    /// in the system's queue meanwhile. A connection that cannot be watched is closed. A panic in a
     /// handler ends that connection, and no other.
     ///
     /// # Errors
-    /// If accepting fails for another reason, as when somebody else closes the listener; after the handlers have had
-    /// their grace. That `ctx` has ended is no error.
+    /// If nothing more can be accepted, because somebody else closes the listener, its deadline has
+    /// passed, or the system says that it is no listener; after the handlers have had their grace.
+    /// That `ctx` has ended is no error.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -77,7 +77,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::from_std(net::UdpSocket::bind(&resolve(addr)?.collect::<Vec<_>>()[..])?)
+        Self::own(net::UdpSocket::bind(&resolve(addr)?.collect::<Vec<_>>()[..])?)
     }
 
     /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from, and no other from

@@ -1,5 +1,6 @@
 //! Unix domain sockets.
 
+use std::fs;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -12,7 +13,7 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 use socket2::{Domain, Socket, Type};
 
-use super::fd::Fd;
+use super::fd::{Fd, passed};
 use super::incoming::Incoming;
 use super::macros::{datagrams, limits, read_write, socket};
 use super::serve::{PAUSES, serve};
@@ -133,13 +134,13 @@ impl UnixStream {
         match socket.connect_addr(addr) {
             // The queue of the listener is full.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let fd = Fd::new(socket)?;
+                let fd = Fd::own(socket)?;
                 fd.run_with_pauses(ctx, |socket| socket.connect_addr(addr))?;
                 socket = fd.into_inner();
             }
             connected => connected?,
         }
-        Self::from_std(OwnedFd::from(socket).into())
+        Self::own(OwnedFd::from(socket).into())
     }
 
     /// Two sockets that are connected with each other. Does not block.
@@ -160,7 +161,7 @@ impl UnixStream {
     /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixStream::pair()?;
-        Ok((Self::from_std(one)?, Self::from_std(other)?))
+        Ok((Self::own(one)?, Self::own(other)?))
     }
 
     /// The own address.
@@ -212,14 +213,16 @@ impl UnixStream {
 
     fn read_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
         if bytes.is_empty() {
-            return Ok(0);
+            return self.fd.read_nothing(ctx);
         }
         self.fd.run(Direction::Read, ctx, |mut socket| socket.read(bytes))
     }
 
     fn read_vectored_within(&self, ctx: Option<&Context>, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        if parts.iter().all(|part| part.is_empty()) {
-            return Ok(0);
+        let asked = passed(parts);
+        let parts = &mut parts[asked];
+        if parts.is_empty() {
+            return self.fd.read_nothing(ctx);
         }
         self.fd.run(Direction::Read, ctx, |mut socket| socket.read_vectored(parts))
     }
@@ -235,6 +238,14 @@ impl UnixStream {
     fn flush_within(&self, _: Option<&Context>) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Binding makes a file, which goes again if the socket is not to be had after all.
+fn or_unlink<S>(addr: &SocketAddr, bound: io::Result<S>) -> io::Result<S> {
+    if let (Err(_), Some(path)) = (&bound, addr.as_pathname()) {
+        let _ = fs::remove_file(path);
+    }
+    bound
 }
 
 /// A path that accepts connections: `std::os::unix::net::UnixListener` for goroutines, Go's `net.UnixListener`.
@@ -283,7 +294,7 @@ impl UnixListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::from_std(net::UnixListener::bind(path)?)
+        Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// As [`bind`](Self::bind), with an address.
@@ -302,7 +313,7 @@ impl UnixListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
-        Self::from_std(net::UnixListener::bind_addr(addr)?)
+        or_unlink(addr, Self::own(net::UnixListener::bind_addr(addr)?))
     }
 
     /// The next connection, and the address of the peer. Blocks until there is one.
@@ -328,7 +339,7 @@ impl UnixListener {
 
     fn accept_within(&self, ctx: Option<&Context>) -> io::Result<(UnixStream, SocketAddr)> {
         let (socket, addr) = self.fd.run(Direction::Read, ctx, net::UnixListener::accept)?;
-        Ok((UnixStream::from_std(socket)?, addr))
+        Ok((UnixStream::own(socket)?, addr))
     }
 
     /// All connections, one after the other, for ever.
@@ -457,7 +468,7 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::from_std(net::UnixDatagram::bind(path)?)
+        Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// As [`bind`](Self::bind), with an address.
@@ -476,7 +487,7 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
-        Self::from_std(net::UnixDatagram::bind_addr(addr)?)
+        or_unlink(addr, Self::own(net::UnixDatagram::bind_addr(addr)?))
     }
 
     /// A socket without an address: for sending. Does not block.
@@ -490,7 +501,7 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn unbound() -> io::Result<Self> {
-        Self::from_std(net::UnixDatagram::unbound()?)
+        Self::own(net::UnixDatagram::unbound()?)
     }
 
     /// Two sockets that are connected with each other. Does not block.
@@ -507,7 +518,7 @@ impl UnixDatagram {
     /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixDatagram::pair()?;
-        Ok((Self::from_std(one)?, Self::from_std(other)?))
+        Ok((Self::own(one)?, Self::own(other)?))
     }
 
     /// Sets the path that [`send`](Self::send) sends to, and that alone is received from. Does not block.

@@ -201,16 +201,17 @@ struct Kernel {
     end: bool,
 }
 
-/// A stream whose reads are left out when the one before has emptied it: the word, and the flag that goes with it.
+/// A stream whose reads are left out when the one before has emptied it: the word, and the flag that goes with it. What
+/// is left behind and has no further event is the end here; urgent data is reported in the same way.
 struct Stream {
     world: Arc<World>,
     kernel: Mutex<Kernel>,
-    hung_up: AtomicBool,
+    read_on: AtomicBool,
 }
 
 impl Stream {
     fn new(waits: usize) -> Arc<Self> {
-        Arc::new(Self { world: World::new(waits), kernel: Mutex::default(), hung_up: AtomicBool::new(false) })
+        Arc::new(Self { world: World::new(waits), kernel: Mutex::default(), read_on: AtomicBool::new(false) })
     }
 
     /// A byte comes, and perhaps the end with it.
@@ -221,9 +222,9 @@ impl Stream {
     }
 
     /// What `record::report` does with an event for reading.
-    fn report(&self, hung_up: bool) {
-        if hung_up {
-            self.hung_up.store(true, Ordering::Relaxed);
+    fn report(&self, read_on: bool) {
+        if read_on {
+            self.read_on.store(true, Ordering::Relaxed);
         }
         World::wake(self.world.word.set_ready());
     }
@@ -253,7 +254,7 @@ impl Stream {
             }
             bytes += got;
             // ORDERING: relaxed, so that what the model relies on is the word's P3.
-            emptied = !self.hung_up.load(Ordering::Relaxed);
+            emptied = !self.read_on.load(Ordering::Relaxed);
         }
     }
 }

@@ -21,7 +21,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::record::{self, CLOSING, Deadline, HUNG_UP, READ, Record, WRITE};
+use super::record::{self, CLOSING, Deadline, READ, READ_ON, Record, WRITE};
 use super::{REGISTERED, ROLE};
 use crate::boot;
 use crate::clock;
@@ -106,10 +106,11 @@ impl Descriptor {
     pub fn register(fd: BorrowedFd<'_>) -> io::Result<Self> {
         boot::ensure();
         let poller = poller::ensure()?;
-        let record = record::take().ok_or_else(|| io::Error::other("too many descriptors are registered"))?;
+        let too_many = || io::Error::new(io::ErrorKind::OutOfMemory, "too many descriptors are registered");
+        let record = record::take().ok_or_else(too_many)?;
         let registered = poller.register(fd.as_raw_fd(), record.token());
         if let Err(error) = registered {
-            record.close();
+            record.close(|| ());
             record.give_back();
             return Err(error);
         }
@@ -216,10 +217,11 @@ impl Descriptor {
         if self.record.set_deadline(direction as u8, deadline) { Ok(()) } else { Err(Ended::Closed) }
     }
 
-    /// Closes: all that wait, and all that come later, end with [`Ended::Closed`]. The descriptor is not watched any more.
+    /// Closes: all that wait, and all that come later, end with [`Ended::Closed`]. When it returns the descriptor is not
+    /// watched any more: its number may be registered again, by which this one, when it is dropped, does nothing.
     pub fn evict(&self) {
-        self.record.close();
-        self.deregister();
+        // Once: from then on the number may be somebody else's, who has registered it.
+        self.record.close(|| self.deregister());
     }
 
     /// Whether it was [evicted](Self::evict).
@@ -228,17 +230,18 @@ impl Descriptor {
         self.record.causes() & CLOSING != 0
     }
 
-    /// Whether an event that was taken, by [`prepare`](Self::prepare) or the end of a wait, said that the peer sends no
-    /// more, or that there was an error. There is no further event for it, so who has read all that was there must not
-    /// wait for one.
+    /// Whether a read that brings less than it asked for may have left something behind, which no further event
+    /// announces: because an event that was taken, by [`prepare`](Self::prepare) or the end of a wait, told of the end
+    /// of the stream, of an error, or of urgent data (at which reads stop); or because the system does not tell of urgent
+    /// data. It stays so. If it is false, whatever a short read has left behind has an event that was not taken yet.
     #[inline]
-    pub fn has_hung_up(&self) -> bool {
-        self.record.causes() & HUNG_UP != 0
+    pub fn must_read_on(&self) -> bool {
+        self.record.causes() & READ_ON != 0
     }
 
     fn deregister(&self) {
         if let Some(poller) = poller::get() {
-            // If the caller has closed it too early, or it was evicted, the system has forgotten it too.
+            // If the caller has closed it too early, the system has forgotten it too.
             let _ = poller.deregister(self.fd);
         }
     }

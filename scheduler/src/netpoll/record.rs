@@ -23,8 +23,8 @@
 //! * P1: the release with which a cause is set -> the acquire in `causes`: who sees that a wait has ended sees what was
 //!   done before. What decides whether the cause is seen at all are the fences of the poll word.
 //!
-//! HUNG_UP is no cause and has no pair of its own: it is set before the word, so who has taken the event sees it (P3 of
-//! `poll_word`, whose model has it too).
+//! READ_ON is no cause and has no pair of its own: it is set before the word, so whoever has taken the event sees it (P3
+//! of `poll_word`, whose model has it too).
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -51,8 +51,9 @@ pub(crate) const READ: u8 = 1;
 pub(crate) const WRITE: u8 = 2;
 /// The cause that the descriptor is being closed.
 pub(crate) const CLOSING: u8 = 4;
-/// No cause, but kept beside them: the system has reported that the peer sends no more, or an error.
-pub(crate) const HUNG_UP: u8 = 8;
+/// No cause, but kept beside them: the system has reported something that a read may leave behind though it brings less
+/// than it asked for.
+pub(crate) const READ_ON: u8 = 8;
 
 /// What belongs to one direction.
 struct Side {
@@ -64,7 +65,7 @@ struct Side {
 pub(crate) struct Record {
     read: Side,
     write: Side,
-    /// READ, WRITE, CLOSING, HUNG_UP. Set before `take_waiter`, looked at after `begin`.
+    /// READ, WRITE, CLOSING, READ_ON. Set before `take_waiter`, looked at after `begin`.
     causes: AtomicU8,
     /// This use of the record, as events carry it.
     token: AtomicUsize,
@@ -131,9 +132,9 @@ fn of_token(token: usize) -> Option<&'static Record> {
 /// An event has come: sets what is ready, and hands over those who wait for it.
 pub(crate) fn report(token: usize, ready: Readiness, mut wake: impl FnMut(Waker)) {
     let Some(record) = of_token(token) else { return };
-    if ready.hung_up {
-        // Before the word is set: who takes the event sees it (P3 of `poll_word`).
-        record.causes.fetch_or(HUNG_UP, Ordering::Relaxed);
+    if ready.read_on {
+        // Before the word is set: whoever takes the event sees it (P3 of `poll_word`).
+        record.causes.fetch_or(READ_ON, Ordering::Relaxed);
     }
     for (is_ready, side) in [(ready.read, &record.read), (ready.write, &record.write)] {
         if is_ready && let Some(waiter) = side.word.set_ready() {
@@ -174,7 +175,7 @@ impl Record {
         &self.side(direction).word
     }
 
-    /// What ends waits at the moment: READ, WRITE, CLOSING; and HUNG_UP.
+    /// What ends waits at the moment: READ, WRITE, CLOSING; and READ_ON.
     #[inline]
     pub(crate) fn causes(&self) -> u8 {
         // ORDERING P1: acquire.
@@ -217,13 +218,17 @@ impl Record {
         true
     }
 
-    /// Ends all waits, now and later, and the deadlines.
-    pub(crate) fn close(&'static self) {
+    /// Ends all waits, now and later, and the deadlines. `deregister` is called by the first close only, and is done
+    /// when any of them returns.
+    pub(crate) fn close(&'static self, deregister: impl FnOnce()) {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         // ORDERING P1: release.
-        self.causes.fetch_or(CLOSING, Ordering::Release);
+        if self.causes.fetch_or(CLOSING, Ordering::Release) & CLOSING != 0 {
+            return;
+        }
         self.read.timer.disarm();
         self.write.timer.disarm();
+        deregister();
         drop(guard);
         self.wake(READ);
         self.wake(WRITE);
@@ -270,11 +275,11 @@ mod tests {
 
     #[test]
     fn a_record_used_again_does_not_know_its_old_token() {
-        let ready = Readiness { read: true, write: true, hung_up: false };
+        let ready = Readiness { read: true, write: true, read_on: false };
         let nobody = |_| unreachable!("nobody waits");
         let record = take().expect("there is room");
         let old = record.token();
-        record.close();
+        record.close(|| ());
         record.give_back();
         report(old, ready, nobody);
         assert!(of_token(old).is_none() && of_token(record.token()).is_some());

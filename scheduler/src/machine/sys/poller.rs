@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use mio::{Events, Poll, Registry, Token, Waker};
 
 /// How many events one poll takes from the system: twice Go's number.
 const EVENTS: usize = 256;
@@ -40,8 +40,9 @@ pub(crate) struct Turn(MutexGuard<'static, Polling>);
 pub(crate) struct Readiness {
     pub(crate) read: bool,
     pub(crate) write: bool,
-    /// The peer sends no more, or there was an error.
-    pub(crate) hung_up: bool,
+    /// A read that brings less than it asks for may leave something behind: the end of the stream, an error, what comes
+    /// after urgent data.
+    pub(crate) read_on: bool,
 }
 
 static POLLER: OnceLock<Poller> = OnceLock::new();
@@ -69,7 +70,7 @@ pub(crate) fn ensure() -> io::Result<&'static Poller> {
 impl Poller {
     /// Has edges of `fd` in both directions reported with `token`, from now on. If it is ready already, that is reported too.
     pub(crate) fn register(&self, fd: RawFd, token: usize) -> io::Result<()> {
-        self.registry.register(&mut SourceFd(&fd), Token(token), Interest::READABLE | Interest::WRITABLE)
+        self.registry.register(&mut SourceFd(&fd), Token(token), imp::INTERESTS)
     }
 
     /// Ends what [`register`](Self::register) began. What is on its way to a thread that polls may still be reported.
@@ -112,7 +113,8 @@ impl Turn {
             let hung_up = failed || event.is_read_closed();
             let read = hung_up || event.is_readable();
             let write = failed || event.is_writable() || event.is_write_closed();
-            report(event.token().0, Readiness { read, write, hung_up });
+            let read_on = hung_up || imp::may_be_urgent(event);
+            report(event.token().0, Readiness { read, write, read_on });
         }
     }
 }
@@ -122,6 +124,17 @@ mod imp {
     use std::os::fd::RawFd;
     use std::ptr;
     use std::time::Duration;
+
+    use mio::Interest;
+    use mio::event::Event;
+
+    /// What is watched. Urgent data has an event in any case; with `PRIORITY` it says what it is of.
+    pub(super) const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+
+    /// Whether urgent data has come.
+    pub(super) fn may_be_urgent(event: &Event) -> bool {
+        event.is_priority()
+    }
 
     /// The timeout to poll with. Of less than a millisecond nothing is left: it is waited here.
     pub(super) fn exact(epoll: RawFd, timeout: Option<Duration>) -> Option<Duration> {
@@ -141,6 +154,17 @@ mod imp {
 mod imp {
     use std::os::fd::RawFd;
     use std::time::Duration;
+
+    use mio::Interest;
+    use mio::event::Event;
+
+    /// What is watched.
+    pub(super) const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+    /// Whether urgent data may have come: other systems do not say.
+    pub(super) fn may_be_urgent(_: &Event) -> bool {
+        true
+    }
 
     /// Other systems' polls take nanoseconds.
     pub(super) fn exact(_: RawFd, timeout: Option<Duration>) -> Option<Duration> {
