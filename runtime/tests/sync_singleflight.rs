@@ -2,14 +2,15 @@
 
 mod common;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use common::{check, storm, text, until};
-use greenthread::channel;
+use greenthread::debug::{self, GoroutineInfo};
 use greenthread::sync::singleflight::Group;
-use greenthread::{spawn, yield_now};
+use greenthread::{channel, spawn, yield_now};
 
 #[test]
 fn a_call_without_others_is_a_call() {
@@ -114,6 +115,115 @@ fn a_panic_reaches_all_who_wait() {
             Err(payload) => assert_eq!(text(&*payload), "singleflight: the call has panicked: expected"),
         }
         assert_eq!(group.work("key", || 6).value, 6, "the group goes on");
+    });
+}
+
+/// A value that counts its clones, and whose `n`th clone panics.
+struct Fragile {
+    clones: Arc<AtomicU32>,
+    panics_at: u32,
+}
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        let n = self.clones.fetch_add(1, Ordering::Relaxed) + 1;
+        yield_now();
+        assert!(n != self.panics_at, "this panic is part of the test");
+        Self { clones: Arc::clone(&self.clones), panics_at: self.panics_at }
+    }
+}
+
+#[test]
+fn a_value_is_cloned_for_others_only() {
+    check(|| {
+        let (group, clones) = (Group::new(), Arc::new(AtomicU32::new(0)));
+        group.work("key", || Fragile { clones: Arc::clone(&clones), panics_at: 1 });
+        assert_eq!(clones.load(Ordering::Relaxed), 0);
+    });
+}
+
+/// Whoever's clone panics: the key is free afterwards, and the others have got theirs.
+#[test]
+fn a_clone_that_panics_ends_one_caller() {
+    check(|| {
+        for panics_at in 1..=3 {
+            let (group, clones) = (Arc::new(Group::new()), Arc::new(AtomicU32::new(0)));
+            let (go_on, gate) = channel::bounded::<()>(0);
+            let begun = Arc::new(AtomicU32::new(0));
+            let callers: Vec<_> = (0..4)
+                .map(|_| {
+                    let (group, clones, gate, begun) = (group.clone(), clones.clone(), gate.clone(), begun.clone());
+                    spawn(move || {
+                        begun.fetch_add(1, Ordering::Relaxed);
+                        group.work("key", || {
+                            assert!(gate.recv().is_err());
+                            Fragile { clones, panics_at }
+                        });
+                    })
+                })
+                .collect();
+            until(|| begun.load(Ordering::Relaxed) == 4);
+            (0..100).for_each(|_| yield_now());
+            drop(go_on);
+            let failed = callers.into_iter().map(|caller| caller.join()).filter(Result::is_err).count();
+            // Whoever asked late has made a call of its own, and cloned nothing.
+            assert_eq!(failed, usize::from(clones.load(Ordering::Relaxed) >= panics_at));
+            let again = group.work("key", || Fragile { clones: Arc::clone(&clones), panics_at: 0 });
+            assert!(!again.shared);
+        }
+    });
+}
+
+/// A key whose hash cannot be had as soon as `broken` is set, and which parks whenever it is looked at.
+#[derive(Clone)]
+struct BrittleKey(Arc<AtomicBool>);
+
+impl PartialEq for BrittleKey {
+    fn eq(&self, _: &Self) -> bool {
+        yield_now();
+        true
+    }
+}
+
+impl Eq for BrittleKey {}
+
+impl Hash for BrittleKey {
+    fn hash<H: Hasher>(&self, _: &mut H) {
+        yield_now();
+        assert!(!self.0.load(Ordering::Relaxed), "this panic is part of the test");
+    }
+}
+
+#[test]
+fn a_hash_that_panics_keeps_nobody_waiting() {
+    check(|| {
+        let (group, broken) = (Arc::new(Group::new()), Arc::new(AtomicBool::new(false)));
+        let key = BrittleKey(Arc::clone(&broken));
+        let (go_on, gate) = channel::bounded::<()>(0);
+        let (begun, begins) = channel::bounded(1);
+        let worker = {
+            let (group, key) = (Arc::clone(&group), key.clone());
+            spawn(move || {
+                group.work(key, || {
+                    begun.send(()).unwrap();
+                    assert!(gate.recv().is_err());
+                    1
+                })
+            })
+        };
+        begins.recv().unwrap();
+        let waiter = {
+            let (group, key) = (Arc::clone(&group), key.clone());
+            spawn(move || group.work(key, || 2).value)
+        };
+        let waits = |g: &GoroutineInfo| g.id == waiter.id() && g.state.to_string() == "sync.WaitGroup.Wait";
+        until(|| debug::goroutines().iter().any(waits));
+        broken.store(true, Ordering::Relaxed);
+        drop(go_on);
+        assert!(worker.join().is_err());
+        assert_eq!(waiter.join().unwrap(), 1);
+        broken.store(false, Ordering::Relaxed);
+        assert_eq!(group.work(key, || 3).value, 3, "what was left behind is replaced");
     });
 }
 

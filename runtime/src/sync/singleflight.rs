@@ -11,28 +11,35 @@
 //! ```
 //!
 //! # How it works
-//! A map holds a call for each key that somebody works on. Who finds none puts one there and does the work; who finds one waits
-//! for it and takes a clone of its result. The one who works takes the call out of the map **before** the others are let go: who
-//! comes after that starts anew, and never gets a result that somebody had before it asked.
+//! A map holds a call for each key that somebody works on. Who finds none puts one there and does the work; who finds
+//! one waits for it. The one who works takes the call out of the map **before** the others are let go: who comes after
+//! that starts anew, and never gets a result that somebody had before it asked.
 //!
-//! The map is under a lock of `std`, which nobody holds while work is done or waited for.
+//! All of them, the one who worked included, take the result from the call after that: the last one moves it out, the
+//! others clone it. So nothing is cloned for a caller who is alone, and a `Clone` that panics ends the caller whose
+//! clone it was to be, when the key is free and the others have been let go.
+//!
+//! The map is under a lock that nobody holds while work is done or waited for. Under it run `Hash` and `Eq` of the key,
+//! which may park, and its `Clone` before anything is entered. Keys and results are dropped after it. If a `Hash` or
+//! `Eq` panics when a call is to be taken out, the others are let go all the same, and the call that is left behind is
+//! replaced when somebody asks for its key again.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use greenthread_channels::{Receiver, bounded};
 
-use super::WaitGroup;
+use super::{Mutex, WaitGroup};
 
 /// Does a piece of work once for all who ask for it at the same time.
 ///
 /// For loads of a cache entry, look-ups of a name, and whatever many ask for at once and one may do: the others wait,
-/// as goroutines do, and share its result. `V` is cloned for each; use a `Result` with an error that can be cloned, or
-/// an `Arc`, where work can fail.
+/// as goroutines do, and share its result. All but one get a clone of the value; use a `Result` with an error that can
+/// be cloned, or an `Arc`, where work can fail.
 ///
 /// ```
 /// use greenthread::sync::singleflight::Group;
@@ -95,11 +102,6 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         Self { calls: Mutex::default() }
     }
 
-    fn calls(&self) -> MutexGuard<'_, HashMap<K, Arc<Call<V>>>> {
-        // A panic under this lock can only come from the hasher, and leaves the map whole.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Calls `f`, unless somebody is doing so for the same key: then blocks until that call is over and takes its result
     /// (Go's `Do`). For the same key from within `f` it blocks for ever.
     ///
@@ -112,43 +114,63 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
     /// assert_eq!(group.work("index", || "<p>").value, "<p>", "the first call is over: nothing is kept");
     /// ```
     pub fn work(&self, key: K, f: impl FnOnce() -> V) -> Outcome<V> {
-        let call = {
-            let mut calls = self.calls();
-            if let Some(call) = calls.get(&key) {
-                let call = Arc::clone(call);
-                drop(calls);
-                return call.wait();
+        let call = match self.find_or_enter(&key) {
+            Found::Running(call) => {
+                call.working.wait();
+                return Outcome { value: call.value(), shared: true };
             }
-            let call = Arc::new(Call { working: WaitGroup::new(), result: OnceLock::new() });
-            call.working.add(1);
-            calls.insert(key.clone(), Arc::clone(&call));
-            call
+            Found::Entered(call) => call,
         };
-        let result = panic::catch_unwind(AssertUnwindSafe(f));
-        let shared = self.land(&key, &call, result.as_ref().map_err(|payload| text(payload.as_ref())).cloned());
-        match result {
-            Ok(value) => Outcome { value, shared },
-            Err(payload) => panic::resume_unwind(payload),
+        let (result, payload) = match panic::catch_unwind(AssertUnwindSafe(f)) {
+            Ok(value) => (Ok(value), None),
+            Err(payload) => (Err(text(payload.as_ref())), Some(payload)),
+        };
+        let shared = self.land(&key, &call, result);
+        if let Some(payload) = payload {
+            panic::resume_unwind(payload);
         }
+        Outcome { value: call.value(), shared }
+    }
+
+    /// The call for `key` that somebody works on, or a new one for the caller to work on.
+    fn find_or_enter(&self, key: &K) -> Found<V> {
+        let mut calls = self.calls.lock();
+        match calls.get(key) {
+            Some(call) if call.result.get().is_none() => return Found::Running(Arc::clone(call)),
+            _ => {}
+        }
+        // One that is over has been left behind by a panic. It is dropped after the lock.
+        let left_behind = calls.remove_entry(key);
+        let call = Arc::new(Call { working: WaitGroup::new(), result: OnceLock::new() });
+        call.working.add(1);
+        calls.insert(key.clone(), Arc::clone(&call));
+        drop(calls);
+        drop(left_behind);
+        Found::Entered(call)
     }
 
     /// Ends a call; true if others have its result too.
     fn land(&self, key: &K, call: &Arc<Call<V>>, result: Result<V, String>) -> bool {
-        let mut calls = self.calls();
-        // Unless it was forgotten, and perhaps begun anew.
-        if calls.get(key).is_some_and(|current| Arc::ptr_eq(current, call)) {
-            calls.remove(key);
-        }
-        // This one's, and one for each who waits. Nobody can come any more.
+        let removed = panic::catch_unwind(AssertUnwindSafe(|| self.take_out(key, call)));
+        // This one's, and one for each who waits. If the call is out of the map, nobody can come any more.
         let shared = Arc::strong_count(call) > 1;
-        drop(calls);
         assert!(call.result.set(result).is_ok(), "singleflight: a call has ended twice");
         call.working.done();
+        // The key is dropped last, as that is the user's code.
+        drop(removed.unwrap_or_else(|payload| panic::resume_unwind(payload)));
         shared
     }
 
-    /// As [`work`](Self::work), in a goroutine of its own: the result comes through the channel, which is closed without one if
-    /// `f` panics (Go's `DoChan`). Does not block.
+    /// Takes a call out of the map, unless it was forgotten, and perhaps begun anew; hands out the key.
+    fn take_out(&self, key: &K, call: &Arc<Call<V>>) -> Option<K> {
+        let mut calls = self.calls.lock();
+        let current = calls.get(key).is_some_and(|current| Arc::ptr_eq(current, call));
+        let (key, _) = if current { calls.remove_entry(key)? } else { return None };
+        Some(key)
+    }
+
+    /// As [`work`](Self::work), in a goroutine of its own: the result comes through the channel (Go's `DoChan`). The
+    /// channel is closed without one if `f` panics, or if there is no stack for the goroutine. Does not block.
     ///
     /// ```
     /// use greenthread::sync::singleflight::Group;
@@ -183,17 +205,27 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
     /// });
     /// ```
     pub fn forget(&self, key: &K) {
-        self.calls().remove(key);
+        let removed = self.calls.lock().remove_entry(key);
+        // After the lock, as that may be the user's code.
+        drop(removed);
     }
 }
 
+/// What [`Group::find_or_enter`] has come to.
+enum Found<V> {
+    Running(Arc<Call<V>>),
+    Entered(Arc<Call<V>>),
+}
+
 impl<V: Clone> Call<V> {
-    fn wait(&self) -> Outcome<V> {
-        self.working.wait();
-        match self.result.get().expect("singleflight: a call has ended without a result") {
-            Ok(value) => Outcome { value: value.clone(), shared: true },
-            Err(text) => panic!("{text}"),
-        }
+    /// The result of a call that is over: itself for the last one who asks, a clone for the others.
+    fn value(self: Arc<Self>) -> V {
+        const OVER: &str = "singleflight: a call is over when it has a result";
+        let result = match Arc::try_unwrap(self) {
+            Ok(call) => call.result.into_inner().expect(OVER),
+            Err(call) => call.result.get().expect(OVER).clone(),
+        };
+        result.unwrap_or_else(|text| panic!("{text}"))
     }
 }
 
