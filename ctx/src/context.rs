@@ -187,7 +187,8 @@ impl Context {
     /// Has `f` run in a goroutine of its own when this context ends; at once if it has. Does not block. Go's `context.AfterFunc`.
     ///
     /// `f` keeps the context: it runs also if everybody else has dropped it. If the context cannot end (as
-    /// [`background`](Self::background)) `f` is dropped.
+    /// [`background`](Self::background)) `f` is dropped. It is also dropped if there is no stack for its goroutine,
+    /// which stderr says.
     ///
     /// ```
     /// use greenthread::channel::bounded;

@@ -30,6 +30,8 @@
 //!   the parent may have ended before, for another one.
 //! * *A deadline comes while its context is made.* The timer is armed after the node is complete, and its handle put
 //!   into the node after that; whoever puts it in and finds the node ended stops it again.
+//! * *A deadline comes, and there is no stack for the timer's goroutine.* Its closure is dropped then, on a thread, and
+//!   that cancels the node as the goroutine would have done ([`Deadline`]).
 //!
 //! # Done and the reason
 //! The reason is written first, and then `done` is closed, outside of the lock: waking others may let them run here,
@@ -276,13 +278,8 @@ impl Node {
         if duration.is_zero() {
             return cancel(self, &end);
         }
-        let node = Arc::downgrade(self);
-        let timer = scheduler::after_func(duration, move || {
-            if let Some(node) = node.upgrade() {
-                cancel(&node, &end);
-            }
-        });
-        signal.keep_timer(timer);
+        let deadline = Deadline { node: Arc::downgrade(self), end };
+        signal.keep_timer(scheduler::after_func(duration, move || drop(deadline)));
     }
 
     /// Has `f` run as a goroutine when this node, which has a signal, ends: its key; none if it has ended, so that `f` runs now.
@@ -371,6 +368,23 @@ impl Drop for Node {
         let mut next = self.leave();
         while let Some(mut node) = next.and_then(Arc::into_inner) {
             next = node.leave();
+        }
+    }
+}
+
+/// What a deadline's timer has: its end cancels the node. A destructor does it, so that it is done also if there is no
+/// stack for the timer's goroutine: others may wait for nothing but this deadline. When the timer is stopped the node
+/// has ended, or is gone.
+struct Deadline {
+    node: Weak<Node>,
+    end: End,
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.upgrade().filter(|node| node.signal().is_some_and(|signal| !signal.end.is_set()))
+        {
+            cancel(&node, &self.end);
         }
     }
 }

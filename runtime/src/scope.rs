@@ -1,9 +1,9 @@
 //! Goroutines that borrow: `std::thread::scope`, signature for signature.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use std::thread;
 use greenthread_scheduler::protocol::raw_wait_group::RawWaitGroup;
 use greenthread_scheduler::{self as scheduler, Exited, Options, WaitReason};
 
-use crate::sync::{BlockingWait, Reason};
+use crate::sync::{BlockingWait, End, Reason, reporting};
 
 /// Runs `f`, which may spawn goroutines that borrow from the caller's frame; returns when all of them have ended.
 ///
@@ -24,7 +24,8 @@ use crate::sync::{BlockingWait, Reason};
 /// what is wanted, hold a [`lock_os_thread`](crate::lock_os_thread) guard around the whole scope.
 ///
 /// # Panics
-/// If a goroutine panicked whose handle was not joined. If `f` panics, that panic goes on after all have ended.
+/// If a goroutine panicked whose handle was not joined, or did not run, as there was no stack for it. If `f` panics,
+/// that panic goes on after all have ended.
 ///
 /// ```
 /// let mut numbers = vec![1, 2, 3];
@@ -47,6 +48,9 @@ where
     match result {
         Err(payload) => panic::resume_unwind(payload),
         Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => panic!("a scoped goroutine panicked"),
+        Ok(_) if scope.data.incomplete.load(Ordering::Relaxed) => {
+            panic!("a scoped goroutine did not run, as there was no stack for it")
+        }
         Ok(result) => result,
     }
 }
@@ -79,6 +83,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 struct Data {
     running: RawWaitGroup<BlockingWait<Ending>>,
     panicked: AtomicBool,
+    /// A goroutine has not run.
+    incomplete: AtomicBool,
 }
 
 impl fmt::Debug for Scope<'_, '_> {
@@ -111,19 +117,28 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        let packet = Arc::new(Packet { data: Arc::clone(&self.data), result: Mutex::new(None), _scope: PhantomData });
+        let result = Mutex::new(Outcome::Pending);
+        let packet = Arc::new(Packet { data: Arc::clone(&self.data), result, _scope: PhantomData });
         self.data.count(1);
         let theirs = Arc::clone(&packet);
-        let body = move || {
-            let result = panic::catch_unwind(AssertUnwindSafe(f));
-            *theirs.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            // The last use of anything borrowed is over when the last owner of the packet has dropped it.
+        // The last use of anything borrowed is over when the last owner of the packet has dropped it.
+        let body = reporting(f, move |end| {
+            match end {
+                End::Returned(value) => theirs.finish(Ok(value)),
+                End::Panicked(payload) => theirs.finish(Err(payload)),
+                End::NotStarted => {}
+            }
             drop(theirs);
-        };
+        });
         // SAFETY: `scope` does not return before the packet of each of its goroutines is dropped, and the body drops its
         // share of it last of all that may borrow.
-        let handle = unsafe { scheduler::spawn_unchecked(body, options) }?;
-        Ok(ScopedJoinHandle { handle, packet })
+        match unsafe { scheduler::spawn_unchecked(body, options) } {
+            Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
+            Err(error) => {
+                packet.put(Outcome::Settled);
+                Err(error)
+            }
+        }
     }
 }
 
@@ -143,16 +158,39 @@ impl Reason for Ending {
 /// The result of a scoped goroutine on its way, and the sign that it has ended.
 struct Packet<'scope, T> {
     data: Arc<Data>,
-    result: Mutex<Option<thread::Result<T>>>,
+    result: Mutex<Outcome<T>>,
     _scope: PhantomData<&'scope ()>,
+}
+
+/// What is known of a scoped goroutine's end.
+enum Outcome<T> {
+    /// It has not ended, or it has without having run.
+    Pending,
+    Ended(thread::Result<T>),
+    /// Nobody else is to be told.
+    Settled,
+}
+
+impl<T> Packet<'_, T> {
+    fn finish(&self, result: thread::Result<T>) {
+        self.put(Outcome::Ended(result));
+    }
+
+    fn put(&self, outcome: Outcome<T>) -> Outcome<T> {
+        mem::replace(&mut *self.result.lock().unwrap_or_else(PoisonError::into_inner), outcome)
+    }
 }
 
 impl<T> Drop for Packet<'_, T> {
     fn drop(&mut self) {
-        let result = self.result.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let unhandled = matches!(&result, Some(Err(payload)) if !payload.is::<Exited>());
+        let result = self.result.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let outcome = mem::replace(result, Outcome::Settled);
+        if let Outcome::Pending = outcome {
+            self.data.incomplete.store(true, Ordering::Relaxed);
+        }
+        let unhandled = matches!(&outcome, Outcome::Ended(Err(payload)) if !payload.is::<Exited>());
         // The result may borrow too, so it goes before the goroutine counts as ended.
-        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(result)));
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(outcome)));
         if unhandled || dropped.is_err() {
             self.data.panicked.store(true, Ordering::Relaxed);
         }
@@ -186,19 +224,26 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end and returns its result: parks a goroutine, blocks a thread.
     ///
     /// # Errors
-    /// The payload of the panic that ended the goroutine.
+    /// The payload of the panic that ended the goroutine; a `String` if there was no stack for it to begin on.
     ///
     /// ```
     /// greenthread::scope(|s| assert_eq!(s.spawn(|| 1 + 1).join().unwrap(), 2));
     /// ```
     pub fn join(self) -> thread::Result<T> {
-        // The body catches its panics, so the goroutine itself ends well, unless it could not even start.
-        let outcome: Result<(), Box<dyn Any + Send>> = self.handle.join();
-        let result = self.packet.result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (result, outcome) {
-            (Some(result), _) => result,
-            (None, Err(payload)) => Err(payload),
-            (None, Ok(())) => unreachable!("scope: a goroutine ended without a result"),
+        let end = self.handle.join();
+        match self.packet.put(Outcome::Settled) {
+            Outcome::Ended(result) => result,
+            // The body catches its panics, so the goroutine itself ends well, unless it could not even start.
+            Outcome::Pending => Err(end.expect_err("scope: a goroutine that has run leaves a result")),
+            Outcome::Settled => unreachable!("scope: a goroutine is joined once"),
+        }
+    }
+
+    /// Leaves it to others what the goroutine was to do, if there is no stack for it.
+    pub(crate) fn need_not_run(self) {
+        let mut result = self.packet.result.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Outcome::Pending = *result {
+            *result = Outcome::Settled;
         }
     }
 

@@ -70,7 +70,9 @@ pub fn sleep(duration: Duration) {
 /// too long for the clock never. There is no `reset`, since `f` can be called once only: stop this one and make
 /// another, or use [`FuncTimer`].
 ///
-/// Does not block; works from any thread. A panic in `f` ends its goroutine alone, as with [`go!`](crate::go!).
+/// Does not block; works from any thread. A panic in `f` ends its goroutine alone, as with [`go!`](crate::go!). If there
+/// is no stack for that goroutine when the time has come, `f` is dropped without having been called, and stderr says so:
+/// a waiter that depends on the call can be told of it by a destructor of something that `f` has captured.
 ///
 /// ```
 /// use greenthread::{channel, time};

@@ -6,7 +6,8 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::panic;
+use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,10 +18,11 @@ use common::child::{self, named, program};
 use common::drops::OnDrop;
 use common::{spin, text, until};
 use greenthread::__private::Mechanism;
-use greenthread::ctx::Context;
+use greenthread::ctx::{self, Context};
 use greenthread::net::{TcpListener, TcpStream};
-use greenthread::patterns::Pipeline;
-use greenthread::{Builder, blocking, channel, debug, go, gomaxprocs, spawn, stack, time, yield_now};
+use greenthread::patterns::{Pipeline, parallel_map};
+use greenthread::sync::{WaitGroup, errgroup, singleflight};
+use greenthread::{Builder, blocking, channel, debug, go, gomaxprocs, scope, spawn, stack, time, yield_now};
 
 fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
@@ -40,6 +42,8 @@ const TESTS: &[child::Test] = named![
     a_goroutine_that_cannot_start_or_end,
     without_an_end_nobody_learns_of_it,
     a_stage_that_cannot_start,
+    what_cannot_start_does_not_count_as_done,
+    a_connection_for_which_there_is_no_stack,
     a_stack_that_cannot_grow,
     no_memory_for_a_closure,
 ];
@@ -58,6 +62,8 @@ const PROGRAMS: &[child::Main] = named![
     cannot_start_or_end,
     cannot_start_unnoticed,
     cannot_start_a_stage,
+    waits_for_what_cannot_start,
+    serves_without_stacks,
     cannot_grow,
     spawns_until_memory_ends,
 ];
@@ -267,7 +273,7 @@ fn children_inherit_nothing() {
 /// As many as want to block at once, on as many threads as there may be.
 fn wants_threads() -> ExitCode {
     let (most, now, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-    greenthread::scope(|s| {
+    scope(|s| {
         for _ in 0..10_000 {
             s.spawn(|| {
                 blocking(|| {
@@ -393,12 +399,15 @@ fn without_an_end_nobody_learns_of_it() {
     assert!(ended.stdout.ends_with(" ends\nnobody was told\n"), "{ended:#?}");
 }
 
-/// Of the default size there is no stack.
-fn cannot_start_a_stage() -> ExitCode {
+/// From here on there is no stack of the default size, which is 1 GiB, and enough of everything else.
+fn without_stacks() {
     gomaxprocs(2);
     Builder::new().stack_size(64 << 10).spawn(|| ()).unwrap().join().unwrap();
-    // Enough for threads.
     limit_memory(256 << 20);
+}
+
+fn cannot_start_a_stage() -> ExitCode {
+    without_stacks();
     let values = Pipeline::new(&Context::background(), 0..3).map(|n| n);
     println!("{}", values.wait().unwrap_err());
     ExitCode::SUCCESS
@@ -407,6 +416,83 @@ fn cannot_start_a_stage() -> ExitCode {
 fn a_stage_that_cannot_start() {
     let ended = program("cannot_start_a_stage").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
     ended.prints("patterns: there was no stack for a goroutine of a stage\n").says("could not start: no address space");
+}
+
+/// Everything that waits for goroutines, one line each.
+fn waits_for_what_cannot_start() -> ExitCode {
+    fn panics(wait: impl FnOnce()) -> String {
+        let payload = panic::catch_unwind(AssertUnwindSafe(wait)).expect_err("nothing was done");
+        text(&*payload).to_owned()
+    }
+    without_stacks();
+    let ctx = Context::background();
+    println!("{}", panics(|| scope(|s| drop(s.spawn(|| unreachable!())))));
+    let joined = scope(|s| s.spawn(|| unreachable!()).join());
+    println!("joined: {}", text(&*joined.unwrap_err()).contains("no address space"));
+    let wait_group = WaitGroup::new();
+    wait_group.go(|| unreachable!());
+    println!("{}", panics(|| wait_group.wait()));
+    println!("{}", panics(|| wait_group.wait()));
+    let (group, of_group) = errgroup::Group::<String>::with_context(&ctx);
+    group.set_limit(Some(1));
+    group.go(|| unreachable!());
+    group.go(|| unreachable!());
+    println!("{}", panics(|| drop(group.wait())));
+    println!("{}", of_group.cause().unwrap());
+    // Nobody but the timer's goroutine would end it.
+    let (in_time, _cancel) = ctx.with_timeout(Duration::from_millis(1));
+    let _ = in_time.done().recv();
+    println!("{}", in_time.err().unwrap());
+    // The caller does what the others cannot.
+    println!("{:?}", parallel_map(&ctx, 3, 0..4, |_, n| Ok::<_, ctx::Error>(n)));
+    println!("{}", TcpStream::connect_ctx(&ctx, "localhost:1").unwrap_err());
+    let nobody = [([0, 0, 0, 0], 1), ([0, 0, 0, 0], 2)].map(SocketAddr::from);
+    println!("{}", TcpStream::connect(&nobody[..]).unwrap_err());
+    println!(
+        "{}",
+        Arc::new(singleflight::Group::<_, ()>::new()).work_in_goroutine("key", || unreachable!()).recv().is_err()
+    );
+    ExitCode::SUCCESS
+}
+
+fn what_cannot_start_does_not_count_as_done() {
+    let ended = program("waits_for_what_cannot_start").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
+    ended.prints(
+        "\
+a scoped goroutine did not run, as there was no stack for it
+joined: true
+sync: a goroutine of the WaitGroup did not run, as there was no stack for it
+sync: a goroutine of the WaitGroup did not run, as there was no stack for it
+errgroup: a goroutine of the group did not run, as there was no stack for it
+errgroup: a goroutine of the group did not run, as there was no stack for it
+context deadline exceeded
+Ok([0, 1, 2, 3])
+no stack for a goroutine
+no stack for a goroutine
+true
+",
+    );
+}
+
+/// The client sees the end of its connection, and the server goes on.
+fn serves_without_stacks() -> ExitCode {
+    without_stacks();
+    let (ctx, cancel) = Context::background().with_cancel();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = thread::spawn(move || listener.serve(&ctx, Duration::from_secs(10), |_, _| unreachable!()));
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(addr).unwrap();
+        println!("{:?}", client.read(&mut [0]).unwrap());
+    }
+    cancel.cancel();
+    println!("{:?}", server.join().unwrap());
+    ExitCode::SUCCESS
+}
+
+fn a_connection_for_which_there_is_no_stack() {
+    let ended = program("serves_without_stacks").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
+    ended.prints("0\n0\n0\nOk(())\n").says("could not start: no address space");
 }
 
 fn cannot_grow() -> ExitCode {

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,6 +68,64 @@ fn an_error_cancels_the_others() {
         }
         assert_eq!(group.wait(), Err("seven".to_owned()));
         assert_eq!(ctx.cause().unwrap().to_string(), "seven");
+    });
+}
+
+/// Counts how often its text is asked for, and panics then if it is told to.
+struct Mute {
+    panics: bool,
+    asked: Arc<AtomicUsize>,
+}
+
+impl fmt::Display for Mute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        yield_now();
+        assert!(!self.panics, "this panic is part of the test");
+        f.write_str("mute")
+    }
+}
+
+#[test]
+fn an_error_is_not_lost_when_its_text_is_not_to_be_had() {
+    check(|| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let fail = |group: &Group<Mute>| {
+            let asked = Arc::clone(&asked);
+            group.go(|| Err(Mute { panics: true, asked }));
+            assert!(group.wait().is_err());
+        };
+        fail(&Group::new());
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody has asked for the text");
+        let (group, ctx) = Group::with_context(&Context::background());
+        fail(&group);
+        assert_eq!(ctx.cause().unwrap().to_string(), "errgroup: an error whose Display has panicked");
+    });
+}
+
+#[test]
+fn the_text_of_an_error_is_made_once_and_only_if_it_may_be_asked_for() {
+    check(|| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mute = || Mute { panics: false, asked: Arc::clone(&asked) };
+        let (group, ctx) = Group::with_context(&Context::background());
+        let (first, second) = (mute(), mute());
+        group.go(move || Err(first));
+        assert!(ctx.done().recv().is_err());
+        group.go(move || Err(second));
+        let causes: Vec<_> = (0..2).map(|_| ctx.cause().unwrap()).collect();
+        let texts = causes.iter().map(|cause| (cause.to_string(), format!("{cause:?}")));
+        texts.for_each(|texts| assert_eq!(texts, ("mute".to_owned(), "\"mute\"".to_owned())));
+        assert!(group.wait().is_err());
+        assert_eq!((ctx.cause().unwrap().to_string().as_str(), asked.load(Ordering::Relaxed)), ("mute", 1));
+        // A context that has ended for another reason has no use for the text.
+        let (parent, cancel) = Context::background().with_cancel();
+        let (group, _ctx) = Group::with_context(&parent);
+        cancel.cancel();
+        let unasked = mute();
+        group.go(move || Err(unasked));
+        assert!(group.wait().is_err());
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
     });
 }
 

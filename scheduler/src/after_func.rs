@@ -108,8 +108,9 @@ impl AfterFunc {
     }
 
     /// Calls it off: Go's `Timer.Stop`. True if the closure has not been started, and so never will be: it is dropped
-    /// before this returns, by the caller. False if it was started, be it running or over, or was stopped before. Does
-    /// not wait for a closure that runs, and never parks.
+    /// before this returns, by the caller. False if its time had come, be it running or over (or dropped without having
+    /// run, as there was no stack for it), or if it was stopped before. Does not wait for a closure that runs, and never
+    /// parks.
     ///
     /// ```
     /// use std::time::Duration;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use greenthread_channels::{after, bounded, never, select_biased};
 use greenthread_ctx::Context;
 
-use crate::task::spawn;
+use crate::sync::reporting;
 
 /// The RFC's "Connection Attempt Delay".
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -47,8 +47,9 @@ pub(super) fn connect<T: Send + 'static>(
         if let Some(addr) = waiting.next() {
             running += 1;
             let (attempts, attempt, tx) = (attempts.clone(), Arc::clone(&attempt), tx.clone());
+            let attempt = move || attempt(Some(&attempts), addr);
             // If somebody else has won, the connection comes back in the error, and is closed.
-            drop(spawn(move || drop(tx.send(attempt(Some(&attempts), addr)))));
+            greenthread_scheduler::go(reporting(attempt, move |end| drop(tx.send(end))));
         } else if running == 0 {
             // The last attempts may have failed because the context has ended, which ends them too.
             if let Some(end) = ctx.err() {
@@ -59,7 +60,7 @@ pub(super) fn connect<T: Send + 'static>(
         }
         let next = if waiting.len() > 0 { after(delay) } else { never() };
         select_biased! {
-            recv(results) -> result => match result.expect("net: its sender is above") {
+            recv(results) -> result => match result.expect("net: its sender is above").into_result() {
                 Ok(connection) => return Ok(connection),
                 Err(error) => {
                     running -= 1;
@@ -93,6 +94,7 @@ mod tests {
     use super::*;
     use crate::net::watchdog::watchdog;
     use crate::sync::WaitGroup;
+    use crate::task::spawn;
 
     const LONG: Duration = Duration::from_secs(3600);
     const SHORT: Duration = Duration::from_millis(10);

@@ -10,14 +10,13 @@
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
-use std::panic::resume_unwind;
 
-use greenthread_channels::select_biased;
+use greenthread_channels::{bounded, select_biased};
 use greenthread_ctx::Context;
 
 use crate::stack;
-use crate::sync::Semaphore;
-use crate::task::{blocking, spawn};
+use crate::sync::{Semaphore, reporting};
+use crate::task::blocking;
 
 /// Each lookup that waits keeps an OS thread, so there are only so many at a time (Go's limit for the system's resolver
 /// is the same).
@@ -198,16 +197,17 @@ pub(super) fn resolve_ctx<A: Resolve>(ctx: &Context, addrs: A) -> io::Result<imp
 /// Calls a resolver that is left behind if `ctx` ends first.
 fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
     let turn = LOOKUPS.acquire_ctx(1, ctx)?;
-    let lookup = spawn(move || {
+    let (tx, ended) = bounded(1);
+    let lookup = move || {
         // It keeps its thread, be it waited for or not.
         let _turn = turn;
         call(resolver)
-    });
+    };
+    greenthread_scheduler::go(reporting(lookup, move |end| drop(tx.send(end))));
     select_biased! {
-        recv(lookup.done()) -> _ => {}
-        recv(ctx.done()) -> end => return Err(ctx.ended(end).into()),
+        recv(ended) -> end => end.expect("net: it reports its end in any case").into_result(),
+        recv(ctx.done()) -> end => Err(ctx.ended(end).into()),
     }
-    lookup.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// What calls the resolver owns a list of results; what has the addresses already lends or copies them.
@@ -225,6 +225,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::task::spawn;
 
     fn all<A: ToSocketAddrs>(addrs: A) -> Vec<SocketAddr> {
         resolve(addrs).unwrap().collect()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use greenthread_channels::{RecvTimeoutError, bounded};
 use greenthread_ctx::Context;
 
-use crate::task::spawn;
+use crate::sync::reporting;
 
 /// The first and the longest pause after an accept that failed (Go's `net/http`).
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
@@ -41,11 +41,10 @@ pub(super) fn serve<S: Send + 'static>(
             Ok(stream) => {
                 let (ctx, cancel) = connections.with_cancel();
                 let (handler, running) = (Arc::clone(&handler), running.clone());
-                drop(spawn(move || {
-                    let _running = running;
-                    let _cancel = cancel;
-                    handler(&ctx, stream);
-                }));
+                // What the handler has is gone before it counts as ended. Neither a panic in it nor that there was no
+                // stack for it ends the server: the connection is closed, and stderr says why.
+                let serving = move || handler(&ctx, stream);
+                greenthread_scheduler::go(reporting(serving, move |_end| drop((cancel, running))));
             }
             Err(error) => break error,
         }
@@ -125,7 +124,7 @@ mod tests {
 
     use super::*;
     use crate::net::watchdog::{Watchdog, watchdog};
-    use crate::task::JoinHandle;
+    use crate::task::{JoinHandle, spawn};
 
     const LONG: Duration = Duration::from_secs(3600);
 

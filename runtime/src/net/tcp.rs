@@ -458,8 +458,9 @@ impl TcpListener {
     /// the network or a firewall has struck a connection (the errors after which `accept(2)` asks
     /// to try again), it says so on stderr, for each error once a minute at most, and tries again
     /// after a pause of 5 ms, which doubles up to 1 s until a connection is accepted; others wait
-    /// in the system's queue meanwhile. A connection that cannot be watched is closed. A panic in a
-    /// handler ends that connection, and no other.
+    /// in the system's queue meanwhile. A connection that cannot be watched is closed, and so is one
+    /// whose handler cannot begin, as there is no stack for it; stderr says so. A panic in a handler
+    /// ends that connection, and no other.
     ///
     /// # Errors
     /// If nothing more can be accepted, because somebody else closes the listener, its deadline has

@@ -14,7 +14,8 @@ use greenthread_ctx::Context;
 ///
 /// Does not block. One goroutine waits, whatever their number; it ends when one of them comes, the context ends, or the
 /// channel is dropped. There is none if the answer is known at once, nor if there are no receivers: then only the
-/// context closes the channel.
+/// context closes the channel. If there is no stack for it, the channel closes too: a waiter that is told to stop for
+/// nothing is better off than one that is never told.
 ///
 /// Go programs build it by hand, from `reflect.Select` or from a goroutine for every two or three channels.
 ///

@@ -4,7 +4,7 @@
 //! The caller is the first worker. Whoever works takes an item from the iterator, under a lock, calls `f` with it, puts
 //! the value among the results, and comes again. A new worker starts the next one when it has got its first item, up to
 //! the limit: so there are never many more than can run or wait, and none but the caller if `limit` is 1. A worker for
-//! which there is no stack is not missed.
+//! which there is no stack is not missed: the items are not dealt out, so the others do all of them.
 //!
 //! The first failure cancels the context of the call; a worker looks at that before it takes an item.
 //!
@@ -183,7 +183,8 @@ where
         while let Some(Taken { place, item, starts_next }) = self.take(mem::take(&mut new)) {
             if starts_next {
                 let options = Options { site: Some(self.site), ..Options::default() };
-                scope.spawn_with(move || self.work(scope), options).expect("patterns: default options are possible");
+                let worker = scope.spawn_with(move || self.work(scope), options);
+                worker.expect("patterns: default options are possible").need_not_run();
             }
             let value = (self.f)(&self.ctx, item).map_err(|error| {
                 let text = error.to_string();

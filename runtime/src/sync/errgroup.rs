@@ -13,21 +13,25 @@
 //! ```
 //!
 //! # How it works
-//! A `WaitGroup` counts the goroutines. The first error or panic is kept, later ones are dropped; with a context it
-//! also cancels that. The limit is a channel with as many places: a goroutine takes one before it starts, and gives it
-//! back at its end.
+//! A `WaitGroup` counts the goroutines. The first failure is kept, later ones are dropped; with a context it also
+//! cancels that. The limit is a channel with as many places: a goroutine takes one before it starts, and gives it back
+//! at its end.
+//!
+//! The cause of the context's end is the text of the first error. Making it is the user's code, which may panic, and
+//! most causes are never looked at. So the cause is a reference to the failure, and the text is made when somebody asks
+//! for it, or, if somebody still may, when `wait` gives the error away.
 
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use greenthread_channels::{Receiver, Sender, bounded};
 use greenthread_ctx::{CancelCause, Context};
 use greenthread_scheduler::Exited;
 
-use super::WaitGroup;
+use super::{End, Mutex, OnceLock, WaitGroup, reporting};
 
 /// Goroutines that work on parts of one task. [`wait`](Self::wait) waits for all of them, and gives the first error.
 ///
@@ -51,7 +55,7 @@ pub struct Group<E = Box<dyn Error + Send + Sync>> {
 
 struct Shared<E> {
     working: WaitGroup,
-    first: Mutex<Option<Failure<E>>>,
+    first: Arc<First<E>>,
     cancel: Option<CancelCause>,
     limit: Mutex<Option<Places>>,
 }
@@ -60,7 +64,19 @@ struct Shared<E> {
 enum Failure<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
+    /// There was no stack for a goroutine.
+    NotStarted,
 }
+
+/// The first failure, until `wait` takes it.
+struct First<E> {
+    failure: Mutex<Option<Failure<E>>>,
+    /// What [`CauseOfEnd`] says, once it has been made.
+    text: OnceLock<String>,
+}
+
+/// Why the context has ended: says what the first failure says.
+struct CauseOfEnd<E>(Arc<First<E>>);
 
 /// As many places as the limit says: a value in the channel is a goroutine that works.
 #[derive(Clone)]
@@ -113,7 +129,8 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     }
 
     fn with(cancel: Option<CancelCause>) -> Self {
-        let shared = Shared { working: WaitGroup::new(), first: Mutex::new(None), cancel, limit: Mutex::new(None) };
+        let first = Arc::new(First { failure: Mutex::new(None), text: OnceLock::new() });
+        let shared = Shared { working: WaitGroup::new(), first, cancel, limit: Mutex::new(None) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -133,7 +150,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// group.wait().unwrap();
     /// ```
     pub fn set_limit(&self, limit: Option<usize>) {
-        let mut places = self.shared.limit();
+        let mut places = self.shared.limit.lock();
         if let Some(active) = places.as_ref().map(|places| places.taken.len()).filter(|&active| active > 0) {
             drop(places);
             panic!("errgroup: modify limit while {active} goroutines in the group are still active");
@@ -157,7 +174,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     #[track_caller]
     pub fn go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) {
         // Cloned, so that nobody waits under the lock.
-        let places = self.shared.limit().clone();
+        let places = self.shared.limit.lock().clone();
         if let Some(places) = &places {
             places.taken.send(()).expect("errgroup: the group has the other end");
         }
@@ -175,7 +192,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// ```
     #[track_caller]
     pub fn try_go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) -> bool {
-        let places = self.shared.limit().clone();
+        let places = self.shared.limit.lock().clone();
         if places.as_ref().is_some_and(|places| places.taken.try_send(()).is_err()) {
             return false;
         }
@@ -187,15 +204,14 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     fn start(&self, places: Option<Places>, f: impl FnOnce() -> Result<(), E> + Send + 'static) {
         self.shared.working.add(1);
         let working = Working { shared: Arc::clone(&self.shared), places };
-        greenthread_scheduler::go(move || {
-            match panic::catch_unwind(AssertUnwindSafe(f)) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => working.shared.fail(Failure::Error(error)),
-                // It has called `exit_goroutine`, which is no failure.
-                Err(payload) if payload.is::<Exited>() => {}
-                Err(payload) => working.shared.fail(Failure::Panic(payload)),
-            }
-        });
+        greenthread_scheduler::go(reporting(f, move |end| match end {
+            End::Returned(Ok(())) => drop(working),
+            End::Returned(Err(error)) => working.fail(Failure::Error(error)),
+            // It has called `exit_goroutine`, which is no failure.
+            End::Panicked(payload) if payload.is::<Exited>() => drop(working),
+            End::Panicked(payload) => working.fail(Failure::Panic(payload)),
+            End::NotStarted => working.fail(Failure::NotStarted),
+        }));
     }
 
     /// Waits until all goroutines of the group have ended. Blocks. The group can be used again afterwards.
@@ -204,7 +220,8 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// The first error that one of them has returned since the last `wait`.
     ///
     /// # Panics
-    /// If one of them has panicked, and none failed before: with its payload.
+    /// If one of them has panicked, and none failed before: with its payload. Also if there was no stack for one of
+    /// them to begin on, and none failed before.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
@@ -219,41 +236,65 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
         if let Some(cancel) = &self.shared.cancel {
             cancel.cancel("errgroup: all have ended");
         }
-        match self.shared.first().take() {
+        match self.shared.first.take() {
             None => Ok(()),
             Some(Failure::Error(error)) => Err(error),
             Some(Failure::Panic(payload)) => panic::resume_unwind(payload),
+            Some(Failure::NotStarted) => panic!("{NOT_STARTED}"),
         }
     }
 }
 
-impl<E> Shared<E> {
-    fn limit(&self) -> MutexGuard<'_, Option<Places>> {
-        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+const NOT_STARTED: &str = "errgroup: a goroutine of the group did not run, as there was no stack for it";
 
-    fn first(&self) -> MutexGuard<'_, Option<Failure<E>>> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<E: fmt::Display> Shared<E> {
-    fn fail(&self, failure: Failure<E>) {
-        let cause = match &failure {
-            Failure::Error(error) => error.to_string(),
-            Failure::Panic(_) => "errgroup: a goroutine has panicked".to_owned(),
-        };
-        let mut first = self.first();
+impl<E: fmt::Display + Send + 'static> Working<E> {
+    /// Notes a failure, unless there was one before; then ends the work.
+    fn fail(self, failure: Failure<E>) {
+        let mut first = self.shared.first.failure.lock();
         if first.is_some() {
             return;
         }
         *first = Some(failure);
         drop(first);
-        if let Some(cancel) = &self.cancel {
-            cancel.cancel(cause);
+        if let Some(cancel) = &self.shared.cancel {
+            cancel.cancel(CauseOfEnd(Arc::clone(&self.shared.first)));
         }
     }
 }
+
+impl<E: fmt::Display> First<E> {
+    fn take(self: &Arc<Self>) -> Option<Failure<E>> {
+        // The group has one reference, a cause that somebody may still ask for has another.
+        if Arc::strong_count(self) > 1 {
+            self.text();
+        }
+        self.failure.lock().take()
+    }
+
+    fn text(&self) -> &str {
+        self.text.get_or_init(|| match &*self.failure.lock() {
+            Some(Failure::Error(error)) => panic::catch_unwind(AssertUnwindSafe(|| error.to_string()))
+                .unwrap_or_else(|_| "errgroup: an error whose Display has panicked".to_owned()),
+            Some(Failure::Panic(_)) => "errgroup: a goroutine has panicked".to_owned(),
+            Some(Failure::NotStarted) => NOT_STARTED.to_owned(),
+            None => "errgroup: a goroutine has failed".to_owned(),
+        })
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CauseOfEnd<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.text())
+    }
+}
+
+impl<E: fmt::Display> fmt::Debug for CauseOfEnd<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0.text(), f)
+    }
+}
+
+impl<E: fmt::Display> Error for CauseOfEnd<E> {}
 
 impl<E> Drop for Working<E> {
     fn drop(&mut self) {

@@ -12,7 +12,7 @@
 //! | meet, and go on together | [`Barrier`] | nothing |
 //! | use buffers again | [`Pool`] | `sync.Pool` |
 //! | share a map | [`Map`] | `sync.Map` |
-//! | replace a value whole, and read it without a lock | [`Value`] | `atomic.Value` |
+//! | replace a value whole, and keep what was read | [`Value`] | `atomic.Value` |
 //!
 //! ```
 //! use greenthread::scope;
@@ -40,6 +40,7 @@
 
 mod barrier;
 mod condvar;
+mod ending;
 pub mod errgroup;
 mod lazy_lock;
 mod map;
@@ -56,6 +57,7 @@ mod wait_group;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
+pub(crate) use ending::{End, reporting};
 pub use lazy_lock::LazyLock;
 pub use map::Map;
 pub use mutex::{Mutex, MutexGuard};

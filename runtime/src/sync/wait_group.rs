@@ -4,10 +4,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
 
+use super::ending::{End, reporting};
 use super::wait::{BlockingWait, Reason};
 
 /// Waits for a set of goroutines (Go's `sync.WaitGroup`). A clone is a handle to the same group.
@@ -34,7 +36,15 @@ use super::wait::{BlockingWait, Reason};
 /// ```
 #[derive(Clone, Default)]
 pub struct WaitGroup {
-    raw: Arc<RawWaitGroup<BlockingWait<Waiting>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    raw: RawWaitGroup<BlockingWait<Waiting>>,
+    /// There was no stack for a goroutine of [`WaitGroup::go`]. Never cleared: of those who wait at the same time each
+    /// has to learn of it.
+    incomplete: AtomicBool,
 }
 
 impl WaitGroup {
@@ -66,7 +76,7 @@ impl WaitGroup {
     /// ```
     #[inline]
     pub fn add(&self, n: isize) {
-        if let Err(error) = self.raw.add(n) {
+        if let Err(error) = self.shared.raw.add(n) {
             misused(error);
         }
     }
@@ -89,6 +99,10 @@ impl WaitGroup {
 
     /// Blocks until the counter is 0. Any number of goroutines and threads may wait.
     ///
+    /// # Panics
+    /// If there was no stack for a goroutine that [`go`](Self::go) was to start, so that its work was not done. Every
+    /// later `wait` of the group panics too: use a new group.
+    ///
     /// ```
     /// use greenthread::sync::{Value, WaitGroup};
     ///
@@ -99,14 +113,19 @@ impl WaitGroup {
     /// wg.wait();
     /// assert_eq!(ANSWER.load().as_deref(), Some(&42));
     /// ```
+    #[track_caller]
     pub fn wait(&self) {
-        self.raw.wait();
+        self.shared.raw.wait();
+        // ORDERING: relaxed; it was set before a `done` that came before the end of this wait.
+        if self.shared.incomplete.load(Ordering::Relaxed) {
+            incomplete();
+        }
     }
 
     /// Runs `f` as a goroutine of this group: `add(1)` now, `done()` when it ends. Does not block.
     ///
     /// `done` is called also if `f` panics: unlike in Go, a panic ends only its goroutine and not the process, so
-    /// `wait` has to return.
+    /// `wait` has to return. If `f` cannot even begin, for want of a stack, `wait` panics.
     ///
     /// ```
     /// let wg = greenthread::sync::WaitGroup::new();
@@ -119,26 +138,20 @@ impl WaitGroup {
     where
         F: FnOnce() + Send + 'static,
     {
-        struct Done(WaitGroup);
-
-        impl Drop for Done {
-            fn drop(&mut self) {
-                self.0.done();
-            }
-        }
-
         self.add(1);
-        let done = Done(self.clone());
-        greenthread_scheduler::go(move || {
-            let _done = done;
-            f();
-        });
+        let group = self.clone();
+        greenthread_scheduler::go(reporting(f, move |end| {
+            if let End::NotStarted = end {
+                group.shared.incomplete.store(true, Ordering::Relaxed);
+            }
+            group.done();
+        }));
     }
 }
 
 impl fmt::Debug for WaitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { counter, waiters } = self.raw.peek();
+        let Counts { counter, waiters } = self.shared.raw.peek();
         f.debug_struct("WaitGroup").field("counter", &counter).field("waiters", &waiters).finish()
     }
 }
@@ -149,6 +162,12 @@ fn misused(error: OutOfRange) -> ! {
         OutOfRange::Negative => panic!("sync: negative WaitGroup counter"),
         OutOfRange::Overflow => panic!("sync: WaitGroup counter overflow"),
     }
+}
+
+#[cold]
+#[track_caller]
+fn incomplete() -> ! {
+    panic!("sync: a goroutine of the WaitGroup did not run, as there was no stack for it");
 }
 
 /// Waits for a group.
