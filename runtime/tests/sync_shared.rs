@@ -3,8 +3,9 @@
 mod common;
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use common::drops::{Census, Counted};
@@ -282,5 +283,47 @@ fn storm_of_a_value() {
         value.store((0, census.value()));
         drop(value);
         assert_eq!(census.alive(), 0);
+    });
+}
+
+/// A value whose drop parks, uses the place that it was in, and may panic.
+struct Clinging(Weak<Value<Clinging>>, bool);
+
+impl Drop for Clinging {
+    fn drop(&mut self) {
+        yield_now();
+        if let Some(place) = self.0.upgrade() {
+            drop(place.load());
+            yield_now();
+        }
+        assert!(!self.1, "this panic is part of the test");
+    }
+}
+
+#[test]
+fn the_drop_of_a_value_may_park_and_use_its_place_and_panic() {
+    check(|| {
+        let place = Arc::new(Value::new());
+        let value = |panics| Clinging(Arc::downgrade(&place), panics);
+        let wg = WaitGroup::new();
+        for n in 0..4 {
+            let place = Arc::clone(&place);
+            wg.go(move || {
+                for _ in 0..200 {
+                    let now = place.load();
+                    match n {
+                        0 => place.store(Clinging(Arc::downgrade(&place), false)),
+                        1 => drop(place.swap(Clinging(Arc::downgrade(&place), false))),
+                        2 => drop(place.compare_and_swap(now.as_ref(), Clinging(Arc::downgrade(&place), false))),
+                        _ => yield_now(),
+                    }
+                }
+            });
+        }
+        wg.wait();
+        place.store(value(true));
+        assert!(panic::catch_unwind(AssertUnwindSafe(|| place.store(value(false)))).is_err());
+        assert!(!place.load().unwrap().1, "the store has come about");
+        place.swap(value(false));
     });
 }
