@@ -217,10 +217,9 @@ impl Signal {
         heirs
     }
 
-    /// All below have ended.
-    fn forget_heirs(&self) {
-        let heirs = self.lock().heirs.take();
-        drop(heirs);
+    /// All below have ended. The heirs may be the last to hold a node, so that dropping them is the user's code.
+    fn take_heirs(&self) -> Option<Family> {
+        self.lock().heirs.take()
     }
 
     /// Takes a child out; false if it is not there, so that it was told or will be.
@@ -408,10 +407,9 @@ pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
         }
         at += 1;
     }
-    for signal in families.iter().filter_map(|(parent, _)| parent.signal()) {
-        signal.forget_heirs();
-    }
     root.leave_scope();
+    // Dropped when the tree is as it should be: a value of the user's may be in there, whose drop may panic.
+    let _forgotten: Vec<_> = families.iter().filter_map(|(parent, _)| parent.signal()?.take_heirs()).collect();
 }
 
 /// Begins to load what the next visits of the family will touch: of thousands of contexts most have gone from the cache
@@ -441,6 +439,8 @@ fn closed_receiver() -> Receiver<Infallible> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{self, AssertUnwindSafe};
+
     use super::*;
     use crate::error::Error;
 
@@ -479,6 +479,25 @@ mod tests {
             let state = node.signal().expect("a node with a signal").lock();
             assert!(state.children.is_empty() && state.heirs.is_none());
         }
+    }
+
+    #[test]
+    fn a_value_whose_drop_panics_leaves_no_entry_behind() {
+        struct Brittle;
+        impl Drop for Brittle {
+            fn drop(&mut self) {
+                panic!("this panic is part of the test");
+            }
+        }
+        let top = cancellable(&Node::root(Kind::Background));
+        let parent = cancellable(&top);
+        let child = cancellable(&Node::plain(&parent, Kind::Value { value: Box::new(Brittle), name: "Brittle" }));
+        // A first walker that comes no further, so that nobody but the second one has the child in the end.
+        drop(parent.signal().expect("a node with a signal").visit(&CANCELED));
+        drop(child);
+        assert!(panic::catch_unwind(AssertUnwindSafe(|| cancel(&parent, &CANCELED))).is_err());
+        assert_eq!(children(&top), 0);
+        assert!(parent.signal().expect("a node with a signal").take_heirs().is_none());
     }
 
     #[test]
