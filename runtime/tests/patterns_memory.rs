@@ -1,4 +1,5 @@
-//! Patterns leave no memory behind, and so no channel, context or value: however they end.
+//! Patterns leave no memory behind, and so no channel, context or value: however they end. Nor do large closures and
+//! results of goroutines.
 //!
 //! Live bytes are counted while each pattern runs again and again under one context, which would keep what is not taken
 //! out of it. The first rounds warm up what the runtime keeps for later: goroutines to be used again, room in its
@@ -8,6 +9,7 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
@@ -22,6 +24,7 @@ use greenthread::patterns::{
     or, or_done, parallel_map, parallel_map_unordered, retry, tee, worker_pool,
 };
 use greenthread::spawn;
+use greenthread::time::after_func;
 
 struct Counting;
 
@@ -146,6 +149,42 @@ fn play<T: Send + 'static>(root: &Context, end: End, make: impl FnOnce(&Context)
         }
         End::Panic => assert_fails(|| make(root).wait()),
     }
+}
+
+/// What many at once have held is given back: closures that ran, that were stopped, results that were taken or not.
+#[test]
+fn large_closures_and_results() {
+    const MANY: usize = 400;
+    type Large = [u8; 4 << 10];
+    fn burst(one: impl Fn(Large) -> Box<dyn FnOnce()>) {
+        let all: Vec<_> = (0..MANY).map(|n| one([n as u8; 4 << 10])).collect();
+        all.into_iter().for_each(|end| end());
+    }
+    check_within(Duration::from_secs(120), || {
+        let before = live();
+        burst(|large| {
+            let call = after_func(LONG, move || _ = black_box(large));
+            Box::new(move || assert!(call.stop()))
+        });
+        burst(|large| {
+            let (go_on, gate) = channel::bounded::<()>(0);
+            let task = spawn(move || {
+                let _ = gate.recv();
+                black_box(large)
+            });
+            Box::new(move || {
+                drop(go_on);
+                task.join().unwrap();
+            })
+        });
+        burst(|large| {
+            let task = spawn(move || large);
+            until(|| task.is_finished());
+            Box::new(move || drop(task))
+        });
+        let kept = live() - before;
+        assert!(kept < (MANY / 4 * size_of::<Large>()) as isize, "{kept} bytes are kept");
+    });
 }
 
 /// Each stage of one goroutine.

@@ -27,6 +27,7 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use crate::block;
 use crate::entry;
@@ -35,19 +36,21 @@ use crate::park;
 use crate::protocol::join::JoinWord;
 use crate::ready;
 use crate::sched::sched;
-use crate::spawn::{JoinHandle, Task};
+use crate::spawn::{InPlace, JoinHandle, Kept, Task, fits};
 use crate::timer;
 use crate::timers::Timer;
 
 /// A block: a goroutine like any other, and behind it the timer that starts it.
 #[repr(C)]
-struct Delayed<F> {
-    task: Task<F, ()>,
+struct Delayed<C> {
+    task: DelayedTask<C>,
     timer: Timer,
 }
 
-impl<F: FnOnce()> Delayed<F> {
-    const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..Task::<F, ()>::VTABLE };
+type DelayedTask<C> = Task<C, InPlace<thread::Result<()>>>;
+
+impl<C: Kept<Item: FnOnce()>> Delayed<C> {
+    const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..DelayedTask::<C>::VTABLE };
 }
 
 /// A call that is to come: Go's `time.Timer`, as `time.AfterFunc` makes it, for a closure that is called once.
@@ -83,7 +86,15 @@ impl AfterFunc {
     where
         F: FnOnce() + Send + 'static,
     {
-        let layout = Layout::new::<Delayed<F>>();
+        if fits::<F, ()>(size_of::<Timer>()) {
+            Self::start_kept(when, InPlace::keep(f), site)
+        } else {
+            Self::start_kept::<Box<F>>(when, Box::keep(f), site)
+        }
+    }
+
+    fn start_kept<C: Kept<Item: FnOnce()>>(when: u64, closure: C, site: &'static Location<'static>) -> Self {
+        let layout = Layout::new::<Delayed<C>>();
         let sched = sched();
         // SAFETY: `with_p` says that this thread's M has `p` and is inside.
         let inside = entry::with_p(|_, p| unsafe {
@@ -92,12 +103,12 @@ impl AfterFunc {
         });
         let (block, id) =
             inside.unwrap_or_else(|_| (block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed)));
-        let delayed = block.cast::<Delayed<F>>();
+        let delayed = block.cast::<Delayed<C>>();
         let g = GRef::new(delayed.cast());
         // SAFETY: the block is ours, with this layout. The handle is the goroutine's one.
         let this = unsafe {
             delayed.write(Delayed {
-                task: Task::new(&Delayed::<F>::VTABLE, id, f, None, JoinWord::new(), site),
+                task: Task::new(&Delayed::<C>::VTABLE, id, closure, None, JoinWord::new(), site),
                 timer: Timer::new(begin, g.as_ptr().cast_const().cast()),
             });
             Self { handle: JoinHandle::of(g), timer: NonNull::from(&(*delayed.as_ptr()).timer) }
@@ -172,7 +183,7 @@ mod tests {
         let dropped_first = |call| {
             drop(call);
             while num_goroutine() > 0 || crate::stats::stats().timers > 0 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         };
         let dropped = blocks_used(1000, dropped_first, Duration::ZERO);

@@ -8,7 +8,8 @@
 //! Size classes are multiples of [`STEP`]. Each P has, per class, two *magazines*, chains of free blocks linked through
 //! the blocks themselves. A magazine is full at [`MAGAZINE`] blocks; only whole magazines go to and from the shared
 //! depot, so the depot's lock is taken once in 128 operations at the most. Fresh blocks are cut from a region that asks
-//! for huge pages.
+//! for huge pages. No block is larger than [`LARGEST`], since none is ever given back (I1): what the blocks of a
+//! program take is bounded by the most goroutines that it had at once, whatever these have captured.
 //!
 //! # Invariants
 //! * I1: blocks are never unmapped: a stale pointer to a goroutine reads memory that is a goroutine's.
@@ -26,8 +27,13 @@ const CLASSES: usize = 8;
 /// Blocks in a full magazine. With two magazines a P keeps at most 2 * 128 blocks of a class: 48 KiB of 192 bytes.
 const MAGAZINE: u32 = 128;
 
-/// The largest block from a cache; larger ones are seldom, and have lists of their own ([`Depot::large`]).
+/// The largest block. What a goroutine has beyond that is not kept in its block (see `crate::spawn`).
 const LARGEST: usize = STEP * CLASSES;
+
+/// Whether there are blocks for this size and alignment.
+pub(crate) const fn fits(size: usize, align: usize) -> bool {
+    size <= LARGEST && align <= STEP
+}
 
 struct Free {
     next: *mut Free,
@@ -77,26 +83,21 @@ struct Depot {
     full: [Vec<Magazine>; CLASSES],
     fresh: *mut u8,
     left: usize,
-    /// Free blocks of two to the power of the index bytes, aligned to their size. They come from the global allocator
-    /// and are never given back to it (I1).
-    large: [Vec<NonNull<u8>>; usize::BITS as usize],
 }
 
 // SAFETY: the depot owns the memory it points to.
 unsafe impl Send for Depot {}
 
-static DEPOT: Mutex<Depot> = Mutex::new(Depot {
-    full: [const { Vec::new() }; CLASSES],
-    fresh: ptr::null_mut(),
-    left: 0,
-    large: [const { Vec::new() }; usize::BITS as usize],
-});
+static DEPOT: Mutex<Depot> =
+    Mutex::new(Depot { full: [const { Vec::new() }; CLASSES], fresh: ptr::null_mut(), left: 0 });
 
 /// The cache of all threads that have no P.
 static FOREIGN: Mutex<BlockCache> = Mutex::new(BlockCache::new());
 
-fn class_of(layout: Layout) -> Option<usize> {
-    (layout.size() <= LARGEST && layout.align() <= STEP).then(|| layout.size().saturating_sub(1) / STEP)
+#[inline]
+fn class_of(layout: Layout) -> usize {
+    assert!(fits(layout.size(), layout.align()), "block: the callers keep large things elsewhere");
+    layout.size().saturating_sub(1) / STEP
 }
 
 impl BlockCache {
@@ -104,10 +105,10 @@ impl BlockCache {
         Self { loaded: [Magazine::EMPTY; CLASSES], spare: [Magazine::EMPTY; CLASSES] }
     }
 
-    /// Memory for `layout`.
+    /// Memory for `layout`, which [`fits`].
     #[inline]
     pub(crate) fn alloc(&mut self, layout: Layout) -> NonNull<u8> {
-        let Some(class) = class_of(layout) else { return alloc_large(layout) };
+        let class = class_of(layout);
         match self.loaded[class].pop() {
             Some(block) => block,
             None => self.refill(class),
@@ -120,10 +121,7 @@ impl BlockCache {
     /// `block` came from some cache's `alloc` with this layout, and nobody uses it.
     #[inline]
     pub(crate) unsafe fn free(&mut self, block: NonNull<u8>, layout: Layout) {
-        let Some(class) = class_of(layout) else {
-            let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
-            return depot.large[power_of(layout)].push(block);
-        };
+        let class = class_of(layout);
         if self.loaded[class].len == MAGAZINE {
             self.spill(class);
         }
@@ -182,22 +180,6 @@ impl Depot {
     }
 }
 
-/// The list of [`Depot::large`] that serves `layout`.
-fn power_of(layout: Layout) -> usize {
-    layout.size().max(layout.align()).next_power_of_two().trailing_zeros() as usize
-}
-
-#[cold]
-fn alloc_large(layout: Layout) -> NonNull<u8> {
-    let power = power_of(layout);
-    let free = DEPOT.lock().unwrap_or_else(PoisonError::into_inner).large[power].pop();
-    free.unwrap_or_else(|| {
-        let Ok(whole) = Layout::from_size_align(1 << power, 1 << power) else { handle_alloc_error(layout) };
-        // SAFETY: a goroutine's block has a header, so its size is not zero.
-        NonNull::new(unsafe { std::alloc::alloc(whole) }).unwrap_or_else(|| handle_alloc_error(whole))
-    })
-}
-
 /// As [`BlockCache::alloc`], for threads without a P.
 pub(crate) fn alloc_foreign(layout: Layout) -> NonNull<u8> {
     FOREIGN.lock().unwrap_or_else(PoisonError::into_inner).alloc(layout)
@@ -219,7 +201,7 @@ mod tests {
     #[test]
     fn blocks_are_distinct_aligned_and_reused() {
         let mut cache = BlockCache::new();
-        for size in [1, 64, 65, 200, 512, 513, 4096] {
+        for size in [1, 64, 65, 200, 512] {
             let layout = Layout::from_size_align(size, 8).unwrap();
             let mut blocks: Vec<_> = (0..1000).map(|_| cache.alloc(layout)).collect();
             for (n, block) in blocks.iter().enumerate() {
@@ -229,7 +211,7 @@ mod tests {
             for (n, block) in blocks.iter().enumerate() {
                 // SAFETY: as above.
                 assert_eq!(unsafe { block.as_ptr().add(size - 1).read() }, n as u8);
-                assert!(size > LARGEST || block.addr().get().is_multiple_of(STEP));
+                assert!(block.addr().get().is_multiple_of(STEP));
             }
             blocks.sort();
             blocks.dedup();
@@ -252,17 +234,5 @@ mod tests {
         }
         let again: Vec<_> = (0..2 * MAGAZINE).map(|_| here.alloc(layout)).collect();
         assert!(again.iter().all(|block| first.contains(block)));
-    }
-
-    #[test]
-    fn large_blocks_are_aligned_and_stay_ours() {
-        // Of a size that nothing else in these tests asks for.
-        let layout = Layout::from_size_align(70_000, 1024).unwrap();
-        let mut cache = BlockCache::new();
-        let block = cache.alloc(layout);
-        assert!(block.addr().get().is_multiple_of(1024));
-        // SAFETY: from this cache with this layout.
-        unsafe { cache.free(block, layout) };
-        assert_eq!(BlockCache::new().alloc(layout), block, "it was given back to the allocator");
     }
 }

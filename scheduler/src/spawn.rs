@@ -3,6 +3,13 @@
 //! # Who frees what
 //! The block belongs to the goroutine and to its [`JoinHandle`]; [`crate::protocol::join`] says which of them is the last. The
 //! closure is consumed when the goroutine runs first. The result is taken by `join`, or dropped by the last of the two.
+//!
+//! # Large closures and results
+//! Blocks are never given back ([`crate::block`]), and are small: a closure and its result lie behind the header only
+//! if there is room for them. Else both are in boxes of their own ([`Kept`]), which go back to the allocator when the
+//! closure begins to run or is dropped, and when the result is taken or dropped. So a burst of large ones leaves
+//! nothing behind but headers. Rejected: large blocks from which the pages behind the header are given back when they
+//! have been free for a while. It helps from two pages on, and needs somebody to look.
 
 use std::alloc::Layout;
 use std::any::Any;
@@ -10,7 +17,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -56,73 +63,124 @@ impl Options {
     }
 }
 
+/// How a closure or a result is kept in a [`Task`].
+pub(crate) trait Kept {
+    type Item;
+    fn keep(item: Self::Item) -> Self;
+    fn take(self) -> Self::Item;
+}
+
+/// Kept in the block itself.
+pub(crate) struct InPlace<X>(X);
+
+impl<X> Kept for InPlace<X> {
+    type Item = X;
+
+    #[inline]
+    fn keep(item: X) -> Self {
+        Self(item)
+    }
+
+    #[inline]
+    fn take(self) -> X {
+        self.0
+    }
+}
+
+impl<X> Kept for Box<X> {
+    type Item = X;
+
+    fn keep(item: X) -> Self {
+        Self::new(item)
+    }
+
+    fn take(self) -> X {
+        *self
+    }
+}
+
 /// The header, and behind it the closure or its result.
 #[repr(C)]
-pub(crate) struct Task<F, T> {
+pub(crate) struct Task<C, R> {
     g: G,
-    body: UnsafeCell<Body<F, T>>,
+    body: UnsafeCell<Body<C, R>>,
 }
 
 #[repr(C)]
-union Body<F, T> {
-    closure: ManuallyDrop<F>,
-    result: ManuallyDrop<thread::Result<T>>,
+union Body<C, R> {
+    closure: ManuallyDrop<C>,
+    result: ManuallyDrop<R>,
 }
 
-impl<F: FnOnce() -> T, T> Task<F, T> {
+/// Whether a block has room for a closure and its result in place, and `more` bytes.
+pub(crate) const fn fits<F, T>(more: usize) -> bool {
+    let task = Layout::new::<Task<InPlace<F>, InPlace<thread::Result<T>>>>();
+    block::fits(task.size() + more, task.align())
+}
+
+impl<C, R, T> Task<C, R>
+where
+    C: Kept<Item: FnOnce() -> T>,
+    R: Kept<Item = thread::Result<T>>,
+{
     pub(crate) const VTABLE: Vtable = Vtable {
         run: Self::run,
         fail: Self::fail,
-        drop_result: drop_result::<F, T>,
+        take_result: Self::take_result,
+        drop_result: Self::drop_result,
         size: size_of::<Self>(),
         align: align_of::<Self>(),
-        align_of_body: align_of::<Body<F, T>>(),
     };
 
     /// A goroutine that has not run. `vtable` is [`Self::VTABLE`], or that of a block that begins with a task.
     pub(crate) fn new(
         vtable: &'static Vtable,
         id: u64,
-        f: F,
+        closure: C,
         extra: Option<Box<Extra>>,
         join: JoinWord,
         site: &'static Location<'static>,
     ) -> Self {
         let g = G::new(vtable, id, extra, join, site);
-        Self { g, body: UnsafeCell::new(Body { closure: ManuallyDrop::new(f) }) }
+        Self { g, body: UnsafeCell::new(Body { closure: ManuallyDrop::new(closure) }) }
+    }
+
+    fn body(g: GRef) -> *mut Body<C, R> {
+        let task = g.as_ptr().cast::<Self>();
+        // SAFETY: the vtable that led here was made for this type, so the block is a `Self`.
+        unsafe { &raw const (*task).body }.cast_mut().cast()
     }
 
     unsafe fn run(g: GRef) {
-        let body = body::<F, T>(g);
+        let body = Self::body(g);
         // SAFETY: before the one run, the body is the closure; it is moved out here.
-        let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
+        let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) }.take();
         let result = panic::catch_unwind(AssertUnwindSafe(closure));
         // SAFETY: the body is empty now, and nobody reads it before `JoinWord::finish`.
-        unsafe { (*body).result = ManuallyDrop::new(result) };
+        unsafe { (*body).result = ManuallyDrop::new(R::keep(result)) };
     }
 
     unsafe fn fail(g: GRef, payload: Box<dyn Any + Send>) {
-        let body = body::<F, T>(g);
+        let body = Self::body(g);
         // SAFETY: the goroutine never ran, so the body is the closure; the write below replaces it.
         let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(closure)));
         let payload = dropped.err().unwrap_or(payload);
         // SAFETY: as above.
-        unsafe { (*body).result = ManuallyDrop::new(Err(payload)) };
+        unsafe { (*body).result = ManuallyDrop::new(R::keep(Err(payload))) };
     }
-}
 
-fn body<F, T>(g: GRef) -> *mut Body<F, T> {
-    let task = g.as_ptr().cast::<Task<F, T>>();
-    // SAFETY: the vtable that led here was made for this type, so the block is a `Task<F, T>`.
-    unsafe { &raw const (*task).body }.cast_mut().cast()
-}
+    unsafe fn take_result(g: GRef, to: *mut ()) {
+        // SAFETY: the result is there and nobody takes it again, and `to` is a place for it.
+        unsafe { to.cast::<thread::Result<T>>().write(ManuallyDrop::take(&mut (*Self::body(g)).result).take()) };
+    }
 
-/// Drops a result that nobody takes. A panic in its drop has been reported by the panic hook, and goes no further.
-unsafe fn drop_result<F, T>(g: GRef) {
-    // SAFETY: the closure has run, and the last party drops the result, once.
-    let result = unsafe { ManuallyDrop::take(&mut (*body::<F, T>(g)).result) };
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(result)));
+    /// Drops a result that nobody takes. A panic in its drop has been reported by the panic hook, and goes no further.
+    unsafe fn drop_result(g: GRef) {
+        // SAFETY: the closure has run, and the last party drops the result, once.
+        let result = unsafe { ManuallyDrop::take(&mut (*Self::body(g)).result) };
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(result)));
+    }
 }
 
 /// Makes a goroutine of `f` and queues it.
@@ -133,13 +191,37 @@ unsafe fn start<F, T>(f: F, extra: Option<Box<Extra>>, join: JoinWord, site: &'s
 where
     F: FnOnce() -> T,
 {
-    let layout = Layout::new::<Task<F, T>>();
-    let mut parts = Some((f, extra, join));
+    // SAFETY: the caller's contract.
+    unsafe {
+        if fits::<F, T>(0) {
+            start_kept::<InPlace<F>, InPlace<thread::Result<T>>, T>(InPlace::keep(f), extra, join, site)
+        } else {
+            start_kept::<Box<F>, Box<thread::Result<T>>, T>(Box::keep(f), extra, join, site)
+        }
+    }
+}
+
+/// As [`start`].
+///
+/// # Safety
+/// As [`start`].
+unsafe fn start_kept<C, R, T>(
+    closure: C,
+    extra: Option<Box<Extra>>,
+    join: JoinWord,
+    site: &'static Location<'static>,
+) -> GRef
+where
+    C: Kept<Item: FnOnce() -> T>,
+    R: Kept<Item = thread::Result<T>>,
+{
+    let layout = Layout::new::<Task<C, R>>();
+    let mut parts = Some((closure, extra, join));
     let mut make = |block: NonNull<u8>, id: u64| {
-        let (f, extra, join) = parts.take().expect("spawn: one goroutine per call");
-        let task = block.cast::<Task<F, T>>();
+        let (closure, extra, join) = parts.take().expect("spawn: one goroutine per call");
+        let task = block.cast::<Task<C, R>>();
         // SAFETY: the block is ours, with the task's layout.
-        unsafe { task.write(Task::new(&Task::<F, T>::VTABLE, id, f, extra, join, site)) };
+        unsafe { task.write(Task::new(&Task::<C, R>::VTABLE, id, closure, extra, join, site)) };
         GRef::new(task.cast())
     };
     let spawned = entry::with_p(|m, p| {
@@ -327,10 +409,12 @@ unsafe fn wake_joiner(node: *const JoinNode) {
 /// # Safety
 /// The goroutine's result is a `T`, it is there, and nobody takes it again.
 unsafe fn result_of<T>(g: GRef) -> thread::Result<T> {
-    // The body begins at the same offset for any closure of the same alignment; ask the vtable for that.
-    let offset = size_of::<G>().next_multiple_of(g.vtable.align_of_body);
+    let mut result = MaybeUninit::<thread::Result<T>>::uninit();
     // SAFETY: the caller's contract.
-    unsafe { g.as_ptr().byte_add(offset).cast::<thread::Result<T>>().read() }
+    unsafe {
+        (g.vtable.take_result)(g, result.as_mut_ptr().cast());
+        result.assume_init()
+    }
 }
 
 /// Gives the block back.

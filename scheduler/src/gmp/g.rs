@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! One small block (see [`crate::block`]) holds the header [`G`] and, right behind it, the closure or, later, its
-//! result (`Task` in `spawn`). A goroutine that has never run owns nothing else: its stack comes when it runs first and goes
+//! result, or a box with it if it is large (`Task` in `spawn`). A goroutine that has never run owns nothing else: its stack comes when it runs first and goes
 //! to the next goroutine when it ends.
 //!
 //! # States
@@ -89,13 +89,13 @@ pub(crate) struct Vtable {
     pub(crate) run: unsafe fn(GRef),
     /// Drops the closure of a goroutine that will never run, leaving `payload` as its result.
     pub(crate) fail: unsafe fn(GRef, Box<dyn std::any::Any + Send>),
-    /// Drops the result that nobody took, if there is one.
+    /// Moves the result to a place for it; called once.
+    pub(crate) take_result: unsafe fn(GRef, *mut ()),
+    /// Drops the result that nobody took.
     pub(crate) drop_result: unsafe fn(GRef),
     /// Size of the block in bytes.
     pub(crate) size: usize,
     pub(crate) align: usize,
-    /// Alignment of the part behind the header.
-    pub(crate) align_of_body: usize,
 }
 
 /// The header of a goroutine. See the module's documentation for who may touch which field.
