@@ -170,6 +170,7 @@ where
     boot::ensure();
     let options = Options { name: Some("main".into()), stack_size: Some(MAIN_STACK), ..Options::default() };
     let main = spawn(f, options).expect("goroutine: the main goroutine's stack size is possible");
+    main.expect_to_keep_its_thread();
     match main.join() {
         Ok(result) => result,
         Err(payload) if payload.is::<Exited>() => wait_for_the_others(),

@@ -35,6 +35,7 @@ use crate::protocol::join::{JoinNode, JoinWord};
 use crate::ready;
 use crate::reason::WaitReason;
 use crate::sched::sched;
+use crate::ties;
 use crate::wait::{Blocker, Waker};
 
 /// What may be chosen for one goroutine.
@@ -336,6 +337,11 @@ impl<T> JoinHandle<T> {
         // SAFETY: the joiner is in this frame, which stays until it was woken. If the push is refused, the goroutine has
         // ended meanwhile, and will wake nobody.
         blocker.block_if(WaitReason::Join, || unsafe { self.g.join.push(&raw const joiner.node) });
+    }
+
+    /// Has the goroutine kept apart from those that are tied to a thread: it tends to block.
+    pub(crate) fn expect_to_keep_its_thread(&self) {
+        ties::note_kept(self.g);
     }
 
     /// Whether the goroutine has ended.

@@ -23,7 +23,8 @@
 //!
 //! * **Goroutines that have kept a thread** run on Ms that are not tied, for their next
 //!   [`G::DISTRUST`] runs; and so does the first run of goroutines whose spawn site
-//!   ([`crate::sites`]) has had one that did.
+//!   ([`crate::sites`]) has had one that did. The main goroutine is expected to: it blocks in calls
+//!   of std more often than others.
 //! * **The first goroutine of a spawn site** begins on an M that is not tied. Its siblings follow it
 //!   until one of them has come back or ended. This holds while fewer Ms than Ps are tied: each of
 //!   them may then have a P of its own. From then on it holds for Ms that have been tied for
