@@ -6,8 +6,14 @@
 //! in the `SelectedOperation`; larger ones in memory of their own, which is allocated when the operation is added, and moves
 //! into the `SelectedOperation` with the value. `select!` knows all types, and needs none of this.
 //!
+//! # A `Select` that outlives its channels
+//! A `Select` may be declared before the channels that it watches, and so be dropped after them. The compiler accepts that
+//! only if no `Drop` of a type with the lifetime of the handles runs. So the list, which must free its entries, is a type
+//! without that lifetime ([`Entries`]), and freeing an entry looks at no handle.
+//!
 //! # Invariants
-//! * I1: `entries` are boxes that nobody else points to, except while `run` runs.
+//! * I1: `Entries` holds boxes that nobody else points to, except while `run` runs. In a `Select<'a>` each is an
+//!   `Entry<'a>`.
 //! * I2: a slot has room for a value of the channel's type; in a `SelectedOperation` whose `done` says so there is one.
 
 use std::alloc::{self, Layout};
@@ -83,6 +89,32 @@ struct Entry<'a> {
     slot: Option<Slot>,
 }
 
+/// The entries of a `Select<'a>`, without `'a`: dropping it is not a use of what the entries borrow.
+struct Entries(Vec<NonNull<Entry<'static>>>);
+
+impl Entries {
+    fn push(&mut self, entry: Entry<'_>) {
+        self.0.push(NonNull::from(Box::leak(Box::new(entry))).cast());
+    }
+
+    /// Frees an entry. The last one takes its place.
+    fn remove(&mut self, position: usize) {
+        let entry = self.0.swap_remove(position);
+        // SAFETY: I1; it is not in the list any more. What it borrows may be gone, but has no part in its drop: an arm is
+        // not dropped, and a slot is memory.
+        drop(unsafe { Box::from_raw(entry.as_ptr()) });
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        (0..self.0.len()).rev().for_each(|position| self.remove(position));
+    }
+}
+
+// Else the promise in `remove` would be wrong.
+const _: () = assert!(!mem::needs_drop::<Arm<'_>>());
+
 /// What must be known of the type of an operation.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -131,9 +163,10 @@ unsafe fn give_up<T>(handle: *const u8, chosen: Chosen) {
 /// }
 /// ```
 pub struct Select<'a> {
-    entries: Vec<NonNull<Entry<'a>>>,
+    entries: Entries,
     next_index: usize,
     biased: bool,
+    _borrow: PhantomData<&'a ()>,
 }
 
 // SAFETY: what is in an entry is used in calls with `&mut self` only, and a value that a select receives is not touched as
@@ -183,7 +216,7 @@ impl<'a> Select<'a> {
     /// assert!(select.try_select().is_err());
     /// ```
     pub fn new() -> Select<'a> {
-        Self { entries: Vec::with_capacity(4), next_index: 0, biased: false }
+        Self { entries: Entries(Vec::with_capacity(4)), next_index: 0, biased: false, _borrow: PhantomData }
     }
 
     /// An empty list, of which the one with the smallest index is selected. (Go has no such select.)
@@ -239,18 +272,14 @@ impl<'a> Select<'a> {
 
     fn add(&mut self, arm: Arm<'a>, handle: *const u8, kind: Kind) -> usize {
         let index = self.next_index;
-        self.push(Entry { arm, index, handle, kind, slot: None });
+        self.entries.push(Entry { arm, index, handle, kind, slot: None });
         self.next_index += 1;
         index
     }
 
-    fn push(&mut self, entry: Entry<'a>) {
-        self.entries.push(NonNull::from(Box::leak(Box::new(entry))));
-    }
-
     fn entry(&self, position: usize) -> &Entry<'a> {
         // SAFETY: I1.
-        unsafe { self.entries[position].as_ref() }
+        unsafe { self.entries.0[position].cast().as_ref() }
     }
 
     /// Removes an operation. The indices of the others stay.
@@ -275,10 +304,8 @@ impl<'a> Select<'a> {
     /// ```
     pub fn remove(&mut self, index: usize) {
         assert!(index < self.next_index, "index out of bounds; {} >= {}", index, self.next_index);
-        let position = (0..self.entries.len()).find(|&position| self.entry(position).index == index);
-        let entry = self.entries.swap_remove(position.expect("no operation with this index"));
-        // SAFETY: I1; it is not in the list any more.
-        drop(unsafe { Box::from_raw(entry.as_ptr()) });
+        let position = (0..self.entries.0.len()).find(|&position| self.entry(position).index == index);
+        self.entries.remove(position.expect("no operation with this index"));
     }
 
     /// Selects an operation if that is possible at once. Never blocks, except for the time in which another select, whose
@@ -444,11 +471,11 @@ impl<'a> Select<'a> {
     }
 
     fn check_not_empty(&self) {
-        assert!(!self.entries.is_empty(), "no operations have been added to `Select`");
+        assert!(!self.entries.0.is_empty(), "no operations have been added to `Select`");
     }
 
     fn run(&mut self, limit: Limit) -> Option<SelectedOperation<'a>> {
-        for &entry in &self.entries {
+        for &entry in &self.entries.0 {
             // SAFETY: I1.
             let entry = unsafe { &mut *entry.as_ptr() };
             let slot = match entry.kind {
@@ -460,7 +487,7 @@ impl<'a> Select<'a> {
         }
         let position = self.choose(Goal::Do, limit)?;
         // SAFETY: I1; nobody uses the arm any more.
-        let entry = unsafe { &mut *self.entries[position].as_ptr() };
+        let entry = unsafe { &mut *self.entries.0[position].as_ptr() };
         Some(SelectedOperation {
             index: entry.index,
             handle: entry.handle,
@@ -472,7 +499,7 @@ impl<'a> Select<'a> {
     }
 
     fn watch(&mut self, limit: Limit) -> Option<usize> {
-        for position in 0..self.entries.len() {
+        for position in 0..self.entries.0.len() {
             let entry = self.entry(position);
             entry.arm.set_index(entry.index);
         }
@@ -480,29 +507,20 @@ impl<'a> Select<'a> {
     }
 
     fn choose(&mut self, goal: Goal, limit: Limit) -> Option<usize> {
-        let entries = ptr::from_mut(self.entries.as_mut_slice());
+        let entries = ptr::from_mut(self.entries.0.as_mut_slice());
         // SAFETY: a pointer to an entry is one to its arm, as that comes first; I1 makes it a good reference. Each arm is
         // there once, and was aimed by the caller if need be.
         unsafe { run(&mut *(entries as *mut [&Arm<'_>]), goal, limit, self.biased) }
     }
 }
 
-impl Drop for Select<'_> {
-    fn drop(&mut self) {
-        for entry in mem::take(&mut self.entries) {
-            // SAFETY: I1.
-            drop(unsafe { Box::from_raw(entry.as_ptr()) });
-        }
-    }
-}
-
 impl<'a> Clone for Select<'a> {
     fn clone(&self) -> Select<'a> {
-        let entries = Vec::with_capacity(self.entries.len());
-        let mut clone = Self { entries, next_index: self.next_index, biased: self.biased };
-        for position in 0..self.entries.len() {
+        let entries = Entries(Vec::with_capacity(self.entries.0.len()));
+        let mut clone = Self { entries, next_index: self.next_index, biased: self.biased, _borrow: PhantomData };
+        for position in 0..self.entries.0.len() {
             let Entry { ref arm, index, handle, kind, .. } = *self.entry(position);
-            clone.push(Entry { arm: arm.renewed(), index, handle, kind, slot: None });
+            clone.entries.push(Entry { arm: arm.renewed(), index, handle, kind, slot: None });
         }
         clone
     }

@@ -55,9 +55,6 @@ const DISCONNECTED: u8 = 1;
 /// Closed by `close`.
 const CLOSED: u8 = 2;
 
-/// The capacity of a channel without limit.
-const UNBOUNDED: usize = usize::MAX;
-
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -72,9 +69,12 @@ pub(crate) struct Head {
     lock: RawLock,
     /// OPEN, DISCONNECTED or CLOSED; changes at most twice, in this order, under `lock`.
     state: AtomicU8,
+    /// Whether the number of buffered values has a limit. Immutable. No value of `cap` could say it: a channel of values
+    /// without size may have any capacity.
+    bounded: bool,
     /// The number of buffered values. Written only under `lock`.
     len: AtomicUsize,
-    /// Immutable.
+    /// The limit of `len`; `usize::MAX` if there is none. Immutable.
     cap: usize,
     /// Raised under `lock` when something has become possible.
     epoch: AtomicUsize,
@@ -102,8 +102,9 @@ impl Head {
         Self {
             lock: RawLock::new(),
             state: AtomicU8::new(OPEN),
+            bounded: cap.is_some(),
             len: AtomicUsize::new(0),
-            cap: cap.unwrap_or(UNBOUNDED),
+            cap: cap.unwrap_or(usize::MAX),
             epoch: AtomicUsize::new(0),
             promised: UnsafeCell::new(0),
             senders: Queue::new(),
@@ -120,7 +121,7 @@ impl Head {
     /// The capacity; none if there is no limit.
     #[inline]
     pub(crate) fn capacity(&self) -> Option<usize> {
-        (self.cap != UNBOUNDED).then_some(self.cap)
+        self.bounded.then_some(self.cap)
     }
 
     /// Whether the channel is closed, by whichever means.
@@ -359,7 +360,7 @@ impl Head {
             if let Some(receiver) = self.receivers.pop() {
                 return Some(Chosen::Peer(receiver));
             }
-            if self.cap == UNBOUNDED {
+            if !self.bounded {
                 return Some(Chosen::Unbounded);
             }
             self.has_room().then(|| {

@@ -6,16 +6,24 @@
 //! something is *not* implemented, is computed for both and compared, by the compiler too. What has to run, texts and
 //! conversions, runs for both.
 //!
-//! That ours has more (`close`, `is_closed`, `nil`) is fine. Behaviour is not the business of this file:
-//! `ci/crossbeam.sh` runs crossbeam-channel's own tests.
+//! That ours has more (`close`, `is_closed`, `nil`) is fine.
+//!
+//! `api/programs.rs` and `api/select.rs` are small programs that use the crate as existing code does, compiled twice as well.
+//! They are about what no signature says: which lifetimes and moves the borrow checker accepts, what type inference finds, what
+//! macros expand to. They run with both crates, and ours on goroutines too. Behaviour is not the business of this
+//! file: `ci/crossbeam.sh` runs crossbeam-channel's own tests.
 
 // To compile one file twice is what this is about.
 #![allow(clippy::duplicate_mod)]
+
+mod common;
 
 #[path = "api"]
 mod ours {
     use greenthread_channels as channels;
 
+    pub(crate) mod programs;
+    pub(crate) mod select;
     pub(crate) mod surface;
 }
 
@@ -23,6 +31,8 @@ mod ours {
 mod theirs {
     use crossbeam_channel as channels;
 
+    pub(crate) mod programs;
+    pub(crate) mod select;
     pub(crate) mod surface;
 }
 
@@ -88,4 +98,22 @@ fn conversions_are_the_same() {
 fn macros_take_the_same() {
     ours::surface::macros();
     theirs::surface::macros();
+}
+
+/// Runs programs one after the other; their names are for who reads the output of a failure.
+fn run(programs: [&[(&str, fn())]; 2]) {
+    for (name, program) in programs.concat() {
+        println!("{name}");
+        program();
+    }
+}
+
+#[test]
+fn programs_run_with_theirs() {
+    run([theirs::programs::PROGRAMS, theirs::select::PROGRAMS]);
+}
+
+#[test]
+fn programs_run_with_ours() {
+    common::everywhere(|| run([ours::programs::PROGRAMS, ours::select::PROGRAMS]));
 }

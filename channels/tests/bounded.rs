@@ -3,7 +3,7 @@
 mod common;
 
 use common::{everywhere, moment, spawn};
-use greenthread_channels::{RecvError, SendError, TryRecvError, TrySendError, bounded};
+use greenthread_channels::{RecvError, SendError, TryRecvError, TrySendError, bounded, select, unbounded};
 
 #[test]
 fn counts_what_it_holds() {
@@ -118,4 +118,31 @@ fn handles_cross_threads_and_unwinding() {
     let (tx, rx) = bounded::<std::cell::Cell<i32>>(1);
     check(&tx);
     check(&rx);
+}
+
+#[test]
+fn any_capacity_is_a_capacity() {
+    everywhere(|| {
+        for cap in [0, 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+            // Values without size: of others the memory could not hold so many.
+            let (tx, rx) = bounded::<()>(cap);
+            assert_eq!((tx.capacity(), rx.capacity()), (Some(cap), Some(cap)));
+            assert_eq!((tx.is_full(), rx.is_full(), tx.is_empty()), (cap == 0, cap == 0, true));
+            if cap == 0 {
+                continue;
+            }
+            tx.send(()).unwrap();
+            assert_eq!(rx.recv(), Ok(()));
+            select! {
+                send(tx, ()) -> sent => sent.unwrap(),
+                default => unreachable!(),
+            }
+            assert_eq!((tx.try_send(()).is_ok(), rx.len()), (cap > 1, cap.min(2)));
+            assert_eq!(rx.try_iter().count(), cap.min(2));
+            tx.close();
+            assert_eq!((tx.try_send(()).is_err(), rx.recv()), (true, Err(RecvError)));
+        }
+        let (tx, rx) = unbounded::<()>();
+        assert_eq!((tx.capacity(), rx.capacity(), tx.is_full(), rx.is_full()), (None, None, false, false));
+    });
 }

@@ -365,7 +365,7 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
                 Some(MAX_PROCS)
             }
             _ => {
-                let instead = format_args!("{cpus}, the number of CPUs");
+                let instead = format!("{cpus}, the number of CPUs");
                 self.warn(NAME, &value, "not a whole number above 0", instead);
                 None
             }
