@@ -246,3 +246,13 @@ fn stress_with_panics() {
         });
     });
 }
+
+#[test]
+fn a_place_may_be_declared_before_what_its_value_borrows() {
+    // As with `std`: a `Drop` of the place itself would not compile.
+    let (place, texts) = (OnceLock::new(), OnceLock::new());
+    let text = String::from("borrowed");
+    place.set(&text).unwrap();
+    texts.get_or_init(|| vec![&*text]);
+    assert_eq!((place.get(), texts.into_inner()), (Some(&&text), Some(vec!["borrowed"])));
+}

@@ -1,12 +1,14 @@
 //! `OnceLock<T>`: a value that is written once.
 //!
+//! The value is in an `Option` although `once` knows whether it is there: so the compiler drops it, and not a `Drop` of ours, with
+//! which no place could be declared before what its value borrows. (`std` has an unstable attribute for that.)
+//!
 //! # Invariants
 //! * I1: `value` is there if and only if `once` is completed. Until then only the function that `once` runs touches it.
 //! * I2: a value that is there changes only through `&mut self`.
 
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::mem::{self, MaybeUninit};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
@@ -26,7 +28,7 @@ use super::once::Once;
 /// ```
 pub struct OnceLock<T> {
     once: Once,
-    value: UnsafeCell<MaybeUninit<T>>,
+    value: UnsafeCell<Option<T>>,
 }
 
 // SAFETY: the value goes with its place.
@@ -49,7 +51,7 @@ impl<T> OnceLock<T> {
     /// ```
     #[inline]
     pub const fn new() -> Self {
-        Self { once: Once::new(), value: UnsafeCell::new(MaybeUninit::uninit()) }
+        Self { once: Once::new(), value: UnsafeCell::new(None) }
     }
 
     /// The value, if it is there. Never blocks, also while another computes it.
@@ -75,8 +77,7 @@ impl<T> OnceLock<T> {
     /// ```
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
-        // SAFETY: I1.
-        self.once.is_completed().then(|| unsafe { self.value.get_mut().assume_init_mut() })
+        self.value.get_mut().as_mut()
     }
 
     /// The value; blocks until it is there. Computes nothing.
@@ -126,7 +127,7 @@ impl<T> OnceLock<T> {
         self.once.call_once_force(|_| {
             let value = f();
             // SAFETY: I1: `once` runs this function alone, and nothing is there yet.
-            unsafe { (*self.value.get()).write(value) };
+            unsafe { *self.value.get() = Some(value) };
         });
         // SAFETY: I1, completed.
         unsafe { self.value_unchecked() }
@@ -138,8 +139,8 @@ impl<T> OnceLock<T> {
     /// assert_eq!(greenthread::sync::OnceLock::from(5).into_inner(), Some(5));
     /// ```
     #[inline]
-    pub fn into_inner(mut self) -> Option<T> {
-        self.take()
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
     }
 
     /// Takes the value out, if it was there; the place is as new. Does not block.
@@ -151,9 +152,8 @@ impl<T> OnceLock<T> {
     /// ```
     #[inline]
     pub fn take(&mut self) -> Option<T> {
-        let once = mem::take(&mut self.once);
-        // SAFETY: I1: it was completed, and is new now, so this is the one who takes the value.
-        once.is_completed().then(|| unsafe { self.value.get_mut().assume_init_read() })
+        self.once = Once::new();
+        self.value.get_mut().take()
     }
 
     /// # Safety
@@ -161,14 +161,7 @@ impl<T> OnceLock<T> {
     #[inline]
     unsafe fn value_unchecked(&self) -> &T {
         // SAFETY: the caller's contract, I1 and I2.
-        unsafe { (*self.value.get()).assume_init_ref() }
-    }
-}
-
-impl<T> Drop for OnceLock<T> {
-    #[inline]
-    fn drop(&mut self) {
-        drop(self.take());
+        unsafe { (*self.value.get()).as_ref().unwrap_unchecked() }
     }
 }
 
