@@ -348,7 +348,8 @@ impl<'a> Select<'a> {
         self.run(Limit::Never).expect("select: waits until an operation is possible")
     }
 
-    /// Selects an operation. Blocks until that is possible, but for no longer than `timeout`.
+    /// Selects an operation. Blocks until that is possible, but for no longer than `timeout`; except that once another select
+    /// was chosen to send to it, it waits until that has evaluated its message.
     ///
     /// # Errors
     /// If no operation became possible in time.
@@ -369,7 +370,8 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// Selects an operation. Blocks until that is possible, but not after `deadline`.
+    /// Selects an operation. Blocks until that is possible, but not after `deadline`. As
+    /// [`select_timeout`](Self::select_timeout).
     ///
     /// # Errors
     /// If no operation became possible in time.

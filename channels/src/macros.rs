@@ -399,8 +399,9 @@ macro_rules! select_internal {
 ///    say a lock guard, live until the end of the select.
 /// 2. The timeout. Temporary values in it do not live on.
 /// 3. If a send was chosen, its message, and no other. Its place in the channel is reserved meanwhile, and a receiver
-///    whose turn it is waits for it: do not let it take long. If the message does not come, because it panics or
-///    leaves by `?`, `return`, `break` or `continue`, the place is given back and nothing was sent.
+///    whose turn it is waits for it, whatever its own limit or `default`: compute what takes long before the select.
+///    If the message does not come, because it panics or leaves by `?`, `return`, `break` or `continue`, the place is
+///    given back and nothing was sent.
 /// 4. The body of the chosen arm. Receivers and senders are no longer borrowed, so it may assign to the variables they
 ///    came from.
 ///

@@ -100,8 +100,11 @@ fn macros_take_the_same() {
     theirs::surface::macros();
 }
 
-/// Runs programs one after the other; their names are for who reads the output of a failure.
-fn run(programs: [&[(&str, fn())]; 2]) {
+/// A small program, with its name.
+type Program = (&'static str, fn());
+
+/// Runs programs one after the other; the names tell which one a failure is about.
+fn run(programs: [&[Program]; 2]) {
     for (name, program) in programs.concat() {
         println!("{name}");
         program();

@@ -5,9 +5,9 @@
 mod common;
 
 use common::census::Census;
-use common::{everywhere, moment, panic_text, spawn, until};
+use common::{everywhere, moment, panic_text, spawn, until, yield_now};
 use greenthread_channels::{
-    Receiver, RecvError, SendError, Sender, TryRecvError, bounded, never, nil, select, select_biased, unbounded,
+    Receiver, RecvError, Select, SendError, Sender, TryRecvError, bounded, never, nil, select, select_biased, unbounded,
 };
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
@@ -607,5 +607,49 @@ fn arms_may_move_the_same_value() {
             recv(holding(1)) -> _ => once + " more",
         };
         assert_eq!(said, "once more");
+    });
+}
+
+#[test]
+fn a_receiver_waits_for_a_message_whatever_its_limit() {
+    const SHORT: Duration = Duration::from_millis(1);
+    let receives: [fn(&Receiver<u8>) -> Option<u8>; 6] = [
+        |rx| rx.try_recv().ok(),
+        |rx| rx.try_iter().next(),
+        |rx| rx.recv_timeout(SHORT).ok(),
+        |rx| select! { recv(rx) -> value => value.ok(), default => None },
+        |rx| select! { recv(rx) -> value => value.ok(), default(SHORT) => None },
+        |rx| {
+            Some(Select::new()).and_then(|mut select| {
+                select.recv(rx);
+                select.select_timeout(SHORT).ok()?.recv(rx).ok()
+            })
+        },
+    ];
+    everywhere(move || {
+        for receive in receives {
+            let (tx, rx) = bounded(0);
+            let begun = Arc::new(AtomicBool::new(false));
+            let sender = spawn({
+                let begun = Arc::clone(&begun);
+                move || {
+                    let message = || {
+                        begun.store(true, Ordering::SeqCst);
+                        moment();
+                        7
+                    };
+                    select! { send(tx, message()) -> sent => sent }
+                }
+            });
+            // A message is begun for the receive that gets it, and for no other.
+            let value = loop {
+                if let Some(value) = receive(&rx) {
+                    break value;
+                }
+                assert!(!begun.load(Ordering::SeqCst), "the receive has left");
+                yield_now();
+            };
+            assert_eq!((value, sender.join()), (7, Ok(())));
+        }
     });
 }

@@ -13,7 +13,8 @@ use crate::error::{Error, RecvError, SendError};
 ///
 /// Locks and semaphores have such forms themselves: `lock_ctx`, `read_ctx`, `write_ctx` and `acquire_ctx` in `greenthread::sync`.
 impl Context {
-    /// Receives a value, as [`Receiver::recv`], unless the context ends first. Blocks until one or the other.
+    /// Receives a value, as [`Receiver::recv`], unless the context ends first. Blocks until one or the other; except that once
+    /// a `select!` was chosen to send to it, it waits until that has evaluated its message, and gets the value.
     ///
     /// In Go: `select { case v, ok := <-ch: case <-ctx.Done(): }`, which chooses at random if both are possible.
     ///

@@ -67,8 +67,10 @@
 //! * **Nothing is lost.** An arm that is not chosen leaves no trace, and an arm's value is never lost or duplicated,
 //!   whichever arm is chosen.
 //! * **A message is evaluated only when its arm was chosen**, after that (Go evaluates all of them before). Meanwhile
-//!   room in the buffer is kept for it, or a receiver, which waits until the message is there, if need be beyond its
-//!   timeout: keep messages short. The send itself never blocks. If the channel gets closed before a message has come
+//!   room in the buffer is kept for it, or a receiver, which waits until the message is there. Nothing ends that wait
+//!   but the message: not the receiver's timeout or context, and not that it only tried
+//!   ([`try_recv`](Receiver::try_recv), [`try_iter`](Receiver::try_iter), `default`). So compute what takes long before
+//!   the `select!`. The send itself never blocks. If the channel gets closed before a message has come
 //!   into the buffer, it comes back. A message that panics, or leaves by `?` or `break`, gives back what was kept; the
 //!   receiver begins anew, at the end of the queue.
 //!

@@ -159,6 +159,9 @@ fn options() {
         let time = Some(Duration::from_secs(7));
         near.set_linger(time).unwrap();
         assert_eq!(near.linger().unwrap(), time);
+        // Zero seconds in 32 bits, which would mean to reset the connection.
+        near.set_linger(Some(Duration::from_secs(1 << 32))).unwrap();
+        assert!(near.linger().unwrap() > time);
         near.set_linger(None).unwrap();
         assert_eq!(near.linger().unwrap(), None);
         assert_eq!(near.keepalive().unwrap(), None);

@@ -109,6 +109,14 @@ fn nothing_and_very_much() {
             assert_eq!((queue.len(), queue.capacity(), queue.dropped()), (100_000, 100_000, 0));
             queue.close();
             assert!(queue.iter().eq(0..100_000));
+
+            // Of values without size any number has room.
+            let queue = Queue::<()>::new(usize::MAX, full);
+            assert_eq!(queue.try_push(()), Ok(Pushed::Queued));
+            assert_eq!(queue.push(&background(), ()), Ok(Pushed::Queued));
+            assert_eq!((queue.len(), queue.capacity(), queue.dropped()), (2, usize::MAX, 0));
+            queue.close();
+            assert_eq!(queue.iter().count(), 2);
         }
     });
 }

@@ -19,7 +19,7 @@ pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
 }
 
-/// The values that are there; made by [`Receiver::try_iter`]. `next` does not block, as [`Receiver::try_recv`].
+/// The values that are there; made by [`Receiver::try_iter`]. `next` blocks no more than [`Receiver::try_recv`] does.
 ///
 /// After a `None` there may be more: it is not fused.
 ///

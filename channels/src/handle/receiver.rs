@@ -128,7 +128,8 @@ impl<T> Receiver<T> {
 
     /// Receives a value. Blocks until there is one, but for no longer than `timeout`.
     ///
-    /// If the value comes from a `select!` whose message is still being evaluated, this waits for that too.
+    /// If the value comes from a `select!` whose message is still being evaluated, this waits for that too, however long it
+    /// takes.
     ///
     /// # Errors
     /// If the channel is closed and nothing is left in it, or nothing came in time.
@@ -216,7 +217,8 @@ impl<T> Receiver<T> {
         Iter { receiver: self }
     }
 
-    /// The values that are there. `next` never blocks.
+    /// The values that are there. `next` is [`try_recv`](Self::try_recv): it does not wait for a value to be sent, but for one
+    /// that a `select!` was chosen to send it waits until that has evaluated its message.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();

@@ -237,7 +237,9 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        SockRef::from(self.fd.open()?).set_linger(linger)
+        // The system counts in 32 bits, of which a longer time would lose those that it has beyond: 2^32 seconds would be 0.
+        const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+        SockRef::from(self.fd.open()?).set_linger(linger.map(|linger| linger.min(LONGEST)))
     }
 
     /// After how long a silence the peer is asked whether it is still there (`SO_KEEPALIVE`, `TCP_KEEPIDLE`). Does not block.
