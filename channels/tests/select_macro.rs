@@ -613,7 +613,8 @@ fn arms_may_move_the_same_value() {
 #[test]
 fn a_receiver_waits_for_a_message_whatever_its_limit() {
     const SHORT: Duration = Duration::from_millis(1);
-    let receives: [fn(&Receiver<u8>) -> Option<u8>; 6] = [
+    type Receive = fn(&Receiver<u8>) -> Option<u8>;
+    let receives: [Receive; 6] = [
         |rx| rx.try_recv().ok(),
         |rx| rx.try_iter().next(),
         |rx| rx.recv_timeout(SHORT).ok(),

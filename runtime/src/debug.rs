@@ -20,7 +20,9 @@
 //! # SIGQUIT
 //! The signal SIGQUIT (Ctrl-\\) prints the dump on stderr and ends the process with status 2, as in Go. That is
 //! installed when the runtime starts, if the signal has its default effect then: a handler that the program has
-//! installed stays, and one that it installs later wins, with [`signal::notify`](crate::signal::notify) too.
+//! installed stays, and one that it installs later wins, with [`signal::notify`](crate::signal::notify) too. A signal that
+//! is ignored stays ignored, and a shell without job control, as in a script, starts what it puts into the background by
+//! `&` with SIGQUIT ignored: say `set -m` before, or dump at a signal of your own.
 //!
 //! # What it takes
 //! Goroutines that are parked are read from outside, and go on as if nothing had been. The threads of those that run

@@ -9,6 +9,9 @@
 /// Does not block. A result is dropped when the goroutine ends; use [`spawn`](crate::spawn) to have it. A panic is
 /// reported with the goroutine's id, and ends that goroutine alone.
 ///
+/// What is captured is moved through several frames of the caller and of the goroutine, whose stacks reserve 256 KiB: put
+/// values of more than 4 KiB into a `Box` or a `Vec`. (In optimised builds several times as much fits.)
+///
 /// ```
 /// use greenthread::{channel, go};
 ///

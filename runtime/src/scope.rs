@@ -223,6 +223,9 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end and returns its result: parks a goroutine, blocks a thread.
     ///
+    /// The result is moved through several frames: have the goroutine return a `Box` or a `Vec` of what is larger than
+    /// 4 KiB, as [`go!`](macro@crate::go) says.
+    ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; a `String` if there was no stack for it to begin on.
     ///

@@ -12,6 +12,8 @@ use greenthread_scheduler::{self as scheduler, Goroutine, Options, OsThreadGuard
 ///
 /// Go's `go` gives nothing back: use [`go!`](macro@crate::go) for that. Dropping the handle lets the goroutine go on alone.
 ///
+/// Large captures and results belong into a `Box` or a `Vec`, as [`go!`](macro@crate::go) says.
+///
 /// ```
 /// let handle = greenthread::spawn(|| 6 * 7);
 /// assert_eq!(handle.join().unwrap(), 42);
@@ -54,6 +56,9 @@ impl<T> JoinHandle<T> {
     }
 
     /// Waits for the goroutine to end and returns its result: parks a goroutine, blocks a thread.
+    ///
+    /// The result is moved through several frames: have the goroutine return a `Box` or a `Vec` of what is larger than
+    /// 4 KiB, as [`go!`](macro@crate::go) says.
     ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; [`Exited`](crate::Exited) if it called

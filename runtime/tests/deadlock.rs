@@ -35,6 +35,7 @@ fn main() -> ExitCode {
 const TESTS: &[child::Test] = named![
     deadlocks_are_reported,
     deadlocks_of_a_plain_main_are_reported,
+    deadlocks_before_any_goroutine_are_reported,
     deadlocks_come_late,
     what_waits_is_named,
     hopes_are_respected,
@@ -60,6 +61,7 @@ macro_rules! programs {
             ("switched_off_by_code", switched_off_by_code),
             $((stringify!($name), goroutine::$name::main),)*
             $((concat!("plain::", stringify!($name)), || { on_many_ps(); $name(); ExitCode::SUCCESS }),)*
+            $((concat!("early::", stringify!($name)), || { $name(); ExitCode::SUCCESS }),)*
         ];
     };
 }
@@ -473,6 +475,21 @@ const ASLEEP: &[&str] = &[
     "with_threads_asleep",
 ];
 
+/// Those that have no goroutine but the main one.
+const WITHOUT_GOROUTINES: &[&str] = &[
+    "on_a_channel",
+    "on_a_full_channel",
+    "on_a_mutex_twice",
+    "on_a_select",
+    "on_nil_in_a_select",
+    "on_nil",
+    "on_never",
+    "with_threads_asleep",
+    "after_a_timer",
+    "after_a_thread",
+    "after_a_thread_that_fell_asleep",
+];
+
 const LATE: &[&str] = &[
     "after_a_timer",
     "after_a_thread",
@@ -502,6 +519,11 @@ fn plain(programs: &[&str]) -> Vec<String> {
     programs.iter().map(|name| format!("plain::{name}")).collect()
 }
 
+/// As [`plain`], and nothing has started the runtime before.
+fn early(programs: &[&str]) -> Vec<String> {
+    programs.iter().map(|name| format!("early::{name}")).collect()
+}
+
 fn is_reported(program: child::Program) {
     let ended = program.run().exits_with(2).says(REPORT);
     assert_eq!(ended.stderr.matches("fatal error").count(), 1, "{}", ended.stderr);
@@ -514,6 +536,11 @@ fn deadlocks_are_reported() {
 
 fn deadlocks_of_a_plain_main_are_reported() {
     all_at_once(&plain(ASLEEP), is_reported);
+}
+
+/// No goroutine was ever spawned: the first thread that blocks starts the runtime, so that the monitor can see it.
+fn deadlocks_before_any_goroutine_are_reported() {
+    all_at_once(&early(WITHOUT_GOROUTINES), is_reported);
 }
 
 fn deadlocks_come_late() {
@@ -540,6 +567,7 @@ fn late_hopes_come_true() {
     let come_true = |program: child::Program| drop(program.run().exits_with(0).prints("late\n").says_nothing());
     all_at_once(HOPES, come_true);
     all_at_once(&plain(HOPES), come_true);
+    all_at_once(&early(HOPES), come_true);
 }
 
 fn it_can_be_switched_off() {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{check, check_from_thread, check_on, until};
-use greenthread::{Builder, channel, go, spawn, stack, time, yield_now};
+use greenthread::{Builder, channel, go, scope, select, spawn, stack, time, yield_now};
 
 /// Recurses `n` deep with a frame of 200 bytes or more.
 fn deep(n: u32) -> u32 {
@@ -175,5 +175,65 @@ fn what_a_parked_goroutine_no_longer_uses_is_given_back() {
         }
         drop(let_all_end);
         assert!(handles.into_iter().all(|handle| handle.join().unwrap()));
+    });
+}
+
+/// What the documentation says of values that are passed on by value, also in unoptimised builds.
+#[test]
+fn values_of_4_kib_pass_by_value() {
+    type Value = [u8; 4 << 10];
+
+    // None has the frames of another: in unoptimised builds each variable has its own room.
+    fn captured() {
+        let value: Value = black_box([1; size_of::<Value>()]);
+        let handle = spawn(move || black_box(value)[0]);
+        assert_eq!(handle.join().unwrap(), 1);
+    }
+    fn captured_and_forgotten() {
+        let (tx, rx) = channel::bounded(1);
+        let value: Value = black_box([2; size_of::<Value>()]);
+        go!(move || tx.send(black_box(&value)[0]).unwrap());
+        assert_eq!(rx.recv(), Ok(2));
+    }
+    fn borrowed() {
+        let value: Value = black_box([3; size_of::<Value>()]);
+        let first = scope(|s| s.spawn(move || black_box(value)[0]).join().unwrap());
+        assert_eq!(first, 3);
+    }
+    fn returned() {
+        let handle = spawn(|| -> Value { black_box([4; size_of::<Value>()]) });
+        assert_eq!(handle.join().unwrap()[0], 4);
+    }
+    fn sent(tx: &channel::Sender<Value>) {
+        tx.send(black_box([5; size_of::<Value>()])).unwrap();
+    }
+    fn tried(tx: &channel::Sender<Value>) {
+        assert!(tx.try_send(black_box([6; size_of::<Value>()])).is_ok());
+    }
+    fn selected(tx: &channel::Sender<Value>) {
+        select! { send(tx, black_box([7; size_of::<Value>()])) -> sent => sent.unwrap() }
+    }
+    fn received(rx: &channel::Receiver<Value>) {
+        assert_eq!(rx.recv().unwrap()[0], 5);
+    }
+    fn received_by_trying(rx: &channel::Receiver<Value>) {
+        assert_eq!(rx.try_recv().unwrap()[0], 6);
+    }
+    fn received_by_select(rx: &channel::Receiver<Value>) {
+        select! { recv(rx) -> value => assert_eq!(value.unwrap()[0], 7) }
+    }
+    check(|| {
+        captured();
+        captured_and_forgotten();
+        borrowed();
+        returned();
+        for (tx, rx) in [channel::bounded(3), channel::unbounded()] {
+            sent(&tx);
+            tried(&tx);
+            selected(&tx);
+            received(&rx);
+            received_by_trying(&rx);
+            received_by_select(&rx);
+        }
     });
 }

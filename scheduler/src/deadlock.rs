@@ -13,7 +13,10 @@
 //! none is overlooked.
 //!
 //! # Who decides
-//! The monitor, when it is about to sleep for good ([`crate::sysmon`]): all Ps have been idle for a while. It has said
+//! A thread that is about to block without a limit starts the runtime if nobody has ([`crate::goroutine`]): so there is
+//! a monitor, also where no goroutine was ever spawned.
+//!
+//! The monitor decides, when it is about to sleep for good ([`crate::sysmon`]): all Ps have been idle for a while. It has said
 //! that it sleeps, so that whoever changes something from here on wakes it. Then it looks, with the lock of the
 //! scheduler's lists and that of the sleepers held:
 //!

@@ -16,6 +16,7 @@ use crate::procs::{self, MAX_PROCS};
 use crate::reason::WaitReason;
 use crate::sched::{sched, try_sched};
 use crate::spawn::{self, JoinHandle, Options};
+use crate::wait::Blocker;
 
 /// The main goroutine's stack reservation: what a main thread usually has.
 const MAIN_STACK: usize = 8 << 20;
@@ -120,6 +121,29 @@ pub fn gomaxprocs(n: usize) -> usize {
 /// The calling goroutine; `None` on a thread that the runtime did not start. See `greenthread::current`.
 pub fn current() -> Option<Goroutine> {
     crate::current::g().map(|g| Goroutine { id: g.id, name: g.name().cloned() })
+}
+
+impl Blocker {
+    /// Blocks until [`Waker::wake`](crate::wait::Waker::wake); runs `commit` first, once.
+    ///
+    /// `commit` must not panic or block. Its last access to memory that a peer may free is the store that lets the peer in;
+    /// after that it may wake others, with wakers that it has brought along.
+    #[inline]
+    pub fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
+        if self.g.is_some() {
+            self.block_if(reason, || {
+                commit();
+                true
+            });
+        } else {
+            self.block_if(reason, || {
+                commit();
+                // Somebody must notice if nobody is left to wake this thread: the monitor. Only now, as locks were held.
+                boot::ensure();
+                true
+            });
+        }
+    }
 }
 
 /// How many goroutines exist. See `greenthread::num_goroutine`.

@@ -237,19 +237,9 @@ impl Blocker {
         self.g.is_some_and(|g| g.reason() == reason)
     }
 
-    /// Blocks until [`Waker::wake`]; runs `commit` first, once.
-    ///
-    /// `commit` must not panic or block. Its last access to memory that a peer may free is the store that lets the peer in;
-    /// after that it may wake others, with wakers that it has brought along.
-    #[inline]
-    pub fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
-        self.block_if(reason, || {
-            commit();
-            true
-        });
-    }
-
     /// As [`block`](Self::block), unless `commit` returns false: then no waker will come, and the caller goes on.
+    ///
+    /// A thread for which the runtime has not been started, and which nobody wakes, is not noticed.
     #[inline]
     pub fn block_if(&self, reason: WaitReason, commit: impl FnOnce() -> bool) {
         match self.g {

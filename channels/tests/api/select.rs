@@ -102,14 +102,14 @@ fn a_select_from_a_function() {
         }
         sel
     }
-    fn one<'a, T>(sel: &mut Select<'a>) -> Option<SelectedOperation<'a>> {
+    fn one<'a>(sel: &mut Select<'a>) -> Option<SelectedOperation<'a>> {
         sel.try_select().ok()
     }
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| unbounded()).unzip();
     let mut sel = all(&receivers);
-    assert!(one::<u8>(&mut sel).is_none());
-    senders[1].send(5).unwrap();
-    let operation = one::<u8>(&mut sel).unwrap();
+    assert!(one(&mut sel).is_none());
+    senders[1].send(5u8).unwrap();
+    let operation = one(&mut sel).unwrap();
     let rx = &receivers[operation.index()];
     assert_eq!(operation.recv(rx), Ok(5));
 }
@@ -256,7 +256,7 @@ fn a_receive_from_many() {
     assert_eq!(recv_multiple(&[rx1.clone(), rx2.clone()]), Ok(10));
     sending.join().unwrap().unwrap();
     tx2.send(20).unwrap();
-    assert_eq!(recv_multiple(&[rx2.clone()]), Ok(20));
+    assert_eq!(recv_multiple(std::slice::from_ref(&rx2)), Ok(20));
     assert_eq!(recv_multiple(&[rx1, rx2]), Err(RecvError));
 }
 
@@ -531,8 +531,8 @@ fn an_arm_inside_of_an_arm() {
 fn many_arms() {
     let all: Vec<(Sender<usize>, Receiver<usize>)> = (0..16).map(|_| bounded(1)).collect();
     let rx = |n: usize| &all[n].1;
-    for n in 0..16 {
-        all[n].0.send(n).unwrap();
+    for (n, (tx, _)) in all.iter().enumerate() {
+        tx.send(n).unwrap();
         let found = select! {
             recv(rx(0)) -> n => n, recv(rx(1)) -> n => n, recv(rx(2)) -> n => n, recv(rx(3)) -> n => n,
             recv(rx(4)) -> n => n, recv(rx(5)) -> n => n, recv(rx(6)) -> n => n, recv(rx(7)) -> n => n,
