@@ -148,6 +148,32 @@ impl Limit for GiveUp {
     }
 }
 
+/// Ends each wait by itself, as soon as others can have found it. Has come as soon as it has ended one.
+#[derive(Default)]
+pub struct AtOnce(Cell<bool>);
+
+impl Limit for AtOnce {
+    type Waker = Token;
+
+    fn has_come(&self) -> bool {
+        self.0.get()
+    }
+
+    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Token) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+        let claim = Claim::new();
+        let token = Token::of(Case::of(NonNull::from(&claim), SERVED));
+        let Some(commit) = enter(token.clone()) else { return Woken::Needless };
+        commit();
+        if !claim.take(ENDED) {
+            token.wait();
+            return Woken::Served;
+        }
+        withdraw();
+        self.0.set(true);
+        Woken::Ended
+    }
+}
+
 impl<S: Surroundings> TimedWait for LoomWait<S> {
     type Since = ();
 

@@ -7,7 +7,7 @@
 
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::raw_mutex::RawMutex;
-use greenthread_models::wait::{GiveUp, LoomWait, Patient, Spinning, Surroundings};
+use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient, Spinning, Surroundings};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 use loom::thread;
@@ -162,4 +162,36 @@ fn one_gives_up_among_two() {
 #[test]
 fn one_gives_up_among_two_that_starve() {
     give_up::<Starving>(1, 1, 2);
+}
+
+/// An attempt that was refused leaves nothing behind, nor does a wait that was given up.
+/// One that `waits` may be in the way until it has given up.
+fn trying_fails_only_because_of_somebody<S: Surroundings + 'static>(
+    waits: bool,
+    theirs: fn(&RawMutex<LoomWait<S>>) -> bool,
+) {
+    explore(3, move || {
+        let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
+        shared.mutex.lock();
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || theirs(&shared.mutex))
+        };
+        shared.add_and_unlock();
+        let got = shared.mutex.try_lock();
+        let other = other.join().unwrap();
+        assert!(got || other || waits && shared.mutex.try_lock(), "nobody has the mutex or waits for it");
+    });
+}
+
+#[test]
+fn an_attempt_beside_an_attempt() {
+    trying_fails_only_because_of_somebody::<Patient>(false, RawMutex::try_lock);
+    trying_fails_only_because_of_somebody::<Starving>(false, RawMutex::try_lock);
+}
+
+#[test]
+fn an_attempt_beside_a_wait_that_is_given_up() {
+    trying_fails_only_because_of_somebody::<Patient>(true, |mutex| mutex.lock_within(&AtOnce::default()));
+    trying_fails_only_because_of_somebody::<Starving>(true, |mutex| mutex.lock_within(&AtOnce::default()));
 }

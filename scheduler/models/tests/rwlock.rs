@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::raw_rwlock::RawRwLock;
-use greenthread_models::wait::{GiveUp, LoomWait, Patient, Spinning, Surroundings};
+use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient, Spinning, Surroundings};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 use loom::thread;
 
-use Role::{MayRead, MayWrite, Read, Write};
+use Role::{
+    Downgrade, DowngradeAndUpgrade, MayBeUpgradable, MayRead, MayUpgrade, MayWrite, Read, ReadUpgradable, TryUpgrade,
+    UpgradableThenPlain, Upgrade, Write,
+};
 
 struct Shared<S: Surroundings> {
     lock: RawRwLock<LoomWait<S>, LoomWait<S>>,
@@ -32,10 +35,22 @@ impl<S: Surroundings> Shared<S> {
         Arc::new(Self { lock: RawRwLock::new(), n: UnsafeCell::new(0), written: AtomicU32::new(0) })
     }
 
+    /// The caller has locked for reading, in some way.
+    fn look(&self) -> u32 {
+        // SAFETY: under the lock.
+        self.n.with(|n| unsafe { *n })
+    }
+
+    /// The caller has locked for writing.
+    fn add(&self) {
+        // SAFETY: under the lock.
+        self.n.with_mut(|n| unsafe { *n += 1 });
+        self.written.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The caller has locked for reading.
     fn look_and_unlock(&self) -> u32 {
-        // SAFETY: under the lock.
-        let n = self.n.with(|n| unsafe { *n });
+        let n = self.look();
         // SAFETY: locked by the caller.
         unsafe { self.lock.unlock_read() };
         n
@@ -43,31 +58,86 @@ impl<S: Surroundings> Shared<S> {
 
     /// The caller has locked for writing.
     fn add_and_unlock(&self) {
-        // SAFETY: under the lock.
-        self.n.with_mut(|n| unsafe { *n += 1 });
-        self.written.fetch_add(1, Ordering::Relaxed);
+        self.add();
         // SAFETY: locked by the caller.
         unsafe { self.lock.unlock_write() };
     }
 
     fn run(&self, role: Role) {
-        let locked = match role {
+        match role {
             Read => {
                 self.lock.read();
-                true
+                self.look_and_unlock();
             }
             Write => {
                 self.lock.write();
-                true
+                self.add_and_unlock();
             }
-            MayRead => self.lock.read_within(&GiveUp::default()),
-            MayWrite => self.lock.write_within(&GiveUp::default()),
+            MayRead => {
+                if self.lock.read_within(&GiveUp::default()) {
+                    self.look_and_unlock();
+                }
+            }
+            MayWrite => {
+                if self.lock.write_within(&GiveUp::default()) {
+                    self.add_and_unlock();
+                }
+            }
+            ReadUpgradable | UpgradableThenPlain | Upgrade | MayUpgrade | TryUpgrade => {
+                self.lock.upgradable_read();
+                self.go_on(role);
+            }
+            MayBeUpgradable => {
+                if self.lock.upgradable_read_within(&GiveUp::default()) {
+                    self.go_on(ReadUpgradable);
+                }
+            }
+            Downgrade => {
+                self.lock.write();
+                self.add();
+                let before = self.look();
+                // SAFETY: locked above.
+                unsafe { self.lock.downgrade() };
+                assert_eq!(self.look_and_unlock(), before, "a writer came in between");
+            }
+            DowngradeAndUpgrade => {
+                self.lock.write();
+                self.add();
+                let before = self.look();
+                // SAFETY: locked above.
+                unsafe { self.lock.downgrade_to_upgradable() };
+                assert_eq!(self.look(), before, "a writer came in between");
+                self.go_on(Upgrade);
+            }
+        }
+    }
+
+    /// The caller is the upgradable reader, and does what it wants to be that for.
+    fn go_on(&self, role: Role) {
+        let before = self.look();
+        // SAFETY: the caller's lock, and the arms go on as what these make of it.
+        let upgraded = unsafe {
+            match role {
+                UpgradableThenPlain => {
+                    self.lock.downgrade_upgradable();
+                    assert_eq!(self.look_and_unlock(), before, "a writer came in between");
+                    return;
+                }
+                Upgrade => {
+                    self.lock.upgrade();
+                    true
+                }
+                MayUpgrade => self.lock.upgrade_within(&GiveUp::default()),
+                TryUpgrade => self.lock.try_upgrade(),
+                _ => false,
+            }
         };
-        let writes = matches!(role, Write | MayWrite);
-        match (locked, writes) {
-            (true, true) => self.add_and_unlock(),
-            (true, false) => drop(self.look_and_unlock()),
-            (false, _) => {}
+        assert_eq!(self.look(), before, "a writer came in between");
+        if upgraded {
+            self.add_and_unlock();
+        } else {
+            // SAFETY: it still is the upgradable reader.
+            unsafe { self.lock.unlock_upgradable() };
         }
     }
 }
@@ -79,6 +149,16 @@ enum Role {
     /// Gives up, if it has to wait and is told to.
     MayRead,
     MayWrite,
+    /// Could upgrade, and does not.
+    ReadUpgradable,
+    MayBeUpgradable,
+    UpgradableThenPlain,
+    Upgrade,
+    /// Gives the upgrade up, if it has to wait and is told to.
+    MayUpgrade,
+    TryUpgrade,
+    Downgrade,
+    DowngradeAndUpgrade,
 }
 
 /// Each list is what one thread does. All get through, and the lock is free at the end.
@@ -249,5 +329,171 @@ fn a_writer_that_gives_up_lets_readers_join() {
         reader.join().unwrap();
         shared.look_and_unlock();
         assert!(shared.lock.try_write(), "nobody is left");
+    });
+}
+
+/// A `try_read` that was refused leaves nothing behind that a `try_write` could take for a reader.
+#[test]
+fn trying_fails_only_because_of_somebody() {
+    type Try = fn(&RawRwLock<LoomWait<Patient>, LoomWait<Patient>>) -> bool;
+    let tries: [Try; 3] = [RawRwLock::try_read, RawRwLock::try_write, RawRwLock::try_upgradable_read];
+    for theirs in tries {
+        for mine in tries {
+            explore(3, move || {
+                let shared = Shared::<Patient>::new();
+                shared.lock.write();
+                let other = {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || theirs(&shared.lock))
+                };
+                shared.add_and_unlock();
+                let got = mine(&shared.lock);
+                assert!(got || other.join().unwrap(), "both were refused, and nobody has the lock or waits for it");
+            });
+        }
+    }
+}
+
+/// A writer that waits, and gives up, may not make an upgrade fail: it has nothing.
+#[test]
+fn trying_to_upgrade_fails_only_because_of_readers() {
+    explore(3, || {
+        let shared = Shared::<Patient>::new();
+        shared.lock.upgradable_read();
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(MayWrite))
+        };
+        // SAFETY: it is the upgradable reader.
+        assert!(unsafe { shared.lock.try_upgrade() });
+        shared.add_and_unlock();
+        other.join().unwrap();
+        assert!(shared.lock.try_write());
+    });
+}
+
+#[test]
+fn upgradable_readers_exclude_each_other() {
+    run::<Patient>(&[&[Upgrade, Upgrade], &[Upgrade]], 3);
+    run::<Spinning>(&[&[Upgrade], &[ReadUpgradable, Upgrade]], 3);
+    run::<Patient>(&[&[Upgrade], &[ReadUpgradable], &[Upgrade]], 2);
+}
+
+#[test]
+fn an_upgrade_among_readers_and_writers() {
+    run::<Patient>(&[&[Upgrade], &[Read, Write]], 3);
+    run::<Patient>(&[&[Upgrade], &[Write, Read]], 3);
+    run::<Patient>(&[&[Upgrade], &[Read], &[Write]], 2);
+    run::<Patient>(&[&[Upgrade], &[Write], &[Upgrade]], 2);
+    run::<Patient>(&[&[UpgradableThenPlain], &[Upgrade], &[Write]], 2);
+}
+
+#[test]
+fn an_upgrade_is_tried() {
+    run::<Patient>(&[&[TryUpgrade], &[Read, Write]], 3);
+    run::<Patient>(&[&[TryUpgrade], &[Read], &[Write]], 2);
+    run::<Patient>(&[&[TryUpgrade], &[Upgrade], &[Write]], 2);
+}
+
+#[test]
+fn an_upgrade_is_given_up() {
+    run::<Patient>(&[&[MayUpgrade], &[Read]], 3);
+    run::<Patient>(&[&[MayUpgrade], &[Read, Write]], 2);
+    run::<Patient>(&[&[MayUpgrade], &[Read], &[Upgrade]], 2);
+}
+
+#[test]
+fn a_wait_to_be_upgradable_is_given_up() {
+    run::<Patient>(&[&[Upgrade], &[MayBeUpgradable]], 3);
+    run::<Patient>(&[&[Write], &[MayBeUpgradable]], 3);
+    run::<Patient>(&[&[MayWrite], &[ReadUpgradable], &[Read]], 1);
+}
+
+/// A writer that gives up lets in those behind it, while the upgradable reader that was there before leaves, or becomes the writer.
+#[test]
+fn a_writer_gives_up_beside_an_upgradable_reader() {
+    for role in [ReadUpgradable, UpgradableThenPlain, Upgrade, TryUpgrade] {
+        for behind in [Read, ReadUpgradable] {
+            explore(2, move || {
+                let shared = Shared::<Patient>::new();
+                shared.lock.upgradable_read();
+                let others = [MayWrite, behind].map(|role| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || shared.run(role))
+                });
+                shared.go_on(role);
+                others.into_iter().for_each(|other| other.join().unwrap());
+                assert!(shared.lock.try_write(), "everybody is done, so the lock is free and nobody is queued");
+            });
+        }
+    }
+}
+
+/// The same while a plain reader stays: nobody else can let in the one that waits to be upgradable.
+#[test]
+fn a_writer_passes_between_two_upgradable_readers() {
+    explore(2, || {
+        let shared = Shared::<Patient>::new();
+        shared.lock.read();
+        shared.lock.upgradable_read();
+        let behind = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(ReadUpgradable))
+        };
+        let writer = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || assert!(!shared.lock.write_within(&AtOnce::default()), "a reader is there"))
+        };
+        shared.go_on(ReadUpgradable);
+        behind.join().unwrap();
+        writer.join().unwrap();
+        shared.look_and_unlock();
+        assert!(shared.lock.try_write());
+    });
+}
+
+#[test]
+fn a_writer_downgrades() {
+    run::<Patient>(&[&[Downgrade], &[Write, Read]], 3);
+    run::<Patient>(&[&[Downgrade], &[Upgrade]], 3);
+    run::<Patient>(&[&[DowngradeAndUpgrade], &[Read, Write]], 3);
+    run::<Patient>(&[&[DowngradeAndUpgrade], &[Upgrade], &[Read]], 2);
+    run::<Patient>(&[&[Downgrade], &[Read], &[Write]], 2);
+}
+
+/// Plain readers come and go beside one that is upgradable, also while another waits to be that.
+#[test]
+fn who_waits_to_be_upgradable_stops_no_reader() {
+    explore(3, || {
+        let shared = Shared::<Patient>::new();
+        shared.lock.upgradable_read();
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(ReadUpgradable))
+        };
+        shared.run(Read);
+        assert!(shared.lock.try_read());
+        shared.look_and_unlock();
+        shared.go_on(ReadUpgradable);
+        other.join().unwrap();
+        assert!(shared.lock.try_write());
+    });
+}
+
+/// Readers that wait come in with the writer that downgrades, and need not wait until it unlocks.
+#[test]
+fn a_downgrade_lets_readers_in() {
+    explore(2, || {
+        let shared = Shared::<Patient>::new();
+        shared.lock.write();
+        let others = [Read, ReadUpgradable].map(|role| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.run(role))
+        });
+        // SAFETY: locked above.
+        unsafe { shared.lock.downgrade() };
+        others.into_iter().for_each(|other| other.join().unwrap());
+        shared.look_and_unlock();
+        assert!(shared.lock.try_write());
     });
 }

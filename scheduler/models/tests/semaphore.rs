@@ -2,7 +2,7 @@
 
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::raw_semaphore::{Excess, RawSemaphore};
-use greenthread_models::wait::{GiveUp, LoomWait, Patient};
+use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 use loom::thread;
@@ -178,4 +178,29 @@ fn trying_does_not_barge() {
         assert_eq!(shared.semaphore.release(1), Err(Excess));
         shared.assert_free();
     });
+}
+
+/// An attempt that was refused takes nothing, not for a moment either; and a wait that was given up stops nobody afterwards.
+#[test]
+fn trying_fails_only_because_of_somebody() {
+    for waits in [false, true] {
+        explore(3, move || {
+            let shared = Shared::new(2);
+            shared.acquire(1);
+            let other = {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || match waits {
+                    false => shared.semaphore.try_acquire(2),
+                    true => shared.semaphore.acquire_within(2, &AtOnce::default()),
+                })
+            };
+            shared.release(1);
+            let got = shared.semaphore.try_acquire(1);
+            let other = other.join().unwrap();
+            let later = !got && !other && waits && shared.semaphore.try_acquire(1);
+            assert!(got || other || later, "nothing is held, and nobody waits");
+            shared.release(if other { 2 } else { 1 });
+            shared.assert_free();
+        });
+    }
 }

@@ -1,73 +1,111 @@
-//! A lock for many readers or one writer: Go's fairness, by direct hand-off.
+//! A lock for many readers or one writer, and for one reader that may become the writer: Go's fairness, by direct
+//! hand-off.
 //!
 //! # Vocabulary
-//! *Readers* share the lock, a *writer* has it alone. A *newcomer* has not waited yet; a *waiter* is in one of the two
-//! queues. Who is *handed* the lock owns it before it wakes, and does not look again.
+//! *Readers* share the lock, a *writer* has it alone. One of the readers may be *upgradable*: it shares the lock with the
+//! plain readers, and may *upgrade*, that is, become the writer without giving the lock up in between. A *newcomer* has
+//! not waited yet; a *waiter* is in a queue. A waiter that is *handed* the lock owns it before it wakes, and does not
+//! look again.
 //!
 //! # Protocol
-//! The word has three bits and a count:
+//! The word has five bits and a count:
 //!
 //! * `WRITER`: a writer owns the lock. Set by the writer, or by whoever hands over to it.
-//! * `QUEUED`: a queue is not empty. Newcomers then queue up themselves, readers too.
+//! * `QUEUED`: a reader, a writer or an upgrade waits. All newcomers then queue up, readers too.
 //! * `WRITTEN`: the lock is to be handed over, and the last owner was a writer.
+//! * `UPGRADABLE`: the upgradable reader owns the lock. It is not in the count.
+//! * `UPGRADABLE_QUEUED`: somebody waits to be the upgradable reader. It does not stop plain readers.
 //! * the number of readers, in steps of `READER`: of those that own the lock, and of *guests*.
 //!
 //! As long as nobody queues, reading is one addition to lock and one subtraction to unlock, however many read at the
 //! same time. A reader that meets `WRITER` or `QUEUED` was only a guest: it subtracts itself again. Writing is one
-//! exchange each. Whoever cannot have the lock spins for a moment, then takes the lock of the queues, looks again, sets
-//! `QUEUED`, links itself and blocks.
+//! exchange each, and so is becoming the upgradable reader. Whoever cannot have the lock spins for a moment, then takes
+//! the lock of the queues, looks again, sets the bit of its queue, links itself and blocks.
 //!
-//! The lock is *orphaned* if it has neither a writer nor readers, and `QUEUED` is set. Whoever makes it so, by the last
-//! subtraction or as a writer that leaves, hands it over, under the lock of the queues:
+//! The lock is *orphaned* if it has neither a writer nor readers of any kind, and `QUEUED` is set. Whoever makes it so, by
+//! the last subtraction or as a writer that leaves, hands it over, under the lock of the queues:
 //!
-//! * After readers the oldest writer gets it.
-//! * After a writer all readers that wait get it, together; if none waits, the oldest writer.
+//! * After readers an upgrade comes first, then the oldest writer.
+//! * After a writer all readers that wait get it, together, and with them the oldest that waits to be upgradable; if none
+//!   waits, the oldest writer.
 //!
 //! So a waiting writer stops new readers, and no stream of readers starves it. And readers that wait while a writer
 //! writes go before the next writer, so no stream of writers starves them: both alternate, as in Go's `sync.RWMutex`.
-//! Writers are served in the order in which they queued.
+//! Writers are served in the order in which they queued, and so are those that wait to be upgradable.
 //!
-//! A waiter whose wait is *ended* by its limit (a deadline, a context) takes its node out. If it was the last writer in
-//! the queue, and no writer has the lock, nothing stops readers any more: it lets those in that wait.
+//! An upgradable reader may turn out to be a writer, and its successor too. So while a writer waits, only one of them is
+//! let in before it ([`Queues::upgradable_was_last`]): the two kinds alternate.
+//!
+//! A waiter whose wait is *ended* by its limit (a deadline, a context) takes its node out. If it was the last that stopped
+//! readers, and no writer has the lock, it lets those in that wait.
+//!
+//! # Upgrade and downgrade
+//! An upgradable reader that is alone exchanges `UPGRADABLE` for `WRITER`. If there are other readers it exchanges it for
+//! `QUEUED` and waits in a queue of its own: from here on it owns the lock no more than other waiters do, but it is the
+//! first to get it after the readers, so no writer comes in between, and what it has read stays true. If its wait is
+//! ended it is the upgradable reader again, whether it takes its node out itself or was found by a hand-over
+//! that could not reserve it.
+//!
+//! A writer that downgrades leaves the word with a reader in place of `WRITER`, in one step. If somebody waits it does
+//! so under the lock of the queues, and the readers that wait come in with it, as after any writer.
 //!
 //! # The races
-//! * *Wait against unlock.* A waiter sets `QUEUED` by an exchange that sees an owner or a guest, under the lock of the
-//!   queues. Their leaving comes later in the order of the word, so it sees `QUEUED` and takes the lock of the queues,
-//!   which it gets when the waiter is linked and asleep.
+//! * *Wait against unlock.* A waiter sets the bit of its queue by an exchange that sees an owner or a guest, under the lock
+//!   of the queues. Their leaving comes later in the order of the word, so it sees the bit and takes the lock of the
+//!   queues, which it gets when the waiter is linked and asleep.
 //! * *Several make it an orphan.* A guest may come and go while somebody is on the way to hand over, and then comes to
-//!   do so as well; and who gives up its wait may have let readers in. Under the lock of the queues each looks whether
-//!   the lock is still orphaned. If it is not, another has done it, or somebody is in the count who will come: the last
-//!   one of them.
+//!   do so as well; and a waiter that gives up may have let readers in. Under the lock of the queues each looks at the word
+//!   once more ([`settle`](RawRwLock::settle)). If there is nothing to hand over, another has done it, or somebody is in
+//!   the count that will come: the last one of them.
 //! * *Hand-over against guests.* They add and subtract while somebody hands over. So it adds and subtracts too, and never stores.
 //!   No newcomer becomes an owner meanwhile: `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0.
+//!   Where only `UPGRADABLE_QUEUED` is set readers may enter, which is no harm: nothing but the place of the
+//!   upgradable reader is handed over then.
+//! * *Hand-over against upgrade.* A hand-over that finds an upgradable reader may let plain readers in beside it. So an
+//!   upgrade is done under the lock of the queues while `QUEUED` is set.
+//! * *Hand-over against the upgradable reader's leaving.* It may leave between a look at the word and the change that clears
+//!   `QUEUED`. So it comes to hand over whenever `UPGRADABLE_QUEUED` is set, also if a writer seems to be next.
 //! * *End against hand-over.* The claim decides, under the lock of the queues; a node whose wait has ended is dropped.
 //!
+//! # Try-operations
+//! They are linearizable: they fail only if, at one instant of the call, somebody owned the lock or had begun to wait for it
+//! and had not returned. So `try_read` must not be a guest: it would look like an owner to a `try_write`, and then go away
+//! as if it had never been there. It enters by an exchange, which fails without a trace. (A guest of `read` is about
+//! to wait.) For the same reason a `try_upgrade` that meets `QUEUED` looks again under the lock of the queues, where it may
+//! enter.
+//!
 //! # Rejected
-//! * An exchange to enter, which needs no guests and is easier to argue. Where several CPUs read, the line goes back
-//!   and forth for each attempt that fails: 70 to 110 ns for 1 % writes on two CPUs, against 28 to 90 with the
+//! * An exchange for `read` to enter, which needs no guests and is easier to argue. Where several CPUs read, the line goes
+//!   back and forth for each attempt that fails: 70 to 110 ns for 1 % writes on two CPUs, against 28 to 90 with the
 //!   addition.
 //! * Go's counter, from which a writer subtracts 2^30: readers that wait are counted like those that read, so a wake-up
 //!   goes to a semaphore that may be ahead of its readers. It needs a mutex for the writers and two semaphores besides.
 //! * Waking waiters to compete again, as the mutex does: a woken writer loses to every reader, so it must keep newcomers
 //!   out anyway until it runs. The lock is free then and nobody has it: the hand-over wastes nothing more.
 //! * One queue for both: readers between two writers would be let in one group at a time, and wait longer than in Go.
+//! * A mutex beside the lock for the upgradable readers: taking two things one after the other, a try-operation that gets the
+//!   first and not the second makes others fail for nothing.
+//! * `QUEUED` for those that wait to be upgradable: each of them would stop all plain readers, with which it is to share.
 //!
 //! # Invariants
-//! * I1: `queues` is touched only under `queue_lock`; `QUEUED` changes only under it, and says that a queue is not empty.
+//! * I1: `queues` is touched only under `queue_lock`; `QUEUED` and `UPGRADABLE_QUEUED` change only under it, and say that the
+//!   queues they stand for are not empty.
 //! * I2: while `WRITER` or `QUEUED` is set nobody becomes an owner but by a hand-over; while `WRITER` is set all
-//!   readers in the count are guests.
-//! * I3: `WRITTEN` is set only by a writer that leaves the lock with `QUEUED`, and goes with the next change of who is queued.
-//! * I4: while the lock is orphaned, somebody is on the way to hand it over.
+//!   readers in the count are guests, and `UPGRADABLE` is not set.
+//! * I3: `WRITTEN` is set only by a writer that leaves the lock while somebody waits, and goes when the lock is handed over or
+//!   nobody waits any more.
+//! * I4: while the lock is orphaned, somebody is on the way to hand it over. The same holds while `UPGRADABLE_QUEUED` is set, but
+//!   none of `UPGRADABLE`, `QUEUED` and `WRITER`.
 //! * I5: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
 //! * I6: whoever unlocks borrows the lock to the end of the call.
+//! * I7: while an upgrade waits, nobody but it becomes the writer or the upgradable reader.
 //!
 //! # Orderings
 //! All changes are read-modify-writes, so each continues the releases before it.
-//! * P1: the release in `unlock_write` -> the acquire by which the next owner enters, in `enter_as_reader`, `take` or
-//!   `take_or_queue`, or by which somebody hands over to it, in `hand_over` or `after_withdrawal`: then the wake-up
-//!   carries it on.
-//! * P2: the release in `unlock_read` -> the same, by or for a writer: all that the readers did comes before what the
-//!   writer does.
+//! * P1: the release in `unlock_write` and `downgrade` -> the acquire by which the next owner enters, in `enter_as_reader`,
+//!   `take` or `take_or_queue`, or by which somebody hands over to it, in `settle`: then the wake-up carries it on.
+//! * P2: the release in `unlock_read`, `unlock_upgradable` and `downgrade_upgradable` -> the same, by or for a writer or an
+//!   upgradable reader: all that the readers did comes before what the writer does.
 //!
 //! # See also
 //! `sync/rwmutex.go` in Go; the models in `scheduler/models/tests/rwlock.rs`.
@@ -78,22 +116,18 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Wake, Woken};
+use super::wait::{Limit, Unlimited, Wait, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
 
-const WRITER: u64 = 1;
-const QUEUED: u64 = 1 << 1;
-const WRITTEN: u64 = 1 << 2;
-/// One reader. The 61 bits of the count do not overflow, not even by guards that are leaked as fast as possible.
-const READER: u64 = 1 << 3;
+mod queues;
 
-struct Queues<K> {
-    readers: WaitList<K>,
-    writers: WaitList<K>,
-}
+use queues::{
+    QUEUED, Queues, READER, Reader, Role, UPGRADABLE, UPGRADABLE_QUEUED, Upgradable, Upgrade, WRITER, WRITTEN, Writer,
+    is_orphaned,
+};
 
-/// A lock without the data. Readers block by `R`, writers by `W`.
+/// A lock without the data. Readers block by `R`, upgradable or not, writers and upgrades by `W`.
 pub struct RawRwLock<R: Wait, W: Wait<Waker = R::Waker>> {
     state: AtomicU64,
     queue_lock: RawLock,
@@ -119,24 +153,6 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> Default for RawRwLock<R, W> {
     }
 }
 
-/// Whether somebody is to hand the lock over.
-#[inline]
-fn is_orphaned(state: u64) -> bool {
-    state & !WRITTEN == QUEUED
-}
-
-/// The word after one more reader, if it may enter.
-#[inline]
-fn one_more_reader(state: u64) -> Option<u64> {
-    (state & (WRITER | QUEUED) == 0).then_some(state + READER)
-}
-
-/// The word with a writer, if it may enter.
-#[inline]
-fn a_writer(state: u64) -> Option<u64> {
-    (state == 0).then_some(WRITER)
-}
-
 impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     const_fn! {
         /// An unlocked lock.
@@ -144,10 +160,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
             Self {
                 state: AtomicU64::new(0),
                 queue_lock: RawLock::new(),
-                queues: UnsafeCell::new(Queues {
-                    readers: WaitList::new(),
-                    writers: WaitList::new(),
-                }),
+                queues: UnsafeCell::new(Queues::new()),
                 _readers: PhantomData,
             }
         }
@@ -157,26 +170,26 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     #[inline]
     pub fn read(&self) {
         if !self.enter_as_reader() {
-            self.read_contended(&Unlimited::<R>::new());
+            self.enter_contended::<R, Reader>(&Unlimited::<R>::new());
         }
     }
 
     /// As [`read`](Self::read), unless `limit` comes before the caller's turn; says whether the lock was taken.
     #[inline]
     pub fn read_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
-        self.try_read() || !limit.has_come() && self.read_contended(limit)
+        self.try_read() || !limit.has_come() && self.enter_contended::<R, Reader>(limit)
     }
 
     /// Takes the lock together with other readers, if no writer has it or waits for it.
     #[inline]
     pub fn try_read(&self) -> bool {
-        self.enter_as_reader()
+        self.take::<Reader>().is_ok()
     }
 
     /// Adds a reader; if it is only a guest, it leaves again (false).
     #[inline]
     fn enter_as_reader(&self) -> bool {
-        // ORDERING P1: acquire pairs with the release in `unlock_write`.
+        // ORDERING P1: acquire pairs with the releases in `unlock_write` and `downgrade`.
         let entered = self.state.fetch_add(READER, Ordering::Acquire) & (WRITER | QUEUED) == 0;
         if !entered {
             // SAFETY: counted above.
@@ -200,21 +213,21 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     /// Takes the lock alone; blocks while others have it.
     #[inline]
     pub fn write(&self) {
-        if !self.take(a_writer) {
-            self.write_contended(&Unlimited::<W>::new());
+        if self.take::<Writer>().is_err() {
+            self.enter_contended::<W, Writer>(&Unlimited::<W>::new());
         }
     }
 
     /// As [`write`](Self::write), unless `limit` comes before the caller's turn; says whether the lock was taken.
     #[inline]
     pub fn write_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
-        self.try_write() || !limit.has_come() && self.write_contended(limit)
+        self.try_write() || !limit.has_come() && self.enter_contended::<W, Writer>(limit)
     }
 
     /// Takes the lock alone, if nobody has it or waits for it.
     #[inline]
     pub fn try_write(&self) -> bool {
-        self.take(a_writer)
+        self.take::<Writer>().is_ok()
     }
 
     /// Gives the lock of a writer back; may wake the readers that wait, or one writer.
@@ -232,7 +245,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     #[cold]
     fn unlock_write_contended(&self, mut state: u64) {
         loop {
-            let queued = state & QUEUED != 0;
+            let queued = state & (QUEUED | UPGRADABLE_QUEUED) != 0;
             let new = state - WRITER + if queued { WRITTEN } else { 0 };
             // ORDERING P1: as in `unlock_write`.
             match self.state.compare_exchange_weak(state, new, Ordering::Release, Ordering::Relaxed) {
@@ -243,47 +256,167 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// Enters as `new` says; false if that says no.
+    /// Makes the writer a reader, so that no writer comes in between; lets the readers in that wait.
+    ///
+    /// # Safety
+    /// As for [`unlock_write`](Self::unlock_write); from now on the caller has the right to [`unlock_read`](Self::unlock_read).
     #[inline]
-    fn take(&self, new: impl Fn(u64) -> Option<u64>) -> bool {
-        // A free lock is the best guess: if it is wrong, the exchange has fetched the cache line for the next one.
-        let mut state = 0;
+    pub unsafe fn downgrade(&self) {
+        self.downgrade_to(READER);
+    }
+
+    /// Makes the writer the upgradable reader; as [`downgrade`](Self::downgrade) otherwise.
+    ///
+    /// # Safety
+    /// As there; from now on the caller has the right to [`unlock_upgradable`](Self::unlock_upgradable).
+    #[inline]
+    pub unsafe fn downgrade_to_upgradable(&self) {
+        self.downgrade_to(UPGRADABLE);
+    }
+
+    #[inline]
+    fn downgrade_to(&self, reader: u64) {
+        // ORDERING P1: release publishes what was done under the lock.
+        if self.state.compare_exchange(WRITER, reader, Ordering::Release, Ordering::Relaxed).is_err() {
+            self.downgrade_contended(reader);
+        }
+    }
+
+    #[cold]
+    fn downgrade_contended(&self, reader: u64) {
+        self.with_queues(|queues| {
+            let mut let_in = WaitList::new();
+            let held = queues.let_in(&mut let_in, reader != UPGRADABLE && queues.upgradable_comes_before_writers());
+            let gone = queues.bits_to_clear() & self.state.load(Ordering::Relaxed);
+            // ORDERING P1: as in `downgrade_to`.
+            self.state.fetch_add((held + reader).wrapping_sub(WRITER + gone), Ordering::Release);
+            let_in
+        });
+    }
+
+    /// Takes the lock together with plain readers, as the one reader that may upgrade; blocks while another is that one, or a
+    /// writer has the lock or waits for it.
+    #[inline]
+    pub fn upgradable_read(&self) {
+        if self.take::<Upgradable>().is_err() {
+            self.enter_contended::<R, Upgradable>(&Unlimited::<R>::new());
+        }
+    }
+
+    /// As [`upgradable_read`](Self::upgradable_read), unless `limit` comes before the caller's turn; says whether the lock
+    /// was taken.
+    #[inline]
+    pub fn upgradable_read_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        self.try_upgradable_read() || !limit.has_come() && self.enter_contended::<R, Upgradable>(limit)
+    }
+
+    /// Takes the lock as the one reader that may upgrade, if there is none, nobody waits to be it, and no writer has the lock or
+    /// waits for it.
+    #[inline]
+    pub fn try_upgradable_read(&self) -> bool {
+        self.take::<Upgradable>().is_ok()
+    }
+
+    /// Gives the lock of the upgradable reader back; may wake the next one, or a writer.
+    ///
+    /// # Safety
+    /// The caller has the right to unlock what was locked by [`upgradable_read`](Self::upgradable_read) (on whatever thread).
+    #[inline]
+    pub unsafe fn unlock_upgradable(&self) {
+        // ORDERING P2: release: what was read is done with.
+        let state = self.state.fetch_sub(UPGRADABLE, Ordering::Release) - UPGRADABLE;
+        if is_orphaned(state) || state & UPGRADABLE_QUEUED != 0 {
+            self.hand_over();
+        }
+    }
+
+    /// Makes the upgradable reader a plain one, so that another can be upgradable.
+    ///
+    /// # Safety
+    /// As for [`unlock_upgradable`](Self::unlock_upgradable); from now on the caller has the right to
+    /// [`unlock_read`](Self::unlock_read).
+    #[inline]
+    pub unsafe fn downgrade_upgradable(&self) {
+        // ORDERING P2: release, for the next upgradable reader.
+        if self.state.fetch_add(READER - UPGRADABLE, Ordering::Release) & UPGRADABLE_QUEUED != 0 {
+            self.hand_over();
+        }
+    }
+
+    /// Makes the upgradable reader the writer; blocks until the other readers have left. No writer comes in between.
+    ///
+    /// # Safety
+    /// As for [`unlock_upgradable`](Self::unlock_upgradable); from now on the caller has the right to
+    /// [`unlock_write`](Self::unlock_write).
+    #[inline]
+    pub unsafe fn upgrade(&self) {
+        if self.take::<Upgrade>().is_err() {
+            self.enter_contended::<W, Upgrade>(&Unlimited::<W>::new());
+        }
+    }
+
+    /// As [`upgrade`](Self::upgrade), unless `limit` comes first; says whether the caller is the writer now.
+    ///
+    /// # Safety
+    /// As there; if it fails, the caller is the upgradable reader as before.
+    #[inline]
+    pub unsafe fn upgrade_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        // SAFETY: the caller's contract.
+        unsafe { self.try_upgrade() || !limit.has_come() && self.enter_contended::<W, Upgrade>(limit) }
+    }
+
+    /// Makes the upgradable reader the writer, if no other reader is there or about to wait.
+    ///
+    /// # Safety
+    /// As for [`upgrade_within`](Self::upgrade_within).
+    #[inline]
+    pub unsafe fn try_upgrade(&self) -> bool {
+        match self.take::<Upgrade>() {
+            Ok(()) => true,
+            Err(seen) => Upgrade::enter_locked(seen).is_some() && self.try_upgrade_past_waiters(),
+        }
+    }
+
+    #[cold]
+    fn try_upgrade_past_waiters(&self) -> bool {
+        self.queue_lock.lock();
+        let entered = self.change_until(self.state.load(Ordering::Relaxed), Upgrade::enter_locked).is_ok();
+        // SAFETY: locked above.
+        unsafe { self.queue_lock.unlock() };
+        entered
+    }
+
+    /// Enters without waiting, or returns the word in which that was not possible.
+    #[inline]
+    fn take<O: Role>(&self) -> Result<(), u64> {
+        // If the guess is wrong, the exchange has fetched the cache line for the next one.
+        self.change_until(O::GUESS, O::enter)
+    }
+
+    /// Changes the word, which may be `state`, as `new` says; returns a word for which that says no.
+    #[inline]
+    fn change_until(&self, mut state: u64, new: impl Fn(u64) -> Option<u64>) -> Result<(), u64> {
         while let Some(new) = new(state) {
             // ORDERING P1, P2: acquire pairs with the releases in the unlocks.
             match self.state.compare_exchange_weak(state, new, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => return Ok(()),
                 Err(now) => state = now,
             }
         }
-        false
+        Err(state)
     }
 
+    /// Enters, spinning as `K` and waiting if need be; false if `limit` comes before.
     #[cold]
-    fn read_contended(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
-        self.enter_contended::<R>(limit, one_more_reader, |queues| &mut queues.readers)
-    }
-
-    #[cold]
-    fn write_contended(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
-        self.enter_contended::<W>(limit, a_writer, |queues| &mut queues.writers)
-    }
-
-    /// Enters as `new` says, spinning as `K` and waiting in `queue` for it; false if `limit` comes before.
-    fn enter_contended<K: Wait>(
-        &self,
-        limit: &impl Limit<Waker = W::Waker>,
-        new: impl Fn(u64) -> Option<u64>,
-        queue: impl Fn(&mut Queues<W::Waker>) -> &mut WaitList<W::Waker>,
-    ) -> bool {
+    fn enter_contended<K: Wait, O: Role>(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut round = 0;
-        // Once somebody queues, the lock is handed over, and looking does not help.
-        while self.state.load(Ordering::Relaxed) & QUEUED == 0 && K::spin(round) {
-            if self.take(&new) {
+        while self.state.load(Ordering::Relaxed) & O::BEHIND == 0 && K::spin(round) {
+            if self.take::<O>().is_ok() {
                 return true;
             }
             round += 1;
         }
-        while !self.queue_up(limit, &new, &queue) {
+        while !self.queue_up::<O>(limit) {
             if limit.has_come() {
                 return false;
             }
@@ -291,148 +424,81 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         true
     }
 
-    /// Enters as `new` says, waiting in `queue` if need be; false if the wait was ended.
-    fn queue_up(
-        &self,
-        limit: &impl Limit<Waker = W::Waker>,
-        new: impl Fn(u64) -> Option<u64>,
-        queue: impl Fn(&mut Queues<W::Waker>) -> &mut WaitList<W::Waker>,
-    ) -> bool {
+    /// Enters, waiting in the queue if need be; false if the wait was ended.
+    fn queue_up<O: Role>(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let node = OnceCell::new();
         let enter = |waker| {
             let node = NonNull::from(node.get_or_init(|| WaitNode::new(waker)));
             self.queue_lock.lock();
-            if self.take_or_queue(&new) {
+            if self.take_or_queue::<O>() {
                 // SAFETY: locked above.
                 unsafe { self.queue_lock.unlock() };
                 return None;
             }
             // SAFETY: the queues are ours under their lock (I1); the node is new, and stays (I5).
-            self.queues.with_mut(|queues| unsafe { queue(&mut *queues).push_back(node) });
+            self.queues.with_mut(|queues| unsafe { O::queue(&mut *queues).push_back(node) });
             // SAFETY: locked above; the node in the queue is the way by which this wait ends.
             Some(|| unsafe { self.queue_lock.unlock() })
         };
-        let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node, &queue));
-        // SAFETY: who hands over reserves whom it wakes; the commit step is one unlock.
+        let withdraw = || node.get().into_iter().for_each(|node| self.withdraw::<O>(node));
+        // SAFETY: whoever hands over reserves the waiters that it wakes; the commit step is one unlock.
         unsafe { limit.wait(enter, withdraw) != Woken::Ended }
     }
 
-    /// Takes the node of a wait that was ended out of its queue, if nobody has who handed over.
-    fn withdraw(&self, node: &WaitNode<W::Waker>, queue: impl Fn(&mut Queues<W::Waker>) -> &mut WaitList<W::Waker>) {
-        self.queue_lock.lock();
-        let mut let_in = WaitList::new();
-        self.queues.with_mut(|queues| {
-            // SAFETY: the queues are ours under their lock (I1).
-            let queues = unsafe { &mut *queues };
-            // SAFETY: the node is in this queue or in none.
-            if unsafe { queue(queues).remove(NonNull::from(node)) } {
-                let_in = self.after_withdrawal(queues);
-            }
-        });
-        // SAFETY: locked above.
-        unsafe { self.queue_lock.unlock() };
-        // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone.
-        unsafe { let_in.wake_all(|waker| waker) };
-    }
-
-    /// Makes the word true again after somebody has left the queues, and takes out who is to own the lock now. Under their lock.
-    fn after_withdrawal(&self, queues: &mut Queues<W::Waker>) -> WaitList<W::Waker> {
-        // ORDERING P1: acquire, for those that are let in. `WRITER` may go meanwhile; its owner hands over if `QUEUED` stays.
-        let state = self.state.load(Ordering::Acquire);
-        if state & WRITER != 0 {
-            if queues.are_empty() {
-                self.state.fetch_and(!(QUEUED | WRITTEN), Ordering::Relaxed);
-            }
-        } else if queues.writers.is_empty() {
-            let (readers, n) = reserve_all(&mut queues.readers);
-            self.change(state & (QUEUED | WRITTEN), n * READER);
-            return readers;
-        }
-        WaitList::new()
-    }
-
-    /// Takes bits away that are set, and adds something. Under the lock of the queues, while no newcomer becomes an owner (I2).
-    fn change(&self, without: u64, with: u64) {
-        self.state.fetch_add(with.wrapping_sub(without), Ordering::Relaxed);
-    }
-
-    /// Enters as `new` says (true), or makes sure that an unlock will look into the queues (false). Under their lock.
-    fn take_or_queue(&self, new: impl Fn(u64) -> Option<u64>) -> bool {
+    /// Enters (true), or makes sure that an unlock will look into the queues (false). Under their lock.
+    fn take_or_queue<O: Role>(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
-            let taken = new(state);
-            let after = taken.unwrap_or(state | QUEUED);
+            let entered = O::enter_locked(state);
+            let after = entered.unwrap_or_else(|| O::queue_up(state));
             // ORDERING P1, P2: acquire pairs with the releases in the unlocks.
             match self.state.compare_exchange_weak(state, after, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return taken.is_some(),
+                Ok(_) => return entered.is_some(),
                 Err(now) => state = now,
             }
         }
     }
 
-    /// Makes others the owners, and wakes them, if the lock is still orphaned.
+    /// Takes the node of a wait that was ended out of its queue, if no hand-over has.
+    fn withdraw<O: Role>(&self, node: &WaitNode<W::Waker>) {
+        self.with_queues(|queues| {
+            // SAFETY: the node is in this queue or in none.
+            if !unsafe { O::queue(queues).remove(NonNull::from(node)) } {
+                return WaitList::new();
+            }
+            self.state.fetch_add(O::KEEPS, Ordering::Relaxed);
+            self.settle(queues)
+        });
+    }
+
+    /// Makes others the owners, and wakes them, if there is something to hand over.
     #[cold]
     fn hand_over(&self) {
+        self.with_queues(|queues| self.settle(queues));
+    }
+
+    /// Calls `f` under the lock of the queues, and then wakes those that it has reserved.
+    fn with_queues(&self, f: impl FnOnce(&mut Queues<W::Waker>) -> WaitList<W::Waker>) {
         self.queue_lock.lock();
-        // ORDERING P1, P2: acquire gathers the releases of the writer or the readers before.
-        let state = self.state.load(Ordering::Acquire);
-        if !is_orphaned(state) {
-            // SAFETY: locked above.
-            return unsafe { self.queue_lock.unlock() };
-        }
-        let owners = self.queues.with_mut(|queues| {
-            // SAFETY: the queues are ours under their lock (I1).
-            let queues = unsafe { &mut *queues };
-            let (owners, held) = queues.next_owners(state & WRITTEN != 0);
-            self.change(state & WRITTEN | if queues.are_empty() { QUEUED } else { 0 }, held);
-            owners
-        });
+        // SAFETY: the queues are ours under their lock (I1).
+        let owners = self.queues.with_mut(|queues| f(unsafe { &mut *queues }));
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
-        // SAFETY: as in `withdraw`.
+        // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone.
         unsafe { owners.wake_all(|waker| waker) };
     }
-}
 
-/// Takes the oldest waiter out whose wait has not ended.
-fn reserve_one<K: Wake>(queue: &mut WaitList<K>) -> Option<NonNull<WaitNode<K>>> {
-    // SAFETY: taken out here, and the owner stays in its frame until it is woken, or gets the lock to withdraw (I5).
-    std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { node.as_ref().value.reserve() })
-}
-
-/// Takes all of them out, and counts them.
-fn reserve_all<K: Wake>(queue: &mut WaitList<K>) -> (WaitList<K>, u64) {
-    let (mut reserved, mut n) = (WaitList::new(), 0);
-    while let Some(node) = reserve_one(queue) {
-        // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
-        unsafe { reserved.push_back(node) };
-        n += 1;
-    }
-    (reserved, n)
-}
-
-impl<K: Wake> Queues<K> {
-    /// Whether nobody waits.
-    fn are_empty(&self) -> bool {
-        self.readers.is_empty() && self.writers.is_empty()
-    }
-
-    /// Takes those out who are to own the lock, after a writer or after readers, with the part of the word that says so.
-    fn next_owners(&mut self, written: bool) -> (WaitList<K>, u64) {
-        if written {
-            let (readers, n) = reserve_all(&mut self.readers);
-            if n > 0 {
-                return (readers, n * READER);
-            }
-        }
-        if let Some(writer) = reserve_one(&mut self.writers) {
-            let mut owners = WaitList::new();
-            // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
-            unsafe { owners.push_back(writer) };
-            return (owners, WRITER);
-        }
-        // Readers may be here because of a writer that has given up.
-        let (readers, n) = reserve_all(&mut self.readers);
-        (readers, n * READER)
+    /// Hands over what can be handed over, and makes the word agree with the queues; the caller holds their lock, and wakes the
+    /// waiters that this returns.
+    fn settle(&self, queues: &mut Queues<W::Waker>) -> WaitList<W::Waker> {
+        // ORDERING P1, P2: acquire gathers the releases of the writer or the readers before, for the next owners.
+        let state = self.state.load(Ordering::Acquire);
+        let (owners, held) = queues.next_owners(state);
+        let written = if held == 0 { 0 } else { WRITTEN };
+        // What is taken away was seen, and changes only under this lock. If a writer leaves meanwhile, and sets `WRITTEN`
+        // because of a bit that goes here, it comes to hand over and takes it away.
+        let gone = state & (queues.bits_to_clear() | written);
+        self.state.fetch_add(held.wrapping_sub(gone), Ordering::Relaxed);
+        owners
     }
 }
