@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Rng, seed, watchdog};
-use greenthread::sync::{Mutex, MutexGuard, WaitGroup};
+use greenthread::ctx::{Context, Error};
+use greenthread::sync::{ArcMutexGuard, Mutex, MutexGuard, WaitGroup};
 
 static IN_A_STATIC: Mutex<u32> = Mutex::new(0);
 
@@ -228,6 +229,24 @@ fn a_hogging_goroutine_does_not_starve_the_others() {
 }
 
 #[test]
+fn a_guard_that_owns_the_mutex_goes_anywhere() {
+    common::check(|| {
+        let mutex = Arc::new(Mutex::new(vec![1]));
+        let mut guard = mutex.lock_arc();
+        assert!(mutex.try_lock_arc().is_none());
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+        assert_eq!(mutex.lock_arc_ctx(&ctx).err(), Some(Error::DeadlineExceeded));
+        let other = greenthread::spawn(move || guard.push(2));
+        mutex.lock_arc_ctx(&Context::background()).unwrap().push(3);
+        other.join().unwrap();
+        let guard = mutex.try_lock_arc().unwrap();
+        // The last handle.
+        drop(mutex);
+        assert_eq!(format!("{guard:?}"), "[1, 2, 3]");
+    });
+}
+
+#[test]
 fn send_and_sync_follow_the_value() {
     // Send and Sync; Send only; neither; Sync only.
     assert_eq!(asked!(Mutex<u8>), (true, true));
@@ -238,4 +257,8 @@ fn send_and_sync_follow_the_value() {
     assert_eq!(asked!(MutexGuard<'static, Cell<u8>>), (true, false));
     assert_eq!(asked!(MutexGuard<'static, *const u8>), (false, false));
     assert_eq!(asked!(MutexGuard<'static, std::sync::MutexGuard<'static, u8>>), (false, true));
+    assert_eq!(asked!(ArcMutexGuard<u8>), (true, true));
+    assert_eq!(asked!(ArcMutexGuard<Cell<u8>>), (true, false));
+    assert_eq!(asked!(ArcMutexGuard<*const u8>), (false, false));
+    assert_eq!(asked!(ArcMutexGuard<std::sync::MutexGuard<'static, u8>>), (false, false));
 }

@@ -12,7 +12,11 @@ use std::time::Duration;
 
 use common::drops::OnDrop;
 use common::{check, check_from_thread, parked, storm, text, until};
-use greenthread::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitGroup};
+use greenthread::ctx::{Context, Error};
+use greenthread::sync::{
+    ArcRwLockReadGuard, ArcRwLockWriteGuard, Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard as Upgradable,
+    RwLockWriteGuard, WaitGroup,
+};
 use greenthread::{scope, spawn, time};
 
 const READ: &str = "sync.RWMutex.RLock";
@@ -153,6 +157,230 @@ fn neither_side_starves_the_other() {
 }
 
 #[test]
+fn one_upgradable_reader_beside_plain_ones() {
+    check(|| {
+        let lock = RwLock::new(1);
+        scope(|s| {
+            let guard = lock.upgradable_read();
+            let plain = lock.read();
+            assert!(lock.try_upgradable_read().is_none() && lock.try_write().is_none());
+            let next = s.spawn(|| *lock.upgradable_read());
+            until(|| parked(READ) == 1);
+            // The one that waits to be upgradable stops no plain reader.
+            assert_eq!(*lock.try_read().unwrap() + *plain, 2);
+            let guard = Upgradable::try_upgrade(guard).unwrap_err();
+            drop(plain);
+            let mut writer = Upgradable::try_upgrade(guard).unwrap();
+            *writer += 1;
+            let guard = RwLockWriteGuard::downgrade_to_upgradable(writer);
+            assert_eq!(*lock.try_read().unwrap(), 2);
+            assert_eq!(parked(READ), 1);
+            let plain = Upgradable::downgrade(guard);
+            assert_eq!((next.join().unwrap(), *plain), (2, 2));
+        });
+        assert!(lock.try_write().is_some());
+    });
+}
+
+#[test]
+fn an_upgrade_goes_before_writers_that_wait() {
+    check(|| {
+        let lock = RwLock::new(0);
+        scope(|s| {
+            let (guard, plain) = (lock.upgradable_read(), lock.read());
+            s.spawn(|| *lock.write() *= 10);
+            until(|| parked(WRITE) == 1);
+            let upgrade = s.spawn(|| *Upgradable::upgrade(guard) += 1);
+            until(|| parked(WRITE) == 2);
+            assert!(lock.try_read().is_none());
+            drop(plain);
+            upgrade.join().unwrap();
+        });
+        assert_eq!(lock.into_inner(), 10, "a writer came in between");
+    });
+}
+
+#[test]
+fn an_upgrade_that_is_given_up_is_an_upgradable_reader() {
+    check(|| {
+        let lock = RwLock::new(1);
+        let (ctx, cancel) = Context::background().with_cancel();
+        scope(|s| {
+            let (guard, plain) = (lock.upgradable_read(), lock.read());
+            let guard = Upgradable::try_upgrade_for(guard, Duration::from_millis(1)).unwrap_err();
+            let upgrade = s.spawn(|| {
+                let (error, guard) = Upgradable::upgrade_ctx(guard, &ctx).unwrap_err();
+                assert_eq!(error, Error::Canceled);
+                assert!(lock.try_upgradable_read().is_none());
+                *guard
+            });
+            until(|| parked(WRITE) == 1);
+            let reader = s.spawn(|| *lock.read());
+            until(|| parked(READ) == 1);
+            cancel.cancel();
+            assert_eq!(upgrade.join().unwrap() + reader.join().unwrap(), 2, "nobody stops the reader any more");
+            drop(plain);
+        });
+        assert_eq!(lock.upgradable_read_ctx(&ctx).err(), Some(Error::Canceled));
+        let (error, guard) = Upgradable::upgrade_ctx(lock.upgradable_read(), &ctx).unwrap_err();
+        assert_eq!((error, lock.try_write().is_none()), (Error::Canceled, true));
+        assert!(Upgradable::try_upgrade_until(guard, std::time::Instant::now()).is_ok());
+    });
+}
+
+#[test]
+fn a_downgrade_lets_readers_in_and_no_writer() {
+    check(|| {
+        let lock = RwLock::new(1);
+        scope(|s| {
+            let mut guard = lock.write();
+            *guard = 2;
+            let writer = s.spawn(|| *lock.write() = 3);
+            until(|| parked(WRITE) == 1);
+            let reader = s.spawn(|| *lock.read());
+            until(|| parked(READ) == 1);
+            let guard = RwLockWriteGuard::downgrade(guard);
+            assert_eq!((reader.join().unwrap(), *guard), (2, 2));
+            assert_eq!(parked(WRITE), 1);
+            assert!(lock.try_read().is_none(), "the writer that waits is next");
+            drop(guard);
+            writer.join().unwrap();
+        });
+        assert_eq!(lock.into_inner(), 3);
+    });
+}
+
+/// Those that come as upgradable readers and then write must not starve those that come as writers, nor the other way round.
+#[test]
+fn upgrades_and_writers_take_turns() {
+    check(|| {
+        let lock = RwLock::new(());
+        let order = Mutex::new(String::new());
+        let (lock, order) = (&lock, &order);
+        scope(|s| {
+            let first = lock.write();
+            for _ in 0..3 {
+                let before = parked(READ);
+                s.spawn(|| {
+                    let guard = lock.upgradable_read();
+                    let _writer = Upgradable::upgrade(guard);
+                    order.lock().push('u');
+                });
+                until(|| parked(READ) == before + 1);
+            }
+            for _ in 0..3 {
+                let before = parked(WRITE);
+                s.spawn(|| {
+                    let _writer = lock.write();
+                    order.lock().push('w');
+                });
+                until(|| parked(WRITE) == before + 1);
+            }
+            drop(first);
+        });
+        assert_eq!(*order.lock(), "uwuwuw");
+    });
+}
+
+#[test]
+fn guards_that_own_the_lock_go_anywhere() {
+    check(|| {
+        let lock = Arc::new(RwLock::new(1));
+        let (one, other) = (lock.read_arc(), lock.try_read_arc().unwrap());
+        assert!(lock.try_write_arc().is_none());
+        let reader = spawn(move || assert_eq!(*one + *other, 2));
+        let mut guard = lock.write_arc();
+        reader.join().unwrap();
+        assert!(lock.try_read_arc().is_none());
+        let (ended, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+        assert_eq!(lock.read_arc_ctx(&ended).err(), Some(Error::DeadlineExceeded));
+        assert_eq!(lock.write_arc_ctx(&ended).err(), Some(Error::DeadlineExceeded));
+        *guard += 1;
+        let guard = ArcRwLockWriteGuard::downgrade(guard);
+        assert_eq!(Arc::strong_count(&lock), 2);
+        assert_eq!(*lock.read_arc_ctx(&Context::background()).unwrap(), 2);
+        drop(lock);
+        assert_eq!(format!("{guard} {guard:?}"), "2 2");
+    });
+}
+
+/// All ways to take the lock, and all ways from one guard to another. The two halves are equal for whoever reads, and stay what
+/// they are until the reader itself has written.
+#[test]
+fn stress_of_upgrades_and_downgrades() {
+    type Pair = (u64, u64);
+    fn add(guard: &mut RwLockWriteGuard<'_, Pair>, seen: Option<Pair>, random: &mut common::Rng, writes: &AtomicUsize) {
+        assert!(seen.is_none_or(|seen| **guard == seen), "a writer came in between");
+        guard.0 += 1;
+        pause(random);
+        guard.1 += 1;
+        writes.fetch_add(1, Ordering::Relaxed);
+    }
+    storm(|random| {
+        let lock = Arc::new(RwLock::new((0, 0)));
+        let writes = Arc::new(AtomicUsize::new(0));
+        let (ctx, cancel) = Context::background().with_cancel();
+        let worker = |mut random: common::Rng| {
+            let (lock, writes, ctx) = (Arc::clone(&lock), Arc::clone(&writes), ctx.clone());
+            move || {
+                for _ in 0..60 {
+                    let timeout = Duration::from_micros(random.below(200));
+                    let guard = match random.below(8) {
+                        0 => lock.try_upgradable_read(),
+                        1 => lock.try_upgradable_read_for(timeout),
+                        2 => lock.upgradable_read_ctx(&ctx).ok(),
+                        3 | 4 => Some(lock.upgradable_read()),
+                        5 => {
+                            let mut guard = lock.write();
+                            add(&mut guard, None, &mut random, &writes);
+                            let seen = *guard;
+                            if random.one_in(2) {
+                                assert_eq!(*RwLockWriteGuard::downgrade(guard), seen);
+                                None
+                            } else {
+                                Some(RwLockWriteGuard::downgrade_to_upgradable(guard))
+                            }
+                        }
+                        _ => {
+                            let guard = lock.read();
+                            let seen = *guard;
+                            pause(&mut random);
+                            assert_eq!((*guard, seen.0), (seen, seen.1));
+                            None
+                        }
+                    };
+                    let Some(guard) = guard else { continue };
+                    let seen = *guard;
+                    assert_eq!(seen.0, seen.1);
+                    pause(&mut random);
+                    let upgraded = match random.below(6) {
+                        0 => Upgradable::try_upgrade(guard),
+                        1 => Upgradable::try_upgrade_for(guard, timeout),
+                        2 => Upgradable::upgrade_ctx(guard, &ctx).map_err(|(_, guard)| guard),
+                        3 => Ok(Upgradable::upgrade(guard)),
+                        _ => Err(guard),
+                    };
+                    match upgraded {
+                        Ok(mut guard) => add(&mut guard, Some(seen), &mut random, &writes),
+                        Err(guard) if random.one_in(2) => assert_eq!(*guard, seen),
+                        Err(guard) => assert_eq!(*Upgradable::downgrade(guard), seen),
+                    }
+                }
+            }
+        };
+        let threads: Vec<_> = (0..2).map(|_| thread::spawn(worker(random.fork()))).collect();
+        let wg = WaitGroup::new();
+        (0..6).for_each(|_| wg.go(worker(random.fork())));
+        (0..random.below(50)).for_each(|_| greenthread::yield_now());
+        cancel.cancel();
+        wg.wait();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let last = *lock.try_write().expect("everybody is gone");
+        assert_eq!((last.0, last.1), (writes.load(Ordering::Relaxed) as u64, last.0));
+    });
+}
+
+#[test]
 fn stress_with_random_pauses_and_tries() {
     storm(|random| {
         let lock = Arc::new(RwLock::new((0u64, 0u64)));
@@ -288,4 +516,13 @@ fn send_and_sync_follow_the_value() {
     assert_eq!(asked!(RwLockWriteGuard<'static, Cell<u8>>), (true, false));
     assert_eq!(asked!(RwLockWriteGuard<'static, *const u8>), (false, false));
     assert_eq!(asked!(RwLockWriteGuard<'static, SyncOnly>), (false, true));
+    assert_eq!(asked!(Upgradable<'static, u8>), (true, true));
+    assert_eq!(asked!(Upgradable<'static, Cell<u8>>), (false, false));
+    assert_eq!(asked!(Upgradable<'static, SyncOnly>), (false, false));
+    assert_eq!(asked!(ArcRwLockReadGuard<u8>), (true, true));
+    assert_eq!(asked!(ArcRwLockReadGuard<Cell<u8>>), (false, false));
+    assert_eq!(asked!(ArcRwLockReadGuard<SyncOnly>), (false, false));
+    assert_eq!(asked!(ArcRwLockWriteGuard<u8>), (true, true));
+    assert_eq!(asked!(ArcRwLockWriteGuard<Cell<u8>>), (false, false));
+    assert_eq!(asked!(ArcRwLockWriteGuard<SyncOnly>), (false, false));
 }

@@ -209,6 +209,28 @@ fn acquire_somehow<'a>(semaphore: &'a Semaphore, ctx: &Context, n: usize, random
 }
 
 #[test]
+fn owned_permits_go_anywhere() {
+    check(|| {
+        let semaphore = Arc::new(Semaphore::new(3));
+        let two = semaphore.acquire_owned(2);
+        assert!(semaphore.try_acquire_owned(2).is_none());
+        let (ctx, _cancel) = Context::background().with_timeout(SHORT);
+        assert_eq!(semaphore.acquire_owned_ctx(2, &ctx).err(), Some(Error::DeadlineExceeded));
+        let other = spawn(move || drop(two));
+        drop(semaphore.acquire_owned_ctx(3, &Context::background()).unwrap());
+        other.join().unwrap();
+        semaphore.try_acquire_owned(1).unwrap().forget();
+        assert_eq!(semaphore.available_permits(), 2);
+        semaphore.release(1);
+        assert!(common::panic_of(|| semaphore.acquire_owned(4)).contains("would block for ever"));
+        let all = semaphore.acquire_owned(3);
+        // The last handle.
+        drop(semaphore);
+        drop(all);
+    });
+}
+
+#[test]
 fn storm_of_all_forms() {
     storm(|random| {
         let size = 1 + random.below(6);

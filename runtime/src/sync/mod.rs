@@ -42,6 +42,7 @@ mod barrier;
 mod condvar;
 mod ending;
 pub mod errgroup;
+mod guard;
 mod lazy_lock;
 mod map;
 mod mutex;
@@ -60,12 +61,14 @@ pub use condvar::{Condvar, WaitTimeoutResult};
 pub(crate) use ending::{End, reporting};
 pub use lazy_lock::LazyLock;
 pub use map::Map;
-pub use mutex::{Mutex, MutexGuard};
+pub use mutex::{ArcMutexGuard, Mutex, MutexGuard};
 pub use once::{Once, OnceState};
 pub use once_lock::OnceLock;
 pub use pool::Pool;
-pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use semaphore::{Permit, Semaphore};
+pub use rwlock::{
+    ArcRwLockReadGuard, ArcRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard,
+};
+pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use value::Value;
 pub(crate) use wait::{BlockingWait, Reason};
 pub use wait_group::WaitGroup;

@@ -3,13 +3,13 @@
 //! The algorithm is in `greenthread_scheduler::protocol::raw_mutex`.
 //!
 //! # Invariants
-//! * I1: `data` is touched only by who holds `raw`, or owns the whole mutex.
+//! * I1: `data` is touched only by whoever holds `raw`, or owns the whole mutex.
 //! * I2: a guard exists only while `raw` is locked on its behalf; dropping it unlocks once.
 
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
@@ -17,6 +17,7 @@ use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_mutex::RawMutex;
 use greenthread_scheduler::protocol::wait::Limit;
 
+use super::guard::impl_guard;
 use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
 
 /// A lock around a value, for goroutines and threads.
@@ -26,7 +27,7 @@ use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
 /// lock, which is fast; a waiter that has lost for 1 ms gets it handed over.
 ///
 /// The guard may be kept while the goroutine blocks in something else, and may be dropped on another thread than the
-/// one it was made on.
+/// one it was made on. That of [`lock_arc`](Self::lock_arc) need not be kept where the mutex is borrowed.
 ///
 /// ```
 /// use greenthread::sync::Mutex;
@@ -168,6 +169,60 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.lock_within(limit).then(|| MutexGuard::new(self))
     }
 
+    /// Takes the lock as [`lock`](Self::lock) does; the guard keeps the mutex alive, so it may go where a borrow cannot. In Go
+    /// another goroutine may call `Unlock`.
+    ///
+    /// ```
+    /// use greenthread::{spawn, sync::Mutex};
+    /// use std::sync::Arc;
+    ///
+    /// let lines = Arc::new(Mutex::new(Vec::new()));
+    /// let mut guard = lines.lock_arc();
+    /// spawn(move || guard.push("first")).join().unwrap(); // writes, and unlocks
+    /// assert_eq!(*lines.lock(), ["first"]);
+    /// ```
+    #[inline]
+    pub fn lock_arc(self: &Arc<Self>) -> ArcMutexGuard<T> {
+        self.raw.lock();
+        ArcMutexGuard::new(self)
+    }
+
+    /// Takes the lock as [`lock_arc`](Self::lock_arc) does if that is possible at once. Never blocks.
+    ///
+    /// `None` if another has the lock, or is about to get it because it has waited for too long.
+    ///
+    /// ```
+    /// use greenthread::sync::Mutex;
+    /// use std::sync::Arc;
+    ///
+    /// let mutex = Arc::new(Mutex::new(1));
+    /// let guard = mutex.try_lock_arc().unwrap();
+    /// assert!(mutex.try_lock_arc().is_none());
+    /// # drop(guard);
+    /// ```
+    #[inline]
+    pub fn try_lock_arc(self: &Arc<Self>) -> Option<ArcMutexGuard<T>> {
+        self.raw.try_lock().then(|| ArcMutexGuard::new(self))
+    }
+
+    /// Takes the lock as [`lock_arc`](Self::lock_arc) does, unless the context ends first.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended, also if the lock is free.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::sync::Mutex;
+    /// use std::sync::Arc;
+    ///
+    /// let mutex = Arc::new(Mutex::new(1));
+    /// *mutex.lock_arc_ctx(&Context::background()).unwrap() += 1;
+    /// assert_eq!(*mutex.lock(), 2);
+    /// ```
+    pub fn lock_arc_ctx(self: &Arc<Self>, ctx: &Context) -> Result<ArcMutexGuard<T>, Error> {
+        within::<Locking, _>(ctx, |limit| self.raw.lock_within(limit).then(|| ArcMutexGuard::new(self)))
+    }
+
     /// The value, without locking: `&mut self` says that nobody else is there.
     ///
     /// ```
@@ -209,7 +264,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 /// ```
 #[must_use = "the mutex is unlocked at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: ?Sized> {
-    mutex: &'a Mutex<T>,
+    lock: &'a Mutex<T>,
     _data: PhantomData<&'a mut T>,
 }
 
@@ -218,10 +273,10 @@ pub struct MutexGuard<'a, T: ?Sized> {
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// The caller has just locked `mutex`.
+    /// The caller has just locked `lock`.
     #[inline]
-    fn new(mutex: &'a Mutex<T>) -> Self {
-        Self { mutex, _data: PhantomData }
+    fn new(lock: &'a Mutex<T>) -> Self {
+        Self { lock, _data: PhantomData }
     }
 
     /// Runs `f` while the mutex is unlocked. It is locked again in any case, also if `f` panics (I2).
@@ -234,7 +289,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
             }
         }
 
-        let raw = &self.mutex.raw;
+        let raw = &self.lock.raw;
         // SAFETY: I2: it is locked; `&mut self` keeps the value out of reach until it is locked again.
         unsafe { raw.unlock() };
         let _relock = Relock(raw);
@@ -242,43 +297,39 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     }
 }
 
-impl<T: ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
+impl_guard!([T: ?Sized] mut MutexGuard<'_, T>, unlock);
 
+/// The right to use the value of a locked [`Mutex`], with a handle to the mutex; dropping it unlocks.
+///
+/// ```
+/// use greenthread::sync::{ArcMutexGuard, Mutex};
+/// use std::sync::Arc;
+///
+/// struct Session {
+///     connection: ArcMutexGuard<String>, // borrows nothing
+/// }
+///
+/// let connection = Arc::new(Mutex::new("open".to_owned()));
+/// let session = Session { connection: connection.lock_arc() };
+/// assert!(connection.try_lock().is_none());
+/// assert_eq!(*session.connection, "open");
+/// ```
+#[must_use = "the mutex is unlocked at once if the guard is not kept"]
+pub struct ArcMutexGuard<T: ?Sized> {
+    lock: Arc<Mutex<T>>,
+    // A shared guard gives `&T`, so it is shared between threads only if `T` is.
+    _data: PhantomData<T>,
+}
+
+impl<T: ?Sized> ArcMutexGuard<T> {
+    /// The caller has just locked `lock`.
     #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: I1, and I2: the lock is held as long as the guard lives.
-        unsafe { &*self.mutex.data.get() }
+    fn new(lock: &Arc<Mutex<T>>) -> Self {
+        Self { lock: Arc::clone(lock), _data: PhantomData }
     }
 }
 
-impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: I1, and I2: the lock is held as long as the guard lives; `&mut self` makes this the only reference.
-        unsafe { &mut *self.mutex.data.get() }
-    }
-}
-
-impl<T: ?Sized> Drop for MutexGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: I2.
-        unsafe { self.mutex.raw.unlock() };
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
+impl_guard!([T: ?Sized] mut ArcMutexGuard<T>, unlock);
 
 /// Waits for a mutex.
 struct Locking;

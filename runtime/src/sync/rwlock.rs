@@ -3,13 +3,12 @@
 //! The algorithm is in `greenthread_scheduler::protocol::raw_rwlock`.
 //!
 //! # Invariants
-//! * I1: `data` is read only by who holds `raw` for reading or writing, and changed only by who holds it for writing, or owns
-//!   the whole lock.
+//! * I1: `data` is read only by whoever holds `raw` for reading, upgradable or not, or for writing, and changed only by
+//!   whoever holds it for writing, or owns the whole lock.
 //! * I2: a guard exists only while `raw` is locked on its behalf; dropping it unlocks once.
 
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
@@ -18,6 +17,12 @@ use greenthread_scheduler::protocol::raw_rwlock::RawRwLock;
 use greenthread_scheduler::protocol::wait::Limit;
 
 use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
+
+mod arc;
+mod guards;
+
+pub use arc::{ArcRwLockReadGuard, ArcRwLockWriteGuard};
+pub use guards::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 
 /// A lock around a value, for many readers or one writer (Go's `sync.RWMutex`), for goroutines and threads.
 ///
@@ -29,8 +34,16 @@ use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
 /// follows that a goroutine that reads already must not read again: if a writer comes in between, each waits for the
 /// other for ever.
 ///
+/// One of the readers may be *upgradable* ([`upgradable_read`](Self::upgradable_read)): it can become the writer without a
+/// gap in which another writes. A writer can become a reader in the same way
+/// ([`downgrade`](RwLockWriteGuard::downgrade)).
+///
 /// The guards may be kept while the goroutine blocks in something else, and may be dropped on another thread than the
-/// one they were made on.
+/// one they were made on. Those of [`read_arc`](Self::read_arc) and [`write_arc`](Self::write_arc) need not be kept
+/// where the lock is borrowed.
+///
+/// Attempts (`try_read` and the like) fail only if somebody has the lock, or is about to have it, at some moment of the call:
+/// another's attempt that fails is in nobody's way.
 ///
 /// ```
 /// use greenthread::sync::RwLock;
@@ -253,6 +266,97 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.write_within(limit).then(|| RwLockWriteGuard { lock: self })
     }
 
+    /// Takes the lock together with plain readers, and with the right to become the writer later; blocks while a writer
+    /// has it or waits for it, or another is the upgradable reader. Go has nothing like it.
+    ///
+    /// At most one reader is upgradable at a time. Plain readers come and go beside it, also while others wait to be upgradable.
+    /// If both writers and upgradable readers wait, they take turns.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+    ///
+    /// let lock = RwLock::new(vec![1]);
+    /// let guard = lock.upgradable_read();
+    /// assert_eq!(guard.len(), lock.read().len(), "beside a plain reader");
+    /// RwLockUpgradableReadGuard::upgrade(guard).push(2);
+    /// assert_eq!(*lock.read(), [1, 2]);
+    /// ```
+    #[inline]
+    pub fn upgradable_read(&self) -> RwLockUpgradableReadGuard<'_, T> {
+        self.raw.upgradable_read();
+        RwLockUpgradableReadGuard { lock: self }
+    }
+
+    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does if that is possible at once. Never blocks.
+    ///
+    /// `None` if another is the upgradable reader or waits to be it, or if a writer has the lock or waits for it.
+    ///
+    /// ```
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let guard = lock.try_upgradable_read().unwrap();
+    /// assert!(lock.try_upgradable_read().is_none() && lock.try_read().is_some());
+    /// # drop(guard);
+    /// ```
+    #[inline]
+    pub fn try_upgradable_read(&self) -> Option<RwLockUpgradableReadGuard<'_, T>> {
+        self.raw.try_upgradable_read().then(|| RwLockUpgradableReadGuard { lock: self })
+    }
+
+    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, but blocks for no longer than `timeout`; `None` if that
+    /// was not enough. A timeout that is too long for the clock is no limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// let guard = lock.try_upgradable_read_for(Duration::from_secs(5)).unwrap();
+    /// assert!(lock.try_upgradable_read_for(Duration::from_millis(1)).is_none());
+    /// # drop(guard);
+    /// ```
+    pub fn try_upgradable_read_for(&self, timeout: Duration) -> Option<RwLockUpgradableReadGuard<'_, T>> {
+        self.upgradable_read_within(&Until::<Reading>::after(timeout))
+    }
+
+    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, but blocks until `deadline` at the latest. A deadline
+    /// that has passed makes it [`try_upgradable_read`](Self::try_upgradable_read).
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// let lock = greenthread::sync::RwLock::new(1);
+    /// assert!(lock.try_upgradable_read_until(Instant::now()).is_some());
+    /// ```
+    pub fn try_upgradable_read_until(&self, deadline: Instant) -> Option<RwLockUpgradableReadGuard<'_, T>> {
+        self.upgradable_read_within(&Until::<Reading>::new(deadline))
+    }
+
+    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, unless the context ends first.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended, also if the lock is free.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let guard = lock.upgradable_read_ctx(&ctx).unwrap();
+    /// greenthread::go!(move || cancel.cancel());
+    /// assert_eq!(lock.upgradable_read_ctx(&ctx).unwrap_err(), Error::Canceled);
+    /// # drop(guard);
+    /// ```
+    pub fn upgradable_read_ctx(&self, ctx: &Context) -> Result<RwLockUpgradableReadGuard<'_, T>, Error> {
+        within::<Reading, _>(ctx, |limit| self.upgradable_read_within(limit))
+    }
+
+    fn upgradable_read_within(
+        &self,
+        limit: &impl Limit<Waker = CaseWaker>,
+    ) -> Option<RwLockUpgradableReadGuard<'_, T>> {
+        self.raw.upgradable_read_within(limit).then(|| RwLockUpgradableReadGuard { lock: self })
+    }
+
     /// The value, without locking: `&mut self` says that nobody else is there.
     ///
     /// ```
@@ -278,115 +382,6 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
             Some(guard) => f.debug_struct("RwLock").field("data", &&*guard).finish(),
             None => f.debug_struct("RwLock").field("data", &format_args!("<locked>")).finish(),
         }
-    }
-}
-
-/// The right to read the value of a locked [`RwLock`]; dropping it unlocks (Go's `RUnlock`).
-///
-/// ```
-/// use greenthread::sync::{RwLock, RwLockReadGuard};
-///
-/// let lock = RwLock::new("shared");
-/// let (one, other): (RwLockReadGuard<'_, &str>, _) = (lock.read(), lock.read());
-/// assert_eq!(*one, *other);
-/// ```
-#[must_use = "the lock is unlocked at once if the guard is not kept"]
-pub struct RwLockReadGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-}
-
-// SAFETY: the guard gives `&T` and nothing more, wherever it is, and the lock may be released by another thread than
-// the one that took it.
-unsafe impl<T: ?Sized + Sync> Send for RwLockReadGuard<'_, T> {}
-// SAFETY: a shared guard gives `&T` and nothing more.
-unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
-
-impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: I1, and I2: the lock is held for reading as long as the guard lives.
-        unsafe { &*self.lock.data.get() }
-    }
-}
-
-impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: I2.
-        unsafe { self.lock.raw.unlock_read() };
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-/// The right to use the value of a locked [`RwLock`] alone; dropping it unlocks (Go's `Unlock`).
-///
-/// ```
-/// use greenthread::sync::{RwLock, RwLockWriteGuard};
-///
-/// let lock = RwLock::new(1);
-/// let mut guard: RwLockWriteGuard<'_, i32> = lock.write();
-/// *guard += 1;
-/// drop(guard);
-/// assert_eq!(*lock.read(), 2);
-/// ```
-#[must_use = "the lock is unlocked at once if the guard is not kept"]
-pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-}
-
-// SAFETY: the guard is like `&mut T`; the lock may be released by another thread than the one that took it.
-unsafe impl<T: ?Sized + Send> Send for RwLockWriteGuard<'_, T> {}
-// SAFETY: a shared guard gives `&T` and nothing more.
-unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
-
-impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: I1, and I2: the lock is held for writing as long as the guard lives.
-        unsafe { &*self.lock.data.get() }
-    }
-}
-
-impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: I1, and I2: the lock is held for writing; `&mut self` makes this the only reference.
-        unsafe { &mut *self.lock.data.get() }
-    }
-}
-
-impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: I2.
-        unsafe { self.lock.raw.unlock_write() };
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }
 

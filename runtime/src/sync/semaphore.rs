@@ -3,6 +3,7 @@
 //! The algorithm is in `greenthread_scheduler::protocol::raw_semaphore`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
@@ -161,6 +162,67 @@ impl Semaphore {
         within::<Acquiring, _>(ctx, |limit| self.raw.acquire_within(n, limit).then(|| Permit { semaphore: self, n }))
     }
 
+    /// Takes `n` permits as [`acquire`](Self::acquire) does; they keep the semaphore alive, so they may go where a borrow
+    /// cannot. In Go permits are only counted, and whoever is done calls `Release`.
+    ///
+    /// # Panics
+    /// If `n` is more than the semaphore has in all.
+    ///
+    /// ```
+    /// use greenthread::{go, sync::Semaphore};
+    /// use std::sync::Arc;
+    ///
+    /// let places = Arc::new(Semaphore::new(2));
+    /// for job in 0..10 {
+    ///     let place = places.acquire_owned(1); // waits while two are at work
+    ///     go!(move || {
+    ///         println!("job {job}");
+    ///         drop(place);
+    ///     });
+    /// }
+    /// let _all = places.acquire(2); // all have ended
+    /// ```
+    #[inline]
+    pub fn acquire_owned(self: &Arc<Self>, n: usize) -> OwnedPermit {
+        OwnedPermit::of(self, self.acquire(n))
+    }
+
+    /// Takes `n` permits as [`acquire_owned`](Self::acquire_owned) does, if they are free and nobody waits. Never blocks.
+    ///
+    /// ```
+    /// use greenthread::sync::Semaphore;
+    /// use std::sync::Arc;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let permit = semaphore.try_acquire_owned(1).unwrap();
+    /// assert!(semaphore.try_acquire_owned(1).is_none());
+    /// # drop(permit);
+    /// ```
+    #[inline]
+    pub fn try_acquire_owned(self: &Arc<Self>, n: usize) -> Option<OwnedPermit> {
+        self.try_acquire(n).map(|permit| OwnedPermit::of(self, permit))
+    }
+
+    /// Takes `n` permits as [`acquire_owned`](Self::acquire_owned) does, unless the context ends first. For too many it waits as
+    /// [`acquire_ctx`](Self::acquire_ctx) does.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended, also if permits are free.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::sync::Semaphore;
+    /// use std::sync::Arc;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(2));
+    /// let permit = semaphore.acquire_owned_ctx(2, &Context::background()).unwrap();
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// # drop(permit);
+    /// ```
+    pub fn acquire_owned_ctx(self: &Arc<Self>, n: usize, ctx: &Context) -> Result<OwnedPermit, Error> {
+        self.acquire_ctx(n, ctx).map(|permit| OwnedPermit::of(self, permit))
+    }
+
     /// Gives `n` permits back (Go's `Release`), those of a permit that was [forgotten](Permit::forget). Wakes those who
     /// have enough now. Never blocks.
     ///
@@ -232,6 +294,61 @@ impl Permit<'_> {
 }
 
 impl Drop for Permit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.n > 0 {
+            self.semaphore.release(self.n);
+        }
+    }
+}
+
+/// Permits of a [`Semaphore`], with a handle to it; dropping it gives them back.
+///
+/// ```
+/// use greenthread::sync::{OwnedPermit, Semaphore};
+/// use std::sync::Arc;
+///
+/// struct Connection {
+///     _place: OwnedPermit, // given back with the connection
+/// }
+///
+/// let places = Arc::new(Semaphore::new(100));
+/// let connection = Connection { _place: places.acquire_owned(1) };
+/// assert_eq!(places.available_permits(), 99);
+/// drop(connection);
+/// assert_eq!(places.available_permits(), 100);
+/// ```
+#[must_use = "the permits are given back at once if this is not kept"]
+#[derive(Debug)]
+pub struct OwnedPermit {
+    semaphore: Arc<Semaphore>,
+    n: usize,
+}
+
+impl OwnedPermit {
+    fn of(semaphore: &Arc<Semaphore>, permit: Permit<'_>) -> Self {
+        let owned = Self { semaphore: Arc::clone(semaphore), n: permit.n };
+        permit.forget();
+        owned
+    }
+
+    /// Keeps the permits from being given back, until somebody calls [`Semaphore::release`] for them.
+    ///
+    /// ```
+    /// use greenthread::sync::Semaphore;
+    /// use std::sync::Arc;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// semaphore.acquire_owned(1).forget();
+    /// assert!(semaphore.try_acquire(1).is_none());
+    /// semaphore.release(1);
+    /// ```
+    pub fn forget(mut self) {
+        self.n = 0;
+    }
+}
+
+impl Drop for OwnedPermit {
     #[inline]
     fn drop(&mut self) {
         if self.n > 0 {

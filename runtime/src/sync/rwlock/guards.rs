@@ -1,0 +1,289 @@
+//! The guards that borrow the lock, and how one becomes another.
+//!
+//! The invariants are those of the parent module.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use greenthread_ctx::{Context, Error};
+use greenthread_scheduler::protocol::wait::Limit;
+
+use super::super::guard::impl_guard;
+use super::super::wait::{CaseWaker, Until, within};
+use super::{RwLock, Writing};
+
+/// The right to read the value of a locked [`RwLock`]; dropping it unlocks (Go's `RUnlock`).
+///
+/// ```
+/// use greenthread::sync::{RwLock, RwLockReadGuard};
+///
+/// let lock = RwLock::new("shared");
+/// let (one, other): (RwLockReadGuard<'_, &str>, _) = (lock.read(), lock.read());
+/// assert_eq!(*one, *other);
+/// ```
+#[must_use = "the lock is unlocked at once if the guard is not kept"]
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    pub(super) lock: &'a RwLock<T>,
+}
+
+// SAFETY: the guard gives `&T` and nothing more, wherever it is, and the lock may be released by another thread than
+// the one that took it.
+unsafe impl<T: ?Sized + Sync> Send for RwLockReadGuard<'_, T> {}
+// SAFETY: a shared guard gives `&T` and nothing more.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl_guard!([T: ?Sized] RwLockReadGuard<'_, T>, unlock_read);
+
+/// The right to use the value of a locked [`RwLock`] alone; dropping it unlocks (Go's `Unlock`).
+///
+/// ```
+/// use greenthread::sync::{RwLock, RwLockWriteGuard};
+///
+/// let lock = RwLock::new(1);
+/// let mut guard: RwLockWriteGuard<'_, i32> = lock.write();
+/// *guard += 1;
+/// drop(guard);
+/// assert_eq!(*lock.read(), 2);
+/// ```
+#[must_use = "the lock is unlocked at once if the guard is not kept"]
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    pub(super) lock: &'a RwLock<T>,
+}
+
+// SAFETY: the guard is like `&mut T`; the lock may be released by another thread than the one that took it.
+unsafe impl<T: ?Sized + Send> Send for RwLockWriteGuard<'_, T> {}
+// SAFETY: a shared guard gives `&T` and nothing more.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
+
+impl_guard!([T: ?Sized] mut RwLockWriteGuard<'_, T>, unlock_write);
+
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    /// Turns the write lock into a read lock, with no other writer in between. Never blocks.
+    ///
+    /// Readers that wait are let in beside it. Go's `sync.RWMutex` cannot do this: there one unlocks, and locks again.
+    ///
+    /// This is a function and not a method, as a method could hide one of the value's.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let config = RwLock::new("old");
+    /// let mut guard = config.write();
+    /// *guard = "new";
+    /// let guard = RwLockWriteGuard::downgrade(guard);
+    /// assert_eq!((*guard, *config.read()), ("new", "new"));
+    /// ```
+    pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
+        let lock = guard.into_lock();
+        // SAFETY: I2: it was locked for the guard, which is gone without unlocking.
+        unsafe { lock.raw.downgrade() };
+        RwLockReadGuard { lock }
+    }
+
+    /// Turns the write lock into the upgradable read lock, with no other writer in between. Never blocks.
+    ///
+    /// Plain readers that wait are let in beside it. Go has nothing like it.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let guard = RwLockWriteGuard::downgrade_to_upgradable(lock.write());
+    /// assert_eq!(*guard + *lock.read(), 2);
+    /// *RwLockUpgradableReadGuard::upgrade(guard) += 1;
+    /// assert_eq!(*lock.read(), 2);
+    /// ```
+    pub fn downgrade_to_upgradable(guard: Self) -> RwLockUpgradableReadGuard<'a, T> {
+        let lock = guard.into_lock();
+        // SAFETY: I2, as in `downgrade`.
+        unsafe { lock.raw.downgrade_to_upgradable() };
+        RwLockUpgradableReadGuard { lock }
+    }
+
+    /// The lock, which stays locked.
+    fn into_lock(self) -> &'a RwLock<T> {
+        let lock = self.lock;
+        mem::forget(self);
+        lock
+    }
+}
+
+/// The right to read the value of a locked [`RwLock`], and to become its writer; dropping it unlocks.
+///
+/// There is at most one at a time, beside any number of plain readers. So what it reads is still true after
+/// [`upgrade`](Self::upgrade): nobody else can write in between. Go's `sync.RWMutex` has nothing like it.
+///
+/// ```
+/// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+/// use std::collections::HashMap;
+///
+/// fn id_of(names: &RwLock<HashMap<String, usize>>, name: &str) -> usize {
+///     let names: RwLockUpgradableReadGuard<'_, _> = names.upgradable_read();
+///     if let Some(id) = names.get(name) {
+///         return *id; // as in most cases: readers were not disturbed
+///     }
+///     let id = names.len();
+///     RwLockUpgradableReadGuard::upgrade(names).insert(name.to_owned(), id);
+///     id
+/// }
+///
+/// let names = RwLock::new(HashMap::new());
+/// assert_eq!((id_of(&names, "a"), id_of(&names, "b"), id_of(&names, "a")), (0, 1, 0));
+/// ```
+#[must_use = "the lock is unlocked at once if the guard is not kept"]
+pub struct RwLockUpgradableReadGuard<'a, T: ?Sized> {
+    pub(super) lock: &'a RwLock<T>,
+}
+
+impl_guard!([T: ?Sized] RwLockUpgradableReadGuard<'_, T>, unlock_upgradable);
+
+impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
+    /// Turns the upgradable read lock into the write lock; blocks until the other readers have left. No other writer comes in
+    /// between, not even one that waits already.
+    ///
+    /// New readers wait meanwhile. If one of the present readers waits for the caller, each waits for the other for ever.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+    ///
+    /// let queue = RwLock::new(vec![1]);
+    /// let guard = queue.upgradable_read();
+    /// if guard.is_empty() {
+    ///     unreachable!("this is seen beside other readers");
+    /// }
+    /// assert_eq!(RwLockUpgradableReadGuard::upgrade(guard).pop(), Some(1));
+    /// ```
+    pub fn upgrade(guard: Self) -> RwLockWriteGuard<'a, T> {
+        let lock = guard.into_lock();
+        // SAFETY: I2: it was locked for the guard, which is gone without unlocking.
+        unsafe { lock.raw.upgrade() };
+        RwLockWriteGuard { lock }
+    }
+
+    /// Turns the upgradable read lock into the write lock if that is possible at once. Never blocks.
+    ///
+    /// # Errors
+    /// The guard, if there are other readers, or one that is in [`read`](RwLock::read) at this moment. A writer that
+    /// waits does not count.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let (guard, reader) = (lock.upgradable_read(), lock.read());
+    /// let guard = RwLockUpgradableReadGuard::try_upgrade(guard).unwrap_err();
+    /// drop(reader);
+    /// *RwLockUpgradableReadGuard::try_upgrade(guard).unwrap() += 1;
+    /// assert_eq!(*lock.read(), 2);
+    /// ```
+    pub fn try_upgrade(guard: Self) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        // SAFETY: I2; if it works the guard goes without unlocking.
+        if unsafe { guard.lock.raw.try_upgrade() } { Ok(guard.upgraded()) } else { Err(guard) }
+    }
+
+    /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, but blocks for no longer than
+    /// `timeout`. A timeout that is too long for the clock is no limit.
+    ///
+    /// # Errors
+    /// The guard, if that was not enough. New readers are let in again then.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+    /// use std::time::Duration;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let (guard, _reader) = (lock.upgradable_read(), lock.read());
+    /// assert!(RwLockUpgradableReadGuard::try_upgrade_for(guard, Duration::from_millis(1)).is_err());
+    /// ```
+    pub fn try_upgrade_for(guard: Self, timeout: Duration) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        guard.upgrade_within(&Until::<Writing>::after(timeout))
+    }
+
+    /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, but blocks until `deadline` at
+    /// the latest. A deadline that has passed makes it [`try_upgrade`](Self::try_upgrade).
+    ///
+    /// # Errors
+    /// The guard, if that was not enough. New readers are let in again then.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+    /// use std::time::Instant;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let guard = lock.upgradable_read();
+    /// assert!(RwLockUpgradableReadGuard::try_upgrade_until(guard, Instant::now()).is_ok());
+    /// ```
+    pub fn try_upgrade_until(guard: Self, deadline: Instant) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        guard.upgrade_within(&Until::<Writing>::new(deadline))
+    }
+
+    /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, unless the context ends first.
+    ///
+    /// # Errors
+    /// Why the context has ended, and the guard, if it ends first, or has ended, also if there is no other reader.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let (guard, reader) = (lock.upgradable_read(), lock.read());
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// greenthread::go!(move || cancel.cancel());
+    /// let (error, guard) = RwLockUpgradableReadGuard::upgrade_ctx(guard, &ctx).unwrap_err();
+    /// assert_eq!((error, *guard + *reader), (Error::Canceled, 2));
+    /// ```
+    pub fn upgrade_ctx(guard: Self, ctx: &Context) -> Result<RwLockWriteGuard<'a, T>, (Error, Self)> {
+        let mut upgraded = false;
+        let ended = within::<Writing, _>(ctx, |limit| {
+            // SAFETY: I2; what it says is looked at below.
+            upgraded = unsafe { guard.lock.raw.upgrade_within(limit) };
+            upgraded.then_some(())
+        });
+        match ended {
+            Ok(()) => Ok(guard.upgraded()),
+            Err(error) => {
+                if upgraded {
+                    // SAFETY: it was upgraded above, and the guard stands for the upgradable reader again.
+                    unsafe { guard.lock.raw.downgrade_to_upgradable() };
+                }
+                Err((error, guard))
+            }
+        }
+    }
+
+    /// Turns the upgradable read lock into a plain read lock, so that another can have the upgradable one. Never blocks.
+    ///
+    /// ```
+    /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let guard = lock.upgradable_read();
+    /// assert!(lock.try_upgradable_read().is_none());
+    /// let _plain = RwLockUpgradableReadGuard::downgrade(guard);
+    /// assert!(lock.try_upgradable_read().is_some());
+    /// ```
+    pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
+        let lock = guard.into_lock();
+        // SAFETY: I2, as in `upgrade`.
+        unsafe { lock.raw.downgrade_upgradable() };
+        RwLockReadGuard { lock }
+    }
+
+    fn upgrade_within(self, limit: &impl Limit<Waker = CaseWaker>) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        // SAFETY: I2; if it works the guard goes without unlocking.
+        if unsafe { self.lock.raw.upgrade_within(limit) } { Ok(self.upgraded()) } else { Err(self) }
+    }
+
+    /// The guard of the writer that the caller has become.
+    fn upgraded(self) -> RwLockWriteGuard<'a, T> {
+        RwLockWriteGuard { lock: self.into_lock() }
+    }
+
+    /// The lock, which stays locked.
+    fn into_lock(self) -> &'a RwLock<T> {
+        let lock = self.lock;
+        mem::forget(self);
+        lock
+    }
+}
