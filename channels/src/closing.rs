@@ -76,7 +76,8 @@ impl<'a> Closing<'a> {
     ///
     /// # Safety
     /// The case of the watch belongs to an operation whose claim is open, and whose other nodes are found only under locks that the
-    /// caller holds; no lock of a channel is among them. After true the caller blocks, calls [`unlock`](Self::unlock) in its commit
+    /// caller holds; no lock of a channel is among them. Or the claim is shut, the commit step opens it before it calls
+    /// [`unlock`](Self::unlock), and whoever finds the other nodes takes it early. After true the caller blocks, calls [`unlock`](Self::unlock) in its commit
     /// step, and [`leave`](Self::leave) before it leaves the frame with the watch.
     pub unsafe fn join(&self, watch: &Watch) -> bool {
         let Some(head) = self.0 else { return true };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::drops::OnDrop;
 use common::{LIMIT, check, check_from_thread, parked, storm, text, until};
+use greenthread::ctx::{Context, Error};
 use greenthread::sync::{Condvar, Mutex, WaitGroup};
 use greenthread::{go, scope, spawn};
 
@@ -268,5 +269,100 @@ fn one_condvar_with_several_mutexes() {
             assert_eq!(condvar.notify_all(), 2);
         });
         assert_eq!(format!("{condvar:?}"), "Condvar { .. }");
+    });
+}
+
+#[test]
+fn a_wait_ends_with_its_context() {
+    check(|| {
+        let (mutex, condvar) = (Mutex::new(0), Condvar::new());
+        let (ctx, cancel) = Context::background().with_cancel();
+        scope(|s| {
+            let (mutex, condvar, ctx) = (&mutex, &condvar, &ctx);
+            let wait = |n: u32| {
+                let waiter = s.spawn(move || {
+                    let mut guard = mutex.lock();
+                    let ctx = if n == 1 { ctx.clone() } else { Context::background() };
+                    let result = condvar.wait_ctx(&ctx, &mut guard);
+                    assert!(mutex.try_lock().is_none(), "it is locked again");
+                    result
+                });
+                until(|| parked(WAIT) == n as usize + 1);
+                waiter
+            };
+            let waiters = [wait(0), wait(1), wait(2)];
+            cancel.cancel();
+            until(|| parked(WAIT) == 2);
+            // The one that has left takes no notification.
+            assert!(condvar.notify_one() && condvar.notify_one() && !condvar.notify_one());
+            let results = waiters.map(|waiter| waiter.join().unwrap());
+            assert_eq!(results, [Ok(()), Err(Error::Canceled), Ok(())]);
+        });
+        let mut guard = mutex.lock();
+        assert_eq!(condvar.wait_ctx(&ctx, &mut guard), Err(Error::Canceled));
+        assert_eq!(condvar.wait_while_ctx(&ctx, &mut guard, |n| *n == 0), Err(Error::Canceled));
+        assert_eq!(condvar.wait_while_ctx(&ctx, &mut guard, |n| *n != 0), Ok(()), "it need not wait");
+    });
+}
+
+#[test]
+fn a_wait_of_a_thread_ends_with_its_context() {
+    check_from_thread(|| {
+        let (mutex, condvar) = (Mutex::new(0), Condvar::new());
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(2));
+        assert_eq!(condvar.wait_ctx(&ctx, &mut mutex.lock()), Err(Error::DeadlineExceeded));
+        thread::scope(|s| {
+            s.spawn(|| {
+                *mutex.lock() = 1;
+                condvar.notify_one();
+            });
+            let result = condvar.wait_while_ctx(&Context::background(), &mut mutex.lock(), |n| *n == 0);
+            assert_eq!(result, Ok(()));
+        });
+    });
+}
+
+/// As many waits are notified as notifiers say, and those alone are `Ok`: the end of a context loses no notification.
+#[test]
+fn storm_of_notifications_and_ends() {
+    storm(|random| {
+        let shared = Arc::new((Mutex::new(()), Condvar::new()));
+        let (notified, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (all, end) = Context::background().with_cancel();
+        let (waiters, wg) = (WaitGroup::new(), WaitGroup::new());
+        for _ in 0..4 {
+            let (shared, notified, all) = (Arc::clone(&shared), Arc::clone(&notified), all.clone());
+            let mut random = random.fork();
+            waiters.go(move || {
+                let mut guard = shared.0.lock();
+                for _ in 0..10 {
+                    let (ctx, _cancel) = all.with_timeout(Duration::from_micros(random.below(200)));
+                    let ctx = if random.one_in(2) { &ctx } else { &all };
+                    let timeout = Duration::from_micros(random.below(200));
+                    let ok = match random.below(4) {
+                        0 => !shared.1.wait_timeout(&mut guard, timeout).timed_out(),
+                        _ => shared.1.wait_ctx(ctx, &mut guard).is_ok(),
+                    };
+                    notified.fetch_add(usize::from(ok), Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..2 {
+            let (shared, told, mut random) = (Arc::clone(&shared), Arc::clone(&told), random.fork());
+            wg.go(move || {
+                for _ in 0..20 {
+                    let n = match random.below(4) {
+                        0 => shared.1.notify_all(),
+                        _ => usize::from(shared.1.notify_one()),
+                    };
+                    told.fetch_add(n, Ordering::Relaxed);
+                    greenthread::yield_now();
+                }
+            });
+        }
+        wg.wait();
+        end.cancel();
+        waiters.wait();
+        assert_eq!(notified.load(Ordering::Relaxed), told.load(Ordering::Relaxed));
     });
 }

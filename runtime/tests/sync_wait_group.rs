@@ -10,7 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use common::watchdog;
+use common::{check, check_from_thread, parked, storm, until};
+use greenthread::ctx::{Context, Error};
 use greenthread::sync::WaitGroup;
+use greenthread::{go, scope, yield_now};
 
 /// The text that `f` panics with.
 fn panic_text(f: impl FnOnce()) -> String {
@@ -203,4 +206,68 @@ fn stress_with_late_waiters() {
             wg.wait();
         });
     }
+}
+
+#[test]
+fn a_wait_ends_with_its_context() {
+    check(|| {
+        let (wg, (ctx, cancel)) = (WaitGroup::new(), Context::background().with_cancel());
+        assert_eq!(wg.wait_ctx(&ctx), Ok(()));
+        wg.add(1);
+        scope(|s| {
+            let patient = s.spawn(|| wg.wait_ctx(&Context::background()));
+            let other = s.spawn(|| wg.wait_ctx(&ctx));
+            until(|| parked("sync.WaitGroup.Wait") == 2);
+            cancel.cancel();
+            assert_eq!(other.join().unwrap(), Err(Error::Canceled));
+            assert_eq!(format!("{wg:?}"), "WaitGroup { counter: 1, waiters: 1 }");
+            assert_eq!(wg.wait_ctx(&ctx), Err(Error::Canceled));
+            wg.done();
+            assert_eq!(patient.join().unwrap(), Ok(()));
+            assert_eq!(wg.wait_ctx(&ctx), Err(Error::Canceled), "the end wins");
+        });
+        assert_eq!(format!("{wg:?}"), "WaitGroup { counter: 0, waiters: 0 }");
+    });
+}
+
+#[test]
+fn a_wait_of_a_thread_ends_with_its_context() {
+    check_from_thread(|| {
+        let wg = WaitGroup::new();
+        wg.add(1);
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(2));
+        assert_eq!(wg.wait_ctx(&ctx), Err(Error::DeadlineExceeded));
+        let other = wg.clone();
+        go!(move || other.done());
+        assert_eq!(wg.wait_ctx(&Context::background()), Ok(()));
+    });
+}
+
+#[test]
+fn storm_of_waits_that_are_given_up() {
+    storm(|random| {
+        let (wg, waits) = (WaitGroup::new(), WaitGroup::new());
+        let (ctx, cancel) = Context::background().with_cancel();
+        let finished = Arc::new(AtomicUsize::new(0));
+        let workers = random.below(6) as usize;
+        for _ in 0..workers {
+            let (finished, mut random) = (Arc::clone(&finished), random.fork());
+            wg.go(move || {
+                (0..random.below(10)).for_each(|_| yield_now());
+                finished.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        for n in 0..4 {
+            let (wg, ctx, finished) = (wg.clone(), ctx.clone(), Arc::clone(&finished));
+            waits.go(move || {
+                let result = if n == 0 { wg.wait_ctx(&Context::background()) } else { wg.wait_ctx(&ctx) };
+                assert!(n > 0 || result.is_ok());
+                assert!(result.is_err() || finished.load(Ordering::Relaxed) == workers, "it has not waited for all");
+            });
+        }
+        (0..random.below(20)).for_each(|_| yield_now());
+        cancel.cancel();
+        waits.wait();
+        assert_eq!(format!("{wg:?}"), "WaitGroup { counter: 0, waiters: 0 }");
+    });
 }

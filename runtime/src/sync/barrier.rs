@@ -4,10 +4,11 @@
 
 use std::fmt;
 
+use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_barrier::RawBarrier;
 
-use super::wait::{BlockingWait, Reason};
+use super::wait::{BlockingWait, Reason, WhileLasts};
 
 /// Lets a number of goroutines or threads wait for each other. The interface is that of [`std::sync::Barrier`]; Go has
 /// none, and uses a `sync.WaitGroup` on which each one calls `Done` and then `Wait`.
@@ -58,6 +59,37 @@ impl Barrier {
     /// ```
     pub fn wait(&self) -> BarrierWaitResult {
         BarrierWaitResult(self.raw.wait())
+    }
+
+    /// Waits as [`wait`](Self::wait) does, unless the context ends first. Go has nothing like it.
+    ///
+    /// Whoever leaves because of its context has not come: the others of the round wait on, until `n` have come without it,
+    /// and the barrier can be used as before. To end the round for all of them, let all wait with the same context.
+    ///
+    /// All of a round are told the same. If the last one has come before the context ends, the wait is `Ok`, even if the
+    /// context has ended by the time that it returns.
+    ///
+    /// # Errors
+    /// If the context ends before `n` have come, or has ended.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::{scope, sync::Barrier};
+    /// use std::time::Duration;
+    ///
+    /// let barrier = Barrier::new(2);
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+    /// assert_eq!(barrier.wait_ctx(&ctx).err(), Some(Error::DeadlineExceeded), "nobody else comes");
+    /// scope(|s| {
+    ///     s.spawn(|| barrier.wait());
+    ///     barrier.wait(); // these two meet
+    /// });
+    /// ```
+    pub fn wait_ctx(&self, ctx: &Context) -> Result<BarrierWaitResult, Error> {
+        match self.raw.wait_within(&WhileLasts::<Meeting>::new(ctx)) {
+            Some(leader) => Ok(BarrierWaitResult(leader)),
+            None => Err(ctx.err().expect("barrier: only the end of the context limits the wait")),
+        }
     }
 }
 

@@ -3,22 +3,24 @@
 //! The algorithm is in `greenthread_scheduler::protocol::raw_condvar`.
 //!
 //! # Invariants
-//! * I1: the frame of one who waits stays until its claim was taken: by a notifier, whose wake has come if it took it open;
-//!   or by the deadline, and then it has taken its node out.
+//! * I1: the frame of a waiter stays until its claim was taken: by a notifier, whose wake has come if it took it open;
+//!   or by the deadline or the end of the context, and then the waiter has taken its node out.
 
 use std::fmt;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::claim::Claim;
 use greenthread_scheduler::protocol::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
 use greenthread_scheduler::wait::{Blocker, Waker};
 
 use super::mutex::MutexGuard;
+use super::wait::block_while_lasts;
 
-/// The case for which the deadline takes the claim of a wait.
-const DEADLINE: usize = NOTIFIED + 1;
+/// The case for which the deadline, or the end of the context, takes the claim of a wait.
+const ENDED: usize = NOTIFIED + 1;
 
 /// How many are woken at a time, while the queue is free for others.
 const BATCH: usize = 32;
@@ -86,7 +88,7 @@ impl Condvar {
     /// }
     /// ```
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
-        self.block(guard, None);
+        self.block(guard, |blocker, claim| blocker.block_if(WaitReason::CondvarWait, || claim.open()));
     }
 
     /// Waits as long as `condition` holds. It is looked at with the mutex locked, also before the first wait.
@@ -123,7 +125,7 @@ impl Condvar {
     /// assert!(result.timed_out(), "nobody notifies");
     /// ```
     pub fn wait_timeout<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, timeout: Duration) -> WaitTimeoutResult {
-        self.block(guard, Instant::now().checked_add(timeout))
+        self.wait_at_most(guard, Instant::now().checked_add(timeout))
     }
 
     /// As [`wait`](Self::wait), until `deadline` at the latest. The lock is taken again in any case, which may take longer.
@@ -136,7 +138,7 @@ impl Condvar {
     /// assert!(Condvar::new().wait_until(&mut mutex.lock(), Instant::now()).timed_out(), "nobody notifies");
     /// ```
     pub fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
-        self.block(guard, Some(deadline))
+        self.wait_at_most(guard, Some(deadline))
     }
 
     /// As [`wait_while`](Self::wait_while), until `timeout` has passed at the latest. It has timed out if `condition` still
@@ -159,11 +161,87 @@ impl Condvar {
     ) -> WaitTimeoutResult {
         let deadline = Instant::now().checked_add(timeout);
         while condition(&mut **guard) {
-            if self.block(guard, deadline).timed_out() {
+            if self.wait_at_most(guard, deadline).timed_out() {
                 return WaitTimeoutResult(condition(&mut **guard));
             }
         }
         WaitTimeoutResult(false)
+    }
+
+    fn wait_at_most<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Option<Instant>) -> WaitTimeoutResult {
+        let Some(deadline) = deadline else {
+            self.wait(guard);
+            return WaitTimeoutResult(false);
+        };
+        let notified = self.block(guard, |blocker, claim| {
+            // SAFETY: the claim is shut, and nobody else opens it; there is nothing to commit, and notifiers take early.
+            unsafe { blocker.block_until(WaitReason::CondvarWait, deadline, claim, ENDED, || ()) };
+        });
+        WaitTimeoutResult(!notified)
+    }
+
+    /// Waits as [`wait`](Self::wait) does, unless the context ends first. The lock is taken again in any case, which may take
+    /// longer. In Go one would use a channel instead of a `sync.Cond`, and `select` on it and on `ctx.Done()`.
+    ///
+    /// A notification that comes before the end of the context is not lost: the wait is `Ok` then, even if the context has
+    /// ended by the time that the mutex is locked again.
+    ///
+    /// # Errors
+    /// If the context ends first. If it has ended before, the mutex is not unlocked.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::{Condvar, Mutex};
+    ///
+    /// let (mutex, changed) = (Mutex::new(()), Condvar::new());
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// greenthread::go!(move || cancel.cancel());
+    /// assert_eq!(changed.wait_ctx(&ctx, &mut mutex.lock()), Err(Error::Canceled), "nobody notifies");
+    /// ```
+    pub fn wait_ctx<T: ?Sized>(&self, ctx: &Context, guard: &mut MutexGuard<'_, T>) -> Result<(), Error> {
+        loop {
+            if let Some(error) = ctx.err() {
+                return Err(error);
+            }
+            let notified = self.block(guard, |blocker, claim| {
+                // SAFETY: the claim is shut, and nobody else opens it; notifiers take early.
+                unsafe { block_while_lasts(ctx, WaitReason::CondvarWait, blocker, claim, ENDED) };
+            });
+            if notified {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits as [`wait_while`](Self::wait_while) does, unless the context ends first.
+    ///
+    /// # Errors
+    /// If the context has ended, and `condition` still holds then.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (jobs, filled) = (Mutex::new(vec!["sweep"]), Condvar::new());
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// let mut jobs = jobs.lock();
+    /// assert_eq!(filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty()), Ok(()));
+    /// jobs.clear();
+    /// assert_eq!(filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty()), Err(Error::DeadlineExceeded));
+    /// ```
+    pub fn wait_while_ctx<T: ?Sized>(
+        &self,
+        ctx: &Context,
+        guard: &mut MutexGuard<'_, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> Result<(), Error> {
+        while condition(&mut **guard) {
+            if let Err(error) = self.wait_ctx(ctx, guard) {
+                return if condition(&mut **guard) { Err(error) } else { Ok(()) };
+            }
+        }
+        Ok(())
     }
 
     /// Wakes the one who has waited longest, if somebody waits (Go's `Signal`). Never blocks; true if it woke one.
@@ -204,23 +282,20 @@ impl Condvar {
         self.raw.notify_all(BATCH)
     }
 
-    fn block<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Option<Instant>) -> WaitTimeoutResult {
+    /// Unlocks, waits by `wait`, and locks again; says whether the wait was notified. `wait` returns when the claim is taken.
+    fn block<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, wait: impl FnOnce(&Blocker, &Claim)) -> bool {
         let (blocker, claim) = (Blocker::new(), Claim::shut());
         let node = Node::new(Waiter::new(NonNull::from(&claim), blocker.waker()));
         // SAFETY: the node is new and its claim shut; both stay here as I1 says.
         unsafe { self.raw.join(NonNull::from(&node)) };
         guard.unlocked(|| {
-            match deadline {
-                None => blocker.block_if(WaitReason::CondvarWait, || claim.open()),
-                // SAFETY: the claim is shut, and nobody else opens it; there is nothing to commit, and notifiers take early.
-                Some(at) => unsafe { blocker.block_until(WaitReason::CondvarWait, at, &claim, DEADLINE, || ()) },
-            }
-            let timed_out = claim.winner() == Some(DEADLINE);
-            if timed_out {
-                // SAFETY: the node has joined, and the deadline has taken its claim.
+            wait(&blocker, &claim);
+            let notified = claim.winner() == Some(NOTIFIED);
+            if !notified {
+                // SAFETY: the node has joined, and its claim was taken for the other case.
                 unsafe { self.raw.withdraw(NonNull::from(&node)) };
             }
-            WaitTimeoutResult(timed_out)
+            notified
         })
     }
 }

@@ -36,7 +36,11 @@
 //!
 //! What is waited for in turn, locks and permits, can also be waited for up to a time (`try_lock_for`,
 //! `acquire_timeout`, ...) or as long as a [`Context`](crate::ctx::Context) lasts (`lock_ctx`, `read_ctx`, `write_ctx`,
-//! `acquire_ctx`).
+//! `acquire_ctx`, ...). The waits for others have a form with a context too: `wait_ctx` of [`Condvar`], [`WaitGroup`] and
+//! [`Barrier`].
+//!
+//! A guard or permit borrows its lock. Those that are to move into another goroutine, or into a structure that lives longer, own
+//! a handle to it: `lock_arc`, `read_arc`, `write_arc`, `acquire_owned`.
 
 mod barrier;
 mod condvar;

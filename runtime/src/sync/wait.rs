@@ -162,6 +162,12 @@ impl<R: Reason> Limit for Until<R> {
 /// Waits for the reason `R` as long as the context lasts.
 pub(super) struct WhileLasts<'a, R>(&'a Context, PhantomData<R>);
 
+impl<'a, R> WhileLasts<'a, R> {
+    pub(super) fn new(ctx: &'a Context) -> Self {
+        Self(ctx, PhantomData)
+    }
+}
+
 impl<R: Reason> Limit for WhileLasts<'_, R> {
     type Waker = CaseWaker;
 
@@ -196,11 +202,43 @@ impl<R: Reason> Limit for WhileLasts<'_, R> {
 #[inline]
 pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&WhileLasts<'_, R>) -> Option<T>) -> Result<T, Error> {
     let acquired = match ctx.err() {
-        None => acquire(&WhileLasts(ctx, PhantomData)),
+        None => acquire(&WhileLasts::new(ctx)),
         Some(_) => None,
     };
     match ctx.err() {
         None => Ok(acquired.expect("wait: only the end of the context limits it")),
         Some(error) => Err(error),
+    }
+}
+
+/// Blocks for `reason` until a waker comes, or until the context ends, when the claim is taken for `case`. One whose
+/// context has ended need not block.
+///
+/// # Safety
+/// The claim is shut, stays in the caller's frame, and nobody else opens it. Whoever takes it for another case does so early, and
+/// by `blocker`'s waker if it was open.
+pub(super) unsafe fn block_while_lasts(
+    ctx: &Context,
+    reason: WaitReason,
+    blocker: &Blocker,
+    claim: &Claim,
+    case: usize,
+) {
+    let done = Closing::of(ctx.done());
+    let watch = Watch::new(Case::of(NonNull::from(claim), case), blocker.waker());
+    // SAFETY: the claim is opened before the channel's lock is released, and others take it early. The caller's frame is left after
+    // `leave`, by which the commit step is done with it (I1).
+    unsafe {
+        if !done.join(&watch) {
+            // A claim that is shut is owed no wake; one that was taken before means the same for this wait.
+            let _ = claim.take_early(case);
+            return;
+        }
+        blocker.block_if(reason, move || {
+            let opened = claim.open();
+            done.unlock();
+            opened
+        });
+        done.leave(&watch, claim.winner() == Some(case));
     }
 }

@@ -6,11 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
 
 use super::ending::{End, reporting};
-use super::wait::{BlockingWait, Reason};
+use super::wait::{BlockingWait, Reason, within};
 
 /// Waits for a set of goroutines (Go's `sync.WaitGroup`). A clone is a handle to the same group.
 ///
@@ -116,7 +117,40 @@ impl WaitGroup {
     #[track_caller]
     pub fn wait(&self) {
         self.shared.raw.wait();
-        // ORDERING: relaxed; it was set before a `done` that came before the end of this wait.
+        self.check_complete();
+    }
+
+    /// Waits as [`wait`](Self::wait) does, unless the context ends first. In Go a goroutine waits and closes a channel, on which
+    /// one can `select`; it stays until the group is done. Here nothing stays.
+    ///
+    /// # Errors
+    /// If the context ends first, or has ended, also if the counter is 0.
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait), if the counter reaches 0 first.
+    ///
+    /// ```
+    /// use greenthread::ctx::{Context, Error};
+    /// use greenthread::sync::WaitGroup;
+    /// use std::time::Duration;
+    ///
+    /// let wg = WaitGroup::new();
+    /// wg.go(|| greenthread::time::sleep(Duration::from_millis(50)));
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// assert_eq!(wg.wait_ctx(&ctx), Err(Error::DeadlineExceeded), "it works on");
+    /// assert_eq!(wg.wait_ctx(&Context::background()), Ok(()));
+    /// ```
+    #[track_caller]
+    pub fn wait_ctx(&self, ctx: &Context) -> Result<(), Error> {
+        within::<Waiting, _>(ctx, |limit| self.shared.raw.wait_within(limit).then_some(()))?;
+        self.check_complete();
+        Ok(())
+    }
+
+    /// Panics if a goroutine of this group did not run. For one that has waited for all of them.
+    #[track_caller]
+    fn check_complete(&self) {
+        // ORDERING: relaxed; it was set before a `done` that came before the end of the caller's wait.
         if self.shared.incomplete.load(Ordering::Relaxed) {
             incomplete();
         }

@@ -2,7 +2,7 @@
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
 use greenthread_models::protocol::raw_barrier::RawBarrier;
-use greenthread_models::wait::{LoomWait, Patient};
+use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 
@@ -66,4 +66,48 @@ fn two_threads() {
 #[test]
 fn three_threads() {
     run(3, 2, 1);
+}
+
+/// All of a round are told the same. One that leaves has not arrived, and the barrier serves those that come in its place.
+#[test]
+fn one_that_leaves_has_not_arrived() {
+    explore(3, || {
+        let barrier = Arc::new(RawBarrier::<LoomWait<Patient>>::new(2));
+        let other = {
+            let barrier = Arc::clone(&barrier);
+            loom::thread::spawn(move || barrier.wait_within(&GiveUp::default()))
+        };
+        let mine = barrier.wait_within(&AtOnce::default());
+        match (mine, other.join().unwrap()) {
+            (Some(mine), Some(other)) => assert!(mine != other, "one leader"),
+            (None, None) => {}
+            one => panic!("only one of a round has met the other: {one:?}"),
+        }
+        // A whole round, as if nobody had been there.
+        let other = {
+            let barrier = Arc::clone(&barrier);
+            loom::thread::spawn(move || barrier.wait())
+        };
+        assert!(barrier.wait() != other.join().unwrap());
+    });
+}
+
+/// The one that leaves is replaced by another, while a third waits all the time.
+#[test]
+fn another_comes_in_its_place() {
+    explore(2, || {
+        let barrier = Arc::new(RawBarrier::<LoomWait<Patient>>::new(2));
+        let (stays, leaves) = {
+            let (one, other) = (Arc::clone(&barrier), Arc::clone(&barrier));
+            (
+                loom::thread::spawn(move || one.wait()),
+                loom::thread::spawn(move || other.wait_within(&AtOnce::default())),
+            )
+        };
+        let left = leaves.join().unwrap();
+        if left.is_none() {
+            barrier.wait();
+        }
+        stays.join().unwrap();
+    });
 }

@@ -1,8 +1,10 @@
 //! Models of the condition variable: notifications against waits that begin, park, or come to their deadline.
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use greenthread_models::protocol::claim::{Claim, Found};
+use greenthread_models::protocol::lock::RawLock;
 use greenthread_models::protocol::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
 use greenthread_models::protocol::wait::Wake;
 use greenthread_models::wait::Token;
@@ -64,6 +66,62 @@ impl Frame {
 
     fn is_notified(&self) -> bool {
         self.claim.winner() == Some(NOTIFIED)
+    }
+}
+
+/// A channel whose close ends waits too: its lock, the waiter's node in it, and whether it is closed. As in a wait under a
+/// context, the waiter takes the lock when it has joined the condition variable, and keeps it until it has opened its claim.
+#[derive(Default)]
+struct Channel {
+    lock: RawLock,
+    watcher: AtomicPtr<Frame>,
+    closed: AtomicBool,
+}
+
+impl Channel {
+    /// The case for which the close takes the claim.
+    const CLOSED: usize = DEADLINE;
+
+    fn close(&self) {
+        self.lock.lock();
+        self.closed.store(true, Ordering::Relaxed);
+        let watcher = self.watcher.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the watcher passes through the lock before it leaves its frame.
+        let won = unsafe { watcher.as_ref() }.filter(|frame| frame.claim.take(Self::CLOSED));
+        let token = won.map(|frame| frame.token.clone());
+        // SAFETY: locked above.
+        unsafe { self.lock.unlock() };
+        if let Some(token) = token {
+            // SAFETY: the open claim was taken, so this is the one wake-up.
+            unsafe { token.wake() };
+        }
+    }
+
+    /// Sleeps until a notification or the close; says whether it was a notification.
+    fn sleep(&self, frame: &Frame, condvar: &RawCondvar<Token>) -> bool {
+        self.lock.lock();
+        if self.closed.load(Ordering::Relaxed) {
+            // SAFETY: locked above.
+            unsafe { self.lock.unlock() };
+            let _ = frame.claim.take_early(Self::CLOSED);
+        } else {
+            self.watcher.store(ptr::from_ref(frame).cast_mut(), Ordering::Relaxed);
+            let opened = frame.claim.open();
+            // SAFETY: locked above.
+            unsafe { self.lock.unlock() };
+            if opened {
+                frame.token.wait();
+            }
+            self.lock.lock();
+            self.watcher.store(ptr::null_mut(), Ordering::Relaxed);
+            // SAFETY: locked above.
+            unsafe { self.lock.unlock() };
+        }
+        if !frame.is_notified() {
+            // SAFETY: the close has taken the claim.
+            unsafe { condvar.withdraw(NonNull::from(&frame.node)) };
+        }
+        frame.is_notified()
     }
 }
 
@@ -290,5 +348,29 @@ fn notify_all_leaves_a_wait_that_comes_later() {
         let notified = all.frames.each_ref().map(Frame::is_notified);
         assert_eq!(notified, [true, true, false]);
         assert_eq!(all.condvar.notify_all(1), 1);
+    });
+}
+
+/// A wait that a close may end, against the close and a notification: it is notified exactly if a notifier says so.
+#[test]
+fn a_close_against_a_notification() {
+    explore(3, || {
+        let shared = Arc::new((RawCondvar::new(), Channel::default(), AtomicU32::new(0)));
+        in_threads(3, &shared, |(condvar, channel, notified), n| match n {
+            0 => {
+                let frame = Frame::new();
+                frame.join(condvar);
+                let was_notified = channel.sleep(&frame, condvar);
+                notified.fetch_sub(u32::from(was_notified), Ordering::Relaxed);
+            }
+            1 => channel.close(),
+            _ => {
+                let told = condvar.notify_one();
+                notified.fetch_add(u32::from(told), Ordering::Relaxed);
+            }
+        });
+        let (condvar, _, notified) = &*shared;
+        assert_eq!(notified.load(Ordering::Relaxed), 0, "a notification was lost, or made up");
+        assert!(!condvar.notify_one(), "nobody is left");
     });
 }

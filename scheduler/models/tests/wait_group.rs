@@ -2,7 +2,7 @@
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
 use greenthread_models::protocol::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
-use greenthread_models::wait::{LoomWait, Patient};
+use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;
 
@@ -173,5 +173,40 @@ fn one_too_many_is_told_so() {
         });
         assert_eq!(shared.1.load(Ordering::Relaxed), 1);
         shared.0.assert_empty();
+    });
+}
+
+/// A wait that is given up against the end of its set: the other waiter is let go, and nobody stays counted.
+#[test]
+fn a_wait_is_given_up() {
+    explore(1, || {
+        let shared = Shared::new(1);
+        assert!(!shared.group.wait_within(&AtOnce::default()));
+        assert_eq!(shared.group.peek(), Counts { counter: 1, waiters: 0 });
+    });
+    explore(3, || {
+        let shared = Shared::new(1);
+        in_threads(2, &shared, |shared, n| match n {
+            0 => {
+                if shared.group.wait_within(&GiveUp::default()) {
+                    shared.wait_for(1);
+                }
+            }
+            _ => shared.work_and_done(0),
+        });
+        shared.assert_empty();
+    });
+    explore(2, || {
+        let shared = Shared::new(1);
+        in_threads(3, &shared, |shared, n| match n {
+            0 => shared.work_and_done(0),
+            1 => shared.wait_for(1),
+            _ => {
+                if shared.group.wait_within(&AtOnce::default()) {
+                    shared.wait_for(1);
+                }
+            }
+        });
+        shared.assert_empty();
     });
 }

@@ -8,7 +8,14 @@
 //! as new before anybody goes on, and wakes it after unlocking. One who goes round faster than others leave meets the
 //! next round and is not mixed up with this one.
 //!
+//! A waiter whose wait is *ended* by its limit (a context) takes its arrival back, under the lock: the round needs another in its
+//! place, and the barrier is as if it had never come. If the leader was faster, the round is over with this arrival in it. The
+//! leader cannot reserve such a waiter and drops its node, from which the waiter learns that its round is over. So all of
+//! a round are told the same: that they have met.
+//!
 //! # Rejected
+//! * Breaking the barrier for all when one leaves, as Java's `CyclicBarrier` does: everybody would have to handle it, and
+//!   somebody to reset the barrier. Who needs that gives all of them one context, which ends all their waits.
 //! * A mutex and a condition variable, as in `std`: each one that is woken would take the mutex once more, to find that
 //!   its round is over.
 //! * Waking under the lock: a wake-up is no short critical section.
@@ -16,7 +23,7 @@
 //! # Invariants
 //! * I1: `arrivals` is touched only under `lock`. When the lock is free, the queue is as long as `waiting` says, and shorter
 //!   than the size.
-//! * I2: who waits stays in its frame until the one wake-up by whoever took its node out.
+//! * I2: a waiter stays in its frame until the one wake-up by the leader that reserved it, or until it has withdrawn.
 //! * I3: whoever calls `wait` borrows the barrier to the end of the call, so it outlives all unlocks.
 //!
 //! There are no orderings of its own: what was done before an arrival comes to the leader through the lock (P1 of `lock`), and
@@ -25,12 +32,12 @@
 //! # See also
 //! The models in `scheduler/models/tests/barrier.rs`.
 
+use std::cell::{Cell, OnceCell};
 use std::fmt;
-use std::mem;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::Wait;
+use super::wait::{Limit, Unlimited, Wait, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{UnsafeCell, const_fn};
 
@@ -75,30 +82,70 @@ impl<W: Wait> RawBarrier<W> {
     /// Arrives, and blocks until all have; true for the leader, who does not block, and wakes the others in the order in
     /// which they came.
     pub fn wait(&self) -> bool {
-        let wait = W::new();
-        let node = WaitNode::new(wait.waker());
-        self.lock.lock();
-        let leaving = self.arrivals.with_mut(|arrivals| {
-            // SAFETY: locked above (I1).
-            let Arrivals { waiting, queue } = unsafe { &mut *arrivals };
-            if *waiting + 1 < self.size {
-                *waiting += 1;
-                // SAFETY: the node is new, and stays here until `block` returns (I2).
-                unsafe { queue.push_back(NonNull::from(&node)) };
+        self.arrive(&Unlimited::<W>::new()).expect("raw_barrier: nothing ends this wait")
+    }
+
+    /// As [`wait`](Self::wait), unless `limit` comes before the round is over, or has come: then the caller has not arrived,
+    /// and gets `None`.
+    pub fn wait_within(&self, limit: &impl Limit<Waker = W::Waker>) -> Option<bool> {
+        while !limit.has_come() {
+            let arrived = self.arrive(limit);
+            if arrived.is_some() {
+                return arrived;
+            }
+        }
+        None
+    }
+
+    /// Arrives, and waits for the others; `None` if the wait was ended before the round was over.
+    fn arrive(&self, limit: &impl Limit<Waker = W::Waker>) -> Option<bool> {
+        let (node, left, mut leaving) = (OnceCell::new(), Cell::new(false), WaitList::new());
+        let enter = |waker| {
+            let node = NonNull::from(node.get_or_init(|| WaitNode::new(waker)));
+            self.lock.lock();
+            let waits = self.arrivals.with_mut(|arrivals| {
+                // SAFETY: locked above (I1).
+                let Arrivals { waiting, queue } = unsafe { &mut *arrivals };
+                if *waiting + 1 < self.size {
+                    *waiting += 1;
+                    // SAFETY: the node is new, and stays here (I2).
+                    unsafe { queue.push_back(node) };
+                    return true;
+                }
+                *waiting = 0;
+                // SAFETY: locked above.
+                leaving = unsafe { queue.reserve_all(|waker| waker) };
+                false
+            });
+            if !waits {
+                // SAFETY: locked above.
+                unsafe { self.lock.unlock() };
                 return None;
             }
-            *waiting = 0;
-            Some(mem::take(queue))
-        });
-        let Some(leaving) = leaving else {
             // SAFETY: locked above; the node in the queue is the way by which this wait ends.
-            wait.block(|| unsafe { self.lock.unlock() });
-            return false;
+            Some(|| unsafe { self.lock.unlock() })
         };
+        let withdraw = || left.set(node.get().is_some_and(|node| self.withdraw(node)));
+        // SAFETY: the leader reserves the waiters that it wakes; the commit step is one unlock.
+        let woken = unsafe { limit.wait(enter, withdraw) };
+        // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone (I2).
+        unsafe { leaving.wake_all(|waker| waker) };
+        (!left.get()).then_some(woken == Woken::Needless)
+    }
+
+    /// Takes back the arrival of a wait that was ended; false if the round was over before.
+    fn withdraw(&self, node: &WaitNode<W::Waker>) -> bool {
+        self.lock.lock();
+        let removed = self.arrivals.with_mut(|arrivals| {
+            // SAFETY: locked above (I1).
+            let Arrivals { waiting, queue } = unsafe { &mut *arrivals };
+            // SAFETY: the node is in the queue or in none.
+            let removed = unsafe { queue.remove(NonNull::from(node)) };
+            *waiting -= usize::from(removed);
+            removed
+        });
         // SAFETY: locked above.
         unsafe { self.lock.unlock() };
-        // SAFETY: the nodes were found under the lock that their owners' `commit` released, and nobody else has them now (I2).
-        unsafe { leaving.wake_all(|waker| waker) };
-        true
+        removed
     }
 }

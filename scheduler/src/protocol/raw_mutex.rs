@@ -344,9 +344,8 @@ impl<W: TimedWait> RawMutex<W> {
         self.queue.with_mut(|queue| {
             // SAFETY: the queue is ours under its lock (I1).
             let queue = unsafe { &mut *queue };
-            // SAFETY: taken out here, and the owner stays in its frame until it is woken, or gets the lock to withdraw (I4).
-            let next =
-                std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { node.as_ref().value.waker.reserve() });
+            // SAFETY: as above.
+            let next = unsafe { queue.reserve_front(|waiter| &waiter.waker) };
             if queue.is_empty() {
                 let mode = QUEUED | STARVING;
                 self.state.fetch_and(!(mode | flag(next.is_none(), given)), Ordering::Relaxed);

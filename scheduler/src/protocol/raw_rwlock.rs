@@ -183,7 +183,8 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     /// Takes the lock together with other readers, if no writer has it or waits for it.
     #[inline]
     pub fn try_read(&self) -> bool {
-        self.take::<Reader>().is_ok()
+        // No guess: other readers may well be there.
+        self.change_until(self.state.load(Ordering::Relaxed), Reader::enter).is_ok()
     }
 
     /// Adds a reader; if it is only a guest, it leaves again (false).

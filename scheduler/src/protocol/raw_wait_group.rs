@@ -10,6 +10,9 @@
 //! counts and links itself; the `add` that ends the waits moves the word from (1, waiters) to (0, 0), takes the whole
 //! queue along, and wakes it after unlocking.
 //!
+//! A waiter whose wait is *ended* by its limit (a context) takes its node out, and itself out of the word, under the lock. If
+//! the node is not in the queue any more, its set was over before, and the wait is over as any other.
+//!
 //! # Why there is no misuse to detect
 //! Go's counter reaches 0 before its waiters are let go. In between, an `Add` can revive the group under them, or one
 //! set of goroutines can be mixed up with the next: Go forbids it and panics where it notices ("Add called concurrently
@@ -25,6 +28,9 @@
 //! * *Add against the last done.* The last `done` looks again under the lock, and each of its exchanges expects the counter
 //!   it has seen. If others have added meanwhile it starts over as an `add` that ends nothing.
 //!
+//! * *End against the last done.* The claim decides, under the lock. The last `done` drops the nodes whose waits have ended, and
+//!   empties the word; a waiter that finds its node still there has come before, and the word still counts it.
+//!
 //! # Rejected
 //! * `fetch_add`, as in Go: a sum that turns out to be negative has to be taken back while others already see it.
 //! * Waking under the lock: a wake-up is no short critical section.
@@ -33,7 +39,7 @@
 //! # Invariants
 //! * I1: `queue` is touched only under `lock`, and the waiters in the word change only under it.
 //! * I2: when the lock is free, the queue is as long as the word says; if the counter is 0, both are empty.
-//! * I3: a waiter stays in its frame until the one wake-up by whoever took its node out.
+//! * I3: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
 //! * I4: whoever calls a method borrows the group to the end of the call, so it outlives all unlocks.
 //!
 //! # Orderings
@@ -44,12 +50,12 @@
 //! # See also
 //! `sync/waitgroup.go` in Go; the models in `scheduler/models/tests/wait_group.rs`.
 
+use std::cell::{Cell, OnceCell};
 use std::fmt;
-use std::mem;
 use std::ptr::NonNull;
 
 use super::lock::RawLock;
-use super::wait::Wait;
+use super::wait::{Limit, Unlimited, Wait};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
 
@@ -161,11 +167,10 @@ impl<W: Wait> RawWaitGroup<W> {
             match self.change(word, Counts { counter: 0, waiters: 0 }) {
                 Ok(()) => {
                     // SAFETY: the queue is ours under the lock (I1).
-                    let leaving = self.queue.with_mut(|queue| mem::take(unsafe { &mut *queue }));
+                    let leaving = self.queue.with_mut(|queue| unsafe { (*queue).reserve_all(|waker| waker) });
                     // SAFETY: locked above.
                     unsafe { self.lock.unlock() };
-                    // SAFETY: the nodes were found under the lock that their owners' `commit` released, and nobody else
-                    // has them now (I3).
+                    // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone (I3).
                     unsafe { leaving.wake_all(|waker| waker) };
                     return Ok(());
                 }
@@ -187,30 +192,75 @@ impl<W: Wait> RawWaitGroup<W> {
 
     /// Blocks until the counter is 0.
     pub fn wait(&self) {
-        // ORDERING P1: acquire pairs with the release in `change`.
-        if Counts::of(self.word.load(Ordering::Acquire)).counter == 0 {
-            return;
+        if !self.is_zero() {
+            self.queue_up(&Unlimited::<W>::new());
         }
-        let wait = W::new();
-        let node = WaitNode::new(wait.waker());
-        self.lock.lock();
-        // ORDERING P1: as above.
+    }
+
+    /// As [`wait`](Self::wait), unless `limit` comes first; says whether the counter was 0.
+    pub fn wait_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        let mut over = self.is_zero();
+        while !over && !limit.has_come() {
+            over = self.queue_up(limit);
+        }
+        over
+    }
+
+    fn is_zero(&self) -> bool {
+        // ORDERING P1: acquire pairs with the release in `change`.
+        Counts::of(self.word.load(Ordering::Acquire)).counter == 0
+    }
+
+    /// Waits in the queue if the counter is not 0; false if the wait was ended before it was.
+    fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
+        let (node, withdrawn) = (OnceCell::new(), Cell::new(false));
+        let enter = |waker| {
+            let node = NonNull::from(node.get_or_init(|| WaitNode::new(waker)));
+            self.lock.lock();
+            if !self.count_waiter() {
+                // SAFETY: locked above.
+                unsafe { self.lock.unlock() };
+                return None;
+            }
+            // SAFETY: the queue is ours under the lock (I1); the node is new, and stays (I3).
+            self.queue.with_mut(|queue| unsafe { (*queue).push_back(node) });
+            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            Some(|| unsafe { self.lock.unlock() })
+        };
+        let withdraw = || withdrawn.set(node.get().is_some_and(|node| self.withdraw(node)));
+        // SAFETY: the change that ends waits reserves the waiters that it wakes; the commit step is one unlock.
+        unsafe { limit.wait(enter, withdraw) };
+        !withdrawn.get()
+    }
+
+    /// Counts one more waiter (true), or finds that the counter is 0. Under the lock.
+    fn count_waiter(&self) -> bool {
+        // ORDERING P1: acquire pairs with the release in `change`.
         let mut word = self.word.load(Ordering::Acquire);
         loop {
             let Counts { counter, waiters } = Counts::of(word);
             if counter == 0 {
-                // SAFETY: locked above.
-                return unsafe { self.lock.unlock() };
+                return false;
             }
             match self.change(word, Counts { counter, waiters: waiters + 1 }) {
-                Ok(()) => break,
+                Ok(()) => return true,
                 // ORDERING P1: as above; a failed exchange reads relaxed.
                 Err(_) => word = self.word.load(Ordering::Acquire),
             }
         }
-        // SAFETY: the queue is ours under the lock (I1); the node is new, and stays here until `block` returns (I3).
-        self.queue.with_mut(|queue| unsafe { (*queue).push_back(NonNull::from(&node)) });
-        // SAFETY: locked above; the node in the queue is the way by which this wait ends.
-        wait.block(|| unsafe { self.lock.unlock() });
+    }
+
+    /// Takes the node of a wait that was ended out of the queue; false if its set was over before.
+    fn withdraw(&self, node: &WaitNode<W::Waker>) -> bool {
+        self.lock.lock();
+        // SAFETY: the queue is ours under the lock (I1); the node is in it or in none.
+        let removed = self.queue.with_mut(|queue| unsafe { (*queue).remove(NonNull::from(node)) });
+        if removed {
+            // The waiters are the low half of the word, and this one is counted.
+            self.word.fetch_sub(1, Ordering::Relaxed);
+        }
+        // SAFETY: locked above.
+        unsafe { self.lock.unlock() };
+        removed
     }
 }

@@ -9,6 +9,7 @@
 //!   removed.
 //! * I3: a node is in at most one list at a time.
 
+use std::iter;
 use std::ptr::NonNull;
 
 use super::wait::Wake;
@@ -142,6 +143,30 @@ impl<T> WaitList<T> {
             // SAFETY: the caller's contract.
             unsafe { waker.wake() };
         }
+    }
+
+    /// Takes out the node that has waited longest of those whose wait has not ended, and reserves the waker that `of` finds in
+    /// it. Drops those before it: their owners come to withdraw.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the list, as [`Wake::reserve`] asks for.
+    pub unsafe fn reserve_front<K: Wake>(&mut self, of: impl Fn(&T) -> &K) -> Option<NonNull<WaitNode<T>>> {
+        // SAFETY: I2: taken out here, and the owner has yet to be woken, or to come through the lock to withdraw.
+        iter::from_fn(|| self.pop_front()).find(|node| unsafe { of(&node.as_ref().value).reserve() })
+    }
+
+    /// Takes out all nodes whose wait has not ended, and reserves them as [`reserve_front`](Self::reserve_front) does.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn reserve_all<K: Wake>(&mut self, of: impl Fn(&T) -> &K) -> Self {
+        let mut reserved = Self::new();
+        // SAFETY: the caller's contract.
+        while let Some(node) = unsafe { self.reserve_front(&of) } {
+            // SAFETY: the node is in no list now, and its owner stays until the wake-up (I2).
+            unsafe { reserved.push_back(node) };
+        }
+        reserved
     }
 
     /// Takes `node` out if it is still in the list; says whether it was.

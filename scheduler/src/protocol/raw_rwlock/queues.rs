@@ -144,12 +144,6 @@ pub(super) fn is_orphaned(state: u64) -> bool {
     state & !(WRITTEN | UPGRADABLE_QUEUED) == QUEUED
 }
 
-/// Takes the oldest waiter out whose wait has not ended.
-fn reserve_one<K: Wake>(queue: &mut WaitList<K>) -> Option<NonNull<WaitNode<K>>> {
-    // SAFETY: taken out here, and the owner stays in its frame until it is woken, or gets the lock to withdraw (I5).
-    std::iter::from_fn(|| queue.pop_front()).find(|node| unsafe { node.as_ref().value.reserve() })
-}
-
 impl<K> Queues<K> {
     /// Nobody waits.
     pub(super) const fn new() -> Self {
@@ -206,12 +200,12 @@ impl<K: Wake> Queues<K> {
     /// upgradable reader again.
     fn next_writer(&mut self) -> (Option<NonNull<WaitNode<K>>>, u64) {
         let waits = !self.upgrade.is_empty();
-        let upgraded = reserve_one(&mut self.upgrade);
+        let upgraded = reserve_front(&mut self.upgrade);
         if waits {
             return (upgraded, if upgraded.is_none() { UPGRADABLE } else { 0 });
         }
         self.upgradable_was_last = false;
-        (reserve_one(&mut self.writers), 0)
+        (reserve_front(&mut self.writers), 0)
     }
 
     /// Takes out all readers, and one that waits to be upgradable if that is free; returns the part of the word for them.
@@ -222,10 +216,10 @@ impl<K: Wake> Queues<K> {
             unsafe { owners.push_back(node) };
             held += part;
         };
-        while let Some(node) = reserve_one(&mut self.readers) {
+        while let Some(node) = reserve_front(&mut self.readers) {
             add(node, READER);
         }
-        if let Some(node) = upgradable.then(|| reserve_one(&mut self.upgradables)).flatten() {
+        if let Some(node) = upgradable.then(|| reserve_front(&mut self.upgradables)).flatten() {
             add(node, UPGRADABLE);
             self.upgradable_was_last = !self.writers.is_empty();
         }
@@ -236,4 +230,10 @@ impl<K: Wake> Queues<K> {
     pub(super) fn upgradable_comes_before_writers(&self) -> bool {
         self.writers.is_empty() || !self.upgradable_was_last
     }
+}
+
+/// Takes the oldest waiter out whose wait has not ended.
+fn reserve_front<K: Wake>(queue: &mut WaitList<K>) -> Option<NonNull<WaitNode<K>>> {
+    // SAFETY: the queues are borrowed for changes only under their lock (I1).
+    unsafe { queue.reserve_front(|waker| waker) }
 }
