@@ -10,11 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::drops::OnDrop;
-use common::{Rng, check, check_from_thread, parked, storm, until};
+use common::{Rng, check, check_from_thread, panic_of, parked, storm, until};
 use greenthread::ctx::{Context, Error};
 use greenthread::patterns::RateLimiter;
 use greenthread::sync::{Mutex, WaitGroup};
-use greenthread::{JoinHandle, debug, spawn};
+use greenthread::{JoinHandle, debug, spawn, time};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -268,6 +268,94 @@ fn threads_and_goroutines_share_one() {
 }
 
 #[test]
+fn a_reservation_says_when() {
+    check(|| {
+        let (limiter, begin) = (RateLimiter::bursty(ms(2), 2), Instant::now());
+        let all: Vec<_> = (0..6).map(|_| limiter.reserve().unwrap()).collect();
+        for (n, reserved) in all.iter().enumerate() {
+            assert!(reserved.due() >= begin + ms(2) * u32::saturating_sub(n as u32, 1));
+            assert!(reserved.delay() <= ms(2) * n as u32);
+        }
+        assert!(!limiter.try_take(), "what comes is reserved");
+        limiter.wait(&Context::background()).unwrap();
+        assert!(begin.elapsed() >= ms(2) * 5, "it came after those that are reserved");
+        assert!(all.iter().all(|reserved| reserved.delay().is_zero()));
+        let never = RateLimiter::bursty(Duration::MAX, 1);
+        assert!(never.reserve().is_some() && never.reserve().is_none());
+        let unlimited = RateLimiter::steady(Duration::ZERO);
+        assert!((0..10).all(|_| unlimited.reserve_n(usize::MAX).unwrap().delay().is_zero()));
+        unlimited.reserve().unwrap().cancel();
+        assert!(unlimited.try_take());
+    });
+}
+
+#[test]
+fn a_reservation_stands_in_line() {
+    check(|| {
+        let ctx = Context::background();
+        let limiter = Arc::new(RateLimiter::bursty(HOUR, 0));
+        let first = waiter(&limiter, &ctx, 1);
+        let reserved = limiter.reserve_n(2).unwrap();
+        assert!(reserved.delay() > HOUR * 5 / 2, "it comes after the one that waits");
+        let last = waiter(&limiter, &ctx, 1);
+        assert_eq!(limiter.tokens().floor(), -4.0);
+        limiter.set_period(ms(1));
+        assert!(reserved.delay() > HOUR, "it keeps its time");
+        first.join().unwrap().unwrap();
+        last.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn what_is_cancelled_goes_to_those_that_wait() {
+    check(|| {
+        let ctx = Context::background();
+        let limiter = Arc::new(RateLimiter::bursty(HOUR, 3));
+        assert!(limiter.try_take_n(2));
+        let large = limiter.reserve_n(100).unwrap();
+        let waiting = waiter(&limiter, &ctx, 1);
+        large.cancel();
+        // Of the three there was one left, and it is free again.
+        waiting.join().unwrap().unwrap();
+        assert!(!limiter.try_take());
+        let (early, late) = (limiter.reserve_n(2).unwrap(), limiter.reserve().unwrap());
+        early.cancel();
+        assert_eq!(limiter.tokens().floor(), -2.0, "the later one keeps its time, and so the place of one before it");
+        late.cancel();
+        assert_eq!(limiter.tokens().floor(), -1.0);
+    });
+}
+
+#[test]
+fn limit_and_burst_can_be_changed() {
+    check(|| {
+        let limiter = RateLimiter::bursty(HOUR, 4);
+        assert_eq!((limiter.burst(), limiter.tokens()), (4, 4.0));
+        limiter.set_burst(1);
+        assert_eq!((limiter.burst(), limiter.tokens()), (1, 1.0));
+        limiter.set_burst(3);
+        assert!(limiter.try_take() && !limiter.try_take());
+        limiter.set_limit(1000.0);
+        assert_eq!((limiter.period(), limiter.limit()), (ms(1), 1000.0));
+        (0..3).for_each(|_| limiter.wait(&Context::background()).unwrap());
+        for (limit, period) in [
+            (f64::INFINITY, Duration::ZERO),
+            (f64::MAX, Duration::from_nanos(1)),
+            (0.0, Duration::MAX),
+            (f64::MIN_POSITIVE, Duration::MAX),
+            (0.5, Duration::from_secs(2)),
+        ] {
+            limiter.set_limit(limit);
+            assert_eq!(limiter.period(), period);
+        }
+        for wrong in [-1.0, f64::NAN, f64::NEG_INFINITY] {
+            assert!(panic_of(|| limiter.set_limit(wrong)).contains("makes no sense"));
+        }
+        assert_eq!(limiter.period(), Duration::from_secs(2), "a limit that is refused changes nothing");
+    });
+}
+
+#[test]
 fn in_destructors_while_unwinding() {
     check(|| {
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 0));
@@ -288,9 +376,21 @@ fn in_destructors_while_unwinding() {
 /// Takes tokens in one of the ways, at random; how many it got.
 fn take_somehow(limiter: &RateLimiter, ctx: &Context, random: &mut Rng) -> usize {
     let n = random.below(4) as usize;
-    let got = match random.below(4) {
+    let got = match random.below(5) {
         0 => limiter.try_take_n(n),
         1 => limiter.wait_n(&ctx.with_timeout(Duration::from_micros(random.below(300))).0, n).is_ok(),
+        2 => match limiter.reserve_n(n) {
+            Some(reserved) if random.one_in(2) => {
+                time::sleep(reserved.delay());
+                true
+            }
+            // It gives back all of it, or a part, or nothing if it is due: no more than it had in any case.
+            Some(reserved) => {
+                reserved.cancel();
+                false
+            }
+            None => false,
+        },
         _ => limiter.wait_n(ctx, n).is_ok(),
     };
     if got { n } else { 0 }
@@ -309,6 +409,9 @@ fn storm_of_all_forms() {
             wg.go(move || {
                 for _ in 0..random.below(30) {
                     taken.fetch_add(take_somehow(&limiter, &ctx, &mut random), Ordering::Relaxed);
+                    if random.one_in(40) {
+                        limiter.set_burst(random.below(1 + burst) as usize);
+                    }
                     if random.one_in(20) {
                         limiter.set_period(period * (1 + random.below(3) as u32));
                     }

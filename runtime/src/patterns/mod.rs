@@ -65,6 +65,6 @@ pub use parallel::{parallel_map, parallel_map_unordered};
 pub use pipeline::{IntoIter, Iter, Pipeline};
 pub use pool::{dynamic_worker_pool, worker_pool};
 pub use queue::{Full, PushError, Pushed, Queue};
-pub use rate::RateLimiter;
+pub use rate::{RateLimiter, Reservation};
 pub use retry::{Backoff, Jitter, retry, retry_if};
 pub use tee::tee;

@@ -2,13 +2,19 @@
 //!
 //! # How it works
 //! A bucket holds tokens. One more comes each period, unless the bucket is full; each event takes one out. Nothing moves while
-//! nobody looks: who looks adds what has come since, in whole tokens, and notes since when the next one grows. So nothing is
+//! nobody looks: each look adds what has come since, in whole tokens, and notes since when the next one grows. So nothing is
 //! rounded, and no error adds up.
 //!
-//! Who must wait says how many tokens he wants, and queues up at a semaphore of one permit. Who has the permit is in
-//! front: he alone watches the clock. Tokens that are wanted count as gone: the bucket fills up beyond them. So those
-//! who are woken late lose no token by that, as Go's reservations do not. Unlike a reservation, nothing is promised for
-//! a certain time: who gives up leaves the queue, and all behind him move up; a new period counts for all who wait.
+//! A caller that must wait says how many tokens it wants, and queues up at a semaphore of one permit. The one that has the permit
+//! is in front: it alone watches the clock. Tokens that are wanted count as gone: the bucket fills up beyond them. So
+//! waiters that are woken late lose no token by that, as Go's reservations do not. Unlike a reservation, nothing is promised
+//! for a certain time: when a waiter gives up, all behind it move up; a new period counts for all that wait.
+//!
+//! A *reservation* takes its tokens at once, those that have yet to come too, so there may be fewer than none; and it is told when
+//! they will have come, behind all that wait at that moment. They must not lose anything by it, so each waiter knows its place
+//! among the reservations: for it, what was reserved later is still there. The time of a reservation stays what it is,
+//! whatever happens. So if a waiter or a reservation before it goes, what this one had is given back only as far as it exceeds
+//! what was reserved behind it: two would act at the same time otherwise, which is a burst that nobody allowed. (Go does the same.)
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -18,6 +24,10 @@ use greenthread_ctx::{Context, Error, RecvError};
 
 use crate::sync::{LazyLock, Mutex, MutexGuard, Semaphore};
 
+mod bucket;
+
+use bucket::Bucket;
+
 /// Lets so many events happen in a time: a token bucket, as `rate.Limiter` of golang.org/x/time is.
 ///
 /// Each event takes a token. The bucket is full in the beginning; when it is not full, one token comes each period. So
@@ -25,8 +35,11 @@ use crate::sync::{LazyLock, Mutex, MutexGuard, Semaphore};
 /// from then on, be it that he is woken late: so the rate is kept on a busy machine too, and two events may then be
 /// closer than a period.
 ///
-/// Strictly first come, first served: who has to wait does so behind all who wait already. While nobody waits there is
+/// Strictly first come, first served: whoever has to wait does so behind all that wait already. While nobody waits there is
 /// no timer, and there never is a goroutine.
+///
+/// There are three ways to ask for tokens, as in Go: to [`wait`](Self::wait) for them, to [`try_take`](Self::try_take) them, and to
+/// [`reserve`](Self::reserve) them and be told how long to wait.
 ///
 /// It is no handle, and has no clones: use it by reference, in an [`Arc`](std::sync::Arc), or make it a `static`, which
 /// a limit for a whole program often is.
@@ -49,22 +62,10 @@ use crate::sync::{LazyLock, Mutex, MutexGuard, Semaphore};
 /// ```
 pub struct RateLimiter {
     bucket: Mutex<Bucket>,
-    /// Who has its permit is in front.
+    /// Whoever has its permit is in front.
     turn: Semaphore,
-    /// Set by who is in front, and received from by him alone.
+    /// Set by the waiter in front, and received from by it alone.
     clock: LazyLock<Timer>,
-}
-
-/// The arithmetic, without waiting. 128 bits are enough for any sum of tokens that callers can ask for.
-struct Bucket {
-    period: Duration,
-    burst: usize,
-    /// What has come and is not taken, as of `since`.
-    tokens: u128,
-    /// What those want who wait.
-    wanted: u128,
-    /// When the next token began to grow; none before the first look.
-    since: Option<Instant>,
 }
 
 impl RateLimiter {
@@ -101,8 +102,8 @@ impl RateLimiter {
     /// assert_eq!((0..10).filter(|_| limiter.try_take()).count(), 3);
     /// ```
     pub const fn bursty(period: Duration, burst: usize) -> Self {
-        let bucket = Bucket { period, burst, tokens: burst as u128, wanted: 0, since: None };
-        Self { bucket: Mutex::new(bucket), turn: Semaphore::new(1), clock: LazyLock::new(|| Timer::new(Duration::MAX)) }
+        let bucket = Mutex::new(Bucket::new(period, burst));
+        Self { bucket, turn: Semaphore::new(1), clock: LazyLock::new(|| Timer::new(Duration::MAX)) }
     }
 
     /// Takes a token; blocks until there is one for the caller and all who came before are served. Go's `Wait`.
@@ -151,38 +152,35 @@ impl RateLimiter {
         if let Some(error) = ctx.err() {
             return Err(error);
         }
-        if self.begin(ctx, n)? {
-            return Ok(());
-        }
-        let served = self.turn.acquire_ctx(1, ctx).and_then(|_turn| self.wait_in_front(ctx, n));
+        let Some(place) = self.begin(ctx, n)? else { return Ok(()) };
+        let served = self.turn.acquire_ctx(1, ctx).and_then(|_turn| self.wait_in_front(ctx, n, place));
         if served.is_err() {
-            self.bucket.lock().wanted -= n as u128;
+            self.look().give_up(n, place);
         }
         served
     }
 
-    /// Takes the tokens if there is nobody to wait for; or else false, and they are wanted.
-    fn begin(&self, ctx: &Context, n: usize) -> Result<bool, Error> {
+    /// Takes the tokens if there is nobody to wait for (none); or else they are wanted, and the caller has this place.
+    fn begin(&self, ctx: &Context, n: usize) -> Result<Option<u64>, Error> {
         let mut bucket = self.look();
         if bucket.wanted == 0 && bucket.take(n) {
-            return Ok(true);
+            return Ok(None);
         }
-        in_time(ctx, bucket.due(bucket.wanted + n as u128))?;
-        bucket.wanted += n as u128;
-        Ok(false)
+        in_time(ctx, bucket.due_behind_all(n))?;
+        Ok(Some(bucket.want(n)))
     }
 
-    /// Takes tokens that are wanted, for who is in front.
-    fn wait_in_front(&self, ctx: &Context, n: usize) -> Result<(), Error> {
+    /// Takes tokens that are wanted, for the waiter in front.
+    fn wait_in_front(&self, ctx: &Context, n: usize, place: u64) -> Result<(), Error> {
         loop {
             let mut bucket = self.look();
-            if bucket.take_wanted(n) {
+            if bucket.take_wanted(n, place) {
                 return Ok(());
             }
             // Looked at again, since the period may have changed.
-            let due = bucket.due(n as u128);
+            let due = bucket.due(n as i128, place);
             in_time(ctx, due)?;
-            // Under the lock, so that it does not undo what `set_period` does.
+            // Under the lock, so that it does not undo what `look_again` does.
             self.clock.reset(due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now())));
             drop(bucket);
             if let Err(RecvError::Ended(error)) = ctx.recv(self.clock.channel()) {
@@ -226,7 +224,138 @@ impl RateLimiter {
         self.look().take(n)
     }
 
-    /// The time in which a token comes. (Go's `Limit` is its inverse.)
+    /// Takes a token at once, be it that it has yet to come, and says when. Never waits: the caller sleeps until it is
+    /// [due](Reservation::due), or [cancels](Reservation::cancel). Go's `Reserve`.
+    ///
+    /// `None` if the token comes only beyond what the clock can express.
+    ///
+    /// ```
+    /// use greenthread::{patterns::RateLimiter, time};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::steady(Duration::from_millis(2));
+    /// assert!(limiter.reserve().unwrap().delay().is_zero(), "there is one");
+    /// let next = limiter.reserve().unwrap();
+    /// assert!(next.delay() <= Duration::from_millis(2));
+    /// time::sleep(next.delay());
+    /// // Now it may happen.
+    /// ```
+    #[must_use = "the token is taken, also if the reservation is dropped"]
+    pub fn reserve(&self) -> Option<Reservation<'_>> {
+        self.reserve_n(1)
+    }
+
+    /// Takes `n` tokens as [`reserve`](Self::reserve) takes one. Go's `ReserveN`.
+    ///
+    /// `n` may be more than the bucket holds: it then takes as long as it takes for so many to come. (In Go that is refused.)
+    ///
+    /// The reservation comes behind all that wait now, and before all that come later, and keeps its time, also if the period is
+    /// changed.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let bytes = RateLimiter::bursty(Duration::from_secs(1), 10);
+    /// assert!(bytes.reserve_n(10).unwrap().delay().is_zero());
+    /// assert!(bytes.reserve_n(5).unwrap().delay() > Duration::from_secs(4));
+    /// assert!(bytes.reserve_n(5).unwrap().delay() > Duration::from_secs(9));
+    /// ```
+    #[must_use = "the tokens are taken, also if the reservation is dropped"]
+    pub fn reserve_n(&self, n: usize) -> Option<Reservation<'_>> {
+        let now = Instant::now();
+        let mut bucket = self.bucket.lock();
+        bucket.advance(now);
+        let (place, due) = bucket.reserve(now, n)?;
+        Some(Reservation { limiter: self, place, due })
+    }
+
+    /// How many tokens there are that nobody waits for, with the part of the next one that has come. Negative if
+    /// more is reserved or waited for than there is. Never waits for one. Go's `Tokens`.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::bursty(Duration::from_secs(3600), 3);
+    /// assert!(limiter.try_take());
+    /// assert_eq!(limiter.tokens().floor(), 2.0);
+    /// let _later = limiter.reserve_n(4);
+    /// assert_eq!(limiter.tokens().floor(), -2.0);
+    /// ```
+    pub fn tokens(&self) -> f64 {
+        let now = Instant::now();
+        let mut bucket = self.bucket.lock();
+        bucket.advance(now);
+        bucket.available(now)
+    }
+
+    /// How many tokens the bucket holds at most. Go's `Burst`.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(RateLimiter::bursty(Duration::from_secs(1), 3).burst(), 3);
+    /// ```
+    pub fn burst(&self) -> usize {
+        self.bucket.lock().burst
+    }
+
+    /// Changes how many tokens the bucket holds at most. Go's `SetBurst`. Never waits for a token.
+    ///
+    /// What there is stays, as far as there is room for it; a bucket that gets larger is not full at once.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::bursty(Duration::from_secs(3600), 5);
+    /// limiter.set_burst(2);
+    /// assert!(limiter.try_take_n(2) && !limiter.try_take());
+    /// ```
+    pub fn set_burst(&self, burst: usize) {
+        self.bucket.lock().set_burst(Instant::now(), burst);
+    }
+
+    /// How many tokens come in a second: the inverse of the [`period`](Self::period), infinite if that is zero. Go's `Limit`.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(RateLimiter::steady(Duration::from_millis(20)).limit(), 50.0);
+    /// assert_eq!(RateLimiter::steady(Duration::ZERO).limit(), f64::INFINITY);
+    /// ```
+    pub fn limit(&self) -> f64 {
+        self.period().as_secs_f64().recip()
+    }
+
+    /// Changes how many tokens come in a second, as [`set_period`](Self::set_period) does by the inverse, which is rounded to
+    /// nanoseconds, and is at least one. Infinitely many are no limit at all; with zero no more tokens come. Go's `SetLimit`.
+    ///
+    /// # Panics
+    /// If `per_second` is negative or no number.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::steady(Duration::from_secs(1));
+    /// limiter.set_limit(100.0);
+    /// assert_eq!(limiter.period(), Duration::from_millis(10));
+    /// ```
+    pub fn set_limit(&self, per_second: f64) {
+        assert!(per_second >= 0.0, "rate: a limit of {per_second} tokens per second makes no sense; use zero or more");
+        self.set_period(if per_second.is_infinite() {
+            Duration::ZERO
+        } else {
+            Duration::try_from_secs_f64(per_second.recip())
+                .map_or(Duration::MAX, |one| one.max(Duration::from_nanos(1)))
+        });
+    }
+
+    /// The time in which a token comes: the inverse of the [`limit`](Self::limit).
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -255,8 +384,12 @@ impl RateLimiter {
     pub fn set_period(&self, period: Duration) {
         let mut bucket = self.bucket.lock();
         bucket.set_period(Instant::now(), period);
+        self.look_again(&bucket);
+    }
+
+    /// Lets the waiter in front look again, if somebody waits. Under the lock.
+    fn look_again(&self, bucket: &Bucket) {
         if bucket.wanted > 0 {
-            // Who is in front looks again.
             self.clock.reset(Duration::ZERO);
         }
     }
@@ -277,64 +410,86 @@ fn in_time(ctx: &Context, due: Option<Instant>) -> Result<(), Error> {
     }
 }
 
-impl Bucket {
-    /// Adds what has come since the last look.
-    fn advance(&mut self, now: Instant) {
-        let limit = self.burst as u128 + self.wanted;
-        let elapsed = now.duration_since(self.since.unwrap_or(now)).as_nanos();
-        let (come, rest) = match self.period.as_nanos() {
-            0 => (limit, 0),
-            period => (elapsed / period, elapsed % period),
-        };
-        self.tokens += come;
-        self.since = Some(if self.tokens < limit { before(now, rest) } else { now });
-        self.tokens = self.tokens.min(limit);
-    }
-
-    /// Takes tokens beyond those that are wanted, if there are so many.
-    fn take(&mut self, n: usize) -> bool {
-        let unlimited = self.period.is_zero();
-        let enough = unlimited || self.tokens >= self.wanted + n as u128;
-        if enough && !unlimited {
-            self.tokens -= n as u128;
-        }
-        enough
-    }
-
-    /// Takes tokens that are wanted, if there are so many.
-    fn take_wanted(&mut self, n: usize) -> bool {
-        let enough = self.tokens >= n as u128;
-        if enough {
-            self.tokens -= n as u128;
-            self.wanted -= n as u128;
-        }
-        enough
-    }
-
-    /// When there will be so many tokens in all, if none are taken; none if that is beyond the clock.
-    fn due(&self, tokens: u128) -> Option<Instant> {
-        let missing = tokens.saturating_sub(self.tokens);
-        self.since?.checked_add(nanos(missing.saturating_mul(self.period.as_nanos()))?)
-    }
-
-    fn set_period(&mut self, now: Instant, period: Duration) {
-        self.advance(now);
-        let old = self.period.as_nanos().max(1);
-        let grown = now.duration_since(self.since.unwrap_or(now)).as_nanos();
-        self.since = Some(before(now, grown.saturating_mul(period.as_nanos()) / old));
-        self.period = period;
-    }
+/// Tokens that were taken ahead of time. Go's `Reservation`.
+///
+/// Dropping it changes nothing: the tokens stay taken.
+///
+/// ```
+/// use greenthread::patterns::{RateLimiter, Reservation};
+/// use std::time::Duration;
+///
+/// static UPLOADS: RateLimiter = RateLimiter::steady(Duration::from_secs(10));
+///
+/// /// Begins one at once, or says when to try again.
+/// fn begin() -> Result<(), Duration> {
+///     let place: Reservation<'static> = UPLOADS.reserve().unwrap();
+///     match place.delay() {
+///         Duration::ZERO => Ok(()),
+///         later => {
+///             place.cancel(); // nobody waits here
+///             Err(later)
+///         }
+///     }
+/// }
+///
+/// assert!(begin().is_ok());
+/// assert!(begin().unwrap_err() > Duration::from_secs(9));
+/// ```
+#[derive(Debug)]
+pub struct Reservation<'a> {
+    limiter: &'a RateLimiter,
+    place: u64,
+    due: Instant,
 }
 
-/// So many nanoseconds before `now`; `now` if the clock cannot say that.
-fn before(now: Instant, ago: u128) -> Instant {
-    nanos(ago).and_then(|ago| now.checked_sub(ago)).unwrap_or(now)
-}
+impl Reservation<'_> {
+    /// When the event may happen.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let limiter = RateLimiter::steady(Duration::from_secs(1));
+    /// assert!(limiter.reserve().unwrap().due() <= Instant::now());
+    /// ```
+    pub fn due(&self) -> Instant {
+        self.due
+    }
 
-fn nanos(nanos: u128) -> Option<Duration> {
-    const SECOND: u128 = 1_000_000_000;
-    let seconds = u64::try_from(nanos / SECOND).ok()?;
-    Some(Duration::new(seconds, (nanos % SECOND) as u32))
+    /// How long to wait from now on until the event may happen; zero if it may happen now. Go's `Delay`.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::bursty(Duration::from_secs(1), 0);
+    /// assert!(limiter.reserve().unwrap().delay() > Duration::ZERO);
+    /// ```
+    pub fn delay(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
+    }
+
+    /// Gives the tokens back: the event will not happen. Go's `Cancel`. Never waits for a token.
+    ///
+    /// If the reservation is due already, nothing is given back. Nor is what later reservations rely on: they keep their times, and
+    /// two of them must not become one burst.
+    ///
+    /// ```
+    /// use greenthread::patterns::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::bursty(Duration::from_secs(3600), 0);
+    /// let large = limiter.reserve_n(100).unwrap();
+    /// large.cancel();
+    /// assert!(limiter.reserve().unwrap().delay() <= Duration::from_secs(3600));
+    /// ```
+    pub fn cancel(self) {
+        let now = Instant::now();
+        let mut bucket = self.limiter.bucket.lock();
+        bucket.advance(now);
+        bucket.cancel(now, self.place);
+        self.limiter.look_again(&bucket);
+    }
 }
 
 impl fmt::Debug for RateLimiter {
@@ -343,97 +498,5 @@ impl fmt::Debug for RateLimiter {
         let mut all = f.debug_struct("RateLimiter");
         all.field("period", &bucket.period).field("burst", &bucket.burst);
         all.field("tokens", &bucket.tokens).field("wanted", &bucket.wanted).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PERIOD: Duration = Duration::from_nanos(7);
-
-    /// A bucket, and when it was filled.
-    fn bucket(period: Duration, burst: usize) -> (Bucket, Instant) {
-        let mut bucket = RateLimiter::bursty(period, burst).bucket.into_inner();
-        let begin = Instant::now();
-        bucket.advance(begin);
-        (bucket, begin)
-    }
-
-    #[test]
-    fn no_nanosecond_is_lost() {
-        let (mut bucket, begin) = bucket(PERIOD, 1_000_000_000);
-        assert!(bucket.take(1_000_000_000));
-        // Looks at odd times add up to what one look at the end would find.
-        let (mut now, mut looks) = (begin, 0);
-        while looks < 100_000 {
-            looks += 1;
-            now += Duration::from_nanos(looks % 23);
-            bucket.advance(now);
-        }
-        let elapsed = now.duration_since(begin).as_nanos();
-        assert_eq!(bucket.tokens, elapsed / 7);
-        assert_eq!(bucket.due(bucket.tokens + 1), Some(begin + PERIOD * (bucket.tokens as u32 + 1)));
-    }
-
-    #[test]
-    fn a_token_comes_at_its_nanosecond() {
-        let (mut bucket, begin) = bucket(PERIOD, 2);
-        assert!(bucket.take(2));
-        for (elapsed, tokens) in [(0, 0), (6, 0), (7, 1), (13, 1), (14, 2), (1000, 2)] {
-            bucket.advance(begin + Duration::from_nanos(elapsed));
-            assert_eq!(bucket.tokens, tokens, "after {elapsed} ns");
-        }
-        // A full bucket saves up nothing of the next token either.
-        assert!(bucket.take(1));
-        bucket.advance(begin + Duration::from_nanos(1006));
-        assert_eq!((bucket.tokens, bucket.due(2)), (1, Some(begin + Duration::from_nanos(1007))));
-    }
-
-    #[test]
-    fn what_is_wanted_comes_on_top_of_what_the_bucket_holds() {
-        let (mut bucket, begin) = bucket(PERIOD, 1);
-        assert!(bucket.take(1));
-        bucket.wanted = 5;
-        // They are woken late: each gets the token that came for it, and then the bucket is full.
-        bucket.advance(begin + PERIOD * 100);
-        assert_eq!(bucket.tokens, 6);
-        assert!(!bucket.take(2), "there is one that nobody wants");
-        assert!(bucket.take_wanted(5) && bucket.take(1));
-        assert_eq!((bucket.tokens, bucket.wanted), (0, 0));
-        // Those who have given up leave no more than the bucket holds.
-        bucket.wanted = 50;
-        bucket.advance(begin + PERIOD * 140);
-        assert_eq!(bucket.tokens, 40);
-        bucket.wanted = 0;
-        bucket.advance(begin + PERIOD * 140);
-        assert_eq!(bucket.tokens, 1);
-    }
-
-    #[test]
-    fn a_new_period_keeps_the_part_that_has_grown() {
-        let (mut bucket, begin) = bucket(Duration::from_secs(10), 3);
-        assert!(bucket.take(3));
-        let now = begin + Duration::from_secs(15);
-        bucket.set_period(now, Duration::from_secs(4));
-        assert_eq!((bucket.tokens, bucket.due(2)), (1, Some(now + Duration::from_secs(2))));
-        bucket.set_period(now, Duration::MAX);
-        assert_eq!((bucket.tokens, bucket.due(2)), (1, None));
-        bucket.set_period(now, Duration::ZERO);
-        assert!(bucket.take(usize::MAX));
-        bucket.set_period(now, Duration::from_secs(1));
-        assert!(bucket.take(3) && !bucket.take(1), "it was full");
-        assert_eq!(bucket.due(1), Some(now + Duration::from_secs(1)));
-    }
-
-    #[test]
-    fn numbers_of_any_size() {
-        let (mut bucket, begin) = bucket(Duration::MAX, usize::MAX);
-        assert!(bucket.take(usize::MAX) && !bucket.take(1));
-        bucket.wanted = usize::MAX as u128 * 1_000_000;
-        assert_eq!(bucket.due(bucket.wanted), None);
-        bucket.set_period(begin, Duration::from_nanos(1));
-        bucket.advance(begin + Duration::from_nanos(u64::MAX));
-        assert_eq!(bucket.tokens, u128::from(u64::MAX));
     }
 }
