@@ -123,6 +123,35 @@ impl<T> Chan<T> {
         }
     }
 
+    /// Sends at once, if need be into the place of the oldest value in the buffer, which it returns: one step for all others. For
+    /// channels whose senders never wait: they would be overtaken.
+    pub(crate) fn displace(&self, value: T) -> Result<Option<T>, TrySendError<T>> {
+        let (value, mut spent) = (MaybeUninit::new(value), Spent::default());
+        self.head.lock();
+        // SAFETY: locked above; the value is there, and comes back if it was not taken.
+        unsafe {
+            let offered = self.offer(value.as_ptr());
+            let oldest = match offered {
+                Offered::NoRoom => self.buffer.with_mut(|buffer| (*buffer).pop(&mut spent)),
+                Offered::Taken(_) | Offered::Closed => None,
+            };
+            if oldest.is_some() {
+                // One value went, and one came.
+                self.buffer.with_mut(|buffer| (*buffer).push(value.assume_init_read()));
+            }
+            self.head.unlock();
+            match offered {
+                Offered::Taken(peer) => {
+                    wake(peer);
+                    Ok(None)
+                }
+                Offered::NoRoom if oldest.is_some() => Ok(oldest),
+                Offered::NoRoom => Err(TrySendError::Full(value.assume_init())),
+                Offered::Closed => Err(TrySendError::Disconnected(value.assume_init())),
+            }
+        }
+    }
+
     /// Sends; blocks until there is room or a receiver, or the channel is closed.
     #[inline]
     pub(crate) fn send(&self, value: T) -> Result<(), SendError<T>> {

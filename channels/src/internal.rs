@@ -1,4 +1,4 @@
-//! What `select!` expands to. Not part of the interface: it may change with any version.
+//! What `select!` expands to, and what siblings build on. Not part of the interface: it may change with any version.
 //!
 //! An arm is a value in the frame of the `select!`, typed as its channel is, with room for what it receives. `select` only
 //! borrows the arms; then the one that was chosen is finished. Safe to use in any order, as an arm that was not chosen
@@ -9,10 +9,22 @@ use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use crate::chan::Chan;
-use crate::error::{RecvError, SendError};
+use crate::error::{RecvError, SendError, TrySendError};
 use crate::handle::{Receiver, Sender};
 use crate::head::Chosen;
 use crate::select::{Arm, Done, Goal, Limit, run};
+
+/// Sends at once. If the buffer is full the oldest value makes room, and is returned: in one step, so none has to go unless the
+/// buffer is full. For channels whose senders never wait, since they would be overtaken.
+///
+/// # Errors
+/// If the channel is closed; if it has no buffer, or is nil, and no receiver waits.
+pub fn displace<T>(sender: &Sender<T>, value: T) -> Result<Option<T>, TrySendError<T>> {
+    match sender.chan() {
+        Some(chan) => chan.displace(value),
+        None => Err(TrySendError::Full(value)),
+    }
+}
 
 const NOT_CHOSEN: &str = "this arm was not chosen";
 

@@ -143,6 +143,7 @@ impl fmt::Debug for CancelCause {
 pub struct Stop {
     /// Where the function waits; none if it will never run, or was started at once.
     pub(crate) place: Option<(Arc<Node>, u64)>,
+    /// If there is no place: whether the function was stopped or started.
     pub(crate) stopped: AtomicBool,
 }
 
@@ -160,8 +161,12 @@ impl Stop {
     /// cancel.cancel();
     /// ```
     pub fn stop(&self) -> bool {
-        !self.stopped.swap(true, Ordering::Relaxed)
-            && self.place.as_ref().is_none_or(|(node, key)| node.remove_func(*key))
+        match &self.place {
+            // Under the node's lock. A flag would be set before the function is gone: another call of this would say that it
+            // was stopped, and it could be started nevertheless.
+            Some((node, key)) => node.remove_func(*key),
+            None => !self.stopped.swap(true, Ordering::Relaxed),
+        }
     }
 }
 

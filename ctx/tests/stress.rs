@@ -178,3 +178,36 @@ fn while_unwinding() {
         assert_eq!(result.unwrap_err().downcast_ref(), Some(&"unwind"));
     });
 }
+
+/// Of two that stop a function one is told that it has, or else it was started before either was told.
+#[test]
+fn a_stop_that_fails_has_a_reason() {
+    everywhere(|| {
+        for _ in rounds(1000) {
+            let (ctx, cancel) = Context::background().with_cancel();
+            let calls = Arc::new(AtomicUsize::new(0));
+            let stop = Arc::new({
+                let calls = Arc::clone(&calls);
+                ctx.after_func(move || _ = calls.fetch_add(1, Ordering::Relaxed))
+            });
+            let others = [(); 2].map(|()| {
+                let (stop, mut random) = (Arc::clone(&stop), random());
+                spawn(move || {
+                    if random.one_in(2) {
+                        yield_now();
+                    }
+                    stop.stop()
+                })
+            });
+            let stopped = stop.stop();
+            // Whoever was refused, here nothing was started before.
+            if !stopped {
+                cancel.cancel();
+            }
+            let stops = usize::from(stopped) + others.into_iter().map(|one| usize::from(one.join())).sum::<usize>();
+            assert_eq!(stops, 1);
+            drop(cancel);
+            assert_eq!(calls.load(Ordering::Relaxed), 0);
+        }
+    });
+}

@@ -397,6 +397,37 @@ fn displace_by_several(rng: &mut Rng) {
     assert!(all.into_iter().eq((0..2).flat_map(|p| (0..each).map(move |n| (p, n)))));
 }
 
+/// What a push displaces is the oldest of a full queue: as many values before the new one as the queue holds. If a consumer is faster, there
+/// is room, and nothing has to go.
+#[test]
+fn nothing_is_displaced_unless_the_queue_is_full() {
+    let seed = seed();
+    check(move || {
+        let mut rng = Rng::new(seed);
+        for capacity in [2, 3] {
+            let queue = Queue::new(capacity, Full::DropOldest);
+            let stop = Arc::new(AtomicBool::new(false));
+            // One of the consumers is a thread, so that it is busy on a CPU of its own on one P too.
+            let consumer = thread::spawn({
+                let (queue, stop) = (queue.clone(), Arc::clone(&stop));
+                move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let _ = queue.receiver().try_recv();
+                    }
+                }
+            });
+            for n in 0..5000 {
+                if let Pushed::Displaced(oldest) = queue.push(&background(), n).unwrap() {
+                    assert_eq!(oldest, n - capacity, "it had room");
+                }
+                (0..rng.below(30)).for_each(|_| std::hint::spin_loop());
+            }
+            stop.store(true, Ordering::Relaxed);
+            consumer.join().unwrap();
+        }
+    });
+}
+
 /// Any policy, with a close and the end of a context at some time: what was pushed is received or comes back, once.
 #[test]
 fn every_value_ends_up_somewhere() {

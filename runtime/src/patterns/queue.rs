@@ -1,11 +1,8 @@
 //! `Queue`: a channel that knows what to do when it is full.
 //!
 //! # How it works
-//! The queue is a bounded channel of which it has both ends: so whoever pushes can also take out the oldest value. That
-//! is two operations, a receive and a send, and the room between them must not go to another push: they are made under
-//! a lock, for which only those wait who push to such a queue at the same time, or close it. So a push displaces one
-//! value at most. Receivers do not take the lock: if one takes a value just when a push has found the queue full, the
-//! next value is displaced nevertheless.
+//! The queue is a bounded channel. Where the oldest value makes room, the channel takes it out and the new one in, in one step
+//! under its lock (`displace`): so a push displaces one value at most, and none unless the queue is full at that moment.
 //!
 //! Nothing of the value's type runs under the lock: values are moved, and come back to be dropped.
 
@@ -15,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use greenthread_channels::internal::displace;
 use greenthread_channels::{Iter, Receiver, Sender, TrySendError, bounded, select_biased};
 use greenthread_ctx::{self as ctx, Context};
 
@@ -166,8 +164,8 @@ struct Shared<T> {
     tx: Sender<T>,
     rx: Receiver<T>,
     full: Full,
-    /// Held to push to a queue in which the oldest value makes room, and to close.
-    displacing: Mutex<()>,
+    /// Held to close, so that it is done once.
+    closing: Mutex<()>,
     dropped: AtomicU64,
 }
 
@@ -187,7 +185,7 @@ impl<T> Queue<T> {
     /// ```
     pub fn new(capacity: usize, full: Full) -> Self {
         let (tx, rx) = bounded(capacity);
-        Self { shared: Arc::new(Shared { tx, rx, full, displacing: Mutex::new(()), dropped: AtomicU64::new(0) }) }
+        Self { shared: Arc::new(Shared { tx, rx, full, closing: Mutex::new(()), dropped: AtomicU64::new(0) }) }
     }
 
     /// Puts a value at the end of the queue. Blocks while the queue is full and its policy is to wait; producers that wait
@@ -254,12 +252,15 @@ impl<T> Queue<T> {
     pub fn try_push(&self, value: T) -> Result<Pushed<T>, TrySendError<T>> {
         let pushed = match self.shared.full {
             Full::Wait | Full::Timeout(_) => return self.shared.tx.try_send(value).map(|()| Pushed::Queued),
-            Full::DropOldest if self.capacity() > 0 => self.shared.displace(value)?,
-            Full::DropOldest | Full::DropNewest => match self.shared.tx.try_send(value) {
-                Ok(()) => Pushed::Queued,
-                Err(TrySendError::Full(value)) => Pushed::Rejected(value),
-                Err(closed) => return Err(closed),
-            },
+            Full::DropOldest => {
+                displace(&self.shared.tx, value).map(|oldest| oldest.map_or(Pushed::Queued, Pushed::Displaced))
+            }
+            Full::DropNewest => self.shared.tx.try_send(value).map(|()| Pushed::Queued),
+        };
+        let pushed = match pushed {
+            Ok(pushed) => pushed,
+            Err(TrySendError::Full(value)) => Pushed::Rejected(value),
+            Err(closed) => return Err(closed),
         };
         if !matches!(pushed, Pushed::Queued) {
             self.count_dropped();
@@ -336,7 +337,7 @@ impl<T> Queue<T> {
     /// assert_eq!(queue.try_push(1), Err(TrySendError::Disconnected(1)));
     /// ```
     pub fn close(&self) {
-        let _alone = self.shared.displacing.lock();
+        let _alone = self.shared.closing.lock();
         if !self.is_closed() {
             self.shared.tx.close();
         }
@@ -412,22 +413,6 @@ impl<T> Queue<T> {
     /// Counts a value that did not get into the queue, or did not stay there.
     pub(super) fn count_dropped(&self) {
         self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl<T> Shared<T> {
-    /// Puts a value into a queue of some capacity, in the place of the oldest one if there is no other.
-    fn displace(&self, value: T) -> Result<Pushed<T>, TrySendError<T>> {
-        let _alone = self.displacing.lock();
-        let value = match self.tx.try_send(value) {
-            Ok(()) => return Ok(Pushed::Queued),
-            Err(TrySendError::Full(value)) => value,
-            Err(closed) => return Err(closed),
-        };
-        // None: consumers have been faster.
-        let oldest = self.rx.try_recv().ok();
-        assert!(self.tx.try_send(value).is_ok(), "queue: under the lock nobody else sends or closes");
-        Ok(oldest.map_or(Pushed::Queued, Pushed::Displaced))
     }
 }
 
