@@ -11,7 +11,8 @@ use crate::error::{Error, RecvError, SendError};
 /// What blocks, and gives up when the context ends. A context that has ended already wins over anything that is possible: nothing
 /// is received, sent or waited for under it.
 ///
-/// Locks and semaphores have such forms themselves: `lock_ctx`, `read_ctx`, `write_ctx` and `acquire_ctx` in `greenthread::sync`.
+/// What blocks in `greenthread::sync` has such forms itself: `lock_ctx`, `read_ctx`, `write_ctx` and `acquire_ctx` of the locks and the
+/// semaphore, `wait_ctx` of `Condvar`, `WaitGroup` and `Barrier`.
 impl Context {
     /// Receives a value, as [`Receiver::recv`], unless the context ends first. Blocks until one or the other; except that once
     /// a `select!` was chosen to send to it, it waits until that has evaluated its message, and gets the value.

@@ -216,19 +216,19 @@ impl Condvar {
     /// Waits as [`wait_while`](Self::wait_while) does, unless the context ends first.
     ///
     /// # Errors
-    /// If the context has ended, and `condition` still holds then.
+    /// If the context ends while `condition` holds, or has ended before, whether it holds or not.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
     /// use greenthread::sync::{Condvar, Mutex};
-    /// use std::time::Duration;
     ///
     /// let (jobs, filled) = (Mutex::new(vec!["sweep"]), Condvar::new());
-    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// let (ctx, cancel) = Context::background().with_cancel();
     /// let mut jobs = jobs.lock();
     /// assert_eq!(filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty()), Ok(()));
     /// jobs.clear();
-    /// assert_eq!(filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty()), Err(Error::DeadlineExceeded));
+    /// greenthread::go!(move || cancel.cancel());
+    /// assert_eq!(filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty()), Err(Error::Canceled));
     /// ```
     pub fn wait_while_ctx<T: ?Sized>(
         &self,
@@ -236,6 +236,10 @@ impl Condvar {
         guard: &mut MutexGuard<'_, T>,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> Result<(), Error> {
+        if let Some(error) = ctx.err() {
+            return Err(error);
+        }
+        // From here on the condition comes first: a notification that has come is not to be lost.
         while condition(&mut **guard) {
             if let Err(error) = self.wait_ctx(ctx, guard) {
                 return if condition(&mut **guard) { Err(error) } else { Ok(()) };
