@@ -170,7 +170,7 @@ fn goroutines_and_threads_wait_together() {
         let (work, finished) = (work.clone(), Arc::clone(&finished));
         greenthread::go!(move || {
             if n % 3 == 0 {
-                greenthread::yield_now();
+                yield_now();
             }
             finished.fetch_add(1, Ordering::Relaxed);
             work.done();

@@ -201,7 +201,7 @@ mod tests {
 
     fn values(list: &mut WaitList<u32>) -> Vec<u32> {
         // SAFETY: the nodes outlive the list in these tests.
-        std::iter::from_fn(|| list.pop_front()).map(|n| unsafe { n.as_ref() }.value).collect()
+        iter::from_fn(|| list.pop_front()).map(|n| unsafe { n.as_ref() }.value).collect()
     }
 
     #[test]
