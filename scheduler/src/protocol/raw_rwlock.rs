@@ -103,7 +103,7 @@
 //! # Orderings
 //! All changes are read-modify-writes, so each continues the releases before it.
 //! * P1: the release in `unlock_write` and `downgrade` -> the acquire by which the next owner enters, in `enter_as_reader`,
-//!   `take` or `take_or_queue`, or by which somebody hands over to it, in `settle`: then the wake-up carries it on.
+//!   `change_until` or `take_or_queue`, or by which somebody hands over to it, in `settle`: then the wake-up carries it on.
 //! * P2: the release in `unlock_read`, `unlock_upgradable` and `downgrade_upgradable` -> the same, by or for a writer or an
 //!   upgradable reader: all that the readers did comes before what the writer does.
 //!
