@@ -1,7 +1,8 @@
 //! A chunked body, taken apart as it comes in. No I/O: the caller has the bytes.
 //!
-//! Strict where a proxy in front might read the same bytes in another way (request smuggling): a size has a digit, a line
-//! ends with CR and LF, and an extension holds no line feed. `httparse` lets all three pass.
+//! Strict where a proxy in front might read the same bytes in another way (request smuggling): a size has a digit, and
+//! every line ends with CR and LF and holds no other line feed, be it the line of a size, of a trailer, or the empty one
+//! at the end. `httparse` lets all of that pass.
 
 use httparse::{EMPTY_HEADER, Status, parse_chunk_size, parse_headers};
 
@@ -64,9 +65,9 @@ impl Chunked {
             Self::DataEnd if CRLF.starts_with(input) => Ok(Piece::Partial),
             Self::DataEnd => Err(Malformed),
             Self::Trailers => match parse_headers(input, &mut [EMPTY_HEADER; MAX_TRAILERS]) {
-                Ok(Status::Complete((len, _))) => Ok(Piece::End(len)),
-                Ok(Status::Partial) => Ok(Piece::Partial),
-                Err(_) => Err(Malformed),
+                Ok(Status::Complete((len, _))) if has_crlf_only(&input[..len]) => Ok(Piece::End(len)),
+                Ok(Status::Partial) if has_crlf_only(input) => Ok(Piece::Partial),
+                _ => Err(Malformed),
             },
         }
     }
@@ -75,7 +76,7 @@ impl Chunked {
         let line = &input[..input.len().min(MAX_SIZE_LINE)];
         match parse_chunk_size(line).map_err(|_| Malformed)? {
             Status::Complete((len, size)) => {
-                if !line[0].is_ascii_hexdigit() || line[..len - CRLF.len()].contains(&b'\n') {
+                if !line[0].is_ascii_hexdigit() || !has_crlf_only(&line[..len]) {
                     return Err(Malformed);
                 }
                 *self = if size > 0 { Self::Data(size) } else { Self::Trailers };
@@ -85,4 +86,9 @@ impl Chunked {
             Status::Partial => Ok(Piece::Partial),
         }
     }
+}
+
+/// Whether each line feed in the text follows a carriage return.
+fn has_crlf_only(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(at, byte)| *byte != b'\n' || text[..at].ends_with(b"\r"))
 }

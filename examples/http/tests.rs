@@ -272,6 +272,10 @@ fn what_may_hide_a_second_request_is_refused() {
         "3 3\r\nabc\r\n0\r\n\r\n",
         "10000000000000003\r\nabc\r\n0\r\n\r\n",
         "0\r\n bad\r\n\r\n",
+        "0\n\r\n",
+        "0\r\n\n",
+        "0\r\nX: y\n\r\n",
+        "0\r\nX: y\r\n\n",
     ];
     for body in bodies {
         let input = format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{body}");

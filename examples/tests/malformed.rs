@@ -74,6 +74,13 @@ const HTTP: &[(&str, &[u16])] = &[
     ("{chunked}\r\n003\r\nabc\r\n000\r\n\r\n", &[200, 200]),
     ("{chunked}\r\n0\r\nContent-Length: 5\r\n\r\n", &[200, 200]),
     ("{chunked}\r\n0\r\nno colon\r\n\r\n", &[400]),
+    // Line feeds alone after the last chunk.
+    ("{chunked}\r\n3\r\nabc\r\n0\n\r\n", &[400]),
+    ("{chunked}\r\n3\r\nabc\r\n0\r\n\n", &[400]),
+    ("{chunked}\r\n0\r\nX: y\n\r\n", &[400]),
+    ("{chunked}\r\n0\r\nX: y\r\n\n", &[400]),
+    ("{chunked}\r\n0\r\nX: y\n\n", &[400]),
+    ("{chunked}\r\n0\r\nX: y\r\nY: z\r\n\r\n", &[200, 200]),
     ("{chunked}\r\n0\r\nX: {1100}\r\n\r\n", &[431]),
     // Fields.
     ("GET /json HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n", &[400]),
@@ -191,6 +198,20 @@ const KV: &[(&str, &str)] = &[
     ("*{70000}", "{error}too big mbulk count string\r\n"),
     ("*1\r\n${70000}", "{error}too big bulk count string\r\n"),
     ("ECHO \"\r\nSET x y\"\r\n", "{error}unbalanced quotes in request\r\n"),
+    // Requests of HTTP, with commands in their bodies: a web page can have a browser send them.
+    ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nPING\r\n", ""),
+    ("post /\r\n", ""),
+    ("*2\r\n$4\r\nPOST\r\n$1\r\n/\r\n", ""),
+    ("PING\r\nhost: h\r\n", "+PONG\r\n"),
+    ("GET / HTTP/1.1\r\nHost: h\r\n\r\nPING\r\n", "-ERR wrong number of arguments for 'get' command\r\n"),
+    ("POSTER\r\n", "-ERR unknown command 'POSTER', with args beginning with: \r\n+PONG\r\n"),
+    // Numbers at their limits.
+    ("DECRBY least -9223372036854775808\r\n", "-ERR decrement would overflow\r\n+PONG\r\n"),
+    ("DECRBY least -9223372036854775809\r\n", "-ERR value is not an integer or out of range\r\n+PONG\r\n"),
+    (
+        "INCRBY least -9223372036854775808\r\nDECR least\r\nDEL least\r\n",
+        ":-9223372036854775808\r\n-ERR increment or decrement would overflow\r\n:1\r\n+PONG\r\n",
+    ),
 ];
 
 /// What the abbreviation stands for.
