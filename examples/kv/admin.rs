@@ -40,6 +40,13 @@ pub(crate) fn quit(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
+/// `POST` and `Host:`, with which HTTP requests begin or go on. Hangs up without a reply, as Redis does: the lines that
+/// follow are not the client's own words but, say, a form that a web page has its visitor's browser send to this port.
+pub(crate) fn not_redis(call: &mut Call<'_, '_>) -> Outcome {
+    call.session.quit = true;
+    Ok(())
+}
+
 /// There is one database, the one that clients begin with.
 pub(crate) fn select(call: &mut Call<'_, '_>) -> Outcome {
     match call.number(1)? {

@@ -120,7 +120,7 @@ pub(crate) fn incrby(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 pub(crate) fn decrby(call: &mut Call<'_, '_>) -> Outcome {
-    let by = call.number(2)?.checked_neg().ok_or(Failure::Overflow)?;
+    let by = call.number(2)?.checked_neg().ok_or(Failure::DecrementOverflow)?;
     add(call, by)
 }
 
