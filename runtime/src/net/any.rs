@@ -10,15 +10,16 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::fd::{Fd, passed};
 use super::macros::{deadline, limits, read_write};
-use super::view::WithCtx;
+use super::view::{WithCtx, WithCtxMut};
 use super::watch_error::WatchError;
 
 /// Anything with a descriptor that can be waited for: pipes, terminals, `inotify`, sockets of other libraries. What Go
 /// does in `os.NewFile`.
 ///
-/// It reads and writes if the value does so behind a reference, as most do; to read and write at the same time, use
-/// [views](Self::with_ctx). For other operations wait until it is [`readable`](Self::readable) or
-/// [`writable`](Self::writable), and try.
+/// It reads and writes if the value does. To read and write at the same time, or under a context, use
+/// [views](Self::with_ctx), if the value reads and writes behind a shared reference, as most do; for the others, as the
+/// pipes of a [`Child`](std::process::Child), there is [`with_ctx_mut`](Self::with_ctx_mut). For other operations wait
+/// until it is [`readable`](Self::readable) or [`writable`](Self::writable), and try.
 ///
 /// The descriptor is made non-blocking, until the `Async` is closed or dropped, or gives the value
 /// back. That is a property of the open file, which all its descriptors share, those of other
@@ -45,11 +46,58 @@ pub struct Async<T: AsFd> {
     fd: Fd<T>,
 }
 
+/// `Read` and `Write` by a value that may need itself for it.
+macro_rules! by_mut {
+    ($for:ty, $this:ident, $fd:expr, $ctx:expr) => {
+        impl<T: AsFd + Read> Read for $for {
+            fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+                let $this = self;
+                if bytes.is_empty() {
+                    return $fd.read_nothing($ctx);
+                }
+                $fd.run_mut(Direction::Read, $ctx, |inner| inner.read(bytes))
+            }
+
+            fn read_vectored(&mut self, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                let $this = self;
+                let asked = passed(parts);
+                let parts = &mut parts[asked];
+                if parts.is_empty() {
+                    return $fd.read_nothing($ctx);
+                }
+                $fd.run_mut(Direction::Read, $ctx, |inner| inner.read_vectored(parts))
+            }
+        }
+
+        impl<T: AsFd + Write> Write for $for {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let $this = self;
+                $fd.run_mut(Direction::Write, $ctx, |inner| inner.write(bytes))
+            }
+
+            fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+                let $this = self;
+                $fd.run_mut(Direction::Write, $ctx, |inner| inner.write_vectored(&parts[passed(parts)]))
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                let $this = self;
+                $fd.run_mut(Direction::Write, $ctx, Write::flush)
+            }
+        }
+    };
+}
+
 deadline!([T: AsFd] Async<T>, "Async::new(std::io::pipe()?.0)?");
 limits!([T: AsFd] Async<T>, "Async::new(std::io::pipe()?.0)?");
+by_mut!(Async<T>, this, this.fd, None);
+by_mut!(WithCtxMut<'_, Async<T>>, view, view.socket.fd, Some(view.ctx));
 // Not for `&Async<T>`: with such a bound it would contain itself, and the compiler would search without end wherever a program has a bound
 // like `for<'a> &'a S: Read`.
-read_write!([T: AsFd] [where for<'a> &'a T: Read] [where for<'a> &'a T: Write] Async<T>);
+read_write!(
+    @impl [T: AsFd] [where for<'a> &'a T: Read] [where for<'a> &'a T: Write]
+    WithCtx<'_, Async<T>>, view, view.socket, Some(view.ctx)
+);
 
 impl<T: AsFd> Async<T> {
     /// Has the descriptor of `inner` watched, and makes it non-blocking. It must stay the same descriptor. Does not block.
@@ -71,6 +119,29 @@ impl<T: AsFd> Async<T> {
             Ok(fd) => Ok(Self { fd }),
             Err((error, inner)) => Err(WatchError::new(error, inner)),
         }
+    }
+
+    /// The same as [`with_ctx`](Self::with_ctx), for values that read and write only by an exclusive reference. Does not
+    /// block, and costs nothing.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use greenthread::net::Async;
+    /// use std::io::Read;
+    /// use std::process::{Command, Stdio};
+    /// use std::time::Duration;
+    ///
+    /// let mut child = Command::new("sleep").arg("60").stdout(Stdio::piped()).spawn()?;
+    /// let mut stdout = Async::new(child.stdout.take().unwrap())?;
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+    /// let error = stdout.with_ctx_mut(&ctx).read(&mut [0; 10]).unwrap_err();
+    /// assert_eq!(error.to_string(), "context deadline exceeded");
+    /// child.kill()?;
+    /// child.wait()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn with_ctx_mut<'a>(&'a mut self, ctx: &'a Context) -> WithCtxMut<'a, Self> {
+        WithCtxMut { socket: self, ctx }
     }
 
     /// The value inside. Its own operations do not wait, but say that they would block.

@@ -132,6 +132,10 @@ impl<T: AsFd> Given<T> {
         }
     }
 
+    fn get_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("net: the value is there until the end")
+    }
+
     fn into_inner(mut self) -> T {
         self.restore();
         self.value.take().expect("net: the value is there until the end")
@@ -154,6 +158,15 @@ struct Side {
     limits: Mutex<Limits>,
     /// In nanoseconds; 0 is none.
     timeout: AtomicU64,
+}
+
+impl Side {
+    /// Changes the limits, and sets the timer accordingly.
+    fn limit(&self, io: &Descriptor, direction: Direction, change: impl FnOnce(&mut Limits)) -> io::Result<()> {
+        let mut limits = self.limits.lock();
+        change(&mut limits);
+        io.set_deadline(direction, limits.earlier()).map_err(ended)
+    }
 }
 
 /// Until when somebody may wait.
@@ -277,24 +290,41 @@ impl<T: AsFd> Fd<T> {
         &self,
         direction: Direction,
         ctx: Option<&Context>,
-        attempt: impl FnMut(&T) -> io::Result<R>,
+        mut attempt: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let mut turn = self.turn(direction, ctx)?;
         *turn.emptied = false;
         turn.begin()?;
-        turn.run(attempt)
+        turn.run(|| attempt(self.get()))
+    }
+
+    /// As [`run`](Self::run), for what needs the value for itself.
+    pub(super) fn run_mut<R>(
+        &mut self,
+        direction: Direction,
+        ctx: Option<&Context>,
+        mut attempt: impl FnMut(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let Self { io, read, write, nonblocking, socket, .. } = self;
+        let side = match direction {
+            Direction::Read => read,
+            Direction::Write => write,
+        };
+        let mut turn = Turn::take(io, side, nonblocking, direction, ctx)?;
+        turn.begin()?;
+        turn.run(|| attempt(socket.get_mut()))
     }
 
     /// As [`run`](Self::run), for writes and connects that the system does not report to be possible: tries again after pauses.
     pub(super) fn run_with_pauses<R>(
         &self,
         ctx: Option<&Context>,
-        attempt: impl FnMut(&T) -> io::Result<R>,
+        mut attempt: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let mut turn = self.turn(Direction::Write, ctx)?;
         turn.pause = Some(FIRST_PAUSE);
         turn.begin()?;
-        turn.run(attempt)
+        turn.run(|| attempt(self.get()))
     }
 
     /// As [`run`](Self::run), for reads of up to `len` bytes from TCP sockets: the next one is left
@@ -304,7 +334,7 @@ impl<T: AsFd> Fd<T> {
         &self,
         ctx: Option<&Context>,
         len: usize,
-        attempt: impl FnMut(&T) -> io::Result<usize>,
+        mut attempt: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let mut turn = self.turn(Direction::Read, ctx)?;
         if mem::take(&mut *turn.emptied) && !self.nonblocking.load(Ordering::Relaxed) {
@@ -312,7 +342,7 @@ impl<T: AsFd> Fd<T> {
         } else {
             turn.begin()?;
         }
-        let read = turn.run(attempt)?;
+        let read = turn.run(|| attempt(self.get()))?;
         *turn.emptied = 0 < read && read < len.min(MOST) && self.is_plain() && !self.io.must_read_on();
         Ok(read)
     }
@@ -344,38 +374,13 @@ impl<T: AsFd> Fd<T> {
 
     /// Waits for the caller's turn.
     #[inline]
-    fn turn<'a>(&'a self, direction: Direction, ctx: Option<&'a Context>) -> io::Result<Turn<'a, T>> {
-        greenthread_scheduler::checkpoint();
-        let side = self.side(direction);
-        let until = match side.timeout.load(Ordering::Relaxed) {
-            0 => None,
-            timeout => Instant::now().checked_add(Duration::from_nanos(timeout)),
-        };
-        let emptied = match side.turn.try_lock() {
-            Some(emptied) => emptied,
-            None => match (ctx, until) {
-                (Some(ctx), None) => side.turn.lock_ctx(ctx)?,
-                (Some(ctx), Some(until)) => {
-                    let (both, _cancel) = ctx.with_deadline(until);
-                    side.turn.lock_ctx(&both).map_err(|_| look_at(Some(ctx)).err().unwrap_or_else(timed_out))?
-                }
-                (None, Some(until)) => side.turn.try_lock_until(until).ok_or_else(timed_out)?,
-                (None, None) => side.turn.lock(),
-            },
-        };
-        Ok(Turn { fd: self, direction, ctx, until, pause: None, armed: false, emptied })
+    fn turn<'a>(&'a self, direction: Direction, ctx: Option<&'a Context>) -> io::Result<Turn<'a>> {
+        Turn::take(&self.io, self.side(direction), &self.nonblocking, direction, ctx)
     }
 
     /// Sets the deadline of a direction, for the operation that waits and for all to come.
     pub(super) fn set_deadline(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<()> {
-        self.limit(direction, |limits| limits.deadline = deadline)
-    }
-
-    /// Changes the limits, and sets the timer accordingly.
-    fn limit(&self, direction: Direction, change: impl FnOnce(&mut Limits)) -> io::Result<()> {
-        let mut limits = self.side(direction).limits.lock();
-        change(&mut limits);
-        self.io.set_deadline(direction, limits.earlier()).map_err(ended)
+        self.side(direction).limit(&self.io, direction, |limits| limits.deadline = deadline)
     }
 
     /// Sets how long an operation in this direction may take; `std`'s rules.
@@ -439,9 +444,11 @@ impl<T: AsFd> Fd<T> {
     }
 }
 
-/// The right to operate in one direction.
-struct Turn<'a, T: AsFd> {
-    fd: &'a Fd<T>,
+/// The right to operate in one direction. It does not borrow the socket, which an operation may need for itself.
+struct Turn<'a> {
+    io: &'a Descriptor,
+    side: &'a Side,
+    nonblocking: &'a AtomicBool,
     direction: Direction,
     ctx: Option<&'a Context>,
     until: Option<Instant>,
@@ -452,18 +459,46 @@ struct Turn<'a, T: AsFd> {
     emptied: MutexGuard<'a, bool>,
 }
 
-impl<T: AsFd> Turn<'_, T> {
+impl<'a> Turn<'a> {
+    #[inline]
+    fn take(
+        io: &'a Descriptor,
+        side: &'a Side,
+        nonblocking: &'a AtomicBool,
+        direction: Direction,
+        ctx: Option<&'a Context>,
+    ) -> io::Result<Self> {
+        greenthread_scheduler::checkpoint();
+        let until = match side.timeout.load(Ordering::Relaxed) {
+            0 => None,
+            timeout => Instant::now().checked_add(Duration::from_nanos(timeout)),
+        };
+        let emptied = match side.turn.try_lock() {
+            Some(emptied) => emptied,
+            None => match (ctx, until) {
+                (Some(ctx), None) => side.turn.lock_ctx(ctx)?,
+                (Some(ctx), Some(until)) => {
+                    let (both, _cancel) = ctx.with_deadline(until);
+                    side.turn.lock_ctx(&both).map_err(|_| look_at(Some(ctx)).err().unwrap_or_else(timed_out))?
+                }
+                (None, Some(until)) => side.turn.try_lock_until(until).ok_or_else(timed_out)?,
+                (None, None) => side.turn.lock(),
+            },
+        };
+        Ok(Self { io, side, nonblocking, direction, ctx, until, pause: None, armed: false, emptied })
+    }
+
     /// Before the first attempt: whether there may be one.
     #[inline]
     fn begin(&self) -> io::Result<()> {
-        self.fd.io.prepare(self.direction).map_err(ended)?;
+        self.io.prepare(self.direction).map_err(ended)?;
         look_at(self.ctx)
     }
 
     #[inline]
-    fn run<R>(&mut self, mut attempt: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+    fn run<R>(&mut self, mut attempt: impl FnMut() -> io::Result<R>) -> io::Result<R> {
         loop {
-            match attempt(self.fd.get()) {
+            match attempt() {
                 Ok(result) => return Ok(result),
                 Err(error) => self.failed(error)?,
             }
@@ -474,9 +509,9 @@ impl<T: AsFd> Turn<'_, T> {
     fn failed(&mut self, error: io::Error) -> io::Result<()> {
         match error.kind() {
             // It may be what the dead descriptor says.
-            _ if self.fd.io.is_evicted() => Err(closed()),
+            _ if self.io.is_evicted() => Err(closed()),
             io::ErrorKind::Interrupted => Ok(()),
-            io::ErrorKind::WouldBlock if !self.fd.nonblocking.load(Ordering::Relaxed) => self.wait(),
+            io::ErrorKind::WouldBlock if !self.nonblocking.load(Ordering::Relaxed) => self.wait(),
             _ => Err(error),
         }
     }
@@ -504,11 +539,11 @@ impl<T: AsFd> Turn<'_, T> {
     /// Sets the end of this operation among the limits.
     fn arm(&mut self, until: Option<Instant>) -> io::Result<()> {
         self.armed = true;
-        self.fd.limit(self.direction, |limits| limits.operation = until)
+        self.side.limit(self.io, self.direction, |limits| limits.operation = until)
     }
 
     fn wait_for_event(&self) -> io::Result<()> {
-        let io = &self.fd.io;
+        let io = self.io;
         match self.ctx {
             None => io.wait(self.direction, WaitReason::IoWait).map_err(ended),
             Some(ctx) => {
@@ -520,12 +555,12 @@ impl<T: AsFd> Turn<'_, T> {
     }
 }
 
-impl<T: AsFd> Drop for Turn<'_, T> {
+impl Drop for Turn<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.armed {
             // If it is closed there is no timer any more.
-            let _ = self.fd.limit(self.direction, |limits| limits.operation = None);
+            let _ = self.side.limit(self.io, self.direction, |limits| limits.operation = None);
         }
     }
 }

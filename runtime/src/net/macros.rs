@@ -339,19 +339,12 @@ macro_rules! limits {
 }
 
 /// `Read` and `Write` for a stream, a reference to it, and its view under a context. The stream has `read_within` and
-/// so on. What stands in brackets are the generics, and a `where` for each trait; then there is nothing for references
-/// ([`super::Async`]).
+/// so on. What stands in brackets after `@impl` are the generics, and a `where` for each trait.
 macro_rules! read_write {
     ($name:ident) => {
-        read_write!([] [] [] $name);
+        read_write!(@impl [] [] [] $name, socket, socket, None);
         read_write!(@impl [] [] [] &$name, socket, *socket, None);
-    };
-    ([$($generics:tt)*] [$($read:tt)*] [$($write:tt)*] $name:ty) => {
-        read_write!(@impl [$($generics)*] [$($read)*] [$($write)*] $name, socket, socket, None);
-        read_write!(
-            @impl [$($generics)*] [$($read)*] [$($write)*]
-            super::WithCtx<'_, $name>, view, view.socket, Some(view.ctx)
-        );
+        read_write!(@impl [] [] [] super::WithCtx<'_, $name>, view, view.socket, Some(view.ctx));
     };
     (@impl [$($generics:tt)*] [$($read:tt)*] [$($write:tt)*] $for:ty, $this:ident, $socket:expr, $ctx:expr) => {
         impl<$($generics)*> std::io::Read for $for $($read)* {

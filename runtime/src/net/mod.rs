@@ -71,5 +71,5 @@ pub use lookup::{Resolve, Resolver, lookup_host, lookup_host_ctx};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
-pub use view::WithCtx;
+pub use view::{WithCtx, WithCtxMut};
 pub use watch_error::WatchError;

@@ -41,3 +41,31 @@ impl<S> Clone for WithCtx<'_, S> {
 }
 
 impl<S> Copy for WithCtx<'_, S> {}
+
+/// An [`Async`](super::Async) whose operations end when a context does: what
+/// [`with_ctx_mut`](super::Async::with_ctx_mut) returns. As [`WithCtx`], for what reads and writes only by an exclusive
+/// reference.
+///
+/// ```
+/// use greenthread::ctx::Context;
+/// use greenthread::net::Async;
+/// use std::io::{Read, Write};
+/// use std::process::{Command, Stdio};
+///
+/// let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// let mut stdin = Async::new(child.stdin.take().unwrap())?;
+/// let mut stdout = Async::new(child.stdout.take().unwrap())?;
+/// let (ctx, _cancel) = Context::background().with_cancel();
+/// stdin.with_ctx_mut(&ctx).write_all(b"hello")?;
+/// drop(stdin);
+/// let mut text = String::new();
+/// stdout.with_ctx_mut(&ctx).read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// child.wait()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct WithCtxMut<'a, S> {
+    pub(super) socket: &'a mut S,
+    pub(super) ctx: &'a Context,
+}
