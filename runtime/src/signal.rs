@@ -44,15 +44,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use greenthread_channels::closing::Closing;
 use greenthread_channels::{Receiver, Sender, bounded};
 use greenthread_ctx::{Cancel, Context};
-use greenthread_scheduler::{Descriptor, Direction, Options, WaitReason, set_quit_heard, spawn};
+use greenthread_scheduler::{
+    Descriptor, Direction, Options, SIGIO_IS_FATAL, WaitReason, end_by_signal, real_time_signals, set_quit_heard, spawn,
+};
 use signal_hook::consts;
 use signal_hook::flag;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
-use signal_hook::low_level::signal_name;
+use signal_hook::low_level::{self, signal_name};
 
-/// A kind of signal: Go's `os.Signal`. Prints as its name, `SIGTERM`.
-/// (`SIGKILL` and `SIGSTOP` are missing: no program can receive them.)
+/// From here on there are none, or none but real-time signals.
+const FIRST_RESERVED: i32 = 32;
+
+/// A kind of signal: Go's `os.Signal`. Prints as its name, `SIGTERM`, or its number.
+///
+/// The common ones are constants; [`from_raw`](Self::from_raw) makes the others, and
+/// [`real_time`](Self::real_time) those that a program may define.
 ///
 /// ```
 /// use greenthread::signal::Signal;
@@ -74,6 +81,8 @@ impl Signal {
     pub const SIGHUP: Self = Self(consts::SIGHUP);
     /// Ctrl-C.
     pub const SIGINT: Self = Self(consts::SIGINT);
+    /// A descriptor that was set to signal (`O_ASYNC`) is ready.
+    pub const SIGIO: Self = Self(consts::SIGIO);
     /// A pipe or socket has no reader. Ignored in Rust programs, where the write fails instead.
     pub const SIGPIPE: Self = Self(consts::SIGPIPE);
     /// Ctrl-\: by default prints all goroutines and ends the process ([`debug`](crate::debug)).
@@ -82,12 +91,67 @@ impl Signal {
     pub const SIGTERM: Self = Self(consts::SIGTERM);
     /// Ctrl-Z.
     pub const SIGTSTP: Self = Self(consts::SIGTSTP);
+    /// The process reads from its terminal while it is in the background. Stops it by default.
+    pub const SIGTTIN: Self = Self(consts::SIGTTIN);
+    /// The process writes to its terminal while it is in the background, and the terminal is set to mind. Stops it by default.
+    pub const SIGTTOU: Self = Self(consts::SIGTTOU);
     /// For the program's own use.
     pub const SIGUSR1: Self = Self(consts::SIGUSR1);
     /// For the program's own use.
     pub const SIGUSR2: Self = Self(consts::SIGUSR2);
     /// The terminal has another size. Ignored by default.
     pub const SIGWINCH: Self = Self(consts::SIGWINCH);
+
+    /// The signal with this number on this system: Go's `syscall.Signal(number)`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no program can be notified of it: `SIGKILL` and `SIGSTOP`;
+    /// `SIGSEGV`, `SIGBUS`, `SIGFPE` and `SIGILL`, which are about the instruction that causes them; those that the C
+    /// library keeps for itself; and what is no signal. (`SIGURG` also comes with each [dump](crate::debug::dump).)
+    ///
+    /// ```
+    /// use greenthread::signal::Signal;
+    ///
+    /// assert_eq!(Signal::from_raw(15)?, Signal::SIGTERM);
+    /// assert!(Signal::from_raw(9).is_err(), "nobody can receive SIGKILL");
+    /// assert!(Signal::from_raw(0).is_err() && Signal::from_raw(1000).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_raw(number: i32) -> io::Result<Self> {
+        let own = [consts::SIGKILL, consts::SIGSTOP, consts::SIGSEGV, consts::SIGBUS, consts::SIGFPE, consts::SIGILL];
+        // Beyond the standard ones there is a gap of what belongs to the C library.
+        let exists = (1..FIRST_RESERVED).contains(&number) || real_time_signals().contains(&number);
+        if exists && !own.contains(&number) {
+            return Ok(Self(number));
+        }
+        let text = format!("no program can be notified of signal {number}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    }
+
+    /// The real-time signal at this place, `SIGRTMIN+n`: for the program's own use. Several of one kind that are on
+    /// their way to a [full channel](notify) are one here too. Go has them by their numbers.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there are not as many: Linux has at least 30 (0 to 29), other
+    /// systems may have none.
+    ///
+    /// ```
+    /// use greenthread::signal::Signal;
+    ///
+    /// # if cfg!(target_os = "linux") {
+    /// let reload = Signal::real_time(0)?;
+    /// assert_ne!(reload, Signal::real_time(1)?);
+    /// # }
+    /// assert!(Signal::real_time(100).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn real_time(n: u32) -> io::Result<Self> {
+        let number = i32::try_from(n).ok().and_then(|n| real_time_signals().start().checked_add(n));
+        number
+            .filter(|number| real_time_signals().contains(number))
+            .map(Self)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("there is no real-time signal {n}")))
+    }
 
     /// The number of the signal on this system.
     ///
@@ -267,11 +331,29 @@ fn prepare(signal: Signal) -> io::Result<()> {
         }
         let nobody = Arc::new(AtomicBool::new(true));
         if has_default_effect(signal) {
-            flag::register_conditional_default(signal.0, Arc::clone(&nobody))?;
+            emulate_default(signal, Arc::clone(&nobody))?;
         }
         kinds.insert(signal, Kind { listeners: 0, nobody });
         Ok(())
     })
+}
+
+/// Adds a handler that does what the system would have done, as long as nobody listens.
+fn emulate_default(signal: Signal, nobody: Arc<AtomicBool>) -> io::Result<()> {
+    // It takes SIGIO for one that is ignored.
+    let is_known = signal_name(signal.0).is_some() && !(signal == Signal::SIGIO && SIGIO_IS_FATAL);
+    if is_known {
+        flag::register_conditional_default(signal.0, nobody)?;
+        return Ok(());
+    }
+    let handler = move || {
+        if nobody.load(Ordering::Relaxed) {
+            end_by_signal(signal.0);
+        }
+    };
+    // SAFETY: a load, and what is made to be called in a handler. It neither allocates, locks nor panics.
+    unsafe { low_level::register(signal.0, handler)? };
+    Ok(())
 }
 
 /// Whether the process neither ignores nor handles the signal. Where that cannot be asked: yes.

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use greenthread_channels::closing::{Closing, Watch};
 use greenthread_scheduler::protocol::claim::{Case, Claim};
-use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
+use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason, Woken};
 
 /// Blocks until the descriptor seems ready in this direction, or the channel is closed, or for nothing: the caller looks at both.
 ///
@@ -22,7 +22,7 @@ pub(crate) fn wait(
     direction: Direction,
     reason: WaitReason,
     closing: Closing<'_>,
-) -> Result<(), Ended> {
+) -> Result<Woken, Ended> {
     let claim = Claim::new();
     let mut watch = None;
     let woken = io.wait_watched(direction, reason, |waker| {
@@ -40,5 +40,5 @@ pub(crate) fn wait(
         // SAFETY: it has joined, or the channel was closed, for which leaving is no harm. Passing through the lock is what I1 asks for.
         unsafe { closing.leave(watch, false) };
     }
-    woken.map(|_| ())
+    woken
 }

@@ -7,9 +7,10 @@ use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read, Write};
 use std::net::{self, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net as unix;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -293,6 +294,109 @@ fn udp_options() {
     });
 }
 
+#[test]
+fn who_is_at_the_other_end() {
+    check(|| {
+        let place = Place::new();
+        let listener = UnixListener::bind(&place).unwrap();
+        let client = UnixStream::connect(&place).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let own = fs::metadata(&place).unwrap();
+        for peer in [client.peer_cred().unwrap(), server.peer_cred().unwrap()] {
+            assert_eq!((peer.uid(), peer.gid()), (own.uid(), own.gid()));
+            assert_eq!(peer.pid(), Some(process::id().cast_signed()));
+        }
+        let alone = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        let alone = UnixStream::from(OwnedFd::from(alone));
+        assert_eq!(alone.peer_cred().unwrap_err().kind(), ErrorKind::NotConnected);
+        client.close();
+        assert_eq!(client.peer_cred().unwrap_err().to_string(), "use of closed network connection");
+    });
+}
+
+/// A timeout that the system rounds up to its ticks.
+fn is_about(timeout: Option<Duration>, expected: Duration) -> bool {
+    timeout.is_some_and(|timeout| timeout >= expected && timeout <= expected + Duration::from_millis(20))
+}
+
+#[test]
+fn timeouts_come_along_and_go_along() {
+    check(|| {
+        let (near, _far) = unix::UnixStream::pair().unwrap();
+        near.set_read_timeout(Some(SHORT)).unwrap();
+        near.set_write_timeout(Some(LONG)).unwrap();
+        let mut near = UnixStream::from_std(near).unwrap();
+        assert!(is_about(near.read_timeout().unwrap(), SHORT) && is_about(near.write_timeout().unwrap(), LONG));
+        assert_eq!(near.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        near.set_read_timeout(None).unwrap();
+        near.set_write_timeout(Some(Duration::from_nanos(1))).unwrap();
+        let near = unix::UnixStream::from(near);
+        assert_eq!(near.read_timeout().unwrap(), None);
+        assert!(is_about(near.write_timeout().unwrap(), Duration::from_micros(1)), "less is none for the system");
+
+        let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(SHORT)).unwrap();
+        let socket = UdpSocket::from(OwnedFd::from(socket));
+        assert_eq!(socket.recv(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        let (socket, _far) = unix::UnixDatagram::pair().unwrap();
+        socket.set_read_timeout(Some(SHORT)).unwrap();
+        let socket = Async::new(socket).unwrap();
+        assert_eq!(socket.readable().unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(is_about(socket.into_inner().read_timeout().unwrap(), SHORT));
+        let (socket, _far) = unix::UnixDatagram::pair().unwrap();
+        assert_eq!(UnixDatagram::from(socket).read_timeout().unwrap(), None);
+    });
+}
+
+/// The pipes of a child read and write only by an exclusive reference.
+#[test]
+fn pipes_of_children() {
+    check(|| {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = Async::new(child.stdin.take().unwrap()).unwrap();
+        let mut stdout = Async::new(child.stdout.take().unwrap()).unwrap();
+        let bytes: Vec<u8> = (0..300_000).map(|n| n as u8).collect();
+        let expected = bytes.clone();
+        let writer = spawn(move || {
+            stdin.write_all(&bytes).unwrap();
+            stdin.flush().unwrap();
+            stdin
+        });
+        let mut back = vec![0; expected.len()];
+        stdout.read_exact(&mut back).unwrap();
+        assert!(back == expected);
+        let mut stdin = writer.join().unwrap();
+        stdout.set_read_timeout(Some(SHORT)).unwrap();
+        assert_eq!(stdout.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        stdout.set_read_timeout(None).unwrap();
+        let (ctx, cancel) = Context::background().with_cancel();
+        assert_eq!(stdin.with_ctx_mut(&ctx).write_vectored(&[IoSlice::new(b"a"), IoSlice::new(b"bc")]).unwrap(), 3);
+        stdin.with_ctx_mut(&ctx).flush().unwrap();
+        let (mut one, mut two) = ([0; 1], [0; 2]);
+        stdout.readable().unwrap();
+        let mut parts = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)];
+        assert_eq!(stdout.with_ctx_mut(&ctx).read_vectored(&mut parts).unwrap(), 3);
+        assert_eq!((&one, &two), (b"a", b"bc"));
+        let empty = &mut IoSliceMut::new(&mut []);
+        assert_eq!(stdout.read(&mut []).unwrap() + stdout.read_vectored(std::slice::from_mut(empty)).unwrap(), 0);
+        let reader = spawn(move || {
+            let read = stdout.with_ctx_mut(&ctx).read(&mut [0]);
+            (stdout, ctx, read)
+        });
+        until(|| parked("IO wait") == 1);
+        cancel.cancel();
+        let (mut stdout, ctx, read) = reader.join().unwrap();
+        assert_eq!(read.unwrap_err().to_string(), "context canceled");
+        assert_eq!(stdout.with_ctx_mut(&ctx).read(&mut []).unwrap_err().to_string(), "context canceled");
+        assert_eq!(stdin.with_ctx_mut(&ctx).write(b"x").unwrap_err().to_string(), "context canceled");
+        drop(stdin);
+        assert_eq!(stdout.read(&mut [0]).unwrap(), 0);
+        stdout.close();
+        assert_eq!(stdout.read(&mut [0]).unwrap_err().kind(), ErrorKind::NotConnected);
+        assert!(child.wait().unwrap().success());
+    });
+}
+
 fn pipe() -> (Async<PipeReader>, Async<PipeWriter>) {
     let (reader, writer) = io::pipe().unwrap();
     (Async::new(reader).unwrap(), Async::new(writer).unwrap())
@@ -335,6 +439,65 @@ fn pipes() {
         std::thread::sleep(Duration::from_millis(2));
         writer.write_all(b"yz").unwrap();
         assert_eq!(waiting.join().unwrap(), 2);
+    });
+}
+
+/// Sockets that are ready for this and that, and the other way round.
+#[test]
+fn sockets_are_ready_or_not() {
+    check(|| {
+        let place = Place::new();
+        let listener = UnixListener::bind(&place).unwrap();
+        let (ctx, _cancel) = Context::background().with_timeout(SHORT);
+        assert_eq!(listener.with_ctx(&ctx).readable().unwrap_err().to_string(), "context deadline exceeded");
+        listener.set_deadline(Some(Instant::now() + SHORT)).unwrap();
+        assert_eq!(listener.readable().unwrap_err().kind(), ErrorKind::TimedOut);
+        listener.set_deadline(None).unwrap();
+        let waiter = spawn(move || {
+            listener.readable().unwrap();
+            listener.readable().unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let accepted = listener.accept().unwrap().0;
+            assert_eq!(listener.readable().unwrap_err().kind(), ErrorKind::WouldBlock);
+            accepted
+        });
+        until(|| parked("IO wait") == 1);
+        let near = UnixStream::connect(&place).unwrap();
+        let far = waiter.join().unwrap();
+        near.writable().unwrap();
+        far.set_nonblocking(true).unwrap();
+        while (&far).write(&[0; 4096]).is_ok() {}
+        far.set_nonblocking(false).unwrap();
+        far.set_write_timeout(Some(SHORT)).unwrap();
+        assert_eq!(far.writable().unwrap_err().kind(), ErrorKind::TimedOut);
+        near.readable().unwrap();
+        near.close();
+        far.writable().unwrap();
+        assert!((&far).write(&[0]).is_err());
+
+        let (one, other) = UnixDatagram::pair().unwrap();
+        other.writable().unwrap();
+        let waiter = spawn(move || one.readable().map(|()| one.recv(&mut [0; 9]).unwrap()));
+        until(|| parked("IO wait") == 1);
+        other.send(b"three").unwrap();
+        assert_eq!(waiter.join().unwrap().unwrap(), 5);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.writable().unwrap();
+        socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+        socket.with_ctx(&Context::background()).readable().unwrap();
+        assert_eq!(socket.recv(&mut [0; 9]).unwrap(), 1);
+        let waiter = spawn(move || {
+            let socket = &socket;
+            scope(|s| {
+                let waiting = s.spawn(move || (socket.readable(), socket.readable()));
+                until(|| parked("IO wait") == 1);
+                socket.close();
+                waiting.join().unwrap()
+            })
+        });
+        let (first, second) = waiter.join().unwrap();
+        assert_eq!(first.unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(second.unwrap_err().kind(), ErrorKind::NotConnected);
     });
 }
 

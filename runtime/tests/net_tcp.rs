@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Rng, check, check_from_thread, parked, seed, until};
+use greenthread::ctx::Context;
 use greenthread::net::{TcpListener, TcpStream};
 use greenthread::{debug, scope, spawn, time};
 use socket2::SockRef;
@@ -123,7 +124,7 @@ fn connecting_takes_too_long() {
             assert!(there.len() < 100, "the queue has no end");
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        let (ctx, _cancel) = greenthread::ctx::Context::background().with_timeout(limit);
+        let (ctx, _cancel) = Context::background().with_timeout(limit);
         let error = TcpStream::connect_ctx(&ctx, addr).unwrap_err();
         assert_eq!(error.to_string(), "context deadline exceeded");
     });
@@ -595,5 +596,66 @@ fn sockets_work_while_unwinding() {
         thread::sleep(Duration::from_millis(5));
         (&far).write_all(b"ok").unwrap();
         assert_eq!(worker.join().unwrap_err().downcast_ref(), Some(&5_u8));
+    });
+}
+
+/// Urgent data is told of beside the reader.
+#[test]
+fn priority_beside_reading() {
+    check(|| {
+        let (near, far) = pair_with_std();
+        let far = socket2::Socket::from(far);
+        let near = &near;
+        let waits = || near.with_ctx(&Context::background().with_timeout(Duration::from_millis(2)).0).priority();
+        assert!(SockRef::from(near).recv_out_of_band(&mut [MaybeUninit::uninit()]).is_err(), "nothing yet");
+        near.set_read_deadline(Some(Instant::now() + Duration::from_millis(2))).unwrap();
+        assert_eq!(near.priority().unwrap_err().kind(), ErrorKind::TimedOut);
+        near.set_read_deadline(None).unwrap();
+        for urgent in [b'!', b'?'] {
+            let sender = &far;
+            scope(|s| {
+                let waiter = s.spawn(move || near.priority());
+                until(|| parked("IO wait") == 1);
+                assert_eq!(sender.send_out_of_band(&[urgent]).unwrap(), 1);
+                waiter.join().unwrap().unwrap();
+            });
+            near.priority().unwrap();
+            assert_eq!(SockRef::from(near).recv_out_of_band(&mut [MaybeUninit::uninit()]).unwrap(), 1);
+            // There may be an event of before.
+            while waits().is_ok() {}
+        }
+        let (ctx, cancel) = Context::background().with_cancel();
+        scope(|s| {
+            let reader = s.spawn(move || {
+                let mut all = Vec::new();
+                { near }.read_to_end(&mut all).map(|_| all)
+            });
+            let ctx = &ctx;
+            let canceled = s.spawn(move || near.with_ctx(ctx).priority());
+            until(|| parked("IO wait") == 2);
+            cancel.cancel();
+            assert_eq!(canceled.join().unwrap().unwrap_err().to_string(), "context canceled");
+            // A reader that comes to an urgent byte before it is taken skips it, so this is about the wait alone.
+            for _ in 0..3 {
+                while waits().is_ok() {}
+                let waiter = s.spawn(move || near.priority());
+                until(|| parked("IO wait") == 2);
+                assert_eq!(far.send_out_of_band(b"!").unwrap(), 1);
+                waiter.join().unwrap().unwrap();
+            }
+            // The end of the connection ends it, for there is nothing more to wait for.
+            while waits().is_ok() {}
+            let waiter = s.spawn(move || near.priority());
+            until(|| parked("IO wait") == 2);
+            far.send(b"calm").unwrap();
+            far.shutdown(Shutdown::Write).unwrap();
+            waiter.join().unwrap().unwrap();
+            assert_eq!(reader.join().unwrap().unwrap(), b"calm");
+        });
+        let waiter = near.try_clone().unwrap();
+        let waiter = spawn(move || waiter.priority());
+        until(|| parked("IO wait") == 1);
+        near.close();
+        assert_eq!(waiter.join().unwrap().unwrap_err().kind(), ErrorKind::NotConnected);
     });
 }

@@ -17,7 +17,9 @@ use greenthread::{channel, debug, gomaxprocs, select, spawn, time};
 
 const TESTS: &[child::Test] = named![
     each_kind_arrives,
+    numbers,
     default_comes_back,
+    default_comes_back_for_numbers,
     default_comes_back_for_ignored,
     every_channel_gets_it,
     kinds_are_not_lost,
@@ -35,6 +37,7 @@ const TESTS: &[child::Test] = named![
 const PROGRAMS: &[child::Main] = named![
     programs::each_kind,
     programs::drops,
+    programs::drops_number,
     programs::drops_ignored,
     programs::two_channels,
     programs::slow_reader,
@@ -65,8 +68,7 @@ impl Ended {
 
 /// Sends a signal to this process. `kill` has sent it when this returns.
 fn raise(signal: Signal) {
-    let name = signal.to_string();
-    let kill = ["-c", "kill -s $0 $1", name.trim_start_matches("SIG"), &process::id().to_string()].map(String::from);
+    let kill = ["-c", "kill -$0 $1", &signal.as_raw().to_string(), &process::id().to_string()].map(String::from);
     assert!(Command::new("sh").args(kill).stdin(Stdio::null()).status().unwrap().success());
 }
 
@@ -85,13 +87,20 @@ mod programs {
             Signal::SIGCONT,
             Signal::SIGHUP,
             Signal::SIGINT,
+            Signal::SIGIO,
             Signal::SIGPIPE,
             Signal::SIGQUIT,
             Signal::SIGTERM,
             Signal::SIGTSTP,
+            Signal::SIGTTIN,
+            Signal::SIGTTOU,
             Signal::SIGUSR1,
             Signal::SIGUSR2,
             Signal::SIGWINCH,
+            Signal::real_time(0).unwrap(),
+            Signal::real_time(29).unwrap(),
+            // SIGPWR, whose name nobody knows here.
+            Signal::from_raw(30).unwrap(),
         ];
         for procs in [1, 2, 4] {
             gomaxprocs(procs);
@@ -101,6 +110,20 @@ mod programs {
                 assert_eq!(signals.recv(), Ok(kind));
             }
         }
+        ExitCode::SUCCESS
+    }
+
+    /// Run with the number of a signal, which ends the process when nobody is notified any more.
+    pub(super) fn drops_number() -> ExitCode {
+        let signal = Signal::from_raw(env::var("NUMBER").unwrap().parse().unwrap()).unwrap();
+        let signals = signal::notify(&[signal]);
+        raise(signal);
+        assert_eq!(signals.recv(), Ok(signal));
+        println!("{signal}");
+        drop(signals);
+        settle();
+        raise(signal);
+        thread::sleep(Duration::from_secs(10));
         ExitCode::SUCCESS
     }
 
@@ -315,6 +338,36 @@ fn each_kind_arrives() {
 
 fn default_comes_back() {
     program("programs::drops").run().dies_of(SIGTERM).prints("received\nthe other still\n");
+}
+
+fn default_comes_back_for_numbers() {
+    let first = Signal::real_time(0).unwrap().as_raw();
+    // SIGUSR1, SIGIO, SIGPWR, and two real-time signals.
+    for number in [10, 29, 30, first, 64] {
+        let text = format!("{}\n", Signal::from_raw(number).unwrap());
+        program("programs::drops_number").env("NUMBER", &number.to_string()).run().dies_of(number).prints(&text);
+    }
+}
+
+fn numbers() {
+    for number in 1..32 {
+        // SIGILL, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGSTOP.
+        let own = [4, 7, 8, 9, 11, 19].contains(&number);
+        match Signal::from_raw(number) {
+            Ok(signal) => assert!(!own && signal.as_raw() == number, "{signal}"),
+            Err(error) => assert!(own, "{error}"),
+        }
+    }
+    for number in [i32::MIN, -1, 0, 32, 33, 65, 1000, i32::MAX] {
+        let error = Signal::from_raw(number).unwrap_err();
+        assert_eq!(error.to_string(), format!("no program can be notified of signal {number}"));
+    }
+    let first = Signal::real_time(0).unwrap();
+    assert_eq!(Signal::from_raw(first.as_raw()).unwrap(), first);
+    assert_eq!(Signal::real_time(3).unwrap().as_raw(), first.as_raw() + 3);
+    for n in [31, 32, u32::MAX] {
+        assert_eq!(Signal::real_time(n).unwrap_err().to_string(), format!("there is no real-time signal {n}"));
+    }
 }
 
 fn default_comes_back_for_ignored() {

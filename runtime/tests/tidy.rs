@@ -44,6 +44,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("channels/tests/allocations.rs", "counts allocations: an allocator is unsafe to write"),
     ("runtime/src/net/", "`FromRawFd`; a descriptor that is replaced; a wait that a channel's close ends"),
     ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
+    ("runtime/src/signal.rs", "adds a handler of its own"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
     ("runtime/src/watch.rs", "a node of a channel's queue in the frame of a wait"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),

@@ -75,7 +75,13 @@ pub use goroutine::{
 };
 pub use grow::{grow, remaining};
 #[doc(hidden)]
+pub use machine::sys::peer::peer_credentials;
+#[doc(hidden)]
+pub use machine::sys::pidfd::open_process;
+#[doc(hidden)]
 pub use machine::sys::prefetch::{prefetch_frames, prefetch_value};
+#[doc(hidden)]
+pub use machine::sys::signals::{SIGIO_IS_FATAL, end_by_signal, real_time_signals, send_signal};
 pub use mechanism::Mechanism;
 pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
 pub use os_thread::{OsThreadGuard, lock_os_thread};

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
-use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::fd::{Fd, passed};
 use super::macros::{deadline, limits, read_write};
+use super::ready::readiness;
 use super::view::{WithCtx, WithCtxMut};
 use super::watch_error::WatchError;
 
@@ -90,6 +90,7 @@ macro_rules! by_mut {
 
 deadline!([T: AsFd] Async<T>, "Async::new(std::io::pipe()?.0)?");
 limits!([T: AsFd] Async<T>, "Async::new(std::io::pipe()?.0)?");
+readiness!([T: AsFd] Async<T>, "Async::new(std::os::unix::net::UnixStream::pair()?.0)?");
 by_mut!(Async<T>, this, this.fd, None);
 by_mut!(WithCtxMut<'_, Async<T>>, view, view.socket.fd, Some(view.ctx));
 // Not for `&Async<T>`: with such a bound it would contain itself, and the compiler would search without end wherever a program has a bound
@@ -159,7 +160,8 @@ impl<T: AsFd> Async<T> {
         self.fd.get()
     }
 
-    /// The value. If its descriptor was blocking before, it is again. Does not block itself.
+    /// The value. If its descriptor was blocking before, it is again; a socket has the timeouts that were set. Does not
+    /// block itself.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -189,54 +191,6 @@ impl<T: AsFd> Async<T> {
     /// ```
     pub fn close(&self) {
         self.fd.evict();
-    }
-
-    /// Blocks until there is something to read, or the end. Takes turns with those who read.
-    ///
-    /// # Errors
-    /// If it is closed, or a deadline or timeout has passed.
-    ///
-    /// ```
-    /// use greenthread::net::Async;
-    /// use std::io::Write;
-    ///
-    /// let (reader, mut writer) = std::io::pipe()?;
-    /// writer.write_all(b"x")?;
-    /// Async::new(reader)?.readable()?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn readable(&self) -> io::Result<()> {
-        self.ready_within(None, Direction::Read)
-    }
-
-    /// Blocks until a write would not block, or would fail. Takes turns with those who write.
-    ///
-    /// # Errors
-    /// As [`readable`](Self::readable).
-    ///
-    /// ```
-    /// use greenthread::net::Async;
-    ///
-    /// let (_reader, writer) = std::io::pipe()?;
-    /// Async::new(writer)?.writable()?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn writable(&self) -> io::Result<()> {
-        self.ready_within(None, Direction::Write)
-    }
-
-    fn ready_within(&self, ctx: Option<&Context>, direction: Direction) -> io::Result<()> {
-        let events = match direction {
-            Direction::Read => PollFlags::IN,
-            Direction::Write => PollFlags::OUT,
-        };
-        self.fd.run(direction, ctx, |inner| {
-            // Events tell of changes only; this tells how it is.
-            match rustix::event::poll(&mut [PollFd::new(inner, events)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
-                0 => Err(io::ErrorKind::WouldBlock.into()),
-                _ => Ok(()),
-            }
-        })
     }
 }
 
@@ -275,46 +229,6 @@ where
 
     fn flush_within(&self, ctx: Option<&Context>) -> io::Result<()> {
         self.fd.run(Direction::Write, ctx, |mut inner| inner.flush())
-    }
-}
-
-impl<T: AsFd> WithCtx<'_, Async<T>> {
-    /// As [`Async::readable`], as long as the context lasts.
-    ///
-    /// # Errors
-    /// As there, and that of the context.
-    ///
-    /// ```
-    /// use greenthread::{ctx::Context, net::Async};
-    /// use std::time::Duration;
-    ///
-    /// let (reader, _writer) = std::io::pipe()?;
-    /// let reader = Async::new(reader)?;
-    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
-    /// assert!(reader.with_ctx(&ctx).readable().is_err(), "nobody writes");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn readable(&self) -> io::Result<()> {
-        self.socket.ready_within(Some(self.ctx), Direction::Read)
-    }
-
-    /// As [`Async::writable`], as long as the context lasts.
-    ///
-    /// # Errors
-    /// As there, and that of the context.
-    ///
-    /// ```
-    /// use greenthread::{ctx::Context, net::Async};
-    /// use std::time::Duration;
-    ///
-    /// let (_reader, writer) = std::io::pipe()?;
-    /// let writer = Async::new(writer)?;
-    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(5));
-    /// writer.with_ctx(&ctx).writable()?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn writable(&self) -> io::Result<()> {
-        self.socket.ready_within(Some(self.ctx), Direction::Write)
     }
 }
 

@@ -64,7 +64,8 @@ use std::time::{Duration, Instant};
 
 use greenthread_channels::closing::Closing;
 use greenthread_ctx::Context;
-use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
+use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason, Woken};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::FdFlags;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -88,6 +89,8 @@ pub(super) struct Fd<T: AsFd> {
     io: Descriptor,
     read: Side,
     write: Side,
+    /// Whose turn it is to wait for priority events.
+    priority: Mutex<()>,
     /// Whether the user wants to be told where an operation would block.
     nonblocking: AtomicBool,
     /// Whether the descriptor was never in hands other than ours.
@@ -160,7 +163,22 @@ struct Side {
     timeout: AtomicU64,
 }
 
+/// A timeout as a side keeps it.
+fn nanos(timeout: Option<Duration>) -> u64 {
+    timeout.map_or(0, |timeout| timeout.as_nanos().try_into().unwrap_or(u64::MAX))
+}
+
 impl Side {
+    fn with_timeout(timeout: Option<Duration>) -> Self {
+        Self { timeout: AtomicU64::new(nanos(timeout)), ..Self::default() }
+    }
+
+    #[inline]
+    fn timeout(&self) -> Option<Duration> {
+        let nanos = self.timeout.load(Ordering::Relaxed);
+        (nanos != 0).then(|| Duration::from_nanos(nanos))
+    }
+
     /// Changes the limits, and sets the timer accordingly.
     fn limit(&self, io: &Descriptor, direction: Direction, change: impl FnOnce(&mut Limits)) -> io::Result<()> {
         let mut limits = self.limits.lock();
@@ -217,16 +235,29 @@ fn ended(by: Ended) -> io::Error {
     }
 }
 
+/// Whether one of the events is there, or an error is.
+fn is_ready(socket: &impl AsFd, events: PollFlags) -> io::Result<bool> {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    Ok(rustix::event::poll(&mut [PollFd::new(socket, events)], Some(&now))? > 0)
+}
+
 impl<T: AsFd> Fd<T> {
     /// Has `value` watched, which somebody else has made. It is made non-blocking; if it was not so
-    /// before, until it is given back or dropped.
+    /// before, until it is given back or dropped. If it has timeouts of the system's, they count from now on as those
+    /// that are set here: an operation that does not block is not ended by the system's.
     ///
     /// # Errors
     /// What the system says; and the value, as it was.
     pub(super) fn new(value: T) -> Result<Self, (io::Error, T)> {
         let given = Given::new(value);
         match given.unblock().and_then(|()| Descriptor::register(given.get().as_fd())) {
-            Ok(io) => Ok(Self::with(io, given, false)),
+            Ok(io) => {
+                // Something other than a socket has none.
+                let options = SockRef::from(given.get());
+                let read = Side::with_timeout(options.read_timeout().unwrap_or(None));
+                let write = Side::with_timeout(options.write_timeout().unwrap_or(None));
+                Ok(Self { read, write, ..Self::with(io, given, false) })
+            }
             Err(error) => Err((error, given.into_inner())),
         }
     }
@@ -241,7 +272,8 @@ impl<T: AsFd> Fd<T> {
 
     fn with(io: Descriptor, socket: Given<T>, plain: bool) -> Self {
         let (nonblocking, plain) = (AtomicBool::new(false), AtomicBool::new(plain));
-        Self { io, read: Side::default(), write: Side::default(), nonblocking, plain, socket }
+        let (read, write, priority) = (Side::default(), Side::default(), Mutex::new(()));
+        Self { io, read, write, priority, nonblocking, plain, socket }
     }
 
     /// What is inside, for what needs no waiting.
@@ -269,17 +301,22 @@ impl<T: AsFd> Fd<T> {
         self.plain.load(Ordering::Relaxed)
     }
 
-    /// What is inside. If it has blocked before [`new`](Self::new), it blocks again.
+    /// What is inside. If it has blocked before [`new`](Self::new), it blocks again, for as long as the timeouts allow.
     pub(super) fn into_inner(self) -> T {
-        let Self { io, socket, .. } = self;
+        let Self { io, socket, read, write, .. } = self;
         // I1.
         drop(io);
+        // The system knows microseconds, and takes zero for none. Something other than a socket refuses.
+        let timeout = |side: Side| side.timeout().map(|timeout| timeout.max(Duration::from_micros(1)));
+        let options = SockRef::from(socket.get());
+        let _ = options.set_read_timeout(timeout(read));
+        let _ = options.set_write_timeout(timeout(write));
         socket.into_inner()
     }
 
     fn side(&self, direction: Direction) -> &Side {
         match direction {
-            Direction::Read => &self.read,
+            Direction::Read | Direction::Priority => &self.read,
             Direction::Write => &self.write,
         }
     }
@@ -307,12 +344,51 @@ impl<T: AsFd> Fd<T> {
     ) -> io::Result<R> {
         let Self { io, read, write, nonblocking, socket, .. } = self;
         let side = match direction {
-            Direction::Read => read,
+            Direction::Read | Direction::Priority => read,
             Direction::Write => write,
         };
         let mut turn = Turn::take(io, side, nonblocking, direction, ctx)?;
         turn.begin()?;
         turn.run(|| attempt(socket.get_mut()))
+    }
+
+    /// Blocks until an attempt in this direction would not block.
+    pub(super) fn ready(&self, ctx: Option<&Context>, direction: Direction) -> io::Result<()> {
+        let events = match direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+            Direction::Priority => return self.priority(ctx),
+        };
+        self.run(direction, ctx, |socket| {
+            // Events tell of changes only; this tells how it is.
+            if is_ready(socket, events)? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        })
+    }
+
+    /// Blocks until there is a priority event. It may be one that was reported before, and has been seen to since.
+    fn priority(&self, ctx: Option<&Context>) -> io::Result<()> {
+        greenthread_scheduler::checkpoint();
+        if !Descriptor::SEES_PRIORITY {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not report priority events"));
+        }
+        let background = Context::background();
+        let ctx = ctx.unwrap_or(&background);
+        let _turn = self.priority.lock_ctx(ctx)?;
+        loop {
+            look_at(Some(ctx))?;
+            // Some descriptors, as the kernel's pressure monitors, say it once: then the event is all there is.
+            let reported = self.io.take(Direction::Priority).map_err(ended)?;
+            if reported || is_ready(self.get(), PollFlags::PRI)? {
+                return Ok(());
+            }
+            if self.nonblocking.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let closing = Closing::of(ctx.done());
+            if watch::wait(&self.io, Direction::Priority, WaitReason::IoWait, closing).map_err(ended)? == Woken::Ready {
+                return Ok(());
+            }
+        }
     }
 
     /// As [`run`](Self::run), for writes and connects that the system does not report to be possible: tries again after pauses.
@@ -389,15 +465,13 @@ impl<T: AsFd> Fd<T> {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout"));
         }
-        let nanos = timeout.map_or(0, |timeout| timeout.as_nanos().try_into().unwrap_or(u64::MAX));
-        self.side(direction).timeout.store(nanos, Ordering::Relaxed);
+        self.side(direction).timeout.store(nanos(timeout), Ordering::Relaxed);
         Ok(())
     }
 
     pub(super) fn timeout(&self, direction: Direction) -> io::Result<Option<Duration>> {
         self.open()?;
-        let nanos = self.side(direction).timeout.load(Ordering::Relaxed);
-        Ok((nanos != 0).then(|| Duration::from_nanos(nanos)))
+        Ok(self.side(direction).timeout())
     }
 
     /// Whether operations return `WouldBlock` instead of waiting.
@@ -469,10 +543,7 @@ impl<'a> Turn<'a> {
         ctx: Option<&'a Context>,
     ) -> io::Result<Self> {
         greenthread_scheduler::checkpoint();
-        let until = match side.timeout.load(Ordering::Relaxed) {
-            0 => None,
-            timeout => Instant::now().checked_add(Duration::from_nanos(timeout)),
-        };
+        let until = side.timeout().and_then(|timeout| Instant::now().checked_add(timeout));
         let emptied = match side.turn.try_lock() {
             Some(emptied) => emptied,
             None => match (ctx, until) {
@@ -549,7 +620,7 @@ impl<'a> Turn<'a> {
             Some(ctx) => {
                 let waited = watch::wait(io, self.direction, WaitReason::IoWait, Closing::of(ctx.done()));
                 look_at(self.ctx)?;
-                waited.map_err(ended)
+                waited.map(|_| ()).map_err(ended)
             }
         }
     }

@@ -5,7 +5,8 @@ macro_rules! socket {
     ($name:ident, $std:ty, $make:literal) => {
         impl $name {
             /// A socket made by `std` or another library, from now on without blocking the thread,
-            /// nor does a duplicate of it block from now on. Does not block.
+            /// nor does a duplicate of it block from now on. Timeouts that it has (`SO_RCVTIMEO`,
+            /// `SO_SNDTIMEO`) count here as well. Does not block.
             ///
             /// # Errors
             /// What the system says to watching it, or to making it non-blocking. The socket is
@@ -116,7 +117,7 @@ macro_rules! socket {
             }
         }
 
-        /// The socket, which blocks again. If there are other handles it is a duplicate, which does not block, like the original.
+        /// The socket, which blocks again, with the timeouts that were set. If there are other handles it is a duplicate, which does not block, like the original.
         ///
         /// # Panics
         /// If there are other handles and no free descriptors.

@@ -8,6 +8,7 @@
 //! | send datagrams | [`UdpSocket`], [`UnixDatagram`] | `net.ListenPacket` |
 //! | talk within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |
 //! | wait for a pipe, a terminal, any descriptor | [`Async`] | `os.File` |
+//! | wait until an operation would not block | `readable`, `writable`, `priority` | `SyscallConn` |
 //! | end an operation at a time | `set_deadline`, `set_read_deadline`, `set_write_deadline` | the same |
 //! | end it when it takes too long | `set_read_timeout`, `set_write_timeout`, as in `std` | nothing |
 //! | end it with a context | `with_ctx`, [`TcpStream::connect_ctx`], [`UnixStream::connect_ctx`] | a goroutine that closes |
@@ -50,11 +51,13 @@
 //! waiting goroutine costs its stack, and no thread.
 
 mod any;
+mod cred;
 mod eyeballs;
 mod fd;
 mod incoming;
 mod lookup;
 mod macros;
+mod ready;
 mod serve;
 mod tcp;
 mod udp;
@@ -66,6 +69,7 @@ mod watch_error;
 mod watchdog;
 
 pub use any::Async;
+pub use cred::UCred;
 pub use incoming::Incoming;
 pub use lookup::{Resolve, Resolver, lookup_host, lookup_host_ctx};
 pub use tcp::{TcpListener, TcpStream};

@@ -14,6 +14,7 @@ use super::fd::{Fd, passed};
 use super::incoming::Incoming;
 use super::lookup::{Resolve, resolve, resolve_ctx};
 use super::macros::{limits, options, read_write, socket};
+use super::ready::{readable, readiness};
 use super::serve::{PAUSES, serve};
 use super::view::WithCtx;
 
@@ -47,6 +48,7 @@ pub struct TcpStream {
 
 socket!(TcpStream, net::TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
 limits!([] TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
+readiness!([] TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?");
 read_write!(TcpStream);
 
 options!(TcpStream, "TcpStream::connect(TcpListener::bind(\"127.0.0.1:0\")?.local_addr()?)?":
@@ -364,6 +366,7 @@ pub struct TcpListener {
 }
 
 socket!(TcpListener, net::TcpListener, "TcpListener::bind(\"127.0.0.1:0\")?");
+readable!([] TcpListener, "TcpListener::bind(\"127.0.0.1:0\")?");
 
 options!(TcpListener, "TcpListener::bind(\"127.0.0.1:0\")?":
     /// The time to live of packets (`IP_TTL`).

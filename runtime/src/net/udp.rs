@@ -10,6 +10,7 @@ use greenthread_scheduler::Direction;
 use super::fd::Fd;
 use super::lookup::{Resolve, resolve, resolve_ctx};
 use super::macros::{datagrams, limits, options, socket};
+use super::ready::readiness;
 use super::view::WithCtx;
 
 /// A UDP socket: `std::net::UdpSocket` for goroutines, Go's `net.UDPConn`.
@@ -34,6 +35,7 @@ pub struct UdpSocket {
 
 socket!(UdpSocket, net::UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
 limits!([] UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
+readiness!([] UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
 datagrams!(
     UdpSocket,
     SocketAddr,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 use socket2::{Domain, Socket, Type};
 
+use super::cred::UCred;
 use super::fd::{Fd, passed};
 use super::incoming::Incoming;
 use super::macros::{datagrams, limits, read_write, socket};
+use super::ready::{readable, readiness};
 use super::serve::{PAUSES, serve};
 use super::view::WithCtx;
 
@@ -41,6 +43,7 @@ pub struct UnixStream {
 
 socket!(UnixStream, net::UnixStream, "UnixStream::pair()?.0");
 limits!([] UnixStream, "UnixStream::pair()?.0");
+readiness!([] UnixStream, "UnixStream::pair()?.0");
 read_write!(UnixStream);
 
 impl UnixStream {
@@ -192,6 +195,23 @@ impl UnixStream {
         self.fd.open()?.peer_addr()
     }
 
+    /// Which process is at the other end, and who it belongs to, by the system's knowledge: as they were when it
+    /// connected, or listened, or made the pair. Does not block. In Go: `GetsockoptUcred` with `SO_PEERCRED`.
+    ///
+    /// # Errors
+    /// If it is closed.
+    ///
+    /// ```
+    /// let (one, _other) = greenthread::net::UnixStream::pair()?;
+    /// let peer = one.peer_cred()?;
+    /// println!("user {}, group {}, process {:?}", peer.uid(), peer.gid(), peer.pid());
+    /// # assert!(peer.pid().is_none_or(|pid| pid as u32 == std::process::id()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn peer_cred(&self) -> io::Result<UCred> {
+        UCred::of_peer(self.fd.open()?.as_fd())
+    }
+
     /// Ends one direction or both, for all handles: after `Write` the peer reads the end of the stream. Does not block.
     ///
     /// # Errors
@@ -271,6 +291,15 @@ socket!(
     net::UnixListener,
     "{
     let path = std::env::temp_dir().join(format!(\"closing-{}.sock\", std::process::id()));
+    let listener = UnixListener::bind(&path)?;
+    std::fs::remove_file(path)?;
+    listener
+}"
+);
+readable!(
+    [] UnixListener,
+    "{
+    let path = std::env::temp_dir().join(format!(\"waiting-{}.sock\", std::process::id()));
     let listener = UnixListener::bind(&path)?;
     std::fs::remove_file(path)?;
     listener
@@ -450,6 +479,7 @@ pub struct UnixDatagram {
 
 socket!(UnixDatagram, net::UnixDatagram, "UnixDatagram::unbound()?");
 limits!([] UnixDatagram, "UnixDatagram::unbound()?");
+readiness!([] UnixDatagram, "UnixDatagram::pair()?.0");
 datagrams!(UnixDatagram, SocketAddr, "UnixDatagram::pair()?");
 
 impl UnixDatagram {

@@ -21,7 +21,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::record::{self, CLOSING, Deadline, READ, READ_ON, Record, WRITE};
+use super::record::{self, CLOSING, Deadline, PRIORITY, READ, READ_ON, Record, WRITE};
 use super::{REGISTERED, ROLE};
 use crate::boot;
 use crate::clock;
@@ -30,7 +30,7 @@ use crate::machine::sys::poller;
 use crate::reason::WaitReason;
 use crate::wait::{Blocker, Waker};
 
-/// One of the two ways in which a descriptor can be ready.
+/// One of the ways in which a descriptor can be ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Direction {
@@ -38,6 +38,18 @@ pub enum Direction {
     Read = READ,
     /// Writing, connecting.
     Write = WRITE,
+    /// Being told of what is out of turn, as urgent data. The deadline of reading counts for it.
+    Priority = PRIORITY,
+}
+
+impl Direction {
+    /// The cause that its deadline is.
+    const fn deadline(self) -> u8 {
+        match self {
+            Self::Read | Self::Priority => READ,
+            Self::Write => WRITE,
+        }
+    }
 }
 
 /// Why there is nothing to wait for.
@@ -97,7 +109,10 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Has `fd` watched, in both directions, until the result is dropped. The caller keeps `fd` open for so long, and has made it
+    /// Whether this system reports what [`Direction::Priority`] waits for.
+    pub const SEES_PRIORITY: bool = poller::SEES_PRIORITY;
+
+    /// Has `fd` watched, in all directions, until the result is dropped. The caller keeps `fd` open for so long, and has made it
     /// non-blocking.
     ///
     /// # Errors
@@ -125,14 +140,22 @@ impl Descriptor {
     /// If the descriptor is closed, or the direction's deadline has passed.
     #[inline]
     pub fn prepare(&self, direction: Direction) -> Result<(), Ended> {
+        self.take(direction).map(|_| ())
+    }
+
+    /// As [`prepare`](Self::prepare), for what only events tell: says whether there was one.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    #[inline]
+    pub fn take(&self, direction: Direction) -> Result<bool, Ended> {
         self.check(direction)?;
-        self.record.word(direction as u8).clear();
-        Ok(())
+        Ok(self.record.word(direction as u8).clear())
     }
 
     #[inline]
     fn check(&self, direction: Direction) -> Result<(), Ended> {
-        match self.record.causes() & (direction as u8 | CLOSING) {
+        match self.record.causes() & (direction.deadline() | CLOSING) {
             0 => Ok(()),
             causes if causes & CLOSING != 0 => Err(Ended::Closed),
             _ => Err(Ended::Deadline),
@@ -214,7 +237,7 @@ impl Descriptor {
             Some(instant) if instant <= Instant::now() => Deadline::Passed,
             Some(instant) => Deadline::At(clock::at(instant)),
         };
-        if self.record.set_deadline(direction as u8, deadline) { Ok(()) } else { Err(Ended::Closed) }
+        if self.record.set_deadline(direction.deadline(), deadline) { Ok(()) } else { Err(Ended::Closed) }
     }
 
     /// Closes: all that wait, and all that come later, end with [`Ended::Closed`]. When it returns the descriptor is not

@@ -1,4 +1,4 @@
-//! What is kept about a registered descriptor: two poll words, the causes that end its waits, and its deadlines.
+//! What is kept about a registered descriptor: its poll words, the causes that end its waits, and its deadlines.
 //!
 //! # Stale news
 //! An event may be on its way to a thread that polls while its descriptor is deregistered, closed, and its number used
@@ -13,6 +13,8 @@
 //! disarmed, which waits until it is done if it is just firing; only then is the note taken back or the timer armed
 //! again. Thus a timer that fires is never of an earlier deadline. (Go numbers deadlines and lets late timers find out:
 //! it stops a timer without waiting for it.)
+//!
+//! The wait for priority events has a poll word, and no deadline of its own: reading's counts for it.
 //!
 //! # Invariants
 //! * I1: records are never freed or moved.
@@ -54,6 +56,8 @@ pub(crate) const CLOSING: u8 = 4;
 /// No cause, but kept beside them: the system has reported something that a read may leave behind though it brings less
 /// than it asked for.
 pub(crate) const READ_ON: u8 = 8;
+/// The third direction. Not a cause: its deadline is READ's.
+pub(crate) const PRIORITY: u8 = 16;
 
 /// What belongs to one direction.
 struct Side {
@@ -65,6 +69,7 @@ struct Side {
 pub(crate) struct Record {
     read: Side,
     write: Side,
+    priority: PollWord,
     /// READ, WRITE, CLOSING, READ_ON. Set before `take_waiter`, looked at after `begin`.
     causes: AtomicU8,
     /// This use of the record, as events carry it.
@@ -121,6 +126,7 @@ pub(crate) fn take() -> Option<&'static Record> {
     // What a late event has left.
     record.read.word.clear();
     record.write.word.clear();
+    record.priority.clear();
     Some(record)
 }
 
@@ -136,8 +142,8 @@ pub(crate) fn report(token: usize, ready: Readiness, mut wake: impl FnMut(Waker)
         // Before the word is set: whoever takes the event sees it (P3 of `poll_word`).
         record.causes.fetch_or(READ_ON, Ordering::Relaxed);
     }
-    for (is_ready, side) in [(ready.read, &record.read), (ready.write, &record.write)] {
-        if is_ready && let Some(waiter) = side.word.set_ready() {
+    for (is_ready, direction) in [(ready.read, READ), (ready.write, WRITE), (ready.priority, PRIORITY)] {
+        if is_ready && let Some(waiter) = record.word(direction).set_ready() {
             wake(Waker::from_raw(waiter));
         }
     }
@@ -149,6 +155,7 @@ impl Record {
         Self {
             read: side(ring::<READ>),
             write: side(ring::<WRITE>),
+            priority: PollWord::new(),
             causes: AtomicU8::new(0),
             token: AtomicUsize::new(index),
             lock: Mutex::new(()),
@@ -167,12 +174,17 @@ impl Record {
         self.token.load(Ordering::Relaxed)
     }
 
-    fn side(&self, direction: u8) -> &Side {
-        if direction == READ { &self.read } else { &self.write }
+    /// The timer of a direction's deadline.
+    fn timer(&self, direction: u8) -> &Timer {
+        if direction == WRITE { &self.write.timer } else { &self.read.timer }
     }
 
     pub(crate) fn word(&self, direction: u8) -> &PollWord {
-        &self.side(direction).word
+        match direction {
+            READ => &self.read.word,
+            WRITE => &self.write.word,
+            _ => &self.priority,
+        }
     }
 
     /// What ends waits at the moment: READ, WRITE, CLOSING; and READ_ON.
@@ -182,11 +194,18 @@ impl Record {
         self.causes.load(Ordering::Acquire)
     }
 
-    /// Ends the wait in this direction, if there is one.
+    /// Hands over those whom the end of waits in this direction concerns, and takes them.
+    fn take_waiters(&self, direction: u8) -> impl Iterator<Item = Waker> {
+        let priority = (direction == READ).then_some(&self.priority);
+        // I2 of `poll_word`: each had published itself in its commit step, and is taken once.
+        [self.word(direction)].into_iter().chain(priority).filter_map(PollWord::take_waiter).map(Waker::from_raw)
+    }
+
+    /// Ends the waits in this direction.
     fn wake(&self, direction: u8) {
-        if let Some(waiter) = self.word(direction).take_waiter() {
-            // SAFETY: the waiter had published itself in its commit step, and was taken once (I2 of `poll_word`).
-            unsafe { Waker::from_raw(waiter).wake() };
+        for waiter in self.take_waiters(direction) {
+            // SAFETY: I2 of `poll_word`, as said there.
+            unsafe { waiter.wake() };
         }
     }
 
@@ -196,7 +215,7 @@ impl Record {
         if self.causes() & CLOSING != 0 {
             return false;
         }
-        self.side(direction).timer.disarm();
+        self.timer(direction).disarm();
         match deadline {
             Deadline::Passed => {
                 // ORDERING P1: release.
@@ -210,7 +229,7 @@ impl Record {
             Deadline::At(when) => {
                 self.causes.fetch_and(!direction, Ordering::Relaxed);
                 // SAFETY: I2: it was disarmed here, and stays where it is (I1).
-                let armed = unsafe { timer::arm(&self.side(direction).timer, when) };
+                let armed = unsafe { timer::arm(self.timer(direction), when) };
                 drop(guard);
                 armed.unwrap_or_else(park::settle);
             }
@@ -252,9 +271,9 @@ unsafe fn ring<const DIRECTION: u8>(arg: *const (), p: *const ()) {
     let Some(record) = at(arg.addr()) else { return };
     // ORDERING P1: release.
     record.causes.fetch_or(DIRECTION, Ordering::Release);
-    if let Some(waiter) = record.word(DIRECTION).take_waiter() {
+    for waiter in record.take_waiters(DIRECTION) {
         // SAFETY: the waiter was taken once (I2 of `poll_word`); the rest is the caller's contract, and Ps are never freed.
-        unsafe { Waker::from_raw(waiter).wake_on(&*p.cast::<P>()) };
+        unsafe { waiter.wake_on(&*p.cast::<P>()) };
     }
 }
 
@@ -275,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_record_used_again_does_not_know_its_old_token() {
-        let ready = Readiness { read: true, write: true, read_on: false };
+        let ready = Readiness { read: true, write: true, priority: true, read_on: false };
         let nobody = |_| unreachable!("nobody waits");
         let record = take().expect("there is room");
         let old = record.token();
@@ -285,6 +304,6 @@ mod tests {
         assert!(of_token(old).is_none() && of_token(record.token()).is_some());
         assert!(record.word(READ).begin() && !record.word(READ).end(), "a stale event sets nothing");
         report(record.token(), ready, nobody);
-        assert!(!record.word(READ).begin() && !record.word(WRITE).begin());
+        assert!([READ, WRITE, PRIORITY].into_iter().all(|direction| !record.word(direction).begin()));
     }
 }

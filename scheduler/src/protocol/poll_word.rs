@@ -64,8 +64,8 @@
 //! * P1: the release in `park` -> the acquire in `set_ready` and `take_waiter`: the waker sees a goroutine that has parked.
 //! * P2: announce, SeqCst fence in `begin`, look at the causes <-> publish a cause, SeqCst fence in `take_waiter`, look
 //!   at the word.
-//! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `begin`, `park` and `end`: who goes on without
-//!   a wake sees what was done before, as it would through the wake.
+//! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `clear`, `begin`, `park` and `end`: who goes on
+//!   without a wake sees what was done before, as it would through the wake.
 //!
 //! # See also
 //! `netpollblock` and `netpollunblock` in Go's `netpoll.go`. The model is `scheduler/models/tests/poll_word.rs`.
@@ -100,13 +100,13 @@ impl PollWord {
         }
     }
 
-    /// Owner, before it tries: forgets what was reported, since the attempt will tell.
+    /// Owner, before it tries: forgets what was reported, since the attempt will tell. True if there was something.
     #[inline]
-    pub fn clear(&self) {
+    pub fn clear(&self) -> bool {
         // An event that comes after the load is kept, or is as old as the attempt.
-        if self.0.load(Ordering::Relaxed) == READY {
-            let _ = self.0.compare_exchange(READY, NIL, Ordering::Acquire, Ordering::Relaxed);
-        }
+        self.0.load(Ordering::Relaxed) == READY
+            // ORDERING P3: acquire.
+            && self.0.compare_exchange(READY, NIL, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Owner, after an attempt that would block: announces the wait (true), or takes an event that was reported since
@@ -197,18 +197,18 @@ mod tests {
         assert!(word.park(waiter()));
         assert_eq!(word.set_ready(), Some(waiter()));
         assert!(word.end());
-        word.clear();
+        assert!(!word.clear());
         assert!(word.begin() && !word.end());
     }
 
     #[test]
     fn clear_forgets_events_only() {
         let word = PollWord::new();
-        word.clear();
+        assert!(!word.clear());
         assert_eq!(word.set_ready(), None);
-        word.clear();
+        assert!(word.clear());
         assert!(word.begin());
-        word.clear();
+        assert!(!word.clear());
         assert!(word.park(waiter()), "the announcement stays");
     }
 

@@ -16,6 +16,9 @@
 //! | [`interrupt`] | a thread's registers; SIGQUIT | SIGURG, on x86-64 | nothing |
 //! | [`thread`] | per-thread settings and facts, which threads there are | `prctl`, `/proc` | defaults |
 //! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
+//! | [`pidfd`] | descriptors that tell of the end of a process or thread | `pidfd_open` | nothing |
+//! | [`peer`] | the process at the other end of a Unix socket | `SO_PEERCRED` | `getpeereid`, without the process |
+//! | [`signals`] | which signals there are; sending one; ending by one | real-time signals | none of those |
 //! | [`tls`] | where a thread's own memory is | `dl_iterate_phdr` | nowhere |
 //! | [`word`] | thread-locals without addresses | x86-64: by the thread pointer | `thread_local!` |
 
@@ -24,10 +27,13 @@ pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod parker;
 pub(crate) mod peek;
+pub(crate) mod peer;
+pub(crate) mod pidfd;
 pub(crate) mod poller;
 pub(crate) mod prefetch;
 pub(crate) mod region;
 mod sanitizer;
+pub(crate) mod signals;
 pub(crate) mod switch;
 pub(crate) mod thread;
 pub(crate) mod thread_end;

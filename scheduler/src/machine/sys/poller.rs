@@ -40,10 +40,15 @@ pub(crate) struct Turn(MutexGuard<'static, Polling>);
 pub(crate) struct Readiness {
     pub(crate) read: bool,
     pub(crate) write: bool,
+    /// There is something out of turn, as urgent data; or that does not come any more.
+    pub(crate) priority: bool,
     /// A read that brings less than it asks for may leave something behind: the end of the stream, an error, what comes
     /// after urgent data.
     pub(crate) read_on: bool,
 }
+
+/// Whether priority events are reported.
+pub(crate) const SEES_PRIORITY: bool = cfg!(target_os = "linux");
 
 static POLLER: OnceLock<Poller> = OnceLock::new();
 
@@ -68,7 +73,7 @@ pub(crate) fn ensure() -> io::Result<&'static Poller> {
 }
 
 impl Poller {
-    /// Has edges of `fd` in both directions reported with `token`, from now on. If it is ready already, that is reported too.
+    /// Has edges of `fd` in all directions reported with `token`, from now on. If it is ready already, that is reported too.
     pub(crate) fn register(&self, fd: RawFd, token: usize) -> io::Result<()> {
         self.registry.register(&mut SourceFd(&fd), Token(token), imp::INTERESTS)
     }
@@ -114,7 +119,8 @@ impl Turn {
             let read = hung_up || event.is_readable();
             let write = failed || event.is_writable() || event.is_write_closed();
             let read_on = hung_up || imp::may_be_urgent(event);
-            report(event.token().0, Readiness { read, write, read_on });
+            let priority = hung_up || event.is_priority();
+            report(event.token().0, Readiness { read, write, priority, read_on });
         }
     }
 }

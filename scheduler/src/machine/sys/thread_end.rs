@@ -4,28 +4,15 @@ pub(crate) use imp::ThreadEnd;
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use std::io;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::ptr;
     use std::time::Duration;
 
+    use crate::machine::sys::pidfd::open_thread;
+
     /// A place to sleep in, which others can end.
     pub(crate) struct ThreadEnd {
         bell: OwnedFd,
-    }
-
-    fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
-        match libc::c_int::try_from(fd) {
-            // SAFETY: the callers pass what a system call has just opened for them.
-            Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    /// A descriptor that becomes readable when the thread ends. Kernels before 6.9 have it for whole processes only, and refuse.
-    fn open(thread: i32) -> io::Result<OwnedFd> {
-        // SAFETY: it takes two numbers.
-        owned(unsafe { libc::syscall(libc::SYS_pidfd_open, thread, libc::PIDFD_THREAD) })
     }
 
     impl ThreadEnd {
@@ -33,13 +20,14 @@ mod imp {
         pub(crate) fn new() -> Option<Self> {
             // SAFETY: it takes two numbers.
             let bell = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-            Some(Self { bell: owned(bell.into()).ok()? })
+            // SAFETY: the system has just opened it.
+            (bell >= 0).then(|| Self { bell: unsafe { OwnedFd::from_raw_fd(bell) } })
         }
 
         /// Blocks until the thread ends or somebody rings (true), or until `timeout` has passed (false). It may also be
         /// true for nothing. `None`, at once, if the thread cannot be watched. Takes a descriptor meanwhile.
         pub(crate) fn wait(&self, thread: i32, timeout: Option<Duration>) -> Option<bool> {
-            let end = match open(thread) {
+            let end = match open_thread(thread) {
                 Ok(end) => end,
                 // It has ended already.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Some(true),

@@ -1,0 +1,48 @@
+//! Which process is at the other end of a Unix socket.
+
+pub use imp::peer_credentials;
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    /// User, group and process of the peer, as they were when it connected. See `greenthread::net::UCred`.
+    ///
+    /// # Errors
+    /// What the system says, as that it is no such socket.
+    pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
+        let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).expect("a few bytes");
+        // SAFETY: the structure and its length are this frame's, and of the kind that the option has.
+        let failed = unsafe {
+            let peer = (&raw mut peer).cast();
+            libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, peer, &raw mut len)
+        };
+        // A socket that is not connected has a peer without a number.
+        match failed {
+            0 if peer.pid == 0 && peer.uid == u32::MAX => Err(io::ErrorKind::NotConnected.into()),
+            0 => Ok((peer.uid, peer.gid, Some(peer.pid).filter(|pid| *pid > 0))),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    /// User and group of the peer, as they were when it connected; not the process. See `greenthread::net::UCred`.
+    ///
+    /// # Errors
+    /// What the system says, as that it is no such socket.
+    pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
+        let (mut uid, mut gid) = (0, 0);
+        // SAFETY: both numbers are this frame's.
+        match unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut uid, &raw mut gid) } {
+            0 => Ok((uid, gid, None)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}

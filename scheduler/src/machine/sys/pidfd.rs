@@ -1,0 +1,47 @@
+//! Descriptors that become readable when a process or a thread ends.
+
+pub use imp::open_process;
+#[cfg(target_os = "linux")]
+pub(crate) use imp::open_thread;
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::io;
+    use std::os::fd::{FromRawFd, OwnedFd};
+
+    fn open(id: libc::c_long, flags: libc::c_uint) -> io::Result<OwnedFd> {
+        // SAFETY: it takes two numbers.
+        match libc::c_int::try_from(unsafe { libc::syscall(libc::SYS_pidfd_open, id, flags) }) {
+            // SAFETY: the system call has just opened it.
+            Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// For a process, which has not been waited for: its number may be another's afterwards.
+    ///
+    /// # Errors
+    /// Where the system has none of these descriptors (Linux before 5.3), a container denies them, or none is free.
+    pub fn open_process(pid: u32) -> io::Result<OwnedFd> {
+        open(pid.into(), 0)
+    }
+
+    /// For a thread. Kernels before 6.9 have it for whole processes only, and refuse.
+    pub(crate) fn open_thread(thread: i32) -> io::Result<OwnedFd> {
+        open(thread.into(), libc::PIDFD_THREAD)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::io;
+    use std::os::fd::OwnedFd;
+
+    /// For a process: there are none.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open_process(_pid: u32) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

@@ -1,0 +1,65 @@
+//! What `signal-hook` does not know of signals.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+pub use imp::{SIGIO_IS_FATAL, real_time_signals};
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// What the system says, as that there is no such process.
+pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {
+    // Zero and negative numbers are not processes.
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0).ok_or(io::ErrorKind::InvalidInput)?;
+    // SAFETY: it takes two numbers.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends the process by a signal that does so by default, as if nobody had handled it. May be called in its handler.
+pub fn end_by_signal(signal: i32) -> ! {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: all of these are safe in a handler. A zeroed action is one without flags, and has the default effect
+    // once it is named; the set is initialised by `sigemptyset`.
+    unsafe {
+        (*action.as_mut_ptr()).sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(signal, action.as_ptr(), ptr::null_mut());
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+        libc::raise(signal);
+        // It was none that ends the process, or somebody handles it again.
+        libc::abort()
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::ops::RangeInclusive;
+
+    /// Whether SIGIO ends a process by default.
+    pub const SIGIO_IS_FATAL: bool = true;
+
+    /// The numbers of the real-time signals that the C library leaves to programs.
+    pub fn real_time_signals() -> RangeInclusive<i32> {
+        libc::SIGRTMIN()..=libc::SIGRTMAX()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::ops::RangeInclusive;
+
+    /// Whether SIGIO ends a process by default.
+    pub const SIGIO_IS_FATAL: bool = false;
+
+    /// There are none.
+    pub fn real_time_signals() -> RangeInclusive<i32> {
+        1..=0
+    }
+}
