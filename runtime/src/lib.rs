@@ -119,6 +119,7 @@
 //! | sleep, time out, tick, call later | [`time`] | `time` |
 //! | talk to other programs | [`net`] | `net` |
 //! | tell others to stop | [`ctx`] | `context` |
+//! | run other programs | [`process`] | `os/exec` |
 //! | receive signals | [`signal`] | `os/signal` |
 //! | run worker pools, pipelines, brokers | [`patterns`] | by hand |
 //! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
@@ -169,6 +170,7 @@ pub mod channel;
 pub mod debug;
 pub mod net;
 pub mod patterns;
+pub mod process;
 pub mod safety;
 pub mod signal;
 pub mod stack;

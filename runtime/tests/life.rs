@@ -22,7 +22,7 @@ use greenthread::ctx::{self, Context};
 use greenthread::net::{TcpListener, TcpStream};
 use greenthread::patterns::{Pipeline, parallel_map};
 use greenthread::sync::{WaitGroup, errgroup, singleflight};
-use greenthread::{Builder, blocking, channel, debug, go, gomaxprocs, scope, spawn, stack, time, yield_now};
+use greenthread::{Builder, blocking, channel, debug, go, gomaxprocs, process, scope, spawn, stack, time, yield_now};
 
 fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
@@ -35,6 +35,7 @@ const TESTS: &[child::Test] = named![
     what_runs_at_exit_may_use_goroutines,
     children_with_pipes_under_load,
     children_inherit_nothing,
+    children_without_descriptors,
     ten_thousand_threads_wanted,
     the_system_gives_no_more_threads,
     the_system_gives_no_thread_at_all,
@@ -55,6 +56,7 @@ const PROGRAMS: &[child::Main] = named![
     exits_with_goroutines,
     programs::talks_to_children::main,
     starts_a_child_among_descriptors,
+    waits_without_descriptors,
     wants_threads,
     gets_no_more_threads,
     gets_no_thread,
@@ -268,6 +270,53 @@ fn starts_a_child_among_descriptors() -> ExitCode {
 
 fn children_inherit_nothing() {
     program("starts_a_child_among_descriptors").run().exits_with(0).says_nothing();
+}
+
+/// Has the system refuse `pidfd_open` with this error, as a container may.
+fn deny_pidfd_open(error: i32) {
+    let step = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut filter = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::SYS_pidfd_open as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | error.cast_unsigned()),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: numbers, and a program that outlives the calls.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let (mode, all_threads) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
+        assert_eq!(libc::syscall(libc::SYS_seccomp, mode, all_threads, &raw const program), 0);
+    }
+    let refused = greenthread_scheduler::open_process(std::process::id()).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(error));
+}
+
+/// Where the system has no descriptors that tell of the end of a child, or does not give them away.
+fn waits_without_descriptors() -> ExitCode {
+    let error = std::env::var("REFUSED_WITH").unwrap().parse().unwrap();
+    deny_pidfd_open(error);
+    for procs in [1, 2, 4] {
+        gomaxprocs(procs);
+        let output = process::output(Command::new("sh").args(["-c", "sleep 0.05; echo out; exit 3"])).unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(3), &b"out\n"[..]));
+        let waiters = (0..20).map(|_| spawn(|| process::status(Command::new("sleep").arg("0.1")).unwrap()));
+        let waiters: Vec<_> = waiters.collect();
+        assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap().success()));
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(10));
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(process::wait_ctx(&ctx, &mut child).is_err() && ctx.err().is_some());
+        assert!(!process::terminate(&mut child, Duration::from_secs(60)).unwrap().success());
+        let ended = process::status_ctx(&ctx, Command::new("sleep").arg("60")).unwrap_err();
+        assert_eq!(ended.to_string(), "context deadline exceeded");
+    }
+    ExitCode::SUCCESS
+}
+
+fn children_without_descriptors() {
+    for error in [libc::EPERM, libc::ENOSYS] {
+        program("waits_without_descriptors").env("REFUSED_WITH", &error.to_string()).run().exits_with(0).says_nothing();
+    }
 }
 
 /// As many as want to block at once, on as many threads as there may be.
