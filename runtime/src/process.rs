@@ -60,7 +60,7 @@
 //! process's, needs descriptors as well, and is never called if whoever started the program has blocked the signal.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::panic;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -121,40 +121,19 @@ pub fn wait_ctx(ctx: &Context, child: &mut Child) -> io::Result<ExitStatus> {
     if let Some(status) = child.try_wait()? {
         return Ok(status);
     }
-    let mut end = End::of(child);
+    // It has not been waited for, so its number is its own.
+    let mut report = open_process(child.id()).ok().and_then(|pidfd| Async::new(pidfd).ok());
+    let since = Instant::now();
     loop {
-        end.wait(ctx)?;
+        match &report {
+            Some(pidfd) => pidfd.with_ctx(ctx).readable()?,
+            None => ctx.sleep((since.elapsed() / SHARE).clamp(FIRST_PAUSE, LAST_PAUSE))?,
+        }
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        // It has ended, but it is a debugger's to wait for it first.
-        end = End::Look { since: Instant::now() };
-    }
-}
-
-/// How the end of a child is noticed. The child has not been waited for, so its number is its own.
-enum End {
-    /// The descriptor becomes readable.
-    Report(Async<OwnedFd>),
-    /// Somebody looks, again and again.
-    Look { since: Instant },
-}
-
-impl End {
-    fn of(child: &Child) -> Self {
-        let report = open_process(child.id()).ok().and_then(|pidfd| Async::new(pidfd).ok());
-        report.map_or_else(|| Self::Look { since: Instant::now() }, Self::Report)
-    }
-
-    /// Blocks until it is worthwhile to ask whether the child has ended.
-    fn wait(&self, ctx: &Context) -> io::Result<()> {
-        match self {
-            Self::Report(pidfd) => pidfd.with_ctx(ctx).readable(),
-            Self::Look { since } => {
-                let pause = (since.elapsed() / SHARE).clamp(FIRST_PAUSE, LAST_PAUSE);
-                Ok(ctx.sleep(pause)?)
-            }
-        }
+        // If it was reported, a debugger is to wait for the child first, and nobody reports that.
+        report = None;
     }
 }
 
