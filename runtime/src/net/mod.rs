@@ -62,6 +62,7 @@ mod serve;
 mod tcp;
 mod udp;
 mod unix;
+mod unix_datagram;
 mod view;
 mod watch_error;
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub use incoming::Incoming;
 pub use lookup::{Resolve, Resolver, lookup_host, lookup_host_ctx};
 pub use tcp::{TcpListener, TcpStream};
 pub use udp::UdpSocket;
-pub use unix::{UnixDatagram, UnixListener, UnixStream};
+pub use unix::{UnixListener, UnixStream};
+pub use unix_datagram::UnixDatagram;
 pub use view::{WithCtx, WithCtxMut};
 pub use watch_error::WatchError;
