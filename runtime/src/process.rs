@@ -222,7 +222,7 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
 /// use std::time::Duration;
 ///
 /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(20));
-/// let error = process::output_ctx(&ctx, Command::new("sh").args(["-c", "echo begin; sleep 60"])).unwrap_err();
+/// let error = process::output_ctx(&ctx, Command::new("sh").args(["-c", "echo begin; exec sleep 60"])).unwrap_err();
 /// assert_eq!(error.to_string(), "context deadline exceeded");
 /// ```
 pub fn output_ctx(ctx: &Context, command: &mut Command) -> io::Result<Output> {
