@@ -54,6 +54,18 @@ impl Shared {
     }
 }
 
+/// Takes the P, uses it, and gives it back if it can; says whether it took it, and whether it still has it.
+fn lend(shared: &Shared) -> (bool, bool) {
+    if !shared.take(true) {
+        return (false, false);
+    }
+    let returned = shared.lease.give_back(|| shared.use_p());
+    if !returned {
+        shared.use_p();
+    }
+    (true, !returned)
+}
+
 fn monitor(shared: &Arc<Shared>, check: bool) -> thread::JoinHandle<bool> {
     let shared = Arc::clone(shared);
     thread::spawn(move || shared.take(check))
@@ -164,5 +176,37 @@ fn a_p_released_and_got_back_is_safe_inside_at_once() {
         shared.use_p();
         shared.lease.exit();
         assert_eq!(monitor.join().unwrap(), !shared.visit());
+    });
+}
+
+#[test]
+fn a_p_that_is_lent_is_back_or_the_owner_knows() {
+    explore(3, || {
+        let shared = Shared::new();
+        let lender = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || lend(&shared)
+        });
+        let visits = [shared.visit(), shared.visit()];
+        let (taken, kept) = lender.join().unwrap();
+        assert!(taken || (visits[0] && visits[1]), "the owner lost a P that nobody took");
+        assert!(visits[0] || !visits[1], "it came back to an owner that knew");
+        assert_eq!(shared.visit(), !kept, "one of the two has it");
+    });
+}
+
+#[test]
+fn a_p_that_is_lent_can_be_taken_by_another() {
+    explore(2, || {
+        let shared = Shared::new();
+        let lender = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || lend(&shared)
+        });
+        let monitor = monitor(&shared, true);
+        let visited = shared.visit();
+        let ((_, kept), taken) = (lender.join().unwrap(), monitor.join().unwrap());
+        assert!(!(kept && taken), "two have it");
+        assert_eq!(shared.visit(), !kept && !taken, "one of the three has it: {visited}");
     });
 }

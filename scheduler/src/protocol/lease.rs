@@ -36,6 +36,13 @@
 //!   `EINTR`, and the handler could do no more than set the flag that `notice` already is;
 //! * a time stamp or tick alone, without a handshake: it says that the owner *was* outside, not that it still is.
 //!
+//! # Lending
+//! A monitor may want the P for a moment only, while the owner goes on computing: whoever has it then *gives it back*
+//! ([`Lease::give_back`]), if the owner has not noticed the loss. The owner notices under the mutex, and says so there
+//! (`GONE`), so the two cannot miss each other: either the giver comes first, and the owner never learns that the P
+//! was away, or the owner does, and the giver keeps the P. No fence is needed: an owner that reads `NONE` without the
+//! mutex reads the giver's store, and one that reads anything else takes the mutex.
+//!
 //! # States
 //!
 //! | `inside` | `notice` | meaning | who may use the P |
@@ -44,13 +51,16 @@
 //! | 0 | `NONE` | the owner is in user code | nobody |
 //! | 1 | `ASKED` | the owner was in before a monitor asked, or has just come and waits | owner, if in before |
 //! | 0 | `ASKED` | a monitor has asked, and decides | nobody; its `check` may look at it |
-//! | any | `TAKEN` | the lease has no P | the monitor, and whom it gives the P to |
+//! | any | `TAKEN` | the lease has no P, and the owner does not know | the monitor, and whom it gives the P to |
+//! | any | `GONE` | the lease has no P, and the owner knows | as above, or whom the owner gave it to |
 //!
 //! # Invariants
 //! * I1: `inside` is written by the owner only.
 //! * I2: `notice` is written under the mutex only.
-//! * I3: `TAKEN` stays until the owner has another P and calls `renew`; a lease that is `TAKEN` is never taken.
+//! * I3: `GONE` stays until the owner has another P and calls `renew`; `TAKEN` until the owner makes it `GONE`, or the
+//!   P is given back. A lease that is either is never taken.
 //! * I4: the owner uses its P only between an `enter` that said true (or a `renew`) and the next `exit`.
+//! * I5: only who has the P gives it back, and does not use it afterwards.
 //!
 //! # Orderings
 //! * P1: `inside = 0`, released in `exit` -> the acquire load in `try_take`: all that the owner did with the P is
@@ -60,7 +70,9 @@
 //! * P3: `notice = NONE`, released in `try_take` -> the acquire load in `enter`: what a `check` read of the P, it read
 //!   before the owner writes there again.
 //! * P4: the mutex: what a monitor decided is visible to an owner that waited for it, and what `renew` and `release`
-//!   store is visible to the next monitor.
+//!   store is visible to the next monitor, and to whoever gives the P back.
+//! * P5: `notice = NONE`, released in `give_back` -> the acquire load in `enter`: all that was done with the P while it
+//!   was away is visible to the owner that has it again.
 //!
 //! # See also
 //! `retake` and `exitsyscall` in Go's `proc.go`; "Asymmetric Dekker synchronization" (Dice, Huang, Yang). The models
@@ -72,8 +84,10 @@ use crate::primitive::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, heavy_
 const NONE: u8 = 0;
 /// A monitor holds the mutex and is about to decide.
 const ASKED: u8 = 1;
-/// There is no P under this lease.
+/// A monitor has taken the P, and the owner has not noticed.
 const TAKEN: u8 = 2;
+/// There is no P under this lease, and the owner knows.
+const GONE: u8 = 3;
 
 /// One M's hold on its P. See the module's documentation.
 #[derive(Debug)]
@@ -95,7 +109,7 @@ impl Default for Lease {
 impl Lease {
     /// The lease of an M that has no P yet: `enter` says false until [`renew`](Self::renew).
     pub fn new() -> Self {
-        Self { inside: AtomicBool::new(false), notice: AtomicU8::new(TAKEN), monitor: Mutex::new(()) }
+        Self { inside: AtomicBool::new(false), notice: AtomicU8::new(GONE), monitor: Mutex::new(()) }
     }
 
     /// Owner: goes inside, and says whether the P is still there.
@@ -110,7 +124,7 @@ impl Lease {
         // I1. ORDERING P2: the light fence keeps this store before the load below.
         self.inside.store(true, Ordering::Relaxed);
         light_fence();
-        // ORDERING P2; P3: acquire pairs with the NONE of a monitor that backed off.
+        // ORDERING P2; P3, P5: acquire pairs with the NONE of a monitor that backed off, or of who gave the P back.
         if self.notice.load(Ordering::Acquire) == NONE { true } else { self.enter_noticed() }
     }
 
@@ -134,7 +148,14 @@ impl Lease {
     fn enter_noticed(&self) -> bool {
         let _decided = self.lock();
         // ORDERING P4: written under the mutex only (I2). `inside` is 1 since before, so the next monitor backs off.
-        self.notice.load(Ordering::Relaxed) != TAKEN
+        match self.notice.load(Ordering::Relaxed) {
+            TAKEN => {
+                // From here on nobody gives it back.
+                self.notice.store(GONE, Ordering::Relaxed);
+                false
+            }
+            notice => notice != GONE,
+        }
     }
 
     /// Owner: it has a P (its first, or another one), and is inside.
@@ -153,8 +174,8 @@ impl Lease {
     #[cold]
     pub fn release(&self) {
         let _guard = self.lock();
-        // ORDERING P4: a monitor that comes later sees TAKEN and asks no further; none is in between, by the mutex.
-        self.notice.store(TAKEN, Ordering::Relaxed);
+        // ORDERING P4: a monitor that comes later sees GONE and asks no further; none is in between, by the mutex.
+        self.notice.store(GONE, Ordering::Relaxed);
         self.inside.store(false, Ordering::Relaxed);
     }
 
@@ -168,7 +189,7 @@ impl Lease {
     pub fn try_take(&self, check: impl FnOnce() -> bool) -> bool {
         let _guard = self.lock();
         // I3. ORDERING P4: written under the mutex only (I2).
-        if self.notice.load(Ordering::Relaxed) == TAKEN {
+        if matches!(self.notice.load(Ordering::Relaxed), TAKEN | GONE) {
             return false;
         }
         // ORDERING P2: the heavy fence keeps this store before the load of `inside`.
@@ -179,6 +200,29 @@ impl Lease {
         // ORDERING P3: release; the owner writes to the P after it has read this NONE, and `check` read it before.
         self.notice.store(if taken { TAKEN } else { NONE }, Ordering::Release);
         taken
+    }
+
+    /// Whoever has the P that was taken here (I5): gives it back, if the owner has not noticed. True if it did; the P is
+    /// the owner's again as if nobody had taken it. False: the P is still the caller's. `record` runs before the owner
+    /// can use the P.
+    #[cold]
+    #[must_use = "the P is the caller's or the owner's"]
+    pub fn give_back(&self, record: impl FnOnce()) -> bool {
+        let _guard = self.lock();
+        // ORDERING P4: written under the mutex only (I2).
+        if self.notice.load(Ordering::Relaxed) != TAKEN {
+            return false;
+        }
+        record();
+        // ORDERING P5: release hands the P over.
+        self.notice.store(NONE, Ordering::Release);
+        true
+    }
+
+    /// Monitor: whether the P was taken and the owner has not noticed; of a moment ago.
+    pub fn is_taken(&self) -> bool {
+        // ORDERING: relaxed, a hint; `give_back` says it for certain.
+        self.notice.load(Ordering::Relaxed) == TAKEN
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -219,6 +263,23 @@ mod tests {
         lease.exit();
         lease.renew();
         assert!(!lease.try_take(|| true), "renew is inside");
+    }
+
+    #[test]
+    fn given_back_unless_the_owner_has_noticed() {
+        let lease = Lease::new();
+        assert!(!lease.give_back(|| unreachable!("nothing was taken")));
+        lease.renew();
+        lease.exit();
+        assert!(!lease.give_back(|| unreachable!("it is the owner's")));
+        assert!(lease.try_take(|| true) && lease.is_taken());
+        assert!(lease.give_back(|| ()) && !lease.is_taken());
+        assert!(lease.enter(), "it is back");
+        lease.exit();
+        assert!(lease.try_take(|| true));
+        assert!(!lease.enter() && !lease.is_taken());
+        assert!(!lease.give_back(|| unreachable!("the owner knows")));
+        assert!(!lease.enter());
     }
 
     #[test]
