@@ -148,8 +148,8 @@
 //!
 //! # Blocking calls and endless loops
 //! A goroutine that sits in a system call, in foreign code, or in a loop keeps its OS thread, and the runtime gives its turn
-//! (its P) to another thread after some 10 ms, unannounced. So files, `std::process` and the like need no special form;
-//! for many children, or with a context, there is [`process`].
+//! (its P) to another thread after some 10 ms, unannounced; after 0.1 ms or so if many block at once. So files,
+//! `std::process` and the like need no special form; for many children, or with a context, there is [`process`].
 //! Announce what blocks often with [`blocking`], which hands the turn over at once.
 //!
 //! # Before you rely on it

@@ -221,7 +221,7 @@ pub fn lock_os_thread() -> OsThreadGuard {
 
 /// Runs `f`, which is known to block the thread, and lets another thread run the goroutines meanwhile, at once.
 ///
-/// What blocks without this loses its turn after 2 to 12 ms all the same. Go does this by itself around system calls; it cannot
+/// What blocks without this loses its turn all the same: after 2 to 4 ms, or 0.1 ms or so if others have just blocked too. Go does this by itself around system calls; it cannot
 /// around C code that blocks. May yield when `f` has returned, if all Ps are taken. On a thread that is no goroutine it
 /// just calls `f`.
 ///

@@ -151,7 +151,7 @@ unsafe fn begin(arg: *const (), p: *const ()) {
         if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
             let p = &*p.cast::<P>();
             p.count_spawned();
-            ready::push_next(p, g, None);
+            ready::push_arrival(p, g);
         }
     }
 }

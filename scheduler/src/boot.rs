@@ -50,7 +50,7 @@ fn start() {
 
 /// For chaos: whatever the goroutine on `m` does.
 fn take_p(m: &'static M) {
-    handoff::retake(m, |_| true);
+    handoff::retake(m, &|_| true);
 }
 
 fn begin(settings: &Settings) {

@@ -15,15 +15,20 @@
 //! | [`crate::entry::enter`] | the thread pauses; the P is taken and handed to another M | a goroutine has kept it for 10 ms |
 //! | `settle` in [`crate::park`] | the goroutine queues, though a P is idle | none is idle |
 //! | [`crate::ready`] | a readied or new goroutine goes to the global queue, or to the tail | no P; a chain has used up its slice |
-//! | `local` in [`crate::worker`] | the queues that are not the P's own are looked into first | every 61st slice |
+//! | `local` in [`crate::worker`] | the queues that are not the P's own are looked into first | every 61st slice, and at each look around |
 //! | `local_next` in [`crate::worker`] | a random victim is robbed first | no work |
 //! | `left` in [`crate::worker`] | the thread pauses between the switch and the commit step | the system takes the CPU away |
-//! | [`crate::sysmon`] | looks eight times as often, and takes any P at any moment | hogs only |
+//! | [`crate::sysmon`] | looks eight times as often, and takes any P at any moment, for good or on loan | hogs only |
 //!
 //! The loss of the P at an entry is a yield and a migration in one: others run on the P before this goroutine goes on,
 //! and it goes on elsewhere. It is taken by the thread itself, at the last moment before it looks: for the goroutine
 //! that is the same as at any moment since its last entry. What this cannot show, the race between the look and the
 //! take, the monitor's takes are for.
+//!
+//! # What it hides
+//! Who starves. All queues are looked into all the time, Ps are taken from goroutines that compute for a microsecond, and
+//! goroutines that wait in one queue find themselves in another. So tests of fairness (who waits for how long) say
+//! nothing under chaos: run them without it.
 //!
 //! # The seed
 //! All decisions come from [`mod@crate::random`], and so does the choice among the ready arms of a `select!`. Each

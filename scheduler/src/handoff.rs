@@ -8,7 +8,8 @@
 //! | idle list | a new M, which will poll | [`call_poller`], if no M rests |
 //! | idle list | the M that needs one | [`acquire_p`], after it was away for long or in `blocking` |
 //! | an M with nothing to do | idle list | [`give_up_p`], then [`reclaim_p`] if work came in between |
-//! | an M that blocks, or was retaken ([`retake`]) | another M, or the idle list | [`hand_off`] |
+//! | an M that blocks, or was retaken ([`retake`], [`lend`]) | another M, or the idle list | [`hand_off`] |
+//! | the M that borrowed it | the M that it was taken from | [`give_back`] |
 //! | the table | nowhere | [`retire_p`], when GOMAXPROCS shrinks |
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -172,7 +173,23 @@ pub(crate) fn acquire_p() -> Option<&'static P> {
 }
 
 /// Takes the P from `m` and passes it on, if `m` has one, is not in the scheduler, and `agrees` says so of the P. True if it did.
-pub(crate) fn retake(m: &'static M, agrees: impl FnOnce(&'static P) -> bool) -> bool {
+pub(crate) fn retake(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
+    take(m, agrees).map(hand_off).is_some()
+}
+
+/// As [`retake`], for a while: whoever gets the P gives it back ([`give_back`]) when it has run what waits.
+pub(crate) fn lend(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
+    let taken = take(m, agrees);
+    taken
+        .map(|p| {
+            // SAFETY: it has just been taken, so nobody else has it.
+            unsafe { p.set_lender(m) };
+            hand_off(p);
+        })
+        .is_some()
+}
+
+fn take(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> Option<&'static P> {
     let mut taken = None;
     m.lease.try_take(|| {
         taken = m.p().filter(|p| agrees(p));
@@ -181,7 +198,25 @@ pub(crate) fn retake(m: &'static M, agrees: impl FnOnce(&'static P) -> bool) -> 
         }
         taken.is_some()
     });
-    taken.map(hand_off).is_some()
+    taken
+}
+
+/// The calling M, inside, gives its P back to the M that it was taken from, if that runs the same goroutine still; it
+/// then has none (true). Else the P is its own from now on.
+pub(crate) fn give_back(m: &'static M, p: &'static P) -> bool {
+    let Some(lender) = p.take_lender() else { return false };
+    m.lease.release();
+    m.set_p(None);
+    let record = || {
+        lender.set_p(Some(p));
+        p.note_returned();
+    };
+    let returned = lender.lease.give_back(record);
+    if !returned {
+        m.set_p(Some(p));
+        m.lease.renew();
+    }
+    returned
 }
 
 /// Passes on a P whose M blocks, or was found not to need it. Nobody has `p` now but the caller.
@@ -220,6 +255,7 @@ pub(crate) fn hand_off(p: &'static P) {
 /// Empties a P that GOMAXPROCS has taken out of use. Nobody has it now but the caller.
 pub(crate) fn retire_p(p: &'static P) {
     let sched = sched();
+    p.take_lender();
     // SAFETY: nobody else has the P, says the caller: this thread stands for its M, inside.
     unsafe {
         while let Some(g) = p.runnext().take().or_else(|| p.pop()) {

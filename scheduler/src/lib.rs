@@ -6,9 +6,10 @@
 //! | --- | --- |
 //! | what a goroutine is | `gmp`, `coroutine`, `block`, `machine::stack` |
 //! | how it gives the CPU up and gets it back | `park`, `ready`, [`wait`], [`protocol::claim`] |
-//! | what an M does all day | `worker`, `search` |
+//! | what an M does all day | `worker`, `attend`, `search` |
+//! | whose turn it is | `turns`, `global` |
 //! | when Ms sleep and wake | `protocol::idle`, `handoff` |
-//! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `blocking` |
+//! | how a P is taken from a goroutine that keeps it | [`protocol::lease`], `sysmon`, `hogs`, `blocking` |
 //! | why it sometimes goes back to the thread it left | `guard`, `homeward`, `ties` |
 //! | I/O | `netpoll`, [`protocol::poll_word`], [`protocol::poller`] |
 //! | time | `timer`, [`deadline`], `after_func`, [`protocol::timer_heap`] |
@@ -19,6 +20,7 @@
 //! ARCHITECTURE.md in the repository tells the story in order.
 
 mod after_func;
+mod attend;
 mod block;
 mod blocking;
 mod boot;
@@ -33,11 +35,13 @@ mod dump;
 mod entry;
 mod fatal;
 mod foreign;
+mod global;
 mod gmp;
 mod goroutine;
 mod grow;
 mod guard;
 mod handoff;
+mod hogs;
 mod homeward;
 mod machine;
 mod mechanism;
@@ -63,6 +67,7 @@ mod ties;
 mod timer;
 mod timers;
 mod trace;
+mod turns;
 pub mod wait;
 mod worker;
 

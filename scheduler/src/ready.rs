@@ -3,7 +3,8 @@
 //! # Where a readied goroutine goes
 //! Into the *runnext* slot of the current P if that is empty: it is likely that the waker parks soon, and then the woken one
 //! runs next, with the data still in the cache and in the rest of the waker's time slice. Else to the tail of the local
-//! queue, or, if it has never run, perhaps of the backlog. From a thread without a P: to the global queue.
+//! queue, or, if it has never run, perhaps of the backlog. One that a timer wakes goes to runnext or to the arrivals
+//! ([`crate::turns`]). From a thread without a P: to the global queue.
 //!
 //! # When another M is woken for it
 //! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A goroutine in runnext is not
@@ -28,7 +29,8 @@
 use crate::chaos;
 use crate::clock;
 use crate::entry::{self, NoP};
-use crate::gmp::{GRef, P, State};
+use crate::global::Global;
+use crate::gmp::{GRef, P, Signs, State};
 use crate::park;
 use crate::primitive::light_fence;
 use crate::sched::sched;
@@ -64,14 +66,33 @@ fn ready_without_p(g: GRef, missing: NoP) {
     park::settle(missing);
 }
 
-/// Makes a parked goroutine runnable on `p`.
+/// Makes a parked goroutine runnable on `p`, for which a timer has fired.
 ///
 /// # Safety
 /// The caller's M has `p` and is inside, and the caller owns `g`.
 pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
     unpark(g);
     // SAFETY: the caller's contract.
-    unsafe { push_next(p, g, None) };
+    unsafe { push_arrival(p, g) };
+}
+
+/// Queues a goroutine that a timer has made runnable: to run soon on `p`, before what is queued there.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+pub(crate) unsafe fn push_arrival(p: &'static P, g: GRef) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
+    // SAFETY: the caller's contract.
+    unsafe {
+        if !make_next(p, g, None) {
+            p.push_arrival(g);
+            if !p.is_own_queue_swift() {
+                published();
+            }
+        }
+    }
 }
 
 /// Queues a runnable goroutine to run soon on `p`. `waker` is the goroutine that runs there, if one does this.
@@ -115,7 +136,7 @@ pub(crate) unsafe fn push_fresh(p: &'static P, g: GRef, spawner: Option<GRef>) {
 /// As for [`push_next`].
 #[inline]
 unsafe fn make_next(p: &'static P, g: GRef, waker: Option<GRef>) -> bool {
-    if chaos::strikes(ASTRAY) || p.demotion_wanted() || !p.runnext().peek().is_null() {
+    if chaos::strikes(ASTRAY) || p.signs().has(Signs::DEMOTE) || !p.runnext().peek().is_null() {
         return false;
     }
     // While it is still ours: once it is in the slot, a thief may run it.
@@ -188,11 +209,27 @@ pub(crate) fn unpark(g: GRef) {
 
 /// Queues runnable goroutines for whichever P comes first, and wakes one searcher for all.
 pub(crate) fn push_global_all(gs: Vec<GRef>) {
+    push_all(gs, Global::push);
+}
+
+/// As [`push_global_all`], those that have waited for I/O: before all others.
+pub(crate) fn push_polled(gs: Vec<GRef>) {
+    push_all(gs, Global::push_polled);
+}
+
+fn push_all(gs: Vec<GRef>, push: fn(&Global<GRef>, GRef)) {
     if gs.is_empty() {
         return;
     }
     let sched = sched();
-    gs.into_iter().for_each(|g| sched.global.push(g));
+    gs.into_iter().for_each(|g| push(&sched.global, g));
+    sched.idle.wake_one(&sched);
+}
+
+/// Queues a goroutine that has computed for long, behind all that do not.
+pub(crate) fn push_late(g: GRef) {
+    let sched = sched();
+    sched.global.push_late(g);
     sched.idle.wake_one(&sched);
 }
 

@@ -18,10 +18,9 @@ use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crossbeam_deque::Injector;
-
 use crate::clock;
 use crate::config::MAX_PROCS;
+use crate::global::Global;
 use crate::gmp::{GRef, M, P};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::thread_end::ThreadEnd;
@@ -60,7 +59,7 @@ impl Lists {
 pub(crate) struct Sched {
     pub(crate) idle: IdleWord,
     lists: Mutex<Lists>,
-    pub(crate) global: Injector<GRef>,
+    pub(crate) global: Global<GRef>,
     /// Every P ever made, by id, and empty places. Filled under the lock of the lists.
     table: Box<[OnceLock<&'static P>]>,
     procs: AtomicU32,
@@ -132,7 +131,7 @@ impl Sched {
         Self {
             idle: IdleWord::new(),
             lists: Mutex::default(),
-            global: Injector::new(),
+            global: Global::new(),
             table: iter::repeat_with(OnceLock::new).take(MAX_PROCS).collect(),
             procs: AtomicU32::new(0),
             next_id: AtomicU64::new(1),

@@ -128,20 +128,11 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Found {
     Found::Nothing
 }
 
-/// Takes a batch from the global queue to the P, and the first of it.
+/// Takes a batch from the global queue to the P, and the first of it; else one that is late.
 pub(crate) fn take_global(p: &'static P) -> Option<GRef> {
     let global = &sched().global;
-    loop {
-        if global.is_empty() {
-            return None;
-        }
-        // SAFETY: the caller's M has `p` and is inside.
-        match global.steal_batch_and_pop(unsafe { p.queue_for_steal() }) {
-            Steal::Success(g) => return Some(g),
-            Steal::Empty => return None,
-            Steal::Retry => {}
-        }
-    }
+    // SAFETY: the caller's M has `p` and is inside.
+    global.take_batch(unsafe { p.queue_for_steal() }).or_else(|| global.take_late())
 }
 
 /// Steals half of the queue of some other P.
@@ -158,8 +149,11 @@ fn steal_from_those(p: &'static P, worth_it: impl Fn(&P) -> bool) -> Option<GRef
     let mut others =
         ps.clone().skip(start).chain(ps.take(start)).filter(|victim| victim.id != p.id && worth_it(victim));
     others.find_map(|victim| {
-        let [queue, backlog] = &victim.stealers;
-        steal_from(queue, p).or_else(|| victim.ahead().take()).or_else(|| steal_from(backlog, p))
+        let [arrivals, queue, backlog] = &victim.stealers;
+        steal_from(arrivals, p)
+            .or_else(|| steal_from(queue, p))
+            .or_else(|| victim.ahead().take())
+            .or_else(|| steal_from(backlog, p))
     })
 }
 

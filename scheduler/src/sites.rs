@@ -1,7 +1,7 @@
 //! What is known of the places in the program that spawn goroutines.
 //!
 //! Goroutines of one spawn site run the same closure, so they tend to behave alike: if one has kept
-//! its thread for long, its siblings will. [`crate::ties`] asks here about goroutines that have not
+//! its thread for long, its siblings will. [`crate::ties`] and [`crate::hogs`] ask here about goroutines that have not
 //! run yet. Everything here is a hint; any answer is right, and some are better than others.
 //!
 //! The table has a fixed number of places and takes no lock. A site that finds no place is trusted.
@@ -43,6 +43,8 @@ struct Place {
     site: AtomicPtr<Location<'static>>,
     /// [`COMES_BACK`], [`TIES`], and the distrust.
     state: AtomicU32,
+    /// What the coarse clock showed when a goroutine of the site last computed for long; 0 for never.
+    hogged_at: AtomicU32,
 }
 
 /// The sites of the program.
@@ -52,7 +54,11 @@ pub(crate) struct Sites([Place; PLACES]);
 
 impl Sites {
     const fn new() -> Self {
-        Self([const { Place { site: AtomicPtr::new(ptr::null_mut()), state: AtomicU32::new(0) } }; PLACES])
+        Self(
+            [const {
+                Place { site: AtomicPtr::new(ptr::null_mut()), state: AtomicU32::new(0), hogged_at: AtomicU32::new(0) }
+            }; PLACES],
+        )
     }
 
     /// Returns what to expect of a goroutine that was spawned at `site` and has not run yet.
@@ -93,6 +99,19 @@ impl Sites {
         self.change_distrust(site, |distrust| distrust.saturating_sub(ONE));
     }
 
+    /// Notes that a goroutine of `site` computes for long, when the coarse clock shows `now`.
+    pub(crate) fn note_hog(&self, site: &'static Location<'static>, now: u32) {
+        if let Some(place) = self.place_of(site) {
+            place.hogged_at.store(now.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns what the coarse clock showed when a goroutine of `site` last computed for long.
+    pub(crate) fn last_hog(&self, site: &'static Location<'static>) -> Option<u32> {
+        let last = self.place_of(site)?.hogged_at.load(Ordering::Relaxed);
+        (last != 0).then_some(last)
+    }
+
     fn change_distrust(&self, site: &'static Location<'static>, change: impl Fn(u32) -> u32) {
         if let Some(state) = self.state_of(site) {
             let flags = COMES_BACK | TIES;
@@ -103,6 +122,10 @@ impl Sites {
 
     /// Returns the state of `site`, or `None` if the table is full there.
     fn state_of(&self, site: &'static Location<'static>) -> Option<&AtomicU32> {
+        self.place_of(site).map(|place| &place.state)
+    }
+
+    fn place_of(&self, site: &'static Location<'static>) -> Option<&Place> {
         let site = ptr::from_ref(site).cast_mut();
         let hash = (site.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES.ilog2());
         (0..PROBES).find_map(|probe| {
@@ -111,7 +134,7 @@ impl Sites {
             let claim = || place.site.compare_exchange(found, site, Ordering::Relaxed, Ordering::Relaxed);
             let ours = found == site || (found.is_null() && claim().is_ok());
             // Another thread may just have claimed the place for the same site.
-            (ours || place.site.load(Ordering::Relaxed) == site).then_some(&place.state)
+            (ours || place.site.load(Ordering::Relaxed) == site).then_some(place)
         })
     }
 }
@@ -156,6 +179,15 @@ mod tests {
         (0..1000).for_each(|_| sites.note_kept(site));
         (0..1024).for_each(|_| sites.spend_distrust(site));
         assert_eq!(sites.verdict(site), Verdict::Trusted);
+    }
+
+    #[test]
+    fn a_site_of_hogs_is_known_by_its_last_one() {
+        let (sites, one, other) = (Sites::new(), site(), site());
+        sites.note_hog(one, 0);
+        assert_eq!((sites.last_hog(one), sites.last_hog(other)), (Some(1), None));
+        sites.note_hog(one, 7);
+        assert_eq!(sites.last_hog(one), Some(7));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The loop of an M: find a goroutine, run it, do what it asked for when it left.
 //!
 //! # The search order
-//! [`local`]: due timers; every 61st time slice the global queue or the backlog first, or two goroutines that ready
-//! each other for ever would starve it; the runnext slot, whose goroutine inherits the time slice; the local queue; the
-//! backlog; a batch of the global queue; what has become ready for I/O, which is looked for every 61st dispatch as
-//! well. Then [`search`]: the others' queues, and last their runnext slots and timers. Then sleep, by the protocol of
+//! [`local`]: due timers; what there is a sign of ([`mod@crate::attend`]), most of all arrivals; every 61st time slice the
+//! global queue or the backlog first, or two goroutines that ready each other for ever would starve it; the runnext
+//! slot, whose goroutine inherits the time slice; the local queue; the backlog; a batch of the global queue; what has
+//! become ready for I/O, which is looked for every 61st dispatch as well. Both numbers are for quick goroutines: where
+//! they compute, the monitor's request to look around comes sooner ([`crate::turns`]). Then [`search`]: the others' queues, and last their runnext slots and timers. Then sleep, by the protocol of
 //! [`crate::protocol::idle`], on the parker or as the one that polls ([`crate::protocol::poller`]).
 //!
 //! # Staying on a stack
@@ -14,13 +15,14 @@
 use std::ptr;
 use std::time::Duration;
 
+use crate::attend::{Next, attend};
 use crate::block;
 use crate::chaos;
 use crate::clock;
 use crate::coroutine::{Owner, StackHead};
 use crate::current;
 use crate::entry;
-use crate::gmp::{After, G, GRef, M, P, State};
+use crate::gmp::{After, G, GRef, M, P, Signs, State};
 use crate::guard;
 use crate::handoff;
 use crate::homeward;
@@ -126,6 +128,15 @@ fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
             // SAFETY: as above.
             found = unsafe { p.pop() }.map(|g| (g, false));
         }
+        if found.is_none() && p.signs().has(Signs::LENT) {
+            if handoff::give_back(m, p) {
+                if std::mem::take(searching) {
+                    sched.idle.found(&sched);
+                }
+                *searching = sleep_without_p(m)?;
+            }
+            continue;
+        }
         if found.is_none() {
             *searching = *searching || sched.idle.join_search(sched.procs());
             if *searching {
@@ -159,16 +170,17 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
         if p.dispatches().is_multiple_of(POLL_TICK) {
             poll::look(p, 0);
         }
+        if p.signs().any() {
+            match attend(p) {
+                Next::Run(g, inherit) => return Some((g, inherit)),
+                Next::Usual => {}
+                Next::Nobody => return None,
+            }
+        }
         if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::strikes(ELSEWHERE))
             && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
         {
             return Some((g, false));
-        }
-        if p.demotion_wanted() {
-            p.clear_demotion();
-            if let Some(g) = p.runnext().take() {
-                ready::push_last(p, g);
-            }
         }
         if let Some(g) = p.runnext().take() {
             return Some((g, true));
@@ -258,7 +270,7 @@ fn take_on(m: &'static M, runnable: Vec<GRef>) -> bool {
         return false;
     }
     let Some(p) = handoff::reclaim_p(m) else {
-        ready::push_global_all(runnable);
+        ready::push_polled(runnable);
         return false;
     };
     adopt(m, p);
@@ -405,6 +417,7 @@ fn left(m: &'static M) {
             match (after, m.p()) {
                 // SAFETY: the M is inside and has the P; it owns the goroutine.
                 (After::Yield, Some(p)) => unsafe { ready::push_last(p, g) },
+                (After::YieldLate, _) => ready::push_late(g),
                 _ => ready::push_global(g),
             }
         }

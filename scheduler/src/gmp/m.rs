@@ -3,7 +3,8 @@
 //! # Invariants
 //! * I1: Ms are never freed: others keep plain pointers to them. A retired M is used again for the next thread.
 //! * I2: cells are touched only by the M's own thread, on the scheduler's stack or on the goroutine that it runs.
-//! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease.
+//! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease, or by
+//!   whoever gives it back by the lease.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -29,6 +30,8 @@ pub(crate) enum After {
     Yield,
     /// It yields: queue it at the end of the global queue.
     YieldGlobally,
+    /// It has computed for long: queue it behind all that do not.
+    YieldLate,
 }
 
 /// What a goroutine that leaves tells its M. Cells of one word each, written and read in the same widths: a structure
@@ -67,6 +70,8 @@ pub(crate) struct M {
     /// When a goroutine that is tied to this thread was first seen, in ns; 0 for never (see
     /// [`crate::ties`]).
     tied_since: AtomicU64,
+    /// Its P was taken because its goroutine computes, and it has not got one since.
+    hogged: AtomicBool,
     /// The thread's thread-locals and control block: first address, and the one after the last.
     memory: [AtomicUsize; 2],
 }
@@ -99,6 +104,7 @@ impl M {
             thread: Observed::new(),
             busy_since: AtomicU64::new(0),
             tied_since: AtomicU64::new(0),
+            hogged: AtomicBool::new(false),
             memory: [AtomicUsize::new(0), AtomicUsize::new(0)],
         }
     }
@@ -118,6 +124,7 @@ impl M {
         if let Some(new) = p {
             new.set_m(ptr::from_ref(self).cast_mut());
             self.note_busy_since(0);
+            self.set_hogged(false);
         }
         self.p.store(p.map_or(ptr::null_mut(), |p| ptr::from_ref(p).cast_mut()), Ordering::Relaxed);
     }
@@ -186,6 +193,16 @@ impl M {
     /// For the monitor, which forgets it when the M gets a P.
     pub(crate) fn note_busy_since(&self, since: u64) {
         self.busy_since.store(since, Ordering::Relaxed);
+    }
+
+    /// Whether its P was taken because its goroutine computes.
+    pub(crate) fn is_hogged(&self) -> bool {
+        self.hogged.load(Ordering::Relaxed)
+    }
+
+    /// For who takes the P.
+    pub(crate) fn set_hogged(&self, hogged: bool) {
+        self.hogged.store(hogged, Ordering::Relaxed);
     }
 
     /// Leaves a P for this M, which sleeps or is about to, and wakes it.

@@ -10,4 +10,4 @@ mod p;
 pub(crate) use g::{Extra, G, GRef, State, Vtable};
 pub(crate) use inbox::Inbox;
 pub(crate) use m::{After, M};
-pub(crate) use p::{MANY, P};
+pub(crate) use p::{MANY, P, Signs};

@@ -3,29 +3,35 @@
 //! # Who may touch what
 //! | field | written by | read by |
 //! | --- | --- | --- |
-//! | `queue`, `backlog`, `own` | the M that has the P | the same |
+//! | `queue`, `backlog`, `arrivals`, `own` | the M that has the P | the same |
 //! | `stealers` | thieves (take) | anybody |
 //! | `runnext`, `ahead` | the M that has the P fills them; anybody empties them | anybody |
-//! | ticks, hints | the M that has the P; `demote` also others | sysmon, thieves |
+//! | ticks, hints | the M that has the P | sysmon, thieves |
+//! | `signs` | the M that has the P; the monitor | the same |
+//! | `lender` | who takes the P, and who has it | whoever has it |
 //! | `timers` | anybody, under its lock | anybody |
 //!
-//! # Two queues
+//! # Three queues
 //! The *local queue* is served in order. A goroutine that is spawned while it is long goes to the *backlog* instead, which is
 //! served when the local queue is empty, and now and then before. So one that has run already and is woken, by a timer say, has
 //! [`LONG`] others before it at most, however many were just spawned. (Go moves what is too much to the global queue.) What
 //! is woken is never put off like this: the local queue is as long as it has to be.
+//!
+//! What has waited for something outside (I/O, a timer) goes to the *arrivals* if others are in the local queue, which
+//! may compute for milliseconds each. The arrivals are served first, but for every second look around ([`crate::turns`])
+//! if they do not end.
 //!
 //! "Has the P" is a right that can be taken away between two scheduler entries ([`crate::protocol::lease`]): inside of
 //! an entry it is certain, outside of one nobody may touch the owner's fields.
 //!
 //! # Invariants
 //! * I1: Ps are never freed, only retired: an M that was away for long may still look at its old one.
-//! * I2: `queue`, `backlog` and `own` are reached only through [`P::own`] and the queue methods here, by the M that has
+//! * I2: `queue`, `backlog`, `arrivals` and `own` are reached only through [`P::own`] and the queue methods here, by the M that has
 //!   the P and is inside.
 
 use std::cell::UnsafeCell;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_deque::{Stealer, Worker};
 use crossbeam_utils::CachePadded;
@@ -36,6 +42,7 @@ use crate::block::BlockCache;
 use crate::machine::stack::StackCache;
 use crate::pace::Pace;
 use crate::timers::Timers;
+use crate::turns::Turns;
 
 /// How long the local queue must be for the goroutine after the next one to be worth loading early. It also keeps work
 /// in sight: while one is on its way from the queue to its slot, a stranger still sees the queue.
@@ -55,9 +62,33 @@ pub(crate) struct Own {
     pub(crate) blocks: BlockCache,
     pub(crate) stacks: StackCache,
     pub(crate) pace: Pace,
+    pub(crate) turns: Turns,
     next_id: u64,
     last_id: u64,
     random: u64,
+}
+
+/// What the owner is to see to before it runs the next goroutine; several at once. None of them is most of the time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signs(u8);
+
+impl Signs {
+    /// The chain through runnext has run for a whole time slice: the others get a turn.
+    pub(crate) const DEMOTE: Self = Self(1);
+    /// It is time to look around: for I/O, and into the global queue.
+    pub(crate) const LOOK: Self = Self(2);
+    /// There are arrivals, here or in the global queue.
+    pub(crate) const ARRIVALS: Self = Self(4);
+    /// The P is lent.
+    pub(crate) const LENT: Self = Self(8);
+
+    pub(crate) fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    pub(crate) fn has(self, sign: Self) -> bool {
+        self.0 & sign.0 != 0
+    }
 }
 
 /// One P.
@@ -65,9 +96,10 @@ pub(crate) struct P {
     pub(crate) id: u32,
     queue: UnsafeCell<Worker<GRef>>,
     backlog: UnsafeCell<Worker<GRef>>,
+    arrivals: UnsafeCell<Worker<GRef>>,
     own: UnsafeCell<Own>,
-    /// Of the local queue, and of the backlog.
-    pub(crate) stealers: [Stealer<GRef>; 2],
+    /// Of the arrivals, the local queue, and the backlog.
+    pub(crate) stealers: [Stealer<GRef>; 3],
     shared: CachePadded<Shared>,
     pub(crate) timers: Timers,
 }
@@ -89,7 +121,11 @@ struct Shared {
     spawned: AtomicU64,
     ended: AtomicU64,
     retired: AtomicBool,
-    demote: AtomicBool,
+    /// The dispatches when the P was last given back.
+    returned: AtomicU32,
+    signs: AtomicU8,
+    /// The M that the P was taken from, to be given back to it.
+    lender: AtomicPtr<M>,
     /// A thief has taken the runnext beside a goroutine that went on.
     robbed: AtomicBool,
     /// Those in the queue have their turn sooner than another M would come for them.
@@ -103,16 +139,18 @@ unsafe impl Send for P {}
 
 impl P {
     pub(crate) fn new(id: u32) -> Self {
-        let (queue, backlog) = (Worker::new_fifo(), Worker::new_fifo());
+        let [arrivals, queue, backlog] = [(); 3].map(|()| Worker::new_fifo());
         Self {
             id,
-            stealers: [queue.stealer(), backlog.stealer()],
+            stealers: [arrivals.stealer(), queue.stealer(), backlog.stealer()],
             queue: UnsafeCell::new(queue),
             backlog: UnsafeCell::new(backlog),
+            arrivals: UnsafeCell::new(arrivals),
             own: UnsafeCell::new(Own {
                 blocks: BlockCache::new(),
                 stacks: StackCache::new(),
                 pace: Pace::new(),
+                turns: Turns::new(),
                 next_id: 0,
                 last_id: 0,
                 random: 0x9e37_79b9_7f4a_7c15 ^ (u64::from(id) << 17 | 1),
@@ -126,7 +164,9 @@ impl P {
                 spawned: AtomicU64::new(0),
                 ended: AtomicU64::new(0),
                 retired: AtomicBool::new(false),
-                demote: AtomicBool::new(false),
+                returned: AtomicU32::new(u32::MAX),
+                signs: AtomicU8::new(0),
+                lender: AtomicPtr::new(ptr::null_mut()),
                 robbed: AtomicBool::new(false),
                 swift: AtomicBool::new(false),
             }),
@@ -192,7 +232,45 @@ impl P {
         unsafe { self.backlog() }.pop()
     }
 
-    /// Takes the oldest of the local queue, else of the backlog. Begins to load the one after it if there are many:
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    unsafe fn arrivals(&self) -> &Worker<GRef> {
+        // SAFETY: the caller's contract; the worker is only ever reached by shared reference.
+        unsafe { &*self.arrivals.get() }
+    }
+
+    /// Appends one that has waited for something outside to the arrivals.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    pub(crate) unsafe fn push_arrival(&self, g: GRef) {
+        // SAFETY: the caller's contract.
+        unsafe { self.arrivals() }.push(g);
+        if !self.signs().has(Signs::ARRIVALS) {
+            self.raise(Signs::ARRIVALS);
+        }
+    }
+
+    /// Takes the oldest of the arrivals.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    pub(crate) unsafe fn pop_arrival(&self) -> Option<GRef> {
+        // SAFETY: the caller's contract.
+        unsafe { self.arrivals() }.pop()
+    }
+
+    /// Whether there are arrivals.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    pub(crate) unsafe fn has_arrivals(&self) -> bool {
+        // SAFETY: the caller's contract.
+        !unsafe { self.arrivals() }.is_empty()
+    }
+
+    /// Takes the oldest of the local queue, else of the backlog, else of the arrivals. Begins to load the one after it if there are many:
     /// with a hundred thousand goroutines, waiting for memory is most of what a dispatch costs.
     ///
     /// # Safety
@@ -203,7 +281,7 @@ impl P {
         let queue = unsafe { self.queue() };
         let Some(g) = self.shared.ahead.take().or_else(|| queue.pop()) else {
             // SAFETY: the caller's contract.
-            return unsafe { self.pop_backlog() };
+            return unsafe { self.pop_backlog().or_else(|| self.pop_arrival()) };
         };
         // One that has never run touches nothing but its header, which was written not long ago.
         if !g.stack.get().is_null()
@@ -259,6 +337,17 @@ impl P {
         !self.shared.runnext.peek().is_null() || self.has_queued()
     }
 
+    /// Whether anybody waits in the queues but for the arrivals, or in runnext.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline]
+    pub(crate) unsafe fn has_others(&self) -> bool {
+        // SAFETY: the caller's contract.
+        let empty = unsafe { self.queue().is_empty() && self.backlog().is_empty() };
+        !empty || !self.shared.runnext.peek().is_null() || !self.shared.ahead.peek().is_null()
+    }
+
     /// As [`has_work`](Self::has_work), for the owner: without the fence that a stranger needs.
     ///
     /// # Safety
@@ -266,8 +355,7 @@ impl P {
     #[inline]
     pub(crate) unsafe fn has_own_work(&self) -> bool {
         // SAFETY: the caller's contract.
-        let empty = unsafe { self.queue().is_empty() && self.backlog().is_empty() };
-        !empty || !self.shared.runnext.peek().is_null() || !self.shared.ahead.peek().is_null()
+        unsafe { self.has_others() || self.has_arrivals() }
     }
 
     pub(crate) fn m(&self) -> *mut M {
@@ -330,9 +418,48 @@ impl P {
         self.shared.retired.store(retired, Ordering::Release);
     }
 
-    /// sysmon's wish: the chain through runnext has run for a whole slice, let the others have a turn.
-    pub(crate) fn request_demotion(&self) {
-        self.shared.demote.store(true, Ordering::Relaxed);
+    /// What the owner is to see to.
+    #[inline]
+    pub(crate) fn signs(&self) -> Signs {
+        Signs(self.shared.signs.load(Ordering::Relaxed))
+    }
+
+    /// Has the owner see to `sign` before it runs the next goroutine.
+    pub(crate) fn raise(&self, sign: Signs) {
+        self.shared.signs.fetch_or(sign.0, Ordering::Relaxed);
+    }
+
+    /// Owner: `sign` was seen to.
+    pub(crate) fn lower(&self, sign: Signs) {
+        self.shared.signs.fetch_and(!sign.0, Ordering::Relaxed);
+    }
+
+    /// The P was taken from `m`, to be given back to it.
+    ///
+    /// # Safety
+    /// Nobody has this P but the caller, who stands for an M that has it and is inside (I2).
+    pub(crate) unsafe fn set_lender(&self, m: &'static M) {
+        self.shared.lender.store(ptr::from_ref(m).cast_mut(), Ordering::Relaxed);
+        self.raise(Signs::LENT);
+        // SAFETY: the caller's contract.
+        unsafe { self.own() }.turns.restart_late();
+    }
+
+    /// Owner: the loan ends. The M that it was taken from, if it was lent.
+    pub(crate) fn take_lender(&self) -> Option<&'static M> {
+        self.lower(Signs::LENT);
+        // SAFETY: Ms are never freed.
+        unsafe { self.shared.lender.swap(ptr::null_mut(), Ordering::Relaxed).as_ref() }
+    }
+
+    /// The P is given back to the M that runs the same goroutine as before the loan.
+    pub(crate) fn note_returned(&self) {
+        self.shared.returned.store(self.dispatches(), Ordering::Relaxed);
+    }
+
+    /// Whether nothing has run since it was given back.
+    pub(crate) fn is_returned(&self) -> bool {
+        self.shared.returned.load(Ordering::Relaxed) == self.dispatches()
     }
 
     /// Thief: the goroutine that runs here keeps busy after it has woken another.
@@ -366,15 +493,6 @@ impl P {
     pub(crate) unsafe fn is_own_queue_swift(&self) -> bool {
         // SAFETY: the caller's contract.
         self.shared.swift.load(Ordering::Relaxed) && unsafe { self.queue() }.len() < MANY
-    }
-
-    #[inline]
-    pub(crate) fn demotion_wanted(&self) -> bool {
-        self.shared.demote.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn clear_demotion(&self) {
-        self.shared.demote.store(false, Ordering::Relaxed);
     }
 }
 

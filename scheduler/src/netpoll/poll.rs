@@ -1,7 +1,7 @@
 //! Polling: in passing, and as the M that has nothing else to do.
 //!
-//! Whoever polls readies a whole batch: the goroutines go to the end of the P's queue in the order of their events, or
-//! to the global queue, and then one searcher is woken for those that the poller does not run itself, if they are many
+//! Whoever polls readies a whole batch. The goroutines go, in the order of their events, to the P's arrivals if others
+//! are in its queue, which may compute for long, else to that queue; without a P, to the global queue's front. Then one searcher is woken for those that the poller does not run itself, if they are many
 //! ([`crate::pace`]). It wakes the next one if there is more ([`crate::protocol::idle`]). Foreign threads are woken on
 //! the spot.
 
@@ -63,9 +63,11 @@ unsafe fn look_now(p: &'static P, own: usize) -> bool {
     // SAFETY: the caller's contract.
     unsafe { p.own() }.pace.end(clock::now(), p.dispatches());
     let mut found = 0_usize;
+    // SAFETY: as above.
+    let others = unsafe { p.has_others() };
     poll(&mut turn, Some(Duration::ZERO), |g| {
         // SAFETY: the caller's contract; `poll` hands the goroutine over.
-        unsafe { p.push(g) };
+        unsafe { if others { p.push_arrival(g) } else { p.push(g) } };
         found += 1;
     });
     drop(turn);
@@ -121,7 +123,7 @@ pub(crate) fn look_without_p() {
     let mut found = Vec::new();
     poll(&mut turn, Some(Duration::ZERO), |g| found.push(g));
     drop(turn);
-    ready::push_global_all(found);
+    ready::push_polled(found);
 }
 
 /// `m` is about to sleep: if it is to be the poller, it blocks in the poll instead, until there is news, `timeout` has
