@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{check, check_from_thread, check_on, spin, text, until};
+use common::{check, check_from_thread, check_on, spin, text, until, without_chaos};
 use greenthread::sync::Mutex;
-use greenthread::{blocking, channel, debug, go, gomaxprocs, spawn, time, yield_now};
+use greenthread::{blocking, channel, debug, go, gomaxprocs, num_cpu, spawn, time, yield_now};
 
 /// Work for many goroutines that must come to its end beside the hogs: channels, locks, joins, timers.
 fn others_finish() {
@@ -330,4 +330,130 @@ fn a_timer_that_is_far_away_takes_no_p() {
         });
         assert_eq!(retakes.join().unwrap(), 0);
     });
+}
+
+/// Work that takes a CPU for so many milliseconds, however many threads share it.
+fn work(millis: u32) -> impl Fn() + Clone + Send + 'static {
+    let steps = |count: u32| (0..count).fold(1_u32, |n, step| std::hint::black_box(n.wrapping_mul(step | 1)));
+    let sample = 20_000;
+    let quickest = (0..20).map(|_| {
+        let begin = Instant::now();
+        std::hint::black_box(steps(sample));
+        begin.elapsed()
+    });
+    let quickest = quickest.min().unwrap().max(Duration::from_nanos(1));
+    let samples = (u128::from(millis) * 1_000_000 / quickest.as_nanos()) as u32;
+    move || (0..samples).for_each(|_| _ = std::hint::black_box(steps(sample)))
+}
+
+/// Runs `count` goroutines that do `work`, beside one that sleeps again and again. How many of them had begun and not
+/// ended at once, at most: each of those has a thread.
+fn most_at_once(count: usize, work: impl Fn() + Clone + Send + 'static) -> usize {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let sleeper = spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                time::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    let hogs: Vec<_> = (0..count)
+        .map(|_| {
+            let (now, most, work) = (Arc::clone(&now), Arc::clone(&most), work.clone());
+            spawn(move || {
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                work();
+                now.fetch_sub(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    hogs.into_iter().for_each(|hog| hog.join().unwrap());
+    stop.store(true, Ordering::Relaxed);
+    sleeper.join().unwrap();
+    most.load(Ordering::Relaxed)
+}
+
+/// Where each keeps its P for several time slices, all would have threads at once if every P that is taken were given to the
+/// next one.
+#[test]
+fn hogs_wait_for_hogs() {
+    without_chaos(|| {
+        for procs in [1, 2] {
+            check_on(procs, || {
+                let count = 10 * (procs + num_cpu());
+                let most = most_at_once(count, work(30));
+                assert!(most <= count / 2, "{most} of {count} computed at once on {procs} Ps");
+            });
+        }
+    });
+}
+
+/// They compute for as long as not all of them have begun.
+#[test]
+fn hogs_that_wait_for_each_other_all_begin() {
+    check(|| {
+        let count = gomaxprocs(0) + num_cpu() + 2;
+        let begun = Arc::new(AtomicUsize::new(0));
+        let hogs: Vec<_> = (0..count)
+            .map(|_| {
+                let begun = Arc::clone(&begun);
+                spawn(move || {
+                    begun.fetch_add(1, Ordering::Relaxed);
+                    while begun.load(Ordering::Relaxed) < count {
+                        std::hint::spin_loop();
+                    }
+                })
+            })
+            .collect();
+        hogs.into_iter().for_each(|hog| hog.join().unwrap());
+    });
+}
+
+/// Nobody else begins beside hogs whose number is that of the Ps and CPUs, unless a P is lent.
+#[test]
+fn others_begin_beside_many_hogs() {
+    check(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let hogs: Vec<_> = (0..4 * (gomaxprocs(0) + num_cpu()))
+            .map(|_| {
+                let stop = Arc::clone(&stop);
+                spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            time::sleep(Duration::from_millis(10));
+            spawn(|| spawn(others_finish).join().unwrap()).join().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        hogs.into_iter().for_each(|hog| hog.join().unwrap());
+    });
+}
+
+/// One that blocks its thread is found out after 2 ms or more at first. In a crowd of them that would be 2 ms for each.
+#[test]
+fn a_crowd_that_blocks_its_threads_is_found_out_quickly() {
+    const CROWD: usize = 200;
+    let crowd = || {
+        let begin = Instant::now();
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..CROWD)
+            .map(|_| {
+                let (tx, rx) = std::sync::mpsc::channel::<()>();
+                (tx, spawn(move || rx.recv().unwrap_err()))
+            })
+            .unzip();
+        // Behind all of them.
+        spawn(|| ()).join().unwrap();
+        let took = begin.elapsed();
+        drop(senders);
+        receivers.into_iter().for_each(|receiver| _ = receiver.join().unwrap());
+        took
+    };
+    let one_by_one = CROWD as u32 * Duration::from_millis(2);
+    without_chaos(|| check_on(1, || assert!((0..5).any(|_| crowd() < one_by_one / 2), "each of them was waited for")));
 }

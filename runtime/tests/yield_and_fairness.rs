@@ -1,13 +1,20 @@
-//! Everybody gets a turn.
+//! Everybody gets a turn, in good time.
+//!
+//! Tests of who waits for how long count the turns of others meanwhile, since those do not depend on how busy the
+//! machine is. They run without chaos, which would hide what they look for.
 
 mod common;
 
+use std::io::{self, Read, Write};
+use std::os::unix;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{check, check_from_thread, check_on, until};
+use common::{check, check_from_thread, check_on, spin, until, without_chaos};
 use greenthread::channel::{self, Receiver, Sender};
+use greenthread::net::UnixStream;
 use greenthread::{debug, go, spawn, time, yield_now};
 
 /// How long somebody may wait who should wait 10 ms or so.
@@ -209,5 +216,157 @@ fn a_backlog_is_stolen() {
         while ran.load(Ordering::Relaxed) < CROWD {
             std::hint::spin_loop();
         }
+    });
+}
+
+/// Goroutines that compute for a while in each of their turns, until it is dropped.
+struct Busy {
+    stop: Arc<AtomicBool>,
+    turns: Arc<AtomicUsize>,
+}
+
+impl Busy {
+    fn none() -> Self {
+        Self { stop: Arc::default(), turns: Arc::default() }
+    }
+
+    /// `count` that yield after each turn.
+    fn yielders(count: usize, turn: Duration) -> Self {
+        let busy = Self::none();
+        for _ in 0..count {
+            let work = busy.work(turn);
+            go!(move || while work() {
+                yield_now();
+            });
+        }
+        busy
+    }
+
+    /// `count` pairs that wake each other after each turn.
+    fn pairs(count: usize, turn: Duration) -> Self {
+        let busy = Self::none();
+        for _ in 0..count {
+            let ((ping, pinged), (pong, ponged)) = (channel::bounded(0), channel::bounded(0));
+            let (left, right) = (busy.work(turn), busy.work(turn));
+            go!(move || while ping.send(()).is_ok() && ponged.recv().is_ok() && left() {});
+            go!(move || while pinged.recv().is_ok() && right() && pong.send(()).is_ok() {});
+        }
+        busy
+    }
+
+    /// One turn; false when it is to be the last.
+    fn work(&self, turn: Duration) -> impl Fn() -> bool + Send + 'static {
+        let (stop, turns) = (Arc::clone(&self.stop), Arc::clone(&self.turns));
+        move || {
+            spin(turn);
+            turns.fetch_add(1, Ordering::Relaxed);
+            !stop.load(Ordering::Relaxed)
+        }
+    }
+
+    /// How many turns the others have had during `f`.
+    fn during(&self, f: impl FnOnce()) -> usize {
+        let before = self.turns.load(Ordering::Relaxed);
+        f();
+        self.turns.load(Ordering::Relaxed) - before
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Half of them are not more.
+fn median(mut turns: Vec<usize>) -> usize {
+    turns.sort_unstable();
+    turns[turns.len() / 2]
+}
+
+/// By count alone it would be 30 turns on average, and 61 at worst, for each of the two.
+fn what_comes_from_outside_waits_for_few_turns(busy: &Busy) {
+    let (mut near, far) = unix::net::UnixStream::pair().unwrap();
+    let far = UnixStream::from_std(far).unwrap();
+    let echo = spawn(move || io::copy(&mut &far, &mut &far).unwrap());
+    let (mut io, mut spawns) = (Vec::new(), Vec::new());
+    for _ in 0..15 {
+        thread::sleep(Duration::from_millis(3));
+        io.push(busy.during(|| {
+            near.write_all(b"x").unwrap();
+            near.read_exact(&mut [0]).unwrap();
+        }));
+        spawns.push(busy.during(|| spawn(|| ()).join().unwrap()));
+    }
+    drop(near);
+    assert_eq!(echo.join().unwrap(), 15);
+    let (io, spawns) = (median(io), median(spawns));
+    assert!(io <= 12 && spawns <= 12, "half of them waited for {io} turns for I/O, {spawns} to begin");
+}
+
+const TURN: Duration = Duration::from_millis(1);
+
+#[test]
+fn yielders_that_compute_do_not_starve_what_comes_from_outside() {
+    let test = || what_comes_from_outside_waits_for_few_turns(&Busy::yielders(4, TURN));
+    without_chaos(|| [1, 2].into_iter().for_each(|procs| check_on(procs, test)));
+}
+
+#[test]
+fn pairs_that_compute_do_not_starve_what_comes_from_outside() {
+    let test = || what_comes_from_outside_waits_for_few_turns(&Busy::pairs(3, TURN));
+    without_chaos(|| [1, 2].into_iter().for_each(|procs| check_on(procs, test)));
+}
+
+/// Six sleep until the same moment, in each of eight rounds. If those whom a timer wakes queued like others, all but one
+/// would wait for each of the forty.
+#[test]
+fn yielders_that_compute_do_not_starve_sleepers() {
+    const ROUND: Duration = Duration::from_millis(10);
+    without_chaos(|| {
+        check_on(1, || {
+            let busy = Arc::new(Busy::yielders(40, TURN / 2));
+            let begin = Instant::now();
+            let sleepers: Vec<_> = (0..6)
+                .map(|_| {
+                    let busy = Arc::clone(&busy);
+                    spawn(move || {
+                        let awake = |round: u32| {
+                            time::sleep((round * ROUND).saturating_sub(begin.elapsed()));
+                            busy.turns.load(Ordering::Relaxed)
+                        };
+                        (1..=8).map(awake).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            let awake: Vec<_> = sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).collect();
+            let all_of = |round: usize| awake.iter().map(move |turns| turns[round]);
+            let spreads = (0..8).map(|round| all_of(round).max().unwrap() - all_of(round).min().unwrap());
+            let spread = median(spreads.collect());
+            assert!(spread <= 10, "in half of the rounds the last of them woke {spread} turns after the first");
+        });
+    });
+}
+
+/// Arrivals go first, but not for ever: those that come without end leave half of the time to the others.
+#[test]
+fn sleepers_that_compute_do_not_starve_yielders() {
+    without_chaos(|| {
+        check_on(1, || {
+            let (sleepers, yielders) = (Busy::none(), Busy::yielders(2, TURN / 2));
+            for _ in 0..8 {
+                let work = sleepers.work(TURN / 2);
+                go!(move || while work() {
+                    time::sleep(Duration::from_micros(10));
+                });
+            }
+            let others = yielders.during(|| {
+                until(|| {
+                    thread::sleep(TURN);
+                    sleepers.turns.load(Ordering::Relaxed) > 400
+                });
+            });
+            assert!(others > 40, "they had {others} turns during 400 of the others");
+        });
     });
 }

@@ -18,6 +18,7 @@ use std::env;
 use std::fs;
 use std::panic;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,6 +79,20 @@ pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
             round(&mut random);
         }
     });
+}
+
+/// Runs `test` without chaos, if need be in a process of its own, where the test that calls this runs alone. Chaos looks
+/// into all queues all the time, and so hides who starves.
+pub fn without_chaos(test: impl FnOnce()) {
+    const CHAOS: &str = "GREENTHREAD_CHAOS";
+    if env::var_os(CHAOS).is_none() {
+        return test();
+    }
+    let thread = thread::current();
+    let name = thread.name().expect("the harness names threads by their tests");
+    let mut child = Command::new(env::current_exe().expect("a program knows its own path"));
+    let status = child.args([name, "--exact"]).env_remove(CHAOS).status().expect("the child starts");
+    assert!(status.success(), "without chaos: {status}");
 }
 
 /// The right to change the number of Ps, which belongs to the whole process; puts it back at the end.
