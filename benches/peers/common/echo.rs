@@ -11,7 +11,7 @@ use crate::{TcpListener, TcpStream, spawn};
 pub(crate) const WORKLOADS: &[Workload] =
     &[Workload::several("echo_64c", || echo(64, serve)), Workload::several("echo_512c", || echo(512, serve))];
 
-fn serve(connections: usize) -> SocketAddr {
+pub(crate) fn serve(connections: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let addr = listener.local_addr().expect("it is bound");
     spawn(move || {

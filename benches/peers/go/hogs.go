@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"sync"
@@ -23,6 +24,122 @@ const (
 var hogWorkloads = []workload{
 	several("hog_spin", func() []figure { return beside(spinners, spin) }),
 	several("hog_block", func() []figure { return beside(runtime.GOMAXPROCS(0), call) }),
+}
+
+// The next ones are of work beside goroutines that compute in long turns or block their threads.
+const (
+	busyOnes  = 4
+	turn      = 2 * time.Millisecond
+	hogs      = 60
+	blocked   = 300
+	blockTime = 20 * time.Millisecond
+)
+
+var fairWorkloads = []workload{
+	several("busy_io", tripsBesideBusy),
+	several("hogs_60", manyHogs),
+	whole("block_300", manyBlocked),
+}
+
+func compute(duration time.Duration) {
+	for begin := time.Now(); time.Since(begin) < duration; {
+	}
+}
+
+// How long a byte and its answer are on the way. The client is a process of its own: a thread of this one would need a
+// P to go on after each system call.
+func tripsBesideBusy() []figure {
+	program := os.Getenv("PEER_CLIENT")
+	if program == "" {
+		refuse("PEER_CLIENT must be the path of one of the Rust peers, to play the client")
+	}
+	addr := serve(1)
+	var stop atomic.Bool
+	var all sync.WaitGroup
+	for range busyOnes {
+		start(&all, func() {
+			for !stop.Load() {
+				compute(turn)
+				runtime.Gosched()
+			}
+		})
+	}
+	client := exec.Command(program, "trips-client", addr)
+	client.Stderr = os.Stderr
+	output, err := client.Output()
+	if err != nil {
+		panic(err)
+	}
+	stop.Store(true)
+	all.Wait()
+	var p50, p99 float64
+	if _, err := fmt.Sscan(string(output), &p50, &p99); err != nil {
+		panic(err)
+	}
+	return []figure{{"p50", p50}, {"p99", p99}}
+}
+
+func start(all *sync.WaitGroup, f func()) {
+	all.Add(1)
+	go func() {
+		defer all.Done()
+		f()
+	}()
+}
+
+// How long they take together, and the most threads that the process has meanwhile.
+func manyHogs() []figure {
+	steps := func(count uint64) {
+		number := uint64(1)
+		for step := range count {
+			number *= step | 1
+		}
+		spun.Store(number)
+	}
+	const sample = 1_000_000
+	quickest := time.Hour
+	for range 10 {
+		begin := time.Now()
+		steps(sample)
+		quickest = min(quickest, time.Since(begin))
+	}
+	count := sample * uint64(50*time.Millisecond) / uint64(max(quickest, 1))
+	var stop atomic.Bool
+	most := make(chan int)
+	go func() {
+		runtime.LockOSThread()
+		threads := 0
+		for !stop.Load() {
+			tasks, _ := os.ReadDir("/proc/self/task")
+			threads = max(threads, len(tasks)-1)
+			pause := syscall.NsecToTimespec(int64(5 * time.Millisecond))
+			_ = syscall.Nanosleep(&pause, nil)
+		}
+		most <- threads
+	}()
+	begin := time.Now()
+	var all sync.WaitGroup
+	for range hogs {
+		start(&all, func() { steps(count) })
+	}
+	all.Wait()
+	took := time.Since(begin)
+	stop.Store(true)
+	return []figure{{"ms", float64(took.Nanoseconds()) / 1e6}, {"threads", float64(<-most)}}
+}
+
+// How long until all of them have blocked their threads and gone on.
+func manyBlocked() time.Duration {
+	begin := time.Now()
+	var all sync.WaitGroup
+	for range blocked {
+		start(&all, func() {
+			time := syscall.NsecToTimespec(int64(blockTime))
+			_ = syscall.Nanosleep(&time, nil)
+		})
+	}
+	all.Wait()
+	return time.Since(begin)
 }
 
 func spin(stop *atomic.Bool) {

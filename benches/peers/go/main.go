@@ -81,7 +81,7 @@ func refuse(why string) {
 func main() {
 	workloads := slices.Concat(spawnWorkloads, yieldWorkloads, wakeWorkloads, chanWorkloads, selectWorkloads,
 		ringWorkloads, sieveWorkloads, skynetWorkloads, lockWorkloads, sleepWorkloads, timerWorkloads, ctxWorkloads,
-		memoryWorkloads, hogWorkloads, echoWorkloads)
+		memoryWorkloads, hogWorkloads, fairWorkloads, echoWorkloads)
 	args := os.Args[1:]
 	if len(args) == 1 && args[0] == "list" {
 		for _, w := range workloads {

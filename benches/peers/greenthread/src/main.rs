@@ -4,7 +4,7 @@ use greenthread::config::Config;
 use greenthread::net::{TcpListener, TcpStream};
 use greenthread::time::sleep;
 use greenthread::{blocking, channel, go, spawn, sync, yield_now};
-use peer_harness::{Workload, crowd_workloads};
+use peer_harness::{Workload, crowd_workloads, fairness};
 
 #[path = "../../crossbeam_api/chan.rs"]
 mod chan;
@@ -71,6 +71,9 @@ const SHARED: &[Workload] = &[
     Workload::several("sleep_1m", || night::night(1_000_000).wall_and_lateness()),
     Workload::several("hog_spin", hogs::spin),
     Workload::several("hog_block", || hogs::block(blocking)),
+    Workload::several("busy_io", || fairness::trips_beside_busy(echo::serve, |busy| go!(take_turns(busy)))),
+    Workload::several("hogs_60", || fairness::hogs(|job| go!(job.compute()))),
+    Workload::whole("block_300", || fairness::blockers(|blocker| go!(blocker.block()))),
     Workload::each("timer_select", 500_000, |n| on_goroutine(move || timeout::ping_pong_with_timeout(n))),
 ];
 
@@ -79,6 +82,12 @@ const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(1_000_000, 100_000);
 /// Main is a thread like any other, and not what is measured.
 fn on_goroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     spawn(f).join().expect("a workload does not panic")
+}
+
+fn take_turns(busy: fairness::Busy) {
+    while busy.turn() {
+        yield_now();
+    }
 }
 
 fn start(procs: usize) {

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub mod echo;
+pub mod fairness;
 pub mod hogs;
 mod memory;
 mod sleepers;
@@ -129,6 +130,7 @@ pub fn main(start: impl FnOnce(usize), lists: &[&[Workload]]) {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (name, workers, scale) = match args[..] {
         [echo::CLIENT, ..] => return play_client(&args),
+        [fairness::CLIENT, addr] => return play_trips(addr),
         ["list"] => return workloads().for_each(|workload| println!("{}", workload.name)),
         [name, workers] => (name, workers, "1"),
         [name, workers, scale] => (name, workers, scale),
@@ -179,6 +181,17 @@ pub fn play_client(args: &[&str]) {
     if let Err(error) = echo::client(addr, connections) {
         eprintln!("the client of the echo server: {error}");
         exit(1);
+    }
+}
+
+/// What the program does whose arguments are [`fairness::CLIENT`] and an address.
+fn play_trips(addr: &str) {
+    match fairness::trips(addr) {
+        Ok([p50, p99]) => println!("{p50} {p99}"),
+        Err(error) => {
+            eprintln!("the client of the echo server: {error}");
+            exit(1);
+        }
     }
 }
 

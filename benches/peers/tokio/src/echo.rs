@@ -13,7 +13,7 @@ use crate::on_worker;
 pub(crate) const WORKLOADS: &[Workload] =
     &[Workload::several("echo_64c", || echo(64, serve)), Workload::several("echo_512c", || echo(512, serve))];
 
-fn serve(connections: usize) -> SocketAddr {
+pub(crate) fn serve(connections: usize) -> SocketAddr {
     on_worker(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
         let addr = listener.local_addr().expect("it is bound");

@@ -1,16 +1,25 @@
 //! One that sleeps beside others that keep the workers for themselves.
 
 use peer_harness::hogs::{NAP, Naps, SPINNERS, beside};
-use peer_harness::{Workload, workers};
-use tokio::task::block_in_place;
+use peer_harness::{Workload, fairness, workers};
+use tokio::task::{block_in_place, yield_now};
 use tokio::time::sleep;
 
-use crate::RUNTIME;
+use crate::{RUNTIME, echo};
 
 pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::several("hog_spin", || beside(SPINNERS, |hog| spawn(async { hog.spin() }), sleeper)),
     Workload::several("hog_block", || beside(workers(), |hog| spawn(async { hog.call(block_in_place) }), sleeper)),
+    Workload::several("busy_io", || fairness::trips_beside_busy(echo::serve, |busy| spawn(take_turns(busy)))),
+    Workload::several("hogs_60", || fairness::hogs(|job| spawn(async { job.compute() }))),
+    Workload::whole("block_300", || fairness::blockers(|blocker| spawn(async { block_in_place(|| blocker.block()) }))),
 ];
+
+async fn take_turns(busy: fairness::Busy) {
+    while busy.turn() {
+        yield_now().await;
+    }
+}
 
 /// As `tokio::spawn` does it on a worker, which the caller is not.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {

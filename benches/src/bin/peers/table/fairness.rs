@@ -36,6 +36,58 @@ pub(crate) const ROWS: &[Row] = &[
         notes: BLOCK,
         ..Row::PLAIN
     },
+    Row {
+        name: "busy_io.p50",
+        unit: "us",
+        counts: "200 round trips of one byte over TCP, from a thread outside to an echo server that shares its workers with 4 \
+                 others; these compute for 2 ms at a time, and yield: how long half of the trips take at most",
+        notes: BUSY,
+        ..Row::PLAIN
+    },
+    Row {
+        name: "busy_io.p99",
+        unit: "us",
+        counts: "the same: how long 99 of 100 take at most",
+        notes: BUSY,
+        ..Row::PLAIN
+    },
+    Row {
+        name: "hogs_60.ms",
+        unit: "ms",
+        counts: "60 that compute for 50 ms each, and never yield: all together",
+        notes: COMPUTE,
+        parallel: true,
+        ..Row::PLAIN
+    },
+    Row {
+        name: "hogs_60.threads",
+        unit: "threads",
+        counts: "the same: the most threads that the process has meanwhile",
+        notes: COMPUTE,
+        ..Row::PLAIN
+    },
+    Row {
+        name: "block_300",
+        unit: "ms",
+        counts: "300 that block their threads for 20 ms each, in a system call: until all have come back",
+        notes: CROWD,
+        ..Row::PLAIN
+    },
+];
+
+const BUSY: &[(&str, &str)] = &[(peer::TOKIO, "Who yields is queued behind a look for I/O.")];
+
+const COMPUTE: &[(&str, &str)] = &[
+    (
+        peer::GREENTHREAD,
+        "One that has lost its worker computes on, on a thread of its own: with one worker, on several CPUs.",
+    ),
+    (peer::TOKIO, "Nothing takes a worker from who computes: one after the other, and others wait meanwhile."),
+];
+
+const CROWD: &[(&str, &str)] = &[
+    (peer::GREENTHREAD, "Without `blocking`: each is found out."),
+    (peer::TOKIO, "`block_in_place` around the call."),
 ];
 
 const SPIN: &[(&str, &str)] = &[
