@@ -3,8 +3,8 @@
 //! # Where a readied goroutine goes
 //! Into the *runnext* slot of the current P if that is empty: it is likely that the waker parks soon, and then the woken one
 //! runs next, with the data still in the cache and in the rest of the waker's time slice. Else to the tail of the local
-//! queue, or, if it has never run, perhaps of the backlog. One that a timer wakes goes to runnext or to the arrivals
-//! ([`crate::turns`]). From a thread without a P: to the global queue.
+//! queue, or, if it has never run, perhaps of the backlog. One that a timer wakes goes to runnext if nobody else waits on
+//! the P, else to the arrivals ([`crate::turns`]). From a thread without a P: to the global queue.
 //!
 //! # When another M is woken for it
 //! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A goroutine in runnext is not
@@ -86,7 +86,8 @@ pub(crate) unsafe fn push_arrival(p: &'static P, g: GRef) {
     }
     // SAFETY: the caller's contract.
     unsafe {
-        if !make_next(p, g, None) {
+        // Not into runnext if others wait: those that sleep for a moment, again and again, would never let them go first.
+        if p.has_others() || !make_next(p, g, None) {
             p.push_arrival(g);
             if !p.is_own_queue_swift() {
                 published();
