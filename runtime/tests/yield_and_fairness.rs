@@ -301,7 +301,7 @@ fn what_comes_from_outside_waits_for_few_turns(busy: &Busy) {
     drop(near);
     assert_eq!(echo.join().unwrap(), 15);
     let (io, spawns) = (median(io), median(spawns));
-    assert!(io <= 12 && spawns <= 12, "half of them waited for {io} turns for I/O, {spawns} to begin");
+    assert!(io <= 20 && spawns <= 20, "half of them waited for {io} turns for I/O, {spawns} to begin");
 }
 
 const TURN: Duration = Duration::from_millis(1);
@@ -343,7 +343,7 @@ fn yielders_that_compute_do_not_starve_sleepers() {
             let all_of = |round: usize| awake.iter().map(move |turns| turns[round]);
             let spreads = (0..8).map(|round| all_of(round).max().unwrap() - all_of(round).min().unwrap());
             let spread = median(spreads.collect());
-            assert!(spread <= 10, "in half of the rounds the last of them woke {spread} turns after the first");
+            assert!(spread <= 20, "in half of the rounds the last of them woke {spread} turns after the first");
         });
     });
 }

@@ -2,6 +2,7 @@
 //!
 //! Most dispatches read one byte here, and find it zero.
 
+use crate::clock;
 use crate::gmp::{GRef, P, Signs};
 use crate::hogs;
 use crate::netpoll::poll;
@@ -39,7 +40,7 @@ pub(crate) unsafe fn attend(p: &'static P) -> Next {
         if signs.has(Signs::LENT) {
             return lent(p);
         }
-        if p.own().turns.arrivals_first() {
+        if p.own().turns.arrivals_first(clock::now) {
             if let Some(g) = arrival(p) {
                 return Next::Run(g, goes_on(p));
             }
@@ -74,7 +75,7 @@ unsafe fn look_around(p: &'static P) {
     // SAFETY: the caller's contract.
     unsafe {
         let left = p.signs().has(Signs::ARRIVALS) && (p.has_arrivals() || !global.is_quiet());
-        p.own().turns.look(left, global.has_late());
+        p.own().turns.look(left, global.has_late(), clock::now());
         poll::look(p, 0);
     }
     p.raise(Signs::ARRIVALS);

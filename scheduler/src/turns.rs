@@ -6,8 +6,7 @@
 //! 2 ms or so, and the P does that before it runs the next goroutine ([`crate::attend`]).
 //!
 //! * *Arrivals* are what has waited for I/O, for a timer, or in the global queue. They go first. If there are some left
-//!   over from one look to the next, the P's own queues have their turn until the look after that, so each side gets
-//!   half of the time at least.
+//!   over from one look to the next, the P's own queues have their turn for [`TURN`], so each side gets half of the time.
 //! * *Late* are goroutines that are known to compute for long ([`crate::global`]). One of them goes first once in
 //!   [`LATE`] looks.
 //! * Of the backlog, one goes first at each look that finds no arrivals.
@@ -24,28 +23,35 @@
 /// Of so many looks, in one a goroutine that is late goes first: once in 10 ms.
 const LATE: u8 = 5;
 
+/// How long the P's own queues have their turn, in nanoseconds, if the next look does not come sooner. The monitor may be
+/// late, on a busy machine.
+const TURN: u64 = 2_000_000;
+
 /// One P's.
 pub(crate) struct Turns {
-    /// It is the turn of the P's own queues, until the next look.
-    own: bool,
+    /// Until when it is the turn of the P's own queues; 0 if it is not.
+    own_until: u64,
     /// Looks since one that was late had a turn, or since there was none.
     looks: u8,
 }
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self { own: false, looks: 0 }
+        Self { own_until: 0, looks: 0 }
     }
 
     /// The P looks around. `left` says that arrivals are left from the time before, `late` that goroutines are late.
-    pub(crate) fn look(&mut self, left: bool, late: bool) {
-        self.own = left && !self.own;
+    pub(crate) fn look(&mut self, left: bool, late: bool, now: u64) {
+        self.own_until = if left && self.own_until == 0 { now + TURN } else { 0 };
         self.looks = if late { self.looks.saturating_add(1) } else { 0 };
     }
 
     /// Whether arrivals go before the P's own queues.
-    pub(crate) fn arrivals_first(&self) -> bool {
-        !self.own
+    pub(crate) fn arrivals_first(&mut self, now: impl FnOnce() -> u64) -> bool {
+        if self.own_until != 0 && now() >= self.own_until {
+            self.own_until = 0;
+        }
+        self.own_until == 0
     }
 
     /// Whether one that is late goes before the P's own queues.
@@ -68,14 +74,22 @@ mod tests {
         let mut turns = Turns::new();
         let first: Vec<bool> = (0..6)
             .map(|_| {
-                turns.look(true, false);
-                turns.arrivals_first()
+                turns.look(true, false, 1);
+                turns.arrivals_first(|| 2)
             })
             .collect();
         assert_eq!(first, [false, true, false, true, false, true]);
-        turns.look(true, false);
-        turns.look(false, false);
-        assert!(turns.arrivals_first(), "none was left");
+        turns.look(true, false, 1);
+        turns.look(false, false, 1);
+        assert!(turns.arrivals_first(|| 2), "none was left");
+    }
+
+    #[test]
+    fn a_turn_ends_without_a_look() {
+        let mut turns = Turns::new();
+        turns.look(true, false, 7);
+        assert!(!turns.arrivals_first(|| 6 + TURN));
+        assert!(turns.arrivals_first(|| 7 + TURN) && turns.arrivals_first(|| unreachable!("it is nobody's turn")));
     }
 
     #[test]
@@ -83,14 +97,14 @@ mod tests {
         let mut turns = Turns::new();
         let mut served = 0;
         for _ in 0..5 * LATE {
-            turns.look(false, true);
+            turns.look(false, true, 1);
             if turns.late_first() {
                 served += 1;
                 turns.restart_late();
             }
         }
         assert_eq!(served, 5);
-        (0..LATE).for_each(|_| turns.look(false, false));
+        (0..LATE).for_each(|_| turns.look(false, false, 1));
         assert!(!turns.late_first(), "nobody is late");
     }
 }
