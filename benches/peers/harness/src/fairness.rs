@@ -177,7 +177,7 @@ mod tests {
             let addr = listener.local_addr().unwrap();
             thread::spawn(move || {
                 let (stream, _) = listener.accept().unwrap();
-                std::io::copy(&mut &stream, &mut &stream).unwrap();
+                io::copy(&mut &stream, &mut &stream).unwrap();
             });
             addr
         };
