@@ -23,7 +23,6 @@ pub(crate) enum Next {
 ///
 /// # Safety
 /// The caller's M has `p` and is inside.
-#[inline(never)]
 pub(crate) unsafe fn attend(p: &'static P) -> Next {
     let signs = p.signs();
     // SAFETY: the caller's contract, here and below.

@@ -205,12 +205,6 @@ pub(crate) fn yield_now_globally() {
     }
 }
 
-fn leave_late() {
-    if let Some(g) = current::g() {
-        leave(g, After::YieldLate);
-    }
-}
-
 /// To be called by a goroutine at the end of an operation that found its P lost: takes an idle P, or queues for one.
 #[cold]
 pub(crate) fn settle(missing: NoP) {
@@ -228,8 +222,6 @@ pub(crate) fn settle(missing: NoP) {
             m.lease.renew();
             m.lease.exit();
         }
-        // It has had its time slice.
-        None if m.is_hogged() => leave_late(),
         None => yield_now_globally(),
     }
 }

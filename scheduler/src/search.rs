@@ -129,6 +129,7 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Found {
 }
 
 /// Takes a batch from the global queue to the P, and the first of it; else one that is late.
+#[inline(never)]
 pub(crate) fn take_global(p: &'static P) -> Option<GRef> {
     let global = &sched().global;
     // SAFETY: the caller's M has `p` and is inside.

@@ -170,13 +170,33 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
         if p.dispatches().is_multiple_of(POLL_TICK) {
             poll::look(p, 0);
         }
-        if p.signs().any() {
-            match attend(p) {
-                Next::Run(g, inherit) => return Some((g, inherit)),
-                Next::Usual => {}
-                Next::Nobody => return None,
-            }
-        }
+        if p.signs().any() { local_attended(p) } else { usual(p) }
+    }
+}
+
+/// As [`local`], for a P with signs. By itself, so that the way without them stays short.
+///
+/// # Safety
+/// The caller's M has `p` and is inside.
+#[inline(never)]
+unsafe fn local_attended(p: &'static P) -> Option<(GRef, bool)> {
+    // SAFETY: the caller's contract.
+    match unsafe { attend(p) } {
+        Next::Run(g, inherit) => Some((g, inherit)),
+        // SAFETY: as above.
+        Next::Usual => unsafe { usual(p) },
+        Next::Nobody => None,
+    }
+}
+
+/// What is next on `p` if there is nothing to see to.
+///
+/// # Safety
+/// The caller's M has `p` and is inside.
+#[inline(always)]
+unsafe fn usual(p: &'static P) -> Option<(GRef, bool)> {
+    // SAFETY: the caller's contract.
+    unsafe {
         if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::strikes(ELSEWHERE))
             && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
         {
@@ -417,7 +437,8 @@ fn left(m: &'static M) {
             match (after, m.p()) {
                 // SAFETY: the M is inside and has the P; it owns the goroutine.
                 (After::Yield, Some(p)) => unsafe { ready::push_last(p, g) },
-                (After::YieldLate, _) => ready::push_late(g),
+                // It has had its time slice.
+                _ if m.is_hogged() => ready::push_late(g),
                 _ => ready::push_global(g),
             }
         }

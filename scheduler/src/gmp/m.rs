@@ -28,10 +28,8 @@ pub(crate) enum After {
     Park,
     /// It yields: queue it at the end of the local queue.
     Yield,
-    /// It yields: queue it at the end of the global queue.
+    /// It yields: queue it at the end of the global queue, or behind all that do not compute if it has lost its P by that.
     YieldGlobally,
-    /// It has computed for long: queue it behind all that do not.
-    YieldLate,
 }
 
 /// What a goroutine that leaves tells its M. Cells of one word each, written and read in the same widths: a structure

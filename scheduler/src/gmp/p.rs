@@ -281,7 +281,7 @@ impl P {
         let queue = unsafe { self.queue() };
         let Some(g) = self.shared.ahead.take().or_else(|| queue.pop()) else {
             // SAFETY: the caller's contract.
-            return unsafe { self.pop_backlog().or_else(|| self.pop_arrival()) };
+            return unsafe { self.pop_rest() };
         };
         // One that has never run touches nothing but its header, which was written not long ago.
         if !g.stack.get().is_null()
@@ -294,6 +294,16 @@ impl P {
             debug_assert!(filled, "p: only the owner fills the slot, and it was empty");
         }
         Some(g)
+    }
+
+    /// As [`pop`](Self::pop), without the local queue. By itself, so that the way with it stays short.
+    ///
+    /// # Safety
+    /// The caller's M has this P and is inside (I2).
+    #[inline(never)]
+    unsafe fn pop_rest(&self) -> Option<GRef> {
+        // SAFETY: the caller's contract.
+        unsafe { self.pop_backlog().or_else(|| self.pop_arrival()) }
     }
 
     /// The local queue as the place that a batch of stolen goroutines goes to.
