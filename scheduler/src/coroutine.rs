@@ -54,19 +54,21 @@ pub(crate) struct StackHead {
 pub(crate) struct Grown {
     /// Where its frames begin.
     base: usize,
-    /// Where the live words of the stack before end, nearly.
-    left_at: usize,
+    /// Where the live words of the stack before end, or a little below.
+    left_at: Cell<usize>,
     before: Cell<*const Grown>,
 }
 
 impl Grown {
-    /// How far below the frame that goes on to another stack there may be saved registers.
-    const SAVED: usize = 512;
+    /// For a goroutine that is about to go on to a stack with this base. It says where it
+    /// [leaves](Self::set_left_at) the one before.
+    pub(crate) fn new(base: usize) -> Self {
+        Self { base, left_at: Cell::new(0), before: Cell::new(ptr::null()) }
+    }
 
-    /// For a goroutine that is about to go on to a stack with this base, from a frame that has `here` in it.
-    pub(crate) fn new(base: usize, here: usize) -> Self {
-        let left_at = (here - Self::SAVED) & !(align_of::<usize>() - 1);
-        Self { base, left_at, before: Cell::new(ptr::null()) }
+    /// There are no live words below this address of the stack that is left.
+    pub(crate) fn set_left_at(&self, sp: usize) {
+        self.left_at.set(sp & !(align_of::<usize>() - 1));
     }
 }
 
@@ -96,38 +98,36 @@ impl StackHead {
         head
     }
 
-    /// Runs what is on the stack until it suspends (true) or ends (false). `sp` asks for what `suspend` was told.
+    /// Runs what is on the stack until it suspends or ends: `None`. If it suspends, returns the lowest address of this
+    /// stack whose content is needed, as [`SlotMeta::suspend`] is told.
     ///
     /// # Safety
     /// I1; the execution is suspended, or has not begun.
     #[inline]
-    pub(crate) unsafe fn resume(this: *mut StackHead, sp: impl FnOnce() -> usize) -> bool {
+    pub(crate) unsafe fn resume(this: *mut StackHead) -> Option<usize> {
         // SAFETY: I1; the head was written by `install`.
         let head = unsafe { &*this };
         head.meta.resume();
         // SAFETY: the caller's contract.
-        let suspended = unsafe { head.context.resume() };
-        if suspended {
-            // SAFETY: the stack was entered above, and the goroutine left its frames at and above `sp`.
-            unsafe { head.meta.suspend(sp()) };
+        if !unsafe { head.context.resume() } {
+            return None;
         }
-        suspended
+        let on_grown_stack = head.low.get() != head.bottom;
+        let sp = if on_grown_stack { head.bottom } else { head.context.saved_sp() };
+        // SAFETY: the stack was entered above. The goroutine has left its frames at and above the stack pointer that
+        // the switch saved; while it is on another stack all of this one counts as needed.
+        unsafe { head.meta.suspend(sp) };
+        Some(sp)
     }
 
-    /// Leaves the stack; returns when it is resumed, perhaps on another thread. `sp` gets the lowest address of this
-    /// stack whose content is needed, nearly: what the switch itself saves comes on top.
+    /// Leaves the stack; returns when it is resumed, perhaps on another thread.
     ///
     /// # Safety
-    /// The caller runs on this stack.
+    /// The caller runs on this stack, or on another that the goroutine has grown onto.
     #[inline]
-    pub(crate) unsafe fn suspend(this: *mut StackHead, sp: &Cell<usize>) {
-        // SAFETY: the caller runs on this stack, so its head is there.
-        let head = unsafe { &*this };
-        let here = 0u8;
-        let on_grown_stack = head.low.get() != head.bottom;
-        sp.set(if on_grown_stack { head.bottom } else { (&raw const here).addr() });
-        // SAFETY: as above.
-        unsafe { head.context.suspend() };
+    pub(crate) unsafe fn suspend(this: *mut StackHead) {
+        // SAFETY: the goroutine runs, so its head is there, and it is on its context's stacks.
+        unsafe { (*this).context.suspend() };
     }
 
     /// Takes the stack back from an execution that has ended.
@@ -190,7 +190,7 @@ impl StackHead {
                 return true;
             }
             let Some(on) = on else { return false };
-            (sp, grown) = (on.left_at, on.before.get());
+            (sp, grown) = (on.left_at.get(), on.before.get());
         }
     }
 }

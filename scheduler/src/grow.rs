@@ -9,15 +9,15 @@ use crate::current;
 use crate::gmp::GRef;
 use crate::machine::stack::overflow;
 use crate::machine::stack::{POOL, Stack};
+use crate::machine::sys::stack_pointer::stack_pointer;
 
 /// Bytes of stack that the calling goroutine has left. See `greenthread::stack::remaining`.
 #[inline(never)]
 pub fn remaining() -> Option<usize> {
-    let here = 0u8;
     let g = current::g()?;
     // SAFETY: a running goroutine has a stack, and its head is there.
     let low = unsafe { &*g.stack.get() }.low();
-    Some((&raw const here).addr().saturating_sub(low))
+    Some(stack_pointer().saturating_sub(low))
 }
 
 /// Calls `f` with at least `min_remaining` bytes of stack. See `greenthread::stack::grow`.
@@ -32,14 +32,28 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
     // The Ms have alternate stacks. A thread that is not ours may have none, and would overflow without a word.
     let _altstack = current::m().is_none().then(|| overflow::ensure_altstack(0)).transpose()?;
     let stack = POOL.take(new_size)?;
-    let here = 0u8;
-    let grown = Grown::new(corosensei::stack::Stack::base(&stack).get(), (&raw const here).addr());
+    let grown = Grown::new(corosensei::stack::Stack::base(&stack).get());
     let on = OnNewStack::begin(&stack, &grown);
+    let (mut f, mut result) = (Some(f), None);
     // Caught on the new stack and raised again on the old one: a panic cannot unwind through the switch.
-    let result = corosensei::on_stack(Borrowed(&stack), || panic::catch_unwind(AssertUnwindSafe(f)));
+    run_on(&stack, &grown, &mut || result = f.take().map(|f| panic::catch_unwind(AssertUnwindSafe(f))));
     drop(on);
     POOL.give(stack);
+    let result = result.expect("grow: what is called on another stack returns, and is called once");
     result.map_or_else(|payload| panic::resume_unwind(payload), Ok)
+}
+
+/// How far below the stack pointer of [`run_on`] there may be live words: its own frame, if the compiler sets it up
+/// later than the register is read, those of corosensei's `on_stack`, which has a reference to call and nothing to
+/// return, and two registers.
+const BELOW: usize = 1024;
+
+/// Calls `f`, which does not panic, on another stack.
+// Never inlined, and with an `f` of one size, so that `BELOW` holds whatever the frames around it are like.
+#[inline(never)]
+fn run_on(stack: &Stack, grown: &Grown, f: &mut dyn FnMut()) {
+    grown.set_left_at(stack_pointer() - BELOW);
+    corosensei::on_stack(Borrowed(stack), f);
 }
 
 /// The time that a goroutine spends on another stack than its own.

@@ -73,7 +73,6 @@ use std::sync::atomic::Ordering;
 
 use crate::coroutine::{StackHead, words_point_into};
 use crate::gmp::{GRef, M};
-use crate::machine::stack::slot::MARGIN;
 use crate::machine::stack::{POOL, SlotMeta};
 use crate::mechanism::Mechanism;
 use crate::stats::COUNTERS;
@@ -112,9 +111,9 @@ fn holds(slot: &SlotMeta, m: &'static M) -> bool {
         0 => false,
         sp if sp <= slot.low() => true,
         sp => {
-            let (from, base) = ((sp - MARGIN).max(slot.low()), slot.base().get());
+            let base = slot.base().get();
             // SAFETY: the words are above the guard.
-            unsafe { words_point_into(from & !(align_of::<usize>() - 1)..base, &m.own_memory()) }
+            unsafe { words_point_into(sp..base, &m.own_memory()) }
         }
     }
 }

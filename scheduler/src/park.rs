@@ -82,7 +82,7 @@ fn leave(g: GRef, after: After) {
 fn switch(m: &'static M, g: GRef, after: After) {
     m.note.after.set(after);
     // SAFETY: the caller runs on this stack.
-    unsafe { StackHead::suspend(g.stack.get(), &g.sp) };
+    unsafe { StackHead::suspend(g.stack.get()) };
 }
 
 /// The M that runs `g`, the calling goroutine.

@@ -387,17 +387,10 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     let head = g.stack.get();
     m.lease.exit();
     // SAFETY: the goroutine is this M's, and is suspended or has not begun.
-    if unsafe { StackHead::resume(head, || current_sp(m)) } {
-        left(m);
-    } else {
-        ended(m, head);
+    match unsafe { StackHead::resume(head) } {
+        Some(sp) => left(m, sp),
+        None => ended(m, head),
     }
-}
-
-/// Where the goroutine that has just left `m` had its stack pointer.
-#[inline]
-fn current_sp(m: &'static M) -> usize {
-    m.current().map_or(0, |g| g.sp.get())
 }
 
 /// The M takes on `g`, to run at once.
@@ -409,11 +402,13 @@ fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
     m.set_current(Some(g));
 }
 
-/// After a goroutine has left its stack for a while: back on the M's stack, inside, perhaps without the P.
+/// After a goroutine has left its stack, with this stack pointer, for a while: back on the M's stack, inside, perhaps
+/// without the P.
 #[inline(always)]
-fn left(m: &'static M) {
+fn left(m: &'static M, sp: usize) {
     let g = m.current().expect("worker: somebody has just left");
     m.set_current(None);
+    g.sp.set(sp);
     if g.record() != G::SEEN || ties::is_sampled(m) {
         ties::note_left(m, g);
     }

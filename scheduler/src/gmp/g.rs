@@ -256,7 +256,7 @@ impl G {
         // One that blocks in place while it unwinds has a stack, and may never have left it.
         if head != 0 && frames != 0 {
             for address in
-                [head, head + LINE, frames - LINE, frames, frames + LINE, frames + 2 * LINE, frames + 3 * LINE]
+                [head, head + LINE, frames, frames + LINE, frames + 2 * LINE, frames + 3 * LINE, frames + 4 * LINE]
             {
                 prefetch(address);
             }

@@ -37,7 +37,7 @@
 //! * I1: a slot is never unmapped and its table entry never moves: `&'static SlotMeta` is true.
 //! * I2: a free slot is in one free list or one cache, and no [`Stack`] names it; a slot in use has one [`Stack`].
 //! * I3: pages are dropped only while the slot's occupancy excludes whoever would run on it, and only below the
-//!   words that are live: those at and above the stack pointer of the last suspend, less [`slot::MARGIN`].
+//!   words that are live: those at and above the stack pointer of the last suspend.
 
 pub(crate) mod arena;
 pub(crate) mod look;

@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //! * I1: `sp` is 0 exactly if no frame lives on the slot: it was given back, or never taken.
-//! * I2: the slot's words at and above `sp - MARGIN` are never dropped while `sp` is not 0.
+//! * I2: the slot's words at and above `sp` are never dropped while `sp` is not 0.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
@@ -24,9 +24,6 @@ use corosensei::stack::StackPointer;
 use super::Class;
 use crate::machine::sys::memory::{Span, page_size};
 use crate::protocol::occupancy::Occupancy;
-
-/// How far below the pointer given to [`SlotMeta::suspend`] a live word may be.
-pub(crate) const MARGIN: usize = 1024;
 
 /// The sweeper has seen to the slot since it was last left.
 pub(crate) const QUIET: u8 = 0;
@@ -84,8 +81,8 @@ impl SlotMeta {
     /// Leaves the stack. Called by the worker right after the switch back: from now on the pages below `sp` may go.
     ///
     /// # Safety
-    /// The caller entered the stack, and no word below `sp - MARGIN` is needed any more. (So the address of a local
-    /// variable will do for `sp`, if it is in the frame that calls the switch.)
+    /// The caller entered the stack, and no word below `sp` is needed any more. (The address of a local variable will
+    /// not do, see [`stack_pointer`](crate::machine::sys::stack_pointer).)
     #[inline]
     pub(crate) unsafe fn suspend(&self, sp: usize) {
         self.sp.store(sp, Ordering::Relaxed);
@@ -200,7 +197,7 @@ impl SlotMeta {
         let end = match self.saved_sp() {
             0 if whole => self.top(),
             0 => self.top_page(),
-            sp => sp.saturating_sub(MARGIN) & !(page_size() - 1),
+            sp => sp & !(page_size() - 1),
         };
         // A stack pointer on another stack, or deep down, leaves nothing to drop.
         let end = if end <= self.top() { end } else { self.low() };
@@ -217,9 +214,7 @@ impl SlotMeta {
                 self.age.store(QUIET, Ordering::Relaxed);
             }
             0 if self.armed.load(Ordering::Relaxed) => self.arm(),
-            sp if sp.saturating_sub(MARGIN) >= self.top_page() + size_of::<CanaryLine>() && sp <= self.top() => {
-                self.arm()
-            }
+            sp if sp >= self.top_page() + size_of::<CanaryLine>() && sp <= self.top() => self.arm(),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use corosensei::stack::Stack as _;
-use corosensei::{Coroutine, CoroutineResult};
+use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::arena::Guards;
 use super::pool::Pool;
@@ -15,6 +15,7 @@ use super::trim::{INTERVAL, Sweeper};
 use super::*;
 use crate::machine::sys::fence;
 use crate::machine::sys::memory::{Residency, alternate_stack_size};
+use crate::machine::sys::stack_pointer::stack_pointer;
 
 const DEFAULT: usize = 256 << 10;
 
@@ -45,8 +46,7 @@ fn sweep_for(sweeper: &mut Sweeper, clock: &mut u64, intervals: u64) -> Option<u
 
 /// Uses `bytes` of stack in small frames.
 fn dive(bytes: usize) -> usize {
-    let here = 0u8;
-    descend((&raw const here).addr().saturating_sub(bytes))
+    descend(stack_pointer().saturating_sub(bytes))
 }
 
 #[inline(never)]
@@ -64,6 +64,13 @@ struct Parked {
     word: u64,
 }
 
+/// Suspends, with an address below which the coroutine has nothing live: what stands below the stack pointer of this
+/// function, which is never inlined, is the frame of corosensei's `suspend` and what its switch saves.
+#[inline(never)]
+fn suspend<T>(yielder: &Yielder<T, usize>) -> T {
+    yielder.suspend(stack_pointer() - 1024)
+}
+
 /// Given as input, ends the coroutine.
 const END: usize = usize::MAX;
 
@@ -74,8 +81,7 @@ impl Parked {
             let live = black_box([word; 32]);
             while depth != END {
                 black_box(dive(depth));
-                let here = 0u8;
-                depth = yielder.suspend((&raw const here).addr());
+                depth = suspend(yielder);
                 assert_eq!(live, [word; 32], "words on a parked stack were lost");
             }
         });
@@ -88,7 +94,7 @@ impl Parked {
     fn run(&mut self, depth: usize) {
         self.meta.resume();
         match self.coroutine.resume(depth) {
-            // SAFETY: the address is that of a local in the frame that called the switch.
+            // SAFETY: `suspend` tells below what there is nothing live.
             CoroutineResult::Yield(sp) => unsafe { self.meta.suspend(sp) },
             CoroutineResult::Return(()) => panic!("the coroutine ended"),
         }
@@ -279,8 +285,7 @@ fn live_words_deep_down_are_kept() {
         let mut coroutine = Coroutine::with_stack(stack, |yielder, ()| {
             let mut live = black_box([7u8; 20 << 10]);
             black_box(dive(24 << 10));
-            let here = 0u8;
-            yielder.suspend((&raw const here).addr().min(live.as_ptr().addr()));
+            suspend(yielder);
             assert!(black_box(&mut live).iter().all(|byte| *byte == 7));
         });
         let CoroutineResult::Yield(sp) = coroutine.resume(()) else { panic!("the coroutine ended") };
@@ -496,7 +501,7 @@ fn overflow_a_goroutine() {
     overflow::install(&HOST);
     let stack = pool().take(128 << 10).unwrap();
     stack.meta().set_owner(std::ptr::without_provenance_mut(4711));
-    let mut coroutine = Coroutine::with_stack(stack, |_: &corosensei::Yielder<(), ()>, ()| {
+    let mut coroutine = Coroutine::with_stack(stack, |_: &Yielder<(), ()>, ()| {
         black_box(dive(1 << 30));
     });
     coroutine.resume(());

@@ -11,6 +11,7 @@
 //! | [`peek`] | a word of any kind | x86-64: an instruction | a volatile read |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
 //! | [`sanitizer`] | sanitizers know of stacks | x86-64 | nothing |
+//! | [`stack_pointer`] | where the caller's stack ends | by CPU: an instruction | the same |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
 //! | [`unwind`] | the calls on a stack | unwind tables, on x86-64 | nothing |
 //! | [`interrupt`] | a thread's registers; SIGQUIT | SIGURG, on x86-64 | nothing |
@@ -34,6 +35,7 @@ pub(crate) mod prefetch;
 pub(crate) mod region;
 mod sanitizer;
 pub(crate) mod signals;
+pub(crate) mod stack_pointer;
 pub(crate) mod switch;
 pub(crate) mod thread;
 pub(crate) mod thread_end;

@@ -125,7 +125,8 @@ mod imp {
             Some(Registers { pc: word(0), sp: sp + 3 * size_of::<usize>(), fp: word(2) })
         }
 
-        /// Where the live words of a stack that is suspended begin.
+        /// Where the live words of a stack that is suspended begin: the stack pointer that `swap` saved. Below are no
+        /// live words: as `swap` pushes, the compiler keeps nothing in the red zone of the function that it is in.
         #[inline]
         pub(crate) fn saved_sp(&self) -> usize {
             self.other.get()
@@ -192,6 +193,7 @@ mod imp {
     use corosensei::stack::{Stack, StackPointer};
     use corosensei::{Coroutine, CoroutineResult, Yielder};
 
+    use super::super::stack_pointer::stack_pointer;
     use super::super::unwind::Registers;
     use super::Entry;
 
@@ -205,8 +207,10 @@ mod imp {
         arg: *mut (),
     }
 
-    /// How far below the caller's frame corosensei leaves registers.
-    const SAVED: usize = 512;
+    /// How far below the stack pointer of `suspend` there may be live words: the frame of `suspend` itself, if the
+    /// compiler sets it up later than the register is read, the frame of corosensei's `Yielder::suspend`, which has a
+    /// pointer, no value and at most all registers to keep, and the three registers that its switch pushes.
+    const BELOW: usize = 1024;
 
     struct Bounds {
         base: StackPointer,
@@ -264,9 +268,10 @@ mod imp {
         ///
         /// # Safety
         /// The caller runs on this context's stack.
+        // Never inlined, so that `BELOW` holds whatever the frame of the caller is like.
+        #[inline(never)]
         pub(crate) unsafe fn suspend(&self) {
-            let here = 0u8;
-            self.sp.set(((&raw const here).addr() - SAVED) & !(align_of::<usize>() - 1));
+            self.sp.set((stack_pointer() - BELOW) & !(align_of::<usize>() - 1));
             // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
             unsafe { (*self.yielder.get()).suspend(()) };
         }
@@ -279,7 +284,8 @@ mod imp {
             None
         }
 
-        /// Where the live words of a stack that is suspended begin, or a little below.
+        /// Where the live words of a stack that is suspended begin, or up to `BELOW` bytes below: corosensei does not
+        /// tell what its switch saved.
         pub(crate) fn saved_sp(&self) -> usize {
             self.sp.get()
         }

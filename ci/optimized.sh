@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The tests of what the optimizer may break, built in the ways in which programs are built for production.
+#
+#   ci/optimized.sh           in all ways
+#   ci/optimized.sh WAY...    in these: fat, thin, size, speed
+#
+# What is under test are stacks, switches between them, and addresses of thread-locals that the compiler keeps: where it
+# keeps what is its own affair, and link-time optimization, frame pointers, the level of optimization and the number
+# of codegen units all change it. Only the programs that look at this are built. Each way has a folder of its own
+# under the target folder, so that the next run builds only what has changed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# way LTO OPT-LEVEL CODEGEN-UNITS FRAME-POINTERS
+declare -rA ways=(
+    [fat]="fat 3 1 yes"
+    [thin]="thin 3 16 yes"
+    [size]="off s 1 no"
+    [speed]="off 2 16 no"
+)
+readonly tests=(migration os_thread stacks unwinding)
+readonly target=${CARGO_TARGET_DIR:-target}/optimized
+
+build_and_test() {
+    local lto level units pointers
+    read -r lto level units pointers <<<"${ways[$1]}"
+    echo "--- $1: lto = \"$lto\", opt-level = $level, codegen-units = $units, frame pointers: $pointers"
+    CARGO_TARGET_DIR=$target/$1 CARGO_INCREMENTAL=0 GREENTHREAD_OPTIMIZED=$1 RUSTFLAGS="-C force-frame-pointers=$pointers" \
+        CARGO_PROFILE_RELEASE_LTO=$lto CARGO_PROFILE_RELEASE_OPT_LEVEL=$level CARGO_PROFILE_RELEASE_CODEGEN_UNITS=$units \
+        CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=debuginfo \
+        cargo test --release --no-fail-fast -p greenthread "${tests[@]/#/--test=}"
+}
+
+chosen=("$@")
+((${#chosen[@]} > 0)) || chosen=(fat thin size speed)
+status=0
+for way in "${chosen[@]}"; do
+    if [[ -z ${ways[$way]-} ]]; then
+        sed -n '2,5s/^# \{0,1\}//p' "$0"
+        exit 2
+    fi
+    build_and_test "$way" || status=1
+done
+exit "$status"
