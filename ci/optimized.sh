@@ -18,7 +18,7 @@ declare -rA ways=(
     [size]="off s 1 no"
     [speed]="off 2 16 no"
 )
-readonly tests=(migration os_thread stacks unwinding)
+readonly tests=(migration optimized os_thread stacks unwinding)
 readonly target=${CARGO_TARGET_DIR:-target}/optimized
 
 build_and_test() {

@@ -75,7 +75,8 @@ impl Head {
         // SAFETY: the caller holds the lock.
         let commit = move || unsafe { self.unlock_and_wake(owed) };
         match patience.limit {
-            None => patience.blocker.block(reason(direction), commit),
+            // SAFETY: the blocker is the caller's own; the commit step wakes by wakers that it has brought along.
+            None => unsafe { patience.blocker.block(reason(direction), commit) },
             Some((timed, claim)) => {
                 // SAFETY: who leaves here has passed through the lock since, or a peer has.
                 unsafe { timed.block(reason(direction), commit) };
@@ -120,7 +121,9 @@ impl Head {
         // SAFETY: the node is in this frame until the wake that its only peer, the owner of the promise, owes it.
         let owner = promise.end(Outcome::Peer(unsafe { Popped::new(NonNull::from(&node)) }));
         // SAFETY: the caller holds the lock. The owner lets nobody into this frame before it is woken.
-        blocker.block(WaitReason::ChanReceive, move || unsafe { self.unlock_and_wake(Some(owner)) });
+        let commit = move || unsafe { self.unlock_and_wake(Some(owner)) };
+        // SAFETY: the blocker is the caller's own; the commit step touches the frame no more once it has unlocked.
+        unsafe { blocker.block(WaitReason::ChanReceive, commit) };
         // SAFETY: the wake has come.
         matches!(unsafe { node.value.outcome() }, Outcome::Moved)
     }

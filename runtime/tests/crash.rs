@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::child::{self, Ended, named, program};
 use common::drops::OnDrop;
-use greenthread::{Builder, channel, go, scope, spawn, stack, time, yield_now};
+use greenthread::{Builder, OsThreadGuard, channel, go, scope, spawn, stack, time, yield_now};
 
 /// How long the end of a process may take that should end at once. The children's hogs would go on for ever.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -42,6 +42,7 @@ const TESTS: &[child::Test] = named![
     an_overflow_of_a_thread,
     a_panic_in_a_destructor_while_unwinding,
     exit_while_unwinding,
+    a_guard_of_a_thread_is_dropped_elsewhere,
     sleepers_for_ever,
     children_under_load,
     started_by_many_threads_at_once,
@@ -70,6 +71,7 @@ const PROGRAMS: &[child::Main] = named![
     programs::sleeps_for_ever::main,
     programs::starts_children::main,
     programs::starts_at_once,
+    programs::drops_anothers_guard,
 ];
 
 /// The programs. Those with a `main` of the attribute are modules, as that is how the attribute wants it.
@@ -360,6 +362,37 @@ mod programs {
         }
     }
 
+    /// One goroutine locks itself to its thread and leaves the guard in a thread-local; another one, which belongs to that
+    /// thread by an address on its stack, takes it.
+    pub(super) fn drops_anothers_guard() -> ExitCode {
+        thread_local! {
+            static GUARD: RefCell<Option<OsThreadGuard>> = const { RefCell::new(None) };
+        }
+        greenthread::gomaxprocs(1);
+        let ((go_on, wait), (locked, is_locked)) = (channel::bounded::<()>(0), channel::bounded::<()>(1));
+        let thief = spawn(move || {
+            GUARD.with(|guard| {
+                let guard = black_box(guard);
+                wait.recv().unwrap();
+                let guard = guard.take().expect("it is on the thread where the other one has left it");
+                println!("dropping");
+                drop(guard);
+                println!("dropped");
+            });
+        });
+        // One P, and nobody away: both run on the thread of this one.
+        let owner = spawn(move || {
+            GUARD.set(Some(greenthread::lock_os_thread()));
+            locked.send(()).unwrap();
+            channel::never::<()>().recv()
+        });
+        is_locked.recv().unwrap();
+        go_on.send(()).unwrap();
+        thief.join().unwrap();
+        drop(owner);
+        ExitCode::SUCCESS
+    }
+
     pub(super) fn starts_at_once() -> ExitCode {
         let ready = std::sync::Barrier::new(8);
         thread::scope(|s| {
@@ -476,6 +509,12 @@ fn a_panic_in_a_destructor_while_unwinding() {
 
 fn exit_while_unwinding() {
     ends_at_once(run("exits_while_unwinding::main")).exits_with(9).says("expected");
+}
+
+fn a_guard_of_a_thread_is_dropped_elsewhere() {
+    let ended =
+        run("drops_anothers_guard").aborts().prints("dropping\n").says("fatal error: an OsThreadGuard of goroutine ");
+    ended.says(", spawned at runtime/tests/crash.rs:").says("drop it in the goroutine that called lock_os_thread");
 }
 
 fn sleepers_for_ever() {

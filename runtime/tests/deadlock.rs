@@ -371,12 +371,12 @@ programs! {
     }
 
     fn without_the_report() {
-        Mechanism::DeadlockReport.switch_off();
+        child::without(Mechanism::DeadlockReport);
         sleeps_for_ever();
     }
 
     fn relay() {
-        Mechanism::Linger.switch_off();
+        child::without(Mechanism::Linger);
         // The one thread that is awake is always another.
         fn run(left: u32, tx: Sender<u32>, random: Rng) {
             if left > 0 {
@@ -398,7 +398,7 @@ programs! {
     }
 
     fn storm() {
-        Mechanism::Linger.switch_off();
+        child::without(Mechanism::Linger);
         let random = Rng::new(seed());
         let end = std::time::Instant::now() + Duration::from_millis(800);
         let (go_on, wait) = (bounded(0), bounded(0));

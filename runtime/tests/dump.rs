@@ -272,12 +272,12 @@ mod programs {
     }
 
     pub(super) fn not_asked() -> ExitCode {
-        Mechanism::AskThreads.switch_off();
+        child::without(Mechanism::AskThreads);
         hogs()
     }
 
     pub(super) fn not_unwound() -> ExitCode {
-        Mechanism::Unwind.switch_off();
+        child::without(Mechanism::Unwind);
         every_wait()
     }
 
@@ -297,7 +297,7 @@ mod programs {
     }
 
     pub(super) fn torn() -> ExitCode {
-        Mechanism::StillStacks.switch_off();
+        child::without(Mechanism::StillStacks);
         for _ in 0..50 {
             if load(seed(), Duration::from_millis(500)) > 0 {
                 return ExitCode::SUCCESS;

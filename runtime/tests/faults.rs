@@ -100,7 +100,7 @@ fn overflows() -> ExitCode {
 }
 
 fn overflows_without_report() -> ExitCode {
-    Mechanism::OverflowReport.switch_off();
+    child::without(Mechanism::OverflowReport);
     overflows()
 }
 
@@ -214,7 +214,8 @@ fn an_overflow_of_an_ordinary_thread() {
 
 /// What is done between a goroutine's last instruction before it parks and the first of the next runs on the thread's own stack.
 fn overflows_an_m() -> ExitCode {
-    in_a_goroutine(|| Blocker::new().block(WaitReason::Join, dig))
+    // SAFETY: what it does there is neither to panic nor to block: it ends the process, as this is to show.
+    in_a_goroutine(|| unsafe { Blocker::new().block(WaitReason::Join, dig) })
 }
 
 fn an_overflow_of_the_schedulers_stack() {
@@ -300,7 +301,7 @@ fn has_one_argument() -> ExitCode {
 }
 
 fn chains_nothing() -> ExitCode {
-    Mechanism::SignalChain.switch_off();
+    child::without(Mechanism::SignalChain);
     has_three_arguments()
 }
 
@@ -486,7 +487,7 @@ fn every_thread_of_goroutines_has_an_alternate_stack() {
 }
 
 fn overflows_without_alternate_stack() -> ExitCode {
-    Mechanism::AlternateStack.switch_off();
+    child::without(Mechanism::AlternateStack);
     overflows()
 }
 
@@ -514,7 +515,7 @@ fn grows_on_a_thread_of_c() -> ExitCode {
 }
 
 fn grows_without_alternate_stack() -> ExitCode {
-    Mechanism::AlternateStack.switch_off();
+    child::without(Mechanism::AlternateStack);
     grows_on_a_thread_of_c()
 }
 

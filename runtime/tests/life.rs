@@ -434,7 +434,7 @@ fn a_goroutine_that_cannot_start_or_end() {
 }
 
 fn cannot_start_unnoticed() -> ExitCode {
-    Mechanism::FailedStart.switch_off();
+    child::without(Mechanism::FailedStart);
     thread::spawn(|| {
         thread::sleep(Duration::from_millis(500));
         println!("nobody was told");

@@ -126,7 +126,7 @@ fn thread_locals_are_those_of_the_thread() {
 /// The same with the guard off, and no more than what touches a `Cell`.
 fn unguarded() -> ExitCode {
     let _watchdog = watchdog("unguarded");
-    Mechanism::MigrationGuard.switch_off();
+    child::without(Mechanism::MigrationGuard);
     for (name, hazard) in HAZARDS {
         if !name.ends_with("owned") {
             let wrong = (0..20).any(|seed| roam(seed, 4, *hazard).0 > 0);

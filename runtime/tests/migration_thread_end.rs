@@ -62,7 +62,7 @@ fn run(guarded: bool) -> ExitCode {
     let _watchdog = watchdog("outlive");
     gomaxprocs(1);
     if !guarded {
-        Mechanism::MigrationGuard.switch_off();
+        child::without(Mechanism::MigrationGuard);
     }
     println!("{:?}", spawn(outlive).join().unwrap());
     ExitCode::SUCCESS

@@ -39,6 +39,7 @@ const CFG_ANYWHERE: &[&str] = &["cfg(test)", "cfg(not(test))", "cfg_attr(docsrs"
 const UNSAFE: &[(&str, &str)] = &[
     ("benches/peers/golib/src/echo.rs", "an option of a socket that go-lib does not let one set"),
     ("benches/peers/golib/src/main.rs", "go-lib takes its number of workers from the environment"),
+    ("benches/benches/migration.rs", "switches the migration guard off"),
     ("benches/benches/timer_heap.rs", "calls the heap's own unsafe interface"),
     ("channels/src/", "values move straight into the frame of the waiter; the handles free the channel"),
     ("channels/tests/allocations.rs", "counts allocations: an allocator is unsafe to write"),
@@ -47,6 +48,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/signal.rs", "adds a handler of its own"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
     ("runtime/src/watch.rs", "a node of a channel's queue in the frame of a wait"),
+    ("runtime/tests/common/child.rs", "switches off what protects, to show that it does"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
     ("runtime/tests/faults.rs", "faults, and handlers for them"),
     ("runtime/tests/life.rs", "limits, exit handlers and children by `libc`"),

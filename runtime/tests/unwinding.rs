@@ -267,7 +267,7 @@ fn counts() -> ExitCode {
 }
 
 fn counts_wrong() -> ExitCode {
-    Mechanism::ParkInPlace.switch_off();
+    child::without(Mechanism::ParkInPlace);
     counts()
 }
 

@@ -146,11 +146,11 @@ impl Blocker {
 }
 
 impl Timed<'_> {
-    /// Blocks until a waker comes or until the deadline. Runs `commit` once, whatever happens; it has the duties that it has in
-    /// [`Blocker::block`]. Returns as [`Blocker::block_until`] says.
+    /// Blocks until a waker comes or until the deadline. Runs `commit` once, whatever happens. Returns as [`Blocker::block_until`] says.
     ///
     /// # Safety
-    /// `commit` may still be at work on another thread when this returns. What it touches stays valid until it has released its
+    /// The caller is the goroutine or thread that made the blocker, and `commit` does not panic or block. It may still be at work on another
+    /// thread when this returns. What it touches stays valid until it has released its
     /// last lock: the caller holds each of these locks once before it leaves the frame. Whoever may take the claim other than
     /// early does so under one of them.
     #[inline]
@@ -163,7 +163,8 @@ impl Timed<'_> {
             opened
         };
         if blocker.g.is_some() {
-            blocker.block_if(reason, enter);
+            // SAFETY: the caller's contract.
+            unsafe { blocker.block_if(reason, enter) };
         } else if enter() && !woken_before(deadline, &blocker.parker) && !claim.take(index) {
             blocker.parker.park();
         }

@@ -18,6 +18,13 @@ pub(crate) fn fatal(text: &str) -> ! {
     std::process::exit(2);
 }
 
+/// Prints a "fatal error" line and aborts: nothing of the program runs any more, neither handlers of its end nor
+/// destructors of its thread-locals.
+pub(crate) fn abort(text: fmt::Arguments<'_>) -> ! {
+    let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("fatal error: {text}\n"));
+    std::process::abort();
+}
+
 /// Prints text as it is.
 pub(crate) fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -126,23 +126,23 @@ pub fn current() -> Option<Goroutine> {
 impl Blocker {
     /// Blocks until [`Waker::wake`](crate::wait::Waker::wake); runs `commit` first, once.
     ///
-    /// `commit` must not panic or block. Its last access to memory that a peer may free is the store that lets the peer in;
-    /// after that it may wake others, with wakers that it has brought along.
+    /// # Safety
+    /// * The caller is the goroutine that made the `Blocker`, or the thread, if that was not a goroutine's.
+    /// * `commit` does not panic or block. Its last access to memory that a peer may free is the store that lets the peer
+    ///   in; after that it may wake others, with wakers that it has brought along.
     #[inline]
-    pub fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
-        if self.g.is_some() {
-            self.block_if(reason, || {
-                commit();
-                true
-            });
-        } else {
-            self.block_if(reason, || {
-                commit();
+    pub unsafe fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
+        let is_thread = self.g.is_none();
+        let commit = || {
+            commit();
+            if is_thread {
                 // Somebody must notice if nobody is left to wake this thread: the monitor. Only now, as locks were held.
                 boot::ensure();
-                true
-            });
-        }
+            }
+            true
+        };
+        // SAFETY: the caller's contract.
+        unsafe { self.block_if(reason, commit) };
     }
 }
 

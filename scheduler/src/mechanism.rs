@@ -43,7 +43,11 @@ impl Mechanism {
     }
 
     /// Switches it off, for the rest of the process.
-    pub fn switch_off(self) {
+    ///
+    /// # Safety
+    /// What the mechanism protects from is undefined behavior for some of them, and happens from now on. The caller runs
+    /// only what stays defined without it.
+    pub unsafe fn switch_off(self) {
         OFF.fetch_or(self.bit(), Ordering::Relaxed);
     }
 

@@ -336,7 +336,9 @@ impl<T> JoinHandle<T> {
         let joiner = Joiner { node: JoinNode::new(wake_joiner), waker: blocker.waker(), last };
         // SAFETY: the joiner is in this frame, which stays until it was woken. If the push is refused, the goroutine has
         // ended meanwhile, and will wake nobody.
-        blocker.block_if(WaitReason::Join, || unsafe { self.g.join.push(&raw const joiner.node) });
+        let commit = || unsafe { self.g.join.push(&raw const joiner.node) };
+        // SAFETY: the blocker is the caller's own; the push is one exchange, and the last access.
+        unsafe { blocker.block_if(WaitReason::Join, commit) };
     }
 
     /// Has the goroutine kept apart from those that are tied to a thread: it tends to block.

@@ -202,6 +202,9 @@ impl WakeBatch {
 }
 
 /// One wait of the calling goroutine or thread. Lives in the caller's frame.
+///
+/// It is not `Send`, but that alone does not keep it with its goroutine: a thread-local can hand it to another one that
+/// runs on the same thread. So blocking is unsafe, and says on whom it is.
 #[derive(Debug)]
 pub struct Blocker {
     pub(crate) g: Option<GRef>,
@@ -240,8 +243,11 @@ impl Blocker {
     /// As [`block`](Self::block), unless `commit` returns false: then no waker will come, and the caller goes on.
     ///
     /// A thread for which the runtime has not been started, and which nobody wakes, is not noticed.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block).
     #[inline]
-    pub fn block_if(&self, reason: WaitReason, commit: impl FnOnce() -> bool) {
+    pub unsafe fn block_if(&self, reason: WaitReason, commit: impl FnOnce() -> bool) {
         match self.g {
             Some(g) => park::park(g, reason, commit),
             None => {

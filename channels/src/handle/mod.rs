@@ -95,7 +95,8 @@ fn ends<T>(counter: Option<NonNull<Counter<T>>>) -> (Sender<T>, Receiver<T>) {
 #[cold]
 fn block_for_ever(reason: WaitReason) -> ! {
     loop {
-        Blocker::new().block(reason, || ());
+        // SAFETY: a blocker of its own, and nothing to commit.
+        unsafe { Blocker::new().block(reason, || ()) };
     }
 }
 

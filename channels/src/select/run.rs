@@ -271,7 +271,8 @@ unsafe fn wait(arms: &[&Arm<'_>], goal: Goal, blocker: &Blocker, claim: &Claim, 
     let reason =
         if arms.iter().all(|arm| arm.head().is_none()) { WaitReason::SelectNoCases } else { WaitReason::Select };
     match timed {
-        None => blocker.block(reason, commit),
+        // SAFETY: the blocker is the caller's own; the commit step wakes by wakers that it has brought along.
+        None => unsafe { blocker.block(reason, commit) },
         // SAFETY: the commit step is over when all locks were taken again, but for that of a peer that has won.
         Some(timed) => unsafe { timed.block(reason, commit) },
     }

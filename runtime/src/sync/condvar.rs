@@ -88,7 +88,10 @@ impl Condvar {
     /// }
     /// ```
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
-        self.block(guard, |blocker, claim| blocker.block_if(WaitReason::CondvarWait, || claim.open()));
+        self.block(guard, |blocker, claim| {
+            // SAFETY: the blocker is the caller's own; once the claim is open, nothing is touched.
+            unsafe { blocker.block_if(WaitReason::CondvarWait, || claim.open()) };
+        });
     }
 
     /// Waits as long as `condition` holds. It is looked at with the mutex locked, also before the first wait.

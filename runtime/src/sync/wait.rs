@@ -57,7 +57,8 @@ impl Wake for CaseWaker {
 /// One wait of the caller, goroutine or thread.
 pub(crate) struct BlockingWait<R>(Blocker, PhantomData<R>);
 
-impl<R: Reason> Wait for BlockingWait<R> {
+// SAFETY: a `Blocker` blocks until its waker is used.
+unsafe impl<R: Reason> Wait for BlockingWait<R> {
     type Waker = CaseWaker;
 
     fn new() -> Self {
@@ -68,8 +69,9 @@ impl<R: Reason> Wait for BlockingWait<R> {
         CaseWaker { case: Case::only(), waker: self.0.waker() }
     }
 
-    fn block(&self, commit: impl FnOnce()) {
-        self.0.block(R::REASON, commit);
+    unsafe fn block(&self, commit: impl FnOnce()) {
+        // SAFETY: the contract of this function is that of the one called.
+        unsafe { self.0.block(R::REASON, commit) };
     }
 
     fn spin(round: u32) -> bool {
@@ -139,7 +141,8 @@ impl<R> Until<R> {
     }
 }
 
-impl<R: Reason> Limit for Until<R> {
+// SAFETY: it ends served, or withdraws.
+unsafe impl<R: Reason> Limit for Until<R> {
     type Waker = CaseWaker;
 
     fn has_come(&self) -> bool {
@@ -168,7 +171,8 @@ impl<'a, R> WhileLasts<'a, R> {
     }
 }
 
-impl<R: Reason> Limit for WhileLasts<'_, R> {
+// SAFETY: it ends served, or withdraws.
+unsafe impl<R: Reason> Limit for WhileLasts<'_, R> {
     type Waker = CaseWaker;
 
     fn has_come(&self) -> bool {
@@ -191,9 +195,11 @@ impl<R: Reason> Limit for WhileLasts<'_, R> {
             // SAFETY: joined above. Whoever wins, the channel's lock is passed through in `leave`, or its closer has had it since.
             unsafe { done.unlock() };
         };
-        wait.blocker.block(R::REASON, commit);
-        // SAFETY: joined, blocked and woken; no lock is held.
-        unsafe { done.leave(&watch, !wait.is_served()) };
+        // SAFETY: the blocker is the caller's own. Joined, blocked and woken; no lock is held.
+        unsafe {
+            wait.blocker.block(R::REASON, commit);
+            done.leave(&watch, !wait.is_served());
+        }
         wait.end(withdraw)
     }
 }

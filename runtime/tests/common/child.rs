@@ -11,6 +11,8 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use greenthread::__private::Mechanism;
+
 use super::LIMIT;
 
 /// How long a child that hangs may take to say where.
@@ -34,6 +36,12 @@ macro_rules! named {
 }
 #[allow(unused_imports)]
 pub(crate) use named;
+
+/// Switches a mechanism off, for the rest of this process: one that is there to show what happens then.
+pub fn without(mechanism: Mechanism) {
+    // SAFETY: what follows is made to be defined without it: it counts wrong, crashes, or waits for ever, and is watched from outside.
+    unsafe { mechanism.switch_off() };
+}
 
 /// The `main` of a test program: runs the program that the variable names, else the tests, one after the other. Takes a part of a
 /// name, and `--exact` and `--list`, as the usual harness does.

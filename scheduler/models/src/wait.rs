@@ -90,7 +90,8 @@ impl Wake for Token {
 /// One wait of a modelled thread.
 pub struct LoomWait<S>(Token, PhantomData<S>);
 
-impl<S: Surroundings> Wait for LoomWait<S> {
+// SAFETY: `Token::wait` returns when the token was used.
+unsafe impl<S: Surroundings> Wait for LoomWait<S> {
     type Waker = Token;
 
     fn new() -> Self {
@@ -101,7 +102,7 @@ impl<S: Surroundings> Wait for LoomWait<S> {
         self.0.clone()
     }
 
-    fn block(&self, commit: impl FnOnce()) {
+    unsafe fn block(&self, commit: impl FnOnce()) {
         commit();
         self.0.wait();
     }
@@ -116,7 +117,8 @@ impl<S: Surroundings> Wait for LoomWait<S> {
 #[derive(Default)]
 pub struct GiveUp(Cell<bool>);
 
-impl Limit for GiveUp {
+// SAFETY: it ends served, or withdraws.
+unsafe impl Limit for GiveUp {
     type Waker = Token;
 
     fn has_come(&self) -> bool {

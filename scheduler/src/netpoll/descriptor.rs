@@ -218,7 +218,8 @@ impl Descriptor {
                 // No M of ours comes by to see that somebody waits.
                 handoff::call_poller();
             }
-            blocker.block_if(reason, move || word.park(waiter));
+            // SAFETY: the blocker is the caller's own; the commit step touches the poll word, which is never freed.
+            unsafe { blocker.block_if(reason, move || word.park(waiter)) };
             ROLE.remove_waiter();
         }
         let ready = word.end();

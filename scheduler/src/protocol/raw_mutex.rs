@@ -397,7 +397,8 @@ mod tests {
         }
     }
 
-    impl Wait for Late {
+    // SAFETY: it does not return.
+    unsafe impl Wait for Late {
         type Waker = Awake;
 
         fn new() -> Self {
@@ -408,7 +409,7 @@ mod tests {
             Awake::default()
         }
 
-        fn block(&self, _: impl FnOnce()) {
+        unsafe fn block(&self, _: impl FnOnce()) {
             unreachable!("all waits have a limit here")
         }
 
@@ -436,7 +437,8 @@ mod tests {
         waits: Cell<u32>,
     }
 
-    impl Limit for Script<'_> {
+    // SAFETY: it withdraws, or the waker was used.
+    unsafe impl Limit for Script<'_> {
         type Waker = Awake;
 
         fn has_come(&self) -> bool {

@@ -197,6 +197,8 @@ impl<W: Wait> RawOnce<W> {
         // SAFETY: the queue is ours under its lock (I1); the node is new, and stays until `block` returns (I3).
         self.queue.with_mut(|queue| unsafe { (*queue).push_back(NonNull::from(&node)) });
         // SAFETY: locked above; the node in the queue is the way by which this wait ends.
-        wait.block(|| unsafe { self.queue_lock.unlock() });
+        let commit = || unsafe { self.queue_lock.unlock() };
+        // SAFETY: the caller has made `wait`; the commit step is that one store.
+        unsafe { wait.block(commit) };
     }
 }

@@ -36,7 +36,11 @@ pub trait Wake: Clone {
 }
 
 /// A way to block. One value is one wait of the caller.
-pub trait Wait {
+///
+/// # Safety
+/// [`block`](Self::block) does not return before the waker was used, or its frame would be left while a queue still names
+/// it.
+pub unsafe trait Wait {
     /// Wakes one waiter, once.
     type Waker: Wake;
 
@@ -47,7 +51,11 @@ pub trait Wait {
     fn waker(&self) -> Self::Waker;
 
     /// Blocks until the waker is used; calls `commit` once, from where a waker may find the caller.
-    fn block(&self, commit: impl FnOnce());
+    ///
+    /// # Safety
+    /// The caller is the goroutine or thread that made this. `commit` does not panic or block, and does not touch the
+    /// frame after it has released the lock of the queue.
+    unsafe fn block(&self, commit: impl FnOnce());
 
     /// Spins for a moment, as the `round`th time in a row; returns false at once if that is not worth it.
     fn spin(round: u32) -> bool;
@@ -65,7 +73,10 @@ pub enum Woken {
 }
 
 /// What may end a wait before its turn.
-pub trait Limit {
+///
+/// # Safety
+/// [`wait`](Self::wait) does not return before the waker was used, or `withdraw` was called.
+pub unsafe trait Limit {
     /// As [`Wait::Waker`].
     type Waker;
 
@@ -105,7 +116,8 @@ impl<W> fmt::Debug for Unlimited<W> {
     }
 }
 
-impl<W: Wait> Limit for Unlimited<W> {
+// SAFETY: a `Wait` blocks until its waker is used.
+unsafe impl<W: Wait> Limit for Unlimited<W> {
     type Waker = W::Waker;
 
     fn has_come(&self) -> bool {
@@ -116,7 +128,8 @@ impl<W: Wait> Limit for Unlimited<W> {
     unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(W::Waker) -> Option<C>, _: impl FnOnce()) -> Woken {
         let wait = W::new();
         let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
-        wait.block(commit);
+        // SAFETY: made above; the rest is the caller's contract.
+        unsafe { wait.block(commit) };
         Woken::Served
     }
 }

@@ -119,7 +119,7 @@ impl Blocker {
         Waker(self.0)
     }
 
-    pub(crate) fn block(&self, _: WaitReason, commit: impl FnOnce()) {
+    pub(crate) unsafe fn block(&self, _: WaitReason, commit: impl FnOnce()) {
         commit();
         self.0.take();
     }
