@@ -28,6 +28,7 @@ use crate::handoff;
 use crate::homeward;
 use crate::machine;
 use crate::machine::stack::POOL;
+use crate::machine::sys::float::Environment;
 use crate::netpoll::poll;
 use crate::os_thread;
 use crate::park;
@@ -469,6 +470,7 @@ fn on_stack(first: Owner) {
         let head = g.stack.get();
         // SAFETY: once per goroutine, on its stack.
         unsafe { (g.vtable.run)(g) };
+        Environment::reset();
         match end(g, head) {
             Some(next) => g = next,
             None => return,
