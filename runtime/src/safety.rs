@@ -10,10 +10,8 @@
 //! | nobody can go on | [`debug`](crate::debug#deadlocks) |
 //!
 //! # Thread-locals
-//! A goroutine may go on running on another thread after anything that parks. If it has the address of a thread-local of its
-//! old thread on its stack, be it that it parks inside of [`LocalKey::with`](std::thread::LocalKey::with) or that the
-//! compiler kept the address for later, it goes back to that thread instead (on Linux). So a reference stays what it was, and
-//! the variable is that of the thread it was taken on:
+//! A goroutine may go on running on another thread after anything that parks. **Use a thread-local before a park or after
+//! it, never across it:** the closure of [`LocalKey::with`](std::thread::LocalKey::with) must not park.
 //!
 //! ```
 //! use std::cell::Cell;
@@ -21,11 +19,20 @@
 //!
 //! let (tx, rx) = greenthread::channel::bounded(0);
 //! greenthread::go!(move || tx.send(1).unwrap());
-//! CALLS.with(|calls| {
-//!     let before = calls.get();
-//!     calls.set(before + rx.recv().unwrap());
-//! });
+//! let n = rx.recv().unwrap();
+//! CALLS.with(|calls| calls.set(calls.get() + n)); // and not with `rx.recv()` in it
 //! ```
+//!
+//! This is right although the compiler takes it that a function stays on one thread, and may keep the address of a
+//! thread-local from one use to the next: before a goroutine resumes on another thread its stack is searched for such
+//! addresses, and if there is one it goes back to its thread instead (on Linux).
+//!
+//! A closure that does park is often right by the same search, but not always, and then it is undefined behavior without
+//! any `unsafe`: the reference may be in the heap alone (`with(|calls| { let all = vec![calls]; rx.recv(); all[0].get() })`),
+//! or nowhere, since an optimized build may use the variable by its distance from the thread pointer, which is that of
+//! another thread after the park. Nothing can notice this at run time; the guide has a `clippy.toml` that finds the calls.
+//! [`get`](std::thread::LocalKey::get), [`set`](std::thread::LocalKey::set), [`take`](std::thread::LocalKey::take) and
+//! [`replace`](std::thread::LocalKey::replace) run no code of yours, and are always right.
 //!
 //! The thread may run another goroutine by then, for as long as that does not park: the one that must come back waits for it,
 //! even if it computes for ever or blocks the thread. So the two must not wait for each other in that way.
@@ -40,13 +47,13 @@
 //! between their beginning and their end needs a [`lock_os_thread`](crate::lock_os_thread) guard around
 //! both. What blocks within one call (`std`'s locks, `mpsc`, `JoinHandle::join`) needs nothing.
 //!
-//! Nothing finds what the stack has no address for. A goroutine must not keep across a park:
+//! Nothing finds what the stack has no address for. A goroutine must not keep across a park either:
 //! * a handle that leads to its thread through the heap, such as `rand`'s `ThreadRng`, or an `Rc` that was cloned out of a
 //!   thread-local;
 //! * the lock of `std::io::stdout()` or `stderr()`, which is its thread's, or a guard of `std::sync` that another goroutine
 //!   may want meanwhile;
 //! * a thread-local of a library that was loaded after the start of the program (`dlopen`);
-//! * on systems other than Linux, any reference into a thread-local.
+//! * on systems other than Linux, any address of a thread-local, even one that the compiler keeps.
 //!
 //! [`Builder::pinned`](crate::Builder::pinned) and [`lock_os_thread`](crate::lock_os_thread) are the way out where a library
 //! insists on its thread. What belongs to a request rather than to a thread goes along in a

@@ -201,8 +201,10 @@ pub fn gomaxprocs(n: usize) -> usize {
 /// A goroutine that was on this thread before, and has the address of one of its thread-locals on its stack, still
 /// comes back to it: it may run here while the locked one is parked, or the two could wait for each other for ever.
 ///
-/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing. Drop
-/// the guard on the goroutine that made it (it cannot be sent elsewhere).
+/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing.
+///
+/// # Aborts
+/// If another goroutine drops the guard. It is not `Send`, but a thread-local can hand it to one on the same thread.
 ///
 /// ```
 /// greenthread::spawn(|| {

@@ -146,6 +146,19 @@ fn without_the_guard_they_are_not() {
     }
 }
 
+/// With the guard on.
+fn unseen() -> ExitCode {
+    let _watchdog = watchdog("unseen");
+    let wrong = (0..20).any(|seed| roam(seed, 4, hazards::open_in_a_vector).0 > 0);
+    println!("{}", if wrong { "wrong" } else { "right" });
+    ExitCode::SUCCESS
+}
+
+/// If this fails, the documents promise too little.
+fn the_guard_does_not_see_what_is_in_the_heap() {
+    program("unseen").run().exits_with(0).prints("wrong\n");
+}
+
 thread_local! {
     static HELD: Cell<u32> = const { Cell::new(0) };
 }
@@ -442,6 +455,7 @@ fn main() -> ExitCode {
     let tests: &[Test] = named![
         thread_locals_are_those_of_the_thread,
         without_the_guard_they_are_not,
+        the_guard_does_not_see_what_is_in_the_heap,
         a_home_that_is_busy_is_waited_for,
         a_home_that_yields_lets_it_run,
         a_home_that_is_locked_by_another_is_no_deadlock,
@@ -452,5 +466,5 @@ fn main() -> ExitCode {
         a_rounding_mode_goes_with_its_goroutine,
         we_leave_no_addresses_behind,
     ];
-    child::main(tests, named![unguarded, sieves])
+    child::main(tests, named![unguarded, unseen, sieves])
 }

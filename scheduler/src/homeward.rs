@@ -28,7 +28,23 @@
 //! whoever takes it finds the home at rest, and hands his own P over. So a goroutine in an inbox is either next for an
 //! M with a P, or its home runs something else.
 //!
-//! That something may be a loop or a blocking call. The goroutine then waits for it to come back to the scheduler,
+//! # Why none is lost
+//! If the finder sees the home in no list, and it does not sleep for its inbox, it relies on the home to look. It may:
+//!
+//! * *The home is alive.* Its thread has the address that the goroutine still holds, or is the one that the goroutine is
+//!   locked to, and ends in neither case. Both rest on what the goroutine itself says: the words at and above its saved
+//!   stack pointer, which hold on every CPU (`stack_pointer` in `machine::sys`: where the switch does not tell, some more
+//!   words are searched, never fewer); and its count of locks, which nobody changes but itself, since an `OsThreadGuard`
+//!   is not dropped by another goroutine ([`crate::os_thread`]).
+//! * *It looks after the goroutine is there.* It goes to rest by two ways. By the lists: its entry and the finder's look
+//!   are two critical sections of one lock. If the entry is first, the finder sees it. If the finder is first, the home's
+//!   look at its inbox, after the entry, comes after the goroutine was left: the lock orders them, whatever the CPU's
+//!   memory model, so `Inbox::is_empty` may be relaxed. Or outside of them, locked to its own goroutine: it says so in the
+//!   inbox and takes what is there in one critical section of the inbox's lock, in which the finder leaves the goroutine.
+//! * *Until then it comes by.* Between two goroutines it looks each time, and what runs on it looks at its entries. This
+//!   look takes no lock, and may miss what was left a moment ago; the next one, or the one on the way to rest, does not.
+//!
+//! What the home runs may be a loop or a blocking call. The goroutine then waits for it to come back to the scheduler,
 //! whatever other Ps and Ms do. Entries that do not switch if nobody else waits (`yield_now`, [`crate::park::settle`])
 //! look into the inbox too.
 //!

@@ -112,6 +112,32 @@ pub fn errno(rounds: u32, park: &dyn Fn()) -> u32 {
     uses_of(rounds, park, || u32::from(errno != unsafe { libc::__errno_location() }))
 }
 
+/// Open across the parks, with the address in a vector alone.
+#[must_use]
+pub fn open_in_a_vector(rounds: u32, park: &dyn Fn()) -> u32 {
+    #[inline(never)]
+    fn collect<'a>(cell: &'a Cell<i32>) -> Vec<&'a Cell<i32>> {
+        vec![cell; 3]
+    }
+    #[inline(never)]
+    fn first_is_anothers(cells: &[&Cell<i32>]) -> u32 {
+        is_anothers(cells[0])
+    }
+    #[inline(never)]
+    fn overwrite_what_is_left_below() {
+        black_box([0_u8; 4096]);
+    }
+    CONST.with(|cell| {
+        let cells = black_box(collect(cell));
+        let uses = || {
+            let wrong = first_is_anothers(&cells);
+            overwrite_what_is_left_below();
+            wrong
+        };
+        uses_of(rounds, park, uses)
+    })
+}
+
 fn uses_of(rounds: u32, park: &dyn Fn(), mut use_it: impl FnMut() -> u32) -> u32 {
     (0..rounds)
         .map(|_| {
