@@ -47,7 +47,7 @@ sanitize() {
     export RUSTFLAGS="-Zsanitizer=$GREENTHREAD_SANITIZER --cfg crossbeam_sanitize"
     export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only
     export TSAN_OPTIONS="suppressions=$PWD/ci/tsan-suppressions.txt"
-    # How much of a stack is in use is told by the addresses of locals; and goroutines that never end leave theirs behind.
+    # The migration guard searches stacks, so locals must be on them; and goroutines that never end leave theirs behind.
     export ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=0
     cargo +nightly test --no-fail-fast --target "$target" "$@"
 }

@@ -32,7 +32,7 @@
 //! or nowhere, since an optimized build may use the variable by its distance from the thread pointer, which is that of
 //! another thread after the park. Nothing can notice this at run time; the guide has a `clippy.toml` that finds the calls.
 //! [`get`](std::thread::LocalKey::get), [`set`](std::thread::LocalKey::set), [`take`](std::thread::LocalKey::take) and
-//! [`replace`](std::thread::LocalKey::replace) run no code of yours, and are always right.
+//! [`replace`](std::thread::LocalKey::replace) are right, if no destructor of the value parks.
 //!
 //! The thread may run another goroutine by then, for as long as that does not park: the one that must come back waits for it,
 //! even if it computes for ever or blocks the thread. So the two must not wait for each other in that way.

@@ -169,7 +169,7 @@ fn blocking_leaves_a_tied_thread() {
 
 /// Keeps tied goroutines waiting for seconds.
 fn waits() -> ExitCode {
-    Mechanism::KeepApart.switch_off();
+    child::without(Mechanism::KeepApart);
     run(|| {
         let tied = Tied::start();
         tied.until_all_had_a_turn();
@@ -223,7 +223,7 @@ fn a_destructor_that_waits_for_a_tied_goroutine_ends() {
 
 /// As [`logger`], without what keeps them apart; and without a watchdog, whose thread would give hope.
 fn stuck_logger() -> ExitCode {
-    Mechanism::KeepApart.switch_off();
+    child::without(Mechanism::KeepApart);
     let _ = spawn(log_while_unwinding).join();
     ExitCode::FAILURE
 }

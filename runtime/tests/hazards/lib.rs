@@ -116,7 +116,7 @@ pub fn errno(rounds: u32, park: &dyn Fn()) -> u32 {
 #[must_use]
 pub fn open_in_a_vector(rounds: u32, park: &dyn Fn()) -> u32 {
     #[inline(never)]
-    fn collect<'a>(cell: &'a Cell<i32>) -> Vec<&'a Cell<i32>> {
+    fn collect(cell: &Cell<i32>) -> Vec<&Cell<i32>> {
         vec![cell; 3]
     }
     #[inline(never)]

@@ -27,7 +27,7 @@
 //! # AddressSanitizer
 //! A stack that has ended leaves the frame of its last function behind, whose red zones would be found by the next
 //! goroutine: `lay` cleans the place of the first frames. It must not keep locals elsewhere
-//! (`ASAN_OPTIONS=detect_stack_use_after_return=0`): how far a stack is in use is told by the address of a local.
+//! (`ASAN_OPTIONS=detect_stack_use_after_return=0`): the migration guard searches the stack.
 
 pub(super) use imp::Fiber;
 
