@@ -11,19 +11,19 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# way LTO OPT-LEVEL CODEGEN-UNITS FRAME-POINTERS
+# way LTO OPT-LEVEL CODEGEN-UNITS FRAME-POINTERS TEST...; each test is a program, which link-time optimization compiles anew
 declare -rA ways=(
-    [fat]="fat 3 1 yes"
-    [thin]="thin 3 16 yes"
-    [size]="off s 1 no"
-    [speed]="off 2 16 no"
+    [fat]="fat 3 1 yes migration optimized os_thread unwinding"
+    [thin]="thin 3 16 yes migration optimized"
+    [size]="off s 1 no migration optimized os_thread stacks unwinding"
+    [speed]="off 2 16 no migration optimized os_thread stacks unwinding"
 )
-readonly tests=(migration optimized os_thread stacks unwinding)
 readonly target=${CARGO_TARGET_DIR:-target}/optimized
 
 build_and_test() {
-    local lto level units pointers
-    read -r lto level units pointers <<<"${ways[$1]}"
+    local lto level units pointers tests
+    read -ra tests <<<"${ways[$1]}"
+    lto=${tests[0]} level=${tests[1]} units=${tests[2]} pointers=${tests[3]} tests=("${tests[@]:4}")
     echo "--- $1: lto = \"$lto\", opt-level = $level, codegen-units = $units, frame pointers: $pointers"
     CARGO_TARGET_DIR=$target/$1 CARGO_INCREMENTAL=0 GREENTHREAD_OPTIMIZED=$1 RUSTFLAGS="-C force-frame-pointers=$pointers" \
         CARGO_PROFILE_RELEASE_LTO=$lto CARGO_PROFILE_RELEASE_OPT_LEVEL=$level CARGO_PROFILE_RELEASE_CODEGEN_UNITS=$units \
