@@ -154,7 +154,8 @@ unsafe impl Limit for GiveUp {
 #[derive(Default)]
 pub struct AtOnce(Cell<bool>);
 
-impl Limit for AtOnce {
+// SAFETY: it ends served, or withdraws.
+unsafe impl Limit for AtOnce {
     type Waker = Token;
 
     fn has_come(&self) -> bool {
