@@ -196,26 +196,6 @@ fn a_hog_wakes_others_when_it_has_lost_its_p() {
     });
 }
 
-/// A thread that was one too many for ten seconds ends; the next hogs get new ones.
-#[test]
-fn threads_end_and_come_back() {
-    check_on(2, || {
-        let crowd = || {
-            let sleepers: Vec<_> = (0..30).map(|_| spawn(|| thread::sleep(Duration::from_millis(100)))).collect();
-            sleepers.into_iter().for_each(|handle| handle.join().unwrap());
-            let most = debug::stats().threads;
-            assert!(most >= 10, "{most} threads");
-        };
-        crowd();
-        until(|| {
-            thread::sleep(Duration::from_millis(100));
-            debug::stats().threads <= 4
-        });
-        others_finish();
-        crowd();
-    });
-}
-
 #[test]
 fn thousands_of_short_blocking_calls() {
     check(|| {

@@ -14,7 +14,7 @@ use greenthread::{blocking, debug, go, spawn, yield_now};
 /// Long enough for all Ms to sleep, and for the monitor, which is awake for a second after goroutines have parked.
 const QUIET: Duration = Duration::from_millis(2500);
 
-/// When nobody polls, a spare M may notice as it ends, after ten seconds.
+/// How soon the news must be there. Without a poller it never comes.
 const SOON: Duration = Duration::from_secs(4);
 
 #[test]

@@ -200,7 +200,7 @@ impl StackHead {
 ///
 /// # Safety
 /// The words are of one stack, above its guard. (The goroutine on it may be running: what is found then means nothing.)
-pub(crate) unsafe fn words_point_into(stack: Range<usize>, memory: &Range<usize>) -> bool {
+unsafe fn words_point_into(stack: Range<usize>, memory: &Range<usize>) -> bool {
     stack.step_by(size_of::<usize>()).any(|at| {
         // SAFETY: the caller's contract; slots are never unmapped.
         memory.contains(&unsafe { peek(at) })

@@ -36,6 +36,9 @@
 //! *Why it is enough to look at the last M's memory.* An address of an M's thread gets onto a stack while that M runs
 //! the goroutine; and as long as it is there, the goroutine does not leave for another.
 //!
+//! *Why the thread is still there.* A thread that has run a goroutine which may leave it never ends
+//! (see [`crate::handoff`]).
+//!
 //! *Why it is cheap.* A resume on the same M, the most frequent by far, compares two pointers. A migration, which costs
 //! some hundred nanoseconds of cache misses anyway, reads 500 to 1500 bytes of a stack that is about to be used
 //! (`benches/benches/migration.rs`).
@@ -43,13 +46,6 @@
 //! *False alarms.* A word may be a leftover in a slot that nobody reads any more, or a number by chance. The goroutine
 //! then goes back for nothing, which costs it one more queue. [`Stats::guarded_resumes`](crate::Stats::guarded_resumes)
 //! counts all. Debug builds keep more leftovers.
-//!
-//! # Threads that end
-//! A spare M ends its thread after a while, and the thread's own memory goes with it. Before that it looks through the
-//! stacks of all goroutines that it ran last ([`is_needed`]); if one has an address, it stays, asleep for as long as
-//! nobody has work for it. No goroutine comes onto that list meanwhile, since this M runs none; one that leaves the
-//! list, by resuming elsewhere, was looked at by the M that resumes it. And an M that finds a home wakes it under the
-//! lock of the lists, in which the M is until it ends under the same lock. So a home always has its thread.
 //!
 //! # What it cannot see
 //! * An address that only the heap holds, behind a word that leads there. It takes no `unsafe` to put one there, in an
@@ -83,12 +79,10 @@
 //! * To exchange the thread pointer with the goroutine's: the C library's own state, its locks' owners and the kernel's
 //!   view go by the thread.
 
-use std::ptr;
 use std::sync::atomic::Ordering;
 
-use crate::coroutine::{StackHead, words_point_into};
+use crate::coroutine::StackHead;
 use crate::gmp::{GRef, M};
-use crate::machine::stack::{POOL, SlotMeta};
 use crate::mechanism::Mechanism;
 use crate::stats::COUNTERS;
 use crate::ties;
@@ -109,26 +103,4 @@ pub(crate) fn must_return(g: GRef, last: &'static M) -> Option<&'static M> {
         ties::note_tied(g, last);
     }
     held.then_some(last)
-}
-
-/// Whether a goroutine that `m`, the calling M, ran last may have to come back, so that its thread must not end.
-pub(crate) fn is_needed(m: &'static M) -> bool {
-    // SAFETY: owners are goroutines, whose memory is never unmapped.
-    let of_stack = |(slot, owner): (&'static SlotMeta, *mut ())| Some((slot, unsafe { GRef::from_ptr(owner.cast()) }?));
-    let mut left_here = POOL.owned().filter_map(of_stack).filter(|(_, g)| g.m().is_some_and(|last| ptr::eq(last, m)));
-    Mechanism::MigrationGuard.is_on() && left_here.any(|(slot, _)| holds(slot, m))
-}
-
-/// Whether the goroutine on `slot`, which `m` left there, has an address of the thread of `m`. In doubt it has.
-fn holds(slot: &SlotMeta, m: &'static M) -> bool {
-    match slot.saved_sp() {
-        // A goroutine that is on several stacks has left only the first of them.
-        0 => false,
-        sp if sp <= slot.low() => true,
-        sp => {
-            let base = slot.base().get();
-            // SAFETY: the words are above the guard.
-            unsafe { words_point_into(sp..base, &m.own_memory()) }
-        }
-    }
 }

@@ -38,7 +38,7 @@ pub(crate) struct IdleP {
 pub(crate) struct Lists {
     pub(crate) idle: Vec<IdleP>,
     pub(crate) spare: Vec<&'static M>,
-    /// Ms without a thread, to be used again.
+    /// Ms without a thread: it could not be started.
     pub(crate) retired: Vec<&'static M>,
     /// Ps out of use, and empty.
     pub(crate) vacant: Vec<&'static P>,

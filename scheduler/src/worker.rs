@@ -47,30 +47,24 @@ const POLL_TICK: u32 = 61;
 /// In chaos, of so many looks for the next goroutine, one begins elsewhere.
 const ELSEWHERE: u64 = 8;
 
-/// An M without a P ends its thread after this long.
-const RETIRE_AFTER: Duration = Duration::from_secs(10);
-
-/// The life of an M's thread, from the P that was handed to it to its retirement.
+/// The life of an M's thread. It never ends: a goroutine that has run on it may have left a borrow of its thread-locals with
+/// another.
 pub(crate) fn main(m: &'static M) {
     current::set_m(Some(m));
     m.observe_thread();
     let _prepared = machine::prepare_thread();
-    let mut searching = wait_in_list(m).unwrap_or(false);
+    let mut searching = wait_in_list(m);
     // What runs between two switches to goroutines is inlined here, or returns before the next switch. A function that
     // returns after it has switched away and back pays for a mispredicted return, and so does the goroutine that it
     // switched to: the CPU predicts returns by the calls before them.
     loop {
-        let next = match m.locked.get() {
-            0 if !searching => local_next(m).or_else(|| find(m, &mut searching)),
+        let (g, inherit) = match m.locked.get() {
+            0 if !searching => local_next(m).unwrap_or_else(|| find(m, &mut searching)),
             0 => find(m, &mut searching),
-            _ => Some(wait_for_turn(m)),
+            _ => wait_for_turn(m),
         };
-        match next {
-            Some((g, inherit)) => run(m, g, inherit),
-            None => break,
-        }
+        run(m, g, inherit);
     }
-    current::set_m(None);
 }
 
 /// What this M has to run next without looking far.
@@ -100,13 +94,13 @@ fn local_or_returned(m: &'static M, p: &'static P) -> Option<(GRef, bool)> {
     if m.inbox.alternate() { returned().or_else(|| local(p)) } else { local(p).or_else(returned) }
 }
 
-/// Finds a goroutine to run; blocks until there is one. `None` when the M is to end.
+/// Finds a goroutine to run; blocks until there is one.
 #[inline(never)]
-fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
+fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
     let sched = sched();
     loop {
         let Some(p) = m.p() else {
-            *searching = sleep_without_p(m)?;
+            *searching = sleep_without_p(m);
             continue;
         };
         if p.is_retired() {
@@ -153,9 +147,10 @@ fn find(m: &'static M, searching: &mut bool) -> Option<(GRef, bool)> {
                 sched.idle.found(&sched);
             }
             // SAFETY: this M has `p` and is inside; it has left the search.
-            return found.or_else(|| unsafe { poll::queue(p, ready) }.map(|g| (g, false)));
+            let found = found.or_else(|| unsafe { poll::queue(p, ready) }.map(|g| (g, false)));
+            return found.expect("worker: a batch is not empty");
         }
-        *searching = sleep_with_p(m, p, *searching)?;
+        *searching = sleep_with_p(m, p, *searching);
     }
 }
 
@@ -210,15 +205,15 @@ unsafe fn usual(p: &'static P) -> Option<(GRef, bool)> {
     }
 }
 
-/// The M gives its P up and sleeps, as the P's watcher. The new value of "searching", or `None` to end.
-fn sleep_with_p(m: &'static M, p: &'static P, searching: bool) -> Option<bool> {
+/// The M gives its P up and sleeps, as the P's watcher. The new value of "searching".
+fn sleep_with_p(m: &'static M, p: &'static P, searching: bool) -> bool {
     m.lease.release();
     handoff::give_up_p(m, p);
     sleep(m, searching)
 }
 
 /// An M that has lost its P looks for another one, and sleeps. As [`sleep_with_p`].
-fn sleep_without_p(m: &'static M) -> Option<bool> {
+fn sleep_without_p(m: &'static M) -> bool {
     let sched = sched();
     sched.lists().spare.push(m);
     // No P has changed hands, so the monitor has not seen that somebody was here.
@@ -227,13 +222,13 @@ fn sleep_without_p(m: &'static M) -> Option<bool> {
 }
 
 /// The M stands in a list. It looks once more for work, by the recipe "go idle", and sleeps.
-fn sleep(m: &'static M, searching: bool) -> Option<bool> {
+fn sleep(m: &'static M, searching: bool) -> bool {
     let sched = sched();
     let search = sched.idle.go_idle(searching, &sched);
     if search || !m.inbox.is_empty() {
         if let Some(p) = handoff::reclaim_p(m) {
             adopt(m, p);
-            return Some(search);
+            return search;
         }
         homeward::give_back(m);
         if search && sched.idle.abandon_search() {
@@ -244,42 +239,30 @@ fn sleep(m: &'static M, searching: bool) -> Option<bool> {
 }
 
 /// Sleeps until somebody hands a P over (whether to search is the result), until a timer of the watched P is due
-/// (false), until it has found work as the poller (false), or until the M has been spare for long (`None`).
-fn wait_in_list(m: &'static M) -> Option<bool> {
+/// (false), or until it has found work as the poller (false).
+fn wait_in_list(m: &'static M) -> bool {
     loop {
         if let Some((p, search)) = m.take_handed() {
             adopt(m, p);
-            return Some(search);
+            return search;
         }
-        let watch = watch(m);
-        let timeout = match watch {
+        let timeout = match watch(m) {
             Watch::Due(p) => {
                 adopt(m, p);
-                return Some(false);
+                return false;
             }
             Watch::Until(timeout) => Some(timeout),
-            Watch::Forever | Watch::Spare => None,
+            Watch::Forever => None,
         };
         if let Some(runnable) = poll::block(m, timeout) {
             if take_on(m, runnable) {
-                return Some(false);
+                return false;
             }
             continue;
         }
-        match watch {
-            Watch::Spare => {
-                if !m.parker.park_timeout(RETIRE_AFTER) {
-                    if guard::is_needed(m) {
-                        m.parker.park();
-                    } else if retire(m) {
-                        return None;
-                    }
-                }
-            }
-            _ => match timeout {
-                Some(timeout) => drop(m.parker.park_timeout(timeout)),
-                None => m.parker.park(),
-            },
+        match timeout {
+            Some(timeout) => drop(m.parker.park_timeout(timeout)),
+            None => m.parker.park(),
         }
     }
 }
@@ -308,8 +291,6 @@ enum Watch {
     Until(Duration),
     /// Nothing but a P.
     Forever,
-    /// Nothing but a P, and it is one too many.
-    Spare,
 }
 
 fn watch(m: &'static M) -> Watch {
@@ -323,9 +304,7 @@ fn watch(m: &'static M) -> Watch {
     // At the limit of threads a P with timers may stand there without a watcher: whoever sleeps looks after it too.
     let watched = lists.idle.iter().enumerate().filter(|(at, i)| own == Some(*at) || i.watcher.is_none());
     let first = watched.map(|(at, i)| (i.p.timers.next_when(), at)).min().filter(|(when, _)| *when != u64::MAX);
-    let Some((when, at)) = first else {
-        return if spare.is_some() { Watch::Spare } else { Watch::Forever };
-    };
+    let Some((when, at)) = first else { return Watch::Forever };
     let now = clock::now();
     if when > now {
         return Watch::Until(Duration::from_nanos(when - now));
@@ -340,20 +319,6 @@ fn watch(m: &'static M) -> Watch {
     drop(lists);
     sched.wake_monitor();
     Watch::Due(p)
-}
-
-/// Ends a spare M, unless somebody is just handing it a P.
-fn retire(m: &'static M) -> bool {
-    let mut lists = sched().lists();
-    let Some(at) = lists.spare.iter().position(|s| s.id == m.id) else { return false };
-    // Who wakes a spare M relies on it; that is done under this lock.
-    if m.parker.take() {
-        return false;
-    }
-    lists.spare.swap_remove(at);
-    lists.retired.push(m);
-    lists.threads -= 1;
-    true
 }
 
 fn adopt(m: &'static M, p: &'static P) {

@@ -15,7 +15,7 @@ fn sleeps() -> u64 {
     fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(of_thread).sum()
 }
 
-/// Whether they come to rest. Ms that are too many end after 10 s, which is a wake-up that is allowed: so the first 2 s may not be the ones.
+/// Whether they come to rest. Stacks are trimmed for some seconds after goroutines have run: so the first 2 s may not be the ones.
 pub fn comes() -> bool {
     let still = || {
         let before = sleeps();

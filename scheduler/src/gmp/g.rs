@@ -20,7 +20,7 @@
 //! | `state`, `reason`, `parked_at` | the G's owner | owner = the M that runs it, the queue's taker, or the one waker |
 //! | `wakes`, `woke_at` | the M that runs it | when it wakes another, when it leaves |
 //! | `stack`, `sp` | the M that runs it | at first run; when it leaves |
-//! | `m` | the M that runs it | at each resume; read by that M when it looks whether it may end |
+//! | `m` | the M that runs it | at each resume |
 //! | `home` | the G itself, on its M | while it is locked to that M |
 //! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
 //! | `record` | the G's owner; the monitor | when it leaves; while it keeps its thread; a hint: any value is right |

@@ -1,7 +1,7 @@
 //! M: one OS thread that runs goroutines, or waits to.
 //!
 //! # Invariants
-//! * I1: Ms are never freed: others keep plain pointers to them. A retired M is used again for the next thread.
+//! * I1: Ms are never freed: others keep plain pointers to them. One whose thread could not be started is used again.
 //! * I2: cells are touched only by the M's own thread, on the scheduler's stack or on the goroutine that it runs.
 //! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease, or by
 //!   whoever gives it back by the lease.
