@@ -97,6 +97,7 @@
 //! | what | then |
 //! | --- | --- |
 //! | threads (`GREENTHREAD_MAXTHREADS`, 10 000), or the system gives no more | a warning, once; goroutines wait until a thread comes free |
+//! | threads, and none can come free: all are locked, or a pinned goroutine needs one | the process ends with status 2 and `thread exhaustion` |
 //! | the very first thread | the process ends with status 2, as in Go |
 //! | stacks | a warning; the goroutine ends before it has begun, and `join` gives the text; without a thread to drop its closure on, the process ends with status 2 |
 //! | memory for the closure of a spawn | the process aborts, as with any allocation |

@@ -201,6 +201,13 @@ pub fn gomaxprocs(n: usize) -> usize {
 /// A goroutine that was on this thread before, and has the address of one of its thread-locals on its stack, still
 /// comes back to it: it may run here while the locked one is parked, or the two could wait for each other for ever.
 ///
+/// Restore what you have changed of the thread before you drop the guard. If you cannot, use
+/// [`Builder::pinned`](crate::Builder::pinned), whose thread ends with its goroutine. A goroutine
+/// that ends while it is locked, since its guard was forgotten, takes its thread out of use for
+/// good: it may not end, as others may still have references to its thread-locals, and
+/// [`Stats::unusable_threads`](crate::debug::Stats::unusable_threads) counts it. (Go ends the
+/// thread.)
+///
 /// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing.
 ///
 /// # Aborts

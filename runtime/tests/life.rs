@@ -39,6 +39,7 @@ const TESTS: &[child::Test] = named![
     ten_thousand_threads_wanted,
     the_system_gives_no_more_threads,
     the_system_gives_no_thread_at_all,
+    the_system_gives_no_thread_for_a_pinned_goroutine,
     a_goroutine_that_cannot_start,
     a_goroutine_that_cannot_start_or_end,
     without_an_end_nobody_learns_of_it,
@@ -60,6 +61,7 @@ const PROGRAMS: &[child::Main] = named![
     wants_threads,
     gets_no_more_threads,
     gets_no_thread,
+    gets_no_thread_for_pinned,
     cannot_start,
     cannot_start_or_end,
     cannot_start_unnoticed,
@@ -382,6 +384,24 @@ fn the_system_gives_no_more_threads() {
     let ended = program("gets_no_more_threads").run().exits_with(0).prints("true\n");
     let ended = ended.says("greenthread: the system gives no thread: ").says("; goroutines wait until one comes free");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+}
+
+/// A pinned goroutine needs a thread of its own. It is tried for a while.
+fn gets_no_thread_for_pinned() -> ExitCode {
+    gomaxprocs(1);
+    spawn(|| ()).join().unwrap();
+    limit_memory(256 << 10);
+    let sleeper = spawn(|| time::sleep(Duration::from_secs(1000)));
+    let pinned: Vec<_> = (0..2).map(|_| Builder::new().pinned(true).spawn(|| ()).unwrap()).collect();
+    pinned.into_iter().for_each(|one| one.join().unwrap());
+    sleeper.join().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn the_system_gives_no_thread_for_a_pinned_goroutine() {
+    let ended = program("gets_no_thread_for_pinned").run().exits_with(2);
+    let ended = ended.says("fatal error: thread exhaustion: ");
+    ended.says("pinned goroutines wait for a thread, none of the 1 there are will end, and the system gives no more (");
 }
 
 fn gets_no_thread() -> ExitCode {

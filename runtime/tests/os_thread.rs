@@ -125,7 +125,7 @@ fn guards_nest() {
 }
 
 #[test]
-fn a_goroutine_that_ends_locked_frees_its_thread() {
+fn goroutines_that_end_locked_stop_nobody() {
     check(|| {
         for _ in 0..20 {
             spawn(|| std::mem::forget(lock_os_thread())).join().unwrap();

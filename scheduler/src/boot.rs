@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
+use std::sync::atomic::Ordering;
 
 use crate::chaos;
 use crate::config::{self, Settings};
@@ -57,6 +58,7 @@ fn begin(settings: &Settings) {
     let sched = sched::sched();
     overflow::install(&Host { runs_here, report: report_overflow });
     install_panic_hook();
+    // This wakes a searcher: so the first M is started here, by this thread.
     procs::resize(sched, settings.procs);
     if !settings.procs_fixed {
         procs::follow();
@@ -68,7 +70,10 @@ fn begin(settings: &Settings) {
         sysmon::main(trace)
     };
     match monitor.spawn::<_, ()>(watch) {
-        Ok(_) => quit::install(),
+        Ok(_) => {
+            sched.monitor.runs.store(true, Ordering::Relaxed);
+            quit::install();
+        }
         Err(error) => {
             fatal::warn(&format!("no thread for the monitor ({error}): a goroutine that blocks will stall its P"));
         }

@@ -123,9 +123,15 @@ impl Config {
         self
     }
 
-    /// The largest number of OS threads that the runtime may start. When it is reached there is a warning, once, and
-    /// goroutines wait until a thread comes free: so many threads mean that something blocks without bound. (In Go the
-    /// process ends.)
+    /// The largest number of OS threads that the runtime may have for goroutines at once. When it
+    /// is reached there is a warning, once, and goroutines wait until a thread comes free: so many
+    /// threads mean that something blocks without bound. If none can come free, the process ends
+    /// with status 2 and Go's "thread exhaustion": when each thread is locked to a goroutine that
+    /// waits, or when a pinned goroutine needs a thread and only threads are there that never end.
+    /// (In Go the process ends as soon as the limit is reached.)
+    ///
+    /// Threads that have run goroutines do not end, but for those of pinned ones, so this also
+    /// limits how many stay.
     ///
     /// ```
     /// # use greenthread::config::Config;

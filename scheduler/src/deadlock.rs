@@ -20,8 +20,8 @@
 //! that it sleeps, so that whoever changes something from here on wakes it. Then it looks, with the lock of the
 //! scheduler's lists and that of the sleepers held:
 //!
-//! 1. Is every P idle, or out of use? Is every M with a thread asleep? Is no goroutine in any queue or inbox, no timer
-//!    in any heap, does nobody wait for I/O, has no sleeper been woken? If not, there is no deadlock.
+//! 1. Is every P idle, or out of use? Is every M with a thread asleep? Is no goroutine in any queue
+//!    or inbox, and none that waits for a thread which may be started? Is no timer in any heap, does nobody wait for I/O, has no sleeper been woken? If not, there is no deadlock.
 //! 2. How many threads has the process? If more than are asleep, there is no deadlock as long as the others live.
 //! 3. The questions of 1 once more. If the answers are the same, there is a deadlock, and it is for ever.
 //!
@@ -109,8 +109,10 @@ pub(crate) fn look(sched: &Sched) -> Option<i32> {
         Others::One(thread) => Some(thread),
         Others::None if is_still(sched, &lists, &guard) => {
             let sleepers = guard.iter().map(|sleeper| (sleeper.thread, sleeper.reason)).collect();
+            let waiting = lists.unstarted.len();
+            let unstarted = lists.shortage().filter(|_| waiting > 0).map(|why| (waiting, why));
             drop((lists, guard));
-            report(sched, sleepers)
+            report(sched, sleepers, unstarted)
         }
         Others::None | Others::Unknown => None,
     }
@@ -122,6 +124,7 @@ fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
     let blocked = sched.blocked_ms.load(Ordering::SeqCst);
     lists.idle.len() + lists.vacant.len() == sched.all_ps().count()
         && lists.resting() + blocked == lists.threads
+        && (lists.unstarted.is_empty() || lists.threads >= sched.max_threads)
         && sched.global.is_empty()
         && !lists.all_ms.iter().any(|m| m.inbox.has_runnable())
         && sched.all_ps().all(|p| !p.has_work() && !p.timers.any())
@@ -132,7 +135,7 @@ fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
 /// The threads that are asleep, if nothing moves. A main thread that has ended before the others counts for the system
 /// as long as they live.
 fn asleep(lists: &Lists, sleepers: &[Sleeper]) -> Vec<i32> {
-    let ms = lists.all_ms.iter().filter(|m| !lists.retired.iter().any(|retired| retired.id == m.id));
+    let ms = lists.all_ms.iter().filter(|m| !lists.vacant_ms.iter().any(|vacant| vacant.id == m.id));
     let foreign = sleepers.iter().map(|sleeper| sleeper.thread);
     let dead = thread::ended_main();
     ms.map(|m| m.thread()).chain(foreign).chain([thread::id()]).chain(dead).collect()
@@ -166,13 +169,16 @@ fn others(asleep: &[i32]) -> Others {
 
 /// Says so, and ends the process. Returns if it is main that waits for goroutines of which none is left: that is its
 /// own to report.
-fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>) -> Option<i32> {
+fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>, unstarted: Option<(usize, String)>) -> Option<i32> {
     if sched.alive() == 0 && sleepers.iter().all(|(_, reason)| *reason == WaitReason::MainExited) {
         return None;
     }
     let mut text = String::from("all goroutines are asleep - deadlock!\n\n");
     for (thread, reason) in sleepers {
         let _ = writeln!(text, "thread {thread} [{reason}]: not a goroutine");
+    }
+    if let Some((waiting, why)) = unstarted {
+        let _ = writeln!(text, "{waiting} pinned goroutines wait for a thread, and {why}\n");
     }
     text += &dump();
     fatal::fatal(&text);

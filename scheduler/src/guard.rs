@@ -37,7 +37,7 @@
 //! the goroutine; and as long as it is there, the goroutine does not leave for another.
 //!
 //! *Why the thread is still there.* A thread that has run a goroutine which may leave it never ends
-//! (see [`crate::handoff`]).
+//! ([`crate::threads`]).
 //!
 //! *Why it is cheap.* A resume on the same M, the most frequent by far, compares two pointers. A migration, which costs
 //! some hundred nanoseconds of cache misses anyway, reads 500 to 1500 bytes of a stack that is about to be used

@@ -1,4 +1,5 @@
-//! Which M gets which P: starting Ms, giving Ps up, getting one back.
+//! Which M gets which P: handing Ps to Ms, giving Ps up, getting one back. How Ms come to be is
+//! told in [`crate::threads`].
 //!
 //! Every path by which a P changes hands is here:
 //!
@@ -12,16 +13,14 @@
 //! | the M that borrowed it | the M that it was taken from | [`give_back`] |
 //! | the table | nowhere | [`retire_p`], when GOMAXPROCS shrinks |
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
 
-use crate::fatal;
 use crate::gmp::{GRef, M, P};
 use crate::netpoll::ROLE;
 use crate::protocol::idle::Scheduler;
 use crate::sched::{IdleP, Lists, Sched, sched};
-
-/// Scheduler threads run only our own code, besides goroutines, which have their own stacks.
-const M_STACK: usize = 512 << 10;
+use crate::threads;
 
 impl Scheduler for &'static Sched {
     fn work_waits(&self) -> bool {
@@ -31,91 +30,138 @@ impl Scheduler for &'static Sched {
     fn start_searcher(&self) -> bool {
         let IdleP { p, watcher } = {
             let mut lists = self.lists();
-            let Some(idle) = lists.idle.pop() else { return false };
+            // One that needs no thread is better than one that does.
+            let watched = lists.idle.iter().rposition(|idle| idle.watcher.is_some());
+            let Some(at) = watched.or(lists.idle.len().checked_sub(1)) else { return false };
             self.idle.p_taken();
-            idle
+            lists.idle.remove(at)
         };
         self.wake_monitor();
         match watcher {
             Some(m) => m.hand(p, true),
-            None => {
-                if !start_m(p, true) {
-                    put_idle(&mut self.lists(), p, None);
-                    self.idle.abandon_search();
-                    call_poller();
-                }
-            }
+            None if start_m(p, true) => {}
+            None => not_started(p, true),
         }
         true
     }
 }
 
-/// Starts an M on `p`: a spare one, or a new thread. False, with a warning the first time, if no thread can be had; `p` is
-/// then still the caller's. Ends the process if there is no M at all.
+/// Starts the threads of the Ms that were ordered. For the monitor, and where there is none for
+/// whoever has ordered one.
+pub(crate) fn start_ordered() {
+    threads::start_ordered(not_started);
+    let sched = sched();
+    // What has found no thread a moment ago may have one now.
+    let has_thread = sched.lists().standby.is_some();
+    if has_thread && (&sched).work_waits() {
+        sched.idle.wake_one(&sched);
+    }
+}
+
+/// Tries to start an M on an idle P, for the monitor.
+pub(crate) fn start_one() {
+    let taken = pop_idle(&mut sched().lists());
+    let Some(p) = taken else { return };
+    if !start_m(p, false) {
+        not_started(p, false);
+    }
+    start_ordered();
+}
+
+/// Gives `p` to an M without one: a spare one, or one that is ordered. False if there may be no
+/// more; `p` is then still the caller's.
 #[must_use]
 pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
-    let spare = sched().lists().spare.pop();
-    match spare {
+    let mut lists = sched().lists();
+    match lists.spare.pop() {
         Some(m) => {
+            drop(lists);
             m.hand(p, search);
             true
         }
-        None => start_thread(p, search, None),
+        None => order(lists, p, search, None),
     }
 }
 
-/// Starts a new thread on `p`, to run `first` there. As [`start_m`].
+/// Gives `p` to an M that has run nothing, to run `first` there. As [`start_m`].
 #[must_use]
-pub(crate) fn start_thread(p: &'static P, search: bool, first: Option<GRef>) -> bool {
+pub(crate) fn start_fresh(p: &'static P, first: GRef) -> bool {
+    order(sched().lists(), p, false, Some(first))
+}
+
+fn order(lists: MutexGuard<'_, Lists>, p: &'static P, search: bool, first: Option<GRef>) -> bool {
+    let ordered = threads::order(lists, p, search, first);
+    if ordered && !threads::has_starter() {
+        start_ordered();
+    }
+    ordered
+}
+
+/// There is no thread for `p`, which is the caller's: it waits, with what it has, until an M comes
+/// to rest, which looks after it.
+pub(crate) fn not_started(p: &'static P, search: bool) {
     let sched = sched();
-    let m = {
-        let mut lists = sched.lists();
-        if lists.threads >= sched.max_threads {
-            drop(lists);
-            warn_no_thread(&format!("the limit of {} threads is reached (GREENTHREAD_MAXTHREADS)", sched.max_threads));
-            return false;
-        }
-        lists.threads += 1;
-        lists.retired.pop().unwrap_or_else(|| {
-            let m: &'static M = Box::leak(Box::new(M::new(lists.all_ms.len() as u32)));
-            lists.all_ms.push(m);
-            m
-        })
-    };
-    // The M is not asleep, and gets its P below.
-    let _ = first.is_some_and(|g| m.inbox.leave(g));
-    m.hand(p, search);
-    let thread = std::thread::Builder::new().name(format!("greenthread-m{}", m.id)).stack_size(M_STACK);
-    let life = move || {
-        let _abort = fatal::AbortOnPanic;
-        (sched.worker)(m);
-    };
-    match thread.spawn(life) {
-        Ok(_) => true,
-        Err(error) => {
-            let _ = m.take_handed();
-            // What it was to run first stays the caller's.
-            m.inbox.take_all();
-            let mut lists = sched.lists();
-            lists.threads -= 1;
-            lists.retired.push(m);
-            let last = lists.threads == 0;
-            drop(lists);
-            if last {
-                // None will come free: the goroutines would wait for ever.
-                fatal::fatal(&format!("the system gives no thread to run goroutines on: {error}"));
-            }
-            warn_no_thread(&format!("the system gives no thread: {error}"));
-            false
-        }
+    if search {
+        sched.idle.abandon_search();
+    }
+    lay_open(p);
+    let mut lists = sched.lists();
+    if p.is_retired() {
+        drop(lists);
+        return retire_p(p);
+    }
+    let rested = lists.spare.pop().or_else(|| lists.standby.take());
+    if let Some(m) = rested {
+        // It has come to rest meanwhile.
+        drop(lists);
+        return m.hand(p, false);
+    }
+    let sleeper = lists.idle.iter().find_map(|idle| idle.watcher);
+    put_idle(&mut lists, p, None);
+    let Some(m) = sleeper else { return };
+    // It looks after the timers of this P too, and polls.
+    m.wake();
+    drop(lists);
+    if (&sched).work_waits() {
+        sched.idle.wake_one(&sched);
     }
 }
 
-fn warn_no_thread(why: &str) {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    if !WARNED.swap(true, Ordering::Relaxed) {
-        fatal::warn(&format!("{why}; goroutines wait until one comes free"));
+/// Makes all that `p` has visible to searchers, who leave the runnext of an idle P alone. Nobody
+/// has it but the caller.
+fn lay_open(p: &'static P) {
+    if let Some(g) = p.runnext().take() {
+        // SAFETY: nobody else has the P, says the caller.
+        unsafe { p.push(g) };
     }
+}
+
+/// Adds a watcher whose P was taken to the spare Ms. It is not told before [`wake_displaced`].
+pub(crate) fn displace(lists: &mut Lists, watcher: Option<&'static M>) {
+    lists.spare.extend(watcher);
+}
+
+/// Takes an idle P for an M that is no watcher: one without a watcher, if there is one.
+pub(crate) fn pop_idle(lists: &mut Lists) -> Option<&'static P> {
+    let unwatched = lists.idle.iter().rposition(|idle| idle.watcher.is_none());
+    let IdleP { p, watcher } = match unwatched {
+        Some(at) => lists.idle.remove(at),
+        None => lists.idle.pop()?,
+    };
+    displace(lists, watcher);
+    sched().idle.p_taken();
+    Some(p)
+}
+
+/// Has spare Ms that sleep with a timeout, for the timers of a P that they do not watch any more,
+/// sleep without. For the monitor, when all is quiet.
+pub(crate) fn wake_displaced() {
+    let lists = sched().lists();
+    if lists.idle.iter().any(|idle| idle.watcher.is_none() && idle.p.timers.any()) {
+        // They watch that.
+        return;
+    }
+    lists.spare.iter().filter(|m| m.sleeps_until.load(Ordering::Relaxed) != u64::MAX).for_each(|m| m.wake());
 }
 
 /// Puts `p` among the idle ones.
@@ -145,11 +191,12 @@ pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
     let p = if let Some(own) = lists.idle.iter().position(|i| i.watcher.is_some_and(|w| w.id == m.id)) {
         lists.idle.remove(own).p
     } else {
-        let spare = lists.spare.iter().position(|s| s.id == m.id)?;
-        let IdleP { p, watcher } = lists.idle.pop()?;
-        lists.spare.swap_remove(spare);
-        lists.spare.extend(watcher);
-        p
+        let spare = lists.spare.iter().rposition(|s| s.id == m.id)?;
+        let p = pop_idle(&mut lists)?;
+        lists.spare.remove(spare);
+        drop(lists);
+        sched.wake_monitor();
+        return Some(p);
     };
     sched.idle.p_taken();
     drop(lists);
@@ -164,9 +211,7 @@ pub(crate) fn acquire_p() -> Option<&'static P> {
         return None;
     }
     let mut lists = sched.lists();
-    let IdleP { p, watcher } = lists.idle.pop()?;
-    lists.spare.extend(watcher);
-    sched.idle.p_taken();
+    let p = pop_idle(&mut lists)?;
     drop(lists);
     sched.wake_monitor();
     Some(p)
@@ -229,11 +274,7 @@ pub(crate) fn hand_off(p: &'static P) {
     if (p.has_work() || !sched.global.is_empty() || p.timers.any()) && start_m(p, false) {
         return;
     }
-    // Without a thread for it, its work waits where searchers look: they leave the runnext of an idle P alone.
-    if let Some(g) = p.runnext().take() {
-        // SAFETY: nobody else has the P, says the caller.
-        unsafe { p.push(g) };
-    }
+    lay_open(p);
     {
         let mut lists = sched.lists();
         if p.is_retired() {
@@ -291,14 +332,7 @@ pub(crate) fn poke(p: &'static P) {
             drop(lists);
             sched.wake_monitor();
             if !start_m(p, false) {
-                let mut lists = sched.lists();
-                put_idle(&mut lists, p, None);
-                // Somebody who sleeps beside another P looks after this one too.
-                if let Some(m) = lists.idle.iter().find_map(|i| i.watcher).or(lists.spare.last().copied()) {
-                    m.wake();
-                }
-                drop(lists);
-                call_poller();
+                not_started(p, false);
             }
         }
     }
@@ -324,6 +358,6 @@ pub(crate) fn call_poller() {
     drop(lists);
     sched.wake_monitor();
     if !start_m(p, false) {
-        put_idle(&mut sched.lists(), p, None);
+        not_started(p, false);
     }
 }

@@ -67,7 +67,8 @@
 //! * An inbox that thieves look into: they are the ones who left it there.
 
 use crate::gmp::{GRef, M, P};
-use crate::sched::{IdleP, sched};
+use crate::handoff;
+use crate::sched::sched;
 
 /// The calling M, which has `p` and has taken `g` from a queue, sends it to its home. It may have given its P away for that.
 #[cold]
@@ -78,22 +79,18 @@ pub(crate) fn send(m: &'static M, p: &'static P, g: GRef, home: &'static M) {
     let watched = lists.idle.iter().position(|idle| idle.watcher.is_some_and(|watcher| watcher.id == home.id));
     let spare = lists.spare.iter().position(|spare| spare.id == home.id);
     let idle = match (watched, spare) {
-        (Some(at), _) => Some(lists.idle.remove(at).p),
+        (Some(at), _) => {
+            sched.idle.p_taken();
+            Some(lists.idle.remove(at).p)
+        }
         (None, Some(at)) => {
-            lists.spare.swap_remove(at);
-            let idle = lists.idle.pop();
-            idle.map(|IdleP { p, watcher }| {
-                lists.spare.extend(watcher);
-                p
-            })
+            lists.spare.remove(at);
+            handoff::pop_idle(&mut lists)
         }
         (None, None) if wakes => None,
         // It is awake, and will look.
         (None, None) => return,
     };
-    if idle.is_some() {
-        sched.idle.p_taken();
-    }
     drop(lists);
     match idle {
         Some(idle) => {

@@ -4,6 +4,9 @@
 //! own P to the locked M and sleeps. A locked M whose goroutine is parked passes its P on and sleeps. So a wake-up costs
 //! two switches of threads, which is what Go pays too.
 //!
+//! A pinned goroutine is locked to an M that was started for it alone. What becomes of an M whose
+//! goroutine ends while it is locked is told in [`crate::threads`].
+//!
 //! # Whose guard it is
 //! An [`OsThreadGuard`] is not `Send`, which keeps it on a thread and not with a goroutine: two goroutines of one thread
 //! can hand it over through a thread-local. Dropped by another goroutine it would take the lock off that one, or off

@@ -74,7 +74,7 @@ pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
     let surplus: Vec<IdleP> = lists.idle.extract_if(.., |idle| idle.p.is_retired()).collect();
     for idle in &surplus {
         sched.idle.p_taken();
-        lists.spare.extend(idle.watcher);
+        handoff::displace(&mut lists, idle.watcher);
     }
     drop(lists);
     for idle in surplus {

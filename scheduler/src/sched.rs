@@ -14,6 +14,7 @@
 //! epoch leaves the address of a thread-local on the stack, and goroutines look here too, when they wake others: the
 //! migration guard ([`crate::guard`]) took hundreds of such leftovers in a second for addresses in use.
 
+use std::collections::VecDeque;
 use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -37,21 +38,50 @@ pub(crate) struct IdleP {
 #[derive(Default)]
 pub(crate) struct Lists {
     pub(crate) idle: Vec<IdleP>,
+    /// The last one in has parked last, nearly, and is used first.
     pub(crate) spare: Vec<&'static M>,
-    /// Ms without a thread: it could not be started.
-    pub(crate) retired: Vec<&'static M>,
+    /// An M whose thread waits for its first P, or its pinned goroutine.
+    pub(crate) standby: Option<&'static M>,
+    /// One is being started for that.
+    pub(crate) refilling: bool,
+    /// Somebody has found no thread meanwhile.
+    pub(crate) wanting: bool,
+    /// Ms whose threads the monitor is to start, each with a P in hand.
+    pub(crate) orders: Vec<&'static M>,
+    /// Pinned goroutines for which the monitor is to start threads, in order.
+    pub(crate) unstarted: VecDeque<GRef>,
+    /// Ms without a thread: it has ended, or could not be started.
+    pub(crate) vacant_ms: Vec<&'static M>,
     /// Ps out of use, and empty.
     pub(crate) vacant: Vec<&'static P>,
     /// Every M ever made, by id.
     pub(crate) all_ms: Vec<&'static M>,
-    /// Ms with a thread.
+    /// Ms with a thread, or for which one was ordered.
     pub(crate) threads: usize,
+    /// The most that `threads` has been.
+    pub(crate) peak: usize,
+    /// Of `threads`, those that are one pinned goroutine's own.
+    pub(crate) pinned: usize,
+    /// Of `threads`, those on which a goroutine has ended that was locked to it.
+    pub(crate) out_of_use: usize,
+    /// The system has refused a thread, and has given none since.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// That the system has given no thread.
+pub(crate) struct Refusal {
+    /// When it did so for the first time, and for the last.
+    pub(crate) since: u64,
+    pub(crate) last: u64,
+    pub(crate) error: String,
 }
 
 impl Lists {
     /// How many Ms rest: without a P, or as the watcher of an idle one.
     pub(crate) fn resting(&self) -> usize {
-        self.spare.len() + self.idle.iter().filter(|idle| idle.watcher.is_some()).count()
+        self.spare.len()
+            + usize::from(self.standby.is_some())
+            + self.idle.iter().filter(|idle| idle.watcher.is_some()).count()
     }
 }
 
@@ -81,6 +111,10 @@ pub(crate) struct Sched {
 pub(crate) struct Monitor {
     pub(crate) parker: Parker,
     pub(crate) asleep: AtomicBool,
+    /// Whether there is one.
+    pub(crate) runs: AtomicBool,
+    /// Threads are to be started ([`crate::threads`]).
+    pub(crate) orders: AtomicBool,
     /// Where it sleeps instead of on the parker, if it is to wake up when some thread ends.
     pub(crate) thread_end: OnceLock<ThreadEnd>,
     /// Out while it does.
@@ -92,6 +126,8 @@ impl Monitor {
         Self {
             parker: Parker::new(),
             asleep: AtomicBool::new(false),
+            runs: AtomicBool::new(false),
+            orders: AtomicBool::new(false),
             thread_end: OnceLock::new(),
             bell: Doorbell::new(),
         }

@@ -23,7 +23,7 @@ pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0), gu
 /// ```
 /// let stats = greenthread::debug::stats();
 /// println!("{} goroutines on {} threads", stats.goroutines, stats.threads);
-/// assert!(stats.spare_threads <= stats.threads && stats.idle_procs <= stats.procs);
+/// assert!(stats.spare_threads <= stats.threads && stats.threads <= stats.peak_threads);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,8 +36,17 @@ pub struct Stats {
     pub idle_procs: u32,
     /// OS threads of the runtime that run goroutines or wait to.
     pub threads: usize,
-    /// Of these, the ones that wait without a P.
+    /// The most of these that there have been at once. Threads that have run goroutines do not end,
+    /// so that it bounds what they take.
+    pub peak_threads: usize,
+    /// Of the threads, the ones that wait without a P, and are used again before another is
+    /// started.
     pub spare_threads: usize,
+    /// Of the threads, the ones that belong to one pinned goroutine each, and end with it.
+    pub pinned_threads: usize,
+    /// Of the threads, the ones on which a goroutine has ended while it was locked to its thread.
+    /// They run nothing any more but goroutines that must run there.
+    pub unusable_threads: usize,
     /// Ps taken from an M whose goroutine did not come back for too long.
     pub retakes: u64,
     /// Times that a goroutine was sent back to the thread that it had left, because its stack had an address of that
@@ -66,7 +75,10 @@ pub fn stats() -> Stats {
         procs: sched.procs(),
         idle_procs,
         threads: lists.threads,
-        spare_threads: lists.spare.len(),
+        peak_threads: lists.peak,
+        spare_threads: lists.spare.len() + usize::from(lists.standby.is_some()),
+        pinned_threads: lists.pinned,
+        unusable_threads: lists.out_of_use,
         retakes: COUNTERS.retakes.load(Ordering::Relaxed),
         guarded_resumes: COUNTERS.guarded_resumes.load(Ordering::Relaxed),
         timers,

@@ -49,6 +49,7 @@ use std::time::Duration;
 use crate::chaos;
 use crate::clock;
 use crate::deadlock;
+use crate::exhaustion;
 use crate::gmp::{M, P, Signs};
 use crate::handoff;
 use crate::hogs::{self, Away};
@@ -60,6 +61,7 @@ use crate::procs;
 use crate::quit;
 use crate::sched::{Monitor, Sched, sched};
 use crate::stats;
+use crate::threads;
 use crate::ties;
 use crate::trace::Trace;
 
@@ -130,16 +132,19 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
     let mut cpus_at = busy_at;
     let mut trace = trace;
     let mut ties = ties::Watch::new(busy_at);
+    let mut start_at = None;
     let mut polls = Polls { count: 0, since: busy_at };
     loop {
         let now = clock::now();
         clock::advance_coarse(now);
         quit::obey();
+        start_threads(sched, &mut start_at, now);
         if sched.idle.counts().0 < sched.procs() {
             busy_at = now;
         }
         polls.look(now);
         watch.look(sched, now);
+        start_threads(sched, &mut start_at, now);
         if now - cpus_at >= FOLLOW_CPUS {
             cpus_at = now;
             watch.cpus = procs::num_cpu();
@@ -148,11 +153,20 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
         let sweep_at = stack::sweep(now);
         let ties_at = ties.look(sched, now);
         let trace_at = trace.as_mut().map(|trace| trace.print_if_due(now));
-        let wake_at = [sweep_at, ties_at, trace_at].into_iter().flatten().min();
+        let wake_at = [start_at, sweep_at, ties_at, trace_at].into_iter().flatten().min();
         let linger = if Mechanism::Linger.is_on() { LINGER } else { 0 };
         if rest(sched, now, watch.pulse.pause, now - busy_at >= linger, wake_at) {
             busy_at = clock::now();
         }
+    }
+}
+
+/// Starts the threads that are wanted, also again if the system has refused one and it is time.
+fn start_threads(sched: &Sched, again_at: &mut Option<u64>, now: u64) {
+    if sched.monitor.orders.swap(false, Ordering::Acquire) || again_at.is_some_and(|at| at <= now) {
+        handoff::start_ordered();
+        *again_at = threads::start_pinned();
+        exhaustion::look_at_pinned(sched);
     }
 }
 
@@ -176,12 +190,13 @@ impl Polls {
 }
 
 /// Sleeps until the next tick; if all Ps have been idle for long, until `wake_at` or until something has happened (true).
-fn rest(sched: &Sched, now: u64, pause: u64, quiet: bool, wake_at: Option<u64>) -> bool {
+fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Option<u64>) -> bool {
     let monitor = &sched.monitor;
     if !quiet {
         let pause = if chaos::is_on() { pause.min(TICK / 8) } else { pause };
         return monitor.parker.park_timeout(Duration::from_nanos(pause));
     }
+    handoff::wake_displaced();
     monitor.asleep.store(true, Ordering::SeqCst);
     // Whoever takes a P counts it as taken and then looks at `asleep`; this is the other half of that pair.
     fence(Ordering::SeqCst);
@@ -192,8 +207,9 @@ fn rest(sched: &Sched, now: u64, pause: u64, quiet: bool, wake_at: Option<u64>) 
 }
 
 /// Sleeps until something has happened (true), or until `timeout` has passed.
-fn sleep(sched: &Sched, timeout: Option<Duration>) -> bool {
+fn sleep(sched: &'static Sched, timeout: Option<Duration>) -> bool {
     let monitor = &sched.monitor;
+    exhaustion::look(sched);
     let awake = deadlock::look(sched);
     if let Some(woken) = awake.and_then(|thread| sleep_beside(monitor, thread, timeout)) {
         return woken;

@@ -129,7 +129,8 @@ pub(crate) fn note_end(g: GRef) {
 #[cold]
 pub(crate) fn note_tied(g: GRef, m: &'static M) {
     SITES.note_ties(g.site);
-    if m.note_tied(clock::now()) {
+    // The thread of a pinned goroutine runs no other that could be kept from it.
+    if m.own().is_none() && m.note_tied(clock::now()) {
         sched().tied_ms.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -194,11 +195,11 @@ pub(crate) fn pass_on(m: &'static M, p: &'static P, g: GRef) -> bool {
     let spare = lists.spare.iter().rposition(|spare| is_free(spare));
     let other = match (watcher, spare) {
         (Some(at), _) => {
-            let idle = lists.idle.swap_remove(at);
+            let idle = lists.idle.remove(at);
             sched.idle.p_taken();
             idle.watcher.map(|other| (other, Some(idle.p)))
         }
-        (None, Some(at)) => Some((lists.spare.swap_remove(at), None)),
+        (None, Some(at)) => Some((lists.spare.remove(at), None)),
         (None, None) => None,
     };
     let Some((other, idle)) = other else {
@@ -218,7 +219,7 @@ pub(crate) fn pass_on(m: &'static M, p: &'static P, g: GRef) -> bool {
 
 fn give_to_new_m(m: &'static M, p: &'static P, g: GRef) -> bool {
     give_up(m);
-    let started = handoff::start_thread(p, false, Some(g));
+    let started = handoff::start_fresh(p, g);
     if !started {
         m.set_p(Some(p));
         m.lease.renew();

@@ -13,6 +13,7 @@
 //! to the M's stack and back, and the hottest stack there is.
 
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::attend::{Next, attend};
@@ -36,6 +37,7 @@ use crate::ready;
 use crate::sched::sched;
 use crate::search::{Found, search, steal, take_global};
 use crate::spawn;
+use crate::threads;
 use crate::ties;
 
 /// Every so many time slices what is not in the local queue goes first (Go's number; a prime, so that it meets no pattern).
@@ -47,13 +49,12 @@ const POLL_TICK: u32 = 61;
 /// In chaos, of so many looks for the next goroutine, one begins elsewhere.
 const ELSEWHERE: u64 = 8;
 
-/// The life of an M's thread. It never ends: a goroutine that has run on it may have left a borrow of its thread-locals with
-/// another.
+/// The life of an M's thread ([`crate::threads`]).
 pub(crate) fn main(m: &'static M) {
     current::set_m(Some(m));
     m.observe_thread();
     let _prepared = machine::prepare_thread();
-    let mut searching = wait_in_list(m);
+    let mut searching = wait_for_first(m);
     // What runs between two switches to goroutines is inlined here, or returns before the next switch. A function that
     // returns after it has switched away and back pays for a mispredicted return, and so does the goroutine that it
     // switched to: the CPU predicts returns by the calls before them.
@@ -61,9 +62,44 @@ pub(crate) fn main(m: &'static M) {
         let (g, inherit) = match m.locked.get() {
             0 if !searching => local_next(m).unwrap_or_else(|| find(m, &mut searching)),
             0 => find(m, &mut searching),
-            _ => wait_for_turn(m),
+            _ => match wait_for_turn(m) {
+                Some(next) => next,
+                None => break,
+            },
         };
         run(m, g, inherit);
+    }
+    current::set_m(None);
+}
+
+/// Sleeps until the M gets its first P (whether to search is the result), or the one goroutine that
+/// it is to run (false).
+fn wait_for_first(m: &'static M) -> bool {
+    loop {
+        if let Some(g) = m.own() {
+            threads::refill();
+            begin_pinned(m, g);
+            return false;
+        }
+        if let Some((p, search)) = m.take_handed() {
+            threads::refill();
+            adopt(m, p);
+            return search;
+        }
+        m.parker.park();
+    }
+}
+
+/// The thread is that of `g`, which has no P yet.
+fn begin_pinned(m: &'static M, g: GRef) {
+    os_thread::lock(m, g);
+    match handoff::acquire_p() {
+        Some(p) => {
+            adopt(m, p);
+            m.next.set(Some((g, false)));
+        }
+        // It gets a P like any other, and brings it here.
+        None => ready::push_global(g),
     }
 }
 
@@ -128,7 +164,7 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
                 if std::mem::take(searching) {
                     sched.idle.found(&sched);
                 }
-                *searching = sleep_without_p(m)?;
+                *searching = sleep_without_p(m);
             }
             continue;
         }
@@ -296,8 +332,9 @@ enum Watch {
 fn watch(m: &'static M) -> Watch {
     let sched = sched();
     let mut lists = sched.lists();
+    m.sleeps_until.store(u64::MAX, Ordering::Relaxed);
     let own = lists.idle.iter().position(|i| i.watcher.is_some_and(|w| w.id == m.id));
-    let spare = lists.spare.iter().position(|s| s.id == m.id);
+    let spare = lists.spare.iter().rposition(|s| s.id == m.id);
     if own.is_none() && spare.is_none() {
         return Watch::Forever;
     }
@@ -307,12 +344,13 @@ fn watch(m: &'static M) -> Watch {
     let Some((when, at)) = first else { return Watch::Forever };
     let now = clock::now();
     if when > now {
+        m.sleeps_until.store(when, Ordering::Relaxed);
         return Watch::Until(Duration::from_nanos(when - now));
     }
     if let Some(own) = own {
         lists.idle[own].watcher = None;
     } else if let Some(spare) = spare {
-        lists.spare.swap_remove(spare);
+        lists.spare.remove(spare);
     }
     let p = lists.idle.remove(at).p;
     sched.idle.p_taken();
@@ -341,12 +379,19 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     }
     let fresh = g.stack.get().is_null();
     if fresh {
+        if g.is_pinned() {
+            match g.home() {
+                None => return threads::order_pinned(g),
+                Some(home) if !ptr::eq(home, m) => return homeward::send(m, p, g, home),
+                Some(_) => {}
+            }
+        }
         match spawn::stack_for(p, g) {
             Ok(stack) => g.stack.set(StackHead::install(stack, on_stack, g.as_ptr().cast())),
-            Err(error) => return spawn::fail(g, error),
-        }
-        if g.is_pinned() {
-            os_thread::lock(m, g);
+            Err(error) => {
+                m.ended.set(g.is_pinned());
+                return spawn::fail(g, error);
+            }
         }
     }
     begin(m, p, g, inherit);
@@ -487,7 +532,7 @@ fn hand_over(g: GRef) -> bool {
         let locked = g.os_locks.get() > 0;
         if let Some(waiters) = g.join.finish(detached) {
             if locked {
-                m.locked.set(m.locked.get() - 1);
+                threads::end_locked(m);
             }
             count_end(m.p());
             waiters.wake_all();
@@ -505,7 +550,7 @@ fn count_end(p: Option<&'static P>) {
     match p {
         Some(p) => p.count_ended(),
         None => {
-            sched().ended_outside.fetch_add(1, std::sync::atomic::Ordering::Release);
+            sched().ended_outside.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -523,17 +568,25 @@ unsafe fn free(p: Option<&'static P>, g: GRef) {
     }
 }
 
-/// The M is locked to a goroutine, which has just left: runs it when it comes back, and others that must run here.
-/// Meanwhile passes the P on and sleeps.
+/// The M is locked to a goroutine, which has just left: runs it when it comes back, and others that
+/// must run here. Meanwhile passes the P on and sleeps. `None` if it is a pinned goroutine that has
+/// ended: so does the thread.
 #[cold]
-fn wait_for_turn(m: &'static M) -> (GRef, bool) {
+fn wait_for_turn(m: &'static M) -> Option<(GRef, bool)> {
+    if m.ended.get() && m.own().is_some() {
+        if m.p().is_some() {
+            park::pass_p_on(m);
+        }
+        threads::end_pinned(m);
+        return None;
+    }
     if let Some(next) = m.next.take() {
-        return next;
+        return Some(next);
     }
     loop {
         if m.p().is_some() {
             if let Some(g) = m.inbox.take() {
-                return (g, false);
+                return Some((g, false));
             }
             park::pass_p_on(m);
         }

@@ -15,7 +15,8 @@ fn sleeps() -> u64 {
     fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(of_thread).sum()
 }
 
-/// Whether they come to rest. Stacks are trimmed for some seconds after goroutines have run: so the first 2 s may not be the ones.
+/// Whether they come to rest. Stacks are trimmed for some seconds after goroutines have run: so the
+/// first 2 s may not be the ones.
 pub fn comes() -> bool {
     let still = || {
         let before = sleeps();

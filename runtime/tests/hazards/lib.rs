@@ -33,6 +33,20 @@ pub fn thread() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// The nice value of the calling thread: something that the system keeps for each, and that new
+/// threads inherit.
+#[must_use]
+pub fn nice() -> i32 {
+    // SAFETY: it takes two numbers. It cannot fail for a thread that exists.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, thread().cast_unsigned()) }
+}
+
+/// Makes the calling thread nicer, which any user may.
+pub fn set_nice(value: i32) {
+    // SAFETY: it takes three numbers.
+    assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, thread().cast_unsigned(), value) }, 0);
+}
+
 /// Whether the variable is another thread's. Marks one that nobody has used.
 #[inline(never)]
 fn is_anothers(cell: &Cell<i32>) -> u32 {

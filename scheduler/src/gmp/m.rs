@@ -1,8 +1,10 @@
 //! M: one OS thread that runs goroutines, or waits to.
 //!
 //! # Invariants
-//! * I1: Ms are never freed: others keep plain pointers to them. One whose thread could not be started is used again.
-//! * I2: cells are touched only by the M's own thread, on the scheduler's stack or on the goroutine that it runs.
+//! * I1: Ms are never freed: others keep plain pointers to them. One whose thread has ended, or
+//!   could not be started, is used again.
+//! * I2: cells are touched only by the M's own thread, on the scheduler's stack or on the goroutine
+//!   that it runs, and before there is such a thread by whoever starts it.
 //! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease, or by
 //!   whoever gives it back by the lease.
 
@@ -53,12 +55,19 @@ pub(crate) struct M {
     /// Goroutines that have locked themselves to this thread: more than one if another that the migration guard brought
     /// here did so too.
     pub(crate) locked: Cell<u32>,
+    /// The pinned goroutine that the thread belongs to.
+    own: AtomicPtr<G>,
+    /// A goroutine has ended while it was locked to this thread, which counts as locked for good.
+    pub(crate) ended: Cell<bool>,
     /// Goroutines that must run here.
     pub(crate) inbox: Inbox,
     /// Left here by whoever wakes this M: the P to run, and whether as a searcher.
     handed: AtomicPtr<P>,
     handed_search: AtomicBool,
     pub(crate) parker: Parker,
+    /// When its sleep in a list will end by itself; `u64::MAX` if it will not. Under the lock of
+    /// the lists.
+    pub(crate) sleeps_until: AtomicU64,
     /// Out while the M blocks in the poller instead of on its parker.
     pub(crate) bell: Doorbell,
     thread: Observed,
@@ -94,10 +103,13 @@ impl M {
             },
             next: Cell::new(None),
             locked: Cell::new(0),
+            own: AtomicPtr::new(ptr::null_mut()),
+            ended: Cell::new(false),
             inbox: Inbox::new(),
             handed: AtomicPtr::new(ptr::null_mut()),
             handed_search: AtomicBool::new(false),
             parker: Parker::new(),
+            sleeps_until: AtomicU64::new(u64::MAX),
             bell: Doorbell::new(),
             thread: Observed::new(),
             busy_since: AtomicU64::new(0),
@@ -201,6 +213,20 @@ impl M {
     /// For who takes the P.
     pub(crate) fn set_hogged(&self, hogged: bool) {
         self.hogged.store(hogged, Ordering::Relaxed);
+    }
+
+    /// The pinned goroutine that the M's thread belongs to. While that lives, if it may be looked
+    /// at.
+    pub(crate) fn own(&self) -> Option<GRef> {
+        // ORDERING P1: acquire pairs with `set_own`.
+        // SAFETY: set from a goroutine, whose memory is never unmapped.
+        unsafe { GRef::from_ptr(self.own.load(Ordering::Acquire)) }
+    }
+
+    /// Gives the M, which has run nothing, to a pinned goroutine, or takes it back.
+    pub(crate) fn set_own(&self, g: Option<GRef>) {
+        // ORDERING P1: release publishes what the goroutine's finder has written.
+        self.own.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Release);
     }
 
     /// Leaves a P for this M, which sleeps or is about to, and wakes it.
