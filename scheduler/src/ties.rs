@@ -33,7 +33,7 @@
 //! * **A call in [`blocking`](crate::blocking())** leaves a tied M first.
 //! * A tied goroutine that has come to its thread's inbox takes turns with the M's other work, so it
 //!   waits for one time slice, or for what keeps the thread.
-//! * An inbox that has waited for [`PATIENCE`] behind one goroutine is reported on stderr, once.
+//! * An inbox that has waited for [`PATIENCE_NS`] behind one goroutine is reported on stderr, once.
 //!
 //! The M that finds a goroutine which belongs elsewhere passes its P on with it, to an M at rest that
 //! is not tied or to a new one ([`pass_on`]). That costs two wake-ups of threads, 20 to 40 us, where a
