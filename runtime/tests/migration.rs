@@ -195,22 +195,24 @@ fn holder_that(wait_for: fn(&Receiver<()>)) -> (i32, Sender<()>, JoinHandle<()>)
     (thread, go_on, holder)
 }
 
-/// Runs `f` on the M of `thread`, as soon as a goroutine happens to get there.
+/// Runs `f` on the M of `thread`. Those that get to other threads keep them, until no other is left.
 fn on_thread<T: Send + 'static>(thread: i32, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let f = Arc::new(Mutex::new(Some(f)));
+    let there = Arc::new(AtomicBool::new(false));
     let (found, place) = bounded(1);
     loop {
-        let (f, found) = (Arc::clone(&f), found.clone());
-        // Long enough for another M to come, and take the candidate with it.
-        (0..4).for_each(|_| drop(spawn(|| spin(Duration::from_micros(100)))));
+        let (f, there, found) = (Arc::clone(&f), Arc::clone(&there), found.clone());
         let candidate = spawn(move || {
-            if hazards::thread() != thread {
-                found.send(false).unwrap();
-                return None;
+            let here = hazards::thread() == thread;
+            found.send(here).unwrap();
+            while !here && !there.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_micros(100));
             }
-            let f = f.lock().unwrap().take().expect("one candidate at a time");
-            found.send(true).unwrap();
-            Some(f())
+            here.then(|| {
+                there.store(true, Ordering::Relaxed);
+                let f = f.lock().unwrap().take().expect("one candidate is there");
+                f()
+            })
         });
         if place.recv().unwrap() {
             let end = move || candidate.join().unwrap_or_else(|payload| panic::resume_unwind(payload));
@@ -452,6 +454,9 @@ fn we_leave_no_addresses_behind() {
 }
 
 fn main() -> ExitCode {
+    // Here goroutines are to meet on threads that others are tied to.
+    // SAFETY: only the order in which goroutines get to threads depends on it.
+    unsafe { Mechanism::KeepApart.switch_off() };
     let tests: &[Test] = named![
         thread_locals_are_those_of_the_thread,
         without_the_guard_they_are_not,

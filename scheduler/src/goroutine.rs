@@ -133,7 +133,8 @@ impl Blocker {
     #[inline]
     pub unsafe fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
         let is_thread = self.g.is_none();
-        let commit = || {
+        // It moves what it uses along: once a waker is let in, this frame is not to be touched.
+        let commit = move || {
             commit();
             if is_thread {
                 // Somebody must notice if nobody is left to wake this thread: the monitor. Only now, as locks were held.

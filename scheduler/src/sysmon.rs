@@ -101,6 +101,8 @@ struct Seen {
     dispatch_since: u64,
     /// What the M's CPU clock showed at the last look.
     cpu: u64,
+    /// Whether it was noted that the M's goroutine keeps its thread.
+    noted: bool,
     runnext: usize,
     /// The M that had it.
     m: u32,
@@ -121,6 +123,7 @@ impl Seen {
     fn begin(&mut self, look: &Look) {
         (self.dispatches, self.m, self.dispatch_since) = (look.p.dispatches(), look.m.id, look.now);
         self.cpu = look.m.cpu_time();
+        self.noted = false;
     }
 }
 
@@ -305,9 +308,9 @@ impl Watch {
             sched.idle.wake_one(&sched);
         }
         let kept = now - seen.dispatch_since;
-        if kept >= SLICE {
+        if kept >= SLICE && !std::mem::replace(&mut seen.noted, true) {
             // Even if nobody waits at the moment: next time somebody may.
-            m.current().into_iter().for_each(ties::note_kept);
+            look.take(keep, |m| m.current().into_iter().for_each(ties::note_kept));
         }
         if !look.others_wait() && !sched.global.has_late() {
             return;
@@ -348,6 +351,14 @@ impl Watch {
             self.away.add(m);
         }
     }
+}
+
+/// Asks as [`handoff::retake`] does, and leaves the P where it is.
+fn keep(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
+    handoff::retake(m, &|own| {
+        agrees(own);
+        false
+    })
 }
 
 /// A look at one P, and at the M that has it.

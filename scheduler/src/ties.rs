@@ -135,16 +135,14 @@ pub(crate) fn note_tied(g: GRef, m: &'static M) {
     }
 }
 
-/// Notes that `g`, which runs or has just ended, keeps its thread. For the monitor.
+/// Notes that `g` keeps its thread. For the monitor, while `g` cannot come back to the scheduler,
+/// and for whoever has its handle. If `g` leaves at this moment, one of two notes may be lost: they
+/// are hints.
 pub(crate) fn note_kept(g: GRef) {
-    if g.record() & G::DISTRUST == G::DISTRUST {
-        return;
+    if g.record() & G::DISTRUST != G::DISTRUST {
+        g.set_record(g.record() | G::DISTRUST);
+        SITES.note_kept(g.site);
     }
-    let (_, site) = g.glance();
-    // If it has just come back after all, one of the two notes is lost, or another goroutine in its
-    // place gets this one: both are hints.
-    g.set_record(g.record() | G::DISTRUST);
-    SITES.note_kept(site);
 }
 
 /// Notes that `g`, the calling goroutine, will keep its thread at its next run.

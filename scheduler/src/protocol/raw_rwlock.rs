@@ -34,7 +34,7 @@
 //! Writers are served in the order in which they queued, and so are those that wait to be upgradable.
 //!
 //! An upgradable reader may turn out to be a writer, and its successor too. So while a writer waits, only one of them is
-//! let in before it ([`Queues::upgradable_was_last`]): the two kinds alternate.
+//! let in before it (`Queues::upgradable_was_last`): the two kinds alternate.
 //!
 //! A waiter whose wait is *ended* by its limit (a deadline, a context) takes its node out. If it was the last that stopped
 //! readers, and no writer has the lock, it lets those in that wait.
@@ -55,7 +55,7 @@
 //!   queues, which it gets when the waiter is linked and asleep.
 //! * *Several make it an orphan.* A guest may come and go while somebody is on the way to hand over, and then comes to
 //!   do so as well; and a waiter that gives up may have let readers in. Under the lock of the queues each looks at the word
-//!   once more ([`settle`](RawRwLock::settle)). If there is nothing to hand over, another has done it, or somebody is in
+//!   once more (`settle`). If there is nothing to hand over, another has done it, or somebody is in
 //!   the count that will come: the last one of them.
 //! * *Hand-over against guests.* They add and subtract while somebody hands over. So it adds and subtracts too, and never stores.
 //!   No newcomer becomes an owner meanwhile: `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0.
