@@ -455,8 +455,7 @@ fn we_leave_no_addresses_behind() {
 
 fn main() -> ExitCode {
     // Here goroutines are to meet on threads that others are tied to.
-    // SAFETY: only the order in which goroutines get to threads depends on it.
-    unsafe { Mechanism::KeepApart.switch_off() };
+    child::without(Mechanism::KeepApart);
     let tests: &[Test] = named![
         thread_locals_are_those_of_the_thread,
         without_the_guard_they_are_not,
