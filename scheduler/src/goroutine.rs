@@ -130,16 +130,33 @@ impl Blocker {
     /// * The caller is the goroutine that made the `Blocker`, or the thread, if that was not a goroutine's.
     /// * `commit` does not panic or block. Its last access to memory that a peer may free is the store that lets the peer
     ///   in; after that it may wake others, with wakers that it has brought along.
-    #[inline]
+    // Into the caller, always: a function that returns after a switch pays for a mispredicted return.
+    #[inline(always)]
     pub unsafe fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
-        let is_thread = self.g.is_none();
-        // It moves what it uses along: once a waker is let in, this frame is not to be touched.
+        if self.g.is_none() {
+            // SAFETY: the caller's contract.
+            return unsafe { self.block_thread(reason, commit) };
+        }
         let commit = move || {
             commit();
-            if is_thread {
-                // Somebody must notice if nobody is left to wake this thread: the monitor. Only now, as locks were held.
-                boot::ensure();
-            }
+            true
+        };
+        // SAFETY: the caller's contract.
+        unsafe { self.block_if(reason, commit) };
+    }
+
+    /// Blocks a thread that is not a goroutine's, and starts the runtime: somebody must notice if
+    /// nobody is left to wake this thread, and that is the monitor.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block).
+    #[cold]
+    unsafe fn block_thread(&self, reason: WaitReason, commit: impl FnOnce()) {
+        // By value: once a waker was let in, this frame is not to be touched.
+        let commit = move || {
+            commit();
+            // Only now, as locks were held.
+            boot::ensure();
             true
         };
         // SAFETY: the caller's contract.

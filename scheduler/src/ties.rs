@@ -82,7 +82,7 @@ use crate::sched::{Sched, sched};
 use crate::sites::{SITES, Verdict};
 
 /// One dispatch in so many, the goroutine that leaves is searched for ties.
-const SAMPLED: u32 = 64;
+const SAMPLED: u32 = 1024;
 
 /// How many more Ms than Ps may be tied for first goroutines of their sites to be kept apart.
 const MOST_SCATTERED: usize = 3;
