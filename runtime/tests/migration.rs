@@ -372,47 +372,6 @@ fn crowds_of_both_kinds() {
     });
 }
 
-/// And with nobody else: neither with who runs on the thread meanwhile, nor with who runs there next, or on the stack.
-fn a_rounding_mode_goes_with_its_goroutine() {
-    fn parks(upward: bool) -> u32 {
-        let right = |_: &u32| {
-            yield_now();
-            let after_yield = hazards::rounds_upward();
-            time::sleep(Duration::from_micros(20));
-            let after_sleep = hazards::rounds_upward();
-            stack::grow(usize::MAX, 64 << 10, yield_now);
-            [after_yield, after_sleep, hazards::rounds_upward()] == [upward; 3]
-        };
-        (0..20).filter(right).count() as u32
-    }
-    check(|| {
-        hazards::round_upward();
-        let goroutine = |upward: bool| {
-            move || {
-                assert!(!hazards::rounds_upward(), "it begins with the mode of another one");
-                if upward {
-                    hazards::round_upward();
-                }
-                parks(upward)
-            }
-        };
-        let both = (0..40).map(|n| spawn(goroutine(n % 2 == 0)));
-        // Those end without a park, and the next begins on their stack.
-        let short = (0..40).map(|_| {
-            spawn(|| {
-                assert!(!hazards::rounds_upward(), "it begins with the mode of the one before");
-                hazards::round_upward();
-                20
-            })
-        });
-        // A thread for each, which may be a new one.
-        let pinned = (0..2).map(|_| Builder::new().pinned(true).spawn(goroutine(false)).unwrap());
-        let all: Vec<_> = both.chain(short).chain(pinned).collect();
-        assert_eq!(all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>(), [20; 82]);
-        assert!(hazards::rounds_upward());
-    });
-}
-
 /// Prime sieves in chaos: how often a goroutine found itself on another thread, and how often the guard sent one back.
 fn sieves() -> ExitCode {
     fn filter(rx: Receiver<u32>, prime: u32, moved: Arc<AtomicU32>) -> Receiver<u32> {
@@ -467,7 +426,6 @@ fn main() -> ExitCode {
         a_home_that_is_blocked_in_place_is_waited_for,
         a_goroutine_on_several_stacks,
         crowds_of_both_kinds,
-        a_rounding_mode_goes_with_its_goroutine,
         we_leave_no_addresses_behind,
     ];
     child::main(tests, named![unguarded, unseen, sieves])

@@ -52,7 +52,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
     ("runtime/tests/faults.rs", "faults, and handlers for them"),
     ("runtime/tests/life.rs", "limits, exit handlers and children by `libc`"),
-    ("runtime/tests/hazards/", "the address of errno, the rounding mode, nice values"),
+    ("runtime/tests/hazards/", "the address of errno, nice values"),
     ("runtime/tests/net_tcp.rs", "`FromRawFd` is unsafe to call"),
     ("runtime/tests/patterns_memory.rs", "counts what is allocated: an allocator is unsafe to write"),
     ("runtime/tests/sanitizers.rs", "mistakes made on purpose, to be found"),

@@ -30,7 +30,6 @@ use std::ops::Range;
 use std::ptr;
 
 use crate::machine::stack::{SlotMeta, Stack};
-use crate::machine::sys::float::Environment;
 use crate::machine::sys::peek::peek;
 use crate::machine::sys::switch::{Context, Entry};
 use crate::machine::sys::unwind::Registers;
@@ -128,7 +127,7 @@ impl StackHead {
     #[inline]
     pub(crate) unsafe fn suspend(this: *mut StackHead) {
         // SAFETY: the goroutine runs, so its head is there, and it is on its context's stacks.
-        Environment::around(|| unsafe { (*this).context.suspend() });
+        unsafe { (*this).context.suspend() };
     }
 
     /// Takes the stack back from an execution that has ended.

@@ -29,7 +29,6 @@ use crate::handoff;
 use crate::homeward;
 use crate::machine;
 use crate::machine::stack::POOL;
-use crate::machine::sys::float::Environment;
 use crate::netpoll::poll;
 use crate::os_thread;
 use crate::park;
@@ -480,7 +479,6 @@ fn on_stack(first: Owner) {
         let head = g.stack.get();
         // SAFETY: once per goroutine, on its stack.
         unsafe { (g.vtable.run)(g) };
-        Environment::reset();
         match end(g, head) {
             Some(next) => g = next,
             None => return,

@@ -171,19 +171,3 @@ pub fn closed_while(more: &dyn Fn() -> bool, park: &dyn Fn()) {
         park();
     }
 }
-
-/// Has the calling thread round upward.
-pub fn round_upward() {
-    unsafe extern "C" {
-        fn fesetround(mode: i32) -> i32;
-    }
-    // On x86-64, on aarch64; each refuses the other's.
-    // SAFETY: it takes a number, and changes what the switch between goroutines takes along.
-    assert!([0x800, 0x40_0000].iter().any(|mode| unsafe { fesetround(*mode) } == 0), "the rounding mode of this CPU");
-}
-
-/// Whether the calling thread rounds upward.
-#[must_use]
-pub fn rounds_upward() -> bool {
-    black_box(1.0_f64) + black_box(1e-30) > 1.0
-}

@@ -6,7 +6,5 @@ pub(crate) mod sys;
 /// What every thread does before it runs goroutines; to be kept as long as it does.
 pub(crate) fn prepare_thread() -> impl Sized {
     sys::thread::set_exact_timers();
-    // A thread begins with that of the one that started it.
-    sys::float::Environment::reset();
     stack::overflow::ensure_altstack(sys::memory::alternate_stack_size())
 }

@@ -9,7 +9,6 @@
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | a full fence on both sides |
 //! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` for short timeouts | `kqueue` by mio |
 //! | [`peek`] | a word of any kind | x86-64: an instruction | a volatile read |
-//! | [`float`] | the floating-point environment goes with the goroutine | by CPU: x86-64, aarch64 | nothing |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
 //! | [`sanitizer`] | sanitizers know of stacks | x86-64 | nothing |
 //! | [`stack_pointer`] | where the caller's stack ends | by CPU: an instruction | the same |
@@ -25,7 +24,6 @@
 //! | [`word`] | thread-locals without addresses | x86-64: by the thread pointer | `thread_local!` |
 
 pub(crate) mod fence;
-pub(crate) mod float;
 pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod parker;
