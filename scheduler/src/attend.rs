@@ -75,7 +75,10 @@ unsafe fn look_around(p: &'static P) {
     unsafe {
         let left = p.signs().has(Signs::ARRIVALS) && (p.has_arrivals() || !global.is_quiet());
         p.own().turns.look(left, global.has_late(), clock::now());
-        poll::look(p, 0);
+        // Where goroutines are quick nobody waits long, and what is polled ahead of those that were polled before
+        // would be served twice before they are served once.
+        let ahead = !p.own().turns.is_quick(p.dispatches());
+        poll::look(p, 0, ahead);
     }
     p.raise(Signs::ARRIVALS);
 }

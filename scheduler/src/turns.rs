@@ -11,6 +11,11 @@
 //!   [`LATE`] looks.
 //! * Of the backlog, one goes first at each look that finds no arrivals.
 //!
+//! What a look polls goes ahead only on a P whose goroutines keep it long ([`QUICK`]). On a quick one it goes to the
+//! tail: else what was polled at one look would be served twice before what was polled before it once. (Echo over 64
+//! connections, one P, medians of five and seven interleaved runs: request 1.05 instead of 1.16, p99 1.13 instead of
+//! 1.33 of what they were before there were looks.)
+//!
 //! Every 61st time slice the global queue and the backlog are looked into as well, and every 61st dispatch I/O, whatever the time: where
 //! goroutines are quick, that is sooner.
 //!
@@ -27,23 +32,34 @@ const LATE: u8 = 5;
 /// late, on a busy machine.
 const TURN: u64 = 2_000_000;
 
+/// Goroutines from one look to the next that make a P a quick one: they keep it for some 30 us each.
+const QUICK: u32 = 61;
+
 /// One P's.
 pub(crate) struct Turns {
     /// Until when it is the turn of the P's own queues; 0 if it is not.
     own_until: u64,
     /// Looks since one that was late had a turn, or since there was none.
     looks: u8,
+    /// How many goroutines the P had dispatched at the last look.
+    dispatches: u32,
 }
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self { own_until: 0, looks: 0 }
+        Self { own_until: 0, looks: 0, dispatches: 0 }
     }
 
     /// The P looks around. `left` says that arrivals are left from the time before, `late` that goroutines are late.
     pub(crate) fn look(&mut self, left: bool, late: bool, now: u64) {
         self.own_until = if left && self.own_until == 0 { now + TURN } else { 0 };
         self.looks = if late { self.looks.saturating_add(1) } else { 0 };
+    }
+
+    /// Returns whether the P has dispatched [`QUICK`] goroutines or more since the last call, of which there is one a look.
+    pub(crate) fn is_quick(&mut self, dispatches: u32) -> bool {
+        let before = std::mem::replace(&mut self.dispatches, dispatches);
+        dispatches.wrapping_sub(before) >= QUICK
     }
 
     /// Whether arrivals go before the P's own queues.

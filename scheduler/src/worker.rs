@@ -153,7 +153,7 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
         let mut found = next_of(m, p);
         let mut ready = Vec::new();
         // SAFETY: this M has `p` and is inside.
-        if found.is_none() && unsafe { poll::look(p, 1) } {
+        if found.is_none() && unsafe { poll::look(p, 1, false) } {
             // Straight from the queue: if it is the only one, nobody else has been told of it.
             // SAFETY: as above.
             found = unsafe { p.pop() }.map(|g| (g, false));
@@ -199,7 +199,7 @@ fn local(p: &'static P) -> Option<(GRef, bool)> {
         }
         // Dispatches, not time slices: two that ready each other go on in one slice for long.
         if p.dispatches().is_multiple_of(POLL_TICK) {
-            poll::look(p, 0);
+            poll::look(p, 0, false);
         }
         if p.signs().any() { local_attended(p) } else { usual(p) }
     }

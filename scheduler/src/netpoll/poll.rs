@@ -44,30 +44,30 @@ fn turn() -> Option<Turn> {
     if ROLE.is_worth_a_look() { poller::get()?.try_lock() } else { None }
 }
 
-/// Polls in passing, and queues what has become runnable on `p`. True if there was any; the caller runs the first `own`
-/// of it soon.
+/// Polls in passing, and queues what has become runnable on `p`, `ahead` of what waits there or behind it. True if there
+/// was any; the caller runs the first `own` of it soon.
 ///
 /// # Safety
 /// The caller's M has `p` and is inside.
 #[inline]
-pub(crate) unsafe fn look(p: &'static P, own: usize) -> bool {
+pub(crate) unsafe fn look(p: &'static P, own: usize, ahead: bool) -> bool {
     // SAFETY: the caller's contract.
-    ROLE.is_worth_a_look() && unsafe { look_now(p, own) }
+    ROLE.is_worth_a_look() && unsafe { look_now(p, own, ahead) }
 }
 
 /// # Safety
 /// As [`look`].
 #[cold]
-unsafe fn look_now(p: &'static P, own: usize) -> bool {
+unsafe fn look_now(p: &'static P, own: usize, ahead: bool) -> bool {
     let Some(mut turn) = turn() else { return false };
     // SAFETY: the caller's contract.
     unsafe { p.own() }.pace.end(clock::now(), p.dispatches());
     let mut found = 0_usize;
     // SAFETY: as above.
-    let others = unsafe { p.has_others() };
+    let ahead = ahead && unsafe { p.has_others() };
     poll(&mut turn, Some(Duration::ZERO), |g| {
         // SAFETY: the caller's contract; `poll` hands the goroutine over.
-        unsafe { if others { p.push_arrival(g) } else { p.push(g) } };
+        unsafe { if ahead { p.push_arrival(g) } else { p.push(g) } };
         found += 1;
     });
     drop(turn);
