@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests again, where mistakes show that hide otherwise.
 #
-#   ci/sanitizers.sh chaos      with the scheduler in chaos mode (scheduler/src/chaos.rs); the seed is printed
+#   ci/sanitizers.sh chaos      with the scheduler in chaos mode (scheduler/src/testing/chaos.rs); the seed is printed
 #   ci/sanitizers.sh thread     under ThreadSanitizer
 #   ci/sanitizers.sh address    under AddressSanitizer
 #   ci/sanitizers.sh miri       in miri

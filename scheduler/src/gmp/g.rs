@@ -1,7 +1,7 @@
 //! G: one goroutine.
 //!
 //! # Layout
-//! One small block (see [`crate::block`]) holds the header [`G`] and, right behind it, the closure or, later, its
+//! One small block (see [`crate::gmp::block`]) holds the header [`G`] and, right behind it, the closure or, later, its
 //! result, or a box with it if it is large (`Task` in `spawn`). A goroutine that has never run owns nothing else: its stack comes when it runs first and goes
 //! to the next goroutine when it ends.
 //!
@@ -40,11 +40,11 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::M;
-use crate::clock;
-use crate::coroutine::StackHead;
+use crate::gmp::reason::WaitReason;
 use crate::machine::sys::prefetch::{LINE, prefetch};
 use crate::protocol::join::JoinWord;
-use crate::reason::WaitReason;
+use crate::task::coroutine::StackHead;
+use crate::time::clock;
 
 /// One wake-up in so many is measured: two looks at the clock, 40 ns, come to less than 3 ns each.
 const MEASURED: u32 = 16;
@@ -119,9 +119,9 @@ pub(crate) struct G {
     parked_at: AtomicU32,
     state: AtomicU8,
     reason: AtomicU8,
-    /// Whether it tends to go on computing after it has woken another (see [`crate::ready`]).
+    /// Whether it tends to go on computing after it has woken another (see [`crate::wait::ready`]).
     keeps_busy: AtomicBool,
-    /// What is known of its behavior (see [`crate::ties`]): [`G::SEEN`], [`G::ON_PROBATION`], distrust.
+    /// What is known of its behavior (see [`crate::sched::affinity::ties`]): [`G::SEEN`], [`G::ON_PROBATION`], distrust.
     record: AtomicU8,
     /// Locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
     pub(crate) os_locks: Cell<u32>,

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::GRef;
-use crate::clock;
+use crate::time::clock;
 
 /// What the owner sleeps for without a P, outside of the scheduler's lists.
 enum Sleep {

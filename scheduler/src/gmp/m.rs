@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 
 use super::P;
 use super::{G, GRef, Inbox};
+use crate::gmp::reason::WaitReason;
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::poller;
 use crate::machine::sys::thread::Observed;
 use crate::machine::sys::tls;
 use crate::protocol::lease::Lease;
 use crate::protocol::poller::Doorbell;
-use crate::reason::WaitReason;
 
 /// What the scheduler is to do with the goroutine that has just left its stack.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ pub(crate) struct M {
     /// away for long.
     busy_since: AtomicU64,
     /// When a goroutine that is tied to this thread was first seen, in ns; 0 for never (see
-    /// [`crate::ties`]).
+    /// [`crate::sched::affinity::ties`]).
     tied_since: AtomicU64,
     /// Its P was taken because its goroutine computes, and it has not got one since.
     hogged: AtomicBool,

@@ -2,10 +2,13 @@
 //!
 //! They point at each other (a running G at its M, an M at its P, a P at its M), so they are one module.
 
+pub(crate) mod block;
 mod g;
 mod inbox;
 mod m;
 mod p;
+pub(crate) mod reason;
+pub(crate) mod scheduler;
 
 pub(crate) use g::{Extra, G, GRef, State, Vtable};
 pub(crate) use inbox::Inbox;

@@ -18,7 +18,7 @@
 //! is woken is never put off like this: the local queue is as long as it has to be.
 //!
 //! What has waited for something outside (I/O, a timer) goes to the *arrivals* if others are in the local queue, which
-//! may compute for milliseconds each. The arrivals are served first, but for every second look around ([`crate::turns`])
+//! may compute for milliseconds each. The arrivals are served first, but for every second look around ([`crate::sched::turns`])
 //! if they do not end.
 //!
 //! "Has the P" is a right that can be taken away between two scheduler entries ([`crate::protocol::lease`]): inside of
@@ -38,11 +38,11 @@ use crossbeam_utils::CachePadded;
 
 use super::M;
 use super::{G, GRef};
-use crate::block::BlockCache;
+use crate::gmp::block::BlockCache;
 use crate::machine::stack::StackCache;
-use crate::pace::Pace;
-use crate::timers::Timers;
-use crate::turns::Turns;
+use crate::sched::turns::Turns;
+use crate::sched::wake_policy::Pace;
+use crate::time::timers::Timers;
 
 /// How long the local queue must be for the goroutine after the next one to be worth loading early. It also keeps work
 /// in sight: while one is on its way from the queue to its slot, a stranger still sees the queue.
@@ -327,7 +327,7 @@ impl P {
         &self.shared.ahead
     }
 
-    /// Whether the queues have anything that another M should come for. runnext does not count: see [`crate::ready`].
+    /// Whether the queues have anything that another M should come for. runnext does not count: see [`crate::wait::ready`].
     pub(crate) fn wants_thief(&self) -> bool {
         self.has_queued() && !self.is_swift()
     }

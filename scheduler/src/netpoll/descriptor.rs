@@ -23,12 +23,12 @@ use std::time::Instant;
 
 use super::record::{self, CLOSING, Deadline, PRIORITY, READ, READ_ON, Record, WRITE};
 use super::{REGISTERED, ROLE};
-use crate::boot;
-use crate::clock;
-use crate::handoff;
+use crate::gmp::reason::WaitReason;
 use crate::machine::sys::poller;
-use crate::reason::WaitReason;
-use crate::wait::{Blocker, Waker};
+use crate::sched::boot;
+use crate::sched::handoff;
+use crate::time::clock;
+use crate::wait::blocker::{Blocker, Waker};
 
 /// One of the ways in which a descriptor can be ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

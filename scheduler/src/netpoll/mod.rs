@@ -6,7 +6,7 @@
 //! | how an event finds who waits | [`crate::protocol::poll_word`] |
 //! | where descriptors are kept, and their deadlines | `record` |
 //! | who polls, when, and how that M is woken | [`crate::protocol::poller`], `poll` |
-//! | when the poller wakes another M for what it has found | [`crate::pace`] |
+//! | when the poller wakes another M for what it has found | [`crate::sched::wake_policy`] |
 //! | what the system is asked | `machine::sys::poller` |
 //!
 //! Nothing here does I/O: the user tries, is told that it would block, waits here, and tries again. Each descriptor is

@@ -2,18 +2,18 @@
 //!
 //! Whoever polls readies a whole batch. The goroutines go, in the order of their events, to the P's arrivals if others
 //! are in its queue, which may compute for long, else to that queue; without a P, to the global queue's front. Then one searcher is woken for those that the poller does not run itself, if they are many
-//! ([`crate::pace`]). It wakes the next one if there is more ([`crate::protocol::idle`]). Foreign threads are woken on
+//! ([`crate::sched::wake_policy`]). It wakes the next one if there is more ([`crate::protocol::idle`]). Foreign threads are woken on
 //! the spot.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{ROLE, record};
-use crate::clock;
+use crate::gmp::scheduler::sched;
 use crate::gmp::{GRef, M, P};
 use crate::machine::sys::poller::{self, Turn};
-use crate::ready;
-use crate::sched::sched;
+use crate::time::clock;
+use crate::wait::ready;
 
 /// Polls so far, for the monitor: whether anybody polls.
 static POLLS: AtomicU32 = AtomicU32::new(0);

@@ -33,11 +33,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::gmp::P;
 use crate::machine::sys::poller::Readiness;
-use crate::park;
 use crate::protocol::poll_word::PollWord;
-use crate::timer;
-use crate::timers::Timer;
-use crate::wait::Waker;
+use crate::time::timer;
+use crate::time::timers::Timer;
+use crate::wait::blocker::Waker;
+use crate::wait::park;
 
 /// Bits of a token that hold the index; the rest is the generation.
 const INDEX_BITS: u32 = 24;
@@ -266,7 +266,7 @@ pub(crate) enum Deadline {
 /// The deadline of a direction has come.
 ///
 /// # Safety
-/// As [`crate::timers::Fire`]; `arg` is the index of the record whose timer fires, and `p` the P of this M, which is inside.
+/// As [`crate::time::timers::Fire`]; `arg` is the index of the record whose timer fires, and `p` the P of this M, which is inside.
 unsafe fn ring<const DIRECTION: u8>(arg: *const (), p: *const ()) {
     let Some(record) = at(arg.addr()) else { return };
     // ORDERING P1: release.

@@ -34,7 +34,7 @@ mod internal;
 #[path = "../../../../channels/src/queue.rs"]
 mod queue;
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../../src/reason.rs"]
+#[path = "../../../src/gmp/reason.rs"]
 mod reason;
 #[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "../../../../channels/src/select/mod.rs"]

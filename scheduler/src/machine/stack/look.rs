@@ -19,8 +19,8 @@ use super::arena;
 use super::pool::Pool;
 use super::slot::SlotMeta;
 use crate::machine::sys::peek::peek;
-use crate::mechanism::Mechanism;
 use crate::protocol::occupancy::{BATCH, exclude};
+use crate::testing::mechanism::Mechanism;
 
 /// The right to keep resumers away: of the sweeper, or of one who looks (I2 of `occupancy`).
 pub(super) static EXCLUDES: Mutex<()> = Mutex::new(());

@@ -47,7 +47,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use super::SlotMeta;
 use super::arena;
 use crate::machine::sys::memory::{self, alternate_stack_size, page_size};
-use crate::mechanism::Mechanism;
+use crate::testing::mechanism::Mechanism;
 
 /// What the scheduler knows of a stack, given its owner word. Async-signal-safe.
 pub(crate) struct Host {

@@ -1,0 +1,35 @@
+//! Calls that are known to block the thread.
+
+use crate::sched::affinity::ties;
+use crate::sched::current;
+use crate::sched::entry;
+use crate::wait::park;
+
+/// Runs `f`, which may block the OS thread, with the P handed to another M at once. See `greenthread::blocking`.
+pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
+    let Some(mut m) = current::m() else { return f() };
+    if m.is_tied()
+        && let Some(g) = m.current()
+    {
+        ties::note_will_keep(g);
+        park::requeue();
+        m = current::m().expect("blocking: a goroutine runs on an M");
+    }
+    if entry::enter(m) {
+        park::pass_p_on(m);
+    }
+    let _come_back = ComeBack;
+    f()
+}
+
+/// Gets a P again at the end, also if the call panics.
+struct ComeBack;
+
+impl Drop for ComeBack {
+    fn drop(&mut self) {
+        // The goroutine may have parked in the call, and have come back with a P on another M.
+        if let Err(missing) = entry::with_p(|_, _| ()) {
+            park::settle(missing);
+        }
+    }
+}

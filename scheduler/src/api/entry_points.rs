@@ -1,0 +1,230 @@
+//! The doors: starting goroutines, and what one can ask about itself and do with itself. Each starts the runtime if need be.
+
+use std::fmt;
+use std::io;
+use std::panic::{self, Location};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::procs::{self, MAX_PROCS};
+use crate::diag::fatal;
+use crate::gmp::reason::WaitReason;
+use crate::gmp::scheduler::{sched, try_sched};
+use crate::machine::sys::UNWINDS;
+use crate::sched::boot;
+use crate::task::after_func::AfterFunc;
+use crate::task::spawn::{self, JoinHandle, Options};
+use crate::time::clock;
+use crate::wait::blocker::Blocker;
+use crate::wait::foreign;
+
+/// The main goroutine's stack reservation: what a main thread usually has.
+const MAIN_STACK: usize = 8 << 20;
+
+/// A goroutine's name card: its id and its name. What `greenthread::current` returns.
+///
+/// ```
+/// use greenthread::{Builder, Goroutine, current};
+///
+/// let card: Goroutine = Builder::new().name("parser").spawn(|| current().unwrap())?.join().unwrap();
+/// assert_eq!(card.name(), Some("parser"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Goroutine {
+    id: u64,
+    name: Option<Arc<str>>,
+}
+
+impl Goroutine {
+    /// The id: never 0, never used again in this process.
+    ///
+    /// ```
+    /// use greenthread::{current, spawn};
+    ///
+    /// let id = || current().unwrap().id();
+    /// let (one, other) = (spawn(id), spawn(id));
+    /// assert_ne!(one.join().unwrap(), other.join().unwrap());
+    /// ```
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The name, if one was given at the spawn.
+    ///
+    /// ```
+    /// let handle = greenthread::spawn(|| greenthread::current().unwrap());
+    /// assert_eq!(handle.join().unwrap().name(), None);
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// Spawns a goroutine whose result nobody wants. See `greenthread::go!`.
+#[track_caller]
+pub fn go<F, T>(f: F)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: 'static,
+{
+    boot::ensure();
+    spawn::go(f, Location::caller());
+}
+
+/// Spawns a goroutine. See `greenthread::Builder`.
+///
+/// # Errors
+/// `InvalidInput` for a stack size that cannot be.
+#[track_caller]
+pub fn spawn<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    // SAFETY: nothing is borrowed.
+    unsafe { spawn_unchecked(f, options) }
+}
+
+/// As [`spawn()`], for closures that borrow. See `greenthread::scope`.
+///
+/// # Errors
+/// As [`spawn()`].
+///
+/// # Safety
+/// What `f` and its result borrow outlives the goroutine and its handle.
+#[track_caller]
+pub unsafe fn spawn_unchecked<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    boot::ensure();
+    let site = options.site.unwrap_or(Location::caller());
+    // SAFETY: the caller's contract.
+    unsafe { spawn::spawn(f, options, site) }
+}
+
+/// Calls `f` in a goroutine of its own when `duration` has passed, unless it is stopped. See `greenthread::time::after_func`.
+#[track_caller]
+pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> AfterFunc {
+    boot::ensure();
+    AfterFunc::start(clock::after(duration), f, Location::caller())
+}
+
+/// Sets the number of Ps, and returns the one before; 0 only asks. See `greenthread::gomaxprocs`.
+pub fn gomaxprocs(n: usize) -> usize {
+    boot::ensure();
+    if n == 0 { sched().procs() as usize } else { procs::choose(sched(), n.min(MAX_PROCS)) }
+}
+
+/// The calling goroutine; `None` on a thread that the runtime did not start. See `greenthread::current`.
+pub fn current() -> Option<Goroutine> {
+    crate::sched::current::g().map(|g| Goroutine { id: g.id, name: g.name().cloned() })
+}
+
+impl Blocker {
+    /// Blocks until [`Waker::wake`](crate::wait::blocker::Waker::wake); runs `commit` first, once.
+    ///
+    /// # Safety
+    /// * The caller is the goroutine that made the `Blocker`, or the thread, if that was not a goroutine's.
+    /// * `commit` does not panic or block. Its last access to memory that a peer may free is the store that lets the peer
+    ///   in; after that it may wake others, with wakers that it has brought along.
+    // Into the caller, always: a function that returns after a switch pays for a mispredicted return.
+    #[inline(always)]
+    pub unsafe fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
+        if self.g.is_none() {
+            // SAFETY: the caller's contract.
+            return unsafe { self.block_thread(reason, commit) };
+        }
+        let commit = move || {
+            commit();
+            true
+        };
+        // SAFETY: the caller's contract.
+        unsafe { self.block_if(reason, commit) };
+    }
+
+    /// Blocks a thread that is not a goroutine's, and starts the runtime: somebody must notice if
+    /// nobody is left to wake this thread, and that is the monitor.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block).
+    #[cold]
+    unsafe fn block_thread(&self, reason: WaitReason, commit: impl FnOnce()) {
+        // By value: once a waker was let in, this frame is not to be touched.
+        let commit = move || {
+            commit();
+            // Only now, as locks were held.
+            boot::ensure();
+            true
+        };
+        // SAFETY: the caller's contract.
+        unsafe { self.block_if(reason, commit) };
+    }
+}
+
+/// How many goroutines exist. See `greenthread::num_goroutine`.
+pub fn num_goroutine() -> usize {
+    try_sched().map_or(0, |sched| sched.alive() as usize)
+}
+
+/// The payload with which a goroutine unwinds that has called [`exit_goroutine`].
+///
+/// ```
+/// use greenthread::{Exited, exit_goroutine, spawn};
+///
+/// let handle = spawn(|| exit_goroutine());
+/// assert_eq!(handle.join().unwrap_err().downcast_ref(), Some(&Exited));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Exited;
+
+impl fmt::Debug for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the goroutine called exit_goroutine")
+    }
+}
+
+/// Ends the calling goroutine. See `greenthread::exit_goroutine`.
+///
+/// # Panics
+/// On a thread that is not a goroutine, and where panics do not unwind.
+pub fn exit_goroutine() -> ! {
+    assert!(crate::sched::current::g().is_some(), "exit_goroutine: the caller is not a goroutine");
+    if !UNWINDS {
+        panic!("exit_goroutine: cannot unwind in a program built with panic = \"abort\"; return instead");
+    }
+    // Not `panic!`: the hook is not to report it.
+    panic::resume_unwind(Box::new(Exited));
+}
+
+/// Runs `f` as the main goroutine, and returns what it returned when it ends, whatever else runs.
+///
+/// If it panics the panic goes on in the caller. If it calls [`exit_goroutine`], the others go on until they have all
+/// ended; the process then ends with Go's message and status 2.
+#[track_caller]
+pub fn run_main<T, F>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    boot::ensure();
+    let options = Options { name: Some("main".into()), stack_size: Some(MAIN_STACK), ..Options::default() };
+    let main = spawn(f, options).expect("goroutine: the main goroutine's stack size is possible");
+    main.expect_to_keep_its_thread();
+    match main.join() {
+        Ok(result) => result,
+        Err(payload) if payload.is::<Exited>() => wait_for_the_others(),
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+fn wait_for_the_others() -> ! {
+    // If none of the others can go on, that is a deadlock, whether or not this thread looks at their number.
+    let _asleep = foreign::idle(WaitReason::MainExited);
+    while sched().alive() > 0 {
+        std::thread::sleep(clock::POLL);
+    }
+    fatal::fatal("no goroutines (main called exit_goroutine) - deadlock!");
+}

@@ -1,0 +1,101 @@
+//! How much stack is left, and running on another one when it is too little.
+
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::gmp::GRef;
+use crate::machine::stack::overflow;
+use crate::machine::stack::{POOL, Stack};
+use crate::machine::sys::stack_pointer::stack_pointer;
+use crate::sched::boot;
+use crate::sched::current;
+use crate::task::coroutine::{Grown, StackHead};
+
+/// Bytes of stack that the calling goroutine has left. See `greenthread::stack::remaining`.
+#[inline(never)]
+pub fn remaining() -> Option<usize> {
+    let g = current::g()?;
+    // SAFETY: a running goroutine has a stack, and its head is there.
+    let low = unsafe { &*g.stack.get() }.low();
+    Some(stack_pointer().saturating_sub(low))
+}
+
+/// Calls `f` with at least `min_remaining` bytes of stack. See `greenthread::stack::grow`.
+///
+/// # Errors
+/// If a stack of `new_size` is not possible, or cannot be had; `f` was not called then.
+pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> io::Result<R> {
+    if remaining().is_some_and(|left| left >= min_remaining) {
+        return Ok(f());
+    }
+    boot::ensure();
+    // The Ms have alternate stacks. A thread that is not ours may have none, and would overflow without a word.
+    let _altstack = current::m().is_none().then(|| overflow::ensure_altstack(0)).transpose()?;
+    let stack = POOL.take(new_size)?;
+    let grown = Grown::new(corosensei::stack::Stack::base(&stack).get());
+    let on = OnNewStack::begin(&stack, &grown);
+    let (mut f, mut result) = (Some(f), None);
+    // Caught on the new stack and raised again on the old one: a panic cannot unwind through the switch.
+    run_on(&stack, &grown, &mut || result = f.take().map(|f| panic::catch_unwind(AssertUnwindSafe(f))));
+    drop(on);
+    POOL.give(stack);
+    let result = result.expect("grow: what is called on another stack returns, and is called once");
+    result.map_or_else(|payload| panic::resume_unwind(payload), Ok)
+}
+
+/// How far below the stack pointer of [`run_on`] there may be live words: its own frame, if the compiler sets it up
+/// later than the register is read, those of corosensei's `on_stack`, which has a reference to call and nothing to
+/// return, and two registers.
+const BELOW: usize = 1024;
+
+/// Calls `f`, which does not panic, on another stack.
+// Never inlined, and with an `f` of one size, so that `BELOW` holds whatever the frames around it are like.
+#[inline(never)]
+fn run_on(stack: &Stack, grown: &Grown, f: &mut dyn FnMut()) {
+    grown.set_left_at(stack_pointer() - BELOW);
+    corosensei::on_stack(Borrowed(stack), f);
+}
+
+/// The time that a goroutine spends on another stack than its own.
+struct OnNewStack<'a> {
+    g: Option<(GRef, usize)>,
+    grown: &'a Grown,
+}
+
+impl<'a> OnNewStack<'a> {
+    fn begin(stack: &Stack, grown: &'a Grown) -> Self {
+        let g = current::g().map(|g| {
+            stack.meta().set_owner(g.as_ptr().cast());
+            (g, head_of(g).enter_grown(grown, stack.low()))
+        });
+        Self { g, grown }
+    }
+}
+
+impl Drop for OnNewStack<'_> {
+    fn drop(&mut self) {
+        if let Some((g, low)) = self.g {
+            head_of(g).leave_grown(self.grown, low);
+        }
+    }
+}
+
+fn head_of(g: GRef) -> &'static StackHead {
+    // SAFETY: the goroutine runs, so it has a stack; the head stays as long as the stack is in use, which is longer than
+    // the callers keep this.
+    unsafe { &*g.stack.get() }
+}
+
+/// A stack that is given back by its owner, not by corosensei.
+struct Borrowed<'a>(&'a Stack);
+
+// SAFETY: the bounds are those of the stack that it borrows.
+unsafe impl corosensei::stack::Stack for Borrowed<'_> {
+    fn base(&self) -> corosensei::stack::StackPointer {
+        corosensei::stack::Stack::base(self.0)
+    }
+
+    fn limit(&self) -> corosensei::stack::StackPointer {
+        corosensei::stack::Stack::limit(self.0)
+    }
+}

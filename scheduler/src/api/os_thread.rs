@@ -1,0 +1,100 @@
+//! Goroutines that stay on one OS thread.
+//!
+//! A locked goroutine belongs to its M ([`crate::sched::affinity::home`]). It is queued like any other; an M that picks it up hands its
+//! own P to the locked M and sleeps. A locked M whose goroutine is parked passes its P on and sleeps. So a wake-up costs
+//! two switches of threads, which is what Go pays too.
+//!
+//! A pinned goroutine is locked to an M that was started for it alone. What becomes of an M whose
+//! goroutine ends while it is locked is told in [`crate::sched::threads`].
+//!
+//! # Whose guard it is
+//! An [`OsThreadGuard`] is not `Send`, which keeps it on a thread and not with a goroutine: two goroutines of one thread
+//! can hand it over through a thread-local. Dropped by another goroutine it would take the lock off that one, or off
+//! nobody, and the M would wait for ever for a goroutine that is not there. So it remembers its goroutine by number, and
+//! a drop by any other aborts; a panic could be caught, and would leave the first goroutine locked for no reason that
+//! it knows of. Where the thread has ended, which is where the destructors of its thread-locals run, so have the
+//! goroutines that were locked to it, and their locks with them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use crate::diag::fatal;
+use crate::gmp::{GRef, M};
+use crate::sched::current;
+use crate::wait::park;
+
+/// Keeps the goroutine on its OS thread until it is dropped: Go's `runtime.UnlockOSThread`. See
+/// `greenthread::lock_os_thread`.
+///
+/// It is not `Send`. A thread-local can still hand it to another goroutine that runs on the thread.
+///
+/// # Aborts
+/// If another goroutine drops it than the one that made it, with a message that names the latter.
+///
+/// ```
+/// use greenthread::{OsThreadGuard, lock_os_thread};
+///
+/// // A library that insists on its thread is used through this alone.
+/// struct Display {
+///     _here: OsThreadGuard,
+/// }
+///
+/// let display = Display { _here: lock_os_thread() };
+/// # drop(display);
+/// ```
+#[must_use = "the goroutine is free to move again as soon as this is dropped"]
+pub struct OsThreadGuard {
+    /// None on a thread that is no goroutine.
+    holder: Option<Holder>,
+    _here: PhantomData<*mut ()>,
+}
+
+/// The goroutine that a guard keeps, and the M that it keeps it on.
+struct Holder {
+    id: u64,
+    site: &'static Location<'static>,
+    m: &'static M,
+}
+
+impl fmt::Debug for OsThreadGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OsThreadGuard").field("goroutine", &self.holder.as_ref().map(|holder| holder.id)).finish()
+    }
+}
+
+/// Locks the calling goroutine to its OS thread. See `greenthread::lock_os_thread`.
+pub fn lock_os_thread() -> OsThreadGuard {
+    let holder = current::m().and_then(|m| Some((m, m.current()?))).map(|(m, g)| {
+        lock(m, g);
+        Holder { id: g.id, site: g.site, m }
+    });
+    OsThreadGuard { holder, _here: PhantomData }
+}
+
+/// Locks `g`, which runs or is about to run on `m`, to it.
+pub(crate) fn lock(m: &'static M, g: GRef) {
+    g.os_locks.set(g.os_locks.get() + 1);
+    park::set_home(g, Some(m));
+    if g.os_locks.get() == 1 {
+        m.locked.set(m.locked.get() + 1);
+    }
+}
+
+impl Drop for OsThreadGuard {
+    fn drop(&mut self) {
+        let (Some(Holder { id, site, m }), Some(here)) = (self.holder.take(), current::m()) else { return };
+        let Some(g) = here.current().filter(|g| g.id == id) else {
+            fatal::abort(format_args!(
+                "an OsThreadGuard of goroutine {id}, spawned at {site}, was dropped by another one: drop it in the \
+                 goroutine that called lock_os_thread"
+            ))
+        };
+        debug_assert_eq!(here.id, m.id, "os_thread: a locked goroutine runs on its own M");
+        g.os_locks.set(g.os_locks.get() - 1);
+        if g.os_locks.get() == 0 {
+            park::set_home(g, None);
+            m.locked.set(m.locked.get() - 1);
+        }
+    }
+}

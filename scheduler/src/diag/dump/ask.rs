@@ -1,0 +1,89 @@
+//! Asking the thread of a running goroutine for its stack.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::gmp::{GRef, M};
+use crate::machine::stack::look;
+use crate::machine::sys::interrupt;
+use crate::machine::sys::unwind::Registers;
+use crate::protocol::inquiry::Inquiry;
+use crate::sched::current;
+
+/// How long a thread may take to answer. It needs a CPU for a moment, on a machine that may be busy.
+const PATIENCE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// How much of a stack is copied: 64 KiB.
+const WORDS: usize = 8 << 10;
+
+/// What is asked for.
+struct Answer {
+    /// The goroutine, which runs, and so cannot end before the answer does; its name is cloned for the asker.
+    g: Option<GRef>,
+    name: Option<Arc<str>>,
+    registers: Registers,
+    stack: [usize; WORDS],
+    len: usize,
+}
+
+static INQUIRY: Inquiry<Answer> = Inquiry::new(Answer {
+    g: None,
+    name: None,
+    registers: Registers { pc: 0, sp: 0, fp: 0 },
+    stack: [0; WORDS],
+    len: 0,
+});
+
+/// A goroutine that was on its stack, as its thread saw it.
+pub(super) struct Asked<'a> {
+    pub(super) g: GRef,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) registers: Registers,
+    stack: &'a [usize],
+}
+
+impl Asked<'_> {
+    /// The word at an address of the stack, if it was copied.
+    pub(super) fn read(&self, address: usize) -> Option<usize> {
+        let at = address.checked_sub(self.registers.sp)?;
+        self.stack.get(at / size_of::<usize>()).copied().filter(|_| at.is_multiple_of(size_of::<usize>()))
+    }
+}
+
+/// Interrupts the thread of `m`, and has `f` see the goroutine that was running there. `None` if it does not answer in
+/// time; `Some(None)` if it ran none.
+pub(super) fn ask<R>(m: &'static M, f: impl FnOnce(Asked<'_>) -> R) -> Option<Option<R>> {
+    interrupt::install_question(|registers| {
+        INQUIRY.answer(interrupt::this_thread(), |answer| write(answer, registers))
+    });
+    let end = Instant::now() + PATIENCE;
+    let wait = || {
+        thread::sleep(PAUSE);
+        Instant::now() < end
+    };
+    let thread = m.thread().cast_unsigned();
+    INQUIRY.ask(
+        thread,
+        || interrupt::interrupt(thread),
+        wait,
+        |answer| {
+            let name = answer.name.take();
+            let g = answer.g.take()?;
+            Some(f(Asked { g, name, registers: answer.registers, stack: &answer.stack[..answer.len] }))
+        },
+    )
+}
+
+/// Runs in a signal handler: loads, stores, and the count of an `Arc`.
+fn write(answer: &mut Answer, registers: Registers) {
+    answer.registers = registers;
+    let current = current::g();
+    answer.len = current.map_or(0, |g| look::copy_current(g.as_ptr().cast(), registers.sp, &mut answer.stack));
+    // On another stack than its own the M is about to switch: nothing of the goroutine may be read.
+    answer.g = current.filter(|_| answer.len > 0);
+    if let Some(g) = answer.g {
+        answer.name = g.name().cloned();
+    }
+}

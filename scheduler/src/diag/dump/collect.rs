@@ -1,0 +1,205 @@
+//! Finding all goroutines, and unwinding their stacks.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::ask::ask;
+use super::{GoroutineInfo, GoroutineState};
+use crate::gmp::scheduler::{Sched, try_sched};
+use crate::gmp::{G, GRef, M, State};
+use crate::machine::stack::POOL;
+use crate::machine::stack::look::{Found, Still};
+use crate::machine::sys::unwind::{Registers, Unwinder};
+use crate::testing::mechanism::Mechanism;
+use crate::time::clock;
+
+/// How often goroutines are looked for that were on their way when they were looked for before, and the pause between.
+const ROUNDS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How many threads may fail to answer before no more are asked.
+const MOST_SILENT: usize = 20;
+
+/// How long a goroutine must have run for it to be told: a time slice.
+const LONG: Duration = Duration::from_millis(10);
+
+/// The calls on a stack, innermost first.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(super) calls: Box<[usize]>,
+    /// Whether it leads to the stack's first call.
+    pub(super) complete: bool,
+}
+
+/// What is known of `g`, which is alive, or was a moment ago.
+fn info(g: GRef, name: Option<Arc<str>>, trace: Arc<Trace>) -> GoroutineInfo {
+    let (id, spawned_at) = g.glance();
+    let state = match g.state() {
+        State::Waiting => GoroutineState::Waiting(g.reason()),
+        State::Runnable => GoroutineState::Runnable,
+        State::Running | State::Dead => GoroutineState::Running,
+    };
+    let locked = g.home().is_some();
+    let parked_for = matches!(state, GoroutineState::Waiting(_)).then(|| g.parked_for());
+    GoroutineInfo { id, name, state, spawned_at, thread: None, locked, behind: None, parked_for, busy_for: None, trace }
+}
+
+/// All goroutines that have begun and not ended, by id.
+pub(super) fn collect() -> Vec<GoroutineInfo> {
+    let Some(sched) = try_sched() else { return Vec::new() };
+    let mut collection = Collection::new();
+    for round in 0..ROUNDS {
+        if round > 0 {
+            thread::sleep(PAUSE);
+        }
+        collection.look();
+        if collection.is_complete() {
+            break;
+        }
+        collection.ask_threads(sched);
+    }
+    collection.add_the_rest(sched);
+    collection.say_who_is_behind(sched);
+    collection.seen.into_values().collect()
+}
+
+struct Collection {
+    seen: BTreeMap<u64, GoroutineInfo>,
+    /// Goroutines that were on a stack, or on their way, at the last look.
+    on_stack: HashSet<*mut G>,
+    traces: Traces,
+    /// Ms that did not answer.
+    silent: HashSet<u32>,
+}
+
+impl Collection {
+    fn new() -> Self {
+        Self { seen: BTreeMap::new(), on_stack: HashSet::new(), traces: Traces::new(), silent: HashSet::new() }
+    }
+
+    /// Adds the goroutines that are away, and notes the others.
+    fn look(&mut self) {
+        let Self { seen, on_stack, traces, .. } = self;
+        on_stack.clear();
+        POOL.look(|owner, found| {
+            // SAFETY: owners are goroutines, whose memory is never unmapped.
+            let Some(g) = (unsafe { GRef::from_ptr(owner.cast()) }) else { return };
+            match found {
+                Found::Left(still) if is_at_rest(g, still) => {
+                    seen.entry(g.id).or_insert_with(|| info(g, g.name().cloned(), traces.of_left(g, still)));
+                }
+                Found::Left(_) | Found::Entered => drop(on_stack.insert(g.as_ptr())),
+            }
+        });
+    }
+
+    fn rest(&self) -> impl Iterator<Item = GRef> {
+        let rest = self.on_stack.iter().filter_map(|g| {
+            // SAFETY: from `as_ptr`, and the memory of goroutines is never unmapped.
+            unsafe { GRef::from_ptr(*g) }
+        });
+        rest.filter(|g| g.state() != State::Dead && !self.seen.contains_key(&g.glance().0))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.rest().next().is_none()
+    }
+
+    /// Adds those that run, as their threads tell.
+    fn ask_threads(&mut self, sched: &Sched) {
+        for m in running(sched) {
+            if !Mechanism::AskThreads.is_on() || self.silent.contains(&m.id) || self.silent.len() >= MOST_SILENT {
+                continue;
+            }
+            let busy_for = busy_for(m);
+            let Self { seen, traces, silent, .. } = self;
+            let answered = ask(m, |asked| {
+                let trace = traces.unwind(asked.registers, |address| asked.read(address));
+                let found = info(asked.g, asked.name.clone(), trace);
+                seen.entry(found.id).or_insert(GoroutineInfo { thread: Some(m.id), busy_for, ..found });
+            });
+            if answered.is_none() {
+                silent.insert(m.id);
+            }
+        }
+    }
+
+    /// Adds those that were never at rest, and whose threads did not answer.
+    fn add_the_rest(&mut self, sched: &Sched) {
+        let ms = running(sched);
+        let rest: Vec<GRef> = self.rest().collect();
+        for g in rest {
+            let m = ms.iter().find(|m| m.current() == Some(g));
+            let found = info(g, None, Arc::default());
+            let found = GoroutineInfo { thread: m.map(|m| m.id), busy_for: m.and_then(|m| busy_for(m)), ..found };
+            self.seen.insert(found.id, found);
+        }
+    }
+
+    /// Of those that have been left for an M, which goroutine has that M.
+    fn say_who_is_behind(&mut self, sched: &Sched) {
+        for m in running(sched) {
+            let Some((first, _)) = m.current().map(GRef::glance) else { continue };
+            for (id, _) in m.inbox.waiting().into_iter().map(GRef::glance) {
+                if let Some(found) = self.seen.get_mut(&id) {
+                    found.behind = Some(first);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the goroutine is parked, or waits for its turn, and this is its own stack and not one that it has grown onto.
+fn is_at_rest(g: GRef, still: Still) -> bool {
+    still.contains(g.stack.get().addr()) && matches!(g.state(), State::Waiting | State::Runnable)
+}
+
+/// The Ms that run a goroutine.
+fn running(sched: &Sched) -> Vec<&'static M> {
+    sched.lists().all_ms.iter().copied().filter(|m| m.current().is_some()).collect()
+}
+
+fn busy_for(m: &M) -> Option<Duration> {
+    let time = m.busy_since().map(|since| Duration::from_nanos(clock::now().saturating_sub(since)));
+    time.filter(|time| *time >= LONG)
+}
+
+/// Unwinds, and keeps each trace once.
+struct Traces {
+    unwinder: Unwinder,
+    known: HashMap<Box<[usize]>, Arc<Trace>>,
+    calls: Vec<usize>,
+}
+
+impl Traces {
+    fn new() -> Self {
+        Self { unwinder: Unwinder::new(), known: HashMap::new(), calls: Vec::new() }
+    }
+
+    fn of_left(&mut self, g: GRef, still: Still) -> Arc<Trace> {
+        // SAFETY: the goroutine is kept from being resumed, and has a stack.
+        match unsafe { (*g.stack.get()).saved() } {
+            Some(registers) => self.unwind(registers, |address| still.read(address)),
+            None => Arc::default(),
+        }
+    }
+
+    /// Nothing that panics in here may do so further up, where a stack is kept still.
+    fn unwind(&mut self, from: Registers, read: impl FnMut(usize) -> Option<usize>) -> Arc<Trace> {
+        if !Mechanism::Unwind.is_on() {
+            return Arc::default();
+        }
+        self.calls.clear();
+        let walk = || self.unwinder.walk(from, read, &mut self.calls);
+        let complete = panic::catch_unwind(AssertUnwindSafe(walk)).unwrap_or(false);
+        if let Some(trace) = self.known.get(&self.calls[..]).filter(|trace| trace.complete == complete) {
+            return Arc::clone(trace);
+        }
+        let trace = Arc::new(Trace { calls: self.calls.as_slice().into(), complete });
+        self.known.insert(trace.calls.clone(), Arc::clone(&trace));
+        trace
+    }
+}

@@ -1,0 +1,97 @@
+//! The scheduler's numbers.
+//!
+//! What is read here is read while everything runs: each number is right for some moment, not all for the same one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::gmp::scheduler::{Sched, try_sched};
+use crate::machine::stack;
+use crate::netpoll::{REGISTERED, ROLE};
+
+/// Events since the start.
+pub(crate) struct Counters {
+    /// Ps taken from an M that did not come back.
+    pub(crate) retakes: AtomicU64,
+    /// Goroutines that the migration guard sent back.
+    pub(crate) guarded_resumes: AtomicU64,
+}
+
+pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0), guarded_resumes: AtomicU64::new(0) };
+
+/// What [`stats`] tells. Each number is right for some moment, not all for the same one.
+///
+/// ```
+/// let stats = greenthread::debug::stats();
+/// println!("{} goroutines on {} threads", stats.goroutines, stats.threads);
+/// assert!(stats.spare_threads <= stats.threads && stats.threads <= stats.peak_threads);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Goroutines spawned and not ended.
+    pub goroutines: u64,
+    /// Ps in use (GOMAXPROCS).
+    pub procs: u32,
+    /// Ps that no M runs.
+    pub idle_procs: u32,
+    /// OS threads of the runtime that run goroutines or wait to.
+    pub threads: usize,
+    /// The most of these that there have been at once. Threads that have run goroutines do not end,
+    /// so that it bounds what they take.
+    pub peak_threads: usize,
+    /// Of the threads, the ones that wait without a P, and are used again before another is
+    /// started.
+    pub spare_threads: usize,
+    /// Of the threads, the ones that belong to one pinned goroutine each, and end with it.
+    pub pinned_threads: usize,
+    /// Of the threads, the ones on which a goroutine has ended while it was locked to its thread.
+    /// They run nothing any more but goroutines that must run there.
+    pub unusable_threads: usize,
+    /// Ps taken from an M whose goroutine did not come back for too long.
+    pub retakes: u64,
+    /// Times that a goroutine was sent back to the thread that it had left, because its stack had an address of that
+    /// thread's thread-locals.
+    pub guarded_resumes: u64,
+    /// Pending timers.
+    pub timers: usize,
+    /// Descriptors that are registered for I/O.
+    pub io_descriptors: usize,
+    /// Goroutines and threads that wait for I/O.
+    pub io_waiters: usize,
+    /// Stacks in use.
+    pub stacks_in_use: usize,
+    /// Stacks that were ever made.
+    pub stacks_reserved: usize,
+}
+
+/// A look at the scheduler's numbers. All zero before the first goroutine.
+pub fn stats() -> Stats {
+    let Some(sched) = try_sched() else { return Stats::default() };
+    let (idle_procs, _) = sched.idle.counts();
+    let stacks = stack::POOL.stats();
+    let timers = timers(sched).iter().sum();
+    let lists = sched.lists();
+    Stats {
+        procs: sched.procs(),
+        idle_procs,
+        threads: lists.threads,
+        peak_threads: lists.peak,
+        spare_threads: lists.spare.len() + usize::from(lists.standby.is_some()),
+        pinned_threads: lists.pinned,
+        unusable_threads: lists.out_of_use,
+        retakes: COUNTERS.retakes.load(Ordering::Relaxed),
+        guarded_resumes: COUNTERS.guarded_resumes.load(Ordering::Relaxed),
+        timers,
+        io_descriptors: REGISTERED.load(Ordering::Relaxed),
+        io_waiters: ROLE.waiters(),
+        stacks_in_use: stacks.in_use,
+        stacks_reserved: stacks.reserved,
+        goroutines: sched.alive(),
+    }
+}
+
+/// How many timers are pending on each P, by id. Asked for without the lock of the lists: a timer that fires takes that lock
+/// under the lock of its heap.
+pub(crate) fn timers(sched: &Sched) -> Vec<usize> {
+    sched.all_ps().map(|p| p.timers.len()).collect()
+}

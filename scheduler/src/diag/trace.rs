@@ -1,0 +1,120 @@
+//! GODEBUG's schedtrace and scheddetail: the scheduler's state at an interval, in Go's format.
+//!
+//! What is read here is read while everything runs: each number is right for some moment, not all for the same one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use crate::diag::fatal;
+use crate::diag::stats::timers;
+use crate::gmp::scheduler::{Sched, sched};
+use crate::gmp::{GRef, State};
+use crate::machine::stack;
+use crate::time::clock;
+
+/// GODEBUG's schedtrace: prints a line, or a page, at an interval.
+pub(crate) struct Trace {
+    interval: u64,
+    detail: bool,
+    started: u64,
+    due: u64,
+}
+
+impl Trace {
+    pub(crate) fn new(interval: Duration, detail: bool) -> Self {
+        let (interval, started) = (clock::nanos(interval).max(1_000_000), clock::now());
+        Self { interval, detail, started, due: started }
+    }
+
+    /// Prints if it is time; returns when it is next.
+    pub(crate) fn print_if_due(&mut self, now: u64) -> u64 {
+        if now >= self.due {
+            self.due = now + self.interval;
+            let mut text = String::new();
+            write_trace(&mut text, sched(), (now - self.started) / 1_000_000, self.detail);
+            fatal::print(&text);
+        }
+        self.due
+    }
+}
+
+/// Go's format; what has no meaning here (stop-the-world, mallocing) is left out or constant.
+fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
+    let (idle, searching) = sched.idle.counts();
+    let timers = timers(sched);
+    let lists = sched.lists();
+    let ps = sched.ps();
+    let _ = write!(
+        out,
+        "SCHED {ms}ms: gomaxprocs={} idleprocs={idle} threads={} spinningthreads={searching} needspinning=0 \
+         idlethreads={} runqueue={}",
+        ps.clone().count(),
+        lists.threads,
+        lists.resting(),
+        sched.global.len()
+    );
+    if !detail {
+        let lengths: String = ps.clone().map(|p| format!("{} ", p.queued())).collect();
+        let ticks: String = ps.map(|p| format!("{} ", p.slices())).collect();
+        let _ = writeln!(out, " [ {lengths}] schedticks=[ {ticks}]");
+        return;
+    }
+    let _ = writeln!(out, " gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false");
+    for p in ps {
+        // SAFETY: Ms are never freed.
+        let m = unsafe { p.m().as_ref() };
+        let _ = writeln!(
+            out,
+            "  P{}: status={} schedtick={} syscalltick=0 m={} runqsize={} gfreecnt=0 timerslen={}",
+            p.id,
+            u8::from(m.is_some()),
+            p.slices(),
+            or_nil(m.map(|m| m.id)),
+            p.queued(),
+            timers.get(p.id as usize).unwrap_or(&0)
+        );
+    }
+    let mut on: HashMap<u64, u32> = HashMap::new();
+    for m in lists.all_ms.iter().rev() {
+        let current = m.current().map(|g| g.glance().0);
+        on.extend(current.map(|g| (g, m.id)));
+        let _ = writeln!(
+            out,
+            "  M{}: p={} curg={} mallocing=0 throwing=0 preemptoff= locks=0 dying=0 spinning=false blocked={} lockedg={}",
+            m.id,
+            or_nil(m.p().map(|p| p.id)),
+            or_nil(current),
+            m.p().is_none() && current.is_none(),
+            or_nil(current.filter(|_| m.current().is_some_and(|g| g.home().is_some())))
+        );
+    }
+    drop(lists);
+    for (id, g) in begun() {
+        let (status, reason) = status(g);
+        let (m, locked) = (or_nil(on.get(&id)), or_nil(g.home().map(|m| m.id)));
+        let _ = writeln!(out, "  G{id}: status={status}({reason}) m={m} lockedm={locked}");
+    }
+}
+
+/// The goroutines that have a stack, by id. What is read of one may be out of date, or of a goroutine that has just
+/// taken the other's place.
+fn begun() -> BTreeMap<u64, GRef> {
+    // SAFETY: owners are goroutines, whose memory is never unmapped.
+    let owners = stack::POOL.owned().filter_map(|(_, owner)| unsafe { GRef::from_ptr(owner.cast()) });
+    owners.filter(|g| g.state() != State::Dead).map(|g| (g.glance().0, g)).collect()
+}
+
+fn or_nil(number: Option<impl Display>) -> String {
+    number.map_or("nil".into(), |number| number.to_string())
+}
+
+/// Go's number for what a goroutine does, and why it waits.
+fn status(g: GRef) -> (u8, &'static str) {
+    match g.state() {
+        State::Runnable => (1, ""),
+        State::Running => (2, ""),
+        State::Waiting => (4, g.reason().as_str()),
+        State::Dead => (6, ""),
+    }
+}

@@ -1,0 +1,238 @@
+//! Memory for goroutine headers: small blocks by size class, cached per P.
+//!
+//! A spawn allocates one block and an end frees one, often on different Ps, ten thousand at a time. A general allocator
+//! pays for that with slow paths (measured beside tokio: 50 to 130 ns a task is glibc giving memory back and asking for
+//! it again), and the first touch of a fresh 4 KiB page costs 1.2 us here against 0.18 us in a huge page.
+//!
+//! # Layout
+//! Size classes are multiples of [`STEP`]. Each P has, per class, two *magazines*, chains of free blocks linked through
+//! the blocks themselves. A magazine is full at [`MAGAZINE`] blocks; only whole magazines go to and from the shared
+//! depot, so the depot's lock is taken once in 128 operations at the most. Fresh blocks are cut from a region that asks
+//! for huge pages. No block is larger than [`LARGEST`], since none is ever given back (I1): what the blocks of a
+//! program take is bounded by the most goroutines that it had at once, whatever these have captured.
+//!
+//! # Invariants
+//! * I1: blocks are never unmapped: a stale pointer to a goroutine reads memory that is a goroutine's.
+//! * I2: a cache is touched only by the owner of its P, the depot only under its lock.
+
+use std::alloc::{Layout, handle_alloc_error};
+use std::ptr::{self, NonNull};
+use std::sync::{Mutex, PoisonError};
+
+use crate::machine::sys::region;
+
+/// Blocks are multiples of a cache line, so that two goroutines share none.
+const STEP: usize = 64;
+const CLASSES: usize = 8;
+/// Blocks in a full magazine. With two magazines a P keeps at most 2 * 128 blocks of a class: 48 KiB of 192 bytes.
+const MAGAZINE: u32 = 128;
+
+/// The largest block. What a goroutine has beyond that is not kept in its block (see `crate::task::spawn`).
+const LARGEST: usize = STEP * CLASSES;
+
+/// Whether there are blocks for this size and alignment.
+pub(crate) const fn fits(size: usize, align: usize) -> bool {
+    size <= LARGEST && align <= STEP
+}
+
+struct Free {
+    next: *mut Free,
+}
+
+/// A chain of free blocks.
+struct Magazine {
+    head: *mut Free,
+    len: u32,
+}
+
+// SAFETY: a magazine owns the blocks in its chain.
+unsafe impl Send for Magazine {}
+
+impl Magazine {
+    const EMPTY: Self = Self { head: ptr::null_mut(), len: 0 };
+
+    #[inline]
+    fn pop(&mut self) -> Option<NonNull<u8>> {
+        let head = NonNull::new(self.head)?;
+        // SAFETY: a block in the chain is free, and its first word is the link.
+        self.head = unsafe { head.as_ref() }.next;
+        self.len -= 1;
+        Some(head.cast())
+    }
+
+    /// # Safety
+    /// `block` is a block of this chain's class that nobody uses.
+    #[inline]
+    unsafe fn push(&mut self, block: NonNull<u8>) {
+        let free = block.cast::<Free>();
+        // SAFETY: the block is ours now, and at least STEP bytes long and aligned.
+        unsafe { free.write(Free { next: self.head }) };
+        self.head = free.as_ptr();
+        self.len += 1;
+    }
+}
+
+/// The free blocks of one P.
+pub(crate) struct BlockCache {
+    loaded: [Magazine; CLASSES],
+    spare: [Magazine; CLASSES],
+}
+
+/// What is shared: full magazines, and memory never used yet.
+struct Depot {
+    full: [Vec<Magazine>; CLASSES],
+    fresh: *mut u8,
+    left: usize,
+}
+
+// SAFETY: the depot owns the memory it points to.
+unsafe impl Send for Depot {}
+
+static DEPOT: Mutex<Depot> =
+    Mutex::new(Depot { full: [const { Vec::new() }; CLASSES], fresh: ptr::null_mut(), left: 0 });
+
+/// The cache of all threads that have no P.
+static FOREIGN: Mutex<BlockCache> = Mutex::new(BlockCache::new());
+
+#[inline]
+fn class_of(layout: Layout) -> usize {
+    assert!(fits(layout.size(), layout.align()), "block: the callers keep large things elsewhere");
+    layout.size().saturating_sub(1) / STEP
+}
+
+impl BlockCache {
+    pub(crate) const fn new() -> Self {
+        Self { loaded: [Magazine::EMPTY; CLASSES], spare: [Magazine::EMPTY; CLASSES] }
+    }
+
+    /// Memory for `layout`, which [`fits`].
+    #[inline]
+    pub(crate) fn alloc(&mut self, layout: Layout) -> NonNull<u8> {
+        let class = class_of(layout);
+        match self.loaded[class].pop() {
+            Some(block) => block,
+            None => self.refill(class),
+        }
+    }
+
+    /// Takes memory back.
+    ///
+    /// # Safety
+    /// `block` came from some cache's `alloc` with this layout, and nobody uses it.
+    #[inline]
+    pub(crate) unsafe fn free(&mut self, block: NonNull<u8>, layout: Layout) {
+        let class = class_of(layout);
+        if self.loaded[class].len == MAGAZINE {
+            self.spill(class);
+        }
+        // SAFETY: the caller gives the block up, and it is of this class.
+        unsafe { self.loaded[class].push(block) };
+    }
+
+    #[cold]
+    fn refill(&mut self, class: usize) -> NonNull<u8> {
+        self.loaded[class] = std::mem::replace(&mut self.spare[class], Magazine::EMPTY);
+        if self.loaded[class].len == 0 {
+            let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+            self.loaded[class] = match depot.full[class].pop() {
+                Some(magazine) => magazine,
+                None => depot.cut(class),
+            };
+        }
+        self.loaded[class].pop().expect("block: a magazine from the depot is not empty")
+    }
+
+    #[cold]
+    fn spill(&mut self, class: usize) {
+        let full = std::mem::replace(&mut self.loaded[class], Magazine::EMPTY);
+        let older = std::mem::replace(&mut self.spare[class], full);
+        if older.len > 0 {
+            let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+            depot.full[class].push(older);
+        }
+    }
+}
+
+impl Depot {
+    fn cut(&mut self, class: usize) -> Magazine {
+        let size = (class + 1) * STEP;
+        let bytes = size * MAGAZINE as usize;
+        if self.left < bytes {
+            // What is left of the old region, less than 64 KiB, is not worth keeping a list for.
+            let Some((fresh, left)) = region::reserve() else {
+                handle_alloc_error(Layout::from_size_align(bytes, STEP).expect("block: a valid layout"));
+            };
+            (self.fresh, self.left) = (fresh, left);
+        }
+        let mut magazine = Magazine::EMPTY;
+        // Pushed from the end, so that blocks are handed out in the order of their addresses.
+        for n in (0..MAGAZINE as usize).rev() {
+            // SAFETY: the region has at least `bytes` left, and nobody else has this part of it.
+            unsafe {
+                let block = self.fresh.add(n * size);
+                magazine.push(NonNull::new_unchecked(block));
+            }
+        }
+        // SAFETY: as above; the end of the region at the most.
+        self.fresh = unsafe { self.fresh.add(bytes) };
+        self.left -= bytes;
+        magazine
+    }
+}
+
+/// As [`BlockCache::alloc`], for threads without a P.
+pub(crate) fn alloc_foreign(layout: Layout) -> NonNull<u8> {
+    FOREIGN.lock().unwrap_or_else(PoisonError::into_inner).alloc(layout)
+}
+
+/// As [`BlockCache::free`], for threads without a P.
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn free_foreign(block: NonNull<u8>, layout: Layout) {
+    // SAFETY: the caller's contract is the same.
+    unsafe { FOREIGN.lock().unwrap_or_else(PoisonError::into_inner).free(block, layout) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_distinct_aligned_and_reused() {
+        let mut cache = BlockCache::new();
+        for size in [1, 64, 65, 200, 512] {
+            let layout = Layout::from_size_align(size, 8).unwrap();
+            let mut blocks: Vec<_> = (0..1000).map(|_| cache.alloc(layout)).collect();
+            for (n, block) in blocks.iter().enumerate() {
+                // SAFETY: the block is ours and `size` long.
+                unsafe { block.as_ptr().write_bytes(n as u8, size) };
+            }
+            for (n, block) in blocks.iter().enumerate() {
+                // SAFETY: as above.
+                assert_eq!(unsafe { block.as_ptr().add(size - 1).read() }, n as u8);
+                assert!(block.addr().get().is_multiple_of(STEP));
+            }
+            blocks.sort();
+            blocks.dedup();
+            assert_eq!(blocks.len(), 1000);
+            for block in blocks {
+                // SAFETY: from this cache with this layout.
+                unsafe { cache.free(block, layout) };
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_freed_elsewhere_come_back_through_the_depot() {
+        let layout = Layout::from_size_align(300, 8).unwrap();
+        let (mut here, mut there) = (BlockCache::new(), BlockCache::new());
+        let first: Vec<_> = (0..4 * MAGAZINE).map(|_| here.alloc(layout)).collect();
+        for &block in &first {
+            // SAFETY: the caches share their classes.
+            unsafe { there.free(block, layout) };
+        }
+        let again: Vec<_> = (0..2 * MAGAZINE).map(|_| here.alloc(layout)).collect();
+        assert!(again.iter().all(|block| first.contains(block)));
+    }
+}

@@ -1,0 +1,243 @@
+//! What all Ms share: the table of Ps, the global queue, and the lists of idle Ps and spare Ms.
+//!
+//! # Lists
+//! An idle P stands in `idle` together with the M that gave it up last and still watches its timers, if there is one. An M
+//! without any P stands in `spare`. Every M is in at most one list, once, and only under the lock does it enter or leave one;
+//! **whoever takes an M out of a list hands it a P** ([`M::hand`]), or is that M itself. So no M is handed two.
+//!
+//! # The table
+//! Thieves walk the Ps without a lock while `gomaxprocs` changes their number. Those in use are always the first of all
+//! that were ever made, and none is ever freed: so each place of the table is written once, and a number says how many
+//! count.
+//!
+//! Rejected: a list that is replaced whole, and freed by crossbeam-epoch when its last reader has left. Who enters an
+//! epoch leaves the address of a thread-local on the stack, and goroutines look here too, when they wake others: the
+//! migration guard ([`crate::sched::affinity::guard`]) took hundreds of such leftovers in a second for addresses in use.
+
+use std::collections::VecDeque;
+use std::iter;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::api::config::MAX_PROCS;
+use crate::gmp::{GRef, M, P};
+use crate::machine::sys::parker::Parker;
+use crate::machine::sys::thread_end::ThreadEnd;
+use crate::protocol::idle::IdleWord;
+use crate::protocol::poller::Doorbell;
+use crate::sched::global::Global;
+use crate::time::clock;
+
+/// An idle P, and the M that watches its timers.
+pub(crate) struct IdleP {
+    pub(crate) p: &'static P,
+    pub(crate) watcher: Option<&'static M>,
+}
+
+/// What the lock of the scheduler protects.
+#[derive(Default)]
+pub(crate) struct Lists {
+    pub(crate) idle: Vec<IdleP>,
+    /// The last one in has parked last, nearly, and is used first.
+    pub(crate) spare: Vec<&'static M>,
+    /// An M whose thread waits for its first P, or its pinned goroutine.
+    pub(crate) standby: Option<&'static M>,
+    /// One is being started for that.
+    pub(crate) refilling: bool,
+    /// Somebody has found no thread meanwhile.
+    pub(crate) wanting: bool,
+    /// Ms whose threads the monitor is to start, each with a P in hand.
+    pub(crate) orders: Vec<&'static M>,
+    /// Pinned goroutines for which the monitor is to start threads, in order.
+    pub(crate) unstarted: VecDeque<GRef>,
+    /// Ms without a thread: it has ended, or could not be started.
+    pub(crate) vacant_ms: Vec<&'static M>,
+    /// Ps out of use, and empty.
+    pub(crate) vacant: Vec<&'static P>,
+    /// Every M ever made, by id.
+    pub(crate) all_ms: Vec<&'static M>,
+    /// Ms with a thread, or for which one was ordered.
+    pub(crate) threads: usize,
+    /// The most that `threads` has been.
+    pub(crate) peak: usize,
+    /// Of `threads`, those that are one pinned goroutine's own.
+    pub(crate) pinned: usize,
+    /// Of `threads`, those on which a goroutine has ended that was locked to it.
+    pub(crate) out_of_use: usize,
+    /// The system has refused a thread, and has given none since.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// That the system has given no thread.
+pub(crate) struct Refusal {
+    /// When it did so for the first time, and for the last.
+    pub(crate) since: u64,
+    pub(crate) last: u64,
+    pub(crate) error: String,
+}
+
+impl Lists {
+    /// How many Ms rest: without a P, or as the watcher of an idle one.
+    pub(crate) fn resting(&self) -> usize {
+        self.spare.len()
+            + usize::from(self.standby.is_some())
+            + self.idle.iter().filter(|idle| idle.watcher.is_some()).count()
+    }
+}
+
+/// What all Ms share.
+pub(crate) struct Sched {
+    pub(crate) idle: IdleWord,
+    lists: Mutex<Lists>,
+    pub(crate) global: Global<GRef>,
+    /// Every P ever made, by id, and empty places. Filled under the lock of the lists.
+    table: Box<[OnceLock<&'static P>]>,
+    procs: AtomicU32,
+    pub(crate) next_id: AtomicU64,
+    /// Goroutines spawned and ended by threads that had no P at that moment.
+    pub(crate) spawned_outside: AtomicU64,
+    pub(crate) ended_outside: AtomicU64,
+    /// Ms that block outside of the lists, until they are handed a P for the one goroutine that they may run.
+    pub(crate) blocked_ms: AtomicUsize,
+    /// Ms to which a goroutine was seen to be tied ([`crate::sched::affinity::ties`]).
+    pub(crate) tied_ms: AtomicUsize,
+    pub(crate) max_threads: usize,
+    /// The loop that a new M's thread runs; set at boot, since the worker stands above this module.
+    pub(crate) worker: fn(&'static M),
+    pub(crate) monitor: Monitor,
+}
+
+/// How the monitor thread (sysmon) sleeps and is woken.
+pub(crate) struct Monitor {
+    pub(crate) parker: Parker,
+    pub(crate) asleep: AtomicBool,
+    /// Whether there is one.
+    pub(crate) runs: AtomicBool,
+    /// Threads are to be started ([`crate::sched::threads`]).
+    pub(crate) orders: AtomicBool,
+    /// Where it sleeps instead of on the parker, if it is to wake up when some thread ends.
+    pub(crate) thread_end: OnceLock<ThreadEnd>,
+    /// Out while it does.
+    pub(crate) bell: Doorbell,
+}
+
+impl Monitor {
+    fn new() -> Self {
+        Self {
+            parker: Parker::new(),
+            asleep: AtomicBool::new(false),
+            runs: AtomicBool::new(false),
+            orders: AtomicBool::new(false),
+            thread_end: OnceLock::new(),
+            bell: Doorbell::new(),
+        }
+    }
+
+    /// Ends its sleep, or the next one. Async-signal-safe.
+    pub(crate) fn wake(&self) {
+        self.parker.unpark();
+        if self.bell.ring()
+            && let Some(place) = self.thread_end.get()
+        {
+            place.ring();
+        }
+    }
+}
+
+static SCHED: OnceLock<Sched> = OnceLock::new();
+
+/// The one scheduler of the process. Boot has run: whoever has an M, or has called `boot::ensure`, may ask.
+#[inline]
+pub(crate) fn sched() -> &'static Sched {
+    SCHED.get().expect("sched: used before the runtime has started")
+}
+
+/// The scheduler, if it has been started.
+pub(crate) fn try_sched() -> Option<&'static Sched> {
+    SCHED.get()
+}
+
+/// Makes the scheduler, if there is none.
+pub(crate) fn init(make: impl FnOnce() -> Sched) {
+    SCHED.get_or_init(make);
+}
+
+impl Sched {
+    pub(crate) fn new(max_threads: usize, worker: fn(&'static M)) -> Self {
+        Self {
+            idle: IdleWord::new(),
+            lists: Mutex::default(),
+            global: Global::new(),
+            table: iter::repeat_with(OnceLock::new).take(MAX_PROCS).collect(),
+            procs: AtomicU32::new(0),
+            next_id: AtomicU64::new(1),
+            spawned_outside: AtomicU64::new(0),
+            ended_outside: AtomicU64::new(0),
+            tied_ms: AtomicUsize::new(0),
+            blocked_ms: AtomicUsize::new(0),
+            max_threads,
+            worker,
+            monitor: Monitor::new(),
+        }
+    }
+
+    pub(crate) fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of Ps in use (GOMAXPROCS).
+    pub(crate) fn procs(&self) -> u32 {
+        self.procs.load(Ordering::Relaxed)
+    }
+
+    /// The Ps in use, as they are now.
+    #[inline]
+    pub(crate) fn ps(&self) -> impl Iterator<Item = &'static P> + Clone {
+        // ORDERING P1: acquire pairs with the store in `set_procs`.
+        let n = self.procs.load(Ordering::Acquire) as usize;
+        made(&self.table[..n])
+    }
+
+    /// The one that is in use whatever the number.
+    pub(crate) fn first_p(&self) -> &'static P {
+        self.table[0].get().expect("sched: asked for a P before the first was made")
+    }
+
+    /// Every P ever made.
+    pub(crate) fn all_ps(&self) -> impl Iterator<Item = &'static P> + Clone {
+        made(&self.table)
+    }
+
+    /// Has the first `n` Ps be in use, and makes those that are missing. The caller holds the lock of the lists.
+    pub(crate) fn set_procs(&self, n: usize) {
+        for (id, place) in self.table[..n].iter().enumerate() {
+            place.get_or_init(|| Box::leak(Box::new(P::new(id as u32))));
+        }
+        // ORDERING P1: release publishes the Ps; pairs with the load in `ps`.
+        self.procs.store(n as u32, Ordering::Release);
+    }
+
+    /// Wakes the monitor if it has gone to sleep because all Ps were idle: one has just been taken, or somebody has gone to sleep
+    /// by whom no P comes, so that the monitor must look for a deadlock.
+    #[inline]
+    pub(crate) fn wake_monitor(&self) {
+        if self.monitor.asleep.load(Ordering::SeqCst) && self.monitor.asleep.swap(false, Ordering::SeqCst) {
+            // It stood still while the monitor slept.
+            clock::advance_coarse(clock::now());
+            self.monitor.wake();
+        }
+    }
+
+    /// Goroutines that were spawned and have not ended.
+    pub(crate) fn alive(&self) -> u64 {
+        // ORDERING P2: all ends are read first, with acquire, which pairs with the release of who counts one (`P::count_ended`,
+        // `ended_outside`): a goroutine counted as ended is then also counted as spawned.
+        let ended = self.ended_outside.load(Ordering::Acquire) + self.all_ps().map(P::ended).sum::<u64>();
+        let spawned = self.all_ps().map(P::spawned).sum::<u64>() + self.spawned_outside.load(Ordering::Acquire);
+        spawned.saturating_sub(ended)
+    }
+}
+
+fn made(places: &[OnceLock<&'static P>]) -> impl Iterator<Item = &'static P> + Clone {
+    places.iter().map_while(|place| place.get().copied())
+}

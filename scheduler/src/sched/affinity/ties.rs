@@ -1,0 +1,277 @@
+//! Ties: goroutines that can run on one thread only, and how others are kept from that thread.
+//!
+//! # Vocabulary
+//! A parked goroutine is *tied* to an M if its stack has an address of the thread's own memory, so
+//! that the migration guard ([`crate::sched::affinity::guard`]) resumes it there and nowhere else. An M is *tied* once
+//! such a goroutine was seen on it. A goroutine *keeps* its thread if its P had to be taken from it:
+//! it computes, or blocks in a call, and does not come back to the scheduler.
+//!
+//! # The hazard
+//! Others run elsewhere while a goroutine keeps its thread; a tied one cannot. And ties are made by
+//! innocent code. In a release build the compiler computes the address of a thread-local once for a
+//! whole loop, so that each iteration's park has it in a register:
+//!
+//! ```text
+//!     loop { SEEN.with(|seen| seen.borrow_mut().push(1)); time::sleep(ms) }      beside    stdin.read_line(..)
+//! ```
+//!
+//! If both run on one M, the loop has no turn until somebody types a line.
+//!
+//! # What is done
+//! Whether the address is a live borrow or a computation that the compiler has moved cannot be told
+//! (see below), so a tied goroutine stays where it is. What can be chosen is *who else* runs there:
+//!
+//! * **Goroutines that have kept a thread** run on Ms that are not tied, for their next
+//!   [`G::DISTRUST`] runs; and so does the first run of goroutines whose spawn site
+//!   ([`crate::sched::sites`]) has had one that did. The main goroutine is expected to: it blocks in calls
+//!   of std more often than others.
+//! * **The first goroutine of a spawn site** begins on an M that is not tied. Its siblings follow it
+//!   until one of them has come back or ended. This holds while fewer Ms than Ps are tied: each of
+//!   them may then have a P of its own. From then on it holds for Ms that have been tied for
+//!   [`BURST_NS`], so that goroutines which are started together stay together, and while at most
+//!   [`MOST_SCATTERED`] more Ms than Ps are tied.
+//! * **A call in [`blocking`](crate::api::blocking())** leaves a tied M first.
+//! * A tied goroutine that has come to its thread's inbox takes turns with the M's other work, so it
+//!   waits for one time slice, or for what keeps the thread.
+//! * An inbox that has waited for [`PATIENCE_NS`] behind one goroutine is reported on stderr, once.
+//!
+//! The M that finds a goroutine which belongs elsewhere passes its P on with it, to an M at rest that
+//! is not tied or to a new one ([`pass_on`]). That costs two wake-ups of threads, 20 to 40 us, where a
+//! kept thread costs 2 ms or more. An M that is not tied never asks any of this.
+//!
+//! *Finding ties* must cost nothing where nobody is tied. A stack is searched when the first
+//! goroutine of a site leaves its M for the first time, when siblings of a tied one do, and at one of
+//! [`SAMPLED`] dispatches of a P; it has just been used then, so that this takes 50 ns. And the guard
+//! tells, when it has sent one back. All of this is a hint: a tie that is missed is a tied goroutine
+//! that may have to wait, as it would have without.
+//!
+//! # What remains
+//! Goroutines that are tied to a thread wait for as long as it is kept by one that has come back
+//! before and does so for the first time, by one that is tied there itself, or by the first of its
+//! site if it was started together with them and no P was to be had for another thread.
+//! `#[inline(never)]` around the use of the thread-local makes no tie; a goroutine that never comes
+//! back belongs on a thread of its own (`Builder::pinned`).
+//!
+//! # Rejected
+//! * *To correct the addresses*, since each thread's block has the same layout: right for a
+//!   computation that was moved, and undefined behavior for a borrow in an open `with`. The two look
+//!   alike: both are the address of the variable. The frame of an open `with` would tell, but it is
+//!   inlined in the builds that make ties, and the tables of inlined calls are debug information,
+//!   which release builds do not have by default. C code that keeps such an address has no tables
+//!   either way.
+//! * *To interrupt a thread that is blocked in a system call* and to run its tied goroutines there,
+//!   on top of the call: the blocked goroutine may be in the middle of a `with_borrow_mut` (reading
+//!   into a buffer of the thread), of `stdout`'s re-entrant lock, or of the allocator.
+//! * *To exchange the thread pointer* with that of the blocked thread: two threads would have one
+//!   `errno`, one allocator cache and one identity the moment the call returns.
+//! * *To search each stack when it is left*: 50 to 100 ns for every park.
+//! * *To keep each spawn site's first goroutine apart without a limit*: the stages of a pipeline, each
+//!   of which uses a thread-local, would be tied to a thread each. With five of them on one P a value
+//!   took 50 to 125 us through unbuffered channels, and 0.3 us with all of them on one thread.
+
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use crate::diag::fatal;
+use crate::gmp::scheduler::{Sched, sched};
+use crate::gmp::{G, GRef, M, P};
+use crate::sched::handoff;
+use crate::sched::sites::{SITES, Verdict};
+use crate::task::coroutine::StackHead;
+use crate::testing::mechanism::Mechanism;
+use crate::time::clock;
+
+/// One dispatch in so many, the goroutine that leaves is searched for ties.
+const SAMPLED: u32 = 1024;
+
+/// How many more Ms than Ps may be tied for first goroutines of their sites to be kept apart.
+const MOST_SCATTERED: usize = 3;
+
+/// How long an M must have been tied for that, if there are as many tied Ms as Ps: goroutines that
+/// are spawned in one go tend to talk to each other.
+const BURST_NS: u64 = 10_000_000;
+
+/// How many more Ms than Ps may be tied for goroutines of a distrusted site to begin apart.
+const MOST_APART: usize = 8;
+
+/// How long a goroutine waits for its thread before that is reported, and how often the monitor looks.
+const PATIENCE_NS: u64 = 1_000_000_000;
+const LOOK_NS: u64 = 250_000_000;
+
+/// Returns whether the goroutine that has just left `m` is to be searched for ties whatever is known
+/// of it.
+#[inline]
+pub(crate) fn is_sampled(m: &M) -> bool {
+    !m.is_tied() && m.p().is_some_and(|p| p.dispatches().is_multiple_of(SAMPLED))
+}
+
+/// Learns from `g`, which `m`, the calling M, has just run: it is suspended, and still the caller's.
+#[cold]
+pub(crate) fn note_left(m: &'static M, g: GRef) {
+    let (record, distrust) = (g.record(), g.record() & G::DISTRUST);
+    g.set_record(G::SEEN | distrust.saturating_sub(1));
+    let seen = record & G::SEEN != 0;
+    let may_be_tied = if seen || distrust > 0 { is_sampled(m) } else { SITES.note_came_back(g.site) };
+    if may_be_tied && !m.is_tied() && is_tied_to(g, m) {
+        note_tied(g, m);
+    }
+}
+
+/// Learns from `g`, which runs on the calling M and is about to end.
+#[inline]
+pub(crate) fn note_end(g: GRef) {
+    if g.record() & (G::ON_PROBATION | G::DISTRUST) == G::ON_PROBATION {
+        SITES.note_came_back(g.site);
+    }
+}
+
+/// Notes that `g` is tied to `m`.
+#[cold]
+pub(crate) fn note_tied(g: GRef, m: &'static M) {
+    SITES.note_ties(g.site);
+    // The thread of a pinned goroutine runs no other that could be kept from it.
+    if m.own().is_none() && m.note_tied(clock::now()) {
+        sched().tied_ms.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Notes that `g` keeps its thread. For the monitor, while `g` cannot come back to the scheduler,
+/// and for whoever has its handle. If `g` leaves at this moment, one of two notes may be lost: they
+/// are hints.
+pub(crate) fn note_kept(g: GRef) {
+    if g.record() & G::DISTRUST != G::DISTRUST {
+        g.set_record(g.record() | G::DISTRUST);
+        SITES.note_kept(g.site);
+    }
+}
+
+/// Notes that `g`, the calling goroutine, will keep its thread at its next run.
+pub(crate) fn note_will_keep(g: GRef) {
+    // One is taken off when it leaves.
+    g.set_record((g.record() & !G::DISTRUST) | 2.max(g.record() & G::DISTRUST));
+}
+
+/// Returns whether `g`, which `m`, a tied M, is about to run, had better run on an M that is not tied.
+#[cold]
+pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
+    if !Mechanism::KeepApart.is_on() || m.locked.get() > 0 || g.home().is_some() || g.is_pinned() {
+        return false;
+    }
+    if !g.stack.get().is_null() {
+        let stays = || g.m().is_some_and(|last| ptr::eq(last, m)) && is_tied_to(g, m);
+        return g.record() & G::DISTRUST > 0 && !stays();
+    }
+    let (tied, procs) = (sched().tied_ms.load(Ordering::Relaxed), sched().procs() as usize);
+    match SITES.verdict(g.site) {
+        Verdict::Trusted => false,
+        Verdict::Unknown if tied < procs => true,
+        Verdict::Unknown => tied < procs + MOST_SCATTERED && clock::now() - m.tied_since() >= BURST_NS,
+        Verdict::Distrusted => tied < procs + MOST_APART,
+    }
+}
+
+/// Whether `g`, which is suspended and the caller's, is tied to `m`, which ran it last.
+fn is_tied_to(g: GRef, m: &'static M) -> bool {
+    // SAFETY: the goroutine is the caller's, and it is suspended.
+    unsafe { StackHead::points_into(g.stack.get(), &m.own_memory()) }
+}
+
+/// The calling M, which has `p` and has taken `g` from a queue, passes it to an M that is not tied:
+/// with an idle P of that one, or with its own. Returns false if there is no such M to be had; `g` is
+/// then still the caller's.
+#[cold]
+pub(crate) fn pass_on(m: &'static M, p: &'static P, g: GRef) -> bool {
+    let sched = sched();
+    let record = g.record();
+    if g.stack.get().is_null() {
+        g.set_record(record | G::ON_PROBATION);
+        SITES.spend_distrust(g.site);
+    }
+    let mut lists = sched.lists();
+    let is_free = |other: &M| !other.is_tied() && other.inbox.is_empty();
+    let watcher = lists.idle.iter().position(|idle| idle.watcher.is_some_and(is_free));
+    let spare = lists.spare.iter().rposition(|spare| is_free(spare));
+    let other = match (watcher, spare) {
+        (Some(at), _) => {
+            let idle = lists.idle.remove(at);
+            sched.idle.p_taken();
+            idle.watcher.map(|other| (other, Some(idle.p)))
+        }
+        (None, Some(at)) => Some((lists.spare.remove(at), None)),
+        (None, None) => None,
+    };
+    let Some((other, idle)) = other else {
+        drop(lists);
+        return give_to_new_m(m, p, g);
+    };
+    // It stands in no list any more, so it does not sleep for its inbox, and gets a P below.
+    let _ = other.inbox.leave(g);
+    drop(lists);
+    match idle {
+        Some(_) => sched.wake_monitor(),
+        None => give_up(m),
+    }
+    other.hand(idle.unwrap_or(p), false);
+    true
+}
+
+fn give_to_new_m(m: &'static M, p: &'static P, g: GRef) -> bool {
+    give_up(m);
+    let started = handoff::start_fresh(p, g);
+    if !started {
+        m.set_p(Some(p));
+        m.lease.renew();
+    }
+    started
+}
+
+/// The calling M gives its P up; it is the caller's to hand on.
+fn give_up(m: &'static M) {
+    m.lease.release();
+    m.set_p(None);
+}
+
+/// The monitor's look at the inboxes of busy Ms.
+pub(crate) struct Watch {
+    reported: bool,
+    next: u64,
+}
+
+impl Watch {
+    pub(crate) fn new(now: u64) -> Self {
+        Self { reported: false, next: now + LOOK_NS }
+    }
+
+    /// Reports, once per process, a goroutine that has waited for its thread for long. Returns when
+    /// to look again, in ns, if a goroutine waits.
+    pub(crate) fn look(&mut self, sched: &Sched, now: u64) -> Option<u64> {
+        if self.reported || now < self.next {
+            return (!self.reported && any_waits(sched)).then_some(self.next);
+        }
+        self.next = now + LOOK_NS;
+        let waiting = |m: &&'static M| Some((*m, m.inbox.oldest()?, m.current()?));
+        let waiting: Vec<_> = sched.lists().all_ms.iter().filter_map(waiting).collect();
+        if let Some((m, (g, _), keeper)) =
+            waiting.iter().find(|(_, (_, since), _)| now.saturating_sub(*since) > PATIENCE_NS)
+        {
+            self.reported = true;
+            report(m, *g, *keeper);
+        }
+        (!waiting.is_empty() && !self.reported).then_some(self.next)
+    }
+}
+
+fn any_waits(sched: &Sched) -> bool {
+    sched.lists().all_ms.iter().any(|m| !m.inbox.is_empty())
+}
+
+fn report(m: &M, g: GRef, keeper: GRef) {
+    let ((id, site), (keeper, keeper_site)) = (g.glance(), keeper.glance());
+    fatal::warn(&format!(
+        "goroutine {id}, spawned at {site}, has waited for its thread for a second: goroutine {keeper}, spawned at \
+         {keeper_site}, keeps thread greenthread-m{} busy or blocked. The address of a thread-local is on the stack of \
+         goroutine {id}, so it can run on that thread only; put the use of the thread-local into a function of its own \
+         with #[inline(never)], or spawn goroutine {keeper} with Builder::pinned. Other cases are not reported.",
+        m.id
+    ));
+}

@@ -1,0 +1,200 @@
+//! What is known of the places in the program that spawn goroutines.
+//!
+//! Goroutines of one spawn site run the same closure, so they tend to behave alike: if one has kept
+//! its thread for long, its siblings will. [`crate::sched::affinity::ties`] and [`crate::sched::hogs`] ask here about goroutines that have not
+//! run yet. Everything here is a hint; any answer is right, and some are better than others.
+//!
+//! The table has a fixed number of places and takes no lock. A site that finds no place is trusted.
+
+use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// How many sites are remembered.
+const PLACES: usize = 1024;
+
+/// How many places a site may be looked for in.
+const PROBES: usize = 4;
+
+/// Set once a goroutine of the site has come back to the scheduler without having kept its thread.
+const COMES_BACK: u32 = 1;
+
+/// Set once a goroutine of the site was found tied to its thread.
+const TIES: u32 = 2;
+
+/// What a kept thread adds to the distrust of a site, and the most that it comes to. Each first run
+/// that is moved elsewhere costs some 20 us and takes one off, each kept thread has cost 2 ms or more.
+const ONE: u32 = 4;
+const DISTRUST: u32 = 64 * ONE;
+const MOST_DISTRUST: u32 = 1024 * ONE;
+
+/// What to expect of a goroutine that has not run yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Goroutines of its site come back soon.
+    Trusted,
+    /// None of its site has come back yet.
+    Unknown,
+    /// One of its site has kept its thread lately.
+    Distrusted,
+}
+
+struct Place {
+    site: AtomicPtr<Location<'static>>,
+    /// [`COMES_BACK`], [`TIES`], and the distrust.
+    state: AtomicU32,
+    /// What the coarse clock showed when a goroutine of the site last computed for long; 0 for never.
+    hogged_at: AtomicU32,
+}
+
+/// The sites of the program.
+pub(crate) static SITES: Sites = Sites::new();
+
+pub(crate) struct Sites([Place; PLACES]);
+
+impl Sites {
+    const fn new() -> Self {
+        Self(
+            [const {
+                Place { site: AtomicPtr::new(ptr::null_mut()), state: AtomicU32::new(0), hogged_at: AtomicU32::new(0) }
+            }; PLACES],
+        )
+    }
+
+    /// Returns what to expect of a goroutine that was spawned at `site` and has not run yet.
+    pub(crate) fn verdict(&self, site: &'static Location<'static>) -> Verdict {
+        match self.state_of(site).map(|state| state.load(Ordering::Relaxed)) {
+            Some(ONE..) => Verdict::Distrusted,
+            Some(state) if state & COMES_BACK == 0 => Verdict::Unknown,
+            _ => Verdict::Trusted,
+        }
+    }
+
+    /// Notes that a goroutine of `site` has come back to the scheduler. Returns whether it may be
+    /// tied to its thread: it is the first of its site to come back, or a sibling was tied.
+    pub(crate) fn note_came_back(&self, site: &'static Location<'static>) -> bool {
+        let Some(state) = self.state_of(site) else { return false };
+        // A plain load first: this is called for many goroutines, and changes something for one.
+        let before = state.load(Ordering::Relaxed);
+        if before & COMES_BACK == 0 {
+            state.fetch_or(COMES_BACK, Ordering::Relaxed);
+        }
+        before & COMES_BACK == 0 || before & TIES != 0
+    }
+
+    /// Notes that a goroutine of `site` is tied to its thread.
+    pub(crate) fn note_ties(&self, site: &'static Location<'static>) {
+        if let Some(state) = self.state_of(site) {
+            state.fetch_or(TIES, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a goroutine of `site` has kept its thread for so long that its P was taken.
+    pub(crate) fn note_kept(&self, site: &'static Location<'static>) {
+        self.change_distrust(site, |distrust| (distrust + DISTRUST).min(MOST_DISTRUST));
+    }
+
+    /// Notes that a goroutine of `site` was moved to another thread because of the distrust.
+    pub(crate) fn spend_distrust(&self, site: &'static Location<'static>) {
+        self.change_distrust(site, |distrust| distrust.saturating_sub(ONE));
+    }
+
+    /// Notes that a goroutine of `site` computes for long, when the coarse clock shows `now`.
+    pub(crate) fn note_hog(&self, site: &'static Location<'static>, now: u32) {
+        if let Some(place) = self.place_of(site) {
+            place.hogged_at.store(now.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns what the coarse clock showed when a goroutine of `site` last computed for long.
+    pub(crate) fn last_hog(&self, site: &'static Location<'static>) -> Option<u32> {
+        let last = self.place_of(site)?.hogged_at.load(Ordering::Relaxed);
+        (last != 0).then_some(last)
+    }
+
+    fn change_distrust(&self, site: &'static Location<'static>, change: impl Fn(u32) -> u32) {
+        if let Some(state) = self.state_of(site) {
+            let flags = COMES_BACK | TIES;
+            let changed = |state: u32| Some(change(state & !flags) | (state & flags));
+            let _ = state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
+        }
+    }
+
+    /// Returns the state of `site`, or `None` if the table is full there.
+    fn state_of(&self, site: &'static Location<'static>) -> Option<&AtomicU32> {
+        self.place_of(site).map(|place| &place.state)
+    }
+
+    fn place_of(&self, site: &'static Location<'static>) -> Option<&Place> {
+        let site = ptr::from_ref(site).cast_mut();
+        let hash = (site.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES.ilog2());
+        (0..PROBES).find_map(|probe| {
+            let place = &self.0[(hash as usize + probe) % PLACES];
+            let found = place.site.load(Ordering::Relaxed);
+            let claim = || place.site.compare_exchange(found, site, Ordering::Relaxed, Ordering::Relaxed);
+            let ours = found == site || (found.is_null() && claim().is_ok());
+            // Another thread may just have claimed the place for the same site.
+            (ours || place.site.load(Ordering::Relaxed) == site).then_some(place)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A location of its own: what counts is the address.
+    fn site() -> &'static Location<'static> {
+        Box::leak(Box::new(*Location::caller()))
+    }
+
+    #[test]
+    fn a_site_is_unknown_until_one_comes_back() {
+        let (sites, site) = (Sites::new(), site());
+        assert_eq!(sites.verdict(site), Verdict::Unknown);
+        assert!(sites.note_came_back(site));
+        assert!(!sites.note_came_back(site), "only the first of a site is looked at");
+        assert_eq!(sites.verdict(site), Verdict::Trusted);
+    }
+
+    #[test]
+    fn siblings_of_a_tied_goroutine_may_be_tied() {
+        let (sites, site) = (Sites::new(), site());
+        sites.note_came_back(site);
+        sites.note_ties(site);
+        assert!(sites.note_came_back(site));
+        assert_eq!(sites.verdict(site), Verdict::Trusted);
+    }
+
+    #[test]
+    fn distrust_is_spent_run_by_run_and_has_a_bound() {
+        let (sites, site) = (Sites::new(), site());
+        sites.note_came_back(site);
+        sites.note_kept(site);
+        for _ in 0..64 {
+            assert_eq!(sites.verdict(site), Verdict::Distrusted);
+            sites.spend_distrust(site);
+        }
+        assert_eq!(sites.verdict(site), Verdict::Trusted);
+        (0..1000).for_each(|_| sites.note_kept(site));
+        (0..1024).for_each(|_| sites.spend_distrust(site));
+        assert_eq!(sites.verdict(site), Verdict::Trusted);
+    }
+
+    #[test]
+    fn a_site_of_hogs_is_known_by_its_last_one() {
+        let (sites, one, other) = (Sites::new(), site(), site());
+        sites.note_hog(one, 0);
+        assert_eq!((sites.last_hog(one), sites.last_hog(other)), (Some(1), None));
+        sites.note_hog(one, 7);
+        assert_eq!(sites.last_hog(one), Some(7));
+    }
+
+    #[test]
+    fn a_full_table_trusts() {
+        let sites = Box::new(Sites::new());
+        let known = (0..8 * PLACES).filter(|_| sites.verdict(site()) == Verdict::Unknown).count();
+        assert!((PLACES / 2..=PLACES).contains(&known), "{known} sites found a place");
+        assert_eq!(sites.verdict(site()), Verdict::Trusted);
+    }
+}

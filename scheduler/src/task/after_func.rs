@@ -1,0 +1,193 @@
+//! Goroutines that start at a time: Go's `time.AfterFunc`.
+//!
+//! # Protocol
+//! Nobody waits. The goroutine is made at once, in a block of its own that also holds the timer, and is not queued: it
+//! has no stack, no M has seen it, and it is not counted. Then the timer is armed, and the lock of its heap decides who
+//! gets the goroutine:
+//!
+//! * the timer *fires*: the goroutine is counted and queued, by the M that looks at the clock. From here on it is like any other;
+//! * or it is *stopped*: whoever took the timer out of its heap drops the closure, and the goroutine has ended without
+//!   having run.
+//!
+//! The block stays until the goroutine has ended and the [`AfterFunc`] is gone, by the word of
+//! [`crate::protocol::join`]: so a late `stop` finds a timer that has fired, and no other goroutine's memory. A handle
+//! that is dropped early leaves block and timer to the goroutine.
+//!
+//! Rejected: a goroutine that sleeps and then calls the closure. It keeps a page of stack for the time, and stopping it
+//! means waking it up. Rejected: the timer in an allocation of its own, shared by the handle and the closure. It works,
+//! and costs an `Arc` each time.
+//!
+//! # Invariants
+//! * I1: the goroutine is owned by its armed timer; firing and disarming, under the lock of the heap, hand it on once.
+//! * I2: the block, and with it the timer, stays until both the goroutine has ended and the handle is gone; an armed
+//!   timer's goroutine has not ended.
+
+use std::alloc::Layout;
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use crate::gmp::block;
+use crate::gmp::scheduler::sched;
+use crate::gmp::{GRef, P, Vtable};
+use crate::protocol::join::JoinWord;
+use crate::sched::entry;
+use crate::task::spawn::{InPlace, JoinHandle, Kept, Task, fits};
+use crate::time::timer;
+use crate::time::timers::Timer;
+use crate::wait::park;
+use crate::wait::ready;
+
+/// A block: a goroutine like any other, and behind it the timer that starts it.
+#[repr(C)]
+struct Delayed<C> {
+    task: DelayedTask<C>,
+    timer: Timer,
+}
+
+type DelayedTask<C> = Task<C, InPlace<thread::Result<()>>>;
+
+impl<C: Kept<Item: FnOnce()>> Delayed<C> {
+    const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..DelayedTask::<C>::VTABLE };
+}
+
+/// A call that is to come: Go's `time.Timer`, as `time.AfterFunc` makes it, for a closure that is called once.
+///
+/// Any goroutine or thread may stop it, many at once. Dropping it stops nothing.
+///
+/// ```
+/// use greenthread::time::{AfterFunc, after_func};
+/// use std::time::Duration;
+///
+/// let hour = Duration::from_secs(3600);
+/// let calls: Vec<AfterFunc> = (0..3).map(|_| after_func(hour, || unreachable!())).collect();
+/// assert!(calls.iter().all(AfterFunc::stop));
+/// ```
+pub struct AfterFunc {
+    handle: JoinHandle<()>,
+    timer: NonNull<Timer>,
+}
+
+// SAFETY: the timer is reached under the lock of its heap, and stays while the handle does (I2).
+unsafe impl Send for AfterFunc {}
+// SAFETY: as above; `stop` may be called by many at once, and one of them gets the goroutine (I1).
+unsafe impl Sync for AfterFunc {}
+
+impl fmt::Debug for AfterFunc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AfterFunc").field("id", &self.handle.id()).finish_non_exhaustive()
+    }
+}
+
+impl AfterFunc {
+    pub(crate) fn start<F>(when: u64, f: F, site: &'static Location<'static>) -> Self
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        if fits::<F, ()>(size_of::<Timer>()) {
+            Self::start_kept(when, InPlace::keep(f), site)
+        } else {
+            Self::start_kept::<Box<F>>(when, Box::keep(f), site)
+        }
+    }
+
+    fn start_kept<C: Kept<Item: FnOnce()>>(when: u64, closure: C, site: &'static Location<'static>) -> Self {
+        let layout = Layout::new::<Delayed<C>>();
+        let sched = sched();
+        // SAFETY: `with_p` says that this thread's M has `p` and is inside.
+        let inside = entry::with_p(|_, p| unsafe {
+            let own = p.own();
+            (own.blocks.alloc(layout), own.next_id(&sched.next_id))
+        });
+        let (block, id) =
+            inside.unwrap_or_else(|_| (block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed)));
+        let delayed = block.cast::<Delayed<C>>();
+        let g = GRef::new(delayed.cast());
+        // SAFETY: the block is ours, with this layout. The handle is the goroutine's one.
+        let this = unsafe {
+            delayed.write(Delayed {
+                task: Task::new(&Delayed::<C>::VTABLE, id, closure, None, JoinWord::new(), site),
+                timer: Timer::new(begin, g.as_ptr().cast_const().cast()),
+            });
+            Self { handle: JoinHandle::of(g), timer: NonNull::from(&(*delayed.as_ptr()).timer) }
+        };
+        // SAFETY: I2: the handle is there until this returns.
+        unsafe { timer::arm(this.timer.as_ref(), when) }.unwrap_or_else(park::settle);
+        this
+    }
+
+    /// Calls it off: Go's `Timer.Stop`. True if the closure has not been started, and so never will be: it is dropped
+    /// before this returns, by the caller. False if its time had come, be it running or over (or dropped without having
+    /// run, as there was no stack for it), or if it was stopped before. Does not wait for a closure that runs, and never
+    /// parks.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let call = greenthread::time::after_func(Duration::from_secs(3600), || unreachable!());
+    /// assert!(call.stop(), "it had not begun");
+    /// assert!(!call.stop(), "it is stopped already");
+    /// ```
+    pub fn stop(&self) -> bool {
+        // SAFETY: I2: the handle is there.
+        let stopped = unsafe { self.timer.as_ref() }.disarm();
+        if stopped {
+            // SAFETY: I1: it was disarmed here, so the goroutine is the caller's and nobody will queue it.
+            unsafe { self.handle.drop_unstarted() };
+        }
+        stopped
+    }
+}
+
+/// The time has come.
+///
+/// # Safety
+/// As [`crate::time::timers::Fire`]; `arg` is the goroutine of the timer that fires, and `p` the P of this M, which is inside.
+unsafe fn begin(arg: *const (), p: *const ()) {
+    // SAFETY: I1: the goroutine is ours, and alive; Ps are never freed.
+    unsafe {
+        if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
+            let p = &*p.cast::<P>();
+            p.count_spawned();
+            ready::push_arrival(p, g);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::api::entry_points::{after_func, num_goroutine};
+
+    /// How many blocks `n` calls in a row have used, each over when the next is made.
+    fn blocks_used(n: usize, end: impl Fn(AfterFunc), duration: Duration) -> usize {
+        let call = |_| {
+            let call = after_func(duration, || ());
+            let address = call.timer.addr();
+            end(call);
+            address
+        };
+        (0..n).map(call).collect::<HashSet<_>>().len()
+    }
+
+    #[test]
+    fn blocks_come_back() {
+        let hour = Duration::from_secs(3600);
+        let stopped = blocks_used(10_000, |call| assert!(call.stop()), hour);
+        let fired = blocks_used(10_000, |call| call.handle.wait(), Duration::ZERO);
+        let dropped_first = |call| {
+            drop(call);
+            while num_goroutine() > 0 || crate::diag::stats::stats().timers > 0 {
+                thread::yield_now();
+            }
+        };
+        let dropped = blocks_used(1000, dropped_first, Duration::ZERO);
+        // Freed by one P, and allocated by this thread: up to two magazines of each are on their way.
+        assert!(stopped < 100 && fired < 2500 && dropped < 800, "{stopped}, {fired}, {dropped}");
+    }
+}

@@ -1,0 +1,198 @@
+//! Waits that end by a deadline, if nobody has come before.
+//!
+//! # Protocol
+//! The deadline is one more case of the operation ([`crate::protocol::claim`]): whoever takes the claim first, a peer or the
+//! clock, completes it. For a goroutine:
+//!
+//! 1. [`Blocker::with_deadline`] arms a timer, in the waiter's frame, while no lock is held. From here on it may fire.
+//! 2. The waiter takes its locks, looks once more, links its nodes, and calls [`Timed::block`]. The commit step, on
+//!    the scheduler's stack, opens the claim and then releases the locks.
+//! 3. The timer takes the claim early. If it found it shut, the goroutine has not parked, and will not: its commit step
+//!    releases the locks, and it goes on. If it found it open, the goroutine becomes runnable on the P that fired the timer.
+//! 4. Whoever has won, the timer is disarmed at the end. This passes through the lock of the heap, under which timers
+//!    fire, so a timer that has lost, or has just won, is done with the frame.
+//!
+//! A thread that is no goroutine has nothing to arm: it sleeps until the deadline and then takes its own claim. If it
+//! loses, a peer is about to wake it, and it waits for that.
+//!
+//! # The commit step may be overtaken
+//! Between the opening of the claim and the last unlock the timer may fire, and the goroutine run, on another thread. The
+//! same happens in a wait in several queues, when a peer comes as soon as the first of them is unlocked. So the waiter passes
+//! through every lock that its commit step releases before it leaves the frame, as it must anyway to remove its nodes;
+//! and the commit step does not touch the frame after its last unlock.
+//!
+//! Rejected: opening the claim after the locks are released, so that nothing can overtake the commit step. Then a peer under a
+//! lock may meet a claim that is still shut, and must not wake; the waiter goes on while that peer writes into its frame.
+//!
+//! # Invariants
+//! * I1: a claim is opened when its goroutine has parked, so who takes it open owns the goroutine (I1 of `gmp::g`).
+//! * I2: the alarm and its timer stay in the frame until the timer was disarmed. It fires under the lock of its heap.
+
+use std::time::Instant;
+
+use crate::gmp::reason::WaitReason;
+use crate::gmp::{GRef, P};
+use crate::machine::sys::parker::Parker;
+use crate::protocol::claim::{Claim, Found};
+use crate::time::clock;
+use crate::time::timer;
+use crate::time::timers::Timer;
+use crate::wait::blocker::Blocker;
+use crate::wait::park;
+use crate::wait::ready;
+
+/// What a goroutine's timer needs to know.
+struct Alarm<'a> {
+    g: GRef,
+    claim: &'a Claim,
+    index: usize,
+}
+
+/// Disarms a timer, however the wait ends.
+struct Armed<'a>(&'a Timer);
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        self.0.disarm();
+    }
+}
+
+/// A wait whose deadline is set. Ends in [`block`](Self::block), or unused if there is nothing to wait for.
+#[derive(Debug)]
+pub struct Timed<'a> {
+    blocker: &'a Blocker,
+    deadline: Instant,
+    claim: &'a Claim,
+    index: usize,
+}
+
+impl Blocker {
+    /// Calls `wait` with a deadline set: from now on, and until `wait` returns, the claim may be taken for case `index`
+    /// once `deadline` has come, also if it has passed already. Does not block by itself; if the goroutine has lost its
+    /// P, others may run first. Takes a mutex and may allocate, so no [`RawLock`](crate::protocol::lock::RawLock) is
+    /// held: `wait` takes its locks, looks whether it must wait, and if so ends in [`Timed::block`].
+    ///
+    /// ```
+    /// use greenthread_scheduler::WaitReason;
+    /// use greenthread_scheduler::protocol::claim::Claim;
+    /// use greenthread_scheduler::protocol::lock::RawLock;
+    /// use greenthread_scheduler::wait::Blocker;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (lock, claim, blocker) = (RawLock::new(), Claim::shut(), Blocker::new());
+    /// let wait = |timed: greenthread_scheduler::deadline::Timed<'_>| {
+    ///     lock.lock();
+    ///     // Here a node with the claim would be linked.
+    ///     // SAFETY: locked above; the lock outlives both threads.
+    ///     unsafe { timed.block(WaitReason::Select, || lock.unlock()) };
+    /// };
+    /// // SAFETY: the claim is new and shut, and nobody else opens it.
+    /// unsafe { blocker.with_deadline(Instant::now() + Duration::from_millis(1), &claim, 3, wait) };
+    /// assert_eq!(claim.winner(), Some(3));
+    /// ```
+    ///
+    /// # Safety
+    /// `claim` belongs to this one wait, was shut when it was made, and is opened by [`Timed::block`] only.
+    pub unsafe fn with_deadline<R>(
+        &self,
+        deadline: Instant,
+        claim: &Claim,
+        index: usize,
+        wait: impl FnOnce(Timed<'_>) -> R,
+    ) -> R {
+        let timed = Timed { blocker: self, deadline, claim, index };
+        let Some(g) = self.g else { return wait(timed) };
+        let alarm = Alarm { g, claim, index };
+        let timer = Timer::new(ring, (&raw const alarm).cast());
+        let _armed = Armed(&timer);
+        // SAFETY: I2: `_armed` is dropped before the timer and the alarm, which nobody moves.
+        unsafe { timer::arm(&timer, clock::at(deadline)) }.unwrap_or_else(park::settle);
+        wait(timed)
+    }
+
+    /// Blocks until a waker comes or until `deadline`, when the claim is taken for case `index`. Runs `commit` once, whatever
+    /// happens.
+    ///
+    /// When it returns, either `claim.winner()` is `index` and nobody has woken the caller or will, or a peer has taken the
+    /// claim, and if it took it open, its wake has come.
+    ///
+    /// The timer is armed in here, so the caller holds no [`RawLock`](crate::protocol::lock::RawLock). Who must block with a
+    /// lock held uses [`with_deadline`](Self::with_deadline).
+    ///
+    /// ```
+    /// use greenthread_scheduler::{WaitReason, protocol::claim::Claim, wait::Blocker};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (blocker, claim) = (Blocker::new(), Claim::shut());
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// // SAFETY: the claim is new and shut, nobody else opens it, and there is nothing to commit.
+    /// unsafe { blocker.block_until(WaitReason::Select, deadline, &claim, 7, || ()) };
+    /// assert_eq!(claim.winner(), Some(7), "nobody else knows of it");
+    /// ```
+    ///
+    /// # Safety
+    /// As for [`with_deadline`](Self::with_deadline) and [`Timed::block`].
+    pub unsafe fn block_until(
+        &self,
+        reason: WaitReason,
+        deadline: Instant,
+        claim: &Claim,
+        index: usize,
+        commit: impl FnOnce(),
+    ) {
+        // SAFETY: the caller's contract.
+        unsafe { self.with_deadline(deadline, claim, index, |timed| timed.block(reason, commit)) };
+    }
+}
+
+impl Timed<'_> {
+    /// Blocks until a waker comes or until the deadline. Runs `commit` once, whatever happens. Returns as [`Blocker::block_until`] says.
+    ///
+    /// # Safety
+    /// The caller is the goroutine or thread that made the blocker, and `commit` does not panic or block. It may still be at work on another
+    /// thread when this returns. What it touches stays valid until it has released its
+    /// last lock: the caller holds each of these locks once before it leaves the frame. Whoever may take the claim other than
+    /// early does so under one of them.
+    #[inline]
+    pub unsafe fn block(self, reason: WaitReason, commit: impl FnOnce()) {
+        let Self { blocker, deadline, claim, index } = self;
+        // By value: once the claim is open, this frame may be gone.
+        let enter = move || {
+            let opened = claim.open();
+            commit();
+            opened
+        };
+        if blocker.g.is_some() {
+            // SAFETY: the caller's contract.
+            unsafe { blocker.block_if(reason, enter) };
+        } else if enter() && !woken_before(deadline, &blocker.parker) && !claim.take(index) {
+            blocker.parker.park();
+        }
+    }
+}
+
+/// Blocks until the wake or until `deadline`; false if no wake was there by then.
+fn woken_before(deadline: Instant, parker: &Parker) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        if parker.park_timeout(left) {
+            return true;
+        }
+    }
+}
+
+/// The deadline has come: completes the wait, unless a peer has.
+///
+/// # Safety
+/// As [`crate::time::timers::Fire`]; `arg` is an [`Alarm`] whose timer fires, and `p` the P of this M, which is inside.
+unsafe fn ring(arg: *const (), p: *const ()) {
+    // SAFETY: I2.
+    let alarm = unsafe { &*arg.cast::<Alarm<'_>>() };
+    if alarm.claim.take_early(alarm.index) == Some(Found::Open) {
+        // SAFETY: I1; the rest is the caller's contract, and Ps are never freed.
+        unsafe { ready::ready_on(&*p.cast::<P>(), alarm.g) };
+    }
+}

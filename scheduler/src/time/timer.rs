@@ -1,0 +1,70 @@
+//! Arming timers where the caller runs, and sleeping, which is nothing but a timer.
+
+use std::time::Duration;
+
+use crate::api::blocking::blocking;
+use crate::gmp::reason::WaitReason;
+use crate::gmp::scheduler::sched;
+use crate::gmp::{GRef, P};
+use crate::sched::current;
+use crate::sched::entry::{self, NoP};
+use crate::sched::handoff;
+use crate::time::clock;
+use crate::time::timers::{Timer, Timers};
+use crate::wait::park;
+use crate::wait::ready;
+
+/// Blocks for at least `duration`. See `greenthread::time::sleep`.
+pub fn sleep(duration: Duration) {
+    if duration.is_zero() {
+        return;
+    }
+    let Some(g) = current::g() else { return std::thread::sleep(duration) };
+    if std::thread::panicking() {
+        return blocking(|| std::thread::sleep(duration));
+    }
+    let when = clock::after(duration);
+    let timer = Timer::new(wake_sleeper, g.as_ptr().cast_const().cast());
+    // Armed on the scheduler's stack, when the goroutine is parked: the timer cannot fire too early.
+    park::park(g, WaitReason::Sleep, || {
+        // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired, and nothing else ends the wait.
+        // On the scheduler's stack the worker's loop settles that there is no P.
+        let _ = arm_here(|timers| unsafe { timer.arm_to_stay(timers, when) });
+        true
+    });
+}
+
+/// # Safety
+/// As [`crate::time::timers::Fire`]; `arg` is a goroutine that parked in `sleep`.
+unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
+    // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker; Ps are never freed.
+    unsafe {
+        if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
+            ready::ready_on(&*p.cast::<P>(), g);
+        }
+    }
+}
+
+/// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake.
+///
+/// # Errors
+/// If there is no P: the timer is armed, and the caller [settles](park::settle) that when it holds no lock.
+///
+/// # Safety
+/// As [`Timer::arm`].
+pub(crate) unsafe fn arm(timer: &Timer, when: u64) -> Result<(), NoP> {
+    // SAFETY: the caller's contract. Without a P it may have fired, and be gone, by the time this returns.
+    arm_here(|timers| unsafe { timer.arm(timers, when) })
+}
+
+/// Calls `arm` with the timers of a P whose M will look at them before it sleeps.
+#[inline]
+fn arm_here(arm: impl Fn(&Timers)) -> Result<(), NoP> {
+    let armed = entry::with_p(|_, p| arm(&p.timers));
+    if armed.is_err() {
+        let p = sched().first_p();
+        arm(&p.timers);
+        handoff::poke(p);
+    }
+    armed
+}

@@ -1,0 +1,242 @@
+//! Making goroutines runnable.
+//!
+//! # Where a readied goroutine goes
+//! Into the *runnext* slot of the current P if that is empty: it is likely that the waker parks soon, and then the woken one
+//! runs next, with the data still in the cache and in the rest of the waker's time slice. Else to the tail of the local
+//! queue, or, if it has never run, perhaps of the backlog. One that a timer wakes goes to runnext if nobody else waits on
+//! the P, else to the arrivals ([`crate::sched::turns`]). From a thread without a P: to the global queue.
+//!
+//! # When another M is woken for it
+//! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A goroutine in runnext is not
+//! published, since the current P is about to run it itself, and waking a core for each message of a ping-pong would be
+//! the storm that W2 forbids. But the waker may also go on computing. Three rules catch that:
+//! * A searcher that sees the same goroutine in a runnext slot for [`crate::sched::search::RUNNEXT_GRACE`] takes it.
+//! * **A prediction per goroutine** ([`learn`]): one that keeps busy after it has woken another wakes a searcher at once. It
+//!   is found out by a thief that takes the runnext beside it, or by the clock, which is read for one wake-up in 16: if it
+//!   has kept its P for longer than a searcher takes to come ([`WORTH_A_WAKE`]), it keeps busy. From then on the clock is
+//!   read each time, and one short stay ends it. A sender that keeps its P busy is thus served by the idle P, at the cost
+//!   of a wake-up each time, and a ping-pong wakes nobody.
+//! * The monitor, which looks every few milliseconds, wakes a searcher for a runnext that it finds twice: the first time.
+//!
+//! Go wakes a searcher for every ready while a P is idle, and lets it wait 3 us or more before it takes a runnext: 100 us at the
+//! median here, and a core that is woken for nothing in each ping-pong.
+//!
+//! Nor is a push published to a short queue of a P that a searcher has found swift ([`crate::sched::search`]).
+//!
+//! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
+//! of the chain goes to the tail of the queue like everybody else.
+
+use crate::gmp::scheduler::sched;
+use crate::gmp::{GRef, P, Signs, State};
+use crate::primitive::light_fence;
+use crate::sched::entry::{self, NoP};
+use crate::sched::global::Global;
+use crate::testing::chaos;
+use crate::time::clock;
+use crate::wait::park;
+
+/// In chaos, of so many goroutines that become runnable, one is not queued where it belongs.
+const ASTRAY: u64 = 4;
+
+/// Makes a parked goroutine runnable. The caller holds no lock; if it is a goroutine that has lost its P, others may
+/// run before it goes on.
+#[inline]
+pub(crate) fn ready(g: GRef) {
+    unpark(g);
+    // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
+    match entry::with_p(|m, p| unsafe { push_next(p, g, m.current()) }) {
+        Ok(()) => {}
+        Err(missing) => ready_without_p(g, missing),
+    }
+}
+
+/// As [`ready`], behind all others that are runnable.
+pub(crate) fn ready_last(g: GRef) {
+    unpark(g);
+    // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
+    match entry::with_p(|_, p| unsafe { push_last(p, g) }) {
+        Ok(()) => {}
+        Err(missing) => ready_without_p(g, missing),
+    }
+}
+
+#[cold]
+fn ready_without_p(g: GRef, missing: NoP) {
+    push_global(g);
+    park::settle(missing);
+}
+
+/// Makes a parked goroutine runnable on `p`, for which a timer has fired.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
+    unpark(g);
+    // SAFETY: the caller's contract.
+    unsafe { push_arrival(p, g) };
+}
+
+/// Queues a goroutine that a timer has made runnable: to run soon on `p`, before what is queued there.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+pub(crate) unsafe fn push_arrival(p: &'static P, g: GRef) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
+    // SAFETY: the caller's contract.
+    unsafe {
+        // Not into runnext if others wait: those that sleep for a moment, again and again, would never let them go first.
+        if p.has_others() || !make_next(p, g, None) {
+            p.push_arrival(g);
+            if !p.is_own_queue_swift() {
+                published();
+            }
+        }
+    }
+}
+
+/// Queues a runnable goroutine to run soon on `p`. `waker` is the goroutine that runs there, if one does this.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+#[inline]
+pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
+    // SAFETY: the caller's contract.
+    unsafe {
+        if !make_next(p, g, waker) {
+            push_last(p, g);
+        }
+    }
+}
+
+/// As [`push_next`], for one that has never run.
+///
+/// # Safety
+/// As there.
+#[inline]
+pub(crate) unsafe fn push_fresh(p: &'static P, g: GRef, spawner: Option<GRef>) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
+    // SAFETY: the caller's contract.
+    unsafe {
+        if !make_next(p, g, spawner) {
+            p.push_fresh(g);
+            published();
+        }
+    }
+}
+
+/// Puts `g` into the runnext slot; false if it is taken.
+///
+/// # Safety
+/// As for [`push_next`].
+#[inline]
+unsafe fn make_next(p: &'static P, g: GRef, waker: Option<GRef>) -> bool {
+    if chaos::strikes(ASTRAY) || p.signs().has(Signs::DEMOTE) || !p.runnext().peek().is_null() {
+        return false;
+    }
+    // While it is still ours: once it is in the slot, a thief may run it.
+    g.prefetch();
+    // SAFETY: the caller's contract.
+    let filled = unsafe { p.runnext().fill(g) };
+    debug_assert!(filled, "ready: only the owner fills the slot, and it was empty");
+    if let Some(waker) = waker {
+        if p.was_robbed() {
+            waker.set_keeps_busy(true);
+        }
+        let busy = waker.keeps_busy();
+        if busy {
+            let sched = sched();
+            sched.idle.wake_one(&sched);
+        }
+        if busy || waker.count_wake() {
+            waker.set_woke_at(clock::now());
+        }
+    }
+    true
+}
+
+/// How long a waker must keep its P for a searcher to be worth waking: about what it takes to come.
+const WORTH_A_WAKE: u64 = 25_000;
+
+/// Learns from a goroutine that parks whether it keeps busy after it has woken another. `waits` says that the woken one is
+/// still in the runnext slot: then only the time counts, since a searcher may have been late.
+#[inline]
+pub(crate) fn learn(g: GRef, waits: bool) {
+    if g.woke_at() != 0 {
+        g.set_keeps_busy(!waits || clock::now() - g.woke_at() >= WORTH_A_WAKE);
+        g.set_woke_at(0);
+    }
+}
+
+/// Queues a runnable goroutine behind all others on `p`.
+///
+/// # Safety
+/// The caller's M has `p` and is inside, and the caller owns `g`.
+#[inline]
+pub(crate) unsafe fn push_last(p: &'static P, g: GRef) {
+    // SAFETY: the caller's contract.
+    let left_to_it = unsafe {
+        p.push(g);
+        p.is_own_queue_swift()
+    };
+    if !left_to_it {
+        published();
+    }
+}
+
+/// A goroutine was pushed to where thieves find it: the submit recipe.
+#[inline]
+fn published() {
+    let sched = sched();
+    // With one P, which the caller has, no P is idle.
+    // ORDERING P1: the light fence pairs with the heavy one in `procs::resize`.
+    light_fence();
+    if sched.procs() > 1 {
+        sched.idle.wake_one(&sched);
+    }
+}
+
+/// A parked goroutine has become runnable; the caller queues it, as one of several.
+#[inline]
+pub(crate) fn unpark(g: GRef) {
+    g.transition(State::Waiting, State::Runnable);
+}
+
+/// Queues runnable goroutines for whichever P comes first, and wakes one searcher for all.
+pub(crate) fn push_global_all(gs: Vec<GRef>) {
+    push_all(gs, Global::push);
+}
+
+/// As [`push_global_all`], those that have waited for I/O: before all others.
+pub(crate) fn push_polled(gs: Vec<GRef>) {
+    push_all(gs, Global::push_polled);
+}
+
+fn push_all(gs: Vec<GRef>, push: fn(&Global<GRef>, GRef)) {
+    if gs.is_empty() {
+        return;
+    }
+    let sched = sched();
+    gs.into_iter().for_each(|g| push(&sched.global, g));
+    sched.idle.wake_one(&sched);
+}
+
+/// Queues a goroutine that has computed for long, behind all that do not.
+pub(crate) fn push_late(g: GRef) {
+    let sched = sched();
+    sched.global.push_late(g);
+    sched.idle.wake_one(&sched);
+}
+
+/// Queues a runnable goroutine for whichever P comes first.
+pub(crate) fn push_global(g: GRef) {
+    let sched = sched();
+    sched.global.push(g);
+    sched.idle.wake_one(&sched);
+}
