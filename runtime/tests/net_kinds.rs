@@ -84,9 +84,9 @@ fn unix_streams() {
         assert_eq!(stream.write_vectored(&[IoSlice::new(b"de"), IoSlice::new(b"f")]).unwrap(), 3);
         drop(client);
         assert_eq!(stream.read(&mut two).unwrap_err().kind(), ErrorKind::ConnectionReset, "it has not read");
-        let stream = UnixStream::from(OwnedFd::from(stream));
+        let stream = UnixStream::try_from(OwnedFd::try_from(stream).unwrap()).unwrap();
         assert!(stream.as_fd().as_raw_fd() == stream.as_raw_fd());
-        drop(unix::UnixStream::from(stream));
+        drop(unix::UnixStream::try_from(stream).unwrap());
     });
 }
 
@@ -95,7 +95,7 @@ fn narrow(place: &Place) -> UnixListener {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
     socket.bind(&SockAddr::unix(place).unwrap()).unwrap();
     socket.listen(0).unwrap();
-    unix::UnixListener::from(OwnedFd::from(socket)).into()
+    UnixListener::try_from(OwnedFd::from(socket)).unwrap()
 }
 
 /// The system says nothing when the queue of a listener has room again.
@@ -288,8 +288,8 @@ fn udp_options() {
             let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
             assert_eq!(socket.join_multicast_v6(&group, 1).is_ok(), socket.leave_multicast_v6(&group, 1).is_ok());
         }
-        let std = net::UdpSocket::from(socket);
-        let socket = UdpSocket::from(std);
+        let std = net::UdpSocket::try_from(socket).unwrap();
+        let socket = UdpSocket::try_from(std).unwrap();
         assert!(socket.take_error().unwrap().is_none());
     });
 }
@@ -307,7 +307,7 @@ fn who_is_at_the_other_end() {
             assert_eq!(peer.pid(), Some(process::id().cast_signed()));
         }
         let alone = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
-        let alone = UnixStream::from(OwnedFd::from(alone));
+        let alone = UnixStream::try_from(OwnedFd::from(alone)).unwrap();
         assert_eq!(alone.peer_cred().unwrap_err().kind(), ErrorKind::NotConnected);
         client.close();
         assert_eq!(client.peer_cred().unwrap_err().to_string(), "use of closed network connection");
@@ -330,13 +330,13 @@ fn timeouts_come_along_and_go_along() {
         assert_eq!(near.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
         near.set_read_timeout(None).unwrap();
         near.set_write_timeout(Some(Duration::from_nanos(1))).unwrap();
-        let near = unix::UnixStream::from(near);
+        let near = near.into_std().unwrap();
         assert_eq!(near.read_timeout().unwrap(), None);
         assert!(is_about(near.write_timeout().unwrap(), Duration::from_micros(1)), "less is none for the system");
 
         let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(SHORT)).unwrap();
-        let socket = UdpSocket::from(OwnedFd::from(socket));
+        let socket = UdpSocket::try_from(OwnedFd::from(socket)).unwrap();
         assert_eq!(socket.recv(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
         let (socket, _far) = unix::UnixDatagram::pair().unwrap();
         socket.set_read_timeout(Some(SHORT)).unwrap();
@@ -344,7 +344,7 @@ fn timeouts_come_along_and_go_along() {
         assert_eq!(socket.readable().unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(is_about(socket.into_inner().read_timeout().unwrap(), SHORT));
         let (socket, _far) = unix::UnixDatagram::pair().unwrap();
-        assert_eq!(UnixDatagram::from(socket).read_timeout().unwrap(), None);
+        assert_eq!(UnixDatagram::from_std(socket).unwrap().read_timeout().unwrap(), None);
     });
 }
 
@@ -574,7 +574,7 @@ fn an_async_leaves_the_mode_as_it_was() {
         drop(one);
         assert!(!blocks(&duplicate));
         // What was made here blocks when it is std's.
-        assert!(blocks(unix::UnixStream::from(UnixStream::pair().unwrap().0)));
+        assert!(blocks(UnixStream::pair().unwrap().0.into_std().unwrap()));
     });
 }
 

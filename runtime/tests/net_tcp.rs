@@ -5,7 +5,7 @@ mod common;
 use std::io::{self, BufRead, BufReader, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{self, Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -485,32 +485,29 @@ fn conversions() {
         far.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let raw = near.as_raw_fd();
         assert_eq!(near.as_fd().as_raw_fd(), raw);
-        let near: net::TcpStream = near.into();
+        let near: net::TcpStream = near.try_into().unwrap();
         assert_eq!(near.as_raw_fd(), raw, "the only handle gives the socket itself");
         near.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let begin = Instant::now();
         assert!((&near).read(&mut [0]).is_err());
         assert!(begin.elapsed() >= Duration::from_millis(2), "it blocks");
-        let near = TcpStream::from(near);
-        let fd = OwnedFd::from(near);
-        let near = TcpStream::from(fd);
-        let raw = near.into_raw_fd();
-        // SAFETY: it was just given up.
-        let near = unsafe { TcpStream::from_raw_fd(raw) };
+        let near = TcpStream::try_from(near).unwrap();
+        let fd = OwnedFd::try_from(near).unwrap();
+        let near = TcpStream::try_from(fd).unwrap();
         let clone = near.try_clone().unwrap();
         assert_eq!(clone.as_raw_fd(), near.as_raw_fd());
-        let mut duplicate = net::TcpStream::from(clone);
+        let mut duplicate = clone.into_std().unwrap();
         assert_ne!(duplicate.as_raw_fd(), near.as_raw_fd());
         assert_eq!(duplicate.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         (&near).write_all(b"still here\n").unwrap();
         let mut line = String::new();
         BufReader::new(&mut far).read_line(&mut line).unwrap();
         assert_eq!(line, "still here\n");
-        let listener = TcpListener::from(net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let listener = TcpListener::from_std(net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
         let addr = listener.local_addr().unwrap();
         let client = TcpStream::connect(addr).unwrap();
         round_trip(&client, &listener.accept().unwrap().0);
-        assert_eq!(net::TcpListener::from(listener).local_addr().unwrap(), addr);
+        assert_eq!(listener.into_std().unwrap().local_addr().unwrap(), addr);
     });
 }
 

@@ -4,26 +4,55 @@
 macro_rules! socket {
     ($name:ident, $std:ty, $make:literal) => {
         impl $name {
-            /// A socket made by `std` or another library, from now on without blocking the thread,
-            /// nor does a duplicate of it block from now on. Timeouts that it has (`SO_RCVTIMEO`,
-            /// `SO_SNDTIMEO`) count here as well. Does not block.
+            /// Makes a socket from one of `std`.
+            ///
+            /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts (`SO_RCVTIMEO`,
+            /// `SO_SNDTIMEO`) stay in force. Does not block.
             ///
             /// # Errors
-            /// What the system says to watching it, or to making it non-blocking. The socket is
-            /// closed then; a duplicate of it is as it was before.
+            /// If the socket cannot be registered with the poller or made non-blocking. The socket is closed then; a
+            /// duplicate of it is as it was before.
             ///
             /// ```
             /// use greenthread::net::*;
             ///
             #[doc = concat!("let socket = ", $make, ";")]
-            /// // Back to `std`'s type, and here again.
-            #[doc = concat!("let socket = ", stringify!($name), "::from_std(socket.into())?;")]
+            /// // To `std`'s type, and back.
+            #[doc = concat!("let socket = ", stringify!($name), "::from_std(socket.into_std()?)?;")]
             /// # Ok::<(), std::io::Error>(())
             /// ```
             pub fn from_std(socket: $std) -> std::io::Result<Self> {
                 let fd = super::fd::Fd::new(socket).map_err(|(error, _)| error)?;
                 fd.keep_mode();
                 Ok(Self { fd: std::sync::Arc::new(fd) })
+            }
+
+            /// Converts the socket into one of `std`, which blocks, and has the timeouts that were set here.
+            ///
+            /// If there are other handles, the result is a duplicate, which is non-blocking, as they are. Does not
+            /// block.
+            ///
+            /// # Errors
+            /// If there are other handles and no descriptor is free for a duplicate, or if the socket cannot be made
+            /// blocking. This handle is closed then.
+            ///
+            /// ```
+            /// use greenthread::net::*;
+            ///
+            #[doc = concat!("let socket = ", $make, ";")]
+            /// let socket = socket.into_std()?;
+            /// # let _ = socket;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
+            pub fn into_std(self) -> std::io::Result<$std> {
+                match std::sync::Arc::try_unwrap(self.fd) {
+                    Ok(fd) => {
+                        let socket = fd.into_inner();
+                        socket.set_nonblocking(false)?;
+                        Ok(socket)
+                    }
+                    Err(fd) => fd.lend().try_clone(),
+                }
             }
 
             /// A socket that was made here.
@@ -106,60 +135,39 @@ macro_rules! socket {
 
         super::macros::deadline!([] $name, $make);
 
-        /// As [`from_std`](Self::from_std).
-        ///
-        /// # Panics
-        /// Where `from_std` has an error.
-        impl From<$std> for $name {
-            fn from(socket: $std) -> Self {
+        /// Like [`from_std`](Self::from_std).
+        impl TryFrom<$std> for $name {
+            type Error = std::io::Error;
+
+            fn try_from(socket: $std) -> std::io::Result<Self> {
                 Self::from_std(socket)
-                    .expect("net: the system does not watch this descriptor; `from_std` returns the error")
             }
         }
 
-        /// The socket, which blocks again, with the timeouts that were set. If there are other handles it is a duplicate, which does not block, like the original.
-        ///
-        /// # Panics
-        /// If there are other handles and no free descriptors.
-        impl From<$name> for $std {
-            fn from(socket: $name) -> Self {
-                match std::sync::Arc::try_unwrap(socket.fd) {
-                    Ok(fd) => {
-                        let socket = fd.into_inner();
-                        // Without a descriptor nothing can go wrong here, and whoever gets one that
-                        // does not block is told so by its operations.
-                        let _ = socket.set_nonblocking(false);
-                        socket
-                    }
-                    Err(fd) => fd.lend().try_clone().expect("net: no descriptor is free for a duplicate"),
-                }
+        /// Like `into_std`.
+        impl TryFrom<$name> for $std {
+            type Error = std::io::Error;
+
+            fn try_from(socket: $name) -> std::io::Result<Self> {
+                socket.into_std()
             }
         }
 
-        /// As the conversion from `std`'s type.
-        impl From<std::os::fd::OwnedFd> for $name {
-            fn from(fd: std::os::fd::OwnedFd) -> Self {
-                <$std>::from(fd).into()
+        /// Like [`from_std`](Self::from_std).
+        impl TryFrom<std::os::fd::OwnedFd> for $name {
+            type Error = std::io::Error;
+
+            fn try_from(fd: std::os::fd::OwnedFd) -> std::io::Result<Self> {
+                Self::from_std(fd.into())
             }
         }
 
-        /// As the conversion to `std`'s type.
-        impl From<$name> for std::os::fd::OwnedFd {
-            fn from(socket: $name) -> Self {
-                <$std>::from(socket).into()
-            }
-        }
+        /// Like `into_std`.
+        impl TryFrom<$name> for std::os::fd::OwnedFd {
+            type Error = std::io::Error;
 
-        impl std::os::fd::FromRawFd for $name {
-            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> Self {
-                // SAFETY: the contract of this function is that of the one called.
-                unsafe { <$std>::from_raw_fd(fd) }.into()
-            }
-        }
-
-        impl std::os::fd::IntoRawFd for $name {
-            fn into_raw_fd(self) -> std::os::fd::RawFd {
-                <$std>::from(self).into_raw_fd()
+            fn try_from(socket: $name) -> std::io::Result<Self> {
+                Ok(socket.into_std()?.into())
             }
         }
 
