@@ -10,7 +10,7 @@ use crate::error::{Cause, Error};
 use crate::tree::{self, Node};
 
 /// Cancels a context, and all that were derived from it: Go's `CancelFunc`. Dropping it cancels too, as `defer cancel()` does;
-/// [`forget`](Self::forget) does not.
+/// [`disarm`](Self::disarm) does not.
 ///
 /// It keeps the context. It may be shared and sent; cancelling again does nothing.
 ///
@@ -57,10 +57,10 @@ impl Cancel {
     /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
-    /// cancel.forget();
+    /// cancel.disarm();
     /// assert_eq!(ctx.err(), None);
     /// ```
-    pub fn forget(mut self) {
+    pub fn disarm(mut self) {
         self.0 = None;
     }
 }
@@ -109,17 +109,17 @@ impl CancelCause {
         self.0.cancel_for(Some(cause.into().into()));
     }
 
-    /// As [`Cancel::forget`].
+    /// As [`Cancel::disarm`].
     ///
     /// ```
     /// use greenthread::ctx::Context;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel_cause();
-    /// cancel.forget();
+    /// cancel.disarm();
     /// assert_eq!(ctx.err(), None);
     /// ```
-    pub fn forget(self) {
-        self.0.forget();
+    pub fn disarm(self) {
+        self.0.disarm();
     }
 }
 

@@ -296,7 +296,7 @@ impl Context {
     /// assert_eq!(ctx.value(), Some(&1_u8));
     /// ```
     pub fn value<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.0.line().find_map(|node| match node.kind() {
+        self.0.ancestors().find_map(|node| match node.kind() {
             Kind::Value { value, .. } => value.downcast_ref(),
             _ => None,
         })
@@ -306,7 +306,7 @@ impl Context {
 /// How the context came to be, as in Go: `context.Background.WithCancel.WithValue(main::RequestId)`.
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line: Vec<&Node> = self.0.line().collect();
+        let mut line: Vec<&Node> = self.0.ancestors().collect();
         line.reverse();
         for node in line {
             match node.kind() {

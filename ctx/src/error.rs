@@ -26,6 +26,7 @@ pub type Cause = Arc<dyn error::Error + Send + Sync>;
 /// assert_eq!(std::io::Error::from(Error::DeadlineExceeded).kind(), std::io::ErrorKind::TimedOut);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Error {
     /// Somebody cancelled it.
     Canceled,
@@ -66,6 +67,7 @@ impl From<Error> for io::Error {
 /// assert_eq!(Context::background().recv(&rx), Err(RecvError::Disconnected));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecvError {
     /// The context ended first.
     Ended(Error),
@@ -108,6 +110,7 @@ impl From<Error> for RecvError {
 /// assert_eq!(Context::background().send(&tx, 5), Err(SendError::Disconnected(5)));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendError<T> {
     /// The context ended first.
     Ended(Error, T),

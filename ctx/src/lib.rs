@@ -15,6 +15,7 @@
 //!             Ok(n) => sum += n,
 //!             Err(RecvError::Disconnected) => return Ok(sum),
 //!             Err(RecvError::Ended(error)) => return Err(error),
+//!             Err(error) => unreachable!("unknown error: {error}"),
 //!         }
 //!     }
 //! }
@@ -35,7 +36,7 @@
 //! * **The first wins.** A context ends once, with one [`Error`] and one [`cause`](Context::cause). Those below it that
 //!   go along get the same.
 //! * **The earlier deadline counts.** A child can shorten its parent's, not extend it.
-//! * **Handles cancel.** Dropping a [`Cancel`] cancels: keep it as long as the work may go on. [`Cancel::forget`] lets
+//! * **Handles cancel.** Dropping a [`Cancel`] cancels: keep it as long as the work may go on. [`Cancel::disarm`] lets
 //!   go of it without that.
 //! * **Nothing stays.** A child that has ended, or that nobody has any more, leaves no memory in its parent, and no timer.
 //! * **What was cancelled has to look.** Nothing is interrupted. Wait with [`recv`](Context::recv), [`send`](Context::send) and

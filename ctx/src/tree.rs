@@ -24,7 +24,7 @@
 //!   nobody can ask it.
 //! * *Two walkers meet.* Ending happens once, under the node's lock: the first reason wins. `cancel` promises that the
 //!   whole subtree has ended when it returns, to the second walker too, which finds its node ended and the walk below
-//!   it perhaps not done. So the first leaves the list of children in the node (the *heirs*) until all below have
+//!   it perhaps not done. So the first leaves the list of children in the node (the *unfinished_children*) until all below have
 //!   ended, and the second walks the same way. Both get through: no walker waits for another, but for the few
 //!   instructions in which that one closes a channel. Each node gets the reason of its parent, and not the walker's:
 //!   the parent may have ended before, for another one.
@@ -52,7 +52,7 @@
 //! * I1: nothing parks, and no code of the user runs, under a node's lock: channels are closed, timers stopped and
 //!   closures dropped after it.
 //! * I2: at most one node's lock is held at a time.
-//! * I3: a node's children are all there, in `children` before its end and in `heirs` after it, until all of them have ended.
+//! * I3: a node's children are all there, in `children` before its end and in `unfinished_children` after it, until all of them have ended.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ pub(crate) struct Node {
 }
 
 /// The children of one node.
-type Family = Arc<[Arc<Node>]>;
+type Children = Arc<[Arc<Node>]>;
 
 /// What can end.
 pub(crate) struct Signal {
@@ -114,7 +114,7 @@ struct State {
     children: BTreeMap<u64, Child>,
     next_key: u64,
     /// The children at the end, until all of them have ended too (I3).
-    heirs: Option<Family>,
+    unfinished_children: Option<Children>,
 }
 
 /// Who is told.
@@ -185,13 +185,13 @@ impl Signal {
     }
 
     /// Ends it, if it has not ended; the children, if there are any that may not have ended.
-    fn visit(&self, end: &End) -> Option<Family> {
+    fn visit(&self, end: &End) -> Option<Children> {
         let mut state = self.lock();
         if !self.end.set(end) {
-            let heirs = state.heirs.clone();
+            let unfinished_children = state.unfinished_children.clone();
             drop(state);
             self.wait_until_closed();
-            return heirs;
+            return unfinished_children;
         }
         let State { sender, timer, children, .. } = mem::take(&mut *state);
         let (mut nodes, mut funcs) = (Vec::new(), Vec::new());
@@ -201,8 +201,8 @@ impl Signal {
                 Child::Func(f, node) => funcs.push((f, node)),
             }
         }
-        let heirs = (!nodes.is_empty()).then(|| Arc::from(nodes));
-        state.heirs.clone_from(&heirs);
+        let unfinished_children = (!nodes.is_empty()).then(|| Arc::from(nodes));
+        state.unfinished_children.clone_from(&unfinished_children);
         drop(state);
         // The last sender: this closes the channel.
         drop(sender);
@@ -214,12 +214,12 @@ impl Signal {
         for (f, _) in funcs {
             scheduler::go(f);
         }
-        heirs
+        unfinished_children
     }
 
-    /// All below have ended. The heirs may be the last to hold a node, so that dropping them is the user's code.
-    fn take_heirs(&self) -> Option<Family> {
-        self.lock().heirs.take()
+    /// All below have ended. The unfinished_children may be the last to hold a node, so that dropping them is the user's code.
+    fn take_unfinished_children(&self) -> Option<Children> {
+        self.lock().unfinished_children.take()
     }
 
     /// Takes a child out; false if it is not there, so that it was told or will be.
@@ -304,7 +304,7 @@ impl Node {
     }
 
     /// The node and its ancestors, the nearest first.
-    pub(crate) fn line(&self) -> impl Iterator<Item = &Self> {
+    pub(crate) fn ancestors(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |node| node.parent.as_deref())
     }
 
@@ -330,7 +330,7 @@ impl Node {
     }
 
     /// Ends a child of a node that has ended, for the same reason; its own children, as [`Signal::visit`].
-    fn end_with_scope(&self) -> Option<Family> {
+    fn end_with_scope(&self) -> Option<Children> {
         let (scope, signal) = (self.scope_signal()?, self.signal()?);
         signal.visit(&scope.end.get()?)
     }
@@ -392,24 +392,25 @@ impl Drop for Deadline {
 /// forgotten `root`.
 pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
     // Families that have been found, each with the node whose children they are.
-    let mut families: Vec<(Arc<Node>, Family)> = Vec::new();
-    if let Some(heirs) = root.signal().and_then(|signal| signal.visit(end)) {
-        families.push((Arc::clone(root), heirs));
+    let mut families: Vec<(Arc<Node>, Children)> = Vec::new();
+    if let Some(unfinished_children) = root.signal().and_then(|signal| signal.visit(end)) {
+        families.push((Arc::clone(root), unfinished_children));
     }
     let mut at = 0;
     while let Some((_, family)) = families.get(at) {
         let family = Arc::clone(family);
         for (n, node) in family.iter().enumerate() {
             prefetch(&family[n..]);
-            if let Some(heirs) = node.end_with_scope() {
-                families.push((Arc::clone(node), heirs));
+            if let Some(unfinished_children) = node.end_with_scope() {
+                families.push((Arc::clone(node), unfinished_children));
             }
         }
         at += 1;
     }
     root.leave_scope();
     // Dropped when the tree is as it should be: a value of the user's may be in there, whose drop may panic.
-    let _forgotten: Vec<_> = families.iter().filter_map(|(parent, _)| parent.signal()?.take_heirs()).collect();
+    let _forgotten: Vec<_> =
+        families.iter().filter_map(|(parent, _)| parent.signal()?.take_unfinished_children()).collect();
 }
 
 /// Begins to load what the next visits of the family will touch: of thousands of contexts most have gone from the cache
@@ -477,7 +478,7 @@ mod tests {
         cancel(&parent, &CANCELED);
         for node in [&parent, &child, &grandchild] {
             let state = node.signal().expect("a node with a signal").lock();
-            assert!(state.children.is_empty() && state.heirs.is_none());
+            assert!(state.children.is_empty() && state.unfinished_children.is_none());
         }
     }
 
@@ -497,7 +498,7 @@ mod tests {
         drop(child);
         assert!(panic::catch_unwind(AssertUnwindSafe(|| cancel(&parent, &CANCELED))).is_err());
         assert_eq!(children(&top), 0);
-        assert!(parent.signal().expect("a node with a signal").take_heirs().is_none());
+        assert!(parent.signal().expect("a node with a signal").take_unfinished_children().is_none());
     }
 
     #[test]
@@ -518,8 +519,8 @@ mod tests {
         let child = cancellable(&parent);
         let grandchild = cancellable(&child);
         // A first walker that comes no further.
-        let heirs = child.signal().expect("a node with a signal").visit(&CANCELED);
-        assert_eq!(heirs.map(|heirs| heirs.len()), Some(1));
+        let unfinished_children = child.signal().expect("a node with a signal").visit(&CANCELED);
+        assert_eq!(unfinished_children.map(|unfinished_children| unfinished_children.len()), Some(1));
         cancel(&parent, &End { error: Error::DeadlineExceeded, cause: None });
         let end = |node: &Node| node.signal().and_then(Signal::end).and_then(EndCell::error);
         assert_eq!(end(&parent), Some(Error::DeadlineExceeded));

@@ -105,7 +105,7 @@ fn a_child_of_an_ended_context_is_born_ended() {
 }
 
 #[test]
-fn handles_cancel_when_they_are_dropped_unless_they_forget() {
+fn dropping_a_handle_cancels_unless_it_is_disarmed() {
     everywhere(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         drop(cancel);
@@ -115,10 +115,10 @@ fn handles_cancel_when_they_are_dropped_unless_they_forget() {
         assert_ended(&ctx, Error::Canceled);
         assert_eq!(cause(&ctx), "context canceled");
         let (ctx, cancel) = Context::background().with_cancel();
-        cancel.forget();
+        cancel.disarm();
         assert_going(&ctx);
         let (ctx, cancel) = Context::background().with_cancel_cause();
-        cancel.forget();
+        cancel.disarm();
         assert_going(&ctx);
     });
 }
@@ -270,12 +270,12 @@ fn a_function_keeps_the_context_until_it_runs() {
         let (parent, cancel_parent) = Context::background().with_cancel();
         let (tx, rx) = bounded(2);
         let (child, cancel) = parent.with_cancel();
-        cancel.forget();
+        cancel.disarm();
         let by_parent = tx.clone();
         let stop = child.after_func(move || by_parent.send("parent").unwrap());
         drop((child, stop));
         let (timed, cancel) = parent.with_timeout(Duration::from_millis(2));
-        cancel.forget();
+        cancel.disarm();
         timed.after_func(move || tx.send("deadline").unwrap());
         drop(timed);
         assert_eq!(rx.recv(), Ok("deadline"));
@@ -293,7 +293,7 @@ fn whoever_is_dropped_leaves_nothing() {
         for n in 0..100 {
             let (child, cancel) = parent.with_value(census.value(n)).with_timeout(LATE);
             match n % 3 {
-                0 => cancel.forget(),
+                0 => cancel.disarm(),
                 1 => {
                     cancel.cancel();
                     drop(cancel);
@@ -311,7 +311,7 @@ fn whoever_is_dropped_leaves_nothing() {
 fn a_channel_whose_context_is_dropped_is_closed() {
     everywhere(|| {
         let (ctx, cancel) = Context::background().with_cancel();
-        cancel.forget();
+        cancel.disarm();
         let done = ctx.done().clone();
         drop(ctx);
         done.recv().unwrap_err();
@@ -387,7 +387,7 @@ fn chains_and_stars_do_not_recurse() {
 
     fn derive(from: &Context) -> Context {
         let (next, cancel) = from.with_cancel();
-        cancel.forget();
+        cancel.disarm();
         next
     }
 

@@ -32,7 +32,7 @@ fn busy(root: Context, random: &mut Rng, census: &Census, calls: &Arc<AtomicUsiz
         match random.below(4) {
             0 => drop(cancel),
             1 => cancel.cancel(),
-            _ => cancel.forget(),
+            _ => cancel.disarm(),
         }
         if random.one_in(2) {
             kept.push(child);

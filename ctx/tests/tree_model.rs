@@ -81,7 +81,7 @@ impl Model {
                 let own = self.base + Duration::from_secs(self.random.below(1000));
                 child.deadline = Some(deadline.map_or(own, |earlier| earlier.min(own)));
                 let (timed, cancel) = ctx.with_deadline(own);
-                cancel.forget();
+                cancel.disarm();
                 timed
             }
             _ => {
@@ -109,12 +109,12 @@ impl Model {
     }
 
     /// Drops a context with its handle, without cancelling.
-    fn forget(&mut self) {
+    fn disarm(&mut self) {
         let n = self.random.index(self.all.len());
         if n > 0 {
             self.all[n].ctx = None;
             if let Some(cancel) = self.all[n].cancel.take() {
-                cancel.forget();
+                cancel.disarm();
             }
         }
     }
@@ -174,7 +174,7 @@ fn random_trees_behave_as_the_model() {
                 match model.random.below(10) {
                     0..5 => model.derive(),
                     5 => model.cancel(step),
-                    6 => model.forget(),
+                    6 => model.disarm(),
                     7 => model.after_func(),
                     8 => model.stop(),
                     _ => model.check(),

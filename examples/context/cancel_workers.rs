@@ -48,7 +48,7 @@ fn work(ctx: &Context) -> (Sender<Ping>, JoinHandle<Error>) {
             match ctx.recv::<Ping>(&pings) {
                 Ok(ping) => ping.send(()).unwrap(),
                 Err(RecvError::Ended(error)) => return error,
-                Err(RecvError::Disconnected) => unreachable!("main keeps the sender"),
+                Err(error) => unreachable!("main keeps the sender: {error}"),
             }
         }
     });

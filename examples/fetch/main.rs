@@ -85,7 +85,7 @@ fn fetch(options: Options) -> io::Result<ExitCode> {
 
 /// Gets one URL when there is a place. The time for that begins then.
 fn visit(ctx: &Context, places: &Semaphore, timeout: Duration, url: &Url) -> io::Result<Answer> {
-    let _place = places.acquire_ctx(1, ctx)?;
+    let _place = places.acquire_ctx(ctx, 1)?;
     let begin = Instant::now();
     let (ctx, _cancel) = ctx.with_timeout(timeout);
     let mut bytes = 0;

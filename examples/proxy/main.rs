@@ -137,7 +137,7 @@ fn hand_on(ctx: &Context, client: &TcpStream, options: &Options, places: &Semaph
 /// A place among the connections, and a connection to the server.
 fn reach<'a>(ctx: &Context, options: &Options, places: &'a Semaphore) -> io::Result<(TcpStream, Permit<'a>)> {
     let (ctx, _cancel) = ctx.with_timeout(options.connect_timeout);
-    let permit = places.acquire_ctx(1, &ctx)?;
+    let permit = places.acquire_ctx(&ctx, 1)?;
     Ok((TcpStream::connect_ctx(&ctx, options.to.as_str())?, permit))
 }
 

@@ -45,7 +45,7 @@ fn main() {
         println!("try_acquire: no permit");
     }
     let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(10));
-    if let Err(error) = semaphore.acquire_ctx(1, &ctx) {
+    if let Err(error) = semaphore.acquire_ctx(&ctx, 1) {
         println!("acquire_ctx: {error}");
     }
     drop(large);

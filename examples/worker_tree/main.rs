@@ -33,7 +33,7 @@ fn work(ctx: &Context, id: usize, jobs: &Receiver<usize>, done: &AtomicUsize) {
     loop {
         match ctx.recv(jobs) {
             Ok(_) => done.fetch_add(1, Ordering::Relaxed),
-            Err(RecvError::Disconnected | RecvError::Ended(_)) => return,
+            Err(_) => return,
         };
     }
 }

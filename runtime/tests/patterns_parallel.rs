@@ -597,6 +597,7 @@ fn whatever_goes_wrong_nothing_is_left() {
             }
             Ok(Err(Error::DeadlineExceeded)) => assert!(goes_wrong && what == 0),
             Ok(Err(Error::Canceled)) => assert!(goes_wrong && what == 2),
+            Ok(Err(error)) => panic!("unknown error: {error}"),
             Err(payload) => assert!(goes_wrong && what == 1 && text(&*payload) == "expected"),
         }
         assert_eq!(census.alive(), 0);

@@ -171,7 +171,7 @@ fn who_comes_to_the_end_has_everything() {
                 cancel.cancel();
             });
         } else {
-            cancel.forget();
+            cancel.disarm();
         }
         let end = caught(|| values.map(|token| token.n).collect::<Vec<_>>());
         let sprung = trap.sprung.load(Ordering::Relaxed);

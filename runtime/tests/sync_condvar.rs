@@ -95,7 +95,7 @@ fn a_deadline_ends_a_wait() {
         let begin = Instant::now();
         assert!(condvar.wait_timeout(&mut guard, Duration::from_millis(2)).timed_out());
         assert!(begin.elapsed() >= Duration::from_millis(2), "too early");
-        assert!(condvar.wait_until(&mut guard, begin).timed_out(), "it has passed");
+        assert!(condvar.wait_deadline(&mut guard, begin).timed_out(), "it has passed");
         assert!(condvar.wait_timeout(&mut guard, Duration::ZERO).timed_out());
         assert!(condvar.wait_timeout_while(&mut guard, Duration::from_millis(1), |n| *n == 0).timed_out());
         assert!(!condvar.wait_timeout_while(&mut guard, Duration::ZERO, |n| *n == 1).timed_out());

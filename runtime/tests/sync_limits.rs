@@ -38,26 +38,26 @@ fn check_both(body: impl Fn() + Clone + Send + 'static) {
 fn deadlines() {
     check_both(|| {
         let (mutex, lock) = (Mutex::new(1), RwLock::new(1));
-        let held = mutex.try_lock_for(LONG).unwrap();
+        let held = mutex.lock_timeout(LONG).unwrap();
         let begin = Instant::now();
-        assert!(mutex.try_lock_for(SHORT).is_none());
-        assert!(mutex.try_lock_until(Instant::now() + SHORT).is_none());
+        assert!(mutex.lock_timeout(SHORT).is_none());
+        assert!(mutex.lock_deadline(Instant::now() + SHORT).is_none());
         assert!(begin.elapsed() >= SHORT * 2);
-        assert!(mutex.try_lock_until(begin).is_none() && mutex.try_lock_for(Duration::ZERO).is_none());
+        assert!(mutex.lock_deadline(begin).is_none() && mutex.lock_timeout(Duration::ZERO).is_none());
         drop(held);
-        assert!(mutex.try_lock_until(begin).is_some(), "a deadline that has passed still tries");
-        assert!(mutex.try_lock_for(Duration::MAX).is_some());
+        assert!(mutex.lock_deadline(begin).is_some(), "a deadline that has passed still tries");
+        assert!(mutex.lock_timeout(Duration::MAX).is_some());
 
-        let reader = lock.try_read_for(LONG).unwrap();
+        let reader = lock.read_timeout(LONG).unwrap();
         let begin = Instant::now();
-        assert!(lock.try_write_for(SHORT).is_none());
+        assert!(lock.write_timeout(SHORT).is_none());
         assert!(begin.elapsed() >= SHORT);
-        assert!(lock.try_read_until(begin).is_some(), "the writer that has given up stops nobody");
+        assert!(lock.read_deadline(begin).is_some(), "the writer that has given up stops nobody");
         drop(reader);
-        let writer = lock.try_write_until(begin).unwrap();
-        assert!(lock.try_read_for(SHORT).is_none() && lock.try_write_until(begin + SHORT).is_none());
+        let writer = lock.write_deadline(begin).unwrap();
+        assert!(lock.read_timeout(SHORT).is_none() && lock.write_deadline(begin + SHORT).is_none());
         drop(writer);
-        assert!(lock.try_write_for(Duration::MAX).is_some() && lock.try_read_for(Duration::MAX).is_some());
+        assert!(lock.write_timeout(Duration::MAX).is_some() && lock.read_timeout(Duration::MAX).is_some());
     });
 }
 
@@ -72,11 +72,11 @@ fn the_lock_comes_before_the_limit() {
             let (mutex, lock, ctx) = (Arc::clone(&mutex), Arc::clone(&lock), ctx.clone());
             wg.go(move || f(&mutex, &lock, &ctx));
         };
-        add(|mutex, _, _| *mutex.try_lock_for(LONG).unwrap() += 1);
+        add(|mutex, _, _| *mutex.lock_timeout(LONG).unwrap() += 1);
         add(|mutex, _, ctx| *mutex.lock_ctx(ctx).unwrap() += 1);
-        add(|_, lock, _| *lock.try_write_for(LONG).unwrap() += 1);
+        add(|_, lock, _| *lock.write_timeout(LONG).unwrap() += 1);
         add(|_, lock, ctx| *lock.write_ctx(ctx).unwrap() += 1);
-        add(|_, lock, _| assert!(*lock.try_read_for(LONG).unwrap() <= 2));
+        add(|_, lock, _| assert!(*lock.read_timeout(LONG).unwrap() <= 2));
         add(|_, lock, ctx| assert!(*lock.read_ctx(ctx).unwrap() <= 2));
         until_waiting(MUTEX, 2);
         until_waiting(WRITE, 2);
@@ -152,7 +152,7 @@ fn waiters_behind_one_that_gives_up_are_served() {
         let held = mutex.lock();
         let wait = |limited: bool| {
             let (mutex, ctx) = (Arc::clone(&mutex), ctx.clone());
-            spawn(move || if limited { mutex.lock_ctx(&ctx).is_ok() } else { mutex.try_lock_for(LONG).is_some() })
+            spawn(move || if limited { mutex.lock_ctx(&ctx).is_ok() } else { mutex.lock_timeout(LONG).is_some() })
         };
         let waiters: Vec<_> = [true, true, false, true, false, true]
             .into_iter()
@@ -183,8 +183,8 @@ fn in_destructors_while_unwinding() {
             move || {
                 let _waits = OnDrop::new(|| {
                     let (ctx, _cancel) = Context::background().with_timeout(SHORT);
-                    let locked = [mutex.try_lock_for(SHORT).is_some(), mutex.lock_ctx(&ctx).is_ok()];
-                    let written = [lock.try_write_for(SHORT).is_some(), lock.write_ctx(&ctx).is_ok()];
+                    let locked = [mutex.lock_timeout(SHORT).is_some(), mutex.lock_ctx(&ctx).is_ok()];
+                    let written = [lock.write_timeout(SHORT).is_some(), lock.write_ctx(&ctx).is_ok()];
                     let failed = [locked, written].as_flattened().iter().filter(|got| !**got).count();
                     given_up.store(failed, Ordering::Relaxed);
                 });
@@ -202,7 +202,7 @@ fn in_destructors_while_unwinding() {
 fn lock_somehow<'a>(mutex: &'a Mutex<u64>, ctx: &Context, random: &mut Rng) -> Option<MutexGuard<'a, u64>> {
     match random.below(6) {
         0 => mutex.try_lock(),
-        1 => mutex.try_lock_for(Duration::from_micros(random.below(300))),
+        1 => mutex.lock_timeout(Duration::from_micros(random.below(300))),
         2 | 3 => mutex.lock_ctx(ctx).ok(),
         _ => Some(mutex.lock()),
     }
@@ -262,7 +262,7 @@ fn storm_of_rwlocks() {
                 let how = random.below(4);
                 if random.one_in(3) {
                     let guard = match how {
-                        0 => lock.try_write_for(timeout),
+                        0 => lock.write_timeout(timeout),
                         1 => lock.write_ctx(ctx).ok(),
                         _ => Some(lock.write()),
                     };
@@ -273,7 +273,7 @@ fn storm_of_rwlocks() {
                     expected.fetch_add(1, Ordering::Relaxed);
                 } else {
                     let guard = match how {
-                        0 => lock.try_read_for(timeout),
+                        0 => lock.read_timeout(timeout),
                         1 => lock.read_ctx(ctx).ok(),
                         _ => Some(lock.read()),
                     };

@@ -207,7 +207,7 @@ fn an_upgrade_that_is_given_up_is_an_upgradable_reader() {
         let (ctx, cancel) = Context::background().with_cancel();
         scope(|s| {
             let (guard, plain) = (lock.upgradable_read(), lock.read());
-            let guard = Upgradable::try_upgrade_for(guard, Duration::from_millis(1)).unwrap_err();
+            let guard = Upgradable::upgrade_timeout(guard, Duration::from_millis(1)).unwrap_err();
             let upgrade = s.spawn(|| {
                 let (error, guard) = Upgradable::upgrade_ctx(guard, &ctx).unwrap_err();
                 assert_eq!(error, Error::Canceled);
@@ -224,7 +224,7 @@ fn an_upgrade_that_is_given_up_is_an_upgradable_reader() {
         assert_eq!(lock.upgradable_read_ctx(&ctx).err(), Some(Error::Canceled));
         let (error, guard) = Upgradable::upgrade_ctx(lock.upgradable_read(), &ctx).unwrap_err();
         assert_eq!((error, lock.try_write().is_none()), (Error::Canceled, true));
-        assert!(Upgradable::try_upgrade_until(guard, std::time::Instant::now()).is_ok());
+        assert!(Upgradable::upgrade_deadline(guard, std::time::Instant::now()).is_ok());
     });
 }
 
@@ -327,7 +327,7 @@ fn stress_of_upgrades_and_downgrades() {
                     let timeout = Duration::from_micros(random.below(200));
                     let guard = match random.below(8) {
                         0 => lock.try_upgradable_read(),
-                        1 => lock.try_upgradable_read_for(timeout),
+                        1 => lock.upgradable_read_timeout(timeout),
                         2 => lock.upgradable_read_ctx(&ctx).ok(),
                         3 | 4 => Some(lock.upgradable_read()),
                         5 => {
@@ -355,7 +355,7 @@ fn stress_of_upgrades_and_downgrades() {
                     pause(&mut random);
                     let upgraded = match random.below(6) {
                         0 => Upgradable::try_upgrade(guard),
-                        1 => Upgradable::try_upgrade_for(guard, timeout),
+                        1 => Upgradable::upgrade_timeout(guard, timeout),
                         2 => Upgradable::upgrade_ctx(guard, &ctx).map_err(|(_, guard)| guard),
                         3 => Ok(Upgradable::upgrade(guard)),
                         _ => Err(guard),

@@ -115,7 +115,7 @@ fn who_gives_up_lets_the_next_through() {
         let one = semaphore.acquire(1);
         let late = spawn({
             let semaphore = Arc::clone(&semaphore);
-            move || semaphore.acquire_ctx(2, &ctx).is_err()
+            move || semaphore.acquire_ctx(&ctx, 2).is_err()
         });
         until_waited_for(&semaphore);
         let small = spawn({
@@ -144,16 +144,16 @@ fn the_end_of_the_context_ends_the_wait() {
         let body = || {
             let semaphore = Semaphore::new(1);
             let (ctx, cancel) = Context::background().with_cancel();
-            let permit = semaphore.acquire_ctx(1, &ctx).unwrap();
+            let permit = semaphore.acquire_ctx(&ctx, 1).unwrap();
             for n in [1, 2] {
                 let (ctx, cancel) = ctx.with_cancel();
                 go!(move || cancel.cancel());
-                assert_eq!(semaphore.acquire_ctx(n, &ctx).err(), Some(Error::Canceled));
+                assert_eq!(semaphore.acquire_ctx(&ctx, n).err(), Some(Error::Canceled));
             }
             drop(permit);
             cancel.cancel();
-            assert_eq!(semaphore.acquire_ctx(1, &ctx).err(), Some(Error::Canceled), "the end wins over what is free");
-            assert!(semaphore.acquire_ctx(1, &Context::background()).is_ok());
+            assert_eq!(semaphore.acquire_ctx(&ctx, 1).err(), Some(Error::Canceled), "the end wins over what is free");
+            assert!(semaphore.acquire_ctx(&Context::background(), 1).is_ok());
             assert_eq!(semaphore.available_permits(), 1);
         };
         body();
@@ -203,7 +203,7 @@ fn acquire_somehow<'a>(semaphore: &'a Semaphore, ctx: &Context, n: usize, random
     match random.below(5) {
         0 => semaphore.try_acquire(n),
         1 => semaphore.acquire_timeout(n, Duration::from_micros(random.below(200))),
-        2 | 3 => semaphore.acquire_ctx(n, ctx).ok(),
+        2 | 3 => semaphore.acquire_ctx(ctx, n).ok(),
         _ => Some(semaphore.acquire(n)),
     }
 }
@@ -215,9 +215,9 @@ fn owned_permits_go_anywhere() {
         let two = semaphore.acquire_owned(2);
         assert!(semaphore.try_acquire_owned(2).is_none());
         let (ctx, _cancel) = Context::background().with_timeout(SHORT);
-        assert_eq!(semaphore.acquire_owned_ctx(2, &ctx).err(), Some(Error::DeadlineExceeded));
+        assert_eq!(semaphore.acquire_owned_ctx(&ctx, 2).err(), Some(Error::DeadlineExceeded));
         let other = spawn(move || drop(two));
-        drop(semaphore.acquire_owned_ctx(3, &Context::background()).unwrap());
+        drop(semaphore.acquire_owned_ctx(&Context::background(), 3).unwrap());
         other.join().unwrap();
         semaphore.try_acquire_owned(1).unwrap().forget();
         assert_eq!(semaphore.available_permits(), 2);

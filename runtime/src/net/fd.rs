@@ -552,7 +552,7 @@ impl<'a> Turn<'a> {
                     let (both, _cancel) = ctx.with_deadline(until);
                     side.turn.lock_ctx(&both).map_err(|_| look_at(Some(ctx)).err().unwrap_or_else(timed_out))?
                 }
-                (None, Some(until)) => side.turn.try_lock_until(until).ok_or_else(timed_out)?,
+                (None, Some(until)) => side.turn.lock_deadline(until).ok_or_else(timed_out)?,
                 (None, None) => side.turn.lock(),
             },
         };

@@ -196,7 +196,7 @@ pub(super) fn resolve_ctx<A: Resolve>(ctx: &Context, addrs: A) -> io::Result<imp
 
 /// Calls a resolver that is left behind if `ctx` ends first.
 fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
-    let turn = LOOKUPS.acquire_ctx(1, ctx)?;
+    let turn = LOOKUPS.acquire_ctx(ctx, 1)?;
     let (tx, ended) = bounded(1);
     let lookup = move || {
         // It keeps its thread, be it waited for or not.

@@ -220,7 +220,7 @@
 //! assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
 //!
 //! let (ctx, semaphore) = (Context::background(), Semaphore::new(3));
-//! let permit = semaphore.acquire_ctx(2, &ctx).unwrap(); // what is heavier takes more
+//! let permit = semaphore.acquire_ctx(&ctx, 2).unwrap(); // what is heavier takes more
 //! assert_eq!(semaphore.available_permits(), 1);
 //! drop(permit);
 //! ```

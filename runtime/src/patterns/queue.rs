@@ -216,7 +216,7 @@ impl<T> Queue<T> {
             Full::Wait => match ctx.send(&self.shared.tx, value) {
                 Ok(()) => Ok(Pushed::Queued),
                 Err(ctx::SendError::Ended(error, value)) => Err(PushError::Ended(error, value)),
-                Err(ctx::SendError::Disconnected(value)) => Err(PushError::Closed(value)),
+                Err(error) => Err(PushError::Closed(error.into_inner())),
             },
             Full::Timeout(timeout) => select_biased! {
                 recv(ctx.done()) -> end => Err(PushError::Ended(ctx.ended(end), value)),

@@ -153,7 +153,7 @@ impl RateLimiter {
             return Err(error);
         }
         let Some(place) = self.begin(ctx, n)? else { return Ok(()) };
-        let served = self.turn.acquire_ctx(1, ctx).and_then(|_turn| self.wait_in_front(ctx, n, place));
+        let served = self.turn.acquire_ctx(ctx, 1).and_then(|_turn| self.wait_in_front(ctx, n, place));
         if served.is_err() {
             self.look().give_up(n, place);
         }

@@ -196,7 +196,7 @@ impl Stage {
         match self.ctx.recv(rx) {
             Ok(value) => Ok(Some(value)),
             Err(RecvError::Disconnected) => Ok(None),
-            Err(RecvError::Ended(_)) => Err(self.stop()),
+            Err(_) => Err(self.stop()),
         }
     }
 
@@ -204,7 +204,7 @@ impl Stage {
     pub(super) fn send<T>(&self, tx: &Sender<T>, value: T) -> Result<(), Stop> {
         self.ctx.send(tx, value).map_err(|error| match error {
             SendError::Disconnected(_) => Stop::Unwanted,
-            SendError::Ended(..) => self.stop(),
+            _ => self.stop(),
         })
     }
 

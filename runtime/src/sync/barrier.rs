@@ -8,7 +8,7 @@ use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_barrier::RawBarrier;
 
-use super::wait::{BlockingWait, Reason, WhileLasts};
+use super::blocking_wait::{BlockingWait, Reason, UntilCtxEnds};
 
 /// Lets a number of goroutines or threads wait for each other. The interface is that of [`std::sync::Barrier`]; Go has
 /// none, and uses a `sync.WaitGroup` on which each one calls `Done` and then `Wait`.
@@ -86,7 +86,7 @@ impl Barrier {
     /// });
     /// ```
     pub fn wait_ctx(&self, ctx: &Context) -> Result<BarrierWaitResult, Error> {
-        match self.raw.wait_within(&WhileLasts::<Meeting>::new(ctx)) {
+        match self.raw.wait_within(&UntilCtxEnds::<Meeting>::new(ctx)) {
             Some(leader) => Ok(BarrierWaitResult(leader)),
             None => Err(ctx.err().expect("barrier: only the end of the context limits the wait")),
         }

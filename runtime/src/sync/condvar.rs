@@ -16,8 +16,8 @@ use greenthread_scheduler::protocol::claim::Claim;
 use greenthread_scheduler::protocol::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
 use greenthread_scheduler::wait::{Blocker, Waker};
 
+use super::blocking_wait::block_until_ctx_ends;
 use super::mutex::MutexGuard;
-use super::wait::block_while_lasts;
 
 /// The case for which the deadline, or the end of the context, takes the claim of a wait.
 const ENDED: usize = NOTIFIED + 1;
@@ -138,9 +138,9 @@ impl Condvar {
     /// use std::time::Instant;
     ///
     /// let mutex = Mutex::new(());
-    /// assert!(Condvar::new().wait_until(&mut mutex.lock(), Instant::now()).timed_out(), "nobody notifies");
+    /// assert!(Condvar::new().wait_deadline(&mut mutex.lock(), Instant::now()).timed_out(), "nobody notifies");
     /// ```
-    pub fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
+    pub fn wait_deadline<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
         self.wait_at_most(guard, Some(deadline))
     }
 
@@ -208,7 +208,7 @@ impl Condvar {
             }
             let notified = self.block(guard, |blocker, claim| {
                 // SAFETY: the claim is shut, and nobody else opens it; notifiers take early.
-                unsafe { block_while_lasts(ctx, WaitReason::CondvarWait, blocker, claim, ENDED) };
+                unsafe { block_until_ctx_ends(ctx, WaitReason::CondvarWait, blocker, claim, ENDED) };
             });
             if notified {
                 return Ok(());

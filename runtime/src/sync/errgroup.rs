@@ -181,23 +181,34 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
         self.start(places, f);
     }
 
-    /// As [`go`](Self::go), unless the limit is reached: false then. Does not block.
+    /// Runs `f` in a goroutine of this group if the limit allows it now (Go's `TryGo`).
+    ///
+    /// Never blocks.
+    ///
+    /// # Errors
+    /// Returns `f` if the limit is reached.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
     ///
     /// let group = Group::<String>::new();
     /// group.set_limit(Some(0));
-    /// assert!(!group.try_go(|| Ok(())));
+    /// let job = group.try_go(|| Ok(())).unwrap_err();
+    /// group.set_limit(None);
+    /// group.go(job);
+    /// assert_eq!(group.wait(), Ok(()));
     /// ```
     #[track_caller]
-    pub fn try_go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) -> bool {
+    pub fn try_go<F>(&self, f: F) -> Result<(), F>
+    where
+        F: FnOnce() -> Result<(), E> + Send + 'static,
+    {
         let places = self.shared.limit.lock().clone();
         if places.as_ref().is_some_and(|places| places.taken.try_send(()).is_err()) {
-            return false;
+            return Err(f);
         }
         self.start(places, f);
-        true
+        Ok(())
     }
 
     #[track_caller]

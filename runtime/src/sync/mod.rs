@@ -34,7 +34,7 @@
 //! Use these instead of `std::sync`'s types wherever a goroutine may wait: a goroutine that blocks in a lock of `std`
 //! keeps its OS thread, and others have to be started in its place.
 //!
-//! What is waited for in turn, locks and permits, can also be waited for up to a time (`try_lock_for`,
+//! What is waited for in turn, locks and permits, can also be waited for up to a time (`lock_timeout`,
 //! `acquire_timeout`, ...) or as long as a [`Context`](crate::ctx::Context) lasts (`lock_ctx`, `read_ctx`, `write_ctx`,
 //! `acquire_ctx`, ...). The waits for others have a form with a context too: `wait_ctx` of [`Condvar`], [`WaitGroup`] and
 //! [`Barrier`].
@@ -43,6 +43,7 @@
 //! a handle to it: `lock_arc`, `read_arc`, `write_arc`, `acquire_owned`.
 
 mod barrier;
+mod blocking_wait;
 mod condvar;
 mod ending;
 pub mod errgroup;
@@ -57,10 +58,11 @@ mod rwlock;
 mod semaphore;
 pub mod singleflight;
 mod value;
-mod wait;
+
 mod wait_group;
 
 pub use barrier::{Barrier, BarrierWaitResult};
+pub(crate) use blocking_wait::{BlockingWait, Reason};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub(crate) use ending::{End, reporting};
 pub use lazy_lock::LazyLock;
@@ -74,5 +76,4 @@ pub use rwlock::{
 };
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use value::Value;
-pub(crate) use wait::{BlockingWait, Reason};
 pub use wait_group::WaitGroup;

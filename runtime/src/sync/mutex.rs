@@ -17,8 +17,8 @@ use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_mutex::RawMutex;
 use greenthread_scheduler::protocol::wait::Limit;
 
+use super::blocking_wait::{BlockingWait, CaseWaker, Reason, UntilDeadline, within};
 use super::guard::impl_guard;
-use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
 
 /// A lock around a value, for goroutines and threads.
 ///
@@ -123,12 +123,12 @@ impl<T: ?Sized> Mutex<T> {
     /// use std::time::Duration;
     ///
     /// let mutex = greenthread::sync::Mutex::new(1);
-    /// let guard = mutex.try_lock_for(Duration::from_secs(5)).unwrap();
-    /// assert!(mutex.try_lock_for(Duration::from_millis(1)).is_none());
+    /// let guard = mutex.lock_timeout(Duration::from_secs(5)).unwrap();
+    /// assert!(mutex.lock_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
-    pub fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
-        self.lock_within(&Until::<Locking>::after(timeout))
+    pub fn lock_timeout(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+        self.lock_within(&UntilDeadline::<Locking>::after(timeout))
     }
 
     /// As [`lock`](Self::lock), but blocks until `deadline` at the latest. One that has passed makes it
@@ -139,10 +139,10 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// let mutex = greenthread::sync::Mutex::new(1);
     /// let _guard = mutex.lock();
-    /// assert!(mutex.try_lock_until(Instant::now() + Duration::from_millis(1)).is_none());
+    /// assert!(mutex.lock_deadline(Instant::now() + Duration::from_millis(1)).is_none());
     /// ```
-    pub fn try_lock_until(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
-        self.lock_within(&Until::<Locking>::new(deadline))
+    pub fn lock_deadline(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
+        self.lock_within(&UntilDeadline::<Locking>::new(deadline))
     }
 
     /// As [`lock`](Self::lock), unless the context ends first.

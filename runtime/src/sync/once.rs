@@ -8,7 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_once::{Begun, RawOnce};
 
-use super::wait::{BlockingWait, Reason};
+use super::blocking_wait::{BlockingWait, Reason};
 
 /// Runs one function, once (Go's `sync.Once`), for goroutines and threads. The interface is that of [`std::sync::Once`].
 ///

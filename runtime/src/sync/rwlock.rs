@@ -16,7 +16,7 @@ use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_rwlock::RawRwLock;
 use greenthread_scheduler::protocol::wait::Limit;
 
-use super::wait::{BlockingWait, CaseWaker, Reason, Until, within};
+use super::blocking_wait::{BlockingWait, CaseWaker, Reason, UntilDeadline, within};
 
 mod arc;
 mod guards;
@@ -134,12 +134,12 @@ impl<T: ?Sized> RwLock<T> {
     /// use std::time::Duration;
     ///
     /// let lock = greenthread::sync::RwLock::new(1);
-    /// let guard = lock.try_read_for(Duration::from_secs(5)).unwrap();
-    /// assert!(lock.try_write_for(Duration::from_millis(1)).is_none());
+    /// let guard = lock.read_timeout(Duration::from_secs(5)).unwrap();
+    /// assert!(lock.write_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
-    pub fn try_read_for(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
-        self.read_within(&Until::<Reading>::after(timeout))
+    pub fn read_timeout(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
+        self.read_within(&UntilDeadline::<Reading>::after(timeout))
     }
 
     /// As [`read`](Self::read), but blocks until `deadline` at the latest. One that has passed makes it
@@ -150,10 +150,10 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// let lock = greenthread::sync::RwLock::new(1);
     /// let _writer = lock.write();
-    /// assert!(lock.try_read_until(Instant::now() + Duration::from_millis(1)).is_none());
+    /// assert!(lock.read_deadline(Instant::now() + Duration::from_millis(1)).is_none());
     /// ```
-    pub fn try_read_until(&self, deadline: Instant) -> Option<RwLockReadGuard<'_, T>> {
-        self.read_within(&Until::<Reading>::new(deadline))
+    pub fn read_deadline(&self, deadline: Instant) -> Option<RwLockReadGuard<'_, T>> {
+        self.read_within(&UntilDeadline::<Reading>::new(deadline))
     }
 
     /// As [`read`](Self::read), unless the context ends first.
@@ -219,12 +219,12 @@ impl<T: ?Sized> RwLock<T> {
     /// use std::time::Duration;
     ///
     /// let lock = greenthread::sync::RwLock::new(1);
-    /// let guard = lock.try_write_for(Duration::from_secs(5)).unwrap();
-    /// assert!(lock.try_read_for(Duration::from_millis(1)).is_none());
+    /// let guard = lock.write_timeout(Duration::from_secs(5)).unwrap();
+    /// assert!(lock.read_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
-    pub fn try_write_for(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
-        self.write_within(&Until::<Writing>::after(timeout))
+    pub fn write_timeout(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
+        self.write_within(&UntilDeadline::<Writing>::after(timeout))
     }
 
     /// As [`write`](Self::write), but blocks until `deadline` at the latest. One that has passed makes it
@@ -235,10 +235,10 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// let lock = greenthread::sync::RwLock::new(1);
     /// let _reader = lock.read();
-    /// assert!(lock.try_write_until(Instant::now() + Duration::from_millis(1)).is_none());
+    /// assert!(lock.write_deadline(Instant::now() + Duration::from_millis(1)).is_none());
     /// ```
-    pub fn try_write_until(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, T>> {
-        self.write_within(&Until::<Writing>::new(deadline))
+    pub fn write_deadline(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, T>> {
+        self.write_within(&UntilDeadline::<Writing>::new(deadline))
     }
 
     /// As [`write`](Self::write), unless the context ends first.
@@ -309,12 +309,12 @@ impl<T: ?Sized> RwLock<T> {
     /// use std::time::Duration;
     ///
     /// let lock = greenthread::sync::RwLock::new(1);
-    /// let guard = lock.try_upgradable_read_for(Duration::from_secs(5)).unwrap();
-    /// assert!(lock.try_upgradable_read_for(Duration::from_millis(1)).is_none());
+    /// let guard = lock.upgradable_read_timeout(Duration::from_secs(5)).unwrap();
+    /// assert!(lock.upgradable_read_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
-    pub fn try_upgradable_read_for(&self, timeout: Duration) -> Option<RwLockUpgradableReadGuard<'_, T>> {
-        self.upgradable_read_within(&Until::<Reading>::after(timeout))
+    pub fn upgradable_read_timeout(&self, timeout: Duration) -> Option<RwLockUpgradableReadGuard<'_, T>> {
+        self.upgradable_read_within(&UntilDeadline::<Reading>::after(timeout))
     }
 
     /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, but blocks until `deadline` at the latest. A deadline
@@ -324,10 +324,10 @@ impl<T: ?Sized> RwLock<T> {
     /// use std::time::Instant;
     ///
     /// let lock = greenthread::sync::RwLock::new(1);
-    /// assert!(lock.try_upgradable_read_until(Instant::now()).is_some());
+    /// assert!(lock.upgradable_read_deadline(Instant::now()).is_some());
     /// ```
-    pub fn try_upgradable_read_until(&self, deadline: Instant) -> Option<RwLockUpgradableReadGuard<'_, T>> {
-        self.upgradable_read_within(&Until::<Reading>::new(deadline))
+    pub fn upgradable_read_deadline(&self, deadline: Instant) -> Option<RwLockUpgradableReadGuard<'_, T>> {
+        self.upgradable_read_within(&UntilDeadline::<Reading>::new(deadline))
     }
 
     /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, unless the context ends first.

@@ -10,7 +10,7 @@ use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_semaphore::{MAX_SIZE, RawSemaphore};
 
-use super::wait::{BlockingWait, Reason, Until, within};
+use super::blocking_wait::{BlockingWait, Reason, UntilDeadline, within};
 
 /// A weighted semaphore (`semaphore.Weighted` of golang.org/x/sync): a number of permits, of which each caller takes as many as
 /// its work weighs.
@@ -119,7 +119,7 @@ impl Semaphore {
     /// # drop(one);
     /// ```
     pub fn acquire_timeout(&self, n: usize, timeout: Duration) -> Option<Permit<'_>> {
-        self.acquire_until(n, &Until::after(timeout))
+        self.acquire_until(n, &UntilDeadline::after(timeout))
     }
 
     /// As [`acquire_timeout`](Self::acquire_timeout), but blocks until `deadline` at the latest. A deadline that has
@@ -132,10 +132,10 @@ impl Semaphore {
     /// assert!(semaphore.acquire_deadline(1, Instant::now()).is_some());
     /// ```
     pub fn acquire_deadline(&self, n: usize, deadline: Instant) -> Option<Permit<'_>> {
-        self.acquire_until(n, &Until::new(deadline))
+        self.acquire_until(n, &UntilDeadline::new(deadline))
     }
 
-    fn acquire_until(&self, n: usize, until: &Until<Acquiring>) -> Option<Permit<'_>> {
+    fn acquire_until(&self, n: usize, until: &UntilDeadline<Acquiring>) -> Option<Permit<'_>> {
         self.raw.acquire_within(n, until).then(|| Permit { semaphore: self, n })
     }
 
@@ -153,12 +153,12 @@ impl Semaphore {
     ///
     /// let semaphore = Semaphore::new(1);
     /// let (ctx, cancel) = Context::background().with_cancel();
-    /// let permit = semaphore.acquire_ctx(1, &ctx).unwrap();
+    /// let permit = semaphore.acquire_ctx(&ctx, 1).unwrap();
     /// greenthread::go!(move || cancel.cancel());
-    /// assert_eq!(semaphore.acquire_ctx(1, &ctx).err(), Some(Error::Canceled));
+    /// assert_eq!(semaphore.acquire_ctx(&ctx, 1).err(), Some(Error::Canceled));
     /// # drop(permit);
     /// ```
-    pub fn acquire_ctx(&self, n: usize, ctx: &Context) -> Result<Permit<'_>, Error> {
+    pub fn acquire_ctx(&self, ctx: &Context, n: usize) -> Result<Permit<'_>, Error> {
         within::<Acquiring, _>(ctx, |limit| self.raw.acquire_within(n, limit).then(|| Permit { semaphore: self, n }))
     }
 
@@ -215,12 +215,12 @@ impl Semaphore {
     /// use std::sync::Arc;
     ///
     /// let semaphore = Arc::new(Semaphore::new(2));
-    /// let permit = semaphore.acquire_owned_ctx(2, &Context::background()).unwrap();
+    /// let permit = semaphore.acquire_owned_ctx(&Context::background(), 2).unwrap();
     /// assert_eq!(semaphore.available_permits(), 0);
     /// # drop(permit);
     /// ```
-    pub fn acquire_owned_ctx(self: &Arc<Self>, n: usize, ctx: &Context) -> Result<OwnedPermit, Error> {
-        self.acquire_ctx(n, ctx).map(|permit| OwnedPermit::of(self, permit))
+    pub fn acquire_owned_ctx(self: &Arc<Self>, ctx: &Context, n: usize) -> Result<OwnedPermit, Error> {
+        self.acquire_ctx(ctx, n).map(|permit| OwnedPermit::of(self, permit))
     }
 
     /// Gives `n` permits back (Go's `Release`), those of a permit that was [forgotten](Permit::forget). Wakes those who

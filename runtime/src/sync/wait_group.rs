@@ -10,8 +10,8 @@ use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
 
+use super::blocking_wait::{BlockingWait, Reason, within};
 use super::ending::{End, reporting};
-use super::wait::{BlockingWait, Reason, within};
 
 /// Waits for a set of goroutines (Go's `sync.WaitGroup`). A clone is a handle to the same group.
 ///

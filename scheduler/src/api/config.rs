@@ -214,11 +214,11 @@ impl Config {
     /// use greenthread::config::{Config, InstallError};
     ///
     /// assert_eq!(Config::default().procs(2).install(), Ok(()));
-    /// assert_eq!(Config::default().procs(4).install(), Err(InstallError::Settled));
+    /// assert_eq!(Config::default().procs(4).install(), Err(InstallError::AlreadyInstalled));
     /// ```
     pub fn install(self) -> Result<(), InstallError> {
         self.check()?;
-        CODE.set(self).map_err(|_| InstallError::Settled)
+        CODE.set(self).map_err(|_| InstallError::AlreadyInstalled)
     }
 
     fn check(&self) -> Result<(), InstallError> {
@@ -244,7 +244,7 @@ impl Config {
 #[non_exhaustive]
 pub enum InstallError {
     /// The runtime has started, or settings were installed before.
-    Settled,
+    AlreadyInstalled,
     /// A value makes no sense.
     OutOfRange {
         /// The setting.
@@ -261,7 +261,7 @@ pub enum InstallError {
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settled => f.write_str("config: the runtime has started, or settings were installed before"),
+            Self::AlreadyInstalled => f.write_str("config: the runtime has started, or settings were installed before"),
             Self::OutOfRange { name, value, min, max: usize::MAX } => {
                 write!(f, "config: {name} is {value}, but must be at least {min}")
             }

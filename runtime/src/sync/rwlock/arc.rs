@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use greenthread_ctx::{Context, Error};
 
+use super::super::blocking_wait::within;
 use super::super::guard::impl_guard;
-use super::super::wait::within;
 use super::{Reading, RwLock, Writing};
 
 impl<T: ?Sized> RwLock<T> {

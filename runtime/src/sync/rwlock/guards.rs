@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::protocol::wait::Limit;
 
+use super::super::blocking_wait::{CaseWaker, UntilDeadline, within};
 use super::super::guard::impl_guard;
-use super::super::wait::{CaseWaker, Until, within};
 use super::{RwLock, Writing};
 
 /// The right to read the value of a locked [`RwLock`]; dropping it unlocks (Go's `RUnlock`).
@@ -193,10 +193,10 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     ///
     /// let lock = RwLock::new(1);
     /// let (guard, _reader) = (lock.upgradable_read(), lock.read());
-    /// assert!(RwLockUpgradableReadGuard::try_upgrade_for(guard, Duration::from_millis(1)).is_err());
+    /// assert!(RwLockUpgradableReadGuard::upgrade_timeout(guard, Duration::from_millis(1)).is_err());
     /// ```
-    pub fn try_upgrade_for(guard: Self, timeout: Duration) -> Result<RwLockWriteGuard<'a, T>, Self> {
-        guard.upgrade_within(&Until::<Writing>::after(timeout))
+    pub fn upgrade_timeout(guard: Self, timeout: Duration) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        guard.upgrade_within(&UntilDeadline::<Writing>::after(timeout))
     }
 
     /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, but blocks until `deadline` at
@@ -211,10 +211,10 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     ///
     /// let lock = RwLock::new(1);
     /// let guard = lock.upgradable_read();
-    /// assert!(RwLockUpgradableReadGuard::try_upgrade_until(guard, Instant::now()).is_ok());
+    /// assert!(RwLockUpgradableReadGuard::upgrade_deadline(guard, Instant::now()).is_ok());
     /// ```
-    pub fn try_upgrade_until(guard: Self, deadline: Instant) -> Result<RwLockWriteGuard<'a, T>, Self> {
-        guard.upgrade_within(&Until::<Writing>::new(deadline))
+    pub fn upgrade_deadline(guard: Self, deadline: Instant) -> Result<RwLockWriteGuard<'a, T>, Self> {
+        guard.upgrade_within(&UntilDeadline::<Writing>::new(deadline))
     }
 
     /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, unless the context ends first.

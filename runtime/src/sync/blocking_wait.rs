@@ -96,12 +96,12 @@ impl<R: Reason> TimedWait for BlockingWait<R> {
 }
 
 /// One wait that ends by its waker, or else by what has the claim's other case.
-struct Limited {
+struct LimitedWait {
     blocker: Blocker,
     claim: Claim,
 }
 
-impl Limited {
+impl LimitedWait {
     fn new(claim: Claim) -> Self {
         Self { blocker: Blocker::new(), claim }
     }
@@ -126,9 +126,9 @@ impl Limited {
 }
 
 /// Waits for the reason `R` until this time at the latest.
-pub(super) struct Until<R>(Instant, PhantomData<R>);
+pub(super) struct UntilDeadline<R>(Instant, PhantomData<R>);
 
-impl<R> Until<R> {
+impl<R> UntilDeadline<R> {
     pub(super) fn new(deadline: Instant) -> Self {
         Self(deadline, PhantomData)
     }
@@ -142,7 +142,7 @@ impl<R> Until<R> {
 }
 
 // SAFETY: it ends served, or withdraws.
-unsafe impl<R: Reason> Limit for Until<R> {
+unsafe impl<R: Reason> Limit for UntilDeadline<R> {
     type Waker = CaseWaker;
 
     fn has_come(&self) -> bool {
@@ -150,7 +150,7 @@ unsafe impl<R: Reason> Limit for Until<R> {
     }
 
     unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(CaseWaker) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
-        let wait = Limited::new(Claim::shut());
+        let wait = LimitedWait::new(Claim::shut());
         let block = |timed: Timed<'_>| {
             let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
             // SAFETY: the commit step releases the one lock, which the waker's user or the caller has had when this wait is left.
@@ -163,16 +163,16 @@ unsafe impl<R: Reason> Limit for Until<R> {
 }
 
 /// Waits for the reason `R` as long as the context lasts.
-pub(super) struct WhileLasts<'a, R>(&'a Context, PhantomData<R>);
+pub(super) struct UntilCtxEnds<'a, R>(&'a Context, PhantomData<R>);
 
-impl<'a, R> WhileLasts<'a, R> {
+impl<'a, R> UntilCtxEnds<'a, R> {
     pub(super) fn new(ctx: &'a Context) -> Self {
         Self(ctx, PhantomData)
     }
 }
 
 // SAFETY: it ends served, or withdraws.
-unsafe impl<R: Reason> Limit for WhileLasts<'_, R> {
+unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
     type Waker = CaseWaker;
 
     fn has_come(&self) -> bool {
@@ -180,7 +180,7 @@ unsafe impl<R: Reason> Limit for WhileLasts<'_, R> {
     }
 
     unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(CaseWaker) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
-        let (wait, done) = (Limited::new(Claim::new()), Closing::of(self.0.done()));
+        let (wait, done) = (LimitedWait::new(Claim::new()), Closing::of(self.0.done()));
         let watch = Watch::new(Case::of(NonNull::from(&wait.claim), ENDED), wait.blocker.waker());
         let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
         // SAFETY: the claim is open, and its other node is found under the lock that `enter` has kept, which is no channel's.
@@ -206,9 +206,9 @@ unsafe impl<R: Reason> Limit for WhileLasts<'_, R> {
 
 /// What `acquire` gets as long as `ctx` lasts. If the context has ended meanwhile that wins, and what was acquired is dropped.
 #[inline]
-pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&WhileLasts<'_, R>) -> Option<T>) -> Result<T, Error> {
+pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&UntilCtxEnds<'_, R>) -> Option<T>) -> Result<T, Error> {
     let acquired = match ctx.err() {
-        None => acquire(&WhileLasts::new(ctx)),
+        None => acquire(&UntilCtxEnds::new(ctx)),
         Some(_) => None,
     };
     match ctx.err() {
@@ -223,7 +223,7 @@ pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&WhileLasts<'_, R
 /// # Safety
 /// The claim is shut, stays in the caller's frame, and nobody else opens it. Whoever takes it for another case does so early, and
 /// by `blocker`'s waker if it was open.
-pub(super) unsafe fn block_while_lasts(
+pub(super) unsafe fn block_until_ctx_ends(
     ctx: &Context,
     reason: WaitReason,
     blocker: &Blocker,
