@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use greenthread::channel::{self, Receiver};
-use greenthread::ctx::{Context, RecvError};
+use greenthread::ctx::Context;
 use greenthread::sync::WaitGroup;
 use greenthread::{debug, go, time};
 
