@@ -9,31 +9,33 @@
 //! ```text
 //! DropNewest: received [1, 2, 3], lost [4, 5]
 //! DropOldest: received [3, 4, 5], lost [1, 2]
-//! Timeout(5ms): received [1, 2, 3], lost [4, 5]
-//! Wait: received [1, 2, 3, 4, 5], lost []
+//! BlockTimeout(5ms): received [1, 2, 3], lost [4, 5]
+//! Block: received [1, 2, 3, 4, 5], lost []
 //! ```
 
 use std::time::Duration;
 
 use greenthread::ctx::Context;
-use greenthread::patterns::{Full, Queue};
+use greenthread::patterns::{OverflowPolicy, Queue};
 use greenthread::spawn;
 
 #[greenthread::main]
 fn main() {
     // A consumer that is so slow that it comes when all is over.
-    for full in [Full::DropNewest, Full::DropOldest, Full::Timeout(Duration::from_millis(5))] {
-        let queue = Queue::new(3, full);
+    for policy in
+        [OverflowPolicy::DropNewest, OverflowPolicy::DropOldest, OverflowPolicy::BlockTimeout(Duration::from_millis(5))]
+    {
+        let queue = Queue::new(3, policy);
         let lost = produce(&queue);
-        println!("{full:?}: received {:?}, lost {lost:?}", queue.iter().collect::<Vec<_>>());
+        println!("{policy:?}: received {:?}, lost {lost:?}", queue.iter().collect::<Vec<_>>());
     }
 
     // Here the producer would wait for ever if there were no consumer meanwhile.
-    let queue = Queue::new(3, Full::Wait);
+    let queue = Queue::new(3, OverflowPolicy::Block);
     let to_fill = queue.clone();
     let producer = spawn(move || produce(&to_fill));
     let received: Vec<_> = queue.iter().collect();
-    println!("Wait: received {received:?}, lost {:?}", producer.join().unwrap());
+    println!("Block: received {received:?}, lost {:?}", producer.join().unwrap());
 }
 
 /// Pushes five values, and returns those that nobody will receive.

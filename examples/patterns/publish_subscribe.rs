@@ -13,15 +13,15 @@
 //! ```
 
 use greenthread::ctx::Context;
-use greenthread::patterns::{Broker, Slow};
+use greenthread::patterns::{Broker, OverflowPolicy};
 use greenthread::spawn;
 
 #[greenthread::main]
 fn main() {
     let (ctx, broker) = (Context::background(), Broker::<u32>::new());
     // A ledger needs all, and is waited for. A display shows the latest.
-    let ledger = broker.subscribe("prices", 1, Slow::Block);
-    let display = broker.subscribe("prices", 2, Slow::DropOldest);
+    let ledger = broker.subscribe("prices", 1, OverflowPolicy::Block);
+    let display = broker.subscribe("prices", 2, OverflowPolicy::DropOldest);
 
     let ledger = spawn(move || ledger.iter().collect::<Vec<_>>());
     for price in 101..105 {

@@ -23,7 +23,7 @@ use greenthread::patterns::{Backoff, Jitter, retry, retry_if};
 #[greenthread::main]
 fn main() {
     let ctx = Context::background();
-    let backoff = Backoff::exponential(Duration::from_millis(2)).attempts(5);
+    let backoff = Backoff::exponential(Duration::from_millis(2)).max_attempts(5);
     let greeting = retry(&ctx, backoff, |attempt| {
         connect(attempt).inspect_err(|error| println!("attempt {attempt}: {error}")).map(|text| (attempt, text))
     });

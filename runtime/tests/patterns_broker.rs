@@ -8,14 +8,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::drops::{Census, Counted};
 use common::{check, check_from_thread, parked, storm, text, until};
 use greenthread::ctx::{Context, Error, RecvError};
-use greenthread::patterns::{Broker, Slow, Subscription};
+use greenthread::patterns::{Broker, OverflowPolicy, Subscription};
 use greenthread::{JoinHandle, select, spawn, yield_now};
 
-const POLICIES: [Slow; 3] = [Slow::Block, Slow::DropOldest, Slow::DropNewest];
+const POLICIES: [OverflowPolicy; 3] = [OverflowPolicy::Block, OverflowPolicy::DropOldest, OverflowPolicy::DropNewest];
 
 fn background() -> Context {
     Context::background()
@@ -75,7 +76,7 @@ fn everybody_gets_everything_in_order() {
             let broker = Broker::new();
             let subscribers: Vec<_> = (0..4)
                 .map(|_| {
-                    let subscription = broker.subscribe("t", capacity, Slow::Block);
+                    let subscription = broker.subscribe("t", capacity, OverflowPolicy::Block);
                     spawn(move || {
                         let got: Vec<(u32, u32)> = subscription.iter().collect();
                         assert_eq!(subscription.missed(), 0);
@@ -108,10 +109,11 @@ fn only_who_has_subscribed() {
     check(|| {
         let broker = Broker::new();
         assert_eq!(broker.publish(&background(), "t", 0), Ok(0));
-        let (t, u) = (broker.subscribe("t", 9, Slow::Block), broker.subscribe("u", 9, Slow::DropNewest));
+        let (t, u) =
+            (broker.subscribe("t", 9, OverflowPolicy::Block), broker.subscribe("u", 9, OverflowPolicy::DropNewest));
         assert_eq!(broker.publish(&background(), "t", 1), Ok(1));
         assert_eq!(broker.publish(&background(), "u", 2), Ok(1));
-        let late = broker.subscribe("t", 9, Slow::DropOldest);
+        let late = broker.subscribe("t", 9, OverflowPolicy::DropOldest);
         assert_eq!(broker.publish(&background(), "t", 3), Ok(2));
         assert_eq!((buffered(&t), buffered(&u), buffered(&late)), (vec![1, 3], vec![2], vec![3]));
         assert_eq!((t.missed(), u.missed(), late.missed()), (0, 0, 0));
@@ -122,8 +124,8 @@ fn only_who_has_subscribed() {
 fn several_topics_through_one_buffer() {
     check(|| {
         let broker = Broker::new();
-        let all = broker.subscribe_all(["a", "b", "a"], 9, Slow::Block);
-        let none = broker.subscribe_all::<str>([], 9, Slow::Block);
+        let all = broker.subscribe_all(["a", "b", "a"], 9, OverflowPolicy::Block);
+        let none = broker.subscribe_all::<str>([], 9, OverflowPolicy::Block);
         assert_eq!((broker.subscribers("a"), broker.subscribers("b"), broker.subscribers("c")), (1, 1, 0));
         for (n, topic) in ["a", "b", "c", "a"].into_iter().enumerate() {
             broker.publish(&background(), topic, n).unwrap();
@@ -144,7 +146,7 @@ fn the_last_one_gets_the_value_itself() {
             // With one that is waited for, too, wherever it stands.
             for slow in 0..=subscribers {
                 let broker = Broker::new();
-                let all: Vec<_> = (0..subscribers).map(|_| broker.subscribe("t", 1, Slow::Block)).collect();
+                let all: Vec<_> = (0..subscribers).map(|_| broker.subscribe("t", 1, OverflowPolicy::Block)).collect();
                 let value = Cloned::new(&census, usize::MAX);
                 let clones = Arc::clone(&value.clones);
                 if slow < subscribers {
@@ -170,8 +172,8 @@ fn the_last_one_gets_the_value_itself() {
 fn who_is_slow_delays_nobody_else() {
     check(|| {
         let broker = Broker::new();
-        let slow = broker.subscribe("t", 1, Slow::Block);
-        let other = broker.subscribe("t", 1, Slow::Block);
+        let slow = broker.subscribe("t", 1, OverflowPolicy::Block);
+        let other = broker.subscribe("t", 1, OverflowPolicy::Block);
         let quick: Vec<_> = POLICIES.into_iter().map(|policy| broker.subscribe("t", 2, policy)).collect();
         assert_eq!(broker.publish(&background(), "t", 1), Ok(5));
         let publishing = publish_blocked(&broker, &background(), 2);
@@ -191,8 +193,8 @@ fn who_is_slow_delays_nobody_else() {
 fn the_newest_or_the_oldest_is_missed() {
     check(|| {
         let broker = Broker::new();
-        let oldest = broker.subscribe("t", 3, Slow::DropOldest);
-        let newest = broker.subscribe("t", 3, Slow::DropNewest);
+        let oldest = broker.subscribe("t", 3, OverflowPolicy::DropOldest);
+        let newest = broker.subscribe("t", 3, OverflowPolicy::DropNewest);
         let got: Vec<_> = (0..10).map(|n| broker.publish(&background(), "t", n).unwrap()).collect();
         assert_eq!(got, [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!((buffered(&oldest), buffered(&newest)), (vec![7, 8, 9], vec![0, 1, 2]));
@@ -203,7 +205,7 @@ fn the_newest_or_the_oldest_is_missed() {
 #[test]
 fn without_capacity_only_who_waits_gets_it() {
     check(|| {
-        for policy in [Slow::DropOldest, Slow::DropNewest] {
+        for policy in [OverflowPolicy::DropOldest, OverflowPolicy::DropNewest] {
             let broker = Broker::new();
             let subscription = Arc::new(broker.subscribe("t", 0, policy));
             assert_eq!(broker.publish(&background(), "t", 1), Ok(0));
@@ -223,8 +225,8 @@ fn without_capacity_only_who_waits_gets_it() {
 fn the_context_ends_the_wait() {
     check(|| {
         let (census, broker) = (Census::default(), Broker::new());
-        let slow: Vec<_> = (0..3).map(|_| broker.subscribe("t", 1, Slow::Block)).collect();
-        let quick = broker.subscribe("t", 2, Slow::Block);
+        let slow: Vec<_> = (0..3).map(|_| broker.subscribe("t", 1, OverflowPolicy::Block)).collect();
+        let quick = broker.subscribe("t", 2, OverflowPolicy::Block);
         let value = || Cloned::new(&census, usize::MAX);
         assert_eq!(broker.publish(&background(), "t", value()), Ok(4));
         let (ctx, cancel) = background().with_cancel();
@@ -248,10 +250,41 @@ fn the_context_ends_the_wait() {
 }
 
 #[test]
+fn block_timeout_limits_the_wait_for_a_subscriber() {
+    check(|| {
+        let (broker, limit) = (Broker::new(), Duration::from_millis(5));
+        let [none, short, long, endless] = [Duration::ZERO, limit, Duration::from_secs(3600), Duration::MAX]
+            .map(|timeout| broker.subscribe("t", 1, OverflowPolicy::BlockTimeout(timeout)));
+        let missed = || [&none, &short, &long, &endless].map(Subscription::missed);
+        assert_eq!(broker.publish(&background(), "t", 1), Ok(4), "all of them have room");
+
+        let begin = Instant::now();
+        let publishing = publish_blocked(&broker, &background(), 2);
+        until(|| missed() == [1, 1, 0, 0]);
+        assert!(begin.elapsed() >= limit);
+        until(|| parked("select") == 1);
+        assert_eq!(long.recv(&background()), Ok(1));
+        assert_eq!(endless.recv(&background()), Ok(1));
+        assert_eq!(publishing.join().unwrap(), Ok(2));
+        assert_eq!((buffered(&none), buffered(&short)), (vec![1], vec![1]), "they keep what they had");
+        assert_eq!((buffered(&long), buffered(&endless)), (vec![2], vec![2]));
+
+        drop((long, endless));
+        assert_eq!(broker.publish(&background(), "t", 3), Ok(2));
+        assert_eq!(broker.publish(&background(), "t", 4), Ok(0), "both timed out");
+        let (ctx, cancel) = background().with_cancel();
+        cancel.cancel();
+        assert_eq!(broker.publish(&ctx, "t", 5), Err(Error::Canceled));
+        assert_eq!((none.missed(), short.missed()), (2, 2));
+    });
+}
+
+#[test]
 fn who_unsubscribes_is_waited_for_no_longer() {
     check(|| {
         let (census, broker) = (Census::default(), Broker::new());
-        let (gone, stays) = (broker.subscribe("t", 0, Slow::Block), broker.subscribe("t", 0, Slow::Block));
+        let (gone, stays) =
+            (broker.subscribe("t", 0, OverflowPolicy::Block), broker.subscribe("t", 0, OverflowPolicy::Block));
         let kept = gone.receiver().clone();
         let publishing = publish_blocked(&broker, &background(), Cloned::new(&census, usize::MAX));
         drop(gone);
@@ -265,12 +298,12 @@ fn who_unsubscribes_is_waited_for_no_longer() {
         assert!(no_topics(&broker));
         assert_eq!(census.alive(), 0);
 
-        let left = broker.subscribe("t", 2, Slow::Block);
+        let left = broker.subscribe("t", 2, OverflowPolicy::Block);
         let kept = left.receiver().clone();
         assert_eq!(broker.publish(&background(), "t", Cloned::new(&census, usize::MAX)), Ok(1));
         drop(left);
         assert_eq!(kept.iter().count(), 1, "what was buffered can still be received");
-        let left = broker.subscribe("t", 2, Slow::Block);
+        let left = broker.subscribe("t", 2, OverflowPolicy::Block);
         assert_eq!(broker.publish(&background(), "t", Cloned::new(&census, usize::MAX)), Ok(1));
         drop(left);
         assert_eq!(census.alive(), 0, "without a receiver it is dropped at once");
@@ -281,7 +314,8 @@ fn who_unsubscribes_is_waited_for_no_longer() {
 fn a_subscriber_that_panics_is_gone() {
     check(|| {
         let broker = Broker::new();
-        let (panics, stays) = (broker.subscribe("t", 0, Slow::Block), broker.subscribe("t", 10, Slow::Block));
+        let (panics, stays) =
+            (broker.subscribe("t", 0, OverflowPolicy::Block), broker.subscribe("t", 10, OverflowPolicy::Block));
         let panicking = spawn(move || assert!(panics.iter().all(|n| n < 3), "expected"));
         for n in 0..10 {
             broker.publish(&background(), "t", n).unwrap();
@@ -296,7 +330,7 @@ fn a_subscriber_that_panics_is_gone() {
 fn close_ends_it_after_what_is_buffered() {
     check(|| {
         let broker = Broker::new();
-        let both = broker.subscribe_all(["t", "u"], 1, Slow::Block);
+        let both = broker.subscribe_all(["t", "u"], 1, OverflowPolicy::Block);
         let other = broker.clone();
         assert_eq!(broker.publish(&background(), "u", 1), Ok(1));
         let publishing = publish_blocked(&broker, &background(), 2);
@@ -305,7 +339,7 @@ fn close_ends_it_after_what_is_buffered() {
         assert_eq!(publishing.join().unwrap(), Ok(0));
         assert_eq!(broker.publish(&background(), "t", 3), Ok(0));
         assert_eq!(both.iter().collect::<Vec<_>>(), [1]);
-        let late = broker.subscribe("t", 1, Slow::Block);
+        let late = broker.subscribe("t", 1, OverflowPolicy::Block);
         assert_eq!((late.recv(&background()), broker.subscribers("t")), (Err(RecvError::Disconnected), 0));
         assert!(no_topics(&broker));
     });
@@ -315,7 +349,7 @@ fn close_ends_it_after_what_is_buffered() {
 fn the_last_handle_ends_it() {
     check(|| {
         let broker = Broker::new();
-        let subscription = broker.subscribe("t", 2, Slow::DropOldest);
+        let subscription = broker.subscribe("t", 2, OverflowPolicy::DropOldest);
         let other = broker.clone();
         drop(broker);
         assert_eq!(other.publish(&background(), "t", 1), Ok(1));
@@ -329,7 +363,7 @@ fn the_last_handle_ends_it() {
 fn a_clone_that_panics() {
     check(|| {
         let (census, broker) = (Census::default(), Broker::new());
-        let all: Vec<_> = (0..3).map(|_| broker.subscribe("t", 1, Slow::Block)).collect();
+        let all: Vec<_> = (0..3).map(|_| broker.subscribe("t", 1, OverflowPolicy::Block)).collect();
         let publish = |value| panic::catch_unwind(AssertUnwindSafe(|| broker.publish(&background(), "t", value)));
         let payload = publish(Cloned::new(&census, 1)).unwrap_err();
         assert_eq!(text(&*payload), "expected");
@@ -406,17 +440,20 @@ fn code_of_keys_may_use_the_broker() {
         let broker = Broker::new();
         look.broker.set(Mutex::new(broker.clone())).unwrap();
         let keys: Vec<_> = (0..3).map(|n| Nosy(n, Arc::clone(&look))).collect();
-        let (one, two) = (broker.subscribe_all(&keys, 4, Slow::Block), broker.subscribe_all(&keys, 4, Slow::Block));
+        let (one, two) = (
+            broker.subscribe_all(&keys, 4, OverflowPolicy::Block),
+            broker.subscribe_all(&keys, 4, OverflowPolicy::Block),
+        );
         assert_eq!(broker.publish(&background(), &keys[0], 5), Ok(2));
         drop(one);
-        drop(broker.subscribe(&Nosy(3, Arc::clone(&look)), 4, Slow::Block));
+        drop(broker.subscribe(&Nosy(3, Arc::clone(&look)), 4, OverflowPolicy::Block));
 
         let panicking = |f: &dyn Fn()| {
             look.panics.store(true, Ordering::Relaxed);
             assert_eq!(text(&*panic::catch_unwind(AssertUnwindSafe(f)).unwrap_err()), "expected");
         };
         panicking(&|| assert!(broker.publish(&background(), &keys[1], 6).is_ok()));
-        panicking(&|| drop(broker.subscribe_all(&keys, 4, Slow::Block)));
+        panicking(&|| drop(broker.subscribe_all(&keys, 4, OverflowPolicy::Block)));
         assert_eq!((broker.subscribers(&keys[0]), broker.publish(&background(), &keys[1], 7)), (1, Ok(1)));
 
         broker.close();
@@ -446,7 +483,7 @@ impl Clone for Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        drop(self.0.subscribe("t", 1, Slow::DropNewest));
+        drop(self.0.subscribe("t", 1, OverflowPolicy::DropNewest));
     }
 }
 
@@ -475,7 +512,7 @@ fn many_subscribers_and_many_values() {
         drop(all);
         assert!(no_topics(&broker));
 
-        let one = broker.subscribe("t", 10, Slow::Block);
+        let one = broker.subscribe("t", 10, OverflowPolicy::Block);
         let receiving = spawn(move || one.iter().enumerate().map(|(n, value)| assert_eq!(n, value)).count());
         (0..20_000).for_each(|n| assert_eq!(broker.publish(&background(), "t", n), Ok(1)));
         drop(broker);
@@ -487,7 +524,7 @@ fn many_subscribers_and_many_values() {
 fn many_slow_subscribers() {
     check(|| {
         let broker = Broker::new();
-        let all: Vec<_> = (0..100).map(|_| broker.subscribe("t", 0, Slow::Block)).collect();
+        let all: Vec<_> = (0..100).map(|_| broker.subscribe("t", 0, OverflowPolicy::Block)).collect();
         let receiving: Vec<_> = all.into_iter().map(|one| spawn(move || one.iter().sum::<u32>())).collect();
         (0..20).for_each(|n| assert_eq!(broker.publish(&background(), "t", n), Ok(100)));
         drop(broker);
@@ -507,7 +544,8 @@ fn what_goes_to_other_threads() {
 fn threads_and_goroutines_mix() {
     check_from_thread(|| {
         let broker = Broker::<u32>::new();
-        let (one, two) = (broker.subscribe("t", 1, Slow::Block), broker.subscribe("t", 0, Slow::Block));
+        let (one, two) =
+            (broker.subscribe("t", 1, OverflowPolicy::Block), broker.subscribe("t", 0, OverflowPolicy::Block));
         let goroutine = spawn(move || one.iter().sum::<u32>());
         let selecting = thread::spawn(move || {
             let (mut sum, ctx) = (0, background());
@@ -532,7 +570,7 @@ fn subscribers_come_and_go() {
     storm(|rng| {
         let (broker, census, (ctx, cancel)) = (Broker::new(), Census::default(), background().with_cancel());
         // Some have their own copies of the latest, which is asked of several goroutines at once.
-        let latest = Arc::new(broker.subscribe("0", 2, Slow::DropOldest));
+        let latest = Arc::new(broker.subscribe("0", 2, OverflowPolicy::DropOldest));
         let readers: Vec<_> = (0..2)
             .map(|_| {
                 let latest = Arc::clone(&latest);

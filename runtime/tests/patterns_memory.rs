@@ -20,8 +20,8 @@ use common::{check_within, text, until, until_alone};
 use greenthread::channel::{self, Receiver};
 use greenthread::ctx::{Context, Error};
 use greenthread::patterns::{
-    Backoff, Broker, Full, Pipeline, Queue, RateLimiter, Slow, bridge, dynamic_worker_pool, fan_in, fan_out, heartbeat,
-    or, or_done, parallel_map, parallel_map_unordered, retry, tee, worker_pool,
+    Backoff, Broker, OverflowPolicy, Pipeline, Queue, RateLimiter, bridge, dynamic_worker_pool, fan_in, fan_out,
+    heartbeat, or, parallel_map, parallel_map_unordered, retry, tee, until_done, worker_pool,
 };
 use greenthread::spawn;
 use greenthread::time::after_func;
@@ -262,10 +262,10 @@ fn bridges() {
 }
 
 #[test]
-fn or_done_and_or() {
-    leaves_nothing("or_done", |root, end| {
+fn until_done_and_or() {
+    leaves_nothing("until_done", |root, end| {
         let (ctx, cancel) = root.with_cancel();
-        let mut values = or_done(&ctx, source(root, end));
+        let mut values = until_done(&ctx, source(root, end));
         match end {
             End::Normal => assert_eq!(values.count(), 6),
             End::Cancelled => {
@@ -380,7 +380,7 @@ fn rate_limiter_and_retry() {
             }
             _ => Err(Box::new(attempt)),
         };
-        let outcome = || retry(&ctx, Backoff::exponential(pause).attempts(3), attempts);
+        let outcome = || retry(&ctx, Backoff::exponential(pause).max_attempts(3), attempts);
         match end {
             End::Panic => assert_fails(outcome),
             _ => assert_eq!(outcome().is_ok(), end == End::Normal),
@@ -391,7 +391,12 @@ fn rate_limiter_and_retry() {
 #[test]
 fn queues() {
     leaves_nothing("Queue", |root, end| {
-        for full in [Full::Wait, Full::Timeout(LONG), Full::DropNewest, Full::DropOldest] {
+        for full in [
+            OverflowPolicy::Block,
+            OverflowPolicy::BlockTimeout(LONG),
+            OverflowPolicy::DropNewest,
+            OverflowPolicy::DropOldest,
+        ] {
             let (ctx, cancel) = root.with_cancel();
             let queue = Queue::new(2, full);
             let (producer, pushing) = (queue.clone(), ctx.clone());
@@ -422,7 +427,7 @@ fn brokers() {
     leaves_nothing("Broker", |root, end| {
         let (ctx, cancel) = root.with_cancel();
         let broker = Broker::<Box<usize>>::new();
-        let policies = [Slow::Block, Slow::DropOldest, Slow::DropNewest];
+        let policies = [OverflowPolicy::Block, OverflowPolicy::DropOldest, OverflowPolicy::DropNewest];
         let subscriptions = policies.map(|slow| broker.subscribe_all(["a", "b"], 1, slow));
         let (publisher, publishing) = (broker.clone(), ctx.clone());
         let publisher = spawn(move || {

@@ -1,4 +1,4 @@
-//! `Pipeline`, its stages, and `or_done`, from the outside.
+//! `Pipeline`, its stages, and `until_done`, from the outside.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::drops::{Census, Counted};
 use common::{Rng, check, check_from_thread, check_on, panic_of, storm, text, until, until_alone};
 use greenthread::channel::Receiver;
 use greenthread::ctx::Context;
-use greenthread::patterns::{Pipeline, fan_in, or_done, tee};
+use greenthread::patterns::{Pipeline, fan_in, tee, until_done};
 use greenthread::sync::Barrier;
 use greenthread::{channel, debug, exit_goroutine, go, num_goroutine, select};
 
@@ -439,15 +439,15 @@ fn a_pipeline_takes_part_in_a_select() {
 }
 
 #[test]
-fn or_done_ends_with_the_values_or_with_the_context() {
+fn until_done_ends_with_the_values_or_with_the_context() {
     check(|| {
         let (ctx, cancel) = background().with_cancel();
-        assert_eq!(or_done(&ctx, Pipeline::new(&background(), 0..MANY)).sum::<u64>(), MANY * (MANY - 1) / 2);
-        assert_eq!(or_done(&ctx, Pipeline::new(&ctx, [0; 0])).next(), None);
+        assert_eq!(until_done(&ctx, Pipeline::new(&background(), 0..MANY)).sum::<u64>(), MANY * (MANY - 1) / 2);
+        assert_eq!(until_done(&ctx, Pipeline::new(&ctx, [0; 0])).next(), None);
 
         let (tx, rx) = channel::bounded(3);
         (0..3).for_each(|n| tx.send(n).unwrap());
-        let mut values = or_done(&ctx, rx);
+        let mut values = until_done(&ctx, rx);
         assert_eq!(values.next(), Some(0));
         go!(move || cancel.cancel());
         assert!(values.by_ref().count() <= 2, "there are no more");
@@ -458,15 +458,15 @@ fn or_done_ends_with_the_values_or_with_the_context() {
 }
 
 #[test]
-fn or_done_stops_a_pipeline_and_passes_its_panic_on() {
+fn until_done_stops_a_pipeline_and_passes_its_panic_on() {
     check(|| {
-        let mut values = or_done(&background(), endless());
+        let mut values = until_done(&background(), endless());
         assert_eq!(values.by_ref().take(3).collect::<Vec<_>>(), [0, 1, 2]);
         drop(values);
         until_alone();
         let panics = endless().map(|n| if n == 2 { panic!("expected") } else { n });
         let mut seen = Vec::new();
-        assert_eq!(panic_of(|| or_done(&background(), panics).for_each(|n| seen.push(n))), "expected");
+        assert_eq!(panic_of(|| until_done(&background(), panics).for_each(|n| seen.push(n))), "expected");
         assert_eq!(seen, [0, 1]);
     });
 }

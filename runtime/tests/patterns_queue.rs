@@ -12,14 +12,19 @@ use common::drops::{Census, Counted};
 use common::{Rng, check, check_from_thread, parked, seed, storm, until};
 use greenthread::channel::TrySendError;
 use greenthread::ctx::{Context, Error, RecvError};
-use greenthread::patterns::{Full, PushError, Pushed, Queue};
+use greenthread::patterns::{OverflowPolicy, PushError, Pushed, Queue};
 use greenthread::{exit_goroutine, select, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(2);
 
-const POLICIES: [Full; 5] =
-    [Full::Wait, Full::Timeout(LONG), Full::Timeout(Duration::ZERO), Full::DropNewest, Full::DropOldest];
+const POLICIES: [OverflowPolicy; 5] = [
+    OverflowPolicy::Block,
+    OverflowPolicy::BlockTimeout(LONG),
+    OverflowPolicy::BlockTimeout(Duration::ZERO),
+    OverflowPolicy::DropNewest,
+    OverflowPolicy::DropOldest,
+];
 
 fn background() -> Context {
     Context::background()
@@ -33,7 +38,9 @@ fn until_waiting(n: usize) {
 #[test]
 fn first_in_first_out() {
     check(|| {
-        for full in [Full::Wait, Full::Timeout(LONG), Full::Timeout(Duration::MAX)] {
+        for full in
+            [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG), OverflowPolicy::BlockTimeout(Duration::MAX)]
+        {
             for capacity in [0, 1, 7] {
                 let queue = Queue::new(capacity, full);
                 let producer = queue.clone();
@@ -57,7 +64,7 @@ fn first_in_first_out() {
 #[test]
 fn each_value_goes_to_one_consumer() {
     check(|| {
-        let queue = Queue::new(3, Full::Wait);
+        let queue = Queue::new(3, OverflowPolicy::Block);
         let consumers: Vec<_> = (0..3)
             .map(|n| {
                 let queue = queue.clone();
@@ -124,7 +131,7 @@ fn nothing_and_very_much() {
 #[test]
 fn the_newest_is_rejected() {
     check(|| {
-        let queue = Queue::new(2, Full::DropNewest);
+        let queue = Queue::new(2, OverflowPolicy::DropNewest);
         let pushed: Vec<_> = (0..4).map(|n| queue.push(&background(), n).unwrap()).collect();
         assert_eq!(pushed, [Pushed::Queued, Pushed::Queued, Pushed::Rejected(2), Pushed::Rejected(3)]);
         assert_eq!((queue.pop(&background()), queue.dropped()), (Ok(0), 2));
@@ -137,7 +144,7 @@ fn the_newest_is_rejected() {
 #[test]
 fn the_oldest_is_displaced() {
     check(|| {
-        let queue = Queue::new(2, Full::DropOldest);
+        let queue = Queue::new(2, OverflowPolicy::DropOldest);
         let pushed: Vec<_> = (0..4).map(|n| queue.push(&background(), n).unwrap()).collect();
         assert_eq!(pushed, [Pushed::Queued, Pushed::Queued, Pushed::Displaced(0), Pushed::Displaced(1)]);
         assert_eq!((queue.pop(&background()), queue.dropped()), (Ok(2), 2));
@@ -150,7 +157,7 @@ fn the_oldest_is_displaced() {
 #[test]
 fn without_capacity_a_consumer_must_wait() {
     check(|| {
-        for full in [Full::DropOldest, Full::DropNewest] {
+        for full in [OverflowPolicy::DropOldest, OverflowPolicy::DropNewest] {
             let queue = Queue::new(0, full);
             assert_eq!(queue.push(&background(), 1), Ok(Pushed::Rejected(1)));
             let consumer = queue.clone();
@@ -160,7 +167,7 @@ fn without_capacity_a_consumer_must_wait() {
             assert_eq!(consuming.join().unwrap(), Ok(2));
             assert_eq!(queue.dropped(), 1);
         }
-        let queue = Queue::new(0, Full::Wait);
+        let queue = Queue::new(0, OverflowPolicy::Block);
         assert_eq!(queue.try_push(1), Err(TrySendError::Full(1)));
     });
 }
@@ -169,14 +176,14 @@ fn without_capacity_a_consumer_must_wait() {
 fn time_runs_out() {
     check(|| {
         for timeout in [Duration::ZERO, SHORT] {
-            let queue = Queue::new(1, Full::Timeout(timeout));
+            let queue = Queue::new(1, OverflowPolicy::BlockTimeout(timeout));
             assert_eq!(queue.push(&background(), 1), Ok(Pushed::Queued));
             assert_eq!(queue.push(&background(), 2), Err(PushError::Timeout(2)));
             assert_eq!(queue.try_push(3), Err(TrySendError::Full(3)));
             assert_eq!(queue.dropped(), 1, "`try_push` has given it no time");
             assert_eq!(queue.pop(&background()), Ok(1));
         }
-        let queue = Queue::new(1, Full::Timeout(LONG));
+        let queue = Queue::new(1, OverflowPolicy::BlockTimeout(LONG));
         queue.try_push(1).unwrap();
         let producer = queue.clone();
         let producing = spawn(move || producer.push(&background(), 2));
@@ -190,7 +197,7 @@ fn time_runs_out() {
 fn the_context_ends_a_wait() {
     check(|| {
         let census = Census::default();
-        for full in [Full::Wait, Full::Timeout(LONG)] {
+        for full in [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG)] {
             let (ctx, cancel) = background().with_cancel();
             let (filled, empty) = (Queue::new(1, full), Queue::<Counted>::new(1, full));
             filled.try_push(census.value()).unwrap();
@@ -232,7 +239,7 @@ fn a_context_that_has_ended_wins() {
 #[test]
 fn close_gives_values_back_and_drains() {
     check(|| {
-        for full in [Full::Wait, Full::Timeout(LONG)] {
+        for full in [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG)] {
             let queue = Queue::new(2, full);
             (0..2).for_each(|n| assert!(queue.try_push(n).is_ok()));
             let producers: Vec<_> = (2..5)
@@ -264,7 +271,7 @@ fn close_gives_values_back_and_drains() {
             assert_eq!(queue.push(&background(), 1), Err(PushError::Closed(1)));
             assert_eq!(queue.try_push(1), Err(TrySendError::Disconnected(1)));
         }
-        let full = Queue::new(1, Full::DropOldest);
+        let full = Queue::new(1, OverflowPolicy::DropOldest);
         full.try_push(1).unwrap();
         full.close();
         assert_eq!(full.push(&background(), 2), Err(PushError::Closed(2)));
@@ -275,7 +282,7 @@ fn close_gives_values_back_and_drains() {
 #[test]
 fn the_last_handle_closes() {
     check(|| {
-        let (census, queue) = (Census::default(), Queue::new(4, Full::DropOldest));
+        let (census, queue) = (Census::default(), Queue::new(4, OverflowPolicy::DropOldest));
         let receiver = queue.receiver().clone();
         let other = queue.clone();
         drop(queue);
@@ -284,7 +291,7 @@ fn the_last_handle_closes() {
         assert_eq!(receiver.iter().count(), 4);
         assert_eq!(census.alive(), 0);
 
-        let queue = Queue::new(4, Full::Wait);
+        let queue = Queue::new(4, OverflowPolicy::Block);
         (0..3).for_each(|_| assert!(queue.try_push(census.value()).is_ok()));
         assert_eq!(census.alive(), 3);
         drop(queue);
@@ -295,7 +302,7 @@ fn the_last_handle_closes() {
 #[test]
 fn who_panics_leaves_the_queue_to_others() {
     check(|| {
-        let queue = Queue::new(1, Full::Wait);
+        let queue = Queue::new(1, OverflowPolicy::Block);
         for panics in [true, false] {
             let (consumer, producer) = (queue.clone(), queue.clone());
             let consuming = spawn(move || {
@@ -322,7 +329,7 @@ fn what_goes_to_other_threads() {
 #[test]
 fn threads_and_goroutines_mix() {
     check_from_thread(|| {
-        let queue = Queue::new(2, Full::Timeout(LONG));
+        let queue = Queue::new(2, OverflowPolicy::BlockTimeout(LONG));
         let producers: Vec<_> = (0..2)
             .map(|_| {
                 let queue = queue.clone();
@@ -349,7 +356,7 @@ fn displaced_by_several() {
 
 fn displace_by_several(rng: &mut Rng) {
     let (capacity, each) = (1 + rng.below(3) as usize, 200);
-    let queue = Queue::new(capacity, Full::DropOldest);
+    let queue = Queue::new(capacity, OverflowPolicy::DropOldest);
     let consumers: Vec<_> = (0..1 + rng.below(3))
         .map(|n| {
             let (queue, mut rng) = (queue.clone(), rng.fork());
@@ -405,7 +412,7 @@ fn nothing_is_displaced_unless_the_queue_is_full() {
     check(move || {
         let mut rng = Rng::new(seed);
         for capacity in [2, 3] {
-            let queue = Queue::new(capacity, Full::DropOldest);
+            let queue = Queue::new(capacity, OverflowPolicy::DropOldest);
             let stop = Arc::new(AtomicBool::new(false));
             // One of the consumers is a thread, so that it is busy on a CPU of its own on one P too.
             let consumer = thread::spawn({
@@ -432,7 +439,12 @@ fn nothing_is_displaced_unless_the_queue_is_full() {
 #[test]
 fn every_value_ends_up_somewhere() {
     storm(|rng| {
-        let policies = [Full::Wait, Full::Timeout(Duration::from_micros(50)), Full::DropNewest, Full::DropOldest];
+        let policies = [
+            OverflowPolicy::Block,
+            OverflowPolicy::BlockTimeout(Duration::from_micros(50)),
+            OverflowPolicy::DropNewest,
+            OverflowPolicy::DropOldest,
+        ];
         let queue = Queue::new(rng.index(3), policies[rng.index(policies.len())]);
         let (census, (ctx, cancel)) = (Census::default(), background().with_cancel());
         let (lost, went_in) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));

@@ -22,7 +22,7 @@ fn ms(millis: u64) -> Duration {
 
 /// Many attempts and next to no pauses.
 fn quick() -> Backoff {
-    Backoff::exponential(Duration::from_nanos(100)).max_delay(Duration::from_micros(50)).attempts(u32::MAX)
+    Backoff::exponential(Duration::from_nanos(100)).max_delay(Duration::from_micros(50)).max_attempts(u32::MAX)
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_last_error_is_returned_and_all_others_are_dropped() {
         let census = Census::default();
         let mut made = 0;
         for attempts in [0, 1, 2, 1000] {
-            let last = retry(&Context::background(), quick().attempts(attempts), |attempt| {
+            let last = retry(&Context::background(), quick().max_attempts(attempts), |attempt| {
                 assert!(attempt == 1 || census.alive() == 0, "a pause keeps no error for longer than it lasts");
                 Err::<(), _>((attempt, census.value()))
             });
@@ -63,7 +63,7 @@ fn the_last_error_is_returned_and_all_others_are_dropped() {
 #[test]
 fn a_hundred_thousand_attempts() {
     check(|| {
-        let backoff = Backoff::exponential(Duration::ZERO).attempts(100_000);
+        let backoff = Backoff::exponential(Duration::ZERO).max_attempts(100_000);
         assert_eq!(retry(&Context::background(), backoff, Err::<(), _>), Err(100_000));
     });
 }
@@ -133,12 +133,13 @@ fn no_pause_lasts_beyond_the_deadline_or_the_total() {
         let (ctx, _cancel) = Context::background().with_timeout(HOUR / 2);
         assert_eq!(retry(&ctx, hours, Err::<(), _>), Err(1));
         assert_eq!(ctx.err(), None, "it was not waited for");
-        assert_eq!(retry(&Context::background(), hours.total(HOUR / 2), Err::<(), _>), Err(1));
-        assert_eq!(retry(&ctx, hours.total(Duration::MAX), Err::<(), _>), Err(1));
+        assert_eq!(retry(&Context::background(), hours.max_elapsed(HOUR / 2), Err::<(), _>), Err(1));
+        assert_eq!(retry(&ctx, hours.max_elapsed(Duration::MAX), Err::<(), _>), Err(1));
 
         // Pauses that fit in are made.
         let begin = Instant::now();
-        let short = Backoff::exponential(ms(10)).factor(1.0).jitter(Jitter::None).attempts(u32::MAX).total(ms(200));
+        let short =
+            Backoff::exponential(ms(10)).factor(1.0).jitter(Jitter::None).max_attempts(u32::MAX).max_elapsed(ms(200));
         let attempts = retry(&Context::background(), short, Err::<(), _>).unwrap_err();
         assert!((2..=21).contains(&attempts), "{attempts}");
         assert!(begin.elapsed() >= ms(10) * (attempts - 1));
@@ -178,18 +179,18 @@ fn it_parks_in_its_pauses() {
 #[test]
 fn pauses_grow_up_to_the_longest() {
     let delays = |backoff: Backoff| backoff.jitter(Jitter::None).delays().collect::<Vec<_>>();
-    let backoff = Backoff::exponential(ms(8)).attempts(5);
+    let backoff = Backoff::exponential(ms(8)).max_attempts(5);
     assert_eq!(delays(backoff), [ms(8), ms(16), ms(32), ms(64)]);
     assert_eq!(delays(backoff.factor(1.5)), [ms(8), ms(12), ms(18), ms(27)]);
     assert_eq!(delays(backoff.factor(1.0)), [ms(8); 4]);
     assert_eq!(delays(backoff.max_delay(ms(20))), [ms(8), ms(16), ms(20), ms(20)]);
     assert_eq!(delays(backoff.max_delay(ms(3))), [ms(3); 4]);
-    assert_eq!(delays(Backoff::exponential(HOUR).attempts(3)), [HOUR; 2], "longer than the longest by default");
-    assert_eq!(delays(Backoff::exponential(Duration::MAX).attempts(3)), [Duration::MAX; 2]);
+    assert_eq!(delays(Backoff::exponential(HOUR).max_attempts(3)), [HOUR; 2], "longer than the longest by default");
+    assert_eq!(delays(Backoff::exponential(Duration::MAX).max_attempts(3)), [Duration::MAX; 2]);
     assert_eq!(delays(backoff.max_delay(Duration::MAX).factor(f64::MAX)).last(), Some(&Duration::MAX));
-    assert_eq!(delays(Backoff::exponential(Duration::ZERO).attempts(4)), [Duration::ZERO; 3]);
-    assert_eq!(delays(backoff.attempts(1)), []);
-    assert_eq!(delays(backoff.attempts(0)), []);
+    assert_eq!(delays(Backoff::exponential(Duration::ZERO).max_attempts(4)), [Duration::ZERO; 3]);
+    assert_eq!(delays(backoff.max_attempts(1)), []);
+    assert_eq!(delays(backoff.max_attempts(0)), []);
     let all: Duration = Backoff::default().jitter(Jitter::None).delays().sum();
     assert_eq!(all, ms(100 + 200 + 400 + 800 + 1600 + 3200 + 6400 + 10_000 + 10_000));
     for factor in [0.999, -1.0, f64::NAN] {
@@ -201,7 +202,7 @@ fn pauses_grow_up_to_the_longest() {
 #[test]
 fn jitter_takes_any_part_of_a_pause() {
     let longest = ms(1000);
-    let backoff = Backoff::exponential(longest).factor(1.0).attempts(4001);
+    let backoff = Backoff::exponential(longest).factor(1.0).max_attempts(4001);
     let mut tenths = [0_u32; 10];
     for delay in backoff.delays() {
         assert!(delay <= longest);
@@ -210,7 +211,7 @@ fn jitter_takes_any_part_of_a_pause() {
     // 400 in each; ten standard deviations are 190.
     assert!(tenths.iter().all(|&n| (200..600).contains(&n)), "{tenths:?}");
     // They do not build on each other: after a short one the next may be as long as any. (Else: once in 2^36 runs.)
-    let doubled = Backoff::exponential(ms(1)).attempts(20).max_delay(HOUR).delays();
+    let doubled = Backoff::exponential(ms(1)).max_attempts(20).max_delay(HOUR).delays();
     assert!(doubled.max().unwrap() > ms(1000));
 }
 

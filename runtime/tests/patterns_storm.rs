@@ -12,7 +12,7 @@ use common::{Rng, storm, text, until, until_alone};
 use greenthread::channel;
 use greenthread::ctx::{Cause, Context, Error};
 use greenthread::patterns::{
-    Pipeline, bridge, dynamic_worker_pool, fan_in, fan_out, or_done, parallel_map, tee, worker_pool,
+    Pipeline, bridge, dynamic_worker_pool, fan_in, fan_out, parallel_map, tee, until_done, worker_pool,
 };
 use greenthread::{go, spawn, yield_now};
 
@@ -228,7 +228,7 @@ fn who_leaves_in_the_middle_leaves_nothing() {
                 drop(values);
             }
             3 => {
-                let consume = || or_done(&ctx, values).take(some).for_each(|token| check(token.n));
+                let consume = || until_done(&ctx, values).take(some).for_each(|token| check(token.n));
                 drop(panic::catch_unwind(AssertUnwindSafe(consume)));
             }
             _ => {

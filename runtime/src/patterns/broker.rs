@@ -19,24 +19,14 @@ use std::hash::Hash;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use greenthread_channels::{Iter, Receiver, Select, SendError, TrySendError};
+use greenthread_channels::{Iter, Receiver, Select, TrySendError};
 use greenthread_ctx::{self as ctx, Context};
 use smallvec::{SmallVec, smallvec};
 
-use super::queue::{Full, Pushed, Queue};
+use super::{OverflowPolicy, Pushed, Queue};
 use crate::sync::Mutex;
-
-/// What becomes of a value for a subscriber that is so slow that the buffer of its [`Subscription`] is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slow {
-    /// The publisher waits for it. It misses nothing, unless the publisher's context ends.
-    Block,
-    /// It misses the oldest value of its buffer, and gets the new one. With capacity zero it misses the new one.
-    DropOldest,
-    /// It misses the new value.
-    DropNewest,
-}
 
 /// Gives what is published under a topic to all who have subscribed to it: publish-subscribe. No goroutine does that
 /// but the one that publishes.
@@ -52,12 +42,12 @@ pub enum Slow {
 ///
 /// ```
 /// use greenthread::ctx::Context;
-/// use greenthread::patterns::{Broker, Slow};
+/// use greenthread::patterns::{Broker, OverflowPolicy};
 ///
 /// let ctx = Context::background();
 /// let broker = Broker::<u32>::new();
-/// let prices = broker.subscribe("prices", 8, Slow::DropOldest);
-/// let all = broker.subscribe_all(["prices", "volumes"], 8, Slow::Block);
+/// let prices = broker.subscribe("prices", 8, OverflowPolicy::DropOldest);
+/// let all = broker.subscribe_all(["prices", "volumes"], 8, OverflowPolicy::Block);
 ///
 /// assert_eq!(broker.publish(&ctx, "prices", 17), Ok(2));
 /// assert_eq!(broker.publish(&ctx, "volumes", 1000), Ok(1));
@@ -71,7 +61,7 @@ pub enum Slow {
 ///
 /// ```
 /// use greenthread::ctx::Context;
-/// use greenthread::patterns::{Broker, Slow};
+/// use greenthread::patterns::{Broker, OverflowPolicy};
 ///
 /// #[derive(Clone, PartialEq, Eq, Hash)]
 /// enum Event {
@@ -80,7 +70,7 @@ pub enum Slow {
 /// }
 ///
 /// let broker: Broker<String, Event> = Broker::new();
-/// let opened = broker.subscribe(&Event::Opened, 1, Slow::Block);
+/// let opened = broker.subscribe(&Event::Opened, 1, OverflowPolicy::Block);
 /// let ctx = Context::background();
 /// assert_eq!(broker.publish(&ctx, &Event::Closed, "door".to_owned()), Ok(0));
 /// assert_eq!(broker.publish(&ctx, &Event::Opened, "window".to_owned()), Ok(1));
@@ -123,7 +113,7 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     /// Subscribes to what is published under `topic` from now on, with a buffer for `capacity` values, and a policy for
     /// when it is full. Never blocks.
     ///
-    /// Allocates the room for all of them. With `capacity` zero there is no buffer: [`Slow::Block`] has the publisher
+    /// Allocates the room for all of them. With `capacity` zero there is no buffer: [`OverflowPolicy::Block`] has the publisher
     /// wait until the value is received, and with the others only who waits in a receive at that moment gets the value.
     ///
     /// If the broker is closed the subscription is one that has ended.
@@ -133,10 +123,10 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::Context;
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let (ctx, broker) = (Context::background(), Broker::<&str>::new());
-    /// let news = broker.subscribe("news", 2, Slow::DropNewest);
+    /// let news = broker.subscribe("news", 2, OverflowPolicy::DropNewest);
     /// for value in ["one", "two", "three"] {
     ///     broker.publish(&ctx, "news", value).unwrap();
     /// }
@@ -144,12 +134,12 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     /// assert_eq!(news.iter().collect::<Vec<_>>(), ["one", "two"]);
     /// assert_eq!(news.missed(), 1);
     /// ```
-    pub fn subscribe<Q>(&self, topic: &Q, capacity: usize, slow: Slow) -> Subscription<T, K>
+    pub fn subscribe<Q>(&self, topic: &Q, capacity: usize, policy: OverflowPolicy) -> Subscription<T, K>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        self.subscribe_all([topic], capacity, slow)
+        self.subscribe_all([topic], capacity, policy)
     }
 
     /// As [`subscribe`](Self::subscribe), to several topics: their values come through one buffer, in the order in
@@ -161,10 +151,10 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::Context;
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let (ctx, broker) = (Context::background(), Broker::new());
-    /// let both = broker.subscribe_all(["news", "sport"], 2, Slow::Block);
+    /// let both = broker.subscribe_all(["news", "sport"], 2, OverflowPolicy::Block);
     /// broker.publish(&ctx, "sport", 1).unwrap();
     /// broker.publish(&ctx, "news", 2).unwrap();
     /// broker.close();
@@ -174,22 +164,17 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         &self,
         topics: impl IntoIterator<Item = &'a Q>,
         capacity: usize,
-        slow: Slow,
+        policy: OverflowPolicy,
     ) -> Subscription<T, K>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized + 'a,
     {
-        let full = match slow {
-            Slow::Block => Full::Wait,
-            Slow::DropOldest => Full::DropOldest,
-            Slow::DropNewest => Full::DropNewest,
-        };
         let (keys, topics) = topics.into_iter().map(|topic| (topic.to_owned(), topic.to_owned())).unzip();
         let shared = Arc::clone(&self.handle.0);
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         // Made before it is entered in the map: should that panic half-way, it is taken out again.
-        let subscription = Subscription { shared, id, topics, queue: Queue::new(capacity, full) };
+        let subscription = Subscription { shared, id, topics, queue: Queue::new(capacity, policy) };
         self.handle.0.enter(keys, id, &subscription.queue);
         subscription
     }
@@ -197,7 +182,7 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     /// Gives `value` to all subscribers of `topic`; how many got it. The last one gets the value itself, those before get clones.
     ///
     /// Who can take it at once gets it first, in the order in which they subscribed. Then this blocks until those that
-    /// are [waited for](Slow::Block) have taken it too, whoever is ready first. A subscriber that is gone meanwhile, or
+    /// are [waited for](OverflowPolicy::Block) have taken it too, whoever is ready first. A subscriber that is gone meanwhile, or
     /// whose broker is closed, is waited for no longer.
     ///
     /// So a goroutine must not publish what only itself could receive. Without such subscribers this never blocks. Each
@@ -213,11 +198,11 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     /// use std::time::Duration;
     ///
     /// let broker = Broker::new();
-    /// let slow = broker.subscribe("news", 1, Slow::Block);
+    /// let slow = broker.subscribe("news", 1, OverflowPolicy::Block);
     /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(10));
     /// assert_eq!(broker.publish(&ctx, "news", 1), Ok(1));
     /// assert_eq!(broker.publish(&ctx, "news", 2), Err(Error::DeadlineExceeded));
@@ -232,7 +217,8 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         if let Some(error) = ctx.err() {
             return Err(error);
         }
-        let mut delivery = Delivery { values: smallvec![value], left: self.queues(topic), received: 0 };
+        let mut delivery =
+            Delivery { values: smallvec![value], left: self.queues(topic), received: 0, wait_start: None };
         delivery.offer();
         while !delivery.left.is_empty() {
             delivery.wait_for_one(ctx)?;
@@ -253,10 +239,10 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     /// How many subscribers a topic has at the moment.
     ///
     /// ```
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let broker = Broker::<u32>::new();
-    /// let subscription = broker.subscribe("news", 1, Slow::Block);
+    /// let subscription = broker.subscribe("news", 1, OverflowPolicy::Block);
     /// assert_eq!(broker.subscribers("news"), 1);
     /// drop(subscription);
     /// assert_eq!(broker.subscribers("news"), 0);
@@ -276,10 +262,10 @@ impl<T, K> Broker<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::Context;
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let broker = Broker::new();
-    /// let news = broker.subscribe("news", 1, Slow::Block);
+    /// let news = broker.subscribe("news", 1, OverflowPolicy::Block);
     /// broker.close();
     /// assert_eq!(broker.publish(&Context::background(), "news", 1), Ok(0));
     /// assert_eq!(news.iter().next(), None);
@@ -341,6 +327,8 @@ struct Delivery<T> {
     values: SmallVec<[T; 2]>,
     left: VecDeque<Queue<T>>,
     received: usize,
+    /// When the wait for subscribers began; set only if one of them limits it.
+    wait_start: Option<Instant>,
 }
 
 impl<T: Clone> Delivery<T> {
@@ -368,37 +356,81 @@ impl<T: Clone> Delivery<T> {
         }
     }
 
-    /// Waits until one of those who are left takes the value, or is gone.
+    /// Waits until one of the queues takes the value or is closed, or until the shortest timeout among
+    /// them has passed.
     fn wait_for_one(&mut self, ctx: &Context) -> Result<(), ctx::Error> {
+        let shortest = self.left.iter().filter_map(Queue::push_timeout).min();
+        let deadline =
+            shortest.and_then(|timeout| self.wait_start.get_or_insert_with(Instant::now).checked_add(timeout));
         let value = self.value();
-        let (place, sent) = send_to_one(ctx, &self.left, value)?;
-        self.left.remove(place);
-        match sent {
-            Ok(()) => self.received += 1,
-            Err(closed) => self.values.push(closed.into_inner()),
+        match send_to_one(ctx, &self.left, deadline, value)? {
+            Sent::Delivered(index) => {
+                self.left.remove(index);
+                self.received += 1;
+            }
+            Sent::Closed(index, value) => {
+                self.left.remove(index);
+                self.values.push(value);
+            }
+            Sent::TimedOut(value) => {
+                self.values.push(value);
+                self.drop_timed_out(shortest);
+            }
         }
         Ok(())
     }
+
+    /// Gives up the queues whose timeout is at most `shortest`.
+    fn drop_timed_out(&mut self, shortest: Option<Duration>) {
+        self.left.retain(|queue| {
+            let timed_out = queue.push_timeout().is_some_and(|timeout| Some(timeout) <= shortest);
+            if timed_out {
+                queue.count_dropped();
+            }
+            !timed_out
+        });
+    }
 }
 
-/// Sends to the first that has room or is closed: which one, and whether it has the value. Blocks as long as the context lasts.
+/// The outcome of [`send_to_one`].
+enum Sent<T> {
+    /// The queue at this index has the value.
+    Delivered(usize),
+    /// The queue at this index is closed; the value comes back.
+    Closed(usize, T),
+    /// The deadline passed first; the value comes back.
+    TimedOut(T),
+}
+
+/// Sends `value` to the first queue that has room. Blocks until one has, one is closed, the deadline
+/// passes, or the context ends.
 fn send_to_one<T>(
     ctx: &Context,
     queues: &VecDeque<Queue<T>>,
+    deadline: Option<Instant>,
     value: T,
-) -> Result<(usize, Result<(), SendError<T>>), ctx::Error> {
+) -> Result<Sent<T>, ctx::Error> {
     let mut select = Select::new_biased();
     let done = select.recv(ctx.done());
     let first = done + 1;
     for queue in queues {
         select.send(queue.sender());
     }
-    let chosen = select.select();
+    let chosen = match deadline {
+        None => select.select(),
+        Some(deadline) => match select.select_deadline(deadline) {
+            Ok(chosen) => chosen,
+            Err(_) => return Ok(Sent::TimedOut(value)),
+        },
+    };
     if chosen.index() == done {
         return Err(ctx.ended(chosen.recv(ctx.done())));
     }
-    let place = chosen.index() - first;
-    Ok((place, chosen.send(queues[place].sender(), value)))
+    let index = chosen.index() - first;
+    Ok(match chosen.send(queues[index].sender(), value) {
+        Ok(()) => Sent::Delivered(index),
+        Err(closed) => Sent::Closed(index, closed.into_inner()),
+    })
 }
 
 impl<T> Drop for Delivery<T> {
@@ -441,11 +473,11 @@ impl<T, K> fmt::Debug for Broker<T, K> {
 ///
 /// ```
 /// use greenthread::ctx::Context;
-/// use greenthread::patterns::{Broker, Slow};
+/// use greenthread::patterns::{Broker, OverflowPolicy};
 /// use greenthread::spawn;
 ///
 /// let broker = Broker::<u32>::new();
-/// let numbers = broker.subscribe("numbers", 1, Slow::Block);
+/// let numbers = broker.subscribe("numbers", 1, OverflowPolicy::Block);
 /// let sum = spawn(move || numbers.iter().sum::<u32>());
 /// for n in 1..=100 {
 ///     broker.publish(&Context::background(), "numbers", n).unwrap();
@@ -469,10 +501,10 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::{Context, RecvError};
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let (ctx, broker) = (Context::background(), Broker::new());
-    /// let news = broker.subscribe("news", 1, Slow::Block);
+    /// let news = broker.subscribe("news", 1, OverflowPolicy::Block);
     /// broker.publish(&ctx, "news", 5).unwrap();
     /// drop(broker);
     /// assert_eq!(news.recv(&ctx), Ok(5));
@@ -486,10 +518,10 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::Context;
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let broker = Broker::new();
-    /// let news = broker.subscribe("news", 1, Slow::Block);
+    /// let news = broker.subscribe("news", 1, OverflowPolicy::Block);
     /// broker.publish(&Context::background(), "news", 5).unwrap();
     /// assert_eq!(news.iter().next(), Some(5));
     /// ```
@@ -502,11 +534,11 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::Context;
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     /// use greenthread::select;
     ///
     /// let broker = Broker::new();
-    /// let (news, alerts) = (broker.subscribe("news", 1, Slow::Block), broker.subscribe("alerts", 1, Slow::Block));
+    /// let (news, alerts) = (broker.subscribe("news", 1, OverflowPolicy::Block), broker.subscribe("alerts", 1, OverflowPolicy::Block));
     /// broker.publish(&Context::background(), "alerts", "fire").unwrap();
     /// select! {
     ///     recv(news.receiver()) -> _ => unreachable!(),
@@ -520,10 +552,10 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     /// The topics that it was made with.
     ///
     /// ```
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let broker = Broker::<u32>::new();
-    /// assert_eq!(broker.subscribe("news", 1, Slow::Block).topics(), ["news"]);
+    /// assert_eq!(broker.subscribe("news", 1, OverflowPolicy::Block).topics(), ["news"]);
     /// ```
     pub fn topics(&self) -> &[K] {
         &self.topics
@@ -533,10 +565,10 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     ///
     /// ```
     /// use greenthread::ctx::Context;
-    /// use greenthread::patterns::{Broker, Slow};
+    /// use greenthread::patterns::{Broker, OverflowPolicy};
     ///
     /// let (ctx, broker) = (Context::background(), Broker::new());
-    /// let latest = broker.subscribe("prices", 1, Slow::DropOldest);
+    /// let latest = broker.subscribe("prices", 1, OverflowPolicy::DropOldest);
     /// (1..=3).for_each(|price| assert_eq!(broker.publish(&ctx, "prices", price), Ok(1)));
     /// assert_eq!((latest.recv(&ctx), latest.missed()), (Ok(3), 2));
     /// ```

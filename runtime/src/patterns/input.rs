@@ -11,10 +11,10 @@ use super::stage::Demand;
 /// ```
 /// use greenthread::channel;
 /// use greenthread::ctx::Context;
-/// use greenthread::patterns::{Input, Pipeline, or_done};
+/// use greenthread::patterns::{Input, Pipeline, until_done};
 ///
 /// fn total(ctx: &Context, numbers: impl Input<Item = u32>) -> u32 {
-///     or_done(ctx, numbers).sum()
+///     until_done(ctx, numbers).sum()
 /// }
 ///
 /// let ctx = Context::background();

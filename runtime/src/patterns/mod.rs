@@ -15,7 +15,7 @@
 //! | do so with several workers | [`worker_pool`], [`dynamic_worker_pool`], [`Pipeline::map_parallel`], [`Pipeline::map_ordered`] |
 //! | do something with each item of a list, and have the results | [`parallel_map`], [`parallel_map_unordered`] |
 //! | split a sequence of values, or join several | [`fan_out`], [`fan_in`], [`tee`], [`bridge`] |
-//! | receive until a context ends | [`or_done`] |
+//! | receive until a context ends | [`until_done`] |
 //! | wait for the first of many signals | [`or`] |
 //! | do so much in a time, and no more | [`RateLimiter`] |
 //! | do so many things at once, and no more | [`sync::Semaphore`](crate::sync::Semaphore) |
@@ -43,7 +43,7 @@ mod fan;
 mod heartbeat;
 mod input;
 mod or;
-mod or_done;
+mod overflow_policy;
 mod parallel;
 mod pipeline;
 mod pool;
@@ -53,18 +53,20 @@ mod retry;
 mod stage;
 mod stages;
 mod tee;
+mod until_done;
 
 pub use bridge::bridge;
-pub use broker::{Broker, Slow, Subscription};
+pub use broker::{Broker, Subscription};
 pub use fan::{fan_in, fan_out};
 pub use heartbeat::{Heartbeat, Pulse, heartbeat};
 pub use input::Input;
 pub use or::or;
-pub use or_done::{OrDone, or_done};
+pub use overflow_policy::OverflowPolicy;
 pub use parallel::{parallel_map, parallel_map_unordered};
 pub use pipeline::{IntoIter, Iter, Pipeline};
 pub use pool::{dynamic_worker_pool, worker_pool};
-pub use queue::{Full, PushError, Pushed, Queue};
+pub use queue::{PushError, Pushed, Queue};
 pub use rate::{RateLimiter, Reservation};
 pub use retry::{Backoff, Jitter, retry, retry_if};
 pub use tee::tee;
+pub use until_done::{UntilDone, until_done};

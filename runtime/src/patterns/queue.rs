@@ -16,31 +16,17 @@ use greenthread_channels::internal::displace;
 use greenthread_channels::{Iter, Receiver, Sender, TrySendError, bounded, select_biased};
 use greenthread_ctx::{self as ctx, Context};
 
+use super::OverflowPolicy;
 use crate::sync::Mutex;
-
-/// What a push to a [`Queue`] does if the queue is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
-    /// It waits for room, as a send to a channel does: the consumers' pace is the producers' (back-pressure).
-    Wait,
-    /// It waits for room, but for no longer than this.
-    Timeout(Duration),
-    /// The queue stays as it is, and the new value comes back: for samples of which some will do.
-    DropNewest,
-    /// The oldest value makes room: for news, of which the latest count.
-    ///
-    /// A queue of capacity zero holds nothing that could make room. There the new value is the oldest, and comes back.
-    DropOldest,
-}
 
 /// What has become of a value that was [pushed](Queue::push), and of another that had to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed<T> {
     /// The value is in the queue, or a consumer has it.
     Queued,
-    /// So it is, and this one, the oldest, is not in the queue any more ([`Full::DropOldest`]).
+    /// So it is, and this one, the oldest, is not in the queue any more ([`OverflowPolicy::DropOldest`]).
     Displaced(T),
-    /// There was no room for the value: it is back ([`Full::DropNewest`]).
+    /// There was no room for the value: it is back ([`OverflowPolicy::DropNewest`]).
     Rejected(T),
 }
 
@@ -63,10 +49,11 @@ impl<T> Pushed<T> {
 
 /// Why [`Queue::push`] did not push; with the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PushError<T> {
     /// The context ended first.
     Ended(ctx::Error, T),
-    /// In all the time that [`Full::Timeout`] gives there was no room.
+    /// In all the time that [`OverflowPolicy::BlockTimeout`] gives there was no room.
     Timeout(T),
     /// The queue is closed.
     Closed(T),
@@ -122,10 +109,10 @@ impl<T> error::Error for PushError<T> {}
 /// ```
 /// use greenthread::ctx::Context;
 /// use greenthread::go;
-/// use greenthread::patterns::{Full, Queue};
+/// use greenthread::patterns::{OverflowPolicy, Queue};
 ///
 /// let ctx = Context::background();
-/// let jobs = Queue::new(4, Full::Wait);
+/// let jobs = Queue::new(4, OverflowPolicy::Block);
 /// let producer = jobs.clone();
 /// let producer_ctx = ctx.clone();
 /// go!(move || {
@@ -145,9 +132,9 @@ impl<T> error::Error for PushError<T> {}
 ///
 /// ```
 /// use greenthread::ctx::Context;
-/// use greenthread::patterns::{Full, Pushed, Queue};
+/// use greenthread::patterns::{OverflowPolicy, Pushed, Queue};
 ///
-/// let lines = Queue::new(3, Full::DropOldest);
+/// let lines = Queue::new(3, OverflowPolicy::DropOldest);
 /// for n in 0..10 {
 ///     let pushed = lines.push(&Context::background(), n).unwrap();
 ///     assert_eq!(pushed, if n < 3 { Pushed::Queued } else { Pushed::Displaced(n - 3) });
@@ -163,7 +150,7 @@ pub struct Queue<T> {
 struct Shared<T> {
     tx: Sender<T>,
     rx: Receiver<T>,
-    full: Full,
+    policy: OverflowPolicy,
     /// Held to close, so that it is done once.
     closing: Mutex<()>,
     dropped: AtomicU64,
@@ -178,14 +165,14 @@ impl<T> Queue<T> {
     /// If the room for `capacity` values would take more than `isize::MAX` bytes.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::<u8>::new(10, Full::DropNewest);
+    /// let queue = Queue::<u8>::new(10, OverflowPolicy::DropNewest);
     /// assert_eq!((queue.capacity(), queue.len()), (10, 0));
     /// ```
-    pub fn new(capacity: usize, full: Full) -> Self {
+    pub fn new(capacity: usize, policy: OverflowPolicy) -> Self {
         let (tx, rx) = bounded(capacity);
-        Self { shared: Arc::new(Shared { tx, rx, full, closing: Mutex::new(()), dropped: AtomicU64::new(0) }) }
+        Self { shared: Arc::new(Shared { tx, rx, policy, closing: Mutex::new(()), dropped: AtomicU64::new(0) }) }
     }
 
     /// Puts a value at the end of the queue. Blocks while the queue is full and its policy is to wait; producers that wait
@@ -194,16 +181,16 @@ impl<T> Queue<T> {
     /// A context that has ended already wins over whatever is possible, with each policy.
     ///
     /// # Errors
-    /// If the context ends first, if there was no room within the time of [`Full::Timeout`], and if the queue is closed
+    /// If the context ends first, if there was no room within the time of [`OverflowPolicy::BlockTimeout`], and if the queue is closed
     /// or gets closed meanwhile. The value comes back.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
-    /// use greenthread::patterns::{Full, PushError, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, PushError, Queue};
     /// use std::time::Duration;
     ///
     /// let (ctx, cancel) = Context::background().with_cancel();
-    /// let queue = Queue::new(1, Full::Timeout(Duration::from_millis(5)));
+    /// let queue = Queue::new(1, OverflowPolicy::BlockTimeout(Duration::from_millis(5)));
     /// queue.push(&ctx, 'a').unwrap();
     /// assert_eq!(queue.push(&ctx, 'b'), Err(PushError::Timeout('b')));
     /// cancel.cancel();
@@ -212,13 +199,13 @@ impl<T> Queue<T> {
     /// assert_eq!(queue.push(&Context::background(), 'd'), Err(PushError::Closed('d')));
     /// ```
     pub fn push(&self, ctx: &Context, value: T) -> Result<Pushed<T>, PushError<T>> {
-        match self.shared.full {
-            Full::Wait => match ctx.send(&self.shared.tx, value) {
+        match self.shared.policy {
+            OverflowPolicy::Block => match ctx.send(&self.shared.tx, value) {
                 Ok(()) => Ok(Pushed::Queued),
                 Err(ctx::SendError::Ended(error, value)) => Err(PushError::Ended(error, value)),
                 Err(error) => Err(PushError::Closed(error.into_inner())),
             },
-            Full::Timeout(timeout) => select_biased! {
+            OverflowPolicy::BlockTimeout(timeout) => select_biased! {
                 recv(ctx.done()) -> end => Err(PushError::Ended(ctx.ended(end), value)),
                 send(self.shared.tx, value) -> sent => match sent {
                     Ok(()) => Ok(Pushed::Queued),
@@ -229,7 +216,7 @@ impl<T> Queue<T> {
                     Err(PushError::Timeout(value))
                 }
             },
-            Full::DropNewest | Full::DropOldest => match ctx.err() {
+            OverflowPolicy::DropNewest | OverflowPolicy::DropOldest => match ctx.err() {
                 Some(error) => Err(PushError::Ended(error, value)),
                 None => self.try_push(value).map_err(|closed| PushError::Closed(closed.into_inner())),
             },
@@ -243,19 +230,21 @@ impl<T> Queue<T> {
     ///
     /// ```
     /// use greenthread::channel::TrySendError;
-    /// use greenthread::patterns::{Full, Pushed, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Pushed, Queue};
     ///
-    /// let queue = Queue::new(1, Full::Wait);
+    /// let queue = Queue::new(1, OverflowPolicy::Block);
     /// assert_eq!(queue.try_push(1), Ok(Pushed::Queued));
     /// assert_eq!(queue.try_push(2), Err(TrySendError::Full(2)));
     /// ```
     pub fn try_push(&self, value: T) -> Result<Pushed<T>, TrySendError<T>> {
-        let pushed = match self.shared.full {
-            Full::Wait | Full::Timeout(_) => return self.shared.tx.try_send(value).map(|()| Pushed::Queued),
-            Full::DropOldest => {
+        let pushed = match self.shared.policy {
+            OverflowPolicy::Block | OverflowPolicy::BlockTimeout(_) => {
+                return self.shared.tx.try_send(value).map(|()| Pushed::Queued);
+            }
+            OverflowPolicy::DropOldest => {
                 displace(&self.shared.tx, value).map(|oldest| oldest.map_or(Pushed::Queued, Pushed::Displaced))
             }
-            Full::DropNewest => self.shared.tx.try_send(value).map(|()| Pushed::Queued),
+            OverflowPolicy::DropNewest => self.shared.tx.try_send(value).map(|()| Pushed::Queued),
         };
         let pushed = match pushed {
             Ok(pushed) => pushed,
@@ -275,9 +264,9 @@ impl<T> Queue<T> {
     ///
     /// ```
     /// use greenthread::ctx::{Context, RecvError};
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let (ctx, queue) = (Context::background(), Queue::new(1, Full::Wait));
+    /// let (ctx, queue) = (Context::background(), Queue::new(1, OverflowPolicy::Block));
     /// queue.push(&ctx, 5).unwrap();
     /// queue.close();
     /// assert_eq!(queue.pop(&ctx), Ok(5));
@@ -290,9 +279,9 @@ impl<T> Queue<T> {
     /// The values to come, until the queue is closed and drained. `next` blocks. So does `for value in &queue`.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::new(2, Full::Wait);
+    /// let queue = Queue::new(2, OverflowPolicy::Block);
     /// queue.try_push(1).unwrap();
     /// queue.try_push(2).unwrap();
     /// queue.close();
@@ -305,10 +294,10 @@ impl<T> Queue<T> {
     /// The end that consumers receive from, for a `recv` arm of a `select!`, and for `try_recv`.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     /// use greenthread::select;
     ///
-    /// let queue = Queue::new(1, Full::Wait);
+    /// let queue = Queue::new(1, OverflowPolicy::Block);
     /// queue.try_push(5).unwrap();
     /// select! {
     ///     recv(queue.receiver()) -> value => assert_eq!(value, Ok(5)),
@@ -329,9 +318,9 @@ impl<T> Queue<T> {
     ///
     /// ```
     /// use greenthread::channel::TrySendError;
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::new(1, Full::DropOldest);
+    /// let queue = Queue::new(1, OverflowPolicy::DropOldest);
     /// queue.close();
     /// assert!(queue.is_closed());
     /// assert_eq!(queue.try_push(1), Err(TrySendError::Disconnected(1)));
@@ -346,9 +335,9 @@ impl<T> Queue<T> {
     /// Whether the queue is closed. There may be something in it. Never blocks.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::new(2, Full::Wait);
+    /// let queue = Queue::new(2, OverflowPolicy::Block);
     /// queue.try_push(1).unwrap();
     /// queue.close();
     /// assert!(queue.is_closed() && !queue.is_empty());
@@ -360,9 +349,9 @@ impl<T> Queue<T> {
     /// How many values are in the queue. Never blocks.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::new(2, Full::Wait);
+    /// let queue = Queue::new(2, OverflowPolicy::Block);
     /// queue.try_push(1).unwrap();
     /// assert_eq!(queue.len(), 1);
     /// ```
@@ -373,9 +362,9 @@ impl<T> Queue<T> {
     /// Whether nothing is in the queue. Never blocks.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::new(2, Full::Wait);
+    /// let queue = Queue::new(2, OverflowPolicy::Block);
     /// assert!(queue.is_empty());
     /// queue.try_push(1).unwrap();
     /// assert!(!queue.is_empty());
@@ -387,9 +376,9 @@ impl<T> Queue<T> {
     /// How many values the queue can hold.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::new(2, Full::Wait);
+    /// let queue = Queue::new(2, OverflowPolicy::Block);
     /// queue.try_push(1).unwrap();
     /// assert_eq!(queue.capacity(), 2);
     /// ```
@@ -400,14 +389,22 @@ impl<T> Queue<T> {
     /// How many values the policy has cost so far: those displaced, rejected, and come back for lack of time. Never blocks.
     ///
     /// ```
-    /// use greenthread::patterns::{Full, Queue};
+    /// use greenthread::patterns::{OverflowPolicy, Queue};
     ///
-    /// let queue = Queue::new(1, Full::DropNewest);
+    /// let queue = Queue::new(1, OverflowPolicy::DropNewest);
     /// (0..5).for_each(|n| drop(queue.try_push(n)));
     /// assert_eq!((queue.len(), queue.dropped()), (1, 4));
     /// ```
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Returns how long a push waits for room, if the policy limits that.
+    pub(super) fn push_timeout(&self) -> Option<Duration> {
+        match self.shared.policy {
+            OverflowPolicy::BlockTimeout(timeout) => Some(timeout),
+            _ => None,
+        }
     }
 
     /// Counts a value that did not get into the queue, or did not stay there.
@@ -434,7 +431,7 @@ impl<'a, T> IntoIterator for &'a Queue<T> {
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut all = f.debug_struct("Queue");
-        all.field("len", &self.len()).field("capacity", &self.capacity()).field("full", &self.shared.full);
+        all.field("len", &self.len()).field("capacity", &self.capacity()).field("policy", &self.shared.policy);
         all.field("dropped", &self.dropped()).field("closed", &self.is_closed()).finish()
     }
 }

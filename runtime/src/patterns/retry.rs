@@ -25,7 +25,7 @@ use greenthread_ctx::Context;
 /// use greenthread::patterns::{Backoff, retry};
 /// use std::time::Duration;
 ///
-/// let backoff = Backoff::exponential(Duration::from_micros(100)).attempts(5);
+/// let backoff = Backoff::exponential(Duration::from_micros(100)).max_attempts(5);
 /// let connected = retry(&Context::background(), backoff, |attempt| match attempt {
 ///     1 | 2 => Err("connection refused"),
 ///     _ => Ok(attempt),
@@ -68,7 +68,7 @@ pub fn retry_if<T, E>(
     mut worth: impl FnMut(&E) -> bool,
     mut f: impl FnMut(u32) -> Result<T, E>,
 ) -> Result<T, E> {
-    let end = backoff.total.and_then(|total| Instant::now().checked_add(total));
+    let end = backoff.max_elapsed.and_then(|limit| Instant::now().checked_add(limit));
     let end = end.into_iter().chain(ctx.deadline()).min();
     let mut delays = backoff.delays();
     let mut attempt = 1;
@@ -101,7 +101,7 @@ fn in_time(delay: Duration, end: Option<Instant>) -> bool {
 /// use std::time::Duration;
 ///
 /// let ms = Duration::from_millis;
-/// let backoff = Backoff::exponential(ms(100)).max_delay(ms(500)).attempts(6).jitter(Jitter::None);
+/// let backoff = Backoff::exponential(ms(100)).max_delay(ms(500)).max_attempts(6).jitter(Jitter::None);
 /// assert!(backoff.delays().eq([ms(100), ms(200), ms(400), ms(500), ms(500)]));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,8 +109,8 @@ pub struct Backoff {
     initial: Duration,
     factor: f64,
     max_delay: Duration,
-    attempts: u32,
-    total: Option<Duration>,
+    max_attempts: u32,
+    max_elapsed: Option<Duration>,
     jitter: Jitter,
 }
 
@@ -118,6 +118,7 @@ pub struct Backoff {
 ///
 /// Clients of one server that failed at the same time come back at the same time, unless they wait differently long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Jitter {
     /// Nothing: the pause is as long as computed.
     None,
@@ -140,7 +141,7 @@ impl Backoff {
     /// ```
     pub fn exponential(initial: Duration) -> Self {
         let max_delay = initial.max(Duration::from_secs(10));
-        Self { initial, factor: 2.0, max_delay, attempts: 10, total: None, jitter: Jitter::Full }
+        Self { initial, factor: 2.0, max_delay, max_attempts: 10, max_elapsed: None, jitter: Jitter::Full }
     }
 
     /// How many times as long as the one before each pause is. With 1 they are all the same.
@@ -153,7 +154,7 @@ impl Backoff {
     /// use std::time::Duration;
     ///
     /// let second = Duration::from_secs(1);
-    /// let constant = Backoff::exponential(second).factor(1.0).attempts(4).jitter(Jitter::None);
+    /// let constant = Backoff::exponential(second).factor(1.0).max_attempts(4).jitter(Jitter::None);
     /// assert!(constant.delays().eq([second; 3]));
     /// ```
     #[must_use]
@@ -180,17 +181,17 @@ impl Backoff {
     }
 
     /// The most attempts, the first included, which is always made: zero is as one. With `u32::MAX` only the context and
-    /// [`total`](Self::total) limit them.
+    /// [`max_elapsed`](Self::max_elapsed) limit them.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::{Backoff, retry}};
     ///
-    /// let once = Backoff::default().attempts(1);
+    /// let once = Backoff::default().max_attempts(1);
     /// assert_eq!(retry(&Context::background(), once, Err::<(), u32>), Err(1));
     /// ```
     #[must_use]
-    pub fn attempts(self, attempts: u32) -> Self {
-        Self { attempts, ..self }
+    pub fn max_attempts(self, max_attempts: u32) -> Self {
+        Self { max_attempts, ..self }
     }
 
     /// The time after which no attempt is begun, counted from the beginning of the first. There is no pause that would
@@ -201,12 +202,12 @@ impl Backoff {
     /// use greenthread::patterns::{Backoff, Jitter, retry};
     /// use std::time::Duration;
     ///
-    /// let backoff = Backoff::exponential(Duration::from_secs(3600)).total(Duration::from_secs(60)).jitter(Jitter::None);
+    /// let backoff = Backoff::exponential(Duration::from_secs(3600)).max_elapsed(Duration::from_secs(60)).jitter(Jitter::None);
     /// assert_eq!(retry(&Context::background(), backoff, Err::<(), u32>), Err(1), "at once: an hour is too long");
     /// ```
     #[must_use]
-    pub fn total(self, total: Duration) -> Self {
-        Self { total: Some(total), ..self }
+    pub fn max_elapsed(self, max_elapsed: Duration) -> Self {
+        Self { max_elapsed: Some(max_elapsed), ..self }
     }
 
     /// How much of each pause is left to chance.
@@ -224,7 +225,7 @@ impl Backoff {
     }
 
     /// The pauses, one less than attempts; for a loop of one's own. With jitter they are others each time.
-    /// [`total`](Self::total) is not counted.
+    /// [`max_elapsed`](Self::max_elapsed) is not counted.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -233,7 +234,7 @@ impl Backoff {
     ///
     /// let ctx = Context::background();
     /// let mut tries = 1;
-    /// for delay in Backoff::exponential(Duration::from_micros(10)).attempts(4).delays() {
+    /// for delay in Backoff::exponential(Duration::from_micros(10)).max_attempts(4).delays() {
     ///     tries += 1;
     ///     ctx.sleep(delay).unwrap();
     /// }
@@ -241,7 +242,7 @@ impl Backoff {
     /// ```
     pub fn delays(self) -> impl Iterator<Item = Duration> {
         let mut next = self.initial;
-        (1..self.attempts).map(move |_| {
+        (1..self.max_attempts).map(move |_| {
             let delay = next.min(self.max_delay);
             next = Duration::try_from_secs_f64(delay.as_secs_f64() * self.factor).unwrap_or(Duration::MAX);
             match self.jitter {

@@ -1,4 +1,4 @@
-//! `or_done`: a `for` loop over a channel that also ends with a context.
+//! `until_done`: a `for` loop over a channel that also ends with a context.
 //!
 //! A plain `for` loop ends when the channel is closed, and not before. "Concurrency in Go" puts a goroutine in between,
 //! so that it can say `for v := range orDone(done, c)`; here it is an iterator.
@@ -13,7 +13,7 @@
 
 use greenthread::channel;
 use greenthread::ctx::Context;
-use greenthread::patterns::or_done;
+use greenthread::patterns::until_done;
 use greenthread::spawn;
 
 #[greenthread::main]
@@ -24,7 +24,7 @@ fn main() {
 
     let (ctx, cancel) = Context::background().with_cancel();
     let mut received = Vec::new();
-    for sample in or_done(&ctx, samples) {
+    for sample in until_done(&ctx, samples) {
         received.push(sample);
         if sample == 4 {
             cancel.cancel();

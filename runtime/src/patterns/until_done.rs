@@ -21,13 +21,13 @@ use super::stage::Demand;
 /// ```
 /// use greenthread::channel;
 /// use greenthread::ctx::Context;
-/// use greenthread::patterns::or_done;
+/// use greenthread::patterns::until_done;
 ///
 /// let (ctx, cancel) = Context::background().with_cancel();
 /// let (tx, rx) = channel::bounded(3);
 /// (1..=3).for_each(|n| tx.send(n).unwrap());
 /// let mut sum = 0;
-/// for n in or_done(&ctx, rx) {
+/// for n in until_done(&ctx, rx) {
 ///     sum += n;
 ///     if n == 2 {
 ///         cancel.cancel(); // nobody closes the channel
@@ -35,20 +35,20 @@ use super::stage::Demand;
 /// }
 /// assert_eq!(sum, 3);
 /// ```
-pub fn or_done<I: Input>(ctx: &Context, input: I) -> OrDone<I::Item> {
+pub fn until_done<I: Input>(ctx: &Context, input: I) -> UntilDone<I::Item> {
     let input = input.into_parts();
-    OrDone { ctx: ctx.clone(), values: input.values, demand: input.demand }
+    UntilDone { ctx: ctx.clone(), values: input.values, demand: input.demand }
 }
 
-/// The iterator of [`or_done`].
+/// The iterator of [`until_done`].
 #[must_use = "iterators are lazy"]
-pub struct OrDone<T> {
+pub struct UntilDone<T> {
     ctx: Context,
     values: Receiver<T>,
     demand: Option<Demand>,
 }
 
-impl<T> Iterator for OrDone<T> {
+impl<T> Iterator for UntilDone<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -62,10 +62,10 @@ impl<T> Iterator for OrDone<T> {
 }
 
 /// Neither a context that has ended nor a closed channel begins again.
-impl<T> FusedIterator for OrDone<T> {}
+impl<T> FusedIterator for UntilDone<T> {}
 
-impl<T> fmt::Debug for OrDone<T> {
+impl<T> fmt::Debug for UntilDone<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OrDone").field("ctx", &self.ctx).field("values", &self.values).finish_non_exhaustive()
+        f.debug_struct("UntilDone").field("ctx", &self.ctx).field("values", &self.values).finish_non_exhaustive()
     }
 }
