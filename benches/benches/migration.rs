@@ -54,7 +54,7 @@ fn migrate<const BYTES: usize>() -> Duration {
         first: AtomicU64::new(0),
         last: AtomicU64::new(0),
     });
-    greenthread::gomaxprocs(1);
+    greenthread::set_gomaxprocs(1);
     let (opener, gate) = unbounded();
     for _ in 0..CROWD {
         let (crowd, gate) = (Arc::clone(&crowd), gate.clone());
@@ -63,7 +63,7 @@ fn migrate<const BYTES: usize>() -> Duration {
     while crowd.parking.load(Ordering::Relaxed) < CROWD {
         greenthread::yield_now();
     }
-    greenthread::gomaxprocs(2);
+    greenthread::set_gomaxprocs(2);
     opener.close();
     while crowd.last.load(Ordering::Acquire) == 0 {
         std::hint::spin_loop();

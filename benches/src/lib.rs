@@ -17,9 +17,9 @@ pub const PROCS: [usize; 2] = [1, 2];
 
 /// Runs `f` in a goroutine, on `procs` Ps, and hands back what it says.
 pub fn on_procs<T: Send + 'static>(procs: usize, f: impl FnOnce() -> T + Send + 'static) -> T {
-    let before = greenthread::gomaxprocs(procs);
+    let before = greenthread::set_gomaxprocs(procs);
     let result = greenthread::spawn(f).join().expect("a benchmark does not panic");
-    greenthread::gomaxprocs(before);
+    greenthread::set_gomaxprocs(before);
     result
 }
 

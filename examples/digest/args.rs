@@ -39,7 +39,7 @@ pub(crate) struct Options {
 
 /// Reads the command line of this process.
 pub(crate) fn parse() -> Result<Command<Options>, Error> {
-    let mut options = Options { roots: Vec::new(), workers: greenthread::gomaxprocs(0) * 4, progress: false };
+    let mut options = Options { roots: Vec::new(), workers: greenthread::gomaxprocs() * 4, progress: false };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {

@@ -2,7 +2,7 @@
 //!
 //! Three goroutines look something up, and only the first answer is wanted. In Go the two others wait for ever to send
 //! on an unbuffered channel. In Rust they do not, since a send fails when the last receiver is gone, unless somebody
-//! keeps a receiver: here each goroutine has one itself. `debug::blocked_since` names those who wait, and
+//! keeps a receiver: here each goroutine has one itself. `debug::blocked_for` names those who wait, and
 //! `num_goroutine`, Go's `runtime.NumGoroutine`, says how many there are.
 //!
 //! Prints:
@@ -57,7 +57,7 @@ fn first_answer() -> &'static str {
 fn main() {
     println!("leaky: {}", first_answer_leaky());
     let leaked = loop {
-        let waiting = debug::blocked_since(Duration::from_millis(20));
+        let waiting = debug::blocked_for(Duration::from_millis(20));
         if waiting.len() == MIRRORS - 1 {
             break waiting;
         }

@@ -19,12 +19,12 @@ pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
 pub fn run_test<R: Termination + 'static>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = scheduler::gomaxprocs(0);
+    let before = scheduler::gomaxprocs();
     let restore = RestoreProcs(before);
     let as_many_as_there_are = [before];
     for &n in if procs.is_empty() { &as_many_as_there_are[..] } else { procs } {
         if n != before || !procs.is_empty() {
-            scheduler::gomaxprocs(n);
+            scheduler::set_gomaxprocs(n);
         }
         let options = scheduler::Options { name: Some(name.into()), ..Default::default() };
         let handle = scheduler::spawn(move || test().report(), options).expect("test: default options are possible");
@@ -44,6 +44,6 @@ struct RestoreProcs(usize);
 
 impl Drop for RestoreProcs {
     fn drop(&mut self) {
-        scheduler::gomaxprocs(self.0);
+        scheduler::set_gomaxprocs(self.0);
     }
 }

@@ -147,4 +147,10 @@
 //! | `len`, `is_full` | count its place | count what is there: a channel that is not full may have no room |
 //! | arms of a `select!` | 32 | 64 |
 
-pub use greenthread_channels::*;
+#[doc(inline)]
+pub use greenthread_channels::timer;
+pub use greenthread_channels::{
+    IntoIter, Iter, ReadyTimeoutError, Receiver, RecvError, RecvTimeoutError, Select, SelectTimeoutError,
+    SelectedOperation, SendError, SendTimeoutError, Sender, TryIter, TryReadyError, TryRecvError, TrySelectError,
+    TrySendError, after, at, bounded, never, nil, select, select_biased, tick, unbounded,
+};

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | see all goroutines and their stacks | [`dump`], or `kill -QUIT` | `kill -QUIT`, `runtime.Stack` |
 //! | work with them | [`goroutines`] | `runtime.GoroutineProfile` |
-//! | find those that have waited for long | [`blocked_since`] | nothing |
+//! | find those that have waited for long | [`blocked_for`] | nothing |
 //! | watch the scheduler's numbers | [`stats`] | `runtime/metrics` |
 //! | trace the scheduler | `GODEBUG=schedtrace=1000,scheddetail=1` | the same |
 //!
@@ -12,7 +12,7 @@
 //! use greenthread::debug;
 //! use std::time::Duration;
 //!
-//! for goroutine in debug::blocked_since(Duration::from_secs(60)) {
+//! for goroutine in debug::blocked_for(Duration::from_secs(60)) {
 //!     eprintln!("{} from {} hangs: {:?}", goroutine.id, goroutine.spawned_at, goroutine.backtrace());
 //! }
 //! ```
@@ -36,7 +36,7 @@
 //! goroutines are asleep - deadlock!" and all goroutines, and ends with status 2. That is never said of a program that
 //! could go on: a pending timer, a goroutine that waits for I/O or for signals or sits in a blocking call, a thread of
 //! yours (unless it, too, waits in a channel, a lock or a join of this crate) all keep it off. So in a program with
-//! other threads, as a test harness has, a deadlock is silent, and [`blocked_since`] is the way to find it; as it is
+//! other threads, as a test harness has, a deadlock is silent, and [`blocked_for`] is the way to find it; as it is
 //! for a deadlock among some goroutines while others go on. The report is for Linux, since it needs `/proc`, and
 //! [`Config::deadlock`](crate::config::Config::deadlock) switches it off. On kernels before 6.9 it may be late: a
 //! foreign thread that ends, and was the last hope, is noticed when something else happens.
@@ -122,7 +122,7 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
 /// let (tx, rx) = channel::bounded::<()>(0);
 /// let stuck = spawn(move || rx.recv());
 /// let suspects = loop {
-///     let suspects = debug::blocked_since(Duration::from_millis(50));
+///     let suspects = debug::blocked_for(Duration::from_millis(50));
 ///     if !suspects.is_empty() {
 ///         break suspects;
 ///     }
@@ -131,8 +131,8 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
 /// assert_eq!(suspects[0].state, debug::GoroutineState::Waiting(debug::WaitReason::ChanReceive));
 /// drop(tx);
 /// assert!(stuck.join().unwrap().is_err());
-/// assert!(debug::blocked_since(Duration::ZERO).is_empty());
+/// assert!(debug::blocked_for(Duration::ZERO).is_empty());
 /// ```
-pub fn blocked_since(duration: Duration) -> Vec<GoroutineInfo> {
-    scheduler::blocked_since(duration)
+pub fn blocked_for(duration: Duration) -> Vec<GoroutineInfo> {
+    scheduler::blocked_for(duration)
 }

@@ -128,7 +128,7 @@
 //! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
 //! | recurse deeply | [`Builder::stack_size`], [`stack::grow`] | nothing |
 //! | see what hangs | [`debug`], `kill -QUIT` | `kill -QUIT` |
-//! | set the number of Ps | [`gomaxprocs`], `GOMAXPROCS`, [`config::Config`] | `runtime.GOMAXPROCS` |
+//! | set the number of Ps | [`set_gomaxprocs`], `GOMAXPROCS`, [`config::Config`] | `runtime.GOMAXPROCS` |
 //!
 //! # The runtime
 //! There is one in each process. In a `main` with [`#[greenthread::main]`](macro@main) the main function is a goroutine too; a
@@ -225,5 +225,6 @@ pub use greenthread_scheduler::config;
 pub use greenthread_scheduler::{Exited, Goroutine, OsThreadGuard};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use task::{
-    JoinHandle, blocking, current, exit_goroutine, gomaxprocs, lock_os_thread, num_cpu, num_goroutine, spawn, yield_now,
+    JoinHandle, blocking, current, exit_goroutine, gomaxprocs, lock_os_thread, num_cpu, num_goroutine, set_gomaxprocs,
+    spawn, yield_now,
 };

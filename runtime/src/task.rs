@@ -181,18 +181,34 @@ pub fn num_cpu() -> usize {
     scheduler::num_cpu()
 }
 
-/// Sets how many goroutines may run at once (the number of Ps), and returns the number before: Go's `runtime.GOMAXPROCS`.
+/// Returns how many goroutines may run at once (the number of Ps): Go's `runtime.GOMAXPROCS(0)`.
 ///
-/// 0 only asks. At most 1024. Nothing is stopped for it: a smaller number takes effect as the surplus Ps come back to
-/// the scheduler, within 10 ms. The default is [`num_cpu`], followed as it changes until `GOMAXPROCS`,
-/// [`config`](crate::config) or this call chooses a number.
+/// The default is [`num_cpu`], and follows it as it changes, until the variable `GOMAXPROCS`,
+/// [`config`](crate::config) or [`set_gomaxprocs`] chooses a number.
 ///
 /// ```
-/// let before = greenthread::gomaxprocs(1);
-/// assert_eq!(greenthread::gomaxprocs(before), 1);
+/// assert!(greenthread::gomaxprocs() >= 1);
 /// ```
-pub fn gomaxprocs(n: usize) -> usize {
-    scheduler::gomaxprocs(n)
+pub fn gomaxprocs() -> usize {
+    scheduler::gomaxprocs()
+}
+
+/// Sets how many goroutines may run at once (the number of Ps) and returns the former number: Go's
+/// `runtime.GOMAXPROCS(n)`.
+///
+/// The number is limited to [`MAX_PROCS`](crate::config::MAX_PROCS). Nothing is stopped to change it: a
+/// smaller number takes effect as the surplus Ps return to the scheduler, within 10 ms.
+///
+/// # Panics
+/// If `n` is 0. Use [`gomaxprocs`] to read the number.
+///
+/// ```
+/// let former = greenthread::set_gomaxprocs(1);
+/// assert_eq!(greenthread::set_gomaxprocs(former), 1);
+/// ```
+#[track_caller]
+pub fn set_gomaxprocs(n: usize) -> usize {
+    scheduler::set_gomaxprocs(n)
 }
 
 /// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is dropped: Go's

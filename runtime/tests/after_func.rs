@@ -240,7 +240,7 @@ fn gomaxprocs_changes_meanwhile() {
         });
         let (soon, later) = all.join().unwrap();
         for procs in [1, 3, 1, 4, 2] {
-            greenthread::gomaxprocs(procs);
+            greenthread::set_gomaxprocs(procs);
             thread::sleep(Duration::from_millis(10));
         }
         until(|| calls.count() == 400);

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{check_from_thread, until};
-use greenthread::debug::{GoroutineInfo, GoroutineState, WaitReason, blocked_since};
+use greenthread::debug::{GoroutineInfo, GoroutineState, WaitReason, blocked_for};
 use greenthread::net::TcpListener;
 use greenthread::sync::{Mutex, WaitGroup};
 use greenthread::{JoinHandle, channel, spawn, time};
@@ -46,18 +46,18 @@ fn those_who_wait_for_others_are_found() {
         until(|| begun.elapsed() > 2 * ROUGHLY);
         let expected: BTreeMap<u64, GoroutineState> =
             suspects.iter().map(|(handle, reason)| (handle.id(), GoroutineState::Waiting(*reason))).collect();
-        until(|| reasons(&blocked_since(ROUGHLY)) == expected);
-        for suspect in blocked_since(ROUGHLY) {
+        until(|| reasons(&blocked_for(ROUGHLY)) == expected);
+        for suspect in blocked_for(ROUGHLY) {
             assert_eq!(suspect.spawned_at.file(), file!());
             let waited = suspect.parked_for.unwrap();
             assert!(waited >= ROUGHLY && waited <= begun.elapsed() + ROUGHLY, "{suspect:?}");
         }
-        assert!(blocked_since(begun.elapsed() + ROUGHLY).is_empty());
+        assert!(blocked_for(begun.elapsed() + ROUGHLY).is_empty());
         group.done();
         drop((tx, guard));
         listener.close();
         suspects.into_iter().map(|(handle, _)| handle).chain(others).for_each(|handle| handle.join().unwrap());
-        assert!(blocked_since(Duration::ZERO).is_empty());
+        assert!(blocked_for(Duration::ZERO).is_empty());
     });
 }
 
@@ -69,13 +69,13 @@ fn the_longest_wait_comes_first_and_each_wait_counts_alone() {
         let first = spawn(move || while early.recv().is_ok() {});
         thread::sleep(2 * ROUGHLY);
         let second = spawn(move || assert!(rx.recv().is_err()));
-        let ids = || blocked_since(Duration::ZERO).iter().map(|suspect| suspect.id).collect::<Vec<_>>();
+        let ids = || blocked_for(Duration::ZERO).iter().map(|suspect| suspect.id).collect::<Vec<_>>();
         until(|| ids() == [first.id(), second.id()]);
         // The first in the line has waited for long; when it has got its value, it waits anew.
         tx.send(()).unwrap();
         until(|| {
             ids() == [second.id(), first.id()]
-                || blocked_since(Duration::ZERO).iter().all(|s| s.parked_for < Some(ROUGHLY))
+                || blocked_for(Duration::ZERO).iter().all(|s| s.parked_for < Some(ROUGHLY))
         });
         drop(tx);
         first.join().unwrap();
@@ -118,7 +118,7 @@ fn a_wait_after_a_long_call_is_new() {
 
 /// Whoever waits does so since `begun` at the earliest, however long it took to find that out.
 fn waits_since(begun: Instant) {
-    for suspect in blocked_since(Duration::ZERO) {
+    for suspect in blocked_for(Duration::ZERO) {
         assert!(suspect.parked_for < Some(begun.elapsed() + 3 * ROUGHLY), "{suspect:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::child::{self, Ended, named, program};
 use greenthread::config::Config;
-use greenthread::{channel, debug, go, gomaxprocs, scope, select};
+use greenthread::{channel, debug, go, gomaxprocs, scope, select, set_gomaxprocs};
 
 fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
@@ -32,7 +32,7 @@ const VARIABLE: &str = "GREENTHREAD_CHAOS";
 /// and how often the monitor has taken the P.
 fn races() -> ExitCode {
     const ROUNDS: usize = 1000;
-    gomaxprocs(1);
+    set_gomaxprocs(1);
     let count = Arc::new(AtomicUsize::new(0));
     scope(|s| {
         for _ in 0..2 {
@@ -51,13 +51,13 @@ fn races() -> ExitCode {
 }
 
 fn races_by_code() -> ExitCode {
-    Config::default().chaos(5).install().unwrap();
+    Config::default().chaos(Some(5)).install().unwrap();
     races()
 }
 
 /// The choices of 100 `select!`s with two arms that are ready, on a thread that nothing disturbs.
 fn chooses() -> ExitCode {
-    gomaxprocs(0);
+    gomaxprocs();
     let arms = [(); 2].map(|()| {
         let (sender, receiver) = channel::bounded(100);
         (0..100).for_each(|n| sender.send(n).unwrap());

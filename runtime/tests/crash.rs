@@ -336,7 +336,7 @@ mod programs {
             }
             // What sleeps for ever keeps nobody from sleeping for long, and nobody awake.
             (0..10).for_each(|_| time::sleep(Duration::from_millis(1)));
-            assert_eq!(greenthread::gomaxprocs(1), greenthread::num_cpu());
+            assert_eq!(greenthread::set_gomaxprocs(1), greenthread::num_cpu());
             time::sleep(Duration::from_millis(30));
             assert_eq!(greenthread::debug::stats().timers, 3);
         }
@@ -368,7 +368,7 @@ mod programs {
         thread_local! {
             static GUARD: RefCell<Option<OsThreadGuard>> = const { RefCell::new(None) };
         }
-        greenthread::gomaxprocs(1);
+        greenthread::set_gomaxprocs(1);
         let ((go_on, wait), (locked, is_locked)) = (channel::bounded::<()>(0), channel::bounded::<()>(1));
         let thief = spawn(move || {
             GUARD.with(|guard| {
@@ -401,16 +401,16 @@ mod programs {
                 s.spawn(move || {
                     ready.wait();
                     match n % 4 {
-                        0 => assert_ne!(greenthread::gomaxprocs(0), 0, "asked while it started"),
+                        0 => assert_ne!(greenthread::gomaxprocs(), 0, "asked while it started"),
                         1 => assert_eq!(spawn(move || n).join().unwrap(), n),
                         2 => drop(greenthread::debug::stats()),
-                        _ => assert_ne!(greenthread::gomaxprocs(3), 0, "resized while it started"),
+                        _ => assert_ne!(greenthread::set_gomaxprocs(3), 0, "resized while it started"),
                     }
                 });
             }
         });
         // Two of them have asked for three Ps, whoever started the runtime.
-        assert_eq!(greenthread::gomaxprocs(0), 3);
+        assert_eq!(greenthread::gomaxprocs(), 3);
         ExitCode::SUCCESS
     }
 }

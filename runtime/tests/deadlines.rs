@@ -240,7 +240,7 @@ fn deadlines_whose_p_goes() {
             .collect();
         let mut delivered = 0;
         for procs in [1, 3, 1, 4, 2] {
-            greenthread::gomaxprocs(procs);
+            greenthread::set_gomaxprocs(procs);
             delivered += (0..20).filter(|&n| queue.deliver(n)).count();
             thread::sleep(Duration::from_millis(10));
         }

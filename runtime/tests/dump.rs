@@ -18,7 +18,7 @@ use greenthread::channel::{self, Receiver, Sender};
 use greenthread::debug::{self, GoroutineInfo, GoroutineState, WaitReason};
 use greenthread::signal::{self, Signal};
 use greenthread::sync::{Mutex, WaitGroup};
-use greenthread::{Builder, go, gomaxprocs, net, select, spawn, stack, time};
+use greenthread::{Builder, go, net, select, set_gomaxprocs, spawn, stack, time};
 
 const TESTS: &[child::Test] = named![
     sigquit_shows_every_wait,
@@ -200,7 +200,7 @@ mod programs {
     }
 
     pub(super) fn hogs() -> ExitCode {
-        gomaxprocs(1);
+        set_gomaxprocs(1);
         static STOP: AtomicBool = AtomicBool::new(false);
         go!(crunches(&STOP));
         go!(sits_in_a_system_call());
@@ -287,7 +287,7 @@ mod programs {
         for _ in 0..MANY {
             go!(receives(rx.clone()));
         }
-        until(|| debug::stats().stacks_in_use >= MANY && debug::stats().idle_procs == debug::stats().procs);
+        until(|| debug::stats().stacks_in_use >= MANY as u64 && debug::stats().idle_procs == debug::stats().procs);
         let begin = Instant::now();
         let dump = debug::dump();
         println!("{:?}", begin.elapsed());

@@ -44,7 +44,7 @@ const PROGRAMS: &[child::Main] = named![
 ];
 
 fn prints_procs() -> ExitCode {
-    println!("{} {}", gomaxprocs(0), spawn(|| gomaxprocs(0)).join().unwrap());
+    println!("{} {}", gomaxprocs(), spawn(gomaxprocs).join().unwrap());
     ExitCode::SUCCESS
 }
 

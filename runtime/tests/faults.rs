@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use common::child::{self, Ended, named, program, program_after};
 use greenthread::__private::Mechanism;
-use greenthread::{Builder, go, gomaxprocs, spawn, stack, time};
+use greenthread::{Builder, go, set_gomaxprocs, spawn, stack, time};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::wait::Blocker;
 
@@ -467,7 +467,7 @@ fn has_alternate_stack() -> bool {
 }
 
 fn asks_for_alternate_stacks() -> ExitCode {
-    gomaxprocs(4);
+    set_gomaxprocs(4);
     let ask = || {
         // Keeps its thread, so that each of them has another.
         thread::sleep(Duration::from_millis(30));

@@ -51,7 +51,7 @@ where
     F: FnOnce() + Send + 'static,
 {
     let begun = Arc::new(AtomicUsize::new(0));
-    let count = gomaxprocs(0) + 1;
+    let count = gomaxprocs() + 1;
     let handles = (0..count)
         .map(|n| {
             let (begun, hog) = (Arc::clone(&begun), hog(n));
@@ -113,7 +113,7 @@ fn sleeping_threads() {
 fn blocking_reads() {
     check_from_thread(|| {
         let mut writers = Vec::new();
-        let mut readers: Vec<_> = (0..=gomaxprocs(0))
+        let mut readers: Vec<_> = (0..=gomaxprocs())
             .map(|_| {
                 let (reader, writer) = io::pipe().unwrap();
                 writers.push(writer);
@@ -374,7 +374,7 @@ fn hogs_wait_for_hogs() {
 #[test]
 fn hogs_that_wait_for_each_other_all_begin() {
     check(|| {
-        let count = gomaxprocs(0) + num_cpu() + 2;
+        let count = gomaxprocs() + num_cpu() + 2;
         let begun = Arc::new(AtomicUsize::new(0));
         let hogs: Vec<_> = (0..count)
             .map(|_| {
@@ -396,7 +396,7 @@ fn hogs_that_wait_for_each_other_all_begin() {
 fn others_begin_beside_many_hogs() {
     check(|| {
         let stop = Arc::new(AtomicBool::new(false));
-        let hogs: Vec<_> = (0..4 * (gomaxprocs(0) + num_cpu()))
+        let hogs: Vec<_> = (0..4 * (gomaxprocs() + num_cpu()))
             .map(|_| {
                 let stop = Arc::clone(&stop);
                 spawn(move || {

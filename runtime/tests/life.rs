@@ -22,7 +22,9 @@ use greenthread::ctx::{self, Context};
 use greenthread::net::{TcpListener, TcpStream};
 use greenthread::patterns::{Pipeline, parallel_map};
 use greenthread::sync::{WaitGroup, errgroup, singleflight};
-use greenthread::{Builder, blocking, channel, debug, go, gomaxprocs, process, scope, spawn, stack, time, yield_now};
+use greenthread::{
+    Builder, blocking, channel, debug, go, process, scope, set_gomaxprocs, spawn, stack, time, yield_now,
+};
 
 fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
@@ -299,7 +301,7 @@ fn waits_without_descriptors() -> ExitCode {
     let error = std::env::var("REFUSED_WITH").unwrap().parse().unwrap();
     deny_pidfd_open(error);
     for procs in [1, 2, 4] {
-        gomaxprocs(procs);
+        set_gomaxprocs(procs);
         let output = process::output(Command::new("sh").args(["-c", "sleep 0.05; echo out; exit 3"])).unwrap();
         assert_eq!((output.status.code(), &*output.stdout), (Some(3), &b"out\n"[..]));
         let waiters = (0..20).map(|_| spawn(|| process::status(Command::new("sleep").arg("0.1")).unwrap()));
@@ -363,7 +365,7 @@ fn limit_memory(more: usize) {
 
 /// Some threads run, and no more can be had: those that block are waited for.
 fn gets_no_more_threads() -> ExitCode {
-    gomaxprocs(2);
+    set_gomaxprocs(2);
     let count = Arc::new(AtomicUsize::new(0));
     spawn(|| ()).join().unwrap();
     limit_memory(256 << 10);
@@ -388,7 +390,7 @@ fn the_system_gives_no_more_threads() {
 
 /// A pinned goroutine needs a thread of its own. It is tried for a while.
 fn gets_no_thread_for_pinned() -> ExitCode {
-    gomaxprocs(1);
+    set_gomaxprocs(1);
     spawn(|| ()).join().unwrap();
     limit_memory(256 << 10);
     spawn(|| time::sleep(Duration::from_secs(1000)));
@@ -424,7 +426,7 @@ fn the_system_gives_no_thread_at_all() {
 fn cannot_start() -> ExitCode {
     let dropped = Arc::new(AtomicUsize::new(0));
     let closures = Arc::clone(&dropped);
-    gomaxprocs(2);
+    set_gomaxprocs(2);
     spawn(|| ()).join().unwrap();
     limit_memory(1 << 20);
     let kept = OnDrop::new(move || _ = closures.fetch_add(1, Ordering::Relaxed));
@@ -444,7 +446,7 @@ fn a_goroutine_that_cannot_start() {
 }
 
 fn cannot_start_or_end() -> ExitCode {
-    gomaxprocs(2);
+    set_gomaxprocs(2);
     spawn(|| ()).join().unwrap();
     limit_memory(64 << 10);
     let large = Builder::new().stack_size(1 << 30).spawn(|| ()).unwrap();
@@ -475,7 +477,7 @@ fn without_an_end_nobody_learns_of_it() {
 
 /// From here on there is no stack of the default size, which is 1 GiB, and enough of everything else.
 fn without_stacks() {
-    gomaxprocs(2);
+    set_gomaxprocs(2);
     Builder::new().stack_size(64 << 10).spawn(|| ()).unwrap().join().unwrap();
     limit_memory(256 << 20);
 }

@@ -310,7 +310,7 @@ fn many_pairs_at_once() {
             })
             .unzip();
         for n in 0..10 {
-            until(|| debug::stats().io_waiters == many);
+            until(|| debug::stats().io_waiters == many as u64);
             ends.iter().for_each(|end| end.put(n));
             ends.iter().for_each(|end| assert_eq!(end.get(), Ok(n)));
         }

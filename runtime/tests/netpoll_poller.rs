@@ -165,7 +165,7 @@ fn the_number_of_ps_changes_under_io() {
             })
             .collect();
         for procs in [1, 3, 1, 4, 2, 1, 4] {
-            greenthread::gomaxprocs(procs);
+            greenthread::set_gomaxprocs(procs);
             thread::sleep(SHORT);
         }
         pairs.into_iter().for_each(|pair| pair.join().unwrap());

@@ -65,7 +65,7 @@ fn grower(rounds: u32) -> u32 {
 
 fn main() {
     let _watchdog = watchdog::watchdog("optimized");
-    greenthread::gomaxprocs(4);
+    greenthread::set_gomaxprocs(4);
     let sleepers: Vec<_> = (0..8).map(|seed| spawn(move || sleeper(seed))).collect();
     let growers: Vec<_> = (0..16).map(|_| spawn(|| grower(2000))).collect();
     let wrong: u32 = growers.into_iter().map(|grower| grower.join().unwrap()).sum();

@@ -1,36 +1,47 @@
-//! `gomaxprocs`.
+//! `gomaxprocs` and `set_gomaxprocs`.
 
 mod common;
 
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use common::{Rng, check_from_thread, check_on, seed, spin};
-use greenthread::{channel, debug, gomaxprocs, spawn, time, yield_now};
+use greenthread::{channel, debug, gomaxprocs, set_gomaxprocs, spawn, time, yield_now};
 
 #[test]
-fn returns_the_number_before_and_zero_asks() {
+fn set_returns_the_former_number() {
     check_on(2, || {
-        assert_eq!(gomaxprocs(0), 2);
-        assert_eq!(gomaxprocs(5), 2);
-        assert_eq!(gomaxprocs(0), 5);
-        assert_eq!(spawn(|| gomaxprocs(1)).join().unwrap(), 5);
-        assert_eq!((gomaxprocs(0), debug::stats().procs), (1, 1));
-        assert_eq!(gomaxprocs(2), 1);
+        assert_eq!(gomaxprocs(), 2);
+        assert_eq!(set_gomaxprocs(5), 2);
+        assert_eq!(gomaxprocs(), 5);
+        assert_eq!(spawn(|| set_gomaxprocs(1)).join().unwrap(), 5);
+        assert_eq!((gomaxprocs(), debug::stats().procs), (1, 1));
+        assert_eq!(set_gomaxprocs(2), 1);
+    });
+}
+
+#[test]
+fn zero_ps_are_refused() {
+    check_on(2, || {
+        let payload = panic::catch_unwind(|| set_gomaxprocs(0)).unwrap_err();
+        let text = "set_gomaxprocs: there must be at least one P; call gomaxprocs() to read the number";
+        assert_eq!(payload.downcast_ref(), Some(&text));
+        assert_eq!(gomaxprocs(), 2);
     });
 }
 
 #[test]
 fn is_clamped() {
     check_on(2, || {
-        gomaxprocs(1_000_000);
-        assert_eq!(gomaxprocs(0), 1024);
+        set_gomaxprocs(1_000_000);
+        assert_eq!(gomaxprocs(), 1024);
         let sum: usize =
             (0..2000).map(|n| spawn(move || n)).collect::<Vec<_>>().into_iter().map(|h| h.join().unwrap()).sum();
         assert_eq!(sum, 1999 * 1000);
-        assert_eq!(gomaxprocs(1), 1024);
+        assert_eq!(set_gomaxprocs(1), 1024);
         spawn(|| ()).join().unwrap();
     });
 }
@@ -38,7 +49,7 @@ fn is_clamped() {
 #[test]
 fn as_many_run_at_once_as_there_are_ps() {
     check_from_thread(|| {
-        let procs = gomaxprocs(0);
+        let procs = gomaxprocs();
         let (running, met) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let handles: Vec<_> = (0..procs)
             .map(|_| {
@@ -82,7 +93,7 @@ fn most_at_once(rounds: usize) -> usize {
 #[test]
 fn never_more_run_at_once_than_there_are_ps() {
     check_on(4, || {
-        gomaxprocs(1);
+        set_gomaxprocs(1);
         most_at_once(1);
         for _ in 0..20 {
             // Where others use the machine too, a goroutine may be kept from its CPU for 10 ms: then it is a hog that loses its P.
@@ -97,8 +108,8 @@ fn never_more_run_at_once_than_there_are_ps() {
 fn an_idle_runtime_is_resized() {
     check_on(1, || {
         for procs in [4, 1, 2, 64, 1, 3] {
-            gomaxprocs(procs);
-            assert_eq!(spawn(|| gomaxprocs(0)).join().unwrap(), procs);
+            set_gomaxprocs(procs);
+            assert_eq!(spawn(gomaxprocs).join().unwrap(), procs);
         }
     });
 }
@@ -120,7 +131,7 @@ fn a_p_that_a_hog_keeps_goes_all_the_same() {
                 })
             })
             .collect();
-        gomaxprocs(1);
+        set_gomaxprocs(1);
         spawn(|| time::sleep(Duration::from_millis(1))).join().unwrap();
         stop.store(true, Ordering::Relaxed);
         for (n, hog) in hogs.into_iter().enumerate() {
@@ -139,7 +150,7 @@ fn resized_by_many_at_once_under_load() {
             move || {
                 let mut count = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    assert!((1..=8).contains(&gomaxprocs(1 + random.below(8) as usize)));
+                    assert!((1..=8).contains(&set_gomaxprocs(1 + random.below(8) as usize)));
                     time::sleep(Duration::from_micros(random.below(500)));
                     count += 1;
                 }

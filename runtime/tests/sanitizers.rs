@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::child::{self, Ended, named, program};
-use greenthread::{gomaxprocs, scope, spawn, yield_now};
+use greenthread::{scope, set_gomaxprocs, spawn, yield_now};
 
 fn main() -> ExitCode {
     child::main(TESTS, PROGRAMS)
@@ -36,7 +36,7 @@ fn write(racy: &Racy) {
 }
 
 fn races() -> ExitCode {
-    gomaxprocs(2);
+    set_gomaxprocs(2);
     let (racy, begun) = (Racy::default(), AtomicUsize::new(0));
     scope(|s| {
         for _ in 0..2 {

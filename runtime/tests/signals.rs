@@ -13,7 +13,7 @@ use common::child::{self, Ended, named, program};
 use common::{descriptors, parked, rest, until};
 use greenthread::ctx::{Context, Error};
 use greenthread::signal::{self, Signal};
-use greenthread::{channel, debug, gomaxprocs, select, spawn, time};
+use greenthread::{channel, debug, select, set_gomaxprocs, spawn, time};
 
 const TESTS: &[child::Test] = named![
     each_kind_arrives,
@@ -103,7 +103,7 @@ mod programs {
             Signal::from_raw(30).unwrap(),
         ];
         for procs in [1, 2, 4] {
-            gomaxprocs(procs);
+            set_gomaxprocs(procs);
             for kind in kinds {
                 let signals = signal::notify(&[kind]);
                 raise(kind);

@@ -13,7 +13,7 @@ use common::{Rng, spin, storm};
 use greenthread::channel::{self, Receiver, Sender};
 use greenthread::sync::{Mutex, WaitGroup};
 use greenthread::{
-    Builder, blocking, exit_goroutine, go, gomaxprocs, lock_os_thread, scope, spawn, stack, time, yield_now,
+    Builder, blocking, exit_goroutine, go, lock_os_thread, scope, set_gomaxprocs, spawn, stack, time, yield_now,
 };
 
 /// What all goroutines of a round share.
@@ -102,7 +102,7 @@ impl Soup {
                 self.add(n);
             }
             13 => {
-                gomaxprocs(1 + random.below(4) as usize);
+                set_gomaxprocs(1 + random.below(4) as usize);
                 self.add(n);
             }
             _ => {

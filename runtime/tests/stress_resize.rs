@@ -8,13 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Rng, spin, storm};
-use greenthread::{blocking, channel, go, gomaxprocs, spawn, time, yield_now};
+use greenthread::{blocking, channel, go, set_gomaxprocs, spawn, time, yield_now};
 
 /// Changes the number of Ps until it is told to stop.
 fn resizer(mut random: Rng, stop: Arc<AtomicBool>) -> impl FnOnce() + Send + 'static {
     move || {
         while !stop.load(Ordering::Relaxed) {
-            let before = gomaxprocs(1 + random.below(6) as usize);
+            let before = set_gomaxprocs(1 + random.below(6) as usize);
             assert!((1..=6).contains(&before), "{before}");
             match random.below(4) {
                 0 => time::sleep(Duration::from_micros(random.below(300))),
@@ -68,13 +68,13 @@ fn resized_by_goroutines_and_threads() {
 #[test]
 fn resized_while_idle() {
     storm(|random| {
-        gomaxprocs(1 + random.below(6) as usize);
+        set_gomaxprocs(1 + random.below(6) as usize);
         if random.one_in(3) {
             time::sleep(Duration::from_micros(random.below(200)));
         }
         let handles: Vec<_> = (0..random.below(6)).map(|n| spawn(move || n)).collect();
         if random.one_in(2) {
-            gomaxprocs(1 + random.below(6) as usize);
+            set_gomaxprocs(1 + random.below(6) as usize);
         }
         for (n, handle) in handles.into_iter().enumerate() {
             assert_eq!(handle.join().unwrap(), n as u64);

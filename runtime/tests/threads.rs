@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::child::{self, named, program};
 use common::{check, until};
 use greenthread::channel::{bounded, never};
-use greenthread::{Builder, JoinHandle, blocking, debug, gomaxprocs, lock_os_thread, spawn, time};
+use greenthread::{Builder, JoinHandle, blocking, debug, lock_os_thread, set_gomaxprocs, spawn, time};
 use greenthread_hazards::{nice, set_nice, thread as thread_number};
 
 fn main() -> ExitCode {
@@ -301,7 +301,7 @@ fn sleeps() -> u64 {
 /// An M sleeps until a timer of a P that it watches. The P is taken for another M, and the timer is
 /// stopped.
 fn displaces_watchers() -> ExitCode {
-    gomaxprocs(1);
+    set_gomaxprocs(1);
     let displace = || {
         let timer = time::after_func(Duration::from_millis(800), || ());
         blocking(|| thread::sleep(Duration::from_millis(20)));

@@ -156,7 +156,7 @@ fn timers_move_when_their_p_goes() {
         let handles: Vec<_> =
             (0..400).map(|n| spawn(move || time::sleep(Duration::from_millis(20 + n % 60)))).collect();
         for procs in [1, 3, 1, 4, 2] {
-            greenthread::gomaxprocs(procs);
+            greenthread::set_gomaxprocs(procs);
             thread::sleep(Duration::from_millis(10));
         }
         handles.into_iter().for_each(|handle| handle.join().unwrap());

@@ -14,7 +14,7 @@ use greenthread::{debug, go, gomaxprocs, num_goroutine};
 
 /// A million on two Ps. On one and on four a tenth of that shows as much, in a tenth of the time.
 fn crowd() -> usize {
-    if gomaxprocs(0) == 2 { 1_000_000 } else { 100_000 }
+    if gomaxprocs() == 2 { 1_000_000 } else { 100_000 }
 }
 
 /// Without optimizations, and beside others that use the machine, this takes its time.
@@ -35,9 +35,9 @@ fn a_million_calls_to_come() {
         };
         // All are pending at one time, in no order. Then every other one is stopped, and as many are added that become due.
         let calls: Vec<_> = (0..n).map(|_| call_after(LATE + Duration::from_nanos(random.below(1 << 40)))).collect();
-        assert_eq!((debug::stats().timers, num_goroutine(), Arc::strong_count(&count)), (n, 1, n + 1));
+        assert_eq!((debug::stats().timers, num_goroutine(), Arc::strong_count(&count)), (n as u64, 1, n + 1));
         assert!(calls.iter().step_by(2).all(AfterFunc::stop));
-        assert_eq!((debug::stats().timers, Arc::strong_count(&count)), (n / 2, n / 2 + 1));
+        assert_eq!((debug::stats().timers, Arc::strong_count(&count)), (n as u64 / 2, n / 2 + 1));
         let due: Vec<_> = (0..n / 2).map(|_| call_after(Duration::from_micros(random.below(1 << 21)))).collect();
         until(|| count.load(Ordering::Relaxed) == n / 2);
         assert!(!due.iter().any(AfterFunc::stop), "all of them were called");

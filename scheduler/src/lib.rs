@@ -35,13 +35,13 @@ pub mod wait;
 pub use api::blocking::blocking;
 pub use api::config;
 pub use api::entry_points::{
-    Exited, Goroutine, after_func, current, exit_goroutine, go, gomaxprocs, num_goroutine, run_main, spawn,
-    spawn_unchecked,
+    Exited, Goroutine, after_func, current, exit_goroutine, go, gomaxprocs, num_goroutine, run_main, set_gomaxprocs,
+    spawn, spawn_unchecked,
 };
 pub use api::grow::{grow, remaining};
 pub use api::os_thread::{OsThreadGuard, lock_os_thread};
 pub use api::procs::{MAX_PROCS, current_p, num_cpu};
-pub use diag::dump::{Frame, GoroutineInfo, GoroutineState, blocked_since, dump, goroutines};
+pub use diag::dump::{Frame, GoroutineInfo, GoroutineState, blocked_for, dump, goroutines};
 pub use diag::quit::set_quit_heard;
 pub use diag::stats::{Stats, stats};
 pub use gmp::reason::WaitReason;

@@ -30,7 +30,7 @@ fn main() {
     let time = Duration::from_secs(seconds);
     for procs in PROCS {
         on_procs(procs, || {});
-        let old = greenthread::gomaxprocs(procs);
+        let old = greenthread::set_gomaxprocs(procs);
         measure("nothing", procs, time);
         let (gate, waiting): (Sender<()>, Receiver<()>) = bounded(0);
         for _ in 0..count {
@@ -43,6 +43,6 @@ fn main() {
             greenthread::spawn(|| greenthread::time::sleep(Duration::from_secs(3600)));
         }
         measure("sleeping", procs, time);
-        greenthread::gomaxprocs(old);
+        greenthread::set_gomaxprocs(old);
     }
 }

@@ -112,7 +112,7 @@ impl Turn {
     fn take() -> Self {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { procs: scheduler::gomaxprocs(0), _lock: lock }
+        Self { procs: scheduler::gomaxprocs(), _lock: lock }
     }
 
     fn run_everywhere(&self, body: impl Fn() + Send + Sync + 'static, settles: bool) {
@@ -120,7 +120,7 @@ impl Turn {
         let mut seeds = Rng::new(seed());
         let body = Arc::new(body);
         for setting in Setting::all(&mut seeds) {
-            scheduler::gomaxprocs(setting.procs().unwrap_or(self.procs));
+            scheduler::set_gomaxprocs(setting.procs().unwrap_or(self.procs));
             *now() = Now { setting, random: seeds.fork() };
             let _watchdog = watchdog(setting);
             let before = Left::take();
@@ -138,7 +138,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        scheduler::gomaxprocs(self.procs);
+        scheduler::set_gomaxprocs(self.procs);
         now().setting = Setting::Threads;
     }
 }
@@ -150,8 +150,8 @@ static TASKS: AtomicUsize = AtomicUsize::new(0);
 struct Left {
     tasks: usize,
     goroutines: usize,
-    timers: usize,
-    stacks: usize,
+    timers: u64,
+    stacks: u64,
 }
 
 impl Left {

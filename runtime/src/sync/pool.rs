@@ -135,7 +135,7 @@ impl<T, F> Pool<T, F> {
 impl<T> Shelves<T> {
     fn new() -> Self {
         // One for threads without a P.
-        let count = 1 + scheduler::gomaxprocs(0).max(scheduler::num_cpu());
+        let count = 1 + scheduler::gomaxprocs().max(scheduler::num_cpu());
         Self {
             all: (0..count).map(|_| Shelf::new()).collect(),
             begin: Instant::now(),

@@ -105,11 +105,11 @@ impl Turn {
     fn take() -> Self {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { procs: greenthread::gomaxprocs(0), _lock: lock }
+        Self { procs: greenthread::gomaxprocs(), _lock: lock }
     }
 
     fn run(&self, procs: usize, limit: Duration, body: impl FnOnce()) {
-        greenthread::gomaxprocs(procs);
+        greenthread::set_gomaxprocs(procs);
         let _watchdog = watchdog_after(limit, &format!("{procs} Ps"));
         let before = descriptors();
         body();
@@ -119,7 +119,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        greenthread::gomaxprocs(self.procs);
+        greenthread::set_gomaxprocs(self.procs);
     }
 }
 

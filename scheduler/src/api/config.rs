@@ -88,7 +88,7 @@ pub struct Config {
     procs: Option<usize>,
     stack_size: Option<usize>,
     max_threads: Option<usize>,
-    chaos: Option<u64>,
+    chaos: Option<Option<u64>>,
     schedtrace: Option<Duration>,
     scheddetail: Option<bool>,
     deadlock: Option<bool>,
@@ -143,7 +143,8 @@ impl Config {
         self
     }
 
-    /// Has the scheduler take its rare paths all the time, by dice that follow from `seed`; zero is off.
+    /// Makes the scheduler take its rare paths all the time, by random choices that follow from the seed.
+    /// `None` switches this off, whatever the environment says.
     ///
     /// For tests: goroutines lose their P when they enter the scheduler, go on elsewhere, run in other orders. All that
     /// is promised still holds, but for the speed: a program that fails in this mode has a mistake that it could meet
@@ -153,9 +154,9 @@ impl Config {
     /// ```
     /// use greenthread::config::Config;
     ///
-    /// Config::default().chaos(42).install().unwrap();
+    /// Config::default().chaos(Some(42)).install().unwrap();
     /// ```
-    pub fn chaos(mut self, seed: u64) -> Self {
+    pub fn chaos(mut self, seed: Option<u64>) -> Self {
         self.chaos = Some(seed);
         self
     }
@@ -288,8 +289,8 @@ pub(crate) struct Settings {
     pub(crate) stack_size: usize,
     /// Limit of Ms.
     pub(crate) max_threads: usize,
-    /// Seed of the chaos mode; 0 if it is off.
-    pub(crate) chaos: u64,
+    /// Seed of the chaos mode, if it is on.
+    pub(crate) chaos: Option<u64>,
     /// Interval of the summary lines, if they are on.
     pub(crate) schedtrace: Option<Duration>,
     /// Whether the summary goes into details.
@@ -335,7 +336,7 @@ impl Settings {
             procs_fixed: procs.is_some(),
             stack_size: code.stack_size.or_else(|| env.stack()).unwrap_or(DEFAULT_STACK_SIZE),
             max_threads: code.max_threads.or_else(|| env.max_threads()).unwrap_or(DEFAULT_MAX_THREADS),
-            chaos: code.chaos.or_else(|| env.chaos()).unwrap_or(0),
+            chaos: code.chaos.unwrap_or_else(|| env.chaos()),
             schedtrace: debug.schedtrace.filter(|interval| !interval.is_zero()),
             scheddetail: debug.scheddetail.unwrap_or(false),
             deadlock_report: debug.deadlock.unwrap_or(true),
@@ -415,7 +416,7 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
         if seed.is_none() {
             self.warn(NAME, &value, "not a whole number", "0, which is off");
         }
-        seed
+        seed.filter(|&seed| seed != 0)
     }
 
     /// `code`, and what it leaves open of `schedtrace`, `scheddetail` and `deadlock` from
@@ -487,7 +488,7 @@ mod tests {
             procs_fixed: false,
             stack_size: 256 << 10,
             max_threads: 10_000,
-            chaos: 0,
+            chaos: None,
             schedtrace: None,
             scheddetail: false,
             deadlock_report: true,
@@ -516,7 +517,7 @@ mod tests {
             procs_fixed: true,
             stack_size: 1 << 20,
             max_threads: 50,
-            chaos: 7,
+            chaos: Some(7),
             schedtrace: Some(Duration::from_millis(250)),
             scheddetail: true,
             deadlock_report: false,
@@ -623,6 +624,13 @@ mod tests {
         let code = Config::default().procs(3).schedtrace(Duration::ZERO).deadlock(true);
         let expected = Settings { procs: 3, procs_fixed: true, stack_size: 1 << 20, scheddetail: true, ..defaults() };
         assert_eq!(resolve(code, &env), (expected, vec![]));
+    }
+
+    #[test]
+    fn code_switches_chaos_off() {
+        let env = [("GREENTHREAD_CHAOS", "7")];
+        assert_eq!(resolve(Config::default().chaos(None), &env), (defaults(), vec![]));
+        assert_eq!(resolve(Config::default(), &[("GREENTHREAD_CHAOS", "0")]), (defaults(), vec![]));
     }
 
     #[test]

@@ -112,10 +112,21 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
     AfterFunc::start(clock::after(duration), f, Location::caller())
 }
 
-/// Sets the number of Ps, and returns the one before; 0 only asks. See `greenthread::gomaxprocs`.
-pub fn gomaxprocs(n: usize) -> usize {
+/// Returns the number of Ps. See `greenthread::gomaxprocs`.
+pub fn gomaxprocs() -> usize {
     boot::ensure();
-    if n == 0 { sched().procs() as usize } else { procs::choose(sched(), n.min(MAX_PROCS)) }
+    sched().procs() as usize
+}
+
+/// Sets the number of Ps and returns the former one. See `greenthread::set_gomaxprocs`.
+///
+/// # Panics
+/// If `n` is 0.
+#[track_caller]
+pub fn set_gomaxprocs(n: usize) -> usize {
+    assert!(n > 0, "set_gomaxprocs: there must be at least one P; call gomaxprocs() to read the number");
+    boot::ensure();
+    procs::choose(sched(), n.min(MAX_PROCS))
 }
 
 /// The calling goroutine; `None` on a thread that the runtime did not start. See `greenthread::current`.

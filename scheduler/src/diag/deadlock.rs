@@ -63,7 +63,7 @@
 //! # Limits
 //! * Systems without Linux's `/proc`, or a `/proc` that belongs to another namespace: no report, ever.
 //! * Any foreign thread that lives and is not in one of our primitives keeps it off: a logger's, an allocator's, the
-//!   test harness's. Go's detection is off with cgo for the same reason. [`crate::blocked_since`] is for those, and for
+//!   test harness's. Go's detection is off with cgo for the same reason. [`crate::blocked_for`] is for those, and for
 //!   deadlocks among some of the goroutines.
 //! * Memory shared with other processes is not seen: no primitive of ours is made for it.
 //!

@@ -31,37 +31,37 @@ pub struct Stats {
     /// Goroutines spawned and not ended.
     pub goroutines: u64,
     /// Ps in use (GOMAXPROCS).
-    pub procs: u32,
+    pub procs: u64,
     /// Ps that no M runs.
-    pub idle_procs: u32,
+    pub idle_procs: u64,
     /// OS threads of the runtime that run goroutines or wait to.
-    pub threads: usize,
+    pub threads: u64,
     /// The most of these that there have been at once. Threads that have run goroutines do not end,
     /// so that it bounds what they take.
-    pub peak_threads: usize,
+    pub peak_threads: u64,
     /// Of the threads, the ones that wait without a P, and are used again before another is
     /// started.
-    pub spare_threads: usize,
+    pub spare_threads: u64,
     /// Of the threads, the ones that belong to one pinned goroutine each, and end with it.
-    pub pinned_threads: usize,
+    pub pinned_threads: u64,
     /// Of the threads, the ones on which a goroutine has ended while it was locked to its thread.
     /// They run nothing any more but goroutines that must run there.
-    pub unusable_threads: usize,
+    pub unusable_threads: u64,
     /// Ps taken from an M whose goroutine did not come back for too long.
     pub retakes: u64,
     /// Times that a goroutine was sent back to the thread that it had left, because its stack had an address of that
     /// thread's thread-locals.
     pub guarded_resumes: u64,
     /// Pending timers.
-    pub timers: usize,
+    pub timers: u64,
     /// Descriptors that are registered for I/O.
-    pub io_descriptors: usize,
+    pub io_descriptors: u64,
     /// Goroutines and threads that wait for I/O.
-    pub io_waiters: usize,
+    pub io_waiters: u64,
     /// Stacks in use.
-    pub stacks_in_use: usize,
+    pub stacks_in_use: u64,
     /// Stacks that were ever made.
-    pub stacks_reserved: usize,
+    pub stacks_reserved: u64,
 }
 
 /// A look at the scheduler's numbers. All zero before the first goroutine.
@@ -69,23 +69,23 @@ pub fn stats() -> Stats {
     let Some(sched) = try_sched() else { return Stats::default() };
     let (idle_procs, _) = sched.idle.counts();
     let stacks = stack::POOL.stats();
-    let timers = timers(sched).iter().sum();
+    let timers: usize = timers(sched).iter().sum();
     let lists = sched.lists();
     Stats {
-        procs: sched.procs(),
-        idle_procs,
-        threads: lists.threads,
-        peak_threads: lists.peak,
-        spare_threads: lists.spare.len() + usize::from(lists.standby.is_some()),
-        pinned_threads: lists.pinned,
-        unusable_threads: lists.out_of_use,
+        procs: sched.procs().into(),
+        idle_procs: idle_procs.into(),
+        threads: lists.threads as u64,
+        peak_threads: lists.peak as u64,
+        spare_threads: lists.spare.len() as u64 + u64::from(lists.standby.is_some()),
+        pinned_threads: lists.pinned as u64,
+        unusable_threads: lists.out_of_use as u64,
         retakes: COUNTERS.retakes.load(Ordering::Relaxed),
         guarded_resumes: COUNTERS.guarded_resumes.load(Ordering::Relaxed),
-        timers,
-        io_descriptors: REGISTERED.load(Ordering::Relaxed),
-        io_waiters: ROLE.waiters(),
-        stacks_in_use: stacks.in_use,
-        stacks_reserved: stacks.reserved,
+        timers: timers as u64,
+        io_descriptors: REGISTERED.load(Ordering::Relaxed) as u64,
+        io_waiters: ROLE.waiters() as u64,
+        stacks_in_use: stacks.in_use as u64,
+        stacks_reserved: stacks.reserved as u64,
         goroutines: sched.alive(),
     }
 }

@@ -41,8 +41,8 @@ fn start() {
         if let Err(error) = stack::set_default_reservation(settings.stack_size) {
             fatal::warn(&format!("{error}; using {} KiB", stack::default_reservation() >> 10));
         }
-        if settings.chaos != 0 {
-            chaos::begin(settings.chaos, take_p);
+        if let Some(seed) = settings.chaos {
+            chaos::begin(seed, take_p);
         }
         Sched::new(settings.max_threads, worker::main)
     });

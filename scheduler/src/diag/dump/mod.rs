@@ -173,8 +173,8 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
     on_own_thread(collect)
 }
 
-/// Goroutines that have waited for others for longer than `duration`. See `greenthread::debug::blocked_since`.
-pub fn blocked_since(duration: Duration) -> Vec<GoroutineInfo> {
+/// Goroutines that have waited for others for longer than `duration`. See `greenthread::debug::blocked_for`.
+pub fn blocked_for(duration: Duration) -> Vec<GoroutineInfo> {
     let waits = |goroutine: &GoroutineInfo| matches!(goroutine.state, GoroutineState::Waiting(reason) if reason.is_for_others());
     let mut found = goroutines();
     found.retain(|goroutine| waits(goroutine) && goroutine.parked_for >= Some(duration));
