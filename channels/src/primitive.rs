@@ -5,7 +5,7 @@
 pub(crate) use greenthread_scheduler::deadline::Timed;
 pub(crate) use greenthread_scheduler::protocol::claim::{Case, Claim};
 pub(crate) use greenthread_scheduler::protocol::lock::RawLock;
-pub(crate) use greenthread_scheduler::protocol::wait_list::{WaitList, WaitNode};
+pub(crate) use greenthread_scheduler::protocol::sync::wait_list::{WaitList, WaitNode};
 pub(crate) use greenthread_scheduler::wait::{Blocker, WakeBatch, Waker};
 pub(crate) use greenthread_scheduler::{WaitReason, prefetch_frames, prefetch_value, random};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};

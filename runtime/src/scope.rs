@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use greenthread_scheduler::protocol::raw_wait_group::RawWaitGroup;
+use greenthread_scheduler::protocol::sync::raw_wait_group::RawWaitGroup;
 use greenthread_scheduler::{self as scheduler, Exited, Options, WaitReason};
 
 use crate::sync::{BlockingWait, End, Reason, reporting};

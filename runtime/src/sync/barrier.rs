@@ -1,12 +1,12 @@
 //! `Barrier`: a number of goroutines meet, then all go on.
 //!
-//! The algorithm is in `greenthread_scheduler::protocol::raw_barrier`.
+//! The algorithm is in `greenthread_scheduler::protocol::sync::raw_barrier`.
 
 use std::fmt;
 
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::raw_barrier::RawBarrier;
+use greenthread_scheduler::protocol::sync::raw_barrier::RawBarrier;
 
 use super::blocking_wait::{BlockingWait, Reason, UntilCtxEnds};
 

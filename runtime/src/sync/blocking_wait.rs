@@ -11,8 +11,8 @@ use greenthread_channels::closing::{Closing, Watch};
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::deadline::Timed;
 use greenthread_scheduler::protocol::claim::{Case, Claim};
-use greenthread_scheduler::protocol::raw_mutex::TimedWait;
-use greenthread_scheduler::protocol::wait::{Limit, Wait, Wake, Woken};
+use greenthread_scheduler::protocol::sync::env::{Limit, Wait, Wake, Woken};
+use greenthread_scheduler::protocol::sync::raw_mutex::TimedWait;
 use greenthread_scheduler::wait::{Blocker, Waker};
 use greenthread_scheduler::{WaitReason, spinning};
 

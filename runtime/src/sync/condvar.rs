@@ -1,6 +1,6 @@
 //! `Condvar`: wait until somebody says that something may have changed.
 //!
-//! The algorithm is in `greenthread_scheduler::protocol::raw_condvar`.
+//! The algorithm is in `greenthread_scheduler::protocol::sync::raw_condvar`.
 //!
 //! # Invariants
 //! * I1: the frame of a waiter stays until its claim was taken: by a notifier, whose wake has come if it took it open;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::claim::Claim;
-use greenthread_scheduler::protocol::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
+use greenthread_scheduler::protocol::sync::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
 use greenthread_scheduler::wait::{Blocker, Waker};
 
 use super::blocking_wait::block_until_ctx_ends;

@@ -1,6 +1,6 @@
 //! `Mutex<T>`: the data, the guard, and what the lock needs of the world.
 //!
-//! The algorithm is in `greenthread_scheduler::protocol::raw_mutex`.
+//! The algorithm is in `greenthread_scheduler::protocol::sync::raw_mutex`.
 //!
 //! # Invariants
 //! * I1: `data` is touched only by whoever holds `raw`, or owns the whole mutex.
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::raw_mutex::RawMutex;
-use greenthread_scheduler::protocol::wait::Limit;
+use greenthread_scheduler::protocol::sync::env::Limit;
+use greenthread_scheduler::protocol::sync::raw_mutex::RawMutex;
 
 use super::blocking_wait::{BlockingWait, CaseWaker, Reason, UntilDeadline, within};
 use super::guard::impl_guard;

@@ -1,12 +1,12 @@
 //! `Once`: run a function once.
 //!
-//! The algorithm is in `greenthread_scheduler::protocol::raw_once`.
+//! The algorithm is in `greenthread_scheduler::protocol::sync::raw_once`.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::raw_once::{Begun, RawOnce};
+use greenthread_scheduler::protocol::sync::raw_once::{Begun, RawOnce};
 
 use super::blocking_wait::{BlockingWait, Reason};
 

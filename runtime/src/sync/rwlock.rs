@@ -1,6 +1,6 @@
 //! `RwLock<T>`: the data and the guards.
 //!
-//! The algorithm is in `greenthread_scheduler::protocol::raw_rwlock`.
+//! The algorithm is in `greenthread_scheduler::protocol::sync::raw_rwlock`.
 //!
 //! # Invariants
 //! * I1: `data` is read only by whoever holds `raw` for reading, upgradable or not, or for writing, and changed only by
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::raw_rwlock::RawRwLock;
-use greenthread_scheduler::protocol::wait::Limit;
+use greenthread_scheduler::protocol::sync::env::Limit;
+use greenthread_scheduler::protocol::sync::raw_rwlock::RawRwLock;
 
 use super::blocking_wait::{BlockingWait, CaseWaker, Reason, UntilDeadline, within};
 

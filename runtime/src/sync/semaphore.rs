@@ -1,6 +1,6 @@
 //! `Semaphore`: permits, and the ways in which a wait for them can end.
 //!
-//! The algorithm is in `greenthread_scheduler::protocol::raw_semaphore`.
+//! The algorithm is in `greenthread_scheduler::protocol::sync::raw_semaphore`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::raw_semaphore::{MAX_SIZE, RawSemaphore};
+use greenthread_scheduler::protocol::sync::raw_semaphore::{MAX_SIZE, RawSemaphore};
 
 use super::blocking_wait::{BlockingWait, Reason, UntilDeadline, within};
 

@@ -1,6 +1,6 @@
 //! `WaitGroup`: wait until a number of goroutines have finished.
 //!
-//! The algorithm is in `greenthread_scheduler::protocol::raw_wait_group`.
+//! The algorithm is in `greenthread_scheduler::protocol::sync::raw_wait_group`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
+use greenthread_scheduler::protocol::sync::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
 
 use super::blocking_wait::{BlockingWait, Reason, within};
 use super::ending::{End, reporting};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use greenthread_scheduler::WaitReason;
 use greenthread_scheduler::protocol::claim::{Case, Claim, Found};
 use greenthread_scheduler::protocol::lock::RawLock;
-use greenthread_scheduler::protocol::wait_list::{WaitList, WaitNode};
+use greenthread_scheduler::protocol::sync::wait_list::{WaitList, WaitNode};
 use greenthread_scheduler::wait::{Blocker, Waker};
 
 /// A deadline that no test lives to see.

@@ -10,8 +10,8 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::protocol::claim::{Case, Claim};
-use crate::protocol::raw_mutex::TimedWait;
-use crate::protocol::wait::{Limit, Wait, Wake, Woken};
+use crate::protocol::sync::env::{Limit, Wait, Wake, Woken};
+use crate::protocol::sync::raw_mutex::TimedWait;
 
 /// What the clock and the spinning are in a model.
 pub trait Surroundings {

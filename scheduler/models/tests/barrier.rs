@@ -1,7 +1,7 @@
 //! Models of the barrier: rounds that follow each other at once.
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
-use greenthread_models::protocol::raw_barrier::RawBarrier;
+use greenthread_models::protocol::sync::raw_barrier::RawBarrier;
 use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;

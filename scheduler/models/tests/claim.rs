@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::claim::{Case, Claim, Found};
-use greenthread_models::protocol::wait_list::{WaitList, WaitNode};
+use greenthread_models::protocol::sync::wait_list::{WaitList, WaitNode};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 

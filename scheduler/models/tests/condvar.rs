@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use greenthread_models::protocol::claim::{Claim, Found};
 use greenthread_models::protocol::lock::RawLock;
-use greenthread_models::protocol::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
-use greenthread_models::protocol::wait::Wake;
+use greenthread_models::protocol::sync::env::Wake;
+use greenthread_models::protocol::sync::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
 use greenthread_models::wait::Token;
 use greenthread_models::{explore, in_threads};
 use loom::sync::{Arc, Mutex, MutexGuard};

@@ -6,7 +6,7 @@
 //! is what P2 of the protocol is for. It takes three threads and four preemptions, and then the model does not end.
 
 use greenthread_models::primitive::UnsafeCell;
-use greenthread_models::protocol::raw_mutex::RawMutex;
+use greenthread_models::protocol::sync::raw_mutex::RawMutex;
 use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient, Spinning, Surroundings};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;

@@ -1,7 +1,7 @@
 //! Models of running once: one runner, those who wait for it, and runners that fail.
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
-use greenthread_models::protocol::raw_once::{Begun, RawOnce};
+use greenthread_models::protocol::sync::raw_once::{Begun, RawOnce};
 use greenthread_models::wait::{LoomWait, Patient};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use greenthread_models::primitive::UnsafeCell;
-use greenthread_models::protocol::raw_rwlock::RawRwLock;
+use greenthread_models::protocol::sync::raw_rwlock::RawRwLock;
 use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient, Spinning, Surroundings};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;

@@ -1,7 +1,7 @@
 //! Models of the semaphore: the word, its queue, grants, and waits that end without one.
 
 use greenthread_models::primitive::UnsafeCell;
-use greenthread_models::protocol::raw_semaphore::{Excess, RawSemaphore};
+use greenthread_models::protocol::sync::raw_semaphore::{Excess, RawSemaphore};
 use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;

@@ -1,7 +1,7 @@
 //! Models of the wait group: the word, its queue, and sets that follow each other.
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
-use greenthread_models::protocol::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
+use greenthread_models::protocol::sync::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
 use greenthread_models::wait::{AtOnce, GiveUp, LoomWait, Patient};
 use greenthread_models::{explore, in_threads};
 use loom::sync::Arc;

@@ -21,7 +21,7 @@ use crate::gmp::{G, GRef, P};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::poll_word::PollWord;
-use crate::protocol::wait::Wake;
+use crate::protocol::sync::env::Wake;
 use crate::sched::current;
 use crate::wait::foreign;
 use crate::wait::park;

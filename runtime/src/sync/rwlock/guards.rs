@@ -6,7 +6,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
-use greenthread_scheduler::protocol::wait::Limit;
+use greenthread_scheduler::protocol::sync::env::Limit;
 
 use super::super::blocking_wait::{CaseWaker, UntilDeadline, within};
 use super::super::guard::impl_guard;

@@ -3,7 +3,7 @@
 pub(crate) use crate::reason::WaitReason;
 pub(crate) use greenthread_models::primitive::{AtomicBool, AtomicU8, AtomicUsize, Ordering, UnsafeCell};
 pub(crate) use greenthread_models::protocol::claim::{Case, Claim};
-pub(crate) use greenthread_models::protocol::wait_list::{WaitList, WaitNode};
+pub(crate) use greenthread_models::protocol::sync::wait_list::{WaitList, WaitNode};
 
 use greenthread_models::protocol::claim::Found;
 use greenthread_models::protocol::lock;

@@ -4,8 +4,8 @@
 
 use std::ptr::NonNull;
 
-use crate::protocol::wait::Wake;
-use crate::protocol::wait_list::{WaitList, WaitNode};
+use crate::protocol::sync::env::Wake;
+use crate::protocol::sync::wait_list::{WaitList, WaitNode};
 
 pub(super) const WRITER: u64 = 1;
 pub(super) const QUEUED: u64 = 1 << 1;

@@ -115,10 +115,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Woken};
+use super::env::{Limit, Unlimited, Wait, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
+use crate::protocol::lock::RawLock;
 
 mod queues;
 

@@ -12,7 +12,7 @@
 use std::iter;
 use std::ptr::NonNull;
 
-use super::wait::Wake;
+use super::env::Wake;
 use crate::primitive::UnsafeCell;
 
 /// A place in one wait list, with what the peer needs to know about the waiter.

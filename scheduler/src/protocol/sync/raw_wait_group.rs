@@ -54,10 +54,10 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait};
+use super::env::{Limit, Unlimited, Wait};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
+use crate::protocol::lock::RawLock;
 
 /// Why [`RawWaitGroup::add`] has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,10 +53,10 @@ use std::fmt;
 use std::mem;
 use std::ptr::NonNull;
 
-use super::lock::RawLock;
-use super::wait::Wait;
+use super::env::Wait;
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
+use crate::protocol::lock::RawLock;
 
 const NEW: u32 = 0;
 const POISONED: u32 = 1;

@@ -4,7 +4,7 @@
 //! end the wait before its turn, is the business of whoever uses them; the models wait in loom.
 //!
 //! # Waits that something else may end
-//! A deadline, or the end of a context, is one more who may take the waiter's claim ([`super::claim`]). The rules are the
+//! A deadline, or the end of a context, is one more who may take the waiter's claim ([`crate::protocol::claim`]). The rules are the
 //! same for all locks:
 //!
 //! 1. The waiter links its node under the lock of the queue, and the commit step releases that lock ([`Limit::wait`]).
@@ -31,7 +31,7 @@ pub trait Wake: Clone {
     ///
     /// # Safety
     /// The waiter blocks, and its commit step has begun to release the lock under which this was found; this is the one
-    /// wake-up of that wait; the caller holds no [`RawLock`](super::lock::RawLock).
+    /// wake-up of that wait; the caller holds no [`RawLock`](crate::protocol::lock::RawLock).
     unsafe fn wake(self);
 }
 
@@ -83,7 +83,7 @@ pub unsafe trait Limit {
     /// Whether it has come, so that nobody should wait any more.
     fn has_come(&self) -> bool;
 
-    /// One wait of the caller, who holds no [`RawLock`](super::lock::RawLock). Calls `enter` once: it looks whether
+    /// One wait of the caller, who holds no [`RawLock`](crate::protocol::lock::RawLock). Calls `enter` once: it looks whether
     /// there is something to wait for, links the caller's node with the waker under the lock of a queue, and returns
     /// the commit step, which releases that lock. If the wait is [ended](Woken::Ended), calls `withdraw`, which takes
     /// the lock and takes the node out if it is still in the queue.

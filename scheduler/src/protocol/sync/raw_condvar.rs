@@ -52,11 +52,11 @@ use std::fmt;
 use std::iter;
 use std::ptr::NonNull;
 
-use super::claim::{Claim, Found};
-use super::lock::RawLock;
-use super::wait::Wake;
+use super::env::Wake;
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicBool, Ordering, UnsafeCell, const_fn};
+use crate::protocol::claim::{Claim, Found};
+use crate::protocol::lock::RawLock;
 
 /// The case for which a notification takes the claim of a wait. The others are its owner's.
 pub const NOTIFIED: usize = 0;

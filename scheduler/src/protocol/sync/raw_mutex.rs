@@ -64,10 +64,10 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Wake, Woken};
+use super::env::{Limit, Unlimited, Wait, Wake, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
+use crate::protocol::lock::RawLock;
 
 const LOCKED: u32 = 1;
 const QUEUED: u32 = 1 << 1;

@@ -36,10 +36,10 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Woken};
+use super::env::{Limit, Unlimited, Wait, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{UnsafeCell, const_fn};
+use crate::protocol::lock::RawLock;
 
 /// A barrier.
 pub struct RawBarrier<W: Wait> {

@@ -3,7 +3,7 @@
 //! # Vocabulary
 //! The semaphore has a fixed *size*. What is not held is *free*. A waiter *wants* an amount; it is *granted* when the
 //! amount is taken out of the free one on its behalf. A wait can end without a grant: by a deadline, or because of
-//! something else that its owner waits for at the same time ([`super::wait`]). The owner then *withdraws*.
+//! something else that its owner waits for at the same time ([`super::env`]). The owner then *withdraws*.
 //!
 //! # Protocol
 //! One word holds what is free, and a bit `QUEUED` that says whether anybody waits. Without waiters acquire and release
@@ -55,10 +55,10 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::lock::RawLock;
-use super::wait::{Limit, Unlimited, Wait, Wake, Woken};
+use super::env::{Limit, Unlimited, Wait, Wake, Woken};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicUsize, Ordering, UnsafeCell, const_fn};
+use crate::protocol::lock::RawLock;
 
 /// Somebody waits. What is free stands in the other bits.
 const QUEUED: usize = 1;
