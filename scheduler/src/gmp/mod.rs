@@ -5,12 +5,18 @@
 pub(crate) mod block;
 mod g;
 mod inbox;
+mod inside;
 mod m;
+mod owner_flags;
 mod p;
 pub(crate) mod reason;
 pub(crate) mod scheduler;
+mod slot;
 
 pub(crate) use g::{Extra, G, GRef, State, Vtable};
 pub(crate) use inbox::Inbox;
+pub(crate) use inside::Inside;
 pub(crate) use m::{After, M};
-pub(crate) use p::{MANY, P, Signs};
+pub(crate) use owner_flags::OwnerFlags;
+pub(crate) use p::P;
+pub(crate) use slot::Slot;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{ROLE, record};
 use crate::gmp::scheduler::sched;
-use crate::gmp::{GRef, M, P};
+use crate::gmp::{GRef, Inside, M};
 use crate::machine::sys::poller::{self, Turn};
 use crate::time::clock;
 use crate::wait::ready;
@@ -46,36 +46,31 @@ fn turn() -> Option<Turn> {
 
 /// Polls in passing, and queues what has become runnable on `p`, `ahead` of what waits there or behind it. True if there
 /// was any; the caller runs the first `own` of it soon.
-///
-/// # Safety
-/// The caller's M has `p` and is inside.
 #[inline]
-pub(crate) unsafe fn look(p: &'static P, own: usize, ahead: bool) -> bool {
-    // SAFETY: the caller's contract.
-    ROLE.is_worth_a_look() && unsafe { look_now(p, own, ahead) }
+pub(crate) fn look(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
+    ROLE.is_worth_a_look() && look_now(p, own, ahead)
 }
 
-/// # Safety
-/// As [`look`].
 #[cold]
-unsafe fn look_now(p: &'static P, own: usize, ahead: bool) -> bool {
+fn look_now(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
     let Some(mut turn) = turn() else { return false };
-    // SAFETY: the caller's contract.
-    unsafe { p.own() }.pace.end(clock::now(), p.dispatches());
+    let dispatches = p.dispatches();
+    p.owned_mut().pace.end(clock::now(), dispatches);
     let mut found = 0_usize;
-    // SAFETY: as above.
-    let ahead = ahead && unsafe { p.has_others() };
+    let ahead = ahead && p.has_others();
     poll(&mut turn, Some(Duration::ZERO), |g| {
-        // SAFETY: the caller's contract; `poll` hands the goroutine over.
-        unsafe { if ahead { p.push_arrival(g) } else { p.push(g) } };
+        if ahead {
+            p.push_arrival(g)
+        } else {
+            p.push(g)
+        }
         found += 1;
     });
     drop(turn);
     if found == 0 {
         return false;
     }
-    // SAFETY: the caller's contract.
-    unsafe { begin(p, found.saturating_sub(own)) };
+    begin(p, found.saturating_sub(own));
     true
 }
 
@@ -90,27 +85,21 @@ pub(crate) fn look_while_searching() -> Vec<GRef> {
 
 /// Queues what has become runnable on `p`, but for the first, which the caller is to run at once.
 ///
-/// # Safety
-/// The caller's M has `p` and is inside, and searches no more: whoever leaves a search wakes another M for all that is queued.
-pub(crate) unsafe fn queue(p: &'static P, found: Vec<GRef>) -> Option<GRef> {
+/// The caller's M searches no more: whoever leaves a search wakes another M for all that is queued.
+pub(crate) fn queue(p: &mut Inside<'_>, found: Vec<GRef>) -> Option<GRef> {
     let others = found.len().saturating_sub(1);
     let mut found = found.into_iter();
     let first = found.next()?;
-    // SAFETY: the caller's contract; the goroutines were handed over.
-    found.for_each(|g| unsafe { p.push(g) });
-    // SAFETY: as above.
-    unsafe { begin(p, others) };
+    found.for_each(|g| p.push(g));
+    begin(p, others);
     Some(first)
 }
 
 /// The M begins to run a batch; `others` of it lie in the queue meanwhile.
-///
-/// # Safety
-/// The caller's M has `p` and is inside.
-unsafe fn begin(p: &'static P, others: usize) {
-    // SAFETY: the caller's contract.
-    let pace = unsafe { &mut p.own().pace };
-    pace.begin(clock::now(), p.dispatches());
+fn begin(p: &mut Inside<'_>, others: usize) {
+    let dispatches = p.dispatches();
+    let pace = &mut p.owned_mut().pace;
+    pace.begin(clock::now(), dispatches);
     if pace.is_worth_a_wake(others) {
         let sched = sched();
         sched.idle.wake_one(&sched);

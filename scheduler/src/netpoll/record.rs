@@ -31,7 +31,7 @@
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::gmp::P;
+use crate::gmp::Inside;
 use crate::machine::sys::poller::Readiness;
 use crate::protocol::poll_word::PollWord;
 use crate::time::timer;
@@ -266,14 +266,14 @@ pub(crate) enum Deadline {
 /// The deadline of a direction has come.
 ///
 /// # Safety
-/// As [`crate::time::timers::Fire`]; `arg` is the index of the record whose timer fires, and `p` the P of this M, which is inside.
-unsafe fn ring<const DIRECTION: u8>(arg: *const (), p: *const ()) {
+/// As [`crate::time::timers::Fire`]; `arg` is the index of the record whose timer fires.
+unsafe fn ring<const DIRECTION: u8>(arg: *const (), context: *mut ()) {
     let Some(record) = at(arg.addr()) else { return };
     // ORDERING P1: release.
     record.causes.fetch_or(DIRECTION, Ordering::Release);
     for waiter in record.take_waiters(DIRECTION) {
-        // SAFETY: the waiter was taken once (I2 of `poll_word`); the rest is the caller's contract, and Ps are never freed.
-        unsafe { waiter.wake_on(&*p.cast::<P>()) };
+        // SAFETY: the waiter was taken once (I2 of `poll_word`); this is the call by `Fire`.
+        unsafe { waiter.wake_on(Inside::from_context(context)) };
     }
 }
 

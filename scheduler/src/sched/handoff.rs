@@ -17,9 +17,10 @@ use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use crate::gmp::scheduler::{IdleP, Lists, Sched, sched};
-use crate::gmp::{GRef, M, P};
+use crate::gmp::{GRef, Inside, M, P};
 use crate::netpoll::ROLE;
 use crate::protocol::idle::Scheduler;
+use crate::sched::entry;
 use crate::sched::threads;
 
 impl Scheduler for &'static Sched {
@@ -132,7 +133,7 @@ pub(crate) fn not_started(p: &'static P, search: bool) {
 fn lay_open(p: &'static P) {
     if let Some(g) = p.runnext().take() {
         // SAFETY: nobody else has the P, says the caller.
-        unsafe { p.push(g) };
+        unsafe { Inside::new(p) }.push(g);
     }
 }
 
@@ -171,7 +172,9 @@ pub(crate) fn put_idle(lists: &mut Lists, p: &'static P, watcher: Option<&'stati
 }
 
 /// The calling M gives its P up, to watch it asleep. Follow with [`reclaim_p`] if `IdleWord::go_idle` says so.
-pub(crate) fn give_up_p(m: &'static M, p: &'static P) {
+pub(crate) fn give_up_p(m: &'static M, p: Inside<'_>) {
+    m.lease.release();
+    let p = p.into_p();
     let mut lists = sched().lists();
     m.set_p(None);
     if p.is_retired() {
@@ -228,7 +231,7 @@ pub(crate) fn lend(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
     taken
         .map(|p| {
             // SAFETY: it has just been taken, so nobody else has it.
-            unsafe { p.set_lender(m) };
+            unsafe { Inside::new(p) }.set_lender(m);
             hand_off(p);
         })
         .is_some()
@@ -248,10 +251,9 @@ fn take(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> Option<&'static P
 
 /// The calling M, inside, gives its P back to the M that it was taken from, if that runs the same goroutine still; it
 /// then has none (true). Else the P is its own from now on.
-pub(crate) fn give_back(m: &'static M, p: &'static P) -> bool {
+pub(crate) fn give_back(m: &'static M, p: Inside<'_>) -> bool {
     let Some(lender) = p.take_lender() else { return false };
-    m.lease.release();
-    m.set_p(None);
+    let p = entry::give_up(m, p);
     let record = || {
         lender.set_p(Some(p));
         p.note_returned();
@@ -296,14 +298,13 @@ pub(crate) fn hand_off(p: &'static P) {
 /// Empties a P that GOMAXPROCS has taken out of use. Nobody has it now but the caller.
 pub(crate) fn retire_p(p: &'static P) {
     let sched = sched();
-    p.take_lender();
     // SAFETY: nobody else has the P, says the caller: this thread stands for its M, inside.
-    unsafe {
-        while let Some(g) = p.runnext().take().or_else(|| p.pop()) {
-            sched.global.push(g);
-        }
-        p.own().stacks.flush();
+    let mut inside = unsafe { Inside::new(p) };
+    inside.take_lender();
+    while let Some(g) = inside.runnext().take().or_else(|| inside.pop()) {
+        sched.global.push(g);
     }
+    inside.owned_mut().stacks.flush();
     let heir = sched.first_p();
     if p.timers.move_to(&heir.timers) {
         poke(heir);

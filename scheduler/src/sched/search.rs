@@ -9,7 +9,7 @@
 //! with each other in less time than a theft takes; a thief that takes one of them each time it is queued slows all
 //! three to half. So a searcher watches a queue for [`GRACE`] before it takes any of it, and counts how many goroutines
 //! the other M has run meanwhile. It takes half of the queue if the last in it would still wait after another [`GRACE`]
-//! at this pace: at once if there are [`MANY`], else if fewer were run than wait; which is so in particular if the M is
+//! at this pace: at once if there are [`ALWAYS_STEAL_LEN`], else if fewer were run than wait; which is so in particular if the M is
 //! busy with one. If not, the P is *swift*: who is readied there wakes no other M ([`crate::wait::ready`]) until the monitor
 //! has passed once more. This bounds the wait of who is queued behind a goroutine that computes all of a sudden.
 //!
@@ -22,8 +22,9 @@
 use crossbeam_deque::{Steal, Stealer};
 
 use crate::gmp::scheduler::sched;
-use crate::gmp::{G, GRef, M, MANY, P};
+use crate::gmp::{G, GRef, Inside, M, P};
 use crate::netpoll::poll;
+use crate::sched::wake_policy::ALWAYS_STEAL_LEN;
 use crate::time::clock;
 
 /// How long an M searches before it sleeps.
@@ -72,12 +73,12 @@ impl Watch {
     /// Whether who is now the last in the queue of `victim` would still wait after another [`GRACE`], as far as is known.
     fn is_worth_it(&self, victim: &P, over: bool) -> bool {
         let queued = victim.queued();
-        if queued == 0 || queued >= MANY || !over {
-            return queued >= MANY;
+        if queued == 0 || queued >= ALWAYS_STEAL_LEN || !over {
+            return queued >= ALWAYS_STEAL_LEN;
         }
         let before = self.dispatches.get(victim.id as usize);
         let worth_it = before.is_none_or(|before| victim.dispatches().wrapping_sub(*before) as usize <= queued);
-        victim.set_swift(!worth_it);
+        victim.set_leave_to_owner(!worth_it);
         worth_it
     }
 }
@@ -93,7 +94,7 @@ pub(crate) enum Found {
 }
 
 /// Looks for a goroutine on all other Ps, and for I/O, for a while.
-pub(crate) fn search(m: &'static M, p: &'static P) -> Found {
+pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> Found {
     debug_assert!(m.p().is_some_and(|own| own.id == p.id), "search: without the P");
     let sched = sched();
     let mut now = clock::now();
@@ -102,8 +103,10 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Found {
     let mut watch = Watch::begin(now);
     while now < end && !p.is_retired() {
         let over = watch.is_over(now);
-        let stolen = || steal_from_those(p, |victim| watch.is_worth_it(victim, over));
-        if let Some(g) = take_global(p).or_else(stolen).or_else(|| watch_runnext(p, now, &mut sighting)) {
+        let found = take_global(p)
+            .or_else(|| steal_from_those(p, |victim| watch.is_worth_it(victim, over)))
+            .or_else(|| watch_runnext(p, now, &mut sighting));
+        if let Some(g) = found {
             return Found::Goroutine(g);
         }
         if over {
@@ -130,39 +133,36 @@ pub(crate) fn search(m: &'static M, p: &'static P) -> Found {
 
 /// Takes a batch from the global queue to the P, and the first of it; else one that is late.
 #[inline(never)]
-pub(crate) fn take_global(p: &'static P) -> Option<GRef> {
+pub(crate) fn take_global(p: &Inside<'_>) -> Option<GRef> {
     let global = &sched().global;
-    // SAFETY: the caller's M has `p` and is inside.
-    global.take_batch(unsafe { p.queue_for_steal() }).or_else(|| global.take_late())
+    global.take_batch(p.queue_for_steal()).or_else(|| global.take_late())
 }
 
 /// Steals half of the queue of some other P.
-pub(crate) fn steal(p: &'static P) -> Option<GRef> {
+pub(crate) fn steal(p: &mut Inside<'_>) -> Option<GRef> {
     steal_from_those(p, |_| true)
 }
 
 /// As [`steal`], from a P that is `worth_it`, beginning at a random one.
-fn steal_from_those(p: &'static P, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
+fn steal_from_those(p: &mut Inside<'_>, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
     let sched = sched();
     let ps = sched.ps();
-    // SAFETY: the caller's M has `p` and is inside.
-    let start = unsafe { p.own() }.random() as usize % sched.procs() as usize;
+    let start = p.owned_mut().random() as usize % sched.procs() as usize;
     let mut others =
         ps.clone().skip(start).chain(ps.take(start)).filter(|victim| victim.id != p.id && worth_it(victim));
     others.find_map(|victim| {
         let [arrivals, queue, backlog] = &victim.stealers;
         steal_from(arrivals, p)
             .or_else(|| steal_from(queue, p))
-            .or_else(|| victim.ahead().take())
+            .or_else(|| victim.prefetched().take())
             .or_else(|| steal_from(backlog, p))
     })
 }
 
 /// Steals half of a queue, up to a batch.
-fn steal_from(queue: &Stealer<GRef>, p: &'static P) -> Option<GRef> {
+fn steal_from(queue: &Stealer<GRef>, p: &Inside<'_>) -> Option<GRef> {
     while !queue.is_empty() {
-        // SAFETY: the caller's M has `p` and is inside.
-        match queue.steal_batch_and_pop(unsafe { p.queue_for_steal() }) {
+        match queue.steal_batch_and_pop(p.queue_for_steal()) {
             Steal::Success(g) => return Some(g),
             Steal::Empty => return None,
             Steal::Retry => std::hint::spin_loop(),
@@ -172,7 +172,7 @@ fn steal_from(queue: &Stealer<GRef>, p: &'static P) -> Option<GRef> {
 }
 
 /// Takes a runnext that stays where it is: its waker goes on computing.
-fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Option<GRef> {
+fn watch_runnext(p: &Inside<'_>, now: u64, sighting: &mut Option<Sighting>) -> Option<GRef> {
     let mut ps = sched().ps();
     if let Some(seen) = *sighting {
         let victim = ps.clone().find(|v| v.id == seen.victim)?;
@@ -184,7 +184,7 @@ fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Op
             let stolen = victim.runnext().steal(seen.g);
             if stolen.is_some() {
                 // Its waker may have ended by now, and another goroutine have its memory. Whoever wakes the next one there hears of it.
-                victim.note_robbed();
+                victim.note_runnext_stolen();
             }
             return stolen;
         }
@@ -199,7 +199,6 @@ fn watch_runnext(p: &'static P, now: u64, sighting: &mut Option<Sighting>) -> Op
 }
 
 /// Fires the overdue timers of other Ps here; true if there were any.
-fn run_overdue(p: &'static P, now: u64) -> bool {
-    // SAFETY: the caller's M has `p` and is inside.
-    sched().ps().any(|victim| unsafe { victim.timers.run_due(now, std::ptr::from_ref(p).cast()) })
+fn run_overdue(p: &mut Inside<'_>, now: u64) -> bool {
+    sched().ps().any(|victim| p.fire_timers_of(victim, now))
 }

@@ -53,7 +53,7 @@ use crate::diag::quit;
 use crate::diag::stats;
 use crate::diag::trace::Trace;
 use crate::gmp::scheduler::{Monitor, Sched, sched};
-use crate::gmp::{M, P, Signs};
+use crate::gmp::{M, OwnerFlags, P};
 use crate::machine::stack;
 use crate::machine::sys::thread_end::ThreadEnd;
 use crate::netpoll::poll;
@@ -272,7 +272,7 @@ impl Watch {
             let Some(m) = (unsafe { p.m().as_ref() }) else { continue };
             let look = Look { sched, p, m, now };
             if full {
-                p.raise(Signs::LOOK);
+                p.raise(OwnerFlags::LOOK_AROUND);
                 self.look_at(at, &look);
             } else if look.blocks(&mut self.seen[at]) {
                 self.retake_blocked(&look);
@@ -293,13 +293,13 @@ impl Watch {
         let runnext = p.runnext().peek().addr();
         let forgotten = runnext != 0 && runnext == seen.runnext;
         seen.runnext = runnext;
-        p.set_swift(false);
+        p.set_leave_to_owner(false);
         let stuck = seen.is_stuck(p, m);
         m.note_busy_since(if stuck { seen.dispatch_since } else { 0 });
         if !stuck {
             seen.begin(look);
             if now - seen.slice_since >= SLICE {
-                p.raise(Signs::DEMOTE);
+                p.raise(OwnerFlags::DEMOTE);
             }
             return;
         }

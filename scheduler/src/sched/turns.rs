@@ -2,7 +2,7 @@
 //!
 //! Turns go by time, not by the number of goroutines that had one: four that compute for 5 ms between two yields are as
 //! many as four that take a microsecond. A look at the clock for each dispatch would be half of what a dispatch costs,
-//! so the monitor is the clock: it asks each P that is in use to *look around* ([`crate::gmp::Signs::LOOK`]), every
+//! so the monitor is the clock: it asks each P that is in use to *look around* ([`crate::gmp::OwnerFlags::LOOK_AROUND`]), every
 //! 2 ms or so, and the P does that before it runs the next goroutine ([`crate::sched::attend`]).
 //!
 //! * *Arrivals* are what has waited for I/O, for a timer, or in the global queue. They go first. If there are some left

@@ -9,6 +9,13 @@
 
 use std::time::Duration;
 
+/// The length of the local queue from which on goroutines that have never run go to the backlog
+/// (the length of Go's queue). Each of these may take a page fault.
+pub(crate) const LOCAL_QUEUE_CAP: usize = 256;
+
+/// The length from which on a queue is worth a thief, however quick its P is.
+pub(crate) const ALWAYS_STEAL_LEN: usize = 16;
+
 /// How much work is worth a wake. A wake costs 7 us, and 20 more until the woken one is there; it then shares the rest.
 /// TCP echo over 64 connections on two Ps and two CPUs, one of which the client takes: 9.4 us for a request if any second
 /// goroutine is worth it, 7.8 from 70 us on, 7.2 from 140 us on, 7.0 if nothing is.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::api::os_thread;
 use crate::gmp::block;
 use crate::gmp::scheduler::sched;
-use crate::gmp::{After, G, GRef, M, P, Signs, State};
+use crate::gmp::{After, G, GRef, Inside, M, OwnerFlags, P, State};
 use crate::machine;
 use crate::machine::stack::POOL;
 use crate::netpoll::poll;
@@ -105,26 +105,27 @@ fn begin_pinned(m: &'static M, g: GRef) {
 /// What this M has to run next without looking far.
 #[inline(always)]
 fn local_next(m: &'static M) -> Option<(GRef, bool)> {
-    let p = m.p().filter(|p| !p.is_retired())?;
+    // SAFETY: the worker is inside between two goroutines; the token ends with this call.
+    let mut p = unsafe { entry::held(m) }.filter(|p| !p.is_retired())?;
     // Not in `local`, which goroutines run too, when they end: thieves enter an epoch of crossbeam's, which leaves the
     // address of a thread-local on the stack, and the next goroutine there would belong to this thread.
     if chaos::strikes(ELSEWHERE)
         && m.next.get().is_none()
-        && let Some(g) = steal(p)
+        && let Some(g) = steal(&mut p)
     {
         return Some((g, false));
     }
-    next_of(m, p)
+    next_of(m, &mut p)
 }
 
 /// What the M has chosen, else what must run here or is on `p`.
 #[inline(always)]
-fn next_of(m: &'static M, p: &'static P) -> Option<(GRef, bool)> {
+fn next_of(m: &'static M, p: &mut Inside<'_>) -> Option<(GRef, bool)> {
     m.next.take().or_else(|| if m.inbox.is_empty() { local(p) } else { local_or_returned(m, p) })
 }
 
 #[cold]
-fn local_or_returned(m: &'static M, p: &'static P) -> Option<(GRef, bool)> {
+fn local_or_returned(m: &'static M, p: &mut Inside<'_>) -> Option<(GRef, bool)> {
     let returned = || m.inbox.take().map(|g| (g, false));
     if m.inbox.alternate() { returned().or_else(|| local(p)) } else { local(p).or_else(returned) }
 }
@@ -134,13 +135,13 @@ fn local_or_returned(m: &'static M, p: &'static P) -> Option<(GRef, bool)> {
 fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
     let sched = sched();
     loop {
-        let Some(p) = m.p() else {
+        // SAFETY: the worker is inside between two goroutines; the token ends with the iteration, or where the P is given up.
+        let Some(mut p) = (unsafe { entry::held(m) }) else {
             *searching = sleep_without_p(m);
             continue;
         };
         if p.is_retired() {
-            m.lease.release();
-            m.set_p(None);
+            let p = entry::give_up(m, p);
             if std::mem::take(searching) {
                 sched.idle.found(&sched);
             }
@@ -150,15 +151,13 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
             handoff::retire_p(p);
             continue;
         }
-        let mut found = next_of(m, p);
+        let mut found = next_of(m, &mut p);
         let mut ready = Vec::new();
-        // SAFETY: this M has `p` and is inside.
-        if found.is_none() && unsafe { poll::look(p, 1, false) } {
+        if found.is_none() && poll::look(&mut p, 1, false) {
             // Straight from the queue: if it is the only one, nobody else has been told of it.
-            // SAFETY: as above.
-            found = unsafe { p.pop() }.map(|g| (g, false));
+            found = p.pop().map(|g| (g, false));
         }
-        if found.is_none() && p.signs().has(Signs::LENT) {
+        if found.is_none() && p.flags().has(OwnerFlags::LENT) {
             if handoff::give_back(m, p) {
                 if std::mem::take(searching) {
                     sched.idle.found(&sched);
@@ -170,10 +169,10 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
         if found.is_none() {
             *searching = *searching || sched.idle.join_search(sched.procs());
             if *searching {
-                match search(m, p) {
+                match search(m, &mut p) {
                     Found::Goroutine(g) => found = Some((g, false)),
                     Found::Ready(batch) => ready = batch,
-                    Found::Nothing => found = next_of(m, p),
+                    Found::Nothing => found = next_of(m, &mut p),
                 }
             }
         }
@@ -181,8 +180,7 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
             if std::mem::take(searching) {
                 sched.idle.found(&sched);
             }
-            // SAFETY: this M has `p` and is inside; it has left the search.
-            let found = found.or_else(|| unsafe { poll::queue(p, ready) }.map(|g| (g, false)));
+            let found = found.or_else(|| poll::queue(&mut p, ready).map(|g| (g, false)));
             return found.expect("worker: a batch is not empty");
         }
         *searching = sleep_with_p(m, p, *searching);
@@ -191,58 +189,43 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
 
 /// What this P has to run next, and whether it goes on in the time slice before. See the module's documentation.
 #[inline]
-fn local(p: &'static P) -> Option<(GRef, bool)> {
-    // SAFETY: the caller's M has `p` and is inside, here and below.
-    unsafe {
-        if p.timers.any() {
-            p.timers.run_due(clock::now(), ptr::from_ref(p).cast());
-        }
-        // Dispatches, not time slices: two that ready each other go on in one slice for long.
-        if p.dispatches().is_multiple_of(POLL_TICK) {
-            poll::look(p, 0, false);
-        }
-        if p.signs().any() { local_attended(p) } else { usual(p) }
+fn local(p: &mut Inside<'_>) -> Option<(GRef, bool)> {
+    if p.timers.any() {
+        p.fire_own_timers(clock::now());
     }
+    // Dispatches, not time slices: two that ready each other go on in one slice for long.
+    if p.dispatches().is_multiple_of(POLL_TICK) {
+        poll::look(p, 0, false);
+    }
+    if p.flags().any() { local_attended(p) } else { usual(p) }
 }
 
 /// As [`local`], for a P with signs. By itself, so that the way without them stays short.
-///
-/// # Safety
-/// The caller's M has `p` and is inside.
 #[inline(never)]
-unsafe fn local_attended(p: &'static P) -> Option<(GRef, bool)> {
-    // SAFETY: the caller's contract.
-    match unsafe { attend(p) } {
+fn local_attended(p: &mut Inside<'_>) -> Option<(GRef, bool)> {
+    match attend(p) {
         Next::Run(g, inherit) => Some((g, inherit)),
-        // SAFETY: as above.
-        Next::Usual => unsafe { usual(p) },
+        Next::Usual => usual(p),
         Next::Nobody => None,
     }
 }
 
 /// What is next on `p` if there is nothing to see to.
-///
-/// # Safety
-/// The caller's M has `p` and is inside.
 #[inline(always)]
-unsafe fn usual(p: &'static P) -> Option<(GRef, bool)> {
-    // SAFETY: the caller's contract.
-    unsafe {
-        if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::strikes(ELSEWHERE))
-            && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
-        {
-            return Some((g, false));
-        }
-        if let Some(g) = p.runnext().take() {
-            return Some((g, true));
-        }
-        p.pop().or_else(|| take_global(p)).map(|g| (g, false))
+fn usual(p: &Inside<'_>) -> Option<(GRef, bool)> {
+    if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::strikes(ELSEWHERE))
+        && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
+    {
+        return Some((g, false));
     }
+    if let Some(g) = p.runnext().take() {
+        return Some((g, true));
+    }
+    p.pop().or_else(|| take_global(p)).map(|g| (g, false))
 }
 
 /// The M gives its P up and sleeps, as the P's watcher. The new value of "searching".
-fn sleep_with_p(m: &'static M, p: &'static P, searching: bool) -> bool {
-    m.lease.release();
+fn sleep_with_p(m: &'static M, p: Inside<'_>, searching: bool) -> bool {
     handoff::give_up_p(m, p);
     sleep(m, searching)
 }
@@ -312,9 +295,9 @@ fn take_on(m: &'static M, runnable: Vec<GRef>) -> bool {
         ready::push_polled(runnable);
         return false;
     };
-    adopt(m, p);
-    // SAFETY: the M has just got `p`, and is inside; it does not search.
-    m.next.set(unsafe { poll::queue(p, runnable) }.map(|first| (first, false)));
+    // SAFETY: the P was handed to this M, which had none; the token ends here.
+    let mut p = unsafe { entry::adopt(m, p) };
+    m.next.set(poll::queue(&mut p, runnable).map(|first| (first, false)));
     true
 }
 
@@ -358,23 +341,28 @@ fn watch(m: &'static M) -> Watch {
     Watch::Due(p)
 }
 
+/// The calling M, which had no P, has got `p`.
 fn adopt(m: &'static M, p: &'static P) {
-    m.set_p(Some(p));
-    m.lease.renew();
+    // SAFETY: nobody but the caller has the P, and the token ends at once.
+    let _ = unsafe { entry::adopt(m, p) };
 }
 
 /// Runs `g` until it leaves, and does what it asked for.
 #[inline(always)]
 fn run(m: &'static M, g: GRef, inherit: bool) {
-    let p = m.p().expect("worker: a P to run on");
+    // SAFETY: the worker is inside between two goroutines; the token ends where the P is given up, or before the exit.
+    let mut p = unsafe { entry::held(m) }.expect("worker: a P to run on");
     if let Some(last) = g.m()
         && !ptr::eq(last, m)
         && let Some(home) = guard::must_return(g, last)
     {
         return home::send(m, p, g, home);
     }
-    if m.is_tied() && ties::belongs_elsewhere(m, g) && ties::pass_on(m, p, g) {
-        return;
+    if m.is_tied() && ties::belongs_elsewhere(m, g) {
+        match ties::pass_on(m, p, g) {
+            Ok(()) => return,
+            Err(kept) => p = kept,
+        }
     }
     let fresh = g.stack.get().is_null();
     if fresh {
@@ -385,7 +373,7 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
                 Some(_) => {}
             }
         }
-        match spawn::stack_for(p, g) {
+        match spawn::stack_for(&mut p, g) {
             Ok(stack) => g.stack.set(StackHead::install(stack, on_stack, g.as_ptr().cast())),
             Err(error) => {
                 m.ended.set(g.is_pinned());
@@ -393,7 +381,7 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
             }
         }
     }
-    begin(m, p, g, inherit);
+    begin(m, &p, g, inherit);
     let head = g.stack.get();
     m.lease.exit();
     // SAFETY: the goroutine is this M's, and is suspended or has not begun.
@@ -405,8 +393,8 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
 
 /// The M takes on `g`, to run at once.
 #[inline]
-fn begin(m: &'static M, p: &'static P, g: GRef, inherit: bool) {
-    p.tick(inherit);
+fn begin(m: &'static M, p: &Inside<'_>, g: GRef, inherit: bool) {
+    p.count_dispatch(inherit);
     g.transition(State::Runnable, State::Running);
     g.set_m(m);
     m.set_current(Some(g));
@@ -424,7 +412,7 @@ fn left(m: &'static M, sp: usize) {
     }
     match m.note.after.get() {
         After::Park => {
-            ready::learn(g, m.p().is_some_and(|p| !p.runnext().peek().is_null()));
+            ready::learn(g, m.p().is_some_and(|p| !p.runnext().is_empty()));
             if m.p().is_none() {
                 clock::advance_coarse(clock::now());
             }
@@ -439,9 +427,9 @@ fn left(m: &'static M, sp: usize) {
         }
         after => {
             g.transition(State::Running, State::Runnable);
-            match (after, m.p()) {
-                // SAFETY: the M is inside and has the P; it owns the goroutine.
-                (After::Yield, Some(p)) => unsafe { ready::push_last(p, g) },
+            // SAFETY: the worker is inside between two goroutines; the token ends with the match.
+            match (after, unsafe { entry::held(m) }) {
+                (After::Yield, Some(p)) => ready::push_last(&p, g),
                 // It has had its time slice.
                 _ if m.is_hogged() => ready::push_late(g),
                 _ => ready::push_global(g),
@@ -464,9 +452,9 @@ fn go_on(m: &'static M, g: GRef) {
 fn ended(m: &'static M, head: *mut StackHead) {
     // SAFETY: the coroutine has ended, and nobody else knows its stack.
     let stack = unsafe { StackHead::into_stack(head) };
-    match m.p() {
-        // SAFETY: the M is inside and has the P.
-        Some(p) => unsafe { p.own() }.stacks.give(stack),
+    // SAFETY: the worker is inside between two goroutines; the token ends with the match.
+    match unsafe { entry::held(m) } {
+        Some(mut p) => p.owned_mut().stacks.give(stack),
         None => POOL.give(stack),
     }
 }
@@ -493,13 +481,14 @@ fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
     ties::note_end(g);
     let detached = hand_over(g);
     let m = current::m().expect("worker: a goroutine ends on an M");
-    let p = m.p();
+    // SAFETY: `hand_over` has entered; the token ends before the exit, or with the call, when the M switches to its own stack.
+    let mut p = unsafe { entry::held(m) };
     if detached {
         // SAFETY: the handle has left, so the block is this side's.
-        unsafe { free(p, g) };
+        unsafe { free(p.as_mut(), g) };
     }
-    let p = p.filter(|p| m.locked.get() == 0 && !p.is_retired())?;
-    let (next, inherit) = next_of(m, p)?;
+    let mut p = p.filter(|p| m.locked.get() == 0 && !p.is_retired())?;
+    let (next, inherit) = next_of(m, &mut p)?;
     if !next.starts_anywhere() || (m.is_tied() && ties::belongs_elsewhere(m, next)) {
         m.next.set(Some((next, inherit)));
         return None;
@@ -507,7 +496,7 @@ fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
     next.stack.set(head);
     // SAFETY: this code runs on the stack that the head belongs to.
     unsafe { (*head).set_owner(next.as_ptr().cast()) };
-    begin(m, p, next, inherit);
+    begin(m, &p, next, inherit);
     m.lease.exit();
     Some(next)
 }
@@ -532,7 +521,7 @@ fn hand_over(g: GRef) -> bool {
             if locked {
                 threads::end_locked(m);
             }
-            count_end(m.p());
+            count_end(m);
             waiters.wake_all();
             return detached;
         }
@@ -544,8 +533,9 @@ fn hand_over(g: GRef) -> bool {
     }
 }
 
-fn count_end(p: Option<&'static P>) {
-    match p {
+fn count_end(m: &'static M) {
+    // SAFETY: the M is inside; the token ends with the match.
+    match unsafe { entry::held(m) } {
         Some(p) => p.count_ended(),
         None => {
             sched().ended_outside.fetch_add(1, Ordering::Release);
@@ -554,13 +544,13 @@ fn count_end(p: Option<&'static P>) {
 }
 
 /// # Safety
-/// `g` has ended, its result is dropped, and nobody else knows it. `p` is the P of this M, which is inside.
-unsafe fn free(p: Option<&'static P>, g: GRef) {
+/// `g` has ended, its result is dropped, and nobody else knows it.
+unsafe fn free(p: Option<&mut Inside<'_>>, g: GRef) {
     // SAFETY: the caller's contract.
     unsafe {
         let (block, layout) = spawn::take_apart(g);
         match p {
-            Some(p) => p.own().blocks.free(block, layout),
+            Some(p) => p.owned_mut().blocks.free(block, layout),
             None => block::free_foreign(block, layout),
         }
     }

@@ -31,7 +31,7 @@ use std::thread;
 
 use crate::gmp::block;
 use crate::gmp::scheduler::sched;
-use crate::gmp::{GRef, P, Vtable};
+use crate::gmp::{GRef, Inside, Vtable};
 use crate::protocol::join::JoinWord;
 use crate::sched::entry;
 use crate::task::spawn::{InPlace, JoinHandle, Kept, Task, fits};
@@ -96,10 +96,9 @@ impl AfterFunc {
     fn start_kept<C: Kept<Item: FnOnce()>>(when: u64, closure: C, site: &'static Location<'static>) -> Self {
         let layout = Layout::new::<Delayed<C>>();
         let sched = sched();
-        // SAFETY: `with_p` says that this thread's M has `p` and is inside.
-        let inside = entry::with_p(|_, p| unsafe {
-            let own = p.own();
-            (own.blocks.alloc(layout), own.next_id(&sched.next_id))
+        let inside = entry::with_p(|_, mut p| {
+            let owned = p.owned_mut();
+            (owned.blocks.alloc(layout), owned.next_id(&sched.next_id))
         });
         let (block, id) =
             inside.unwrap_or_else(|_| (block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed)));
@@ -144,12 +143,12 @@ impl AfterFunc {
 /// The time has come.
 ///
 /// # Safety
-/// As [`crate::time::timers::Fire`]; `arg` is the goroutine of the timer that fires, and `p` the P of this M, which is inside.
-unsafe fn begin(arg: *const (), p: *const ()) {
-    // SAFETY: I1: the goroutine is ours, and alive; Ps are never freed.
+/// As [`crate::time::timers::Fire`]; `arg` is the goroutine of the timer that fires.
+unsafe fn begin(arg: *const (), context: *mut ()) {
+    // SAFETY: I1: the goroutine is ours, and alive; this is the call by `Fire`.
     unsafe {
         if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
-            let p = &*p.cast::<P>();
+            let p = Inside::from_context(context);
             p.count_spawned();
             ready::push_arrival(p, g);
         }

@@ -28,7 +28,7 @@ use crate::diag::fatal;
 use crate::gmp::block;
 use crate::gmp::reason::WaitReason;
 use crate::gmp::scheduler::sched;
-use crate::gmp::{Extra, G, GRef, P, Vtable};
+use crate::gmp::{Extra, G, GRef, Inside, Vtable};
 use crate::machine::stack::{self, POOL, Stack};
 use crate::protocol::join::{JoinNode, JoinWord};
 use crate::sched::affinity::ties;
@@ -225,15 +225,12 @@ where
         unsafe { task.write(Task::new(&Task::<C, R>::VTABLE, id, closure, extra, join, site)) };
         GRef::new(task.cast())
     };
-    let spawned = entry::with_p(|m, p| {
-        // SAFETY: `with_p` says that this thread's M has `p` and is inside; the new goroutine is ours to queue.
-        unsafe {
-            let own = p.own();
-            let g = make(own.blocks.alloc(layout), own.next_id(&sched().next_id));
-            p.count_spawned();
-            ready::push_fresh(p, g, m.current());
-            g
-        }
+    let spawned = entry::with_p(|m, mut p| {
+        let owned = p.owned_mut();
+        let g = make(owned.blocks.alloc(layout), owned.next_id(&sched().next_id));
+        p.count_spawned();
+        ready::push_fresh(&p, g, m.current());
+        g
     });
     match spawned {
         Ok(g) => g,
@@ -432,8 +429,8 @@ unsafe fn result_of<T>(g: GRef) -> thread::Result<T> {
 unsafe fn free(g: GRef) {
     // SAFETY: the caller's contract.
     let (block, layout) = unsafe { take_apart(g) };
-    // SAFETY: the block came from a cache with this layout; `with_p` says that the M has the P and is inside.
-    let freed = entry::with_p(|_, p| unsafe { p.own().blocks.free(block, layout) });
+    // SAFETY: the block came from a cache with this layout.
+    let freed = entry::with_p(|_, mut p| unsafe { p.owned_mut().blocks.free(block, layout) });
     if freed.is_err() {
         // SAFETY: as above.
         unsafe { block::free_foreign(block, layout) };
@@ -455,10 +452,9 @@ pub(crate) unsafe fn take_apart(g: GRef) -> (NonNull<u8>, Layout) {
 
 /// A stack for `g` to begin on.
 #[inline]
-pub(crate) fn stack_for(p: &'static P, g: GRef) -> io::Result<Stack> {
+pub(crate) fn stack_for(p: &mut Inside<'_>, g: GRef) -> io::Result<Stack> {
     match g.stack_size() {
-        // SAFETY: the caller's M has `p` and is inside.
-        None => unsafe { p.own() }.stacks.take(),
+        None => p.owned_mut().stacks.take(),
         Some(bytes) => POOL.take(bytes),
     }
 }

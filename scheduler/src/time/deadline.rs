@@ -31,7 +31,7 @@
 use std::time::Instant;
 
 use crate::gmp::reason::WaitReason;
-use crate::gmp::{GRef, P};
+use crate::gmp::{GRef, Inside};
 use crate::machine::sys::parker::Parker;
 use crate::protocol::claim::{Claim, Found};
 use crate::time::clock;
@@ -187,12 +187,12 @@ fn woken_before(deadline: Instant, parker: &Parker) -> bool {
 /// The deadline has come: completes the wait, unless a peer has.
 ///
 /// # Safety
-/// As [`crate::time::timers::Fire`]; `arg` is an [`Alarm`] whose timer fires, and `p` the P of this M, which is inside.
-unsafe fn ring(arg: *const (), p: *const ()) {
+/// As [`crate::time::timers::Fire`]; `arg` is an [`Alarm`] whose timer fires.
+unsafe fn ring(arg: *const (), context: *mut ()) {
     // SAFETY: I2.
     let alarm = unsafe { &*arg.cast::<Alarm<'_>>() };
     if alarm.claim.take_early(alarm.index) == Some(Found::Open) {
-        // SAFETY: I1; the rest is the caller's contract, and Ps are never freed.
-        unsafe { ready::ready_on(&*p.cast::<P>(), alarm.g) };
+        // SAFETY: this is the call by `Fire`. The goroutine is ours by I1.
+        ready::ready_on(unsafe { Inside::from_context(context) }, alarm.g);
     }
 }

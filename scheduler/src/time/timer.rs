@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::blocking::blocking;
 use crate::gmp::reason::WaitReason;
 use crate::gmp::scheduler::sched;
-use crate::gmp::{GRef, P};
+use crate::gmp::{GRef, Inside};
 use crate::sched::current;
 use crate::sched::entry::{self, NoP};
 use crate::sched::handoff;
@@ -36,11 +36,11 @@ pub fn sleep(duration: Duration) {
 
 /// # Safety
 /// As [`crate::time::timers::Fire`]; `arg` is a goroutine that parked in `sleep`.
-unsafe fn wake_sleeper(arg: *const (), p: *const ()) {
-    // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker; Ps are never freed.
+unsafe fn wake_sleeper(arg: *const (), context: *mut ()) {
+    // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker; this is the call by `Fire`.
     unsafe {
         if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
-            ready::ready_on(&*p.cast::<P>(), g);
+            ready::ready_on(Inside::from_context(context), g);
         }
     }
 }

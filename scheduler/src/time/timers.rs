@@ -28,7 +28,7 @@ use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::timer_heap::{TimerHeap, TimerNode};
 
 /// Called when the timer is due, under the lock of the heap, with the timer's argument and what `run_due` was given.
-pub(crate) type Fire = unsafe fn(*const (), *const ());
+pub(crate) type Fire = unsafe fn(*const (), *mut ());
 
 /// What a heap keeps about a timer.
 struct Entry {
@@ -84,8 +84,8 @@ impl Timers {
     /// Fires what is due at `now`; true if anything was.
     ///
     /// # Safety
-    /// `context` is what the timers' functions expect: the P on which goroutines are to become runnable.
-    pub(crate) unsafe fn run_due(&self, now: u64, context: *const ()) -> bool {
+    /// `context` is what the timers' functions expect: a token for the P on which goroutines are to become runnable.
+    pub(crate) unsafe fn run_due(&self, now: u64, context: *mut ()) -> bool {
         if self.next_when() > now {
             return false;
         }
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
 
-    unsafe fn count(arg: *const (), context: *const ()) {
+    unsafe fn count(arg: *const (), context: *mut ()) {
         assert!(context.is_null());
         // SAFETY: the tests pass counters that outlive their timers.
         unsafe { &*arg.cast::<AtomicU32>() }.fetch_add(1, Ordering::Relaxed);
@@ -181,7 +181,7 @@ mod tests {
 
     fn fire(timers: &Timers, now: u64) -> bool {
         // SAFETY: `count` wants null.
-        unsafe { timers.run_due(now, ptr::null()) }
+        unsafe { timers.run_due(now, ptr::null_mut()) }
     }
 
     #[test]

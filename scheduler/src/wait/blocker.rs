@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::gmp::reason::WaitReason;
-use crate::gmp::{G, GRef, P};
+use crate::gmp::{G, GRef, Inside};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::poll_word::PollWord;
@@ -84,14 +84,12 @@ impl Waker {
     /// As [`wake`](Self::wake), for an M that is inside: a goroutine becomes runnable on its P.
     ///
     /// # Safety
-    /// As there, and the caller's M has `p` and is inside.
-    pub(crate) unsafe fn wake_on(self, p: &'static P) {
-        // SAFETY: the caller's contract.
-        unsafe {
-            match self.goroutine() {
-                Some(g) => ready::ready_on(p, g),
-                None => self.wake_other(),
-            }
+    /// As there.
+    pub(crate) unsafe fn wake_on(self, p: &Inside<'_>) {
+        match self.goroutine() {
+            Some(g) => ready::ready_on(p, g),
+            // SAFETY: the caller's contract.
+            None => unsafe { self.wake_other() },
         }
     }
 

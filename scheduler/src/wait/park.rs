@@ -125,10 +125,9 @@ pub(crate) fn set_home(g: GRef, home: Option<&'static M>) {
 
 /// The calling M, inside and with a P, gives it to another M.
 pub(crate) fn pass_p_on(m: &'static M) {
-    let p = m.p().expect("park: a P to pass on");
-    m.lease.release();
-    m.set_p(None);
-    handoff::hand_off(p);
+    // SAFETY: this is the calling M, inside; the token ends here.
+    let p = unsafe { entry::held(m) }.expect("park: a P to pass on");
+    handoff::hand_off(entry::give_up(m, p));
 }
 
 /// Blocks the calling M, which stands in no list, until a P is handed to it. It is inside afterwards.
@@ -160,11 +159,10 @@ pub fn yield_now() {
     if !entry::enter(m) {
         return settle(NoP::Lost(m));
     }
-    let p = m.p().expect("park: a lease that holds has a P");
-    // SAFETY: this M has `p` and is inside.
-    let own_work = unsafe { p.has_own_work() };
+    // SAFETY: this is the calling M, which has entered; the token is not used after the switch or the exit.
+    let p = unsafe { entry::held(m) }.expect("park: a lease that holds has a P");
     // Who waits for I/O is found by dispatches, of which a lone goroutine that yields must make some.
-    if own_work
+    if p.has_own_work()
         || p.timers.any()
         || p.is_retired()
         || !sched().global.is_empty()

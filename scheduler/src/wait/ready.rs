@@ -27,7 +27,7 @@
 //! of the chain goes to the tail of the queue like everybody else.
 
 use crate::gmp::scheduler::sched;
-use crate::gmp::{GRef, P, Signs, State};
+use crate::gmp::{GRef, Inside, OwnerFlags, State};
 use crate::primitive::light_fence;
 use crate::sched::entry::{self, NoP};
 use crate::sched::global::Global;
@@ -43,8 +43,7 @@ const ASTRAY: u64 = 4;
 #[inline]
 pub(crate) fn ready(g: GRef) {
     unpark(g);
-    // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
-    match entry::with_p(|m, p| unsafe { push_next(p, g, m.current()) }) {
+    match entry::with_p(|m, p| push_next(&p, g, m.current())) {
         Ok(()) => {}
         Err(missing) => ready_without_p(g, missing),
     }
@@ -53,8 +52,7 @@ pub(crate) fn ready(g: GRef) {
 /// As [`ready`], behind all others that are runnable.
 pub(crate) fn ready_last(g: GRef) {
     unpark(g);
-    // SAFETY: `with_p` says that this thread's M has `p` and is inside; the waker owns `g`.
-    match entry::with_p(|_, p| unsafe { push_last(p, g) }) {
+    match entry::with_p(|_, p| push_last(&p, g)) {
         Ok(()) => {}
         Err(missing) => ready_without_p(g, missing),
     }
@@ -66,87 +64,62 @@ fn ready_without_p(g: GRef, missing: NoP) {
     park::settle(missing);
 }
 
-/// Makes a parked goroutine runnable on `p`, for which a timer has fired.
-///
-/// # Safety
-/// The caller's M has `p` and is inside, and the caller owns `g`.
-pub(crate) unsafe fn ready_on(p: &'static P, g: GRef) {
+/// Makes a parked goroutine runnable on `p`, for which a timer has fired. The caller owns `g`.
+pub(crate) fn ready_on(p: &Inside<'_>, g: GRef) {
     unpark(g);
-    // SAFETY: the caller's contract.
-    unsafe { push_arrival(p, g) };
+    push_arrival(p, g);
 }
 
-/// Queues a goroutine that a timer has made runnable: to run soon on `p`, before what is queued there.
-///
-/// # Safety
-/// The caller's M has `p` and is inside, and the caller owns `g`.
-pub(crate) unsafe fn push_arrival(p: &'static P, g: GRef) {
+/// Queues a goroutine that a timer has made runnable: to run soon on `p`, before what is queued there. The caller owns `g`.
+pub(crate) fn push_arrival(p: &Inside<'_>, g: GRef) {
     if chaos::strikes(ASTRAY) {
         return push_global(g);
     }
-    // SAFETY: the caller's contract.
-    unsafe {
-        // Not into runnext if others wait: those that sleep for a moment, again and again, would never let them go first.
-        if p.has_others() || !make_next(p, g, None) {
-            p.push_arrival(g);
-            if !p.is_own_queue_swift() {
-                published();
-            }
-        }
-    }
-}
-
-/// Queues a runnable goroutine to run soon on `p`. `waker` is the goroutine that runs there, if one does this.
-///
-/// # Safety
-/// The caller's M has `p` and is inside, and the caller owns `g`.
-#[inline]
-pub(crate) unsafe fn push_next(p: &'static P, g: GRef, waker: Option<GRef>) {
-    if chaos::strikes(ASTRAY) {
-        return push_global(g);
-    }
-    // SAFETY: the caller's contract.
-    unsafe {
-        if !make_next(p, g, waker) {
-            push_last(p, g);
-        }
-    }
-}
-
-/// As [`push_next`], for one that has never run.
-///
-/// # Safety
-/// As there.
-#[inline]
-pub(crate) unsafe fn push_fresh(p: &'static P, g: GRef, spawner: Option<GRef>) {
-    if chaos::strikes(ASTRAY) {
-        return push_global(g);
-    }
-    // SAFETY: the caller's contract.
-    unsafe {
-        if !make_next(p, g, spawner) {
-            p.push_fresh(g);
+    // Not into runnext if others wait: those that sleep for a moment, again and again, would never let them go first.
+    if p.has_others() || !make_next(p, g, None) {
+        p.push_arrival(g);
+        if !p.is_queue_left_to_owner() {
             published();
         }
     }
 }
 
-/// Puts `g` into the runnext slot; false if it is taken.
-///
-/// # Safety
-/// As for [`push_next`].
+/// Queues a runnable goroutine to run soon on `p`. `waker` is the goroutine that runs there, if one does this. The
+/// caller owns `g`.
 #[inline]
-unsafe fn make_next(p: &'static P, g: GRef, waker: Option<GRef>) -> bool {
-    if chaos::strikes(ASTRAY) || p.signs().has(Signs::DEMOTE) || !p.runnext().peek().is_null() {
+pub(crate) fn push_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
+    if !make_next(p, g, waker) {
+        push_last(p, g);
+    }
+}
+
+/// As [`push_next`], for one that has never run.
+#[inline]
+pub(crate) fn push_fresh(p: &Inside<'_>, g: GRef, spawner: Option<GRef>) {
+    if chaos::strikes(ASTRAY) {
+        return push_global(g);
+    }
+    if !make_next(p, g, spawner) {
+        p.push_fresh(g);
+        published();
+    }
+}
+
+/// Puts `g` into the runnext slot; false if it is taken.
+#[inline]
+fn make_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
+    if chaos::strikes(ASTRAY) || p.flags().has(OwnerFlags::DEMOTE) || !p.runnext().is_empty() {
         return false;
     }
     // While it is still ours: once it is in the slot, a thief may run it.
     g.prefetch();
-    // SAFETY: the caller's contract.
-    let filled = unsafe { p.runnext().fill(g) };
+    let filled = p.fill_runnext(g);
     debug_assert!(filled, "ready: only the owner fills the slot, and it was empty");
     if let Some(waker) = waker {
-        if p.was_robbed() {
+        if p.was_runnext_stolen() {
             waker.set_keeps_busy(true);
         }
         let busy = waker.keeps_busy();
@@ -174,18 +147,11 @@ pub(crate) fn learn(g: GRef, waits: bool) {
     }
 }
 
-/// Queues a runnable goroutine behind all others on `p`.
-///
-/// # Safety
-/// The caller's M has `p` and is inside, and the caller owns `g`.
+/// Queues a runnable goroutine behind all others on `p`. The caller owns `g`.
 #[inline]
-pub(crate) unsafe fn push_last(p: &'static P, g: GRef) {
-    // SAFETY: the caller's contract.
-    let left_to_it = unsafe {
-        p.push(g);
-        p.is_own_queue_swift()
-    };
-    if !left_to_it {
+pub(crate) fn push_last(p: &Inside<'_>, g: GRef) {
+    p.push(g);
+    if !p.is_queue_left_to_owner() {
         published();
     }
 }

@@ -67,12 +67,13 @@
 //! * An inbox that thieves look into: they are the ones who left it there.
 
 use crate::gmp::scheduler::sched;
-use crate::gmp::{GRef, M, P};
+use crate::gmp::{GRef, Inside, M};
+use crate::sched::entry;
 use crate::sched::handoff;
 
 /// The calling M, which has `p` and has taken `g` from a queue, sends it to its home. It may have given its P away for that.
 #[cold]
-pub(crate) fn send(m: &'static M, p: &'static P, g: GRef, home: &'static M) {
+pub(crate) fn send(m: &'static M, p: Inside<'_>, g: GRef, home: &'static M) {
     let sched = sched();
     let mut lists = sched.lists();
     let wakes = home.inbox.leave(g);
@@ -97,11 +98,7 @@ pub(crate) fn send(m: &'static M, p: &'static P, g: GRef, home: &'static M) {
             sched.wake_monitor();
             home.hand(idle, false);
         }
-        None => {
-            m.lease.release();
-            m.set_p(None);
-            home.hand(p, false);
-        }
+        None => home.hand(entry::give_up(m, p), false),
     }
 }
 

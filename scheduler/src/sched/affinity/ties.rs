@@ -74,7 +74,8 @@ use std::sync::atomic::Ordering;
 
 use crate::diag::fatal;
 use crate::gmp::scheduler::{Sched, sched};
-use crate::gmp::{G, GRef, M, P};
+use crate::gmp::{G, GRef, Inside, M};
+use crate::sched::entry;
 use crate::sched::handoff;
 use crate::sched::sites::{SITES, Verdict};
 use crate::task::coroutine::StackHead;
@@ -177,10 +178,10 @@ fn is_tied_to(g: GRef, m: &'static M) -> bool {
 }
 
 /// The calling M, which has `p` and has taken `g` from a queue, passes it to an M that is not tied:
-/// with an idle P of that one, or with its own. Returns false if there is no such M to be had; `g` is
-/// then still the caller's.
+/// with an idle P of that one, or with its own. Returns `p` if there is no such M; `g` is then still
+/// the caller's.
 #[cold]
-pub(crate) fn pass_on(m: &'static M, p: &'static P, g: GRef) -> bool {
+pub(crate) fn pass_on<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), Inside<'a>> {
     let sched = sched();
     let record = g.record();
     if g.stack.get().is_null() {
@@ -208,27 +209,22 @@ pub(crate) fn pass_on(m: &'static M, p: &'static P, g: GRef) -> bool {
     let _ = other.inbox.leave(g);
     drop(lists);
     match idle {
-        Some(_) => sched.wake_monitor(),
-        None => give_up(m),
+        Some(idle) => {
+            sched.wake_monitor();
+            other.hand(idle, false);
+        }
+        None => other.hand(entry::give_up(m, p), false),
     }
-    other.hand(idle.unwrap_or(p), false);
-    true
+    Ok(())
 }
 
-fn give_to_new_m(m: &'static M, p: &'static P, g: GRef) -> bool {
-    give_up(m);
-    let started = handoff::start_fresh(p, g);
-    if !started {
-        m.set_p(Some(p));
-        m.lease.renew();
+fn give_to_new_m<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), Inside<'a>> {
+    let p = entry::give_up(m, p);
+    if handoff::start_fresh(p, g) {
+        return Ok(());
     }
-    started
-}
-
-/// The calling M gives its P up; it is the caller's to hand on.
-fn give_up(m: &'static M) {
-    m.lease.release();
-    m.set_p(None);
+    // SAFETY: the M has the P that it gave up above, and is inside again.
+    Err(unsafe { entry::adopt(m, p) })
 }
 
 /// The monitor's look at the inboxes of busy Ms.
