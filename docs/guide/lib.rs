@@ -18,6 +18,7 @@ chapters! {
     context
     sync
     patterns
+    by_hand
     time
     network
     tuning

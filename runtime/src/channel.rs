@@ -9,7 +9,7 @@
 //! | wait for one of several | [`select!`], [`select_biased!`]; [`Select`] for a list | `select`, `reflect.Select` |
 //! | receive from the clock | [`after`], [`at`], [`tick`], [`timer`] | `time.After`, `time.NewTimer`, `time.NewTicker` |
 //! | switch an arm off | [`never()`], [`nil`] | a nil channel |
-//! | see what they are good for | [`by_hand`](crate::patterns::by_hand) | |
+//! | see what they are good for | [Idioms by hand](https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md) | |
 //!
 //! ```
 //! use greenthread::{channel, go, select};

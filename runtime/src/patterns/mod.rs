@@ -23,7 +23,9 @@
 //! | notice that a goroutine hangs | [`heartbeat`] |
 //! | tell many who want to know | [`Broker`] |
 //! | say what happens when a queue is full | [`Queue`] |
-//! | see how such things are made of channels | [`by_hand`] |
+//! | see how such things are made of channels | [Idioms by hand] |
+//!
+//! [Idioms by hand]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
 //!
 //! # The rules of all of them
 //! * **A context comes first.** When it ends, the goroutines of the pattern end, whatever they wait for. So they do
@@ -34,8 +36,6 @@
 //!   [`Pipeline::wait`] and its like; [`Heartbeat::join`] returns it, as each `join` does.
 //! * **Values come from an [`Input`]**: a receiver, or another pipeline, which stops with the one that reads it.
 //! * **Goroutines and threads** may use all of this, in any mix.
-
-pub mod by_hand;
 
 mod bridge;
 mod broker;

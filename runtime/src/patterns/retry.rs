@@ -10,7 +10,7 @@ use greenthread_ctx::Context;
 /// [`retry_if`] for those of which some are final. A panic of `f` is the caller's, as that of any closure it calls.
 ///
 /// Go has nothing like it; its programs have a loop with a `select`, as the one
-/// [made by hand](super::by_hand#retry-with-back-off).
+/// [made by hand](https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md#retry-with-back-off).
 ///
 /// # Errors
 /// That of the last attempt, if there is not to be another: when `backoff` allows no more, when the context ends in a
