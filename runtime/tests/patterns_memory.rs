@@ -366,7 +366,10 @@ fn rate_limiter_and_retry() {
         if end == End::Cancelled {
             cancel.cancel();
         }
-        waiting.into_iter().for_each(|one| _ = one.join().unwrap());
+        for one in waiting {
+            let served = one.join().unwrap().is_ok();
+            assert!(served || end == End::Cancelled, "a waiter got no token");
+        }
     });
     leaves_nothing("retry", |root, end| {
         let (ctx, cancel) = root.with_cancel();

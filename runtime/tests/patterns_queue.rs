@@ -445,7 +445,9 @@ fn every_value_ends_up_somewhere() {
             OverflowPolicy::DropNewest,
             OverflowPolicy::DropOldest,
         ];
-        let queue = Queue::new(rng.index(3), policies[rng.index(policies.len())]);
+        let policy = policies[rng.index(policies.len())];
+        let waits = matches!(policy, OverflowPolicy::Block | OverflowPolicy::BlockTimeout(_));
+        let queue = Queue::new(rng.index(3), policy);
         let (census, (ctx, cancel)) = (Census::default(), background().with_cancel());
         let (lost, went_in) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let closed = Arc::new(AtomicBool::new(false));
@@ -461,7 +463,10 @@ fn every_value_ends_up_somewhere() {
                                 lost.fetch_add(u64::from(pushed.lost().is_some()), Ordering::Relaxed);
                             }
                             Err(PushError::Closed(_)) => assert!(closed.load(Ordering::Acquire)),
-                            Ok(Pushed::Rejected(_)) | Err(_) => {}
+                            Err(PushError::Ended(..)) => assert!(ctx.err().is_some()),
+                            Err(PushError::Timeout(_)) => assert!(waits && policy != OverflowPolicy::Block),
+                            Ok(Pushed::Rejected(_)) => assert!(!waits, "a producer that waits is not refused"),
+                            Err(error) => panic!("unknown error: {error}"),
                         }
                         if rng.one_in(4) {
                             yield_now();

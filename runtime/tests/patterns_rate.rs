@@ -13,7 +13,7 @@ use common::drops::OnDrop;
 use common::{Rng, check, check_from_thread, panic_of, parked, storm, until};
 use greenthread::ctx::{Context, Error};
 use greenthread::patterns::RateLimiter;
-use greenthread::sync::{Mutex, WaitGroup};
+use greenthread::sync::Mutex;
 use greenthread::{JoinHandle, debug, spawn, time};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -181,8 +181,18 @@ fn what_comes_after_the_deadline_is_refused_at_once() {
 fn a_deadline_allows_what_comes_before_it() {
     check(|| {
         let limiter = RateLimiter::bursty(ms(2), 0);
+        let (ctx, _cancel) = Context::background().with_timeout(HOUR / 2);
+        let begin = Instant::now();
+        for n in 1..=5 {
+            assert_eq!(limiter.wait(&ctx), Ok(()), "token {n} comes long before the deadline");
+            assert!(begin.elapsed() >= ms(2) * n);
+        }
+        limiter.set_period(HOUR);
+        assert_eq!(limiter.wait(&ctx), Err(Error::DeadlineExceeded));
+        assert_eq!(ctx.err(), None, "the refusal does not wait for the deadline");
+
+        let limiter = RateLimiter::bursty(ms(2), 0);
         let (ctx, _cancel) = Context::background().with_timeout(ms(20));
-        // As many as come within that time; then none, and it is known before the deadline is there.
         let mut taken = 0;
         let refused = loop {
             match limiter.wait(&ctx) {
@@ -191,7 +201,7 @@ fn a_deadline_allows_what_comes_before_it() {
             }
         };
         assert_eq!(refused, Error::DeadlineExceeded);
-        assert!(taken <= 10);
+        assert!(taken <= 10, "{taken} tokens in 20 ms");
         assert_eq!(wanted(&limiter), 0);
     });
 }
@@ -232,12 +242,13 @@ fn the_period_changes_for_those_who_wait() {
 fn a_period_of_zero_is_no_limit() {
     check(|| {
         let (limiter, ctx) = (Arc::new(RateLimiter::steady(Duration::ZERO)), Context::background());
-        let wg = WaitGroup::new();
-        for _ in 0..10 {
-            let (limiter, ctx) = (Arc::clone(&limiter), ctx.clone());
-            wg.go(move || (0..10_000).for_each(|_| limiter.wait(&ctx).unwrap()));
-        }
-        wg.wait();
+        let waiting: Vec<_> = (0..10)
+            .map(|_| {
+                let (limiter, ctx) = (Arc::clone(&limiter), ctx.clone());
+                spawn(move || (0..10_000).for_each(|_| limiter.wait(&ctx).unwrap()))
+            })
+            .collect();
+        waiting.into_iter().for_each(|waiter| waiter.join().unwrap());
         assert!(limiter.try_take_n(usize::MAX) && limiter.try_take());
         limiter.wait_n(&ctx, usize::MAX).unwrap();
     });
@@ -379,19 +390,25 @@ fn take_somehow(limiter: &RateLimiter, ctx: &Context, random: &mut Rng) -> usize
     let got = match random.below(5) {
         0 => limiter.try_take_n(n),
         1 => limiter.wait_n(&ctx.with_timeout(Duration::from_micros(random.below(300))).0, n).is_ok(),
-        2 => match limiter.reserve_n(n) {
-            Some(reserved) if random.one_in(2) => {
+        2 => {
+            let reserved = limiter.reserve_n(n).expect("these periods are short enough for the clock");
+            let keeps = random.one_in(2);
+            if keeps {
                 time::sleep(reserved.delay());
-                true
-            }
-            // It gives back all of it, or a part, or nothing if it is due: no more than it had in any case.
-            Some(reserved) => {
+            } else {
+                // Gives back all of it, a part of it, or nothing if it is due: never more than it had.
                 reserved.cancel();
-                false
             }
-            None => false,
-        },
-        _ => limiter.wait_n(ctx, n).is_ok(),
+            keeps
+        }
+        _ => {
+            let waited = limiter.wait_n(ctx, n);
+            assert!(
+                waited.is_ok() || ctx.err().is_some(),
+                "refused with {waited:?} although the context has not ended"
+            );
+            waited.is_ok()
+        }
     };
     if got { n } else { 0 }
 }
@@ -402,29 +419,31 @@ fn storm_of_all_forms() {
         let (period, burst) = (Duration::from_nanos(500 + random.below(50_000)), random.below(4));
         let (ctx, cancel) = Context::background().with_cancel();
         let (limiter, begin) = (Arc::new(RateLimiter::bursty(period, burst as usize)), Instant::now());
-        let (taken, wg) = (Arc::new(AtomicUsize::new(0)), WaitGroup::new());
-        for _ in 0..2 + random.below(8) {
-            let (limiter, ctx, taken) = (Arc::clone(&limiter), ctx.clone(), Arc::clone(&taken));
-            let mut random = random.fork();
-            wg.go(move || {
-                for _ in 0..random.below(30) {
-                    taken.fetch_add(take_somehow(&limiter, &ctx, &mut random), Ordering::Relaxed);
-                    if random.one_in(40) {
-                        limiter.set_burst(random.below(1 + burst) as usize);
+        let takers: Vec<_> = (0..2 + random.below(8))
+            .map(|_| {
+                let (limiter, ctx, mut random) = (Arc::clone(&limiter), ctx.clone(), random.fork());
+                spawn(move || {
+                    let mut taken = 0;
+                    for _ in 0..random.below(30) {
+                        taken += take_somehow(&limiter, &ctx, &mut random);
+                        if random.one_in(40) {
+                            limiter.set_burst(random.below(1 + burst) as usize);
+                        }
+                        if random.one_in(20) {
+                            limiter.set_period(period * (1 + random.below(3) as u32));
+                        }
                     }
-                    if random.one_in(20) {
-                        limiter.set_period(period * (1 + random.below(3) as u32));
-                    }
-                }
-            });
-        }
+                    taken
+                })
+            })
+            .collect();
         if random.one_in(2) {
             (0..random.below(20)).for_each(|_| greenthread::yield_now());
             cancel.cancel();
         }
-        wg.wait();
+        let taken: usize = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
         let most = u128::from(burst) + begin.elapsed().as_nanos() / period.as_nanos();
-        assert!(taken.load(Ordering::Relaxed) as u128 <= most);
+        assert!(taken as u128 <= most, "{taken} tokens of {most}");
         assert_eq!(wanted(&limiter), 0);
     });
 }
