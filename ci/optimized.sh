@@ -11,12 +11,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# way LTO OPT-LEVEL CODEGEN-UNITS FRAME-POINTERS TEST...; each test is a program, which link-time optimization compiles anew
+# way LTO OPT-LEVEL CODEGEN-UNITS FRAME-POINTERS TEST...; each test is a program, which link-time optimization compiles anew, and
+# after a slash the module to be run
 declare -rA ways=(
-    [fat]="fat 3 1 yes migration optimized os_thread unwinding"
-    [thin]="thin 3 16 yes migration optimized"
-    [size]="off s 1 no migration optimized os_thread stacks unwinding"
-    [speed]="off 2 16 no migration optimized os_thread stacks unwinding"
+    [fat]="fat 3 1 yes threads/migration threads/unwinding optimized goroutine/os_thread"
+    [thin]="thin 3 16 yes threads/migration optimized"
+    [size]="off s 1 no threads/migration threads/unwinding optimized goroutine/os_thread goroutine/stacks"
+    [speed]="off 2 16 no threads/migration threads/unwinding optimized goroutine/os_thread goroutine/stacks"
 )
 readonly target=${CARGO_TARGET_DIR:-target}/optimized
 
@@ -25,10 +26,16 @@ build_and_test() {
     read -ra tests <<<"${ways[$1]}"
     lto=${tests[0]} level=${tests[1]} units=${tests[2]} pointers=${tests[3]} tests=("${tests[@]:4}")
     echo "--- $1: lto = \"$lto\", opt-level = $level, codegen-units = $units, frame pointers: $pointers"
-    CARGO_TARGET_DIR=$target/$1 CARGO_INCREMENTAL=0 GREENTHREAD_OPTIMIZED=$1 RUSTFLAGS="-C force-frame-pointers=$pointers" \
-        CARGO_PROFILE_RELEASE_LTO=$lto CARGO_PROFILE_RELEASE_OPT_LEVEL=$level CARGO_PROFILE_RELEASE_CODEGEN_UNITS=$units \
-        CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=debuginfo \
-        cargo test --release --no-fail-fast -p greenthread "${tests[@]/#/--test=}"
+    local test filter result=0
+    for test in "${tests[@]}"; do
+        filter=()
+        [[ $test != */* ]] || filter=("${test#*/}::")
+        CARGO_TARGET_DIR=$target/$1 CARGO_INCREMENTAL=0 GREENTHREAD_OPTIMIZED=$1 RUSTFLAGS="-C force-frame-pointers=$pointers" \
+            CARGO_PROFILE_RELEASE_LTO=$lto CARGO_PROFILE_RELEASE_OPT_LEVEL=$level CARGO_PROFILE_RELEASE_CODEGEN_UNITS=$units \
+            CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=debuginfo \
+            cargo test --release -p greenthread --test "${test%/*}" -- "${filter[@]}" || result=1
+    done
+    return "$result"
 }
 
 chosen=("$@")

@@ -24,19 +24,33 @@ get() {
 }
 
 # Left out: what counts allocations (chaos starts threads) and what promises an order, or one at a time, to goroutines that keep their P
-# (chaos takes it: `procs`, `yield_and_fairness`, `allocations`); what has a million of everything (`timers_crowd`); what tests
-# no behaviour at run time (`ui`, `api`, `tidy`); and the slowest storms.
+# (chaos takes it: `sched`, `allocations`); what has a million of everything (`timers_crowd`); what tests no behaviour at run
+# time (`ui`, `api`); and the slowest storms.
 chaos() {
     export GREENTHREAD_CHAOS=${GREENTHREAD_CHAOS:-$((RANDOM + 1))}
     echo "GREENTHREAD_CHAOS=$GREENTHREAD_CHAOS"
-    local runtime=(chaos crash environment foreign func_timer net_close net_kinds net_limits net_tcp netpoll netpoll_alone os_thread panics
-        scope signals spawn stacks stress_hogs stress_mixed stress_steal sync_barrier sync_errgroup sync_mutex sync_once sync_rwlock
-        sync_semaphore sync_wait_group)
-    local channels=(bounded close drops fifo go_conformance histories iteration rendezvous select_macro select_model thread_exit try_ops
-        unbounded)
-    cargo test --no-fail-fast -p greenthread "${runtime[@]/#/--test=}"
-    cargo test --no-fail-fast -p greenthread-channels "${channels[@]/#/--test=}"
+    run_tests greenthread/isolated chaos:: crash:: environment:: netpoll_alone:: signals::
+    run_tests greenthread/goroutine --skip block_on::
+    run_tests greenthread/time func_timer::
+    run_tests greenthread/net --skip busy:: --skip serve::
+    run_tests greenthread/netpoll descriptors::
+    run_tests greenthread/stress --skip park:: --skip resize:: --skip spawn::
+    run_tests greenthread/sync --skip condvar:: --skip limits:: --skip shared:: --skip singleflight::
+    run_tests greenthread-channels/channel --skip clock:: --skip stress::
+    run_tests greenthread-channels/select macros:: model::
+    ((failed == 0))
 }
+
+failed=0
+
+# run_tests PACKAGE/PROGRAM FILTER...: some tests of one test program.
+run_tests() {
+    local target=$1
+    shift
+    cargo "${cargo[@]}" "${options[@]}" --package "${target%/*}" --test "${target#*/}" -- "$@" || failed=1
+}
+cargo=(test)
+options=()
 
 # sanitize SANITIZER CARGO-OPTION...
 sanitize() {
@@ -49,7 +63,8 @@ sanitize() {
     export TSAN_OPTIONS="suppressions=$PWD/ci/tsan-suppressions.txt"
     # The migration guard searches stacks, so locals must be on them; and goroutines that never end leave theirs behind.
     export ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=0
-    cargo +nightly test --no-fail-fast --target "$target" "$@"
+    cargo=(+nightly test)
+    options=(--target "$target" "$@")
 }
 
 # What miri cannot run: switches of stacks (inline assembly), `madvise` and huge pages (so no blocks of goroutines), and
@@ -62,17 +77,24 @@ miri() {
 
 # sanitized SANITIZER CARGO-OPTION...: the tests that are run with one.
 sanitized() {
-    local tests
     case $1 in
         thread)
-            tests=(sanitizers stress_steal stress_hogs panics scope foreign os_thread timers sync_mutex net_tcp)
-            sanitize "$@" -Zbuild-std -p greenthread "${tests[@]/#/--test=}"
+            sanitize "$@" -Zbuild-std
+            run_tests greenthread/sanitizers
+            run_tests greenthread/stress steal:: hogs::
+            run_tests greenthread/goroutine panics:: scope:: foreign:: os_thread::
+            run_tests greenthread/time sleep::
+            run_tests greenthread/sync mutex::
+            run_tests greenthread/net tcp::
             ;;
         address)
-            tests=(sanitizers stress_park panics scope)
-            sanitize "$@" -p greenthread "${tests[@]/#/--test=}"
+            sanitize "$@"
+            run_tests greenthread/sanitizers
+            run_tests greenthread/stress park::
+            run_tests greenthread/goroutine panics:: scope::
             ;;
     esac
+    ((failed == 0))
 }
 
 case ${1-} in

@@ -15,7 +15,7 @@ use common::child::{self, Ended, named, program};
 use greenthread::{scope, set_gomaxprocs, spawn, yield_now};
 
 fn main() -> ExitCode {
-    child::main(TESTS, PROGRAMS)
+    child::main(&[child::suite!(TESTS, PROGRAMS)])
 }
 
 const TESTS: &[child::Test] = named![a_race_is_found, a_use_after_free_is_found, an_overrun_on_the_stack_is_found];

@@ -3,17 +3,17 @@
 use std::fmt;
 
 /// A moment: earlier is smaller, and no two are the same.
-pub type Stamp = u64;
+pub(crate) type Stamp = u64;
 
 /// One way for a call to complete. Channels are numbers, values are unique in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arm {
+pub(crate) enum Arm {
     Send { chan: usize, value: u32 },
     Recv { chan: usize },
 }
 
 impl Arm {
-    pub fn chan(self) -> usize {
+    pub(crate) fn chan(self) -> usize {
         match self {
             Self::Send { chan, .. } | Self::Recv { chan } => chan,
         }
@@ -22,7 +22,7 @@ impl Arm {
 
 /// What a call does when no arm is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub(crate) enum Patience {
     /// Gives up at once: `try_`, `default`.
     Never,
     /// Gives up after a while: `_timeout`, `default(timeout)`.
@@ -33,7 +33,7 @@ pub enum Patience {
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     Select {
         arms: Vec<Arm>,
         patience: Patience,
@@ -52,18 +52,18 @@ pub enum Call {
 
 impl Call {
     /// An operation with one arm.
-    pub fn one(arm: Arm, patience: Patience) -> Self {
+    pub(crate) fn one(arm: Arm, patience: Patience) -> Self {
         Self::Select { arms: vec![arm], patience, biased: false, late: false }
     }
 
-    pub fn is_late(&self) -> bool {
+    pub(crate) fn is_late(&self) -> bool {
         matches!(self, Self::Select { late: true, .. })
     }
 }
 
 /// How an operation ended. Arms are indices of the call's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Sent {
         arm: usize,
     },
@@ -89,21 +89,21 @@ pub enum Outcome {
 
 /// A call that has responded.
 #[derive(Clone, Debug)]
-pub struct Event {
-    pub call: Call,
-    pub outcome: Outcome,
-    pub invoked: Stamp,
-    pub responded: Stamp,
+pub(crate) struct Event {
+    pub(crate) call: Call,
+    pub(crate) outcome: Outcome,
+    pub(crate) invoked: Stamp,
+    pub(crate) responded: Stamp,
     /// By this moment somebody had seen the caller parked in this call.
-    pub parked: Option<Stamp>,
+    pub(crate) parked: Option<Stamp>,
 }
 
 /// All calls of all tasks, each task's in its order.
 #[derive(Clone, Debug)]
-pub struct History {
+pub(crate) struct History {
     /// By channel; none for an unbounded one.
-    pub capacities: Vec<Option<usize>>,
-    pub tasks: Vec<Vec<Event>>,
+    pub(crate) capacities: Vec<Option<usize>>,
+    pub(crate) tasks: Vec<Vec<Event>>,
 }
 
 impl fmt::Display for Arm {

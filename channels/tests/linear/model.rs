@@ -6,7 +6,7 @@ use super::history::{Arm, Call, Event, History, Outcome, Patience, Stamp};
 
 /// What channels, tasks and those who wait look like at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
+pub(crate) struct State {
     chans: Vec<Chan>,
     /// How many of each task's calls are over.
     over: Vec<u16>,
@@ -32,7 +32,7 @@ fn is_send(arm: Arm) -> bool {
 }
 
 impl State {
-    pub fn new(history: &History) -> Self {
+    pub(crate) fn new(history: &History) -> Self {
         let chan = |&capacity| Chan { capacity, values: VecDeque::new(), closed: false };
         Self {
             chans: history.capacities.iter().map(chan).collect(),
@@ -44,17 +44,17 @@ impl State {
     }
 
     /// How many calls are over.
-    pub fn progress(&self) -> usize {
+    pub(crate) fn progress(&self) -> usize {
         self.over.iter().map(|&over| usize::from(over)).sum()
     }
 
     /// Whether all calls are over.
-    pub fn is_last(&self, history: &History) -> bool {
+    pub(crate) fn is_last(&self, history: &History) -> bool {
         (0..history.tasks.len()).all(|task| self.next(history, task).is_none())
     }
 
     /// The call that the task is at.
-    pub fn next<'h>(&self, history: &'h History, task: usize) -> Option<&'h Event> {
+    pub(crate) fn next<'h>(&self, history: &'h History, task: usize) -> Option<&'h Event> {
         history.tasks[task].get(usize::from(self.over[task]))
     }
 
@@ -77,7 +77,7 @@ impl State {
     }
 
     /// The moment before which something must happen to the task's next call.
-    pub fn due(&self, task: usize, event: &Event) -> Stamp {
+    pub(crate) fn due(&self, task: usize, event: &Event) -> Stamp {
         match event.parked {
             Some(parked) if !self.is_waiting(task) && !self.is_promised(task) => parked.min(event.responded),
             _ => event.responded,
@@ -120,7 +120,7 @@ impl State {
     }
 
     /// A call that has begun may look at its arms now.
-    pub fn look(&mut self, history: &History, task: usize) {
+    pub(crate) fn look(&mut self, history: &History, task: usize) {
         if let Some(Event { call: Call::Select { arms, biased: true, .. }, .. }) = self.next(history, task) {
             let unready =
                 (0..arms.len()).filter(|&n| !self.is_ready(history, arms[n])).fold(0, |bits, n| bits | 1 << n);
@@ -129,7 +129,7 @@ impl State {
     }
 
     /// What follows if the task's next call takes effect now; none if it cannot, with the outcome that it had.
-    pub fn take_effect(&self, history: &History, task: usize) -> Option<Self> {
+    pub(crate) fn take_effect(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let mut next = self.clone();
         let possible = match (&event.call, event.outcome) {
@@ -164,7 +164,7 @@ impl State {
     }
 
     /// What follows if the task's next call is chosen to send now, and brings its value later; none if it cannot.
-    pub fn choose(&self, history: &History, task: usize) -> Option<Self> {
+    pub(crate) fn choose(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let Some(Arm::Send { chan, .. }) = event.chosen() else { return None };
         let is_new = !self.is_waiting(task) && !self.is_promised(task);
@@ -230,7 +230,7 @@ impl State {
     }
 
     /// What follows if the task's next call begins to wait now; none if it cannot.
-    pub fn wait(&self, history: &History, task: usize) -> Option<Self> {
+    pub(crate) fn wait(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let Call::Select { arms, patience, .. } = &event.call else { return None };
         let may = *patience != Patience::Never && !self.is_waiting(task) && !self.is_promised(task);

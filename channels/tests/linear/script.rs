@@ -23,14 +23,14 @@ const LOOKS: usize = 20;
 const ENOUGH: Duration = Duration::from_millis(1);
 
 /// Both ends of a channel.
-pub type Ends = (Sender<u32>, Receiver<u32>);
+pub(crate) type Ends = (Sender<u32>, Receiver<u32>);
 
 /// Performs an operation on real channels.
-pub type Perform = fn(&Call, &[Ends]) -> Outcome;
+pub(crate) type Perform = fn(&Call, &[Ends]) -> Outcome;
 
 /// What a task does next.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Call(Call),
     /// Lets others run.
     Yield,
@@ -40,7 +40,7 @@ pub enum Step {
 
 /// How the calls that are left come to an end.
 #[derive(Clone, Copy, Debug)]
-pub enum End {
+pub(crate) enum End {
     /// All channels are closed.
     Close,
     /// Values are sent and received until nobody is left.
@@ -49,16 +49,16 @@ pub enum End {
 
 /// Everything that is chosen at random before a history begins.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    pub capacities: Vec<Option<usize>>,
-    pub scripts: Vec<Vec<Step>>,
-    pub end: End,
+pub(crate) struct Plan {
+    pub(crate) capacities: Vec<Option<usize>>,
+    pub(crate) scripts: Vec<Vec<Step>>,
+    pub(crate) end: End,
 }
 
 impl Plan {
     /// A plan for three or four tasks with three to six calls each. `call` makes one for a task, out of a value that
     /// was not used before.
-    pub fn random(
+    pub(crate) fn random(
         random: &mut Rng,
         capacities: Vec<Option<usize>>,
         mut call: impl FnMut(&mut Rng, usize, &mut u32) -> Call,
@@ -84,7 +84,7 @@ impl Plan {
     }
 
     /// Performs the scripts, each as a task, and records them. The caller is one more task: it brings all to an end.
-    pub fn perform(&self, perform: Perform) -> History {
+    pub(crate) fn perform(&self, perform: Perform) -> History {
         hush();
         let ends: Vec<Ends> = self.capacities.iter().map(|&cap| cap.map_or_else(unbounded, bounded)).collect();
         let tasks = self.scripts.len();
@@ -294,7 +294,7 @@ impl Writer {
 }
 
 /// Performs what a channel can do without select and deadlines.
-pub fn perform_one(call: &Call, ends: &[Ends]) -> Outcome {
+pub(crate) fn perform_one(call: &Call, ends: &[Ends]) -> Outcome {
     match call {
         &Call::Close { chan } => match panic::catch_unwind(AssertUnwindSafe(|| ends[chan].0.close())) {
             Ok(()) => Outcome::Closed,

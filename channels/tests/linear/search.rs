@@ -7,14 +7,14 @@ use super::history::{History, Stamp};
 use super::model::State;
 
 /// Fails with the history if channels could not have done it.
-pub fn check(history: &History) {
+pub(crate) fn check(history: &History) {
     if let Err(why) = explain(history) {
         panic!("{why}");
     }
 }
 
 /// Whether the history is linearizable.
-pub fn is_linearizable(history: &History) -> bool {
+pub(crate) fn is_linearizable(history: &History) -> bool {
     explain(history).is_ok()
 }
 

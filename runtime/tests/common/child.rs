@@ -1,13 +1,17 @@
-//! Programs that run as children of the test, for what ends the process or must be set before it begins.
+//! Test programs whose tests each run in a process of their own, and the programs that these tests run as children: for
+//! what ends the process, changes it for good, or must have it to itself.
 //!
-//! The test program runs itself again, with the name of the program in an environment variable. Its `main` must be real, since
-//! the end of `main` is part of what is tested; so these test programs come without the usual harness, and bring their own list.
+//! A test program of this kind has no libtest harness: [`main`] is its `main`. It starts itself again for each test, with
+//! the test's name in an environment variable, and several at a time. A test in turn starts the same executable with the
+//! name of a program. A program needs a real `main`, since the end of `main` is part of what is tested.
 
+use std::collections::VecDeque;
 use std::env;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::panic;
+use std::panic::Location;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +19,16 @@ use greenthread::__private::Mechanism;
 
 use super::LIMIT;
 
-/// How long a child that hangs may take to say where.
+/// The time within which a child that hangs must say where.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// The limit of a test. It runs several programs, and each has [`LIMIT`].
+const TEST_LIMIT: Duration = Duration::from_secs(300);
+
+/// Tests that run at the same time. They wait for most of their time, and measure nothing.
+const AT_A_TIME: usize = 4;
+
+/// Names what a process runs: `test suite::name` or `program suite::name`.
 const VARIABLE: &str = "GREENTHREAD_TEST_PROGRAM";
 
 /// What the runtime reads.
@@ -29,6 +40,34 @@ pub type Test = (&'static str, fn());
 /// What a child runs as its `main`, by name.
 pub type Main = (&'static str, fn() -> ExitCode);
 
+/// The tests and programs of one file.
+pub struct Suite {
+    /// Names the suite: `crash` for `tests/isolated/crash.rs`.
+    pub file: &'static str,
+    pub tests: &'static [Test],
+    pub programs: &'static [Main],
+    /// Called at the start of each process, before anything else.
+    pub setup: fn(),
+    /// Its tests measure, or use the whole machine: no other test runs at the same time.
+    pub is_alone: bool,
+}
+
+/// The suite of the file that uses this: `suite!(TESTS, PROGRAMS)`.
+#[allow(unused_macros)]
+macro_rules! suite {
+    ($tests:expr, $programs:expr) => {
+        $crate::common::child::Suite {
+            file: file!(),
+            tests: $tests,
+            programs: $programs,
+            setup: || (),
+            is_alone: false,
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use suite;
+
 /// A list of functions with their names: `named![a, b]`.
 #[allow(unused_macros)]
 macro_rules! named {
@@ -37,38 +76,127 @@ macro_rules! named {
 #[allow(unused_imports)]
 pub(crate) use named;
 
+impl Suite {
+    /// Calls `setup` in each process before anything else.
+    pub const fn after(self, setup: fn()) -> Self {
+        Self { setup, ..self }
+    }
+
+    /// Runs no other test at the same time as one of these.
+    pub const fn alone(self) -> Self {
+        Self { is_alone: true, ..self }
+    }
+}
+
+/// The name of the suite in `file`.
+fn suite_of(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.strip_suffix(".rs").unwrap_or(name)
+}
+
 /// Switches a mechanism off, for the rest of this process: one that is there to show what happens then.
 pub fn without(mechanism: Mechanism) {
     // SAFETY: what follows is made to be defined without it: it counts wrong, crashes, or waits for ever, and is watched from outside.
     unsafe { mechanism.switch_off() };
 }
 
-/// The `main` of a test program: runs the program that the variable names, else the tests, one after the other. Takes a part of a
-/// name, and `--exact` and `--list`, as the usual harness does.
-pub fn main(tests: &[Test], programs: &[Main]) -> ExitCode {
-    if let Ok(wanted) = env::var(VARIABLE) {
-        // The compiler prints paths with spaces in them.
-        let program = programs.iter().find(|(name, _)| name.replace(' ', "") == wanted);
-        let (_, program) = program.expect("the program is in the list");
+/// The `main` of a test program. Runs the test or the program that the variable names, else all tests. Takes what libtest
+/// takes: parts of names, `--exact`, `--skip` and `--list`.
+pub fn main(suites: &[Suite]) -> ExitCode {
+    let Ok(wanted) = env::var(VARIABLE) else { return run_all(suites) };
+    let (kind, name) = wanted.split_once(' ').expect("a kind and a name");
+    let (suite, name) = name.split_once("::").expect("a suite and a name");
+    let suite = suites.iter().find(|s| suite_of(s.file) == suite).expect("the suite is in the list");
+    // The compiler prints paths with spaces in them.
+    let is_wanted = |other: &str| other.replace(' ', "") == name;
+    (suite.setup)();
+    if kind == "program" {
+        let (_, program) = suite.programs.iter().find(|(name, _)| is_wanted(name)).expect("the program is in the list");
         return program();
     }
-    let flag = |flag: &str| env::args().skip(1).any(|arg| arg == flag);
-    let wanted: Vec<String> = env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let is_wanted = |name: &str| {
-        wanted.is_empty() || wanted.iter().any(|w| if flag("--exact") { name == w } else { name.contains(w) })
-    };
-    let mut failed = 0;
-    for (name, test) in tests.iter().filter(|(name, _)| is_wanted(name)) {
-        if flag("--list") {
-            println!("{name}: test");
-        } else if panic::catch_unwind(test).is_ok() {
-            println!("test {name} ... ok");
-        } else {
-            println!("test {name} ... FAILED");
-            failed += 1;
+    let (_, test) = suite.tests.iter().find(|(name, _)| is_wanted(name)).expect("the test is in the list");
+    // The name that messages and watchdogs show.
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(test).expect("a thread can be started");
+    ExitCode::from(u8::from(thread.join().is_err()) * 101)
+}
+
+/// Which tests the arguments ask for.
+struct Filter {
+    wanted: Vec<String>,
+    skipped: Vec<String>,
+    exact: bool,
+    list: bool,
+}
+
+impl Filter {
+    fn from_arguments() -> Self {
+        let mut this = Self { wanted: Vec::new(), skipped: Vec::new(), exact: false, list: false };
+        let mut arguments = env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match &*argument {
+                "--exact" => this.exact = true,
+                "--list" => this.list = true,
+                "--skip" => this.skipped.extend(arguments.next()),
+                // The number of threads has no meaning here.
+                "--test-threads" => drop(arguments.next()),
+                other if other.starts_with('-') => {}
+                _ => this.wanted.push(argument),
+            }
         }
+        this
     }
+
+    fn takes(&self, name: &str) -> bool {
+        let matches = |part: &String| if self.exact { name == part } else { name.contains(&**part) };
+        (self.wanted.is_empty() || self.wanted.iter().any(matches)) && !self.skipped.iter().any(matches)
+    }
+}
+
+/// Runs every test that the arguments ask for: first those that may run side by side, then the others.
+fn run_all(suites: &[Suite]) -> ExitCode {
+    let filter = Filter::from_arguments();
+    let names_of = |is_alone: bool| {
+        let suites = suites.iter().filter(move |suite| suite.is_alone == is_alone);
+        let names =
+            suites.flat_map(|suite| suite.tests.iter().map(|(name, _)| format!("{}::{name}", suite_of(suite.file))));
+        names.filter(|name| filter.takes(name)).collect::<VecDeque<_>>()
+    };
+    let (together, alone) = (names_of(false), names_of(true));
+    let count = together.len() + alone.len();
+    if filter.list {
+        together.iter().chain(&alone).for_each(|name| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    println!("running {count} tests");
+    let failed = run_at_once(AT_A_TIME, together) + run_at_once(1, alone);
+    let result = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {result}. {} passed; {failed} failed", count - failed);
     ExitCode::from(u8::from(failed > 0) * 101)
+}
+
+/// Runs tests, several `at_a_time`. Returns how many failed.
+fn run_at_once(at_a_time: usize, tests: VecDeque<String>) -> usize {
+    let (tests, failed) = (Mutex::new(tests), Mutex::new(0));
+    let next = || tests.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = || {
+        while let Some(name) = next() {
+            let ended = start(&format!("test {name}")).run_within(TEST_LIMIT);
+            // One report at a time.
+            let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+            match ended {
+                Ok(ended) if ended.status.success() => println!("test {name} ... ok ({:.2?})", ended.took),
+                Ok(ended) | Err(ended) => {
+                    *failed += 1;
+                    println!(
+                        "{}{}test {name} ... FAILED ({}, {:.2?})",
+                        ended.stdout, ended.stderr, ended.status, ended.took
+                    );
+                }
+            }
+        }
+    };
+    thread::scope(|scope| (0..at_a_time).for_each(|_| drop(scope.spawn(work))));
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A child to be run.
@@ -83,10 +211,18 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// The program `name` of this test program, with none of the runtime's settings.
-pub fn program(name: &str) -> Program {
+/// This executable, to run `what`.
+fn start(what: &str) -> Program {
     let mut command = Command::new(env::current_exe().expect("a program knows its own path"));
-    command.env(VARIABLE, name).env("RUST_BACKTRACE", "0");
+    command.env(VARIABLE, what);
+    Program(command)
+}
+
+/// The program `name` of the file that calls this, with none of the runtime's settings.
+#[track_caller]
+pub fn program(name: &str) -> Program {
+    let Program(mut command) = start(&format!("program {}::{name}", suite_of(Location::caller().file())));
+    command.env("RUST_BACKTRACE", "0");
     for setting in SETTINGS {
         command.env_remove(setting);
     }
@@ -94,11 +230,13 @@ pub fn program(name: &str) -> Program {
 }
 
 /// As [`program`], with no more than `limit` descriptors.
+#[track_caller]
 pub fn program_with_descriptors(name: &str, limit: u32) -> Program {
     program_after(&format!("ulimit -n {limit}"), name)
 }
 
 /// As [`program`], started by a shell that has run `setup` before.
+#[track_caller]
 pub fn program_after(setup: &str, name: &str) -> Program {
     let Program(program) = program(name);
     let mut shell = Command::new("sh");
@@ -133,7 +271,14 @@ impl Program {
 
     /// Runs the child to its end; one that takes too long is asked for its goroutines and killed, and the test fails with
     /// what it said.
-    pub fn run(mut self) -> Ended {
+    pub fn run(self) -> Ended {
+        self.run_within(LIMIT).unwrap_or_else(|Ended { status, stdout, stderr, .. }| {
+            panic!("the child hangs: {status:?}\n{stdout}\n{stderr}");
+        })
+    }
+
+    /// Runs the child to its end. After `limit` it is asked for its goroutines and killed; then what it said is an error.
+    fn run_within(mut self, limit: Duration) -> Result<Ended, Ended> {
         let begin = Instant::now();
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("the child starts");
@@ -144,12 +289,12 @@ impl Program {
             if let Some(status) = child.try_wait().expect("the child is ours") {
                 break status;
             }
-            if begin.elapsed() > LIMIT && !hangs {
+            if begin.elapsed() > limit && !hangs {
                 hangs = true;
                 // Without the program `kill` there is no dump.
                 let _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
             }
-            if begin.elapsed() > LIMIT + LAST_WORDS {
+            if begin.elapsed() > limit + LAST_WORDS {
                 child.kill().expect("the child is ours");
             }
             thread::sleep(Duration::from_millis(2));
@@ -157,8 +302,7 @@ impl Program {
         let took = begin.elapsed();
         let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().expect("readers do not panic"));
         let ended = Ended { status, stdout, stderr, took };
-        assert!(!hangs, "the child hangs: {:?}\n{}\n{}", ended.status, ended.stdout, ended.stderr);
-        ended
+        if hangs { Err(ended) } else { Ok(ended) }
     }
 }
 

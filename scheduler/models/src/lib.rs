@@ -3,7 +3,7 @@
 //! The folder `protocol` of the scheduler is included here file by file, unchanged, with another [`primitive`] under
 //! it: what the models in `tests/` explore is the code that ships, not a copy.
 //!
-//! A model is one test in `tests/<protocol file>.rs`:
+//! A model is one test in `tests/protocol/<protocol file>.rs`:
 //!
 //! ```
 //! use greenthread_models::primitive::{AtomicU32, Ordering};

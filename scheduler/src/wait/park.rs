@@ -14,7 +14,7 @@
 //!
 //! What would happen if it switched: goroutines that run on its thread meanwhile find `thread::panicking` true, and poison
 //! the locks whose guards they drop; if it comes back on another thread, the one count stays too high for ever, and
-//! the other wraps around below zero. `runtime/tests/unwinding.rs` shows the first two.
+//! the other wraps around below zero. `runtime/tests/threads/unwinding.rs` shows the first two.
 //!
 //! Rejected: *to carry the count along*, as nothing gives access to it; *to lock the goroutine to its M*, and switch: the count
 //! would be right again when it comes back, but not for the scheduler's own stack and whatever that wakes and drops; *to

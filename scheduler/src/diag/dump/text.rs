@@ -25,7 +25,7 @@ use super::{Frame, GoroutineInfo, GoroutineState};
 
 /// This file, as its path ends. What stands before it are the scheduler's sources: names do not tell, since line tables
 /// have them without paths.
-const HERE: &str = "src/dump/text.rs";
+const HERE: &str = "src/diag/dump/text.rs";
 
 /// Where else the calls are that lead to a goroutine's closure.
 const ROOT: &[&str] = &[

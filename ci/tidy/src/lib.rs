@@ -1,0 +1,209 @@
+//! The house rules that a machine can check, as data and one test each.
+//!
+//! `cargo test -p greenthread-tidy` checks the whole repository. Every test lists all that it finds.
+
+#![cfg(test)]
+
+mod layers;
+mod links;
+mod source;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use source::Source;
+
+/// Lines of a file, and of a function.
+const MAX_FILE: usize = 700;
+const MAX_FUNCTION: usize = 80;
+
+/// Words that mean "not finished". In two halves, so that this file does not contain them.
+const UNFINISHED: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+    concat!("to", "do!"),
+    concat!("unimpl", "emented!"),
+];
+
+/// Where `cfg` may stand: the platform is touched here and nowhere else.
+const PLATFORM: &[&str] = &["scheduler/src/machine/sys/"];
+
+/// What is allowed to follow `cfg` everywhere: tests, and what only rustdoc sees.
+const CFG_ANYWHERE: &[&str] = &["cfg(test)", "cfg(not(test))", "cfg_attr(docsrs"];
+
+/// Files and folders that may say `unsafe`, and why they must.
+const UNSAFE: &[(&str, &str)] = &[
+    ("benches/peers/golib/src/echo.rs", "an option of a socket that go-lib does not let one set"),
+    ("benches/peers/golib/src/main.rs", "go-lib takes its number of workers from the environment"),
+    ("benches/benches/migration.rs", "switches the migration guard off"),
+    ("benches/benches/timer_heap.rs", "calls the heap's own unsafe interface"),
+    ("channels/src/", "values move straight into the frame of the waiter; the handles free the channel"),
+    ("channels/tests/allocations.rs", "counts allocations: an allocator is unsafe to write"),
+    ("runtime/src/net/", "a descriptor that is replaced"),
+    ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
+    ("runtime/src/signal.rs", "adds a handler of its own"),
+    ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
+    ("runtime/src/watch.rs", "a node of a channel's queue in the frame of a wait"),
+    ("runtime/tests/common/child.rs", "switches off what protects, to show that it does"),
+    ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
+    ("runtime/tests/isolated/faults.rs", "faults, and handlers for them"),
+    ("runtime/tests/isolated/life.rs", "limits, exit handlers and children by `libc`"),
+    ("runtime/tests/hazards/", "the address of errno, nice values"),
+    ("runtime/tests/memory.rs", "counts what is allocated: an allocator is unsafe to write"),
+    ("runtime/tests/sanitizers.rs", "mistakes made on purpose, to be found"),
+    ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
+    ("scheduler/models/", "data under a modelled lock"),
+    ("scheduler/src/", "stacks, switches, intrusive queues"),
+];
+
+/// Documents whose back-quoted paths must lead somewhere.
+const DOCUMENTS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/guide/src/start.md",
+    "docs/guide/src/goroutines.md",
+    "docs/guide/src/patterns.md",
+    "docs/guide/src/network.md",
+    "docs/guide/src/tuning.md",
+    "docs/guide/src/safety.md",
+    "docs/guide/src/scheduler.md",
+    "docs/guide/src/from_async.md",
+];
+
+/// The folder that holds the workspace.
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("the package is two folders below the workspace")
+}
+
+/// The text of a file at the root.
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}; the rules are read from it"))
+}
+
+/// All Rust files of the repository, by path from the root.
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.expect("a folder that can be opened can be read").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                walk(&path, found);
+            } else if name.ends_with(".rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(root(), &mut found);
+    found.sort();
+    let sources: Vec<Source> = found.iter().map(|path| Source::read(root(), path)).collect();
+    assert!(sources.iter().any(|source| source.path == "ci/tidy/src/lib.rs"), "the walk misses files");
+    sources
+}
+
+/// Fails with all that was found.
+fn report(rule: &str, found: Vec<String>) {
+    let mut list = String::new();
+    for one in &found {
+        write!(list, "\n  {one}").expect("a string takes everything");
+    }
+    assert!(found.is_empty(), "{rule}:{list}");
+}
+
+fn is_in(path: &str, places: &[&str]) -> bool {
+    places.iter().any(|place| path.starts_with(place))
+}
+
+#[test]
+fn files_are_short() {
+    let long = sources().into_iter().filter(|source| source.text.lines().count() > MAX_FILE);
+    report(&format!("files over {MAX_FILE} lines"), long.map(|source| source.path).collect());
+}
+
+#[test]
+fn functions_are_short() {
+    let mut found = Vec::new();
+    for source in sources() {
+        for (name, line, lines) in source.functions() {
+            if lines > MAX_FUNCTION {
+                found.push(format!("{}:{line}: {name}: {lines} lines", source.path));
+            }
+        }
+    }
+    report(&format!("functions over {MAX_FUNCTION} lines"), found);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let mut found = Vec::new();
+    for source in sources() {
+        for (n, line) in source.text.lines().enumerate() {
+            if UNFINISHED.iter().any(|word| source::has_word(line, word)) {
+                found.push(format!("{}:{}: {}", source.path, n + 1, line.trim()));
+            }
+        }
+    }
+    report("unfinished business belongs into an issue", found);
+}
+
+#[test]
+fn the_platform_is_touched_in_one_place() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| !is_in(&source.path, PLATFORM)) {
+        for (n, line) in source.code.lines().enumerate() {
+            let rest = CFG_ANYWHERE.iter().fold(line.to_owned(), |line, allowed| line.replace(allowed, ""));
+            if ["cfg(", "cfg!(", "cfg_attr("].iter().any(|cfg| source::has_word(&rest, cfg)) {
+                found.push(format!("{}:{}: {}", source.path, n + 1, line.trim()));
+            }
+        }
+    }
+    report(&format!("`cfg` outside of {PLATFORM:?}"), found);
+}
+
+#[test]
+fn unsafe_stands_where_it_may() {
+    let places: Vec<&str> = UNSAFE.iter().map(|(place, _)| *place).collect();
+    let sources = sources();
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|source| !is_in(&source.path, &places)) {
+        for (n, line) in source.code.lines().enumerate().filter(|(_, line)| source::has_word(line, "unsafe")) {
+            found.push(format!("{}:{}: {}", source.path, n + 1, line.trim()));
+        }
+    }
+    for place in places {
+        let used =
+            sources.iter().any(|source| is_in(&source.path, &[place]) && source::has_word(&source.code, "unsafe"));
+        if !used {
+            found.push(format!("{place} needs no unsafe: take it off the list"));
+        }
+    }
+    report("`unsafe` outside of the list in ci/tidy/src/lib.rs", found);
+}
+
+#[test]
+fn imports_point_down() {
+    let packages =
+        layers::parse(&document("ARCHITECTURE.md")).unwrap_or_else(|error| panic!("ARCHITECTURE.md: {error}"));
+    let mut found = layers::check_table(&packages);
+    for package in &packages {
+        let folder = format!("{}/src/", package.name);
+        let sources: Vec<Source> = sources().into_iter().filter(|source| source.path.starts_with(&folder)).collect();
+        found.extend(layers::check_sources(package, &sources));
+    }
+    report("the layer table in ARCHITECTURE.md and the sources disagree", found);
+}
+
+#[test]
+fn paths_in_documents_lead_somewhere() {
+    let mut found = Vec::new();
+    for name in DOCUMENTS {
+        for (line, path) in links::dead(root(), &document(name)) {
+            found.push(format!("{name}:{line}: {path}"));
+        }
+    }
+    report("paths that do not exist", found);
+}

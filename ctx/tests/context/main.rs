@@ -1,0 +1,8 @@
+//! `Context` from the outside.
+
+#[path = "../../../channels/tests/common/mod.rs"]
+mod common;
+
+mod facts;
+mod stress;
+mod tree_model;

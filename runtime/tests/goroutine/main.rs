@@ -1,0 +1,13 @@
+//! Goroutines: starting and ending them, their results, panics, stacks and threads.
+
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod block_on;
+mod foreign;
+mod os_thread;
+mod panics;
+mod scope;
+mod spawn;
+mod stacks;

@@ -1,0 +1,96 @@
+//! The report that all goroutines are asleep, when the process has been at rest for long: nobody wakes up to look, and what happens at last is noticed.
+//!
+//! Stacks are trimmed for some seconds after goroutines have run, which makes the monitor look too. So these programs take longer than that, and run all at once.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::child::{self, named, program};
+use crate::common::rest;
+use greenthread::channel::never;
+use greenthread::{Builder, debug, go, spawn, yield_now};
+
+const REPORT: &str = "fatal error: all goroutines are asleep - deadlock!";
+
+/// Longer than stacks are trimmed.
+const REST: Duration = Duration::from_secs(6);
+
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
+
+const TESTS: &[child::Test] = named![what_happens_late_is_noticed_and_nobody_looks_for_it];
+
+const PROGRAMS: &[child::Main] =
+    named![comes_to_rest, a_thread_ends, a_thread_falls_asleep, hogs_come_back, pinned_hogs_come_back];
+
+fn sleeps_for_ever() {
+    let _ = never::<()>().recv();
+}
+
+/// A thread that lives is the only hope of the others, and looks whether they sleep.
+fn comes_to_rest() -> ExitCode {
+    go!(sleeps_for_ever);
+    assert!(rest::comes(), "somebody wakes up again and again");
+    ExitCode::SUCCESS
+}
+
+fn a_thread_ends() -> ExitCode {
+    go!(sleeps_for_ever);
+    drop(thread::spawn(|| thread::sleep(REST)));
+    sleeps_for_ever();
+    ExitCode::SUCCESS
+}
+
+fn a_thread_falls_asleep() -> ExitCode {
+    go!(sleeps_for_ever);
+    thread::sleep(REST);
+    sleeps_for_ever();
+    ExitCode::SUCCESS
+}
+
+static HOGS: AtomicU32 = AtomicU32::new(0);
+
+fn hog() {
+    HOGS.fetch_add(1, Ordering::Relaxed);
+    thread::sleep(REST);
+    sleeps_for_ever();
+}
+
+/// Keeps the Ps busy until the monitor has taken them from the hogs.
+fn until_they_have_lost_their_ps(hogs: u32) {
+    while HOGS.load(Ordering::Relaxed) < hogs || debug::stats().idle_procs < debug::stats().procs {
+        let others: Vec<_> = (0..8).map(|_| spawn(yield_now)).collect();
+        others.into_iter().for_each(|other| other.join().unwrap());
+    }
+}
+
+fn hogs_come_back() -> ExitCode {
+    for _ in 0..8 {
+        go!(hog());
+    }
+    until_they_have_lost_their_ps(8);
+    sleeps_for_ever();
+    ExitCode::SUCCESS
+}
+
+fn pinned_hogs_come_back() -> ExitCode {
+    for _ in 0..4 {
+        drop(Builder::new().pinned(true).spawn(hog).unwrap());
+    }
+    until_they_have_lost_their_ps(4);
+    sleeps_for_ever();
+    ExitCode::SUCCESS
+}
+
+fn what_happens_late_is_noticed_and_nobody_looks_for_it() {
+    let reported = |name| drop(program(name).env("GOMAXPROCS", "2").run().exits_with(2).says(REPORT));
+    thread::scope(|scope| {
+        scope.spawn(|| program("comes_to_rest").run().exits_with(0).says_nothing());
+        // Kernels before 6.9 cannot tell.
+        scope.spawn(|| reported("a_thread_ends"));
+        scope.spawn(|| reported("a_thread_falls_asleep"));
+        scope.spawn(|| reported("hogs_come_back"));
+        scope.spawn(|| reported("pinned_hogs_come_back"));
+    });
+}

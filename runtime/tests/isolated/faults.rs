@@ -1,0 +1,523 @@
+//! Faults: stack overflow in Rust and in C, the handlers of the embedding program, alternate stacks. All of it in child processes.
+//!
+//! No usual harness: see `common::child`. `crash.rs` has the overflows of goroutines that were spawned in other ways.
+
+use std::ffi::{c_int, c_void};
+use std::hint::black_box;
+use std::mem;
+use std::process::ExitCode;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::child::{self, Ended, named, program, program_after};
+use greenthread::__private::Mechanism;
+use greenthread::{Builder, go, set_gomaxprocs, spawn, stack, time};
+use greenthread_scheduler::WaitReason;
+use greenthread_scheduler::wait::Blocker;
+
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
+
+const TESTS: &[child::Test] = named![
+    an_overflow_in_rust,
+    overflows_at_once,
+    an_overflow_in_a_c_function,
+    frames_that_skip_part_of_the_guard,
+    an_overflow_of_an_ordinary_thread,
+    an_overflow_of_the_schedulers_stack,
+    a_stray_pointer_is_no_overflow,
+    the_handler_before_gets_other_faults,
+    without_the_chain_the_handler_before_gets_none,
+    an_action_that_is_not_a_handler,
+    a_handler_for_once,
+    a_handlers_mask,
+    a_handler_that_mends,
+    handlers_that_come_later,
+    every_thread_of_goroutines_has_an_alternate_stack,
+    an_overflow_without_stds_alternate_stack,
+    an_overflow_of_a_grown_stack_of_a_thread_of_c,
+];
+
+const PROGRAMS: &[child::Main] = named![
+    overflows,
+    overflows_without_report,
+    overflow_together,
+    overflows_in_c,
+    skips,
+    skips_with_a_small_stack,
+    overflows_main,
+    overflows_a_thread,
+    overflows_an_m,
+    strays,
+    has_three_arguments,
+    has_three_arguments_and_overflows,
+    has_one_argument,
+    chains_nothing,
+    ignores_faults,
+    ignores_sent,
+    defaults_faults,
+    defaults_sent,
+    handles_once,
+    masks,
+    mends,
+    comes_later_and_overflows,
+    comes_later_and_faults,
+    comes_later_alone,
+    asks_for_alternate_stacks,
+    overflows_without_alternate_stack,
+    grows_on_a_thread_of_c,
+    grows_without_alternate_stack,
+];
+
+/// A little of the guard of a small stack, and the whole of the guard of others.
+const SMALL_GUARD: usize = 4 << 10;
+const GUARD: usize = 16 << 10;
+
+/// Recurses for ever.
+#[expect(unconditional_recursion, reason = "that is the point")]
+fn overflow(n: u64) -> u64 {
+    let frame = black_box([n; 20]);
+    overflow(n + 1) + black_box(frame)[3]
+}
+
+fn dig() {
+    black_box(overflow(0));
+}
+
+fn in_a_goroutine(body: impl FnOnce() + Send + 'static) -> ExitCode {
+    Builder::new().name("digger").spawn(body).unwrap().join().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn overflows() -> ExitCode {
+    in_a_goroutine(dig)
+}
+
+fn overflows_without_report() -> ExitCode {
+    child::without(Mechanism::OverflowReport);
+    overflows()
+}
+
+#[track_caller]
+fn names_the_goroutine(ended: Ended) {
+    let ended = ended.aborts().prints("").says("fatal error: stack overflow");
+    ended.says(" 'digger', spawned at runtime/tests/isolated/faults.rs:").says("its stack of 256 KiB");
+}
+
+fn an_overflow_in_rust() {
+    for procs in ["1", "2", "4"] {
+        names_the_goroutine(program("overflows").env("GOMAXPROCS", procs).run());
+    }
+    let ended = program("overflows_without_report").run().killed_by(libc::SIGSEGV);
+    ended.does_not_say("goroutine").does_not_say("stack overflow");
+}
+
+fn overflow_together() -> ExitCode {
+    let ready = Arc::new(Barrier::new(4));
+    let body = |ready: Arc<Barrier>| {
+        move || {
+            ready.wait();
+            dig();
+        }
+    };
+    let handles: Vec<_> = (0..4).map(|_| spawn(body(Arc::clone(&ready)))).collect();
+    handles.into_iter().for_each(|handle| handle.join().unwrap());
+    ExitCode::SUCCESS
+}
+
+fn overflows_at_once() {
+    for _ in 0..20 {
+        let ended = program("overflow_together").env("GOMAXPROCS", "4").run().aborts();
+        assert_eq!(ended.stderr.matches("fatal error").count(), 1, "{ended:#?}");
+        ended.says("goroutine ").says("its stack of 256 KiB").says("GREENTHREAD_STACK");
+    }
+}
+
+/// Sorts two numbers, and for each comparison sorts them again.
+extern "C" fn compare(a: *const c_void, b: *const c_void) -> c_int {
+    let mut numbers = [black_box(a.addr()), black_box(b.addr())];
+    // SAFETY: the array is as large as is said.
+    unsafe { libc::qsort(numbers.as_mut_ptr().cast(), 2, size_of::<usize>(), Some(compare)) };
+    black_box(numbers)[0].cmp(&1) as c_int
+}
+
+fn overflows_in_c() -> ExitCode {
+    in_a_goroutine(|| _ = compare(ptr::null(), ptr::null()))
+}
+
+fn an_overflow_in_a_c_function() {
+    names_the_goroutine(program("overflows_in_c").run());
+}
+
+/// Has C touch the byte that is so many below the end of the stack, as a function with a large frame may that does not touch
+/// each page on its way.
+fn skip(bytes: usize) {
+    let here = 0_u8;
+    let end = (&raw const here).addr() - stack::remaining().unwrap();
+    // It is off by the frames between this one and that of `remaining`: to the nearest page.
+    let end = (end + 2048) & !4095;
+    // SAFETY: none: it must fault.
+    unsafe { libc::memset(ptr::with_exposed_provenance_mut(black_box(end) - bytes), 1, 1) };
+    println!("nothing was there");
+}
+
+fn bytes_to_skip() -> usize {
+    std::env::var("SKIP").unwrap().parse().unwrap()
+}
+
+fn skips() -> ExitCode {
+    in_a_goroutine(|| skip(bytes_to_skip()))
+}
+
+fn skips_with_a_small_stack() -> ExitCode {
+    let body = || skip(bytes_to_skip());
+    Builder::new().name("digger").stack_size(32 << 10).spawn(body).unwrap().join().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn frames_that_skip_part_of_the_guard() {
+    for bytes in [1, 4096, GUARD / 2, GUARD - 1, GUARD] {
+        names_the_goroutine(program("skips").env("SKIP", &bytes.to_string()).run());
+    }
+    for bytes in [1, SMALL_GUARD] {
+        let ended = program("skips_with_a_small_stack").env("SKIP", &bytes.to_string()).run();
+        ended.aborts().says(" 'digger', spawned at").says("its stack of 32 KiB");
+    }
+}
+
+fn overflows_main() -> ExitCode {
+    spawn(|| ()).join().unwrap();
+    dig();
+    ExitCode::SUCCESS
+}
+
+fn overflows_a_thread() -> ExitCode {
+    spawn(|| thread::Builder::new().name("worker".into()).spawn(|| overflow(0)).unwrap().join())
+        .join()
+        .unwrap()
+        .unwrap();
+    ExitCode::SUCCESS
+}
+
+fn an_overflow_of_an_ordinary_thread() {
+    for (name, thread) in [("overflows_main", "main"), ("overflows_a_thread", "worker")] {
+        let ended = program(name).run().aborts().says(&format!("thread '{thread}'")).says("has overflowed its stack");
+        ended.does_not_say("goroutine").does_not_say("GREENTHREAD_STACK");
+    }
+}
+
+/// What is done between a goroutine's last instruction before it parks and the first of the next runs on the thread's own stack.
+fn overflows_an_m() -> ExitCode {
+    // SAFETY: what it does there is neither to panic nor to block: it ends the process, as this is to show.
+    in_a_goroutine(|| unsafe { Blocker::new().block(WaitReason::Join, dig) })
+}
+
+fn an_overflow_of_the_schedulers_stack() {
+    let ended = program("overflows_an_m").run().aborts().says("thread 'greenthread-m").says("has overflowed its stack");
+    ended.does_not_say("digger");
+}
+
+fn strays() -> ExitCode {
+    static GUARDED: AtomicUsize = AtomicUsize::new(0);
+    go!(|| {
+        let here = 0_u8;
+        GUARDED.store((&raw const here).addr() - stack::remaining().unwrap() - 8192, Ordering::Relaxed);
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    while GUARDED.load(Ordering::Relaxed) == 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    in_a_goroutine(|| fault_at(GUARDED.load(Ordering::Relaxed)))
+}
+
+fn a_stray_pointer_is_no_overflow() {
+    program("strays").run().killed_by(libc::SIGSEGV).does_not_say("overflow");
+}
+
+fn fault_at(address: usize) {
+    // SAFETY: none: it must fault, or write a byte where nobody minds.
+    unsafe { ptr::with_exposed_provenance_mut::<u8>(black_box(address)).write_volatile(1) };
+}
+
+/// Nothing is ever mapped here.
+const NOWHERE: usize = 64;
+
+type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+/// Installs a handler, and returns what was there.
+fn handle(signal: c_int, handler: usize, flags: c_int) -> libc::sigaction {
+    // SAFETY: all zero bytes are a `sigaction`; the handlers here are async-signal-safe.
+    unsafe {
+        let (mut action, mut before): (libc::sigaction, libc::sigaction) = (mem::zeroed(), mem::zeroed());
+        action.sa_sigaction = handler;
+        action.sa_flags = flags;
+        libc::sigaddset(&raw mut action.sa_mask, libc::SIGUSR1);
+        assert_eq!(libc::sigaction(signal, &raw const action, &raw mut before), 0);
+        before
+    }
+}
+
+fn say(text: &str) {
+    // SAFETY: the pointer and length are those of a text; `write` is async-signal-safe.
+    unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
+}
+
+fn exit(status: c_int) -> ! {
+    // SAFETY: it is async-signal-safe.
+    unsafe { libc::_exit(status) }
+}
+
+extern "C" fn with_three(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a `siginfo_t` for a fault.
+    let address = unsafe { (*info).si_addr() }.addr();
+    exit(if signal == libc::SIGSEGV && address == NOWHERE && !context.is_null() { 33 } else { 34 })
+}
+
+extern "C" fn with_one(signal: c_int) {
+    exit(signal + 40)
+}
+
+fn has_three_arguments() -> ExitCode {
+    handle(libc::SIGSEGV, with_three as Handler as usize, libc::SA_SIGINFO);
+    in_a_goroutine(|| fault_at(NOWHERE))
+}
+
+fn has_three_arguments_and_overflows() -> ExitCode {
+    handle(libc::SIGSEGV, with_three as Handler as usize, libc::SA_SIGINFO);
+    overflows()
+}
+
+fn has_one_argument() -> ExitCode {
+    handle(libc::SIGSEGV, with_one as extern "C" fn(c_int) as usize, 0);
+    in_a_goroutine(|| fault_at(NOWHERE))
+}
+
+fn chains_nothing() -> ExitCode {
+    child::without(Mechanism::SignalChain);
+    has_three_arguments()
+}
+
+fn the_handler_before_gets_other_faults() {
+    program("has_three_arguments").run().exits_with(33).says_nothing();
+    program("has_one_argument").run().exits_with(40 + libc::SIGSEGV).says_nothing();
+    names_the_goroutine(program("has_three_arguments_and_overflows").run());
+}
+
+fn without_the_chain_the_handler_before_gets_none() {
+    program("chains_nothing").run().killed_by(libc::SIGSEGV);
+}
+
+fn send(signal: c_int) {
+    // SAFETY: a signal to this thread.
+    unsafe { libc::raise(signal) };
+}
+
+fn ignores_faults() -> ExitCode {
+    handle(libc::SIGSEGV, libc::SIG_IGN, 0);
+    in_a_goroutine(|| fault_at(NOWHERE))
+}
+
+fn ignores_sent() -> ExitCode {
+    handle(libc::SIGSEGV, libc::SIG_IGN, 0);
+    in_a_goroutine(|| (0..3).for_each(|_| send(libc::SIGSEGV)))
+}
+
+fn defaults_faults() -> ExitCode {
+    handle(libc::SIGSEGV, libc::SIG_DFL, 0);
+    in_a_goroutine(|| fault_at(NOWHERE))
+}
+
+fn defaults_sent() -> ExitCode {
+    handle(libc::SIGBUS, libc::SIG_DFL, 0);
+    in_a_goroutine(|| send(libc::SIGBUS))
+}
+
+fn an_action_that_is_not_a_handler() {
+    program("ignores_faults").run().killed_by(libc::SIGSEGV).says_nothing();
+    program("ignores_sent").run().exits_with(0).says_nothing();
+    program("defaults_faults").run().killed_by(libc::SIGSEGV).says_nothing();
+    program("defaults_sent").run().killed_by(libc::SIGBUS).says_nothing();
+}
+
+extern "C" fn says(_: c_int) {
+    say("handled\n");
+}
+
+/// A reporter of crashes: it returns, and the fault is then to have its default effect.
+fn handles_once() -> ExitCode {
+    handle(libc::SIGSEGV, says as extern "C" fn(c_int) as usize, libc::SA_RESETHAND);
+    in_a_goroutine(|| fault_at(NOWHERE))
+}
+
+fn a_handler_for_once() {
+    program("handles_once").run().killed_by(libc::SIGSEGV).prints("handled\n").says_nothing();
+}
+
+extern "C" fn looks_at_its_mask(signal: c_int) {
+    // SAFETY: a set of no signals, which the call fills.
+    let blocked = unsafe {
+        let mut set: libc::sigset_t = mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &raw mut set);
+        [libc::SIGUSR1, libc::SIGUSR2, signal].map(|signal| libc::sigismember(&raw const set, signal))
+    };
+    // SIGUSR1 is in the mask of `handle`; the flag leaves the signal itself open.
+    exit(if blocked == [1, 0, 0] { 0 } else { 1 })
+}
+
+fn masks() -> ExitCode {
+    handle(libc::SIGSEGV, looks_at_its_mask as extern "C" fn(c_int) as usize, libc::SA_NODEFER);
+    in_a_goroutine(|| fault_at(NOWHERE))
+}
+
+fn a_handlers_mask() {
+    program("masks").run().exits_with(0);
+}
+
+static PAGE: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+    let page = PAGE.load(Ordering::Relaxed);
+    // SAFETY: the kernel passes a `siginfo_t`; the page is a mapping of this test's.
+    unsafe {
+        if (*info).si_addr().addr() & !4095 != page {
+            exit(3);
+        }
+        libc::mprotect(ptr::with_exposed_provenance_mut(page), 4096, libc::PROT_READ | libc::PROT_WRITE);
+    }
+}
+
+/// As a garbage collector's write barrier.
+fn mends() -> ExitCode {
+    handle(libc::SIGSEGV, mend as Handler as usize, libc::SA_SIGINFO);
+    // SAFETY: a new mapping touches nothing.
+    let page =
+        unsafe { libc::mmap(ptr::null_mut(), 4096, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
+    PAGE.store(page.expose_provenance(), Ordering::Relaxed);
+    for _ in 0..50 {
+        in_a_goroutine(|| {
+            time::sleep(Duration::from_micros(10));
+            fault_at(PAGE.load(Ordering::Relaxed) + 100);
+        });
+        // SAFETY: the page is this test's.
+        unsafe { libc::mprotect(page, 4096, libc::PROT_NONE) };
+    }
+    println!("mended");
+    overflows()
+}
+
+fn a_handler_that_mends() {
+    let ended = program("mends").run().prints("mended\n").aborts();
+    ended.says(" 'digger', spawned at runtime/tests/isolated/faults.rs:");
+}
+
+/// The handler that was there when [`chains`] was installed.
+static REPLACED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn chains(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    say("later\n");
+    // SAFETY: what was replaced is the runtime's, which takes three arguments.
+    let replaced = unsafe { mem::transmute::<usize, Handler>(REPLACED.load(Ordering::Relaxed)) };
+    replaced(signal, info, context);
+}
+
+fn come_later() {
+    spawn(|| ()).join().unwrap();
+    let replaced = handle(libc::SIGSEGV, chains as Handler as usize, libc::SA_SIGINFO | libc::SA_ONSTACK);
+    REPLACED.store(replaced.sa_sigaction, Ordering::Relaxed);
+}
+
+fn comes_later_and_overflows() -> ExitCode {
+    come_later();
+    overflows()
+}
+
+fn comes_later_and_faults() -> ExitCode {
+    handle(libc::SIGSEGV, with_three as Handler as usize, libc::SA_SIGINFO);
+    come_later();
+    in_a_goroutine(|| fault_at(NOWHERE))
+}
+
+fn comes_later_alone() -> ExitCode {
+    spawn(|| ()).join().unwrap();
+    handle(libc::SIGSEGV, with_one as extern "C" fn(c_int) as usize, libc::SA_ONSTACK);
+    overflows()
+}
+
+fn handlers_that_come_later() {
+    let ended = program("comes_later_and_overflows").run().aborts().prints("later\n");
+    ended.says(" 'digger', spawned at");
+    program("comes_later_and_faults").run().exits_with(33).prints("later\n").says_nothing();
+    program("comes_later_alone").run().exits_with(40 + libc::SIGSEGV).says_nothing();
+}
+
+fn has_alternate_stack() -> bool {
+    // SAFETY: asking changes nothing; all zero bytes are a `stack_t`.
+    unsafe {
+        let mut now: libc::stack_t = mem::zeroed();
+        libc::sigaltstack(ptr::null(), &raw mut now) == 0 && now.ss_flags & libc::SS_DISABLE == 0
+    }
+}
+
+fn asks_for_alternate_stacks() -> ExitCode {
+    set_gomaxprocs(4);
+    let ask = || {
+        // Keeps its thread, so that each of them has another.
+        thread::sleep(Duration::from_millis(30));
+        has_alternate_stack()
+    };
+    let handles: Vec<_> = (0..8).map(|_| spawn(ask)).collect();
+    println!("{}", handles.into_iter().all(|handle| handle.join().unwrap()));
+    ExitCode::SUCCESS
+}
+
+/// std gives its threads alternate stacks unless the program was started with these signals ignored.
+const NOT_BY_STD: &str = "trap '' SEGV BUS";
+
+fn every_thread_of_goroutines_has_an_alternate_stack() {
+    program("asks_for_alternate_stacks").run().exits_with(0).prints("true\n");
+    program_after(NOT_BY_STD, "asks_for_alternate_stacks").run().exits_with(0).prints("true\n");
+}
+
+fn overflows_without_alternate_stack() -> ExitCode {
+    child::without(Mechanism::AlternateStack);
+    overflows()
+}
+
+fn an_overflow_without_stds_alternate_stack() {
+    names_the_goroutine(program_after(NOT_BY_STD, "overflows").run());
+    let ended = program_after(NOT_BY_STD, "overflows_without_alternate_stack").run();
+    ended.killed_by(libc::SIGSEGV).says_nothing();
+}
+
+fn grows_on_a_thread_of_c() -> ExitCode {
+    extern "C" fn body(_: *mut c_void) -> *mut c_void {
+        let before = has_alternate_stack();
+        let during = stack::grow(0, 1 << 20, has_alternate_stack);
+        println!("{before} {during} {}", has_alternate_stack());
+        stack::grow(0, 1 << 20, dig);
+        ptr::null_mut()
+    }
+    // SAFETY: the thread gets nothing, and is waited for.
+    unsafe {
+        let mut thread = mem::zeroed();
+        assert_eq!(libc::pthread_create(&raw mut thread, ptr::null(), body, ptr::null_mut()), 0);
+        libc::pthread_join(thread, ptr::null_mut());
+    }
+    ExitCode::SUCCESS
+}
+
+fn grows_without_alternate_stack() -> ExitCode {
+    child::without(Mechanism::AlternateStack);
+    grows_on_a_thread_of_c()
+}
+
+fn an_overflow_of_a_grown_stack_of_a_thread_of_c() {
+    let ended = program("grows_on_a_thread_of_c").run().prints("false true false\n").aborts();
+    ended.says("fatal error: stack overflow").says("1024 KiB").does_not_say("goroutine ");
+    let ended = program("grows_without_alternate_stack").run().prints("false false false\n");
+    ended.killed_by(libc::SIGSEGV).says_nothing();
+}

@@ -1,0 +1,604 @@
+//! Life and death of the process: its end while others run, children that it starts, too few threads, too little memory.
+//!
+//! No usual harness: all of it runs in child processes (see `common::child`). `crash.rs` has the usual ways to end.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::child::{self, named, program};
+use crate::common::drops::OnDrop;
+use crate::common::{spin, text, until};
+use greenthread::__private::Mechanism;
+use greenthread::ctx::{self, Context};
+use greenthread::net::{TcpListener, TcpStream};
+use greenthread::patterns::{Pipeline, parallel_map};
+use greenthread::sync::{WaitGroup, errgroup, singleflight};
+use greenthread::{
+    Builder, blocking, channel, debug, go, process, scope, set_gomaxprocs, spawn, stack, time, yield_now,
+};
+
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
+
+const TESTS: &[child::Test] = named![
+    main_returns_while_others_wait,
+    many_exit_at_once,
+    exit_runs_what_was_registered,
+    what_runs_at_exit_may_use_goroutines,
+    children_with_pipes_under_load,
+    children_inherit_nothing,
+    children_without_descriptors,
+    ten_thousand_threads_wanted,
+    the_system_gives_no_more_threads,
+    the_system_gives_no_thread_at_all,
+    the_system_gives_no_thread_for_a_pinned_goroutine,
+    a_goroutine_that_cannot_start,
+    a_goroutine_that_cannot_start_or_end,
+    without_an_end_nobody_learns_of_it,
+    a_stage_that_cannot_start,
+    what_cannot_start_does_not_count_as_done,
+    a_connection_for_which_there_is_no_stack,
+    a_stack_that_cannot_grow,
+    no_memory_for_a_closure,
+];
+
+const PROGRAMS: &[child::Main] = named![
+    programs::returns::main,
+    programs::exits_many_times::main,
+    exits_with_handlers,
+    exits_with_goroutines,
+    programs::talks_to_children::main,
+    starts_a_child_among_descriptors,
+    waits_without_descriptors,
+    wants_threads,
+    gets_no_more_threads,
+    gets_no_thread,
+    gets_no_thread_for_pinned,
+    cannot_start,
+    cannot_start_or_end,
+    cannot_start_unnoticed,
+    cannot_start_a_stage,
+    waits_for_what_cannot_start,
+    serves_without_stacks,
+    cannot_grow,
+    spawns_until_memory_ends,
+];
+
+/// A connected pair of sockets.
+fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (stream, listener.accept().unwrap().0)
+}
+
+/// One of each kind of wait, with a destructor that says so when it runs; and hogs.
+fn keep_busy() {
+    let says = || OnDrop::new(|| println!("a destructor ran"));
+    let (stream, peer) = connected();
+    go!(move || {
+        let (_says, mut stream, _peer) = (says(), stream, peer);
+        stream.read_exact(&mut [0]).unwrap();
+    });
+    go!(move || {
+        let _says = says();
+        TcpListener::bind("127.0.0.1:0").unwrap().accept().unwrap();
+    });
+    go!(move || {
+        let _says = says();
+        let _ = channel::never::<()>().recv();
+    });
+    go!(move || {
+        let _says = says();
+        time::sleep(Duration::from_secs(1000));
+    });
+    go!(move || {
+        let _says = says();
+        loop {
+            yield_now();
+        }
+    });
+    go!(move || {
+        let _says = says();
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    go!(move || {
+        let _unwinds = OnDrop::new(|| _ = channel::never::<()>().recv());
+        panic::resume_unwind(Box::new(()));
+    });
+    time::sleep(Duration::from_millis(40));
+}
+
+mod programs {
+    use super::*;
+
+    pub(super) mod returns {
+        #[greenthread::main]
+        pub(crate) fn main() -> std::process::ExitCode {
+            super::keep_busy();
+            println!("over");
+            std::process::ExitCode::from(3)
+        }
+    }
+
+    pub(super) mod exits_many_times {
+        use super::*;
+
+        #[greenthread::main]
+        pub(crate) fn main() {
+            keep_busy();
+            for n in 0..50 {
+                go!(move || {
+                    time::sleep(Duration::from_micros(n % 7));
+                    std::process::exit(7);
+                });
+            }
+            time::sleep(Duration::from_secs(1000));
+        }
+    }
+
+    pub(super) mod talks_to_children {
+        use super::*;
+
+        /// Writes and reads at once, as a filter wants it.
+        fn filter(n: usize) {
+            let sent: Vec<u8> = (0..100_000).map(|i| (i * n) as u8).collect();
+            let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+            let copy = sent.clone();
+            let writer = spawn(move || stdin.write_all(&copy).unwrap());
+            let mut received = Vec::new();
+            stdout.read_to_end(&mut received).unwrap();
+            writer.join().unwrap();
+            assert!(child.wait().unwrap().success() && received == sent, "{n}");
+        }
+
+        #[greenthread::main]
+        pub(crate) fn main() {
+            for _ in 0..3 {
+                go!(|| loop {
+                    yield_now();
+                    drop(vec![0_u8; 100]);
+                    spin(Duration::from_micros(50));
+                });
+            }
+            let filters: Vec<_> = (0..30).map(|n| spawn(move || filter(n))).collect();
+            let codes: Vec<_> = (0..30)
+                .map(|n| spawn(move || Command::new("sh").args(["-c", &format!("exit {n}")]).status().unwrap().code()))
+                .collect();
+            let missing = spawn(|| Command::new("/no/such/program").spawn().map(|_| ()).unwrap_err().kind());
+            filters.into_iter().for_each(|filter| filter.join().unwrap());
+            for (n, code) in codes.into_iter().enumerate() {
+                assert_eq!(code.join().unwrap(), Some(n as i32));
+            }
+            assert_eq!(missing.join().unwrap(), std::io::ErrorKind::NotFound);
+            // SAFETY: it takes no memory from here.
+            let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
+            assert_eq!(left, -1, "a child was not waited for");
+        }
+    }
+}
+
+fn main_returns_while_others_wait() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("programs::returns::main").env("GOMAXPROCS", procs).run();
+        ended.exits_with(3).prints("over\n").says_nothing();
+    }
+}
+
+fn many_exit_at_once() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("programs::exits_many_times::main").env("GOMAXPROCS", procs).run();
+        ended.exits_with(7).prints("").says_nothing();
+    }
+}
+
+fn at_exit(f: extern "C" fn()) {
+    // SAFETY: the function lives as long as the process.
+    assert_eq!(unsafe { libc::atexit(f) }, 0);
+}
+
+fn exits_with_handlers() -> ExitCode {
+    extern "C" fn first() {
+        println!("registered first");
+    }
+    extern "C" fn second() {
+        println!("registered last");
+    }
+    at_exit(first);
+    spawn(|| ()).join().unwrap();
+    at_exit(second);
+    go!(|| std::process::exit(5));
+    thread::sleep(Duration::from_secs(1000));
+    ExitCode::SUCCESS
+}
+
+fn exit_runs_what_was_registered() {
+    program("exits_with_handlers").run().exits_with(5).prints("registered last\nregistered first\n").says_nothing();
+}
+
+fn exits_with_goroutines() -> ExitCode {
+    extern "C" fn joins() {
+        let (tx, rx) = channel::bounded(0);
+        go!(move || tx.send(7).unwrap());
+        time::sleep(Duration::from_millis(1));
+        println!("{}", rx.recv().unwrap() + spawn(|| 1).join().unwrap());
+    }
+    at_exit(joins);
+    go!(|| {
+        keep_busy();
+        std::process::exit(6)
+    });
+    thread::sleep(Duration::from_secs(1000));
+    ExitCode::SUCCESS
+}
+
+fn what_runs_at_exit_may_use_goroutines() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("exits_with_goroutines").env("GOMAXPROCS", procs).run();
+        ended.exits_with(6).prints("8\n").says_nothing();
+    }
+}
+
+fn children_with_pipes_under_load() {
+    for procs in ["1", "4"] {
+        program("programs::talks_to_children::main").env("GOMAXPROCS", procs).run().exits_with(0).says_nothing();
+    }
+}
+
+/// A child that is started before there is a runtime has what one has that is started later.
+fn starts_a_child_among_descriptors() -> ExitCode {
+    let look = || {
+        let look = "ls /proc/self/fd; grep -e SigBlk -e SigIgn /proc/self/status";
+        Command::new("sh").args(["-c", look]).stdin(Stdio::null()).output().unwrap().stdout
+    };
+    let before = look();
+    spawn(keep_busy).join().unwrap();
+    for _ in 0..10 {
+        let now = spawn(look).join().unwrap();
+        assert_eq!(String::from_utf8_lossy(&now), String::from_utf8_lossy(&before));
+    }
+    ExitCode::SUCCESS
+}
+
+fn children_inherit_nothing() {
+    program("starts_a_child_among_descriptors").run().exits_with(0).says_nothing();
+}
+
+/// Has the system refuse `pidfd_open` with this error, as a container may.
+fn deny_pidfd_open(error: i32) {
+    let step = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut filter = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::SYS_pidfd_open as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | error.cast_unsigned()),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: numbers, and a program that outlives the calls.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let (mode, all_threads) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
+        assert_eq!(libc::syscall(libc::SYS_seccomp, mode, all_threads, &raw const program), 0);
+    }
+    let refused = greenthread_scheduler::open_process(std::process::id()).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(error));
+}
+
+/// Where the system has no descriptors that tell of the end of a child, or does not give them away.
+fn waits_without_descriptors() -> ExitCode {
+    let error = std::env::var("REFUSED_WITH").unwrap().parse().unwrap();
+    deny_pidfd_open(error);
+    for procs in [1, 2, 4] {
+        set_gomaxprocs(procs);
+        let output = process::output(Command::new("sh").args(["-c", "sleep 0.05; echo out; exit 3"])).unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(3), &b"out\n"[..]));
+        let waiters = (0..20).map(|_| spawn(|| process::status(Command::new("sleep").arg("0.1")).unwrap()));
+        let waiters: Vec<_> = waiters.collect();
+        assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap().success()));
+        let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(10));
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(process::wait_ctx(&ctx, &mut child).is_err() && ctx.err().is_some());
+        assert!(!process::terminate(&mut child, Duration::from_secs(60)).unwrap().success());
+        let ended = process::status_ctx(&ctx, Command::new("sleep").arg("60")).unwrap_err();
+        assert_eq!(ended.to_string(), "context deadline exceeded");
+    }
+    ExitCode::SUCCESS
+}
+
+fn children_without_descriptors() {
+    for error in [libc::EPERM, libc::ENOSYS] {
+        program("waits_without_descriptors").env("REFUSED_WITH", &error.to_string()).run().exits_with(0).says_nothing();
+    }
+}
+
+/// As many as want to block at once, on as many threads as there may be.
+fn wants_threads() -> ExitCode {
+    let (most, now, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    scope(|s| {
+        for _ in 0..10_000 {
+            s.spawn(|| {
+                blocking(|| {
+                    most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(2));
+                    now.fetch_sub(1, Ordering::Relaxed);
+                });
+                ended.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+    });
+    let (most, ended) = (most.into_inner(), ended.into_inner());
+    println!("{ended} {}", most <= 50 && most > 20 && debug::stats().threads <= 50);
+    ExitCode::SUCCESS
+}
+
+fn ten_thousand_threads_wanted() {
+    for procs in ["1", "2", "4"] {
+        let ended = program("wants_threads").env("GREENTHREAD_MAXTHREADS", "50").env("GOMAXPROCS", procs).run();
+        let ended = ended.exits_with(0).prints("10000 true\n");
+        let ended = ended.says("greenthread: the limit of 50 threads is reached (GREENTHREAD_MAXTHREADS)");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+    }
+}
+
+/// Lets the process have `more` bytes of address space from now on.
+fn limit_memory(more: usize) {
+    // A thread that has just begun has more for a moment than it keeps.
+    thread::sleep(Duration::from_millis(50));
+    let status = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = status.split(' ').next().unwrap().parse().unwrap();
+    let limit = libc::rlimit { rlim_cur: (pages * 4096 + more) as u64, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is read from a local.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+}
+
+/// Some threads run, and no more can be had: those that block are waited for.
+fn gets_no_more_threads() -> ExitCode {
+    set_gomaxprocs(2);
+    let count = Arc::new(AtomicUsize::new(0));
+    spawn(|| ()).join().unwrap();
+    limit_memory(256 << 10);
+    for _ in 0..50 {
+        let count = Arc::clone(&count);
+        go!(move || {
+            blocking(|| thread::sleep(Duration::from_millis(2)));
+            time::sleep(Duration::from_micros(100));
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    until(|| count.load(Ordering::Relaxed) == 50);
+    println!("{}", debug::stats().threads <= 3);
+    ExitCode::SUCCESS
+}
+
+fn the_system_gives_no_more_threads() {
+    let ended = program("gets_no_more_threads").run().exits_with(0).prints("true\n");
+    let ended = ended.says("greenthread: the system gives no thread: ").says("; goroutines wait until one comes free");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+}
+
+/// A pinned goroutine needs a thread of its own. It is tried for a while.
+fn gets_no_thread_for_pinned() -> ExitCode {
+    set_gomaxprocs(1);
+    spawn(|| ()).join().unwrap();
+    limit_memory(256 << 10);
+    spawn(|| time::sleep(Duration::from_secs(1000)));
+    // A thread that stands by may be there for the first, and leave room for another when it ends.
+    for _ in 0..10 {
+        // As large as those of the runtime: what is left after them is for the allocator.
+        let another = || thread::Builder::new().stack_size(512 << 10);
+        while another().spawn(|| thread::sleep(Duration::from_secs(1000))).is_ok() {}
+        Builder::new().pinned(true).spawn(|| ()).unwrap().join().unwrap();
+    }
+    ExitCode::SUCCESS
+}
+
+fn the_system_gives_no_thread_for_a_pinned_goroutine() {
+    let ended = program("gets_no_thread_for_pinned").run().exits_with(2);
+    let ended = ended.says("fatal error: thread exhaustion: ");
+    let ended = ended.says("pinned goroutines wait for a thread, none of the ");
+    ended.says(" there are will end, and the system gives no more (");
+}
+
+fn gets_no_thread() -> ExitCode {
+    limit_memory(300 << 10);
+    spawn(|| ()).join().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn the_system_gives_no_thread_at_all() {
+    let ended = program("gets_no_thread").run().exits_with(2).prints("");
+    ended.says("fatal error: the system gives no thread to run goroutines on: ");
+}
+
+/// What no stack is left for ends as if it had panicked, and others go on.
+fn cannot_start() -> ExitCode {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let closures = Arc::clone(&dropped);
+    set_gomaxprocs(2);
+    spawn(|| ()).join().unwrap();
+    limit_memory(1 << 20);
+    let kept = OnDrop::new(move || _ = closures.fetch_add(1, Ordering::Relaxed));
+    let large = Builder::new().name("large").stack_size(1 << 30).spawn(move || drop(kept)).unwrap();
+    println!("goroutine {} ends", large.id());
+    println!("{}", text(&*large.join().unwrap_err()));
+    println!("{} {}", dropped.load(Ordering::Relaxed), spawn(|| 7).join().unwrap());
+    ExitCode::SUCCESS
+}
+
+fn a_goroutine_that_cannot_start() {
+    let ended = program("cannot_start").run().exits_with(0);
+    let id = ended.stdout.split(' ').nth(1).expect("it prints the id").to_owned();
+    let why = format!("goroutine {id} could not start: no address space for another stack of 1 GiB");
+    assert!(ended.stdout.contains(&why) && ended.stdout.ends_with("\n1 7\n"), "{ended:#?}");
+    ended.says(&format!("greenthread: {why}"));
+}
+
+fn cannot_start_or_end() -> ExitCode {
+    set_gomaxprocs(2);
+    spawn(|| ()).join().unwrap();
+    limit_memory(64 << 10);
+    let large = Builder::new().stack_size(1 << 30).spawn(|| ()).unwrap();
+    drop(large.join());
+    ExitCode::SUCCESS
+}
+
+fn a_goroutine_that_cannot_start_or_end() {
+    let ended = program("cannot_start_or_end").run().exits_with(2).prints("");
+    let ended = ended.says("could not start: no address space for another stack of 1 GiB");
+    ended.says("fatal error: a goroutine could not start, and there is no thread to end it on");
+}
+
+fn cannot_start_unnoticed() -> ExitCode {
+    child::without(Mechanism::FailedStart);
+    thread::spawn(|| {
+        thread::sleep(Duration::from_millis(500));
+        println!("nobody was told");
+        std::process::exit(4);
+    });
+    cannot_start()
+}
+
+fn without_an_end_nobody_learns_of_it() {
+    let ended = program("cannot_start_unnoticed").run().exits_with(4);
+    assert!(ended.stdout.ends_with(" ends\nnobody was told\n"), "{ended:#?}");
+}
+
+/// From here on there is no stack of the default size, which is 1 GiB, and enough of everything else.
+fn without_stacks() {
+    set_gomaxprocs(2);
+    Builder::new().stack_size(64 << 10).spawn(|| ()).unwrap().join().unwrap();
+    limit_memory(256 << 20);
+}
+
+fn cannot_start_a_stage() -> ExitCode {
+    without_stacks();
+    let values = Pipeline::new(&Context::background(), 0..3).map(|n| n);
+    println!("{}", values.wait().unwrap_err());
+    ExitCode::SUCCESS
+}
+
+fn a_stage_that_cannot_start() {
+    let ended = program("cannot_start_a_stage").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
+    ended.prints("patterns: there was no stack for a goroutine of a stage\n").says("could not start: no address space");
+}
+
+/// Everything that waits for goroutines, one line each.
+fn waits_for_what_cannot_start() -> ExitCode {
+    fn panics(wait: impl FnOnce()) -> String {
+        let payload = panic::catch_unwind(AssertUnwindSafe(wait)).expect_err("nothing was done");
+        text(&*payload).to_owned()
+    }
+    without_stacks();
+    let ctx = Context::background();
+    println!("{}", panics(|| scope(|s| drop(s.spawn(|| unreachable!())))));
+    let joined = scope(|s| s.spawn(|| unreachable!()).join());
+    println!("joined: {}", text(&*joined.unwrap_err()).contains("no address space"));
+    let wait_group = WaitGroup::new();
+    wait_group.go(|| unreachable!());
+    println!("{}", panics(|| wait_group.wait()));
+    println!("{}", panics(|| wait_group.wait()));
+    let (group, of_group) = errgroup::Group::<String>::with_context(&ctx);
+    group.set_limit(Some(1));
+    group.go(|| unreachable!());
+    group.go(|| unreachable!());
+    println!("{}", panics(|| drop(group.wait())));
+    println!("{}", of_group.cause().unwrap());
+    // Nobody but the timer's goroutine would end it.
+    let (in_time, _cancel) = ctx.with_timeout(Duration::from_millis(1));
+    let _ = in_time.done().recv();
+    println!("{}", in_time.err().unwrap());
+    // The caller does what the others cannot.
+    println!("{:?}", parallel_map(&ctx, 3, 0..4, |_, n| Ok::<_, ctx::Error>(n)));
+    println!("{}", TcpStream::connect_ctx(&ctx, "localhost:1").unwrap_err());
+    let nobody = [([0, 0, 0, 0], 1), ([0, 0, 0, 0], 2)].map(SocketAddr::from);
+    println!("{}", TcpStream::connect(&nobody[..]).unwrap_err());
+    println!(
+        "{}",
+        Arc::new(singleflight::Group::<_, ()>::new()).work_in_goroutine("key", || unreachable!()).recv().is_err()
+    );
+    ExitCode::SUCCESS
+}
+
+fn what_cannot_start_does_not_count_as_done() {
+    let ended = program("waits_for_what_cannot_start").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
+    ended.prints(
+        "\
+a scoped goroutine did not run, as there was no stack for it
+joined: true
+sync: a goroutine of the WaitGroup did not run, as there was no stack for it
+sync: a goroutine of the WaitGroup did not run, as there was no stack for it
+errgroup: a goroutine of the group did not run, as there was no stack for it
+errgroup: a goroutine of the group did not run, as there was no stack for it
+context deadline exceeded
+Ok([0, 1, 2, 3])
+no stack for a goroutine
+no stack for a goroutine
+true
+",
+    );
+}
+
+/// The client sees the end of its connection, and the server goes on.
+fn serves_without_stacks() -> ExitCode {
+    without_stacks();
+    let (ctx, cancel) = Context::background().with_cancel();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = thread::spawn(move || listener.serve(&ctx, Duration::from_secs(10), |_, _| unreachable!()));
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(addr).unwrap();
+        println!("{:?}", client.read(&mut [0]).unwrap());
+    }
+    cancel.cancel();
+    println!("{:?}", server.join().unwrap());
+    ExitCode::SUCCESS
+}
+
+fn a_connection_for_which_there_is_no_stack() {
+    let ended = program("serves_without_stacks").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
+    ended.prints("0\n0\n0\nOk(())\n").says("could not start: no address space");
+}
+
+fn cannot_grow() -> ExitCode {
+    spawn(|| ()).join().unwrap();
+    limit_memory(1 << 20);
+    let handle = spawn(|| {
+        let caught = panic::catch_unwind(|| stack::grow(1 << 30, 2 << 30, || ()));
+        println!("{}", text(&*caught.unwrap_err()));
+        stack::grow(1 << 10, 2 << 30, || 7)
+    });
+    println!("{}", handle.join().unwrap());
+    ExitCode::SUCCESS
+}
+
+fn a_stack_that_cannot_grow() {
+    let ended = program("cannot_grow").run().exits_with(0);
+    let why = "stack::grow: no address space for another stack of 2 GiB";
+    assert!(ended.stdout.starts_with(why) && ended.stdout.ends_with("\n7\n"), "{ended:#?}");
+}
+
+/// On the only thread there is, so that none of them begins.
+fn spawns_until_memory_ends() -> ExitCode {
+    let spawns = || {
+        limit_memory(32 << 20);
+        loop {
+            let large = [1_u8; 8 << 10];
+            go!(move || _ = std::hint::black_box(large));
+        }
+    };
+    spawn(spawns).join().unwrap()
+}
+
+/// As with any allocation.
+fn no_memory_for_a_closure() {
+    let ended = program("spawns_until_memory_ends").env("GREENTHREAD_MAXTHREADS", "1").env("GOMAXPROCS", "1").run();
+    ended.aborts().says("memory allocation of ").says(" bytes failed");
+}

@@ -1,0 +1,39 @@
+//! What ends the process, changes it, or must have it to itself: each test runs in a process of its own (see
+//! `common::child`), and most run further programs as children.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod chaos;
+mod crash;
+mod deadlock;
+mod deadlock_rest;
+mod dump;
+mod environment;
+mod faults;
+mod life;
+mod netpoll_alone;
+mod netpoll_away;
+mod no_descriptors;
+mod signals;
+mod timers_crowd;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    common::child::main(&[
+        chaos::SUITE,
+        crash::SUITE,
+        deadlock::SUITE,
+        deadlock_rest::SUITE,
+        dump::SUITE,
+        environment::SUITE,
+        faults::SUITE,
+        life::SUITE,
+        netpoll_alone::SUITE,
+        netpoll_away::SUITE,
+        no_descriptors::SUITE,
+        signals::SUITE,
+        timers_crowd::SUITE,
+    ])
+}

@@ -1,0 +1,94 @@
+//! The poller when there is one M in all, which does everything. In a program of its own: other tests leave Ms behind, and then one
+//! of those polls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::common::child;
+use crate::common::stream::{LONG, Stream};
+use crate::common::{check_on, parked, until};
+use greenthread::{channel, spawn, time, yield_now};
+
+/// The M that polls also watches a P's timers, to the microsecond.
+fn the_poller_does_not_delay_timers() {
+    check_on(1, || {
+        spawn(sleep_beside_a_reader).join().unwrap();
+    });
+}
+
+fn sleep_beside_a_reader() {
+    let (a, b) = Stream::pair();
+    let reader = spawn(move || b.get());
+    let run = || {
+        let begin = Instant::now();
+        (0..1000).for_each(|_| time::sleep(Duration::from_micros(50)));
+        begin.elapsed()
+    };
+    let best = (0..5).any(|_| run() < Duration::from_millis(900));
+    assert!(best, "1000 sleeps of 50 us beside somebody who waits for I/O always took more than 900 ms");
+    // A longer one: whole milliseconds in the poll, and the rest.
+    let begin = Instant::now();
+    time::sleep(Duration::from_micros(3300));
+    assert!(begin.elapsed() >= Duration::from_micros(3300));
+    a.put(1);
+    assert_eq!(reader.join().unwrap(), Ok(1));
+}
+
+/// An earlier timer, and new work, from a thread: both find the M that blocks in the poll.
+fn the_poller_is_woken_for_other_things() {
+    check_on(1, || {
+        let (a, b) = Stream::pair();
+        let reader = spawn(move || b.get());
+        until(|| parked("IO wait") == 1);
+        let far = time::after_func(LONG, || ());
+        for _ in 0..200 {
+            assert_eq!(spawn(|| 5).join().unwrap(), 5);
+            let (tx, rx) = channel::bounded(1);
+            drop(time::after_func(Duration::from_micros(300), move || tx.send(()).unwrap()));
+            rx.recv().unwrap();
+        }
+        assert!(far.stop());
+        a.put(1);
+        assert_eq!(reader.join().unwrap(), Ok(1));
+    });
+}
+
+/// A scheduler in which something is always runnable sees to I/O as well.
+fn a_busy_scheduler_serves_io() {
+    check_on(1, || {
+        spawn(|| [1, 8].into_iter().for_each(serve_io_beside)).join().unwrap();
+    });
+}
+
+fn serve_io_beside(busy: usize) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let busy: Vec<_> = (0..busy)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    yield_now();
+                }
+            })
+        })
+        .collect();
+    let (a, b) = Stream::pair();
+    let echo = spawn(move || b.echo());
+    // If only the monitor looked, every 2 ms at best, these would take 1.2 s; they take 20 ms.
+    let best = (0..5).any(|_| {
+        let begin = Instant::now();
+        (0..300).for_each(|n| a.round_trip(n as u8));
+        begin.elapsed() < Duration::from_millis(800)
+    });
+    stop.store(true, Ordering::Relaxed);
+    drop(a);
+    echo.join().unwrap();
+    busy.into_iter().for_each(|busy| busy.join().unwrap());
+    assert!(best, "300 round trips beside goroutines that yield always took more than 800 ms");
+}
+
+const TESTS: &[child::Test] =
+    child::named![the_poller_does_not_delay_timers, the_poller_is_woken_for_other_things, a_busy_scheduler_serves_io];
+
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]).alone();

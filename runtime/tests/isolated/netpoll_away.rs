@@ -1,0 +1,70 @@
+//! The M that would poll goes away, with no other awake: somebody must be told to poll instead. In a program of its own, where few Ms
+//! are left behind that look after a while for reasons of their own.
+
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::child;
+use crate::common::stream::Stream;
+use crate::common::{check_on, parked, spin, until};
+use greenthread::{blocking, debug, go, spawn, yield_now};
+
+/// Long enough for all Ms to sleep, and for the monitor, which is awake for a second after goroutines have parked.
+const QUIET: Duration = Duration::from_millis(2500);
+
+/// How soon the news must be there. Without a poller it never comes.
+const SOON: Duration = Duration::from_secs(4);
+
+fn a_call_that_blocks() {
+    check_on(1, || {
+        let (a, b) = Stream::pair();
+        let echo = spawn(move || b.echo());
+        let caller = spawn(move || {
+            until(|| parked("IO wait") == 1);
+            let (mut socket, mut bytes) = (&a.socket, [0]);
+            blocking(|| {
+                thread::sleep(QUIET);
+                let begin = Instant::now();
+                socket.write_all(&[3]).unwrap();
+                // Polls for itself: nothing of the runtime's lets it go on.
+                while socket.read(&mut bytes).is_err() {
+                    thread::sleep(Duration::from_micros(100));
+                }
+                assert!(begin.elapsed() < SOON, "nobody polled");
+            });
+            assert_eq!(bytes, [3]);
+        });
+        caller.join().unwrap();
+        echo.join().unwrap();
+    });
+}
+
+/// A destructor that waits while its goroutine unwinds blocks its thread, here after the P was taken from it.
+fn a_destructor_that_waits_while_unwinding() {
+    struct Reads(Stream);
+    impl Drop for Reads {
+        fn drop(&mut self) {
+            spin(QUIET);
+            assert_eq!(self.0.get(), Ok(4));
+        }
+    }
+    check_on(1, || {
+        let (a, b) = Stream::pair();
+        let unwinding = spawn(move || {
+            let _reads = Reads(b);
+            go!(yield_now());
+            panic!("the destructor is to run while this unwinds");
+        });
+        until(|| debug::stats().io_waiters == 1);
+        thread::sleep(QUIET);
+        let begin = Instant::now();
+        a.put(4);
+        assert!(unwinding.join().is_err());
+        assert!(begin.elapsed() < SOON, "nobody polled");
+    });
+}
+
+const TESTS: &[child::Test] = child::named![a_call_that_blocks, a_destructor_that_waits_while_unwinding];
+
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]).alone();

@@ -1,0 +1,437 @@
+//! Goroutines that keep their thread: by computing, by sleeping in the kernel, by waiting for a pipe. The others go on.
+
+use std::io::{self, Read, Write};
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::{check, check_from_thread, check_on, spin, text, until, without_chaos};
+use greenthread::sync::Mutex;
+use greenthread::{blocking, channel, debug, go, gomaxprocs, num_cpu, spawn, time, yield_now};
+
+/// Work for many goroutines that must come to its end beside the hogs: channels, locks, joins, timers.
+fn others_finish() {
+    let (tx, rx) = channel::bounded(4);
+    let sum = Arc::new(Mutex::new(0));
+    let workers: Vec<_> = (0..20)
+        .map(|n| {
+            let (tx, sum) = (tx.clone(), Arc::clone(&sum));
+            spawn(move || {
+                for _ in 0..20 {
+                    tx.send(n).unwrap();
+                    *sum.lock() += n;
+                    yield_now();
+                }
+                time::sleep(Duration::from_millis(1));
+            })
+        })
+        .collect();
+    drop(tx);
+    assert_eq!(rx.iter().sum::<u32>(), 20 * 190);
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    assert_eq!(*sum.lock(), 20 * 190);
+}
+
+/// Work of this thread, and of a goroutine. One that was there before the hogs could have to go back to the thread of one (SAFETY.md), which
+/// waits for the caller.
+fn beside_hogs() {
+    others_finish();
+    spawn(others_finish).join().unwrap();
+}
+
+/// Starts one more hog than there are Ps, waits until all of them hog, and returns their handles.
+fn hogs<F>(hog: impl Fn(usize) -> F) -> Vec<greenthread::JoinHandle<()>>
+where
+    F: FnOnce() + Send + 'static,
+{
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = gomaxprocs() + 1;
+    let handles = (0..count)
+        .map(|n| {
+            let (begun, hog) = (Arc::clone(&begun), hog(n));
+            spawn(move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                hog();
+                // A hog that comes back gets a P again, and is a goroutine like any other.
+                yield_now();
+                time::sleep(Duration::from_micros(100));
+                assert_eq!(spawn(|| 1).join().unwrap(), 1);
+            })
+        })
+        .collect();
+    until(|| begun.load(Ordering::Relaxed) == count);
+    handles
+}
+
+fn endless_loops_stall_nobody() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handles = hogs(|_| {
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        }
+    });
+    beside_hogs();
+    stop.store(true, Ordering::Relaxed);
+    handles.into_iter().for_each(|handle| handle.join().unwrap());
+}
+
+#[test]
+fn endless_loops() {
+    check_from_thread(endless_loops_stall_nobody);
+}
+
+fn sleeping_threads_stall_nobody() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handles = hogs(|_| {
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(30));
+            }
+        }
+    });
+    beside_hogs();
+    stop.store(true, Ordering::Relaxed);
+    handles.into_iter().for_each(|handle| handle.join().unwrap());
+}
+
+#[test]
+fn sleeping_threads() {
+    check_from_thread(sleeping_threads_stall_nobody);
+}
+
+#[test]
+fn blocking_reads() {
+    check_from_thread(|| {
+        let mut writers = Vec::new();
+        let mut readers: Vec<_> = (0..=gomaxprocs())
+            .map(|_| {
+                let (reader, writer) = io::pipe().unwrap();
+                writers.push(writer);
+                Some(reader)
+            })
+            .collect();
+        let readers = std::cell::RefCell::new(&mut readers);
+        let handles = hogs(|n| {
+            let mut reader = readers.borrow_mut()[n].take().unwrap();
+            move || {
+                let mut byte = [0];
+                reader.read_exact(&mut byte).unwrap();
+                assert_eq!(byte, [n as u8]);
+            }
+        });
+        beside_hogs();
+        assert!(handles.iter().all(|handle| !handle.is_finished()));
+        for (n, writer) in writers.iter_mut().enumerate() {
+            writer.write_all(&[n as u8]).unwrap();
+        }
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+}
+
+/// With the waiting on the other side: a goroutine writes what a blocked one reads.
+#[test]
+fn a_pipe_between_goroutines() {
+    check(|| {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let reading = spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        let writing = spawn(move || {
+            // More than a pipe holds, so that both block in turn.
+            for _ in 0..200 {
+                writer.write_all(&[7; 4096]).unwrap();
+            }
+        });
+        writing.join().unwrap();
+        assert_eq!(reading.join().unwrap(), 200 * 4096);
+    });
+}
+
+#[test]
+fn hogs_keep_their_thread() {
+    check(|| {
+        let handles: Vec<_> = (0..6)
+            .map(|_| {
+                spawn(|| {
+                    let before = thread::current().id();
+                    spin(Duration::from_millis(40));
+                    before == thread::current().id()
+                })
+            })
+            .collect();
+        others_finish();
+        assert!(handles.into_iter().all(|handle| handle.join().unwrap()));
+    });
+}
+
+#[test]
+fn a_hog_wakes_others_when_it_has_lost_its_p() {
+    check(|| {
+        for _ in 0..5 {
+            let (tx, rx) = channel::bounded(0);
+            let hog = spawn(move || {
+                for n in 0..3 {
+                    spin(Duration::from_millis(15));
+                    tx.send(n).unwrap();
+                    spin(Duration::from_millis(15));
+                    go!(|| ());
+                }
+            });
+            others_finish();
+            assert_eq!(rx.iter().sum::<u32>(), 3);
+            hog.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn thousands_of_short_blocking_calls() {
+    check(|| {
+        let count = Arc::new(AtomicUsize::new(0));
+        let handles: Vec<_> = (0..50)
+            .map(|_| {
+                let count = Arc::clone(&count);
+                spawn(move || {
+                    for n in 0..50 {
+                        blocking(|| {
+                            if n % 10 == 0 {
+                                thread::sleep(Duration::from_micros(200));
+                            }
+                            count.fetch_add(1, Ordering::Relaxed)
+                        });
+                    }
+                })
+            })
+            .collect();
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+        assert_eq!(count.load(Ordering::Relaxed), 2500);
+    });
+}
+
+#[test]
+fn blocking_nests_parks_and_spawns() {
+    check(|| {
+        let handles: Vec<_> = (0..20)
+            .map(|n| {
+                spawn(move || {
+                    blocking(|| {
+                        let (tx, rx) = channel::bounded(0);
+                        go!(move || tx.send(n).unwrap());
+                        let inner = blocking(|| {
+                            time::sleep(Duration::from_micros(100));
+                            yield_now();
+                            blocking(|| spawn(move || n).join().unwrap())
+                        });
+                        rx.recv().unwrap() + inner
+                    })
+                })
+            })
+            .collect();
+        for (n, handle) in handles.into_iter().enumerate() {
+            assert_eq!(handle.join().unwrap(), 2 * n);
+        }
+    });
+    assert_eq!(blocking(|| 3), 3, "on a plain thread");
+}
+
+#[test]
+fn a_panic_in_blocking() {
+    check(|| {
+        let handles: Vec<_> = (0..20)
+            .map(|n| {
+                spawn(move || {
+                    let caught = panic::catch_unwind(|| {
+                        blocking(|| {
+                            thread::sleep(Duration::from_micros(50 * n));
+                            panic!("expected");
+                        })
+                    });
+                    assert!(!thread::panicking());
+                    let payload: Box<dyn std::any::Any + Send> = caught.unwrap_err();
+                    assert_eq!(text(&*payload), "expected");
+                    yield_now();
+                    spawn(|| 5).join().unwrap()
+                })
+            })
+            .collect();
+        others_finish();
+        assert!(handles.into_iter().all(|handle| handle.join().unwrap() == 5));
+        let uncaught = spawn(|| {
+            blocking(|| {
+                if true {
+                    panic!("expected")
+                }
+            })
+        });
+        assert_eq!(text(&*uncaught.join().unwrap_err()), "expected");
+        others_finish();
+    });
+}
+
+#[test]
+fn exit_goroutine_in_blocking() {
+    check(|| {
+        for _ in 0..20 {
+            let handle = spawn(|| blocking(|| greenthread::exit_goroutine()));
+            assert!(handle.join().unwrap_err().is::<greenthread::Exited>());
+        }
+        others_finish();
+    });
+}
+
+/// A hog keeps its P if nobody needs it: one timer that is far away needs it later.
+#[test]
+fn a_timer_that_is_far_away_takes_no_p() {
+    check_on(1, || {
+        let retakes = spawn(|| {
+            let hour = Duration::from_secs(3600);
+            let far = time::after_func(hour, || ());
+            let before = debug::stats().retakes;
+            // Armed on the own P each time, and with the others' timers in its heap.
+            let end = Instant::now() + Duration::from_millis(80);
+            while Instant::now() < end {
+                assert!(time::after_func(hour, || ()).stop());
+            }
+            let retakes = debug::stats().retakes - before;
+            assert!(far.stop());
+            retakes
+        });
+        assert_eq!(retakes.join().unwrap(), 0);
+    });
+}
+
+/// Work that takes a CPU for so many milliseconds, however many threads share it.
+fn work(millis: u32) -> impl Fn() + Clone + Send + 'static {
+    let steps = |count: u32| (0..count).fold(1_u32, |n, step| std::hint::black_box(n.wrapping_mul(step | 1)));
+    let sample = 20_000;
+    let quickest = (0..20).map(|_| {
+        let begin = Instant::now();
+        std::hint::black_box(steps(sample));
+        begin.elapsed()
+    });
+    let quickest = quickest.min().unwrap().max(Duration::from_nanos(1));
+    let samples = (u128::from(millis) * 1_000_000 / quickest.as_nanos()) as u32;
+    move || (0..samples).for_each(|_| _ = std::hint::black_box(steps(sample)))
+}
+
+/// Runs `count` goroutines that do `work`, beside one that sleeps again and again. How many of them had begun and not
+/// ended at once, at most: each of those has a thread.
+fn most_at_once(count: usize, work: impl Fn() + Clone + Send + 'static) -> usize {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let sleeper = spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                time::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    let hogs: Vec<_> = (0..count)
+        .map(|_| {
+            let (now, most, work) = (Arc::clone(&now), Arc::clone(&most), work.clone());
+            spawn(move || {
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                work();
+                now.fetch_sub(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    hogs.into_iter().for_each(|hog| hog.join().unwrap());
+    stop.store(true, Ordering::Relaxed);
+    sleeper.join().unwrap();
+    most.load(Ordering::Relaxed)
+}
+
+/// Where each keeps its P for several time slices, all would have threads at once if every P that is taken were given to the
+/// next one.
+#[test]
+fn hogs_wait_for_hogs() {
+    without_chaos(|| {
+        for procs in [1, 2] {
+            check_on(procs, || {
+                let count = 10 * (procs + num_cpu());
+                let most = most_at_once(count, work(30));
+                assert!(most <= count / 2, "{most} of {count} computed at once on {procs} Ps");
+            });
+        }
+    });
+}
+
+/// They compute for as long as not all of them have begun.
+#[test]
+fn hogs_that_wait_for_each_other_all_begin() {
+    check(|| {
+        let count = gomaxprocs() + num_cpu() + 2;
+        let begun = Arc::new(AtomicUsize::new(0));
+        let hogs: Vec<_> = (0..count)
+            .map(|_| {
+                let begun = Arc::clone(&begun);
+                spawn(move || {
+                    begun.fetch_add(1, Ordering::Relaxed);
+                    while begun.load(Ordering::Relaxed) < count {
+                        std::hint::spin_loop();
+                    }
+                })
+            })
+            .collect();
+        hogs.into_iter().for_each(|hog| hog.join().unwrap());
+    });
+}
+
+/// Nobody else begins beside hogs whose number is that of the Ps and CPUs, unless a P is lent.
+#[test]
+fn others_begin_beside_many_hogs() {
+    check(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let hogs: Vec<_> = (0..4 * (gomaxprocs() + num_cpu()))
+            .map(|_| {
+                let stop = Arc::clone(&stop);
+                spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            time::sleep(Duration::from_millis(10));
+            spawn(|| spawn(others_finish).join().unwrap()).join().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        hogs.into_iter().for_each(|hog| hog.join().unwrap());
+    });
+}
+
+/// One that blocks its thread is found out after 2 ms or more at first. In a crowd of them that would be 2 ms for each.
+#[test]
+fn a_crowd_that_blocks_its_threads_is_found_out_quickly() {
+    const CROWD: usize = 200;
+    let crowd = || {
+        let begin = Instant::now();
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..CROWD)
+            .map(|_| {
+                let (tx, rx) = std::sync::mpsc::channel::<()>();
+                (tx, spawn(move || rx.recv().unwrap_err()))
+            })
+            .unzip();
+        // Behind all of them.
+        spawn(|| ()).join().unwrap();
+        let took = begin.elapsed();
+        drop(senders);
+        receivers.into_iter().for_each(|receiver| _ = receiver.join().unwrap());
+        took
+    };
+    let one_by_one = CROWD as u32 * Duration::from_millis(2);
+    without_chaos(|| check_on(1, || assert!((0..5).any(|_| crowd() < one_by_one / 2), "each of them was waited for")));
+}

@@ -1,0 +1,12 @@
+//! Storms: much of everything at random, for a while.
+
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod hogs;
+mod mixed;
+mod park;
+mod resize;
+mod spawn;
+mod steal;

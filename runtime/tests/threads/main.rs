@@ -1,0 +1,15 @@
+//! Goroutines and the threads that they run on: each test runs in a process of its own (see `common::child`).
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod migration;
+mod os_threads;
+mod ties;
+mod unwinding;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    common::child::main(&[migration::SUITE, os_threads::SUITE, ties::SUITE, unwinding::SUITE])
+}

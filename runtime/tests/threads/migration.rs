@@ -1,0 +1,430 @@
+//! The migration guard: thread-locals before, after and around parks, on goroutines that are moved about all the time.
+
+use std::cell::Cell;
+use std::env;
+use std::hint::black_box;
+use std::panic;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::child::{self, named, program};
+use crate::common::{Rng, check, check_from_thread, check_on, parked, seed, spin, until, watchdog};
+use greenthread::__private::Mechanism;
+use greenthread::channel::{Receiver, Sender, bounded};
+use greenthread::debug::GoroutineState;
+use greenthread::{Builder, JoinHandle, blocking, debug, lock_os_thread, spawn, stack, time, yield_now};
+use greenthread_hazards as hazards;
+use greenthread_hazards::Hazard;
+
+const HAZARDS: &[(&str, Hazard)] = named![
+    hazards::closed_const,
+    hazards::closed_lazy,
+    hazards::closed_owned,
+    hazards::open_const,
+    hazards::open_lazy,
+    hazards::open_owned,
+    hazards::errno,
+    open_below_grow,
+];
+
+/// Parks, yields, or loses the P, as chance will have it.
+fn park(random: &Cell<Rng>) {
+    let mut rng = random.replace(Rng::new(0));
+    let n = rng.below(64);
+    random.set(rng);
+    match n {
+        0 => spin(Duration::from_micros(200)),
+        1 => blocking(|| thread::sleep(Duration::from_micros(50))),
+        2..10 => time::sleep(Duration::from_micros(20)),
+        10..14 => drop(spawn(|| ()).join()),
+        14..18 => {
+            let (tx, rx) = bounded(0);
+            spawn(move || tx.send(()));
+            rx.recv().unwrap();
+        }
+        _ => yield_now(),
+    }
+}
+
+/// Keeps a reference to a thread-local in a large frame that goes on to another stack, and parks there: how often it was that of another thread.
+/// Not one of `greenthread_hazards`, since `grow` must be compiled into this frame.
+#[inline(never)]
+fn open_below_grow(rounds: u32, park: &dyn Fn()) -> u32 {
+    #[repr(C)]
+    struct Work<'a> {
+        thread: &'a Cell<i32>,
+        buffer: [u8; 4096],
+    }
+    thread_local! {
+        static THREAD: Cell<i32> = const { Cell::new(0) };
+    }
+    THREAD.with(|thread| {
+        let mut work = Work { thread, buffer: [0; 4096] };
+        let mut wrong = 0;
+        for _ in 0..rounds {
+            black_box(&mut work).buffer[0] += 1;
+            if work.thread.get() == 0 {
+                work.thread.set(hazards::thread());
+            }
+            stack::grow(usize::MAX, 64 << 10, park);
+            wrong += u32::from(work.thread.get() != hazards::thread());
+        }
+        wrong + u32::from(u32::from(black_box(&work).buffer[0]) != rounds)
+    })
+}
+
+/// Runs goroutines that each do `hazard` again and again, on `procs` Ps; how often it went wrong, and how often a goroutine that has no use for
+/// its thread came back on another one.
+fn roam(seed: u64, procs: usize, hazard: Hazard) -> (u32, u32) {
+    let (wrong, moved) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    check_on(procs, || {
+        let mut rng = Rng::new(seed);
+        let free = |random: Cell<Rng>, moved: Arc<AtomicU32>| {
+            move || {
+                for _ in 0..500 {
+                    let before = hazards::thread();
+                    park(&random);
+                    moved.fetch_add(u32::from(hazards::thread() != before), Ordering::Relaxed);
+                }
+            }
+        };
+        let held = |random: Cell<Rng>, wrong: Arc<AtomicU32>| {
+            move || {
+                for _ in 0..20 {
+                    wrong.fetch_add(hazard(25, &|| park(&random)), Ordering::Relaxed);
+                }
+            }
+        };
+        let mut handles = Vec::new();
+        for _ in 0..8 {
+            handles.push(spawn(free(Cell::new(rng.fork()), Arc::clone(&moved))));
+            handles.push(spawn(held(Cell::new(rng.fork()), Arc::clone(&wrong))));
+        }
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+    (wrong.load(Ordering::Relaxed), moved.load(Ordering::Relaxed))
+}
+
+fn thread_locals_are_those_of_the_thread() {
+    let seed = seed();
+    let before = debug::stats().guarded_resumes;
+    for procs in [2, 4] {
+        for (name, hazard) in HAZARDS {
+            let (wrong, moved) = roam(seed, procs, *hazard);
+            assert!(moved > 0, "{name}, {procs} Ps: nobody was moved");
+            assert_eq!(wrong, 0, "{name}, {procs} Ps, of which {moved} moves");
+        }
+    }
+    assert!(debug::stats().guarded_resumes > before, "no resume was guarded");
+}
+
+/// The same with the guard off, and no more than what touches a `Cell`.
+fn unguarded() -> ExitCode {
+    let _watchdog = watchdog("unguarded");
+    child::without(Mechanism::MigrationGuard);
+    for (name, hazard) in HAZARDS {
+        if !name.ends_with("owned") {
+            let wrong = (0..20).any(|seed| roam(seed, 4, *hazard).0 > 0);
+            println!("{}: {}", name.trim_start_matches("hazards :: "), if wrong { "wrong" } else { "right" });
+        }
+    }
+    assert_eq!(debug::stats().guarded_resumes, 0);
+    ExitCode::SUCCESS
+}
+
+fn without_the_guard_they_are_not() {
+    let ended = program("unguarded").run().exits_with(0);
+    // Whether an address is kept from one use to the next is the compiler's choice, which `ci/optimized.sh` varies.
+    let closed = if env::var_os("GREENTHREAD_OPTIMIZED").is_some() { &[][..] } else { &["closed_const"] };
+    for variant in ["open_const", "open_lazy", "errno", "open_below_grow"].iter().chain(closed) {
+        assert!(ended.stdout.contains(&format!("{variant}: wrong")), "{variant}: {ended:#?}");
+    }
+}
+
+/// With the guard on.
+fn unseen() -> ExitCode {
+    let _watchdog = watchdog("unseen");
+    let wrong = (0..20).any(|seed| roam(seed, 4, hazards::open_in_a_vector).0 > 0);
+    println!("{}", if wrong { "wrong" } else { "right" });
+    ExitCode::SUCCESS
+}
+
+/// If this fails, the documents promise too little.
+fn the_guard_does_not_see_what_is_in_the_heap() {
+    program("unseen").run().exits_with(0).prints("wrong\n");
+}
+
+thread_local! {
+    static HELD: Cell<u32> = const { Cell::new(0) };
+}
+
+fn receive(wait: &Receiver<()>) {
+    wait.recv().unwrap();
+}
+
+/// A goroutine that has a thread-local open and parks: its thread, what lets it go on, and how it ends.
+///
+/// Who keeps that thread busy then is steered by a thread that the runtime did not start: any goroutine may have a leftover address,
+/// belong there as well, and wait.
+fn holder() -> (i32, Sender<()>, JoinHandle<()>) {
+    holder_that(receive)
+}
+
+/// As [`holder`]; parks by `wait_for`.
+fn holder_that(wait_for: fn(&Receiver<()>)) -> (i32, Sender<()>, JoinHandle<()>) {
+    let ((here, place), (go_on, wait)) = (bounded(1), bounded(0));
+    let holder = spawn(move || {
+        HELD.with(|held| {
+            // Or the compiler computes the address when it is used, which is on whatever thread that is then.
+            let held = black_box(held);
+            let thread = hazards::thread();
+            here.send(thread).unwrap();
+            wait_for(&wait);
+            held.set(held.get() + 1);
+            assert_eq!(hazards::thread(), thread, "it came back elsewhere");
+        });
+    });
+    let thread = place.recv().unwrap();
+    // Each of its stacks is listed.
+    until(|| parked("chan receive") > 0);
+    (thread, go_on, holder)
+}
+
+/// Runs `f` on the M of `thread`. Those that get to other threads keep them, until no other is left.
+fn on_thread<T: Send + 'static>(thread: i32, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let f = Arc::new(Mutex::new(Some(f)));
+    let there = Arc::new(AtomicBool::new(false));
+    let (found, place) = bounded(1);
+    loop {
+        let (f, there, found) = (Arc::clone(&f), Arc::clone(&there), found.clone());
+        let candidate = spawn(move || {
+            let here = hazards::thread() == thread;
+            found.send(here).unwrap();
+            while !here && !there.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_micros(100));
+            }
+            here.then(|| {
+                there.store(true, Ordering::Relaxed);
+                let f = f.lock().unwrap().take().expect("one candidate is there");
+                f()
+            })
+        });
+        if place.recv().unwrap() {
+            let end = move || candidate.join().unwrap_or_else(|payload| panic::resume_unwind(payload));
+            return spawn(move || end().expect("it was the one"));
+        }
+    }
+}
+
+/// Lets the holder go on, on a thread that has no time for it, until it was sent home.
+fn wake_and_send_home(go_on: &Sender<()>) {
+    let before = debug::stats().guarded_resumes;
+    go_on.send(()).unwrap();
+    until(|| debug::stats().guarded_resumes > before);
+}
+
+fn a_home_that_is_busy_is_waited_for() {
+    check_from_thread(|| wait_for_a_busy_home(receive));
+}
+
+fn wait_for_a_busy_home(wait_for: fn(&Receiver<()>)) {
+    let (thread, go_on, holder) = holder_that(wait_for);
+    let stop = Arc::new(AtomicBool::new(false));
+    let hog = on_thread(thread, {
+        let stop = Arc::clone(&stop);
+        move || spin_until(&stop)
+    });
+    wake_and_send_home(&go_on);
+    let goroutine = |id| debug::goroutines().into_iter().find(|goroutine| goroutine.id == id);
+    until(|| goroutine(holder.id()).is_some_and(|holder| holder.behind.is_some()));
+    let ahead = goroutine(holder.id()).unwrap().behind.unwrap();
+    assert_eq!(goroutine(ahead).unwrap().state, GoroutineState::Running);
+    assert!(
+        debug::dump().contains(&format!("[runnable, behind goroutine {ahead} on its thread]")),
+        "{}",
+        debug::dump()
+    );
+    let others: Vec<_> = (0..100).map(|n| spawn(move || (yield_now(), n).1)).collect();
+    assert_eq!(others.into_iter().map(|other| other.join().unwrap()).sum::<u32>(), 4950);
+    assert!(!holder.is_finished());
+    stop.store(true, Ordering::Relaxed);
+    holder.join().unwrap();
+    hog.join().unwrap();
+}
+
+fn spin_until(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        std::hint::spin_loop();
+    }
+}
+
+/// A goroutine that only yields is no hog: it lets the one go on that waits for its thread, though nobody else is there.
+fn a_home_that_yields_lets_it_run() {
+    check_from_thread(|| {
+        let (thread, go_on, holder) = holder();
+        let (holder, stop) = (Arc::new(holder), Arc::new(AtomicBool::new(false)));
+        let yielding = on_thread(thread, {
+            let (holder, stop) = (Arc::clone(&holder), Arc::clone(&stop));
+            move || {
+                spin_until(&stop);
+                until(|| holder.is_finished());
+            }
+        });
+        wake_and_send_home(&go_on);
+        stop.store(true, Ordering::Relaxed);
+        yielding.join().unwrap();
+    });
+}
+
+/// The goroutine that has locked the thread waits for the one that must run there.
+fn a_home_that_is_locked_by_another_is_no_deadlock() {
+    check_from_thread(|| {
+        let (thread, go_on, holder) = holder();
+        let locker = on_thread(thread, move || {
+            let _guard = lock_os_thread();
+            go_on.send(()).unwrap();
+            holder.join().unwrap();
+            assert_eq!(hazards::thread(), thread);
+        });
+        locker.join().unwrap();
+    });
+}
+
+/// As before, and both lock the thread.
+fn two_goroutines_lock_one_thread() {
+    check_from_thread(|| {
+        let ((here, place), (go_on, wait)) = (bounded(1), bounded::<()>(0));
+        let first = spawn(move || {
+            HELD.with(|held| {
+                let held = black_box(held);
+                let thread = hazards::thread();
+                here.send(thread).unwrap();
+                wait.recv().unwrap();
+                let _guard = lock_os_thread();
+                (0..10).for_each(|_| time::sleep(Duration::from_micros(50)));
+                assert_eq!(hazards::thread(), thread);
+                held.set(held.get() + 1);
+            });
+        });
+        let thread = place.recv().unwrap();
+        until(|| parked("chan receive") == 1);
+        let second = on_thread(thread, move || {
+            let _guard = lock_os_thread();
+            go_on.send(()).unwrap();
+            for _ in 0..20 {
+                time::sleep(Duration::from_micros(50));
+                assert_eq!(hazards::thread(), thread);
+            }
+            first.join().unwrap();
+            time::sleep(Duration::from_micros(50));
+            assert_eq!(hazards::thread(), thread);
+        });
+        second.join().unwrap();
+    });
+}
+
+/// The goroutine that unwinds blocks the thread that the other must run on.
+fn a_home_that_is_blocked_in_place_is_waited_for() {
+    struct Waits(Receiver<()>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.recv().unwrap();
+        }
+    }
+    check_from_thread(|| {
+        let (thread, go_on, holder) = holder();
+        let (let_go, released) = bounded(0);
+        let unwinds = on_thread(thread, move || {
+            let _waits = Waits(released);
+            panic::resume_unwind(Box::new("expected"));
+        });
+        until(|| parked("chan receive") == 2);
+        wake_and_send_home(&go_on);
+        assert!(!holder.is_finished());
+        let_go.send(()).unwrap();
+        unwinds.join().unwrap_err();
+        holder.join().unwrap();
+    });
+}
+
+/// The address is on the stack that was left, not on those that the goroutine has grown to.
+fn a_goroutine_on_several_stacks() {
+    fn grow_and_receive(wait: &Receiver<()>) {
+        let grow = |f: &dyn Fn()| stack::grow(usize::MAX, 64 << 10, f);
+        grow(&|| grow(&|| receive(wait)));
+    }
+    check_from_thread(|| wait_for_a_busy_home(grow_and_receive));
+}
+
+/// Nobody starves, neither those that must go home nor the others.
+fn crowds_of_both_kinds() {
+    check(|| {
+        let holders = (0..200).map(|_| spawn(|| hazards::open_const(50, &|| time::sleep(Duration::from_micros(10)))));
+        let others = (0..200).map(|_| spawn(|| (0..50).map(|_| yield_now()).count() as u32 - 50));
+        let pinned = (0..2).map(|_| Builder::new().pinned(true).spawn(|| hazards::open_lazy(50, &yield_now)).unwrap());
+        let all: Vec<_> = holders.chain(others).chain(pinned).collect();
+        assert_eq!(all.into_iter().map(|one| one.join().unwrap()).sum::<u32>(), 0);
+    });
+}
+
+/// Prime sieves in chaos: how often a goroutine found itself on another thread, and how often the guard sent one back.
+fn sieves() -> ExitCode {
+    fn filter(rx: Receiver<u32>, prime: u32, moved: Arc<AtomicU32>) -> Receiver<u32> {
+        let (tx, next) = bounded(0);
+        spawn(move || {
+            let mut last = hazards::thread();
+            let mut count = |_: &u32| {
+                moved.fetch_add(u32::from(hazards::thread() != last), Ordering::Relaxed);
+                last = hazards::thread();
+            };
+            rx.iter().inspect(&mut count).filter(|n| n % prime != 0).try_for_each(|n| tx.send(n))
+        });
+        next
+    }
+    let _watchdog = watchdog("sieves");
+    let moved = Arc::new(AtomicU32::new(0));
+    for procs in [1, 2, 4] {
+        check_on(procs, || {
+            let (tx, mut rx) = bounded(0);
+            spawn(move || (2..).try_for_each(|n| tx.send(n)));
+            for _ in 0..40 {
+                let prime = rx.recv().unwrap();
+                rx = filter(rx, prime, Arc::clone(&moved));
+            }
+        });
+    }
+    println!("{} {}", moved.load(Ordering::Relaxed), debug::stats().guarded_resumes);
+    ExitCode::SUCCESS
+}
+
+/// What a goroutine calls of ours leaves no address of a thread-local on its stack, which the guard would take for one in
+/// use. (To start a thread does, and a run queue that grows: once in a while.)
+fn we_leave_no_addresses_behind() {
+    let stdout =
+        program("sieves").env("GREENTHREAD_CHAOS", &(seed() as u32 | 1).to_string()).run().exits_with(0).stdout;
+    let (moved, guarded) = stdout.trim().split_once(' ').expect("two numbers");
+    let (moved, guarded): (u32, u32) = (moved.parse().unwrap(), guarded.parse().unwrap());
+    assert!(moved >= 1000 && guarded * 500 <= moved, "{moved} times moved, {guarded} times sent back");
+}
+
+const TESTS: &[child::Test] = named![
+    thread_locals_are_those_of_the_thread,
+    without_the_guard_they_are_not,
+    the_guard_does_not_see_what_is_in_the_heap,
+    a_home_that_is_busy_is_waited_for,
+    a_home_that_yields_lets_it_run,
+    a_home_that_is_locked_by_another_is_no_deadlock,
+    two_goroutines_lock_one_thread,
+    a_home_that_is_blocked_in_place_is_waited_for,
+    a_goroutine_on_several_stacks,
+    crowds_of_both_kinds,
+    we_leave_no_addresses_behind,
+];
+
+const PROGRAMS: &[child::Main] = named![unguarded, unseen, sieves];
+
+// Here goroutines are to meet on threads that others are tied to.
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS).after(|| child::without(Mechanism::KeepApart));

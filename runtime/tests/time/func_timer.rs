@@ -1,0 +1,260 @@
+//! `time::FuncTimer`: calls that are set anew.
+
+use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::drops::{Census, OnDrop};
+use crate::common::{Rng, check, check_from_thread, storm, until};
+use greenthread::channel::{bounded, unbounded};
+use greenthread::time::{self, FuncTimer};
+use greenthread::{debug, num_goroutine, spawn, yield_now};
+
+const SOON: Duration = Duration::from_millis(2);
+const LATE: Duration = Duration::from_secs(3600);
+
+/// Counts calls.
+#[derive(Clone, Default)]
+struct Calls(Arc<AtomicUsize>);
+
+impl Calls {
+    fn timer(&self, duration: Duration) -> FuncTimer {
+        let calls = self.clone();
+        FuncTimer::new(duration, move || _ = calls.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Go's table for `Stop` and `Reset` of a timer with a function.
+fn says_what_it_found() {
+    let calls = Calls::default();
+    let timer = calls.timer(LATE);
+    assert!(timer.reset(LATE), "not called yet: replaced");
+    assert!(timer.stop(), "not called yet");
+    assert!(!timer.stop(), "stopped");
+    assert!(!timer.reset(LATE), "stopped: one more");
+    assert!(timer.reset(Duration::ZERO), "not called yet: replaced");
+    until(|| calls.count() == 1);
+    assert!(!timer.stop(), "called");
+    assert!(!timer.reset(Duration::ZERO), "called: one more");
+    until(|| calls.count() == 2);
+    assert!(!timer.reset(LATE), "called: one more");
+    assert!(timer.stop(), "not called yet");
+    time::sleep(SOON);
+    assert_eq!(calls.count(), 2);
+}
+
+#[test]
+fn stop_and_reset_say_what_they_found() {
+    check(says_what_it_found);
+    check_from_thread(says_what_it_found);
+}
+
+#[test]
+fn a_reset_puts_the_call_off() {
+    check(|| {
+        let calls = Calls::default();
+        let (duration, mut begin) = (Duration::from_millis(20), Instant::now());
+        let timer = calls.timer(duration);
+        let mut replaced = 0;
+        for _ in 0..5 {
+            time::sleep(SOON);
+            begin = Instant::now();
+            replaced += usize::from(timer.reset(duration));
+        }
+        until(|| calls.count() + replaced == 6);
+        assert!(begin.elapsed() >= duration, "the last one has counted");
+        time::sleep(2 * SOON);
+        assert_eq!(calls.count() + replaced, 6);
+    });
+}
+
+#[test]
+fn what_was_replaced_leaves_nothing() {
+    check(|| {
+        let goroutines = num_goroutine();
+        let timer = Calls::default().timer(LATE);
+        for _ in 0..1000 {
+            assert!(timer.reset(LATE));
+            assert_eq!(debug::stats().timers, 1);
+        }
+        assert_eq!(num_goroutine(), goroutines);
+        assert!(timer.stop());
+        assert_eq!(debug::stats().timers, 0);
+    });
+}
+
+#[test]
+fn zero_and_too_long() {
+    check(|| {
+        let calls = Calls::default();
+        let timer = calls.timer(Duration::MAX);
+        yield_now();
+        assert!(timer.reset(Duration::MAX));
+        assert!(timer.stop());
+        assert!(!timer.reset(Duration::MAX));
+        assert!(timer.reset(Duration::ZERO));
+        until(|| calls.count() == 1);
+        assert!(!timer.reset(Duration::MAX) && timer.stop());
+        assert_eq!(calls.count(), 1);
+    });
+}
+
+#[test]
+fn a_call_that_runs_is_not_waited_for() {
+    check(|| {
+        let ((began, begun), (end, ended)) = (unbounded(), bounded::<()>(0));
+        let timer = FuncTimer::new(Duration::ZERO, move || {
+            began.send(greenthread::current().unwrap().id()).unwrap();
+            ended.recv().unwrap_err();
+        });
+        let first = begun.recv().unwrap();
+        assert!(!timer.stop(), "it runs");
+        assert!(!timer.reset(Duration::ZERO), "it runs");
+        let second = begun.recv().unwrap();
+        assert!(first != second && first != greenthread::current().unwrap().id());
+        assert_eq!(num_goroutine(), 3, "both run");
+        drop(end);
+    });
+}
+
+#[test]
+fn the_closure_goes_with_its_timer_or_with_the_last_call() {
+    check(|| {
+        let census = Census::default();
+        let timer = |duration| {
+            let (value, (tx, rx)) = (census.value(), bounded(0));
+            let timer = FuncTimer::new(duration, move || {
+                let _ = &value;
+                tx.send(()).unwrap();
+            });
+            (timer, rx)
+        };
+        let (stopped, _rx) = timer(LATE);
+        assert!(stopped.stop());
+        assert_eq!(census.alive(), 1, "it may be set anew");
+        drop(stopped);
+        assert_eq!(census.alive(), 0);
+
+        let (dropped, rx) = timer(SOON);
+        drop(dropped);
+        assert_eq!(census.alive(), 1, "the call is still to come");
+        rx.recv().unwrap();
+        until(|| census.alive() == 0);
+
+        let (called, rx) = timer(Duration::ZERO);
+        rx.recv().unwrap();
+        drop(called);
+        until(|| census.alive() == 0);
+    });
+}
+
+#[test]
+fn a_timer_that_sets_itself() {
+    check(|| {
+        let (tx, rx) = unbounded();
+        let timer = Arc::new_cyclic(|this: &Weak<FuncTimer>| {
+            let this = this.clone();
+            // The first call must find the timer made.
+            FuncTimer::new(LATE, move || {
+                tx.send(()).unwrap();
+                if let Some(timer) = this.upgrade() {
+                    timer.reset(Duration::from_micros(50));
+                }
+            })
+        });
+        assert!(timer.reset(Duration::ZERO));
+        assert_eq!(rx.iter().take(50).count(), 50);
+        drop(timer);
+        // A call that was set goes on to find its timer gone, and with the closure goes the sender.
+        rx.iter().for_each(drop);
+    });
+}
+
+#[test]
+fn a_panic_ends_one_call() {
+    check(|| {
+        let (tx, rx) = unbounded();
+        let timer = Arc::new_cyclic(|this: &Weak<FuncTimer>| {
+            let this = this.clone();
+            FuncTimer::new(LATE, move || {
+                let (tx, this) = (tx.clone(), this.clone());
+                // The payload is dropped with the call that it ended, by who sets the next one, and may come back here.
+                panic::resume_unwind(Box::new(OnDrop::new(move || {
+                    let stopped = this.upgrade().map(|timer| timer.stop());
+                    tx.send(stopped).unwrap();
+                })));
+            })
+        });
+        timer.reset(Duration::ZERO);
+        until(|| debug::stats().timers == 0 && num_goroutine() == 1);
+        assert!(!timer.reset(LATE), "it was called");
+        assert_eq!(rx.recv(), Ok(Some(true)));
+        assert!(!timer.reset(Duration::ZERO), "the payload has stopped it");
+        until(|| debug::stats().timers == 0 && num_goroutine() == 1);
+        drop(timer);
+        assert_eq!(rx.recv(), Ok(None), "the timer was gone");
+    });
+}
+
+#[test]
+fn from_a_destructor_while_unwinding() {
+    check(|| {
+        let calls = Calls::default();
+        let timer = calls.timer(LATE);
+        let handle = spawn(move || {
+            let _guard = OnDrop::new(move || {
+                assert!(thread::panicking());
+                assert!(timer.reset(LATE) && timer.stop() && !timer.reset(Duration::ZERO));
+            });
+            panic::resume_unwind(Box::new("unwind"));
+        });
+        assert!(handle.join().is_err());
+        until(|| calls.count() == 1);
+    });
+}
+
+/// Whatever was set is either called, or somebody is told that it was not.
+#[test]
+fn everybody_sets_and_stops() {
+    const TURNS: usize = 60;
+
+    storm(|random| {
+        let calls = Calls::default();
+        let timer = Arc::new(calls.timer(Duration::from_micros(random.below(50))));
+        let work = |mut random: Rng| {
+            let timer = Arc::clone(&timer);
+            move || {
+                // How many calls were set, and how many of all were taken back.
+                let (mut set, mut back) = (0, 0);
+                for _ in 0..TURNS {
+                    let was_to_come = if random.one_in(3) {
+                        timer.stop()
+                    } else {
+                        set += 1;
+                        timer.reset(Duration::from_micros(random.below(40)))
+                    };
+                    back += usize::from(was_to_come);
+                    if random.one_in(8) {
+                        time::sleep(Duration::from_micros(random.below(40)));
+                    }
+                }
+                (set, back)
+            }
+        };
+        let thread = thread::spawn(work(random.fork()));
+        let goroutines: Vec<_> = (0..3).map(|_| spawn(work(random.fork()))).collect();
+        let mut results: Vec<_> = goroutines.into_iter().map(|handle| handle.join().unwrap()).collect();
+        results.push(greenthread::blocking(|| thread.join()).unwrap());
+        let set = 1 + results.iter().map(|(set, _)| set).sum::<usize>();
+        let back = results.iter().map(|(_, back)| back).sum::<usize>() + usize::from(timer.stop());
+        until(|| calls.count() + back >= set);
+        until(|| num_goroutine() == 1);
+        assert_eq!(calls.count() + back, set);
+    });
+}
