@@ -29,7 +29,7 @@ impl Drop for ComeBack {
     fn drop(&mut self) {
         // The goroutine may have parked in the call, and have come back with a P on another M.
         if let Err(missing) = entry::with_p(|_, _| ()) {
-            park::settle(missing);
+            park::reacquire_p(missing);
         }
     }
 }

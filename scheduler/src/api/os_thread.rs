@@ -1,6 +1,6 @@
 //! Goroutines that stay on one OS thread.
 //!
-//! A locked goroutine belongs to its M ([`crate::sched::affinity::home`]). It is queued like any other; an M that picks it up hands its
+//! A locked goroutine belongs to its M ([`crate::sched::affinity::delivery`]). It is queued like any other; an M that picks it up hands its
 //! own P to the locked M and sleeps. A locked M whose goroutine is parked passes its P on and sleeps. So a wake-up costs
 //! two switches of threads, which is what Go pays too.
 //!
@@ -75,9 +75,9 @@ pub fn lock_os_thread() -> OsThreadGuard {
 /// Locks `g`, which runs or is about to run on `m`, to it.
 pub(crate) fn lock(m: &'static M, g: GRef) {
     g.os_locks.set(g.os_locks.get() + 1);
-    park::set_home(g, Some(m));
+    park::bind(g, Some(m));
     if g.os_locks.get() == 1 {
-        m.locked.set(m.locked.get() + 1);
+        m.locked_gs.set(m.locked_gs.get() + 1);
     }
 }
 
@@ -93,8 +93,8 @@ impl Drop for OsThreadGuard {
         debug_assert_eq!(here.id, m.id, "os_thread: a locked goroutine runs on its own M");
         g.os_locks.set(g.os_locks.get() - 1);
         if g.os_locks.get() == 0 {
-            park::set_home(g, None);
-            m.locked.set(m.locked.get() - 1);
+            park::bind(g, None);
+            m.locked_gs.set(m.locked_gs.get() - 1);
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
     for p in sched.all_ps().take(n).skip(before) {
         p.set_retired(false);
         // A P that its M has not yet given up, or that is being emptied, simply stays in use: `retire_p` looks again.
-        let vacant = lists.vacant.iter().position(|v| v.id == p.id).map(|at| lists.vacant.swap_remove(at));
+        let vacant = lists.retired_ps.iter().position(|v| v.id == p.id).map(|at| lists.retired_ps.swap_remove(at));
         if vacant.is_some() || p.id as usize >= first_new {
             handoff::put_idle(&mut lists, p, None);
         }

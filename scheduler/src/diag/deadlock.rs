@@ -42,7 +42,7 @@
 //! heaps, which are empty.
 //!
 //! *Runnable, and yet stuck.* A goroutine that must resume on a thread which another one blocks in
-//! place while it unwinds ([`crate::sched::affinity::home`]) runs after that one, and not before. If that one waits
+//! place while it unwinds ([`crate::sched::affinity::delivery`]) runs after that one, and not before. If that one waits
 //! for it, both wait for ever; so an inbox whose owner is blocked in place counts as empty.
 //!
 //! # When it looks again
@@ -51,7 +51,7 @@
 //! | it kept the hope up | who wakes the monitor |
 //! | --- | --- |
 //! | a P in use; a timer; a wait for I/O | whoever takes a P, also to fire the timer or to run who has waited |
-//! | an M in a long call, without a P | it takes a P, or it goes to rest ([`Sched::wake_monitor`]) |
+//! | an M in a long call, without a P | it takes a P, or it goes to rest ([`Sched::wake_sysmon`]) |
 //! | a foreign thread that comes to sleep here | itself ([`crate::wait::foreign`]) |
 //! | a foreign thread that ends, knowing nothing of us | the system: the monitor sleeps on that thread's end ([`crate::machine::sys::thread_end`]) |
 //!
@@ -109,7 +109,7 @@ pub(crate) fn look(sched: &Sched) -> Option<i32> {
         Others::One(thread) => Some(thread),
         Others::None if is_still(sched, &lists, &guard) => {
             let sleepers = guard.iter().map(|sleeper| (sleeper.thread, sleeper.reason)).collect();
-            let waiting = lists.unstarted.len();
+            let waiting = lists.pinned_waiting.len();
             let unstarted = lists.shortage().filter(|_| waiting > 0).map(|why| (waiting, why));
             drop((lists, guard));
             report(sched, sleepers, unstarted)
@@ -122,9 +122,9 @@ pub(crate) fn look(sched: &Sched) -> Option<i32> {
 fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
     // ORDERING P1: SeqCst.
     let blocked = sched.blocked_ms.load(Ordering::SeqCst);
-    lists.idle.len() + lists.vacant.len() == sched.all_ps().count()
+    lists.idle.len() + lists.retired_ps.len() == sched.all_ps().count()
         && lists.resting() + blocked == lists.threads
-        && (lists.unstarted.is_empty() || lists.threads >= sched.max_threads)
+        && (lists.pinned_waiting.is_empty() || lists.threads >= sched.max_threads)
         && sched.global.is_empty()
         && !lists.all_ms.iter().any(|m| m.inbox.has_runnable())
         && sched.all_ps().all(|p| !p.has_work() && !p.timers.any())
@@ -135,7 +135,7 @@ fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
 /// The threads that are asleep, if nothing moves. A main thread that has ended before the others counts for the system
 /// as long as they live.
 fn asleep(lists: &Lists, sleepers: &[Sleeper]) -> Vec<i32> {
-    let ms = lists.all_ms.iter().filter(|m| !lists.vacant_ms.iter().any(|vacant| vacant.id == m.id));
+    let ms = lists.all_ms.iter().filter(|m| !lists.threadless_ms.iter().any(|vacant| vacant.id == m.id));
     let foreign = sleepers.iter().map(|sleeper| sleeper.thread);
     let dead = thread::ended_main();
     ms.map(|m| m.thread()).chain(foreign).chain([thread::id()]).chain(dead).collect()

@@ -49,7 +49,7 @@ pub(crate) fn look(sched: &'static Sched) {
 /// monitor, after it has tried.
 pub(crate) fn look_at_pinned(sched: &Sched) {
     let lists = sched.lists();
-    let (waiting, threads) = (lists.unstarted.len(), lists.threads);
+    let (waiting, threads) = (lists.pinned_waiting.len(), lists.threads);
     if waiting == 0 || lists.pinned > 0 {
         return;
     }
@@ -67,7 +67,7 @@ fn is_stuck(sched: &Sched, lists: &Lists) -> bool {
     let standby = usize::from(lists.standby.is_some());
     blocked + standby == lists.threads
         && lists.resting() == standby
-        && lists.idle.len() + lists.vacant.len() == sched.all_ps().count()
+        && lists.idle.len() + lists.retired_ps.len() == sched.all_ps().count()
         && (!sched.global.is_empty() || ROLE.waiters() > 0 || sched.all_ps().any(needs_thread))
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn install() {
     interrupt::install_quit(|| {
         CAME.store(true, Ordering::Relaxed);
         if let Some(sched) = try_sched() {
-            sched.monitor.wake();
+            sched.sysmon.wake();
         }
     });
 }

@@ -77,7 +77,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     }
     let mut on: HashMap<u64, u32> = HashMap::new();
     for m in lists.all_ms.iter().rev() {
-        let current = m.current().map(|g| g.glance().0);
+        let current = m.current().map(|g| g.id_and_site().0);
         on.extend(current.map(|g| (g, m.id)));
         let _ = writeln!(
             out,
@@ -86,13 +86,13 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
             or_nil(m.p().map(|p| p.id)),
             or_nil(current),
             m.p().is_none() && current.is_none(),
-            or_nil(current.filter(|_| m.current().is_some_and(|g| g.home().is_some())))
+            or_nil(current.filter(|_| m.current().is_some_and(|g| g.bound_m().is_some())))
         );
     }
     drop(lists);
     for (id, g) in begun() {
         let (status, reason) = status(g);
-        let (m, locked) = (or_nil(on.get(&id)), or_nil(g.home().map(|m| m.id)));
+        let (m, locked) = (or_nil(on.get(&id)), or_nil(g.bound_m().map(|m| m.id)));
         let _ = writeln!(out, "  G{id}: status={status}({reason}) m={m} lockedm={locked}");
     }
 }
@@ -102,7 +102,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
 fn begun() -> BTreeMap<u64, GRef> {
     // SAFETY: owners are goroutines, whose memory is never unmapped.
     let owners = stack::POOL.owned().filter_map(|(_, owner)| unsafe { GRef::from_ptr(owner.cast()) });
-    owners.filter(|g| g.state() != State::Dead).map(|g| (g.glance().0, g)).collect()
+    owners.filter(|g| g.state() != State::Dead).map(|g| (g.id_and_site().0, g)).collect()
 }
 
 fn or_nil(number: Option<impl Display>) -> String {

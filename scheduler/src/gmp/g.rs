@@ -21,7 +21,7 @@
 //! | `wakes`, `woke_at` | the M that runs it | when it wakes another, when it leaves |
 //! | `stack`, `sp` | the M that runs it | at first run; when it leaves |
 //! | `m` | the M that runs it | at each resume |
-//! | `home` | the G itself, on its M | while it is locked to that M |
+//! | `bound_to` | the G itself, on its M | while it is locked to that M |
 //! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
 //! | `record` | the G's owner; the monitor | when it leaves; while it keeps its thread; a hint: any value is right |
 //! | `keeps_busy` | a thief, or the M that runs it | a hint: any value is right |
@@ -43,11 +43,9 @@ use super::M;
 use crate::gmp::reason::WaitReason;
 use crate::machine::sys::prefetch::{LINE, prefetch};
 use crate::protocol::join::JoinWord;
+use crate::sched::wake_policy;
 use crate::task::coroutine::StackHead;
 use crate::time::clock;
-
-/// One wake-up in so many is measured: two looks at the clock, 40 ns, come to less than 3 ns each.
-const MEASURED: u32 = 16;
 
 /// What a goroutine does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +74,7 @@ impl State {
 
 /// What few goroutines have, kept out of the header.
 #[derive(Debug)]
-pub(crate) struct Extra {
+pub(crate) struct Attributes {
     pub(crate) name: Option<Arc<str>>,
     /// The stack reservation asked for; `None` is the default.
     pub(crate) stack_size: Option<usize>,
@@ -110,7 +108,7 @@ pub(crate) struct G {
     /// The M that runs it, or ran it last.
     m: AtomicPtr<M>,
     /// The M that it is locked to, which is the one that ran it last.
-    pub(crate) home: AtomicPtr<M>,
+    pub(crate) bound_to: AtomicPtr<M>,
     /// When it last woke another into runnext, for the one time in many that is measured.
     woke_at: Cell<u64>,
     /// How often it has done that.
@@ -128,7 +126,7 @@ pub(crate) struct G {
     pub(crate) vtable: &'static Vtable,
     pub(crate) id: u64,
     pub(crate) join: JoinWord,
-    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) attributes: Option<Box<Attributes>>,
     pub(crate) site: &'static Location<'static>,
 }
 
@@ -175,7 +173,7 @@ impl GRef {
 
     /// Its id and where it was spawned, of a goroutine that may end at this moment: then perhaps those of the next one
     /// in its place.
-    pub(crate) fn glance(self) -> (u64, &'static Location<'static>) {
+    pub(crate) fn id_and_site(self) -> (u64, &'static Location<'static>) {
         let g = self.0.as_ptr();
         // SAFETY: I2, a G is there, whichever; these words are written when it is made. Volatile, since that may be now.
         unsafe { ((&raw const (*g).id).read_volatile(), (&raw const (*g).site).read_volatile()) }
@@ -195,7 +193,7 @@ impl G {
     pub(crate) fn new(
         vtable: &'static Vtable,
         id: u64,
-        extra: Option<Box<Extra>>,
+        attributes: Option<Box<Attributes>>,
         join: JoinWord,
         site: &'static Location<'static>,
     ) -> Self {
@@ -203,7 +201,7 @@ impl G {
             stack: Cell::new(ptr::null_mut()),
             sp: Cell::new(0),
             m: AtomicPtr::new(ptr::null_mut()),
-            home: AtomicPtr::new(ptr::null_mut()),
+            bound_to: AtomicPtr::new(ptr::null_mut()),
             woke_at: Cell::new(0),
             wakes: Cell::new(0),
             parked_at: AtomicU32::new(0),
@@ -215,7 +213,7 @@ impl G {
             vtable,
             id,
             join,
-            extra,
+            attributes,
             site,
         }
     }
@@ -264,23 +262,23 @@ impl G {
     }
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
-        self.extra.as_ref()?.name.as_ref()
+        self.attributes.as_ref()?.name.as_ref()
     }
 
     /// The stack reservation that was asked for; `None` is the default.
     #[inline]
     pub(crate) fn stack_size(&self) -> Option<usize> {
-        self.extra.as_ref()?.stack_size
+        self.attributes.as_ref()?.stack_size
     }
 
     pub(crate) fn is_pinned(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.pinned)
+        self.attributes.as_ref().is_some_and(|attributes| attributes.pinned)
     }
 
     /// Whether the goroutine can begin on whatever default stack is at hand.
     #[inline]
     pub(crate) fn starts_anywhere(&self) -> bool {
-        self.stack.get().is_null() && self.extra.as_ref().is_none_or(|e| e.stack_size.is_none() && !e.pinned)
+        self.stack.get().is_null() && self.attributes.as_ref().is_none_or(|e| e.stack_size.is_none() && !e.pinned)
     }
 
     /// Set in [`record`](Self::record) once the goroutine has left its thread.
@@ -316,7 +314,7 @@ impl G {
     pub(crate) fn count_wake(&self) -> bool {
         let wakes = self.wakes.get().wrapping_add(1);
         self.wakes.set(wakes);
-        wakes.is_multiple_of(MEASURED)
+        wake_policy::is_wake_sampled(wakes)
     }
 
     /// When the wake-up was that is being measured; 0 if none is.
@@ -342,9 +340,9 @@ impl G {
     }
 
     #[inline]
-    pub(crate) fn home(&self) -> Option<&'static M> {
+    pub(crate) fn bound_m(&self) -> Option<&'static M> {
         // ORDERING: relaxed; the M wrote it before the G was queued, and queues publish.
         // SAFETY: Ms are never freed.
-        unsafe { self.home.load(Ordering::Relaxed).as_ref() }
+        unsafe { self.bound_to.load(Ordering::Relaxed).as_ref() }
     }
 }

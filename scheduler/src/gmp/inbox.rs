@@ -3,7 +3,7 @@
 //! Who leaves one there, and who then wakes the owner, is told in `homeward`.
 //!
 //! # Invariants
-//! * I1: whoever makes the owner's sleep end by a goroutine that it leaves (true from [`Inbox::leave`]) hands the owner
+//! * I1: whoever makes the owner's sleep end by a goroutine that it leaves (true from [`Inbox::deliver`]) hands the owner
 //!   a P. Nobody else does so while it sleeps like this.
 
 use std::cell::Cell;
@@ -52,7 +52,7 @@ impl Inbox {
 
     /// Leaves `g`. True if the owner slept for that: the caller hands it a P, and nobody else will (I1).
     #[must_use = "the owner waits for a P"]
-    pub(crate) fn leave(&self, g: GRef) -> bool {
+    pub(crate) fn deliver(&self, g: GRef) -> bool {
         let mut inner = self.lock();
         let (wakes, queued) = match inner.sleep {
             Sleep::No => (false, true),
@@ -119,12 +119,12 @@ impl Inbox {
     }
 
     /// The owner need not sleep after all.
-    pub(crate) fn stay_awake(&self) {
+    pub(crate) fn cancel_sleep(&self) {
         self.lock().sleep = Sleep::No;
     }
 
     /// Owner: whether it is the inbox's turn, or that of the owner's other work. They take turns while both have something.
-    pub(crate) fn alternate(&self) -> bool {
+    pub(crate) fn is_its_turn(&self) -> bool {
         !self.served.replace(!self.served.get())
     }
 

@@ -24,7 +24,7 @@ use super::{GRef, M, OwnerFlags, P};
 use crate::gmp::block::BlockCache;
 use crate::machine::stack::StackCache;
 use crate::sched::turns::Turns;
-use crate::sched::wake_policy::{ALWAYS_STEAL_LEN, LOCAL_QUEUE_CAP, Pace};
+use crate::sched::wake_policy::{ALWAYS_STEAL_LEN, DispatchPace, LOCAL_QUEUE_CAP};
 
 /// The length of the local queue from which on the goroutine after the next one is loaded early.
 /// It also keeps work in sight: while one goroutine is on its way from the queue to its slot, other
@@ -41,7 +41,7 @@ pub(crate) struct Owned {
     backlog: Worker<GRef>,
     pub(crate) blocks: BlockCache,
     pub(crate) stacks: StackCache,
-    pub(crate) pace: Pace,
+    pub(crate) pace: DispatchPace,
     pub(crate) turns: Turns,
     next_id: u64,
     last_id: u64,
@@ -274,7 +274,7 @@ impl Owned {
             backlog,
             blocks: BlockCache::new(),
             stacks: StackCache::new(),
-            pace: Pace::new(),
+            pace: DispatchPace::new(),
             turns: Turns::new(),
             next_id: 0,
             last_id: 0,

@@ -25,7 +25,7 @@ use crate::protocol::poller::Doorbell;
 
 /// What the scheduler is to do with the goroutine that has just left its stack.
 #[derive(Clone, Copy)]
-pub(crate) enum After {
+pub(crate) enum SwitchReason {
     /// It parks: run the commit step, which lets wakers in, or says that it need not park.
     Park,
     /// It yields: queue it at the end of the local queue.
@@ -36,9 +36,9 @@ pub(crate) enum After {
 
 /// What a goroutine that leaves tells its M. Cells of one word each, written and read in the same widths: a structure
 /// that is built, copied and read in different pieces costs a stall of the store buffer at each switch.
-pub(crate) struct Note {
-    pub(crate) after: Cell<After>,
-    pub(crate) reason: Cell<WaitReason>,
+pub(crate) struct SwitchRequest {
+    pub(crate) reason: Cell<SwitchReason>,
+    pub(crate) wait_reason: Cell<WaitReason>,
     pub(crate) commit: Cell<unsafe fn(*mut ()) -> bool>,
     pub(crate) arg: Cell<*mut ()>,
 }
@@ -49,16 +49,16 @@ pub(crate) struct M {
     pub(crate) lease: Lease,
     p: AtomicPtr<P>,
     current: AtomicPtr<G>,
-    pub(crate) note: Note,
+    pub(crate) switch_request: SwitchRequest,
     /// Chosen to run next, with its slice rule, by a goroutine that ended.
-    pub(crate) next: Cell<Option<(GRef, bool)>>,
+    pub(crate) next_g: Cell<Option<(GRef, bool)>>,
     /// Goroutines that have locked themselves to this thread: more than one if another that the migration guard brought
     /// here did so too.
-    pub(crate) locked: Cell<u32>,
+    pub(crate) locked_gs: Cell<u32>,
     /// The pinned goroutine that the thread belongs to.
-    own: AtomicPtr<G>,
+    pinned_g: AtomicPtr<G>,
     /// A goroutine has ended while it was locked to this thread, which counts as locked for good.
-    pub(crate) ended: Cell<bool>,
+    pub(crate) locked_g_ended: Cell<bool>,
     /// Goroutines that must run here.
     pub(crate) inbox: Inbox,
     /// Left here by whoever wakes this M: the P to run, and whether as a searcher.
@@ -95,16 +95,16 @@ impl M {
             lease: Lease::new(),
             p: AtomicPtr::new(ptr::null_mut()),
             current: AtomicPtr::new(ptr::null_mut()),
-            note: Note {
-                after: Cell::new(After::Yield),
-                reason: Cell::new(WaitReason::None),
+            switch_request: SwitchRequest {
+                reason: Cell::new(SwitchReason::Yield),
+                wait_reason: Cell::new(WaitReason::None),
                 commit: Cell::new(|_| true),
                 arg: Cell::new(ptr::null_mut()),
             },
-            next: Cell::new(None),
-            locked: Cell::new(0),
-            own: AtomicPtr::new(ptr::null_mut()),
-            ended: Cell::new(false),
+            next_g: Cell::new(None),
+            locked_gs: Cell::new(0),
+            pinned_g: AtomicPtr::new(ptr::null_mut()),
+            locked_g_ended: Cell::new(false),
             inbox: Inbox::new(),
             handed: AtomicPtr::new(ptr::null_mut()),
             handed_search: AtomicBool::new(false),
@@ -160,7 +160,7 @@ impl M {
     }
 
     /// Where the thread-locals of the M's thread are, for those who have a goroutine that ran there: it brings the news.
-    pub(crate) fn own_memory(&self) -> Range<usize> {
+    pub(crate) fn thread_memory(&self) -> Range<usize> {
         self.memory[0].load(Ordering::Relaxed)..self.memory[1].load(Ordering::Relaxed)
     }
 
@@ -217,22 +217,22 @@ impl M {
 
     /// The pinned goroutine that the M's thread belongs to. While that lives, if it may be looked
     /// at.
-    pub(crate) fn own(&self) -> Option<GRef> {
-        // ORDERING P1: acquire pairs with `set_own`.
+    pub(crate) fn pinned_g(&self) -> Option<GRef> {
+        // ORDERING P1: acquire pairs with `set_pinned_g`.
         // SAFETY: set from a goroutine, whose memory is never unmapped.
-        unsafe { GRef::from_ptr(self.own.load(Ordering::Acquire)) }
+        unsafe { GRef::from_ptr(self.pinned_g.load(Ordering::Acquire)) }
     }
 
     /// Gives the M, which has run nothing, to a pinned goroutine, or takes it back.
-    pub(crate) fn set_own(&self, g: Option<GRef>) {
+    pub(crate) fn set_pinned_g(&self, g: Option<GRef>) {
         // ORDERING P1: release publishes what the goroutine's finder has written.
-        self.own.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Release);
+        self.pinned_g.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Release);
     }
 
     /// Leaves a P for this M, which sleeps or is about to, and wakes it.
-    pub(crate) fn hand(&self, p: &'static P, search: bool) {
+    pub(crate) fn hand_p(&self, p: &'static P, search: bool) {
         self.handed_search.store(search, Ordering::Relaxed);
-        // ORDERING P1: release publishes the P's state and `handed_search` to `take_handed`.
+        // ORDERING P1: release publishes the P's state and `handed_search` to `take_handed_p`.
         let before = self.handed.swap(ptr::from_ref(p).cast_mut(), Ordering::AcqRel);
         debug_assert!(before.is_null(), "m: handed two Ps; id = {}", self.id);
         self.wake();
@@ -249,8 +249,8 @@ impl M {
     }
 
     /// Takes the P that was left, if one was, and whether to search.
-    pub(crate) fn take_handed(&self) -> Option<(&'static P, bool)> {
-        // ORDERING P1: acquire pairs with `hand`.
+    pub(crate) fn take_handed_p(&self) -> Option<(&'static P, bool)> {
+        // ORDERING P1: acquire pairs with `hand_p`.
         let p = self.handed.swap(ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: Ps are never freed.
         unsafe { p.as_ref() }.map(|p| (p, self.handed_search.load(Ordering::Relaxed)))

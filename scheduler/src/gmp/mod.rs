@@ -13,10 +13,10 @@ pub(crate) mod reason;
 pub(crate) mod scheduler;
 mod slot;
 
-pub(crate) use g::{Extra, G, GRef, State, Vtable};
+pub(crate) use g::{Attributes, G, GRef, State, Vtable};
 pub(crate) use inbox::Inbox;
 pub(crate) use inside::Inside;
-pub(crate) use m::{After, M};
+pub(crate) use m::{M, SwitchReason};
 pub(crate) use owner_flags::OwnerFlags;
 pub(crate) use p::P;
 pub(crate) use slot::Slot;

@@ -92,7 +92,7 @@ impl WaitReason {
     }
 
     /// Whether such a wait is for what other goroutines or threads of the program do, and for nothing else.
-    pub(crate) fn is_for_others(self) -> bool {
+    pub(crate) fn depends_on_program(self) -> bool {
         !matches!(self, Self::None | Self::Sleep | Self::IoWait | Self::MainExited)
     }
 

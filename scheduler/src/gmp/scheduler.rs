@@ -3,7 +3,7 @@
 //! # Lists
 //! An idle P stands in `idle` together with the M that gave it up last and still watches its timers, if there is one. An M
 //! without any P stands in `spare`. Every M is in at most one list, once, and only under the lock does it enter or leave one;
-//! **whoever takes an M out of a list hands it a P** ([`M::hand`]), or is that M itself. So no M is handed two.
+//! **whoever takes an M out of a list hands it a P** ([`M::hand_p`]), or is that M itself. So no M is handed two.
 //!
 //! # The table
 //! Thieves walk the Ps without a lock while `gomaxprocs` changes their number. Those in use are always the first of all
@@ -45,15 +45,15 @@ pub(crate) struct Lists {
     /// One is being started for that.
     pub(crate) refilling: bool,
     /// Somebody has found no thread meanwhile.
-    pub(crate) wanting: bool,
+    pub(crate) thread_wanted: bool,
     /// Ms whose threads the monitor is to start, each with a P in hand.
     pub(crate) orders: Vec<&'static M>,
     /// Pinned goroutines for which the monitor is to start threads, in order.
-    pub(crate) unstarted: VecDeque<GRef>,
+    pub(crate) pinned_waiting: VecDeque<GRef>,
     /// Ms without a thread: it has ended, or could not be started.
-    pub(crate) vacant_ms: Vec<&'static M>,
+    pub(crate) threadless_ms: Vec<&'static M>,
     /// Ps out of use, and empty.
-    pub(crate) vacant: Vec<&'static P>,
+    pub(crate) retired_ps: Vec<&'static P>,
     /// Every M ever made, by id.
     pub(crate) all_ms: Vec<&'static M>,
     /// Ms with a thread, or for which one was ordered.
@@ -104,11 +104,11 @@ pub(crate) struct Sched {
     pub(crate) max_threads: usize,
     /// The loop that a new M's thread runs; set at boot, since the worker stands above this module.
     pub(crate) worker: fn(&'static M),
-    pub(crate) monitor: Monitor,
+    pub(crate) sysmon: Sysmon,
 }
 
 /// How the monitor thread (sysmon) sleeps and is woken.
-pub(crate) struct Monitor {
+pub(crate) struct Sysmon {
     pub(crate) parker: Parker,
     pub(crate) asleep: AtomicBool,
     /// Whether there is one.
@@ -121,7 +121,7 @@ pub(crate) struct Monitor {
     pub(crate) bell: Doorbell,
 }
 
-impl Monitor {
+impl Sysmon {
     fn new() -> Self {
         Self {
             parker: Parker::new(),
@@ -177,7 +177,7 @@ impl Sched {
             blocked_ms: AtomicUsize::new(0),
             max_threads,
             worker,
-            monitor: Monitor::new(),
+            sysmon: Sysmon::new(),
         }
     }
 
@@ -220,11 +220,11 @@ impl Sched {
     /// Wakes the monitor if it has gone to sleep because all Ps were idle: one has just been taken, or somebody has gone to sleep
     /// by whom no P comes, so that the monitor must look for a deadlock.
     #[inline]
-    pub(crate) fn wake_monitor(&self) {
-        if self.monitor.asleep.load(Ordering::SeqCst) && self.monitor.asleep.swap(false, Ordering::SeqCst) {
+    pub(crate) fn wake_sysmon(&self) {
+        if self.sysmon.asleep.load(Ordering::SeqCst) && self.sysmon.asleep.swap(false, Ordering::SeqCst) {
             // It stood still while the monitor slept.
             clock::advance_coarse(clock::now());
-            self.monitor.wake();
+            self.sysmon.wake();
         }
     }
 

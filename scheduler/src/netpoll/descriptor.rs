@@ -216,7 +216,7 @@ impl Descriptor {
             ROLE.add_waiter();
             if blocker.g.is_none() {
                 // No M of ours comes by to see that somebody waits.
-                handoff::call_poller();
+                handoff::ensure_poller();
             }
             // SAFETY: the blocker is the caller's own; the commit step touches the poll word, which is never freed.
             unsafe { blocker.block_if(reason, move || word.park(waiter)) };

@@ -100,7 +100,7 @@ fn begin(p: &mut Inside<'_>, others: usize) {
     let dispatches = p.dispatches();
     let pace = &mut p.owned_mut().pace;
     pace.begin(clock::now(), dispatches);
-    if pace.is_worth_a_wake(others) {
+    if pace.is_batch_worth_a_wake(others) {
         let sched = sched();
         sched.idle.wake_one(&sched);
     }

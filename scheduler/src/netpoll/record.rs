@@ -231,7 +231,7 @@ impl Record {
                 // SAFETY: I2: it was disarmed here, and stays where it is (I1).
                 let armed = unsafe { timer::arm(self.timer(direction), when) };
                 drop(guard);
-                armed.unwrap_or_else(park::settle);
+                armed.unwrap_or_else(park::reacquire_p);
             }
         }
         true

@@ -6,8 +6,7 @@
 //!
 //! # What is wanted
 //! * W1, work conservation: if a published goroutine waits and a P is idle, some M searches or will look again. (A push
-//!   that is left unpublished must have a rule of its own that bounds its wait: the module `ready` for runnext, `pace`
-//!   for what a poll has found, `search` for the short queue of a P that is quick.)
+//!   that is left unpublished must have a rule of its own that bounds its wait: all of them stand in `sched::wake_policy`.)
 //! * W2, no storm: a push wakes at most one M, and none while one searches. Waking costs the waker 7 us and takes 21.
 //! * W3: idle costs nothing. Nobody polls.
 //!
@@ -45,7 +44,7 @@
 //!   shared line.
 //! * Handing the goroutine to the woken M: locality lost, and 21 us of latency even if the current P is free at once.
 //! * Counting runnext as published: a push that the current P is about to run itself would wake another core each
-//!   time. That slot has its own rule, in the module `ready`.
+//!   time. That slot has its own rules, in `sched::wake_policy`.
 //!
 //! # Orderings
 //! * P1: all changes of the word are SeqCst, and both sides have a SeqCst fence between their publication and their look.

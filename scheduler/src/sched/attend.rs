@@ -43,7 +43,7 @@ pub(crate) fn attend(p: &mut Inside<'_>) -> Next {
     }
     if p.owned_mut().turns.late_first() {
         p.owned_mut().turns.restart_late();
-        if let Some(g) = sched().global.take_late() {
+        if let Some(g) = sched().global.take_deferred() {
             return Next::Run(g, false);
         }
     }
@@ -63,10 +63,10 @@ fn goes_on(p: &P) -> bool {
 fn look_around(p: &mut Inside<'_>) {
     let global = &sched().global;
     p.lower(OwnerFlags::LOOK_AROUND);
-    let left = p.flags().has(OwnerFlags::ARRIVALS) && (p.has_arrivals() || !global.is_quiet());
+    let left = p.flags().has(OwnerFlags::ARRIVALS) && (p.has_arrivals() || global.has_urgent());
     let dispatches = p.dispatches();
     let turns = &mut p.owned_mut().turns;
-    turns.look(left, global.has_late(), clock::now());
+    turns.look(left, global.has_deferred(), clock::now());
     // Where goroutines are quick nobody waits long, and what is polled ahead of those that were polled before
     // would be served twice before they are served once.
     let ahead = !turns.is_quick(dispatches);
@@ -90,8 +90,8 @@ fn lent(p: &mut Inside<'_>) -> Next {
     let next = loop {
         let waits = p.pop_arrival().or_else(|| p.runnext().take()).or_else(|| p.pop()).or_else(|| sched.global.take());
         match waits {
-            Some(g) if hogs::is_late(g) => {
-                sched.global.push_late(g);
+            Some(g) if hogs::is_likely_hog(g) => {
+                sched.global.push_deferred(g);
                 put_off = true;
             }
             Some(g) => break Next::Run(g, false),

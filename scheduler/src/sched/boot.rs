@@ -71,7 +71,7 @@ fn begin(settings: &Settings) {
     };
     match monitor.spawn::<_, ()>(watch) {
         Ok(_) => {
-            sched.monitor.runs.store(true, Ordering::Relaxed);
+            sched.sysmon.runs.store(true, Ordering::Relaxed);
             quit::install();
         }
         Err(error) => {

@@ -6,7 +6,7 @@
 //! | from | to | by |
 //! | --- | --- | --- |
 //! | idle list | a searching M | [`Scheduler::start_searcher`], after a push ([`crate::protocol::idle`]) |
-//! | idle list | a new M, which will poll | [`call_poller`], if no M rests |
+//! | idle list | a new M, which will poll | [`ensure_poller`], if no M rests |
 //! | idle list | the M that needs one | [`acquire_p`], after it was away for long or in `blocking` |
 //! | an M with nothing to do | idle list | [`give_up_p`], then [`reclaim_p`] if work came in between |
 //! | an M that blocks, or was retaken ([`retake`], [`lend`]) | another M, or the idle list | [`hand_off`] |
@@ -37,9 +37,9 @@ impl Scheduler for &'static Sched {
             self.idle.p_taken();
             lists.idle.remove(at)
         };
-        self.wake_monitor();
+        self.wake_sysmon();
         match watcher {
-            Some(m) => m.hand(p, true),
+            Some(m) => m.hand_p(p, true),
             None if start_m(p, true) => {}
             None => not_started(p, true),
         }
@@ -77,7 +77,7 @@ pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
     match lists.spare.pop() {
         Some(m) => {
             drop(lists);
-            m.hand(p, search);
+            m.hand_p(p, search);
             true
         }
         None => order(lists, p, search, None),
@@ -115,7 +115,7 @@ pub(crate) fn not_started(p: &'static P, search: bool) {
     if let Some(m) = rested {
         // It has come to rest meanwhile.
         drop(lists);
-        return m.hand(p, false);
+        return m.hand_p(p, false);
     }
     let sleeper = lists.idle.iter().find_map(|idle| idle.watcher);
     put_idle(&mut lists, p, None);
@@ -198,12 +198,12 @@ pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
         let p = pop_idle(&mut lists)?;
         lists.spare.remove(spare);
         drop(lists);
-        sched.wake_monitor();
+        sched.wake_sysmon();
         return Some(p);
     };
     sched.idle.p_taken();
     drop(lists);
-    sched.wake_monitor();
+    sched.wake_sysmon();
     Some(p)
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn acquire_p() -> Option<&'static P> {
     let mut lists = sched.lists();
     let p = pop_idle(&mut lists)?;
     drop(lists);
-    sched.wake_monitor();
+    sched.wake_sysmon();
     Some(p)
 }
 
@@ -288,11 +288,11 @@ pub(crate) fn hand_off(p: &'static P) {
     if sched.idle.go_idle(false, &sched) && (!sched.start_searcher() && sched.idle.abandon_search()) {
         sched.idle.wake_one(&sched);
     }
-    // A timer may have come before it was idle, so that its `poke` found nothing to do.
+    // A timer may have come before it was idle, so that its `wake_watcher_of` found nothing to do.
     if p.timers.any() {
-        poke(p);
+        wake_watcher_of(p);
     }
-    call_poller();
+    ensure_poller();
 }
 
 /// Empties a P that GOMAXPROCS has taken out of use. Nobody has it now but the caller.
@@ -307,11 +307,11 @@ pub(crate) fn retire_p(p: &'static P) {
     inside.owned_mut().stacks.flush();
     let heir = sched.first_p();
     if p.timers.move_to(&heir.timers) {
-        poke(heir);
+        wake_watcher_of(heir);
     }
     let mut lists = sched.lists();
     if p.is_retired() {
-        lists.vacant.push(p);
+        lists.retired_ps.push(p);
     } else {
         // GOMAXPROCS has grown again meanwhile.
         put_idle(&mut lists, p, None);
@@ -321,7 +321,7 @@ pub(crate) fn retire_p(p: &'static P) {
 }
 
 /// A timer was added to a P from elsewhere: if it is idle, its watcher must look at the clock again.
-pub(crate) fn poke(p: &'static P) {
+pub(crate) fn wake_watcher_of(p: &'static P) {
     let sched = sched();
     let mut lists = sched.lists();
     let Some(at) = lists.idle.iter().position(|i| i.p.id == p.id) else { return };
@@ -331,7 +331,7 @@ pub(crate) fn poke(p: &'static P) {
             lists.idle.remove(at);
             sched.idle.p_taken();
             drop(lists);
-            sched.wake_monitor();
+            sched.wake_sysmon();
             if !start_m(p, false) {
                 not_started(p, false);
             }
@@ -341,7 +341,7 @@ pub(crate) fn poke(p: &'static P) {
 
 /// Has an M poll that sleeps, or that is started for it, if somebody waits for I/O and nobody polls. For those by whom no M
 /// goes to rest: foreign threads that wait, Ms that block outside of the worker's loop, and whoever makes a P idle for another.
-pub(crate) fn call_poller() {
+pub(crate) fn ensure_poller() {
     if !ROLE.is_wanted() {
         return;
     }
@@ -357,7 +357,7 @@ pub(crate) fn call_poller() {
     let Some(IdleP { p, .. }) = lists.idle.pop() else { return };
     sched.idle.p_taken();
     drop(lists);
-    sched.wake_monitor();
+    sched.wake_sysmon();
     if !start_m(p, false) {
         not_started(p, false);
     }

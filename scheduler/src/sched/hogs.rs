@@ -37,11 +37,11 @@ const REMEMBERED: u32 = 60;
 
 /// `g`, which runs, is a hog. For the monitor.
 pub(crate) fn note(g: GRef) {
-    SITES.note_hog(g.glance().1, clock::coarse());
+    SITES.note_hog(g.id_and_site().1, clock::coarse());
 }
 
 /// Whether `g` has not begun, and will probably be a hog.
-pub(crate) fn is_late(g: GRef) -> bool {
+pub(crate) fn is_likely_hog(g: GRef) -> bool {
     let last = || SITES.last_hog(g.site);
     g.stack.get().is_null() && last().is_some_and(|last| clock::coarse().wrapping_sub(last) <= REMEMBERED)
 }

@@ -1,156 +1,140 @@
-//! What an M does that has a P and nothing to run on it: look into the others' queues for a while.
+//! What an M does that has a P and nothing to run on it: it looks into the other queues for a while.
 //!
-//! A sleeping M costs its waker 7 us and answers after 21. So a searcher goes on for [`SEARCH_TIME`] before it sleeps,
-//! which is about what the sleep and the next wake-up would cost together.
+//! How long it looks, and what is worth taking, are rules R2a, R3 and R6 of
+//! [`crate::sched::wake_policy`].
 //!
 //! # Which queue is worth a theft
-//! A stolen goroutine costs its thief some cache misses, and each of those that it talks to on the other CPU some more.
-//! That pays if it would have waited. A receiver that selects over two channels and the two that send to it are done
-//! with each other in less time than a theft takes; a thief that takes one of them each time it is queued slows all
-//! three to half. So a searcher watches a queue for [`GRACE`] before it takes any of it, and counts how many goroutines
-//! the other M has run meanwhile. It takes half of the queue if the last in it would still wait after another [`GRACE`]
-//! at this pace: at once if there are [`ALWAYS_STEAL_LEN`], else if fewer were run than wait; which is so in particular if the M is
-//! busy with one. If not, the P is *swift*: who is readied there wakes no other M ([`crate::wait::ready`]) until the monitor
-//! has passed once more. This bounds the wait of who is queued behind a goroutine that computes all of a sudden.
-//!
-//! Medians of two interleaved runs, two Ps (`select2_unbuf`, `select8_buf128`, `rwlock_1pct` of the peers): 389, 320
-//! and 72 ns if any queue is worth it, 174, 161 and 22 so.
-//!
-//! Rejected: *to measure the pace where goroutines are run*: two looks at the clock, 40 ns, for each. *Never to wake
-//! for short queues*: a P whose goroutines compute for a millisecond each has short queues too.
+//! A stolen goroutine costs its thief some cache misses, and costs each goroutine that it talks to
+//! on the other CPU some more. That pays only if it would have waited. So the searcher samples the
+//! dispatches of the other Ps for [`QUEUE_SAMPLE_NS`] before it takes from a short queue. If the
+//! queue is not worth it, the searcher marks the P to be *left to its owner*: goroutines that
+//! become runnable there wake no other M until sysmon has looked once more.
 
 use crossbeam_deque::{Steal, Stealer};
 
 use crate::gmp::scheduler::sched;
 use crate::gmp::{G, GRef, Inside, M, P};
 use crate::netpoll::poll;
-use crate::sched::wake_policy::ALWAYS_STEAL_LEN;
+use crate::sched::wake_policy::{
+    ALWAYS_STEAL_LEN, QUEUE_SAMPLE_NS, RUNNEXT_GRACE_NS, queue_is_worth_a_theft, search_time_ns,
+};
 use crate::time::clock;
 
-/// How long an M searches before it sleeps.
-const SEARCH_TIME: u64 = 30_000;
-
-/// How long a goroutine must have been seen in a runnext slot before a thief takes it. Shorter, and thieves tear
-/// request and reply pairs apart; longer, and a goroutine waits longer for its busy waker.
-pub(crate) const RUNNEXT_GRACE: u64 = 5_000;
-
-/// How long a searcher watches a short queue before it takes any of it.
-const GRACE: u64 = 5_000;
-
-/// How many Ps are watched.
-const WATCHED: usize = 64;
+/// The number of Ps that are sampled. From a P beyond these, any queue is worth a theft.
+const SAMPLED_PS: usize = 64;
 
 /// Pauses between two rounds over all Ps.
 const PAUSES: u32 = 16;
 
 /// A goroutine seen in a runnext slot.
 #[derive(Clone, Copy)]
-struct Sighting {
+struct RunnextSighting {
     victim: u32,
     dispatches: u32,
     g: *mut G,
     since: u64,
 }
 
-/// How the other Ps get on while a searcher watches.
-struct Watch {
+/// The dispatches of the other Ps while a searcher looks.
+struct QueueSampler {
     since: u64,
-    /// Their dispatches at the beginning. Of more Ps than these, any queue is worth it.
-    dispatches: [u32; WATCHED],
+    dispatches: [u32; SAMPLED_PS],
 }
 
-impl Watch {
+impl QueueSampler {
     fn begin(now: u64) -> Self {
-        let mut dispatches = [0; WATCHED];
+        let mut dispatches = [0; SAMPLED_PS];
         dispatches.iter_mut().zip(sched().ps()).for_each(|(seen, p)| *seen = p.dispatches());
         Self { since: now, dispatches }
     }
 
-    fn is_over(&self, now: u64) -> bool {
-        now - self.since >= GRACE
+    fn is_complete(&self, now: u64) -> bool {
+        now - self.since >= QUEUE_SAMPLE_NS
     }
 
-    /// Whether who is now the last in the queue of `victim` would still wait after another [`GRACE`], as far as is known.
-    fn is_worth_it(&self, victim: &P, over: bool) -> bool {
+    /// Returns `true` if the searcher may steal from `victim` now. Only a `complete` sample tells
+    /// about a short queue; what it tells is left with the victim.
+    fn is_worth_a_theft(&self, victim: &P, complete: bool) -> bool {
         let queued = victim.queued();
-        if queued == 0 || queued >= ALWAYS_STEAL_LEN || !over {
+        if queued == 0 || queued >= ALWAYS_STEAL_LEN || !complete {
             return queued >= ALWAYS_STEAL_LEN;
         }
-        let before = self.dispatches.get(victim.id as usize);
-        let worth_it = before.is_none_or(|before| victim.dispatches().wrapping_sub(*before) as usize <= queued);
+        let worth_it = self.dispatches.get(victim.id as usize).is_none_or(|before| {
+            let dispatched = victim.dispatches().wrapping_sub(*before);
+            queue_is_worth_a_theft(queued, dispatched as usize)
+        });
         victim.set_leave_to_owner(!worth_it);
         worth_it
     }
 }
 
-/// What a search ends with.
-pub(crate) enum Found {
-    /// One to run, and perhaps more in the queue.
+/// The end of a search.
+pub(crate) enum SearchResult {
+    /// A goroutine to run; more may be in the queue.
     Goroutine(GRef),
-    /// What has become ready for I/O: the searcher's to queue, once it does not count as one.
-    Ready(Vec<GRef>),
-    /// Nothing, but the P may have something itself.
+    /// Goroutines that have become ready for I/O. The searcher queues them once it does not count
+    /// as one any more.
+    Polled(Vec<GRef>),
+    /// Nothing, but the P's own queues may have something.
     Nothing,
 }
 
-/// Looks for a goroutine on all other Ps, and for I/O, for a while.
-pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> Found {
+/// Looks for goroutines on all other Ps, and for I/O, for a while.
+pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> SearchResult {
     debug_assert!(m.p().is_some_and(|own| own.id == p.id), "search: without the P");
     let sched = sched();
-    let mut now = clock::now();
-    let end = now + SEARCH_TIME;
+    let start = clock::now();
+    let mut now = start;
     let mut sighting = None;
-    let mut watch = Watch::begin(now);
-    while now < end && !p.is_retired() {
-        let over = watch.is_over(now);
+    let mut sampler = QueueSampler::begin(now);
+    let others_idle = || sched.procs() > 1 && sched.idle.counts().0 + 1 >= sched.procs();
+    while now - start < search_time_ns(others_idle()) && !p.is_retired() {
+        let complete = sampler.is_complete(now);
         let found = take_global(p)
-            .or_else(|| steal_from_those(p, |victim| watch.is_worth_it(victim, over)))
-            .or_else(|| watch_runnext(p, now, &mut sighting));
+            .or_else(|| steal_from_those(p, |victim| sampler.is_worth_a_theft(victim, complete)))
+            .or_else(|| steal_forgotten_runnext(p, now, &mut sighting));
         if let Some(g) = found {
-            return Found::Goroutine(g);
+            return SearchResult::Goroutine(g);
         }
-        if over {
-            watch = Watch::begin(now);
+        if complete {
+            sampler = QueueSampler::begin(now);
         }
-        if run_overdue(p, now) {
-            return Found::Nothing;
+        if fire_overdue(p, now) {
+            return SearchResult::Nothing;
         }
-        let ready = poll::look_while_searching();
-        if !ready.is_empty() {
-            return Found::Ready(ready);
+        let polled = poll::look_while_searching();
+        if !polled.is_empty() {
+            return SearchResult::Polled(polled);
         }
         for _ in 0..PAUSES {
             std::hint::spin_loop();
         }
         now = clock::now();
-        // With all other Ps idle there is nobody to steal from: for what other threads push, half the time will do.
-        if sched.procs() > 1 && sched.idle.counts().0 + 1 >= sched.procs() && now + SEARCH_TIME / 2 > end {
-            break;
-        }
     }
-    Found::Nothing
+    SearchResult::Nothing
 }
 
-/// Takes a batch from the global queue to the P, and the first of it; else one that is late.
+/// Moves a batch from the global queue to the P and returns the first of it, else the first
+/// deferred goroutine.
 #[inline(never)]
 pub(crate) fn take_global(p: &Inside<'_>) -> Option<GRef> {
     let global = &sched().global;
-    global.take_batch(p.queue_for_steal()).or_else(|| global.take_late())
+    global.take_batch(p.queue_for_steal()).or_else(|| global.take_deferred())
 }
 
-/// Steals half of the queue of some other P.
+/// Steals half of a queue of some other P.
 pub(crate) fn steal(p: &mut Inside<'_>) -> Option<GRef> {
     steal_from_those(p, |_| true)
 }
 
-/// As [`steal`], from a P that is `worth_it`, beginning at a random one.
+/// Like [`steal`], but only from Ps that are `worth_it`, beginning at a random one.
 fn steal_from_those(p: &mut Inside<'_>, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
     let sched = sched();
     let ps = sched.ps();
     let start = p.owned_mut().random() as usize % sched.procs() as usize;
-    let mut others =
+    let mut victims =
         ps.clone().skip(start).chain(ps.take(start)).filter(|victim| victim.id != p.id && worth_it(victim));
-    others.find_map(|victim| {
+    victims.find_map(|victim| {
         let [arrivals, queue, backlog] = &victim.stealers;
         steal_from(arrivals, p)
             .or_else(|| steal_from(queue, p))
@@ -171,25 +155,26 @@ fn steal_from(queue: &Stealer<GRef>, p: &Inside<'_>) -> Option<GRef> {
     None
 }
 
-/// Takes a runnext that stays where it is: its waker goes on computing.
-fn watch_runnext(p: &Inside<'_>, now: u64, sighting: &mut Option<Sighting>) -> Option<GRef> {
+/// Takes a runnext that stays where it is because its waker keeps computing.
+fn steal_forgotten_runnext(p: &Inside<'_>, now: u64, sighting: &mut Option<RunnextSighting>) -> Option<GRef> {
     let mut ps = sched().ps();
     if let Some(seen) = *sighting {
         let victim = ps.clone().find(|v| v.id == seen.victim)?;
         if victim.runnext().peek() == seen.g && victim.dispatches() == seen.dispatches {
-            if now - seen.since < RUNNEXT_GRACE {
+            if now - seen.since < RUNNEXT_GRACE_NS {
                 return None;
             }
             *sighting = None;
             let stolen = victim.runnext().steal(seen.g);
             if stolen.is_some() {
-                // Its waker may have ended by now, and another goroutine have its memory. Whoever wakes the next one there hears of it.
+                // The waker may have ended by now, and another goroutine have its memory. So the
+                // note is for the next waker on that P.
                 victim.note_runnext_stolen();
             }
             return stolen;
         }
     }
-    *sighting = ps.find(|v| v.id != p.id && !v.runnext().peek().is_null()).map(|v| Sighting {
+    *sighting = ps.find(|v| v.id != p.id && !v.runnext().is_empty()).map(|v| RunnextSighting {
         victim: v.id,
         dispatches: v.dispatches(),
         g: v.runnext().peek(),
@@ -198,7 +183,7 @@ fn watch_runnext(p: &Inside<'_>, now: u64, sighting: &mut Option<Sighting>) -> O
     None
 }
 
-/// Fires the overdue timers of other Ps here; true if there were any.
-fn run_overdue(p: &mut Inside<'_>, now: u64) -> bool {
+/// Fires the overdue timers of other Ps here. Returns `true` if any was due.
+fn fire_overdue(p: &mut Inside<'_>, now: u64) -> bool {
     sched().ps().any(|victim| p.fire_timers_of(victim, now))
 }

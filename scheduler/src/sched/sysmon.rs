@@ -34,7 +34,7 @@
 //! # Sleeping
 //! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it looks whether it will ever be
 //! needed again ([`crate::diag::deadlock`]), and sleeps until an M takes a P
-//! ([`Sched::wake_monitor`](crate::gmp::scheduler::Sched::wake_monitor)), until stacks are due to be trimmed, or until a thread
+//! ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks are due to be trimmed, or until a thread
 //! ends without which there would be a deadlock.
 //!
 //! # Rejected
@@ -52,7 +52,7 @@ use crate::diag::exhaustion;
 use crate::diag::quit;
 use crate::diag::stats;
 use crate::diag::trace::Trace;
-use crate::gmp::scheduler::{Monitor, Sched, sched};
+use crate::gmp::scheduler::{Sched, Sysmon, sched};
 use crate::gmp::{M, OwnerFlags, P};
 use crate::machine::stack;
 use crate::machine::sys::thread_end::ThreadEnd;
@@ -166,7 +166,7 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
 
 /// Starts the threads that are wanted, also again if the system has refused one and it is time.
 fn start_threads(sched: &Sched, again_at: &mut Option<u64>, now: u64) {
-    if sched.monitor.orders.swap(false, Ordering::Acquire) || again_at.is_some_and(|at| at <= now) {
+    if sched.sysmon.orders.swap(false, Ordering::Acquire) || again_at.is_some_and(|at| at <= now) {
         handoff::start_ordered();
         *again_at = threads::start_pinned();
         exhaustion::look_at_pinned(sched);
@@ -194,7 +194,7 @@ impl Polls {
 
 /// Sleeps until the next tick; if all Ps have been idle for long, until `wake_at` or until something has happened (true).
 fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Option<u64>) -> bool {
-    let monitor = &sched.monitor;
+    let monitor = &sched.sysmon;
     if !quiet {
         let pause = if chaos::is_on() { pause.min(TICK / 8) } else { pause };
         return monitor.parker.park_timeout(Duration::from_nanos(pause));
@@ -211,7 +211,7 @@ fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Optio
 
 /// Sleeps until something has happened (true), or until `timeout` has passed.
 fn sleep(sched: &'static Sched, timeout: Option<Duration>) -> bool {
-    let monitor = &sched.monitor;
+    let monitor = &sched.sysmon;
     exhaustion::look(sched);
     let awake = deadlock::look(sched);
     if let Some(woken) = awake.and_then(|thread| sleep_beside(monitor, thread, timeout)) {
@@ -227,7 +227,7 @@ fn sleep(sched: &'static Sched, timeout: Option<Duration>) -> bool {
 }
 
 /// As [`sleep`], or until `thread` ends; `None` if that cannot be waited for.
-fn sleep_beside(monitor: &Monitor, thread: i32, timeout: Option<Duration>) -> Option<bool> {
+fn sleep_beside(monitor: &Sysmon, thread: i32, timeout: Option<Duration>) -> Option<bool> {
     if monitor.thread_end.get().is_none() {
         // Nobody else sets it.
         let _ = monitor.thread_end.set(ThreadEnd::new()?);
@@ -312,7 +312,7 @@ impl Watch {
             // Even if nobody waits at the moment: next time somebody may.
             look.take(keep, |m| m.current().into_iter().for_each(ties::note_kept));
         }
-        if !look.others_wait() && !sched.global.has_late() {
+        if !look.others_wait() && !sched.global.has_deferred() {
             return;
         }
         // Less than the value before: the P has gone to another M.
@@ -339,10 +339,10 @@ impl Watch {
             m.set_hogged(true);
             m.current().into_iter().for_each(hogs::note);
         };
-        let taken = if self.away.has_room(self.cpus, sched.global.has_late(), now) || p.is_retired() {
+        let taken = if self.away.has_room(self.cpus, sched.global.has_deferred(), now) || p.is_retired() {
             look.take(handoff::retake, hogged)
         } else {
-            let lends = look.others_wait_here() || (!self.lent && !sched.global.is_quiet());
+            let lends = look.others_wait_here() || (!self.lent && sched.global.has_urgent());
             let lent = lends && look.take(handoff::lend, hogged);
             self.lent |= lent;
             lent
@@ -373,7 +373,7 @@ struct Look {
 impl Look {
     /// Whether anybody waits for the P, or will by the next look, but for those who are late.
     fn others_wait(&self) -> bool {
-        self.others_wait_here() || !self.sched.global.is_quiet()
+        self.others_wait_here() || self.sched.global.has_urgent()
     }
 
     /// As above, for this P alone.

@@ -15,7 +15,7 @@
 //! | *locked* | none | its [`M::inbox`]; `Sched::blocked_ms` counts it | it is handed a P for its goroutine, which is parked |
 //! | *pinned* | as if running, away, or locked | as these; `Lists::pinned` counts it | its one goroutine ends: ended |
 //! | *out of use* | none | as if locked; `Lists::out_of_use` counts it | it is handed a P for what must run on its thread |
-//! | *ended* | none | `Lists::vacant_ms` | it is the M of another thread |
+//! | *ended* | none | `Lists::threadless_ms` | it is the M of another thread |
 //!
 //! ```text
 //!   ordered ──┐                 ┌───► away ────► spare
@@ -71,7 +71,7 @@
 //! borrow of the thread's locals then: what was lent from inside of a `with` is given back before
 //! the goroutine ends. The M that finds such a goroutine in a queue gives it to the M on standby,
 //! or leaves it with the monitor ([`order_pinned`]), and goes on. The goroutine belongs to its M
-//! from then on ([`crate::sched::affinity::home`]), which takes an idle P, or queues it to be brought home with
+//! from then on ([`crate::sched::affinity::delivery`]), which takes an idle P, or queues it to be brought home with
 //! one.
 //!
 //! # Out of use
@@ -109,8 +109,8 @@ const PATIENCE: u64 = 1_000_000_000;
 pub(crate) fn order(mut lists: MutexGuard<'_, Lists>, p: &'static P, search: bool, first: Option<GRef>) -> bool {
     let give = |m: &'static M| {
         // It does not sleep for its inbox, and gets its P here.
-        let _ = first.is_some_and(|g| m.inbox.leave(g));
-        m.hand(p, search);
+        let _ = first.is_some_and(|g| m.inbox.deliver(g));
+        m.hand_p(p, search);
     };
     if let Some(m) = lists.standby.take() {
         drop(lists);
@@ -118,7 +118,7 @@ pub(crate) fn order(mut lists: MutexGuard<'_, Lists>, p: &'static P, search: boo
         return true;
     }
     if lists.threads >= sched().max_threads {
-        lists.wanting = true;
+        lists.thread_wanted = true;
         drop(lists);
         warn_of_limit();
         return false;
@@ -139,19 +139,19 @@ pub(crate) fn order_pinned(g: GRef) {
     if let Some(m) = lists.standby.take() {
         return lists.pin(m, g);
     }
-    lists.unstarted.push_back(g);
-    lists.wanting = true;
+    lists.pinned_waiting.push_back(g);
+    lists.thread_wanted = true;
     drop(lists);
     call_starter();
 }
 
 /// Whether there is a monitor. The system may have given no thread for it.
 pub(crate) fn has_starter() -> bool {
-    sched().monitor.runs.load(Ordering::Relaxed)
+    sched().sysmon.runs.load(Ordering::Relaxed)
 }
 
 fn call_starter() {
-    let monitor = &sched().monitor;
+    let monitor = &sched().sysmon;
     if has_starter() {
         monitor.orders.store(true, Ordering::Release);
         return monitor.wake();
@@ -159,7 +159,7 @@ fn call_starter() {
     start_pinned();
     let is_stuck = {
         let lists = sched().lists();
-        !lists.unstarted.is_empty() && lists.pinned == 0
+        !lists.pinned_waiting.is_empty() && lists.pinned == 0
     };
     if is_stuck {
         // There is nothing that would try again.
@@ -174,13 +174,13 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
     let orders = std::mem::take(&mut sched.lists().orders);
     for m in orders {
         let Err(error) = start(m) else { continue };
-        let handed = m.take_handed();
+        let handed = m.take_handed_p();
         m.inbox.take_all().into_iter().for_each(|g| sched.global.push(g));
         let last = {
             let mut lists = sched.lists();
             lists.give_up(m);
             lists.note_refusal(&error);
-            lists.wanting = true;
+            lists.thread_wanted = true;
             lists.threads == 0
         };
         if last {
@@ -210,7 +210,7 @@ pub(crate) fn refill() {
 fn start_standby(mut lists: MutexGuard<'_, Lists>) {
     let m = lists.new_m();
     lists.refilling = true;
-    lists.wanting = false;
+    lists.thread_wanted = false;
     drop(lists);
     let started = start(m).is_ok();
     let mut lists = sched().lists();
@@ -220,7 +220,7 @@ fn start_standby(mut lists: MutexGuard<'_, Lists>) {
     } else {
         lists.give_up(m);
     }
-    let missed = lists.wanting;
+    let missed = lists.thread_wanted;
     drop(lists);
     if missed {
         call_starter();
@@ -234,11 +234,11 @@ pub(crate) fn start_pinned() -> Option<u64> {
     loop {
         let mut lists = sched.lists();
         let retry_at = lists.refusal.as_ref().map_or(0, |refusal| refusal.last + RETRY);
-        if lists.unstarted.is_empty() {
+        if lists.pinned_waiting.is_empty() {
             return None;
         }
         if let Some(m) = lists.standby.take() {
-            let g = lists.unstarted.pop_front()?;
+            let g = lists.pinned_waiting.pop_front()?;
             lists.pin(m, g);
             continue;
         }
@@ -251,17 +251,17 @@ pub(crate) fn start_pinned() -> Option<u64> {
         if retry_at > clock::now() {
             return Some(retry_at);
         }
-        let g = lists.unstarted.pop_front()?;
+        let g = lists.pinned_waiting.pop_front()?;
         let m = lists.new_m();
         lists.pin(m, g);
         drop(lists);
         if let Err(error) = start(m) {
             let mut lists = sched.lists();
-            m.set_own(None);
+            m.set_pinned_g(None);
             lists.pinned -= 1;
             lists.give_up(m);
             lists.note_refusal(&error);
-            lists.unstarted.push_front(g);
+            lists.pinned_waiting.push_front(g);
             drop(lists);
             warn_no_thread(&format!("the system gives no thread: {error}"));
         }
@@ -285,8 +285,8 @@ fn start(m: &'static M) -> io::Result<()> {
 /// that need not.
 #[cold]
 pub(crate) fn end_locked(m: &'static M) {
-    m.ended.set(true);
-    if m.own().is_none() {
+    m.locked_g_ended.set(true);
+    if m.pinned_g().is_none() {
         sched().lists().out_of_use += 1;
     }
 }
@@ -294,13 +294,13 @@ pub(crate) fn end_locked(m: &'static M) {
 /// The calling M's pinned goroutine has ended, and its P is gone: its thread is about to end. The M
 /// is another thread's from here on.
 pub(crate) fn end_pinned(m: &'static M) {
-    m.locked.set(0);
-    m.ended.set(false);
-    m.set_own(None);
+    m.locked_gs.set(0);
+    m.locked_g_ended.set(false);
+    m.set_pinned_g(None);
     let mut lists = sched().lists();
     lists.pinned -= 1;
     lists.give_up(m);
-    let waits = !lists.unstarted.is_empty();
+    let waits = !lists.pinned_waiting.is_empty();
     drop(lists);
     if waits {
         call_starter();
@@ -323,7 +323,7 @@ impl Lists {
     fn new_m(&mut self) -> &'static M {
         self.threads += 1;
         self.peak = self.peak.max(self.threads);
-        self.vacant_ms.pop().unwrap_or_else(|| {
+        self.threadless_ms.pop().unwrap_or_else(|| {
             let m: &'static M = Box::leak(Box::new(M::new(self.all_ms.len() as u32)));
             self.all_ms.push(m);
             m
@@ -333,14 +333,14 @@ impl Lists {
     /// Gives `m`, which has run nothing, to a pinned goroutine.
     fn pin(&mut self, m: &'static M, g: GRef) {
         self.pinned += 1;
-        m.set_own(Some(g));
+        m.set_pinned_g(Some(g));
         m.wake();
     }
 
     /// `m` has no thread any more, or got none.
     fn give_up(&mut self, m: &'static M) {
         self.threads -= 1;
-        self.vacant_ms.push(m);
+        self.threadless_ms.push(m);
     }
 
     /// Why there may be no more threads, if that is so: at the limit, or after the system has

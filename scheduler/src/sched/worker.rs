@@ -19,18 +19,18 @@ use std::time::Duration;
 use crate::api::os_thread;
 use crate::gmp::block;
 use crate::gmp::scheduler::sched;
-use crate::gmp::{After, G, GRef, Inside, M, OwnerFlags, P, State};
+use crate::gmp::{G, GRef, Inside, M, OwnerFlags, P, State, SwitchReason};
 use crate::machine;
 use crate::machine::stack::POOL;
 use crate::netpoll::poll;
+use crate::sched::affinity::delivery;
 use crate::sched::affinity::guard;
-use crate::sched::affinity::home;
 use crate::sched::affinity::ties;
 use crate::sched::attend::{Next, attend};
 use crate::sched::current;
 use crate::sched::entry;
 use crate::sched::handoff;
-use crate::sched::search::{Found, search, steal, take_global};
+use crate::sched::search::{SearchResult, search, steal, take_global};
 use crate::sched::threads;
 use crate::task::coroutine::{Owner, StackHead};
 use crate::task::spawn;
@@ -58,7 +58,7 @@ pub(crate) fn main(m: &'static M) {
     // returns after it has switched away and back pays for a mispredicted return, and so does the goroutine that it
     // switched to: the CPU predicts returns by the calls before them.
     loop {
-        let (g, inherit) = match m.locked.get() {
+        let (g, inherit) = match m.locked_gs.get() {
             0 if !searching => local_next(m).unwrap_or_else(|| find(m, &mut searching)),
             0 => find(m, &mut searching),
             _ => match wait_for_turn(m) {
@@ -75,12 +75,12 @@ pub(crate) fn main(m: &'static M) {
 /// it is to run (false).
 fn wait_for_first(m: &'static M) -> bool {
     loop {
-        if let Some(g) = m.own() {
+        if let Some(g) = m.pinned_g() {
             threads::refill();
             begin_pinned(m, g);
             return false;
         }
-        if let Some((p, search)) = m.take_handed() {
+        if let Some((p, search)) = m.take_handed_p() {
             threads::refill();
             adopt(m, p);
             return search;
@@ -95,7 +95,7 @@ fn begin_pinned(m: &'static M, g: GRef) {
     match handoff::acquire_p() {
         Some(p) => {
             adopt(m, p);
-            m.next.set(Some((g, false)));
+            m.next_g.set(Some((g, false)));
         }
         // It gets a P like any other, and brings it here.
         None => ready::push_global(g),
@@ -110,7 +110,7 @@ fn local_next(m: &'static M) -> Option<(GRef, bool)> {
     // Not in `local`, which goroutines run too, when they end: thieves enter an epoch of crossbeam's, which leaves the
     // address of a thread-local on the stack, and the next goroutine there would belong to this thread.
     if chaos::strikes(ELSEWHERE)
-        && m.next.get().is_none()
+        && m.next_g.get().is_none()
         && let Some(g) = steal(&mut p)
     {
         return Some((g, false));
@@ -121,13 +121,13 @@ fn local_next(m: &'static M) -> Option<(GRef, bool)> {
 /// What the M has chosen, else what must run here or is on `p`.
 #[inline(always)]
 fn next_of(m: &'static M, p: &mut Inside<'_>) -> Option<(GRef, bool)> {
-    m.next.take().or_else(|| if m.inbox.is_empty() { local(p) } else { local_or_returned(m, p) })
+    m.next_g.take().or_else(|| if m.inbox.is_empty() { local(p) } else { local_or_returned(m, p) })
 }
 
 #[cold]
 fn local_or_returned(m: &'static M, p: &mut Inside<'_>) -> Option<(GRef, bool)> {
     let returned = || m.inbox.take().map(|g| (g, false));
-    if m.inbox.alternate() { returned().or_else(|| local(p)) } else { local(p).or_else(returned) }
+    if m.inbox.is_its_turn() { returned().or_else(|| local(p)) } else { local(p).or_else(returned) }
 }
 
 /// Finds a goroutine to run; blocks until there is one.
@@ -145,7 +145,7 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
             if std::mem::take(searching) {
                 sched.idle.found(&sched);
             }
-            if let Some((g, _)) = m.next.take() {
+            if let Some((g, _)) = m.next_g.take() {
                 ready::push_global(g);
             }
             handoff::retire_p(p);
@@ -170,9 +170,9 @@ fn find(m: &'static M, searching: &mut bool) -> (GRef, bool) {
             *searching = *searching || sched.idle.join_search(sched.procs());
             if *searching {
                 match search(m, &mut p) {
-                    Found::Goroutine(g) => found = Some((g, false)),
-                    Found::Ready(batch) => ready = batch,
-                    Found::Nothing => found = next_of(m, &mut p),
+                    SearchResult::Goroutine(g) => found = Some((g, false)),
+                    SearchResult::Polled(batch) => ready = batch,
+                    SearchResult::Nothing => found = next_of(m, &mut p),
                 }
             }
         }
@@ -235,7 +235,7 @@ fn sleep_without_p(m: &'static M) -> bool {
     let sched = sched();
     sched.lists().spare.push(m);
     // No P has changed hands, so the monitor has not seen that somebody was here.
-    sched.wake_monitor();
+    sched.wake_sysmon();
     sleep(m, false)
 }
 
@@ -248,7 +248,7 @@ fn sleep(m: &'static M, searching: bool) -> bool {
             adopt(m, p);
             return search;
         }
-        home::give_back(m);
+        delivery::return_undelivered(m);
         if search && sched.idle.abandon_search() {
             sched.idle.wake_one(&sched);
         }
@@ -260,7 +260,7 @@ fn sleep(m: &'static M, searching: bool) -> bool {
 /// (false), or until it has found work as the poller (false).
 fn wait_in_list(m: &'static M) -> bool {
     loop {
-        if let Some((p, search)) = m.take_handed() {
+        if let Some((p, search)) = m.take_handed_p() {
             adopt(m, p);
             return search;
         }
@@ -297,7 +297,7 @@ fn take_on(m: &'static M, runnable: Vec<GRef>) -> bool {
     };
     // SAFETY: the P was handed to this M, which had none; the token ends here.
     let mut p = unsafe { entry::adopt(m, p) };
-    m.next.set(poll::queue(&mut p, runnable).map(|first| (first, false)));
+    m.next_g.set(poll::queue(&mut p, runnable).map(|first| (first, false)));
     true
 }
 
@@ -337,7 +337,7 @@ fn watch(m: &'static M) -> Watch {
     let p = lists.idle.remove(at).p;
     sched.idle.p_taken();
     drop(lists);
-    sched.wake_monitor();
+    sched.wake_sysmon();
     Watch::Due(p)
 }
 
@@ -356,7 +356,7 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
         && !ptr::eq(last, m)
         && let Some(home) = guard::must_return(g, last)
     {
-        return home::send(m, p, g, home);
+        return delivery::deliver(m, p, g, home);
     }
     if m.is_tied() && ties::belongs_elsewhere(m, g) {
         match ties::pass_on(m, p, g) {
@@ -367,16 +367,16 @@ fn run(m: &'static M, g: GRef, inherit: bool) {
     let fresh = g.stack.get().is_null();
     if fresh {
         if g.is_pinned() {
-            match g.home() {
+            match g.bound_m() {
                 None => return threads::order_pinned(g),
-                Some(home) if !ptr::eq(home, m) => return home::send(m, p, g, home),
+                Some(home) if !ptr::eq(home, m) => return delivery::deliver(m, p, g, home),
                 Some(_) => {}
             }
         }
         match spawn::stack_for(&mut p, g) {
             Ok(stack) => g.stack.set(StackHead::install(stack, on_stack, g.as_ptr().cast())),
             Err(error) => {
-                m.ended.set(g.is_pinned());
+                m.locked_g_ended.set(g.is_pinned());
                 return spawn::fail(g, error);
             }
         }
@@ -410,15 +410,15 @@ fn left(m: &'static M, sp: usize) {
     if g.record() != G::SEEN || ties::is_sampled(m) {
         ties::note_left(m, g);
     }
-    match m.note.after.get() {
-        After::Park => {
+    match m.switch_request.reason.get() {
+        SwitchReason::Park => {
             ready::learn(g, m.p().is_some_and(|p| !p.runnext().is_empty()));
             if m.p().is_none() {
                 clock::advance_coarse(clock::now());
             }
-            g.wait_for(m.note.reason.get());
+            g.wait_for(m.switch_request.wait_reason.get());
             chaos::pause();
-            let (commit, arg) = (m.note.commit.get(), m.note.arg.get());
+            let (commit, arg) = (m.switch_request.commit.get(), m.switch_request.arg.get());
             // SAFETY: the note was made for this one call. From here on the goroutine may run elsewhere.
             if !unsafe { commit(arg) } {
                 g.transition(State::Waiting, State::Runnable);
@@ -429,9 +429,9 @@ fn left(m: &'static M, sp: usize) {
             g.transition(State::Running, State::Runnable);
             // SAFETY: the worker is inside between two goroutines; the token ends with the match.
             match (after, unsafe { entry::held(m) }) {
-                (After::Yield, Some(p)) => ready::push_last(&p, g),
+                (SwitchReason::Yield, Some(p)) => ready::push_last(&p, g),
                 // It has had its time slice.
-                _ if m.is_hogged() => ready::push_late(g),
+                _ if m.is_hogged() => ready::push_deferred(g),
                 _ => ready::push_global(g),
             }
         }
@@ -442,7 +442,7 @@ fn left(m: &'static M, sp: usize) {
 #[cold]
 fn go_on(m: &'static M, g: GRef) {
     if m.p().is_some() {
-        m.next.set(Some((g, true)));
+        m.next_g.set(Some((g, true)));
     } else {
         ready::push_global(g);
     }
@@ -487,10 +487,10 @@ fn end(g: GRef, head: *mut StackHead) -> Option<GRef> {
         // SAFETY: the handle has left, so the block is this side's.
         unsafe { free(p.as_mut(), g) };
     }
-    let mut p = p.filter(|p| m.locked.get() == 0 && !p.is_retired())?;
+    let mut p = p.filter(|p| m.locked_gs.get() == 0 && !p.is_retired())?;
     let (next, inherit) = next_of(m, &mut p)?;
     if !next.starts_anywhere() || (m.is_tied() && ties::belongs_elsewhere(m, next)) {
-        m.next.set(Some((next, inherit)));
+        m.next_g.set(Some((next, inherit)));
         return None;
     }
     next.stack.set(head);
@@ -561,14 +561,14 @@ unsafe fn free(p: Option<&mut Inside<'_>>, g: GRef) {
 /// ended: so does the thread.
 #[cold]
 fn wait_for_turn(m: &'static M) -> Option<(GRef, bool)> {
-    if m.ended.get() && m.own().is_some() {
+    if m.locked_g_ended.get() && m.pinned_g().is_some() {
         if m.p().is_some() {
             park::pass_p_on(m);
         }
         threads::end_pinned(m);
         return None;
     }
-    if let Some(next) = m.next.take() {
+    if let Some(next) = m.next_g.take() {
         return Some(next);
     }
     loop {

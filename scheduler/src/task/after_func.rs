@@ -113,7 +113,7 @@ impl AfterFunc {
             Self { handle: JoinHandle::of(g), timer: NonNull::from(&(*delayed.as_ptr()).timer) }
         };
         // SAFETY: I2: the handle is there until this returns.
-        unsafe { timer::arm(this.timer.as_ref(), when) }.unwrap_or_else(park::settle);
+        unsafe { timer::arm(this.timer.as_ref(), when) }.unwrap_or_else(park::reacquire_p);
         this
     }
 

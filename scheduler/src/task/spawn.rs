@@ -28,7 +28,7 @@ use crate::diag::fatal;
 use crate::gmp::block;
 use crate::gmp::reason::WaitReason;
 use crate::gmp::scheduler::sched;
-use crate::gmp::{Extra, G, GRef, Inside, Vtable};
+use crate::gmp::{Attributes, G, GRef, Inside, Vtable};
 use crate::machine::stack::{self, POOL, Stack};
 use crate::protocol::join::{JoinNode, JoinWord};
 use crate::sched::affinity::ties;
@@ -54,13 +54,13 @@ pub struct Options {
 
 impl Options {
     /// What the header keeps of this: nothing, most of the time.
-    fn into_extra(self) -> io::Result<Option<Box<Extra>>> {
+    fn into_attributes(self) -> io::Result<Option<Box<Attributes>>> {
         let Self { name, stack_size, pinned, site: _ } = self;
         if let Some(bytes) = stack_size {
             stack::class_for(bytes)?;
         }
         let plain = name.is_none() && stack_size.is_none() && !pinned;
-        Ok((!plain).then(|| Box::new(Extra { name, stack_size, pinned })))
+        Ok((!plain).then(|| Box::new(Attributes { name, stack_size, pinned })))
     }
 }
 
@@ -138,11 +138,11 @@ where
         vtable: &'static Vtable,
         id: u64,
         closure: C,
-        extra: Option<Box<Extra>>,
+        attributes: Option<Box<Attributes>>,
         join: JoinWord,
         site: &'static Location<'static>,
     ) -> Self {
-        let g = G::new(vtable, id, extra, join, site);
+        let g = G::new(vtable, id, attributes, join, site);
         Self { g, body: UnsafeCell::new(Body { closure: ManuallyDrop::new(closure) }) }
     }
 
@@ -188,16 +188,21 @@ where
 ///
 /// # Safety
 /// What `f` borrows, and what its result borrows, outlives the goroutine and its handle.
-unsafe fn start<F, T>(f: F, extra: Option<Box<Extra>>, join: JoinWord, site: &'static Location<'static>) -> GRef
+unsafe fn start<F, T>(
+    f: F,
+    attributes: Option<Box<Attributes>>,
+    join: JoinWord,
+    site: &'static Location<'static>,
+) -> GRef
 where
     F: FnOnce() -> T,
 {
     // SAFETY: the caller's contract.
     unsafe {
         if fits::<F, T>(0) {
-            start_kept::<InPlace<F>, InPlace<thread::Result<T>>, T>(InPlace::keep(f), extra, join, site)
+            start_kept::<InPlace<F>, InPlace<thread::Result<T>>, T>(InPlace::keep(f), attributes, join, site)
         } else {
-            start_kept::<Box<F>, Box<thread::Result<T>>, T>(Box::keep(f), extra, join, site)
+            start_kept::<Box<F>, Box<thread::Result<T>>, T>(Box::keep(f), attributes, join, site)
         }
     }
 }
@@ -208,7 +213,7 @@ where
 /// As [`start`].
 unsafe fn start_kept<C, R, T>(
     closure: C,
-    extra: Option<Box<Extra>>,
+    attributes: Option<Box<Attributes>>,
     join: JoinWord,
     site: &'static Location<'static>,
 ) -> GRef
@@ -217,12 +222,12 @@ where
     R: Kept<Item = thread::Result<T>>,
 {
     let layout = Layout::new::<Task<C, R>>();
-    let mut parts = Some((closure, extra, join));
+    let mut parts = Some((closure, attributes, join));
     let mut make = |block: NonNull<u8>, id: u64| {
-        let (closure, extra, join) = parts.take().expect("spawn: one goroutine per call");
+        let (closure, attributes, join) = parts.take().expect("spawn: one goroutine per call");
         let task = block.cast::<Task<C, R>>();
         // SAFETY: the block is ours, with the task's layout.
-        unsafe { task.write(Task::new(&Task::<C, R>::VTABLE, id, closure, extra, join, site)) };
+        unsafe { task.write(Task::new(&Task::<C, R>::VTABLE, id, closure, attributes, join, site)) };
         GRef::new(task.cast())
     };
     let spawned = entry::with_p(|m, mut p| {
@@ -239,7 +244,7 @@ where
             let g = make(block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed));
             sched.spawned_outside.fetch_add(1, Ordering::Release);
             ready::push_global(g);
-            park::settle(missing);
+            park::reacquire_p(missing);
             g
         }
     }
@@ -264,9 +269,9 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    let extra = options.into_extra()?;
+    let attributes = options.into_attributes()?;
     // SAFETY: the caller's contract.
-    Ok(unsafe { JoinHandle::of(start(f, extra, JoinWord::new(), site)) })
+    Ok(unsafe { JoinHandle::of(start(f, attributes, JoinWord::new(), site)) })
 }
 
 /// The other end of a goroutine. See `greenthread::JoinHandle`.

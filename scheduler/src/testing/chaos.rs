@@ -13,7 +13,7 @@
 //! | where | what | otherwise |
 //! | --- | --- | --- |
 //! | [`crate::sched::entry::enter`] | the thread pauses; the P is taken and handed to another M | a goroutine has kept it for 10 ms |
-//! | `settle` in [`crate::wait::park`] | the goroutine queues, though a P is idle | none is idle |
+//! | `reacquire_p` in [`crate::wait::park`] | the goroutine queues, though a P is idle | none is idle |
 //! | [`crate::wait::ready`] | a readied or new goroutine goes to the global queue, or to the tail | no P; a chain has used up its slice |
 //! | `local` in [`crate::sched::worker`] | the queues that are not the P's own are looked into first | every 61st slice, and at each look around |
 //! | `local_next` in [`crate::sched::worker`] | a random victim is robbed first | no work |

@@ -106,7 +106,7 @@ impl Blocker {
         let timer = Timer::new(ring, (&raw const alarm).cast());
         let _armed = Armed(&timer);
         // SAFETY: I2: `_armed` is dropped before the timer and the alarm, which nobody moves.
-        unsafe { timer::arm(&timer, clock::at(deadline)) }.unwrap_or_else(park::settle);
+        unsafe { timer::arm(&timer, clock::at(deadline)) }.unwrap_or_else(park::reacquire_p);
         wait(timed)
     }
 

@@ -48,7 +48,7 @@ unsafe fn wake_sleeper(arg: *const (), context: *mut ()) {
 /// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake.
 ///
 /// # Errors
-/// If there is no P: the timer is armed, and the caller [settles](park::settle) that when it holds no lock.
+/// If there is no P: the timer is armed, and the caller [settles](park::reacquire_p) that when it holds no lock.
 ///
 /// # Safety
 /// As [`Timer::arm`].
@@ -64,7 +64,7 @@ fn arm_here(arm: impl Fn(&Timers)) -> Result<(), NoP> {
     if armed.is_err() {
         let p = sched().first_p();
         arm(&p.timers);
-        handoff::poke(p);
+        handoff::wake_watcher_of(p);
     }
     armed
 }

@@ -72,7 +72,7 @@ fn enter(reason: WaitReason, parker: Option<NonNull<Parker>>) -> Asleep {
     sleepers().push(Sleeper { thread, reason, parker });
     // It may have been the last one that was awake. The lock orders this after the monitor's look, if that did not see it.
     if let Some(sched) = try_sched() {
-        sched.wake_monitor();
+        sched.wake_sysmon();
     }
     Asleep(thread)
 }

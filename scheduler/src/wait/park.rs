@@ -1,7 +1,7 @@
 //! Giving the CPU up.
 //!
 //! # Parking
-//! The goroutine leaves a note for its M ([`After`]) and switches to the M's own stack; there the worker marks it as waiting
+//! The goroutine leaves a note for its M ([`SwitchReason`]) and switches to the M's own stack; there the worker marks it as waiting
 //! and runs the *commit* step, which releases the lock that kept wakers out. From then on a waker may ready the
 //! goroutine, and another M may run it at once: its registers are saved, and nobody touches its stack any more.
 //!
@@ -9,7 +9,7 @@
 //! std counts panics per thread. A goroutine that parks in a destructor while it unwinds must therefore come back on the
 //! same thread, and no other goroutine may run on that thread meanwhile. So it does not switch: it passes its P on, and
 //! blocks its M until the waker's goroutine queue has handed that M a P again ([`park_in_place`]).
-//! For the same reason it does not yield, and if it loses its P it goes on without one ([`settle`]). All of this asks
+//! For the same reason it does not yield, and if it loses its P it goes on without one ([`reacquire_p`]). All of this asks
 //! [`unwinds_here`], which also holds in the panic hook.
 //!
 //! What would happen if it switched: goroutines that run on its thread meanwhile find `thread::panicking` true, and poison
@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering;
 
 use crate::gmp::reason::WaitReason;
 use crate::gmp::scheduler::sched;
-use crate::gmp::{After, GRef, M, State};
+use crate::gmp::{GRef, M, State, SwitchReason};
 use crate::netpoll::ROLE;
 use crate::sched::current;
 use crate::sched::entry::{self, NoP};
@@ -56,11 +56,11 @@ pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) 
         commit()
     }
     let mut commit = ManuallyDrop::new(commit);
-    let note = &m_of(g).note;
-    note.reason.set(reason);
-    note.commit.set(call::<C>);
-    note.arg.set((&raw mut commit).cast());
-    leave(g, After::Park);
+    let request = &m_of(g).switch_request;
+    request.wait_reason.set(reason);
+    request.commit.set(call::<C>);
+    request.arg.set((&raw mut commit).cast());
+    leave(g, SwitchReason::Park);
 }
 
 /// Whether the calling goroutine unwinds, and so must stay on its thread, alone.
@@ -70,17 +70,17 @@ fn unwinds_here() -> bool {
 }
 
 /// Switches to the M's stack, with a note on what to do. Returns when the goroutine runs again, perhaps on another thread.
-fn leave(g: GRef, after: After) {
+fn leave(g: GRef, reason: SwitchReason) {
     let m = m_of(g);
     // Whether the P is still there does not matter here: the worker looks at `m.p()`.
     let _ = entry::enter(m);
-    switch(m, g, after);
+    switch(m, g, reason);
 }
 
 /// As [`leave`], from inside.
 #[inline]
-fn switch(m: &'static M, g: GRef, after: After) {
-    m.note.after.set(after);
+fn switch(m: &'static M, g: GRef, reason: SwitchReason) {
+    m.switch_request.reason.set(reason);
     // SAFETY: the caller runs on this stack.
     unsafe { StackHead::suspend(g.stack.get()) };
 }
@@ -95,8 +95,8 @@ fn m_of(g: GRef) -> &'static M {
 fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     let m = m_of(g);
     let had_p = entry::enter(m);
-    let home = g.home();
-    set_home(g, Some(m));
+    let home = g.bound_m();
+    bind(g, Some(m));
     clock::advance_coarse(clock::now());
     m.inbox.sleep_for(g);
     g.wait_for(reason);
@@ -111,16 +111,16 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
         wait_for_p(m);
         g.transition(State::Runnable, State::Running);
     } else {
-        m.inbox.stay_awake();
+        m.inbox.cancel_sleep();
         g.transition(State::Waiting, State::Running);
     }
-    set_home(g, home);
+    bind(g, home);
     m.lease.exit();
 }
 
 /// Locks `g` to the M `home`, or frees it.
-pub(crate) fn set_home(g: GRef, home: Option<&'static M>) {
-    g.home.store(home.map_or(std::ptr::null_mut(), |m| std::ptr::from_ref(m).cast_mut()), Ordering::Relaxed);
+pub(crate) fn bind(g: GRef, home: Option<&'static M>) {
+    g.bound_to.store(home.map_or(std::ptr::null_mut(), |m| std::ptr::from_ref(m).cast_mut()), Ordering::Relaxed);
 }
 
 /// The calling M, inside and with a P, gives it to another M.
@@ -133,13 +133,13 @@ pub(crate) fn pass_p_on(m: &'static M) {
 /// Blocks the calling M, which stands in no list, until a P is handed to it. It is inside afterwards.
 pub(crate) fn wait_for_p(m: &'static M) {
     // If it is I/O that the goroutine waits for, this M does not see to it.
-    handoff::call_poller();
+    handoff::ensure_poller();
     let sched = sched();
     // ORDERING P1 of `deadlock`. It may have come here without a P, after a long call.
     sched.blocked_ms.fetch_add(1, Ordering::SeqCst);
-    sched.wake_monitor();
+    sched.wake_sysmon();
     let p = loop {
-        if let Some((p, _)) = m.take_handed() {
+        if let Some((p, _)) = m.take_handed_p() {
             break p;
         }
         m.parker.park();
@@ -157,7 +157,7 @@ pub fn yield_now() {
     }
     let m = m_of(g);
     if !entry::enter(m) {
-        return settle(NoP::Lost(m));
+        return reacquire_p(NoP::Lost(m));
     }
     // SAFETY: this is the calling M, which has entered; the token is not used after the switch or the exit.
     let p = unsafe { entry::held(m) }.expect("park: a lease that holds has a P");
@@ -169,7 +169,7 @@ pub fn yield_now() {
         || ROLE.is_worth_a_look()
         || !m.inbox.is_empty()
     {
-        switch(m, g, After::Yield);
+        switch(m, g, SwitchReason::Yield);
     } else {
         m.lease.exit();
     }
@@ -192,20 +192,20 @@ pub(crate) fn requeue() {
     if let Some(g) = current::g()
         && !unwinds_here()
     {
-        leave(g, After::Yield);
+        leave(g, SwitchReason::Yield);
     }
 }
 
 /// Goes to the end of the global queue.
 pub(crate) fn yield_now_globally() {
     if let Some(g) = current::g() {
-        leave(g, After::YieldGlobally);
+        leave(g, SwitchReason::YieldGlobally);
     }
 }
 
 /// To be called by a goroutine at the end of an operation that found its P lost: takes an idle P, or queues for one.
 #[cold]
-pub(crate) fn settle(missing: NoP) {
+pub(crate) fn reacquire_p(missing: NoP) {
     let NoP::Lost(m) = missing else { return };
     // On the scheduler's stack the worker loop settles it. A goroutine that unwinds may not move to another thread:
     // it goes on without a P for the rest of its panic.

@@ -7,21 +7,9 @@
 //! the P, else to the arrivals ([`crate::sched::turns`]). From a thread without a P: to the global queue.
 //!
 //! # When another M is woken for it
-//! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A goroutine in runnext is not
-//! published, since the current P is about to run it itself, and waking a core for each message of a ping-pong would be
-//! the storm that W2 forbids. But the waker may also go on computing. Three rules catch that:
-//! * A searcher that sees the same goroutine in a runnext slot for [`crate::sched::search::RUNNEXT_GRACE`] takes it.
-//! * **A prediction per goroutine** ([`learn`]): one that keeps busy after it has woken another wakes a searcher at once. It
-//!   is found out by a thief that takes the runnext beside it, or by the clock, which is read for one wake-up in 16: if it
-//!   has kept its P for longer than a searcher takes to come ([`WORTH_A_WAKE`]), it keeps busy. From then on the clock is
-//!   read each time, and one short stay ends it. A sender that keeps its P busy is thus served by the idle P, at the cost
-//!   of a wake-up each time, and a ping-pong wakes nobody.
-//! * The monitor, which looks every few milliseconds, wakes a searcher for a runnext that it finds twice: the first time.
-//!
-//! Go wakes a searcher for every ready while a P is idle, and lets it wait 3 us or more before it takes a runnext: 100 us at the
-//! median here, and a core that is woken for nothing in each ping-pong.
-//!
-//! Nor is a push published to a short queue of a P that a searcher has found swift ([`crate::sched::search`]).
+//! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A
+//! goroutine in the runnext slot is not published, unless its waker is known to keep busy
+//! ([`learn`]). All rules, with their numbers, stand in [`crate::sched::wake_policy`].
 //!
 //! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
 //! of the chain goes to the tail of the queue like everybody else.
@@ -31,6 +19,7 @@ use crate::gmp::{GRef, Inside, OwnerFlags, State};
 use crate::primitive::light_fence;
 use crate::sched::entry::{self, NoP};
 use crate::sched::global::Global;
+use crate::sched::wake_policy;
 use crate::testing::chaos;
 use crate::time::clock;
 use crate::wait::park;
@@ -61,7 +50,7 @@ pub(crate) fn ready_last(g: GRef) {
 #[cold]
 fn ready_without_p(g: GRef, missing: NoP) {
     push_global(g);
-    park::settle(missing);
+    park::reacquire_p(missing);
 }
 
 /// Makes a parked goroutine runnable on `p`, for which a timer has fired. The caller owns `g`.
@@ -134,15 +123,12 @@ fn make_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
     true
 }
 
-/// How long a waker must keep its P for a searcher to be worth waking: about what it takes to come.
-const WORTH_A_WAKE: u64 = 25_000;
-
 /// Learns from a goroutine that parks whether it keeps busy after it has woken another. `waits` says that the woken one is
 /// still in the runnext slot: then only the time counts, since a searcher may have been late.
 #[inline]
 pub(crate) fn learn(g: GRef, waits: bool) {
     if g.woke_at() != 0 {
-        g.set_keeps_busy(!waits || clock::now() - g.woke_at() >= WORTH_A_WAKE);
+        g.set_keeps_busy(wake_policy::keeps_busy(waits, || clock::now() - g.woke_at()));
         g.set_woke_at(0);
     }
 }
@@ -194,9 +180,9 @@ fn push_all(gs: Vec<GRef>, push: fn(&Global<GRef>, GRef)) {
 }
 
 /// Queues a goroutine that has computed for long, behind all that do not.
-pub(crate) fn push_late(g: GRef) {
+pub(crate) fn push_deferred(g: GRef) {
     let sched = sched();
-    sched.global.push_late(g);
+    sched.global.push_deferred(g);
     sched.idle.wake_one(&sched);
 }
 

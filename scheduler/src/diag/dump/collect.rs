@@ -36,13 +36,13 @@ pub(crate) struct Trace {
 
 /// What is known of `g`, which is alive, or was a moment ago.
 fn info(g: GRef, name: Option<Arc<str>>, trace: Arc<Trace>) -> GoroutineInfo {
-    let (id, spawned_at) = g.glance();
+    let (id, spawned_at) = g.id_and_site();
     let state = match g.state() {
         State::Waiting => GoroutineState::Waiting(g.reason()),
         State::Runnable => GoroutineState::Runnable,
         State::Running | State::Dead => GoroutineState::Running,
     };
-    let locked = g.home().is_some();
+    let locked = g.bound_m().is_some();
     let parked_for = matches!(state, GoroutineState::Waiting(_)).then(|| g.parked_for());
     GoroutineInfo { id, name, state, spawned_at, thread: None, locked, behind: None, parked_for, busy_for: None, trace }
 }
@@ -101,7 +101,7 @@ impl Collection {
             // SAFETY: from `as_ptr`, and the memory of goroutines is never unmapped.
             unsafe { GRef::from_ptr(*g) }
         });
-        rest.filter(|g| g.state() != State::Dead && !self.seen.contains_key(&g.glance().0))
+        rest.filter(|g| g.state() != State::Dead && !self.seen.contains_key(&g.id_and_site().0))
     }
 
     fn is_complete(&self) -> bool {
@@ -142,8 +142,8 @@ impl Collection {
     /// Of those that have been left for an M, which goroutine has that M.
     fn say_who_is_behind(&mut self, sched: &Sched) {
         for m in running(sched) {
-            let Some((first, _)) = m.current().map(GRef::glance) else { continue };
-            for (id, _) in m.inbox.waiting().into_iter().map(GRef::glance) {
+            let Some((first, _)) = m.current().map(GRef::id_and_site) else { continue };
+            for (id, _) in m.inbox.waiting().into_iter().map(GRef::id_and_site) {
                 if let Some(found) = self.seen.get_mut(&id) {
                     found.behind = Some(first);
                 }

@@ -175,7 +175,7 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
 
 /// Goroutines that have waited for others for longer than `duration`. See `greenthread::debug::blocked_for`.
 pub fn blocked_for(duration: Duration) -> Vec<GoroutineInfo> {
-    let waits = |goroutine: &GoroutineInfo| matches!(goroutine.state, GoroutineState::Waiting(reason) if reason.is_for_others());
+    let waits = |goroutine: &GoroutineInfo| matches!(goroutine.state, GoroutineState::Waiting(reason) if reason.depends_on_program());
     let mut found = goroutines();
     found.retain(|goroutine| waits(goroutine) && goroutine.parked_for >= Some(duration));
     found.sort_by_key(|goroutine| (Reverse(goroutine.parked_for), goroutine.id));

@@ -24,7 +24,7 @@
 //! Whatever the address is kept for, it is kept in a register or in memory. The switch saves all registers on the
 //! stack: those that the compiler has in use across it. So when an M is about to resume a goroutine that another M ran
 //! last, it looks at each live word ([`must_return`]). If one is an address in the own memory of that other M's thread,
-//! the goroutine belongs to it, for this resume, and goes back ([`crate::sched::affinity::home`]).
+//! the goroutine belongs to it, for this resume, and goes back ([`crate::sched::affinity::delivery`]).
 //!
 //! *What this makes right.* The hidden way. The compiler keeps an address that it has computed itself in a register or
 //! on the stack, so it is found; or it computes the address again, or uses the variable by its distance from the thread
@@ -90,14 +90,14 @@ use crate::testing::mechanism::Mechanism;
 /// The M that must resume `g`, which is suspended and the caller's: the one that ran it `last`, or none in particular.
 #[cold]
 pub(crate) fn must_return(g: GRef, last: &'static M) -> Option<&'static M> {
-    if let Some(home) = g.home() {
+    if let Some(home) = g.bound_m() {
         return Some(home);
     }
     if !Mechanism::MigrationGuard.is_on() {
         return None;
     }
     // SAFETY: the goroutine is the caller's, and is suspended: it has run on `last`, and is not blocked in place there.
-    let held = unsafe { StackHead::points_into(g.stack.get(), &last.own_memory()) };
+    let held = unsafe { StackHead::points_into(g.stack.get(), &last.thread_memory()) };
     if held {
         COUNTERS.guarded_resumes.fetch_add(1, Ordering::Relaxed);
         ties::note_tied(g, last);

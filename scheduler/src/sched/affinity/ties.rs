@@ -131,7 +131,7 @@ pub(crate) fn note_end(g: GRef) {
 pub(crate) fn note_tied(g: GRef, m: &'static M) {
     SITES.note_ties(g.site);
     // The thread of a pinned goroutine runs no other that could be kept from it.
-    if m.own().is_none() && m.note_tied(clock::now()) {
+    if m.pinned_g().is_none() && m.note_tied(clock::now()) {
         sched().tied_ms.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -155,7 +155,7 @@ pub(crate) fn note_will_keep(g: GRef) {
 /// Returns whether `g`, which `m`, a tied M, is about to run, had better run on an M that is not tied.
 #[cold]
 pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
-    if !Mechanism::KeepApart.is_on() || m.locked.get() > 0 || g.home().is_some() || g.is_pinned() {
+    if !Mechanism::KeepApart.is_on() || m.locked_gs.get() > 0 || g.bound_m().is_some() || g.is_pinned() {
         return false;
     }
     if !g.stack.get().is_null() {
@@ -174,7 +174,7 @@ pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
 /// Whether `g`, which is suspended and the caller's, is tied to `m`, which ran it last.
 fn is_tied_to(g: GRef, m: &'static M) -> bool {
     // SAFETY: the goroutine is the caller's, and it is suspended.
-    unsafe { StackHead::points_into(g.stack.get(), &m.own_memory()) }
+    unsafe { StackHead::points_into(g.stack.get(), &m.thread_memory()) }
 }
 
 /// The calling M, which has `p` and has taken `g` from a queue, passes it to an M that is not tied:
@@ -206,14 +206,14 @@ pub(crate) fn pass_on<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), I
         return give_to_new_m(m, p, g);
     };
     // It stands in no list any more, so it does not sleep for its inbox, and gets a P below.
-    let _ = other.inbox.leave(g);
+    let _ = other.inbox.deliver(g);
     drop(lists);
     match idle {
         Some(idle) => {
-            sched.wake_monitor();
-            other.hand(idle, false);
+            sched.wake_sysmon();
+            other.hand_p(idle, false);
         }
-        None => other.hand(entry::give_up(m, p), false),
+        None => other.hand_p(entry::give_up(m, p), false),
     }
     Ok(())
 }
@@ -262,7 +262,7 @@ fn any_waits(sched: &Sched) -> bool {
 }
 
 fn report(m: &M, g: GRef, keeper: GRef) {
-    let ((id, site), (keeper, keeper_site)) = (g.glance(), keeper.glance());
+    let ((id, site), (keeper, keeper_site)) = (g.id_and_site(), keeper.id_and_site());
     fatal::warn(&format!(
         "goroutine {id}, spawned at {site}, has waited for its thread for a second: goroutine {keeper}, spawned at \
          {keeper_site}, keeps thread greenthread-m{} busy or blocked. The address of a thread-local is on the stack of \

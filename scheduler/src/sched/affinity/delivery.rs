@@ -45,7 +45,7 @@
 //!   look takes no lock, and may miss what was left a moment ago; the next one, or the one on the way to rest, does not.
 //!
 //! What the home runs may be a loop or a blocking call. The goroutine then waits for it to come back to the scheduler,
-//! whatever other Ps and Ms do. Entries that do not switch if nobody else waits (`yield_now`, [`crate::wait::park::settle`])
+//! whatever other Ps and Ms do. Entries that do not switch if nobody else waits (`yield_now`, [`crate::wait::park::reacquire_p`])
 //! look into the inbox too.
 //!
 //! # Locked homes
@@ -73,10 +73,10 @@ use crate::sched::handoff;
 
 /// The calling M, which has `p` and has taken `g` from a queue, sends it to its home. It may have given its P away for that.
 #[cold]
-pub(crate) fn send(m: &'static M, p: Inside<'_>, g: GRef, home: &'static M) {
+pub(crate) fn deliver(m: &'static M, p: Inside<'_>, g: GRef, home: &'static M) {
     let sched = sched();
     let mut lists = sched.lists();
-    let wakes = home.inbox.leave(g);
+    let wakes = home.inbox.deliver(g);
     let watched = lists.idle.iter().position(|idle| idle.watcher.is_some_and(|watcher| watcher.id == home.id));
     let spare = lists.spare.iter().position(|spare| spare.id == home.id);
     let idle = match (watched, spare) {
@@ -95,17 +95,17 @@ pub(crate) fn send(m: &'static M, p: Inside<'_>, g: GRef, home: &'static M) {
     drop(lists);
     match idle {
         Some(idle) => {
-            sched.wake_monitor();
-            home.hand(idle, false);
+            sched.wake_sysmon();
+            home.hand_p(idle, false);
         }
-        None => home.hand(entry::give_up(m, p), false),
+        None => home.hand_p(entry::give_up(m, p), false),
     }
 }
 
 /// The calling M stands in a list, and there is no P for it: gives what was left for it back to the global queue. Under
 /// the lock of the lists, so that who looks for runnable goroutines with that lock finds each of them in one of the two
 /// places.
-pub(crate) fn give_back(m: &'static M) {
+pub(crate) fn return_undelivered(m: &'static M) {
     let sched = sched();
     let lists = sched.lists();
     let left = m.inbox.take_all();
