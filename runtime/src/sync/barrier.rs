@@ -10,10 +10,13 @@ use greenthread_scheduler::protocol::sync::raw_barrier::RawBarrier;
 
 use super::blocking_wait::{BlockingWait, Reason, UntilCtxEnds};
 
-/// Lets a number of goroutines or threads wait for each other. The interface is that of [`std::sync::Barrier`]; Go has
-/// none, and uses a `sync.WaitGroup` on which each one calls `Done` and then `Wait`.
+/// A meeting point at which a number of goroutines or threads wait for each other.
 ///
-/// It can be used again at once, for the next round. What somebody did before its `wait` is visible to all after theirs.
+/// The interface is that of [`std::sync::Barrier`]. Go has no counterpart; a Go program uses a
+/// `sync.WaitGroup`, on which each goroutine calls `Done` and then `Wait`.
+///
+/// The barrier can be used again at once, for the next round. What any participant did before its
+/// `wait` is visible to all after theirs.
 ///
 /// ```
 /// use greenthread::{scope, sync::Barrier};
@@ -30,10 +33,12 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    /// A barrier for `n`. With 0 or 1 nobody blocks.
+    /// Creates a barrier for `n` participants.
+    ///
+    /// With 0 or 1, `wait` does not block.
     ///
     /// ```
-    /// // A barrier for one keeps nobody.
+    /// // A barrier for one does not block.
     /// assert!(greenthread::sync::Barrier::new(1).wait().is_leader());
     /// ```
     #[inline]
@@ -41,7 +46,9 @@ impl Barrier {
         Self { raw: RawBarrier::new(n) }
     }
 
-    /// Blocks until `n` have come. The last one is the leader; it does not block, and wakes the others in the order in which
+    /// Blocks until `n` participants have come.
+    ///
+    /// The last one is the leader. It does not block, and wakes the others in the order in which
     /// they came.
     ///
     /// ```
@@ -61,16 +68,17 @@ impl Barrier {
         BarrierWaitResult(self.raw.wait())
     }
 
-    /// Waits as [`wait`](Self::wait) does, unless the context ends first. Go has nothing like it.
+    /// Waits like [`wait`](Self::wait), unless the context ends first.
     ///
-    /// Whoever leaves because of its context has not come: the others of the round wait on, until `n` have come without it,
-    /// and the barrier can be used as before. To end the round for all of them, let all wait with the same context.
+    /// A participant that leaves because its context ends has not come: the others of the round
+    /// wait until `n` have come without it, and the barrier can be used as before. To end the round
+    /// for all of them, let all wait with the same context. Go has no counterpart.
     ///
-    /// All of a round are told the same. If the last one has come before the context ends, the wait is `Ok`, even if the
-    /// context has ended by the time that it returns.
+    /// All participants of a round get the same answer. If the last one comes before the context
+    /// ends, the wait is `Ok`, even if the context has ended by the time it returns.
     ///
     /// # Errors
-    /// If the context ends before `n` have come, or has ended.
+    /// If the context ends before `n` have come, or had ended before the call.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -79,7 +87,7 @@ impl Barrier {
     ///
     /// let barrier = Barrier::new(2);
     /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
-    /// assert_eq!(barrier.wait_ctx(&ctx).err(), Some(Error::DeadlineExceeded), "nobody else comes");
+    /// assert_eq!(barrier.wait_ctx(&ctx).err(), Some(Error::DeadlineExceeded), "alone");
     /// scope(|s| {
     ///     s.spawn(|| barrier.wait());
     ///     barrier.wait(); // these two meet
@@ -88,7 +96,7 @@ impl Barrier {
     pub fn wait_ctx(&self, ctx: &Context) -> Result<BarrierWaitResult, Error> {
         match self.raw.wait_within(&UntilCtxEnds::<Meeting>::new(ctx)) {
             Some(leader) => Ok(BarrierWaitResult(leader)),
-            None => Err(ctx.err().expect("barrier: only the end of the context limits the wait")),
+            None => Err(ctx.err().expect("sync: only the end of the context limits the wait")),
         }
     }
 }
@@ -99,7 +107,7 @@ impl fmt::Debug for Barrier {
     }
 }
 
-/// Whether one was the leader of its round.
+/// The result of [`Barrier::wait`], which tells whether the caller was the leader of its round.
 ///
 /// ```
 /// use greenthread::sync::{Barrier, BarrierWaitResult};
@@ -111,7 +119,7 @@ impl fmt::Debug for Barrier {
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
-    /// True for exactly one in each round: the last one to come.
+    /// Returns `true` for exactly one participant in each round, the last one to come.
     ///
     /// ```
     /// let barrier = greenthread::sync::Barrier::new(1);
@@ -125,7 +133,7 @@ impl BarrierWaitResult {
     }
 }
 
-/// Waits for the others of its round.
+/// The wait for the others of a round.
 struct Meeting;
 
 impl Reason for Meeting {

@@ -1,7 +1,10 @@
-//! How the locks' protocols wait here: a goroutine parks, a thread sleeps; until a deadline, or as long as a context lasts.
+//! How the protocols behind the locks wait: a goroutine parks, a foreign thread sleeps.
+//!
+//! A wait may be limited by a deadline ([`UntilDeadline`]) or by a context ([`UntilCtxEnds`]).
 //!
 //! # Invariants
-//! * I1: a claim stays in the frame of its wait, which is left when nobody finds the waiter's node any more.
+//! * I1: a claim stays in the frame of its wait. The frame is left only when no other thread can
+//!   find the waiter's node any more.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -16,22 +19,23 @@ use greenthread_scheduler::protocol::sync::raw_mutex::TimedWait;
 use greenthread_scheduler::wait::{Blocker, Waker};
 use greenthread_scheduler::{WaitReason, spinning};
 
-/// How long a waiter may lose before it gets the lock by hand-over (Go's `starvationThresholdNs`).
+/// The time after which a waiter that keeps losing gets the lock by hand-off (Go's
+/// `starvationThresholdNs`).
 const STARVATION: Duration = Duration::from_millis(1);
 
-/// Times that a waiter spins before it sleeps (Go's `active_spin`).
+/// The number of rounds that a waiter spins before it parks (Go's `active_spin`).
 const SPIN_ROUNDS: u32 = 4;
 
-/// The cases of a wait that may be ended.
+/// The cases of a claim that a limit may end.
 const SERVED: usize = 0;
 const ENDED: usize = 1;
 
-/// What the waiters of one kind of lock wait for, as dumps show it.
+/// The wait reason of one kind of lock, as dumps show it.
 pub(crate) trait Reason {
     const REASON: WaitReason;
 }
 
-/// Wakes a waiter whose wait may have ended in another way before.
+/// Wakes a waiter whose wait may already have ended in another way.
 #[derive(Clone, Copy)]
 pub(crate) struct CaseWaker {
     case: Case,
@@ -44,20 +48,22 @@ impl Wake for CaseWaker {
     }
 
     unsafe fn reserve(&self) -> bool {
-        // SAFETY: the contract of this function is that of `Case::reserve`.
+        // SAFETY: the caller keeps the contract of `Wake::reserve`, which is that of
+        // `Case::reserve`.
         unsafe { self.case.reserve() }
     }
 
     unsafe fn wake(self) {
-        // SAFETY: the contract of this function is that of `Waker::wake`.
+        // SAFETY: the caller keeps the contract of `Wake::wake`: the waiter blocks, and this is its
+        // one wake-up.
         unsafe { self.waker.wake() };
     }
 }
 
-/// One wait of the caller, goroutine or thread.
+/// One wait of the caller, which is a goroutine or a thread.
 pub(crate) struct BlockingWait<R>(Blocker, PhantomData<R>);
 
-// SAFETY: a `Blocker` blocks until its waker is used.
+// SAFETY: `block` returns only after the waker was used, since a `Blocker` blocks until then.
 unsafe impl<R: Reason> Wait for BlockingWait<R> {
     type Waker = CaseWaker;
 
@@ -70,7 +76,8 @@ unsafe impl<R: Reason> Wait for BlockingWait<R> {
     }
 
     unsafe fn block(&self, commit: impl FnOnce()) {
-        // SAFETY: the contract of this function is that of the one called.
+        // SAFETY: the caller keeps the contract of `Wait::block`, which is that of
+        // `Blocker::block`.
         unsafe { self.0.block(R::REASON, commit) };
     }
 
@@ -95,7 +102,7 @@ impl<R: Reason> TimedWait for BlockingWait<R> {
     }
 }
 
-/// One wait that ends by its waker, or else by what has the claim's other case.
+/// A wait that ends by its waker, or by whatever takes the claim's other case.
 struct LimitedWait {
     blocker: Blocker,
     claim: Claim,
@@ -106,7 +113,7 @@ impl LimitedWait {
         Self { blocker: Blocker::new(), claim }
     }
 
-    /// The waker for the lock's queue. Valid as long as this is not moved.
+    /// Returns the waker for the lock's queue. It is valid as long as `self` is not moved.
     fn waker(&self) -> CaseWaker {
         CaseWaker { case: Case::of(NonNull::from(&self.claim), SERVED), waker: self.blocker.waker() }
     }
@@ -115,7 +122,7 @@ impl LimitedWait {
         self.claim.winner() == Some(SERVED)
     }
 
-    /// The wait is over, in one way or the other.
+    /// Reports how the wait ended. Calls `withdraw` if no waker has served it.
     fn end(&self, withdraw: impl FnOnce()) -> Woken {
         if self.is_served() {
             return Woken::Served;
@@ -125,7 +132,7 @@ impl LimitedWait {
     }
 }
 
-/// Waits for the reason `R` until this time at the latest.
+/// A limit for waits with the reason `R`: a point in time.
 pub(super) struct UntilDeadline<R>(Instant, PhantomData<R>);
 
 impl<R> UntilDeadline<R> {
@@ -133,7 +140,8 @@ impl<R> UntilDeadline<R> {
         Self(deadline, PhantomData)
     }
 
-    /// A timeout that no clock can express ends when the clock does, as good as never.
+    /// Creates the limit `timeout` from now. A timeout too long for the clock means practically
+    /// never.
     pub(super) fn after(timeout: Duration) -> Self {
         let far = Duration::from_secs(u64::from(u32::MAX));
         let now = Instant::now();
@@ -141,7 +149,7 @@ impl<R> UntilDeadline<R> {
     }
 }
 
-// SAFETY: it ends served, or withdraws.
+// SAFETY: `wait` returns `Served` only if a waker took the claim, and otherwise calls `withdraw`.
 unsafe impl<R: Reason> Limit for UntilDeadline<R> {
     type Waker = CaseWaker;
 
@@ -153,16 +161,18 @@ unsafe impl<R: Reason> Limit for UntilDeadline<R> {
         let wait = LimitedWait::new(Claim::shut());
         let block = |timed: Timed<'_>| {
             let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
-            // SAFETY: the commit step releases the one lock, which the waker's user or the caller has had when this wait is left.
+            // SAFETY: the commit step releases only the queue's lock. The waker's user, or the
+            // caller through `withdraw`, has passed through that lock by the time this frame is
+            // left (I1).
             unsafe { timed.block(R::REASON, commit) };
             wait.end(withdraw)
         };
-        // SAFETY: the claim is new and shut, and nobody else opens it.
+        // SAFETY: the claim is new and shut, and nothing else opens it.
         unsafe { wait.blocker.with_deadline(self.0, &wait.claim, ENDED, block) }
     }
 }
 
-/// Waits for the reason `R` as long as the context lasts.
+/// A limit for waits with the reason `R`: the end of a context.
 pub(super) struct UntilCtxEnds<'a, R>(&'a Context, PhantomData<R>);
 
 impl<'a, R> UntilCtxEnds<'a, R> {
@@ -171,7 +181,7 @@ impl<'a, R> UntilCtxEnds<'a, R> {
     }
 }
 
-// SAFETY: it ends served, or withdraws.
+// SAFETY: `wait` returns `Served` only if a waker took the claim, and otherwise calls `withdraw`.
 unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
     type Waker = CaseWaker;
 
@@ -183,19 +193,23 @@ unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
         let (wait, done) = (LimitedWait::new(Claim::new()), Closing::of(self.0.done()));
         let watch = Watch::new(Case::of(NonNull::from(&wait.claim), ENDED), wait.blocker.waker());
         let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
-        // SAFETY: the claim is open, and its other node is found under the lock that `enter` has kept, which is no channel's.
+        // SAFETY: the claim is open. Its other node can be found only under the lock that `enter`
+        // has kept, and that is not a channel's lock.
         if !unsafe { done.join(&watch) } {
             let ended = wait.claim.take(ENDED);
-            debug_assert!(ended, "wait: somebody has found a node whose lock is held");
+            debug_assert!(ended, "sync: another thread found a node while its lock was held");
             commit();
             return wait.end(withdraw);
         }
         let commit = move || {
             commit();
-            // SAFETY: joined above. Whoever wins, the channel's lock is passed through in `leave`, or its closer has had it since.
+            // SAFETY: `join` above has kept the channel's lock. Whatever takes the claim, this
+            // frame is left only after the channel's lock was passed through, in `leave` or by the
+            // closer (I1).
             unsafe { done.unlock() };
         };
-        // SAFETY: the blocker is the caller's own. Joined, blocked and woken; no lock is held.
+        // SAFETY: the blocker belongs to this call. The watch has joined; `leave` comes after the
+        // wake-up, and no lock is held then.
         unsafe {
             wait.blocker.block(R::REASON, commit);
             done.leave(&watch, !wait.is_served());
@@ -204,7 +218,10 @@ unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
     }
 }
 
-/// What `acquire` gets as long as `ctx` lasts. If the context has ended meanwhile that wins, and what was acquired is dropped.
+/// Returns what `acquire` acquires before `ctx` ends.
+///
+/// If the context has ended by the time that `acquire` returns, the error wins, and what was
+/// acquired is dropped.
 #[inline]
 pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&UntilCtxEnds<'_, R>) -> Option<T>) -> Result<T, Error> {
     let acquired = match ctx.err() {
@@ -212,17 +229,17 @@ pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&UntilCtxEnds<'_,
         Some(_) => None,
     };
     match ctx.err() {
-        None => Ok(acquired.expect("wait: only the end of the context limits it")),
+        None => Ok(acquired.expect("sync: only the end of the context limits the wait")),
         Some(error) => Err(error),
     }
 }
 
-/// Blocks for `reason` until a waker comes, or until the context ends, when the claim is taken for `case`. One whose
-/// context has ended need not block.
+/// Blocks for `reason` until a waker takes the claim, or until the context ends and takes it for
+/// `case`. May return without blocking if the context has ended.
 ///
 /// # Safety
-/// The claim is shut, stays in the caller's frame, and nobody else opens it. Whoever takes it for another case does so early, and
-/// by `blocker`'s waker if it was open.
+/// The claim is shut, stays in the caller's frame (I1), and nothing else opens it. Whatever takes
+/// it for another case takes it early, and uses `blocker`'s waker if the claim was open.
 pub(super) unsafe fn block_until_ctx_ends(
     ctx: &Context,
     reason: WaitReason,
@@ -232,11 +249,12 @@ pub(super) unsafe fn block_until_ctx_ends(
 ) {
     let done = Closing::of(ctx.done());
     let watch = Watch::new(Case::of(NonNull::from(claim), case), blocker.waker());
-    // SAFETY: the claim is opened before the channel's lock is released, and others take it early. The caller's frame is left after
-    // `leave`, by which the commit step is done with it (I1).
+    // SAFETY: the claim is opened before the channel's lock is released, and others take it early,
+    // as the caller promises. The caller's frame is left after `leave`, by which time the commit
+    // step no longer touches it (I1).
     unsafe {
         if !done.join(&watch) {
-            // A claim that is shut is owed no wake; one that was taken before means the same for this wait.
+            // A shut claim is owed no wake-up. If it was taken before, this wait has ended too.
             let _ = claim.take_early(case);
             return;
         }

@@ -1,10 +1,11 @@
-//! `Condvar`: wait until somebody says that something may have changed.
+//! `Condvar`: waits for a notification that a condition may have changed.
 //!
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_condvar`.
 //!
 //! # Invariants
-//! * I1: the frame of a waiter stays until its claim was taken: by a notifier, whose wake has come if it took it open;
-//!   or by the deadline or the end of the context, and then the waiter has taken its node out.
+//! * I1: the frame of a waiter stays until its claim was taken. Either a notifier took it, whose
+//!   wake-up has come if the claim was open; or the deadline or the end of the context took it, and
+//!   then the waiter has taken its node out.
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -22,17 +23,20 @@ use super::mutex::MutexGuard;
 /// The case for which the deadline, or the end of the context, takes the claim of a wait.
 const ENDED: usize = NOTIFIED + 1;
 
-/// How many are woken at a time, while the queue is free for others.
+/// The number of waiters that are woken at a time; in between, the queue is free for others.
 const BATCH: usize = 32;
 
-/// A place to wait for a change of what a [`Mutex`](super::Mutex) protects (Go's `sync.Cond`), for goroutines and
-/// threads. The interface is that of `parking_lot`: the guard is lent, not given away.
+/// A place to wait for a change of what a [`Mutex`](super::Mutex) protects (Go's `sync.Cond`), for
+/// goroutines and threads.
 ///
-/// Nobody wakes without a notification, and none is lost on a wait that began before it. Waiters are woken in the
-/// order in which they came. They lock the mutex again before they return, and another may have been faster, so the condition is
-/// to be looked at again: [`wait_while`](Self::wait_while) does.
+/// The interface is that of `parking_lot`: the guard is lent, not given away.
 ///
-/// Unlike in `std` it may be used with several mutexes.
+/// There are no spurious wake-ups, and a notification is never lost on a wait that began before it.
+/// Waiters are woken in the order in which they came. A waiter locks the mutex again before it
+/// returns, and another caller may have been faster, so the waiter must check the condition again:
+/// [`wait_while`](Self::wait_while) does.
+///
+/// Unlike `std`'s, it may be used with several mutexes.
 ///
 /// ```
 /// use greenthread::sync::{Condvar, Mutex};
@@ -55,13 +59,13 @@ pub struct Condvar {
 }
 
 impl Condvar {
-    /// Nobody waits.
+    /// Creates a condition variable that has no waiters.
     ///
     /// ```
     /// use greenthread::sync::Condvar;
     ///
     /// static CHANGED: Condvar = Condvar::new();
-    /// assert!(!CHANGED.notify_one(), "nobody waits");
+    /// assert!(!CHANGED.notify_one(), "no waiter yet");
     /// ```
     #[inline]
     pub const fn new() -> Self {
@@ -70,7 +74,8 @@ impl Condvar {
 
     /// Unlocks the mutex, blocks until a notification, and locks the mutex again (Go's `Wait`).
     ///
-    /// The unlocking and the begin of the wait are one step for all who change the condition under the mutex.
+    /// For all callers that change the condition under the mutex, the unlocking and the begin of
+    /// the wait are one step.
     ///
     /// ```
     /// use greenthread::{go, sync::{Condvar, Mutex}};
@@ -89,12 +94,15 @@ impl Condvar {
     /// ```
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         self.block(guard, |blocker, claim| {
-            // SAFETY: the blocker is the caller's own; once the claim is open, nothing is touched.
+            // SAFETY: the blocker belongs to this call; nothing of its frame is touched once the
+            // claim is open.
             unsafe { blocker.block_if(WaitReason::CondvarWait, || claim.open()) };
         });
     }
 
-    /// Waits as long as `condition` holds. It is looked at with the mutex locked, also before the first wait.
+    /// Waits as long as `condition` holds.
+    ///
+    /// The condition is evaluated with the mutex locked, also before the first wait.
     ///
     /// ```
     /// use greenthread::{scope, sync::{Condvar, Mutex}};
@@ -116,8 +124,10 @@ impl Condvar {
         }
     }
 
-    /// As [`wait`](Self::wait), until `timeout` has passed at the latest. The lock is taken again in any case, which may
-    /// take longer. One that exceeds what the clock can express is no limit.
+    /// Waits like [`wait`](Self::wait), but for at most `timeout`.
+    ///
+    /// The lock is taken again in any case, which may take longer. A timeout too long for the clock
+    /// is not a limit.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};
@@ -125,27 +135,31 @@ impl Condvar {
     ///
     /// let mutex = Mutex::new(());
     /// let result = Condvar::new().wait_timeout(&mut mutex.lock(), Duration::from_millis(1));
-    /// assert!(result.timed_out(), "nobody notifies");
+    /// assert!(result.timed_out(), "no one notifies");
     /// ```
     pub fn wait_timeout<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, timeout: Duration) -> WaitTimeoutResult {
         self.wait_at_most(guard, Instant::now().checked_add(timeout))
     }
 
-    /// As [`wait`](Self::wait), until `deadline` at the latest. The lock is taken again in any case, which may take longer.
+    /// Waits like [`wait`](Self::wait), but until `deadline` at the latest.
+    ///
+    /// The lock is taken again in any case, which may take longer.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};
     /// use std::time::Instant;
     ///
     /// let mutex = Mutex::new(());
-    /// assert!(Condvar::new().wait_deadline(&mut mutex.lock(), Instant::now()).timed_out(), "nobody notifies");
+    /// let result = Condvar::new().wait_deadline(&mut mutex.lock(), Instant::now());
+    /// assert!(result.timed_out(), "no one notifies");
     /// ```
     pub fn wait_deadline<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
         self.wait_at_most(guard, Some(deadline))
     }
 
-    /// As [`wait_while`](Self::wait_while), until `timeout` has passed at the latest. It has timed out if `condition` still
-    /// holds then.
+    /// Waits like [`wait_while`](Self::wait_while), but for at most `timeout`.
+    ///
+    /// The result has timed out if `condition` still holds then.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};
@@ -177,20 +191,22 @@ impl Condvar {
             return WaitTimeoutResult(false);
         };
         let notified = self.block(guard, |blocker, claim| {
-            // SAFETY: the claim is shut, and nobody else opens it; there is nothing to commit, and notifiers take early.
+            // SAFETY: the claim is shut, and nothing else opens it; there is nothing to commit, and
+            // notifiers take the claim early.
             unsafe { blocker.block_until(WaitReason::CondvarWait, deadline, claim, ENDED, || ()) };
         });
         WaitTimeoutResult(!notified)
     }
 
-    /// Waits as [`wait`](Self::wait) does, unless the context ends first. The lock is taken again in any case, which may take
-    /// longer. In Go one would use a channel instead of a `sync.Cond`, and `select` on it and on `ctx.Done()`.
+    /// Waits like [`wait`](Self::wait), unless the context ends first.
     ///
-    /// A notification that comes before the end of the context is not lost: the wait is `Ok` then, even if the context has
-    /// ended by the time that the mutex is locked again.
+    /// The lock is taken again in any case, which may take longer. A notification that comes before
+    /// the end of the context is not lost: the wait is `Ok` then, even if the context has ended by
+    /// the time the mutex is locked again. (In Go a program uses a channel instead of a
+    /// `sync.Cond`, and a `select` on it and on `ctx.Done()`.)
     ///
     /// # Errors
-    /// If the context ends first. If it has ended before, the mutex is not unlocked.
+    /// If the context ends first. If it had ended before the call, the mutex is not unlocked.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -199,7 +215,8 @@ impl Condvar {
     /// let (mutex, changed) = (Mutex::new(()), Condvar::new());
     /// let (ctx, cancel) = Context::background().with_cancel();
     /// greenthread::go!(move || cancel.cancel());
-    /// assert_eq!(changed.wait_ctx(&ctx, &mut mutex.lock()), Err(Error::Canceled), "nobody notifies");
+    /// let result = changed.wait_ctx(&ctx, &mut mutex.lock());
+    /// assert_eq!(result, Err(Error::Canceled), "no one notifies");
     /// ```
     pub fn wait_ctx<T: ?Sized>(&self, ctx: &Context, guard: &mut MutexGuard<'_, T>) -> Result<(), Error> {
         loop {
@@ -207,7 +224,8 @@ impl Condvar {
                 return Err(error);
             }
             let notified = self.block(guard, |blocker, claim| {
-                // SAFETY: the claim is shut, and nobody else opens it; notifiers take early.
+                // SAFETY: the claim is shut, stays in `block`'s frame (I1), and nothing else opens
+                // it; notifiers take it early.
                 unsafe { block_until_ctx_ends(ctx, WaitReason::CondvarWait, blocker, claim, ENDED) };
             });
             if notified {
@@ -216,10 +234,11 @@ impl Condvar {
         }
     }
 
-    /// Waits as [`wait_while`](Self::wait_while) does, unless the context ends first.
+    /// Waits like [`wait_while`](Self::wait_while), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends while `condition` holds, or has ended before, whether it holds or not.
+    /// If the context ends while `condition` holds, or had ended before the call, whether it holds
+    /// or not.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -231,7 +250,8 @@ impl Condvar {
     /// assert_eq!(filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty()), Ok(()));
     /// jobs.clear();
     /// greenthread::go!(move || cancel.cancel());
-    /// assert_eq!(filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty()), Err(Error::Canceled));
+    /// let result = filled.wait_while_ctx(&ctx, &mut jobs, |jobs| jobs.is_empty());
+    /// assert_eq!(result, Err(Error::Canceled));
     /// ```
     pub fn wait_while_ctx<T: ?Sized>(
         &self,
@@ -242,7 +262,7 @@ impl Condvar {
         if let Some(error) = ctx.err() {
             return Err(error);
         }
-        // From here on the condition comes first: a notification that has come is not to be lost.
+        // From here on the condition comes first: a notification that has come must not be lost.
         while condition(&mut **guard) {
             if let Err(error) = self.wait_ctx(ctx, guard) {
                 return if condition(&mut **guard) { Err(error) } else { Ok(()) };
@@ -251,9 +271,9 @@ impl Condvar {
         Ok(())
     }
 
-    /// Wakes the one who has waited longest, if somebody waits (Go's `Signal`). Never blocks; true if it woke one.
+    /// Wakes the waiter that has waited longest, if there is one (Go's `Signal`).
     ///
-    /// The mutex need not be locked.
+    /// Returns `true` if it woke a waiter. Never blocks. The mutex need not be locked.
     ///
     /// ```
     /// use greenthread::{scope, sync::{Condvar, Mutex}};
@@ -269,9 +289,9 @@ impl Condvar {
         self.raw.notify_one()
     }
 
-    /// Wakes all who wait now, the one who has waited longest first (Go's `Broadcast`). Never blocks; says how many.
+    /// Wakes all present waiters, in the order in which they came (Go's `Broadcast`).
     ///
-    /// The mutex need not be locked.
+    /// Returns their number. Never blocks. The mutex need not be locked.
     ///
     /// ```
     /// use greenthread::{scope, sync::{Condvar, Mutex}};
@@ -289,11 +309,15 @@ impl Condvar {
         self.raw.notify_all(BATCH)
     }
 
-    /// Unlocks, waits by `wait`, and locks again; says whether the wait was notified. `wait` returns when the claim is taken.
+    /// Unlocks the mutex, waits by `wait`, and locks it again. Returns `true` if the wait was
+    /// notified.
+    ///
+    /// `wait` returns when the claim is taken.
     fn block<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, wait: impl FnOnce(&Blocker, &Claim)) -> bool {
         let (blocker, claim) = (Blocker::new(), Claim::shut());
         let node = Node::new(Waiter::new(NonNull::from(&claim), blocker.waker()));
-        // SAFETY: the node is new and its claim shut; both stay here as I1 says.
+        // SAFETY: the node is new and its claim shut; both stay in this frame until the claim is
+        // taken (I1).
         unsafe { self.raw.join(NonNull::from(&node)) };
         guard.unlocked(|| {
             wait(&blocker, &claim);
@@ -313,7 +337,7 @@ impl fmt::Debug for Condvar {
     }
 }
 
-/// Whether a wait with a limit ended by it.
+/// The result of a wait with a limit, which tells whether the wait timed out.
 ///
 /// ```
 /// use greenthread::sync::{Condvar, Mutex, WaitTimeoutResult};
@@ -327,14 +351,15 @@ impl fmt::Debug for Condvar {
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// True if the time was over before a notification came.
+    /// Returns `true` if the time ran out before a notification came.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};
     /// use std::time::Duration;
     ///
     /// let (jobs, filled) = (Mutex::new(vec!["sweep"]), Condvar::new());
-    /// let result = filled.wait_timeout_while(&mut jobs.lock(), Duration::from_millis(1), |jobs| jobs.is_empty());
+    /// let limit = Duration::from_millis(1);
+    /// let result = filled.wait_timeout_while(&mut jobs.lock(), limit, |jobs| jobs.is_empty());
     /// assert!(!result.timed_out(), "there was a job");
     /// ```
     #[must_use]

@@ -1,25 +1,28 @@
-//! Work that is given to a goroutine, and the report of how it ended, also when it never began.
+//! Work that is given to a goroutine, and a report of how it ended, even if it never began.
 //!
-//! A goroutine for which there is no stack ends without having run: its closure is dropped. A counter that the closure
-//! counts down in a destructor would then say "done" for work that nobody has done. So all that waits for goroutines
-//! learns of their end by [`reporting`], which tells the two apart.
+//! A goroutine that gets no stack ends without having run: its closure is dropped. A counter that
+//! the closure decrements in a destructor would then report work as done that was never done. So
+//! everything that waits for goroutines learns of their end through [`reporting`], which tells the
+//! two cases apart.
 
 use std::any::Any;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
 
-/// How a piece of work ended.
+/// The outcome of a piece of work.
 pub(crate) enum End<T> {
     Returned(T),
-    /// With the payload of the panic, or [`Exited`](greenthread_scheduler::Exited).
+    /// The work panicked with this payload, or called `exit_goroutine`
+    /// ([`Exited`](greenthread_scheduler::Exited)).
     Panicked(Box<dyn Any + Send>),
-    /// It has not run: there was no stack for its goroutine.
+    /// The work has not run: there was no stack for its goroutine.
     NotStarted,
 }
 
 impl<T> End<io::Result<T>> {
-    /// The result for a caller who has waited for the work: a panic goes on, and that it did not run is an error.
+    /// Returns the result to a caller that has waited for the work. Resumes a panic; work that has
+    /// not run is an error.
     pub(crate) fn into_result(self) -> io::Result<T> {
         match self {
             Self::Returned(result) => result,
@@ -29,14 +32,16 @@ impl<T> End<io::Result<T>> {
     }
 }
 
-/// A closure for a goroutine that runs `f` and reports how it ended. If the closure is dropped instead, it reports
-/// [`End::NotStarted`]. In either case `f` and what it has captured are gone before that, and `report` is called once.
+/// Returns a closure for a goroutine that runs `f` and reports how it ended.
+///
+/// If the closure is dropped instead, it reports [`End::NotStarted`]. In either case `f` and its
+/// captures are gone before the report, and `report` is called once.
 pub(crate) fn reporting<F, T, R>(f: F, report: R) -> impl FnOnce()
 where
     F: FnOnce() -> T,
     R: FnOnce(End<T>),
 {
-    // In a structure, since nothing says in which order a closure drops what it has captured.
+    // A struct, since the order in which a closure drops its captures is unspecified.
     let work = Work { f, report: Report(Some(report), PhantomData) };
     move || work.run()
 }

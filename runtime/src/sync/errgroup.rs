@@ -6,20 +6,23 @@
 //! let group = Group::<std::io::Error>::new();
 //! group.set_limit(Some(8));
 //! for path in ["Cargo.toml", "src/lib.rs"] {
-//!     group.go(move || std::fs::read(path).map(|bytes| println!("{path}: {} bytes", bytes.len())));
+//!     group.go(move || {
+//!         println!("{path}: {} bytes", std::fs::read(path)?.len());
+//!         Ok(())
+//!     });
 //! }
 //! group.wait()?;
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
 //! # How it works
-//! A `WaitGroup` counts the goroutines. The first failure is kept, later ones are dropped; with a context it also
-//! cancels that. The limit is a channel with as many places: a goroutine takes one before it starts, and gives it back
-//! at its end.
+//! A `WaitGroup` counts the goroutines. The group keeps the first failure and drops later ones; a
+//! group with a context also cancels that. The limit is a channel with the same capacity: a
+//! goroutine takes a place before it starts, and gives it back at its end.
 //!
-//! The cause of the context's end is the text of the first error. Making it is the user's code, which may panic, and
-//! most causes are never looked at. So the cause is a reference to the failure, and the text is made when somebody asks
-//! for it, or, if somebody still may, when `wait` gives the error away.
+//! The cause of the context's end is the text of the first error. Making that text runs user code,
+//! which may panic, and most causes are never read. So the cause is a reference to the failure. The
+//! text is made when it is read, or when `wait` gives the error away while a reader may still come.
 
 use std::any::Any;
 use std::error::Error;
@@ -33,9 +36,10 @@ use greenthread_scheduler::Exited;
 
 use super::{End, Mutex, OnceLock, WaitGroup, reporting};
 
-/// Goroutines that work on parts of one task. [`wait`](Self::wait) waits for all of them, and gives the first error.
+/// Goroutines that work on parts of one task and may fail.
 ///
-/// A clone is a handle to the same group. The errors of a group have one type: by default, whatever is an error.
+/// [`wait`](Self::wait) waits for all of them, and returns the first error. A clone is a handle to
+/// the same group. The errors of a group have one type: by default a box that can hold any error.
 ///
 /// ```
 /// use greenthread::sync::errgroup::Group;
@@ -60,7 +64,7 @@ struct Shared<E> {
     limit: Mutex<Option<Places>>,
 }
 
-/// What `wait` is to report.
+/// The failure that `wait` reports.
 enum Failure<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
@@ -71,28 +75,29 @@ enum Failure<E> {
 /// The first failure, until `wait` takes it.
 struct First<E> {
     failure: Mutex<Option<Failure<E>>>,
-    /// What [`CauseOfEnd`] says, once it has been made.
+    /// The text of [`CauseOfEnd`], once it was made.
     text: OnceLock<String>,
 }
 
-/// Why the context has ended: says what the first failure says.
+/// The cause of the context's end, with the text of the first failure.
 struct CauseOfEnd<E>(Arc<First<E>>);
 
-/// As many places as the limit says: a value in the channel is a goroutine that works.
+/// The places of the limit: a value in the channel stands for a goroutine that works.
 #[derive(Clone)]
 struct Places {
     taken: Sender<()>,
     leaving: Receiver<()>,
 }
 
-/// A place that is given back at the end, and one goroutine less to wait for.
+/// The place of one working goroutine, given back on drop; the drop also counts the goroutine as
+/// done.
 struct Working<E> {
     shared: Arc<Shared<E>>,
     places: Option<Places>,
 }
 
 impl<E: fmt::Display + Send + 'static> Group<E> {
-    /// A group without limit, and without a context to cancel.
+    /// Creates a group without a limit, and without a context to cancel.
     ///
     /// ```
     /// let group = greenthread::sync::errgroup::Group::<String>::new();
@@ -102,8 +107,10 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
         Self::with(None)
     }
 
-    /// A group, and a context derived from `parent` that ends when the first goroutine fails, with the text of its error as
-    /// the cause, or when [`wait`](Self::wait) returns. (Go's `errgroup.WithContext`.)
+    /// Creates a group, and a context that its first failure ends (Go's `errgroup.WithContext`).
+    ///
+    /// The context is derived from `parent`. It ends when the first goroutine fails, with the text
+    /// of its error as the cause, or when [`wait`](Self::wait) returns.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -134,7 +141,9 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Lets at most `limit` goroutines of this group work at the same time; `None` lifts the limit, zero lets none start.
+    /// Lets at most `limit` goroutines of this group work at the same time.
+    ///
+    /// `None` lifts the limit; zero lets none start.
     ///
     /// # Panics
     /// While goroutines of this group that were started under a limit are working, as in Go.
@@ -161,7 +170,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
         });
     }
 
-    /// Runs `f` in a goroutine of this group. Blocks while the limit is reached: as a goroutine, or as a thread.
+    /// Runs `f` in a goroutine of this group, blocking while the limit is reached.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
@@ -173,10 +182,10 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// ```
     #[track_caller]
     pub fn go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) {
-        // Cloned, so that nobody waits under the lock.
+        // Cloned, so that the wait is not under the lock.
         let places = self.shared.limit.lock().clone();
         if let Some(places) = &places {
-            places.taken.send(()).expect("errgroup: the group has the other end");
+            places.taken.send(()).expect("errgroup: the group holds the receiver");
         }
         self.start(places, f);
     }
@@ -218,21 +227,23 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
         greenthread_scheduler::go(reporting(f, move |end| match end {
             End::Returned(Ok(())) => drop(working),
             End::Returned(Err(error)) => working.fail(Failure::Error(error)),
-            // It has called `exit_goroutine`, which is no failure.
+            // A goroutine that called `exit_goroutine` has not failed.
             End::Panicked(payload) if payload.is::<Exited>() => drop(working),
             End::Panicked(payload) => working.fail(Failure::Panic(payload)),
             End::NotStarted => working.fail(Failure::NotStarted),
         }));
     }
 
-    /// Waits until all goroutines of the group have ended. Blocks. The group can be used again afterwards.
+    /// Blocks until all goroutines of the group have ended, and returns the first error.
+    ///
+    /// The group can be used again afterwards.
     ///
     /// # Errors
-    /// The first error that one of them has returned since the last `wait`.
+    /// The first error that a goroutine has returned since the last `wait`.
     ///
     /// # Panics
-    /// If one of them has panicked, and none failed before: with its payload. Also if there was no stack for one of
-    /// them to begin on, and none failed before.
+    /// If a goroutine has panicked, and none failed before, with its payload. Also if there was no
+    /// stack for a goroutine, and none failed before.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
@@ -245,7 +256,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     pub fn wait(&self) -> Result<(), E> {
         self.shared.working.wait();
         if let Some(cancel) = &self.shared.cancel {
-            cancel.cancel("errgroup: all have ended");
+            cancel.cancel("errgroup: all goroutines have ended");
         }
         match self.shared.first.take() {
             None => Ok(()),
@@ -256,10 +267,10 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     }
 }
 
-const NOT_STARTED: &str = "errgroup: a goroutine of the group did not run, as there was no stack for it";
+const NOT_STARTED: &str = "errgroup: a goroutine of the group did not run, because there was no stack for it";
 
 impl<E: fmt::Display + Send + 'static> Working<E> {
-    /// Notes a failure, unless there was one before; then ends the work.
+    /// Records a failure, unless there was one before; then ends the work.
     fn fail(self, failure: Failure<E>) {
         let mut first = self.shared.first.failure.lock();
         if first.is_some() {
@@ -275,7 +286,7 @@ impl<E: fmt::Display + Send + 'static> Working<E> {
 
 impl<E: fmt::Display> First<E> {
     fn take(self: &Arc<Self>) -> Option<Failure<E>> {
-        // The group has one reference, a cause that somebody may still ask for has another.
+        // The group holds one reference; a cause that may still be read holds another.
         if Arc::strong_count(self) > 1 {
             self.text();
         }
@@ -285,10 +296,10 @@ impl<E: fmt::Display> First<E> {
     fn text(&self) -> &str {
         self.text.get_or_init(|| match &*self.failure.lock() {
             Some(Failure::Error(error)) => panic::catch_unwind(AssertUnwindSafe(|| error.to_string()))
-                .unwrap_or_else(|_| "errgroup: an error whose Display has panicked".to_owned()),
-            Some(Failure::Panic(_)) => "errgroup: a goroutine has panicked".to_owned(),
+                .unwrap_or_else(|_| "errgroup: an error whose Display panicked".to_owned()),
+            Some(Failure::Panic(_)) => "errgroup: a goroutine panicked".to_owned(),
             Some(Failure::NotStarted) => NOT_STARTED.to_owned(),
-            None => "errgroup: a goroutine has failed".to_owned(),
+            None => "errgroup: a goroutine failed".to_owned(),
         })
     }
 }
@@ -310,7 +321,7 @@ impl<E: fmt::Display> Error for CauseOfEnd<E> {}
 impl<E> Drop for Working<E> {
     fn drop(&mut self) {
         if let Some(places) = &self.places {
-            // There is a value for each goroutine that works.
+            // The channel holds a value for each working goroutine.
             let _ = places.leaving.try_recv();
         }
         self.shared.working.done();

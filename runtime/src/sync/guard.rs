@@ -1,18 +1,19 @@
-//! What the guards of all locks have in common.
+//! The trait impls that all guards share.
 
-/// Implements that a guard dereferences to the value, prints as the value does, and unlocks when it is dropped; after
-/// `mut`, that it lends the value for changes too.
+/// Implements `Deref`, `Drop` (which unlocks), `Debug` and `Display` for a guard, and `DerefMut` if
+/// `mut` comes first.
 ///
-/// The guard has a field `lock` that leads to a lock with fields `raw` and `data`. For the safety comments: I1 says that `data` is
-/// touched only by whoever holds `raw`, and I2 that a guard exists only while `raw` is locked on its behalf, so
-/// that `$unlock` may be called once.
+/// The guard has a field `lock` that leads to a lock with the fields `raw` and `data`. The safety
+/// comments rely on two invariants of that lock. I1: `data` is touched only by the holder of `raw`.
+/// I2: a guard exists only while `raw` is locked on its behalf, so that `$unlock` may be called
+/// once.
 macro_rules! impl_guard {
     ([$($generics:tt)*] mut $guard:ty, $unlock:ident) => {
         impl<$($generics)*> std::ops::DerefMut for $guard {
             #[inline]
             fn deref_mut(&mut self) -> &mut T {
-                // SAFETY: I1, and I2: the lock is held alone as long as the guard lives; `&mut self` makes this the only
-                // reference.
+                // SAFETY: by I2 the lock is held exclusively as long as the guard lives, so I1
+                // allows the access; `&mut self` makes this the only reference.
                 unsafe { &mut *self.lock.data.get() }
             }
         }
@@ -25,7 +26,8 @@ macro_rules! impl_guard {
 
             #[inline]
             fn deref(&self) -> &T {
-                // SAFETY: I1, and I2: the lock is held as long as the guard lives.
+                // SAFETY: by I2 the lock is held as long as the guard lives, so I1 allows the
+                // access.
                 unsafe { &*self.lock.data.get() }
             }
         }
@@ -33,7 +35,7 @@ macro_rules! impl_guard {
         impl<$($generics)*> Drop for $guard {
             #[inline]
             fn drop(&mut self) {
-                // SAFETY: I2.
+                // SAFETY: by I2 the lock is held on behalf of this guard, which is dropped once.
                 unsafe { self.lock.raw.$unlock() };
             }
         }

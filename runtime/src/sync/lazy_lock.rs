@@ -1,4 +1,4 @@
-//! `LazyLock<T>`: a value that is computed when it is needed first.
+//! `LazyLock<T>`: a value that is computed on its first use.
 //!
 //! # Invariants
 //! * I1: `init` is touched only by the function that `value` runs, or through `&mut self`.
@@ -10,18 +10,20 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once_lock::OnceLock;
 
-/// A value that the first use computes (Go's `sync.OnceValue`), for goroutines and threads. The interface is that of
-/// [`std::sync::LazyLock`].
+/// A value that the first use computes (Go's `sync.OnceValue`), for goroutines and threads.
 ///
-/// Whoever comes while it is computed blocks until it is there.
+/// The interface is that of [`std::sync::LazyLock`]. A use that comes during the computation blocks
+/// until the value is present.
 ///
 /// # Panics
-/// If the function panics, this use panics with it, and all later ones panic too: the function is gone.
+/// If the function panics, this use panics with it, and all later uses panic too: the function is
+/// gone.
 ///
 /// ```
 /// use greenthread::sync::LazyLock;
 ///
-/// static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| "share by communicating".split(' ').collect());
+/// static WORDS: LazyLock<Vec<&str>> =
+///     LazyLock::new(|| "share by communicating".split(' ').collect());
 ///
 /// assert_eq!(WORDS.len(), 3);
 /// ```
@@ -30,7 +32,8 @@ pub struct LazyLock<T, F = fn() -> T> {
     init: Cell<Option<F>>,
 }
 
-// SAFETY: `init` is taken out by one thread alone (I1), which may be another one, hence `Send`; the rest is `value`'s.
+// SAFETY: by I1 `init` is taken out once, by one thread, which may not be the one that made it,
+// hence `Send`; `value` takes care of the rest.
 unsafe impl<T, F: Send> Sync for LazyLock<T, F> where OnceLock<T>: Sync {}
 
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
@@ -38,7 +41,9 @@ impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
 impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T, F> {}
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
-    /// A value that `f` will compute. Does not call it.
+    /// Creates a value that `f` will compute.
+    ///
+    /// Does not call `f`.
     ///
     /// ```
     /// use greenthread::sync::LazyLock;
@@ -53,12 +58,13 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         Self { value: OnceLock::new(), init: Cell::new(Some(f)) }
     }
 
-    /// The value; computes it if it is not there, or blocks while another does. `*lazy` is the same.
+    /// Returns the value, computing it if it is absent.
     ///
-    /// Using the value in its own function blocks for ever.
+    /// Blocks while another caller computes it. `*lazy` does the same. Using the value in its own
+    /// function blocks for ever.
     ///
     /// # Panics
-    /// If the function panics, or has.
+    /// If the function panics, or has panicked before.
     ///
     /// ```
     /// use greenthread::sync::LazyLock;
@@ -69,7 +75,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// ```
     #[inline]
     pub fn force(this: &Self) -> &T {
-        // I1: `init` is touched inside of the function.
+        // `init` is touched inside the function that `value` runs (I1).
         this.value.get_or_init(|| match this.init.take() {
             Some(f) => f(),
             None => panic!("sync: LazyLock is poisoned: its function panicked"),

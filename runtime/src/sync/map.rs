@@ -1,24 +1,27 @@
-//! `Map<K, V>`: a map for many at once, on `dashmap`.
+//! `Map<K, V>`: a concurrent map, built on `dashmap`.
 //!
 //! # Protocol
-//! `dashmap` holds locks while it compares keys and while its guards live, and a goroutine that parks then would keep the lock.
-//! So it gets to see no key and no value of the user's: it maps a *hash* to a *bucket*, the list of entries with that hash,
-//! mostly one. An entry never changes; it is behind an `Arc`. Every operation
+//! `dashmap` holds locks while it compares keys and while its guards live, and a goroutine that
+//! parks during that would keep the lock. So `dashmap` never touches user keys or values. It maps a
+//! *hash* to a *bucket*, the list of entries with that hash, usually one. An entry never changes;
+//! it is behind an `Arc`. Every operation
 //!
 //! 1. computes the hash,
 //! 2. takes a copy of the bucket, which clones `Arc`s under the lock,
-//! 3. finds the key in it, compares values, makes the bucket as it should be, all without a lock,
-//! 4. puts that in place of the old one, under the lock, if the bucket there still consists of the same entries; else
-//!    it begins again at 2.
+//! 3. finds the key in the copy, compares values, and builds the new bucket, all without a lock,
+//! 4. replaces the old bucket by the new one, under the lock, if the bucket there still consists of
+//!    the same entries; otherwise it starts again at 2.
 //!
-//! The copy keeps its entries alive, so the same address is the same entry. And no lock's holder drops the last reference to one.
+//! The copy keeps its entries alive, so the same address is the same entry. And the holder of a
+//! lock never drops the last reference to an entry.
 //!
 //! # Rejected
-//! * `papaya`: no locks, but its guards belong to a thread, so no code of the user's may run under one: a goroutine
-//!   could come back on another. Those that do not, take two locks of the process for every operation. And removed
-//!   values are dropped at some later time: a channel in one would not close.
-//! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` runs under a lock then, and a key whose `Eq` uses
-//!   the map deadlocks.
+//! * `papaya`: it has no locks, but its guards belong to a thread, so no user code may run under
+//!   one, since a goroutine could resume on another thread. Its guards that do not belong to a
+//!   thread take two process-wide locks for every operation. And removed values are dropped at some
+//!   later time: a channel in one would not close.
+//! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` runs under a lock then, and a
+//!   key whose `Eq` uses the map deadlocks.
 //!
 //! # Invariants
 //! * I1: no code of `K` or `V` runs while a guard of `table` lives.
@@ -33,15 +36,16 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
 use smallvec::SmallVec;
 
-/// A map that many goroutines and threads use at once (Go's `sync.Map`).
+/// A map for concurrent use by many goroutines and threads (Go's `sync.Map`).
 ///
-/// Best where a key is written once and read often, or where each goroutine has its own keys; else a map in a
-/// [`Mutex`](super::Mutex) may be as good. Each call is atomic by itself. What was done before a store is visible to
-/// who loads what was stored. No method parks.
+/// It is best where a key is written once and read often, or where each goroutine has its own keys;
+/// otherwise a map in a [`Mutex`](super::Mutex) may be as good. Each call is atomic by itself. What
+/// was done before a store is visible to a caller that loads what was stored. No method parks.
 ///
-/// No lock is held while code of `K` or `V` runs, be it `Eq`, `Hash`, `Clone` or a destructor: it may park, and use the
-/// same map. Values are cloned when they are loaded, as in Go; put what is large into an [`Arc`]. A value that was
-/// removed is dropped as soon as nobody is about to clone it.
+/// No lock is held while code of `K` or `V` runs (`Eq`, `Hash`, `Clone` or a destructor), so that
+/// code may park, and may use the same map. Values are cloned when they are loaded, as in Go; put
+/// large ones into an [`Arc`]. A removed value is dropped as soon as no caller is about to clone
+/// it.
 ///
 /// ```
 /// use greenthread::sync::Map;
@@ -67,7 +71,7 @@ struct Entry<K, V> {
 /// The entries of one hash.
 type Bucket<K, V> = SmallVec<[Arc<Entry<K, V>>; 1]>;
 
-/// A hasher for what is a hash already.
+/// A hasher for keys that are hashes already.
 #[derive(Default)]
 struct AsIs(u64);
 
@@ -85,7 +89,7 @@ impl Hasher for AsIs {
     }
 }
 
-/// What becomes of the entry of a key.
+/// The change that an operation makes to the entry of a key.
 enum Change<K, V> {
     Keep,
     Put(Arc<Entry<K, V>>),
@@ -99,13 +103,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
     /// let map = greenthread::sync::Map::<String, u32>::new();
     /// assert_eq!(map.load("a"), None);
     /// ```
-    // Not inlined, because the hasher's seed comes from a thread-local of `std`, whose address must not outlive a switch.
+    // Creates an empty map.
     #[inline(never)]
     pub fn new() -> Self {
         Self { hasher: RandomState::new(), table: DashMap::default() }
     }
 
-    /// A clone of the value for `key`, if there is one (Go's `Load`).
+    /// Returns a clone of the value for `key`, if there is one (Go's `Load`).
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -123,7 +127,9 @@ impl<K: Hash + Eq, V> Map<K, V> {
         find(&bucket, key).map(|at| bucket[at].value.clone())
     }
 
-    /// Sets the value for `key` (Go's `Store`). The one before is dropped.
+    /// Sets the value for `key` (Go's `Store`).
+    ///
+    /// Drops the replaced one.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -135,7 +141,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.exchange(key, value);
     }
 
-    /// Sets the value for `key`, and returns the one before (Go's `Swap`).
+    /// Sets the value for `key`, and returns the replaced one (Go's `Swap`).
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -149,8 +155,10 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.exchange(key, value).map(into_value)
     }
 
-    /// The value for `key` and true if there is one; else sets it to `value`, and returns that and false (Go's `LoadOrStore`). Of
-    /// several callers for the same key one stores, and all get its value.
+    /// Returns the value for `key` and `true`, or stores `value` and returns it and `false` (Go's
+    /// `LoadOrStore`).
+    ///
+    /// Of several concurrent callers for the same key one stores, and all get its value.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -173,7 +181,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
         }
     }
 
-    /// Removes `key` (Go's `Delete`); whether it was there.
+    /// Removes `key`, and returns `true` if it was present (Go's `Delete`).
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -209,7 +217,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
     /// Sets the value for `key` to `new` if it equals `old` (Go's `CompareAndSwap`).
     ///
     /// # Errors
-    /// If there is no value, or another one. The new one comes back.
+    /// Returns `new` if the value is absent or different.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -232,11 +240,12 @@ impl<K: Hash + Eq, V> Map<K, V> {
         if swapped {
             return Ok(());
         }
-        // It was never put into the table: an attempt that fails leaves nothing there.
+        // It was never in the table, since a failed attempt leaves nothing there.
         Err(Arc::into_inner(new).expect("map: an entry that was not stored has one owner").value)
     }
 
-    /// Removes `key` if its value equals `old` (Go's `CompareAndDelete`); whether it did.
+    /// Removes `key` if its value equals `old`, and returns `true` if it did (Go's
+    /// `CompareAndDelete`).
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -258,12 +267,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
         removed
     }
 
-    /// Calls `f` for each key and value, until it returns false (Go's `Range`).
+    /// Calls `f` for each key and value, until it returns `false` (Go's `Range`).
     ///
-    /// No key comes twice. A key that is in the map during the whole call comes once; one that is stored or deleted meanwhile may
-    /// come or not. The value is one that the key had at some time during the call: all are noted before the first call of `f`,
-    /// but not at one instant. So `f` may do with the map what it likes, and may block. Takes memory and time in proportion
-    /// to the map, also if `f` stops early.
+    /// No key is visited twice. A key that is in the map during the whole call is visited; one that
+    /// is stored or deleted during the call may be. The value is one that the key had at some time
+    /// during the call: all entries are collected before the first call of `f`, but not at one
+    /// instant. So `f` may block, and may use the map in any way. Takes memory and time in
+    /// proportion to the map, even if `f` stops early.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -277,7 +287,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
     /// ```
     pub fn range(&self, mut f: impl FnMut(&K, &V) -> bool) {
         let mut all = Vec::new();
-        // I1: only `Arc`s are touched in here.
+        // Only `Arc`s are touched here (I1).
         self.table.iter().for_each(|bucket| all.extend(bucket.iter().cloned()));
         for entry in all {
             if !f(&entry.key, &entry.value) {
@@ -286,7 +296,9 @@ impl<K: Hash + Eq, V> Map<K, V> {
         }
     }
 
-    /// Removes all keys (Go's `Clear`). Those that are stored meanwhile may stay.
+    /// Removes all keys (Go's `Clear`).
+    ///
+    /// Keys that are stored during the call may stay.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -304,12 +316,13 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.hasher.hash_one(key)
     }
 
-    /// A copy of the bucket.
+    /// Returns a copy of the bucket.
     fn bucket(&self, hash: u64) -> Bucket<K, V> {
         self.table.get(&hash).map_or_else(Bucket::new, |bucket| bucket.clone())
     }
 
-    /// Changes the entry of a key as `decide` says, which is asked again if another was faster. Returns the entry before.
+    /// Changes the entry of a key as `decide` says, and returns the entry before. Calls `decide`
+    /// again if another caller was faster.
     fn change<Q>(
         &self,
         hash: u64,
@@ -337,11 +350,11 @@ impl<K: Hash + Eq, V> Map<K, V> {
         }
     }
 
-    /// Puts `after` in place of `before`, if that is still there.
+    /// Replaces `before` by `after`, if `before` is still there.
     fn replace(&self, hash: u64, before: &Bucket<K, V>, after: Bucket<K, V>) -> bool {
         match self.table.entry(hash) {
             Place::Occupied(mut place) if same(place.get(), before) => {
-                // `before` still has what is dropped here (I1).
+                // `before` still holds the entries that are dropped here (I1).
                 if after.is_empty() {
                     drop(place.remove())
                 } else {
@@ -353,7 +366,8 @@ impl<K: Hash + Eq, V> Map<K, V> {
                 place.insert(after);
                 true
             }
-            // `after` is dropped under the lock, but its new entry has another owner: who decides keeps it.
+            // `after` is dropped under the lock, but its new entry has another owner: `decide`
+            // keeps it.
             _ => false,
         }
     }
@@ -376,12 +390,12 @@ fn find<K: Borrow<Q>, V, Q: Eq + ?Sized>(bucket: &Bucket<K, V>, key: &Q) -> Opti
     bucket.iter().position(|entry| entry.key.borrow() == key)
 }
 
-/// Whether both consist of the same entries.
+/// Returns `true` if both consist of the same entries.
 fn same<K, V>(a: &Bucket<K, V>, b: &Bucket<K, V>) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 
-/// The value of an entry that is out of the map; a clone if another is just looking at it.
+/// Returns the value of an entry that was removed; a clone if another caller still reads the entry.
 fn into_value<K, V: Clone>(entry: Arc<Entry<K, V>>) -> V {
     Arc::try_unwrap(entry).map_or_else(|entry| entry.value.clone(), |entry| entry.value)
 }
@@ -407,7 +421,6 @@ impl<K: Hash + Eq + fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
 mod tests {
     use super::*;
 
-    /// Keys that all have the same hash.
     #[derive(PartialEq, Eq, Debug)]
     struct Same(u32);
 
@@ -416,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_the_same_hash_are_kept_apart() {
+    fn colliding_keys_are_kept_apart() {
         let map = Map::new();
         (0..5).for_each(|n| map.store(Same(n), n));
         assert_eq!(map.table.len(), 1);
@@ -436,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_without_entries_goes() {
+    fn an_empty_bucket_is_removed() {
         let map = Map::new();
         (0..100).for_each(|n| map.store(n, ()));
         (0..100).for_each(|n| assert!(map.compare_and_delete(&n, &())));

@@ -1,18 +1,19 @@
-//! Locks and meeting points for goroutines and threads: Go's `sync`, with the names of `std` and `parking_lot`.
+//! Locks, groups and shared values for goroutines and threads: Go's `sync`, with the names of `std`
+//! and `parking_lot`.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
-//! | keep others out meanwhile | [`Mutex`], [`RwLock`] | `sync.Mutex`, `sync.RWMutex` |
+//! | exclude others | [`Mutex`], [`RwLock`] | `sync.Mutex`, `sync.RWMutex` |
 //! | wait for a change of what a lock protects | [`Condvar`] | `sync.Cond` |
 //! | wait until a number of goroutines have finished | [`WaitGroup`] | `sync.WaitGroup` |
 //! | the same, if they may fail | [`errgroup`] | golang.org/x/sync/errgroup |
 //! | do something once | [`Once`], [`OnceLock`], [`LazyLock`] | `sync.Once`, `sync.OnceValue` |
-//! | do it once for all who ask at the same time | [`singleflight`] | golang.org/x/sync/singleflight |
+//! | do it once for all concurrent callers | [`singleflight`] | golang.org/x/sync/singleflight |
 //! | limit how many do something at once | [`Semaphore`] | golang.org/x/sync/semaphore |
-//! | meet, and go on together | [`Barrier`] | nothing |
-//! | use buffers again | [`Pool`] | `sync.Pool` |
+//! | meet, and go on together | [`Barrier`] | - |
+//! | reuse buffers | [`Pool`] | `sync.Pool` |
 //! | share a map | [`Map`] | `sync.Map` |
-//! | replace a value whole, and keep what was read | [`Value`] | `atomic.Value` |
+//! | replace a value as a whole | [`Value`] | `atomic.Value` |
 //!
 //! ```
 //! use greenthread::scope;
@@ -28,19 +29,23 @@
 //! assert_eq!(sum.into_inner(), 55);
 //! ```
 //!
-//! Whoever waits here is either a goroutine, which parks and leaves its OS thread to others, or a thread that the
-//! runtime did not start, which sleeps. Both may use the same lock or group.
+//! A caller that waits here is either a goroutine, which parks and leaves its OS thread to others,
+//! or a thread that the runtime did not start, which sleeps. Both may use the same lock or group.
 //!
-//! Use these instead of `std::sync`'s types wherever a goroutine may wait: a goroutine that blocks in a lock of `std`
-//! keeps its OS thread, and others have to be started in its place.
+//! Use these types instead of those of `std::sync` wherever a goroutine may wait: a goroutine that
+//! blocks in a lock of `std` keeps its OS thread, and the runtime has to start another in its
+//! place.
 //!
-//! What is waited for in turn, locks and permits, can also be waited for up to a time (`lock_timeout`,
-//! `acquire_timeout`, ...) or as long as a [`Context`](crate::ctx::Context) lasts (`lock_ctx`, `read_ctx`, `write_ctx`,
-//! `acquire_ctx`, ...). The waits for others have a form with a context too: `wait_ctx` of [`Condvar`], [`WaitGroup`] and
-//! [`Barrier`].
+//! # Waits with a limit
+//! The suffix of a method names the limit of its wait: `_timeout` takes a
+//! [`Duration`](std::time::Duration), `_deadline` an [`Instant`](std::time::Instant), and `_ctx` a
+//! [`Context`](crate::ctx::Context), always as the first argument. Locks and permits have all three
+//! (`lock_timeout`, `read_deadline`, `acquire_ctx`, ...), and so does [`Condvar`]; [`WaitGroup`]
+//! and [`Barrier`] have `wait_ctx`. A method with the prefix `try_` never blocks.
 //!
-//! A guard or permit borrows its lock. Those that are to move into another goroutine, or into a structure that lives longer, own
-//! a handle to it: `lock_arc`, `read_arc`, `write_arc`, `acquire_owned`.
+//! # Guards
+//! A guard or permit borrows its lock. Guards that move into another goroutine, or into a structure
+//! that lives longer, own a handle to it: `lock_arc`, `read_arc`, `write_arc`, `acquire_owned`.
 
 mod barrier;
 mod blocking_wait;

@@ -1,9 +1,9 @@
-//! `Mutex<T>`: the data, the guard, and what the lock needs of the world.
+//! `Mutex<T>`: the data, the guards, and the lock's wait reason.
 //!
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_mutex`.
 //!
 //! # Invariants
-//! * I1: `data` is touched only by whoever holds `raw`, or owns the whole mutex.
+//! * I1: `data` is touched only by the holder of `raw`, or by the owner of the whole mutex.
 //! * I2: a guard exists only while `raw` is locked on its behalf; dropping it unlocks once.
 
 use std::cell::UnsafeCell;
@@ -22,12 +22,14 @@ use super::guard::impl_guard;
 
 /// A lock around a value, for goroutines and threads.
 ///
-/// The interface is that of `parking_lot`: [`lock`](Self::lock) returns the guard itself, since there is no poisoning;
-/// a panic while the guard lives just unlocks. The fairness is that of Go's `sync.Mutex`: whoever comes first gets the
-/// lock, which is fast; a waiter that has lost for 1 ms gets it handed over.
+/// The interface is that of `parking_lot`: [`lock`](Self::lock) returns the guard itself, since the
+/// lock is never poisoned; a panic while the guard lives just unlocks. The fairness is that of Go's
+/// `sync.Mutex`: any running caller may take a free lock, which is fast, and a waiter that has lost
+/// for 1 ms gets the lock by hand-off.
 ///
-/// The guard may be kept while the goroutine blocks in something else, and may be dropped on another thread than the
-/// one it was made on. That of [`lock_arc`](Self::lock_arc) need not be kept where the mutex is borrowed.
+/// The guard may be kept while the goroutine blocks in something else, and may be dropped on
+/// another thread than the one that locked. A guard of [`lock_arc`](Self::lock_arc) does not borrow
+/// the mutex.
 ///
 /// ```
 /// use greenthread::sync::Mutex;
@@ -43,13 +45,14 @@ pub struct Mutex<T: ?Sized> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes with the mutex.
+// SAFETY: moving the mutex moves the value, which is `Send`.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
-// SAFETY: one thread at a time gets at the value (I1), so sharing the mutex sends the value from one to the next.
+// SAFETY: by I1 one thread at a time reaches the value, so sharing the mutex only sends the value
+// from one thread to the next.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    /// An unlocked mutex around `value`.
+    /// Creates an unlocked mutex around `value`.
     ///
     /// ```
     /// use greenthread::sync::Mutex;
@@ -64,7 +67,9 @@ impl<T> Mutex<T> {
         Self { raw: RawMutex::new(), data: UnsafeCell::new(value) }
     }
 
-    /// The value. Does not block: who owns the mutex is alone with it.
+    /// Returns the value.
+    ///
+    /// Does not block: the owner of the mutex has exclusive access.
     ///
     /// ```
     /// let mutex = greenthread::sync::Mutex::new(vec![1, 2]);
@@ -78,9 +83,9 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Takes the lock; blocks while another has it (Go's `Lock`).
+    /// Takes the lock, blocking until it is free (Go's `Lock`).
     ///
-    /// Locking again while the own guard lives blocks for ever, as in Go.
+    /// A caller that locks again while its own guard lives blocks for ever, as in Go.
     ///
     /// ```
     /// use greenthread::{scope, sync::Mutex};
@@ -100,9 +105,10 @@ impl<T: ?Sized> Mutex<T> {
         MutexGuard::new(self)
     }
 
-    /// Takes the lock if that is possible at once (Go's `TryLock`). Never blocks.
+    /// Takes the lock if it is free (Go's `TryLock`).
     ///
-    /// `None` if another has the lock, or is about to get it because it has waited for too long.
+    /// Never blocks. Returns `None` if the lock is held, or is about to be handed to a starving
+    /// waiter.
     ///
     /// ```
     /// let mutex = greenthread::sync::Mutex::new(1);
@@ -116,8 +122,10 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.try_lock().then(|| MutexGuard::new(self))
     }
 
-    /// As [`lock`](Self::lock), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too
-    /// long for the clock is no limit.
+    /// Takes the lock like [`lock`](Self::lock), but blocks for at most `timeout`.
+    ///
+    /// Returns `None` if the lock did not become free in time. A timeout too long for the clock is
+    /// not a limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -131,8 +139,10 @@ impl<T: ?Sized> Mutex<T> {
         self.lock_within(&UntilDeadline::<Locking>::after(timeout))
     }
 
-    /// As [`lock`](Self::lock), but blocks until `deadline` at the latest. One that has passed makes it
-    /// [`try_lock`](Self::try_lock).
+    /// Takes the lock like [`lock`](Self::lock), but blocks until `deadline` at the latest.
+    ///
+    /// Returns `None` if the lock did not become free in time. With a deadline that has passed,
+    /// this is [`try_lock`](Self::try_lock).
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -145,10 +155,11 @@ impl<T: ?Sized> Mutex<T> {
         self.lock_within(&UntilDeadline::<Locking>::new(deadline))
     }
 
-    /// As [`lock`](Self::lock), unless the context ends first.
+    /// Takes the lock like [`lock`](Self::lock), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the lock is free.
+    /// If the context ends before the lock is free, or had ended before the call, even if the lock
+    /// is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -169,8 +180,10 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.lock_within(limit).then(|| MutexGuard::new(self))
     }
 
-    /// Takes the lock as [`lock`](Self::lock) does; the guard keeps the mutex alive, so it may go where a borrow cannot. In Go
-    /// another goroutine may call `Unlock`.
+    /// Takes the lock like [`lock`](Self::lock), and returns a guard that keeps the mutex alive.
+    ///
+    /// Such a guard can go where a borrow cannot, to another goroutine for example. (In Go any
+    /// goroutine may call `Unlock`.)
     ///
     /// ```
     /// use greenthread::{spawn, sync::Mutex};
@@ -187,9 +200,10 @@ impl<T: ?Sized> Mutex<T> {
         ArcMutexGuard::new(self)
     }
 
-    /// Takes the lock as [`lock_arc`](Self::lock_arc) does if that is possible at once. Never blocks.
+    /// Takes the lock like [`lock_arc`](Self::lock_arc), if it is free.
     ///
-    /// `None` if another has the lock, or is about to get it because it has waited for too long.
+    /// Never blocks. Returns `None` if the lock is held, or is about to be handed to a starving
+    /// waiter.
     ///
     /// ```
     /// use greenthread::sync::Mutex;
@@ -205,10 +219,11 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.try_lock().then(|| ArcMutexGuard::new(self))
     }
 
-    /// Takes the lock as [`lock_arc`](Self::lock_arc) does, unless the context ends first.
+    /// Takes the lock like [`lock_arc`](Self::lock_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the lock is free.
+    /// If the context ends before the lock is free, or had ended before the call, even if the lock
+    /// is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -223,7 +238,9 @@ impl<T: ?Sized> Mutex<T> {
         within::<Locking, _>(ctx, |limit| self.raw.lock_within(limit).then(|| ArcMutexGuard::new(self)))
     }
 
-    /// The value, without locking: `&mut self` says that nobody else is there.
+    /// Returns a mutable reference to the value, without locking.
+    ///
+    /// `&mut self` guarantees exclusive access.
     ///
     /// ```
     /// let mut mutex = greenthread::sync::Mutex::new(1);
@@ -251,7 +268,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     }
 }
 
-/// The right to use the value of a locked [`Mutex`]; dropping it unlocks.
+/// Exclusive access to the value of a locked [`Mutex`]; dropping the guard unlocks.
 ///
 /// ```
 /// use greenthread::sync::{Mutex, MutexGuard};
@@ -268,18 +285,18 @@ pub struct MutexGuard<'a, T: ?Sized> {
     _data: PhantomData<&'a mut T>,
 }
 
-// SAFETY: a shared guard gives `&T` and nothing more. (`Send` follows from the fields, if `T: Send`: the lock may be
-// released by another thread than the one that took it.)
+// SAFETY: a shared guard gives access to `&T` only. (`Send` follows from the fields if `T: Send`:
+// another thread than the one that locked may unlock.)
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// The caller has just locked `lock`.
+    /// Creates the guard. The caller has just locked `lock`.
     #[inline]
     fn new(lock: &'a Mutex<T>) -> Self {
         Self { lock, _data: PhantomData }
     }
 
-    /// Runs `f` while the mutex is unlocked. It is locked again in any case, also if `f` panics (I2).
+    /// Runs `f` while the mutex is unlocked. Locks it again even if `f` panics (I2).
     pub(super) fn unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
         struct Relock<'a>(&'a RawMutex<BlockingWait<Locking>>);
 
@@ -290,7 +307,8 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         }
 
         let raw = &self.lock.raw;
-        // SAFETY: I2: it is locked; `&mut self` keeps the value out of reach until it is locked again.
+        // SAFETY: by I2 the mutex is locked; `&mut self` keeps the value out of reach until it is
+        // locked again.
         unsafe { raw.unlock() };
         let _relock = Relock(raw);
         f()
@@ -299,7 +317,8 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 
 impl_guard!([T: ?Sized] mut MutexGuard<'_, T>, unlock);
 
-/// The right to use the value of a locked [`Mutex`], with a handle to the mutex; dropping it unlocks.
+/// Exclusive access to the value of a locked [`Mutex`], with a handle to the mutex; dropping the
+/// guard unlocks.
 ///
 /// ```
 /// use greenthread::sync::{ArcMutexGuard, Mutex};
@@ -317,12 +336,12 @@ impl_guard!([T: ?Sized] mut MutexGuard<'_, T>, unlock);
 #[must_use = "the mutex is unlocked at once if the guard is not kept"]
 pub struct ArcMutexGuard<T: ?Sized> {
     lock: Arc<Mutex<T>>,
-    // A shared guard gives `&T`, so it is shared between threads only if `T` is.
+    // A shared guard gives access to `&T`, so it may be shared between threads only if `T: Sync`.
     _data: PhantomData<T>,
 }
 
 impl<T: ?Sized> ArcMutexGuard<T> {
-    /// The caller has just locked `lock`.
+    /// Creates the guard. The caller has just locked `lock`.
     #[inline]
     fn new(lock: &Arc<Mutex<T>>) -> Self {
         Self { lock: Arc::clone(lock), _data: PhantomData }
@@ -331,7 +350,7 @@ impl<T: ?Sized> ArcMutexGuard<T> {
 
 impl_guard!([T: ?Sized] mut ArcMutexGuard<T>, unlock);
 
-/// Waits for a mutex.
+/// The wait for a mutex.
 struct Locking;
 
 impl Reason for Locking {

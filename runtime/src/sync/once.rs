@@ -1,4 +1,4 @@
-//! `Once`: run a function once.
+//! `Once`: runs a function once.
 //!
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_once`.
 
@@ -10,16 +10,17 @@ use greenthread_scheduler::protocol::sync::raw_once::{Begun, RawOnce};
 
 use super::blocking_wait::{BlockingWait, Reason};
 
-/// Runs one function, once (Go's `sync.Once`), for goroutines and threads. The interface is that of [`std::sync::Once`].
+/// Runs one function, once (Go's `sync.Once`), for goroutines and threads.
 ///
-/// Whoever comes while the function runs blocks until it has returned. What it did is visible to everybody who returns from
-/// [`call_once`](Self::call_once), and to who sees [`is_completed`](Self::is_completed).
+/// The interface is that of [`std::sync::Once`]. A call that comes while the function runs blocks
+/// until it has returned. What the function did is visible to every caller that returns from
+/// [`call_once`](Self::call_once) or sees [`is_completed`](Self::is_completed).
 ///
 /// # Panics in the function
-/// The rule is that of `std`: if the function panics, or ends by [`exit_goroutine`](crate::exit_goroutine), the `Once` is
-/// poisoned. Later calls of `call_once`, and those that wait, panic too, while
-/// [`call_once_force`](Self::call_once_force) tries again. (In Go such a call counts as done, and others go on as if
-/// it had worked.)
+/// The rule is that of `std`: if the function panics, or ends by
+/// [`exit_goroutine`](crate::exit_goroutine), the `Once` is poisoned. Later calls of `call_once`,
+/// and those that wait, panic too, while [`call_once_force`](Self::call_once_force) tries again.
+/// (In Go such a call counts as done, and later callers proceed as if it had succeeded.)
 ///
 /// ```
 /// use greenthread::sync::Once;
@@ -37,12 +38,12 @@ pub struct Once {
     raw: RawOnce<BlockingWait<Waiting>>,
 }
 
-// What a function that panicked has left behind is what poisoning is for.
+// Poisoning covers what a function that panicked has left behind.
 impl UnwindSafe for Once {}
 impl RefUnwindSafe for Once {}
 
 impl Once {
-    /// Nothing has run.
+    /// Creates a `Once` that has run nothing.
     ///
     /// ```
     /// static START: greenthread::sync::Once = greenthread::sync::Once::new();
@@ -54,7 +55,7 @@ impl Once {
         Self { raw: RawOnce::new() }
     }
 
-    /// Runs `f` if nothing has run yet (Go's `Do`); blocks while another call runs its function.
+    /// Runs `f` if nothing has run yet (Go's `Do`), blocking while another call runs its function.
     ///
     /// Calling it on the same `Once` from `f` blocks for ever, as in Go.
     ///
@@ -81,7 +82,9 @@ impl Once {
         }
     }
 
-    /// As [`call_once`](Self::call_once), but runs `f` also if an earlier function panicked; the state says so.
+    /// Runs `f` like [`call_once`](Self::call_once), but even if an earlier function panicked.
+    ///
+    /// The state tells whether one did.
     ///
     /// ```
     /// use greenthread::sync::Once;
@@ -99,7 +102,9 @@ impl Once {
         }
     }
 
-    /// Whether a function has run and returned. Never blocks.
+    /// Returns `true` if a function has run and returned.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// let once = greenthread::sync::Once::new();
@@ -111,10 +116,12 @@ impl Once {
         self.raw.is_done()
     }
 
-    /// Blocks until a function has run, whoever runs it. Does not run anything.
+    /// Blocks until a function has run in any other call.
+    ///
+    /// Runs nothing itself.
     ///
     /// # Panics
-    /// If an earlier function panicked, or one does while this waits.
+    /// If an earlier function panicked, or one does during the wait.
     ///
     /// ```
     /// use greenthread::{go, sync::Once};
@@ -132,7 +139,8 @@ impl Once {
         }
     }
 
-    /// As [`wait`](Self::wait), but goes on waiting after a panic, for a [`call_once_force`](Self::call_once_force).
+    /// Waits like [`wait`](Self::wait), but past a panic, for a
+    /// [`call_once_force`](Self::call_once_force).
     ///
     /// ```
     /// use greenthread::{go, sync::Once};
@@ -149,7 +157,8 @@ impl Once {
         self.raw.wait(true);
     }
 
-    /// Runs `f` or waits until another has; false if that has failed, and `force` does not ask to try again.
+    /// Runs `f`, or waits until another call has run its function. Returns `false` if that failed
+    /// and `force` does not ask to try again.
     #[cold]
     fn run(&self, force: bool, f: impl FnOnce(&OnceState)) -> bool {
         struct Finish<'a> {
@@ -159,7 +168,8 @@ impl Once {
 
         impl Drop for Finish<'_> {
             fn drop(&mut self) {
-                // SAFETY: made by the runner, and dropped once.
+                // SAFETY: `begin` made this call the runner, and the runner makes one `Finish`,
+                // which is dropped once.
                 unsafe { self.raw.finish(self.success) };
             }
         }
@@ -180,7 +190,7 @@ impl Once {
 #[cold]
 #[track_caller]
 fn poisoned() -> ! {
-    panic!("sync: Once is poisoned: its function panicked; call_once_force tries again")
+    panic!("sync: Once is poisoned: its function panicked; use call_once_force to run one again")
 }
 
 impl fmt::Debug for Once {
@@ -189,7 +199,7 @@ impl fmt::Debug for Once {
     }
 }
 
-/// What [`Once::call_once_force`] tells its function.
+/// The state that [`Once::call_once_force`] passes to its function.
 ///
 /// ```
 /// use greenthread::sync::{Once, OnceState};
@@ -202,7 +212,7 @@ pub struct OnceState {
 }
 
 impl OnceState {
-    /// Whether an earlier function panicked.
+    /// Returns `true` if an earlier function panicked.
     ///
     /// ```
     /// use greenthread::sync::Once;
@@ -218,7 +228,7 @@ impl OnceState {
     }
 }
 
-/// Waits for the function of another.
+/// The wait for a function that another call runs.
 struct Waiting;
 
 impl Reason for Waiting {

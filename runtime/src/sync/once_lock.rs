@@ -1,11 +1,13 @@
 //! `OnceLock<T>`: a value that is written once.
 //!
-//! The value is in an `Option` although `once` knows whether it is there: so the compiler drops it, and not a `Drop` of ours, with
-//! which no place could be declared before what its value borrows. (`std` has an unstable attribute for that.)
+//! The value is in an `Option`, although `once` knows whether it is present: so the compiler drops
+//! it. With a `Drop` impl of our own, no `OnceLock` could be declared before the data that its
+//! value borrows. (`std` has an unstable attribute for that.)
 //!
 //! # Invariants
-//! * I1: `value` is there if and only if `once` is completed. Until then only the function that `once` runs touches it.
-//! * I2: a value that is there changes only through `&mut self`.
+//! * I1: `value` is present if and only if `once` is completed. Until then only the function that
+//!   `once` runs touches it.
+//! * I2: a value that is present changes only through `&mut self`.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -13,8 +15,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
 
-/// A place for a value that is written once (Go's `sync.OnceValue`), for goroutines and threads. The interface is that of
-/// [`std::sync::OnceLock`].
+/// A cell for a value that is written once (Go's `sync.OnceValue`), for goroutines and threads.
+///
+/// The interface is that of [`std::sync::OnceLock`].
 ///
 /// ```
 /// use greenthread::sync::OnceLock;
@@ -31,10 +34,10 @@ pub struct OnceLock<T> {
     value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: the value goes with its place.
+// SAFETY: moving the cell moves the value, which is `Send`.
 unsafe impl<T: Send> Send for OnceLock<T> {}
-// SAFETY: the value is shared once it is there (I2), hence `Sync`; who writes it, and who drops it, may be on different
-// threads, hence `Send`.
+// SAFETY: by I2 a present value is only shared, hence `Sync`; it may be written on one thread and
+// dropped on another, hence `Send`.
 unsafe impl<T: Send + Sync> Sync for OnceLock<T> {}
 
 impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
@@ -42,7 +45,7 @@ impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
 impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
-    /// A place without a value.
+    /// Creates an empty cell.
     ///
     /// ```
     /// static NAME: greenthread::sync::OnceLock<String> = greenthread::sync::OnceLock::new();
@@ -54,7 +57,9 @@ impl<T> OnceLock<T> {
         Self { once: Once::new(), value: UnsafeCell::new(None) }
     }
 
-    /// The value, if it is there. Never blocks, also while another computes it.
+    /// Returns the value if it is present.
+    ///
+    /// Never blocks, not even while another caller computes it.
     ///
     /// ```
     /// let place = greenthread::sync::OnceLock::new();
@@ -64,11 +69,13 @@ impl<T> OnceLock<T> {
     /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: I1.
+        // SAFETY: `once` is completed, so by I1 the value is present.
         self.once.is_completed().then(|| unsafe { self.value_unchecked() })
     }
 
-    /// The value, if it is there, to be changed. Never blocks.
+    /// Returns a mutable reference to the value if it is present.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// let mut place = greenthread::sync::OnceLock::from(5);
@@ -80,7 +87,9 @@ impl<T> OnceLock<T> {
         self.value.get_mut().as_mut()
     }
 
-    /// The value; blocks until it is there. Computes nothing.
+    /// Blocks until the value is present, and returns it.
+    ///
+    /// Computes nothing itself.
     ///
     /// ```
     /// use greenthread::{go, sync::OnceLock};
@@ -92,14 +101,14 @@ impl<T> OnceLock<T> {
     /// ```
     pub fn wait(&self) -> &T {
         self.once.wait_force();
-        // SAFETY: I1, completed.
+        // SAFETY: `wait_force` returns when `once` is completed, so by I1 the value is present.
         unsafe { self.value_unchecked() }
     }
 
-    /// Writes the value; blocks while another computes it.
+    /// Writes the value, blocking while another caller computes it.
     ///
     /// # Errors
-    /// Gives `value` back if there is one already.
+    /// Returns `value` if the cell has one already.
     ///
     /// ```
     /// let place = greenthread::sync::OnceLock::new();
@@ -112,10 +121,11 @@ impl<T> OnceLock<T> {
         value.map_or(Ok(()), Err)
     }
 
-    /// The value; computes it by `f` if it is not there. Blocks while another computes it.
+    /// Returns the value, computing it by `f` if it is absent.
     ///
-    /// If `f` panics, the panic goes on to the caller, and there is still no value: the next caller computes it, also one
-    /// who has waited. Calling it for the same place from `f` blocks for ever.
+    /// Blocks while another caller computes it. If `f` panics, the panic goes on to the caller, and
+    /// there is still no value: the next caller computes it, even one that has waited. Calling this
+    /// for the same cell from `f` blocks for ever.
     ///
     /// ```
     /// let place = greenthread::sync::OnceLock::new();
@@ -126,14 +136,17 @@ impl<T> OnceLock<T> {
     pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
         self.once.call_once_force(|_| {
             let value = f();
-            // SAFETY: I1: `once` runs this function alone, and nothing is there yet.
+            // SAFETY: `once` runs only this function, and the value is still absent (I1).
             unsafe { *self.value.get() = Some(value) };
         });
-        // SAFETY: I1, completed.
+        // SAFETY: `call_once_force` returns when `once` is completed, so by I1 the value is
+        // present.
         unsafe { self.value_unchecked() }
     }
 
-    /// The value, if it was there. Does not block.
+    /// Returns the value if it was present.
+    ///
+    /// Does not block.
     ///
     /// ```
     /// assert_eq!(greenthread::sync::OnceLock::from(5).into_inner(), Some(5));
@@ -143,7 +156,9 @@ impl<T> OnceLock<T> {
         self.value.into_inner()
     }
 
-    /// Takes the value out, if it was there; the place is as new. Does not block.
+    /// Takes the value out if it was present, and leaves an empty cell.
+    ///
+    /// Does not block.
     ///
     /// ```
     /// let mut place = greenthread::sync::OnceLock::from(5);
@@ -156,11 +171,14 @@ impl<T> OnceLock<T> {
         self.value.get_mut().take()
     }
 
+    /// Returns the value without checking that it is present.
+    ///
     /// # Safety
     /// `once` is completed.
     #[inline]
     unsafe fn value_unchecked(&self) -> &T {
-        // SAFETY: the caller's contract, I1 and I2.
+        // SAFETY: the caller promises that `once` is completed, so by I1 the value is present, and
+        // by I2 it is not changed.
         unsafe { (*self.value.get()).as_ref().unwrap_unchecked() }
     }
 }

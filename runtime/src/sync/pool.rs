@@ -1,25 +1,30 @@
-//! `Pool<T>`: values to be used again, cached for each P.
+//! `Pool<T>`: values for reuse, cached for each P.
 //!
 //! # Protocol
-//! There is a *shelf* for each P, and one for threads that have none. Get and put begin at the own one; get goes on
-//! with the others before it makes a new value. The index of the P is a hint: the caller may be elsewhere by the time
-//! it gets there. So each shelf has a lock, which is mostly free, and under which nothing is done but to move a value.
+//! There is a *shard* for each P, and one for threads that have no P. Get and put begin at the
+//! caller's shard; get goes on with the other shards before it makes a new value. The index of the
+//! P is a hint: the caller may be on another P by the time it reaches the shard. So each shard has
+//! a lock, which is mostly free, and under which a value is moved and nothing else.
 //!
-//! A shelf has two layers. Put goes to the *fresh* one. When a period is over the pool *turns*: in each shelf what is
-//! stale is dropped, and what is fresh becomes stale. Get takes from both. So a value that nobody wants is dropped
-//! after one to two periods (Go does the same with each garbage collection).
+//! A shard has two layers, named as in Go's `sync.Pool`. Put adds to the *primary* layer. When a
+//! period is over the pool *rotates*: in each shard the values of the *victim* layer are dropped,
+//! and the primary layer becomes the victim. Get takes from both. So a value that is not taken is
+//! dropped after one to two periods (Go rotates with each garbage collection).
 //!
-//! Nobody watches the clock. A put looks at it, as this is when the pool grows, and the first one that finds a period
-//! over turns all shelves. A pool that is not used keeps what it has. If three periods have passed since the last turn,
-//! then what is fresh is older than two, too, and is dropped.
+//! No timer drives the rotation. A put reads the clock, since only puts make the pool grow, and the
+//! first put that finds a period over rotates all shards. A pool that is not used keeps its values.
+//! If three periods have passed since the last rotation, the primary values are older than two
+//! periods, too, and are dropped.
 //!
 //! # Rejected
-//! * Looking at the clock in get: it takes longer than everything else there, and who takes a value out saves its memory anyway.
-//! * Lock-free shelves: turning takes a whole layer at once, and stealing is rare.
+//! * Reading the clock in get: it takes longer than everything else there, and taking a value out
+//!   frees memory anyway.
+//! * Lock-free shards: a rotation takes a whole layer at once, and stealing from other shards is
+//!   rare.
 //!
 //! # Invariants
-//! * I1: layers are touched only under the lock of their shelf. Under it no value is dropped, and nothing allocated:
-//!   the room for a full layer is there from the start.
+//! * I1: the layers of a shard are touched only under its lock. Under it no value is dropped, and
+//!   nothing is allocated: the capacity of a full layer is reserved from the start.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -31,21 +36,23 @@ use std::time::{Duration, Instant};
 use greenthread_scheduler as scheduler;
 use greenthread_scheduler::protocol::lock::RawLock;
 
-/// How many values a layer holds.
-const ROOM: usize = 128;
+/// The number of values that a layer holds.
+const CAPACITY: usize = 128;
 
-/// How long a value stays fresh.
+/// The time that a value stays in the primary layer.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Values that are expensive to make and may be used again by whoever comes next (Go's `sync.Pool`): buffers, mostly.
+/// Values that are expensive to make and can be reused by any caller (Go's `sync.Pool`), such as
+/// buffers.
 ///
-/// [`get`](Self::get) returns any one of the values that were [`put`](Self::put) back, or makes a new one. Its state is
-/// what it was put back with: clear it.
+/// [`get`](Self::get) returns any of the values that were [`put`](Self::put) back, or makes a new
+/// one. A value comes out in the state in which it was put back: clear it first.
 ///
-/// Each P has a cache of its own; threads that are no goroutine's share one. A value that nobody has taken for 10 to 20
-/// seconds is dropped by the next `put` after that. Memory is bounded: 256 values for each P (the number of Ps at the
-/// first `put`, or of CPUs if that is more), beyond which a `put` drops its value. The room for them is allocated at
-/// the first `put`, so the values should be handles to what is large, as `Vec` and `Box` are.
+/// Each P has a cache of its own; threads that are not goroutines share one. A value that was not
+/// taken for 10 to 20 seconds is dropped by the next `put` after that. Memory is bounded: the pool
+/// keeps 256 values for each P (the number of Ps at the first `put`, or of CPUs if that is more),
+/// beyond which a `put` drops its value. The space for them is allocated at the first `put`, so the
+/// values should be handles to large data, as `Vec` and `Box` are.
 ///
 /// Neither method parks. No lock is held while the pool makes or drops a value.
 ///
@@ -61,33 +68,36 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// ```
 pub struct Pool<T, F = fn() -> T> {
     new: F,
-    shelves: OnceLock<Shelves<T>>,
+    shards: OnceLock<Shards<T>>,
 }
 
-struct Shelves<T> {
-    all: Box<[Shelf<T>]>,
+struct Shards<T> {
+    shards: Box<[Shard<T>]>,
     begin: Instant,
-    /// When the next turn is due, in nanoseconds from `begin`.
-    next_turn: AtomicU64,
+    /// When the next rotation is due, in nanoseconds from `begin`.
+    next_rotation: AtomicU64,
 }
 
-/// What one P caches. On cache lines of its own.
+/// The cache of one P, on cache lines of its own.
 #[repr(align(128))]
-struct Shelf<T> {
+struct Shard<T> {
     lock: RawLock,
     layers: UnsafeCell<Layers<T>>,
 }
 
 struct Layers<T> {
-    fresh: Vec<T>,
-    stale: Vec<T>,
+    primary: Vec<T>,
+    victim: Vec<T>,
 }
 
-// SAFETY: `layers` is touched only under `lock` (I1), so sharing the shelf sends values from one thread to the next.
-unsafe impl<T: Send> Sync for Shelf<T> {}
+// SAFETY: by I1 `layers` is touched only under `lock`, so sharing the shard only sends values from
+// one thread to the next.
+unsafe impl<T: Send> Sync for Shard<T> {}
 
 impl<T, F: Fn() -> T> Pool<T, F> {
-    /// An empty pool, which makes new values with `new` (Go's `New`). Does not allocate.
+    /// Creates an empty pool, which makes new values with `new` (Go's `New`).
+    ///
+    /// Does not allocate.
     ///
     /// ```
     /// use greenthread::sync::Pool;
@@ -95,13 +105,13 @@ impl<T, F: Fn() -> T> Pool<T, F> {
     /// static LINES: Pool<String> = Pool::new(String::new);
     /// ```
     pub const fn new(new: F) -> Self {
-        Self { new, shelves: OnceLock::new() }
+        Self { new, shards: OnceLock::new() }
     }
 
-    /// A value that was put back, or a new one (Go's `Get`).
+    /// Returns a value that was put back, or a new one (Go's `Get`).
     ///
     /// # Panics
-    /// If `new` does.
+    /// If `new` panics.
     ///
     /// ```
     /// let pool = greenthread::sync::Pool::new(|| vec![0; 1024]);
@@ -109,106 +119,110 @@ impl<T, F: Fn() -> T> Pool<T, F> {
     /// ```
     #[inline]
     pub fn get(&self) -> T {
-        self.shelves.get().and_then(Shelves::take).unwrap_or_else(&self.new)
+        self.shards.get().and_then(Shards::take).unwrap_or_else(&self.new)
     }
 }
 
 impl<T, F> Pool<T, F> {
-    /// Puts a value back for others to use (Go's `Put`). Drops it if there is no room; may drop others that nobody has
-    /// used for long.
+    /// Puts a value back for reuse (Go's `Put`).
+    ///
+    /// Drops it if the caller's shard is full. May drop other values that were not taken for a
+    /// while.
     ///
     /// ```
     /// let pool = greenthread::sync::Pool::new(Vec::<u8>::new);
     /// let mut buffer = pool.get();
     /// buffer.extend(b"used");
-    /// buffer.clear(); // the next one finds it as it is put
+    /// buffer.clear(); // it comes out as it was put back
     /// pool.put(buffer);
     /// ```
     pub fn put(&self, value: T) {
-        let shelves = self.shelves.get_or_init(Shelves::new);
-        let refused = shelves.put(value);
-        let unused = shelves.turn_if_due(shelves.begin.elapsed());
+        let shards = self.shards.get_or_init(Shards::new);
+        let refused = shards.put(value);
+        let unused = shards.rotate_if_due(shards.begin.elapsed());
         drop((refused, unused));
     }
 }
 
-impl<T> Shelves<T> {
+impl<T> Shards<T> {
     fn new() -> Self {
-        // One for threads without a P.
+        // The first shard is for threads without a P.
         let count = 1 + scheduler::gomaxprocs().max(scheduler::num_cpu());
         Self {
-            all: (0..count).map(|_| Shelf::new()).collect(),
+            shards: (0..count).map(|_| Shard::new()).collect(),
             begin: Instant::now(),
-            next_turn: AtomicU64::new(nanos(PERIOD)),
+            next_rotation: AtomicU64::new(nanos(PERIOD)),
         }
     }
 
-    /// The index of the caller's shelf.
-    fn own(&self) -> usize {
-        scheduler::current_p().map_or(0, |p| 1 + p % (self.all.len() - 1))
+    /// Returns the index of the caller's shard.
+    fn local_index(&self) -> usize {
+        scheduler::current_p().map_or(0, |p| 1 + p % (self.shards.len() - 1))
     }
 
     fn take(&self) -> Option<T> {
-        let (others, from_own) = self.all.split_at(self.own());
-        from_own.iter().chain(others).find_map(|shelf| shelf.with(Layers::take))
+        let (others, from_local) = self.shards.split_at(self.local_index());
+        from_local.iter().chain(others).find_map(|shard| shard.with(Layers::take))
     }
 
-    /// Puts a value on the caller's shelf; returns it if there is no room.
+    /// Puts a value into the caller's shard. Returns it if the shard is full.
     fn put(&self, value: T) -> Option<T> {
-        self.all[self.own()].with(|layers| {
-            if layers.fresh.len() == ROOM {
+        self.shards[self.local_index()].with(|layers| {
+            if layers.primary.len() == CAPACITY {
                 return Some(value);
             }
-            layers.fresh.push(value);
+            layers.primary.push(value);
             None
         })
     }
 
-    /// Turns all shelves if a period is over at `now`. Returns what is to be dropped.
-    fn turn_if_due(&self, now: Duration) -> Vec<Vec<T>> {
-        let (now, due) = (nanos(now), self.next_turn.load(Ordering::Relaxed));
+    /// Rotates all shards if a period is over at `now`. Returns the values to drop.
+    fn rotate_if_due(&self, now: Duration) -> Vec<Vec<T>> {
+        let (now, due) = (nanos(now), self.next_rotation.load(Ordering::Relaxed));
         let next = now.saturating_add(nanos(PERIOD));
-        // ORDERING: relaxed; the exchange chooses one who turns, the shelves have locks.
-        if now < due || self.next_turn.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        // ORDERING: relaxed; the exchange only chooses the one call that rotates, and the shards
+        // have locks.
+        if now < due || self.next_rotation.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return Vec::new();
         }
-        let turns = if now - due >= 2 * nanos(PERIOD) { 2 } else { 1 };
-        let turn = |shelf: &Shelf<T>| {
-            let mut room = Vec::with_capacity(ROOM);
-            shelf.with(|layers| layers.turn(&mut room));
-            room
+        let rotations = if now - due >= 2 * nanos(PERIOD) { 2 } else { 1 };
+        let rotate = |shard: &Shard<T>| {
+            let mut empty = Vec::with_capacity(CAPACITY);
+            shard.with(|layers| layers.rotate(&mut empty));
+            empty
         };
-        (0..turns).flat_map(|_| self.all.iter().map(turn)).collect()
+        (0..rotations).flat_map(|_| self.shards.iter().map(rotate)).collect()
     }
 }
 
-impl<T> Shelf<T> {
+impl<T> Shard<T> {
     fn new() -> Self {
-        let layers = Layers { fresh: Vec::with_capacity(ROOM), stale: Vec::with_capacity(ROOM) };
+        let layers = Layers { primary: Vec::with_capacity(CAPACITY), victim: Vec::with_capacity(CAPACITY) };
         Self { lock: RawLock::new(), layers: UnsafeCell::new(layers) }
     }
 
-    /// Calls `f` under the lock. It only moves values (I1).
+    /// Calls `f` under the lock. `f` only moves values (I1).
     fn with<R>(&self, f: impl FnOnce(&mut Layers<T>) -> R) -> R {
         self.lock.lock();
-        // SAFETY: I1, locked above.
+        // SAFETY: the lock is held (I1).
         let result = f(unsafe { &mut *self.layers.get() });
-        // SAFETY: locked above.
+        // SAFETY: the lock was taken above, on this thread, since nothing parks in between.
         unsafe { self.lock.unlock() };
         result
     }
 }
 
 impl<T> Layers<T> {
-    /// The value that was put back last.
+    /// Takes the value that was put back last.
     fn take(&mut self) -> Option<T> {
-        self.fresh.pop().or_else(|| self.stale.pop())
+        self.primary.pop().or_else(|| self.victim.pop())
     }
 
-    /// Swaps what is stale for `room`, an empty layer, which becomes the fresh one.
-    fn turn(&mut self, room: &mut Vec<T>) {
-        mem::swap(&mut self.stale, room);
-        mem::swap(&mut self.stale, &mut self.fresh);
+    /// Moves the victims to `empty`, an empty layer, which becomes the primary one; the primary
+    /// layer becomes the victim.
+    fn rotate(&mut self, empty: &mut Vec<T>) {
+        mem::swap(&mut self.victim, empty);
+        mem::swap(&mut self.victim, &mut self.primary);
     }
 }
 
@@ -231,53 +245,55 @@ mod tests {
         Arc::strong_count(value) - 1
     }
 
-    fn filled(value: &Arc<()>, n: usize) -> Shelves<Arc<()>> {
-        let shelves = Shelves::new();
-        (0..n).for_each(|_| assert!(shelves.put(Arc::clone(value)).is_none()));
-        shelves
+    fn filled(value: &Arc<()>, n: usize) -> Shards<Arc<()>> {
+        let shards = Shards::new();
+        (0..n).for_each(|_| assert!(shards.put(Arc::clone(value)).is_none()));
+        shards
     }
 
     #[test]
-    fn what_is_unused_for_two_periods_is_dropped() {
+    fn a_value_unused_for_two_periods_is_dropped() {
         let value = Arc::new(());
-        let shelves = filled(&value, 3);
-        assert!(shelves.turn_if_due(PERIOD / 2).is_empty());
-        drop(shelves.turn_if_due(PERIOD));
-        assert_eq!(alive(&value), 3, "stale now");
-        // One is used, and is as good as new.
-        let used = shelves.take().unwrap();
-        assert!(shelves.put(used).is_none());
-        drop(shelves.turn_if_due(PERIOD * 3 / 2));
+        let shards = filled(&value, 3);
+        assert!(shards.rotate_if_due(PERIOD / 2).is_empty());
+        drop(shards.rotate_if_due(PERIOD));
+        assert_eq!(alive(&value), 3, "in the victim layer");
+        // A value that is taken and put back is in the primary layer again.
+        let used = shards.take().unwrap();
+        assert!(shards.put(used).is_none());
+        drop(shards.rotate_if_due(PERIOD * 3 / 2));
         assert_eq!(alive(&value), 3, "not due");
-        drop(shelves.turn_if_due(PERIOD * 2));
+        drop(shards.rotate_if_due(PERIOD * 2));
         assert_eq!(alive(&value), 1);
-        drop(shelves.turn_if_due(PERIOD * 3));
+        drop(shards.rotate_if_due(PERIOD * 3));
         assert_eq!(alive(&value), 0);
-        assert!(shelves.take().is_none());
+        assert!(shards.take().is_none());
     }
 
     #[test]
-    fn after_a_long_pause_nothing_is_fresh() {
+    fn a_long_pause_drops_the_primary_layer_too() {
         let value = Arc::new(());
-        let shelves = filled(&value, 3);
-        drop(shelves.turn_if_due(PERIOD * 3 - Duration::from_nanos(1)));
+        let shards = filled(&value, 3);
+        drop(shards.rotate_if_due(PERIOD * 3 - Duration::from_nanos(1)));
         assert_eq!(alive(&value), 3);
-        let shelves = filled(&value, 3);
-        let dropped = shelves.turn_if_due(PERIOD * 3);
+        let shards = filled(&value, 3);
+        let dropped = shards.rotate_if_due(PERIOD * 3);
         assert_eq!(dropped.iter().map(Vec::len).sum::<usize>(), 3);
-        assert!(shelves.take().is_none());
+        assert!(shards.take().is_none());
     }
 
     #[test]
-    fn layers_keep_their_room_and_are_bounded() {
+    fn layers_keep_their_capacity_and_are_bounded() {
         let value = Arc::new(());
-        let shelves = filled(&value, ROOM);
-        for turn in 1..5 {
-            drop(shelves.turn_if_due(PERIOD * turn));
-            while shelves.put(Arc::clone(&value)).is_none() {}
-            assert!(alive(&value) <= 2 * ROOM);
-            for shelf in &shelves.all {
-                shelf.with(|layers| assert_eq!((layers.fresh.capacity(), layers.stale.capacity()), (ROOM, ROOM)));
+        let shards = filled(&value, CAPACITY);
+        for n in 1..5 {
+            drop(shards.rotate_if_due(PERIOD * n));
+            while shards.put(Arc::clone(&value)).is_none() {}
+            assert!(alive(&value) <= 2 * CAPACITY);
+            for shard in &shards.shards {
+                shard.with(|layers| {
+                    assert_eq!((layers.primary.capacity(), layers.victim.capacity()), (CAPACITY, CAPACITY))
+                });
             }
         }
     }

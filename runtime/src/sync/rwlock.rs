@@ -1,10 +1,10 @@
-//! `RwLock<T>`: the data and the guards.
+//! `RwLock<T>`: the data and the ways to lock it.
 //!
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_rwlock`.
 //!
 //! # Invariants
-//! * I1: `data` is read only by whoever holds `raw` for reading, upgradable or not, or for writing, and changed only by
-//!   whoever holds it for writing, or owns the whole lock.
+//! * I1: `data` is read only by holders of `raw`, of whatever kind, and changed only by a holder
+//!   that writes. The owner of the whole lock may do both.
 //! * I2: a guard exists only while `raw` is locked on its behalf; dropping it unlocks once.
 
 use std::cell::UnsafeCell;
@@ -24,26 +24,28 @@ mod guards;
 pub use arc::{ArcRwLockReadGuard, ArcRwLockWriteGuard};
 pub use guards::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 
-/// A lock around a value, for many readers or one writer (Go's `sync.RWMutex`), for goroutines and threads.
+/// A lock around a value, for many readers or one writer (Go's `sync.RWMutex`), for goroutines and
+/// threads.
 ///
-/// The interface is that of `parking_lot`: [`read`](Self::read) and [`write`](Self::write) return the guards themselves,
-/// since there is no poisoning; a panic while a guard lives just unlocks.
+/// The interface is that of `parking_lot`: [`read`](Self::read) and [`write`](Self::write) return
+/// the guards themselves, since the lock is never poisoned; a panic while a guard lives just
+/// unlocks.
 ///
-/// The fairness is that of Go: a writer that waits blocks new readers, and readers that wait when a writer unlocks go
-/// before the next writer. So neither side starves the other. Writers come in the order in which they began to wait. It
-/// follows that a goroutine that reads already must not read again: if a writer comes in between, each waits for the
-/// other for ever.
+/// The fairness is that of Go: a waiting writer blocks new readers, and the readers that wait when
+/// a writer unlocks go before the next writer. So neither side starves the other. Writers are
+/// served in the order in which they began to wait. It follows that a goroutine that holds a read
+/// guard must not read again: if a writer comes in between, the two wait for each other for ever.
 ///
-/// One of the readers may be *upgradable* ([`upgradable_read`](Self::upgradable_read)): it can become the writer without a
-/// gap in which another writes. A writer can become a reader in the same way
-/// ([`downgrade`](RwLockWriteGuard::downgrade)).
+/// One of the readers may be *upgradable* ([`upgradable_read`](Self::upgradable_read)): it can
+/// become the writer without a gap in which another writes. A writer can become a reader in the
+/// same way ([`downgrade`](RwLockWriteGuard::downgrade)).
 ///
-/// The guards may be kept while the goroutine blocks in something else, and may be dropped on another thread than the
-/// one they were made on. Those of [`read_arc`](Self::read_arc) and [`write_arc`](Self::write_arc) need not be kept
-/// where the lock is borrowed.
+/// The guards may be kept while the goroutine blocks in something else, and may be dropped on
+/// another thread than the one that locked. Guards of [`read_arc`](Self::read_arc) and
+/// [`write_arc`](Self::write_arc) do not borrow the lock.
 ///
-/// Attempts (`try_read` and the like) fail only if somebody has the lock, or is about to have it, at some moment of the call:
-/// another's attempt that fails is in nobody's way.
+/// An attempt (`try_read` and similar) fails only if another caller holds the lock, or is about to
+/// get it, at some moment of the call. A failed attempt never makes another attempt fail.
 ///
 /// ```
 /// use greenthread::sync::RwLock;
@@ -60,13 +62,14 @@ pub struct RwLock<T: ?Sized> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes with the lock.
+// SAFETY: moving the lock moves the value, which is `Send`.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
-// SAFETY: readers share the value, hence `Sync`; a writer may take it out (I1), so it goes from one thread to another.
+// SAFETY: readers share the value, hence `Sync`. By I1 a writer has it alone and may take it out,
+// so it goes from one thread to another, hence `Send`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 impl<T> RwLock<T> {
-    /// An unlocked lock around `value`.
+    /// Creates an unlocked lock around `value`.
     ///
     /// ```
     /// use greenthread::sync::RwLock;
@@ -80,7 +83,9 @@ impl<T> RwLock<T> {
         Self { raw: RawRwLock::new(), data: UnsafeCell::new(value) }
     }
 
-    /// The value. Does not block: who owns the lock is alone with it.
+    /// Returns the value.
+    ///
+    /// Does not block: the owner of the lock has exclusive access.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(1);
@@ -94,10 +99,10 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Takes the lock together with other readers; blocks while a writer has it or waits for it (Go's `RLock`).
+    /// Takes the lock for reading, blocking while a writer holds it or waits for it (Go's `RLock`).
     ///
-    /// Reading again while the own guard lives blocks for ever if a writer waits, and while the own write guard lives
-    /// in any case, as in Go.
+    /// Reading again while a read guard of the same caller lives blocks for ever if a writer waits,
+    /// and reading while its write guard lives always does, as in Go.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(vec![1, 2]);
@@ -110,9 +115,9 @@ impl<T: ?Sized> RwLock<T> {
         RwLockReadGuard { lock: self }
     }
 
-    /// Takes the lock together with other readers if that is possible at once (Go's `TryRLock`). Never blocks.
+    /// Takes the lock for reading if that is possible at once (Go's `TryRLock`).
     ///
-    /// `None` if a writer has the lock or waits for it.
+    /// Never blocks. Returns `None` if a writer holds the lock or waits for it.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(1);
@@ -127,8 +132,9 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_read().then(|| RwLockReadGuard { lock: self })
     }
 
-    /// As [`read`](Self::read), but blocks for no longer than `timeout`; `None` if that was not enough. One that is too
-    /// long for the clock is no limit.
+    /// Takes the lock like [`read`](Self::read), but blocks for at most `timeout`.
+    ///
+    /// Returns `None` if that was not enough. A timeout too long for the clock is not a limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -142,7 +148,9 @@ impl<T: ?Sized> RwLock<T> {
         self.read_within(&UntilDeadline::<Reading>::after(timeout))
     }
 
-    /// As [`read`](Self::read), but blocks until `deadline` at the latest. One that has passed makes it
+    /// Takes the lock like [`read`](Self::read), but blocks until `deadline` at the latest.
+    ///
+    /// Returns `None` if that was not enough. With a deadline that has passed, this is
     /// [`try_read`](Self::try_read).
     ///
     /// ```
@@ -156,10 +164,10 @@ impl<T: ?Sized> RwLock<T> {
         self.read_within(&UntilDeadline::<Reading>::new(deadline))
     }
 
-    /// As [`read`](Self::read), unless the context ends first.
+    /// Takes the lock like [`read`](Self::read), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the lock is free.
+    /// If the context ends first, or had ended before the call, even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -181,9 +189,9 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.read_within(limit).then(|| RwLockReadGuard { lock: self })
     }
 
-    /// Takes the lock alone; blocks while others have it (Go's `Lock`).
+    /// Takes the lock for writing, blocking while others hold it (Go's `Lock`).
     ///
-    /// Writing while an own guard lives blocks for ever, as in Go.
+    /// Writing while any guard of the same caller lives blocks for ever, as in Go.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(vec![1, 2]);
@@ -196,9 +204,9 @@ impl<T: ?Sized> RwLock<T> {
         RwLockWriteGuard { lock: self }
     }
 
-    /// Takes the lock alone if that is possible at once (Go's `TryLock`). Never blocks.
+    /// Takes the lock for writing if it is free (Go's `TryLock`).
     ///
-    /// `None` if somebody has the lock or waits for it.
+    /// Never blocks. Returns `None` if another caller holds the lock or waits for it.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(1);
@@ -212,8 +220,9 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_write().then(|| RwLockWriteGuard { lock: self })
     }
 
-    /// As [`write`](Self::write), but blocks for no longer than `timeout`; `None` if that was not enough. One that is
-    /// too long for the clock is no limit.
+    /// Takes the lock like [`write`](Self::write), but blocks for at most `timeout`.
+    ///
+    /// Returns `None` if that was not enough. A timeout too long for the clock is not a limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -227,7 +236,9 @@ impl<T: ?Sized> RwLock<T> {
         self.write_within(&UntilDeadline::<Writing>::after(timeout))
     }
 
-    /// As [`write`](Self::write), but blocks until `deadline` at the latest. One that has passed makes it
+    /// Takes the lock like [`write`](Self::write), but blocks until `deadline` at the latest.
+    ///
+    /// Returns `None` if that was not enough. With a deadline that has passed, this is
     /// [`try_write`](Self::try_write).
     ///
     /// ```
@@ -241,10 +252,10 @@ impl<T: ?Sized> RwLock<T> {
         self.write_within(&UntilDeadline::<Writing>::new(deadline))
     }
 
-    /// As [`write`](Self::write), unless the context ends first.
+    /// Takes the lock like [`write`](Self::write), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the lock is free.
+    /// If the context ends first, or had ended before the call, even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -266,11 +277,12 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.write_within(limit).then(|| RwLockWriteGuard { lock: self })
     }
 
-    /// Takes the lock together with plain readers, and with the right to become the writer later; blocks while a writer
-    /// has it or waits for it, or another is the upgradable reader. Go has nothing like it.
+    /// Takes the lock for reading, with the right to become the writer later.
     ///
-    /// At most one reader is upgradable at a time. Plain readers come and go beside it, also while others wait to be upgradable.
-    /// If both writers and upgradable readers wait, they take turns.
+    /// Blocks while a writer holds the lock or waits for it, or while another reader is upgradable.
+    /// At most one reader is upgradable at a time. Plain readers come and go beside it, even while
+    /// others wait to become upgradable. If both writers and upgradable readers wait, they take
+    /// turns. Go has no counterpart.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -287,9 +299,10 @@ impl<T: ?Sized> RwLock<T> {
         RwLockUpgradableReadGuard { lock: self }
     }
 
-    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does if that is possible at once. Never blocks.
+    /// Takes the lock like [`upgradable_read`](Self::upgradable_read), if that is possible at once.
     ///
-    /// `None` if another is the upgradable reader or waits to be it, or if a writer has the lock or waits for it.
+    /// Never blocks. Returns `None` if another reader is upgradable or waits to be, or if a writer
+    /// holds the lock or waits for it.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(1);
@@ -302,8 +315,10 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_upgradable_read().then(|| RwLockUpgradableReadGuard { lock: self })
     }
 
-    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, but blocks for no longer than `timeout`; `None` if that
-    /// was not enough. A timeout that is too long for the clock is no limit.
+    /// Takes the lock like [`upgradable_read`](Self::upgradable_read), but blocks for at most
+    /// `timeout`.
+    ///
+    /// Returns `None` if that was not enough. A timeout too long for the clock is not a limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -317,8 +332,11 @@ impl<T: ?Sized> RwLock<T> {
         self.upgradable_read_within(&UntilDeadline::<Reading>::after(timeout))
     }
 
-    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, but blocks until `deadline` at the latest. A deadline
-    /// that has passed makes it [`try_upgradable_read`](Self::try_upgradable_read).
+    /// Takes the lock like [`upgradable_read`](Self::upgradable_read), but blocks until `deadline`
+    /// at the latest.
+    ///
+    /// Returns `None` if that was not enough. With a deadline that has passed, this is
+    /// [`try_upgradable_read`](Self::try_upgradable_read).
     ///
     /// ```
     /// use std::time::Instant;
@@ -330,10 +348,11 @@ impl<T: ?Sized> RwLock<T> {
         self.upgradable_read_within(&UntilDeadline::<Reading>::new(deadline))
     }
 
-    /// Takes the lock as [`upgradable_read`](Self::upgradable_read) does, unless the context ends first.
+    /// Takes the lock like [`upgradable_read`](Self::upgradable_read), unless the context ends
+    /// first.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the lock is free.
+    /// If the context ends first, or had ended before the call, even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -357,7 +376,9 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.upgradable_read_within(limit).then(|| RwLockUpgradableReadGuard { lock: self })
     }
 
-    /// The value, without locking: `&mut self` says that nobody else is there.
+    /// Returns a mutable reference to the value, without locking.
+    ///
+    /// `&mut self` guarantees exclusive access.
     ///
     /// ```
     /// let mut lock = greenthread::sync::RwLock::new(1);
@@ -385,14 +406,14 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     }
 }
 
-/// Waits to read.
+/// The wait of a reader.
 struct Reading;
 
 impl Reason for Reading {
     const REASON: WaitReason = WaitReason::RwLockRead;
 }
 
-/// Waits to write.
+/// The wait of a writer.
 struct Writing;
 
 impl Reason for Writing {

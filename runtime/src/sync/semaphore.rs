@@ -12,14 +12,14 @@ use greenthread_scheduler::protocol::sync::raw_semaphore::{MAX_SIZE, RawSemaphor
 
 use super::blocking_wait::{BlockingWait, Reason, UntilDeadline, within};
 
-/// A weighted semaphore (`semaphore.Weighted` of golang.org/x/sync): a number of permits, of which each caller takes as many as
-/// its work weighs.
+/// A weighted semaphore (`semaphore.Weighted` of golang.org/x/sync): a number of permits, of which
+/// each caller takes as many as its work weighs.
 ///
-/// Strictly first come, first served: while somebody waits, later callers queue up behind, also those for whom there
-/// would be enough. So a large request is not starved by small ones. Permits are handed over: who is served does not
-/// compete again.
+/// Strictly first come, first served: while a caller waits, later callers queue up behind it, even
+/// those for which enough permits are free. So large requests are not starved by small ones.
+/// Permits are handed to the waiter, which does not compete again.
 ///
-/// What was done before permits are released is visible to who acquires them.
+/// What was done before permits are released is visible to the caller that acquires them.
 ///
 /// ```
 /// use greenthread::sync::{Semaphore, WaitGroup};
@@ -55,7 +55,7 @@ impl Semaphore {
     /// ```
     pub const MAX_PERMITS: usize = MAX_SIZE;
 
-    /// A semaphore with `permits` permits, all free (Go's `NewWeighted`).
+    /// Creates a semaphore with `permits` permits, all free (Go's `NewWeighted`).
     ///
     /// # Panics
     /// If `permits` is more than [`MAX_PERMITS`](Self::MAX_PERMITS).
@@ -72,10 +72,12 @@ impl Semaphore {
         Self { raw: RawSemaphore::new(permits) }
     }
 
-    /// Takes `n` permits; blocks until they are free and all who came before are served (Go's `Acquire`, without a context).
+    /// Takes `n` permits, blocking until they are free and all earlier callers are served (Go's
+    /// `Acquire`, without a context).
     ///
     /// # Panics
-    /// If `n` is more than the semaphore has in all. Go blocks until the context ends; nothing would end this wait.
+    /// If `n` is more than the total of the semaphore. Go blocks until the context ends; nothing
+    /// would end this wait.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(3);
@@ -92,7 +94,9 @@ impl Semaphore {
         Permit { semaphore: self, n }
     }
 
-    /// Takes `n` permits if they are free and nobody waits (Go's `TryAcquire`). Never blocks.
+    /// Takes `n` permits if they are free and no other caller waits (Go's `TryAcquire`).
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(1);
@@ -106,9 +110,10 @@ impl Semaphore {
         self.raw.try_acquire(n).then(|| Permit { semaphore: self, n })
     }
 
-    /// As [`acquire`](Self::acquire), but blocks for no longer than `timeout`; none if that was not enough.
+    /// Takes `n` permits like [`acquire`](Self::acquire), but blocks for at most `timeout`.
     ///
-    /// For more permits than the semaphore has in all it waits in vain, and keeps nobody else from being served meanwhile.
+    /// Returns `None` if that was not enough. A request for more permits than the semaphore has in
+    /// total waits in vain, but does not keep others from being served.
     ///
     /// ```
     /// use std::time::Duration;
@@ -122,8 +127,10 @@ impl Semaphore {
         self.acquire_until(n, &UntilDeadline::after(timeout))
     }
 
-    /// As [`acquire_timeout`](Self::acquire_timeout), but blocks until `deadline` at the latest. A deadline that has
-    /// passed is that of [`try_acquire`](Self::try_acquire).
+    /// Takes `n` permits like [`acquire_timeout`](Self::acquire_timeout), but blocks until
+    /// `deadline` at the latest.
+    ///
+    /// With a deadline that has passed, this is [`try_acquire`](Self::try_acquire).
     ///
     /// ```
     /// use std::time::Instant;
@@ -139,13 +146,14 @@ impl Semaphore {
         self.raw.acquire_within(n, until).then(|| Permit { semaphore: self, n })
     }
 
-    /// As [`acquire`](Self::acquire), unless the context ends first (Go's `Acquire`).
+    /// Takes `n` permits like [`acquire`](Self::acquire), unless the context ends first (Go's
+    /// `Acquire`).
     ///
-    /// For more permits than the semaphore has in all it waits in vain until then, and keeps nobody else from being
-    /// served meanwhile.
+    /// A request for more permits than the semaphore has in total waits in vain until then, but
+    /// does not keep others from being served.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if permits are free.
+    /// If the context ends first, or had ended before the call, even if permits are free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -162,11 +170,14 @@ impl Semaphore {
         within::<Acquiring, _>(ctx, |limit| self.raw.acquire_within(n, limit).then(|| Permit { semaphore: self, n }))
     }
 
-    /// Takes `n` permits as [`acquire`](Self::acquire) does; they keep the semaphore alive, so they may go where a borrow
-    /// cannot. In Go permits are only counted, and whoever is done calls `Release`.
+    /// Takes `n` permits like [`acquire`](Self::acquire), and returns a guard that keeps the
+    /// semaphore alive.
+    ///
+    /// Such permits can go where a borrow cannot. In Go permits are only counted, and a goroutine
+    /// that is done calls `Release`.
     ///
     /// # Panics
-    /// If `n` is more than the semaphore has in all.
+    /// If `n` is more than the total of the semaphore.
     ///
     /// ```
     /// use greenthread::{go, sync::Semaphore};
@@ -187,7 +198,10 @@ impl Semaphore {
         OwnedPermit::of(self, self.acquire(n))
     }
 
-    /// Takes `n` permits as [`acquire_owned`](Self::acquire_owned) does, if they are free and nobody waits. Never blocks.
+    /// Takes `n` permits like [`acquire_owned`](Self::acquire_owned), if they are free and no other
+    /// caller waits.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// use greenthread::sync::Semaphore;
@@ -203,11 +217,13 @@ impl Semaphore {
         self.try_acquire(n).map(|permit| OwnedPermit::of(self, permit))
     }
 
-    /// Takes `n` permits as [`acquire_owned`](Self::acquire_owned) does, unless the context ends first. For too many it waits as
-    /// [`acquire_ctx`](Self::acquire_ctx) does.
+    /// Takes `n` permits like [`acquire_owned`](Self::acquire_owned), unless the context ends
+    /// first.
+    ///
+    /// A request for too many permits waits like [`acquire_ctx`](Self::acquire_ctx).
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if permits are free.
+    /// If the context ends first, or had ended before the call, even if permits are free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -223,11 +239,13 @@ impl Semaphore {
         self.acquire_ctx(ctx, n).map(|permit| OwnedPermit::of(self, permit))
     }
 
-    /// Gives `n` permits back (Go's `Release`), those of a permit that was [forgotten](Permit::forget). Wakes those who
-    /// have enough now. Never blocks.
+    /// Gives back `n` permits of a permit that was [forgotten](Permit::forget) (Go's `Release`).
+    ///
+    /// Wakes the waiters that can be served now. Never blocks.
     ///
     /// # Panics
-    /// With "sync: semaphore released more than held" if so many are not held. Nothing has changed then.
+    /// With "sync: semaphore released more than held" if fewer than `n` permits are held. Nothing
+    /// has changed then.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(2);
@@ -240,7 +258,9 @@ impl Semaphore {
         assert!(self.raw.release(n).is_ok(), "sync: semaphore released more than held");
     }
 
-    /// How many permits are free at the moment. Who waits may be about to get them. Never blocks.
+    /// Returns the number of permits that are free at the moment.
+    ///
+    /// Waiters may be about to get them. Never blocks.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(3);
@@ -260,7 +280,9 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// Permits of a [`Semaphore`]; dropping it gives them back. May be dropped on another thread than it was acquired on.
+/// Permits of a [`Semaphore`]; dropping them gives them back.
+///
+/// They may be dropped on another thread than the one that acquired them.
 ///
 /// ```
 /// use greenthread::sync::{Permit, Semaphore};
@@ -279,7 +301,8 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// Keeps the permits from being given back, until somebody calls [`Semaphore::release`] for them.
+    /// Keeps the permits from being given back, until a call of [`Semaphore::release`] returns
+    /// them.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(1);
@@ -302,7 +325,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Permits of a [`Semaphore`], with a handle to it; dropping it gives them back.
+/// Permits of a [`Semaphore`], with a handle to it; dropping them gives them back.
 ///
 /// ```
 /// use greenthread::sync::{OwnedPermit, Semaphore};
@@ -326,13 +349,15 @@ pub struct OwnedPermit {
 }
 
 impl OwnedPermit {
+    /// Turns a borrowed permit of `semaphore` into an owned one.
     fn of(semaphore: &Arc<Semaphore>, permit: Permit<'_>) -> Self {
         let owned = Self { semaphore: Arc::clone(semaphore), n: permit.n };
         permit.forget();
         owned
     }
 
-    /// Keeps the permits from being given back, until somebody calls [`Semaphore::release`] for them.
+    /// Keeps the permits from being given back, until a call of [`Semaphore::release`] returns
+    /// them.
     ///
     /// ```
     /// use greenthread::sync::Semaphore;
@@ -357,7 +382,7 @@ impl Drop for OwnedPermit {
     }
 }
 
-/// Waits for permits.
+/// The wait for permits.
 struct Acquiring;
 
 impl Reason for Acquiring {

@@ -1,5 +1,6 @@
-//! Calls that are made once for all who ask at the same time: golang.org/x/sync/singleflight. For caches that load what
-//! they lack, so that a thousand requests for one missing entry are one load.
+//! Calls that are made once for all concurrent callers: golang.org/x/sync/singleflight.
+//!
+//! For caches that load missing entries: a thousand requests for one missing entry cause one load.
 //!
 //! ```
 //! use greenthread::sync::{LazyLock, singleflight::Group};
@@ -11,18 +12,20 @@
 //! ```
 //!
 //! # How it works
-//! A map holds a call for each key that somebody works on. Who finds none puts one there and does the work; who finds
-//! one waits for it. The one who works takes the call out of the map **before** the others are let go: who comes after
-//! that starts anew, and never gets a result that somebody had before it asked.
+//! A map holds a call for each key that is being worked on. A caller that finds no call inserts one
+//! and does the work; a caller that finds one waits for it. The worker takes the call out of the
+//! map **before** it releases the waiters. A caller that comes after that starts a new call, and
+//! never gets a result that another caller had before it asked.
 //!
-//! All of them, the one who worked included, take the result from the call after that: the last one moves it out, the
-//! others clone it. So nothing is cloned for a caller who is alone, and a `Clone` that panics ends the caller whose
-//! clone it was to be, when the key is free and the others have been let go.
+//! All callers, including the worker, take the result from the call after that: the last one moves
+//! it out, the others clone it. So nothing is cloned for a single caller. A `Clone` that panics
+//! ends the caller for which it was called; by then the key is free and the waiters are released.
 //!
-//! The map is under a lock that nobody holds while work is done or waited for. Under it run `Hash` and `Eq` of the key,
-//! which may park, and its `Clone` before anything is entered. Keys and results are dropped after it. If a `Hash` or
-//! `Eq` panics when a call is to be taken out, the others are let go all the same, and the call that is left behind is
-//! replaced when somebody asks for its key again.
+//! The map is under a lock that is never held during the work or a wait. `Hash` and `Eq` of the key
+//! run under it, and may park, and so does the key's `Clone`, before anything is inserted. Keys and
+//! results are dropped after the lock is released. If a `Hash` or `Eq` panics while a call is taken
+//! out, the waiters are released all the same, and the call that is left behind is replaced by the
+//! next caller for its key.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -35,11 +38,11 @@ use greenthread_channels::{Receiver, bounded};
 
 use super::{Mutex, WaitGroup};
 
-/// Does a piece of work once for all who ask for it at the same time.
+/// Does a piece of work once for all callers that ask for it at the same time.
 ///
-/// For loads of a cache entry, look-ups of a name, and whatever many ask for at once and one may do: the others wait,
-/// as goroutines do, and share its result. All but one get a clone of the value; use a `Result` with an error that can
-/// be cloned, or an `Arc`, where work can fail.
+/// For loads of a cache entry, look-ups of a name, and other work that many callers want at once
+/// and one can do: the others wait, as goroutines do, and share its result. All but one get a clone
+/// of the value. Where work can fail, use a `Result` with an error that can be cloned, or an `Arc`.
 ///
 /// ```
 /// use greenthread::sync::singleflight::Group;
@@ -48,7 +51,8 @@ use super::{Mutex, WaitGroup};
 /// use std::sync::atomic::{AtomicU32, Ordering};
 /// use std::time::Duration;
 ///
-/// let (group, loads, wg) = (Arc::new(Group::new()), Arc::new(AtomicU32::new(0)), WaitGroup::new());
+/// let (group, loads) = (Arc::new(Group::new()), Arc::new(AtomicU32::new(0)));
+/// let wg = WaitGroup::new();
 /// for _ in 0..10 {
 ///     let (group, loads) = (Arc::clone(&group), Arc::clone(&loads));
 ///     wg.go(move || {
@@ -67,7 +71,7 @@ pub struct Group<K, V> {
     calls: Mutex<HashMap<K, Arc<Call<V>>>>,
 }
 
-/// What [`Group::work`] has come to.
+/// The result of [`Group::work`].
 ///
 /// ```
 /// use greenthread::sync::singleflight::{Group, Outcome};
@@ -77,21 +81,21 @@ pub struct Group<K, V> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome<V> {
-    /// The result.
+    /// The result of the work.
     pub value: V,
-    /// Whether somebody else has got it as well.
+    /// `true` if another caller has got the result as well.
     pub shared: bool,
 }
 
-/// A piece of work that somebody does.
+/// A piece of work in progress.
 struct Call<V> {
-    /// Counts the one who works.
+    /// Counts the worker.
     working: WaitGroup,
     result: OnceLock<Result<V, String>>,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
-    /// A group in which nobody works.
+    /// Creates a group without calls.
     ///
     /// ```
     /// use greenthread::sync::singleflight::Group;
@@ -102,66 +106,70 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         Self { calls: Mutex::default() }
     }
 
-    /// Calls `f`, unless somebody is doing so for the same key: then blocks until that call is over and takes its result
-    /// (Go's `Do`). For the same key from within `f` it blocks for ever.
+    /// Calls `f`, or waits for a running call for the same key and takes its result (Go's `Do`).
+    ///
+    /// A call for the same key from within `f` blocks for ever.
     ///
     /// # Panics
-    /// If `f` panics: who has called it goes on with that panic, and those who wait for it panic with its text.
+    /// If `f` panics: the caller that ran it resumes the panic, and the callers that wait for it
+    /// panic with its text.
     ///
     /// ```
     /// let group = greenthread::sync::singleflight::Group::new();
     /// assert_eq!(group.work("index", || "<html>").value, "<html>");
-    /// assert_eq!(group.work("index", || "<p>").value, "<p>", "the first call is over: nothing is kept");
+    /// assert_eq!(group.work("index", || "<p>").value, "<p>", "nothing is kept");
     /// ```
     pub fn work(&self, key: K, f: impl FnOnce() -> V) -> Outcome<V> {
         let call = match self.find_or_enter(&key) {
-            Found::Running(call) => {
+            Entry::Running(call) => {
                 call.working.wait();
                 return Outcome { value: call.value(), shared: true };
             }
-            Found::Entered(call) => call,
+            Entry::New(call) => call,
         };
         let (result, payload) = match panic::catch_unwind(AssertUnwindSafe(f)) {
             Ok(value) => (Ok(value), None),
             Err(payload) => (Err(text(payload.as_ref())), Some(payload)),
         };
-        let shared = self.land(&key, &call, result);
+        let shared = self.finish(&key, &call, result);
         if let Some(payload) = payload {
             panic::resume_unwind(payload);
         }
         Outcome { value: call.value(), shared }
     }
 
-    /// The call for `key` that somebody works on, or a new one for the caller to work on.
-    fn find_or_enter(&self, key: &K) -> Found<V> {
+    /// Returns the running call for `key`, or inserts a new one for the caller to run.
+    fn find_or_enter(&self, key: &K) -> Entry<V> {
         let mut calls = self.calls.lock();
         match calls.get(key) {
-            Some(call) if call.result.get().is_none() => return Found::Running(Arc::clone(call)),
+            Some(call) if call.result.get().is_none() => return Entry::Running(Arc::clone(call)),
             _ => {}
         }
-        // One that is over has been left behind by a panic. It is dropped after the lock.
+        // A call that is over was left behind by a panic. It is dropped after the lock.
         let left_behind = calls.remove_entry(key);
         let call = Arc::new(Call { working: WaitGroup::new(), result: OnceLock::new() });
         call.working.add(1);
         calls.insert(key.clone(), Arc::clone(&call));
         drop(calls);
         drop(left_behind);
-        Found::Entered(call)
+        Entry::New(call)
     }
 
-    /// Ends a call; true if others have its result too.
-    fn land(&self, key: &K, call: &Arc<Call<V>>, result: Result<V, String>) -> bool {
+    /// Ends a call. Returns `true` if others have its result too.
+    fn finish(&self, key: &K, call: &Arc<Call<V>>, result: Result<V, String>) -> bool {
         let removed = panic::catch_unwind(AssertUnwindSafe(|| self.take_out(key, call)));
-        // This one's, and one for each who waits. If the call is out of the map, nobody can come any more.
+        // One reference is the caller's, and each waiter has one. Once the call is out of the map,
+        // no waiter can be added.
         let shared = Arc::strong_count(call) > 1;
-        assert!(call.result.set(result).is_ok(), "singleflight: a call has ended twice");
+        assert!(call.result.set(result).is_ok(), "singleflight: a call ends once");
         call.working.done();
-        // The key is dropped last, as that is the user's code.
+        // The key is dropped last, since that runs user code.
         drop(removed.unwrap_or_else(|payload| panic::resume_unwind(payload)));
         shared
     }
 
-    /// Takes a call out of the map, unless it was forgotten, and perhaps begun anew; hands out the key.
+    /// Takes a call out of the map, unless it was forgotten and perhaps begun again. Returns the
+    /// key.
     fn take_out(&self, key: &K, call: &Arc<Call<V>>) -> Option<K> {
         let mut calls = self.calls.lock();
         let current = calls.get(key).is_some_and(|current| Arc::ptr_eq(current, call));
@@ -169,8 +177,11 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         Some(key)
     }
 
-    /// As [`work`](Self::work), in a goroutine of its own: the result comes through the channel (Go's `DoChan`). The
-    /// channel is closed without one if `f` panics, or if there is no stack for the goroutine. Does not block.
+    /// Calls [`work`](Self::work) in a new goroutine, and returns a channel for the result (Go's
+    /// `DoChan`).
+    ///
+    /// Does not block. The channel is closed without a result if `f` panics, or if there is no
+    /// stack for the goroutine.
     ///
     /// ```
     /// use greenthread::sync::singleflight::Group;
@@ -188,13 +199,16 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         let (tx, rx) = bounded(1);
         let group = Arc::clone(self);
         greenthread_scheduler::go(move || {
-            // That nobody wants the result any more is no error.
+            // The receiver may be gone: dropping it is not an error.
             let _ = tx.send(group.work(key, f));
         });
         rx
     }
 
-    /// Forgets the call for a key: who asks next starts anew, also while somebody works (Go's `Forget`). Never blocks.
+    /// Forgets the call for a key, so that the next caller starts a new one, even during a call
+    /// (Go's `Forget`).
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// let group = greenthread::sync::singleflight::Group::<_, i32>::new();
@@ -206,19 +220,20 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
     /// ```
     pub fn forget(&self, key: &K) {
         let removed = self.calls.lock().remove_entry(key);
-        // After the lock, as that may be the user's code.
+        // After the lock, since this may run user code.
         drop(removed);
     }
 }
 
-/// What [`Group::find_or_enter`] has come to.
-enum Found<V> {
+/// The result of [`Group::find_or_enter`].
+enum Entry<V> {
     Running(Arc<Call<V>>),
-    Entered(Arc<Call<V>>),
+    New(Arc<Call<V>>),
 }
 
 impl<V: Clone> Call<V> {
-    /// The result of a call that is over: itself for the last one who asks, a clone for the others.
+    /// Returns the result of a call that is over: the last caller moves it out, the others clone
+    /// it.
     fn value(self: Arc<Self>) -> V {
         const OVER: &str = "singleflight: a call is over when it has a result";
         let result = match Arc::try_unwrap(self) {
@@ -231,7 +246,7 @@ impl<V: Clone> Call<V> {
 
 fn text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    format!("singleflight: the call has panicked: {}", text.unwrap_or("no text"))
+    format!("singleflight: the call panicked: {}", text.unwrap_or("no text"))
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Default for Group<K, V> {

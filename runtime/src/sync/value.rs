@@ -1,18 +1,19 @@
-//! `Value<T>`: one value that is replaced whole.
+//! `Value<T>`: one value that is replaced as a whole.
 //!
 //! # How it works
-//! A reference to the value, under a lock that is held for the few instructions in which the reference is copied or
-//! exchanged. What is replaced is dropped by the caller after that: dropping it is the user's code, which may park, and
-//! use this same `Value`.
+//! A reference to the value is kept under a lock, which is held only for the few instructions that
+//! copy or exchange the reference. The caller drops the replaced value after that: dropping it runs
+//! user code, which may park, and may use this same `Value`.
 //!
-//! Rejected: `arc-swap`, which takes no lock. A load that meets a store may be left with the last reference to the
-//! value that was replaced, and drops it inside of a `LocalKey::with` of the crate, from where the user's `Drop` may
-//! park; a store may drop a value in the middle of helping a load. Nor is it faster here, since a load that hands out
-//! an `Arc` has to write to the counter that all share anyway. Nanoseconds a load, 2 CPUs, one reader / two / four and
-//! a writer: 9 / 10-21 / 10-19 with it, 7 / 7-32 / 8-27 with this lock, 9 / 10-74 / 9-41 with `std`'s `Mutex`.
+//! Rejected: `arc-swap`, which takes no lock. A load that meets a store may be left with the last
+//! reference to the replaced value. It then drops the value inside a `LocalKey::with` of the crate,
+//! where the user's `Drop` may park. A store may drop a value in the middle of helping a load. Nor
+//! is it faster here, since a load that returns an `Arc` has to write to the shared counter anyway.
+//! Nanoseconds a load, 2 CPUs, one reader / two / four and a writer: 9 / 10-21 / 10-19 with
+//! `arc-swap`, 7 / 7-32 / 8-27 with this lock, 9 / 10-74 / 9-41 with `std`'s `Mutex`.
 //!
 //! # Invariants
-//! * I1: `value` is touched only under the lock. Under it no code of the user's runs, and nothing is freed.
+//! * I1: `value` is touched only under the lock. Under it no user code runs, and nothing is freed.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -24,9 +25,9 @@ use greenthread_scheduler::protocol::lock::RawLock;
 
 /// A value that many read and some replace (Go's `atomic.Value`): configuration, a routing table.
 ///
-/// A caller that has loaded a value keeps it as long as it likes; the last one to let go drops it. Nothing here parks or
-/// waits for more than the few instructions in which another copies the reference. What was done before a store is
-/// visible to a caller that loads what was stored.
+/// A caller that has loaded a value keeps it as long as it likes; the last holder drops it. No
+/// method parks, or waits for more than the few instructions in which another caller copies the
+/// reference. What was done before a store is visible to a caller that loads what was stored.
 ///
 /// ```
 /// use greenthread::sync::Value;
@@ -44,16 +45,17 @@ pub struct Value<T> {
     value: UnsafeCell<Option<Arc<T>>>,
 }
 
-// SAFETY: the value goes with its place.
+// SAFETY: moving the cell moves an `Arc<T>`, which is `Send` if `T: Send + Sync`.
 unsafe impl<T: Send + Sync> Send for Value<T> {}
-// SAFETY: I1, the reference is copied and exchanged under the lock; what it leads to is shared and dropped anywhere.
+// SAFETY: by I1 the reference is copied and exchanged under the lock; the value itself may be
+// shared between threads, and dropped on any.
 unsafe impl<T: Send + Sync> Sync for Value<T> {}
 
-// No panic comes between (I1): what is there is whole.
+// No panic can interrupt an exchange (I1), so the reference is always whole.
 impl<T: RefUnwindSafe> RefUnwindSafe for Value<T> {}
 
 impl<T> Value<T> {
-    /// A place without a value.
+    /// Creates a cell without a value.
     ///
     /// ```
     /// static CONFIG: greenthread::sync::Value<String> = greenthread::sync::Value::new();
@@ -64,18 +66,20 @@ impl<T> Value<T> {
         Self { lock: RawLock::new(), value: UnsafeCell::new(None) }
     }
 
-    /// Calls `f`, which is none of the user's code and frees nothing, with the reference (I1).
+    /// Calls `f` with the reference. `f` runs no user code and frees nothing (I1).
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut Option<Arc<T>>) -> R) -> R {
         self.lock.lock();
-        // SAFETY: I1, the lock is held, and `f` does not come back here.
+        // SAFETY: the lock is held (I1), and `f` does not come back here.
         let result = f(unsafe { &mut *self.value.get() });
-        // SAFETY: it was taken above, on this thread: nothing parks in between.
+        // SAFETY: the lock was taken above, on this thread, since nothing parks in between.
         unsafe { self.lock.unlock() };
         result
     }
 
-    /// The value that was stored last; none if there was none yet (Go's `Load`). Never parks.
+    /// Returns the value that was stored last, or `None` before the first store (Go's `Load`).
+    ///
+    /// Never parks.
     ///
     /// ```
     /// let limit = greenthread::sync::Value::from(10);
@@ -85,7 +89,9 @@ impl<T> Value<T> {
         self.with(|value| value.clone())
     }
 
-    /// Replaces the value (Go's `Store`). The one before is dropped, if nobody else has it. Never parks.
+    /// Replaces the value (Go's `Store`).
+    ///
+    /// Drops the replaced one, unless others still hold it. Never parks.
     ///
     /// ```
     /// let limit = greenthread::sync::Value::from(10);
@@ -96,7 +102,9 @@ impl<T> Value<T> {
         drop(self.swap(value));
     }
 
-    /// Replaces the value, and returns the one before (Go's `Swap`). Never parks.
+    /// Replaces the value, and returns the replaced one (Go's `Swap`).
+    ///
+    /// Never parks.
     ///
     /// ```
     /// let value = greenthread::sync::Value::from(1);
@@ -107,11 +115,12 @@ impl<T> Value<T> {
         self.with(|value| value.replace(new))
     }
 
-    /// Replaces the value if it is still `current`: the same allocation, not an equal value (Go's `CompareAndSwap`). None
-    /// stands for "no value yet". Never parks.
+    /// Replaces the value if it is still `current` (Go's `CompareAndSwap`).
+    ///
+    /// This compares allocations, not values. `None` stands for "no value yet". Never parks.
     ///
     /// # Errors
-    /// If the value is another one. The new one comes back.
+    /// Returns the new value if the present one is not `current`.
     ///
     /// ```
     /// use greenthread::sync::Value;

@@ -1,4 +1,4 @@
-//! `WaitGroup`: wait until a number of goroutines have finished.
+//! `WaitGroup`: waits until a number of goroutines have finished.
 //!
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_wait_group`.
 
@@ -13,14 +13,17 @@ use greenthread_scheduler::protocol::sync::raw_wait_group::{Counts, OutOfRange, 
 use super::blocking_wait::{BlockingWait, Reason, within};
 use super::ending::{End, reporting};
 
-/// Waits for a set of goroutines (Go's `sync.WaitGroup`). A clone is a handle to the same group.
+/// Waits for a set of goroutines (Go's `sync.WaitGroup`).
 ///
-/// [`add`](Self::add) says how many there are, each calls [`done`](Self::done) at its end, and [`wait`](Self::wait)
-/// blocks until all have. Call `add` before the goroutine is started, else `wait` may come first and find nobody to
-/// wait for. [`go`](Self::go) does all of it.
+/// A clone is a handle to the same group.
 ///
-/// What a goroutine did before its `done` is visible to whoever returns from the `wait` that it ends. When the counter
-/// has reached 0 the group can be used again at once, for the next set.
+/// [`add`](Self::add) sets how many there are, each calls [`done`](Self::done) at its end, and
+/// [`wait`](Self::wait) blocks until all have. Call `add` before the goroutine is started, or
+/// `wait` may come first and find nothing to wait for. [`go`](Self::go) does all of it.
+///
+/// What a goroutine did before its `done` is visible to each caller that returns from the `wait`
+/// that it ends. When the counter has reached 0, the group can be used again at once, for the next
+/// set.
 ///
 /// ```
 /// use greenthread::sync::{Mutex, WaitGroup};
@@ -43,26 +46,30 @@ pub struct WaitGroup {
 #[derive(Default)]
 struct Shared {
     raw: RawWaitGroup<BlockingWait<Waiting>>,
-    /// There was no stack for a goroutine of [`WaitGroup::go`]. Never cleared: of those who wait at the same time each
-    /// has to learn of it.
+    /// Set if there was no stack for a goroutine of [`WaitGroup::go`]. Never cleared, since all
+    /// concurrent waiters have to learn of it.
     incomplete: AtomicBool,
 }
 
 impl WaitGroup {
-    /// A group of nobody: `wait` returns at once.
+    /// Creates a group with nothing to wait for.
+    ///
+    /// Until the first `add`, `wait` returns at once.
     ///
     /// ```
-    /// greenthread::sync::WaitGroup::new().wait(); // nobody to wait for
+    /// greenthread::sync::WaitGroup::new().wait(); // nothing to wait for
     /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds `n`, which may be negative, to the goroutines to wait for. At 0 it wakes the waiters. Never blocks.
+    /// Adds `n`, which may be negative, to the number of goroutines to wait for.
+    ///
+    /// Wakes the waiters if the number becomes 0. Never blocks.
     ///
     /// # Panics
-    /// With "sync: negative WaitGroup counter" if the number falls below 0, with "sync: WaitGroup counter overflow" if
-    /// it exceeds `i32::MAX`. The group is then as it was before.
+    /// With "sync: negative WaitGroup counter" if the number falls below 0, with "sync: WaitGroup
+    /// counter overflow" if it exceeds `i32::MAX`. The group is then as it was before.
     ///
     /// ```
     /// use greenthread::{go, sync::WaitGroup};
@@ -82,10 +89,12 @@ impl WaitGroup {
         }
     }
 
-    /// One goroutine has finished: `add(-1)`. Never blocks.
+    /// Reports that one goroutine has finished, like `add(-1)`.
+    ///
+    /// Never blocks.
     ///
     /// # Panics
-    /// With "sync: negative WaitGroup counter" if there was nobody left to finish.
+    /// With "sync: negative WaitGroup counter" if all had finished before.
     ///
     /// ```
     /// let wg = greenthread::sync::WaitGroup::new();
@@ -98,11 +107,13 @@ impl WaitGroup {
         self.add(-1);
     }
 
-    /// Blocks until the counter is 0. Any number of goroutines and threads may wait.
+    /// Blocks until the counter is 0.
+    ///
+    /// Any number of goroutines and threads may wait.
     ///
     /// # Panics
-    /// If there was no stack for a goroutine that [`go`](Self::go) was to start, so that its work was not done. Every
-    /// later `wait` of the group panics too: use a new group.
+    /// If there was no stack for a goroutine that [`go`](Self::go) was to start, so that its work
+    /// was not done. Every later `wait` of the group panics too: use a new group.
     ///
     /// ```
     /// use greenthread::sync::{Value, WaitGroup};
@@ -120,14 +131,16 @@ impl WaitGroup {
         self.check_complete();
     }
 
-    /// Waits as [`wait`](Self::wait) does, unless the context ends first. In Go a goroutine waits and closes a channel, on which
-    /// one can `select`; it stays until the group is done. Here nothing stays.
+    /// Waits like [`wait`](Self::wait), unless the context ends first.
+    ///
+    /// In Go a helper goroutine waits and closes a channel, which a `select` can watch; that
+    /// goroutine stays until the group is done. Here nothing stays behind.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the counter is 0.
+    /// If the context ends first, or had ended before the call, even if the counter is 0.
     ///
     /// # Panics
-    /// As [`wait`](Self::wait), if the counter reaches 0 first.
+    /// Like [`wait`](Self::wait), if the counter reaches 0 first.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -147,19 +160,20 @@ impl WaitGroup {
         Ok(())
     }
 
-    /// Panics if a goroutine of this group did not run. For one that has waited for all of them.
+    /// Panics if a goroutine of this group did not run. The caller has waited for all of them.
     #[track_caller]
     fn check_complete(&self) {
-        // ORDERING: relaxed; it was set before a `done` that came before the end of the caller's wait.
+        // ORDERING: relaxed; it was set before a `done` that the caller's wait has seen.
         if self.shared.incomplete.load(Ordering::Relaxed) {
             incomplete();
         }
     }
 
-    /// Runs `f` as a goroutine of this group: `add(1)` now, `done()` when it ends. Does not block.
+    /// Runs `f` as a goroutine of this group, with `add(1)` now and `done()` when it ends.
     ///
-    /// `done` is called also if `f` panics: unlike in Go, a panic ends only its goroutine and not the process, so
-    /// `wait` has to return. If `f` cannot even begin, for want of a stack, `wait` panics.
+    /// Does not block. `done` is called even if `f` panics: unlike in Go, a panic ends only its
+    /// goroutine and not the process, so `wait` has to return. If `f` cannot begin, because
+    /// there is no stack for it, `wait` panics.
     ///
     /// ```
     /// let wg = greenthread::sync::WaitGroup::new();
@@ -201,10 +215,10 @@ fn misused(error: OutOfRange) -> ! {
 #[cold]
 #[track_caller]
 fn incomplete() -> ! {
-    panic!("sync: a goroutine of the WaitGroup did not run, as there was no stack for it");
+    panic!("sync: a goroutine of the WaitGroup did not run, because there was no stack for it");
 }
 
-/// Waits for a group.
+/// The wait for a group.
 struct Waiting;
 
 impl Reason for Waiting {

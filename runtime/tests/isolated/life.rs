@@ -531,12 +531,12 @@ fn what_cannot_start_does_not_count_as_done() {
     let ended = program("waits_for_what_cannot_start").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
     ended.prints(
         "\
-a scoped goroutine did not run, as there was no stack for it
+a scoped goroutine did not run, because there was no stack for it
 joined: true
-sync: a goroutine of the WaitGroup did not run, as there was no stack for it
-sync: a goroutine of the WaitGroup did not run, as there was no stack for it
-errgroup: a goroutine of the group did not run, as there was no stack for it
-errgroup: a goroutine of the group did not run, as there was no stack for it
+sync: a goroutine of the WaitGroup did not run, because there was no stack for it
+sync: a goroutine of the WaitGroup did not run, because there was no stack for it
+errgroup: a goroutine of the group did not run, because there was no stack for it
+errgroup: a goroutine of the group did not run, because there was no stack for it
 context deadline exceeded
 Ok([0, 1, 2, 3])
 no stack for a goroutine

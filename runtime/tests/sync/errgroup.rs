@@ -97,7 +97,7 @@ fn an_error_is_not_lost_when_its_text_is_not_to_be_had() {
         assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody has asked for the text");
         let (group, ctx) = Group::with_context(&Context::background());
         fail(&group);
-        assert_eq!(ctx.cause().unwrap().to_string(), "errgroup: an error whose Display has panicked");
+        assert_eq!(ctx.cause().unwrap().to_string(), "errgroup: an error whose Display panicked");
     });
 }
 

@@ -110,7 +110,7 @@ fn a_panic_reaches_all_who_wait() {
         match waiter.join() {
             // It asked when the other had ended.
             Ok(value) => assert_eq!(value, 5),
-            Err(payload) => assert_eq!(text(&*payload), "singleflight: the call has panicked: expected"),
+            Err(payload) => assert_eq!(text(&*payload), "singleflight: the call panicked: expected"),
         }
         assert_eq!(group.work("key", || 6).value, 6, "the group goes on");
     });

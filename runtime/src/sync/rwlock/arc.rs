@@ -13,8 +13,10 @@ use super::super::guard::impl_guard;
 use super::{Reading, RwLock, Writing};
 
 impl<T: ?Sized> RwLock<T> {
-    /// Takes the lock together with other readers as [`read`](Self::read) does; the guard keeps the lock alive, so it may go
-    /// where a borrow cannot. In Go another goroutine may call `RUnlock`.
+    /// Takes the lock like [`read`](Self::read), and returns a guard that keeps the lock alive.
+    ///
+    /// Such a guard can go where a borrow cannot, to another goroutine for example. (In Go any
+    /// goroutine may call `RUnlock`.)
     ///
     /// ```
     /// use greenthread::{spawn, sync::RwLock};
@@ -31,9 +33,9 @@ impl<T: ?Sized> RwLock<T> {
         ArcRwLockReadGuard { lock: Arc::clone(self) }
     }
 
-    /// Takes the lock as [`read_arc`](Self::read_arc) does if that is possible at once. Never blocks.
+    /// Takes the lock like [`read_arc`](Self::read_arc), if that is possible at once.
     ///
-    /// `None` if a writer has the lock or waits for it.
+    /// Never blocks. Returns `None` if a writer holds the lock or waits for it.
     ///
     /// ```
     /// use greenthread::sync::RwLock;
@@ -49,10 +51,10 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_read().then(|| ArcRwLockReadGuard { lock: Arc::clone(self) })
     }
 
-    /// Takes the lock as [`read_arc`](Self::read_arc) does, unless the context ends first.
+    /// Takes the lock like [`read_arc`](Self::read_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the lock is free.
+    /// If the context ends first, or had ended before the call, even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -68,8 +70,10 @@ impl<T: ?Sized> RwLock<T> {
         })
     }
 
-    /// Takes the lock alone as [`write`](Self::write) does; the guard keeps the lock alive, so it may go where a borrow
-    /// cannot. In Go another goroutine may call `Unlock`.
+    /// Takes the lock like [`write`](Self::write), and returns a guard that keeps the lock alive.
+    ///
+    /// Such a guard can go where a borrow cannot, to another goroutine for example. (In Go any
+    /// goroutine may call `Unlock`.)
     ///
     /// ```
     /// use greenthread::{spawn, sync::RwLock};
@@ -86,9 +90,9 @@ impl<T: ?Sized> RwLock<T> {
         ArcRwLockWriteGuard { lock: Arc::clone(self) }
     }
 
-    /// Takes the lock as [`write_arc`](Self::write_arc) does if that is possible at once. Never blocks.
+    /// Takes the lock like [`write_arc`](Self::write_arc), if it is free.
     ///
-    /// `None` if somebody has the lock or waits for it.
+    /// Never blocks. Returns `None` if another caller holds the lock or waits for it.
     ///
     /// ```
     /// use greenthread::sync::RwLock;
@@ -104,10 +108,10 @@ impl<T: ?Sized> RwLock<T> {
         self.raw.try_write().then(|| ArcRwLockWriteGuard { lock: Arc::clone(self) })
     }
 
-    /// Takes the lock as [`write_arc`](Self::write_arc) does, unless the context ends first.
+    /// Takes the lock like [`write_arc`](Self::write_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or has ended, also if the lock is free.
+    /// If the context ends first, or had ended before the call, even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -125,7 +129,8 @@ impl<T: ?Sized> RwLock<T> {
     }
 }
 
-/// The right to read the value of a locked [`RwLock`], with a handle to the lock; dropping it unlocks.
+/// Shared access to the value of a locked [`RwLock`], with a handle to the lock; dropping the guard
+/// unlocks.
 ///
 /// ```
 /// use greenthread::sync::{ArcRwLockReadGuard, RwLock};
@@ -144,7 +149,8 @@ pub struct ArcRwLockReadGuard<T: ?Sized> {
 
 impl_guard!([T: ?Sized] ArcRwLockReadGuard<T>, unlock_read);
 
-/// The right to use the value of a locked [`RwLock`] alone, with a handle to the lock; dropping it unlocks.
+/// Exclusive access to the value of a locked [`RwLock`], with a handle to the lock; dropping the
+/// guard unlocks.
 ///
 /// ```
 /// use greenthread::sync::{ArcRwLockWriteGuard, RwLock};
@@ -164,8 +170,10 @@ pub struct ArcRwLockWriteGuard<T: ?Sized> {
 impl_guard!([T: ?Sized] mut ArcRwLockWriteGuard<T>, unlock_write);
 
 impl<T: ?Sized> ArcRwLockWriteGuard<T> {
-    /// Turns the write lock into a read lock, with no other writer in between. Never blocks. As
-    /// [`RwLockWriteGuard::downgrade`](super::RwLockWriteGuard::downgrade).
+    /// Turns the write lock into a read lock, without letting another writer in between.
+    ///
+    /// Never blocks. Like [`RwLockWriteGuard::downgrade`](super::RwLockWriteGuard::downgrade), but
+    /// for a guard that owns its lock.
     ///
     /// ```
     /// use greenthread::sync::{ArcRwLockWriteGuard, RwLock};
@@ -177,9 +185,10 @@ impl<T: ?Sized> ArcRwLockWriteGuard<T> {
     /// ```
     pub fn downgrade(guard: Self) -> ArcRwLockReadGuard<T> {
         let guard = ManuallyDrop::new(guard);
-        // SAFETY: the guard is never dropped, so the handle is moved.
+        // SAFETY: the guard is in a `ManuallyDrop` and never dropped, so this moves its only
+        // handle.
         let lock = unsafe { ptr::read(&guard.lock) };
-        // SAFETY: I2: it was locked for the guard, which is gone without unlocking.
+        // SAFETY: by I2 the lock is write-locked for this guard, which is gone without unlocking.
         unsafe { lock.raw.downgrade() };
         ArcRwLockReadGuard { lock }
     }

@@ -1,4 +1,4 @@
-//! The guards that borrow the lock, and how one becomes another.
+//! The guards that borrow the lock, and the conversions between them.
 //!
 //! The invariants are those of the parent module.
 
@@ -12,7 +12,7 @@ use super::super::blocking_wait::{CaseWaker, UntilDeadline, within};
 use super::super::guard::impl_guard;
 use super::{RwLock, Writing};
 
-/// The right to read the value of a locked [`RwLock`]; dropping it unlocks (Go's `RUnlock`).
+/// Shared access to the value of a locked [`RwLock`]; dropping the guard unlocks (Go's `RUnlock`).
 ///
 /// ```
 /// use greenthread::sync::{RwLock, RwLockReadGuard};
@@ -26,15 +26,16 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
     pub(super) lock: &'a RwLock<T>,
 }
 
-// SAFETY: the guard gives `&T` and nothing more, wherever it is, and the lock may be released by another thread than
-// the one that took it.
+// SAFETY: the guard gives access to `&T` only, on any thread, and another thread than the one that
+// locked may unlock.
 unsafe impl<T: ?Sized + Sync> Send for RwLockReadGuard<'_, T> {}
-// SAFETY: a shared guard gives `&T` and nothing more.
+// SAFETY: a shared guard gives access to `&T` only.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
 
 impl_guard!([T: ?Sized] RwLockReadGuard<'_, T>, unlock_read);
 
-/// The right to use the value of a locked [`RwLock`] alone; dropping it unlocks (Go's `Unlock`).
+/// Exclusive access to the value of a locked [`RwLock`]; dropping the guard unlocks (Go's
+/// `Unlock`).
 ///
 /// ```
 /// use greenthread::sync::{RwLock, RwLockWriteGuard};
@@ -50,19 +51,20 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
     pub(super) lock: &'a RwLock<T>,
 }
 
-// SAFETY: the guard is like `&mut T`; the lock may be released by another thread than the one that took it.
+// SAFETY: the guard is like `&mut T`; another thread than the one that locked may unlock.
 unsafe impl<T: ?Sized + Send> Send for RwLockWriteGuard<'_, T> {}
-// SAFETY: a shared guard gives `&T` and nothing more.
+// SAFETY: a shared guard gives access to `&T` only.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl_guard!([T: ?Sized] mut RwLockWriteGuard<'_, T>, unlock_write);
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// Turns the write lock into a read lock, with no other writer in between. Never blocks.
+    /// Turns the write lock into a read lock, without letting another writer in between.
     ///
-    /// Readers that wait are let in beside it. Go's `sync.RWMutex` cannot do this: there one unlocks, and locks again.
+    /// Never blocks. Waiting readers are let in beside it. Go's `sync.RWMutex` cannot do this: a Go
+    /// program unlocks and locks again.
     ///
-    /// This is a function and not a method, as a method could hide one of the value's.
+    /// This is a function and not a method, since a method could hide one of the value's.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockWriteGuard};
@@ -75,14 +77,15 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// ```
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: I2: it was locked for the guard, which is gone without unlocking.
+        // SAFETY: by I2 the lock is write-locked for this guard, which is gone without unlocking.
         unsafe { lock.raw.downgrade() };
         RwLockReadGuard { lock }
     }
 
-    /// Turns the write lock into the upgradable read lock, with no other writer in between. Never blocks.
+    /// Turns the write lock into the upgradable read lock, without letting another writer in
+    /// between.
     ///
-    /// Plain readers that wait are let in beside it. Go has nothing like it.
+    /// Never blocks. Waiting plain readers are let in beside it. Go has no counterpart.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -95,12 +98,12 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// ```
     pub fn downgrade_to_upgradable(guard: Self) -> RwLockUpgradableReadGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: I2, as in `downgrade`.
+        // SAFETY: by I2 the lock is write-locked for this guard, which is gone without unlocking.
         unsafe { lock.raw.downgrade_to_upgradable() };
         RwLockUpgradableReadGuard { lock }
     }
 
-    /// The lock, which stays locked.
+    /// Returns the lock, which stays locked.
     fn into_lock(self) -> &'a RwLock<T> {
         let lock = self.lock;
         mem::forget(self);
@@ -108,10 +111,12 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     }
 }
 
-/// The right to read the value of a locked [`RwLock`], and to become its writer; dropping it unlocks.
+/// Shared access to the value of a locked [`RwLock`], with the right to become its writer; dropping
+/// the guard unlocks.
 ///
-/// There is at most one at a time, beside any number of plain readers. So what it reads is still true after
-/// [`upgrade`](Self::upgrade): nobody else can write in between. Go's `sync.RWMutex` has nothing like it.
+/// There is at most one at a time, beside any number of plain readers. So what it reads is still
+/// true after [`upgrade`](Self::upgrade): nothing can write in between. Go's `sync.RWMutex` has no
+/// counterpart.
 ///
 /// ```
 /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -138,10 +143,12 @@ pub struct RwLockUpgradableReadGuard<'a, T: ?Sized> {
 impl_guard!([T: ?Sized] RwLockUpgradableReadGuard<'_, T>, unlock_upgradable);
 
 impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
-    /// Turns the upgradable read lock into the write lock; blocks until the other readers have left. No other writer comes in
-    /// between, not even one that waits already.
+    /// Turns the upgradable read lock into the write lock, blocking until the other readers have
+    /// left.
     ///
-    /// New readers wait meanwhile. If one of the present readers waits for the caller, each waits for the other for ever.
+    /// No other writer comes in between, not even one that waits already. New readers wait during
+    /// the upgrade. If one of the present readers waits for the caller, the two wait for each other
+    /// for ever.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -155,16 +162,19 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// ```
     pub fn upgrade(guard: Self) -> RwLockWriteGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: I2: it was locked for the guard, which is gone without unlocking.
+        // SAFETY: by I2 the lock is held by the upgradable reader of this guard, which is gone
+        // without unlocking.
         unsafe { lock.raw.upgrade() };
         RwLockWriteGuard { lock }
     }
 
-    /// Turns the upgradable read lock into the write lock if that is possible at once. Never blocks.
+    /// Turns the upgradable read lock into the write lock if that is possible at once.
+    ///
+    /// Never blocks.
     ///
     /// # Errors
-    /// The guard, if there are other readers, or one that is in [`read`](RwLock::read) at this moment. A writer that
-    /// waits does not count.
+    /// Returns the guard if there are other readers, or one that is in [`read`](RwLock::read) at
+    /// this moment. A waiting writer does not count.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -177,15 +187,19 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// assert_eq!(*lock.read(), 2);
     /// ```
     pub fn try_upgrade(guard: Self) -> Result<RwLockWriteGuard<'a, T>, Self> {
-        // SAFETY: I2; if it works the guard goes without unlocking.
+        // SAFETY: by I2 the lock is held by the upgradable reader of this guard; on success the
+        // guard goes without unlocking.
         if unsafe { guard.lock.raw.try_upgrade() } { Ok(guard.upgraded()) } else { Err(guard) }
     }
 
-    /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, but blocks for no longer than
-    /// `timeout`. A timeout that is too long for the clock is no limit.
+    /// Turns the upgradable read lock into the write lock like [`upgrade`](Self::upgrade), but
+    /// blocks for at most `timeout`.
+    ///
+    /// A timeout too long for the clock is not a limit.
     ///
     /// # Errors
-    /// The guard, if that was not enough. New readers are let in again then.
+    /// Returns the guard if the other readers did not leave in time. New readers are let in again
+    /// then.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -193,17 +207,20 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     ///
     /// let lock = RwLock::new(1);
     /// let (guard, _reader) = (lock.upgradable_read(), lock.read());
-    /// assert!(RwLockUpgradableReadGuard::upgrade_timeout(guard, Duration::from_millis(1)).is_err());
+    /// let upgraded = RwLockUpgradableReadGuard::upgrade_timeout(guard, Duration::from_millis(1));
     /// ```
     pub fn upgrade_timeout(guard: Self, timeout: Duration) -> Result<RwLockWriteGuard<'a, T>, Self> {
         guard.upgrade_within(&UntilDeadline::<Writing>::after(timeout))
     }
 
-    /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, but blocks until `deadline` at
-    /// the latest. A deadline that has passed makes it [`try_upgrade`](Self::try_upgrade).
+    /// Turns the upgradable read lock into the write lock like [`upgrade`](Self::upgrade), but
+    /// blocks until `deadline` at the latest.
+    ///
+    /// With a deadline that has passed, this is [`try_upgrade`](Self::try_upgrade).
     ///
     /// # Errors
-    /// The guard, if that was not enough. New readers are let in again then.
+    /// Returns the guard if the other readers did not leave in time. New readers are let in again
+    /// then.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -217,10 +234,12 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
         guard.upgrade_within(&UntilDeadline::<Writing>::new(deadline))
     }
 
-    /// Turns the upgradable read lock into the write lock as [`upgrade`](Self::upgrade) does, unless the context ends first.
+    /// Turns the upgradable read lock into the write lock like [`upgrade`](Self::upgrade), unless
+    /// the context ends first.
     ///
     /// # Errors
-    /// Why the context has ended, and the guard, if it ends first, or has ended, also if there is no other reader.
+    /// If the context ends first, or had ended before the call, even without other readers: the
+    /// reason, and the guard.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -236,7 +255,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     pub fn upgrade_ctx(guard: Self, ctx: &Context) -> Result<RwLockWriteGuard<'a, T>, (Error, Self)> {
         let mut upgraded = false;
         let ended = within::<Writing, _>(ctx, |limit| {
-            // SAFETY: I2; what it says is looked at below.
+            // SAFETY: by I2 the lock is held by the upgradable reader of this guard; the code below
+            // acts on the result.
             upgraded = unsafe { guard.lock.raw.upgrade_within(limit) };
             upgraded.then_some(())
         });
@@ -244,7 +264,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
             Ok(()) => Ok(guard.upgraded()),
             Err(error) => {
                 if upgraded {
-                    // SAFETY: it was upgraded above, and the guard stands for the upgradable reader again.
+                    // SAFETY: the lock was upgraded above, so it is write-locked; the guard stands
+                    // for the upgradable reader again (I2).
                     unsafe { guard.lock.raw.downgrade_to_upgradable() };
                 }
                 Err((error, guard))
@@ -252,7 +273,10 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
         }
     }
 
-    /// Turns the upgradable read lock into a plain read lock, so that another can have the upgradable one. Never blocks.
+    /// Turns the upgradable read lock into a plain read lock, so that another reader can be
+    /// upgradable.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -265,22 +289,24 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// ```
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: I2, as in `upgrade`.
+        // SAFETY: by I2 the lock is held by the upgradable reader of this guard, which is gone
+        // without unlocking.
         unsafe { lock.raw.downgrade_upgradable() };
         RwLockReadGuard { lock }
     }
 
     fn upgrade_within(self, limit: &impl Limit<Waker = CaseWaker>) -> Result<RwLockWriteGuard<'a, T>, Self> {
-        // SAFETY: I2; if it works the guard goes without unlocking.
+        // SAFETY: by I2 the lock is held by the upgradable reader of this guard; on success the
+        // guard goes without unlocking.
         if unsafe { self.lock.raw.upgrade_within(limit) } { Ok(self.upgraded()) } else { Err(self) }
     }
 
-    /// The guard of the writer that the caller has become.
+    /// Returns the guard of the writer that the caller has become.
     fn upgraded(self) -> RwLockWriteGuard<'a, T> {
         RwLockWriteGuard { lock: self.into_lock() }
     }
 
-    /// The lock, which stays locked.
+    /// Returns the lock, which stays locked.
     fn into_lock(self) -> &'a RwLock<T> {
         let lock = self.lock;
         mem::forget(self);
