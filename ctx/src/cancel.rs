@@ -1,4 +1,4 @@
-//! The handles that end a context, and the one that calls a function off.
+//! The handles that end a context, and the handle that stops a function.
 
 use std::error;
 use std::fmt;
@@ -9,10 +9,11 @@ use crate::end::End;
 use crate::error::{Cause, Error};
 use crate::tree::{self, Node};
 
-/// Cancels a context, and all that were derived from it: Go's `CancelFunc`. Dropping it cancels too, as `defer cancel()` does;
-/// [`disarm`](Self::disarm) does not.
+/// Cancels a context, and all that were derived from it (Go's `CancelFunc`).
 ///
-/// It keeps the context. It may be shared and sent; cancelling again does nothing.
+/// Dropping it cancels too, like Go's `defer cancel()`; [`disarm`](Self::disarm) drops it without
+/// that. The handle keeps the context alive. It may be shared and sent; canceling again has no
+/// effect.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -30,8 +31,10 @@ impl Cancel {
         Self(Some(node))
     }
 
-    /// Cancels the context. When it returns, the context and all below it have ended, and nothing above it. Blocks for
-    /// no longer than that takes, which grows with the number of contexts below.
+    /// Cancels the context and all contexts below it.
+    ///
+    /// When it returns, all of them have ended, and none above. Blocks for no longer than that
+    /// takes, which grows with the number of contexts below.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -42,16 +45,18 @@ impl Cancel {
     /// assert_eq!(below.err(), Some(Error::Canceled), "it has ended before `cancel` returns");
     /// ```
     pub fn cancel(&self) {
-        self.cancel_for(None);
+        self.cancel_with(None);
     }
 
-    fn cancel_for(&self, cause: Option<Cause>) {
+    fn cancel_with(&self, cause: Option<Cause>) {
         if let Some(node) = &self.0 {
             tree::cancel(node, &End { error: Error::Canceled, cause });
         }
     }
 
-    /// Lets go of the context without cancelling it. It can then only end by its deadline, or with its parent.
+    /// Drops the handle without canceling the context.
+    ///
+    /// The context can then end only by its deadline, or with its parent.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -77,7 +82,7 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// As [`Cancel`], with a word about why: Go's `CancelCauseFunc`.
+/// Cancels a context like [`Cancel`], with a cause (Go's `CancelCauseFunc`).
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -95,7 +100,9 @@ impl CancelCause {
         Self(Cancel::new(node))
     }
 
-    /// As [`Cancel::cancel`], with the cause. The first cancellation decides: this one has no effect if the context has ended.
+    /// Cancels the context like [`Cancel::cancel`], with a cause.
+    ///
+    /// The first cancellation decides: this one has no effect if the context has ended.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -106,10 +113,10 @@ impl CancelCause {
     /// assert!(ctx.cause().unwrap().is::<std::io::Error>());
     /// ```
     pub fn cancel(&self, cause: impl Into<Box<dyn error::Error + Send + Sync>>) {
-        self.0.cancel_for(Some(cause.into().into()));
+        self.0.cancel_with(Some(cause.into().into()));
     }
 
-    /// As [`Cancel::disarm`].
+    /// Drops the handle without canceling the context, like [`Cancel::disarm`].
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -129,8 +136,9 @@ impl fmt::Debug for CancelCause {
     }
 }
 
-/// Calls a function off that waits for the end of a context: what Go's `context.AfterFunc` returns. Dropping it calls
-/// nothing off.
+/// Stops a function that waits for the end of a context (the result of Go's `context.AfterFunc`).
+///
+/// Dropping it does not stop the function.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Stop};
@@ -141,15 +149,17 @@ impl fmt::Debug for CancelCause {
 /// assert!(clean_up.stop());
 /// ```
 pub struct Stop {
-    /// Where the function waits; none if it will never run, or was started at once.
+    /// Where the function waits; `None` if it will never run, or was started at once.
     pub(crate) place: Option<(Arc<Node>, u64)>,
-    /// If there is no place: whether the function was stopped or started.
+    /// Without a place: `true` if the function was stopped or started.
     pub(crate) stopped: AtomicBool,
 }
 
 impl Stop {
-    /// Calls the function off: true if it was not started, and so never will be. It is dropped before this returns.
-    /// False if it was started, which this does not wait for, or stopped before. Never parks.
+    /// Stops the function, and returns `true` if it was not started and never will be.
+    ///
+    /// The function is dropped before this returns. Returns `false` if the function was started,
+    /// for which this does not wait, or was stopped before. Never parks.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -162,8 +172,8 @@ impl Stop {
     /// ```
     pub fn stop(&self) -> bool {
         match &self.place {
-            // Under the node's lock. A flag would be set before the function is gone: another call of this would say that it
-            // was stopped, and it could be started nevertheless.
+            // Under the node's lock. A flag would be set before the function is gone: a concurrent
+            // call would report that it was stopped, and it could be started nevertheless.
             Some((node, key)) => node.remove_func(*key),
             None => !self.stopped.swap(true, Ordering::Relaxed),
         }

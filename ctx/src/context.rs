@@ -1,4 +1,4 @@
-//! [`Context`]: deriving, asking, printing.
+//! [`Context`]: deriving, querying, printing.
 
 use std::any::type_name;
 use std::convert::Infallible;
@@ -14,9 +14,10 @@ use crate::end::{End, EndCell};
 use crate::error::{Cause, Error};
 use crate::tree::{self, Kind, Node, Signal};
 
-/// When a piece of work should stop, and what it carries along: Go's `context.Context`. See the [crate's page](crate).
+/// The lifetime of a piece of work, and the values that it carries along (Go's `context.Context`).
 ///
-/// A clone is the same context, and costs one count. All methods may be called from any goroutine or thread, at any time.
+/// See the [crate's page](crate). A clone is the same context, and costs one reference count. All
+/// methods may be called from any goroutine or thread, at any time.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -35,7 +36,8 @@ use crate::tree::{self, Kind, Node, Signal};
 pub struct Context(pub(crate) Arc<Node>);
 
 impl Context {
-    /// The context at the root: it never ends, and has no deadline and no values. Go's `context.Background()`.
+    /// Returns the root context, which never ends, and has no deadline and no values (Go's
+    /// `context.Background()`).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -47,7 +49,8 @@ impl Context {
         BACKGROUND.get_or_init(|| Self(Node::root(Kind::Background))).clone()
     }
 
-    /// As [`background`](Self::background), for where it is not clear yet which context to use. Go has it under the same name.
+    /// Returns a root context like [`background`](Self::background), for code that does not know
+    /// yet which context to use (Go's `context.TODO()`).
     ///
     /// ```
     /// assert_eq!(greenthread::ctx::Context::todo().err(), None);
@@ -57,7 +60,8 @@ impl Context {
         UNDECIDED.get_or_init(|| Self(Node::root(Kind::Todo))).clone()
     }
 
-    /// A child that ends when it is cancelled, or when this context ends. Go's `context.WithCancel`.
+    /// Derives a child that ends when it is canceled, or when this context ends (Go's
+    /// `context.WithCancel`).
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -68,11 +72,12 @@ impl Context {
     /// assert_eq!(child.err(), Some(Error::Canceled));
     /// ```
     pub fn with_cancel(&self) -> (Self, Cancel) {
-        let child = self.child_that_ends();
+        let child = self.cancelable_child();
         (child.clone(), Cancel::new(child.0))
     }
 
-    /// As [`with_cancel`](Self::with_cancel), with a handle that takes a cause. Go's `context.WithCancelCause`.
+    /// Derives a child like [`with_cancel`](Self::with_cancel), with a handle that takes a cause
+    /// (Go's `context.WithCancelCause`).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -83,18 +88,20 @@ impl Context {
     /// assert_eq!(ctx.cause().unwrap().to_string(), "out of memory");
     /// ```
     pub fn with_cancel_cause(&self) -> (Self, CancelCause) {
-        let child = self.child_that_ends();
+        let child = self.cancelable_child();
         (child.clone(), CancelCause::new(child.0))
     }
 
-    fn child_that_ends(&self) -> Self {
-        Self(Node::ends(&self.0, Kind::Cancel(Signal::new(self.deadline()))))
+    fn cancelable_child(&self) -> Self {
+        Self(Node::with_signal(&self.0, Kind::Cancel(Signal::new(self.deadline()))))
     }
 
-    /// As [`with_cancel`](Self::with_cancel); the child also ends at `deadline`, or at once if that has passed. If this
-    /// context has an earlier deadline, that is the child's too. Go's `context.WithDeadline`.
+    /// Derives a child like [`with_cancel`](Self::with_cancel) that also ends at `deadline` (Go's
+    /// `context.WithDeadline`).
     ///
-    /// The timer is gone when the child has ended, and when the child and its [`Cancel`] are dropped.
+    /// The child ends at once if the deadline has passed. If this context has an earlier deadline,
+    /// that is the child's too. The timer is gone when the child has ended, and when the child and
+    /// its [`Cancel`] are dropped.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -107,8 +114,10 @@ impl Context {
         self.child_until(Some(deadline), None)
     }
 
-    /// As [`with_deadline`](Self::with_deadline), `timeout` from now. One that is too long for the clock never comes.
-    /// Go's `context.WithTimeout`.
+    /// Derives a child like [`with_deadline`](Self::with_deadline), `timeout` from now (Go's
+    /// `context.WithTimeout`).
+    ///
+    /// A timeout too long for the clock never comes.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -122,8 +131,8 @@ impl Context {
         self.child_until(Instant::now().checked_add(timeout), None)
     }
 
-    /// As [`with_timeout`](Self::with_timeout), with the [`cause`](Self::cause) if the deadline comes first. Go's
-    /// `context.WithTimeoutCause`.
+    /// Derives a child like [`with_timeout`](Self::with_timeout), with a [`cause`](Self::cause) for
+    /// the deadline (Go's `context.WithTimeoutCause`).
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -145,15 +154,17 @@ impl Context {
         let Some(own) = deadline.filter(|own| self.deadline().is_none_or(|earlier| *own < earlier)) else {
             return self.with_cancel();
         };
-        let child = Self(Node::ends(&self.0, Kind::Deadline(Signal::new(Some(own)))));
+        let child = Self(Node::with_signal(&self.0, Kind::Deadline(Signal::new(Some(own)))));
         let left = own.saturating_duration_since(Instant::now());
         child.0.end_after(left, End { error: Error::DeadlineExceeded, cause });
         (child.clone(), Cancel::new(child.0))
     }
 
-    /// A child with a value, which it and all below it find by its type. Ends with this context. Go's `context.WithValue`.
+    /// Derives a child with a value, which it and its descendants find by its type (Go's
+    /// `context.WithValue`).
     ///
-    /// Make a type of your own for each value, so that nobody else's hides it: it is what the key is in Go.
+    /// The child ends with this context. Make a type of your own for each value, so that no other
+    /// value hides it: the type is what the key is in Go.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -170,7 +181,8 @@ impl Context {
         Self(Node::plain(&self.0, Kind::Value { value: Box::new(value), name: type_name::<T>() }))
     }
 
-    /// A child with the same values that does not end when this context does, nor at its deadline. Go's `context.WithoutCancel`.
+    /// Derives a child with the same values that does not end with this context, nor at its
+    /// deadline (Go's `context.WithoutCancel`).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -184,11 +196,12 @@ impl Context {
         Self(Node::plain(&self.0, Kind::WithoutCancel))
     }
 
-    /// Has `f` run in a goroutine of its own when this context ends; at once if it has. Does not block. Go's `context.AfterFunc`.
+    /// Runs `f` in a new goroutine when this context ends, or at once if it has ended (Go's
+    /// `context.AfterFunc`).
     ///
-    /// `f` keeps the context: it runs also if everybody else has dropped it. If the context cannot end (as
-    /// [`background`](Self::background)) `f` is dropped. It is also dropped if there is no stack for its goroutine,
-    /// which stderr says.
+    /// Does not block. `f` keeps the context alive: it runs even if all other handles are dropped.
+    /// If the context cannot end (like [`background`](Self::background)), `f` is dropped. It is
+    /// also dropped if its goroutine gets no stack; a message on stderr reports that.
     ///
     /// ```
     /// use greenthread::channel::bounded;
@@ -207,12 +220,13 @@ impl Context {
         Stop { stopped: AtomicBool::new(key.is_none()), place: key.map(|key| (Arc::clone(node), key)) }
     }
 
-    /// The channel that is closed when the context ends; for `recv` arms of a `select!`. Nothing is ever sent on it.
-    /// Go's `ctx.Done()`.
+    /// Returns a channel that is closed when the context ends, for `recv` arms of a `select!` (Go's
+    /// `ctx.Done()`).
     ///
-    /// The first call makes the channel: a context that nobody asks has none. That of a context that cannot end is a
-    /// nil channel. A clone of the receiver does not keep the context: if the context is dropped without having ended,
-    /// the channel is closed.
+    /// Nothing is ever sent on it. The first call makes the channel, so contexts that are never
+    /// asked have none. A context that cannot end returns a nil channel. A clone of the receiver
+    /// does not keep the context alive: if the context is dropped without having ended, the channel
+    /// is closed.
     ///
     /// ```
     /// use greenthread::channel::select;
@@ -233,10 +247,10 @@ impl Context {
         }
     }
 
-    /// Why the context ended; none if it has not. Go's `ctx.Err()`.
+    /// Returns the reason why the context ended, or `None` if it has not (Go's `ctx.Err()`).
     ///
-    /// Once it is not none it never changes, and [`done`](Self::done) is closed. Blocks for no longer than another
-    /// takes to close it.
+    /// Once there is a reason it never changes, and [`done`](Self::done) is closed. Blocks for no
+    /// longer than the canceler takes to close it.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -250,8 +264,10 @@ impl Context {
         self.end()?.error()
     }
 
-    /// The cause that was given when the context ended, or [`err`](Self::err) if none was; none if it has not ended.
-    /// Go's `context.Cause(ctx)`.
+    /// Returns the cause that was given when the context ended, or `None` if it has not (Go's
+    /// `context.Cause(ctx)`).
+    ///
+    /// If no cause was given, this is [`err`](Self::err).
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -270,7 +286,8 @@ impl Context {
         self.0.nearest_signal()?.end()
     }
 
-    /// When the context will end at the latest, if there is a deadline. Go's `ctx.Deadline()`.
+    /// Returns the time at which the context will end at the latest, if it has a deadline (Go's
+    /// `ctx.Deadline()`).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -285,8 +302,10 @@ impl Context {
         self.0.nearest_signal()?.deadline()
     }
 
-    /// The value of this type that was put in last, here or above; none if there is none. Takes time in proportion to
-    /// the distance. Go's `ctx.Value(key)`.
+    /// Returns the nearest value of this type, of this context or its ancestors (Go's
+    /// `ctx.Value(key)`).
+    ///
+    /// Takes time in proportion to the distance.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -303,12 +322,13 @@ impl Context {
     }
 }
 
-/// How the context came to be, as in Go: `context.Background.WithCancel.WithValue(main::RequestId)`.
+/// Prints how the context was derived, as in Go:
+/// `context.Background.WithCancel.WithValue(main::RequestId)`.
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line: Vec<&Node> = self.0.ancestors().collect();
-        line.reverse();
-        for node in line {
+        let mut path: Vec<&Node> = self.0.ancestors().collect();
+        path.reverse();
+        for node in path {
             match node.kind() {
                 Kind::Background => f.write_str("context.Background")?,
                 Kind::Todo => f.write_str(concat!("context.TO", "DO"))?,
@@ -322,7 +342,7 @@ impl fmt::Display for Context {
     }
 }
 
-/// An `Instant` has no date: only the time that is left, in brackets as in Go.
+/// Prints the time that is left, in brackets as in Go: an `Instant` has no date.
 fn write_deadline(f: &mut fmt::Formatter<'_>, deadline: Option<Instant>) -> fmt::Result {
     let (now, deadline) = (Instant::now(), deadline.expect("ctx: this kind has a deadline"));
     match deadline.checked_duration_since(now) {
@@ -331,7 +351,7 @@ fn write_deadline(f: &mut fmt::Formatter<'_>, deadline: Option<Instant>) -> fmt:
     }
 }
 
-/// As `Display`.
+/// Prints the same as `Display`.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,17 +1,19 @@
-//! Why a context ended, written down once.
+//! The reason why a context ended, written once.
 //!
 //! # Orderings
-//! * P1: the release store of `error` in [`EndCell::set`] -> the acquire load in [`EndCell::error`]: the cause is there.
+//! * P1: the release store of `error` in [`EndCell::set`] -> the acquire load in
+//!   [`EndCell::error`]: the cause is visible.
 //!
-//! Rejected: `OnceLock<End>`. It lets several write, each at the price of two read-modify-writes and a call; here all
-//! who write hold the lock of the node, and most ends have no cause.
+//! Rejected: `OnceLock<End>`. It allows several concurrent writers, at the price of two
+//! read-modify-writes and a call for each; here all writers hold the lock of the node, and most
+//! ends have no cause.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Cause, Error};
 
-/// Why a node ended.
+/// The reason why a node ended.
 #[derive(Clone)]
 pub(crate) struct End {
     pub(crate) error: Error,
@@ -22,7 +24,7 @@ const NOT_ENDED: u8 = 0;
 const CANCELED: u8 = 1;
 const DEADLINE_EXCEEDED: u8 = 2;
 
-/// A place for an end.
+/// A cell for the reason, written at most once.
 pub(crate) struct EndCell {
     error: AtomicU8,
     cause: OnceLock<Cause>,
@@ -33,7 +35,8 @@ impl EndCell {
         Self { error: AtomicU8::new(NOT_ENDED), cause: OnceLock::new() }
     }
 
-    /// Writes it down, unless there is one already; says whether it did. The caller holds the node's lock.
+    /// Writes the reason, unless there is one already. Returns `true` if it did. The caller holds
+    /// the node's lock.
     pub(crate) fn set(&self, end: &End) -> bool {
         if self.error.load(Ordering::Relaxed) != NOT_ENDED {
             return false;
@@ -45,7 +48,7 @@ impl EndCell {
             Error::Canceled => CANCELED,
             Error::DeadlineExceeded => DEADLINE_EXCEEDED,
         };
-        // ORDERING P1.
+        // ORDERING P1: release, so that a reader of `error` sees the cause.
         self.error.store(error, Ordering::Release);
         true
     }
@@ -55,7 +58,7 @@ impl EndCell {
     }
 
     pub(crate) fn error(&self) -> Option<Error> {
-        // ORDERING P1.
+        // ORDERING P1: acquire, so that the cause is visible.
         match self.error.load(Ordering::Acquire) {
             CANCELED => Some(Error::Canceled),
             DEADLINE_EXCEEDED => Some(Error::DeadlineExceeded),

@@ -1,11 +1,11 @@
-//! The two reasons for which a context ends, and what operations say that end with one.
+//! The two reasons for the end of a context, and the errors of operations that end with one.
 
 use std::error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// What somebody gave as the cause of a cancellation: see [`Context::cause`](crate::Context::cause).
+/// The cause that was given for a cancellation: see [`Context::cause`](crate::Context::cause).
 ///
 /// ```
 /// use greenthread::ctx::{Cause, Context};
@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// ```
 pub type Cause = Arc<dyn error::Error + Send + Sync>;
 
-/// Why a context ended: Go's `context.Canceled` and `context.DeadlineExceeded`, with their texts.
+/// The reason why a context ended (Go's `context.Canceled` and `context.DeadlineExceeded`, with
+/// their texts).
 ///
 /// ```
 /// use greenthread::ctx::Error;
@@ -28,9 +29,9 @@ pub type Cause = Arc<dyn error::Error + Send + Sync>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
-    /// Somebody cancelled it.
+    /// The context was canceled.
     Canceled,
-    /// Its deadline has passed.
+    /// The deadline of the context has passed.
     DeadlineExceeded,
 }
 
@@ -47,7 +48,7 @@ impl error::Error for Error {}
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        // Not `Interrupted`: std's own loops take that for "try again".
+        // Not `Interrupted`, since std's own loops take that as a request to try again.
         let kind = match error {
             Error::Canceled => io::ErrorKind::Other,
             Error::DeadlineExceeded => io::ErrorKind::TimedOut,
@@ -56,7 +57,7 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Why [`Context::recv`](crate::Context::recv) received nothing.
+/// The reason why [`Context::recv`](crate::Context::recv) received nothing.
 ///
 /// ```
 /// use greenthread::channel::bounded;
@@ -71,7 +72,7 @@ impl From<Error> for io::Error {
 pub enum RecvError {
     /// The context ended first.
     Ended(Error),
-    /// The channel is closed, and nothing is left in it.
+    /// The channel is closed and empty.
     Disconnected,
 }
 
@@ -99,7 +100,7 @@ impl From<Error> for RecvError {
     }
 }
 
-/// Why [`Context::send`](crate::Context::send) did not send; with the value.
+/// The reason why [`Context::send`](crate::Context::send) did not send, with the unsent value.
 ///
 /// ```
 /// use greenthread::channel::bounded;
@@ -119,7 +120,7 @@ pub enum SendError<T> {
 }
 
 impl<T> SendError<T> {
-    /// The value that was not sent.
+    /// Returns the value that was not sent.
     ///
     /// ```
     /// use greenthread::channel::bounded;

@@ -1,7 +1,8 @@
-//! When work should stop: Go's package `context`. For everything that may take long, and that somebody may lose interest in.
+//! Cancellation, deadlines and request-scoped values: Go's package `context`.
 //!
-//! A [`Context`] is handed to everything that takes part in one piece of work, a request say. Whoever started the work cancels
-//! it, or a deadline does, and everybody who waits with the context is told.
+//! A [`Context`] is handed to every function that takes part in one piece of work, such as a
+//! request. The caller that started the work cancels the context, or a deadline does, and
+//! everything that waits with the context returns.
 //!
 //! ```
 //! use greenthread::channel::unbounded;
@@ -15,7 +16,7 @@
 //!             Ok(n) => sum += n,
 //!             Err(RecvError::Disconnected) => return Ok(sum),
 //!             Err(RecvError::Ended(error)) => return Err(error),
-//!             Err(error) => unreachable!("unknown error: {error}"),
+//!             Err(error) => unreachable!("{error}"),
 //!         }
 //!     }
 //! }
@@ -31,41 +32,59 @@
 //! ```
 //!
 //! # Rules
-//! * **Down, never up.** A context that ends takes all that were derived from it along, before the call that cancels
-//!   returns; its parent goes on.
-//! * **The first wins.** A context ends once, with one [`Error`] and one [`cause`](Context::cause). Those below it that
-//!   go along get the same.
-//! * **The earlier deadline counts.** A child can shorten its parent's, not extend it.
-//! * **Handles cancel.** Dropping a [`Cancel`] cancels: keep it as long as the work may go on. [`Cancel::disarm`] lets
-//!   go of it without that.
-//! * **Nothing stays.** A child that has ended, or that nobody has any more, leaves no memory in its parent, and no timer.
-//! * **What was cancelled has to look.** Nothing is interrupted. Wait with [`recv`](Context::recv), [`send`](Context::send) and
-//!   [`sleep`](Context::sleep), add `recv(ctx.done()) -> _` to a `select!`, or ask [`err`](Context::err) in a loop that computes.
+//! * **Down, never up.** When a context ends, all contexts derived from it end too, before the call
+//!   that cancels returns; its parent goes on.
+//! * **The first reason wins.** A context ends once, with one [`Error`] and one
+//!   [`cause`](Context::cause). The descendants that end with it get the same.
+//! * **The earlier deadline counts.** A child can shorten its parent's deadline, not extend it.
+//! * **Handles cancel.** Dropping a [`Cancel`] cancels: keep it as long as the work may go on.
+//!   [`Cancel::disarm`] drops it without that.
+//! * **Nothing stays.** A child that has ended, or that was dropped, leaves neither memory in its
+//!   parent nor a timer.
+//! * **Canceled work has to look.** Nothing is interrupted. Wait with [`recv`](Context::recv),
+//!   [`send`](Context::send) and [`sleep`](Context::sleep), add `recv(ctx.done()) -> _` to a
+//!   `select!`, or check [`err`](Context::err) in a loop that computes.
 //!
-//! Pass a context on as the first argument, by reference, and do not keep it in structures.
+//! Pass a context on as the first argument, by reference, and do not store it in structures.
 //!
 //! # What blocks
-//! [`recv`](Context::recv), [`send`](Context::send) and [`sleep`](Context::sleep) do. The rest does not wait for anything, but
-//! cancelling takes time in proportion to the contexts below, and asking for a value, to those above.
+//! [`recv`](Context::recv), [`send`](Context::send) and [`sleep`](Context::sleep) block. The other
+//! methods do not wait, but canceling takes time in proportion to the number of descendants, and
+//! looking up a value in proportion to the number of ancestors.
 //!
 //! # Costs
-//! A child is one block of memory, and an entry in its parent if it can end by itself. It has a channel only if
-//! somebody asked for [`done`](Context::done), and a timer only if its deadline is its own. Neither cancelling nor
-//! dropping recurses: a chain may be as long as memory lasts.
+//! A child is one block of memory, and an entry in its parent if it can end by itself. It has a
+//! channel only if [`done`](Context::done) was called, and a timer only if its deadline is its own.
+//! Neither canceling nor dropping recurses: a chain of contexts may be as long as memory allows.
 //!
 //! # For those who know Go
 //!
 //! | Go | here |
 //! | --- | --- |
-//! | `context.Background()` | [`Context::background()`], and [`Context::todo()`] for where it is not clear yet which one to use |
-//! | `ctx, cancel := context.WithCancel(parent)`, `defer cancel()` | `let (ctx, _cancel) = `[`parent.with_cancel()`](Context::with_cancel) |
-//! | `cancel()` | [`cancel.cancel()`](Cancel::cancel), or drop it |
-//! | `WithCancelCause`, `WithDeadline`, `WithTimeout`, `WithTimeoutCause`, `WithoutCancel` | methods of the same name |
-//! | `context.WithValue(ctx, key, v)`, `ctx.Value(key)` | [`ctx.with_value(v)`](Context::with_value), [`ctx.value::<T>()`](Context::value): the type is the key |
-//! | `context.AfterFunc(ctx, f)`, `stop()` | [`ctx.after_func(f)`](Context::after_func), [`stop.stop()`](Stop::stop) |
+//! | `context.Background()`, `context.TODO()` | [`Context::background()`], [`Context::todo()`] |
+//! | `ctx, cancel := context.WithCancel(parent)` | `let (ctx, cancel) = `[`parent.with_cancel()`] |
+//! | `cancel()` | [`cancel.cancel()`], or drop it |
+//! | `defer cancel()` | `let (ctx, _cancel) = ...` |
+//! | `WithCancelCause`, `WithDeadline`, `WithTimeout` | methods of the same name |
+//! | `WithTimeoutCause`, `WithoutCancel` | methods of the same name |
+//! | `context.WithValue(ctx, key, v)` | [`ctx.with_value(v)`]: the type is the key |
+//! | `ctx.Value(key)` | [`ctx.value::<T>()`] |
+//! | `context.AfterFunc(ctx, f)`, `stop()` | [`ctx.after_func(f)`], [`stop.stop()`] |
 //! | `<-ctx.Done()` | `recv(ctx.done()) -> _` in a `select!`, `ctx.done().recv()` |
-//! | `ctx.Err()`, `context.Cause(ctx)`, `ctx.Deadline()` | [`ctx.err()`](Context::err), [`ctx.cause()`](Context::cause), [`ctx.deadline()`](Context::deadline) |
+//! | `ctx.Err()` | [`ctx.err()`] |
+//! | `context.Cause(ctx)` | [`ctx.cause()`] |
+//! | `ctx.Deadline()` | [`ctx.deadline()`] |
 //! | `context.Canceled`, `context.DeadlineExceeded` | [`Error`] |
+//!
+//! [`parent.with_cancel()`]: Context::with_cancel
+//! [`cancel.cancel()`]: Cancel::cancel
+//! [`ctx.with_value(v)`]: Context::with_value
+//! [`ctx.value::<T>()`]: Context::value
+//! [`ctx.after_func(f)`]: Context::after_func
+//! [`stop.stop()`]: Stop::stop
+//! [`ctx.err()`]: Context::err
+//! [`ctx.cause()`]: Context::cause
+//! [`ctx.deadline()`]: Context::deadline
 
 #![forbid(unsafe_code)]
 

@@ -8,19 +8,23 @@ use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, after, 
 use crate::context::Context;
 use crate::error::{Error, RecvError, SendError};
 
-/// What blocks, and gives up when the context ends. A context that has ended already wins over anything that is possible: nothing
-/// is received, sent or waited for under it.
+/// Blocking operations that give up when the context ends. A context that has ended wins over an
+/// operation that is possible: nothing is received, sent or waited for under it.
 ///
-/// What blocks in `greenthread::sync` has such forms itself: `lock_ctx`, `read_ctx`, `write_ctx` and `acquire_ctx` of the locks and the
-/// semaphore, `wait_ctx` of `Condvar`, `WaitGroup` and `Barrier`.
+/// The types of `greenthread::sync` have such methods of their own, with the suffix `_ctx`.
 impl Context {
-    /// Receives a value, as [`Receiver::recv`], unless the context ends first. Blocks until one or the other; except that once
-    /// a `select!` was chosen to send to it, it waits until that has evaluated its message, and gets the value.
+    /// Receives a value like [`Receiver::recv`], unless the context ends first.
     ///
-    /// In Go: `select { case v, ok := <-ch: case <-ctx.Done(): }`, which chooses at random if both are possible.
+    /// Blocks until one or the other. If a `select!` was chosen to send to this receive, the
+    /// receive waits until that `select!` has evaluated its message, even past the end of the
+    /// context, and gets the value.
+    ///
+    /// In Go: `select { case v, ok := <-ch: case <-ctx.Done(): }`, which chooses at random if both
+    /// are possible.
     ///
     /// # Errors
-    /// If the context ends first, or has ended; and if the channel is closed and nothing is left in it.
+    /// If the context ends first, or had ended before the call; and if the channel is closed and
+    /// empty.
     ///
     /// ```
     /// use greenthread::channel::bounded;
@@ -34,7 +38,7 @@ impl Context {
     /// assert_eq!(ctx.recv(&rx), Err(RecvError::Ended(Error::DeadlineExceeded)));
     /// ```
     pub fn recv<T>(&self, rx: &Receiver<T>) -> Result<T, RecvError> {
-        // What need not wait is cheaper without a select.
+        // An operation that need not wait is cheaper without a select.
         if let Some(error) = self.err() {
             return Err(error.into());
         }
@@ -49,12 +53,16 @@ impl Context {
         }
     }
 
-    /// Sends a value, as [`Sender::send`], unless the context ends first. Blocks until one or the other.
+    /// Sends a value like [`Sender::send`], unless the context ends first.
     ///
-    /// In Go: `select { case ch <- v: case <-ctx.Done(): }`, which chooses at random if both are possible.
+    /// Blocks until one or the other.
+    ///
+    /// In Go: `select { case ch <- v: case <-ctx.Done(): }`, which chooses at random if both are
+    /// possible.
     ///
     /// # Errors
-    /// If the context ends first, or has ended; and if the channel is closed. The value comes back.
+    /// If the context ends first, or had ended before the call; and if the channel is closed. The
+    /// error holds the value.
     ///
     /// ```
     /// use greenthread::channel::bounded;
@@ -87,7 +95,7 @@ impl Context {
     /// In Go: `select { case <-time.After(d): case <-ctx.Done(): }`.
     ///
     /// # Errors
-    /// If the context ends first, or has ended.
+    /// If the context ends first, or had ended before the call.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -105,7 +113,7 @@ impl Context {
         }
     }
 
-    /// Why the context ended, for whoever has received `end` from its `done`.
+    /// Returns the reason why the context ended, to a caller that received `end` from its `done`.
     #[doc(hidden)]
     pub fn ended(&self, end: Result<Infallible, greenthread_channels::RecvError>) -> Error {
         match end {

@@ -1,58 +1,65 @@
-//! The tree behind contexts: who is told when a context ends, and in what order.
+//! The tree behind contexts: which contexts end when one ends, and in what order.
 //!
 //! # Vocabulary
-//! A *node* is what a context points to. It holds its parent, and so keeps all of its ancestors. Some nodes can end:
-//! they have a [`Signal`]. The others (values) name the nearest ancestor that has one, their *scope*; it is none below
-//! `background` and below `without_cancel`. To *end* a node is to write down why; to *cancel* it is to end it and
-//! everything below it. A *walker* is a call of [`cancel`].
+//! A *node* is what a context points to. It holds its parent, and so keeps all of its ancestors.
+//! Some nodes can end: they have a [`Signal`]. The others (values) name the nearest ancestor that
+//! has one, their *scope*; below `background` and `without_cancel` the scope is `None`. To *end* a
+//! node is to write the reason down; to *cancel* it is to end it and everything below it. A
+//! *walker* is a call of [`cancel`].
 //!
-//! # Who holds whom
+//! # References
 //! ```text
 //!   context ──► node ──parent──► node ──parent──► background
 //!                 ▲                │
 //!                 └──── weak ──────┘ children, by key, if the child has a signal
 //! ```
-//! Down the tree the links are weak, so a child that everybody has dropped goes, takes its entry out of its parent, and
-//! stops its timer. A function that waits for the end of a node (`after_func`) is an entry among its children, and
-//! holds the node itself: a circle on purpose, since the function shall run although everybody else has let go of the
-//! context. Ending the node or stopping the function breaks it.
+//! Down the tree the links are weak. So a child that has no other reference is dropped, takes its
+//! entry out of its parent, and stops its timer. A function that waits for the end of a node
+//! (`after_func`) is an entry among its children, and holds the node itself. This is a reference
+//! cycle on purpose, since the function must run even if all other handles to the context are
+//! dropped. Ending the node or stopping the function breaks the cycle.
 //!
 //! # The races
-//! * *A child is derived while its parent ends.* Both happen under the parent's lock. Either the child is in the list that the
-//!   walker takes, or its maker finds the parent ended and cancels the child before anybody has it.
-//! * *A child is dropped while its parent ends.* The walker cannot upgrade its link any more, and passes it over:
-//!   nobody can ask it.
-//! * *Two walkers meet.* Ending happens once, under the node's lock: the first reason wins. `cancel` promises that the
-//!   whole subtree has ended when it returns, to the second walker too, which finds its node ended and the walk below
-//!   it perhaps not done. So the first leaves the list of children in the node (the *unfinished_children*) until all below have
-//!   ended, and the second walks the same way. Both get through: no walker waits for another, but for the few
-//!   instructions in which that one closes a channel. Each node gets the reason of its parent, and not the walker's:
-//!   the parent may have ended before, for another one.
-//! * *A deadline comes while its context is made.* The timer is armed after the node is complete, and its handle put
-//!   into the node after that; whoever puts it in and finds the node ended stops it again.
-//! * *A deadline comes, and there is no stack for the timer's goroutine.* Its closure is dropped then, on a thread, and
-//!   that cancels the node as the goroutine would have done ([`Deadline`]).
+//! * *A child is derived while its parent ends.* Both happen under the parent's lock. Either the
+//!   child is in the list that the walker takes, or the deriving call finds the parent ended and
+//!   cancels the child before it hands it out.
+//! * *A child is dropped while its parent ends.* The walker cannot upgrade its link any more, and
+//!   skips the child, which no handle can observe.
+//! * *Two walkers meet.* Ending happens once, under the node's lock: the first reason wins.
+//!   `cancel` promises that the whole subtree has ended when it returns. This holds for the second
+//!   walker too, which finds its node ended and the walk below it perhaps unfinished. So the first
+//!   walker leaves the list of children in the node (the *unfinished children*) until all below
+//!   have ended, and the second walks the same way. Both finish: a walker never waits for another,
+//!   except for the few instructions in which that one closes a channel. Each node gets the reason
+//!   of its parent, and not the walker's: the parent may have ended before, for another reason.
+//! * *A deadline comes while its context is made.* The timer is armed after the node is complete,
+//!   and its handle is put into the node after that; if the node has ended by then, the timer is
+//!   stopped again.
+//! * *A deadline comes, and the timer's goroutine gets no stack.* Its closure is dropped
+//!   then, on a thread, and that cancels the node as the goroutine would have done ([`Deadline`]).
 //!
 //! # Done and the reason
-//! The reason is written first, and then `done` is closed, outside of the lock: waking others may let them run here,
-//! and nothing parks under a lock of `std`. Who reads a reason and sees that `done` is not closed yet waits for that,
-//! so that `err()` is never ahead of `done()`. A channel is made when somebody asks for it first. If that is after the
-//! end, it is one that was closed long ago.
+//! The reason is written first, and then `done` is closed, outside the lock: waking others may run
+//! them here, and nothing may park under a lock of `std`. A caller that reads a reason and sees
+//! that `done` is not closed yet waits for that, so that `err()` is never ahead of `done()`. A
+//! channel is made on the first call of `done`. If that is after the end, it is a channel that was
+//! closed long ago.
 //!
 //! # No recursion
-//! A walk is a list of families that grows at its end while it is worked off at its front. A node that is dropped may
-//! be the last to hold its parent, and that one the last to hold the next: [`Node`]'s `drop` takes the parent out of a
-//! node before it lets the node go, in a loop.
+//! A walk is a list of children lists that grows at its end while it is processed at its front. A
+//! node that is dropped may be the last to hold its parent, and that one the last to hold the next:
+//! [`Node`]'s `drop` takes the parent out of a node before it drops the node, in a loop.
 //!
-//! Rejected: holding a node's lock while its children are cancelled, as Go does. It orders walkers by itself, and nests
-//! as many locks as the tree is deep. Rejected: one lock for the whole tree, or for the process: requests would meet
-//! there that have nothing to do with each other.
+//! Rejected: holding a node's lock while its children are canceled, as Go does. That orders walkers
+//! by itself, but nests as many locks as the tree is deep. Rejected: one lock for the whole tree,
+//! or for the process: unrelated requests would contend for it.
 //!
 //! # Invariants
-//! * I1: nothing parks, and no code of the user runs, under a node's lock: channels are closed, timers stopped and
-//!   closures dropped after it.
+//! * I1: under a node's lock nothing parks, and no user code runs: channels are closed, timers
+//!   stopped and closures dropped after it.
 //! * I2: at most one node's lock is held at a time.
-//! * I3: a node's children are all there, in `children` before its end and in `unfinished_children` after it, until all of them have ended.
+//! * I3: until all of them have ended, a node's children are in the node: in `children` before its
+//!   end and in `unfinished_children` after it.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -68,10 +75,11 @@ use greenthread_scheduler::{self as scheduler, AfterFunc, prefetch_value};
 
 use crate::end::{End, EndCell};
 
-/// A visit takes about as long as memory does to come; two, because it also has to come in order.
-const AHEAD: usize = 2;
+/// The number of visits between prefetching memory and using it. A visit takes about as long as a
+/// load from memory; two, because the loads also have to complete in order.
+const PREFETCH_DISTANCE: usize = 2;
 
-/// What a context is.
+/// The kind of a context, which is the way in which it was derived.
 pub(crate) enum Kind {
     Background,
     Todo,
@@ -92,17 +100,17 @@ pub(crate) struct Node {
 /// The children of one node.
 type Children = Arc<[Arc<Node>]>;
 
-/// What can end.
+/// The part of a node that can end.
 pub(crate) struct Signal {
-    /// Its own, or an ancestor's that is earlier.
+    /// Its own deadline, or an ancestor's that is earlier.
     deadline: Option<Instant>,
     /// Set once, under the lock.
     end: EndCell,
-    /// Whether `done` is closed, or needs not be.
+    /// `true` if `done` is closed, or need not be.
     closed: AtomicBool,
     /// Set once, under the lock.
     done: OnceLock<Receiver<Infallible>>,
-    /// Its place among the children of the scope, if that had not ended.
+    /// Its key among the children of the scope, if the scope had not ended.
     key: OnceLock<u64>,
     state: Mutex<State>,
 }
@@ -117,10 +125,10 @@ struct State {
     unfinished_children: Option<Children>,
 }
 
-/// Who is told.
+/// An entry to notify at the end.
 enum Child {
     Node(Weak<Node>),
-    /// A function, and the node itself: see "Who holds whom".
+    /// A function, and the node itself: see "References".
     Func(Box<dyn FnOnce() + Send>, Arc<Node>),
 }
 
@@ -153,7 +161,7 @@ impl Signal {
         self.deadline
     }
 
-    /// The channel that is closed at the end.
+    /// Returns the channel that is closed at the end.
     pub(crate) fn done(&self) -> &Receiver<Infallible> {
         self.done.get().unwrap_or_else(|| {
             let mut state = self.lock();
@@ -168,7 +176,8 @@ impl Signal {
         })
     }
 
-    /// Why it ended; none if it has not. If it has, `done` is closed when this returns.
+    /// Returns the reason for the end, or `None` if it has not ended. If it has, `done` is closed
+    /// when this returns.
     pub(crate) fn end(&self) -> Option<&EndCell> {
         if !self.end.is_set() {
             return None;
@@ -178,13 +187,15 @@ impl Signal {
     }
 
     fn wait_until_closed(&self) {
-        // ORDERING P1: acquire pairs with the release in `visit`: what is visible to those whom the close wakes is visible here.
+        // ORDERING P1: acquire pairs with the release in `visit`: what is visible to the waiters
+        // that the close wakes is visible here.
         if !self.closed.load(Ordering::Acquire) {
             let _ = self.done().recv();
         }
     }
 
-    /// Ends it, if it has not ended; the children, if there are any that may not have ended.
+    /// Ends the node, if it has not ended. Returns the children, if there are any that may not have
+    /// ended.
     fn visit(&self, end: &End) -> Option<Children> {
         let mut state = self.lock();
         if !self.end.set(end) {
@@ -217,18 +228,19 @@ impl Signal {
         unfinished_children
     }
 
-    /// All below have ended. The unfinished_children may be the last to hold a node, so that dropping them is the user's code.
+    /// Takes the children out when all below have ended. The list may be the last to hold a node,
+    /// so dropping it runs user code.
     fn take_unfinished_children(&self) -> Option<Children> {
         self.lock().unfinished_children.take()
     }
 
-    /// Takes a child out; false if it is not there, so that it was told or will be.
+    /// Takes a child out. Returns `false` if it is absent, so that it was notified or will be.
     fn remove(&self, key: u64) -> bool {
         let child = self.lock().children.remove(&key);
         child.is_some()
     }
 
-    /// Puts the timer of the deadline in, or stops it if it is not needed any more.
+    /// Stores the timer of the deadline, or stops it if it is not needed any more.
     fn keep_timer(&self, timer: AfterFunc) {
         let mut state = self.lock();
         if !self.end.is_set() {
@@ -241,19 +253,19 @@ impl Signal {
 }
 
 impl Node {
-    /// A context without a parent.
+    /// Creates a context without a parent.
     pub(crate) fn root(kind: Kind) -> Arc<Self> {
         Arc::new(Self { parent: None, scope: None, kind })
     }
 
-    /// A context that ends when its parent does, or never.
+    /// Creates a context that ends when its parent does, or never.
     pub(crate) fn plain(parent: &Arc<Self>, kind: Kind) -> Arc<Self> {
         let scope = if let Kind::WithoutCancel = kind { None } else { parent.ending().cloned() };
         Arc::new(Self { parent: Some(Arc::clone(parent)), scope, kind })
     }
 
-    /// A context that may end before its parent. It has ended already if its parent has.
-    pub(crate) fn ends(parent: &Arc<Self>, kind: Kind) -> Arc<Self> {
+    /// Creates a context that may end before its parent. It has ended already if its parent has.
+    pub(crate) fn with_signal(parent: &Arc<Self>, kind: Kind) -> Arc<Self> {
         let node = Self::plain(parent, kind);
         if let (Some(scope), Some(signal)) = (node.scope_signal(), node.signal()) {
             let mut state = scope.lock();
@@ -271,7 +283,7 @@ impl Node {
         node
     }
 
-    /// Cancels the node when `duration` has passed, unless it has ended by then or nobody has it any more.
+    /// Cancels the node when `duration` has passed, unless it has ended or was dropped by then.
     pub(crate) fn end_after(self: &Arc<Self>, duration: Duration, end: End) {
         let Some(signal) = self.signal().filter(|signal| !signal.end.is_set()) else { return };
         if duration.is_zero() {
@@ -281,7 +293,8 @@ impl Node {
         signal.keep_timer(scheduler::after_func(duration, move || drop(deadline)));
     }
 
-    /// Has `f` run as a goroutine when this node, which has a signal, ends: its key; none if it has ended, so that `f` runs now.
+    /// Registers `f` to run as a goroutine when this node ends, and returns its key. The node has a
+    /// signal. If it has ended, `f` runs now, and this returns `None`.
     #[track_caller]
     pub(crate) fn on_end(self: &Arc<Self>, f: Box<dyn FnOnce() + Send>) -> Option<u64> {
         let signal = self.signal()?;
@@ -294,7 +307,7 @@ impl Node {
         None
     }
 
-    /// Takes a function out that waits for the end; false if it was started.
+    /// Takes out a function that waits for the end. Returns `false` if it was started.
     pub(crate) fn remove_func(&self, key: u64) -> bool {
         self.signal().is_some_and(|signal| signal.remove(key))
     }
@@ -303,17 +316,17 @@ impl Node {
         &self.kind
     }
 
-    /// The node and its ancestors, the nearest first.
+    /// Returns the node and its ancestors, the nearest first.
     pub(crate) fn ancestors(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |node| node.parent.as_deref())
     }
 
-    /// The node whose end is that of this one.
+    /// Returns the node whose end is that of this one.
     pub(crate) fn ending(self: &Arc<Self>) -> Option<&Arc<Self>> {
         if self.signal().is_some() { Some(self) } else { self.scope.as_ref() }
     }
 
-    /// What ends with this node.
+    /// Returns the signal that ends this node.
     pub(crate) fn nearest_signal(&self) -> Option<&Signal> {
         self.signal().or_else(|| self.scope_signal())
     }
@@ -329,13 +342,14 @@ impl Node {
         self.scope.as_ref().and_then(|scope| scope.signal())
     }
 
-    /// Ends a child of a node that has ended, for the same reason; its own children, as [`Signal::visit`].
+    /// Ends a child of a node that has ended, for the same reason. Returns its own children like
+    /// [`Signal::visit`].
     fn end_with_scope(&self) -> Option<Children> {
         let (scope, signal) = (self.scope_signal()?, self.signal()?);
         signal.visit(&scope.end.get()?)
     }
 
-    /// Takes the entry out that the parent has for this node.
+    /// Takes out the entry that the scope has for this node.
     fn leave_scope(&self) {
         if let (Some(scope), Some(signal)) = (self.scope_signal(), self.signal())
             && let Some(&key) = signal.key.get()
@@ -344,7 +358,7 @@ impl Node {
         }
     }
 
-    /// Undoes what holds this node in the tree, and hands the parent out.
+    /// Removes the node from the tree, and returns the parent.
     fn leave(&mut self) -> Option<Arc<Self>> {
         let parent = self.parent.take()?;
         if let Kind::Cancel(signal) | Kind::Deadline(signal) = &mut self.kind {
@@ -356,7 +370,7 @@ impl Node {
                 self.leave_scope();
             }
         }
-        // Never the last to hold it: the parent does, or is it.
+        // This is never the last reference: the parent holds the scope, or is the scope.
         self.scope = None;
         Some(parent)
     }
@@ -371,9 +385,9 @@ impl Drop for Node {
     }
 }
 
-/// What a deadline's timer has: its end cancels the node. A destructor does it, so that it is done also if there is no
-/// stack for the timer's goroutine: others may wait for nothing but this deadline. When the timer is stopped the node
-/// has ended, or is gone.
+/// The content of a deadline's timer: its drop cancels the node. A destructor does it, so that it
+/// happens even if the timer's goroutine gets no stack, since others may wait for this deadline
+/// alone. When the timer is stopped, the node has ended or was dropped.
 struct Deadline {
     node: Weak<Node>,
     end: End,
@@ -388,51 +402,51 @@ impl Drop for Deadline {
     }
 }
 
-/// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended, and the parent has
-/// forgotten `root`.
+/// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended,
+/// and `root` has left the children of its scope.
 pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
-    // Families that have been found, each with the node whose children they are.
-    let mut families: Vec<(Arc<Node>, Children)> = Vec::new();
+    // The children lists that were found, each with their parent.
+    let mut found: Vec<(Arc<Node>, Children)> = Vec::new();
     if let Some(unfinished_children) = root.signal().and_then(|signal| signal.visit(end)) {
-        families.push((Arc::clone(root), unfinished_children));
+        found.push((Arc::clone(root), unfinished_children));
     }
     let mut at = 0;
-    while let Some((_, family)) = families.get(at) {
-        let family = Arc::clone(family);
-        for (n, node) in family.iter().enumerate() {
-            prefetch(&family[n..]);
+    while let Some((_, children)) = found.get(at) {
+        let children = Arc::clone(children);
+        for (n, node) in children.iter().enumerate() {
+            prefetch(&children[n..]);
             if let Some(unfinished_children) = node.end_with_scope() {
-                families.push((Arc::clone(node), unfinished_children));
+                found.push((Arc::clone(node), unfinished_children));
             }
         }
         at += 1;
     }
     root.leave_scope();
-    // Dropped when the tree is as it should be: a value of the user's may be in there, whose drop may panic.
+    // Dropped when the tree is consistent: a list may hold a user value whose drop panics.
     let _forgotten: Vec<_> =
-        families.iter().filter_map(|(parent, _)| parent.signal()?.take_unfinished_children()).collect();
+        found.iter().filter_map(|(parent, _)| parent.signal()?.take_unfinished_children()).collect();
 }
 
-/// Begins to load what the next visits of the family will touch: of thousands of contexts most have gone from the cache
-/// since they were made, and waiting for memory would be half of the work.
+/// Begins to load the memory that the next visits will touch. Of thousands of contexts most have
+/// left the cache since they were made, and waiting for memory would be half of the work.
 #[inline]
-fn prefetch(family: &[Arc<Node>]) {
-    if let Some(node) = family.get(2 * AHEAD) {
+fn prefetch(children: &[Arc<Node>]) {
+    if let Some(node) = children.get(2 * PREFETCH_DISTANCE) {
         prefetch_value(NonNull::from(&**node));
     }
-    // It was loaded by the first half, a while ago.
-    if let Some(done) = family.get(AHEAD).and_then(|node| node.signal()?.done.get()) {
+    // The node itself was prefetched by the statement above, a while ago.
+    if let Some(done) = children.get(PREFETCH_DISTANCE).and_then(|node| node.signal()?.done.get()) {
         done.prefetch();
     }
 }
 
-/// What nobody ever closes.
+/// Returns a channel that is never closed.
 pub(crate) fn never_done() -> &'static Receiver<Infallible> {
     static NEVER: OnceLock<Receiver<Infallible>> = OnceLock::new();
     NEVER.get_or_init(never)
 }
 
-/// What was closed before anybody asked.
+/// Returns a channel that was closed before the first call.
 fn closed_receiver() -> Receiver<Infallible> {
     static CLOSED: OnceLock<Receiver<Infallible>> = OnceLock::new();
     CLOSED.get_or_init(|| bounded(0).1).clone()
@@ -447,8 +461,8 @@ mod tests {
 
     const CANCELED: End = End { error: Error::Canceled, cause: None };
 
-    fn cancellable(parent: &Arc<Node>) -> Arc<Node> {
-        Node::ends(parent, Kind::Cancel(Signal::new(None)))
+    fn cancelable(parent: &Arc<Node>) -> Arc<Node> {
+        Node::with_signal(parent, Kind::Cancel(Signal::new(None)))
     }
 
     fn children(node: &Node) -> usize {
@@ -456,25 +470,25 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_leaves_no_entry() {
-        let parent = cancellable(&Node::root(Kind::Background));
-        let (cancelled, dropped) = (cancellable(&parent), cancellable(&Node::plain(&parent, Kind::WithoutCancel)));
-        let below = cancellable(&Node::plain(&parent, Kind::Value { value: Box::new(()), name: "()" }));
+    fn a_canceled_or_dropped_child_leaves_no_entry() {
+        let parent = cancelable(&Node::root(Kind::Background));
+        let (canceled, dropped) = (cancelable(&parent), cancelable(&Node::plain(&parent, Kind::WithoutCancel)));
+        let below = cancelable(&Node::plain(&parent, Kind::Value { value: Box::new(()), name: "()" }));
         let key = parent.on_end(Box::new(|| ())).expect("it has not ended");
-        assert_eq!(children(&parent), 3, "not the one that is cut off");
-        cancel(&cancelled, &CANCELED);
+        assert_eq!(children(&parent), 3, "not the one below `without_cancel`");
+        cancel(&canceled, &CANCELED);
         assert_eq!(children(&parent), 2);
         drop((dropped, below));
         assert_eq!(children(&parent), 1);
         assert!(parent.remove_func(key));
-        assert_eq!((children(&parent), Arc::strong_count(&parent)), (0, 3), "`cancelled` has its parent and its scope");
+        assert_eq!((children(&parent), Arc::strong_count(&parent)), (0, 3), "`canceled` has its parent and its scope");
     }
 
     #[test]
-    fn an_end_leaves_nothing_to_remember() {
-        let parent = cancellable(&Node::root(Kind::Background));
-        let child = cancellable(&parent);
-        let grandchild = cancellable(&child);
+    fn a_finished_walk_leaves_no_children() {
+        let parent = cancelable(&Node::root(Kind::Background));
+        let child = cancelable(&parent);
+        let grandchild = cancelable(&child);
         cancel(&parent, &CANCELED);
         for node in [&parent, &child, &grandchild] {
             let state = node.signal().expect("a node with a signal").lock();
@@ -490,10 +504,10 @@ mod tests {
                 panic!("this panic is part of the test");
             }
         }
-        let top = cancellable(&Node::root(Kind::Background));
-        let parent = cancellable(&top);
-        let child = cancellable(&Node::plain(&parent, Kind::Value { value: Box::new(Brittle), name: "Brittle" }));
-        // A first walker that comes no further, so that nobody but the second one has the child in the end.
+        let top = cancelable(&Node::root(Kind::Background));
+        let parent = cancelable(&top);
+        let child = cancelable(&Node::plain(&parent, Kind::Value { value: Box::new(Brittle), name: "Brittle" }));
+        // A first walker that stops here, so that in the end only the second one holds the child.
         drop(parent.signal().expect("a node with a signal").visit(&CANCELED));
         drop(child);
         assert!(panic::catch_unwind(AssertUnwindSafe(|| cancel(&parent, &CANCELED))).is_err());
@@ -502,9 +516,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_asks_so_there_is_no_channel() {
-        let parent = cancellable(&Node::root(Kind::Background));
-        let child = cancellable(&parent);
+    fn no_channel_is_made_unless_asked_for() {
+        let parent = cancelable(&Node::root(Kind::Background));
+        let child = cancelable(&parent);
         let signal = child.signal().expect("a node with a signal");
         assert!(signal.end().is_none());
         cancel(&parent, &CANCELED);
@@ -512,13 +526,12 @@ mod tests {
         assert!(signal.done.get().is_none());
     }
 
-    /// The second walker meets a node that has ended, while what is below has not.
     #[test]
     fn a_second_walk_goes_below_what_has_ended() {
-        let parent = cancellable(&Node::root(Kind::Background));
-        let child = cancellable(&parent);
-        let grandchild = cancellable(&child);
-        // A first walker that comes no further.
+        let parent = cancelable(&Node::root(Kind::Background));
+        let child = cancelable(&parent);
+        let grandchild = cancelable(&child);
+        // A first walker that stops here.
         let unfinished_children = child.signal().expect("a node with a signal").visit(&CANCELED);
         assert_eq!(unfinished_children.map(|unfinished_children| unfinished_children.len()), Some(1));
         cancel(&parent, &End { error: Error::DeadlineExceeded, cause: None });

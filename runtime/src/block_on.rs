@@ -1,4 +1,4 @@
-//! `block_on`: a future, as if it were a call that blocks.
+//! `block_on`: runs a future as if it were a blocking call.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,17 +7,20 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use greenthread_channels::{Sender, bounded};
 
-/// Runs a future to its end, and returns its output. Blocks meanwhile: a goroutine parks and its thread runs others, a
-/// thread sleeps.
+/// Runs a future to its end, and returns its output.
 ///
-/// For a call here and there into a library that is `async`. The future is polled by the caller, on its stack, and
-/// moves with it from thread to thread. It brings what wakes it along: timers and sockets of tokio need tokio's
-/// runtime, which runs on threads of its own (`Handle::spawn` gives a future that can be waited for here).
+/// Blocks the caller: a goroutine parks and its thread runs others, any other thread sleeps.
 ///
-/// A goroutine for each of many futures is as good as an executor. Go has no counterpart, since nothing there is `async`.
+/// This is for occasional calls into a library that is `async`. The caller polls the future, on its
+/// own stack, so the future moves with the goroutine from thread to thread. The future must bring
+/// its own source of wake-ups: timers and sockets of tokio need tokio's runtime, which runs on
+/// threads of its own (`Handle::spawn` gives a future that can be waited for here).
+///
+/// A goroutine for each of many futures is as good as an executor. Go has no counterpart, since it
+/// has no `async`.
 ///
 /// # Panics
-/// If the future does.
+/// If the future panics.
 ///
 /// ```
 /// use greenthread::block_on;
@@ -29,7 +32,8 @@ use greenthread_channels::{Sender, bounded};
 /// assert_eq!(block_on(async { double(20).await + 2 }), 42);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    // One place, as it makes no difference how often it is woken before it is polled again.
+    // A capacity of one, since it makes no difference how often the future is woken before it is
+    // polled again.
     let (tx, woken) = bounded(1);
     let waker = Waker::from(Arc::new(Notify(tx)));
     let mut context = Context::from_waker(&waker);
@@ -38,11 +42,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        woken.recv().expect("block_on: the waker has a sender, and is there");
+        woken.recv().expect("block_on: the waker holds a sender");
     }
 }
 
-/// What a waker refers to.
+/// The data of the waker.
 struct Notify(Sender<()>);
 
 impl Wake for Notify {
@@ -51,7 +55,8 @@ impl Wake for Notify {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // If there is no room it has been told already; if the channel is closed, the future has ended.
+        // A full channel means that a wake-up is pending; a closed one means that the future has
+        // ended.
         let _ = self.0.try_send(());
     }
 }

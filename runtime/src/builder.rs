@@ -1,4 +1,4 @@
-//! `Builder`.
+//! `Builder`: goroutines with a name, a stack size or a thread of their own.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use greenthread_scheduler::{self as scheduler, Options};
 use crate::scope::{Scope, ScopedJoinHandle};
 use crate::task::JoinHandle;
 
-/// Chooses name, stack and placement of a goroutine, as [`std::thread::Builder`] does for a thread.
+/// Sets the name, the stack size and the placement of a new goroutine, like
+/// [`std::thread::Builder`] for a thread.
 ///
 /// ```
 /// let handle = greenthread::Builder::new().name("parser").stack_size(1 << 20).spawn(|| {
@@ -18,13 +19,13 @@ use crate::task::JoinHandle;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "nothing runs before `spawn`"]
+#[must_use = "a builder does nothing until `spawn` is called"]
 pub struct Builder {
     options: Options,
 }
 
 impl Builder {
-    /// No name, the default stack, on any thread.
+    /// Creates a builder for a goroutine without a name, with the default stack, on any thread.
     ///
     /// ```
     /// greenthread::Builder::new().spawn(|| {})?.join().unwrap();
@@ -34,7 +35,9 @@ impl Builder {
         Self::default()
     }
 
-    /// Names the goroutine, for panics, the overflow report and dumps. Go has no counterpart.
+    /// Names the goroutine, for panics, the overflow report and dumps.
+    ///
+    /// Go has no counterpart.
     ///
     /// ```
     /// let handle = greenthread::Builder::new().name("ticker").spawn(|| {})?;
@@ -46,10 +49,12 @@ impl Builder {
         self
     }
 
-    /// Reserves `bytes` of address space for the stack, rounded up to a power of two; the guard area at its end, 16 KiB
-    /// at the most, is part of it. From 16 KiB to 64 GiB; the default is 256 KiB or what `GREENTHREAD_STACK` says.
-    /// Memory is committed as it is touched, so a large reservation that is not used costs address space only. Go's
-    /// stacks need no such choice.
+    /// Reserves `bytes` of address space for the stack, rounded up to a power of two.
+    ///
+    /// The guard area at its end, 16 KiB at most, is part of it. The size may be from 16 KiB to 64
+    /// GiB; the default is 256 KiB or the value of `GREENTHREAD_STACK`. Memory is committed as it
+    /// is touched, so a large reservation that is not used costs address space only. Go's stacks
+    /// need no such choice.
     ///
     /// ```
     /// fn depth(n: u64) -> u64 { if n == 0 { 0 } else { 1 + std::hint::black_box(depth(n - 1)) } }
@@ -63,19 +68,20 @@ impl Builder {
         self
     }
 
-    /// Gives the goroutine an OS thread of its own, from its first instruction to its last:
-    /// thread-locals and libraries that insist on one thread work in it.
+    /// Gives the goroutine an OS thread of its own, from its first instruction to its last.
+    ///
+    /// Thread-locals and libraries that insist on one thread work in it.
     ///
     /// The thread has run no other goroutine, and ends with this one. So the goroutine may change
-    /// what belongs to its thread, such as the signal mask, the nice value or namespaces, and need
-    /// not change it back. The thread inherits nothing from other goroutines either. In Go that is
-    /// a goroutine that calls `LockOSThread` in its first line, and ends without `UnlockOSThread`.
+    /// the state of its thread, such as the signal mask, the nice value or namespaces, and need not
+    /// restore it. The thread inherits nothing from other goroutines either. In Go this is a
+    /// goroutine that calls `LockOSThread` in its first line, and ends without `UnlockOSThread`.
     ///
     /// The spawn costs a new thread, some 50 to 200 µs until the goroutine begins, and each wake-up
-    /// a switch of threads. The goroutine waits if the limit of threads
-    /// ([`Config::max_threads`](crate::config::Config::max_threads)) is reached, until another
-    /// pinned one ends. If no pinned goroutine lives then, it would wait for ever: the process ends
-    /// with status 2, and says so.
+    /// costs a switch of threads. If the limit of threads
+    /// ([`Config::max_threads`](crate::config::Config::max_threads)) is reached, the goroutine
+    /// waits until another pinned one ends. If no pinned goroutine lives then, it would wait for
+    /// ever: the process ends with status 2 and a message.
     ///
     /// ```
     /// use std::thread;
@@ -93,12 +99,14 @@ impl Builder {
         self
     }
 
-    /// Spawns the goroutine, as [`spawn`](crate::spawn). Does not block.
+    /// Spawns the goroutine, like [`spawn`](crate::spawn).
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible. Whether the system has that
-    /// much left shows only when the goroutine begins, since it has no stack before; if not, [`join`](JoinHandle::join)
-    /// gives an error that says so.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible. The stack
+    /// is reserved only when the goroutine begins: if the system has not enough left,
+    /// [`join`](JoinHandle::join) returns an error that says so.
     ///
     /// ```
     /// let error = greenthread::Builder::new().stack_size(0).spawn(|| {}).unwrap_err();
@@ -113,15 +121,18 @@ impl Builder {
         scheduler::spawn(f, self.options).map(JoinHandle::new)
     }
 
-    /// Spawns a goroutine in a [`scope`](fn@crate::scope), as [`Scope::spawn`]. Does not block.
+    /// Spawns the goroutine in a [`scope`](fn@crate::scope), like [`Scope::spawn`].
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn).
+    /// Like [`spawn`](Self::spawn).
     ///
     /// ```
     /// let numbers = [1, 2, 3];
     /// let sum = greenthread::scope(|s| {
-    ///     let handle = greenthread::Builder::new().name("sum").spawn_scoped(s, || numbers.iter().sum::<i32>())?;
+    ///     let builder = greenthread::Builder::new().name("sum");
+    ///     let handle = builder.spawn_scoped(s, || numbers.iter().sum::<i32>())?;
     ///     Ok::<_, std::io::Error>(handle.join().unwrap())
     /// })?;
     /// assert_eq!(sum, 6);

@@ -14,18 +14,20 @@ use greenthread_scheduler::{self as scheduler, Exited, Options, WaitReason};
 
 use crate::sync::{BlockingWait, End, Reason, reporting};
 
-/// Runs `f`, which may spawn goroutines that borrow from the caller's frame; returns when all of them have ended.
+/// Runs `f`, which may spawn goroutines that borrow from the caller's frame, and returns when all
+/// of them have ended.
 ///
-/// As [`std::thread::scope`]: the goroutines are joined at the end whether or not `f` has joined them or has panicked. Parks a
-/// goroutine, blocks a thread. Go has no counterpart; `errgroup` comes near.
+/// Like [`std::thread::scope`]: the goroutines are joined at the end, whether `f` has joined them
+/// or not, and even if `f` panics. Parks a goroutine, blocks a thread. Go has no counterpart;
+/// `errgroup` comes close.
 ///
-/// Use this in goroutines, and not [`std::thread::scope`]: that one wakes the *thread* on which it
-/// was entered, which is another goroutine's if this one has parked inside of it. Where threads are
-/// what is wanted, hold a [`lock_os_thread`](crate::lock_os_thread) guard around the whole scope.
+/// Use this in goroutines, and not [`std::thread::scope`]. That one wakes the *thread* on which it
+/// was entered, which runs another goroutine by then if this one has parked inside the scope. If
+/// you need threads, hold a [`lock_os_thread`](crate::lock_os_thread) guard around the whole scope.
 ///
 /// # Panics
-/// If a goroutine panicked whose handle was not joined, or did not run, as there was no stack for it. If `f` panics,
-/// that panic goes on after all have ended.
+/// If a goroutine panicked whose handle was not joined, or a goroutine did not run, because there
+/// was no stack for it. If `f` panics, that panic is resumed after all have ended.
 ///
 /// ```
 /// let mut numbers = vec![1, 2, 3];
@@ -49,13 +51,15 @@ where
         Err(payload) => panic::resume_unwind(payload),
         Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => panic!("a scoped goroutine panicked"),
         Ok(_) if scope.data.incomplete.load(Ordering::Relaxed) => {
-            panic!("a scoped goroutine did not run, as there was no stack for it")
+            panic!("a scoped goroutine did not run, because there was no stack for it")
         }
         Ok(result) => result,
     }
 }
 
-/// Where scoped goroutines are spawned, also by those that run in it. See [`scope`].
+/// A scope in which goroutines are spawned, by its creator and by the goroutines that run in it.
+///
+/// See [`scope`].
 ///
 /// ```
 /// use greenthread::{Scope, scope};
@@ -74,7 +78,8 @@ where
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
     data: Arc<Data>,
-    // Invariance over both lifetimes, as in std: a longer 'scope would let a goroutine borrow what ends too early.
+    // Invariance over both lifetimes, as in std: a longer `'scope` would let a goroutine borrow
+    // data that ends too early.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -83,7 +88,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 struct Data {
     running: RawWaitGroup<BlockingWait<Ending>>,
     panicked: AtomicBool,
-    /// A goroutine has not run.
+    /// Set if a goroutine has not run.
     incomplete: AtomicBool,
 }
 
@@ -94,7 +99,9 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Starts a goroutine in the scope, as [`std::thread::Scope::spawn`]. Does not block.
+    /// Starts a goroutine in the scope, like [`std::thread::Scope::spawn`].
+    ///
+    /// Does not block.
     ///
     /// ```
     /// let text = String::from("borrowed");
@@ -107,7 +114,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        // Only a stack size can be refused, and none is asked for.
+        // Only a stack size can be refused, and the default options have none.
         self.spawn_with(f, Options::default()).expect("scope: default options are possible")
     }
 
@@ -121,7 +128,7 @@ impl<'scope> Scope<'scope, '_> {
         let packet = Arc::new(Packet { data: Arc::clone(&self.data), result, _scope: PhantomData });
         self.data.count(1);
         let theirs = Arc::clone(&packet);
-        // The last use of anything borrowed is over when the last owner of the packet has dropped it.
+        // Everything that the goroutine borrows is released before the last owner drops the packet.
         let body = reporting(f, move |end| {
             match end {
                 End::Returned(value) => theirs.finish(Ok(value)),
@@ -130,12 +137,12 @@ impl<'scope> Scope<'scope, '_> {
             }
             drop(theirs);
         });
-        // SAFETY: `scope` does not return before the packet of each of its goroutines is dropped, and the body drops its
-        // share of it last of all that may borrow.
+        // SAFETY: `scope` does not return before the packets of all its goroutines are dropped, and
+        // the body drops its share of the packet after everything else that may borrow.
         match unsafe { scheduler::spawn_unchecked(body, options) } {
             Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
             Err(error) => {
-                packet.put(Outcome::Settled);
+                packet.put(Outcome::Handled);
                 Err(error)
             }
         }
@@ -148,27 +155,28 @@ impl Data {
     }
 }
 
-/// Waits for the goroutines of a scope.
+/// The wait for the goroutines of a scope.
 struct Ending;
 
 impl Reason for Ending {
     const REASON: WaitReason = WaitReason::Scope;
 }
 
-/// The result of a scoped goroutine on its way, and the sign that it has ended.
+/// The result of a scoped goroutine on its way to the handle; the drop of the packet marks the end
+/// of the goroutine.
 struct Packet<'scope, T> {
     data: Arc<Data>,
     result: Mutex<Outcome<T>>,
     _scope: PhantomData<&'scope ()>,
 }
 
-/// What is known of a scoped goroutine's end.
+/// The outcome of a scoped goroutine, as far as it is known.
 enum Outcome<T> {
-    /// It has not ended, or it has without having run.
+    /// The goroutine has not ended, or it has ended without having run.
     Pending,
     Ended(thread::Result<T>),
-    /// Nobody else is to be told.
-    Settled,
+    /// The outcome was handled, and no other caller needs it.
+    Handled,
 }
 
 impl<T> Packet<'_, T> {
@@ -184,12 +192,12 @@ impl<T> Packet<'_, T> {
 impl<T> Drop for Packet<'_, T> {
     fn drop(&mut self) {
         let result = self.result.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let outcome = mem::replace(result, Outcome::Settled);
+        let outcome = mem::replace(result, Outcome::Handled);
         if let Outcome::Pending = outcome {
             self.data.incomplete.store(true, Ordering::Relaxed);
         }
         let unhandled = matches!(&outcome, Outcome::Ended(Err(payload)) if !payload.is::<Exited>());
-        // The result may borrow too, so it goes before the goroutine counts as ended.
+        // The result may borrow too, so it is dropped before the goroutine counts as ended.
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(outcome)));
         if unhandled || dropped.is_err() {
             self.data.panicked.store(true, Ordering::Relaxed);
@@ -198,14 +206,17 @@ impl<T> Drop for Packet<'_, T> {
     }
 }
 
-/// The other end of a scoped goroutine. Dropped, it leaves the waiting to the scope's end.
+/// An owned permission to join a scoped goroutine.
+///
+/// Dropping it leaves the wait to the end of the scope.
 ///
 /// ```
 /// use greenthread::ScopedJoinHandle;
 ///
 /// let words = ["go", "fast"];
 /// greenthread::scope(|s| {
-///     let lengths: Vec<ScopedJoinHandle<'_, usize>> = words.iter().map(|word| s.spawn(|| word.len())).collect();
+///     let lengths: Vec<ScopedJoinHandle<'_, usize>> =
+///         words.iter().map(|word| s.spawn(|| word.len())).collect();
 ///     assert_eq!(lengths.into_iter().map(|handle| handle.join().unwrap()).sum::<usize>(), 6);
 /// });
 /// ```
@@ -221,36 +232,40 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// Waits for the goroutine to end and returns its result: parks a goroutine, blocks a thread.
+    /// Waits for the goroutine to end and returns its result.
     ///
-    /// The result is moved through several frames: have the goroutine return a `Box` or a `Vec` of what is larger than
-    /// 4 KiB, as [`go!`](macro@crate::go) says.
+    /// Parks a goroutine, blocks a thread. The result is moved through several frames: for results
+    /// over 4 KiB let the goroutine return a `Box` or a `Vec`, as [`go!`](macro@crate::go)
+    /// explains.
     ///
     /// # Errors
-    /// The payload of the panic that ended the goroutine; a `String` if there was no stack for it to begin on.
+    /// The payload of the panic that ended the goroutine; a `String` if there was no stack for it.
     ///
     /// ```
     /// greenthread::scope(|s| assert_eq!(s.spawn(|| 1 + 1).join().unwrap(), 2));
     /// ```
     pub fn join(self) -> thread::Result<T> {
         let end = self.handle.join();
-        match self.packet.put(Outcome::Settled) {
+        match self.packet.put(Outcome::Handled) {
             Outcome::Ended(result) => result,
-            // The body catches its panics, so the goroutine itself ends well, unless it could not even start.
+            // The body catches its panics, so the goroutine itself ends normally, unless it could
+            // not start.
             Outcome::Pending => Err(end.expect_err("scope: a goroutine that has run leaves a result")),
-            Outcome::Settled => unreachable!("scope: a goroutine is joined once"),
+            Outcome::Handled => unreachable!("scope: a goroutine is joined once"),
         }
     }
 
-    /// Leaves it to others what the goroutine was to do, if there is no stack for it.
+    /// Accepts that the goroutine may not run: if it gets no stack, others do its work.
     pub(crate) fn need_not_run(self) {
         let mut result = self.packet.result.lock().unwrap_or_else(PoisonError::into_inner);
         if let Outcome::Pending = *result {
-            *result = Outcome::Settled;
+            *result = Outcome::Handled;
         }
     }
 
-    /// Whether the goroutine has ended. Does not block.
+    /// Returns `true` if the goroutine has ended.
+    ///
+    /// Does not block.
     ///
     /// ```
     /// greenthread::scope(|s| {
@@ -264,7 +279,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.handle.is_finished()
     }
 
-    /// The goroutine's id.
+    /// Returns the goroutine's id.
     ///
     /// ```
     /// greenthread::scope(|s| assert!(s.spawn(|| ()).id() > 0));
@@ -273,7 +288,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.handle.id()
     }
 
-    /// The name that [`Builder::name`](crate::Builder::name) gave.
+    /// Returns the name that [`Builder::name`](crate::Builder::name) gave.
     ///
     /// ```
     /// greenthread::scope(|s| assert_eq!(s.spawn(|| ()).name(), None));

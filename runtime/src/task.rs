@@ -1,4 +1,5 @@
-//! Goroutines from the user's side: spawning, joining, and what a goroutine can do about itself.
+//! Goroutines from the user's side: spawning, joining, and calls that concern the calling
+//! goroutine.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,11 +9,13 @@ use std::thread;
 use greenthread_channels::{self as channel, Receiver};
 use greenthread_scheduler::{self as scheduler, Goroutine, Options, OsThreadGuard};
 
-/// Starts a goroutine and returns a handle for its result, as [`std::thread::spawn`] does for a thread. Does not block.
+/// Starts a goroutine and returns a handle for its result, like [`std::thread::spawn`] for a
+/// thread.
 ///
-/// Go's `go` gives nothing back: use [`go!`](macro@crate::go) for that. Dropping the handle lets the goroutine go on alone.
+/// Does not block. Dropping the handle lets the goroutine go on alone. Go's `go` returns nothing:
+/// use [`go!`](macro@crate::go) for that.
 ///
-/// Large captures and results belong into a `Box` or a `Vec`, as [`go!`](macro@crate::go) says.
+/// Large captures and results belong into a `Box` or a `Vec`, as [`go!`](macro@crate::go) explains.
 ///
 /// ```
 /// let handle = greenthread::spawn(|| 6 * 7);
@@ -24,23 +27,24 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    // Only a stack size can be refused, and none is asked for.
+    // Only a stack size can be refused, and the default options have none.
     JoinHandle::new(scheduler::spawn(f, Options::default()).expect("spawn: default options are possible"))
 }
 
-/// A goroutine whose result is still to be had.
+/// An owned permission to join a goroutine.
 ///
-/// Dropped, it detaches the goroutine, which goes on; its result is dropped when it ends.
+/// Dropping it detaches the goroutine, which goes on; its result is dropped when it ends.
 ///
 /// ```
 /// use greenthread::JoinHandle;
 ///
-/// let squares: Vec<JoinHandle<u32>> = (1..=3).map(|n| greenthread::spawn(move || n * n)).collect();
+/// let squares: Vec<JoinHandle<u32>> =
+///     (1..=3).map(|n| greenthread::spawn(move || n * n)).collect();
 /// assert_eq!(squares.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 14);
 /// ```
 pub struct JoinHandle<T> {
     inner: scheduler::JoinHandle<T>,
-    // Boxed: few ask for it, and a program may keep a million handles.
+    // Boxed: few callers ask for it, and a program may keep a million handles.
     done: OnceLock<Box<Receiver<Infallible>>>,
 }
 
@@ -55,14 +59,15 @@ impl<T> JoinHandle<T> {
         Self { inner, done: OnceLock::new() }
     }
 
-    /// Waits for the goroutine to end and returns its result: parks a goroutine, blocks a thread.
+    /// Waits for the goroutine to end and returns its result.
     ///
-    /// The result is moved through several frames: have the goroutine return a `Box` or a `Vec` of what is larger than
-    /// 4 KiB, as [`go!`](macro@crate::go) says.
+    /// Parks a goroutine, blocks a thread. The result is moved through several frames: for results
+    /// over 4 KiB let the goroutine return a `Box` or a `Vec`, as [`go!`](macro@crate::go)
+    /// explains.
     ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; [`Exited`](crate::Exited) if it called
-    /// [`exit_goroutine`]; a `String` if there was no stack for it to begin on.
+    /// [`exit_goroutine`]; a `String` if there was no stack for it.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| if true { panic!("oh") });
@@ -73,7 +78,9 @@ impl<T> JoinHandle<T> {
         self.inner.join()
     }
 
-    /// Whether the goroutine has ended. Does not block.
+    /// Returns `true` if the goroutine has ended.
+    ///
+    /// Does not block.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| ());
@@ -85,7 +92,7 @@ impl<T> JoinHandle<T> {
         self.inner.is_finished()
     }
 
-    /// The goroutine's id, which no other goroutine of this process ever has.
+    /// Returns the goroutine's id, which no other goroutine of this process ever has.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| greenthread::current().unwrap().id());
@@ -96,7 +103,7 @@ impl<T> JoinHandle<T> {
         self.inner.id()
     }
 
-    /// The name that [`Builder::name`](crate::Builder::name) gave.
+    /// Returns the name that [`Builder::name`](crate::Builder::name) gave.
     ///
     /// ```
     /// assert_eq!(greenthread::spawn(|| ()).name(), None);
@@ -105,8 +112,10 @@ impl<T> JoinHandle<T> {
         self.inner.name()
     }
 
-    /// A channel that closes when the goroutine ends, for a `select!`; nothing is ever sent on it. Go's `done` channel, ready
-    /// made. The first call makes it. Does not block.
+    /// Returns a channel that closes when the goroutine ends, for a `select!`.
+    ///
+    /// Nothing is ever sent on it. It is Go's `done` channel, ready made; the first call makes it.
+    /// Does not block.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| 1);
@@ -122,10 +131,10 @@ impl<T> JoinHandle<T> {
     }
 }
 
-/// Lets other goroutines run first: Go's `runtime.Gosched`.
+/// Lets other goroutines run first (Go's `runtime.Gosched`).
 ///
-/// The caller goes to the end of its P's queue. Costs a few nanoseconds if nobody else is there. On a thread that is no
-/// goroutine this is [`std::thread::yield_now`].
+/// The caller goes to the end of its P's run queue. If that is empty, the call costs a few
+/// nanoseconds. On a thread that is not a goroutine, this is [`std::thread::yield_now`].
 ///
 /// ```
 /// greenthread::spawn(|| greenthread::yield_now()).join().unwrap();
@@ -134,7 +143,9 @@ pub fn yield_now() {
     scheduler::yield_now();
 }
 
-/// The calling goroutine; `None` on a thread that is no goroutine. Go hides this on purpose; here it is for logs.
+/// Returns the calling goroutine, or `None` on a thread that is not a goroutine.
+///
+/// Go hides this on purpose; here it is for logs.
 ///
 /// ```
 /// assert!(greenthread::current().is_none());
@@ -144,14 +155,16 @@ pub fn current() -> Option<Goroutine> {
     scheduler::current()
 }
 
-/// Ends the calling goroutine, running the destructors of its frames: Go's `runtime.Goexit`.
+/// Ends the calling goroutine, running the destructors of its frames (Go's `runtime.Goexit`).
 ///
-/// It unwinds, but it is no panic: nothing is reported, and [`JoinHandle::join`] gives [`Exited`](crate::Exited). A
-/// `catch_unwind` on the way stops it. From the main goroutine it lets the others go on; when they have all ended, the
-/// process ends with Go's deadlock message and status 2.
+/// This unwinds, but it is not a panic: nothing is reported, and [`JoinHandle::join`] returns
+/// [`Exited`](crate::Exited). A `catch_unwind` on the way stops it. If the main goroutine calls it,
+/// the others go on; when they have all ended, the process ends with Go's deadlock message and
+/// status 2.
 ///
 /// # Panics
-/// If the caller is not a goroutine; and in a program built with `panic = "abort"`, which cannot unwind.
+/// If the caller is not a goroutine; and in a program built with `panic = "abort"`, which cannot
+/// unwind.
 ///
 /// ```
 /// let handle = greenthread::spawn(|| greenthread::exit_goroutine());
@@ -161,7 +174,9 @@ pub fn exit_goroutine() -> ! {
     scheduler::exit_goroutine()
 }
 
-/// How many goroutines exist: Go's `runtime.NumGoroutine`. While others start and end it is only about right.
+/// Returns the number of goroutines that exist (Go's `runtime.NumGoroutine`).
+///
+/// The number is approximate while others start and end.
 ///
 /// ```
 /// let handle = greenthread::spawn(greenthread::num_goroutine);
@@ -171,8 +186,9 @@ pub fn num_goroutine() -> usize {
     scheduler::num_goroutine()
 }
 
-/// How many CPUs this process may use now, its affinity and its cgroup's quota counted: Go's `runtime.NumCPU`, which
-/// leaves the quota out.
+/// Returns the number of CPUs that this process may use now (Go's `runtime.NumCPU`).
+///
+/// Its affinity and the quota of its cgroup count; Go ignores the quota.
 ///
 /// ```
 /// assert!(greenthread::num_cpu() >= 1);
@@ -181,7 +197,8 @@ pub fn num_cpu() -> usize {
     scheduler::num_cpu()
 }
 
-/// Returns how many goroutines may run at once (the number of Ps): Go's `runtime.GOMAXPROCS(0)`.
+/// Returns the number of Ps, which is how many goroutines may run at once (Go's
+/// `runtime.GOMAXPROCS(0)`).
 ///
 /// The default is [`num_cpu`], and follows it as it changes, until the variable `GOMAXPROCS`,
 /// [`config`](crate::config) or [`set_gomaxprocs`] chooses a number.
@@ -193,11 +210,10 @@ pub fn gomaxprocs() -> usize {
     scheduler::gomaxprocs()
 }
 
-/// Sets how many goroutines may run at once (the number of Ps) and returns the former number: Go's
-/// `runtime.GOMAXPROCS(n)`.
+/// Sets the number of Ps and returns the former number (Go's `runtime.GOMAXPROCS(n)`).
 ///
-/// The number is limited to [`MAX_PROCS`](crate::config::MAX_PROCS). Nothing is stopped to change it: a
-/// smaller number takes effect as the surplus Ps return to the scheduler, within 10 ms.
+/// The number is limited to [`MAX_PROCS`](crate::config::MAX_PROCS). Nothing is stopped to change
+/// it: a smaller number takes effect as the surplus Ps return to the scheduler, within 10 ms.
 ///
 /// # Panics
 /// If `n` is 0. Use [`gomaxprocs`] to read the number.
@@ -211,23 +227,26 @@ pub fn set_gomaxprocs(n: usize) -> usize {
     scheduler::set_gomaxprocs(n)
 }
 
-/// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is dropped: Go's
-/// `runtime.LockOSThread`. Locks nest.
+/// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is
+/// dropped (Go's `runtime.LockOSThread`).
 ///
-/// A goroutine that was on this thread before, and has the address of one of its thread-locals on its stack, still
-/// comes back to it: it may run here while the locked one is parked, or the two could wait for each other for ever.
+/// Locks nest. A goroutine that was on this thread before, and has the address of one of its
+/// thread-locals on its stack, still returns to it: it may run here while the locked one is parked,
+/// or the two could wait for each other for ever.
 ///
-/// Restore what you have changed of the thread before you drop the guard. If you cannot, use
-/// [`Builder::pinned`](crate::Builder::pinned), whose thread ends with its goroutine. A goroutine
-/// that ends while it is locked, since its guard was forgotten, takes its thread out of use for
-/// good: it may not end, as others may still have references to its thread-locals, and
-/// [`Stats::unusable_threads`](crate::debug::Stats::unusable_threads) counts it. (Go ends the
+/// Restore any state of the thread that you have changed before you drop the guard. If you cannot,
+/// use [`Builder::pinned`](crate::Builder::pinned), whose thread ends with its goroutine. A
+/// goroutine that ends while it is locked, since its guard was forgotten, takes its thread out of
+/// use for good. The thread may not end, as others may still have references to its thread-locals,
+/// and [`Stats::unusable_threads`](crate::debug::Stats::unusable_threads) counts it. (Go ends the
 /// thread.)
 ///
-/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is no goroutine it does nothing.
+/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is not a
+/// goroutine this does nothing.
 ///
 /// # Aborts
-/// If another goroutine drops the guard. It is not `Send`, but a thread-local can hand it to one on the same thread.
+/// If another goroutine drops the guard. The guard is not `Send`, but a thread-local can hand it to
+/// a goroutine on the same thread.
 ///
 /// ```
 /// greenthread::spawn(|| {
@@ -244,14 +263,16 @@ pub fn lock_os_thread() -> OsThreadGuard {
     scheduler::lock_os_thread()
 }
 
-/// Runs `f`, which is known to block the thread, and lets another thread run the goroutines meanwhile, at once.
+/// Runs `f`, which is known to block the thread, while another thread runs the other goroutines.
 ///
-/// What blocks without this loses its turn all the same: after 2 to 4 ms, or 0.1 ms or so if others have just blocked too. Go does this by itself around system calls; it cannot
-/// around C code that blocks. May yield when `f` has returned, if all Ps are taken. On a thread that is no goroutine it
-/// just calls `f`.
+/// The hand-off of the P happens at once. A call that blocks without this loses its P too, after 2
+/// to 4 ms, or after about 0.1 ms if others have just blocked as well. Go does this by itself
+/// around system calls, but cannot around C code that blocks. May yield when `f` has returned, if
+/// all Ps are taken. On a thread that is not a goroutine this just calls `f`.
 ///
 /// ```
-/// let handle = greenthread::spawn(|| greenthread::blocking(|| std::fs::read_to_string("Cargo.toml")));
+/// let read = || std::fs::read_to_string("Cargo.toml");
+/// let handle = greenthread::spawn(move || greenthread::blocking(read));
 /// assert!(handle.join().unwrap().is_ok());
 /// ```
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {

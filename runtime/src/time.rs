@@ -1,16 +1,16 @@
-//! Time for goroutines: sleeping, and what happens later. Go's timers, and crossbeam-channel's.
+//! Time for goroutines: sleeping, timers and delayed calls. Go's timers, and crossbeam-channel's.
 //!
-//! None of it keeps a thread or a goroutine waiting but [`sleep`].
+//! Of all of these, only [`sleep`] makes a thread or a goroutine wait.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | wait | [`sleep`] | `time.Sleep` |
 //! | stop waiting for something else | [`after`], [`at`] | `time.After` |
-//! | the same, and change one's mind | [`Timer`] | `time.NewTimer` |
-//! | do something again and again | [`Ticker`], [`tick`] | `time.NewTicker`, `time.Tick` |
+//! | the same, with a stop or a reset | [`Timer`] | `time.NewTimer` |
+//! | do something periodically | [`Ticker`], [`tick`] | `time.NewTicker`, `time.Tick` |
 //! | call something later, once | [`after_func`] | `time.AfterFunc` |
-//! | the same, and set it anew | [`FuncTimer`] | `time.AfterFunc`, `Timer.Reset` |
-//! | stop all that belongs to one piece of work | [`ctx`](crate::ctx) | `context.WithTimeout` |
+//! | the same, with a reset | [`FuncTimer`] | `time.AfterFunc`, `Timer.Reset` |
+//! | stop all calls of one piece of work | [`ctx`](crate::ctx) | `context.WithTimeout` |
 //!
 //! ```
 //! use greenthread::{channel, select, time};
@@ -22,7 +22,7 @@
 //! let mut ticks = 0;
 //! loop {
 //!     select! {
-//!         recv(answers) -> _ => unreachable!("nobody answers"),
+//!         recv(answers) -> _ => unreachable!("no one answers"),
 //!         recv(ticker.channel()) -> _ => ticks += 1,
 //!         recv(limit) -> _ => break,
 //!     }
@@ -30,10 +30,10 @@
 //! println!("no answer after {ticks} ticks");
 //! ```
 //!
-//! The rules are those of Go since 1.23: nobody receives from a timer or ticker what was due before it was stopped or
-//! set anew, so nothing has to be drained; and what is dropped leaves nothing behind. Times that have passed are due at
-//! once, and those that are too far away for the clock never come. Nothing is early, and nothing is rounded to
-//! milliseconds.
+//! The rules are those of Go since 1.23. After a timer or ticker was stopped or reset, nothing that
+//! was due before can be received from it, so nothing has to be drained. A dropped timer leaves
+//! nothing behind. Times that have passed are due at once, and times that are too far away for the
+//! clock never come. Nothing is early, and nothing is rounded to milliseconds.
 
 use std::fmt;
 use std::mem;
@@ -47,10 +47,11 @@ pub use greenthread_scheduler::AfterFunc;
 
 use crate::sync::Mutex;
 
-/// Parks the calling goroutine for at least `duration`: Go's `time.Sleep`.
+/// Blocks the caller for at least `duration` (Go's `time.Sleep`).
 ///
-/// Zero returns at once; a duration too long for the clock never ends. Timers are exact to some 50 us on an idle
-/// machine: nothing is rounded to milliseconds. A thread that is no goroutine sleeps as with [`std::thread::sleep`].
+/// A goroutine parks. Any other thread sleeps, as with [`std::thread::sleep`]. Zero returns at
+/// once; a duration too long for the clock never ends. Timers are exact to about 50 µs on an idle
+/// machine: nothing is rounded to milliseconds.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -63,16 +64,17 @@ pub fn sleep(duration: Duration) {
     scheduler::sleep(duration);
 }
 
-/// Calls `f` in a goroutine of its own when `duration` has passed: Go's `time.AfterFunc`.
+/// Calls `f` in a new goroutine when `duration` has passed (Go's `time.AfterFunc`).
 ///
-/// Until then there is no goroutine and nobody waits: the closure and its timer are one block of memory.
-/// [`AfterFunc::stop`] calls it off. Dropping the handle does not. A `duration` of zero means as soon as possible, one
-/// too long for the clock never. There is no `reset`, since `f` can be called once only: stop this one and make
-/// another, or use [`FuncTimer`].
+/// Until then there is neither a goroutine nor a waiter: the closure and its timer are one block of
+/// memory. [`AfterFunc::stop`] cancels the call; dropping the handle does not. A `duration` of zero
+/// means as soon as possible, one too long for the clock never. It has no `reset`, since `f` can
+/// be called only once: stop this call and make another, or use [`FuncTimer`].
 ///
-/// Does not block; works from any thread. A panic in `f` ends its goroutine alone, as with [`go!`](crate::go!). If there
-/// is no stack for that goroutine when the time has come, `f` is dropped without having been called, and stderr says so:
-/// a waiter that depends on the call can be told of it by a destructor of something that `f` has captured.
+/// Does not block; works from any thread. A panic in `f` ends only its goroutine, as with
+/// [`go!`](crate::go!). If the goroutine gets no stack when the time has come, `f` is dropped
+/// without having been called, and a message on stderr reports that. A waiter that depends on the
+/// call can learn of this through the destructor of something that `f` has captured.
 ///
 /// ```
 /// use greenthread::{channel, time};
@@ -91,17 +93,19 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
     scheduler::after_func(duration, f)
 }
 
-/// A closure that is called some time later, in a goroutine of its own each time, and can be called off or set anew: Go's
-/// `time.Timer`, as `time.AfterFunc` makes it.
+/// A closure that is called later, in a new goroutine each time, and can be stopped or reset (Go's
+/// `time.Timer`, as `time.AfterFunc` makes it).
 ///
-/// For a closure that is to be called once, [`after_func`] is cheaper, and takes any [`FnOnce`]. Here a call is set by
-/// [`new`](Self::new) and by each [`reset`](Self::reset), and at most one is to come at any time; one that has begun is
-/// not waited for, so it may still run when the next one does. Hence [`Fn`] and [`Sync`].
+/// For a closure that is called once, [`after_func`] is cheaper, and takes any [`FnOnce`]. Here
+/// [`new`](Self::new) and each [`reset`](Self::reset) schedule a call, and at most one call is
+/// pending at any time. A call that has begun is not waited for, so it may still run when the next
+/// one does. Hence [`Fn`] and [`Sync`].
 ///
-/// Any goroutine or thread may use it, many at once; the closure may too. Who gets there first wins: either a call
-/// begins or one of those who stop it or set it anew is told that it did not. Dropping a `FuncTimer` does not call off
-/// a call that is to come. The closure is dropped with its `FuncTimer`, or with the last call if that ends later. A
-/// panic in it ends that goroutine alone, and the timer can be set anew.
+/// Any number of goroutines and threads may use the timer at once; the closure may too. The first
+/// wins: either a pending call begins, or one of the callers that stop or reset the timer is told
+/// that it did not. Dropping a `FuncTimer` does not cancel a pending call. The closure is dropped
+/// with its `FuncTimer`, or with the last call if that ends later. A panic in the closure ends only
+/// that goroutine, and the timer can be reset.
 ///
 /// ```
 /// use greenthread::time::{self, FuncTimer};
@@ -109,7 +113,7 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// use std::sync::atomic::{AtomicBool, Ordering};
 /// use std::time::Duration;
 ///
-/// // Says that a connection is idle when nothing has come for some time.
+/// // Marks a connection as idle when no message has come for a while.
 /// let idle = Arc::new(AtomicBool::new(false));
 /// let limit = Duration::from_secs(60);
 /// let watch = FuncTimer::new(limit, {
@@ -123,8 +127,8 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// assert!(watch.stop() && !idle.load(Ordering::Relaxed));
 /// ```
 ///
-/// A closure that sets its own timer needs a weak reference to it, and must not be called before that leads somewhere: so the
-/// first call is set when the timer is there.
+/// A closure that resets its own timer needs a weak reference to it, and must not be called before
+/// that reference can be upgraded. So the first call is scheduled when the timer exists.
 ///
 /// ```
 /// use greenthread::{channel, time::FuncTimer};
@@ -147,13 +151,15 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// ```
 pub struct FuncTimer {
     f: Arc<dyn Fn() + Send + Sync>,
-    // The call that was set last. Nothing of the user's is dropped under this lock: the closure is held above too.
+    // The call that was scheduled last. No user code is dropped under this lock, since the closure
+    // is also held above.
     call: Mutex<AfterFunc>,
 }
 
 impl FuncTimer {
-    /// Has `f` called when `duration` has passed: Go's `time.AfterFunc`. Zero means as soon as possible, and a duration
-    /// too long for the clock never. Does not block.
+    /// Creates a timer that calls `f` when `duration` has passed (Go's `time.AfterFunc`).
+    ///
+    /// Zero means as soon as possible, and a duration too long for the clock never. Does not block.
     ///
     /// ```
     /// use greenthread::{channel, time::FuncTimer};
@@ -171,10 +177,11 @@ impl FuncTimer {
         Self { f, call }
     }
 
-    /// Has the closure called when `duration` from now has passed, and not before: Go's `Timer.Reset`.
+    /// Reschedules the call to `duration` from now (Go's `Timer.Reset`).
     ///
-    /// True if a call was still to come, which this one replaces. False if it had begun, or was called off: then this
-    /// is one more. Waits for nobody but others who stop or set this timer at the same moment.
+    /// Returns `true` if a call was pending, which this one replaces. Returns `false` if that call
+    /// had begun, or was stopped: then this is one more call. Waits only for concurrent callers
+    /// that stop or reset this timer.
     ///
     /// ```
     /// use greenthread::{channel, time::FuncTimer};
@@ -182,7 +189,7 @@ impl FuncTimer {
     ///
     /// let (tx, rx) = channel::unbounded();
     /// let timer = FuncTimer::new(Duration::from_secs(3600), move || tx.send("now").unwrap());
-    /// assert!(timer.reset(Duration::ZERO), "it was to be called in an hour");
+    /// assert!(timer.reset(Duration::ZERO), "the call was due in an hour");
     /// assert_eq!(rx.recv(), Ok("now"));
     /// assert!(!timer.reset(Duration::ZERO), "it was called");
     /// assert_eq!(rx.recv(), Ok("now"));
@@ -193,14 +200,16 @@ impl FuncTimer {
         let replaces = call.stop();
         let before = mem::replace(&mut *call, call_after(duration, &self.f));
         drop(call);
-        // It may hold the payload of a panic.
+        // The former handle may hold the payload of a panic.
         drop(before);
         replaces
     }
 
-    /// Calls the call off: Go's `Timer.Stop`. True if one was to come, and will not. False if it has begun, be it
-    /// running or over, or was called off before. Waits for nobody but others who stop or set this timer at the same
-    /// moment.
+    /// Cancels the pending call (Go's `Timer.Stop`).
+    ///
+    /// Returns `true` if a call was pending, which will not happen now. Returns `false` if it has
+    /// begun, whether it still runs or not, or was stopped before. Waits only for concurrent
+    /// callers that stop or reset this timer.
     ///
     /// ```
     /// use greenthread::time::FuncTimer;

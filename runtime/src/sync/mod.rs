@@ -39,7 +39,7 @@
 //! # Waits with a limit
 //! The suffix of a method names the limit of its wait: `_timeout` takes a
 //! [`Duration`](std::time::Duration), `_deadline` an [`Instant`](std::time::Instant), and `_ctx` a
-//! [`Context`](crate::ctx::Context), always as the first argument. Locks and permits have all three
+//! [`Context`](crate::ctx::Context), its first argument. Locks and permits have all three
 //! (`lock_timeout`, `read_deadline`, `acquire_ctx`, ...), and so does [`Condvar`]; [`WaitGroup`]
 //! and [`Barrier`] have `wait_ctx`. A method with the prefix `try_` never blocks.
 //!

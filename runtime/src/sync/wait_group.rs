@@ -172,8 +172,8 @@ impl WaitGroup {
     /// Runs `f` as a goroutine of this group, with `add(1)` now and `done()` when it ends.
     ///
     /// Does not block. `done` is called even if `f` panics: unlike in Go, a panic ends only its
-    /// goroutine and not the process, so `wait` has to return. If `f` cannot begin, because
-    /// there is no stack for it, `wait` panics.
+    /// goroutine and not the process, so `wait` has to return. If `f` gets no stack and
+    /// cannot begin, `wait` panics.
     ///
     /// ```
     /// let wg = greenthread::sync::WaitGroup::new();
