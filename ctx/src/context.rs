@@ -50,7 +50,9 @@ impl Context {
     }
 
     /// Returns a root context like [`background`](Self::background), for code that does not know
-    /// yet which context to use (Go's `context.TODO()`).
+    /// yet which context to use.
+    ///
+    /// Go has it under the same name.
     ///
     /// ```
     /// assert_eq!(greenthread::ctx::Context::todo().err(), None);

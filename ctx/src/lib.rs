@@ -61,7 +61,7 @@
 //!
 //! | Go | here |
 //! | --- | --- |
-//! | `context.Background()`, `context.TODO()` | [`Context::background()`], [`Context::todo()`] |
+//! | `context.Background()` | [`Context::background()`], or [`Context::todo()`] for now |
 //! | `ctx, cancel := context.WithCancel(parent)` | `let (ctx, cancel) = `[`parent.with_cancel()`] |
 //! | `cancel()` | [`cancel.cancel()`], or drop it |
 //! | `defer cancel()` | `let (ctx, _cancel) = ...` |
