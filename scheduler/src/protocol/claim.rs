@@ -1,23 +1,27 @@
 //! Decides which of several peers completes an operation that waits in several places at once.
 //!
 //! # Protocol
-//! A `select!` over three channels, or a receive with a timeout, waits in several queues. Each place is a *case* of the
-//! operation. Two peers may reach two cases at the same moment, each under the lock of its own queue, and exactly one
-//! may complete the operation: the other's value must stay where it is. So the operation keeps one [`Claim`] word in its
-//! frame, every wait node carries a [`Case`] that points to it, and a peer works in two phases:
+//! A `select!` over three channels, or a receive with a timeout, waits in several queues. Each
+//! place is a *case* of the operation. Two peers may reach two cases at the same moment, each under
+//! the lock of its own queue, and exactly one may complete the operation: the value of the other
+//! must stay where it is. The operation therefore keeps one [`Claim`] word on the waiter's stack,
+//! every wait node carries a [`Case`] that points to it, and a peer works in two phases:
 //!
-//! 1. *Reserve.* Under the lock of the queue in which it found the node, the peer unlinks the node and calls
-//!    [`Case::reserve`]. The first one to come turns the word from open to *taken by case n*. A peer that comes later has
-//!    met a loser: it forgets the node and looks at the next one in its queue.
-//! 2. *Move.* Only after winning, and still under that lock, the peer moves the value into or out of the waiter's frame
-//!    (typed, for it knows the type of its own queue), copies the waker out, unlocks, and wakes.
+//! 1. *Reserve.* Under the lock of the queue in which it found the node, the peer unlinks the node
+//!    and calls [`Case::reserve`]. The first peer changes the word from open to *taken by case n*.
+//!    A peer that comes later has lost: it drops the node and continues with the next one in its
+//!    queue.
+//! 2. *Move.* Only after winning, and still under that lock, the peer moves the value into or out
+//!    of the waiter's stack frame (typed, since it knows the type of its own queue), copies the
+//!    waker out, unlocks, and wakes.
 //!
-//! The waiter, once awake, takes the lock of every queue it is still linked in and removes its nodes; then it may leave
-//! the frame. [`Claim::winner`] tells which case was completed. A thread that gives up by itself, at a deadline, takes its
-//! own claim; if it loses, a peer is between reserve and wake, and the waiter must block until that wake comes.
+//! After the wake, the waiter takes the lock of every queue in which it is still linked and removes
+//! its nodes; then it may leave the frame. [`Claim::winner`] tells which case was completed. A
+//! thread that gives up by itself, at a deadline, takes its own claim; if it loses, a peer is
+//! between reserve and wake, and the waiter must block until that wake comes.
 //!
-//! A plain operation waits in one queue only. Whoever unlinks its node under the queue's lock is alone already, so its
-//! case is [`Case::only`] and reserving it costs no atomic operation.
+//! A plain operation waits in one queue only. The peer that unlinks its node under the queue's lock
+//! has no rival, so its case is [`Case::only`], and reserving it costs no atomic operation.
 //!
 //! # Shut claims
 //! ```text
@@ -27,51 +31,60 @@
 //!       +-------------------> taken by case n <-----------------+
 //! ```
 //!
-//! Some peers can find the waiter before it has parked. One is its deadline: a goroutine's timer goes into a heap, which takes
-//! a mutex and allocates. Neither may happen under the spin locks of the queues, and once these are released a peer may have
-//! come, the goroutine may have run on, and the frame with the timer in it may be gone. So the timer is armed *before* the
-//! first lock, and may fire too early: there is nobody to be woken yet. Another is a peer that was introduced to the
-//! waiter by other means than a queue, and has left a value in its frame.
+//! Some peers can find the waiter before it has parked. One is its deadline: a goroutine's timer
+//! goes into a heap, which takes a mutex and allocates. Neither may happen under the spin locks of
+//! the queues. Once these are released, a peer may have come, the goroutine may have run on, and
+//! the frame with the timer in it may be gone. So the timer is armed *before* the first lock, and
+//! may fire too early, when there is no parked waiter to wake. Another is a peer that learned of
+//! the waiter by other means than a queue, and has left a value in its frame.
 //!
-//! Such a wait begins with a [`Claim::shut`]. Its commit step, when the goroutine's registers are saved, calls
-//! [`Claim::open`], then releases the locks. [`Claim::take_early`] takes a claim in either state, and says in which it
-//! was: from *open* it owes the wake, from *shut* it does not, because `open` will fail and the waiter goes on by
-//! itself. Peers that hold a queue's lock never meet a shut claim, as the waiter holds all these locks until it has
-//! opened; so [`Claim::take`], and with it the usual path, does not know of it. For the same reason `open` comes before
-//! the locks are released: after the release a peer under a lock would find it shut, and the frame may be gone.
+//! Such a wait begins with a [`Claim::shut`]. Its commit step, when the goroutine's registers are
+//! saved, calls [`Claim::open`] and then releases the locks. [`Claim::take_early`] takes a claim in
+//! either state, and returns which state it was: if *open*, the taker owes the wake; if *shut*, it
+//! does not, because `open` will fail and the waiter goes on by itself. Peers that hold a queue's
+//! lock never meet a shut claim, since the waiter holds all these locks until it has opened the
+//! claim; so [`Claim::take`], and with it the common path, need not handle it. For the same reason
+//! `open` comes before the locks are released: after the release a peer under a lock would find the
+//! claim shut, and the frame may be gone.
 //!
-//! A waiter that finds under its locks that it need not wait leaves its claim shut. A timer may still take it, which
-//! has no effect, until it is disarmed.
+//! A waiter that finds under its locks that it need not wait leaves its claim shut. A timer may
+//! still take it, which has no effect, until it is disarmed.
 //!
 //! # Rejected
-//! * *Try all, register everywhere, try all again* without a claim. It needs a way to take a registration
-//!   back, can complete an operation late, and `default` is then no snapshot.
-//! * Moving the value first and undoing it on a lost race; a value that was seen cannot be unseen. (A peer that
-//!   takes early does write first. Its value lies in a place of its own, and counts only if it wins.)
-//! * A timer that takes the queues' locks, as any other peer: it fires under the lock of its heap, which is ordered after
-//!   them, and it would have to know them all.
-//! * A timer that fires too early and waits for the claim to open, or is armed once more: both poll, one under the heap's
-//!   lock.
-//! * No shut state, but a word of the waiter's own, "not parked yet", beside an open claim: the taker would have to change
-//!   two words at once.
+//! * *Try all, register everywhere, try all again* without a claim. It needs a way to withdraw a
+//!   registration, can complete an operation late, and makes `default` no snapshot.
+//! * Moving the value first and undoing the move after a lost race: a value that was seen cannot be
+//!   unseen. (A peer that takes early does write first. Its value lies in a place of its own, and
+//!   counts only if the peer wins.)
+//! * A timer that takes the queues' locks like any other peer: it fires under the lock of its heap,
+//!   which is ordered after them, and it would have to know all of them.
+//! * A timer that fires too early and waits for the claim to open, or is armed again: both poll,
+//!   the first under the heap's lock.
+//! * No shut state, but a separate word of the waiter, "not parked yet", beside an open claim: the
+//!   taker would have to change two words at once.
 //!
 //! # Invariants
-//! * I1: the word goes from shut to open, and from either to taken, and never back: an operation is taken at most once.
-//! * I2: the claim outlives every node that points to it, as node and claim are in one frame and the owner leaves it
-//!   only after its nodes were unlinked, each under its queue's lock. A timer is disarmed before.
-//! * I3: who takes an open claim owes the operation one wake, and the owner stays in its frame until that wake. Who takes a
-//!   shut one owes nothing, and does not touch the frame afterwards.
-//! * I4: a claim that was shut is opened once, by its owner's commit step, and while the owner holds the lock of every queue that
-//!   it is linked in.
+//! * I1: the word goes from shut to open, and from either to taken, and never back: an operation is
+//!   taken at most once.
+//! * I2: the claim outlives every node that points to it, since node and claim are in one frame and
+//!   the owner leaves it only after its nodes were unlinked, each under its queue's lock. A timer
+//!   is disarmed before that.
+//! * I3: a peer that takes an open claim owes the operation one wake, and the owner stays in its
+//!   frame until that wake. A peer that takes a shut claim owes nothing, and does not touch the
+//!   frame afterwards.
+//! * I4: a claim that was shut is opened once, by its owner's commit step, while the owner holds
+//!   the lock of every queue in which it is linked.
 //!
 //! # Orderings
-//! * P1: the release in `take_early` of a shut claim -> the acquire in the `open` that fails: what the peer left in the
-//!   frame is visible to the waiter, whom no wake will tell.
-//! * P2: the release in `open` -> the acquire in `take_early` of an open claim: the waiter has parked, and whoever is to run it
-//!   sees its registers and its state. Those who come through a queue see them by the queue's lock, released later.
+//! * P1: the release in `take_early` of a shut claim -> the acquire in the `open` that fails: what
+//!   the peer left in the frame is visible to the waiter, which no wake-up synchronizes.
+//! * P2: the release in `open` -> the acquire in `take_early` of an open claim: the waiter has
+//!   parked, and the M that will run it sees its registers and its state. Peers that come through a
+//!   queue see them by the queue's lock, which is released later.
 //!
-//! All else is relaxed: the word decides and publishes nothing. What the winner reads in the frame was published by
-//! the queue's lock (P1 of `lock`), and what it writes there is published by the wake.
+//! All other accesses are relaxed: the word decides and publishes nothing. What the winner reads in
+//! the frame was published by the queue's lock (P1 of `lock`), and what it writes there is
+//! published by the wake.
 
 use std::ptr::NonNull;
 
@@ -79,23 +92,23 @@ use crate::primitive::{AtomicUsize, Ordering};
 
 const OPEN: usize = 0;
 const SHUT: usize = 1;
-/// The first word that means "taken": by case 0.
+/// The smallest word that means "taken": by case 0.
 const TAKEN: usize = 2;
 
-/// The word that decides who completes one blocked operation.
+/// The word that decides which peer completes one blocked operation.
 #[derive(Debug)]
 pub struct Claim {
-    // OPEN, SHUT, or TAKEN and the index of the case that won.
+    // OPEN, SHUT, or TAKEN plus the index of the case that won.
     word: AtomicUsize,
 }
 
-/// What [`Claim::take_early`] has found: whether the waiter had parked.
+/// The state from which [`Claim::take_early`] took a claim: whether the waiter had parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a claim that was open is owed a wake"]
 pub enum Found {
-    /// It had not, and will not: the taker wakes nobody, and leaves the frame alone.
+    /// The waiter had not parked and will not: the taker wakes nothing and leaves the frame alone.
     Shut,
-    /// It had: the taker owes it one wake.
+    /// The waiter had parked: the taker owes it one wake.
     Open,
 }
 
@@ -106,43 +119,51 @@ impl Default for Claim {
 }
 
 impl Claim {
-    /// A claim that nobody has taken.
+    /// Creates an open claim.
     pub fn new() -> Self {
         Self { word: AtomicUsize::new(OPEN) }
     }
 
-    /// A claim that nobody has taken, of an operation that has not parked. Only [`take_early`](Self::take_early) can take it
-    /// until it is opened.
+    /// Creates the claim of an operation that has not parked.
+    ///
+    /// Until it is opened, only [`take_early`](Self::take_early) can take it.
     pub fn shut() -> Self {
         Self { word: AtomicUsize::new(SHUT) }
     }
 
-    /// Waiter, in its commit step (I4): from now on it relies on being woken. False if the claim was taken before; then
-    /// no wake will come.
+    /// Opens the claim; called by the waiter in its commit step (I4).
+    ///
+    /// From now on the waiter relies on being woken. Returns `false` if the claim was taken before;
+    /// then no wake will come.
     #[inline]
-    #[must_use = "nobody wakes the waiter if this fails"]
+    #[must_use = "no wake comes if this fails"]
     pub fn open(&self) -> bool {
-        // ORDERING P2: release pairs with the taking of an open claim. P1: acquire pairs with the taking of a shut one.
+        // ORDERING P2: release pairs with the taking of an open claim. P1: acquire pairs with the
+        // taking of a shut one.
         let was = self.word.compare_exchange(SHUT, OPEN, Ordering::Release, Ordering::Acquire);
         debug_assert!(was != Err(OPEN), "claim: opened twice, or made open");
         was.is_ok()
     }
 
-    /// Takes the open claim for case `index`; true for the one caller who does. The claim is not shut.
+    /// Takes the open claim for case `index`.
+    ///
+    /// Returns `true` to the one caller that succeeds. The claim must not be shut.
     #[inline]
     pub fn take(&self, index: usize) -> bool {
         // ORDERING: relaxed, see the module's documentation.
         let was = self.word.compare_exchange(OPEN, TAKEN + index, Ordering::Relaxed, Ordering::Relaxed);
-        debug_assert!(was != Err(SHUT), "claim: a peer met a shut claim; case = {index}");
+        debug_assert!(was != Err(SHUT), "claim: a peer found a shut claim; case = {index}");
         was.is_ok()
     }
 
-    /// Takes the claim for case `index`, shut or open; `None` if somebody else was first.
+    /// Takes the claim for case `index`, shut or open.
+    ///
+    /// Returns `None` if another peer was first.
     #[inline]
     pub fn take_early(&self, index: usize) -> Option<Found> {
         let taken = TAKEN + index;
-        // I1: a claim that is no longer shut is open or taken, so two attempts settle it.
-        // ORDERING P1: release pairs with the `open` that fails.
+        // I1: a claim that is no longer shut is open or taken, so two attempts decide it. ORDERING
+        // P1: release pairs with the `open` that fails.
         if self.word.compare_exchange(SHUT, taken, Ordering::Release, Ordering::Relaxed).is_ok() {
             return Some(Found::Shut);
         }
@@ -151,61 +172,66 @@ impl Claim {
         was.is_ok().then_some(Found::Open)
     }
 
-    /// The case that has taken the claim.
+    /// Returns the case that has taken the claim.
     #[inline]
     pub fn winner(&self) -> Option<usize> {
-        // ORDERING: relaxed; a caller who was woken sees the word through the wake, and one whose `open` failed has seen it.
+        // ORDERING: relaxed; a caller that was woken sees the word through the wake, and one whose
+        // `open` failed has seen it.
         self.word.load(Ordering::Relaxed).checked_sub(TAKEN)
     }
 }
 
-/// One of the places in which an operation waits. Part of the wait node.
+/// One of the places in which an operation waits; a part of the wait node.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     claim: Option<NonNull<Claim>>,
     index: usize,
 }
 
-// SAFETY: a case is a pointer to an atomic word, which I2 keeps valid for whoever may call `reserve`.
+// SAFETY: a case is a pointer to an atomic word, which I2 keeps valid for every peer that may call
+// `reserve`.
 unsafe impl Send for Case {}
 
 impl Case {
-    /// The case of an operation that waits in one place only.
+    /// Creates the case of an operation that waits in one place only.
     #[inline]
     pub const fn only() -> Self {
         Self { claim: None, index: 0 }
     }
 
-    /// Case `index` of the operation that `claim` belongs to.
+    /// Creates case `index` of the operation that `claim` belongs to.
     #[inline]
     pub const fn of(claim: NonNull<Claim>, index: usize) -> Self {
         Self { claim: Some(claim), index }
     }
 
-    /// Phase one: whether the caller is the one to complete the operation. If so it owes it one wake (I3).
+    /// Reserves the operation (phase one).
+    ///
+    /// Returns `true` if the caller is the peer that completes it; it then owes it one wake (I3).
     ///
     /// # Safety
-    /// The caller holds the lock of the queue in which it found the node with this case, and has unlinked the node under
-    /// this same hold of the lock.
+    /// The caller holds the lock of the queue in which it found the node with this case, and has
+    /// unlinked the node under this same hold of the lock.
     #[inline]
     pub unsafe fn reserve(self) -> bool {
         match self.claim {
             None => true,
-            // SAFETY: I2: the node was in a queue whose lock the caller still holds, so its owner has yet to pass through
-            // that lock before it can leave the frame.
+            // SAFETY: I2: the node was in a queue whose lock the caller still holds, so its owner
+            // has yet to pass through that lock before it can leave the frame.
             Some(claim) => unsafe { claim.as_ref() }.take(self.index),
         }
     }
 }
 
 impl Case {
-    /// Whether nobody has completed the operation yet.
+    /// Returns `true` if no peer has completed the operation yet.
     ///
     /// # Safety
     /// The caller holds the lock of the queue in which it found the node with this case.
     #[inline]
     pub unsafe fn is_open(self) -> bool {
-        // SAFETY: I2, as in `reserve`.
+        // SAFETY: I2: the node is in a queue whose lock the caller holds, so its owner is still in
+        // its frame.
         self.claim.is_none_or(|claim| unsafe { claim.as_ref() }.winner().is_none())
     }
 }
@@ -234,7 +260,7 @@ mod tests {
         assert_eq!(claim.winner(), None);
         assert_eq!(claim.take_early(0), Some(Found::Shut));
         assert_eq!(claim.take_early(1), None);
-        assert!(!claim.open(), "it is taken");
+        assert!(!claim.open(), "the claim is taken");
         assert!(!claim.take(1));
         assert_eq!(claim.winner(), Some(0));
     }
@@ -256,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_lone_case_has_no_rival() {
-        // SAFETY: there is no claim to be valid.
+        // SAFETY: there is no claim that could be invalid.
         assert!(unsafe { Case::only().reserve() });
     }
 }

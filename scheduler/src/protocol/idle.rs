@@ -1,70 +1,83 @@
-//! When an M may sleep, and when another must be woken.
+//! When an M may sleep, and when another M must be woken.
 //!
 //! # Vocabulary
-//! A P is *idle* when no M runs it. An M *searches* (Go: spins) when it has a P and no goroutine, and is looking into the other
-//! queues for one. To *publish* is to push a runnable goroutine where others can find it.
+//! A P is *idle* when no M runs it. An M *searches* (Go: spins) when it has a P and no goroutine,
+//! and looks into the other queues for one. To *publish* is to push a runnable goroutine where
+//! others can find it.
 //!
-//! # What is wanted
-//! * W1, work conservation: if a published goroutine waits and a P is idle, some M searches or will look again. (A push
-//!   that is left unpublished must have a rule of its own that bounds its wait: all of them stand in `sched::wake_policy`.)
-//! * W2, no storm: a push wakes at most one M, and none while one searches. Waking costs the waker 7 us and takes 21.
-//! * W3: idle costs nothing. Nobody polls.
+//! # Requirements
+//! * W1, work conservation: if a published goroutine waits and a P is idle, some M searches or will
+//!   look again. (A push that is left unpublished must have its own rule that bounds its wait:
+//!   all of these rules are in `sched::wake_policy`.)
+//! * W2, no storm: a push wakes at most one M, and none while one searches. Waking costs the waker
+//!   7 us and takes 21 us.
+//! * W3: idle costs nothing. No M polls.
 //!
 //! # The race
-//! The submitter pushes, then looks whether a P is idle. The last searcher finds nothing, makes its P idle, sleeps. If the
-//! submitter's look comes before the searcher's "idle" and the searcher's last look came before the push, the goroutine
-//! is stranded beside an idle P. Both sides therefore *publish, fence, look*: of two such sides at least one sees the other.
+//! The submitter pushes, then checks whether a P is idle. The last searcher finds nothing, makes
+//! its P idle, and sleeps. If the submitter's check comes before the searcher's "idle", and the
+//! searcher's last look came before the push, the goroutine is stranded beside an idle P. Both
+//! sides therefore *publish, fence, look*: of two such sides at least one sees the other.
 //!
 //! # The word
-//! Idle Ps and searching Ms are counted in one atomic word, so that "an idle P and no searcher" is one load, and the
-//! transitions of both are in one order that everybody agrees on.
+//! Idle Ps and searching Ms are counted in one atomic word, so that "an idle P and no searcher" is
+//! one load, and the transitions of both have one total order.
 //!
 //! # The three recipes
-//! * **Submit** ([`IdleWord::wake_one`]): push; fence; if the word says "idle P, no searcher", *claim the search* (exchange
-//!   searchers 0 -> 1) and start an M on an idle P as the searcher. If the idle P is gone meanwhile, *abandon* the search and
-//!   look at the word again: while our claim stood, another submitter may have relied on us, and another P may have become idle.
-//! * **Find** ([`IdleWord::found`]): a searcher that found work stops searching; if it was the last one, it must look
-//!   at all the queues once more and submit again for what it sees, since submitters relied on it. So wake-ups cascade
-//!   one by one, as long as there is work.
-//! * **Go idle** ([`IdleWord::go_idle`]): make the P idle, stop searching, fence, look at all the queues once more; if
-//!   there is work, claim the search like a submitter and take an idle P back. *Every* M that gives a P up looks again,
-//!   not only searchers: that is what spares us Go's `needspinning` flag and the lock behind it.
+//! * **Submit** ([`IdleWord::wake_one`]): push; fence; if the word says "idle P, no searcher",
+//!   *claim the search* (exchange searchers 0 -> 1) and start an M on an idle P as the searcher. If
+//!   the idle P is gone by then, *abandon* the search and look at the word again: while our claim
+//!   stood, another submitter may have relied on it, and another P may have become idle.
+//! * **Find** ([`IdleWord::found`]): a searcher that has found work stops searching. If it was the
+//!   last one, it must look at all queues once more and submit again for what it sees, since
+//!   submitters relied on it. Wake-ups thus cascade one by one, as long as there is work.
+//! * **Go idle** ([`IdleWord::go_idle`]): make the P idle, stop searching, fence, look at all
+//!   queues once more; if there is work, claim the search like a submitter and take an idle P back.
+//!   *Every* M that gives up a P looks again, not only searchers: that is what makes Go's
+//!   `needspinning` flag, and the lock behind it, unnecessary.
 //!
 //! # Why it is right
-//! Take a published goroutine x that nobody looks for, with a P idle, at rest. Let I be the last operation that made a
-//! P idle, S the look of x's submitter at the word, both with fences after their publications. If x was pushed before
-//! I's look at the queues, I's owner saw x and claimed the search, or saw a searcher. If not, S comes after I in the
-//! order of the word, so S saw the idle P, and claimed the search, or saw a searcher. A searcher leaves the count by
-//! *found* (then the last one looks again), by *go idle* (a later I, against the choice of I) or by *abandon* (which
-//! looks at the word again after its decrement: an idle P seen there makes it claim anew; if it sees none, then I comes
-//! after the abandoning, and so does I's look). In each case somebody looks after x was pushed.
+//! Take a published goroutine x that no M looks for, while a P is idle and nothing moves. Let I be
+//! the last operation that made a P idle, and S the look of x's submitter at the word, both with
+//! fences after their publications. If x was pushed before I's look at the queues, I's owner saw x
+//! and claimed the search, or saw a searcher. If not, S comes after I in the order of the word, so
+//! S saw the idle P and claimed the search, or saw a searcher. A searcher leaves the count by
+//! *found* (then the last one looks again), by *go idle* (a later I, against the choice of I), or
+//! by *abandon* (which looks at the word again after its decrement: an idle P seen there makes it
+//! claim again; if it sees none, then I comes after the abandoning, and so does I's look). In each
+//! case some M looks after x was pushed.
 //!
 //! # Rejected
-//! * A lock around the idle list for every push (Go takes `sched.lock` on each wake-up when nobody spins): 20 ns and a
-//!   shared line.
-//! * Handing the goroutine to the woken M: locality lost, and 21 us of latency even if the current P is free at once.
-//! * Counting runnext as published: a push that the current P is about to run itself would wake another core each
-//!   time. That slot has its own rules, in `sched::wake_policy`.
+//! * A lock around the idle list for every push (Go takes `sched.lock` on each wake-up when no M
+//!   spins): 20 ns and a shared cache line.
+//! * Handing the goroutine to the woken M: this loses locality, and costs 21 us of latency even if
+//!   the current P is free at once.
+//! * Counting runnext as published: a push that the current P is about to run itself would wake
+//!   another core each time. That slot has its own rule, in `sched::wake_policy`.
 //!
 //! # Orderings
-//! * P1: all changes of the word are SeqCst, and both sides have a SeqCst fence between their publication and their look.
+//! * P1: all changes of the word are SeqCst, and both sides have a SeqCst fence between their
+//!   publication and their look.
 
 use crate::primitive::{AtomicU64, Ordering, fence};
 
 const IDLE: u64 = 1;
 const SEARCH: u64 = 1 << 32;
 
-/// Counts of idle Ps (low half) and searching Ms (high half).
+/// The counts of idle Ps (low half) and searching Ms (high half).
 #[derive(Debug)]
 pub struct IdleWord(AtomicU64);
 
-/// What the protocol asks of the scheduler around it.
+/// What the protocol requires of the scheduler around it.
 pub trait Scheduler {
-    /// Whether any published goroutine waits in any queue.
+    /// Returns `true` if any published goroutine waits in any queue.
     fn work_waits(&self) -> bool;
 
-    /// Takes an idle P, uncounts it with [`IdleWord::p_taken`], and starts an M on it that searches. False if no P is idle
-    /// (or none can be started: then the P stays idle and somebody was told).
+    /// Takes an idle P, uncounts it with [`IdleWord::p_taken`], and starts an M on it that
+    /// searches.
+    ///
+    /// Returns `false` if no P is idle (or no M can be started: then the P stays idle and the
+    /// failure has been reported).
     fn start_searcher(&self) -> bool;
 }
 
@@ -75,7 +88,7 @@ impl Default for IdleWord {
 }
 
 impl IdleWord {
-    /// No P idle, nobody searching.
+    /// Creates a word with no idle P and no searcher.
     pub fn new() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -88,24 +101,25 @@ impl IdleWord {
         (word >> 32) as u32
     }
 
-    /// Idle Ps and searching Ms, at some moment.
+    /// Returns the number of idle Ps and of searching Ms at some moment.
     pub fn counts(&self) -> (u32, u32) {
         let word = self.0.load(Ordering::Relaxed);
         (Self::idle(word), Self::searching(word))
     }
 
-    /// A P was put among the idle ones (under the lock of the idle list).
+    /// Counts a P that was put among the idle ones (under the lock of the idle list).
     pub fn p_idle(&self) {
         self.0.fetch_add(IDLE, Ordering::SeqCst);
     }
 
-    /// A P was taken from the idle ones (under the lock of the idle list).
+    /// Uncounts a P that was taken from the idle ones (under the lock of the idle list).
     pub fn p_taken(&self) {
         let before = self.0.fetch_sub(IDLE, Ordering::SeqCst);
         debug_assert!(Self::idle(before) > 0, "idle: took a P that was not idle");
     }
 
-    /// After a push that others may have to run: wakes one searcher if a P is idle and nobody searches.
+    /// Wakes one searcher if a P is idle and no M searches; called after a push that others may
+    /// have to run.
     #[inline]
     pub fn wake_one(&self, scheduler: &impl Scheduler) {
         fence(Ordering::SeqCst);
@@ -124,7 +138,9 @@ impl IdleWord {
         }
     }
 
-    /// Searchers 0 -> 1, if a P is idle.
+    /// Changes the number of searchers from 0 to 1 if a P is idle.
+    ///
+    /// Returns `true` on success.
     pub fn claim_search(&self) -> bool {
         let mut word = self.0.load(Ordering::SeqCst);
         while Self::idle(word) > 0 && Self::searching(word) == 0 {
@@ -136,12 +152,16 @@ impl IdleWord {
         false
     }
 
-    /// Gives a claimed search up; true if a P is idle, so that the caller must claim again.
+    /// Gives up a claimed search.
+    ///
+    /// Returns `true` if a P is idle, so that the caller must claim again.
     pub fn abandon_search(&self) -> bool {
         Self::idle(self.0.fetch_sub(SEARCH, Ordering::SeqCst)) > 0
     }
 
-    /// An M with a P and without work wants to search: at most half of the busy ones do, the others go idle at once.
+    /// Starts searching, for an M with a P and without work.
+    ///
+    /// Returns `false` if half of the busy Ms search already: the caller then goes idle at once.
     pub fn join_search(&self, procs: u32) -> bool {
         let mut word = self.0.load(Ordering::SeqCst);
         loop {
@@ -156,10 +176,10 @@ impl IdleWord {
         }
     }
 
-    /// A searcher found work: it stops searching, and passes the search on if there is more.
+    /// Stops searching, for a searcher that found work, and passes the search on if there is more.
     pub fn found(&self, scheduler: &impl Scheduler) {
         let before = self.0.fetch_sub(SEARCH, Ordering::SeqCst);
-        debug_assert!(Self::searching(before) > 0, "idle: nobody was searching");
+        debug_assert!(Self::searching(before) > 0, "idle: no M was searching");
         if Self::searching(before) == 1 && Self::idle(before) > 0 {
             fence(Ordering::SeqCst);
             if scheduler.work_waits() {
@@ -168,9 +188,11 @@ impl IdleWord {
         }
     }
 
-    /// The caller has just put its P among the idle ones and counted it. True if it must search after all: it is then
-    /// counted as searching, and must take an idle P, or call [`abandon_search`](Self::abandon_search) and ask again
-    /// while that says so.
+    /// Stops searching, for a caller that has just put its P among the idle ones and counted it.
+    ///
+    /// Returns `true` if the caller must search after all: it is then counted as searching, and
+    /// must take an idle P, or call [`abandon_search`](Self::abandon_search) and ask again while
+    /// that returns `true`.
     pub fn go_idle(&self, searching: bool, scheduler: &impl Scheduler) -> bool {
         if searching {
             self.0.fetch_sub(SEARCH, Ordering::SeqCst);

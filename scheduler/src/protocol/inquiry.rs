@@ -1,12 +1,13 @@
-//! One thread asks another for what only that one can tell, and waits for so long and no longer.
+//! One thread asks another for data that only that thread can read, and waits for a bounded time.
 //!
 //! # Protocol
-//! The *asker* wants the registers of a thread that runs, and gets that thread to call [`Inquiry::answer`], from a
-//! signal handler. The thread may be late: it may have blocked the signal, have ended, or not have been given a CPU. So
-//! the asker gives up at some point; but an answer that has begun is waited for, since it is being written.
+//! The *asker* wants the registers of a running thread, and makes that thread call
+//! [`Inquiry::answer`] from a signal handler. The thread may be late: it may block the signal, have
+//! ended, or have no CPU. So the asker gives up at some point; but it waits for an answer that has
+//! begun, since that is being written.
 //!
 //! ```text
-//!     asker                                  whoever is interrupted, as thread t
+//!     asker                                  the interrupted code, as thread t
 //!     IDLE -> t ASKED                        t ASKED -> t ANSWERING, by compare-and-swap
 //!     ... waits ...                          writes the answer
 //!     t ANSWERED?     reads it, -> IDLE      -> t ANSWERED
@@ -14,21 +15,26 @@
 //!                     if that fails: waits on
 //! ```
 //!
-//! The name of the thread is part of the word. A thread that comes late, when another one is asked, would else see a
-//! question, take it for its own and answer for the wrong thread.
+//! The thread's id is part of the word. Otherwise a thread that comes late, when another one is
+//! asked, would see a question, take it for its own, and answer for the wrong thread.
 //!
-//! The side that answers allocates nothing, takes no lock and never waits: it may have interrupted anything.
+//! The answering side allocates nothing, takes no lock, and never waits: it may have interrupted
+//! anything.
 //!
-//! Rejected:
-//! * a sequence number for each question: the thread would have to learn it, through a signal that carries nothing;
-//! * a place for the answer in the asker's frame: one who comes late would write into a frame that is gone.
+//! # Rejected
+//! * A sequence number for each question: the thread would have to learn it, through a signal that
+//!   carries nothing.
+//! * A place for the answer on the asker's stack: a late thread would write into a frame that is
+//!   gone.
 //!
 //! # Invariants
-//! * I1: one asks at a time, under the lock `turn`.
-//! * I2: the answer is touched by the thread that made ANSWERING until it makes ANSWERED, and by the asker from then until IDLE.
+//! * I1: one thread asks at a time, under the lock `turn`.
+//! * I2: the answer is touched by the thread that made ANSWERING until it makes ANSWERED, and by
+//!   the asker from then until IDLE.
 //!
 //! # Orderings
-//! * P1: ASKED, released by the asker -> the acquire in `answer`: the asker has finished with the answer before.
+//! * P1: ASKED, released by the asker -> the acquire in `answer`: the asker has finished with the
+//!   previous answer.
 //! * P2: ANSWERED, released by `answer` -> the acquire load of the asker: the answer is written.
 
 use std::sync::PoisonError;
@@ -44,27 +50,32 @@ fn word(thread: u32, state: u64) -> u64 {
     u64::from(thread) << 2 | state
 }
 
-/// A question at a time, and the place for its answer.
+/// One question at a time, and the place for its answer.
 pub struct Inquiry<T> {
     turn: Mutex<()>,
     word: AtomicU64,
     answer: UnsafeCell<T>,
 }
 
-// SAFETY: I2 says who touches the answer.
+// SAFETY: I2 says which thread touches the answer.
 unsafe impl<T: Send> Sync for Inquiry<T> {}
 
 impl<T> Inquiry<T> {
     const_fn! {
-        /// An inquiry with room for an answer. Nobody is asked yet.
+        /// Creates an inquiry with room for an answer.
+        ///
+        /// No thread is asked yet.
         pub fn new(answer: T) -> Self {
             Self { turn: Mutex::new(()), word: AtomicU64::new(IDLE), answer: UnsafeCell::new(answer) }
         }
     }
 
-    /// Asks `thread`: `interrupt` gets it to call [`answer`](Self::answer), or says that it cannot be reached; `wait`
-    /// passes some time and says whether to wait on; `read` gets the answer, if it comes. Blocks the thread as long as
-    /// `wait` says, and for the rest of an answer that has begun.
+    /// Asks `thread`.
+    ///
+    /// `interrupt` makes it call [`answer`](Self::answer), or returns `false` if it cannot be
+    /// reached; `wait` lets some time pass and returns `true` to keep waiting; `read` gets the
+    /// answer if it comes. Blocks the thread for as long as `wait` says, and for the rest of an
+    /// answer that has begun.
     pub fn ask<R>(
         &self,
         thread: u32,
@@ -86,7 +97,7 @@ impl<T> Inquiry<T> {
                 yield_thread();
             }
         }
-        // SAFETY: I2, it is answered.
+        // SAFETY: I2: the word is ANSWERED, so the answer is the asker's.
         let result = self.answer.with_mut(|answer| read(unsafe { &mut *answer }));
         self.word.store(IDLE, Ordering::Relaxed);
         Some(result)
@@ -96,14 +107,16 @@ impl<T> Inquiry<T> {
         self.word.compare_exchange(word(thread, ASKED), IDLE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Has `write` answer, if it is `thread`, the caller, that is asked; says whether it was. Async-signal-safe if `write` is.
+    /// Writes the answer if `thread`, the caller, is the one that is asked.
+    ///
+    /// Returns `true` if it was. Async-signal-safe if `write` is.
     pub fn answer(&self, thread: u32, write: impl FnOnce(&mut T)) -> bool {
         let (asked, answering) = (word(thread, ASKED), word(thread, ANSWERING));
         // ORDERING P1: acquire pairs with the first store in `ask`.
         if self.word.compare_exchange(asked, answering, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
         }
-        // SAFETY: I2, this thread made ANSWERING.
+        // SAFETY: I2: this thread made ANSWERING.
         self.answer.with_mut(|answer| write(unsafe { &mut *answer }));
         // ORDERING P2: release pairs with the load in `ask`.
         self.word.store(word(thread, ANSWERED), Ordering::Release);

@@ -1,29 +1,36 @@
-//! The word between a goroutine that ends and those who wait for its end.
+//! The word between a goroutine that ends and the waiters for its end.
 //!
 //! # Protocol
-//! One word per goroutine. Its low two bits are flags, the rest is the head of a list of [`JoinNode`]s, pushed
-//! by compare-and-swap and taken whole by the one exchange that ends the goroutine.
+//! There is one word per goroutine. Its low two bits are flags; the rest is the head of a list of
+//! [`JoinNode`]s, pushed by compare-and-swap and taken as a whole by the one exchange that ends the
+//! goroutine.
 //!
 //! ```text
-//!   bits   | DONE | DETACHED | list of nodes
-//!   -------+------+----------+--------------------------------------------------
-//!   attached, running | 0 | 0 | those who wait
-//!   detached, running | 0 | 1 | those who wait without a handle (`done()` clones)
-//!   done              | 1 | ? | empty
+//! bits   | DONE | DETACHED | list of nodes
+//! -------+------+----------+--------------------------------------------------
+//! attached, running | 0 | 0 | waiters
+//! detached, running | 0 | 1 | waiters without a handle (`done()` clones)
+//! done              | 1 | ? | empty
 //! ```
-//! The block belongs to two parties, the goroutine and its handle, and whoever leaves **last** drops the result and frees it.
-//! `detach` says whether the goroutine has ended already. The goroutine looks first whether it is detached, drops its result
-//! if so (that is user code, so it must come before the end), and then ends by an exchange that fails if the
-//! handle has left in between. So exactly one side is the last, with one read-modify-write at the end of a goroutine and
-//! none in a `join` that finds it ended; a reference count beside a state word would take two and one.
+//!
+//! The block belongs to two parties, the goroutine and its handle, and whichever leaves **last**
+//! drops the result and frees the block. `detach` returns whether the goroutine has ended already.
+//! The goroutine first checks whether it is detached, drops its result if so (that is user code, so
+//! it must come before the end), and then ends by an exchange that fails if the handle has left in
+//! between. So exactly one side is the last, with one read-modify-write at the end of a goroutine
+//! and none in a `join` that finds it ended; a reference count beside a state word would take two
+//! and one.
 //!
 //! # Invariants
-//! * I1: DONE is set once and never cleared; after it the word does not change, except that nobody cares for DETACHED.
+//! * I1: DONE is set once and never cleared; after it the word does not change, except for
+//!   DETACHED, which no longer matters.
 //! * I2: a node in the list is alive until its `wake` was called.
 //!
 //! # Orderings
-//! * P1: the release half of `finish`'s exchange -> the acquire load in `is_done`, `push` and `detach`: the result is visible.
-//! * P2: the release exchange of `push` -> the acquire half of `finish`'s exchange: the node's fields are visible.
+//! * P1: the release half of `finish`'s exchange -> the acquire load in `is_done`, `push`, and
+//!   `detach`: the result is visible.
+//! * P2: the release exchange of `push` -> the acquire half of `finish`'s exchange: the node's
+//!   fields are visible.
 
 use crate::primitive::{AtomicUsize, Ordering};
 
@@ -31,27 +38,31 @@ const DONE: usize = 1;
 const DETACHED: usize = 2;
 const FLAGS: usize = DONE | DETACHED;
 
-/// One who waits for the end of a goroutine. Aligned so that its address leaves the flag bits free.
+/// A waiter for the end of a goroutine.
+///
+/// It is aligned so that its address leaves the flag bits free.
 #[repr(align(8))]
 #[derive(Debug)]
 pub struct JoinNode {
     next: AtomicUsize,
-    /// Called once, with the node, on the stack of the goroutine that ended. The node may be gone when it returns.
+    /// Called once, with the node, on the stack of the goroutine that ended.
+    ///
+    /// The node may be gone when it returns.
     wake: unsafe fn(*const JoinNode),
 }
 
 impl JoinNode {
-    /// A node that calls `wake`.
+    /// Creates a node that calls `wake`.
     pub fn new(wake: unsafe fn(*const JoinNode)) -> Self {
         Self { next: AtomicUsize::new(0), wake }
     }
 }
 
-/// The word. See the module's documentation.
+/// The state of a goroutine's end, as described in the module's documentation.
 #[derive(Debug)]
 pub struct JoinWord(AtomicUsize);
 
-/// Those who waited when [`JoinWord::finish`] ended the goroutine.
+/// The waiters that [`JoinWord::finish`] found when it ended the goroutine.
 #[must_use]
 pub struct Waiters(*const JoinNode);
 
@@ -62,43 +73,47 @@ impl Default for JoinWord {
 }
 
 impl JoinWord {
-    /// The word of a goroutine that has a handle.
+    /// Creates the word of a goroutine that has a handle.
     pub fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
 
-    /// The word of a goroutine that has no handle from the start.
+    /// Creates the word of a goroutine that never had a handle.
     pub fn detached() -> Self {
         Self(AtomicUsize::new(DETACHED))
     }
 
-    /// Whether the goroutine has ended.
+    /// Returns `true` if the goroutine has ended.
     #[inline]
     pub fn is_done(&self) -> bool {
         // ORDERING P1: acquire; the result is there.
         self.0.load(Ordering::Acquire) & DONE != 0
     }
 
-    /// Whether nobody holds a handle: the result will be dropped by the goroutine itself.
+    /// Returns `true` if the handle was dropped: the goroutine itself then drops the result.
     #[inline]
     pub fn is_detached(&self) -> bool {
         self.0.load(Ordering::Relaxed) & DETACHED != 0
     }
 
-    /// Adds one who waits; false if the goroutine has ended already.
+    /// Adds a waiter.
+    ///
+    /// Returns `false` if the goroutine has already ended.
     ///
     /// # Safety
-    /// The node stays in place until its `wake` was called (I2). The caller has a handle, so the word stays.
+    /// The node stays in place until its `wake` was called (I2). The caller has a handle, so the
+    /// word stays.
     pub unsafe fn push(&self, node: *const JoinNode) -> bool {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
             if word & DONE != 0 {
                 return false;
             }
-            // SAFETY: the node is the caller's until the exchange below publishes it.
+            // SAFETY: the node belongs to the caller until the exchange below publishes it.
             unsafe { &*node }.next.store(word & !FLAGS, Ordering::Relaxed);
             let new = node as usize | (word & FLAGS);
-            // ORDERING P2: release publishes the node; P1: acquire on failure, which may have seen DONE.
+            // ORDERING P2: release publishes the node; P1: acquire on failure, which may have seen
+            // DONE.
             match self.0.compare_exchange_weak(word, new, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = now,
@@ -106,9 +121,11 @@ impl JoinWord {
         }
     }
 
-    /// The goroutine ended. `detached` says what the caller acted on: whether it has dropped the result because nobody
-    /// will ask for it. `None` if the handle has left since it looked: the result is the caller's to drop, then
-    /// it calls again.
+    /// Ends the goroutine.
+    ///
+    /// `detached` says what the caller acted on: whether it has dropped the result because no
+    /// handle is left. Returns `None` if the handle was dropped since the caller checked: the
+    /// caller then drops the result and calls this again.
     #[inline]
     pub fn finish(&self, detached: bool) -> Option<Waiters> {
         let mut word = self.0.load(Ordering::Relaxed);
@@ -125,7 +142,9 @@ impl JoinWord {
         }
     }
 
-    /// The handle is dropped; true if the goroutine has ended, so that the block is the caller's to free.
+    /// Drops the handle's share.
+    ///
+    /// Returns `true` if the goroutine has ended, so that the caller must free the block.
     #[inline]
     pub fn detach(&self) -> bool {
         // ORDERING P1: acquire; the caller will drop the result.
@@ -137,7 +156,7 @@ impl JoinWord {
 }
 
 impl Waiters {
-    /// Wakes everybody who waited, in the order of their arrival.
+    /// Wakes all waiters, in the order of their arrival.
     #[inline]
     pub fn wake_all(self) {
         if !self.0.is_null() {
@@ -151,17 +170,17 @@ fn wake_list(newest: *const JoinNode) {
     let mut oldest = std::ptr::null();
     let mut node = newest;
     while !node.is_null() {
-        // SAFETY: I2, nothing in the list was woken yet.
+        // SAFETY: I2: no node in the list has been woken yet.
         let next = unsafe { &*node }.next.load(Ordering::Relaxed) as *const JoinNode;
-        // SAFETY: as above.
+        // SAFETY: I2: no node in the list has been woken yet.
         unsafe { &*node }.next.store(oldest as usize, Ordering::Relaxed);
         oldest = node;
         node = next;
     }
     while !oldest.is_null() {
-        // SAFETY: I2, this node was not woken yet; it is read before it is woken.
+        // SAFETY: I2: this node has not been woken yet; it is read before it is woken.
         let (next, wake) = unsafe { ((*oldest).next.load(Ordering::Relaxed) as *const JoinNode, (*oldest).wake) };
-        // SAFETY: called once for this node, which is the contract of `JoinNode::wake`.
+        // SAFETY: this is the only call for this node, which is the contract of `JoinNode::wake`.
         unsafe { wake(oldest) };
         oldest = next;
     }

@@ -1,103 +1,112 @@
-//! An M's hold on its P: free for the M to use, and yet anyone can take the P away from an M that does not come back.
+//! An M's hold on its P: free for the M to use, while any other thread can take the P from an M
+//! that does not come back.
 //!
 //! # Protocol
-//! Go stops a goroutine that runs too long with a signal. In Rust no instruction of user code is known to be a safe
-//! place to stop at, so the *P* is taken instead: the M goes on computing, or stays in its system call, without it,
-//! and the P runs other goroutines on another M. The *owner* is the thread of the M that the lease belongs to. It is
-//! *inside* while it runs scheduler code that uses the P, and *outside* while it runs the goroutine's own code. A
-//! *monitor* is any other thread (sysmon, mostly) that wants the P. The P may be taken only while the owner is outside,
+//! Go stops a goroutine that runs too long with a signal. In Rust no instruction of user code is
+//! known to be a safe place to stop at, so the *P* is taken instead: the M goes on computing, or
+//! stays in its system call, without it, and the P runs other goroutines on another M. The *owner*
+//! is the thread of the M that the lease belongs to. It is *inside* while it runs scheduler code
+//! that uses the P, and *outside* while it runs the goroutine's own code. A *retaker* is any other
+//! thread (usually sysmon) that wants the P. The P may be taken only while the owner is outside,
 //! and the owner must learn of it before it touches the P again.
 //!
 //! This is Dekker's problem: each side stores its own word, then loads the other's.
 //!
 //! ```text
-//!     owner, enter                       monitor, try_take (under the mutex)
+//!     owner, enter                       retaker, try_take (under the mutex)
 //!     inside = 1                         notice = ASKED
 //!     light fence                        heavy fence
-//!     notice == NONE?  use the P         inside == 0?  notice = TAKEN, the P is the monitor's
+//!     notice == NONE?  use the P         inside == 0?  notice = TAKEN, the P is the retaker's
 //!     else: slow path                    else: notice = NONE, the owner keeps it
 //! ```
 //!
-//! Without fences both could load the old values, and both use the P. With them at least one sees the other. If only
-//! the owner sees, the monitor has found it outside and may take. If only the monitor sees, it backs off. If both see,
-//! it backs off too, but the owner cannot tell this from the first case. So an owner that sees a notice takes the mutex:
-//! then the monitor is done, and `notice` says how it ended.
+//! Without fences both could load the old values, and both use the P. With them at least one sees
+//! the other. If only the owner sees, the retaker has found it outside and may take the P. If only
+//! the retaker sees, it backs off. If both see, it backs off too, but the owner cannot tell this
+//! from the first case. So an owner that sees a notice takes the mutex: then the retaker is done,
+//! and `notice` tells the outcome.
 //!
-//! The owner enters millions of times a second, the monitor tries a few times a second, so the fences are unequal: the
-//! owner's stops only the compiler, and the monitor's is a `membarrier`, which makes every thread of the process pass
-//! a full fence. Plain stores suffice for the owner because `inside` has no other writer: there is nothing to compare
-//! or exchange, only an order to keep.
+//! The owner enters millions of times a second and the retaker tries a few times a second, so the
+//! fences are unequal: the owner's stops only the compiler, and the retaker's is a `membarrier`,
+//! which makes every thread of the process execute a full fence. Plain stores suffice for the owner
+//! because `inside` has no other writer: there is nothing to compare or exchange, only an order to
+//! keep.
 //!
-//! Rejected:
-//! * a compare-and-swap on one word at each entry: 4.7 ns against 0.4 (and 9.0 if the exit swaps too);
-//! * a sequentially consistent fence at each entry: 4.7 ns;
-//! * a lock around each entry: 9.6 ns, and the monitor would block behind a descheduled owner;
-//! * a signal to the owner's thread: it interrupts the very system calls that make an owner late, user code would see
-//!   `EINTR`, and the handler could do no more than set the flag that `notice` already is;
-//! * a time stamp or tick alone, without a handshake: it says that the owner *was* outside, not that it still is.
+//! # Rejected
+//! * A compare-and-swap on one word at each entry: 4.7 ns against 0.4 (and 9.0 if the exit swaps
+//!   too).
+//! * A sequentially consistent fence at each entry: 4.7 ns.
+//! * A lock around each entry: 9.6 ns, and the retaker would block behind a descheduled owner.
+//! * A signal to the owner's thread: it interrupts the very system calls that make an owner late,
+//!   user code would see `EINTR`, and the handler could only set the flag that `notice` already is.
+//! * A time stamp or tick alone, without a handshake: it says that the owner *was* outside, not
+//!   that it still is.
 //!
 //! # Lending
-//! A monitor may want the P for a moment only, while the owner goes on computing: whoever has it then *gives it back*
-//! ([`Lease::give_back`]), if the owner has not noticed the loss. The owner notices under the mutex, and says so there
-//! (`GONE`), so the two cannot miss each other: either the giver comes first, and the owner never learns that the P
-//! was away, or the owner does, and the giver keeps the P. No fence is needed: an owner that reads `NONE` without the
-//! mutex reads the giver's store, and one that reads anything else takes the mutex.
+//! A retaker may want the P for a moment only, while the owner goes on computing: the borrower then
+//! *gives it back* ([`Lease::give_back`]), if the owner has not noticed the loss. The owner notices
+//! under the mutex and records it there (`GONE`), so the two cannot miss each other: either the
+//! borrower comes first, and the owner never learns that the P was away, or the owner does, and the
+//! borrower keeps the P. No fence is needed: an owner that reads `NONE` without the mutex reads the
+//! borrower's store, and one that reads anything else takes the mutex.
 //!
 //! # States
 //!
-//! | `inside` | `notice` | meaning | who may use the P |
+//! | `inside` | `notice` | meaning | may use the P |
 //! | --- | --- | --- | --- |
 //! | 1 | `NONE` | the owner is in scheduler code | owner |
-//! | 0 | `NONE` | the owner is in user code | nobody |
-//! | 1 | `ASKED` | the owner was in before a monitor asked, or has just come and waits | owner, if in before |
-//! | 0 | `ASKED` | a monitor has asked, and decides | nobody; its `check` may look at it |
-//! | any | `TAKEN` | the lease has no P, and the owner does not know | the monitor, and whom it gives the P to |
-//! | any | `GONE` | the lease has no P, and the owner knows | as above, or whom the owner gave it to |
+//! | 0 | `NONE` | the owner is in user code | no thread |
+//! | 1 | `ASKED` | the owner was in first, or has just come and waits | the owner, if first |
+//! | 0 | `ASKED` | a retaker decides | no thread; its `check` may look at it |
+//! | any | `TAKEN` | no P here, and the owner does not know | the retaker, or its successor |
+//! | any | `GONE` | no P here, and the owner knows | the same, or the owner's successor |
 //!
 //! # Invariants
 //! * I1: `inside` is written by the owner only.
 //! * I2: `notice` is written under the mutex only.
-//! * I3: `GONE` stays until the owner has another P and calls `renew`; `TAKEN` until the owner makes it `GONE`, or the
-//!   P is given back. A lease that is either is never taken.
-//! * I4: the owner uses its P only between an `enter` that said true (or a `renew`) and the next `exit`.
-//! * I5: only who has the P gives it back, and does not use it afterwards.
+//! * I3: `GONE` stays until the owner has another P and calls `renew`; `TAKEN` until the owner
+//!   makes it `GONE`, or the P is given back. A lease in either state is never taken.
+//! * I4: the owner uses its P only between an `enter` that returned `true` (or a `renew`) and the
+//!   next `exit`.
+//! * I5: only the M that has the P gives it back, and does not use it afterwards.
 //!
 //! # Orderings
-//! * P1: `inside = 0`, released in `exit` -> the acquire load in `try_take`: all that the owner did with the P is
-//!   visible to the monitor that takes it.
-//! * P2: `inside = 1`, light fence, load of `notice` in `enter` <-> `notice = ASKED`, heavy fence, load of `inside` in
-//!   `try_take`: at least one of the two loads sees the other side's store.
-//! * P3: `notice = NONE`, released in `try_take` -> the acquire load in `enter`: what a `check` read of the P, it read
-//!   before the owner writes there again.
-//! * P4: the mutex: what a monitor decided is visible to an owner that waited for it, and what `renew` and `release`
-//!   store is visible to the next monitor, and to whoever gives the P back.
-//! * P5: `notice = NONE`, released in `give_back` -> the acquire load in `enter`: all that was done with the P while it
-//!   was away is visible to the owner that has it again.
+//! * P1: `inside = 0`, released in `exit` -> the acquire load in `try_take`: everything that the
+//!   owner did with the P is visible to the retaker that takes it.
+//! * P2: `inside = 1`, light fence, load of `notice` in `enter` <-> `notice = ASKED`, heavy fence,
+//!   load of `inside` in `try_take`: at least one of the two loads sees the other side's store.
+//! * P3: `notice = NONE`, released in `try_take` -> the acquire load in `enter`: what a `check`
+//!   read of the P, it read before the owner writes there again.
+//! * P4: the mutex: what a retaker decided is visible to an owner that waited for it, and what
+//!   `renew` and `release` store is visible to the next retaker, and to the M that gives the P
+//!   back.
+//! * P5: `notice = NONE`, released in `give_back` -> the acquire load in `enter`: everything that
+//!   was done with the P while it was away is visible to the owner that has it again.
 //!
 //! # See also
-//! `retake` and `exitsyscall` in Go's `proc.go`; "Asymmetric Dekker synchronization" (Dice, Huang, Yang). The models
-//! are in `scheduler/models/tests/lease.rs`.
+//! `retake` and `exitsyscall` in Go's `proc.go`; "Asymmetric Dekker synchronization" (Dice, Huang,
+//! Yang). The models are in `scheduler/models/tests/lease.rs`.
 
 use crate::primitive::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, heavy_fence, light_fence};
 
-/// No monitor is at work: the P is the owner's.
+/// No retaker is at work: the P is the owner's.
 const NONE: u8 = 0;
-/// A monitor holds the mutex and is about to decide.
+/// A retaker holds the mutex and is about to decide.
 const ASKED: u8 = 1;
-/// A monitor has taken the P, and the owner has not noticed.
+/// A retaker has taken the P, and the owner has not noticed.
 const TAKEN: u8 = 2;
 /// There is no P under this lease, and the owner knows.
 const GONE: u8 = 3;
 
-/// One M's hold on its P. See the module's documentation.
+/// One M's hold on its P, as described in the module's documentation.
 #[derive(Debug)]
 pub struct Lease {
-    // Owner writes, monitors read.
+    // The owner writes it, retakers read it.
     inside: AtomicBool,
-    // Written under `monitor`; the owner reads it at each entry.
+    // Written under `decision`; the owner reads it at each entry.
     notice: AtomicU8,
-    // One monitor at a time; also ends the owner's wait for the monitor's decision.
-    monitor: Mutex<()>,
+    // Held by one retaker at a time; the owner also takes it to wait for a retaker's decision.
+    decision: Mutex<()>,
 }
 
 impl Default for Lease {
@@ -107,50 +116,60 @@ impl Default for Lease {
 }
 
 impl Lease {
-    /// The lease of an M that has no P yet: `enter` says false until [`renew`](Self::renew).
+    /// Creates the lease of an M that has no P yet: `enter` returns `false` until
+    /// [`renew`](Self::renew).
     pub fn new() -> Self {
-        Self { inside: AtomicBool::new(false), notice: AtomicU8::new(GONE), monitor: Mutex::new(()) }
+        Self { inside: AtomicBool::new(false), notice: AtomicU8::new(GONE), decision: Mutex::new(()) }
     }
 
-    /// Owner: goes inside, and says whether the P is still there.
+    /// Goes inside (owner).
     ///
-    /// May wait for a monitor that is just deciding, for as long as its fence and its `check` take. Entries do not
-    /// nest: one `exit` ends the last `enter`. After false the owner is in scheduler code without a P: there is nothing
-    /// to take from it, an `exit` is allowed but not needed, and it gets false again until it has called
-    /// [`renew`](Self::renew).
+    /// Returns `true` if the P is still there.
+    ///
+    /// May wait for a retaker that is deciding, for as long as its fence and its `check` take.
+    /// Entries do not nest: one `exit` ends the last `enter`. After `false` the owner is in
+    /// scheduler code without a P: there is nothing to take from it, an `exit` is allowed but not
+    /// needed, and it gets `false` again until it has called [`renew`](Self::renew).
     #[inline]
     #[must_use = "without the P, nothing of it may be touched"]
     pub fn enter(&self) -> bool {
         // I1. ORDERING P2: the light fence keeps this store before the load below.
         self.inside.store(true, Ordering::Relaxed);
         light_fence();
-        // ORDERING P2; P3, P5: acquire pairs with the NONE of a monitor that backed off, or of who gave the P back.
+        // ORDERING P2; P3, P5: acquire pairs with the NONE of a retaker that backed off, or of the
+        // M that gave the P back.
         if self.notice.load(Ordering::Acquire) == NONE { true } else { self.enter_noticed() }
     }
 
-    /// Owner: whether the P was taken, or may just be. For who has something to do that takes longer than an
-    /// [`enter`](Self::enter).
+    /// Returns `true` if the P was taken, or may just be being taken (owner).
+    ///
+    /// For an owner that is about to do something that takes longer than an [`enter`](Self::enter).
     #[inline]
     pub fn is_noticed(&self) -> bool {
-        // ORDERING: relaxed, a hint; `enter` says it for certain.
+        // ORDERING: relaxed, a hint; `enter` is the exact answer.
         self.notice.load(Ordering::Relaxed) != NONE
     }
 
-    /// Owner: goes outside. From here on the P may be taken.
+    /// Goes outside (owner).
+    ///
+    /// From here on the P may be taken.
     #[inline]
     pub fn exit(&self) {
-        // I1. ORDERING P1: release hands the owner's use of the P to the monitor that sees the 0.
+        // I1. ORDERING P1: release hands the owner's use of the P to the retaker that sees the 0.
         self.inside.store(false, Ordering::Release);
     }
 
-    /// Waits for the monitor's decision, and says whether it left the P.
+    /// Waits for the retaker's decision.
+    ///
+    /// Returns `true` if it left the P.
     #[cold]
     fn enter_noticed(&self) -> bool {
         let _decided = self.lock();
-        // ORDERING P4: written under the mutex only (I2). `inside` is 1 since before, so the next monitor backs off.
+        // ORDERING P4: written under the mutex only (I2). `inside` was set to 1 before, so the next
+        // retaker backs off.
         match self.notice.load(Ordering::Relaxed) {
             TAKEN => {
-                // From here on nobody gives it back.
+                // From here on the P is never given back.
                 self.notice.store(GONE, Ordering::Relaxed);
                 false
             }
@@ -158,33 +177,40 @@ impl Lease {
         }
     }
 
-    /// Owner: it has a P (its first, or another one), and is inside.
+    /// Records that the owner has a P (its first, or another one) and is inside.
     ///
-    /// The P must be the owner's alone already: this only lets monitors take it again.
+    /// The P must already be the owner's alone: this only lets retakers take it again.
     #[cold]
     pub fn renew(&self) {
         let _guard = self.lock();
-        // ORDERING P4: the mutex publishes both stores to the next monitor.
+        // ORDERING P4: the mutex publishes both stores to the next retaker.
         self.inside.store(true, Ordering::Relaxed);
         self.notice.store(NONE, Ordering::Relaxed);
     }
 
-    /// Owner: gives the P up of its own accord, from inside, as when it goes idle or is about to block. It is outside
-    /// afterwards, and the caller decides what becomes of the P, which no monitor can take any more.
+    /// Gives up the P from inside (owner), for example when it goes idle or is about to block.
+    ///
+    /// The owner is outside afterwards. The caller decides what becomes of the P, which no retaker
+    /// can take anymore.
     #[cold]
     pub fn release(&self) {
         let _guard = self.lock();
-        // ORDERING P4: a monitor that comes later sees GONE and asks no further; none is in between, by the mutex.
+        // ORDERING P4: a later retaker sees GONE and does not ask; the mutex rules out one in
+        // between.
         self.notice.store(GONE, Ordering::Relaxed);
         self.inside.store(false, Ordering::Relaxed);
     }
 
-    /// Monitor: takes the P if the owner is outside and `check` agrees; true means that the P is the caller's.
+    /// Takes the P if the owner is outside and `check` agrees (retaker).
     ///
-    /// False also if there is no P under this lease. `check` runs while the owner cannot use the P: there the caller
-    /// looks again at what made it want the P (is it still the same P, the same tick?), and may read what else only the
-    /// owner reads. It must be short and must not block, since the owner may be waiting for it. Costs a heavy fence
-    /// (8.5 us if other CPUs run this process), which an owner that enters just then waits for: look at its tick first.
+    /// Returns `true` if the P is the caller's.
+    ///
+    /// Also returns `false` if there is no P under this lease. `check` runs while the owner cannot
+    /// use the P: there the caller verifies the reason for which it wanted the P (is it still the
+    /// same P, the same tick?), and may read what otherwise only the owner reads. It must be short
+    /// and must not block, since the owner may be waiting for it. The call costs a heavy fence (8.5
+    /// us if other CPUs run this process), and an owner that enters at that moment waits for it:
+    /// check its tick first.
     #[cold]
     pub fn try_take(&self, check: impl FnOnce() -> bool) -> bool {
         let _guard = self.lock();
@@ -197,14 +223,17 @@ impl Lease {
         heavy_fence();
         // ORDERING P1, P2: acquire takes over what the owner did with the P.
         let taken = !self.inside.load(Ordering::Acquire) && check();
-        // ORDERING P3: release; the owner writes to the P after it has read this NONE, and `check` read it before.
+        // ORDERING P3: release; the owner writes to the P after it has read this NONE, and `check`
+        // read it before.
         self.notice.store(if taken { TAKEN } else { NONE }, Ordering::Release);
         taken
     }
 
-    /// Whoever has the P that was taken here (I5): gives it back, if the owner has not noticed. True if it did; the P is
-    /// the owner's again as if nobody had taken it. False: the P is still the caller's. `record` runs before the owner
-    /// can use the P.
+    /// Gives a P that was taken here back to the owner, if the owner has not noticed (called by the
+    /// M that has the P, I5).
+    ///
+    /// Returns `true` if it did: the P is the owner's again as if it had never been taken. After
+    /// `false` the P is still the caller's. `record` runs before the owner can use the P.
     #[cold]
     #[must_use = "the P is the caller's or the owner's"]
     pub fn give_back(&self, record: impl FnOnce()) -> bool {
@@ -219,15 +248,16 @@ impl Lease {
         true
     }
 
-    /// Monitor: whether the P was taken and the owner has not noticed; of a moment ago.
+    /// Returns `true` if the P was taken and the owner had not noticed a moment ago (retaker).
     pub fn is_taken(&self) -> bool {
-        // ORDERING: relaxed, a hint; `give_back` says it for certain.
+        // ORDERING: relaxed, a hint; `give_back` is the exact answer.
         self.notice.load(Ordering::Relaxed) == TAKEN
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
-        // A `check` that panicked left ASKED behind: the owner then asks under the mutex, and keeps its P.
-        self.monitor.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        // A `check` that panicked left ASKED behind: the owner then asks under the mutex, and keeps
+        // its P.
+        self.decision.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -310,12 +340,12 @@ mod tests {
         gone: AtomicUsize,
     }
 
-    // SAFETY: `uses` is touched by whoever has the P, which is what the test is about.
+    // SAFETY: `uses` is touched only by the thread that has the P, which is what the test verifies.
     unsafe impl Sync for P {}
 
     impl P {
         fn use_it(&self) {
-            // SAFETY: I4 for the owner; a successful try_take for the monitor.
+            // SAFETY: I4 for the owner; a successful try_take for the retaker.
             self.uses.with_mut(|n| unsafe { n.write_volatile(n.read_volatile() + 1) });
         }
     }

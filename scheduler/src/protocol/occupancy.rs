@@ -1,10 +1,12 @@
-//! Who may use a stack at this moment: the goroutine on it, or the sweeper that gives its dead pages back.
+//! Which thread may use a stack at this moment: the one that runs the goroutine on it, or the
+//! sweeper that returns its unused pages.
 //!
 //! # Protocol
-//! A goroutine that once went deep and then parks keeps pages that it does not need. The *sweeper* (one thread) wants
-//! to drop them while the goroutine stays parked, without waking it. The *resumer* (the worker that is about to switch
-//! to the goroutine) may come at any moment. Dropping is safe only below the stack pointer of the last suspend, and
-//! that pointer means nothing once the goroutine runs again. So the two exclude each other:
+//! A goroutine that once went deep and then parks keeps pages that it does not need. The *sweeper*
+//! (one thread) drops them while the goroutine stays parked, without waking it. The *resumer* (the
+//! worker that is about to switch to the goroutine) may come at any moment. Dropping is safe only
+//! below the stack pointer of the last suspend, and that pointer means nothing once the goroutine
+//! runs again. So the two exclude each other:
 //!
 //! ```text
 //!     resumer, enter                     sweeper, exclude (a batch of up to 64)
@@ -14,42 +16,50 @@
 //!     else: wait until it is 0           trimming = 0, for each
 //! ```
 //!
-//! This is Dekker's problem, and the fences answer it as in `lease`: at least one side sees the other's store. Both may
-//! see it: then the resumer waits although the sweeper skips the slot, for as long as the batch takes. The two cannot
-//! wait for each other, since the sweeper never waits.
+//! This is Dekker's problem, and the fences solve it as in `lease`: at least one side sees the
+//! other's store. Both may see it: then the resumer waits although the sweeper skips the slot, for
+//! as long as the batch takes. The two cannot wait for each other, since the sweeper never waits.
 //!
-//! The resumer passes here at every switch, the sweeper a few times a second. So the resumer pays a store, a compiler
-//! fence and a load (0.4 ns), and the sweeper a `membarrier` (8.5 us) for each batch.
+//! The resumer passes here at every switch, the sweeper a few times a second. So the resumer pays a
+//! store, a compiler fence, and a load (0.4 ns), and the sweeper pays one `membarrier` (8.5 us) for
+//! each batch.
 //!
-//! Rejected:
-//! * a compare-and-swap at each resume: 4.7 ns, on every switch of every goroutine;
-//! * trimming by the goroutine itself when it parks: one system call is 9.5 us while other CPUs run the process, and at
-//!   that moment nobody knows whether it parks for a microsecond or for an hour;
-//! * waking the goroutine to trim itself: it touches what is to be left alone, and wakes an idle process.
+//! # Rejected
+//! * A compare-and-swap at each resume: 4.7 ns, on every switch of every goroutine.
+//! * Trimming by the goroutine itself when it parks: one system call is 9.5 us while other CPUs run
+//!   the process, and at that moment it is unknown whether it parks for a microsecond or for an
+//!   hour.
+//! * Waking the goroutine to trim itself: it touches the memory that should be left alone, and
+//!   wakes an idle process.
 //!
 //! # Invariants
-//! * I1: `running` is written by the one who has the stack: resumers of one stack never overlap.
-//! * I2: `trimming` is written by one thread at a time: the sweeper, or a dump, which takes the sweeper's place to look at a
-//!   stack that must not change meanwhile. They exclude each other with a lock of their own.
-//! * I3: whoever runs on the stack, or changes what the sweeper reads of it, does so between `enter` and `leave`.
+//! * I1: `running` is written by the thread that has the stack: resumers of one stack never
+//!   overlap.
+//! * I2: `trimming` is written by one thread at a time: the sweeper, or a dump, which takes the
+//!   sweeper's place to read a stack that must not change. They exclude each other with a
+//!   lock of their own.
+//! * I3: a thread that runs on the stack, or changes what the sweeper reads of it, does so between
+//!   `enter` and `leave`.
 //!
 //! # Orderings
-//! * P1: `running = 0`, released in `leave` -> the acquire load in `exclude`: the stack pointer stored before it, and
-//!   every word on the stack, are those of the last suspend.
-//! * P2: `running = 1`, light fence, load of `trimming` in `enter` <-> `trimming = 1`, heavy fence, load of `running`
-//!   in `exclude`: at least one of the two loads sees the other side's store.
-//! * P3: `trimming = 0`, released in `exclude` -> the acquire load in `enter`: what the sweeper dropped and wrote comes
-//!   before what the goroutine does next.
+//! * P1: `running = 0`, released in `leave` -> the acquire load in `exclude`: the stack pointer
+//!   stored before it, and every word on the stack, are those of the last suspend.
+//! * P2: `running = 1`, light fence, load of `trimming` in `enter` <-> `trimming = 1`, heavy fence,
+//!   load of `running` in `exclude`: at least one of the two loads sees the other side's store.
+//! * P3: `trimming = 0`, released in `exclude` -> the acquire load in `enter`: what the sweeper
+//!   dropped and wrote comes before what the goroutine does next.
 
 use crate::primitive::{AtomicBool, Ordering, const_fn, heavy_fence, light_fence, spin_hint, yield_thread};
 
-/// Most stacks that one call of [`exclude`] takes.
+/// The maximum number of stacks that one call of [`exclude`] takes.
 pub const BATCH: usize = 64;
 
 /// Rounds of spinning before the first yield of the time slice.
 const SPINS: u32 = 64;
 
-/// The two flags of one stack. All zero bytes are a vacant stack.
+/// The two flags of one stack.
+///
+/// All zero bytes are a vacant stack.
 #[derive(Debug)]
 pub struct Occupancy {
     running: AtomicBool,
@@ -64,14 +74,16 @@ impl Default for Occupancy {
 
 impl Occupancy {
     const_fn! {
-        /// A stack that nobody runs on.
+        /// Creates the flags of a vacant stack.
         pub fn new() -> Self {
             Self { running: AtomicBool::new(false), trimming: AtomicBool::new(false) }
         }
     }
 
-    /// Takes the stack for whoever will run on it. Blocks the OS thread while a sweep of it goes on. Taking it twice
-    /// is taking it once.
+    /// Takes the stack for the thread that will run on it.
+    ///
+    /// Blocks the OS thread while a sweep of it is running. Taking it twice has the effect of
+    /// taking it once.
     #[inline]
     pub fn enter(&self) {
         self.running.store(true, Ordering::Relaxed);
@@ -86,7 +98,7 @@ impl Occupancy {
     #[cold]
     fn wait(&self) {
         let mut round = 0;
-        // ORDERING P3: as in `enter`.
+        // ORDERING P3: acquire pairs with the last store in `exclude`.
         while self.trimming.load(Ordering::Acquire) {
             if round < SPINS {
                 round += 1;
@@ -97,22 +109,26 @@ impl Occupancy {
         }
     }
 
-    /// Leaves the stack to itself. What is on it, and the stack pointer, were stored before.
+    /// Releases the stack.
+    ///
+    /// Its contents, and the stack pointer, were stored before.
     #[inline]
     pub fn leave(&self) {
         // ORDERING P1: release pairs with the load of `running` in `exclude`.
         self.running.store(false, Ordering::Release);
     }
 
-    /// Whether somebody runs on the stack, as far as this thread can tell.
+    /// Returns `true` if a thread runs on the stack, as far as the caller can tell.
     #[inline]
     pub fn is_entered(&self) -> bool {
         self.running.load(Ordering::Relaxed)
     }
 }
 
-/// Keeps resumers off a batch of stacks while `act` runs. Bit `i` of its argument says that nobody is on stack `i`, and
-/// so that `act` may drop what is dead on it, or look at what is not. For one thread at a time (I2); `act` may not panic.
+/// Keeps resumers off a batch of stacks while `act` runs.
+///
+/// Bit `i` of its argument is set if stack `i` is vacant, so that `act` may drop its dead pages or
+/// read the live ones. Only one thread may call this at a time (I2); `act` must not panic.
 pub fn exclude<'a, R>(batch: impl Iterator<Item = &'a Occupancy> + Clone, act: impl FnOnce(u64) -> R) -> R {
     for occupancy in batch.clone().take(BATCH) {
         occupancy.trimming.store(true, Ordering::Relaxed);
@@ -125,7 +141,7 @@ pub fn exclude<'a, R>(batch: impl Iterator<Item = &'a Occupancy> + Clone, act: i
     });
     let result = act(vacant);
     for occupancy in batch.take(BATCH) {
-        // ORDERING P3: release publishes what `act` did to whoever waits in `enter`.
+        // ORDERING P3: release publishes what `act` did to a resumer that waits in `enter`.
         occupancy.trimming.store(false, Ordering::Release);
     }
     result

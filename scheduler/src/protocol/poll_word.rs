@@ -1,15 +1,17 @@
-//! One direction of a descriptor: is it ready, and who waits for it.
+//! One direction of a descriptor: whether it is ready, and which waiter to wake when it becomes
+//! ready.
 //!
 //! # Vocabulary
-//! A descriptor has two directions, reading and writing, with a word each. In a direction there is one *owner* at a
-//! time: the goroutine or thread that tries to read, or to write (the layer above has a lock for that). The *poller* is
-//! whichever thread has got an *event* for the descriptor from the system. A *cause* is anything else that ends a wait:
-//! the descriptor is closed, its deadline has passed, a context is done. Causes are kept elsewhere, each in a word of
-//! its own that its side writes and the owner reads.
+//! A descriptor has two directions, reading and writing, with a word each. A direction has one
+//! *owner* at a time: the goroutine or thread that tries to read, or to write (the layer above has
+//! a lock for that). The *poller* is whichever thread has received an *event* for the descriptor
+//! from the system. A *cause* is anything else that ends a wait: the descriptor is closed, its
+//! deadline has passed, a context is done. Causes are kept elsewhere, each in a word of its own
+//! that its side writes and the owner reads.
 //!
 //! # Protocol
-//! The system reports edges: a descriptor that becomes ready is reported once. So the word must remember an event that
-//! nobody waits for.
+//! The system reports edges: a descriptor that becomes ready is reported once. So the word must
+//! remember an event for which there is no waiter yet.
 //!
 //! ```text
 //!               begin                park (commit step)
@@ -21,66 +23,77 @@
 //!       +- clear, begin, end - READY <-- set_ready, wakes a waiter; from any state
 //! ```
 //!
-//! 1. The owner calls [`clear`](PollWord::clear), looks at the causes, and tries its operation. Only if that would block:
-//! 2. [`begin`](PollWord::begin) takes what was reported since, and the owner tries again; or it announces the wait.
-//! 3. The owner looks at all causes **again**.
-//! 4. It parks; the commit step, when its registers are saved, calls [`park`](PollWord::park), which publishes the
-//!    waiter. If the announcement is gone by then, somebody has come, and the owner goes on at once.
-//! 5. However the wait has ended, [`end`](PollWord::end) says whether an event was there. The owner tries again, or
-//!    looks at the causes once more. A wait may end for nothing: a deadline was moved just after it had passed, or a
-//!    cause of an earlier wait came late.
+//! 1. The owner calls [`clear`](PollWord::clear), checks the causes, and tries its operation. Only
+//!    if that would block:
+//! 2. [`begin`](PollWord::begin) takes what was reported since, and the owner tries again;
+//!    otherwise it announces the wait.
+//! 3. The owner checks all causes **again**.
+//! 4. It parks; the commit step, when its registers are saved, calls [`park`](PollWord::park),
+//!    which publishes the waiter. If the announcement is gone by then, an event or a cause has
+//!    come, and the owner goes on at once.
+//! 5. However the wait has ended, [`end`](PollWord::end) returns whether an event was there. The
+//!    owner tries again, or checks the causes once more. A wait may end spuriously: a deadline was
+//!    moved just after it had passed, or a cause of an earlier wait came late.
 //!
-//! An event sets `READY` whatever was there. A cause is written first, and then [`take_waiter`](PollWord::take_waiter) takes the
-//! waiter, or the announcement, and leaves no `READY`: nothing can be read because a deadline has passed.
+//! An event sets `READY` from any state. A cause is written first, and then
+//! [`take_waiter`](PollWord::take_waiter) takes the waiter, or the announcement, and leaves no
+//! `READY`: a deadline that has passed makes nothing readable.
 //!
 //! # The race
-//! The owner sees no cause and waits; the cause comes in between. If the announcement came after the cause had looked
-//! for a waiter and the owner looked for the cause before it was there, the wait would never end. Both sides therefore
-//! *publish, fence, look*: the owner publishes the announcement and looks at the causes, the other publishes the cause
-//! and looks at the word. At least one sees the other. With an event there is no such race: event and announcement meet
-//! in the one word.
+//! The owner sees no cause and waits; the cause comes in between. If the announcement came after
+//! the cause had looked for a waiter, and the owner looked for the cause before it was there, the
+//! wait would never end. Both sides therefore *publish, fence, look*: the owner publishes the
+//! announcement and looks at the causes, the other publishes the cause and looks at the word. At
+//! least one sees the other. An event has no such race: event and announcement meet in the one
+//! word.
 //!
 //! # Rejected
-//! * Publishing the waiter in the commit step and looking at the causes after that, without an announcement. Once
-//!   published the goroutine may be woken, run, and wait again in the same word while the commit step of its first wait
-//!   is still at work. If that then sees a cause, it takes the second wait's waiter for its own, and the goroutine runs
-//!   twice.
-//! * A lock around word and causes: each event would take it, and a goroutine that holds it may be anywhere.
-//! * A list of waiters for each direction. Who may read next is decided above, once, and not again at each event.
-//! * `READY` set by close and deadline too: the next owner would try, wait, and find out one round later. It works, but a
-//!   deadline that is reset would leave false reports behind.
-//! * A claim (`protocol::claim`) for waits that a context ends as well. Then an event that has taken the waiter must
-//!   look into its frame for the claim, which the other side may just have let go. Here the other side, too, goes
-//!   through the word, which stays.
+//! * Publishing the waiter in the commit step and checking the causes after that, without an
+//!   announcement. Once published, the goroutine may be woken, run, and wait again in the same word
+//!   while the commit step of its first wait is still at work. If that step then sees a cause, it
+//!   takes the second wait's waiter for its own, and the goroutine runs twice.
+//! * A lock around the word and the causes: each event would take it, and a goroutine that holds it
+//!   may be anywhere.
+//! * A list of waiters for each direction. The layer above decides once who may read next; it need
+//!   not be decided again at each event.
+//! * `READY` set by close and deadline too: the next owner would try, wait, and find out one round
+//!   later. It works, but a deadline that is reset would leave false reports behind.
+//! * A claim (`protocol::claim`) for waits that a context ends as well. An event that has taken the
+//!   waiter would then have to look into its frame for the claim, which the other side may just
+//!   have released. Here the other side, too, goes through the word, which stays.
 //!
 //! # Invariants
-//! * I1: only the owner moves the word from NIL to WAIT and from WAIT to a waiter; so while it is not between `begin`
-//!   and `end`, the word is NIL or READY.
-//! * I2: a published waiter is taken once, by the exchange that removes it, and whoever takes it owes it one wake.
-//! * I3: the word outlives everybody who knows it, so a late `set_ready` or `take_waiter` is harmless: it ends a wait
-//!   for nothing.
+//! * I1: only the owner moves the word from NIL to WAIT and from WAIT to a waiter; so while it is
+//!   not between `begin` and `end`, the word is NIL or READY.
+//! * I2: a published waiter is taken once, by the exchange that removes it, and the taker owes it
+//!   one wake.
+//! * I3: the word outlives every thread that knows it, so a late `set_ready` or `take_waiter` is
+//!   harmless: it causes a spurious wake-up.
 //!
 //! # Orderings
-//! * P1: the release in `park` -> the acquire in `set_ready` and `take_waiter`: the waker sees a goroutine that has parked.
-//! * P2: announce, SeqCst fence in `begin`, look at the causes <-> publish a cause, SeqCst fence in `take_waiter`, look
-//!   at the word.
-//! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `clear`, `begin`, `park` and `end`: who goes on
-//!   without a wake sees what was done before, as it would through the wake.
+//! * P1: the release in `park` -> the acquire in `set_ready` and `take_waiter`: the waker sees a
+//!   goroutine that has parked.
+//! * P2: announce, SeqCst fence in `begin`, look at the causes <-> publish a cause, SeqCst fence in
+//!   `take_waiter`, look at the word.
+//! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `clear`, `begin`, `park`,
+//!   and `end`: an owner that goes on without a wake sees what was done before, as it would through
+//!   the wake.
 //!
 //! # See also
-//! `netpollblock` and `netpollunblock` in Go's `netpoll.go`. The model is `scheduler/models/tests/poll_word.rs`.
+//! `netpollblock` and `netpollunblock` in Go's `netpoll.go`. The model is
+//! `scheduler/models/tests/poll_word.rs`.
 
 use std::ptr::{self, NonNull};
 
 use crate::primitive::{AtomicPtr, Ordering, const_fn, fence};
 
-/// Nothing was reported, and nobody waits.
+/// Nothing was reported, and there is no waiter.
 const NIL: *mut () = ptr::null_mut();
-/// An event was reported that nobody has taken.
+/// An event was reported that has not been taken.
 const READY: *mut () = ptr::without_provenance_mut(1);
 /// The owner is about to park.
 const WAIT: *mut () = ptr::without_provenance_mut(2);
-// Anything else is a waiter, whose address is larger.
+// Any other value is a waiter, whose address is larger.
 
 /// One direction of a descriptor.
 #[derive(Debug)]
@@ -94,13 +107,15 @@ impl Default for PollWord {
 
 impl PollWord {
     const_fn! {
-        /// Nothing reported, nobody waits.
+        /// Creates a word with no event and no waiter.
         pub fn new() -> Self {
             Self(AtomicPtr::new(NIL))
         }
     }
 
-    /// Owner, before it tries: forgets what was reported, since the attempt will tell. True if there was something.
+    /// Clears a reported event (owner, before it tries): the attempt will tell.
+    ///
+    /// Returns `true` if there was one.
     #[inline]
     pub fn clear(&self) -> bool {
         // An event that comes after the load is kept, or is as old as the attempt.
@@ -109,11 +124,14 @@ impl PollWord {
             && self.0.compare_exchange(READY, NIL, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Owner, after an attempt that would block: announces the wait (true), or takes an event that was reported since
-    /// (false). After true the owner looks at the causes, perhaps [parks](Self::park), and calls [`end`](Self::end).
+    /// Announces the wait and returns `true`, or takes an event that was reported since and returns
+    /// `false` (owner, after an attempt that would block).
+    ///
+    /// After `true` the owner checks the causes, perhaps [parks](Self::park), and calls
+    /// [`end`](Self::end).
     ///
     /// # Panics
-    /// If somebody else is the owner.
+    /// If the direction already has an owner that waits.
     #[inline]
     pub fn begin(&self) -> bool {
         // ORDERING P3: acquire.
@@ -130,7 +148,9 @@ impl PollWord {
         true
     }
 
-    /// Owner, in its commit step: publishes `waiter`. False if the announcement is gone: then nobody will wake it.
+    /// Publishes `waiter` (owner, in its commit step).
+    ///
+    /// Returns `false` if the announcement is gone: then no wake will come.
     ///
     /// `waiter` is the address of something larger than two bytes.
     #[inline]
@@ -141,7 +161,9 @@ impl PollWord {
         self.0.compare_exchange(WAIT, waiter.as_ptr(), Ordering::Release, Ordering::Acquire).is_ok()
     }
 
-    /// Owner, when the wait is over or was given up before it parked: whether an event was reported, which is taken.
+    /// Ends the wait (owner), also one that was given up before it parked.
+    ///
+    /// Returns `true` if an event was reported, which is taken.
     #[inline]
     pub fn end(&self) -> bool {
         // ORDERING P3: acquire.
@@ -150,7 +172,9 @@ impl PollWord {
         was == READY
     }
 
-    /// Poller: an event has come. Returns the waiter, whom the caller wakes.
+    /// Records an event (poller).
+    ///
+    /// Returns the waiter, which the caller wakes.
     #[inline]
     #[must_use = "the waiter is owed a wake"]
     pub fn set_ready(&self) -> Option<NonNull<()>> {
@@ -158,7 +182,9 @@ impl PollWord {
         Self::waiter(self.0.swap(READY, Ordering::AcqRel))
     }
 
-    /// After a cause was published: ends the wait that there may be. Returns the waiter, whom the caller wakes.
+    /// Ends the current wait, if any, after a cause was published.
+    ///
+    /// Returns the waiter, which the caller wakes.
     #[must_use = "the waiter is owed a wake"]
     pub fn take_waiter(&self) -> Option<NonNull<()>> {
         // ORDERING P2: between the cause and the look at the word.
