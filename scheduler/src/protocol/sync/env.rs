@@ -1,74 +1,87 @@
-//! What the locks ask of their surroundings.
+//! The environment that the locks need: a way to block, a way to wake, and what may end a wait
+//! early.
 //!
-//! The protocols decide who waits and who is let go. How somebody waits, as a goroutine or as a thread, and what may
-//! end the wait before its turn, is the business of whoever uses them; the models wait in loom.
+//! The protocols decide who waits and who is released. How a waiter blocks, as a goroutine or as a
+//! thread, and what may end the wait before its turn, is up to their users; the models block in
+//! loom.
 //!
 //! # Waits that something else may end
-//! A deadline, or the end of a context, is one more who may take the waiter's claim ([`crate::protocol::claim`]). The rules are the
-//! same for all locks:
+//! A deadline, or the end of a context, is a further party that may take the waiter's claim
+//! ([`crate::protocol::claim`]). The rules are the same for all locks:
 //!
-//! 1. The waiter links its node under the lock of the queue, and the commit step releases that lock ([`Limit::wait`]).
-//! 2. Whoever takes a node out in order to serve it [reserves](Wake::reserve) the waiter, under the same hold of the lock. If
-//!    that fails the wait has ended in another way: the node is dropped, and the next one is served.
-//! 3. A waiter whose wait was ended takes the lock of the queue once more, and takes its node out if it is still there. If others
-//!    waited only because of this one, it lets them go.
+//! 1. The waiter links its node under the lock of the queue, and the commit step releases that lock
+//!    ([`Limit::wait`]).
+//! 2. A peer that takes a node out in order to serve it [reserves](Wake::reserve) the waiter, under
+//!    the same hold of the lock. If that fails, the wait has ended in another way: the node is
+//!    dropped, and the next one is served.
+//! 3. A waiter whose wait was ended takes the lock of the queue once more, and removes its node if
+//!    it is still there. If others waited only because of this waiter, it releases them.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A way to let one waiter go on.
+/// A way to wake one waiter.
 pub trait Wake: Clone {
-    /// A hint that [`wake`](Self::wake) will come soon. The waiter has not been in anybody's cache for long.
+    /// Hints that [`wake`](Self::wake) will come soon: the waiter's data has probably left the
+    /// cache.
     fn prefetch(&self);
 
-    /// Whether the waiter still waits; from now on [`wake`](Self::wake) alone ends its wait, and is owed to it.
+    /// Reserves the waiter.
+    ///
+    /// Returns `true` if it still waits: from now on only [`wake`](Self::wake) ends its wait, and
+    /// the caller owes it.
     ///
     /// # Safety
-    /// The caller holds the lock of the queue in which it found the waiter's node, and has taken it out under this same hold.
+    /// The caller holds the lock of the queue in which it found the waiter's node, and has taken
+    /// the node out under this same hold.
     unsafe fn reserve(&self) -> bool;
 
-    /// Lets the waiter go on, once.
+    /// Wakes the waiter, once.
     ///
     /// # Safety
-    /// The waiter blocks, and its commit step has begun to release the lock under which this was found; this is the one
-    /// wake-up of that wait; the caller holds no [`RawLock`](crate::protocol::lock::RawLock).
+    /// The waiter blocks, and its commit step has begun to release the lock under which this waker
+    /// was found; this is the one wake-up of that wait; the caller holds no
+    /// [`RawLock`](crate::protocol::lock::RawLock).
     unsafe fn wake(self);
 }
 
-/// A way to block. One value is one wait of the caller.
+/// A way to block: one value is one wait of its creator.
 ///
 /// # Safety
-/// [`block`](Self::block) does not return before the waker was used, or its frame would be left while a queue still names
-/// it.
+/// [`block`](Self::block) does not return before the waker was used. Otherwise the waiter would
+/// leave its frame while a queue still points to it.
 pub unsafe trait Wait {
     /// Wakes one waiter, once.
     type Waker: Wake;
 
-    /// Captures the caller.
+    /// Creates a wait of the calling goroutine or thread.
     fn new() -> Self;
 
-    /// The waker of this wait.
+    /// Returns the waker of this wait.
     fn waker(&self) -> Self::Waker;
 
-    /// Blocks until the waker is used; calls `commit` once, from where a waker may find the caller.
+    /// Blocks until the waker is used, and calls `commit` once, at a point from which a waker may
+    /// find the caller.
     ///
     /// # Safety
-    /// The caller is the goroutine or thread that made this. `commit` does not panic or block, and does not touch the
-    /// frame after it has released the lock of the queue.
+    /// The caller is the goroutine or thread that created this. `commit` does not panic or block,
+    /// and does not touch the frame after it has released the lock of the queue.
     unsafe fn block(&self, commit: impl FnOnce());
 
-    /// Spins for a moment, as the `round`th time in a row; returns false at once if that is not worth it.
+    /// Spins for a moment, as the `round`th time in a row.
+    ///
+    /// Returns `false` at once if that is not worthwhile.
     fn spin(round: u32) -> bool;
 }
 
-/// How a limited wait came to its end.
+/// The outcome of a limited wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
     /// There was nothing to wait for.
     Needless,
-    /// By its waker.
+    /// The waker ended the wait.
     Served,
-    /// By what limits it; now and then also for nothing.
+    /// The limit ended the wait; occasionally also a spurious wake-up.
     Ended,
 }
 
@@ -77,28 +90,30 @@ pub enum Woken {
 /// # Safety
 /// [`wait`](Self::wait) does not return before the waker was used, or `withdraw` was called.
 pub unsafe trait Limit {
-    /// As [`Wait::Waker`].
+    /// Wakes one waiter; see [`Wait::Waker`].
     type Waker;
 
-    /// Whether it has come, so that nobody should wait any more.
+    /// Returns `true` if the limit has been reached, so that no one should wait anymore.
     fn has_come(&self) -> bool;
 
-    /// One wait of the caller, who holds no [`RawLock`](crate::protocol::lock::RawLock). Calls `enter` once: it looks whether
-    /// there is something to wait for, links the caller's node with the waker under the lock of a queue, and returns
-    /// the commit step, which releases that lock. If the wait is [ended](Woken::Ended), calls `withdraw`, which takes
-    /// the lock and takes the node out if it is still in the queue.
+    /// Waits once, for a caller that holds no [`RawLock`](crate::protocol::lock::RawLock).
+    ///
+    /// Calls `enter` once: it checks whether there is something to wait for, links the caller's
+    /// node with the waker under the lock of a queue, and returns the commit step, which releases
+    /// that lock. If the wait is [ended](WaitOutcome::Ended), calls `withdraw`, which takes the
+    /// lock and removes the node if it is still in the queue.
     ///
     /// # Safety
-    /// The closures do what is said above, and whoever uses the waker has reserved it. The commit step does not touch the frame
-    /// after it has released the lock.
+    /// The closures do what is said above, and a peer that uses the waker has reserved it. The
+    /// commit step does not touch the frame after it has released the lock.
     unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Self::Waker) -> Option<C>, withdraw: impl FnOnce()) -> Woken;
 }
 
-/// No limit: waits as `W`.
+/// No limit: blocks as `W` does.
 pub struct Unlimited<W>(PhantomData<W>);
 
 impl<W> Unlimited<W> {
-    /// No limit.
+    /// Creates the absence of a limit.
     pub const fn new() -> Self {
         Self(PhantomData)
     }
@@ -128,7 +143,8 @@ unsafe impl<W: Wait> Limit for Unlimited<W> {
     unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(W::Waker) -> Option<C>, _: impl FnOnce()) -> Woken {
         let wait = W::new();
         let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
-        // SAFETY: made above; the rest is the caller's contract.
+        // SAFETY: the calling goroutine or thread created `wait` above; `commit` is as the contract
+        // of `Limit::wait` demands.
         unsafe { wait.block(commit) };
         Woken::Served
     }

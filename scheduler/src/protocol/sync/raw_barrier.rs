@@ -1,33 +1,38 @@
-//! A number of threads meet, then all go on.
+//! A barrier: a number of threads meet, then all continue.
 //!
 //! # Vocabulary
-//! A *round* is over when as many have *arrived* as the barrier has *size*. The last of a round is its *leader*.
+//! A *round* is over when as many waiters have *arrived* as the barrier has *size*. The last of a
+//! round is its *leader*.
 //!
 //! # Protocol
-//! Everything is done under a lock. Whoever arrives links itself and blocks; the leader takes the whole queue, so the barrier is
-//! as new before anybody goes on, and wakes it after unlocking. One who goes round faster than others leave meets the
-//! next round and is not mixed up with this one.
+//! Everything is done under a lock. An arriving waiter links itself and blocks; the leader takes
+//! the whole queue, so the barrier is reset before any waiter continues, and wakes the queue after
+//! unlocking. A waiter that arrives again before others have left joins the next round and is not
+//! mixed up with this one.
 //!
-//! A waiter whose wait is *ended* by its limit (a context) takes its arrival back, under the lock: the round needs another in its
-//! place, and the barrier is as if it had never come. If the leader was faster, the round is over with this arrival in it. The
-//! leader cannot reserve such a waiter and drops its node, from which the waiter learns that its round is over. So all of
-//! a round are told the same: that they have met.
+//! A waiter whose wait is *ended* by its limit (a context) takes its arrival back, under the lock:
+//! the round needs another waiter in its place, and the barrier is as if it had never arrived. If
+//! the leader was faster, the round is over with this arrival in it. The leader cannot reserve such
+//! a waiter and drops its node, from which the waiter learns that its round is over. So all waiters
+//! of a round get the same answer: that they have met.
 //!
 //! # Rejected
-//! * Breaking the barrier for all when one leaves, as Java's `CyclicBarrier` does: everybody would have to handle it, and
-//!   somebody to reset the barrier. Who needs that gives all of them one context, which ends all their waits.
-//! * A mutex and a condition variable, as in `std`: each one that is woken would take the mutex once more, to find that
-//!   its round is over.
-//! * Waking under the lock: a wake-up is no short critical section.
+//! * Breaking the barrier for all when one waiter leaves, as Java's `CyclicBarrier` does: every
+//!   waiter would have to handle it, and one of them to reset the barrier. Users that need it give
+//!   all waiters one context, which ends all their waits.
+//! * A mutex and a condition variable, as in `std`: each woken waiter would take the mutex once
+//!   more, to find that its round is over.
+//! * Waking under the lock: a wake-up is too long for its critical section.
 //!
 //! # Invariants
-//! * I1: `arrivals` is touched only under `lock`. When the lock is free, the queue is as long as `waiting` says, and shorter
-//!   than the size.
-//! * I2: a waiter stays in its frame until the one wake-up by the leader that reserved it, or until it has withdrawn.
-//! * I3: whoever calls `wait` borrows the barrier to the end of the call, so it outlives all unlocks.
+//! * I1: `arrivals` is touched only under `lock`. When the lock is free, the queue is as long as
+//!   `waiting` says, and shorter than the size.
+//! * I2: a waiter stays in its frame until the one wake-up by the leader that reserved it, or until
+//!   it has withdrawn.
+//! * I3: a caller of `wait` borrows the barrier to the end of the call, so it outlives all unlocks.
 //!
-//! There are no orderings of its own: what was done before an arrival comes to the leader through the lock (P1 of `lock`), and
-//! to the others by its wake-ups.
+//! It has no orderings of its own: what was done before an arrival reaches the leader through the
+//! lock (P1 of `lock`), and the others through its wake-ups.
 //!
 //! # See also
 //! The models in `scheduler/models/tests/barrier.rs`.
@@ -53,10 +58,10 @@ struct Arrivals<K> {
     queue: WaitList<K>,
 }
 
-// SAFETY: `arrivals` is the one part that is not an atomic, and is touched only under `lock` (I1); the wakers in it cross
-// threads, hence the bound.
+// SAFETY: `arrivals` is the only part that is not an atomic, and is touched only under `lock` (I1);
+// the wakers in it cross threads, hence the bound.
 unsafe impl<W: Wait<Waker: Send>> Send for RawBarrier<W> {}
-// SAFETY: as above.
+// SAFETY: `arrivals` is touched only under `lock` (I1), as for `Send`.
 unsafe impl<W: Wait<Waker: Send>> Sync for RawBarrier<W> {}
 
 impl<W: Wait> fmt::Debug for RawBarrier<W> {
@@ -67,26 +72,30 @@ impl<W: Wait> fmt::Debug for RawBarrier<W> {
 
 impl<W: Wait> RawBarrier<W> {
     const_fn! {
-        /// A barrier for `size`. With 0 or 1 nobody blocks.
+        /// Creates a barrier for `size` waiters.
+        ///
+        /// With 0 or 1 no caller blocks.
         pub fn new(size: usize) -> Self {
             let arrivals = Arrivals { waiting: 0, queue: WaitList::new() };
             Self { size, lock: RawLock::new(), arrivals: UnsafeCell::new(arrivals) }
         }
     }
 
-    /// How many meet.
+    /// Returns the number of waiters in a round.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Arrives, and blocks until all have; true for the leader, who does not block, and wakes the others in the order in
+    /// Arrives, and blocks until all have arrived.
+    ///
+    /// Returns `true` to the leader, which does not block, and wakes the others in the order in
     /// which they came.
     pub fn wait(&self) -> bool {
         self.arrive(&Unlimited::<W>::new()).expect("raw_barrier: nothing ends this wait")
     }
 
-    /// As [`wait`](Self::wait), unless `limit` comes before the round is over, or has come: then the caller has not arrived,
-    /// and gets `None`.
+    /// Waits like [`wait`](Self::wait), unless `limit` is reached before the round is over, or was
+    /// reached before: then the caller has not arrived, and gets `None`.
     pub fn wait_within(&self, limit: &impl Limit<Waker = W::Waker>) -> Option<bool> {
         while !limit.has_come() {
             let arrived = self.arrive(limit);
@@ -97,7 +106,9 @@ impl<W: Wait> RawBarrier<W> {
         None
     }
 
-    /// Arrives, and waits for the others; `None` if the wait was ended before the round was over.
+    /// Arrives, and waits for the others.
+    ///
+    /// Returns `None` if the wait was ended before the round was over.
     fn arrive(&self, limit: &impl Limit<Waker = W::Waker>) -> Option<bool> {
         let (node, left, mut leaving) = (OnceCell::new(), Cell::new(false), WaitList::new());
         let enter = |waker| {
@@ -113,7 +124,7 @@ impl<W: Wait> RawBarrier<W> {
                     return true;
                 }
                 *waiting = 0;
-                // SAFETY: locked above.
+                // SAFETY: locked above (I1).
                 leaving = unsafe { queue.reserve_all(|waker| waker) };
                 false
             });
@@ -128,12 +139,15 @@ impl<W: Wait> RawBarrier<W> {
         let withdraw = || left.set(node.get().is_some_and(|node| self.withdraw(node)));
         // SAFETY: the leader reserves the waiters that it wakes; the commit step is one unlock.
         let woken = unsafe { limit.wait(enter, withdraw) };
-        // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone (I2).
+        // SAFETY: reserved under the lock that their owners' commit steps released, by this call
+        // alone (I2).
         unsafe { leaving.wake_all(|waker| waker) };
         (!left.get()).then_some(woken == Woken::Needless)
     }
 
-    /// Takes back the arrival of a wait that was ended; false if the round was over before.
+    /// Takes back the arrival of a wait that was ended.
+    ///
+    /// Returns `false` if the round was over before.
     fn withdraw(&self, node: &WaitNode<W::Waker>) -> bool {
         self.lock.lock();
         let removed = self.arrivals.with_mut(|arrivals| {

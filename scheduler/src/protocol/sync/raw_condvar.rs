@@ -1,49 +1,55 @@
-//! Waiting until somebody says that something may have changed.
+//! A condition variable: waiting for a notification that a condition may have changed.
 //!
 //! # Vocabulary
-//! A *condition* is protected by a mutex, which is not part of this. A wait *begins* when its owner *joins*, and is *notified*,
-//! or its owner *withdraws*: at a deadline, say. A notifier that took the claim of a wait *early* has found it before it had
-//! *parked*.
+//! A *condition* is protected by a mutex, which is not part of this. A wait *begins* when its owner
+//! *joins*, and is *notified*, or its owner *withdraws*, for example at a deadline. A notifier that
+//! took the claim of a wait *early* has found it before it had *parked*.
 //!
 //! # Protocol
-//! Who waits links its node under `lock`, unlocks the mutex, and parks; woken, it locks the mutex again. The node is in the
-//! queue before the mutex is free, so whoever changes the condition under the mutex, and then notifies, finds it.
+//! A waiter links its node under `lock`, unlocks the mutex, and parks; after its wake-up, it locks
+//! the mutex again. The node is in the queue before the mutex is free, so a thread that changes the
+//! condition under the mutex, and then notifies, finds it.
 //!
-//! So a notification may find one who has not parked yet. Its [`Claim`] settles that: it is shut until the owner has
-//! parked, and one that was taken early is not woken but goes on by itself. The deadline of a wait is one more who
-//! takes the claim: a notification that meets a wait whose deadline was faster goes to the next in the queue, and none
+//! A notification may therefore find a waiter that has not parked yet. Its [`Claim`] decides that
+//! case: the claim is shut until the owner has parked, and a waiter that was taken early is not
+//! woken but goes on by itself. The deadline of a wait is a further party that takes the claim: a
+//! notification that meets a wait whose deadline was faster goes to the next in the queue, and none
 //! is lost.
 //!
-//! A notification is one wake-up of one wait, and nothing else ends a wait: there are no spurious wake-ups.
-//! `notify_all` wakes those who waited when it began, known by their tickets. It does so in batches, so that the lock is
-//! held for a short time only; those who come meanwhile, perhaps again, stay.
+//! A notification is one wake-up of one wait, and nothing else ends a wait: there are no spurious
+//! wake-ups. `notify_all` wakes the waiters that were there when it began, which it knows by their
+//! tickets. It does so in batches, so that the lock is held for a short time only; waiters that
+//! come in between, perhaps again, stay.
 //!
 //! # The races
-//! * *Wait against notify.* The waiter joins before it unlocks the mutex. A notifier that has changed the condition under the
-//!   mutex comes either before the wait, whose condition is fulfilled then, or after its unlock, and finds the node.
-//! * *Notify against parking.* The claim decides: either `open` fails and no wake-up comes, or it was open and the notifier
-//!   owes the wake-up.
-//! * *Notify against deadline.* The claim decides again. The notifier drops the node of the loser and goes on to the next;
-//!   the loser's owner comes through the lock before it leaves its frame.
+//! * *Wait against notify.* The waiter joins before it unlocks the mutex. A notifier that has
+//!   changed the condition under the mutex comes either before the wait, whose condition then
+//!   holds, or after its unlock, and finds the node.
+//! * *Notify against parking.* The claim decides: either `open` fails and no wake-up comes, or it
+//!   was open and the notifier owes the wake-up.
+//! * *Notify against deadline.* The claim decides again. The notifier drops the node of the loser
+//!   and goes on to the next; the loser's owner passes through the lock before it leaves its frame.
 //! * *`notify_all` against a wait that begins between two batches.* Its ticket is too high.
 //!
 //! # Rejected
-//! * Unlocking the mutex in the commit step, when the goroutine has parked: no claim would be needed. But the
-//!   goroutine could be notified, lock the mutex and free it while the commit step is still in `unlock`.
-//! * Moving those who are notified to the queue of the mutex: it spares them a useless wake-up, and ties the mutex to what waits
-//!   for it. Waits with several mutexes would be an error then, as in `std`.
+//! * Unlocking the mutex in the commit step, when the goroutine has parked: no claim would be
+//!   needed. But the goroutine could be notified, lock the mutex, and free it while the commit step
+//!   is still in `unlock`.
+//! * Moving notified waiters to the queue of the mutex: it spares them a useless wake-up, and ties
+//!   the mutex to its waiters. Waits with several mutexes would be an error then, as in `std`.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `lock`, and the tickets in it rise from front to back.
-//! * I2: the frame of one who waits stays until its claim was taken: by a notifier, who does not touch it any more
-//!   if the claim was shut, and else wakes it; or by somebody else, and then its owner passes through
-//!   [`withdraw`](RawCondvar::withdraw).
-//! * I3: whoever calls a method borrows this to the end of the call, so it outlives all unlocks.
+//! * I2: the frame of a waiter stays until its claim was taken: by a notifier, which does not touch
+//!   it anymore if the claim was shut, and otherwise wakes it; or by another party, and then its
+//!   owner passes through [`withdraw`](RawCondvar::withdraw).
+//! * I3: a caller of any method borrows this to the end of the call, so it outlives all unlocks.
 //!
 //! # Orderings
-//! `occupied` is relaxed and read without the lock. A notifier that comes after the wait's unlock of the mutex sees the store
-//! through the mutex, or a later one: that was made under the lock by somebody who has found the queue empty, so the wait was
-//! notified already. All else goes through the lock and the claim.
+//! `occupied` is relaxed and read without the lock. A notifier that comes after the wait's unlock
+//! of the mutex sees the store through the mutex, or a later one: that was made under the lock by a
+//! thread that has found the queue empty, so the wait was notified already. Everything else goes
+//! through the lock and the claim.
 //!
 //! # See also
 //! `sync/cond.go` and `runtime/sema.go` in Go; the models in `scheduler/models/tests/condvar.rs`.
@@ -58,10 +64,10 @@ use crate::primitive::{AtomicBool, Ordering, UnsafeCell, const_fn};
 use crate::protocol::claim::{Claim, Found};
 use crate::protocol::lock::RawLock;
 
-/// The case for which a notification takes the claim of a wait. The others are its owner's.
+/// The case for which a notification takes the claim of a wait; the other cases are its owner's.
 pub const NOTIFIED: usize = 0;
 
-/// One who waits, in its own frame.
+/// A waiter, in its own frame.
 pub struct Waiter<K> {
     /// Set under the lock.
     ticket: UnsafeCell<u64>,
@@ -73,7 +79,8 @@ pub struct Waiter<K> {
 pub type Node<K> = WaitNode<Waiter<K>>;
 
 impl<K: Wake> Waiter<K> {
-    /// One whose wait ends when `claim` is taken, and who is woken by `waker` if it has parked by then.
+    /// Creates a waiter whose wait ends when `claim` is taken, and that is woken by `waker` if it
+    /// has parked by then.
     pub fn new(claim: NonNull<Claim>, waker: K) -> Self {
         Self { ticket: UnsafeCell::new(0), claim, waker }
     }
@@ -89,20 +96,22 @@ impl<K> fmt::Debug for Waiter<K> {
 pub struct RawCondvar<K> {
     lock: RawLock,
     queue: UnsafeCell<Queue<K>>,
-    /// Whether somebody waits. Changed under `lock`.
+    /// `true` if there are waiters.
+    ///
+    /// Changed under `lock`.
     occupied: AtomicBool,
 }
 
 struct Queue<K> {
     list: WaitList<Waiter<K>>,
-    /// How many waits have begun.
+    /// The number of waits that have begun.
     tickets: u64,
 }
 
-// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `lock` (I1); the claims in it are atomic
-// words, valid by I2, and the wakers cross threads, hence the bound.
+// SAFETY: `queue` is the only part that is not an atomic, and is touched only under `lock` (I1);
+// the claims in it are atomic words, valid by I2, and the wakers cross threads, hence the bound.
 unsafe impl<K: Send> Send for RawCondvar<K> {}
-// SAFETY: as above.
+// SAFETY: `queue` is touched only under `lock` (I1), as for `Send`.
 unsafe impl<K: Send> Sync for RawCondvar<K> {}
 
 impl<K> fmt::Debug for RawCondvar<K> {
@@ -113,7 +122,7 @@ impl<K> fmt::Debug for RawCondvar<K> {
 
 impl<K> RawCondvar<K> {
     const_fn! {
-        /// Nobody waits.
+        /// Creates a condition variable without waiters.
         pub fn new() -> Self {
             let queue = Queue { list: WaitList::new(), tickets: 0 };
             Self { lock: RawLock::new(), queue: UnsafeCell::new(queue), occupied: AtomicBool::new(false) }
@@ -128,29 +137,34 @@ impl<K> Default for RawCondvar<K> {
 }
 
 impl<K: Wake> RawCondvar<K> {
-    /// Begins a wait. The caller holds the mutex, unlocks it then, and parks by opening its claim; if that fails it goes on.
+    /// Begins a wait.
+    ///
+    /// The caller holds the mutex, unlocks it afterwards, and parks by opening its claim; if that
+    /// fails it goes on.
     ///
     /// # Safety
-    /// The node is in no list, its claim is shut, and its owner keeps both as I2 says. The caller holds no [`RawLock`].
+    /// The node is in no list, its claim is shut, and its owner keeps both as I2 says. The caller
+    /// holds no [`RawLock`].
     pub unsafe fn join(&self, node: NonNull<Node<K>>) {
         self.lock.lock();
         self.queue.with_mut(|queue| {
             // SAFETY: locked above (I1).
             let queue = unsafe { &mut *queue };
-            // SAFETY: the caller's contract; nobody else knows the node yet.
+            // SAFETY: the caller keeps the node in place (I2), and no other thread knows it yet.
             unsafe { node.as_ref() }.value.ticket.with_mut(|ticket| unsafe { *ticket = queue.tickets });
             queue.tickets += 1;
-            // SAFETY: the caller's contract.
+            // SAFETY: the node is in no list, and the caller keeps it in place (I2).
             unsafe { queue.list.push_back(node) };
         });
         // SAFETY: locked above.
         unsafe { self.unlock() };
     }
 
-    /// Takes the node of a wait out that has ended without a notification.
+    /// Removes the node of a wait that has ended without a notification.
     ///
     /// # Safety
-    /// The node has joined this queue, its claim was taken, and not for [`NOTIFIED`]. The caller holds no [`RawLock`].
+    /// The node has joined this queue, its claim was taken, and not for [`NOTIFIED`]. The caller
+    /// holds no [`RawLock`].
     pub unsafe fn withdraw(&self, node: NonNull<Node<K>>) {
         self.lock.lock();
         // SAFETY: locked above (I1); the node is in the list, or in none if a notifier has met it.
@@ -159,14 +173,17 @@ impl<K: Wake> RawCondvar<K> {
         unsafe { self.unlock() };
     }
 
-    /// Ends the wait that has begun first, if there is one, and says so. Never blocks.
+    /// Ends the wait that has begun first.
+    ///
+    /// Returns `true` if there was one. Never blocks.
     #[inline]
     pub fn notify_one(&self) -> bool {
         self.is_occupied() && self.notify_at_most(1, &mut None) == 1
     }
 
-    /// Ends all waits that have begun, the first one first, and says how many. Never blocks. The lock is held for `batch` of
-    /// them at a time.
+    /// Ends all waits that have begun, the first one first.
+    ///
+    /// Returns their number. Never blocks. The lock is held for `batch` of them at a time.
     pub fn notify_all(&self, batch: usize) -> usize {
         let (mut sum, mut limit) = (0, None);
         while self.is_occupied() {
@@ -185,7 +202,8 @@ impl<K: Wake> RawCondvar<K> {
         self.occupied.load(Ordering::Relaxed)
     }
 
-    /// Ends up to `most` waits whose tickets are below `limit`; it is set to the number of waits so far if it is not.
+    /// Ends up to `most` waits whose tickets are below `limit`, which is set to the number of waits
+    /// so far if it is `None`.
     fn notify_at_most(&self, most: usize, limit: &mut Option<u64>) -> usize {
         let mut parked = WaitList::new();
         self.lock.lock();
@@ -193,14 +211,14 @@ impl<K: Wake> RawCondvar<K> {
             // SAFETY: locked above (I1).
             let queue = unsafe { &mut *queue };
             let limit = *limit.get_or_insert(queue.tickets);
-            // SAFETY: locked above.
+            // SAFETY: locked above (I1).
             let one_more = || unsafe { end_next(&mut queue.list, limit, &mut parked) };
             iter::repeat_with(one_more).take(most).take_while(|ended| *ended).count()
         });
         // SAFETY: locked above.
         unsafe { self.unlock() };
-        // SAFETY: their open claims were taken, so this is the one wake-up of each, and they stay until then (I2); the lock
-        // is released.
+        // SAFETY: their open claims were taken, so this is the one wake-up of each, and they stay
+        // until then (I2); the lock is released.
         unsafe { parked.wake_all(|waiter| &waiter.waker) };
         ended
     }
@@ -208,17 +226,19 @@ impl<K: Wake> RawCondvar<K> {
     /// # Safety
     /// The caller holds the lock.
     unsafe fn unlock(&self) {
-        // SAFETY: the caller's contract (I1).
+        // SAFETY: the caller holds the lock (I1).
         let occupied = self.queue.with(|queue| unsafe { !(*queue).list.is_empty() });
         // ORDERING: relaxed, see the module's documentation.
         self.occupied.store(occupied, Ordering::Relaxed);
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller holds the lock.
         unsafe { self.lock.unlock() };
     }
 }
 
-/// Ends the oldest wait whose ticket is below `limit`; false if there is none. If it has parked it goes to `parked`, and is owed
-/// its wake-up.
+/// Ends the oldest wait whose ticket is below `limit`.
+///
+/// Returns `false` if there is none. A waiter that has parked goes to `parked`, and is owed its
+/// wake-up.
 ///
 /// # Safety
 /// The list is that of a condition variable whose lock the caller holds.
@@ -226,16 +246,17 @@ unsafe fn end_next<K: Wake>(list: &mut WaitList<Waiter<K>>, limit: u64, parked: 
     while let Some(node) = list.front() {
         // SAFETY: the node is in the list, so its frame is there (I2).
         let waiter = &unsafe { node.as_ref() }.value;
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller holds the lock, under which the ticket was set.
         if waiter.ticket.with(|ticket| unsafe { *ticket }) >= limit {
             return false;
         }
         list.pop_front();
-        // SAFETY: nobody else can notify it any more. If its deadline is faster, it has yet to come through the lock (I2).
+        // SAFETY: no other thread can notify it anymore. If its deadline is faster, its owner has
+        // yet to pass through the lock (I2).
         match unsafe { waiter.claim.as_ref() }.take_early(NOTIFIED) {
             Some(Found::Open) => {
                 waiter.waker.prefetch();
-                // SAFETY: the node is in no list, and its owner stays until the wake-up.
+                // SAFETY: the node is in no list, and its owner stays until the wake-up (I2).
                 unsafe { parked.push_back(node) };
                 return true;
             }

@@ -1,61 +1,77 @@
 //! A mutex that blocks goroutines and threads: Go's algorithm, with the queue inside the lock.
 //!
 //! # Vocabulary
-//! A *newcomer* calls `lock` and has not waited yet. A *waiter* is in the queue. A *woken* waiter was taken out of the
-//! queue and competes for the lock again. A waiter *starves* when it has waited for 1 ms and lost once more.
+//! A *newcomer* calls `lock` and has not waited yet. A *waiter* is in the queue. A *woken* waiter
+//! was taken out of the queue and competes for the lock again. A waiter *starves* when it has
+//! waited for 1 ms and lost once more.
 //!
 //! # Protocol
 //! The word has four bits:
 //!
-//! * `LOCKED`: somebody owns the mutex. Set by the new owner, or by the unlocker that hands over; cleared by the owner.
-//! * `QUEUED`: the queue is not empty. Set by a waiter that links itself; cleared by whoever takes the last one out.
-//! * `WOKEN`: one thread competes on behalf of the queue. Set by the unlocker that wakes a waiter, or by a newcomer
-//!   that spins; cleared by the thread that competes.
-//! * `STARVING`: the lock is handed over, nobody may take it. Set by a starving waiter; cleared by a waiter that gets
-//!   the lock early, or by whoever takes the last one out.
+//! * `LOCKED`: the mutex has an owner. Set by the new owner, or by the unlocker that hands over;
+//!   cleared by the owner.
+//! * `QUEUED`: the queue is not empty. Set by a waiter that links itself; cleared by the thread
+//!   that takes the last one out.
+//! * `WOKEN`: one thread competes on behalf of the queue. Set by the unlocker that wakes a waiter,
+//!   or by a newcomer that spins; cleared by the thread that competes.
+//! * `STARVING`: the lock is handed over, and no thread may take it. Set by a starving waiter;
+//!   cleared by a waiter that gets the lock early, or by the thread that takes the last one out.
 //!
-//! In *normal mode* unlock clears `LOCKED` and, if there is a queue and nobody is awake for it, wakes the oldest
-//! waiter. That one competes with newcomers, who run already and mostly win: this is what makes the lock fast, since
-//! the owner changes without a switch. A loser goes back to the *front* of the queue.
+//! In *normal mode* unlock clears `LOCKED` and, if there is a queue and no thread is awake for it,
+//! wakes the oldest waiter. That waiter competes with newcomers, which run already and usually win:
+//! this is what makes the lock fast, since the owner changes without a switch. A loser goes back to
+//! the *front* of the queue.
 //!
-//! In *starvation mode* unlock gives the mutex to the oldest waiter itself, and newcomers queue at the end. A waiter
-//! that has waited for 1 ms and lost begins it; the first waiter that had to wait for less ends it, or the last one.
+//! In *starvation mode* unlock gives the mutex to the oldest waiter itself, and newcomers queue at
+//! the end. A waiter that has waited for 1 ms and lost begins this mode; the first waiter that had
+//! to wait for less ends it, or the last one.
 //!
-//! A waiter whose wait is *ended* by its limit (a deadline, a context) leaves the queue. An unlocker that has taken its node out
-//! goes on to the next; if there is none, it takes back what it was about to give.
+//! A waiter whose wait is *ended* by its limit (a deadline, a context) leaves the queue. An
+//! unlocker that has taken its node out goes on to the next; if there is none, it takes back what
+//! it was about to give.
 //!
 //! # The races
-//! * *Wait against unlock.* The waiter sets `QUEUED` by an exchange that sees `LOCKED`, under the queue's lock. So the
-//!   unlock comes later in the order of the word, sees `QUEUED`, and takes the queue's lock, which it gets when the
-//!   waiter is linked and asleep.
-//! * *Unlock against unlock.* An unlocker can be overtaken between its two steps by a whole lock and unlock of another.
-//!   Both then look under the queue's lock; the first acts, the second sees `WOKEN` or `LOCKED` and leaves. A wake-up
-//!   may be skipped only in favour of somebody who is awake and will look again: the owner when it unlocks, the
-//!   holder of `WOKEN` when it gets the lock or queues again.
-//! * *End against unlock.* The claim decides, under the queue's lock. Who has lost it may still be on its way out when an
-//!   unlocker meets the word with `QUEUED` and a queue of such waiters only: it holds the queue's lock, so nobody can have
-//!   queued up, and whoever wants to will look at the word once more.
+//! * *Wait against unlock.* The waiter sets `QUEUED` by an exchange that sees `LOCKED`, under the
+//!   queue's lock. So the unlock comes later in the order of the word, sees `QUEUED`, and takes the
+//!   queue's lock, which it gets when the waiter is linked and asleep.
+//! * *Unlock against unlock.* Between its two steps, an unlocker can be overtaken by a whole lock
+//!   and unlock of another thread. Both then look under the queue's lock; the first acts, the
+//!   second sees `WOKEN` or `LOCKED` and leaves. A wake-up may be skipped only in favor of a thread
+//!   that is awake and will look again: the owner when it unlocks, the holder of `WOKEN` when it
+//!   gets the lock or queues again.
+//! * *End against unlock.* The claim decides, under the queue's lock. A waiter that has lost it may
+//!   still be on its way out when an unlocker meets the word with `QUEUED` and a queue of such
+//!   waiters only: the unlocker holds the queue's lock, so no thread can have queued up, and one
+//!   that wants to will look at the word once more.
 //!
 //! # Rejected
-//! * Fair hand-over always: each hand-over costs a switch, and throughput falls by ten under contention.
-//! * No `WOKEN`: an owner that locks and unlocks in a loop wakes one more waiter with each turn, all to lose.
-//! * Go's global table of queues: it keeps `sync.Mutex` at 8 bytes; a queue of our own needs no hashing.
-//! * Clearing `LOCKED` under the queue's lock, as `parking_lot` does: simpler to argue, but every contended unlock
-//!   takes that lock then, also when a waiter is already awake.
+//! * Always handing over fairly: each hand-over costs a switch, and throughput falls by a factor of
+//!   ten under contention.
+//! * No `WOKEN`: an owner that locks and unlocks in a loop wakes one more waiter each time, all to
+//!   lose.
+//! * Go's global table of queues: it keeps `sync.Mutex` at 8 bytes; a queue in the lock needs no
+//!   hashing.
+//! * Clearing `LOCKED` under the queue's lock, as `parking_lot` does: simpler to argue, but then
+//!   every contended unlock takes that lock, even when a waiter is already awake.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `queue_lock`, and `QUEUED` changes only under it.
-//! * I2: `WOKEN` has at most one holder. It gives the bit up in the exchange that takes the lock or queues again.
-//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: who sets it holds `WOKEN` and gives that up. It is set only
-//!   while `LOCKED` is, so an unlock follows.
-//! * I4: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
-//! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex to the end of the call.
+//! * I2: `WOKEN` has at most one holder. It gives the bit up in the exchange that takes the lock or
+//!   queues again.
+//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: the waiter that sets it holds `WOKEN`
+//!   and gives that up. It is set only while `LOCKED` is, so an unlock follows.
+//! * I4: a waiter stays in its frame until the one wake-up by the unlocker that reserved it, or
+//!   until it has withdrawn.
+//! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex to
+//!   the end of the call.
 //!
 //! # Orderings
-//! * P1: the release in `unlock` -> the acquire of the exchange in `lock`, `try_lock` and `compete`: what was done
-//!   under the mutex is visible to the next owner. Changes in between are read-modify-writes, so they keep the release.
-//! * P2: the release in `unlock` -> the acquire exchange in `unlock_contended`, when the lock is handed over: the
-//!   unlocker that hands over need not be the one that released. The wake-up carries it on to the new owner.
+//! * P1: the release in `unlock` -> the acquire of the exchange in `lock`, `try_lock`, and
+//!   `compete`: what was done under the mutex is visible to the next owner. Changes in between are
+//!   read-modify-writes, so they keep the release.
+//! * P2: the release in `unlock` -> the acquire exchange in `unlock_contended`, when the lock is
+//!   handed over: the unlocker that hands over need not be the one that released. The wake-up
+//!   carries it on to the new owner.
 //!
 //! # See also
 //! `internal/sync/mutex.go` in Go; the models in `scheduler/models/tests/mutex.rs`.
@@ -74,7 +90,7 @@ const QUEUED: u32 = 1 << 1;
 const WOKEN: u32 = 1 << 2;
 const STARVING: u32 = 1 << 3;
 
-/// A way to block for who may starve: it reads the clock too.
+/// A way to block for waiters that may starve: it reads the clock, too.
 pub trait TimedWait: Wait {
     /// A reading of the clock.
     type Since: Copy;
@@ -82,25 +98,27 @@ pub trait TimedWait: Wait {
     /// Reads the clock.
     fn now() -> Self::Since;
 
-    /// Whether a wait that began at `since` is long enough for starvation mode.
+    /// Returns `true` if a wait that began at `since` is long enough for starvation mode.
     fn starved(since: Self::Since) -> bool;
 }
 
 struct Waiter<K> {
     waker: K,
-    /// Whether the waiter owns the mutex when it wakes. Written before the wake-up, read after it.
+    /// `true` if the waiter owns the mutex when it wakes.
+    ///
+    /// Written before the wake-up, read after it.
     handed_over: UnsafeCell<bool>,
 }
 
-/// What a wait in the queue has brought.
+/// The outcome of a wait in the queue.
 enum Turn {
-    /// The mutex.
+    /// The waiter was handed the mutex.
     Given,
-    /// The right to compete for it.
+    /// The waiter may compete for the mutex.
     Compete,
-    /// The insight that there was no need to wait.
+    /// There was no need to wait.
     Needless,
-    /// Nothing: the wait was ended.
+    /// The wait was ended.
     Ended,
 }
 
@@ -111,10 +129,10 @@ pub struct RawMutex<W: TimedWait> {
     queue: UnsafeCell<WaitList<Waiter<W::Waker>>>,
 }
 
-// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `queue_lock` (I1); the wakers in it
-// cross threads, hence the bound.
+// SAFETY: `queue` is the only part that is not an atomic, and is touched only under `queue_lock`
+// (I1); the wakers in it cross threads, hence the bound.
 unsafe impl<W: TimedWait<Waker: Send>> Send for RawMutex<W> {}
-// SAFETY: as above.
+// SAFETY: `queue` is touched only under `queue_lock` (I1), as for `Send`.
 unsafe impl<W: TimedWait<Waker: Send>> Sync for RawMutex<W> {}
 
 impl<W: TimedWait> fmt::Debug for RawMutex<W> {
@@ -131,7 +149,7 @@ impl<W: TimedWait> Default for RawMutex<W> {
 
 impl<W: TimedWait> RawMutex<W> {
     const_fn! {
-        /// An unlocked mutex.
+        /// Creates an unlocked mutex.
         pub fn new() -> Self {
             Self {
                 state: AtomicU32::new(0),
@@ -141,7 +159,7 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// Takes the mutex; blocks while another has it.
+    /// Acquires the mutex; blocks while another owner has it.
     #[inline]
     pub fn lock(&self) {
         // ORDERING P1: acquire pairs with the release in `unlock`.
@@ -150,13 +168,17 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// As [`lock`](Self::lock), unless `limit` comes before the caller's turn; says whether the mutex was taken.
+    /// Acquires the mutex like [`lock`](Self::lock), unless `limit` is reached first.
+    ///
+    /// Returns `true` if the mutex was acquired.
     #[inline]
     pub fn lock_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         self.try_lock() || !limit.has_come() && self.lock_contended(limit, self.state.load(Ordering::Relaxed))
     }
 
-    /// Takes the mutex if nobody has it or is about to get it.
+    /// Acquires the mutex if it is free and not about to be handed over.
+    ///
+    /// Returns `true` on success.
     #[inline]
     pub fn try_lock(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
@@ -170,10 +192,10 @@ impl<W: TimedWait> RawMutex<W> {
         false
     }
 
-    /// Gives the mutex back; may wake one waiter.
+    /// Releases the mutex; may wake one waiter.
     ///
     /// # Safety
-    /// The mutex is locked, and the caller has the right to unlock it (on whatever thread).
+    /// The mutex is locked, and the caller has the right to unlock it (on any thread).
     #[inline]
     pub unsafe fn unlock(&self) {
         // ORDERING P1, P2: release publishes what was done under the mutex.
@@ -183,7 +205,9 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// Takes the mutex (true), or gives up because `limit` has come (false). The caller has just `seen` the word.
+    /// Acquires the mutex and returns `true`, or returns `false` because `limit` was reached.
+    ///
+    /// The caller has just `seen` the word.
     #[cold]
     fn lock_contended(&self, limit: &impl Limit<Waker = W::Waker>, mut seen: u32) -> bool {
         let mut woken = false;
@@ -200,7 +224,8 @@ impl<W: TimedWait> RawMutex<W> {
                     break;
                 }
                 Turn::Compete => {}
-                // Whoever has not waited goes to the end of the queue the next time, and does not starve.
+                // A thread that has not waited goes to the end of the queue the next time, and does
+                // not starve.
                 Turn::Needless => since = None,
                 Turn::Ended if limit.has_come() => return false,
                 Turn::Ended => {}
@@ -210,10 +235,13 @@ impl<W: TimedWait> RawMutex<W> {
         true
     }
 
-    /// Takes the mutex (true), or finds that it is time to queue (false). `woken`: whether the caller holds `WOKEN`.
+    /// Acquires the mutex and returns `true`, or returns `false` when it is time to queue.
     ///
-    /// It goes by the word as it was just `state`, and does not look again before it has spun: each look takes the
-    /// cache line from the owner, and two CPUs that look all the time pass it to and fro for every single turn.
+    /// `woken` says whether the caller holds `WOKEN`.
+    ///
+    /// It acts on the word as it was just `state`, and does not load it again before it has spun:
+    /// each load takes the cache line from the owner, and two CPUs that load all the time pass it
+    /// to and fro for every attempt.
     fn compete(&self, woken: &mut bool, mut state: u32) -> bool {
         let mut round = 0;
         loop {
@@ -232,7 +260,7 @@ impl<W: TimedWait> RawMutex<W> {
             round += 1;
             state = self.state.load(Ordering::Relaxed);
             if !*woken && state & (LOCKED | QUEUED | WOKEN | STARVING) == LOCKED | QUEUED {
-                // The unlocker need wake nobody while this thread is awake anyway.
+                // The unlocker need not wake a waiter while this thread is awake anyway.
                 let set = self.state.compare_exchange(state, state | WOKEN, Ordering::Relaxed, Ordering::Relaxed);
                 *woken = set.is_ok();
                 state = self.state.load(Ordering::Relaxed);
@@ -242,8 +270,10 @@ impl<W: TimedWait> RawMutex<W> {
 
     /// Waits in the queue, unless there is no need to.
     fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>, woken: &mut bool, first: bool, since: W::Since) -> Turn {
-        // Only who holds `WOKEN`, which goes in the same exchange. One whose wait was ended for nothing is late too, but another may be awake for
-        // the queue then: unlockers would leave the wake-up to him, and he would queue up, as nobody may take the lock (I3).
+        // Only the holder of `WOKEN` may begin starvation mode, and it gives the bit up in the same
+        // exchange. A waiter whose wait ended spuriously is late too, but another may be awake for
+        // the queue then: unlockers would leave the wake-up to that one, and it would queue up,
+        // since no thread may take the lock (I3).
         let starving = *woken && W::starved(since);
         let node = OnceCell::new();
         let enter = |waker| {
@@ -262,7 +292,7 @@ impl<W: TimedWait> RawMutex<W> {
             Some(|| unsafe { self.queue_lock.unlock() })
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
-        // SAFETY: unlockers reserve whom they wake; the commit step is one unlock.
+        // SAFETY: unlockers reserve the waiters that they wake; the commit step is one unlock.
         match unsafe { limit.wait(enter, withdraw) } {
             Woken::Needless => return Turn::Needless,
             Woken::Ended => {
@@ -278,8 +308,9 @@ impl<W: TimedWait> RawMutex<W> {
         if handed_over { Turn::Given } else { Turn::Compete }
     }
 
-    /// Says in the word that the caller queues, and gives `WOKEN` up if it holds it. False if the mutex can be had instead. Under
-    /// the queue's lock.
+    /// Records in the word that the caller queues, and gives up `WOKEN` if the caller holds it.
+    ///
+    /// Returns `false` if the mutex can be acquired instead. Called under the queue's lock.
     fn announce(&self, woken: bool, starving: bool) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -294,7 +325,7 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// Takes the node of a wait that was ended out of the queue, if no unlocker has.
+    /// Removes the node of a wait that was ended from the queue, if no unlocker has.
     fn withdraw(&self, node: &WaitNode<Waiter<W::Waker>>) {
         self.queue_lock.lock();
         self.queue.with_mut(|queue| {
@@ -308,7 +339,7 @@ impl<W: TimedWait> RawMutex<W> {
         unsafe { self.queue_lock.unlock() };
     }
 
-    /// After an unlock that has left the word in `state`.
+    /// Wakes a waiter or hands the mutex over, after an unlock that has left the word in `state`.
     #[cold]
     fn unlock_contended(&self, state: u32) {
         if !wants_wake(state) {
@@ -333,18 +364,21 @@ impl<W: TimedWait> RawMutex<W> {
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
         if let Some(waker) = waker {
-            // SAFETY: reserved under the lock that its owner's commit released, by this call alone.
+            // SAFETY: reserved under the lock that its owner's commit step released, by this call
+            // alone.
             unsafe { waker.wake() };
         }
     }
 
-    /// Gives `LOCKED` or `WOKEN`, which the caller has set, to the oldest waiter, or takes it back if nobody waits any
-    /// more. Under the queue's lock.
+    /// Gives `LOCKED` or `WOKEN`, which the caller has set, to the oldest waiter, or takes it back
+    /// if there is no waiter anymore.
+    ///
+    /// Called under the queue's lock.
     fn give(&self, given: u32) -> Option<W::Waker> {
         self.queue.with_mut(|queue| {
             // SAFETY: the queue is ours under its lock (I1).
             let queue = unsafe { &mut *queue };
-            // SAFETY: as above.
+            // SAFETY: the queue is ours under its lock (I1).
             let next = unsafe { queue.reserve_front(|waiter| &waiter.waker) };
             if queue.is_empty() {
                 let mode = QUEUED | STARVING;
@@ -353,7 +387,7 @@ impl<W: TimedWait> RawMutex<W> {
             next.map(|node| {
                 // SAFETY: the waiter stays in its frame until the wake-up (I4).
                 let waiter = &unsafe { node.as_ref() }.value;
-                // SAFETY: the waiter looks only after the wake-up.
+                // SAFETY: the waiter reads it only after the wake-up (I4).
                 waiter.handed_over.with_mut(|place| unsafe { *place = given == LOCKED });
                 waiter.waker.clone()
             })
@@ -361,13 +395,14 @@ impl<W: TimedWait> RawMutex<W> {
     }
 }
 
-/// Whether a waiter is to be woken: one waits, and nobody is awake who will look at the word again.
+/// Returns `true` if a waiter must be woken: there is one, and no thread is awake that will look at
+/// the word again.
 #[inline]
 fn wants_wake(state: u32) -> bool {
     state & (LOCKED | QUEUED | WOKEN) == QUEUED
 }
 
-/// `bits` if `condition` holds, else none.
+/// Returns `bits` if `condition` holds, otherwise none.
 fn flag(condition: bool, bits: u32) -> u32 {
     if condition { bits } else { 0 }
 }
@@ -379,7 +414,7 @@ mod tests {
 
     use super::*;
 
-    /// A wait that always lasts too long, and a thread that waits by going on with what the others do.
+    /// A wait that is always too long, and a thread that waits by doing what the others do.
     struct Late;
 
     #[derive(Clone, Default)]
@@ -428,11 +463,11 @@ mod tests {
         }
     }
 
-    /// What happens during the waits of a newcomer, while a waiter is awake for the queue, and its owner locks it again
-    /// and again.
+    /// What happens during the waits of a newcomer, while a waiter is awake for the queue, and the
+    /// owner locks the mutex again and again.
     struct Script<'a> {
         mutex: &'a RawMutex<Late>,
-        /// How the first wait ends for nothing.
+        /// How the first wait ends spuriously.
         first: Woken,
         waits: Cell<u32>,
     }
@@ -466,7 +501,7 @@ mod tests {
             enter(waker.clone()).expect("it is locked")();
             let state = mutex.state.load(Ordering::Relaxed);
             assert_eq!(state, LOCKED | QUEUED | WOKEN, "nobody but who is awake for the queue may end that (I3)");
-            // The one who is awake gets the lock, and gives it back.
+            // The thread that is awake acquires the lock and releases it.
             unlock();
             assert!(!waker.0.get(), "one at a time");
             mutex.state.store(QUEUED | LOCKED, Ordering::Relaxed);

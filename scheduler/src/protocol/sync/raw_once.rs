@@ -1,10 +1,11 @@
-//! Runs something once: one runs it, the others wait until it is done.
+//! Runs something once: one caller runs it, the others wait until it is done.
 //!
 //! # Vocabulary
-//! The *runner* was allowed to run the function. It *finishes* with success, or *poisons*: the function did not return.
+//! The *runner* was allowed to run the function. It *finishes* with success, or *poisons*: the
+//! function did not return.
 //!
 //! # Protocol
-//! The word has a phase, and a bit `QUEUED`: somebody may wait.
+//! The word has a phase, and a bit `QUEUED`: there may be waiters.
 //!
 //! ```text
 //!     new --- begin ---> running --- finish(true) ---> done
@@ -14,37 +15,41 @@
 //!                       poisoned
 //! ```
 //!
-//! When it is done, a look costs one load. `begin` makes the caller the runner, or waits while another is; `finish` sets the
-//! next phase and the word has no `QUEUED` then, wakes all who wait, and they look again. Mostly they find that it is
-//! done. After a failure each of them decides by itself: to fail too, or to be the next runner.
+//! Once it is done, checking costs one load. `begin` makes the caller the runner, or waits while
+//! another caller is; `finish` sets the next phase without `QUEUED` and wakes all waiters, which
+//! check again. Usually they find that it is done. After a failure each of them decides by itself:
+//! to fail too, or to be the next runner.
 //!
-//! `wait` begins nothing: it waits also before there is a runner.
+//! `wait` begins nothing: it waits even before there is a runner.
 //!
 //! # The races
-//! * *Wait against finish.* A waiter sets `QUEUED` by an exchange that sees a phase it has to wait in, under the queue's
-//!   lock. The exchange in `finish` comes later in the order of the word, so it sees `QUEUED` and takes the queue's lock,
-//!   which it gets when the waiter is linked and asleep.
-//! * *Finish against the next runner.* After a failure the next runner may begin, and find waiters of its own, before
-//!   the first one has come to the queue. The first then wakes waiters of the second, who look again and queue again;
-//!   the second finds `QUEUED` and perhaps an empty queue. Nobody is left asleep: who is in the queue has set `QUEUED`
-//!   in a phase whose `finish` has yet to come to the queue.
+//! * *Wait against finish.* A waiter sets `QUEUED` by an exchange that sees a phase it has to wait
+//!   in, under the queue's lock. The exchange in `finish` comes later in the order of the word, so
+//!   it sees `QUEUED` and takes the queue's lock, which it gets when the waiter is linked and
+//!   asleep.
+//! * *Finish against the next runner.* After a failure the next runner may begin, and find waiters
+//!   of its own, before the first one has reached the queue. The first then wakes waiters of the
+//!   second, which check again and queue again; the second finds `QUEUED` and perhaps an empty
+//!   queue. No waiter is left asleep: each one in the queue has set `QUEUED` in a phase whose
+//!   `finish` has yet to reach the queue.
 //!
 //! # Rejected
-//! * Go's form, a mutex beside the word: it needs a second word, its waiters wake one after the other, and what
-//!   they wait for looks like a mutex in a dump.
-//! * Waking under the queue's lock: a wake-up is no short critical section.
-//! * A failure that lets exactly one waiter run: it would have to be handed the role, and may not want it.
+//! * Go's form, a mutex beside the word: it needs a second word, its waiters wake one after the
+//!   other, and their wait looks like one for a mutex in a dump.
+//! * Waking under the queue's lock: a wake-up is too long for its critical section.
+//! * A failure that releases exactly one waiter: it would have to be handed the role, and may not
+//!   want it.
 //!
 //! # Invariants
-//! * I1: `queue` is touched only under `queue_lock`, and a node is in it only while `QUEUED` is set, or while a `finish` that
-//!   has seen it set is on its way to the queue.
+//! * I1: `queue` is touched only under `queue_lock`, and a node is in it only while `QUEUED` is
+//!   set, or while a `finish` that has seen it set is on its way to the queue.
 //! * I2: there is at most one runner; it alone leaves the phase `RUNNING`. `DONE` is never left.
-//! * I3: a waiter stays in its frame until the one wake-up by whoever took its node out.
+//! * I3: a waiter stays in its frame until the one wake-up by the caller that took its node out.
 //! * I4: the runner borrows the word until `finish` returns.
 //!
 //! # Orderings
-//! * P1: the release in `finish` -> the acquire in `is_done`, `begin` and `wait`: what the runner did is visible to who
-//!   sees that it is done, and to the next runner.
+//! * P1: the release in `finish` -> the acquire in `is_done`, `begin`, and `wait`: what the runner
+//!   did is visible to every caller that sees that it is done, and to the next runner.
 //!
 //! # See also
 //! `sync/once.go` in Go; the models in `scheduler/models/tests/once.rs`.
@@ -65,13 +70,15 @@ const DONE: u32 = 3;
 const PHASE: u32 = 3;
 const QUEUED: u32 = 4;
 
-/// What [`RawOnce::begin`] has found.
+/// The result of [`RawOnce::begin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a runner has to finish"]
 pub enum Begun {
-    /// The caller is the runner: it runs the function and calls [`RawOnce::finish`]. An earlier one may have failed.
+    /// The caller is the runner: it runs the function and calls [`RawOnce::finish`].
+    ///
+    /// An earlier runner may have failed.
     Runner {
-        /// Whether an earlier runner has failed.
+        /// `true` if an earlier runner has failed.
         poisoned: bool,
     },
     /// The function has run.
@@ -87,10 +94,10 @@ pub struct RawOnce<W: Wait> {
     queue: UnsafeCell<WaitList<W::Waker>>,
 }
 
-// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `queue_lock` (I1); the wakers in it
-// cross threads, hence the bound.
+// SAFETY: `queue` is the only part that is not an atomic, and is touched only under `queue_lock`
+// (I1); the wakers in it cross threads, hence the bound.
 unsafe impl<W: Wait<Waker: Send>> Send for RawOnce<W> {}
-// SAFETY: as above.
+// SAFETY: `queue` is touched only under `queue_lock` (I1), as for `Send`.
 unsafe impl<W: Wait<Waker: Send>> Sync for RawOnce<W> {}
 
 impl<W: Wait> fmt::Debug for RawOnce<W> {
@@ -107,20 +114,24 @@ impl<W: Wait> Default for RawOnce<W> {
 
 impl<W: Wait> RawOnce<W> {
     const_fn! {
-        /// Nothing has run.
+        /// Creates the state in which nothing has run.
         pub fn new() -> Self {
             Self { state: AtomicU32::new(NEW), queue_lock: RawLock::new(), queue: UnsafeCell::new(WaitList::new()) }
         }
     }
 
-    /// Whether the function has run. Never blocks.
+    /// Returns `true` if the function has run.
+    ///
+    /// Never blocks.
     #[inline]
     pub fn is_done(&self) -> bool {
         // ORDERING P1: acquire pairs with `finish`.
         self.state.load(Ordering::Acquire) & PHASE == DONE
     }
 
-    /// Becomes the runner, or blocks until there is none. `force`: try again after a failure.
+    /// Becomes the runner, or blocks until there is none.
+    ///
+    /// With `force` it tries again after a failure.
     #[cold]
     pub fn begin(&self, force: bool) -> Begun {
         // ORDERING P1: acquire pairs with `finish`.
@@ -131,12 +142,12 @@ impl<W: Wait> RawOnce<W> {
                 POISONED if !force => return Begun::Poisoned,
                 RUNNING => {
                     self.wait_while(|phase| phase == RUNNING);
-                    // ORDERING P1: as above.
+                    // ORDERING P1: acquire pairs with `finish`.
                     state = self.state.load(Ordering::Acquire);
                 }
                 phase => {
                     let running = state & QUEUED | RUNNING;
-                    // ORDERING P1: as above.
+                    // ORDERING P1: acquire pairs with `finish`.
                     match self.state.compare_exchange_weak(state, running, Ordering::Acquire, Ordering::Acquire) {
                         Ok(_) => return Begun::Runner { poisoned: phase == POISONED },
                         Err(now) => state = now,
@@ -146,7 +157,9 @@ impl<W: Wait> RawOnce<W> {
         }
     }
 
-    /// The runner has run the function; `success` says whether it returned. Wakes all who wait.
+    /// Ends the run; `success` says whether the function returned.
+    ///
+    /// Wakes all waiters.
     ///
     /// # Safety
     /// The caller is the runner, and calls this once.
@@ -161,12 +174,13 @@ impl<W: Wait> RawOnce<W> {
         let leaving = self.queue.with_mut(|queue| mem::take(unsafe { &mut *queue }));
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
-        // SAFETY: the nodes were found under the lock that their owners' `commit` released, and nobody else has them now (I3).
+        // SAFETY: the nodes were found under the lock that their owners' `commit` released, and
+        // only this call has them now (I3).
         unsafe { leaving.wake_all(|waker| waker) };
     }
 
-    /// Blocks until the function has run, whoever runs it (true); or until a runner has failed (false), unless `force` says
-    /// to go on waiting for another.
+    /// Blocks until the function has run, whichever caller runs it, and returns `true`; or returns
+    /// `false` when a runner has failed, unless `force` says to keep waiting for another.
     pub fn wait(&self, force: bool) -> bool {
         loop {
             // ORDERING P1: acquire pairs with `finish`.
@@ -178,7 +192,9 @@ impl<W: Wait> RawOnce<W> {
         }
     }
 
-    /// Waits for a `finish`, if `waits` says so of the phase. Whatever ends it, the caller looks again.
+    /// Waits for a `finish` if `waits` returns `true` for the phase.
+    ///
+    /// Whatever ends the wait, the caller checks again.
     fn wait_while(&self, waits: impl Fn(u32) -> bool) {
         let wait = W::new();
         let node = WaitNode::new(wait.waker());
@@ -194,11 +210,12 @@ impl<W: Wait> RawOnce<W> {
                 Err(now) => state = now,
             }
         }
-        // SAFETY: the queue is ours under its lock (I1); the node is new, and stays until `block` returns (I3).
+        // SAFETY: the queue is ours under its lock (I1); the node is new, and stays until `block`
+        // returns (I3).
         self.queue.with_mut(|queue| unsafe { (*queue).push_back(NonNull::from(&node)) });
         // SAFETY: locked above; the node in the queue is the way by which this wait ends.
         let commit = || unsafe { self.queue_lock.unlock() };
-        // SAFETY: the caller has made `wait`; the commit step is that one store.
+        // SAFETY: this caller has created `wait`; the commit step is that one store.
         unsafe { wait.block(commit) };
     }
 }

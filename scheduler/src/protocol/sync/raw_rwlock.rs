@@ -1,111 +1,132 @@
-//! A lock for many readers or one writer, and for one reader that may become the writer: Go's fairness, by direct
-//! hand-off.
+//! A lock for many readers or one writer, and for one reader that may become the writer: Go's
+//! fairness, by direct hand-off.
 //!
 //! # Vocabulary
-//! *Readers* share the lock, a *writer* has it alone. One of the readers may be *upgradable*: it shares the lock with the
-//! plain readers, and may *upgrade*, that is, become the writer without giving the lock up in between. A *newcomer* has
-//! not waited yet; a *waiter* is in a queue. A waiter that is *handed* the lock owns it before it wakes, and does not
-//! look again.
+//! *Readers* share the lock, a *writer* has it alone. One of the readers may be *upgradable*: it
+//! shares the lock with the plain readers, and may *upgrade*, that is, become the writer without
+//! releasing the lock in between. A *newcomer* has not waited yet; a *waiter* is in a queue. A
+//! waiter that is *handed* the lock owns it before it wakes, and does not look again.
 //!
 //! # Protocol
 //! The word has five bits and a count:
 //!
-//! * `WRITER`: a writer owns the lock. Set by the writer, or by whoever hands over to it.
-//! * `QUEUED`: a reader, a writer or an upgrade waits. All newcomers then queue up, readers too.
-//! * `WRITTEN`: the lock is to be handed over, and the last owner was a writer.
+//! * `WRITER`: a writer owns the lock. Set by the writer, or by the thread that hands over to it.
+//! * `QUEUED`: a reader, a writer, or an upgrade waits. All newcomers then queue up, readers too.
+//! * `WRITTEN`: the lock must be handed over, and the last owner was a writer.
 //! * `UPGRADABLE`: the upgradable reader owns the lock. It is not in the count.
-//! * `UPGRADABLE_QUEUED`: somebody waits to be the upgradable reader. It does not stop plain readers.
+//! * `UPGRADABLE_QUEUED`: a waiter wants to be the upgradable reader. It does not stop plain
+//!   readers.
 //! * the number of readers, in steps of `READER`: of those that own the lock, and of *guests*.
 //!
-//! As long as nobody queues, reading is one addition to lock and one subtraction to unlock, however many read at the
-//! same time. A reader that meets `WRITER` or `QUEUED` was only a guest: it subtracts itself again. Writing is one
-//! exchange each, and so is becoming the upgradable reader. Whoever cannot have the lock spins for a moment, then takes
-//! the lock of the queues, looks again, sets the bit of its queue, links itself and blocks.
+//! As long as there are no waiters, reading is one addition to lock and one subtraction to unlock,
+//! however many read at the same time. A reader that meets `WRITER` or `QUEUED` was only a guest:
+//! it subtracts itself again. Writing is one exchange each, and so is becoming the upgradable
+//! reader. A newcomer that cannot have the lock spins for a moment, then takes the lock of the
+//! queues, looks again, sets the bit of its queue, links itself, and blocks.
 //!
-//! The lock is *orphaned* if it has neither a writer nor readers of any kind, and `QUEUED` is set. Whoever makes it so, by
-//! the last subtraction or as a writer that leaves, hands it over, under the lock of the queues:
+//! The lock is *orphaned* if it has neither a writer nor readers of any kind, and `QUEUED` is set.
+//! The thread that makes it so, by the last subtraction or as a writer that leaves, hands it over,
+//! under the lock of the queues:
 //!
 //! * After readers an upgrade comes first, then the oldest writer.
-//! * After a writer all readers that wait get it, together, and with them the oldest that waits to be upgradable; if none
-//!   waits, the oldest writer.
+//! * After a writer all waiting readers get it together, and with them the oldest waiter for the
+//!   upgradable place; if there are none, the oldest writer.
 //!
-//! So a waiting writer stops new readers, and no stream of readers starves it. And readers that wait while a writer
-//! writes go before the next writer, so no stream of writers starves them: both alternate, as in Go's `sync.RWMutex`.
-//! Writers are served in the order in which they queued, and so are those that wait to be upgradable.
+//! So a waiting writer stops new readers, and no stream of readers starves it. And readers that
+//! wait while a writer writes go before the next writer, so no stream of writers starves them: both
+//! alternate, as in Go's `sync.RWMutex`. Writers are served in the order in which they queued, and
+//! so are waiters for the upgradable place.
 //!
-//! An upgradable reader may turn out to be a writer, and its successor too. So while a writer waits, only one of them is
-//! let in before it (`Queues::upgradable_was_last`): the two kinds alternate.
+//! An upgradable reader may turn out to be a writer, and its successor too. So while a writer
+//! waits, only one of them is admitted before it (`Queues::upgradable_was_last`): the two kinds
+//! alternate.
 //!
-//! A waiter whose wait is *ended* by its limit (a deadline, a context) takes its node out. If it was the last that stopped
-//! readers, and no writer has the lock, it lets those in that wait.
+//! A waiter whose wait is *ended* by its limit (a deadline, a context) removes its node. If it was
+//! the last that stopped readers, and no writer has the lock, it admits the waiting readers.
 //!
 //! # Upgrade and downgrade
-//! An upgradable reader that is alone exchanges `UPGRADABLE` for `WRITER`. If there are other readers it exchanges it for
-//! `QUEUED` and waits in a queue of its own: from here on it owns the lock no more than other waiters do, but it is the
-//! first to get it after the readers, so no writer comes in between, and what it has read stays true. If its wait is
-//! ended it is the upgradable reader again, whether it takes its node out itself or was found by a hand-over
-//! that could not reserve it.
+//! An upgradable reader that is alone exchanges `UPGRADABLE` for `WRITER`. If there are other
+//! readers, it exchanges it for `QUEUED` and waits in a queue of its own: from here on it owns the
+//! lock no more than other waiters do, but it is the first to get it after the readers, so no
+//! writer comes in between, and what it has read stays true. If its wait is ended, it is the
+//! upgradable reader again, whether it removes its node itself or was found by a hand-over that
+//! could not reserve it.
 //!
-//! A writer that downgrades leaves the word with a reader in place of `WRITER`, in one step. If somebody waits it does
-//! so under the lock of the queues, and the readers that wait come in with it, as after any writer.
+//! A writer that downgrades leaves the word with a reader in place of `WRITER`, in one step. If
+//! there are waiters, it does so under the lock of the queues, and the waiting readers come in with
+//! it, as after any writer.
 //!
 //! # The races
-//! * *Wait against unlock.* A waiter sets the bit of its queue by an exchange that sees an owner or a guest, under the lock
-//!   of the queues. Their leaving comes later in the order of the word, so it sees the bit and takes the lock of the
-//!   queues, which it gets when the waiter is linked and asleep.
-//! * *Several make it an orphan.* A guest may come and go while somebody is on the way to hand over, and then comes to
-//!   do so as well; and a waiter that gives up may have let readers in. Under the lock of the queues each looks at the word
-//!   once more (`settle`). If there is nothing to hand over, another has done it, or somebody is in
-//!   the count that will come: the last one of them.
-//! * *Hand-over against guests.* They add and subtract while somebody hands over. So it adds and subtracts too, and never stores.
-//!   No newcomer becomes an owner meanwhile: `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0.
-//!   Where only `UPGRADABLE_QUEUED` is set readers may enter, which is no harm: nothing but the place of the
+//! * *Wait against unlock.* A waiter sets the bit of its queue by an exchange that sees an owner or
+//!   a guest, under the lock of the queues. Their leaving comes later in the order of the word, so
+//!   it sees the bit and takes the lock of the queues, which it gets when the waiter is linked and
+//!   asleep.
+//! * *Several make it an orphan.* A guest may come and go while another thread is on the way to
+//!   hand over, and then comes to do so as well; and a waiter that gives up may have admitted
+//!   readers. Under the lock of the queues each looks at the word once more (`hand_over`). If there
+//!   is nothing to hand over, another has done it, or a thread is in the count that will come: the
+//!   last one of them.
+//! * *Hand-over against guests.* They add and subtract while another thread hands over. So that
+//!   thread adds and subtracts too, and never stores. No newcomer becomes an owner meanwhile:
+//!   `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0. Where only
+//!   `UPGRADABLE_QUEUED` is set readers may enter, which does no harm: only the place of the
 //!   upgradable reader is handed over then.
-//! * *Hand-over against upgrade.* A hand-over that finds an upgradable reader may let plain readers in beside it. So an
-//!   upgrade is done under the lock of the queues while `QUEUED` is set.
-//! * *Hand-over against the upgradable reader's leaving.* It may leave between a look at the word and the change that clears
-//!   `QUEUED`. So it comes to hand over whenever `UPGRADABLE_QUEUED` is set, also if a writer seems to be next.
-//! * *End against hand-over.* The claim decides, under the lock of the queues; a node whose wait has ended is dropped.
+//! * *Hand-over against upgrade.* A hand-over that finds an upgradable reader may admit plain
+//!   readers beside it. So an upgrade is done under the lock of the queues while `QUEUED` is set.
+//! * *Hand-over against the upgradable reader's leaving.* It may leave between a look at the word
+//!   and the change that clears `QUEUED`. So it comes to hand over whenever `UPGRADABLE_QUEUED` is
+//!   set, even if a writer seems to be next.
+//! * *End against hand-over.* The claim decides, under the lock of the queues; a node whose wait
+//!   has ended is dropped.
 //!
 //! # Try-operations
-//! They are linearizable: they fail only if, at one instant of the call, somebody owned the lock or had begun to wait for it
-//! and had not returned. So `try_read` must not be a guest: it would look like an owner to a `try_write`, and then go away
-//! as if it had never been there. It enters by an exchange, which fails without a trace. (A guest of `read` is about
-//! to wait.) For the same reason a `try_upgrade` that meets `QUEUED` looks again under the lock of the queues, where it may
-//! enter.
+//! They are linearizable: they fail only if, at one instant of the call, another thread owned the
+//! lock or had begun to wait for it and had not returned. So `try_read` must not be a guest: it
+//! would look like an owner to a `try_write`, and then go away as if it had never been there. It
+//! enters by an exchange, which fails without a trace. (A guest of `read` is about to wait.) For
+//! the same reason a `try_upgrade` that meets `QUEUED` looks again under the lock of the queues,
+//! where it may enter.
 //!
 //! # Rejected
-//! * An exchange for `read` to enter, which needs no guests and is easier to argue. Where several CPUs read, the line goes
-//!   back and forth for each attempt that fails: 70 to 110 ns for 1 % writes on two CPUs, against 28 to 90 with the
-//!   addition.
-//! * Go's counter, from which a writer subtracts 2^30: readers that wait are counted like those that read, so a wake-up
-//!   goes to a semaphore that may be ahead of its readers. It needs a mutex for the writers and two semaphores besides.
-//! * Waking waiters to compete again, as the mutex does: a woken writer loses to every reader, so it must keep newcomers
-//!   out anyway until it runs. The lock is free then and nobody has it: the hand-over wastes nothing more.
-//! * One queue for both: readers between two writers would be let in one group at a time, and wait longer than in Go.
-//! * A mutex beside the lock for the upgradable readers: taking two things one after the other, a try-operation that gets the
-//!   first and not the second makes others fail for nothing.
-//! * `QUEUED` for those that wait to be upgradable: each of them would stop all plain readers, with which it is to share.
+//! * An exchange for `read` to enter, which needs no guests and is easier to argue. Where several
+//!   CPUs read, the line goes back and forth for each attempt that fails: 70 to 110 ns for 1 %
+//!   writes on two CPUs, against 28 to 90 with the addition.
+//! * Go's counter, from which a writer subtracts 2^30: waiting readers are counted like reading
+//!   ones, so a wake-up goes to a semaphore that may be ahead of its readers. It also needs a mutex
+//!   for the writers and two semaphores.
+//! * Waking waiters to compete again, as the mutex does: a woken writer loses to every reader, so
+//!   it must keep newcomers out anyway until it runs. The lock is free then and has no owner: the
+//!   hand-over wastes nothing more.
+//! * One queue for both: readers between two writers would be admitted in one group at a time, and
+//!   wait longer than in Go.
+//! * A mutex beside the lock for the upgradable readers: if a thread takes two things one after the
+//!   other, a try-operation that gets the first and not the second makes others fail without a
+//!   reason.
+//! * `QUEUED` for waiters that want to be upgradable: each of them would stop all plain readers,
+//!   with which it will share.
 //!
 //! # Invariants
-//! * I1: `queues` is touched only under `queue_lock`; `QUEUED` and `UPGRADABLE_QUEUED` change only under it, and say that the
-//!   queues they stand for are not empty.
-//! * I2: while `WRITER` or `QUEUED` is set nobody becomes an owner but by a hand-over; while `WRITER` is set all
-//!   readers in the count are guests, and `UPGRADABLE` is not set.
-//! * I3: `WRITTEN` is set only by a writer that leaves the lock while somebody waits, and goes when the lock is handed over or
-//!   nobody waits any more.
-//! * I4: while the lock is orphaned, somebody is on the way to hand it over. The same holds while `UPGRADABLE_QUEUED` is set, but
-//!   none of `UPGRADABLE`, `QUEUED` and `WRITER`.
-//! * I5: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
-//! * I6: whoever unlocks borrows the lock to the end of the call.
-//! * I7: while an upgrade waits, nobody but it becomes the writer or the upgradable reader.
+//! * I1: `queues` is touched only under `queue_lock`; `QUEUED` and `UPGRADABLE_QUEUED` change only
+//!   under it, and say that the queues they stand for are not empty.
+//! * I2: while `WRITER` or `QUEUED` is set, only a hand-over makes a new owner; while `WRITER` is
+//!   set all readers in the count are guests, and `UPGRADABLE` is not set.
+//! * I3: `WRITTEN` is set only by a writer that leaves the lock while there are waiters, and is
+//!   cleared when the lock is handed over or there are no waiters anymore.
+//! * I4: while the lock is orphaned, a thread is on the way to hand it over. The same holds while
+//!   `UPGRADABLE_QUEUED` is set, but none of `UPGRADABLE`, `QUEUED`, and `WRITER`.
+//! * I5: a waiter stays in its frame until the one wake-up by the thread that reserved it, or until
+//!   it has withdrawn.
+//! * I6: an unlocker borrows the lock to the end of the call.
+//! * I7: while an upgrade waits, only it becomes the writer or the upgradable reader.
 //!
 //! # Orderings
 //! All changes are read-modify-writes, so each continues the releases before it.
-//! * P1: the release in `unlock_write` and `downgrade` -> the acquire by which the next owner enters, in `enter_as_reader`,
-//!   `change_until` or `take_or_queue`, or by which somebody hands over to it, in `settle`: then the wake-up carries it on.
-//! * P2: the release in `unlock_read`, `unlock_upgradable` and `downgrade_upgradable` -> the same, by or for a writer or an
-//!   upgradable reader: all that the readers did comes before what the writer does.
+//! * P1: the release in `unlock_write` and `downgrade` -> the acquire by which the next owner
+//!   enters, in `enter_as_reader`, `change_until`, or `take_or_queue`, or by which another thread
+//!   hands over to it, in `hand_over`: then the wake-up carries it on.
+//! * P2: the release in `unlock_read`, `unlock_upgradable`, and `downgrade_upgradable` -> the same,
+//!   by or for a writer or an upgradable reader: everything that the readers did comes before what
+//!   the writer does.
 //!
 //! # See also
 //! `sync/rwmutex.go` in Go; the models in `scheduler/models/tests/rwlock.rs`.
@@ -127,7 +148,9 @@ use queues::{
     is_orphaned,
 };
 
-/// A lock without the data. Readers block by `R`, upgradable or not, writers and upgrades by `W`.
+/// A lock without the data.
+///
+/// Readers block by `R`, upgradable or not, writers and upgrades by `W`.
 pub struct RawRwLock<R: Wait, W: Wait<Waker = R::Waker>> {
     state: AtomicU64,
     queue_lock: RawLock,
@@ -135,10 +158,10 @@ pub struct RawRwLock<R: Wait, W: Wait<Waker = R::Waker>> {
     _readers: PhantomData<fn() -> R>,
 }
 
-// SAFETY: `queues` is the one part that is not an atomic, and is touched only under `queue_lock` (I1); the wakers in it
-// cross threads, hence the bound.
+// SAFETY: `queues` is the only part that is not an atomic, and is touched only under `queue_lock`
+// (I1); the wakers in it cross threads, hence the bound.
 unsafe impl<R: Wait<Waker: Send>, W: Wait<Waker = R::Waker>> Send for RawRwLock<R, W> {}
-// SAFETY: as above.
+// SAFETY: `queues` is touched only under `queue_lock` (I1), as for `Send`.
 unsafe impl<R: Wait<Waker: Send>, W: Wait<Waker = R::Waker>> Sync for RawRwLock<R, W> {}
 
 impl<R: Wait, W: Wait<Waker = R::Waker>> fmt::Debug for RawRwLock<R, W> {
@@ -155,7 +178,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> Default for RawRwLock<R, W> {
 
 impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     const_fn! {
-        /// An unlocked lock.
+        /// Creates an unlocked lock.
         pub fn new() -> Self {
             Self {
                 state: AtomicU64::new(0),
@@ -166,7 +189,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// Takes the lock together with other readers; blocks while a writer has it or waits for it.
+    /// Acquires the lock together with other readers; blocks while a writer has it or waits for it.
     #[inline]
     pub fn read(&self) {
         if !self.enter_as_reader() {
@@ -174,44 +197,51 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// As [`read`](Self::read), unless `limit` comes before the caller's turn; says whether the lock was taken.
+    /// Acquires like [`read`](Self::read), unless `limit` is reached first.
+    ///
+    /// Returns `true` if the lock was acquired.
     #[inline]
     pub fn read_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         self.try_read() || !limit.has_come() && self.enter_contended::<R, Reader>(limit)
     }
 
-    /// Takes the lock together with other readers, if no writer has it or waits for it.
+    /// Acquires the lock together with other readers if no writer has it or waits for it.
+    ///
+    /// Returns `true` on success.
     #[inline]
     pub fn try_read(&self) -> bool {
         // No guess: other readers may well be there.
         self.change_until(self.state.load(Ordering::Relaxed), Reader::enter).is_ok()
     }
 
-    /// Adds a reader; if it is only a guest, it leaves again (false).
+    /// Adds a reader.
+    ///
+    /// If it is only a guest, it leaves again, and this returns `false`.
     #[inline]
     fn enter_as_reader(&self) -> bool {
         // ORDERING P1: acquire pairs with the releases in `unlock_write` and `downgrade`.
         let entered = self.state.fetch_add(READER, Ordering::Acquire) & (WRITER | QUEUED) == 0;
         if !entered {
-            // SAFETY: counted above.
+            // SAFETY: this reader was counted above.
             unsafe { self.unlock_read() };
         }
         entered
     }
 
-    /// Gives the lock of one reader back; the last one may wake a writer.
+    /// Releases the lock of one reader; the last one may wake a writer.
     ///
     /// # Safety
-    /// The lock is locked for reading, and the caller has the right to unlock it once (on whatever thread).
+    /// The lock is locked for reading, and the caller has the right to unlock it once (on any
+    /// thread).
     #[inline]
     pub unsafe fn unlock_read(&self) {
-        // ORDERING P2: release: what was read is done with.
+        // ORDERING P2: release: the reads are complete.
         if is_orphaned(self.state.fetch_sub(READER, Ordering::Release) - READER) {
             self.hand_over();
         }
     }
 
-    /// Takes the lock alone; blocks while others have it.
+    /// Acquires the lock exclusively; blocks while others have it.
     #[inline]
     pub fn write(&self) {
         if self.take::<Writer>().is_err() {
@@ -219,22 +249,26 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// As [`write`](Self::write), unless `limit` comes before the caller's turn; says whether the lock was taken.
+    /// Acquires like [`write`](Self::write), unless `limit` is reached first.
+    ///
+    /// Returns `true` if the lock was acquired.
     #[inline]
     pub fn write_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         self.try_write() || !limit.has_come() && self.enter_contended::<W, Writer>(limit)
     }
 
-    /// Takes the lock alone, if nobody has it or waits for it.
+    /// Acquires the lock exclusively if it is free and has no waiters.
+    ///
+    /// Returns `true` on success.
     #[inline]
     pub fn try_write(&self) -> bool {
         self.take::<Writer>().is_ok()
     }
 
-    /// Gives the lock of a writer back; may wake the readers that wait, or one writer.
+    /// Releases the lock of a writer; may wake the waiting readers, or one writer.
     ///
     /// # Safety
-    /// The lock is locked for writing, and the caller has the right to unlock it (on whatever thread).
+    /// The lock is locked for writing, and the caller has the right to unlock it (on any thread).
     #[inline]
     pub unsafe fn unlock_write(&self) {
         // ORDERING P1: release publishes what was done under the lock.
@@ -248,7 +282,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         loop {
             let queued = state & (QUEUED | UPGRADABLE_QUEUED) != 0;
             let new = state - WRITER + if queued { WRITTEN } else { 0 };
-            // ORDERING P1: as in `unlock_write`.
+            // ORDERING P1: release publishes what was done under the lock.
             match self.state.compare_exchange_weak(state, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) if queued => return self.hand_over(),
                 Ok(_) => return,
@@ -257,19 +291,21 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// Makes the writer a reader, so that no writer comes in between; lets the readers in that wait.
+    /// Makes the writer a reader, so that no writer comes in between; admits the waiting readers.
     ///
     /// # Safety
-    /// As for [`unlock_write`](Self::unlock_write); from now on the caller has the right to [`unlock_read`](Self::unlock_read).
+    /// The lock is locked for writing by the caller, whose right to unlock becomes a right to
+    /// [`unlock_read`](Self::unlock_read).
     #[inline]
     pub unsafe fn downgrade(&self) {
         self.downgrade_to(READER);
     }
 
-    /// Makes the writer the upgradable reader; as [`downgrade`](Self::downgrade) otherwise.
+    /// Makes the writer the upgradable reader; otherwise like [`downgrade`](Self::downgrade).
     ///
     /// # Safety
-    /// As there; from now on the caller has the right to [`unlock_upgradable`](Self::unlock_upgradable).
+    /// The lock is locked for writing by the caller, whose right to unlock becomes a right to
+    /// [`unlock_upgradable`](Self::unlock_upgradable).
     #[inline]
     pub unsafe fn downgrade_to_upgradable(&self) {
         self.downgrade_to(UPGRADABLE);
@@ -289,14 +325,14 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
             let mut let_in = WaitList::new();
             let held = queues.let_in(&mut let_in, reader != UPGRADABLE && queues.upgradable_comes_before_writers());
             let gone = queues.bits_to_clear() & self.state.load(Ordering::Relaxed);
-            // ORDERING P1: as in `downgrade_to`.
+            // ORDERING P1: release publishes what was done under the lock.
             self.state.fetch_add((held + reader).wrapping_sub(WRITER + gone), Ordering::Release);
             let_in
         });
     }
 
-    /// Takes the lock together with plain readers, as the one reader that may upgrade; blocks while another is that one, or a
-    /// writer has the lock or waits for it.
+    /// Acquires the lock together with plain readers, as the one reader that may upgrade; blocks
+    /// while there is another one, or a writer has the lock or waits for it.
     #[inline]
     pub fn upgradable_read(&self) {
         if self.take::<Upgradable>().is_err() {
@@ -304,27 +340,31 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// As [`upgradable_read`](Self::upgradable_read), unless `limit` comes before the caller's turn; says whether the lock
-    /// was taken.
+    /// Acquires like [`upgradable_read`](Self::upgradable_read), unless `limit` is reached first.
+    ///
+    /// Returns `true` if the lock was acquired.
     #[inline]
     pub fn upgradable_read_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         self.try_upgradable_read() || !limit.has_come() && self.enter_contended::<R, Upgradable>(limit)
     }
 
-    /// Takes the lock as the one reader that may upgrade, if there is none, nobody waits to be it, and no writer has the lock or
-    /// waits for it.
+    /// Acquires the lock as the one reader that may upgrade, if there is none, none waits, and no
+    /// writer has the lock or waits for it.
+    ///
+    /// Returns `true` on success.
     #[inline]
     pub fn try_upgradable_read(&self) -> bool {
         self.take::<Upgradable>().is_ok()
     }
 
-    /// Gives the lock of the upgradable reader back; may wake the next one, or a writer.
+    /// Releases the lock of the upgradable reader; may wake the next one, or a writer.
     ///
     /// # Safety
-    /// The caller has the right to unlock what was locked by [`upgradable_read`](Self::upgradable_read) (on whatever thread).
+    /// The caller has the right to unlock what was locked by
+    /// [`upgradable_read`](Self::upgradable_read) (on any thread).
     #[inline]
     pub unsafe fn unlock_upgradable(&self) {
-        // ORDERING P2: release: what was read is done with.
+        // ORDERING P2: release: the reads are complete.
         let state = self.state.fetch_sub(UPGRADABLE, Ordering::Release) - UPGRADABLE;
         if is_orphaned(state) || state & UPGRADABLE_QUEUED != 0 {
             self.hand_over();
@@ -334,7 +374,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     /// Makes the upgradable reader a plain one, so that another can be upgradable.
     ///
     /// # Safety
-    /// As for [`unlock_upgradable`](Self::unlock_upgradable); from now on the caller has the right to
+    /// The caller is the upgradable reader; its right to unlock becomes a right to
     /// [`unlock_read`](Self::unlock_read).
     #[inline]
     pub unsafe fn downgrade_upgradable(&self) {
@@ -344,10 +384,12 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// Makes the upgradable reader the writer; blocks until the other readers have left. No writer comes in between.
+    /// Makes the upgradable reader the writer; blocks until the other readers have left.
+    ///
+    /// No writer comes in between.
     ///
     /// # Safety
-    /// As for [`unlock_upgradable`](Self::unlock_upgradable); from now on the caller has the right to
+    /// The caller is the upgradable reader; its right to unlock becomes a right to
     /// [`unlock_write`](Self::unlock_write).
     #[inline]
     pub unsafe fn upgrade(&self) {
@@ -356,20 +398,26 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// As [`upgrade`](Self::upgrade), unless `limit` comes first; says whether the caller is the writer now.
+    /// Upgrades like [`upgrade`](Self::upgrade), unless `limit` is reached first.
+    ///
+    /// Returns `true` if the caller is the writer now.
     ///
     /// # Safety
-    /// As there; if it fails, the caller is the upgradable reader as before.
+    /// The caller is the upgradable reader. It becomes the writer if this returns `true`, and stays
+    /// what it was otherwise.
     #[inline]
     pub unsafe fn upgrade_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller is the upgradable reader.
         unsafe { self.try_upgrade() || !limit.has_come() && self.enter_contended::<W, Upgrade>(limit) }
     }
 
     /// Makes the upgradable reader the writer, if no other reader is there or about to wait.
     ///
+    /// Returns `true` on success.
+    ///
     /// # Safety
-    /// As for [`upgrade_within`](Self::upgrade_within).
+    /// The caller is the upgradable reader. It becomes the writer if this returns `true`, and stays
+    /// what it was otherwise.
     #[inline]
     pub unsafe fn try_upgrade(&self) -> bool {
         match self.take::<Upgrade>() {
@@ -394,7 +442,8 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         self.change_until(O::GUESS, O::enter)
     }
 
-    /// Changes the word, which may be `state`, as `new` says; returns a word for which that says no.
+    /// Changes the word, which may be `state`, to what `new` returns for it; returns the word for
+    /// which `new` returns `None`.
     #[inline]
     fn change_until(&self, mut state: u64, new: impl Fn(u64) -> Option<u64>) -> Result<(), u64> {
         while let Some(new) = new(state) {
@@ -407,7 +456,9 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         Err(state)
     }
 
-    /// Enters, spinning as `K` and waiting if need be; false if `limit` comes before.
+    /// Enters, spinning as `K` and waiting if necessary.
+    ///
+    /// Returns `false` if `limit` is reached before.
     #[cold]
     fn enter_contended<K: Wait, O: Role>(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut round = 0;
@@ -425,7 +476,9 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         true
     }
 
-    /// Enters, waiting in the queue if need be; false if the wait was ended.
+    /// Enters, waiting in the queue if necessary.
+    ///
+    /// Returns `false` if the wait was ended.
     fn queue_up<O: Role>(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let node = OnceCell::new();
         let enter = |waker| {
@@ -442,11 +495,14 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
             Some(|| unsafe { self.queue_lock.unlock() })
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw::<O>(node));
-        // SAFETY: whoever hands over reserves the waiters that it wakes; the commit step is one unlock.
+        // SAFETY: a hand-over reserves the waiters that it wakes; the commit step is one unlock.
         unsafe { limit.wait(enter, withdraw) != Woken::Ended }
     }
 
-    /// Enters (true), or makes sure that an unlock will look into the queues (false). Under their lock.
+    /// Enters and returns `true`, or ensures that an unlock will look into the queues and returns
+    /// `false`.
+    ///
+    /// Called under their lock.
     fn take_or_queue<O: Role>(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -460,7 +516,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// Takes the node of a wait that was ended out of its queue, if no hand-over has.
+    /// Removes the node of a wait that was ended from its queue, if no hand-over has.
     fn withdraw<O: Role>(&self, node: &WaitNode<W::Waker>) {
         self.with_queues(|queues| {
             // SAFETY: the node is in this queue or in none.
@@ -478,26 +534,30 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         self.with_queues(|queues| self.settle(queues));
     }
 
-    /// Calls `f` under the lock of the queues, and then wakes those that it has reserved.
+    /// Calls `f` under the lock of the queues, and then wakes the waiters that it has reserved.
     fn with_queues(&self, f: impl FnOnce(&mut Queues<W::Waker>) -> WaitList<W::Waker>) {
         self.queue_lock.lock();
         // SAFETY: the queues are ours under their lock (I1).
         let owners = self.queues.with_mut(|queues| f(unsafe { &mut *queues }));
         // SAFETY: locked above.
         unsafe { self.queue_lock.unlock() };
-        // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone.
+        // SAFETY: reserved under the lock that their owners' commit steps released, by this call
+        // alone.
         unsafe { owners.wake_all(|waker| waker) };
     }
 
-    /// Hands over what can be handed over, and makes the word agree with the queues; the caller holds their lock, and wakes the
-    /// waiters that this returns.
+    /// Hands over what can be handed over, and makes the word agree with the queues.
+    ///
+    /// The caller holds their lock, and wakes the waiters that this returns.
     fn settle(&self, queues: &mut Queues<W::Waker>) -> WaitList<W::Waker> {
-        // ORDERING P1, P2: acquire gathers the releases of the writer or the readers before, for the next owners.
+        // ORDERING P1, P2: acquire gathers the releases of the writer or the readers before, for
+        // the next owners.
         let state = self.state.load(Ordering::Acquire);
         let (owners, held) = queues.next_owners(state);
         let written = if held == 0 { 0 } else { WRITTEN };
-        // What is taken away was seen, and changes only under this lock. If a writer leaves meanwhile, and sets `WRITTEN`
-        // because of a bit that goes here, it comes to hand over and takes it away.
+        // The bits that are cleared here were seen, and change only under this lock. If a writer
+        // leaves meanwhile, and sets `WRITTEN` because of a bit that is cleared here, it comes to
+        // hand over and clears it.
         let gone = state & (queues.bits_to_clear() | written);
         self.state.fetch_add(held.wrapping_sub(gone), Ordering::Relaxed);
         owners

@@ -1,55 +1,67 @@
 //! A weighted semaphore that serves strictly in order.
 //!
 //! # Vocabulary
-//! The semaphore has a fixed *size*. What is not held is *free*. A waiter *wants* an amount; it is *granted* when the
-//! amount is taken out of the free one on its behalf. A wait can end without a grant: by a deadline, or because of
-//! something else that its owner waits for at the same time ([`super::env`]). The owner then *withdraws*.
+//! The semaphore has a fixed *size*. What is not held is *free*. A waiter *wants* an amount; it is
+//! *granted* when the amount is taken out of the free one on its behalf. A wait can end without a
+//! grant: at a deadline, or because of another event that its owner waits for at the same time
+//! ([`super::env`]). The owner then *withdraws*.
 //!
 //! # Protocol
-//! One word holds what is free, and a bit `QUEUED` that says whether anybody waits. Without waiters acquire and release
-//! are one exchange on the word. With waiters everything is done under the lock of the queue:
+//! One word holds what is free, and a bit `QUEUED` that says whether there are waiters. Without
+//! waiters, acquire and release are one exchange on the word. With waiters, everything is done
+//! under the lock of the queue:
 //!
-//! * An acquire that finds too little, or `QUEUED`, takes the lock and looks again. If it must wait it sets `QUEUED` and
-//!   links its node at the end, also if there is enough for it: those before it come first.
-//! * A release that finds `QUEUED` takes the lock, adds what it gives back, and grants from the front as long as there is
-//!   enough for the first. It takes the nodes along, and wakes their owners when the lock is released.
-//! * Who withdraws takes its node out and serves the queue too: if it was the first, there may be enough for the next.
+//! * An acquire that finds too little, or `QUEUED`, takes the lock and looks again. If it must
+//!   wait, it sets `QUEUED` and links its node at the end, even if there is enough for it: the
+//!   waiters before it come first.
+//! * A release that finds `QUEUED` takes the lock, adds what it returns, and grants from the front
+//!   as long as there is enough for the first waiter. It takes the nodes along, and wakes their
+//!   owners when the lock is released.
+//! * A waiter that withdraws removes its node and serves the queue, too: if it was the first, there
+//!   may be enough for the next.
 //!
-//! As long as `QUEUED` is set only the holder of the lock changes the word: every exchange outside of it expects a word
-//! without the bit. So under the lock a plain store will do.
+//! As long as `QUEUED` is set, only the holder of the lock changes the word: every exchange outside
+//! the lock expects a word without the bit. So under the lock a plain store suffices.
 //!
 //! # The races
-//! * *Wait against release.* The waiter sets `QUEUED` by an exchange of a word in which there was too little. A release
-//!   either comes before it in the order of the word, and then the exchange fails and the waiter looks again; or after
-//!   it, and then it sees the bit, and gets the lock when the waiter is linked and asleep.
-//! * *Grant against deadline.* The claim decides, before the amount is taken. A node whose claim is lost is dropped from the
-//!   queue and costs nothing; its owner finds that it is in no list any more.
-//! * *A waiter that has lost stands in front,* and wants more than there is. Those behind it wait for its owner to
-//!   withdraw, which is on its way: it is awake.
+//! * *Wait against release.* The waiter sets `QUEUED` by an exchange of a word in which there was
+//!   too little. A release either comes before it in the order of the word, and then the exchange
+//!   fails and the waiter looks again; or after it, and then it sees the bit, and gets the lock
+//!   when the waiter is linked and asleep.
+//! * *Grant against deadline.* The claim decides, before the amount is taken. A node whose claim is
+//!   lost is dropped from the queue and costs nothing; its owner finds that it is in no list
+//!   anymore.
+//! * *A waiter that has lost is at the front,* and wants more than there is. The waiters behind it
+//!   wait for its owner to withdraw, which is on its way: it is awake.
 //!
 //! # Rejected
-//! * Small requests may pass a large one that waits: more is in use at any time, but under load the large one waits for ever.
-//! * Waking the first waiter to try again, as the mutex does: it can lose against newcomers. A semaphore guards what takes
-//!   long, so the switch that a hand-over costs is not what counts.
-//! * Queueing those who want more than the size, as the others: nobody behind them would ever be served.
+//! * Letting small requests pass a large one that waits: more is in use at any time, but under load
+//!   the large one waits forever.
+//! * Waking the first waiter to try again, as the mutex does: it can lose against newcomers. A
+//!   semaphore guards long operations, so the switch that a hand-over costs is not what counts.
+//! * Queueing requests for more than the size like the others: no waiter behind them would ever be
+//!   served.
 //!
 //! # Invariants
-//! * I1: `queue` is touched only under `lock`, and `QUEUED` changes only under it: it is set when the queue is not empty, and
-//!   the lock is held when it is not so.
-//! * I2: what is free and what is held add up to the size. Nobody is granted out of turn.
-//! * I3: a node stays in its owner's frame until the wake that a grant owes it, or until the owner has passed through
-//!   `withdraw`.
-//! * I4: whoever calls a method borrows the semaphore to the end of the call, so it outlives all unlocks.
+//! * I1: `queue` is touched only under `lock`, and `QUEUED` changes only under it: it is set
+//!   exactly when the queue is not empty, except while the lock is held.
+//! * I2: what is free and what is held add up to the size. No waiter is granted out of order.
+//! * I3: a node stays in its owner's frame until the wake that a grant owes it, or until the owner
+//!   has passed through `withdraw`.
+//! * I4: a caller of any method borrows the semaphore to the end of the call, so it outlives all
+//!   unlocks.
 //!
 //! # Orderings
-//! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in `try_acquire` and
-//!   `take_or_queue`: what was done before a release is visible to whoever acquires after it. Exchanges in between keep
-//!   the release.
-//! * P2: the release of the word in `release` -> the acquire load in `serve_and_unlock`: a plain store follows, which would end
-//!   what P1 relies on. The grant's wake-up carries it on to the waiter.
+//! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in
+//!   `try_acquire` and `take_or_queue`: what was done before a release is visible to every acquire
+//!   after it. Exchanges in between keep the release.
+//! * P2: the release of the word in `release` -> the acquire load in `serve_and_unlock`: a plain
+//!   store follows, which would end what P1 relies on. The grant's wake-up carries it on to the
+//!   waiter.
 //!
 //! # See also
-//! `semaphore/semaphore.go` in golang.org/x/sync; the models in `scheduler/models/tests/semaphore.rs`.
+//! `semaphore/semaphore.go` in golang.org/x/sync; the models in
+//! `scheduler/models/tests/semaphore.rs`.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -60,13 +72,15 @@ use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicUsize, Ordering, UnsafeCell, const_fn};
 use crate::protocol::lock::RawLock;
 
-/// Somebody waits. What is free stands in the other bits.
+/// Set if there are waiters.
+///
+/// The other bits hold what is free.
 const QUEUED: usize = 1;
 
 /// The largest size of a semaphore.
 pub const MAX_SIZE: usize = usize::MAX >> 1;
 
-/// One who waits, in its own frame.
+/// A waiter, in its own frame.
 struct Waiter<K> {
     want: usize,
     waker: K,
@@ -74,7 +88,7 @@ struct Waiter<K> {
 
 type Node<K> = WaitNode<Waiter<K>>;
 
-/// More was released than is held.
+/// The error of a release of more than is held.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Excess;
 
@@ -86,10 +100,10 @@ pub struct RawSemaphore<W: Wait> {
     queue: UnsafeCell<WaitList<Waiter<W::Waker>>>,
 }
 
-// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `lock` (I1); the wakers in it cross threads, hence
-// the bound.
+// SAFETY: `queue` is the only part that is not an atomic, and is touched only under `lock` (I1);
+// the wakers in it cross threads, hence the bound.
 unsafe impl<W: Wait<Waker: Send>> Send for RawSemaphore<W> {}
-// SAFETY: as above.
+// SAFETY: `queue` is touched only under `lock` (I1), as for `Send`.
 unsafe impl<W: Wait<Waker: Send>> Sync for RawSemaphore<W> {}
 
 impl<W: Wait> fmt::Debug for RawSemaphore<W> {
@@ -102,7 +116,9 @@ impl<W: Wait> fmt::Debug for RawSemaphore<W> {
 
 impl<W: Wait> RawSemaphore<W> {
     const_fn! {
-        /// A semaphore of which nothing is held. `size` is at most [`MAX_SIZE`].
+        /// Creates a semaphore of which nothing is held.
+        ///
+        /// `size` is at most [`MAX_SIZE`].
         pub fn new(size: usize) -> Self {
             Self {
                 size,
@@ -113,18 +129,20 @@ impl<W: Wait> RawSemaphore<W> {
         }
     }
 
-    /// The size.
+    /// Returns the size.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// What is free at the moment, and whether anybody waits.
+    /// Returns what is free at the moment, and whether there are waiters.
     pub fn peek(&self) -> (usize, bool) {
         let word = self.word.load(Ordering::Relaxed);
         (free(word), is_queued(word))
     }
 
-    /// Takes `want`; blocks until it is free and all who came before are served. It is no more than the size.
+    /// Acquires `want`; blocks until it is free and all earlier waiters are served.
+    ///
+    /// `want` is at most the size.
     #[inline]
     pub fn acquire(&self, want: usize) {
         if !self.try_acquire(want) {
@@ -132,8 +150,10 @@ impl<W: Wait> RawSemaphore<W> {
         }
     }
 
-    /// As [`acquire`](Self::acquire), unless `limit` comes before the caller's turn; says whether `want` was taken. It
-    /// may be more than the size: then it is waited for in vain, and in nobody's way.
+    /// Acquires like [`acquire`](Self::acquire), unless `limit` is reached first.
+    ///
+    /// Returns `true` if `want` was acquired. It may be more than the size: then the wait can only
+    /// end by the limit, and delays no other waiter.
     #[inline]
     pub fn acquire_within(&self, want: usize, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut taken = self.try_acquire(want);
@@ -143,7 +163,9 @@ impl<W: Wait> RawSemaphore<W> {
         taken
     }
 
-    /// Takes `want` if it is free and nobody waits.
+    /// Acquires `want` if it is free and there are no waiters.
+    ///
+    /// Returns `true` on success.
     #[inline]
     pub fn try_acquire(&self, want: usize) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
@@ -157,10 +179,10 @@ impl<W: Wait> RawSemaphore<W> {
         false
     }
 
-    /// Gives `amount` back; wakes those who have enough now.
+    /// Releases `amount`, and wakes the waiters that have enough now.
     ///
     /// # Errors
-    /// If so much is not held. Nothing has changed then.
+    /// If `amount` is more than is held. Nothing has changed then.
     #[inline]
     pub fn release(&self, amount: usize) -> Result<(), Excess> {
         match self.add(amount)? {
@@ -169,7 +191,9 @@ impl<W: Wait> RawSemaphore<W> {
         }
     }
 
-    /// Gives `amount` back if nobody waits; says whether it did.
+    /// Releases `amount` if there are no waiters.
+    ///
+    /// Returns whether it did, or the error.
     #[inline]
     fn add(&self, amount: usize) -> Result<bool, Excess> {
         let mut word = self.word.load(Ordering::Relaxed);
@@ -191,7 +215,8 @@ impl<W: Wait> RawSemaphore<W> {
     #[cold]
     fn release_to_waiters(&self, amount: usize) -> Result<(), Excess> {
         self.lock.lock();
-        // The queue may be gone by now, and come back only under the lock. It may also have got what the caller thinks it holds.
+        // The queue may be empty by now, and becomes nonempty again only under the lock. It may
+        // also have been granted what the caller thinks it holds.
         let done = self.add(amount);
         if done == Ok(false) {
             // SAFETY: locked above, and `QUEUED` was seen under the lock.
@@ -203,11 +228,13 @@ impl<W: Wait> RawSemaphore<W> {
         done.map(|_| ())
     }
 
-    /// Takes `want`, waiting in the queue if need be; false if the wait was ended.
+    /// Acquires `want`, waiting in the queue if necessary.
+    ///
+    /// Returns `false` if the wait was ended.
     #[cold]
     fn queue_up(&self, want: usize, limit: &impl Limit<Waker = W::Waker>) -> bool {
         if want > self.size {
-            // SAFETY: nobody gets to know the waker.
+            // SAFETY: no other thread learns of the waker.
             return unsafe { limit.wait(|_| Some(|| ()), || ()) } == Woken::Served;
         }
         let node = OnceCell::new();
@@ -225,11 +252,14 @@ impl<W: Wait> RawSemaphore<W> {
             Some(|| unsafe { self.lock.unlock() })
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
-        // SAFETY: who grants reserves whom it wakes; the commit step is one unlock.
+        // SAFETY: a grant reserves the waiter that it wakes; the commit step is one unlock.
         unsafe { limit.wait(enter, withdraw) != Woken::Ended }
     }
 
-    /// Takes `want` (true), or makes sure that a release will look into the queue (false). Under the lock.
+    /// Acquires `want` and returns `true`, or ensures that a release will look into the queue and
+    /// returns `false`.
+    ///
+    /// Called under the lock.
     fn take_or_queue(&self, want: usize) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         while !is_queued(word) {
@@ -244,13 +274,16 @@ impl<W: Wait> RawSemaphore<W> {
         false
     }
 
-    /// Takes the node of a wait that was ended out of the queue, if no release has. Wakes those who can be served now.
+    /// Removes the node of a wait that was ended from the queue, if no release has, and wakes the
+    /// waiters that can be served now.
     fn withdraw(&self, node: &Node<W::Waker>) {
         self.lock.lock();
-        // SAFETY: the queue is ours under the lock (I1); the node is in it, or a grant that lost has dropped it.
+        // SAFETY: the queue is ours under the lock (I1); the node is in it, or a grant that lost
+        // has dropped it.
         let removed = self.queue.with_mut(|queue| unsafe { (*queue).remove(NonNull::from(node)) });
         if removed {
-            // SAFETY: the lock is held, and by I1 a queue that has held a node under it has its bit set.
+            // SAFETY: the lock is held, and by I1 a queue that has held a node under it has its bit
+            // set.
             unsafe { self.serve_and_unlock(0) };
         } else {
             // SAFETY: the lock is held.
@@ -279,7 +312,8 @@ impl<W: Wait> RawSemaphore<W> {
                 // SAFETY: found and unlinked under this hold of the lock.
                 if unsafe { waiter.waker.reserve() } {
                     left -= waiter.want;
-                    // SAFETY: the node is in no list, and its owner stays until the wake below.
+                    // SAFETY: the node is in no list, and its owner stays until the wake below
+                    // (I3).
                     unsafe { granted.push_back(node) };
                 }
             }
@@ -287,7 +321,7 @@ impl<W: Wait> RawSemaphore<W> {
         });
         // ORDERING P1: release publishes what was done before the release that this is part of.
         self.word.store(left << 1 | if queued { QUEUED } else { 0 }, Ordering::Release);
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller holds the lock, as this function demands.
         unsafe { self.lock.unlock() };
         // SAFETY: they were reserved, so this is the one wake of each; the lock is released.
         unsafe { granted.wake_all(|waiter| &waiter.waker) };

@@ -1,51 +1,63 @@
-//! A counter of who has yet to finish, and those who wait for it to be 0.
+//! A counter of unfinished tasks, and the waiters for it to become 0.
 //!
 //! # Vocabulary
-//! The *counter* says how many have yet to finish. A *waiter* blocks until it is 0. The change that makes it 0 *ends*
-//! the waits. A *set* is all that is added and finished between one 0 and the next.
+//! The *counter* is the number of tasks that have yet to finish. A *waiter* blocks until it is 0.
+//! The change that makes it 0 *ends* the waits. A *set* is everything that is added and finished
+//! between one 0 and the next.
 //!
 //! # Protocol
-//! One word holds the counter (high half) and the number of waiters (low half). `add` is one exchange on it as long as
-//! the counter does not reach 0 while somebody waits. Everything that concerns waiters is done under a lock: a waiter
-//! counts and links itself; the `add` that ends the waits moves the word from (1, waiters) to (0, 0), takes the whole
-//! queue along, and wakes it after unlocking.
+//! One word holds the counter (high half) and the number of waiters (low half). `add` is one
+//! exchange on it as long as the counter does not reach 0 while there are waiters. Everything that
+//! concerns waiters is done under a lock: a waiter counts and links itself; the `add` that ends the
+//! waits moves the word from (1, waiters) to (0, 0), takes the whole queue along, and wakes it
+//! after unlocking.
 //!
-//! A waiter whose wait is *ended* by its limit (a context) takes its node out, and itself out of the word, under the lock. If
-//! the node is not in the queue any more, its set was over before, and the wait is over as any other.
+//! A waiter whose wait is *ended* by its limit (a context) takes its node out, and itself out of
+//! the word, under the lock. If the node is no longer in the queue, its set was over before, and
+//! the wait is over like any other.
 //!
 //! # Why there is no misuse to detect
-//! Go's counter reaches 0 before its waiters are let go. In between, an `Add` can revive the group under them, or one
-//! set of goroutines can be mixed up with the next: Go forbids it and panics where it notices ("Add called concurrently
-//! with Wait", "reused before previous Wait has returned"). Here the counter and the queue are emptied in one step, so
-//! every `wait` belongs to one set, and reuse is safe at any time. What remains is a counter that leaves its range.
+//! Go's counter reaches 0 before its waiters are released. In between, an `Add` can revive the
+//! group under them, or one set of goroutines can be mixed up with the next: Go forbids it and
+//! panics where it notices ("Add called concurrently with Wait", "reused before previous Wait has
+//! returned"). Here the counter and the queue are emptied in one step, so every `wait` belongs to
+//! one set, and reuse is safe at any time. What remains is a counter that leaves its range.
 //!
 //! # The races
-//! * *Wait against the last done.* The waiter counts itself by an exchange that sees a counter above 0. If the last `done`
-//!   comes first in the order of the word, that exchange fails, and the waiter finds 0. If it comes later, it sees
-//!   the waiter and takes the lock, which it gets when the waiter is linked and asleep.
-//! * *Done against done.* Both see waiters and a counter of 2: the exchange of the slower one fails, and it finds that
-//!   it is the last.
-//! * *Add against the last done.* The last `done` looks again under the lock, and each of its exchanges expects the counter
-//!   it has seen. If others have added meanwhile it starts over as an `add` that ends nothing.
-//!
-//! * *End against the last done.* The claim decides, under the lock. The last `done` drops the nodes whose waits have ended, and
-//!   empties the word; a waiter that finds its node still there has come before, and the word still counts it.
+//! * *Wait against the last done.* The waiter counts itself by an exchange that sees a counter
+//!   above 0. If the last `done` comes first in the order of the word, that exchange fails, and the
+//!   waiter finds 0. If it comes later, it sees the waiter and takes the lock, which it gets when
+//!   the waiter is linked and asleep.
+//! * *Done against done.* Both see waiters and a counter of 2: the exchange of the slower one
+//!   fails, and it finds that it is the last.
+//! * *Add against the last done.* The last `done` looks again under the lock, and each of its
+//!   exchanges expects the counter that it has seen. If others have added in between, it starts
+//!   over as an `add` that ends nothing.
+//! * *End against the last done.* The claim decides, under the lock. The last `done` drops the
+//!   nodes whose waits have ended, and empties the word; a waiter that finds its node still there
+//!   has come before, and the word still counts it.
 //!
 //! # Rejected
-//! * `fetch_add`, as in Go: a sum that turns out to be negative has to be taken back while others already see it.
-//! * Waking under the lock: a wake-up is no short critical section.
-//! * The queue's length in place of the number in the word: `add` would have to take the lock to know whether anybody waits.
+//! * `fetch_add`, as in Go: a sum that turns out to be negative has to be taken back while others
+//!   already see it.
+//! * Waking under the lock: a wake-up is too long for its critical section.
+//! * The queue's length in place of the number in the word: `add` would have to take the lock to
+//!   know whether there are waiters.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `lock`, and the waiters in the word change only under it.
-//! * I2: when the lock is free, the queue is as long as the word says; if the counter is 0, both are empty.
-//! * I3: a waiter stays in its frame until the one wake-up by whoever reserved it, or until it has withdrawn.
-//! * I4: whoever calls a method borrows the group to the end of the call, so it outlives all unlocks.
+//! * I2: when the lock is free, the queue is as long as the word says; if the counter is 0, both
+//!   are empty.
+//! * I3: a waiter stays in its frame until the one wake-up by the caller that reserved it, or until
+//!   it has withdrawn.
+//! * I4: a caller of any method borrows the group to the end of the call, so it outlives all
+//!   unlocks.
 //!
 //! # Orderings
-//! * P1: the release in `change` by each `done` -> the acquire load in `wait`, or the acquire in the last `change`:
-//!   what was done before `done` is visible after `wait`. The last one's wake-up carries it to those who sleep. Changes in
-//!   between are read-modify-writes, so they keep the release.
+//! * P1: the release in `change` by each `done` -> the acquire load in `wait`, or the acquire in
+//!   the last `change`: what was done before `done` is visible after `wait`. The last one's wake-up
+//!   carries it to sleeping waiters. Changes in between are read-modify-writes, so they keep the
+//!   release.
 //!
 //! # See also
 //! `sync/waitgroup.go` in Go; the models in `scheduler/models/tests/wait_group.rs`.
@@ -59,7 +71,7 @@ use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
 use crate::protocol::lock::RawLock;
 
-/// Why [`RawWaitGroup::add`] has changed nothing.
+/// The reason why [`RawWaitGroup::add`] has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutOfRange {
     /// The counter would fall below 0.
@@ -68,12 +80,12 @@ pub enum OutOfRange {
     Overflow,
 }
 
-/// The word of a group, taken apart.
+/// The two halves of a group's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// How many have yet to finish.
+    /// The number of tasks that have yet to finish.
     pub counter: i32,
-    /// How many wait for them.
+    /// The number of waiters.
     pub waiters: u32,
 }
 
@@ -95,7 +107,8 @@ impl Counts {
         }
     }
 
-    /// Whether the counter is 0 and waiters are left, who must be let go in the same step.
+    /// Returns `true` if the counter is 0 and waiters are left, which must be released in the same
+    /// step.
     fn ends_waits(self) -> bool {
         self.counter == 0 && self.waiters > 0
     }
@@ -108,10 +121,10 @@ pub struct RawWaitGroup<W: Wait> {
     queue: UnsafeCell<WaitList<W::Waker>>,
 }
 
-// SAFETY: `queue` is the one part that is not an atomic, and is touched only under `lock` (I1); the wakers in it cross
-// threads, hence the bound.
+// SAFETY: `queue` is the only part that is not an atomic, and is touched only under `lock` (I1);
+// the wakers in it cross threads, hence the bound.
 unsafe impl<W: Wait<Waker: Send>> Send for RawWaitGroup<W> {}
-// SAFETY: as above.
+// SAFETY: `queue` is touched only under `lock` (I1), as for `Send`.
 unsafe impl<W: Wait<Waker: Send>> Sync for RawWaitGroup<W> {}
 
 impl<W: Wait> fmt::Debug for RawWaitGroup<W> {
@@ -128,18 +141,20 @@ impl<W: Wait> Default for RawWaitGroup<W> {
 
 impl<W: Wait> RawWaitGroup<W> {
     const_fn! {
-        /// A group of nobody.
+        /// Creates an empty group.
         pub fn new() -> Self {
             Self { word: AtomicU64::new(0), lock: RawLock::new(), queue: UnsafeCell::new(WaitList::new()) }
         }
     }
 
-    /// How many there are at the moment.
+    /// Returns the counter and the number of waiters at the moment.
     pub fn peek(&self) -> Counts {
         Counts::of(self.word.load(Ordering::Relaxed))
     }
 
-    /// Adds `n`, which may be negative, to the counter. At 0 it wakes the waiters. Never blocks.
+    /// Adds `n`, which may be negative, to the counter, and wakes the waiters at 0.
+    ///
+    /// Never blocks.
     ///
     /// # Errors
     /// If the counter would leave its range. Nothing has changed then.
@@ -158,7 +173,7 @@ impl<W: Wait> RawWaitGroup<W> {
         }
     }
 
-    /// As `add`, when waiters may have to be let go.
+    /// Adds `n` when waiters may have to be released.
     #[cold]
     fn add_under_lock(&self, n: isize) -> Result<(), OutOfRange> {
         self.lock.lock();
@@ -170,23 +185,24 @@ impl<W: Wait> RawWaitGroup<W> {
                     let leaving = self.queue.with_mut(|queue| unsafe { (*queue).reserve_all(|waker| waker) });
                     // SAFETY: locked above.
                     unsafe { self.lock.unlock() };
-                    // SAFETY: reserved under the lock that their owners' commit steps released, by this call alone (I3).
+                    // SAFETY: reserved under the lock that their owners' commit steps released, by
+                    // this call alone (I3).
                     unsafe { leaving.wake_all(|waker| waker) };
                     return Ok(());
                 }
                 Err(now) => word = now,
             }
         }
-        // Others have added meanwhile.
-        // SAFETY: locked above.
+        // Others have added in between. SAFETY: locked above.
         unsafe { self.lock.unlock() };
         self.add(n)
     }
 
-    /// One exchange of the word.
+    /// Performs one exchange of the word.
     #[inline]
     fn change(&self, before: u64, after: Counts) -> Result<(), u64> {
-        // ORDERING P1: release publishes what was done before `done`; acquire gathers it in the last one.
+        // ORDERING P1: release publishes what was done before `done`; acquire gathers it in the
+        // last one.
         self.word.compare_exchange_weak(before, after.word(), Ordering::AcqRel, Ordering::Relaxed).map(|_| ())
     }
 
@@ -197,7 +213,9 @@ impl<W: Wait> RawWaitGroup<W> {
         }
     }
 
-    /// As [`wait`](Self::wait), unless `limit` comes first; says whether the counter was 0.
+    /// Waits like [`wait`](Self::wait), unless `limit` is reached first.
+    ///
+    /// Returns `true` if the counter was 0.
     pub fn wait_within(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut over = self.is_zero();
         while !over && !limit.has_come() {
@@ -211,7 +229,9 @@ impl<W: Wait> RawWaitGroup<W> {
         Counts::of(self.word.load(Ordering::Acquire)).counter == 0
     }
 
-    /// Waits in the queue if the counter is not 0; false if the wait was ended before it was.
+    /// Waits in the queue if the counter is not 0.
+    ///
+    /// Returns `false` if the wait was ended before it was.
     fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let (node, withdrawn) = (OnceCell::new(), Cell::new(false));
         let enter = |waker| {
@@ -228,12 +248,15 @@ impl<W: Wait> RawWaitGroup<W> {
             Some(|| unsafe { self.lock.unlock() })
         };
         let withdraw = || withdrawn.set(node.get().is_some_and(|node| self.withdraw(node)));
-        // SAFETY: the change that ends waits reserves the waiters that it wakes; the commit step is one unlock.
+        // SAFETY: the change that ends waits reserves the waiters that it wakes; the commit step is
+        // one unlock.
         unsafe { limit.wait(enter, withdraw) };
         !withdrawn.get()
     }
 
-    /// Counts one more waiter (true), or finds that the counter is 0. Under the lock.
+    /// Counts one more waiter and returns `true`, or returns `false` if the counter is 0.
+    ///
+    /// Called under the lock.
     fn count_waiter(&self) -> bool {
         // ORDERING P1: acquire pairs with the release in `change`.
         let mut word = self.word.load(Ordering::Acquire);
@@ -244,13 +267,16 @@ impl<W: Wait> RawWaitGroup<W> {
             }
             match self.change(word, Counts { counter, waiters: waiters + 1 }) {
                 Ok(()) => return true,
-                // ORDERING P1: as above; a failed exchange reads relaxed.
+                // ORDERING P1: acquire pairs with the release in `change`; a failed exchange reads
+                // relaxed.
                 Err(_) => word = self.word.load(Ordering::Acquire),
             }
         }
     }
 
-    /// Takes the node of a wait that was ended out of the queue; false if its set was over before.
+    /// Removes the node of a wait that was ended from the queue.
+    ///
+    /// Returns `false` if its set was over before.
     fn withdraw(&self, node: &WaitNode<W::Waker>) -> bool {
         self.lock.lock();
         // SAFETY: the queue is ours under the lock (I1); the node is in it or in none.

@@ -1,12 +1,14 @@
-//! A first-in-first-out list whose nodes live in the frames of those who wait.
+//! A FIFO list whose nodes are on the waiters' stacks.
 //!
-//! Nothing is allocated to wait: a goroutine's stack never moves, so its wait node can sit in its own frame and the
-//! peer can write straight into it (Go needs heap records for this, because its stacks move).
+//! Waiting allocates nothing: a goroutine's stack never moves, so its wait node can be in its own
+//! frame, and the peer can write straight into it (Go needs heap records for this, because its
+//! stacks move).
 //!
 //! # Invariants
-//! * I1: a list and the links of every node in it are touched only under the lock of the list's owner.
-//! * I2: a node in a list outlives its membership: its owner does not leave the frame before the node was popped or
-//!   removed.
+//! * I1: a list and the links of every node in it are touched only under the lock of the list's
+//!   owner.
+//! * I2: a node in a list outlives its membership: its owner does not leave the frame before the
+//!   node was popped or removed.
 //! * I3: a node is in at most one list at a time.
 
 use std::iter;
@@ -31,30 +33,30 @@ struct Links<T> {
 }
 
 impl<T> WaitNode<T> {
-    /// A node in no list.
+    /// Creates a node that is in no list.
     pub fn new(value: T) -> Self {
         Self { links: UnsafeCell::new(Links { prev: None, next: None, linked: false }), value }
     }
 
-    /// Whether the node is in a list.
+    /// Returns `true` if the node is in a list.
     ///
     /// # Safety
     /// The caller holds the lock of the list that the node may be in.
     pub unsafe fn is_linked(&self) -> bool {
-        // SAFETY: I1, the caller holds the lock.
+        // SAFETY: I1: the caller holds the lock of the list.
         self.links.with(|links| unsafe { (*links).linked })
     }
 }
 
-/// A first-in-first-out list of [`WaitNode`]s, to be kept under a lock.
+/// A FIFO list of [`WaitNode`]s, to be kept under a lock.
 #[derive(Debug)]
 pub struct WaitList<T> {
     head: Option<NonNull<WaitNode<T>>>,
     tail: Option<NonNull<WaitNode<T>>>,
 }
 
-// SAFETY: the list is a pair of pointers to nodes that I1 and I2 keep valid; the nodes' contents cross threads, hence
-// the bound.
+// SAFETY: the list is a pair of pointers to nodes that I1 and I2 keep valid; the nodes' contents
+// cross threads, hence the bound.
 unsafe impl<T: Send> Send for WaitList<T> {}
 
 impl<T> Default for WaitList<T> {
@@ -64,24 +66,24 @@ impl<T> Default for WaitList<T> {
 }
 
 impl<T> WaitList<T> {
-    /// An empty list.
+    /// Creates an empty list.
     pub const fn new() -> Self {
         Self { head: None, tail: None }
     }
 
-    /// Whether nobody waits.
+    /// Returns `true` if there is no waiter.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.head.is_none()
     }
 
-    /// The node that has waited longest, left where it is.
+    /// Returns the node that has waited longest, without removing it.
     #[inline]
     pub fn front(&self) -> Option<NonNull<WaitNode<T>>> {
         self.head
     }
 
-    /// The node that came after `node`.
+    /// Returns the node that came after `node`.
     ///
     /// # Safety
     /// `node` is in this list.
@@ -93,10 +95,11 @@ impl<T> WaitList<T> {
     /// Appends a node.
     ///
     /// # Safety
-    /// `node` is in no list (I3), and its owner keeps it in place until it was popped or removed (I2).
+    /// `node` is in no list (I3), and its owner keeps it in place until it was popped or removed
+    /// (I2).
     pub unsafe fn push_back(&mut self, node: NonNull<WaitNode<T>>) {
         let links = Links { prev: self.tail, next: None, linked: true };
-        // SAFETY: the node is alive (I2) and in no list, so nobody else reads its links.
+        // SAFETY: the node is alive (I2) and in no list, so no other thread reads its links.
         unsafe { node.as_ref() }.links.with_mut(|l| unsafe { *l = links });
         match self.tail {
             // SAFETY: the tail is in this list, and `&mut self` is the lock (I1).
@@ -109,10 +112,11 @@ impl<T> WaitList<T> {
     /// Prepends a node: it is served next.
     ///
     /// # Safety
-    /// As for [`push_back`](Self::push_back).
+    /// `node` is in no list (I3), and its owner keeps it in place until it was popped or removed
+    /// (I2).
     pub unsafe fn push_front(&mut self, node: NonNull<WaitNode<T>>) {
         let links = Links { prev: None, next: self.head, linked: true };
-        // SAFETY: the node is alive (I2) and in no list, so nobody else reads its links.
+        // SAFETY: the node is alive (I2) and in no list, so no other thread reads its links.
         unsafe { node.as_ref() }.links.with_mut(|l| unsafe { *l = links });
         match self.head {
             // SAFETY: the head is in this list, and `&mut self` is the lock (I1).
@@ -122,7 +126,7 @@ impl<T> WaitList<T> {
         self.head = Some(node);
     }
 
-    /// Takes out the node that has waited longest.
+    /// Removes and returns the node that has waited longest.
     #[inline]
     pub fn pop_front(&mut self) -> Option<NonNull<WaitNode<T>>> {
         let head = self.head?;
@@ -131,37 +135,44 @@ impl<T> WaitList<T> {
         Some(head)
     }
 
-    /// Takes all out, those who have waited longest first, and wakes each by the waker that `of` finds in its node.
+    /// Removes all nodes, the longest-waiting first, and wakes each through the waker that `of`
+    /// finds in it.
     ///
     /// # Safety
-    /// The list was taken out of the one that others reach, and its lock is released. What [`Wake::wake`] asks for holds
-    /// for each waker.
+    /// The list was taken out of the one that others reach, and its lock is released. Each waker
+    /// fulfills the contract of [`Wake::wake`].
     pub unsafe fn wake_all<K: Wake>(mut self, of: impl Fn(&T) -> &K) {
         while let Some(node) = self.pop_front() {
-            // SAFETY: I2: the owner stays until its wake-up below, and so do those of the nodes that are still in the list.
+            // SAFETY: I2: the owner stays until its wake-up below, and so do the owners of the
+            // nodes that are still in the list.
             let waker = of(&unsafe { node.as_ref() }.value).clone();
-            // SAFETY: the caller's contract.
+            // SAFETY: the lock is released and the waiters were taken out under it, as the contract
+            // of this function demands for each waker.
             unsafe { waker.wake() };
         }
     }
 
-    /// Takes out the node that has waited longest of those whose wait has not ended, and reserves the waker that `of` finds in
-    /// it. Drops those before it: their owners come to withdraw.
+    /// Removes the longest-waiting node whose wait has not ended, and reserves the waker that `of`
+    /// finds in it.
+    ///
+    /// Drops the nodes before it: their owners come to withdraw.
     ///
     /// # Safety
-    /// The caller holds the lock of the list, as [`Wake::reserve`] asks for.
+    /// The caller holds the lock of the list, as [`Wake::reserve`] demands.
     pub unsafe fn reserve_front<K: Wake>(&mut self, of: impl Fn(&T) -> &K) -> Option<NonNull<WaitNode<T>>> {
-        // SAFETY: I2: taken out here, and the owner has yet to be woken, or to come through the lock to withdraw.
+        // SAFETY: I2: the node was removed here, and its owner has yet to be woken, or to pass
+        // through the lock to withdraw.
         iter::from_fn(|| self.pop_front()).find(|node| unsafe { of(&node.as_ref().value).reserve() })
     }
 
-    /// Takes out all nodes whose wait has not ended, and reserves them as [`reserve_front`](Self::reserve_front) does.
+    /// Removes all nodes whose wait has not ended, and reserves them like
+    /// [`reserve_front`](Self::reserve_front).
     ///
     /// # Safety
-    /// As there.
+    /// The caller holds the lock of the list, as [`Wake::reserve`] demands.
     pub unsafe fn reserve_all<K: Wake>(&mut self, of: impl Fn(&T) -> &K) -> Self {
         let mut reserved = Self::new();
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller holds the lock of the list.
         while let Some(node) = unsafe { self.reserve_front(&of) } {
             // SAFETY: the node is in no list now, and its owner stays until the wake-up (I2).
             unsafe { reserved.push_back(node) };
@@ -169,7 +180,9 @@ impl<T> WaitList<T> {
         reserved
     }
 
-    /// Takes `node` out if it is still in the list; says whether it was.
+    /// Removes `node` if it is still in the list.
+    ///
+    /// Returns `true` if it was.
     ///
     /// # Safety
     /// `node` is alive, and is in this list or in none.
@@ -182,12 +195,12 @@ impl<T> WaitList<T> {
             return false;
         }
         match links.prev {
-            // SAFETY: a neighbour of a linked node is linked (I1, I2).
+            // SAFETY: a neighbor of a linked node is linked (I1, I2).
             Some(prev) => unsafe { prev.as_ref() }.links.with_mut(|l| unsafe { (*l).next = links.next }),
             None => self.head = links.next,
         }
         match links.next {
-            // SAFETY: a neighbour of a linked node is linked (I1, I2).
+            // SAFETY: a neighbor of a linked node is linked (I1, I2).
             Some(next) => unsafe { next.as_ref() }.links.with_mut(|l| unsafe { (*l).prev = links.prev }),
             None => self.tail = links.prev,
         }

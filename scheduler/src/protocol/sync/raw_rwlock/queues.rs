@@ -1,6 +1,6 @@
-//! The bits of the lock's word, what callers want to be, and those that wait: who is next.
+//! The bits of the lock's word, the roles of its callers, and the queues of waiters that decide who is next.
 //!
-//! The protocol, with its invariants, is told in the parent module.
+//! The parent module describes the protocol and its invariants.
 
 use std::ptr::NonNull;
 
@@ -12,43 +12,46 @@ pub(super) const QUEUED: u64 = 1 << 1;
 pub(super) const WRITTEN: u64 = 1 << 2;
 pub(super) const UPGRADABLE: u64 = 1 << 3;
 pub(super) const UPGRADABLE_QUEUED: u64 = 1 << 4;
-/// One reader. The 59 bits of the count do not overflow, not even by guards that are leaked as fast as possible.
+/// One reader.
+///
+/// The 59 bits of the count do not overflow, not even by guards that are leaked as fast as
+/// possible.
 pub(super) const READER: u64 = 1 << 5;
 
-/// Those that wait, in nodes in their frames.
+/// The waiters, in nodes in their frames.
 pub(super) struct Queues<K> {
     readers: WaitList<K>,
     writers: WaitList<K>,
-    /// Those that wait to be the upgradable reader.
+    /// Waiters that want to be the upgradable reader.
     upgradables: WaitList<K>,
     /// The upgradable reader that waits to be the writer, at most one.
     upgrade: WaitList<K>,
-    /// Whether an upgradable reader was let in since a writer was, while one waited.
+    /// `true` if an upgradable reader was admitted since a writer was, while a writer waited.
     upgradable_was_last: bool,
 }
 
-/// What a caller of the lock wants to be.
+/// The role that a caller of the lock wants to have.
 pub(super) trait Role {
-    /// What the word probably is when a newcomer can enter.
+    /// The probable word when a newcomer can enter.
     const GUESS: u64;
     /// The bits that say that others come first, so that it does not help to look again.
     const BEHIND: u64;
     /// What a waiter owns again when its wait is ended.
     const KEEPS: u64 = 0;
 
-    /// The word after a newcomer has entered, if it may.
+    /// Returns the word after a newcomer has entered, if it may.
     fn enter(state: u64) -> Option<u64>;
 
-    /// The same under the lock of the queues.
+    /// Returns the word after a caller has entered under the lock of the queues, if it may.
     #[inline]
     fn enter_locked(state: u64) -> Option<u64> {
         Self::enter(state)
     }
 
-    /// The word after one has queued up instead.
+    /// Returns the word after a caller has queued up instead.
     fn queue_up(state: u64) -> u64;
 
-    /// Its queue.
+    /// Returns the queue of this role.
     fn queue<K>(queues: &mut Queues<K>) -> &mut WaitList<K>;
 }
 
@@ -112,7 +115,7 @@ impl Role for Upgradable {
     }
 }
 
-/// What the upgradable reader wants to be if it upgrades.
+/// The role that the upgradable reader wants if it upgrades.
 pub(super) struct Upgrade;
 
 impl Role for Upgrade {
@@ -138,14 +141,14 @@ impl Role for Upgrade {
     }
 }
 
-/// Whether somebody is to hand the lock over.
+/// Returns `true` if the lock must be handed over.
 #[inline]
 pub(super) fn is_orphaned(state: u64) -> bool {
     state & !(WRITTEN | UPGRADABLE_QUEUED) == QUEUED
 }
 
 impl<K> Queues<K> {
-    /// Nobody waits.
+    /// Creates empty queues.
     pub(super) const fn new() -> Self {
         Self {
             readers: WaitList::new(),
@@ -158,7 +161,7 @@ impl<K> Queues<K> {
 }
 
 impl<K: Wake> Queues<K> {
-    /// The bits of the word that are not true any more.
+    /// Returns the bits of the word that are no longer true.
     pub(super) fn bits_to_clear(&self) -> u64 {
         let readers_and_writers = self.readers.is_empty() && self.writers.is_empty() && self.upgrade.is_empty();
         match (readers_and_writers, self.upgradables.is_empty()) {
@@ -169,7 +172,8 @@ impl<K: Wake> Queues<K> {
         }
     }
 
-    /// Takes those out that are to own the lock now, with the part of the word that says so.
+    /// Removes the waiters that own the lock next, and returns them with the part of the word that
+    /// says so.
     pub(super) fn next_owners(&mut self, state: u64) -> (WaitList<K>, u64) {
         let (mut owners, mut held) = (WaitList::new(), 0);
         if state & WRITER != 0 {
@@ -196,8 +200,10 @@ impl<K: Wake> Queues<K> {
         (owners, held)
     }
 
-    /// Takes out the next writer: an upgrade, or else the oldest writer. If the wait of the upgrade has ended, there is none, but an
-    /// upgradable reader again.
+    /// Removes the next writer: an upgrade, or otherwise the oldest writer.
+    ///
+    /// If the wait of the upgrade has ended, there is no next writer, but an upgradable reader
+    /// again.
     fn next_writer(&mut self) -> (Option<NonNull<WaitNode<K>>>, u64) {
         let waits = !self.upgrade.is_empty();
         let upgraded = reserve_front(&mut self.upgrade);
@@ -208,7 +214,8 @@ impl<K: Wake> Queues<K> {
         (reserve_front(&mut self.writers), 0)
     }
 
-    /// Takes out all readers, and one that waits to be upgradable if that is free; returns the part of the word for them.
+    /// Removes all readers, and one waiter for the upgradable place if that is free; returns the
+    /// part of the word for them.
     pub(super) fn let_in(&mut self, owners: &mut WaitList<K>, upgradable: bool) -> u64 {
         let mut held = 0;
         let mut add = |node, part| {
@@ -226,14 +233,15 @@ impl<K: Wake> Queues<K> {
         held
     }
 
-    /// Whether, after a writer, an upgradable reader is let in although writers may wait.
+    /// Returns `true` if, after a writer, an upgradable reader is admitted although writers may
+    /// wait.
     pub(super) fn upgradable_comes_before_writers(&self) -> bool {
         self.writers.is_empty() || !self.upgradable_was_last
     }
 }
 
-/// Takes the oldest waiter out whose wait has not ended.
+/// Removes the oldest waiter whose wait has not ended.
 fn reserve_front<K: Wake>(queue: &mut WaitList<K>) -> Option<NonNull<WaitNode<K>>> {
-    // SAFETY: the queues are borrowed for changes only under their lock (I1).
+    // SAFETY: the queues are borrowed mutably only under their lock (I1).
     unsafe { queue.reserve_front(|waker| waker) }
 }
