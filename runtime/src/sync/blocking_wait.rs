@@ -14,7 +14,7 @@ use greenthread_channels::closing::{Closing, Watch};
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::deadline::Timed;
 use greenthread_scheduler::protocol::claim::{Case, Claim};
-use greenthread_scheduler::protocol::sync::env::{Limit, Wait, Wake, Woken};
+use greenthread_scheduler::protocol::sync::env::{Limit, Wait, WaitOutcome, Wake};
 use greenthread_scheduler::protocol::sync::raw_mutex::TimedWait;
 use greenthread_scheduler::wait::{Blocker, Waker};
 use greenthread_scheduler::{WaitReason, spinning};
@@ -123,12 +123,12 @@ impl LimitedWait {
     }
 
     /// Reports how the wait ended. Calls `withdraw` if no waker has served it.
-    fn end(&self, withdraw: impl FnOnce()) -> Woken {
+    fn end(&self, withdraw: impl FnOnce()) -> WaitOutcome {
         if self.is_served() {
-            return Woken::Served;
+            return WaitOutcome::Served;
         }
         withdraw();
-        Woken::Ended
+        WaitOutcome::Ended
     }
 }
 
@@ -157,10 +157,14 @@ unsafe impl<R: Reason> Limit for UntilDeadline<R> {
         self.0 <= Instant::now()
     }
 
-    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(CaseWaker) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+    unsafe fn wait<C: FnOnce()>(
+        &self,
+        enter: impl FnOnce(CaseWaker) -> Option<C>,
+        withdraw: impl FnOnce(),
+    ) -> WaitOutcome {
         let wait = LimitedWait::new(Claim::shut());
         let block = |timed: Timed<'_>| {
-            let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
+            let Some(commit) = enter(wait.waker()) else { return WaitOutcome::NotNeeded };
             // SAFETY: the commit step releases only the queue's lock. The waker's user, or the
             // caller through `withdraw`, has passed through that lock by the time this frame is
             // left (I1).
@@ -189,10 +193,14 @@ unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
         self.0.err().is_some()
     }
 
-    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(CaseWaker) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+    unsafe fn wait<C: FnOnce()>(
+        &self,
+        enter: impl FnOnce(CaseWaker) -> Option<C>,
+        withdraw: impl FnOnce(),
+    ) -> WaitOutcome {
         let (wait, done) = (LimitedWait::new(Claim::new()), Closing::of(self.0.done()));
         let watch = Watch::new(Case::of(NonNull::from(&wait.claim), ENDED), wait.blocker.waker());
-        let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
+        let Some(commit) = enter(wait.waker()) else { return WaitOutcome::NotNeeded };
         // SAFETY: the claim is open. Its other node can be found only under the lock that `enter`
         // has kept, and that is not a channel's lock.
         if !unsafe { done.join(&watch) } {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use greenthread_scheduler::WaitReason;
-use greenthread_scheduler::protocol::claim::{Case, Claim, Found};
+use greenthread_scheduler::protocol::claim::{Case, Claim, TakenFrom};
 use greenthread_scheduler::protocol::lock::RawLock;
 use greenthread_scheduler::protocol::sync::wait_list::{WaitList, WaitNode};
 use greenthread_scheduler::wait::{Blocker, Waker};
@@ -160,7 +160,7 @@ impl Introduction {
     }
 
     /// Gives `value` to who waits, if there is somebody and no peer or deadline was faster.
-    pub fn visit(&self, value: u64) -> Option<Found> {
+    pub fn visit(&self, value: u64) -> Option<TakenFrom> {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let guest = place.take()?;
         // SAFETY: the owner takes the guest back under the lock before it leaves the frame.
@@ -169,7 +169,7 @@ impl Introduction {
             guest.claim.as_ref().take_early(Self::PEER)
         };
         drop(place);
-        if found == Some(Found::Open) {
+        if found == Some(TakenFrom::Open) {
             // SAFETY: the claim was open, so the waiter has parked, and this is its one wake.
             unsafe { guest.waker.wake() };
         }

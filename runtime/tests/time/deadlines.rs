@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::common::queue::{Introduction, Queue, never, wait_until, wait_until_after};
 use crate::common::{Rng, check, check_from_thread, check_on, seed, spin, storm, until};
 use greenthread::{blocking, go, spawn, time};
-use greenthread_scheduler::protocol::claim::Found;
+use greenthread_scheduler::protocol::claim::TakenFrom;
 
 /// Runs `body` on goroutines and on threads.
 fn check_both(body: impl Fn() + Send + Sync + 'static) {
@@ -142,8 +142,8 @@ fn a_peer_that_was_introduced() {
         assert_eq!(place.visit(1), None);
         for n in 0..50 {
             assert_eq!(place.wait_until(soon(), || ()), None);
-            assert_eq!(place.wait_until(never(), || assert_eq!(place.visit(n), Some(Found::Shut))), Some(n));
-            assert_eq!(place.wait_until(Instant::now(), || assert_eq!(place.visit(n), Some(Found::Shut))), Some(n));
+            assert_eq!(place.wait_until(never(), || assert_eq!(place.visit(n), Some(TakenFrom::Shut))), Some(n));
+            assert_eq!(place.wait_until(Instant::now(), || assert_eq!(place.visit(n), Some(TakenFrom::Shut))), Some(n));
             let peer = Arc::clone(&place);
             go!(move || until(|| peer.visit(n).is_some()));
             assert_eq!(place.wait_until(never(), || ()), Some(n));

@@ -10,7 +10,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::protocol::claim::{Case, Claim};
-use crate::protocol::sync::env::{Limit, Wait, Wake, Woken};
+use crate::protocol::sync::env::{Limit, Wait, WaitOutcome, Wake};
 use crate::protocol::sync::raw_mutex::TimedWait;
 
 /// What the clock and the spinning are in a model.
@@ -125,10 +125,10 @@ unsafe impl Limit for GiveUp {
         self.0.get()
     }
 
-    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Token) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Token) -> Option<C>, withdraw: impl FnOnce()) -> WaitOutcome {
         let claim = Arc::new(Claim::new());
         let token = Token::of(Case::of(NonNull::from(&*claim), SERVED));
-        let Some(commit) = enter(token.clone()) else { return Woken::Needless };
+        let Some(commit) = enter(token.clone()) else { return WaitOutcome::NotNeeded };
         let other = {
             let (claim, token) = (Arc::clone(&claim), token.clone());
             thread::spawn(move || {
@@ -142,11 +142,11 @@ unsafe impl Limit for GiveUp {
         token.wait();
         other.join().unwrap();
         if claim.winner() == Some(SERVED) {
-            return Woken::Served;
+            return WaitOutcome::Served;
         }
         withdraw();
         self.0.set(true);
-        Woken::Ended
+        WaitOutcome::Ended
     }
 }
 
@@ -162,18 +162,18 @@ unsafe impl Limit for AtOnce {
         self.0.get()
     }
 
-    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Token) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Token) -> Option<C>, withdraw: impl FnOnce()) -> WaitOutcome {
         let claim = Claim::new();
         let token = Token::of(Case::of(NonNull::from(&claim), SERVED));
-        let Some(commit) = enter(token.clone()) else { return Woken::Needless };
+        let Some(commit) = enter(token.clone()) else { return WaitOutcome::NotNeeded };
         commit();
         if !claim.take(ENDED) {
             token.wait();
-            return Woken::Served;
+            return WaitOutcome::Served;
         }
         withdraw();
         self.0.set(true);
-        Woken::Ended
+        WaitOutcome::Ended
     }
 }
 

@@ -105,7 +105,7 @@ pub struct Claim {
 /// The state from which [`Claim::take_early`] took a claim: whether the waiter had parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a claim that was open is owed a wake"]
-pub enum Found {
+pub enum TakenFrom {
     /// The waiter had not parked and will not: the taker wakes nothing and leaves the frame alone.
     Shut,
     /// The waiter had parked: the taker owes it one wake.
@@ -160,16 +160,16 @@ impl Claim {
     ///
     /// Returns `None` if another peer was first.
     #[inline]
-    pub fn take_early(&self, index: usize) -> Option<Found> {
+    pub fn take_early(&self, index: usize) -> Option<TakenFrom> {
         let taken = TAKEN + index;
         // I1: a claim that is no longer shut is open or taken, so two attempts decide it. ORDERING
         // P1: release pairs with the `open` that fails.
         if self.word.compare_exchange(SHUT, taken, Ordering::Release, Ordering::Relaxed).is_ok() {
-            return Some(Found::Shut);
+            return Some(TakenFrom::Shut);
         }
         // ORDERING P2: acquire pairs with `open`.
         let was = self.word.compare_exchange(OPEN, taken, Ordering::Acquire, Ordering::Relaxed);
-        was.is_ok().then_some(Found::Open)
+        was.is_ok().then_some(TakenFrom::Open)
     }
 
     /// Returns the case that has taken the claim.
@@ -258,7 +258,7 @@ mod tests {
     fn a_shut_claim_is_taken_without_a_wake() {
         let claim = Claim::shut();
         assert_eq!(claim.winner(), None);
-        assert_eq!(claim.take_early(0), Some(Found::Shut));
+        assert_eq!(claim.take_early(0), Some(TakenFrom::Shut));
         assert_eq!(claim.take_early(1), None);
         assert!(!claim.open(), "the claim is taken");
         assert!(!claim.take(1));
@@ -270,7 +270,7 @@ mod tests {
         let claim = Claim::shut();
         assert!(claim.open());
         assert_eq!(claim.winner(), None);
-        assert_eq!(claim.take_early(3), Some(Found::Open));
+        assert_eq!(claim.take_early(3), Some(TakenFrom::Open));
         assert_eq!(claim.take_early(3), None);
         assert!(!claim.take(1));
         assert_eq!(claim.winner(), Some(3));

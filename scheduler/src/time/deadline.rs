@@ -33,7 +33,7 @@ use std::time::Instant;
 use crate::gmp::reason::WaitReason;
 use crate::gmp::{GRef, Inside};
 use crate::machine::sys::parker::Parker;
-use crate::protocol::claim::{Claim, Found};
+use crate::protocol::claim::{Claim, TakenFrom};
 use crate::time::clock;
 use crate::time::timer;
 use crate::time::timers::Timer;
@@ -191,7 +191,7 @@ fn woken_before(deadline: Instant, parker: &Parker) -> bool {
 unsafe fn ring(arg: *const (), context: *mut ()) {
     // SAFETY: I2.
     let alarm = unsafe { &*arg.cast::<Alarm<'_>>() };
-    if alarm.claim.take_early(alarm.index) == Some(Found::Open) {
+    if alarm.claim.take_early(alarm.index) == Some(TakenFrom::Open) {
         // SAFETY: this is the call by `Fire`. The goroutine is ours by I1.
         ready::ready_on(unsafe { Inside::from_context(context) }, alarm.g);
     }

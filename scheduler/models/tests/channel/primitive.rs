@@ -5,7 +5,7 @@ pub(crate) use greenthread_models::primitive::{AtomicBool, AtomicU8, AtomicUsize
 pub(crate) use greenthread_models::protocol::claim::{Case, Claim};
 pub(crate) use greenthread_models::protocol::sync::wait_list::{WaitList, WaitNode};
 
-use greenthread_models::protocol::claim::Found;
+use greenthread_models::protocol::claim::TakenFrom;
 use greenthread_models::protocol::lock;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -147,7 +147,7 @@ impl Blocker {
         let (token, shared) = (self.0, Shared(std::ptr::from_ref(claim)));
         let clock = thread::spawn(move || {
             // SAFETY: this thread is joined below.
-            if unsafe { shared.claim() }.take_early(index) == Some(Found::Open) {
+            if unsafe { shared.claim() }.take_early(index) == Some(TakenFrom::Open) {
                 token.leave();
             }
         });

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
-use greenthread_models::protocol::claim::{Case, Claim, Found};
+use greenthread_models::protocol::claim::{Case, Claim, TakenFrom};
 use greenthread_models::protocol::sync::wait_list::{WaitList, WaitNode};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -165,13 +165,13 @@ unsafe impl Sync for Heap {}
 
 impl Heap {
     /// Fires what is armed. What it has found, if the deadline has won.
-    fn fire(&self, shared: &Shared) -> Option<Found> {
+    fn fire(&self, shared: &Shared) -> Option<TakenFrom> {
         let mut heap = self.0.lock().unwrap();
         // SAFETY: armed, and the lock is held.
         let alarm = unsafe { heap.take()?.as_ref() };
         // SAFETY: as above.
         let found = unsafe { alarm.claim.as_ref() }.take_early(TIMER);
-        if found == Some(Found::Open) {
+        if found == Some(TakenFrom::Open) {
             // SAFETY: who takes an open claim is the one to run the waiter. Loom checks it.
             unsafe { alarm.registers.as_ref() }.with_mut(|registers| unsafe { *registers += 1 });
             shared.wake();
@@ -233,7 +233,7 @@ fn a_timer_against_the_commit_step_against_a_peer() {
             delivered = shared.deliver(0);
         }
         assert_eq!(owner.join().unwrap(), if delivered { PEER } else { TIMER });
-        assert_eq!(*shared.woken.lock().unwrap(), u32::from(fired != Some(Found::Shut)));
+        assert_eq!(*shared.woken.lock().unwrap(), u32::from(fired != Some(TakenFrom::Shut)));
     });
 }
 
@@ -245,9 +245,9 @@ fn introduced_peer(rival: bool) {
         registers: UnsafeCell<u32>,
     }
 
-    fn take(frame: &Frame, shared: &Shared, case: usize) -> Option<Found> {
+    fn take(frame: &Frame, shared: &Shared, case: usize) -> Option<TakenFrom> {
         let found = frame.claim.take_early(case);
-        if found == Some(Found::Open) {
+        if found == Some(TakenFrom::Open) {
             // SAFETY: who takes an open claim is the one to run the waiter. Loom checks it.
             frame.registers.with_mut(|registers| unsafe { *registers += 1 });
             shared.wake();
@@ -258,7 +258,7 @@ fn introduced_peer(rival: bool) {
     explore(3, move || {
         let shared = Shared::new();
         let frame = Arc::new(Frame { claim: Claim::shut(), slot: UnsafeCell::new(0), registers: UnsafeCell::new(0) });
-        let run = |f: fn(&Frame, &Shared) -> Option<Found>| {
+        let run = |f: fn(&Frame, &Shared) -> Option<TakenFrom>| {
             let (frame, shared) = (Arc::clone(&frame), Arc::clone(&shared));
             thread::spawn(move || f(&frame, &shared))
         };
@@ -283,7 +283,7 @@ fn introduced_peer(rival: bool) {
         assert_eq!(frame.registers.with(|registers| unsafe { *registers }), 1 + u32::from(opened));
 
         let found: Vec<_> = [Some(peer), rival].into_iter().flatten().filter_map(|one| one.join().unwrap()).collect();
-        assert_eq!(found, [if opened { Found::Open } else { Found::Shut }], "one winner, and what it owes");
+        assert_eq!(found, [if opened { TakenFrom::Open } else { TakenFrom::Shut }], "one winner, and what it owes");
         assert_eq!(*shared.woken.lock().unwrap(), u32::from(opened), "one wake or none");
     });
 }

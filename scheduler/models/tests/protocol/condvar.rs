@@ -3,7 +3,7 @@
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
-use greenthread_models::protocol::claim::{Claim, Found};
+use greenthread_models::protocol::claim::{Claim, TakenFrom};
 use greenthread_models::protocol::lock::RawLock;
 use greenthread_models::protocol::sync::env::Wake;
 use greenthread_models::protocol::sync::raw_condvar::{NOTIFIED, Node, RawCondvar, Waiter};
@@ -58,7 +58,7 @@ impl Frame {
 
     /// The deadline has come.
     fn ring(&self) {
-        if self.claim.take_early(DEADLINE) == Some(Found::Open) {
+        if self.claim.take_early(DEADLINE) == Some(TakenFrom::Open) {
             // SAFETY: the claim was open, so this is the one wake-up.
             unsafe { self.token.clone().wake() };
         }

@@ -76,9 +76,9 @@ pub unsafe trait Wait {
 
 /// The outcome of a limited wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Woken {
+pub enum WaitOutcome {
     /// There was nothing to wait for.
-    Needless,
+    NotNeeded,
     /// The waker ended the wait.
     Served,
     /// The limit ended the wait; occasionally also a spurious wake-up.
@@ -106,7 +106,11 @@ pub unsafe trait Limit {
     /// # Safety
     /// The closures do what is said above, and a peer that uses the waker has reserved it. The
     /// commit step does not touch the frame after it has released the lock.
-    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Self::Waker) -> Option<C>, withdraw: impl FnOnce()) -> Woken;
+    unsafe fn wait<C: FnOnce()>(
+        &self,
+        enter: impl FnOnce(Self::Waker) -> Option<C>,
+        withdraw: impl FnOnce(),
+    ) -> WaitOutcome;
 }
 
 /// No limit: blocks as `W` does.
@@ -140,12 +144,12 @@ unsafe impl<W: Wait> Limit for Unlimited<W> {
     }
 
     #[inline]
-    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(W::Waker) -> Option<C>, _: impl FnOnce()) -> Woken {
+    unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(W::Waker) -> Option<C>, _: impl FnOnce()) -> WaitOutcome {
         let wait = W::new();
-        let Some(commit) = enter(wait.waker()) else { return Woken::Needless };
+        let Some(commit) = enter(wait.waker()) else { return WaitOutcome::NotNeeded };
         // SAFETY: the calling goroutine or thread created `wait` above; `commit` is as the contract
         // of `Limit::wait` demands.
         unsafe { wait.block(commit) };
-        Woken::Served
+        WaitOutcome::Served
     }
 }

@@ -41,7 +41,7 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::env::{Limit, Unlimited, Wait, Woken};
+use super::env::{Limit, Unlimited, Wait, WaitOutcome};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{UnsafeCell, const_fn};
 use crate::protocol::lock::RawLock;
@@ -142,7 +142,7 @@ impl<W: Wait> RawBarrier<W> {
         // SAFETY: reserved under the lock that their owners' commit steps released, by this call
         // alone (I2).
         unsafe { leaving.wake_all(|waker| waker) };
-        (!left.get()).then_some(woken == Woken::Needless)
+        (!left.get()).then_some(woken == WaitOutcome::NotNeeded)
     }
 
     /// Takes back the arrival of a wait that was ended.

@@ -61,7 +61,7 @@ use std::ptr::NonNull;
 use super::env::Wake;
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicBool, Ordering, UnsafeCell, const_fn};
-use crate::protocol::claim::{Claim, Found};
+use crate::protocol::claim::{Claim, TakenFrom};
 use crate::protocol::lock::RawLock;
 
 /// The case for which a notification takes the claim of a wait; the other cases are its owner's.
@@ -254,13 +254,13 @@ unsafe fn end_next<K: Wake>(list: &mut WaitList<Waiter<K>>, limit: u64, parked: 
         // SAFETY: no other thread can notify it anymore. If its deadline is faster, its owner has
         // yet to pass through the lock (I2).
         match unsafe { waiter.claim.as_ref() }.take_early(NOTIFIED) {
-            Some(Found::Open) => {
+            Some(TakenFrom::Open) => {
                 waiter.waker.prefetch();
                 // SAFETY: the node is in no list, and its owner stays until the wake-up (I2).
                 unsafe { parked.push_back(node) };
                 return true;
             }
-            Some(Found::Shut) => return true,
+            Some(TakenFrom::Shut) => return true,
             None => {}
         }
     }

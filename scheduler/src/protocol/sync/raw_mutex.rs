@@ -80,7 +80,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::env::{Limit, Unlimited, Wait, Wake, Woken};
+use super::env::{Limit, Unlimited, Wait, WaitOutcome, Wake};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU32, Ordering, UnsafeCell, const_fn};
 use crate::protocol::lock::RawLock;
@@ -111,13 +111,13 @@ struct Waiter<K> {
 }
 
 /// The outcome of a wait in the queue.
-enum Turn {
+enum QueueOutcome {
     /// The waiter was handed the mutex.
-    Given,
+    HandedOver,
     /// The waiter may compete for the mutex.
     Compete,
     /// There was no need to wait.
-    Needless,
+    NotNeeded,
     /// The wait was ended.
     Ended,
 }
@@ -216,19 +216,19 @@ impl<W: TimedWait> RawMutex<W> {
             let first = since.is_none();
             let begun = *since.get_or_insert_with(W::now);
             match self.queue_up(limit, &mut woken, first, begun) {
-                Turn::Given => {
+                QueueOutcome::HandedOver => {
                     // The queue moves fast enough again when its oldest waiter has waited for less.
                     if !W::starved(begun) {
                         self.state.fetch_and(!STARVING, Ordering::Relaxed);
                     }
                     break;
                 }
-                Turn::Compete => {}
+                QueueOutcome::Compete => {}
                 // A thread that has not waited goes to the end of the queue the next time, and does
                 // not starve.
-                Turn::Needless => since = None,
-                Turn::Ended if limit.has_come() => return false,
-                Turn::Ended => {}
+                QueueOutcome::NotNeeded => since = None,
+                QueueOutcome::Ended if limit.has_come() => return false,
+                QueueOutcome::Ended => {}
             }
             seen = self.state.load(Ordering::Relaxed);
         }
@@ -269,7 +269,13 @@ impl<W: TimedWait> RawMutex<W> {
     }
 
     /// Waits in the queue, unless there is no need to.
-    fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>, woken: &mut bool, first: bool, since: W::Since) -> Turn {
+    fn queue_up(
+        &self,
+        limit: &impl Limit<Waker = W::Waker>,
+        woken: &mut bool,
+        first: bool,
+        since: W::Since,
+    ) -> QueueOutcome {
         // Only the holder of `WOKEN` may begin starvation mode, and it gives the bit up in the same
         // exchange. A waiter whose wait ended spuriously is late too, but another may be awake for
         // the queue then: unlockers would leave the wake-up to that one, and it would queue up,
@@ -294,18 +300,18 @@ impl<W: TimedWait> RawMutex<W> {
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
         // SAFETY: unlockers reserve the waiters that they wake; the commit step is one unlock.
         match unsafe { limit.wait(enter, withdraw) } {
-            Woken::Needless => return Turn::Needless,
-            Woken::Ended => {
+            WaitOutcome::NotNeeded => return QueueOutcome::NotNeeded,
+            WaitOutcome::Ended => {
                 *woken = false;
-                return Turn::Ended;
+                return QueueOutcome::Ended;
             }
-            Woken::Served => {}
+            WaitOutcome::Served => {}
         }
         let waiter = &node.get().expect("raw_mutex: served without a node").value;
         // SAFETY: the waker wrote it before the wake-up and does not come back (I4).
         let handed_over = waiter.handed_over.with(|handed_over| unsafe { *handed_over });
         *woken = !handed_over;
-        if handed_over { Turn::Given } else { Turn::Compete }
+        if handed_over { QueueOutcome::HandedOver } else { QueueOutcome::Compete }
     }
 
     /// Records in the word that the caller queues, and gives up `WOKEN` if the caller holds it.
@@ -468,7 +474,7 @@ mod tests {
     struct Script<'a> {
         mutex: &'a RawMutex<Late>,
         /// How the first wait ends spuriously.
-        first: Woken,
+        first: WaitOutcome,
         waits: Cell<u32>,
     }
 
@@ -480,14 +486,18 @@ mod tests {
             false
         }
 
-        unsafe fn wait<C: FnOnce()>(&self, enter: impl FnOnce(Awake) -> Option<C>, withdraw: impl FnOnce()) -> Woken {
+        unsafe fn wait<C: FnOnce()>(
+            &self,
+            enter: impl FnOnce(Awake) -> Option<C>,
+            withdraw: impl FnOnce(),
+        ) -> WaitOutcome {
             let (mutex, waker) = (self.mutex, Awake::default());
             let unlock = || {
                 // SAFETY: the script has locked it.
                 unsafe { mutex.unlock() };
             };
             if self.waits.replace(self.waits.get() + 1) == 0 {
-                let needless = self.first == Woken::Needless;
+                let needless = self.first == WaitOutcome::NotNeeded;
                 needless.then(unlock);
                 let entered = enter(waker).map(|commit| commit()).is_some();
                 assert_eq!(entered, !needless);
@@ -507,13 +517,13 @@ mod tests {
             mutex.state.store(QUEUED | LOCKED, Ordering::Relaxed);
             unlock();
             assert!(waker.0.get(), "nobody is awake for the queue");
-            Woken::Served
+            WaitOutcome::Served
         }
     }
 
     #[test]
     fn one_that_is_late_does_not_starve_beside_one_that_is_awake() {
-        for first in [Woken::Needless, Woken::Ended] {
+        for first in [WaitOutcome::NotNeeded, WaitOutcome::Ended] {
             let mutex = RawMutex::<Late>::new();
             mutex.state.store(LOCKED | WOKEN, Ordering::Relaxed);
             let script = Script { mutex: &mutex, first, waits: Cell::new(0) };

@@ -63,7 +63,7 @@
 //!   asleep.
 //! * *Several make it an orphan.* A guest may come and go while another thread is on the way to
 //!   hand over, and then comes to do so as well; and a waiter that gives up may have admitted
-//!   readers. Under the lock of the queues each looks at the word once more (`hand_over`). If there
+//!   readers. Under the lock of the queues each looks at the word once more (`hand_over_locked`). If there
 //!   is nothing to hand over, another has done it, or a thread is in the count that will come: the
 //!   last one of them.
 //! * *Hand-over against guests.* They add and subtract while another thread hands over. So that
@@ -123,7 +123,7 @@
 //! All changes are read-modify-writes, so each continues the releases before it.
 //! * P1: the release in `unlock_write` and `downgrade` -> the acquire by which the next owner
 //!   enters, in `enter_as_reader`, `change_until`, or `take_or_queue`, or by which another thread
-//!   hands over to it, in `hand_over`: then the wake-up carries it on.
+//!   hands over to it, in `hand_over_locked`: then the wake-up carries it on.
 //! * P2: the release in `unlock_read`, `unlock_upgradable`, and `downgrade_upgradable` -> the same,
 //!   by or for a writer or an upgradable reader: everything that the readers did comes before what
 //!   the writer does.
@@ -136,7 +136,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::env::{Limit, Unlimited, Wait, Woken};
+use super::env::{Limit, Unlimited, Wait, WaitOutcome};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
 use crate::protocol::lock::RawLock;
@@ -322,12 +322,12 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     #[cold]
     fn downgrade_contended(&self, reader: u64) {
         self.with_queues(|queues| {
-            let mut let_in = WaitList::new();
-            let held = queues.let_in(&mut let_in, reader != UPGRADABLE && queues.upgradable_comes_before_writers());
+            let mut admitted = WaitList::new();
+            let held = queues.admit(&mut admitted, reader != UPGRADABLE && queues.upgradable_comes_before_writers());
             let gone = queues.bits_to_clear() & self.state.load(Ordering::Relaxed);
             // ORDERING P1: release publishes what was done under the lock.
             self.state.fetch_add((held + reader).wrapping_sub(WRITER + gone), Ordering::Release);
-            let_in
+            admitted
         });
     }
 
@@ -496,7 +496,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw::<O>(node));
         // SAFETY: a hand-over reserves the waiters that it wakes; the commit step is one unlock.
-        unsafe { limit.wait(enter, withdraw) != Woken::Ended }
+        unsafe { limit.wait(enter, withdraw) != WaitOutcome::Ended }
     }
 
     /// Enters and returns `true`, or ensures that an unlock will look into the queues and returns
@@ -524,14 +524,14 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
                 return WaitList::new();
             }
             self.state.fetch_add(O::KEEPS, Ordering::Relaxed);
-            self.settle(queues)
+            self.hand_over_locked(queues)
         });
     }
 
     /// Makes others the owners, and wakes them, if there is something to hand over.
     #[cold]
     fn hand_over(&self) {
-        self.with_queues(|queues| self.settle(queues));
+        self.with_queues(|queues| self.hand_over_locked(queues));
     }
 
     /// Calls `f` under the lock of the queues, and then wakes the waiters that it has reserved.
@@ -549,7 +549,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     /// Hands over what can be handed over, and makes the word agree with the queues.
     ///
     /// The caller holds their lock, and wakes the waiters that this returns.
-    fn settle(&self, queues: &mut Queues<W::Waker>) -> WaitList<W::Waker> {
+    fn hand_over_locked(&self, queues: &mut Queues<W::Waker>) -> WaitList<W::Waker> {
         // ORDERING P1, P2: acquire gathers the releases of the writer or the readers before, for
         // the next owners.
         let state = self.state.load(Ordering::Acquire);

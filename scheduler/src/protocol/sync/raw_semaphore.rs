@@ -67,7 +67,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::env::{Limit, Unlimited, Wait, Wake, Woken};
+use super::env::{Limit, Unlimited, Wait, WaitOutcome, Wake};
 use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicUsize, Ordering, UnsafeCell, const_fn};
 use crate::protocol::lock::RawLock;
@@ -235,7 +235,7 @@ impl<W: Wait> RawSemaphore<W> {
     fn queue_up(&self, want: usize, limit: &impl Limit<Waker = W::Waker>) -> bool {
         if want > self.size {
             // SAFETY: no other thread learns of the waker.
-            return unsafe { limit.wait(|_| Some(|| ()), || ()) } == Woken::Served;
+            return unsafe { limit.wait(|_| Some(|| ()), || ()) } == WaitOutcome::Served;
         }
         let node = OnceCell::new();
         let enter = |waker| {
@@ -253,7 +253,7 @@ impl<W: Wait> RawSemaphore<W> {
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
         // SAFETY: a grant reserves the waiter that it wakes; the commit step is one unlock.
-        unsafe { limit.wait(enter, withdraw) != Woken::Ended }
+        unsafe { limit.wait(enter, withdraw) != WaitOutcome::Ended }
     }
 
     /// Acquires `want` and returns `true`, or ensures that a release will look into the queue and

@@ -181,7 +181,7 @@ impl<K: Wake> Queues<K> {
         }
         if state & !(QUEUED | UPGRADABLE_QUEUED | WRITTEN) == 0 {
             if state & WRITTEN != 0 {
-                held = self.let_in(&mut owners, self.upgradable_comes_before_writers());
+                held = self.admit(&mut owners, self.upgradable_comes_before_writers());
                 if held != 0 {
                     return (owners, held);
                 }
@@ -195,7 +195,7 @@ impl<K: Wake> Queues<K> {
             held = given_up;
         }
         if self.writers.is_empty() && self.upgrade.is_empty() {
-            held += self.let_in(&mut owners, (state | held) & UPGRADABLE == 0);
+            held += self.admit(&mut owners, (state | held) & UPGRADABLE == 0);
         }
         (owners, held)
     }
@@ -216,7 +216,7 @@ impl<K: Wake> Queues<K> {
 
     /// Removes all readers, and one waiter for the upgradable place if that is free; returns the
     /// part of the word for them.
-    pub(super) fn let_in(&mut self, owners: &mut WaitList<K>, upgradable: bool) -> u64 {
+    pub(super) fn admit(&mut self, owners: &mut WaitList<K>, upgradable: bool) -> u64 {
         let mut held = 0;
         let mut add = |node, part| {
             // SAFETY: the node is in no list now, and its owner stays until the wake-up (I5).
