@@ -1,54 +1,66 @@
 //! The channel: a lock, a buffer, and two queues of waiters.
 //!
 //! # Protocol
-//! One channel type serves every capacity, as in Go: capacity zero is a buffer that never has room. An operation takes
-//! the lock and looks in this order.
+//! One channel type serves every capacity, as in Go: capacity zero is a buffer that never has room.
+//! An operation takes the lock and checks in this order.
 //!
 //! | send | receive |
 //! | --- | --- |
-//! | closed: the value goes back | a buffered value: take it; the longest waiting sender's value takes its place |
+//! | closed: return the value | a buffered value: take it; the longest waiting sender's value takes its place |
 //! | a receiver waits: hand it the value | a sender waits: take its value |
 //! | room in the buffer: put it there | closed: fail |
 //! | wait, or fail | wait, or fail |
 //!
-//! *Hand-off*: whoever finds a peer waiting completes the peer's operation **for it**, under the same hold of the lock:
-//! it moves the value out of or into the peer's frame, unlocks, and wakes the peer, which has nothing left to do but to
-//! look how its wait has ended. So waiters are served first-in-first-out and nobody can barge in between the wake and the
-//! moment the woken one runs. Rejected: waking a waiter to try again (crossbeam-channel). It lets others barge, so a waiter
-//! can starve, and it wakes waiters that find nothing.
+//! *Hand-off*: an operation that finds a peer waiting completes the peer's operation **for it**,
+//! under the same hold of the lock. It moves the value out of or into the peer's frame, unlocks, and
+//! wakes the peer, which only has to read the outcome of its wait. So waiters are served
+//! first-in-first-out, and no operation can barge in between the wake and the moment in which the
+//! woken waiter runs.
 //!
-//! *Waiting*: a waiter links a node in its own frame and blocks; the lock is released by the block's commit step. The
-//! node points to the value beside it: a sender's, until a receiver takes it, or the place where a receiver wants one. It
-//! also says how the wait ended (`waiter`). A node is one case of an operation (`protocol::claim`), and
-//! a peer that finds the operation taken by another case goes on to the next node.
+//! Rejected: waking a waiter to try again (crossbeam-channel). Others can barge, so a waiter can
+//! starve, and waiters are woken that find nothing.
 //!
-//! *Close* makes the channel closed, then empties both queues and wakes all of them, in batches; a waiting sender is
-//! passed over by receivers from the moment of the close on. Dropping the last
-//! handle of one side does the same; the last receiver also takes the buffered values away, as nobody can want them.
+//! *Waiting*: a waiter links a node that lies in its own frame and blocks. The block's commit step
+//! releases the lock. The node points to the value beside it, which is a sender's value until a
+//! receiver takes it, or the slot of a receiver. The node also holds the outcome of the wait
+//! (`waiter`). A node is one case of an operation (`protocol::claim` in the scheduler), and a peer
+//! that finds the operation completed by another case goes on to the next node.
 //!
-//! *The lock is a spin lock*: under it nothing allocates, frees, wakes, panics or runs code of the value's type. Blocks
-//! of an unbounded buffer are allocated before and freed after; discarded values are dropped after.
+//! *Close* marks the channel closed, then empties both queues and wakes all waiters in batches. From
+//! the moment of the close on, receivers pass over the waiting senders. Dropping the last handle of
+//! one side does the same. The last receiver also takes the buffered values away, because nobody can
+//! receive them any more.
+//!
+//! *The lock is a spin lock*: no code under it allocates, frees, wakes, panics or runs code of the
+//! value's type. Blocks of an unbounded buffer are allocated before and freed after, and discarded
+//! values are dropped after.
 //!
 //! # Invariants
 //! * I1: `buffer` is touched only under the lock of `head`, whose `len` is its length.
-//! * I2: a value lies in the frame of its sender, in the buffer, or in the frame of its receiver, and is moved under the lock or
-//!   by who has reserved the frame's operation. Frames hold it as `MaybeUninit`, and know by the outcome whether it is there.
+//! * I2: a value lies in the frame of its sender, in the buffer, or in the frame of its receiver. It
+//!   is moved under the lock or by the peer that has claimed the frame's operation. Frames hold it as
+//!   `MaybeUninit`, and the outcome says whether it is there.
+//! * I3: the waiters in the queues of a `Chan<T>` are senders and receivers of `T`, and permit
+//!   requests.
 //! * The invariants of `head` and `waiter`.
 //!
 //! # See also
-//! Go's `runtime/chan.go`; the models in `scheduler/models/tests/channel/`; `head` for what is answered without the lock.
+//! Go's `runtime/chan.go`; the models in `scheduler/models/tests/channel/`; `head` for what is
+//! answered without the lock.
 
+use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 use std::time::Instant;
 
 use crate::buffer::{Block, Buffer, Spent};
 use crate::error::{RecvError, SendError, SendTimeoutError, TryRecvError, TrySendError};
-use crate::head::{Chosen, Direction, Head, wake};
-use crate::primitive::{UnsafeCell, Waker};
-use crate::wait::{Patience, Stop, persist};
-use crate::waiter::{Outcome, Popped};
+use crate::head::{Direction, Grant, Guard, HasHead, Head, wake};
+use crate::locked::Locked;
+use crate::primitive::UnsafeCell;
+use crate::single_wait::{WaitError, WaitSetup, retry_until_done};
+use crate::waiter::{ClaimedWaiter, Outcome, OwedWake};
 
-/// A channel of any capacity. Counted and freed by `counter`.
+/// A channel of any capacity. `counter` counts its handles and frees it.
 // The head comes first, so that a pointer to a channel is one to its head.
 #[repr(C)]
 pub(crate) struct Chan<T> {
@@ -57,500 +69,531 @@ pub(crate) struct Chan<T> {
     buffer: UnsafeCell<Buffer<T>>,
 }
 
-// SAFETY: values of `T` go from thread to thread, hence the bound; everything else in a channel is made for sharing.
+// SAFETY: values of `T` move between threads, hence the bound. Everything else in a channel is made
+// for sharing.
 unsafe impl<T: Send> Send for Chan<T> {}
-// SAFETY: as above; nobody ever sees a `&T`.
+// SAFETY: values of `T` move between threads, hence the bound. No thread ever sees a `&T`.
 unsafe impl<T: Send> Sync for Chan<T> {}
 
-/// What became of a value that was offered under the lock.
+// SAFETY: it always returns the same field, whose lock guards the buffer (I1).
+unsafe impl<T> HasHead for Chan<T> {
+    #[inline]
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// The result of offering a value under the lock.
 enum Offered {
-    /// It is gone. The waker is owed a wake.
-    Taken(Option<Waker>),
-    /// It is where it was: the channel is closed.
+    /// The value was moved.
+    Taken(Option<OwedWake>),
+    /// The value is where it was, and the channel is closed.
     Closed,
-    /// It is where it was.
+    /// The value is where it was.
     NoRoom,
 }
 
-/// What a receive finds under the lock.
+/// The result of a receive under the lock.
 pub(crate) enum Received {
-    /// The value was moved. The waker is owed a wake, the rest is to be dropped, both without the lock.
-    Value(Option<Waker>, Spent),
-    /// A send whose value is still to come.
-    Promise(Popped),
+    /// The value was moved. The wake is owed, and the block is freed, both without the lock.
+    Value(Option<OwedWake>, Spent),
+    /// This permit request was claimed: its value does not exist yet.
+    Rendezvous(ClaimedWaiter),
+    /// The channel is open, and has nothing to receive.
     Empty,
-    /// Closed and drained.
+    /// The channel is closed and drained.
     Closed,
 }
 
+/// The longest waiting sender of a `Chan<T>`, claimed.
+enum NextSender<T> {
+    None,
+    /// It has a value.
+    Value(ClaimedSender<T>),
+    /// It is a select's send, whose value does not exist yet.
+    PermitRequest(ClaimedWaiter),
+}
+
+/// A claimed sender of `T` that has a value (I3).
+struct ClaimedSender<T>(ClaimedWaiter, PhantomData<T>);
+
+impl<T> ClaimedSender<T> {
+    /// Completes the send by moving the value to `to`.
+    #[inline]
+    fn take(self, to: &mut MaybeUninit<T>) -> OwedWake {
+        // SAFETY: I3: it waited in a queue of a `Chan<T>`, and it is not a permit request.
+        unsafe { self.0.take(to) }
+    }
+}
+
+/// The plain operations.
 impl<T> Chan<T> {
-    /// A channel with room for `cap` values. Allocates the room.
+    /// Creates a channel with room for `cap` values. Allocates the room.
     pub(crate) fn bounded(cap: usize) -> Self {
         Self { head: Head::new(Some(cap)), buffer: UnsafeCell::new(Buffer::bounded(cap)) }
     }
 
-    /// A channel that always has room.
+    /// Creates a channel that always has room.
     pub(crate) fn unbounded() -> Self {
         Self { head: Head::new(None), buffer: UnsafeCell::new(Buffer::unbounded()) }
+    }
+
+    #[inline]
+    fn lock(&self) -> Guard<'_, Self> {
+        Guard::lock(self)
     }
 
     /// Sends if that is possible at once.
     #[inline]
     pub(crate) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        if self.head.is_blocked(Direction::Send) {
+        if self.head.would_block(Direction::Send) {
             return Err(TrySendError::Full(value));
         }
         let value = MaybeUninit::new(value);
-        self.head.lock();
-        // SAFETY: locked above; the value is there, and comes back if it was not taken.
-        unsafe {
-            let mut offered = self.offer(value.as_ptr());
-            self.head.unlock();
-            while matches!(offered, Offered::NoRoom) && self.head.capacity().is_none() {
-                self.grow();
-                self.head.lock();
-                offered = self.offer(value.as_ptr());
-                self.head.unlock();
+        let offer = || {
+            let mut guard = self.lock();
+            // SAFETY: I2: the value is there as long as it was not taken.
+            let offered = unsafe { guard.locked().offer(value.as_ptr()) };
+            guard.unlock();
+            offered
+        };
+        let mut offered = offer();
+        while matches!(offered, Offered::NoRoom) && self.head.capacity().is_none() {
+            self.grow();
+            offered = offer();
+        }
+        match offered {
+            Offered::Taken(peer) => {
+                wake(peer);
+                Ok(())
             }
-            match offered {
-                Offered::Taken(peer) => {
-                    wake(peer);
-                    Ok(())
-                }
-                Offered::Closed => Err(TrySendError::Disconnected(value.assume_init())),
-                Offered::NoRoom => Err(TrySendError::Full(value.assume_init())),
-            }
+            // SAFETY: I2: the value was not taken.
+            Offered::Closed => Err(TrySendError::Disconnected(unsafe { value.assume_init() })),
+            // SAFETY: I2: the value was not taken.
+            Offered::NoRoom => Err(TrySendError::Full(unsafe { value.assume_init() })),
         }
     }
 
-    /// Sends at once, if need be into the place of the oldest value in the buffer, which it returns: one step for all others. For
-    /// channels whose senders never wait: they would be overtaken.
+    /// Sends at once, and drops the oldest value in the buffer if there is no room otherwise.
+    ///
+    /// Returns that value. To all other operations this is one step. It is for channels whose
+    /// senders never wait, because it would overtake them.
     pub(crate) fn displace(&self, value: T) -> Result<Option<T>, TrySendError<T>> {
         let (value, mut spent) = (MaybeUninit::new(value), Spent::default());
-        self.head.lock();
-        // SAFETY: locked above; the value is there, and comes back if it was not taken.
-        unsafe {
-            let offered = self.offer(value.as_ptr());
-            let oldest = match offered {
-                Offered::NoRoom => self.buffer.with_mut(|buffer| (*buffer).pop(&mut spent)),
-                Offered::Taken(_) | Offered::Closed => None,
-            };
-            if oldest.is_some() {
-                // One value went, and one came.
-                self.buffer.with_mut(|buffer| (*buffer).push(value.assume_init_read()));
+        let mut guard = self.lock();
+        let mut chan = guard.locked();
+        // SAFETY: I2: the value is there.
+        let offered = unsafe { chan.offer(value.as_ptr()) };
+        let oldest = match offered {
+            Offered::NoRoom => chan.buffer(|buffer| buffer.pop(&mut spent)),
+            Offered::Taken(_) | Offered::Closed => None,
+        };
+        if oldest.is_some() {
+            // One value left, and one enters. SAFETY: I2: the value was not taken before.
+            chan.buffer(|buffer| buffer.push(unsafe { value.assume_init_read() }));
+        }
+        guard.unlock();
+        match offered {
+            Offered::Taken(peer) => {
+                wake(peer);
+                Ok(None)
             }
-            self.head.unlock();
-            match offered {
-                Offered::Taken(peer) => {
-                    wake(peer);
-                    Ok(None)
-                }
-                Offered::NoRoom if oldest.is_some() => Ok(oldest),
-                Offered::NoRoom => Err(TrySendError::Full(value.assume_init())),
-                Offered::Closed => Err(TrySendError::Disconnected(value.assume_init())),
-            }
+            Offered::NoRoom if oldest.is_some() => Ok(oldest),
+            // SAFETY: I2: the value was not taken.
+            Offered::NoRoom => Err(TrySendError::Full(unsafe { value.assume_init() })),
+            // SAFETY: I2: the value was not taken.
+            Offered::Closed => Err(TrySendError::Disconnected(unsafe { value.assume_init() })),
         }
     }
 
-    /// Sends; blocks until there is room or a receiver, or the channel is closed.
+    /// Sends. Blocks until there is room or a receiver, or the channel is closed.
     #[inline]
     pub(crate) fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.send_until(value, None).map_err(|error| SendError(error.into_inner()))
     }
 
-    /// As [`send`](Self::send), but gives up when the deadline has come.
+    /// Sends like [`send`](Self::send), but gives up at the deadline.
     #[inline]
     pub(crate) fn send_until(&self, value: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
         let value = MaybeUninit::new(value);
-        self.head.lock();
-        // SAFETY: locked above; the value is there, and comes back if it was not taken.
-        unsafe {
-            let sent = match self.offer(value.as_ptr()) {
-                Offered::Taken(peer) => {
-                    self.head.unlock();
-                    wake(peer);
-                    return Ok(());
+        let mut guard = self.lock();
+        // SAFETY: I2: the value is there.
+        let sent = match unsafe { guard.locked().offer(value.as_ptr()) } {
+            Offered::Taken(peer) => {
+                guard.unlock();
+                wake(peer);
+                return Ok(());
+            }
+            Offered::NoRoom if deadline.is_none() && self.head.capacity().is_some() => {
+                let place = value.as_ptr().cast_mut().cast();
+                // SAFETY: I2: the value was not taken. It stays in this frame, and is of the
+                // channel's type.
+                match unsafe { guard.into_head().wait_for_ever(Direction::Send, place) } {
+                    Ok(true) => return Ok(()),
+                    // SAFETY: I2: the wait has ended without taking the value.
+                    Ok(false) => unsafe { self.send_again(value.as_ptr(), None) },
+                    Err(error) => Err(error),
                 }
-                Offered::NoRoom if deadline.is_none() && self.head.capacity().is_some() => {
-                    match self.head.wait_for_ever(Direction::Send, value.as_ptr().cast_mut().cast()) {
-                        Ok(true) => return Ok(()),
-                        Ok(false) => self.send_again(value.as_ptr(), None),
-                        Err(stop) => Err(stop),
-                    }
+            }
+            offered => {
+                guard.unlock();
+                match offered {
+                    Offered::Closed => Err(WaitError::Closed),
+                    // SAFETY: I2: the value was not taken.
+                    _ => unsafe { self.send_again(value.as_ptr(), deadline) },
                 }
-                offered => {
-                    self.head.unlock();
-                    match offered {
-                        Offered::Closed => Err(Stop::Closed),
-                        _ => self.send_again(value.as_ptr(), deadline),
-                    }
-                }
-            };
-            sent.map_err(|stop| match stop {
-                Stop::Closed => SendTimeoutError::Disconnected(value.assume_init()),
-                Stop::Deadline => SendTimeoutError::Timeout(value.assume_init()),
-            })
-        }
+            }
+        };
+        // SAFETY: I2: the value was not taken, if there is an error.
+        sent.map_err(|error| unsafe {
+            match error {
+                WaitError::Closed => SendTimeoutError::Disconnected(value.assume_init()),
+                WaitError::Deadline => SendTimeoutError::Timeout(value.assume_init()),
+            }
+        })
     }
 
     /// Receives if that is possible at once.
     #[inline]
     pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
-        if self.head.is_blocked(Direction::Recv) {
+        if self.head.would_block(Direction::Recv) {
             return Err(TryRecvError::Empty);
         }
         let mut slot = MaybeUninit::uninit();
         loop {
-            self.head.lock();
-            // SAFETY: locked above; the slot is filled when `finish_recv` says so.
-            unsafe {
-                match self.recv_locked(slot.as_mut_ptr()) {
-                    Received::Empty => {
-                        self.head.unlock();
-                        return Err(TryRecvError::Empty);
-                    }
-                    received => match self.finish_recv(slot.as_mut_ptr(), received) {
-                        Ok(true) => return Ok(slot.assume_init()),
-                        Ok(false) => {}
-                        Err(_) => return Err(TryRecvError::Disconnected),
-                    },
+            let mut guard = self.lock();
+            match guard.locked().receive(&mut slot) {
+                Received::Empty => {
+                    guard.unlock();
+                    return Err(TryRecvError::Empty);
                 }
+                received => match guard.complete(&mut slot, received) {
+                    // SAFETY: I2: the receive says that it has filled the slot.
+                    Ok(true) => return Ok(unsafe { slot.assume_init() }),
+                    Ok(false) => {}
+                    Err(_) => return Err(TryRecvError::Disconnected),
+                },
             }
         }
     }
 
-    /// Receives; blocks until there is a value or a sender, or the channel is closed and drained.
+    /// Receives. Blocks until there is a value or a sender, or the channel is closed and drained.
     #[inline]
     pub(crate) fn recv(&self) -> Result<T, RecvError> {
         self.recv_until(None).map_err(|_| RecvError)
     }
 
-    /// As [`recv`](Self::recv), but gives up when the deadline has come.
+    /// Receives like [`recv`](Self::recv), but gives up at the deadline.
     #[inline]
-    pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<T, Stop> {
+    pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<T, WaitError> {
         let mut slot = MaybeUninit::uninit();
-        self.head.lock();
-        // SAFETY: locked above; the slot is filled when one of these says so.
-        unsafe {
-            match self.recv_locked(slot.as_mut_ptr()) {
-                Received::Value(peer, spent) => {
-                    self.head.unlock();
-                    wake(peer);
-                    drop(spent);
-                }
-                Received::Empty if deadline.is_none() => {
-                    if !self.head.wait_for_ever(Direction::Recv, slot.as_mut_ptr().cast())? {
-                        self.recv_again(slot.as_mut_ptr(), None)?;
-                    }
-                }
-                received => self.recv_slowly(slot.as_mut_ptr(), received, deadline)?,
+        let mut guard = self.lock();
+        match guard.locked().receive(&mut slot) {
+            Received::Value(peer, spent) => {
+                guard.unlock();
+                wake(peer);
+                drop(spent);
             }
-            Ok(slot.assume_init())
+            Received::Empty if deadline.is_none() => {
+                let place = slot.as_mut_ptr().cast();
+                // SAFETY: the slot stays in this frame, and has room for the channel's type.
+                if !unsafe { guard.into_head().wait_for_ever(Direction::Recv, place) }? {
+                    self.recv_again(&mut slot, None)?;
+                }
+            }
+            received => guard.recv_slowly(&mut slot, received, deadline)?,
         }
+        // SAFETY: I2: each of these says that it has filled the slot.
+        Ok(unsafe { slot.assume_init() })
     }
 
-    /// The last receiver is gone. The caller drops what was buffered.
+    /// Closes the channel because its last receiver is gone.
+    ///
+    /// Returns what was buffered. The caller drops it.
     #[must_use]
     pub(crate) fn disconnect_receivers(&self) -> Buffer<T> {
-        self.head.lock();
-        // SAFETY: I1, locked above. A ring without slots takes no memory.
-        let discarded = self.buffer.with_mut(|buffer| mem::replace(unsafe { &mut *buffer }, Buffer::bounded(0)));
-        // SAFETY: locked above.
-        unsafe {
-            self.head.values_went();
-            self.head.disconnect_and_unlock();
-        }
+        let mut guard = self.lock();
+        let mut chan = guard.locked();
+        // A ring without slots takes no memory.
+        let discarded = chan.buffer(|buffer| mem::replace(buffer, Buffer::bounded(0)));
+        chan.head().note_drain();
+        guard.into_head().disconnect();
         discarded
     }
 
-    /// The last sender is gone.
+    /// Closes the channel because its last sender is gone.
     pub(crate) fn disconnect_senders(&self) {
-        self.head.lock();
-        // SAFETY: locked above.
-        unsafe { self.head.disconnect_and_unlock() };
+        self.head.lock().disconnect();
     }
 
-    /// The send column of the table.
-    ///
-    /// # Safety
-    /// The caller holds the lock; there is a value at `value`, which is gone if it was taken.
-    #[inline]
-    unsafe fn offer(&self, value: *const T) -> Offered {
-        // SAFETY: the caller's contract.
-        unsafe {
-            if !self.head.is_open() {
-                return Offered::Closed;
-            }
-            if let Some(receiver) = self.head.receivers.pop() {
-                return Offered::Taken(Some(receiver.give(value)));
-            }
-            if !self.head.has_room() {
-                return Offered::NoRoom;
-            }
-            self.buffer.with_mut(|buffer| {
-                // SAFETY: I1.
-                let buffer = &mut *buffer;
-                if !buffer.has_room() {
-                    return Offered::NoRoom;
-                }
-                buffer.push(value.read());
-                Offered::Taken(self.head.value_came())
-            })
-        }
-    }
-
-    /// The receive column of the table. A value goes to `to`.
-    ///
-    /// # Safety
-    /// The caller holds the lock; `to` may be written.
-    #[inline]
-    pub(crate) unsafe fn recv_locked(&self, to: *mut T) -> Received {
-        let mut spent = Spent::default();
-        // SAFETY: the caller's contract, and I1.
-        unsafe {
-            if self.head.len() > 0
-                && let Some(value) = self.buffer.with_mut(|buffer| (*buffer).pop(&mut spent))
-            {
-                to.write(value);
-                return Received::Value(self.refill(), spent);
-            }
-            match self.head.next_sender() {
-                Some(promise) if promise.is_promise() => Received::Promise(promise),
-                Some(sender) => Received::Value(Some(sender.take(to)), spent),
-                None if self.head.is_open() => Received::Empty,
-                None => Received::Closed,
-            }
-        }
-    }
-
-    /// Gives the room that a value has left to the longest waiting sender. A returned waker is owed a wake.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and has just taken a value out of the buffer.
-    #[inline]
-    unsafe fn refill(&self) -> Option<Waker> {
-        // SAFETY: the caller's contract.
-        unsafe {
-            match self.head.next_sender() {
-                None => self.head.value_went(),
-                Some(promise) if promise.is_promise() => {
-                    self.head.value_became_promise();
-                    Some(promise.end(Outcome::Room))
-                }
-                // One value went, and one came.
-                Some(sender) => Some(self.push_of(sender)),
-            }
-        }
-    }
-
-    /// Moves a waiting sender's value into the buffer. The waker is owed a wake.
-    ///
-    /// # Safety
-    /// The caller holds the lock; the sender is no promise; there is room.
-    unsafe fn push_of(&self, sender: Popped) -> Waker {
-        let mut value = MaybeUninit::uninit();
-        // SAFETY: the caller's contract, and I1.
-        unsafe {
-            let waker = sender.take(value.as_mut_ptr());
-            self.buffer.with_mut(|buffer| (*buffer).push(value.assume_init()));
-            waker
-        }
-    }
-
-    /// Gives an unbounded buffer room for one value or more. Allocates.
+    /// Makes room for at least one more value in an unbounded buffer. Allocates.
     #[cold]
     fn grow(&self) {
         let block = Block::new();
-        self.head.lock();
-        // SAFETY: I1, locked above.
-        let unused = self.buffer.with_mut(|buffer| unsafe { (*buffer).supply(block) });
-        // SAFETY: locked above.
-        unsafe { self.head.unlock() };
+        let mut guard = self.lock();
+        let unused = guard.locked().buffer(|buffer| buffer.supply(block));
+        guard.unlock();
         drop(unused);
     }
 
-    /// Offers the value at `value` until it is taken, or something stops that.
+    /// Offers the value at `value` until it is taken, the channel closes, or the deadline comes.
     ///
     /// # Safety
-    /// The caller holds no lock. The value stays there meanwhile; it is gone if this succeeds.
+    /// The value is there and stays in place. It is gone if this succeeds (I2).
     #[cold]
-    unsafe fn send_again(&self, value: *const T, deadline: Option<Instant>) -> Result<(), Stop> {
-        // SAFETY: the caller's contract.
-        persist(deadline, |patience| unsafe { self.send_round(value, patience) })
+    unsafe fn send_again(&self, value: *const T, deadline: Option<Instant>) -> Result<(), WaitError> {
+        // SAFETY: I2: the value is there until an attempt succeeds, which is the last.
+        retry_until_done(deadline, |setup| unsafe { self.send_attempt(value, setup) })
     }
 
-    /// One round of [`send_again`](Self::send_again); false if there should be another one.
+    /// Makes one attempt of [`send_again`](Self::send_again). Returns `false` to be called again.
     ///
     /// # Safety
-    /// As there.
-    unsafe fn send_round(&self, value: *const T, patience: Patience<'_>) -> Result<bool, Stop> {
-        self.head.lock();
-        // SAFETY: locked above, and the caller's contract.
-        unsafe {
-            match self.offer(value) {
-                Offered::NoRoom if self.head.capacity().is_some() => {
-                    self.head.wait(Direction::Send, value.cast_mut().cast(), patience)
-                }
-                Offered::NoRoom => {
-                    self.head.unlock();
-                    self.grow();
-                    Ok(false)
-                }
-                Offered::Taken(peer) => {
-                    self.head.unlock();
-                    wake(peer);
-                    Ok(true)
-                }
-                Offered::Closed => {
-                    self.head.unlock();
-                    Err(Stop::Closed)
-                }
+    /// The value is there and stays in place. It is gone if this returns `true` (I2).
+    unsafe fn send_attempt(&self, value: *const T, setup: WaitSetup<'_>) -> Result<bool, WaitError> {
+        let mut guard = self.lock();
+        // SAFETY: I2: the value is there, by the contract above.
+        match unsafe { guard.locked().offer(value) } {
+            Offered::NoRoom if self.head.capacity().is_some() => {
+                // SAFETY: I2: the value was not taken, stays in place, and is of the channel's
+                // type.
+                unsafe { guard.into_head().wait(Direction::Send, value.cast_mut().cast(), setup) }
+            }
+            Offered::NoRoom => {
+                guard.unlock();
+                self.grow();
+                Ok(false)
+            }
+            Offered::Taken(peer) => {
+                guard.unlock();
+                wake(peer);
+                Ok(true)
+            }
+            Offered::Closed => {
+                guard.unlock();
+                Err(WaitError::Closed)
             }
         }
     }
 
-    /// Goes on with a receive for which there is no value, or that has a deadline. Releases the lock.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and has `received`. There is room at `to`, and a value afterwards if this succeeds.
+    /// Receives into `to`, however often the attempt has to start over.
     #[cold]
-    unsafe fn recv_slowly(&self, to: *mut T, received: Received, deadline: Option<Instant>) -> Result<(), Stop> {
-        // SAFETY: the caller's contract.
-        unsafe {
-            match received {
-                Received::Empty => self.head.unlock(),
-                received => {
-                    if self.finish_recv(to, received)? {
-                        return Ok(());
-                    }
+    fn recv_again(&self, to: &mut MaybeUninit<T>, deadline: Option<Instant>) -> Result<(), WaitError> {
+        retry_until_done(deadline, |setup| self.recv_attempt(to, setup))
+    }
+
+    /// Makes one attempt of [`recv_again`](Self::recv_again). Returns `false` to be called again.
+    fn recv_attempt(&self, to: &mut MaybeUninit<T>, setup: WaitSetup<'_>) -> Result<bool, WaitError> {
+        let mut guard = self.lock();
+        match guard.locked().receive(to) {
+            Received::Empty => {
+                let place = to.as_mut_ptr().cast();
+                // SAFETY: the slot stays borrowed for the call, and has room for the channel's
+                // type.
+                unsafe { guard.into_head().wait(Direction::Recv, place, setup) }
+            }
+            received => guard.complete(to, received),
+        }
+    }
+}
+
+impl<T> Guard<'_, Chan<T>> {
+    /// Continues a receive that has found no value, or that has a deadline. Releases the lock.
+    #[cold]
+    fn recv_slowly(
+        self,
+        to: &mut MaybeUninit<T>,
+        received: Received,
+        deadline: Option<Instant>,
+    ) -> Result<(), WaitError> {
+        let chan = self.get();
+        match received {
+            Received::Empty => self.unlock(),
+            received => {
+                if self.complete(to, received)? {
+                    return Ok(());
                 }
             }
-            self.recv_again(to, deadline)
         }
+        chan.recv_again(to, deadline)
     }
 
-    /// Looks for a value until there is one, or something stops that.
+    /// Completes a receive that has found something, and releases the lock.
     ///
-    /// # Safety
-    /// The caller holds no lock. There is room at `to`, and a value afterwards if this succeeds.
-    #[cold]
-    unsafe fn recv_again(&self, to: *mut T, deadline: Option<Instant>) -> Result<(), Stop> {
-        // SAFETY: the caller's contract.
-        persist(deadline, |patience| unsafe { self.recv_round(to, patience) })
-    }
-
-    /// One round of [`recv_again`](Self::recv_again); false if there should be another one.
-    ///
-    /// # Safety
-    /// As there.
-    unsafe fn recv_round(&self, to: *mut T, patience: Patience<'_>) -> Result<bool, Stop> {
-        self.head.lock();
-        // SAFETY: locked above, and the caller's contract.
-        unsafe {
-            match self.recv_locked(to) {
-                Received::Empty => self.head.wait(Direction::Recv, to.cast(), patience),
-                received => self.finish_recv(to, received),
-            }
-        }
-    }
-
-    /// Ends a receive that has found something, and releases the lock; false if the something has gone.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and has `received`, which is not `Empty`. There is room at `to`.
+    /// Returns `false` if the select that was to send gave up.
     #[inline]
-    unsafe fn finish_recv(&self, to: *mut T, received: Received) -> Result<bool, Stop> {
-        // SAFETY: the caller's contract.
-        unsafe {
-            match received {
-                Received::Promise(promise) => Ok(self.head.meet(promise, to.cast())),
-                Received::Value(peer, spent) => {
-                    self.head.unlock();
-                    wake(peer);
-                    drop(spent);
-                    Ok(true)
-                }
-                Received::Closed | Received::Empty => {
-                    self.head.unlock();
-                    Err(Stop::Closed)
-                }
+    fn complete(self, to: &mut MaybeUninit<T>, received: Received) -> Result<bool, WaitError> {
+        match received {
+            // SAFETY: the slot stays borrowed for the call, and has room for the channel's type.
+            Received::Rendezvous(request) => {
+                Ok(unsafe { self.into_head().rendezvous(request, to.as_mut_ptr().cast()) })
+            }
+            Received::Value(peer, spent) => {
+                self.unlock();
+                wake(peer);
+                drop(spent);
+                Ok(true)
+            }
+            Received::Closed | Received::Empty => {
+                self.unlock();
+                Err(WaitError::Closed)
             }
         }
     }
 }
 
-/// What a chosen send does in the end.
-impl<T> Chan<T> {
-    /// Sends a value as was chosen. Never blocks.
-    pub(crate) fn keep(&self, chosen: Chosen, value: T) -> Result<(), SendError<T>> {
-        match chosen {
-            Chosen::Closed => Err(SendError(value)),
-            // Nobody can be in the way of it: there is always room.
-            Chosen::Unbounded => self.send(value),
-            Chosen::Peer(receiver) => {
-                let value = MaybeUninit::new(value);
-                // SAFETY: the receiver was reserved for this send, which owes it one wake.
-                unsafe { receiver.give(value.as_ptr()).wake() };
-                Ok(())
-            }
-            Chosen::Room => {
-                let value = MaybeUninit::new(value);
-                self.head.lock();
-                // SAFETY: locked above, and the room was kept for this send. The value is there unless it was taken.
-                unsafe {
-                    let was_full = self.head.release_room();
-                    let Offered::Taken(peer) = self.offer(value.as_ptr()) else {
-                        self.head.unlock();
-                        return Err(SendError(value.assume_init()));
-                    };
-                    // A receiver that was given the value itself has left the room to others.
-                    let others = self.pass_room_on(was_full);
-                    self.head.unlock();
-                    wake(peer);
-                    others.into_iter().for_each(|owed| wake(owed));
-                    Ok(())
-                }
-            }
-        }
+/// The steps under the lock.
+impl<T> Locked<'_, Chan<T>> {
+    #[inline]
+    fn buffer<R>(&mut self, f: impl FnOnce(&mut Buffer<T>) -> R) -> R {
+        // SAFETY: I1: the token is the lock, and `&mut self` keeps others from using it.
+        self.get().buffer.with_mut(|buffer| f(unsafe { &mut *buffer }))
     }
 
-    /// Gives up a send that was chosen.
-    pub(crate) fn give_up(&self, chosen: Chosen) {
-        match chosen {
-            Chosen::Closed | Chosen::Unbounded => {}
-            // SAFETY: the receiver was reserved for this send, which owes it one wake.
-            Chosen::Peer(receiver) => unsafe { receiver.end(Outcome::Retry).wake() },
-            Chosen::Room => {
-                self.head.lock();
-                // SAFETY: locked above, and the room was kept for this send.
-                unsafe {
-                    let was_full = self.head.release_room();
-                    let owed = self.pass_room_on(was_full);
-                    self.head.unlock();
-                    owed.into_iter().for_each(|owed| wake(owed));
-                }
-            }
-        }
-    }
-
-    /// Passes room that was promised on to the longest waiting sender, if there was no other. Those returned are owed a wake.
+    /// Performs the send column of the table.
     ///
     /// # Safety
-    /// The caller holds the lock, and has released the promise.
-    unsafe fn pass_room_on(&self, was_full: bool) -> [Option<Waker>; 2] {
-        // SAFETY: the caller's contract.
-        unsafe {
-            // Not if the value has taken it.
-            if !was_full || !self.head.has_room() {
-                return [None, None];
+    /// There is a value at `value`, which is gone if it was taken (I2).
+    #[inline]
+    unsafe fn offer(&mut self, value: *const T) -> Offered {
+        if !self.head().is_open() {
+            return Offered::Closed;
+        }
+        if let Some(receiver) = self.head().queue(Direction::Recv).claim_first() {
+            // SAFETY: I3: it is a receiver of `T`. The value is there, by the contract above.
+            return Offered::Taken(Some(unsafe { receiver.give(value) }));
+        }
+        if !self.head().has_room() {
+            return Offered::NoRoom;
+        }
+        let pushed = self.buffer(|buffer| {
+            let has_room = buffer.has_room();
+            if has_room {
+                // SAFETY: the value is there, by the contract above.
+                buffer.push(unsafe { value.read() });
             }
-            match self.head.next_sender() {
-                None => [self.head.became_possible(Direction::Send), None],
-                Some(promise) if promise.is_promise() => {
-                    self.head.promise_room();
-                    [Some(promise.end(Outcome::Room)), None]
-                }
-                Some(sender) => [Some(self.push_of(sender)), self.head.value_came()],
+            has_room
+        });
+        if pushed { Offered::Taken(self.head().note_push()) } else { Offered::NoRoom }
+    }
+
+    /// Performs the receive column of the table. A value goes to `to`.
+    #[inline]
+    pub(crate) fn receive(&mut self, to: &mut MaybeUninit<T>) -> Received {
+        let mut spent = Spent::default();
+        if self.head().len() > 0
+            && let Some(value) = self.buffer(|buffer| buffer.pop(&mut spent))
+        {
+            to.write(value);
+            return Received::Value(self.refill(), spent);
+        }
+        match self.next_sender() {
+            NextSender::PermitRequest(request) => Received::Rendezvous(request),
+            NextSender::Value(sender) => Received::Value(Some(sender.take(to)), spent),
+            NextSender::None if self.head().is_open() => Received::Empty,
+            NextSender::None => Received::Closed,
+        }
+    }
+
+    #[inline]
+    fn next_sender(&mut self) -> NextSender<T> {
+        match self.head().claim_sender() {
+            None => NextSender::None,
+            Some(sender) if sender.wants_permit() => NextSender::PermitRequest(sender),
+            Some(sender) => NextSender::Value(ClaimedSender(sender, PhantomData)),
+        }
+    }
+
+    /// Gives the room that a value has just left to the longest waiting sender.
+    #[inline]
+    fn refill(&mut self) -> Option<OwedWake> {
+        match self.next_sender() {
+            NextSender::None => self.head().note_pop(),
+            NextSender::PermitRequest(request) => {
+                self.head().note_pop_and_reserve();
+                Some(request.complete(Outcome::Slot))
+            }
+            // One value left, and one enters.
+            NextSender::Value(sender) => Some(self.push_value_of(sender)),
+        }
+    }
+
+    /// Moves a waiting sender's value into the buffer. There is room.
+    fn push_value_of(&mut self, sender: ClaimedSender<T>) -> OwedWake {
+        let mut value = MaybeUninit::uninit();
+        let owed = sender.take(&mut value);
+        // SAFETY: `take` has filled it.
+        self.buffer(|buffer| buffer.push(unsafe { value.assume_init() }));
+        owed
+    }
+
+    /// Passes a released slot on to the longest waiting sender, if the channel was full without it.
+    fn pass_slot_on(&mut self, was_full: bool) -> [Option<OwedWake>; 2] {
+        // The value of the released slot may have taken the room.
+        if !was_full || !self.head().has_room() {
+            return [None, None];
+        }
+        match self.next_sender() {
+            NextSender::None => [self.head().announce(Direction::Send), None],
+            NextSender::PermitRequest(request) => {
+                self.head().reserve_slot();
+                [Some(request.complete(Outcome::Slot)), None]
+            }
+            NextSender::Value(sender) => {
+                let owed = self.push_value_of(sender);
+                [Some(owed), self.head().note_push()]
+            }
+        }
+    }
+}
+
+/// The end of a select's send, which was granted when it was chosen.
+impl<T> Chan<T> {
+    /// Sends a value as granted. Never blocks.
+    pub(crate) fn send_granted(&self, grant: Grant, value: T) -> Result<(), SendError<T>> {
+        match grant {
+            Grant::Closed => Err(SendError(value)),
+            // There is always room, so this does not wait.
+            Grant::Unbounded => self.send(value),
+            Grant::Receiver(receiver) => {
+                let value = MaybeUninit::new(value);
+                // SAFETY: I3: the receiver was claimed for this send to a channel of `T`.
+                unsafe { receiver.give(value.as_ptr()) }.wake();
+                Ok(())
+            }
+            Grant::Slot => {
+                let value = MaybeUninit::new(value);
+                let mut guard = self.lock();
+                let mut chan = guard.locked();
+                let was_full = chan.head().release_slot();
+                // SAFETY: I2: the value is there.
+                let Offered::Taken(peer) = (unsafe { chan.offer(value.as_ptr()) }) else {
+                    guard.unlock();
+                    // SAFETY: I2: the value was not taken.
+                    return Err(SendError(unsafe { value.assume_init() }));
+                };
+                // A receiver that was given the value itself leaves the slot to others.
+                let others = chan.pass_slot_on(was_full);
+                guard.unlock();
+                wake(peer);
+                others.into_iter().for_each(wake);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives up a send that was granted.
+    pub(crate) fn return_grant(&self, grant: Grant) {
+        match grant {
+            Grant::Closed | Grant::Unbounded => {}
+            Grant::Receiver(receiver) => receiver.complete(Outcome::Retry).wake(),
+            Grant::Slot => {
+                let mut guard = self.lock();
+                let mut chan = guard.locked();
+                let was_full = chan.head().release_slot();
+                let owed = chan.pass_slot_on(was_full);
+                guard.unlock();
+                owed.into_iter().for_each(wake);
             }
         }
     }

@@ -1,48 +1,72 @@
-//! The door for waits of another kind that the close of a channel ends too: locks and semaphores that give up when a
-//! context is done.
+//! Support for waits of another kind that the close of a channel also ends: locks and semaphores
+//! that give up when a context is done.
 //!
 //! # Protocol
-//! The close is one more case of the operation (`protocol::claim` in the scheduler). The waiter takes the lock of what it
-//! waits for, links its node there, and then joins the channel ([`Closing::join`]), which takes the channel's lock and keeps it.
-//! Both nodes have cases of one claim, which is open from the start. The commit step releases both locks. When the wait is over,
-//! [`Closing::leave`] passes through the channel's lock, and the waiter through its own, as far as it has not won there.
+//! The close is one more case of the operation (`protocol::claim` in the scheduler). The waiter
+//! takes the lock of what it waits for and links its node there. Then it joins the channel
+//! ([`Closing::join`]), which takes the channel's lock and keeps it. Both nodes have cases of one
+//! claim, which is open from the start. The commit step releases both locks. When the wait is over,
+//! [`Closing::leave`] passes through the channel's lock, and the waiter passes through its own lock
+//! unless it was completed there.
 //!
-//! The channel's lock is taken last: nobody waits for another lock while it holds one of a channel.
+//! The channel's lock is taken last: no thread waits for another lock while it holds a channel's.
 //!
-//! Its node is a *watcher*, not a receiver. To a receiver a `select!` could make a promise and then take it back, and it
-//! would count as somebody who waits for a value. A watcher, too, can be told that a value seems to come, if somebody selects on
-//! a send that can never be made. Then the wait has ended for nothing, and begins again.
+//! The node is a *watcher*, not a receiver. A `select!` could send to a receiver and then give up,
+//! and a receiver would count as an operation that waits for a value. A watcher, too, can be
+//! notified that a value seems to come, if a select offers a send that it never makes. That wake is
+//! spurious, and the wait starts over.
 //!
 //! # Invariants
-//! * I1: a watch is in the channel's queue only between `join` and `leave`, which are called by its owner, in its frame.
+//! * I1: a [`CloseWaiter`] is in the channel's queue only between `join` and `leave`, which its
+//!   owner calls, and lies in the owner's frame.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::ptr::{self, NonNull};
 
 use crate::handle::{Receiver, Sender};
-use crate::head::{Direction, Head};
+use crate::head::{Direction, Guard, Head};
 use crate::primitive::{Case, Waker};
-use crate::waiter::{Node, Outcome, Waiter};
+use crate::waiter::{Node, Outcome, PinnedNode, Waiter};
 
-/// A channel as one who waits for its close sees it.
+/// A channel as seen by an operation that waits for its close.
 #[derive(Clone, Copy)]
 pub struct Closing<'a>(Option<&'a Head>);
 
-/// A place among those who watch a channel. In the frame of who waits.
-pub struct Watch(Node);
+/// A node for waiting until a channel closes. It lies in the waiter's frame.
+pub struct CloseWaiter(Node);
 
-impl Watch {
-    /// A watch for `case` of an operation, whose owner is woken by `waker`.
+/// The lock of a channel that an operation has joined.
+#[must_use = "the channel stays locked until `unlock`"]
+pub struct Joined<'a>(Option<Guard<'a, Head>>);
+
+impl CloseWaiter {
+    /// Creates a node for `case` of an operation, whose owner `waker` wakes.
     #[inline]
     pub fn new(case: Case, waker: Waker) -> Self {
         Self(Node::new(Waiter::new(case, waker, ptr::null_mut())))
     }
 }
 
-impl fmt::Debug for Watch {
+impl Joined<'_> {
+    /// Releases the channel's lock. Part of the commit step.
+    #[inline]
+    pub fn unlock(self) {
+        if let Some(guard) = self.0 {
+            guard.unlock();
+        }
+    }
+}
+
+impl fmt::Debug for CloseWaiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("Watch { .. }")
+        f.pad("CloseWaiter { .. }")
+    }
+}
+
+impl fmt::Debug for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Joined { .. }")
     }
 }
 
@@ -53,81 +77,74 @@ impl fmt::Debug for Closing<'_> {
 }
 
 impl<'a> Closing<'a> {
-    /// The close of this channel. A nil channel never closes.
+    /// Observes the close of this channel. A nil channel never closes.
     #[inline]
     pub fn of(receiver: &'a Receiver<Infallible>) -> Self {
         Self(receiver.head())
     }
 
-    /// The close of this channel, for one who has nothing to send just now: that the last receiver is dropped closes it too. A nil channel
-    /// never closes.
+    /// Observes the close of this channel for a sender that has nothing to send.
+    ///
+    /// Dropping the last receiver closes the channel too. A nil channel never closes.
     #[inline]
     pub fn of_sender<T>(sender: &'a Sender<T>) -> Self {
         Self(sender.head())
     }
 
-    /// Whether the channel is closed. Takes no lock. Who sees it sees what was done before.
+    /// Returns `true` if the channel is closed.
+    ///
+    /// Takes no lock. A thread that sees the close sees what the closing thread did before.
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.0.is_some_and(Head::is_closed)
     }
 
-    /// Puts the watch into the channel's queue and keeps the channel's lock (true), or finds it closed (false).
+    /// Links the waiter into the channel's queue and keeps the channel's lock.
+    ///
+    /// Returns `None` if the channel is closed.
     ///
     /// # Safety
-    /// The case of the watch belongs to an operation whose claim is open, and whose other nodes are found only under locks that the
-    /// caller holds; no lock of a channel is among them. Or the claim is shut, the commit step opens it before it calls
-    /// [`unlock`](Self::unlock), and whoever finds the other nodes takes it early. After true the caller blocks, calls [`unlock`](Self::unlock) in its commit
-    /// step, and [`leave`](Self::leave) before it leaves the frame with the watch.
-    pub unsafe fn join(&self, watch: &Watch) -> bool {
-        let Some(head) = self.0 else { return true };
-        head.lock();
-        // SAFETY: locked above; the node is new, and stays as the caller says (I1).
-        unsafe {
-            let open = head.is_open();
-            if open {
-                head.queue(Direction::Recv).push_watcher(NonNull::from(&watch.0));
-            } else {
-                head.unlock();
-            }
-            open
+    /// Either the waiter's case belongs to an operation whose claim is open, and whose other nodes
+    /// are found only under locks that the caller holds, none of which is a channel's. Or the claim
+    /// is shut, the commit step opens it before it calls [`Joined::unlock`], and peers that find the
+    /// other nodes take the claim early.
+    ///
+    /// After `Some` the caller blocks, calls [`Joined::unlock`] in its commit step, and calls
+    /// [`leave`](Self::leave) before it leaves the frame that holds the waiter (I1).
+    pub unsafe fn join(&self, waiter: &CloseWaiter) -> Option<Joined<'a>> {
+        let Some(head) = self.0 else { return Some(Joined(None)) };
+        let mut guard = head.lock();
+        if !guard.locked().is_open() {
+            guard.unlock();
+            return None;
         }
+        // SAFETY: I1: the node is in no list, and the caller leaves before it leaves the frame.
+        let node = unsafe { PinnedNode::new(NonNull::from(&waiter.0)) };
+        guard.locked().queue(Direction::Recv).push_watcher(node);
+        Some(Joined(Some(guard)))
     }
 
-    /// Releases the lock that [`join`](Self::join) has kept.
+    /// Ends the wait. `won` says whether the claim was taken for the waiter's case.
+    ///
+    /// If it was, and the channel is not closed, the wake was spurious.
     ///
     /// # Safety
-    /// The caller has joined, and has not called this since.
-    #[inline]
-    pub unsafe fn unlock(&self) {
-        if let Some(head) = self.0 {
-            // SAFETY: `join` has taken it.
-            unsafe { head.unlock() };
-        }
-    }
-
-    /// Ends the watch. `won`: whether the claim was taken for its case. If it was and the channel is not closed, the wait has ended
-    /// for nothing.
-    ///
-    /// # Safety
-    /// The caller has joined and blocked, and the wait is over: the claim is taken, and the wake has come. It holds no lock.
-    pub unsafe fn leave(&self, watch: &Watch, won: bool) {
+    /// The caller has joined and blocked, and the wait is over: the claim is taken, and the wake has
+    /// come. Or the caller was told that the channel is closed. It holds no lock.
+    pub unsafe fn leave(&self, waiter: &CloseWaiter, won: bool) {
         let Some(head) = self.0 else { return };
         if won {
             // SAFETY: the claim was taken for this node, and the wake has come.
-            let closed = matches!(unsafe { watch.0.value.outcome() }, Outcome::Closed);
+            let closed = matches!(unsafe { waiter.0.value.outcome() }, Outcome::Closed);
             if !closed {
-                // It was told what is not for it: the next one may want to know.
-                // SAFETY: the caller holds no lock.
-                unsafe { head.pass_word_on(Direction::Recv) };
+                // The news was not meant for this waiter, and the next watcher may want it.
+                head.notify_next_watcher(Direction::Recv);
             }
             return;
         }
-        head.lock();
-        // SAFETY: locked above; the node is among the watchers or in no list.
-        unsafe {
-            head.queue(Direction::Recv).remove_watcher(NonNull::from(&watch.0));
-            head.unlock();
-        }
+        let mut guard = head.lock();
+        // SAFETY: I1: the node is among the watchers of this queue or in no list.
+        unsafe { guard.locked().queue(Direction::Recv).remove_watcher(NonNull::from(&waiter.0)) };
+        guard.unlock();
     }
 }

@@ -1,100 +1,149 @@
-//! Counts the handles of a channel: the last of a side disconnects, the last of all frees.
+//! Counts the handles of a channel: the last handle of a side disconnects, the last of all frees.
 //!
 //! # Protocol
-//! Two counts, one per side. The handle that brings its side's count to zero disconnects the channel, and then swaps
-//! `abandoned` to true; the second to do so knows that the other side is through with its disconnect too, and frees.
-//! Rejected: one `Arc` per handle plus a count per side; every clone and drop would count twice.
+//! There are two counts, one per side. The handle that brings its side's count to zero disconnects
+//! the channel, and then swaps `abandoned` to `true`. The second side to do so knows that the other
+//! side has finished its disconnect too, and frees the channel.
+//!
+//! Rejected: one `Arc` per handle plus a count per side, because every clone and drop would count
+//! twice.
 //!
 //! # Invariants
-//! * I1: a count is the number of handles of that side; a side that has reached zero never rises again, as only a
-//!   handle can be cloned.
-//! * I2: the memory is freed by whoever finds `abandoned` set, when no handle and no call is left.
+//! * I1: a count is the number of handles of that side. A side that has reached zero never rises
+//!   again, because only a handle can be cloned.
+//! * I2: the memory is freed by the side that finds `abandoned` set, when neither a handle nor a
+//!   call is left.
 //!
 //! # Orderings
-//! * P1: a handle's release decrement -> the last handle's acquire decrement: all use of the channel by this side
-//!   comes before its disconnect.
-//! * P2: the first release swap of `abandoned` -> the second acquire swap: the first side's disconnect comes before the
-//!   memory is freed.
+//! * P1: a handle's release decrement -> the last handle's acquire decrement: all use of the channel
+//!   by this side comes before its disconnect.
+//! * P2: the first release swap of `abandoned` -> the second acquire swap: the first side's
+//!   disconnect comes before the memory is freed.
 
+use std::marker::PhantomData;
 use std::process;
 use std::ptr::NonNull;
 
+use crate::buffer::Buffer;
 use crate::chan::Chan;
-use crate::primitive::{AtomicBool, AtomicUsize, Ordering};
+use crate::primitive::{AtomicBool, AtomicUsize, Ordering, prefetch_value};
 
 /// A channel with its counts.
 pub(crate) struct Counter<T> {
-    pub(crate) chan: Chan<T>,
-    pub(crate) senders: AtomicUsize,
-    pub(crate) receivers: AtomicUsize,
+    chan: Chan<T>,
+    senders: AtomicUsize,
+    receivers: AtomicUsize,
     abandoned: AtomicBool,
 }
 
-impl<T> Counter<T> {
-    /// Puts a channel on the heap, with one handle on each side.
-    pub(crate) fn new(chan: Chan<T>) -> NonNull<Self> {
-        NonNull::from(Box::leak(Box::new(Self {
-            chan,
-            senders: AtomicUsize::new(1),
-            receivers: AtomicUsize::new(1),
-            abandoned: AtomicBool::new(false),
-        })))
+/// A counted pointer to a channel: what a handle of one side consists of.
+pub(crate) struct Counted<T, S: Side> {
+    counter: NonNull<Counter<T>>,
+    side: PhantomData<S>,
+}
+
+/// One of the two sides of a channel.
+pub(crate) trait Side {
+    /// Returns the number of handles of this side.
+    fn count<T>(counter: &Counter<T>) -> &AtomicUsize;
+
+    /// Closes the channel because the last handle of this side is gone.
+    ///
+    /// Returns the buffered values that nobody can receive any more.
+    fn disconnect<T>(chan: &Chan<T>) -> Option<Buffer<T>>;
+}
+
+/// The side of the senders.
+pub(crate) enum Senders {}
+
+/// The side of the receivers.
+pub(crate) enum Receivers {}
+
+impl Side for Senders {
+    #[inline]
+    fn count<T>(counter: &Counter<T>) -> &AtomicUsize {
+        &counter.senders
+    }
+
+    fn disconnect<T>(chan: &Chan<T>) -> Option<Buffer<T>> {
+        chan.disconnect_senders();
+        None
     }
 }
 
-/// Counts one more handle of the side that `count` belongs to; the caller has one.
-#[inline]
-pub(crate) fn acquire(count: &AtomicUsize) {
-    // ORDERING: relaxed: the caller's handle keeps the count above zero.
-    let before = count.fetch_add(1, Ordering::Relaxed);
-    // Only by forgetting handles can so many exist, and a wrapped count would free a channel in use.
-    if before > isize::MAX as usize {
-        process::abort();
+impl Side for Receivers {
+    #[inline]
+    fn count<T>(counter: &Counter<T>) -> &AtomicUsize {
+        &counter.receivers
+    }
+
+    fn disconnect<T>(chan: &Chan<T>) -> Option<Buffer<T>> {
+        Some(chan.disconnect_receivers())
     }
 }
 
-/// Gives up a sender's handle. May wake waiting receivers.
-///
-/// # Safety
-/// The caller has a sender's handle, and does not use it any more.
-pub(crate) unsafe fn release_sender<T>(counter: NonNull<Counter<T>>) {
-    // SAFETY: I2: the caller's handle keeps the memory.
-    let this = unsafe { counter.as_ref() };
-    // ORDERING P1.
-    if this.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
-        this.chan.disconnect_senders();
-        // SAFETY: the last sender's handle is gone, and its disconnect is done.
-        unsafe { abandon(counter) };
+/// Moves a channel to the heap, with one handle on each side.
+pub(crate) fn counted<T>(chan: Chan<T>) -> (Counted<T, Senders>, Counted<T, Receivers>) {
+    let counter = NonNull::from(Box::leak(Box::new(Counter {
+        chan,
+        senders: AtomicUsize::new(1),
+        receivers: AtomicUsize::new(1),
+        abandoned: AtomicBool::new(false),
+    })));
+    (Counted { counter, side: PhantomData }, Counted { counter, side: PhantomData })
+}
+
+impl<T, S: Side> Counted<T, S> {
+    #[inline]
+    fn counter(&self) -> &Counter<T> {
+        // SAFETY: I2: this handle is counted, so the memory is not freed yet.
+        unsafe { self.counter.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn chan(&self) -> &Chan<T> {
+        &self.counter().chan
+    }
+
+    /// Begins to load the channel into the cache.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch_value(self.counter);
+    }
+
+    /// Returns `true` if both are handles of the same channel.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.counter == other.counter
     }
 }
 
-/// Gives up a receiver's handle. May wake waiting senders; may drop buffered values.
-///
-/// # Safety
-/// The caller has a receiver's handle, and does not use it any more.
-pub(crate) unsafe fn release_receiver<T>(counter: NonNull<Counter<T>>) {
-    // SAFETY: I2: the caller's handle keeps the memory.
-    let this = unsafe { counter.as_ref() };
-    // ORDERING P1.
-    if this.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
-        let discarded = this.chan.disconnect_receivers();
-        // SAFETY: the last receiver's handle is gone, and its disconnect is done.
-        unsafe { abandon(counter) };
-        // Last, as a value's destructor may panic, or drop the last sender of this very channel.
+impl<T, S: Side> Clone for Counted<T, S> {
+    #[inline]
+    fn clone(&self) -> Self {
+        // ORDERING: relaxed: this handle keeps the count above zero.
+        let before = S::count(self.counter()).fetch_add(1, Ordering::Relaxed);
+        // So many handles can exist only if most were forgotten. A count that wraps would free a
+        // channel in use.
+        if before > isize::MAX as usize {
+            process::abort();
+        }
+        Self { counter: self.counter, side: PhantomData }
+    }
+}
+
+impl<T, S: Side> Drop for Counted<T, S> {
+    fn drop(&mut self) {
+        // ORDERING P1: release for the handles of this side, acquire for the last of them.
+        if S::count(self.counter()).fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        let discarded = S::disconnect(self.chan());
+        // ORDERING P2: release for the first side, acquire for the second.
+        if self.counter().abandoned.swap(true, Ordering::AcqRel) {
+            // SAFETY: I2: both sides have disconnected, and the memory came from a `Box`.
+            drop(unsafe { Box::from_raw(self.counter.as_ptr()) });
+        }
+        // Last, because a value's destructor may panic, or drop the last sender of this channel.
         drop(discarded);
-    }
-}
-
-/// Frees the channel if the other side has been here before.
-///
-/// # Safety
-/// Called once per side, by its last handle, when its disconnect is done.
-unsafe fn abandon<T>(counter: NonNull<Counter<T>>) {
-    // SAFETY: I2: only the second call frees, and this is one of the two.
-    let second = unsafe { counter.as_ref() }.abandoned.swap(true, Ordering::AcqRel);
-    // ORDERING P2: the swap is a release for the first side, and an acquire for the second.
-    if second {
-        // SAFETY: I2, and the memory came from a `Box`.
-        drop(unsafe { Box::from_raw(counter.as_ptr()) });
     }
 }

@@ -14,7 +14,7 @@
 //! # Invariants
 //! * I1: `Entries` holds boxes that nobody else points to, except while `run` runs. In a `Select<'a>` each is an
 //!   `Entry<'a>`.
-//! * I2: a slot has room for a value of the channel's type; in a `SelectedOperation` whose `done` says so there is one.
+//! * I2: a slot has room for a value of the channel's type; in a `SelectedOperation` whose `completion` says so there is one.
 
 use std::alloc::{self, Layout};
 use std::convert::Infallible;
@@ -27,9 +27,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ReadyTimeoutError, RecvError, SelectTimeoutError, SendError, TryReadyError, TrySelectError};
 use crate::handle::{Receiver, Sender};
-use crate::head::Chosen;
-use crate::internal::Promise;
-use crate::select::{Arm, Done, Goal, Limit, run};
+use crate::head::Grant;
+use crate::internal::Permit;
+use crate::select::{Arm, Completion, Goal, Limit, select_arms};
 
 /// Words of a value that are kept without memory of its own.
 const INLINE: usize = 4;
@@ -119,14 +119,14 @@ const _: () = assert!(!mem::needs_drop::<Arm<'_>>());
 #[derive(Clone, Copy)]
 enum Kind {
     Recv(Layout),
-    Send(unsafe fn(*const u8, Chosen)),
+    Send(unsafe fn(*const u8, Grant)),
 }
 
 /// # Safety
 /// `handle` is a `Sender<T>` on which the send was chosen.
-unsafe fn give_up<T>(handle: *const u8, chosen: Chosen) {
+unsafe fn return_grant<T>(handle: *const u8, grant: Grant) {
     // SAFETY: the caller's contract.
-    drop(Promise::new(unsafe { (*handle.cast::<Sender<T>>()).chan() }, chosen));
+    drop(Permit::new(unsafe { (*handle.cast::<Sender<T>>()).chan() }, grant));
 }
 
 /// Waits for one of a list of channel operations that is made at run time. With a list that is fixed when the program is
@@ -199,7 +199,7 @@ pub struct SelectedOperation<'a> {
     handle: *const u8,
     kind: Kind,
     /// None when it is completed.
-    done: Option<Done>,
+    completion: Option<Completion>,
     slot: Option<Slot>,
     _borrow: PhantomData<&'a ()>,
 }
@@ -248,7 +248,7 @@ impl<'a> Select<'a> {
     /// assert_eq!(select.send(&tx), 1);
     /// ```
     pub fn send<T>(&mut self, s: &'a Sender<T>) -> usize {
-        self.add(s.arm(), ptr::from_ref(s).cast(), Kind::Send(give_up::<T>))
+        self.add(s.arm(), ptr::from_ref(s).cast(), Kind::Send(return_grant::<T>))
     }
 
     /// Adds a receive; its index.
@@ -391,7 +391,7 @@ impl<'a> Select<'a> {
 
     /// The index of an operation that is possible now. Never blocks.
     ///
-    /// Nothing is done, and nothing is kept: when the caller comes to do it, with a method that does not block, another may
+    /// Nothing is completion, and nothing is kept: when the caller comes to do it, with a method that does not block, another may
     /// have been faster.
     ///
     /// # Errors
@@ -409,7 +409,7 @@ impl<'a> Select<'a> {
     /// assert_eq!(rx.try_recv(), Ok(1));
     /// ```
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
-        self.watch(Limit::Now).ok_or(TryReadyError)
+        self.ready_within(Limit::Now).ok_or(TryReadyError)
     }
 
     /// The index of an operation that is possible. Blocks until there is one. See [`try_ready`](Self::try_ready).
@@ -428,7 +428,7 @@ impl<'a> Select<'a> {
     /// ```
     pub fn ready(&mut self) -> usize {
         self.check_not_empty();
-        self.watch(Limit::Never).expect("select: waits until an operation is possible")
+        self.ready_within(Limit::Never).expect("select: waits until an operation is possible")
     }
 
     /// The index of an operation that is possible. Blocks until there is one, but for no longer than `timeout`. See
@@ -469,7 +469,7 @@ impl<'a> Select<'a> {
     /// assert!(select.ready_deadline(Instant::now()).is_err());
     /// ```
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
-        self.watch(Limit::At(deadline)).ok_or(ReadyTimeoutError)
+        self.ready_within(Limit::At(deadline)).ok_or(ReadyTimeoutError)
     }
 
     fn check_not_empty(&self) {
@@ -484,35 +484,35 @@ impl<'a> Select<'a> {
                 Kind::Send(_) => ptr::null_mut(),
                 Kind::Recv(layout) => entry.slot.get_or_insert_with(|| Slot::new(layout)).as_mut_ptr(),
             };
-            entry.arm.aim(slot);
+            entry.arm.set_slot(slot);
             entry.arm.set_index(entry.index);
         }
-        let position = self.choose(Goal::Do, limit)?;
+        let position = self.choose(Goal::Perform, limit)?;
         // SAFETY: I1; nobody uses the arm any more.
         let entry = unsafe { &mut *self.entries.0[position].as_ptr() };
         Some(SelectedOperation {
             index: entry.index,
             handle: entry.handle,
             kind: entry.kind,
-            done: entry.arm.done(),
+            completion: entry.arm.take_completion(),
             slot: entry.slot.take(),
             _borrow: PhantomData,
         })
     }
 
-    fn watch(&mut self, limit: Limit) -> Option<usize> {
+    fn ready_within(&mut self, limit: Limit) -> Option<usize> {
         for position in 0..self.entries.0.len() {
             let entry = self.entry(position);
             entry.arm.set_index(entry.index);
         }
-        self.choose(Goal::Watch, limit).map(|position| self.entry(position).index)
+        self.choose(Goal::Ready, limit).map(|position| self.entry(position).index)
     }
 
     fn choose(&mut self, goal: Goal, limit: Limit) -> Option<usize> {
         let entries = ptr::from_mut(self.entries.0.as_mut_slice());
         // SAFETY: a pointer to an entry is one to its arm, as that comes first; I1 makes it a good reference. Each arm is
         // there once, and was aimed by the caller if need be.
-        unsafe { run(&mut *(entries as *mut [&Arm<'_>]), goal, limit, self.biased) }
+        unsafe { select_arms(&mut *(entries as *mut [&Arm<'_>]), goal, limit, self.biased) }
     }
 }
 
@@ -522,7 +522,7 @@ impl<'a> Clone for Select<'a> {
         let mut clone = Self { entries, next_index: self.next_index, biased: self.biased, _borrow: PhantomData };
         for position in 0..self.entries.0.len() {
             let Entry { ref arm, index, handle, kind, .. } = *self.entry(position);
-            clone.entries.push(Entry { arm: arm.renewed(), index, handle, kind, slot: None });
+            clone.entries.push(Entry { arm: arm.fresh(), index, handle, kind, slot: None });
         }
         clone
     }
@@ -576,8 +576,8 @@ impl SelectedOperation<'_> {
     /// ```
     pub fn send<T>(mut self, s: &Sender<T>, msg: T) -> Result<(), SendError<T>> {
         assert!(ptr::from_ref(s).cast() == self.handle, "passed a sender that wasn't selected");
-        match self.done.take() {
-            Some(Done::Send(chosen)) => Promise::new(s.chan(), chosen).send(msg),
+        match self.completion.take() {
+            Some(Completion::Granted(grant)) => Permit::new(s.chan(), grant).send(msg),
             _ => Err(SendError(msg)),
         }
     }
@@ -601,9 +601,9 @@ impl SelectedOperation<'_> {
     /// ```
     pub fn recv<T>(mut self, r: &Receiver<T>) -> Result<T, RecvError> {
         assert!(ptr::from_ref(r).cast() == self.handle, "passed a receiver that wasn't selected");
-        match (self.done.take(), &mut self.slot) {
+        match (self.completion.take(), &mut self.slot) {
             // SAFETY: I2. The handle says that the type is the one with which it was added, and the value is read once.
-            (Some(Done::Received(true)), Some(slot)) => Ok(unsafe { slot.as_mut_ptr().cast::<T>().read() }),
+            (Some(Completion::Received(true)), Some(slot)) => Ok(unsafe { slot.as_mut_ptr().cast::<T>().read() }),
             _ => Err(RecvError),
         }
     }
@@ -617,10 +617,10 @@ impl fmt::Debug for SelectedOperation<'_> {
 
 impl Drop for SelectedOperation<'_> {
     fn drop(&mut self) {
-        let Some(done) = self.done.take() else { return };
-        if let (Done::Send(chosen), Kind::Send(give_up)) = (done, self.kind) {
+        let Some(completion) = self.completion.take() else { return };
+        if let (Completion::Granted(grant), Kind::Send(return_grant)) = (completion, self.kind) {
             // SAFETY: the sender is borrowed for as long as this lives.
-            unsafe { give_up(self.handle, chosen) };
+            unsafe { return_grant(self.handle, grant) };
         }
         if !std::thread::panicking() {
             panic!("dropped `SelectedOperation` without completing the operation");

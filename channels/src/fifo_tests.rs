@@ -1,22 +1,25 @@
-//! Order among those who wait. In the crate, because only here can one see that somebody waits.
+//! Order among waiters. These tests are part of the crate, because only the crate can see how many
+//! operations wait.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::chan::Chan;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::locked::Locked;
 use crate::primitive::{Blocker, Case, WakeBatch};
 use crate::queue::Queue;
-use crate::waiter::{Node, Outcome, Popped, Waiter};
+use crate::waiter::{ClaimedWaiter, Node, Outcome, PinnedNode, Waiter};
 use common::{everywhere, spawn, until};
 use greenthread_scheduler::protocol::claim::Claim;
 
 const WAITERS: usize = 8;
 
-/// Starts senders of `0..WAITERS`, each when the one before waits.
+/// Starts senders of `0..WAITERS`, each once the previous one waits.
 fn park_senders(chan: &Arc<Chan<usize>>) -> Vec<common::Task<Result<(), SendError<usize>>>> {
     (0..WAITERS)
         .map(|n| {
@@ -28,7 +31,7 @@ fn park_senders(chan: &Arc<Chan<usize>>) -> Vec<common::Task<Result<(), SendErro
         .collect()
 }
 
-/// Starts receivers, each when the one before waits.
+/// Starts receivers, each once the previous one waits.
 fn park_receivers(chan: &Arc<Chan<usize>>) -> Vec<common::Task<Result<usize, RecvError>>> {
     (0..WAITERS)
         .map(|n| {
@@ -70,7 +73,7 @@ fn receivers_are_served_in_order() {
             for n in 0..WAITERS {
                 chan.try_send(n).unwrap();
             }
-            assert_eq!(chan.head.len(), 0, "the values went past the buffer");
+            assert_eq!(chan.head.len(), 0, "the values were handed over without the buffer");
             for (n, task) in tasks.into_iter().enumerate() {
                 assert_eq!(task.join(), Ok(n));
             }
@@ -78,10 +81,10 @@ fn receivers_are_served_in_order() {
     });
 }
 
-/// A receive makes room, and the same receive fills it with the waiting sender's value. So a sender that comes next
-/// finds a full channel, however long the woken one takes to run.
+/// A receive makes room and fills it with the waiting sender's value under the same lock. So the next
+/// sender finds a full channel, however long the woken one takes to run.
 #[test]
-fn nobody_takes_the_room_that_a_waiting_sender_gets() {
+fn sender_cannot_barge_into_room_for_a_waiter() {
     everywhere(|| {
         let chan = Arc::new(Chan::bounded(1));
         chan.send(100).unwrap();
@@ -96,9 +99,9 @@ fn nobody_takes_the_room_that_a_waiting_sender_gets() {
     });
 }
 
-/// A send to a waiting receiver is a receive by that receiver: one that comes next finds nothing.
+/// A send to a waiting receiver is a receive by that receiver: the next receiver finds nothing.
 #[test]
-fn nobody_takes_the_value_that_a_waiting_receiver_gets() {
+fn receiver_cannot_barge_into_a_hand_off() {
     everywhere(|| {
         let chan = Arc::new(Chan::bounded(4));
         let tasks = park_receivers(&chan);
@@ -113,7 +116,7 @@ fn nobody_takes_the_value_that_a_waiting_receiver_gets() {
 }
 
 #[test]
-fn close_lets_all_who_wait_go() {
+fn close_wakes_all_waiters() {
     everywhere(|| {
         for cap in [0, 2] {
             let chan = Arc::new(Chan::bounded(cap));
@@ -139,66 +142,72 @@ fn close_lets_all_who_wait_go() {
     });
 }
 
-/// Waiters on the test's own stack, with the cases they shall have; each is a sender of its number.
-fn with_waiters<const N: usize>(cases: [Case; N], f: impl FnOnce([NonNull<Node>; N])) {
+/// Calls `f` with a queue, whose lock is held, and waiters on the test's own stack.
+///
+/// Each waiter is a sender of its number, and stands for the given case.
+fn with_waiters<const N: usize>(cases: [Case; N], f: impl FnOnce(Locked<'_, Queue>, [NonNull<Node>; N])) {
     let blocker = Blocker::new();
     let mut values: [usize; N] = std::array::from_fn(|n| n);
     let nodes = std::array::from_fn::<_, N, _>(|n| {
         Node::new(Waiter::new(cases[n], blocker.waker(), (&raw mut values[n]).cast()))
     });
-    f(std::array::from_fn(|n| NonNull::from(&nodes[n])));
+    let queue = Queue::new();
+    // SAFETY: no other thread knows the queue.
+    let locked = unsafe { Locked::assume(&queue) };
+    f(locked, std::array::from_fn(|n| NonNull::from(&nodes[n])));
 }
 
-/// The value of a popped sender.
-fn value(sender: Popped) -> usize {
-    let mut value = usize::MAX;
+fn push(queue: &mut Locked<'_, Queue>, node: NonNull<Node>) {
+    // SAFETY: the nodes of `with_waiters` live longer than their queue is used.
+    queue.push(unsafe { PinnedNode::new(node) });
+}
+
+/// Returns the value of a claimed sender.
+fn value(sender: ClaimedWaiter) -> usize {
+    let mut value = MaybeUninit::uninit();
     // SAFETY: the waiters of these tests are senders of `usize`.
-    unsafe { sender.take(&raw mut value) };
-    value
+    let _ = unsafe { sender.take(&mut value) };
+    // SAFETY: `take` has filled it.
+    unsafe { value.assume_init() }
 }
 
 #[test]
-fn a_case_that_lost_is_passed_over() {
+fn claim_skips_cases_that_lost() {
     let claim = Claim::new();
     let case = |index| Case::of(NonNull::from(&claim), index);
-    with_waiters([case(0), case(1), Case::only(), case(2)], |nodes| {
-        let queue = Queue::new();
-        let mut taken = WakeBatch::new();
-        // SAFETY: no other thread knows the queue, and the nodes live until this closure ends.
-        unsafe {
-            nodes.iter().for_each(|&node| queue.push(node));
-            assert_eq!(queue.pop().map(value), Some(0));
-            assert_eq!(claim.winner(), Some(0));
-            assert_eq!(queue.pop().map(value), Some(2));
-            assert!(queue.is_occupied(), "case 2 is in it, although nobody will complete it");
-            assert!(!queue.has_open());
-            assert!(!queue.is_occupied(), "it was forgotten");
-            assert!(queue.pop().is_none());
+    with_waiters([case(0), case(1), Case::only(), case(2)], |mut queue, nodes| {
+        nodes.iter().for_each(|&node| push(&mut queue, node));
+        assert_eq!(queue.claim_first().map(value), Some(0));
+        assert_eq!(claim.winner(), Some(0));
+        assert_eq!(queue.claim_first().map(value), Some(2));
+        assert!(queue.get().is_occupied(), "case 2 is linked, although nobody will complete it");
+        assert!(!queue.has_claimable());
+        assert!(!queue.get().is_occupied(), "case 2 was dropped");
+        assert!(queue.claim_first().is_none());
 
-            nodes.iter().for_each(|&node| queue.push(node));
-            assert!(queue.end_batch(&mut taken, || Outcome::Closed), "it is empty now");
-        }
-        assert!(!queue.is_occupied());
-        assert_eq!(taken.len(), 1, "only the lone case is owed a wake");
+        nodes.iter().for_each(|&node| push(&mut queue, node));
+        let mut batch = WakeBatch::new();
+        assert!(queue.complete_batch(&mut batch, || Outcome::Closed), "the queue is empty now");
+        assert!(!queue.get().is_occupied());
+        assert_eq!(batch.len(), 1, "only the lone case is owed a wake");
     });
 }
 
 #[test]
-fn a_node_that_was_removed_is_not_popped() {
-    with_waiters([Case::only(), Case::only()], |nodes| {
-        let queue = Queue::new();
-        // SAFETY: no other thread knows the queue, and the nodes live until this closure ends.
-        unsafe {
-            nodes.iter().for_each(|&node| queue.push(node));
-            queue.remove(nodes[0]);
-            assert!(queue.is_occupied());
-            assert_eq!(queue.pop().map(value), Some(1));
-            queue.remove(nodes[0]);
-            queue.push_watcher(nodes[0]);
-            assert!(!queue.is_occupied() && !queue.has_open(), "a watcher does not wait to be served");
-            assert!(queue.pop().is_none());
-            assert!(queue.pop_watcher().is_some());
-            assert!(queue.pop_watcher().is_none());
-        }
+fn removed_node_is_not_claimed() {
+    with_waiters([Case::only(), Case::only()], |mut queue, nodes| {
+        nodes.iter().for_each(|&node| push(&mut queue, node));
+        // SAFETY: the node is a waiter of this queue.
+        unsafe { queue.remove(nodes[0]) };
+        assert!(queue.get().is_occupied());
+        assert_eq!(queue.claim_first().map(value), Some(1));
+        // SAFETY: the node is in no list.
+        unsafe { queue.remove(nodes[0]) };
+        // SAFETY: the node is in no list, and lives longer than the queue is used.
+        queue.push_watcher(unsafe { PinnedNode::new(nodes[0]) });
+        assert!(!queue.get().is_occupied() && !queue.has_claimable(), "a watcher has no operation to complete");
+        assert!(queue.claim_first().is_none());
+        assert!(queue.claim_watcher().is_some());
+        assert!(queue.claim_watcher().is_none());
     });
 }

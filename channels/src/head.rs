@@ -1,52 +1,69 @@
-//! The part of a channel that does not depend on the type of its values: the lock, the state, and who waits.
+//! The head of a channel: its lock, its state and its queues, without the type of its values.
+//!
+//! It corresponds to Go's `hchan` without the buffer.
 //!
 //! # Answers without the lock
-//! `try_send` on a full channel and `try_recv` on an empty one fail without taking the lock, and so does a `select!` with a
-//! `default`, so polling does not disturb those who work. Such an answer must hold at one instant.
+//! `try_send` on a full channel and `try_recv` on an empty one fail without taking the lock, and so
+//! does a `select!` with a `default`. Polling therefore does not disturb the threads that use the
+//! channel. Such an answer must have been true at one instant.
 //!
-//! Every channel has an *epoch*, which is raised whenever an operation on it becomes possible that was not: a value comes
-//! into the empty buffer, room into the full one, somebody begins to wait for whom there is nothing in the buffer, the channel
-//! closes. A reader notes the epochs, finds that nothing is possible, and reads the epochs again. If none was raised, nothing
-//! has become possible between its look at each channel and its second look at that epoch. With one channel that says that
-//! the two words it has read, say "nothing in the buffer" and "nobody waits to send", were true together; with several,
-//! that nothing was possible on any of them at the instant between the two passes. (Else a value may have gone from the channel
-//! that was looked at last to the first, and there was one all the time.) The change is stored *before* its epoch is
-//! raised, so one that was seen, with an epoch not yet raised, was the last of its channel until then. What becomes
+//! Every channel has an *epoch*. It is raised whenever an operation becomes possible that was not
+//! possible before: a value enters the empty buffer, room appears in the full one, an operation
+//! begins to wait for which the other side finds nothing in the buffer, or the channel closes. A
+//! reader notes the epochs of its channels, finds that no operation is possible, and reads the
+//! epochs again. If none was raised, nothing became possible on a channel between the reader's look
+//! at that channel and its second look at the epoch.
+//!
+//! * For one channel this means that the two words it has read, "nothing in the buffer" and "no
+//!   sender waits", were true at the same time.
+//! * For several channels it means that nothing was possible on any of them at the instant between
+//!   the two passes. Without epochs, a value could have moved from the channel that was looked at
+//!   last to the one that was looked at first, although there was one at all times.
+//!
+//! A change is stored *before* its epoch is raised. So if a reader sees a change but not the raised
+//! epoch, that change was the last one of its channel until then. A change that makes an operation
 //! *im*possible raises no epoch.
 //!
-//! Rejected: taking all locks to say no: half of the time of a `select!` whose `default` is taken. Rejected: looking twice without epochs: a
-//! value that goes round in circles is missed. (Go reads two words of one channel without such a check; a close between them
-//! that sends the waiting receivers away makes a channel look full that never was.)
+//! Rejected: taking all locks to answer "no". That is half of the time of a `select!` that takes
+//! its `default`. Rejected: looking twice without epochs, which misses a value that moves in a
+//! circle. (Go reads two words of one channel without such a check. A close between the two reads,
+//! which wakes the waiting receivers, makes a channel look full that never was.)
 //!
-//! A look without the lock may err on the other side: a queue may hold only nodes whose operations were completed elsewhere,
-//! and `len` does not count promised room. Who finds something possible takes the lock, and who then finds that it
-//! is not has learnt nothing about the other channels.
+//! A look without the lock may also err on the other side: a queue may hold only nodes whose
+//! operations were completed through other queues, and `len` does not count reserved slots. A
+//! caller that finds an operation possible takes the lock. If the operation then turns out to be
+//! impossible, the caller has learned nothing about its other channels.
 //!
-//! # Promised room
-//! A select's send is chosen first and evaluates its message after that. Meanwhile room in the buffer is kept for it: it
-//! counts as taken for all others. So a chosen send never blocks. The value enters the buffer when it is there, behind those
-//! that were sent meanwhile.
+//! # Reserved slots
+//! A select's send is chosen first and evaluates its message afterwards. In the meantime a slot of
+//! the buffer is reserved for it, which counts as taken for all other operations. So a chosen send
+//! never blocks. The value enters the buffer once it exists, behind the values that were sent in
+//! the meantime.
 //!
 //! # Invariants
-//! * I1: `promised` and the queues are touched only under the lock; `state`, `len`, `epoch` are written only under it.
-//! * I2: while a receiver waits the buffer is empty and no sender waits; while a sender waits the buffer and the promises
-//!   have no room left. Operations that were completed elsewhere do not count, nor does one operation beside itself.
-//! * I3: no node joins a queue of a closed channel, and those that are there are being woken by whoever closed it.
-//! * I4: whoever calls a method holds a handle, so a channel outlives its own calls, also the unlock that lets a waiter
-//!   go. A waiter's commit step touches nothing of it after its unlock.
+//! * I1: `reserved` and the queues are touched only under the lock, that is, through a
+//!   [`LockedHead`]. `state`, `len` and `epoch` are written only under it.
+//! * I2: while a receiver waits, the buffer is empty and no sender waits. While a sender waits, the
+//!   buffer and the reserved slots leave no room. Operations that were completed through another
+//!   queue do not count, and two cases of one operation may wait beside each other.
+//! * I3: no node joins a queue of a closed channel. The nodes that are still linked are being woken
+//!   by the closing thread.
+//! * I4: the caller of a method holds a handle, so the channel outlives the call, including an
+//!   unlock that lets a waiter go. A waiter's commit step touches nothing of the channel after its
+//!   unlock.
 //!
 //! # Orderings
-//! * P1: the release store of `len` or `occupied` under the lock -> its acquire load in `looks_ready`: who sees *full* or
-//!   *empty* also sees every epoch that was raised before, also by a close.
-//! * P2: the release store of `epoch`, after the change -> its acquire load in `epoch`: an epoch that is read before a
-//!   look at the channel covers every change that the look did not see.
+//! * P1: the release store of `len` or `occupied` under the lock -> its acquire load in
+//!   `looks_ready`: a thread that sees *full* or *empty* also sees every epoch that was raised
+//!   before, including by a close.
+//! * P2: the release store of `epoch`, after the change -> its acquire load in `epoch`: an epoch
+//!   that is read before a look at the channel covers every change that the look did not see.
 //! * All else is ordered by the lock (P1 of `lock`).
 
-use std::ptr::NonNull;
-
-use crate::primitive::{AtomicU8, AtomicUsize, Ordering, RawLock, UnsafeCell, WakeBatch, Waker};
+use crate::locked::Locked;
+use crate::primitive::{AtomicU8, AtomicUsize, Ordering, RawLock, UnsafeCell, WakeBatch};
 use crate::queue::Queue;
-use crate::waiter::{Node, Outcome, Popped};
+use crate::waiter::{ClaimedWaiter, Outcome, OwedWake, PinnedNode};
 
 /// Not closed.
 const OPEN: u8 = 0;
@@ -55,49 +72,134 @@ const DISCONNECTED: u8 = 1;
 /// Closed by `close`.
 const CLOSED: u8 = 2;
 
-/// What an operation does.
+/// The direction of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Send,
     Recv,
 }
 
-/// A channel without its buffer. In two cache lines, which is all that an operation without a buffer touches: among a thousand
-/// goroutines that pass values on, waiting for memory is what takes the time.
+/// A channel without its buffer.
+///
+/// It takes two cache lines, which is all that an operation without a buffer touches. Among a
+/// thousand goroutines that pass values on, the time goes into waiting for memory.
 #[repr(C, align(64))]
 pub(crate) struct Head {
     lock: RawLock,
-    /// OPEN, DISCONNECTED or CLOSED; changes at most twice, in this order, under `lock`.
+    /// OPEN, DISCONNECTED or CLOSED. Changes at most twice, in this order, under `lock`.
     state: AtomicU8,
-    /// Whether the number of buffered values has a limit. Immutable. No value of `cap` could say it: a channel of values
-    /// without size may have any capacity.
+    /// `true` if the number of buffered values has a limit. Immutable. No value of `cap` can say
+    /// this, because a channel of zero-sized values may have any capacity.
     bounded: bool,
     /// The number of buffered values. Written only under `lock`.
     len: AtomicUsize,
-    /// The limit of `len`; `usize::MAX` if there is none. Immutable.
+    /// The limit of `len`, or `usize::MAX` without one. Immutable.
     cap: usize,
-    /// Raised under `lock` when something has become possible.
+    /// Raised under `lock` when an operation has become possible.
     epoch: AtomicUsize,
-    /// Room in the buffer that is kept for chosen sends. Under `lock`.
-    promised: UnsafeCell<usize>,
-    pub(crate) senders: Queue,
-    pub(crate) receivers: Queue,
+    /// The number of slots that are reserved for chosen sends. Under `lock`.
+    reserved: UnsafeCell<usize>,
+    senders: Queue,
+    receivers: Queue,
 }
 
-/// How a select's send will be completed.
-pub(crate) enum Chosen {
-    /// Not at all: the channel is closed.
+/// What a select's send was granted when it was chosen: the way in which it will complete.
+pub(crate) enum Grant {
+    /// The send fails, because the channel is closed.
     Closed,
-    /// There is always room.
+    /// The channel always has room.
     Unbounded,
-    /// By the room that is kept for it.
-    Room,
-    /// By this receiver, which waits for it.
-    Peer(Popped),
+    /// A slot of the buffer is reserved.
+    Slot,
+    /// This receiver waits for the value.
+    Receiver(ClaimedWaiter),
 }
 
+/// What has a channel's lock: a [`Head`], or a type that contains one.
+///
+/// # Safety
+/// [`head`](Self::head) returns the same head every time, and the head's lock guards the cells of
+/// the whole value.
+pub(crate) unsafe trait HasHead {
+    fn head(&self) -> &Head;
+}
+
+/// The lock of a channel, held by the owner of this value.
+#[must_use = "the channel stays locked until `unlock`"]
+pub(crate) struct Guard<'a, C: HasHead>(&'a C);
+
+/// Proof that the lock of this head is held.
+pub(crate) type LockedHead<'t> = Locked<'t, Head>;
+
+impl<'a, C: HasHead> Guard<'a, C> {
+    /// Takes the lock.
+    #[inline]
+    pub(crate) fn lock(of: &'a C) -> Self {
+        of.head().lock.lock();
+        Self(of)
+    }
+
+    /// Releases the lock.
+    #[inline]
+    pub(crate) fn unlock(self) {
+        // SAFETY: a guard exists only while its owner holds the lock, and is gone after this.
+        unsafe { self.0.head().lock.unlock() };
+    }
+
+    /// Returns the proof that the lock is held.
+    #[inline]
+    pub(crate) fn locked(&mut self) -> Locked<'_, C> {
+        // SAFETY: the lock is held as long as the guard exists, and `&mut self` makes this the only
+        // token in use.
+        unsafe { Locked::assume(self.0) }
+    }
+
+    /// Returns the guard of the head alone.
+    #[inline]
+    pub(crate) fn into_head(self) -> Guard<'a, Head> {
+        Guard(self.0.head())
+    }
+
+    /// Returns what is locked, for what needs no lock.
+    #[inline]
+    pub(crate) fn get(&self) -> &'a C {
+        self.0
+    }
+
+    /// Keeps the lock. [`from_held`](Self::from_held) is how to release it.
+    #[inline]
+    pub(crate) fn keep(self) {}
+
+    /// Returns the guard of a lock that was kept.
+    ///
+    /// # Safety
+    /// [`keep`](Self::keep) was called on a guard of `of` and this has not been called since, and
+    /// the caller holds no token of it.
+    #[inline]
+    pub(crate) unsafe fn from_held(of: &'a C) -> Self {
+        Self(of)
+    }
+}
+
+impl<C: HasHead> Locked<'_, C> {
+    #[inline]
+    pub(crate) fn head(&mut self) -> LockedHead<'_> {
+        // SAFETY: the head's lock is the one that guards `C`; `&mut self` lends this token's right.
+        unsafe { Locked::assume(self.get().head()) }
+    }
+}
+
+// SAFETY: it is its own head.
+unsafe impl HasHead for Head {
+    #[inline]
+    fn head(&self) -> &Head {
+        self
+    }
+}
+
+/// What needs no lock, or takes it.
 impl Head {
-    /// The head of a channel with room for `cap` values, or any number.
+    /// Creates the head of an open channel with room for `cap` values, or for any number.
     pub(crate) fn new(cap: Option<usize>) -> Self {
         Self {
             lock: RawLock::new(),
@@ -106,35 +208,39 @@ impl Head {
             len: AtomicUsize::new(0),
             cap: cap.unwrap_or(usize::MAX),
             epoch: AtomicUsize::new(0),
-            promised: UnsafeCell::new(0),
+            reserved: UnsafeCell::new(0),
             senders: Queue::new(),
             receivers: Queue::new(),
         }
     }
 
-    /// The number of buffered values.
+    /// Returns the number of buffered values.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// The capacity; none if there is no limit.
+    /// Returns the capacity, or `None` if there is no limit.
     #[inline]
     pub(crate) fn capacity(&self) -> Option<usize> {
         self.bounded.then_some(self.cap)
     }
 
-    /// Whether the channel is closed, by whichever means.
+    /// Returns `true` if the channel is closed, by `close` or by the loss of a side.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        // ORDERING: acquire pairs with the release in `shut_and_unlock`: who sees the close sees what its closer did before.
+        // ORDERING: acquire pairs with the release in `close_as`: a thread that sees the close sees
+        // what the closing thread did before.
         self.state.load(Ordering::Acquire) != OPEN
     }
 
-    /// Whether an operation would not block, it seems. "No" is certain if the epoch stays as it was before the look.
+    /// Returns `true` if an operation seems not to block.
+    ///
+    /// `false` is certain if the epoch stays what it was before this call.
     #[inline]
     pub(crate) fn looks_ready(&self, direction: Direction) -> bool {
-        // ORDERING P1: acquire, here and in `is_occupied`, so that the second look at the epoch comes after.
+        // ORDERING P1: acquire, here and in `is_occupied`, so that the second look at the epoch
+        // comes after.
         let len = self.len.load(Ordering::Acquire);
         let blocked = match direction {
             Direction::Send => len == self.cap && !self.receivers.is_occupied(),
@@ -143,321 +249,272 @@ impl Head {
         !blocked || self.is_closed()
     }
 
-    /// Whether there was an instant in which an operation would have blocked. "No" is not certain.
+    /// Returns `true` if there was an instant in which an operation would have blocked.
+    ///
+    /// `false` is not certain.
     #[inline]
-    pub(crate) fn is_blocked(&self, direction: Direction) -> bool {
+    pub(crate) fn would_block(&self, direction: Direction) -> bool {
         let epoch = self.epoch();
         !self.looks_ready(direction) && self.epoch() == epoch
     }
 
-    /// The number of times that something has become possible.
+    /// Returns how many times an operation has become possible.
     #[inline]
     pub(crate) fn epoch(&self) -> usize {
-        // ORDERING P2.
+        // ORDERING P2: acquire pairs with the release in `raise_epoch`.
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// To be called under the lock, after the change that makes something possible.
     #[inline]
-    pub(crate) fn raise_epoch(&self) {
-        // ORDERING P2. Only the holder of the lock writes, so a plain load and a plain store will do.
-        self.epoch.store(self.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    pub(crate) fn lock(&self) -> Guard<'_, Head> {
+        Guard::lock(self)
     }
 
-    #[inline]
-    pub(crate) fn lock(&self) {
-        self.lock.lock();
-    }
-
-    /// # Safety
-    /// The caller holds the lock.
-    #[inline]
-    pub(crate) unsafe fn unlock(&self) {
-        // SAFETY: the caller's contract.
-        unsafe { self.lock.unlock() };
-    }
-
-    /// Whether the channel is open.
+    /// Notifies the next watcher if the event that woke the caller is still there.
     ///
-    /// # Safety
-    /// The caller holds the lock.
-    #[inline]
-    pub(crate) unsafe fn is_open(&self) -> bool {
+    /// The caller holds no lock.
+    pub(crate) fn notify_next_watcher(&self, direction: Direction) {
+        let mut guard = self.lock();
+        let mut head = guard.locked();
+        let next = if head.is_ready(direction) { head.queue(direction).claim_watcher() } else { None };
+        guard.unlock();
+        wake(next.map(|watcher| watcher.complete(Outcome::Retry)));
+    }
+
+    /// Closes the channel.
+    ///
+    /// # Panics
+    /// If that was done before.
+    pub(crate) fn close(&self) {
+        let guard = self.lock();
         // ORDERING: relaxed, under the lock.
-        self.state.load(Ordering::Relaxed) == OPEN
+        if self.state.load(Ordering::Relaxed) == CLOSED {
+            guard.unlock();
+            panic!("close of closed channel");
+        }
+        guard.close_as(CLOSED);
     }
 
-    /// Whether the buffer has room that is not promised to anybody.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
+    /// Returns the number of waiting senders and receivers.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let mut guard = self.lock();
+        let mut head = guard.locked();
+        let counts = (head.queue(Direction::Send).count(), head.queue(Direction::Recv).count());
+        guard.unlock();
+        counts
+    }
+}
+
+impl LockedHead<'_> {
+    /// Notes that an operation has become possible. Comes after the change that made it so.
     #[inline]
-    pub(crate) unsafe fn has_room(&self) -> bool {
-        // SAFETY: I1.
-        self.len() + self.promised.with_mut(|promised| unsafe { *promised }) < self.cap
+    pub(crate) fn raise_epoch(&mut self) {
+        let epoch = &self.get().epoch;
+        // ORDERING P2: release pairs with the acquire in `epoch`. Only the holder of the lock
+        // writes, so a plain load and a plain store will do.
+        epoch.store(epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
-    /// Keeps room for one value.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and there is room.
     #[inline]
-    pub(crate) unsafe fn promise_room(&self) {
-        // SAFETY: I1.
-        self.promised.with_mut(|promised| unsafe { *promised += 1 });
+    pub(crate) fn is_open(&self) -> bool {
+        // ORDERING: relaxed, under the lock.
+        self.get().state.load(Ordering::Relaxed) == OPEN
     }
 
-    /// Gives room back that was kept; whether there was no other.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and has the promise.
-    pub(crate) unsafe fn release_room(&self) -> bool {
-        // SAFETY: the caller holds the lock.
-        let was_full = unsafe { !self.has_room() };
-        // SAFETY: I1.
-        self.promised.with_mut(|promised| unsafe { *promised -= 1 });
+    /// Returns the number of buffered values.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.get().len()
+    }
+
+    /// Returns the operations that wait in this direction.
+    #[inline]
+    pub(crate) fn queue(&mut self, direction: Direction) -> Locked<'_, Queue> {
+        let head = self.get();
+        let queue = match direction {
+            Direction::Send => &head.senders,
+            Direction::Recv => &head.receivers,
+        };
+        // SAFETY: I1: the head's lock guards its queues; `&mut self` lends this token's right.
+        unsafe { Locked::assume(queue) }
+    }
+
+    /// Returns `true` if the buffer has room that is not reserved.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        let head = self.get();
+        // SAFETY: I1: the token is the lock.
+        head.len() + head.reserved.with_mut(|reserved| unsafe { *reserved }) < head.cap
+    }
+
+    /// Reserves a slot of the buffer. There is room.
+    #[inline]
+    pub(crate) fn reserve_slot(&mut self) {
+        // SAFETY: I1: the token is the lock.
+        self.get().reserved.with_mut(|reserved| unsafe { *reserved += 1 });
+    }
+
+    /// Gives a reserved slot back. Returns `true` if the channel had no room besides it.
+    pub(crate) fn release_slot(&mut self) -> bool {
+        let was_full = !self.has_room();
+        // SAFETY: I1: the token is the lock.
+        self.get().reserved.with_mut(|reserved| unsafe { *reserved -= 1 });
         was_full
     }
 
-    /// Notes that the buffer has one value more. A returned waker is owed a wake.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
+    /// Notes that a value entered the buffer.
     #[inline]
-    pub(crate) unsafe fn value_came(&self) -> Option<Waker> {
-        let before = self.len();
-        // ORDERING P1.
-        self.len.store(before + 1, Ordering::Release);
-        // SAFETY: the caller holds the lock.
-        if before == 0 { unsafe { self.became_possible(Direction::Recv) } } else { None }
+    pub(crate) fn note_push(&mut self) -> Option<OwedWake> {
+        let head = self.get();
+        let before = head.len();
+        // ORDERING P1: release pairs with the acquire in `looks_ready`.
+        head.len.store(before + 1, Ordering::Release);
+        if before == 0 { self.announce(Direction::Recv) } else { None }
     }
 
-    /// Notes that the buffer has one value less. A returned waker is owed a wake.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
+    /// Notes that a value left the buffer.
     #[inline]
-    pub(crate) unsafe fn value_went(&self) -> Option<Waker> {
-        // SAFETY: the caller holds the lock.
-        let was_full = unsafe { !self.has_room() };
-        // ORDERING P1.
-        self.len.store(self.len() - 1, Ordering::Release);
-        // SAFETY: the caller holds the lock.
-        if was_full { unsafe { self.became_possible(Direction::Send) } } else { None }
+    pub(crate) fn note_pop(&mut self) -> Option<OwedWake> {
+        let was_full = !self.has_room();
+        let head = self.get();
+        // ORDERING P1: release pairs with the acquire in `looks_ready`.
+        head.len.store(head.len() - 1, Ordering::Release);
+        if was_full { self.announce(Direction::Send) } else { None }
     }
 
-    /// Notes that the buffer has one value less, and that its room is kept for a send.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    pub(crate) unsafe fn value_became_promise(&self) {
-        // SAFETY: the caller holds the lock.
-        unsafe { self.promise_room() };
-        // ORDERING P1.
-        self.len.store(self.len() - 1, Ordering::Release);
+    /// Notes that a value left the buffer and that its slot is reserved for a send.
+    pub(crate) fn note_pop_and_reserve(&mut self) {
+        self.reserve_slot();
+        let head = self.get();
+        // ORDERING P1: release pairs with the acquire in `looks_ready`.
+        head.len.store(head.len() - 1, Ordering::Release);
     }
 
-    /// Notes that the buffer was emptied.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    pub(crate) unsafe fn values_went(&self) {
-        // ORDERING P1: before the close, but no receiver is left to take it for *empty and open*.
-        self.len.store(0, Ordering::Release);
+    /// Notes that the buffer was emptied, as its last receiver is gone.
+    pub(crate) fn note_drain(&mut self) {
+        // ORDERING P1: this comes before the close, but no receiver is left that could take it for
+        // *empty and open*.
+        self.get().len.store(0, Ordering::Release);
     }
 
-    /// Raises the epoch, and ends the wait of one watcher, if there is any; its waker is owed a wake.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
+    /// Notes that an operation in this direction has become possible, and notifies one watcher.
     #[inline]
-    pub(crate) unsafe fn became_possible(&self, direction: Direction) -> Option<Waker> {
+    pub(crate) fn announce(&mut self, direction: Direction) -> Option<OwedWake> {
         self.raise_epoch();
-        // SAFETY: the caller holds the lock.
-        unsafe { self.queue(direction).pop_watcher() }.map(|watcher| watcher.end(Outcome::Retry))
+        self.queue(direction).claim_watcher().map(|watcher| watcher.complete(Outcome::Retry))
     }
 
-    /// Those who wait to do this.
+    /// Claims the longest waiting sender.
+    ///
+    /// Returns `None` once the channel is closed: the waiting senders then get their values back.
     #[inline]
-    pub(crate) fn queue(&self, direction: Direction) -> &Queue {
-        match direction {
-            Direction::Send => &self.senders,
-            Direction::Recv => &self.receivers,
-        }
+    pub(crate) fn claim_sender(&mut self) -> Option<ClaimedWaiter> {
+        if self.is_open() { self.queue(Direction::Send).claim_first() } else { None }
     }
 
-    /// The longest waiting sender. None from the close on: those who wait then get their values back.
+    /// Returns `true` if an operation would not block.
+    pub(crate) fn is_ready(&mut self, direction: Direction) -> bool {
+        !self.is_open()
+            || match direction {
+                Direction::Send => self.has_room() || self.queue(Direction::Recv).has_claimable(),
+                Direction::Recv => self.len() > 0 || self.queue(Direction::Send).has_claimable(),
+            }
+    }
+
+    /// Appends an operation that has to wait to its queue.
     ///
-    /// # Safety
-    /// The caller holds the lock.
+    /// Returns a watcher of the other side for which this is the event that it waits for. The
+    /// caller completes it with `Retry` and wakes it after releasing the lock.
     #[inline]
-    pub(crate) unsafe fn next_sender(&self) -> Option<Popped> {
-        // SAFETY: the caller holds the lock.
-        if unsafe { self.is_open() } { unsafe { self.senders.pop() } } else { None }
-    }
-
-    /// Whether an operation would not block.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    pub(crate) unsafe fn is_ready(&self, direction: Direction) -> bool {
-        // SAFETY: the caller holds the lock.
-        unsafe {
-            !self.is_open()
-                || match direction {
-                    Direction::Send => self.has_room() || self.receivers.has_open(),
-                    Direction::Recv => self.len() > 0 || self.senders.has_open(),
-                }
-        }
-    }
-
-    /// Tells the next watcher, if what one was told before is still possible.
-    ///
-    /// # Safety
-    /// The caller holds no lock.
-    pub(crate) unsafe fn pass_word_on(&self, direction: Direction) {
-        self.lock();
-        // SAFETY: locked above.
-        unsafe {
-            let next = if self.is_ready(direction) { self.queue(direction).pop_watcher() } else { None };
-            self.unlock();
-            wake(next.map(|watcher| watcher.end(Outcome::Retry)));
-        }
-    }
-
-    /// Puts a waiter into its queue. A returned watcher's wait is to be ended after the lock is released.
-    ///
-    /// # Safety
-    /// The caller holds the lock and has found that it must wait; the node is as [`Queue::push`] wants it.
-    #[inline]
-    pub(crate) unsafe fn enqueue(&self, direction: Direction, node: NonNull<Node>) -> Option<Popped> {
-        // SAFETY: the caller's contract.
-        unsafe { self.queue(direction).push(node) };
-        // Where there is nothing in the buffer, or no room, one who waits is what the other side needs.
-        let (others, news) = match direction {
-            Direction::Send => (&self.receivers, self.len() == 0),
-            // SAFETY: the caller's contract.
-            Direction::Recv => (&self.senders, unsafe { !self.has_room() }),
+    pub(crate) fn enqueue(&mut self, direction: Direction, node: PinnedNode) -> Option<ClaimedWaiter> {
+        self.queue(direction).push(node);
+        // If the buffer offers nothing to the other side, a waiter is what makes its operation
+        // possible.
+        let (others, possible) = match direction {
+            Direction::Send => (Direction::Recv, self.len() == 0),
+            Direction::Recv => (Direction::Send, !self.has_room()),
         };
-        if !news {
+        if !possible {
             return None;
         }
         self.raise_epoch();
-        // SAFETY: the caller's contract.
-        unsafe { others.pop_watcher() }
+        self.queue(others).claim_watcher()
     }
 
-    /// Chooses a send if it would not block: from now on it will not, whatever happens.
+    /// Chooses a select's send if it would not block.
     ///
-    /// # Safety
-    /// The caller holds the lock, and sees to it that the choice is honoured or given back.
-    pub(crate) unsafe fn choose_send(&self) -> Option<Chosen> {
-        // SAFETY: the caller holds the lock.
-        unsafe {
-            if !self.is_open() {
-                return Some(Chosen::Closed);
-            }
-            if let Some(receiver) = self.receivers.pop() {
-                return Some(Chosen::Peer(receiver));
-            }
-            if !self.bounded {
-                return Some(Chosen::Unbounded);
-            }
-            self.has_room().then(|| {
-                self.promise_room();
-                Chosen::Room
-            })
+    /// From then on it cannot block. The caller uses the grant or gives it back.
+    pub(crate) fn grant_send(&mut self) -> Option<Grant> {
+        if !self.is_open() {
+            return Some(Grant::Closed);
         }
+        if let Some(receiver) = self.queue(Direction::Recv).claim_first() {
+            return Some(Grant::Receiver(receiver));
+        }
+        if !self.get().bounded {
+            return Some(Grant::Unbounded);
+        }
+        self.has_room().then(|| {
+            self.reserve_slot();
+            Grant::Slot
+        })
+    }
+}
+
+impl Guard<'_, Head> {
+    /// Closes the channel because one side has no handle left, and releases the lock.
+    pub(crate) fn disconnect(self) {
+        self.close_as(DISCONNECTED);
     }
 
-    /// The number of waiting senders and receivers.
-    #[cfg(test)]
-    pub(crate) fn waiting(&self) -> (usize, usize) {
-        self.lock();
-        // SAFETY: locked above.
-        unsafe {
-            let counts = (self.senders.count(), self.receivers.count());
-            self.unlock();
-            counts
+    /// Closes the channel, releases the lock, and wakes all operations that wait.
+    fn close_as(mut self, state: u8) {
+        let head = self.0;
+        // ORDERING: the load is relaxed, under the lock. The store is a release for `is_closed`,
+        // and comes before the queues are emptied: a thread that sees them empty sees the close.
+        if head.state.load(Ordering::Relaxed) < state {
+            head.state.store(state, Ordering::Release);
         }
+        self.locked().raise_epoch();
+        // I3: no node joins the queues of a closed channel, so this ends.
+        self.complete_all(|| Outcome::Closed);
     }
 
-    /// Closes the channel. Panics if that was done before.
-    pub(crate) fn close(&self) {
-        self.lock();
-        // ORDERING: relaxed, under the lock.
-        let again = self.state.load(Ordering::Relaxed) == CLOSED;
-        if again {
-            // SAFETY: locked above.
-            unsafe { self.unlock() };
-            panic!("close of closed channel");
-        }
-        // SAFETY: locked above.
-        unsafe { self.shut_and_unlock(CLOSED) };
-    }
-
-    /// Closes the channel because the last handle of a side is gone, and releases the lock.
+    /// Ends all waits with `outcome`, releases the lock, and wakes the waiters.
     ///
-    /// # Safety
-    /// The caller holds the lock.
-    pub(crate) unsafe fn disconnect_and_unlock(&self) {
-        // SAFETY: the caller's contract.
-        unsafe { self.shut_and_unlock(DISCONNECTED) };
-    }
-
-    /// Closes the channel, releases the lock, and wakes all who wait.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    unsafe fn shut_and_unlock(&self, state: u8) {
-        // ORDERING: the load is relaxed, under the lock. The store is a release for `is_closed`, and comes before the
-        // queues are emptied: who sees them empty sees the close.
-        if self.state.load(Ordering::Relaxed) < state {
-            self.state.store(state, Ordering::Release);
+    /// Ends only if no further operations join the queues.
+    pub(crate) fn complete_all(mut self, outcome: fn() -> Outcome) {
+        let mut locked = self.locked();
+        // Most channels are closed while no operation waits: a context's, of which thousands may
+        // end at a time.
+        if locked.queue(Direction::Recv).is_empty() && locked.queue(Direction::Send).is_empty() {
+            return self.unlock();
         }
-        self.raise_epoch();
-        // SAFETY: the caller holds the lock; nobody joins the queues of a closed channel.
-        unsafe { self.end_all_and_unlock(|| Outcome::Closed) };
-    }
-
-    /// Ends all waits, releases the lock and wakes. Comes to an end only if nobody joins the queues meanwhile.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    pub(crate) unsafe fn end_all_and_unlock(&self, outcome: fn() -> Outcome) {
-        // SAFETY: the caller holds the lock.
-        unsafe {
-            // Most channels are closed while nobody waits: a context's, of which thousands may end at a time.
-            if self.receivers.is_deserted() && self.senders.is_deserted() {
-                return self.unlock();
-            }
-        }
-        // In batches, so that each node is touched once: with a million waiters, waiting for memory is all there is to it.
+        // In batches, so that each node is touched once: with a million waiters, all the time goes
+        // into waiting for memory.
+        let head = self.0;
         loop {
             let mut batch = WakeBatch::new();
-            // SAFETY: the caller, or this loop, holds the lock.
-            let emptied =
-                unsafe { self.receivers.end_batch(&mut batch, outcome) && self.senders.end_batch(&mut batch, outcome) };
-            // SAFETY: as above.
-            unsafe { self.unlock() };
-            // SAFETY: the operations were reserved, so this is their one wake; the lock is released.
+            let mut locked = self.locked();
+            let emptied = locked.queue(Direction::Recv).complete_batch(&mut batch, outcome)
+                && locked.queue(Direction::Send).complete_batch(&mut batch, outcome);
+            self.unlock();
+            // SAFETY: the batch was filled with owed wakes (I3 of `waiter`), and the lock is
+            // released.
             unsafe { batch.wake_all() };
             if emptied {
                 return;
             }
-            self.lock();
+            self = head.lock();
         }
     }
 }
 
-/// Wakes those who are owed it.
-///
-/// # Safety
-/// The waker comes from an operation that was reserved under a lock that has been released since; nobody else wakes it.
+/// Wakes a waiter if there is one. The lock must have been released.
 #[inline]
-pub(crate) unsafe fn wake(owed: Option<Waker>) {
-    if let Some(waker) = owed {
-        // SAFETY: the caller's contract.
-        unsafe { waker.wake() };
+pub(crate) fn wake(owed: Option<OwedWake>) {
+    if let Some(owed) = owed {
+        owed.wake();
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use crate::chan::Chan;
 use crate::error::{RecvError, SendError, TrySendError};
 use crate::handle::{Receiver, Sender};
-use crate::head::Chosen;
-use crate::select::{Arm, Done, Goal, Limit, run};
+use crate::head::Grant;
+use crate::select::{Arm, Completion, Goal, Limit, select_arms};
 
 /// Sends at once. If the buffer is full the oldest value makes room, and is returned: in one step, so none has to go unless the
 /// buffer is full. For channels whose senders never wait, since they would be overtaken.
@@ -41,9 +41,9 @@ pub struct SendArm<'a, T> {
 }
 
 /// A send that was chosen: it will not block. Gives up what is kept for it if it is dropped.
-pub struct Promise<'a, T> {
+pub struct Permit<'a, T> {
     chan: Option<&'a Chan<T>>,
-    chosen: Option<Chosen>,
+    grant: Option<Grant>,
 }
 
 /// An arm of whichever type.
@@ -60,17 +60,17 @@ impl<'a, T> RecvArm<'a, T> {
     /// The arm for [`select`].
     #[inline]
     pub fn case(&mut self) -> CaseRef<'_> {
-        self.arm.aim(self.slot.as_mut_ptr().cast());
+        self.arm.set_slot(self.slot.as_mut_ptr().cast());
         CaseRef(&self.arm)
     }
 
     /// What was received.
     #[inline]
     pub fn finish(self) -> Result<T, RecvError> {
-        match self.arm.done() {
+        match self.arm.take_completion() {
             // SAFETY: I2 of `arm`.
-            Some(Done::Received(true)) => Ok(unsafe { self.slot.assume_init() }),
-            Some(Done::Received(false)) => Err(RecvError),
+            Some(Completion::Received(true)) => Ok(unsafe { self.slot.assume_init() }),
+            Some(Completion::Received(false)) => Err(RecvError),
             _ => panic!("{NOT_CHOSEN}"),
         }
     }
@@ -86,41 +86,41 @@ impl<'a, T> SendArm<'a, T> {
     /// The arm for [`select`].
     #[inline]
     pub fn case(&mut self) -> CaseRef<'_> {
-        self.arm.aim(std::ptr::null_mut());
+        self.arm.set_slot(std::ptr::null_mut());
         CaseRef(&self.arm)
     }
 
     /// The send that was chosen, to be made now.
     #[inline]
-    pub fn promise(self) -> Promise<'a, T> {
-        match self.arm.done() {
-            Some(Done::Send(chosen)) => Promise::new(self.chan, chosen),
+    pub fn permit(self) -> Permit<'a, T> {
+        match self.arm.take_completion() {
+            Some(Completion::Granted(grant)) => Permit::new(self.chan, grant),
             _ => panic!("{NOT_CHOSEN}"),
         }
     }
 }
 
-impl<'a, T> Promise<'a, T> {
+impl<'a, T> Permit<'a, T> {
     #[inline]
-    pub(crate) fn new(chan: Option<&'a Chan<T>>, chosen: Chosen) -> Self {
-        Self { chan, chosen: Some(chosen) }
+    pub(crate) fn new(chan: Option<&'a Chan<T>>, grant: Grant) -> Self {
+        Self { chan, grant: Some(grant) }
     }
 
     /// Sends. Does not block.
     #[inline]
     pub fn send(mut self, msg: T) -> Result<(), SendError<T>> {
-        match (self.chan, self.chosen.take()) {
-            (Some(chan), Some(chosen)) => chan.keep(chosen, msg),
+        match (self.chan, self.grant.take()) {
+            (Some(chan), Some(grant)) => chan.send_granted(grant, msg),
             // Never chosen.
             _ => Err(SendError(msg)),
         }
     }
 }
 
-impl<T> Drop for Promise<'_, T> {
+impl<T> Drop for Permit<'_, T> {
     fn drop(&mut self) {
-        if let (Some(chan), Some(chosen)) = (self.chan, self.chosen.take()) {
-            chan.give_up(chosen);
+        if let (Some(chan), Some(grant)) = (self.chan, self.grant.take()) {
+            chan.return_grant(grant);
         }
     }
 }
@@ -152,7 +152,7 @@ fn choose(cases: &mut [CaseRef<'_>], limit: Limit, biased: bool) -> Option<usize
     let arms = unsafe { &mut *(std::ptr::from_mut(cases) as *mut [&Arm<'_>]) };
     // SAFETY: an arm is aimed at its slot when its case is made, which borrows it exclusively for as long as the case
     // is here.
-    let position = unsafe { run(arms, Goal::Do, limit, biased) }?;
+    let position = unsafe { select_arms(arms, Goal::Perform, limit, biased) }?;
     Some(arms[position].index())
 }
 
@@ -168,9 +168,9 @@ impl<T> fmt::Debug for SendArm<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Promise<'_, T> {
+impl<T> fmt::Debug for Permit<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("Promise { .. }")
+        f.pad("Permit { .. }")
     }
 }
 

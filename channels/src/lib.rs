@@ -32,6 +32,7 @@
 mod error;
 
 mod buffer;
+mod locked;
 mod primitive;
 
 mod waiter;
@@ -40,7 +41,7 @@ mod queue;
 
 mod head;
 
-mod wait;
+mod single_wait;
 
 mod chan;
 

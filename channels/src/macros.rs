@@ -223,7 +223,7 @@ macro_rules! select_internal {
         $crate::internal::RecvArm::finish($variable)
     };
     (@finish SendArm $variable:ident ($message:expr)) => {
-        $crate::internal::Promise::send($crate::internal::SendArm::promise($variable), $message)
+        $crate::internal::Permit::send($crate::internal::SendArm::permit($variable), $message)
     };
 
     // In a variable, so that a result for which the pattern is `_` lives as long as the body. The body is the arm of a

@@ -1,29 +1,35 @@
-//! Those who wait on one side of a channel.
+//! The queue of one side of a channel: the senders or the receivers that wait.
 //!
-//! Two lists. *Waiters* want their operation to be completed, the longest waiting first. *Watchers* want to know when
-//! theirs could be (`Select::ready`): they are told one at a time, and each passes the word on ([`Queue::pop_watcher`]'s
-//! caller in `select::run`), so a crowd of them costs an operation no more than one wake.
+//! It has two lists. *Waiters* want their operation completed, the longest waiting first.
+//! *Watchers* want to know when their operation could be performed (`Select::ready`). They are
+//! notified one at a time, and each notifies the next
+//! ([`notify_next_watcher`](crate::head::Head::notify_next_watcher)), so an operation pays for at
+//! most one wake however many watchers there are.
 //!
 //! # Invariants
-//! * I1: the lists are touched only under the lock of the channel.
-//! * I2: a node in a list is in a frame that its owner leaves only after the wake, or after it has removed the node.
-//! * I3: `occupied` says whether `waiters` holds a node; it is written only under the lock. A node of an operation that
-//!   was completed elsewhere counts until somebody finds it or its owner removes it.
+//! * I1: the lists are touched only under the lock of the channel, that is, through a
+//!   [`Locked<Queue>`](Locked).
+//! * I2: a node in a list lies in a frame that the node's owner leaves only after the wake, or after
+//!   it has removed the node.
+//! * I3: `occupied` says whether `waiters` holds a node, and is written only under the lock. The
+//!   node of an operation that was completed through another queue counts until a peer meets it or
+//!   its owner removes it.
 //!
 //! # Orderings
-//! * P1: the release store of `occupied` -> its acquire load: who sees a queue empty also sees the close that has emptied
-//!   it, if it was one (P1 of `head`).
+//! * P1: the release store of `occupied` -> its acquire load: a thread that sees the queue empty
+//!   also sees the close that emptied it, if a close did (P1 of `head`).
 
 use std::ptr::NonNull;
 
+use crate::locked::Locked;
 use crate::primitive::{AtomicBool, Ordering, UnsafeCell, WaitList, WakeBatch, prefetch_frames};
-use crate::waiter::{Node, Outcome, Popped, Waiter};
+use crate::waiter::{ClaimedWaiter, Node, Outcome, PinnedNode, Waiter};
 
-/// The waiters and watchers of one side.
+/// The waiters and watchers of one side of a channel.
 pub(crate) struct Queue {
     waiters: UnsafeCell<WaitList<Waiter>>,
     watchers: UnsafeCell<WaitList<Waiter>>,
-    /// Whether `waiters` holds a node.
+    /// `true` if `waiters` holds a node (I3).
     occupied: AtomicBool,
 }
 
@@ -36,7 +42,7 @@ impl Queue {
         }
     }
 
-    /// Whether somebody seems to wait. Needs no lock.
+    /// Returns `true` if an operation seems to wait.
     #[inline]
     pub(crate) fn is_occupied(&self) -> bool {
         // ORDERING P1: acquire pairs with the release in `set_occupied`.
@@ -48,203 +54,168 @@ impl Queue {
         // ORDERING P1: release pairs with the acquire in `is_occupied`.
         self.occupied.store(occupied, Ordering::Release);
     }
+}
 
-    /// Puts a waiter at the end.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock. The node is in no list, and its owner keeps it as I2 says.
+impl Locked<'_, Queue> {
     #[inline]
-    pub(crate) unsafe fn push(&self, node: NonNull<Node>) {
-        // SAFETY: I1; the node is as `push_back` wants it.
-        self.waiters.with_mut(|list| unsafe { (*list).push_back(node) });
-        self.set_occupied(true);
+    fn waiters<R>(&mut self, f: impl FnOnce(&mut WaitList<Waiter>) -> R) -> R {
+        // SAFETY: I1: the token is the lock, and `&mut self` keeps others from using it.
+        self.get().waiters.with_mut(|list| f(unsafe { &mut *list }))
     }
 
-    /// Puts a watcher at the end.
-    ///
-    /// # Safety
-    /// As for [`push`](Self::push).
-    pub(crate) unsafe fn push_watcher(&self, node: NonNull<Node>) {
-        // SAFETY: I1; the node is as `push_back` wants it.
-        self.watchers.with_mut(|list| unsafe { (*list).push_back(node) });
+    #[inline]
+    fn watchers<R>(&mut self, f: impl FnOnce(&mut WaitList<Waiter>) -> R) -> R {
+        // SAFETY: I1: the token is the lock, and `&mut self` keeps others from using it.
+        self.get().watchers.with_mut(|list| f(unsafe { &mut *list }))
     }
 
-    /// Takes a node out, if it is still there.
+    /// Appends a waiter.
+    #[inline]
+    pub(crate) fn push(&mut self, node: PinnedNode) {
+        // SAFETY: I2, which `PinnedNode` promises; the node is in no list.
+        self.waiters(|list| unsafe { list.push_back(node.into_inner()) });
+        self.get().set_occupied(true);
+    }
+
+    /// Appends a watcher.
+    pub(crate) fn push_watcher(&mut self, node: PinnedNode) {
+        // SAFETY: I2, which `PinnedNode` promises; the node is in no list.
+        self.watchers(|list| unsafe { list.push_back(node.into_inner()) });
+    }
+
+    /// Removes a waiter, if it is still here.
     ///
     /// # Safety
-    /// The caller holds the channel's lock and owns the node, which is among the waiters of this queue or in no list.
+    /// The caller owns the node, which is among the waiters of this queue or in no list.
     #[inline]
-    pub(crate) unsafe fn remove(&self, node: NonNull<Node>) {
-        self.waiters.with_mut(|list| {
-            // SAFETY: I1, and the caller's contract.
-            let list = unsafe { &mut *list };
-            // SAFETY: as above.
+    pub(crate) unsafe fn remove(&mut self, node: NonNull<Node>) {
+        let queue = self.get();
+        self.waiters(|list| {
+            // SAFETY: the owner keeps the node alive, and it is in this list or in none.
             if unsafe { list.remove(node) } {
-                self.set_occupied(!list.is_empty());
+                queue.set_occupied(!list.is_empty());
             }
         });
     }
 
-    /// Takes a watcher's node out, if it is still there.
+    /// Removes a watcher, if it is still here.
     ///
     /// # Safety
-    /// As for [`remove`](Self::remove), for watchers.
-    pub(crate) unsafe fn remove_watcher(&self, node: NonNull<Node>) {
-        // SAFETY: I1, and the caller's contract.
-        self.watchers.with_mut(|list| unsafe { (*list).remove(node) });
+    /// The caller owns the node, which is among the watchers of this queue or in no list.
+    pub(crate) unsafe fn remove_watcher(&mut self, node: NonNull<Node>) {
+        // SAFETY: the owner keeps the node alive, and it is in this list or in none.
+        self.watchers(|list| unsafe { list.remove(node) });
     }
 
-    /// Takes the longest waiting operation that is still to be completed. The caller completes and wakes it.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock.
+    /// Claims the longest waiting operation that nobody has completed yet.
     #[inline]
-    pub(crate) unsafe fn pop(&self) -> Option<Popped> {
-        // SAFETY: I1.
-        let nobody = self.waiters.with_mut(|list| unsafe { (*list).is_empty() });
-        // SAFETY: the caller's promise.
-        if nobody { None } else { unsafe { self.pop_occupied() } }
+    pub(crate) fn claim_first(&mut self) -> Option<ClaimedWaiter> {
+        if self.waiters(|list| list.is_empty()) { None } else { self.claim_first_of_some() }
     }
 
-    /// # Safety
-    /// As for `pop`.
     #[inline]
-    unsafe fn pop_occupied(&self) -> Option<Popped> {
-        self.waiters.with_mut(|list| {
-            // SAFETY: I1.
-            let list = unsafe { &mut *list };
+    fn claim_first_of_some(&mut self) -> Option<ClaimedWaiter> {
+        let queue = self.get();
+        self.waiters(|list| {
             if let Some(node) = list.front() {
                 prefetch_frames(node);
             }
-            // SAFETY: the caller's promise.
-            let found = unsafe { pop_open(list) };
-            self.set_occupied(!list.is_empty());
-            found
+            let claimed = claim_from(list);
+            queue.set_occupied(!list.is_empty());
+            claimed
         })
     }
 
-    /// Takes the watcher that has waited longest. The caller ends its wait, to look again, and wakes it.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock.
+    /// Claims the watcher that has waited longest. The caller completes it with `Retry`.
     #[inline]
-    pub(crate) unsafe fn pop_watcher(&self) -> Option<Popped> {
-        self.watchers.with_mut(|list| {
-            // SAFETY: I1.
-            let list = unsafe { &mut *list };
-            if list.is_empty() {
-                return None;
-            }
-            // SAFETY: the caller's promise.
-            unsafe { pop_open(list) }
-        })
+    pub(crate) fn claim_watcher(&mut self) -> Option<ClaimedWaiter> {
+        self.watchers(|list| if list.is_empty() { None } else { claim_from(list) })
     }
 
-    /// Whether an operation waits that is still to be completed. Forgets those that are not.
+    /// Returns `true` if an operation waits that nobody has completed yet.
     ///
-    /// # Safety
-    /// The caller holds the channel's lock.
-    pub(crate) unsafe fn has_open(&self) -> bool {
-        self.waiters.with_mut(|list| {
-            // SAFETY: I1.
-            let list = unsafe { &mut *list };
+    /// Drops the nodes before it, which belong to completed operations.
+    pub(crate) fn has_claimable(&mut self) -> bool {
+        let queue = self.get();
+        self.waiters(|list| {
             while let Some(node) = list.front() {
-                // SAFETY: I2: the node is in the queue.
+                // SAFETY: I2: the node is in the queue, whose lock is held.
                 if unsafe { node.as_ref().value.case.is_open() } {
                     break;
                 }
                 list.pop_front();
             }
-            self.set_occupied(!list.is_empty());
+            queue.set_occupied(!list.is_empty());
             !list.is_empty()
         })
     }
 
-    /// Whether nobody waits or watches.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock.
+    /// Returns `true` if there is neither a waiter nor a watcher.
     #[inline]
-    pub(crate) unsafe fn is_deserted(&self) -> bool {
-        // SAFETY: I1.
-        let is_empty = |list: &UnsafeCell<WaitList<Waiter>>| list.with_mut(|list| unsafe { (*list).is_empty() });
-        is_empty(&self.waiters) && is_empty(&self.watchers)
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.waiters(|list| list.is_empty()) && self.watchers(|list| list.is_empty())
     }
 
-    /// Ends waits with `outcome`, the longest first, as long as there is room in `batch`; true if nobody is left. The
-    /// caller wakes them.
+    /// Completes operations with `outcome`, the longest waiting first, until `batch` is full.
     ///
-    /// # Safety
-    /// The caller holds the channel's lock.
-    pub(crate) unsafe fn end_batch(&self, batch: &mut WakeBatch, outcome: fn() -> Outcome) -> bool {
-        let mut end_in = |list: &UnsafeCell<WaitList<Waiter>>| {
-            list.with_mut(|list| {
-                // SAFETY: I1.
-                let list = unsafe { &mut *list };
-                while !batch.is_full() {
-                    // SAFETY: the caller's promise.
-                    let Some(popped) = (unsafe { pop_open(list) }) else { break };
-                    batch.push(popped.end(outcome()));
-                }
-                list.is_empty()
-            })
+    /// The caller wakes the batch. Returns `true` if no waiter and no watcher is left.
+    pub(crate) fn complete_batch(&mut self, batch: &mut WakeBatch, outcome: fn() -> Outcome) -> bool {
+        let mut complete = |list: &mut WaitList<Waiter>| {
+            while !batch.is_full() {
+                let Some(claimed) = claim_from(list) else { break };
+                claimed.complete(outcome()).push_to(batch);
+            }
+            list.is_empty()
         };
-        let no_waiter = end_in(&self.waiters);
-        self.set_occupied(!no_waiter);
-        no_waiter && end_in(&self.watchers)
+        let no_waiter = self.waiters(&mut complete);
+        self.get().set_occupied(!no_waiter);
+        no_waiter && self.watchers(complete)
     }
 
-    /// The number of waiters.
-    ///
-    /// # Safety
-    /// The caller holds the channel's lock.
+    /// Returns the number of waiters.
     #[cfg(test)]
-    pub(crate) unsafe fn count(&self) -> usize {
-        self.waiters.with_mut(|list| {
-            // SAFETY: I1; `next` is asked of nodes in the list only.
-            unsafe { std::iter::successors((*list).front(), |&node| (*list).next(node)).count() }
+    pub(crate) fn count(&mut self) -> usize {
+        self.waiters(|list| {
+            // SAFETY: `next` is asked for nodes that are in the list.
+            std::iter::successors(list.front(), |&node| unsafe { list.next(node) }).count()
         })
     }
 }
 
-/// Watchers that were taken, to be woken later: a list in their own frames.
-pub(crate) struct Owed(WaitList<Waiter>);
+/// Claims the first node of a list whose operation nobody has completed yet.
+///
+/// The list belongs to a queue whose lock is held: nobody else can have a `&mut` to it (I1).
+#[inline]
+fn claim_from(list: &mut WaitList<Waiter>) -> Option<ClaimedWaiter> {
+    while let Some(node) = list.pop_front() {
+        // SAFETY: I2: the node was in the queue until now, and was unlinked under the queue's lock,
+        // which is still held.
+        if unsafe { node.as_ref().value.case.reserve() } {
+            // SAFETY: reserved above, and in no list. I2 keeps its owner in place.
+            return Some(unsafe { ClaimedWaiter::new(node) });
+        }
+    }
+    None
+}
 
-impl Owed {
+/// Watchers that were claimed under locks and are woken later, as a list in their own frames.
+pub(crate) struct ClaimedWatchers(WaitList<Waiter>);
+
+impl ClaimedWatchers {
     pub(crate) fn new() -> Self {
         Self(WaitList::new())
     }
 
-    pub(crate) fn push(&mut self, watcher: Popped) {
-        // SAFETY: a popped node is in no list, and its owner stays until it is woken.
-        unsafe { self.0.push_back(watcher.node()) };
+    pub(crate) fn push(&mut self, watcher: ClaimedWaiter) {
+        // SAFETY: a claimed node is in no list, and its owner stays in place until it is woken.
+        unsafe { self.0.push_back(watcher.into_node()) };
     }
 
-    /// Ends the waits of all, to look again, and wakes them.
-    ///
-    /// # Safety
-    /// The caller holds no lock, and those under which the watchers were taken have been released.
-    pub(crate) unsafe fn wake_all(mut self) {
+    /// Wakes all of them to look again. The locks must have been released.
+    pub(crate) fn wake_all(mut self) {
         while let Some(node) = self.0.pop_front() {
-            // SAFETY: reserved before it was pushed, so this is its one wake.
-            unsafe { Popped::new(node).end(Outcome::Retry).wake() };
+            // SAFETY: claimed before it was pushed, and taken out here, so this is its one wake.
+            unsafe { ClaimedWaiter::new(node) }.complete(Outcome::Retry).wake();
         }
     }
-}
-
-/// Takes the first node of an operation that is still to be completed.
-///
-/// # Safety
-/// The caller holds the lock of the channel that the list belongs to.
-#[inline]
-unsafe fn pop_open(list: &mut WaitList<Waiter>) -> Option<Popped> {
-    while let Some(node) = list.pop_front() {
-        // SAFETY: I2: the node was in the queue until now, and the caller still has the lock. Found in this queue and
-        // unlinked under its lock.
-        if unsafe { node.as_ref().value.case.reserve() } {
-            // SAFETY: reserved.
-            return Some(unsafe { Popped::new(node) });
-        }
-    }
-    None
 }

@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::alarm::{Alarm, Alarmed, Period};
+use crate::alarm::{Alarm, AlarmChan, Period};
 use crate::handle::Receiver;
 
 /// Makes a receiver that receives one message, `duration` from now: the time at which it was due. Go's `time.After`.
@@ -56,7 +56,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 /// assert_eq!(at(when).try_recv(), Ok(when), "it has passed");
 /// ```
 pub fn at(when: Instant) -> Receiver<Instant> {
-    Receiver::alarmed(alarmed(Some(when), Period::Once))
+    Receiver::from_alarm(alarm_chan(Some(when), Period::Once))
 }
 
 /// Makes a receiver that receives a message every `duration`: the time at which it was due. Go's `time.Tick`.
@@ -79,7 +79,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// assert!(start.elapsed() >= Duration::from_millis(4));
 /// ```
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    Receiver::alarmed(alarmed(Some(from_now(duration)), Period::AfterLast(duration)))
+    Receiver::from_alarm(alarm_chan(Some(from_now(duration)), Period::AfterLast(duration)))
 }
 
 /// When `duration` from now is. In place of what the clock cannot express: so late that nobody sees it, 584 years from now.
@@ -88,8 +88,8 @@ fn from_now(duration: Duration) -> Instant {
     now.checked_add(duration).unwrap_or_else(|| now + Duration::from_nanos(u64::MAX))
 }
 
-fn alarmed(when: Option<Instant>, period: Period) -> Arc<Alarmed<Instant>> {
-    Arc::new(Alarmed { alarm: Alarm::new(when, period), message: |due| due })
+fn alarm_chan(when: Option<Instant>, period: Period) -> Arc<AlarmChan<Instant>> {
+    Arc::new(AlarmChan { alarm: Alarm::new(when, period), message: |due| due })
 }
 
 /// A message at some time in the future, that can be called off: Go's `time.Timer`, as `time.NewTimer` makes it.
@@ -107,7 +107,7 @@ fn alarmed(when: Option<Instant>, period: Period) -> Arc<Alarmed<Instant>> {
 /// assert!(!timer.stop(), "it has come");
 /// ```
 pub struct Timer {
-    alarmed: Arc<Alarmed<Instant>>,
+    chan: Arc<AlarmChan<Instant>>,
     receiver: Receiver<Instant>,
 }
 
@@ -123,8 +123,8 @@ impl Timer {
     /// assert!(Timer::new(Duration::MAX).stop());
     /// ```
     pub fn new(duration: Duration) -> Self {
-        let alarmed = alarmed(Some(from_now(duration)), Period::Once);
-        Self { receiver: Receiver::alarmed(Arc::clone(&alarmed)), alarmed }
+        let chan = alarm_chan(Some(from_now(duration)), Period::Once);
+        Self { receiver: Receiver::from_alarm(Arc::clone(&chan)), chan }
     }
 
     /// Where the message is received: the time at which it was due. Go's field `C`. Its clones receive from this timer
@@ -156,7 +156,7 @@ impl Timer {
     /// assert!(!timer.stop(), "it is stopped");
     /// ```
     pub fn stop(&self) -> bool {
-        self.alarmed.alarm.set(None, Period::Once)
+        self.chan.alarm.set(None, Period::Once)
     }
 
     /// Sets the timer anew: it sends its message `duration` from now, whether it has been received or called off before or
@@ -175,7 +175,7 @@ impl Timer {
     /// timer.channel().recv().unwrap();
     /// ```
     pub fn reset(&self, duration: Duration) -> bool {
-        self.alarmed.alarm.set(Some(from_now(duration)), Period::Once)
+        self.chan.alarm.set(Some(from_now(duration)), Period::Once)
     }
 }
 
@@ -198,7 +198,7 @@ impl Timer {
 /// assert!(ticker.channel().try_recv().is_err());
 /// ```
 pub struct Ticker {
-    alarmed: Arc<Alarmed<Instant>>,
+    chan: Arc<AlarmChan<Instant>>,
     receiver: Receiver<Instant>,
 }
 
@@ -216,8 +216,8 @@ impl Ticker {
     /// assert!(Ticker::new(period).channel().recv().unwrap() >= begin + period);
     /// ```
     pub fn new(period: Duration) -> Self {
-        let alarmed = alarmed(None, Period::Once);
-        let ticker = Self { receiver: Receiver::alarmed(Arc::clone(&alarmed)), alarmed };
+        let chan = alarm_chan(None, Period::Once);
+        let ticker = Self { receiver: Receiver::from_alarm(Arc::clone(&chan)), chan };
         ticker.reset(period);
         ticker
     }
@@ -248,7 +248,7 @@ impl Ticker {
     /// assert!(ticker.channel().try_recv().is_err());
     /// ```
     pub fn stop(&self) {
-        self.alarmed.alarm.set(None, Period::Once);
+        self.chan.alarm.set(None, Period::Once);
     }
 
     /// Sets the ticker anew: the next message comes one `period` from now, also if it was stopped. Go's `Ticker.Reset`.
@@ -267,7 +267,7 @@ impl Ticker {
     /// ```
     pub fn reset(&self, period: Duration) {
         assert!(!period.is_zero(), "non-positive interval for Ticker");
-        self.alarmed.alarm.set(Some(from_now(period)), Period::Grid(period));
+        self.chan.alarm.set(Some(from_now(period)), Period::Grid(period));
     }
 }
 

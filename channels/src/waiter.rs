@@ -1,58 +1,69 @@
-//! One who waits in a channel.
+//! A waiter: the content of the wait node that a blocked operation links into a channel's queue.
 //!
-//! A waiter is untyped: everything about waiting (queues, claims, closing) is written once for all types, and only who
-//! moves a value knows its type.
+//! A waiter is untyped. Everything about waiting (queues, claims, closing) is written once for all
+//! types, and only the code that moves a value knows its type.
 //!
 //! # Vocabulary
-//! *Sender, receiver*: the node of a waiting operation; its `value` points to the value, or to where one is wanted.
-//! *Promise*: the node of a select's send. It has no value: a select evaluates a message only when its arm was chosen.
+//! * *Sender, receiver*: the node of a blocked operation. Its `value` points to the value to send,
+//!   or to the slot that the received value goes to.
+//! * *Permit request*: the node of a select's send. It has no value, because a select evaluates the
+//!   message of a send only after that arm was chosen.
+//! * *Claim*: a peer takes a node out of its queue and reserves its case, so that no other peer can
+//!   complete the same operation (`protocol::claim` in the scheduler). It then holds a
+//!   [`ClaimedWaiter`], completes the operation, and owes the waiter one wake.
+//! * *Rendezvous*: a receiver that claims a permit request has no value to take yet. It hands the
+//!   owner of the request its own node, and waits until the owner has evaluated the message.
 //!
-//! | a peer pops | and | the owner wakes with |
+//! | a peer claims | and | the owner wakes with |
 //! | --- | --- | --- |
 //! | a sender | takes its value | `Moved` |
 //! | a receiver | gives it a value | `Moved` |
-//! | a receiver, in a select's send | evaluates the message first: gives it the value, or gives up | `Moved` or `Retry` |
-//! | a promise, as room became free | keeps the room for it | `Room` |
-//! | a promise, as a receiver | *introduces* itself: it waits until the owner gives it the value | `Peer` |
-//! | any, as the channel closes | | `Closed` |
+//! | a receiver, for a select's send | evaluates the message first, then gives it the value or gives up | `Moved` or `Retry` |
+//! | a permit request, because room became free | reserves a buffer slot for it | `Slot` |
+//! | a permit request, as a receiver | starts a rendezvous | `Receiver` |
+//! | any node, because the channel closes | | `Closed` |
 //!
-//! Who wakes with `Retry` begins again, behind those that wait by then: the one exception from first-in-first-out.
+//! A waiter that wakes with `Retry` starts over and requeues at the tail. This is the one exception
+//! from first-in-first-out.
 //!
 //! # Invariants
-//! * I1: a node in a queue, its value and its waker are in a frame that its owner leaves only after the wake, or after it
-//!   has taken the node out under the queue's lock.
-//! * I2: who pops a node and reserves its case is the only one to touch `value` and `outcome` until it wakes the owner.
+//! * I1: a node in a queue, its value and its waker lie in a frame that the node's owner leaves only
+//!   after its wake, or after it has removed the node under the queue's lock.
+//! * I2: the peer that has claimed a node is the only one that touches `value` and `outcome` until
+//!   it wakes the owner.
+//! * I3: an [`OwedWake`] is the one wake of a waiter that was claimed under a lock which the
+//!   waiter's commit step had released.
 
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::ptr::{self, NonNull};
 
-use crate::primitive::{Case, UnsafeCell, WaitNode, Waker};
+use crate::primitive::{Case, UnsafeCell, WaitNode, WakeBatch, Waker};
 
-/// A place in a queue.
+/// A node in a channel's queue.
 pub(crate) type Node = WaitNode<Waiter>;
 
-/// What a peer must know about one who waits.
+/// What a peer has to know about a blocked operation.
 pub(crate) struct Waiter {
-    /// Which case of which operation this is.
+    /// The case of the operation that this node stands for.
     pub(crate) case: Case,
-    /// Wakes the owner, when the operation is completed.
+    /// Wakes the owner when the operation is completed.
     waker: Waker,
-    /// A sender's value, where a receiver wants its value, or null for a promise.
+    /// A sender's value, a receiver's slot, or null for a permit request.
     value: *mut (),
     outcome: UnsafeCell<Outcome>,
 }
 
-/// How a wait ended.
+/// The outcome of a wait.
 pub(crate) enum Outcome {
-    /// Nobody completed the operation: the channel was closed.
+    /// The channel was closed, and nobody completed the operation.
     Closed,
     /// The value was moved.
     Moved,
-    /// For a promise: there is room in the buffer, kept for the owner.
-    Room,
-    /// For a promise: this receiver waits for the owner's value.
-    Peer(Popped),
-    /// The peer that was to complete the operation gave up, or what the owner waits for has changed: begin again.
+    /// For a permit request: a buffer slot is reserved for the owner.
+    Slot,
+    /// For a permit request: this receiver waits for the owner's value.
+    Receiver(ClaimedWaiter),
+    /// The peer gave up, or what the owner waits for has changed: start over.
     Retry,
 }
 
@@ -62,74 +73,121 @@ impl Waiter {
         Self { case, waker, value, outcome: UnsafeCell::new(Outcome::Closed) }
     }
 
-    /// How the wait ended.
+    /// Returns the outcome of the wait.
     ///
     /// # Safety
-    /// The wake has come, so that nobody else looks at the node (I2).
+    /// The wake has come, so the peer no longer touches the node (I2).
     #[inline]
     pub(crate) unsafe fn outcome(&self) -> Outcome {
-        // SAFETY: the caller's contract.
+        // SAFETY: I2: the peer is done with `outcome`, since the caller was woken.
         self.outcome.with_mut(|outcome| mem::replace(unsafe { &mut *outcome }, Outcome::Closed))
     }
 }
 
-/// A node that was popped and reserved: its owner waits for this to be completed, and for a wake.
-pub(crate) struct Popped(NonNull<Node>);
+/// A node that may be linked into a queue: its owner keeps it in place as I1 says.
+pub(crate) struct PinnedNode(NonNull<Node>);
 
-impl Popped {
+impl PinnedNode {
+    /// Promises that the node stays in place.
+    ///
     /// # Safety
-    /// The caller has reserved the node's case, or has the node in its own frame and passes it on as `Outcome::Peer`. The
-    /// owner stays in its frame until it is woken.
+    /// The node is in no list. Its owner leaves the frame that holds it only after the wake, or
+    /// after it has removed the node under the lock of the queue that it was linked into (I1).
     #[inline]
     pub(crate) unsafe fn new(node: NonNull<Node>) -> Self {
         Self(node)
     }
 
-    /// The node, which is in no list.
-    pub(crate) fn node(self) -> NonNull<Node> {
+    #[inline]
+    pub(crate) fn into_inner(self) -> NonNull<Node> {
+        self.0
+    }
+}
+
+/// A waiter that a peer has claimed: the peer has to complete its operation and to wake it.
+#[must_use = "the waiter blocks until its operation is completed"]
+pub(crate) struct ClaimedWaiter(NonNull<Node>);
+
+impl ClaimedWaiter {
+    /// Takes charge of a waiter.
+    ///
+    /// # Safety
+    /// The caller has reserved the node's case, or the node lies in the caller's own frame and is
+    /// handed to a peer as [`Outcome::Receiver`]. The node is in no list, and its owner stays in
+    /// its frame until it is woken (I1).
+    #[inline]
+    pub(crate) unsafe fn new(node: NonNull<Node>) -> Self {
+        Self(node)
+    }
+
+    /// Returns the node, which is in no list.
+    pub(crate) fn into_node(self) -> NonNull<Node> {
         self.0
     }
 
     #[inline]
     fn waiter(&self) -> &Waiter {
-        // SAFETY: I1: the owner keeps the node until it is woken, which consumes this.
+        // SAFETY: I1: the owner keeps the node until it is woken, which consumes `self` first.
         unsafe { &self.0.as_ref().value }
     }
 
-    /// Notes how the wait has ended. The waker is owed a wake.
+    /// Ends the wait with `outcome`.
     #[inline]
-    pub(crate) fn end(self, outcome: Outcome) -> Waker {
+    pub(crate) fn complete(self, outcome: Outcome) -> OwedWake {
         let waiter = self.waiter();
-        // SAFETY: I2. What was there is `Closed`, which needs no drop.
+        // SAFETY: I2: the waiter is claimed. The old outcome is `Closed`, which needs no drop.
         waiter.outcome.with_mut(|old| unsafe { old.write(outcome) });
-        waiter.waker
+        OwedWake(waiter.waker)
     }
 
-    /// Whether this is a promise: a send whose value is still to come.
+    /// Returns `true` if this is a permit request: a select's send that has no value yet.
     #[inline]
-    pub(crate) fn is_promise(&self) -> bool {
+    pub(crate) fn wants_permit(&self) -> bool {
         self.waiter().value.is_null()
     }
 
-    /// Completes a send: moves the value to `to`. The waker is owed a wake.
+    /// Completes a send by moving the waiter's value to `to`.
     ///
     /// # Safety
-    /// The waiter is a sender of `T`, not a promise; `to` may be written.
+    /// The waiter is a sender of `T`, and not a permit request.
     #[inline]
-    pub(crate) unsafe fn take<T>(self, to: *mut T) -> Waker {
-        // SAFETY: the caller's contract, and I2; the owner takes the value for gone.
-        unsafe { ptr::copy_nonoverlapping(self.waiter().value.cast::<T>(), to, 1) };
-        self.end(Outcome::Moved)
+    pub(crate) unsafe fn take<T>(self, to: &mut MaybeUninit<T>) -> OwedWake {
+        // SAFETY: the waiter is a sender of `T` by the contract above. I2 makes the value ours, and
+        // the owner treats it as gone after `Moved`.
+        unsafe { ptr::copy_nonoverlapping(self.waiter().value.cast::<T>(), to.as_mut_ptr(), 1) };
+        self.complete(Outcome::Moved)
     }
 
-    /// Completes a receive: moves the value from `from`. The waker is owed a wake.
+    /// Completes a receive by moving the value at `from` into the waiter's slot.
     ///
     /// # Safety
-    /// The waiter is a receiver of `T`; there is a value at `from`, which is gone afterwards.
+    /// The waiter is a receiver of `T`. There is a value at `from`, which is gone afterwards.
     #[inline]
-    pub(crate) unsafe fn give<T>(self, from: *const T) -> Waker {
-        // SAFETY: the caller's contract, and I2.
+    pub(crate) unsafe fn give<T>(self, from: *const T) -> OwedWake {
+        // SAFETY: both types are `T` by the contract above, and I2 makes the slot ours.
         unsafe { ptr::copy_nonoverlapping(from, self.waiter().value.cast::<T>(), 1) };
-        self.end(Outcome::Moved)
+        self.complete(Outcome::Moved)
+    }
+}
+
+/// The wake that a peer owes to a waiter whose operation it has completed.
+#[must_use = "the waiter sleeps until it is woken"]
+pub(crate) struct OwedWake(Waker);
+
+impl OwedWake {
+    /// Wakes the waiter.
+    ///
+    /// The caller must have released the channel's lock: a wake may run other goroutines on this
+    /// thread first, and they would spin for the lock.
+    #[inline]
+    pub(crate) fn wake(self) {
+        // SAFETY: I3: this is the one wake, and the waiter's commit step has begun to release the
+        // lock under which the waiter was claimed.
+        unsafe { self.0.wake() };
+    }
+
+    /// Leaves the wake to `batch`.
+    pub(crate) fn push_to(self, batch: &mut WakeBatch) {
+        batch.push(self.0);
     }
 }

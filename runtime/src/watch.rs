@@ -6,7 +6,7 @@
 
 use std::ptr::NonNull;
 
-use greenthread_channels::closing::{Closing, Watch};
+use greenthread_channels::closing::{CloseWaiter, Closing, Joined};
 use greenthread_scheduler::protocol::claim::{Case, Claim};
 use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason, Woken};
 
@@ -26,15 +26,10 @@ pub(crate) fn wait(
     let claim = Claim::new();
     let mut watch = None;
     let woken = io.wait_watched(direction, reason, |waker| {
-        let watch = watch.insert(Watch::new(Case::of(NonNull::from(&claim), 0), waker));
+        let watch = watch.insert(CloseWaiter::new(Case::of(NonNull::from(&claim), 0), waker));
         // SAFETY: I1. The claim is open and has no other node; the waker may be used at any time, so the wait need not have begun.
-        unsafe {
-            let open = closing.join(watch);
-            if open {
-                closing.unlock();
-            }
-            open
-        }
+        let joined = unsafe { closing.join(watch) };
+        joined.map(Joined::unlock).is_some()
     });
     if let Some(watch) = &watch {
         // SAFETY: it has joined, or the channel was closed, for which leaving is no harm. Passing through the lock is what I1 asks for.

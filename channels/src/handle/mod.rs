@@ -8,13 +8,12 @@ pub use iter::{IntoIter, Iter, TryIter};
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-use std::ptr::NonNull;
 use std::time::Instant;
 
 use crate::chan::Chan;
-use crate::counter::Counter;
+use crate::counter::counted;
 use crate::primitive::{Blocker, Claim, WaitReason};
-use receiver::Source;
+use receiver::Flavor;
 
 /// Makes a channel that holds at most `cap` values (Go's `make(chan T, cap)`). Allocates room for all of them.
 ///
@@ -41,7 +40,7 @@ use receiver::Source;
 /// # Panics
 /// If the room for `cap` values would take more than `isize::MAX` bytes.
 pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
-    ends(Some(Counter::new(Chan::bounded(cap))))
+    handles(Chan::bounded(cap))
 }
 
 /// Makes a channel that takes any number of values: a send never waits. Go has no such channel.
@@ -57,7 +56,7 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
 /// assert_eq!(rx.iter().sum::<i32>(), 499_500);
 /// ```
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-    ends(Some(Counter::new(Chan::unbounded())))
+    handles(Chan::unbounded())
 }
 
 /// Makes a receiver that never receives anything: the receiving end of a nil channel.
@@ -69,7 +68,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 /// ```
 pub const fn never<T>() -> Receiver<T> {
-    Receiver { source: Source::Nil }
+    Receiver { flavor: Flavor::Nil }
 }
 
 /// The two ends of a nil channel (Go's `var ch chan T`): to send and to receive block for ever, to close panics.
@@ -84,11 +83,12 @@ pub const fn never<T>() -> Receiver<T> {
 /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 /// ```
 pub fn nil<T>() -> (Sender<T>, Receiver<T>) {
-    ends(None)
+    (Sender { counted: None }, never())
 }
 
-fn ends<T>(counter: Option<NonNull<Counter<T>>>) -> (Sender<T>, Receiver<T>) {
-    (Sender { counter }, Receiver { source: counter.map_or(Source::Nil, Source::Chan) })
+fn handles<T>(chan: Chan<T>) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = counted(chan);
+    (Sender { counted: Some(sender) }, Receiver { flavor: Flavor::Chan(receiver) })
 }
 
 /// What an operation on a nil channel does.

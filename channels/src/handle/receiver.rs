@@ -3,20 +3,20 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::iter::{IntoIter, Iter, TryIter};
 use super::{block_for_ever, block_until};
-use crate::alarm::Alarmed;
+use crate::alarm::AlarmChan;
 use crate::chan::Chan;
-use crate::counter::{self, Counter};
+use crate::counter::{Counted, Receivers};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::head::{Direction, Head};
-use crate::primitive::{WaitReason, prefetch_value};
-use crate::select::{Arm, Goal, Limit, run};
-use crate::wait::Stop;
+use crate::primitive::WaitReason;
+use crate::select::{Arm, Goal, Limit, select_arms};
+use crate::single_wait::WaitError;
 
 /// The receiving end of a channel. Clones share its values: each goes to one of them. The last one dropped closes the
 /// channel and drops what is buffered.
@@ -31,20 +31,20 @@ use crate::wait::Stop;
 /// assert_eq!(rx.clone().recv(), Ok("bye"));
 /// ```
 pub struct Receiver<T> {
-    pub(super) source: Source<T>,
+    pub(super) flavor: Flavor<T>,
 }
 
-/// Where values come from.
-pub(super) enum Source<T> {
-    Chan(NonNull<Counter<T>>),
-    Alarm(Arc<Alarmed<T>>),
+/// What kind of channel the values come from.
+pub(super) enum Flavor<T> {
+    Chan(Counted<T, Receivers>),
+    Alarm(Arc<AlarmChan<T>>),
     Nil,
 }
 
-/// The same, borrowed.
-enum Place<'a, T> {
+/// A borrowed [`Flavor`].
+enum FlavorRef<'a, T> {
     Chan(&'a Chan<T>),
-    Alarm(&'a Alarmed<T>),
+    Alarm(&'a AlarmChan<T>),
     Nil,
 }
 
@@ -59,17 +59,16 @@ impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
     /// A receiver of what the clock sends.
-    pub(crate) fn alarmed(alarmed: Arc<Alarmed<T>>) -> Self {
-        Self { source: Source::Alarm(alarmed) }
+    pub(crate) fn from_alarm(chan: Arc<AlarmChan<T>>) -> Self {
+        Self { flavor: Flavor::Alarm(chan) }
     }
 
     #[inline]
-    fn place(&self) -> Place<'_, T> {
-        match &self.source {
-            // SAFETY: this handle is counted, so the counter is alive.
-            Source::Chan(counter) => Place::Chan(unsafe { &(*counter.as_ptr()).chan }),
-            Source::Alarm(alarmed) => Place::Alarm(alarmed),
-            Source::Nil => Place::Nil,
+    fn as_ref(&self) -> FlavorRef<'_, T> {
+        match &self.flavor {
+            Flavor::Chan(counted) => FlavorRef::Chan(counted.chan()),
+            Flavor::Alarm(chan) => FlavorRef::Alarm(chan),
+            Flavor::Nil => FlavorRef::Nil,
         }
     }
 
@@ -77,27 +76,27 @@ impl<T> Receiver<T> {
     #[doc(hidden)]
     #[inline]
     pub fn prefetch(&self) {
-        if let Source::Chan(counter) = self.source {
-            prefetch_value(counter);
+        if let Flavor::Chan(counted) = &self.flavor {
+            counted.prefetch();
         }
     }
 
     /// The channel, for those who only want to know of its close; none if it never closes.
     #[inline]
     pub(crate) fn head(&self) -> Option<&Head> {
-        match self.place() {
-            Place::Chan(chan) => Some(&chan.head),
-            Place::Alarm(_) | Place::Nil => None,
+        match self.as_ref() {
+            FlavorRef::Chan(chan) => Some(&chan.head),
+            FlavorRef::Alarm(_) | FlavorRef::Nil => None,
         }
     }
 
     /// An arm of a select that receives here.
     #[inline]
     pub(crate) fn arm(&self) -> Arm<'_> {
-        match self.place() {
-            Place::Chan(chan) => Arm::chan(Direction::Recv, chan),
-            Place::Alarm(alarmed) => Arm::alarm(alarmed),
-            Place::Nil => Arm::nil::<T>(Direction::Recv),
+        match self.as_ref() {
+            FlavorRef::Chan(chan) => Arm::chan(Direction::Recv, chan),
+            FlavorRef::Alarm(alarmed) => Arm::alarm(alarmed),
+            FlavorRef::Nil => Arm::nil::<T>(Direction::Recv),
         }
     }
 
@@ -119,10 +118,10 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        match self.place() {
-            Place::Chan(chan) => chan.recv(),
-            Place::Alarm(alarmed) => recv_alarm(alarmed, Limit::Never).ok_or(RecvError),
-            Place::Nil => block_for_ever(WaitReason::ChanReceiveNil),
+        match self.as_ref() {
+            FlavorRef::Chan(chan) => chan.recv(),
+            FlavorRef::Alarm(alarmed) => recv_alarm(alarmed, Limit::Never).ok_or(RecvError),
+            FlavorRef::Nil => block_for_ever(WaitReason::ChanReceiveNil),
         }
     }
 
@@ -166,13 +165,13 @@ impl<T> Receiver<T> {
     /// assert_eq!(rx.recv_deadline(Instant::now()), Err(RecvTimeoutError::Timeout));
     /// ```
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        match self.place() {
-            Place::Chan(chan) => chan.recv_until(Some(deadline)).map_err(|stop| match stop {
-                Stop::Closed => RecvTimeoutError::Disconnected,
-                Stop::Deadline => RecvTimeoutError::Timeout,
+        match self.as_ref() {
+            FlavorRef::Chan(chan) => chan.recv_until(Some(deadline)).map_err(|error| match error {
+                WaitError::Closed => RecvTimeoutError::Disconnected,
+                WaitError::Deadline => RecvTimeoutError::Timeout,
             }),
-            Place::Alarm(alarmed) => recv_alarm(alarmed, Limit::At(deadline)).ok_or(RecvTimeoutError::Timeout),
-            Place::Nil => {
+            FlavorRef::Alarm(alarmed) => recv_alarm(alarmed, Limit::At(deadline)).ok_or(RecvTimeoutError::Timeout),
+            FlavorRef::Nil => {
                 block_until(WaitReason::ChanReceiveNil, deadline);
                 Err(RecvTimeoutError::Timeout)
             }
@@ -197,10 +196,10 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        match self.place() {
-            Place::Chan(chan) => chan.try_recv(),
-            Place::Alarm(alarmed) => alarmed.try_recv().ok_or(TryRecvError::Empty),
-            Place::Nil => Err(TryRecvError::Empty),
+        match self.as_ref() {
+            FlavorRef::Chan(chan) => chan.try_recv(),
+            FlavorRef::Alarm(alarmed) => alarmed.try_recv().ok_or(TryRecvError::Empty),
+            FlavorRef::Nil => Err(TryRecvError::Empty),
         }
     }
 
@@ -239,10 +238,10 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn len(&self) -> usize {
-        match self.place() {
-            Place::Alarm(alarmed) => usize::from(alarmed.alarm.is_due(Instant::now())),
-            Place::Chan(chan) => chan.head.len(),
-            Place::Nil => 0,
+        match self.as_ref() {
+            FlavorRef::Alarm(alarmed) => usize::from(alarmed.alarm.is_due(Instant::now())),
+            FlavorRef::Chan(chan) => chan.head.len(),
+            FlavorRef::Nil => 0,
         }
     }
 
@@ -284,10 +283,10 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn capacity(&self) -> Option<usize> {
-        match self.place() {
-            Place::Alarm(_) => Some(1),
-            Place::Chan(chan) => chan.head.capacity(),
-            Place::Nil => Some(0),
+        match self.as_ref() {
+            FlavorRef::Alarm(_) => Some(1),
+            FlavorRef::Chan(chan) => chan.head.capacity(),
+            FlavorRef::Nil => Some(0),
         }
     }
 
@@ -301,47 +300,34 @@ impl<T> Receiver<T> {
     /// assert!(!a.same_channel(&never()));
     /// ```
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
-        match (self.place(), other.place()) {
-            (Place::Chan(one), Place::Chan(two)) => ptr::eq(one, two),
-            (Place::Alarm(one), Place::Alarm(two)) => ptr::eq(one, two),
-            (Place::Nil, Place::Nil) => true,
+        match (self.as_ref(), other.as_ref()) {
+            (FlavorRef::Chan(one), FlavorRef::Chan(two)) => ptr::eq(one, two),
+            (FlavorRef::Alarm(one), FlavorRef::Alarm(two)) => ptr::eq(one, two),
+            (FlavorRef::Nil, FlavorRef::Nil) => true,
             _ => false,
         }
     }
 }
 
 /// Waits for the message of an alarm.
-fn recv_alarm<T>(alarmed: &Alarmed<T>, limit: Limit) -> Option<T> {
+fn recv_alarm<T>(alarmed: &AlarmChan<T>, limit: Limit) -> Option<T> {
     let mut slot = MaybeUninit::<T>::uninit();
     let mut arm = Arm::alarm(alarmed);
-    arm.aim(slot.as_mut_ptr().cast());
+    arm.set_slot(slot.as_mut_ptr().cast());
     // SAFETY: the arm is aimed at a slot of its type, and stays here.
-    unsafe { run(&mut [&arm], Goal::Do, limit, true) }?;
+    unsafe { select_arms(&mut [&arm], Goal::Perform, limit, true) }?;
     // SAFETY: the only arm was chosen, and an alarm does not close: it has received.
     Some(unsafe { slot.assume_init() })
 }
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        let source = match &self.source {
-            Source::Chan(counter) => {
-                // SAFETY: this handle is counted, so the counter is alive.
-                counter::acquire(unsafe { &(*counter.as_ptr()).receivers });
-                Source::Chan(*counter)
-            }
-            Source::Alarm(alarmed) => Source::Alarm(Arc::clone(alarmed)),
-            Source::Nil => Source::Nil,
+        let flavor = match &self.flavor {
+            Flavor::Chan(counted) => Flavor::Chan(counted.clone()),
+            Flavor::Alarm(chan) => Flavor::Alarm(Arc::clone(chan)),
+            Flavor::Nil => Flavor::Nil,
         };
-        Self { source }
-    }
-}
-
-impl<T> Drop for Receiver<T> {
-    fn drop(&mut self) {
-        if let Source::Chan(counter) = self.source {
-            // SAFETY: this is a receiver's handle, and it is gone after this.
-            unsafe { counter::release_receiver(counter) };
-        }
+        Self { flavor }
     }
 }
 

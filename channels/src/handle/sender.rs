@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use super::{block_for_ever, block_until};
 use crate::chan::Chan;
-use crate::counter::{self, Counter};
+use crate::counter::{Counted, Senders};
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 use crate::head::{Direction, Head};
 use crate::primitive::WaitReason;
@@ -26,8 +25,8 @@ use crate::select::Arm;
 /// assert_eq!(rx.iter().sum::<i32>(), 3);
 /// ```
 pub struct Sender<T> {
-    /// None: the nil channel.
-    pub(super) counter: Option<NonNull<Counter<T>>>,
+    /// `None` is the nil channel.
+    pub(super) counted: Option<Counted<T, Senders>>,
 }
 
 // SAFETY: a handle is a counted pointer to a `Chan`, which is for sharing if `T: Send`.
@@ -42,8 +41,7 @@ impl<T> RefUnwindSafe for Sender<T> {}
 impl<T> Sender<T> {
     #[inline]
     pub(crate) fn chan(&self) -> Option<&Chan<T>> {
-        // SAFETY: this handle is counted, so the counter is alive.
-        self.counter.map(|counter| unsafe { &(*counter.as_ptr()).chan })
+        self.counted.as_ref().map(Counted::chan)
     }
 
     pub(crate) fn head(&self) -> Option<&Head> {
@@ -261,26 +259,17 @@ impl<T> Sender<T> {
     /// assert!(!a.same_channel(&b));
     /// ```
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
-        self.counter == other.counter
+        match (&self.counted, &other.counted) {
+            (Some(one), Some(two)) => one.is_same(two),
+            (None, None) => true,
+            _ => false,
+        }
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        if let Some(counter) = self.counter {
-            // SAFETY: this handle is counted, so the counter is alive.
-            counter::acquire(unsafe { &(*counter.as_ptr()).senders });
-        }
-        Self { counter: self.counter }
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        if let Some(counter) = self.counter {
-            // SAFETY: this is a sender's handle, and it is gone after this.
-            unsafe { counter::release_sender(counter) };
-        }
+        Self { counted: self.counted.clone() }
     }
 }
 

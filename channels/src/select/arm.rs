@@ -1,4 +1,4 @@
-//! One arm of a select: what it would do, and what it has done.
+//! One arm of a select: its operation, and the result if it was chosen.
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
@@ -6,45 +6,53 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use crate::alarm::{Alarm, Alarmed};
+use crate::alarm::{Alarm, AlarmChan};
 use crate::buffer::Spent;
 use crate::chan::{Chan, Received};
-use crate::head::{Chosen, Direction, Head, wake};
-use crate::primitive::Waker;
-use crate::waiter::{Node, Popped};
+use crate::head::{Direction, Grant, Guard, Head, LockedHead, wake};
+use crate::locked::Locked;
+use crate::primitive::{Case, Waker};
+use crate::waiter::{ClaimedWaiter, Node, OwedWake, Waiter};
 
-/// One operation of a select, on whichever type. In the caller's memory, which stays in place while a select runs.
+/// One operation of a select, on a channel of any type.
+///
+/// It lies in the caller's memory, which stays in place while a select runs.
 ///
 /// # Invariants
-/// * I1: `place` points to a `Chan<T>` or an `Alarmed<T>`, which begin with their heads, and which the borrow `'a` keeps
-///   alive; `take` is for this type.
-/// * I2: `slot` points to room for one value of that type while a select runs; after `Done::Received(true)` there is one.
+/// * I1: `place` points to a `Chan<T>` or an `AlarmChan<T>`, which begin with their heads, and which
+///   the borrow `'a` keeps alive. `receive` and `kind` are for this type.
+/// * I2: while a select performs operations, `slot` points to room for one value of that type. After
+///   `Completion::Received(true)` it holds one.
 pub(crate) struct Arm<'a> {
-    /// None: a nil channel, on which nothing is ever possible.
+    /// `None` is a nil channel, on which no operation ever becomes possible.
     place: Option<NonNull<Head>>,
-    take: Take,
+    kind: Kind,
+    receive: Receive,
     direction: Direction,
     /// Where a received value goes.
     slot: Cell<*mut ()>,
     index: Cell<usize>,
-    /// The channel's epoch when it was looked at.
+    /// The epoch of the channel before the last look at it.
     pub(super) epoch: Cell<usize>,
-    done: Cell<Option<Done>>,
+    completion: Cell<Option<Completion>>,
     node: UnsafeCell<MaybeUninit<Node>>,
     _borrow: PhantomData<&'a ()>,
 }
 
-/// How a value is received from a place to a slot.
-#[derive(Clone, Copy)]
-enum Take {
-    Chan(unsafe fn(NonNull<Head>, *mut ()) -> Received),
-    Alarm(unsafe fn(NonNull<Head>, Instant, *mut ())),
+/// What `place` points to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Chan,
+    Alarm,
 }
 
-/// The time at which something begins: read when it is first asked for, and then kept.
-pub(super) struct Now(Cell<Option<Instant>>);
+/// Receives from a locked place into a slot. The `LazyInstant` is when the select began.
+type Receive = unsafe fn(NonNull<Head>, &LazyInstant, *mut ()) -> Received;
 
-impl Now {
+/// The time at which something begins: read when it is first needed, and kept from then on.
+pub(super) struct LazyInstant(Cell<Option<Instant>>);
+
+impl LazyInstant {
     #[inline]
     pub(super) fn new() -> Self {
         Self(Cell::new(None))
@@ -57,77 +65,94 @@ impl Now {
     }
 }
 
-/// What a chosen arm has done.
-pub(crate) enum Done {
-    /// It has received: a value, or that the channel is closed.
+/// The result of a chosen arm.
+pub(crate) enum Completion {
+    /// It has received a value (`true`), or found the channel closed and drained.
     Received(bool),
     /// It may send.
-    Send(Chosen),
+    Granted(Grant),
 }
 
-/// What an attempt has found under the lock, which is still held.
+/// The result of an attempt under the lock, which is still held.
 pub(super) enum Attempt {
-    /// It is done. The waker is owed a wake.
-    Done(Option<Waker>, Spent),
-    /// The value is still to come.
-    Meet(Popped),
+    /// The operation is done. The wake is owed, and the block is freed, both without the lock.
+    Done(Option<OwedWake>, Spent),
+    /// This permit request was claimed: its value does not exist yet.
+    Rendezvous(ClaimedWaiter),
     Blocked,
 }
 
+/// Receives from a `Chan<T>`.
+///
 /// # Safety
-/// `chan` is a `Chan<T>`, whose lock is held; there is room for a `T` at `to`.
-unsafe fn take_from_chan<T>(chan: NonNull<Head>, to: *mut ()) -> Received {
-    // SAFETY: the caller's contract.
-    unsafe { chan.cast::<Chan<T>>().as_ref().recv_locked(to.cast()) }
+/// `chan` is a `Chan<T>` whose lock is held, and no token of it is in use. There is room for a `T` at
+/// `to`.
+unsafe fn receive_from_chan<T>(chan: NonNull<Head>, _: &LazyInstant, to: *mut ()) -> Received {
+    // SAFETY: the type, the lock and the slot are as the contract says.
+    unsafe { Locked::assume(chan.cast::<Chan<T>>().as_ref()).receive(&mut *to.cast()) }
 }
 
+/// Receives from an `AlarmChan<T>`.
+///
 /// # Safety
-/// `alarmed` is an `Alarmed<T>`; there is room for a `T` at `to`.
-unsafe fn message_of<T>(alarmed: NonNull<Head>, due: Instant, to: *mut ()) {
-    // SAFETY: the caller's contract.
-    unsafe { to.cast::<T>().write((alarmed.cast::<Alarmed<T>>().as_ref().message)(due)) };
+/// `chan` is an `AlarmChan<T>` whose lock is held, and no token of it is in use. There is room for a
+/// `T` at `to`.
+unsafe fn receive_from_alarm<T>(chan: NonNull<Head>, asked: &LazyInstant, to: *mut ()) -> Received {
+    // SAFETY: the type is as the contract says.
+    let chan = unsafe { chan.cast::<AlarmChan<T>>().as_ref() };
+    // SAFETY: the lock is held, as the contract says.
+    let Some(due) = unsafe { Locked::assume(&chan.alarm) }.take(asked.get()) else { return Received::Empty };
+    // SAFETY: there is room for a `T`, as the contract says.
+    unsafe { to.cast::<T>().write((chan.message)(due)) };
+    Received::Value(None, Spent::default())
 }
 
 impl<'a> Arm<'a> {
     #[inline]
-    fn new(direction: Direction, place: Option<NonNull<Head>>, take: Take) -> Self {
+    fn new(direction: Direction, place: Option<NonNull<Head>>, kind: Kind, receive: Receive) -> Self {
         Self {
             place,
-            take,
+            kind,
+            receive,
             direction,
             slot: Cell::new(ptr::null_mut()),
             index: Cell::new(0),
             epoch: Cell::new(0),
-            done: Cell::new(None),
+            completion: Cell::new(None),
             node: UnsafeCell::new(MaybeUninit::uninit()),
             _borrow: PhantomData,
         }
     }
 
-    /// An arm on a nil channel.
+    /// Creates an arm on a nil channel.
     pub(crate) fn nil<T>(direction: Direction) -> Self {
-        Self::new(direction, None, Take::Chan(take_from_chan::<T>))
+        Self::new(direction, None, Kind::Chan, receive_from_chan::<T>)
     }
 
-    /// An arm on a channel.
+    /// Creates an arm on a channel.
     #[inline]
     pub(crate) fn chan<T>(direction: Direction, chan: &'a Chan<T>) -> Self {
-        // Made from the whole channel, so that the pointer is good for all of it.
-        Self::new(direction, Some(NonNull::from(chan).cast()), Take::Chan(take_from_chan::<T>))
+        // The pointer is made from the whole channel, so that it is valid for all of it.
+        Self::new(direction, Some(NonNull::from(chan).cast()), Kind::Chan, receive_from_chan::<T>)
     }
 
-    /// An arm that receives from an alarm.
-    pub(crate) fn alarm<T>(alarmed: &'a Alarmed<T>) -> Self {
-        Self::new(Direction::Recv, Some(NonNull::from(alarmed).cast()), Take::Alarm(message_of::<T>))
+    /// Creates an arm that receives from an alarm.
+    pub(crate) fn alarm<T>(chan: &'a AlarmChan<T>) -> Self {
+        Self::new(Direction::Recv, Some(NonNull::from(chan).cast()), Kind::Alarm, receive_from_alarm::<T>)
     }
 
-    /// Tells where a received value is to go.
+    /// Creates the same arm for another select.
+    pub(crate) fn fresh(&self) -> Self {
+        Self::new(self.direction, self.place, self.kind, self.receive)
+    }
+
+    /// Sets where a received value goes.
     #[inline]
-    pub(crate) fn aim(&mut self, slot: *mut ()) {
+    pub(crate) fn set_slot(&mut self, slot: *mut ()) {
         self.slot.set(slot);
     }
 
-    /// The caller's name for it, of which a biased select prefers the smallest.
+    /// Returns the caller's number of the arm. A biased select prefers the smallest.
     #[inline]
     pub(crate) fn index(&self) -> usize {
         self.index.get()
@@ -138,19 +163,14 @@ impl<'a> Arm<'a> {
         self.index.set(index);
     }
 
-    /// The same arm, in no use.
-    pub(crate) fn renewed(&self) -> Self {
-        Self::new(self.direction, self.place, self.take)
-    }
-
-    /// What the arm has done, once.
+    /// Takes the result of the arm, if it was chosen.
     #[inline]
-    pub(crate) fn done(&self) -> Option<Done> {
-        self.done.take()
+    pub(crate) fn take_completion(&self) -> Option<Completion> {
+        self.completion.take()
     }
 
-    pub(super) fn set_done(&self, done: Done) {
-        self.done.set(Some(done));
+    pub(super) fn set_completion(&self, completion: Completion) {
+        self.completion.set(Some(completion));
     }
 
     #[inline]
@@ -160,131 +180,214 @@ impl<'a> Arm<'a> {
 
     #[inline]
     pub(super) fn head(&self) -> Option<&'a Head> {
-        // SAFETY: I1.
+        // SAFETY: I1: it is a head, which the borrow keeps alive.
         self.place.map(|head| unsafe { head.as_ref() })
     }
 
-    /// A number that is the same for arms on the same channel, and by which locks are taken in order.
+    /// Returns a number that is the same for arms on the same channel, and that orders the locks.
     #[inline]
     pub(super) fn address(&self) -> usize {
         self.place.map_or(0, |head| head.addr().get())
     }
 
+    /// Returns the alarm, if the arm receives from one.
     #[inline]
-    pub(super) fn watched_alarm(&self) -> Option<&'a Alarm> {
-        match (self.take, self.place) {
-            // SAFETY: I1, and an `Alarmed` begins with its alarm.
-            (Take::Alarm(_), Some(place)) => Some(unsafe { place.cast().as_ref() }),
+    pub(super) fn as_alarm(&self) -> Option<&'a Alarm> {
+        match (self.kind, self.place) {
+            // SAFETY: I1, and an `AlarmChan` begins with its alarm.
+            (Kind::Alarm, Some(place)) => Some(unsafe { place.cast().as_ref() }),
             _ => None,
         }
     }
 
-    /// Whether the operation would not block, it seems. "No" is certain.
+    /// Returns `true` if the operation seems not to block. `false` is certain at some instant.
     #[inline]
-    pub(super) fn looks_ready(&self, now: &Now) -> bool {
-        match (self.watched_alarm(), self.head()) {
+    pub(super) fn looks_ready(&self, now: &LazyInstant) -> bool {
+        match (self.as_alarm(), self.head()) {
             (Some(alarm), _) => alarm.is_due(now.get()),
             (None, Some(head)) => head.looks_ready(self.direction),
             (None, None) => false,
         }
     }
 
-    /// Whether the operation would not block.
-    ///
-    /// # Safety
-    /// The caller holds the lock of the channel, if there is one.
-    pub(super) unsafe fn is_ready(&self, now: &Now) -> bool {
-        // SAFETY: the caller's contract.
-        unsafe {
-            match (self.watched_alarm(), self.head()) {
-                (Some(alarm), _) => alarm.next_locked().is_some_and(|next| next <= now.get()),
-                (None, Some(head)) => head.is_ready(self.direction),
-                (None, None) => false,
-            }
-        }
+    /// Takes the lock of the channel. Returns `None` for a nil channel.
+    #[inline]
+    pub(super) fn lock(&self) -> Option<ArmGuard<'_, 'a>> {
+        Some(ArmGuard { arm: self, guard: self.head()?.lock() })
     }
 
-    /// Does the operation if it does not block. A message of an alarm was asked for at `asked`.
-    ///
-    /// # Safety
-    /// The caller holds the lock of the channel, if there is one, and I2 holds.
-    #[inline]
-    pub(super) unsafe fn attempt(&self, asked: &Now) -> Attempt {
-        let Some(place) = self.place else { return Attempt::Blocked };
-        // SAFETY: the caller's contract, and I1.
-        let (done, owed, spent) = unsafe {
-            match (self.direction, self.take) {
-                (Direction::Send, _) => match place.as_ref().choose_send() {
-                    Some(chosen) => (Done::Send(chosen), None, Spent::default()),
-                    None => return Attempt::Blocked,
-                },
-                (Direction::Recv, Take::Chan(receive)) => match receive(place, self.slot.get()) {
-                    Received::Value(owed, spent) => (Done::Received(true), owed, spent),
-                    Received::Closed => (Done::Received(false), None, Spent::default()),
-                    Received::Promise(promise) => return Attempt::Meet(promise),
-                    Received::Empty => return Attempt::Blocked,
-                },
-                (Direction::Recv, Take::Alarm(message)) => {
-                    let alarm = place.cast::<Alarm>().as_ref();
-                    let Some(due) = alarm.take(asked.get()) else { return Attempt::Blocked };
-                    message(place, due, self.slot.get());
-                    (Done::Received(true), None, Spent::default())
-                }
-            }
+    /// Creates the node for a wait. The arm stays in place until the node is out of its queue.
+    pub(super) fn init_node(&self, case: Case, waker: Waker) -> NonNull<Node> {
+        // A select's send has no value yet: its node is a permit request.
+        let value = match self.direction {
+            Direction::Send => ptr::null_mut(),
+            Direction::Recv => self.slot.get(),
         };
-        self.set_done(done);
-        Attempt::Done(owed, spent)
-    }
-
-    /// Ends an attempt, and releases the lock of the channel; false if nothing came of it.
-    ///
-    /// # Safety
-    /// The caller holds that lock and no other, and has `attempt` from under it.
-    #[inline]
-    pub(super) unsafe fn settle(&self, attempt: Attempt) -> bool {
-        let Some(head) = self.head() else { return false };
-        // SAFETY: the caller's contract, and I2.
-        unsafe {
-            match attempt {
-                Attempt::Done(owed, spent) => {
-                    head.unlock();
-                    wake(owed);
-                    drop(spent);
-                    true
-                }
-                Attempt::Meet(promise) => {
-                    let met = head.meet(promise, self.slot.get());
-                    if met {
-                        self.set_done(Done::Received(true));
-                    }
-                    met
-                }
-                Attempt::Blocked => {
-                    head.unlock();
-                    false
-                }
-            }
-        }
-    }
-
-    /// Makes the node for a wait.
-    pub(super) fn link(&self, waiter: crate::waiter::Waiter) -> NonNull<Node> {
-        // SAFETY: no wait is going on, so nobody has a pointer to the node; what was there needs no drop.
-        unsafe { (*self.node.get()).write(Node::new(waiter)) };
+        // SAFETY: no wait is in progress, so there is no other pointer to the node. The old node
+        // needs no drop.
+        unsafe { (*self.node.get()).write(Node::new(Waiter::new(case, waker, value))) };
         self.node()
     }
 
-    /// The node of the wait that is going on.
+    /// Returns the node of the wait that is in progress.
     pub(super) fn node(&self) -> NonNull<Node> {
-        // SAFETY: the address of a field.
+        // SAFETY: the address of a field is not null.
         unsafe { NonNull::new_unchecked(self.node.get()) }.cast()
     }
+}
 
-    /// What the waiter in the node is to know of values: where a received one goes. A select's send is a promise.
-    pub(super) fn value(&self) -> *mut () {
-        match self.direction {
-            Direction::Send => ptr::null_mut(),
-            Direction::Recv => self.slot.get(),
+/// An arm, with the lock of its channel held.
+#[must_use = "the channel stays locked until the guard is consumed"]
+pub(super) struct ArmGuard<'s, 'a> {
+    arm: &'s Arm<'a>,
+    guard: Guard<'a, Head>,
+}
+
+/// Proof that the lock of the arm's channel is held, if it has one.
+pub(super) struct LockedArm<'t, 'a>(&'t Arm<'a>);
+
+/// The arms of a select, with the locks of all their channels held.
+#[must_use = "the channels stay locked until this is consumed"]
+pub(super) struct LockedArms<'s, 'a>(&'s [&'s Arm<'a>]);
+
+impl<'a> ArmGuard<'_, 'a> {
+    #[inline]
+    pub(super) fn locked(&mut self) -> LockedArm<'_, 'a> {
+        LockedArm(self.arm)
+    }
+
+    pub(super) fn unlock(self) {
+        self.guard.unlock();
+    }
+
+    /// Completes an attempt of this arm and releases the lock.
+    ///
+    /// Returns `false` if the operation was not performed.
+    #[inline]
+    pub(super) fn complete(self, attempt: Attempt) -> bool {
+        match attempt {
+            Attempt::Done(owed, spent) => {
+                self.guard.unlock();
+                wake(owed);
+                drop(spent);
+                true
+            }
+            Attempt::Rendezvous(request) => {
+                // SAFETY: the request was claimed under this lock by an attempt, for which the slot
+                // is set (I2).
+                let received = unsafe { self.guard.rendezvous(request, self.arm.slot.get()) };
+                if received {
+                    self.arm.set_completion(Completion::Received(true));
+                }
+                received
+            }
+            Attempt::Blocked => {
+                self.guard.unlock();
+                false
+            }
         }
+    }
+}
+
+impl LockedArm<'_, '_> {
+    #[inline]
+    pub(super) fn head(&mut self) -> Option<LockedHead<'_>> {
+        // SAFETY: this token says that the lock is held; `&mut self` lends its right.
+        self.0.head().map(|head| unsafe { Locked::assume(head) })
+    }
+
+    /// Returns when the next message is due, if the arm receives from an alarm that has one.
+    pub(super) fn next_due(&mut self) -> Option<Instant> {
+        let alarm = self.0.as_alarm()?;
+        // SAFETY: this token says that the lock is held; `&mut self` lends its right.
+        unsafe { Locked::assume(alarm) }.next()
+    }
+
+    /// Returns `true` if the operation would not block.
+    pub(super) fn is_ready(&mut self, now: &LazyInstant) -> bool {
+        if self.0.as_alarm().is_some() {
+            return self.next_due().is_some_and(|next| next <= now.get());
+        }
+        let direction = self.0.direction;
+        self.head().is_some_and(|mut head| head.is_ready(direction))
+    }
+
+    /// Performs the operation unless it would block. The select began at `asked`.
+    ///
+    /// # Safety
+    /// The slot of the arm is set (I2).
+    #[inline]
+    pub(super) unsafe fn attempt(&mut self, asked: &LazyInstant) -> Attempt {
+        let arm = self.0;
+        let Some(place) = arm.place else { return Attempt::Blocked };
+        let (completion, owed, spent) = match arm.direction {
+            Direction::Send => match self.head().and_then(|mut head| head.grant_send()) {
+                Some(grant) => (Completion::Granted(grant), None, Spent::default()),
+                None => return Attempt::Blocked,
+            },
+            // SAFETY: I1 and I2; this token says that the lock is held, and no other is in use.
+            Direction::Recv => match unsafe { (arm.receive)(place, asked, arm.slot.get()) } {
+                Received::Value(owed, spent) => (Completion::Received(true), owed, spent),
+                Received::Closed => (Completion::Received(false), None, Spent::default()),
+                Received::Rendezvous(request) => return Attempt::Rendezvous(request),
+                Received::Empty => return Attempt::Blocked,
+            },
+        };
+        arm.set_completion(completion);
+        Attempt::Done(owed, spent)
+    }
+}
+
+impl<'s, 'a> LockedArms<'s, 'a> {
+    /// Takes the locks of all channels. The arms are sorted by address.
+    ///
+    /// Selects take their locks in this order, so that they do not wait for each other.
+    pub(super) fn lock(arms: &'s [&'s Arm<'a>]) -> Self {
+        each_channel(arms, |head| head.lock().keep());
+        Self(arms)
+    }
+
+    #[inline]
+    pub(super) fn arm(&mut self, position: usize) -> LockedArm<'_, 'a> {
+        LockedArm(self.0[position])
+    }
+
+    /// Releases all locks. The arms may be gone when the last one is released.
+    pub(super) fn unlock(self) {
+        // SAFETY: `lock` has kept these locks, and `self` is gone after this.
+        each_channel(self.0, |head| unsafe { Guard::from_held(head) }.unlock());
+    }
+
+    /// Releases all locks but the one of the arm at `position`. Returns `None` for a nil channel.
+    pub(super) fn unlock_all_but(self, position: usize) -> Option<ArmGuard<'s, 'a>> {
+        let arm = self.0[position];
+        let kept = arm.head()?;
+        each_channel(self.0, |head| {
+            if !ptr::eq(head, kept) {
+                // SAFETY: `lock` has kept these locks, and `self` is gone after this.
+                unsafe { Guard::from_held(head) }.unlock();
+            }
+        });
+        // SAFETY: `lock` has kept this lock, and `self` is gone after this.
+        Some(ArmGuard { arm, guard: unsafe { Guard::from_held(kept) } })
+    }
+}
+
+/// Calls `f` once for every channel of the arms, which are sorted by address.
+///
+/// The last call comes when the arms are not needed any more.
+#[inline]
+fn each_channel<'a>(arms: &[&Arm<'a>], mut f: impl FnMut(&'a Head)) {
+    let mut last: Option<&Head> = None;
+    for arm in arms {
+        let Some(head) = arm.head() else { continue };
+        if last.is_none_or(|last| !ptr::eq(last, head))
+            && let Some(head) = last.replace(head)
+        {
+            f(head);
+        }
+    }
+    if let Some(head) = last {
+        f(head);
     }
 }

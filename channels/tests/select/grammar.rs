@@ -430,7 +430,7 @@ mod elsewhere {
     pub(super) struct TryRecvError;
     pub(super) struct RecvArm;
     pub(super) struct SendArm;
-    pub(super) struct Promise;
+    pub(super) struct Permit;
     pub(super) struct usize;
     pub(super) struct bool;
     pub(super) struct _r;

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use greenthread_channels::closing::{Closing, Watch};
+use greenthread_channels::closing::{CloseWaiter, Closing};
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::deadline::Timed;
 use greenthread_scheduler::protocol::claim::{Case, Claim};
@@ -199,22 +199,21 @@ unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
         withdraw: impl FnOnce(),
     ) -> WaitOutcome {
         let (wait, done) = (LimitedWait::new(Claim::new()), Closing::of(self.0.done()));
-        let watch = Watch::new(Case::of(NonNull::from(&wait.claim), ENDED), wait.blocker.waker());
+        let watch = CloseWaiter::new(Case::of(NonNull::from(&wait.claim), ENDED), wait.blocker.waker());
         let Some(commit) = enter(wait.waker()) else { return WaitOutcome::NotNeeded };
         // SAFETY: the claim is open. Its other node can be found only under the lock that `enter`
         // has kept, and that is not a channel's lock.
-        if !unsafe { done.join(&watch) } {
+        let Some(joined) = (unsafe { done.join(&watch) }) else {
             let ended = wait.claim.take(ENDED);
             debug_assert!(ended, "sync: another thread found a node while its lock was held");
             commit();
             return wait.end(withdraw);
-        }
+        };
         let commit = move || {
             commit();
-            // SAFETY: `join` above has kept the channel's lock. Whatever takes the claim, this
-            // frame is left only after the channel's lock was passed through, in `leave` or by the
-            // closer (I1).
-            unsafe { done.unlock() };
+            // Whatever takes the claim, this frame is left only after the channel's lock was
+            // passed through, in `leave` or by the closer (I1).
+            joined.unlock();
         };
         // SAFETY: the blocker belongs to this call. The watch has joined; `leave` comes after the
         // wake-up, and no lock is held then.
@@ -256,19 +255,19 @@ pub(super) unsafe fn block_until_ctx_ends(
     case: usize,
 ) {
     let done = Closing::of(ctx.done());
-    let watch = Watch::new(Case::of(NonNull::from(claim), case), blocker.waker());
+    let watch = CloseWaiter::new(Case::of(NonNull::from(claim), case), blocker.waker());
     // SAFETY: the claim is opened before the channel's lock is released, and others take it early,
     // as the caller promises. The caller's frame is left after `leave`, by which time the commit
     // step no longer touches it (I1).
     unsafe {
-        if !done.join(&watch) {
+        let Some(joined) = done.join(&watch) else {
             // A shut claim is owed no wake-up. If it was taken before, this wait has ended too.
             let _ = claim.take_early(case);
             return;
-        }
+        };
         blocker.block_if(reason, move || {
             let opened = claim.open();
-            done.unlock();
+            joined.unlock();
             opened
         });
         done.leave(&watch, claim.winner() == Some(case));

@@ -7,7 +7,7 @@ use greenthread_models::explore;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::closing::{Closing, Watch};
+use crate::closing::{CloseWaiter, Closing};
 use crate::handle::{Receiver, bounded};
 use crate::primitive::{Blocker, Case, Claim, RawLock, UnsafeCell, WaitList, WaitNode, WaitReason, Waker};
 
@@ -46,21 +46,21 @@ impl Place {
         let (closing, blocker, claim) = (Closing::of(done), Blocker::new(), Claim::new());
         let case = |index| Case::of(NonNull::from(&claim), index);
         let node = WaitNode::new((case(GIFT), blocker.waker()));
-        let watch = Watch::new(case(CLOSE), blocker.waker());
+        let waiter = CloseWaiter::new(case(CLOSE), blocker.waker());
         self.lock.lock();
         // SAFETY: locked above, and the protocol is followed: that it suffices is what the models check.
         unsafe {
-            if !closing.join(&watch) {
+            let Some(joined) = closing.join(&waiter) else {
                 self.lock.unlock();
                 return false;
-            }
+            };
             self.queue.with_mut(|queue| (*queue).push_back(NonNull::from(&node)));
             blocker.block(WaitReason::Select, || {
                 self.lock.unlock();
-                closing.unlock();
+                joined.unlock();
             });
             let won = claim.winner() == Some(CLOSE);
-            closing.leave(&watch, won);
+            closing.leave(&waiter, won);
             self.lock.lock();
             self.queue.with_mut(|queue| (*queue).remove(NonNull::from(&node)));
             self.lock.unlock();

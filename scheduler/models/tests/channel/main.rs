@@ -31,6 +31,9 @@ mod head;
 #[path = "../../../../channels/src/internal.rs"]
 mod internal;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../../../channels/src/locked.rs"]
+mod locked;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../../channels/src/queue.rs"]
 mod queue;
 #[allow(dead_code, unreachable_pub)]
@@ -40,11 +43,11 @@ mod reason;
 #[path = "../../../../channels/src/select/mod.rs"]
 mod select;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../../../channels/src/single_wait.rs"]
+mod single_wait;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../../../channels/src/timer.rs"]
 mod timer;
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../../channels/src/wait.rs"]
-mod wait;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../../channels/src/waiter.rs"]
 mod waiter;

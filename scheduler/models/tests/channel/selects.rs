@@ -28,8 +28,8 @@ fn recv_either(a: &Receiver<u32>, b: &Receiver<u32>) -> Result<u32, RecvError> {
 fn send_either(a: &Sender<u32>, b: &Sender<u32>, value: u32) -> (usize, Result<(), SendError<u32>>) {
     let (mut one, mut two) = (SendArm::new(a), SendArm::new(b));
     match select(&mut [one.case(), two.case()], true) {
-        0 => (0, one.promise().send(value)),
-        _ => (1, two.promise().send(value)),
+        0 => (0, one.permit().send(value)),
+        _ => (1, two.permit().send(value)),
     }
 }
 
@@ -86,7 +86,7 @@ fn two_selects_meet_once() {
         let swap = move |tx: Sender<u32>, rx: Receiver<u32>, value| {
             let (mut send, mut recv) = (SendArm::new(&tx), RecvArm::new(&rx));
             match select(&mut [send.case(), recv.case()], true) {
-                0 => send.promise().send(value).map(|()| None),
+                0 => send.permit().send(value).map(|()| None),
                 _ => Ok(Some(recv.finish().unwrap())),
             }
         };
@@ -108,7 +108,7 @@ fn two_selects_on_one_channel() {
         let swap = move |tx: Sender<u32>, rx: Receiver<u32>| {
             let (mut send, mut recv) = (SendArm::new(&tx), RecvArm::new(&rx));
             match select(&mut [send.case(), recv.case()], true) {
-                0 => send.promise().send(5).unwrap(),
+                0 => send.permit().send(5).unwrap(),
                 _ => assert_eq!(recv.finish(), Ok(5)),
             }
         };
@@ -154,7 +154,7 @@ fn close_against_a_promise() {
             let receiver = thread::spawn(move || rx.recv());
             let mut arm = SendArm::new(&tx);
             assert_eq!(select(&mut [arm.case()], true), 0);
-            let sent = arm.promise().send(3);
+            let sent = arm.permit().send(3);
             closer.join().unwrap();
             match receiver.join().unwrap() {
                 Ok(value) => assert_eq!((value, sent), (3, Ok(()))),
@@ -177,7 +177,7 @@ fn a_promise_that_is_given_up() {
             };
             let mut arm = SendArm::new(&tx);
             if try_select(&mut [arm.case()], true).is_some() {
-                drop(arm.promise());
+                drop(arm.permit());
             }
             assert_eq!(receiver.join().unwrap(), Ok(4));
             assert_eq!(other.join().unwrap(), Ok(()));

@@ -1,0 +1,371 @@
+//! A select: how one of several operations is chosen, or waited for.
+//!
+//! # Protocol
+//! 1. *Without all locks* (`select_one_ready`): look at all arms without a lock, and pick one of
+//!    those that seem possible, at random with the same probability for each, or the first for a
+//!    biased select. Take the lock of that one channel and perform the operation. In most cases this
+//!    is all. If nothing seems possible and the select must not wait, the epochs tell whether that
+//!    was so at one instant (`head`). If it was, the select is over.
+//! 2. *Under all locks* (`select_locked`): take the locks of all channels in the order of their
+//!    addresses, so that two selects do not wait for each other. The passes have the numbers of Go's
+//!    `selectgo`.
+//!    * `pass_1` looks for an operation that is ready, and performs it. If there is none, then none
+//!      was possible at this instant, which is what a `default` and a deadline may report.
+//!    * `pass_2` links a node into the queue of every channel, all with one claim, and the select
+//!      parks. The commit step releases all locks. The first peer takes the claim and completes the
+//!      operation of that one arm (`queue`). Other peers find the claim taken, and go on to the next
+//!      node.
+//!    * `pass_3` removes the nodes of the other arms once the select is awake.
+//!
+//! *A select never meets itself*: while it looks it has no node in a queue, and while it waits it
+//! does not look.
+//!
+//! *Clocks.* An arm on an alarm has no peer. It limits how long the select waits, and the next look
+//! finds the message.
+//!
+//! *Readiness* (`Select::ready`) is the same without performing anything: the nodes are watchers,
+//! and a watcher that is woken looks again. An event wakes one watcher only. That watcher looks, and
+//! wakes the next one as long as the event is still there.
+//!
+//! *Retrying.* A wait can end without a result: a peer that was to send gave up, or an alarm was
+//! reset. The select then starts over at 1.
+//!
+//! # Rejected
+//! * Registering with one channel after the other and then polling again (crossbeam-channel). A
+//!   wake-up can come before the wait, so there must be states for that, and the answer of `default`
+//!   is not about one instant.
+//! * Trying the channels in a random rotation. The ones behind an operation that is not possible are
+//!   then picked more often.
+//!
+//! # Invariants
+//! * I1: an arm's node is in a queue only between `pass_2` and `pass_3`, which removes it or knows
+//!   that a peer has.
+//! * I2: nothing of the frame is touched after the last unlock of the commit step. Before that, the
+//!   woken select cannot leave the frame: `pass_3` needs each of the locks, except the one of the arm
+//!   that was completed, and a peer completed it after that lock was released.
+//! * I3: the contract of `select_arms` holds for the arms of a [`Selecting`].
+
+use std::ptr::NonNull;
+use std::time::Instant;
+
+use super::arm::{Arm, Attempt, Completion, LazyInstant, LockedArms};
+use super::pick::{GROUP, Pick, shuffle};
+use crate::alarm::Alarm;
+use crate::head::{Direction, Grant, Head};
+use crate::primitive::{Blocker, Case, Claim, Timed, WaitReason};
+use crate::queue::ClaimedWatchers;
+use crate::waiter::{Outcome, PinnedNode};
+
+/// What to do with the chosen arm.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// Perform its operation.
+    Perform,
+    /// Only report that it is ready.
+    Ready,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Now,
+    At(Instant),
+    Never,
+}
+
+/// The result of one step of a select.
+enum Step {
+    /// The arm at this position is chosen.
+    Chosen(usize),
+    /// No operation was possible at one instant.
+    NoneReady,
+    /// Nothing is known yet.
+    Retry,
+}
+
+/// The result of `pass_1`.
+enum Pass1<'s, 'a> {
+    /// The locks are released.
+    Decided(Step),
+    /// No operation is possible.
+    NoneReady(LockedArms<'s, 'a>),
+}
+
+/// A select in progress.
+struct Selecting<'m, 's, 'a> {
+    arms: &'m mut [&'s Arm<'a>],
+    goal: Goal,
+    limit: Limit,
+    biased: bool,
+    /// When the select began, for alarms whose next message is due after that.
+    asked: LazyInstant,
+}
+
+/// Chooses an arm, and performs its operation if that is the goal.
+///
+/// Returns the arm's position, or `None` if no operation was possible up to the limit. The arms may
+/// have changed places afterwards.
+///
+/// # Safety
+/// Each arm is in the list once, stays in place, and is not used otherwise until this returns. If
+/// the goal is to perform an operation, each arm's slot is set (I2 of `arm`).
+pub(crate) unsafe fn select_arms(arms: &mut [&Arm<'_>], goal: Goal, limit: Limit, biased: bool) -> Option<usize> {
+    let mut select = Selecting { arms, goal, limit, biased, asked: LazyInstant::new() };
+    loop {
+        let step = match select.select_one_ready() {
+            Step::Retry => select.select_locked(),
+            step => step,
+        };
+        match step {
+            Step::Chosen(position) => return Some(position),
+            Step::NoneReady => return None,
+            Step::Retry => {}
+        }
+    }
+}
+
+impl<'a> Selecting<'_, '_, 'a> {
+    /// Performs step 1 of the protocol.
+    #[inline]
+    fn select_one_ready(&self) -> Step {
+        let (now, at_once) = (LazyInstant::new(), self.limit == Limit::Now);
+        let look = |_, arm: &Arm<'_>| {
+            if at_once {
+                // Before the look, so that the epoch covers what the look does not see.
+                arm.epoch.set(arm.head().map_or(0, Head::epoch));
+            }
+            arm.looks_ready(&now)
+        };
+        let Some(position) = self.pick(look) else {
+            return if at_once && self.nothing_has_changed() { Step::NoneReady } else { Step::Retry };
+        };
+        let Some(mut guard) = self.arms[position].lock() else { return Step::Retry };
+        let chosen = match self.goal {
+            Goal::Perform => {
+                // SAFETY: I3: the slot is set.
+                let attempt = unsafe { guard.locked().attempt(&self.asked) };
+                guard.complete(attempt)
+            }
+            Goal::Ready => {
+                let ready = guard.locked().is_ready(&LazyInstant::new());
+                guard.unlock();
+                ready
+            }
+        };
+        if chosen { Step::Chosen(position) } else { Step::Retry }
+    }
+
+    /// Returns `true` if nothing has become possible since `select_one_ready` noted the epochs.
+    #[inline]
+    fn nothing_has_changed(&self) -> bool {
+        let later = LazyInstant::new();
+        self.arms.iter().all(|arm| {
+            // Time raises no epoch.
+            let due = arm.as_alarm().is_some() && arm.looks_ready(&later);
+            !due && arm.head().is_none_or(|head| head.epoch() == arm.epoch.get())
+        })
+    }
+
+    /// Picks one of the arms for which `possible` returns `true`.
+    #[inline]
+    fn pick(&self, mut possible: impl FnMut(usize, &Arm<'_>) -> bool) -> Option<usize> {
+        let mut pick = Pick::new(self.biased);
+        for (n, group) in self.arms.chunks(GROUP).enumerate() {
+            let first = n * GROUP;
+            let offered = |bits, (bit, arm): (usize, &&Arm<'_>)| bits | u64::from(possible(first + bit, arm)) << bit;
+            let bits = group.iter().enumerate().fold(0, offered);
+            pick.offer(first, bits, |bit| group[bit].index());
+        }
+        pick.picked()
+    }
+
+    /// Performs step 2 of the protocol.
+    fn select_locked(&mut self) -> Step {
+        sort(self.arms, self.biased);
+        let blocker = Blocker::new();
+        let Some(deadline) = self.deadline() else {
+            let claim = Claim::new();
+            return match self.pass_1(LockedArms::lock(self.arms)) {
+                Pass1::Decided(step) => step,
+                Pass1::NoneReady(locked) => self.wait(locked, &blocker, &claim, None),
+            };
+        };
+        if deadline <= Instant::now() {
+            return match self.pass_1(LockedArms::lock(self.arms)) {
+                Pass1::Decided(step) => step,
+                Pass1::NoneReady(locked) => {
+                    locked.unlock();
+                    // The deadline may be that of an alarm whose message another receiver took.
+                    let is_over = self.limit == Limit::Now || self.limit == Limit::At(deadline);
+                    if is_over { Step::NoneReady } else { Step::Retry }
+                }
+            };
+        }
+        let claim = Claim::shut();
+        // The timer is armed before the locks are taken, since arming takes a mutex and may
+        // allocate.
+        // SAFETY: the claim is new and shut, and belongs to this wait.
+        unsafe {
+            blocker.with_deadline(deadline, &claim, self.arms.len(), |timed| {
+                self.select_until(deadline, &blocker, &claim, timed)
+            })
+        }
+    }
+
+    /// Performs step 2 of the protocol with a deadline, which is armed.
+    fn select_until(&self, deadline: Instant, blocker: &Blocker, claim: &Claim, timed: Timed<'_>) -> Step {
+        let mut locked = match self.pass_1(LockedArms::lock(self.arms)) {
+            Pass1::Decided(step) => return step,
+            Pass1::NoneReady(locked) => locked,
+        };
+        // An alarm may have been reset since the deadline was computed.
+        let mut all = 0..self.arms.len();
+        if all.any(|position| locked.arm(position).next_due().is_some_and(|next| next < deadline)) {
+            locked.unlock();
+            return Step::Retry;
+        }
+        let step = self.wait(locked, blocker, claim, Some(timed));
+        // The select has waited to the end, so no operation was possible then. To look again would
+        // be to barge.
+        let is_late = self.limit == Limit::At(deadline) && claim.winner() == Some(self.arms.len());
+        let is_due = || self.arms.iter().any(|arm| arm.as_alarm().is_some_and(|alarm| alarm.is_due(deadline)));
+        if is_late && !is_due() { Step::NoneReady } else { step }
+    }
+
+    /// Returns when to stop waiting, at the limit or to look at an alarm. `None` is never.
+    fn deadline(&self) -> Option<Instant> {
+        let limit = match self.limit {
+            Limit::Now => Some(Instant::now()),
+            Limit::At(when) => Some(when),
+            Limit::Never => None,
+        };
+        let next = |alarm: &Alarm| {
+            self.asked.get();
+            alarm.next()
+        };
+        self.arms.iter().filter_map(|arm| next(arm.as_alarm()?)).chain(limit).min()
+    }
+
+    /// Looks for an operation that is ready, and performs it.
+    fn pass_1<'t>(&self, mut locked: LockedArms<'t, 'a>) -> Pass1<'t, 'a> {
+        loop {
+            let now = LazyInstant::new();
+            let Some(position) = self.pick(|position, _| locked.arm(position).is_ready(&now)) else {
+                return Pass1::NoneReady(locked);
+            };
+            if self.goal == Goal::Ready {
+                locked.unlock();
+                return Pass1::Decided(Step::Chosen(position));
+            }
+            // SAFETY: I3: the slot is set.
+            let attempt = unsafe { locked.arm(position).attempt(&self.asked) };
+            // If it is blocked after all, the peer that seemed to wait was completed through another
+            // queue in the meantime, and its node is gone from this one.
+            if !matches!(attempt, Attempt::Blocked) {
+                let completed = locked.unlock_all_but(position).is_some_and(|guard| guard.complete(attempt));
+                return Pass1::Decided(if completed { Step::Chosen(position) } else { Step::Retry });
+            }
+        }
+    }
+
+    /// Waits until a peer completes one of the operations, or the deadline comes.
+    ///
+    /// The claim is new, and is shut if there is a deadline.
+    fn wait(&self, locked: LockedArms<'_, 'a>, blocker: &Blocker, claim: &Claim, timed: Option<Timed<'_>>) -> Step {
+        let (locked, watchers) = self.pass_2(locked, blocker, claim);
+        // I2: after the unlock this frame may be gone.
+        let commit = move || {
+            locked.unlock();
+            watchers.wake_all();
+        };
+        let is_endless = self.arms.iter().all(|arm| arm.head().is_none());
+        let reason = if is_endless { WaitReason::SelectNoCases } else { WaitReason::Select };
+        match timed {
+            // SAFETY: the blocker was made for this wait. After the unlock the commit step only uses
+            // the wakers that it has claimed.
+            None => unsafe { blocker.block(reason, commit) },
+            // SAFETY: I2: the commit step is over when `pass_3` has had all locks, except for the
+            // lock of a peer that has won.
+            Some(timed) => unsafe { timed.block(reason, commit) },
+        }
+        self.pass_3(claim).map_or(Step::Retry, |position| self.finish(position))
+    }
+
+    /// Enqueues a node on every channel. Returns the watchers for which that is an event.
+    fn pass_2<'t>(
+        &self,
+        mut locked: LockedArms<'t, 'a>,
+        blocker: &Blocker,
+        claim: &Claim,
+    ) -> (LockedArms<'t, 'a>, ClaimedWatchers) {
+        let mut watchers = ClaimedWatchers::new();
+        for (position, arm) in self.arms.iter().enumerate() {
+            let mut locked = locked.arm(position);
+            let Some(mut head) = locked.head() else { continue };
+            let node = arm.init_node(Case::of(NonNull::from(claim), position), blocker.waker());
+            // SAFETY: I1 and I3: the arm stays in place until `pass_3` or a peer has removed the
+            // node.
+            let node = unsafe { PinnedNode::new(node) };
+            match self.goal {
+                Goal::Perform => {
+                    head.enqueue(arm.direction(), node).into_iter().for_each(|watcher| watchers.push(watcher));
+                }
+                Goal::Ready => head.queue(arm.direction()).push_watcher(node),
+            }
+        }
+        (locked, watchers)
+    }
+
+    /// Dequeues the nodes of all arms but the winner. Returns the winner, unless it is the deadline.
+    fn pass_3(&self, claim: &Claim) -> Option<usize> {
+        let winner = claim.winner().filter(|&position| position < self.arms.len());
+        for (position, arm) in self.arms.iter().enumerate() {
+            let Some(head) = arm.head().filter(|_| Some(position) != winner) else { continue };
+            let mut guard = head.lock();
+            let mut locked = guard.locked();
+            let mut queue = locked.queue(arm.direction());
+            // SAFETY: I1: the node is in this queue or in none.
+            unsafe {
+                match self.goal {
+                    Goal::Perform => queue.remove(arm.node()),
+                    Goal::Ready => queue.remove_watcher(arm.node()),
+                }
+            }
+            guard.unlock();
+        }
+        winner
+    }
+
+    /// Reads what a peer has done for the arm that won.
+    fn finish(&self, position: usize) -> Step {
+        let arm = self.arms[position];
+        if self.goal == Goal::Ready {
+            arm.head().into_iter().for_each(|head| head.notify_next_watcher(arm.direction()));
+            return Step::Retry;
+        }
+        // SAFETY: the claim was taken for this arm, and the wake has come: the node is out of its
+        // queue, and the peer is done with it.
+        let outcome = unsafe { arm.node().as_ref().value.outcome() };
+        let completion = match (arm.direction(), outcome) {
+            (_, Outcome::Retry) => return Step::Retry,
+            (Direction::Recv, outcome) => Completion::Received(matches!(outcome, Outcome::Moved)),
+            (Direction::Send, Outcome::Slot) => Completion::Granted(Grant::Slot),
+            (Direction::Send, Outcome::Receiver(receiver)) => Completion::Granted(Grant::Receiver(receiver)),
+            (Direction::Send, Outcome::Closed | Outcome::Moved) => Completion::Granted(Grant::Closed),
+        };
+        arm.set_completion(completion);
+        Step::Chosen(position)
+    }
+}
+
+/// Sorts the arms by address.
+///
+/// Among arms on the same channel the first is served: they are sorted by index, or at random.
+fn sort(arms: &mut [&Arm<'_>], biased: bool) {
+    let key = |arm: &&Arm<'_>| (arm.address(), if biased { arm.index() } else { 0 });
+    arms.sort_unstable_by_key(key);
+    if !biased && arms.windows(2).any(|two| two[0].address() == two[1].address()) {
+        shuffle(arms);
+        arms.sort_unstable_by_key(key);
+    }
+}
