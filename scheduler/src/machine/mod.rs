@@ -3,7 +3,9 @@
 pub(crate) mod stack;
 pub(crate) mod sys;
 
-/// What every thread does before it runs goroutines; to be kept as long as it does.
+/// Prepares a thread to run goroutines.
+///
+/// The result must be kept for as long as it does.
 pub(crate) fn prepare_thread() -> impl Sized {
     sys::thread::set_exact_timers();
     stack::overflow::ensure_altstack(sys::memory::alternate_stack_size())

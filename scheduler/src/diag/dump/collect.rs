@@ -11,7 +11,7 @@ use super::{GoroutineInfo, GoroutineState};
 use crate::gmp::scheduler::{Sched, try_sched};
 use crate::gmp::{G, GRef, M, State};
 use crate::machine::stack::POOL;
-use crate::machine::stack::look::{Found, Still};
+use crate::machine::stack::look::{StackState, Still};
 use crate::machine::sys::unwind::{Registers, Unwinder};
 use crate::testing::mechanism::Mechanism;
 use crate::time::clock;
@@ -88,10 +88,10 @@ impl Collection {
             // SAFETY: owners are goroutines, whose memory is never unmapped.
             let Some(g) = (unsafe { GRef::from_ptr(owner.cast()) }) else { return };
             match found {
-                Found::Left(still) if is_at_rest(g, still) => {
+                StackState::Left(still) if is_at_rest(g, still) => {
                     seen.entry(g.id).or_insert_with(|| info(g, g.name().cloned(), traces.of_left(g, still)));
                 }
-                Found::Left(_) | Found::Entered => drop(on_stack.insert(g.as_ptr())),
+                StackState::Left(_) | StackState::Entered => drop(on_stack.insert(g.as_ptr())),
             }
         });
     }

@@ -1,19 +1,21 @@
 //! Arenas: large reservations of address space, cut into slots with guards.
 //!
-//! An arena has slots of one class. Nothing in it costs memory until it is *carved*: groups of up to 64 slots get their
-//! guards in one system call and their entries in the side table, and are then known for good. Arenas are never
-//! unmapped, so that an address can be looked up in a signal handler, and an entry in the table outlives every reader.
+//! An arena has slots of one class. Nothing in it costs memory until it is *carved*: groups of up
+//! to 64 slots get their guards in one system call and their entries in the side table, and are
+//! then known for good. Arenas are never unmapped, so that an address can be looked up in a signal
+//! handler, and an entry in the table outlives every reader.
 //!
 //! # Guards
-//! `MADV_GUARD_INSTALL` marks page-table entries: a guard costs 0.8 us (4 pages, in a batch of 64), no memory beyond
-//! the page-table page that the stack needs anyway, and no mapping. `mprotect` splits the mapping: 3.4 us, two mappings
-//! for each slot, and once `vm.max_map_count` is reached every `mmap` of the process fails, the allocator's too. So
-//! with `mprotect` at most half of that number is used, and then `take` fails with the reason.
+//! `MADV_GUARD_INSTALL` marks page-table entries: a guard costs 0.8 us (4 pages, in a batch of 64),
+//! no memory beyond the page-table page that the stack needs anyway, and no mapping. `mprotect`
+//! splits the mapping: 3.4 us, two mappings for each slot, and once `vm.max_map_count` is reached
+//! every `mmap` of the process fails, the allocator's too. So with `mprotect` at most half of that
+//! number is used, and then `take` fails with the reason.
 //!
 //! # Placement
-//! The guard of one slot is next to the top page of the slot below. For slots of 2 MiB and more the edges lie in the
-//! middle between two multiples of 2 MiB: then both are in one page-table page, and a slot costs 4 KiB of page tables
-//! instead of 8.
+//! The guard of one slot is next to the top page of the slot below. For slots of 2 MiB and more the
+//! edges lie in the middle between two multiples of 2 MiB: then both are in one page-table page,
+//! and a slot costs 4 KiB of page tables instead of 8.
 //!
 //! # Invariants
 //! * I1: entry `i` of the table is written before `carved` exceeds `i`, and is shared from then on.
@@ -21,7 +23,8 @@
 //!
 //! # Orderings
 //! * P1: `carved`, released in `carve` -> the acquire load in `slot`: the entry is written.
-//! * P2: the pointer in `ARENAS`, released in `register` -> the acquire load in `arenas`: the arena is written.
+//! * P2: the pointer in `ARENAS`, released in `register` -> the acquire load in `arenas`: the arena
+//!   is written.
 
 use std::io;
 use std::ops::Range;
@@ -32,9 +35,9 @@ use super::slot::SlotMeta;
 use super::{Class, human};
 use crate::machine::sys::memory::{self, Span, page_size};
 
-/// Most arenas of a process: 16 million stacks of the default size.
+/// The maximum number of arenas of a process: 16 million stacks of the default size.
 const MOST: usize = 4096;
-/// Smallest arena asked for first, and the largest unless one slot is larger.
+/// The size of an arena that is tried first, unless one slot is larger.
 const LEAST_BYTES: usize = 1 << 30;
 const MOST_BYTES: usize = 1 << 40;
 const LEAST_SLOTS: usize = 4096;
@@ -53,16 +56,20 @@ pub(super) struct Arena {
     ages: NonNull<AtomicU8>,
     /// Address of the pool that the slots belong to.
     pool: usize,
-    /// How many slots are known. Written under the pool's lock of this class.
+    /// The number of known slots.
+    ///
+    /// Written under the pool's lock of this class.
     carved: AtomicUsize,
 }
 
-// SAFETY: the pointers lead into the table, which lives for ever and is shared as I1 says.
+// SAFETY: the pointers lead into the table, which lives forever and is shared as I1 says.
 unsafe impl Send for Arena {}
-// SAFETY: as for `Send`.
+// SAFETY: the pointers lead into the table, which lives forever and is shared as I1 says.
 unsafe impl Sync for Arena {}
 
-/// All arenas so far. Async-signal-safe.
+/// Returns all arenas so far.
+///
+/// Async-signal-safe.
 pub(super) fn arenas() -> impl Iterator<Item = &'static Arena> {
     ARENAS.iter().map_while(|arena| {
         // ORDERING P2: acquire pairs with the exchange in `register`.
@@ -72,7 +79,9 @@ pub(super) fn arenas() -> impl Iterator<Item = &'static Arena> {
     })
 }
 
-/// The slot that `address` is in, if it is in one that was carved. Async-signal-safe.
+/// Returns the carved slot that contains `address`, if any.
+///
+/// Async-signal-safe.
 pub(super) fn find(address: usize) -> Option<&'static SlotMeta> {
     let arena = arenas().find(|arena| arena.range().contains(&address))?;
     arena.slot((address - arena.start) >> arena.class.shift())
@@ -96,7 +105,7 @@ impl Arena {
                 Err(back) => arena = back,
             }
         }
-        // SAFETY: nobody has seen this arena.
+        // SAFETY: no other thread has seen this arena.
         unsafe { memory::release(arena.range()) };
         Err(exhausted(class, &io::Error::other(format!("there are {MOST} arenas already"))))
     }
@@ -110,7 +119,7 @@ impl Arena {
         };
         let table_len = (slots * size_of::<SlotMeta>()).next_multiple_of(page_size());
         let table = memory::reserve(table_len + slots.next_multiple_of(page_size())).inspect_err(|_| {
-            // SAFETY: nobody has seen the range.
+            // SAFETY: no other thread has seen the range.
             unsafe { memory::release(start..start + len) }
         })?;
         let at = |address| NonNull::new(ptr::with_exposed_provenance_mut::<u8>(address));
@@ -144,25 +153,27 @@ impl Arena {
         self.carved.load(Ordering::Acquire)
     }
 
-    /// The entry of a slot that was carved.
+    /// Returns the entry of a slot if it was carved.
     pub(super) fn slot(&self, index: usize) -> Option<&'static SlotMeta> {
-        // SAFETY: I1, the entry was written.
+        // SAFETY: I1: the entry was written.
         (index < self.carved()).then(|| unsafe { self.table.add(index).as_ref() })
     }
 
-    /// The ages of some slots.
+    /// Returns the ages of some slots.
     pub(super) fn ages(&self, slots: Range<usize>) -> &'static [AtomicU8] {
         assert!(slots.end <= self.slots, "stack: no such slot; end = {}", slots.end);
-        // SAFETY: the ages are zeroed memory that lives for ever, one byte for each slot.
+        // SAFETY: the ages are zeroed memory that lives forever, one byte for each slot.
         unsafe { NonNull::slice_from_raw_parts(self.ages.add(slots.start), slots.len()).as_ref() }
     }
 
-    /// The addresses of some slots.
+    /// Returns the addresses of some slots.
     pub(super) fn addresses(&self, slots: Range<usize>) -> Range<usize> {
         self.start + (slots.start << self.class.shift())..self.start + (slots.end << self.class.shift())
     }
 
-    /// Makes the next group of slots known. Empty if there are no more. Called under the pool's lock of this class.
+    /// Makes the next group of slots known.
+    ///
+    /// Returns an empty range if there are no more. Called under the pool's lock of this class.
     pub(super) fn carve(&self, guards: &Guards) -> io::Result<Range<usize>> {
         let first = self.carved.load(Ordering::Relaxed);
         let count = self.class.group().min(self.slots - first);
@@ -171,12 +182,12 @@ impl Arena {
             let limit = self.addresses(first + i..first + i).start;
             *span = Span::new(limit..limit + self.class.guard());
         }
-        // SAFETY: slots that were not carved are used by nobody.
+        // SAFETY: slots that were not carved are not in use.
         let laid = unsafe { guards.lay(&spans[..count]) }?;
         for (i, age) in self.ages(first..first + laid).iter().enumerate() {
             let index = first + i;
             let top = self.addresses(index..index + 1).end;
-            // SAFETY: I1, nobody has seen this entry.
+            // SAFETY: I1: this entry is not shared yet.
             unsafe { self.table.add(index).write(SlotMeta::new(top, index, self.class, age)) };
         }
         // ORDERING P1: release publishes the entries.
@@ -185,14 +196,14 @@ impl Arena {
     }
 }
 
-/// Puts the arena at `place` for good, or hands it back if the place is taken.
+/// Puts the arena at `place` for good, or returns it if the place is taken.
 fn register(place: &AtomicPtr<Arena>, arena: Box<Arena>) -> Result<&'static Arena, Box<Arena>> {
     let arena = Box::into_raw(arena);
     // ORDERING P2: release publishes the arena.
     match place.compare_exchange(ptr::null_mut(), arena, Ordering::Release, Ordering::Relaxed) {
         // SAFETY: the arena is shared from here on, and never freed.
         Ok(_) => Ok(unsafe { &*arena }),
-        // SAFETY: it came from a box just now, and nobody has seen it.
+        // SAFETY: it came from a box just now, and no other thread has seen it.
         Err(_) => Err(unsafe { Box::from_raw(arena) }),
     }
 }
@@ -209,33 +220,35 @@ const UNKNOWN: u8 = 0;
 const INSTALL: u8 = 1;
 const PROTECT: u8 = 2;
 
-/// How guards are made here, and how many more may be.
+/// How guards are made on this system, and how many more may be made.
 pub(super) struct Guards {
     mode: AtomicU8,
-    /// How many guards `mprotect` may make; 0 until it is worked out.
+    /// The maximum number of guards by `mprotect`; 0 until it is computed.
     cap: AtomicUsize,
     protected: AtomicUsize,
 }
 
 impl Guards {
-    /// By whatever the system does best.
+    /// Creates guards by the best method of the system.
     pub(super) const fn new() -> Self {
         Self { mode: AtomicU8::new(UNKNOWN), cap: AtomicUsize::new(0), protected: AtomicUsize::new(0) }
     }
 
-    /// By `mprotect`, `cap` of them.
+    /// Creates guards by `mprotect`, `cap` of them.
     #[cfg(test)]
     pub(super) const fn protect_only(cap: usize) -> Self {
         Self { mode: AtomicU8::new(PROTECT), cap: AtomicUsize::new(cap), protected: AtomicUsize::new(0) }
     }
 
-    /// Lays the first few of `spans`, at least one; returns how many.
+    /// Lays the first few of `spans`, at least one.
+    ///
+    /// Returns how many.
     ///
     /// # Safety
-    /// Nobody uses the spans any more.
+    /// The spans are not in use.
     unsafe fn lay(&self, spans: &[Span]) -> io::Result<usize> {
         if self.mode.load(Ordering::Relaxed) != PROTECT {
-            // SAFETY: the caller's promise.
+            // SAFETY: the spans are not in use, as this function demands.
             match unsafe { memory::guard(spans) } {
                 Ok(()) => {
                     self.mode.store(INSTALL, Ordering::Relaxed);
@@ -248,7 +261,7 @@ impl Guards {
             }
         }
         for (i, span) in spans.iter().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the span is not in use, as this function demands.
             match unsafe { self.protect(span) } {
                 Ok(()) => {}
                 Err(_) if i > 0 => return Ok(i),
@@ -259,7 +272,7 @@ impl Guards {
     }
 
     /// # Safety
-    /// As for `lay`.
+    /// The span is not in use.
     unsafe fn protect(&self, span: &Span) -> io::Result<()> {
         if self.cap.load(Ordering::Relaxed) == 0 {
             // Two mappings for each guard, and half of all for the rest of the process.
@@ -269,7 +282,7 @@ impl Guards {
         if self.protected.load(Ordering::Relaxed) >= cap {
             return Err(too_many_guards(cap, "the cap is reached"));
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the span is not in use, as this function demands.
         unsafe { memory::protect(span) }.map_err(|error| too_many_guards(cap, &error.to_string()))?;
         self.protected.fetch_add(1, Ordering::Relaxed);
         Ok(())

@@ -1,12 +1,14 @@
-//! Goroutine stacks: reserved once, committed by touching, reused hot, trimmed behind their goroutines' backs.
+//! Goroutine stacks: reserved once, committed on first touch, reused while hot, trimmed while their
+//! goroutines are parked.
 //!
 //! # Layout
-//! An *arena* ([`arena`]) is one reservation of address space, cut into *slots* of one *class*: a power of two, which
-//! is what a stack reserves in all. Its slots have entries in a side table ([`slot`]).
+//! An *arena* ([`arena`]) is one reservation of address space, cut into *slots* of one *class*: a
+//! power of two, which is the whole reservation of a stack. Its slots have entries in a side table
+//! ([`slot`]).
 //!
 //! ```text
 //!   high  +---------------------------+  top of the slot
-//!         | colour: 0 to 1920 bytes   |  slot number % 16 * 128
+//!         | color: 0  to 1920 bytes   |  slot number % 16 * 128
 //!         +---------------------------+  base: the coroutine starts here
 //!         | frames     |              |
 //!         |            v              |  committed page by page
@@ -18,26 +20,29 @@
 //!   low   +---------------------------+  limit
 //! ```
 //!
-//! Colour: without it all stack tops are congruent modulo the page size, so that the hot lines of all goroutines share
-//! one set of the cache: a bare switch among 10 000 takes 7.4 ns instead of 4.1, among 100 000 137 ns instead of 23
-//! (measured with 28 colours). More than 1920 bytes of it would push the 1 to 1.5 KiB of a parked shallow goroutine
-//! into a second page.
+//! Color: without it all stack tops are congruent modulo the page size, so that the hot lines of
+//! all goroutines share one set of the cache: a bare switch among 10 000 takes 7.4 ns instead of
+//! 4.1, among 100 000 137 ns instead of 23 (measured with 28 colors). More than 1920 bytes of it
+//! would push the 1 to 1.5 KiB of a parked shallow goroutine into a second page.
 //!
-//! Four guard pages rather than one: Rust touches each page of a frame in turn, but C code built without stack probes
-//! may jump over one. A frame larger than the guard may jump over all of it, onto the next slot. More pages would cost
-//! more (a guard of 4 takes 0.8 us), and no number is enough; threads have one.
+//! There are four guard pages rather than one: Rust touches each page of a frame in turn, but C
+//! code built without stack probes may jump over one. A frame larger than the guard may jump over
+//! all of it, onto the next slot. More pages would cost more (a guard of 4 takes 0.8 us), and no
+//! number is enough; threads have one.
 //!
 //! # Life of a stack
-//! [`pool`] holds the free ones, and a [`StackCache`] some of them for one P. Taken, a stack counts as *entered*:
-//! nobody else touches its pages. [`SlotMeta::suspend`] leaves it when its goroutine parks, [`SlotMeta::resume`] enters
-//! it again, and giving it back leaves it for good. Entered stacks are never trimmed, all others may be ([`trim`]), or be
-//! looked at ([`look`]); who wins when the two meet is the protocol `occupancy`.
+//! [`pool`] holds the free stacks, and a [`StackCache`] some of them for one P. Once taken, a stack
+//! counts as *entered*: no other thread touches its pages. [`SlotMeta::suspend`] leaves it when its
+//! goroutine parks, [`SlotMeta::resume`] enters it again, and giving it back leaves it for good.
+//! Entered stacks are never trimmed; all others may be trimmed ([`trim`]) or read ([`look`]). The
+//! protocol `occupancy` decides when the two meet.
 //!
 //! # Invariants
 //! * I1: a slot is never unmapped and its table entry never moves: `&'static SlotMeta` is true.
-//! * I2: a free slot is in one free list or one cache, and no [`Stack`] names it; a slot in use has one [`Stack`].
-//! * I3: pages are dropped only while the slot's occupancy excludes whoever would run on it, and only below the
-//!   words that are live: those at and above the stack pointer of the last suspend.
+//! * I2: a free slot is in one free list or one cache, and no [`Stack`] names it; a slot in use has
+//!   one [`Stack`].
+//! * I3: pages are dropped only while the slot's occupancy excludes every thread that would run on
+//!   it, and only below the live words: those at and above the stack pointer of the last suspend.
 
 pub(crate) mod arena;
 pub(crate) mod look;
@@ -57,27 +62,30 @@ pub(crate) use trim::sweep;
 
 use crate::machine::sys::memory::page_size;
 
-/// A stack in the hands of its user. Dropping it loses the slot for the rest of the process: give it back.
+/// A stack that is in use.
+///
+/// Dropping it loses the slot for the rest of the process: give it back instead.
 #[derive(Debug)]
 #[must_use = "a stack that is not given back is lost"]
 pub(crate) struct Stack(&'static SlotMeta);
 
 impl Stack {
-    /// The lowest address that frames may use.
+    /// Returns the lowest address that frames may use.
     #[inline]
     pub(crate) fn low(&self) -> usize {
         self.0.low()
     }
 
-    /// The stack's entry in the side table.
+    /// Returns the stack's entry in the side table.
     #[inline]
     pub(crate) fn meta(&self) -> &'static SlotMeta {
         self.0
     }
 }
 
-// SAFETY: I2, nobody else has this slot; its guard was laid before it came into a free list; the smallest class leaves
-// a page above the guard, and base and limit are aligned to 128 bytes and to a page.
+// SAFETY: I2: no other `Stack` names this slot; its guard was laid before it came into a free list;
+// the smallest class leaves a page above the guard, and base and limit are aligned to 128 bytes and
+// to a page.
 unsafe impl corosensei::stack::Stack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {
@@ -86,7 +94,7 @@ unsafe impl corosensei::stack::Stack for Stack {
 
     #[inline]
     fn limit(&self) -> StackPointer {
-        // A slot is not at address zero, and one above it is no less true a limit than zero.
+        // A slot is never at address zero, and a limit above it would be as correct as zero.
         StackPointer::new(self.0.limit()).unwrap_or(StackPointer::MIN)
     }
 }
@@ -104,7 +112,7 @@ impl Class {
     const DEFAULT: u8 = 18;
     pub(crate) const COUNT: usize = (Self::LARGEST - Self::SMALLEST + 1) as usize;
 
-    /// Where large guards become affordable: a quarter of this is the guard.
+    /// From four times this size on, a large guard is affordable.
     const FULL_GUARD: usize = 16 << 10;
 
     pub(crate) const fn reservation(self) -> usize {
@@ -119,17 +127,19 @@ impl Class {
         (self.0 - Self::SMALLEST) as usize
     }
 
-    /// The class with this index.
+    /// Returns the class with this index.
     pub(crate) fn nth(index: usize) -> Option<Self> {
         (Self::SMALLEST..=Self::LARGEST).nth(index).map(Self)
     }
 
-    /// The size of the guard: 16 KiB, or one page where that would eat too much of the stack.
+    /// Returns the size of the guard: 16 KiB, or one page where that would take too much of the
+    /// stack.
     pub(crate) fn guard(self) -> usize {
         if self.reservation() >= 4 * Self::FULL_GUARD { page_size().max(Self::FULL_GUARD) } else { page_size() }
     }
 
-    /// How many slots are carved at a time, and examined at a time: what fits 16 MiB, and 64 at most.
+    /// Returns how many slots are carved, and examined, at a time: as many as fit in 16 MiB, at
+    /// most 64.
     pub(crate) const fn group(self) -> usize {
         let fit = (16 << 20) >> self.0;
         if fit > 64 {
@@ -142,9 +152,9 @@ impl Class {
     }
 }
 
-/// The class of a stack that is to reserve `bytes`, rounded up to a power of two.
+/// Returns the class of a stack that reserves `bytes`, rounded up to a power of two.
 pub(crate) fn class_for(bytes: usize) -> io::Result<Class> {
-    // A page of guard, and a page to use.
+    // One page of guard, and one to use.
     let smallest = (1usize << Class::SMALLEST).max(2 * page_size());
     let largest = 1usize << Class::LARGEST;
     if !(smallest..=largest).contains(&bytes) {
@@ -161,25 +171,26 @@ pub(crate) fn class_for(bytes: usize) -> io::Result<Class> {
 
 static DEFAULT_CLASS: AtomicU8 = AtomicU8::new(Class::DEFAULT);
 
-/// The class of stacks that nobody asked a size for.
+/// Returns the class of stacks without an explicit size.
 #[inline]
 pub(crate) fn default_class() -> Class {
     Class(DEFAULT_CLASS.load(Ordering::Relaxed))
 }
 
-/// What a stack reserves that nobody asked a size for.
+/// Returns the reservation of stacks without an explicit size.
 pub(crate) fn default_reservation() -> usize {
     default_class().reservation()
 }
 
-/// Sets what a stack reserves that nobody asked a size for. To be called at boot: caches already filled keep their
-/// size.
+/// Sets the reservation of stacks without an explicit size.
+///
+/// Called at boot: caches that are already filled keep their size.
 pub(crate) fn set_default_reservation(bytes: usize) -> io::Result<()> {
     DEFAULT_CLASS.store(class_for(bytes)?.0, Ordering::Relaxed);
     Ok(())
 }
 
-/// A number of bytes as a user would write it.
+/// Formats a number of bytes as a user would write it.
 fn human(bytes: usize) -> String {
     match bytes {
         _ if bytes >= 1 << 30 => format!("{} GiB", bytes >> 30),

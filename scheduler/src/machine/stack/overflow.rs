@@ -1,32 +1,37 @@
-//! The report of a stack overflow: which goroutine, how large its stack, how to raise it; then the process aborts.
+//! The report of a stack overflow: which goroutine, how large its stack, how to raise it; then the
+//! process aborts.
 //!
-//! Overflow is not survivable: unwinding from the middle of a function's prologue runs no destructors, so locks would
-//! stay locked. What can be done is to say more than "segmentation fault".
+//! A program cannot continue after an overflow: unwinding from the middle of a function's prologue
+//! runs no destructors, so locks would stay locked. But the runtime can say more than "segmentation
+//! fault".
 //!
 //! # Protocol
-//! A handler for `SIGSEGV` and `SIGBUS` runs on the thread's alternate stack (the goroutine's is full). It looks the
-//! address up among the arenas. Is it in the guard of the slot that this thread runs on: report, abort. Else it is
-//! somebody else's fault: a null pointer, a stray one that hits the guard of another thread's goroutine, a page that a
-//! garbage collector protects, a full stack of an OS thread.
+//! A handler for `SIGSEGV` and `SIGBUS` runs on the thread's alternate stack (the goroutine's is
+//! full). It looks the address up among the arenas. If it is in the guard of the slot on which this
+//! thread runs, the handler reports and aborts. Otherwise the fault is not ours: a null pointer, a
+//! stray pointer that hits the guard of another thread's goroutine, a page that a garbage collector
+//! protects, a full stack of an OS thread.
 //!
 //! # Chaining
-//! Such a fault goes to the handler that was there before, std's own or the embedding program's, as if we were not there:
-//! with one argument or three, under the mask that it asked for, once if it asked for that. An action that was the
-//! system's is taken. A handler that mends the fault and returns has the instruction run again. What is installed after
-//! us replaces us, as it would replace any other handler; if it chains in turn, all of this works as before.
+//! Such a fault goes to the handler that was installed before, std's own or the embedding
+//! program's, as if ours did not exist: with one argument or three, under the mask that it asked
+//! for, once if it asked for that. A default action is taken. If a handler repairs the fault and
+//! returns, the instruction runs again. A handler that is installed after ours replaces ours, as it
+//! would replace any other; if it chains in turn, all of this works as before.
 //!
-//! One difference is left: every handler now runs on the alternate stack, whether it asked for that or not. On a goroutine's
-//! stack, which may be the one that is full, it could not run. The Ms have one of their own instead of std's, whose 8 KiB are
-//! hardly enough for two handlers of which one interrupts the other: the registers alone take 3 KiB and more each time.
+//! One difference remains: every handler now runs on the alternate stack, whether it asked for that
+//! or not. On a goroutine's stack, which may be the full one, it could not run. The Ms have their
+//! own alternate stacks instead of std's, whose 8 KiB are hardly enough for two handlers of which
+//! one interrupts the other: the registers alone take 3 KiB and more each time.
 //!
 //! # Rejected
-//! * *To tell an overflow by the stack pointer* that was interrupted: it lies elsewhere in each CPU's and system's
-//!   context, and C code may have moved it past the guard by then.
-//! * *To reset the signal and return* where the fault is not ours, so that the instruction runs into the handler before:
-//!   the first fault that somebody mends would be the last that we see.
+//! * *Recognizing an overflow by the stack pointer* that was interrupted: it is in another place in
+//!   each CPU's and system's context, and C code may have moved it past the guard by then.
+//! * *Resetting the signal and returning* where the fault is not ours, so that the instruction runs
+//!   into the previous handler: the first repaired fault would be the last one that we see.
 //!
-//! Everything on the way is async-signal-safe: loads of atomics, `write` to descriptor 2, formatting without
-//! allocation, `abort`.
+//! Everything on this path is async-signal-safe: loads of atomics, `write` to descriptor 2,
+//! formatting without allocation, `abort`.
 //!
 //! # Invariants
 //! * I1: `PREVIOUS` is written before the handler is installed, and never again.
@@ -49,17 +54,19 @@ use super::arena;
 use crate::machine::sys::memory::{self, alternate_stack_size, page_size};
 use crate::testing::mechanism::Mechanism;
 
-/// What the scheduler knows of a stack, given its owner word. Async-signal-safe.
+/// What the scheduler knows of a stack, given its owner word.
+///
+/// Async-signal-safe.
 pub(crate) struct Host {
-    /// Whether the calling thread runs the owner.
+    /// Returns `true` if the calling thread runs the owner.
     pub(crate) runs_here: fn(owner: *mut ()) -> bool,
-    /// Says on descriptor 2 who the owner is, and what its stack reserves.
+    /// Reports on descriptor 2 who the owner is, and what its stack reserves.
     pub(crate) report: fn(owner: *mut (), reservation: usize),
 }
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// Flags of the handler before that must be ours, to have its effect.
+/// Flags of the previous handler that must be ours to have their effect.
 const INHERITED: libc::c_int = libc::SA_NODEFER | libc::SA_RESTART;
 
 /// The [`Host`], once there is one.
@@ -68,18 +75,20 @@ static HOST: AtomicPtr<Host> = AtomicPtr::new(ptr::null_mut());
 /// What was installed for each of `SIGNALS` before.
 static PREVIOUS: Previous = Previous(UnsafeCell::new(MaybeUninit::zeroed()));
 
-/// Whether it has been called, and wanted to be called once only.
+/// `true` once a previous handler that wanted to be called only once has been called.
 static SPENT: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
 struct Previous(UnsafeCell<MaybeUninit<[libc::sigaction; 2]>>);
 
-// SAFETY: I1, no write once it is shared.
+// SAFETY: I1: there is no write once it is shared.
 unsafe impl Sync for Previous {}
 
 impl Previous {
-    /// To be called once the handler is installed, or is about to be by the caller.
+    /// Returns what was installed before.
+    ///
+    /// Called once the handler is installed, or about to be by the caller.
     fn get(&self, index: usize) -> &libc::sigaction {
-        // SAFETY: I1, there is no write any more. All zero bytes are a `sigaction`.
+        // SAFETY: I1: there is no write anymore. All zero bytes are a `sigaction`.
         unsafe { &(*self.0.get().cast::<[libc::sigaction; 2]>())[index] }
     }
 }
@@ -89,7 +98,8 @@ pub(crate) fn install(host: &'static Host) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for (i, signal) in SIGNALS.into_iter().enumerate() {
-            // SAFETY: I1, the handler that reads this is not installed yet. All zero bytes are a `sigaction`.
+            // SAFETY: I1: the handler that reads this is not installed yet. All zero bytes are a
+            // `sigaction`.
             unsafe { libc::sigaction(signal, ptr::null(), &raw mut (*PREVIOUS.0.get().cast::<[_; 2]>())[i]) };
         }
         // ORDERING P1: release publishes `PREVIOUS`.
@@ -109,13 +119,12 @@ pub(crate) fn install(host: &'static Host) {
 }
 
 extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // ORDERING P1: acquire pairs with the store in `install`.
-    // SAFETY: `install` stored a reference that is good for ever.
+    // ORDERING P1: acquire pairs with the store in `install`. SAFETY: `install` stored a reference
+    // that is valid forever.
     let host = unsafe { HOST.load(Ordering::Acquire).as_ref() };
     // SAFETY: the kernel passes a valid `siginfo_t` for a fault.
     let address = unsafe { (*info).si_addr() }.addr();
-    // Sent by `kill`, the signal has no address.
-    // SAFETY: as above.
+    // Sent by `kill`, the signal has no address. SAFETY: the kernel passes a valid `siginfo_t`.
     let is_fault = unsafe { (*info).si_code } > 0;
     let guard = arena::find(address).filter(|meta| is_fault && address < meta.low());
     match guard.filter(|meta| meta.occupancy().is_entered()).zip(host) {
@@ -129,8 +138,7 @@ fn report_and_abort(meta: &SlotMeta, host: &Host) -> ! {
     /// One report is enough, and two at once cannot be read.
     static REPORTS: AtomicBool = AtomicBool::new(false);
     if REPORTS.swap(true, Ordering::Relaxed) {
-        // The process is gone by then, unless it was the report that failed.
-        // SAFETY: async-signal-safe.
+        // The process is gone by then, unless the report failed. SAFETY: async-signal-safe.
         unsafe { libc::sleep(2) };
     }
     let reservation = meta.class().reservation();
@@ -154,7 +162,7 @@ fn report_and_abort(meta: &SlotMeta, host: &Host) -> ! {
 unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let index = usize::from(signal != SIGNALS[0]);
     let previous = PREVIOUS.get(index);
-    // SAFETY: as in `handle`.
+    // SAFETY: `info` is the valid `siginfo_t` that the kernel passed to the handler.
     let is_fault = unsafe { (*info).si_code } > 0;
     let once = previous.sa_flags & libc::SA_RESETHAND != 0;
     let is_spent = once && SPENT[index].swap(true, Ordering::Relaxed);
@@ -162,9 +170,9 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
     match handler {
         libc::SIG_IGN if !is_fault => {}
         libc::SIG_DFL | libc::SIG_IGN => {
-            // Returning runs the faulting instruction again, which is then fatal, as a fault that is ignored is too. A
-            // signal that was sent is sent anew, and comes when this handler returns.
-            // SAFETY: all zero bytes are the default action.
+            // Returning runs the faulting instruction again, which is then fatal, as is a fault
+            // that is ignored. A signal that was sent is sent again, and arrives when this handler
+            // returns. SAFETY: all zero bytes are the default action.
             unsafe {
                 let mut action: libc::sigaction = mem::zeroed();
                 action.sa_sigaction = libc::SIG_DFL;
@@ -186,7 +194,9 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
     }
 }
 
-/// Standard error without buffer or lock, for use in signal handlers. Errors are ignored: there is nobody to tell.
+/// Standard error without buffer or lock, for use in signal handlers.
+///
+/// Errors are ignored, since they cannot be reported.
 pub(crate) struct Stderr;
 
 impl Write for Stderr {
@@ -204,11 +214,13 @@ impl Write for Stderr {
     }
 }
 
-/// An alternate signal stack of this thread. Dropped on the same thread, it is freed, and the one before is back.
+/// An alternate signal stack of this thread.
+///
+/// Dropping it, on the same thread, frees it and restores the previous one.
 #[derive(Debug)]
 #[must_use = "dropping it takes the stack away again"]
 pub(crate) struct AltStack {
-    /// None if the thread had one that will do.
+    /// `None` if the thread already had a sufficient one.
     own: Option<Own>,
     /// It belongs to a thread.
     not_send: PhantomData<*mut ()>,
@@ -220,13 +232,13 @@ struct Own {
     before: libc::stack_t,
 }
 
-/// Sees to it that signal handlers have a stack of their own on this thread, of `size` bytes at least. std's threads
-/// have a small one, if std found the signals' default actions in place when the program began; those that another
-/// language started may have none.
+/// Ensures that signal handlers have a stack of their own on this thread, of at least `size` bytes.
+/// std's threads have a small one, if std found the signals' default actions in place when the
+/// program started; threads that another language started may have none.
 pub(crate) fn ensure_altstack(size: usize) -> io::Result<AltStack> {
-    // SAFETY: all zero bytes are a `stack_t`; asking changes nothing.
+    // SAFETY: all zero bytes are a `stack_t`; a query changes nothing.
     let mut before: libc::stack_t = unsafe { mem::zeroed() };
-    // SAFETY: as above.
+    // SAFETY: a query without a new stack changes nothing.
     unsafe { libc::sigaltstack(ptr::null(), &raw mut before) };
     let will_do = before.ss_flags & libc::SS_DISABLE == 0 && before.ss_size >= size;
     if will_do || !Mechanism::AlternateStack.is_on() {
@@ -236,14 +248,14 @@ pub(crate) fn ensure_altstack(size: usize) -> io::Result<AltStack> {
     let size = size.max(alternate_stack_size()).next_multiple_of(page_size());
     let start = memory::reserve(guard + size)?;
     let mapping = start..start + guard + size;
-    // SAFETY: nobody else knows the mapping.
+    // SAFETY: no other thread knows the mapping.
     let laid = unsafe { memory::protect(&memory::Span::new(start..start + guard)) };
     let ss_sp = ptr::with_exposed_provenance_mut(start + guard);
     let new = libc::stack_t { ss_sp, ss_flags: 0, ss_size: size };
-    // SAFETY: the stack is mapped until `drop` has put the one before in its place.
+    // SAFETY: the stack is mapped until `drop` has restored the previous one.
     if laid.is_err() || unsafe { libc::sigaltstack(&raw const new, ptr::null_mut()) } != 0 {
         let error = laid.err().unwrap_or_else(io::Error::last_os_error);
-        // SAFETY: nobody uses the mapping.
+        // SAFETY: the mapping is not in use.
         unsafe { memory::release(mapping) };
         return Err(error);
     }
@@ -254,11 +266,11 @@ impl Drop for AltStack {
     fn drop(&mut self) {
         let Some(Own { mapping, mut before }) = self.own.take() else { return };
         if before.ss_flags & libc::SS_DISABLE != 0 {
-            // Some systems look at the size of one that is none.
+            // Some systems check the size even of a disabled stack.
             before.ss_size = mapping.len();
         }
-        // SAFETY: this is the thread that the stack was set for (it is not `Send`), and the one before is its owner's still: without
-        // ours, nobody uses the mapping.
+        // SAFETY: this is the thread that the stack was set for (it is not `Send`), and the
+        // previous one still belongs to its owner; without ours, the mapping is not in use.
         unsafe {
             if libc::sigaltstack(&raw const before, ptr::null_mut()) == 0 {
                 memory::release(mapping);

@@ -1,18 +1,21 @@
 //! Free stacks: one pool for the process, and a small cache for each P.
 //!
-//! Both are last-in-first-out: the stack that was used last has its pages, its page-table entries and its lines in the
-//! cache. A goroutine that never parks runs on the same hot stack as the one before it. A [`StackCache`] belongs to one
-//! thread at a time and takes no lock; it moves half of itself to or from the pool when it is full or empty, so the
-//! pool's lock is passed once in 32 stacks.
+//! Both are last-in-first-out: the stack that was used last has its pages, its page-table entries,
+//! and its lines in the cache. A goroutine that never parks runs on the same hot stack as the one
+//! before it. A [`StackCache`] belongs to one thread at a time and takes no lock; it moves half of
+//! itself to or from the pool when it is full or empty, so the pool's lock is taken once in 32
+//! stacks.
 //!
 //! # The cold end
-//! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is the length that the
-//! list never fell below since the last sweep: that many were not needed. All of these but the hottest few ([`KEEP`])
-//! are given back to the kernel wholly by `trim`, from the bottom; `cold` counts those that were. Both only ever fall
-//! with the length of the list in between, so they need no look at the stacks themselves.
+//! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is
+//! the length that the list never fell below since the last sweep: that many were not needed.
+//! `trim` returns all of these except the hottest few ([`KEEP`]) to the kernel completely, from the
+//! bottom; `cold` counts those that were. Both only ever fall with the length of the list in
+//! between, so they need no access to the stacks themselves.
 //!
 //! # Invariants
-//! * I1: a slot in a list or cache was left ([`SlotMeta::give`]) or never entered; no [`Stack`] names it.
+//! * I1: a slot in a list or cache was left ([`SlotMeta::give`]) or never entered; no [`Stack`]
+//!   names it.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,11 +25,11 @@ use super::arena::{Arena, Guards, arenas};
 use super::slot::SlotMeta;
 use super::{Class, Stack, class_for, default_class};
 
-/// How many stacks a cache holds, and how many it moves at a time.
+/// The capacity of a cache, and how many stacks it moves at a time.
 const CACHE: usize = 64;
 const HALF: usize = CACHE / 2;
 
-/// How many free stacks of a class keep their pages whatever happens.
+/// The number of free stacks of a class that always keep their pages.
 const KEEP: usize = 256;
 
 /// The process's stacks.
@@ -36,7 +39,7 @@ pub(crate) static POOL: Pool = Pool::new();
 pub(crate) struct Pool {
     guards: Guards,
     classes: [Mutex<FreeList>; Class::COUNT],
-    /// How often a slot's pages were given back.
+    /// How often a slot's pages were returned to the system.
     pub(super) trims: AtomicU64,
 }
 
@@ -48,7 +51,7 @@ struct FreeList {
     arena: Option<&'static Arena>,
 }
 
-/// What a pool's slots are doing.
+/// The states of a pool's slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stats {
     /// Slots that were ever carved.
@@ -57,7 +60,7 @@ pub(crate) struct Stats {
     pub(crate) in_use: usize,
     /// Slots in the pool and in caches.
     pub(crate) free: usize,
-    /// How often the dead pages of a slot were given back.
+    /// How often the dead pages of a slot were returned to the system.
     pub(crate) trims: u64,
 }
 
@@ -70,7 +73,7 @@ impl Pool {
         Self { guards, classes: [const { Mutex::new(FreeList::new()) }; Class::COUNT], trims: AtomicU64::new(0) }
     }
 
-    /// A stack that reserves `reservation` bytes, rounded up to a power of two.
+    /// Takes a stack that reserves `reservation` bytes, rounded up to a power of two.
     pub(crate) fn take(&'static self, reservation: usize) -> io::Result<Stack> {
         let class = class_for(reservation)?;
         let mut list = self.list(class);
@@ -81,7 +84,7 @@ impl Pool {
         Ok(Stack(meta))
     }
 
-    /// Takes back a stack that nothing runs on.
+    /// Takes back a stack on which nothing runs.
     pub(crate) fn give(&'static self, stack: Stack) {
         let meta = stack.0;
         meta.give();
@@ -100,7 +103,9 @@ impl Pool {
         self.list(class).free.extend(slots);
     }
 
-    /// Carves until the list has `count` slots; fails only if it stays empty.
+    /// Carves until the list has `count` slots.
+    ///
+    /// Fails only if it stays empty.
     fn fill(&'static self, class: Class, list: &mut FreeList, count: usize) -> io::Result<()> {
         while list.free.len() < count {
             if let Err(error) = self.carve(class, list) {
@@ -118,7 +123,8 @@ impl Pool {
             };
             let slots = arena.carve(&self.guards)?;
             if !slots.is_empty() {
-                // Below what is there, since these have no pages at all; the lowest address is taken first.
+                // They go below what is there, since they have no pages at all; the lowest address
+                // is taken first.
                 list.cold += slots.len();
                 list.free.splice(0..0, slots.rev().filter_map(|slot| arena.slot(slot)));
                 return Ok(());
@@ -139,7 +145,9 @@ impl Pool {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Counts the slots, for tests and dumps. Exact only while nobody takes, gives or switches.
+    /// Counts the slots, for tests and dumps.
+    ///
+    /// Exact only while no thread takes, gives, or switches.
     pub(crate) fn stats(&'static self) -> Stats {
         let mut stats = Stats { reserved: 0, in_use: 0, free: 0, trims: self.trims.load(Ordering::Relaxed) };
         for arena in self.arenas() {
@@ -152,13 +160,17 @@ impl Pool {
         stats
     }
 
-    /// The stacks that have an owner. They may change hands meanwhile: the owner was one a moment ago.
+    /// Returns the stacks that have an owner.
+    ///
+    /// They may change hands at any time: the owner was one a moment ago.
     pub(crate) fn owned(&'static self) -> impl Iterator<Item = (&'static SlotMeta, *mut ())> {
         let slots = self.arenas().flat_map(|arena| (0..arena.carved()).filter_map(|slot| arena.slot(slot)));
         slots.map(|slot| (slot, slot.owner())).filter(|(_, owner)| !owner.is_null())
     }
 
-    /// Ends a sweep interval of one class: returns how many at the bottom of its list are to go.
+    /// Ends a sweep interval of one class.
+    ///
+    /// Returns how many stacks at the bottom of its list must be dropped.
     pub(super) fn close_interval(&self, class: Class) -> usize {
         let mut list = self.list(class);
         let unneeded = list.low_water.saturating_sub(KEEP);
@@ -166,7 +178,8 @@ impl Pool {
         unneeded
     }
 
-    /// The next slots to be given back wholly, of those below `end`; they count as cold from now on.
+    /// Collects the next slots to be dropped completely, of those below `end`; they count as cold
+    /// from now on.
     pub(super) fn next_cold(&self, class: Class, end: usize, batch: &mut Vec<&'static SlotMeta>, most: usize) {
         let mut list = self.list(class);
         let end = end.min(list.free.len()).min(list.cold + most);
@@ -176,7 +189,7 @@ impl Pool {
         }
     }
 
-    /// Whether more slots of a class will have to go if nobody takes them.
+    /// Returns `true` if more slots of a class will have to be dropped unless they are taken.
     pub(super) fn has_surplus(&self, class: Class) -> bool {
         let list = self.list(class);
         list.free.len().saturating_sub(KEEP) > list.cold
@@ -206,7 +219,9 @@ impl FreeList {
     }
 }
 
-/// A P's own free stacks, of the default class. Used by the thread that has the P.
+/// A P's own free stacks, of the default class.
+///
+/// Used by the thread that has the P.
 pub(crate) struct StackCache {
     pool: &'static Pool,
     class: Class,
@@ -214,7 +229,7 @@ pub(crate) struct StackCache {
 }
 
 impl StackCache {
-    /// An empty cache of the process's pool.
+    /// Creates an empty cache of the process's pool.
     pub(crate) fn new() -> Self {
         Self::of(&POOL)
     }
@@ -223,7 +238,9 @@ impl StackCache {
         Self { pool, class: default_class(), free: Vec::with_capacity(CACHE) }
     }
 
-    /// A stack of the default class. Takes the pool's lock, and may map memory, when the cache is empty.
+    /// Takes a stack of the default class.
+    ///
+    /// Takes the pool's lock, and may map memory, when the cache is empty.
     #[inline]
     pub(crate) fn take(&mut self) -> io::Result<Stack> {
         let meta = match self.free.pop() {
@@ -234,7 +251,9 @@ impl StackCache {
         Ok(Stack(meta))
     }
 
-    /// Takes back a stack that nothing runs on, of whatever class. Takes the pool's lock when the cache is full.
+    /// Takes back a stack on which nothing runs, of any class.
+    ///
+    /// Takes the pool's lock when the cache is full.
     #[inline]
     pub(crate) fn give(&mut self, stack: Stack) {
         if stack.0.class() != self.class {
@@ -247,7 +266,7 @@ impl StackCache {
         self.free.push(stack.0);
     }
 
-    /// Gives all of it to the pool, as a P does that is not needed any more.
+    /// Returns everything to the pool, for a P that is no longer needed.
     pub(crate) fn flush(&mut self) {
         self.spill(self.free.len());
     }
@@ -258,7 +277,7 @@ impl StackCache {
         self.free.pop().ok_or(io::ErrorKind::OutOfMemory.into())
     }
 
-    /// The coldest go.
+    /// Moves the coldest stacks to the pool.
     #[cold]
     fn spill(&mut self, count: usize) {
         self.pool.give_many(self.class, self.free.drain(..count));

@@ -1,16 +1,17 @@
-//! The side table's entry for one slot: what the scheduler, the sweeper and the overflow report know of a stack without
-//! touching its pages.
+//! The side table's entry for one slot: what the scheduler, the sweeper, and the overflow report
+//! know of a stack without touching its pages.
 //!
 //! | field | written by | when |
 //! | --- | --- | --- |
 //! | `base`, `class`, `age` (the place) | the carver | before the slot is first known |
-//! | `owner`, `sp` | whoever has the stack | while it is entered |
-//! | `armed` | whoever has the stack, or the sweeper while it excludes that one | |
-//! | `age` (the value) | the suspending worker, and the sweeper by compare-and-swap | any time |
+//! | `owner`, `sp` | the user of the stack | while it is entered |
+//! | `armed` | the user, or the sweeper while it excludes the user | |
+//! | `age` (the value) | the suspending worker; the sweeper by compare-and-swap | any time |
 //!
-//! An entry fills a cache line, although half of one would hold it: neighbours are taken by one worker and run on
-//! others, and each switch writes here. The ages stand apart and dense, so that a sweep over a million parked
-//! goroutines reads one megabyte; each is written once in a sweep interval at most.
+//! An entry fills a cache line, although half of one would hold it: neighbors are taken by one
+//! worker and run on others, and each switch writes here. The ages are stored apart and dense, so
+//! that a sweep over a million parked goroutines reads one megabyte; each is written once in a
+//! sweep interval at most.
 //!
 //! # Invariants
 //! * I1: `sp` is 0 exactly if no frame lives on the slot: it was given back, or never taken.
@@ -25,17 +26,18 @@ use super::Class;
 use crate::machine::sys::memory::{Span, page_size};
 use crate::protocol::occupancy::Occupancy;
 
-/// The sweeper has seen to the slot since it was last left.
+/// The sweeper has examined the slot since it was last left.
 pub(crate) const QUIET: u8 = 0;
 /// The slot was left since the sweeper last passed.
 pub(crate) const RAN: u8 = 1;
 /// The sweeper has passed once since the slot was left.
 pub(crate) const AGED: u8 = 2;
-/// The sweeper has passed twice and looked at others instead, none of which had anything to drop.
+/// The sweeper has passed twice and examined other slots instead, none of which had anything to
+/// drop.
 pub(crate) const UNSEEN: u8 = 3;
 
-/// Number of colours, and the distance from one to the next.
-const COLOURS: usize = 16;
+/// The number of colors, and the distance from one to the next.
+const COLORS: usize = 16;
 const COLOUR_STEP: usize = 128;
 
 const CANARY: u64 = 0x6772_6565_6e74_6872;
@@ -57,9 +59,9 @@ pub(crate) struct SlotMeta {
 const _: () = assert!(size_of::<SlotMeta>() == 64);
 
 impl SlotMeta {
-    /// The entry of slot number `index` of its arena, which ends at `top`.
+    /// Creates the entry of slot number `index` of its arena, which ends at `top`.
     pub(super) fn new(top: usize, index: usize, class: Class, age: &'static AtomicU8) -> Self {
-        let base = top - index % COLOURS * COLOUR_STEP;
+        let base = top - index % COLORS * COLOUR_STEP;
         Self {
             base: StackPointer::new(base).expect("stack: a slot is not at address zero"),
             age,
@@ -71,29 +73,35 @@ impl SlotMeta {
         }
     }
 
-    /// Enters the stack. Called by the worker before it switches to the goroutine on it; blocks while a sweep of the
-    /// stack goes on.
+    /// Enters the stack.
+    ///
+    /// Called by the worker before it switches to the goroutine on it; blocks while a sweep of the
+    /// stack is running.
     #[inline]
     pub(crate) fn resume(&self) {
         self.occupancy.enter();
     }
 
-    /// Leaves the stack. Called by the worker right after the switch back: from now on the pages below `sp` may go.
+    /// Leaves the stack.
+    ///
+    /// Called by the worker right after the switch back: from now on the pages below `sp` may be
+    /// dropped.
     ///
     /// # Safety
-    /// The caller entered the stack, and no word below `sp` is needed any more. (The address of a local variable will
-    /// not do, see [`stack_pointer`](crate::machine::sys::stack_pointer).)
+    /// The caller entered the stack, and no word below `sp` is needed anymore. (The address of a
+    /// local variable is not sufficient, see
+    /// [`stack_pointer`](crate::machine::sys::stack_pointer).)
     #[inline]
     pub(crate) unsafe fn suspend(&self, sp: usize) {
         self.sp.store(sp, Ordering::Relaxed);
-        // Seldom true, and the line is shared with the ages of 63 others.
+        // Rarely true, and the line is shared with the ages of 63 others.
         if self.age.load(Ordering::Relaxed) != RAN {
             self.age.store(RAN, Ordering::Relaxed);
         }
         self.occupancy.leave();
     }
 
-    /// The goroutine on the stack, as the scheduler named it; null if there is none.
+    /// Returns the goroutine on the stack, as the scheduler named it; null if there is none.
     #[inline]
     pub(crate) fn owner(&self) -> *mut () {
         self.owner.load(Ordering::Relaxed)
@@ -105,14 +113,15 @@ impl SlotMeta {
         self.owner.store(owner, Ordering::Relaxed);
     }
 
-    /// The stack pointer of the last suspend; 0 if no frame lives on the stack. Means nothing while the stack is
-    /// entered.
+    /// Returns the stack pointer of the last suspend, or 0 if no frame lives on the stack.
+    ///
+    /// It means nothing while the stack is entered.
     #[inline]
     pub(crate) fn saved_sp(&self) -> usize {
         self.sp.load(Ordering::Relaxed)
     }
 
-    /// Where the first frame begins.
+    /// Returns the address at which the first frame begins.
     #[inline]
     pub(crate) fn base(&self) -> StackPointer {
         self.base
@@ -123,20 +132,20 @@ impl SlotMeta {
         self.class
     }
 
-    /// The lowest address that frames may use.
+    /// Returns the lowest address that frames may use.
     #[inline]
     pub(crate) fn low(&self) -> usize {
         self.limit() + self.class.guard()
     }
 
-    /// The lowest address of the slot, which is that of its guard.
+    /// Returns the lowest address of the slot, which is that of its guard.
     #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.top() - self.class.reservation()
     }
 
     pub(super) fn top(&self) -> usize {
-        const { assert!((COLOURS - 1) * COLOUR_STEP < 4096) };
+        const { assert!((COLORS - 1) * COLOUR_STEP < 4096) };
         self.base.get().next_multiple_of(4096)
     }
 
@@ -153,7 +162,7 @@ impl SlotMeta {
     #[inline]
     pub(super) fn give(&self) {
         self.owner.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: the giver has the stack, and nothing on it is needed.
+        // SAFETY: the caller has the stack, and nothing on it is needed.
         unsafe { self.suspend(0) };
     }
 
@@ -165,7 +174,7 @@ impl SlotMeta {
         !self.occupancy.is_entered() && self.saved_sp() == 0
     }
 
-    /// The lowest address of the page that the first frame is on.
+    /// Returns the lowest address of the page that the first frame is on.
     pub(super) fn top_page(&self) -> usize {
         self.top() - page_size()
     }
@@ -174,25 +183,33 @@ impl SlotMeta {
         ptr::with_exposed_provenance_mut(self.top_page())
     }
 
-    /// Writes the canary. The caller has entered the stack and not begun to use it, or is the sweeper, excludes
-    /// whoever would enter, and has checked that the line is dead.
+    /// Writes the canary.
+    ///
+    /// The caller has entered the stack and not begun to use it; or it is the sweeper, excludes
+    /// every thread that would enter, and has checked that the line is dead.
     #[cold]
     fn arm(&self) {
-        // SAFETY: I3 of `stack`: the caller is alone on the slot, and the line lies in its top page and is dead.
+        // SAFETY: I3 of `stack`: the caller is alone on the slot, and the line lies in its top page
+        // and is dead.
         unsafe { self.canary().write_volatile([CANARY ^ self.base.get() as u64; 8]) };
         self.armed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the canary is as it was written. A hint, unless the caller excludes whoever would run on the stack.
+    /// Returns `true` if the canary is as it was written.
+    ///
+    /// A hint, unless the caller excludes every thread that would run on the stack.
     pub(super) fn canary_intact(&self) -> bool {
-        // SAFETY: the line lies in the slot, which is mapped for ever (I1 of `stack`). Its goroutine may write it at
-        // this moment. The read is volatile so that nothing follows from what it finds but a trim too many or too few.
+        // SAFETY: the line lies in the slot, which is mapped forever (I1 of `stack`). Its goroutine
+        // may write it at this moment. The read is volatile; a wrong result only causes a trim too
+        // many or too few.
         let line = unsafe { self.canary().read_volatile() };
         line == [CANARY ^ self.base.get() as u64; 8]
     }
 
-    /// The pages that hold nothing live. For the sweeper, while it excludes whoever would enter. `whole`: the top page
-    /// of a free slot too.
+    /// Returns the pages that hold nothing live.
+    ///
+    /// Called by the sweeper while it excludes every thread that would enter. With `whole` the top
+    /// page of a free slot is included.
     pub(super) fn dead_pages(&self, whole: bool) -> Span {
         let end = match self.saved_sp() {
             0 if whole => self.top(),
@@ -204,9 +221,10 @@ impl SlotMeta {
         Span::new(self.low()..end.max(self.low()))
     }
 
-    /// Makes the entry say what is true after the dead pages were dropped: writes the canary anew if its line is dead
-    /// and its page was left, and needs no further look at a slot that has no pages. For the sweeper, while it excludes
-    /// whoever would enter.
+    /// Updates the entry after the dead pages were dropped: rewrites the canary if its line is dead
+    /// and its page was kept, and marks a slot without pages as needing no further examination.
+    ///
+    /// Called by the sweeper while it excludes every thread that would enter.
     pub(super) fn note_trim(&self, whole: bool) {
         match self.saved_sp() {
             0 if whole => {

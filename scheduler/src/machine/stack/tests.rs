@@ -1,4 +1,4 @@
-//! Stacks as the scheduler uses them: each test has a pool of its own, and a clock that it moves.
+//! Stacks as the scheduler uses them: each test has its own pool, and a clock that it moves.
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -30,7 +30,9 @@ fn resident(meta: &SlotMeta) -> usize {
     pages
 }
 
-/// Sweeps until `clock` has moved by `intervals`, and all slices of its last round are done; returns the last answer.
+/// Sweeps until `clock` has moved by `intervals`, and all slices of its last round are done.
+///
+/// Returns the last answer.
 fn sweep_for(sweeper: &mut Sweeper, clock: &mut u64, intervals: u64) -> Option<u64> {
     let end = *clock + intervals * INTERVAL;
     loop {
@@ -57,15 +59,16 @@ fn descend(to: usize) -> usize {
     below
 }
 
-/// A coroutine that is parked, has been `depth` deep before, and keeps a few words on its stack.
+/// A parked coroutine that has been `depth` deep before and keeps a few words on its stack.
 struct Parked {
     coroutine: Coroutine<usize, usize, (), Stack>,
     meta: &'static SlotMeta,
     word: u64,
 }
 
-/// Suspends, with an address below which the coroutine has nothing live: what stands below the stack pointer of this
-/// function, which is never inlined, is the frame of corosensei's `suspend` and what its switch saves.
+/// Suspends, with an address below which the coroutine has nothing live: below the stack pointer of
+/// this function, which is never inlined, are only the frame of corosensei's `suspend` and what its
+/// switch saves.
 #[inline(never)]
 fn suspend<T>(yielder: &Yielder<T, usize>) -> T {
     yielder.suspend(stack_pointer() - 1024)
@@ -90,11 +93,11 @@ impl Parked {
         parked
     }
 
-    /// One turn: goes `depth` deep and parks again.
+    /// Runs one iteration: goes `depth` deep and parks again.
     fn run(&mut self, depth: usize) {
         self.meta.resume();
         match self.coroutine.resume(depth) {
-            // SAFETY: `suspend` tells below what there is nothing live.
+            // SAFETY: `suspend` returns an address below which nothing is live.
             CoroutineResult::Yield(sp) => unsafe { self.meta.suspend(sp) },
             CoroutineResult::Return(()) => panic!("the coroutine ended"),
         }
@@ -205,7 +208,7 @@ fn the_cache_moves_batches_and_loses_nothing() {
     assert_eq!(cache.take().unwrap().meta().class().reservation(), DEFAULT, "another class went past the cache");
     drop(cache);
     for _ in 0..reserved - 1 {
-        // Lost on purpose, to see that the rest is in the pool.
+        // Leaked on purpose, to see that the rest is in the pool.
         let _ = std::mem::ManuallyDrop::new(pool.take(DEFAULT).unwrap());
     }
     assert_eq!(pool.stats().reserved, reserved + 16, "nothing new but the group of the large one");
@@ -290,7 +293,7 @@ fn live_words_deep_down_are_kept() {
         });
         let CoroutineResult::Yield(sp) = coroutine.resume(()) else { panic!("the coroutine ended") };
         let before = resident(meta);
-        // SAFETY: `sp` is at or below all that is live.
+        // SAFETY: `sp` is at or below everything that is live.
         unsafe { meta.suspend(sp) };
         sweep_for(&mut sweeper, &mut clock, 3);
         let live = (meta.top() - sp).div_ceil(page_size());
@@ -324,10 +327,10 @@ fn depth_that_the_canary_misses_is_found_by_the_scan() {
     let parked: Vec<_> = (0..640).map(|i| Parked::new(pool.take(DEFAULT).unwrap(), 0, i)).collect();
     for p in &parked {
         p.meta.resume();
-        // As a large buffer does of which only the far end is written.
+        // Like a large buffer of which only the far end is written.
         for page in 2..6 {
             let at = std::ptr::with_exposed_provenance_mut::<u8>(p.meta.top() - page * page_size());
-            // SAFETY: the address is on the stack, and nobody uses it.
+            // SAFETY: the address is on the stack, and not in use.
             unsafe { at.write_volatile(1) };
         }
         assert!(p.meta.canary_intact());
@@ -356,7 +359,7 @@ fn a_burst_gives_its_pages_back() {
     again.into_iter().for_each(|p| pool.give(p.end()));
 }
 
-/// Numbers that look random: Marsaglia's xorshift.
+/// Pseudorandom numbers: Marsaglia's xorshift.
 struct Random(u64);
 
 impl Random {
@@ -374,7 +377,8 @@ impl Random {
     }
 }
 
-/// Runs goroutines on a few stacks, `turns` with each before the next, until the time is up; some end and are replaced.
+/// Runs goroutines on a few stacks, `turns` with each before the next, until the time is up; some
+/// end and are replaced.
 fn run_at_random(pool: &'static Pool, mut parked: Vec<Parked>, turns: usize) {
     let mut random = Random::new();
     let end = Instant::now() + Duration::from_millis(1500);
@@ -392,7 +396,8 @@ fn run_at_random(pool: &'static Pool, mut parked: Vec<Parked>, turns: usize) {
     parked.into_iter().for_each(|p| pool.give(p.end()));
 }
 
-/// Runs `sweep` on this thread again and again while goroutines run on another; checks that all went well.
+/// Calls `sweep` on this thread repeatedly while goroutines run on another; checks that all went
+/// well.
 fn stress(stacks: u64, turns: usize, mut sweep: impl FnMut(&'static Pool, &[&'static SlotMeta])) {
     let pool = pool();
     let stacks: Vec<_> = (0..stacks).map(|_| pool.take(DEFAULT).unwrap()).collect();
@@ -434,7 +439,7 @@ fn being_trimmed_at_every_moment_loses_no_word() {
     });
 }
 
-/// Runs one test of this file again in a process of its own, which is told so by a variable.
+/// Runs one test of this file again in its own process, which learns so from a variable.
 fn in_child(test: &str) -> Output {
     let binary = std::env::current_exe().unwrap();
     let name = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
@@ -454,7 +459,7 @@ fn assert_killed(output: &Output, signal: libc::c_int) -> String {
 }
 
 fn touch(address: usize) {
-    // SAFETY: none; this is to fault, in a process that is there for it.
+    // SAFETY: none; this must fault, in a process that exists for it.
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
 }
 
@@ -521,8 +526,8 @@ fn an_overflow_is_reported() {
 #[test]
 fn a_thread_without_alternate_stack_gets_one() {
     if is_child() {
-        // SAFETY: all zero bytes are a `stack_t`; this takes std's alternate stack away, as if another language had
-        // started the thread.
+        // SAFETY: all zero bytes are a `stack_t`; this takes std's alternate stack away, as if
+        // another language had started the thread.
         unsafe {
             let mut none: libc::stack_t = std::mem::zeroed();
             none.ss_flags = libc::SS_DISABLE;
@@ -541,7 +546,7 @@ fn a_thread_without_alternate_stack_gets_one() {
 #[test]
 fn a_small_alternate_stack_is_replaced_and_comes_back() {
     let now = || {
-        // SAFETY: all zero bytes are a `stack_t`; asking changes nothing.
+        // SAFETY: all zero bytes are a `stack_t`; a query changes nothing.
         unsafe {
             let mut now: libc::stack_t = std::mem::zeroed();
             assert_eq!(libc::sigaltstack(std::ptr::null(), &raw mut now), 0);
