@@ -1,22 +1,29 @@
-//! Signals that the runtime handles for dumps: one that asks a thread for its registers, and SIGQUIT.
+//! Signals that the runtime handles for dumps: one that asks a thread for its registers, and
+//! SIGQUIT.
 //!
-//! *Asking* uses SIGURG, as Go does: by default it has no effect, and few programs want it. The handler is installed by
-//! the first question. What it is not asked goes to the handler that was there before. A system call that the signal
-//! interrupts is begun anew (`SA_RESTART`); those that the kernel never begins anew (`poll`, `nanosleep`, reads with a
-//! timeout) fail with `EINTR`, which they may do at any time.
+//! *Asking* uses SIGURG, as Go does: by default it has no effect, and few programs use it. The
+//! first question installs the handler. A signal that is not a question goes to the handler that
+//! was installed before. The kernel restarts a system call that the signal interrupts
+//! (`SA_RESTART`); calls that it never restarts (`poll`, `nanosleep`, reads with a timeout) fail
+//! with `EINTR`, which they may do at any time.
 //!
-//! *SIGQUIT* is taken if it has its default effect at boot; what the program has installed stays. What it installs
-//! later, with `sigaction`, replaces ours. If it keeps ours and calls it too, as the crate `signal-hook` does, then
-//! ours does nothing, since the program now handles the signal itself: it sees that it is not the one installed.
+//! *SIGQUIT* is taken if it has its default action at boot; a handler that the program has
+//! installed stays. A handler that it installs later, with `sigaction`, replaces ours. If that
+//! handler calls ours too, as the crate `signal-hook` does, then ours does nothing, since the
+//! program now handles the signal itself: ours sees that it is not the installed one.
 //!
-//! Both run on the alternate stack, and do nothing that is not async-signal-safe if what they call does not.
+//! Both run on the alternate stack, and do only what is async-signal-safe, provided that what they
+//! call does.
 //!
-//! Elsewhere than on x86-64 Linux nobody is asked, and SIGQUIT has its default effect.
+//! On systems other than x86-64 Linux no thread is asked, and SIGQUIT has its default action.
 //!
 //! # Invariants
-//! * I1: what is called, and what was there before, is stored before the handler is installed, and never again.
+//! * I1: what is called, and what was installed before, is stored before the handler is installed,
+//!   and never again.
 
-/// What the handler calls with the registers of the code that it interrupted; says whether it was asked.
+/// Called by the handler with the registers of the interrupted code.
+///
+/// Returns `true` if it was asked.
 pub(crate) type Answer = fn(super::unwind::Registers) -> bool;
 
 pub(crate) use imp::{end_process, install_question, install_quit, interrupt, set_quit_heard, this_thread};
@@ -42,7 +49,7 @@ mod imp {
     static ON_QUESTION: OnceLock<Question> = OnceLock::new();
     static ON_QUIT: OnceLock<fn()> = OnceLock::new();
 
-    /// Nobody has ever subscribed to SIGQUIT, somebody does, nobody does any more.
+    /// SIGQUIT has never had a subscriber, has one, has none anymore.
     const NEVER: u8 = 0;
     const HEARD: u8 = 1;
     const UNHEARD: u8 = 2;
@@ -59,7 +66,8 @@ mod imp {
     }
 
     fn install(signal: c_int, handler: Handler) {
-        // SAFETY: all zero bytes are a `sigaction` with an empty mask; both handlers are async-signal-safe.
+        // SAFETY: all zero bytes are a `sigaction` with an empty mask; both handlers are
+        // async-signal-safe.
         unsafe {
             let mut action: libc::sigaction = mem::zeroed();
             action.sa_sigaction = handler as usize;
@@ -68,7 +76,7 @@ mod imp {
         }
     }
 
-    /// Has threads that are interrupted call `answer`, always the same.
+    /// Makes interrupted threads call `answer`, which is always the same.
     pub(crate) fn install_question(answer: Answer) {
         if ON_QUESTION.get().is_none() {
             let _ = ON_QUESTION.set(Question { answer, before: installed(QUESTION) });
@@ -76,15 +84,18 @@ mod imp {
         }
     }
 
-    /// The number by which this thread can be interrupted.
+    /// Returns the number by which this thread can be interrupted.
     pub(crate) fn this_thread() -> u32 {
         // SAFETY: it takes nothing and always succeeds.
         unsafe { libc::gettid() }.cast_unsigned()
     }
 
-    /// Interrupts a thread of this process; false if there is none with this number.
+    /// Interrupts a thread of this process.
+    ///
+    /// Returns `false` if there is none with this number.
     pub(crate) fn interrupt(thread: u32) -> bool {
-        // SAFETY: numbers only. A thread that took the number of one that has ended does nothing: it is not asked.
+        // SAFETY: numbers only. A thread that has taken the number of one that has ended does
+        // nothing, since it is not asked.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, QUESTION) == 0 }
     }
 
@@ -94,7 +105,7 @@ mod imp {
         let register = |index: c_int| registers[index as usize].cast_unsigned() as usize;
         let from = Registers { pc: register(libc::REG_RIP), sp: register(libc::REG_RSP), fp: register(libc::REG_RBP) };
         let Some(question) = ON_QUESTION.get() else { return };
-        // SAFETY: the address of this thread's errno; what is called below may change it.
+        // SAFETY: this is the address of this thread's errno; what is called below may change it.
         let errno = unsafe { &mut *libc::__errno_location() };
         let before = *errno;
         if !(question.answer)(from) {
@@ -119,14 +130,16 @@ mod imp {
         }
     }
 
-    /// Has SIGQUIT call `act`, if it has its default effect now. Called once.
+    /// Makes SIGQUIT call `act`, if it has its default action now.
+    ///
+    /// Called once.
     pub(crate) fn install_quit(act: fn()) {
         if installed(libc::SIGQUIT).sa_sigaction == libc::SIG_DFL && ON_QUIT.set(act).is_ok() {
             install(libc::SIGQUIT, on_quit);
         }
     }
 
-    /// Says whether anybody receives SIGQUIT by a handler that calls ours too.
+    /// Records whether the program receives SIGQUIT by a handler that calls ours too.
     pub(crate) fn set_quit_heard(heard: bool) {
         QUIT.store(if heard { HEARD } else { UNHEARD }, Ordering::Relaxed);
     }
@@ -143,7 +156,8 @@ mod imp {
         }
     }
 
-    /// Ends the process with status 2, at once: no exit handlers, which might wait for what hangs.
+    /// Exits the process with status 2 at once, without exit handlers, which might wait for what
+    /// hangs.
     pub(crate) fn end_process() -> ! {
         // SAFETY: it takes a number and does not return.
         unsafe { libc::_exit(2) }

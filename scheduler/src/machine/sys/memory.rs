@@ -1,17 +1,18 @@
-//! Address space and pages: reserve, guard, drop, ask what is resident.
+//! Address space and pages: reserve, guard, drop, and query residency.
 //!
 //! | promise | Linux | elsewhere |
 //! | --- | --- | --- |
 //! | [`reserve`] | `mmap`, committed on touch, no huge pages | the same |
 //! | [`guard`] | `MADV_GUARD_INSTALL` (6.13), in batches; splits no mapping | unsupported |
 //! | [`protect`] | `mprotect`, which splits the mapping in two | the same |
-//! | [`drop_pages`] | `MADV_DONTNEED`, in batches | `MADV_FREE`: the system takes them when it is short |
+//! | [`drop_pages`] | `MADV_DONTNEED`, in batches | `MADV_FREE`, taken when memory is short |
 //! | [`Residency`] | `PAGEMAP_SCAN` (6.7), else `mincore` | `mincore` |
 //!
-//! Batches go through `process_madvise` on the process itself: one call, and one interruption of the other CPUs, for 64
-//! ranges (0.7 us a range against 9.5 us while another CPU runs the process). The target is `PIDFD_SELF`, a constant:
-//! a descriptor from `pidfd_open` would name the parent after a fork, and a program that closes all descriptors would
-//! close it. Kernels before 6.14 do not know it; there each range is a call of its own.
+//! Batches go through `process_madvise` on the process itself: one call, and one interruption of
+//! the other CPUs, for 64 ranges (0.7 us a range against 9.5 us while another CPU runs the
+//! process). The target is `PIDFD_SELF`, a constant: a descriptor from `pidfd_open` would name the
+//! parent after a fork, and a program that closes all descriptors would close it. Kernels before
+//! 6.14 do not know it; there each range is a call of its own.
 
 use std::io;
 use std::ops::Range;
@@ -37,13 +38,13 @@ impl Span {
         self.0.iov_len == 0
     }
 
-    /// Advice on this range alone.
+    /// Advises the system on this range alone.
     ///
     /// # Safety
-    /// What the advice does to the range's pages may be done to them.
+    /// The advice may be applied to the range's pages: nothing that it destroys is needed.
     unsafe fn advise(&self, advice: libc::c_int) -> io::Result<()> {
         loop {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller allows what the advice does to these pages.
             if unsafe { libc::madvise(self.0.iov_base, self.0.iov_len, advice) } == 0 {
                 return Ok(());
             }
@@ -55,7 +56,7 @@ impl Span {
     }
 }
 
-/// The size of a page.
+/// Returns the size of a page.
 pub(crate) fn page_size() -> usize {
     static SIZE: AtomicUsize = AtomicUsize::new(0);
     let known = SIZE.load(Ordering::Relaxed);
@@ -68,7 +69,9 @@ pub(crate) fn page_size() -> usize {
     size
 }
 
-/// Reserves `len` bytes of zeroed memory that are committed as they are touched; returns the start.
+/// Reserves `len` bytes of zeroed memory that are committed on first touch.
+///
+/// Returns the start.
 pub(crate) fn reserve(len: usize) -> io::Result<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | imp::MAP_STACK;
     // SAFETY: a new mapping at an address of the system's choice touches nothing that exists.
@@ -80,21 +83,23 @@ pub(crate) fn reserve(len: usize) -> io::Result<usize> {
     Ok(start.expose_provenance())
 }
 
-/// Gives a reservation back.
+/// Releases a reservation.
 ///
 /// # Safety
-/// Nobody uses the range any more; it is a whole number of pages from one `reserve`.
+/// The range is no longer in use; it is a whole number of pages from one `reserve`.
 pub(crate) unsafe fn release(range: Range<usize>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the range is a reservation that is no longer in use.
     unsafe { libc::munmap(ptr::with_exposed_provenance_mut(range.start), range.len()) };
 }
 
-/// Makes every access to `span` fault. Costs two of the process's limited number of mappings.
+/// Makes every access to `span` fault.
+///
+/// Costs two of the process's limited number of mappings.
 ///
 /// # Safety
-/// Nobody uses the range any more.
+/// The range is no longer in use.
 pub(crate) unsafe fn protect(span: &Span) -> io::Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the range is no longer in use.
     if unsafe { libc::mprotect(span.0.iov_base, span.0.iov_len, libc::PROT_NONE) } == 0 {
         Ok(())
     } else {
@@ -102,7 +107,7 @@ pub(crate) unsafe fn protect(span: &Span) -> io::Result<()> {
     }
 }
 
-/// `mincore` over `range`, in pieces that fit a small buffer.
+/// Queries `range` with `mincore`, in pieces that fit a small buffer.
 fn residents_by_mincore(range: Range<usize>, found: &mut dyn FnMut(Range<usize>)) {
     const PIECE: usize = 1024;
     let page = page_size();
@@ -111,7 +116,8 @@ fn residents_by_mincore(range: Range<usize>, found: &mut dyn FnMut(Range<usize>)
         let len = (range.end - start).min(PIECE * page);
         // SAFETY: the buffer has room for one byte for each page of `len`.
         if unsafe { libc::mincore(ptr::with_exposed_provenance_mut(start), len, pages.as_mut_ptr().cast()) } != 0 {
-            // Nothing known: the caller takes all of it for resident, and drops what is not needed.
+            // Nothing is known: the caller treats all of it as resident, and drops what is not
+            // needed.
             found(range);
             return;
         }
@@ -134,42 +140,48 @@ mod imp {
     const GUARD_INSTALL: libc::c_int = 102;
     const PIDFD_SELF: libc::c_int = -10001;
 
-    /// Whether `process_madvise` on ourselves works here, until it first does not.
+    /// `true` until `process_madvise` on ourselves fails for the first time.
     static BATCHES: AtomicBool = AtomicBool::new(true);
 
     pub(super) fn avoid_huge_pages(span: &Span) {
-        // SAFETY: the size of the pages changes no content. A kernel without huge pages refuses, and needs no telling.
+        // SAFETY: the size of the pages changes no content. A kernel without huge pages refuses,
+        // which is fine.
         let _ = unsafe { span.advise(libc::MADV_NOHUGEPAGE) };
     }
 
-    /// Makes every access to the spans fault, without splitting the mapping. `ErrorKind::Unsupported` if the kernel
-    /// cannot do this.
+    /// Makes every access to the spans fault, without splitting the mapping.
+    ///
+    /// `ErrorKind::Unsupported` if the kernel cannot do this.
     ///
     /// # Safety
-    /// Nobody uses the spans any more.
+    /// The spans are no longer in use.
     pub(crate) unsafe fn guard(spans: &[Span]) -> io::Result<()> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the spans are no longer in use.
         unsafe { advise_all(spans, GUARD_INSTALL) }.map_err(|error| match error.raw_os_error() {
             Some(libc::EINVAL) => io::ErrorKind::Unsupported.into(),
             _ => error,
         })
     }
 
-    /// Gives the pages of the spans back to the system. They read as zero, or as they were, until written again.
+    /// Returns the pages of the spans to the system.
+    ///
+    /// They read as zero, or as they were, until written again.
     ///
     /// # Safety
-    /// Nobody needs what the spans hold.
+    /// The contents of the spans are no longer needed.
     pub(crate) unsafe fn drop_pages(spans: &[Span]) {
-        // SAFETY: the caller's promise. A refusal (locked memory) leaves the pages as they are, which harms nobody.
+        // SAFETY: the contents are no longer needed. A refusal (locked memory) leaves the pages as
+        // they are, which is harmless.
         let _ = unsafe { advise_all(spans, libc::MADV_DONTNEED) };
     }
 
     /// # Safety
-    /// As for [`Span::advise`], for each span.
+    /// The advice may be applied to the pages of each span, as for [`Span::advise`].
     unsafe fn advise_all(spans: &[Span], advice: libc::c_int) -> io::Result<()> {
         if spans.len() > 1 && BATCHES.load(Ordering::Relaxed) {
             let total: usize = spans.iter().map(|span| span.0.iov_len).sum();
-            // SAFETY: a span is laid out as an iovec; the caller's promise covers the rest.
+            // SAFETY: a span is laid out as an iovec, and the caller allows what the advice does to
+            // each.
             let done =
                 unsafe { libc::syscall(libc::SYS_process_madvise, PIDFD_SELF, spans.as_ptr(), spans.len(), advice, 0) };
             if usize::try_from(done) == Ok(total) {
@@ -179,27 +191,31 @@ mod imp {
                 BATCHES.store(false, Ordering::Relaxed);
             }
         }
-        // Both kinds of advice may be given twice, so a batch that stopped midway is simply done again.
-        // SAFETY: the caller's promise.
+        // Both kinds of advice may be given twice, so a batch that stopped midway is simply
+        // repeated. SAFETY: the caller allows what the advice does to each span.
         spans.iter().try_for_each(|span| unsafe { span.advise(advice) })
     }
 
-    /// How many mappings a process may have, and the name of the setting.
+    /// Returns how many mappings a process may have, and the name of the setting.
     pub(crate) fn mapping_limit() -> (usize, &'static str) {
         const DEFAULT: usize = 65_530;
         let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
         (text.trim().parse().unwrap_or(DEFAULT), "vm.max_map_count")
     }
 
-    /// The size of a stack for three signal handlers, each of which interrupts the one before.
+    /// Returns the size of a stack for three signal handlers, each of which interrupts the one
+    /// before.
     pub(crate) fn alternate_stack_size() -> usize {
-        // What the kernel puts there. It grows with the CPU's registers, which the constant does not know of.
-        // SAFETY: `getauxval` takes no pointer and answers 0 to what it does not know.
+        // The size of what the kernel puts there. It grows with the CPU's registers, which the
+        // constant does not reflect. SAFETY: `getauxval` takes no pointer and returns 0 for an
+        // unknown key.
         let minimum = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
         3 * (minimum + libc::SIGSTKSZ)
     }
 
-    /// Tells which pages are resident. Valid until the process forks.
+    /// Queries which pages are resident.
+    ///
+    /// Valid until the process forks.
     pub(crate) struct Residency {
         pagemap: Option<File>,
     }
@@ -256,7 +272,7 @@ mod imp {
         }
     }
 
-    /// Returns how far the scan got; `None` if it got nowhere.
+    /// Returns how far the scan got, or `None` if it made no progress.
     fn scan_once(pagemap: &File, range: Range<usize>, found: &mut dyn FnMut(Range<usize>)) -> Option<usize> {
         let mut regions = [Region { start: 0, end: 0, categories: 0 }; 80];
         let mut arg = ScanArg {
@@ -269,7 +285,8 @@ mod imp {
             return_mask: PAGE_IS_PRESENT,
             ..ScanArg::default()
         };
-        // SAFETY: the argument and the regions that it points to are as the call wants them, and outlive it.
+        // SAFETY: the argument and the regions that it points to have the layout of the call, and
+        // outlive it.
         let count = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN as _, &raw mut arg) };
         let count = usize::try_from(count).ok()?;
         for region in &regions[..count] {
@@ -289,36 +306,40 @@ mod imp {
 
     pub(super) fn avoid_huge_pages(_span: &Span) {}
 
-    /// Unsupported: guards are made by `protect`.
+    /// Returns an error: guards are made by `protect`.
     ///
     /// # Safety
-    /// None needed; the signature is the platform contract's.
+    /// None needed; the signature is that of the platform contract.
     pub(crate) unsafe fn guard(_spans: &[Span]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Gives the pages of the spans back to the system. They read as zero, or as they were, until written again.
+    /// Returns the pages of the spans to the system.
+    ///
+    /// They read as zero, or as they were, until written again.
     ///
     /// # Safety
-    /// Nobody needs what the spans hold.
+    /// The contents of the spans are no longer needed.
     pub(crate) unsafe fn drop_pages(spans: &[Span]) {
         for span in spans {
-            // SAFETY: the caller's promise. A refusal leaves the pages as they are, which harms nobody.
+            // SAFETY: the contents are no longer needed. A refusal leaves the pages as they are,
+            // which is harmless.
             let _ = unsafe { span.advise(libc::MADV_FREE) };
         }
     }
 
-    /// No known limit.
+    /// Returns the absence of a known limit.
     pub(crate) fn mapping_limit() -> (usize, &'static str) {
         (usize::MAX, "the system's limit of mappings")
     }
 
-    /// The size of a stack for three signal handlers, each of which interrupts the one before.
+    /// Returns the size of a stack for three signal handlers, each of which interrupts the one
+    /// before.
     pub(crate) fn alternate_stack_size() -> usize {
         3 * libc::SIGSTKSZ
     }
 
-    /// Tells which pages are resident.
+    /// Queries which pages are resident.
     pub(crate) struct Residency;
 
     impl Residency {
@@ -350,7 +371,7 @@ mod tests {
         let page = page_size();
         let start = reserve(3000 * page).unwrap();
         let range = start..start + 3000 * page;
-        // The first and last page of a `mincore` piece among them.
+        // Among them are the first and last page of a `mincore` piece.
         for touched in [0, 5, 6, 1023, 1024, 2999] {
             // SAFETY: the page is inside the reservation.
             unsafe { ptr::with_exposed_provenance_mut::<u8>(start + touched * page).write_volatile(1) };
@@ -359,7 +380,7 @@ mod tests {
         assert_eq!(resident_pages(range.clone(), by_scan), [0, 5, 6, 1023, 1024, 2999]);
         assert_eq!(resident_pages(range.clone(), residents_by_mincore), [0, 5, 6, 1023, 1024, 2999]);
         let spans = [0..7, 1024..1025].map(|pages| Span::new(start + pages.start * page..start + pages.end * page));
-        // SAFETY: nobody else knows the reservation.
+        // SAFETY: no other code knows the reservation.
         unsafe { drop_pages(&spans) };
         if !cfg!(target_os = "linux") {
             return; // elsewhere the pages go when the system wants them

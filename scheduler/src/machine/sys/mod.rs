@@ -1,25 +1,25 @@
-//! The platform contract: what the runtime asks of the operating system, one file per topic.
+//! The platform contract: what the runtime requires of the operating system, one file per topic.
 //!
-//! `cfg` stands here and nowhere above. Each topic has a Linux file and a portable one:
+//! `cfg` appears only here. Each topic has a Linux file and a portable one:
 //!
 //! | topic | promise | Linux | elsewhere |
 //! | --- | --- | --- | --- |
-//! | [`memory`] | address space, guards, dropping pages | `process_madvise`, `MADV_GUARD_INSTALL` | `mprotect`, `madvise` |
+//! | [`memory`] | address space, guards, dropping pages | `process_madvise` | `mprotect` |
 //! | [`parker`] | block one thread, wake it once | futex | mutex and condition variable |
-//! | [`fence`] | a fence that only its rare side pays for | `membarrier` | a full fence on both sides |
-//! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` for short timeouts | `kqueue` by mio |
+//! | [`fence`] | a fence that only its rare side pays for | `membarrier` | full fences |
+//! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` | `kqueue` by mio |
 //! | [`peek`] | a word of any kind | x86-64: an instruction | a volatile read |
 //! | [`prefetch`], [`region`] | hints; large zeroed memory | huge pages | nothing; small pages |
-//! | [`sanitizer`] | sanitizers know of stacks | x86-64 | nothing |
+//! | [`sanitizer`] | inform sanitizers about stacks | x86-64 | nothing |
 //! | [`stack_pointer`] | where the caller's stack ends | by CPU: an instruction | the same |
 //! | [`switch`] | one stack for another | by CPU: x86-64 its own | corosensei |
 //! | [`unwind`] | the calls on a stack | unwind tables, on x86-64 | nothing |
 //! | [`interrupt`] | a thread's registers; SIGQUIT | SIGURG, on x86-64 | nothing |
-//! | [`thread`] | per-thread settings and facts, which threads there are | `prctl`, `/proc` | defaults |
+//! | [`thread`] | per-thread settings and facts | `prctl`, `/proc` | defaults |
 //! | [`thread_end`] | sleep until another thread ends | `pidfd_open` (6.9) | nothing |
-//! | [`pidfd`] | descriptors that tell of the end of a process or thread | `pidfd_open` | nothing |
-//! | [`peer`] | the process at the other end of a Unix socket | `SO_PEERCRED` | `getpeereid`, without the process |
-//! | [`signals`] | which signals there are; sending one; ending by one | real-time signals | none of those |
+//! | [`pidfd`] | readable when a process or thread ends | `pidfd_open` | nothing |
+//! | [`peer`] | the process behind a Unix socket | `SO_PEERCRED` | `getpeereid` |
+//! | [`signals`] | listing, sending, ending by one | real-time signals | none of those |
 //! | [`tls`] | where a thread's own memory is | `dl_iterate_phdr` | nowhere |
 //! | [`word`] | thread-locals without addresses | x86-64: by the thread pointer | `thread_local!` |
 
@@ -43,5 +43,5 @@ pub(crate) mod tls;
 pub(crate) mod unwind;
 pub(crate) mod word;
 
-/// Whether a panic unwinds: false in a program that is built with `panic = "abort"`.
+/// `true` if a panic unwinds: false in a program that is built with `panic = "abort"`.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");

@@ -15,10 +15,10 @@ mod futex {
     const NOTIFIED: u32 = 1;
     const PARKED: u32 = u32::MAX;
 
-    /// A token that one thread waits for and any other may leave.
+    /// A token for which one thread waits and that any other may leave.
     ///
-    /// It may live in the waiter's frame: `unpark` touches the word for the last time in the swap that lets the waiter
-    /// go, and a futex call on an address that is gone wakes nobody.
+    /// It may be on the waiter's stack: `unpark` touches the word for the last time in the swap
+    /// that releases the waiter, and a futex call on an address that is gone wakes no thread.
     #[derive(Debug)]
     pub(crate) struct Parker {
         // EMPTY: no token. NOTIFIED: token left. PARKED: the owner sleeps.
@@ -32,7 +32,8 @@ mod futex {
 
         /// Blocks until the token is there, and takes it.
         pub(crate) fn park(&self) {
-            // ORDERING: acquire pairs with the release in `unpark`. EMPTY - 1 is PARKED, NOTIFIED - 1 is EMPTY.
+            // ORDERING: acquire pairs with the release in `unpark`. EMPTY - 1 is PARKED, NOTIFIED -
+            // 1 is EMPTY.
             if self.state.fetch_sub(1, Ordering::Acquire) == NOTIFIED {
                 return;
             }
@@ -46,16 +47,17 @@ mod futex {
 
         /// Blocks until the token is there, and leaves it.
         pub(crate) fn wait_for_token(&self) {
-            // ORDERING: relaxed; whoever takes the token acquires.
+            // ORDERING: relaxed; the thread that takes the token acquires.
             let swapped = self.state.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed);
             while swapped.is_ok() && !self.has_token() {
                 wait(&self.state, PARKED, None);
             }
         }
 
-        /// Blocks until the token is there (and takes it: true) or `timeout` has passed (false).
+        /// Blocks until the token is there, takes it, and returns `true`; or returns `false` after
+        /// `timeout`.
         pub(crate) fn park_timeout(&self, timeout: Duration) -> bool {
-            // ORDERING: as in `park`.
+            // ORDERING: acquire pairs with the release in `unpark`.
             if self.state.fetch_sub(1, Ordering::Acquire) == NOTIFIED {
                 return true;
             }
@@ -64,21 +66,25 @@ mod futex {
             self.state.swap(EMPTY, Ordering::Acquire) == NOTIFIED
         }
 
-        /// Leaves the token and wakes the owner if it sleeps. Costs a system call only then.
+        /// Leaves the token and wakes the owner if it sleeps.
+        ///
+        /// Costs a system call only then.
         pub(crate) fn unpark(&self) {
-            // ORDERING: release publishes what was done before to the owner.
+            // ORDERING: release publishes to the owner what was done before.
             if self.state.swap(NOTIFIED, Ordering::Release) == PARKED {
                 wake(&self.state);
             }
         }
 
         /// Takes the token if it is there.
+        ///
+        /// Returns `true` on success.
         pub(crate) fn take(&self) -> bool {
             // ORDERING: acquire pairs with the release in `unpark`.
             self.state.compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed).is_ok()
         }
 
-        /// Whether the token is there, for others than the owner.
+        /// Returns `true` if the token is there; for threads other than the owner.
         pub(crate) fn has_token(&self) -> bool {
             self.state.load(Ordering::Relaxed) == NOTIFIED
         }
@@ -90,8 +96,8 @@ mod futex {
             tv_nsec: t.subsec_nanos().into(),
         });
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: the word and the time outlive the call. Every error (EINTR, EAGAIN, ETIMEDOUT) means "look again",
-        // which all callers do.
+        // SAFETY: the word and the time outlive the call. Every error (EINTR, EAGAIN, ETIMEDOUT)
+        // means "look again", which all callers do.
         unsafe {
             libc::syscall(
                 libc::SYS_futex,
@@ -114,7 +120,7 @@ mod portable {
     use std::sync::{Arc, Condvar, Mutex, PoisonError};
     use std::time::Duration;
 
-    /// A token that one thread waits for and any other may leave.
+    /// A token for which one thread waits and that any other may leave.
     #[derive(Debug)]
     pub(crate) struct Parker {
         // Shared, because `unpark` may still be inside the lock when the waiter has left its frame.
@@ -148,6 +154,8 @@ mod portable {
         }
 
         /// Takes the token if it is there.
+        ///
+        /// Returns `true` on success.
         pub(crate) fn take(&self) -> bool {
             std::mem::take(&mut *self.token.0.lock().unwrap_or_else(PoisonError::into_inner))
         }

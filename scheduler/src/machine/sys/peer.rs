@@ -7,14 +7,17 @@ mod imp {
     use std::io;
     use std::os::fd::{AsRawFd, BorrowedFd};
 
-    /// User, group and process of the peer, as they were when it connected. See `greenthread::net::UCred`.
+    /// Returns the user, group, and process of the peer, as they were when it connected.
+    ///
+    /// See `greenthread::net::UCred`.
     ///
     /// # Errors
-    /// What the system says, as that it is no such socket.
+    /// The system's error, for example if the descriptor is not such a socket.
     pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
         let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
         let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).expect("a few bytes");
-        // SAFETY: the structure and its length are this frame's, and of the kind that the option has.
+        // SAFETY: the structure and its length are in this frame, and of the kind that the option
+        // has.
         let failed = unsafe {
             let peer = (&raw mut peer).cast();
             libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, peer, &raw mut len)
@@ -33,13 +36,15 @@ mod imp {
     use std::io;
     use std::os::fd::{AsRawFd, BorrowedFd};
 
-    /// User and group of the peer, as they were when it connected; not the process. See `greenthread::net::UCred`.
+    /// Returns the user and group of the peer, as they were when it connected, without the process.
+    ///
+    /// See `greenthread::net::UCred`.
     ///
     /// # Errors
-    /// What the system says, as that it is no such socket.
+    /// The system's error, for example if the descriptor is not such a socket.
     pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
         let (mut uid, mut gid) = (0, 0);
-        // SAFETY: both numbers are this frame's.
+        // SAFETY: both numbers are in this frame.
         match unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut uid, &raw mut gid) } {
             0 => Ok((uid, gid, None)),
             _ => Err(io::Error::last_os_error()),

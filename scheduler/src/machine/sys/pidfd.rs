@@ -18,15 +18,19 @@ mod imp {
         }
     }
 
-    /// For a process, which has not been waited for: its number may be another's afterwards.
+    /// Opens a descriptor for a process that has not been waited for: afterwards its number may
+    /// name another process.
     ///
     /// # Errors
-    /// Where the system has none of these descriptors (Linux before 5.3), a container denies them, or none is free.
+    /// If the system has no such descriptors (Linux before 5.3), a container denies them, or none
+    /// is free.
     pub fn open_process(pid: u32) -> io::Result<OwnedFd> {
         open(pid.into(), 0)
     }
 
-    /// For a thread. Kernels before 6.9 have it for whole processes only, and refuse.
+    /// Opens a descriptor for a thread.
+    ///
+    /// Kernels before 6.9 support only whole processes, and refuse.
     pub(crate) fn open_thread(thread: i32) -> io::Result<OwnedFd> {
         open(thread.into(), libc::PIDFD_THREAD)
     }
@@ -37,7 +41,7 @@ mod imp {
     use std::io;
     use std::os::fd::OwnedFd;
 
-    /// For a process: there are none.
+    /// Returns an error: this system has no such descriptors.
     ///
     /// # Errors
     /// Always.

@@ -1,10 +1,12 @@
-//! The system's way to wait for many descriptors at once: `mio`, made at the first registration and never given back.
+//! The system's way to wait for many descriptors at once: `mio`, created at the first registration
+//! and never destroyed.
 //!
-//! `mio` rounds a timeout up to whole milliseconds on Linux, where it calls `epoll_wait`. So whole milliseconds are
-//! waited there, and what is left in `ppoll` on the epoll descriptor itself, which takes nanoseconds and consumes no
-//! event. All in `ppoll` would be simpler, but whoever writes to a socket then wakes us through two queues: a round
-//! trip of a byte takes 40 us instead of 14. A timeout of 50 us is over after 105 us both so and in `epoll_pwait2`,
-//! which would have us decode the events ourselves; in `mio` after 1.06 ms.
+//! `mio` rounds a timeout up to whole milliseconds on Linux, where it calls `epoll_wait`. So whole
+//! milliseconds are waited there, and the rest in `ppoll` on the epoll descriptor itself, which
+//! takes nanoseconds and consumes no event. Waiting only in `ppoll` would be simpler, but a peer
+//! that writes to a socket then wakes us through two queues: a round trip of a byte takes 40 us
+//! instead of 14. A timeout of 50 us is over after 105 us both this way and in `epoll_pwait2`,
+//! which would require decoding the events ourselves; in `mio` after 1.06 ms.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -17,10 +19,12 @@ use mio::{Events, Poll, Registry, Token, Waker};
 /// How many events one poll takes from the system: twice Go's number.
 const EVENTS: usize = 256;
 
-/// What [`Poller::wake`] reports itself as. No registration has it.
+/// The token that [`Poller::wake`] reports.
+///
+/// No registration has it.
 const WAKE: Token = Token(usize::MAX);
 
-/// The process's one poller.
+/// The process's only poller.
 pub(crate) struct Poller {
     registry: Registry,
     waker: Waker,
@@ -35,30 +39,30 @@ struct Polling {
 /// The right to poll, which one thread has at a time.
 pub(crate) struct Turn(MutexGuard<'static, Polling>);
 
-/// What has become possible on a descriptor, as far as the system says: the attempt tells.
+/// What has become possible on a descriptor according to the system; only an attempt is certain.
 #[derive(Clone, Copy)]
 pub(crate) struct Readiness {
     pub(crate) read: bool,
     pub(crate) write: bool,
-    /// There is something out of turn, as urgent data; or that does not come any more.
+    /// Out-of-band data is available, such as urgent data; or it will no longer come.
     pub(crate) priority: bool,
-    /// A read that brings less than it asks for may leave something behind: the end of the stream, an error, what comes
-    /// after urgent data.
+    /// A read that returns less than it asked for may leave something behind: the end of the
+    /// stream, an error, data after urgent data.
     pub(crate) read_on: bool,
 }
 
-/// Whether priority events are reported.
+/// `true` if priority events are reported.
 pub(crate) const SEES_PRIORITY: bool = cfg!(target_os = "linux");
 
 static POLLER: OnceLock<Poller> = OnceLock::new();
 
-/// The poller, if anything was ever registered.
+/// Returns the poller if anything was ever registered.
 #[inline]
 pub(crate) fn get() -> Option<&'static Poller> {
     POLLER.get()
 }
 
-/// The poller, which is made if there is none.
+/// Returns the poller, which is created if there is none.
 pub(crate) fn ensure() -> io::Result<&'static Poller> {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,28 +77,32 @@ pub(crate) fn ensure() -> io::Result<&'static Poller> {
 }
 
 impl Poller {
-    /// Has edges of `fd` in all directions reported with `token`, from now on. If it is ready already, that is reported too.
+    /// Registers `fd`: edges in all directions are reported with `token` from now on, including
+    /// those that are ready already.
     pub(crate) fn register(&self, fd: RawFd, token: usize) -> io::Result<()> {
         self.registry.register(&mut SourceFd(&fd), Token(token), imp::INTERESTS)
     }
 
-    /// Ends what [`register`](Self::register) began. What is on its way to a thread that polls may still be reported.
+    /// Ends what [`register`](Self::register) began.
+    ///
+    /// Events on their way to a polling thread may still be reported.
     pub(crate) fn deregister(&self, fd: RawFd) -> io::Result<()> {
         self.registry.deregister(&mut SourceFd(&fd))
     }
 
-    /// Lets the thread that blocks in a poll return; if none does, the next one that polls.
+    /// Makes the thread that blocks in a poll return; if none does, the next one that polls.
     pub(crate) fn wake(&self) {
-        // It fails only where the system has no memory for a single word, and then there is nobody to tell.
+        // It fails only where the system has no memory for a single word, and then the failure
+        // cannot be reported.
         self.waker.wake().expect("poller: an eventfd takes one more");
     }
 
-    /// Waits until no other thread polls.
+    /// Waits until no other thread polls, and takes the right to poll.
     pub(crate) fn lock(&'static self) -> Turn {
         Turn(self.polling.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The right to poll, unless another thread has it.
+    /// Takes the right to poll, unless another thread has it.
     pub(crate) fn try_lock(&'static self) -> Option<Turn> {
         match self.polling.try_lock() {
             Ok(guard) => Some(Turn(guard)),
@@ -105,7 +113,9 @@ impl Poller {
 }
 
 impl Turn {
-    /// Waits for events, at most for `timeout`, and calls `report` with the token of each. May return early with none.
+    /// Waits for events, at most for `timeout`, and calls `report` with the token of each.
+    ///
+    /// May return early with none.
     pub(crate) fn poll(&mut self, timeout: Option<Duration>, mut report: impl FnMut(usize, Readiness)) {
         let Polling { poll, events } = &mut *self.0;
         let timeout = imp::exact(poll.as_raw_fd(), timeout);
@@ -134,22 +144,27 @@ mod imp {
     use mio::Interest;
     use mio::event::Event;
 
-    /// What is watched. Urgent data has an event in any case; with `PRIORITY` it says what it is of.
+    /// What is watched.
+    ///
+    /// Urgent data has an event in any case; `PRIORITY` says that it is the reason.
     pub(super) const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 
-    /// Whether urgent data has come.
+    /// Returns `true` if urgent data has come.
     pub(super) fn may_be_urgent(event: &Event) -> bool {
         event.is_priority()
     }
 
-    /// The timeout to poll with. Of less than a millisecond nothing is left: it is waited here.
+    /// Returns the timeout to poll with.
+    ///
+    /// A rest of less than a millisecond is waited here.
     pub(super) fn exact(epoll: RawFd, timeout: Option<Duration>) -> Option<Duration> {
         let timeout = timeout?;
         let whole = Duration::from_millis(timeout.as_millis().try_into().unwrap_or(u64::MAX));
         if whole.is_zero() && !timeout.is_zero() {
             let timeout = libc::timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
             let mut fd = libc::pollfd { fd: epoll, events: libc::POLLIN, revents: 0 };
-            // SAFETY: one structure of each kind, both of which outlive the call. Whatever it returns, the poll tells more.
+            // SAFETY: one structure of each kind, both of which outlive the call. Whatever it
+            // returns, the poll tells more.
             unsafe { libc::ppoll(&raw mut fd, 1, &raw const timeout, ptr::null()) };
         }
         Some(whole)
@@ -167,12 +182,12 @@ mod imp {
     /// What is watched.
     pub(super) const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-    /// Whether urgent data may have come: other systems do not say.
+    /// Returns `true` if urgent data may have come: other systems do not report it.
     pub(super) fn may_be_urgent(_: &Event) -> bool {
         true
     }
 
-    /// Other systems' polls take nanoseconds.
+    /// Returns the timeout unchanged: other systems' polls take nanoseconds.
     pub(super) fn exact(_: RawFd, timeout: Option<Duration>) -> Option<Duration> {
         timeout
     }

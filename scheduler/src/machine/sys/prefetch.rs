@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 /// A cache line, in bytes.
 pub(crate) const LINE: usize = 64;
 
-/// Begins to load the value at `place`, which need not be one any more.
+/// Begins to load the value at `place`, which need not be valid anymore.
 #[inline]
 pub fn prefetch_value<T>(place: NonNull<T>) {
     (0..size_of::<T>()).step_by(LINE).for_each(|at| prefetch(place.addr().get().wrapping_add(at)));
@@ -36,7 +36,7 @@ pub(crate) fn prefetch(address: usize) {
     unsafe { std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, readonly, preserves_flags)) };
 }
 
-/// Does nothing: this CPU has no such hint that Rust could name.
+/// Does nothing: Rust has no name for such a hint on this CPU.
 #[inline]
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) fn prefetch(_address: usize) {}

@@ -1,12 +1,15 @@
-//! Large stretches of zeroed memory for goroutine headers, in huge pages where the system gives them.
+//! Large areas of zeroed memory for goroutine headers, in huge pages where the system provides
+//! them.
 
 use std::ptr;
 
 const REGION: usize = 1 << 30;
 const HUGE: usize = 2 << 20;
 
-/// Reserves address space whose pages are committed as they are touched; returns its start, aligned to 2 MiB, and its
-/// length. `None` if the system refuses even a small one.
+/// Reserves address space whose pages are committed on first touch.
+///
+/// Returns its start, aligned to 2 MiB, and its length, or `None` if the system refuses even a
+/// small one.
 pub(crate) fn reserve() -> Option<(*mut u8, usize)> {
     [REGION, 16 * HUGE, HUGE].into_iter().find_map(reserve_exactly)
 }
@@ -19,13 +22,15 @@ fn reserve_exactly(len: usize) -> Option<(*mut u8, usize)> {
         return None;
     }
     let start = start.cast::<u8>();
-    // SAFETY: the mapping is HUGE longer than asked, so the aligned start and `len` after it lie inside.
+    // SAFETY: the mapping is HUGE longer than asked, so the aligned start and `len` after it lie
+    // inside.
     let aligned = unsafe { start.add(start.align_offset(HUGE)) };
     advise_huge(aligned, len);
     Some((aligned, len))
 }
 
-/// The first 2 MiB stay in small pages: a small program should not pay for a whole huge page.
+/// Uses huge pages beyond the first 2 MiB, which stay in small pages: a small program should not
+/// pay for a whole huge page.
 #[cfg(target_os = "linux")]
 fn advise_huge(start: *mut u8, len: usize) {
     if len > HUGE {

@@ -1,8 +1,9 @@
-//! Tells the sanitizers of stacks: for these the compiler's instrumentation is not enough.
+//! Informs the sanitizers about stacks, since the compiler's instrumentation is not enough.
 //!
-//! ThreadSanitizer keeps a history and a call stack for each thread, AddressSanitizer the bounds of its stack. A switch that
-//! they do not know of makes them crash, or see races and overflows that are none. Both offer calls for it; a [`Fiber`] makes
-//! them around each switch of a [`Context`](super::switch::Context):
+//! ThreadSanitizer keeps a history and a call stack for each thread, AddressSanitizer the bounds of
+//! its stack. A switch that they do not know about makes them crash, or report races and overflows
+//! that do not exist. Both offer calls for it; a [`Fiber`] makes them around each switch of a
+//! [`Context`](super::switch::Context):
 //!
 //! ```text
 //!     resumer                                the stack
@@ -15,19 +16,20 @@
 //!     left, ended <---------------- switch, leave_for_good
 //! ```
 //!
-//! Nothing is to be chosen: the build script sees what the program is built with (`-Zsanitizer`, on nightly). Without a sanitizer
-//! a fiber has no size and its functions are empty.
+//! No configuration is needed: the build script sees what the program is built with (`-Zsanitizer`,
+//! on nightly). Without a sanitizer a fiber has no size and its functions are empty.
 //!
 //! # ThreadSanitizer
-//! A switch counts as happening before what follows it on the other side. Its call stack is per fiber, so the calls
-//! stand in `resume` itself: they, and what they are called by up to there, are inlined always. A function that were
-//! entered on one fiber and left on another would unbalance both. It knows of no `membarrier`, so `fence` uses fences
-//! for it.
+//! A switch counts as happening before what follows it on the other side. Its call stack is per
+//! fiber, so the calls are in `resume` itself: they, and everything that calls them up to there,
+//! are always inlined. A function entered on one fiber and left on another would unbalance both. It
+//! does not know `membarrier`, so `fence` uses fences for it.
 //!
 //! # AddressSanitizer
-//! A stack that has ended leaves the frame of its last function behind, whose red zones would be found by the next
-//! goroutine: `lay` cleans the place of the first frames. It must not keep locals elsewhere
-//! (`ASAN_OPTIONS=detect_stack_use_after_return=0`): the migration guard searches the stack.
+//! A stack that has ended leaves behind the frame of its last function, whose red zones the next
+//! goroutine would hit: `lay` clears the place of the first frames. It must not keep locals
+//! elsewhere (`ASAN_OPTIONS=detect_stack_use_after_return=0`): the migration guard searches the
+//! stack.
 
 pub(super) use imp::Fiber;
 
@@ -53,37 +55,37 @@ mod imp {
     }
 
     impl Fiber {
-        /// The fiber of a stack whose lowest usable address is `limit`.
+        /// Creates the fiber of a stack whose lowest usable address is `limit`.
         pub(crate) fn new(_limit: usize) -> Self {
             Self { own: Cell::new(ptr::null_mut()), resumer: Cell::new(ptr::null_mut()) }
         }
 
-        /// The stack, up to `base`, is about to be used.
+        /// Records that the stack, up to `base`, is about to be used.
         pub(crate) fn lay(&self, _base: usize) {
-            // SAFETY: no condition.
+            // SAFETY: the call has no conditions.
             self.own.set(unsafe { __tsan_create_fiber(0) });
         }
 
-        /// The resumer switches to the stack next.
+        /// Records that the resumer switches to the stack next.
         #[inline(always)]
         pub(crate) fn enter(&self) {
-            // SAFETY: the fiber was made by `lay`, and runs nowhere.
+            // SAFETY: the fiber was created by `lay`, and runs nowhere.
             unsafe {
                 self.resumer.set(__tsan_get_current_fiber());
                 __tsan_switch_to_fiber(self.own.get(), ORDERED);
             }
         }
 
-        /// The resumer is back.
+        /// Records that the resumer is back.
         #[inline(always)]
         pub(crate) fn left(&self) {
             // SAFETY: this thread's own fiber, which it left in `enter`.
             unsafe { __tsan_switch_to_fiber(self.resumer.get(), ORDERED) };
         }
 
-        /// The stack will not be resumed.
+        /// Records that the stack will not be resumed.
         pub(crate) fn ended(&self) {
-            // SAFETY: nobody runs on it, or will.
+            // SAFETY: no thread runs on it, or will.
             unsafe { __tsan_destroy_fiber(self.own.get()) };
         }
 
@@ -113,7 +115,7 @@ mod imp {
         fn __asan_unpoison_memory_region(address: *const c_void, size: usize);
     }
 
-    /// What the first frames of a stack take, generously.
+    /// A generous bound for the size of the first frames of a stack.
     const FIRST_FRAMES: usize = 16 << 10;
 
     #[derive(Clone, Copy)]
@@ -126,13 +128,13 @@ mod imp {
         limit: usize,
         own: Cell<Bounds>,
         resumer: Cell<Bounds>,
-        /// What each side has the sanitizer keep while it does not run.
+        /// What each side lets the sanitizer keep while it does not run.
         own_saved: Cell<*mut c_void>,
         resumer_saved: Cell<*mut c_void>,
     }
 
     impl Fiber {
-        /// The fiber of a stack whose lowest usable address is `limit`.
+        /// Creates the fiber of a stack whose lowest usable address is `limit`.
         pub(crate) fn new(limit: usize) -> Self {
             let nothing = Bounds { bottom: ptr::null(), size: 0 };
             Self {
@@ -144,49 +146,50 @@ mod imp {
             }
         }
 
-        /// The stack, up to `base`, is about to be used.
+        /// Records that the stack, up to `base`, is about to be used.
         pub(crate) fn lay(&self, base: usize) {
             let (bottom, size) = (ptr::without_provenance(self.limit), base - self.limit);
             self.own.set(Bounds { bottom, size });
             self.own_saved.set(ptr::null_mut());
             let first = size.min(FIRST_FRAMES);
-            // SAFETY: the memory is the stack's, on which nothing lives yet.
+            // SAFETY: the memory is the stack's, on which nothing is live yet.
             unsafe { __asan_unpoison_memory_region(ptr::without_provenance(base - first), first) };
         }
 
-        /// The resumer switches to the stack next.
+        /// Records that the resumer switches to the stack next.
         #[inline(always)]
         pub(crate) fn enter(&self) {
             let Bounds { bottom, size } = self.own.get();
-            // SAFETY: the bounds of the stack that is switched to.
+            // SAFETY: these are the bounds of the stack that is switched to.
             unsafe { __sanitizer_start_switch_fiber(self.resumer_saved.as_ptr(), bottom, size) };
         }
 
-        /// The resumer is back.
+        /// Records that the resumer is back.
         #[inline(always)]
         pub(crate) fn left(&self) {
-            // SAFETY: what `enter` has saved for this side.
+            // SAFETY: this is what `enter` has saved for this side.
             unsafe {
                 __sanitizer_finish_switch_fiber(self.resumer_saved.get(), ptr::null_mut(), ptr::null_mut());
             }
         }
 
-        /// The stack will not be resumed.
+        /// Records that the stack will not be resumed.
         pub(crate) fn ended(&self) {}
 
-        /// The stack runs for the first time.
+        /// Records that the stack runs for the first time.
         #[inline(always)]
         pub(crate) fn begun(&self) {
             self.come_back();
         }
 
-        /// The stack switches to the resumer next, and will come back.
+        /// Records that the stack switches to the resumer next, and will come back.
         #[inline(always)]
         pub(crate) fn leave(&self) {
             self.depart(self.own_saved.as_ptr());
         }
 
-        /// As [`leave`](Self::leave), and will not.
+        /// Records, like [`leave`](Self::leave), that the stack switches to the resumer next, but
+        /// will not come back.
         #[inline(always)]
         pub(crate) fn leave_for_good(&self) {
             self.depart(ptr::null_mut());
@@ -195,11 +198,11 @@ mod imp {
         #[inline(always)]
         fn depart(&self, save: *mut *mut c_void) {
             let Bounds { bottom, size } = self.resumer.get();
-            // SAFETY: the bounds of the resumer's stack, as it said itself in `come_back`.
+            // SAFETY: the bounds of the resumer's stack, as recorded in `come_back`.
             unsafe { __sanitizer_start_switch_fiber(save, bottom, size) };
         }
 
-        /// The stack runs again, perhaps for another resumer.
+        /// Records that the stack runs again, perhaps for another resumer.
         #[inline(always)]
         pub(crate) fn come_back(&self) {
             let mut resumer = self.resumer.get();

@@ -1,4 +1,4 @@
-//! What `signal-hook` does not know of signals.
+//! Facts about signals that `signal-hook` does not provide.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ pub use imp::{SIGIO_IS_FATAL, real_time_signals};
 /// Sends a signal to a process.
 ///
 /// # Errors
-/// What the system says, as that there is no such process.
+/// The system's error, for example if there is no such process.
 pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {
     // Zero and negative numbers are not processes.
     let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0).ok_or(io::ErrorKind::InvalidInput)?;
@@ -20,12 +20,14 @@ pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Ends the process by a signal that does so by default, as if nobody had handled it. May be called in its handler.
+/// Ends the process by a signal whose default action is that, as if it had no handler.
+///
+/// May be called in its handler.
 pub fn end_by_signal(signal: i32) -> ! {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: all of these are safe in a handler. A zeroed action is one without flags, and has the default effect
-    // once it is named; the set is initialised by `sigemptyset`.
+    // SAFETY: all of these are safe in a handler. A zeroed action is one without flags, and has the
+    // default effect once it is named; `sigemptyset` initializes the set.
     unsafe {
         (*action.as_mut_ptr()).sa_sigaction = libc::SIG_DFL;
         libc::sigaction(signal, action.as_ptr(), ptr::null_mut());
@@ -33,7 +35,7 @@ pub fn end_by_signal(signal: i32) -> ! {
         libc::sigaddset(set.as_mut_ptr(), signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
         libc::raise(signal);
-        // It was none that ends the process, or somebody handles it again.
+        // The signal's default action does not end the process, or the signal has a handler again.
         libc::abort()
     }
 }
@@ -42,10 +44,10 @@ pub fn end_by_signal(signal: i32) -> ! {
 mod imp {
     use std::ops::RangeInclusive;
 
-    /// Whether SIGIO ends a process by default.
+    /// `true` if SIGIO ends a process by default.
     pub const SIGIO_IS_FATAL: bool = true;
 
-    /// The numbers of the real-time signals that the C library leaves to programs.
+    /// Returns the numbers of the real-time signals that the C library leaves to programs.
     pub fn real_time_signals() -> RangeInclusive<i32> {
         libc::SIGRTMIN()..=libc::SIGRTMAX()
     }
@@ -55,10 +57,10 @@ mod imp {
 mod imp {
     use std::ops::RangeInclusive;
 
-    /// Whether SIGIO ends a process by default.
+    /// `true` if SIGIO ends a process by default.
     pub const SIGIO_IS_FATAL: bool = false;
 
-    /// There are none.
+    /// Returns an empty range: this system has none.
     pub fn real_time_signals() -> RangeInclusive<i32> {
         1..=0
     }

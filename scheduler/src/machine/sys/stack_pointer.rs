@@ -1,8 +1,9 @@
 //! The stack pointer of the calling function.
 //!
-//! The address of a local variable does not tell where a stack ends. The compiler lays out a frame as it likes: where
-//! link-time optimization inlines the scheduler into its caller, a local of the scheduler was seen 57 439 bytes above the
-//! stack pointer, and AddressSanitizer may keep locals on the heap. So the register is read.
+//! The address of a local variable does not tell where a stack ends. The compiler lays out a frame
+//! as it likes: where link-time optimization inlines the scheduler into its caller, a local of the
+//! scheduler was seen 57 439 bytes above the stack pointer, and AddressSanitizer may keep locals on
+//! the heap. So the register is read.
 
 #[cfg(not(any(
     target_arch = "x86_64",
@@ -15,9 +16,11 @@
 )))]
 compile_error!("add the instruction that reads the stack pointer of this CPU");
 
-/// The stack pointer. All words that the calling frame, and those that it was called from, keep on the stack are at or
-/// above it; if the caller is a function that is never inlined, what the compiler may have left for later in the
-/// caller's own prologue is below.
+/// Returns the stack pointer.
+///
+/// All words that the calling frame and its callers keep on the stack are at or above it. If the
+/// caller is a function that is never inlined, anything that the compiler may have deferred to the
+/// caller's own prologue is below it.
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
     let sp;

@@ -1,15 +1,15 @@
-//! Leaving one stack for another and coming back.
+//! Switching from one stack to another and back.
 //!
-//! A [`Context`] ties a stack to whoever resumes it. `resume` runs what is on the stack until it suspends or ends;
-//! `suspend` returns to the resumer. It is asymmetric: the resumer's place is kept while the stack runs, the stack's place while
-//! it does not.
+//! A [`Context`] ties a stack to its resumer. `resume` runs the code on the stack until it suspends
+//! or ends; `suspend` returns to the resumer. It is asymmetric: it keeps the resumer's position
+//! while the stack runs, and the stack's position while it does not.
 //!
 //! # Why not corosensei on x86-64
-//! corosensei pairs `call` and `ret` across the switch, so that backtraces run through to the resumer and the CPU's
-//! return predictor stays right in a tight loop. In a real program the suspend sits a few calls deep, and each round
-//! trip then pays for mispredicted returns. An indirect jump whose target is always the same is predicted. The whole
-//! scheduler on the one and on the other, in turn, medians in ns (Zen 5, 2026-11-21, `benches/benches/yield_now.rs` and
-//! `channel.rs`):
+//! corosensei pairs `call` and `ret` across the switch, so that backtraces continue to the resumer
+//! and the CPU's return predictor stays correct in a tight loop. In a real program the suspend is a
+//! few calls deep, and each round trip then pays for mispredicted returns. An indirect jump whose
+//! target is always the same is predicted. The whole scheduler on each of them, alternating,
+//! medians in ns (Zen 5, 2026-11-21, `benches/benches/yield_now.rs` and `channel.rs`):
 //!
 //! | | corosensei | this |
 //! | --- | --- | --- |
@@ -17,8 +17,8 @@
 //! | yield, a thousand | 56 | 35 |
 //! | unbuffered round trip | 165 | 117 |
 //!
-//! So x86-64 has its own switch of nine instructions, and all other CPUs have corosensei's. Both are behind this
-//! interface, and `stack::grow` uses corosensei's `on_stack` everywhere.
+//! So x86-64 has its own switch of nine instructions, and all other CPUs have corosensei's. Both
+//! are behind this interface, and `stack::grow` uses corosensei's `on_stack` everywhere.
 //!
 //! # The picture (x86-64)
 //! ```text
@@ -35,12 +35,15 @@
 //!   saved sp  | address of "2:"  |  where the next resume jumps to
 //!             +------------------+
 //! ```
-//! LLVM does not let `asm!` name rbx and rbp as clobbered, so they are pushed; all other registers are declared as
-//! clobbered, and the compiler saves those that it has in use.
+//!
+//! LLVM does not allow `asm!` to name rbx and rbp as clobbered, so they are pushed; all other
+//! registers are declared as clobbered, and the compiler saves those that it is using.
 
 pub(crate) use imp::Context;
 
-/// What a stack runs. When it returns, the stack has ended.
+/// The function that a stack runs.
+///
+/// When it returns, the stack has ended.
 pub(crate) type Entry = fn(*mut ());
 
 #[cfg(target_arch = "x86_64")]
@@ -64,7 +67,9 @@ mod imp {
     }
 
     impl Context {
-        /// A context in which `entry(arg)` is to run on a stack below `base`. Follow with [`lay`](Self::lay).
+        /// Creates a context that will run `entry(arg)` on a stack below `base`.
+        ///
+        /// Follow with [`lay`](Self::lay).
         pub(crate) fn new(limit: usize, entry: Entry, arg: *mut ()) -> Self {
             Self { other: Cell::new(0), ended: Cell::new(false), fiber: Fiber::new(limit), entry, arg }
         }
@@ -72,25 +77,26 @@ mod imp {
         /// Writes the first frame.
         ///
         /// # Safety
-        /// The stack below `base`, which is 16-aligned, is writable and nobody's. The context stays in place from now on.
+        /// The stack below `base`, which is 16-aligned, is writable and not in use. The context
+        /// stays in place from now on.
         #[inline]
         pub(crate) unsafe fn lay(&self, base: usize) {
             let frame = [begin as *const () as usize, ptr::from_ref(self).addr(), main as *const () as usize, 0];
             let sp = base - size_of_val(&frame);
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller guarantees that the stack below `base` is writable and not in use.
             unsafe { ptr::with_exposed_provenance_mut::<[usize; 4]>(sp).write(frame) };
             self.other.set(sp);
             self.fiber.lay(base);
         }
 
-        /// Runs the stack until it suspends (true) or ends (false).
+        /// Runs the stack until it suspends, and returns `true`, or ends, and returns `false`.
         ///
         /// # Safety
         /// The stack was laid, is suspended, and has not ended.
         #[inline]
         pub(crate) unsafe fn resume(&self) -> bool {
             self.fiber.enter();
-            // SAFETY: the caller's contract.
+            // SAFETY: the stack was laid and is suspended, as the caller guarantees.
             unsafe { self.swap() };
             self.fiber.left();
             if self.ended.get() {
@@ -106,16 +112,18 @@ mod imp {
         #[inline]
         pub(crate) unsafe fn suspend(&self) {
             self.fiber.leave();
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller runs on this context's stack, so the other side is its resumer.
             unsafe { self.swap() };
             self.fiber.come_back();
         }
 
-        /// The registers of the side that does not run, as they will be right after its next resume. The stack's own side only
-        /// if it was entered before: what was laid is no frame.
+        /// Returns the registers of the side that does not run, as they will be right after its
+        /// next resume.
+        ///
+        /// The stack's own side must have been entered before: what was laid is not a frame.
         ///
         /// # Safety
-        /// That side left here, and stays as it is meanwhile.
+        /// That side left here, and does not change during the call.
         pub(crate) unsafe fn saved(&self) -> Option<Registers> {
             let sp = self.other.get();
             let word = |n: usize| {
@@ -125,8 +133,11 @@ mod imp {
             Some(Registers { pc: word(0), sp: sp + 3 * size_of::<usize>(), fp: word(2) })
         }
 
-        /// Where the live words of a stack that is suspended begin: the stack pointer that `swap` saved. Below are no
-        /// live words: as `swap` pushes, the compiler keeps nothing in the red zone of the function that it is in.
+        /// Returns where the live words of a suspended stack begin: the stack pointer that `swap`
+        /// saved.
+        ///
+        /// No words below it are live: since `swap` pushes, the compiler keeps nothing in the red
+        /// zone of the function that contains it.
         #[inline]
         pub(crate) fn saved_sp(&self) -> usize {
             self.other.get()
@@ -138,8 +149,8 @@ mod imp {
         /// `other` is the stack pointer of a side that left here, or was laid.
         #[inline(always)]
         unsafe fn swap(&self) {
-            // SAFETY: all registers but rbx, rbp and rsp are declared; those three are saved on the stack that is left,
-            // and are restored from there when the other side comes back.
+            // SAFETY: all registers but rbx, rbp, and rsp are declared; those three are saved on
+            // the stack that is left, and are restored from there when the other side comes back.
             unsafe {
                 asm!(
                     "push rbp",
@@ -165,7 +176,7 @@ mod imp {
         }
     }
 
-    /// Where a stack begins: calls `main(context)`, with a return address of zero.
+    /// Begins a stack: calls `main(context)`, with a return address of zero.
     #[unsafe(naked)]
     unsafe extern "sysv64" fn begin() {
         naked_asm!("pop rdi", "pop rax", "jmp rax")
@@ -207,9 +218,10 @@ mod imp {
         arg: *mut (),
     }
 
-    /// How far below the stack pointer of `suspend` there may be live words: the frame of `suspend` itself, if the
-    /// compiler sets it up later than the register is read, the frame of corosensei's `Yielder::suspend`, which has a
-    /// pointer, no value and at most all registers to keep, and the three registers that its switch pushes.
+    /// How far below the stack pointer of `suspend` there may be live words: the frame of `suspend`
+    /// itself, if the compiler sets it up later than the register is read; the frame of
+    /// corosensei's `Yielder::suspend`, which has a pointer, no value, and at most all registers to
+    /// keep; and the three registers that its switch pushes.
     const BELOW: usize = 1024;
 
     struct Bounds {
@@ -229,7 +241,9 @@ mod imp {
     }
 
     impl Context {
-        /// A context in which `entry(arg)` is to run on a stack below `base`. Follow with [`lay`](Self::lay).
+        /// Creates a context that will run `entry(arg)` on a stack below `base`.
+        ///
+        /// Follow with [`lay`](Self::lay).
         pub(crate) fn new(limit: usize, entry: Entry, arg: *mut ()) -> Self {
             let coroutine = UnsafeCell::new(MaybeUninit::uninit());
             Self { coroutine, yielder: Cell::new(ptr::null()), sp: Cell::new(0), limit, entry, arg }
@@ -238,7 +252,8 @@ mod imp {
         /// Writes the first frame.
         ///
         /// # Safety
-        /// The stack below `base`, which is 16-aligned, is writable and nobody's. The context stays in place from now on.
+        /// The stack below `base`, which is 16-aligned, is writable and not in use. The context
+        /// stays in place from now on.
         pub(crate) unsafe fn lay(&self, base: usize) {
             let (Some(base), Some(limit)) = (StackPointer::new(base), StackPointer::new(self.limit)) else {
                 unreachable!("switch: a stack at address zero")
@@ -250,16 +265,17 @@ mod imp {
                 context.yielder.set(yielder);
                 (context.entry)(context.arg);
             });
-            // SAFETY: nobody else uses the context yet.
+            // SAFETY: no other code uses the context yet.
             unsafe { (*self.coroutine.get()).write(coroutine) };
         }
 
-        /// Runs the stack until it suspends (true) or ends (false).
+        /// Runs the stack until it suspends, and returns `true`, or ends, and returns `false`.
         ///
         /// # Safety
         /// The stack was laid, is suspended, and has not ended.
         pub(crate) unsafe fn resume(&self) -> bool {
-            // SAFETY: the caller's contract. A suspended coroutine is never dropped: the cell does not drop it.
+            // SAFETY: the stack was laid, as the caller guarantees. A suspended coroutine is never
+            // dropped: the cell does not drop it.
             let coroutine = unsafe { (*self.coroutine.get()).assume_init_mut() };
             matches!(coroutine.resume(()), CoroutineResult::Yield(()))
         }
@@ -276,16 +292,16 @@ mod imp {
             unsafe { (*self.yielder.get()).suspend(()) };
         }
 
-        /// Unknown here: corosensei does not tell.
+        /// Returns `None`: corosensei does not tell.
         ///
         /// # Safety
-        /// None.
+        /// None needed; the signature is that of the platform contract.
         pub(crate) unsafe fn saved(&self) -> Option<Registers> {
             None
         }
 
-        /// Where the live words of a stack that is suspended begin, or up to `BELOW` bytes below: corosensei does not
-        /// tell what its switch saved.
+        /// Returns where the live words of a suspended stack begin, or up to `BELOW` bytes below:
+        /// corosensei does not tell what its switch saved.
         pub(crate) fn saved_sp(&self) -> usize {
             self.sp.get()
         }
@@ -326,7 +342,8 @@ mod tests {
         let mut place = std::ptr::null::<Context>();
         let context = Context::new(limit, entry, (&raw mut place).cast());
         place = &raw const context;
-        // SAFETY: the memory is ours, and big enough for what `entry` does; resumed until it ends.
+        // SAFETY: the memory is ours, and large enough for what `entry` does; resumed until it
+        // ends.
         unsafe {
             context.lay(limit + memory.0.len());
             for n in 10..13 {

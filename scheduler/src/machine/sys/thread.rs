@@ -7,14 +7,14 @@ mod imp {
     use std::fs;
     use std::sync::atomic::{AtomicI32, Ordering};
 
-    /// The number of the calling thread.
+    /// Returns the number of the calling thread.
     pub(crate) fn id() -> i32 {
         // SAFETY: it takes nothing and always succeeds.
         unsafe { libc::gettid() }
     }
 
-    /// How many threads this process has at one moment, a main thread that has ended included; `None` if the system
-    /// does not tell.
+    /// Returns how many threads this process has at one moment, including a main thread that has
+    /// ended, or `None` if the system does not tell.
     pub(crate) fn count() -> Option<usize> {
         // The 18th field after the name.
         fs::read("/proc/self/stat")
@@ -22,31 +22,35 @@ mod imp {
             .and_then(|stat| String::from_utf8(after_name(&stat)?.into()).ok()?.split(' ').nth(17)?.parse().ok())
     }
 
-    /// The numbers of the threads of this process; `None` if the system does not tell. While threads come and go some
-    /// may be missing.
+    /// Returns the numbers of the threads of this process, or `None` if the system does not tell.
+    ///
+    /// While threads start and end, some may be missing.
     pub(crate) fn all() -> Option<Vec<i32>> {
         let tasks = fs::read_dir("/proc/self/task").ok()?;
         tasks.map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect()
     }
 
-    /// The main thread, if it has ended before the others. It stays, then, as long as they do.
+    /// Returns the main thread if it has ended before the others.
+    ///
+    /// It then remains as long as they do.
     pub(crate) fn ended_main() -> Option<i32> {
         let main = std::process::id().cast_signed();
         (state(main) == Some(b'Z')).then_some(main)
     }
 
-    /// The letter by which the system tells what the thread does.
+    /// Returns the letter by which the system denotes a thread's state.
     fn state(thread: i32) -> Option<u8> {
         let stat = fs::read(format!("/proc/self/task/{thread}/stat")).ok()?;
         after_name(&stat)?.first().copied()
     }
 
-    /// What follows in `number (name) state ...`, where the name may hold anything.
+    /// Returns what follows the name in `number (name) state ...`; the name may contain anything.
     fn after_name(stat: &[u8]) -> Option<&[u8]> {
         stat.get(stat.iter().rposition(|&byte| byte == b')')? + 2..)
     }
 
-    /// Asks for timeouts as exact as the clock allows, on this thread (the kernel rounds them up by 50 us otherwise).
+    /// Requests timeouts as exact as the clock allows, on this thread (otherwise the kernel rounds
+    /// them up by 50 us).
     pub(crate) fn set_exact_timers() {
         // SAFETY: PR_SET_TIMERSLACK takes one integer and touches this thread only.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
@@ -74,7 +78,8 @@ mod imp {
             self.tid.store(id(), Ordering::Relaxed);
         }
 
-        /// Nanoseconds of CPU time so far; 0 if the thread has ended, or the system cannot tell.
+        /// Returns the CPU time so far in nanoseconds, or 0 if the thread has ended, or the system
+        /// cannot tell.
         pub(crate) fn cpu_time(&self) -> u64 {
             let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // SAFETY: the result goes to a local; an unknown clock is an error.
@@ -84,12 +89,15 @@ mod imp {
             time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
         }
 
-        /// Whether the thread runs, or would if it were given a CPU, as far as the system says. Costs some microseconds.
+        /// Returns `true` if the thread runs, or would run if it had a CPU, according to the
+        /// system.
+        ///
+        /// Costs some microseconds.
         pub(crate) fn is_runnable(&self) -> bool {
             state(self.id()) == Some(b'R')
         }
 
-        /// The number of the thread; 0 if none was observed.
+        /// Returns the number of the thread, or 0 if none was observed.
         pub(crate) fn id(&self) -> i32 {
             self.tid.load(Ordering::Relaxed)
         }
@@ -152,7 +160,8 @@ mod imp {
 
     pub(crate) fn set_exact_timers() {}
 
-    /// Other systems tell nothing: blocked threads are then found like busy ones, by their time alone.
+    /// Other systems tell nothing: blocked threads are then found like busy ones, by their time
+    /// alone.
     pub(crate) struct Observed;
 
     impl Observed {

@@ -1,4 +1,4 @@
-//! Sleeping until another thread of the process ends, whoever started it.
+//! Sleeping until another thread of the process ends, whatever code started it.
 
 pub(crate) use imp::ThreadEnd;
 
@@ -10,13 +10,13 @@ mod imp {
 
     use crate::machine::sys::pidfd::open_thread;
 
-    /// A place to sleep in, which others can end.
+    /// A place to sleep in, from which other threads can wake the sleeper.
     pub(crate) struct ThreadEnd {
         bell: OwnedFd,
     }
 
     impl ThreadEnd {
-        /// Takes a descriptor; `None` if there is none.
+        /// Opens a descriptor; `None` if there is none.
         pub(crate) fn new() -> Option<Self> {
             // SAFETY: it takes two numbers.
             let bell = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -24,12 +24,15 @@ mod imp {
             (bell >= 0).then(|| Self { bell: unsafe { OwnedFd::from_raw_fd(bell) } })
         }
 
-        /// Blocks until the thread ends or somebody rings (true), or until `timeout` has passed (false). It may also be
-        /// true for nothing. `None`, at once, if the thread cannot be watched. Takes a descriptor meanwhile.
+        /// Blocks until the thread ends or the bell rings, and returns `Some(true)`, or until
+        /// `timeout` has passed, and returns `Some(false)`.
+        ///
+        /// It may also return `Some(true)` spuriously. Returns `None` at once if the thread cannot
+        /// be watched. Uses one descriptor during the call.
         pub(crate) fn wait(&self, thread: i32, timeout: Option<Duration>) -> Option<bool> {
             let end = match open_thread(thread) {
                 Ok(end) => end,
-                // It has ended already.
+                // It has already ended.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Some(true),
                 Err(_) => return None,
             };
@@ -40,18 +43,19 @@ mod imp {
                 tv_nsec: t.subsec_nanos().into(),
             });
             let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
-            // SAFETY: two descriptors of ours, and a time that outlives the call. An interrupted call is one for nothing.
+            // SAFETY: two descriptors of ours, and a time that outlives the call. An interrupted
+            // call is a spurious return.
             let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, timeout, ptr::null()) };
             let mut rings = 0_u64;
-            // SAFETY: eight bytes to a local, which is what it gives. There may be none.
+            // SAFETY: eight bytes to a local, which is what it returns. There may be none.
             unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut rings).cast(), size_of::<u64>()) };
             Some(ready != 0)
         }
 
-        /// Ends the sleep that there is, or else the next one.
+        /// Ends the current sleep, or otherwise the next one.
         pub(crate) fn ring(&self) {
             let one = 1_u64;
-            // SAFETY: eight bytes from a local, as it wants them. It cannot be full.
+            // SAFETY: eight bytes from a local, as it requires. It cannot be full.
             unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
         }
     }
@@ -86,7 +90,7 @@ mod imp {
                 thread::sleep(Duration::from_millis(20));
             });
             let number = hear.recv().unwrap();
-            // `None` is an old kernel.
+            // `None` means an old kernel.
             assert_ne!(place.wait(number, Some(LONG)), Some(false));
             thread.join().unwrap();
             assert_ne!(place.wait(number, Some(LONG)), Some(false));
@@ -98,7 +102,7 @@ mod imp {
 mod imp {
     use std::time::Duration;
 
-    /// There is none: nobody asks for it, as threads cannot be listed either.
+    /// Never created: threads cannot be listed on this system either.
     pub(crate) struct ThreadEnd;
 
     impl ThreadEnd {

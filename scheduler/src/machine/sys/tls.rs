@@ -1,13 +1,14 @@
 //! Where the calling thread's own memory is: its static thread-locals and its control block.
 //!
-//! The C library lays out, for each thread, one block: the thread-locals of all modules that were loaded at the start
-//! of the program (`errno` among them), and beside them the control block, at which the CPU's thread pointer points.
-//! The distances are the same in each thread. `dl_iterate_phdr` says where the calling thread's part of each module is,
-//! in glibc and in musl alike.
+//! The C library lays out, for each thread, one block: the thread-locals of all modules that were
+//! loaded at the start of the program (including `errno`), and beside them the control block, to
+//! which the CPU's thread pointer points. The distances are the same in each thread.
+//! `dl_iterate_phdr` tells where the calling thread's part of each module is, in glibc and in musl
+//! alike.
 //!
-//! Modules that were loaded later may have their part anywhere, made when it is first used. What they have in common is
-//! that their distances differ from thread to thread: so what counts is what lies where it lies in another thread too
-//! ([`init`]).
+//! Modules that were loaded later may have their part anywhere, allocated on first use. Their
+//! distances differ from thread to thread: so a part counts only if it is at the same distance in
+//! another thread, too ([`init`]).
 
 pub(crate) use imp::{init, own_block};
 
@@ -17,8 +18,10 @@ mod imp {
     use std::ops::Range;
     use std::sync::OnceLock;
 
-    /// How much of the control block counts: its head, less than any C library's has. Compilers keep its address, for
-    /// the thread-locals beside it; what is farther inside is the library's own.
+    /// How much of the control block counts: its head, which is smaller than that of any C library.
+    ///
+    /// Compilers keep its address, for the thread-locals beside it; what is farther inside belongs
+    /// to the library.
     const CONTROL: usize = 128;
 
     /// A module's thread-locals of one thread.
@@ -32,12 +35,13 @@ mod imp {
     /// The parts of the first thread that asked.
     static FIRST: OnceLock<Vec<Part>> = OnceLock::new();
 
-    /// To be called once by a thread other than those that will ask for their blocks.
+    /// Records the parts of the calling thread; called once by a thread other than those that will
+    /// ask for their blocks.
     pub(crate) fn init() {
         FIRST.get_or_init(parts);
     }
 
-    /// The addresses of the calling thread's static thread-locals and control block.
+    /// Returns the addresses of the calling thread's static thread-locals and control block.
     pub(crate) fn own_block() -> Range<usize> {
         let (control, first) = (control_block(), FIRST.get_or_init(parts));
         let is_static = |part: &Part| first.contains(part);
@@ -48,8 +52,8 @@ mod imp {
     }
 
     fn control_block() -> usize {
-        // The thread's handle is its address, in glibc as in musl.
-        // SAFETY: it takes nothing and always succeeds.
+        // The thread's handle is its address, in glibc as in musl. SAFETY: it takes nothing and
+        // always succeeds.
         unsafe { libc::pthread_self() as usize }
     }
 
@@ -61,12 +65,13 @@ mod imp {
     }
 
     /// # Safety
-    /// As `dl_iterate_phdr` calls it, with the address of a list of parts.
+    /// Called as by `dl_iterate_phdr`, with the address of a list of parts.
     unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _size: usize, parts: *mut c_void) -> c_int {
-        // SAFETY: the caller's contract; a module has as many headers as it says.
+        // SAFETY: the pointers are valid, as the caller guarantees; a module has as many headers as
+        // it says.
         let (info, parts) = unsafe { (&*info, &mut *parts.cast::<Vec<Part>>()) };
         if !info.dlpi_tls_data.is_null() && !info.dlpi_phdr.is_null() {
-            // SAFETY: as above.
+            // SAFETY: the module's description is valid, and it has as many headers as it says.
             let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
             let distance = info.dlpi_tls_data.addr().wrapping_sub(control_block());
             let of_threads = headers.iter().filter(|header| header.p_type == libc::PT_TLS);
@@ -85,7 +90,7 @@ mod imp {
             static LAZY: Cell<Vec<u64>> = Cell::new(vec![1]);
         }
 
-        /// Addresses of four kinds of thread-locals of the calling thread.
+        /// Returns addresses of four kinds of thread-locals of the calling thread.
         fn own_addresses() -> [usize; 4] {
             // SAFETY: it takes nothing, and has an address in each thread.
             let errno = unsafe { libc::__errno_location() };
@@ -124,8 +129,10 @@ mod imp {
 
     pub(crate) fn init() {}
 
-    /// Other systems do not tell. ThreadSanitizer leaves addresses of its own thread-locals on every stack, so that
-    /// nothing would move.
+    /// Returns an empty range: other systems do not tell.
+    ///
+    /// ThreadSanitizer leaves addresses of its own thread-locals on every stack, so that nothing
+    /// would move.
     pub(crate) fn own_block() -> Range<usize> {
         0..0
     }

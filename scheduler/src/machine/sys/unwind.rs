@@ -1,18 +1,20 @@
 //! From the registers of a stack that does not run to the addresses of the calls on it.
 //!
-//! Rust code keeps no frame pointers, so the way up is in the unwind tables of each loaded object (`.eh_frame`), which
-//! the crate `framehop` reads. It never runs on the stack in question, and sees it through a function that says no to
-//! what is not on it: whatever stands there, the worst that comes of it is a wrong address in a report.
+//! Rust code keeps no frame pointers, so the way up is in the unwind tables of each loaded object
+//! (`.eh_frame`), which the crate `framehop` reads. It never runs on the stack in question, and
+//! reads it through a function that refuses every address outside it: whatever is there, the worst
+//! result is a wrong address in a report.
 //!
-//! The tables are copied, under the lock of the dynamic loader, since a library may be unloaded while it is not on any
-//! stack; some megabytes, kept until the loader has loaded or unloaded something.
+//! The tables are copied, under the lock of the dynamic loader, since a library may be unloaded
+//! while it is not on any stack; some megabytes, kept until the loader has loaded or unloaded
+//! something.
 //!
 //! | CPU, system | |
 //! | --- | --- |
 //! | x86-64 Linux | as above |
 //! | others | no addresses: what a stack that was left looks like is corosensei's secret there |
 
-/// What unwinding starts from.
+/// The registers from which unwinding starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registers {
     pub(crate) pc: usize,
@@ -20,7 +22,7 @@ pub(crate) struct Registers {
     pub(crate) fp: usize,
 }
 
-/// Most frames of one stack.
+/// The maximum number of frames of one stack.
 pub(crate) const MOST_FRAMES: usize = 128;
 
 pub(crate) use imp::{Unwinder, function_start};
@@ -44,20 +46,25 @@ mod imp {
     }
 
     impl Unwinder {
-        /// With the tables of what is loaded now. Takes the dynamic loader's lock.
+        /// Creates an unwinder with the tables of what is loaded now.
+        ///
+        /// Takes the dynamic loader's lock.
         pub(crate) fn new() -> Self {
             static LATEST: Mutex<Option<Loaded>> = Mutex::new(None);
             let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
             let loaded =
                 latest.get_or_insert_with(|| Loaded { changes: 0, fresh: false, tables: UnwinderX86_64::new() });
             loaded.fresh = false;
-            // SAFETY: `add_object` gets the address of `loaded`, which nobody else uses until the call returns.
+            // SAFETY: `add_object` gets the address of `loaded`, which no other code uses until the
+            // call returns.
             unsafe { libc::dl_iterate_phdr(Some(add_object), ptr::from_mut(loaded).cast()) };
             Self { tables: loaded.tables.clone(), cache: CacheX86_64::new() }
         }
 
-        /// Appends the addresses of the calls on a stack, innermost first; true if they lead to its first frame. `read`
-        /// returns the word at an address if that is on the stack.
+        /// Appends the addresses of the calls on a stack, innermost first.
+        ///
+        /// Returns `true` if they lead to its first frame. `read` returns the word at an address if
+        /// that is on the stack.
         pub(crate) fn walk(
             &mut self,
             from: Registers,
@@ -70,7 +77,8 @@ mod imp {
             for _ in 0..MOST_FRAMES {
                 calls.push(frame.address_for_lookup() as usize);
                 let next = match self.tables.unwind_frame(frame, &mut registers, &mut self.cache, &mut read) {
-                    // `stack::grow` puts a frame pointer where it leaves one stack for another, which may lie below.
+                    // `stack::grow` puts a frame pointer where it leaves one stack for another,
+                    // which may be at lower addresses.
                     Err(Error::FramepointerUnwindingMovedBackwards) => to_other_stack(&mut registers, &mut read),
                     Err(_) => None,
                     Ok(None) => return true,
@@ -99,9 +107,9 @@ mod imp {
 
     /// The tables of all objects.
     struct Loaded {
-        /// How often the loader had loaded or unloaded anything.
+        /// The loader's count of loads and unloads.
         changes: u64,
-        /// Whether they are being read anew.
+        /// `true` while the tables are being read again.
         fresh: bool,
         tables: UnwinderX86_64<Vec<u8>>,
     }
@@ -116,7 +124,7 @@ mod imp {
         if !loaded.fresh {
             (loaded.changes, loaded.fresh, loaded.tables) = (changes, true, UnwinderX86_64::new());
         }
-        // SAFETY: the loader's table has so many entries.
+        // SAFETY: the loader's table has this many entries.
         let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
         // SAFETY: the object is loaded, and stays so while this runs.
         if let Some(module) = unsafe { module(info.dlpi_addr, headers) } {
@@ -136,15 +144,17 @@ mod imp {
         let index = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME).map(range)?;
         let copy = |range: &Range<u64>| {
             let start = ptr::with_exposed_provenance::<u8>((base + range.start) as usize);
-            // SAFETY: a part of a loaded segment, which is not written: unwind tables are constant once they are relocated.
+            // SAFETY: a part of a loaded segment, which is not written: unwind tables are constant
+            // once they are relocated.
             unsafe { slice::from_raw_parts(start, (range.end - range.start) as usize) }.to_vec()
         };
         let inside = loaded().any(|segment| segment.start <= index.start && index.end <= segment.end);
         let eh_frame_hdr = inside.then(|| copy(&index))?;
-        // Version 1, and the address of the tables as a signed offset from this field: what all linkers write.
+        // Version 1, and the address of the tables as a signed offset from this field: what all
+        // linkers write.
         let [1, 0x1b, _, _, a, b, c, d, ..] = eh_frame_hdr[..] else { return None };
         let start = (index.start + 4).checked_add_signed(i64::from(i32::from_le_bytes([a, b, c, d])))?;
-        // Its length stands nowhere; the index says where in it to look.
+        // Its length is recorded nowhere; the index says where in it to look.
         let segment = loaded().find(|segment| segment.contains(&start))?;
         let eh_frame_svma = start..segment.end;
         let info = ExplicitModuleSectionInfo {
@@ -159,10 +169,10 @@ mod imp {
         Some(Module::new(String::new(), base + first..base + end, base, info))
     }
 
-    /// Where the function begins that has code at `pc`.
+    /// Returns the start of the function that contains `pc`.
     pub(crate) fn function_start(pc: usize) -> Option<usize> {
         unsafe extern "C" {
-            /// Of the unwinder that std is linked with.
+            /// Provided by the unwinder that std is linked with.
             fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
         }
         // SAFETY: the address is only looked up.
@@ -191,7 +201,7 @@ mod imp {
 mod imp {
     use super::Registers;
 
-    /// Knows nothing here.
+    /// Knows nothing on this system.
     pub(crate) struct Unwinder;
 
     impl Unwinder {

@@ -1,13 +1,15 @@
 //! Words of which each thread has its own, read and written without their addresses.
 //!
-//! An address of a thread-local must not get across a switch. On x86-64 Linux none is made: the instruction names the
-//! distance from the thread pointer. What the compiler never sees it can neither keep in a register over a switch, nor
-//! merge two calls for, nor leave on the stack. The last matters too: builds without optimisation leave addresses in
-//! many dead slots, and a goroutine that has one there is sent back to its thread for nothing (`guard`).
+//! An address of a thread-local must not be live across a switch. On x86-64 Linux none is made: the
+//! instruction contains the distance from the thread pointer. An address that the compiler never
+//! sees cannot be kept in a register over a switch, cannot be shared between two calls, and cannot
+//! be left on the stack. The last matters, too: unoptimized builds leave addresses in many dead
+//! slots, and a goroutine that has one there is sent back to its thread without need (`guard`).
 //!
-//! Elsewhere it is a `thread_local!` behind functions that are not inlined and hand out values. (Not inlining alone
-//! would not be enough: of two calls that return an address LLVM keeps one. A value that was read from memory must be
-//! read again after any call that may write memory, and every switch is such a call.)
+//! Elsewhere it is a `thread_local!` behind functions that are not inlined and return values. (Not
+//! inlining alone would not be enough: of two calls that return an address LLVM keeps one. A value
+//! that was read from memory must be read again after any call that may write memory, and every
+//! switch is such a call.)
 
 pub(crate) use imp::{current, random, set_current, set_random};
 
@@ -15,7 +17,8 @@ pub(crate) use imp::{current, random, set_current, set_random};
 mod imp {
     use std::arch::{asm, global_asm};
 
-    // A word of the static thread-locals, by the linker's name; the whole program has one, as it has one scheduler.
+    // A word of the static thread-locals, by the linker's name; the whole program has one, as it
+    // has one scheduler.
     macro_rules! word {
         ($get:ident, $set:ident, $symbol:literal) => {
             global_asm!(
@@ -29,11 +32,12 @@ mod imp {
                 ".popsection",
             );
 
-            /// The calling thread's word.
+            /// Returns the calling thread's word.
             #[inline]
             pub(crate) fn $get() -> u64 {
                 let word: u64;
-                // SAFETY: the symbol is a word of each thread's static block, whose distance from the thread pointer the linker knows.
+                // SAFETY: the symbol is a word of each thread's static block, whose distance from
+                // the thread pointer the linker knows.
                 unsafe {
                     asm!(
                         concat!("mov {word}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
@@ -47,7 +51,8 @@ mod imp {
 
             #[inline]
             pub(crate) fn $set(word: u64) {
-                // SAFETY: as above.
+                // SAFETY: the symbol is a word of each thread's static block, and only this thread
+                // accesses its own.
                 unsafe {
                     asm!(
                         concat!("mov {distance}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
@@ -75,7 +80,7 @@ mod imp {
                 static $name: Cell<u64> = const { Cell::new(0) };
             }
 
-            /// The calling thread's word.
+            /// Returns the calling thread's word.
             #[inline(never)]
             pub(crate) fn $get() -> u64 {
                 $name.get()
