@@ -44,6 +44,7 @@ impl Context {
     ///
     /// assert_eq!(Context::background().err(), None);
     /// ```
+    #[must_use]
     pub fn background() -> Self {
         static BACKGROUND: OnceLock<Context> = OnceLock::new();
         BACKGROUND.get_or_init(|| Self(Node::root(Kind::Background))).clone()
@@ -57,6 +58,7 @@ impl Context {
     /// ```
     /// assert_eq!(greenthread::ctx::Context::todo().err(), None);
     /// ```
+    #[must_use]
     pub fn todo() -> Self {
         static UNDECIDED: OnceLock<Context> = OnceLock::new();
         UNDECIDED.get_or_init(|| Self(Node::root(Kind::Todo))).clone()
@@ -179,6 +181,7 @@ impl Context {
     /// assert_eq!(below.value::<RequestId>(), Some(&RequestId(7)));
     /// assert_eq!(below.value::<u64>(), None);
     /// ```
+    #[must_use]
     pub fn with_value<T: Send + Sync + 'static>(&self, value: T) -> Self {
         Self(Node::plain(&self.0, Kind::Value { value: Box::new(value), name: type_name::<T>() }))
     }
@@ -194,6 +197,7 @@ impl Context {
     /// cancel.cancel();
     /// assert_eq!((clean_up.err(), clean_up.value::<i32>()), (None, Some(&5)));
     /// ```
+    #[must_use]
     pub fn without_cancel(&self) -> Self {
         Self(Node::plain(&self.0, Kind::WithoutCancel))
     }

@@ -67,7 +67,7 @@ impl From<Error> for io::Error {
 /// drop(tx);
 /// assert_eq!(Context::background().recv(&rx), Err(RecvError::Disconnected));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecvError {
     /// The context ended first.
@@ -110,7 +110,7 @@ impl From<Error> for RecvError {
 /// drop(rx);
 /// assert_eq!(Context::background().send(&tx, 5), Err(SendError::Disconnected(5)));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendError<T> {
     /// The context ended first.

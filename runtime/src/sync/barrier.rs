@@ -3,6 +3,7 @@
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_barrier`.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use greenthread_ctx::{Context, Error};
 use greenthread_scheduler::WaitReason;
@@ -100,6 +101,10 @@ impl Barrier {
         }
     }
 }
+
+// A panic leaves nothing half done: there is no user data.
+impl UnwindSafe for Barrier {}
+impl RefUnwindSafe for Barrier {}
 
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@
 //!   then the waiter has taken its node out.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
@@ -330,6 +331,10 @@ impl Condvar {
         })
     }
 }
+
+// A panic leaves nothing half done: there is no user data.
+impl UnwindSafe for Condvar {}
+impl RefUnwindSafe for Condvar {}
 
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

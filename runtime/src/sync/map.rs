@@ -400,6 +400,20 @@ fn into_value<K, V: Clone>(entry: Arc<Entry<K, V>>) -> V {
     Arc::try_unwrap(entry).map_or_else(|entry| entry.value.clone(), |entry| entry.value)
 }
 
+impl<K: Hash + Eq, V> FromIterator<(K, V)> for Map<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = Self::new();
+        map.extend(entries);
+        map
+    }
+}
+
+impl<K: Hash + Eq, V> Extend<(K, V)> for Map<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        entries.into_iter().for_each(|(key, value)| self.store(key, value));
+    }
+}
+
 impl<K: Hash + Eq, V> Default for Map<K, V> {
     fn default() -> Self {
         Self::new()
@@ -454,5 +468,13 @@ mod tests {
         (0..100).for_each(|n| map.store(n, ()));
         (0..100).for_each(|n| assert!(map.compare_and_delete(&n, &())));
         assert!(map.table.is_empty());
+    }
+
+    #[test]
+    fn a_map_is_collected_and_extended() {
+        let mut map: Map<_, _> = (0..3).map(|n| (n, n)).collect();
+        map.extend([(2, 20), (3, 30)]);
+        let values: Vec<_> = (0..5).map(|n| map.load(&n)).collect();
+        assert_eq!(values, [Some(0), Some(1), Some(20), Some(30), None]);
     }
 }

@@ -9,6 +9,7 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::UnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,9 @@ unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 // SAFETY: by I1 one thread at a time reaches the value, so sharing the mutex only sends the value
 // from one thread to the next.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+
+// Not `RefUnwindSafe`: the lock is never poisoned, so others may see what a panic left behind.
+impl<T: ?Sized + UnwindSafe> UnwindSafe for Mutex<T> {}
 
 impl<T> Mutex<T> {
     /// Creates an unlocked mutex around `value`.
@@ -117,6 +121,7 @@ impl<T: ?Sized> Mutex<T> {
     /// drop(guard);
     /// assert!(mutex.try_lock().is_some());
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.raw.try_lock().then(|| MutexGuard::new(self))
@@ -135,6 +140,7 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(mutex.lock_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
+    #[must_use]
     pub fn lock_timeout(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
         self.lock_within(&UntilDeadline::<Locking>::after(timeout))
     }
@@ -151,6 +157,7 @@ impl<T: ?Sized> Mutex<T> {
     /// let _guard = mutex.lock();
     /// assert!(mutex.lock_deadline(Instant::now() + Duration::from_millis(1)).is_none());
     /// ```
+    #[must_use]
     pub fn lock_deadline(&self, deadline: Instant) -> Option<MutexGuard<'_, T>> {
         self.lock_within(&UntilDeadline::<Locking>::new(deadline))
     }
@@ -214,6 +221,7 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(mutex.try_lock_arc().is_none());
     /// # drop(guard);
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_lock_arc(self: &Arc<Self>) -> Option<ArcMutexGuard<T>> {
         self.raw.try_lock().then(|| ArcMutexGuard::new(self))

@@ -9,6 +9,7 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::panic::UnwindSafe;
 use std::time::{Duration, Instant};
 
 use greenthread_ctx::{Context, Error};
@@ -67,6 +68,9 @@ unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 // SAFETY: readers share the value, hence `Sync`. By I1 a writer has it alone and may take it out,
 // so it goes from one thread to another, hence `Send`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+
+// Not `RefUnwindSafe`: the lock is never poisoned, so others may see what a panic left behind.
+impl<T: ?Sized + UnwindSafe> UnwindSafe for RwLock<T> {}
 
 impl<T> RwLock<T> {
     /// Creates an unlocked lock around `value`.
@@ -127,6 +131,7 @@ impl<T: ?Sized> RwLock<T> {
     /// let _writer = lock.write();
     /// assert!(lock.try_read().is_none());
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         self.raw.try_read().then(|| RwLockReadGuard { lock: self })
@@ -144,6 +149,7 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.write_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
+    #[must_use]
     pub fn read_timeout(&self, timeout: Duration) -> Option<RwLockReadGuard<'_, T>> {
         self.read_within(&UntilDeadline::<Reading>::after(timeout))
     }
@@ -160,6 +166,7 @@ impl<T: ?Sized> RwLock<T> {
     /// let _writer = lock.write();
     /// assert!(lock.read_deadline(Instant::now() + Duration::from_millis(1)).is_none());
     /// ```
+    #[must_use]
     pub fn read_deadline(&self, deadline: Instant) -> Option<RwLockReadGuard<'_, T>> {
         self.read_within(&UntilDeadline::<Reading>::new(deadline))
     }
@@ -215,6 +222,7 @@ impl<T: ?Sized> RwLock<T> {
     /// drop(reader);
     /// assert!(lock.try_write().is_some());
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         self.raw.try_write().then(|| RwLockWriteGuard { lock: self })
@@ -232,6 +240,7 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.read_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
+    #[must_use]
     pub fn write_timeout(&self, timeout: Duration) -> Option<RwLockWriteGuard<'_, T>> {
         self.write_within(&UntilDeadline::<Writing>::after(timeout))
     }
@@ -248,6 +257,7 @@ impl<T: ?Sized> RwLock<T> {
     /// let _reader = lock.read();
     /// assert!(lock.write_deadline(Instant::now() + Duration::from_millis(1)).is_none());
     /// ```
+    #[must_use]
     pub fn write_deadline(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, T>> {
         self.write_within(&UntilDeadline::<Writing>::new(deadline))
     }
@@ -310,6 +320,7 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.try_upgradable_read().is_none() && lock.try_read().is_some());
     /// # drop(guard);
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_upgradable_read(&self) -> Option<RwLockUpgradableReadGuard<'_, T>> {
         self.raw.try_upgradable_read().then(|| RwLockUpgradableReadGuard { lock: self })
@@ -328,6 +339,7 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.upgradable_read_timeout(Duration::from_millis(1)).is_none());
     /// # drop(guard);
     /// ```
+    #[must_use]
     pub fn upgradable_read_timeout(&self, timeout: Duration) -> Option<RwLockUpgradableReadGuard<'_, T>> {
         self.upgradable_read_within(&UntilDeadline::<Reading>::after(timeout))
     }
@@ -344,6 +356,7 @@ impl<T: ?Sized> RwLock<T> {
     /// let lock = greenthread::sync::RwLock::new(1);
     /// assert!(lock.upgradable_read_deadline(Instant::now()).is_some());
     /// ```
+    #[must_use]
     pub fn upgradable_read_deadline(&self, deadline: Instant) -> Option<RwLockUpgradableReadGuard<'_, T>> {
         self.upgradable_read_within(&UntilDeadline::<Reading>::new(deadline))
     }

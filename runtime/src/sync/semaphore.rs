@@ -3,6 +3,7 @@
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_semaphore`.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,7 @@ impl Semaphore {
     /// drop(permit);
     /// assert!(semaphore.try_acquire(2).is_none());
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_acquire(&self, n: usize) -> Option<Permit<'_>> {
         self.raw.try_acquire(n).then(|| Permit { semaphore: self, n })
@@ -123,6 +125,7 @@ impl Semaphore {
     /// assert!(semaphore.acquire_timeout(2, Duration::from_millis(1)).is_none());
     /// # drop(one);
     /// ```
+    #[must_use]
     pub fn acquire_timeout(&self, n: usize, timeout: Duration) -> Option<Permit<'_>> {
         self.acquire_until(n, &UntilDeadline::after(timeout))
     }
@@ -138,6 +141,7 @@ impl Semaphore {
     /// let semaphore = greenthread::sync::Semaphore::new(1);
     /// assert!(semaphore.acquire_deadline(1, Instant::now()).is_some());
     /// ```
+    #[must_use]
     pub fn acquire_deadline(&self, n: usize, deadline: Instant) -> Option<Permit<'_>> {
         self.acquire_until(n, &UntilDeadline::new(deadline))
     }
@@ -212,6 +216,7 @@ impl Semaphore {
     /// assert!(semaphore.try_acquire_owned(1).is_none());
     /// # drop(permit);
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_acquire_owned(self: &Arc<Self>, n: usize) -> Option<OwnedPermit> {
         self.try_acquire(n).map(|permit| OwnedPermit::of(self, permit))
@@ -271,6 +276,10 @@ impl Semaphore {
         self.raw.peek().0
     }
 }
+
+// A panic leaves nothing half done: there is no user data.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

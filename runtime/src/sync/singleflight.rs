@@ -79,7 +79,7 @@ pub struct Group<K, V> {
 /// let outcome = Group::new().work("key", || 42);
 /// assert_eq!(outcome, Outcome { value: 42, shared: false }, "nobody else has asked");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Outcome<V> {
     /// The result of the work.
     pub value: V,

@@ -3,6 +3,7 @@
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_wait_group`.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -196,6 +197,10 @@ impl WaitGroup {
         }));
     }
 }
+
+// A panic leaves nothing half done: there is no user data.
+impl UnwindSafe for WaitGroup {}
+impl RefUnwindSafe for WaitGroup {}
 
 impl fmt::Debug for WaitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

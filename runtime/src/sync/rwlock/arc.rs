@@ -46,6 +46,7 @@ impl<T: ?Sized> RwLock<T> {
     /// let _writer = lock.write();
     /// assert!(lock.try_read_arc().is_none());
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_read_arc(self: &Arc<Self>) -> Option<ArcRwLockReadGuard<T>> {
         self.raw.try_read().then(|| ArcRwLockReadGuard { lock: Arc::clone(self) })
@@ -103,6 +104,7 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.try_write_arc().is_none());
     /// # drop(guard);
     /// ```
+    #[must_use]
     #[inline]
     pub fn try_write_arc(self: &Arc<Self>) -> Option<ArcRwLockWriteGuard<T>> {
         self.raw.try_write().then(|| ArcRwLockWriteGuard { lock: Arc::clone(self) })
