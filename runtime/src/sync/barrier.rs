@@ -102,7 +102,7 @@ impl Barrier {
     }
 }
 
-// A panic leaves nothing half done: there is no user data.
+// A panic leaves nothing half done, since the type holds no user data.
 impl UnwindSafe for Barrier {}
 impl RefUnwindSafe for Barrier {}
 

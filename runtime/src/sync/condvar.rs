@@ -332,7 +332,7 @@ impl Condvar {
     }
 }
 
-// A panic leaves nothing half done: there is no user data.
+// A panic leaves nothing half done, since the type holds no user data.
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
 

@@ -277,7 +277,7 @@ impl Semaphore {
     }
 }
 
-// A panic leaves nothing half done: there is no user data.
+// A panic leaves nothing half done, since the type holds no user data.
 impl UnwindSafe for Semaphore {}
 impl RefUnwindSafe for Semaphore {}
 

@@ -198,7 +198,7 @@ impl WaitGroup {
     }
 }
 
-// A panic leaves nothing half done: there is no user data.
+// A panic leaves nothing half done, since the type holds no user data.
 impl UnwindSafe for WaitGroup {}
 impl RefUnwindSafe for WaitGroup {}
 

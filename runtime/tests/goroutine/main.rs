@@ -8,6 +8,7 @@ mod block_on;
 mod foreign;
 mod os_thread;
 mod panics;
+mod public_types;
 mod scope;
 mod spawn;
 mod stacks;
