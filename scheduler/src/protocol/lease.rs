@@ -116,8 +116,9 @@ impl Default for Lease {
 }
 
 impl Lease {
-    /// Creates the lease of an M that has no P yet: `enter` returns `false` until
-    /// [`renew`](Self::renew).
+    /// Creates the lease of an M that has no P yet.
+    ///
+    /// `enter` returns `false` until [`renew`](Self::renew).
     pub fn new() -> Self {
         Self { inside: AtomicBool::new(false), notice: AtomicU8::new(GONE), decision: Mutex::new(()) }
     }

@@ -1,7 +1,7 @@
 //! Pure algorithms: no system calls, no goroutines, only atomics from `primitive`.
 //!
-//! Each file is one protocol with its essay on top, and each is checked by loom in `scheduler/models`, which compiles
-//! these same files.
+//! Each file is one protocol, which opens with its essay, and loom checks each in
+//! `scheduler/models`, which compiles these same files.
 
 pub mod claim;
 pub mod idle;

@@ -1,27 +1,32 @@
-//! A heap of deadlines: the earliest is at hand, and any can be taken out again.
+//! A heap of deadlines: the earliest is immediately available, and any can be removed.
 //!
 //! # Layout
-//! A 4-ary min-heap in one vector: the children of entry `i` are `4i + 1 ..= 4i + 4`. An entry is a deadline and a
-//! pointer to its node, 16 bytes. The deadline is copied into the entry, so choosing among four children reads one or
-//! two cache lines and no node. The node keeps the entry's index, so a timer that is stopped leaves at once, in
-//! O(log n), and its memory can be freed or used again: nothing dead stays behind in the heap.
+//! A 4-ary min-heap in one vector: the children of entry `i` are `4i + 1 ..= 4i + 4`. An entry is a
+//! deadline and a pointer to its node, 16 bytes. The deadline is copied into the entry, so choosing
+//! among four children reads one or two cache lines and no node. The node keeps the entry's index,
+//! so a stopped timer is removed at once, in O(log n), and its memory can be freed or reused:
+//! nothing dead stays behind in the heap.
 //!
-//! A timer that is never stopped, as that of a sleep, needs no index: its entry is marked as one that *stays* until it
-//! is due, in the lowest bit of the pointer. Then moving it in the heap does not touch its node. Among many sleepers
-//! each node is a cache miss: with a million of them removing from the heap was 26 % of the profile with indices, and
-//! is 12 % of a shorter run without.
+//! A timer that is never stopped, such as that of a sleep, needs no index: its entry is marked as
+//! one that *stays* until it is due, in the lowest bit of the pointer. Moving it in the heap then
+//! does not touch its node. Among many sleepers each node is a cache miss: with a million of them
+//! removing from the heap was 26 % of the profile with indices, and is 12 % of a shorter run
+//! without.
 //!
-//! There is no clock and no lock in here. Whoever owns the heap locks it and tells it what time it is.
+//! The heap has no clock and no lock. Its owner locks it and passes the time.
 //!
-//! Deadlines that are equal come out in any order (as in Go). An order of insertion would need eight bytes more in each
-//! entry, and with them half as many entries to the cache line.
+//! Equal deadlines come out in any order (as in Go). An order of insertion would need eight more
+//! bytes in each entry, and leave half as many entries in a cache line.
 //!
-//! Rejected (prototypes, ns with 1k, 100k and 1M timers pending):
-//! * a binary heap whose cancelled entries stay until they are due: a timer that is stopped early, as nearly every I/O
-//!   deadline is, would hold its entry for its full time, and popping costs 169, 196, 315 against 45, 92, 206;
-//! * a balanced tree: 61, 158, 393 to insert and cancel, against 8, 8, 5;
-//! * a hierarchical wheel: 3, 3, 3 for the same, but it rounds deadlines, finding the next one is a search, and it
-//!   costs a fixed table per P. It is the way to go if timers ever show up in a profile.
+//! # Rejected
+//! Prototypes, ns with 1k, 100k, and 1M timers pending:
+//! * A binary heap whose canceled entries stay until they are due: a timer that is stopped early,
+//!   as nearly every I/O deadline is, would hold its entry for its full time, and popping costs
+//!   169, 196, 315 against 45, 92, 206.
+//! * A balanced tree: 61, 158, 393 to insert and cancel, against 8, 8, 5.
+//! * A hierarchical wheel: 3, 3, 3 for the same, but it rounds deadlines, finding the next one is a
+//!   search, and it costs a fixed table per P. It is the way to go if timers ever show up in a
+//!   profile.
 //!
 //! Today's figures: `cargo bench -p greenthread-benches --bench timer_heap`.
 //!
@@ -29,7 +34,8 @@
 //! * I1: the heap and the indices in its nodes are touched only under the lock of the heap's owner.
 //! * I2: a node in a heap stays in place until it was popped or removed.
 //! * I3: a node is in at most one heap, once; its index is `ABSENT` when it is in none.
-//! * I4: for every entry `i` that does not stay, the index in its node is `i`. Nodes of those that stay have none.
+//! * I4: for every entry `i` that does not stay, the index in its node is `i`. Nodes of those that
+//!   stay have none.
 //! * I5: no entry is due before its parent.
 
 use std::fmt;
@@ -39,12 +45,14 @@ use crate::primitive::UnsafeCell;
 
 /// The index of a node in no heap.
 const ABSENT: usize = usize::MAX;
-/// Children of an entry. Four make the tree half as deep as two, and their deadlines fill one cache line.
+/// The number of children of an entry.
+///
+/// Four make the tree half as deep as two, and their deadlines fill one cache line.
 const ARITY: usize = 4;
 /// A vector this small is never shrunk.
 const SMALL: usize = 64;
 
-/// A place in a [`TimerHeap`], with what its owner wants to know when it is due.
+/// A place in a [`TimerHeap`], with what its owner needs when it is due.
 #[derive(Debug)]
 pub struct TimerNode<T> {
     // Under the lock of the heap's owner (I1).
@@ -54,17 +62,17 @@ pub struct TimerNode<T> {
 }
 
 impl<T> TimerNode<T> {
-    /// A node in no heap.
+    /// Creates a node that is in no heap.
     pub fn new(value: T) -> Self {
         Self { index: UnsafeCell::new(ABSENT), value }
     }
 
-    /// Whether the node is in a heap.
+    /// Returns `true` if the node is in a heap.
     ///
     /// # Safety
     /// The caller holds the lock of the heap that the node may be in.
     pub unsafe fn is_pending(&self) -> bool {
-        // SAFETY: I1, the caller holds the lock.
+        // SAFETY: I1: the caller holds the lock of the heap.
         self.index.with(|index| unsafe { *index }) != ABSENT
     }
 }
@@ -75,7 +83,9 @@ struct Entry<T> {
     marked: NonNull<TimerNode<T>>,
 }
 
-/// Marks an entry that is never removed before it is due. Nodes are aligned to more than this.
+/// Marks an entry that is never removed before it is due.
+///
+/// Nodes are aligned to more than this.
 const STAYS: usize = 1;
 
 impl<T> Entry<T> {
@@ -90,11 +100,12 @@ impl<T> Entry<T> {
         unsafe { NonNull::new_unchecked(self.marked.as_ptr().map_addr(|addr| addr & !STAYS)) }
     }
 
-    /// Tells the node where its entry is (I4).
+    /// Records in the node where its entry is (I4).
     #[inline]
     fn set_index(self, index: usize) {
         if !self.stays() {
-            // SAFETY: the node is in place (I2), and the callers' `&mut TimerHeap` is the lock (I1).
+            // SAFETY: the node is in place (I2), and the callers' `&mut TimerHeap` is the lock
+            // (I1).
             unsafe { self.node().as_ref() }.index.with_mut(|i| unsafe { *i = index });
         }
     }
@@ -108,13 +119,13 @@ impl<T> Clone for Entry<T> {
 
 impl<T> Copy for Entry<T> {}
 
-/// Deadlines in order, to be kept under a lock. See the module's documentation.
+/// Deadlines in order, to be kept under a lock.
 pub struct TimerHeap<T> {
     entries: Vec<Entry<T>>,
 }
 
-// SAFETY: the heap points to nodes that I2 keeps in place, and reaches them only under the lock (I1); the nodes'
-// contents cross threads, hence the bound.
+// SAFETY: the heap points to nodes that I2 keeps in place, and reaches them only under the lock
+// (I1); the nodes' contents cross threads, hence the bound.
 unsafe impl<T: Send> Send for TimerHeap<T> {}
 
 impl<T> fmt::Debug for TimerHeap<T> {
@@ -130,48 +141,54 @@ impl<T> Default for TimerHeap<T> {
 }
 
 impl<T> TimerHeap<T> {
-    /// An empty heap. Allocates nothing.
+    /// Creates an empty heap.
+    ///
+    /// Allocates nothing.
     pub const fn new() -> Self {
         Self { entries: Vec::new() }
     }
 
-    /// How many timers are pending.
+    /// Returns the number of pending timers.
     #[inline]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no timer is pending.
+    /// Returns `true` if no timer is pending.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The earliest deadline; `u64::MAX` if there is none.
+    /// Returns the earliest deadline, or `u64::MAX` if there is none.
     #[inline]
     pub fn next_when(&self) -> u64 {
         self.entries.first().map_or(u64::MAX, |first| first.when)
     }
 
-    /// The earliest timer, left where it is.
+    /// Returns the earliest timer, without removing it.
     #[inline]
     pub fn first(&self) -> Option<NonNull<TimerNode<T>>> {
         self.entries.first().map(|first| first.node())
     }
 
-    /// Puts `node` in, due at `when`. Allocates now and then.
+    /// Inserts `node`, due at `when`.
+    ///
+    /// May allocate.
     ///
     /// # Safety
-    /// `node` is in no heap (I3), and its owner keeps it in place until it was popped or removed (I2).
+    /// `node` is in no heap (I3), and its owner keeps it in place until it was popped or removed
+    /// (I2).
     #[inline]
     pub unsafe fn insert(&mut self, when: u64, node: NonNull<TimerNode<T>>) {
         self.insert_entry(Entry { when, marked: node });
     }
 
-    /// As [`insert`](Self::insert), for a timer that nobody removes: it stays until it is due.
+    /// Inserts a timer like [`insert`](Self::insert) that is never removed before it is due.
     ///
     /// # Safety
-    /// As there, and [`remove`](Self::remove) is not called for it.
+    /// `node` is in no heap (I3), its owner keeps it in place until it was popped (I2), and
+    /// [`remove`](Self::remove) is not called for it.
     #[inline]
     pub unsafe fn insert_to_stay(&mut self, when: u64, node: NonNull<TimerNode<T>>) {
         self.insert_entry(Entry { when, marked: node.map_addr(|addr| addr | STAYS) });
@@ -182,7 +199,9 @@ impl<T> TimerHeap<T> {
         self.sift_up(self.entries.len() - 1, entry);
     }
 
-    /// Takes `node` out; false if it was not in (it has fired, or never was).
+    /// Removes `node`.
+    ///
+    /// Returns `false` if it was not in the heap (it has fired, or never was).
     ///
     /// # Safety
     /// `node` is alive, and is in this heap or in none.
@@ -197,14 +216,14 @@ impl<T> TimerHeap<T> {
         true
     }
 
-    /// Takes out the earliest timer if it is due at `now`, with the deadline that it had.
+    /// Removes the earliest timer if it is due at `now`, and returns it with its deadline.
     pub fn pop_due(&mut self, now: u64) -> Option<(u64, NonNull<TimerNode<T>>)> {
         let first = *self.entries.first().filter(|first| first.when <= now)?;
         self.remove_at(0);
         Some((first.when, first.node()))
     }
 
-    /// Moves all timers to `other`, as when a P retires; `each` is told of each.
+    /// Moves all timers to `other`, when a P retires, and calls `each` for each of them.
     pub fn move_to(&mut self, other: &mut Self, mut each: impl FnMut(&T)) {
         for entry in std::mem::take(&mut self.entries) {
             // SAFETY: the node is in place (I2).
@@ -217,7 +236,8 @@ impl<T> TimerHeap<T> {
         let gone = self.entries[index];
         let last = self.entries.pop().expect("timer_heap: an entry to remove");
         if index < self.entries.len() {
-            // The last entry fills the hole: from there it may have to go either way, unless the hole was the root.
+            // The last entry fills the hole: from there it may have to move either way, unless the
+            // hole was the root.
             if index > 0 && last.when < self.entries[(index - 1) / ARITY].when {
                 self.sift_up(index, last);
             } else {
@@ -228,7 +248,7 @@ impl<T> TimerHeap<T> {
         self.shrink();
     }
 
-    /// Moves the hole at `hole` towards the root until `entry` fits in (I5).
+    /// Moves the hole at `hole` toward the root until `entry` fits (I5).
     #[inline]
     fn sift_up(&mut self, mut hole: usize, entry: Entry<T>) {
         while hole > 0 {
@@ -242,7 +262,7 @@ impl<T> TimerHeap<T> {
         self.put(hole, entry);
     }
 
-    /// Moves the hole at `hole` towards the leaves until `entry` fits in (I5).
+    /// Moves the hole at `hole` toward the leaves until `entry` fits (I5).
     #[inline]
     fn sift_down(&mut self, mut hole: usize, entry: Entry<T>) {
         loop {
@@ -258,11 +278,12 @@ impl<T> TimerHeap<T> {
         self.put(hole, entry);
     }
 
-    /// The earliest of the siblings that begin at `first`.
+    /// Returns the earliest of the siblings that begin at `first`.
     #[inline]
     fn earliest_from(&self, first: usize) -> Option<usize> {
         if let Some([a, b, c, d]) = self.entries.get(first..first + ARITY) {
-            // Two independent comparisons and a last one: nothing for the branch predictor to guess wrong.
+            // Two independent comparisons and a last one: nothing for the branch predictor to
+            // mispredict.
             let (low, low_when) = if b.when < a.when { (1, b.when) } else { (0, a.when) };
             let (high, high_when) = if d.when < c.when { (3, d.when) } else { (2, c.when) };
             return Some(first + if high_when < low_when { high } else { low });
@@ -270,14 +291,14 @@ impl<T> TimerHeap<T> {
         (first..self.entries.len()).min_by_key(|&i| self.entries[i].when)
     }
 
-    /// I4: an entry moves together with its node's index.
+    /// Moves an entry together with its node's index (I4).
     #[inline]
     fn put(&mut self, index: usize, entry: Entry<T>) {
         self.entries[index] = entry;
         entry.set_index(index);
     }
 
-    /// Gives memory back when less than an eighth is in use, and leaves room for as much again.
+    /// Shrinks the vector when less than an eighth is in use, and leaves as much room again.
     #[inline]
     fn shrink(&mut self) {
         let (len, capacity) = (self.entries.len(), self.entries.capacity());
@@ -295,7 +316,7 @@ mod tests {
 
     type Node = TimerNode<usize>;
 
-    /// A xorshift generator: a run is repeated by its seed.
+    /// A xorshift generator: its seed reproduces a run.
     struct Random(u64);
 
     impl Random {
@@ -323,14 +344,14 @@ mod tests {
 
     fn assert_ordered(heap: &TimerHeap<usize>) {
         for (i, entry) in heap.entries.iter().enumerate() {
-            // SAFETY: as in `value`; one thread.
+            // SAFETY: the nodes of these tests outlive their heaps, and there is one thread.
             let index = unsafe { entry.node().as_ref() }.index.with(|index| unsafe { *index });
             assert_eq!(index, if entry.stays() { ABSENT } else { i }, "I4");
             assert!(i == 0 || heap.entries[(i - 1) / ARITY].when <= entry.when, "I5 at {i}");
         }
     }
 
-    /// A heap, the nodes it may hold, and a model of what it holds.
+    /// A heap, the nodes it may hold, and a model of its contents.
     struct Checked<'a> {
         heap: TimerHeap<usize>,
         nodes: &'a [Node],
@@ -374,7 +395,7 @@ mod tests {
             assert_eq!(self.heap.len(), self.order.len());
             assert_eq!(self.heap.next_when(), self.order.first().map_or(u64::MAX, |&(when, _)| when));
             for (id, node) in self.nodes.iter().enumerate() {
-                // SAFETY: one thread.
+                // SAFETY: there is one thread.
                 assert_eq!(unsafe { node.is_pending() }, self.pending.contains_key(&id));
             }
             assert_ordered(&self.heap);
@@ -422,7 +443,7 @@ mod tests {
         let nodes = nodes(300);
         let (mut heap, mut other) = (TimerHeap::new(), TimerHeap::new());
         for node in &nodes {
-            // SAFETY: the node outlives the heaps and is in none. No other is removed than the first ten.
+            // SAFETY: the node outlives the heaps and is in none. Only the first ten are removed.
             unsafe {
                 if node.value < 10 {
                     heap.insert(1 + node.value as u64, NonNull::from(node));

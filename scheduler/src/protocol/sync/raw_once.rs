@@ -157,9 +157,9 @@ impl<W: Wait> RawOnce<W> {
         }
     }
 
-    /// Ends the run; `success` says whether the function returned.
+    /// Ends the run and wakes all waiters.
     ///
-    /// Wakes all waiters.
+    /// `success` says whether the function returned.
     ///
     /// # Safety
     /// The caller is the runner, and calls this once.

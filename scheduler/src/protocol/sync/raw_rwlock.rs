@@ -63,9 +63,9 @@
 //!   asleep.
 //! * *Several make it an orphan.* A guest may come and go while another thread is on the way to
 //!   hand over, and then comes to do so as well; and a waiter that gives up may have admitted
-//!   readers. Under the lock of the queues each looks at the word once more (`hand_over_locked`). If there
-//!   is nothing to hand over, another has done it, or a thread is in the count that will come: the
-//!   last one of them.
+//!   readers. Under the lock of the queues each looks at the word once more (`hand_over_locked`).
+//!   If there is nothing to hand over, another has done it, or a thread is in the count that will
+//!   come: the last one of them.
 //! * *Hand-over against guests.* They add and subtract while another thread hands over. So that
 //!   thread adds and subtracts too, and never stores. No newcomer becomes an owner meanwhile:
 //!   `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0. Where only

@@ -1,4 +1,4 @@
-//! The bits of the lock's word, the roles of its callers, and the queues of waiters that decide who is next.
+//! The bits of the lock's word, the roles of its callers, and the queues of waiters.
 //!
 //! The parent module describes the protocol and its invariants.
 
