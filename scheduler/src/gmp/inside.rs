@@ -23,6 +23,7 @@ use crossbeam_deque::Worker;
 use super::{GRef, M, OwnerFlags, P};
 use crate::gmp::block::BlockCache;
 use crate::machine::stack::StackCache;
+use crate::sched::random::Generator;
 use crate::sched::turns::Turns;
 use crate::sched::wake_policy::{ALWAYS_STEAL_LEN, DispatchPace, LOCAL_QUEUE_CAP};
 
@@ -45,7 +46,8 @@ pub(crate) struct Owned {
     pub(crate) turns: Turns,
     next_id: u64,
     last_id: u64,
-    random: u64,
+    /// For the choice of a victim.
+    pub(crate) random: Generator,
 }
 
 /// Proof that the calling M has a P and is inside a scheduler entry.
@@ -217,7 +219,7 @@ impl Inside<'_> {
     pub(crate) fn set_lender(&mut self, m: &'static M) {
         self.shared.lender.store(ptr::from_ref(m).cast_mut(), Ordering::Relaxed);
         self.raise(OwnerFlags::LENT);
-        self.owned_mut().turns.restart_late();
+        self.owned_mut().turns.restart_deferred();
     }
 
     /// Ends the loan of the P. Returns the M that it was taken from, if it was lent.
@@ -278,7 +280,7 @@ impl Owned {
             turns: Turns::new(),
             next_id: 0,
             last_id: 0,
-            random: 0x9e37_79b9_7f4a_7c15 ^ (u64::from(id) << 17 | 1),
+            random: Generator::for_p(id),
         }
     }
 
@@ -291,13 +293,5 @@ impl Owned {
         }
         self.next_id += 1;
         self.next_id - 1
-    }
-
-    /// Returns a pseudo-random number (xorshift), for the choice of a victim.
-    pub(crate) fn random(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
     }
 }

@@ -43,6 +43,28 @@ pub(crate) struct SwitchRequest {
     pub(crate) arg: Cell<*mut ()>,
 }
 
+/// A goroutine to run.
+#[derive(Clone, Copy)]
+pub(crate) struct Dispatch {
+    pub(crate) g: GRef,
+    /// Whether it continues the time slice of the goroutine before it.
+    pub(crate) inherit: bool,
+}
+
+impl Dispatch {
+    /// Runs `g` in a time slice of its own.
+    #[inline(always)]
+    pub(crate) fn new_slice(g: GRef) -> Self {
+        Self { g, inherit: false }
+    }
+
+    /// Runs `g` in the time slice of the goroutine before it.
+    #[inline(always)]
+    pub(crate) fn same_slice(g: GRef) -> Self {
+        Self { g, inherit: true }
+    }
+}
+
 /// One M.
 pub(crate) struct M {
     pub(crate) id: u32,
@@ -51,7 +73,7 @@ pub(crate) struct M {
     current: AtomicPtr<G>,
     pub(crate) switch_request: SwitchRequest,
     /// Chosen to run next, with its slice rule, by a goroutine that ended.
-    pub(crate) next_g: Cell<Option<(GRef, bool)>>,
+    pub(crate) next_g: Cell<Option<Dispatch>>,
     /// Goroutines that have locked themselves to this thread: more than one if another that the migration guard brought
     /// here did so too.
     pub(crate) locked_gs: Cell<u32>,

@@ -16,7 +16,7 @@ mod slot;
 pub(crate) use g::{Attributes, G, GRef, State, Vtable};
 pub(crate) use inbox::Inbox;
 pub(crate) use inside::Inside;
-pub(crate) use m::{M, SwitchReason};
+pub(crate) use m::{Dispatch, M, SwitchReason};
 pub(crate) use owner_flags::OwnerFlags;
 pub(crate) use p::P;
 pub(crate) use slot::Slot;

@@ -1,26 +1,27 @@
-//! What the M that has a P sees to before it runs the next goroutine, if there is a sign of it ([`OwnerFlags`]).
+//! What the M that has a P attends to before it runs the next goroutine, if a flag asks for it
+//! ([`OwnerFlags`]).
 //!
-//! Most dispatches read one byte here, and find it zero.
+//! Most dispatches read one byte of flags, and find it zero.
 
 use crate::gmp::scheduler::sched;
-use crate::gmp::{GRef, Inside, OwnerFlags, P};
+use crate::gmp::{Dispatch, GRef, Inside, OwnerFlags, P};
 use crate::netpoll::poll;
 use crate::sched::hogs;
 use crate::time::clock;
 use crate::wait::ready;
 
-/// Who runs next.
-pub(crate) enum Next {
-    /// This one; true if it goes on in the time slice before.
-    Run(GRef, bool),
-    /// Whoever is next in the P's own queues.
-    Usual,
-    /// Nobody: the P is lent, and those for whom it was borrowed have had their turns.
-    Nobody,
+/// What runs next, after the flags were attended to.
+pub(crate) enum Attended {
+    /// This goroutine.
+    Run(Dispatch),
+    /// The next goroutine by the usual order.
+    UsualOrder,
+    /// None: the P is lent, and the goroutines for which it was borrowed have had their turns.
+    LoanIsOver,
 }
 
-/// Sees to the flags of `p`.
-pub(crate) fn attend(p: &mut Inside<'_>) -> Next {
+/// Attends to the flags of `p`.
+pub(crate) fn attend(p: &mut Inside<'_>) -> Attended {
     let flags = p.flags();
     if flags.has(OwnerFlags::DEMOTE) {
         p.lower(OwnerFlags::DEMOTE);
@@ -32,73 +33,75 @@ pub(crate) fn attend(p: &mut Inside<'_>) -> Next {
         look_around(p);
     }
     if flags.has(OwnerFlags::LENT) {
-        return lent(p);
+        return next_on_loan(p);
     }
     if p.owned_mut().turns.arrivals_first(clock::now) {
-        if let Some(g) = arrival(p) {
-            return Next::Run(g, goes_on(p));
+        if let Some(g) = next_arrival(p) {
+            return Attended::Run(Dispatch { g, inherit: chain_continues(p) });
         }
         // The next push, or the next look, raises it again.
         p.lower(OwnerFlags::ARRIVALS);
     }
-    if p.owned_mut().turns.late_first() {
-        p.owned_mut().turns.restart_late();
+    if p.owned_mut().turns.deferred_first() {
+        p.owned_mut().turns.restart_deferred();
         if let Some(g) = sched().global.take_deferred() {
-            return Next::Run(g, false);
+            return Attended::Run(Dispatch::new_slice(g));
         }
     }
     if flags.has(OwnerFlags::LOOK_AROUND)
         && let Some(g) = p.pop_backlog()
     {
-        return Next::Run(g, false);
+        return Attended::Run(Dispatch::new_slice(g));
     }
-    Next::Usual
+    Attended::UsualOrder
 }
 
-/// For one that runs before its turn: the chain through runnext does not get a new time slice by that.
-fn goes_on(p: &P) -> bool {
+/// Returns `true` if a goroutine waits in the runnext slot. One that runs before it inherits the
+/// time slice: the chain through runnext gets no new one by that.
+fn chain_continues(p: &P) -> bool {
     !p.runnext().is_empty()
 }
 
 fn look_around(p: &mut Inside<'_>) {
     let global = &sched().global;
     p.lower(OwnerFlags::LOOK_AROUND);
-    let left = p.flags().has(OwnerFlags::ARRIVALS) && (p.has_arrivals() || global.has_urgent());
+    let left_over = p.flags().has(OwnerFlags::ARRIVALS) && (p.has_arrivals() || global.has_urgent());
     let dispatches = p.dispatches();
     let turns = &mut p.owned_mut().turns;
-    turns.look(left, global.has_deferred(), clock::now());
-    // Where goroutines are quick nobody waits long, and what is polled ahead of those that were polled before
-    // would be served twice before they are served once.
+    turns.look(left_over, global.has_deferred(), clock::now());
+    // Where goroutines are quick, none waits for long, and what is polled ahead of those that were
+    // polled before would be served twice before they are served once.
     let ahead = !turns.is_quick(dispatches);
     poll::look(p, 0, ahead);
     p.raise(OwnerFlags::ARRIVALS);
 }
 
-fn arrival(p: &Inside<'_>) -> Option<GRef> {
+fn next_arrival(p: &Inside<'_>) -> Option<GRef> {
     p.pop_arrival().or_else(|| sched().global.take())
 }
 
-/// Who runs next on a P that is lent: anybody but those who will probably compute, like the lender. They are late.
-fn lent(p: &mut Inside<'_>) -> Next {
-    if p.owned_mut().turns.late_first() {
-        // Whoever borrowed it is busy for as long as a time slice: the lender will not have it back.
+/// Chooses the next goroutine on a P that is lent: any but those that will probably compute, like
+/// the lender's. These are deferred.
+fn next_on_loan(p: &mut Inside<'_>) -> Attended {
+    if p.owned_mut().turns.deferred_first() {
+        // The borrower has been busy for as long as a time slice: the lender will not get it back.
         p.take_lender();
-        return Next::Usual;
+        return Attended::UsualOrder;
     }
     let sched = sched();
-    let mut put_off = false;
+    let mut deferred_some = false;
     let next = loop {
         let waits = p.pop_arrival().or_else(|| p.runnext().take()).or_else(|| p.pop()).or_else(|| sched.global.take());
         match waits {
             Some(g) if hogs::is_likely_hog(g) => {
                 sched.global.push_deferred(g);
-                put_off = true;
+                deferred_some = true;
             }
-            Some(g) => break Next::Run(g, false),
-            None => break Next::Nobody,
+            Some(g) => break Attended::Run(Dispatch::new_slice(g)),
+            None => break Attended::LoanIsOver,
         }
     };
-    if put_off {
+    if deferred_some {
         sched.idle.wake_one(&sched);
     }
     next

@@ -131,7 +131,7 @@ pub(crate) fn steal(p: &mut Inside<'_>) -> Option<GRef> {
 fn steal_from_those(p: &mut Inside<'_>, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
     let sched = sched();
     let ps = sched.ps();
-    let start = p.owned_mut().random() as usize % sched.procs() as usize;
+    let start = p.owned_mut().random.next() as usize % sched.procs() as usize;
     let mut victims =
         ps.clone().skip(start).chain(ps.take(start)).filter(|victim| victim.id != p.id && worth_it(victim));
     victims.find_map(|victim| {

@@ -34,7 +34,7 @@
 //!
 //! * the thread that boots, which is the first that uses the runtime, starts the first M: there is
 //!   no monitor yet;
-//! * an M that is about to run its first goroutine starts one to stand by ([`refill`]). Ms are
+//! * an M that is about to run its first goroutine starts one to stand by ([`refill_standby`]). Ms are
 //!   needed in a row, mostly: the next one then takes a wake-up, and no more. The first M does not,
 //!   since it may stay the only one;
 //! * the monitor starts those that are ordered when none stands by. It was started at boot, and
@@ -196,7 +196,7 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
 
 /// The calling M is about to run its first goroutine, so that another is started to stand by: the
 /// next ones are needed in a row, mostly. Not for the first M, which may stay the only one.
-pub(crate) fn refill() {
+pub(crate) fn refill_standby() {
     let sched = sched();
     let lists = sched.lists();
     let has_one = lists.standby.is_some() || lists.refilling;

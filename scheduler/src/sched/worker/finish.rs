@@ -1,0 +1,126 @@
+//! The end of a goroutine, and what runs on its stack then.
+//!
+//! When a goroutine ends and the next one has never run, that one begins on the same stack at once
+//! ([`on_stack`]): without a switch to the M's stack and back, and on the hottest stack there is.
+
+use std::sync::atomic::Ordering;
+
+use super::{current, entry, next, sched, spawn, start_running, threads, ties};
+use crate::gmp::block;
+use crate::gmp::{Dispatch, GRef, Inside, M, State};
+use crate::machine::stack::POOL;
+use crate::task::coroutine::{Owner, StackHead};
+
+/// Takes the stack back from a coroutine that has ended.
+pub(super) fn recycle_stack(m: &'static M, head: *mut StackHead) {
+    // SAFETY: the coroutine has ended, and nobody else knows its stack.
+    let stack = unsafe { StackHead::into_stack(head) };
+    // SAFETY: the worker is inside between two goroutines. The token ends with the match.
+    match unsafe { entry::held(m) } {
+        Some(mut p) => p.owned_mut().stacks.give(stack),
+        None => POOL.give(stack),
+    }
+}
+
+/// Runs a goroutine, and then others that have never run, until none is at hand. This is what a
+/// coroutine executes.
+pub(super) fn on_stack(first: Owner) {
+    // SAFETY: `run` resumes a fresh stack with its first goroutine.
+    let Some(mut g) = (unsafe { GRef::from_ptr(first.cast()) }) else { return };
+    loop {
+        let head = g.stack.get();
+        // SAFETY: once per goroutine, on its stack.
+        unsafe { (g.vtable.run)(g) };
+        match finish(g, head) {
+            Some(next) => g = next,
+            None => return,
+        }
+    }
+}
+
+/// Ends `g`, whose closure has returned, for its waiters, and chooses what runs next on this stack.
+///
+/// When it returns `None`, the M has been told what to do.
+#[inline(never)]
+fn finish(g: GRef, head: *mut StackHead) -> Option<GRef> {
+    ties::note_end(g);
+    let detached = complete_join(g);
+    let m = current::m().expect("worker: a goroutine ends on an M");
+    // SAFETY: `complete_join` has entered. The token ends before the exit, or with this call, after
+    // which the M switches to its own stack.
+    let mut p = unsafe { entry::held(m) };
+    if detached {
+        // SAFETY: the handle is gone, so the block is this side's.
+        unsafe { free(p.as_mut(), g) };
+    }
+    let mut p = p.filter(|p| m.locked_gs.get() == 0 && !p.is_retired())?;
+    let Dispatch { g: next, inherit } = next::chosen_or_on_p(m, &mut p)?;
+    if !next.starts_anywhere() || (m.is_tied() && ties::belongs_elsewhere(m, next)) {
+        m.next_g.set(Some(Dispatch { g: next, inherit }));
+        return None;
+    }
+    next.stack.set(head);
+    // SAFETY: this code runs on the stack that the head belongs to.
+    unsafe { (*head).set_owner(next.as_ptr().cast()) };
+    start_running(m, &p, next, inherit);
+    m.lease.exit();
+    Some(next)
+}
+
+/// Ends `g` for its waiters. Returns `true` if there is no handle, so that the block is the
+/// caller's. The M is inside afterwards, and runs no goroutine.
+fn complete_join(g: GRef) -> bool {
+    let mut detached = g.join.is_detached();
+    loop {
+        if detached {
+            // Dropping an unclaimed result is user code: it runs while this is still a goroutine
+            // like any other.
+            // SAFETY: the closure has run, and nobody else will look at the result.
+            unsafe { (g.vtable.drop_result)(g) };
+        }
+        let m = current::m().expect("worker: a goroutine ends on an M");
+        // The caller asks whether the P is still there.
+        let _ = entry::enter(m);
+        m.set_current(None);
+        g.transition(State::Running, State::Dead);
+        let locked = g.os_locks.get() > 0;
+        if let Some(waiters) = g.join.finish(detached) {
+            if locked {
+                threads::end_locked(m);
+            }
+            count_end(m);
+            waiters.wake_all();
+            return detached;
+        }
+        // The handle was dropped since we looked: once more, as a running goroutine.
+        g.transition(State::Dead, State::Running);
+        m.set_current(Some(g));
+        m.lease.exit();
+        detached = true;
+    }
+}
+
+fn count_end(m: &'static M) {
+    // SAFETY: the caller is inside. The token ends with the match.
+    match unsafe { entry::held(m) } {
+        Some(p) => p.count_ended(),
+        None => {
+            sched().ended_outside.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// Gives the block of `g` back.
+///
+/// # Safety
+/// `g` has ended, its result is dropped, and nobody else knows it.
+unsafe fn free(p: Option<&mut Inside<'_>>, g: GRef) {
+    // SAFETY: the block is the caller's, and came from a cache with the layout that it says.
+    unsafe {
+        let (block, layout) = spawn::take_apart(g);
+        match p {
+            Some(p) => p.owned_mut().blocks.free(block, layout),
+            None => block::free_foreign(block, layout),
+        }
+    }
+}
