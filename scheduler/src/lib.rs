@@ -56,7 +56,8 @@ pub use machine::sys::signals::{SIGIO_IS_FATAL, end_by_signal, real_time_signals
 pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
 pub use sched::random::random;
 pub use task::after_func::AfterFunc;
-pub use task::spawn::{JoinHandle, Options};
+pub use task::handle::JoinHandle;
+pub use task::spawn::Options;
 pub use testing::mechanism::Mechanism;
 pub use time::deadline;
 pub use time::timer::sleep;

@@ -27,7 +27,7 @@ const CLASSES: usize = 8;
 /// Blocks in a full magazine. With two magazines a P keeps at most 2 * 128 blocks of a class: 48 KiB of 192 bytes.
 const MAGAZINE: u32 = 128;
 
-/// The largest block. What a goroutine has beyond that is not kept in its block (see `crate::task::spawn`).
+/// The largest block. What a goroutine has beyond that is not kept in its block (see `crate::task::body`).
 const LARGEST: usize = STEP * CLASSES;
 
 /// Whether there are blocks for this size and alignment.

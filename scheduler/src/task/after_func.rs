@@ -1,26 +1,28 @@
 //! Goroutines that start at a time: Go's `time.AfterFunc`.
 //!
 //! # Protocol
-//! Nobody waits. The goroutine is made at once, in a block of its own that also holds the timer, and is not queued: it
-//! has no stack, no M has seen it, and it is not counted. Then the timer is armed, and the lock of its heap decides who
-//! gets the goroutine:
+//! No goroutine waits. The one that is to start is made at once, in a block of its own that also
+//! holds the timer, and is not queued: it has no stack, no M has seen it, and it is not counted.
+//! Then the timer is armed, and the lock of its heap decides who gets the goroutine:
 //!
-//! * the timer *fires*: the goroutine is counted and queued, by the M that looks at the clock. From here on it is like any other;
-//! * or it is *stopped*: whoever took the timer out of its heap drops the closure, and the goroutine has ended without
-//!   having run.
+//! * the timer *fires*: the M that looks at the clock counts and queues the goroutine. From then on
+//!   it is like any other;
+//! * or it is *stopped*: the thread that took the timer out of its heap drops the closure, and the
+//!   goroutine has ended without having run.
 //!
 //! The block stays until the goroutine has ended and the [`AfterFunc`] is gone, by the word of
-//! [`crate::protocol::join`]: so a late `stop` finds a timer that has fired, and no other goroutine's memory. A handle
-//! that is dropped early leaves block and timer to the goroutine.
+//! [`crate::protocol::join`]: so a late `stop` finds a timer that has fired, and not the memory of
+//! another goroutine. A handle that is dropped early leaves block and timer to the goroutine.
 //!
-//! Rejected: a goroutine that sleeps and then calls the closure. It keeps a page of stack for the time, and stopping it
-//! means waking it up. Rejected: the timer in an allocation of its own, shared by the handle and the closure. It works,
-//! and costs an `Arc` each time.
+//! Rejected: a goroutine that sleeps and then calls the closure. It keeps a page of stack for the
+//! time, and stopping it means waking it up. Rejected: the timer in an allocation of its own, shared
+//! by the handle and the closure. It works, and costs an `Arc` each time.
 //!
 //! # Invariants
-//! * I1: the goroutine is owned by its armed timer; firing and disarming, under the lock of the heap, hand it on once.
-//! * I2: the block, and with it the timer, stays until both the goroutine has ended and the handle is gone; an armed
-//!   timer's goroutine has not ended.
+//! * I1: the goroutine is owned by its armed timer; firing and disarming, under the lock of the heap,
+//!   hand it on once.
+//! * I2: the block, and with it the timer, stays until both the goroutine has ended and the handle is
+//!   gone; an armed timer's goroutine has not ended.
 
 use std::alloc::Layout;
 use std::fmt;
@@ -34,13 +36,14 @@ use crate::gmp::scheduler::sched;
 use crate::gmp::{GRef, Inside, Vtable};
 use crate::protocol::join::JoinWord;
 use crate::sched::entry;
-use crate::task::spawn::{InPlace, JoinHandle, Kept, Task, fits};
+use crate::task::body::{InPlace, Kept, Task, fits};
+use crate::task::handle::JoinHandle;
 use crate::time::timer;
 use crate::time::timers::Timer;
 use crate::wait::park;
 use crate::wait::ready;
 
-/// A block: a goroutine like any other, and behind it the timer that starts it.
+/// A block with a goroutine like any other, and behind it the timer that starts it.
 #[repr(C)]
 struct Delayed<C> {
     task: DelayedTask<C>,
@@ -53,9 +56,9 @@ impl<C: Kept<Item: FnOnce()>> Delayed<C> {
     const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..DelayedTask::<C>::VTABLE };
 }
 
-/// A call that is to come: Go's `time.Timer`, as `time.AfterFunc` makes it, for a closure that is called once.
+/// A call that is scheduled for later: Go's `time.Timer`, as `time.AfterFunc` makes it.
 ///
-/// Any goroutine or thread may stop it, many at once. Dropping it stops nothing.
+/// Any goroutine or thread may stop it, and several may try at once. Dropping it does not stop it.
 ///
 /// ```
 /// use greenthread::time::{AfterFunc, after_func};
@@ -72,7 +75,8 @@ pub struct AfterFunc {
 
 // SAFETY: the timer is reached under the lock of its heap, and stays while the handle does (I2).
 unsafe impl Send for AfterFunc {}
-// SAFETY: as above; `stop` may be called by many at once, and one of them gets the goroutine (I1).
+// SAFETY: the timer stays (I2). Many threads may call `stop` at once, and one of them gets the goroutine
+// (I1).
 unsafe impl Sync for AfterFunc {}
 
 impl fmt::Debug for AfterFunc {
@@ -104,7 +108,7 @@ impl AfterFunc {
             inside.unwrap_or_else(|_| (block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed)));
         let delayed = block.cast::<Delayed<C>>();
         let g = GRef::new(delayed.cast());
-        // SAFETY: the block is ours, with this layout. The handle is the goroutine's one.
+        // SAFETY: the block is ours, with this layout. The handle is the goroutine's one handle.
         let this = unsafe {
             delayed.write(Delayed {
                 task: Task::new(&Delayed::<C>::VTABLE, id, closure, None, JoinWord::new(), site),
@@ -117,10 +121,12 @@ impl AfterFunc {
         this
     }
 
-    /// Calls it off: Go's `Timer.Stop`. True if the closure has not been started, and so never will be: it is dropped
-    /// before this returns, by the caller. False if its time had come, be it running or over (or dropped without having
-    /// run, as there was no stack for it), or if it was stopped before. Does not wait for a closure that runs, and never
-    /// parks.
+    /// Cancels the pending call: Go's `Timer.Stop`.
+    ///
+    /// Returns `true` if the closure has not started, and so never will: the caller drops it before
+    /// this returns. Returns `false` if the call was stopped before, or if its time had come: then
+    /// the closure runs, has run, or was dropped since there was no stack for it. Does not wait for a
+    /// closure that runs, and never parks.
     ///
     /// ```
     /// use std::time::Duration;
@@ -140,10 +146,10 @@ impl AfterFunc {
     }
 }
 
-/// The time has come.
+/// Counts and queues the goroutine of a timer that fires.
 ///
 /// # Safety
-/// As [`crate::time::timers::Fire`]; `arg` is the goroutine of the timer that fires.
+/// Like for [`crate::time::timers::Fire`]; `arg` is the goroutine of the timer that fires.
 unsafe fn begin(arg: *const (), context: *mut ()) {
     // SAFETY: I1: the goroutine is ours, and alive; this is the call by `Fire`.
     unsafe {
@@ -163,7 +169,7 @@ mod tests {
     use super::*;
     use crate::api::entry_points::{after_func, num_goroutine};
 
-    /// How many blocks `n` calls in a row have used, each over when the next is made.
+    /// Returns how many blocks `n` calls in a row have used, each over when the next is made.
     fn blocks_used(n: usize, end: impl Fn(AfterFunc), duration: Duration) -> usize {
         let call = |_| {
             let call = after_func(duration, || ());
@@ -175,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_back() {
+    fn blocks_are_reused() {
         let hour = Duration::from_secs(3600);
         let stopped = blocks_used(10_000, |call| assert!(call.stop()), hour);
         let fired = blocks_used(10_000, |call| call.handle.wait(), Duration::ZERO);

@@ -5,10 +5,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{current, entry, next, sched, spawn, start_running, threads, ties};
+use super::{current, entry, next, sched, start_running, threads, ties};
 use crate::gmp::block;
 use crate::gmp::{Dispatch, GRef, Inside, M, State};
 use crate::machine::stack::POOL;
+use crate::task::body;
 use crate::task::coroutine::{Owner, StackHead};
 
 /// Takes the stack back from a coroutine that has ended.
@@ -117,7 +118,7 @@ fn count_end(m: &'static M) {
 unsafe fn free(p: Option<&mut Inside<'_>>, g: GRef) {
     // SAFETY: the block is the caller's, and came from a cache with the layout that it says.
     unsafe {
-        let (block, layout) = spawn::take_apart(g);
+        let (block, layout) = body::take_apart(g);
         match p {
             Some(p) => p.owned_mut().blocks.free(block, layout),
             None => block::free_foreign(block, layout),

@@ -1,0 +1,164 @@
+//! The handle of a goroutine: waiting for its end, and taking its result.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::thread;
+
+use super::body;
+use crate::gmp::GRef;
+use crate::gmp::reason::WaitReason;
+use crate::protocol::join::JoinNode;
+use crate::sched::affinity::ties;
+use crate::wait::blocker::{Blocker, Waker};
+
+/// An owned permission to join a goroutine. See `greenthread::JoinHandle`.
+pub struct JoinHandle<T> {
+    g: GRef,
+    _result: PhantomData<T>,
+}
+
+// SAFETY: through the handle only the result is reached, and it crosses threads once, hence the bound.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: a shared handle reaches atomics and what the spawner wrote before the goroutine was queued.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// Returns the handle of `g`.
+    ///
+    /// # Safety
+    /// `g` was made with [`JoinWord::new`](crate::protocol::join::JoinWord::new), this is its one
+    /// handle, and its result is a `T`.
+    pub(crate) unsafe fn of(g: GRef) -> Self {
+        Self { g, _result: PhantomData }
+    }
+
+    /// Ends the goroutine, which has never run: drops its closure. A panic in that has been
+    /// reported, and goes no further.
+    ///
+    /// # Safety
+    /// The goroutine is the caller's, and will not be queued.
+    pub(crate) unsafe fn drop_unstarted(&self) {
+        // SAFETY: the goroutine has never run, and is the caller's. The payload is the result that
+        // nobody will look at.
+        unsafe { (self.g.vtable.fail)(self.g, Box::new(())) };
+        let waiters = self.g.join.finish(false).expect("spawn: this handle is still there");
+        waiters.wake_all();
+    }
+
+    /// Waits for the goroutine's end, and returns its result.
+    ///
+    /// # Errors
+    /// The payload of the goroutine's panic.
+    pub fn join(self) -> thread::Result<T> {
+        self.wait();
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the goroutine has ended, so the result is there. The handle is forgotten, so it is
+        // taken once, and nobody else knows the block.
+        unsafe {
+            let result = body::take_result::<T>(this.g);
+            body::free(this.g);
+            result
+        }
+    }
+
+    /// Waits for the goroutine's end.
+    pub fn wait(&self) {
+        if self.g.join.is_done() {
+            return;
+        }
+        let blocker = Blocker::new();
+        // A goroutine that joins others, one after the other, would be woken by each only to wait
+        // for the next. From the second time on it queues up behind what is runnable: by then they
+        // may all have ended.
+        let last = blocker.waits_again_for(WaitReason::Join);
+        let joiner = Joiner { node: JoinNode::new(wake_joiner), waker: blocker.waker(), last };
+        // SAFETY: the joiner is in this frame, which stays until it was woken. If the push is
+        // refused, the goroutine has ended meanwhile, and will wake nobody.
+        let commit = || unsafe { self.g.join.push(&raw const joiner.node) };
+        // SAFETY: the blocker is the caller's own; the push is one exchange, and the last access.
+        unsafe { blocker.block_if(WaitReason::Join, commit) };
+    }
+
+    /// Keeps the goroutine apart from those that are tied to a thread, since it tends to block.
+    pub(crate) fn expect_to_keep_its_thread(&self) {
+        ties::note_kept(self.g);
+    }
+
+    /// Returns `true` if the goroutine has ended.
+    pub fn is_finished(&self) -> bool {
+        self.g.join.is_done()
+    }
+
+    /// Returns the goroutine's id.
+    pub fn id(&self) -> u64 {
+        self.g.id
+    }
+
+    /// Returns the goroutine's name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.g.name().map(|name| &**name)
+    }
+
+    /// Calls `f` when the goroutine ends, or now if it has ended.
+    ///
+    /// `f` runs in the scheduler: it may wake, and must not block.
+    pub fn on_end(&self, f: impl FnOnce() + Send + 'static) {
+        let hook = Box::into_raw(Box::new(Hook { node: JoinNode::new(call_hook), f: Box::new(f) }));
+        // SAFETY: the hook is freed by its own call alone.
+        if !unsafe { self.g.join.push(hook.cast()) } {
+            // SAFETY: the push was refused, so this is the one call.
+            unsafe { call_hook(hook.cast()) };
+        }
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.g.join.detach() {
+            // SAFETY: the goroutine has ended, and this handle was the other party: result and block
+            // are ours.
+            unsafe {
+                (self.g.vtable.drop_result)(self.g);
+                body::free(self.g);
+            }
+        }
+    }
+}
+
+/// The node of [`JoinHandle::on_end`].
+#[repr(C)]
+struct Hook {
+    node: JoinNode,
+    f: Box<dyn FnOnce() + Send>,
+}
+
+unsafe fn call_hook(node: *const JoinNode) {
+    // SAFETY: the node is the first field of a boxed `Hook`, and this is the one call for it.
+    let hook = unsafe { Box::from_raw(node.cast::<Hook>().cast_mut()) };
+    (hook.f)();
+}
+
+/// The node of [`JoinHandle::wait`].
+#[repr(C)]
+struct Joiner {
+    node: JoinNode,
+    waker: Waker,
+    /// Whether the joiner queues up behind all that is runnable.
+    last: bool,
+}
+
+unsafe fn wake_joiner(node: *const JoinNode) {
+    // SAFETY: the node is the first field of a `Joiner`, which stays until this wake. The waker is
+    // copied out first.
+    unsafe {
+        let &Joiner { waker, last, .. } = &*node.cast::<Joiner>();
+        if last { waker.wake_last() } else { waker.wake() }
+    }
+}
