@@ -163,9 +163,9 @@ extern crate self as greenthread;
 mod block_on;
 mod builder;
 mod go;
+mod io_wait;
 mod scope;
 mod task;
-mod watch;
 
 pub mod channel;
 pub mod debug;

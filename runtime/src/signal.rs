@@ -294,7 +294,7 @@ impl Delivery {
                 }
             }
             let closed = Closing::of_sender(tx);
-            crate::watch::wait(&self.io, Direction::Read, WaitReason::IoWait, closed)
+            crate::io_wait::wait_or_close(&self.io, Direction::Read, WaitReason::IoWait, closed)
                 .expect("signal: nobody closes this descriptor");
         }
     }

@@ -45,7 +45,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
     ("runtime/src/signal.rs", "adds a handler of its own"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
-    ("runtime/src/watch.rs", "a node of a channel's queue in the frame of a wait"),
+    ("runtime/src/io_wait.rs", "a node of a channel's queue in the frame of a wait"),
     ("runtime/tests/common/child.rs", "switches off what protects, to show that it does"),
     ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
     ("runtime/tests/isolated/faults.rs", "faults, and handlers for them"),

@@ -1,17 +1,19 @@
-//! The process at the other end.
+//! The process at the other end of a Unix socket.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use greenthread_scheduler::peer_credentials;
 
-/// Who is at the other end of a [`UnixStream`](super::UnixStream): see [`peer_cred`](super::UnixStream::peer_cred).
+/// The credentials of the process at the other end of a [`UnixStream`](super::UnixStream).
+///
+/// See [`peer_cred`](super::UnixStream::peer_cred).
 ///
 /// ```
 /// use greenthread::net::{UCred, UnixStream};
 ///
-/// fn is_the_same_user(peer: &UCred, own: &UCred) -> bool {
-///     peer.uid() == own.uid()
+/// fn is_the_same_user(peer: &UCred, this: &UCred) -> bool {
+///     peer.uid() == this.uid()
 /// }
 ///
 /// let (one, other) = UnixStream::pair()?;
@@ -31,33 +33,38 @@ impl UCred {
         Ok(Self { uid, gid, pid })
     }
 
-    /// The number of the user.
+    /// Returns the user ID.
     ///
     /// ```
     /// println!("{}", greenthread::net::UnixStream::pair()?.0.peer_cred()?.uid());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[must_use]
     pub fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// The number of the group.
+    /// Returns the group ID.
     ///
     /// ```
     /// println!("{}", greenthread::net::UnixStream::pair()?.0.peer_cred()?.gid());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[must_use]
     pub fn gid(&self) -> u32 {
         self.gid
     }
 
-    /// The number of the process; none on systems that do not tell, and if it is not visible from here. The process
-    /// may have ended, and another may have its number: do not decide by it who may do what.
+    /// Returns the process ID, or `None` if the system does not report it or the process is not
+    /// visible from here.
+    ///
+    /// The process may have ended, and another one may have its ID: do not base permissions on it.
     ///
     /// ```
     /// println!("{:?}", greenthread::net::UnixStream::pair()?.0.peer_cred()?.pid());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.pid
     }

@@ -1,4 +1,5 @@
-//! Sockets that block the goroutine and never the thread: Go's `net`, with the names and traits of `std::net`.
+//! Sockets that block the goroutine and never the thread: Go's `net`, with the names and traits of
+//! `std::net`.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
@@ -10,9 +11,10 @@
 //! | wait for a pipe, a terminal, any descriptor | [`Async`] | `os.File` |
 //! | wait until an operation would not block | `readable`, `writable`, `priority` | `SyscallConn` |
 //! | end an operation at a time | `set_deadline`, `set_read_deadline`, `set_write_deadline` | the same |
-//! | end it when it takes too long | `set_read_timeout`, `set_write_timeout`, as in `std` | nothing |
+//! | end it when it takes too long | `set_read_timeout`, `set_write_timeout`, like in `std` | nothing |
 //! | end it with a context | `with_ctx`, [`TcpStream::connect_ctx`], [`UnixStream::connect_ctx`] | a goroutine that closes |
 //! | end all operations | `close`, or dropping | `Close` |
+//! | convert from and to `std`'s sockets | `from_std`, `into_std`, `TryFrom` | `net.FileConn`, `File` |
 //!
 //! ```
 //! use greenthread::go;
@@ -35,47 +37,74 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! # Who may do what at once
-//! Everything takes `&self`. One may read while another writes: `&TcpStream` is `Read` and `Write`, and `try_clone`
-//! makes another handle. Those who read, or accept, at the same time take turns, and so do those who write. Turns are
-//! taken as with a [`Mutex`](crate::sync::Mutex): in no strict order, but nobody waits long. All of it works from
-//! goroutines and from other threads.
+//! # Concurrent operations
+//! All methods take `&self`. One goroutine may read while another writes: `&TcpStream` implements
+//! `Read` and `Write`, and `try_clone` makes another handle. Concurrent reads (or accepts) take turns,
+//! and so do concurrent writes. They take turns as with a [`Mutex`](crate::sync::Mutex): in no strict
+//! order, but no operation waits long. All of it works from goroutines and from other threads.
 //!
 //! # Deadlines
-//! The rules are Go's. A deadline is a point in time; it stays until it is changed, and counts for the operation that
-//! waits just then, too. One that has passed makes operations fail ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o
-//! timeout"), even if there is something to read. A later one, or none, makes them work again.
+//! The rules are Go's. A deadline is a point in time. It stays until it is changed, and also applies
+//! to an operation that is waiting. Once it has passed, operations fail
+//! ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o timeout"), even if there is something to read. A
+//! later deadline, or none, makes them work again.
 //!
-//! # What it costs
-//! An operation is tried first, and waits only if it would block. Each socket is registered with the poller once. A
-//! waiting goroutine costs its stack, and no thread.
+//! # Costs
+//! An operation is tried first, and waits only if it would block. Each socket is registered with the
+//! poller once. A waiting goroutine costs its stack, and no thread.
 
-mod any;
+// # From a read to the scheduler
+//
+// Where a read that has to wait passes, one file a step:
+//
+// 1. `tcp_stream.rs`: `impl Read for TcpStream`, one line. `Socket` (`socket.rs`) is a shared handle
+//    on an `AsyncFd`, and dereferences to it.
+// 2. `async_fd.rs`: `AsyncFd::read` takes its turn (`IoOp::start`), tries (`IoOp::run`), and, when the
+//    attempt would block, calls `IoOp::wait_for_event`.
+// 3. `scheduler/src/netpoll/descriptor.rs`: `Descriptor::wait` publishes the waiter in the poll word of
+//    the direction.
+// 4. `scheduler/src/wait/blocker.rs`: `Blocker::block_if`.
+// 5. `scheduler/src/wait/park.rs`: the goroutine parks.
+//
+// All other operations take the same way from step 2 on. Under a context, step 2 goes through
+// `wait_or_close` (`runtime/src/io_wait.rs`), which the context's channel can end as well.
+
+mod any_fd;
+mod async_fd;
+mod convert;
 mod cred;
+mod deadlines;
+mod error;
 mod eyeballs;
-mod fd;
+mod half;
 mod incoming;
 mod lookup;
-mod macros;
-mod ready;
+mod multicast;
+mod nonblocking;
+mod readiness;
 mod serve;
-mod tcp;
+mod socket;
+mod tcp_listener;
+mod tcp_stream;
 mod udp;
-mod unix;
 mod unix_datagram;
-mod view;
+mod unix_listener;
+mod unix_stream;
 mod watch_error;
 #[cfg(test)]
 #[path = "../../tests/common/watchdog.rs"]
 mod watchdog;
+mod with_ctx;
 
-pub use any::Async;
+pub use any_fd::Async;
 pub use cred::UCred;
 pub use incoming::Incoming;
 pub use lookup::{Resolve, Resolver, lookup_host, lookup_host_ctx};
-pub use tcp::{TcpListener, TcpStream};
+pub use tcp_listener::TcpListener;
+pub use tcp_stream::TcpStream;
 pub use udp::UdpSocket;
-pub use unix::{UnixListener, UnixStream};
 pub use unix_datagram::UnixDatagram;
-pub use view::{WithCtx, WithCtxMut};
+pub use unix_listener::UnixListener;
+pub use unix_stream::UnixStream;
 pub use watch_error::WatchError;
+pub use with_ctx::{WithCtx, WithCtxMut};

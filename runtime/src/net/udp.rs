@@ -1,22 +1,19 @@
-//! UDP.
+//! UDP sockets.
 
 use std::io;
-use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::net::{self, SocketAddr, ToSocketAddrs};
 
 use greenthread_ctx::Context;
 use greenthread_scheduler::Direction;
 
-use super::fd::Fd;
 use super::lookup::{Resolve, resolve, resolve_ctx};
-use super::macros::{datagrams, limits, options, socket};
-use super::ready::readiness;
-use super::view::WithCtx;
+use super::socket::Socket;
+use super::with_ctx::WithCtx;
 
-/// A UDP socket: `std::net::UdpSocket` for goroutines, Go's `net.UDPConn`.
+/// A UDP socket: `std::net::UdpSocket` for goroutines, and Go's `net.UDPConn`.
 ///
-/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the system has no
-/// room. Both can go on at the same time; see [the module](super).
+/// Receiving blocks the calling goroutine or thread until there is a datagram; sending blocks while
+/// the system has no room. Both can be in progress at the same time; see [the module](super).
 ///
 /// ```
 /// use greenthread::net::UdpSocket;
@@ -30,45 +27,13 @@ use super::view::WithCtx;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct UdpSocket {
-    fd: Arc<Fd<net::UdpSocket>>,
+    pub(super) socket: Socket<net::UdpSocket>,
 }
 
-socket!(UdpSocket, net::UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
-limits!([] UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
-readiness!([] UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?");
-datagrams!(
-    UdpSocket,
-    SocketAddr,
-    "{
-    let (one, other) = (UdpSocket::bind(\"127.0.0.1:0\")?, UdpSocket::bind(\"127.0.0.1:0\")?);
-    one.connect(other.local_addr()?)?;
-    other.connect(one.local_addr()?)?;
-    (one, other)
-}"
-);
-
-options!(UdpSocket, "UdpSocket::bind(\"127.0.0.1:0\")?":
-    /// Whether datagrams may go to a broadcast address (`SO_BROADCAST`).
-    broadcast,
-    /// Sets whether datagrams may go to a broadcast address (`SO_BROADCAST`).
-    set_broadcast: bool = true;
-    /// Whether this machine gets its own multicasts, IPv4 (`IP_MULTICAST_LOOP`).
-    multicast_loop_v4,
-    /// Sets whether this machine gets its own multicasts, IPv4 (`IP_MULTICAST_LOOP`).
-    set_multicast_loop_v4: bool = true;
-    /// The time to live of multicasts, IPv4 (`IP_MULTICAST_TTL`).
-    multicast_ttl_v4,
-    /// Sets the time to live of multicasts, IPv4 (`IP_MULTICAST_TTL`).
-    set_multicast_ttl_v4: u32 = 4;
-    /// The time to live of packets (`IP_TTL`).
-    ttl,
-    /// Sets the time to live of packets (`IP_TTL`).
-    set_ttl: u32 = 64;
-);
-
 impl UdpSocket {
-    /// A socket with this address; if there are several, with the first that is possible. Does not block, but for the
-    /// look-up of a name.
+    /// Makes a socket with this address, or, of several, with the first that is possible.
+    ///
+    /// Does not block, except to look up a name.
     ///
     /// # Errors
     /// That of the last address.
@@ -79,11 +44,14 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::own(net::UdpSocket::bind(&resolve(addr)?.collect::<Vec<_>>()[..])?)
+        let socket = net::UdpSocket::bind(&resolve(addr)?.collect::<Vec<_>>()[..])?;
+        Socket::own(socket).map(|socket| Self { socket })
     }
 
-    /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from, and no other from
-    /// now on. Does not block, but for the look-up of a name.
+    /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from.
+    ///
+    /// Datagrams from other addresses are dropped from now on. Does not block, except to look up a
+    /// name.
     ///
     /// # Errors
     /// That of the last address; if the socket is closed.
@@ -98,13 +66,13 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
-        self.fd.open()?.connect(&resolve(addr)?.collect::<Vec<_>>()[..])
+        self.socket.open()?.connect(&resolve(addr)?.collect::<Vec<_>>()[..])
     }
 
-    /// The address that it is connected to.
+    /// Returns the address that the socket is connected to.
     ///
     /// # Errors
-    /// If it is closed, or not connected.
+    /// If the socket is closed or not connected.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -116,13 +84,13 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.fd.open()?.peer_addr()
+        self.socket.open()?.peer_addr()
     }
 
-    /// The own address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// If it is closed.
+    /// If the socket is closed.
     ///
     /// ```
     /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -130,14 +98,16 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.fd.open()?.local_addr()
+        self.socket.open()?.local_addr()
     }
 
-    /// Sends a datagram to an address, the first one if there are several. Returns its length. Blocks while the system
-    /// has no room.
+    /// Sends a datagram to an address, the first one of several, and returns its length.
+    ///
+    /// Blocks while the system has no room.
     ///
     /// # Errors
-    /// What the system says, as that it is too long; if the socket is closed, or a deadline or timeout has passed.
+    /// That of the system, for example that the datagram is too long; if the socket is closed, or a
+    /// deadline or timeout has passed.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -160,13 +130,95 @@ impl UdpSocket {
         let Some(addr) = addrs.next() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
         };
-        self.fd.run(Direction::Write, ctx, |socket| socket.send_to(bytes, addr))
+        self.socket.run_io(Direction::Write, ctx, |socket| socket.send_to(bytes, addr))
     }
 
-    /// As [`recv_from`](Self::recv_from), without taking the datagram: the next one who receives gets it again.
+    /// Sends a datagram to the address that the socket is connected to, and returns its length.
+    ///
+    /// Blocks while there is no room.
     ///
     /// # Errors
-    /// As there.
+    /// That of the system, for example that the datagram is too long; if the socket is closed, or a
+    /// deadline or timeout has passed.
+    ///
+    /// ```
+    /// # use greenthread::net::UdpSocket;
+    /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// # one.connect(other.local_addr()?)?;
+    /// # other.connect(one.local_addr()?)?;
+    ///
+    /// assert_eq!(one.send(b"hello")?, 5);
+    /// assert_eq!(other.recv(&mut [0; 10])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.send_within(None, bytes)
+    }
+
+    /// Receives a datagram, and returns its length and the address of its sender.
+    ///
+    /// Bytes that do not fit into `bytes` are lost. Blocks until there is a datagram.
+    ///
+    /// # Errors
+    /// That of the system; if the socket is closed, or a deadline or timeout has passed.
+    ///
+    /// ```
+    /// # use greenthread::net::UdpSocket;
+    /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// # one.connect(other.local_addr()?)?;
+    /// # other.connect(one.local_addr()?)?;
+    ///
+    /// one.send(b"hello")?;
+    /// let mut bytes = [0; 10];
+    /// let (len, _from) = other.recv_from(&mut bytes)?;
+    /// assert_eq!(&bytes[..len], b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv_from(&self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_from_within(None, bytes)
+    }
+
+    /// Receives a datagram, and returns its length.
+    ///
+    /// Like [`recv_from`](Self::recv_from), but without the address.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
+    ///
+    /// ```
+    /// # use greenthread::net::UdpSocket;
+    /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// # one.connect(other.local_addr()?)?;
+    /// # other.connect(one.local_addr()?)?;
+    ///
+    /// one.send(b"too long for two bytes")?;
+    /// let mut bytes = [0; 2];
+    /// assert_eq!(other.recv(&mut bytes)?, 2);
+    /// assert_eq!(&bytes, b"to");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.recv_within(None, bytes)
+    }
+
+    fn send_within(&self, ctx: Option<&Context>, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.run_io(Direction::Write, ctx, |socket| socket.send(bytes))
+    }
+
+    fn recv_from_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.run_io(Direction::Read, ctx, |socket| socket.recv_from(bytes))
+    }
+
+    fn recv_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
+        self.socket.run_io(Direction::Read, ctx, |socket| socket.recv(bytes))
+    }
+
+    /// Receives a datagram without removing it: the next operation that receives returns it again.
+    ///
+    /// Otherwise like [`recv_from`](Self::recv_from).
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -178,13 +230,15 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peek_from(&self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.fd.run(Direction::Read, None, |socket| socket.peek_from(bytes))
+        self.socket.run_io(Direction::Read, None, |socket| socket.peek_from(bytes))
     }
 
-    /// As [`recv`](Self::recv), without taking the datagram: the next one who receives gets it again.
+    /// Receives a datagram without removing it: the next operation that receives returns it again.
+    ///
+    /// Otherwise like [`recv`](Self::recv).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`recv`](Self::recv).
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -196,132 +250,85 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.fd.run(Direction::Read, None, |socket| socket.peek(bytes))
+        self.socket.run_io(Direction::Read, None, |socket| socket.peek(bytes))
     }
 
-    /// Joins a multicast group, on the interface with this address, or any (`IP_ADD_MEMBERSHIP`).
+    /// Returns `true` if datagrams may go to a broadcast address (`SO_BROADCAST`).
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// What the system says, and if the socket is closed.
+    /// That of the system, and if the socket is closed.
     ///
     /// ```
-    /// use std::net::Ipv4Addr;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
     ///
-    /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
-    /// let group = Ipv4Addr::new(224, 0, 0, 251);
-    /// socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
-    /// socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
+    /// socket.set_broadcast(true)?;
+    /// assert_eq!(socket.broadcast()?, true);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
-        self.fd.open()?.join_multicast_v4(group, interface)
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.socket.open()?.broadcast()
     }
 
-    /// Joins a multicast group, on the interface with this index, or any if that is 0 (`IPV6_ADD_MEMBERSHIP`).
+    /// Sets whether datagrams may go to a broadcast address (`SO_BROADCAST`).
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// What the system says, and if the socket is closed.
+    /// That of the system, and if the socket is closed.
     ///
     /// ```
-    /// use greenthread::net::UdpSocket;
-    /// use std::net::Ipv6Addr;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
     ///
-    /// let group: Ipv6Addr = "ff02::fb".parse().unwrap();
-    /// // Where there is no IPv6 the system says so.
-    /// if let Ok(socket) = UdpSocket::bind("[::]:0")
-    ///     && socket.join_multicast_v6(&group, 0).is_ok()
-    /// {
-    ///     socket.leave_multicast_v6(&group, 0)?;
-    /// }
+    /// socket.set_broadcast(true)?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.fd.open()?.join_multicast_v6(group, interface)
+    pub fn set_broadcast(&self, value: bool) -> io::Result<()> {
+        self.socket.open()?.set_broadcast(value)
     }
 
-    /// Whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`). Does not block.
+    /// Returns the time to live of packets (`IP_TTL`).
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// What the system says, as that the socket is one for IPv4; and if it is closed.
+    /// That of the system, and if the socket is closed.
     ///
     /// ```
-    /// use greenthread::net::UdpSocket;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
     ///
-    /// // Where there is no IPv6 the system says so.
-    /// if let Ok(socket) = UdpSocket::bind("[::1]:0") {
-    ///     socket.set_multicast_loop_v6(false)?;
-    ///     assert!(!socket.multicast_loop_v6()?);
-    /// }
+    /// socket.set_ttl(64)?;
+    /// assert_eq!(socket.ttl()?, 64);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
-        self.fd.open()?.multicast_loop_v6()
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.socket.open()?.ttl()
     }
 
-    /// Sets whether this machine gets its own multicasts, IPv6 (`IPV6_MULTICAST_LOOP`). Does not block.
+    /// Sets the time to live of packets (`IP_TTL`).
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// What the system says, as that the socket is one for IPv4; and if it is closed.
+    /// That of the system, and if the socket is closed.
     ///
     /// ```
-    /// use greenthread::net::UdpSocket;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
     ///
-    /// // Where there is no IPv6 the system says so.
-    /// if let Ok(socket) = UdpSocket::bind("[::1]:0") {
-    ///     socket.set_multicast_loop_v6(false)?;
-    ///     assert!(!socket.multicast_loop_v6()?);
-    /// }
+    /// socket.set_ttl(64)?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn set_multicast_loop_v6(&self, value: bool) -> io::Result<()> {
-        self.fd.open()?.set_multicast_loop_v6(value)
-    }
-
-    /// Leaves a group that was [joined](Self::join_multicast_v4).
-    ///
-    /// # Errors
-    /// What the system says, and if the socket is closed.
-    ///
-    /// ```
-    /// use std::net::Ipv4Addr;
-    ///
-    /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
-    /// let group = Ipv4Addr::new(224, 0, 0, 251);
-    /// assert!(socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).is_err(), "not a member");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
-        self.fd.open()?.leave_multicast_v4(group, interface)
-    }
-
-    /// Leaves a group that was [joined](Self::join_multicast_v6).
-    ///
-    /// # Errors
-    /// What the system says, and if the socket is closed.
-    ///
-    /// ```
-    /// use greenthread::net::UdpSocket;
-    /// use std::net::Ipv6Addr;
-    ///
-    /// let group: Ipv6Addr = "ff02::fb".parse().unwrap();
-    /// // Where there is no IPv6 the system says so.
-    /// if let Ok(socket) = UdpSocket::bind("[::]:0")
-    ///     && socket.join_multicast_v6(&group, 0).is_ok()
-    /// {
-    ///     socket.leave_multicast_v6(&group, 0)?;
-    /// }
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.fd.open()?.leave_multicast_v6(group, interface)
+    pub fn set_ttl(&self, value: u32) -> io::Result<()> {
+        self.socket.open()?.set_ttl(value)
     }
 }
 
 impl WithCtx<'_, UdpSocket> {
-    /// As [`UdpSocket::send_to`], as long as the context lasts.
+    /// Sends a datagram like [`UdpSocket::send_to`], but no longer than the context lasts.
     ///
     /// # Errors
-    /// As there, and that of the context.
+    /// Those of [`UdpSocket::send_to`], and that of the context.
     ///
     /// ```
     /// use greenthread::{ctx::Context, net::UdpSocket};
@@ -335,5 +342,212 @@ impl WithCtx<'_, UdpSocket> {
     /// ```
     pub fn send_to(&self, bytes: &[u8], addr: impl Resolve) -> io::Result<usize> {
         self.socket.send_to_first(Some(self.ctx), bytes, resolve_ctx(self.ctx, addr)?)
+    }
+
+    /// Sends a datagram like [`UdpSocket::send`], but no longer than the context lasts.
+    ///
+    /// # Errors
+    /// Those of [`UdpSocket::send`], and that of the context.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # use greenthread::net::UdpSocket;
+    /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// # one.connect(other.local_addr()?)?;
+    /// # other.connect(one.local_addr()?)?;
+    ///
+    /// let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
+    /// one.with_ctx(&ctx).send(b"hello")?;
+    /// cancel.cancel();
+    /// assert!(one.with_ctx(&ctx).send(b"hello").is_err());
+    /// # let _ = other;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.send_within(Some(self.ctx), bytes)
+    }
+
+    /// Receives a datagram like [`UdpSocket::recv_from`], but no longer than the context lasts.
+    ///
+    /// # Errors
+    /// Those of [`UdpSocket::recv_from`], and that of the context.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # use greenthread::net::UdpSocket;
+    /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// # one.connect(other.local_addr()?)?;
+    /// # other.connect(one.local_addr()?)?;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+    /// assert!(other.with_ctx(&ctx).recv_from(&mut [0; 10]).is_err(), "no datagram comes");
+    /// # let _ = one;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv_from(&self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from_within(Some(self.ctx), bytes)
+    }
+
+    /// Receives a datagram like [`UdpSocket::recv`], but no longer than the context lasts.
+    ///
+    /// # Errors
+    /// Those of [`UdpSocket::recv`], and that of the context.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # use greenthread::net::UdpSocket;
+    /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// # one.connect(other.local_addr()?)?;
+    /// # other.connect(one.local_addr()?)?;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+    /// assert!(other.with_ctx(&ctx).recv(&mut [0; 10]).is_err(), "no datagram comes");
+    /// # let _ = one;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.socket.recv_within(Some(self.ctx), bytes)
+    }
+}
+
+/// What all sockets have.
+impl UdpSocket {
+    /// Makes a socket from one of `std`.
+    ///
+    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
+    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    ///
+    /// # Errors
+    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
+    /// a duplicate of it is as it was before.
+    ///
+    /// ```
+    /// use greenthread::net::UdpSocket;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    ///
+    /// // To the type of `std`, and back.
+    /// let socket = UdpSocket::from_std(socket.into_std()?)?;
+    /// # let _ = socket;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_std(socket: net::UdpSocket) -> io::Result<Self> {
+        Socket::from_std(socket).map(|socket| Self { socket })
+    }
+
+    /// Converts the socket into one of `std`, which blocks, with the timeouts that were set here.
+    ///
+    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
+    /// Does not block.
+    ///
+    /// # Errors
+    /// If there are other handles and no descriptor is free for a duplicate, or if the system
+    /// refuses to make the socket blocking. This handle is closed then.
+    ///
+    /// ```
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    ///
+    /// let socket: std::net::UdpSocket = socket.into_std()?;
+    /// # let _ = socket;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_std(self) -> io::Result<net::UdpSocket> {
+        self.socket.into_std()
+    }
+
+    /// Returns another handle on the same socket.
+    ///
+    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
+    /// descriptor. Does not block.
+    ///
+    /// # Errors
+    /// None; the signature is that of `std`.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    ///
+    /// let clone = socket.try_clone()?;
+    /// assert_eq!(clone.as_raw_fd(), socket.as_raw_fd());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.share() })
+    }
+
+    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    ///
+    /// Does not block.
+    ///
+    /// # Errors
+    /// If the socket is closed.
+    ///
+    /// ```
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    ///
+    /// assert!(socket.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.take_error()
+    }
+
+    /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
+    ///
+    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
+    /// Does not block.
+    ///
+    /// # Errors
+    /// If the socket is closed.
+    ///
+    /// ```
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    ///
+    /// socket.set_nonblocking(true)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(nonblocking)
+    }
+
+    /// Closes the socket, under all of its handles.
+    ///
+    /// Operations in progress and all later ones return an error
+    /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The
+    /// peer notices, and the address is free again. Closing a second time has no effect. Does not
+    /// block. Go's `Close`.
+    ///
+    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    ///
+    /// socket.close();
+    /// assert_eq!(socket.take_error().unwrap_err().kind(), ErrorKind::NotConnected);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn close(&self) {
+        self.socket.close();
+    }
+
+    /// Returns a view of the socket whose operations end, with an error, when `ctx` ends.
+    ///
+    /// Does not block, and costs nothing.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(5));
+    /// let view = socket.with_ctx(&ctx);
+    /// # let _ = view;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn with_ctx<'a>(&'a self, ctx: &'a Context) -> WithCtx<'a, Self> {
+        WithCtx::new(self, ctx)
     }
 }

@@ -2,22 +2,21 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::unix::net::{self, SocketAddr};
+use std::os::unix::net::{self as unix, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 
 use greenthread_ctx::Context;
+use greenthread_scheduler::Direction;
 
-use super::fd::Fd;
-use super::macros::{datagrams, limits, socket};
-use super::ready::readiness;
-use super::unix::or_unlink;
-use super::view::WithCtx;
+use super::socket::Socket;
+use super::unix_listener::unlink_on_error;
+use super::with_ctx::WithCtx;
 
-/// A Unix socket for datagrams: `std::os::unix::net::UnixDatagram` for goroutines, Go's `net.UnixConn` of `unixgram`.
+/// A Unix socket for datagrams: `std::os::unix::net::UnixDatagram` for goroutines, and Go's
+/// `net.UnixConn` of `unixgram`.
 ///
-/// Receiving blocks the calling goroutine, or thread, until there is a datagram; sending blocks while the receiver has
-/// no room. Both can go on at the same time; see [the module](super).
+/// Receiving blocks the calling goroutine or thread until there is a datagram; sending blocks while
+/// the receiver has no room. Both can be in progress at the same time; see [the module](super).
 ///
 /// ```
 /// use greenthread::net::UnixDatagram;
@@ -29,19 +28,16 @@ use super::view::WithCtx;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct UnixDatagram {
-    fd: Arc<Fd<net::UnixDatagram>>,
+    pub(super) socket: Socket<unix::UnixDatagram>,
 }
 
-socket!(UnixDatagram, net::UnixDatagram, "UnixDatagram::unbound()?");
-limits!([] UnixDatagram, "UnixDatagram::unbound()?");
-readiness!([] UnixDatagram, "UnixDatagram::pair()?.0");
-datagrams!(UnixDatagram, SocketAddr, "UnixDatagram::pair()?");
-
 impl UnixDatagram {
-    /// A socket at a path, at which there must be nothing yet. Does not block.
+    /// Makes a socket at a path, where no file may exist yet.
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// What the system says.
+    /// That of the system.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -56,15 +52,16 @@ impl UnixDatagram {
         Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
-    /// As [`bind`](Self::bind), with an address.
+    /// Makes a socket at an address like [`bind`](Self::bind).
     ///
     /// # Errors
-    /// What the system says.
+    /// That of the system.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
     /// use std::os::unix::net::SocketAddr;
-    /// # let path = std::env::temp_dir().join(format!("datagram-bind-addr-{}.sock", std::process::id()));
+    /// # let name = format!("datagram-bind-addr-{}.sock", std::process::id());
+    /// # let path = std::env::temp_dir().join(name);
     ///
     /// let socket = UnixDatagram::bind_addr(&SocketAddr::from_pathname(&path)?)?;
     /// assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
@@ -72,13 +69,15 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<Self> {
-        or_unlink(addr, Self::own(net::UnixDatagram::bind_addr(addr)?))
+        unlink_on_error(addr, Self::own(unix::UnixDatagram::bind_addr(addr)?))
     }
 
-    /// A socket without an address: for sending. Does not block.
+    /// Makes a socket without an address, for sending.
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// What the system says.
+    /// That of the system.
     ///
     /// ```
     /// let socket = greenthread::net::UnixDatagram::unbound()?;
@@ -86,13 +85,15 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn unbound() -> io::Result<Self> {
-        Self::own(net::UnixDatagram::unbound()?)
+        Self::own(unix::UnixDatagram::unbound()?)
     }
 
-    /// Two sockets that are connected with each other. Does not block.
+    /// Makes two sockets that are connected with each other.
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// What the system says.
+    /// That of the system.
     ///
     /// ```
     /// let (one, other) = greenthread::net::UnixDatagram::pair()?;
@@ -102,18 +103,26 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn pair() -> io::Result<(Self, Self)> {
-        let (one, other) = net::UnixDatagram::pair()?;
+        let (one, other) = unix::UnixDatagram::pair()?;
         Ok((Self::own(one)?, Self::own(other)?))
     }
 
-    /// Sets the path that [`send`](Self::send) sends to, and that alone is received from. Does not block.
+    /// Registers a socket that was made here.
+    fn own(socket: unix::UnixDatagram) -> io::Result<Self> {
+        Socket::own(socket).map(|socket| Self { socket })
+    }
+
+    /// Sets the path that [`send`](Self::send) sends to.
+    ///
+    /// Datagrams from other addresses are refused from now on. Does not block.
     ///
     /// # Errors
-    /// What the system says, and if the socket is closed.
+    /// That of the system, and if the socket is closed.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
-    /// # let path = std::env::temp_dir().join(format!("datagram-connect-{}.sock", std::process::id()));
+    /// # let name = format!("datagram-connect-{}.sock", std::process::id());
+    /// # let path = std::env::temp_dir().join(name);
     ///
     /// let (server, client) = (UnixDatagram::bind(&path)?, UnixDatagram::unbound()?);
     /// client.connect(&path)?;
@@ -123,18 +132,19 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        self.fd.open()?.connect(path)
+        self.socket.open()?.connect(path)
     }
 
-    /// As [`connect`](Self::connect), with an address.
+    /// Sets the address that [`send`](Self::send) sends to, like [`connect`](Self::connect).
     ///
     /// # Errors
-    /// What the system says, and if the socket is closed.
+    /// That of the system, and if the socket is closed.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
     /// use std::os::unix::net::SocketAddr;
-    /// # let path = std::env::temp_dir().join(format!("datagram-connect-addr-{}.sock", std::process::id()));
+    /// # let name = format!("datagram-connect-addr-{}.sock", std::process::id());
+    /// # let path = std::env::temp_dir().join(name);
     ///
     /// let (server, client) = (UnixDatagram::bind(&path)?, UnixDatagram::unbound()?);
     /// client.connect_addr(&SocketAddr::from_pathname(&path)?)?;
@@ -144,26 +154,26 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
-        self.fd.open()?.connect_addr(addr)
+        self.socket.open()?.connect_addr(addr)
     }
 
-    /// The own address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// If it is closed.
+    /// If the socket is closed.
     ///
     /// ```
     /// assert!(greenthread::net::UnixDatagram::unbound()?.local_addr()?.is_unnamed());
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.fd.open()?.local_addr()
+        self.socket.open()?.local_addr()
     }
 
-    /// The address that it is connected to.
+    /// Returns the address that the socket is connected to.
     ///
     /// # Errors
-    /// If it is closed, or not connected.
+    /// If the socket is closed or not connected.
     ///
     /// ```
     /// let (one, _other) = greenthread::net::UnixDatagram::pair()?;
@@ -172,13 +182,16 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.fd.open()?.peer_addr()
+        self.socket.open()?.peer_addr()
     }
 
-    /// Ends one direction or both, for all handles: sending fails then, or receiving ends. Does not block.
+    /// Shuts down one direction or both, for all handles: sending fails from then on, or receiving
+    /// ends.
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// If it is closed.
+    /// If the socket is closed.
     ///
     /// ```
     /// use std::net::Shutdown;
@@ -189,14 +202,17 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.fd.open()?.shutdown(how)
+        self.socket.open()?.shutdown(how)
     }
 
-    /// Sends a datagram to the socket at this path. Returns its length. Blocks while that has no room: the system does
-    /// not say when it has again, so it is tried every few milliseconds.
+    /// Sends a datagram to the socket at this path, and returns its length.
+    ///
+    /// Blocks while that socket has no room. No event reports when there is room again, so the call
+    /// tries every few milliseconds.
     ///
     /// # Errors
-    /// What the system says, as that nobody is there; if the socket is closed, or a deadline or timeout has passed.
+    /// That of the system, for example that no socket is at the path; if this socket is closed, or a
+    /// deadline or timeout has passed.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -213,13 +229,13 @@ impl UnixDatagram {
     }
 
     fn send_to_within(&self, ctx: Option<&Context>, bytes: &[u8], path: &Path) -> io::Result<usize> {
-        self.fd.run_with_pauses(ctx, |socket| socket.send_to(bytes, path))
+        self.socket.run_io_with_pauses(ctx, |socket| socket.send_to(bytes, path))
     }
 
-    /// As [`send_to`](Self::send_to), to an address.
+    /// Sends a datagram to an address like [`send_to`](Self::send_to).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`send_to`](Self::send_to).
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -232,15 +248,86 @@ impl UnixDatagram {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn send_to_addr(&self, bytes: &[u8], addr: &SocketAddr) -> io::Result<usize> {
-        self.fd.run_with_pauses(None, |socket| socket.send_to_addr(bytes, addr))
+        self.socket.run_io_with_pauses(None, |socket| socket.send_to_addr(bytes, addr))
+    }
+
+    /// Sends a datagram to the address that the socket is connected to, and returns its length.
+    ///
+    /// Blocks while there is no room.
+    ///
+    /// # Errors
+    /// That of the system, for example that the datagram is too long; if the socket is closed, or a
+    /// deadline or timeout has passed.
+    ///
+    /// ```
+    /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// assert_eq!(one.send(b"hello")?, 5);
+    /// assert_eq!(other.recv(&mut [0; 10])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.send_within(None, bytes)
+    }
+
+    /// Receives a datagram, and returns its length and the address of its sender.
+    ///
+    /// Bytes that do not fit into `bytes` are lost. Blocks until there is a datagram.
+    ///
+    /// # Errors
+    /// That of the system; if the socket is closed, or a deadline or timeout has passed.
+    ///
+    /// ```
+    /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// one.send(b"hello")?;
+    /// let mut bytes = [0; 10];
+    /// let (len, _from) = other.recv_from(&mut bytes)?;
+    /// assert_eq!(&bytes[..len], b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv_from(&self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_from_within(None, bytes)
+    }
+
+    /// Receives a datagram, and returns its length.
+    ///
+    /// Like [`recv_from`](Self::recv_from), but without the address.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](Self::recv_from).
+    ///
+    /// ```
+    /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// one.send(b"too long for two bytes")?;
+    /// let mut bytes = [0; 2];
+    /// assert_eq!(other.recv(&mut bytes)?, 2);
+    /// assert_eq!(&bytes, b"to");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.recv_within(None, bytes)
+    }
+
+    fn send_within(&self, ctx: Option<&Context>, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.run_io(Direction::Write, ctx, |socket| socket.send(bytes))
+    }
+
+    fn recv_from_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.run_io(Direction::Read, ctx, |socket| socket.recv_from(bytes))
+    }
+
+    fn recv_within(&self, ctx: Option<&Context>, bytes: &mut [u8]) -> io::Result<usize> {
+        self.socket.run_io(Direction::Read, ctx, |socket| socket.recv(bytes))
     }
 }
 
 impl WithCtx<'_, UnixDatagram> {
-    /// As [`UnixDatagram::send_to`], as long as the context lasts.
+    /// Sends a datagram like [`UnixDatagram::send_to`], but no longer than the context lasts.
     ///
     /// # Errors
-    /// As there, and that of the context.
+    /// Those of [`UnixDatagram::send_to`], and that of the context.
     ///
     /// ```
     /// use greenthread::{ctx::Context, net::UnixDatagram};
@@ -257,5 +344,203 @@ impl WithCtx<'_, UnixDatagram> {
     /// ```
     pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.socket.send_to_within(Some(self.ctx), bytes, path.as_ref())
+    }
+
+    /// Sends a datagram like [`UnixDatagram::send`], but no longer than the context lasts.
+    ///
+    /// # Errors
+    /// Those of [`UnixDatagram::send`], and that of the context.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// let (ctx, cancel) = Context::background().with_timeout(Duration::from_secs(5));
+    /// one.with_ctx(&ctx).send(b"hello")?;
+    /// cancel.cancel();
+    /// assert!(one.with_ctx(&ctx).send(b"hello").is_err());
+    /// # let _ = other;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.send_within(Some(self.ctx), bytes)
+    }
+
+    /// Receives a datagram like [`UnixDatagram::recv_from`], but no longer than the context lasts.
+    ///
+    /// # Errors
+    /// Those of [`UnixDatagram::recv_from`], and that of the context.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+    /// assert!(other.with_ctx(&ctx).recv_from(&mut [0; 10]).is_err(), "no datagram comes");
+    /// # let _ = one;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv_from(&self, bytes: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from_within(Some(self.ctx), bytes)
+    }
+
+    /// Receives a datagram like [`UnixDatagram::recv`], but no longer than the context lasts.
+    ///
+    /// # Errors
+    /// Those of [`UnixDatagram::recv`], and that of the context.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(5));
+    /// assert!(other.with_ctx(&ctx).recv(&mut [0; 10]).is_err(), "no datagram comes");
+    /// # let _ = one;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.socket.recv_within(Some(self.ctx), bytes)
+    }
+}
+
+/// What all sockets have.
+impl UnixDatagram {
+    /// Makes a socket from one of `std`.
+    ///
+    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
+    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    ///
+    /// # Errors
+    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
+    /// a duplicate of it is as it was before.
+    ///
+    /// ```
+    /// use greenthread::net::UnixDatagram;
+    /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// // To the type of `std`, and back.
+    /// let socket = UnixDatagram::from_std(socket.into_std()?)?;
+    /// # let _ = socket;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_std(socket: unix::UnixDatagram) -> io::Result<Self> {
+        Socket::from_std(socket).map(|socket| Self { socket })
+    }
+
+    /// Converts the socket into one of `std`, which blocks, with the timeouts that were set here.
+    ///
+    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
+    /// Does not block.
+    ///
+    /// # Errors
+    /// If there are other handles and no descriptor is free for a duplicate, or if the system
+    /// refuses to make the socket blocking. This handle is closed then.
+    ///
+    /// ```
+    /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// let socket: std::os::unix::net::UnixDatagram = socket.into_std()?;
+    /// # let _ = socket;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_std(self) -> io::Result<unix::UnixDatagram> {
+        self.socket.into_std()
+    }
+
+    /// Returns another handle on the same socket.
+    ///
+    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
+    /// descriptor. Does not block.
+    ///
+    /// # Errors
+    /// None; the signature is that of `std`.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// let clone = socket.try_clone()?;
+    /// assert_eq!(clone.as_raw_fd(), socket.as_raw_fd());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.share() })
+    }
+
+    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    ///
+    /// Does not block.
+    ///
+    /// # Errors
+    /// If the socket is closed.
+    ///
+    /// ```
+    /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// assert!(socket.take_error()?.is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.take_error()
+    }
+
+    /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
+    ///
+    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
+    /// Does not block.
+    ///
+    /// # Errors
+    /// If the socket is closed.
+    ///
+    /// ```
+    /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// socket.set_nonblocking(true)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(nonblocking)
+    }
+
+    /// Closes the socket, under all of its handles.
+    ///
+    /// Operations in progress and all later ones return an error
+    /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The
+    /// peer notices, and the address is free again. Closing a second time has no effect. Does not
+    /// block. Go's `Close`.
+    ///
+    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// socket.close();
+    /// assert_eq!(socket.take_error().unwrap_err().kind(), ErrorKind::NotConnected);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn close(&self) {
+        self.socket.close();
+    }
+
+    /// Returns a view of the socket whose operations end, with an error, when `ctx` ends.
+    ///
+    /// Does not block, and costs nothing.
+    ///
+    /// ```
+    /// use greenthread::ctx::Context;
+    /// use std::time::Duration;
+    /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
+    ///
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(5));
+    /// let view = socket.with_ctx(&ctx);
+    /// # let _ = view;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn with_ctx<'a>(&'a self, ctx: &'a Context) -> WithCtx<'a, Self> {
+        WithCtx::new(self, ctx)
     }
 }

@@ -1,18 +1,20 @@
-//! Why a value cannot be waited for; with the value.
+//! The error of a value that cannot be registered with the poller.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The error of [`Async::new`](super::Async::new). It holds the value, which is as it was before,
-/// its descriptor's mode included. `?` makes it an [`io::Error`] and drops the value.
+/// The error of [`Async::new`](super::Async::new), with the value that was passed.
+///
+/// The value is as it was before, its descriptor's mode included. `?` converts the error into an
+/// [`io::Error`] and drops the value.
 ///
 /// ```
 /// use greenthread::net::Async;
 /// use std::fs::File;
 /// use std::io::Read;
 ///
-/// // A regular file cannot be waited for: it is used as it is.
+/// // The poller does not accept regular files: use them directly.
 /// let file = File::open(std::env::current_exe()?)?;
 /// let mut file = Async::new(file).unwrap_err().into_inner();
 /// file.read_exact(&mut [0; 4])?;
@@ -28,7 +30,7 @@ impl<T> WatchError<T> {
         Self { error, value }
     }
 
-    /// Returns what the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -39,6 +41,7 @@ impl<T> WatchError<T> {
     /// assert_eq!(refused.error().kind(), ErrorKind::PermissionDenied);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[must_use]
     pub fn error(&self) -> &io::Error {
         &self.error
     }
@@ -52,11 +55,12 @@ impl<T> WatchError<T> {
     /// let file: File = Async::new(File::open(std::env::current_exe()?)?).unwrap_err().into_inner();
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[must_use]
     pub fn into_inner(self) -> T {
         self.value
     }
 
-    /// Returns both.
+    /// Returns the error and the value.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -66,19 +70,19 @@ impl<T> WatchError<T> {
     /// println!("{file:?}: {error}");
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[must_use]
     pub fn into_parts(self) -> (io::Error, T) {
         (self.error, self.value)
     }
 }
 
-/// What the system says.
 impl<T> fmt::Display for WatchError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.error, f)
     }
 }
 
-/// What the system says; the value need not be `Debug`.
+/// Does not require the value to be `Debug`.
 impl<T> fmt::Debug for WatchError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WatchError").field("error", &self.error).finish_non_exhaustive()
@@ -87,7 +91,7 @@ impl<T> fmt::Debug for WatchError<T> {
 
 impl<T> Error for WatchError<T> {}
 
-/// What the system says. The value is dropped.
+/// Drops the value.
 impl<T> From<WatchError<T>> for io::Error {
     fn from(refused: WatchError<T>) -> Self {
         refused.error

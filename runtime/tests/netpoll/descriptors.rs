@@ -1,7 +1,7 @@
 //! The netpoller's descriptors, through the scheduler's interface: what sockets are built on.
 
-#[path = "../../src/watch.rs"]
-mod watch;
+#[path = "../../src/io_wait.rs"]
+mod io_wait;
 
 use std::convert::Infallible;
 use std::fs;
@@ -331,7 +331,7 @@ fn get_or_done(stream: &Stream, done: &Receiver<Infallible>) -> Option<u8> {
             }
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
-        watch::wait(&stream.io, Direction::Read, WaitReason::IoWait, closing).unwrap();
+        io_wait::wait_or_close(&stream.io, Direction::Read, WaitReason::IoWait, closing).unwrap();
     }
     None
 }

@@ -1,6 +1,9 @@
-//! Which process is at the other end of a Unix socket.
+//! The other end of a socket: which process it is, and a flag for when it is gone.
 
 pub use imp::peer_credentials;
+
+/// The flag of a send that returns an error instead of raising SIGPIPE.
+pub const MSG_NOSIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
 
 #[cfg(target_os = "linux")]
 mod imp {

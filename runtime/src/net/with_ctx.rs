@@ -2,11 +2,14 @@
 
 use greenthread_ctx::Context;
 
-/// A socket whose operations end when a context does: what `with_ctx` returns. Streams are [`Read`](std::io::Read) and
-/// [`Write`](std::io::Write), listeners have `accept`, datagram sockets `send`, `send_to`, `recv` and `recv_from`.
+/// A view of a socket whose operations end when a context ends: the result of `with_ctx`.
 ///
-/// If the context has ended, operations fail with its error as an [`io::Error`](std::io::Error), also if they would not have to
-/// wait. Deadlines and timeouts of the socket count too. The socket stays as it is, for other operations.
+/// Views of streams implement [`Read`](std::io::Read) and [`Write`](std::io::Write), those of
+/// listeners have `accept`, those of datagram sockets `send`, `send_to`, `recv` and `recv_from`.
+///
+/// Once the context has ended, operations return its error as an [`io::Error`](std::io::Error), even
+/// if they would not have to wait. Deadlines and timeouts of the socket apply too. The socket itself
+/// stays usable for other operations.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -23,6 +26,7 @@ use greenthread_ctx::Context;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "a view does nothing by itself: call one of its operations"]
 pub struct WithCtx<'a, S> {
     pub(super) socket: &'a S,
     pub(super) ctx: &'a Context,
@@ -42,9 +46,10 @@ impl<S> Clone for WithCtx<'_, S> {
 
 impl<S> Copy for WithCtx<'_, S> {}
 
-/// An [`Async`](super::Async) whose operations end when a context does: what
-/// [`with_ctx_mut`](super::Async::with_ctx_mut) returns. As [`WithCtx`], for what reads and writes only by an exclusive
-/// reference.
+/// A view of an [`Async`](super::Async) whose operations end when a context ends: the result of
+/// [`with_ctx_mut`](super::Async::with_ctx_mut).
+///
+/// Like [`WithCtx`], but for values that read and write only through an exclusive reference.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -65,6 +70,7 @@ impl<S> Copy for WithCtx<'_, S> {}
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "a view does nothing by itself: call one of its operations"]
 pub struct WithCtxMut<'a, S> {
     pub(super) socket: &'a mut S,
     pub(super) ctx: &'a Context,

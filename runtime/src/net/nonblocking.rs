@@ -1,0 +1,76 @@
+//! The mode of a descriptor: non-blocking while it is in use here, and as it was afterwards.
+//!
+//! `O_NONBLOCK` is a property of the open file, which all duplicates of the descriptor share, those
+//! of other processes included. So a value that is refused gets its mode back. So does a value that
+//! is only borrowed ([`Async`](super::Async): a terminal, a pipe from the shell) when it is closed,
+//! dropped, or handed back. A socket keeps the mode ([`keep`](Nonblocking::keep)): programs often
+//! make two sockets of duplicates, one for each direction, and the one that is dropped first must
+//! not make the other one block.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::OFlags;
+
+/// A value whose descriptor is made non-blocking, and is made blocking again in the end if it was
+/// so before.
+pub(super) struct Nonblocking<T: AsFd> {
+    /// `None` only after [`into_inner`](Self::into_inner).
+    value: Option<T>,
+    /// `true` if the descriptor was blocking before, and is to be so again.
+    restore: AtomicBool,
+}
+
+impl<T: AsFd> Nonblocking<T> {
+    /// Wraps a value, whose mode stays as it is until [`set`](Self::set).
+    pub(super) fn new(value: T) -> Self {
+        Self { value: Some(value), restore: AtomicBool::new(false) }
+    }
+
+    /// Makes the descriptor non-blocking, if it is not.
+    pub(super) fn set(&self) -> io::Result<()> {
+        if !rustix::fs::fcntl_getfl(self.get())?.contains(OFlags::NONBLOCK) {
+            rustix::io::ioctl_fionbio(self.get(), true)?;
+            self.restore.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> &T {
+        self.value.as_ref().expect("net: the value is taken out last")
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("net: the value is taken out last")
+    }
+
+    /// Restores the mode, once.
+    pub(super) fn restore(&self) {
+        if self.restore.swap(false, Ordering::Relaxed) {
+            // The opposite change has worked. If this one does not, the operations of the next owner
+            // return `WouldBlock`.
+            let _ = rustix::io::ioctl_fionbio(self.get(), false);
+        }
+    }
+
+    /// Leaves the descriptor non-blocking for good.
+    pub(super) fn keep(&self) {
+        self.restore.store(false, Ordering::Relaxed);
+    }
+
+    /// Restores the mode and returns the value.
+    pub(super) fn into_inner(mut self) -> T {
+        self.restore();
+        self.value.take().expect("net: the value is taken out last")
+    }
+}
+
+impl<T: AsFd> Drop for Nonblocking<T> {
+    fn drop(&mut self) {
+        if self.value.is_some() {
+            self.restore();
+        }
+    }
+}
