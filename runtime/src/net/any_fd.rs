@@ -18,13 +18,13 @@ use super::with_ctx::{WithCtx, WithCtxMut};
 /// It does what Go does in `os.NewFile`.
 ///
 /// It reads and writes if the value does. To read and write at the same time, or under a context,
-/// use [views](Self::with_ctx), if the value reads and writes through a shared reference, as most do.
-/// For other values, such as the pipes of a [`Child`](std::process::Child), there is
+/// use [views](Self::with_ctx), if the value reads and writes through a shared reference, as most
+/// do. For other values, such as the pipes of a [`Child`](std::process::Child), there is
 /// [`with_ctx_mut`](Self::with_ctx_mut). For other operations wait until the descriptor is
 /// [`readable`](Self::readable) or [`writable`](Self::writable), and try.
 ///
-/// The descriptor is non-blocking until the `Async` is closed or dropped, or returns the value. That
-/// is a property of the open file, which all its descriptors share, those of other processes
+/// The descriptor is non-blocking until the `Async` is closed or dropped, or returns the value.
+/// That is a property of the open file, which all its descriptors share, those of other processes
 /// included: where the file is shared, such as a terminal, they notice. Of two `Async`s on one open
 /// file, keep the one that was made first alive for longer. Regular files cannot be waited for: use
 /// them directly.
@@ -54,9 +54,9 @@ impl<T: AsFd> Async<T> {
     /// It must stay the same descriptor. Does not block.
     ///
     /// # Errors
-    /// That of the system, with the value as it was: `PermissionDenied` for a descriptor that cannot
-    /// be waited for, such as that of a regular file; `AlreadyExists` if the same descriptor is in
-    /// use by another `Async` that was not [closed](Self::close).
+    /// That of the system, with the value as it was: `PermissionDenied` for a descriptor that
+    /// cannot be waited for, such as that of a regular file; `AlreadyExists` if the same descriptor
+    /// is in use by another `Async` that was not [closed](Self::close).
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -92,8 +92,8 @@ impl<T: AsFd> Async<T> {
         WithCtx::new(self, ctx)
     }
 
-    /// Returns a view like [`with_ctx`](Self::with_ctx), for values that read and write only through
-    /// an exclusive reference.
+    /// Returns a view like [`with_ctx`](Self::with_ctx), for values that read and write only
+    /// through an exclusive reference.
     ///
     /// Does not block, and costs nothing.
     ///
@@ -152,8 +152,8 @@ impl<T: AsFd> Async<T> {
     /// Ends all operations, those in progress and all later ones, with an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected)).
     ///
-    /// The descriptor itself stays open as long as the value, which may not be its owner. It has its
-    /// former mode, and may be passed to another `Async`. Wakes the goroutines that wait in
+    /// The descriptor itself stays open as long as the value, which may not be its owner. It has
+    /// its former mode, and may be passed to another `Async`. Wakes the goroutines that wait in
     /// operations, and blocks until they have left them.
     ///
     /// ```
@@ -170,7 +170,7 @@ impl<T: AsFd> Async<T> {
         self.fd.evict();
     }
 
-    /// Sets the time until which operations may wait; `None` removes the limit.
+    /// Sets the time until which operations may wait, or removes it with `None`.
     ///
     /// It applies to the operations that wait now and to all later ones. Once it has passed they
     /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
@@ -230,7 +230,7 @@ impl<T: AsFd> Async<T> {
         self.fd.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take; `None` removes the limit.
+    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
     /// applies to all handles; an earlier deadline applies too. Does not block.
@@ -251,7 +251,7 @@ impl<T: AsFd> Async<T> {
         self.fd.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take; `None` removes the limit.
+    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///

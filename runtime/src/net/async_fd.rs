@@ -4,10 +4,10 @@
 //! # An operation
 //! Each direction has a lock. An operation ([`IoOp`]) takes the lock of its direction, makes an
 //! attempt, and, where the attempt would block, waits for an event and tries again. It holds the
-//! lock while it waits, so later operations in that direction wait for the lock. When the descriptor
-//! is closed or its deadline passes, only the holder has to be woken: it releases the lock to the
-//! next operation, which checks for itself. What belongs to one operation only, a timeout or a
-//! context, also ends its wait for the lock.
+//! lock while it waits, so later operations in that direction wait for the lock. When the
+//! descriptor is closed or its deadline passes, only the holder has to be woken: it releases the
+//! lock to the next operation, which checks for itself. What belongs to one operation only, a
+//! timeout or a context, also ends its wait for the lock.
 //!
 //! # Deadlines and timeouts
 //! Each direction has one timer. It is set to the earlier of two times: the deadline of the
@@ -26,10 +26,11 @@
 //! * *Nothing was left behind that has no further event.* The end of the stream may have come
 //!   together with the last bytes, in one event, which has been taken by now. A read also stops at
 //!   TCP's urgent mark, with more behind it. So an event that reports the end, an error, or urgent
-//!   data is remembered ([`Descriptor::must_read_on`]), and from then on each read is tried. If that
-//!   event has not been taken before the read, it is still in the poll word, and ends the wait.
-//! * *It is a plain TCP socket.* Another protocol may be behind a `std::net::TcpStream`, such as TLS
-//!   in the kernel, whose reads stop between records. Code that has the descriptor can put one
+//!   data is remembered ([`Descriptor::must_read_on`]), and from then on each read is tried. If
+//!   that event has not been taken before the read, it is still in the poll word, and ends the
+//!   wait.
+//! * *It is a plain TCP socket.* Another protocol may be behind a `std::net::TcpStream`, such as
+//!   TLS in the kernel, whose reads stop between records. Code that has the descriptor can put one
 //!   there, or take the urgent byte out of band, so that no event reports it. So reads are skipped
 //!   only on sockets that were made here ([`own_tcp`](AsyncFd::own_tcp)) and whose descriptor was
 //!   never [lent](AsyncFd::lend).
@@ -39,12 +40,13 @@
 //! `recvmsg`, which costs more than the empty read that it saves.
 //!
 //! # Closing
-//! `close` ends all waits and replaces the descriptor by a dead socket (`dup2`). What was behind the
-//! descriptor is closed at once, so the peer notices and the port is free. The *number* stays in use
-//! until the last handle is dropped. So a concurrent operation cannot reach a descriptor that was
-//! opened since: it reaches the dead socket, which fails every operation, and the result is replaced
-//! by the error for a closed descriptor. Rejected: counting the operations and closing the number
-//! after the last one, like Go. `AsFd` lends the number to safe code for as long as the handle lives.
+//! `close` ends all waits and replaces the descriptor by a dead socket (`dup2`). What was behind
+//! the descriptor is closed at once, so the peer notices and the port is free. The *number* stays
+//! in use until the last handle is dropped. So a concurrent operation cannot reach a descriptor
+//! that was opened since: it reaches the dead socket, which fails every operation, and the result
+//! is replaced by the error for a closed descriptor. Rejected: counting the operations and closing
+//! the number after the last one, like Go. `AsFd` lends the number to safe code for as long as the
+//! handle lives.
 //!
 //! Closing an [`Async`](super::Async) ([`evict`](AsyncFd::evict)) also gives the mode of the
 //! descriptor back ([`Nonblocking`]). For that it waits for both locks: an operation that holds one
@@ -127,7 +129,7 @@ impl<T: AsFd> AsyncFd<T> {
         let value = Nonblocking::new(value);
         match value.set().and_then(|()| Descriptor::register(value.get().as_fd())) {
             Ok(io) => {
-                // A value that is no socket has none.
+                // A value other than a socket has none.
                 let options = SockRef::from(value.get());
                 let read = Half::with_timeout(options.read_timeout().unwrap_or(None));
                 let write = Half::with_timeout(options.write_timeout().unwrap_or(None));
@@ -142,7 +144,7 @@ impl<T: AsFd> AsyncFd<T> {
         Self::register_own(socket, false)
     }
 
-    /// Like [`own`](Self::own), for a TCP socket.
+    /// Registers a TCP socket like [`own`](Self::own).
     pub(super) fn own_tcp(socket: T) -> io::Result<Self> {
         Self::register_own(socket, true)
     }
@@ -191,8 +193,8 @@ impl<T: AsFd> AsyncFd<T> {
         let Self { io, value, read, write, .. } = self;
         // I1.
         drop(io);
-        // The system counts in microseconds, and takes zero for none. A value that is no socket
-        // refuses.
+        // The system counts in microseconds, and takes zero for none. A value other than
+        // a socket refuses.
         let timeout = |half: Half| half.timeout().map(|timeout| timeout.max(Duration::from_micros(1)));
         let options = SockRef::from(value.get());
         let _ = options.set_read_timeout(timeout(read));
@@ -227,7 +229,7 @@ impl<T: AsFd> AsyncFd<T> {
         op.run(|| attempt(self.get()))
     }
 
-    /// Like [`run_io`](Self::run_io), but passes the value by an exclusive reference.
+    /// Performs one operation like [`run_io`](Self::run_io), but with an exclusive reference.
     fn run_io_mut<R>(
         &mut self,
         direction: Direction,
@@ -244,8 +246,9 @@ impl<T: AsFd> AsyncFd<T> {
         op.run(|| attempt(value.get_mut()))
     }
 
-    /// Like [`run_io`](Self::run_io), but tries again after pauses: for writes and connects that no
-    /// event reports to be possible.
+    /// Performs one operation like [`run_io`](Self::run_io), but tries again after pauses.
+    ///
+    /// It is for writes and connects that no event reports to be possible.
     pub(super) fn run_io_with_pauses<R>(
         &self,
         ctx: Option<&Context>,
@@ -293,7 +296,7 @@ impl<T: AsFd> AsyncFd<T> {
         self.run_io(Direction::Write, ctx, |socket| SockRef::from(socket).send_with_flags(bytes, MSG_NOSIGNAL))
     }
 
-    /// Like [`send`](Self::send), but from several buffers.
+    /// Sends like [`send`](Self::send), but from several buffers.
     pub(super) fn send_vectored(&self, ctx: Option<&Context>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let parts = &parts[passed(parts)];
         self.run_io(Direction::Write, ctx, |socket| SockRef::from(socket).send_vectored_with_flags(parts, MSG_NOSIGNAL))
@@ -312,8 +315,8 @@ impl<T: AsFd> AsyncFd<T> {
         })
     }
 
-    /// Blocks until there is a priority event, which may be one that was reported and handled before
-    /// the call.
+    /// Blocks until there is a priority event, which may be one that was reported and handled
+    /// before the call.
     fn wait_priority(&self, ctx: Option<&Context>) -> io::Result<()> {
         greenthread_scheduler::checkpoint();
         if !Descriptor::SEES_PRIORITY {
@@ -407,8 +410,8 @@ impl<T: AsFd> AsyncFd<T> {
                 let _ = rustix::io::dup2(&dead, &mut place);
                 let _ = rustix::io::fcntl_setfd(&*place, FdFlags::CLOEXEC);
             }
-            // No descriptor is free. The peer notices all the same; the rest is closed with the last
-            // handle.
+            // No descriptor is free. The peer notices all the same; the rest is closed with the
+            // last handle.
             Err(_) => {
                 let _ = SockRef::from(self.get()).shutdown(Shutdown::Both);
             }
@@ -612,7 +615,8 @@ impl<'a> IoOp<'a> {
         self.half.limit_operation(self.io, self.direction, until)
     }
 
-    /// Parks the goroutine until the descriptor seems ready: here the operation enters the scheduler.
+    /// Parks the goroutine until the descriptor seems ready: here the operation enters the
+    /// scheduler.
     fn wait_for_event(&self) -> io::Result<()> {
         match self.ctx {
             None => self.io.wait(self.direction, WaitReason::IoWait).map_err(error::of_wait),

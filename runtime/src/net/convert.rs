@@ -1,7 +1,8 @@
 //! Conversions from and to `std`'s sockets and descriptors, and the descriptor of each socket.
 //!
-//! All of them can fail, so none is a `From`: registering a descriptor takes memory of the system,
-//! and a duplicate takes a descriptor. For the same reason there is no `FromRawFd`.
+//! All of them can fail, so they are `TryFrom` and not `From`: registering a descriptor takes
+//! memory of the system, and a duplicate takes a descriptor. `FromRawFd` could not report an error
+//! either.
 
 use std::fmt;
 use std::io;
@@ -19,7 +20,7 @@ use super::unix_stream::UnixStream;
 impl TryFrom<net::TcpStream> for TcpStream {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(socket: net::TcpStream) -> io::Result<Self> {
         Self::from_std(socket)
     }
@@ -28,7 +29,7 @@ impl TryFrom<net::TcpStream> for TcpStream {
 impl TryFrom<TcpStream> for net::TcpStream {
     type Error = io::Error;
 
-    /// Like [`TcpStream::into_std`].
+    /// Does what [`TcpStream::into_std`] does.
     fn try_from(socket: TcpStream) -> io::Result<Self> {
         socket.into_std()
     }
@@ -37,7 +38,7 @@ impl TryFrom<TcpStream> for net::TcpStream {
 impl TryFrom<OwnedFd> for TcpStream {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
         Self::from_std(fd.into())
     }
@@ -46,7 +47,7 @@ impl TryFrom<OwnedFd> for TcpStream {
 impl TryFrom<TcpStream> for OwnedFd {
     type Error = io::Error;
 
-    /// Like [`TcpStream::into_std`].
+    /// Does what [`TcpStream::into_std`] does.
     fn try_from(socket: TcpStream) -> io::Result<Self> {
         socket.into_std().map(Self::from)
     }
@@ -73,7 +74,7 @@ impl fmt::Debug for TcpStream {
 impl TryFrom<net::TcpListener> for TcpListener {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(socket: net::TcpListener) -> io::Result<Self> {
         Self::from_std(socket)
     }
@@ -82,7 +83,7 @@ impl TryFrom<net::TcpListener> for TcpListener {
 impl TryFrom<TcpListener> for net::TcpListener {
     type Error = io::Error;
 
-    /// Like [`TcpListener::into_std`].
+    /// Does what [`TcpListener::into_std`] does.
     fn try_from(socket: TcpListener) -> io::Result<Self> {
         socket.into_std()
     }
@@ -91,7 +92,7 @@ impl TryFrom<TcpListener> for net::TcpListener {
 impl TryFrom<OwnedFd> for TcpListener {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
         Self::from_std(fd.into())
     }
@@ -100,7 +101,7 @@ impl TryFrom<OwnedFd> for TcpListener {
 impl TryFrom<TcpListener> for OwnedFd {
     type Error = io::Error;
 
-    /// Like [`TcpListener::into_std`].
+    /// Does what [`TcpListener::into_std`] does.
     fn try_from(socket: TcpListener) -> io::Result<Self> {
         socket.into_std().map(Self::from)
     }
@@ -127,7 +128,7 @@ impl fmt::Debug for TcpListener {
 impl TryFrom<net::UdpSocket> for UdpSocket {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(socket: net::UdpSocket) -> io::Result<Self> {
         Self::from_std(socket)
     }
@@ -136,7 +137,7 @@ impl TryFrom<net::UdpSocket> for UdpSocket {
 impl TryFrom<UdpSocket> for net::UdpSocket {
     type Error = io::Error;
 
-    /// Like [`UdpSocket::into_std`].
+    /// Does what [`UdpSocket::into_std`] does.
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
         socket.into_std()
     }
@@ -145,7 +146,7 @@ impl TryFrom<UdpSocket> for net::UdpSocket {
 impl TryFrom<OwnedFd> for UdpSocket {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
         Self::from_std(fd.into())
     }
@@ -154,7 +155,7 @@ impl TryFrom<OwnedFd> for UdpSocket {
 impl TryFrom<UdpSocket> for OwnedFd {
     type Error = io::Error;
 
-    /// Like [`UdpSocket::into_std`].
+    /// Does what [`UdpSocket::into_std`] does.
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
         socket.into_std().map(Self::from)
     }
@@ -181,7 +182,7 @@ impl fmt::Debug for UdpSocket {
 impl TryFrom<unix::UnixStream> for UnixStream {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(socket: unix::UnixStream) -> io::Result<Self> {
         Self::from_std(socket)
     }
@@ -190,7 +191,7 @@ impl TryFrom<unix::UnixStream> for UnixStream {
 impl TryFrom<UnixStream> for unix::UnixStream {
     type Error = io::Error;
 
-    /// Like [`UnixStream::into_std`].
+    /// Does what [`UnixStream::into_std`] does.
     fn try_from(socket: UnixStream) -> io::Result<Self> {
         socket.into_std()
     }
@@ -199,7 +200,7 @@ impl TryFrom<UnixStream> for unix::UnixStream {
 impl TryFrom<OwnedFd> for UnixStream {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
         Self::from_std(fd.into())
     }
@@ -208,7 +209,7 @@ impl TryFrom<OwnedFd> for UnixStream {
 impl TryFrom<UnixStream> for OwnedFd {
     type Error = io::Error;
 
-    /// Like [`UnixStream::into_std`].
+    /// Does what [`UnixStream::into_std`] does.
     fn try_from(socket: UnixStream) -> io::Result<Self> {
         socket.into_std().map(Self::from)
     }
@@ -235,7 +236,7 @@ impl fmt::Debug for UnixStream {
 impl TryFrom<unix::UnixListener> for UnixListener {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(socket: unix::UnixListener) -> io::Result<Self> {
         Self::from_std(socket)
     }
@@ -244,7 +245,7 @@ impl TryFrom<unix::UnixListener> for UnixListener {
 impl TryFrom<UnixListener> for unix::UnixListener {
     type Error = io::Error;
 
-    /// Like [`UnixListener::into_std`].
+    /// Does what [`UnixListener::into_std`] does.
     fn try_from(socket: UnixListener) -> io::Result<Self> {
         socket.into_std()
     }
@@ -253,7 +254,7 @@ impl TryFrom<UnixListener> for unix::UnixListener {
 impl TryFrom<OwnedFd> for UnixListener {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
         Self::from_std(fd.into())
     }
@@ -262,7 +263,7 @@ impl TryFrom<OwnedFd> for UnixListener {
 impl TryFrom<UnixListener> for OwnedFd {
     type Error = io::Error;
 
-    /// Like [`UnixListener::into_std`].
+    /// Does what [`UnixListener::into_std`] does.
     fn try_from(socket: UnixListener) -> io::Result<Self> {
         socket.into_std().map(Self::from)
     }
@@ -289,7 +290,7 @@ impl fmt::Debug for UnixListener {
 impl TryFrom<unix::UnixDatagram> for UnixDatagram {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(socket: unix::UnixDatagram) -> io::Result<Self> {
         Self::from_std(socket)
     }
@@ -298,7 +299,7 @@ impl TryFrom<unix::UnixDatagram> for UnixDatagram {
 impl TryFrom<UnixDatagram> for unix::UnixDatagram {
     type Error = io::Error;
 
-    /// Like [`UnixDatagram::into_std`].
+    /// Does what [`UnixDatagram::into_std`] does.
     fn try_from(socket: UnixDatagram) -> io::Result<Self> {
         socket.into_std()
     }
@@ -307,7 +308,7 @@ impl TryFrom<UnixDatagram> for unix::UnixDatagram {
 impl TryFrom<OwnedFd> for UnixDatagram {
     type Error = io::Error;
 
-    /// Like [`from_std`](Self::from_std).
+    /// Does what [`from_std`](Self::from_std) does.
     fn try_from(fd: OwnedFd) -> io::Result<Self> {
         Self::from_std(fd.into())
     }
@@ -316,7 +317,7 @@ impl TryFrom<OwnedFd> for UnixDatagram {
 impl TryFrom<UnixDatagram> for OwnedFd {
     type Error = io::Error;
 
-    /// Like [`UnixDatagram::into_std`].
+    /// Does what [`UnixDatagram::into_std`] does.
     fn try_from(socket: UnixDatagram) -> io::Result<Self> {
         socket.into_std().map(Self::from)
     }

@@ -13,7 +13,7 @@ use super::unix_listener::UnixListener;
 use super::unix_stream::UnixStream;
 
 impl TcpStream {
-    /// Sets the time until which operations may wait; `None` removes the limit.
+    /// Sets the time until which operations may wait, or removes it with `None`.
     ///
     /// It applies to the operations that wait now and to all later ones. Once it has passed they
     /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
@@ -73,7 +73,7 @@ impl TcpStream {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take; `None` removes the limit.
+    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
     /// applies to all handles; an earlier deadline applies too. Does not block.
@@ -94,7 +94,7 @@ impl TcpStream {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take; `None` removes the limit.
+    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -152,7 +152,7 @@ impl TcpStream {
 }
 
 impl UnixStream {
-    /// Sets the time until which operations may wait; `None` removes the limit.
+    /// Sets the time until which operations may wait, or removes it with `None`.
     ///
     /// It applies to the operations that wait now and to all later ones. Once it has passed they
     /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
@@ -209,7 +209,7 @@ impl UnixStream {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take; `None` removes the limit.
+    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
     /// applies to all handles; an earlier deadline applies too. Does not block.
@@ -229,7 +229,7 @@ impl UnixStream {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take; `None` removes the limit.
+    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -284,7 +284,7 @@ impl UnixStream {
 }
 
 impl UdpSocket {
-    /// Sets the time until which operations may wait; `None` removes the limit.
+    /// Sets the time until which operations may wait, or removes it with `None`.
     ///
     /// It applies to the operations that wait now and to all later ones. Once it has passed they
     /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
@@ -341,7 +341,7 @@ impl UdpSocket {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take; `None` removes the limit.
+    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
     /// applies to all handles; an earlier deadline applies too. Does not block.
@@ -361,7 +361,7 @@ impl UdpSocket {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take; `None` removes the limit.
+    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -416,7 +416,7 @@ impl UdpSocket {
 }
 
 impl UnixDatagram {
-    /// Sets the time until which operations may wait; `None` removes the limit.
+    /// Sets the time until which operations may wait, or removes it with `None`.
     ///
     /// It applies to the operations that wait now and to all later ones. Once it has passed they
     /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
@@ -473,7 +473,7 @@ impl UnixDatagram {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take; `None` removes the limit.
+    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
     /// applies to all handles; an earlier deadline applies too. Does not block.
@@ -493,7 +493,7 @@ impl UnixDatagram {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take; `None` removes the limit.
+    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -548,7 +548,7 @@ impl UnixDatagram {
 }
 
 impl TcpListener {
-    /// Sets the time until which operations may wait; `None` removes the limit.
+    /// Sets the time until which operations may wait, or removes it with `None`.
     ///
     /// It applies to the operations that wait now and to all later ones. Once it has passed they
     /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
@@ -571,7 +571,7 @@ impl TcpListener {
 }
 
 impl UnixListener {
-    /// Sets the time until which operations may wait; `None` removes the limit.
+    /// Sets the time until which operations may wait, or removes it with `None`.
     ///
     /// It applies to the operations that wait now and to all later ones. Once it has passed they
     /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until

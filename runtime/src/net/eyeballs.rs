@@ -1,13 +1,14 @@
 //! Connecting to a host that has several addresses: "happy eyeballs", RFC 8305.
 //!
-//! The addresses are tried in the order of the resolver, with the families in turn, so that a family that does not work
-//! costs one delay and not one for each address. Each attempt gets a head start of [`ATTEMPT_DELAY`] on the next one;
-//! if it fails, the next one begins at once. The first connection wins: the other attempts are cancelled, and what they
-//! bring all the same is closed.
+//! The addresses are tried in the order of the resolver, but with the two families alternating, so
+//! that a family that does not work costs one delay and not one for each address. Each attempt has
+//! a head start of [`ATTEMPT_DELAY`] over the next one; if it fails, the next one begins at once.
+//! The first connection wins: the other attempts are canceled, and connections that they still make
+//! are closed.
 //!
-//! An attempt is a goroutine under a context of its own, as in Go; but Go has one line of attempts for each family.
-//! Left out of the RFC: the asynchronous queries (the system's resolver answers once, for both families) and the
-//! history of round trips.
+//! An attempt is a goroutine under a context of its own, like in Go; but Go runs one sequence of
+//! attempts for each family. Left out of the RFC: asynchronous queries (the system's resolver
+//! answers once, for both families) and the history of round trips.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,13 +20,16 @@ use greenthread_ctx::Context;
 
 use crate::sync::reporting;
 
-/// The RFC's "Connection Attempt Delay".
+/// The "Connection Attempt Delay" of the RFC.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to one of `addrs` by `attempt`, which ends with its context. A single address is tried here, without a goroutine.
+/// Connects to one of `addrs` by `attempt`, which ends with its context.
+///
+/// A single address is tried here, without a goroutine.
 ///
 /// # Errors
-/// That of the attempt that failed first, if all fail; the context's if that ends; `InvalidInput` without addresses.
+/// If all attempts fail, that of the one that failed first; that of the context if it ends;
+/// `InvalidInput` without addresses.
 pub(super) fn connect<T: Send + 'static>(
     ctx: Option<&Context>,
     addrs: Vec<SocketAddr>,
@@ -38,29 +42,30 @@ pub(super) fn connect<T: Send + 'static>(
     let ctx = ctx.cloned().unwrap_or_else(Context::background);
     let (attempts, _cancel) = ctx.with_cancel();
     let attempt = Arc::new(attempt);
-    // Room for all: an attempt never waits with its result.
+    // There is room for all results, so that no attempt waits.
     let (tx, results) = bounded(addrs.len());
-    let mut waiting = in_turn(addrs).into_iter();
+    let mut untried = alternate(addrs).into_iter();
     let mut running = 0;
     let mut first_error = None;
     loop {
-        if let Some(addr) = waiting.next() {
+        if let Some(addr) = untried.next() {
             running += 1;
             let (attempts, attempt, tx) = (attempts.clone(), Arc::clone(&attempt), tx.clone());
             let attempt = move || attempt(Some(&attempts), addr);
-            // If somebody else has won, the connection comes back in the error, and is closed.
+            // If another attempt has won, sending fails and returns the connection, which is
+            // closed.
             greenthread_scheduler::go(reporting(attempt, move |end| drop(tx.send(end))));
         } else if running == 0 {
-            // The last attempts may have failed because the context has ended, which ends them too.
+            // The last attempts may have failed because the context has ended.
             if let Some(end) = ctx.err() {
                 return Err(end.into());
             }
             let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "no addresses to connect to");
             return Err(first_error.unwrap_or_else(nothing));
         }
-        let next = if waiting.len() > 0 { after(delay) } else { never() };
+        let next = if untried.len() > 0 { after(delay) } else { never() };
         select_biased! {
-            recv(results) -> result => match result.expect("net: its sender is above").into_result() {
+            recv(results) -> result => match result.expect("net: this function keeps a sender").into_result() {
                 Ok(connection) => return Ok(connection),
                 Err(error) => {
                     running -= 1;
@@ -73,17 +78,18 @@ pub(super) fn connect<T: Send + 'static>(
     }
 }
 
-/// The addresses with their families in turn, beginning with that of the first; each family in its own order.
-fn in_turn(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+/// Reorders the addresses so that the families alternate, beginning with that of the first; each
+/// family keeps its order.
+fn alternate(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addrs.into_iter().partition(|addr| addr.is_ipv6() == first_is_v6);
-    let mut turns = Vec::with_capacity(first.len() + second.len());
+    let mut alternating = Vec::with_capacity(first.len() + second.len());
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     while first.len() + second.len() > 0 {
-        turns.extend(first.next());
-        turns.extend(second.next());
+        alternating.extend(first.next());
+        alternating.extend(second.next());
     }
-    turns
+    alternating
 }
 
 #[cfg(test)]
@@ -99,7 +105,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
     const SHORT: Duration = Duration::from_millis(10);
 
-    /// `6a` is an address of family 6, `4b` one of family 4; the letter is the port.
+    /// Returns the address of a name: `6a` is one of family 6, `4b` of family 4; the letter is the
+    /// port.
     fn addr(name: &str) -> SocketAddr {
         let port = name.as_bytes()[1].into();
         if name.starts_with('6') { ([0_u16; 8], port).into() } else { ([0_u8; 4], port).into() }
@@ -120,12 +127,12 @@ mod tests {
         ConnectsAfter(Duration),
         Fails,
         Hangs,
-        /// Does not listen to its context.
+        /// Ignores its context.
         IsDeaf,
     }
     use Fate::*;
 
-    /// A connection; counts down when it is closed.
+    /// A connection, which counts down when it is closed.
     struct Connection(SocketAddr, WaitGroup);
 
     impl Drop for Connection {
@@ -138,8 +145,8 @@ mod tests {
         result: io::Result<String>,
         /// The addresses tried, in order.
         tried: String,
-        /// Those who were told to give up.
-        cancelled: String,
+        /// The addresses whose attempts were canceled.
+        canceled: String,
     }
 
     fn race(ctx: &Context, fates: &[(&str, Fate)], delay: Duration) -> Race {
@@ -154,19 +161,20 @@ mod tests {
                     open.add(1);
                     Ok(Connection(addr, open.clone()))
                 };
-                let cancelled = |error: greenthread_ctx::Error| {
+                let canceled = |error: greenthread_ctx::Error| {
                     lists.1.lock().unwrap().push(name(addr));
                     Err(error.into())
                 };
                 match plan.iter().find(|(planned, _)| *planned == addr).unwrap().1 {
                     Connects => connected(),
                     ConnectsAfter(time) => {
-                        // Too late to stop it: it is what a connection is that comes when another has won.
+                        // It ignores its context, like a connection that is made after another has
+                        // won.
                         crate::time::sleep(time);
                         connected()
                     }
                     Fails => Err(io::Error::other(name(addr))),
-                    Hangs => ctx.expect("there are several").sleep(LONG).map_or_else(cancelled, |()| connected()),
+                    Hangs => ctx.expect("there are several").sleep(LONG).map_or_else(canceled, |()| connected()),
                     IsDeaf => {
                         crate::time::sleep(Duration::from_millis(500));
                         Err(io::Error::other("deaf"))
@@ -176,13 +184,13 @@ mod tests {
         };
         let result = connect(Some(ctx), plan.iter().map(|(addr, _)| *addr).collect(), delay, attempt);
         let result = result.map(|connection| name(connection.0));
-        // The losers give up, and close what they have. Each keeps the attempt's closure.
+        // The losers end and close their connections. Each keeps the attempt's closure until then.
         while Arc::strong_count(&lists) > 1 {
             crate::yield_now();
         }
         open.wait();
         let join = |list: &Mutex<Vec<String>>| list.lock().unwrap().join(" ");
-        Race { result, tried: join(&lists.0), cancelled: join(&lists.1) }
+        Race { result, tried: join(&lists.0), canceled: join(&lists.1) }
     }
 
     fn in_goroutine(test: impl FnOnce() + Send + 'static) {
@@ -191,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns() {
+    fn families_alternate() {
         for (given, tried) in [
             ("", ""),
             ("4a", "4a"),
@@ -199,7 +207,7 @@ mod tests {
             ("4a 6b 6c 6d", "4a 6b 6c 6d"),
             ("4a 4b 6c 6d 4e", "4a 6c 4b 6d 4e"),
         ] {
-            assert_eq!(in_turn(addrs(given)), addrs(tried), "{given}");
+            assert_eq!(alternate(addrs(given)), addrs(tried), "{given}");
         }
     }
 
@@ -212,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_lets_the_next_one_begin_at_once() {
+    fn next_attempt_begins_at_once_after_a_failure() {
         in_goroutine(|| {
             let fates = [("6a", Fails), ("6b", Fails), ("4c", Fails), ("4d", Connects)];
             let race = race(&Context::background(), &fates, LONG);
@@ -221,37 +229,37 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hangs_costs_one_delay_and_is_cancelled() {
+    fn hanging_attempt_costs_one_delay_and_is_canceled() {
         in_goroutine(|| {
             let fates = [("6a", Hangs), ("6b", Hangs), ("4c", Connects)];
             let begin = Instant::now();
             let race = race(&Context::background(), &fates, SHORT);
             assert!(begin.elapsed() >= SHORT);
             assert_eq!((race.result.unwrap().as_str(), race.tried.as_str()), ("4c", "6a 4c"));
-            assert_eq!(race.cancelled, "6a");
+            assert_eq!(race.canceled, "6a");
         });
     }
 
     #[test]
-    fn the_one_that_is_ahead_may_still_win() {
+    fn earlier_attempt_may_still_win() {
         in_goroutine(|| {
             let fates = [("6a", ConnectsAfter(SHORT * 3)), ("4b", Hangs)];
             let race = race(&Context::background(), &fates, SHORT);
-            assert_eq!((race.result.unwrap().as_str(), race.cancelled.as_str()), ("6a", "4b"));
+            assert_eq!((race.result.unwrap().as_str(), race.canceled.as_str()), ("6a", "4b"));
         });
     }
 
     #[test]
     fn a_late_connection_is_closed() {
         in_goroutine(|| {
-            // That `race` comes back shows it.
+            // `race` returns only if it is.
             let fates = [("6a", ConnectsAfter(SHORT * 5)), ("4b", ConnectsAfter(SHORT))];
             assert_eq!(race(&Context::background(), &fates, SHORT).result.unwrap(), "4b");
         });
     }
 
     #[test]
-    fn if_all_fail_the_first_error_counts() {
+    fn first_error_is_returned_if_all_fail() {
         in_goroutine(|| {
             let race = race(&Context::background(), &[("6a", Fails), ("4b", Fails), ("4c", Fails)], LONG);
             assert_eq!((race.result.unwrap_err().to_string().as_str(), race.tried.as_str()), ("6a", "6a 4b 4c"));
@@ -266,20 +274,20 @@ mod tests {
             let (ctx, _cancel) = Context::background().with_timeout(SHORT);
             let race = race(&ctx, &[("6a", Hangs), ("4b", Connects)], LONG);
             assert_eq!(race.result.unwrap_err().kind(), io::ErrorKind::TimedOut);
-            assert_eq!((race.tried.as_str(), race.cancelled.as_str()), ("6a", "6a"));
+            assert_eq!((race.tried.as_str(), race.canceled.as_str()), ("6a", "6a"));
         });
         in_goroutine(|| {
             let (ctx, _cancel) = Context::background().with_timeout(SHORT);
-            // The result comes before the attempts are over.
+            // The result does not wait for the attempts.
             let race = race(&ctx, &[("6a", IsDeaf), ("4b", Connects)], LONG);
             assert_eq!(race.result.unwrap_err().kind(), io::ErrorKind::TimedOut);
         });
     }
 
-    /// The errors of attempts that the context has ended may come before its own end is seen.
+    // The errors of attempts that the context has ended may arrive before its own end.
     #[test]
     fn the_end_of_the_context_beats_an_earlier_failure() {
-        /// Whoever drops it has the context end, and the attempt that it ends come to its end.
+        /// An error whose drop cancels the context, and waits until the attempt has ended by that.
         #[derive(Debug)]
         struct Ends(greenthread_ctx::Cancel);
 

@@ -2,8 +2,8 @@
 
 /// An iterator over the connections that a listener accepts: the result of `incoming`.
 ///
-/// `next` blocks until there is a connection. The iterator never ends: once the listener is closed or
-/// its deadline has passed, `next` returns the error each time.
+/// `next` blocks until there is a connection. The iterator never ends: once the listener is closed
+/// or its deadline has passed, `next` returns the error each time.
 ///
 /// ```
 /// use greenthread::net::{Incoming, TcpListener, TcpStream};

@@ -1,11 +1,13 @@
-//! From names to addresses: the system's resolver, called so that nobody else waits for it.
+//! From names to addresses: the system's resolver, called so that no other goroutine waits for it.
 //!
-//! A call of the resolver cannot be ended. So one that a context may end is made by a goroutine of its own, and the
-//! caller leaves it behind: it comes to its end in its thread, and nobody takes its result. That goroutine must not
-//! borrow from a caller who has gone, and `ToSocketAddrs` lends: hence [`Resolve`], which makes a copy that can be
-//! taken along. What takes no lookup takes neither goroutine nor copy.
+//! A call of the resolver cannot be ended. So a lookup that a context may end runs in a goroutine
+//! of its own. When the context ends, the caller leaves that goroutine behind: the lookup finishes
+//! in its thread, and its result is dropped. The goroutine must not borrow from a caller that has
+//! left, and `ToSocketAddrs` lends: hence [`Resolve`], which makes a copy for the goroutine.
+//! Addresses that need no lookup take neither goroutine nor copy.
 //!
-//! Rejected: to take `ToSocketAddrs + Send + 'static` under a context, for `(&*host, port)` would not do.
+//! Rejected: requiring `ToSocketAddrs + Send + 'static` under a context, since `(&*host, port)`
+//! would not qualify.
 
 use std::io;
 use std::mem;
@@ -18,22 +20,24 @@ use crate::stack;
 use crate::sync::{Semaphore, reporting};
 use crate::task::blocking;
 
-/// Each lookup that waits keeps an OS thread, so there are only so many at a time (Go's limit for the system's resolver
-/// is the same).
+/// Limits the number of concurrent lookups, since each keeps an OS thread (Go's limit for the
+/// system's resolver is the same).
 static LOOKUPS: Semaphore = Semaphore::new(MAX_LOOKUPS);
 const MAX_LOOKUPS: usize = 500;
 
-/// The resolver and its plug-ins are foreign code, which does not ask how small the stack is.
+/// The stack for the resolver and its plug-ins, which are foreign code and do not expect a small
+/// one.
 const RESOLVER_STACK: usize = 128 << 10;
 
-/// The addresses of a host, in the order in which the system prefers them: Go's `net.LookupHost`. An address in text
-/// form is its own.
+/// Returns the addresses of a host, in the order in which the system prefers them.
 ///
-/// Blocks the goroutine, and never keeps others from running: the call to the system's resolver is announced as
-/// [`blocking`](crate::blocking). Of lookups 500 run at a time, and more wait for their turn in order.
+/// Go's `net.LookupHost`. An address in text form needs no lookup. Blocks the goroutine, and never
+/// keeps others from running: the call to the system's resolver is announced as
+/// [`blocking`](crate::blocking). At most 500 lookups run at a time; more wait for their turn in
+/// order.
 ///
 /// # Errors
-/// What the resolver says: the host is unknown, or nobody knows at the moment.
+/// That of the resolver: the host is unknown, or the resolver has no answer at the moment.
 ///
 /// ```
 /// use greenthread::net;
@@ -49,18 +53,21 @@ pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(resolve((host, 0))?.map(|addr| addr.ip()).collect())
 }
 
-/// As [`lookup_host`], as long as `ctx` lasts: Go's `Resolver.LookupHost`. When it ends the wait does. The lookup
-/// itself goes on in its thread, and is one of the 500 until it is over.
+/// Returns the addresses of a host like [`lookup_host`], but no longer than `ctx` lasts.
+///
+/// Go's `Resolver.LookupHost`. When the context ends, so does the wait. The lookup itself goes on
+/// in its thread, and counts as one of the 500 until it is over.
 ///
 /// # Errors
-/// As there, and that of the context if it ends first.
+/// Those of [`lookup_host`], and that of the context if it ends first.
 ///
 /// ```
 /// use greenthread::{ctx::Context, net};
 /// use std::time::Duration;
 ///
 /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(60));
-/// assert!(net::lookup_host_ctx(&ctx, "localhost").unwrap().iter().all(|address| address.is_loopback()));
+/// let addresses = net::lookup_host_ctx(&ctx, "localhost").unwrap();
+/// assert!(addresses.iter().all(|address| address.is_loopback()));
 /// ```
 pub fn lookup_host_ctx(ctx: &Context, host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(address) = host.parse() {
@@ -69,7 +76,7 @@ pub fn lookup_host_ctx(ctx: &Context, host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(resolve_ctx(ctx, (host, 0))?.map(|addr| addr.ip()).collect())
 }
 
-/// What a [`Resolve`] hands out.
+/// A lookup that borrows nothing: the result of [`Resolve::resolver`].
 ///
 /// ```
 /// use greenthread::net::{Resolve, Resolver};
@@ -81,10 +88,13 @@ pub fn lookup_host_ctx(ctx: &Context, host: &str) -> io::Result<Vec<IpAddr>> {
 /// ```
 pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 
-/// What can be looked up under a context: [`ToSocketAddrs`], if it can be taken along. All types of `std` that are the
-/// one are the other.
+/// A kind of address that can be looked up under a context.
 ///
-/// A lookup cannot be ended. When the context ends the caller goes on, and the lookup too: with a copy of what it was given.
+/// It is [`ToSocketAddrs`] for values that can be copied for a goroutine. All types of `std` that
+/// implement the one implement the other.
+///
+/// A lookup cannot be ended. When the context ends, the caller goes on, and so does the lookup,
+/// with its copy of the address.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -92,7 +102,7 @@ pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 /// use std::io;
 /// use std::net::{SocketAddr, ToSocketAddrs};
 ///
-/// /// Whoever the table says.
+/// /// A service, whose address stands in a table.
 /// #[derive(Clone, Copy)]
 /// struct Service<'a>(&'a str);
 ///
@@ -110,7 +120,8 @@ pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 ///         Box::new(move || {
 ///             let table = std::fs::read_to_string("services.txt")?;
 ///             let mut lines = table.lines().filter_map(|line| line.split_once(' '));
-///             let found = lines.find(|(service, _)| *service == name).and_then(|(_, addr)| addr.parse().ok());
+///             let line = lines.find(|(service, _)| *service == name);
+///             let found = line.and_then(|(_, addr)| addr.parse().ok());
 ///             found.map(|addr| vec![addr]).ok_or_else(|| io::ErrorKind::NotFound.into())
 ///         })
 ///     }
@@ -120,7 +131,9 @@ pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 /// assert_eq!(error.kind(), io::ErrorKind::NotFound);
 /// ```
 pub trait Resolve: ToSocketAddrs {
-    /// A function that does what `to_socket_addrs` does, and borrows nothing. It may block. Does not block itself.
+    /// Returns a function that does what `to_socket_addrs` does, and borrows nothing.
+    ///
+    /// The function may block; this method does not.
     ///
     /// ```
     /// use greenthread::net::Resolve;
@@ -134,7 +147,7 @@ pub trait Resolve: ToSocketAddrs {
     fn resolver(&self) -> Resolver;
 }
 
-/// For types that own what they are.
+/// Implements `Resolve` for types that own their data.
 macro_rules! resolve_by_clone {
     ($($type:ty),*) => { $(
         impl Resolve for $type {
@@ -174,7 +187,8 @@ impl<T: Resolve + ?Sized> Resolve for &T {
     }
 }
 
-/// The addresses that `addrs` stands for. Blocks, as [`lookup_host`] does, if that takes a lookup.
+/// Returns the addresses that `addrs` stands for. Blocks like [`lookup_host`] if that takes a
+/// lookup.
 pub(super) fn resolve<A: ToSocketAddrs>(addrs: A) -> io::Result<A::Iter> {
     if !may_look_up::<A>() {
         return addrs.to_socket_addrs();
@@ -183,7 +197,7 @@ pub(super) fn resolve<A: ToSocketAddrs>(addrs: A) -> io::Result<A::Iter> {
     call(|| addrs.to_socket_addrs())
 }
 
-/// As [`resolve`], as long as `ctx` lasts.
+/// Returns the addresses like [`resolve`], but no longer than `ctx` lasts.
 pub(super) fn resolve_ctx<A: Resolve>(ctx: &Context, addrs: A) -> io::Result<impl Iterator<Item = SocketAddr>> {
     ctx.err().map_or(Ok(()), Err)?;
     let (given, found) = if may_look_up::<A>() {
@@ -199,23 +213,25 @@ fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
     let turn = LOOKUPS.acquire_ctx(ctx, 1)?;
     let (tx, ended) = bounded(1);
     let lookup = move || {
-        // It keeps its thread, be it waited for or not.
+        // The lookup keeps its thread even if the caller has left.
         let _turn = turn;
         call(resolver)
     };
     greenthread_scheduler::go(reporting(lookup, move |end| drop(tx.send(end))));
     select_biased! {
-        recv(ended) -> end => end.expect("net: it reports its end in any case").into_result(),
+        recv(ended) -> end => end.expect("net: a lookup always reports its end").into_result(),
         recv(ctx.done()) -> end => Err(ctx.ended(end).into()),
     }
 }
 
-/// What calls the resolver owns a list of results; what has the addresses already lends or copies them.
+/// Returns `true` if `to_socket_addrs` may call the resolver.
+///
+/// Implementations that do return a list that they own; the others lend or copy their addresses.
 fn may_look_up<A: ToSocketAddrs>() -> bool {
     mem::needs_drop::<A::Iter>()
 }
 
-/// Calls what may call the resolver.
+/// Runs a function that may call the resolver.
 fn call<T>(resolver: impl FnOnce() -> T) -> T {
     blocking(|| stack::grow(RESOLVER_STACK, 2 * RESOLVER_STACK, resolver))
 }
@@ -231,7 +247,7 @@ mod tests {
         resolve(addrs).unwrap().collect()
     }
 
-    /// As [`all`], under a context.
+    /// Resolves like [`all`], but under a context.
     fn all_ctx<A: Resolve>(addrs: A) -> Vec<SocketAddr> {
         resolve_ctx(&Context::background(), addrs).unwrap().collect()
     }
@@ -271,23 +287,23 @@ mod tests {
         assert_eq!(all_ctx([one, other].as_slice()), [one, other]);
         assert_eq!([all_ctx("127.0.0.1:80"), all_ctx(String::from("[::1]:80"))], [[one], [other]]);
         assert_eq!([all_ctx(("127.0.0.1", 80)), all_ctx((String::from("::1"), 80))], [[one], [other]]);
-        // What is asked for as a resolver, though it takes no lookup, is the same.
+        // Addresses that need no lookup have a resolver too.
         assert_eq!([one.resolver()().unwrap(), [one].as_slice().resolver()().unwrap()], [[one], [one]]);
         assert!(resolve_ctx(&Context::background(), "no port").is_err());
     }
 
     #[test]
-    fn a_context_that_has_ended_looks_nothing_up() {
+    fn ended_context_starts_no_lookup() {
         let (ctx, cancel) = Context::background().with_cancel();
         cancel.cancel();
         let ended = |error: io::Error| assert_eq!(error.to_string(), "context canceled");
         ended(lookup_host_ctx(&ctx, "localhost").unwrap_err());
         ended(resolve_ctx(&ctx, (Ipv4Addr::LOCALHOST, 80)).map(drop).unwrap_err());
-        assert_eq!(lookup_host_ctx(&ctx, "::1").unwrap(), [Ipv6Addr::LOCALHOST], "that takes no time");
+        assert_eq!(lookup_host_ctx(&ctx, "::1").unwrap(), [Ipv6Addr::LOCALHOST], "it needs no lookup");
     }
 
     #[test]
-    fn works_on_a_small_stack_and_in_a_crowd() {
+    fn works_on_small_stacks_and_in_parallel() {
         let small =
             crate::Builder::new().stack_size(32 << 10).spawn(|| lookup_host("localhost").map(|found| found.len()));
         assert!(small.unwrap().join().unwrap().unwrap() > 0);

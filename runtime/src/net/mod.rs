@@ -4,17 +4,19 @@
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | serve, call | [`TcpListener`], [`TcpStream`] | `net.Listen`, `net.Dial` |
-//! | serve until a signal, and end gracefully | [`TcpListener::serve`], [`UnixListener::serve`] | `http.Server.Shutdown` |
+//! | serve until a signal | [`TcpListener::serve`], [`UnixListener::serve`] | `http.Server.Shutdown` |
 //! | find the addresses of a name | [`lookup_host`], [`lookup_host_ctx`] | `net.LookupHost` |
 //! | send datagrams | [`UdpSocket`], [`UnixDatagram`] | `net.ListenPacket` |
 //! | talk within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |
 //! | wait for a pipe, a terminal, any descriptor | [`Async`] | `os.File` |
 //! | wait until an operation would not block | `readable`, `writable`, `priority` | `SyscallConn` |
-//! | end an operation at a time | `set_deadline`, `set_read_deadline`, `set_write_deadline` | the same |
-//! | end it when it takes too long | `set_read_timeout`, `set_write_timeout`, like in `std` | nothing |
-//! | end it with a context | `with_ctx`, [`TcpStream::connect_ctx`], [`UnixStream::connect_ctx`] | a goroutine that closes |
+//! | end operations at a time | `set_deadline` | `SetDeadline` |
+//! | end those that read, or write | `set_read_deadline`, `set_write_deadline` | the same |
+//! | end each that takes too long, like in `std` | `set_read_timeout`, `set_write_timeout` | |
+//! | end one with a context | `with_ctx` | a goroutine that closes |
+//! | end a connect with a context | [`connect_ctx`](TcpStream::connect_ctx) | `DialContext` |
 //! | end all operations | `close`, or dropping | `Close` |
-//! | convert from and to `std`'s sockets | `from_std`, `into_std`, `TryFrom` | `net.FileConn`, `File` |
+//! | convert from and to `std` | `from_std`, `into_std`, `TryFrom` | `net.FileConn`, `File` |
 //!
 //! ```
 //! use greenthread::go;
@@ -39,30 +41,31 @@
 //!
 //! # Concurrent operations
 //! All methods take `&self`. One goroutine may read while another writes: `&TcpStream` implements
-//! `Read` and `Write`, and `try_clone` makes another handle. Concurrent reads (or accepts) take turns,
-//! and so do concurrent writes. They take turns as with a [`Mutex`](crate::sync::Mutex): in no strict
-//! order, but no operation waits long. All of it works from goroutines and from other threads.
+//! `Read` and `Write`, and `try_clone` makes another handle. Concurrent reads (or accepts) take
+//! turns, and so do concurrent writes. They take turns as with a [`Mutex`](crate::sync::Mutex): in
+//! no strict order, but no operation waits long. All of it works from goroutines and from other
+//! threads.
 //!
 //! # Deadlines
-//! The rules are Go's. A deadline is a point in time. It stays until it is changed, and also applies
-//! to an operation that is waiting. Once it has passed, operations fail
-//! ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o timeout"), even if there is something to read. A
-//! later deadline, or none, makes them work again.
+//! The rules are Go's. A deadline is a point in time. It stays until it is changed, and also
+//! applies to an operation that is waiting. Once it has passed, operations fail
+//! ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o timeout"), even if there is something to read.
+//! A later deadline, or none, makes them work again.
 //!
 //! # Costs
-//! An operation is tried first, and waits only if it would block. Each socket is registered with the
-//! poller once. A waiting goroutine costs its stack, and no thread.
+//! An operation is tried first, and waits only if it would block. Each socket is registered with
+//! the poller once. A waiting goroutine costs its stack, and no thread.
 
 // # From a read to the scheduler
 //
 // Where a read that has to wait passes, one file a step:
 //
-// 1. `tcp_stream.rs`: `impl Read for TcpStream`, one line. `Socket` (`socket.rs`) is a shared handle
-//    on an `AsyncFd`, and dereferences to it.
-// 2. `async_fd.rs`: `AsyncFd::read` takes its turn (`IoOp::start`), tries (`IoOp::run`), and, when the
-//    attempt would block, calls `IoOp::wait_for_event`.
-// 3. `scheduler/src/netpoll/descriptor.rs`: `Descriptor::wait` publishes the waiter in the poll word of
-//    the direction.
+// 1. `tcp_stream.rs`: `impl Read for TcpStream`, one line. `Socket` (`socket.rs`) is a shared
+//    handle on an `AsyncFd`, and dereferences to it.
+// 2. `async_fd.rs`: `AsyncFd::read` takes its turn (`IoOp::start`), tries (`IoOp::run`), and, when
+//    the attempt would block, calls `IoOp::wait_for_event`.
+// 3. `scheduler/src/netpoll/descriptor.rs`: `Descriptor::wait` publishes the waiter in the poll
+//    word of the direction.
 // 4. `scheduler/src/wait/blocker.rs`: `Blocker::block_if`.
 // 5. `scheduler/src/wait/park.rs`: the goroutine parks.
 //

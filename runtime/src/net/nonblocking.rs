@@ -49,8 +49,8 @@ impl<T: AsFd> Nonblocking<T> {
     /// Restores the mode, once.
     pub(super) fn restore(&self) {
         if self.restore.swap(false, Ordering::Relaxed) {
-            // The opposite change has worked. If this one does not, the operations of the next owner
-            // return `WouldBlock`.
+            // The opposite change has worked. If this one does not, the operations of the next
+            // owner return `WouldBlock`.
             let _ = rustix::io::ioctl_fionbio(self.get(), false);
         }
     }

@@ -1,5 +1,5 @@
-//! Waiting until an operation would not block, for callers that then perform it themselves: `ioctl`,
-//! `sendfile`, a C library.
+//! Waiting until an operation would not block, for callers that then perform it themselves:
+//! `ioctl`, `sendfile`, a C library.
 
 use std::io;
 

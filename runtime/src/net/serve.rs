@@ -1,4 +1,5 @@
-//! Accepting until told to stop: one goroutine for each connection, and a graceful end.
+//! A server's loop: accepts until it is told to stop, with one goroutine for each connection, and
+//! ends gracefully.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -8,20 +9,22 @@ use std::time::{Duration, Instant};
 
 use greenthread_channels::{RecvTimeoutError, bounded};
 use greenthread_ctx::Context;
+use rustix::io::Errno;
 
 use crate::sync::reporting;
 
-/// The first and the longest pause after an accept that failed (Go's `net/http`).
+/// The first and the longest pause after a failed accept (those of Go's `net/http`).
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
 
-/// How often an error is reported, if it goes on or comes back.
-const REPORT_AGAIN: Duration = Duration::from_secs(60);
+/// The least time between two reports of the same error.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// When which errors were reported, by their number.
+/// When each error was last reported, by its number.
 type Reports = HashMap<Option<i32>, Instant>;
 
-/// Serves the connections that `accept` brings, which ends with an error when `ctx` does; `close` is called when no more are
-/// accepted. What `TcpListener::serve` says.
+/// Serves the connections that `accept` returns, as documented at `TcpListener::serve`.
+///
+/// `accept` fails when `ctx` ends; `close` is called when no more connections are accepted.
 pub(super) fn serve<S: Send + 'static>(
     ctx: &Context,
     grace: Duration,
@@ -30,9 +33,10 @@ pub(super) fn serve<S: Send + 'static>(
     close: impl FnOnce(),
     handler: impl Fn(&Context, S) + Send + Sync + 'static,
 ) -> io::Result<()> {
-    // They outlast `ctx` by the grace, and keep its values.
+    // The contexts of connections outlast `ctx` by the grace, and keep its values.
     let (connections, cancel) = ctx.without_cancel().with_cancel();
-    // Each handler keeps a sender, so the channel closes when the last one is gone, however it went.
+    // Each handler keeps a sender, so the channel closes when the last handler has ended, in
+    // whatever way.
     let (running, idle) = bounded::<Infallible>(0);
     let handler = Arc::new(handler);
     let mut reported = Reports::new();
@@ -41,8 +45,9 @@ pub(super) fn serve<S: Send + 'static>(
             Ok(stream) => {
                 let (ctx, cancel) = connections.with_cancel();
                 let (handler, running) = (Arc::clone(&handler), running.clone());
-                // What the handler has is gone before it counts as ended. Neither a panic in it nor that there was no
-                // stack for it ends the server: the connection is closed, and stderr says why.
+                // What the handler owns is dropped before it counts as ended. Neither a panic in it
+                // nor a missing stack ends the server: the connection is closed, and stderr says
+                // why.
                 let serving = move || handler(&ctx, stream);
                 greenthread_scheduler::go(reporting(serving, move |_end| drop((cancel, running))));
             }
@@ -53,13 +58,13 @@ pub(super) fn serve<S: Send + 'static>(
     drop(running);
     if idle.recv_timeout(grace) == Err(RecvTimeoutError::Timeout) {
         cancel.cancel();
-        // Closed; nothing ever comes.
+        // Returns when the channel closes: no message is ever sent.
         let _ = idle.recv();
     }
     if ctx.err().is_some() { Ok(()) } else { Err(end) }
 }
 
-/// The next connection, as long as accepting makes sense.
+/// Returns the next connection; retries after errors that may pass.
 fn accept_one<S>(
     ctx: &Context,
     [mut pause, longest]: [Duration; 2],
@@ -79,35 +84,37 @@ fn accept_one<S>(
     }
 }
 
-/// Whether the error is that of a connection that has gone before it was accepted.
+/// Returns `true` if the error is that of a connection that ended before it was accepted.
 fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 
-/// Whether there is nothing more to accept: the listener is closed, or past its deadline, the
-/// context has ended, or the system says that this is no listener. Everything else passes: a
-/// shortage (of descriptors, of memory, of what the user may have watched), an error of the network
-/// or of a firewall, which Linux hands over with the connection that it struck.
+/// Returns `true` if nothing more can be accepted.
+///
+/// That is so if the listener is closed or past its deadline, the context has ended, or the system
+/// reports that this is not a listener. All other errors pass: a shortage (of descriptors, memory,
+/// or registrations with the poller), or an error of the network or of a firewall, which Linux
+/// returns for the connection that it concerns.
 fn is_final(error: &io::Error) -> bool {
-    match error.raw_os_error() {
-        Some(errno) => [libc::EBADF, libc::EFAULT, libc::EINVAL, libc::ENOSYS, libc::ENOTSOCK].contains(&errno),
-        // Ours.
+    match Errno::from_io_error(error) {
+        Some(errno) => [Errno::BADF, Errno::FAULT, Errno::INVAL, Errno::NOSYS, Errno::NOTSOCK].contains(&errno),
+        // An error of this crate.
         None => error.kind() != ErrorKind::OutOfMemory,
     }
 }
 
-/// Tells whoever runs the program, once for each burst of an error, and does not fill the disk.
+/// Prints the error to stderr, once for each burst of it, so that it cannot fill a disk.
 fn report(error: &io::Error, reported: &mut Reports) {
     if is_due(error, reported) {
-        // If stderr is closed there is nobody to tell.
+        // There is no other place for it if stderr is closed.
         let _ = writeln!(io::stderr(), "greenthread: accept: {error}; retrying until it works");
     }
 }
 
-/// Whether the error is to be reported; if so, that is noted.
+/// Returns `true` if the error is to be reported, and records the report.
 fn is_due(error: &io::Error, reported: &mut Reports) -> bool {
     let (errno, now) = (error.raw_os_error(), Instant::now());
-    let due = reported.get(&errno).is_none_or(|before| now - *before >= REPORT_AGAIN);
+    let due = reported.get(&errno).is_none_or(|before| now - *before >= REPORT_INTERVAL);
     if due {
         reported.insert(errno, now);
     }
@@ -128,7 +135,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3600);
 
-    /// A server whose connections come from a channel.
+    /// A server that accepts from a channel.
     struct Server {
         connections: Option<Sender<io::Result<u32>>>,
         accepted: Arc<AtomicUsize>,
@@ -192,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn cancels_them_when_the_grace_is_over() {
+    fn cancels_handlers_after_the_grace() {
         for grace in [Duration::ZERO, Duration::from_millis(20)] {
             let (tx, begun) = bounded(0);
             let ended = Arc::new(AtomicUsize::new(0));
@@ -201,7 +208,7 @@ mod tests {
                 move |ctx, _| {
                     tx.send(()).unwrap();
                     ctx.sleep(LONG).unwrap_err();
-                    // It may take its time to come to an end.
+                    // A handler may take time to end.
                     crate::time::sleep(Duration::from_millis(50));
                     ended.fetch_add(1, Ordering::Relaxed);
                 }
@@ -210,12 +217,12 @@ mod tests {
             begun.recv().unwrap();
             server.cancel.cancel();
             server.served.join().unwrap().unwrap();
-            assert_eq!(ended.load(Ordering::Relaxed), 1, "it has waited for those that it has cancelled");
+            assert_eq!(ended.load(Ordering::Relaxed), 1, "it has waited for the handlers that it has canceled");
         }
     }
 
     #[test]
-    fn a_panic_ends_one_connection() {
+    fn a_panic_ends_one_connection_only() {
         let (tx, seen) = unbounded();
         let server = start(LONG, move |_, n| {
             assert!(n != 1, "this panic is part of the test");
@@ -230,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_tried_again() {
+    fn transient_errors_are_retried() {
         let (tx, seen) = unbounded();
         let server = start(LONG, move |_, n| tx.send(n).unwrap());
         let begin = Instant::now();
-        for errno in [libc::ECONNABORTED, libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::EINTR, libc::ECONNRESET] {
-            server.connect(Err(io::Error::from_raw_os_error(errno)));
+        for errno in [Errno::CONNABORTED, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::INTR, Errno::CONNRESET] {
+            server.connect(Err(errno.into()));
         }
         server.connect(Ok(7));
         assert_eq!(seen.recv(), Ok(7));
@@ -244,24 +251,24 @@ mod tests {
         server.served.join().unwrap().unwrap();
     }
 
-    /// What `accept(2)` says to retry, what a firewall says, and what watching a connection may
-    /// say.
+    // These are the errors that `accept(2)` asks to retry, those of a firewall, and those of
+    // registering a connection.
     #[test]
-    fn goes_on_unless_the_listener_is_dead() {
+    fn errors_of_connections_do_not_end_it() {
         let (tx, seen) = unbounded();
         let server = start_with_pauses([Duration::ZERO; 2], LONG, move |_, n| tx.send(n).unwrap());
         let network = [
-            libc::ENETDOWN,
-            libc::EPROTO,
-            libc::ENOPROTOOPT,
-            libc::EHOSTDOWN,
-            libc::ENONET,
-            libc::EHOSTUNREACH,
-            libc::EOPNOTSUPP,
-            libc::ENETUNREACH,
+            Errno::NETDOWN,
+            Errno::PROTO,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::NONET,
+            Errno::HOSTUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::NETUNREACH,
         ];
-        for errno in network.into_iter().chain([libc::EPERM, libc::ETIMEDOUT, libc::ENOSPC, libc::ENOMEM]) {
-            server.connect(Err(io::Error::from_raw_os_error(errno)));
+        for errno in network.into_iter().chain([Errno::PERM, Errno::TIMEDOUT, Errno::NOSPC, Errno::NOMEM]) {
+            server.connect(Err(errno.into()));
         }
         server.connect(Err(ErrorKind::OutOfMemory.into()));
         server.connect(Ok(7));
@@ -272,28 +279,28 @@ mod tests {
 
     #[test]
     fn a_dead_listener_ends_it() {
-        for errno in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
+        for errno in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK] {
             let server = start(LONG, |_, _| ());
-            server.connect(Err(io::Error::from_raw_os_error(errno)));
-            assert_eq!(server.served.join().unwrap().unwrap_err().raw_os_error(), Some(errno));
+            server.connect(Err(errno.into()));
+            assert_eq!(server.served.join().unwrap().unwrap_err().raw_os_error(), Some(errno.raw_os_error()));
         }
     }
 
-    /// One line for each error and burst, however they take turns.
+    /// One line for each error and burst, even if errors alternate.
     #[test]
     fn errors_are_reported_once_per_burst() {
         let mut reports = Reports::new();
-        let errors = [libc::EPROTO, libc::EMFILE, libc::EPROTO, libc::EMFILE, libc::EPROTO];
-        let due = errors.map(|errno| is_due(&io::Error::from_raw_os_error(errno), &mut reports));
+        let errors = [Errno::PROTO, Errno::MFILE, Errno::PROTO, Errno::MFILE, Errno::PROTO];
+        let due = errors.map(|errno| is_due(&errno.into(), &mut reports));
         assert_eq!(due, [true, true, false, false, false]);
-        reports.insert(Some(libc::EPROTO), Instant::now().checked_sub(REPORT_AGAIN).unwrap());
-        assert!(is_due(&io::Error::from_raw_os_error(libc::EPROTO), &mut reports));
+        reports.insert(Some(Errno::PROTO.raw_os_error()), Instant::now().checked_sub(REPORT_INTERVAL).unwrap());
+        assert!(is_due(&Errno::PROTO.into(), &mut reports));
     }
 
     #[test]
     fn a_pause_ends_with_the_context() {
         let server = start_with_pauses([LONG; 2], LONG, |_, _| ());
-        server.connect(Err(io::Error::from_raw_os_error(libc::EMFILE)));
+        server.connect(Err(Errno::MFILE.into()));
         while server.accepted.load(Ordering::Relaxed) == 0 {
             crate::yield_now();
         }

@@ -29,7 +29,7 @@ impl<T: AsFd + From<OwnedFd>> Socket<T> {
         AsyncFd::own(socket).map(|fd| Self(Arc::new(fd)))
     }
 
-    /// Like [`own`](Self::own), for a TCP socket.
+    /// Registers a TCP socket like [`own`](Self::own).
     pub(super) fn own_tcp(socket: T) -> io::Result<Self> {
         AsyncFd::own_tcp(socket).map(|fd| Self(Arc::new(fd)))
     }

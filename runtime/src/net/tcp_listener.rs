@@ -22,11 +22,12 @@ use super::with_ctx::WithCtx;
 /// The 128 of `std` are too few for a crowd.
 const BACKLOG: i32 = 4096;
 
-/// A TCP port that accepts connections: `std::net::TcpListener` for goroutines, and Go's
-/// `net.TCPListener`.
+/// A TCP port that accepts connections.
 ///
-/// Several goroutines may accept at the same time: each connection goes to one of them. Dropping the
-/// last handle closes the listener.
+/// The counterpart of `std::net::TcpListener`, and of Go's `net.TCPListener`.
+///
+/// Several goroutines may accept at the same time: each connection goes to one of them. Dropping
+/// the last handle closes the listener.
 ///
 /// ```
 /// use greenthread::net::{TcpListener, TcpStream};
@@ -45,8 +46,8 @@ impl TcpListener {
     /// Listens on an address, or, of several, on the first that is possible.
     ///
     /// Port 0 means any port: [`local_addr`](Self::local_addr) returns which. The address may have
-    /// been in use just before (`SO_REUSEADDR`), and up to 4096 connections may wait to be accepted,
-    /// like in Go. Does not block, except to look up a name.
+    /// been in use just before (`SO_REUSEADDR`), and up to 4096 connections may wait to be
+    /// accepted, like in Go. Does not block, except to look up a name.
     ///
     /// # Errors
     /// That of the last address.
@@ -80,8 +81,8 @@ impl TcpListener {
     /// Blocks until there is one. A connection that was aborted before it was accepted is skipped.
     ///
     /// # Errors
-    /// That of the system, for example that no descriptor is free; if the listener is closed, or its
-    /// deadline has passed.
+    /// That of the system, for example that no descriptor is free; if the listener is closed, or
+    /// its deadline has passed.
     ///
     /// ```
     /// use greenthread::net::{TcpListener, TcpStream};
@@ -128,17 +129,17 @@ impl TcpListener {
         Incoming { listener: self }
     }
 
-    /// Serves connections until `ctx` ends, and then lets them finish: Go's `http.Server` with its
-    /// `Shutdown`, without the HTTP.
+    /// Serves connections until `ctx` ends, and then lets them finish.
     ///
-    /// Each connection is passed to `handler`, in a goroutine and with a context of its own. Blocks
-    /// until the last handler has returned.
+    /// Go's `http.Server` with its `Shutdown`, without the HTTP. Each connection is passed to
+    /// `handler`, in a goroutine and with a context of its own. Blocks until the last handler has
+    /// returned.
     ///
     /// When `ctx` ends, the listener is [closed](Self::close). From then on the handlers have
     /// `grace`; after that their contexts are canceled, and the call waits for them. So a handler
     /// that may take long has to check its context, for example by reading through
-    /// [`with_ctx`](TcpStream::with_ctx). The contexts have the values of `ctx`, but neither its end
-    /// nor its deadline. Each context is also canceled when its handler returns.
+    /// [`with_ctx`](TcpStream::with_ctx). The contexts have the values of `ctx`, but neither its
+    /// end nor its deadline. Each context is also canceled when its handler returns.
     ///
     /// Serving goes on unless the listener is dead. When no descriptors or buffers are left, or the
     /// network or a firewall has aborted a connection (the errors after which `accept(2)` asks to
@@ -146,13 +147,13 @@ impl TcpListener {
     /// tries again after a pause. The pause is 5 ms, and doubles up to 1 s until a connection is
     /// accepted; other connections wait in the system's queue. A connection that cannot be
     /// registered with the poller is closed, and so is a connection whose handler cannot start
-    /// because there is no stack for it; stderr reports it. A panic in a handler ends that
+    /// because no stack is available; stderr reports it. A panic in a handler ends that
     /// connection, and no other.
     ///
     /// # Errors
     /// If nothing more can be accepted because the listener was closed by another handle, its
-    /// deadline has passed, or the system reports that it is no listener; after the handlers have had
-    /// their grace. The end of `ctx` is not an error.
+    /// deadline has passed, or the system reports that it is not a listener; after the handlers
+    /// have had their grace. The end of `ctx` is not an error.
     ///
     /// ```
     /// use greenthread::ctx::Context;

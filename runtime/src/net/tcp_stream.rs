@@ -15,7 +15,9 @@ use super::lookup::{Resolve, resolve, resolve_ctx};
 use super::socket::Socket;
 use super::with_ctx::WithCtx;
 
-/// A TCP connection: `std::net::TcpStream` for goroutines, and Go's `net.TCPConn`.
+/// A TCP connection.
+///
+/// The counterpart of `std::net::TcpStream`, and of Go's `net.TCPConn`.
 ///
 /// Reading and writing block the calling goroutine or thread, and can be in progress at the same
 /// time; see [the module](super). Dropping the last handle closes the connection.
@@ -117,12 +119,12 @@ impl Write for WithCtx<'_, TcpStream> {
 impl TcpStream {
     /// Connects to an address, or, of several, to the one that accepts first.
     ///
-    /// Blocks until the connection is made or the system gives up. Looking up a name blocks no other
-    /// goroutine: see [`lookup_host`](super::lookup_host).
+    /// Blocks until the connection is made or the system gives up. Looking up a name blocks no
+    /// other goroutine: see [`lookup_host`](super::lookup_host).
     ///
     /// Several addresses are tried as in RFC 8305 ("happy eyeballs"): IPv6 and IPv4 alternate, the
-    /// next attempt begins when one has failed or 250 ms have passed, the first connection wins, and
-    /// the others are canceled.
+    /// next attempt begins when one has failed or 250 ms have passed, the first connection wins,
+    /// and the others are canceled.
     ///
     /// # Errors
     /// That of the lookup, or that of the address that failed first.
@@ -138,8 +140,8 @@ impl TcpStream {
     /// Connects to one address like [`connect`](Self::connect), but for no longer than `timeout`.
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if the timeout has
-    /// passed; `InvalidInput` if it is zero.
+    /// Those of [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if the timeout
+    /// has passed; `InvalidInput` if it is zero.
     ///
     /// ```
     /// use greenthread::net::{TcpListener, TcpStream};
@@ -156,11 +158,10 @@ impl TcpStream {
         Self::connect_within(None, *addr, Instant::now().checked_add(timeout))
     }
 
-    /// Connects like [`connect`](Self::connect), but no longer than `ctx` lasts: Go's
-    /// `Dialer.DialContext`.
+    /// Connects like [`connect`](Self::connect), but no longer than `ctx` lasts.
     ///
-    /// The context also ends the wait for a lookup. The lookup itself cannot be ended, and goes on
-    /// in the background ([`Resolve`]).
+    /// Go's `Dialer.DialContext`. The context also ends the wait for a lookup. The lookup itself
+    /// cannot be ended, and goes on in the background ([`Resolve`]).
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect), and that of the context if it ends first.
@@ -295,9 +296,9 @@ impl TcpStream {
 
     /// Sets how long closing waits for written bytes to be acknowledged (`SO_LINGER`).
     ///
-    /// The time counts in whole seconds; after it the connection is reset. With less than one second
-    /// the connection is reset at once. Anything longer blocks the thread that drops or closes the
-    /// stream. Go's `SetLinger`.
+    /// The time counts in whole seconds; after it the connection is reset. With less than one
+    /// second the connection is reset at once. Anything longer blocks the thread that drops or
+    /// closes the stream. Go's `SetLinger`.
     ///
     /// # Errors
     /// If the stream is closed.

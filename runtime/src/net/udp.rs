@@ -10,7 +10,9 @@ use super::lookup::{Resolve, resolve, resolve_ctx};
 use super::socket::Socket;
 use super::with_ctx::WithCtx;
 
-/// A UDP socket: `std::net::UdpSocket` for goroutines, and Go's `net.UDPConn`.
+/// A UDP socket.
+///
+/// The counterpart of `std::net::UdpSocket`, and of Go's `net.UDPConn`.
 ///
 /// Receiving blocks the calling goroutine or thread until there is a datagram; sending blocks while
 /// the system has no room. Both can be in progress at the same time; see [the module](super).

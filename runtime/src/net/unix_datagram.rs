@@ -12,8 +12,9 @@ use super::socket::Socket;
 use super::unix_listener::unlink_on_error;
 use super::with_ctx::WithCtx;
 
-/// A Unix socket for datagrams: `std::os::unix::net::UnixDatagram` for goroutines, and Go's
-/// `net.UnixConn` of `unixgram`.
+/// A Unix socket for datagrams.
+///
+/// The counterpart of `std::os::unix::net::UnixDatagram`, and of Go's `net.UnixConn` of `unixgram`.
 ///
 /// Receiving blocks the calling goroutine or thread until there is a datagram; sending blocks while
 /// the receiver has no room. Both can be in progress at the same time; see [the module](super).
@@ -41,7 +42,8 @@ impl UnixDatagram {
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
-    /// # let path = std::env::temp_dir().join(format!("datagram-bind-{}.sock", std::process::id()));
+    /// # let name = format!("datagram-bind-{}.sock", std::process::id());
+    /// # let path = std::env::temp_dir().join(name);
     ///
     /// let socket = UnixDatagram::bind(&path)?;
     /// assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
@@ -211,8 +213,8 @@ impl UnixDatagram {
     /// tries every few milliseconds.
     ///
     /// # Errors
-    /// That of the system, for example that no socket is at the path; if this socket is closed, or a
-    /// deadline or timeout has passed.
+    /// That of the system, for example that no socket is at the path; if this socket is closed, or
+    /// a deadline or timeout has passed.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;

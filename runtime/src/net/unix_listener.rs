@@ -16,11 +16,12 @@ use super::socket::Socket;
 use super::unix_stream::UnixStream;
 use super::with_ctx::WithCtx;
 
-/// A path that accepts connections: `std::os::unix::net::UnixListener` for goroutines, and Go's
-/// `net.UnixListener`.
+/// A path that accepts connections.
 ///
-/// Several goroutines may accept at the same time: each connection goes to one of them. Dropping the
-/// last handle closes the listener, but leaves the file at the path, like `std`.
+/// The counterpart of `std::os::unix::net::UnixListener`, and of Go's `net.UnixListener`.
+///
+/// Several goroutines may accept at the same time: each connection goes to one of them. Dropping
+/// the last handle closes the listener, but leaves the file at the path, like `std`.
 ///
 /// ```no_run
 /// use greenthread::net::UnixListener;
@@ -82,8 +83,8 @@ impl UnixListener {
     /// Blocks until there is one.
     ///
     /// # Errors
-    /// That of the system, for example that no descriptor is free; if the listener is closed, or its
-    /// deadline has passed.
+    /// That of the system, for example that no descriptor is free; if the listener is closed, or
+    /// its deadline has passed.
     ///
     /// ```
     /// use greenthread::net::{UnixListener, UnixStream};
@@ -127,8 +128,8 @@ impl UnixListener {
 
     /// Serves connections until `ctx` ends, and then lets them finish.
     ///
-    /// Like [`TcpListener::serve`](super::TcpListener::serve) in every respect. The file at the path
-    /// stays.
+    /// Like [`TcpListener::serve`](super::TcpListener::serve) in every respect. The file at the
+    /// path stays.
     ///
     /// # Errors
     /// Those of [`TcpListener::serve`](super::TcpListener::serve).
@@ -137,7 +138,8 @@ impl UnixListener {
     /// use greenthread::{ctx::Context, net::UnixListener};
     /// use std::time::Duration;
     ///
-    /// # let folder = std::env::temp_dir().join(format!("greenthread-serve-{}", std::process::id()));
+    /// # let name = format!("greenthread-serve-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # std::fs::create_dir(&folder)?;
     /// # let path = folder.join("socket");
     /// let listener = UnixListener::bind(&path)?;
@@ -312,7 +314,8 @@ impl UnixListener {
     /// If the listener is closed.
     ///
     /// ```
-    /// # let path = std::env::temp_dir().join(format!("set-nonblocking-{}.sock", std::process::id()));
+    /// # let name = format!("set-nonblocking-{}.sock", std::process::id());
+    /// # let path = std::env::temp_dir().join(name);
     /// # let listener = greenthread::net::UnixListener::bind(&path)?;
     /// # std::fs::remove_file(&path)?;
     ///

@@ -15,8 +15,9 @@ use super::error;
 use super::socket::Socket;
 use super::with_ctx::WithCtx;
 
-/// A connection within this machine: `std::os::unix::net::UnixStream` for goroutines, and Go's
-/// `net.UnixConn`.
+/// A connection within this machine.
+///
+/// The counterpart of `std::os::unix::net::UnixStream`, and of Go's `net.UnixConn`.
 ///
 /// Reading and writing block the calling goroutine or thread, and can be in progress at the same
 /// time; see [the module](super). Dropping the last handle closes the connection.
@@ -114,8 +115,9 @@ impl Write for WithCtx<'_, UnixStream> {
 impl UnixStream {
     /// Connects to the listener at this path.
     ///
-    /// Blocks only while too many connections wait there to be accepted. No event reports when there
-    /// is room again, so the call tries every few milliseconds. (Go's `net.DialUnix` fails instead.)
+    /// Blocks only while too many connections wait there to be accepted. No event reports when
+    /// there is room again, so the call tries every few milliseconds. (Go's `net.DialUnix` fails
+    /// instead.)
     ///
     /// # Errors
     /// That of the system.
@@ -157,8 +159,9 @@ impl UnixStream {
         Self::connect_within(None, addr)
     }
 
-    /// Connects like [`connect`](Self::connect), but no longer than `ctx` lasts: Go's
-    /// `Dialer.DialContext`.
+    /// Connects like [`connect`](Self::connect), but no longer than `ctx` lasts.
+    ///
+    /// Go's `Dialer.DialContext`.
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect), and that of the context if it ends first.
@@ -199,8 +202,8 @@ impl UnixStream {
     }
 
     fn connect_within(ctx: Option<&Context>, addr: &SocketAddr) -> io::Result<Self> {
-        // Only `std` can read a `SocketAddr`, and its streams block while they connect. Its datagram
-        // socket connects any descriptor that it is made of, without looking at the kind.
+        // Only `std` can read a `SocketAddr`, and its streams block while they connect. Its
+        // datagram socket connects any descriptor that it is made of, without looking at the kind.
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         let mut socket = unix::UnixDatagram::from(OwnedFd::from(socket));

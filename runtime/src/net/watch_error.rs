@@ -52,7 +52,8 @@ impl<T> WatchError<T> {
     /// use greenthread::net::Async;
     /// use std::fs::File;
     ///
-    /// let file: File = Async::new(File::open(std::env::current_exe()?)?).unwrap_err().into_inner();
+    /// let file = File::open(std::env::current_exe()?)?;
+    /// let file: File = Async::new(file).unwrap_err().into_inner();
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
@@ -66,7 +67,8 @@ impl<T> WatchError<T> {
     /// use greenthread::net::Async;
     /// use std::fs::File;
     ///
-    /// let (error, file) = Async::new(File::open(std::env::current_exe()?)?).unwrap_err().into_parts();
+    /// let file = File::open(std::env::current_exe()?)?;
+    /// let (error, file) = Async::new(file).unwrap_err().into_parts();
     /// println!("{file:?}: {error}");
     /// # Ok::<(), std::io::Error>(())
     /// ```

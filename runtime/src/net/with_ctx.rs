@@ -7,9 +7,9 @@ use greenthread_ctx::Context;
 /// Views of streams implement [`Read`](std::io::Read) and [`Write`](std::io::Write), those of
 /// listeners have `accept`, those of datagram sockets `send`, `send_to`, `recv` and `recv_from`.
 ///
-/// Once the context has ended, operations return its error as an [`io::Error`](std::io::Error), even
-/// if they would not have to wait. Deadlines and timeouts of the socket apply too. The socket itself
-/// stays usable for other operations.
+/// Once the context has ended, operations return its error as an [`io::Error`](std::io::Error),
+/// even if they would not have to wait. Deadlines and timeouts of the socket apply too. The socket
+/// itself stays usable for other operations.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
