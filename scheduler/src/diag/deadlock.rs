@@ -173,13 +173,12 @@ fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>, unstarted: Option<(us
     if sched.alive() == 0 && sleepers.iter().all(|(_, reason)| *reason == WaitReason::MainExited) {
         return None;
     }
-    let mut text = String::from("all goroutines are asleep - deadlock!\n\n");
+    let mut text = String::new();
     for (thread, reason) in sleepers {
         let _ = writeln!(text, "thread {thread} [{reason}]: not a goroutine");
     }
     if let Some((waiting, why)) = unstarted {
         let _ = writeln!(text, "{waiting} pinned goroutines wait for a thread, and {why}\n");
     }
-    text += &dump();
-    fatal::fatal(&text);
+    fatal::fatal_with_report("all goroutines are asleep - deadlock!", || text + &dump());
 }

@@ -76,5 +76,5 @@ fn needs_thread(p: &P) -> bool {
 }
 
 fn end(why: &str) -> ! {
-    fatal::fatal(&format!("thread exhaustion: {why}\n\n{}", dump()));
+    fatal::fatal_with_report(&format!("thread exhaustion: {why}"), dump);
 }

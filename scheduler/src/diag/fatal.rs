@@ -18,6 +18,15 @@ pub(crate) fn fatal(text: &str) -> ! {
     std::process::exit(2);
 }
 
+/// Like [`fatal`], but prints the text that `report` makes after the line.
+///
+/// The line comes first since a report takes memory, and memory may be what has run out.
+pub(crate) fn fatal_with_report(text: &str, report: impl FnOnce() -> String) -> ! {
+    let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("fatal error: {text}\n"));
+    let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("\n{}\n", report()));
+    std::process::exit(2);
+}
+
 /// Prints a "fatal error" line and aborts: nothing of the program runs any more, neither handlers of its end nor
 /// destructors of its thread-locals.
 pub(crate) fn abort(text: fmt::Arguments<'_>) -> ! {

@@ -26,7 +26,9 @@ pub(crate) fn install() {
 /// What the monitor does when it wakes.
 pub(crate) fn obey() {
     if CAME.load(Ordering::Relaxed) {
-        let _ = write!(Stderr, "SIGQUIT: quit\n\n{}", dump());
+        // The dump takes memory, which may have run out.
+        let _ = Stderr.write_str("SIGQUIT: quit\n\n");
+        let _ = Stderr.write_str(&dump());
         interrupt::end_process();
     }
 }

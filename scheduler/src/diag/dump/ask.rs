@@ -11,9 +11,18 @@ use crate::machine::sys::unwind::Registers;
 use crate::protocol::inquiry::Inquiry;
 use crate::sched::current;
 
-/// How long a thread may take to answer. It needs a CPU for a moment, on a machine that may be busy.
-const PATIENCE: Duration = Duration::from_millis(100);
-const PAUSE: Duration = Duration::from_micros(50);
+/// How long one thread may take to answer. It needs a CPU for a moment, and on a busy machine the
+/// thread of a goroutine that computes may wait for its turn for hundreds of milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long all threads together may keep a dump waiting before [`PATIENCE`] shrinks to
+/// [`PATIENCE_AFTER_BUDGET`].
+const BUDGET: Duration = Duration::from_secs(3);
+const PATIENCE_AFTER_BUDGET: Duration = Duration::from_millis(50);
+
+/// The pause between two checks for the answer doubles from the first of these to the second.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// How much of a stack is copied: 64 KiB.
 const WORDS: usize = 8 << 10;
@@ -52,19 +61,36 @@ impl Asked<'_> {
     }
 }
 
-/// Interrupts the thread of `m`, and has `f` see the goroutine that was running there. `None` if it does not answer in
-/// time; `Some(None)` if it ran none.
-pub(super) fn ask<R>(m: &'static M, f: impl FnOnce(Asked<'_>) -> R) -> Option<Option<R>> {
+/// The time that a dump has left to wait for answers.
+pub(super) struct Patience {
+    budget: Duration,
+}
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self { budget: BUDGET }
+    }
+
+    fn for_one_thread(&self) -> Duration {
+        self.budget.clamp(PATIENCE_AFTER_BUDGET, PATIENCE)
+    }
+}
+
+/// Interrupts the thread of `m`, and passes the goroutine that was running there to `f`.
+///
+/// Returns `None` if the thread does not answer in time, and `Some(None)` if it ran no goroutine.
+pub(super) fn ask<R>(m: &'static M, patience: &mut Patience, f: impl FnOnce(Asked<'_>) -> R) -> Option<Option<R>> {
     interrupt::install_question(|registers| {
         INQUIRY.answer(interrupt::this_thread(), |answer| write(answer, registers))
     });
-    let end = Instant::now() + PATIENCE;
+    let (begin, limit, mut pause) = (Instant::now(), patience.for_one_thread(), SHORTEST_PAUSE);
     let wait = || {
-        thread::sleep(PAUSE);
-        Instant::now() < end
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        begin.elapsed() < limit
     };
     let thread = m.thread().cast_unsigned();
-    INQUIRY.ask(
+    let answer = INQUIRY.ask(
         thread,
         || interrupt::interrupt(thread),
         wait,
@@ -73,7 +99,9 @@ pub(super) fn ask<R>(m: &'static M, f: impl FnOnce(Asked<'_>) -> R) -> Option<Op
             let g = answer.g.take()?;
             Some(f(Asked { g, name, registers: answer.registers, stack: &answer.stack[..answer.len] }))
         },
-    )
+    );
+    patience.budget = patience.budget.saturating_sub(begin.elapsed());
+    answer
 }
 
 /// Runs in a signal handler: loads, stores, and the count of an `Arc`.

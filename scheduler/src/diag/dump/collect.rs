@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::ask::ask;
+use super::ask::{Patience, ask};
 use super::{GoroutineInfo, GoroutineState};
 use crate::gmp::scheduler::{Sched, try_sched};
 use crate::gmp::{G, GRef, M, State};
@@ -16,8 +16,10 @@ use crate::machine::sys::unwind::{Registers, Unwinder};
 use crate::testing::mechanism::Mechanism;
 use crate::time::clock;
 
-/// How often goroutines are looked for that were on their way when they were looked for before, and the pause between.
-const ROUNDS: usize = 5;
+/// How many times goroutines are looked for that were on their way the time before. The pause
+/// before the second round is [`PAUSE`], and doubles with each round, to 130 ms together: on a busy
+/// machine a goroutine on its way may have to wait for a CPU.
+const ROUNDS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How many threads may fail to answer before no more are asked.
@@ -53,7 +55,7 @@ pub(super) fn collect() -> Vec<GoroutineInfo> {
     let mut collection = Collection::new();
     for round in 0..ROUNDS {
         if round > 0 {
-            thread::sleep(PAUSE);
+            thread::sleep(PAUSE * 2u32.pow(round - 1));
         }
         collection.look();
         if collection.is_complete() {
@@ -73,11 +75,18 @@ struct Collection {
     traces: Traces,
     /// Ms that did not answer.
     silent: HashSet<u32>,
+    patience: Patience,
 }
 
 impl Collection {
     fn new() -> Self {
-        Self { seen: BTreeMap::new(), on_stack: HashSet::new(), traces: Traces::new(), silent: HashSet::new() }
+        Self {
+            seen: BTreeMap::new(),
+            on_stack: HashSet::new(),
+            traces: Traces::new(),
+            silent: HashSet::new(),
+            patience: Patience::new(),
+        }
     }
 
     /// Adds the goroutines that are away, and notes the others.
@@ -115,8 +124,8 @@ impl Collection {
                 continue;
             }
             let busy_for = busy_for(m);
-            let Self { seen, traces, silent, .. } = self;
-            let answered = ask(m, |asked| {
+            let Self { seen, traces, silent, patience, .. } = self;
+            let answered = ask(m, patience, |asked| {
                 let trace = traces.unwind(asked.registers, |address| asked.read(address));
                 let found = info(asked.g, asked.name.clone(), trace);
                 seen.entry(found.id).or_insert(GoroutineInfo { thread: Some(m.id), busy_for, ..found });

@@ -23,10 +23,6 @@ use super::collect::Trace;
 use super::resolve::Resolver;
 use super::{Frame, GoroutineInfo, GoroutineState};
 
-/// This file, as its path ends. What stands before it are the scheduler's sources: names do not tell, since line tables
-/// have them without paths.
-const HERE: &str = "src/diag/dump/text.rs";
-
 /// Where else the calls are that lead to a goroutine's closure.
 const ROOT: &[&str] = &[
     "/library/std/src/panic",
@@ -158,7 +154,8 @@ fn is_std_parking(frame: &Frame) -> bool {
 
 /// Without the scheduler's own at both ends, unless nothing would be left.
 fn interesting(frames: &[Frame]) -> &[Frame] {
-    let own = file!().strip_suffix(HERE).map(|crate_folder| format!("{crate_folder}src/"));
+    // Paths tell the scheduler's calls apart, and names do not, since line tables have them without paths.
+    let own = file!().rsplit_once("src/").map(|(crate_folder, _)| format!("{crate_folder}src/"));
     let own = |frame: &Frame| frame.file.as_ref().zip(own.as_ref()).is_some_and(|(file, own)| file.contains(own));
     // `catch_unwind` has a call without a source.
     let root = |frame: &Frame| frame.file.as_ref().is_none_or(|file| ROOT.iter().any(|root| file.contains(root)));
