@@ -1,7 +1,7 @@
 //! The scheduler's protocols, compiled against loom.
 //!
-//! The folder `protocol` of the scheduler is included here file by file, unchanged, with another [`primitive`] under
-//! it: what the models in `tests/` explore is the code that ships, not a copy.
+//! This crate includes the scheduler's folder `protocol` file by file, unchanged, on top of another
+//! [`primitive`]: the models in `tests/` explore the code that ships, not a copy.
 //!
 //! A model is one test in `tests/protocol/<protocol file>.rs`:
 //!
@@ -24,11 +24,11 @@
 use loom::sync::Arc;
 use loom::thread;
 
-// Items that only the scheduler's other modules use have no user here.
+// Some items are used only by the scheduler's other modules.
 #[allow(dead_code, unused_imports, unused_macros)]
 pub mod primitive;
-// `not(test)`: the unit tests that stand in the protocol files run on `std`, in the scheduler; outside of a model, as
-// unit tests of this library, they would all fail.
+// `not(test)`: the unit tests in the protocol files run on `std`, in the scheduler. Outside a
+// model, as unit tests of this library, all of them would fail.
 #[cfg(not(test))]
 #[allow(dead_code, unused_imports)]
 #[path = "../../src/protocol/mod.rs"]
@@ -36,18 +36,21 @@ pub mod protocol;
 #[cfg(not(test))]
 pub mod wait;
 
-/// Runs `f` under every interleaving that takes the CPU from a running thread at most `preemptions` times.
+/// Runs `f` under every interleaving that preempts a running thread at most `preemptions` times.
 ///
-/// Two catch nearly every bug that is known in the literature, three are still cheap for two threads of a dozen
-/// operations. Loom's environment variables (`LOOM_LOG`, `LOOM_CHECKPOINT_FILE`, ...) work as usual.
+/// Two preemptions expose nearly every bug that is known in the literature; three are still cheap
+/// for two threads of a dozen operations. Loom's environment variables (`LOOM_LOG`,
+/// `LOOM_CHECKPOINT_FILE`, ...) work as usual.
 pub fn explore(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(f);
 }
 
-/// Calls `work` with the numbers from 0 to `threads`, each in a thread of its own, the first in the caller's. Returns when
-/// all have.
+/// Calls `work` with the numbers from 0 to `threads`, each in its own thread, the first in the
+/// caller's.
+///
+/// Returns when all have returned.
 pub fn in_threads<T: Send + Sync + 'static>(
     threads: usize,
     shared: &Arc<T>,

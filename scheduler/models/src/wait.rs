@@ -1,5 +1,5 @@
-//! How the modelled locks wait: in a `Condvar` of loom's, with a clock and spinning that the model chooses, and with others who
-//! end the wait.
+//! How the modeled locks wait: in one of loom's `Condvar`s, with a clock and spinning that the
+//! model chooses, and with other threads that end the wait.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -13,15 +13,15 @@ use crate::protocol::claim::{Case, Claim};
 use crate::protocol::sync::env::{Limit, Wait, WaitOutcome, Wake};
 use crate::protocol::sync::raw_mutex::TimedWait;
 
-/// What the clock and the spinning are in a model.
+/// What the clock and the spinning do in a model.
 pub trait Surroundings {
-    /// Whether every lost wait starves, or none does.
+    /// `true` if every lost wait starves, `false` if none does.
     const STARVES: bool;
-    /// Rounds that a waiter spins.
+    /// The number of rounds that a waiter spins.
     const SPINS: u32;
 }
 
-/// Nobody starves or spins.
+/// No waiter starves or spins.
 pub struct Patient;
 impl Surroundings for Patient {
     const STARVES: bool = false;
@@ -53,7 +53,7 @@ impl Default for Token {
 }
 
 impl Token {
-    /// A wait that has yet to be woken.
+    /// Creates a wait that has yet to be woken.
     pub fn new() -> Self {
         Self::of(Case::only())
     }
@@ -87,7 +87,7 @@ impl Wake for Token {
     }
 }
 
-/// One wait of a modelled thread.
+/// One wait of a modeled thread.
 pub struct LoomWait<S>(Token, PhantomData<S>);
 
 // SAFETY: `Token::wait` returns when the token was used.
@@ -108,12 +108,12 @@ unsafe impl<S: Surroundings> Wait for LoomWait<S> {
     }
 
     fn spin(round: u32) -> bool {
-        // No pause: it would let others run, and hide what happens when they do not.
+        // No pause: it would let other threads run, and hide what happens when they do not.
         round < S::SPINS
     }
 }
 
-/// Lets another thread end each wait at any time. Has come as soon as it has ended one.
+/// Lets another thread end each wait at any time; reached as soon as it has ended one.
 #[derive(Default)]
 pub struct GiveUp(Cell<bool>);
 
@@ -150,7 +150,8 @@ unsafe impl Limit for GiveUp {
     }
 }
 
-/// Ends each wait by itself, as soon as others can have found it. Has come as soon as it has ended one.
+/// Ends each wait by itself, as soon as others can have found it; reached as soon as it has ended
+/// one.
 #[derive(Default)]
 pub struct AtOnce(Cell<bool>);
 

@@ -1,4 +1,4 @@
-//! Models of the barrier: rounds that follow each other at once.
+//! Models of the barrier: rounds that immediately follow each other.
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
 use greenthread_models::protocol::sync::raw_barrier::RawBarrier;
@@ -13,10 +13,10 @@ struct Shared {
     leaders: AtomicU32,
 }
 
-// SAFETY: between two rounds `work` is either written, each by one thread, or read; that the barrier sees to it is what the
-// models check.
+// SAFETY: between two rounds `work` is either written, each entry by one thread, or read; the
+// models check that the barrier guarantees it.
 unsafe impl Sync for Shared {}
-// SAFETY: as above.
+// SAFETY: between two rounds `work` is either written, each entry by one thread, or read.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -27,7 +27,8 @@ impl Shared {
     }
 }
 
-/// All of `threads` meet before they look at each other's work, and before they go on with it.
+/// Checks that all of `threads` meet before they read each other's work, and before they continue
+/// with it.
 fn run(threads: usize, turns: usize, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Arc::new(Shared {
@@ -41,7 +42,7 @@ fn run(threads: usize, turns: usize, preemptions: usize) {
                 shared.work[n].with_mut(|work| unsafe { *work = turn });
                 shared.meet();
                 for work in &shared.work {
-                    // SAFETY: nobody writes in this round.
+                    // SAFETY: no thread writes in this round.
                     assert_eq!(work.with(|work| unsafe { *work }), turn);
                 }
                 if turn < turns {
@@ -54,7 +55,7 @@ fn run(threads: usize, turns: usize, preemptions: usize) {
 }
 
 #[test]
-fn nobody_waits_alone() {
+fn a_size_of_one_never_blocks() {
     run(1, 2, 1);
 }
 
@@ -68,7 +69,9 @@ fn three_threads() {
     run(3, 2, 1);
 }
 
-/// All of a round are told the same. One that leaves has not arrived, and the barrier serves those that come in its place.
+/// All waiters of a round get the same answer.
+///
+/// One that leaves has not arrived, and the barrier serves those that come in its place.
 #[test]
 fn one_that_leaves_has_not_arrived() {
     explore(3, || {
@@ -83,7 +86,7 @@ fn one_that_leaves_has_not_arrived() {
             (None, None) => {}
             one => panic!("only one of a round has met the other: {one:?}"),
         }
-        // A whole round, as if nobody had been there.
+        // A whole round, as if no other thread had been there.
         let other = {
             let barrier = Arc::clone(&barrier);
             loom::thread::spawn(move || barrier.wait())

@@ -1,4 +1,5 @@
-//! Models of the claim: peers that reach two cases of one operation at the same time, and some before the waiter has parked.
+//! Models of the claim: peers that reach two cases of one operation at the same time, some of them
+//! before the waiter has parked.
 
 use std::ptr::NonNull;
 
@@ -26,8 +27,9 @@ fn one_of_several_wins() {
     });
 }
 
-/// A queue as a channel has it; the nodes hold their case and the slot to fill. Its lock is loom's: two that spin at a
-/// `RawLock` could pass the turn to each other for ever.
+/// A queue like a channel's; the nodes hold their case and the slot to fill.
+///
+/// Its lock is loom's: two threads that spin at a `RawLock` could let each other run forever.
 struct Queue(Mutex<Waiters>);
 
 struct Waiters(WaitList<Waiter>);
@@ -62,7 +64,9 @@ impl Shared {
         Arc::new(Self { queues: [Queue::new(), Queue::new()], woken: Mutex::new(0), wake: Condvar::new() })
     }
 
-    /// What a peer does that finds the queue: completes the operation, if it is still to be completed.
+    /// Acts like a peer that finds the queue: completes the operation if that is still possible.
+    ///
+    /// Returns `true` if it did.
     fn deliver(&self, queue: usize) -> bool {
         let won = self.queues[queue].with(|list| {
             let Some(node) = list.pop_front() else { return false };
@@ -71,7 +75,7 @@ impl Shared {
             // SAFETY: found and unlinked under this lock.
             let won = unsafe { waiter.case.reserve() };
             if won {
-                // SAFETY: the winner is the only one to touch the frame. Loom checks it.
+                // SAFETY: only the winner touches the frame. Loom checks it.
                 unsafe { waiter.slot.as_ref() }.with_mut(|slot| unsafe { *slot = 1 });
             }
             won
@@ -95,7 +99,9 @@ impl Shared {
     }
 }
 
-/// Waits in both queues, blocks, unlinks, and leaves the frame, while two peers come. Returns who won.
+/// Waits in both queues, blocks, unlinks, and leaves the frame, while two peers come.
+///
+/// Returns the winner.
 fn wait_in_both(shared: &Shared) -> usize {
     let claim = Claim::new();
     let slots = [UnsafeCell::new(0), UnsafeCell::new(0)];
@@ -145,34 +151,36 @@ fn two_cases_are_completed_once_and_the_frame_can_go() {
     });
 }
 
-/// The cases of those who wait with a deadline.
+/// The cases of waiters with a deadline.
 const PEER: usize = 0;
 const TIMER: usize = 1;
 
-/// What a timer knows. It is in the waiter's frame.
+/// What a timer knows; it is in the waiter's frame.
 struct Alarm {
     claim: NonNull<Claim>,
     registers: NonNull<UnsafeCell<u32>>,
 }
 
-/// A timer's heap with room for one: fires under its lock.
+/// A timer's heap with room for one timer, which fires under its lock.
 struct Heap(Mutex<Option<NonNull<Alarm>>>);
 
 // SAFETY: the alarm is touched only under the heap's lock, and taken out before its frame is left.
 unsafe impl Send for Heap {}
-// SAFETY: as above.
+// SAFETY: the alarm is touched only under the heap's lock.
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// Fires what is armed. What it has found, if the deadline has won.
+    /// Fires the armed timer.
+    ///
+    /// Returns the state that it has found if the deadline has won.
     fn fire(&self, shared: &Shared) -> Option<TakenFrom> {
         let mut heap = self.0.lock().unwrap();
         // SAFETY: armed, and the lock is held.
         let alarm = unsafe { heap.take()?.as_ref() };
-        // SAFETY: as above.
+        // SAFETY: the alarm is armed, so its frame and the claim in it are there.
         let found = unsafe { alarm.claim.as_ref() }.take_early(TIMER);
         if found == Some(TakenFrom::Open) {
-            // SAFETY: who takes an open claim is the one to run the waiter. Loom checks it.
+            // SAFETY: the peer that takes an open claim runs the waiter. Loom checks it.
             unsafe { alarm.registers.as_ref() }.with_mut(|registers| unsafe { *registers += 1 });
             shared.wake();
         }
@@ -180,7 +188,9 @@ impl Heap {
     }
 }
 
-/// Waits in the first queue with a deadline, and leaves the frame. Returns who won.
+/// Waits in the first queue with a deadline, and leaves the frame.
+///
+/// Returns the winner.
 fn wait_with_deadline(shared: &Shared, heap: &Heap) -> usize {
     let (claim, slot, registers) = (Claim::shut(), UnsafeCell::new(0), UnsafeCell::new(0));
     let alarm = Alarm { claim: NonNull::from(&claim), registers: NonNull::from(&registers) };
@@ -190,7 +200,7 @@ fn wait_with_deadline(shared: &Shared, heap: &Heap) -> usize {
     let opened = shared.queues[0].with(|list| {
         // SAFETY: the node is new, and removed below before the frame is left.
         unsafe { list.push_back(NonNull::from(&node)) };
-        // SAFETY: nobody else runs the waiter. Loom checks it.
+        // SAFETY: no other thread runs the waiter. Loom checks it.
         registers.with_mut(|registers| unsafe { *registers = 1 });
         claim.open()
     });
@@ -237,8 +247,11 @@ fn a_timer_against_the_commit_step_against_a_peer() {
     });
 }
 
-/// A peer that has been introduced leaves its value first and takes the claim then, parked waiter or not. A rival may be faster.
-fn introduced_peer(rival: bool) {
+/// Models a peer that learned of the waiter by other means: it leaves its value first and then
+/// takes the claim, whether the waiter has parked or not.
+///
+/// A rival may be faster.
+fn early_peer(rival: bool) {
     struct Frame {
         claim: Claim,
         slot: UnsafeCell<u32>,
@@ -248,7 +261,7 @@ fn introduced_peer(rival: bool) {
     fn take(frame: &Frame, shared: &Shared, case: usize) -> Option<TakenFrom> {
         let found = frame.claim.take_early(case);
         if found == Some(TakenFrom::Open) {
-            // SAFETY: who takes an open claim is the one to run the waiter. Loom checks it.
+            // SAFETY: the peer that takes an open claim runs the waiter. Loom checks it.
             frame.registers.with_mut(|registers| unsafe { *registers += 1 });
             shared.wake();
         }
@@ -263,13 +276,13 @@ fn introduced_peer(rival: bool) {
             thread::spawn(move || f(&frame, &shared))
         };
         let peer = run(|frame, shared| {
-            // SAFETY: the slot is this peer's, until it has won. Loom checks it.
+            // SAFETY: the slot belongs to this peer until it has won. Loom checks it.
             frame.slot.with_mut(|slot| unsafe { *slot = 1 });
             take(frame, shared, PEER)
         });
         let rival = rival.then(|| run(|frame, shared| take(frame, shared, TIMER)));
 
-        // SAFETY: nobody else runs the waiter. Loom checks it.
+        // SAFETY: no other thread runs the waiter. Loom checks it.
         frame.registers.with_mut(|registers| unsafe { *registers = 1 });
         let opened = frame.claim.open();
         if opened {
@@ -289,11 +302,11 @@ fn introduced_peer(rival: bool) {
 }
 
 #[test]
-fn an_introduced_peer_leaves_its_value_before_the_waiter_has_parked_or_after() {
-    introduced_peer(false);
+fn an_early_peer_leaves_its_value_before_or_after_the_park() {
+    early_peer(false);
 }
 
 #[test]
-fn an_introduced_peer_has_a_rival() {
-    introduced_peer(true);
+fn an_early_peer_has_a_rival() {
+    early_peer(true);
 }

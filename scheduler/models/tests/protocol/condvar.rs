@@ -1,4 +1,5 @@
-//! Models of the condition variable: notifications against waits that begin, park, or come to their deadline.
+//! Models of the condition variable: notifications against waits that begin, park, or reach their
+//! deadline.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
@@ -14,16 +15,17 @@ use loom::sync::{Arc, Mutex, MutexGuard};
 /// The case for which the deadline takes the claim.
 const DEADLINE: usize = NOTIFIED + 1;
 
-/// What one who waits has in its frame.
+/// What a waiter has in its frame.
 struct Frame {
     claim: Box<Claim>,
     token: Token,
     node: Node<Token>,
 }
 
-// SAFETY: the node is touched under the lock of the condition variable; that this suffices is what the models check.
+// SAFETY: the node is touched under the lock of the condition variable; the models check that this
+// suffices.
 unsafe impl Sync for Frame {}
-// SAFETY: as above.
+// SAFETY: the node is touched under the lock of the condition variable.
 unsafe impl Send for Frame {}
 
 impl Frame {
@@ -38,7 +40,7 @@ impl Frame {
         unsafe { condvar.join(NonNull::from(&self.node)) };
     }
 
-    /// Parks, and comes back when the claim was taken.
+    /// Parks, and returns when the claim was taken.
     fn sleep(&self) {
         if self.claim.open() {
             self.token.wait();
@@ -46,7 +48,9 @@ impl Frame {
         assert!(self.claim.winner().is_some(), "nothing else ends a wait");
     }
 
-    /// Sleeps, and leaves the queue. Whether it was notified.
+    /// Sleeps, and leaves the queue.
+    ///
+    /// Returns `true` if it was notified.
     fn finish(&self, condvar: &RawCondvar<Token>) -> bool {
         self.sleep();
         if !self.is_notified() {
@@ -56,7 +60,7 @@ impl Frame {
         self.is_notified()
     }
 
-    /// The deadline has come.
+    /// Makes the deadline pass.
     fn ring(&self) {
         if self.claim.take_early(DEADLINE) == Some(TakenFrom::Open) {
             // SAFETY: the claim was open, so this is the one wake-up.
@@ -69,8 +73,11 @@ impl Frame {
     }
 }
 
-/// A channel whose close ends waits too: its lock, the waiter's node in it, and whether it is closed. As in a wait under a
-/// context, the waiter takes the lock when it has joined the condition variable, and keeps it until it has opened its claim.
+/// A channel whose close ends waits too: its lock, the waiter's node in it, and whether it is
+/// closed.
+///
+/// As in a wait under a context, the waiter takes the lock when it has joined the condition
+/// variable, and keeps it until it has opened its claim.
 #[derive(Default)]
 struct Channel {
     lock: RawLock,
@@ -97,7 +104,9 @@ impl Channel {
         }
     }
 
-    /// Sleeps until a notification or the close; says whether it was a notification.
+    /// Sleeps until a notification or the close.
+    ///
+    /// Returns `true` if it was a notification.
     fn sleep(&self, frame: &Frame, condvar: &RawCondvar<Token>) -> bool {
         self.lock.lock();
         if self.closed.load(Ordering::Relaxed) {
@@ -125,7 +134,7 @@ impl Channel {
     }
 }
 
-/// Things to be taken, each by one.
+/// Things to be taken, each by one thread.
 struct Shared {
     things: Mutex<usize>,
     condvar: RawCondvar<Token>,
@@ -264,7 +273,7 @@ struct Frames<const N: usize> {
 }
 
 impl<const N: usize> Frames<N> {
-    /// The first `begun` have begun to wait, in their order.
+    /// Creates a state in which the first `begun` have begun to wait, in their order.
     fn new(begun: usize) -> Arc<Self> {
         let all = Arc::new(Self { condvar: RawCondvar::new(), frames: [(); N].map(|()| Frame::new()) });
         all.frames[..begun].iter().for_each(|frame| frame.join(&all.condvar));
@@ -272,7 +281,7 @@ impl<const N: usize> Frames<N> {
     }
 }
 
-/// A notification meets the one who waits longest, or, if its deadline was faster, the next.
+/// A notification meets the oldest waiter or, if its deadline was faster, the next one.
 #[test]
 fn a_notification_against_a_deadline_is_not_lost() {
     for parked in [false, true] {
@@ -299,7 +308,7 @@ fn a_notification_against_a_deadline_is_not_lost() {
     }
 }
 
-/// With nobody else there the notification may come too late, and says so.
+/// With no other waiter the notification may come too late, and reports it.
 #[test]
 fn a_notification_knows_whether_it_has_ended_a_wait() {
     explore(3, || {
@@ -316,7 +325,7 @@ fn a_notification_knows_whether_it_has_ended_a_wait() {
     });
 }
 
-/// The deadline of one ends while all are notified.
+/// The deadline of one passes while all are notified.
 #[test]
 fn notify_all_against_a_deadline() {
     explore(2, || {
@@ -333,7 +342,7 @@ fn notify_all_against_a_deadline() {
     });
 }
 
-/// One who was notified waits again while `notify_all` is still at work: that wait stays.
+/// A notified waiter waits again while `notify_all` is still at work: that wait stays.
 #[test]
 fn notify_all_leaves_a_wait_that_comes_later() {
     explore(3, || {
@@ -351,7 +360,8 @@ fn notify_all_leaves_a_wait_that_comes_later() {
     });
 }
 
-/// A wait that a close may end, against the close and a notification: it is notified exactly if a notifier says so.
+/// A wait that a close may end, against the close and a notification: it is notified exactly if a
+/// notifier says so.
 #[test]
 fn a_close_against_a_notification() {
     explore(3, || {

@@ -1,5 +1,5 @@
-//! Models of the idle protocol: whatever the interleaving, no published goroutine stays beside an idle P with nobody
-//! searching.
+//! Models of the idle protocol: no interleaving leaves a published goroutine beside an idle P while
+//! no M searches.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicU32, Mutex, Ordering};
@@ -7,7 +7,8 @@ use greenthread_models::protocol::idle::{IdleWord, Scheduler};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A scheduler reduced to counters: published goroutines, idle Ps, and searchers that were started but do not move.
+/// A scheduler reduced to counters: published goroutines, idle Ps, and searchers that were started
+/// but do not move.
 struct World {
     word: IdleWord,
     published: AtomicU32,
@@ -53,7 +54,7 @@ impl World {
         any
     }
 
-    /// A goroutine is pushed to a queue.
+    /// Pushes a goroutine to a queue.
     fn submit(&self) {
         self.published.fetch_add(1, Ordering::Relaxed);
         self.word.wake_one(self);
@@ -63,7 +64,8 @@ impl World {
         self.published.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
     }
 
-    /// An M with a P, which searches or not, looks once and then goes idle or runs what it found for ever.
+    /// Acts like an M with a P, searching or not, that looks once and then goes idle, or runs what
+    /// it found forever.
     fn look_then_sleep(&self, searching: bool) {
         if self.take_work() {
             if searching {
@@ -78,7 +80,7 @@ impl World {
         }
         if self.word.go_idle(searching, self) {
             if self.take_idle() {
-                // It searches again; the model leaves it at that.
+                // It searches again; the model ends here.
                 self.started.fetch_add(1, Ordering::Relaxed);
             } else if self.word.abandon_search() {
                 self.word.wake_one(self);
@@ -86,7 +88,7 @@ impl World {
         }
     }
 
-    /// W1, at rest.
+    /// Checks W1 when nothing moves.
     fn check(&self) {
         let (idle, searching) = self.word.counts();
         assert_eq!(idle, *self.idle.lock().unwrap());
@@ -137,10 +139,10 @@ fn two_pushes_wake_one_searcher() {
     });
 }
 
-/// The idle P is taken by an M that comes back from a long call, while a submitter has claimed the search for it, another
-/// submitter has relied on that, and a third M makes a P idle.
+/// The idle P is taken by an M that comes back from a long call, while a submitter has claimed the
+/// search for it, another submitter has relied on that, and a third M makes a P idle.
 #[test]
-fn a_claim_without_a_p_strands_nobody() {
+fn a_claim_without_a_p_strands_no_goroutine() {
     explore(2, || {
         let world = World::new(1);
         let back = run(&world, |world| {

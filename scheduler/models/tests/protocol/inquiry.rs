@@ -1,4 +1,5 @@
-//! Models of the inquiry: one asks, the thread that is asked answers in time, late or never, and another one comes late.
+//! Models of the inquiry: the asked thread answers in time, late, or never, and another one comes
+//! late.
 
 use greenthread_models::explore;
 use greenthread_models::protocol::inquiry::Inquiry;
@@ -11,7 +12,9 @@ fn question() -> Question {
     Arc::new(Inquiry::new((0, 0)))
 }
 
-/// Asks `thread`, and is patient for so many looks: what it answered.
+/// Asks `thread`, and looks `patience` times.
+///
+/// Returns the answer.
 fn ask(inquiry: &Question, thread: u32, patience: u32) -> Option<u32> {
     let mut looks = 0;
     let wait = || {
@@ -37,9 +40,9 @@ fn answer(inquiry: &Question, thread: u32) -> bool {
     })
 }
 
-/// Two questions to one thread, which is interrupted twice, whenever that may be.
+/// Two questions to one thread, which is interrupted twice, at any time.
 #[test]
-fn an_answer_is_whole_and_of_the_one_who_was_asked() {
+fn an_answer_is_whole_and_from_the_asked_thread() {
     explore(3, || {
         let inquiry = question();
         let other = {
@@ -54,7 +57,7 @@ fn an_answer_is_whole_and_of_the_one_who_was_asked() {
 
 /// A thread that comes too late for its own question meets one to another thread.
 #[test]
-fn one_who_is_late_does_not_answer_for_another() {
+fn a_late_thread_does_not_answer_for_another() {
     explore(3, || {
         let inquiry = question();
         let late = {
@@ -68,7 +71,7 @@ fn one_who_is_late_does_not_answer_for_another() {
 }
 
 #[test]
-fn nobody_waits_for_one_who_cannot_be_reached() {
+fn an_unreachable_thread_is_not_waited_for() {
     explore(2, || {
         let inquiry = question();
         assert_eq!(inquiry.ask(7, || false, || unreachable!(), |_| ()), None);
@@ -77,7 +80,7 @@ fn nobody_waits_for_one_who_cannot_be_reached() {
 }
 
 #[test]
-fn two_ask_in_turn() {
+fn two_askers_take_turns() {
     explore(2, || {
         let inquiry = question();
         let other = {

@@ -1,4 +1,4 @@
-//! Models of the join word: a goroutine's end against its handle, its joiner and others who wait.
+//! Models of the join word: a goroutine's end against its handle, its joiner, and other waiters.
 
 use std::ptr;
 
@@ -15,9 +15,9 @@ struct Block {
     freed: AtomicU32,
 }
 
-// SAFETY: the word decides who touches the result, which is what the models check.
+// SAFETY: the word decides which thread touches the result, which is what the models check.
 unsafe impl Sync for Block {}
-// SAFETY: as above.
+// SAFETY: the word decides which thread touches the result.
 unsafe impl Send for Block {}
 
 impl Block {
@@ -25,9 +25,9 @@ impl Block {
         Arc::new(Self { word: JoinWord::new(), result: UnsafeCell::new(0), freed: AtomicU32::new(0) })
     }
 
-    /// The goroutine: leaves its result and ends.
+    /// Runs the goroutine: leaves its result and ends.
     fn run(&self) {
-        // SAFETY: nobody reads the result before the end.
+        // SAFETY: no thread reads the result before the end.
         self.result.with_mut(|result| unsafe { *result = 42 });
         let mut detached = self.word.is_detached();
         loop {
@@ -48,7 +48,7 @@ impl Block {
     }
 }
 
-/// One who waits, with a condition in the place of a parked goroutine.
+/// A waiter, with a condition in the place of a parked goroutine.
 #[repr(C)]
 struct Waiter {
     node: JoinNode,
@@ -72,7 +72,7 @@ impl Waiter {
     fn wait(&self, block: &Block) {
         // SAFETY: the waiter stays until it was woken.
         if unsafe { block.word.push(ptr::from_ref(self).cast()) } {
-            // Loom lets a wait end for no reason, once.
+            // Loom lets a wait end spuriously, once.
             while self.woken.load(Ordering::Acquire) == 0 {
                 self.condition.wait();
             }
@@ -116,7 +116,7 @@ fn exactly_one_side_frees_the_block() {
 }
 
 #[test]
-fn everybody_who_waits_is_woken() {
+fn all_waiters_are_woken() {
     explore(2, || {
         let block = Block::new();
         let goroutine = goroutine(&block);
@@ -131,7 +131,7 @@ fn everybody_who_waits_is_woken() {
 }
 
 #[test]
-fn those_who_wait_stay_when_the_handle_leaves() {
+fn waiters_stay_when_the_handle_is_dropped() {
     explore(2, || {
         let block = Block::new();
         let waiter = Waiter::new();

@@ -1,4 +1,4 @@
-//! Models of the lease: an owner that goes in and out, against one or two monitors that want its P.
+//! Models of the lease: an owner that goes in and out, against one or two retakers that want its P.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
@@ -6,17 +6,19 @@ use greenthread_models::protocol::lease::Lease;
 use loom::sync::Arc;
 use loom::thread;
 
-/// A lease and the P under it. Loom reports any two uses of the P that no ordering separates.
+/// A lease and the P under it.
+///
+/// Loom reports any two uses of the P that no ordering separates.
 struct Shared {
     lease: Lease,
     uses: UnsafeCell<u32>,
 }
 
-// SAFETY: `uses` is touched by whoever has the P; that there is only one is what the models check.
+// SAFETY: `uses` is touched by the thread that has the P; the models check that there is only one.
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    /// An owner that has a P and is outside.
+    /// Creates an owner that has a P and is outside.
     fn new() -> Arc<Self> {
         let shared = Self { lease: Lease::new(), uses: UnsafeCell::new(0) };
         shared.lease.renew();
@@ -30,11 +32,14 @@ impl Shared {
     }
 
     fn uses(&self) -> u32 {
-        // SAFETY: as in `use_p`; called in a check, or when the other threads are joined.
+        // SAFETY: the caller has the P, or loom finds out; called in a check, or when the other
+        // threads are joined.
         self.uses.with(|n| unsafe { *n })
     }
 
-    /// One visit of the owner; says whether it had its P.
+    /// Enters and exits once as the owner.
+    ///
+    /// Returns `true` if it had its P.
     fn visit(&self) -> bool {
         let entered = self.lease.enter();
         if entered {
@@ -44,7 +49,9 @@ impl Shared {
         entered
     }
 
-    /// One attempt of a monitor whose check looks at the P and then says `verdict`; says whether it took the P.
+    /// Tries to take the P as a retaker whose check reads the P and then returns `verdict`.
+    ///
+    /// Returns `true` if it took the P.
     fn take(&self, verdict: bool) -> bool {
         let taken = self.lease.try_take(|| self.uses() < u32::MAX && verdict);
         if taken {
@@ -54,7 +61,9 @@ impl Shared {
     }
 }
 
-/// Takes the P, uses it, and gives it back if it can; says whether it took it, and whether it still has it.
+/// Takes the P, uses it, and gives it back if it can.
+///
+/// Returns whether it took it, and whether it still has it.
 fn lend(shared: &Shared) -> (bool, bool) {
     if !shared.take(true) {
         return (false, false);
@@ -72,7 +81,7 @@ fn monitor(shared: &Arc<Shared>, check: bool) -> thread::JoinHandle<bool> {
 }
 
 #[test]
-fn owner_and_monitor_never_both_use_the_p() {
+fn owner_and_retaker_never_both_use_the_p() {
     explore(3, || {
         let shared = Shared::new();
         let monitor = monitor(&shared, true);
@@ -96,7 +105,7 @@ fn a_taken_lease_is_noticed_at_the_next_enter() {
 }
 
 #[test]
-fn a_monitor_that_backs_off_leaves_the_owner_undisturbed() {
+fn a_retaker_that_backs_off_leaves_the_owner_undisturbed() {
     explore(3, || {
         let shared = Shared::new();
         let monitor = monitor(&shared, false);
@@ -107,7 +116,7 @@ fn a_monitor_that_backs_off_leaves_the_owner_undisturbed() {
 }
 
 #[test]
-fn one_of_two_monitors_takes() {
+fn one_of_two_retakers_takes() {
     explore(2, || {
         let shared = Shared::new();
         let monitors = [monitor(&shared, true), monitor(&shared, true)];
@@ -120,7 +129,7 @@ fn one_of_two_monitors_takes() {
 }
 
 #[test]
-fn a_check_that_refuses_does_not_undo_the_other_monitors_take() {
+fn a_check_that_refuses_does_not_undo_the_other_take() {
     explore(2, || {
         let shared = Shared::new();
         let monitors = [monitor(&shared, true), monitor(&shared, false)];
@@ -154,7 +163,7 @@ fn a_renewed_lease_can_be_taken_again_but_not_from_inside() {
         assert!(shared.take(true));
         let monitor = monitor(&shared, true);
         assert!(!shared.lease.enter());
-        // The monitor of the line above gave the P back, so to speak; from here on it is the owner's.
+        // The retaker of the line above gave the P back in effect; from here on it is the owner's.
         shared.lease.renew();
         shared.use_p();
         shared.lease.exit();

@@ -11,7 +11,7 @@ struct Counter {
     n: UnsafeCell<u32>,
 }
 
-// SAFETY: `n` is touched only under `lock`; that this suffices is what the models check.
+// SAFETY: `n` is touched only under `lock`; the models check that this suffices.
 unsafe impl Sync for Counter {}
 
 impl Counter {
@@ -33,7 +33,7 @@ impl Counter {
 }
 
 #[test]
-fn one_holder_at_a_time_who_sees_the_last_ones_work() {
+fn holders_exclude_each_other_and_see_the_work_before() {
     explore(3, || {
         let counter = Counter::new();
         let other = {

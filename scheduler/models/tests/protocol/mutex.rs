@@ -1,9 +1,10 @@
-//! Models of the mutex: the word, its queue and the hand-over.
+//! Models of the mutex: the word, its queue, and the hand-over.
 //!
 //! The clock is data here: a model says whether every lost wait starves, or none does.
 //!
-//! Not reached within these bounds: an unlock that is overtaken by a whole turn of another and then hands over, which
-//! is what P2 of the protocol is for. It takes three threads and four preemptions, and then the model does not end.
+//! Not reached within these bounds: an unlock that is overtaken by a whole lock and unlock of
+//! another thread and then hands over, which is the case for P2 of the protocol. It takes three
+//! threads and four preemptions, and then the model does not end.
 
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::sync::raw_mutex::RawMutex;
@@ -29,21 +30,22 @@ struct Shared<S: Surroundings> {
     n: UnsafeCell<u32>,
 }
 
-// SAFETY: `n` is touched only under `mutex`; that this suffices is what the models check.
+// SAFETY: `n` is touched only under `mutex`; the models check that this suffices.
 unsafe impl<S: Surroundings> Sync for Shared<S> {}
-// SAFETY: as above.
+// SAFETY: `n` is touched only under `mutex`.
 unsafe impl<S: Surroundings> Send for Shared<S> {}
 
 impl<S: Surroundings> Shared<S> {
     fn add_and_unlock(&self) {
         // SAFETY: the caller has locked the mutex.
         self.n.with_mut(|n| unsafe { *n += 1 });
-        // SAFETY: as above.
+        // SAFETY: the caller has locked the mutex.
         unsafe { self.mutex.unlock() };
     }
 }
 
-/// Each of `threads` threads locks `turns` times. All get through and see each other's work.
+/// Lets each of `threads` threads lock `turns` times, and checks that all succeed and see each
+/// other's work.
 fn run<S: Surroundings + 'static>(threads: usize, turns: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
@@ -118,7 +120,8 @@ fn try_lock_barges_or_fails_but_never_breaks_in() {
     });
 }
 
-/// `patient` threads lock, and `others` give up if they have to wait and are told to: nobody is forgotten, and no mode is left behind.
+/// Lets `patient` threads lock, while `others` give up if they have to wait and are told to, and
+/// checks that no waiter is forgotten and no mode is left behind.
 fn give_up<S: Surroundings + 'static>(patient: u32, others: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
@@ -164,9 +167,10 @@ fn one_gives_up_among_two_that_starve() {
     give_up::<Starving>(1, 1, 2);
 }
 
-/// An attempt that was refused leaves nothing behind, nor does a wait that was given up.
-/// One that `waits` may be in the way until it has given up.
-fn trying_fails_only_because_of_somebody<S: Surroundings + 'static>(
+/// Checks that a refused attempt leaves nothing behind, and neither does an abandoned wait.
+///
+/// A thread that `waits` may be in the way until it has given up.
+fn trying_fails_only_because_of_another<S: Surroundings + 'static>(
     waits: bool,
     theirs: fn(&RawMutex<LoomWait<S>>) -> bool,
 ) {
@@ -186,12 +190,12 @@ fn trying_fails_only_because_of_somebody<S: Surroundings + 'static>(
 
 #[test]
 fn an_attempt_beside_an_attempt() {
-    trying_fails_only_because_of_somebody::<Patient>(false, RawMutex::try_lock);
-    trying_fails_only_because_of_somebody::<Starving>(false, RawMutex::try_lock);
+    trying_fails_only_because_of_another::<Patient>(false, RawMutex::try_lock);
+    trying_fails_only_because_of_another::<Starving>(false, RawMutex::try_lock);
 }
 
 #[test]
 fn an_attempt_beside_a_wait_that_is_given_up() {
-    trying_fails_only_because_of_somebody::<Patient>(true, |mutex| mutex.lock_within(&AtOnce::default()));
-    trying_fails_only_because_of_somebody::<Starving>(true, |mutex| mutex.lock_within(&AtOnce::default()));
+    trying_fails_only_because_of_another::<Patient>(true, |mutex| mutex.lock_within(&AtOnce::default()));
+    trying_fails_only_because_of_another::<Starving>(true, |mutex| mutex.lock_within(&AtOnce::default()));
 }

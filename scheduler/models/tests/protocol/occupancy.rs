@@ -1,4 +1,5 @@
-//! Models of stack occupancy: resumers that run on their stacks, against the sweeper that drops what is dead on them.
+//! Models of stack occupancy: resumers that run on their stacks, against the sweeper that drops
+//! dead pages.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicUsize, Ordering, UnsafeCell};
@@ -6,15 +7,16 @@ use greenthread_models::protocol::occupancy::{Occupancy, exclude};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A stack: its pages, which loom watches for overlapping uses, and the stack pointer of the last suspend.
+/// A stack: its pages, which loom watches for overlapping uses, and the stack pointer of the last
+/// suspend.
 struct Slot {
     occupancy: Occupancy,
     sp: AtomicUsize,
     pages: UnsafeCell<usize>,
 }
 
-// SAFETY: `pages` is touched between `enter` and `leave` or inside `exclude`; that this is safe is what the models
-// check.
+// SAFETY: `pages` is touched between `enter` and `leave` or inside `exclude`; the models check that
+// this is safe.
 unsafe impl Sync for Slot {}
 
 impl Slot {
@@ -22,7 +24,7 @@ impl Slot {
         Arc::new(Self { occupancy: Occupancy::new(), sp: AtomicUsize::new(0), pages: UnsafeCell::new(0) })
     }
 
-    /// A goroutine's turn: it leaves `depth` live words and a stack pointer that says so.
+    /// Runs a goroutine once: it leaves `depth` live words and a stack pointer that says so.
     fn run(&self, depth: usize) {
         self.occupancy.enter();
         // SAFETY: this thread is on the stack, or loom finds out.
@@ -31,10 +33,11 @@ impl Slot {
         self.occupancy.leave();
     }
 
-    /// The sweeper's part once the stack is found vacant: the pointer must describe what is on the stack.
+    /// Acts like the sweeper once the stack is found vacant: the pointer must describe what is on
+    /// the stack.
     fn trim(&self) {
         let sp = self.sp.load(Ordering::Relaxed);
-        // SAFETY: nobody is on the stack, or loom finds out.
+        // SAFETY: no thread is on the stack, or loom finds out.
         self.pages.with_mut(|pages| unsafe {
             assert_eq!(*pages, sp, "the saved stack pointer is not that of the last suspend");
             *pages = sp;

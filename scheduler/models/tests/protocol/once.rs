@@ -1,4 +1,4 @@
-//! Models of running once: one runner, those who wait for it, and runners that fail.
+//! Models of running once: one runner, its waiters, and runners that fail.
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
 use greenthread_models::protocol::sync::raw_once::{Begun, RawOnce};
@@ -9,14 +9,16 @@ use loom::thread;
 
 struct Shared {
     once: RawOnce<LoomWait<Patient>>,
-    // Written by the runners; loom fails if one does not happen before the next, or before who reads.
+    // Written by the runners; loom fails if one write does not happen before the next, or before a
+    // read.
     n: UnsafeCell<u32>,
     runs: AtomicU32,
 }
 
-// SAFETY: `n` is written by the runner and read when it is done; that this suffices is what the models check.
+// SAFETY: `n` is written by the runner and read when it is done; the models check that this
+// suffices.
 unsafe impl Sync for Shared {}
-// SAFETY: as above.
+// SAFETY: `n` is written by the runner and read when it is done.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -24,7 +26,9 @@ impl Shared {
         Arc::new(Self { once: RawOnce::new(), n: UnsafeCell::new(0), runs: AtomicU32::new(0) })
     }
 
-    /// Begins; as a runner it fails if the number of runs before is below `failures`. What `begin` said in the end.
+    /// Begins; as a runner it fails if the number of earlier runs is below `failures`.
+    ///
+    /// Returns the last result of `begin`.
     fn run(&self, force: bool, failures: u32) -> Begun {
         let begun = self.once.begin(force);
         if let Begun::Runner { poisoned } = begun {
@@ -32,7 +36,7 @@ impl Shared {
             assert_eq!(poisoned, run > 0, "it runs again after a failure only");
             // SAFETY: the caller is the runner.
             self.n.with_mut(|n| unsafe { *n += 1 });
-            // SAFETY: as above.
+            // SAFETY: the caller is the runner, and calls this once.
             unsafe { self.once.finish(run >= failures) };
         }
         begun
@@ -40,12 +44,13 @@ impl Shared {
 
     fn seen(&self) -> u32 {
         assert!(self.once.is_done());
-        // SAFETY: it is done, so nobody writes.
+        // SAFETY: it is done, so no thread writes.
         self.n.with(|n| unsafe { *n })
     }
 }
 
-/// Each thread runs it with `failures`, trying again. All come back and see the last run.
+/// Lets each thread run it with `failures`, trying again, and checks that all return and see the
+/// last run.
 fn forced(threads: usize, failures: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Shared::new();
@@ -79,7 +84,7 @@ fn three_threads_and_a_failure() {
 }
 
 #[test]
-fn a_failure_is_told_to_all_who_do_not_force() {
+fn a_failure_reaches_all_callers_that_do_not_force() {
     explore(3, || {
         let shared = Shared::new();
         let other = {

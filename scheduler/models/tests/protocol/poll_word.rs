@@ -1,5 +1,5 @@
-//! Models of a direction of a descriptor: its owner meets events, a close, deadlines that are moved, wakers that come late, and the end of a
-//! stream whose reads are left out while it is empty.
+//! Models of a direction of a descriptor: its owner meets events, a close, deadlines that are
+//! moved, late wakers, and the end of a stream whose reads are skipped while it is empty.
 
 use std::ptr::NonNull;
 
@@ -9,7 +9,9 @@ use greenthread_models::protocol::poll_word::PollWord;
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
 
-/// One wait of the owner. All of them last as long as the model, as the memory of goroutines does.
+/// One wait of the owner.
+///
+/// All of them last as long as the model, as the memory of goroutines does.
 struct Wait {
     notify: Notify,
     woken: AtomicBool,
@@ -17,9 +19,9 @@ struct Wait {
     saved: UnsafeCell<bool>,
 }
 
-// SAFETY: `saved` is handed from the owner to the one waker; that it is, is what the models check.
+// SAFETY: `saved` is handed from the owner to the one waker, which is what the models check.
 unsafe impl Sync for Wait {}
-// SAFETY: as above.
+// SAFETY: `saved` is handed from the owner to the one waker.
 unsafe impl Send for Wait {}
 
 #[derive(Debug, PartialEq)]
@@ -57,19 +59,19 @@ impl World {
         wait.notify.notify();
     }
 
-    /// Data comes, and the poller is told.
+    /// Delivers data, and its event to the poller.
     fn event(&self) {
         self.data.fetch_add(1, Ordering::Relaxed);
         Self::wake(self.word.set_ready());
     }
 
-    /// A deadline passes, or the descriptor is closed.
+    /// Lets a deadline pass, or closes the descriptor.
     fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
         self.interrupt();
     }
 
-    /// A waker that comes for nothing.
+    /// Acts like a spurious waker.
     fn interrupt(&self) {
         Self::wake(self.word.take_waiter());
     }
@@ -78,7 +80,7 @@ impl World {
         self.data.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
     }
 
-    /// Reads, with `waits` from this one on. What `Descriptor` and its user do.
+    /// Reads, with `waits` from this one on, as `Descriptor` and its user do.
     fn read(&self, waits: &mut std::slice::Iter<'_, Wait>) -> Outcome {
         if self.ended.load(Ordering::Relaxed) {
             return Outcome::Ended;
@@ -94,14 +96,16 @@ impl World {
         Outcome::Data
     }
 
-    /// Waits once; whether an event was there.
+    /// Waits once.
+    ///
+    /// Returns `true` if an event was there.
     fn wait(&self, waits: &mut std::slice::Iter<'_, Wait>) -> bool {
         if !self.word.begin() {
             return true;
         }
         if !self.ended.load(Ordering::Relaxed) {
             let wait = waits.next().expect("no more waits than there are reasons to wake up");
-            // SAFETY: nobody else knows this wait yet.
+            // SAFETY: no other thread knows this wait yet.
             wait.saved.with_mut(|saved| unsafe { *saved = true });
             if self.word.park(NonNull::from(wait).cast()) {
                 while !wait.woken.load(Ordering::Acquire) {
@@ -160,7 +164,7 @@ fn a_deadline_and_a_close_wake_once() {
     });
 }
 
-/// The deadline passes and is taken back at once; then data comes.
+/// The deadline passes and is reset at once; then data comes.
 #[test]
 fn a_deadline_that_is_moved_loses_nothing() {
     explore(3, || {
@@ -176,9 +180,10 @@ fn a_deadline_that_is_moved_loses_nothing() {
     });
 }
 
-/// Two reads in turn, while a waker of neither comes at any moment: each wait is woken once, and no event is lost.
+/// Two reads in succession, while a waker of neither comes at any moment: each wait is woken once,
+/// and no event is lost.
 #[test]
-fn a_late_waker_ends_a_wait_for_nothing() {
+fn a_late_waker_causes_a_spurious_wake_up() {
     explore(2, || {
         let world = World::new(3);
         let poller = run(&world, |world| {
@@ -201,8 +206,11 @@ struct Kernel {
     end: bool,
 }
 
-/// A stream whose reads are left out when the one before has emptied it: the word, and the flag that goes with it. What
-/// is left behind and has no further event is the end here; urgent data is reported in the same way.
+/// A stream whose reads are skipped when the one before has emptied it: the word, and the flag that
+/// belongs to it.
+///
+/// What is left behind without a further event is the end here; urgent data is reported in the same
+/// way.
 struct Stream {
     world: Arc<World>,
     kernel: Mutex<Kernel>,
@@ -214,14 +222,14 @@ impl Stream {
         Arc::new(Self { world: World::new(waits), kernel: Mutex::default(), read_on: AtomicBool::new(false) })
     }
 
-    /// A byte comes, and perhaps the end with it.
+    /// Delivers a byte, and with `end` the end of the stream.
     fn arrive(&self, end: bool) {
         let mut kernel = self.kernel.lock().unwrap();
         kernel.bytes += 1;
         kernel.end = end;
     }
 
-    /// What `record::report` does with an event for reading.
+    /// Does what `record::report` does with an event for reading.
     fn report(&self, read_on: bool) {
         if read_on {
             self.read_on.store(true, Ordering::Relaxed);
@@ -229,7 +237,9 @@ impl Stream {
         World::wake(self.world.word.set_ready());
     }
 
-    /// Reads to the end, as a socket's reads do: how many bytes came.
+    /// Reads to the end, as a socket's reads do.
+    ///
+    /// Returns the number of bytes.
     fn read_to_end(&self) -> u32 {
         let mut waits = self.world.waits.iter();
         let mut emptied = false;
@@ -259,7 +269,8 @@ impl Stream {
     }
 }
 
-/// The end comes with the last byte, in one event: who has emptied the stream must not wait for another one.
+/// The end comes with the last byte, in one event: a reader that has emptied the stream must not
+/// wait for another one.
 #[test]
 fn an_end_in_the_last_event_is_not_waited_for() {
     explore(3, || {

@@ -1,5 +1,5 @@
-//! Models of the poller's role: with somebody who waits for I/O and every M at rest, one M polls; and whoever leaves it a
-//! token ends its poll.
+//! Models of the poller's role: with an I/O waiter and every M idle, one M polls; and a thread that
+//! leaves it a token ends its poll.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicBool, AtomicU32, Mutex, Ordering};
@@ -7,7 +7,9 @@ use greenthread_models::protocol::poller::{Doorbell, PollerRole};
 use loom::sync::{Arc, Condvar};
 use loom::thread;
 
-/// A flag that a thread waits for. Its lock orders nothing that the protocol relies on: it is taken to sleep and to wake only.
+/// A flag that a thread waits for.
+///
+/// Its lock orders nothing that the protocol relies on: it is taken only to sleep and to wake.
 struct Signal {
     set: Mutex<bool>,
     changed: Condvar,
@@ -32,7 +34,7 @@ impl Signal {
     }
 }
 
-/// Ms that go to rest, and the lists that they stand in.
+/// Ms that go idle, and the lists that they are in.
 struct Rest {
     role: PollerRole,
     list: Mutex<Vec<usize>>,
@@ -53,7 +55,9 @@ impl Rest {
         })
     }
 
-    /// M `m` goes to rest, and does not return unless it polls, or has been told that the model is over.
+    /// Makes M `m` idle.
+    ///
+    /// Returns only when it polls, or has been told that the model is over.
     fn rest(&self, m: usize, over: &AtomicBool) {
         self.list.lock().unwrap().push(m);
         self.sleep_or_poll(m, over);
@@ -69,7 +73,7 @@ impl Rest {
         }
     }
 
-    /// A thread that is none of the Ms waits for I/O.
+    /// Waits for I/O on a thread that is not an M.
     fn wait_outside(&self) {
         self.role.add_waiter();
         self.call_poller();
@@ -85,7 +89,7 @@ impl Rest {
 }
 
 #[test]
-fn a_wait_outside_meets_an_m_on_its_way_to_rest() {
+fn a_foreign_wait_meets_an_m_that_goes_idle() {
     explore(3, || {
         let rest = Rest::new(1);
         let m = {
@@ -93,15 +97,16 @@ fn a_wait_outside_meets_an_m_on_its_way_to_rest() {
             thread::spawn(move || rest.rest(0, &AtomicBool::new(false)))
         };
         rest.wait_outside();
-        // If nobody polls, the M sleeps for ever, and the model says so.
+        // If no M polls, it sleeps forever, and the model reports it.
         m.join().unwrap();
         assert_eq!(rest.polls.load(Ordering::Relaxed), 1);
     });
 }
 
-/// The poller has polled, goes to rest again, and sees nobody who waits; who begins to wait just then sees a poller.
+/// The poller has polled, goes idle again, and sees no waiter; a waiter that begins at this moment
+/// sees a poller.
 #[test]
-fn a_wait_outside_meets_the_poller_on_its_way_out() {
+fn a_foreign_wait_meets_the_poller_that_leaves() {
     explore(3, || {
         let rest = Rest::new(1);
         rest.list.lock().unwrap().push(0);
@@ -121,7 +126,8 @@ fn a_wait_outside_meets_the_poller_on_its_way_out() {
     });
 }
 
-/// The poller goes to rest again while all Ps are in use; one that is given up just then must not be the last that anybody polls for.
+/// The poller goes idle again while all Ps are in use; a P that is given up at this moment must not
+/// be the last one that any M polls for.
 #[test]
 fn a_p_given_up_meets_the_poller_on_its_way_out() {
     explore(3, || {
@@ -144,7 +150,7 @@ fn a_p_given_up_meets_the_poller_on_its_way_out() {
 }
 
 #[test]
-fn of_two_ms_at_rest_one_polls() {
+fn one_of_two_idle_ms_polls() {
     explore(2, || {
         let (rest, over) = (Rest::new(1), Arc::new(AtomicBool::new(false)));
         let ms: Vec<_> = (0..2)
@@ -152,7 +158,7 @@ fn of_two_ms_at_rest_one_polls() {
                 let (rest, over) = (Arc::clone(&rest), Arc::clone(&over));
                 thread::spawn(move || {
                     rest.rest(m, &over);
-                    // The other one may rest for good.
+                    // The other one may stay idle.
                     over.store(true, Ordering::Relaxed);
                     rest.tokens[1 - m].leave();
                 })

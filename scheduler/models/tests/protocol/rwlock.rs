@@ -1,7 +1,7 @@
-//! Models of the lock for readers and writers: the word, its queues and the hand-over.
+//! Models of the lock for readers and writers: the word, its queues, and the hand-over.
 //!
-//! Two preemptions for three threads: with three of them an execution has more steps than loom takes by default, which
-//! are rounds in the spin lock.
+//! Two preemptions for three threads: with three of them an execution has more steps than loom
+//! takes by default, which are rounds in the spin lock.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,15 +19,18 @@ use Role::{
 
 struct Shared<S: Surroundings> {
     lock: RawRwLock<LoomWait<S>, LoomWait<S>>,
-    // Loom fails if somebody writes while others read or write, and if one does not happen before the other.
+    // Loom fails if a thread writes while others read or write, and if one does not happen before
+    // the other.
     n: UnsafeCell<u32>,
-    /// How often somebody has written. Not loom's: it counts, and orders nothing.
+    /// How often a thread has written.
+    ///
+    /// Not loom's: it counts, and orders nothing.
     written: AtomicU32,
 }
 
-// SAFETY: `n` is touched only under `lock`; that this suffices is what the models check.
+// SAFETY: `n` is touched only under `lock`; the models check that this suffices.
 unsafe impl<S: Surroundings> Sync for Shared<S> {}
-// SAFETY: as above.
+// SAFETY: `n` is touched only under `lock`.
 unsafe impl<S: Surroundings> Send for Shared<S> {}
 
 impl<S: Surroundings> Shared<S> {
@@ -35,20 +38,20 @@ impl<S: Surroundings> Shared<S> {
         Arc::new(Self { lock: RawRwLock::new(), n: UnsafeCell::new(0), written: AtomicU32::new(0) })
     }
 
-    /// The caller has locked for reading, in some way.
+    /// Reads, for a caller that has locked for reading in some way.
     fn look(&self) -> u32 {
         // SAFETY: under the lock.
         self.n.with(|n| unsafe { *n })
     }
 
-    /// The caller has locked for writing.
+    /// Writes, for a caller that has locked for writing.
     fn add(&self) {
         // SAFETY: under the lock.
         self.n.with_mut(|n| unsafe { *n += 1 });
         self.written.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The caller has locked for reading.
+    /// Reads and unlocks, for a caller that has locked for reading.
     fn look_and_unlock(&self) -> u32 {
         let n = self.look();
         // SAFETY: locked by the caller.
@@ -56,7 +59,7 @@ impl<S: Surroundings> Shared<S> {
         n
     }
 
-    /// The caller has locked for writing.
+    /// Writes and unlocks, for a caller that has locked for writing.
     fn add_and_unlock(&self) {
         self.add();
         // SAFETY: locked by the caller.
@@ -112,10 +115,10 @@ impl<S: Surroundings> Shared<S> {
         }
     }
 
-    /// The caller is the upgradable reader, and does what it wants to be that for.
+    /// Continues as the upgradable reader according to `role`.
     fn go_on(&self, role: Role) {
         let before = self.look();
-        // SAFETY: the caller's lock, and the arms go on as what these make of it.
+        // SAFETY: the caller's lock, and the arms continue as what these calls make of it.
         let upgraded = unsafe {
             match role {
                 UpgradableThenPlain => {
@@ -161,7 +164,8 @@ enum Role {
     DowngradeAndUpgrade,
 }
 
-/// Each list is what one thread does. All get through, and the lock is free at the end.
+/// Runs one thread for each list of roles, and checks that all succeed, and the lock is free at the
+/// end.
 fn run<S: Surroundings + 'static>(threads: &'static [&'static [Role]], preemptions: usize) {
     explore(preemptions, move || {
         let shared = Shared::<S>::new();
@@ -203,7 +207,7 @@ fn a_writer_among_readers_that_come_again() {
 }
 
 #[test]
-fn everybody_in_turn() {
+fn readers_and_writers_in_turn() {
     run::<Patient>(&[&[Read, Write], &[Write, Read], &[Write]], 2);
 }
 
@@ -288,7 +292,7 @@ fn a_reader_or_writer_gives_up() {
     run::<Patient>(&[&[Read], &[MayWrite]], 3);
 }
 
-/// The reader behind it must not wait for somebody who has left.
+/// The reader behind it must not wait for a thread that has left.
 #[test]
 fn a_writer_that_gives_up_lets_readers_through() {
     explore(2, || {
@@ -311,7 +315,7 @@ fn a_writer_that_gives_up_lets_readers_through() {
     });
 }
 
-/// The same while the first reader stays: only the one who gives up can let the other in.
+/// The same while the first reader stays: only the thread that gives up can admit the other.
 #[test]
 fn a_writer_that_gives_up_lets_readers_join() {
     explore(3, || {
@@ -332,9 +336,9 @@ fn a_writer_that_gives_up_lets_readers_join() {
     });
 }
 
-/// A `try_read` that was refused leaves nothing behind that a `try_write` could take for a reader.
+/// A refused `try_read` leaves nothing behind that a `try_write` could take for a reader.
 #[test]
-fn trying_fails_only_because_of_somebody() {
+fn trying_fails_only_because_of_another() {
     type Try = fn(&RawRwLock<LoomWait<Patient>, LoomWait<Patient>>) -> bool;
     let tries: [Try; 3] = [RawRwLock::try_read, RawRwLock::try_write, RawRwLock::try_upgradable_read];
     for theirs in tries {
@@ -354,7 +358,7 @@ fn trying_fails_only_because_of_somebody() {
     }
 }
 
-/// A writer that waits, and gives up, may not make an upgrade fail: it has nothing.
+/// A writer that waits, and gives up, must not make an upgrade fail: it holds nothing.
 #[test]
 fn trying_to_upgrade_fails_only_because_of_readers() {
     explore(3, || {
@@ -409,7 +413,8 @@ fn a_wait_to_be_upgradable_is_given_up() {
     run::<Patient>(&[&[MayWrite], &[ReadUpgradable], &[Read]], 1);
 }
 
-/// A writer that gives up lets in those behind it, while the upgradable reader that was there before leaves, or becomes the writer.
+/// A writer that gives up admits those behind it, while the upgradable reader that was there before
+/// leaves, or becomes the writer.
 #[test]
 fn a_writer_gives_up_beside_an_upgradable_reader() {
     for role in [ReadUpgradable, UpgradableThenPlain, Upgrade, TryUpgrade] {
@@ -429,7 +434,8 @@ fn a_writer_gives_up_beside_an_upgradable_reader() {
     }
 }
 
-/// The same while a plain reader stays: nobody else can let in the one that waits to be upgradable.
+/// The same while a plain reader stays: no other thread can admit the waiter for the upgradable
+/// place.
 #[test]
 fn a_writer_passes_between_two_upgradable_readers() {
     explore(2, || {
@@ -461,9 +467,9 @@ fn a_writer_downgrades() {
     run::<Patient>(&[&[Downgrade], &[Read], &[Write]], 2);
 }
 
-/// Plain readers come and go beside one that is upgradable, also while another waits to be that.
+/// Plain readers come and go beside an upgradable one, even while another waits for that place.
 #[test]
-fn who_waits_to_be_upgradable_stops_no_reader() {
+fn a_waiter_for_the_upgradable_place_stops_no_reader() {
     explore(3, || {
         let shared = Shared::<Patient>::new();
         shared.lock.upgradable_read();
@@ -480,7 +486,7 @@ fn who_waits_to_be_upgradable_stops_no_reader() {
     });
 }
 
-/// Readers that wait come in with the writer that downgrades, and need not wait until it unlocks.
+/// Waiting readers come in with the writer that downgrades, and need not wait until it unlocks.
 #[test]
 fn a_downgrade_lets_readers_in() {
     explore(2, || {

@@ -9,13 +9,13 @@ use loom::thread;
 
 struct Shared {
     semaphore: RawSemaphore<LoomWait<Patient>>,
-    /// Touched only by who holds the whole semaphore.
+    /// Touched only by the holder of the whole semaphore.
     n: UnsafeCell<u32>,
 }
 
-// SAFETY: `n` is touched only by who holds everything; that this suffices is what the models check.
+// SAFETY: `n` is touched only by the holder of everything; the models check that this suffices.
 unsafe impl Sync for Shared {}
-// SAFETY: as above.
+// SAFETY: `n` is touched only by the holder of everything.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -27,7 +27,9 @@ impl Shared {
         self.semaphore.acquire(want);
     }
 
-    /// As `acquire`, with another thread that ends the wait at any time; whether it was granted.
+    /// Acquires like `acquire`, with another thread that ends the wait at any time.
+    ///
+    /// Returns `true` if it was granted.
     fn acquire_or_give_up(&self, want: usize) -> bool {
         self.semaphore.acquire_within(want, &GiveUp::default())
     }
@@ -107,7 +109,8 @@ fn two_releases_for_one_waiter() {
     });
 }
 
-/// A wait that is given up against its grant: what was granted is given back once, and nothing is lost.
+/// A wait that is given up against its grant: what was granted is released once, and nothing is
+/// lost.
 #[test]
 fn a_grant_against_giving_up() {
     explore(3, || {
@@ -126,7 +129,8 @@ fn a_grant_against_giving_up() {
     });
 }
 
-/// The first wants more than there is, and gives up: the one behind it is served, by whoever comes.
+/// The first wants more than there is, and gives up: the one behind it is served, whichever thread
+/// comes.
 #[test]
 fn giving_up_lets_the_next_through() {
     explore(2, || {
@@ -147,7 +151,7 @@ fn giving_up_lets_the_next_through() {
                 shared.release(1);
             })
         };
-        // Without any release, while the first may still hope.
+        // Without any release, while the first may still be waiting.
         second.join().unwrap();
         shared.release(1);
         first.join().unwrap();
@@ -155,7 +159,7 @@ fn giving_up_lets_the_next_through() {
     });
 }
 
-/// `try_acquire` does not pass those who wait, and takes nothing if it fails.
+/// `try_acquire` does not pass waiters, and takes nothing if it fails.
 #[test]
 fn trying_does_not_barge() {
     explore(3, || {
@@ -180,9 +184,10 @@ fn trying_does_not_barge() {
     });
 }
 
-/// An attempt that was refused takes nothing, not for a moment either; and a wait that was given up stops nobody afterwards.
+/// A refused attempt takes nothing, not even for a moment; and an abandoned wait stops no other
+/// afterwards.
 #[test]
-fn trying_fails_only_because_of_somebody() {
+fn trying_fails_only_because_of_another() {
     for waits in [false, true] {
         explore(3, move || {
             let shared = Shared::new(2);

@@ -8,18 +8,18 @@ use loom::sync::Arc;
 
 struct Shared {
     group: RawWaitGroup<LoomWait<Patient>>,
-    // Each written once, before a `done`; loom fails if that does not happen before who reads.
+    // Each written once, before a `done`; loom fails if that does not happen before the reads.
     work: [UnsafeCell<u32>; 2],
 }
 
-// SAFETY: `work` is written before a `done` and read after the `wait` that it ends; that this suffices is what the models
-// check.
+// SAFETY: `work` is written before a `done` and read after the `wait` that it ends; the models
+// check that this suffices.
 unsafe impl Sync for Shared {}
-// SAFETY: as above.
+// SAFETY: `work` is written before a `done` and read after the `wait` that it ends.
 unsafe impl Send for Shared {}
 
 impl Shared {
-    /// A set of `counter`.
+    /// Creates a set of `counter`.
     fn new(counter: isize) -> Arc<Self> {
         let shared = Self { group: RawWaitGroup::new(), work: [UnsafeCell::new(0), UnsafeCell::new(0)] };
         shared.add(counter);
@@ -30,9 +30,9 @@ impl Shared {
         assert_eq!(self.group.add(n), Ok(()));
     }
 
-    /// Does the work `n`, and says so.
+    /// Does the work `n`, and calls `done`.
     fn work_and_done(&self, n: usize) {
-        // SAFETY: nobody else does this work.
+        // SAFETY: no other thread does this work.
         self.work[n].with_mut(|work| unsafe { *work += 1 });
         self.add(-1);
     }
@@ -51,7 +51,7 @@ impl Shared {
     }
 }
 
-/// `waiters` of them wait for `workers`.
+/// Runs `waiters` that wait for `workers`.
 fn run(waiters: usize, workers: usize, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Shared::new(workers as isize);
@@ -84,7 +84,7 @@ fn two_waits_against_two() {
 }
 
 #[test]
-fn one_is_added_while_somebody_waits() {
+fn one_is_added_while_another_waits() {
     explore(3, || {
         let shared = Shared::new(1);
         in_threads(2, &shared, |shared, n| match n {
@@ -99,8 +99,8 @@ fn one_is_added_while_somebody_waits() {
     });
 }
 
-/// The one that is added comes before the last `done`, and makes it not the last, or after it, and is a set of its own, which
-/// nobody has to wait for.
+/// The added one comes before the last `done`, and makes it not the last, or after it, and is a set
+/// of its own, for which no thread has to wait.
 #[test]
 fn one_is_added_while_the_last_one_finishes() {
     explore(2, || {
@@ -117,7 +117,7 @@ fn one_is_added_while_the_last_one_finishes() {
     });
 }
 
-/// The next set begins while those who waited for the first still leave, or before they have looked.
+/// The next set begins while the waiters of the first still leave, or before they have looked.
 #[test]
 fn the_next_set_begins_at_once() {
     explore(3, || {
@@ -137,7 +137,8 @@ fn the_next_set_begins_at_once() {
     });
 }
 
-/// Two that wait for different sets: none is let go by the end of the other's, and none is forgotten.
+/// Two waiters for different sets: neither is released by the end of the other's set, and neither
+/// is forgotten.
 #[test]
 fn waits_in_turn_belong_to_their_sets() {
     explore(2, || {
@@ -159,9 +160,9 @@ fn waits_in_turn_belong_to_their_sets() {
     });
 }
 
-/// One `done` too many changes nothing, whoever comes last.
+/// One `done` too many changes nothing, whichever comes last.
 #[test]
-fn one_too_many_is_told_so() {
+fn one_done_too_many_is_an_error() {
     explore(1, || {
         let shared = Arc::new((Shared::new(1), AtomicU32::new(0)));
         in_threads(3, &shared, |(shared, refused), n| {
@@ -176,7 +177,8 @@ fn one_too_many_is_told_so() {
     });
 }
 
-/// A wait that is given up against the end of its set: the other waiter is let go, and nobody stays counted.
+/// A wait that is given up against the end of its set: the other waiter is released, and no waiter
+/// stays counted.
 #[test]
 fn a_wait_is_given_up() {
     explore(1, || {
