@@ -1,4 +1,5 @@
-//! What Go's package `context` promises, one fact a test; and what is ours: handles that cancel, `recv`, `send`, `sleep`.
+//! The promises of Go's package `context`, one fact a test, and our additions: handles that cancel,
+//! `recv`, `send`, `sleep`.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -65,7 +66,7 @@ fn contexts_print_as_in_go() {
 }
 
 #[test]
-fn cancelling_ends_what_is_below_and_nothing_above() {
+fn cancel_ends_descendants_and_nothing_above() {
     everywhere(|| {
         let (top, cancel_top) = Context::background().with_cancel();
         let (middle, cancel_middle) = top.with_value(1).with_cancel();
@@ -88,7 +89,7 @@ fn cancelling_ends_what_is_below_and_nothing_above() {
 }
 
 #[test]
-fn a_child_of_an_ended_context_is_born_ended() {
+fn a_child_of_an_ended_context_has_ended() {
     everywhere(|| {
         let (parent, cancel) = Context::background().with_cancel_cause();
         cancel.cancel("too late");
@@ -282,7 +283,7 @@ fn a_function_keeps_the_context_until_it_runs() {
 }
 
 #[test]
-fn whoever_is_dropped_leaves_nothing() {
+fn a_dropped_context_leaves_nothing() {
     everywhere(|| {
         let census = Census::default();
         let timers = scheduler::stats().timers;
@@ -405,7 +406,7 @@ fn chains_and_stars_do_not_recurse() {
         cancel.cancel();
         assert!(star.iter().all(|child| child.err() == Some(Error::Canceled)));
 
-        // Dropped without having ended.
+        // Dropped before its end.
         let grow = |last: Context, n| if n % 2 == 0 { last.with_value(n) } else { derive(&last) };
         drop((0..N).fold(Context::background(), grow));
     });

@@ -1,4 +1,4 @@
-//! Trees that many change at once.
+//! Trees that many goroutines change at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,8 @@ use greenthread_channels::TryRecvError;
 use greenthread_ctx::{Cancel, Context, Error};
 use greenthread_scheduler as scheduler;
 
-/// Derives, cancels, drops and waits below `root`; how many functions must have been called in the end.
+/// Derives, cancels, drops and waits below `root`. Returns how many functions must have been called
+/// in the end.
 fn busy(root: Context, random: &mut Rng, census: &Census, calls: &Arc<AtomicUsize>) -> usize {
     let (mut kept, mut wanted) = (vec![root], 0);
     for n in 0..60 {
@@ -43,7 +44,7 @@ fn busy(root: Context, random: &mut Rng, census: &Census, calls: &Arc<AtomicUsiz
 }
 
 #[test]
-fn everybody_at_once() {
+fn storm_of_all_operations() {
     everywhere(|| {
         for _ in rounds(150) {
             let (census, calls) = (Census::default(), Arc::new(AtomicUsize::new(0)));
@@ -67,7 +68,7 @@ fn everybody_at_once() {
     });
 }
 
-/// `err()` is never ahead of `done()`, and `done()` never ahead of `err()`.
+/// Checks that `err()` is never ahead of `done()`, and `done()` never ahead of `err()`.
 #[test]
 fn err_and_done_agree() {
     everywhere(|| {
@@ -94,7 +95,7 @@ fn err_and_done_agree() {
     });
 }
 
-/// Whoever comes back from `cancel` finds everything below ended, though another may be at it as well.
+/// Checks that everything below has ended when `cancel` returns, even beside another walker.
 #[test]
 fn all_is_over_when_cancel_returns() {
     everywhere(|| {
@@ -102,7 +103,7 @@ fn all_is_over_when_cancel_returns() {
             let mut random = random();
             let mut all = vec![Context::background().with_cancel()];
             for _ in 0..300 {
-                // Deep rather than wide: the walks shall meet half-way.
+                // Deep rather than wide, so that the walks meet half-way.
                 let parent = all.len() - 1 - random.index(all.len().min(4));
                 all.push(all[parent].0.with_cancel());
             }
@@ -112,7 +113,7 @@ fn all_is_over_when_cancel_returns() {
                     let all = Arc::clone(&all);
                     spawn(move || {
                         all[0].1.cancel();
-                        // From the end: what a walk comes to last.
+                        // From the end, since a walk reaches that last.
                         assert!(all.iter().rev().all(|(ctx, _)| ctx.err().is_some()));
                     })
                 })
@@ -122,7 +123,7 @@ fn all_is_over_when_cancel_returns() {
     });
 }
 
-/// Deadlines that come while their contexts are cancelled and dropped.
+/// Deadlines that come while their contexts are canceled and dropped.
 #[test]
 fn deadlines_beside_cancels() {
     everywhere(|| {
@@ -149,7 +150,7 @@ fn deadlines_beside_cancels() {
     });
 }
 
-/// Contexts are cancelled and waited for in destructors, too.
+/// Contexts are canceled and waited for in destructors, too.
 #[test]
 fn while_unwinding() {
     struct Guard(Context, Option<Cancel>);
@@ -176,7 +177,7 @@ fn while_unwinding() {
     });
 }
 
-/// Of two that stop a function one is told that it has, or else it was started before either was told.
+/// Checks that of two concurrent `stop`s one succeeds, unless the function was started before.
 #[test]
 fn a_stop_that_fails_has_a_reason() {
     everywhere(|| {
@@ -197,7 +198,7 @@ fn a_stop_that_fails_has_a_reason() {
                 })
             });
             let stopped = stop.stop();
-            // Whoever was refused, here nothing was started before.
+            // Whichever call failed, the function was not started before.
             if !stopped {
                 cancel.cancel();
             }

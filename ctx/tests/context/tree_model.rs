@@ -9,14 +9,14 @@ use crate::common::{everywhere, random, rounds, until};
 use greenthread_channels::TryRecvError;
 use greenthread_ctx::{CancelCause, Context, Error, Stop};
 
-/// What the model knows of one context, and the context, until it is dropped.
+/// One context, until it is dropped, and what the model knows of it.
 struct Modelled {
     ctx: Option<Context>,
     cancel: Option<CancelCause>,
     parent: Option<usize>,
-    /// Whether it ends with its parent.
+    /// `true` if it ends with its parent.
     linked: bool,
-    /// The number with which it was cancelled.
+    /// The number with which it was canceled.
     end: Option<usize>,
     deadline: Option<Instant>,
     value: Option<usize>,
@@ -51,7 +51,7 @@ impl Model {
         Self { random, all: vec![root], funcs: Vec::new(), base: Instant::now() + Duration::from_secs(3600) }
     }
 
-    /// A context that somebody still has.
+    /// Picks a context that was not dropped.
     fn any(&mut self) -> (usize, Context) {
         loop {
             let n = self.random.index(self.all.len());
@@ -95,7 +95,7 @@ impl Model {
         let Some(cancel) = &self.all[n].cancel else { return };
         cancel.cancel(reason.to_string());
         self.all[n].end.get_or_insert(reason);
-        // A child stands behind its parent.
+        // A child comes after its parent.
         for child in n + 1..self.all.len() {
             if self.all[child].linked
                 && let Some(end) = self.all[child].parent.and_then(|parent| self.all[parent].end)
@@ -105,7 +105,7 @@ impl Model {
         }
     }
 
-    /// Drops a context with its handle, without cancelling.
+    /// Drops a context with its handle, without canceling.
     fn disarm(&mut self) {
         let n = self.random.index(self.all.len());
         if n > 0 {
@@ -142,7 +142,7 @@ impl Model {
             assert_eq!(cause, modelled.end.map(|end| end.to_string()), "{n}: {ctx}");
             assert_eq!(ctx.deadline(), modelled.deadline, "{n}: {ctx}");
             assert_eq!(ctx.value(), modelled.value.as_ref(), "{n}: {ctx}");
-            // Only some are asked: the others have no channel when they end.
+            // Only some are asked for `done`: the others have no channel when they end.
             if n % 2 == 0 {
                 let done = if modelled.end.is_some() { TryRecvError::Disconnected } else { TryRecvError::Empty };
                 assert_eq!(ctx.done().try_recv(), Err(done), "{n}: {ctx}");
@@ -150,13 +150,13 @@ impl Model {
         }
     }
 
-    /// Every function whose context has ended was called once; the others never.
+    /// Checks that every function whose context has ended was called once, and the others never.
     fn finish(self) {
         for (n, func) in self.funcs.iter().enumerate() {
             let wanted = usize::from(!func.stopped && self.all[func.of].end.is_some());
             until(|| func.calls.load(Ordering::Relaxed) >= wanted);
             assert_eq!(func.calls.load(Ordering::Relaxed), wanted, "function {n}");
-            // What waits keeps its context, and with it the timer.
+            // A waiting function keeps its context, and with it the timer.
             func.stop.stop();
         }
     }

@@ -77,7 +77,7 @@ pub struct Group<K, V> {
 /// use greenthread::sync::singleflight::{Group, Outcome};
 ///
 /// let outcome = Group::new().work("key", || 42);
-/// assert_eq!(outcome, Outcome { value: 42, shared: false }, "nobody else has asked");
+/// assert_eq!(outcome, Outcome { value: 42, shared: false }, "no one else has asked");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Outcome<V> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::common::{Rng, check, check_from_thread, drops::Census, storm};
 use greenthread::{block_on, channel, go, time};
 
-/// A value that somebody sets, and who waits for it.
+/// A value that is set from outside, and the waker of its future.
 #[derive(Clone)]
 struct Cell<T>(Arc<Mutex<(Option<T>, Option<Waker>)>>);
 
@@ -48,7 +48,7 @@ impl<T> Future for Cell<T> {
 }
 
 #[test]
-fn what_is_ready_is_not_waited_for() {
+fn a_ready_future_does_not_wait() {
     check(|| {
         let census = Census::default();
         drop(block_on(future::ready(census.value())));
@@ -92,12 +92,12 @@ fn a_thread_may_wait_too() {
 }
 
 #[test]
-fn one_that_wakes_itself_is_polled_again() {
+fn a_future_that_wakes_itself_is_polled_again() {
     check(|| {
         let mut polls = 0;
         let yields = future::poll_fn(|context| {
             polls += 1;
-            // More often than there is room for.
+            // More often than the channel has capacity for.
             (0..3).for_each(|_| context.waker().wake_by_ref());
             if polls < 100 { Poll::Pending } else { Poll::Ready(polls) }
         });
@@ -118,7 +118,7 @@ fn a_waker_may_outlive_the_future() {
 }
 
 #[test]
-fn others_run_meanwhile() {
+fn others_run_during_the_wait() {
     check(|| {
         let cell = Cell::new();
         let (tx, rx) = channel::bounded(0);
@@ -126,7 +126,7 @@ fn others_run_meanwhile() {
             let cell = cell.clone();
             move || block_on(cell)
         });
-        // On one P these two can only talk while the other one is parked.
+        // On one P these two can only talk while the caller is parked.
         let echo = greenthread::spawn(move || rx.iter().sum::<u32>());
         (1..=100).for_each(|n| tx.send(n).unwrap());
         drop(tx);
@@ -138,7 +138,7 @@ fn others_run_meanwhile() {
 }
 
 #[test]
-fn a_panic_comes_through() {
+fn a_panic_reaches_the_caller() {
     check(|| {
         let payload = greenthread::spawn(|| block_on(async { panic!("no") })).join().unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&"no"));
@@ -146,7 +146,7 @@ fn a_panic_comes_through() {
 }
 
 #[test]
-fn many_are_woken_in_any_order() {
+fn many_futures_are_woken_in_any_order() {
     static SUM: AtomicUsize = AtomicUsize::new(0);
     storm(|random: &mut Rng| {
         SUM.store(0, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use greenthread::debug::{self, GoroutineState, WaitReason};
 use greenthread::{Builder, Exited, channel, scope, spawn, yield_now};
 
 #[test]
-fn borrows_from_the_frame() {
+fn goroutines_borrow_from_the_frame() {
     check_from_thread(|| {
         let text = String::from("borrowed");
         let mut numbers = vec![0; 100];
@@ -28,7 +28,7 @@ fn borrows_from_the_frame() {
 }
 
 #[test]
-fn waits_for_all_even_without_handles() {
+fn scope_waits_for_all_even_without_handles() {
     check(|| {
         for _ in 0..50 {
             let ended = AtomicUsize::new(0);
@@ -47,7 +47,7 @@ fn waits_for_all_even_without_handles() {
 }
 
 #[test]
-fn says_that_it_waits_for_a_scope() {
+fn the_wait_reason_names_the_scope() {
     check(|| {
         let (open, closed) = channel::bounded::<Infallible>(0);
         let waiting = spawn(move || scope(|s| drop(s.spawn(move || closed.recv()))));
@@ -61,7 +61,7 @@ fn says_that_it_waits_for_a_scope() {
 }
 
 #[test]
-fn spawns_from_within() {
+fn scoped_goroutines_spawn_more() {
     fn fan_out<'scope>(s: &'scope greenthread::Scope<'scope, '_>, depth: u32, count: &'scope AtomicUsize) {
         count.fetch_add(1, Ordering::Relaxed);
         if depth > 0 {
@@ -77,7 +77,7 @@ fn spawns_from_within() {
 }
 
 #[test]
-fn nests() {
+fn scopes_nest() {
     check(|| {
         let mut sums = [0_u64; 8];
         scope(|outer| {
@@ -96,7 +96,7 @@ fn nests() {
 }
 
 #[test]
-fn an_unjoined_panic_is_the_scopes_panic() {
+fn an_unjoined_panic_panics_the_scope() {
     check(|| {
         let ended = AtomicUsize::new(0);
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -114,7 +114,7 @@ fn an_unjoined_panic_is_the_scopes_panic() {
 }
 
 #[test]
-fn a_joined_panic_is_the_joiners() {
+fn a_joined_panic_is_returned_to_the_joiner() {
     check(|| {
         let payload = scope(|s| {
             s.spawn(|| {
@@ -160,7 +160,7 @@ fn exit_goroutine_in_a_scoped_goroutine() {
                 greenthread::exit_goroutine();
             });
             assert!(handle.join().unwrap_err().is::<Exited>());
-            // Without a handle it is no panic either.
+            // Without a handle this is not a panic either.
             s.spawn(|| greenthread::exit_goroutine());
         });
         assert_eq!((census.made(), census.alive()), (1, 0));
@@ -200,7 +200,7 @@ fn results_that_borrow_are_dropped_before_the_end() {
             let dropped = AtomicUsize::new(0);
             scope(|s| {
                 for _ in 0..4 {
-                    // Some handles leave before the goroutine ends, and some results are taken.
+                    // Some handles are dropped before the goroutine ends, some results are taken.
                     drop(s.spawn(|| Borrows(&dropped)));
                     let taken = s.spawn(|| Borrows(&dropped)).join();
                     assert!(taken.is_ok());

@@ -12,7 +12,7 @@ use greenthread::sync::{Barrier, WaitGroup};
 use greenthread::{scope, spawn, yield_now};
 
 #[test]
-fn nobody_goes_on_before_the_last() {
+fn wait_returns_only_after_the_last_has_come() {
     check(|| {
         let (barrier, passed) = (Barrier::new(5), AtomicUsize::new(0));
         scope(|s| {
@@ -32,7 +32,7 @@ fn nobody_goes_on_before_the_last() {
 }
 
 #[test]
-fn a_barrier_for_nobody_or_one_does_not_block() {
+fn a_barrier_for_zero_or_one_does_not_block() {
     check(|| {
         for barrier in [Barrier::new(0), Barrier::new(1)] {
             (0..3).for_each(|_| assert!(barrier.wait().is_leader()));
@@ -41,11 +41,11 @@ fn a_barrier_for_nobody_or_one_does_not_block() {
 }
 
 #[test]
-fn stress_rounds_are_not_mixed_up() {
+fn stress_rounds_do_not_mix() {
     storm(|random| {
         let (size, rounds) = (2 + random.below(8) as usize, 50);
         let barrier = Barrier::new(size);
-        // Relaxed on purpose: it is the barrier that makes the additions visible.
+        // Relaxed on purpose: the barrier makes the additions visible.
         let (arrived, leaders) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let work = || {
             for round in 1..=rounds {
@@ -64,7 +64,7 @@ fn stress_rounds_are_not_mixed_up() {
 }
 
 #[test]
-fn it_waits_in_destructors_while_unwinding() {
+fn wait_works_in_destructors_while_unwinding() {
     check(|| {
         let barrier = Arc::new(Barrier::new(4));
         let all: Vec<_> = (0..4)
@@ -84,7 +84,7 @@ fn it_waits_in_destructors_while_unwinding() {
 }
 
 #[test]
-fn one_that_leaves_has_not_come() {
+fn a_participant_whose_context_ends_has_not_come() {
     check(|| {
         let barrier = Barrier::new(3);
         let (ctx, cancel) = Context::background().with_cancel();
@@ -107,7 +107,7 @@ fn one_that_leaves_has_not_come() {
 }
 
 #[test]
-fn a_thread_leaves_too() {
+fn a_wait_of_a_thread_ends_with_its_context() {
     check_from_thread(|| {
         let (barrier, (ctx, _cancel)) = (Barrier::new(2), Context::background().with_timeout(Duration::from_millis(2)));
         assert_eq!(barrier.wait_ctx(&ctx).err(), Some(Error::DeadlineExceeded));
@@ -118,9 +118,10 @@ fn a_thread_leaves_too() {
     });
 }
 
-/// Some leave at any time, and come again. Each round has one leader and as many others as belong to it, whatever happens.
+/// Some participants leave at any time, and come again. Each round still has one leader and the
+/// right number of others.
 #[test]
-fn storm_of_rounds_that_some_leave() {
+fn storm_of_rounds_with_canceled_waits() {
     storm(|random| {
         let (size, n) = (2 + random.below(3) as usize, 8);
         let barrier = Arc::new(Barrier::new(size));
@@ -146,7 +147,7 @@ fn storm_of_rounds_that_some_leave() {
         end.cancel();
         wg.wait();
         assert_eq!(others.load(Ordering::Relaxed), leaders.load(Ordering::Relaxed) * (size - 1));
-        // As new.
+        // The barrier works as if it were new.
         let met: Vec<_> = (0..size)
             .map(|_| {
                 let barrier = Arc::clone(&barrier);

@@ -1,4 +1,4 @@
-//! `sync::Condvar` from the outside: no wake-up is lost, none is spurious, and they come in order.
+//! `sync::Condvar` from the outside: wake-ups are never lost or spurious, and they come in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,12 +29,12 @@ fn a_wait_unlocks_and_locks_again() {
             assert!(condvar.notify_one());
             assert_eq!(waiter.join().unwrap(), 1);
         });
-        assert!(!condvar.notify_one() && condvar.notify_all() == 0, "nobody waits");
+        assert!(!condvar.notify_one() && condvar.notify_all() == 0, "no waiter is left");
     });
 }
 
 #[test]
-fn notifications_come_in_order_and_one_by_one() {
+fn notify_one_wakes_one_waiter_in_order() {
     check(|| {
         let (order, condvar) = (Mutex::new(Vec::new()), Condvar::new());
         let (order, condvar) = (&order, &condvar);
@@ -61,9 +61,9 @@ fn notifications_come_in_order_and_one_by_one() {
 }
 
 #[test]
-fn notify_all_wakes_all_who_wait_and_nobody_twice() {
+fn notify_all_wakes_every_waiter_once() {
     check(|| {
-        // More than one batch of wakers, and everybody waits again at once.
+        // More than one batch of wakers, and all waiters wait again at once.
         const WAITERS: usize = 100;
         let (woken, condvar) = (Mutex::new(0), Condvar::new());
         scope(|s| {
@@ -98,12 +98,12 @@ fn a_deadline_ends_a_wait() {
         assert!(condvar.wait_timeout_while(&mut guard, Duration::from_millis(1), |n| *n == 0).timed_out());
         assert!(!condvar.wait_timeout_while(&mut guard, Duration::ZERO, |n| *n == 1).timed_out());
         assert!(mutex.try_lock().is_none(), "locked again");
-        assert!(!condvar.notify_one(), "nobody is left in the queue");
+        assert!(!condvar.notify_one(), "the queue is empty");
     });
 }
 
 #[test]
-fn a_notification_comes_before_a_far_deadline() {
+fn a_notification_ends_a_wait_before_its_deadline() {
     check(|| {
         let (mutex, condvar) = (Mutex::new(()), Condvar::new());
         for timeout in [LIMIT * 2, Duration::MAX] {
@@ -125,7 +125,7 @@ struct Permits {
 impl Permits {
     fn put(&self) {
         *self.free.lock() += 1;
-        // After the unlock, as is allowed.
+        // Notifying after the unlock is allowed.
         self.condvar.notify_one();
     }
 
@@ -163,7 +163,7 @@ fn stress_no_wake_up_is_lost() {
 #[test]
 fn stress_deadlines_lose_no_notification() {
     storm(|random| {
-        // Each `notify_one` that says it woke one ends exactly one wait.
+        // Each `notify_one` that returns `true` ends exactly one wait.
         let shared = Arc::new((Mutex::new(()), Condvar::new(), AtomicUsize::new(0)));
         let wg = WaitGroup::new();
         for n in 0..6 {
@@ -205,7 +205,7 @@ fn stress_deadlines_lose_no_notification() {
 }
 
 #[test]
-fn it_waits_in_destructors_while_unwinding() {
+fn wait_works_in_destructors_while_unwinding() {
     check(|| {
         let shared = Arc::new((Mutex::new(false), Condvar::new()));
         let all: Vec<_> = (0..4)
@@ -291,7 +291,7 @@ fn a_wait_ends_with_its_context() {
             let waiters = [wait(0), wait(1), wait(2)];
             cancel.cancel();
             until(|| parked(WAIT) == 2);
-            // The one that has left takes no notification.
+            // The waiter that has left takes no notification.
             assert!(condvar.notify_one() && condvar.notify_one() && !condvar.notify_one());
             let results = waiters.map(|waiter| waiter.join().unwrap());
             assert_eq!(results, [Ok(()), Err(Error::Canceled), Ok(())]);
@@ -321,9 +321,10 @@ fn a_wait_of_a_thread_ends_with_its_context() {
     });
 }
 
-/// As many waits are notified as notifiers say, and those alone are `Ok`: the end of a context loses no notification.
+/// Checks that the notified waits are as many as notifiers report, and that they alone are `Ok`: the
+/// end of a context loses no notification.
 #[test]
-fn storm_of_notifications_and_ends() {
+fn storm_of_notifications_and_canceled_waits() {
     storm(|random| {
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let (notified, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

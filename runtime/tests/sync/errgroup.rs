@@ -12,7 +12,7 @@ use greenthread::sync::errgroup::Group;
 use greenthread::{channel, exit_goroutine, select, yield_now};
 
 #[test]
-fn nobody_fails() {
+fn wait_is_ok_without_a_failure() {
     check(|| {
         let (group, done) = (Group::<String>::new(), Arc::new(AtomicUsize::new(0)));
         for _ in 0..100 {
@@ -38,7 +38,7 @@ fn the_first_error_is_reported_once() {
             assert!(gate.recv().is_err());
             Err(2)
         });
-        // The first has failed when it has ended: it is the only one that is not waiting.
+        // The first has failed when it has ended: it alone does not wait.
         while format!("{group:?}").contains("counter: 2") {
             yield_now();
         }
@@ -69,7 +69,7 @@ fn an_error_cancels_the_others() {
     });
 }
 
-/// Counts how often its text is asked for, and panics then if it is told to.
+/// Counts the calls of its `Display`, which panics if it is told to.
 struct Mute {
     panics: bool,
     asked: Arc<AtomicUsize>,
@@ -85,7 +85,7 @@ impl fmt::Display for Mute {
 }
 
 #[test]
-fn an_error_is_not_lost_when_its_text_is_not_to_be_had() {
+fn an_error_whose_display_panics_is_not_lost() {
     check(|| {
         let asked = Arc::new(AtomicUsize::new(0));
         let fail = |group: &Group<Mute>| {
@@ -94,7 +94,7 @@ fn an_error_is_not_lost_when_its_text_is_not_to_be_had() {
             assert!(group.wait().is_err());
         };
         fail(&Group::new());
-        assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody has asked for the text");
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "the text was not read");
         let (group, ctx) = Group::with_context(&Context::background());
         fail(&group);
         assert_eq!(ctx.cause().unwrap().to_string(), "errgroup: an error whose Display panicked");
@@ -102,7 +102,7 @@ fn an_error_is_not_lost_when_its_text_is_not_to_be_had() {
 }
 
 #[test]
-fn the_text_of_an_error_is_made_once_and_only_if_it_may_be_asked_for() {
+fn the_text_of_an_error_is_made_at_most_once() {
     check(|| {
         let asked = Arc::new(AtomicUsize::new(0));
         let mute = || Mute { panics: false, asked: Arc::clone(&asked) };
@@ -116,7 +116,7 @@ fn the_text_of_an_error_is_made_once_and_only_if_it_may_be_asked_for() {
         texts.for_each(|texts| assert_eq!(texts, ("mute".to_owned(), "\"mute\"".to_owned())));
         assert!(group.wait().is_err());
         assert_eq!((ctx.cause().unwrap().to_string().as_str(), asked.load(Ordering::Relaxed)), ("mute", 1));
-        // A context that has ended for another reason has no use for the text.
+        // A context that has ended for another reason does not need the text.
         let (parent, cancel) = Context::background().with_cancel();
         let (group, _ctx) = Group::with_context(&parent);
         cancel.cancel();
@@ -179,7 +179,7 @@ fn the_limit_is_kept() {
 }
 
 #[test]
-fn a_limit_of_zero_lets_nobody_start() {
+fn a_limit_of_zero_starts_no_goroutine() {
     check(|| {
         let group = Group::<String>::new();
         group.set_limit(Some(0));
@@ -189,7 +189,7 @@ fn a_limit_of_zero_lets_nobody_start() {
 }
 
 #[test]
-fn the_limit_may_not_change_while_somebody_works() {
+fn the_limit_may_not_change_while_goroutines_work() {
     check(|| {
         let group = Group::<String>::new();
         group.set_limit(Some(2));
@@ -206,7 +206,7 @@ fn the_limit_may_not_change_while_somebody_works() {
 }
 
 #[test]
-fn threads_use_it_too() {
+fn threads_use_a_group_too() {
     check_from_thread(|| {
         let (group, ctx) = Group::<String>::with_context(&Context::background());
         group.set_limit(Some(1));
@@ -216,7 +216,7 @@ fn threads_use_it_too() {
         };
         group.go(move || {
             select! {
-                recv(ctx.done()) -> _ => unreachable!("nobody fails"),
+                recv(ctx.done()) -> _ => unreachable!("no goroutine fails"),
                 default => Ok(()),
             }
         });

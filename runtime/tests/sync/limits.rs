@@ -1,4 +1,4 @@
-//! Locks that are waited for until a deadline, or as long as a context lasts.
+//! Waits for locks that a deadline or a context limits.
 
 use std::panic;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ const MUTEX: &str = "sync.Mutex.Lock";
 const READ: &str = "sync.RWMutex.RLock";
 const WRITE: &str = "sync.RWMutex.Lock";
 
-/// Waits until `n` goroutines wait for what dumps show like this.
+/// Waits until `n` goroutines wait for `reason`, as dumps show it.
 fn until_waiting(reason: &str, n: usize) {
     until(|| parked(reason) == n);
 }
 
-/// As a thread and as a goroutine, on each number of Ps.
+/// Runs `body` as a thread and as a goroutine, on each number of Ps.
 fn check_both(body: impl Fn() + Clone + Send + 'static) {
     check_from_thread(|| {
         body();
@@ -33,7 +33,7 @@ fn check_both(body: impl Fn() + Clone + Send + 'static) {
 }
 
 #[test]
-fn deadlines() {
+fn a_deadline_ends_the_wait() {
     check_both(|| {
         let (mutex, lock) = (Mutex::new(1), RwLock::new(1));
         let held = mutex.lock_timeout(LONG).unwrap();
@@ -50,7 +50,7 @@ fn deadlines() {
         let begin = Instant::now();
         assert!(lock.write_timeout(SHORT).is_none());
         assert!(begin.elapsed() >= SHORT);
-        assert!(lock.read_deadline(begin).is_some(), "the writer that has given up stops nobody");
+        assert!(lock.read_deadline(begin).is_some(), "a canceled writer stops no reader");
         drop(reader);
         let writer = lock.write_deadline(begin).unwrap();
         assert!(lock.read_timeout(SHORT).is_none() && lock.write_deadline(begin + SHORT).is_none());
@@ -104,7 +104,7 @@ fn the_end_of_the_context_ends_the_wait() {
 
         let reader = lock.read();
         assert_eq!(lock.write_ctx(&canceled()).err(), Some(Error::Canceled));
-        assert!(lock.read_ctx(&Context::background()).is_ok(), "the writer that has given up stops nobody");
+        assert!(lock.read_ctx(&Context::background()).is_ok(), "a canceled writer stops no reader");
         drop(reader);
         let writer = lock.write();
         assert_eq!(lock.read_ctx(&canceled()).err(), Some(Error::Canceled));
@@ -116,7 +116,7 @@ fn the_end_of_the_context_ends_the_wait() {
 }
 
 #[test]
-fn readers_behind_a_writer_that_gives_up_are_let_in() {
+fn readers_behind_a_canceled_writer_are_let_in() {
     check(|| {
         let lock = Arc::new(RwLock::new(()));
         let (ctx, cancel) = Context::background().with_cancel();
@@ -135,7 +135,7 @@ fn readers_behind_a_writer_that_gives_up_are_let_in() {
         until_waiting(READ, 5);
         cancel.cancel();
         assert!(writer.join().unwrap());
-        // Nobody has unlocked anything.
+        // The lock was not released.
         readers.into_iter().for_each(|reader| reader.join().unwrap());
         drop(first);
         assert!(lock.try_write().is_some());
@@ -143,7 +143,7 @@ fn readers_behind_a_writer_that_gives_up_are_let_in() {
 }
 
 #[test]
-fn waiters_behind_one_that_gives_up_are_served() {
+fn waiters_behind_a_canceled_one_are_served() {
     check(|| {
         let mutex = Arc::new(Mutex::new(0));
         let (ctx, cancel) = Context::background().with_cancel();
@@ -171,7 +171,7 @@ fn waiters_behind_one_that_gives_up_are_served() {
 }
 
 #[test]
-fn in_destructors_while_unwinding() {
+fn limited_waits_work_in_destructors_while_unwinding() {
     check(|| {
         let (mutex, lock) = (Arc::new(Mutex::new(())), Arc::new(RwLock::new(())));
         let (held, reader) = (mutex.lock(), lock.read());
@@ -196,7 +196,7 @@ fn in_destructors_while_unwinding() {
     });
 }
 
-/// One of the ways to lock, at random.
+/// Locks in a random way.
 fn lock_somehow<'a>(mutex: &'a Mutex<u64>, ctx: &Context, random: &mut Rng) -> Option<MutexGuard<'a, u64>> {
     match random.below(6) {
         0 => mutex.try_lock(),
@@ -233,7 +233,7 @@ fn storm_of_mutexes() {
                 let before = *guard;
                 match random.below(12) {
                     0 => yield_now(),
-                    // Long enough for somebody to starve.
+                    // Long enough for a waiter to starve.
                     1 if random.one_in(10) => thread::sleep(Duration::from_millis(2)),
                     _ => {}
                 }
@@ -243,7 +243,7 @@ fn storm_of_mutexes() {
             }
         };
         storm_of(random, work);
-        let locked = mutex.try_lock().expect("everybody is gone");
+        let locked = mutex.try_lock().expect("all have finished");
         assert_eq!(*locked as usize, expected.load(Ordering::Relaxed));
     });
 }
@@ -282,7 +282,7 @@ fn storm_of_rwlocks() {
             }
         };
         storm_of(random, work);
-        let both = *lock.try_write().expect("everybody is gone");
+        let both = *lock.try_write().expect("all have finished");
         assert_eq!(both.0, both.1);
         assert_eq!(both.0 as usize, expected.load(Ordering::Relaxed));
         assert!(alone.load(Ordering::Relaxed), "a reader saw a writer at work");

@@ -1,4 +1,4 @@
-//! `sync::Mutex` from the outside: exclusion, fairness, and what the guard is allowed to do.
+//! `sync::Mutex` from the outside: exclusion, fairness, and what the guard may do.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -17,7 +17,7 @@ static IN_A_STATIC: Mutex<u32> = Mutex::new(0);
 fn one_owner_at_a_time() {
     let _watchdog = watchdog("one_owner_at_a_time");
     const TURNS: u64 = 20_000;
-    // Not an atomic: lost updates show a second owner.
+    // Not an atomic: a lost update shows a second owner.
     let mutex = Mutex::new(0);
     thread::scope(|s| {
         for _ in 0..8 {
@@ -68,8 +68,8 @@ fn a_hog_does_not_starve_the_others() {
                 thread::sleep(Duration::from_micros(200));
             }
         });
-        // The hog leaves the lock free for some nanoseconds per turn. Without a hand-over, a waiter that has to be
-        // woken first never gets in between.
+        // The hog leaves the lock free for a few nanoseconds per turn. Without a hand-off, a waiter
+        // that has to be woken first never gets the lock in between.
         for _ in 0..20 {
             thread::sleep(Duration::from_micros(300));
             drop(mutex.lock());
@@ -79,8 +79,8 @@ fn a_hog_does_not_starve_the_others() {
 }
 
 #[test]
-fn every_one_of_many_waiters_gets_it() {
-    let _watchdog = watchdog("every_one_of_many_waiters_gets_it");
+fn each_of_many_waiters_gets_the_lock() {
+    let _watchdog = watchdog("each_of_many_waiters_gets_the_lock");
     let mutex = Arc::new(Mutex::new(0));
     let guard = mutex.lock();
     let waiters: Vec<_> = (0..50)
@@ -89,7 +89,7 @@ fn every_one_of_many_waiters_gets_it() {
             thread::spawn(move || *mutex.lock() += 1)
         })
         .collect();
-    // Long enough for most of them to sleep and then to starve; whether they do changes nothing in the result.
+    // Long enough for most of them to sleep and then to starve; the result does not depend on it.
     thread::sleep(Duration::from_millis(20));
     drop(guard);
     waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
@@ -120,7 +120,7 @@ fn a_panic_unlocks_and_poisons_nothing() {
 }
 
 #[test]
-fn the_guard_may_end_on_another_thread() {
+fn the_guard_may_be_dropped_on_another_thread() {
     let mutex = Mutex::new(1);
     let mut guard = mutex.lock();
     thread::scope(|s| {
@@ -130,7 +130,7 @@ fn the_guard_may_end_on_another_thread() {
 }
 
 #[test]
-fn owners_need_no_lock() {
+fn an_owner_needs_no_lock() {
     let mut mutex = Mutex::from(1);
     *mutex.get_mut() += 1;
     assert_eq!(mutex.into_inner(), 2);
@@ -176,7 +176,7 @@ fn goroutines_exclude_each_other_across_parks() {
                 for turn in 0..200 {
                     let mut guard = mutex.lock();
                     let before = *guard;
-                    // The goroutine may come back on another thread, and the guard with it.
+                    // The goroutine, and the guard with it, may resume on another thread.
                     if (n + turn) % 7 == 0 {
                         greenthread::yield_now();
                     }

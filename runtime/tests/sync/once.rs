@@ -1,4 +1,5 @@
-//! `sync::Once`, `OnceLock` and `LazyLock` from the outside: one runs, the others wait, and what a panic does.
+//! `sync::Once`, `OnceLock` and `LazyLock` from the outside: one caller runs the function, the
+//! others wait; and the effect of a panic.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -14,16 +15,16 @@ use greenthread::{exit_goroutine, scope, spawn, time, yield_now};
 
 const WAIT: &str = "sync.Once.Do";
 
-/// The text that `f` panics with.
+/// Returns the text that `f` panics with.
 fn panic_text(f: impl FnOnce()) -> String {
     text(&*panic::catch_unwind(AssertUnwindSafe(f)).expect_err("no panic")).to_owned()
 }
 
 #[test]
-fn one_runs_and_all_see_what_it_did() {
+fn one_caller_runs_and_all_see_its_effects() {
     check(|| {
         for _ in 0..50 {
-            // Relaxed on purpose: it is the `Once` that makes the store visible.
+            // Relaxed on purpose: the `Once` makes the store visible.
             let (once, runs) = (Once::new(), AtomicUsize::new(0));
             let work = || {
                 once.call_once(|| {
@@ -42,7 +43,7 @@ fn one_runs_and_all_see_what_it_did() {
 }
 
 #[test]
-fn others_wait_while_it_runs() {
+fn other_callers_wait_while_it_runs() {
     check(|| {
         let (once, begun, open) = (Once::new(), AtomicUsize::new(0), AtomicUsize::new(0));
         scope(|s| {
@@ -64,7 +65,7 @@ fn others_wait_while_it_runs() {
 }
 
 #[test]
-fn a_panic_poisons_until_it_is_forced() {
+fn a_panic_poisons_until_call_once_force() {
     check(|| {
         let once = Once::new();
         assert_eq!(panic_text(|| once.call_once(|| panic!("expected"))), "expected");
@@ -86,7 +87,7 @@ fn a_panic_poisons_until_it_is_forced() {
 }
 
 #[test]
-fn those_who_wait_are_told_of_the_panic() {
+fn waiters_learn_of_the_panic() {
     check(|| {
         let (once, open) = (Arc::new(Once::new()), Arc::new(AtomicUsize::new(0)));
         let runner = {
@@ -107,7 +108,7 @@ fn those_who_wait_are_told_of_the_panic() {
         until(|| parked(WAIT) == 4);
         open.store(1, Ordering::Release);
         assert!(runner.join().is_err());
-        // The even ones look at the state when they run again, and it must still be the poisoned one.
+        // The even waiters read the state when they run again, and it must still be poisoned.
         let (told, content): (Vec<_>, Vec<_>) = waiters.into_iter().enumerate().partition(|(n, _)| n % 2 == 0);
         told.into_iter().for_each(|(_, waiter)| assert!(waiter.join().is_err()));
         once.call_once_force(|state| assert!(state.is_poisoned()));
@@ -116,7 +117,7 @@ fn those_who_wait_are_told_of_the_panic() {
 }
 
 #[test]
-fn once_lock_as_in_std() {
+fn once_lock_behaves_like_std() {
     let mut place = OnceLock::new();
     assert!(place.get().is_none() && place.get_mut().is_none() && place.take().is_none());
     assert_eq!(format!("{place:?}"), "OnceLock(<uninit>)");
@@ -164,7 +165,7 @@ fn once_lock_tries_again_after_a_panic() {
 }
 
 #[test]
-fn lazy_lock_as_in_std() {
+fn lazy_lock_behaves_like_std() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     static LAZY: LazyLock<usize> = LazyLock::new(|| RUNS.fetch_add(1, Ordering::Relaxed) + 41);
 
@@ -193,7 +194,7 @@ fn lazy_lock_stays_poisoned() {
 }
 
 #[test]
-fn they_are_used_in_destructors_while_unwinding() {
+fn they_work_in_destructors_while_unwinding() {
     check(|| {
         let (place, open) = (Arc::new(OnceLock::new()), Arc::new(AtomicUsize::new(0)));
         let all: Vec<_> = (0..3)
@@ -227,7 +228,7 @@ fn stress_with_panics() {
                         time::sleep(Duration::from_micros(nap));
                         let left = failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
                         if left.is_ok() {
-                            // Without a report by the hook.
+                            // Not reported by the panic hook.
                             panic::resume_unwind(Box::new("expected"));
                         }
                         7
@@ -246,8 +247,8 @@ fn stress_with_panics() {
 }
 
 #[test]
-fn a_place_may_be_declared_before_what_its_value_borrows() {
-    // As with `std`: a `Drop` of the place itself would not compile.
+fn a_once_lock_may_be_declared_before_the_data_it_borrows() {
+    // Like `std`'s: with a `Drop` impl of its own this would not compile.
     let (place, texts) = (OnceLock::new(), OnceLock::new());
     let text = String::from("borrowed");
     place.set(&text).unwrap();

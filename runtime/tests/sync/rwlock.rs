@@ -1,4 +1,4 @@
-//! `sync::RwLock` from the outside: exclusion, fairness, and what the guards are allowed to do.
+//! `sync::RwLock` from the outside: exclusion, fairness, and what the guards may do.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -22,7 +22,7 @@ const WRITE: &str = "sync.RWMutex.Lock";
 #[test]
 fn writers_exclude_each_other_and_readers() {
     check(|| {
-        // Two halves that only a reader beside a writer, or a writer beside another, finds different.
+        // Two halves that differ only for a reader beside a writer, or a writer beside another.
         let lock = RwLock::new((0, 0));
         let work = |n: u32| {
             for turn in 0..200 {
@@ -90,7 +90,7 @@ fn a_waiting_writer_stops_new_readers() {
 }
 
 #[test]
-fn readers_that_wait_go_before_the_next_writer_and_writers_in_order() {
+fn waiting_readers_go_before_the_next_writer_and_writers_in_order() {
     check(|| {
         let lock = RwLock::new(());
         let order = Mutex::new(String::new());
@@ -124,7 +124,8 @@ fn neither_side_starves_the_other() {
         let lock = RwLock::new(0);
         let stop = AtomicBool::new(false);
         scope(|s| {
-            // Three readers whose turns overlap: without the rule the lock is never free for a writer.
+            // Three readers whose turns overlap: without the rule, the lock is never free for a
+            // writer.
             for n in 0..3 {
                 let (lock, stop) = (&lock, &stop);
                 s.spawn(move || {
@@ -163,7 +164,7 @@ fn one_upgradable_reader_beside_plain_ones() {
             assert!(lock.try_upgradable_read().is_none() && lock.try_write().is_none());
             let next = s.spawn(|| *lock.upgradable_read());
             until(|| parked(READ) == 1);
-            // The one that waits to be upgradable stops no plain reader.
+            // A reader that waits to become upgradable stops no plain reader.
             assert_eq!(*lock.try_read().unwrap() + *plain, 2);
             let guard = Upgradable::try_upgrade(guard).unwrap_err();
             drop(plain);
@@ -180,7 +181,7 @@ fn one_upgradable_reader_beside_plain_ones() {
 }
 
 #[test]
-fn an_upgrade_goes_before_writers_that_wait() {
+fn an_upgrade_goes_before_waiting_writers() {
     check(|| {
         let lock = RwLock::new(0);
         scope(|s| {
@@ -198,7 +199,7 @@ fn an_upgrade_goes_before_writers_that_wait() {
 }
 
 #[test]
-fn an_upgrade_that_is_given_up_is_an_upgradable_reader() {
+fn a_canceled_upgrade_leaves_an_upgradable_reader() {
     check(|| {
         let lock = RwLock::new(1);
         let (ctx, cancel) = Context::background().with_cancel();
@@ -215,7 +216,7 @@ fn an_upgrade_that_is_given_up_is_an_upgradable_reader() {
             let reader = s.spawn(|| *lock.read());
             until(|| parked(READ) == 1);
             cancel.cancel();
-            assert_eq!(upgrade.join().unwrap() + reader.join().unwrap(), 2, "nobody stops the reader any more");
+            assert_eq!(upgrade.join().unwrap() + reader.join().unwrap(), 2, "nothing stops the reader any more");
             drop(plain);
         });
         assert_eq!(lock.upgradable_read_ctx(&ctx).err(), Some(Error::Canceled));
@@ -247,7 +248,7 @@ fn a_downgrade_lets_readers_in_and_no_writer() {
     });
 }
 
-/// Those that come as upgradable readers and then write must not starve those that come as writers, nor the other way round.
+/// Upgradable readers that write must not starve plain writers, nor the other way round.
 #[test]
 fn upgrades_and_writers_take_turns() {
     check(|| {
@@ -301,8 +302,8 @@ fn guards_that_own_the_lock_go_anywhere() {
     });
 }
 
-/// All ways to take the lock, and all ways from one guard to another. The two halves are equal for whoever reads, and stay what
-/// they are until the reader itself has written.
+/// All ways to take the lock, and all conversions between the guards. A reader finds the two halves
+/// equal, and they do not change until the reader itself has written.
 #[test]
 fn stress_of_upgrades_and_downgrades() {
     type Pair = (u64, u64);
@@ -377,7 +378,7 @@ fn stress_of_upgrades_and_downgrades() {
         cancel.cancel();
         wg.wait();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let last = *lock.try_write().expect("everybody is gone");
+        let last = *lock.try_write().expect("all have finished");
         assert_eq!((last.0, last.1), (writes.load(Ordering::Relaxed) as u64, last.0));
     });
 }
@@ -442,7 +443,7 @@ fn a_panic_unlocks_and_poisons_nothing() {
 }
 
 #[test]
-fn it_is_taken_in_destructors_while_unwinding() {
+fn locking_works_in_destructors_while_unwinding() {
     check(|| {
         let lock = Arc::new(RwLock::new(0));
         let guard = lock.write();
@@ -471,7 +472,7 @@ fn it_is_taken_in_destructors_while_unwinding() {
 }
 
 #[test]
-fn the_guards_may_end_on_another_thread() {
+fn the_guards_may_be_dropped_on_another_thread() {
     check_from_thread(|| {
         let lock = RwLock::new(Cell::new(1));
         let guard = lock.write();
@@ -485,7 +486,7 @@ fn the_guards_may_end_on_another_thread() {
 }
 
 #[test]
-fn owners_need_no_lock_and_all_can_be_shown() {
+fn an_owner_needs_no_lock_and_all_types_print() {
     static IN_A_STATIC: RwLock<u32> = RwLock::new(0);
 
     let mut lock = RwLock::from(4);

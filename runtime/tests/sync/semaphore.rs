@@ -15,7 +15,7 @@ use greenthread::{go, spawn, yield_now};
 const LONG: Duration = Duration::from_secs(50);
 const SHORT: Duration = Duration::from_millis(3);
 
-/// Waits until somebody waits for permits.
+/// Waits until a waiter for permits is queued.
 fn until_waited_for(semaphore: &Semaphore) {
     until(|| format!("{semaphore:?}").contains("waited_for: true"));
 }
@@ -26,7 +26,7 @@ fn until_waiting(n: usize) {
 }
 
 #[test]
-fn never_more_than_the_size_is_held() {
+fn at_most_the_size_is_held() {
     check(|| {
         let (semaphore, held) = (Arc::new(Semaphore::new(5)), Arc::new(AtomicUsize::new(0)));
         let work = |n: usize| {
@@ -52,12 +52,12 @@ fn never_more_than_the_size_is_held() {
 }
 
 #[test]
-fn strictly_first_come_first_served() {
+fn permits_are_granted_first_come_first_served() {
     check(|| {
         let semaphore = Arc::new(Semaphore::new(4));
         let order = Arc::new(Mutex::new(Vec::new()));
         let all = semaphore.acquire(4);
-        // The large one in front is not passed by the small ones, though they would fit.
+        // The small requests do not overtake the large one in front, although they would fit.
         for (n, weight) in [3, 1, 2, 1, 4, 1].into_iter().enumerate() {
             let (semaphore, order) = (Arc::clone(&semaphore), Arc::clone(&order));
             go!(move || {
@@ -77,7 +77,7 @@ fn strictly_first_come_first_served() {
             semaphore.release(released);
             until(|| order.lock().len() == served);
         }
-        // Those that are granted together may run in any order.
+        // Waiters that are served together may run in any order.
         let mut order = std::mem::take(&mut *order.lock());
         order[..2].sort_unstable();
         assert_eq!(order, [1, 3, 2, 1, 4, 1]);
@@ -86,7 +86,7 @@ fn strictly_first_come_first_served() {
 }
 
 #[test]
-fn deadlines() {
+fn a_deadline_ends_the_wait() {
     check_from_thread(|| {
         let body = || {
             let semaphore = Semaphore::new(2);
@@ -106,7 +106,7 @@ fn deadlines() {
 }
 
 #[test]
-fn who_gives_up_lets_the_next_through() {
+fn a_canceled_waiter_lets_the_next_through() {
     check(|| {
         let semaphore = Arc::new(Semaphore::new(2));
         let (ctx, cancel) = Context::background().with_cancel();
@@ -123,7 +123,7 @@ fn who_gives_up_lets_the_next_through() {
         until_waiting(2);
         cancel.cancel();
         assert!(late.join().unwrap());
-        // Nobody has released anything.
+        // No permit was released.
         small.join().unwrap();
         let late = spawn({
             let semaphore = Arc::clone(&semaphore);
@@ -160,7 +160,7 @@ fn the_end_of_the_context_ends_the_wait() {
 }
 
 #[test]
-fn misuse() {
+fn misuse_panics_and_changes_nothing() {
     let semaphore = Semaphore::new(3);
     let failed = |f: &dyn Fn()| {
         let payload = panic::catch_unwind(AssertUnwindSafe(f)).unwrap_err();
@@ -178,7 +178,7 @@ fn misuse() {
 }
 
 #[test]
-fn in_destructors_while_unwinding() {
+fn acquire_works_in_destructors_while_unwinding() {
     check(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let permit = semaphore.acquire(1);
@@ -196,7 +196,7 @@ fn in_destructors_while_unwinding() {
     });
 }
 
-/// One of the ways to acquire, at random.
+/// Acquires in a random way.
 fn acquire_somehow<'a>(semaphore: &'a Semaphore, ctx: &Context, n: usize, random: &mut Rng) -> Option<Permit<'a>> {
     match random.below(5) {
         0 => semaphore.try_acquire(n),

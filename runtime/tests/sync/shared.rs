@@ -1,4 +1,4 @@
-//! `sync::Pool`, `sync::Map` and `sync::Value`: what is shared without a lock of the user's.
+//! `sync::Pool`, `sync::Map` and `sync::Value`: sharing without a lock of the user's.
 
 use std::hash::{Hash, Hasher};
 use std::panic::{self, AssertUnwindSafe};
@@ -12,7 +12,7 @@ use greenthread::sync::{Map, Pool, Value, WaitGroup};
 use greenthread::{spawn, yield_now};
 
 #[test]
-fn a_pool_gives_back_what_was_put() {
+fn a_pool_returns_values_that_were_put_back() {
     check_from_thread(|| {
         let body = || {
             let made = AtomicUsize::new(0);
@@ -28,10 +28,10 @@ fn a_pool_gives_back_what_was_put() {
 }
 
 #[test]
-fn a_pool_steals_from_others() {
+fn a_pool_steals_from_other_shards() {
     check(|| {
         let pool = Arc::new(Pool::<u32>::new(|| 0));
-        // A thread has another shelf than any goroutine.
+        // A thread has another shard than any goroutine.
         let other = Arc::clone(&pool);
         thread::spawn(move || other.put(5)).join().unwrap();
         assert_eq!(pool.get(), 5);
@@ -91,7 +91,7 @@ fn storm_of_a_pool() {
 }
 
 #[test]
-fn a_map_does_what_go_s_does() {
+fn a_map_behaves_like_go_s() {
     let map = Map::new();
     assert_eq!(map.load(&1), None);
     assert_eq!(map.load_or_store(1, "a"), ("a", false));
@@ -136,7 +136,7 @@ impl Hash for Restless {
 }
 
 #[test]
-fn code_of_keys_and_values_may_park_and_use_the_map() {
+fn code_of_keys_may_park_and_use_the_map() {
     check(|| {
         let (map, inner) = (Arc::new(Map::new()), Arc::new(Map::new()));
         let wg = WaitGroup::new();
@@ -168,7 +168,7 @@ fn code_of_keys_and_values_may_park_and_use_the_map() {
 }
 
 #[test]
-fn a_value_of_the_map_is_dropped_when_it_is_removed() {
+fn a_removed_value_of_a_map_is_dropped_at_once() {
     let census = Census::default();
     let map = Map::new();
     (0..10).for_each(|n| map.store(n, Arc::new(census.value())));
@@ -239,7 +239,7 @@ fn storm_of_a_map() {
 }
 
 #[test]
-fn a_value_is_empty_at_first_and_compares_by_address() {
+fn a_value_starts_empty_and_compares_by_address() {
     let value = Value::new();
     assert!(value.load().is_none());
     let (one, equal) = (Arc::new(1), Arc::new(1));
@@ -284,7 +284,7 @@ fn storm_of_a_value() {
     });
 }
 
-/// A value whose drop parks, uses the place that it was in, and may panic.
+/// A value whose drop parks, uses the cell that it was in, and may panic.
 struct Clinging(Weak<Value<Clinging>>, bool);
 
 impl Drop for Clinging {
@@ -299,7 +299,7 @@ impl Drop for Clinging {
 }
 
 #[test]
-fn the_drop_of_a_value_may_park_and_use_its_place_and_panic() {
+fn the_drop_of_a_value_may_park_use_its_cell_and_panic() {
     check(|| {
         let place = Arc::new(Value::new());
         let value = |panics| Clinging(Arc::downgrade(&place), panics);

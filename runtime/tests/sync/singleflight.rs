@@ -11,7 +11,7 @@ use greenthread::sync::singleflight::Group;
 use greenthread::{channel, spawn, yield_now};
 
 #[test]
-fn a_call_without_others_is_a_call() {
+fn a_single_call_just_calls() {
     check(|| {
         let group = Group::new();
         for n in 0..3 {
@@ -21,9 +21,9 @@ fn a_call_without_others_is_a_call() {
     });
 }
 
-/// Ten ask while one works: the work is done once, and all have its result.
+/// Ten callers ask while one works: the work is done once, and all get its result.
 #[test]
-fn those_who_ask_meanwhile_share() {
+fn concurrent_callers_share_one_call() {
     check(|| {
         let (group, calls, asked) = (Arc::new(Group::new()), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let (go_on, gate) = channel::bounded::<()>(0);
@@ -48,7 +48,7 @@ fn those_who_ask_meanwhile_share() {
         };
         let results: Vec<_> = (0..10).map(|n| ask(n % 3 == 2)).collect();
         until(|| asked.load(Ordering::Relaxed) == 10);
-        // All have asked, and are about to wait, or wait.
+        // All callers have asked, and wait or are about to.
         for _ in 0..100 {
             yield_now();
         }
@@ -70,7 +70,7 @@ fn different_keys_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn a_forgotten_call_is_begun_anew() {
+fn after_forget_a_new_call_begins() {
     check(|| {
         let group = Group::new();
         let outer = group.work("key", || {
@@ -82,7 +82,7 @@ fn a_forgotten_call_is_begun_anew() {
 }
 
 #[test]
-fn a_panic_reaches_all_who_wait() {
+fn a_panic_reaches_every_waiter() {
     check(|| {
         let group = Arc::new(Group::<&str, u32>::new());
         let (go_on, gate) = channel::bounded::<()>(0);
@@ -108,7 +108,7 @@ fn a_panic_reaches_all_who_wait() {
         drop(go_on);
         assert_eq!(text(&*worker.join().unwrap_err()), "expected");
         match waiter.join() {
-            // It asked when the other had ended.
+            // It asked after the other call had ended.
             Ok(value) => assert_eq!(value, 5),
             Err(payload) => assert_eq!(text(&*payload), "singleflight: the call panicked: expected"),
         }
@@ -140,7 +140,7 @@ fn a_value_is_cloned_for_others_only() {
     });
 }
 
-/// Whoever's clone panics: the key is free afterwards, and the others have got theirs.
+/// Whichever caller's clone panics, the key is free afterwards, and the others have their results.
 #[test]
 fn a_clone_that_panics_ends_one_caller() {
     check(|| {
@@ -164,7 +164,7 @@ fn a_clone_that_panics_ends_one_caller() {
             (0..100).for_each(|_| yield_now());
             drop(go_on);
             let failed = callers.into_iter().map(|caller| caller.join()).filter(Result::is_err).count();
-            // Whoever asked late has made a call of its own, and cloned nothing.
+            // A late caller has made a call of its own, and cloned nothing.
             assert_eq!(failed, usize::from(clones.load(Ordering::Relaxed) >= panics_at));
             let again = group.work("key", || Fragile { clones: Arc::clone(&clones), panics_at: 0 });
             assert!(!again.shared);
@@ -172,7 +172,7 @@ fn a_clone_that_panics_ends_one_caller() {
     });
 }
 
-/// A key whose hash cannot be had as soon as `broken` is set, and which parks whenever it is looked at.
+/// A key whose `Hash` panics once the flag is set, and whose `Hash` and `Eq` let others run.
 #[derive(Clone)]
 struct BrittleKey(Arc<AtomicBool>);
 
@@ -193,7 +193,7 @@ impl Hash for BrittleKey {
 }
 
 #[test]
-fn a_hash_that_panics_keeps_nobody_waiting() {
+fn a_hash_that_panics_releases_the_waiters() {
     check(|| {
         let (group, broken) = (Arc::new(Group::new()), Arc::new(AtomicBool::new(false)));
         let key = BrittleKey(Arc::clone(&broken));
@@ -226,7 +226,7 @@ fn a_hash_that_panics_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_result_through_a_channel() {
+fn the_result_comes_through_a_channel() {
     check(|| {
         let group = Arc::new(Group::new());
         assert_eq!(group.work_in_goroutine("key", || 3).recv().unwrap().value, 3);
@@ -235,9 +235,9 @@ fn a_result_through_a_channel() {
     });
 }
 
-/// Once anybody has a result, nobody who asks after that gets the same one.
+/// Checks that a caller that asks after another has its result never gets that same result.
 #[test]
-fn nobody_gets_a_result_that_was_there_before() {
+fn a_result_is_never_older_than_the_request() {
     storm(|rng| {
         let (group, calls, returned) =
             (Arc::new(Group::new()), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));

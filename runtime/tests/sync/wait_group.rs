@@ -13,7 +13,7 @@ use greenthread::ctx::{Context, Error};
 use greenthread::sync::WaitGroup;
 use greenthread::{go, scope, yield_now};
 
-/// The text that `f` panics with.
+/// Returns the text that `f` panics with.
 fn panic_text(f: impl FnOnce()) -> String {
     let payload = panic::catch_unwind(AssertUnwindSafe(f)).expect_err("no panic");
     payload.downcast_ref::<&str>().map(|text| text.to_string()).expect("the text is a literal")
@@ -30,11 +30,11 @@ fn an_empty_group_does_not_block() {
 }
 
 #[test]
-fn wait_sees_what_was_done_before() {
-    let _watchdog = watchdog("wait_sees_what_was_done_before");
+fn wait_makes_the_work_visible() {
+    let _watchdog = watchdog("wait_makes_the_work_visible");
     for _ in 0..200 {
         let wg = WaitGroup::new();
-        // Relaxed on purpose: it is the group that makes the stores visible.
+        // Relaxed on purpose: the group makes the stores visible.
         let finished = Arc::new(AtomicUsize::new(0));
         wg.add(4);
         for _ in 0..4 {
@@ -96,7 +96,8 @@ fn waits_until_the_last_one() {
 #[test]
 fn every_wait_belongs_to_one_set() {
     let _watchdog = watchdog("every_wait_belongs_to_one_set");
-    // A new set begins while the last waiters still leave. Each must come back once per set all the same.
+    // A new set begins while the last waiters are still leaving. Each must return once per set all
+    // the same.
     const SETS: usize = 2_000;
     let wg = WaitGroup::new();
     let opened = AtomicUsize::new(0);
@@ -126,7 +127,7 @@ fn every_wait_belongs_to_one_set() {
 }
 
 #[test]
-fn go_counts_and_finishes_also_after_a_panic() {
+fn go_counts_and_finishes_after_a_panic_too() {
     check_from_thread(|| {
         let wg = WaitGroup::new();
         let finished = Arc::new(AtomicUsize::new(0));
@@ -143,7 +144,7 @@ fn go_counts_and_finishes_also_after_a_panic() {
 }
 
 #[test]
-fn go_finishes_also_when_the_goroutine_ends_early() {
+fn go_finishes_when_the_goroutine_exits_early() {
     check_from_thread(|| {
         let wg = WaitGroup::new();
         wg.go(|| greenthread::exit_goroutine());
@@ -245,7 +246,7 @@ fn a_wait_of_a_thread_ends_with_its_context() {
 }
 
 #[test]
-fn storm_of_waits_that_are_given_up() {
+fn storm_of_canceled_waits() {
     storm(|random| {
         let (wg, waits) = (WaitGroup::new(), WaitGroup::new());
         let (ctx, cancel) = Context::background().with_cancel();

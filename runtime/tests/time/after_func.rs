@@ -62,7 +62,7 @@ fn calls_in_a_goroutine_of_its_own() {
 }
 
 #[test]
-fn a_call_that_is_to_come_is_no_goroutine() {
+fn a_pending_call_is_not_a_goroutine() {
     check(|| {
         let before = num_goroutine();
         let calls: Vec<_> = (0..1000).map(|_| time::after_func(LATE, || unreachable!())).collect();
@@ -74,7 +74,7 @@ fn a_call_that_is_to_come_is_no_goroutine() {
 }
 
 #[test]
-fn a_call_that_is_made_is_one() {
+fn a_running_call_is_a_goroutine() {
     check(|| {
         let (tx, rx) = greenthread::channel::bounded(1);
         time::after_func(Duration::ZERO, move || tx.send(num_goroutine()).unwrap());
@@ -98,7 +98,7 @@ fn stop_drops_the_closure() {
 }
 
 #[test]
-fn a_handle_that_is_dropped_stops_nothing() {
+fn dropping_the_handle_does_not_stop_the_call() {
     check(|| {
         let calls = Calls::default();
         drop(calls.after(Duration::from_millis(2)));
@@ -107,7 +107,7 @@ fn a_handle_that_is_dropped_stops_nothing() {
 }
 
 #[test]
-fn the_clock_may_end_before_the_duration() {
+fn a_duration_too_long_for_the_clock_never_ends() {
     check(|| {
         let call = time::after_func(Duration::MAX, || unreachable!());
         yield_now();
@@ -116,7 +116,7 @@ fn the_clock_may_end_before_the_duration() {
 }
 
 #[test]
-fn a_panic_ends_the_goroutine_alone() {
+fn a_panic_ends_only_its_goroutine() {
     check(|| {
         let ended = Calls::default();
         let end = ended.clone();
@@ -125,14 +125,14 @@ fn a_panic_ends_the_goroutine_alone() {
             panic::resume_unwind(Box::new("a panic without a report"));
         });
         until(|| ended.count() == 1);
-        // So does one in the destructor of a closure that is stopped.
+        // So does a panic in the destructor of a stopped closure.
         let bomb = OnDrop::new(|| panic::resume_unwind(Box::new("another")));
         assert!(time::after_func(LATE, move || drop(bomb)).stop());
     });
 }
 
 #[test]
-fn from_a_destructor_while_unwinding() {
+fn it_works_in_a_destructor_while_unwinding() {
     check(|| {
         let calls = Calls::default();
         let in_drop = calls.clone();
@@ -167,7 +167,8 @@ fn closures_of_any_size() {
     });
 }
 
-/// Everybody stops everything around the time at which it is due: one `stop` wins, or the call is made.
+/// All goroutines stop all calls around the time at which they are due: one `stop` wins, or the
+/// call is made.
 #[test]
 fn stop_wins_or_loses() {
     storm(|random| {
@@ -204,7 +205,7 @@ fn stop_wins_or_loses() {
 }
 
 #[test]
-fn a_hundred_thousand() {
+fn a_hundred_thousand_calls_are_made() {
     const N: usize = 100_000;
 
     check(|| {
@@ -227,7 +228,7 @@ fn a_hundred_thousand() {
 }
 
 #[test]
-fn gomaxprocs_changes_meanwhile() {
+fn calls_are_made_while_gomaxprocs_changes() {
     check_on(4, || {
         let (calls, late) = (Calls::default(), Calls::default());
         let soon = calls.clone();

@@ -1,4 +1,4 @@
-//! Waits that a deadline may end: who wins, and that nothing is left of the loser.
+//! Waits that a deadline may end: one side wins, and the loser leaves nothing behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,19 +22,19 @@ fn soon() -> Instant {
 }
 
 #[test]
-fn the_deadline_wins_if_nobody_comes() {
+fn the_deadline_wins_without_a_peer() {
     check_both(|| {
         let queues = [Queue::default(), Queue::default(), Queue::default()];
         for _ in 0..20 {
             assert_eq!(wait_until([&queues[0]], soon()), None);
             assert_eq!(wait_until(queues.each_ref(), soon()), None);
         }
-        assert!(queues.iter().all(|queue| !queue.deliver(1)), "somebody still waits");
+        assert!(queues.iter().all(|queue| !queue.deliver(1)), "a waiter is left");
     });
 }
 
 #[test]
-fn a_deadline_that_has_passed() {
+fn a_passed_deadline_ends_the_wait_at_once() {
     check_both(|| {
         let queue = Queue::default();
         for _ in 0..100 {
@@ -67,7 +67,7 @@ fn a_peer_wins_if_it_comes_in_time() {
 }
 
 #[test]
-fn waiters_are_passed_over_once_their_deadline_has_come() {
+fn waiters_past_their_deadline_are_skipped() {
     check(|| {
         let queue = Arc::new(Queue::default());
         let late = Arc::clone(&queue);
@@ -82,12 +82,12 @@ fn waiters_are_passed_over_once_their_deadline_has_come() {
 }
 
 #[test]
-fn a_timer_that_fires_before_the_goroutine_parks() {
+fn a_timer_may_fire_before_the_goroutine_parks() {
     check(|| {
         let queue = Queue::default();
         for _ in 0..20 {
             let came = wait_until_after([&queue], Instant::now(), |claim| {
-                // Parks meanwhile: the claim is shut, so nobody else wakes this goroutine.
+                // Parks inside: the claim is shut, so nothing else wakes this goroutine.
                 until(|| {
                     time::sleep(Duration::from_micros(100));
                     claim.winner().is_some()
@@ -101,7 +101,7 @@ fn a_timer_that_fires_before_the_goroutine_parks() {
 }
 
 #[test]
-fn goroutines_that_have_lost_their_p() {
+fn deadlines_work_for_goroutines_without_a_p() {
     check(|| {
         let handles: Vec<_> = (0..6)
             .map(|n| {
@@ -122,9 +122,9 @@ fn goroutines_that_have_lost_their_p() {
     });
 }
 
-/// Its timer goes to a P that is idle, whose M sleeps until it is told.
+/// Arms a timer that goes to an idle P, whose M sleeps until it is woken.
 #[test]
-fn a_lone_goroutine_that_has_lost_its_p() {
+fn a_deadline_works_for_a_lone_goroutine_without_a_p() {
     check(|| {
         let queue = Queue::default();
         for _ in 0..5 {
@@ -136,7 +136,7 @@ fn a_lone_goroutine_that_has_lost_its_p() {
 }
 
 #[test]
-fn a_peer_that_was_introduced() {
+fn a_peer_that_was_introduced_may_take_the_claim() {
     check_both(|| {
         let place = Arc::new(Introduction::default());
         assert_eq!(place.visit(1), None);
@@ -152,7 +152,8 @@ fn a_peer_that_was_introduced() {
     });
 }
 
-/// Waiters and peers that meet where the deadlines are; half of each are threads if `threads`. What was delivered must arrive, once.
+/// Waiters and peers that meet around the deadlines; half of each are threads if `threads`. A
+/// delivered value must arrive, once.
 fn clash(random: &mut Rng, threads: bool) {
     const WAITS: usize = 30;
     let queues = Arc::new([Queue::default(), Queue::default()]);
@@ -211,21 +212,21 @@ fn clash(random: &mut Rng, threads: bool) {
     sums.2.store(true, Ordering::Relaxed);
     peers.into_iter().for_each(|join| join());
     assert_eq!(sums.0.load(Ordering::Relaxed), sums.1.load(Ordering::Relaxed), "sent and received differ");
-    assert!(queues.iter().all(|queue| !queue.deliver(1)), "somebody still waits");
+    assert!(queues.iter().all(|queue| !queue.deliver(1)), "a waiter is left");
 }
 
 #[test]
-fn deadlines_and_peers_at_once() {
+fn stress_deadlines_against_peers() {
     storm(|random| clash(random, false));
 }
 
 #[test]
-fn deadlines_and_peers_at_once_on_threads_too() {
+fn stress_deadlines_against_peers_on_threads() {
     storm(|random| clash(random, true));
 }
 
 #[test]
-fn deadlines_whose_p_goes() {
+fn stress_deadlines_whose_p_goes_away() {
     let seed = seed();
     check_on(4, || {
         let mut random = Rng::new(seed);

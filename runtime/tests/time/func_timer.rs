@@ -1,4 +1,4 @@
-//! `time::FuncTimer`: calls that are set anew.
+//! `time::FuncTimer`: calls that can be reset.
 
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,8 +30,8 @@ impl Calls {
     }
 }
 
-/// Go's table for `Stop` and `Reset` of a timer with a function.
-fn says_what_it_found() {
+/// Checks Go's table for `Stop` and `Reset` of a timer with a function.
+fn check_stop_and_reset() {
     let calls = Calls::default();
     let timer = calls.timer(LATE);
     assert!(timer.reset(LATE), "not called yet: replaced");
@@ -50,13 +50,13 @@ fn says_what_it_found() {
 }
 
 #[test]
-fn stop_and_reset_say_what_they_found() {
-    check(says_what_it_found);
-    check_from_thread(says_what_it_found);
+fn stop_and_reset_return_as_in_go() {
+    check(check_stop_and_reset);
+    check_from_thread(check_stop_and_reset);
 }
 
 #[test]
-fn a_reset_puts_the_call_off() {
+fn reset_postpones_the_call() {
     check(|| {
         let calls = Calls::default();
         let (duration, mut begin) = (Duration::from_millis(20), Instant::now());
@@ -75,7 +75,7 @@ fn a_reset_puts_the_call_off() {
 }
 
 #[test]
-fn what_was_replaced_leaves_nothing() {
+fn a_replaced_call_leaves_nothing_behind() {
     check(|| {
         let goroutines = num_goroutine();
         let timer = Calls::default().timer(LATE);
@@ -90,7 +90,7 @@ fn what_was_replaced_leaves_nothing() {
 }
 
 #[test]
-fn zero_and_too_long() {
+fn zero_calls_at_once_and_too_long_never() {
     check(|| {
         let calls = Calls::default();
         let timer = calls.timer(Duration::MAX);
@@ -106,7 +106,7 @@ fn zero_and_too_long() {
 }
 
 #[test]
-fn a_call_that_runs_is_not_waited_for() {
+fn stop_and_reset_do_not_wait_for_a_running_call() {
     check(|| {
         let ((began, begun), (end, ended)) = (unbounded(), bounded::<()>(0));
         let timer = FuncTimer::new(Duration::ZERO, move || {
@@ -124,7 +124,7 @@ fn a_call_that_runs_is_not_waited_for() {
 }
 
 #[test]
-fn the_closure_goes_with_its_timer_or_with_the_last_call() {
+fn the_closure_is_dropped_with_its_timer_or_its_last_call() {
     check(|| {
         let census = Census::default();
         let timer = |duration| {
@@ -137,7 +137,7 @@ fn the_closure_goes_with_its_timer_or_with_the_last_call() {
         };
         let (stopped, _rx) = timer(LATE);
         assert!(stopped.stop());
-        assert_eq!(census.alive(), 1, "it may be set anew");
+        assert_eq!(census.alive(), 1, "it may be reset");
         drop(stopped);
         assert_eq!(census.alive(), 0);
 
@@ -155,12 +155,12 @@ fn the_closure_goes_with_its_timer_or_with_the_last_call() {
 }
 
 #[test]
-fn a_timer_that_sets_itself() {
+fn a_closure_may_reset_its_own_timer() {
     check(|| {
         let (tx, rx) = unbounded();
         let timer = Arc::new_cyclic(|this: &Weak<FuncTimer>| {
             let this = this.clone();
-            // The first call must find the timer made.
+            // The first call must find the finished timer.
             FuncTimer::new(LATE, move || {
                 tx.send(()).unwrap();
                 if let Some(timer) = this.upgrade() {
@@ -171,20 +171,21 @@ fn a_timer_that_sets_itself() {
         assert!(timer.reset(Duration::ZERO));
         assert_eq!(rx.iter().take(50).count(), 50);
         drop(timer);
-        // A call that was set goes on to find its timer gone, and with the closure goes the sender.
+        // A pending call finds its timer gone, and the sender is dropped with the closure.
         rx.iter().for_each(drop);
     });
 }
 
 #[test]
-fn a_panic_ends_one_call() {
+fn a_panic_ends_only_its_call() {
     check(|| {
         let (tx, rx) = unbounded();
         let timer = Arc::new_cyclic(|this: &Weak<FuncTimer>| {
             let this = this.clone();
             FuncTimer::new(LATE, move || {
                 let (tx, this) = (tx.clone(), this.clone());
-                // The payload is dropped with the call that it ended, by who sets the next one, and may come back here.
+                // The payload is dropped with the call that it ended, by the caller that sets the
+                // next call, and may come back here.
                 panic::resume_unwind(Box::new(OnDrop::new(move || {
                     let stopped = this.upgrade().map(|timer| timer.stop());
                     tx.send(stopped).unwrap();
@@ -203,7 +204,7 @@ fn a_panic_ends_one_call() {
 }
 
 #[test]
-fn from_a_destructor_while_unwinding() {
+fn it_works_in_a_destructor_while_unwinding() {
     check(|| {
         let calls = Calls::default();
         let timer = calls.timer(LATE);
@@ -219,9 +220,9 @@ fn from_a_destructor_while_unwinding() {
     });
 }
 
-/// Whatever was set is either called, or somebody is told that it was not.
+/// Each scheduled call is either made, or a caller is told that it was not.
 #[test]
-fn everybody_sets_and_stops() {
+fn storm_of_resets_and_stops() {
     const TURNS: usize = 60;
 
     storm(|random| {
@@ -230,7 +231,7 @@ fn everybody_sets_and_stops() {
         let work = |mut random: Rng| {
             let timer = Arc::clone(&timer);
             move || {
-                // How many calls were set, and how many of all were taken back.
+                // The number of scheduled calls, and of those that were stopped or replaced.
                 let (mut set, mut back) = (0, 0);
                 for _ in 0..TURNS {
                     let was_to_come = if random.one_in(3) {

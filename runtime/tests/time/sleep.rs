@@ -9,7 +9,7 @@ use crate::common::{Rng, check, check_from_thread, check_on, seed, spin};
 use greenthread::{debug, go, spawn, time, yield_now};
 
 #[test]
-fn nobody_wakes_early() {
+fn sleep_never_ends_early() {
     let seed = seed();
     check(move || {
         let mut random = Rng::new(seed);
@@ -50,7 +50,8 @@ fn the_short_sleeps_end_before_the_long_ones() {
 #[test]
 fn short_sleeps_are_not_rounded_to_milliseconds() {
     check(|| {
-        // With whole milliseconds these would take 2 s and more. The best of a few runs, since others use the machine too.
+        // Rounded to whole milliseconds these would take 2 s or more. The best of a few runs
+        // counts, since others use the machine too.
         let run = || {
             let begin = Instant::now();
             (0..1000).for_each(|_| time::sleep(Duration::from_micros(50)));
@@ -67,9 +68,9 @@ fn zero_returns_at_once() {
     check_from_thread(|| time::sleep(Duration::ZERO));
 }
 
-/// A sleep without end delays nobody, and ends when what it was for does.
+/// Checks that an endless sleep delays no other goroutine, and ends with its context.
 #[test]
-fn too_long_for_the_clock() {
+fn a_sleep_too_long_for_the_clock_never_ends() {
     check(|| {
         let (ctx, cancel) = greenthread::ctx::Context::background().with_cancel();
         let sleepers: Vec<_> = [Duration::MAX, Duration::MAX / 2, Duration::from_secs(1 << 34)]
@@ -87,7 +88,7 @@ fn too_long_for_the_clock() {
 }
 
 #[test]
-fn ten_thousand_sleepers() {
+fn ten_thousand_sleepers_wake() {
     let seed = seed();
     check(move || {
         let mut random = Rng::new(seed);
@@ -107,9 +108,9 @@ fn ten_thousand_sleepers() {
 }
 
 #[test]
-fn sleeps_beside_hogs_and_on_their_own_thread() {
+fn sleeps_end_beside_hogs() {
     check(|| {
-        // A hog that has lost its P arms its timer on somebody else's, which may be idle.
+        // A hog that has lost its P arms its timer on another P, which may be idle.
         let handles: Vec<_> = (0..8)
             .map(|n| {
                 spawn(move || {
@@ -127,7 +128,7 @@ fn sleeps_beside_hogs_and_on_their_own_thread() {
 }
 
 #[test]
-fn a_lone_sleeper_after_a_lone_hog() {
+fn a_lone_sleeper_wakes_after_a_lone_hog() {
     check(|| {
         for _ in 0..5 {
             go!(|| spin(Duration::from_millis(15)));
@@ -140,7 +141,7 @@ fn a_lone_sleeper_after_a_lone_hog() {
 }
 
 #[test]
-fn sleep_from_a_plain_thread() {
+fn a_plain_thread_sleeps() {
     check_from_thread(|| {
         let begin = Instant::now();
         time::sleep(Duration::from_millis(5));
@@ -161,9 +162,9 @@ fn timers_move_when_their_p_goes() {
     });
 }
 
-/// What counts the timers must not wait for one that fires, and the other way round.
+/// Counting the timers must not wait for a timer that fires, and the other way round.
 #[test]
-fn looking_at_the_scheduler_beside_timers() {
+fn reading_stats_does_not_wait_for_timers() {
     check(|| {
         let handles: Vec<_> =
             (0..50).map(|_| spawn(|| (0..100).for_each(|_| time::sleep(Duration::from_micros(100))))).collect();
