@@ -321,7 +321,7 @@ fn a_wait_of_a_thread_ends_with_its_context() {
     });
 }
 
-/// Checks that the notified waits are as many as notifiers report, and that they alone are `Ok`: the
+/// Checks that the notified waits are as many as notifiers report, and they alone are `Ok`: the
 /// end of a context loses no notification.
 #[test]
 fn storm_of_notifications_and_canceled_waits() {

@@ -8,6 +8,7 @@ use std::thread;
 
 use crate::common::{check, check_from_thread, storm, text};
 use greenthread::ctx::Context;
+use greenthread::sync::Barrier;
 use greenthread::sync::errgroup::Group;
 use greenthread::{channel, exit_goroutine, select, yield_now};
 
@@ -150,18 +151,24 @@ fn a_panic_is_handed_to_wait() {
 }
 
 #[test]
-fn the_limit_is_kept() {
+fn as_many_as_the_limit_run_at_once_and_no_more() {
     storm(|rng| {
         let limit = 1 + rng.below(4) as usize;
         let (group, working, most) =
             (Group::<String>::new(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         group.set_limit(Some(limit));
+        // The first ones end only when they have met: a group that runs them one by one hangs here.
+        let meeting = Arc::new(Barrier::new(limit));
         let mut started = 0;
-        for _ in 0..30 {
+        for n in 0..30 {
             let (working, most) = (Arc::clone(&working), Arc::clone(&most));
+            let meeting = (n < limit).then(|| Arc::clone(&meeting));
             let work = move || {
                 most.fetch_max(working.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                yield_now();
+                match meeting {
+                    Some(meeting) => drop(meeting.wait()),
+                    None => yield_now(),
+                }
                 working.fetch_sub(1, Ordering::SeqCst);
                 Ok(())
             };
@@ -173,7 +180,8 @@ fn the_limit_is_kept() {
             }
         }
         assert_eq!(group.wait(), Ok(()));
-        assert!((1..=limit).contains(&most.load(Ordering::SeqCst)) && started >= 1);
+        assert_eq!(most.load(Ordering::SeqCst), limit);
+        assert!(started >= limit);
         group.set_limit(None);
     });
 }
