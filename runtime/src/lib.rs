@@ -156,6 +156,8 @@
 //! [`safety`] says where goroutines differ from threads: thread-locals and `stdout().lock()` across a wait, panics, stack
 //! overflows, the end of the process, and what happens when something runs out.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // What is in `tests/common` names the crate as its users do.
 #[cfg(test)]
 extern crate self as greenthread;
@@ -163,16 +165,23 @@ extern crate self as greenthread;
 mod block_on;
 mod builder;
 mod go;
+#[cfg(any(feature = "net", feature = "signal"))]
 mod io_wait;
+#[cfg_attr(not(feature = "patterns"), expect(dead_code))]
 mod scope;
 mod task;
 
 pub mod channel;
 pub mod debug;
+#[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "patterns")]
 pub mod patterns;
+pub mod prelude;
+#[cfg(all(feature = "net", feature = "signal"))]
 pub mod process;
 pub mod safety;
+#[cfg(feature = "signal")]
 pub mod signal;
 pub mod stack;
 pub mod sync;

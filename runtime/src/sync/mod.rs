@@ -50,10 +50,12 @@
 mod barrier;
 mod blocking_wait;
 mod condvar;
+#[cfg_attr(not(feature = "net"), expect(dead_code))]
 mod ending;
 pub mod errgroup;
 mod guard;
 mod lazy_lock;
+#[cfg(feature = "map")]
 mod map;
 mod mutex;
 mod once;
@@ -71,6 +73,7 @@ pub(crate) use blocking_wait::{BlockingWait, Reason};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub(crate) use ending::{End, reporting};
 pub use lazy_lock::LazyLock;
+#[cfg(feature = "map")]
 pub use map::Map;
 pub use mutex::{ArcMutexGuard, Mutex, MutexGuard};
 pub use once::{Once, OnceState};
