@@ -5,7 +5,31 @@ use std::sync::{Mutex, PoisonError};
 
 use greenthread_scheduler as scheduler;
 
+pub use greenthread_macros::go as go_macro;
 pub use greenthread_scheduler::{Mechanism, go};
+
+/// What `go!` runs if it is given neither a call nor a closure in so many words.
+#[diagnostic::on_unimplemented(
+    message = "go! expected a call, as in `go!(f(x))`, or a closure, as in `go!(move || f(x))`",
+    label = "its value, of type `{Self}`, cannot be called without arguments",
+    note = "to run a block, a macro or an operator in the goroutine, write `go!(move || ..)`"
+)]
+pub trait Callable {
+    fn call(self);
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: FnOnce() -> T, T> Callable for F {
+    fn call(self) {
+        self();
+    }
+}
+
+/// Starts a goroutine that calls a value.
+#[track_caller]
+pub fn go_value<F: Callable + Send + 'static>(f: F) {
+    go(move || f.call());
+}
 
 /// Runs `main` as the main goroutine. The result is reported there, so it need not be `Send`.
 #[track_caller]

@@ -39,27 +39,30 @@ macro_rules! go {
     (move $($closure:tt)+) => { $crate::__private::go(move $($closure)+) };
     (| $($closure:tt)+) => { $crate::__private::go(| $($closure)+) };
     (|| $($closure:tt)+) => { $crate::__private::go(|| $($closure)+) };
-    ($($function:ident)::+ ($($arg:expr),* $(,)?)) => {
-        $crate::__go_call!([$($function)::+] [] [a b c d e f g h i j k l] $($arg,)*)
-    };
-    ($receiver:ident . $method:ident ($($arg:expr),* $(,)?)) => {
-        $crate::__go_call!([$receiver.$method] [] [a b c d e f g h i j k l] $($arg,)*)
-    };
-    ($closure:expr $(,)?) => { $crate::__private::go($closure) };
+    ($($call:tt)*) => { $crate::__private::go_macro! { $crate; $($call)* } };
 }
 
-/// Binds the arguments to names one by one, then spawns the call.
+/// Evaluates a callee and its arguments, in this order, then starts the call.
+///
+/// Each step has its own hygiene, so all arguments can have one name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __go_call {
-    ([$($call:tt)+] [$($name:ident = $value:expr,)*] [$($free:ident)*]) => {{
-        $(let $name = $value;)*
-        $crate::__private::go(move || $($call)+($($name),*))
-    }};
-    ([$($call:tt)+] [$($bound:tt)*] [$name:ident $($free:ident)*] $arg:expr, $($rest:expr,)*) => {
-        $crate::__go_call!([$($call)+] [$($bound)* $name = $arg,] [$($free)*] $($rest,)*)
+    (@callee [$callee:expr] [$($method:tt)*] $arguments:tt) => {
+        $crate::__go_call! {
+            @arguments [#[allow(unused_mut)] let mut callee = $callee;] [callee $($method)*] [] $arguments
+        }
     };
-    ([$($call:tt)+] [$($bound:tt)*] [] $($arg:expr,)+) => {
-        ::core::compile_error!("go!: at most twelve arguments; use a closure")
+    (@arguments [$($before:tt)*] [$($callee:tt)*] [$($argument:ident)*] ()) => {{
+        $($before)*
+        $crate::__private::go(move || $($callee)*($($argument),*))
+    }};
+    (@arguments [$($before:tt)*] $callee:tt [$($argument:ident)*] ($value:expr $(, $($rest:tt)*)?)) => {
+        $crate::__go_call! {
+            @arguments [$($before)* let argument = $value;] $callee [$($argument)* argument] ($($($rest)*)?)
+        }
+    };
+    (@arguments $before:tt $callee:tt $argument:tt $wrong:tt) => {
+        ::core::compile_error!("go! expected arguments with commas between them, as in `go!(f(a, b))`")
     };
 }

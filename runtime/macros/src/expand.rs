@@ -84,11 +84,11 @@ fn fn_keyword() -> TokenTree {
     Ident::new("fn", Span::call_site()).into()
 }
 
-fn group(delimiter: Delimiter, stream: TokenStream) -> TokenTree {
+pub(crate) fn group(delimiter: Delimiter, stream: TokenStream) -> TokenTree {
     Group::new(delimiter, stream).into()
 }
 
 /// The tokens of a piece of Rust that is known to be right.
-fn tokens(text: &str) -> TokenStream {
+pub(crate) fn tokens(text: &str) -> TokenStream {
     text.parse().expect("macros: a constant is not Rust")
 }

@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod call;
 mod error;
 mod expand;
 mod parse;
@@ -54,4 +55,11 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::test(args, item)
+}
+
+/// Expands what `greenthread::go!` hands on: a path to the facade, a semicolon, and anything but a closure.
+#[doc(hidden)]
+#[proc_macro]
+pub fn go(input: TokenStream) -> TokenStream {
+    call::go(input)
 }
