@@ -1,4 +1,4 @@
-//! What the macros expand to. Not for use by hand; may change with any version.
+//! What the macros expand to. It is not for direct use, and may change in any version.
 
 use std::process::{ExitCode, Termination};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use greenthread_scheduler as scheduler;
 pub use greenthread_macros::go as go_macro;
 pub use greenthread_scheduler::{Mechanism, go};
 
-/// What `go!` runs if it is given neither a call nor a closure in so many words.
+/// A value that `go!` can call. The trait exists for its error message.
 #[diagnostic::on_unimplemented(
     message = "go! expected a call, as in `go!(f(x))`, or a closure, as in `go!(move || f(x))`",
     label = "its value, of type `{Self}`, cannot be called without arguments",
@@ -31,22 +31,24 @@ pub fn go_value<F: Callable + Send + 'static>(f: F) {
     go(move || f.call());
 }
 
-/// Runs `main` as the main goroutine. The result is reported there, so it need not be `Send`.
+/// Runs `main` as the main goroutine.
+///
+/// The result is reported there, so it need not be `Send`.
 #[track_caller]
 pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
     scheduler::run_main(move || main().report())
 }
 
-/// Runs `test` as a goroutine, once for each number of Ps; stops at the first that reports no success.
+/// Runs `test` as a goroutine, once for each number of Ps, until a run reports a failure.
 ///
-/// The number of Ps is the process's, so the tests of one process that use this run one after the other.
+/// The number of Ps belongs to the process, so its tests run one after the other.
 pub fn run_test<R: Termination + 'static>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = scheduler::gomaxprocs();
     let restore = RestoreProcs(before);
-    let as_many_as_there_are = [before];
-    for &n in if procs.is_empty() { &as_many_as_there_are[..] } else { procs } {
+    let unchanged = [before];
+    for &n in if procs.is_empty() { &unchanged[..] } else { procs } {
         if n != before || !procs.is_empty() {
             scheduler::set_gomaxprocs(n);
         }

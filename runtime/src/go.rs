@@ -1,33 +1,51 @@
 //! `go!`.
 
-/// Starts a goroutine and forgets it: Go's `go` statement.
+/// Starts a goroutine whose result nothing waits for: Go's `go` statement.
 ///
-/// * `go!(closure)`: calls the closure on a new goroutine. What it captures must be `Send` and `'static`.
-/// * `go!(f(a, b))`: evaluates the arguments **now**, on the caller, and calls `f` with them on a new goroutine, as in Go.
-///   `f` may be a path; at most twelve arguments. A method call, `go!(x.f(a))`, moves `x` into the goroutine.
+/// * `go!(move || ..)` calls a closure in a new goroutine. What it captures must be `Send` and
+///   `'static`.
+/// * `go!(f(a, b))` evaluates the arguments **now**, on the caller, and calls `f` with them in a new
+///   goroutine, as in Go. `f` may be any path, such as `S::<u8>::f`, or an expression whose value is
+///   called, such as `(s.callback)(a)`.
+/// * `go!(s.run(a))` evaluates the receiver now, then the arguments, and calls the method in a new
+///   goroutine. The receiver may be any expression, such as `s.field` or `Arc::clone(&s)`. If it is a
+///   variable or a field, it moves into the goroutine.
+/// * `go!(value)` calls any other value that is a closure, such as a variable or the result of a
+///   block.
 ///
-/// Does not block. A result is dropped when the goroutine ends; use [`spawn`](crate::spawn) to have it. A panic is
-/// reported with the goroutine's id, and ends that goroutine alone.
+/// `go!` does not block. When the goroutine ends, its result is dropped; use
+/// [`spawn`](crate::spawn) to wait for it. A panic is reported with the goroutine's id and ends only
+/// that goroutine.
 ///
-/// What is captured is moved through several frames of the caller and of the goroutine, whose stacks reserve 256 KiB: put
-/// values of more than 4 KiB into a `Box` or a `Vec`. (In optimised builds several times as much fits.)
+/// What is captured is moved through several frames of the caller and of the goroutine, whose stacks
+/// reserve 256 KiB: put values of more than 4 KiB into a `Box` or a `Vec`. (Optimized builds allow
+/// several times as much.)
 ///
+/// # Examples
 /// ```
 /// use greenthread::{channel, go};
+/// use std::sync::Arc;
 ///
-/// fn greet(to: channel::Sender<String>, name: &str) {
-///     to.send(format!("hello, {name}")).unwrap();
+/// struct Greeter {
+///     to: channel::Sender<String>,
 /// }
 ///
-/// let (tx, rx) = channel::bounded(0);
-/// let tx2 = tx.clone();
-/// go!(move || tx2.send("hello".to_string()).unwrap());
-/// assert_eq!(rx.recv().unwrap(), "hello");
-/// go!(greet(tx, "Gopher"));
-/// assert_eq!(rx.recv().unwrap(), "hello, Gopher");
+/// impl Greeter {
+///     fn greet(&self, name: &str) {
+///         self.to.send(format!("hello, {name}")).unwrap();
+///     }
+/// }
+///
+/// let (to, greetings) = channel::bounded(0);
+/// let greeter = Arc::new(Greeter { to });
+/// go!(Arc::clone(&greeter).greet("Gopher"));
+/// assert_eq!(greetings.recv().unwrap(), "hello, Gopher");
+/// go!(move || greeter.greet("Ferris"));
+/// assert_eq!(greetings.recv().unwrap(), "hello, Ferris");
 /// ```
 ///
-/// What borrows needs [`scope`](fn@crate::scope):
+/// A goroutine may outlive the function that starts it, so it cannot borrow from there. Use
+/// [`scope`](fn@crate::scope) for that.
 ///
 /// ```compile_fail,E0597
 /// let text = String::from("here");
@@ -36,21 +54,18 @@
 /// ```
 #[macro_export]
 macro_rules! go {
-    (move $($closure:tt)+) => { $crate::__private::go(move $($closure)+) };
-    (| $($closure:tt)+) => { $crate::__private::go(| $($closure)+) };
-    (|| $($closure:tt)+) => { $crate::__private::go(|| $($closure)+) };
     ($($call:tt)*) => { $crate::__private::go_macro! { $crate; $($call)* } };
 }
 
-/// Evaluates a callee and its arguments, in this order, then starts the call.
+/// Evaluates a callee and its arguments, in this order, and starts the call.
 ///
-/// Each step has its own hygiene, so all arguments can have one name.
+/// Each step has a hygiene of its own, so the variables of all arguments have the same name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __go_call {
     (@callee [$callee:expr] [$($method:tt)*] $arguments:tt) => {
         $crate::__go_call! {
-            @arguments [#[allow(unused_mut)] let mut callee = $callee;] [callee $($method)*] [] $arguments
+            @arguments [#[allow(unused_mut, unused_parens)] let mut callee = $callee;] [callee $($method)*] [] $arguments
         }
     };
     (@arguments [$($before:tt)*] [$($callee:tt)*] [$($argument:ident)*] ()) => {{
@@ -63,6 +78,6 @@ macro_rules! __go_call {
         }
     };
     (@arguments $before:tt $callee:tt $argument:tt $wrong:tt) => {
-        ::core::compile_error!("go! expected arguments with commas between them, as in `go!(f(a, b))`")
+        ::core::compile_error!("go! expected arguments separated by commas, as in `go!(f(a, b))`")
     };
 }

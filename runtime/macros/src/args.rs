@@ -1,9 +1,9 @@
-//! What stands in the parentheses of the attribute.
+//! The arguments of an attribute.
 
 use proc_macro::{Delimiter, Group, Span, TokenStream, TokenTree};
 
 use crate::error::{Error, Result};
-use crate::parse::{flatten, is_punct};
+use crate::parse::{Attribute, flatten, is_punct};
 
 /// `crate = ".."` and `procs = [..]`.
 pub(crate) struct Args {
@@ -14,28 +14,24 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads the arguments of `attribute`; `procs` only if it takes it.
-    pub(crate) fn parse(attribute: &str, takes_procs: bool, args: TokenStream) -> Result<Self> {
+    /// Reads the arguments of `attribute`.
+    pub(crate) fn parse(attribute: Attribute, args: TokenStream) -> Result<Self> {
         let mut facade = None;
         let mut procs = None;
         let mut tokens = flatten(args).into_iter();
         while let Some(key) = tokens.next() {
-            let place = key.span();
-            let (name, value) = (key.to_string(), value(&key, tokens.next(), tokens.next())?);
-            let twice = match name.as_str() {
-                "crate" => facade.replace(path(value)?).is_some(),
-                "procs" if takes_procs => procs.replace(numbers(value)?).is_some(),
-                _ => {
-                    let known = if takes_procs { "`procs = [..]` and `crate = \"..\"`" } else { "`crate = \"..\"`" };
-                    return Err(Error::new(place, format!("`#[{attribute}]` has no argument `{name}`, only {known}")));
-                }
+            let name = key.to_string();
+            let mut value = || value(&key, tokens.next(), tokens.next());
+            let is_second = match name.as_str() {
+                "crate" => facade.replace(path(value()?)?).is_some(),
+                "procs" if attribute == Attribute::Test => procs.replace(numbers(value()?)?).is_some(),
+                _ => return Err(unknown(attribute, &key)),
             };
-            if twice {
-                return Err(Error::new(place, format!("`{name}` is given twice")));
+            if is_second {
+                return Err(Error::new(key.span(), format!("expected `{name}` once: remove one of them")));
             }
-            match tokens.next() {
-                Some(comma) if !is_punct(&comma, ',') => return Err(Error::new(comma.span(), "expected `,`")),
-                _ => {}
+            if let Some(comma) = tokens.next().filter(|token| !is_punct(token, ',')) {
+                return Err(Error::new(comma.span(), "expected a comma between arguments"));
             }
         }
         Ok(Self {
@@ -45,18 +41,30 @@ impl Args {
     }
 }
 
-/// The value in `key = value`.
+/// Refuses an argument that `attribute` does not take.
+fn unknown(attribute: Attribute, key: &TokenTree) -> Error {
+    let (known, instead) = match attribute {
+        Attribute::Main => (
+            "`crate = \"..\"`",
+            "; to configure the runtime, call `greenthread::config::Config::install` in a plain `main`",
+        ),
+        Attribute::Test => ("`procs = [..]` or `crate = \"..\"`", ""),
+    };
+    Error::new(key.span(), format!("`{attribute}` expected {known}, found `{key}`{instead}"))
+}
+
+/// Returns the value in `key = value`.
 fn value(key: &TokenTree, equals: Option<TokenTree>, value: Option<TokenTree>) -> Result<TokenTree> {
     match (equals, value) {
         (Some(equals), Some(value)) if is_punct(&equals, '=') => Ok(value),
         (equals, _) => {
             let place = equals.map_or(key.span(), |token| token.span());
-            Err(Error::new(place, format!("expected `{key} = ..`")))
+            Err(Error::new(place, format!("expected a value, as in `{key} = ..`")))
         }
     }
 }
 
-/// The tokens of a path that is written as a string.
+/// Returns the tokens of a path that is written as a string.
 fn path(value: TokenTree) -> Result<TokenStream> {
     let wrong = || Error::new(value.span(), "expected a path in quotes, as in `crate = \"my::greenthread\"`");
     let text = value.to_string();
@@ -73,7 +81,7 @@ fn path(value: TokenTree) -> Result<TokenStream> {
     Ok(at(path, value.span()))
 }
 
-/// The same tokens, standing at `span`: an unknown path is then reported where it is written.
+/// Moves the tokens to `span`, so that an unknown path is reported where it is written.
 fn at(tokens: TokenStream, span: Span) -> TokenStream {
     let at_span = |mut token: TokenTree| {
         token.set_span(span);
@@ -82,9 +90,9 @@ fn at(tokens: TokenStream, span: Span) -> TokenStream {
     tokens.into_iter().map(at_span).collect()
 }
 
-/// A list of numbers from 1 up, not empty.
+/// Returns a list of positive numbers, which is not empty.
 fn numbers(value: TokenTree) -> Result<Group> {
-    let text = "expected numbers of Ps from 1 up, as in `procs = [1, 2, 4]`";
+    let text = "expected numbers of Ps, each at least 1, as in `procs = [1, 2, 4]`";
     let list = match value {
         TokenTree::Group(list) if list.delimiter() == Delimiter::Bracket => list,
         other => return Err(Error::new(other.span(), text)),
@@ -93,11 +101,11 @@ fn numbers(value: TokenTree) -> Result<Group> {
         return Err(Error::new(list.span(), text));
     }
     for (n, token) in flatten(list.stream()).into_iter().enumerate() {
-        let right = match &token {
+        let is_right = match &token {
             TokenTree::Literal(number) => n % 2 == 0 && number.to_string().parse().is_ok_and(|n: usize| n > 0),
             comma => n % 2 == 1 && is_punct(comma, ','),
         };
-        if !right {
+        if !is_right {
             return Err(Error::new(token.span(), text));
         }
     }

@@ -1,10 +1,10 @@
 //! `go!(f(x))`: what is called, what is evaluated before, and what is neither a call nor a closure.
 
-use proc_macro::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Ident, Spacing, Span, TokenStream, TokenTree};
 
 use crate::error::{Error, Result};
 use crate::expand::{group, tokens};
-use crate::parse::is_punct;
+use crate::parse::{is_group, is_ident, is_punct};
 
 /// What all refusals say is expected.
 const EXPECTED: &str = "go! expected a call, as in `go!(f(x))`, or a closure, as in `go!(move || f(x))`";
@@ -50,8 +50,9 @@ fn check(expression: &[TokenTree]) -> Result<()> {
     }
     let chain = Chain::parse(expression);
     match expression.get(chain.len) {
+        Some(end) if chain.len == 0 && (is_punct(end, ',') || is_punct(end, ';')) => error(end, EXPECTED),
         Some(comma) if is_punct(comma, ',') && chain.len + 1 == expression.len() => Ok(()),
-        Some(end) if chain.len > 0 && (is_punct(end, ',') || is_punct(end, ';')) => {
+        Some(end) if is_punct(end, ',') || is_punct(end, ';') => {
             error(end, &format!("go! starts one call: remove everything from this `{end}` on"))
         }
         None if matches!(chain.last, Last::Try | Last::Await) => {
@@ -63,9 +64,9 @@ fn check(expression: &[TokenTree]) -> Result<()> {
     }
 }
 
-/// Whether an expression that begins like this is a closure.
+/// Returns `true` if an expression that begins like this is a closure.
 fn is_closure(first: &TokenTree) -> bool {
-    is_punct(first, '|') || matches!(first, TokenTree::Ident(keyword) if keyword.to_string() == "move")
+    is_punct(first, '|') || is_ident(first, "move")
 }
 
 fn expand(mut facade: TokenStream, mut expression: Vec<TokenTree>) -> TokenStream {
@@ -81,7 +82,8 @@ fn expand(mut facade: TokenStream, mut expression: Vec<TokenTree>) -> TokenStrea
             (receiver, &expression[receiver.end..chain.len - 1], &expression[chain.len - 1])
         }
         _ => {
-            facade.extend(tokens("::__private::go_value"));
+            let start = if is_closure(&expression[0]) { "::__private::go" } else { "::__private::go_value" };
+            facade.extend(tokens(start));
             facade.extend([group(Delimiter::Parenthesis, expression.into_iter().collect())]);
             return facade;
         }
@@ -90,12 +92,12 @@ fn expand(mut facade: TokenStream, mut expression: Vec<TokenTree>) -> TokenStrea
     let mut inputs = TokenStream::new();
     if callee.is_place {
         inputs.extend(tokens("@arguments []"));
-        inputs.extend([group(Delimiter::Bracket, head.iter().chain(rest).cloned().collect())]);
+        inputs.extend([bracket(&[head, rest].concat())]);
+        inputs.extend(tokens("[]"));
     } else {
         inputs.extend(tokens("@callee"));
         inputs.extend([bracket(head), bracket(rest)]);
     }
-    inputs.extend(tokens("[]"));
     inputs.extend([args.clone()]);
     facade.extend(tokens("::__go_call!"));
     facade.extend([group(Delimiter::Brace, inputs)]);
@@ -115,9 +117,13 @@ struct Head {
 #[derive(Clone, Copy)]
 enum Last {
     /// `callee(..)`.
-    Call { callee: Head },
+    Call {
+        callee: Head,
+    },
     /// `receiver.method(..)`.
-    Method { receiver: Head },
+    Method {
+        receiver: Head,
+    },
     Try,
     Await,
     Other,
@@ -180,8 +186,8 @@ impl Cursor<'_> {
         if !is_path {
             return false;
         }
-        let is_macro = self.peek(0).is_some_and(|token| is_punct(token, '!'))
-            && matches!(self.peek(1), Some(TokenTree::Group(_)));
+        let is_macro =
+            self.peek(0).is_some_and(|token| is_punct(token, '!')) && matches!(self.peek(1), Some(TokenTree::Group(_)));
         self.at += 2 * usize::from(is_macro);
         let is_literal = !is_macro && self.skip_if(|token| is_group(token, Delimiter::Brace));
         !is_macro && !is_literal
@@ -213,7 +219,8 @@ impl Cursor<'_> {
 
     /// Skips `::`.
     fn colons(&mut self) -> bool {
-        let both = [self.peek(0), self.peek(1)].into_iter().all(|token| token.is_some_and(|token| is_punct(token, ':')));
+        let both =
+            [self.peek(0), self.peek(1)].into_iter().all(|token| token.is_some_and(|token| is_punct(token, ':')));
         self.at += 2 * usize::from(both);
         both
     }
@@ -280,11 +287,7 @@ impl Cursor<'_> {
     }
 }
 
-fn is_group(token: &TokenTree, delimiter: Delimiter) -> bool {
-    matches!(token, TokenTree::Group(group) if group.delimiter() == delimiter)
-}
-
-/// Whether an expression that begins with this word is no path.
+/// Returns `true` if an expression that begins with this word is not a path.
 fn is_keyword(name: &Ident) -> bool {
     const KEYWORDS: &[&str] = &[
         "async", "break", "const", "continue", "do", "else", "fn", "for", "if", "let", "loop", "match", "move", "mut",

@@ -1,8 +1,8 @@
-//! Errors with a place, and how they reach the user.
+//! Errors with a place in the user's code.
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
-/// What is wrong, and where.
+/// What was expected, and where.
 pub(crate) struct Error {
     span: Span,
     text: String,
@@ -15,7 +15,7 @@ impl Error {
         Self { span, text: text.into() }
     }
 
-    /// `::core::compile_error! { "text" }`, standing at the place of the error.
+    /// Returns `::core::compile_error! { "text" }` at the place of the error.
     pub(crate) fn into_compile_error(self) -> TokenStream {
         let punct = |c, spacing| TokenTree::from(Punct::new(c, spacing));
         let ident = |name| TokenTree::from(Ident::new(name, self.span));

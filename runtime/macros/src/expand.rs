@@ -4,11 +4,11 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree}
 
 use crate::args::Args;
 use crate::error::{Error, Result};
-use crate::parse::Function;
+use crate::parse::{Attribute, Function};
 
 pub(crate) fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     try_main(args, item).unwrap_or_else(|error| {
-        // With a `main` in place the error above is the only one.
+        // Without a `main`, the compiler would report that as a second error.
         let mut expansion = error.into_compile_error();
         expansion.extend(tokens("fn main() {}"));
         expansion
@@ -16,14 +16,10 @@ pub(crate) fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn try_main(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    const ATTRIBUTE: &str = "greenthread::main";
-    let args = Args::parse(ATTRIBUTE, false, args)?;
-    let function = Function::parse(ATTRIBUTE, item)?;
-    if function.name.to_string() != "main" {
-        return Err(Error::new(function.name.span(), format!("`#[{ATTRIBUTE}]` is for `fn main`")));
-    }
+    let args = Args::parse(Attribute::Main, args)?;
+    let function = Function::parse(Attribute::Main, item)?;
     let name = TokenTree::from(function.name.clone());
-    let call = call(&args.facade, "run_main", name.into());
+    let call = call(&args.facade, "run_main", &function, name.into());
     Ok(wrap(function, TokenStream::new(), true, call))
 }
 
@@ -32,15 +28,14 @@ pub(crate) fn test(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn try_test(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    const ATTRIBUTE: &str = "greenthread::test";
-    let args = Args::parse(ATTRIBUTE, true, args)?;
-    let function = Function::parse(ATTRIBUTE, item)?;
+    let args = Args::parse(Attribute::Test, args)?;
+    let function = Function::parse(Attribute::Test, item)?;
     let mut inputs = TokenStream::from(TokenTree::from(Literal::string(&function.name.to_string())));
     inputs.extend(tokens(", &"));
     inputs.extend([TokenTree::from(args.procs)]);
     inputs.extend(tokens(","));
     inputs.extend([TokenTree::from(function.name.clone())]);
-    let mut call = call(&args.facade, "run_test", inputs);
+    let mut call = call(&args.facade, "run_test", &function, inputs);
     let returns = !function.result.is_empty();
     if !returns {
         call.extend(tokens(";"));
@@ -48,15 +43,20 @@ fn try_test(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
     Ok(wrap(function, tokens("#[::core::prelude::v1::test]"), returns, call))
 }
 
-/// `facade::__private::name(inputs)`.
-fn call(facade: &TokenStream, name: &str, inputs: TokenStream) -> TokenStream {
+/// Returns `facade::__private::name(inputs)`.
+///
+/// The compiler reports a result that is no `Termination` at the result's type.
+fn call(facade: &TokenStream, name: &str, function: &Function, inputs: TokenStream) -> TokenStream {
+    let result = function.result.clone().into_iter().next();
+    let place = result.map_or(Span::call_site(), |result| Span::call_site().located_at(result.span()));
     let mut call = facade.clone();
     call.extend(tokens("::__private::"));
-    call.extend([TokenTree::from(Ident::new(name, Span::call_site())), group(Delimiter::Parenthesis, inputs)]);
+    call.extend([TokenTree::from(Ident::new(name, place)), group(Delimiter::Parenthesis, inputs)]);
     call
 }
 
-/// A function of the same name and attributes, and with those in `front`, around `function`; it ends with `call`.
+/// Wraps `function` into one that has the same name, the same attributes and those in `front`, and
+/// that ends with `call`.
 fn wrap(function: Function, front: TokenStream, returns: bool, call: TokenStream) -> TokenStream {
     let name = TokenTree::from(function.name);
     let no_arguments = group(Delimiter::Parenthesis, TokenStream::new());
@@ -88,7 +88,7 @@ pub(crate) fn group(delimiter: Delimiter, stream: TokenStream) -> TokenTree {
     Group::new(delimiter, stream).into()
 }
 
-/// The tokens of a piece of Rust that is known to be right.
+/// Parses Rust that is known to be correct.
 pub(crate) fn tokens(text: &str) -> TokenStream {
-    text.parse().expect("macros: a constant is not Rust")
+    text.parse().expect("a constant is Rust")
 }

@@ -1,10 +1,11 @@
-//! The attributes `#[greenthread::main]` and `#[greenthread::test]`.
+//! The procedural macros of greenthread: `#[greenthread::main]`, `#[greenthread::test]`, and the parser behind
+//! `greenthread::go!`.
 //!
-//! Users reach them through the package `greenthread`, which documents them where it re-exports them; what stands here is
-//! added at the end there. This package is not meant to be named.
+//! Users reach them through the package `greenthread`, which documents them. This package promises nothing to anyone
+//! else.
 //!
-//! # What they expand to
-//! Both keep the function, under its name, inside a new one that hands it to the facade:
+//! # What the attributes expand to
+//! Both keep the function, under its name, inside a new one that passes it to the facade:
 //!
 //! ```text
 //! #[greenthread::main]                   fn main() -> ::std::process::ExitCode {
@@ -20,20 +21,37 @@
 //!                                        }
 //! ```
 //!
-//! A test that returns something returns `ExitCode` in the end, as `main` does; one that returns nothing goes on doing
-//! so, since `#[should_panic]` asks for that.
+//! A test that returns something returns an `ExitCode` in the end, as `main` does. A test that returns nothing keeps
+//! returning nothing, since `#[should_panic]` requires it.
+//!
+//! # What `go!` expands to
+//! `go!` is a `macro_rules!` macro that passes its tokens on, since only such a macro knows the path of its own crate.
+//! The parser here finds what is called; `__go_call!` separates the arguments, since only the compiler knows which
+//! commas do that.
+//!
+//! ```text
+//! go!(move || body)     =>   go(move || body)
+//! go!(f::<T>(a, b))     =>   { let x = a; let y = b; go(move || f::<T>(x, y)) }
+//! go!(o.field.m(a))     =>   { let x = a; go(move || o.field.m(x)) }
+//! go!(make(o).m(a))     =>   { let mut callee = make(o); let x = a; go(move || callee.m(x)) }
+//! go!(anything else)    =>   go_value(anything else)
+//! ```
+//!
+//! A path, and a field of one, moves into the closure as it is: evaluating it does nothing that could be observed.
 //!
 //! # What the facade promises in `__private`
-//! * `run_main<R: Termination>(main: fn() -> R) -> ExitCode` runs `main` as the main goroutine, calls
-//!   `Termination::report` on its result there (so `R` need not be `Send`), and ends the process, or returns, when it
-//!   ends. A panic in `main` ends the process as a panic in an ordinary `main` does.
+//! * `run_main<R: Termination>(main: fn() -> R) -> ExitCode` runs `main` as the main goroutine and calls
+//!   `Termination::report` on its result there, so `R` need not be `Send`. When `main` ends, the process ends or
+//!   `run_main` returns. A panic in `main` ends the process, as in an ordinary `main`.
 //! * `run_test<R: Termination>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode` runs `test` as a goroutine,
-//!   once for each number of Ps in `procs`, or once with as many as there are if `procs` is empty. It stops at the
-//!   first result whose report is no success, and returns that; a panic of the goroutine goes on in the caller.
+//!   once for each number of Ps in `procs`, or once with the current number if `procs` is empty. It stops at the first
+//!   result whose report is not a success, and returns that. A panic of the goroutine continues in the caller.
+//! * `go` starts a goroutine, and `go_value` does so with a value that has to be a closure.
 //!
 //! # Design
-//! The attributes look at the outline of a function and leave its inside alone, so they read tokens themselves
-//! instead of making every user build a Rust parser. Misuse is found here, before `rustc` sees the expansion.
+//! The attributes look at the outline of a function and leave its inside alone, and `go!` looks at the outline of one
+//! expression. So they read tokens themselves instead of making every user build a Rust parser. They find misuse
+//! before the compiler sees the expansion.
 
 #![forbid(unsafe_code)]
 
@@ -45,19 +63,19 @@ mod parse;
 
 use proc_macro::TokenStream;
 
-/// `#[greenthread::main(crate = "path::to::greenthread")]` names the facade where it is renamed or re-exported.
+/// The argument `crate = "path::to::greenthread"` names the facade where it is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::main(args, item)
 }
 
-/// `crate = "path::to::greenthread"` names the facade where it is renamed or re-exported.
+/// The argument `crate = "path::to::greenthread"` names the facade where it is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::test(args, item)
 }
 
-/// Expands what `greenthread::go!` hands on: a path to the facade, a semicolon, and anything but a closure.
+/// Expands what `greenthread::go!` passes on: a path to the facade, a semicolon, and the user's tokens.
 #[doc(hidden)]
 #[proc_macro]
 pub fn go(input: TokenStream) -> TokenStream {

@@ -6,6 +6,7 @@ mod common;
 
 mod block_on;
 mod foreign;
+mod go;
 mod os_thread;
 mod panics;
 mod public_types;

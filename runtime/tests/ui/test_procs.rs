@@ -16,4 +16,10 @@ fn twice() {}
 #[greenthread::test(workers = [1])]
 fn unknown() {}
 
+#[greenthread::test(procs = [1] crate = "greenthread")]
+fn no_comma() {}
+
+#[greenthread::test(crate)]
+fn no_crate() {}
+
 fn main() {}

@@ -15,4 +15,10 @@ trait Tests {
     fn no_body();
 }
 
+#[greenthread::test]
+struct Test;
+
+#[greenthread::test]
+fn generic<T>() {}
+
 fn main() {}

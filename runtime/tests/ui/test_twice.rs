@@ -2,4 +2,8 @@
 #[test]
 fn twice() {}
 
+#[greenthread::test]
+#[greenthread::test(procs = [1, 2])]
+fn own_twice() {}
+
 fn main() {}

@@ -1,0 +1,3 @@
+#[greenthread::main]
+#[test]
+fn main() {}

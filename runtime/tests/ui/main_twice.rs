@@ -1,0 +1,3 @@
+#[greenthread::main]
+#[greenthread::main]
+fn main() {}
