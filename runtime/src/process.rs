@@ -1,19 +1,19 @@
-//! Waiting for children of the process: Go's `os/exec`, on `std`'s [`Command`] and [`Child`].
+//! Waiting for child processes: Go's `os/exec`, on `std`'s [`Command`] and [`Child`].
 //!
-//! Children are built and started as ever, by [`std::process`]. What waits there keeps its OS thread meanwhile, and
-//! cannot be told to stop. What waits here parks the goroutine, or blocks the thread that calls it, and has a form
-//! that a context ends.
+//! Children are built and started by [`std::process`], as usual. Its waits keep an OS thread and
+//! cannot be stopped. The waits here park the goroutine, or block the calling thread, and have a
+//! form that a context ends.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | run a program to its end | [`status`], [`status_ctx`] | `Cmd.Run`, `exec.CommandContext` |
-//! | and get what it prints | [`output`], [`output_ctx`] | `Cmd.Output` |
-//! | start it, and do something meanwhile | [`Command::spawn`] | `Cmd.Start` |
-//! | wait for one that was started | [`wait`], [`wait_ctx`] | `Cmd.Wait` |
-//! | wait for it, and get what it prints | [`wait_with_output`], [`wait_with_output_ctx`] | |
-//! | talk to it meanwhile | [`Async::new`] on its `stdin`, `stdout` and `stderr` | `Cmd.StdinPipe`, `Cmd.StdoutPipe` |
+//! | and read what it prints | [`output`], [`output_ctx`] | `Cmd.Output` |
+//! | start it and go on | [`Command::spawn`] | `Cmd.Start` |
+//! | wait for a child that was started | [`wait`], [`wait_ctx`] | `Cmd.Wait` |
+//! | wait for it, and read what it prints | [`wait_with_output`], [`wait_with_output_ctx`] | |
+//! | use its `stdin`, `stdout` and `stderr` | [`Async::new`] | `Cmd.StdinPipe`, `Cmd.StdoutPipe` |
 //! | signal it | [`send_signal`] | `Process.Signal` |
-//! | end it, politely at first | [`terminate`] | `Cmd.Cancel` and `Cmd.WaitDelay` |
+//! | end it gracefully | [`terminate`] | `Cmd.Cancel` and `Cmd.WaitDelay` |
 //! | end it at once | [`Child::kill`] | `Process.Kill` |
 //!
 //! ```
@@ -36,7 +36,8 @@
 //! use std::io::{BufRead, BufReader};
 //! use std::process::{Command, Stdio};
 //!
-//! let mut child = Command::new("sh").args(["-c", "echo one; echo two"]).stdout(Stdio::piped()).spawn()?;
+//! let mut command = Command::new("sh");
+//! let mut child = command.args(["-c", "echo one; echo two"]).stdout(Stdio::piped()).spawn()?;
 //! let stdout = Async::new(child.stdout.take().unwrap())?;
 //! let lines: Vec<String> = BufReader::new(stdout).lines().collect::<Result<_, _>>()?;
 //! assert_eq!(lines, ["one", "two"]);
@@ -45,19 +46,22 @@
 //! ```
 //!
 //! # When a context ends
-//! What has started the child, or got it by value, kills it (SIGKILL), waits until it is gone, and returns the error of
-//! the context. [`wait_ctx`], which has it by reference, leaves it as it is. Only the child itself is killed: what it
-//! has started in turn goes on, unless it ends when its pipes close. Nobody waits for those, even if they have the
+//! A function that has started the child, or takes it by value, kills it (SIGKILL), waits until it
+//! is gone, and returns the error of the context. [`wait_ctx`], which takes it by reference, leaves
+//! it running. Only the child itself is killed: processes that it has started go on, unless they
+//! end when their pipes close. The functions do not wait for those processes, even if they have the
 //! child's output open. (Go waits, unless there is a `WaitDelay`.)
 //!
 //! # How it waits
-//! On Linux a process has a descriptor that becomes readable when the process ends (`pidfd_open`, since 5.3), and that
-//! is waited for as for a socket. It takes a descriptor for as long as the wait. Where there is none (another system,
-//! a container that denies the call, no free descriptor) the wait looks whether the child has ended: after 1 ms at
-//! first, then less and less often, every 50 ms at last.
+//! On Linux a process has a descriptor that becomes readable when the process ends (`pidfd_open`,
+//! since 5.3). The wait is one for that descriptor, as for a socket, and takes a descriptor while
+//! it lasts. Where there is none (another system, a container that denies the call, no free
+//! descriptor) the wait polls: it checks whether the child has ended after 1 ms at first, then less
+//! and less often, every 50 ms at last.
 //!
-//! Rejected for this: a thread for each child, which no context could end; and SIGCHLD, whose handler is the whole
-//! process's, needs descriptors as well, and is never called if whoever started the program has blocked the signal.
+//! Rejected: a thread for each child, which no context could end; and SIGCHLD, whose handler
+//! belongs to the whole process, needs descriptors as well, and is never called if the program was
+//! started with the signal blocked.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -72,17 +76,18 @@ use crate::net::Async;
 use crate::scope::scope;
 use crate::signal::Signal;
 
-/// How long it takes from one look at a child to the next: at least, at most, and as a share of the time so far.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LAST_PAUSE: Duration = Duration::from_millis(50);
-const SHARE: u32 = 16;
+/// The pause between two checks of a child: at least, at most, and as a share of the time so far.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_SHARE: u32 = 16;
 
-/// Blocks until the child has ended: [`Child::wait`] that parks. Go's `Cmd.Wait`.
+/// Waits until the child has ended.
 ///
-/// As there, the child's `stdin` is closed first, if it is still here, so that the child does not wait for more.
+/// Like [`Child::wait`], but parks the goroutine. Go's `Cmd.Wait`. The child's `stdin` is closed
+/// first, if it was not taken, so that the child does not wait for more input.
 ///
 /// # Errors
-/// What the system says, as that somebody else has waited for the child.
+/// That of the system, for example that the child was waited for elsewhere.
 ///
 /// ```
 /// use greenthread::process;
@@ -96,10 +101,12 @@ pub fn wait(child: &mut Child) -> io::Result<ExitStatus> {
     wait_ctx(&Context::background(), child)
 }
 
-/// As [`wait`], as long as `ctx` lasts. If it ends first the child goes on, and can be waited for again.
+/// Waits like [`wait`], but no longer than `ctx` lasts.
+///
+/// If the context ends first, the child goes on and can be waited for again.
 ///
 /// # Errors
-/// As there, and that of the context.
+/// Those of [`wait`], and that of the context.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -121,37 +128,41 @@ pub fn wait_ctx(ctx: &Context, child: &mut Child) -> io::Result<ExitStatus> {
     if let Some(status) = child.try_wait()? {
         return Ok(status);
     }
-    // It has not been waited for, so its number is its own.
-    let mut report = open_process(child.id()).ok().and_then(|pidfd| Async::new(pidfd).ok());
+    // The child was not waited for, so its ID is not reused.
+    let mut pidfd = open_process(child.id()).ok().and_then(|pidfd| Async::new(pidfd).ok());
     let since = Instant::now();
     loop {
-        match &report {
+        match &pidfd {
             Some(pidfd) => pidfd.with_ctx(ctx).readable()?,
-            None => ctx.sleep((since.elapsed() / SHARE).clamp(FIRST_PAUSE, LAST_PAUSE))?,
+            None => ctx.sleep((since.elapsed() / PAUSE_SHARE).clamp(MIN_PAUSE, MAX_PAUSE))?,
         }
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        // If it was reported, a debugger is to wait for the child first, and nobody reports that.
-        report = None;
+        // If the descriptor was readable, a debugger has to wait for the child first, and the
+        // descriptor does not report that.
+        pidfd = None;
     }
 }
 
-/// A child that is killed and waited for if nobody has done so when this is dropped.
-struct Killed(Child);
+/// A child that is killed and waited for on drop, unless it was waited for before.
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Both do nothing if it was waited for. If the system refuses, there is nothing more to be done.
+        // Neither has an effect if the child was waited for. If the system refuses, there is no
+        // other way.
         let _ = self.0.kill();
         let _ = wait(&mut self.0);
     }
 }
 
-/// Runs a program, and blocks until it has ended: [`Command::status`] that parks. Go's `Cmd.Run`.
+/// Runs a program and waits until it has ended.
+///
+/// Like [`Command::status`], but parks the goroutine. Go's `Cmd.Run`.
 ///
 /// # Errors
-/// What the system says, as that there is no such program.
+/// That of the system, for example that the program does not exist.
 ///
 /// ```
 /// use greenthread::process;
@@ -165,11 +176,13 @@ pub fn status(command: &mut Command) -> io::Result<ExitStatus> {
     status_ctx(&Context::background(), command)
 }
 
-/// As [`status`], as long as `ctx` lasts: Go's `exec.CommandContext`, and `Cmd.Run`. If it ends first the child is
-/// killed, and gone when this returns; if it has ended already nothing is started.
+/// Runs a program like [`status`], but no longer than `ctx` lasts.
+///
+/// If the context ends first, the child is killed, and gone when this returns; if it has ended
+/// already, no child is started. Go's `exec.CommandContext` and `Cmd.Run`.
 ///
 /// # Errors
-/// As there, and that of the context.
+/// Those of [`status`], and that of the context.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -183,19 +196,21 @@ pub fn status(command: &mut Command) -> io::Result<ExitStatus> {
 /// ```
 pub fn status_ctx(ctx: &Context, command: &mut Command) -> io::Result<ExitStatus> {
     ctx.err().map_or(Ok(()), Err)?;
-    let mut child = Killed(command.spawn()?);
+    let mut child = KillOnDrop(command.spawn()?);
     wait_ctx(ctx, &mut child.0)
 }
 
-/// Runs a program, and blocks until it has ended and all that it has printed has been read: [`Command::output`] that
-/// parks. Go's `Cmd.Output`.
+/// Runs a program, waits until it has ended, and returns all that it has printed.
 ///
-/// `stdout` and `stderr` are captured, whatever was set in `command`, and stay set so. `stdin` is what was set, or else
-/// this process's, as with [`Command::spawn`]. (`std` captures what was not set, and has nothing to read for the
-/// child.)
+/// Like [`Command::output`], but parks the goroutine. Go's `Cmd.Output`.
+///
+/// `stdout` and `stderr` are captured, whatever was set in `command`, and stay set so. `stdin` is
+/// the one that was set, or else that of this process, like with [`Command::spawn`]. (`std`
+/// captures what was not set, and gives the child an empty `stdin`.)
 ///
 /// # Errors
-/// What the system says, as that there is no such program. That the program fails is no error here: look at the status.
+/// That of the system, for example that the program does not exist. A program that fails is not an
+/// error here: check the status.
 ///
 /// ```
 /// use greenthread::process;
@@ -209,11 +224,13 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
     output_ctx(&Context::background(), command)
 }
 
-/// As [`output`], as long as `ctx` lasts: Go's `exec.CommandContext`, and `Cmd.Output`. If it ends first the child is
-/// killed, and gone when this returns, and what it has printed is lost; if it has ended already nothing is started.
+/// Runs a program like [`output`], but no longer than `ctx` lasts.
+///
+/// If the context ends first, the child is killed, and gone when this returns, and its output is
+/// lost; if it has ended already, no child is started. Go's `exec.CommandContext` and `Cmd.Output`.
 ///
 /// # Errors
-/// As there, and that of the context.
+/// Those of [`output`], and that of the context.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -222,7 +239,9 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
 /// use std::time::Duration;
 ///
 /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(20));
-/// let error = process::output_ctx(&ctx, Command::new("sh").args(["-c", "echo begin; exec sleep 60"])).unwrap_err();
+/// let mut command = Command::new("sh");
+/// command.args(["-c", "echo begin; exec sleep 60"]);
+/// let error = process::output_ctx(&ctx, &mut command).unwrap_err();
 /// assert_eq!(error.to_string(), "context deadline exceeded");
 /// ```
 pub fn output_ctx(ctx: &Context, command: &mut Command) -> io::Result<Output> {
@@ -230,12 +249,14 @@ pub fn output_ctx(ctx: &Context, command: &mut Command) -> io::Result<Output> {
     wait_with_output_ctx(ctx, command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
 }
 
-/// Blocks until the child has ended and all that it has printed has been read: [`Child::wait_with_output`] that parks.
-/// What is not a pipe is not read. Both pipes are read at once, so the child never waits for the one while the other
-/// is full. The child's `stdin` is closed first.
+/// Waits until the child has ended, and returns all that it has printed.
+///
+/// Like [`Child::wait_with_output`], but parks the goroutine. Only pipes are read. Both are read at
+/// the same time, so a full one never keeps the child waiting while the other is read. The child's
+/// `stdin` is closed first.
 ///
 /// # Errors
-/// What the system says. The child is killed then.
+/// That of the system. The child is killed then.
 ///
 /// ```
 /// use greenthread::process;
@@ -249,11 +270,13 @@ pub fn wait_with_output(child: Child) -> io::Result<Output> {
     wait_with_output_ctx(&Context::background(), child)
 }
 
-/// As [`wait_with_output`], as long as `ctx` lasts. If it ends first, or has ended, the child is killed, and gone when
-/// this returns.
+/// Waits like [`wait_with_output`], but no longer than `ctx` lasts.
+///
+/// If the context ends first, or has ended already, the child is killed, and gone when this
+/// returns.
 ///
 /// # Errors
-/// As there, and that of the context.
+/// Those of [`wait_with_output`], and that of the context.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -263,11 +286,12 @@ pub fn wait_with_output(child: Child) -> io::Result<Output> {
 /// let child = Command::new("sleep").arg("60").stdout(Stdio::piped()).spawn()?;
 /// let (ctx, cancel) = Context::background().with_cancel();
 /// greenthread::go!(move || cancel.cancel());
-/// assert_eq!(process::wait_with_output_ctx(&ctx, child).unwrap_err().to_string(), "context canceled");
+/// let error = process::wait_with_output_ctx(&ctx, child).unwrap_err();
+/// assert_eq!(error.to_string(), "context canceled");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn wait_with_output_ctx(ctx: &Context, child: Child) -> io::Result<Output> {
-    let mut child = Killed(child);
+    let mut child = KillOnDrop(child);
     drop(child.0.stdin.take());
     let (stdout, stderr) = (child.0.stdout.take(), child.0.stderr.take());
     let (stdout, stderr) = scope(|s| {
@@ -278,7 +302,7 @@ pub fn wait_with_output_ctx(ctx: &Context, child: Child) -> io::Result<Output> {
     Ok(Output { status: wait_ctx(ctx, &mut child.0)?, stdout, stderr })
 }
 
-/// All that comes out of a pipe.
+/// Reads a pipe to its end.
 fn drain(ctx: &Context, pipe: Option<impl AsFd + Read>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
@@ -287,10 +311,12 @@ fn drain(ctx: &Context, pipe: Option<impl AsFd + Read>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends a signal to the child; if it has ended, does nothing. Does not block. Go's `Process.Signal`.
+/// Sends a signal to the child, unless it has ended.
+///
+/// Does not block. Go's `Process.Signal`.
 ///
 /// # Errors
-/// What the system says, as that the child runs as another user by now.
+/// That of the system, for example that the child runs as another user by now.
 ///
 /// ```
 /// use greenthread::process;
@@ -301,22 +327,23 @@ fn drain(ctx: &Context, pipe: Option<impl AsFd + Read>) -> io::Result<Vec<u8>> {
 /// let mut child = Command::new("sleep").arg("60").spawn()?;
 /// process::send_signal(&mut child, Signal::SIGTERM)?;
 /// assert_eq!(process::wait(&mut child)?.signal(), Some(Signal::SIGTERM.as_raw()));
-/// process::send_signal(&mut child, Signal::SIGTERM)?; // to nobody, and to nobody else
+/// process::send_signal(&mut child, Signal::SIGTERM)?; // no effect: no other process gets it
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn send_signal(child: &mut Child, signal: Signal) -> io::Result<()> {
     match child.try_wait()? {
-        // Its number may be another's by now.
+        // The ID may belong to another process by now.
         Some(_) => Ok(()),
         None => send(child.id(), signal.as_raw()),
     }
 }
 
-/// Ends the child: asks it to (SIGTERM), and kills it if it has not ended after `grace`. Blocks until it has ended.
-/// Go's `Cmd.Cancel` with `Cmd.WaitDelay`.
+/// Asks the child to end (SIGTERM), and kills it if it has not ended after `grace`.
+///
+/// Blocks until the child has ended. Go's `Cmd.Cancel` with `Cmd.WaitDelay`.
 ///
 /// # Errors
-/// What the system says.
+/// That of the system.
 ///
 /// ```
 /// use greenthread::ctx::Context;

@@ -1,11 +1,11 @@
-//! Signals of the operating system, as values on a channel: Go's `os/signal`.
+//! Signals of the operating system as values on a channel: Go's `os/signal`.
 //!
-//! For servers that end gracefully, and daemons that read their settings again.
+//! For servers that end gracefully, and for daemons that reload their settings.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | receive signals | [`notify`] | `signal.Notify` |
-//! | let signals have their default effect again | drop the receivers | `signal.Stop`, `signal.Reset` |
+//! | restore the default effect of signals | drop the receivers | `signal.Stop`, `signal.Reset` |
 //! | end a context at a signal | [`notify_context`] | `signal.NotifyContext` |
 //!
 //! ```no_run
@@ -16,21 +16,23 @@
 //!
 //! #[greenthread::main]
 //! fn main() -> std::io::Result<()> {
-//!     let (ctx, _cancel) = signal::notify_context(&Context::background(), &[Signal::SIGINT, Signal::SIGTERM]);
+//!     let signals = [Signal::SIGINT, Signal::SIGTERM];
+//!     let (ctx, _cancel) = signal::notify_context(&Context::background(), &signals);
 //!     let listener = TcpListener::bind("127.0.0.1:8080")?;
 //!     listener.serve(&ctx, Duration::from_secs(10), |_ctx, stream| println!("{stream:?}"))
 //! }
 //! ```
 //!
-//! Nothing is installed before the first call (but what [`debug`](crate::debug) and the report of stack overflows
-//! need), and a program that waits for a signal sleeps. While somebody is notified of a signal, its default effect is
-//! off: a program that is notified of [`Signal::SIGTERM`] does not end by it. When the last receiver of a signal is
-//! dropped, the effect comes back, be it the system's default, the runtime's dump at [`Signal::SIGQUIT`], or that the
-//! signal was ignored (as with `nohup`).
+//! No handler is installed before the first call (except those of [`debug`](crate::debug) and of
+//! the report of stack overflows), and a program that waits for a signal sleeps. While a channel
+//! receives a signal, the default effect of the signal is off: a program that is notified of
+//! [`Signal::SIGTERM`] does not end by it. When the last receiver of a signal is dropped, the
+//! former effect is restored: the system's default, the runtime's dump at [`Signal::SIGQUIT`], or
+//! that the signal was ignored (as with `nohup`).
 //!
-//! Handlers that are there already are called too. They, and those that are added with the crate `signal-hook`, stay
-//! when nobody is notified any more; but what is added with `signal-hook` later does not keep the default effect of
-//! such a signal off.
+//! Handlers that were installed before are called too. They, and those that are added with the
+//! crate `signal-hook`, stay after the last receiver is dropped. But a handler that is added with
+//! `signal-hook` later does not keep the default effect of such a signal off.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,13 +55,15 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use signal_hook::low_level::{self, signal_name};
 
-/// From here on there are none, or none but real-time signals.
+/// The first number that is not a standard signal; from here on there are only real-time signals,
+/// if any.
 const FIRST_RESERVED: i32 = 32;
 
-/// A kind of signal: Go's `os.Signal`. Prints as its name, `SIGTERM`, or its number.
+/// A kind of signal.
 ///
-/// The common ones are constants; [`from_raw`](Self::from_raw) makes the others, and
-/// [`real_time`](Self::real_time) those that a program may define.
+/// Go's `os.Signal`. It prints as its name, such as `SIGTERM`, or as its number. The common signals
+/// are constants; [`from_raw`](Self::from_raw) makes the others, and [`real_time`](Self::real_time)
+/// those that a program may define.
 ///
 /// ```
 /// use greenthread::signal::Signal;
@@ -71,69 +75,77 @@ const FIRST_RESERVED: i32 = 32;
 pub struct Signal(i32);
 
 impl Signal {
-    /// A timer of `alarm` has run out.
+    /// A timer of `alarm` has expired.
     pub const SIGALRM: Self = Self(consts::SIGALRM);
-    /// A child process has ended or stopped. Ignored by default.
+    /// A child process has ended or stopped (ignored by default).
     pub const SIGCHLD: Self = Self(consts::SIGCHLD);
-    /// The process goes on after it was stopped.
+    /// The process continues after it was stopped.
     pub const SIGCONT: Self = Self(consts::SIGCONT);
-    /// The terminal is gone; for daemons by custom: read the settings again.
+    /// The terminal is gone, or, for daemons by convention, the settings are to be reloaded.
     pub const SIGHUP: Self = Self(consts::SIGHUP);
-    /// Ctrl-C.
+    /// Ctrl-C in the terminal.
     pub const SIGINT: Self = Self(consts::SIGINT);
-    /// A descriptor that was set to signal (`O_ASYNC`) is ready.
+    /// A descriptor with `O_ASYNC` is ready.
     pub const SIGIO: Self = Self(consts::SIGIO);
-    /// A pipe or socket has no reader. Ignored in Rust programs, where the write fails instead.
+    /// A pipe or socket has no reader (ignored in Rust programs, where the write fails instead).
     pub const SIGPIPE: Self = Self(consts::SIGPIPE);
-    /// Ctrl-\: by default prints all goroutines and ends the process ([`debug`](crate::debug)).
+    /// Ctrl-\ in the terminal: by default prints all goroutines and ends the process
+    /// ([`debug`](crate::debug)).
     pub const SIGQUIT: Self = Self(consts::SIGQUIT);
-    /// Please end: what `kill` and service managers send.
+    /// The request to end that `kill` and service managers send.
     pub const SIGTERM: Self = Self(consts::SIGTERM);
-    /// Ctrl-Z.
+    /// Ctrl-Z in the terminal.
     pub const SIGTSTP: Self = Self(consts::SIGTSTP);
-    /// The process reads from its terminal while it is in the background. Stops it by default.
+    /// The process reads from its terminal while it is in the background (stops it by default).
     pub const SIGTTIN: Self = Self(consts::SIGTTIN);
-    /// The process writes to its terminal while it is in the background, and the terminal is set to mind. Stops it by default.
+    /// The process writes to its terminal while it is in the background, and the terminal does not
+    /// allow that (stops it by default).
     pub const SIGTTOU: Self = Self(consts::SIGTTOU);
-    /// For the program's own use.
+    /// A signal for the program's own use.
     pub const SIGUSR1: Self = Self(consts::SIGUSR1);
-    /// For the program's own use.
+    /// A signal for the program's own use.
     pub const SIGUSR2: Self = Self(consts::SIGUSR2);
-    /// The terminal has another size. Ignored by default.
+    /// The size of the terminal has changed (ignored by default).
     pub const SIGWINCH: Self = Self(consts::SIGWINCH);
 
-    /// The signal with this number on this system: Go's `syscall.Signal(number)`.
+    /// Returns the signal with this number on this system.
+    ///
+    /// Go's `syscall.Signal(number)`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no program can be notified of it: `SIGKILL` and `SIGSTOP`;
-    /// `SIGSEGV`, `SIGBUS`, `SIGFPE` and `SIGILL`, which are about the instruction that causes them; those that the C
-    /// library keeps for itself; and what is no signal. (`SIGURG` also comes with each [dump](crate::debug::dump).)
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no program can be notified of it: `SIGKILL`
+    /// and `SIGSTOP`; `SIGSEGV`, `SIGBUS`, `SIGFPE` and `SIGILL`, which concern the instruction
+    /// that causes them; those that the C library reserves; and numbers without a signal. (`SIGURG`
+    /// also comes with each [dump](crate::debug::dump).)
     ///
     /// ```
     /// use greenthread::signal::Signal;
     ///
     /// assert_eq!(Signal::from_raw(15)?, Signal::SIGTERM);
-    /// assert!(Signal::from_raw(9).is_err(), "nobody can receive SIGKILL");
+    /// assert!(Signal::from_raw(9).is_err(), "no process can receive SIGKILL");
     /// assert!(Signal::from_raw(0).is_err() && Signal::from_raw(1000).is_err());
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn from_raw(number: i32) -> io::Result<Self> {
-        let own = [consts::SIGKILL, consts::SIGSTOP, consts::SIGSEGV, consts::SIGBUS, consts::SIGFPE, consts::SIGILL];
-        // Beyond the standard ones there is a gap of what belongs to the C library.
+        let refused =
+            [consts::SIGKILL, consts::SIGSTOP, consts::SIGSEGV, consts::SIGBUS, consts::SIGFPE, consts::SIGILL];
+        // Between the standard and the real-time signals are those that the C library reserves.
         let exists = (1..FIRST_RESERVED).contains(&number) || real_time_signals().contains(&number);
-        if exists && !own.contains(&number) {
+        if exists && !refused.contains(&number) {
             return Ok(Self(number));
         }
         let text = format!("no program can be notified of signal {number}");
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     }
 
-    /// The real-time signal at this place, `SIGRTMIN+n`: for the program's own use. Several of one kind that are on
-    /// their way to a [full channel](notify) are one here too. Go has them by their numbers.
+    /// Returns the real-time signal `SIGRTMIN+n`, which is for the program's own use.
+    ///
+    /// Several of one kind that arrive while the [channel is full](notify) become one here too. Go
+    /// has them by their numbers.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there are not as many: Linux has at least 30 (0 to 29), other
-    /// systems may have none.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the system does not have this one: Linux
+    /// has at least 30 (0 to 29), other systems may have none.
     ///
     /// ```
     /// use greenthread::signal::Signal;
@@ -153,11 +165,12 @@ impl Signal {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("there is no real-time signal {n}")))
     }
 
-    /// The number of the signal on this system.
+    /// Returns the number of the signal on this system.
     ///
     /// ```
     /// assert_eq!(greenthread::signal::Signal::SIGINT.as_raw(), 2);
     /// ```
+    #[must_use]
     pub const fn as_raw(self) -> i32 {
         self.0
     }
@@ -172,57 +185,64 @@ impl fmt::Display for Signal {
     }
 }
 
-/// As `Display`.
+/// Prints like `Display`.
 impl fmt::Debug for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// Has the signals sent to the channel that it returns, instead of their default effect: Go's `signal.Notify`.
+/// Returns a channel that receives the signals, instead of their default effect.
 ///
-/// The channel keeps as many signals as `signals` names. When it is full, signals of one kind that come are one, as
-/// they are for the system itself; no kind is lost (Go drops what does not fit). Each call makes a channel of its own,
-/// and each channel gets every signal. Dropping the receiver and its clones ends it; that gives the default effect back
-/// a moment later, if no other channel gets these signals. Without signals nothing ever comes (in Go: all signals).
+/// Go's `signal.Notify`. The channel has room for as many signals as `signals` names. While it is
+/// full, several signals of one kind become one, as they do in the system itself; no kind is lost
+/// (Go drops signals that do not fit). Each call makes a channel of its own, and each channel
+/// receives every signal. Dropping the receiver and its clones ends the notification; a moment
+/// later the default effect is restored, unless another channel receives these signals. Without
+/// `signals` the channel stays empty (in Go it receives all signals).
 ///
-/// Does not block; works from any thread. A goroutine named `signal` serves the channel as long as there are receivers, and
-/// parks while no signal comes. It takes three descriptors.
+/// Does not block; works from any thread. A goroutine named `signal` serves the channel while there
+/// are receivers, and parks while no signal comes. It takes three descriptors.
 ///
 /// # Panics
-/// If the system has no descriptors left.
+/// If no descriptors are free.
 ///
 /// ```
 /// use greenthread::signal::{self, Signal};
 ///
 /// let signals = signal::notify(&[Signal::SIGUSR1, Signal::SIGHUP]);
 /// # let pid = std::process::id().to_string();
-/// # let raise = || assert!(std::process::Command::new("sh").args(["-c", "kill -USR1 $0", &pid]).status().unwrap().success());
+/// # let raise = || {
+/// #     let mut kill = std::process::Command::new("sh");
+/// #     assert!(kill.args(["-c", "kill -USR1 $0", &pid]).status().unwrap().success());
+/// # };
 /// raise(); // kill -USR1 PID, in a shell
 /// assert_eq!(signals.recv(), Ok(Signal::SIGUSR1));
 /// ```
 #[track_caller]
+#[must_use = "dropping the receiver ends the notification"]
 pub fn notify(signals: &[Signal]) -> Receiver<Signal> {
     let (tx, rx) = bounded(signals.len().max(1));
-    let delivery = match Delivery::begin(signals) {
+    let delivery = match Delivery::start(signals) {
         Ok(delivery) => delivery,
-        Err(error) => panic!("signal::notify: {error}; call it early, while there are descriptors"),
+        Err(error) => panic!("signal::notify: {error}; call it earlier, while descriptors are free"),
     };
     start(move || delivery.run(&tx));
     rx
 }
 
-/// A context that ends when one of the signals comes, or with `parent`: Go's `signal.NotifyContext`.
+/// Returns a context that ends when one of the signals comes, or with `parent`.
 ///
-/// The first signal cancels the context, and is the text of its [`cause`](Context::cause): "SIGTERM received". More of
-/// them have no effect, as in Go, until the [`Cancel`] is used or dropped or the parent ends; a moment after that the
-/// signals have their default effect again. Drop it as soon as the context has ended, and a second Ctrl-C ends a
+/// Go's `signal.NotifyContext`. The first signal cancels the context, and is the text of its
+/// [`cause`](Context::cause): "SIGTERM received". Later ones have no effect, like in Go, until the
+/// [`Cancel`] is used or dropped or the parent ends; a moment after that the signals have their
+/// default effect again. Drop it as soon as the context has ended, so that a second Ctrl-C ends a
 /// shutdown that hangs.
 ///
-/// Does not block; works from any thread. Costs what [`notify`] does, and one goroutine more.
+/// Does not block; works from any thread. It costs what [`notify`] does, and one more goroutine.
 ///
 /// # Panics
-/// As [`notify`].
+/// If no descriptors are free, like [`notify`].
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -230,23 +250,28 @@ pub fn notify(signals: &[Signal]) -> Receiver<Signal> {
 ///
 /// let (ctx, _cancel) = signal::notify_context(&Context::background(), &[Signal::SIGUSR2]);
 /// # let pid = std::process::id().to_string();
-/// # let raise = || assert!(std::process::Command::new("sh").args(["-c", "kill -USR2 $0", &pid]).status().unwrap().success());
+/// # let raise = || {
+/// #     let mut kill = std::process::Command::new("sh");
+/// #     assert!(kill.args(["-c", "kill -USR2 $0", &pid]).status().unwrap().success());
+/// # };
 /// raise(); // kill -USR2 PID, in a shell
 /// assert!(ctx.done().recv().is_err(), "it is closed");
 /// assert_eq!(ctx.err(), Some(Error::Canceled));
 /// assert_eq!(ctx.cause().unwrap().to_string(), "SIGUSR2 received");
 /// ```
 #[track_caller]
+#[must_use = "dropping the `Cancel` ends the context"]
 pub fn notify_context(parent: &Context, signals: &[Signal]) -> (Context, Cancel) {
     let received = notify(signals);
-    // Two contexts: that the inner one was ended by a signal does not hide the end of the outer one.
+    // Two contexts, so that a signal, which ends the inner one, does not hide the end of the outer
+    // one.
     let (outer, cancel) = parent.with_cancel();
     let (inner, end) = outer.with_cancel_cause();
     start(move || {
         if let Ok(signal) = outer.recv(&received) {
             end.cancel(format!("{signal} received"));
         }
-        // Closed; nothing ever comes.
+        // Returns when the channel closes: no message is ever sent.
         let _ = outer.done().recv();
     });
     (inner, cancel)
@@ -255,19 +280,22 @@ pub fn notify_context(parent: &Context, signals: &[Signal]) -> (Context, Cancel)
 #[track_caller]
 fn start(f: impl FnOnce() + Send + 'static) {
     let options = Options { name: Some("signal".into()), ..Options::default() };
-    drop(spawn(f, options).expect("signal: default options are possible"));
+    drop(spawn(f, options).expect("signal: the default options are valid"));
 }
 
-/// Signals on their way to one channel. Handlers note what has come, and write to a socket that the goroutine waits for.
+/// The delivery of signals to one channel.
+///
+/// The handlers record which signals have come, and write to a socket that the goroutine waits for.
 struct Delivery {
-    // Dropped in this order: until the handlers are gone, a signal has its default effect already; and the socket outlives `io`.
+    // The order of the drops matters: the default effect is restored before the handlers are gone,
+    // and the socket outlives `io`.
     _kinds: Listening,
     io: Descriptor,
     signals: SignalDelivery<UnixStream, SignalOnly>,
 }
 
 impl Delivery {
-    fn begin(signals: &[Signal]) -> io::Result<Self> {
+    fn start(signals: &[Signal]) -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
@@ -277,17 +305,18 @@ impl Delivery {
         }
         let signals_raw = signals.iter().map(|signal| signal.0);
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals_raw)?;
-        // After that has taken the socket, which it closes where it fails: `io` must have gone
-        // before.
+        // After `with_pipe`, which closes the socket if it fails: `io` must not outlive the socket.
         let io = Descriptor::register(delivery.get_read().as_fd())?;
-        // Last: what comes before has its default effect, as if it had come earlier. Nothing is lost.
+        // Last: a signal that comes before this has its default effect, as if it had come earlier.
+        // None is lost.
         signals.iter().for_each(|&signal| kinds.add(signal));
         Ok(Self { _kinds: kinds, io, signals: delivery })
     }
 
     fn run(mut self, tx: &Sender<Signal>) {
         while !tx.is_closed() {
-            // It empties the socket before it looks, so what it does not see makes the socket ready again.
+            // It empties the socket before it checks, so a signal that it misses makes the socket
+            // ready again.
             for number in self.signals.pending() {
                 if tx.send(Signal(number)).is_err() {
                     return;
@@ -295,21 +324,23 @@ impl Delivery {
             }
             let closed = Closing::of_sender(tx);
             crate::io_wait::wait_or_close(&self.io, Direction::Read, WaitReason::IoWait, closed)
-                .expect("signal: nobody closes this descriptor");
+                .expect("signal: this descriptor is never closed while in use");
         }
     }
 }
 
-/// What was done once for a kind of signal, and who listens.
+/// What is installed for a kind of signal, and how many channels receive it.
 struct Kind {
     listeners: usize,
-    /// Read by the handler that does what the system would have done; it exists only if that was so before.
-    nobody: Arc<AtomicBool>,
+    /// `true` while there are no listeners. It is read by the handler that emulates the default
+    /// effect, which exists only if the signal had that effect before.
+    unheard: Arc<AtomicBool>,
 }
 
 impl Kind {
-    /// SIGQUIT's default effect is the runtime's own, whose handler is called too.
-    fn tell_dump(&self, signal: Signal) {
+    /// Turns the dump at SIGQUIT on or off: it is the default effect of that signal, and its
+    /// handler belongs to the runtime.
+    fn update_dump(&self, signal: Signal) {
         if signal == Signal::SIGQUIT {
             set_quit_heard(self.listeners > 0);
         }
@@ -322,41 +353,43 @@ fn with_kinds<R>(f: impl FnOnce(&mut BTreeMap<Signal, Kind>) -> R) -> R {
     f(&mut KINDS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Sees to it that a signal for which nobody listens has its default effect. Handlers are never taken away again, so
-/// without this it would have none.
+/// Makes sure that a signal without listeners has its default effect.
+///
+/// Handlers are never removed, so without this it would have none.
 fn prepare(signal: Signal) -> io::Result<()> {
     with_kinds(|kinds| {
         if kinds.contains_key(&signal) {
             return Ok(());
         }
-        let nobody = Arc::new(AtomicBool::new(true));
+        let unheard = Arc::new(AtomicBool::new(true));
         if has_default_effect(signal) {
-            emulate_default(signal, Arc::clone(&nobody))?;
+            emulate_default(signal, Arc::clone(&unheard))?;
         }
-        kinds.insert(signal, Kind { listeners: 0, nobody });
+        kinds.insert(signal, Kind { listeners: 0, unheard });
         Ok(())
     })
 }
 
-/// Adds a handler that does what the system would have done, as long as nobody listens.
-fn emulate_default(signal: Signal, nobody: Arc<AtomicBool>) -> io::Result<()> {
-    // It takes SIGIO for one that is ignored.
+/// Adds a handler that does what the system would do, while there are no listeners.
+fn emulate_default(signal: Signal, unheard: Arc<AtomicBool>) -> io::Result<()> {
+    // `signal-hook` takes SIGIO for a signal that is ignored by default.
     let is_known = signal_name(signal.0).is_some() && !(signal == Signal::SIGIO && SIGIO_IS_FATAL);
     if is_known {
-        flag::register_conditional_default(signal.0, nobody)?;
+        flag::register_conditional_default(signal.0, unheard)?;
         return Ok(());
     }
     let handler = move || {
-        if nobody.load(Ordering::Relaxed) {
+        if unheard.load(Ordering::Relaxed) {
             end_by_signal(signal.0);
         }
     };
-    // SAFETY: a load, and what is made to be called in a handler. It neither allocates, locks nor panics.
+    // SAFETY: the handler is async-signal-safe: it loads an atomic and calls `end_by_signal`, which
+    // is made for handlers. It neither allocates, locks nor panics.
     unsafe { low_level::register(signal.0, handler)? };
     Ok(())
 }
 
-/// Whether the process neither ignores nor handles the signal. Where that cannot be asked: yes.
+/// Returns `true` if the process neither ignores nor handles the signal, or if that is unknown.
 fn has_default_effect(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let has = |field: &str| {
@@ -366,7 +399,7 @@ fn has_default_effect(signal: Signal) -> bool {
     !has("SigIgn:") && !has("SigCgt:")
 }
 
-/// The signals that one channel listens for.
+/// The signals that one channel receives.
 #[derive(Default)]
 struct Listening(Vec<Signal>);
 
@@ -376,8 +409,8 @@ impl Listening {
         with_kinds(|kinds| {
             let kind = kinds.get_mut(&signal).expect("signal: every signal is prepared");
             kind.listeners += 1;
-            kind.nobody.store(false, Ordering::Relaxed);
-            kind.tell_dump(signal);
+            kind.unheard.store(false, Ordering::Relaxed);
+            kind.update_dump(signal);
         });
     }
 }
@@ -388,8 +421,8 @@ impl Drop for Listening {
             for signal in &self.0 {
                 let kind = kinds.get_mut(signal).expect("signal: every signal is prepared");
                 kind.listeners -= 1;
-                kind.nobody.store(kind.listeners == 0, Ordering::Relaxed);
-                kind.tell_dump(*signal);
+                kind.unheard.store(kind.listeners == 0, Ordering::Relaxed);
+                kind.update_dump(*signal);
             }
         });
     }

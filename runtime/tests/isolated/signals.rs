@@ -410,7 +410,7 @@ fn quiet_while_waiting() {
 }
 
 fn refuses_without_descriptors() {
-    program("programs::no_descriptors").run().exits_with(101).says("signal::notify: ").says("call it early");
+    program("programs::no_descriptors").run().exits_with(101).says("signal::notify: ").says("call it earlier");
 }
 
 fn many_come_and_go() {
