@@ -297,7 +297,7 @@ mod programs {
             all.push(file);
         }
         drop(all.pop());
-        signal::notify(&[Signal::SIGUSR1]);
+        drop(signal::notify(&[Signal::SIGUSR1]));
         ExitCode::SUCCESS
     }
 
