@@ -67,10 +67,11 @@ use std::convert::Infallible;
 use std::mem;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use greenthread_channels::{Receiver, Sender, bounded, never};
+use greenthread_scheduler::mutex::{Mutex, MutexGuard};
 use greenthread_scheduler::{self as scheduler, AfterFunc, prefetch_value};
 
 use crate::end::{End, EndCell};
@@ -154,7 +155,7 @@ impl Signal {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -362,7 +363,7 @@ impl Node {
     fn leave(&mut self) -> Option<Arc<Self>> {
         let parent = self.parent.take()?;
         if let Kind::Cancel(signal) | Kind::Deadline(signal) = &mut self.kind {
-            let timer = signal.state.get_mut().unwrap_or_else(PoisonError::into_inner).timer.take();
+            let timer = signal.state.get_mut().timer.take();
             if let Some(timer) = timer {
                 timer.stop();
             }

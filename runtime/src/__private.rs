@@ -1,9 +1,9 @@
 //! What the macros expand to. It is not for direct use, and may change in any version.
 
 use std::process::{ExitCode, Termination};
-use std::sync::{Mutex, PoisonError};
 
 use greenthread_scheduler as scheduler;
+use greenthread_scheduler::mutex::Mutex;
 
 pub use greenthread_macros::go as go_macro;
 pub use greenthread_scheduler::{Mechanism, go};
@@ -44,7 +44,7 @@ pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
 /// The number of Ps belongs to the process, so its tests run one after the other.
 pub fn run_test<R: Termination + 'static>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = ONE_AT_A_TIME.lock();
     let before = scheduler::gomaxprocs();
     let restore = RestoreProcs(before);
     let unchanged = [before];

@@ -5,10 +5,11 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use greenthread_scheduler::mutex::Mutex;
 use greenthread_scheduler::protocol::sync::raw_wait_group::RawWaitGroup;
 use greenthread_scheduler::{self as scheduler, Exited, Options, WaitReason};
 
@@ -185,13 +186,13 @@ impl<T> Packet<'_, T> {
     }
 
     fn put(&self, outcome: Outcome<T>) -> Outcome<T> {
-        mem::replace(&mut *self.result.lock().unwrap_or_else(PoisonError::into_inner), outcome)
+        mem::replace(&mut *self.result.lock(), outcome)
     }
 }
 
 impl<T> Drop for Packet<'_, T> {
     fn drop(&mut self) {
-        let result = self.result.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let result = self.result.get_mut();
         let outcome = mem::replace(result, Outcome::Handled);
         if let Outcome::Pending = outcome {
             self.data.incomplete.store(true, Ordering::Relaxed);
@@ -257,7 +258,7 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     /// Accepts that the goroutine may not run: if it gets no stack, others do its work.
     pub(crate) fn need_not_run(self) {
-        let mut result = self.packet.result.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut result = self.packet.result.lock();
         if let Outcome::Pending = *result {
             *result = Outcome::Handled;
         }

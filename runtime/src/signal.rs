@@ -40,12 +40,13 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use greenthread_channels::closing::Closing;
 use greenthread_channels::{Receiver, Sender, bounded};
 use greenthread_ctx::{Cancel, Context};
+use greenthread_scheduler::mutex::Mutex;
 use greenthread_scheduler::{
     Descriptor, Direction, Options, SIGIO_IS_FATAL, WaitReason, end_by_signal, real_time_signals, set_quit_heard, spawn,
 };
@@ -350,7 +351,7 @@ impl Kind {
 static KINDS: Mutex<BTreeMap<Signal, Kind>> = Mutex::new(BTreeMap::new());
 
 fn with_kinds<R>(f: impl FnOnce(&mut BTreeMap<Signal, Kind>) -> R) -> R {
-    f(&mut KINDS.lock().unwrap_or_else(PoisonError::into_inner))
+    f(&mut KINDS.lock())
 }
 
 /// Makes sure that a signal without listeners has its default effect.

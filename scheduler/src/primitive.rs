@@ -6,9 +6,9 @@
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
-pub(crate) use std::sync::{Mutex, MutexGuard};
 
 pub(crate) use crate::machine::sys::fence::{heavy as heavy_fence, light as light_fence};
+pub(crate) use crate::machine::sys::mutex::{Mutex, MutexGuard};
 
 /// A constructor that is `const` here, and is not in the models: loom's atomics register themselves when they are made.
 macro_rules! const_fn {

@@ -16,9 +16,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use greenthread_ctx::{CancelCause, Context, Error};
+use greenthread_scheduler::mutex::Mutex;
 use greenthread_scheduler::{Exited, Options};
 
 use crate::scope::{Scope, scope};
@@ -156,7 +156,7 @@ where
 
     fn run(self) -> Result<Vec<U>, E> {
         scope(|scope| self.work(scope));
-        match into_inner(self.failure) {
+        match self.failure.into_inner() {
             Some(Failure::Error(error)) => return Err(error),
             Some(Failure::Panic(payload)) if payload.is::<Exited>() => exit_goroutine(),
             Some(Failure::Panic(payload)) => panic::resume_unwind(payload),
@@ -164,7 +164,7 @@ where
         }
         match self.parent.err() {
             Some(error) if self.items.into_inner().may_have_more() => Err(error.into()),
-            _ => Ok(into_inner(self.results).done),
+            _ => Ok(self.results.into_inner().done),
         }
     }
 
@@ -190,7 +190,7 @@ where
                 let text = error.to_string();
                 (error, text)
             })?;
-            lock(&self.results).put(place, value);
+            self.results.lock().put(place, value);
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ where
     }
 
     fn fail(&self, failure: Failure<E>, cause: String) {
-        let mut first = lock(&self.failure);
+        let mut first = self.failure.lock();
         // A panic is a mistake in the program: no error hides it.
         let counts = match (&*first, &failure) {
             (None, _) => true,
@@ -290,12 +290,4 @@ impl<U> Results<U> {
             self.done.extend(self.early.pop_front().flatten());
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn into_inner<T>(mutex: Mutex<T>) -> T {
-    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,11 +15,12 @@
 use std::error::Error;
 use std::ops::RangeInclusive;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use greenthread_channels::{Receiver, Sender, after, bounded, select_biased};
 use greenthread_ctx::Context;
+use greenthread_scheduler::mutex::{Mutex, MutexGuard};
 
 use super::input::Parts;
 use super::stage::{Demand, Stage, Stop};
@@ -202,7 +203,7 @@ impl<T, F> Crew<T, F> {
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+        self.count.lock()
     }
 }
 

@@ -28,11 +28,12 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use greenthread_channels::{Receiver, Sender};
 use greenthread_ctx::{CancelCause, Cause, Context, RecvError, SendError};
+use greenthread_scheduler::mutex::{Mutex, MutexGuard};
 use greenthread_scheduler::{Exited, Options};
 
 use crate::sync::WaitGroup;
@@ -257,7 +258,7 @@ impl Stage {
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failure.lock()
     }
 
     /// A payload is given once; who asks later gets an error instead.

@@ -1,8 +1,8 @@
 //! The names of `scheduler/src/primitive.rs`, with loom's types behind them.
 
 pub use loom::cell::UnsafeCell;
+pub use loom::sync::MutexGuard;
 pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-pub use loom::sync::{Mutex, MutexGuard};
 
 /// Defines a constructor that is `const` in the scheduler.
 ///
@@ -33,4 +33,20 @@ pub fn light_fence() {
 /// Executes the expensive half of the asymmetric fence.
 pub fn heavy_fence() {
     fence(Ordering::SeqCst);
+}
+
+/// The scheduler's mutex without poisoning. A panic ends the model anyway.
+#[derive(Debug)]
+pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    /// Creates an unlocked mutex.
+    pub fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    /// Locks the mutex, and blocks the modeled thread until it can.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("a panic ends the model")
+    }
 }

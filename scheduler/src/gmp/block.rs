@@ -17,8 +17,8 @@
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, PoisonError};
 
+use crate::machine::sys::mutex::Mutex;
 use crate::machine::sys::region;
 
 /// Blocks are multiples of a cache line, so that two goroutines share none.
@@ -133,7 +133,7 @@ impl BlockCache {
     fn refill(&mut self, class: usize) -> NonNull<u8> {
         self.loaded[class] = std::mem::replace(&mut self.spare[class], Magazine::EMPTY);
         if self.loaded[class].len == 0 {
-            let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut depot = DEPOT.lock();
             self.loaded[class] = match depot.full[class].pop() {
                 Some(magazine) => magazine,
                 None => depot.cut(class),
@@ -147,7 +147,7 @@ impl BlockCache {
         let full = std::mem::replace(&mut self.loaded[class], Magazine::EMPTY);
         let older = std::mem::replace(&mut self.spare[class], full);
         if older.len > 0 {
-            let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut depot = DEPOT.lock();
             depot.full[class].push(older);
         }
     }
@@ -182,7 +182,7 @@ impl Depot {
 
 /// As [`BlockCache::alloc`], for threads without a P.
 pub(crate) fn alloc_foreign(layout: Layout) -> NonNull<u8> {
-    FOREIGN.lock().unwrap_or_else(PoisonError::into_inner).alloc(layout)
+    FOREIGN.lock().alloc(layout)
 }
 
 /// As [`BlockCache::free`], for threads without a P.
@@ -191,7 +191,7 @@ pub(crate) fn alloc_foreign(layout: Layout) -> NonNull<u8> {
 /// As there.
 pub(crate) unsafe fn free_foreign(block: NonNull<u8>, layout: Layout) {
     // SAFETY: the caller's contract is the same.
-    unsafe { FOREIGN.lock().unwrap_or_else(PoisonError::into_inner).free(block, layout) };
+    unsafe { FOREIGN.lock().free(block, layout) };
 }
 
 #[cfg(test)]

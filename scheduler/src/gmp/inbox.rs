@@ -9,9 +9,9 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::GRef;
+use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::time::clock;
 
 /// What the owner sleeps for without a P, outside of the scheduler's lists.
@@ -129,6 +129,6 @@ impl Inbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }

@@ -16,11 +16,12 @@
 
 use std::collections::VecDeque;
 use std::iter;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::api::config::MAX_PROCS;
 use crate::gmp::{GRef, M, P};
+use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::thread_end::ThreadEnd;
 use crate::protocol::idle::IdleWord;
@@ -182,7 +183,7 @@ impl Sched {
     }
 
     pub(crate) fn lists(&self) -> MutexGuard<'_, Lists> {
-        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lists.lock()
     }
 
     /// The number of Ps in use (GOMAXPROCS).

@@ -28,10 +28,11 @@
 //! READ_ON is no cause and has no pair of its own: it is set before the word, so whoever has taken the event sees it (P3
 //! of `poll_word`, whose model has it too).
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::gmp::Inside;
+use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::poller::Readiness;
 use crate::protocol::poll_word::PollWord;
 use crate::time::timer;
@@ -93,7 +94,7 @@ struct Slab {
 static SLAB: Mutex<Slab> = Mutex::new(Slab { free: Vec::new(), made: 0 });
 
 fn slab() -> MutexGuard<'static, Slab> {
-    SLAB.lock().unwrap_or_else(PoisonError::into_inner)
+    SLAB.lock()
 }
 
 /// The chunk of a record, and its place in it.
@@ -211,7 +212,7 @@ impl Record {
 
     /// Sets the deadline of a direction: at `when`, or none, or one that has passed. False if the descriptor is closed.
     pub(crate) fn set_deadline(&'static self, direction: u8, deadline: Deadline) -> bool {
-        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = self.lock.lock();
         if self.causes() & CLOSING != 0 {
             return false;
         }
@@ -240,7 +241,7 @@ impl Record {
     /// Ends all waits, now and later, and the deadlines. `deregister` is called by the first close only, and is done
     /// when any of them returns.
     pub(crate) fn close(&'static self, deregister: impl FnOnce()) {
-        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = self.lock.lock();
         // ORDERING P1: release.
         if self.causes.fetch_or(CLOSING, Ordering::Release) & CLOSING != 0 {
             return;

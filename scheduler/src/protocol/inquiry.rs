@@ -37,8 +37,6 @@
 //!   previous answer.
 //! * P2: ANSWERED, released by `answer` -> the acquire load of the asker: the answer is written.
 
-use std::sync::PoisonError;
-
 use crate::primitive::{AtomicU64, Mutex, Ordering, UnsafeCell, const_fn, yield_thread};
 
 const IDLE: u64 = 0;
@@ -83,7 +81,7 @@ impl<T> Inquiry<T> {
         mut wait: impl FnMut() -> bool,
         read: impl FnOnce(&mut T) -> R,
     ) -> Option<R> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn.lock();
         // ORDERING P1: release pairs with the exchange in `answer`.
         self.word.store(word(thread, ASKED), Ordering::Release);
         let mut patient = interrupt();

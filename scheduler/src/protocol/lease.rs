@@ -258,7 +258,7 @@ impl Lease {
     fn lock(&self) -> MutexGuard<'_, ()> {
         // A `check` that panicked left ASKED behind: the owner then asks under the mutex, and keeps
         // its P.
-        self.decision.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.decision.lock()
     }
 }
 

@@ -22,8 +22,8 @@
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::timer_heap::{TimerHeap, TimerNode};
 
@@ -56,7 +56,7 @@ impl Timers {
     }
 
     fn lock(&self) -> MutexGuard<'_, TimerHeap<Entry>> {
-        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heap.lock()
     }
 
     fn publish_next(&self, heap: &TimerHeap<Entry>) {

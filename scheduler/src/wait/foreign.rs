@@ -15,10 +15,10 @@
 //! Counting instead of listing: the monitor must know *which* thread keeps the hope up, to sleep until that one ends.
 
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::gmp::reason::WaitReason;
 use crate::gmp::scheduler::try_sched;
+use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::thread;
 
@@ -45,7 +45,7 @@ static SLEEPERS: Mutex<Vec<Sleeper>> = Mutex::new(Vec::new());
 
 /// The threads that sleep. None comes or goes while the result is kept.
 pub(crate) fn sleepers() -> MutexGuard<'static, Vec<Sleeper>> {
-    SLEEPERS.lock().unwrap_or_else(PoisonError::into_inner)
+    SLEEPERS.lock()
 }
 
 /// Blocks the calling thread until `parker` has a token.

@@ -2,9 +2,9 @@
 //! no M searches.
 
 use greenthread_models::explore;
-use greenthread_models::primitive::{AtomicU32, Mutex, Ordering};
+use greenthread_models::primitive::{AtomicU32, Ordering};
 use greenthread_models::protocol::idle::{IdleWord, Scheduler};
-use loom::sync::Arc;
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 /// A scheduler reduced to counters: published goroutines, idle Ps, and searchers that were started

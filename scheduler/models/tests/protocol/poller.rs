@@ -2,9 +2,9 @@
 //! leaves it a token ends its poll.
 
 use greenthread_models::explore;
-use greenthread_models::primitive::{AtomicBool, AtomicU32, Mutex, Ordering};
+use greenthread_models::primitive::{AtomicBool, AtomicU32, Ordering};
 use greenthread_models::protocol::poller::{Doorbell, PollerRole};
-use loom::sync::{Arc, Condvar};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 /// A flag that a thread waits for.

@@ -17,11 +17,11 @@
 //! never seen.
 
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
 
 use super::arena;
 use super::pool::Pool;
 use super::slot::SlotMeta;
+use crate::machine::sys::mutex::Mutex;
 use crate::machine::sys::peek::peek;
 use crate::protocol::occupancy::{BATCH, exclude};
 use crate::testing::mechanism::Mechanism;
@@ -100,7 +100,7 @@ fn look_at(batch: &[&'static SlotMeta], f: &mut impl FnMut(*mut (), StackState))
         }
     };
     if Mechanism::StillStacks.is_on() {
-        let _turn = EXCLUDES.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = EXCLUDES.lock();
         exclude(batch.iter().map(|meta| meta.occupancy()), see);
     } else {
         let left = |(i, meta): (usize, &&SlotMeta)| u64::from(!meta.occupancy().is_entered()) << i;

@@ -19,11 +19,11 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::arena::{Arena, Guards, arenas};
 use super::slot::SlotMeta;
 use super::{Class, Stack, class_for, default_class};
+use crate::machine::sys::mutex::{Mutex, MutexGuard};
 
 /// The capacity of a cache, and how many stacks it moves at a time.
 const CACHE: usize = 64;
@@ -134,7 +134,7 @@ impl Pool {
     }
 
     fn list(&self, class: Class) -> MutexGuard<'_, FreeList> {
-        self.classes[class.index()].lock().unwrap_or_else(PoisonError::into_inner)
+        self.classes[class.index()].lock()
     }
 
     pub(super) fn arenas(&'static self) -> impl Iterator<Item = &'static Arena> {

@@ -64,7 +64,6 @@
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 
 use super::Class;
 use super::arena::Arena;
@@ -72,6 +71,7 @@ use super::look::EXCLUDES;
 use super::pool::{POOL, Pool};
 use super::slot::{AGED, QUIET, RAN, SlotMeta, UNSEEN};
 use crate::machine::sys::memory::{Residency, Span, drop_pages, page_size};
+use crate::machine::sys::mutex::Mutex;
 use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::occupancy::{BATCH, exclude};
 
@@ -110,7 +110,7 @@ const COST_TRIM: u64 = 3_000;
 /// runs. Only one thread may call it (sysmon).
 pub(crate) fn sweep(now_ns: u64) -> Option<u64> {
     static SWEEPER: Mutex<Sweeper> = Mutex::new(Sweeper::new(&POOL));
-    SWEEPER.lock().unwrap_or_else(PoisonError::into_inner).sweep(now_ns)
+    SWEEPER.lock().sweep(now_ns)
 }
 
 /// The position of a round.
@@ -361,7 +361,7 @@ impl Sweeper {
             return 0;
         }
         let batch = &self.batch;
-        let turn = EXCLUDES.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = EXCLUDES.lock();
         let trimmed = exclude(batch.iter().map(|meta| meta.occupancy()), |vacant| {
             let mut spans = [Span::EMPTY; BATCH];
             let mut count = 0;

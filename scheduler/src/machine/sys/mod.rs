@@ -6,6 +6,7 @@
 //! | --- | --- | --- | --- |
 //! | [`memory`] | address space, guards, dropping pages | `process_madvise` | `mprotect` |
 //! | [`parker`] | block one thread, wake it once | futex | mutex and condition variable |
+//! | [`mutex`] | a lock that blocks the thread | std's | std's |
 //! | [`fence`] | a fence that only its rare side pays for | `membarrier` | full fences |
 //! | [`poller`] | wait for many descriptors | `epoll` by mio, `ppoll` | `kqueue` by mio |
 //! | [`peek`] | a word of any kind | x86-64: an instruction | a volatile read |
@@ -26,6 +27,7 @@
 pub(crate) mod fence;
 pub(crate) mod interrupt;
 pub(crate) mod memory;
+pub mod mutex;
 pub(crate) mod parker;
 pub(crate) mod peek;
 pub(crate) mod peer;

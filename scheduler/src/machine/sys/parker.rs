@@ -117,8 +117,10 @@ mod futex {
 
 #[cfg(not(target_os = "linux"))]
 mod portable {
-    use std::sync::{Arc, Condvar, Mutex, PoisonError};
+    use std::sync::Arc;
     use std::time::Duration;
+
+    use super::super::mutex::{Condvar, Mutex};
 
     /// A token for which one thread waits and that any other may leave.
     #[derive(Debug)]
@@ -134,22 +136,21 @@ mod portable {
 
         pub(crate) fn park(&self) {
             let (token, condvar) = &*self.token;
-            let guard = token.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut guard = condvar.wait_while(guard, |token| !*token).unwrap_or_else(PoisonError::into_inner);
+            let guard = token.lock();
+            let mut guard = condvar.wait_while(guard, |token| !*token);
             *guard = false;
         }
 
         pub(crate) fn wait_for_token(&self) {
             let (token, condvar) = &*self.token;
-            let guard = token.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(condvar.wait_while(guard, |token| !*token).unwrap_or_else(PoisonError::into_inner));
+            let guard = token.lock();
+            drop(condvar.wait_while(guard, |token| !*token));
         }
 
         pub(crate) fn park_timeout(&self, timeout: Duration) -> bool {
             let (token, condvar) = &*self.token;
-            let guard = token.lock().unwrap_or_else(PoisonError::into_inner);
-            let (mut guard, _) =
-                condvar.wait_timeout_while(guard, timeout, |token| !*token).unwrap_or_else(PoisonError::into_inner);
+            let guard = token.lock();
+            let mut guard = condvar.wait_timeout_while(guard, timeout, |token| !*token);
             std::mem::replace(&mut *guard, false)
         }
 
@@ -157,17 +158,17 @@ mod portable {
         ///
         /// Returns `true` on success.
         pub(crate) fn take(&self) -> bool {
-            std::mem::take(&mut *self.token.0.lock().unwrap_or_else(PoisonError::into_inner))
+            std::mem::take(&mut *self.token.0.lock())
         }
 
         pub(crate) fn has_token(&self) -> bool {
-            *self.token.0.lock().unwrap_or_else(PoisonError::into_inner)
+            *self.token.0.lock()
         }
 
         pub(crate) fn unpark(&self) {
             let shared = Arc::clone(&self.token);
             let (token, condvar) = &*shared;
-            *token.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            *token.lock() = true;
             condvar.notify_one();
         }
     }

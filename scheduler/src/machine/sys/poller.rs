@@ -10,11 +10,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Registry, Token, Waker};
+
+use super::mutex::{Mutex, MutexGuard};
 
 /// How many events one poll takes from the system: twice Go's number.
 const EVENTS: usize = 256;
@@ -65,7 +67,7 @@ pub(crate) fn get() -> Option<&'static Poller> {
 /// Returns the poller, which is created if there is none.
 pub(crate) fn ensure() -> io::Result<&'static Poller> {
     static MAKING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one_at_a_time = MAKING.lock();
     if let Some(poller) = get() {
         return Ok(poller);
     }
@@ -99,16 +101,12 @@ impl Poller {
 
     /// Waits until no other thread polls, and takes the right to poll.
     pub(crate) fn lock(&'static self) -> Turn {
-        Turn(self.polling.lock().unwrap_or_else(PoisonError::into_inner))
+        Turn(self.polling.lock())
     }
 
     /// Takes the right to poll, unless another thread has it.
     pub(crate) fn try_lock(&'static self) -> Option<Turn> {
-        match self.polling.try_lock() {
-            Ok(guard) => Some(Turn(guard)),
-            Err(TryLockError::Poisoned(poisoned)) => Some(Turn(poisoned.into_inner())),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        self.polling.try_lock().map(Turn)
     }
 }
 

@@ -31,12 +31,12 @@ pub(crate) use imp::{Unwinder, function_start};
 mod imp {
     use std::ffi::{c_int, c_void};
     use std::ops::Range;
-    use std::sync::{Mutex, PoisonError};
     use std::{ptr, slice};
 
     use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
     use framehop::{Error, ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder as _};
 
+    use super::super::mutex::Mutex;
     use super::{MOST_FRAMES, Registers};
 
     /// The unwind tables of the process, and what was learned from them.
@@ -51,7 +51,7 @@ mod imp {
         /// Takes the dynamic loader's lock.
         pub(crate) fn new() -> Self {
             static LATEST: Mutex<Option<Loaded>> = Mutex::new(None);
-            let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut latest = LATEST.lock();
             let loaded =
                 latest.get_or_insert_with(|| Loaded { changes: 0, fresh: false, tables: UnwinderX86_64::new() });
             loaded.fresh = false;

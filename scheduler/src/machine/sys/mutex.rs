@@ -1,0 +1,121 @@
+//! A mutex and a condition variable of the operating system's threads, without poisoning.
+//!
+//! They are std's, and block the thread. What goroutines share with each other under a lock that may
+//! be held for long is in `greenthread::sync`, whose locks park the goroutine.
+//!
+//! # Why no poisoning
+//! Poisoning warns the next holder that a panic has cut a critical section short, and that the data
+//! may be half changed. Here the warning has no content:
+//!
+//! * A section of the scheduler never calls user code. A panic in one is a fault of the scheduler,
+//!   and a panic on a scheduler thread ends the process
+//!   ([`AbortOnPanic`](crate::diag::fatal::AbortOnPanic)), so there is no next holder.
+//! * A section of the runtime's upper crates that calls user code keeps the data whole at each such
+//!   call. Panics of goroutines are reported where the goroutine is joined, and nowhere else.
+//!
+//! So every caller would have to take the data out of the error and go on.
+
+use std::sync::{self, LockResult, PoisonError, TryLockError};
+use std::time::Duration;
+
+pub use std::sync::MutexGuard;
+
+/// A mutual exclusion lock that blocks the thread, and that a panic does not poison.
+#[derive(Debug, Default)]
+pub struct Mutex<T>(sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    /// Creates an unlocked mutex.
+    pub const fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    /// Locks the mutex, and blocks the thread until it can.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        unpoisoned(self.0.lock())
+    }
+
+    /// Locks the mutex, or returns `None` if it is locked.
+    #[inline]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Returns the value, which nobody else can reach.
+    pub fn get_mut(&mut self) -> &mut T {
+        unpoisoned(self.0.get_mut())
+    }
+
+    /// Takes the value out.
+    pub fn into_inner(self) -> T {
+        unpoisoned(self.0.into_inner())
+    }
+}
+
+/// A condition variable for the [`Mutex`] of this module.
+#[derive(Debug, Default)]
+pub struct Condvar(sync::Condvar);
+
+impl Condvar {
+    /// Waits while `condition` holds.
+    pub fn wait_while<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> MutexGuard<'a, T> {
+        unpoisoned(self.0.wait_while(guard, condition))
+    }
+
+    /// Waits while `condition` holds, at most for `timeout`.
+    pub fn wait_timeout_while<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> MutexGuard<'a, T> {
+        unpoisoned(self.0.wait_timeout_while(guard, timeout, condition)).0
+    }
+
+    /// Wakes one of the threads that wait.
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+}
+
+fn unpoisoned<T>(result: LockResult<T>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{self, AssertUnwindSafe};
+
+    #[test]
+    fn a_panic_leaves_the_lock_usable() {
+        let mut mutex = Mutex::new(1);
+        let panics = panic::catch_unwind(AssertUnwindSafe(|| {
+            let _guard = mutex.lock();
+            panic::resume_unwind(Box::new(()));
+        }));
+        assert!(panics.is_err());
+        *mutex.lock() += 1;
+        assert_eq!(mutex.try_lock().as_deref(), Some(&2));
+        *mutex.get_mut() += 1;
+        assert_eq!(mutex.into_inner(), 3);
+    }
+
+    #[test]
+    fn a_locked_mutex_is_not_locked_again() {
+        let mutex = Mutex::new(());
+        let guard = mutex.lock();
+        assert!(mutex.try_lock().is_none());
+        drop(guard);
+        assert!(mutex.try_lock().is_some());
+    }
+}
