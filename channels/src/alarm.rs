@@ -3,8 +3,8 @@
 //!
 //! An alarm has neither a buffer nor a timer. It knows when its next message is due, and the
 //! receiver that checks it after that time takes the message. A waiting receiver sets a deadline of
-//! its own for that time. So an alarm that nobody waits for costs only its memory, and an alarm that
-//! is dropped leaves nothing behind (Go's rule since 1.23: a timer is in a heap only while a
+//! its own for that time. So an alarm without waiters costs only its memory, and an alarm
+//! that is dropped leaves nothing behind (Go's rule since 1.23: a timer is in a heap only while a
 //! goroutine is blocked on its channel).
 //!
 //! Resetting an alarm makes all waiters look again. Because a message exists only in the moment in

@@ -1,7 +1,10 @@
-//! The values that were sent and not yet received. No locking: the channel's lock is around every call.
+//! The buffer: values that were sent and not received yet.
+//!
+//! It has no lock of its own. The channel's lock is held around every call.
 //!
 //! # Layout
-//! A bounded channel has a [`Ring`], allocated when the channel is made. An unbounded one has a chain of blocks:
+//! A bounded channel has a [`Ring`], which is allocated when the channel is created. An unbounded
+//! one has a chain of blocks:
 //!
 //! ```text
 //!        front                          back
@@ -10,21 +13,24 @@
 //!    head                            tail
 //! ```
 //!
-//! The lock is a spin lock, so nothing here allocates or frees: a push that needs another block takes the spare one,
-//! which the caller has allocated before it took the lock ([`Buffer::supply`]), and a block that was read to its end
-//! becomes the spare one, or is handed to the caller, who frees it when the lock is released.
+//! The channel's lock is a spin lock, so no code here allocates or frees under it. A push that
+//! needs another block takes the spare one, which the caller has allocated before it took the lock
+//! ([`Buffer::supply`]). A block that was read to its end becomes the spare one, or is handed to
+//! the caller, which frees it after releasing the lock.
 //!
 //! # Invariants
-//! * I1: a ring's `len` slots from `head` on, and a chain's slots from `front` to `back`, hold values; no other does.
-//! * I2: an empty chain has one block or none, and `front == back` in it or `back == BLOCK`.
-//! * I3: `head`, `tail` and every `next` are blocks made by `Box` that nothing else points to.
+//! * I1: the `len` slots of a ring from `head` on hold values, and so do the slots of a chain from
+//!   `front` to `back`. No other slot does.
+//! * I2: an empty chain has one block with `front == back`, or no block, or `back == BLOCK`.
+//! * I3: `head`, `tail` and every `next` are blocks made by `Box` that only the chain points to.
 
 use std::alloc::{self, Layout};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-/// Values in one block of an unbounded channel: enough to make an allocation rare, few enough to keep an idle channel
-/// small.
+/// The number of values in one block of an unbounded channel.
+///
+/// It is large enough to make allocations rare, and small enough to keep an idle channel small.
 const BLOCK: usize = 32;
 
 /// A queue of values.
@@ -36,17 +42,17 @@ pub(crate) enum Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// A queue with room for `cap` values. Allocates, unless `cap` is zero.
+    /// Creates a buffer with room for `cap` values. Allocates, unless `cap` is zero.
     pub(crate) fn bounded(cap: usize) -> Self {
         Self::Ring(Ring { slots: Box::new_uninit_slice(cap), head: 0, len: 0 })
     }
 
-    /// A queue that grows with [`supply`](Self::supply). Does not allocate.
+    /// Creates a buffer that grows with [`supply`](Self::supply). Does not allocate.
     pub(crate) const fn unbounded() -> Self {
         Self::Chain(Chain { head: None, tail: None, front: 0, back: BLOCK, len: 0, spare: None })
     }
 
-    /// The number of values.
+    /// Returns the number of values.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -55,7 +61,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Whether [`push`](Self::push) may be called.
+    /// Returns `true` if there is room for a [`push`](Self::push).
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         match self {
@@ -64,7 +70,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Appends a value. There must be room for it.
+    /// Appends a value. There is room for it.
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         debug_assert!(self.has_room());
@@ -74,7 +80,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Takes the oldest value. What it leaves in `spent` is to be dropped without the lock.
+    /// Takes the oldest value. The caller drops what this leaves in `spent` without the lock.
     #[inline]
     pub(crate) fn pop(&mut self, spent: &mut Spent) -> Option<T> {
         match self {
@@ -83,7 +89,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Makes room with a block; gives it back if it is not needed.
+    /// Adds a block of room. Returns the block if it is not needed.
     pub(crate) fn supply(&mut self, block: Box<Block<T>>) -> Option<Box<Block<T>>> {
         match self {
             Self::Ring(_) => Some(block),
@@ -94,7 +100,8 @@ impl<T> Buffer<T> {
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        // If dropping a value panics the rest is leaked, as in crossbeam-channel: a second panic would abort.
+        // If dropping a value panics, the rest is leaked, as in crossbeam-channel: a second panic
+        // would abort.
         let mut spent = Spent::default();
         while self.pop(&mut spent).is_some() {}
     }
@@ -110,7 +117,8 @@ pub(crate) struct Ring<T> {
 impl<T> Ring<T> {
     #[inline]
     fn push(&mut self, value: T) {
-        // Wraps only for more than `isize::MAX` slots, so for zero-sized values, of which one slot is like the other.
+        // The sum wraps only for more than `isize::MAX` slots, that is, for zero-sized values,
+        // whose slots are all alike.
         let mut tail = self.head.wrapping_add(self.len);
         if tail >= self.slots.len() {
             tail = tail.wrapping_sub(self.slots.len());
@@ -124,7 +132,7 @@ impl<T> Ring<T> {
         if self.len == 0 {
             return None;
         }
-        // SAFETY: I1: there is a value at `head`; it is behind `head` from now on.
+        // SAFETY: I1: there is a value at `head`, which is behind `head` from now on.
         let value = unsafe { self.slots[self.head].assume_init_read() };
         self.head += 1;
         if self.head == self.slots.len() {
@@ -135,18 +143,18 @@ impl<T> Ring<T> {
     }
 }
 
-/// A part of an unbounded queue.
+/// A part of an unbounded buffer.
 pub(crate) struct Block<T> {
     slots: [MaybeUninit<T>; BLOCK],
     next: Option<NonNull<Block<T>>>,
 }
 
 impl<T> Block<T> {
-    /// A block without values. Allocates.
+    /// Creates a block without values. Allocates.
     pub(crate) fn new() -> Box<Self> {
         let mut block = Box::<Self>::new_uninit();
-        // SAFETY: `next` is written, and slots need not be initialised. Written in place, as a block of large values is
-        // too large for a goroutine's stack.
+        // SAFETY: `next` is written, and the slots need not be initialized. The block is written in
+        // place, because a block of large values does not fit on a goroutine's stack.
         unsafe {
             (&raw mut (*block.as_mut_ptr()).next).write(None);
             block.assume_init()
@@ -154,7 +162,9 @@ impl<T> Block<T> {
     }
 }
 
-/// The memory of a block that was read to its end, of values of whatever type. Freed when it is dropped.
+/// The memory of a block that was read to its end, without the type of its values.
+///
+/// Dropping it frees the memory.
 #[derive(Default)]
 pub(crate) struct Spent(Option<(NonNull<u8>, Layout)>);
 
@@ -167,7 +177,8 @@ impl<T> From<Box<Block<T>>> for Spent {
 impl Drop for Spent {
     fn drop(&mut self) {
         if let Some((block, layout)) = self.0 {
-            // SAFETY: the memory of a `Box` with this layout. A block does not drop its slots.
+            // SAFETY: the memory came from a `Box` with this layout. A block does not drop its
+            // slots.
             unsafe { alloc::dealloc(block.as_ptr(), layout) };
         }
     }
@@ -202,7 +213,7 @@ impl<T> Chain<T> {
         let block = self.spare.take().expect("buffer: pushed without room");
         let block = NonNull::from(Box::leak(block));
         match self.tail {
-            // SAFETY: I3.
+            // SAFETY: I3: the tail is a block of this chain.
             Some(tail) => unsafe { (*tail.as_ptr()).next = Some(block) },
             None => self.head = Some(block),
         }
@@ -216,12 +227,13 @@ impl<T> Chain<T> {
             return None;
         }
         let head = self.head?;
-        // SAFETY: I1 and I3: there is a value at `front`; it is behind `front` from now on.
+        // SAFETY: I1 and I3: there is a value at `front`, which is behind `front` from now on.
         let value = unsafe { (&(*head.as_ptr()).slots)[self.front].assume_init_read() };
         self.front += 1;
         self.len -= 1;
         if self.len == 0 {
-            // I2: this is the only block. Starting it again keeps a channel that is mostly empty in one block for ever.
+            // I2: this is the only block. Reusing it keeps a channel that is mostly empty in one
+            // block.
             self.front = 0;
             self.back = 0;
         } else if self.front == BLOCK {
@@ -230,10 +242,12 @@ impl<T> Chain<T> {
         Some(value)
     }
 
-    /// Takes the head block, read to its end, out of the chain; gives it back if there is a spare block already.
+    /// Removes the head block, which was read to its end. Returns it if there is a spare block
+    /// already.
     fn retire_head(&mut self) -> Option<Box<Block<T>>> {
         let head = self.head.expect("buffer: values without a block");
-        // SAFETY: I3: the chain forgets the block in the next line.
+        // SAFETY: I3: only the chain points to the block, and it forgets the block in the next
+        // line.
         let mut block = unsafe { Box::from_raw(head.as_ptr()) };
         self.head = block.next.take();
         self.front = 0;
@@ -251,9 +265,9 @@ impl<T> Chain<T> {
 
 impl<T> Drop for Chain<T> {
     fn drop(&mut self) {
-        // The values are gone: `Buffer` drops them first.
+        // No values are left: `Buffer` drops them first.
         while let Some(head) = self.head {
-            // SAFETY: I3.
+            // SAFETY: I3: only the chain points to the block.
             self.head = unsafe { Box::from_raw(head.as_ptr()) }.next;
         }
     }
@@ -265,7 +279,7 @@ mod tests {
     use std::collections::VecDeque;
 
     #[test]
-    fn a_ring_wraps_and_keeps_its_order() {
+    fn ring_wraps_and_keeps_its_order() {
         let mut buffer = Buffer::bounded(3);
         let mut spent = Spent::default();
         let mut next = 0;
@@ -284,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_grows_and_shrinks_like_a_deque() {
+    fn chain_grows_and_shrinks_like_a_deque() {
         let mut buffer = Buffer::unbounded();
         let mut model = VecDeque::new();
         let (mut supplied, mut freed) = (0, 0);
         for step in 0..5000usize {
-            // Tides: mostly up, then mostly down, past several blocks.
+            // The length mostly rises, then mostly falls, past several blocks.
             let up = if step / 500 % 2 == 0 { step % 4 != 0 } else { step % 4 == 0 };
             if up {
                 if !buffer.has_room() {
@@ -309,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mostly_empty_chain_needs_one_block() {
+    fn mostly_empty_chain_needs_one_block() {
         let mut buffer = Buffer::unbounded();
         assert!(buffer.supply(Block::new()).is_none());
         for n in 0..10 * BLOCK {
@@ -324,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_spare_block_is_refused() {
+    fn second_spare_block_is_refused() {
         let mut buffer = Buffer::<u8>::unbounded();
         assert!(buffer.supply(Block::new()).is_none());
         assert!(buffer.supply(Block::new()).is_some());

@@ -6,14 +6,16 @@
 //!
 //! | send | receive |
 //! | --- | --- |
-//! | closed: return the value | a buffered value: take it; the longest waiting sender's value takes its place |
+//! | closed: return the value | a buffered value: take it, refill from the first sender |
 //! | a receiver waits: hand it the value | a sender waits: take its value |
 //! | room in the buffer: put it there | closed: fail |
 //! | wait, or fail | wait, or fail |
 //!
+//! To refill is to move the value of the longest waiting sender into the room that was just made.
+//!
 //! *Hand-off*: an operation that finds a peer waiting completes the peer's operation **for it**,
-//! under the same hold of the lock. It moves the value out of or into the peer's frame, unlocks, and
-//! wakes the peer, which only has to read the outcome of its wait. So waiters are served
+//! under the same hold of the lock. It moves the value out of or into the peer's frame, unlocks,
+//! and wakes the peer, which only has to read the outcome of its wait. So waiters are served
 //! first-in-first-out, and no operation can barge in between the wake and the moment in which the
 //! woken waiter runs.
 //!
@@ -26,10 +28,10 @@
 //! (`waiter`). A node is one case of an operation (`protocol::claim` in the scheduler), and a peer
 //! that finds the operation completed by another case goes on to the next node.
 //!
-//! *Close* marks the channel closed, then empties both queues and wakes all waiters in batches. From
-//! the moment of the close on, receivers pass over the waiting senders. Dropping the last handle of
-//! one side does the same. The last receiver also takes the buffered values away, because nobody can
-//! receive them any more.
+//! *Close* marks the channel closed, then empties both queues and wakes all waiters in batches.
+//! From the moment of the close on, receivers pass over the waiting senders. Dropping the last
+//! handle of one side does the same. The last receiver also takes the buffered values away, because
+//! no receiver is left.
 //!
 //! *The lock is a spin lock*: no code under it allocates, frees, wakes, panics or runs code of the
 //! value's type. Blocks of an unbounded buffer are allocated before and freed after, and discarded
@@ -37,9 +39,9 @@
 //!
 //! # Invariants
 //! * I1: `buffer` is touched only under the lock of `head`, whose `len` is its length.
-//! * I2: a value lies in the frame of its sender, in the buffer, or in the frame of its receiver. It
-//!   is moved under the lock or by the peer that has claimed the frame's operation. Frames hold it as
-//!   `MaybeUninit`, and the outcome says whether it is there.
+//! * I2: a value lies in the frame of its sender, in the buffer, or in the frame of its receiver.
+//!   It is moved under the lock or by the peer that has claimed the frame's operation. Frames hold
+//!   it as `MaybeUninit`, and the outcome says whether it is there.
 //! * I3: the waiters in the queues of a `Chan<T>` are senders and receivers of `T`, and permit
 //!   requests.
 //! * The invariants of `head` and `waiter`.
@@ -228,7 +230,7 @@ impl<T> Chan<T> {
                 let place = value.as_ptr().cast_mut().cast();
                 // SAFETY: I2: the value was not taken. It stays in this frame, and is of the
                 // channel's type.
-                match unsafe { guard.into_head().wait_for_ever(Direction::Send, place) } {
+                match unsafe { guard.into_head().wait_forever(Direction::Send, place) } {
                     Ok(true) => return Ok(()),
                     // SAFETY: I2: the wait has ended without taking the value.
                     Ok(false) => unsafe { self.send_again(value.as_ptr(), None) },
@@ -297,7 +299,7 @@ impl<T> Chan<T> {
             Received::Empty if deadline.is_none() => {
                 let place = slot.as_mut_ptr().cast();
                 // SAFETY: the slot stays in this frame, and has room for the channel's type.
-                if !unsafe { guard.into_head().wait_for_ever(Direction::Recv, place) }? {
+                if !unsafe { guard.into_head().wait_forever(Direction::Recv, place) }? {
                     self.recv_again(&mut slot, None)?;
                 }
             }

@@ -33,7 +33,9 @@ use crate::waiter::{Node, Outcome, PinnedNode, Waiter};
 #[derive(Clone, Copy)]
 pub struct Closing<'a>(Option<&'a Head>);
 
-/// A node for waiting until a channel closes. It lies in the waiter's frame.
+/// A node for waiting until a channel closes.
+///
+/// It lies in the waiter's frame.
 pub struct CloseWaiter(Node);
 
 /// The lock of a channel that an operation has joined.
@@ -49,7 +51,7 @@ impl CloseWaiter {
 }
 
 impl Joined<'_> {
-    /// Releases the channel's lock. Part of the commit step.
+    /// Releases the channel's lock, as part of the commit step.
     #[inline]
     pub fn unlock(self) {
         if let Some(guard) = self.0 {
@@ -77,7 +79,9 @@ impl fmt::Debug for Closing<'_> {
 }
 
 impl<'a> Closing<'a> {
-    /// Observes the close of this channel. A nil channel never closes.
+    /// Observes the close of this channel.
+    ///
+    /// A nil channel never closes.
     #[inline]
     pub fn of(receiver: &'a Receiver<Infallible>) -> Self {
         Self(receiver.head())
@@ -106,8 +110,8 @@ impl<'a> Closing<'a> {
     /// # Safety
     /// Either the waiter's case belongs to an operation whose claim is open, and whose other nodes
     /// are found only under locks that the caller holds, none of which is a channel's. Or the claim
-    /// is shut, the commit step opens it before it calls [`Joined::unlock`], and peers that find the
-    /// other nodes take the claim early.
+    /// is shut, the commit step opens it before it calls [`Joined::unlock`], and peers that find
+    /// the other nodes take the claim early.
     ///
     /// After `Some` the caller blocks, calls [`Joined::unlock`] in its commit step, and calls
     /// [`leave`](Self::leave) before it leaves the frame that holds the waiter (I1).
@@ -124,13 +128,14 @@ impl<'a> Closing<'a> {
         Some(Joined(Some(guard)))
     }
 
-    /// Ends the wait. `won` says whether the claim was taken for the waiter's case.
+    /// Ends the wait.
     ///
-    /// If it was, and the channel is not closed, the wake was spurious.
+    /// `won` says whether the claim was taken for the waiter's case. If it was, and the channel is
+    /// not closed, the wake was spurious.
     ///
     /// # Safety
-    /// The caller has joined and blocked, and the wait is over: the claim is taken, and the wake has
-    /// come. Or the caller was told that the channel is closed. It holds no lock.
+    /// The caller has joined and blocked, and the wait is over: the claim is taken, and the wake
+    /// has come. Or the caller was told that the channel is closed. It holds no lock.
     pub unsafe fn leave(&self, waiter: &CloseWaiter, won: bool) {
         let Some(head) = self.0 else { return };
         if won {

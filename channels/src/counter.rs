@@ -15,8 +15,8 @@
 //!   call is left.
 //!
 //! # Orderings
-//! * P1: a handle's release decrement -> the last handle's acquire decrement: all use of the channel
-//!   by this side comes before its disconnect.
+//! * P1: a handle's release decrement -> the last handle's acquire decrement: all use of the
+//!   channel by this side comes before its disconnect.
 //! * P2: the first release swap of `abandoned` -> the second acquire swap: the first side's
 //!   disconnect comes before the memory is freed.
 
@@ -49,7 +49,7 @@ pub(crate) trait Side {
 
     /// Closes the channel because the last handle of this side is gone.
     ///
-    /// Returns the buffered values that nobody can receive any more.
+    /// Returns the buffered values if no receiver is left for them.
     fn disconnect<T>(chan: &Chan<T>) -> Option<Buffer<T>>;
 }
 

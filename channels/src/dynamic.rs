@@ -1,20 +1,24 @@
 //! `Select`: a list of operations that is made at run time.
 //!
 //! # Where a received value lies
-//! Between `select` and [`SelectedOperation::recv`] the value is in neither the channel nor the caller's hands, and the
-//! `SelectedOperation`, which may outlive the `Select`, does not know its type. Values of up to [`INLINE`] words lie
-//! in the `SelectedOperation`; larger ones in memory of their own, which is allocated when the operation is added, and moves
-//! into the `SelectedOperation` with the value. `select!` knows all types, and needs none of this.
+//! Between `select` and [`SelectedOperation::recv`] the value is neither in the channel nor in the
+//! caller's frame. The `SelectedOperation` may outlive the `Select`, and does not know the type of
+//! the value. A value of up to [`INLINE`] words lies in the `SelectedOperation`. A larger one lies
+//! in an allocation of its own, which is made when the `Select` first runs with that operation, and
+//! which moves into the `SelectedOperation` with the value. `select!` knows all types, and needs
+//! none of this.
 //!
 //! # A `Select` that outlives its channels
-//! A `Select` may be declared before the channels that it watches, and so be dropped after them. The compiler accepts that
-//! only if no `Drop` of a type with the lifetime of the handles runs. So the list, which must free its entries, is a type
-//! without that lifetime ([`Entries`]), and freeing an entry looks at no handle.
+//! A `Select` may be declared before the channels that it selects from, and so be dropped after
+//! them. The compiler accepts that only if no `Drop` runs on a type that has the lifetime of the
+//! handles. So the list, which must free its entries, has a type without that lifetime
+//! ([`Entries`]), and freeing an entry does not touch its handle.
 //!
 //! # Invariants
-//! * I1: `Entries` holds boxes that nobody else points to, except while `run` runs. In a `Select<'a>` each is an
-//!   `Entry<'a>`.
-//! * I2: a slot has room for a value of the channel's type; in a `SelectedOperation` whose `completion` says so there is one.
+//! * I1: only `Entries` points to its boxes, except while `select_arms` runs. In a `Select<'a>`
+//!   each box is an `Entry<'a>`.
+//! * I2: a slot has room for a value of the channel's type. In a `SelectedOperation` whose
+//!   `completion` is `Received(true)` it holds one.
 
 use std::alloc::{self, Layout};
 use std::convert::Infallible;
@@ -31,7 +35,7 @@ use crate::head::Grant;
 use crate::internal::Permit;
 use crate::select::{Arm, Completion, Goal, Limit, select_arms};
 
-/// Words of a value that are kept without memory of its own.
+/// The size in words up to which a value needs no allocation.
 const INLINE: usize = 4;
 
 type Words = [MaybeUninit<usize>; INLINE];
@@ -43,7 +47,7 @@ enum Slot {
 }
 
 impl Slot {
-    /// Room for what `layout` says. Allocates if that is much.
+    /// Creates room for a value of this layout. Allocates if the value is large.
     fn new(layout: Layout) -> Self {
         let words = Layout::new::<Words>();
         if layout.size() <= words.size() && layout.align() <= words.align() {
@@ -53,7 +57,7 @@ impl Slot {
             let nothing = NonNull::new(ptr::without_provenance_mut(layout.align())).expect("an alignment is not zero");
             return Self::Own(nothing, layout);
         }
-        // SAFETY: not of size zero.
+        // SAFETY: the size is not zero.
         let memory = unsafe { alloc::alloc(layout) };
         Self::Own(NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout)), layout)
     }
@@ -71,13 +75,15 @@ impl Drop for Slot {
         if let Self::Own(memory, layout) = *self
             && layout.size() > 0
         {
-            // SAFETY: allocated with this layout in `new`.
+            // SAFETY: the memory was allocated with this layout in `new`.
             unsafe { alloc::dealloc(memory.as_ptr(), layout) };
         }
     }
 }
 
-/// One operation of a `Select`. On the heap, as it must stay in place while a select runs.
+/// One operation of a `Select`.
+///
+/// It lies on the heap, because it must stay in place while a select runs.
 #[repr(C)]
 struct Entry<'a> {
     // First, so that a pointer to an entry is one to its arm.
@@ -89,7 +95,7 @@ struct Entry<'a> {
     slot: Option<Slot>,
 }
 
-/// The entries of a `Select<'a>`, without `'a`: dropping it is not a use of what the entries borrow.
+/// The entries of a `Select<'a>`, without `'a`: dropping them does not use what they borrow.
 struct Entries(Vec<NonNull<Entry<'static>>>);
 
 impl Entries {
@@ -97,11 +103,11 @@ impl Entries {
         self.0.push(NonNull::from(Box::leak(Box::new(entry))).cast());
     }
 
-    /// Frees an entry. The last one takes its place.
+    /// Frees an entry. The last entry takes its place.
     fn remove(&mut self, position: usize) {
         let entry = self.0.swap_remove(position);
-        // SAFETY: I1; it is not in the list any more. What it borrows may be gone, but has no part in its drop: an arm is
-        // not dropped, and a slot is memory.
+        // SAFETY: I1: the box is not in the list any more. What the entry borrows may be gone, but
+        // dropping the entry does not touch it: an arm is not dropped, and a slot is plain memory.
         drop(unsafe { Box::from_raw(entry.as_ptr()) });
     }
 }
@@ -112,10 +118,10 @@ impl Drop for Entries {
     }
 }
 
-// Else the promise in `remove` would be wrong.
+// `Entries::remove` relies on this.
 const _: () = assert!(!mem::needs_drop::<Arm<'_>>());
 
-/// What must be known of the type of an operation.
+/// What depends on the type of an operation.
 #[derive(Clone, Copy)]
 enum Kind {
     Recv(Layout),
@@ -123,23 +129,26 @@ enum Kind {
 }
 
 /// # Safety
-/// `handle` is a `Sender<T>` on which the send was chosen.
+/// `handle` points to a `Sender<T>`, which granted the send.
 unsafe fn return_grant<T>(handle: *const u8, grant: Grant) {
-    // SAFETY: the caller's contract.
+    // SAFETY: `handle` is a `Sender<T>`, as the contract says.
     drop(Permit::new(unsafe { (*handle.cast::<Sender<T>>()).chan() }, grant));
 }
 
-/// Waits for one of a list of channel operations that is made at run time. With a list that is fixed when the program is
-/// written, [`select!`](crate::select!) is simpler.
+/// Waits for one of several channel operations, from a list that is made at run time.
 ///
-/// Adding an operation gives it an index. Selecting happens in two steps: first an operation is *selected*, then the caller
-/// *completes* it, with [`SelectedOperation`]. In between it is the caller's: nobody else gets the value, the room in
-/// the buffer, or the waiting receiver.
+/// If the list is fixed when the program is written, [`select!`](crate::select!) is simpler.
 ///
-/// An operation can be selected if it does not block; also if it fails because the channel is closed. If several can
-/// be, one is selected at random, each with the same probability, unless the `Select` is [biased](Select::new_biased).
+/// Adding an operation gives it an index. A select has two steps: first an operation is *selected*,
+/// then the caller *completes* it with [`SelectedOperation`]. In between it belongs to the caller:
+/// no other operation gets the value, the room in the buffer, or the waiting receiver.
 ///
-/// Go's counterpart is `reflect.Select`. A `Select` can be used again and again, and shares nothing with its clones.
+/// An operation can be selected if it does not block, which includes failing because the channel is
+/// closed. If several operations can be selected, one is chosen at random with equal probability,
+/// unless the `Select` is [biased](Select::new_biased).
+///
+/// Go's counterpart is `reflect.Select`. A `Select` can be used any number of times, and shares
+/// nothing with its clones.
 ///
 /// ```
 /// use greenthread::channel::{Select, unbounded};
@@ -169,18 +178,21 @@ pub struct Select<'a> {
     _borrow: PhantomData<&'a ()>,
 }
 
-// SAFETY: what is in an entry is used in calls with `&mut self` only, and a value that a select receives is not touched as
-// what it is before `SelectedOperation::recv`, for which the caller needs a `&Receiver` of its type.
+// SAFETY: entries are used only in calls with `&mut self`. A value that a select received is moved
+// as plain memory until `SelectedOperation::recv`, for which the caller needs a `&Receiver` of its
+// type.
 unsafe impl Send for Select<'_> {}
-// SAFETY: as above; `&self` allows to clone and to print.
+// SAFETY: entries are used only in calls with `&mut self`. `&self` only allows cloning and
+// printing.
 unsafe impl Sync for Select<'_> {}
 
-/// An operation that was selected and must be completed: with [`send`](Self::send) if it is a send, with
-/// [`recv`](Self::recv) if it is a receive.
+/// An operation that was selected and must be completed.
+///
+/// A send is completed with [`send`](Self::send), a receive with [`recv`](Self::recv).
 ///
 /// # Panics
-/// If it is dropped instead. (A value that it has received is leaked then. While the thread or goroutine is panicking
-/// already, it only gives up what was kept for it.)
+/// If it is dropped instead. A value that it has received is then leaked. If the thread or
+/// goroutine is already panicking, dropping it only gives up what was reserved for it.
 ///
 /// ```
 /// use greenthread::channel::{Select, bounded};
@@ -198,18 +210,18 @@ pub struct SelectedOperation<'a> {
     index: usize,
     handle: *const u8,
     kind: Kind,
-    /// None when it is completed.
+    /// `None` once it is completed.
     completion: Option<Completion>,
     slot: Option<Slot>,
     _borrow: PhantomData<&'a ()>,
 }
 
-// As in crossbeam-channel.
+// crossbeam-channel implements these too.
 impl UnwindSafe for SelectedOperation<'_> {}
 impl RefUnwindSafe for SelectedOperation<'_> {}
 
 impl<'a> Select<'a> {
-    /// An empty list, of which a random one is selected.
+    /// Creates an empty list, whose selects choose at random.
     ///
     /// ```
     /// let mut select = greenthread::channel::Select::new();
@@ -219,7 +231,9 @@ impl<'a> Select<'a> {
         Self { entries: Entries(Vec::with_capacity(4)), next_index: 0, biased: false, _borrow: PhantomData }
     }
 
-    /// An empty list, of which the one with the smallest index is selected. (Go has no such select.)
+    /// Creates an empty list, whose selects choose the operation with the smallest index.
+    ///
+    /// Go has no such select.
     ///
     /// ```
     /// use greenthread::channel::{Select, unbounded};
@@ -239,7 +253,9 @@ impl<'a> Select<'a> {
         select
     }
 
-    /// Adds a send; its index. The message is only needed when the operation was selected.
+    /// Adds a send, and returns its index.
+    ///
+    /// The message is needed only after the operation was selected.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::unbounded::<u8>();
@@ -251,7 +267,7 @@ impl<'a> Select<'a> {
         self.add(s.arm(), ptr::from_ref(s).cast(), Kind::Send(return_grant::<T>))
     }
 
-    /// Adds a receive; its index.
+    /// Adds a receive, and returns its index.
     ///
     /// ```
     /// let (_tx, rx) = greenthread::channel::unbounded::<u8>();
@@ -262,11 +278,14 @@ impl<'a> Select<'a> {
         self.add(r.arm(), ptr::from_ref(r).cast(), Kind::Recv(Layout::new::<T>()))
     }
 
-    /// Adds the close of a channel for one of its senders, such as when its last receiver is dropped; its index. There is nothing to complete: for the
-    /// methods that look whether something is ready.
+    /// Adds the close of a sender's channel, such as the drop of its last receiver. Returns its
+    /// index.
+    ///
+    /// Dropping the last receiver closes the channel too. There is nothing to complete: this serves
+    /// the methods that check which operation is ready.
     #[doc(hidden)]
     pub fn closed(&mut self, s: &'a Sender<Infallible>) -> usize {
-        // No value ever comes, so what a receive would find ready is the close.
+        // No value ever comes, so a receive becomes ready only because of the close.
         self.add(s.arm_for_close(), ptr::from_ref(s).cast(), Kind::Recv(Layout::new::<Infallible>()))
     }
 
@@ -278,16 +297,17 @@ impl<'a> Select<'a> {
     }
 
     fn entry(&self, position: usize) -> &Entry<'a> {
-        // SAFETY: I1.
+        // SAFETY: I1: it is an entry of this `Select`.
         unsafe { self.entries.0[position].cast().as_ref() }
     }
 
-    /// Removes an operation. The indices of the others stay.
+    /// Removes an operation.
     ///
-    /// It may be one whose channel is closed, which would be selected again and again.
+    /// The other operations keep their indices. Removing an operation on a closed channel keeps it
+    /// from being selected again and again.
     ///
     /// # Panics
-    /// If there is no operation with this index.
+    /// If no operation has this index.
     ///
     /// ```
     /// use greenthread::channel::{RecvError, Select, unbounded};
@@ -308,11 +328,13 @@ impl<'a> Select<'a> {
         self.entries.remove(position.expect("no operation with this index"));
     }
 
-    /// Selects an operation if that is possible at once. Never blocks, except for the time in which another select, whose
-    /// send was selected to be received here, evaluates its message.
+    /// Selects an operation if that is possible now.
+    ///
+    /// It blocks in one case only: if another select was chosen to send to this one, it waits until
+    /// that select has evaluated its message.
     ///
     /// # Errors
-    /// If, at one instant, none of the operations was possible.
+    /// If there was an instant at which no operation was possible.
     ///
     /// ```
     /// use greenthread::channel::{Select, unbounded};
@@ -328,7 +350,7 @@ impl<'a> Select<'a> {
         self.run(Limit::Now).ok_or(TrySelectError)
     }
 
-    /// Selects an operation. Blocks until that is possible.
+    /// Selects an operation, and blocks until that is possible.
     ///
     /// # Panics
     /// If the list is empty.
@@ -348,8 +370,10 @@ impl<'a> Select<'a> {
         self.run(Limit::Never).expect("select: waits until an operation is possible")
     }
 
-    /// Selects an operation. Blocks until that is possible, but for no longer than `timeout`; except that once another select
-    /// was chosen to send to it, it waits until that has evaluated its message.
+    /// Selects an operation, and blocks for at most `timeout` until that is possible.
+    ///
+    /// If another select was chosen to send to this one, it also waits until that select has
+    /// evaluated its message.
     ///
     /// # Errors
     /// If no operation became possible in time.
@@ -370,8 +394,9 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// Selects an operation. Blocks until that is possible, but not after `deadline`. As
-    /// [`select_timeout`](Self::select_timeout).
+    /// Selects an operation, and blocks until `deadline` at the latest.
+    ///
+    /// It waits past the deadline in the same case as [`select_timeout`](Self::select_timeout).
     ///
     /// # Errors
     /// If no operation became possible in time.
@@ -389,13 +414,15 @@ impl<'a> Select<'a> {
         self.run(Limit::At(deadline)).ok_or(SelectTimeoutError)
     }
 
-    /// The index of an operation that is possible now. Never blocks.
+    /// Returns the index of an operation that is possible now.
     ///
-    /// Nothing is completion, and nothing is kept: when the caller comes to do it, with a method that does not block, another may
-    /// have been faster.
+    /// Never blocks.
+    ///
+    /// Nothing is performed or reserved. When the caller performs the operation, with a method that
+    /// does not block, another thread may have been faster.
     ///
     /// # Errors
-    /// If, at one instant, none of the operations was possible.
+    /// If there was an instant at which no operation was possible.
     ///
     /// ```
     /// use greenthread::channel::{Select, unbounded};
@@ -412,7 +439,9 @@ impl<'a> Select<'a> {
         self.ready_within(Limit::Now).ok_or(TryReadyError)
     }
 
-    /// The index of an operation that is possible. Blocks until there is one. See [`try_ready`](Self::try_ready).
+    /// Returns the index of an operation that is possible, and blocks until there is one.
+    ///
+    /// See [`try_ready`](Self::try_ready).
     ///
     /// # Panics
     /// If the list is empty.
@@ -431,8 +460,9 @@ impl<'a> Select<'a> {
         self.ready_within(Limit::Never).expect("select: waits until an operation is possible")
     }
 
-    /// The index of an operation that is possible. Blocks until there is one, but for no longer than `timeout`. See
-    /// [`try_ready`](Self::try_ready).
+    /// Returns the index of an operation that is possible, and blocks for at most `timeout`.
+    ///
+    /// See [`try_ready`](Self::try_ready).
     ///
     /// # Errors
     /// If no operation became possible in time.
@@ -453,8 +483,10 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// The index of an operation that is possible. Blocks until there is one, but not after `deadline`. See
-    /// [`try_ready`](Self::try_ready).
+    /// Returns the index of an operation that is possible, and blocks until `deadline` at the
+    /// latest.
+    ///
+    /// See [`try_ready`](Self::try_ready).
     ///
     /// # Errors
     /// If no operation became possible in time.
@@ -478,7 +510,7 @@ impl<'a> Select<'a> {
 
     fn run(&mut self, limit: Limit) -> Option<SelectedOperation<'a>> {
         for &entry in &self.entries.0 {
-            // SAFETY: I1.
+            // SAFETY: I1: only this list points to the entry, and no select runs.
             let entry = unsafe { &mut *entry.as_ptr() };
             let slot = match entry.kind {
                 Kind::Send(_) => ptr::null_mut(),
@@ -488,7 +520,7 @@ impl<'a> Select<'a> {
             entry.arm.set_index(entry.index);
         }
         let position = self.choose(Goal::Perform, limit)?;
-        // SAFETY: I1; nobody uses the arm any more.
+        // SAFETY: I1: only this list points to the entry, and the select is over.
         let entry = unsafe { &mut *self.entries.0[position].as_ptr() };
         Some(SelectedOperation {
             index: entry.index,
@@ -510,8 +542,9 @@ impl<'a> Select<'a> {
 
     fn choose(&mut self, goal: Goal, limit: Limit) -> Option<usize> {
         let entries = ptr::from_mut(self.entries.0.as_mut_slice());
-        // SAFETY: a pointer to an entry is one to its arm, as that comes first; I1 makes it a good reference. Each arm is
-        // there once, and was aimed by the caller if need be.
+        // SAFETY: a pointer to an entry is one to its arm, which comes first, and I1 makes it a
+        // valid reference. Each arm is in the list once, and `run` has set its slot if the goal
+        // needs one.
         unsafe { select_arms(&mut *(entries as *mut [&Arm<'_>]), goal, limit, self.biased) }
     }
 }
@@ -541,7 +574,7 @@ impl fmt::Debug for Select<'_> {
 }
 
 impl SelectedOperation<'_> {
-    /// The index of the operation, as [`Select::send`] or [`Select::recv`] has given it.
+    /// Returns the index of the operation, which [`Select::send`] or [`Select::recv`] has returned.
     ///
     /// ```
     /// use greenthread::channel::{Select, bounded};
@@ -557,13 +590,15 @@ impl SelectedOperation<'_> {
         self.index
     }
 
-    /// Completes a send. Does not block.
+    /// Completes a send.
+    ///
+    /// Does not block.
     ///
     /// # Errors
-    /// If the channel is closed, the value comes back.
+    /// If the channel is closed. The error returns the value.
     ///
     /// # Panics
-    /// If `s` is not the very sender, at the same address, that was added.
+    /// If `s` is not the sender that was added, at the same address.
     ///
     /// ```
     /// use greenthread::channel::{Select, SendError, bounded};
@@ -582,13 +617,15 @@ impl SelectedOperation<'_> {
         }
     }
 
-    /// Completes a receive. Does not block.
+    /// Completes a receive.
+    ///
+    /// Does not block.
     ///
     /// # Errors
     /// If the channel is closed and drained.
     ///
     /// # Panics
-    /// If `r` is not the very receiver, at the same address, that was added.
+    /// If `r` is not the receiver that was added, at the same address.
     ///
     /// ```
     /// use greenthread::channel::{RecvError, Select, bounded};
@@ -602,7 +639,8 @@ impl SelectedOperation<'_> {
     pub fn recv<T>(mut self, r: &Receiver<T>) -> Result<T, RecvError> {
         assert!(ptr::from_ref(r).cast() == self.handle, "passed a receiver that wasn't selected");
         match (self.completion.take(), &mut self.slot) {
-            // SAFETY: I2. The handle says that the type is the one with which it was added, and the value is read once.
+            // SAFETY: I2: the slot holds a value. Its type is that of the receiver, which is the
+            // one that was added. It is read once.
             (Some(Completion::Received(true)), Some(slot)) => Ok(unsafe { slot.as_mut_ptr().cast::<T>().read() }),
             _ => Err(RecvError),
         }
@@ -619,7 +657,7 @@ impl Drop for SelectedOperation<'_> {
     fn drop(&mut self) {
         let Some(completion) = self.completion.take() else { return };
         if let (Completion::Granted(grant), Kind::Send(return_grant)) = (completion, self.kind) {
-            // SAFETY: the sender is borrowed for as long as this lives.
+            // SAFETY: `handle` is the sender of this operation, which is borrowed for `'a`.
             unsafe { return_grant(self.handle, grant) };
         }
         if !std::thread::panicking() {

@@ -1,11 +1,14 @@
-//! One error per operation. An operation that could not send gives the value back.
+//! The errors, one type per operation. An operation that could not send returns the value in its
+//! error.
 //!
-//! Names, methods, conversions and texts are crossbeam-channel's.
+//! Names, methods, conversions and texts are those of crossbeam-channel.
 
 use std::error::Error;
 use std::fmt;
 
-/// An error of [`Sender::send`](crate::Sender::send): the channel is closed. Holds the value.
+/// The error of [`Sender::send`](crate::Sender::send): the channel is closed.
+///
+/// It holds the value that was not sent.
 ///
 /// ```
 /// use greenthread::channel::{SendError, bounded};
@@ -18,7 +21,9 @@ use std::fmt;
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub struct SendError<T>(pub T);
 
-/// An error of [`Sender::try_send`](crate::Sender::try_send). Holds the value.
+/// The error of [`Sender::try_send`](crate::Sender::try_send).
+///
+/// It holds the value that was not sent.
 ///
 /// ```
 /// use greenthread::channel::{TrySendError, bounded};
@@ -31,14 +36,16 @@ pub struct SendError<T>(pub T);
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum TrySendError<T> {
-    /// The channel has no room; if its capacity is zero, no receiver was waiting.
+    /// The channel has no room, or no receiver was waiting if its capacity is zero.
     Full(T),
     /// The channel is closed.
     Disconnected(T),
 }
 
-/// An error of [`Sender::send_timeout`](crate::Sender::send_timeout) and
-/// [`Sender::send_deadline`](crate::Sender::send_deadline). Holds the value.
+/// The error of [`Sender::send_timeout`](crate::Sender::send_timeout) and
+/// [`Sender::send_deadline`](crate::Sender::send_deadline).
+///
+/// It holds the value that was not sent.
 ///
 /// ```
 /// use greenthread::channel::SendTimeoutError;
@@ -49,13 +56,13 @@ pub enum TrySendError<T> {
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum SendTimeoutError<T> {
-    /// In all that time there was no room; if the capacity is zero, no receiver came.
+    /// No room became free in time, or no receiver came if the capacity is zero.
     Timeout(T),
     /// The channel is closed.
     Disconnected(T),
 }
 
-/// An error of [`Receiver::recv`](crate::Receiver::recv): the channel is closed and drained.
+/// The error of [`Receiver::recv`](crate::Receiver::recv): the channel is closed and drained.
 ///
 /// ```
 /// use greenthread::channel::{RecvError, bounded};
@@ -68,7 +75,7 @@ pub enum SendTimeoutError<T> {
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct RecvError;
 
-/// An error of [`Receiver::try_recv`](crate::Receiver::try_recv).
+/// The error of [`Receiver::try_recv`](crate::Receiver::try_recv).
 ///
 /// ```
 /// use greenthread::channel::{TryRecvError, bounded};
@@ -80,13 +87,13 @@ pub struct RecvError;
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum TryRecvError {
-    /// The channel holds no value; if its capacity is zero, no sender was waiting.
+    /// The channel holds no value, or no sender was waiting if its capacity is zero.
     Empty,
     /// The channel is closed and drained.
     Disconnected,
 }
 
-/// An error of [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) and
+/// The error of [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) and
 /// [`Receiver::recv_deadline`](crate::Receiver::recv_deadline).
 ///
 /// ```
@@ -97,22 +104,25 @@ pub enum TryRecvError {
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum RecvTimeoutError {
-    /// In all that time there was no value; if the capacity is zero, no sender came.
+    /// No value came in time, or no sender if the capacity is zero.
     Timeout,
     /// The channel is closed and drained.
     Disconnected,
 }
 
-/// An error of [`Select::try_select`](crate::Select::try_select): none of the operations could proceed.
+/// The error of [`Select::try_select`](crate::Select::try_select): all operations would block.
 ///
 /// ```
-/// assert_eq!(greenthread::channel::TrySelectError.to_string(), "all operations in select would block");
+/// use greenthread::channel::TrySelectError;
+///
+/// assert_eq!(TrySelectError.to_string(), "all operations in select would block");
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct TrySelectError;
 
-/// An error of [`Select::select_timeout`](crate::Select::select_timeout) and
-/// [`Select::select_deadline`](crate::Select::select_deadline): in all that time none of the operations could proceed.
+/// The error of [`Select::select_timeout`](crate::Select::select_timeout) and
+/// [`Select::select_deadline`](crate::Select::select_deadline): no operation became possible in
+/// time.
 ///
 /// ```
 /// assert_eq!(greenthread::channel::SelectTimeoutError.to_string(), "timed out waiting on select");
@@ -120,9 +130,9 @@ pub struct TrySelectError;
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct SelectTimeoutError;
 
-/// An error of [`Select::try_ready`](crate::Select::try_ready): none of the operations was ready.
+/// The error of [`Select::try_ready`](crate::Select::try_ready): no operation was ready.
 ///
-/// As in crossbeam-channel it has no text and is no [`Error`].
+/// It has no text and does not implement [`Error`], as in crossbeam-channel.
 ///
 /// ```
 /// use greenthread::channel::TryReadyError;
@@ -132,10 +142,10 @@ pub struct SelectTimeoutError;
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct TryReadyError;
 
-/// An error of [`Select::ready_timeout`](crate::Select::ready_timeout) and
-/// [`Select::ready_deadline`](crate::Select::ready_deadline): in all that time none of the operations was ready.
+/// The error of [`Select::ready_timeout`](crate::Select::ready_timeout) and
+/// [`Select::ready_deadline`](crate::Select::ready_deadline): no operation became ready in time.
 ///
-/// As in crossbeam-channel it has no text and is no [`Error`].
+/// It has no text and does not implement [`Error`], as in crossbeam-channel.
 ///
 /// ```
 /// use greenthread::channel::ReadyTimeoutError;
@@ -149,7 +159,7 @@ const SEND_DISCONNECTED: &str = "sending on a disconnected channel";
 const RECV_DISCONNECTED: &str = "receiving on an empty and disconnected channel";
 
 impl<T> SendError<T> {
-    /// The value that was not sent.
+    /// Returns the value that was not sent.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();
@@ -162,7 +172,7 @@ impl<T> SendError<T> {
 }
 
 impl<T> TrySendError<T> {
-    /// The value that was not sent.
+    /// Returns the value that was not sent.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::bounded(0);
@@ -174,7 +184,7 @@ impl<T> TrySendError<T> {
         }
     }
 
-    /// Whether there was no room.
+    /// Returns `true` if there was no room.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::bounded(0);
@@ -184,7 +194,7 @@ impl<T> TrySendError<T> {
         matches!(self, Self::Full(_))
     }
 
-    /// Whether the channel was closed.
+    /// Returns `true` if the channel was closed.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::bounded(0);
@@ -197,7 +207,7 @@ impl<T> TrySendError<T> {
 }
 
 impl<T> SendTimeoutError<T> {
-    /// The value that was not sent.
+    /// Returns the value that was not sent.
     ///
     /// ```
     /// use greenthread::channel::SendTimeoutError;
@@ -210,7 +220,7 @@ impl<T> SendTimeoutError<T> {
         }
     }
 
-    /// Whether the time was up.
+    /// Returns `true` if the time was up.
     ///
     /// ```
     /// use greenthread::channel::SendTimeoutError;
@@ -222,7 +232,7 @@ impl<T> SendTimeoutError<T> {
         matches!(self, Self::Timeout(_))
     }
 
-    /// Whether the channel was closed.
+    /// Returns `true` if the channel was closed.
     ///
     /// ```
     /// use greenthread::channel::SendTimeoutError;
@@ -236,7 +246,7 @@ impl<T> SendTimeoutError<T> {
 }
 
 impl TryRecvError {
-    /// Whether there was nothing to receive.
+    /// Returns `true` if there was nothing to receive.
     ///
     /// ```
     /// let (_tx, rx) = greenthread::channel::unbounded::<()>();
@@ -246,7 +256,7 @@ impl TryRecvError {
         matches!(self, Self::Empty)
     }
 
-    /// Whether the channel was closed and drained.
+    /// Returns `true` if the channel was closed and drained.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded::<()>();
@@ -259,7 +269,7 @@ impl TryRecvError {
 }
 
 impl RecvTimeoutError {
-    /// Whether the time was up.
+    /// Returns `true` if the time was up.
     ///
     /// ```
     /// use greenthread::channel::RecvTimeoutError;
@@ -271,7 +281,7 @@ impl RecvTimeoutError {
         matches!(self, Self::Timeout)
     }
 
-    /// Whether the channel was closed and drained.
+    /// Returns `true` if the channel was closed and drained.
     ///
     /// ```
     /// use greenthread::channel::RecvTimeoutError;
@@ -284,7 +294,8 @@ impl RecvTimeoutError {
     }
 }
 
-// Written by hand, so that errors can be printed and unwrapped whatever `T` is; with quotes, as crossbeam-channel does.
+// Written by hand, so that errors can be printed and unwrapped for every `T`. The quotes are
+// crossbeam-channel's.
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt("SendError(..)", f)
@@ -301,7 +312,7 @@ impl<T> fmt::Debug for TrySendError<T> {
     }
 }
 
-// crossbeam-channel does not tell the two variants apart here.
+// crossbeam-channel prints both variants alike.
 impl<T> fmt::Debug for SendTimeoutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt("SendTimeoutError(..)", f)

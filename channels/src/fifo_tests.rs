@@ -81,8 +81,8 @@ fn receivers_are_served_in_order() {
     });
 }
 
-/// A receive makes room and fills it with the waiting sender's value under the same lock. So the next
-/// sender finds a full channel, however long the woken one takes to run.
+/// Checks that a receive makes room and fills it with the waiting sender's value under the same
+/// lock. So the next sender finds a full channel, however long the woken one takes to run.
 #[test]
 fn sender_cannot_barge_into_room_for_a_waiter() {
     everywhere(|| {
@@ -99,7 +99,8 @@ fn sender_cannot_barge_into_room_for_a_waiter() {
     });
 }
 
-/// A send to a waiting receiver is a receive by that receiver: the next receiver finds nothing.
+/// Checks that a send to a waiting receiver is a receive by that receiver: the next receiver finds
+/// nothing.
 #[test]
 fn receiver_cannot_barge_into_a_hand_off() {
     everywhere(|| {

@@ -1,8 +1,10 @@
-//! What `select!` expands to, and what siblings build on. Not part of the interface: it may change with any version.
+//! What `select!` expands to, and what sibling crates build on.
 //!
-//! An arm is a value in the frame of the `select!`, typed as its channel is, with room for what it receives. `select` only
-//! borrows the arms; then the one that was chosen is finished. Safe to use in any order, as an arm that was not chosen
-//! panics when it is finished.
+//! It is not part of the public interface, and may change with any version.
+//!
+//! An arm is a value in the frame of the `select!`. It has the type of its channel, and room for
+//! what it receives. `select` only borrows the arms. After that the chosen arm is finished. Any
+//! order of calls is safe: finishing an arm that was not chosen panics.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -14,11 +16,13 @@ use crate::handle::{Receiver, Sender};
 use crate::head::Grant;
 use crate::select::{Arm, Completion, Goal, Limit, select_arms};
 
-/// Sends at once. If the buffer is full the oldest value makes room, and is returned: in one step, so none has to go unless the
-/// buffer is full. For channels whose senders never wait, since they would be overtaken.
+/// Sends at once, in the place of the oldest value if the buffer is full.
+///
+/// Returns that value. It is one step to all other operations, so no value is dropped unless the
+/// buffer is full. It is for channels whose senders never wait, because it would overtake them.
 ///
 /// # Errors
-/// If the channel is closed; if it has no buffer, or is nil, and no receiver waits.
+/// If the channel is closed, or if no receiver waits and the channel has no buffer or is nil.
 pub fn displace<T>(sender: &Sender<T>, value: T) -> Result<Option<T>, TrySendError<T>> {
     match sender.chan() {
         Some(chan) => chan.displace(value),
@@ -40,35 +44,38 @@ pub struct SendArm<'a, T> {
     chan: Option<&'a Chan<T>>,
 }
 
-/// A send that was chosen: it will not block. Gives up what is kept for it if it is dropped.
+/// A send that was chosen and will not block.
+///
+/// Dropping it gives up what is reserved for it.
 pub struct Permit<'a, T> {
     chan: Option<&'a Chan<T>>,
     grant: Option<Grant>,
 }
 
-/// An arm of whichever type.
+/// An arm of any type.
 #[repr(transparent)]
 pub struct CaseRef<'b>(&'b Arm<'b>);
 
 impl<'a, T> RecvArm<'a, T> {
-    /// An arm that receives from `receiver`.
+    /// Creates an arm that receives from `receiver`.
     #[inline]
     pub fn new(receiver: &'a Receiver<T>) -> Self {
         Self { arm: receiver.arm(), slot: MaybeUninit::uninit() }
     }
 
-    /// The arm for [`select`].
+    /// Returns the arm for [`select`].
     #[inline]
     pub fn case(&mut self) -> CaseRef<'_> {
         self.arm.set_slot(self.slot.as_mut_ptr().cast());
         CaseRef(&self.arm)
     }
 
-    /// What was received.
+    /// Returns what was received.
     #[inline]
     pub fn finish(self) -> Result<T, RecvError> {
         match self.arm.take_completion() {
-            // SAFETY: I2 of `arm`.
+            // SAFETY: I2 of `arm`: the slot was set by `case`, and the completion says that it is
+            // filled.
             Some(Completion::Received(true)) => Ok(unsafe { self.slot.assume_init() }),
             Some(Completion::Received(false)) => Err(RecvError),
             _ => panic!("{NOT_CHOSEN}"),
@@ -77,20 +84,20 @@ impl<'a, T> RecvArm<'a, T> {
 }
 
 impl<'a, T> SendArm<'a, T> {
-    /// An arm that sends to `sender`.
+    /// Creates an arm that sends to `sender`.
     #[inline]
     pub fn new(sender: &'a Sender<T>) -> Self {
         Self { arm: sender.arm(), chan: sender.chan() }
     }
 
-    /// The arm for [`select`].
+    /// Returns the arm for [`select`].
     #[inline]
     pub fn case(&mut self) -> CaseRef<'_> {
         self.arm.set_slot(std::ptr::null_mut());
         CaseRef(&self.arm)
     }
 
-    /// The send that was chosen, to be made now.
+    /// Returns the permit to send that was granted.
     #[inline]
     pub fn permit(self) -> Permit<'a, T> {
         match self.arm.take_completion() {
@@ -106,12 +113,13 @@ impl<'a, T> Permit<'a, T> {
         Self { chan, grant: Some(grant) }
     }
 
-    /// Sends. Does not block.
+    /// Sends the message, without blocking.
     #[inline]
     pub fn send(mut self, msg: T) -> Result<(), SendError<T>> {
         match (self.chan, self.grant.take()) {
             (Some(chan), Some(grant)) => chan.send_granted(grant, msg),
-            // Never chosen.
+            // A permit has no channel only if it was never granted, since a nil channel grants
+            // none.
             _ => Err(SendError(msg)),
         }
     }
@@ -125,19 +133,19 @@ impl<T> Drop for Permit<'_, T> {
     }
 }
 
-/// Waits for one of the arms, and does it; its number.
+/// Waits until one of the arms is chosen, and returns its number.
 #[inline]
 pub fn select(cases: &mut [CaseRef<'_>], biased: bool) -> usize {
     choose(cases, Limit::Never, biased).expect("select: waits until an arm is chosen")
 }
 
-/// Does one of the arms, if that is possible at once; its number.
+/// Chooses one of the arms if that is possible now, and returns its number.
 #[inline]
 pub fn try_select(cases: &mut [CaseRef<'_>], biased: bool) -> Option<usize> {
     choose(cases, Limit::Now, biased)
 }
 
-/// Waits for one of the arms for no longer than `timeout`, and does it; its number.
+/// Waits for at most `timeout` until one of the arms is chosen, and returns its number.
 pub fn select_timeout(cases: &mut [CaseRef<'_>], timeout: Duration, biased: bool) -> Option<usize> {
     let limit = Instant::now().checked_add(timeout).map_or(Limit::Never, Limit::At);
     choose(cases, limit, biased)
@@ -148,10 +156,11 @@ fn choose(cases: &mut [CaseRef<'_>], limit: Limit, biased: bool) -> Option<usize
     for (index, case) in cases.iter().enumerate() {
         case.0.set_index(index);
     }
-    // SAFETY: `CaseRef` is a transparent wrapper. The lifetime of an arm is only about its channel, which it outlives.
+    // SAFETY: `CaseRef` is a transparent wrapper. The lifetime of an arm is that of its channel,
+    // which outlives the arm.
     let arms = unsafe { &mut *(std::ptr::from_mut(cases) as *mut [&Arm<'_>]) };
-    // SAFETY: an arm is aimed at its slot when its case is made, which borrows it exclusively for as long as the case
-    // is here.
+    // SAFETY: `case` sets the slot of an arm and borrows the arm exclusively for as long as the
+    // case exists, so it is here once and stays in place.
     let position = unsafe { select_arms(arms, Goal::Perform, limit, biased) }?;
     Some(arms[position].index())
 }

@@ -1,6 +1,7 @@
-//! The one door to atomics, cells and the scheduler.
+//! The only source of atomics, cells and scheduler functions in this crate.
 //!
-//! `chan` and `counter` name nothing else, so the package in `scheduler/models` can compile those very files on loom.
+//! Other modules name nothing else, so that `scheduler/models` can compile the same files against
+//! loom.
 
 pub(crate) use greenthread_scheduler::deadline::Timed;
 pub(crate) use greenthread_scheduler::protocol::claim::{Case, Claim};
@@ -10,7 +11,7 @@ pub(crate) use greenthread_scheduler::wait::{Blocker, WakeBatch, Waker};
 pub(crate) use greenthread_scheduler::{WaitReason, prefetch_frames, prefetch_value, random};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
-/// `std`'s cell with loom's door-keeper: access goes through a closure that gets a raw pointer.
+/// `std`'s cell with loom's interface: a closure gets a raw pointer to the value.
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 

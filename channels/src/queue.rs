@@ -9,8 +9,8 @@
 //! # Invariants
 //! * I1: the lists are touched only under the lock of the channel, that is, through a
 //!   [`Locked<Queue>`](Locked).
-//! * I2: a node in a list lies in a frame that the node's owner leaves only after the wake, or after
-//!   it has removed the node.
+//! * I2: a node in a list lies in a frame that the node's owner leaves only after the wake, or
+//!   after it has removed the node.
 //! * I3: `occupied` says whether `waiters` holds a node, and is written only under the lock. The
 //!   node of an operation that was completed through another queue counts until a peer meets it or
 //!   its owner removes it.
@@ -107,7 +107,7 @@ impl Locked<'_, Queue> {
         self.watchers(|list| unsafe { list.remove(node) });
     }
 
-    /// Claims the longest waiting operation that nobody has completed yet.
+    /// Claims the longest waiting operation that is not completed yet.
     #[inline]
     pub(crate) fn claim_first(&mut self) -> Option<ClaimedWaiter> {
         if self.waiters(|list| list.is_empty()) { None } else { self.claim_first_of_some() }
@@ -132,7 +132,7 @@ impl Locked<'_, Queue> {
         self.watchers(|list| if list.is_empty() { None } else { claim_from(list) })
     }
 
-    /// Returns `true` if an operation waits that nobody has completed yet.
+    /// Returns `true` if an operation waits that is not completed yet.
     ///
     /// Drops the nodes before it, which belong to completed operations.
     pub(crate) fn has_claimable(&mut self) -> bool {
@@ -182,9 +182,9 @@ impl Locked<'_, Queue> {
     }
 }
 
-/// Claims the first node of a list whose operation nobody has completed yet.
+/// Claims the first node of a list whose operation is not completed yet.
 ///
-/// The list belongs to a queue whose lock is held: nobody else can have a `&mut` to it (I1).
+/// The list belongs to a queue whose lock is held: no other `&mut` to it can exist (I1).
 #[inline]
 fn claim_from(list: &mut WaitList<Waiter>) -> Option<ClaimedWaiter> {
     while let Some(node) = list.pop_front() {

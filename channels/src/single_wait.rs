@@ -63,9 +63,9 @@ impl Guard<'_, Head> {
     /// start over with a new setup. The caller has found under the lock that it has to wait.
     ///
     /// # Safety
-    /// At `value` there is a value of the channel's type to send, which is gone afterwards if it was
-    /// moved; or there is room for one, which is filled if it was moved. It stays in place for the
-    /// call.
+    /// At `value` there is a value of the channel's type to send, which is gone afterwards if it
+    /// was moved; or there is room for one, which is filled if it was moved. It stays in place for
+    /// the call.
     #[inline]
     pub(crate) unsafe fn wait(
         mut self,
@@ -119,7 +119,7 @@ impl Guard<'_, Head> {
     /// # Safety
     /// The same contract about `value` as for [`wait`](Self::wait).
     #[inline(never)]
-    pub(crate) unsafe fn wait_for_ever(self, direction: Direction, value: *mut ()) -> Result<bool, WaitError> {
+    pub(crate) unsafe fn wait_forever(self, direction: Direction, value: *mut ()) -> Result<bool, WaitError> {
         // SAFETY: the contract about `value` is the caller's.
         unsafe { self.wait(direction, value, WaitSetup { blocker: &Blocker::new(), limit: None }) }
     }
@@ -144,8 +144,8 @@ impl Guard<'_, Head> {
             self.unlock();
             owner.wake();
         };
-        // SAFETY: the blocker was made for this wait. After the unlock the commit step only uses the
-        // waker that it owns.
+        // SAFETY: the blocker was made for this wait. After the unlock the commit step only uses
+        // the waker that it owns.
         unsafe { blocker.block(WaitReason::ChanReceive, commit) };
         // SAFETY: the wake has come.
         matches!(unsafe { node.value.outcome() }, Outcome::Moved)

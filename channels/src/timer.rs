@@ -1,4 +1,5 @@
-//! Channels that receive from the clock: `after`, `at`, `tick`, and timers and tickers that can be stopped and set anew.
+//! Channels that are fed by the clock: `after`, `at`, `tick`, and timers and tickers that can be
+//! stopped and reset.
 //!
 //! ```
 //! use greenthread::channel::timer::{Ticker, after};
@@ -9,10 +10,12 @@
 //! assert!(after(Duration::from_millis(1)).recv().is_ok());
 //! ```
 //!
-//! None of them costs anything while nobody waits for it: no thread, no entry in any list, only its own memory, until
-//! its last handle is dropped. Making, stopping and setting them anew never blocks. So an [`after`] in a loop leaves
-//! nothing behind, received or not. And none ever holds a stale message: [`Timer::stop`] and [`Timer::reset`] take
-//! effect at once, for all receivers (Go's rules since 1.23).
+//! A channel without waiting receivers costs only its memory: it has no thread and no entry in any
+//! list. Creating, stopping and resetting one never blocks. So an [`after`] in a loop leaves
+//! nothing behind, whether its message was received or not.
+//!
+//! No channel ever holds a stale message: [`Timer::stop`] and [`Timer::reset`] take effect at once,
+//! for all receivers (Go's rules since 1.23).
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,10 +24,13 @@ use std::time::{Duration, Instant};
 use crate::alarm::{Alarm, AlarmChan, Period};
 use crate::handle::Receiver;
 
-/// Makes a receiver that receives one message, `duration` from now: the time at which it was due. Go's `time.After`.
+/// Creates a receiver that receives one message after `duration` (Go's `time.After`).
 ///
-/// Zero is due at once. One too long for the clock never comes. The channel is never closed: after the message, a receive blocks
-/// for ever. Nothing needs to be stopped: dropped, received or not, it leaves nothing behind. Never blocks.
+/// The message is the time at which it was due.
+///
+/// With a `duration` of zero the message is due at once. If the clock cannot express the time, the
+/// message never comes. The channel is never closed: after the message, a receive blocks forever.
+/// It does not have to be stopped, and leaves nothing behind when it is dropped. Never blocks.
 ///
 /// ```
 /// use greenthread::channel::{after, select, unbounded};
@@ -41,10 +47,11 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
     at(from_now(duration))
 }
 
-/// Makes a receiver that receives one message, `when`, at that time, or at once if it has passed. Go's
-/// `time.After(time.Until(when))`.
+/// Creates a receiver that receives one message at `when` (Go's `time.After(time.Until(when))`).
 ///
-/// Otherwise it is as [`after`].
+/// The message is `when`. It is due at once if that time has passed.
+///
+/// In all else it is like [`after`].
 ///
 /// ```
 /// use greenthread::channel::at;
@@ -59,14 +66,18 @@ pub fn at(when: Instant) -> Receiver<Instant> {
     Receiver::from_alarm(alarm_chan(Some(when), Period::Once))
 }
 
-/// Makes a receiver that receives a message every `duration`: the time at which it was due. Go's `time.Tick`.
+/// Creates a receiver that receives a message every `duration` (Go's `time.Tick`).
 ///
-/// At most one message waits to be received. The next one is due `duration` after the last one was, or after it was asked for
-/// if that was later: crossbeam's rule. [`Ticker`] has Go's, and can be stopped. One too long for the clock never comes.
+/// The message is the time at which it was due.
 ///
-/// With a `duration` of zero a message is always due, as in crossbeam. (In Go nothing ever is: `time.Tick(0)` is nil.)
+/// At most one message waits to be received. The next one is due `duration` after the previous one
+/// was due, or after it was asked for if that was later. This is crossbeam's rule. [`Ticker`] has
+/// Go's rule, and can be stopped. If the clock cannot express the time, the message never comes.
 ///
-/// The channel is never closed. Dropped, it leaves nothing behind. Never blocks.
+/// With a `duration` of zero a message is always due, as in crossbeam. (In Go it never is:
+/// `time.Tick(0)` is nil.)
+///
+/// The channel is never closed, and leaves nothing behind when it is dropped. Never blocks.
 ///
 /// ```
 /// use greenthread::channel::tick;
@@ -82,7 +93,9 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
     Receiver::from_alarm(alarm_chan(Some(from_now(duration)), Period::AfterLast(duration)))
 }
 
-/// When `duration` from now is. In place of what the clock cannot express: so late that nobody sees it, 584 years from now.
+/// Returns the time after `duration`.
+///
+/// If the clock cannot express it, returns a time 584 years from now, which is as good as never.
 fn from_now(duration: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(duration).unwrap_or_else(|| now + Duration::from_nanos(u64::MAX))
@@ -92,10 +105,12 @@ fn alarm_chan(when: Option<Instant>, period: Period) -> Arc<AlarmChan<Instant>> 
     Arc::new(AlarmChan { alarm: Alarm::new(when, period), message: |due| due })
 }
 
-/// A message at some time in the future, that can be called off: Go's `time.Timer`, as `time.NewTimer` makes it.
+/// A single message at a future time, which can be stopped (Go's `time.Timer` from
+/// `time.NewTimer`).
 ///
-/// Those who wait for the message are served in the order in which they came. A `Timer` may be used from any goroutine or
-/// thread, by many at once. Dropping it drops its message, unless somebody still has a clone of its channel.
+/// Receivers that wait for the message are served in the order of their arrival. A `Timer` may be
+/// used by many goroutines and threads at once. Dropping it drops its message, unless there is
+/// still a clone of its channel.
 ///
 /// ```
 /// use greenthread::channel::timer::Timer;
@@ -112,8 +127,10 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer that sends its message `duration` from now: Go's `time.NewTimer`. Zero is due at once; one too long for
-    /// the clock never comes, and can be stopped.
+    /// Creates a timer that sends its message after `duration` (Go's `time.NewTimer`).
+    ///
+    /// With zero the message is due at once. If the clock cannot express the time, the message
+    /// never comes, and can be stopped.
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -127,8 +144,10 @@ impl Timer {
         Self { receiver: Receiver::from_alarm(Arc::clone(&chan)), chan }
     }
 
-    /// Where the message is received: the time at which it was due. Go's field `C`. Its clones receive from this timer
-    /// too, and keep it going when the `Timer` is dropped.
+    /// Returns the channel of the message, which is the time at which it was due (Go's field `C`).
+    ///
+    /// Clones of the channel receive from this timer too, and keep it going when the `Timer` is
+    /// dropped.
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -141,10 +160,14 @@ impl Timer {
         &self.receiver
     }
 
-    /// Calls the message off: Go's `Timer.Stop`. True if nobody has received it, and so nobody will; false if it was
-    /// received or called off before. Whoever waits for it waits on. Never blocks.
+    /// Stops the timer (Go's `Timer.Stop`).
     ///
-    /// A message that is due, but was not received, counts as not received: nothing has to be drained, as in Go since 1.23.
+    /// Returns `true` if the message was not received, so that no receiver will get it. Returns
+    /// `false` if it was received or stopped before. Receivers that wait for it continue to wait.
+    /// Never blocks.
+    ///
+    /// A message that is due but was not received counts as not received, so the channel does not
+    /// have to be drained (as in Go since 1.23).
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -159,8 +182,10 @@ impl Timer {
         self.chan.alarm.set(None, Period::Once)
     }
 
-    /// Sets the timer anew: it sends its message `duration` from now, whether it has been received or called off before or
-    /// not. Go's `Timer.Reset`. True as for [`stop`](Self::stop). Whoever waits already waits for the new time. Never blocks.
+    /// Resets the timer to send its message after `duration` (Go's `Timer.Reset`).
+    ///
+    /// The message may have been received or stopped before. Returns `true` in the same cases as
+    /// [`stop`](Self::stop). Receivers that already wait now wait for the new time. Never blocks.
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -179,12 +204,12 @@ impl Timer {
     }
 }
 
-/// A message at every multiple of some duration, that can be called off: Go's `time.Ticker`.
+/// A message at every multiple of a duration, which can be stopped (Go's `time.Ticker`).
 ///
-/// A receiver that is too slow does not get those it has missed: at most one message waits. The later ones come at the
-/// same multiples as before. A `Ticker` may be used from any goroutine or thread, by many at once; each message goes to
-/// one of those who wait, the first that came. Dropping it drops its messages, unless somebody still has a clone of its
-/// channel.
+/// A slow receiver misses messages: at most one waits. Later messages come at the same multiples as
+/// before. A `Ticker` may be used by many goroutines and threads at once. Each message goes to the
+/// receiver that has waited longest. Dropping the ticker drops its messages, unless there is still
+/// a clone of its channel.
 ///
 /// ```
 /// use greenthread::channel::timer::Ticker;
@@ -203,7 +228,9 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// A ticker whose first message comes one `period` from now: Go's `time.NewTicker`. One too long for the clock never comes.
+    /// Creates a ticker whose first message comes after one `period` (Go's `time.NewTicker`).
+    ///
+    /// If the clock cannot express the time, the message never comes.
     ///
     /// # Panics
     /// If `period` is zero, as in Go.
@@ -222,7 +249,11 @@ impl Ticker {
         ticker
     }
 
-    /// Where the messages are received: the times at which they were due. Go's field `C`. As [`Timer::channel`].
+    /// Returns the channel of the messages, which are the times at which they were due (Go's field
+    /// `C`).
+    ///
+    /// Clones of the channel receive from this ticker too, and keep it going when the `Ticker` is
+    /// dropped.
     ///
     /// ```
     /// use greenthread::channel::timer::Ticker;
@@ -235,8 +266,10 @@ impl Ticker {
         &self.receiver
     }
 
-    /// Calls all further messages off, also one that waits to be received: Go's `Ticker.Stop`. Does not close the
-    /// channel: whoever waits waits on. Never blocks.
+    /// Stops the ticker (Go's `Ticker.Stop`).
+    ///
+    /// It also drops a message that waits to be received. It does not close the channel: receivers
+    /// that wait continue to wait. Never blocks.
     ///
     /// ```
     /// use greenthread::channel::timer::Ticker;
@@ -251,11 +284,13 @@ impl Ticker {
         self.chan.alarm.set(None, Period::Once);
     }
 
-    /// Sets the ticker anew: the next message comes one `period` from now, also if it was stopped. Go's `Ticker.Reset`.
-    /// Whoever waits already waits for that one. Never blocks.
+    /// Resets the ticker: the next message comes after one `period` (Go's `Ticker.Reset`).
+    ///
+    /// This also starts a stopped ticker. Receivers that already wait now wait for that message.
+    /// Never blocks.
     ///
     /// # Panics
-    /// If `period` is zero, as in Go; the ticker then goes on as before.
+    /// If `period` is zero, as in Go. The ticker then continues as before.
     ///
     /// ```
     /// use greenthread::channel::timer::Ticker;

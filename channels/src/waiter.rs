@@ -18,7 +18,8 @@
 //! | --- | --- | --- |
 //! | a sender | takes its value | `Moved` |
 //! | a receiver | gives it a value | `Moved` |
-//! | a receiver, for a select's send | evaluates the message first, then gives it the value or gives up | `Moved` or `Retry` |
+//! | a receiver, for a select's send | evaluates the message, then gives it the value | `Moved` |
+//! | a receiver, for a select's send | fails to evaluate the message, and gives up | `Retry` |
 //! | a permit request, because room became free | reserves a buffer slot for it | `Slot` |
 //! | a permit request, as a receiver | starts a rendezvous | `Receiver` |
 //! | any node, because the channel closes | | `Closed` |
@@ -27,8 +28,8 @@
 //! from first-in-first-out.
 //!
 //! # Invariants
-//! * I1: a node in a queue, its value and its waker lie in a frame that the node's owner leaves only
-//!   after its wake, or after it has removed the node under the queue's lock.
+//! * I1: a node in a queue, its value and its waker lie in a frame that the node's owner leaves
+//!   only after its wake, or after it has removed the node under the queue's lock.
 //! * I2: the peer that has claimed a node is the only one that touches `value` and `outcome` until
 //!   it wakes the owner.
 //! * I3: an [`OwedWake`] is the one wake of a waiter that was claimed under a lock which the
@@ -55,7 +56,7 @@ pub(crate) struct Waiter {
 
 /// The outcome of a wait.
 pub(crate) enum Outcome {
-    /// The channel was closed, and nobody completed the operation.
+    /// The channel was closed before a peer completed the operation.
     Closed,
     /// The value was moved.
     Moved,

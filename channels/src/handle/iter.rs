@@ -1,11 +1,13 @@
-//! Iterators over what a receiver receives.
+//! Iterators over the values of a receiver.
 
 use std::fmt;
 use std::iter::FusedIterator;
 
 use super::Receiver;
 
-/// The values to come of a borrowed receiver; made by [`Receiver::iter`]. `next` blocks.
+/// A blocking iterator over the values of a borrowed receiver, created by [`Receiver::iter`].
+///
+/// It ends when the channel is closed and drained.
 ///
 /// ```
 /// let (tx, rx) = greenthread::channel::unbounded();
@@ -19,9 +21,11 @@ pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
 }
 
-/// The values that are there; made by [`Receiver::try_iter`]. `next` blocks no more than [`Receiver::try_recv`] does.
+/// A non-blocking iterator over the values that are available, created by [`Receiver::try_iter`].
 ///
-/// After a `None` there may be more: it is not fused.
+/// `next` blocks only in the one case in which [`Receiver::try_recv`] does.
+///
+/// It is not fused: after a `None` there may be more values.
 ///
 /// ```
 /// let (tx, rx) = greenthread::channel::unbounded();
@@ -34,7 +38,9 @@ pub struct TryIter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
 }
 
-/// The values to come of an owned receiver; made by its `into_iter`. `next` blocks.
+/// A blocking iterator over the values of an owned receiver, created by its `into_iter`.
+///
+/// It ends when the channel is closed and drained.
 ///
 /// ```
 /// let (tx, rx) = greenthread::channel::unbounded();

@@ -1,4 +1,5 @@
-//! What users hold: the two ends of a channel, and the iterators over one of them.
+//! The handles that users hold: the two ends of a channel, and the iterators over the receiving
+//! end.
 
 mod iter;
 mod receiver;
@@ -15,9 +16,12 @@ use crate::counter::counted;
 use crate::primitive::{Blocker, Claim, WaitReason};
 use receiver::Flavor;
 
-/// Makes a channel that holds at most `cap` values (Go's `make(chan T, cap)`). Allocates room for all of them.
+/// Creates a channel that holds at most `cap` values (Go's `make(chan T, cap)`).
 ///
-/// With `cap` zero it holds none: a send and a receive meet, and each waits for the other (Go's `make(chan T)`).
+/// The room for all of them is allocated at once.
+///
+/// With a `cap` of zero the channel holds no values: a send and a receive wait for each other (Go's
+/// `make(chan T)`).
 ///
 /// ```
 /// use greenthread::channel::bounded;
@@ -43,7 +47,9 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
     handles(Chan::bounded(cap))
 }
 
-/// Makes a channel that takes any number of values: a send never waits. Go has no such channel.
+/// Creates a channel that holds any number of values.
+///
+/// A send never waits. Go has no such channel.
 ///
 /// ```
 /// use greenthread::channel::unbounded;
@@ -59,7 +65,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     handles(Chan::unbounded())
 }
 
-/// Makes a receiver that never receives anything: the receiving end of a nil channel.
+/// Creates a receiver that never receives anything: the receiving end of a nil channel.
 ///
 /// ```
 /// use greenthread::channel::{TryRecvError, never};
@@ -71,9 +77,10 @@ pub const fn never<T>() -> Receiver<T> {
     Receiver { flavor: Flavor::Nil }
 }
 
-/// The two ends of a nil channel (Go's `var ch chan T`): to send and to receive block for ever, to close panics.
+/// Creates the two ends of a nil channel (Go's `var ch chan T`).
 ///
-/// It is not closed either, whatever is dropped. Its use is to switch an arm of a `select!` off. Does not allocate.
+/// Sending and receiving block forever, and closing panics. Dropping a side does not close it. A
+/// nil channel serves to switch off an arm of a `select!`. Nothing is allocated.
 ///
 /// ```
 /// use greenthread::channel::{TryRecvError, TrySendError, nil};
@@ -91,19 +98,19 @@ fn handles<T>(chan: Chan<T>) -> (Sender<T>, Receiver<T>) {
     (Sender { counted: Some(sender) }, Receiver { flavor: Flavor::Chan(receiver) })
 }
 
-/// What an operation on a nil channel does.
+/// Blocks an operation on a nil channel.
 #[cold]
-fn block_for_ever(reason: WaitReason) -> ! {
+fn block_forever(reason: WaitReason) -> ! {
     loop {
-        // SAFETY: a blocker of its own, and nothing to commit.
+        // SAFETY: the blocker is new and used for this wait only, and the commit step does nothing.
         unsafe { Blocker::new().block(reason, || ()) };
     }
 }
 
-/// What an operation on a nil channel does that has a deadline.
+/// Blocks an operation on a nil channel until its deadline.
 #[cold]
 fn block_until(reason: WaitReason, deadline: Instant) {
     let (blocker, claim) = (Blocker::new(), Claim::shut());
-    // SAFETY: the claim is new, and belongs to this wait; there is nothing to commit.
+    // SAFETY: the claim is new and shut, and belongs to this wait. The commit step does nothing.
     unsafe { blocker.block_until(reason, deadline, &claim, 0, || ()) };
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::iter::{IntoIter, Iter, TryIter};
-use super::{block_for_ever, block_until};
+use super::{block_forever, block_until};
 use crate::alarm::AlarmChan;
 use crate::chan::Chan;
 use crate::counter::{Counted, Receivers};
@@ -18,8 +18,10 @@ use crate::primitive::WaitReason;
 use crate::select::{Arm, Goal, Limit, select_arms};
 use crate::single_wait::WaitError;
 
-/// The receiving end of a channel. Clones share its values: each goes to one of them. The last one dropped closes the
-/// channel and drops what is buffered.
+/// The receiving end of a channel.
+///
+/// Its clones receive from the same channel, and each value goes to one of them. Dropping the last
+/// one closes the channel and drops the buffered values.
 ///
 /// ```
 /// use greenthread::channel::unbounded;
@@ -34,7 +36,7 @@ pub struct Receiver<T> {
     pub(super) flavor: Flavor<T>,
 }
 
-/// What kind of channel the values come from.
+/// The kind of channel that the values come from.
 pub(super) enum Flavor<T> {
     Chan(Counted<T, Receivers>),
     Alarm(Arc<AlarmChan<T>>),
@@ -48,17 +50,19 @@ enum FlavorRef<'a, T> {
     Nil,
 }
 
-// SAFETY: a handle is a counted pointer to a `Chan`, which is for sharing if `T: Send`, or to an alarm, which always is.
+// SAFETY: a handle is a counted pointer to a `Chan`, which may be shared if `T: Send`, or to an
+// alarm, which may always be shared.
 unsafe impl<T: Send> Send for Receiver<T> {}
-// SAFETY: as above; every operation takes `&self`.
+// SAFETY: every operation takes `&self`, and a handle is a counted pointer to a channel that may be
+// shared if `T: Send`.
 unsafe impl<T: Send> Sync for Receiver<T> {}
 
-// A panic cannot leave a channel half-changed: no code of `T` runs while one is changed.
+// A panic cannot leave a channel in an inconsistent state: no code of `T` runs while it changes.
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
-    /// A receiver of what the clock sends.
+    /// Creates a receiver that is fed by the clock.
     pub(crate) fn from_alarm(chan: Arc<AlarmChan<T>>) -> Self {
         Self { flavor: Flavor::Alarm(chan) }
     }
@@ -72,7 +76,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Begins to load the channel, in which something is about to happen.
+    /// Begins to load the channel into the cache, because it is about to be used.
     #[doc(hidden)]
     #[inline]
     pub fn prefetch(&self) {
@@ -81,7 +85,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The channel, for those who only want to know of its close; none if it never closes.
+    /// Returns the channel for callers that only observe its close, or `None` if it never closes.
     #[inline]
     pub(crate) fn head(&self) -> Option<&Head> {
         match self.as_ref() {
@@ -90,22 +94,22 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// An arm of a select that receives here.
+    /// Creates an arm of a select that receives here.
     #[inline]
     pub(crate) fn arm(&self) -> Arm<'_> {
         match self.as_ref() {
             FlavorRef::Chan(chan) => Arm::chan(Direction::Recv, chan),
-            FlavorRef::Alarm(alarmed) => Arm::alarm(alarmed),
+            FlavorRef::Alarm(chan) => Arm::alarm(chan),
             FlavorRef::Nil => Arm::nil::<T>(Direction::Recv),
         }
     }
 
-    /// Receives a value (Go's `v, ok := <-ch`). Blocks until there is one.
+    /// Receives a value, and blocks until there is one (Go's `v, ok := <-ch`).
     ///
-    /// On a nil channel it blocks for ever.
+    /// On a nil channel this blocks forever.
     ///
     /// # Errors
-    /// If the channel is closed, or gets closed while this call waits, and nothing is left in it.
+    /// If the channel is closed and drained, or closes while this call waits.
     ///
     /// ```
     /// use greenthread::channel::{RecvError, unbounded};
@@ -120,18 +124,18 @@ impl<T> Receiver<T> {
     pub fn recv(&self) -> Result<T, RecvError> {
         match self.as_ref() {
             FlavorRef::Chan(chan) => chan.recv(),
-            FlavorRef::Alarm(alarmed) => recv_alarm(alarmed, Limit::Never).ok_or(RecvError),
-            FlavorRef::Nil => block_for_ever(WaitReason::ChanReceiveNil),
+            FlavorRef::Alarm(chan) => recv_alarm(chan, Limit::Never).ok_or(RecvError),
+            FlavorRef::Nil => block_forever(WaitReason::ChanReceiveNil),
         }
     }
 
-    /// Receives a value. Blocks until there is one, but for no longer than `timeout`.
+    /// Receives a value, and blocks for at most `timeout` until there is one.
     ///
-    /// If the value comes from a `select!` whose message is still being evaluated, this waits for that too, however long it
-    /// takes.
+    /// If the value comes from a `select!` that still evaluates its message, this call waits for
+    /// that evaluation too, however long it takes.
     ///
     /// # Errors
-    /// If the channel is closed and nothing is left in it, or nothing came in time.
+    /// If the channel is closed and drained, or no value came in time.
     ///
     /// ```
     /// use greenthread::channel::{RecvTimeoutError, unbounded};
@@ -152,10 +156,12 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives a value. Blocks until there is one, but not after `deadline`. As [`recv_timeout`](Self::recv_timeout).
+    /// Receives a value, and blocks until `deadline` at the latest.
+    ///
+    /// It waits past the deadline in the same case as [`recv_timeout`](Self::recv_timeout).
     ///
     /// # Errors
-    /// As there.
+    /// If the channel is closed and drained, or no value came in time.
     ///
     /// ```
     /// use greenthread::channel::{RecvTimeoutError, unbounded};
@@ -170,7 +176,7 @@ impl<T> Receiver<T> {
                 WaitError::Closed => RecvTimeoutError::Disconnected,
                 WaitError::Deadline => RecvTimeoutError::Timeout,
             }),
-            FlavorRef::Alarm(alarmed) => recv_alarm(alarmed, Limit::At(deadline)).ok_or(RecvTimeoutError::Timeout),
+            FlavorRef::Alarm(chan) => recv_alarm(chan, Limit::At(deadline)).ok_or(RecvTimeoutError::Timeout),
             FlavorRef::Nil => {
                 block_until(WaitReason::ChanReceiveNil, deadline);
                 Err(RecvTimeoutError::Timeout)
@@ -178,11 +184,14 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives a value if there is one at once (Go's `select` with a `default`). Does not block, except for the time in which
-    /// a `select!` that was chosen to send to it evaluates its message.
+    /// Receives a value if one is available now (Go's `select` with a `default`).
+    ///
+    /// It blocks in one case only: if a `select!` was chosen to send to this call, it waits until
+    /// that `select!` has evaluated its message.
     ///
     /// # Errors
-    /// If nothing is there, or with capacity zero no waiting sender; and if the channel is closed and nothing is left.
+    /// If no value is available (with capacity zero, no waiting sender), or if the channel is
+    /// closed and drained.
     ///
     /// ```
     /// use greenthread::channel::{TryRecvError, unbounded};
@@ -198,12 +207,14 @@ impl<T> Receiver<T> {
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match self.as_ref() {
             FlavorRef::Chan(chan) => chan.try_recv(),
-            FlavorRef::Alarm(alarmed) => alarmed.try_recv().ok_or(TryRecvError::Empty),
+            FlavorRef::Alarm(chan) => chan.try_recv().ok_or(TryRecvError::Empty),
             FlavorRef::Nil => Err(TryRecvError::Empty),
         }
     }
 
-    /// The values to come, until the channel is closed and drained (Go's `for v := range ch`). `next` blocks.
+    /// Returns a blocking iterator over the values (Go's `for v := range ch`).
+    ///
+    /// It ends when the channel is closed and drained.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();
@@ -216,8 +227,10 @@ impl<T> Receiver<T> {
         Iter { receiver: self }
     }
 
-    /// The values that are there. `next` is [`try_recv`](Self::try_recv): it does not wait for a value to be sent, but for one
-    /// that a `select!` was chosen to send it waits until that has evaluated its message.
+    /// Returns an iterator over the values that are available now.
+    ///
+    /// Its `next` calls [`try_recv`](Self::try_recv), and blocks only in the one case in which that
+    /// does.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();
@@ -229,7 +242,9 @@ impl<T> Receiver<T> {
         TryIter { receiver: self }
     }
 
-    /// The number of buffered values (Go's `len(ch)`). Never blocks.
+    /// Returns the number of buffered values (Go's `len(ch)`).
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();
@@ -239,13 +254,15 @@ impl<T> Receiver<T> {
     #[inline]
     pub fn len(&self) -> usize {
         match self.as_ref() {
-            FlavorRef::Alarm(alarmed) => usize::from(alarmed.alarm.is_due(Instant::now())),
+            FlavorRef::Alarm(chan) => usize::from(chan.alarm.is_due(Instant::now())),
             FlavorRef::Chan(chan) => chan.head.len(),
             FlavorRef::Nil => 0,
         }
     }
 
-    /// Whether no value is buffered. With capacity zero that is always so. Never blocks.
+    /// Returns `true` if no value is buffered.
+    ///
+    /// With capacity zero this is always `true`. Never blocks.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();
@@ -258,9 +275,12 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    /// Whether the buffer holds as many values as it can. With capacity zero that is always so. Never blocks.
+    /// Returns `true` if the buffer holds as many values as it can.
     ///
-    /// Room that is kept for a `select!` which evaluates its message does not count, though nobody else may use it.
+    /// With capacity zero this is always `true`. Never blocks.
+    ///
+    /// A slot that is reserved for a `select!` which still evaluates its message does not count,
+    /// although no other operation may use it.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::bounded(1);
@@ -273,7 +293,9 @@ impl<T> Receiver<T> {
         self.capacity() == Some(self.len())
     }
 
-    /// The capacity (Go's `cap(ch)`), or none if the channel is unbounded. Never blocks.
+    /// Returns the capacity (Go's `cap(ch)`), or `None` if the channel is unbounded.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// use greenthread::channel::{bounded, unbounded};
@@ -290,7 +312,9 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether both receive from the same channel (Go's `ch1 == ch2`). Any two nil channels are the same. Never blocks.
+    /// Returns `true` if both receive from the same channel (Go's `ch1 == ch2`).
+    ///
+    /// Any two nil channels are the same. Never blocks.
     ///
     /// ```
     /// use greenthread::channel::{never, unbounded};
@@ -310,13 +334,14 @@ impl<T> Receiver<T> {
 }
 
 /// Waits for the message of an alarm.
-fn recv_alarm<T>(alarmed: &AlarmChan<T>, limit: Limit) -> Option<T> {
+fn recv_alarm<T>(chan: &AlarmChan<T>, limit: Limit) -> Option<T> {
     let mut slot = MaybeUninit::<T>::uninit();
-    let mut arm = Arm::alarm(alarmed);
+    let mut arm = Arm::alarm(chan);
     arm.set_slot(slot.as_mut_ptr().cast());
-    // SAFETY: the arm is aimed at a slot of its type, and stays here.
+    // SAFETY: the slot is set, has the arm's type, and stays in this frame. The arm is in the list
+    // once.
     unsafe { select_arms(&mut [&arm], Goal::Perform, limit, true) }?;
-    // SAFETY: the only arm was chosen, and an alarm does not close: it has received.
+    // SAFETY: an alarm never closes, so the only arm has received a value.
     Some(unsafe { slot.assume_init() })
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::{block_for_ever, block_until};
+use super::{block_forever, block_until};
 use crate::chan::Chan;
 use crate::counter::{Counted, Senders};
 use crate::error::{SendError, SendTimeoutError, TrySendError};
@@ -12,7 +12,9 @@ use crate::head::{Direction, Head};
 use crate::primitive::WaitReason;
 use crate::select::Arm;
 
-/// The sending end of a channel. Clones send to the same channel; the last one dropped closes it.
+/// The sending end of a channel.
+///
+/// Its clones send to the same channel. Dropping the last one closes the channel.
 ///
 /// ```
 /// use greenthread::channel::unbounded;
@@ -29,12 +31,13 @@ pub struct Sender<T> {
     pub(super) counted: Option<Counted<T, Senders>>,
 }
 
-// SAFETY: a handle is a counted pointer to a `Chan`, which is for sharing if `T: Send`.
+// SAFETY: a handle is a counted pointer to a `Chan`, which may be shared if `T: Send`.
 unsafe impl<T: Send> Send for Sender<T> {}
-// SAFETY: as above; every operation takes `&self`.
+// SAFETY: every operation takes `&self`, and a handle is a counted pointer to a `Chan`, which may
+// be shared if `T: Send`.
 unsafe impl<T: Send> Sync for Sender<T> {}
 
-// A panic cannot leave a channel half-changed: no code of `T` runs while one is changed.
+// A panic cannot leave a channel in an inconsistent state: no code of `T` runs while it changes.
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 
@@ -48,13 +51,13 @@ impl<T> Sender<T> {
         self.chan().map(|chan| &chan.head)
     }
 
-    /// An arm of a select that sends here.
+    /// Creates an arm of a select that sends here.
     #[inline]
     pub(crate) fn arm(&self) -> Arm<'_> {
         self.arm_to(Direction::Send)
     }
 
-    /// An arm of a select that waits for the close as a receiver does.
+    /// Creates an arm of a select that waits for the close, as a receiver would.
     pub(crate) fn arm_for_close(&self) -> Arm<'_> {
         self.arm_to(Direction::Recv)
     }
@@ -64,15 +67,18 @@ impl<T> Sender<T> {
         self.chan().map_or_else(|| Arm::nil::<T>(direction), |chan| Arm::chan(direction, chan))
     }
 
-    /// Sends a value (Go's `ch <- v`). Blocks until there is room for it or a receiver has taken it.
+    /// Sends a value, and blocks until there is room for it or a receiver has taken it (Go's
+    /// `ch <- v`).
     ///
-    /// On a nil channel it blocks for ever.
+    /// On a nil channel this blocks forever.
     ///
-    /// The value is moved through several frames, here and where it is received, and a goroutine's stack reserves 256 KiB:
-    /// put values of more than 4 KiB into a `Box` or a `Vec`. (In optimised builds several times as much fits.)
+    /// The value is moved through several frames, here and at the receiver, and a goroutine's stack
+    /// reserves 256 KiB. Put values of more than 4 KiB into a `Box` or a `Vec`. (In optimized
+    /// builds several times as much fits.)
     ///
     /// # Errors
-    /// If the channel is closed, or gets closed while this call waits, the value comes back. (Go panics.)
+    /// If the channel is closed, or closes while this call waits. The error returns the value. (Go
+    /// panics.)
     ///
     /// ```
     /// use greenthread::channel::{SendError, bounded};
@@ -86,14 +92,16 @@ impl<T> Sender<T> {
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
         match self.chan() {
             Some(chan) => chan.send(msg),
-            None => block_for_ever(WaitReason::ChanSendNil),
+            None => block_forever(WaitReason::ChanSendNil),
         }
     }
 
-    /// Sends a value. Blocks until there is room for it or a receiver has taken it, but for no longer than `timeout`.
+    /// Sends a value, and blocks for at most `timeout` until there is room or a receiver has taken
+    /// it.
     ///
     /// # Errors
-    /// If the channel is closed, or nobody has taken the value in time, it comes back.
+    /// If the channel is closed, or no receiver has taken the value in time. The error returns the
+    /// value.
     ///
     /// ```
     /// use greenthread::channel::{SendTimeoutError, bounded};
@@ -113,10 +121,11 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends a value. Blocks until there is room for it or a receiver has taken it, but not after `deadline`.
+    /// Sends a value, and blocks until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`send_timeout`](Self::send_timeout).
+    /// If the channel is closed, or no receiver has taken the value in time. The error returns the
+    /// value.
     ///
     /// ```
     /// use greenthread::channel::{SendTimeoutError, bounded};
@@ -135,11 +144,13 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends a value if that is possible at once (Go's `select` with a `default`). Never blocks.
+    /// Sends a value if that is possible now (Go's `select` with a `default`).
+    ///
+    /// Never blocks.
     ///
     /// # Errors
-    /// If there is no room, or with capacity zero no waiting receiver, or if the channel is closed, the value comes
-    /// back.
+    /// If there is no room (with capacity zero, no waiting receiver), or if the channel is closed.
+    /// The error returns the value.
     ///
     /// ```
     /// use greenthread::channel::{TrySendError, bounded};
@@ -156,13 +167,16 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Closes the channel for all senders (Go's `close(ch)`). Never blocks; wakes everybody who waits.
+    /// Closes the channel for all senders (Go's `close(ch)`).
+    ///
+    /// All waiting operations are woken. Never blocks.
     ///
     /// Values that were sent before can still be received. A waiting sender gets its value back.
     ///
     /// # Panics
-    /// With "close of closed channel" if `close` was called before, by any clone, and with "close of nil channel" on a
-    /// nil channel. That all receivers are gone is no reason to panic: a sender cannot know that in time.
+    /// With "close of closed channel" if `close` was called before, by any clone, and with "close
+    /// of nil channel" on a nil channel. It does not panic because all receivers are gone: a sender
+    /// cannot know that in time.
     ///
     /// ```
     /// use greenthread::channel::{SendError, bounded};
@@ -180,9 +194,13 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Whether the channel is closed: by [`close`](Self::close), or because all receivers are gone. Never blocks.
+    /// Returns `true` if the channel is closed, by [`close`](Self::close) or because all receivers
+    /// are gone.
     ///
-    /// A channel that is closed stays so; one that is not may be closed before the caller has looked at the answer.
+    /// Never blocks.
+    ///
+    /// A closed channel stays closed. An open one may close before the caller has looked at the
+    /// result.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded::<i32>();
@@ -195,7 +213,9 @@ impl<T> Sender<T> {
         self.head().is_some_and(Head::is_closed)
     }
 
-    /// The number of buffered values (Go's `len(ch)`). Never blocks.
+    /// Returns the number of buffered values (Go's `len(ch)`).
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::unbounded();
@@ -207,7 +227,9 @@ impl<T> Sender<T> {
         self.head().map_or(0, Head::len)
     }
 
-    /// Whether no value is buffered. With capacity zero that is always so. Never blocks.
+    /// Returns `true` if no value is buffered.
+    ///
+    /// With capacity zero this is always `true`. Never blocks.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::unbounded();
@@ -220,9 +242,12 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    /// Whether the buffer holds as many values as it can. With capacity zero that is always so. Never blocks.
+    /// Returns `true` if the buffer holds as many values as it can.
     ///
-    /// Room that is kept for a `select!` which evaluates its message does not count, though nobody else may use it.
+    /// With capacity zero this is always `true`. Never blocks.
+    ///
+    /// A slot that is reserved for a `select!` which still evaluates its message does not count,
+    /// although no other operation may use it.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::bounded(1);
@@ -235,7 +260,9 @@ impl<T> Sender<T> {
         self.capacity() == Some(self.len())
     }
 
-    /// The capacity (Go's `cap(ch)`), or none if the channel is unbounded. Never blocks.
+    /// Returns the capacity (Go's `cap(ch)`), or `None` if the channel is unbounded.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// use greenthread::channel::{bounded, unbounded};
@@ -248,7 +275,9 @@ impl<T> Sender<T> {
         self.head().map_or(Some(0), Head::capacity)
     }
 
-    /// Whether both send to the same channel (Go's `ch1 == ch2`). Any two nil channels are the same. Never blocks.
+    /// Returns `true` if both send to the same channel (Go's `ch1 == ch2`).
+    ///
+    /// Any two nil channels are the same. Never blocks.
     ///
     /// ```
     /// use greenthread::channel::unbounded;

@@ -19,10 +19,10 @@ use crate::waiter::{ClaimedWaiter, Node, OwedWake, Waiter};
 /// It lies in the caller's memory, which stays in place while a select runs.
 ///
 /// # Invariants
-/// * I1: `place` points to a `Chan<T>` or an `AlarmChan<T>`, which begin with their heads, and which
-///   the borrow `'a` keeps alive. `receive` and `kind` are for this type.
-/// * I2: while a select performs operations, `slot` points to room for one value of that type. After
-///   `Completion::Received(true)` it holds one.
+/// * I1: `place` points to a `Chan<T>` or an `AlarmChan<T>`, which begin with their heads, and
+///   which the borrow `'a` keeps alive. `receive` and `kind` are for this type.
+/// * I2: while a select performs operations, `slot` points to room for one value of that type.
+///   After `Completion::Received(true)` it holds one.
 pub(crate) struct Arm<'a> {
     /// `None` is a nil channel, on which no operation ever becomes possible.
     place: Option<NonNull<Head>>,
@@ -85,8 +85,8 @@ pub(super) enum Attempt {
 /// Receives from a `Chan<T>`.
 ///
 /// # Safety
-/// `chan` is a `Chan<T>` whose lock is held, and no token of it is in use. There is room for a `T` at
-/// `to`.
+/// `chan` is a `Chan<T>` whose lock is held, and no token of it is in use. There is room for a `T`
+/// at `to`.
 unsafe fn receive_from_chan<T>(chan: NonNull<Head>, _: &LazyInstant, to: *mut ()) -> Received {
     // SAFETY: the type, the lock and the slot are as the contract says.
     unsafe { Locked::assume(chan.cast::<Chan<T>>().as_ref()).receive(&mut *to.cast()) }
@@ -95,8 +95,8 @@ unsafe fn receive_from_chan<T>(chan: NonNull<Head>, _: &LazyInstant, to: *mut ()
 /// Receives from an `AlarmChan<T>`.
 ///
 /// # Safety
-/// `chan` is an `AlarmChan<T>` whose lock is held, and no token of it is in use. There is room for a
-/// `T` at `to`.
+/// `chan` is an `AlarmChan<T>` whose lock is held, and no token of it is in use. There is room for
+/// a `T` at `to`.
 unsafe fn receive_from_alarm<T>(chan: NonNull<Head>, asked: &LazyInstant, to: *mut ()) -> Received {
     // SAFETY: the type is as the contract says.
     let chan = unsafe { chan.cast::<AlarmChan<T>>().as_ref() };

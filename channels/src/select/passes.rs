@@ -3,18 +3,18 @@
 //! # Protocol
 //! 1. *Without all locks* (`select_one_ready`): look at all arms without a lock, and pick one of
 //!    those that seem possible, at random with the same probability for each, or the first for a
-//!    biased select. Take the lock of that one channel and perform the operation. In most cases this
-//!    is all. If nothing seems possible and the select must not wait, the epochs tell whether that
-//!    was so at one instant (`head`). If it was, the select is over.
+//!    biased select. Take the lock of that one channel and perform the operation. In most cases
+//!    this is all. If nothing seems possible and the select must not wait, the epochs tell whether
+//!    that was so at one instant (`head`). If it was, the select is over.
 //! 2. *Under all locks* (`select_locked`): take the locks of all channels in the order of their
-//!    addresses, so that two selects do not wait for each other. The passes have the numbers of Go's
-//!    `selectgo`.
+//!    addresses, so that two selects do not wait for each other. The passes have the numbers of
+//!    Go's `selectgo`.
 //!    * `pass_1` looks for an operation that is ready, and performs it. If there is none, then none
 //!      was possible at this instant, which is what a `default` and a deadline may report.
 //!    * `pass_2` links a node into the queue of every channel, all with one claim, and the select
 //!      parks. The commit step releases all locks. The first peer takes the claim and completes the
-//!      operation of that one arm (`queue`). Other peers find the claim taken, and go on to the next
-//!      node.
+//!      operation of that one arm (`queue`). Other peers find the claim taken, and go on to the
+//!      next node.
 //!    * `pass_3` removes the nodes of the other arms once the select is awake.
 //!
 //! *A select never meets itself*: while it looks it has no node in a queue, and while it waits it
@@ -24,25 +24,25 @@
 //! finds the message.
 //!
 //! *Readiness* (`Select::ready`) is the same without performing anything: the nodes are watchers,
-//! and a watcher that is woken looks again. An event wakes one watcher only. That watcher looks, and
-//! wakes the next one as long as the event is still there.
+//! and a watcher that is woken looks again. An event wakes one watcher only. That watcher looks,
+//! and wakes the next one as long as the event is still there.
 //!
 //! *Retrying.* A wait can end without a result: a peer that was to send gave up, or an alarm was
 //! reset. The select then starts over at 1.
 //!
 //! # Rejected
 //! * Registering with one channel after the other and then polling again (crossbeam-channel). A
-//!   wake-up can come before the wait, so there must be states for that, and the answer of `default`
-//!   is not about one instant.
-//! * Trying the channels in a random rotation. The ones behind an operation that is not possible are
-//!   then picked more often.
+//!   wake-up can come before the wait, so there must be states for that, and the answer of
+//!   `default` is not about one instant.
+//! * Trying the channels in a random rotation. The ones behind an operation that is not possible
+//!   are then picked more often.
 //!
 //! # Invariants
 //! * I1: an arm's node is in a queue only between `pass_2` and `pass_3`, which removes it or knows
 //!   that a peer has.
 //! * I2: nothing of the frame is touched after the last unlock of the commit step. Before that, the
-//!   woken select cannot leave the frame: `pass_3` needs each of the locks, except the one of the arm
-//!   that was completed, and a peer completed it after that lock was released.
+//!   woken select cannot leave the frame: `pass_3` needs each of the locks, except the one of the
+//!   arm that was completed, and a peer completed it after that lock was released.
 //! * I3: the contract of `select_arms` holds for the arms of a [`Selecting`].
 
 use std::ptr::NonNull;
@@ -259,8 +259,8 @@ impl<'a> Selecting<'_, '_, 'a> {
             }
             // SAFETY: I3: the slot is set.
             let attempt = unsafe { locked.arm(position).attempt(&self.asked) };
-            // If it is blocked after all, the peer that seemed to wait was completed through another
-            // queue in the meantime, and its node is gone from this one.
+            // If it is blocked after all, the peer that seemed to wait was completed through
+            // another queue in the meantime, and its node is gone from this one.
             if !matches!(attempt, Attempt::Blocked) {
                 let completed = locked.unlock_all_but(position).is_some_and(|guard| guard.complete(attempt));
                 return Pass1::Decided(if completed { Step::Chosen(position) } else { Step::Retry });
@@ -281,8 +281,8 @@ impl<'a> Selecting<'_, '_, 'a> {
         let is_endless = self.arms.iter().all(|arm| arm.head().is_none());
         let reason = if is_endless { WaitReason::SelectNoCases } else { WaitReason::Select };
         match timed {
-            // SAFETY: the blocker was made for this wait. After the unlock the commit step only uses
-            // the wakers that it has claimed.
+            // SAFETY: the blocker was made for this wait. After the unlock the commit step only
+            // uses the wakers that it has claimed.
             None => unsafe { blocker.block(reason, commit) },
             // SAFETY: I2: the commit step is over when `pass_3` has had all locks, except for the
             // lock of a peer that has won.
@@ -316,7 +316,8 @@ impl<'a> Selecting<'_, '_, 'a> {
         (locked, watchers)
     }
 
-    /// Dequeues the nodes of all arms but the winner. Returns the winner, unless it is the deadline.
+    /// Dequeues the nodes of all arms but the winner. Returns the winner, unless it is the
+    /// deadline.
     fn pass_3(&self, claim: &Claim) -> Option<usize> {
         let winner = claim.winner().filter(|&position| position < self.arms.len());
         for (position, arm) in self.arms.iter().enumerate() {

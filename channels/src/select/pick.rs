@@ -1,29 +1,31 @@
-//! Choosing one of several.
+//! The random choice of one item among several.
 
 use crate::primitive::random;
 
-/// Chooses among those that are offered: the one with the smallest index, or each with the same probability.
+/// Picks one of the offered items: the one with the smallest index, or any with equal probability.
 ///
-/// They are offered in groups of up to 64, of which a word says who is in: so to choose takes one random number, and not one
-/// for each with a branch that nobody can predict.
+/// Items are offered in groups of up to 64, as the bits of a word. So a choice takes one random
+/// number, instead of one per item with a branch that cannot be predicted.
 pub(super) struct Pick {
     biased: bool,
     offered: u64,
     best: usize,
     picked: Option<usize>,
-    dice: Dice,
+    rng: Xorshift,
 }
 
-/// How many are offered at a time.
+/// The number of items that are offered at a time.
 pub(super) const GROUP: usize = u64::BITS as usize;
 
 impl Pick {
     #[inline]
     pub(super) fn new(biased: bool) -> Self {
-        Self { biased, offered: 0, best: usize::MAX, picked: None, dice: Dice(0) }
+        Self { biased, offered: 0, best: usize::MAX, picked: None, rng: Xorshift(0) }
     }
 
-    /// Offers those at the positions from `first` on whose bits are set. `index` knows the index of a bit.
+    /// Offers the items at the positions from `first` on whose bits are set.
+    ///
+    /// `index` returns the index of the item of a bit.
     #[inline]
     pub(super) fn offer(&mut self, first: usize, mut bits: u64, index: impl Fn(usize) -> usize) {
         if self.biased {
@@ -38,9 +40,10 @@ impl Pick {
         } else if bits != 0 {
             let count = u64::from(bits.count_ones());
             self.offered += count;
-            // This group, with the probability that it has among all so far.
-            if self.offered == count || self.dice.roll(self.offered) < count {
-                for _ in 0..self.dice.roll(count) {
+            // Replaces the pick by this group with the share that the group has of all offered so
+            // far.
+            if self.offered == count || self.rng.below(self.offered) < count {
+                for _ in 0..self.rng.below(count) {
                     bits &= bits - 1;
                 }
                 self.picked = Some(first + bits.trailing_zeros() as usize);
@@ -54,21 +57,21 @@ impl Pick {
     }
 }
 
-/// Puts the items in a random order.
+/// Puts the items into a random order.
 pub(super) fn shuffle<T>(items: &mut [T]) {
-    let mut dice = Dice(0);
+    let mut rng = Xorshift(0);
     for n in (1..items.len()).rev() {
-        items.swap(n, dice.roll(n as u64 + 1) as usize);
+        items.swap(n, rng.below(n as u64 + 1) as usize);
     }
 }
 
-/// Random numbers, from one call of `random`: xorshift.
-struct Dice(u64);
+/// A xorshift generator that is seeded by one call of `random`.
+struct Xorshift(u64);
 
-impl Dice {
-    /// A number below `n`, each as likely as the others. `n` is small.
+impl Xorshift {
+    /// Returns a number below `n`, each with the same probability. `n` is small.
     #[inline]
-    fn roll(&mut self, n: u64) -> u64 {
+    fn below(&mut self, n: u64) -> u64 {
         if n == 1 {
             return 0;
         }
@@ -78,7 +81,7 @@ impl Dice {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // The upper half of the bits as a fraction of `n`.
+        // Takes the upper half of the bits as a fraction of `n`.
         ((self.0 >> 32) * n) >> 32
     }
 }
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn biased_takes_the_smallest_index() {
+    fn biased_pick_is_the_smallest_index() {
         let mut pick = Pick::new(true);
         pick.offer(0, 0b111, |bit| [7, 3, 5][bit]);
         assert_eq!(pick.picked(), Some(1));
@@ -98,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_order_comes_as_often() {
+    fn shuffle_is_uniform() {
         const ROUNDS: u32 = 60_000;
         let mut counts = std::collections::HashMap::new();
         for _ in 0..ROUNDS {
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn unbiased_takes_each_as_often() {
+    fn unbiased_pick_is_uniform() {
         const ROUNDS: u32 = 60_000;
         for groups in [&[0b11][..], &[0b1011], &[0, 0b1], &[0b11111111], &[0b10, 0b101, 0, 0b11], &[1 << 63, 1]] {
             let mut counts = std::collections::HashMap::new();
@@ -125,7 +128,7 @@ mod tests {
             let offered: u32 = groups.iter().map(|bits| bits.count_ones()).sum();
             assert_eq!(counts.len(), offered as usize);
             let mean = ROUNDS / offered;
-            // Ten standard deviations and more.
+            // More than ten standard deviations.
             assert!(counts.values().all(|&count| count.abs_diff(mean) <= mean / 8), "{counts:?}");
         }
     }
