@@ -30,7 +30,7 @@ pub fn displace<T>(sender: &Sender<T>, value: T) -> Result<Option<T>, TrySendErr
     }
 }
 
-const NOT_CHOSEN: &str = "this arm was not chosen";
+const NOT_CHOSEN: &str = "select: this arm was not chosen, so it has no result";
 
 /// An arm that receives.
 pub struct RecvArm<'a, T> {

@@ -1,49 +1,56 @@
-//! `select!` and `select_biased!`.
+//! The macros `select!` and `select_biased!`.
 //!
 //! # Layout
 //!
-//! Both are a name for `select_internal!`, whose rules are told apart by a word after `@`:
+//! Both expand to `select_internal!`. A word after `@` says which group of its rules is meant:
 //!
-//! * `@arms` reads one arm in each step. When none is left it hands all of them to `@run`.
-//! * `@run` decides how to select. One receive with nothing else, or with a `default`, is a method of the receiver; any
-//!   other select goes through `internal`.
-//! * `@select` and `@receive` are the two forms of what comes out; `@finish` completes the operation that was chosen,
-//!   and `@body` runs the body.
-//! * `@wrong`, `@wrong_result` and `@wrong_body` say what is wrong with an arm that `@arms` could not read.
+//! * `@arms` reads one arm in each step. When no tokens are left it passes all arms to `@run`.
+//! * `@run` decides how to select. A single receive, alone or with a `default`, becomes a method
+//!   call on the receiver. Any other select goes through `internal`.
+//! * `@select` and `@receive` are the two forms of the expansion. `@finish` completes the chosen
+//!   operation, and `@body` runs the body.
+//! * `@wrong`, `@wrong_result` and `@wrong_body` report what is wrong with an arm that `@arms`
+//!   could not read.
 //!
-//! The state of `@arms`, in this order:
+//! The arguments of `@arms`, in this order:
 //!
-//! * `true` or `false`: whether the select is biased.
-//! * `[0usize 1usize ..]`: the numbers of the arms to come. There are too many arms when they run out.
-//! * `([variable number type (operand) (message) (pattern) body] ..)`: the arms so far; `type` is one in `internal`.
+//! * `true` for a biased select, otherwise `false`.
+//! * `[0usize 1usize ..]`: the numbers for the arms to come. There are too many arms if they run
+//!   out.
+//! * `([variable number type (operand) (message) (pattern) body] ..)`: the arms so far. The type is
+//!   one of `internal`.
 //! * `()` or `((timeout) body)`: the `default`.
-//! * The tokens to come, with a comma behind the last arm, so that this one is like any other.
+//! * The remaining tokens, with a comma after the last arm, so that all arms look alike.
 //!
 //! # Invariants
 //!
-//! * I1: one step for each arm. The compiler allows 128 steps inside of one another, and the macros in a body begin
-//!   where the one around them has ended. With two steps per arm, a select of 32 arms could not stand in one of 32.
-//! * I2: each step of a macro has its own hygiene. So `_select_arm` of one arm is another variable than that of the
-//!   next, and none is a variable of the user. Items are not hygienic: we define none, and name all that we use from
-//!   `::core` or `$crate`.
-//! * I3: functions are called by their path, never as methods: a trait of the user may have methods of the same name.
-//! * I4: nothing follows a body. If it returns or breaks, no code of ours is unreachable.
-//! * I5: the operands are borrowed in the scrutinee of one `match`: they are evaluated in source order, and what
-//!   they borrow from lives until its end. No arm has a destructor, so the borrows themselves end when the chosen
-//!   arm is finished, and its body may assign to what was an operand.
+//! * I1: each arm takes one step. The compiler allows 128 nested steps, and the macros in a body
+//!   start at the depth of the macro around them. With two steps per arm, a select of 32 arms could
+//!   not contain another one of 32.
+//! * I2: each step of a macro has its own hygiene. So the `_select_arm` of each arm is a different
+//!   variable, and none is a variable of the user. Items are not hygienic: the macros define none,
+//!   and take all that they use from `::core` or `$crate`.
+//! * I3: functions are called by path, never as methods, because a trait of the user may have
+//!   methods of the same name.
+//! * I4: no code follows a body. So none becomes unreachable if the body returns or breaks.
+//! * I5: the operands are borrowed in the scrutinee of one `match`. They are evaluated in source
+//!   order, and what they borrow from lives until the end of the `match`. An arm has no destructor,
+//!   so the borrows themselves end when the chosen arm is finished, and its body may assign to the
+//!   variables that the operands came from.
 //!
-//! Rejected: a `match` for each arm inside that of the arm before (a second step for each arm), and arms of one type,
-//! so that one array could hold them (`unsafe`, to get their types back).
+//! Rejected: nesting the `match` of each arm in that of the previous one, which takes a second step
+//! per arm. Rejected: arms of one type in one array, which needs `unsafe` to get their types back.
 
-/// What [`select!`](crate::select!) and [`select_biased!`](crate::select_biased!) expand to. Not part of the interface:
-/// it may change with any version.
+/// The expansion of [`select!`](crate::select!) and [`select_biased!`](crate::select_biased!).
+///
+/// It is not part of the public interface, and may change with any version.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! select_internal {
     (@start $biased:tt) => {
         ::core::compile_error!(
-            "a select needs an arm: `recv(receiver) -> result => body`, `send(sender, message) -> result => body` or \
-             `default => body` (to block for ever, receive from `never()`)"
+            "expected an arm: write `recv(receiver) -> result => body`, `send(sender, message) -> result => body` or \
+             `default => body` (to block forever, receive from `never()`)"
         )
     };
     (@start $biased:tt $($tokens:tt)+) => {
@@ -66,13 +73,13 @@ macro_rules! select_internal {
         )
     };
 
-    // Nothing is left, or the comma from `@start` behind one of the user's.
+    // Nothing is left, or only the comma that `@start` has added after one of the user's.
     (@arms $biased:tt $numbers:tt $arms:tt $default:tt $(,)?) => {
         $crate::select_internal!(@run $biased $arms $default)
     };
 
-    // Each kind of arm has two rules: the body is an expression and a comma, or it is a block. In this order, since an
-    // expression may begin with a block.
+    // Each kind of arm has two rules: the body is an expression with a comma, or a block. The order
+    // matters, because an expression may begin with a block.
     (
         @arms $biased:tt [$number:tt $($numbers:tt)*] ($($arms:tt)*) $default:tt
         recv($receiver:expr $(,)?) -> $result:pat => $body:expr, $($rest:tt)*
@@ -141,12 +148,12 @@ macro_rules! select_internal {
         $crate::select_internal!(@arms $biased $numbers $arms (($($timeout)?) { $($body)* }) $($rest)*)
     };
 
-    // What cannot be read is wrong.
+    // The remaining tokens are not a valid arm.
     (@arms $biased:tt $numbers:tt $arms:tt ($($default:tt)+) default $($rest:tt)*) => {
-        ::core::compile_error!("a select has at most one `default`")
+        ::core::compile_error!("expected at most one `default`: remove the others")
     };
     (@arms $biased:tt [] $arms:tt $default:tt $kind:ident ($($arguments:tt)*) -> $($rest:tt)*) => {
-        ::core::compile_error!("a select has at most 64 arms besides `default`: use `Select` for more")
+        ::core::compile_error!("expected at most 64 arms besides `default`: use `Select` for more")
     };
     (@arms $biased:tt $numbers:tt $arms:tt $default:tt $($rest:tt)*) => {
         $crate::select_internal!(@wrong $($rest)*)
@@ -179,7 +186,8 @@ macro_rules! select_internal {
         )
     };
 
-    // The block around a timeout ends the temporaries in it, say a lock guard, before the wait begins.
+    // The block around the timeout drops the temporary values in it, such as a lock guard, before
+    // the wait begins.
     (
         @receive $variable:ident ($operand:expr) () ($result:pat) $body:tt
         $receive:ident($($timeout:expr)?) $error:ident::$nothing:ident => $default:tt
@@ -226,8 +234,9 @@ macro_rules! select_internal {
         $crate::internal::Permit::send($crate::internal::SendArm::permit($variable), $message)
     };
 
-    // In a variable, so that a result for which the pattern is `_` lives as long as the body. The body is the arm of a
-    // `match`, since braces around the value of a block get a warning.
+    // The outcome is kept in a variable, so that a result that matches `_` lives as long as the
+    // body. The body is the arm of a `match`, because braces around the value of a block cause a
+    // warning.
     (@body ($outcome:expr) ($result:pat) $body:tt) => {{
         let _select_outcome = $outcome;
         let ($result) = _select_outcome;
@@ -241,85 +250,125 @@ macro_rules! select_internal {
     };
     (@wrong recv($($arguments:tt)*) $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "`recv` takes one argument, the receiver; found `recv(", ::core::stringify!($($arguments)*), ")`"
+            "`recv` takes one argument: expected `recv(receiver)`, found `recv(",
+            ::core::stringify!($($arguments)*),
+            ")`"
         ))
     };
     (@wrong recv $($rest:tt)*) => {
-        ::core::compile_error!("`recv` takes a receiver in parentheses: `recv(receiver) -> result => body`")
+        ::core::compile_error!(
+            "expected a receiver in parentheses after `recv`: write `recv(receiver) -> result => body`"
+        )
     };
     (@wrong send($sender:expr, $message:expr $(,)?) $($rest:tt)*) => {
         $crate::select_internal!(@wrong_result (send($sender, $message)) $($rest)*)
     };
     (@wrong send($($arguments:tt)*) $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "`send` takes two arguments, the sender and the message; found `send(",
+            "`send` takes two arguments: expected `send(sender, message)`, found `send(",
             ::core::stringify!($($arguments)*),
             ")`"
         ))
     };
     (@wrong send $($rest:tt)*) => {
         ::core::compile_error!(
-            "`send` takes a sender and a message in parentheses: `send(sender, message) -> result => body`"
+            "expected a sender and a message in parentheses after `send`: write \
+             `send(sender, message) -> result => body`"
         )
     };
     (@wrong default $(($($timeout:expr $(,)?)?))? => $($rest:tt)*) => {
         $crate::select_internal!(@wrong_body (default$(($($timeout)?))?) $($rest)*)
     };
     (@wrong default $(($($timeout:expr $(,)?)?))? -> $($rest:tt)*) => {
-        ::core::compile_error!("`default` has no result: expected `=>`, found `->`")
+        ::core::compile_error!(::core::concat!(
+            "expected `=>` after `default`, which has no result, found `->`: write `default",
+            $("(", $(::core::stringify!($timeout),)? ")",)?
+            " => body`"
+        ))
     };
     (@wrong default($($timeout:expr $(,)?)?) $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "expected `=>` and a body after `default(", ::core::stringify!($($timeout)?), ")`"
+            "expected `=>` and a body after `default(",
+            ::core::stringify!($($timeout)?),
+            ")`: write `default(",
+            ::core::stringify!($($timeout)?),
+            ") => body`"
         ))
     };
     (@wrong default($($arguments:tt)*) $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "`default` takes at most one argument, the timeout; found `default(",
+            "`default` takes at most one argument: expected `default` or `default(timeout)`, found `default(",
             ::core::stringify!($($arguments)*),
             ")`"
         ))
     };
     (@wrong default $($rest:tt)*) => {
-        ::core::compile_error!("expected `=>` and a body, or a timeout in parentheses, after `default`")
+        ::core::compile_error!(
+            "expected `=>` or a timeout in parentheses after `default`: write `default => body` or \
+             `default(timeout) => body`"
+        )
     };
     (@wrong ; $($rest:tt)*) => {
-        ::core::compile_error!("arms are separated by `,`, not by `;`")
+        ::core::compile_error!("expected `,` between two arms, found `;`: write `,` instead")
+    };
+    (@wrong , $($rest:tt)*) => {
+        ::core::compile_error!("expected an arm, found `,`: remove it")
     };
     (@wrong $other:tt $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "expected `recv`, `send` or `default`, found `", ::core::stringify!($other), "`"
+            "expected an arm, found `",
+            ::core::stringify!($other),
+            "`: write `recv(receiver) -> result => body`, `send(sender, message) -> result => body` or \
+             `default => body`"
         ))
     };
 
     (@wrong_result ($($arm:tt)*) -> => $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "expected a pattern for the result after `", ::core::stringify!($($arm)*), " ->`"
+            "expected a pattern for the result after `",
+            ::core::stringify!($($arm)*),
+            " ->`: write `_` to ignore the result"
         ))
     };
     (@wrong_result $arm:tt -> $result:pat => $($rest:tt)*) => {
         $crate::select_internal!(@wrong_body $arm $($rest)*)
     };
-    (@wrong_result $arm:tt -> $result:pat if $($rest:tt)*) => {
-        ::core::compile_error!("an arm has no `if`: give it a channel that is never ready, as `never()`, instead")
+    (@wrong_result ($($arm:tt)*) -> $result:pat if $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "expected `=>` after the pattern of `",
+            ::core::stringify!($($arm)*),
+            "`, found `if`: to switch an arm off, give it a channel that is never ready, such as `never()`"
+        ))
     };
     (@wrong_result ($($arm:tt)*) -> $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "expected a pattern, `=>` and a body after `", ::core::stringify!($($arm)*), " ->`"
+            "expected a pattern, `=>` and a body after `",
+            ::core::stringify!($($arm)*),
+            " ->`: write `",
+            ::core::stringify!($($arm)*),
+            " -> result => body`"
         ))
     };
     (@wrong_result ($($arm:tt)*) => $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "expected `->` and a pattern for the result after `", ::core::stringify!($($arm)*), "`, found `=>`"
+            "expected `->` and a pattern for the result after `",
+            ::core::stringify!($($arm)*),
+            "`, found `=>`: write `",
+            ::core::stringify!($($arm)*),
+            " -> result => body`"
         ))
     };
     (@wrong_result ($($arm:tt)*) $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "expected `-> result => body` after `", ::core::stringify!($($arm)*), "`"
+            "expected `->` and a pattern for the result after `",
+            ::core::stringify!($($arm)*),
+            "`: write `",
+            ::core::stringify!($($arm)*),
+            " -> result => body`"
         ))
     };
 
-    // The next arm, or nothing, where the body should be.
+    // The next arm, or the end, in the place of the body.
     (@wrong_body $arm:tt recv($($arguments:tt)*) -> $($rest:tt)*) => {
         $crate::select_internal!(@wrong_body $arm,)
     };
@@ -331,7 +380,9 @@ macro_rules! select_internal {
     };
     (@wrong_body ($($arm:tt)*) , $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($($arm)*), "` has no body: expected an expression after `=>`"
+            "expected a body after the `=>` of `",
+            ::core::stringify!($($arm)*),
+            "`: write an expression or a block, such as `{}`"
         ))
     };
     (@wrong_body $arm:tt $body:expr; $($rest:tt)*) => {
@@ -339,14 +390,14 @@ macro_rules! select_internal {
     };
     (@wrong_body ($($arm:tt)*) $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "the body of `",
+            "expected one expression and a `,` as the body of `",
             ::core::stringify!($($arm)*),
-            "` must be one expression, and a `,` behind it unless it is a block"
+            "`: add the `,`, or put the statements into a block"
         ))
     };
 }
 
-/// Waits for several channel operations at once and does the first that does not block (Go's `select`).
+/// Waits for several channel operations and performs the first that does not block (Go's `select`).
 ///
 /// ```
 /// use greenthread::channel::{bounded, select};
@@ -363,72 +414,80 @@ macro_rules! select_internal {
 ///
 /// # Arms
 ///
-/// | arm | the result is |
+/// | arm | type of the result |
 /// | --- | --- |
-/// | `recv(receiver) -> pattern => body` | of [`Receiver::recv`](crate::Receiver::recv), `Result<T, RecvError>` |
-/// | `send(sender, message) -> pattern => body` | of [`Sender::send`](crate::Sender::send), `Result<(), SendError<T>>` |
+/// | `recv(receiver) -> pattern => body` | `Result<T, RecvError>` |
+/// | `send(sender, message) -> pattern => body` | `Result<(), SendError<T>>` |
 /// | `default => body`, `default() => body` | none |
 /// | `default(timeout) => body` | none |
 ///
-/// * There are up to 64 arms that receive or send, and at most one `default`, which may stand anywhere. More arms, or
-///   a number of them that is known only when the program runs, are for [`Select`](crate::Select).
-/// * A receiver or sender is any expression whose value is one, or a reference, a `Box` or an `Arc` of one, or whatever
-///   else dereferences to it. It is not moved.
-/// * The pattern has to match every result: a name, `_`, `Ok(()) | Err(_)`.
-/// * Arms are separated by commas. After a body that is a block the comma may be left out.
-/// * The macro is an expression. All bodies have one type, and the value is that of the body that ran.
+/// * A select has up to 64 arms that receive or send, and at most one `default`, at any position.
+///   [`Select`](crate::Select) handles more arms, or a number of arms that is known only at run
+///   time.
+/// * A receiver or sender is any expression whose value is one, or dereferences to one, such as a
+///   reference, a `Box` or an `Arc`. It is not moved.
+/// * The result is that of [`Receiver::recv`](crate::Receiver::recv) or
+///   [`Sender::send`](crate::Sender::send). The pattern has to match every result: a name, `_`,
+///   `Ok(()) | Err(_)`.
+/// * Arms are separated by commas. The comma may be omitted after a body that is a block.
+/// * The macro is an expression. All bodies have the same type, and the value of the macro is that
+///   of the body that ran.
 ///
 /// # What is chosen
 ///
-/// An operation is *ready* if it would not block. On a closed channel it is ready, and its result is an error as soon
-/// as nothing is left to receive. On a [`nil`](crate::nil) channel it never is.
+/// An operation is *ready* if it would not block. On a closed channel it is ready, and its result
+/// is an error once nothing is left to receive. On a [`nil`](crate::nil) channel it is never ready.
 ///
-/// * If several operations are ready, one of them is chosen at random, each with the same probability.
-///   [`select_biased!`](crate::select_biased!) chooses the first instead.
-/// * If none is ready, the macro blocks until one is; the goroutine parks, and its thread runs others.
-/// * With `default` it does not block. `default` is chosen only if there was an instant at which none was ready.
-/// * With `default(timeout)`, a [`Duration`](std::time::Duration), it blocks for no longer than that. `default` is
-///   chosen only if none became ready in that time.
+/// * If several operations are ready, one of them is chosen at random, each with the same
+///   probability. [`select_biased!`](crate::select_biased!) chooses the first one instead.
+/// * If no operation is ready, the macro blocks until one is. The goroutine parks, and its thread
+///   runs other goroutines.
+/// * With `default` it does not block. `default` is chosen only if there was an instant at which no
+///   operation was ready.
+/// * With `default(timeout)`, which takes a [`Duration`](std::time::Duration), it blocks for at
+///   most that long. `default` is chosen only if no operation became ready in that time.
 ///
-/// Exactly one operation is done. The others leave no trace: they take no value and give none away. The same channel
-/// may be in several arms, and in arms of both directions.
+/// Exactly one operation is performed. The others have no effect: they take no value and give none
+/// away. The same channel may appear in several arms, and in arms of both directions.
 ///
 /// # What is evaluated
 ///
-/// 1. The receivers and senders of all arms, once, in the order in which they are written. Temporary values in them,
-///    say a lock guard, live until the end of the select.
-/// 2. The timeout. Temporary values in it do not live on.
-/// 3. If a send was chosen, its message, and no other. Its place in the channel is reserved meanwhile, and a receiver
-///    whose turn it is waits for it, whatever its own limit or `default`: compute what takes long before the select.
-///    If the message does not come, because it panics or leaves by `?`, `return`, `break` or `continue`, the place is
-///    given back and nothing was sent.
-/// 4. The body of the chosen arm. Receivers and senders are no longer borrowed, so it may assign to the variables they
-///    came from.
+/// 1. The receivers and senders of all arms, once each, in source order. Temporary values in them,
+///    such as a lock guard, live until the end of the select.
+/// 2. The timeout. Temporary values in it are dropped before the wait.
+/// 3. If a send was chosen, its message, and no other message. Its place in the channel stays
+///    reserved in the meantime, and the receiver whose turn it is waits for the message, even past
+///    a timeout or `default` of its own. So compute slow messages before the select. If the message
+///    panics or leaves by `?`, `return`, `break` or `continue`, the place is given back and nothing
+///    is sent.
+/// 4. The body of the chosen arm. The receivers and senders are no longer borrowed, so the body may
+///    assign to the variables that they came from.
 ///
-/// `break` and `continue` in a body belong to the loop around the select, and `return` and `?` to the function.
+/// `break` and `continue` in a body belong to the loop around the select. `return` and `?` belong
+/// to the function.
 ///
 /// # Panics
 ///
-/// If an expression in it does. The choice itself does not.
+/// If an expression in it panics. The choice itself does not panic.
 ///
-/// # For those who know Go
+/// # Coming from Go
 ///
 /// | Go | here |
 /// | --- | --- |
 /// | `case v := <-ch:`, `case v, ok := <-ch:` | `recv(rx) -> v => ..` |
 /// | `case <-ch:` | `recv(rx) -> _ => ..` |
-/// | `case ch <- v:` | `send(tx, v) -> result => ..`, and look at the result |
+/// | `case ch <- v:` | `send(tx, v) -> result => ..`; check the result |
 /// | `default:` | `default => ..` |
-/// | `case <-time.After(d):` | `default(d) => ..`, or `recv(after(d)) -> _ => ..` with [`after`](crate::after) |
+/// | `case <-time.After(d):` | `default(d) => ..`, or `recv(after(d)) -> _ => ..` |
 /// | an arm with a nil channel | an arm with [`never()`](crate::never) or [`nil()`](crate::nil) |
 /// | `select {}` | `select! { recv(never::<()>()) -> _ => {} }` |
-/// | a send on a closed channel panics | it is ready, and its result is `Err(SendError(v))` |
-/// | the messages of all arms are evaluated | only that of the chosen arm is, after the choice |
+/// | a send on a closed channel panics | it is ready, and results in `Err(SendError(v))` |
+/// | the messages of all arms are evaluated | only the chosen arm's message is, after the choice |
 /// | `break` leaves the `select` | `break` leaves the loop around it |
 ///
 /// # Examples
 ///
-/// Look whether there is something to do, and do not wait for it:
+/// Check for work without waiting for it:
 ///
 /// ```
 /// use greenthread::channel::{select, unbounded};
@@ -443,7 +502,7 @@ macro_rules! select_internal {
 /// assert_eq!(poll(), Some(1));
 /// ```
 ///
-/// Wait, but not for ever:
+/// Wait with a limit:
 ///
 /// ```
 /// use greenthread::channel::{bounded, select};
@@ -480,7 +539,8 @@ macro_rules! select_internal {
 /// assert_eq!(producer.join().unwrap(), 55);
 /// ```
 ///
-/// Merge two channels until both are closed: a closed one would be ready for ever, so its arm is switched off.
+/// Merge two channels until both are closed. A closed channel would always be ready, so its arm is
+/// switched off.
 ///
 /// ```
 /// use greenthread::channel::{Receiver, never, select};
@@ -539,11 +599,12 @@ macro_rules! select {
     }};
 }
 
-/// As [`select!`](crate::select!), but of several operations that are ready the first is chosen, in the order in which
-/// they are written.
+/// Selects like [`select!`](crate::select!), but prefers operations in the order in which they are
+/// written.
 ///
-/// All else is as there. An arm that is always ready keeps those behind it from ever being chosen. Go has no such
-/// statement: there, one selects from the first with a `default`, and in it from the next.
+/// If several operations are ready, the first one is chosen. In all else it is the same. An arm
+/// that is always ready starves the arms after it. Go has no such statement: one selects from the
+/// first channel with a `default`, and in that from the next one.
 ///
 /// ```
 /// use greenthread::channel::{select_biased, unbounded};

@@ -301,7 +301,7 @@ impl Ticker {
     /// ticker.channel().recv().unwrap();
     /// ```
     pub fn reset(&self, period: Duration) {
-        assert!(!period.is_zero(), "non-positive interval for Ticker");
+        assert!(!period.is_zero(), "non-positive interval for Ticker: pass a period longer than zero");
         self.chan.alarm.set(Some(from_now(period)), Period::Grid(period));
     }
 }

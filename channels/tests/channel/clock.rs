@@ -296,7 +296,7 @@ fn what_nobody_waits_for_is_no_timer() {
 
 #[test]
 fn a_ticker_needs_a_period() {
-    const TEXT: &str = "non-positive interval for Ticker";
+    const TEXT: &str = "non-positive interval for Ticker: pass a period longer than zero";
 
     assert_eq!(panic_text(|| drop(Ticker::new(Duration::ZERO))), TEXT);
     let ticker = Ticker::new(SOON);
