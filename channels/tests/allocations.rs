@@ -1,4 +1,4 @@
-//! Neither an operation nor a wait allocates: nodes, claims and timers are in the frames of those who wait.
+//! Neither an operation nor a wait allocates: nodes, claims and timers lie in the waiters' frames.
 
 mod common;
 
@@ -16,23 +16,23 @@ static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-// SAFETY: all of it is the system's.
+// SAFETY: all memory comes from and goes to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's contract.
+        // SAFETY: the layout is the caller's, whose contract is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the memory came from the system's allocator with this layout.
         unsafe { System.dealloc(memory, layout) };
     }
 }
 
 const ROUNDS: usize = 600;
 
-/// Every kind of operation, most of which wait for the other side.
+/// Performs each kind of operation. Most of them wait for the other side.
 fn play(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>, never: &Receiver<u8>) {
     for _ in 0..ROUNDS {
         tx.send([1; 16]).unwrap();
@@ -55,7 +55,7 @@ fn play(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>, never: &Receiver<u8>) 
     }
 }
 
-/// The other side: sends back what it gets.
+/// Sends back what it receives, as the other side.
 fn echo(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>) {
     for value in rx {
         tx.send(value).unwrap();
@@ -63,7 +63,7 @@ fn echo(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>) {
 }
 
 #[test]
-fn nothing_is_allocated() {
+fn operations_do_not_allocate() {
     everywhere(|| {
         for cap in [0, 1, 4] {
             let ((to, from_here), (back, here)) = (bounded(cap), bounded(cap));
@@ -77,7 +77,8 @@ fn nothing_is_allocated() {
             });
             let allocated = player.join();
             other.join();
-            // The runtime may have started threads meanwhile. If one kind of operation allocated, it would once in each round.
+            // The runtime may have started threads in the meantime. An operation that allocated
+            // would do so in each round.
             assert!(allocated < ROUNDS / 2, "{allocated} allocations, capacity {cap}");
         }
     });

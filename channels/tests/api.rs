@@ -1,19 +1,22 @@
-//! The public interface is crossbeam-channel's: whoever switches changes one `use` line.
+//! Checks that the public interface is crossbeam-channel's, so that switching changes one `use`
+//! line.
 //!
-//! `api/surface.rs` states all of crossbeam-channel's interface, for a crate that it knows as `channels`. It is compiled
-//! twice, once for each crate. An item that is missing, has another signature or lacks an implementation does not
-//! compile in `ours`; a statement that is wrong does not compile in `theirs`. What a statement cannot say, that
-//! something is *not* implemented, is computed for both and compared, by the compiler too. What has to run, texts and
-//! conversions, runs for both.
+//! `api/surface.rs` states all of crossbeam-channel's interface, for a crate that it calls
+//! `channels`. It is compiled twice, once for each crate. If an item is missing, has another
+//! signature or lacks an implementation, `ours` does not compile. If a statement is wrong, `theirs`
+//! does not compile. That something is *not* implemented cannot be stated. It is computed for both
+//! crates and compared, also by the compiler. What has to run, texts and conversions, runs for
+//! both.
 //!
-//! That ours has more (`close`, `is_closed`, `nil`) is fine.
+//! This crate may have additional items (`close`, `is_closed`, `nil`).
 //!
-//! `api/programs.rs` and `api/select.rs` are small programs that use the crate as existing code does, compiled twice as well.
-//! They are about what no signature says: which lifetimes and moves the borrow checker accepts, what type inference finds, what
-//! macros expand to. They run with both crates, and ours on goroutines too. Behaviour is not the business of this
-//! file: `ci/crossbeam.sh` runs crossbeam-channel's own tests.
+//! `api/programs.rs` and `api/select.rs` are small programs that use the crate as existing code
+//! does. They are compiled twice as well, and cover what no signature says: which lifetimes and
+//! moves the borrow checker accepts, what type inference finds, what macros expand to. They run
+//! with both crates, and with ours on goroutines too. Behavior is not covered here:
+//! `ci/crossbeam.sh` runs crossbeam-channel's own tests.
 
-// To compile one file twice is what this is about.
+// Compiling one file twice is the purpose of this test.
 #![allow(clippy::duplicate_mod)]
 
 mod common;
@@ -38,7 +41,7 @@ mod theirs {
 
 const _: () = compare(ours::surface::TRAITS, theirs::surface::TRAITS);
 
-/// Fails to compile, with the name of the first type and trait on which the crates disagree.
+/// Fails to compile with the name of the first type and trait on which the crates disagree.
 const fn compare(ours: &[(&str, bool)], theirs: &[(&str, bool)]) {
     assert!(ours.len() == theirs.len());
     let mut n = 0;
@@ -50,9 +53,9 @@ const fn compare(ours: &[(&str, bool)], theirs: &[(&str, bool)]) {
     }
 }
 
-/// That the computation can tell at all.
+/// Checks that the computation can see a difference.
 #[test]
-fn traits_are_told_apart() {
+fn differing_traits_are_noticed() {
     let implemented = |name| {
         let found = theirs::surface::TRAITS.iter().find(|entry| entry.0 == name);
         found.unwrap_or_else(|| panic!("no entry {name:?}")).1
@@ -95,15 +98,15 @@ fn conversions_are_the_same() {
 }
 
 #[test]
-fn macros_take_the_same() {
+fn macros_accept_the_same() {
     ours::surface::macros();
     theirs::surface::macros();
 }
 
-/// A small program, with its name.
+/// A small program and its name.
 type Program = (&'static str, fn());
 
-/// Runs programs one after the other; the names tell which one a failure is about.
+/// Runs programs one after the other. The name tells which one has failed.
 fn run(programs: [&[Program]; 2]) {
     for (name, program) in programs.concat() {
         println!("{name}");

@@ -1,10 +1,10 @@
-//! Channels with a limit.
+//! Bounded channels.
 
 use crate::common::{everywhere, moment, spawn};
 use greenthread_channels::{RecvError, SendError, TryRecvError, TrySendError, bounded, select, unbounded};
 
 #[test]
-fn counts_what_it_holds() {
+fn len_counts_buffered_values() {
     everywhere(|| {
         let (tx, rx) = bounded(3);
         for n in 0..3 {
@@ -22,7 +22,7 @@ fn counts_what_it_holds() {
 }
 
 #[test]
-fn a_send_to_a_full_channel_waits_for_a_receive() {
+fn send_to_full_channel_waits_for_receive() {
     everywhere(|| {
         let (tx, rx) = bounded(1);
         tx.send(1).unwrap();
@@ -37,7 +37,7 @@ fn a_send_to_a_full_channel_waits_for_a_receive() {
 }
 
 #[test]
-fn a_receive_from_an_empty_channel_waits_for_a_send() {
+fn receive_from_empty_channel_waits_for_send() {
     everywhere(|| {
         let (tx, rx) = bounded(1);
         let task = spawn(move || (rx.recv(), rx.recv()));
@@ -51,7 +51,7 @@ fn a_receive_from_an_empty_channel_waits_for_a_send() {
 }
 
 #[test]
-fn keeps_the_order_whatever_the_capacity() {
+fn order_holds_for_every_capacity() {
     everywhere(|| {
         for cap in [1, 2, 3, 7, 64] {
             let (tx, rx) = bounded(cap);
@@ -63,7 +63,7 @@ fn keeps_the_order_whatever_the_capacity() {
 }
 
 #[test]
-fn values_without_size() {
+fn zero_sized_values() {
     everywhere(|| {
         let (tx, rx) = bounded(usize::MAX);
         for _ in 0..1000 {
@@ -76,12 +76,12 @@ fn values_without_size() {
 
 #[test]
 #[should_panic = "capacity overflow"]
-fn too_large_a_buffer_panics() {
+fn oversized_buffer_panics() {
     bounded::<u64>(usize::MAX);
 }
 
 #[test]
-fn a_channel_through_a_channel() {
+fn channel_through_a_channel() {
     everywhere(|| {
         type Link = Box<dyn std::any::Any + Send>;
         let (mut tx, rx) = bounded::<Link>(1);
@@ -101,7 +101,7 @@ fn a_channel_through_a_channel() {
 }
 
 #[test]
-fn handles_are_told_apart() {
+fn same_channel_compares_channels() {
     let (a, ra) = bounded::<i32>(1);
     let (b, rb) = bounded::<i32>(1);
     assert!(a.same_channel(&a.clone()) && ra.same_channel(&ra.clone()));
@@ -119,10 +119,10 @@ fn handles_cross_threads_and_unwinding() {
 }
 
 #[test]
-fn any_capacity_is_a_capacity() {
+fn any_capacity_is_accepted() {
     everywhere(|| {
         for cap in [0, 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
-            // Values without size: of others the memory could not hold so many.
+            // Zero-sized values, because so many others would not fit into memory.
             let (tx, rx) = bounded::<()>(cap);
             assert_eq!((tx.capacity(), rx.capacity()), (Some(cap), Some(cap)));
             assert_eq!((tx.is_full(), rx.is_full(), tx.is_empty()), (cap == 0, cap == 0, true));

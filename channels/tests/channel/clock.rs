@@ -1,4 +1,5 @@
-//! Channels that the clock feeds: one message, no stale ones, and nothing left of those that nobody received.
+//! Channels that are fed by the clock: one message, no stale ones, and nothing left of messages
+//! that were never received.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -10,8 +11,8 @@ use greenthread_channels::{Receiver, RecvTimeoutError, TryRecvError, after, at, 
 const SOON: Duration = Duration::from_millis(2);
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Lets time pass until a message that is due after `SOON` is due.
-fn pass() {
+/// Waits until a message that is due after `SOON` is due.
+fn wait_past_soon() {
     let end = Instant::now() + 2 * SOON;
     while Instant::now() < end {
         yield_now();
@@ -34,9 +35,9 @@ fn after_receives_once() {
     });
 }
 
-/// Of those who wait for one message one gets it, and the others wait on.
+/// One of several receivers gets the message, and the others continue to wait.
 #[test]
-fn one_message_for_many_who_wait() {
+fn one_message_goes_to_one_of_many_receivers() {
     everywhere(|| {
         let channel = after(SOON);
         let (stop, stopped) = bounded::<()>(0);
@@ -51,7 +52,7 @@ fn one_message_for_many_who_wait() {
                 })
             })
             .collect();
-        pass();
+        wait_past_soon();
         while channel.len() == 1 {
             yield_now();
         }
@@ -61,7 +62,7 @@ fn one_message_for_many_who_wait() {
 }
 
 #[test]
-fn a_time_that_has_passed_is_due_and_one_too_far_never_is() {
+fn past_time_is_due_and_unreachable_time_never_is() {
     let begin = Instant::now();
     assert_eq!(at(begin).recv(), Ok(begin));
     assert!(after(Duration::ZERO).try_recv().is_ok());
@@ -72,15 +73,15 @@ fn a_time_that_has_passed_is_due_and_one_too_far_never_is() {
 }
 
 #[test]
-fn ticks_that_were_missed_are_left_out() {
+fn missed_ticks_are_skipped() {
     everywhere(|| {
         let begin = Instant::now();
         let (ticks, ticker) = (tick(SOON), Ticker::new(SOON));
         for channel in [&ticks, ticker.channel()] {
             let first = channel.recv().unwrap();
             assert!(first >= begin + SOON);
-            pass();
-            pass();
+            wait_past_soon();
+            wait_past_soon();
             assert_eq!(channel.len(), 1, "however many were missed");
             let taken = Instant::now();
             let second = channel.try_recv().unwrap();
@@ -92,28 +93,28 @@ fn ticks_that_were_missed_are_left_out() {
 }
 
 #[test]
-fn a_ticker_keeps_its_grid() {
+fn ticker_keeps_its_grid() {
     let ticker = Ticker::new(SOON);
     let first = ticker.channel().recv().unwrap();
     for _ in 0..5 {
-        pass();
+        wait_past_soon();
         let due = ticker.channel().recv().unwrap();
         assert_eq!((due - first).as_nanos() % SOON.as_nanos(), 0);
     }
 }
 
-/// Go's rule since 1.23: after `stop` and `reset` nobody receives what was due before.
+/// Go's rule since 1.23: after `stop` and `reset` no receiver gets what was due before.
 #[test]
-fn nothing_stale_after_stop_and_reset() {
+fn no_stale_message_after_stop_and_reset() {
     everywhere(|| {
         let timer = Timer::new(SOON);
-        pass();
+        wait_past_soon();
         assert_eq!(timer.channel().len(), 1, "it is due");
         assert!(timer.stop(), "but nobody has received it");
         assert!(is_empty(timer.channel()));
         assert!(!timer.stop());
         assert!(!timer.reset(SOON), "it was stopped");
-        pass();
+        wait_past_soon();
         assert!(timer.reset(NEVER), "it was due, and nobody has received it");
         assert!(is_empty(timer.channel()));
         timer.reset(Duration::ZERO);
@@ -121,32 +122,32 @@ fn nothing_stale_after_stop_and_reset() {
         assert!(!timer.reset(NEVER), "it was received");
 
         let ticker = Ticker::new(SOON);
-        pass();
+        wait_past_soon();
         ticker.stop();
         assert!(is_empty(ticker.channel()));
         ticker.reset(NEVER);
-        pass();
+        wait_past_soon();
         assert!(is_empty(ticker.channel()));
         ticker.reset(SOON);
         ticker.channel().recv().unwrap();
     });
 }
 
-/// Who waits already waits for the new time, be it earlier or later.
+/// Checks that a receiver that already waits now waits for the new time, earlier or later.
 #[test]
-fn a_reset_reaches_those_who_wait() {
+fn reset_applies_to_waiting_receivers() {
     everywhere(|| {
         let timer = Timer::new(NEVER);
         let channel = timer.channel().clone();
         let waiter = spawn(move || channel.recv().unwrap());
-        pass();
+        wait_past_soon();
         assert!(timer.reset(SOON));
         waiter.join();
 
         let timer = Timer::new(4 * SOON);
         let channel = timer.channel().clone();
         let waiter = spawn(move || channel.recv_timeout(20 * SOON));
-        // Unless this comes too late, nothing comes for who waits.
+        // If the reset was in time, the waiting receiver gets nothing.
         if timer.reset(NEVER) {
             assert_eq!(waiter.join(), Err(RecvTimeoutError::Timeout));
         } else {
@@ -155,9 +156,9 @@ fn a_reset_reaches_those_who_wait() {
     });
 }
 
-/// `stop` says true exactly if nobody receives the message.
+/// `stop` returns `true` exactly if no receiver gets the message.
 #[test]
-fn stop_against_a_receiver() {
+fn stop_races_with_receiver() {
     everywhere(|| {
         for _ in 0..200 {
             let timer = Timer::new(Duration::from_micros(20));
@@ -180,9 +181,10 @@ fn stop_against_a_receiver() {
     });
 }
 
-/// An `after` that another arm has beaten leaves nothing: the leak check counts the timers.
+/// Checks that an `after` that lost to another arm leaves nothing behind: the leak check counts the
+/// timers.
 #[test]
-fn an_after_in_a_loop_leaves_nothing() {
+fn after_in_a_loop_leaves_nothing_behind() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         let sender = spawn(move || (0..500).for_each(|n| tx.send(n).unwrap()));
@@ -198,9 +200,10 @@ fn an_after_in_a_loop_leaves_nothing() {
     });
 }
 
-/// What Go's documentation says of `Stop` and `Reset`, for a timer in each of its states.
+/// Checks the results of `Stop` and `Reset` against Go's documentation, for a timer in each of its
+/// states.
 #[test]
-fn a_timer_says_what_it_found() {
+fn stop_and_reset_report_the_old_state() {
     everywhere(|| {
         for active in [NEVER, Duration::ZERO, Duration::MAX] {
             assert!(Timer::new(active).stop());
@@ -236,9 +239,9 @@ fn stopped_timer() -> Timer {
     timer
 }
 
-/// Zero is due at once, again and again where it may be; the past is no different.
+/// Zero and past times are due at once, repeatedly where there are several messages.
 #[test]
-fn what_is_due_at_once() {
+fn zero_and_past_times_are_due_at_once() {
     everywhere(|| {
         let now = Instant::now();
         for past in [now, now.checked_sub(NEVER).unwrap_or(now)] {
@@ -254,16 +257,17 @@ fn what_is_due_at_once() {
     });
 }
 
-/// Who waits for what is too far away for the clock, or only very far, is woken by what comes instead.
+/// Checks that a receiver that waits for a time beyond the clock, or just very far away, is woken
+/// by what comes instead.
 #[test]
-fn far_away() {
+fn far_times_do_not_block_other_events() {
     everywhere(|| {
         let century = Duration::from_secs(100 * 365 * 24 * 3600);
         for far in [Duration::MAX, Duration::MAX / 2, 10 * century, century] {
             let (timer, ticker) = (Timer::new(far), Ticker::new(far));
             let ready =
                 [timer.channel().clone(), ticker.channel().clone()].map(|channel| spawn(move || channel.recv()));
-            pass();
+            wait_past_soon();
             assert!(timer.reset(Duration::ZERO));
             ticker.reset(SOON);
             assert!(ready.into_iter().all(|ready| ready.join().is_ok()));
@@ -278,9 +282,9 @@ fn far_away() {
     });
 }
 
-/// Timers are in a heap only while somebody waits.
+/// Checks that a timer is in a heap only while a receiver waits.
 #[test]
-fn what_nobody_waits_for_is_no_timer() {
+fn timer_without_receiver_is_in_no_heap() {
     everywhere(|| {
         let pending = || greenthread_scheduler::stats().timers;
         let before = pending();
@@ -295,7 +299,7 @@ fn what_nobody_waits_for_is_no_timer() {
 }
 
 #[test]
-fn a_ticker_needs_a_period() {
+fn zero_period_panics() {
     const TEXT: &str = "non-positive interval for Ticker: pass a period longer than zero";
 
     assert_eq!(panic_text(|| drop(Ticker::new(Duration::ZERO))), TEXT);
@@ -304,9 +308,9 @@ fn a_ticker_needs_a_period() {
     assert!(ticker.channel().recv().is_ok(), "it goes on as before");
 }
 
-/// A new period takes the place of the old one, for a ticker that runs as for one that was stopped.
+/// Checks that a new period replaces the old one, for a running ticker and for a stopped one.
 #[test]
-fn a_ticker_takes_a_new_period() {
+fn reset_changes_the_period() {
     everywhere(|| {
         let ticker = Ticker::new(NEVER);
         for stops in [false, true] {

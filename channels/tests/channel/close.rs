@@ -1,4 +1,4 @@
-//! `close`, and closing by dropping.
+//! Closing by `close`, and by dropping handles.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use greenthread_channels::{
 };
 
 #[test]
-fn what_was_sent_can_still_be_received() {
+fn buffered_values_survive_close() {
     everywhere(|| {
         for (tx, rx) in [bounded(5), unbounded()] {
             tx.send(1).unwrap();
@@ -26,7 +26,7 @@ fn what_was_sent_can_still_be_received() {
 }
 
 #[test]
-fn closes_for_every_sender() {
+fn close_applies_to_every_sender() {
     everywhere(|| {
         let (tx, rx) = bounded(1);
         let other = tx.clone();
@@ -39,7 +39,7 @@ fn closes_for_every_sender() {
 }
 
 #[test]
-fn a_second_close_panics() {
+fn second_close_panics() {
     everywhere(|| {
         let (tx, _rx) = bounded::<i32>(1);
         let other = tx.clone();
@@ -52,7 +52,7 @@ fn a_second_close_panics() {
 }
 
 #[test]
-fn a_sender_can_wait_for_the_close() {
+fn sender_can_wait_for_the_close() {
     everywhere(|| {
         let ends: [fn(Sender<Infallible>, Receiver<Infallible>); 2] = [|_, rx| drop(rx), |tx, _| tx.close()];
         for end in ends {
@@ -80,7 +80,7 @@ fn a_sender_can_wait_for_the_close() {
 }
 
 #[test]
-fn a_nil_channel_cannot_be_closed() {
+fn closing_nil_channel_panics() {
     everywhere(|| {
         let (tx, _rx) = nil::<i32>();
         assert_eq!(panic_text(|| tx.close()), "close of nil channel");
@@ -89,7 +89,7 @@ fn a_nil_channel_cannot_be_closed() {
 }
 
 #[test]
-fn close_without_receivers_is_no_mistake() {
+fn close_without_receivers_is_allowed() {
     everywhere(|| {
         let (tx, rx) = bounded::<i32>(1);
         drop(rx);
@@ -100,7 +100,7 @@ fn close_without_receivers_is_no_mistake() {
 }
 
 #[test]
-fn a_waiting_sender_gets_its_value_back() {
+fn close_returns_the_value_of_a_waiting_sender() {
     everywhere(|| {
         for cap in [0, 1] {
             let (tx, rx) = bounded(cap);
@@ -118,7 +118,7 @@ fn a_waiting_sender_gets_its_value_back() {
 }
 
 #[test]
-fn a_waiting_sender_gets_its_value_back_when_the_last_receiver_goes() {
+fn last_receiver_returns_the_value_of_a_waiting_sender() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         let task = spawn(move || tx.send(5));
@@ -132,7 +132,7 @@ fn a_waiting_sender_gets_its_value_back_when_the_last_receiver_goes() {
 }
 
 #[test]
-fn a_waiting_receiver_is_let_go() {
+fn close_wakes_a_waiting_receiver() {
     everywhere(|| {
         for explicit in [true, false] {
             let (tx, rx) = bounded::<i32>(2);
@@ -153,9 +153,9 @@ fn a_waiting_receiver_is_let_go() {
     });
 }
 
-/// Of several that close at once, exactly one succeeds.
+/// Exactly one of several concurrent closes succeeds.
 #[test]
-fn one_close_wins() {
+fn exactly_one_close_succeeds() {
     everywhere(|| {
         for _ in 0..200 {
             let (tx, _rx) = bounded::<i32>(0);
@@ -170,9 +170,10 @@ fn one_close_wins() {
     });
 }
 
-/// Whatever a close overtakes: each value is received or comes back, and no receive misses a value that was sent.
+/// Whatever a close overtakes, each value is received or comes back, and no receive misses a value
+/// that was sent.
 #[test]
-fn close_against_senders_and_receivers() {
+fn close_races_with_senders_and_receivers() {
     everywhere(|| {
         let mut rng = random();
         for _ in 0..300 {

@@ -1,4 +1,4 @@
-//! Every value is dropped exactly once, whoever has it last.
+//! Every value is dropped exactly once, by whichever side has it last.
 
 use crate::common::census::Census;
 use crate::common::{everywhere, random, spawn};
@@ -12,7 +12,7 @@ fn both<T>() -> [(Sender<T>, Receiver<T>); 2] {
 }
 
 #[test]
-fn received_values_are_the_receivers() {
+fn receiver_owns_received_values() {
     everywhere(|| {
         for (tx, rx) in both() {
             let census = Census::default();
@@ -31,7 +31,7 @@ fn received_values_are_the_receivers() {
 }
 
 #[test]
-fn the_last_receiver_takes_the_buffered_values_with_it() {
+fn last_receiver_drops_buffered_values() {
     everywhere(|| {
         for (tx, rx) in both() {
             let census = Census::default();
@@ -50,7 +50,7 @@ fn the_last_receiver_takes_the_buffered_values_with_it() {
 }
 
 #[test]
-fn the_last_sender_leaves_the_buffered_values() {
+fn last_sender_keeps_buffered_values() {
     everywhere(|| {
         for (tx, rx) in both() {
             let census = Census::default();
@@ -64,7 +64,7 @@ fn the_last_sender_leaves_the_buffered_values() {
 }
 
 #[test]
-fn failed_sends_give_the_value_back() {
+fn failed_sends_return_the_value() {
     everywhere(|| {
         let census = Census::default();
         let (tx, rx) = bounded(0);
@@ -79,7 +79,7 @@ fn failed_sends_give_the_value_back() {
     });
 }
 
-/// Panics when it is dropped, if it is told to.
+/// Panics when it is dropped, if it is armed.
 struct Touchy {
     panics: bool,
     drops: Arc<AtomicUsize>,
@@ -93,7 +93,7 @@ impl Drop for Touchy {
 }
 
 #[test]
-fn a_panicking_destructor_leaves_the_channel_as_it_should_be() {
+fn panicking_destructor_leaves_the_channel_intact() {
     everywhere(|| {
         for (tx, rx) in both() {
             let drops = Arc::new(AtomicUsize::new(0));
@@ -109,7 +109,7 @@ fn a_panicking_destructor_leaves_the_channel_as_it_should_be() {
 }
 
 #[test]
-fn a_panic_beside_a_channel_does_not_harm_it() {
+fn panic_beside_a_channel_leaves_it_intact() {
     everywhere(|| {
         let (tx, rx) = bounded(1);
         let panicking = tx.clone();
@@ -127,14 +127,14 @@ fn a_panic_beside_a_channel_does_not_harm_it() {
     });
 }
 
-/// Holds an end of the very channel that it is sent through.
+/// Holds an end of the channel that it is sent through.
 enum Own {
     Sender(#[allow(dead_code)] Sender<Own>, #[allow(dead_code)] Arc<()>),
     Receiver(#[allow(dead_code)] Receiver<Own>, #[allow(dead_code)] Arc<()>),
 }
 
 #[test]
-fn a_channel_may_carry_its_own_ends() {
+fn channel_may_carry_its_own_ends() {
     everywhere(|| {
         for (tx, rx) in both() {
             let token = Arc::new(());
@@ -146,7 +146,7 @@ fn a_channel_may_carry_its_own_ends() {
         for (tx, rx) in both() {
             let token = Arc::new(());
             tx.send(Own::Receiver(rx.clone(), Arc::clone(&token))).unwrap();
-            // The receiver in the channel goes with the value.
+            // Dropping the value drops the receiver that it holds.
             drop(rx.recv());
             drop(rx);
             assert!(tx.is_closed());
@@ -156,7 +156,7 @@ fn a_channel_may_carry_its_own_ends() {
 }
 
 #[test]
-fn dropped_once_whatever_races() {
+fn values_are_dropped_once_under_races() {
     everywhere(|| {
         let mut rng = random();
         for _ in 0..300 {
@@ -183,7 +183,7 @@ fn dropped_once_whatever_races() {
             }
             for _ in 0..1 + rng.below(2) {
                 let (rx, mut rng) = (rx.clone(), rng.fork());
-                // Some receivers leave early, and with them at times the last one.
+                // Some receivers leave early, and the last one may be among them.
                 tasks.push(spawn(move || {
                     for value in rx.iter().take(rng.below(80) as usize) {
                         assert!(*value.number < 100);

@@ -1,11 +1,11 @@
-//! Order, as far as it can be seen from outside. `src/fifo_tests.rs` looks at who waits.
+//! Order, as far as it is visible from outside. `src/fifo_tests.rs` looks at the waiters.
 
 use crate::common::{everywhere, random, spawn, yield_now};
 use greenthread_channels::{bounded, unbounded};
 
-/// What one sender sends arrives in its order, at each of several receivers too.
+/// Checks that the values of one sender arrive in its order, at each of several receivers too.
 #[test]
-fn one_senders_values_stay_in_order() {
+fn values_of_one_sender_stay_in_order() {
     everywhere(|| {
         let mut rng = random();
         for cap in [Some(0), Some(1), Some(5), None] {
@@ -42,10 +42,10 @@ fn one_senders_values_stay_in_order() {
     });
 }
 
-/// A sender that waits cannot be starved by one that never leaves the channel alone: it is in the queue, and each
-/// receive serves the queue.
+/// Checks that a sender that uses the channel all the time cannot starve a sender that waits: the
+/// waiting sender is in the queue, and each receive serves the queue.
 #[test]
-fn a_busy_sender_starves_nobody() {
+fn busy_sender_does_not_starve_waiters() {
     everywhere(|| {
         let (tx, rx) = bounded(1);
         let busy = tx.clone();

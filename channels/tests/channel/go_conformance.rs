@@ -1,11 +1,12 @@
-//! What Go's own tests demand of channels, said again in our words (Go: `runtime/chan_test.go`, `test/chan/`).
+//! What Go's own tests demand of channels, written independently (Go: `runtime/chan_test.go`,
+//! `test/chan/`).
 
 use crate::common::{everywhere, moment, spawn, until, yield_now};
 use greenthread_channels::{Receiver, RecvError, Sender, TryRecvError, bounded, unbounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Go's TestChan, for capacities from none to many.
+/// Go's TestChan, for capacities from zero to many.
 #[test]
 fn chan() {
     everywhere(|| {
@@ -94,7 +95,7 @@ fn values_arrive_in_order(cap: usize) {
     assert!(rx.iter().eq(0..100));
     task.join().unwrap();
 
-    // Four senders and four receivers: nothing is lost, nothing comes twice.
+    // Four senders and four receivers: no value is lost or received twice.
     let (tx, rx) = bounded(cap);
     let tasks: Vec<_> = (0..4)
         .map(|_| {
@@ -118,8 +119,9 @@ fn values_arrive_in_order(cap: usize) {
     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 4));
 }
 
-/// Go's TestNonblockRecvRace: a value is buffered, then the channel is closed and drained beside a receive that does
-/// not block. That one must find the value or the end; *empty and open* never was.
+/// Go's TestNonblockRecvRace: a value is buffered, then the channel is closed and drained beside a
+/// non-blocking receive. That receive must find the value or the end, because the channel was never
+/// *empty and open*.
 #[test]
 fn nonblock_recv_race() {
     everywhere(|| {
@@ -137,8 +139,8 @@ fn nonblock_recv_race() {
     });
 }
 
-/// Go's TestPseudoRandomSend, without its select: two senders that each send one kind of value get on evenly enough
-/// that neither is shut out.
+/// Go's TestPseudoRandomSend without its select: two senders that each send one kind of value share
+/// the channel evenly enough that neither is starved.
 #[test]
 fn two_senders_share_a_channel() {
     everywhere(|| {
@@ -161,7 +163,7 @@ fn two_senders_share_a_channel() {
     });
 }
 
-/// Go's TestMultiConsumer: several workers take from one channel and put into another.
+/// Go's TestMultiConsumer: several workers receive from one channel and send to another.
 #[test]
 fn multi_consumer() {
     everywhere(|| {
@@ -196,10 +198,10 @@ fn multi_consumer() {
     });
 }
 
-/// Go's TestSelfSelect is about select; its other half is this: a goroutine's own send and receive on one channel
-/// without room never meet.
+/// Go's TestSelfSelect is about select. Its other half is this: a goroutine's own send and receive
+/// on one unbuffered channel never meet.
 #[test]
-fn nobody_meets_himself() {
+fn task_never_meets_itself() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         assert!(tx.try_send(1).is_err());
@@ -207,7 +209,7 @@ fn nobody_meets_himself() {
     });
 }
 
-/// Go's TestChanSendInterface and friends: a value arrives as it was sent, whatever its type.
+/// Go's TestChanSendInterface and similar ones: a value of any type arrives unchanged.
 #[test]
 fn any_type_arrives_unchanged() {
     everywhere(|| {
@@ -229,7 +231,7 @@ fn any_type_arrives_unchanged() {
     });
 }
 
-/// `test/chan/sieve1.go`: a chain of as many channels as there are primes.
+/// `test/chan/sieve1.go`: a chain of channels, one per prime.
 #[test]
 fn prime_sieve() {
     everywhere(|| {

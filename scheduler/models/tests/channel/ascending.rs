@@ -1,8 +1,8 @@
-//! Channels at ascending addresses.
+//! An allocator that places channels at ascending addresses.
 //!
-//! A select takes its locks in the order of the channels' addresses, and loom repeats what it has done to get at what it has
-//! not: so a model must see its channels in the same order each time. This allocator hands out memory that is aligned like a
-//! channel from bottom to top, and takes nothing back.
+//! A select takes its locks in the order of the channels' addresses, and loom replays earlier steps
+//! to reach new ones. So a model must see its channels in the same order each time. This allocator
+//! hands out memory with the alignment of a channel from bottom to top, and never reuses it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Alignment of a channel.
 const CHANNEL: usize = 64;
-/// Reserved, not touched: enough for some twenty million channels.
+/// The size of the reserve, which is not touched: enough for some twenty million channels.
 const RESERVED: usize = 4 << 30;
 
 struct Ascending;
@@ -23,28 +23,28 @@ static RESERVE: OnceLock<usize> = OnceLock::new();
 
 fn reserve() -> *mut u8 {
     let layout = Layout::from_size_align(RESERVED, CHANNEL).expect("a layout");
-    // SAFETY: not of size zero.
+    // SAFETY: the size is not zero.
     let base = RESERVE.get_or_init(|| unsafe { System.alloc(layout) }.expose_provenance());
     std::ptr::with_exposed_provenance_mut(*base)
 }
 
-// SAFETY: each piece of the reserve is handed out once; all else is the system's.
+// SAFETY: each piece of the reserve is handed out once, and everything else goes to the system.
 unsafe impl GlobalAlloc for Ascending {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() != CHANNEL {
-            // SAFETY: the caller's contract.
+            // SAFETY: the layout is the caller's, whose contract is the same.
             return unsafe { System.alloc(layout) };
         }
         let size = layout.size().next_multiple_of(layout.align());
         let at = USED.fetch_add(size, Ordering::Relaxed);
         assert!(at + size <= RESERVED, "no more channels");
-        // SAFETY: within the reserve.
+        // SAFETY: the offset is within the reserve, as asserted above.
         unsafe { reserve().add(at) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         if layout.align() != CHANNEL {
-            // SAFETY: the caller's contract.
+            // SAFETY: the memory came from the system with this layout.
             unsafe { System.dealloc(memory, layout) };
         }
     }

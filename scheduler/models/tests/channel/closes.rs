@@ -1,4 +1,4 @@
-//! A wait of another kind that the close of a channel ends too.
+//! A wait of another kind that the close of a channel also ends.
 
 use std::convert::Infallible;
 use std::ptr::NonNull;
@@ -14,7 +14,7 @@ use crate::primitive::{Blocker, Case, Claim, RawLock, UnsafeCell, WaitList, Wait
 const GIFT: usize = 0;
 const CLOSE: usize = 1;
 
-/// Where one waits to be given something.
+/// A place where a thread waits for a gift.
 struct Place {
     lock: RawLock,
     queue: UnsafeCell<WaitList<(Case, Waker)>>,
@@ -22,33 +22,33 @@ struct Place {
 
 // SAFETY: the queue is touched only under the lock.
 unsafe impl Send for Place {}
-// SAFETY: as above.
+// SAFETY: the queue is touched only under the lock.
 unsafe impl Sync for Place {}
 
 impl Place {
-    /// Ends the wait of who waits here; whether somebody did.
+    /// Ends the wait of the thread that waits here. Returns `true` if there was one.
     fn give(&self) -> bool {
         self.lock.lock();
-        // SAFETY: locked above; a node in the queue is alive.
+        // SAFETY: the lock is held, and a node in the queue is alive.
         let owed = self.queue.with_mut(|queue| unsafe {
             let (case, waker) = (*queue).pop_front()?.as_ref().value;
             case.reserve().then_some(waker)
         });
-        // SAFETY: locked above; then the one wake of what was reserved.
+        // SAFETY: the lock is held. After that this is the one wake of the reserved waiter.
         unsafe {
             self.lock.unlock();
             owed.map(|waker| waker.wake()).is_some()
         }
     }
 
-    /// Waits for a gift, or for the close; whether it was a gift.
+    /// Waits for a gift or for the close. Returns `true` if it was a gift.
     fn wait(&self, done: &Receiver<Infallible>) -> bool {
         let (closing, blocker, claim) = (Closing::of(done), Blocker::new(), Claim::new());
         let case = |index| Case::of(NonNull::from(&claim), index);
         let node = WaitNode::new((case(GIFT), blocker.waker()));
         let waiter = CloseWaiter::new(case(CLOSE), blocker.waker());
         self.lock.lock();
-        // SAFETY: locked above, and the protocol is followed: that it suffices is what the models check.
+        // SAFETY: the protocol of `closing` is followed. That it suffices is what the model checks.
         unsafe {
             let Some(joined) = closing.join(&waiter) else {
                 self.lock.unlock();
@@ -70,7 +70,7 @@ impl Place {
 }
 
 #[test]
-fn a_gift_against_the_close() {
+fn gift_races_with_close() {
     explore(2, || {
         let place = Arc::new(Place { lock: RawLock::new(), queue: UnsafeCell::new(WaitList::new()) });
         let (tx, done) = bounded::<Infallible>(0);

@@ -1,4 +1,4 @@
-//! Models of the channels: the files of their crate, on loom.
+//! Models of the channels: the source files of their crate, compiled against loom.
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../../channels/src/alarm.rs"]

@@ -1,4 +1,4 @@
-//! One channel: hand-off, close, and the answers without the lock.
+//! Plain operations on one channel: hand-off, close, and the answers without the lock.
 
 use std::cell::Cell;
 
@@ -10,15 +10,16 @@ use crate::chan::Chan;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::handle::{bounded, unbounded};
 
-/// A value that loom sees if it is leaked or dropped twice.
+/// Returns a value for which loom reports a leak or a second drop.
 fn value(n: u32) -> Arc<Cell<u32>> {
     #[allow(clippy::arc_with_non_send_sync)]
     Arc::new(Cell::new(n))
 }
 
-/// Both ends go at once after the hand-over, so the model also covers who frees the channel.
+/// Both ends are dropped right after the hand-off, so the model also covers which side frees the
+/// channel.
 #[test]
-fn a_value_is_handed_over_whoever_comes_first() {
+fn hand_off_in_either_order() {
     for cap in [0, 1] {
         explore(3, move || {
             let (tx, rx) = bounded(cap);
@@ -31,7 +32,7 @@ fn a_value_is_handed_over_whoever_comes_first() {
 }
 
 #[test]
-fn two_values_stay_in_order_and_then_comes_the_end() {
+fn two_values_in_order_then_disconnect() {
     for cap in [Some(0), Some(1), None] {
         explore(2, move || {
             let (tx, rx) = cap.map_or_else(unbounded, bounded);
@@ -43,7 +44,7 @@ fn two_values_stay_in_order_and_then_comes_the_end() {
 }
 
 #[test]
-fn two_senders_and_a_receiver() {
+fn two_senders_and_one_receiver() {
     for cap in [Some(0), Some(1), None] {
         explore(2, move || {
             let (tx, rx) = cap.map_or_else(unbounded, bounded);
@@ -58,7 +59,7 @@ fn two_senders_and_a_receiver() {
 }
 
 #[test]
-fn a_sender_and_two_receivers() {
+fn one_sender_and_two_receivers() {
     for cap in [0, 1] {
         explore(2, move || {
             let (tx, rx) = bounded(cap);
@@ -71,9 +72,9 @@ fn a_sender_and_two_receivers() {
     }
 }
 
-/// A close against a send: the value is in the channel or it comes back, and it is never both or neither.
+/// Checks that the value is either in the channel or comes back, never both and never neither.
 #[test]
-fn close_against_a_send() {
+fn close_races_with_send() {
     for cap in [0, 1] {
         explore(3, move || {
             let (tx, rx) = bounded(cap);
@@ -89,9 +90,8 @@ fn close_against_a_send() {
     }
 }
 
-/// A close against a receive against a send.
 #[test]
-fn close_against_a_send_and_a_receive() {
+fn close_races_with_send_and_receive() {
     for cap in [0, 1] {
         explore(2, move || {
             let (tx, rx) = bounded(cap);
@@ -106,7 +106,7 @@ fn close_against_a_send_and_a_receive() {
 }
 
 #[test]
-fn one_close_wins() {
+fn exactly_one_close_succeeds() {
     explore(3, || {
         let chan = Arc::new(Chan::<u32>::bounded(1));
         let others: Vec<_> = (0..2)
@@ -121,9 +121,10 @@ fn one_close_wins() {
     });
 }
 
-/// The last handle of each side goes at the same time: what is buffered is dropped once, and the channel is freed.
+/// Checks that the last handles of both sides are dropped at the same time: what is buffered is
+/// dropped once, and the channel is freed.
 #[test]
-fn both_sides_go_at_once() {
+fn both_sides_drop_at_once() {
     for cap in [Some(2), None] {
         explore(3, move || {
             let (tx, rx) = cap.map_or_else(unbounded, bounded);
@@ -142,13 +143,15 @@ struct Shared(#[allow(dead_code)] Arc<Cell<u32>>);
 // SAFETY: the cell inside is never touched.
 unsafe impl Send for Shared {}
 
-/// Go's TestNonblockRecvRace: at all times a value is buffered or the channel is closed, so *empty* is a wrong answer.
+/// Go's TestNonblockRecvRace: at all times a value is buffered or the channel is closed, so *empty*
+/// is a wrong answer.
 #[test]
-fn try_recv_never_sees_what_never_was() {
+fn try_recv_is_never_empty_beside_a_close() {
     explore(3, || {
         let (tx, rx) = bounded(1);
         tx.send(1).unwrap();
-        // In this order: loom takes a thread's own load for the last one that matters, and would miss a poll before it.
+        // In this order, because loom treats a thread's own load as the last one that matters, and
+        // would miss a poll before it.
         let poller = {
             let rx = rx.clone();
             thread::spawn(move || rx.try_recv())
@@ -160,10 +163,11 @@ fn try_recv_never_sees_what_never_was() {
     });
 }
 
-/// A receiver waits; then a close lets it go. At all times there is a receiver or the channel is closed, so *full* is a
-/// wrong answer. It would be given if `try_send` read *not closed* before it read *nobody waits*.
+/// Checks that a receiver waits, and then a close wakes it. At all times there is a waiting
+/// receiver or the channel is closed, so *full* is a wrong answer. `try_send` would give it if it
+/// read *not closed* before it read *no receiver waits*.
 #[test]
-fn try_send_never_sees_what_never_was() {
+fn try_send_is_never_full_beside_a_close() {
     explore(2, || {
         let chan = Arc::new(Chan::bounded(0));
         let receiver = {
@@ -184,9 +188,10 @@ fn try_send_never_sees_what_never_was() {
     });
 }
 
-/// Who sees a close sees what was done before it, be it through the lock or through the word that says so.
+/// Checks that a thread that sees a close sees what was done before it, whether it sees the close
+/// through the lock or through the state word.
 #[test]
-fn a_close_publishes() {
+fn close_publishes_earlier_writes() {
     for through_lock in [false, true] {
         explore(3, move || {
             let written = Written(Arc::new(loom::cell::UnsafeCell::new(0)));
@@ -196,12 +201,13 @@ fn a_close_publishes() {
                 thread::spawn(move || {
                     let closed = if through_lock { rx.recv().is_err() } else { tx.is_closed() };
                     if closed {
-                        // SAFETY: the writer has closed the channel, and writes no more. Loom checks it.
+                        // SAFETY: the writer has closed the channel and writes no more, which loom
+                        // checks.
                         assert_eq!(written.cell().with(|n| unsafe { *n }), 1);
                     }
                 })
             };
-            // SAFETY: read only after the close. Loom checks it.
+            // SAFETY: the cell is read only after the close, which loom checks.
             written.cell().with_mut(|n| unsafe { *n = 1 });
             tx.close();
             watcher.join().unwrap();
@@ -211,7 +217,7 @@ fn a_close_publishes() {
 
 struct Written(Arc<loom::cell::UnsafeCell<u32>>);
 
-// SAFETY: that the cell is not used by two at once is what the model checks.
+// SAFETY: the model checks that two threads do not use the cell at the same time.
 unsafe impl Send for Written {}
 
 impl Written {

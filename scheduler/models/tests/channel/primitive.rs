@@ -1,4 +1,4 @@
-//! The door of `channels/src/primitive.rs`, opening on loom.
+//! The counterpart of `channels/src/primitive.rs` for loom.
 
 pub(crate) use crate::reason::WaitReason;
 pub(crate) use greenthread_models::primitive::{AtomicBool, AtomicU8, AtomicUsize, Ordering, UnsafeCell};
@@ -12,14 +12,16 @@ use loom::thread;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-/// A hint, which loom knows nothing of.
+/// Does nothing, because loom ignores hints.
 pub(crate) fn prefetch_frames<T>(_node: NonNull<T>) {}
 
-/// As above.
+/// Does nothing, because loom ignores hints.
 pub(crate) fn prefetch_value<T>(_place: NonNull<T>) {}
 
-/// The real lock, but one who does not get it sleeps. Of three threads, two that spin can pass the turn to each other
-/// for ever, and loom does not know that the third will unlock. (The models of the lock let it spin.)
+/// The real lock, except that a thread which does not get it sleeps.
+///
+/// Of three threads, two that spin can keep giving each other the CPU, and loom does not know that
+/// the third one will unlock. (The models of the lock itself let it spin.)
 pub(crate) struct RawLock {
     real: lock::RawLock,
     queue: Mutex<()>,
@@ -42,15 +44,17 @@ impl RawLock {
     }
 
     pub(crate) unsafe fn unlock(&self) {
-        // SAFETY: the caller holds the lock.
+        // SAFETY: the caller holds the lock, by the contract of this function.
         unsafe { self.real.unlock() };
-        // Unlike the real one this touches the lock again: in these models whoever unlocks has a handle.
+        // Unlike the real lock, this touches the lock after releasing it. In these models the
+        // unlocking thread always holds a handle.
         drop(self.queue.lock().unwrap());
         self.released.notify_all();
     }
 }
 
-/// A token that one waits for. A wake too many panics; a wake too few is a deadlock, which loom reports.
+/// A token that a thread waits for. A surplus wake panics, and a missing wake is a deadlock, which
+/// loom reports.
 #[derive(Default)]
 struct Token {
     left: Mutex<bool>,
@@ -74,7 +78,7 @@ impl Token {
     }
 }
 
-/// Tokens are leaked: a wake may still be inside when the waiter is gone.
+/// The token is leaked, because a wake may still use it when the waiter is gone.
 #[derive(Clone, Copy)]
 pub(crate) struct Waker(&'static Token);
 
@@ -84,7 +88,7 @@ impl Waker {
     }
 }
 
-/// As the real one, with room for two, so that the models see a close that takes several.
+/// The real batch with room for two, so that the models include a close that needs several batches.
 pub(crate) struct WakeBatch(Vec<Waker>);
 
 impl WakeBatch {
@@ -102,7 +106,7 @@ impl WakeBatch {
 
     pub(crate) unsafe fn wake_all(self) {
         for waker in self.0 {
-            // SAFETY: the caller's contract.
+            // SAFETY: each wake is owed once, by the contract of this function.
             unsafe { waker.wake() };
         }
     }
@@ -132,11 +136,12 @@ impl Blocker {
         index: usize,
         commit: impl FnOnce(),
     ) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the claim is new and shut, and the commit step is as `Timed::block` wants it, by
+        // the contract of this function.
         unsafe { self.with_deadline(deadline, claim, index, |timed| timed.block(reason, commit)) };
     }
 
-    /// The clock is a thread of its own that may come at any time, whatever `deadline` says.
+    /// Runs `wait` beside a clock: a thread that may fire at any time, whatever `deadline` says.
     pub(crate) unsafe fn with_deadline<R>(
         &self,
         _deadline: Instant,
@@ -146,7 +151,7 @@ impl Blocker {
     ) -> R {
         let (token, shared) = (self.0, Shared(std::ptr::from_ref(claim)));
         let clock = thread::spawn(move || {
-            // SAFETY: this thread is joined below.
+            // SAFETY: this thread is joined below, before the claim is gone.
             if unsafe { shared.claim() }.take_early(index) == Some(TakenFrom::Open) {
                 token.leave();
             }
@@ -159,14 +164,14 @@ impl Blocker {
 
 struct Shared(*const Claim);
 
-// SAFETY: a claim is for sharing.
+// SAFETY: a claim may be shared between threads.
 unsafe impl Send for Shared {}
 
 impl Shared {
     /// # Safety
     /// The claim is alive.
     unsafe fn claim(&self) -> &Claim {
-        // SAFETY: the caller's contract.
+        // SAFETY: the claim is alive, by the contract of this function.
         unsafe { &*self.0 }
     }
 }
@@ -186,7 +191,8 @@ impl Timed<'_> {
     }
 }
 
-/// The same numbers in every run: models with more than one interleaving are biased, so that they can be repeated.
+/// Returns the same numbers in every run. Models with several interleavings use biased selects, so
+/// that loom can repeat them.
 pub(crate) fn random() -> u64 {
     static STATE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let state = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Selects: who takes the claim, what becomes of the value, and the answers of `default` and of deadlines.
+//! Selects: which peer takes the claim, what happens to the value, and the answers of `default` and
+//! of deadlines.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,12 @@ use crate::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, Try
 use crate::handle::{Receiver, Sender, bounded, unbounded};
 use crate::internal::{RecvArm, SendArm, select, try_select};
 
-/// Later than any model lasts. The models' clock comes when it likes.
+/// Returns a time after the end of any model. The models' clock fires at any time.
 fn later() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }
 
-/// Receives from whichever comes first.
+/// Receives from the channel that is ready first.
 fn recv_either(a: &Receiver<u32>, b: &Receiver<u32>) -> Result<u32, RecvError> {
     let (mut one, mut two) = (RecvArm::new(a), RecvArm::new(b));
     match select(&mut [one.case(), two.case()], true) {
@@ -24,7 +25,7 @@ fn recv_either(a: &Receiver<u32>, b: &Receiver<u32>) -> Result<u32, RecvError> {
     }
 }
 
-/// Sends to whichever takes it first; which did.
+/// Sends on the channel that is ready first. Returns which one it was.
 fn send_either(a: &Sender<u32>, b: &Sender<u32>, value: u32) -> (usize, Result<(), SendError<u32>>) {
     let (mut one, mut two) = (SendArm::new(a), SendArm::new(b));
     match select(&mut [one.case(), two.case()], true) {
@@ -40,7 +41,7 @@ fn two_senders_to_one_select() {
             let ((a, from_a), (b, from_b)) = (bounded(cap), bounded(cap));
             let senders = [thread::spawn(move || a.send(1)), thread::spawn(move || b.send(2))];
             let first = recv_either(&from_a, &from_b);
-            // The channel that was drained first may be closed by now, and then it wins for ever.
+            // The other channel may be closed by now, and would then win every time.
             let second = if first == Ok(1) { from_b.recv() } else { from_a.recv() };
             assert_eq!(first.unwrap() + second.unwrap(), 3);
             assert!(senders.map(|sender| sender.join().unwrap()).iter().all(Result::is_ok));
@@ -48,14 +49,15 @@ fn two_senders_to_one_select() {
     }
 }
 
-/// One value, two receivers on two channels: one of them gets it, and the other gets the next.
+/// There are one value and two receivers on two channels: one of them gets the value, and the other
+/// one gets the next value.
 #[test]
-fn a_promise_is_kept_once() {
+fn permit_is_used_once() {
     for cap in [0, 1] {
         explore(2, move || {
             let ((a, from_a), (b, from_b)) = (bounded(cap), bounded(cap));
             if cap == 1 {
-                // Full, so that the select has to wait for room.
+                // Both are full, so that the select has to wait for room.
                 a.send(0).unwrap();
                 b.send(0).unwrap();
             }
@@ -78,7 +80,7 @@ fn a_promise_is_kept_once() {
     }
 }
 
-/// Two selects that are each other's only peers, in both orders of the channels.
+/// Two selects are each other's only peers, and name the channels in opposite orders.
 #[test]
 fn two_selects_meet_once() {
     explore(2, || {
@@ -100,7 +102,8 @@ fn two_selects_meet_once() {
     });
 }
 
-/// A select that sends and receives on one channel never meets itself, but others.
+/// Checks that a select that sends and receives on one channel meets another select, and never
+/// itself.
 #[test]
 fn two_selects_on_one_channel() {
     explore(2, || {
@@ -122,7 +125,7 @@ fn two_selects_on_one_channel() {
 }
 
 #[test]
-fn close_against_a_select() {
+fn close_races_with_select() {
     for cap in [0, 1] {
         explore(2, move || {
             let ((a, from_a), (b, from_b)) = (bounded::<u32>(cap), bounded::<u32>(cap));
@@ -141,9 +144,9 @@ fn close_against_a_select() {
     }
 }
 
-/// A close against a promise: the value is delivered or it comes back.
+/// Checks that the value is delivered, or it comes back.
 #[test]
-fn close_against_a_promise() {
+fn close_races_with_permit() {
     for cap in [0, 1] {
         explore(2, move || {
             let (tx, rx) = bounded::<u32>(cap);
@@ -164,9 +167,9 @@ fn close_against_a_promise() {
     }
 }
 
-/// A promise that is dropped leaves nothing behind: the receiver that it had, or the room, goes to another.
+/// Dropping a permit leaves nothing behind: its receiver or its slot goes to another sender.
 #[test]
-fn a_promise_that_is_given_up() {
+fn dropped_permit_is_passed_on() {
     for cap in [0, 1] {
         explore(2, move || {
             let (tx, rx) = bounded::<u32>(cap);
@@ -185,13 +188,14 @@ fn a_promise_that_is_given_up() {
     }
 }
 
-/// At all times there is a value in one of the channels, so a select with a default must not take the default.
+/// There is a value in one of the channels at all times, so a select must not take its `default`.
 #[test]
-fn default_only_if_nothing_was_possible_at_one_instant() {
+fn default_needs_one_instant_without_a_ready_arm() {
     explore(3, || {
         let ((a, from_a), (b, from_b)) = (bounded::<u32>(1), bounded::<u32>(1));
         a.send(1).unwrap();
-        // In a thread of its own: loom takes a thread's own loads for the last ones that matter.
+        // In a thread of its own, because loom treats a thread's own loads as the last ones that
+        // matter.
         let selects = {
             let (from_a, from_b) = (from_a.clone(), from_b.clone());
             thread::spawn(move || {
@@ -209,9 +213,9 @@ fn default_only_if_nothing_was_possible_at_one_instant() {
     });
 }
 
-/// The deadline against a peer: the value is received or it is still there.
+/// Checks that the value is received, or it is still there.
 #[test]
-fn a_deadline_against_a_sender() {
+fn deadline_races_with_sender() {
     for cap in [0, 1] {
         explore(2, move || {
             let (tx, rx) = bounded(cap);
@@ -221,7 +225,7 @@ fn a_deadline_against_a_sender() {
             match (received, sent) {
                 (Ok(6), Ok(())) => {}
                 (Err(RecvTimeoutError::Timeout), Err(SendTimeoutError::Timeout(6))) => {}
-                // The sender has gone before the receiver came.
+                // The sender was dropped before the receiver came.
                 (Err(RecvTimeoutError::Disconnected), Err(SendTimeoutError::Timeout(6))) => {}
                 (Err(RecvTimeoutError::Timeout), Ok(())) => assert_eq!(rx.try_recv(), Ok(6)),
                 other => panic!("{other:?}"),
@@ -230,9 +234,10 @@ fn a_deadline_against_a_sender() {
     }
 }
 
-/// Who is told that a receive is possible finds it so, or is told again; nobody sleeps beside a value.
+/// Checks that a watcher that is notified of a possible receive finds it possible, or is notified
+/// again. No watcher sleeps beside a value.
 #[test]
-fn a_watcher_is_told() {
+fn watcher_is_notified() {
     for cap in [Some(0), Some(1), None] {
         explore(2, move || {
             let (tx, rx) = cap.map_or_else(unbounded, bounded);
@@ -246,9 +251,9 @@ fn a_watcher_is_told() {
     }
 }
 
-/// Two watchers and one event that stays: the first passes the word on.
+/// There are two watchers and one event that lasts: the first watcher notifies the second.
 #[test]
-fn a_watcher_passes_the_word_on() {
+fn watcher_notifies_the_next() {
     explore(2, || {
         let (tx, rx) = bounded::<u32>(1);
         let watchers = [rx.clone(), rx].map(|rx| {
