@@ -278,8 +278,7 @@ impl<'a> Select<'a> {
         self.add(r.arm(), ptr::from_ref(r).cast(), Kind::Recv(Layout::new::<T>()))
     }
 
-    /// Adds the close of a sender's channel, such as the drop of its last receiver. Returns its
-    /// index.
+    /// Adds the close of a sender's channel, and returns its index.
     ///
     /// Dropping the last receiver closes the channel too. There is nothing to complete: this serves
     /// the methods that check which operation is ready.

@@ -1,8 +1,10 @@
-//! What the compiler says about a wrong `select!`: one program and its messages each in `ui/`.
+//! What the compiler says about a wrong `select!`: each file in `ui/` is a program with its
+//! messages.
 //!
-//! After a change of a message: `TRYBUILD=overwrite cargo test -p greenthread-channels --test ui`, and read the difference.
+//! After changing a message, run `TRYBUILD=overwrite cargo test -p greenthread-channels --test ui`
+//! and read the difference.
 
 #[test]
-fn misuse_is_explained() {
+fn refusals_name_the_fix() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }

@@ -1,8 +1,9 @@
-//! Small programs in the manner of crossbeam-channel's documentation, examples and tests, for the crate `channels`. See
-//! `../api.rs`.
+//! Small programs in the style of crossbeam-channel's documentation, examples and tests, for the
+//! crate `channels`. See `../api.rs`.
 //!
-//! Each uses the crate in a way on which existing code may rely: to compile is half of what it has to do, its assertions
-//! are the other half. It ends by itself and leaves nothing running. `select.rs` has those that select.
+//! Each uses the crate in a way that existing code may rely on. Compiling is half of what it has to
+//! do, and its assertions are the other half. It ends by itself and leaves nothing running. The
+//! programs in `select.rs` use selects.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -54,7 +55,7 @@ fn values_that_borrow() {
     rx.iter().for_each(|word| *counts.entry(word).or_default() += 1);
     assert_eq!((counts["to"], counts["or"]), (2, 1));
 
-    // What is not `Send` may be in a channel that stays on its thread.
+    // A value that is not `Send` may be in a channel that stays on its thread.
     let (tx, rx) = unbounded();
     let shared = Rc::new(5);
     tx.send(Rc::clone(&shared)).unwrap();
@@ -82,7 +83,7 @@ fn handles_in_statics() {
     static BOTH: LazyLock<(Sender<u8>, Receiver<u8>)> = LazyLock::new(unbounded);
     static NOTHING: Receiver<String> = never();
     let (tx, rx) = unbounded();
-    // Once for the whole process: the program may run again.
+    // Once for the whole process, because the program may run again.
     if EVENTS.set(tx).is_ok() {
         EVENTS.get().unwrap().send("begin").unwrap();
         assert_eq!(rx.recv(), Ok("begin"));
@@ -332,7 +333,7 @@ fn types_that_are_inferred() {
     let numbers = rx.clone();
     let length = |text: &String| text.len();
     tx.send(1).unwrap();
-    // Only the arms say what the channels are of.
+    // Only the arms determine the types of the channels.
     for _ in 0..2 {
         select! {
             recv(rx) -> n => other_tx.send(format!("{}", n.unwrap() + 1u8)).unwrap(),

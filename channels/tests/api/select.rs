@@ -1,5 +1,5 @@
-//! Small programs that select, in the manner of crossbeam-channel's documentation, examples and tests, for the crate
-//! `channels`. See `programs.rs`.
+//! Small programs that use selects, in the style of crossbeam-channel's documentation, examples and
+//! tests, for the crate `channels`. See `programs.rs`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -123,7 +123,7 @@ fn a_select_on_another_thread() {
         tx.send(3).unwrap();
         assert_eq!(selecting.join().unwrap(), Ok(3));
     });
-    // It was lent; now it is given away.
+    // It was borrowed before, and is moved now.
     thread::scope(|s| {
         s.spawn(move || assert!(sel.try_select().is_err()));
     });
@@ -232,7 +232,7 @@ fn operations_of_several_types() {
     assert_eq!(&*read.recv().unwrap(), "text");
 }
 
-/// As the documentation of `Select` has it, with `ready`.
+/// Follows an example from the documentation of `Select`, with `ready`.
 fn a_receive_from_many() {
     fn recv_multiple<T>(rs: &[Receiver<T>]) -> Result<T, RecvError> {
         let mut sel = Select::new();

@@ -1,9 +1,10 @@
 //! crossbeam-channel's public interface, stated for the crate `channels`. See `../api.rs`.
 //!
-//! Most functions here are only compiled. A coercion to a function pointer states a signature: the methods are those of
-//! a `T` without bounds, and the type parameters are named, so that none can be added.
+//! Most functions here are only compiled. A coercion to a function pointer states a signature. The
+//! methods are those of a `T` without bounds, and the type parameters are named, so that none can
+//! be added.
 
-// Signatures are written out: that is what they are here for.
+// Signatures are written out, since they are the point of this file.
 #![allow(clippy::type_complexity)]
 
 use std::error::Error;
@@ -22,7 +23,7 @@ use super::channels::{
 };
 use super::channels::{after, at, bounded, never, select, select_biased, tick, unbounded};
 
-/// A value that can do nothing but be sent.
+/// A value that can only be sent.
 pub(crate) struct Bare;
 
 const _: Receiver<Bare> = never();
@@ -94,7 +95,7 @@ fn select_methods<'a, T: 'a>() {
     let _: fn(SelectedOperation<'a>, &Sender<T>, T) -> Result<(), SendError<T>> = SelectedOperation::<'a>::send::<T>;
     let _: fn(SelectedOperation<'a>, &Receiver<T>) -> Result<T, RecvError> = SelectedOperation::<'a>::recv::<T>;
 
-    /// A select over handles that live long does for one over handles that live less long.
+    /// Checks that a select over long-lived handles can serve as one over shorter-lived handles.
     fn shorten<'a>(
         long: Select<'static>,
         operation: SelectedOperation<'static>,
@@ -142,7 +143,7 @@ fn error_methods<T>() {
     let SelectTimeoutError = SelectTimeoutError;
     let TryReadyError = TryReadyError;
     let ReadyTimeoutError = ReadyTimeoutError;
-    // A constant may be a pattern: that takes a derived PartialEq.
+    // A constant may be a pattern, which needs a derived `PartialEq`.
     const FULL: TrySendError<u8> = TrySendError::Full(1);
     const LATE: SendTimeoutError<u8> = SendTimeoutError::Timeout(1);
     const EMPTY: TryRecvError = TryRecvError::Empty;
@@ -215,12 +216,12 @@ fn errors_implement_what_values_do<T: Copy + Eq>() {
     plain::<ReadyTimeoutError>();
 }
 
-/// An expectation that is not met is a warning, and here an error.
+/// Expects warnings: an unmet expectation is a warning, which is an error here.
 #[deny(unfulfilled_lint_expectations)]
 fn must_use(receiver: &Receiver<Bare>) {
     #[expect(unused_must_use)]
     Select::new().select();
-    // Nothing else is marked: code that compiled without a warning goes on doing so.
+    // Nothing else is marked, so code that compiled without a warning still does.
     #[deny(unused_must_use)]
     {
         Select::new().ready();
@@ -233,14 +234,15 @@ fn must_use(receiver: &Receiver<Bare>) {
     }
 }
 
-/// What everything has.
+/// The answer for a type without the trait.
 trait Absent {
     const IMPLEMENTS: bool = false;
 }
 
 impl<T: ?Sized> Absent for T {}
 
-/// Whether a type implements a trait: the constant of the type itself, where it has one, hides that of [`Absent`].
+/// Computes whether a type implements a trait: the constant of the type itself, if it has one,
+/// hides the one of [`Absent`].
 macro_rules! implements {
     ($type:ty, $trait:path) => {{
         struct Probe<T: ?Sized>(PhantomData<T>);
@@ -280,7 +282,8 @@ macro_rules! table {
     };
 }
 
-/// Each type with values that can do all, nothing, and not even be sent; and whether it implements each trait.
+/// Each type with values that can do everything, nothing, and not even be sent; and whether it
+/// implements each trait.
 pub(crate) const TRAITS: &[(&str, bool)] = table![
     Sender<u8>,
     Sender<Bare>,
@@ -318,7 +321,7 @@ pub(crate) const TRAITS: &[(&str, bool)] = table![
     ReadyTimeoutError,
 ];
 
-/// Every text, with its name.
+/// Returns every text with its name.
 pub(crate) fn texts() -> Vec<String> {
     fn debug(texts: &mut Vec<String>, name: &str, value: &dyn Debug) {
         texts.push(format!("{name} Debug [{value:?}]"));
@@ -372,7 +375,7 @@ pub(crate) fn texts() -> Vec<String> {
     texts
 }
 
-/// What errors become, and what they say of themselves.
+/// Checks what errors convert to, and what they report about themselves.
 pub(crate) fn conversions() {
     assert_eq!(TrySendError::from(SendError(1)), TrySendError::Disconnected(1));
     assert_eq!(SendTimeoutError::from(SendError(1)), SendTimeoutError::Disconnected(1));
@@ -394,7 +397,7 @@ pub(crate) fn conversions() {
     assert_eq!(told(RecvTimeoutError::Disconnected), (false, true));
 }
 
-/// Every form that the macros take. Never blocks.
+/// Uses every form that the macros accept. Never blocks.
 pub(crate) fn macros() {
     let (tx, rx) = bounded::<u8>(1);
     let other = never::<String>();
@@ -418,7 +421,7 @@ pub(crate) fn macros() {
     }
     assert_eq!(seen, [Ok(7), Ok(7)]);
 
-    // An expression, of the arms' common type; and arms that leave.
+    // An expression of the arms' common type, and arms that leave.
     let value: &str = select! {
         recv(other,) -> _ => return,
         default(Duration::ZERO) => "default",
@@ -441,7 +444,7 @@ pub(crate) fn macros() {
     };
     assert!(sent);
 
-    // The value is made if its arm is chosen, and else not.
+    // The value is made only if its arm is chosen.
     let (full, _rx) = bounded::<u8>(0);
     let mut made = false;
     let mut make = || {

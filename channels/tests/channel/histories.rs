@@ -1,4 +1,5 @@
-//! Random histories on one thread, beside a model that cannot be wrong: a deque and a few flags.
+//! Random histories on one thread, compared with a trivially correct model: a deque and a few
+//! flags.
 
 use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 use proptest::prelude::*;
@@ -31,7 +32,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// The channel and the model, side by side.
+/// A channel and its model.
 struct Pair {
     senders: Vec<Sender<String>>,
     receivers: Vec<Receiver<String>>,

@@ -11,7 +11,7 @@ fn filled(n: usize) -> Receiver<usize> {
 }
 
 #[test]
-fn each_kind_yields_all() {
+fn each_iterator_yields_all_values() {
     everywhere(|| {
         assert!(filled(10).into_iter().eq(0..10));
         assert!(filled(10).iter().eq(0..10));
@@ -29,7 +29,7 @@ fn each_kind_yields_all() {
 }
 
 #[test]
-fn iter_waits_and_ends_with_the_channel() {
+fn iter_waits_and_ends_at_close() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         let task = spawn(move || rx.iter().collect::<Vec<_>>());
@@ -40,7 +40,7 @@ fn iter_waits_and_ends_with_the_channel() {
 }
 
 #[test]
-fn try_iter_goes_on_after_an_end() {
+fn try_iter_continues_after_none() {
     everywhere(|| {
         let (tx, rx) = bounded(1);
         let mut values = rx.try_iter();
@@ -51,7 +51,7 @@ fn try_iter_goes_on_after_an_end() {
 }
 
 #[test]
-fn the_others_are_fused() {
+fn blocking_iterators_are_fused() {
     everywhere(|| {
         fn fused(mut values: impl FusedIterator<Item = usize>) {
             assert_eq!((values.next(), values.next(), values.next()), (Some(0), None, None));
@@ -62,7 +62,7 @@ fn the_others_are_fused() {
 }
 
 #[test]
-fn an_owned_iterator_is_a_receiver() {
+fn owned_iterator_keeps_the_channel_open() {
     everywhere(|| {
         let (tx, rx) = bounded::<i32>(1);
         let values = rx.into_iter();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
-fn holds_nothing() {
+fn buffers_no_value() {
     everywhere(|| {
         let (tx, rx) = bounded::<i32>(0);
         assert_eq!((tx.capacity(), tx.len(), tx.is_empty(), tx.is_full()), (Some(0), 0, true, true));
@@ -17,7 +17,7 @@ fn holds_nothing() {
 }
 
 #[test]
-fn a_send_returns_when_the_value_was_received() {
+fn send_returns_once_the_value_is_received() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         let sent = Arc::new(AtomicBool::new(false));
@@ -57,12 +57,12 @@ fn ping_pong() {
 }
 
 #[test]
-fn try_send_succeeds_only_to_one_who_waits() {
+fn try_send_needs_a_waiting_receiver() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         let task = spawn(move || rx.recv());
         until(|| tx.try_send(5).is_ok());
-        // The one receiver has its value, although it may not have run yet.
+        // The only receiver has its value, although it may not have run yet.
         assert!(tx.try_send(6).is_err());
         assert_eq!(task.join(), Ok(5));
         assert_eq!(tx.send(6), Err(SendError(6)));
@@ -70,7 +70,7 @@ fn try_send_succeeds_only_to_one_who_waits() {
 }
 
 #[test]
-fn try_recv_succeeds_only_from_one_who_waits() {
+fn try_recv_needs_a_waiting_sender() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         let task = spawn(move || tx.send(5));
@@ -87,7 +87,7 @@ fn try_recv_succeeds_only_from_one_who_waits() {
 }
 
 #[test]
-fn values_without_size_and_large_ones() {
+fn zero_sized_and_large_values() {
     everywhere(|| {
         let (tx, rx) = bounded(0);
         let task = spawn(move || (0..100).try_for_each(|_| tx.send(())));

@@ -1,11 +1,12 @@
-//! Many senders and receivers, with drops and closes at random. Seeded: GREENTHREAD_SEED repeats a run's choices.
+//! Many senders and receivers, with random drops and closes. `GREENTHREAD_SEED` repeats a run's
+//! choices.
 
 use crate::common::random::Rng;
 use crate::common::{Task, everywhere, random, spawn, yield_now};
 use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 use std::collections::HashMap;
 
-/// What a sender has got through, and what a receiver has seen: (sender, number).
+/// What a sender has sent, and what a receiver has seen, as (sender, number).
 type Seen = Vec<(u32, u32)>;
 
 fn sender(id: u32, tx: Sender<(u32, u32)>, mut rng: Rng, closes: bool) -> Task<u32> {
@@ -14,7 +15,7 @@ fn sender(id: u32, tx: Sender<(u32, u32)>, mut rng: Rng, closes: bool) -> Task<u
         let mut tx = tx;
         for n in 0..count {
             let sent = if rng.one_in(4) {
-                // Polling must not lose or double anything either.
+                // Polling must not lose or repeat a value either.
                 loop {
                     match tx.try_send((id, n)) {
                         Err(TrySendError::Full(_)) => yield_now(),
@@ -67,7 +68,7 @@ fn round(rng: &mut Rng, closes: bool, leaves: bool) {
     let receivers = 1 + rng.below(4);
     let closer = if closes { Some(rng.below(senders.into()) as u32) } else { None };
     let senders: Vec<_> = (0..senders).map(|id| sender(id, tx.clone(), rng.fork(), closer == Some(id))).collect();
-    // With `leaves` all receivers may go early; the senders are told so.
+    // With `leaves` all receivers may leave early, and the senders know it.
     let receivers: Vec<_> = (0..receivers).map(|_| receiver(rx.clone(), rng.fork(), leaves)).collect();
     drop((tx, rx));
     let sent: Vec<u32> = senders.into_iter().map(Task::join).collect();
@@ -94,7 +95,7 @@ fn round(rng: &mut Rng, closes: bool, leaves: bool) {
 }
 
 #[test]
-fn all_that_is_sent_is_received_once() {
+fn every_value_is_received_once() {
     everywhere(|| {
         let mut rng = random();
         (0..60).for_each(|_| round(&mut rng, false, false));
@@ -102,7 +103,7 @@ fn all_that_is_sent_is_received_once() {
 }
 
 #[test]
-fn a_close_in_the_middle_loses_nothing() {
+fn close_in_the_middle_loses_no_value() {
     everywhere(|| {
         let mut rng = random();
         (0..60).for_each(|_| round(&mut rng, true, false));
@@ -110,7 +111,7 @@ fn a_close_in_the_middle_loses_nothing() {
 }
 
 #[test]
-fn receivers_that_leave_release_the_senders() {
+fn leaving_receivers_wake_the_senders() {
     everywhere(|| {
         let mut rng = random();
         (0..60).for_each(|_| round(&mut rng, false, true));

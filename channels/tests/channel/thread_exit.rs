@@ -1,4 +1,5 @@
-//! Channels while a thread ends: its thread-locals are being destroyed, and it sends, receives and selects all the same.
+//! Channels while a thread ends: it sends, receives and selects while its thread-locals are being
+//! destroyed.
 
 use std::cell::RefCell;
 use std::thread;
@@ -19,7 +20,8 @@ impl Drop for LastWords {
         assert_eq!(self.rx.recv(), Ok(10));
         self.tx.send_timeout(2, Duration::from_secs(60)).unwrap();
         assert_eq!(self.rx.recv_timeout(Duration::from_secs(60)), Ok(20));
-        // Two that are possible now and then, so that one is picked at random: that reads a thread-local, too.
+        // Two arms that are ready now and then, so that one is picked at random, which also reads a
+        // thread-local.
         select! {
             send(self.tx, 3) -> sent => sent.unwrap(),
             send(self.tx, 3) -> sent => sent.unwrap(),
@@ -36,7 +38,7 @@ thread_local! {
 }
 
 #[test]
-fn a_thread_may_talk_while_it_ends() {
+fn channels_work_while_a_thread_ends() {
     everywhere(|| {
         for cap in [0, 1] {
             let ((to, from_thread), (back, rx)) = (bounded(cap), bounded(cap));

@@ -1,10 +1,10 @@
-//! What never blocks, and what the fast answers may say.
+//! Non-blocking operations, and what the answers without the lock may say.
 
 use crate::common::{everywhere, everywhere_without_end, moment, random, spawn, yield_now};
 use greenthread_channels::{TryRecvError, TrySendError, bounded, never, nil, unbounded};
 
 #[test]
-fn nil_fails_at_once() {
+fn nil_operations_fail_at_once() {
     everywhere(|| {
         let (tx, rx) = nil();
         assert_eq!(tx.try_send(1), Err(TrySendError::Full(1)));
@@ -20,9 +20,9 @@ fn nil_fails_at_once() {
     });
 }
 
-/// The blocked threads are left behind: nothing can end them.
+/// Leaves the blocked threads behind, because nothing can end them.
 #[test]
-fn nil_blocks_for_ever() {
+fn nil_blocks_forever() {
     everywhere_without_end(|| {
         let (tx, rx) = nil();
         let tasks = [
@@ -35,8 +35,8 @@ fn nil_blocks_for_ever() {
     });
 }
 
-/// A send, then a close: a `try_recv` that runs beside the two may find nothing yet, but may not report the end before it
-/// has found the value.
+/// Sends and then closes: a concurrent `try_recv` may find nothing yet, but may not report the end
+/// before it has found the value.
 #[test]
 fn try_recv_beside_send_and_close() {
     everywhere(|| {
@@ -59,9 +59,10 @@ fn try_recv_beside_send_and_close() {
     });
 }
 
-/// A value is in the channel or the channel is closed at all times; so `try_recv` may not say *empty*.
+/// At all times a value is in the channel or the channel is closed, so `try_recv` may not say
+/// *empty*.
 #[test]
-fn try_recv_is_never_empty_when_there_is_always_something() {
+fn try_recv_is_never_empty_beside_a_close() {
     everywhere(|| {
         for cap in [Some(1), None] {
             for _ in 0..1000 {
@@ -83,9 +84,9 @@ fn try_recv_is_never_empty_when_there_is_always_something() {
     });
 }
 
-/// As above, for a send: either there is room or the channel is closed, at all times.
+/// At all times there is room or the channel is closed, so `try_send` may not say *full*.
 #[test]
-fn try_send_is_never_full_when_there_is_always_room_or_a_close() {
+fn try_send_is_never_full_beside_a_close() {
     everywhere(|| {
         for _ in 0..1000 {
             let (tx, rx) = bounded(1);
@@ -103,7 +104,7 @@ fn try_send_is_never_full_when_there_is_always_room_or_a_close() {
 }
 
 #[test]
-fn try_both_ways_at_random() {
+fn random_try_send_and_try_recv() {
     everywhere(|| {
         let mut rng = random();
         for cap in [0, 1, 4] {

@@ -1,4 +1,4 @@
-//! Channels without a limit.
+//! Unbounded channels.
 
 use crate::common::{everywhere, spawn};
 use greenthread_channels::{RecvError, SendError, TryRecvError, unbounded};
@@ -19,7 +19,7 @@ fn is_never_full() {
 }
 
 #[test]
-fn keeps_the_order_in_high_and_low_water() {
+fn order_holds_as_the_buffer_grows_and_shrinks() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         let (mut sent, mut received) = (0, 0);
@@ -38,7 +38,7 @@ fn keeps_the_order_in_high_and_low_water() {
 }
 
 #[test]
-fn a_receive_waits_for_a_send() {
+fn receive_waits_for_send() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         let task = spawn(move || rx.iter().map(|s: String| s.len()).sum::<usize>());
@@ -51,7 +51,7 @@ fn a_receive_waits_for_a_send() {
 }
 
 #[test]
-fn many_senders_that_all_need_room() {
+fn many_senders_grow_the_buffer() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         let tasks: Vec<_> = (0..4)
@@ -73,7 +73,7 @@ fn many_senders_that_all_need_room() {
 }
 
 #[test]
-fn without_a_receiver_a_send_fails() {
+fn send_without_receiver_fails() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         tx.send(1).unwrap();

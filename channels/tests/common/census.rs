@@ -1,13 +1,13 @@
-//! Values that count how often they are dropped.
+//! Values that count their drops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts the values made and dropped.
+/// Counts the values that were created and dropped.
 #[derive(Clone, Default)]
 pub struct Census(Arc<(AtomicUsize, AtomicUsize)>);
 
-/// A value of a [`Census`]. On the heap, so that a second drop of it does not go unnoticed.
+/// A value of a [`Census`], on the heap, so that a second drop does not go unnoticed.
 pub struct Counted {
     census: Census,
     pub number: Box<usize>,

@@ -1,7 +1,7 @@
-//! What the tests share: each body runs on threads, on goroutines, and on a mix of both; with a watchdog and leak
-//! checks.
+//! Shared test support: each body runs on threads, on goroutines and on a mix of both, with a
+//! watchdog and leak checks.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test file is a program of its own, and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
 
 pub mod census;
@@ -23,34 +23,34 @@ use random::{Rng, seed, storm_time};
 
 pub use scheduler::yield_now;
 
-/// Longer than any test may take, in each setting, on the slowest machine.
+/// A time that no test exceeds, in any setting, on the slowest machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How long a finished test may take to leave nothing behind.
+/// A time in which a finished test leaves nothing behind.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// The numbers of Ps that goroutines run on.
+/// The numbers of Ps for goroutines.
 const PROCS: [usize; 3] = [1, 2, 4];
 
-/// What the tasks of a test run on.
+/// Where the tasks of a test run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// Threads that the runtime did not start.
+    /// On threads that the runtime did not start.
     Threads,
-    /// Goroutines on so many Ps.
+    /// On goroutines with this number of Ps.
     Goroutines(usize),
-    /// Each task on a thread or on a goroutine, with so many Ps.
+    /// Each on a thread or on a goroutine, with this number of Ps.
     Mixed(usize),
 }
 
 impl Setting {
-    /// All of them; the mix on a number of Ps that differs from run to run.
+    /// Returns all settings. The number of Ps of the mix differs from run to run.
     fn all(random: &mut Rng) -> impl Iterator<Item = Self> + use<> {
         let mixed = Self::Mixed(PROCS[random.index(PROCS.len())]);
         [Self::Threads].into_iter().chain(PROCS.map(Self::Goroutines)).chain([mixed])
     }
 
-    /// How many Ps it wants. Threads want none, and get what was there.
+    /// Returns how many Ps the setting needs. Threads need none, and run with any number.
     fn procs(self) -> Option<usize> {
         match self {
             Self::Threads => None,
@@ -69,46 +69,48 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Runs `body` in every setting, as a task itself, and checks each time that it leaves nothing behind.
+/// Runs `body` as a task in every setting, and checks each time that it leaves nothing behind.
 pub fn everywhere(body: impl Fn() + Send + Sync + 'static) {
-    Turn::take().run_everywhere(body, true);
+    Exclusive::take().run_everywhere(body, true);
 }
 
-/// As [`everywhere`], for a body whose tasks cannot end.
+/// Runs `body` like [`everywhere`], but its tasks need not end.
 pub fn everywhere_without_end(body: impl Fn() + Send + Sync + 'static) {
-    Turn::take().run_everywhere(body, false);
+    Exclusive::take().run_everywhere(body, false);
 }
 
-/// What the running test has chosen. One test runs at a time.
-struct Now {
+/// The choices for the running test. Only one test runs at a time.
+struct Running {
     setting: Setting,
     random: Rng,
 }
 
-static NOW: Mutex<Now> = Mutex::new(Now { setting: Setting::Threads, random: Rng::new(0) });
+static RUNNING: Mutex<Running> = Mutex::new(Running { setting: Setting::Threads, random: Rng::new(0) });
 
-fn now() -> MutexGuard<'static, Now> {
-    NOW.lock().unwrap_or_else(PoisonError::into_inner)
+fn running() -> MutexGuard<'static, Running> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The setting in which the running test is.
+/// Returns the setting of the running test.
 pub fn setting() -> Setting {
-    now().setting
+    running().setting
 }
 
-/// A generator of the running test, other than those before. Asked for in the same order, they are the same for the
-/// same seed.
+/// Returns a new generator for the running test.
+///
+/// The sequence of generators is the same for the same seed.
 pub fn random() -> Rng {
-    now().random.fork()
+    running().random.fork()
 }
 
-/// The right to change the number of Ps and to count what is left, which both belong to the whole process.
-struct Turn {
+/// The right to change the number of Ps and to count leftovers, both of which concern the whole
+/// process.
+struct Exclusive {
     procs: usize,
     _lock: MutexGuard<'static, ()>,
 }
 
-impl Turn {
+impl Exclusive {
     fn take() -> Self {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,45 +118,45 @@ impl Turn {
     }
 
     fn run_everywhere(&self, body: impl Fn() + Send + Sync + 'static, settles: bool) {
-        // Printed here, on the thread of the test: the harness shows it if the test fails.
+        // Printed here, on the thread of the test, so that the harness shows it if the test fails.
         let mut seeds = Rng::new(seed());
         let body = Arc::new(body);
         for setting in Setting::all(&mut seeds) {
             scheduler::set_gomaxprocs(setting.procs().unwrap_or(self.procs));
-            *now() = Now { setting, random: seeds.fork() };
+            *running() = Running { setting, random: seeds.fork() };
             let _watchdog = watchdog(setting);
-            let before = Left::take();
+            let before = Leftovers::take();
             let body = Arc::clone(&body);
             if let Err(payload) = spawn(move || body()).wait() {
                 println!("on {setting}: {}", text(&*payload));
                 panic::resume_unwind(payload);
             }
             if settles {
-                before.settle(setting);
+                before.wait_until_gone(setting);
             }
         }
     }
 }
 
-impl Drop for Turn {
+impl Drop for Exclusive {
     fn drop(&mut self) {
         scheduler::set_gomaxprocs(self.procs);
-        now().setting = Setting::Threads;
+        running().setting = Setting::Threads;
     }
 }
 
-/// The tasks that have not ended.
+/// The number of tasks that have not ended.
 static TASKS: AtomicUsize = AtomicUsize::new(0);
 
-/// What could be left behind.
-struct Left {
+/// What a test could leave behind.
+struct Leftovers {
     tasks: usize,
     goroutines: usize,
     timers: u64,
     stacks: u64,
 }
 
-impl Left {
+impl Leftovers {
     fn take() -> Self {
         let stats = scheduler::stats();
         Self {
@@ -166,8 +168,8 @@ impl Left {
         }
     }
 
-    /// Waits until there is no more than there was.
-    fn settle(&self, setting: Setting) {
+    /// Waits until there is no more than there was before.
+    fn wait_until_gone(&self, setting: Setting) {
         let end = Instant::now() + SETTLE;
         loop {
             let Self { tasks, goroutines, timers, stacks } = Self::take();
@@ -185,21 +187,21 @@ impl Left {
     }
 }
 
-/// Something that runs beside the test.
+/// A task that runs beside the test.
 pub enum Task<T> {
     Thread(thread::JoinHandle<T>),
     Goroutine(scheduler::JoinHandle<T>),
 }
 
-/// Runs `f` beside the caller: on a thread or on a goroutine, as the setting says.
+/// Runs `f` beside the caller, on a thread or on a goroutine as the setting says.
 #[track_caller]
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Task<T> {
-    /// Counts a task until it ends, also if it panics.
+    /// Counts a task until it ends, even by a panic.
     struct Counted;
 
     impl Drop for Counted {
         fn drop(&mut self) {
-            // ORDERING: release pairs with the acquire in `Left::take`.
+            // ORDERING: release pairs with the acquire in `Leftovers::take`.
             TASKS.fetch_sub(1, Ordering::Release);
         }
     }
@@ -211,11 +213,11 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Task<
         f()
     };
     let on_goroutine = {
-        let mut now = now();
-        match now.setting {
+        let mut running = running();
+        match running.setting {
             Setting::Threads => false,
             Setting::Goroutines(_) => true,
-            Setting::Mixed(_) => now.random.one_in(2),
+            Setting::Mixed(_) => running.random.one_in(2),
         }
     };
     if on_goroutine {
@@ -226,7 +228,7 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Task<
 }
 
 impl<T> Task<T> {
-    /// Waits for the end; passes a panic on.
+    /// Waits for the end, and passes a panic on.
     pub fn join(self) -> T {
         self.wait().unwrap_or_else(|payload| panic::resume_unwind(payload))
     }
@@ -238,7 +240,7 @@ impl<T> Task<T> {
         }
     }
 
-    /// Whether `f` has returned.
+    /// Returns `true` if `f` has returned.
     pub fn is_finished(&self) -> bool {
         match self {
             Self::Thread(handle) => handle.is_finished(),
@@ -247,7 +249,7 @@ impl<T> Task<T> {
     }
 }
 
-/// Aborts the process if it is not dropped in time. A test that hangs shall fail, and say where.
+/// Aborts the process if it is not dropped in time, so that a test that hangs fails and says where.
 #[must_use]
 struct Watchdog(Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>);
 
@@ -256,9 +258,9 @@ fn watchdog(setting: Setting) -> Watchdog {
     let (alive, gone) = mpsc::channel();
     let thread = thread::spawn(move || {
         if gone.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // Written past the harness, which would keep it to itself when the process aborts.
+            // Written past the harness, which would lose it when the process aborts.
             let _ = writeln!(io::stderr(), "{test} on {setting}: still running after {LIMIT:?}");
-            // On a thread of its own: what hangs may be what the dump needs.
+            // On a thread of its own, because the dump may need what hangs.
             thread::spawn(|| writeln!(io::stderr(), "{}", scheduler::dump()));
             thread::sleep(Duration::from_secs(5));
             process::abort();
@@ -275,27 +277,32 @@ impl Drop for Watchdog {
     }
 }
 
-/// Waits until `condition` holds, and lets others run; the watchdog bounds it.
+/// Waits until `condition` holds, and lets others run.
+///
+/// The watchdog bounds it.
 pub fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         yield_now();
     }
 }
 
-/// So many rounds, or as many as there is time for: a busy machine shall have fewer of them rather than the watchdog's
-/// bite. At least one.
+/// Returns up to `most` rounds, or as many as there is time for, but at least one.
+///
+/// On a busy machine the watchdog would otherwise end the test.
 pub fn rounds(most: usize) -> impl Iterator<Item = usize> {
     let end = Instant::now() + storm_time();
     (0..most).take_while(move |&round| round == 0 || Instant::now() < end)
 }
 
-/// Gives others a moment to do what they should not do. A test may rest on nothing happening in it, never on anything.
+/// Gives others some time to do what they must not do.
+///
+/// A test may rely on nothing happening in it, but never on anything happening.
 pub fn moment() {
     let end = Instant::now() + Duration::from_millis(10);
     until(|| Instant::now() >= end);
 }
 
-/// The text of a panic of `f`.
+/// Returns the text of the panic of `f`.
 pub fn panic_text(f: impl FnOnce() + panic::UnwindSafe) -> String {
     text(&*panic::catch_unwind(f).expect_err("no panic")).to_owned()
 }

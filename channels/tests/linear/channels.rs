@@ -1,5 +1,5 @@
-//! Thousands of small histories of one channel, each checked against the sequential model. `linear/mod.rs` says what
-//! that means.
+//! Thousands of small histories of one channel, each checked against the sequential model.
+//! `linear/mod.rs` explains what that means.
 
 use crate::common::random::Rng;
 use crate::common::{everywhere, random, rounds};
@@ -7,16 +7,16 @@ use crate::history::{Arm, Call, Patience};
 use crate::script::{Plan, perform_one};
 use crate::search;
 
-/// At most, in each setting and for each capacity.
+/// The maximum in each setting and for each capacity.
 const HISTORIES: usize = 400;
 
-/// What the tasks of one history are like: otherwise a long history would be needed for a channel to get full, or to
-/// be closed late.
+/// The habits of the tasks of one history. Without them only a long history would fill a channel,
+/// or close it late.
 #[derive(Clone, Copy)]
 struct Character {
-    /// Of ten calls, how many send: by task.
+    /// By task: how many of ten calls send.
     senders: [u64; 4],
-    /// Of ten sends and receives, how many give up at once.
+    /// How many of ten sends and receives give up at once.
     hasty: u64,
     closes: bool,
 }
@@ -43,7 +43,7 @@ impl Character {
         } else {
             Arm::Recv { chan: 0 }
         };
-        Call::one(arm, if random.below(10) < self.hasty { Patience::Never } else { Patience::ForEver })
+        Call::one(arm, if random.below(10) < self.hasty { Patience::Never } else { Patience::Forever })
     }
 }
 
@@ -75,6 +75,6 @@ fn capacity_two() {
 }
 
 #[test]
-fn unlimited() {
+fn unbounded_channel() {
     histories_of(None);
 }

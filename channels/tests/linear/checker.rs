@@ -1,17 +1,18 @@
-//! The checker of `linear/` itself: histories written by hand, those that channels can have and those that they cannot.
+//! Tests of the checker in `linear/` itself: hand-written histories that channels can have, and
+//! others that they cannot have.
 //!
-//! A task is a text of calls, and a call is *operation* `=` *outcome* `@` *invoked* `-` *responded*:
+//! A task is a text of calls. A call is *operation* `=` *outcome* `@` *invoked* `-` *responded*:
 //!
-//! | written | |
+//! | written | meaning |
 //! | --- | --- |
 //! | `a<7=ok@1-2` | sent 7 on channel `a`; the other channel is `b` |
-//! | `a<7=closed@1-2` | the same, on a closed channel |
-//! | `a=7@1-2`, `a=closed@1-2` | received 7; received the end |
+//! | `a<7=closed@1-2` | the same send failed, on a closed channel |
+//! | `a=7@1-2`, `a=closed@1-2` | received 7; found the channel closed and drained |
 //! | `a?=none@1-2` | `?` gives up at once, and did |
 //! | `a~=none@1-2` | `~` gives up after a while |
-//! | `a\|b<7=1:ok@1-2` | two arms, and arm 1 was chosen; behind the arms `%`: biased, `+`: late |
-//! | `close@1-2`, `close=again@1-2` | closed channel `a`; came too late to |
-//! | `open@1-2`, `shut@1-2` | what `is_closed` said of channel `a` |
+//! | `a\|b<7=1:ok@1-2` | two arms, arm 1 was chosen; `%` after the arms is biased, `+` is late |
+//! | `close@1-2`, `close=again@1-2` | closed channel `a`; it was closed already |
+//! | `open@1-2`, `shut@1-2` | what `is_closed` returned for channel `a` |
 //! | `a=7@1-9^4` | was seen parked at 4 |
 
 use crate::history::{Arm, Call, Event, History, Outcome, Patience};
@@ -39,7 +40,7 @@ fn select((name, result): (&str, &str)) -> (Call, Outcome) {
     let patience = match name {
         _ if name.contains('?') => Patience::Never,
         _ if name.contains('~') => Patience::ForAWhile,
-        _ => Patience::ForEver,
+        _ => Patience::Forever,
     };
     let arms: Vec<Arm> = name.trim_end_matches(['?', '~', '%', '+']).split('|').map(arm).collect();
     let (chosen, result) = result.split_once(':').map_or((0, result), |(arm, result)| (number(arm) as usize, result));
@@ -76,17 +77,17 @@ fn impossible(capacity: usize, tasks: &[&str]) {
 }
 
 #[test]
-fn values_go_through_in_order() {
+fn values_pass_in_order() {
     possible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=1@5-6 a=2@7-8"]);
     impossible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=2@5-6 a=1@7-8"]);
-    // Sends at the same time may have any order, whatever their stamps.
+    // Concurrent sends may have any order, whatever their stamps.
     possible(2, &["a<1=ok@1-4", "a<2=ok@2-3", "a=2@5-6 a=1@7-8"]);
     possible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=2@5-8", "a=1@6-7"]);
     impossible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=2@5-6", "a=1@7-8"]);
 }
 
 #[test]
-fn a_value_comes_once_and_not_before_it_was_sent() {
+fn value_is_received_once_after_its_send() {
     impossible(1, &["a<1=ok@1-2", "a=1@3-4", "a=1@5-6"]);
     impossible(1, &["a=1@1-2", "a<1=ok@3-4"]);
     possible(1, &["a=1@1-4", "a<1=ok@2-3"]);
@@ -94,52 +95,52 @@ fn a_value_comes_once_and_not_before_it_was_sent() {
 }
 
 #[test]
-fn a_lost_value_is_missed() {
+fn lost_value_is_noticed() {
     possible(1, &["a<1=ok@1-2 close@3-4", "a?=1@5-6 a?=closed@7-8"]);
     impossible(1, &["a<1=ok@1-2 close@3-4", "a?=closed@7-8"]);
     impossible(1, &["a<1=ok@1-2", "a?=none@3-4"]);
-    // The one who was told that it was sent has not met anybody.
+    // The send has succeeded, but it has not met a receiver.
     impossible(0, &["a<1=ok@1-2 close@3-4", "a?=closed@7-8"]);
 }
 
 #[test]
-fn room_is_what_the_capacity_says() {
+fn capacity_limits_the_buffer() {
     impossible(1, &["a<1=ok@1-2 a<2=ok@3-4"]);
     possible(1, &["a<1=ok@1-2 a<2?=none@3-4 a=1@5-6 a<2?=ok@7-8"]);
     impossible(2, &["a<1=ok@1-2 a<2?=none@3-4"]);
     assert!(explains(None, &["a<1=ok@1-2 a<2=ok@3-4 a<3=ok@5-6"]));
     assert!(!explains(None, &["a<1=ok@1-2 a<2?=none@3-4"]));
-    // A receive at the same time makes room, or has not yet.
+    // A concurrent receive has made room, or has not yet.
     possible(1, &["a<1=ok@1-2 a<2?=none@3-6", "a=1@4-5"]);
     possible(1, &["a<1=ok@1-2 a<2?=ok@3-6", "a=1@4-5"]);
     impossible(1, &["a<1=ok@1-2 a<2?=none@5-6", "a=1@3-4"]);
 }
 
 #[test]
-fn giving_up_needs_one_instant_that_allows_it() {
-    // A value is there until the other receive takes it, and there is none after.
+fn giving_up_needs_one_allowing_instant() {
+    // A value is there until the other receive takes it, and not afterwards.
     possible(1, &["a<1=ok@1-2", "a=1@3-6", "a?=none@4-5"]);
     impossible(1, &["a<1=ok@1-2", "a=1@7-8", "a?=none@4-5"]);
-    // Go's TestNonblockRecvRace: buffered, then closed: never empty and open.
+    // Go's TestNonblockRecvRace: the channel is buffered, then closed, and never empty and open.
     possible(1, &["a<1=ok@1-2 close@4-5 a?=1@6-7", "a?=closed@3-8"]);
     impossible(1, &["a<1=ok@1-2 close@4-5 a?=1@6-7", "a?=none@3-8"]);
     possible(1, &["a<1=ok@1-2 close@4-6 a?=closed@7-8", "a?=1@3-5"]);
 }
 
 #[test]
-fn a_rendezvous_is_one_instant() {
+fn rendezvous_is_one_instant() {
     possible(0, &["a<1=ok@1-4", "a=1@2-3"]);
     impossible(0, &["a<1=ok@1-2", "a=1@3-4"]);
     impossible(0, &["a=1@1-2", "a<1=ok@3-4"]);
-    // Two that overlap two each, in the only order that works, and in one that does not.
+    // Two calls overlap two calls each, in the only order that works and in one that does not.
     possible(0, &["a<1=ok@1-4 a<2=ok@5-8", "a=1@2-6", "a=2@3-7"]);
     impossible(0, &["a<1=ok@1-4 a<2=ok@5-8", "a=2@2-3", "a=1@6-7"]);
-    // Each pair overlaps, but the first sender must go before the second one begins.
+    // Each pair overlaps, but the first sender must come before the second one begins.
     impossible(0, &["a<1=ok@1-2 a<2=ok@5-8", "a=1@3-6"]);
 }
 
 #[test]
-fn two_that_do_not_wait_do_not_meet() {
+fn two_non_blocking_calls_do_not_meet() {
     possible(0, &["a<1?=ok@1-4", "a=1@2-3"]);
     possible(0, &["a<1=ok@1-4", "a?=1@2-3"]);
     impossible(0, &["a<1?=ok@1-4", "a?=1@2-3"]);
@@ -148,7 +149,7 @@ fn two_that_do_not_wait_do_not_meet() {
 }
 
 #[test]
-fn nobody_meets_himself() {
+fn call_never_meets_itself() {
     possible(0, &["a|a<1?=none@1-2"]);
     impossible(0, &["a|a<1=1:ok@1-2"]);
     impossible(0, &["a|a<1=0:1@1-2"]);
@@ -157,7 +158,7 @@ fn nobody_meets_himself() {
 }
 
 #[test]
-fn a_close_is_seen_by_all_that_come_later() {
+fn later_calls_see_the_close() {
     possible(1, &["close@1-2 a<1=closed@3-4 a=closed@5-6"]);
     impossible(1, &["close@1-2 a<1=ok@3-4"]);
     impossible(1, &["close@1-2 a?=none@3-4"]);
@@ -172,46 +173,46 @@ fn a_close_is_seen_by_all_that_come_later() {
 }
 
 #[test]
-fn a_close_sends_those_who_wait_away() {
+fn close_wakes_waiting_calls() {
     possible(0, &["a<1=closed@1-4", "close@2-3"]);
     possible(0, &["a=closed@1-4", "close@2-3"]);
     possible(0, &["a=closed@1-6", "close@2-3 shut@4-5"]);
-    // The buffered value is there to be received; the waiting one is not.
+    // The buffered value can be received; the waiting one cannot.
     possible(1, &["a<1=ok@1-2 a<2=closed@3-6", "close@4-5 a=1@7-8 a=closed@9-10"]);
     impossible(1, &["a<1=ok@1-2 a<2=closed@3-6", "close@4-5 a=1@7-8 a=2@9-10"]);
     impossible(0, &["a<1=ok@1-6", "close@2-3 a?=1@4-5"]);
-    // Not even one that was seen to wait.
+    // Not even a value whose sender was seen waiting.
     impossible(1, &["a<1=ok@1-2 a<2=ok@3-9^4", "close@5-6 a=1@7-8"]);
 }
 
 #[test]
-fn from_stamps_alone_a_rendezvous_may_always_fail() {
+fn without_a_witness_a_rendezvous_may_fail() {
     possible(0, &["a<1=ok@1-9", "a?=none@4-5", "a=1@7-8"]);
     possible(0, &["a=1@1-9", "a<2?=none@4-5", "a<1=ok@7-8"]);
     possible(0, &["a|b=0:1@1-9", "b<2?=none@4-5", "a<1=ok@7-8"]);
 }
 
 #[test]
-fn with_a_witness_it_may_not() {
+fn with_a_witness_a_rendezvous_must_succeed() {
     impossible(0, &["a<1=ok@1-9^3", "a?=none@4-5", "a=1@7-8"]);
     impossible(0, &["a=1@1-9^3", "a<2?=none@4-5", "a<1=ok@7-8"]);
     impossible(0, &["a|b=0:1@1-9^3", "b<2?=none@4-5", "a<1=ok@7-8"]);
-    // Until the witness it may, and when somebody was served in between.
+    // Allowed before the witness, and when a call was served in between.
     possible(0, &["a<1=ok@1-9^5", "a?=none@3-4", "a=1@7-8"]);
     possible(0, &["a<1=ok@1-9^3", "a?=none@4-8", "a=1@5-7"]);
-    // One that times out may have done so.
+    // A call that times out may have done so by then.
     possible(0, &["a<1~=none@1-9^3", "a?=none@4-5"]);
     impossible(0, &["a<1~=ok@1-9^3", "a?=none@4-5", "a=1@7-8"]);
 }
 
 #[test]
-fn those_who_wait_are_served_in_order() {
-    // The second one begins when the first one is seen to wait.
+fn waiting_calls_are_served_in_order() {
+    // The second call begins when the first one is seen waiting.
     possible(0, &["a=1@1-20^2", "a=2@3-21", "a<1=ok@5-6 a<2=ok@7-8"]);
     impossible(0, &["a=2@1-20^2", "a=1@3-21", "a<1=ok@5-6 a<2=ok@7-8"]);
     possible(0, &["a=2@1-20", "a=1@3-21", "a<1=ok@5-6 a<2=ok@7-8"]);
     possible(0, &["a=2@1-20^4", "a=1@3-21", "a<1=ok@5-6 a<2=ok@7-8"]);
-    // Senders too, also at a buffer that is full.
+    // The same for senders, also at a full buffer.
     impossible(0, &["a<2=ok@1-20^2", "a<1=ok@3-21", "a=1@5-6 a=2@7-8"]);
     let full = "a<9=ok@1-2 a=9@8-9 a=1@10-11 a=2@12-13";
     possible(1, &[full, "a<1=ok@3-20^4", "a<2=ok@5-21^6"]);
@@ -219,23 +220,23 @@ fn those_who_wait_are_served_in_order() {
 }
 
 #[test]
-fn nobody_barges() {
-    // The room that the receive makes is the waiting sender's, from the same instant on.
+fn calls_do_not_barge() {
+    // The room that the receive makes belongs to the waiting sender from the same instant on.
     let waits = "a<1=ok@1-2 a<2=ok@3-20^4";
     possible(1, &[waits, "a=1@5-6 a<3?=none@7-8 a=2@9-10"]);
     impossible(1, &[waits, "a=1@5-6 a<3?=ok@7-8"]);
-    // So is the value that the send brings the waiting receiver's.
+    // Likewise the value of the send belongs to the waiting receiver.
     let waits = "a=1@1-20^2";
     possible(1, &[waits, "a<1=ok@3-4 a?=none@5-6"]);
     impossible(1, &[waits, "a<1=ok@3-4 a?=1@5-6"]);
 }
 
 #[test]
-fn a_default_needs_one_instant_for_all_arms() {
+fn default_needs_one_instant_for_all_arms() {
     possible(1, &["a|b?=none@1-2"]);
     possible(1, &["a|b?=0:1@3-4", "a<1=ok@1-2"]);
     impossible(1, &["a|b?=none@3-4", "a<1=ok@1-2"]);
-    // A value is in one channel or in the other at all times, though in neither when it is looked at.
+    // A value is in one of the channels at all times, but in neither at the moment of the look.
     let handed_on = "a<1=ok@1-2 b<2=ok@4-5 a=1@6-7";
     impossible(1, &["a|b?=none@3-8", handed_on]);
     possible(1, &["a|b?=1:2@3-8", handed_on]);
@@ -243,40 +244,41 @@ fn a_default_needs_one_instant_for_all_arms() {
 }
 
 #[test]
-fn a_bias_takes_the_first_that_is_ready() {
+fn biased_call_takes_the_first_ready_arm() {
     let both = "a<1=ok@1-2 b<2=ok@3-4";
     possible(1, &[both, "a|b=0:1@5-6"]);
     possible(1, &[both, "a|b=1:2@5-6"]);
     possible(1, &[both, "a|b%=0:1@5-6"]);
     impossible(1, &[both, "a|b%=1:2@5-6"]);
     possible(1, &["b<2=ok@3-4", "a|b%=1:2@5-6"]);
-    // It looks at one after the other.
+    // A biased call looks at one after the other.
     possible(1, &[both, "a|b%=1:2@0-6"]);
     impossible(1, &[both, "a|b%=1:2@3-6"]);
 }
 
 #[test]
-fn a_call_with_many_arms_completes_once() {
+fn call_with_many_arms_completes_once() {
     possible(0, &["a|b=0:1@1-9", "a<1=ok@2-3", "b<2~=none@4-5"]);
     impossible(0, &["a|b=0:1@1-9", "a<1=ok@2-3", "b<2=ok@4-5"]);
     possible(0, &["a|b=0:1@1-9 b=2@10-13", "a<1=ok@2-3", "b<2=ok@4-12"]);
-    // Two with many arms meet.
+    // Two calls with many arms meet.
     possible(0, &["a|b<1=1:ok@1-4", "a<2|b=1:1@2-3"]);
     impossible(0, &["a|b<1=1:ok@1-4", "a<2|b=0:ok@2-3"]);
 }
 
 #[test]
-fn a_late_message_keeps_its_room() {
-    // While the room is kept nobody else gets it, and there is nothing to receive.
+fn late_message_keeps_its_slot() {
+    // A reserved slot is taken for other calls, and there is nothing to receive.
     let others = "a<2?=none@2-3 a?=none@4-5";
     possible(1, &["a<1+=ok@1-6", others]);
     impossible(1, &["a<1=ok@1-6", others]);
     impossible(1, &["a<1+=ok@1-6", others, "a=1@1-2"]);
-    // It comes behind those that were sent meanwhile, but before those that were sent after.
+    // The value comes after those that were sent in the meantime, and before those that were sent
+    // later.
     possible(2, &["a<1+=ok@1-6 a=2@7-8 a=1@9-10", "a<2=ok@2-3"]);
     possible(1, &["a<1+=closed@1-6", "a<2?=none@2-3 close@4-5"]);
     impossible(1, &["a<1+=closed@1-6", "close@7-8"]);
-    // Also one that has waited for the room.
+    // Also for a call that has waited for the slot.
     let waits = "a<1+=ok@3-20^4";
     possible(1, &["a<9=ok@1-2 a=9@5-6 a<2?=none@7-8 a?=none@9-10 a=1@11-12", waits]);
     impossible(1, &["a<9=ok@1-2 a=9@5-6 a<2?=ok@7-8", waits]);

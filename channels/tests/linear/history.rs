@@ -1,11 +1,15 @@
-//! What is recorded.
+//! The record of a test.
 
 use std::fmt;
 
-/// A moment: earlier is smaller, and no two are the same.
+/// A moment.
+///
+/// Earlier moments are smaller, and no two are equal.
 pub(crate) type Stamp = u64;
 
-/// One way for a call to complete. Channels are numbers, values are unique in a history.
+/// One way for a call to complete.
+///
+/// Channels are numbers, and values are unique in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arm {
     Send { chan: usize, value: u32 },
@@ -20,15 +24,15 @@ impl Arm {
     }
 }
 
-/// What a call does when no arm is ready.
+/// What a call does if no arm is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// Gives up at once: `try_`, `default`.
+    /// It gives up at once: `try_`, `default`.
     Never,
-    /// Gives up after a while: `_timeout`, `default(timeout)`.
+    /// It gives up after a while: `_timeout`, `default(timeout)`.
     ForAWhile,
-    /// Waits.
-    ForEver,
+    /// It waits.
+    Forever,
 }
 
 /// An operation.
@@ -39,7 +43,7 @@ pub(crate) enum Call {
         patience: Patience,
         /// Prefers the first arm that is ready.
         biased: bool,
-        /// Makes a message only when its arm was chosen.
+        /// Makes a message only once its arm was chosen.
         late: bool,
     },
     Close {
@@ -51,7 +55,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// An operation with one arm.
+    /// Creates an operation with one arm.
     pub(crate) fn one(arm: Arm, patience: Patience) -> Self {
         Self::Select { arms: vec![arm], patience, biased: false, late: false }
     }
@@ -61,13 +65,15 @@ impl Call {
     }
 }
 
-/// How an operation ended. Arms are indices of the call's list.
+/// The outcome of an operation.
+///
+/// Arms are indices of the call's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Sent {
         arm: usize,
     },
-    /// The channel was closed; the value came back.
+    /// The channel was closed, and the value came back.
     SendFailed {
         arm: usize,
     },
@@ -94,14 +100,16 @@ pub(crate) struct Event {
     pub(crate) outcome: Outcome,
     pub(crate) invoked: Stamp,
     pub(crate) responded: Stamp,
-    /// By this moment somebody had seen the caller parked in this call.
+    /// A moment by which another task had seen the caller parked in this call.
     pub(crate) parked: Option<Stamp>,
 }
 
-/// All calls of all tasks, each task's in its order.
+/// All calls of all tasks.
+///
+/// The calls of a task are in its order.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
-    /// By channel; none for an unbounded one.
+    /// By channel. `None` is an unbounded channel.
     pub(crate) capacities: Vec<Option<usize>>,
     pub(crate) tasks: Vec<Vec<Event>>,
 }
@@ -125,7 +133,7 @@ impl fmt::Display for Call {
                 let patience = match patience {
                     Patience::Never => " | default",
                     Patience::ForAWhile => " | timeout",
-                    Patience::ForEver => "",
+                    Patience::Forever => "",
                 };
                 let [biased, late] =
                     [(biased, " (biased)"), (late, " (late)")].map(|(is, text)| if *is { text } else { "" });

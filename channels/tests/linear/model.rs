@@ -1,22 +1,22 @@
-//! The sequential model: what may happen next.
+//! The sequential model: which steps are possible next.
 
 use std::collections::VecDeque;
 
 use super::history::{Arm, Call, Event, History, Outcome, Patience, Stamp};
 
-/// What channels, tasks and those who wait look like at one instant.
+/// The channels, the tasks and the waiting calls at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     chans: Vec<Chan>,
-    /// How many of each task's calls are over.
+    /// The number of each task's calls that are over.
     over: Vec<u16>,
     /// The tasks whose next call waits, the longest waiting first.
     waiting: Vec<u8>,
-    /// By task: which arms of its next call, as bits, were found not to be ready since it began. Only kept for those
-    /// with a bias.
+    /// By task: the arms of its next call, as bits, that were found unready since it began. Kept
+    /// only for biased calls.
     unready: Vec<u32>,
-    /// The tasks whose next call was chosen to send, and has room kept for a value that is still to come. Sorted.
-    promised: Vec<u8>,
+    /// The tasks whose next call was chosen to send, and has a slot reserved for its value. Sorted.
+    reserved: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ struct Chan {
     closed: bool,
 }
 
-/// The side of a channel that an arm is on.
+/// Returns the side of a channel that an arm is on: `true` for sends.
 fn is_send(arm: Arm) -> bool {
     matches!(arm, Arm::Send { .. })
 }
@@ -39,21 +39,21 @@ impl State {
             over: vec![0; history.tasks.len()],
             waiting: Vec::new(),
             unready: vec![0; history.tasks.len()],
-            promised: Vec::new(),
+            reserved: Vec::new(),
         }
     }
 
-    /// How many calls are over.
+    /// Returns the number of calls that are over.
     pub(crate) fn progress(&self) -> usize {
         self.over.iter().map(|&over| usize::from(over)).sum()
     }
 
-    /// Whether all calls are over.
+    /// Returns `true` if all calls are over.
     pub(crate) fn is_last(&self, history: &History) -> bool {
         (0..history.tasks.len()).all(|task| self.next(history, task).is_none())
     }
 
-    /// The call that the task is at.
+    /// Returns the call that the task is at.
     pub(crate) fn next<'h>(&self, history: &'h History, task: usize) -> Option<&'h Event> {
         history.tasks[task].get(usize::from(self.over[task]))
     }
@@ -62,29 +62,29 @@ impl State {
         self.waiting.contains(&(task as u8))
     }
 
-    fn is_promised(&self, task: usize) -> bool {
-        self.promised.contains(&(task as u8))
+    fn has_reservation(&self, task: usize) -> bool {
+        self.reserved.contains(&(task as u8))
     }
 
-    /// Whether the channel has room that is kept for nobody.
+    /// Returns `true` if the channel has room that is not reserved.
     fn has_room(&self, history: &History, chan: usize) -> bool {
         let is_kept_here = |&&task: &&u8| {
             let event = self.next(history, task.into());
             event.and_then(Event::chosen).is_some_and(|arm| arm.chan() == chan)
         };
         let Chan { capacity, values, .. } = &self.chans[chan];
-        capacity.is_none_or(|capacity| values.len() + self.promised.iter().filter(is_kept_here).count() < capacity)
+        capacity.is_none_or(|capacity| values.len() + self.reserved.iter().filter(is_kept_here).count() < capacity)
     }
 
-    /// The moment before which something must happen to the task's next call.
+    /// Returns the moment before which something must happen to the task's next call.
     pub(crate) fn due(&self, task: usize, event: &Event) -> Stamp {
         match event.parked {
-            Some(parked) if !self.is_waiting(task) && !self.is_promised(task) => parked.min(event.responded),
+            Some(parked) if !self.is_waiting(task) && !self.has_reservation(task) => parked.min(event.responded),
             _ => event.responded,
         }
     }
 
-    /// The task whose call waits longest on one side of a channel, with that call.
+    /// Returns the call that waits longest on one side of a channel, and its task.
     fn longest_waiting<'h>(&self, history: &'h History, chan: usize, sends: bool) -> Option<(usize, &'h Event)> {
         let stands_there = |arm: &Arm| arm.chan() == chan && is_send(*arm) == sends;
         self.waiting.iter().find_map(|&task| {
@@ -104,22 +104,22 @@ impl State {
         }
     }
 
-    /// The task's next call is over.
+    /// Ends the task's next call.
     fn end(&mut self, task: usize) {
         self.over[task] += 1;
         self.unready[task] = 0;
         self.waiting.retain(|&waiting| usize::from(waiting) != task);
-        self.promised.retain(|&promised| usize::from(promised) != task);
+        self.reserved.retain(|&reserved| usize::from(reserved) != task);
     }
 
-    /// Keeps room for the task's call, whose value comes later.
-    fn promise(&mut self, task: usize) {
+    /// Reserves a slot for the task's call, whose value arrives later.
+    fn reserve(&mut self, task: usize) {
         self.waiting.retain(|&waiting| usize::from(waiting) != task);
-        self.promised.push(task as u8);
-        self.promised.sort_unstable();
+        self.reserved.push(task as u8);
+        self.reserved.sort_unstable();
     }
 
-    /// A call that has begun may look at its arms now.
+    /// Lets a call that has begun look at its arms now.
     pub(crate) fn look(&mut self, history: &History, task: usize) {
         if let Some(Event { call: Call::Select { arms, biased: true, .. }, .. }) = self.next(history, task) {
             let unready =
@@ -128,7 +128,9 @@ impl State {
         }
     }
 
-    /// What follows if the task's next call takes effect now; none if it cannot, with the outcome that it had.
+    /// Returns the state after the task's next call takes effect now.
+    ///
+    /// Returns `None` if it cannot, with the outcome that it had.
     pub(crate) fn take_effect(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let mut next = self.clone();
@@ -140,13 +142,13 @@ impl State {
                 self.may_stop_waiting(arms, *patience, outcome)
             }
             (Call::Select { arms, patience, .. }, Outcome::GaveUp) => {
-                *patience != Patience::ForEver && !arms.iter().any(|&arm| self.is_ready(history, arm))
+                *patience != Patience::Forever && !arms.iter().any(|&arm| self.is_ready(history, arm))
             }
             (Call::Select { .. }, outcome) => {
                 let arm = event.chosen()?;
-                let may = self.is_promised(task) || self.may_choose(task, event);
-                // First, so that the room which is kept for it is there.
-                next.promised.retain(|&promised| usize::from(promised) != task);
+                let may = self.has_reservation(task) || self.may_choose(task, event);
+                // First, so that the slot that is reserved for it is free.
+                next.reserved.retain(|&reserved| usize::from(reserved) != task);
                 may && next.complete(history, arm, outcome)
             }
             _ => false,
@@ -155,7 +157,7 @@ impl State {
         possible.then_some(next)
     }
 
-    /// Whether a call that has just come may choose the arm that it did choose.
+    /// Returns `true` if a call that has just arrived may choose the arm that it did choose.
     fn may_choose(&self, task: usize, event: &Event) -> bool {
         match (&event.call, event.outcome.arm()) {
             (Call::Select { biased: true, .. }, Some(chosen)) => (0..chosen).all(|n| self.unready[task] & 1 << n != 0),
@@ -163,11 +165,14 @@ impl State {
         }
     }
 
-    /// What follows if the task's next call is chosen to send now, and brings its value later; none if it cannot.
+    /// Returns the state after the task's next call is chosen to send now, and brings its value
+    /// later.
+    ///
+    /// Returns `None` if it cannot be.
     pub(crate) fn choose(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let Some(Arm::Send { chan, .. }) = event.chosen() else { return None };
-        let is_new = !self.is_waiting(task) && !self.is_promised(task);
+        let is_new = !self.is_waiting(task) && !self.has_reservation(task);
         let by_room = !self.chans[chan].closed
             && self.longest_waiting(history, chan, false).is_none()
             && self.has_room(history, chan);
@@ -175,11 +180,11 @@ impl State {
             return None;
         }
         let mut next = self.clone();
-        next.promise(task);
+        next.reserve(task);
         Some(next)
     }
 
-    /// Whether a call that waits can end so without a peer.
+    /// Returns `true` if a waiting call can end with this outcome without a peer.
     fn may_stop_waiting(&self, arms: &[Arm], patience: Patience, outcome: Outcome) -> bool {
         match outcome {
             Outcome::GaveUp => patience == Patience::ForAWhile,
@@ -188,7 +193,9 @@ impl State {
         }
     }
 
-    /// Does what an arm does to the channel, and to a peer that waits; false if it cannot have had this outcome.
+    /// Applies an arm to the channel and to a waiting peer.
+    ///
+    /// Returns `false` if the arm cannot have had this outcome.
     fn complete(&mut self, history: &History, arm: Arm, outcome: Outcome) -> bool {
         let at = arm.chan();
         let closed = self.chans[at].closed;
@@ -213,7 +220,7 @@ impl State {
                         if !event.chosen().is_some_and(|arm| is_send(arm) && arm.chan() == at) {
                             return false;
                         }
-                        self.promise(sender);
+                        self.reserve(sender);
                     }
                     Some((sender, event)) => {
                         self.end(sender);
@@ -229,11 +236,11 @@ impl State {
         }
     }
 
-    /// What follows if the task's next call begins to wait now; none if it cannot.
+    /// Returns the state after the task's next call begins to wait now, or `None` if it cannot.
     pub(crate) fn wait(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let Call::Select { arms, patience, .. } = &event.call else { return None };
-        let may = *patience != Patience::Never && !self.is_waiting(task) && !self.is_promised(task);
+        let may = *patience != Patience::Never && !self.is_waiting(task) && !self.has_reservation(task);
         if !may || arms.iter().any(|&arm| self.is_ready(history, arm)) {
             return None;
         }
@@ -244,7 +251,7 @@ impl State {
 }
 
 impl Outcome {
-    /// The arm that completed.
+    /// Returns the arm that has completed.
     fn arm(self) -> Option<usize> {
         match self {
             Self::Sent { arm } | Self::SendFailed { arm } | Self::Received { arm, .. } | Self::RecvFailed { arm } => {
@@ -263,7 +270,7 @@ impl Event {
         }
     }
 
-    /// The value that this call has received from the channel.
+    /// Returns the value that this call has received from the channel.
     fn received_at(&self, chan: usize) -> Option<u32> {
         match (self.chosen(), self.outcome) {
             (Some(Arm::Recv { chan: at }), Outcome::Received { value, .. }) if at == chan => Some(value),
@@ -271,7 +278,7 @@ impl Event {
         }
     }
 
-    /// The value that this call has sent to the channel.
+    /// Returns the value that this call has sent to the channel.
     fn sent_at(&self, chan: usize) -> Option<u32> {
         match (self.chosen(), self.outcome) {
             (Some(Arm::Send { chan: at, value }), Outcome::Sent { .. }) if at == chan => Some(value),

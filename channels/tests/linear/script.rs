@@ -1,4 +1,4 @@
-//! Scripts for a few tasks: made at random, performed all at once, and recorded.
+//! Scripts for a few tasks, which are made at random, performed concurrently, and recorded.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,15 +12,15 @@ use super::history::{Arm, Call, Event, History, Outcome, Patience, Stamp};
 use crate::common::random::Rng;
 use crate::common::{Task, spawn, until, yield_now};
 
-/// How often the others may run, with nothing to be recorded, before they are taken to be blocked. A mistake is
-/// harmless.
-const PATIENCE: usize = 60;
+/// How often the other tasks may run without a recorded event before they are taken to be blocked.
+/// A mistake is harmless.
+const QUIET_YIELDS: usize = 60;
 
-/// How often one looks whether another task is parked.
-const LOOKS: usize = 20;
+/// How often a task checks whether another task is parked.
+const CHECKS: usize = 20;
 
-/// The longest time for either: on a busy machine to yield once may take as long as this.
-const ENOUGH: Duration = Duration::from_millis(1);
+/// The time limit for both. On a busy machine a single yield may take as long as this.
+const CHECK_LIMIT: Duration = Duration::from_millis(1);
 
 /// Both ends of a channel.
 pub(crate) type Ends = (Sender<u32>, Receiver<u32>);
@@ -32,22 +32,22 @@ pub(crate) type Perform = fn(&Call, &[Ends]) -> Outcome;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Call(Call),
-    /// Lets others run.
+    /// It lets others run.
     Yield,
-    /// Looks for a while whether that task is parked.
+    /// It checks for a while whether that task is parked.
     Watch(usize),
 }
 
-/// How the calls that are left come to an end.
+/// How the remaining calls end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// All channels are closed.
     Close,
-    /// Values are sent and received until nobody is left.
+    /// Values are sent and received until no call is left.
     Serve,
 }
 
-/// Everything that is chosen at random before a history begins.
+/// All random choices that are made before a history begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) capacities: Vec<Option<usize>>,
@@ -56,8 +56,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A plan for three or four tasks with three to six calls each. `call` makes one for a task, out of a value that
-    /// was not used before.
+    /// Creates a plan for three or four tasks with three to six calls each.
+    ///
+    /// `call` makes a call for a task, from a value that was not used before.
     pub(crate) fn random(
         random: &mut Rng,
         capacities: Vec<Option<usize>>,
@@ -83,28 +84,30 @@ impl Plan {
         Self { capacities, scripts, end }
     }
 
-    /// Performs the scripts, each as a task, and records them. The caller is one more task: it brings all to an end.
+    /// Performs the scripts, each as a task, and records them.
+    ///
+    /// The caller is one more task, which brings all calls to an end.
     pub(crate) fn perform(&self, perform: Perform) -> History {
-        hush();
+        silence_close_panics();
         let ends: Vec<Ends> = self.capacities.iter().map(|&cap| cap.map_or_else(unbounded, bounded)).collect();
         let tasks = self.scripts.len();
-        let books: Arc<Books> = Arc::new(Books::new(tasks));
+        let shared: Arc<Shared> = Arc::new(Shared::new(tasks));
         let tasks: Vec<Task<Vec<Event>>> = (0..tasks)
             .map(|task| {
-                let mut writer = Writer::new(&books, task, ends.clone(), perform);
+                let mut writer = Recorder::new(&shared, task, ends.clone(), perform);
                 let script = self.scripts[task].clone();
                 spawn(move || writer.follow(&script))
             })
             .collect();
-        let mut writer = Writer::new(&books, tasks.len(), ends, perform);
+        let mut writer = Recorder::new(&shared, tasks.len(), ends, perform);
         let all_through = || tasks.iter().all(Task::is_finished);
-        books.wait_until_quiet(all_through);
+        shared.wait_until_quiet(all_through);
         match self.end {
             End::Close => writer.close_all(),
             End::Serve => {
                 while !all_through() {
                     writer.serve_all();
-                    books.wait_until_quiet(all_through);
+                    shared.wait_until_quiet(all_through);
                 }
             }
         }
@@ -112,14 +115,14 @@ impl Plan {
         writer.drain();
         events.push(writer.events);
         for (task, events) in events.iter_mut().enumerate() {
-            books.enter_witnesses(task, events);
+            shared.enter_witnesses(task, events);
         }
         History { capacities: self.capacities.clone(), tasks: events }
     }
 }
 
-/// Keeps quiet about the panic of a second close: there are thousands of them.
-fn hush() {
+/// Silences the panic of a second close, of which there are thousands.
+fn silence_close_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let report = panic::take_hook();
@@ -132,67 +135,69 @@ fn hush() {
 }
 
 /// What the tasks of a history share.
-struct Books {
+struct Shared {
     clock: AtomicU64,
-    desks: Vec<Desk>,
+    views: Vec<TaskView>,
     begun: AtomicUsize,
 }
 
-/// What others may see of a task.
+/// What other tasks may see of a task.
 #[derive(Default)]
-struct Desk {
+struct TaskView {
     /// Its id, if it is a goroutine and has begun.
     goroutine: AtomicU64,
-    /// Twice the number of calls that have responded, and one more during a call.
+    /// Twice the number of calls that have responded, plus one during a call.
     calls: AtomicUsize,
     /// By number of the call: when it was seen parked.
     parked: Mutex<Vec<(usize, Stamp)>>,
 }
 
-impl Books {
+impl Shared {
     fn new(tasks: usize) -> Self {
-        let desks = (0..=tasks).map(|_| Desk::default()).collect();
-        Self { clock: AtomicU64::new(1), desks, begun: AtomicUsize::new(0) }
+        let views = (0..=tasks).map(|_| TaskView::default()).collect();
+        Self { clock: AtomicU64::new(1), views, begun: AtomicUsize::new(0) }
     }
 
-    /// A moment.
+    /// Returns a new stamp.
     fn stamp(&self) -> Stamp {
-        // ORDERING: sequentially consistent, as are the desks' numbers: who has the later stamp sees what was done
-        // before the earlier one.
+        // ORDERING: sequentially consistent, like the tasks' numbers: the task with the later stamp
+        // sees what was done before the earlier one.
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Waits until nothing has happened for a while, or all are through.
+    /// Waits until nothing has happened for a while, or all tasks are done.
     fn wait_until_quiet(&self, all_through: impl Fn() -> bool) {
-        until(|| self.begun.load(Ordering::SeqCst) == self.desks.len() - 1);
+        until(|| self.begun.load(Ordering::SeqCst) == self.views.len() - 1);
         until(|| {
             let before = self.clock.load(Ordering::SeqCst);
-            let end = Instant::now() + ENOUGH;
+            let end = Instant::now() + CHECK_LIMIT;
             let goes_on = |_: &usize| !all_through() && Instant::now() < end;
-            (0..PATIENCE).take_while(goes_on).for_each(|_| yield_now());
+            (0..QUIET_YIELDS).take_while(goes_on).for_each(|_| yield_now());
             self.clock.load(Ordering::SeqCst) == before || all_through()
         });
     }
 
-    /// Looks whether a task is parked in a call, until it is or the call is over.
+    /// Checks whether a task is parked in a call, until it is or the call is over.
     fn watch(&self, task: usize) {
-        let desk = &self.desks[task];
-        let call = desk.calls.load(Ordering::SeqCst);
-        let id = desk.goroutine.load(Ordering::SeqCst);
-        let end = Instant::now() + ENOUGH;
-        for _ in (0..LOOKS).take_while(|_| Instant::now() < end) {
-            // It had begun the call before the look, and has not ended it after: what the look saw was this call.
+        let view = &self.views[task];
+        let call = view.calls.load(Ordering::SeqCst);
+        let id = view.goroutine.load(Ordering::SeqCst);
+        let end = Instant::now() + CHECK_LIMIT;
+        for _ in (0..CHECKS).take_while(|_| Instant::now() < end) {
+            // The call had begun before the look and had not ended after it, so the look has seen
+            // this call.
             if id == 0 || call.is_multiple_of(2) {
                 return;
             }
-            // The dump reads without ordering; but it takes far longer to write than the node to become visible.
+            // The dump reads without ordering, but writing it takes far longer than the node takes
+            // to become visible.
             let seen = is_parked(id);
             let stamp = self.stamp();
-            if desk.calls.load(Ordering::SeqCst) != call {
+            if view.calls.load(Ordering::SeqCst) != call {
                 return;
             }
             if seen {
-                desk.parked.lock().unwrap_or_else(PoisonError::into_inner).push((call / 2, stamp));
+                view.parked.lock().unwrap_or_else(PoisonError::into_inner).push((call / 2, stamp));
                 return;
             }
             yield_now();
@@ -200,65 +205,65 @@ impl Books {
     }
 
     fn enter_witnesses(&self, task: usize, events: &mut [Event]) {
-        for &(call, stamp) in self.desks[task].parked.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for &(call, stamp) in self.views[task].parked.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let parked = &mut events[call].parked;
             *parked = Some(parked.map_or(stamp, |before| before.min(stamp)));
         }
     }
 }
 
-/// Whether the runtime shows a goroutine parked in a channel's operation.
+/// Returns `true` if the runtime shows the goroutine parked in a channel operation.
 fn is_parked(goroutine: u64) -> bool {
     let reasons = [WaitReason::ChanSend, WaitReason::ChanReceive, WaitReason::Select];
     let parked = reasons.map(GoroutineState::Waiting);
     scheduler::goroutines().iter().any(|one| one.id == goroutine && parked.contains(&one.state))
 }
 
-/// One task, which writes down what it does.
-struct Writer {
-    books: Arc<Books>,
+/// A task that records what it does.
+struct Recorder {
+    shared: Arc<Shared>,
     task: usize,
     ends: Vec<Ends>,
     perform: Perform,
     events: Vec<Event>,
 }
 
-impl Writer {
-    fn new(books: &Arc<Books>, task: usize, ends: Vec<Ends>, perform: Perform) -> Self {
-        Self { books: Arc::clone(books), task, ends, perform, events: Vec::new() }
+impl Recorder {
+    fn new(shared: &Arc<Shared>, task: usize, ends: Vec<Ends>, perform: Perform) -> Self {
+        Self { shared: Arc::clone(shared), task, ends, perform, events: Vec::new() }
     }
 
     fn follow(&mut self, script: &[Step]) -> Vec<Event> {
         let id = scheduler::current().map_or(0, |goroutine| goroutine.id());
-        self.books.desks[self.task].goroutine.store(id, Ordering::SeqCst);
-        // All at once, as far as that can be had.
-        self.books.begun.fetch_add(1, Ordering::SeqCst);
-        let all = self.books.desks.len() - 1;
-        until(|| self.books.begun.load(Ordering::SeqCst) == all);
+        self.shared.views[self.task].goroutine.store(id, Ordering::SeqCst);
+        // All tasks begin at the same time, as far as possible.
+        self.shared.begun.fetch_add(1, Ordering::SeqCst);
+        let all = self.shared.views.len() - 1;
+        until(|| self.shared.begun.load(Ordering::SeqCst) == all);
         for step in script {
             match step {
                 Step::Call(call) => {
                     self.call(call.clone());
                 }
                 Step::Yield => yield_now(),
-                Step::Watch(task) => self.books.watch(*task),
+                Step::Watch(task) => self.shared.watch(*task),
             }
         }
         std::mem::take(&mut self.events)
     }
 
     fn call(&mut self, call: Call) -> Outcome {
-        let desk = &self.books.desks[self.task].calls;
-        desk.fetch_add(1, Ordering::SeqCst);
-        let invoked = self.books.stamp();
+        let view = &self.shared.views[self.task].calls;
+        view.fetch_add(1, Ordering::SeqCst);
+        let invoked = self.shared.stamp();
         let outcome = (self.perform)(&call, &self.ends);
-        let responded = self.books.stamp();
-        desk.fetch_add(1, Ordering::SeqCst);
+        let responded = self.shared.stamp();
+        view.fetch_add(1, Ordering::SeqCst);
         self.events.push(Event { call, outcome, invoked, responded, parked: None });
         outcome
     }
 
-    /// As `call`, but if it gives up, which changes nothing, it is forgotten.
+    /// Performs a call, and forgets it if it gives up, which changes nothing.
     fn poll(&mut self, arm: Arm) -> Outcome {
         let outcome = self.call(Call::one(arm, Patience::Never));
         if outcome == Outcome::GaveUp {
@@ -275,11 +280,11 @@ impl Writer {
         }
     }
 
-    /// Gives and takes one value where somebody may want it.
+    /// Sends and receives one value on each channel, in case a call waits for it.
     fn serve_all(&mut self) {
         for chan in 0..self.ends.len() {
             if self.poll(Arm::Recv { chan }) == Outcome::GaveUp {
-                // Values of its own: those of the scripts are smaller.
+                // These values differ from those of the scripts, which are smaller.
                 let value = 1_000_000 + self.events.len() as u32;
                 self.poll(Arm::Send { chan, value });
             }
@@ -302,11 +307,11 @@ pub(crate) fn perform_one(call: &Call, ends: &[Ends]) -> Outcome {
         },
         &Call::IsClosed { chan } => Outcome::IsClosed(ends[chan].0.is_closed()),
         Call::Select { arms, patience, .. } => match (&arms[..], patience) {
-            (&[Arm::Send { chan, value }], Patience::ForEver) => {
+            (&[Arm::Send { chan, value }], Patience::Forever) => {
                 sent(value, ends[chan].0.send(value).map_err(Into::into))
             }
             (&[Arm::Send { chan, value }], Patience::Never) => sent(value, ends[chan].0.try_send(value)),
-            (&[Arm::Recv { chan }], Patience::ForEver) => received(ends[chan].1.recv().map_err(Into::into)),
+            (&[Arm::Recv { chan }], Patience::Forever) => received(ends[chan].1.recv().map_err(Into::into)),
             (&[Arm::Recv { chan }], Patience::Never) => received(ends[chan].1.try_recv()),
             _ => panic!("no plain operation: {call}"),
         },

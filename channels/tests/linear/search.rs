@@ -13,15 +13,16 @@ pub(crate) fn check(history: &History) {
     }
 }
 
-/// Whether the history is linearizable.
+/// Returns `true` if the history is linearizable.
 pub(crate) fn is_linearizable(history: &History) -> bool {
     explain(history).is_ok()
 }
 
-/// Finds instants for all calls. If there are none: the history, and how far the best attempt came.
+/// Finds instants for all calls. The error shows the history and how far the best attempt got.
 fn explain(history: &History) -> Result<(), String> {
     let mut furthest = State::new(history);
-    // From these states on there is no way: where it leads to does not depend on how one has come.
+    // The states from which no order leads to the end. This does not depend on how the search got
+    // there.
     let mut seen = HashSet::new();
     let mut ahead = vec![furthest.clone()];
     while let Some(mut state) = ahead.pop() {
@@ -48,7 +49,7 @@ fn explain(history: &History) -> Result<(), String> {
     ))
 }
 
-/// The tasks whose next call has begun, or may have; the most urgent last.
+/// Returns the tasks whose next call has begun, or may have begun, the most urgent last.
 fn candidates(history: &History, state: &State) -> Vec<usize> {
     let next = (0..history.tasks.len()).filter_map(|task| {
         let event = state.next(history, task)?;
@@ -56,12 +57,12 @@ fn candidates(history: &History, state: &State) -> Vec<usize> {
     });
     let mut next: Vec<(Stamp, usize, Stamp)> = next.collect();
     next.sort_unstable_by_key(|&(due, ..)| Reverse(due));
-    // What is invoked after somebody is due cannot come before him.
+    // A call that is invoked after another call is due cannot come before it.
     let first_due = next.last().map_or(0, |&(due, ..)| due);
     next.into_iter().filter(|&(.., invoked)| invoked < first_due).map(|(_, task, _)| task).collect()
 }
 
-/// What may come next; the best guess last.
+/// Returns the states that may come next, the best guess last.
 fn successors(history: &History, state: &State, candidates: &[usize]) -> Vec<State> {
     let waits = candidates.iter().filter_map(|&task| state.wait(history, task));
     let choices = candidates.iter().filter_map(|&task| state.choose(history, task));

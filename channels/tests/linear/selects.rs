@@ -1,5 +1,5 @@
-//! Thousands of small histories of selects over two channels, each checked against the sequential model.
-//! `linear/mod.rs` says what that means.
+//! Thousands of small histories of selects over two channels, each checked against the sequential
+//! model. `linear/mod.rs` explains what that means.
 
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use greenthread_channels::{
     RecvError, RecvTimeoutError, Select, SendError, SendTimeoutError, bounded, select, select_biased,
 };
 
-/// At most, in each setting and for each form of select.
+/// The maximum in each setting and for each form of select.
 const HISTORIES: usize = 600;
 
-/// How long a call waits that waits for a while: long enough that a peer may come, short enough that often none does.
+/// How long a call waits that gives up after a while: long enough that a peer may come, short
+/// enough that often none does.
 const WHILE: Duration = Duration::from_micros(300);
 
-/// Makes a message, after its arm was chosen, and takes its time at it.
+/// Makes a message slowly, after its arm was chosen.
 fn message(value: u32) -> u32 {
     if value.is_multiple_of(3) {
         yield_now();
@@ -43,7 +44,7 @@ fn received(arm: usize, result: Result<u32, RecvError>) -> Outcome {
     }
 }
 
-/// Performs a call with one arm that waits for a while, without select.
+/// Performs a call with one arm that waits for a while, without a select.
 fn wait_for_a_while(arm: Arm, ends: &[Ends]) -> Outcome {
     match arm {
         Arm::Send { chan, value } => match ends[chan].0.send_timeout(value, WHILE) {
@@ -62,7 +63,7 @@ fn wait_for_a_while(arm: Arm, ends: &[Ends]) -> Outcome {
     }
 }
 
-/// Performs what is no select; none if it is one.
+/// Performs a call that is not a select. Returns `None` for a select.
 fn perform_plain(call: &Call, ends: &[Ends]) -> Option<Outcome> {
     match call {
         Call::Select { late: true, .. } => None,
@@ -71,7 +72,7 @@ fn perform_plain(call: &Call, ends: &[Ends]) -> Option<Outcome> {
     }
 }
 
-/// Two arms, written as `select!` or `select_biased!`, and a third one as it stands there.
+/// Performs a call with two arms by `select!` or `select_biased!`, with the given third arm.
 macro_rules! two {
     ($select:ident, $arms:expr, $ends:expr $(, $default:ident $(($timeout:expr))?)?) => {
         match (&$arms[..], $ends) {
@@ -106,8 +107,8 @@ fn by_macro(call: &Call, ends: &[Ends]) -> Outcome {
     }
     let Call::Select { arms, patience, biased, .. } = call else { panic!("no select: {call}") };
     match (patience, biased) {
-        (Patience::ForEver, false) => two!(select, arms, ends),
-        (Patience::ForEver, true) => two!(select_biased, arms, ends),
+        (Patience::Forever, false) => two!(select, arms, ends),
+        (Patience::Forever, true) => two!(select_biased, arms, ends),
         (Patience::Never, false) => two!(select, arms, ends, default),
         (Patience::Never, true) => two!(select_biased, arms, ends, default),
         (Patience::ForAWhile, false) => two!(select, arms, ends, default(WHILE)),
@@ -128,7 +129,7 @@ fn by_list(call: &Call, ends: &[Ends]) -> Outcome {
         };
     }
     let chosen = match patience {
-        Patience::ForEver => Some(list.select()),
+        Patience::Forever => Some(list.select()),
         Patience::Never => list.try_select().ok(),
         Patience::ForAWhile => list.select_timeout(WHILE).ok(),
     };
@@ -140,19 +141,19 @@ fn by_list(call: &Call, ends: &[Ends]) -> Outcome {
     }
 }
 
-/// What the tasks of one history are like.
+/// The habits of the tasks of one history.
 #[derive(Clone, Copy)]
 struct Character {
-    /// Of ten arms, how many send: by task.
+    /// By task: how many of ten arms send.
     senders: [u64; 4],
-    /// Of ten calls, how many are selects.
+    /// How many of ten calls are selects.
     selects: u64,
-    /// Of ten calls, how many give up at once.
+    /// How many of ten calls give up at once.
     hasty: u64,
     patient: bool,
     biased: bool,
     closes: bool,
-    /// How many arms a select has, at least and at most.
+    /// The minimum and maximum number of arms of a select.
     arms: (usize, usize),
 }
 
@@ -186,7 +187,7 @@ impl Character {
         let patience = match random.below(10) {
             n if n < self.hasty => Patience::Never,
             9 if !self.patient => Patience::ForAWhile,
-            _ => Patience::ForEver,
+            _ => Patience::Forever,
         };
         if random.below(10) >= self.selects {
             return Call::one(self.arm(random, task, value), patience);
@@ -211,19 +212,19 @@ fn histories(perform: Perform, arms: (usize, usize)) {
 }
 
 #[test]
-fn two_arms_by_macro() {
+fn two_arms_with_select_macro() {
     histories(by_macro, (2, 2));
 }
 
 #[test]
-fn some_arms_by_list() {
+fn several_arms_with_select_list() {
     histories(by_list, (1, 4));
 }
 
-/// Found by a history: room is kept for a chosen send, another sender waits behind it, and nothing is in the buffer.
-/// Then there is something to be received, and one who polls must find it.
+/// Found by a history: a slot is reserved for a chosen send, another sender waits behind it, and
+/// the buffer is empty. There is a value to be received then, and a polling receiver must find it.
 #[test]
-fn one_who_waits_behind_kept_room_is_found_by_polling() {
+fn polling_finds_a_sender_behind_a_reserved_slot() {
     everywhere(|| {
         for way in 0..2 {
             let (tx, rx) = bounded(1);

@@ -1,12 +1,14 @@
-//! What Go's own tests demand of select, said again in our words (Go: `runtime/chan_test.go`, `test/chan/`).
+//! What Go's own tests demand of select, written independently (Go: `runtime/chan_test.go`,
+//! `test/chan/`).
 
 use crate::common::{everywhere, moment, spawn, until, yield_now};
 use greenthread_channels::{Receiver, Select, Sender, TryRecvError, bounded, never, select};
 use greenthread_scheduler as scheduler;
 use std::hint::black_box;
 
-/// Go's TestNonblockSelectRace: a value goes into the second channel before the one in the first is taken, so that at
-/// all times there is one. A `default` that looks at one channel after the other can miss both.
+/// Go's TestNonblockSelectRace: a value enters the second channel before the one in the first is
+/// taken, so there is one at all times. A `default` that looks at one channel after the other can
+/// miss both.
 #[test]
 fn nonblock_select_race() {
     everywhere(|| {
@@ -29,7 +31,7 @@ fn nonblock_select_race() {
     });
 }
 
-/// Go's TestNonblockSelectRace2: the same, and the second channel is closed.
+/// Go's TestNonblockSelectRace2: like the first, but the second channel is closed.
 #[test]
 fn nonblock_select_race_2() {
     everywhere(|| {
@@ -52,7 +54,8 @@ fn nonblock_select_race_2() {
     });
 }
 
-/// The same with sends: there is room in the second channel before that in the first is taken.
+/// Repeats the race with sends: room appears in the second channel before the room in the first is
+/// taken.
 #[test]
 fn nonblock_select_race_of_sends() {
     everywhere(|| {
@@ -76,10 +79,10 @@ fn nonblock_select_race_of_sends() {
     });
 }
 
-/// The same without an end: a value goes back and forth between two channels, and comes before the other one goes. Who
-/// only looks must always see one.
+/// Repeats the race without an end: a value moves back and forth between two channels, and enters
+/// one before it leaves the other. A polling select must always see it.
 #[test]
-fn a_value_that_goes_back_and_forth_is_always_seen() {
+fn value_between_two_channels_is_always_seen() {
     everywhere(|| {
         let [(tx1, rx1), (tx2, rx2)] = [bounded(1), bounded(1)];
         tx1.send(0).unwrap();
@@ -94,7 +97,7 @@ fn a_value_that_goes_back_and_forth_is_always_seen() {
                     yield_now();
                 }
             }
-            // So that there is one until the end.
+            // There is a value until the end.
             tx1
         });
         let mut list = Select::new();
@@ -112,8 +115,8 @@ fn a_value_that_goes_back_and_forth_is_always_seen() {
     });
 }
 
-/// Go's TestSelfSelect: two that each offer a send and a receive on the same channel. Without a buffer each gets the
-/// other's value and never its own.
+/// Go's TestSelfSelect: two tasks that each offer a send and a receive on the same channel. Without
+/// a buffer each gets the other's value and never its own.
 #[test]
 fn self_select() {
     fn one_side(me: usize, tx: &Sender<usize>, rx: &Receiver<usize>, buffered: bool) {
@@ -145,8 +148,8 @@ fn self_select() {
     });
 }
 
-/// Go's TestSelectFairness: of two channels that are always ready each is taken half of the time, beside two that
-/// never are.
+/// Go's TestSelectFairness: of two channels that are always ready, each is chosen half of the time,
+/// beside two that are never ready.
 #[test]
 fn select_fairness() {
     everywhere(|| {
@@ -177,14 +180,15 @@ fn select_fairness() {
         let ones = (0..TRIALS).filter(|_| results.recv().unwrap() == 1).count();
         drop(done);
         task.join();
-        // Seven standard deviations of a fair coin: less than once in a hundred thousand million runs.
+        // Seven standard deviations of a fair coin: less than once in 10^11 runs.
         assert!(ones.abs_diff(TRIALS / 2) < 350, "{ones} of {TRIALS}");
     });
 }
 
-/// The same for those who wait: each of four channels is fed only now and then, and none is forgotten.
+/// Checks the same for waiting selects: each of four channels is fed only now and then, and none is
+/// starved.
 #[test]
-fn a_waiting_select_serves_whoever_comes() {
+fn waiting_select_starves_no_channel() {
     everywhere(|| {
         const EACH: usize = 500;
         let (feeds, channels): (Vec<_>, Vec<_>) = (0..4).map(|n| bounded(n % 2)).unzip();
@@ -201,12 +205,12 @@ fn a_waiting_select_serves_whoever_comes() {
                 recv(channels[2]) -> value => value,
                 recv(channels[3]) -> value => value,
             };
-            // A channel that is drained is ready with its end.
+            // A drained channel is ready, with its end.
             let Ok(value) = value else { continue };
             assert_eq!(value % EACH, next[value / EACH], "out of order");
             next[value / EACH] += 1;
         }
-        // The rest, as ends may have been selected in place of values.
+        // Receives what is left, because ends may have been chosen instead of values.
         for (id, rx) in channels.iter().enumerate() {
             rx.iter().for_each(|value| {
                 assert_eq!(value, id * EACH + next[id]);
@@ -218,8 +222,8 @@ fn a_waiting_select_serves_whoever_comes() {
     });
 }
 
-/// Go's TestMultiConsumer: workers that take from either of two queues and put into either of two more; nothing is
-/// lost, nothing comes twice.
+/// Go's TestMultiConsumer: workers receive from either of two queues and send to either of two
+/// more. No value is lost or received twice.
 #[test]
 fn multi_consumer() {
     everywhere(|| {
@@ -281,8 +285,8 @@ fn put(results: &[Sender<usize>], id: usize, job: usize) {
     }
 }
 
-/// Go's TestSelectDuplicateChannel: one that waits twice in one channel is woken through another, and must leave both
-/// places: who waited behind it is served next.
+/// Go's TestSelectDuplicateChannel: a select that waits twice in one channel is woken through
+/// another channel, and must leave both places. The task that waited behind it is served next.
 #[test]
 fn select_duplicate_channel() {
     everywhere(|| {
@@ -297,7 +301,7 @@ fn select_duplicate_channel() {
                     recv(other) -> value => value.unwrap(),
                 }
             });
-            // The rest holds whether they wait by then or not; that they do is what makes the test.
+            // The rest holds whether they wait by then or not, but the test is about their waiting.
             moment();
             let b = spawn(move || rx.recv());
             moment();
@@ -309,7 +313,7 @@ fn select_duplicate_channel() {
     });
 }
 
-/// Fills a frame of a few KiB, calls `f` in the deepest of `depth`, and looks whether all frames are what they were.
+/// Fills a frame of a few KiB, calls `f` at the given depth, and checks that all frames are intact.
 #[inline(never)]
 fn deep<T>(depth: usize, f: &mut dyn FnMut() -> T) -> T {
     let frame = black_box([depth as u64; 200]);
@@ -318,15 +322,15 @@ fn deep<T>(depth: usize, f: &mut dyn FnMut() -> T) -> T {
     result
 }
 
-/// A large value, every word of which says which it is.
+/// A large value. Every word says which value it is.
 type Large = [u64; 200];
 
 fn check(value: &Large, number: u64) {
     assert!(value.iter().all(|&word| word == number), "a value was torn");
 }
 
-/// The idea of Go's TestSelectStackAdjust: selects that wait with large frames on the stack, where the received values
-/// are to go; here they do so also on a stack that was grown for the call.
+/// Follows the idea of Go's TestSelectStackAdjust: selects wait with large frames on the stack,
+/// which receive the values. Here they also do so on a stack that was grown for the call.
 #[test]
 fn large_frames_under_a_waiting_select() {
     fn wait(rounds: u64, from: &Receiver<Large>, to: &Sender<Large>, never: &Receiver<Large>) {
@@ -371,10 +375,11 @@ fn large_frames_under_a_waiting_select() {
     });
 }
 
-/// The idea of Go's TestShrinkStackDuringBlockedSend: a task that was deep in its stack waits further up, so that what
-/// it does not need any more may be taken from it, with the value to be sent in a frame that stays.
+/// Follows the idea of Go's TestShrinkStackDuringBlockedSend: a task that was deep in its stack
+/// waits further up. The unused part of the stack may be taken from it, while the value to be sent
+/// lies in a frame that stays.
 #[test]
-fn a_stack_may_shrink_under_a_waiting_send() {
+fn stack_may_shrink_under_a_waiting_send() {
     everywhere(|| {
         const TASKS: u64 = 20;
         let (_keep, never) = bounded::<()>(0);
@@ -406,9 +411,9 @@ fn a_stack_may_shrink_under_a_waiting_send() {
     });
 }
 
-/// `test/chan/select3.go`: what blocks and what does not, for nil, full, empty and closed channels.
+/// `test/chan/select3.go`: which operations block on nil, full, empty and closed channels.
 #[test]
-fn what_is_ready() {
+fn readiness_of_each_kind_of_channel() {
     everywhere(|| {
         let (nil_tx, nil_rx) = greenthread_channels::nil::<i32>();
         let (full_tx, full_rx) = bounded(1);
@@ -441,7 +446,8 @@ fn what_is_ready() {
     });
 }
 
-/// `test/chan/doubleselect.go`: two consumers select over the same channels, and each value is seen by one of them.
+/// `test/chan/doubleselect.go`: two consumers select over the same channels, and one of them gets
+/// each value.
 #[test]
 fn double_select() {
     everywhere(|| {

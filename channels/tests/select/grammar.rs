@@ -1,4 +1,4 @@
-//! What may be written in `select!`, and that nothing around it can come in its way.
+//! What may be written in `select!`, and that no name around it can interfere.
 
 #![forbid(unsafe_code)] // The macros expand to none.
 #![deny(unreachable_code, unused)] // Nor do they expand to what gets a warning.
@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A receiver with one value and no sender.
+/// Returns a receiver with one value and no sender.
 fn holding<T>(value: T) -> Receiver<T> {
     let (tx, rx) = bounded(1);
     assert!(tx.send(value).is_ok());
@@ -80,7 +80,7 @@ fn trailing_commas() {
 }
 
 #[test]
-fn default_stands_anywhere() {
+fn default_may_be_at_any_position() {
     everywhere(|| {
         let rx = &never::<u8>();
         let zero = Duration::ZERO;
@@ -97,7 +97,7 @@ fn default_stands_anywhere() {
     });
 }
 
-/// All that happens to a result, in an arm that is alone and in one of many.
+/// Uses a result in all ways, in an arm that is alone and in one of many.
 macro_rules! both_forms {
     ($kind:ident $arguments:tt -> $result:pat => $body:expr) => {
         select! { $kind $arguments -> $result => $body }
@@ -127,7 +127,7 @@ fn patterns() {
 }
 
 #[test]
-fn results_have_the_methods_types() {
+fn results_have_the_types_of_the_methods() {
     everywhere(|| {
         let (tx, _) = bounded::<i32>(1);
         let (_, rx) = bounded::<i32>(1);
@@ -191,7 +191,7 @@ fn operands() {
 }
 
 #[test]
-fn messages_are_coerced_as_arguments_are() {
+fn messages_are_coerced_like_arguments() {
     everywhere(|| {
         let (tx, rx) = unbounded::<Box<dyn Any + Send>>();
         both_forms!(send(tx, Box::new(1)) -> result => assert!(result.is_ok()));
@@ -203,7 +203,7 @@ fn messages_are_coerced_as_arguments_are() {
 }
 
 #[test]
-fn types_are_inferred_from_what_comes_later() {
+fn types_are_inferred_from_later_code() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         select! { recv(rx) -> _ => {} default => {} }
@@ -216,7 +216,7 @@ fn types_are_inferred_from_what_comes_later() {
 }
 
 #[test]
-fn the_value_has_the_common_type_of_the_arms() {
+fn value_has_the_common_type_of_the_arms() {
     everywhere(|| {
         let rx = &holding(1);
         let text = select! {
@@ -234,7 +234,7 @@ fn the_value_has_the_common_type_of_the_arms() {
         assert_eq!(boxed(), 1);
         let none = select! { recv(rx) -> n => n.ok(), default => None };
         assert_eq!(none, None);
-        // As an operand, and with a method call behind it.
+        // As an operand, and with a method call after it.
         assert_eq!(1 + select! { default => 1 } * 2, 3);
         assert_eq!(select! { recv(holding(1)) -> n => n }.unwrap(), 1);
     });
@@ -268,7 +268,7 @@ fn all_arms_may_diverge() {
     });
 }
 
-/// Nothing is asked of `T`: not to be sent, shared, cloned, printed, or to live for ever.
+/// Requires nothing of `T`: it need not be `Send`, `Sync`, `Clone`, `Debug` or `'static`.
 fn first<'a, T, U>(rxs: &'a [Receiver<T>; 2], tx: &Sender<U>, message: U) -> Result<(&'a Receiver<T>, T), SendError<U>>
 where
     T: 'a,
@@ -292,7 +292,7 @@ fn first_for<T, const MILLIS: u64>(rx: impl Deref<Target = Receiver<T>>) -> Opti
 }
 
 #[test]
-fn in_generic_code() {
+fn works_in_generic_code() {
     everywhere(|| {
         let local = String::from("local");
         let value = || Rc::new(&local);
@@ -309,7 +309,7 @@ fn in_generic_code() {
 }
 
 #[test]
-fn in_closures() {
+fn works_in_closures() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         let mut sum = 0;
@@ -327,7 +327,7 @@ fn in_closures() {
 }
 
 #[test]
-fn by_any_name() {
+fn renamed_macros() {
     everywhere(|| {
         use channel::select as choose;
         let rx = &holding(1);
@@ -337,7 +337,7 @@ fn by_any_name() {
     });
 }
 
-/// A macro of a user, which brings the parts of the arms.
+/// A user's macro that supplies the parts of the arms.
 macro_rules! parts {
     ($rx:expr, $tx:expr, $message:expr, $result:pat, $body:expr, $block:block, $name:ident, $timeout:expr) => {
         select! {
@@ -350,14 +350,14 @@ macro_rules! parts {
 }
 
 #[test]
-fn in_macros() {
+fn works_in_macros() {
     everywhere(|| {
         let n = parts!(&never::<u8>(), nil().0, 1, Ok(_) | Err(_), 1 + 1, { 3 }, result, Duration::ZERO);
         assert_eq!(n, 3);
     });
 }
 
-/// A select of as many arms as there are numbers, each with a body that does not come to pass, and a default.
+/// A select with one arm per number, whose bodies never run, and a default.
 macro_rules! wide {
     ([$($n:literal)*] $default:expr) => {
         select! {
@@ -381,7 +381,7 @@ fn many_arms() {
             32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
         );
         assert_eq!(chosen, 6363);
-        // One in another, with the compiler's usual limit of recursion.
+        // One inside of another, with the compiler's default recursion limit.
         let chosen = wide!([
             0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
         ] wide!([
@@ -394,9 +394,9 @@ fn many_arms() {
 }
 
 #[test]
-fn variables_of_any_name_are_seen() {
+fn variables_of_any_name_are_visible() {
     everywhere(|| {
-        // The names inside of the macros, too.
+        // The names that the macros use internally, too.
         let (_select_arm, rx) = unbounded();
         let (_select_chosen, _select_outcome) = (1, 2);
         let variable = |tx: &Sender<i32>| tx.clone();
@@ -453,7 +453,7 @@ mod elsewhere {
     }
     none! { compile_error concat matches panic select select_biased select_internal stringify unreachable }
 
-    /// Methods for all that is, which win over methods that borrow.
+    /// Methods on every type, which take precedence over methods that borrow.
     pub(super) trait Methods: ::core::marker::Sized {
         fn case(self) {}
         fn finish(self) {}
@@ -488,7 +488,7 @@ mod elsewhere {
 }
 
 #[test]
-fn items_of_any_name_are_in_nobodys_way() {
+fn items_of_any_name_do_not_interfere() {
     everywhere(|| {
         let (to, rx) = unbounded();
         let (tx, sent) = unbounded();

@@ -1,4 +1,5 @@
-//! What `select!` and `select_biased!` do: what is chosen, what is evaluated when, and what is left if an arm is left.
+//! What `select!` and `select_biased!` do: which arm is chosen, what is evaluated when, and what is
+//! left when an arm is left early.
 
 #![forbid(unsafe_code)] // The macros expand to none.
 
@@ -17,25 +18,25 @@ use std::time::Duration;
 /// Longer than any test runs.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// A receiver with one value and no sender.
+/// Returns a receiver with one value and no sender.
 fn holding<T>(value: T) -> Receiver<T> {
     let (tx, rx) = bounded(1);
     assert!(tx.send(value).is_ok());
     rx
 }
 
-/// A sender without a receiver.
+/// Returns a sender without a receiver.
 fn closed<T>() -> Sender<T> {
     bounded(0).0
 }
 
-/// A sender with room for one value.
+/// Returns a channel with room for one value.
 fn room<T>() -> (Sender<T>, Receiver<T>) {
     bounded(1)
 }
 
 #[test]
-fn the_ready_arm_is_chosen_wherever_it_stands() {
+fn ready_arm_is_chosen_at_any_position() {
     everywhere(|| {
         for ready in 0..4 {
             let recv = |n| if ready == n { holding(n) } else { never() };
@@ -55,7 +56,7 @@ fn the_ready_arm_is_chosen_wherever_it_stands() {
 }
 
 #[test]
-fn a_closed_channel_is_ready() {
+fn closed_channel_is_ready() {
     everywhere(|| {
         let (tx, _) = bounded(1);
         let (_, rx) = bounded::<u8>(1);
@@ -86,7 +87,7 @@ fn a_closed_channel_is_ready() {
 }
 
 #[test]
-fn default_is_chosen_if_nothing_is_ready() {
+fn default_is_chosen_if_no_arm_is_ready() {
     everywhere(|| {
         let (tx, rx) = bounded::<u8>(1);
         let brief = Duration::from_millis(1);
@@ -100,7 +101,8 @@ fn default_is_chosen_if_nothing_is_ready() {
         tx.send(1).unwrap();
         assert!(select! { send(tx, 2) -> _ => false, default => true });
         assert!(select! { send(tx, 2) -> _ => false, default(brief) => true });
-        // Ready beats default, with or without time to wait, and wherever default stands.
+        // A ready arm takes precedence over `default`, with or without a timeout, and at any
+        // position.
         assert_eq!(select_biased! { default => None, recv(rx) -> n => n.ok() }, Some(1));
         assert!(select_biased! { default(Duration::ZERO) => false, send(tx, 2) -> result => result.is_ok() });
         assert_eq!(select! { recv(rx) -> n => n.ok(), default(Duration::ZERO) => None }, Some(2));
@@ -181,9 +183,9 @@ fn two_selects_meet() {
 }
 
 #[test]
-fn each_ready_arm_has_its_turn() {
+fn ready_arms_are_chosen_evenly() {
     everywhere(|| {
-        // The same channels twice: arms are told apart, not channels.
+        // The same channels twice: arms are distinguished, not channels.
         let (tx, rx) = unbounded();
         let mut turns = [0; 4];
         tx.send(0).unwrap();
@@ -218,7 +220,7 @@ fn each_ready_arm_has_its_turn() {
 }
 
 #[test]
-fn the_first_ready_arm_has_all_turns_if_biased() {
+fn biased_select_chooses_the_first_ready_arm() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         for _ in 0..100 {
@@ -260,7 +262,7 @@ impl Log {
 }
 
 #[test]
-fn operands_are_evaluated_once_in_order_and_the_chosen_message_last() {
+fn operands_are_evaluated_in_order_before_the_message() {
     everywhere(|| {
         let log = Log::default();
         let (to, sent) = room();
@@ -277,7 +279,7 @@ fn operands_are_evaluated_once_in_order_and_the_chosen_message_last() {
 }
 
 #[test]
-fn a_single_arm_is_evaluated_as_many_are() {
+fn single_arm_is_evaluated_like_several() {
     everywhere(|| {
         let log = Log::default();
         let full = || log.note("operand", holding(1));
@@ -306,7 +308,7 @@ fn a_single_arm_is_evaluated_as_many_are() {
     });
 }
 
-/// A handle that says when it is dropped, as a lock guard around one does.
+/// A handle that records its drop, like a lock guard around one.
 struct Guarded<'a, H>(H, &'a Log);
 
 impl<H> Deref for Guarded<'_, H> {
@@ -324,7 +326,7 @@ impl<H> Drop for Guarded<'_, H> {
 }
 
 #[test]
-fn temporaries_of_operands_live_until_the_end() {
+fn operand_temporaries_live_until_the_end() {
     everywhere(|| {
         let log = Log::default();
         let full = || Guarded(holding(1), &log);
@@ -351,7 +353,7 @@ fn temporaries_of_operands_live_until_the_end() {
 }
 
 #[test]
-fn temporaries_of_a_timeout_end_before_the_wait() {
+fn timeout_temporaries_are_dropped_before_the_wait() {
     everywhere(|| {
         for alone in [true, false] {
             let (tx, rx) = bounded(1);
@@ -381,7 +383,7 @@ fn temporaries_of_a_timeout_end_before_the_wait() {
     });
 }
 
-/// Leaves a select from inside of a message, in each of the ways in which that can be done.
+/// Leaves a select from inside of a message, in each possible way.
 fn leave(way: usize, tx: &Sender<u8>) -> Result<u8, RecvError> {
     let absent = || Err::<u8, RecvError>(RecvError);
     'rounds: for again in [false, true] {
@@ -406,7 +408,7 @@ fn leave(way: usize, tx: &Sender<u8>) -> Result<u8, RecvError> {
 }
 
 #[test]
-fn a_message_that_does_not_come_leaves_nothing_behind() {
+fn abandoned_message_leaves_nothing_behind() {
     everywhere(|| {
         for cap in [1, 2] {
             let (tx, rx) = bounded(cap);
@@ -416,7 +418,8 @@ fn a_message_that_does_not_come_leaves_nothing_behind() {
             }
             assert_eq!(panic_text(AssertUnwindSafe(|| assert!(leave(5, &tx).is_ok()))), "no message");
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-            // What was kept for the message is free again: all room is there, and nobody waits for it.
+            // What was reserved for the message is free again: all room is there, and no call waits
+            // for it.
             for n in 0..cap {
                 select! {
                     send(tx, n as u8) -> result => result.unwrap(),
@@ -437,7 +440,7 @@ fn a_message_that_does_not_come_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_operand_that_panics_stops_everything() {
+fn panicking_operand_performs_no_operation() {
     everywhere(|| {
         let (tx, rx) = room();
         let full = holding(1);
@@ -454,7 +457,7 @@ fn an_operand_that_panics_stops_everything() {
     });
 }
 
-/// Leaves a select from inside of a body, and counts what has come after.
+/// Leaves a select from inside of a body, and counts what runs afterwards.
 fn leave_from_body(way: usize, after: &Cell<usize>) -> Option<usize> {
     let value = loop {
         if after.get() == 1 {
@@ -477,7 +480,7 @@ fn leave_from_body(way: usize, after: &Cell<usize>) -> Option<usize> {
 }
 
 #[test]
-fn a_body_can_be_left() {
+fn body_can_be_left_early() {
     everywhere(|| {
         for (way, (end, after)) in
             [(Some(0), 2), (Some(10), 1), (Some(2), 0), (None, 0), (Some(5), 2)].into_iter().enumerate()
@@ -485,7 +488,7 @@ fn a_body_can_be_left() {
             let cell = Cell::new(0);
             assert_eq!((leave_from_body(way, &cell), cell.get()), (end, after), "{way}");
         }
-        // Go's `break` leaves a select; here it leaves the loop around it.
+        // Go's `break` leaves a select. Here it leaves the loop around it.
         let rx = holding(1);
         let mut rounds = 0;
         loop {
@@ -523,7 +526,7 @@ fn values_are_dropped_once() {
 }
 
 #[test]
-fn what_is_received_lives_as_long_as_the_body() {
+fn received_value_lives_as_long_as_the_body() {
     everywhere(|| {
         let log = Log::default();
         let full = || holding(Guarded((), &log));
@@ -609,7 +612,7 @@ fn arms_may_move_the_same_value() {
 }
 
 #[test]
-fn a_receiver_waits_for_a_message_whatever_its_limit() {
+fn receiver_waits_for_a_message_past_its_deadline() {
     const SHORT: Duration = Duration::from_millis(1);
     type Receive = fn(&Receiver<u8>) -> Option<u8>;
     let receives: [Receive; 6] = [
@@ -640,7 +643,7 @@ fn a_receiver_waits_for_a_message_whatever_its_limit() {
                     select! { send(tx, message()) -> sent => sent }
                 }
             });
-            // A message is begun for the receive that gets it, and for no other.
+            // The message is evaluated for the receive that gets it, and for no other.
             let value = loop {
                 if let Some(value) = receive(&rx) {
                     break value;

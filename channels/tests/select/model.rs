@@ -1,12 +1,12 @@
-//! Random selects on one thread, beside a model that cannot be wrong: which arms are ready is known, so one of those
-//! must be chosen, and `default` exactly if there are none.
+//! Random selects on one thread, compared with a trivially correct model. It is known which arms
+//! are ready, so one of those must be chosen, and `default` exactly if there are none.
 
 use std::collections::VecDeque;
 
 use greenthread_channels::{Receiver, Select, SelectedOperation, Sender, bounded, nil, unbounded};
 use proptest::prelude::*;
 
-/// How a channel begins.
+/// How a channel is created.
 #[derive(Clone, Debug)]
 enum Make {
     Bounded { cap: usize, filled: usize },
@@ -16,7 +16,7 @@ enum Make {
 
 /// How a channel is closed before the selects begin.
 #[derive(Clone, Copy, Debug)]
-enum Shut {
+enum ClosedBy {
     No,
     Close,
     DropSender,
@@ -29,19 +29,19 @@ enum Arm {
     Recv(usize),
 }
 
-/// By which of the doors a select goes.
+/// The form of a select.
 #[derive(Clone, Copy, Debug)]
-enum Door {
+enum Form {
     TrySelect,
-    /// With an arm that is ready this does not block.
+    /// With a ready arm this does not block.
     Select,
     SelectTimeout,
     TryReady,
     Ready,
 }
 
-/// Arms, whether biased, and how it is done.
-type Choice = (Vec<Arm>, bool, Door);
+/// The arms, whether the select is biased, and its form.
+type Choice = (Vec<Arm>, bool, Form);
 
 fn make() -> impl Strategy<Value = Make> {
     prop_oneof![
@@ -53,42 +53,42 @@ fn make() -> impl Strategy<Value = Make> {
     ]
 }
 
-fn shut() -> impl Strategy<Value = Shut> {
-    prop_oneof![6 => Just(Shut::No), 1 => Just(Shut::Close), 1 => Just(Shut::DropSender), 1 => Just(Shut::DropReceiver)]
+fn closed_by() -> impl Strategy<Value = ClosedBy> {
+    prop_oneof![6 => Just(ClosedBy::No), 1 => Just(ClosedBy::Close), 1 => Just(ClosedBy::DropSender), 1 => Just(ClosedBy::DropReceiver)]
 }
 
 fn select(channels: usize) -> impl Strategy<Value = Choice> {
     let arm = prop_oneof![(0..channels).prop_map(Arm::Send), (0..channels).prop_map(Arm::Recv)];
-    let door = prop_oneof![
-        4 => Just(Door::TrySelect),
-        2 => Just(Door::Select),
-        1 => Just(Door::SelectTimeout),
-        1 => Just(Door::TryReady),
-        1 => Just(Door::Ready),
+    let form = prop_oneof![
+        4 => Just(Form::TrySelect),
+        2 => Just(Form::Select),
+        1 => Just(Form::SelectTimeout),
+        1 => Just(Form::TryReady),
+        1 => Just(Form::Ready),
     ];
-    (proptest::collection::vec(arm, 1..7), any::<bool>(), door)
+    (proptest::collection::vec(arm, 1..7), any::<bool>(), form)
 }
 
-fn scene() -> impl Strategy<Value = (Vec<(Make, Shut)>, Vec<Choice>)> {
-    proptest::collection::vec((make(), shut()), 1..5).prop_flat_map(|channels| {
+fn scene() -> impl Strategy<Value = (Vec<(Make, ClosedBy)>, Vec<Choice>)> {
+    proptest::collection::vec((make(), closed_by()), 1..5).prop_flat_map(|channels| {
         let selects = proptest::collection::vec(select(channels.len()), 1..25);
         (Just(channels), selects)
     })
 }
 
-/// A channel and its model. What is sent through it is unique, and on the heap.
+/// A channel and its model. The values that are sent are unique, and on the heap.
 struct Pair {
     sender: Option<Sender<Box<usize>>>,
     receiver: Option<Receiver<Box<usize>>>,
     values: VecDeque<usize>,
-    /// None: no limit.
+    /// `None` is no limit.
     cap: Option<usize>,
     closed: bool,
     is_nil: bool,
 }
 
 impl Pair {
-    fn new(make: &Make, shut: Shut, next: &mut usize) -> Self {
+    fn new(make: &Make, closed_by: ClosedBy, next: &mut usize) -> Self {
         let ((sender, receiver), cap, filled) = match *make {
             Make::Bounded { cap, filled } => (bounded(cap), Some(cap), filled),
             Make::Unbounded { filled } => (unbounded(), None, filled),
@@ -99,17 +99,17 @@ impl Pair {
         *next += filled;
         values.iter().for_each(|&value| sender.send(Box::new(value)).unwrap());
         let (mut sender, mut receiver) = (Some(sender), Some(receiver));
-        match shut {
-            Shut::No => {}
-            Shut::Close if is_nil => {}
-            Shut::Close => sender.as_ref().unwrap().close(),
-            Shut::DropSender => sender = None,
-            Shut::DropReceiver => {
+        match closed_by {
+            ClosedBy::No => {}
+            ClosedBy::Close if is_nil => {}
+            ClosedBy::Close => sender.as_ref().unwrap().close(),
+            ClosedBy::DropSender => sender = None,
+            ClosedBy::DropReceiver => {
                 receiver = None;
                 values.clear();
             }
         }
-        Self { sender, receiver, values, cap, closed: !is_nil && !matches!(shut, Shut::No), is_nil }
+        Self { sender, receiver, values, cap, closed: !is_nil && !matches!(closed_by, ClosedBy::No), is_nil }
     }
 
     fn is_ready(&self, arm: Arm) -> bool {
@@ -129,8 +129,8 @@ impl Arm {
         }
     }
 
-    /// Whether its end of the channel is there to select on.
-    fn can_be_named(self, pairs: &[Pair]) -> bool {
+    /// Returns `true` if there is a handle that the select can use.
+    fn has_handle(self, pairs: &[Pair]) -> bool {
         match self {
             Self::Send(chan) => pairs[chan].sender.is_some(),
             Self::Recv(chan) => pairs[chan].receiver.is_some(),
@@ -138,7 +138,7 @@ impl Arm {
     }
 }
 
-/// What came of a select.
+/// The result of a select.
 enum Chosen<'a> {
     Done(SelectedOperation<'a>),
     Ready(usize),
@@ -146,8 +146,8 @@ enum Chosen<'a> {
 }
 
 /// Performs a select on the channels and on the model.
-fn step(pairs: &mut [Pair], arms: &[Arm], biased: bool, door: Door, next: &mut usize) {
-    let arms: Vec<Arm> = arms.iter().copied().filter(|arm| arm.can_be_named(pairs)).collect();
+fn step(pairs: &mut [Pair], arms: &[Arm], biased: bool, form: Form, next: &mut usize) {
+    let arms: Vec<Arm> = arms.iter().copied().filter(|arm| arm.has_handle(pairs)).collect();
     let ready: Vec<usize> = (0..arms.len()).filter(|&n| pairs[arms[n].chan()].is_ready(arms[n])).collect();
     let mut list = if biased { Select::new_biased() } else { Select::new() };
     for (n, arm) in arms.iter().enumerate() {
@@ -157,15 +157,15 @@ fn step(pairs: &mut [Pair], arms: &[Arm], biased: bool, door: Door, next: &mut u
         };
         assert_eq!(index, n);
     }
-    let chosen = match door {
-        Door::Select if !ready.is_empty() => Chosen::Done(list.select()),
-        Door::Ready if !ready.is_empty() => Chosen::Ready(list.ready()),
-        Door::SelectTimeout => {
+    let chosen = match form {
+        Form::Select if !ready.is_empty() => Chosen::Done(list.select()),
+        Form::Ready if !ready.is_empty() => Chosen::Ready(list.ready()),
+        Form::SelectTimeout => {
             let timeout = std::time::Duration::from_micros(10);
             list.select_timeout(timeout).map_or(Chosen::Nothing, Chosen::Done)
         }
-        Door::TryReady | Door::Ready => list.try_ready().map_or(Chosen::Nothing, Chosen::Ready),
-        Door::TrySelect | Door::Select => list.try_select().map_or(Chosen::Nothing, Chosen::Done),
+        Form::TryReady | Form::Ready => list.try_ready().map_or(Chosen::Nothing, Chosen::Ready),
+        Form::TrySelect | Form::Select => list.try_select().map_or(Chosen::Nothing, Chosen::Done),
     };
     let index = match &chosen {
         Chosen::Done(operation) => Some(operation.index()),
@@ -203,18 +203,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_select_chooses_what_is_ready((channels, selects) in scene()) {
+    fn select_chooses_a_ready_arm((channels, selects) in scene()) {
         let mut next = 0;
-        let mut pairs: Vec<Pair> = channels.iter().map(|(make, shut)| Pair::new(make, *shut, &mut next)).collect();
-        for (arms, biased, door) in &selects {
-            step(&mut pairs, arms, *biased, *door, &mut next);
+        let mut pairs: Vec<Pair> = channels.iter().map(|(make, closed_by)| Pair::new(make, *closed_by, &mut next)).collect();
+        for (arms, biased, form) in &selects {
+            step(&mut pairs, arms, *biased, *form, &mut next);
             for pair in &pairs {
                 let len = pair.values.len();
                 assert!(pair.sender.as_ref().is_none_or(|tx| tx.len() == len));
                 assert!(pair.receiver.as_ref().is_none_or(|rx| rx.len() == len));
             }
         }
-        // Conserved: what is left is what the model says.
+        // Conservation: what is left is what the model says.
         for pair in &mut pairs {
             if let Some(receiver) = &pair.receiver {
                 let left: Vec<usize> = receiver.try_iter().map(|value| *value).collect();
@@ -223,9 +223,9 @@ proptest! {
         }
     }
 
-    /// In the long run each of the arms that are ready is chosen.
+    /// Checks that each ready arm is chosen in the long run.
     #[test]
-    fn no_ready_arm_is_left_out(
+    fn every_ready_arm_is_chosen(
         ready in proptest::collection::vec(any::<bool>(), 1..8)
             .prop_filter("none is ready", |ready| ready.contains(&true)),
     ) {
@@ -234,7 +234,7 @@ proptest! {
             .map(|&ready| {
                 let (tx, rx) = bounded(2000);
                 (0..if ready { 2000 } else { 0 }).for_each(|_| tx.send(()).unwrap());
-                // Open, so that an empty one is not ready.
+                // Kept open, so that an empty channel is not ready.
                 std::mem::forget(tx);
                 rx
             })
@@ -252,7 +252,7 @@ proptest! {
         }
         let share = 1000 / ready.iter().filter(|&&ready| ready).count();
         for (index, &count) in counts.iter().enumerate() {
-            // A seventh of a thousand is off by a half once in 10^10 runs.
+            // A seventh of a thousand is off by half once in 10^10 runs.
             assert!(if ready[index] { count > share / 2 } else { count == 0 }, "{counts:?} for {ready:?}");
         }
     }

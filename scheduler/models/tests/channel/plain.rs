@@ -121,7 +121,7 @@ fn exactly_one_close_succeeds() {
     });
 }
 
-/// Checks that the last handles of both sides are dropped at the same time: what is buffered is
+/// Drops the last handles of both sides at the same time: what is buffered is
 /// dropped once, and the channel is freed.
 #[test]
 fn both_sides_drop_at_once() {
@@ -163,7 +163,7 @@ fn try_recv_is_never_empty_beside_a_close() {
     });
 }
 
-/// Checks that a receiver waits, and then a close wakes it. At all times there is a waiting
+/// Closes a channel whose receiver waits. At all times there is a waiting
 /// receiver or the channel is closed, so *full* is a wrong answer. `try_send` would give it if it
 /// read *not closed* before it read *no receiver waits*.
 #[test]
