@@ -426,9 +426,11 @@ impl<T> Guard<'_, Chan<T>> {
     #[inline]
     fn complete(self, to: &mut MaybeUninit<T>, received: Received) -> Result<bool, WaitError> {
         match received {
-            // SAFETY: the slot stays borrowed for the call, and has room for the channel's type.
             Received::Rendezvous(request) => {
-                Ok(unsafe { self.into_head().rendezvous(request, to.as_mut_ptr().cast()) })
+                let place = to.as_mut_ptr().cast();
+                // SAFETY: the slot stays borrowed for the call, and has room for the channel's
+                // type.
+                Ok(unsafe { self.into_head().rendezvous(request, place) })
             }
             Received::Value(peer, spent) => {
                 self.unlock();
@@ -483,7 +485,7 @@ impl<T> Locked<'_, Chan<T>> {
     #[inline]
     pub(crate) fn receive(&mut self, to: &mut MaybeUninit<T>) -> Received {
         let mut spent = Spent::default();
-        if self.head().len() > 0
+        if self.head().has_value()
             && let Some(value) = self.buffer(|buffer| buffer.pop(&mut spent))
         {
             to.write(value);

@@ -322,10 +322,10 @@ impl LockedHead<'_> {
         self.get().state.load(Ordering::Relaxed) == OPEN
     }
 
-    /// Returns the number of buffered values.
+    /// Returns `true` if at least one value is buffered.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.get().len()
+    pub(crate) fn has_value(&self) -> bool {
+        self.get().len() > 0
     }
 
     /// Returns the operations that wait in this direction.
@@ -418,7 +418,7 @@ impl LockedHead<'_> {
         !self.is_open()
             || match direction {
                 Direction::Send => self.has_room() || self.queue(Direction::Recv).has_claimable(),
-                Direction::Recv => self.len() > 0 || self.queue(Direction::Send).has_claimable(),
+                Direction::Recv => self.has_value() || self.queue(Direction::Send).has_claimable(),
             }
     }
 
@@ -432,7 +432,7 @@ impl LockedHead<'_> {
         // If the buffer offers nothing to the other side, a waiter is what makes its operation
         // possible.
         let (others, possible) = match direction {
-            Direction::Send => (Direction::Recv, self.len() == 0),
+            Direction::Send => (Direction::Recv, !self.has_value()),
             Direction::Recv => (Direction::Send, !self.has_room()),
         };
         if !possible {
