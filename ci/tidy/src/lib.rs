@@ -44,7 +44,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("benches/benches/timer_heap.rs", "calls the heap's own unsafe interface"),
     ("channels/src/", "values move straight into the frame of the waiter; the handles free the channel"),
     ("channels/tests/allocations.rs", "counts allocations: an allocator is unsafe to write"),
-    ("runtime/src/net/", "a descriptor that is replaced"),
+    ("runtime/src/net/async_fd.rs", "a descriptor that is replaced"),
     ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
     ("runtime/src/signal.rs", "adds a handler of its own"),
     ("runtime/src/sync/", "data under a lock, wait nodes in frames"),

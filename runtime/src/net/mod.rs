@@ -40,7 +40,7 @@
 //! ```
 //!
 //! # Concurrent operations
-//! All methods take `&self`. One goroutine may read while another writes: `&TcpStream` implements
+//! All operations take `&self`. One goroutine may read while another writes: `&TcpStream` implements
 //! `Read` and `Write`, and `try_clone` makes another handle. Concurrent reads (or accepts) take
 //! turns, and so do concurrent writes. They take turns as with a [`Mutex`](crate::sync::Mutex): in
 //! no strict order, but no operation waits long. All of it works from goroutines and from other
@@ -111,3 +111,20 @@ pub use unix_listener::UnixListener;
 pub use unix_stream::UnixStream;
 pub use watch_error::WatchError;
 pub use with_ctx::{WithCtx, WithCtxMut};
+
+#[cfg(test)]
+mod tests {
+    use std::io::PipeReader;
+
+    use super::*;
+
+    fn is_send_and_sync<T: Send + Sync>() {}
+
+    #[test]
+    fn sockets_and_views_are_send_and_sync() {
+        is_send_and_sync::<(TcpStream, TcpListener, UdpSocket)>();
+        is_send_and_sync::<(UnixStream, UnixListener, UnixDatagram)>();
+        is_send_and_sync::<(Async<PipeReader>, WatchError<PipeReader>, UCred)>();
+        is_send_and_sync::<(WithCtx<'_, TcpStream>, WithCtxMut<'_, Async<PipeReader>>, Incoming<'_, TcpListener>)>();
+    }
+}
