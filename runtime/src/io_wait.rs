@@ -29,8 +29,8 @@ pub(crate) fn wait_or_close(
     let mut close_waiter = None;
     let woken = io.wait_watched(direction, reason, |waker| {
         let close_waiter = close_waiter.insert(CloseWaiter::new(Case::of(NonNull::from(&claim), 0), waker));
-        // SAFETY: I1. The claim is open and has no other node. The waker may be used at any time, so
-        // the wait need not have begun.
+        // SAFETY: I1. The claim is open and has no other node. The waker may be used at any time,
+        // so the wait need not have begun.
         let joined = unsafe { closing.join(close_waiter) };
         joined.map(Joined::unlock).is_some()
     });

@@ -45,8 +45,8 @@
 //! in use until the last handle is dropped. So a concurrent operation cannot reach a descriptor
 //! that was opened since: it reaches the dead socket, which fails every operation, and the result
 //! is replaced by the error for a closed descriptor. Rejected: counting the operations and closing
-//! the number after the last one, like Go, since `AsFd` lends the number to safe code for as long as
-//! the handle lives.
+//! the number after the last one, like Go, since `AsFd` lends the number to safe code for as long
+//! as the handle lives.
 //!
 //! Closing an [`Async`](super::Async) ([`evict`](AsyncFd::evict)) also gives the mode of the
 //! descriptor back ([`Nonblocking`]). For that it waits for both locks: an operation that holds one

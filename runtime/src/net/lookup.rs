@@ -33,7 +33,7 @@ const RESOLVER_STACK: usize = 128 << 10;
 ///
 /// Go's `net.LookupHost`. An address in text form needs no lookup. Blocks the goroutine, and never
 /// keeps others from running: the call to the system's resolver is announced as
-/// [`blocking`](crate::blocking). At most 500 lookups run at a time; more wait for their turn in
+/// [`blocking`]. At most 500 lookups run at a time; more wait for their turn in
 /// order.
 ///
 /// # Errors

@@ -40,11 +40,11 @@
 //! ```
 //!
 //! # Concurrent operations
-//! All operations take `&self`. One goroutine may read while another writes: `&TcpStream` implements
-//! `Read` and `Write`, and `try_clone` makes another handle. Concurrent reads (or accepts) take
-//! turns, and so do concurrent writes. They take turns as with a [`Mutex`](crate::sync::Mutex): in
-//! no strict order, but no operation waits long. All of it works from goroutines and from other
-//! threads.
+//! All operations take `&self`. One goroutine may read while another writes: `&TcpStream`
+//! implements `Read` and `Write`, and `try_clone` makes another handle. Concurrent reads (or
+//! accepts) take turns, and so do concurrent writes. They take turns as with a
+//! [`Mutex`](crate::sync::Mutex): in no strict order, but no operation waits long. All of it works
+//! from goroutines and from other threads.
 //!
 //! # Deadlines
 //! The rules are Go's. A deadline is a point in time. It stays until it is changed, and also
