@@ -1,19 +1,21 @@
-//! `bridge`: a sequence of sequences as one.
+//! `bridge`: reads a stream of streams as one.
 
 use greenthread_ctx::Context;
 
-use super::stage::{Demand, Stop};
+use super::stage::{StageGuard, StopReason};
 use super::{Input, Pipeline};
 
-/// The values of the first channel or pipeline that comes from `input`, then those of the second, and so on (`bridge`
-/// in "Concurrency in Go").
+/// Returns the values of the first channel or pipeline that comes from `input`, then those of the
+/// second, and so on.
 ///
-/// When an inner pipeline has panicked, or given up with an error, the bridge ends too, and [`wait`](Pipeline::wait)
-/// has it. When the bridge is dropped or ends early, the inner pipeline that it reads stops, and so do those that wait
-/// to be read.
+/// "Concurrency in Go" calls this pattern `bridge`, too.
 ///
-/// The goroutines of an inner pipeline have ended before the next is read, and before the bridge ends; it does not wait
-/// for those of pipelines that it has not come to.
+/// When an inner pipeline panics, or stops with an error, the bridge ends too, and
+/// [`wait`](Pipeline::wait) reports it. When the bridge is dropped or ends early, it stops the
+/// inner pipeline that it reads, and those that wait to be read.
+///
+/// The goroutines of an inner pipeline have ended before the next one is read, and before the
+/// bridge ends. The bridge does not wait for the goroutines of pipelines that it has not reached.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -28,15 +30,15 @@ use super::{Input, Pipeline};
 #[track_caller]
 pub fn bridge<T: Send + 'static>(ctx: &Context, input: impl Input<Item = impl Input<Item = T>>) -> Pipeline<T> {
     let input = input.into_parts();
-    Pipeline::start(ctx, 0, input.demand, move |stage, tx| {
-        stage.each(&input.values, |inner| {
+    Pipeline::start(ctx, 0, input.upstream, move |stage, tx| {
+        stage.for_each(&input.values, |inner| {
             let inner = inner.into_parts();
             let end = stage.forward(&inner.values, tx);
             drop(inner.values);
-            // Also if the bridge ends early: a panic in there is not lost.
-            let inner = inner.demand.map_or(Ok(()), Demand::give_up);
+            // Even if the bridge ends early, so that a panic of the inner pipeline is not lost.
+            let inner = inner.upstream.map_or(Ok(()), StageGuard::abandon);
             end?;
-            inner.map_err(Stop::Ended)
+            inner.map_err(StopReason::Ended)
         })
     })
 }

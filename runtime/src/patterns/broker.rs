@@ -1,16 +1,17 @@
 //! `Broker`: publish-subscribe.
 //!
 //! # How it works
-//! Each subscription has a queue of its own ([`Queue`]), whose policy is that of the subscription. A map says which
-//! queues a topic has; who publishes copies that list, and has done with the map. He offers the value to all of them,
-//! which never waits, and only then waits for those that block and are full, for all of them at once. So who is slow
-//! delays the publisher and no other subscriber.
+//! Each subscription has a [`Queue`] of its own, with the subscription's policy. A map lists the
+//! queues of each topic. A publisher copies the list of its topic, and does not need the map after
+//! that. It offers the value to all queues, which never waits, and only then waits for the full
+//! queues whose policy is to block, for all of them at once. So a slow subscriber delays the
+//! publisher, but no other subscriber.
 //!
-//! Who subscribes, unsubscribes or closes changes the map, and closes queues outside of its lock. A queue that closes gives a
-//! publisher that waits for it his value back.
+//! Subscribing, unsubscribing, and closing change the map, and close queues outside of its lock. A
+//! queue that closes returns the value to a publisher that waits for it.
 //!
-//! Under the lock of the map runs no code of the value's type, and of the key's only `Hash` and `Eq`: keys are cloned
-//! before, and dropped after.
+//! Under the lock of the map, no code of the value's type runs, and only `Hash` and `Eq` of the
+//! key's: keys are cloned before, and dropped after.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -28,17 +29,20 @@ use smallvec::{SmallVec, smallvec};
 use super::{OverflowPolicy, Pushed, Queue};
 use crate::sync::Mutex;
 
-/// Gives what is published under a topic to all who have subscribed to it: publish-subscribe. No goroutine does that
-/// but the one that publishes.
+/// Publish-subscribe: sends each published value to all subscribers of its topic.
 ///
-/// Topics are made by the first who subscribes to them, and gone with the last. They are strings, or of whichever type
-/// `K` can be the key of a map; `publish` and `subscribe` take them borrowed, as `HashMap::get` does.
+/// The goroutine that publishes does this; the broker has none of its own.
 ///
-/// The values of one publisher come to each subscriber in their order. Those of several may come to one subscriber in
-/// another order than to the next.
+/// The first subscription to a topic creates it, and dropping the last one removes it. Topics are
+/// strings, or of any type `K` that can be the key of a map; `publish` and `subscribe` take them
+/// borrowed, as `HashMap::get` does.
 ///
-/// A clone is a handle to the same broker. All subscriptions end, after what is in their buffers, when the last handle
-/// is dropped or one is [closed](Self::close). In Go: a map of slices of channels, a mutex, and a loop of sends.
+/// Each subscriber receives the values of one publisher in their order. The values of several
+/// publishers may come in a different order to each subscriber.
+///
+/// A clone is a handle to the same broker. All subscriptions end, after the values in their
+/// buffers, when the last handle is dropped or one is [closed](Self::close). Go programs build this
+/// from a map of slices of channels, a mutex, and a loop of sends.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -57,7 +61,7 @@ use crate::sync::Mutex;
 /// assert_eq!(all.iter().collect::<Vec<_>>(), [17, 1000]);
 /// ```
 ///
-/// With topics of a type of one's own:
+/// With topics of another type:
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -80,7 +84,8 @@ pub struct Broker<T, K = String> {
     handle: Arc<Handle<T, K>>,
 }
 
-/// What all handles share. Closes when the last of them is gone: subscriptions have no part in it.
+/// A public handle, which closes the broker when the last clone is dropped. Subscriptions keep only
+/// the shared part alive.
 struct Handle<T, K>(Arc<Shared<T, K>>);
 
 struct Shared<T, K> {
@@ -90,33 +95,38 @@ struct Shared<T, K> {
 
 struct Subscribers<T, K> {
     closed: bool,
-    /// No list is empty. By number, as they came.
-    of: HashMap<K, BTreeMap<u64, Queue<T>>>,
+    /// The queues of each topic, by subscription ID and so in the order of subscription. No list is
+    /// empty.
+    by_topic: HashMap<K, BTreeMap<u64, Queue<T>>>,
 }
 
 impl<T, K: Eq + Hash> Broker<T, K> {
-    /// A broker without subscribers.
+    /// Creates a broker without subscribers.
     ///
     /// ```
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Broker;
     ///
     /// let broker = Broker::<&str>::new();
-    /// assert_eq!(broker.publish(&Context::background(), "news", "to nobody"), Ok(0));
+    /// assert_eq!(broker.publish(&Context::background(), "news", "without subscribers"), Ok(0));
     /// ```
     pub fn new() -> Self {
-        let subscribers = Mutex::new(Subscribers { closed: false, of: HashMap::new() });
+        let subscribers = Mutex::new(Subscribers { closed: false, by_topic: HashMap::new() });
         let shared = Arc::new(Shared { subscribers, next_id: AtomicU64::new(0) });
         Self { handle: Arc::new(Handle(shared)) }
     }
 
-    /// Subscribes to what is published under `topic` from now on, with a buffer for `capacity` values, and a policy for
-    /// when it is full. Never blocks.
+    /// Subscribes to what is published under `topic` from now on.
     ///
-    /// Allocates the room for all of them. With `capacity` zero there is no buffer: [`OverflowPolicy::Block`] has the publisher
-    /// wait until the value is received, and with the others only who waits in a receive at that moment gets the value.
+    /// The subscription has a buffer for `capacity` values, whose room is allocated now, and a
+    /// policy for when the buffer is full. Never blocks.
     ///
-    /// If the broker is closed the subscription is one that has ended.
+    /// With `capacity` zero the subscription has no buffer: with [`OverflowPolicy::Block`] the
+    /// publisher waits until the value is received; with [`OverflowPolicy::DropNewest`] and
+    /// [`OverflowPolicy::DropOldest`], only a subscriber that waits in a receive at that moment
+    /// gets the value.
+    ///
+    /// If the broker is closed, the returned subscription has ended already.
     ///
     /// # Panics
     /// If the room for `capacity` values would take more than `isize::MAX` bytes.
@@ -142,12 +152,14 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         self.subscribe_all([topic], capacity, policy)
     }
 
-    /// As [`subscribe`](Self::subscribe), to several topics: their values come through one buffer, in the order in
-    /// which they are published. A topic that is named twice counts once. Without any topic it is a subscription that
-    /// has ended.
+    /// Subscribes to several topics, whose values come through one buffer.
+    ///
+    /// Like [`subscribe`](Self::subscribe) otherwise. The values come in the order in which they
+    /// are published. A topic that is named twice counts once. Without topics, the returned
+    /// subscription has ended already.
     ///
     /// # Panics
-    /// As there.
+    /// If the room for `capacity` values would take more than `isize::MAX` bytes.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -173,28 +185,35 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         let (keys, topics) = topics.into_iter().map(|topic| (topic.to_owned(), topic.to_owned())).unzip();
         let shared = Arc::clone(&self.handle.0);
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
-        // Made before it is entered in the map: should that panic half-way, it is taken out again.
+        // Created before its queue is in the map, so that its `Drop` takes the queue out again if
+        // `register` panics halfway.
         let subscription = Subscription { shared, id, topics, queue: Queue::new(capacity, policy) };
-        self.handle.0.enter(keys, id, &subscription.queue);
+        self.handle.0.register(keys, id, &subscription.queue);
         subscription
     }
 
-    /// Gives `value` to all subscribers of `topic`; how many got it. The last one gets the value itself, those before get clones.
+    /// Sends `value` to all subscribers of `topic` and returns the number of subscribers that it
+    /// reached.
     ///
-    /// Who can take it at once gets it first, in the order in which they subscribed. Then this blocks until those that
-    /// are [waited for](OverflowPolicy::Block) have taken it too, whoever is ready first. A subscriber that is gone meanwhile, or
-    /// whose broker is closed, is waited for no longer.
+    /// The last subscriber gets the value itself; the others get clones.
     ///
-    /// So a goroutine must not publish what only itself could receive. Without such subscribers this never blocks. Each
-    /// time that one of *n* is waited for takes time in proportion to *n*: for thousands of subscribers that are slow,
-    /// a buffer is better.
+    /// First, the subscribers that have room get the value, in the order in which they subscribed.
+    /// Then this blocks until the subscribers whose policy is to [block](OverflowPolicy::Block)
+    /// have taken it too, in the order in which they get room. The publisher stops waiting for a
+    /// subscription that is dropped, whose broker is closed, or whose
+    /// [timeout](OverflowPolicy::BlockTimeout) has passed since the publisher began to wait.
+    ///
+    /// So a goroutine must not publish a value that only the goroutine itself could receive.
+    /// Without subscribers that block, this never blocks. Each time the publisher waits for *n*
+    /// subscribers takes time in proportion to *n*: for thousands of slow subscribers, a buffer is
+    /// better.
     ///
     /// # Errors
-    /// If the context ends while subscribers are waited for: they miss the value, the others have it. If it has ended
-    /// before, nobody gets it.
+    /// If the context ends during the wait: the subscribers that were waited for miss the value,
+    /// the others have it. If the context had ended before, no subscriber gets the value.
     ///
     /// # Panics
-    /// If a clone does: those that have the value keep it, the others miss it.
+    /// If a clone panics: the subscribers that have the value keep it, the others miss it.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -218,9 +237,9 @@ impl<T, K: Eq + Hash> Broker<T, K> {
             return Err(error);
         }
         let mut delivery =
-            Delivery { values: smallvec![value], left: self.queues(topic), received: 0, wait_start: None };
+            Delivery { values: smallvec![value], pending: self.queues(topic), received: 0, wait_start: None };
         delivery.offer();
-        while !delivery.left.is_empty() {
+        while !delivery.pending.is_empty() {
             delivery.wait_for_one(ctx)?;
             delivery.offer();
         }
@@ -233,10 +252,10 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         Q: Eq + Hash + ?Sized,
     {
         let subscribers = self.handle.0.subscribers.lock();
-        subscribers.of.get(topic).map_or_else(VecDeque::new, |queues| queues.values().cloned().collect())
+        subscribers.by_topic.get(topic).map_or_else(VecDeque::new, |queues| queues.values().cloned().collect())
     }
 
-    /// How many subscribers a topic has at the moment.
+    /// Returns the number of subscribers that a topic has at the moment.
     ///
     /// ```
     /// use greenthread::patterns::{Broker, OverflowPolicy};
@@ -252,13 +271,15 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.handle.0.subscribers.lock().of.get(topic).map_or(0, BTreeMap::len)
+        self.handle.0.subscribers.lock().by_topic.get(topic).map_or(0, BTreeMap::len)
     }
 }
 
 impl<T, K> Broker<T, K> {
-    /// Ends all subscriptions, after what is in their buffers. Publishers that wait for a subscriber wait no longer,
-    /// and nobody gets anything from now on. Never blocks; may be called again, to no effect.
+    /// Ends all subscriptions, after the values in their buffers.
+    ///
+    /// Publishers stop waiting for subscribers, and later values reach no subscriber. Never blocks.
+    /// A second call does nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -279,97 +300,99 @@ impl<T, K> Shared<T, K> {
     fn close(&self) {
         let mut subscribers = self.subscribers.lock();
         subscribers.closed = true;
-        let all = mem::take(&mut subscribers.of);
+        let all = mem::take(&mut subscribers.by_topic);
         drop(subscribers);
         all.values().flat_map(BTreeMap::values).for_each(Queue::close);
     }
 }
 
 impl<T, K: Eq + Hash> Shared<T, K> {
-    /// Has the topics give what is published to a queue.
-    fn enter(&self, mut topics: Vec<K>, id: u64, queue: &Queue<T>) {
+    /// Adds a queue to the lists of its topics.
+    fn register(&self, mut topics: Vec<K>, id: u64, queue: &Queue<T>) {
         let mut subscribers = self.subscribers.lock();
         if subscribers.closed || topics.is_empty() {
             drop(subscribers);
             queue.close();
             return;
         }
-        // What the map has already stays in the list, which is dropped after the lock is released, also by a panic.
+        // A key that the map has already stays in `topics`, which is dropped after the lock is
+        // released, even in a panic.
         let mut known = 0;
         while known < topics.len() {
-            if let Some(queues) = subscribers.of.get_mut(&topics[known]) {
+            if let Some(queues) = subscribers.by_topic.get_mut(&topics[known]) {
                 queues.insert(id, queue.clone());
                 known += 1;
             } else {
-                subscribers.of.insert(topics.swap_remove(known), BTreeMap::from([(id, queue.clone())]));
+                subscribers.by_topic.insert(topics.swap_remove(known), BTreeMap::from([(id, queue.clone())]));
             }
         }
     }
 
-    /// Takes a queue out of the lists of its topics.
-    fn leave(&self, topics: &[K], id: u64) {
-        // Dropped after the lock is released.
-        let mut deserted = Vec::new();
+    /// Removes a queue from the lists of its topics.
+    fn unregister(&self, topics: &[K], id: u64) {
+        // The emptied lists are dropped after the lock is released.
+        let mut emptied = Vec::new();
         let mut subscribers = self.subscribers.lock();
         for topic in topics {
-            let Some(queues) = subscribers.of.get_mut(topic) else { continue };
+            let Some(queues) = subscribers.by_topic.get_mut(topic) else { continue };
             queues.remove(&id);
             if queues.is_empty() {
-                deserted.push(subscribers.of.remove_entry(topic));
+                emptied.push(subscribers.by_topic.remove_entry(topic));
             }
         }
     }
 }
 
-/// A value on its way to its subscribers. Those who are left when it ends have missed it.
+/// A value on its way to its subscribers. When it is dropped, the pending ones have missed the
+/// value.
 struct Delivery<T> {
-    /// The value, and perhaps a clone of it that somebody could not take.
+    /// The value, and perhaps a clone that a queue did not take.
     values: SmallVec<[T; 2]>,
-    left: VecDeque<Queue<T>>,
+    pending: VecDeque<Queue<T>>,
     received: usize,
-    /// When the wait for subscribers began; set only if one of them limits it.
+    /// When the publisher began to wait; set only if a pending queue has a timeout.
     wait_start: Option<Instant>,
 }
 
 impl<T: Clone> Delivery<T> {
-    /// A value for the next one.
+    /// Returns a value for the next queue.
     fn value(&mut self) -> T {
         match &self.values[..] {
-            [value] if self.left.len() > 1 => value.clone(),
-            _ => self.values.pop().expect("broker: the value is there as long as somebody is left"),
+            [value] if self.pending.len() > 1 => value.clone(),
+            _ => self.values.pop().expect("broker: a value is left for every pending queue"),
         }
     }
 
-    /// Offers the value to each who is left. Leaves those who have no room and are waited for.
+    /// Offers the value to each pending queue. Afterward, only full queues that block are pending.
     fn offer(&mut self) {
-        for _ in 0..self.left.len() {
+        for _ in 0..self.pending.len() {
             let value = self.value();
-            let queue = self.left.pop_front().expect("broker: counted before");
+            let queue = self.pending.pop_front().expect("broker: there are as many queues as counted");
             match queue.try_push(value) {
                 Ok(Pushed::Queued | Pushed::Displaced(_)) => self.received += 1,
                 Ok(Pushed::Rejected(value)) | Err(TrySendError::Disconnected(value)) => self.values.push(value),
                 Err(TrySendError::Full(value)) => {
                     self.values.push(value);
-                    self.left.push_back(queue);
+                    self.pending.push_back(queue);
                 }
             }
         }
     }
 
-    /// Waits until one of the queues takes the value or is closed, or until the shortest timeout among
-    /// them has passed.
+    /// Waits until a pending queue takes the value or is closed, or until the shortest of their
+    /// timeouts has passed.
     fn wait_for_one(&mut self, ctx: &Context) -> Result<(), ctx::Error> {
-        let shortest = self.left.iter().filter_map(Queue::push_timeout).min();
+        let shortest = self.pending.iter().filter_map(Queue::push_timeout).min();
         let deadline =
             shortest.and_then(|timeout| self.wait_start.get_or_insert_with(Instant::now).checked_add(timeout));
         let value = self.value();
-        match send_to_one(ctx, &self.left, deadline, value)? {
+        match send_to_one(ctx, &self.pending, deadline, value)? {
             Sent::Delivered(index) => {
-                self.left.remove(index);
+                self.pending.remove(index);
                 self.received += 1;
             }
             Sent::Closed(index, value) => {
-                self.left.remove(index);
+                self.pending.remove(index);
                 self.values.push(value);
             }
             Sent::TimedOut(value) => {
@@ -380,9 +403,10 @@ impl<T: Clone> Delivery<T> {
         Ok(())
     }
 
-    /// Gives up the queues whose timeout is at most `shortest`.
+    /// Drops the pending queues whose timeout is at most `shortest`, and counts the value as
+    /// missed.
     fn drop_timed_out(&mut self, shortest: Option<Duration>) {
-        self.left.retain(|queue| {
+        self.pending.retain(|queue| {
             let timed_out = queue.push_timeout().is_some_and(|timeout| Some(timeout) <= shortest);
             if timed_out {
                 queue.count_dropped();
@@ -402,8 +426,8 @@ enum Sent<T> {
     TimedOut(T),
 }
 
-/// Sends `value` to the first queue that has room. Blocks until one has, one is closed, the deadline
-/// passes, or the context ends.
+/// Sends `value` to the first queue that has room. Blocks until one has, one is closed, the
+/// deadline passes, or the context ends.
 fn send_to_one<T>(
     ctx: &Context,
     queues: &VecDeque<Queue<T>>,
@@ -435,7 +459,7 @@ fn send_to_one<T>(
 
 impl<T> Drop for Delivery<T> {
     fn drop(&mut self) {
-        self.left.iter().for_each(Queue::count_dropped);
+        self.pending.iter().for_each(Queue::count_dropped);
     }
 }
 
@@ -460,16 +484,19 @@ impl<T, K: Eq + Hash> Default for Broker<T, K> {
 impl<T, K> fmt::Debug for Broker<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let subscribers = self.handle.0.subscribers.lock();
-        let (topics, closed) = (subscribers.of.len(), subscribers.closed);
+        let (topics, closed) = (subscribers.by_topic.len(), subscribers.closed);
         drop(subscribers);
         f.debug_struct("Broker").field("topics", &topics).field("closed", &closed).finish()
     }
 }
 
-/// A subscription to topics of a [`Broker`]: what is published there, until the broker is closed or its last handle dropped.
+/// A subscription to topics of a [`Broker`].
 ///
-/// Dropping it ends it: publishers that wait for it wait no longer. It may be shared by several goroutines; each value
-/// goes to one of them.
+/// It receives what is published under its topics until the broker is closed or its last handle is
+/// dropped.
+///
+/// Dropping the subscription ends it, and publishers stop waiting for it. Several goroutines may
+/// share it; each value goes to one of them.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -485,7 +512,7 @@ impl<T, K> fmt::Debug for Broker<T, K> {
 /// drop(broker);
 /// assert_eq!(sum.join().unwrap(), 5050);
 /// ```
-#[must_use = "it ends at once if it is not kept"]
+#[must_use = "a subscription ends when it is dropped"]
 pub struct Subscription<T, K: Eq + Hash = String> {
     shared: Arc<Shared<T, K>>,
     id: u64,
@@ -494,10 +521,11 @@ pub struct Subscription<T, K: Eq + Hash = String> {
 }
 
 impl<T, K: Eq + Hash> Subscription<T, K> {
-    /// Receives the next value. Blocks until there is one.
+    /// Receives the next value, and blocks until there is one.
     ///
     /// # Errors
-    /// If the context ends first, or has ended; and if the broker is closed and nothing is left in the buffer.
+    /// If the context ends first, or has ended already; or if the broker is closed and the buffer
+    /// is empty.
     ///
     /// ```
     /// use greenthread::ctx::{Context, RecvError};
@@ -514,7 +542,10 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
         self.queue.pop(ctx)
     }
 
-    /// The values to come, until the broker is closed and the buffer empty. `next` blocks. So does `for value in &subscription`.
+    /// Returns an iterator over the values to come, until the broker is closed and the buffer is
+    /// empty.
+    ///
+    /// `next` blocks. `for value in &subscription` does the same.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -529,8 +560,11 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
         self.queue.iter()
     }
 
-    /// The channel that the values come through, for a `recv` arm of a `select!`, and for `try_recv`. A clone of it does not keep
-    /// the subscription; it gets what is left in the buffer.
+    /// Returns the channel of the subscription, for a `recv` arm of a `select!`, and for
+    /// `try_recv`.
+    ///
+    /// A clone of the channel does not keep the subscription alive; it receives only what is left
+    /// in the buffer.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -538,7 +572,8 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     /// use greenthread::select;
     ///
     /// let broker = Broker::new();
-    /// let (news, alerts) = (broker.subscribe("news", 1, OverflowPolicy::Block), broker.subscribe("alerts", 1, OverflowPolicy::Block));
+    /// let [news, alerts] = ["news", "alerts"]
+    ///     .map(|topic| broker.subscribe(topic, 1, OverflowPolicy::Block));
     /// broker.publish(&Context::background(), "alerts", "fire").unwrap();
     /// select! {
     ///     recv(news.receiver()) -> _ => unreachable!(),
@@ -549,7 +584,7 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
         self.queue.receiver()
     }
 
-    /// The topics that it was made with.
+    /// Returns the topics with which the subscription was created.
     ///
     /// ```
     /// use greenthread::patterns::{Broker, OverflowPolicy};
@@ -561,7 +596,10 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
         &self.topics
     }
 
-    /// How many values were published for it so far that it did not get, or that were taken out of its buffer. Never blocks.
+    /// Returns the number of values that the subscription has missed so far.
+    ///
+    /// A value is missed if it was published for the subscription but did not reach it, or was
+    /// taken out of its buffer to make room. Never blocks.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -579,9 +617,10 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
 
 impl<T, K: Eq + Hash> Drop for Subscription<T, K> {
     fn drop(&mut self) {
-        // First, so that who waits for it is let go whatever the key's type does below.
+        // First, so that publishers stop waiting even if code of the key's type blocks or panics
+        // below.
         self.queue.close();
-        self.shared.leave(&self.topics, self.id);
+        self.shared.unregister(&self.topics, self.id);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Fan-out, and fan-in: one sequence of values to several pipelines, and back.
+//! Fan-out and fan-in: one stream of values to several pipelines, and back.
 
 use std::sync::Arc;
 
@@ -6,16 +6,19 @@ use greenthread_channels::bounded;
 use greenthread_ctx::Context;
 
 use super::input::Parts;
-use super::stage::{Demand, Stop};
+use super::stage::{StageGuard, StopReason};
 use super::{Input, Pipeline};
 
-/// Distributes the values to `n` goroutines (Go's blog, "Pipelines and cancellation"). Each is given to `f` by one of
-/// them, whichever is free, and comes out of its pipeline; so the pipelines may be of different speed, and have
-/// different stages after this. If there is one result to be made of all values, [`worker_pool`](super::worker_pool) is
-/// simpler.
+/// Distributes the values of `input` to `n` goroutines, each with a pipeline of its own.
 ///
-/// The pipelines end one by one: a panic of `f` ends the one in which it happens. The input is stopped when all have
-/// ended or are dropped, not before. Waiting for one pipeline does not wait for the input while others read it.
+/// Whichever goroutine is free passes a value to `f` and sends the result to its own pipeline. So
+/// the pipelines may run at different speeds, and can have different stages after this one. If all
+/// results belong together, [`worker_pool`](super::worker_pool) is simpler. (Go's blog describes
+/// the pattern in "Pipelines and cancellation".)
+///
+/// The pipelines end separately: a panic of `f` ends the pipeline in which it happens. The input is
+/// stopped when all pipelines have ended or have been dropped, not before. Waiting for one pipeline
+/// does not wait for the input while others read it.
 ///
 /// # Panics
 /// If `n` is zero.
@@ -38,27 +41,30 @@ pub fn fan_out<T: Send + 'static, U: Send + 'static>(
     input: impl Input<Item = T>,
     f: impl Fn(T) -> U + Send + Sync + 'static,
 ) -> Vec<Pipeline<U>> {
-    assert!(n > 0, "patterns: fan_out to no pipeline would lose the values; ask for at least one");
-    let (Parts { values: input, demand }, f) = (input.into_parts(), Arc::new(f));
+    assert!(n > 0, "patterns: fan_out to 0 pipelines would lose the values; use at least 1");
+    let (Parts { values: input, upstream }, f) = (input.into_parts(), Arc::new(f));
     let mut branches = Vec::with_capacity(n);
     for _ in 0..n {
-        let branch = Demand::new(ctx, &demand);
+        let branch = StageGuard::new(ctx, &upstream);
         let (tx, values) = bounded(0);
         let (input, f) = (input.clone(), Arc::clone(&f));
-        branch.go(demand.clone(), tx, move |stage, tx| stage.forward_with(&input, tx, &*f));
-        branches.push(Pipeline { ctx: ctx.clone(), values, demand: branch, capacity: 0 });
+        branch.go(upstream.clone(), tx, move |stage, tx| stage.forward_with(&input, tx, &*f));
+        branches.push(Pipeline { ctx: ctx.clone(), values, stage: branch, capacity: 0 });
     }
     branches
 }
 
-/// Merges the values of all inputs, as they come (`merge` in Go's blog, "Pipelines and cancellation"). It ends when all
-/// inputs have: at once, if there are none.
+/// Merges the values of all inputs in the order in which they arrive.
 ///
-/// If one of the inputs is a pipeline that panics, or gives up with an error, the others are stopped, and
-/// [`wait`](Pipeline::wait) has it.
+/// The merged pipeline ends when all inputs have ended; with no inputs, it ends at once. (This is
+/// `merge` in "Pipelines and cancellation" on Go's blog.)
 ///
-/// Each input has a goroutine, which costs a page of stack and makes each value cost the same however many inputs there
-/// are. A `Select` over all of them would register with each for each value.
+/// If one of the inputs is a pipeline that panics or stops with an error, the other inputs are
+/// stopped, and [`wait`](Pipeline::wait) reports it.
+///
+/// Each input has a goroutine. That costs a page of stack per input, and makes the cost of a value
+/// independent of the number of inputs. A `Select` over all inputs would register with each of them
+/// for each value.
 ///
 /// ```
 /// use greenthread::channel;
@@ -77,14 +83,14 @@ pub fn fan_out<T: Send + 'static, U: Send + 'static>(
 #[track_caller]
 pub fn fan_in<T: Send + 'static>(ctx: &Context, inputs: impl IntoIterator<Item = impl Input<Item = T>>) -> Pipeline<T> {
     let inputs: Vec<_> = inputs.into_iter().map(Input::into_parts).collect();
-    let merged = Demand::new(ctx, inputs.iter().filter_map(|input| input.demand.as_ref()));
+    let merged = StageGuard::new(ctx, inputs.iter().filter_map(|input| input.upstream.as_ref()));
     let (tx, values) = bounded(0);
-    for Parts { values: input, demand } in inputs {
-        let upstream = demand.clone();
-        merged.go(demand, tx.clone(), move |stage, tx| {
+    for Parts { values: input, upstream } in inputs {
+        let guard = upstream.clone();
+        merged.go(upstream, tx.clone(), move |stage, tx| {
             stage.forward(&input, tx)?;
-            upstream.map_or(Ok(()), |upstream| upstream.outcome()).map_err(Stop::Ended)
+            guard.map_or(Ok(()), |upstream| upstream.outcome()).map_err(StopReason::Ended)
         });
     }
-    Pipeline { ctx: ctx.clone(), values, demand: merged, capacity: 0 }
+    Pipeline { ctx: ctx.clone(), values, stage: merged, capacity: 0 }
 }

@@ -1,9 +1,9 @@
-//! `heartbeat`: a goroutine that tells its owner that it still gets on.
+//! `heartbeat`: a goroutine that reports to its owner that it makes progress.
 //!
 //! # How it works
-//! A beat is two stores: when it was, which [`Heartbeat::wait_quiet`] reads, and a value in a channel of capacity one,
-//! if there is room and the period allows it. So a beat waits for nobody, and whether somebody reads the channel has no
-//! influence on `wait_quiet`.
+//! A beat is two stores: its time, which [`Heartbeat::wait_quiet`] reads, and a value in a channel
+//! of capacity one, if there is room and the period allows it. So a beat never waits, and
+//! `wait_quiet` does not depend on whether the channel is read.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,16 +17,20 @@ use greenthread_ctx::{Cancel, Context, Error, RecvError};
 
 use crate::task::{self, JoinHandle};
 
-/// Runs `f` in a goroutine, with a [`Pulse`] by which it tells that it gets on. Does not block.
+/// Runs `f` in a goroutine with a [`Pulse`], by which `f` reports that it makes progress.
 ///
-/// It serves the two kinds of heartbeat that Go's programs have:
-/// * **At an interval**, also while it waits for something to do: with a `period`, and [`Pulse::recv`] (or
-///   [`Pulse::due`] in a `select!`) where it waits. Beats that come sooner than `period` after the one before are not
-///   sent, so [`Pulse::beat`] may stand in the innermost loop.
-/// * **At the beginning of each piece of work**: with a `period` of zero, and [`Pulse::beat`] at that place. A test can
-///   then wait for the first beat instead of sleeping and hoping.
+/// Does not block.
 ///
-/// `f` works under a child of `ctx`, [`Pulse::ctx`], which the [`Heartbeat`] cancels when it is dropped.
+/// There are two kinds of heartbeat in Go programs, and this serves both:
+/// * **At an interval**, even while the goroutine waits for work: use a `period`, and
+///   [`Pulse::recv`] (or [`Pulse::due`] in a `select!`) where the goroutine waits. A beat that
+///   comes sooner than `period` after the previous one is not sent, so [`Pulse::beat`] may stand in
+///   the innermost loop.
+/// * **At the beginning of each piece of work**: use a `period` of zero, and [`Pulse::beat`] at
+///   that place. A test can then wait for the first beat instead of sleeping and hoping.
+///
+/// The context of `f` is a child of `ctx`, [`Pulse::ctx`], which is canceled when the [`Heartbeat`]
+/// is dropped.
 ///
 /// ```
 /// use greenthread::{channel, ctx::Context, patterns::heartbeat};
@@ -42,7 +46,7 @@ use crate::task::{self, JoinHandle};
 ///     sum
 /// });
 /// jobs.send(3).unwrap();
-/// assert!(worker.beats().iter().take(3).is_sorted(), "it beats also while there are no jobs");
+/// assert!(worker.beats().iter().take(3).is_sorted(), "it beats even while there are no jobs");
 /// jobs.send(4).unwrap();
 /// drop(jobs);
 /// assert_eq!(worker.join().unwrap(), 7);
@@ -54,20 +58,20 @@ where
     T: Send + 'static,
 {
     let (ctx, cancel) = ctx.with_cancel();
-    let (beating, beats) = bounded(1);
-    let times = Arc::new(Times { begin: Instant::now(), last: AtomicU64::new(0) });
-    let pulse = Pulse { ctx, period, times: Arc::clone(&times), next: AtomicU64::new(0), beating };
-    Heartbeat { goroutine: task::spawn(move || f(&pulse)), beats, times, cancel }
+    let (beat_tx, beats) = bounded(1);
+    let clock = Arc::new(BeatClock { begin: Instant::now(), last: AtomicU64::new(0) });
+    let pulse = Pulse { ctx, period, clock: Arc::clone(&clock), next_beat: AtomicU64::new(0), beat_tx };
+    Heartbeat { goroutine: task::spawn(move || f(&pulse)), beats, clock, cancel }
 }
 
-/// When the last beat was.
-struct Times {
+/// The time of the last beat.
+struct BeatClock {
     begin: Instant,
     /// In nanoseconds since `begin`.
     last: AtomicU64,
 }
 
-impl Times {
+impl BeatClock {
     fn now(&self) -> u64 {
         nanos(self.begin.elapsed())
     }
@@ -77,51 +81,60 @@ impl Times {
     }
 }
 
-/// Beyond 584 years: as many.
+/// Returns the nanoseconds of `duration`, or the largest number if it is more than 584 years.
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What a goroutine with a [`heartbeat`] tells its owner with. May be used by many at once, such as the goroutines of a
-/// [`scope`](crate::scope()).
+/// Reports progress to the owner of a [`heartbeat`] goroutine.
+///
+/// Several goroutines can use it at once, such as those of a [`scope`](crate::scope()).
 pub struct Pulse {
     ctx: Context,
     period: Duration,
-    times: Arc<Times>,
-    /// Before when no beat is sent, in nanoseconds since the beginning.
-    next: AtomicU64,
-    beating: Sender<Instant>,
+    clock: Arc<BeatClock>,
+    /// The earliest time of the next beat that is sent, in nanoseconds since the beginning.
+    next_beat: AtomicU64,
+    beat_tx: Sender<Instant>,
 }
 
 impl Pulse {
-    /// Tells that the goroutine gets on. Never blocks; costs a look at the clock.
+    /// Reports that the goroutine makes progress.
     ///
-    /// To [`Heartbeat::beats`] goes a beat a period at most, and none while the one before is still unread.
+    /// Never blocks, and costs a read of the clock.
+    ///
+    /// [`Heartbeat::beats`] receives at most one beat per period, and none while the previous one
+    /// is unread.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
     /// use std::time::Duration;
     ///
-    /// let work = heartbeat(&Context::background(), Duration::from_secs(3600), |pulse| (0..1000).for_each(|_| pulse.beat()));
-    /// assert_eq!(work.beats().iter().count(), 1, "the others came within the hour");
+    /// let hour = Duration::from_secs(3600);
+    /// let work = heartbeat(&Context::background(), hour, |pulse| {
+    ///     (0..1000).for_each(|_| pulse.beat());
+    /// });
+    /// assert_eq!(work.beats().iter().count(), 1, "the other beats came within the hour");
     /// work.join().unwrap();
     /// ```
     pub fn beat(&self) {
-        let now = self.times.now();
-        self.times.last.fetch_max(now, Ordering::Relaxed);
-        let next = self.next.load(Ordering::Relaxed);
+        let now = self.clock.now();
+        self.clock.last.fetch_max(now, Ordering::Relaxed);
+        let next = self.next_beat.load(Ordering::Relaxed);
         let after = now.saturating_add(nanos(self.period));
-        // Of several that are in time, one sends.
+        // Of several goroutines whose beats are in time, one sends.
         let sends =
-            now >= next && self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            now >= next && self.next_beat.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if sends {
-            // Nobody has read the last one, or nobody will read any.
-            let _ = self.beating.try_send(self.times.begin + Duration::from_nanos(now));
+            // Fails if the last beat is unread, or the owner is gone.
+            let _ = self.beat_tx.try_send(self.clock.begin + Duration::from_nanos(now));
         }
     }
 
-    /// The context of the goroutine: it ends with the one given to [`heartbeat`], and when the [`Heartbeat`] is
-    /// cancelled or dropped.
+    /// Returns the context of the goroutine.
+    ///
+    /// It ends with the context passed to [`heartbeat`], and when the [`Heartbeat`] is canceled or
+    /// dropped.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
@@ -135,8 +148,11 @@ impl Pulse {
         &self.ctx
     }
 
-    /// A channel on which a message comes when the next beat is due, `period` after the last one that was sent: for a
-    /// goroutine that waits in a `select!` of its own. With a period of zero none ever comes.
+    /// Returns a channel that receives a message when the next beat is due, `period` after the last
+    /// one that was sent.
+    ///
+    /// It is for a goroutine that waits in a `select!` of its own. With a period of zero, no
+    /// message ever comes.
     ///
     /// ```
     /// use greenthread::{channel, ctx::Context, patterns::heartbeat, select};
@@ -158,14 +174,15 @@ impl Pulse {
         if self.period.is_zero() {
             return never();
         }
-        timer::at(self.times.begin + Duration::from_nanos(self.next.load(Ordering::Relaxed)))
+        timer::at(self.clock.begin + Duration::from_nanos(self.next_beat.load(Ordering::Relaxed)))
     }
 
-    /// Beats, and receives a value as [`Context::recv`] does with [`ctx`](Self::ctx); beats each period as long as it
-    /// waits. Blocks.
+    /// Beats, and receives a value; while it waits, it beats once per period.
+    ///
+    /// Like [`Context::recv`] on [`ctx`](Self::ctx) otherwise. Blocks.
     ///
     /// # Errors
-    /// If the context ends first, or has ended; and if the channel is closed and nothing is left in it.
+    /// If the context ends first, or has ended already; or if the channel is closed and empty.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error, RecvError};
@@ -173,7 +190,8 @@ impl Pulse {
     /// use std::time::Duration;
     ///
     /// let (_tx, rx) = channel::bounded::<()>(0);
-    /// let waits = heartbeat(&Context::background(), Duration::from_millis(1), move |pulse| pulse.recv(&rx));
+    /// let period = Duration::from_millis(1);
+    /// let waits = heartbeat(&Context::background(), period, move |pulse| pulse.recv(&rx));
     /// assert_eq!(waits.beats().iter().take(3).count(), 3);
     /// waits.cancel();
     /// assert_eq!(waits.join().unwrap(), Err(RecvError::Ended(Error::Canceled)));
@@ -190,20 +208,21 @@ impl Pulse {
     }
 }
 
-/// A goroutine that beats, from its owner's side: see [`heartbeat`].
+/// The owner's handle to a goroutine that was started by [`heartbeat`].
 ///
-/// Dropping it cancels the goroutine's context, and does not wait for its end.
+/// Dropping it cancels the goroutine's context, and does not wait for the goroutine to end.
 #[must_use = "dropping it cancels the goroutine's context at once"]
 pub struct Heartbeat<T> {
     goroutine: JoinHandle<T>,
     beats: Receiver<Instant>,
-    times: Arc<Times>,
+    clock: Arc<BeatClock>,
     cancel: Cancel,
 }
 
 impl<T> Heartbeat<T> {
-    /// The beats, each with its time; for `recv` arms of a `select!`. At most one waits to be read. Closed when the
-    /// goroutine has ended.
+    /// Returns the channel of the beats, each with its time; for `recv` arms of a `select!`.
+    ///
+    /// It holds at most one unread beat. It closes when the goroutine has ended.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat, select};
@@ -213,7 +232,7 @@ impl<T> Heartbeat<T> {
     ///     pulse.beat();
     ///     let _ = pulse.ctx().done().recv(); // hangs
     /// });
-    /// worker.beats().recv().expect("it begins to work");
+    /// worker.beats().recv().expect("it starts to work");
     /// select! {
     ///     recv(worker.beats()) -> _ => unreachable!("it hangs"),
     ///     default(Duration::from_millis(10)) => worker.cancel(),
@@ -224,29 +243,35 @@ impl<T> Heartbeat<T> {
         &self.beats
     }
 
-    /// How long ago the last beat was, or the start if there was none yet; whether it was sent and read or not.
+    /// Returns the time since the last beat, or since the start if there was none yet.
+    ///
+    /// Every beat counts, even one that was not sent or not read.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
     /// use std::time::Duration;
     ///
-    /// let work = heartbeat(&Context::background(), Duration::ZERO, |pulse| pulse.ctx().done().recv().is_err());
+    /// let ctx = Context::background();
+    /// let work = heartbeat(&ctx, Duration::ZERO, |pulse| pulse.ctx().done().recv().is_err());
     /// greenthread::time::sleep(Duration::from_millis(1));
     /// assert!(work.quiet_for() >= Duration::from_millis(1));
     /// ```
     pub fn quiet_for(&self) -> Duration {
-        self.times.last().elapsed()
+        self.clock.last().elapsed()
     }
 
-    /// Blocks until there has been no beat for `limit`: true. False if the goroutine has ended. A `limit` too long for
-    /// the clock is never reached.
+    /// Waits until there has been no beat for `limit` and returns `true`, or `false` if the
+    /// goroutine has ended.
     ///
-    /// Every call of [`Pulse::beat`] counts, whatever the period, and whoever reads [`beats`](Self::beats). It wakes up
-    /// no more often than once in `limit`. Give a goroutine that beats at an interval a few of them: on a busy machine
-    /// it may come late.
+    /// If `limit` is too long for the clock, it is never reached.
+    ///
+    /// Every call of [`Pulse::beat`] counts, with any period, and whether or not
+    /// [`beats`](Self::beats) is read. The waiter wakes no more often than once per `limit`. For a
+    /// goroutine that beats at an interval, set a limit of several periods: on a busy machine a
+    /// beat may come late.
     ///
     /// # Errors
-    /// If `ctx` ends first, or has ended.
+    /// If `ctx` ends first, or has ended already.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
@@ -261,7 +286,7 @@ impl<T> Heartbeat<T> {
     /// ```
     pub fn wait_quiet(&self, ctx: &Context, limit: Duration) -> Result<bool, Error> {
         loop {
-            let quiet = self.times.last().checked_add(limit).map_or_else(never, timer::at);
+            let quiet = self.clock.last().checked_add(limit).map_or_else(never, timer::at);
             select_biased! {
                 recv(ctx.done()) -> end => return Err(ctx.ended(end)),
                 recv(self.done()) -> _ => return Ok(false),
@@ -272,7 +297,7 @@ impl<T> Heartbeat<T> {
         }
     }
 
-    /// A channel that closes when the goroutine ends, as [`JoinHandle::done`].
+    /// Returns a channel that closes when the goroutine ends, like [`JoinHandle::done`].
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
@@ -286,7 +311,10 @@ impl<T> Heartbeat<T> {
         self.goroutine.done()
     }
 
-    /// Cancels the goroutine's context, as dropping does; its result can still be had. Does not wait for its end.
+    /// Cancels the goroutine's context.
+    ///
+    /// Dropping does so too, but after `cancel` the result can still be joined. Does not wait for
+    /// the goroutine to end.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -304,11 +332,13 @@ impl<T> Heartbeat<T> {
         self.cancel.cancel();
     }
 
-    /// Waits for the goroutine to end and returns its result, as [`JoinHandle::join`]. Does not cancel its context.
+    /// Waits for the goroutine to end and returns its result, like [`JoinHandle::join`].
+    ///
+    /// Does not cancel its context.
     ///
     /// # Errors
-    /// As [`JoinHandle::join`]: the payload of the panic that ended the goroutine, so that who watches it can start
-    /// another. Hand it to [`resume_unwind`](std::panic::resume_unwind) otherwise.
+    /// If the goroutine panicked: the payload, so that a supervisor can start another goroutine.
+    /// Otherwise, pass it to [`resume_unwind`](std::panic::resume_unwind).
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
@@ -321,14 +351,15 @@ impl<T> Heartbeat<T> {
     /// assert_eq!(answers.join().unwrap(), 42);
     /// ```
     pub fn join(self) -> thread::Result<T> {
-        // What else is in `self` goes after that: the context is not cancelled before.
+        // The rest of `self` is dropped afterward, so the context is not canceled before the
+        // goroutine ends.
         self.goroutine.join()
     }
 }
 
 impl fmt::Debug for Pulse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pulse").field("period", &self.period).field("last", &self.times.last()).finish_non_exhaustive()
+        f.debug_struct("Pulse").field("period", &self.period).field("last", &self.clock.last()).finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,14 @@
-//! What patterns take values from.
+//! The sources that patterns take values from.
 
 use greenthread_channels::Receiver;
 
 use super::Pipeline;
-use super::stage::Demand;
+use super::stage::StageGuard;
 
-/// Where a pattern gets its values: a [`Receiver`], or a [`Pipeline`], which is stopped when the pattern ends early,
-/// and whose panics and errors are the pattern's too.
+/// A source of values for a pattern: a [`Receiver`] or a [`Pipeline`].
+///
+/// A pipeline is stopped when the pattern ends early, and its panics and errors become those of the
+/// pattern.
 ///
 /// ```
 /// use greenthread::channel;
@@ -25,25 +27,25 @@ use super::stage::Demand;
 /// assert_eq!(total(&ctx, Pipeline::new(&ctx, 1..=4)), 10);
 /// ```
 pub trait Input: Sealed + Sized + Send + 'static {
-    /// What comes out.
+    /// The type of the values.
     type Item: Send + 'static;
 
-    /// The values, and what keeps those going who send them.
+    /// Returns the receiver of the values, and a guard that keeps their producer running.
     #[doc(hidden)]
     fn into_parts(self) -> Parts<Self::Item>;
 }
 
-/// Opaque to users.
+/// The parts of an [`Input`], opaque to users.
 pub struct Parts<T> {
     pub(super) values: Receiver<T>,
-    pub(super) demand: Option<Demand>,
+    pub(super) upstream: Option<StageGuard>,
 }
 
 impl<T: Send + 'static> Input for Receiver<T> {
     type Item = T;
 
     fn into_parts(self) -> Parts<T> {
-        Parts { values: self, demand: None }
+        Parts { values: self, upstream: None }
     }
 }
 
@@ -51,11 +53,11 @@ impl<T: Send + 'static> Input for Pipeline<T> {
     type Item = T;
 
     fn into_parts(self) -> Parts<T> {
-        Parts { values: self.values, demand: Some(self.demand) }
+        Parts { values: self.values, upstream: Some(self.stage) }
     }
 }
 
-/// Others cannot implement `Input`.
+/// Keeps other crates from implementing [`Input`].
 pub trait Sealed {}
 
 impl<T> Sealed for Receiver<T> {}

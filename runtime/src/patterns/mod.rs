@@ -1,4 +1,4 @@
-//! What people build of goroutines and channels again and again, each as one call.
+//! Ready-made concurrency patterns, each as one call.
 //!
 //! ```
 //! use greenthread::ctx::Context;
@@ -11,31 +11,33 @@
 //!
 //! | to | use |
 //! | --- | --- |
-//! | do something with each of many values, in stages | [`Pipeline`] |
+//! | process many values in stages | [`Pipeline`] |
 //! | do so with several workers | [`worker_pool`], [`dynamic_worker_pool`], [`Pipeline::map_parallel`], [`Pipeline::map_ordered`] |
-//! | do something with each item of a list, and have the results | [`parallel_map`], [`parallel_map_unordered`] |
-//! | split a sequence of values, or join several | [`fan_out`], [`fan_in`], [`tee`], [`bridge`] |
+//! | process the items of a list and collect the results | [`parallel_map`], [`parallel_map_unordered`] |
+//! | split a stream of values, or join several | [`fan_out`], [`fan_in`], [`tee`], [`bridge`] |
 //! | receive until a context ends | [`until_done`] |
 //! | wait for the first of many signals | [`or`] |
-//! | do so much in a time, and no more | [`RateLimiter`] |
-//! | do so many things at once, and no more | [`sync::Semaphore`](crate::sync::Semaphore) |
-//! | try again what has failed | [`retry`], [`retry_if`] |
+//! | limit how often something happens | [`RateLimiter`] |
+//! | limit how much happens at the same time | [`sync::Semaphore`](crate::sync::Semaphore) |
+//! | try an operation again after it fails | [`retry`], [`retry_if`] |
 //! | notice that a goroutine hangs | [`heartbeat`] |
-//! | tell many who want to know | [`Broker`] |
-//! | say what happens when a queue is full | [`Queue`] |
-//! | see how such things are made of channels | [Idioms by hand] |
+//! | send each value to many subscribers | [`Broker`] |
+//! | decide what happens when a queue is full | [`Queue`] |
+//! | see how to build these from channels | [Idioms by hand] |
 //!
 //! [Idioms by hand]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
 //!
-//! # The rules of all of them
-//! * **A context comes first.** When it ends, the goroutines of the pattern end, whatever they wait for. So they do
-//!   when nobody wants their values any more: dropping what a pattern gave stops it. Nothing is interrupted: a function
-//!   of yours that computes is waited for.
+//! # Rules that all patterns follow
+//! * **A context comes first.** When it ends, the goroutines of the pattern end, whatever they wait
+//!   for. They also end when their values are no longer needed: dropping what a pattern returned
+//!   stops it. Nothing is interrupted: the pattern waits for a function of yours that computes.
 //! * **Nothing is left behind**: no goroutine, no timer, no channel.
-//! * **A panic is not lost.** It stops the pattern whose function it was, and comes out where that is waited for: it goes on in
-//!   [`Pipeline::wait`] and its like; [`Heartbeat::join`] returns it, as each `join` does.
-//! * **Values come from an [`Input`]**: a receiver, or another pipeline, which stops with the one that reads it.
-//! * **Goroutines and threads** may use all of this, in any mix.
+//! * **A panic is not lost.** It stops the pattern whose function it was, and resurfaces where that
+//!   pattern is waited for: [`Pipeline::wait`] and its siblings resume it; [`Heartbeat::join`]
+//!   returns it, as every `join` does.
+//! * **Values come from an [`Input`]**: a receiver, or another pipeline, which stops with the
+//!   pattern that reads it.
+//! * **Goroutines and threads** can use all of this, in any mix.
 
 mod bridge;
 mod broker;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// What happens to a new value when a [`Queue`](super::Queue), or the buffer of a
-/// [`Subscription`](super::Subscription), is full.
+/// What happens to a new value when a buffer is full.
 ///
-/// Both accept every policy.
+/// A [`Queue`](super::Queue) and the buffer of a [`Subscription`](super::Subscription) accept every
+/// policy.
 ///
 /// ```
 /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -22,12 +22,13 @@ pub enum OverflowPolicy {
     Block,
     /// The producer waits for room, but at most for this long; then it keeps the value.
     BlockTimeout(Duration),
-    /// The new value is dropped, and the buffer keeps what it has: for samples of which some will
-    /// do.
+    /// The new value is dropped, and the buffer stays as it is. Suitable for samples of which some
+    /// may get lost.
     DropNewest,
-    /// The oldest value in the buffer is dropped to make room: for news, of which the latest count.
+    /// The oldest value in the buffer is dropped to make room. Suitable for news, of which the
+    /// latest counts.
     ///
-    /// A buffer of capacity zero holds nothing that could make room. Its oldest value is the new
-    /// one, which is dropped.
+    /// A buffer of capacity zero holds nothing that could make room: there, the oldest value is the
+    /// new one, and it is dropped.
     DropOldest,
 }

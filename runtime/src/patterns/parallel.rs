@@ -1,15 +1,17 @@
-//! `parallel_map`: many items, a few goroutines, and an end for all of them.
+//! `parallel_map`: many items, a few goroutines, and one end for all of them.
 //!
 //! # How it works
-//! The caller is the first worker. Whoever works takes an item from the iterator, under a lock, calls `f` with it, puts
-//! the value among the results, and comes again. A new worker starts the next one when it has got its first item, up to
-//! the limit: so there are never many more than can run or wait, and none but the caller if `limit` is 1. A worker for
-//! which there is no stack is not missed: the items are not dealt out, so the others do all of them.
+//! The caller is the first worker. A worker takes an item from the iterator, under a lock, calls
+//! `f` with it, stores the value with the results, and repeats. When a new worker has its first
+//! item, it starts the next worker, up to the limit. So there are never many more workers than can
+//! run or wait, and only the caller if `limit` is 1. If no stack can be allocated for a worker,
+//! nothing is lost: items are not assigned in advance, so the other workers process all of them.
 //!
-//! The first failure cancels the context of the call; a worker looks at that before it takes an item.
+//! The first failure cancels the context of the call; a worker checks the context before it takes
+//! an item.
 //!
-//! Rejected: a caller that hands out items on a channel, and only waits. It allows iterators that are not `Send`, for
-//! two switches per item.
+//! Rejected: a caller that sends the items on a channel and otherwise only waits. It allows
+//! iterators that are not `Send`, but costs two switches per item.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -25,28 +27,33 @@ use crate::scope::{Scope, scope};
 use crate::sync;
 use crate::task::exit_goroutine;
 
-/// Calls `f` with each of the items, `limit` at a time, and collects what it returns, in the order of the items.
+/// Calls `f` with each of the items, `limit` at a time, and returns the results in the order of the
+/// items.
 ///
-/// `f` and the items may borrow from the caller's frame, as in a [`scope`](fn@crate::scope). The caller works too, with
-/// up to `limit - 1` goroutines, each for as many items as it can. Blocks until all of them have ended, also after a
-/// failure: parks a goroutine, blocks a thread.
+/// `f` and the items may borrow from the caller's frame, as in a [`scope`](fn@crate::scope). The
+/// caller works too, beside up to `limit - 1` goroutines, each of which processes as many items as
+/// it can. Blocks until all of them have ended, even after a failure: parks a goroutine, blocks a
+/// thread.
 ///
-/// The items are taken one by one as they are needed, by whoever needs one, so they may be without end. An iterator
-/// that waits should not wait longer than the context lasts. The results take the memory of their values, and none if
-/// `f` returns `Ok(())`; values that come before those of earlier items are kept until then.
+/// Workers take the items one by one as they need them, so the iterator may be endless. An iterator
+/// that waits should not wait longer than the context lasts. The results take the memory of their
+/// values, and none if `f` returns `Ok(())`; a value that is ready before those of earlier items is
+/// kept until then.
 ///
-/// `f` gets a context derived from `ctx`, which ends when a call of `f` fails, with the text of the error as its cause:
-/// what waits in `f` should wait with this one. No item is taken any more then.
+/// `f` gets a context derived from `ctx`, which ends when a call of `f` fails, with the text of the
+/// error as its cause. Use that context for every wait in `f`. After a failure, no further item is
+/// taken.
 ///
-/// Go has `errgroup` with `SetLimit` for this, which takes a goroutine for each item.
+/// Go programs use `errgroup` with `SetLimit` for this, with one goroutine for each item.
 ///
 /// # Errors
-/// The first error that `f` has returned. If none has, and `ctx` ended before all items were done, or at a time when it
-/// was not known whether there are more: that end.
+/// The first error that `f` returned. If there is none: the context's error, if `ctx` ended before
+/// all items were done, or when the iterator might still have had more.
 ///
 /// # Panics
-/// If `limit` is 0. If `f` or the iterator panics, with that payload, when all others have ended: even if there was an
-/// error before. If `f` ends its goroutine by [`exit_goroutine`], the caller's ends in the same way.
+/// If `limit` is 0. If `f` or the iterator panics: with that payload, after all workers have ended,
+/// even if there was an error before. If `f` ends its goroutine by [`exit_goroutine`], the caller's
+/// goroutine ends in the same way.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -68,7 +75,7 @@ use crate::task::exit_goroutine;
 ///     if n == 5 {
 ///         return Err(io::Error::other("five"));
 ///     }
-///     ctx.done().recv().unwrap_err(); // would be for ever
+///     ctx.done().recv().unwrap_err(); // would wait forever
 ///     assert_eq!(ctx.cause().unwrap().to_string(), "five");
 ///     Ok(())
 /// });
@@ -82,16 +89,19 @@ where
     E: From<Error> + fmt::Display + Send,
     F: Fn(&Context, I::Item) -> Result<U, E> + Sync,
 {
-    Call::new(ctx, limit, items.into_iter(), f, Results::in_order()).run()
+    Call::new(ctx, limit, items.into_iter(), f, Results::ordered()).run()
 }
 
-/// As [`parallel_map`], with the results in the order in which they come: none waits for that of an earlier item.
+/// Calls `f` with each of the items, `limit` at a time, and returns the results in the order in
+/// which they are ready.
+///
+/// Like [`parallel_map`] otherwise: but no result waits for that of an earlier item.
 ///
 /// # Errors
-/// As [`parallel_map`].
+/// See [`parallel_map`].
 ///
 /// # Panics
-/// As [`parallel_map`].
+/// See [`parallel_map`].
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -115,12 +125,13 @@ where
     E: From<Error> + fmt::Display + Send,
     F: Fn(&Context, I::Item) -> Result<U, E> + Sync,
 {
-    Call::new(ctx, limit, items.into_iter(), f, Results::as_they_come()).run()
+    Call::new(ctx, limit, items.into_iter(), f, Results::unordered()).run()
 }
 
-/// What those who work for one call share.
+/// What the workers of one call share.
 struct Call<I, U, E, F> {
-    /// The caller's context, by which the iterator may end. It ends a moment before those that are derived from it.
+    /// The caller's context, with which the iterator may end. It ends slightly before the contexts
+    /// derived from it.
     parent: Context,
     ctx: Context,
     cancel: CancelCause,
@@ -132,7 +143,7 @@ struct Call<I, U, E, F> {
     site: &'static Location<'static>,
 }
 
-/// Why there will be no results.
+/// The reason why there will be no results.
 enum Failure<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
@@ -147,7 +158,7 @@ where
 {
     #[track_caller]
     fn new(parent: &Context, limit: usize, items: I, f: F, results: Results<U>) -> Self {
-        assert!(limit > 0, "patterns: with a limit of 0 nothing would ever be done; 1 is one at a time");
+        assert!(limit > 0, "patterns: a limit of 0 would never run anything; use 1 for one item at a time");
         let (parent, (ctx, cancel)) = (parent.clone(), parent.with_cancel_cause());
         let items = sync::Mutex::new(Items { left: items, may_have_more: true, taken: 0, workers: 1 });
         let (results, failure) = (Mutex::new(results), Mutex::new(None));
@@ -168,51 +179,51 @@ where
         }
     }
 
-    /// Works as long as there is something to do.
+    /// Processes items until there are no more, or until a call fails.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         match panic::catch_unwind(AssertUnwindSafe(|| self.try_work(scope))) {
             Ok(Ok(())) => {}
             Ok(Err((error, text))) => self.fail(Failure::Error(error), text),
-            Err(payload) => self.fail(Failure::Panic(payload), "patterns: another call has panicked".to_owned()),
+            Err(payload) => self.fail(Failure::Panic(payload), "patterns: another call panicked".to_owned()),
         }
     }
 
-    /// The error comes with its text, which is made here, as making it may panic.
+    /// Processes items; an error comes with its text, which is made here, as `to_string` may panic.
     fn try_work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), (E, String)> {
         let mut new = true;
-        while let Some(Taken { place, item, starts_next }) = self.take(mem::take(&mut new)) {
-            if starts_next {
+        while let Some(Taken { index, item, starts_worker }) = self.take(mem::take(&mut new)) {
+            if starts_worker {
                 let options = Options { site: Some(self.site), ..Options::default() };
                 let worker = scope.spawn_with(move || self.work(scope), options);
-                worker.expect("patterns: default options are possible").need_not_run();
+                worker.expect("patterns: default options are valid").need_not_run();
             }
             let value = (self.f)(&self.ctx, item).map_err(|error| {
                 let text = error.to_string();
                 (error, text)
             })?;
-            self.results.lock().put(place, value);
+            self.results.lock().put(index, value);
         }
         Ok(())
     }
 
-    /// The next item. All that needs the lock happens at once: with an item in hand nobody waits for it, as the
-    /// iterator may block.
+    /// Takes the next item. Everything that needs the lock happens here, so that a worker with an
+    /// item never waits for the lock while the iterator blocks.
     fn take(&self, new: bool) -> Option<Taken<I::Item>> {
         let mut items = self.items.lock();
         if self.parent.err().or(self.ctx.err()).is_some() {
             return None;
         }
         let item = items.next();
-        // An iterator that ends together with the context may have ended for it.
+        // An iterator that ends together with the context may have ended because of it.
         items.may_have_more |= self.parent.err().is_some();
         let item = item?;
         items.taken += 1;
-        Some(Taken { item, place: items.taken - 1, starts_next: new && items.admit(self.limit) })
+        Some(Taken { item, index: items.taken - 1, starts_worker: new && items.admit_worker(self.limit) })
     }
 
     fn fail(&self, failure: Failure<E>, cause: String) {
         let mut first = self.failure.lock();
-        // A panic is a mistake in the program: no error hides it.
+        // A panic is a bug in the program, so no error hides it.
         let counts = match (&*first, &failure) {
             (None, _) => true,
             (Some(earlier), later) => matches!((earlier, later), (Failure::Error(_), Failure::Panic(_))),
@@ -224,21 +235,22 @@ where
     }
 }
 
-/// The items, and who works on them.
+/// The items that are left, and the number of workers.
 struct Items<I> {
     left: I,
-    /// False when the iterator has said so, and while it is asked: one that panics is not asked again.
+    /// `false` once the iterator has ended, and while it is asked: an iterator that panics is not
+    /// asked again.
     may_have_more: bool,
     taken: usize,
     workers: usize,
 }
 
-/// An item on its way to `f`.
+/// An item that a worker has taken.
 struct Taken<T> {
     item: T,
-    place: usize,
-    /// Whether whoever took it is to start the next worker.
-    starts_next: bool,
+    index: usize,
+    /// Whether the worker that took the item is to start the next worker.
+    starts_worker: bool,
 }
 
 impl<I: Iterator> Items<I> {
@@ -255,37 +267,39 @@ impl<I: Iterator> Items<I> {
         self.may_have_more && self.left.size_hint().1 != Some(0)
     }
 
-    /// Whether one more worker would be of use; if so it counts from now on.
-    fn admit(&mut self, limit: usize) -> bool {
+    /// Counts one more worker and returns `true`, if one more is allowed and there may be items for
+    /// it.
+    fn admit_worker(&mut self, limit: usize) -> bool {
         let admitted = self.workers < limit && self.may_have_more();
         self.workers += usize::from(admitted);
         admitted
     }
 }
 
-/// The values that have come.
+/// The results so far.
 struct Results<U> {
     done: Vec<U>,
-    /// What comes behind `done`, if the order is kept: values that are early, with gaps for those that they are ahead of.
+    /// What comes behind `done` if the order is kept: values that are early, with gaps for the
+    /// items before them.
     early: VecDeque<Option<U>>,
-    in_order: bool,
+    ordered: bool,
 }
 
 impl<U> Results<U> {
-    fn in_order() -> Self {
-        Self { done: Vec::new(), early: VecDeque::new(), in_order: true }
+    fn ordered() -> Self {
+        Self { done: Vec::new(), early: VecDeque::new(), ordered: true }
     }
 
-    fn as_they_come() -> Self {
-        Self { in_order: false, ..Self::in_order() }
+    fn unordered() -> Self {
+        Self { ordered: false, ..Self::ordered() }
     }
 
-    fn put(&mut self, place: usize, value: U) {
-        let ahead = if self.in_order { place - self.done.len() } else { 0 };
-        if ahead >= self.early.len() {
-            self.early.resize_with(ahead + 1, || None);
+    fn put(&mut self, index: usize, value: U) {
+        let gap = if self.ordered { index - self.done.len() } else { 0 };
+        if gap >= self.early.len() {
+            self.early.resize_with(gap + 1, || None);
         }
-        self.early[ahead] = Some(value);
+        self.early[gap] = Some(value);
         while self.early.front().is_some_and(Option::is_some) {
             self.done.extend(self.early.pop_front().flatten());
         }

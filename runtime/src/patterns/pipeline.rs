@@ -1,4 +1,5 @@
-//! `Pipeline`: goroutines, and the values that come out at their end. Its stages are in `stages.rs`.
+//! `Pipeline`: goroutines in stages, and the channel of their results. The stages are in
+//! `stages.rs`.
 
 use std::fmt;
 use std::iter::{self, FusedIterator};
@@ -7,42 +8,48 @@ use greenthread_channels::{Receiver, RecvError, Sender, bounded};
 use greenthread_ctx::{Cause, Context};
 
 use super::Input;
-use super::stage::{Demand, Stage, Stop};
+use super::stage::{Stage, StageGuard, StopReason};
 
-/// Goroutines in stages, and the values that come out at their end (Go's blog: "Pipelines and cancellation").
+/// A chain of goroutines in stages, and the channel on which its values come out.
 ///
-/// [`Pipeline::new`] starts one, methods such as [`map`](Self::map) add a stage each: a goroutine and a channel.
-/// [`worker_pool`](super::worker_pool), [`fan_in`](super::fan_in) and others give pipelines too, and take them as
-/// [`Input`].
+/// [`Pipeline::new`] starts a pipeline; methods such as [`map`](Self::map) add a stage, that is, a
+/// goroutine and a channel. [`worker_pool`](super::worker_pool), [`fan_in`](super::fan_in), and
+/// others return pipelines as well, and take them as [`Input`]. (Go's blog describes the pattern in
+/// "Pipelines and cancellation".)
 ///
 /// ```
 /// use greenthread::ctx::Context;
 /// use greenthread::patterns::Pipeline;
 ///
-/// let squares = Pipeline::new(&Context::background(), 1..=100).filter(|n| n % 2 == 1).map(|n| n * n);
+/// let numbers = Pipeline::new(&Context::background(), 1..=100);
+/// let squares = numbers.filter(|n| n % 2 == 1).map(|n| n * n);
 /// assert_eq!(squares.collect::<Vec<u32>>().unwrap()[..3], [1, 9, 25]);
 /// ```
 ///
-/// # How it stops
-/// * When its values are at an end, so is each stage, one after the other.
-/// * When the context ends that it was started with, or it is [cancelled](Self::cancel): every goroutine returns from
-///   what it waits for.
-/// * When it is dropped, or a later stage has enough ([`take`](Self::take)): nobody wants the values any more, and all
-///   goroutines return. Dropping does not wait for that.
-/// * When a stage panics, or gives up with an error ([`try_map`](Self::try_map)): the others return.
+/// # When it stops
+/// * When its values end: the stages end one after the other.
+/// * When the context with which it was started ends, or the pipeline is [canceled](Self::cancel):
+///   every goroutine returns from whatever it waits for.
+/// * When it is dropped, or a later stage has enough values ([`take`](Self::take)): no receiver is
+///   left, and all goroutines return. Dropping does not wait for them.
+/// * When a stage panics, or stops with an error ([`try_map`](Self::try_map)): the other stages
+///   return.
 ///
-/// A function that computes or sleeps is not interrupted; its goroutine returns when that does.
+/// A function that computes or sleeps is not interrupted; its goroutine returns when the function
+/// does.
 ///
-/// # How it ends
-/// The values just stop: whoever receives them by hand asks [`wait`](Self::wait) whether they were all. It waits for
-/// the goroutines, gives the error or the end of the context, and goes on with the panic of a stage.
-/// [`collect`](Self::collect) and [`for_each`](Self::for_each) do that too, and iterating goes on with a panic.
+/// # How to see why it ended
+/// The values just stop. After receiving the values yourself, call [`wait`](Self::wait) to learn
+/// whether they were all: it waits for the goroutines, returns the error of a stage or of the
+/// context, and resumes the panic of a stage. [`collect`](Self::collect) and
+/// [`for_each`](Self::for_each) do that too, and iterators resume a panic.
 ///
 /// ```
 /// use greenthread::ctx::Context;
 /// use greenthread::patterns::Pipeline;
 ///
-/// let numbers = Pipeline::new(&Context::background(), ["3", "4", "x"]).try_map(|text| text.parse::<i32>());
+/// let words = Pipeline::new(&Context::background(), ["3", "4", "x"]);
+/// let numbers = words.try_map(str::parse::<i32>);
 /// let mut sum = 0;
 /// for n in &numbers {
 ///     sum += n;
@@ -50,20 +57,20 @@ use super::stage::{Demand, Stage, Stop};
 /// assert_eq!(sum, 7);
 /// assert_eq!(numbers.wait().unwrap_err().to_string(), "invalid digit found in string");
 /// ```
-#[must_use = "a pipeline that is dropped stops"]
+#[must_use = "a pipeline stops when it is dropped"]
 pub struct Pipeline<T> {
-    /// What the contexts of further stages are derived from.
+    /// The parent of the contexts of further stages.
     pub(super) ctx: Context,
     pub(super) values: Receiver<T>,
-    pub(super) demand: Demand,
+    pub(super) stage: StageGuard,
     pub(super) capacity: usize,
 }
 
 impl<T: Send + 'static> Pipeline<T> {
-    /// Starts a goroutine that sends what the iterator yields.
+    /// Starts a pipeline with a goroutine that sends the items of an iterator.
     ///
-    /// The iterator should not block for ever, as nothing ends that: for values from a channel see
-    /// [`from_input`](Self::from_input).
+    /// The iterator should not block forever, as nothing would end that. For values from a channel,
+    /// use [`from_input`](Self::from_input).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -81,17 +88,20 @@ impl<T: Send + 'static> Pipeline<T> {
         Self::with_capacity(ctx, 0, items)
     }
 
-    /// As [`new`](Self::new), with channels that hold `capacity` values: the first, and those of the stages added after it unless
-    /// they are [told otherwise](Self::capacity).
+    /// Starts a pipeline like [`new`](Self::new), but with channels that hold `capacity` values.
     ///
-    /// Stages that do little for each value are several times as fast with channels of some dozens: a goroutine then does
-    /// many values before the next one has its turn.
+    /// This applies to the first channel, and to those of stages added later unless
+    /// [`capacity`](Self::capacity) changes it.
+    ///
+    /// Stages that do little work for each value are several times as fast with a capacity of a few
+    /// dozen: a goroutine then processes many values before the next one runs.
     ///
     /// ```
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Pipeline;
     ///
-    /// let squares = Pipeline::with_capacity(&Context::background(), 64, 1..=1000u64).map(|n| n * n);
+    /// let numbers = Pipeline::with_capacity(&Context::background(), 64, 1..=1000u64);
+    /// let squares = numbers.map(|n| n * n);
     /// assert_eq!(squares.iter().sum::<u64>(), 333_833_500);
     /// ```
     #[track_caller]
@@ -104,10 +114,12 @@ impl<T: Send + 'static> Pipeline<T> {
         Self::start(ctx, capacity, None, move |stage, tx| items.try_for_each(|item| stage.send(tx, item)))
     }
 
-    /// Starts a goroutine that hands on what comes from a channel, or from another pipeline. In contrast to the channel
-    /// it ends with the context.
+    /// Starts a pipeline with a goroutine that sends on the values of a channel or of another
+    /// pipeline.
     ///
-    /// Its own channels have the capacity of that one, or none if that has no limit.
+    /// Unlike the channel, the pipeline ends with the context.
+    ///
+    /// Its channels have the capacity of the input's channel, or zero if that is unbounded.
     ///
     /// ```
     /// use greenthread::channel;
@@ -125,37 +137,37 @@ impl<T: Send + 'static> Pipeline<T> {
     pub fn from_input(ctx: &Context, input: impl Input<Item = T>) -> Self {
         let input = input.into_parts();
         let capacity = input.values.capacity().unwrap_or(0);
-        Self::start(ctx, capacity, input.demand, move |stage, tx| stage.forward(&input.values, tx))
+        Self::start(ctx, capacity, input.upstream, move |stage, tx| stage.forward(&input.values, tx))
     }
 
-    /// One more stage of one goroutine, behind what `input` keeps going.
+    /// Starts a stage of one goroutine; `input` keeps the stages running from which it receives.
     #[track_caller]
     pub(super) fn start(
         ctx: &Context,
         capacity: usize,
-        input: Option<Demand>,
-        body: impl FnOnce(&Stage, &Sender<T>) -> Result<(), Stop> + Send + 'static,
+        input: Option<StageGuard>,
+        body: impl FnOnce(&Stage, &Sender<T>) -> Result<(), StopReason> + Send + 'static,
     ) -> Self {
         let (tx, values) = bounded(capacity);
-        let demand = Demand::new(ctx, &input);
-        demand.go(input, tx, |stage, tx| body(stage, tx));
-        Self { ctx: ctx.clone(), values, demand, capacity }
+        let stage = StageGuard::new(ctx, &input);
+        stage.go(input, tx, |stage, tx| body(stage, tx));
+        Self { ctx: ctx.clone(), values, stage, capacity }
     }
 
     /// Adds a stage of one goroutine that receives these values.
     #[track_caller]
     pub(super) fn then<U: Send + 'static>(
         self,
-        body: impl FnOnce(&Stage, &Receiver<T>, &Sender<U>) -> Result<(), Stop> + Send + 'static,
+        body: impl FnOnce(&Stage, &Receiver<T>, &Sender<U>) -> Result<(), StopReason> + Send + 'static,
     ) -> Pipeline<U> {
-        let Self { ctx, values, demand, capacity } = self;
-        Pipeline::start(&ctx, capacity, Some(demand), move |stage, tx| body(stage, &values, tx))
+        let Self { ctx, values, stage, capacity } = self;
+        Pipeline::start(&ctx, capacity, Some(stage), move |stage, tx| body(stage, &values, tx))
     }
 
-    /// Receives the next value; blocks until there is one.
+    /// Receives the next value, and blocks until there is one.
     ///
     /// # Errors
-    /// If there are no more, for whatever reason: [`wait`](Self::wait) says which.
+    /// If there are no more values, for any reason; [`wait`](Self::wait) returns the reason.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -169,7 +181,9 @@ impl<T: Send + 'static> Pipeline<T> {
         self.values.recv()
     }
 
-    /// The channel that the values come out of, for `select!`. Clones of it do not keep the pipeline going.
+    /// Returns the channel of the values, for `select!`.
+    ///
+    /// Clones of it do not keep the pipeline running.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -180,17 +194,17 @@ impl<T: Send + 'static> Pipeline<T> {
     /// let numbers = Pipeline::new(&Context::background(), 5..);
     /// select! {
     ///     recv(numbers.receiver()) -> n => assert_eq!(n, Ok(5)),
-    ///     default(Duration::from_secs(10)) => panic!("there is one"),
+    ///     default(Duration::from_secs(10)) => panic!("the pipeline is endless"),
     /// }
     /// ```
     pub fn receiver(&self) -> &Receiver<T> {
         &self.values
     }
 
-    /// The values, as long as there are more; blocks for each.
+    /// Returns an iterator over the remaining values, which blocks for each.
     ///
     /// # Panics
-    /// After the last value, if a stage has panicked: with its payload.
+    /// After the last value, if a stage panicked: with its payload.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -204,14 +218,17 @@ impl<T: Send + 'static> Pipeline<T> {
         Iter { pipeline: self }
     }
 
-    /// Receives all values, or as many as the collection takes: a `Result` or `Option` takes none after the first
-    /// failure. Blocks until the goroutines have ended.
+    /// Receives all values into a collection, and blocks until the goroutines have ended.
+    ///
+    /// Receives only as many values as the collection takes: a `Result` or `Option` takes none
+    /// after the first failure.
     ///
     /// # Errors
-    /// The cause, if the context has ended, or a stage has given up, before everything was done. The values are dropped.
+    /// The cause, if the context ended, or a stage stopped with an error, before everything was
+    /// done. The values are dropped.
     ///
     /// # Panics
-    /// If a stage has, with its payload.
+    /// If a stage panicked: with its payload.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -220,7 +237,8 @@ impl<T: Send + 'static> Pipeline<T> {
     ///
     /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(10));
     /// let endless = Pipeline::new(&ctx, 0u64..).filter(|_| false);
-    /// assert_eq!(endless.collect::<Vec<_>>().unwrap_err().to_string(), "context deadline exceeded");
+    /// let cause = endless.collect::<Vec<_>>().unwrap_err();
+    /// assert_eq!(cause.to_string(), "context deadline exceeded");
     /// ```
     pub fn collect<C: FromIterator<T>>(self) -> Result<C, Cause> {
         let (mut values, mut at_end) = (self.iter(), false);
@@ -230,18 +248,21 @@ impl<T: Send + 'static> Pipeline<T> {
             value
         };
         let all = iter::from_fn(next).collect();
-        let end = if at_end { self.wait() } else { self.give_up() };
+        let end = if at_end { self.wait() } else { self.abandon() };
         end.map(|()| all)
     }
 
-    /// Calls `f` with each value, here; blocks until the goroutines have ended. If `f` panics, the pipeline is dropped,
-    /// and stops.
+    /// Calls `f` with each value on the calling goroutine, and blocks until the goroutines have
+    /// ended.
+    ///
+    /// If `f` panics, the pipeline is dropped, and stops.
     ///
     /// # Errors
-    /// The cause, if the context has ended, or a stage has given up, before everything was done.
+    /// The cause, if the context ended, or a stage stopped with an error, before everything was
+    /// done.
     ///
     /// # Panics
-    /// If a stage has, with its payload.
+    /// If a stage panicked: with its payload.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -256,16 +277,19 @@ impl<T: Send + 'static> Pipeline<T> {
         self.wait()
     }
 
-    /// Drops what still comes; blocks until the goroutines have done their work (errgroup's `Wait`); some may be
-    /// about to leave for an instant, and are counted by [`num_goroutine`](crate::num_goroutine). For those that another
-    /// pipeline wants too, as those that a [`fan_out`](super::fan_out) reads, it does not wait.
+    /// Drops the remaining values, and blocks until the goroutines have done their work.
+    ///
+    /// Like `Wait` of Go's errgroup. Some of the goroutines may still be about to exit, and be
+    /// counted by [`num_goroutine`](crate::num_goroutine). It does not wait for goroutines whose
+    /// values another pipeline receives as well, such as the input of a
+    /// [`fan_out`](super::fan_out).
     ///
     /// # Errors
-    /// The cause, if the context has ended, or a stage has given up, before everything was done. If more than one stage has, that
-    /// of the earliest.
+    /// The cause, if the context ended, or a stage stopped with an error, before everything was
+    /// done. If several stages did, the cause of the first stage among them.
     ///
     /// # Panics
-    /// If a stage has, with its payload.
+    /// If a stage panicked: with its payload.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -277,15 +301,17 @@ impl<T: Send + 'static> Pipeline<T> {
     /// ```
     pub fn wait(self) -> Result<(), Cause> {
         self.values.iter().for_each(drop);
-        self.demand.wait()
+        self.stage.wait()
     }
 
-    fn give_up(self) -> Result<(), Cause> {
+    fn abandon(self) -> Result<(), Cause> {
         drop(self.values);
-        self.demand.give_up()
+        self.stage.abandon()
     }
 
-    /// Cancels the last stage, which stops those before it. Does not block.
+    /// Cancels the last stage, which stops the stages before it.
+    ///
+    /// Does not block.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -296,16 +322,16 @@ impl<T: Send + 'static> Pipeline<T> {
     /// assert_eq!(endless.wait().unwrap_err().to_string(), "context canceled");
     /// ```
     pub fn cancel(&self) {
-        self.demand.cancel();
+        self.stage.cancel();
     }
 }
 
-/// The values of a [`Pipeline`], from [`Pipeline::iter`].
+/// An iterator over the values of a [`Pipeline`]; see [`Pipeline::iter`].
 pub struct Iter<'a, T> {
     pipeline: &'a Pipeline<T>,
 }
 
-/// The values of a [`Pipeline`] that ends with it: when the iterator is dropped, the pipeline stops.
+/// An iterator that owns its [`Pipeline`]: when the iterator is dropped, the pipeline stops.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -331,8 +357,8 @@ impl<T: Send + 'static> Iterator for Iter<'_, T> {
     fn next(&mut self) -> Option<T> {
         let value = self.pipeline.values.recv().ok();
         if value.is_none() {
-            // For an error there is `wait`.
-            let _ = self.pipeline.demand.outcome();
+            // Panics if a stage panicked; `wait` returns an error.
+            let _ = self.pipeline.stage.outcome();
         }
         value
     }

@@ -1,16 +1,17 @@
-//! Worker pools: a few goroutines, many jobs.
+//! Worker pools: a few goroutines for many jobs.
 //!
 //! # How it works
-//! **A pool** is a stage whose goroutines receive from the same input, and send to the same output.
+//! **A pool** is a stage whose goroutines receive from the same input and send to the same output.
 //!
-//! **A dynamic pool** has no goroutine that hands the jobs out. One worker always waits for the next job: who takes a
-//! job and leaves nobody waiting starts another first. A worker that waits beside others while there are more than the
-//! minimum does so for `idle` only. The last one that waits must stay, and waits without a timer then: when another has
-//! nothing to do any more, it is that one that ends.
+//! **A dynamic pool** has no goroutine that distributes the jobs. One worker always waits for the
+//! next job: a worker that takes a job and leaves no worker waiting starts another one first. While
+//! there are more workers than the minimum, a worker that waits beside others does so only for
+//! `idle_timeout`. The last waiting worker must stay, so it waits without a timer; when another
+//! worker has nothing left to do, that one ends.
 //!
-//! **Results in order** take no buffer. The workers stand in a circle. The right to receive goes around in it, and so
-//! does the right to send, each as a token in a channel from each worker to the next. So values are dealt in turn, and
-//! a result that is ready early waits with its worker.
+//! **Results in order** need no buffer. The workers form a ring, and each has a channel to the
+//! next. Two tokens go around: the right to receive, and the right to send. So the workers take
+//! values in turn, and a result that is ready early waits with its worker.
 
 use std::error::Error;
 use std::ops::RangeInclusive;
@@ -23,17 +24,19 @@ use greenthread_ctx::Context;
 use greenthread_scheduler::mutex::{Mutex, MutexGuard};
 
 use super::input::Parts;
-use super::stage::{Demand, Stage, Stop};
+use super::stage::{Stage, StageGuard, StopReason};
 use super::{Input, Pipeline};
 
-/// Runs `f` for each job, in `workers` goroutines; the results come out as they are ready.
+/// Runs `f` for each job in `workers` goroutines, and returns the results in the order in which
+/// they are ready.
 ///
-/// `f` gets a context that ends when the pool stops, so that a long job can end early. A worker takes its next job when
-/// somebody has taken its result. A panic of `f` stops the pool, and goes on where its end is waited for. For results
-/// in the order of the jobs see [`Pipeline::map_ordered`].
+/// `f` gets a context that ends when the pool stops, so that a long job can end early. A worker
+/// takes its next job when its result has been received. A panic of `f` stops the pool, and resumes
+/// where the pool's end is waited for. For results in the order of the jobs, use
+/// [`Pipeline::map_ordered`].
 ///
-/// In Go: `for range workers { wg.Go(func() { for job := range jobs { results <- f(ctx, job) } }) }`, and a goroutine
-/// that waits and closes.
+/// Go programs write `for range workers { wg.Go(func() { for job := range jobs { results <- f(ctx,
+/// job) } }) }`, and a goroutine that waits and closes `results`.
 ///
 /// # Panics
 /// If `workers` is zero.
@@ -66,29 +69,34 @@ fn pool<T: Send + 'static, U: Send + 'static>(
     capacity: usize,
     workers: usize,
     jobs: impl Input<Item = T>,
-    f: impl Fn(&Stage, T) -> Result<U, Stop> + Send + Sync + 'static,
+    f: impl Fn(&Stage, T) -> Result<U, StopReason> + Send + Sync + 'static,
 ) -> Pipeline<U> {
     assert_at_least_one(workers);
-    let (Parts { values: jobs, demand: input }, f) = (jobs.into_parts(), Arc::new(f));
-    let demand = Demand::new(ctx, &input);
+    let (Parts { values: jobs, upstream: input }, f) = (jobs.into_parts(), Arc::new(f));
+    let stage = StageGuard::new(ctx, &input);
     let (tx, values) = bounded(capacity);
     for _ in 0..workers {
         let (jobs, f) = (jobs.clone(), Arc::clone(&f));
-        demand.go(input.clone(), tx.clone(), move |stage, tx| stage.each(&jobs, |job| stage.send(tx, f(stage, job)?)));
+        stage.go(input.clone(), tx.clone(), move |stage, tx| {
+            stage.for_each(&jobs, |job| stage.send(tx, f(stage, job)?))
+        });
     }
-    Pipeline { ctx: ctx.clone(), values, demand, capacity }
+    Pipeline { ctx: ctx.clone(), values, stage, capacity }
 }
 
 #[track_caller]
 fn assert_at_least_one(workers: usize) {
-    assert!(workers > 0, "patterns: a pool has at least one worker");
+    assert!(workers > 0, "patterns: a pool of 0 workers would never run a job; use at least 1");
 }
 
-/// As [`worker_pool`], with as many workers as there is work for.
+/// Runs `f` for each job in as many goroutines as there is work for.
 ///
-/// It begins with the smaller number of `workers`. When a job is taken and nobody is left to wait for the next, another
-/// worker starts, up to the larger number. Those above the smaller number end when they have waited for a job for
-/// `idle`, one excepted that waits for the next; so a smaller number of zero is the same as one.
+/// Like [`worker_pool`] otherwise.
+///
+/// The pool starts with the smaller number of `workers`. When a worker takes a job and no other
+/// worker waits for the next one, another worker starts, up to the larger number. Workers above the
+/// smaller number end when they have waited for a job for `idle_timeout`, except for one that
+/// always waits; so a smaller number of zero is the same as one.
 ///
 /// # Panics
 /// If the range of `workers` is empty, or ends with zero.
@@ -111,52 +119,53 @@ fn assert_at_least_one(workers: usize) {
 pub fn dynamic_worker_pool<T: Send + 'static, U: Send + 'static>(
     ctx: &Context,
     workers: RangeInclusive<usize>,
-    idle: Duration,
+    idle_timeout: Duration,
     jobs: impl Input<Item = T>,
     f: impl Fn(&Context, T) -> U + Send + Sync + 'static,
 ) -> Pipeline<U> {
-    assert!(!workers.is_empty(), "patterns: a pool of {workers:?} workers; the smaller number comes first");
+    assert!(!workers.is_empty(), "patterns: the worker range {workers:?} is empty; put the smaller number first");
     let (min, max) = ((*workers.start()).max(1), *workers.end());
     assert_at_least_one(max);
-    let Parts { values: jobs, demand: input } = jobs.into_parts();
-    let demand = Demand::new(ctx, &input);
+    let Parts { values: jobs, upstream: input } = jobs.into_parts();
+    let stage = StageGuard::new(ctx, &input);
     let (tx, values) = bounded(0);
-    let count = Mutex::new(Count { workers: min, waiting: min });
-    let crew = Arc::new(Crew { jobs, _input: input, f, min, max, idle, count, site: Location::caller() });
+    let count = Mutex::new(WorkerCount { workers: min, waiting: min });
+    let pool =
+        Arc::new(DynamicPool { jobs, _input: input, f, min, max, idle_timeout, count, site: Location::caller() });
     for _ in 0..min {
-        let crew = Arc::clone(&crew);
-        demand.go(None, tx.clone(), move |stage, tx| crew.work(stage, tx));
+        let pool = Arc::clone(&pool);
+        stage.go(None, tx.clone(), move |stage, tx| pool.run_worker(stage, tx));
     }
-    Pipeline { ctx: ctx.clone(), values, demand, capacity: 0 }
+    Pipeline { ctx: ctx.clone(), values, stage, capacity: 0 }
 }
 
 /// What the workers of a dynamic pool share.
-struct Crew<T, F> {
+struct DynamicPool<T, F> {
     jobs: Receiver<T>,
-    /// Keeps the jobs coming until the last worker ends.
-    _input: Option<Demand>,
+    /// Keeps the producer of the jobs running until the last worker ends.
+    _input: Option<StageGuard>,
     f: F,
     min: usize,
     max: usize,
-    idle: Duration,
-    count: Mutex<Count>,
-    /// Where the pool was asked for.
+    idle_timeout: Duration,
+    count: Mutex<WorkerCount>,
+    /// Where the pool was created.
     site: &'static Location<'static>,
 }
 
-struct Count {
+struct WorkerCount {
     workers: usize,
-    /// Those of them that wait for a job, or are about to.
+    /// The workers that wait for a job, or are about to.
     waiting: usize,
 }
 
-impl<T: Send + 'static, U: Send + 'static, F: Fn(&Context, T) -> U + Send + Sync + 'static> Crew<T, F> {
-    /// What a worker does. It has been counted as one that waits.
-    fn work(self: &Arc<Self>, stage: &Arc<Stage>, results: &Sender<U>) -> Result<(), Stop> {
-        while let Some(job) = self.next(stage)? {
-            if self.take_leaves_none_waiting() {
-                let crew = Arc::clone(self);
-                stage.go(None, results.clone(), move |stage, results| crew.work(stage, results), self.site);
+impl<T: Send + 'static, U: Send + 'static, F: Fn(&Context, T) -> U + Send + Sync + 'static> DynamicPool<T, F> {
+    /// Runs one worker, which has been counted as waiting.
+    fn run_worker(self: &Arc<Self>, stage: &Arc<Stage>, results: &Sender<U>) -> Result<(), StopReason> {
+        while let Some(job) = self.next_job(stage)? {
+            if self.take_job_and_ask_for_worker() {
+                let pool = Arc::clone(self);
+                stage.go(None, results.clone(), move |stage, results| pool.run_worker(stage, results), self.site);
             }
             stage.send(results, (self.f)(stage.ctx(), job))?;
             self.count().waiting += 1;
@@ -165,51 +174,55 @@ impl<T: Send + 'static, U: Send + 'static, F: Fn(&Context, T) -> U + Send + Sync
     }
 }
 
-impl<T, F> Crew<T, F> {
-    /// The next job; none if there is none, or if this worker is one too many.
-    fn next(&self, stage: &Stage) -> Result<Option<T>, Stop> {
+impl<T, F> DynamicPool<T, F> {
+    /// Returns the next job, or `None` if there are no more or this worker should end.
+    fn next_job(&self, stage: &Stage) -> Result<Option<T>, StopReason> {
         if self.count().workers == self.min {
             return stage.recv(&self.jobs);
         }
-        let idle = after(self.idle);
+        let idle_too_long = after(self.idle_timeout);
         select_biased! {
-            recv(stage.ctx().done()) -> _ => Err(stage.stop()),
+            recv(stage.ctx().done()) -> _ => Err(stage.stop_reason()),
             recv(self.jobs) -> job => Ok(job.ok()),
-            recv(idle) -> _ => if self.leave() { Ok(None) } else { stage.recv(&self.jobs) },
+            recv(idle_too_long) -> _ => if self.try_retire() { Ok(None) } else { stage.recv(&self.jobs) },
         }
     }
 
-    /// Counts a job as taken: true if another worker is to be started for the next, which is counted already.
-    fn take_leaves_none_waiting(&self) -> bool {
+    /// Counts a job as taken and returns `true` if the caller must start another worker, which is
+    /// counted already.
+    fn take_job_and_ask_for_worker(&self) -> bool {
         let mut count = self.count();
         count.waiting -= 1;
-        let start = count.waiting == 0 && count.workers < self.max;
-        if start {
+        let needs_worker = count.waiting == 0 && count.workers < self.max;
+        if needs_worker {
             count.workers += 1;
             count.waiting += 1;
         }
-        start
+        needs_worker
     }
 
-    /// Counts this worker out: true if it is to end.
-    fn leave(&self) -> bool {
+    /// Removes this worker from the count and returns `true`, unless it is needed.
+    fn try_retire(&self) -> bool {
         let mut count = self.count();
-        let leave = count.workers > self.min && count.waiting > 1;
-        if leave {
+        let retires = count.workers > self.min && count.waiting > 1;
+        if retires {
             count.workers -= 1;
             count.waiting -= 1;
         }
-        leave
+        retires
     }
 
-    fn count(&self) -> MutexGuard<'_, Count> {
+    fn count(&self) -> MutexGuard<'_, WorkerCount> {
         self.count.lock()
     }
 }
 
-/// Stages of several goroutines.
+/// Stages that run in several goroutines each.
 impl<T: Send + 'static> Pipeline<T> {
-    /// As [`map`](Self::map), with `workers` goroutines; the results come as they are ready. See [`worker_pool`].
+    /// Passes each value to `f` in `workers` goroutines, and sends on the results in the order in
+    /// which they are ready.
+    ///
+    /// Like [`map`](Self::map) otherwise; see also [`worker_pool`].
     ///
     /// # Panics
     /// If `workers` is zero.
@@ -218,7 +231,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Pipeline;
     ///
-    /// let lengths = Pipeline::new(&Context::background(), ["a", "bc", "def"]).map_parallel(2, str::len);
+    /// let words = Pipeline::new(&Context::background(), ["a", "bc", "def"]);
+    /// let lengths = words.map_parallel(2, str::len);
     /// assert_eq!(lengths.iter().sum::<usize>(), 6);
     /// ```
     #[track_caller]
@@ -231,8 +245,11 @@ impl<T: Send + 'static> Pipeline<T> {
         pool(&ctx, self.capacity, workers, self, move |_, value| Ok(f(value)))
     }
 
-    /// As [`map_parallel`](Self::map_parallel), with a function that can fail. The first error stops the whole pipeline, and
-    /// [`wait`](Self::wait) gives it; what other workers are about to hand on then is lost.
+    /// Passes each value to `f`, which can fail, in `workers` goroutines.
+    ///
+    /// Like [`map_parallel`](Self::map_parallel) otherwise. The first error stops the whole
+    /// pipeline, and [`wait`](Self::wait) returns it; results that other workers are about to send
+    /// at that moment are lost.
     ///
     /// # Panics
     /// If `workers` is zero.
@@ -241,7 +258,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Pipeline;
     ///
-    /// let numbers = Pipeline::new(&Context::background(), ["1", "two", "3"]).try_map_parallel(2, str::parse::<i32>);
+    /// let words = Pipeline::new(&Context::background(), ["1", "two", "3"]);
+    /// let numbers = words.try_map_parallel(2, str::parse::<i32>);
     /// assert_eq!(numbers.wait().unwrap_err().to_string(), "invalid digit found in string");
     /// ```
     #[track_caller]
@@ -258,9 +276,12 @@ impl<T: Send + 'static> Pipeline<T> {
         pool(&ctx, self.capacity, workers, self, move |stage, value| f(value).map_err(|error| stage.fail(error)))
     }
 
-    /// As [`map`](Self::map), with `workers` goroutines; the results keep the order of the values. A result that is
-    /// ready before one that comes first waits with its worker: so no more than `workers` of them wait, and a value
-    /// that takes long holds the workers up that are ahead of it.
+    /// Passes each value to `f` in `workers` goroutines, and sends on the results in the order of
+    /// the values.
+    ///
+    /// Like [`map`](Self::map) otherwise. A result that is ready before an earlier one waits with
+    /// its worker. So at most `workers` results wait, and a value that takes long holds up the
+    /// workers that are ahead of it.
     ///
     /// # Panics
     /// If `workers` is zero.
@@ -281,9 +302,13 @@ impl<T: Send + 'static> Pipeline<T> {
         self.ordered(workers, f, |_, result| Ok(result))
     }
 
-    /// As [`map_ordered`](Self::map_ordered), with a function that can fail. Everything before the first value that fails is handed on;
-    /// then its error stops the whole pipeline, and [`wait`](Self::wait) gives it, as in [`try_map`](Self::try_map). By then `f` may have
-    /// been called for `workers - 1` values after that one.
+    /// Passes each value to `f`, which can fail, in `workers` goroutines, and keeps the order of
+    /// the values.
+    ///
+    /// Like [`map_ordered`](Self::map_ordered) otherwise. The results before the first value that
+    /// fails are sent on; then its error stops the whole pipeline, and [`wait`](Self::wait) returns
+    /// it, as in [`try_map`](Self::try_map). By then, `f` may have been called for `workers - 1`
+    /// values after that one.
     ///
     /// # Panics
     /// If `workers` is zero.
@@ -292,7 +317,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Pipeline;
     ///
-    /// let numbers = Pipeline::new(&Context::background(), ["1", "2", "x", "y"]).try_map_ordered(4, str::parse::<i32>);
+    /// let words = Pipeline::new(&Context::background(), ["1", "2", "x", "y"]);
+    /// let numbers = words.try_map_ordered(4, str::parse::<i32>);
     /// assert_eq!(numbers.iter().collect::<Vec<_>>(), [1, 2]);
     /// assert_eq!(numbers.wait().unwrap_err().to_string(), "invalid digit found in string");
     /// ```
@@ -310,64 +336,66 @@ impl<T: Send + 'static> Pipeline<T> {
         self.ordered(workers, f, |stage, result| result.map_err(|error| stage.fail(error)))
     }
 
-    /// Several workers call `f`, at the same time; `finish` makes of each result what is handed on, in order.
+    /// Adds a stage whose workers call `f` at the same time; `finish` slots each result into an
+    /// output, in order.
     #[track_caller]
     fn ordered<R: 'static, U: Send + 'static>(
         self,
         workers: usize,
         f: impl Fn(T) -> R + Send + Sync + 'static,
-        finish: fn(&Stage, R) -> Result<U, Stop>,
+        finish: fn(&Stage, R) -> Result<U, StopReason>,
     ) -> Pipeline<U> {
         assert_at_least_one(workers);
-        let Self { ctx, values: input, demand: upstream, capacity } = self;
-        let demand = Demand::new(&ctx, [&upstream]);
+        let Self { ctx, values: input, stage: upstream, capacity } = self;
+        let stage = StageGuard::new(&ctx, [&upstream]);
         let (tx, values) = bounded(capacity);
         let f = Arc::new(f);
-        for turns in circle(workers) {
+        for slots in token_rings(workers) {
             let (input, f) = (input.clone(), Arc::clone(&f));
-            demand.go(Some(upstream.clone()), tx.clone(), move |stage, tx| {
-                while let Some(value) = turns.receive.run(stage, || stage.recv(&input))? {
+            stage.go(Some(upstream.clone()), tx.clone(), move |stage, tx| {
+                while let Some(value) = slots.receive.with_token(stage, || stage.recv(&input))? {
                     let result = f(value);
-                    turns.send.run(stage, || stage.send(tx, finish(stage, result)?))?;
+                    slots.send.with_token(stage, || stage.send(tx, finish(stage, result)?))?;
                 }
                 Ok(())
             });
         }
-        Pipeline { ctx, values, demand, capacity }
+        Pipeline { ctx, values, stage, capacity }
     }
 }
 
-/// A worker's place in the two circles.
-struct Turns {
-    receive: Turn,
-    send: Turn,
+/// A worker's slots in the two token rings.
+struct TokenSlots {
+    receive: TokenSlot,
+    send: TokenSlot,
 }
 
-/// A place in a circle around which a right goes.
-struct Turn {
-    mine: Receiver<()>,
+/// A position in a ring around which a token goes.
+struct TokenSlot {
+    token: Receiver<()>,
     next: Sender<()>,
 }
 
-impl Turn {
-    /// Waits for the right, uses it, and hands it on; `Unwanted` if the worker before has ended.
-    fn run<R>(&self, stage: &Stage, act: impl FnOnce() -> Result<R, Stop>) -> Result<R, Stop> {
-        stage.recv(&self.mine)?.ok_or(Stop::Unwanted)?;
+impl TokenSlot {
+    /// Waits for the token, calls `act`, and passes the token on; `NoReceiver` if the previous
+    /// worker has ended.
+    fn with_token<R>(&self, stage: &Stage, act: impl FnOnce() -> Result<R, StopReason>) -> Result<R, StopReason> {
+        stage.recv(&self.token)?.ok_or(StopReason::NoReceiver)?;
         let done = act()?;
         stage.send(&self.next, ())?;
         Ok(done)
     }
 }
 
-/// The places of `n` workers.
-fn circle(n: usize) -> impl Iterator<Item = Turns> {
-    places(n).zip(places(n)).map(|(receive, send)| Turns { receive, send })
+/// Returns the slots of `n` workers.
+fn token_rings(n: usize) -> impl Iterator<Item = TokenSlots> {
+    token_ring(n).zip(token_ring(n)).map(|(receive, send)| TokenSlots { receive, send })
 }
 
-/// The places in one circle. The first has the right.
-fn places(n: usize) -> impl Iterator<Item = Turn> {
-    let (mut next, mine): (Vec<_>, Vec<_>) = (0..n).map(|_| bounded(1)).unzip();
-    next[0].send(()).expect("patterns: the other end is here");
+/// Returns the slots of one ring. The first slot has the token.
+fn token_ring(n: usize) -> impl Iterator<Item = TokenSlot> {
+    let (mut next, tokens): (Vec<_>, Vec<_>) = (0..n).map(|_| bounded(1)).unzip();
+    next[0].send(()).expect("patterns: the token's receiver is alive");
     next.rotate_left(1);
-    mine.into_iter().zip(next).map(|(mine, next)| Turn { mine, next })
+    tokens.into_iter().zip(next).map(|(token, next)| TokenSlot { token, next })
 }

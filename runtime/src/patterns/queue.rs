@@ -1,10 +1,11 @@
-//! `Queue`: a channel that knows what to do when it is full.
+//! `Queue`: a bounded channel with a policy for when it is full.
 //!
 //! # How it works
-//! The queue is a bounded channel. Where the oldest value makes room, the channel takes it out and the new one in, in one step
-//! under its lock (`displace`): so a push displaces one value at most, and none unless the queue is full at that moment.
+//! The queue is a bounded channel. Where the oldest value makes room, the channel takes it out and
+//! puts the new one in, in one step under its lock (`displace`). So a push displaces at most one
+//! value, and none unless the queue is full at that moment.
 //!
-//! Nothing of the value's type runs under the lock: values are moved, and come back to be dropped.
+//! No code of the value's type runs under the lock: values are moved, and dropped by the caller.
 
 use std::error;
 use std::fmt;
@@ -19,19 +20,20 @@ use greenthread_ctx::{self as ctx, Context};
 use super::OverflowPolicy;
 use crate::sync::Mutex;
 
-/// What has become of a value that was [pushed](Queue::push), and of another that had to go.
+/// The outcome of a [push](Queue::push) that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed<T> {
-    /// The value is in the queue, or a consumer has it.
+    /// The value is in the queue, or a consumer has received it.
     Queued,
-    /// So it is, and this one, the oldest, is not in the queue any more ([`OverflowPolicy::DropOldest`]).
+    /// The value is in the queue, and this one, the oldest, was taken out
+    /// ([`OverflowPolicy::DropOldest`]).
     Displaced(T),
-    /// There was no room for the value: it is back ([`OverflowPolicy::DropNewest`]).
+    /// There was no room for the value: here it is ([`OverflowPolicy::DropNewest`]).
     Rejected(T),
 }
 
 impl<T> Pushed<T> {
-    /// The value that nobody will receive, be it the old or the new one.
+    /// Returns the value, old or new, that no consumer will receive.
     ///
     /// ```
     /// use greenthread::patterns::Pushed;
@@ -47,20 +49,20 @@ impl<T> Pushed<T> {
     }
 }
 
-/// Why [`Queue::push`] did not push; with the value.
+/// The reason why [`Queue::push`] did not push, with the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushError<T> {
     /// The context ended first.
     Ended(ctx::Error, T),
-    /// In all the time that [`OverflowPolicy::BlockTimeout`] gives there was no room.
+    /// There was no room within the time that [`OverflowPolicy::BlockTimeout`] sets.
     Timeout(T),
     /// The queue is closed.
     Closed(T),
 }
 
 impl<T> PushError<T> {
-    /// The value that was not pushed.
+    /// Returns the value that was not pushed.
     ///
     /// ```
     /// use greenthread::patterns::PushError;
@@ -74,7 +76,7 @@ impl<T> PushError<T> {
     }
 }
 
-// By hand, so that errors can be printed and unwrapped whatever `T` is.
+// Not derived, so that errors can be printed and unwrapped for any `T`.
 impl<T> fmt::Debug for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,14 +99,15 @@ impl<T> fmt::Display for PushError<T> {
 
 impl<T> error::Error for PushError<T> {}
 
-/// A bounded queue between producers and consumers, first in, first out, that is told once what to do when it is full.
+/// A bounded first-in, first-out queue between producers and consumers, with a policy for when it
+/// is full.
 ///
-/// A clone is a handle to the same queue. Whoever has one may push, pop and close. The queue is closed when somebody
-/// says so, or when the last handle is dropped, for those who have a clone of its [`receiver`](Self::receiver) then.
-/// What is in it can still be received.
+/// A clone is a handle to the same queue, and every handle can push, pop, and close. A queue closes
+/// when [`close`](Self::close) is called or the last handle is dropped; clones of its
+/// [`receiver`](Self::receiver) can still receive what is in it.
 ///
-/// In Go: a channel, with a `select` around each send that says what else may happen, and a loop of two where the
-/// oldest value goes.
+/// Go programs build this from a channel, with a `select` around each send that says what else may
+/// happen, and with a loop of two where the oldest value is dropped.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -117,7 +120,7 @@ impl<T> error::Error for PushError<T> {}
 /// let producer_ctx = ctx.clone();
 /// go!(move || {
 ///     for n in 1..=100 {
-///         producer.push(&producer_ctx, n).unwrap(); // waits while four are in the queue
+///         producer.push(&producer_ctx, n).unwrap(); // waits while the queue holds four values
 ///     }
 ///     producer.close();
 /// });
@@ -151,15 +154,16 @@ struct Shared<T> {
     tx: Sender<T>,
     rx: Receiver<T>,
     policy: OverflowPolicy,
-    /// Held to close, so that it is done once.
+    /// Held while the queue is closed, so that this happens only once.
     closing: Mutex<()>,
     dropped: AtomicU64,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for at most `capacity` values. Allocates room for all of them.
+    /// Creates an empty queue for at most `capacity` values, and allocates room for all of them.
     ///
-    /// With `capacity` zero nothing is ever in it: a push meets a consumer that waits, waits for one, or fails.
+    /// With `capacity` zero the queue never holds a value: a push meets a waiting consumer, waits
+    /// for one, or fails.
     ///
     /// # Panics
     /// If the room for `capacity` values would take more than `isize::MAX` bytes.
@@ -175,14 +179,18 @@ impl<T> Queue<T> {
         Self { shared: Arc::new(Shared { tx, rx, policy, closing: Mutex::new(()), dropped: AtomicU64::new(0) }) }
     }
 
-    /// Puts a value at the end of the queue. Blocks while the queue is full and its policy is to wait; producers that wait
-    /// are served in the order in which they came.
+    /// Puts a value at the end of the queue.
     ///
-    /// A context that has ended already wins over whatever is possible, with each policy.
+    /// Blocks while the queue is full, if its policy is to wait. Waiting producers are served in
+    /// the order in which they came.
+    ///
+    /// With every policy, a context that has ended already takes precedence over a push that would
+    /// succeed.
     ///
     /// # Errors
-    /// If the context ends first, if there was no room within the time of [`OverflowPolicy::BlockTimeout`], and if the queue is closed
-    /// or gets closed meanwhile. The value comes back.
+    /// If the context ends first, if there was no room within the time of
+    /// [`OverflowPolicy::BlockTimeout`], or if the queue is closed before the value is in it. The
+    /// error contains the value.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -223,10 +231,13 @@ impl<T> Queue<T> {
         }
     }
 
-    /// As [`push`](Self::push), but where that would wait for room the value comes back at once. Never waits for a consumer.
+    /// Puts a value at the end of the queue without waiting for room.
+    ///
+    /// Like [`push`](Self::push), but where `push` would wait, this returns the value at once.
     ///
     /// # Errors
-    /// If there is no room and the policy is to wait, with or without a timeout; and if the queue is closed.
+    /// If there is no room and the policy is to wait, with or without a timeout; or if the queue is
+    /// closed.
     ///
     /// ```
     /// use greenthread::channel::TrySendError;
@@ -257,10 +268,10 @@ impl<T> Queue<T> {
         Ok(pushed)
     }
 
-    /// Takes the oldest value out of the queue. Blocks until there is one.
+    /// Takes the oldest value out of the queue, and blocks until there is one.
     ///
     /// # Errors
-    /// If the context ends first, or has ended; and if the queue is closed and nothing is left in it.
+    /// If the context ends first, or has ended already; or if the queue is closed and empty.
     ///
     /// ```
     /// use greenthread::ctx::{Context, RecvError};
@@ -276,7 +287,9 @@ impl<T> Queue<T> {
         ctx.recv(&self.shared.rx)
     }
 
-    /// The values to come, until the queue is closed and drained. `next` blocks. So does `for value in &queue`.
+    /// Returns an iterator over the values to come, until the queue is closed and empty.
+    ///
+    /// `next` blocks. `for value in &queue` does the same.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -291,7 +304,7 @@ impl<T> Queue<T> {
         self.shared.rx.iter()
     }
 
-    /// The end that consumers receive from, for a `recv` arm of a `select!`, and for `try_recv`.
+    /// Returns the receiving end, for a `recv` arm of a `select!`, and for `try_recv`.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -308,13 +321,17 @@ impl<T> Queue<T> {
         &self.shared.rx
     }
 
-    /// The end that producers send to, for those who wait for room in several queues. Not where the oldest value makes room.
+    /// Returns the sending end, for a publisher that waits for room in several queues at once.
+    ///
+    /// Not for queues that drop their oldest value: a send does not displace.
     pub(super) fn sender(&self) -> &Sender<T> {
         &self.shared.tx
     }
 
-    /// Closes the queue: nothing can be pushed any more, what is in it can still be received. Producers that wait get
-    /// their values back. Never blocks; may be called again, to no effect. (Go's `close` panics then.)
+    /// Closes the queue: nothing more can be pushed, but what is in it can still be received.
+    ///
+    /// Waiting producers get their values back. Never blocks. A second call does nothing (in Go, a
+    /// second `close` panics).
     ///
     /// ```
     /// use greenthread::channel::TrySendError;
@@ -332,7 +349,9 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whether the queue is closed. There may be something in it. Never blocks.
+    /// Returns `true` if the queue is closed.
+    ///
+    /// A closed queue may still hold values. Never blocks.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -346,7 +365,9 @@ impl<T> Queue<T> {
         self.shared.tx.is_closed()
     }
 
-    /// How many values are in the queue. Never blocks.
+    /// Returns the number of values in the queue.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -359,7 +380,9 @@ impl<T> Queue<T> {
         self.shared.rx.len()
     }
 
-    /// Whether nothing is in the queue. Never blocks.
+    /// Returns `true` if the queue holds no value.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -373,7 +396,7 @@ impl<T> Queue<T> {
         self.shared.rx.is_empty()
     }
 
-    /// How many values the queue can hold.
+    /// Returns the number of values that the queue can hold.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -383,10 +406,13 @@ impl<T> Queue<T> {
     /// assert_eq!(queue.capacity(), 2);
     /// ```
     pub fn capacity(&self) -> usize {
-        self.shared.rx.capacity().expect("queue: made with a capacity")
+        self.shared.rx.capacity().expect("queue: its channel is bounded")
     }
 
-    /// How many values the policy has cost so far: those displaced, rejected, and come back for lack of time. Never blocks.
+    /// Returns the number of values that the policy has dropped so far: displaced, rejected, or
+    /// returned after a timeout.
+    ///
+    /// Never blocks.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -399,7 +425,7 @@ impl<T> Queue<T> {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns how long a push waits for room, if the policy limits that.
+    /// Returns the longest time that a push waits for room, if the policy sets one.
     pub(super) fn push_timeout(&self) -> Option<Duration> {
         match self.shared.policy {
             OverflowPolicy::BlockTimeout(timeout) => Some(timeout),

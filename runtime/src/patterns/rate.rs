@@ -1,20 +1,24 @@
-//! `RateLimiter`: so many events in a time, and who comes too early waits (golang.org/x/time/rate).
+//! `RateLimiter`: a token-bucket rate limiter, like golang.org/x/time/rate.
 //!
 //! # How it works
-//! A bucket holds tokens. One more comes each period, unless the bucket is full; each event takes one out. Nothing moves while
-//! nobody looks: each look adds what has come since, in whole tokens, and notes since when the next one grows. So nothing is
-//! rounded, and no error adds up.
+//! A bucket holds tokens. One token comes each period, unless the bucket is full; each event takes
+//! one out. No timer fills the bucket: each call adds the tokens that have come since the last one,
+//! as whole tokens, and records when the next token began to grow. So nothing is rounded, and no
+//! error adds up.
 //!
-//! A caller that must wait says how many tokens it wants, and queues up at a semaphore of one permit. The one that has the permit
-//! is in front: it alone watches the clock. Tokens that are wanted count as gone: the bucket fills up beyond them. So
-//! waiters that are woken late lose no token by that, as Go's reservations do not. Unlike a reservation, nothing is promised
-//! for a certain time: when a waiter gives up, all behind it move up; a new period counts for all that wait.
+//! A caller that must wait records its demand, then queues at a semaphore with one permit. The
+//! waiter that holds the permit is in front: it alone watches the clock. Queued demand counts as
+//! taken, and the bucket fills up beyond it. So, like Go's reservations, waiters that wake late
+//! lose no token. Unlike a reservation, a queued waiter is promised no particular time: when a
+//! waiter gives up, all waiters behind it move up, and a new period applies to all of them.
 //!
-//! A *reservation* takes its tokens at once, those that have yet to come too, so there may be fewer than none; and it is told when
-//! they will have come, behind all that wait at that moment. They must not lose anything by it, so each waiter knows its place
-//! among the reservations: for it, what was reserved later is still there. The time of a reservation stays what it is,
-//! whatever happens. So if a waiter or a reservation before it goes, what this one had is given back only as far as it exceeds
-//! what was reserved behind it: two would act at the same time otherwise, which is a burst that nobody allowed. (Go does the same.)
+//! A *reservation* takes its tokens at once, even those that have yet to come, so the number of
+//! tokens may be negative; the caller learns when they will have come, behind all waiters of that
+//! moment. Those waiters must not lose anything by it. So each waiter knows its position among the
+//! reservations: for it, tokens that were reserved later are still there. The time of a reservation
+//! never changes. So when a waiter or a reservation before it goes away, its tokens are given back
+//! only as far as they exceed what was reserved behind it; otherwise, two events would happen at
+//! the same time, which is a burst that the limit does not allow. (Go does the same.)
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -28,24 +32,25 @@ mod bucket;
 
 use bucket::Bucket;
 
-/// Lets so many events happen in a time: a token bucket, as `rate.Limiter` of golang.org/x/time is.
+/// A token-bucket rate limiter, like `rate.Limiter` of golang.org/x/time.
 ///
-/// Each event takes a token. The bucket is full in the beginning; when it is not full, one token comes each period. So
-/// in any time *t* there are at most *burst* + *t* / *period* tokens. Who waits has a right to the tokens that come
-/// from then on, be it that he is woken late: so the rate is kept on a busy machine too, and two events may then be
-/// closer than a period.
+/// Each event takes a token. The bucket is full at the beginning; while it is not full, one token
+/// comes each period. So in any time *t*, at most *burst* + *t* / *period* tokens are taken. A
+/// waiter is entitled to the tokens that come after it began to wait, even if it wakes late: so the
+/// limiter keeps its rate on a busy machine too, and two events may then be closer than a period.
 ///
-/// Strictly first come, first served: whoever has to wait does so behind all that wait already. While nobody waits there is
-/// no timer, and there never is a goroutine.
+/// Strictly first come, first served: a new waiter queues behind all others. While nothing waits
+/// there is no timer, and there never is a goroutine.
 ///
-/// There are three ways to ask for tokens, as in Go: to [`wait`](Self::wait) for them, to [`try_take`](Self::try_take) them, and to
-/// [`reserve`](Self::reserve) them and be told how long to wait.
+/// As in Go, there are three ways to ask for tokens: [`wait`](Self::wait) for them,
+/// [`try_take`](Self::try_take) them, or [`reserve`](Self::reserve) them and learn how long to
+/// wait.
 ///
-/// It is no handle, and has no clones: use it by reference, in an [`Arc`](std::sync::Arc), or make it a `static`, which
-/// a limit for a whole program often is.
+/// A `RateLimiter` cannot be cloned: share it by reference, in an [`Arc`](std::sync::Arc), or as a
+/// `static`, which suits a limit for a whole program.
 ///
-/// A period of zero is no limit at all, Go's `rate.Inf`. With one that is too long for the clock there are the tokens
-/// of the beginning, and no more.
+/// A period of zero means no limit, like Go's `rate.Inf`. If the period is too long for the clock,
+/// there are only the tokens of the beginning.
 ///
 /// ```
 /// use greenthread::{ctx::Context, patterns::RateLimiter, sync::WaitGroup};
@@ -58,20 +63,23 @@ use bucket::Bucket;
 ///     wg.go(|| REQUESTS.wait(&Context::background()).unwrap());
 /// }
 /// wg.wait();
-/// assert!(begin.elapsed() >= Duration::from_millis(5), "three at once, and five more");
+/// assert!(begin.elapsed() >= Duration::from_millis(5), "three at once, then five more");
 /// ```
 pub struct RateLimiter {
     bucket: Mutex<Bucket>,
-    /// Whoever has its permit is in front.
-    turn: Semaphore,
-    /// Set by the waiter in front, and received from by it alone.
+    /// The waiter that holds its permit is in front.
+    front: Semaphore,
+    /// Set for the waiter in front, which alone receives from it.
     clock: LazyLock<Timer>,
 }
 
 impl RateLimiter {
-    /// One event each period, the first at once: a bucket of one token. Go's `rate.NewLimiter(rate.Every(period), 1)`.
+    /// Creates a limiter that allows one event each period, the first at once: a bucket of one
+    /// token.
     ///
-    /// Time in which nothing happens is not made up for: after it there is one token, not more.
+    /// Go's `rate.NewLimiter(rate.Every(period), 1)`.
+    ///
+    /// After a time without events there is one token, not more.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::RateLimiter};
@@ -88,11 +96,13 @@ impl RateLimiter {
         Self::bursty(period, 1)
     }
 
-    /// One event each period, and up to `burst` at once after a time without: a bucket of `burst` tokens. Go's
-    /// `rate.NewLimiter(rate.Every(period), burst)`.
+    /// Creates a limiter that allows one event each period, and up to `burst` at once after a quiet
+    /// time: a bucket of `burst` tokens.
     ///
-    /// With a `burst` of zero nothing is saved up: the first event too has to wait for a period, and
-    /// [`try_take`](Self::try_take) takes nothing.
+    /// Go's `rate.NewLimiter(rate.Every(period), burst)`.
+    ///
+    /// With a `burst` of zero, no token is saved up: even the first event has to wait for a period,
+    /// and [`try_take`](Self::try_take) takes nothing.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -103,13 +113,15 @@ impl RateLimiter {
     /// ```
     pub const fn bursty(period: Duration, burst: usize) -> Self {
         let bucket = Mutex::new(Bucket::new(period, burst));
-        Self { bucket, turn: Semaphore::new(1), clock: LazyLock::new(|| Timer::new(Duration::MAX)) }
+        Self { bucket, front: Semaphore::new(1), clock: LazyLock::new(|| Timer::new(Duration::MAX)) }
     }
 
-    /// Takes a token; blocks until there is one for the caller and all who came before are served. Go's `Wait`.
+    /// Takes a token, and blocks until there is one and all earlier waiters have been served.
+    ///
+    /// Go's `Wait`.
     ///
     /// # Errors
-    /// As [`wait_n`](Self::wait_n).
+    /// See [`wait_n`](Self::wait_n).
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -119,22 +131,26 @@ impl RateLimiter {
     /// let limiter = RateLimiter::steady(Duration::from_secs(3600));
     /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(1));
     /// assert_eq!(limiter.wait(&ctx), Ok(()));
-    /// assert_eq!(limiter.wait(&ctx), Err(Error::DeadlineExceeded), "said at once: an hour is too long");
+    /// // Returns at once: an hour is too long.
+    /// assert_eq!(limiter.wait(&ctx), Err(Error::DeadlineExceeded));
     /// ```
     pub fn wait(&self, ctx: &Context) -> Result<(), Error> {
         self.wait_n(ctx, 1)
     }
 
-    /// Takes `n` tokens for one event that counts as so many; blocks until there are enough and all who came before are
-    /// served. Go's `WaitN`.
+    /// Takes `n` tokens for one event that counts as `n`, and blocks until there are enough and all
+    /// earlier waiters have been served.
     ///
-    /// `n` may be more than the bucket holds: it then waits for as long as it takes for so many to come, and others
-    /// wait behind it. (In Go that is an error.) None are taken one by one: a wait that fails leaves to those behind
-    /// what it would have got.
+    /// Go's `WaitN`.
+    ///
+    /// `n` may be more than the bucket holds: the call then waits until that many tokens have come,
+    /// and later waiters queue behind it. (In Go that is an error.) Tokens are not taken one by
+    /// one: a wait that fails leaves everything it would have got to the waiters behind it.
     ///
     /// # Errors
-    /// If the context has ended, or ends first; and with [`DeadlineExceeded`](Error::DeadlineExceeded), at once, if the
-    /// tokens will come only after the context's deadline. No token is taken then.
+    /// If the context has ended, or ends first; and with
+    /// [`DeadlineExceeded`](Error::DeadlineExceeded), at once, if the tokens will come only after
+    /// the context's deadline. No token is taken then.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::RateLimiter};
@@ -152,35 +168,36 @@ impl RateLimiter {
         if let Some(error) = ctx.err() {
             return Err(error);
         }
-        let Some(place) = self.begin(ctx, n)? else { return Ok(()) };
-        let served = self.turn.acquire_ctx(ctx, 1).and_then(|_turn| self.wait_in_front(ctx, n, place));
+        let Some(position) = self.take_or_enqueue(ctx, n)? else { return Ok(()) };
+        let served = self.front.acquire_ctx(ctx, 1).and_then(|_permit| self.wait_in_front(ctx, n, position));
         if served.is_err() {
-            self.look().give_up(n, place);
+            self.lock_bucket().dequeue(n, position);
         }
         served
     }
 
-    /// Takes the tokens if there is nobody to wait for (none); or else they are wanted, and the caller has this place.
-    fn begin(&self, ctx: &Context, n: usize) -> Result<Option<u64>, Error> {
-        let mut bucket = self.look();
-        if bucket.wanted == 0 && bucket.take(n) {
+    /// Takes the tokens and returns `None` if no waiter is queued and there are enough; otherwise
+    /// queues the demand and returns its position among the reservations.
+    fn take_or_enqueue(&self, ctx: &Context, n: usize) -> Result<Option<u64>, Error> {
+        let mut bucket = self.lock_bucket();
+        if bucket.queued == 0 && bucket.take(n) {
             return Ok(None);
         }
-        in_time(ctx, bucket.due_behind_all(n))?;
-        Ok(Some(bucket.want(n)))
+        check_deadline(ctx, bucket.due_at_tail(n))?;
+        Ok(Some(bucket.enqueue(n)))
     }
 
-    /// Takes tokens that are wanted, for the waiter in front.
-    fn wait_in_front(&self, ctx: &Context, n: usize, place: u64) -> Result<(), Error> {
+    /// Takes queued tokens for the waiter in front.
+    fn wait_in_front(&self, ctx: &Context, n: usize, position: u64) -> Result<(), Error> {
         loop {
-            let mut bucket = self.look();
-            if bucket.take_wanted(n, place) {
+            let mut bucket = self.lock_bucket();
+            if bucket.take_queued(n, position) {
                 return Ok(());
             }
-            // Looked at again, since the period may have changed.
-            let due = bucket.due(n as i128, place);
-            in_time(ctx, due)?;
-            // Under the lock, so that it does not undo what `look_again` does.
+            // Computed in each iteration, since the period may have changed.
+            let due = bucket.due(n as i128, position);
+            check_deadline(ctx, due)?;
+            // Under the lock, so that this does not undo what `wake_front` does.
             self.clock.reset(due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now())));
             drop(bucket);
             if let Err(RecvError::Ended(error)) = ctx.recv(self.clock.channel()) {
@@ -189,7 +206,9 @@ impl RateLimiter {
         }
     }
 
-    /// Takes a token if there is one that nobody waits for. Never waits for one. Go's `Allow`.
+    /// Takes a token if there is one that no waiter is queued for.
+    ///
+    /// Never waits. Go's `Allow`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -200,14 +219,17 @@ impl RateLimiter {
     /// assert!(log.try_take());
     /// assert!(!log.try_take());
     /// ```
-    #[must_use = "no token was taken if it is false"]
+    #[must_use = "`false` means that no token was taken"]
     pub fn try_take(&self) -> bool {
         self.try_take_n(1)
     }
 
-    /// Takes `n` tokens if there are so many that nobody waits for; or else none. Never waits for them. Go's `AllowN`.
+    /// Takes `n` tokens if there are that many beyond those that waiters are queued for, and
+    /// otherwise none.
     ///
-    /// More than the bucket holds there never are, unless the period is zero.
+    /// Never waits. Go's `AllowN`.
+    ///
+    /// There are never more than the bucket holds, unless the period is zero.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -219,38 +241,43 @@ impl RateLimiter {
     /// assert!(!limiter.try_take_n(2));
     /// assert!(limiter.try_take_n(1));
     /// ```
-    #[must_use = "no token was taken if it is false"]
+    #[must_use = "`false` means that no token was taken"]
     pub fn try_take_n(&self, n: usize) -> bool {
-        self.look().take(n)
+        self.lock_bucket().take(n)
     }
 
-    /// Takes a token at once, be it that it has yet to come, and says when. Never waits: the caller sleeps until it is
-    /// [due](Reservation::due), or [cancels](Reservation::cancel). Go's `Reserve`.
+    /// Takes a token at once, even one that has yet to come, and returns when it will.
     ///
-    /// `None` if the token comes only beyond what the clock can express.
+    /// Never waits: the caller sleeps until the reservation is [due](Reservation::due), or
+    /// [cancels](Reservation::cancel) it. Go's `Reserve`.
+    ///
+    /// Returns `None` if the clock cannot express when the token will come.
     ///
     /// ```
     /// use greenthread::{patterns::RateLimiter, time};
     /// use std::time::Duration;
     ///
     /// let limiter = RateLimiter::steady(Duration::from_millis(2));
-    /// assert!(limiter.reserve().unwrap().delay().is_zero(), "there is one");
+    /// assert!(limiter.reserve().unwrap().delay().is_zero(), "the bucket is full");
     /// let next = limiter.reserve().unwrap();
     /// assert!(next.delay() <= Duration::from_millis(2));
     /// time::sleep(next.delay());
-    /// // Now it may happen.
+    /// // Now the event may happen.
     /// ```
-    #[must_use = "the token is taken, also if the reservation is dropped"]
+    #[must_use = "the token stays taken even if the reservation is dropped"]
     pub fn reserve(&self) -> Option<Reservation<'_>> {
         self.reserve_n(1)
     }
 
-    /// Takes `n` tokens as [`reserve`](Self::reserve) takes one. Go's `ReserveN`.
+    /// Takes `n` tokens at once, even those that have yet to come, and returns when they will.
     ///
-    /// `n` may be more than the bucket holds: it then takes as long as it takes for so many to come. (In Go that is refused.)
+    /// Like [`reserve`](Self::reserve) otherwise. Go's `ReserveN`.
     ///
-    /// The reservation comes behind all that wait now, and before all that come later, and keeps its time, also if the period is
-    /// changed.
+    /// `n` may be more than the bucket holds: it then takes as long as it takes for that many
+    /// tokens to come. (In Go that is refused.)
+    ///
+    /// The reservation comes behind all current waiters, and before all later ones. It keeps its
+    /// time even if the period changes.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -261,17 +288,20 @@ impl RateLimiter {
     /// assert!(bytes.reserve_n(5).unwrap().delay() > Duration::from_secs(4));
     /// assert!(bytes.reserve_n(5).unwrap().delay() > Duration::from_secs(9));
     /// ```
-    #[must_use = "the tokens are taken, also if the reservation is dropped"]
+    #[must_use = "the tokens stay taken even if the reservation is dropped"]
     pub fn reserve_n(&self, n: usize) -> Option<Reservation<'_>> {
         let now = Instant::now();
         let mut bucket = self.bucket.lock();
         bucket.advance(now);
-        let (place, due) = bucket.reserve(now, n)?;
-        Some(Reservation { limiter: self, place, due })
+        let (position, due) = bucket.reserve(now, n)?;
+        Some(Reservation { limiter: self, position, due })
     }
 
-    /// How many tokens there are that nobody waits for, with the part of the next one that has come. Negative if
-    /// more is reserved or waited for than there is. Never waits for one. Go's `Tokens`.
+    /// Returns the number of tokens that no waiter is queued for, including the part of the next
+    /// one that has come.
+    ///
+    /// Negative if more tokens are reserved or waited for than there are. Never waits for a token.
+    /// Go's `Tokens`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -290,7 +320,9 @@ impl RateLimiter {
         bucket.available(now)
     }
 
-    /// How many tokens the bucket holds at most. Go's `Burst`.
+    /// Returns the largest number of tokens that the bucket holds.
+    ///
+    /// Go's `Burst`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -302,9 +334,12 @@ impl RateLimiter {
         self.bucket.lock().burst
     }
 
-    /// Changes how many tokens the bucket holds at most. Go's `SetBurst`. Never waits for a token.
+    /// Changes the largest number of tokens that the bucket holds.
     ///
-    /// What there is stays, as far as there is room for it; a bucket that gets larger is not full at once.
+    /// Go's `SetBurst`. Never waits for a token.
+    ///
+    /// The current tokens stay, as far as there is room for them; a bucket that becomes larger is
+    /// not full at once.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -318,7 +353,10 @@ impl RateLimiter {
         self.bucket.lock().set_burst(Instant::now(), burst);
     }
 
-    /// How many tokens come in a second: the inverse of the [`period`](Self::period), infinite if that is zero. Go's `Limit`.
+    /// Returns the number of tokens that come each second: the inverse of the
+    /// [`period`](Self::period), and infinite if that is zero.
+    ///
+    /// Go's `Limit`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -331,11 +369,14 @@ impl RateLimiter {
         self.period().as_secs_f64().recip()
     }
 
-    /// Changes how many tokens come in a second, as [`set_period`](Self::set_period) does by the inverse, which is rounded to
-    /// nanoseconds, and is at least one. Infinitely many are no limit at all; with zero no more tokens come. Go's `SetLimit`.
+    /// Changes the number of tokens that come each second.
+    ///
+    /// Like [`set_period`](Self::set_period) with the inverse, which is rounded to nanoseconds and
+    /// is at least one. With infinity there is no limit; with zero no more tokens come. Go's
+    /// `SetLimit`.
     ///
     /// # Panics
-    /// If `per_second` is negative or no number.
+    /// If `per_second` is negative or not a number.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -346,7 +387,7 @@ impl RateLimiter {
     /// assert_eq!(limiter.period(), Duration::from_millis(10));
     /// ```
     pub fn set_limit(&self, per_second: f64) {
-        assert!(per_second >= 0.0, "rate: a limit of {per_second} tokens per second makes no sense; use zero or more");
+        assert!(per_second >= 0.0, "rate limiter: {per_second} tokens per second is not a rate; use zero or more");
         self.set_period(if per_second.is_infinite() {
             Duration::ZERO
         } else {
@@ -355,7 +396,7 @@ impl RateLimiter {
         });
     }
 
-    /// The time in which a token comes: the inverse of the [`limit`](Self::limit).
+    /// Returns the time in which a token comes: the inverse of the [`limit`](Self::limit).
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -367,10 +408,11 @@ impl RateLimiter {
         self.bucket.lock().period
     }
 
-    /// Changes the period, also for those who wait. Go's `SetLimit`, which leaves those who wait as they are. Never
-    /// waits for a token.
+    /// Changes the period, even for queued waiters.
     ///
-    /// What there is stays. Of the token that is about to come the same part has grown afterwards as before.
+    /// Go's `SetLimit` leaves queued waiters as they are. Never waits for a token.
+    ///
+    /// The current tokens stay. The part of the next token that has grown stays the same, too.
     ///
     /// ```
     /// use greenthread::{ctx::Context, go, patterns::RateLimiter};
@@ -384,33 +426,35 @@ impl RateLimiter {
     pub fn set_period(&self, period: Duration) {
         let mut bucket = self.bucket.lock();
         bucket.set_period(Instant::now(), period);
-        self.look_again(&bucket);
+        self.wake_front(&bucket);
     }
 
-    /// Lets the waiter in front look again, if somebody waits. Under the lock.
-    fn look_again(&self, bucket: &Bucket) {
-        if bucket.wanted > 0 {
+    /// Wakes the waiter in front, if there is one, to check again. Call it under the lock.
+    fn wake_front(&self, bucket: &Bucket) {
+        if bucket.queued > 0 {
             self.clock.reset(Duration::ZERO);
         }
     }
 
-    /// The bucket as it is now.
-    fn look(&self) -> MutexGuard<'_, Bucket> {
+    /// Locks the bucket and adds the tokens that have come.
+    fn lock_bucket(&self) -> MutexGuard<'_, Bucket> {
         let mut bucket = self.bucket.lock();
         bucket.advance(Instant::now());
         bucket
     }
 }
 
-/// An error if what is due then comes too late for the context.
-fn in_time(ctx: &Context, due: Option<Instant>) -> Result<(), Error> {
+/// Returns an error if `due` is too late for the context.
+fn check_deadline(ctx: &Context, due: Option<Instant>) -> Result<(), Error> {
     match ctx.deadline() {
         Some(deadline) if due.is_none_or(|due| due > deadline) => Err(Error::DeadlineExceeded),
         _ => Ok(()),
     }
 }
 
-/// Tokens that were taken ahead of time. Go's `Reservation`.
+/// Tokens that were taken ahead of time.
+///
+/// Go's `Reservation`.
 ///
 /// Dropping it changes nothing: the tokens stay taken.
 ///
@@ -420,13 +464,13 @@ fn in_time(ctx: &Context, due: Option<Instant>) -> Result<(), Error> {
 ///
 /// static UPLOADS: RateLimiter = RateLimiter::steady(Duration::from_secs(10));
 ///
-/// /// Begins one at once, or says when to try again.
-/// fn begin() -> Result<(), Duration> {
+/// /// Starts an upload at once, or returns when to try again.
+/// fn take_or_enqueue() -> Result<(), Duration> {
 ///     let place: Reservation<'static> = UPLOADS.reserve().unwrap();
 ///     match place.delay() {
 ///         Duration::ZERO => Ok(()),
 ///         later => {
-///             place.cancel(); // nobody waits here
+///             place.cancel(); // this caller does not wait
 ///             Err(later)
 ///         }
 ///     }
@@ -438,12 +482,12 @@ fn in_time(ctx: &Context, due: Option<Instant>) -> Result<(), Error> {
 #[derive(Debug)]
 pub struct Reservation<'a> {
     limiter: &'a RateLimiter,
-    place: u64,
+    position: u64,
     due: Instant,
 }
 
 impl Reservation<'_> {
-    /// When the event may happen.
+    /// Returns when the event may happen.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -456,7 +500,9 @@ impl Reservation<'_> {
         self.due
     }
 
-    /// How long to wait from now on until the event may happen; zero if it may happen now. Go's `Delay`.
+    /// Returns how long to wait from now until the event may happen, or zero if it may happen now.
+    ///
+    /// Go's `Delay`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -469,10 +515,12 @@ impl Reservation<'_> {
         self.due.saturating_duration_since(Instant::now())
     }
 
-    /// Gives the tokens back: the event will not happen. Go's `Cancel`. Never waits for a token.
+    /// Gives the tokens back, as the event will not happen.
     ///
-    /// If the reservation is due already, nothing is given back. Nor is what later reservations rely on: they keep their times, and
-    /// two of them must not become one burst.
+    /// Go's `Cancel`. Never waits for a token.
+    ///
+    /// If the reservation is due already, nothing is given back; neither are tokens that later
+    /// reservations rely on: those keep their times, and two of them must not become one burst.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -487,16 +535,16 @@ impl Reservation<'_> {
         let now = Instant::now();
         let mut bucket = self.limiter.bucket.lock();
         bucket.advance(now);
-        bucket.cancel(now, self.place);
-        self.limiter.look_again(&bucket);
+        bucket.cancel(now, self.position);
+        self.limiter.wake_front(&bucket);
     }
 }
 
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bucket = self.look();
+        let bucket = self.lock_bucket();
         let mut all = f.debug_struct("RateLimiter");
         all.field("period", &bucket.period).field("burst", &bucket.burst);
-        all.field("tokens", &bucket.tokens).field("wanted", &bucket.wanted).finish()
+        all.field("tokens", &bucket.tokens).field("queued", &bucket.queued).finish()
     }
 }

@@ -1,24 +1,28 @@
-//! `retry`: what may fail for a while, again and again, with pauses that grow.
+//! `retry`: repeats an operation that fails, with pauses that grow.
 
 use std::time::{Duration, Instant};
 
 use greenthread_ctx::Context;
 
-/// Calls `f` until it succeeds, with a pause after each failure, as `backoff` says. `f` gets the number of the attempt, from 1.
+/// Calls `f` until it succeeds, with the pauses of `backoff` after each failure.
 ///
-/// Runs `f` on the calling goroutine or thread, and blocks in the pauses. All errors are worth another attempt; see
-/// [`retry_if`] for those of which some are final. A panic of `f` is the caller's, as that of any closure it calls.
+/// `f` gets the number of the attempt, counted from 1.
 ///
-/// Go has nothing like it; its programs have a loop with a `select`, as the one
-/// [made by hand](https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md#retry-with-back-off).
+/// Runs `f` on the calling goroutine or thread, and blocks during the pauses. Every error leads to
+/// another attempt; if some errors are final, use [`retry_if`]. A panic of `f` reaches the caller,
+/// as with any closure.
+///
+/// Go has no such function; its programs have a loop with a `select`, like the one [written by
+/// hand](https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md#retry-with-back-off).
 ///
 /// # Errors
-/// That of the last attempt, if there is not to be another: when `backoff` allows no more, when the context ends in a
-/// pause, or at once when the pause would last beyond its deadline. It says more than "context canceled" would; ask
-/// [`ctx.err()`](Context::err) to tell the two apart.
+/// The error of the last attempt, if there will not be another: when `backoff` allows no more, when
+/// the context ends in a pause, or at once when the pause would last beyond the context's deadline.
+/// It says more than "context canceled" would; call [`ctx.err()`](Context::err) to distinguish the
+/// cases.
 ///
-/// Even under a context that has ended the first attempt is made, as without it there is no error to return. An `f`
-/// that takes long looks at the context itself: nothing interrupts it.
+/// The first attempt is made even if the context has ended, since otherwise there would be nothing
+/// to return. An `f` that takes long must check the context itself: nothing interrupts it.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -43,10 +47,12 @@ pub fn retry<T, E>(ctx: &Context, backoff: Backoff, f: impl FnMut(u32) -> Result
     retry_if(ctx, backoff, |_| true, f)
 }
 
-/// As [`retry`], for errors of which some are final: there is another attempt only if `worth` says that the error is worth one.
+/// Calls `f` until it succeeds or returns an error that is final.
+///
+/// Like [`retry`], but makes another attempt only if `is_retryable` returns `true` for the error.
 ///
 /// # Errors
-/// As [`retry`]; and one that is not worth another attempt, at once.
+/// See [`retry`]; and at once an error that is not retryable.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -55,7 +61,8 @@ pub fn retry<T, E>(ctx: &Context, backoff: Backoff, f: impl FnMut(u32) -> Result
 ///
 /// let refused = |error: &io::Error| error.kind() == ErrorKind::ConnectionRefused;
 /// let mut attempts = 0;
-/// let result: io::Result<()> = retry_if(&Context::background(), Backoff::default(), refused, |attempt| {
+/// let (ctx, backoff) = (Context::background(), Backoff::default());
+/// let result: io::Result<()> = retry_if(&ctx, backoff, refused, |attempt| {
 ///     attempts = attempt;
 ///     Err(ErrorKind::PermissionDenied.into())
 /// });
@@ -65,7 +72,7 @@ pub fn retry<T, E>(ctx: &Context, backoff: Backoff, f: impl FnMut(u32) -> Result
 pub fn retry_if<T, E>(
     ctx: &Context,
     backoff: Backoff,
-    mut worth: impl FnMut(&E) -> bool,
+    mut is_retryable: impl FnMut(&E) -> bool,
     mut f: impl FnMut(u32) -> Result<T, E>,
 ) -> Result<T, E> {
     let end = backoff.max_elapsed.and_then(|limit| Instant::now().checked_add(limit));
@@ -74,10 +81,10 @@ pub fn retry_if<T, E>(
     let mut attempt = 1;
     loop {
         let error = match f(attempt) {
-            Err(error) if worth(&error) => error,
+            Err(error) if is_retryable(&error) => error,
             result => return result,
         };
-        let Some(delay) = delays.next().filter(|delay| in_time(*delay, end)) else { return Err(error) };
+        let Some(delay) = delays.next().filter(|delay| ends_by(*delay, end)) else { return Err(error) };
         if ctx.sleep(delay).is_err() {
             return Err(error);
         }
@@ -86,22 +93,23 @@ pub fn retry_if<T, E>(
     }
 }
 
-/// Whether a pause that begins now is over by `end`.
-fn in_time(delay: Duration, end: Option<Instant>) -> bool {
+/// Returns `true` if a pause that begins now is over by `end`.
+fn ends_by(delay: Duration, end: Option<Instant>) -> bool {
     end.is_none_or(|end| delay <= end.saturating_duration_since(Instant::now()))
 }
 
-/// How often to try, and how long to wait in between: see [`retry`].
+/// How often [`retry`] calls its function, and how long it pauses in between.
 ///
-/// Each pause is `factor` times as long as the one before, up to a longest one. With [`Jitter::Full`], the default, a
-/// random part of that is waited for.
+/// Each pause is `factor` times as long as the one before, up to a maximum. With [`Jitter::Full`],
+/// the default, the actual pause is a random part of that.
 ///
 /// ```
 /// use greenthread::patterns::{Backoff, Jitter};
 /// use std::time::Duration;
 ///
 /// let ms = Duration::from_millis;
-/// let backoff = Backoff::exponential(ms(100)).max_delay(ms(500)).max_attempts(6).jitter(Jitter::None);
+/// let backoff = Backoff::exponential(ms(100)).max_delay(ms(500)).max_attempts(6);
+/// let backoff = backoff.jitter(Jitter::None);
 /// assert!(backoff.delays().eq([ms(100), ms(200), ms(400), ms(500), ms(500)]));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,21 +122,25 @@ pub struct Backoff {
     jitter: Jitter,
 }
 
-/// How much of a pause is left to chance.
+/// The random part of a pause.
 ///
-/// Clients of one server that failed at the same time come back at the same time, unless they wait differently long.
+/// Clients of one server that failed at the same time come back at the same time, unless their
+/// pauses differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Jitter {
-    /// Nothing: the pause is as long as computed.
+    /// No randomness: the pause is as long as computed.
     None,
-    /// All: any length from zero to the one computed, each equally likely. Spreads clients best, and halves the mean pause.
+    /// Any length from zero to the computed one, with equal probability. Spreads clients best, and
+    /// halves the mean pause.
     #[default]
     Full,
 }
 
 impl Backoff {
-    /// Pauses that begin with `initial` and double each time, up to 10 s (or `initial`, if that is longer), for 10 attempts, with
+    /// Creates a back-off whose pauses begin with `initial` and double each time.
+    ///
+    /// The longest pause is 10 s (or `initial`, if that is longer), there are 10 attempts, and
     /// [full jitter](Jitter::Full).
     ///
     /// ```
@@ -144,29 +156,29 @@ impl Backoff {
         Self { initial, factor: 2.0, max_delay, max_attempts: 10, max_elapsed: None, jitter: Jitter::Full }
     }
 
-    /// How many times as long as the one before each pause is. With 1 they are all the same.
+    /// Sets how many times as long as the one before each pause is.
+    ///
+    /// With 1, all pauses are the same.
     ///
     /// # Panics
-    /// If `factor` is less than 1, or no number.
+    /// If `factor` is less than 1 or not a number.
     ///
     /// ```
     /// use greenthread::patterns::{Backoff, Jitter};
     /// use std::time::Duration;
     ///
     /// let second = Duration::from_secs(1);
-    /// let constant = Backoff::exponential(second).factor(1.0).max_attempts(4).jitter(Jitter::None);
+    /// let constant = Backoff::exponential(second).factor(1.0).max_attempts(4);
+    /// let constant = constant.jitter(Jitter::None);
     /// assert!(constant.delays().eq([second; 3]));
     /// ```
     #[must_use]
     pub fn factor(self, factor: f64) -> Self {
-        assert!(
-            factor >= 1.0,
-            "retry: pauses cannot shrink, a factor of {factor} is not possible; 1 keeps them the same"
-        );
+        assert!(factor >= 1.0, "retry: a back-off factor of {factor} would shrink the pauses; use 1 or more");
         Self { factor, ..self }
     }
 
-    /// The longest pause, also for the first one.
+    /// Sets the longest pause, which also limits the first one.
     ///
     /// ```
     /// use greenthread::patterns::Backoff;
@@ -180,8 +192,10 @@ impl Backoff {
         Self { max_delay, ..self }
     }
 
-    /// The most attempts, the first included, which is always made: zero is as one. With `u32::MAX` only the context and
-    /// [`max_elapsed`](Self::max_elapsed) limit them.
+    /// Sets the largest number of attempts, including the first.
+    ///
+    /// The first attempt is always made, so zero is the same as one. With `u32::MAX`, only the
+    /// context and [`max_elapsed`](Self::max_elapsed) limit the attempts.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::{Backoff, retry}};
@@ -194,23 +208,26 @@ impl Backoff {
         Self { max_attempts, ..self }
     }
 
-    /// The time after which no attempt is begun, counted from the beginning of the first. There is no pause that would
-    /// last beyond it.
+    /// Sets the time after which no attempt begins, counted from the start of the first.
+    ///
+    /// A pause that would last beyond it is not made.
     ///
     /// ```
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::{Backoff, Jitter, retry};
     /// use std::time::Duration;
     ///
-    /// let backoff = Backoff::exponential(Duration::from_secs(3600)).max_elapsed(Duration::from_secs(60)).jitter(Jitter::None);
-    /// assert_eq!(retry(&Context::background(), backoff, Err::<(), u32>), Err(1), "at once: an hour is too long");
+    /// let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+    /// let backoff = Backoff::exponential(hour).jitter(Jitter::None).max_elapsed(minute);
+    /// // Returns at once: an hour is too long.
+    /// assert_eq!(retry(&Context::background(), backoff, Err::<(), u32>), Err(1));
     /// ```
     #[must_use]
     pub fn max_elapsed(self, max_elapsed: Duration) -> Self {
         Self { max_elapsed: Some(max_elapsed), ..self }
     }
 
-    /// How much of each pause is left to chance.
+    /// Sets the random part of each pause.
     ///
     /// ```
     /// use greenthread::patterns::{Backoff, Jitter};
@@ -224,8 +241,10 @@ impl Backoff {
         Self { jitter, ..self }
     }
 
-    /// The pauses, one less than attempts; for a loop of one's own. With jitter they are others each time.
-    /// [`max_elapsed`](Self::max_elapsed) is not counted.
+    /// Returns the pauses, one less than there are attempts, for a loop of your own.
+    ///
+    /// With jitter, each call returns other pauses. [`max_elapsed`](Self::max_elapsed) has no
+    /// effect here.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -247,22 +266,23 @@ impl Backoff {
             next = Duration::try_from_secs_f64(delay.as_secs_f64() * self.factor).unwrap_or(Duration::MAX);
             match self.jitter {
                 Jitter::None => delay,
-                Jitter::Full => part_of(delay, greenthread_scheduler::random()),
+                Jitter::Full => scale(delay, greenthread_scheduler::random()),
             }
         })
     }
 }
 
-/// For calls over a network: 10 attempts, with pauses from 0.1 s up to 10 s, [full jitter](Jitter::Full), 33 s in all at most.
+/// A back-off for calls over a network: 10 attempts, with pauses from 0.1 s up to 10 s, [full
+/// jitter](Jitter::Full), and at most 33 s in all.
 impl Default for Backoff {
     fn default() -> Self {
         Self::exponential(Duration::from_millis(100))
     }
 }
 
-/// From zero, with the smallest number, to all of `delay`, with the largest; to the nanosecond. Beyond 584 years it is
-/// a part of those.
-fn part_of(delay: Duration, random: u64) -> Duration {
+/// Scales `delay` by `random`: zero for the smallest number, all of `delay` for the largest, to the
+/// nanosecond. A delay of more than 584 years counts as that.
+fn scale(delay: Duration, random: u64) -> Duration {
     let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos((((u128::from(nanos) + 1) * u128::from(random)) >> 64) as u64)
 }
@@ -272,12 +292,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jitter_reaches_from_zero_to_all() {
+    fn jitter_ranges_from_zero_to_the_whole_delay() {
         let delay = Duration::from_nanos(9);
-        assert_eq!(part_of(delay, 0), Duration::ZERO);
-        assert_eq!(part_of(delay, u64::MAX / 2 + 1), Duration::from_nanos(5));
-        assert_eq!(part_of(delay, u64::MAX), delay);
-        assert_eq!(part_of(Duration::ZERO, u64::MAX), Duration::ZERO);
-        assert_eq!(part_of(Duration::MAX, u64::MAX), Duration::from_nanos(u64::MAX));
+        assert_eq!(scale(delay, 0), Duration::ZERO);
+        assert_eq!(scale(delay, u64::MAX / 2 + 1), Duration::from_nanos(5));
+        assert_eq!(scale(delay, u64::MAX), delay);
+        assert_eq!(scale(Duration::ZERO, u64::MAX), Duration::ZERO);
+        assert_eq!(scale(Duration::MAX, u64::MAX), Duration::from_nanos(u64::MAX));
     }
 }

@@ -1,26 +1,29 @@
-//! The goroutines behind a [`Pipeline`](super::Pipeline): how they learn that they are to stop, and how others learn
-//! how they ended.
+//! The goroutines behind a [`Pipeline`](super::Pipeline): how they learn that they must stop, and
+//! how others learn how they ended.
 //!
 //! # How it works
-//! A *stage* is some goroutines with the same inputs and outputs. It has a context, derived from the user's, which ends
-//! * with that;
-//! * when one of the goroutines fails: it panics, or gives up with an error, which becomes the cause;
-//! * when nobody wants its values any more ([`Demand`]).
+//! A *stage* is a group of goroutines with the same inputs and outputs. It has a context, derived
+//! from the user's, which ends
+//! * with the user's context;
+//! * when one of the goroutines fails: it panics, or stops with an error, which becomes the cause;
+//! * when no receiver is left for its values: the last [`StageGuard`] is dropped.
 //!
-//! **Demand goes up.** The goroutines of a stage keep the demand for its inputs until they end, for whatever reason;
-//! the user keeps that for the last stage. When it is dropped, the stage is cancelled. Closed channels alone would not
-//! do: a goroutine that waits for input does not notice that its output is closed.
+//! **Guards go upstream.** Each goroutine of a stage holds the guards of its inputs until it ends,
+//! for any reason; the user's `Pipeline` holds the guard of the last stage. When the last guard of
+//! a stage is dropped, the stage is canceled. Closed channels alone would not do: a goroutine that
+//! waits for input does not notice that its output is closed.
 //!
-//! **Ends go down**, as closed channels. A goroutine that ends because of its input, or because nobody wants more, has
-//! not failed.
+//! **Ends go downstream**, as closed channels. A goroutine that ends because its input does, or
+//! because no receiver is left, has not failed.
 //!
-//! **Failures stay** with the stage, the first of each and a panic rather than an error, until somebody asks for the
-//! end of a pipeline, and so for all stages above it. A failure is noted before the goroutine drops its senders: who
-//! finds the channel closed finds the failure too.
+//! **Failures stay** with their stage until the end of the pipeline is asked for, and with it the
+//! end of all stages upstream. A stage keeps its first failure, except that a panic replaces an
+//! error. A failure is recorded before the goroutine drops its senders: a receiver that finds the
+//! channel closed finds the failure too.
 //!
-//! **Who waits** for a stage waits for those above it, except where others want their values and they go on. A
-//! goroutine drops its demand before it counts as ended: so once the stages below have, a stage that is wanted by
-//! nobody else is cancelled, and ends soon.
+//! **Waiting** for a stage includes waiting for the stages upstream, except for those that continue
+//! for another receiver. A goroutine drops its guards before it counts as ended. So once the stages
+//! downstream have ended, a stage without another receiver is canceled, and ends soon.
 
 use std::any::Any;
 use std::cmp::Reverse;
@@ -38,67 +41,69 @@ use greenthread_scheduler::{Exited, Options};
 
 use crate::sync::WaitGroup;
 
-/// Goroutines with the same inputs and outputs.
+/// A group of goroutines with the same inputs and outputs.
 pub(super) struct Stage {
     ctx: Context,
     cancel: CancelCause,
-    working: WaitGroup,
-    /// Set before the stage is cancelled for that.
-    unwanted: AtomicBool,
+    goroutines: WaitGroup,
+    /// Set before the stage is canceled because no guard is left.
+    abandoned: AtomicBool,
     failure: Mutex<Option<Failure>>,
     inputs: Vec<Arc<Stage>>,
-    /// More than that of each input.
-    rank: usize,
+    /// Greater than the depth of each input.
+    depth: usize,
 }
 
-/// How a goroutine of a stage ended that did not come to its end.
+/// Why a goroutine of a stage ended before its work did.
 enum Failure {
     Error(Cause),
     Panic(Box<dyn Any + Send>),
 }
 
-/// Why a goroutine of a stage is to return early.
-pub(super) enum Stop {
-    /// Nobody wants what it makes.
-    Unwanted,
+/// Why a goroutine of a stage must return early.
+pub(super) enum StopReason {
+    /// No receiver is left for its output.
+    NoReceiver,
     /// The context has ended.
     Ended(Cause),
 }
 
-/// What a goroutine of a stage lets go of at its end, in this order; or without having begun, if there is no stack for it.
+/// What a goroutine of a stage drops at its end, in this order; also if it never begins, for want
+/// of a stack.
 struct Worker<O> {
     failure: Option<Failure>,
     outputs: O,
-    _input: Option<Demand>,
-    working: Working,
+    _input: Option<StageGuard>,
+    done: DoneGuard,
 }
 
-/// A goroutine that is waited for.
-struct Working(Arc<Stage>);
+/// Counts a goroutine as ended when it is dropped.
+struct DoneGuard(Arc<Stage>);
 
-/// Keeps a stage going: when the last clone is dropped, it is cancelled.
+/// Keeps a stage running: when the last clone is dropped, the stage is canceled.
 #[derive(Clone)]
-pub(super) struct Demand(Arc<Wanted>);
+pub(super) struct StageGuard(Arc<CancelOnDrop>);
 
-struct Wanted(Arc<Stage>);
+struct CancelOnDrop(Arc<Stage>);
 
-impl Demand {
-    /// For a new stage without goroutines yet, whose inputs are what the `inputs` keep going.
+impl StageGuard {
+    /// Creates a stage without goroutines, whose inputs are the stages of the guards `inputs`.
     pub(super) fn new<'a>(ctx: &Context, inputs: impl IntoIterator<Item = &'a Self>) -> Self {
         let (ctx, cancel) = ctx.with_cancel_cause();
-        let inputs: Vec<_> = inputs.into_iter().map(|demand| Arc::clone(&demand.0.0)).collect();
-        let rank = inputs.iter().map(|input| input.rank + 1).max().unwrap_or(0);
-        let (working, unwanted, failure) = (WaitGroup::new(), AtomicBool::new(false), Mutex::new(None));
-        Self(Arc::new(Wanted(Arc::new(Stage { ctx, cancel, working, unwanted, failure, inputs, rank }))))
+        let inputs: Vec<_> = inputs.into_iter().map(|guard| Arc::clone(&guard.0.0)).collect();
+        let depth = inputs.iter().map(|input| input.depth + 1).max().unwrap_or(0);
+        let (goroutines, abandoned, failure) = (WaitGroup::new(), AtomicBool::new(false), Mutex::new(None));
+        Self(Arc::new(CancelOnDrop(Arc::new(Stage { ctx, cancel, goroutines, abandoned, failure, inputs, depth }))))
     }
 
-    /// Runs `body` as a goroutine of the stage. It reads what `input` keeps going, and sends to `outputs`.
+    /// Runs `body` in a goroutine of the stage, which holds the guard `input` and sends to
+    /// `outputs`.
     #[track_caller]
     pub(super) fn go<O: Send + 'static>(
         &self,
         input: Option<Self>,
         outputs: O,
-        body: impl FnOnce(&Arc<Stage>, &O) -> Result<(), Stop> + Send + 'static,
+        body: impl FnOnce(&Arc<Stage>, &O) -> Result<(), StopReason> + Send + 'static,
     ) {
         self.0.0.go(input, outputs, body, Location::caller());
     }
@@ -108,25 +113,26 @@ impl Demand {
         self.0.0.cancel.cancel(greenthread_ctx::Error::Canceled);
     }
 
-    /// Waits until the goroutines of the stage have ended, and those above it that nobody else wants; then as
-    /// [`outcome`](Self::outcome).
+    /// Waits until the goroutines of the stage have ended, and those upstream that have no other
+    /// receiver; then returns the [`outcome`](Self::outcome).
     pub(super) fn wait(&self) -> Result<(), Cause> {
-        self.0.0.working.wait();
-        self.0.0.wait_for_unwanted()
+        self.0.0.goroutines.wait();
+        self.0.0.wait_for_canceled()
     }
 
-    /// As [`wait`](Self::wait), for who does not want the values any more: if somebody else does, it does not wait for
-    /// the stage either.
-    pub(super) fn give_up(self) -> Result<(), Cause> {
+    /// Drops the guard, then waits like [`wait`](Self::wait), but only for stages that are
+    /// canceled. So if the stage itself has another receiver, this does not wait for it.
+    pub(super) fn abandon(self) -> Result<(), Cause> {
         let stage = Arc::clone(&self.0.0);
         drop(self);
-        stage.wait_for_unwanted()
+        stage.wait_for_canceled()
     }
 
-    /// How the stage, and those above it, have ended so far. An error is that of the stage furthest up. Does not block.
+    /// Returns how the stage and those upstream have ended so far: the error of the stage furthest
+    /// upstream, if any. Does not block.
     ///
     /// # Panics
-    /// If one of their goroutines has, with its payload.
+    /// If a goroutine of one of the stages panicked: with its payload.
     pub(super) fn outcome(&self) -> Result<(), Cause> {
         self.0.0.outcome()
     }
@@ -135,21 +141,21 @@ impl Demand {
 impl<O> Drop for Worker<O> {
     fn drop(&mut self) {
         if let Some(failure) = self.failure.take() {
-            self.working.0.note(failure);
+            self.done.0.record_failure(failure);
         }
     }
 }
 
-impl Drop for Working {
+impl Drop for DoneGuard {
     fn drop(&mut self) {
-        self.0.working.done();
+        self.0.goroutines.done();
     }
 }
 
-impl Drop for Wanted {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.unwanted.store(true, Ordering::Relaxed);
-        self.0.cancel.cancel("patterns: nobody wants the values");
+        self.0.abandoned.store(true, Ordering::Relaxed);
+        self.0.cancel.cancel("patterns: the output was dropped");
     }
 }
 
@@ -160,100 +166,105 @@ impl From<&'static str> for Failure {
 }
 
 impl Stage {
-    /// As [`Demand::go`], for a goroutine that was asked for at `site`.
+    /// Runs `body` like [`StageGuard::go`]; dumps show `site` as the place where the goroutine was
+    /// spawned.
     pub(super) fn go<O: Send + 'static>(
         self: &Arc<Self>,
-        input: Option<Demand>,
+        input: Option<StageGuard>,
         outputs: O,
-        body: impl FnOnce(&Arc<Self>, &O) -> Result<(), Stop> + Send + 'static,
+        body: impl FnOnce(&Arc<Self>, &O) -> Result<(), StopReason> + Send + 'static,
         site: &'static Location<'static>,
     ) {
-        self.working.add(1);
-        let failure = Some(Failure::from("patterns: there was no stack for a goroutine of a stage"));
-        let mut worker = Worker { failure, outputs, _input: input, working: Working(Arc::clone(self)) };
+        self.goroutines.add(1);
+        let failure = Some(Failure::from("patterns: no stack could be allocated for a goroutine of a stage"));
+        let mut worker = Worker { failure, outputs, _input: input, done: DoneGuard(Arc::clone(self)) };
         let goroutine = move || {
-            let end = panic::catch_unwind(AssertUnwindSafe(|| body(&worker.working.0, &worker.outputs)));
+            let end = panic::catch_unwind(AssertUnwindSafe(|| body(&worker.done.0, &worker.outputs)));
             worker.failure = match end {
-                Ok(Ok(()) | Err(Stop::Unwanted)) => None,
-                Ok(Err(Stop::Ended(cause))) => Some(Failure::Error(cause)),
+                Ok(Ok(()) | Err(StopReason::NoReceiver)) => None,
+                Ok(Err(StopReason::Ended(cause))) => Some(Failure::Error(cause)),
                 Err(payload) if payload.is::<Exited>() => {
-                    Some(Failure::from("patterns: a stage has called exit_goroutine"))
+                    Some(Failure::from("patterns: a stage called exit_goroutine"))
                 }
                 Err(payload) => Some(Failure::Panic(payload)),
             };
             drop(worker);
         };
         let options = Options { site: Some(site), ..Options::default() };
-        greenthread_scheduler::spawn(goroutine, options).expect("patterns: default options are possible");
+        greenthread_scheduler::spawn(goroutine, options).expect("patterns: default options are valid");
     }
 
-    /// The stage's own context.
+    /// Returns the context of the stage.
     pub(super) fn ctx(&self) -> &Context {
         &self.ctx
     }
 
-    /// Receives; none at the end of the values.
-    pub(super) fn recv<T>(&self, rx: &Receiver<T>) -> Result<Option<T>, Stop> {
+    /// Receives a value; `None` at the end of the values.
+    pub(super) fn recv<T>(&self, rx: &Receiver<T>) -> Result<Option<T>, StopReason> {
         match self.ctx.recv(rx) {
             Ok(value) => Ok(Some(value)),
             Err(RecvError::Disconnected) => Ok(None),
-            Err(_) => Err(self.stop()),
+            Err(_) => Err(self.stop_reason()),
         }
     }
 
-    /// Sends; `Unwanted` if nobody receives any more.
-    pub(super) fn send<T>(&self, tx: &Sender<T>, value: T) -> Result<(), Stop> {
+    /// Sends a value; `NoReceiver` if the channel is closed.
+    pub(super) fn send<T>(&self, tx: &Sender<T>, value: T) -> Result<(), StopReason> {
         self.ctx.send(tx, value).map_err(|error| match error {
-            SendError::Disconnected(_) => Stop::Unwanted,
-            _ => self.stop(),
+            SendError::Disconnected(_) => StopReason::NoReceiver,
+            _ => self.stop_reason(),
         })
     }
 
     /// Calls `f` with each value.
-    pub(super) fn each<T>(&self, rx: &Receiver<T>, mut f: impl FnMut(T) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub(super) fn for_each<T>(
+        &self,
+        rx: &Receiver<T>,
+        mut f: impl FnMut(T) -> Result<(), StopReason>,
+    ) -> Result<(), StopReason> {
         while let Some(value) = self.recv(rx)? {
             f(value)?;
         }
         Ok(())
     }
 
-    /// Hands on all values.
-    pub(super) fn forward<T>(&self, rx: &Receiver<T>, tx: &Sender<T>) -> Result<(), Stop> {
+    /// Sends on all values.
+    pub(super) fn forward<T>(&self, rx: &Receiver<T>, tx: &Sender<T>) -> Result<(), StopReason> {
         self.forward_with(rx, tx, |value| value)
     }
 
-    /// Hands on what `f` makes of each value.
+    /// Sends on what `f` returns for each value.
     pub(super) fn forward_with<T, U>(
         &self,
         rx: &Receiver<T>,
         tx: &Sender<U>,
         mut f: impl FnMut(T) -> U,
-    ) -> Result<(), Stop> {
-        self.each(rx, |value| self.send(tx, f(value)))
+    ) -> Result<(), StopReason> {
+        self.for_each(rx, |value| self.send(tx, f(value)))
     }
 
-    /// Cancels the stage with an error of the user's.
-    pub(super) fn fail(&self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Stop {
+    /// Cancels the stage with an error of the user's function.
+    pub(super) fn fail(&self, error: impl Into<Box<dyn Error + Send + Sync>>) -> StopReason {
         self.cancel.cancel(error);
-        self.stop()
+        self.stop_reason()
     }
 
-    /// What to return now that the context has ended.
-    pub(super) fn stop(&self) -> Stop {
+    /// Returns why a goroutine must stop, once the context has ended.
+    pub(super) fn stop_reason(&self) -> StopReason {
         match self.ctx.cause() {
-            Some(cause) if !self.unwanted.load(Ordering::Relaxed) => Stop::Ended(cause),
-            _ => Stop::Unwanted,
+            Some(cause) if !self.abandoned.load(Ordering::Relaxed) => StopReason::Ended(cause),
+            _ => StopReason::NoReceiver,
         }
     }
 
-    /// Notes how a goroutine ended, and stops the others.
-    fn note(&self, failure: Failure) {
+    /// Records how a goroutine failed, and stops the other goroutines of the stage.
+    fn record_failure(&self, failure: Failure) {
         let mut first = self.failure();
         let counts = first.is_none() || matches!((&*first, &failure), (Some(Failure::Error(_)), Failure::Panic(_)));
         let not_reported = if counts { first.replace(failure) } else { Some(failure) };
         drop(first);
-        self.cancel.cancel("patterns: a goroutine of the stage has failed");
-        // Last, as it may panic; and not under the lock, as it may block.
+        self.cancel.cancel("patterns: a goroutine of the stage failed");
+        // Last, as this may panic; and not under the lock, as it may block.
         drop(not_reported);
     }
 
@@ -261,21 +272,22 @@ impl Stage {
         self.failure.lock()
     }
 
-    /// A payload is given once; who asks later gets an error instead.
+    /// Returns the failure. A panic's payload is returned once; later calls return an error
+    /// instead.
     fn take_failure(&self) -> Option<Failure> {
         let mut failure = self.failure();
         match &*failure {
             None => None,
             Some(Failure::Error(cause)) => Some(Failure::Error(Arc::clone(cause))),
-            Some(Failure::Panic(_)) => failure.replace(Failure::from("patterns: a stage has panicked")),
+            Some(Failure::Panic(_)) => failure.replace(Failure::from("patterns: a stage panicked")),
         }
     }
 
-    /// Waits for those that have been stopped.
-    fn wait_for_unwanted(self: &Arc<Self>) -> Result<(), Cause> {
-        for stage in self.line() {
+    /// Waits for those of the stages that are canceled.
+    fn wait_for_canceled(self: &Arc<Self>) -> Result<(), Cause> {
+        for stage in self.self_and_upstream() {
             if stage.ctx.err().is_some() {
-                stage.working.wait();
+                stage.goroutines.wait();
             }
         }
         self.outcome()
@@ -283,7 +295,7 @@ impl Stage {
 
     fn outcome(self: &Arc<Self>) -> Result<(), Cause> {
         let mut end = Ok(());
-        for stage in self.line() {
+        for stage in self.self_and_upstream() {
             match stage.take_failure() {
                 None => {}
                 Some(Failure::Error(cause)) => end = Err(cause),
@@ -293,21 +305,22 @@ impl Stage {
         end
     }
 
-    /// The stage and all above it, each once, and before those that it reads.
-    fn line(self: &Arc<Self>) -> Vec<&Arc<Self>> {
-        let (mut seen, mut line, mut next) = (HashSet::new(), Vec::new(), vec![self]);
+    /// Returns the stage and all stages upstream, each once, and each before its inputs.
+    fn self_and_upstream(self: &Arc<Self>) -> Vec<&Arc<Self>> {
+        let (mut seen, mut stages, mut next) = (HashSet::new(), Vec::new(), vec![self]);
         while let Some(stage) = next.pop() {
             if seen.insert(Arc::as_ptr(stage)) {
-                line.push(stage);
+                stages.push(stage);
                 next.extend(&stage.inputs);
             }
         }
-        line.sort_by_key(|stage| Reverse(stage.rank));
-        line
+        stages.sort_by_key(|stage| Reverse(stage.depth));
+        stages
     }
 }
 
-/// A chain may have more stages than a stack has room for: each is taken out of the one below it before that goes.
+/// Iterative, since a chain may have more stages than a stack has room for: each stage is taken out
+/// of the one downstream before that is dropped.
 impl Drop for Stage {
     fn drop(&mut self) {
         let mut stages = mem::take(&mut self.inputs);

@@ -1,4 +1,4 @@
-//! The stages that a `Pipeline` can be given, of one goroutine each.
+//! The stages of a `Pipeline` that run one goroutine each.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -7,30 +7,35 @@ use greenthread_channels::{Receiver, Sender, at, select};
 use greenthread_ctx::Context;
 
 use super::Pipeline;
-use super::stage::{Stage, Stop};
+use super::stage::{Stage, StopReason};
 
-/// Stages. Each is a goroutine that runs the function, and a channel of the [capacity](Self::capacity) that was chosen;
-/// the order of the values stays. For more than one goroutine see [`map_parallel`](Self::map_parallel),
-/// [`map_ordered`](Self::map_ordered), and theirs that can fail.
+/// Stages that run in one goroutine each.
+///
+/// Each stage has a channel of the chosen [capacity](Self::capacity) and keeps the order of the
+/// values. For stages of several goroutines, see [`map_parallel`](Self::map_parallel),
+/// [`map_ordered`](Self::map_ordered), and their fallible counterparts.
 impl<T: Send + 'static> Pipeline<T> {
-    /// How many values the channels of the stages added after this hold. Zero, unless told otherwise: each stage works
-    /// on one value, and waits until the next takes it. For the first channel too see
+    /// Sets the capacity of the channels of all stages added after this call.
+    ///
+    /// The default is zero: each stage works on one value and waits until the next stage takes it.
+    /// To set the capacity of the first channel as well, use
     /// [`with_capacity`](Self::with_capacity).
     ///
     /// ```
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Pipeline;
     ///
-    /// let bytes = Pipeline::new(&Context::background(), "text".bytes()).capacity(16).map(char::from);
-    /// assert_eq!(bytes.receiver().capacity(), Some(16));
-    /// # bytes.wait().unwrap();
+    /// let bytes = Pipeline::new(&Context::background(), "text".bytes());
+    /// let chars = bytes.capacity(16).map(char::from);
+    /// assert_eq!(chars.receiver().capacity(), Some(16));
+    /// # chars.wait().unwrap();
     /// ```
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self
     }
 
-    /// Gives each value to `f`, and hands on what that returns.
+    /// Passes each value to `f` and sends on the result.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -44,8 +49,9 @@ impl<T: Send + 'static> Pipeline<T> {
         self.then(move |stage, rx, tx| stage.forward_with(rx, tx, f))
     }
 
-    /// As [`map`](Self::map), with a function that can fail. The first error stops the whole pipeline, and
-    /// [`wait`](Self::wait) gives it.
+    /// Passes each value to `f`, which can fail, and sends on the result.
+    ///
+    /// The first error stops the whole pipeline, and [`wait`](Self::wait) returns it.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -67,7 +73,7 @@ impl<T: Send + 'static> Pipeline<T> {
         })
     }
 
-    /// Hands on the values for which `f` returns true.
+    /// Sends on the values for which `f` returns `true`.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -81,13 +87,14 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| if f(&value) { stage.send(tx, value) } else { Ok(()) })
     }
 
-    /// Gives each value to `f`, and hands on what is in the `Some` that it returns.
+    /// Passes each value to `f` and sends on the value in the `Some` that it returns.
     ///
     /// ```
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Pipeline;
     ///
-    /// let numbers = Pipeline::new(&Context::background(), ["1", "two", "3"]).filter_map(|text| text.parse::<u8>().ok());
+    /// let words = Pipeline::new(&Context::background(), ["1", "two", "3"]);
+    /// let numbers = words.filter_map(|text| text.parse::<u8>().ok());
     /// assert_eq!(numbers.collect::<Vec<_>>().unwrap(), [1, 3]);
     /// ```
     #[track_caller]
@@ -95,13 +102,14 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| f(value).map_or(Ok(()), |value| stage.send(tx, value)))
     }
 
-    /// Gives each value to `f`, and hands on everything that it returns, one by one.
+    /// Passes each value to `f` and sends on everything that it returns, one by one.
     ///
     /// ```
     /// use greenthread::ctx::Context;
     /// use greenthread::patterns::Pipeline;
     ///
-    /// let words = Pipeline::new(&Context::background(), ["share by", "communicating"]).flat_map(str::split_whitespace);
+    /// let lines = Pipeline::new(&Context::background(), ["share by", "communicating"]);
+    /// let words = lines.flat_map(str::split_whitespace);
     /// assert_eq!(words.collect::<Vec<_>>().unwrap(), ["share", "by", "communicating"]);
     /// ```
     #[track_caller]
@@ -113,7 +121,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| f(value).into_iter().try_for_each(|value| stage.send(tx, value)))
     }
 
-    /// Hands on the first `n` values, and stops what is before it.
+    /// Sends on the first `n` values and stops the stages before it.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -133,8 +141,10 @@ impl<T: Send + 'static> Pipeline<T> {
         })
     }
 
-    /// Hands on the values in batches of `size`, for what is cheaper by the dozen. A batch is smaller if it is the
-    /// last, or if `within` has passed since its first value came.
+    /// Sends on the values in batches of `size`, for consumers that work more cheaply on batches.
+    ///
+    /// A batch is smaller if it is the last one, or if `timeout` has passed since its first value
+    /// came.
     ///
     /// # Panics
     /// If `size` is zero.
@@ -148,26 +158,27 @@ impl<T: Send + 'static> Pipeline<T> {
     /// assert_eq!(rows.collect::<Vec<_>>().unwrap(), [vec![1, 2], vec![3, 4], vec![5]]);
     /// ```
     #[track_caller]
-    pub fn batch(self, size: usize, within: Duration) -> Pipeline<Vec<T>> {
-        assert!(size > 0, "patterns: a batch has at least one value");
+    pub fn batch(self, size: usize, timeout: Duration) -> Pipeline<Vec<T>> {
+        assert!(size > 0, "patterns: a batch of 0 values would never be sent; use a size of at least 1");
         self.then(move |stage, rx, tx| {
-            stage.each(rx, |first| stage.send(tx, batch(stage.ctx(), rx, first, size, within)))
+            stage.for_each(rx, |first| stage.send(tx, batch(stage.ctx(), rx, first, size, timeout)))
         })
     }
 
-    /// A stage that does the same with each value.
+    /// Adds a stage that calls `f` for each value.
     #[track_caller]
     fn each<U: Send + 'static>(
         self,
-        mut f: impl FnMut(&Stage, &Sender<U>, T) -> Result<(), Stop> + Send + 'static,
+        mut f: impl FnMut(&Stage, &Sender<U>, T) -> Result<(), StopReason> + Send + 'static,
     ) -> Pipeline<U> {
-        self.then(move |stage, rx, tx| stage.each(rx, |value| f(stage, tx, value)))
+        self.then(move |stage, rx, tx| stage.for_each(rx, |value| f(stage, tx, value)))
     }
 }
 
-/// A batch that begins with `first`: full, or what there is when the time is up, the values or the context at an end.
-fn batch<T>(ctx: &Context, rx: &Receiver<T>, first: T, size: usize, within: Duration) -> Vec<T> {
-    let timeout = Instant::now().checked_add(within).map_or_else(greenthread_channels::never, at);
+/// Returns a batch that begins with `first`: a full one, or what there is when the time is up, the
+/// values end, or the context ends.
+fn batch<T>(ctx: &Context, rx: &Receiver<T>, first: T, size: usize, timeout: Duration) -> Vec<T> {
+    let time_is_up = Instant::now().checked_add(timeout).map_or_else(greenthread_channels::never, at);
     let mut batch = vec![first];
     while batch.len() < size {
         select! {
@@ -175,7 +186,7 @@ fn batch<T>(ctx: &Context, rx: &Receiver<T>, first: T, size: usize, within: Dura
                 Ok(value) => batch.push(value),
                 Err(_) => break,
             },
-            recv(timeout) -> _ => break,
+            recv(time_is_up) -> _ => break,
             recv(ctx.done()) -> _ => break,
         }
     }

@@ -1,19 +1,21 @@
-//! `tee`: one sequence of values, twice.
+//! `tee`: sends each value to two pipelines.
 
 use greenthread_channels::{Receiver, Sender, bounded, select};
 use greenthread_ctx::Context;
 
-use super::stage::{Demand, Stage, Stop};
+use super::stage::{Stage, StageGuard, StopReason};
 use super::{Input, Pipeline};
 
-/// Gives each value to both pipelines (`tee` in "Concurrency in Go"): to the one first that takes it first, and the
-/// next value when both have taken this one. So the slower one sets the pace, and one that nobody receives from stops
-/// the other: receive in different goroutines.
+/// Sends each value to both of the returned pipelines.
 ///
-/// When one is dropped, the other goes on. When both are, the input is stopped. They share a stage:
-/// [`cancel`](Pipeline::cancel) is for both.
+/// The pipeline that takes a value first gets it first; the next value comes when both have taken
+/// this one. So the slower reader sets the pace, and a pipeline that is not read stops the other
+/// one: receive in different goroutines. ("Concurrency in Go" calls this pattern `tee`, too.)
 ///
-/// A value is cloned in the goroutine of the stage; a panic there ends both pipelines.
+/// When one pipeline is dropped, the other continues. When both are dropped, the input is stopped.
+/// The pipelines share a stage, so [`cancel`](Pipeline::cancel) of one cancels both.
+///
+/// The goroutine of the stage clones each value; a panic in `clone` ends both pipelines.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -29,19 +31,19 @@ use super::{Input, Pipeline};
 #[track_caller]
 pub fn tee<T: Clone + Send + 'static>(ctx: &Context, input: impl Input<Item = T>) -> (Pipeline<T>, Pipeline<T>) {
     let input = input.into_parts();
-    let demand = Demand::new(ctx, &input.demand);
+    let stage = StageGuard::new(ctx, &input.upstream);
     let (a, a_values) = bounded(0);
     let (b, b_values) = bounded(0);
-    demand.go(input.demand, (a, b), move |stage, (a, b)| give_both(stage, &input.values, a, b));
-    let half = |values, demand| Pipeline { ctx: ctx.clone(), values, demand, capacity: 0 };
-    (half(a_values, demand.clone()), half(b_values, demand))
+    stage.go(input.upstream, (a, b), move |stage, (a, b)| send_to_both(stage, &input.values, a, b));
+    let half = |values, stage| Pipeline { ctx: ctx.clone(), values, stage, capacity: 0 };
+    (half(a_values, stage.clone()), half(b_values, stage))
 }
 
-/// Sends each value to both, until they are at an end; if one of the outputs is closed, then to the other alone.
-fn give_both<T: Clone>(stage: &Stage, input: &Receiver<T>, a: &Sender<T>, b: &Sender<T>) -> Result<(), Stop> {
+/// Sends each value to both outputs; once one of them is closed, to the other alone.
+fn send_to_both<T: Clone>(stage: &Stage, input: &Receiver<T>, a: &Sender<T>, b: &Sender<T>) -> Result<(), StopReason> {
     let give = |tx, value| match stage.send(tx, value) {
         Ok(()) => Ok(true),
-        Err(Stop::Unwanted) => Ok(false),
+        Err(StopReason::NoReceiver) => Ok(false),
         Err(stop) => Err(stop),
     };
     while let Some(value) = stage.recv(input)? {
@@ -52,13 +54,13 @@ fn give_both<T: Clone>(stage: &Stage, input: &Receiver<T>, a: &Sender<T>, b: &Se
                 let sent = sent.is_ok();
                 (give(a, value)?, sent)
             }
-            recv(stage.ctx().done()) -> _ => return Err(stage.stop()),
+            recv(stage.ctx().done()) -> _ => return Err(stage.stop_reason()),
         };
         match taken {
             (true, true) => {}
             (true, false) => return stage.forward(input, a),
             (false, true) => return stage.forward(input, b),
-            (false, false) => return Err(Stop::Unwanted),
+            (false, false) => return Err(StopReason::NoReceiver),
         }
     }
     Ok(())

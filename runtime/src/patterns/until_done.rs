@@ -1,4 +1,4 @@
-//! Iterating until a context ends.
+//! `until_done`: iterates over a channel until a context ends.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -7,16 +7,20 @@ use greenthread_channels::Receiver;
 use greenthread_ctx::Context;
 
 use super::Input;
-use super::stage::Demand;
+use super::stage::StageGuard;
 
-/// The values of a channel or of a pipeline, until they or the context end: what `for v := range orDone(ctx.Done(), c)` is in Go,
-/// without a goroutine.
+/// Returns an iterator over the values of a channel or a pipeline that also ends with the context.
 ///
-/// Each step blocks until there is a value. Afterwards [`ctx.err()`](Context::err) tells whether it was the context; a
-/// context that has ended wins over values that are there. Dropping the iterator stops the pipeline.
+/// It replaces Go's `for v := range orDone(ctx.Done(), c)` ("Concurrency in Go"), and needs no
+/// goroutine.
+///
+/// Each step blocks until there is a value. After the last step, [`ctx.err()`](Context::err) tells
+/// whether the context ended the iteration; a context that has ended takes precedence over values
+/// that are ready. Dropping the iterator stops the pipeline.
 ///
 /// # Panics
-/// At the end of the values of a pipeline of which a stage has panicked: with its payload.
+/// At the end of the values of a pipeline, if one of its stages panicked: with that stage's
+/// payload.
 ///
 /// ```
 /// use greenthread::channel;
@@ -30,22 +34,22 @@ use super::stage::Demand;
 /// for n in until_done(&ctx, rx) {
 ///     sum += n;
 ///     if n == 2 {
-///         cancel.cancel(); // nobody closes the channel
+///         cancel.cancel(); // the channel stays open
 ///     }
 /// }
 /// assert_eq!(sum, 3);
 /// ```
 pub fn until_done<I: Input>(ctx: &Context, input: I) -> UntilDone<I::Item> {
     let input = input.into_parts();
-    UntilDone { ctx: ctx.clone(), values: input.values, demand: input.demand }
+    UntilDone { ctx: ctx.clone(), values: input.values, upstream: input.upstream }
 }
 
-/// The iterator of [`until_done`].
+/// An iterator over the values of an [`Input`] that ends with a context; see [`until_done`].
 #[must_use = "iterators are lazy"]
 pub struct UntilDone<T> {
     ctx: Context,
     values: Receiver<T>,
-    demand: Option<Demand>,
+    upstream: Option<StageGuard>,
 }
 
 impl<T> Iterator for UntilDone<T> {
@@ -53,15 +57,16 @@ impl<T> Iterator for UntilDone<T> {
 
     fn next(&mut self) -> Option<T> {
         let value = self.ctx.recv(&self.values).ok();
-        if let (None, Some(demand)) = (&value, &self.demand) {
-            // An error is not a value; the context tells its own end.
-            let _ = demand.outcome();
+        if let (None, Some(upstream)) = (&value, &self.upstream) {
+            // Panics if a stage panicked. An error is not a value, and the context reports its own
+            // end.
+            let _ = upstream.outcome();
         }
         value
     }
 }
 
-/// Neither a context that has ended nor a closed channel begins again.
+/// A context that has ended stays so, and a closed channel stays closed.
 impl<T> FusedIterator for UntilDone<T> {}
 
 impl<T> fmt::Debug for UntilDone<T> {

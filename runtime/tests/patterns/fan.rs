@@ -52,7 +52,7 @@ fn fan_out_and_fan_in_lose_nothing() {
             assert_eq!(sorted(fan_in(&background(), branches)), (1..=n).collect::<Vec<_>>());
         }
         let zero = panic_of(|| fan_out(&background(), 0, endless(), |n| n));
-        assert_eq!(zero, "patterns: fan_out to no pipeline would lose the values; ask for at least one");
+        assert_eq!(zero, "patterns: fan_out to 0 pipelines would lose the values; use at least 1");
     });
 }
 
@@ -105,7 +105,7 @@ fn a_panic_ends_the_branch_in_which_it_happens() {
         assert_eq!(panic_of(|| fan_in(&background(), fan_out(&background(), 3, panics(), |n| n)).wait()), "expected");
         let exits = fan_out(&background(), 2, endless(), |n| if n == 9 { exit_goroutine() } else { n });
         let error = fan_in(&background(), exits).wait().unwrap_err().to_string();
-        assert_eq!(error, "patterns: a stage has called exit_goroutine");
+        assert_eq!(error, "patterns: a stage called exit_goroutine");
     });
 }
 
@@ -240,7 +240,7 @@ fn a_tee_fails_on_both_sides() {
         assert_eq!(left.receiver().iter().count(), 2);
         let first = other.join().map_err(|payload| crate::common::text(&*payload).to_owned());
         assert_eq!(first, Err("expected".to_owned()));
-        assert_eq!(left.wait().unwrap_err().to_string(), "patterns: a stage has panicked");
+        assert_eq!(left.wait().unwrap_err().to_string(), "patterns: a stage panicked");
 
         let (left, right) = tee(&background(), fails());
         let other = spawn(move || right.wait().unwrap_err().to_string());

@@ -388,7 +388,7 @@ fn the_context_of_the_calls_ends_with_the_last_of_them() {
 }
 
 #[test]
-#[should_panic(expected = "with a limit of 0 nothing would ever be done")]
+#[should_panic(expected = "a limit of 0 would never run anything")]
 fn a_limit_of_zero_is_refused() {
     let _ = parallel_map(&Context::background(), 0, 0..3, |_, _| Ok::<_, Error>(()));
 }

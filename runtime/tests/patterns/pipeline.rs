@@ -145,7 +145,7 @@ fn a_panic_surfaces_wherever_the_end_is_asked_for() {
             assert_eq!(panic_of(|| (&values).into_iter().for_each(|n| seen.push(n))), "expected", "{which}");
             assert_eq!(seen, [0, 1], "{which}");
             let again = values.wait().unwrap_err();
-            assert_eq!(again.to_string(), "patterns: a stage has panicked", "{which}");
+            assert_eq!(again.to_string(), "patterns: a stage panicked", "{which}");
         }
         until_alone();
     });
@@ -156,7 +156,7 @@ fn exit_goroutine_in_a_stage_is_an_error() {
     check(|| {
         for (which, values) in failing_in(|| exit_goroutine()) {
             let error = values.collect::<Vec<_>>().unwrap_err();
-            assert_eq!(error.to_string(), "patterns: a stage has called exit_goroutine", "{which}");
+            assert_eq!(error.to_string(), "patterns: a stage called exit_goroutine", "{which}");
         }
     });
 }
@@ -319,7 +319,10 @@ fn a_batch_does_not_wait_longer_than_it_should() {
         tx.close();
         assert_eq!(batches.collect::<Vec<_>>().unwrap(), [[2]]);
     });
-    assert_eq!(panic_of(|| endless().batch(0, LONG)), "patterns: a batch has at least one value");
+    assert_eq!(
+        panic_of(|| endless().batch(0, LONG)),
+        "patterns: a batch of 0 values would never be sent; use a size of at least 1"
+    );
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn a_panic_stops_the_pool_and_surfaces() {
             assert_eq!(panic_of(|| panics().iter().for_each(drop)), "expected", "{which}");
             let exits = pool(&background(), endless(), |n| if n == 20 { exit_goroutine() } else { n });
             let error = exits.wait().unwrap_err().to_string();
-            assert_eq!(error, "patterns: a stage has called exit_goroutine", "{which}");
+            assert_eq!(error, "patterns: a stage called exit_goroutine", "{which}");
             let source = Pipeline::new(&background(), (0..).map(|n| if n == 20 { panic!("expected") } else { n }));
             assert_eq!(panic_of(|| pool(&background(), source, |n| n).wait()), "expected", "{which}");
             until_alone();
@@ -163,7 +163,7 @@ fn jobs_get_a_context_that_ends_with_the_pool() {
         });
         (0..4).for_each(|_| assert_eq!(starts.recv(), Ok(Some("of the caller"))));
         drop(pool);
-        assert_eq!(ends.iter().collect::<Vec<_>>(), ["patterns: nobody wants the values"; 4]);
+        assert_eq!(ends.iter().collect::<Vec<_>>(), ["patterns: the output was dropped"; 4]);
     });
 }
 
@@ -440,14 +440,14 @@ fn threads_use_pools_too() {
 #[test]
 fn numbers_of_workers_that_make_no_sense() {
     let (ctx, none) = (background(), channel::never::<()>);
-    let zero = "patterns: a pool has at least one worker";
+    let zero = "patterns: a pool of 0 workers would never run a job; use at least 1";
     assert_eq!(panic_of(|| worker_pool(&ctx, 0, none(), |_, ()| ())), zero);
     assert_eq!(panic_of(|| dynamic_worker_pool(&ctx, 0..=0, LONG, none(), |_, ()| ())), zero);
     assert_eq!(panic_of(|| Pipeline::from_input(&ctx, none()).map_parallel(0, drop)), zero);
     assert_eq!(panic_of(|| Pipeline::from_input(&ctx, none()).map_ordered(0, drop)), zero);
     #[allow(clippy::reversed_empty_ranges)]
     let empty = panic_of(|| dynamic_worker_pool(&ctx, 3..=2, LONG, none(), |_, ()| ()));
-    assert_eq!(empty, "patterns: a pool of 3..=2 workers; the smaller number comes first");
+    assert_eq!(empty, "patterns: the worker range 3..=2 is empty; put the smaller number first");
 }
 
 #[test]

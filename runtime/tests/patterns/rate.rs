@@ -22,7 +22,7 @@ fn ms(millis: u64) -> Duration {
 /// How many tokens are wanted by those who wait.
 fn wanted(limiter: &RateLimiter) -> usize {
     let text = format!("{limiter:?}");
-    let (_, number) = text.split_once("wanted: ").unwrap();
+    let (_, number) = text.split_once("queued: ").unwrap();
     number.split(' ').next().unwrap().parse().unwrap()
 }
 
@@ -357,7 +357,7 @@ fn limit_and_burst_can_be_changed() {
             assert_eq!(limiter.period(), period);
         }
         for wrong in [-1.0, f64::NAN, f64::NEG_INFINITY] {
-            assert!(panic_of(|| limiter.set_limit(wrong)).contains("makes no sense"));
+            assert!(panic_of(|| limiter.set_limit(wrong)).contains("is not a rate"));
         }
         assert_eq!(limiter.period(), Duration::from_secs(2), "a limit that is refused changes nothing");
     });

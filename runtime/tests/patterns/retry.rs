@@ -193,7 +193,7 @@ fn pauses_grow_up_to_the_longest() {
     assert_eq!(all, ms(100 + 200 + 400 + 800 + 1600 + 3200 + 6400 + 10_000 + 10_000));
     for factor in [0.999, -1.0, f64::NAN] {
         let payload = panic::catch_unwind(|| backoff.factor(factor)).unwrap_err();
-        assert!(text(&*payload).starts_with("retry: pauses cannot shrink"));
+        assert!(text(&*payload).contains("would shrink the pauses"));
     }
 }
 

@@ -1,143 +1,155 @@
-//! The arithmetic of a rate limiter: tokens that come with the time, those that are wanted, and those that are reserved.
+//! The arithmetic of a rate limiter: tokens that come with time, tokens that waiters are queued
+//! for, and tokens that are reserved.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A bucket of tokens. Nothing here waits. 128 bits are enough for any sum of tokens that callers can ask for.
+/// A bucket of tokens, as arithmetic only: nothing here waits.
+///
+/// 128 bits are enough for any sum of tokens that callers can ask for.
 pub(super) struct Bucket {
     pub(super) period: Duration,
     pub(super) burst: usize,
-    /// What has come and is neither taken nor reserved, as of `since`. Negative if more is reserved than has come.
+    /// The tokens that have come and are neither taken nor reserved, as of `growing_since`.
+    /// Negative if more are reserved than have come.
     pub(super) tokens: i128,
-    /// What those want that wait.
-    pub(super) wanted: i128,
-    /// When the next token began to grow; none before the first look.
-    since: Option<Instant>,
-    /// The reservations that are not due yet, and perhaps some that are, in the order in which they were made.
+    /// The tokens that waiters are queued for.
+    pub(super) queued: i128,
+    /// When the next token began to grow; `None` before the first call of `advance`.
+    growing_since: Option<Instant>,
+    /// The reservations that are not due yet, and perhaps some that are, in the order in which they
+    /// were made.
     reserved: VecDeque<Reserved>,
-    /// The place of the next reservation among all.
-    next_place: u64,
+    /// The position of the next reservation among all reservations.
+    next_position: u64,
 }
 
 /// One reservation.
 struct Reserved {
-    place: u64,
+    position: u64,
     n: i128,
     due: Instant,
 }
 
 impl Bucket {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub(super) const fn new(period: Duration, burst: usize) -> Self {
         let reserved = VecDeque::new();
-        Self { period, burst, tokens: burst as i128, wanted: 0, since: None, reserved, next_place: 0 }
+        Self { period, burst, tokens: burst as i128, queued: 0, growing_since: None, reserved, next_position: 0 }
     }
 
-    /// Adds what has come since the last look.
+    /// Adds the tokens that have come since the last call.
     pub(super) fn advance(&mut self, now: Instant) {
         while self.reserved.front().is_some_and(|first| first.due <= now) {
             self.reserved.pop_front();
         }
-        let limit = self.burst as i128 + self.wanted;
-        let elapsed = now.duration_since(self.since.unwrap_or(now)).as_nanos();
+        let limit = self.burst as i128 + self.queued;
+        let elapsed = now.duration_since(self.growing_since.unwrap_or(now)).as_nanos();
         let (come, rest) = match self.period.as_nanos() {
             0 => (limit - self.tokens, 0),
             // At most 2^94 nanoseconds.
             period => ((elapsed / period) as i128, elapsed % period),
         };
         self.tokens += come;
-        self.since = Some(if self.tokens < limit { before(now, rest) } else { now });
+        self.growing_since = Some(if self.tokens < limit { before(now, rest) } else { now });
         self.tokens = self.tokens.min(limit);
     }
 
-    /// Takes tokens beyond those that are wanted, if there are so many.
+    /// Takes `n` tokens beyond those that waiters are queued for, if there are that many.
     pub(super) fn take(&mut self, n: usize) -> bool {
         let unlimited = self.period.is_zero();
-        let enough = unlimited || self.tokens >= self.wanted + n as i128;
+        let enough = unlimited || self.tokens >= self.queued + n as i128;
         if enough && !unlimited {
             self.tokens -= n as i128;
         }
         enough
     }
 
-    /// Wants `n` tokens for one that waits from now on; returns its place among the reservations.
-    pub(super) fn want(&mut self, n: usize) -> u64 {
-        self.wanted += n as i128;
-        self.next_place
+    /// Queues a demand of `n` tokens; returns its position among the reservations.
+    pub(super) fn enqueue(&mut self, n: usize) -> u64 {
+        self.queued += n as i128;
+        self.next_position
     }
 
-    /// Takes tokens that are wanted, if there are so many, for the first of those that wait, which is at `place`.
-    pub(super) fn take_wanted(&mut self, n: usize, place: u64) -> bool {
-        let enough = self.tokens + self.reserved_from(place) >= n as i128;
+    /// Takes `n` tokens for the first waiter of the queue, which is at `position`, if there are
+    /// that many.
+    pub(super) fn take_queued(&mut self, n: usize, position: u64) -> bool {
+        let enough = self.tokens + self.reserved_from(position) >= n as i128;
         if enough {
             self.tokens -= n as i128;
-            self.wanted -= n as i128;
+            self.queued -= n as i128;
         }
         enough
     }
 
-    /// When so many tokens will have come for one at `place`, if none are taken; none if that is beyond the clock.
-    pub(super) fn due(&self, tokens: i128, place: u64) -> Option<Instant> {
-        let missing = (tokens - self.tokens - self.reserved_from(place)).max(0).unsigned_abs();
-        self.since?.checked_add(nanos(missing.saturating_mul(self.period.as_nanos()))?)
+    /// Returns when `tokens` will have come for a waiter at `position` if none are taken, or `None`
+    /// if that is beyond the clock.
+    pub(super) fn due(&self, tokens: i128, position: u64) -> Option<Instant> {
+        let missing = (tokens - self.tokens - self.reserved_from(position)).max(0).unsigned_abs();
+        self.growing_since?.checked_add(nanos(missing.saturating_mul(self.period.as_nanos()))?)
     }
 
-    /// When `n` more tokens than those that are wanted will have come.
-    pub(super) fn due_behind_all(&self, n: usize) -> Option<Instant> {
-        self.due(self.wanted + n as i128, self.next_place)
+    /// Returns when `n` tokens will have come beyond those that waiters are queued for.
+    pub(super) fn due_at_tail(&self, n: usize) -> Option<Instant> {
+        self.due(self.queued + n as i128, self.next_position)
     }
 
-    /// What was reserved at `place` and behind it.
-    fn reserved_from(&self, place: u64) -> i128 {
-        self.reserved.iter().rev().take_while(|one| one.place >= place).map(|one| one.n).sum()
+    /// Returns the number of tokens that were reserved at `position` and behind it.
+    fn reserved_from(&self, position: u64) -> i128 {
+        self.reserved.iter().rev().take_while(|one| one.position >= position).map(|one| one.n).sum()
     }
 
-    /// One that waited at `place` for `n` tokens waits no more. Those behind it get them, but not as far as reservations behind it
-    /// were made as if they were gone.
-    pub(super) fn give_up(&mut self, n: usize, place: u64) {
-        self.wanted -= n as i128;
-        self.tokens -= self.reserved_from(place).min(n as i128);
+    /// Removes the demand of a waiter that gave up at `position`.
+    ///
+    /// The waiters behind it get its tokens, except for those that reservations behind it rely on.
+    pub(super) fn dequeue(&mut self, n: usize, position: u64) {
+        self.queued -= n as i128;
+        self.tokens -= self.reserved_from(position).min(n as i128);
     }
 
-    /// Takes `n` tokens behind those that are wanted, be it that they have yet to come: the place of the reservation, and when they
-    /// will have come. None if that is beyond the clock.
+    /// Takes `n` tokens behind the queued demand, even tokens that have yet to come.
+    ///
+    /// Returns the position of the reservation, and when its tokens will have come; `None` if that
+    /// is beyond the clock.
     pub(super) fn reserve(&mut self, now: Instant, n: usize) -> Option<(u64, Instant)> {
-        let due = self.due_behind_all(n)?.max(now);
-        let place = self.next_place;
-        self.next_place += 1;
+        let due = self.due_at_tail(n)?.max(now);
+        let position = self.next_position;
+        self.next_position += 1;
         if !self.period.is_zero() {
             self.tokens -= n as i128;
         }
         if due > now {
-            self.reserved.push_back(Reserved { place, n: n as i128, due });
+            self.reserved.push_back(Reserved { position, n: n as i128, due });
         }
-        Some((place, due))
+        Some((position, due))
     }
 
-    /// Gives back what was reserved at `place`, unless it was due, as far as no later reservation was made as if it were gone.
-    pub(super) fn cancel(&mut self, now: Instant, place: u64) {
-        let Ok(index) = self.reserved.binary_search_by_key(&place, |one| one.place) else { return };
+    /// Gives back what was reserved at `position`, unless it was due, except for tokens that later
+    /// reservations rely on.
+    pub(super) fn cancel(&mut self, now: Instant, position: u64) {
+        let Ok(index) = self.reserved.binary_search_by_key(&position, |one| one.position) else { return };
         if self.reserved[index].due <= now {
             return;
         }
         if let Some(one) = self.reserved.remove(index) {
-            let given_back = (one.n - self.reserved_from(place)).max(0);
-            self.tokens = (self.tokens + given_back).min(self.burst as i128 + self.wanted);
+            let given_back = (one.n - self.reserved_from(position)).max(0);
+            self.tokens = (self.tokens + given_back).min(self.burst as i128 + self.queued);
         }
     }
 
-    /// What there is beyond what is wanted, with the part of the next token that has grown.
+    /// Returns the tokens beyond the queued demand, including the part of the next token that has
+    /// grown.
     pub(super) fn available(&self, now: Instant) -> f64 {
-        let grown = now.duration_since(self.since.unwrap_or(now)).as_secs_f64();
+        let grown = now.duration_since(self.growing_since.unwrap_or(now)).as_secs_f64();
         let part = if self.period.is_zero() { 0.0 } else { grown / self.period.as_secs_f64() };
-        (self.tokens - self.wanted) as f64 + part
+        (self.tokens - self.queued) as f64 + part
     }
 
     pub(super) fn set_period(&mut self, now: Instant, period: Duration) {
         self.advance(now);
         let old = self.period.as_nanos().max(1);
-        let grown = now.duration_since(self.since.unwrap_or(now)).as_nanos();
-        self.since = Some(before(now, grown.saturating_mul(period.as_nanos()) / old));
+        let grown = now.duration_since(self.growing_since.unwrap_or(now)).as_nanos();
+        self.growing_since = Some(before(now, grown.saturating_mul(period.as_nanos()) / old));
         self.period = period;
     }
 
@@ -148,7 +160,7 @@ impl Bucket {
     }
 }
 
-/// So many nanoseconds before `now`; `now` if the clock cannot say that.
+/// Returns the time `ago` nanoseconds before `now`, or `now` if the clock cannot express that.
 fn before(now: Instant, ago: u128) -> Instant {
     nanos(ago).and_then(|ago| now.checked_sub(ago)).unwrap_or(now)
 }
@@ -165,7 +177,7 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_nanos(7);
 
-    /// A bucket, and when it was filled.
+    /// Returns a bucket, and when it was filled.
     fn bucket(period: Duration, burst: usize) -> (Bucket, Instant) {
         let mut bucket = Bucket::new(period, burst);
         let begin = Instant::now();
@@ -173,16 +185,16 @@ mod tests {
         (bucket, begin)
     }
 
-    /// When there will be so many tokens, without what is reserved.
+    /// Returns when there will be `tokens` tokens beyond the reserved ones.
     fn due(bucket: &Bucket, tokens: i128) -> Option<Instant> {
-        bucket.due(tokens, bucket.next_place)
+        bucket.due(tokens, bucket.next_position)
     }
 
     #[test]
     fn no_nanosecond_is_lost() {
         let (mut bucket, begin) = bucket(PERIOD, 1_000_000_000);
         assert!(bucket.take(1_000_000_000));
-        // Looks at odd times add up to what one look at the end would find.
+        // Calls at odd times add up to what one call at the end would find.
         let (mut now, mut looks) = (begin, 0);
         while looks < 100_000 {
             looks += 1;
@@ -195,41 +207,41 @@ mod tests {
     }
 
     #[test]
-    fn a_token_comes_at_its_nanosecond() {
+    fn token_comes_at_its_nanosecond() {
         let (mut bucket, begin) = bucket(PERIOD, 2);
         assert!(bucket.take(2));
         for (elapsed, tokens) in [(0, 0), (6, 0), (7, 1), (13, 1), (14, 2), (1000, 2)] {
             bucket.advance(begin + Duration::from_nanos(elapsed));
             assert_eq!(bucket.tokens, tokens, "after {elapsed} ns");
         }
-        // A full bucket saves up nothing of the next token either.
+        // A full bucket does not save up a part of the next token, either.
         assert!(bucket.take(1));
         bucket.advance(begin + Duration::from_nanos(1006));
         assert_eq!((bucket.tokens, due(&bucket, 2)), (1, Some(begin + Duration::from_nanos(1007))));
     }
 
     #[test]
-    fn what_is_wanted_comes_on_top_of_what_the_bucket_holds() {
+    fn queued_tokens_come_beyond_the_bucket_size() {
         let (mut bucket, begin) = bucket(PERIOD, 1);
         assert!(bucket.take(1));
-        bucket.wanted = 5;
-        // They are woken late: each gets the token that came for it, and then the bucket is full.
+        bucket.queued = 5;
+        // The waiters wake late: each gets the token that came for it, and then the bucket is full.
         bucket.advance(begin + PERIOD * 100);
         assert_eq!(bucket.tokens, 6);
-        assert!(!bucket.take(2), "there is one that nobody wants");
-        assert!(bucket.take_wanted(5, 0) && bucket.take(1));
-        assert_eq!((bucket.tokens, bucket.wanted), (0, 0));
-        // Those who have given up leave no more than the bucket holds.
-        bucket.wanted = 50;
+        assert!(!bucket.take(2), "only one is not queued for");
+        assert!(bucket.take_queued(5, 0) && bucket.take(1));
+        assert_eq!((bucket.tokens, bucket.queued), (0, 0));
+        // Waiters that have given up leave no more than the bucket holds.
+        bucket.queued = 50;
         bucket.advance(begin + PERIOD * 140);
         assert_eq!(bucket.tokens, 40);
-        bucket.wanted = 0;
+        bucket.queued = 0;
         bucket.advance(begin + PERIOD * 140);
         assert_eq!(bucket.tokens, 1);
     }
 
     #[test]
-    fn a_new_period_keeps_the_part_that_has_grown() {
+    fn new_period_keeps_the_grown_part_of_a_token() {
         let (mut bucket, begin) = bucket(Duration::from_secs(10), 3);
         assert!(bucket.take(3));
         let now = begin + Duration::from_secs(15);
@@ -240,80 +252,80 @@ mod tests {
         bucket.set_period(now, Duration::ZERO);
         assert!(bucket.take(usize::MAX));
         bucket.set_period(now, Duration::from_secs(1));
-        assert!(bucket.take(3) && !bucket.take(1), "it was full");
+        assert!(bucket.take(3) && !bucket.take(1), "the bucket was full");
         assert_eq!(due(&bucket, 1), Some(now + Duration::from_secs(1)));
     }
 
     #[test]
-    fn numbers_of_any_size() {
+    fn extreme_numbers_do_not_overflow() {
         let (mut bucket, begin) = bucket(Duration::MAX, usize::MAX);
         assert!(bucket.take(usize::MAX) && !bucket.take(1));
-        bucket.wanted = usize::MAX as i128 * 1_000_000;
-        assert_eq!(due(&bucket, bucket.wanted), None);
+        bucket.queued = usize::MAX as i128 * 1_000_000;
+        assert_eq!(due(&bucket, bucket.queued), None);
         bucket.set_period(begin, Duration::from_nanos(1));
         bucket.advance(begin + Duration::from_nanos(u64::MAX));
         assert_eq!(bucket.tokens, i128::from(u64::MAX));
     }
 
     #[test]
-    fn reservations_are_in_line_with_those_that_wait() {
+    fn reservations_and_waiters_share_one_order() {
         let (mut bucket, begin) = bucket(PERIOD, 1);
-        assert_eq!(bucket.reserve(begin, 1), Some((0, begin)), "there is one");
+        assert_eq!(bucket.reserve(begin, 1), Some((0, begin)), "the bucket has one token");
         let (_, first) = bucket.reserve(begin, 2).unwrap();
         assert_eq!(first, begin + PERIOD * 2);
-        let place = bucket.want(3);
-        assert_eq!(bucket.due(3, place), Some(begin + PERIOD * 5));
+        let position = bucket.enqueue(3);
+        assert_eq!(bucket.due(3, position), Some(begin + PERIOD * 5));
         let (behind, second) = bucket.reserve(begin, 1).unwrap();
         assert_eq!(second, begin + PERIOD * 6);
-        assert_eq!(bucket.due(3, place), Some(begin + PERIOD * 5), "it came first");
-        assert_eq!(bucket.due_behind_all(1), Some(begin + PERIOD * 7));
+        assert_eq!(bucket.due(3, position), Some(begin + PERIOD * 5), "the waiter came first");
+        assert_eq!(bucket.due_at_tail(1), Some(begin + PERIOD * 7));
         bucket.advance(begin + PERIOD * 5);
-        assert!(bucket.take_wanted(3, place) && !bucket.take(1));
+        assert!(bucket.take_queued(3, position) && !bucket.take(1));
         bucket.cancel(begin + PERIOD * 5, behind);
         assert_eq!((bucket.tokens, bucket.reserved.len()), (0, 0));
     }
 
     #[test]
-    fn a_cancelled_reservation_gives_back_what_no_later_one_relies_on() {
+    fn canceled_reservation_gives_back_what_no_later_one_relies_on() {
         let (mut bucket, begin) = bucket(PERIOD, 1);
         assert!(bucket.take(1));
-        let places = [3, 1, 1].map(|n| bucket.reserve(begin, n).unwrap().0);
-        bucket.cancel(begin, places[0]);
-        assert_eq!(bucket.tokens, -4, "one of three, since two are gone to the others");
-        bucket.cancel(begin, places[0]);
-        assert_eq!(bucket.tokens, -4, "once");
-        bucket.cancel(begin, places[2]);
-        bucket.cancel(begin, places[1]);
+        let positions = [3, 1, 1].map(|n| bucket.reserve(begin, n).unwrap().0);
+        bucket.cancel(begin, positions[0]);
+        assert_eq!(bucket.tokens, -4, "one of three, since the others rely on two");
+        bucket.cancel(begin, positions[0]);
+        assert_eq!(bucket.tokens, -4, "a second cancellation does nothing");
+        bucket.cancel(begin, positions[2]);
+        bucket.cancel(begin, positions[1]);
         assert_eq!(bucket.tokens, -2);
-        // As soon as it is due it cannot be taken back.
-        let (place, due) = bucket.reserve(begin, 1).unwrap();
-        bucket.cancel(due, place);
+        // As soon as the reservation is due, it cannot be taken back.
+        let (position, due) = bucket.reserve(begin, 1).unwrap();
+        bucket.cancel(due, position);
         bucket.advance(due);
         assert_eq!((bucket.tokens, bucket.reserved.len()), (0, 0));
-        // A full bucket is not fuller afterwards.
-        let (place, due) = bucket.reserve(due, 9).unwrap();
+        // A cancellation cannot fill the bucket beyond its size.
+        let (position, due) = bucket.reserve(due, 9).unwrap();
         bucket.burst = 0;
-        bucket.cancel(due - PERIOD, place);
+        bucket.cancel(due - PERIOD, position);
         assert_eq!(bucket.tokens, 0);
     }
 
-    /// If all who wait and reserve act as soon as they may, there are never more than the bucket and the time allow, also if some
-    /// give up and cancel.
+    /// Checks that waiters and reservations that act as soon as they may never take more than the
+    /// bucket and the time allow, even if some give up or cancel.
     #[test]
-    fn what_is_given_up_before_a_reservation_makes_no_burst() {
+    fn giving_up_before_a_reservation_causes_no_burst() {
         let (mut bucket, begin) = bucket(PERIOD, 1);
         assert!(bucket.take(1));
-        let place = bucket.want(1);
+        let position = bucket.enqueue(1);
         assert_eq!(bucket.reserve(begin, 1).unwrap().1, begin + PERIOD * 2);
-        bucket.give_up(1, place);
-        // Else it would be due together with the one that is reserved.
-        assert_eq!(bucket.due_behind_all(1), Some(begin + PERIOD * 3));
+        bucket.dequeue(1, position);
+        // Otherwise, it would be due together with the reservation.
+        assert_eq!(bucket.due_at_tail(1), Some(begin + PERIOD * 3));
         bucket.advance(begin + PERIOD * 2);
         assert!(!bucket.take(1));
     }
 
     #[test]
-    fn another_burst() {
+    fn set_burst_keeps_tokens_up_to_the_new_size() {
         let (mut bucket, begin) = bucket(PERIOD, 5);
         bucket.set_burst(begin, 2);
         assert!(bucket.take(2) && !bucket.take(1));
@@ -324,16 +336,16 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_tokens_can_be_seen() {
+    fn available_counts_parts_of_tokens() {
         let (mut bucket, begin) = bucket(Duration::from_secs(4), 2);
         assert!(bucket.take(2));
         let now = begin + Duration::from_secs(5);
         bucket.advance(now);
         assert_eq!(bucket.available(now), 1.25);
-        bucket.want(3);
+        bucket.enqueue(3);
         assert_eq!(bucket.available(now), -1.75);
         bucket.set_period(now, Duration::ZERO);
-        bucket.give_up(3, 0);
+        bucket.dequeue(3, 0);
         bucket.advance(now);
         assert_eq!(bucket.available(now), 2.0);
     }
