@@ -1,8 +1,9 @@
-//! Done channels: how to tell goroutines to stop, and how to hear that they have.
+//! Done channels: telling goroutines to stop, and learning that they have.
 //!
-//! Go's `done := make(chan struct{})` and `close(done)`. Nothing is ever sent on it, which the type `Infallible` says;
-//! that it closes is the message, and reaches all who receive, now or later. To drop the sender closes it, even if its
-//! owner panics. The other direction comes with each goroutine: `JoinHandle::done` closes at its end.
+//! Go's `done := make(chan struct{})` and `close(done)`. Nothing is ever sent on the channel, as
+//! the type `Infallible` says. The close is the message, and reaches every goroutine that receives,
+//! now or later. Dropping the sender closes the channel, even if its owner panics. For the opposite
+//! direction, each goroutine has a channel: `JoinHandle::done` closes when it ends.
 //!
 //! Prints:
 //!
@@ -38,7 +39,7 @@ fn main() {
     println!("all {} workers have stopped", workers.len());
 }
 
-/// Counts until told to stop; returns how many numbers were taken.
+/// Counts until told to stop, and returns how many numbers were received.
 fn count(stopped: Receiver<Infallible>) -> (Receiver<u64>, JoinHandle<u64>) {
     let (tx, rx) = channel::bounded(0);
     let counter = spawn(move || {
@@ -53,7 +54,7 @@ fn count(stopped: Receiver<Infallible>) -> (Receiver<u64>, JoinHandle<u64>) {
     (rx, counter)
 }
 
-/// Has nothing to do, and does it until told to stop.
+/// Does nothing until told to stop.
 fn idle(stopped: Receiver<Infallible>) -> JoinHandle<()> {
     spawn(move || {
         stopped.recv().unwrap_err();

@@ -1,8 +1,8 @@
-//! Nil channels, which switch arms of a `select!` off.
+//! Nil channels, which switch off arms of a `select!`.
 //!
-//! An arm on a nil channel is never chosen. In `merge` an input that has closed becomes `never()`, Go's `a = nil`: from
-//! a closed channel one can always receive that it is closed, so its arm would be chosen again and again. In `buffer`
-//! the arm that sends is off while there is nothing to send.
+//! An arm on a nil channel is never chosen. In `merge`, an input that has closed becomes `never()`,
+//! Go's `a = nil`: a receive from a closed channel always succeeds at once, so its arm would be
+//! chosen again and again. In `buffer`, the arm that sends is off while there is nothing to send.
 //!
 //! Prints:
 //!
@@ -19,14 +19,14 @@ use greenthread::{go, select};
 
 #[greenthread::main]
 fn main() {
-    // Mixed as it happens, but what comes from one input keeps its order.
+    // The inputs mix in any way, but the values of one input keep their order.
     let merged = merge(source(vec![1]), source(vec![2, 4, 6, 8, 10, 12]));
     let (a, b): (Vec<_>, Vec<_>) = merged.iter().partition(|n| n % 2 == 1);
     println!("from a: {a:?}\nfrom b: {b:?}");
 
     let (tx, rx) = channel::bounded(0);
     let buffered = buffer(rx);
-    (0..5).for_each(|n| tx.send(n).unwrap()); // although nobody receives yet
+    (0..5).for_each(|n| tx.send(n).unwrap()); // although no goroutine receives yet
     let early: Vec<_> = buffered.iter().take(5).collect();
     go!(move || (5..8).for_each(|n| tx.send(n).unwrap()));
     println!("from the buffer: {early:?}, then {:?}", buffered.iter().collect::<Vec<_>>());
@@ -38,7 +38,7 @@ fn source(numbers: Vec<u32>) -> Receiver<u32> {
     rx
 }
 
-/// All values of both inputs; ends when both have.
+/// Sends on the values of both inputs, and ends when both have ended.
 fn merge(mut a: Receiver<u32>, mut b: Receiver<u32>) -> Receiver<u32> {
     let (tx, rx) = channel::bounded(0);
     go!(move || {
@@ -58,7 +58,7 @@ fn merge(mut a: Receiver<u32>, mut b: Receiver<u32>) -> Receiver<u32> {
     rx
 }
 
-/// Takes values as fast as they come, and hands them on as fast as they are wanted.
+/// Receives values as fast as they come, and sends them on as fast as the reader takes them.
 fn buffer(mut input: Receiver<u32>) -> Receiver<u32> {
     let (tx, rx) = channel::bounded(0);
     let (off, _) = channel::nil();

@@ -1,9 +1,10 @@
-//! Result channels: how a goroutine hands back what it found out.
+//! Result channels: how a goroutine returns what it has found.
 //!
-//! For one result the function that starts the goroutine returns the receiver, Go's `func f() <-chan T`. The capacity
-//! of one lets the goroutine end even if nobody asks. For many results all goroutines share a channel; each result says
-//! whose it is, as they come in any order, and whether it went well. The channel closes when the last sender is
-//! dropped, so nobody counts.
+//! For one result, the function that starts the goroutine returns the receiver, like Go's
+//! `func f() <-chan T`. A capacity of one lets the goroutine end even if the result is never
+//! received. For many results, all goroutines share a channel. Results come in any order, so each
+//! says what it belongs to and whether it succeeded. The channel closes when the last sender is
+//! dropped, so nothing has to be counted.
 //!
 //! Prints:
 //!
@@ -23,7 +24,7 @@ use greenthread::go;
 #[greenthread::main]
 fn main() {
     let product = multiply(6, 7);
-    // Here is the time for other things.
+    // Do other work here.
     println!("6 * 7 = {}", product.recv().unwrap());
 
     let texts = ["12", "x", "300", "7"];
@@ -40,7 +41,7 @@ fn main() {
 fn multiply(a: u64, b: u64) -> Receiver<u64> {
     let (tx, rx) = channel::bounded(1);
     go!(move || {
-        // It fails if the caller has dropped the receiver: then the product is not wanted.
+        // Fails if the caller has dropped the receiver: then the product is not needed.
         let _ = tx.send(a * b);
     });
     rx

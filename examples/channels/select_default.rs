@@ -1,8 +1,9 @@
 //! `select!` with a `default` arm: channel operations that do not wait.
 //!
-//! The default is taken if no other arm is possible at this instant, as in Go. So it makes a receive that only looks, a
-//! send that drops what does not fit, and a look at a done channel in the middle of a computation. For one channel,
-//! `try_send` and `try_recv` say the same.
+//! The default arm is taken if no other arm is ready at this moment, as in Go. It makes a receive
+//! that only polls, a send that drops a value for which there is no room, and a check of a done
+//! channel in the middle of a computation. For a single channel, `try_send` and `try_recv` do the
+//! same.
 //!
 //! Prints:
 //!
@@ -25,7 +26,7 @@ fn main() {
     tx.send("hello").unwrap();
     println!("{}", look(&messages));
 
-    // A log whose reader is slow: better to lose a sample than to stop and wait.
+    // A log with a slow reader: losing a sample is better than waiting.
     let (samples, kept) = channel::bounded(3);
     let mut dropped = 0;
     for n in 0..10 {

@@ -1,15 +1,15 @@
 //! Giving up on a slow operation.
 //!
-//! Go's `select` with `case <-time.After(limit)`. The limit ends the wait and not the work: the operation goes on, and
-//! must be able to get rid of its answer. Here its send fails, because the receiver is gone. Work that can stop
-//! half-way gets a context instead: see `deadline`.
+//! Go's `select` with `case <-time.After(limit)`. The limit ends the wait, not the work: the
+//! operation continues, and must be able to get rid of its answer. Here its send fails, because the
+//! receiver is gone. Work that can stop halfway gets a context instead: see `deadline`.
 //!
 //! Prints:
 //!
 //! ```text
 //! fast: the answer is 42
 //! slow: no answer within 20ms
-//! slow, when it is ready: nobody wants my answer
+//! slow, when it is ready: the receiver is gone
 //! one channel: timed out waiting on receive operation
 //! ```
 
@@ -33,15 +33,15 @@ fn main() {
     println!("slow: {}", wait(slow, Duration::from_millis(20)));
     hurry.send(()).unwrap();
     if operation.join().unwrap().is_err() {
-        println!("slow, when it is ready: nobody wants my answer");
+        println!("slow, when it is ready: the receiver is gone");
     }
 
-    // If there is nothing else to wait for, a method will do.
+    // If there is nothing else to wait for, a method is enough.
     let (_tx, silent) = channel::bounded::<()>(0);
     println!("one channel: {}", silent.recv_timeout(Duration::from_millis(1)).unwrap_err());
 }
 
-/// Takes the receiver, so that it is gone when the wait is over.
+/// Waits for the answer; takes the receiver, so that it is gone when the wait is over.
 fn wait(answer: Receiver<u32>, limit: Duration) -> String {
     select! {
         recv(answer) -> answer => format!("the answer is {}", answer.unwrap()),

@@ -1,8 +1,8 @@
-//! Cancelling two workers by hand, one after the other.
+//! Canceling two workers by hand, one after the other.
 //!
-//! Each worker has a context of its own, Go's `context.WithCancel`, with a handle that cancels it. A worker answers
-//! pings until its context ends; cancelling one leaves the other alone, and cancelling the parent would end both.
-//! `with_cancel_cause` says why, too.
+//! Each worker has a context of its own, Go's `context.WithCancel`, with a handle that cancels it.
+//! A worker answers pings until its context ends. Canceling one context does not affect the other;
+//! canceling the parent would end both. `with_cancel_cause` also records why.
 //!
 //! Prints:
 //!
@@ -36,7 +36,7 @@ fn main() {
     report();
 }
 
-/// A ping, with where to answer.
+/// A ping, with the channel for its answer.
 type Ping = Sender<()>;
 
 /// Starts a worker that returns why it ended.
@@ -57,7 +57,7 @@ fn work(ctx: &Context) -> (Sender<Ping>, JoinHandle<Error>) {
 
 fn state(worker: &Sender<Ping>) -> &'static str {
     let (tx, answer) = channel::bounded(1);
-    // The worker had the receiver: when it is gone, sending fails.
+    // The worker owned the receiver: when it is gone, sending fails.
     match worker.send(tx) {
         Ok(()) => answer.recv().map_or("gone", |()| "alive"),
         Err(_) => "gone",

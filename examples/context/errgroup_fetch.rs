@@ -1,8 +1,9 @@
-//! Fetching several pages at once, where the first error cancels the rest.
+//! Fetching several pages at once, where the first error cancels the other fetches.
 //!
-//! Go's `golang.org/x/sync/errgroup`. `Group::with_context` makes a context that ends when the first goroutine returns
-//! an error, and `wait` returns that error when all have ended. What connects, reads and writes under the context ends
-//! with it, so nobody waits for a page that is of no use any more.
+//! Go's `golang.org/x/sync/errgroup`. `Group::with_context` creates a context that ends when the
+//! first goroutine returns an error, and `wait` returns that error when all goroutines have ended.
+//! Connects, reads, and writes under the context end with it, so none of them waits for a page that
+//! is no longer needed.
 //!
 //! Prints:
 //!
@@ -43,7 +44,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Prints what became of each path.
+/// Prints the outcome for each path.
 fn fetch_all(ctx: &Context, addr: SocketAddr, paths: &[&'static str]) -> Result<(), String> {
     let (group, ctx) = Group::with_context(ctx);
     let outcomes = Arc::new(Mutex::new(Vec::new()));
@@ -70,7 +71,7 @@ fn fetch(ctx: &Context, addr: SocketAddr, path: &str) -> Result<String, String> 
     }
 }
 
-/// What the server has.
+/// Returns the server's page for a path.
 fn page(ctx: &Context, path: &str) -> Answer {
     if path == "/broken" {
         return Answer::new(500, "out of order");

@@ -1,8 +1,10 @@
-//! Values that belong to a request: from the middleware of an HTTP server down to whatever it calls.
+//! Values that belong to a request: from the middleware of an HTTP server down to everything it
+//! calls.
 //!
-//! Go's `context.WithValue`, and its `func(http.Handler) http.Handler`: a middleware takes a handler and returns one.
-//! Each puts what it knows into the context, under a type of its own, as Go does under a key of an unexported type. So
-//! the log knows whose request it is, and `orders` does not have to tell it.
+//! Go's `context.WithValue`, and its `func(http.Handler) http.Handler`: a middleware takes a
+//! handler and returns one. Each middleware puts what it knows into the context, under a type of
+//! its own, as Go does under a key of an unexported type. So the log knows whose request it is,
+//! without `orders` passing that on.
 //!
 //! Prints:
 //!
@@ -32,7 +34,7 @@ use http::{Answer, Handler};
 struct RequestId(u64);
 struct User(String);
 
-/// Where the lines of the log go.
+/// The function that receives the lines of the log.
 struct Log(Sender<String>);
 
 #[greenthread::main]
@@ -49,7 +51,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A middleware that numbers the requests.
+/// Returns a handler that numbers the requests.
 fn with_request_id(next: impl Handler) -> impl Handler {
     let last = AtomicU64::new(0);
     move |ctx: &Context, path: &str| {
@@ -58,7 +60,7 @@ fn with_request_id(next: impl Handler) -> impl Handler {
     }
 }
 
-/// A middleware that lets nobody in without a name.
+/// Returns a handler that refuses requests without a user name.
 fn with_user(next: impl Handler) -> impl Handler {
     move |ctx: &Context, path: &str| match path.split_once("?user=") {
         Some((path, user)) => next(&ctx.with_value(User(user.to_owned())), path),

@@ -1,9 +1,9 @@
-//! Loop variables in goroutines: who captures what.
+//! Loop variables in goroutines: what each closure captures.
 //!
-//! In Go before 1.22 all rounds of a loop shared one variable, and goroutines started in the loop mostly saw its last
-//! value. In Rust each round has a variable of its own, and `move` gives it to the closure. Leave `move` out, and the
-//! compiler refuses (E0373): the goroutine may outlive what it borrows. To share one variable is possible, but has to
-//! be asked for.
+//! In Go before 1.22, all iterations of a loop shared one variable, and goroutines started in the
+//! loop mostly saw its last value. In Rust, each iteration has a variable of its own, and `move`
+//! gives it to the closure. Without `move`, the compiler refuses (E0373), since the goroutine may
+//! outlive what it borrows. You can still share one variable, but you have to ask for it.
 //!
 //! Prints:
 //!
@@ -26,7 +26,7 @@ fn main() {
     println!("shared: {:?}", shared());
 }
 
-/// Each goroutine owns a copy of the `n` of its round.
+/// Sends the `n` of each iteration from a goroutine that owns a copy.
 fn moved() -> Vec<usize> {
     let (tx, numbers) = channel::unbounded();
     for n in 0..3 {
@@ -39,7 +39,8 @@ fn moved() -> Vec<usize> {
     all
 }
 
-/// A scope ends after its goroutines, so they may borrow from outside of it. What is moved here are references.
+/// Fills a slice from goroutines that borrow: a scope ends after its goroutines, so they may borrow
+/// from outside of it. Only references are moved here.
 fn borrowed(names: &[&str]) -> Vec<usize> {
     let mut lengths = vec![0; names.len()];
     scope(|s| {
@@ -50,7 +51,8 @@ fn borrowed(names: &[&str]) -> Vec<usize> {
     lengths
 }
 
-/// Go's old mistake, written out: one variable for all rounds, and goroutines that look at it after the last one.
+/// Repeats Go's old mistake: one variable for all iterations, and goroutines that read it after the
+/// last one.
 fn shared() -> Vec<usize> {
     let shared = Arc::new(AtomicUsize::new(0));
     let (end_of_loop, ended) = channel::bounded::<Infallible>(0);

@@ -1,9 +1,9 @@
-//! A deadlock, and the report about it.
+//! A deadlock, and the runtime's report.
 //!
-//! Two goroutines take two locks in opposite order, and each waits for the lock that the other has. Main waits for both
-//! of them. When all goroutines wait for each other and nothing can wake them, the runtime says so, with the stack of
-//! each, and ends the process with status 2, as Go's does. The cure is to take locks in one order everywhere; here, to
-//! swap two lines.
+//! Two goroutines take two locks in opposite order, and each waits for the lock that the other one
+//! holds. Main waits for both of them. When all goroutines wait for each other and nothing can wake
+//! them, the runtime reports it with the stack of each, and ends the process with status 2, like
+//! Go's. The cure is to take locks in the same order everywhere; here, by swapping two lines.
 //!
 //! Prints:
 //!
@@ -35,7 +35,8 @@ fn main() {
         let (first, second, both) = (Arc::clone(first), Arc::clone(second), Arc::clone(&both));
         Builder::new().name(name).spawn(move || {
             let first = first.lock();
-            // Without this it would be a deadlock only now and then, as they are in real life.
+            // Without this barrier the deadlock would happen only now and then, as in real
+            // programs.
             if both.wait().is_leader() {
                 println!("both have their first lock");
             }

@@ -1,9 +1,9 @@
-//! A goroutine leak, how to see it, and its fix.
+//! A goroutine leak, how to find it, and its fix.
 //!
-//! Three goroutines look something up, and only the first answer is wanted. In Go the two others wait for ever to send
-//! on an unbuffered channel. In Rust they do not, since a send fails when the last receiver is gone, unless somebody
-//! keeps a receiver: here each goroutine has one itself. `debug::blocked_for` names those who wait, and
-//! `num_goroutine`, Go's `runtime.NumGoroutine`, says how many there are.
+//! Three goroutines look something up, and only the first answer is needed. In Go, the other two
+//! wait forever to send on an unbuffered channel. In Rust they do not, since a send fails when the
+//! last receiver is gone. But here each goroutine has a receiver itself. `debug::blocked_for` lists
+//! the goroutines that wait, and `num_goroutine`, Go's `runtime.NumGoroutine`, counts all of them.
 //!
 //! Prints:
 //!
@@ -25,11 +25,12 @@ use greenthread::{go, num_goroutine, time};
 const MIRRORS: usize = 3;
 
 fn look_up(answers: &Sender<&str>) {
-    // An error says that nobody wants the answer any more.
+    // Fails when no receiver is left.
     let _ = answers.send("found it");
 }
 
-/// Each goroutine looks first whether another was faster. For that it has a receiver, and so its own send never fails.
+/// Returns the first answer, and leaks the other goroutines: to check whether another one was
+/// faster, each of them has a receiver, so its own send never fails.
 fn first_answer_leaky() -> &'static str {
     let (tx, rx) = channel::bounded(0);
     for _ in 0..MIRRORS {
@@ -43,7 +44,8 @@ fn first_answer_leaky() -> &'static str {
     rx.recv().unwrap()
 }
 
-/// The goroutines have senders only. The receiver goes with this function, and the sends that wait then fail.
+/// Returns the first answer: the goroutines have senders only, and the sends that wait fail when
+/// this function drops the receiver.
 fn first_answer() -> &'static str {
     let (tx, rx) = channel::bounded(0);
     for _ in 0..MIRRORS {
@@ -66,7 +68,7 @@ fn main() {
     leaked.iter().for_each(describe);
 
     println!("fixed: {}", first_answer());
-    // Those that came too late have been told, and may still be on their way out.
+    // The sends of the slower goroutines have failed, but the goroutines may not have exited yet.
     while num_goroutine() > 1 + leaked.len() {
         time::sleep(Duration::from_millis(1));
     }

@@ -1,8 +1,8 @@
-//! A bounded queue, and what to do when it is full.
+//! A bounded queue, and what happens when it is full.
 //!
-//! To wait is back-pressure: producers get no faster than consumers, as with any channel. Where nobody can wait, as
-//! with a sensor, something has to go: the new value, or the oldest. A push hands back what it costs. In Go: a `select`
-//! with a `default` around each send.
+//! Waiting is back-pressure: producers become no faster than consumers, as with any channel. Where
+//! a producer cannot wait, like a sensor, a value has to go: the new one, or the oldest. A push
+//! returns the value that was lost. In Go, this is a `select` with a `default` around each send.
 //!
 //! Prints:
 //!
@@ -21,7 +21,7 @@ use greenthread::spawn;
 
 #[greenthread::main]
 fn main() {
-    // A consumer that is so slow that it comes when all is over.
+    // A consumer so slow that it starts after the last push.
     for policy in
         [OverflowPolicy::DropNewest, OverflowPolicy::DropOldest, OverflowPolicy::BlockTimeout(Duration::from_millis(5))]
     {
@@ -30,7 +30,7 @@ fn main() {
         println!("{policy:?}: received {:?}, lost {lost:?}", queue.iter().collect::<Vec<_>>());
     }
 
-    // Here the producer would wait for ever if there were no consumer meanwhile.
+    // Without a concurrent consumer, the producer would wait forever here.
     let queue = Queue::new(3, OverflowPolicy::Block);
     let to_fill = queue.clone();
     let producer = spawn(move || produce(&to_fill));
@@ -38,7 +38,7 @@ fn main() {
     println!("Block: received {received:?}, lost {:?}", producer.join().unwrap());
 }
 
-/// Pushes five values, and returns those that nobody will receive.
+/// Pushes five values, and returns those that were lost.
 fn produce(queue: &Queue<u32>) -> Vec<u32> {
     let ctx = Context::background();
     let mut lost = Vec::new();

@@ -1,8 +1,8 @@
-//! A worker pool that grows while there is much to do, and shrinks when there is not.
+//! A worker pool that grows while there is much work, and shrinks when there is not.
 //!
-//! One worker always waits for the next job, as long as the limit allows. When it gets one it starts another first.
-//! Those that have waited for too long end, down to the smaller number. In Go one writes that by hand, or uses a
-//! library.
+//! One worker always waits for the next job, as long as the limit allows. When it gets a job, it
+//! starts another worker first. Workers that have waited for too long end, down to the smaller
+//! number. In Go you write that by hand, or use a library.
 //!
 //! Prints:
 //!
@@ -50,7 +50,7 @@ fn main() {
     println!("after a while: {}", workers());
 }
 
-/// All goroutines but main.
+/// Counts all goroutines but main.
 fn workers() -> String {
     match num_goroutine() - 1 {
         1 => "1 worker".to_owned(),

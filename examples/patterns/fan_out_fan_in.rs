@@ -1,8 +1,8 @@
-//! Fan-out and fan-in: numbers are squared by several goroutines, and the squares come together again.
+//! Fan-out and fan-in: several goroutines square numbers, and one channel collects the squares.
 //!
-//! Go's blog, "Pipelines and cancellation": several goroutines read one channel until it is closed, each number goes to
-//! whichever is free, and `merge` joins their outputs. `worker_pool` does the same in one; apart, each branch can have
-//! stages of its own.
+//! From "Pipelines and cancellation" on Go's blog: several goroutines read one channel until it is
+//! closed, each number goes to one that is free, and `merge` joins their outputs. `worker_pool`
+//! does the same in one call; with separate calls, each branch can have stages of its own.
 //!
 //! Prints:
 //!

@@ -1,8 +1,9 @@
-//! Heartbeats: is a goroutine idle, or does it hang?
+//! Heartbeats: telling an idle goroutine from one that hangs.
 //!
-//! From outside the two look the same, unless the goroutine tells that it gets on. "Concurrency in Go" has it send on
-//! a channel in each round of its loop. Here `pulse.recv` beats while it waits for a job, `pulse.beat` says so in the
-//! middle of one, and neither waits for somebody to listen. `wait_quiet` notices that the beats stay away.
+//! From outside, the two look the same, unless the goroutine reports that it makes progress. In
+//! "Concurrency in Go" it sends on a channel in each iteration of its loop. Here, `pulse.recv`
+//! beats while it waits for a job, `pulse.beat` beats in the middle of one, and neither waits for a
+//! listener. `wait_quiet` notices when the beats stop.
 //!
 //! Prints:
 //!
@@ -32,7 +33,7 @@ fn main() {
 
     let worker = heartbeat(&ctx, period, |pulse| {
         pulse.beat();
-        // A lock that it never gets, a peer that does not answer.
+        // Hangs, as on a lock that is never released, or on a peer that does not answer.
         pulse.ctx().done().recv().unwrap_err();
         pulse.ctx().err().unwrap()
     });

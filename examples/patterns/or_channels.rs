@@ -1,14 +1,14 @@
 //! `or`: one channel that closes with the first of many signals.
 //!
-//! Of timers, of goroutines that end, of requests to stop: whatever is a channel, however many there are. Go programs
-//! build it from `reflect.Select`, or from a tree of goroutines ("Concurrency in Go", the or-channel). Nothing is
-//! received by it, so afterwards one can look who was first.
+//! It takes any number of channels: timers, goroutines that end, requests to stop. Go programs
+//! build it from `reflect.Select`, or from a tree of goroutines (the or-channel of "Concurrency in
+//! Go"). It receives nothing, so afterward you can check which channel was first.
 //!
 //! Prints:
 //!
 //! ```text
 //! done in less than an hour: true
-//! there is a signal of timer 2
+//! timer 2 fired first
 //! search 2 has ended
 //! ```
 
@@ -27,7 +27,7 @@ fn main() {
     or(&ctx, timers.clone()).recv().unwrap_err();
     println!("done in less than an hour: {}", begin.elapsed() < HOUR);
     let first = timers.iter().position(|timer| timer.try_recv().is_ok());
-    println!("there is a signal of timer {}", first.unwrap());
+    println!("timer {} fired first", first.unwrap());
 
     let searches = [HOUR, HOUR, Duration::from_millis(10), HOUR].map(|takes| spawn(move || time::sleep(takes)));
     or(&ctx, searches.iter().map(|search| search.done().clone())).recv().unwrap_err();

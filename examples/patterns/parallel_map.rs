@@ -1,15 +1,15 @@
-//! `parallel_map`: a function for many items, a few at a time; the first error ends it all.
+//! `parallel_map`: a function for many items, a few at a time; the first error ends it.
 //!
-//! Go's `errgroup` with `SetLimit`, and a slice of results. The function and the items may borrow from the caller, who
-//! gets the results in the order of the items. When one fails, no further item is begun, and those that run learn it
-//! from the context that each gets.
+//! Go's `errgroup` with `SetLimit`, and a slice of results. The function and the items may borrow
+//! from the caller, which gets the results in the order of the items. When a call fails, no further
+//! item is started, and the calls that run learn it from the context that each of them gets.
 //!
 //! Prints:
 //!
 //! ```text
 //! lengths: [3, 5, 7]
 //! failed: page 3 is missing
-//! of 1000 pages 4 were begun
+//! 4 of 1000 pages were started
 //! ```
 
 use std::io;
@@ -26,15 +26,15 @@ fn main() {
     let lengths = parallel_map(&ctx, 2, &names, |_ctx, name| io::Result::Ok(name.len()));
     println!("lengths: {:?}", lengths.unwrap());
 
-    let begun = AtomicUsize::new(0);
+    let started = AtomicUsize::new(0);
     let pages = parallel_map(&ctx, 4, 0..1000, |ctx, page| {
-        begun.fetch_add(1, Ordering::Relaxed);
+        started.fetch_add(1, Ordering::Relaxed);
         if page == 3 {
             return Err(io::Error::other("page 3 is missing"));
         }
-        // It would take an hour, if nobody failed.
+        // Would take an hour if no call failed.
         Ok(ctx.sleep(Duration::from_secs(3600))?)
     });
     println!("failed: {}", pages.unwrap_err());
-    println!("of 1000 pages {} were begun", begun.into_inner());
+    println!("{} of 1000 pages were started", started.into_inner());
 }

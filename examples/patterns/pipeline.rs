@@ -1,15 +1,15 @@
 //! A pipeline: each stage is a goroutine, with a channel to the next.
 //!
-//! Go's blog, "Pipelines and cancellation": a generator, a stage that squares, a loop that receives. A pipeline stops
-//! when its values are at an end, when nobody wants more of them, when a stage gives up, or with its context; in each
-//! case all of its goroutines end.
+//! From "Pipelines and cancellation" on Go's blog: a generator, a stage that squares, a loop that
+//! receives. A pipeline stops when its values end, when no receiver is left, when a stage fails, or
+//! with its context. In each case, all of its goroutines end.
 //!
 //! Prints:
 //!
 //! ```text
 //! 4 9 16
-//! the first three of an endless one: [1, 4, 9]
-//! given up: "x" is no number
+//! the first three squares: [1, 4, 9]
+//! failed: "x" is not a number
 //! ```
 
 use greenthread::ctx::Context;
@@ -22,9 +22,9 @@ fn main() {
     println!("{}", squares.join(" "));
 
     let first: Vec<u64> = Pipeline::new(&ctx, 1..).map(|n| n * n).take(3).collect().unwrap();
-    println!("the first three of an endless one: {first:?}");
+    println!("the first three squares: {first:?}");
 
-    let parse = |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is no number"));
+    let parse = |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is not a number"));
     let numbers = Pipeline::new(&ctx, ["1", "x", "3"]).try_map(parse);
-    println!("given up: {}", numbers.collect::<Vec<_>>().unwrap_err());
+    println!("failed: {}", numbers.collect::<Vec<_>>().unwrap_err());
 }

@@ -1,6 +1,7 @@
-//! A stage used twice: numbers are squared, and squared again.
+//! A stage used twice: numbers are squared, then squared again.
 //!
-//! Since what goes in is of the type of what comes out, stages are put together like functions: Go's `sq(sq(gen(1, 2, 3)))`.
+//! The input and the output have the same type, so stages compose like functions: Go's
+//! `sq(sq(gen(1, 2, 3)))`.
 //!
 //! Prints:
 //!

@@ -1,8 +1,8 @@
-//! Publish-subscribe: who publishes does not know who listens.
+//! Publish-subscribe: publishers do not know their subscribers.
 //!
-//! Each subscription has a buffer, and says what is to happen when it is full: the publisher waits, or the oldest or
-//! the newest value is dropped. So one that is slow harms itself at most. In Go one builds it of a map of slices of
-//! channels, and a mutex.
+//! Each subscription has a buffer, and a policy for when it is full: the publisher waits, or the
+//! oldest or the newest value is dropped. So a slow subscriber that does not block harms only
+//! itself. In Go you build this from a map of slices of channels, and a mutex.
 //!
 //! Prints:
 //!
@@ -19,7 +19,7 @@ use greenthread::spawn;
 #[greenthread::main]
 fn main() {
     let (ctx, broker) = (Context::background(), Broker::<u32>::new());
-    // A ledger needs all, and is waited for. A display shows the latest.
+    // A ledger needs all values, so the publisher waits for it. A display shows the latest ones.
     let ledger = broker.subscribe("prices", 1, OverflowPolicy::Block);
     let display = broker.subscribe("prices", 2, OverflowPolicy::DropOldest);
 
@@ -31,7 +31,7 @@ fn main() {
     let weather = broker.publish(&ctx, "weather", 20).unwrap();
     println!("the price reached {prices} subscribers, the weather {weather}");
 
-    // With the broker all subscriptions end, after what is in their buffers.
+    // All subscriptions end with the broker, after the values in their buffers.
     drop(broker);
     println!("ledger: {:?}", ledger.join().unwrap());
     println!("display: {:?}, missed {}", display.iter().collect::<Vec<_>>(), display.missed());

@@ -1,13 +1,14 @@
-//! A steady rate limiter: one request each 10 ms, whoever makes it.
+//! A steady rate limiter: one request each 10 ms, from any client.
 //!
-//! Go's `rate.NewLimiter(rate.Every(period), 1)` of golang.org/x/time/rate. The first request goes at once, the others
-//! wait, first come, first served. Whoever would have to wait beyond his deadline is told so at once.
+//! Go's `rate.NewLimiter(rate.Every(period), 1)` of golang.org/x/time/rate. The first request
+//! proceeds at once; the others wait, first come, first served. A request that would have to wait
+//! beyond its deadline fails at once.
 //!
 //! Prints:
 //!
 //! ```text
 //! 6 requests, in at least 50 ms: true
-//! today's second: context deadline exceeded
+//! the second request of the day: context deadline exceeded
 //! ```
 
 use std::time::{Duration, Instant};
@@ -35,5 +36,5 @@ fn main() {
     let daily = RateLimiter::steady(Duration::from_secs(24 * 3600));
     daily.wait(&ctx).unwrap();
     let (ctx, _cancel) = ctx.with_timeout(Duration::from_secs(60));
-    println!("today's second: {}", daily.wait(&ctx).unwrap_err());
+    println!("the second request of the day: {}", daily.wait(&ctx).unwrap_err());
 }

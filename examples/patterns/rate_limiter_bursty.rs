@@ -1,8 +1,9 @@
 //! A bursty rate limiter: a token bucket.
 //!
-//! Go's `rate.NewLimiter(rate.Every(period), 3)` of golang.org/x/time/rate. Each request takes a token out of the
-//! bucket, which is full at first. While it is not full, one more comes each period. So after a quiet time three
-//! requests may go at once, and in the long run no more than one each period.
+//! Go's `rate.NewLimiter(rate.Every(period), 3)` of golang.org/x/time/rate. Each request takes a
+//! token out of the bucket, which is full at first. While the bucket is not full, one more token
+//! comes each period. So after a quiet time, three requests may proceed at once; in the long run,
+//! one each period.
 //!
 //! Prints:
 //!
@@ -20,7 +21,7 @@ use greenthread::time;
 
 #[greenthread::main]
 fn main() {
-    // No token comes while we look.
+    // No token comes during the loop.
     let limiter = RateLimiter::bursty(Duration::from_secs(3600), 3);
     let served = (0..10).filter(|_| limiter.try_take()).count();
     println!("10 requests at once: {served} served, {} turned away", 10 - served);

@@ -1,8 +1,8 @@
-//! `retry`: what may fail for a while is tried again, with pauses that grow.
+//! `retry`: repeats an operation that fails, with pauses that grow.
 //!
-//! Each pause is twice as long as the one before, and a random part of it is waited for, so that a thousand clients do
-//! not all come back at once. Errors that will not go away are worth no second attempt. In Go it is a loop with a
-//! `select` in it.
+//! Each pause is twice as long as the one before, and only a random part of it is waited for, so
+//! that a thousand clients do not all come back at once. Errors that will not go away do not get a
+//! second attempt. In Go this is a loop with a `select` in it.
 //!
 //! Prints:
 //!
@@ -43,7 +43,7 @@ fn main() {
     println!("no time for a second attempt: {}", retry(&ctx, slow, connect).unwrap_err());
 }
 
-/// Fails twice, and then works.
+/// Fails twice, then succeeds.
 fn connect(attempt: u32) -> io::Result<&'static str> {
     if attempt < 3 { Err(ErrorKind::ConnectionRefused.into()) } else { Ok("hello") }
 }

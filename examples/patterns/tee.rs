@@ -1,7 +1,7 @@
-//! `tee`: the same values to two readers, as the shell's `tee` does.
+//! `tee`: the same values for two readers, like the shell's `tee`.
 //!
-//! Both get all values, at the pace of the slower one. So they have to be two goroutines: one alone that reads the first
-//! half, and then the second, would wait for itself.
+//! Both readers get all values, at the pace of the slower one. So they have to be two goroutines: a
+//! single one that first reads one side and then the other would wait for itself.
 //!
 //! Prints:
 //!

@@ -1,7 +1,7 @@
 //! `until_done`: a `for` loop over a channel that also ends with a context.
 //!
-//! A plain `for` loop ends when the channel is closed, and not before. "Concurrency in Go" puts a goroutine in between,
-//! so that it can say `for v := range orDone(done, c)`; here it is an iterator.
+//! A plain `for` loop ends only when the channel is closed. "Concurrency in Go" puts a goroutine in
+//! between, for `for v := range orDone(done, c)`; here, it is an iterator.
 //!
 //! Prints:
 //!
@@ -19,7 +19,7 @@ use greenthread::spawn;
 #[greenthread::main]
 fn main() {
     let (tx, samples) = channel::bounded(0);
-    // It does not know when to end, until nobody receives any more.
+    // Runs until no receiver is left.
     let sensor = spawn(move || (0..).take_while(|sample| tx.send(*sample).is_ok()).count());
 
     let (ctx, cancel) = Context::background().with_cancel();

@@ -1,8 +1,8 @@
 //! A worker pool that is cut short: by a timeout, and by hand in the middle.
 //!
-//! When the context ends, so does the pool. No further job is begun, and those that run learn it from the context that
-//! each gets. The results simply stop, as if there were no more; `wait` and `collect` tell the difference. Afterwards
-//! nothing is left.
+//! When the context ends, so does the pool. No further job is started, and the jobs that run learn
+//! it from the context that each of them gets. The results simply stop, as if there were no more;
+//! `wait` and `collect` tell the difference. Afterward, no goroutine is left.
 //!
 //! Prints:
 //!
@@ -33,18 +33,19 @@ fn main() {
     cancel.cancel("the user pressed Ctrl-C");
     println!("and then: {}", pages.wait().unwrap_err());
 
-    // `wait` returns when the last of them is about to end.
+    // When `wait` returns, the last goroutines may not have exited yet.
     while num_goroutine() > 1 {
         yield_now();
     }
     println!("goroutines left: main");
 }
 
-/// A hundred pages, two at a time. From the fifth on they take longer than anybody waits.
+/// Downloads a hundred pages, two at a time. From the fifth on, each takes longer than this program
+/// waits.
 fn download(ctx: &Context) -> Pipeline<u32> {
     worker_pool(ctx, 2, Pipeline::new(ctx, 1..=100), |ctx, page| {
         if page > 4 {
-            // An error says that the context has ended. Then nobody gets the result.
+            // Fails when the context ends. Then the result is not received.
             let _ = ctx.sleep(Duration::from_secs(3600));
         }
         page

@@ -1,14 +1,14 @@
-//! A pool of buffers, so that not each message allocates its own.
+//! A pool of buffers, so that messages do not allocate one each.
 //!
-//! Go's `sync.Pool`. `get` returns any buffer that was put back, or a new one; what it contains is up to whoever put it
-//! back, so it is cleared first. The pool may let go of what it has: it saves allocations, and is no place to keep
-//! something.
+//! Go's `sync.Pool`. `get` returns any buffer that was put back, or a new one. The buffer still
+//! contains what its last user left there, so clear it first. The pool may drop what it holds: it
+//! saves allocations, and cannot be relied on to keep anything.
 //!
 //! Prints:
 //!
 //! ```text
 //! 4000 messages, 67560 bytes
-//! made fewer than 100 buffers for them: true
+//! created fewer than 100 buffers: true
 //! ```
 
 use std::fmt::Write;
@@ -35,10 +35,10 @@ fn main() {
         goroutines.into_iter().map(|goroutine| goroutine.join().unwrap()).sum()
     });
     println!("{} messages, {bytes} bytes", GOROUTINES * MESSAGES);
-    println!("made fewer than 100 buffers for them: {}", MADE.load(Ordering::Relaxed) < 100);
+    println!("created fewer than 100 buffers: {}", MADE.load(Ordering::Relaxed) < 100);
 }
 
-/// Formats a message as if to send it; returns its length.
+/// Formats a message as if to send it, and returns its length.
 fn format_message(id: usize, n: usize) -> usize {
     let mut buffer = BUFFERS.get();
     writeln!(buffer, "from {id}: line {n}").unwrap();

@@ -1,8 +1,9 @@
 //! Compare-and-swap: changing a shared value without a lock.
 //!
-//! Go's `atomic.CompareAndSwapInt64`: set the value if it is still what I saw, else look again. For a change that
-//! depends on the old value: to take from an account only what is there. For more than a number there is `sync::Value`,
-//! whose `compare_and_swap` replaces the whole; what was seen is not changed under anybody's eyes.
+//! Go's `atomic.CompareAndSwapInt64`: set the value if it is still the one that was read, and
+//! otherwise read it again. It is for a change that depends on the old value, such as taking from
+//! an account only what is there. For more than a number there is `sync::Value`, whose
+//! `compare_and_swap` replaces the whole value: what a reader has loaded never changes.
 //!
 //! Prints:
 //!
@@ -36,11 +37,11 @@ fn main() {
     println!("history: {} entries, sum {}", history.len(), history.iter().sum::<u64>());
 }
 
-/// Takes `amount`, and returns what is left; none if there is not enough.
+/// Takes `amount` and returns what is left, or `None` if there is not enough.
 fn withdraw(account: &AtomicU64, amount: u64) -> Option<u64> {
     let mut balance = account.load(Ordering::Relaxed);
     loop {
-        // `fetch_update` of `std` is this loop, ready to use.
+        // `fetch_update` of `std` is this loop, ready-made.
         let rest = balance.checked_sub(amount)?;
         match account.compare_exchange_weak(balance, rest, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => return Some(rest),
@@ -49,7 +50,7 @@ fn withdraw(account: &AtomicU64, amount: u64) -> Option<u64> {
     }
 }
 
-/// A list that is never changed, only replaced by a longer one.
+/// Appends to a list that is never changed, only replaced by a longer one.
 fn append(history: &Value<Vec<u64>>, entry: u64) {
     loop {
         let now = history.load().unwrap();

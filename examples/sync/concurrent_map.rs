@@ -1,8 +1,9 @@
 //! A map that many goroutines change at once, without a lock around it.
 //!
-//! Go's `sync.Map`. Good where goroutines mostly touch different keys. `load_or_store` settles who is first: who comes
-//! later gets what is there. A change that depends on the old value is a loop around `compare_and_swap`, or a value
-//! that changes itself, such as an atomic in an `Arc`.
+//! Go's `sync.Map`. It suits goroutines that mostly touch different keys. `load_or_store` decides
+//! which goroutine is first; later ones get the value that is there. A change that depends on the
+//! old value is a loop around `compare_and_swap`, or a value that changes itself, such as an atomic
+//! in an `Arc`.
 //!
 //! Prints:
 //!
@@ -49,7 +50,7 @@ fn main() {
 fn raise(map: &Map<&'static str, usize>, key: &'static str, new: usize) {
     let (mut now, _) = map.load_or_store(key, new);
     while now < new && map.compare_and_swap(key, &now, new).is_err() {
-        // Another was faster. Nobody deletes here, so there is a value.
+        // Another goroutine was faster. None of them deletes, so there is a value.
         now = map.load(key).unwrap();
     }
 }

@@ -1,8 +1,9 @@
-//! A bounded queue of a mutex and two condition variables.
+//! A bounded queue built from a mutex and two condition variables.
 //!
-//! Go's `sync.Cond`. Who waits gives the lock up and parks, and has it again when it goes on; since others may have
-//! come in between, the condition is looked at in a loop, which `wait_while` is. A channel does all this already: this
-//! is for conditions that are not "there is a value", and to see how it works.
+//! Go's `sync.Cond`. A waiter releases the lock and parks, and holds the lock again when it
+//! continues. Others may have come in between, so the waiter checks the condition in a loop, which
+//! is what `wait_while` does. A channel does all this already: condition variables are for
+//! conditions other than "there is a value", and this example shows how they work.
 //!
 //! Prints:
 //!
@@ -44,7 +45,7 @@ impl<T> Queue<T> {
         self.not_empty.notify_one();
     }
 
-    /// None when the queue is closed and empty.
+    /// Takes the oldest value, or `None` when the queue is closed and empty.
     fn pop(&self) -> Option<T> {
         let mut state = self.state.lock();
         self.not_empty.wait_while(&mut state, |state| state.items.is_empty() && !state.closed);

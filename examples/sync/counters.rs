@@ -1,9 +1,10 @@
 //! Race-free counters.
 //!
-//! `count++` from many goroutines loses counts in Go, and its race detector finds that when it happens. In Rust the
-//! same does not compile: two closures cannot both have `&mut count`. Four ways that do: an atomic for a single number,
-//! a mutex for whatever belongs together, one goroutine that owns the count, and no sharing at all, where each counts
-//! for itself and the sums are added up.
+//! In Go, `count++` from many goroutines loses counts, and its race detector finds that when it
+//! happens. In Rust, the same code does not compile: two closures cannot both hold `&mut count`.
+//! Four ways that do compile: an atomic for a single number, a mutex for data that belongs
+//! together, one goroutine that owns the count, and no sharing at all, where each goroutine counts
+//! for itself and the counts are added up.
 //!
 //! Prints:
 //!
@@ -26,7 +27,7 @@ const EACH: u64 = 100;
 fn main() {
     let atomic = AtomicU64::new(0);
     in_each_goroutine(|_| {
-        // Relaxed is enough for a count: nothing else is to be visible along with it.
+        // Relaxed is enough for a count, as it publishes nothing else.
         atomic.fetch_add(1, Ordering::Relaxed);
     });
     println!("atomic: {}", atomic.into_inner());

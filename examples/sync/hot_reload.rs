@@ -1,15 +1,16 @@
-//! Configuration that is replaced while the program goes on.
+//! Configuration that is replaced while the program runs.
 //!
-//! Go's `atomic.Value`. A request loads the configuration once and keeps it to its end, so all that it sees belongs
-//! together. Whoever reloads makes a new one, and stores it whole. Readers never wait: neither for each other nor for
-//! the one who writes. The last reader of an old configuration drops it.
+//! Go's `atomic.Value`. A request loads the configuration once and keeps it until its end, so that
+//! it sees consistent settings. A reload creates a new configuration and stores it as a whole.
+//! Readers never wait, neither for each other nor for the writer. The last reader of an old
+//! configuration drops it.
 //!
 //! Prints:
 //!
 //! ```text
 //! before: v0.example with 1 place
 //! requests that saw a mixture: 0
-//! begun before the reload: v0.example with 1 place
+//! started before the reload: v0.example with 1 place
 //! after: v9.example with 10 places
 //! ```
 
@@ -53,11 +54,11 @@ fn main() {
         readers.into_iter().map(|reader| reader.join().unwrap()).sum()
     });
     println!("requests that saw a mixture: {mixed}");
-    println!("begun before the reload: {}", long_request.describe());
+    println!("started before the reload: {}", long_request.describe());
     println!("after: {}", CONFIG.load().unwrap().describe());
 }
 
-/// Serves requests until told to end; counts those whose configuration was half old and half new.
+/// Serves requests until told to end, and counts those that saw a mix of two configurations.
 fn serve(ended: &Receiver<Infallible>) -> usize {
     let mut mixed = 0;
     while ended.try_recv().is_err_and(|nothing| nothing.is_empty()) {

@@ -1,8 +1,8 @@
-//! Things that are done once, whoever comes first.
+//! Things that are done once, by the goroutine that comes first.
 //!
-//! Go's `sync.Once`, and its `sync.OnceValue`, which is `OnceLock` or `LazyLock` here, as in `std`. Of many goroutines
-//! that come at the same time one does it, and the others wait until it is done. With `std`'s own types each of them
-//! would keep an OS thread meanwhile.
+//! Go's `sync.Once`, and its `sync.OnceValue`, which is `OnceLock` or `LazyLock` here, as in `std`.
+//! Of many goroutines that come at the same time, one does the work, and the others wait until it
+//! is done. With the types of `std`, each waiting goroutine would block an OS thread.
 //!
 //! Prints:
 //!
@@ -18,13 +18,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use greenthread::scope;
 use greenthread::sync::{LazyLock, Once, OnceLock};
 
-/// Made by the first who looks at it.
+/// Created by the first reader.
 static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     println!("reading the word list");
     "once upon time".split(' ').collect()
 });
 
-/// For what has an effect and no value.
+/// For an effect without a value.
 static LOG: Once = Once::new();
 
 struct Connection {
@@ -33,7 +33,7 @@ struct Connection {
 
 #[greenthread::main]
 fn main() {
-    // For a value that is made of what only its user knows.
+    // For a value made from something only its user knows.
     let connection = OnceLock::new();
     let (host, connects, goroutines) = ("db.example", AtomicUsize::new(0), 20);
     scope(|s| {

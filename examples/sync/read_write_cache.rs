@@ -1,8 +1,9 @@
 //! A cache behind a readers-writer lock.
 //!
-//! Go's `sync.RWMutex`. Those who find their entry share the lock; who does not takes it alone, and looks again,
-//! because another may have been faster between the two locks. In Rust the lock contains the map, so there is no way to
-//! it without a guard. Entries that take long to make should not be made under the lock: see `sync::singleflight`.
+//! Go's `sync.RWMutex`. Goroutines that find their entry share the lock. One that does not find it
+//! takes the lock exclusively and looks again, because another goroutine may have been faster
+//! between the two locks. In Rust, the lock contains the map, so it cannot be reached without a
+//! guard. Do not compute slow entries under the lock: see `sync::singleflight`.
 //!
 //! Prints:
 //!
@@ -29,7 +30,7 @@ struct Factorials {
 impl Factorials {
     fn get(&self, n: u64) -> u64 {
         self.lookups.fetch_add(1, Ordering::Relaxed);
-        // A statement of its own: the guard of the `if let` would still be held in an `else`.
+        // A statement of its own, since the guard of an `if let` would still be held in its `else`.
         let found = self.known.read().get(&n).copied();
         if let Some(factorial) = found {
             return factorial;

@@ -1,17 +1,17 @@
-//! A semaphore: so many at a time, and no more.
+//! A semaphore: a limit on how much happens at the same time.
 //!
-//! Go's `golang.org/x/sync/semaphore`. A permit is given back when it is dropped, also by a panic. What weighs more
-//! takes more permits; those who wait are served in order, so a large request is not starved by small ones. Whoever
-//! cannot wait for ever asks with `try_acquire` or a context.
+//! Go's `golang.org/x/sync/semaphore`. A permit is given back when it is dropped, even by a panic.
+//! A heavier task takes more permits. Waiters are served in order, so small requests do not starve
+//! a large one. A caller that cannot wait forever uses `try_acquire` or a context.
 //!
 //! Prints:
 //!
 //! ```text
 //! 12 downloads, at most 3 at a time
-//! a large one has it all: true
+//! one large request takes all permits: true
 //! try_acquire: no permit
 //! acquire_ctx: context deadline exceeded
-//! afterwards 3 permits are free
+//! afterward, 3 permits are free
 //! ```
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ use greenthread::sync::{Barrier, Semaphore};
 fn main() {
     let (semaphore, downloads) = (Semaphore::new(3), 12);
     let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    // Each download takes until two others are there: then it is certain that there were three at a time.
+    // Each download lasts until two others have begun, which proves that three run at a time.
     let company = Barrier::new(3);
     scope(|s| {
         for _ in 0..downloads {
@@ -40,7 +40,7 @@ fn main() {
     println!("{downloads} downloads, at most {} at a time", most.into_inner());
 
     let large = semaphore.acquire(3);
-    println!("a large one has it all: {}", semaphore.available_permits() == 0);
+    println!("one large request takes all permits: {}", semaphore.available_permits() == 0);
     if semaphore.try_acquire(1).is_none() {
         println!("try_acquire: no permit");
     }
@@ -49,5 +49,5 @@ fn main() {
         println!("acquire_ctx: {error}");
     }
     drop(large);
-    println!("afterwards {} permits are free", semaphore.available_permits());
+    println!("afterward, {} permits are free", semaphore.available_permits());
 }

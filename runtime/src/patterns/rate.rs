@@ -465,7 +465,7 @@ fn check_deadline(ctx: &Context, due: Option<Instant>) -> Result<(), Error> {
 /// static UPLOADS: RateLimiter = RateLimiter::steady(Duration::from_secs(10));
 ///
 /// /// Starts an upload at once, or returns when to try again.
-/// fn take_or_enqueue() -> Result<(), Duration> {
+/// fn begin() -> Result<(), Duration> {
 ///     let place: Reservation<'static> = UPLOADS.reserve().unwrap();
 ///     match place.delay() {
 ///         Duration::ZERO => Ok(()),
