@@ -1,4 +1,5 @@
-//! What the programs of this folder have in common towards the user: help, complaints, exit status.
+//! The command-line behavior that the programs of this folder share: help, error messages, exit
+//! status.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -6,26 +7,29 @@ use std::process::{self, ExitCode, Termination};
 
 use lexopt::Error;
 
-/// What the shell reports for a program that SIGPIPE ended, as it ends `sha256sum | head`.
+/// What the shell reports for a program that SIGPIPE ended, such as `sha256sum` in
+/// `sha256sum | head`.
 const BROKEN_PIPE: u8 = 128 + 13;
 
-/// What the user wants.
+/// What the user asked for.
 pub(crate) enum Command<O> {
-    /// Do the work.
+    /// Run the program with these options.
     Run(O),
     /// Only print this text.
     Say(String),
 }
 
 impl<O> Command<O> {
-    /// The answer to `--version`.
+    /// Returns the answer to `--version`.
     pub(crate) fn version(program: &str) -> Self {
         Self::Say(format!("{program} {}\n", env!("CARGO_PKG_VERSION")))
     }
 }
 
-/// Does what the command line says. Its result is the exit status: what `work` says, 2 for a wrong command line, 1 for everything
-/// else that went wrong, which is told on standard error.
+/// Runs the command and returns the exit status.
+///
+/// The status is that of `work`, 2 for a wrong command line, and 1 for every other error, which is
+/// printed on standard error.
 pub(crate) fn run<O, T: Termination>(
     program: &str,
     command: Result<Command<O>, Error>,
@@ -45,7 +49,7 @@ pub(crate) fn run<O, T: Termination>(
     })
 }
 
-/// Says on standard error what went wrong. If even that cannot be written, the exit status still tells.
+/// Prints an error on standard error. If even that fails, the exit status still reports it.
 pub(crate) fn complain(program: &str, what: &dyn Display) {
     let _ = io::stderr().write_all(format!("{program}: {what}\n").as_bytes());
 }
@@ -56,8 +60,10 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
     out.write_all(text.as_ref()).and_then(|()| out.flush()).map_err(cannot_print)
 }
 
-/// What is to be said of standard output's error. If its reader has gone there is nothing to be said, and nobody to work for: the program
-/// ends as others do, which SIGPIPE ends.
+/// Turns an error of standard output into one with a message.
+///
+/// If the reader is gone, there is nothing left to do: the process ends with the status of a
+/// program that SIGPIPE ends.
 pub(crate) fn cannot_print(error: io::Error) -> io::Error {
     if error.kind() == ErrorKind::BrokenPipe {
         process::exit(BROKEN_PIPE.into());

@@ -1,6 +1,7 @@
-//! As much of an HTTP/1.0 server as small examples need: GET, one request on a connection, no header fields.
+//! A minimal HTTP/1.0 server for small examples: GET, one request on a connection, no header
+//! fields.
 //!
-//! The example `http` is a real one. A client is in `http_get.rs`.
+//! The example `http` is a real server. A client is in `http_get.rs`.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -21,19 +22,20 @@ impl Answer {
     }
 }
 
-/// What answers a GET of a path: Go's `http.Handler`.
+/// A function that answers a GET of a path: Go's `http.Handler`.
 pub(crate) trait Handler: Fn(&Context, &str) -> Answer + Send + Sync + 'static {}
 
 impl<F: Fn(&Context, &str) -> Answer + Send + Sync + 'static> Handler for F {}
 
-/// Serves on a port of the system's choice, each request in a goroutine, until the context ends. Returns where.
+/// Serves on a port that the system chooses, with one goroutine for each request, until the context
+/// ends. Returns the address.
 pub(crate) fn serve(ctx: &Context, handler: impl Handler) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
     let ctx = ctx.clone();
     go!(move || {
         listener.serve(&ctx, Duration::ZERO, move |ctx, stream| {
-            // A client that goes away half-way is served no further, and there is nobody to tell.
+            // A client that disconnects halfway is not served further.
             let _ = answer(ctx, &stream, &handler);
         })
     });

@@ -1,4 +1,4 @@
-//! As much of an HTTP/1.0 client as small examples need. The example `fetch` is a real one.
+//! A minimal HTTP/1.0 client for small examples. The example `fetch` is a real one.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use greenthread::net::TcpStream;
 
 use crate::http::Answer;
 
-/// Gets `path`. Ends when the context does.
+/// Gets `path` from the server at `addr`. Ends with the context.
 ///
 /// # Errors
-/// Of the connection; that of the context if it ends first; and if the server does not speak HTTP.
+/// If the connection fails, if the context ends first, or if the server does not speak HTTP.
 pub(crate) fn get(ctx: &Context, addr: SocketAddr, path: &str) -> io::Result<Answer> {
     let stream = TcpStream::connect_ctx(ctx, addr)?;
     let mut stream = stream.with_ctx(ctx);

@@ -1,12 +1,13 @@
-//! What the servers of this folder have in common: from the command line to the last goodbye.
+//! What the servers of this folder share: from the command line to the shutdown.
 //!
 //! ```text
 //!   main ── args ── listen ── serve ──┬─ goroutine: connection
 //!                     ^               ├─ goroutine: connection
 //!   SIGINT, SIGTERM ──'               └─ ...
 //! ```
-//! A signal cancels the context that `serve` watches. It accepts no more, gives the connections some seconds to come to
-//! an end by themselves, and then cancels their contexts, too.
+//! A signal cancels the context that `serve` watches. The server then accepts no more connections,
+//! gives the open ones some seconds to end by themselves, and finally cancels their contexts as
+//! well.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -25,7 +26,7 @@ pub(crate) mod cli;
 
 pub(crate) use cli::{Command, run};
 
-/// Listens, and says where on the first line of standard output: port 0 means any.
+/// Listens, and prints the address on the first line of standard output, as port 0 means any port.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(addr)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
@@ -33,18 +34,18 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// A context that ends when the user presses Ctrl-C, or the system asks the program to end.
+/// Returns a context that ends when the user presses Ctrl-C, or the system asks the program to end.
 pub(crate) fn until_signal() -> (Context, Cancel) {
     signal::notify_context(&Context::background(), &[Signal::SIGINT, Signal::SIGTERM])
 }
 
-/// The value of an option, whose name is only needed for the message.
+/// Parses the value of an option; the option's name is for the error message.
 pub(crate) fn value<T: FromStr<Err: Display>>(name: &str, value: &OsStr) -> Result<T, Error> {
     let text = value.to_str().ok_or_else(|| format!("{name}: {value:?} is not UTF-8"))?;
     text.parse().map_err(|error| format!("{name}: {text:?}: {error}").into())
 }
 
-/// A value in seconds, such as `30` or `0.5`.
+/// Parses a number of seconds, such as `30` or `0.5`.
 pub(crate) fn seconds(name: &str, text: &OsStr) -> Result<Duration, Error> {
     Duration::try_from_secs_f64(value(name, text)?).map_err(|error| format!("{name}: {error}").into())
 }

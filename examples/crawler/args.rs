@@ -12,30 +12,29 @@ use crate::url::Url;
 const HELP: &str = "\
 Usage: crawler [OPTION]... [URL]
 
-Visits the page and all on the same server that it leads to, each once, and
-prints status, depth and path of each. Plain http only. Without a URL it starts
-a server of its own, with some twenty pages, and visits those.
+Visits the page and all pages on the same server that it leads to, each once,
+and prints status, depth and path of each. Plain http only. Without a URL it
+starts a server of its own, with some twenty pages, and visits those.
 
 Options:
   -c, --concurrency N  at most N pages at a time (default: 4)
-  -r, --rate N         at most N pages in a second, such as 0.5 (default: 20)
-  -d, --depth N        no page that is more than N links away
+  -r, --rate N         at most N pages per second, such as 0.5 (default: 20)
+  -d, --depth N        no page more than N links away
   -t, --timeout SEC    for all of it (default: 60)
   -h, --help           print this help and exit
   -V, --version        print the version and exit
 
-Exit status: 0 if every page gave an answer, of whatever status; 1 if one did
-not, or if it did not get to the end for lack of time or a signal (standard
-error says why); 2 if the command line is wrong; 141 if the reader of the output
-has gone.
+Exit status: 0 if every page gave an answer, of any status; 1 if one did not,
+or if time ran out or a signal came before the end (standard error says why); 2
+if the command line is wrong; 141 if the reader of the output is gone.
 ";
 
 /// What to visit, and how.
 pub(crate) struct Options {
-    /// None: the site of this program.
+    /// `None` means the program's own site.
     pub(crate) url: Option<Url>,
     pub(crate) concurrency: usize,
-    /// From one page to the next.
+    /// The time from one page to the next.
     pub(crate) period: Duration,
     pub(crate) depth: u32,
     pub(crate) timeout: Duration,
@@ -66,7 +65,7 @@ pub(crate) fn parse() -> Result<Command<Options>, Error> {
     Ok(Command::Run(options))
 }
 
-/// The time from one event to the next, of so many in a second.
+/// Returns the time between two events, from the number of events in a second.
 fn period(text: &str) -> Result<Duration, String> {
     let period = text.parse().ok().and_then(|rate: f64| Duration::try_from_secs_f64(rate.recip()).ok());
     period.ok_or_else(|| "not a number above zero".to_owned())

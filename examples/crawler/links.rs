@@ -1,14 +1,14 @@
-//! Links in a page. A real crawler has a parser for HTML; here `href="..."` is a link, wherever it stands.
+//! The links in a page. A real crawler has an HTML parser; here, `href="..."` is a link anywhere.
 
 use crate::url::Url;
 
-/// What a page links to on its own server, in the order in which it stands there.
+/// Returns the links of a page to its own server, in the order in which they stand there.
 pub(crate) fn of(page: &Url, html: &str) -> Vec<Url> {
     let values = html.split("href=\"").skip(1).filter_map(|rest| rest.split_once('"'));
     values.filter_map(|(link, _)| resolve(page, &link.replace("&amp;", "&"))).collect()
 }
 
-/// The URL that a link means on this page; none if that is elsewhere.
+/// Returns the URL of a link on this page, or `None` if it leads to another server.
 fn resolve(page: &Url, link: &str) -> Option<Url> {
     let (path, query) = link.split_at(link.find(['?', '#']).unwrap_or(link.len()));
     let first = path.split_once('/').map_or(path, |(first, _)| first);
@@ -29,7 +29,8 @@ fn resolve(page: &Url, link: &str) -> Option<Url> {
     Url::parse(&text).ok().filter(|url| url.authority == page.authority)
 }
 
-/// `/c` for `/a/../b/.././c`. Else there would be pages without end, each of them under many names.
+/// Normalizes a path: `/c` for `/a/../b/.././c`. Otherwise there would be endless pages, each under
+/// many names.
 fn without_dots(path: &str) -> String {
     let mut kept = Vec::new();
     for segment in path.split('/').skip(1) {

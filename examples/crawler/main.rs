@@ -1,16 +1,18 @@
-//! `crawler [URL]`: visits all pages of a site, each once, and prints status and depth of each.
+//! `crawler [URL]`: visits all pages of a site, each once, and prints the status and depth of each.
 //!
 //! ```text
-//!                                                        ┌─ goroutine: gets a page, finds its links ─┐
-//!   pages of one depth ── goroutine: waits for the rate ─┼─ ...                                      ├─> main: prints, and
-//!            ^            limiter before each page       └─ ...                                      ┘   keeps what is new
-//!            └─────────────────────────────── pages of the next depth ─────────────────────────────────────────┘
+//!   pages of one depth ── goroutine: waits for the rate limiter before each page
+//!            ^                 ├─ goroutine: gets a page, finds its links ─┐
+//!            │                 ├─ ...                                      ├─> main: prints, and
+//!            │                 └─ ...                                      ┘   keeps new pages
+//!            └───────────────────── pages of the next depth ──────────────────────────┘
 //! ```
 //!
-//! Two limits that have nothing to do with each other: the number of goroutines, so many pages at once; the rate
-//! limiter, so many in a second, however fast they come. `map_ordered` keeps the order, so each run prints the same.
-//! Depth by depth, so that the depth of a page is the length of the shortest way to it. When the context ends, all of
-//! it ends.
+//! Two independent limits apply: the number of goroutines limits how many pages are fetched at
+//! once, and the rate limiter limits how many are fetched per second, however fast they come.
+//! `map_ordered` keeps the order, so each run prints the same. The crawl goes depth by depth, so
+//! the depth of a page is the length of the shortest path to it. When the context ends, everything
+//! ends.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -41,10 +43,10 @@ mod url;
 use args::Options;
 use url::Url;
 
-/// For one page.
+/// The time limit for one page.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is behind that of a page is not looked at.
+/// The part of a page that is searched for links.
 const MAX_PAGE: usize = 1 << 20;
 
 struct Page {
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints a line for each page, and returns whether there was an answer for each; an error if it did not get to the end.
+/// Prints a line for each page, and returns whether there was an answer for each; an error if the
+/// crawl did not reach its end.
 fn crawl(ctx: &Context, options: Options) -> io::Result<ExitCode> {
     let start = options.url.map_or_else(site::start, Ok)?;
     let limiter = Arc::new(RateLimiter::steady(options.period));

@@ -1,4 +1,4 @@
-//! A site to visit: a home page, twenty more in a tree below it, and a link that leads nowhere.
+//! A site to visit: a home page, a tree of twenty more below it, and a dead link.
 
 use std::io;
 use std::time::Duration;
@@ -10,19 +10,21 @@ use crate::url::Url;
 
 const PAGES: usize = 20;
 
-/// Serves the site as long as the process lasts. Returns where it begins.
+/// Serves the site until the process ends, and returns its URL.
 pub(crate) fn start() -> io::Result<Url> {
     let addr = http::serve(&Context::background(), page)?;
     Url::parse(&format!("http://{addr}/")).map_err(io::Error::other)
 }
 
-/// The home page is number 0. Three pages hang on each, as far as there are so many.
+/// Returns the page with this number. The home page is number 0, and each page links to up to three
+/// others.
 fn page(ctx: &Context, path: &str) -> Answer {
     let number = if path == "/" { "0" } else { &path[1..] };
     let Some(number) = number.parse().ok().filter(|number: &usize| *number <= PAGES) else {
         return Answer::new(404, "no such page");
     };
-    // Every fifth page is slow. If the client goes away meanwhile, the server finds out later.
+    // Every fifth page is slow. If the client disconnects in the meantime, the server finds out
+    // later.
     if number % 5 == 4 {
         let _ = ctx.sleep(Duration::from_millis(30));
     }

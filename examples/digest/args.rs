@@ -8,7 +8,7 @@ use lexopt::Error;
 
 use crate::cli::Command;
 
-/// The largest number of workers that makes any sense: each has a buffer.
+/// The largest sensible number of workers, as each has a buffer.
 const MAX_WORKERS: usize = 65_536;
 
 const HELP: &str = "\
@@ -25,12 +25,12 @@ Options:
   -h, --help       print this help and exit
   -V, --version    print the version and exit
 
-Exit status: 0 if all is well, 1 if a file or folder could not be read or the
+Exit status: 0 on success, 1 if a file or folder could not be read or the
 output not be written (standard error says which), 2 if the command line is
-wrong, 141 if the reader of the output has gone.
+wrong, 141 if the reader of the output is gone.
 ";
 
-/// How to do the work.
+/// The options of a run.
 pub(crate) struct Options {
     pub(crate) roots: Vec<PathBuf>,
     pub(crate) workers: usize,

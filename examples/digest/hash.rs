@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::progress::Progress;
 
-/// The size of a piece: large enough to make system calls cheap, small enough for the processor's caches.
+/// The size of a piece: large enough to make system calls cheap, small enough for the processor's
+/// caches.
 pub(crate) const BUFFER: usize = 128 * 1024;
 
 /// A SHA-256.

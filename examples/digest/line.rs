@@ -1,8 +1,9 @@
-//! `sha256sum`'s line: the digest, two spaces, the name.
+//! The line of `sha256sum`: the digest, two spaces, the name.
 //!
-//! A name is bytes and need not be UTF-8; the bytes are printed as they are. Only three cannot stand in a line:
-//! backslash, line feed and carriage return become `\\`, `\n` and `\r`, and then the whole line starts with a backslash,
-//! which tells `sha256sum -c` to undo it. (Older coreutils than 9.0 do not escape the carriage return.)
+//! A name is bytes and need not be UTF-8; the bytes are printed as they are. Only three bytes
+//! cannot stand in a line: backslash, line feed, and carriage return become `\\`, `\n`, and `\r`.
+//! Then the whole line starts with a backslash, which tells `sha256sum -c` to undo the escapes.
+//! (Coreutils before 9.0 do not escape the carriage return.)
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -20,12 +21,12 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, sum: &Sum) -> io::Result<
     out.write_all(b"\n")
 }
 
-/// The path for a message on one line.
+/// Returns the path for a message on one line.
 pub(crate) fn printable(path: &Path) -> String {
     String::from_utf8_lossy(&escape(path.as_os_str().as_bytes())).into_owned()
 }
 
-/// Borrowed if nothing had to be escaped.
+/// Escapes a name; the result is borrowed if nothing had to be escaped.
 fn escape(name: &[u8]) -> Cow<'_, [u8]> {
     if !name.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'\r')) {
         return Cow::Borrowed(name);

@@ -1,22 +1,24 @@
-//! `digest FOLDER...`: the SHA-256 of every file under the folders, as `sha256sum` would print it.
+//! `digest FOLDER...`: the SHA-256 of every file under the folders, in the format of `sha256sum`.
 //!
 //! ```text
 //!            jobs: a path, and the slot for its answer
-//!   walker ---------------------------------------------> workers, GOMAXPROCS * 4
-//!     |                                                      |
-//!     |  a slot per file, in path order                      |  each fills its slot when it is done
-//!     `----------------------> window <----------------------'
+//!   walker ------------------------------------------> workers, GOMAXPROCS * 4
+//!     |                                                  |
+//!     |  a slot per file, in path order                  |  each fills its slot
+//!     `----------------------> window <------------------'
 //!                                 |
-//!                                 `-> printer (main): waits for the oldest slot, prints it, takes the next
+//!                                 `-> printer (main): waits for the oldest slot,
+//!                                     prints it, takes the next
 //! ```
 //!
-//! The workers finish in any order, the lines must come out in path order, and a tree of a million files must not
-//! need more memory than one of a thousand. The window (see `window.rs`) does both: it keeps the answers in the order
-//! in which the walker asked, and it has `WINDOW` places. When the oldest file is a huge one, the walker runs ahead
-//! until the places are taken, and then it waits, as any sender does whose channel is full.
+//! The workers finish in any order, the lines must come out in path order, and a tree of a million
+//! files must not need more memory than one of a thousand. The window (see `window.rs`) solves
+//! both: it keeps the answers in the order in which the walker asked, and it has `WINDOW` places.
+//! When the oldest file is huge, the walker runs ahead until all places are taken. Then it waits,
+//! like every sender to a full channel.
 //!
-//! The rest is plain blocking code. Nothing here knows that reading a file may block an OS thread: while it does, the
-//! scheduler lets another thread run the goroutines that wait.
+//! The rest is plain blocking code. Reading a file may block an OS thread, but nothing here has to
+//! know: in the meantime, the scheduler lets another thread run the goroutines that wait.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -41,17 +43,17 @@ use progress::Progress;
 use walk::{Failure, Walk};
 use window::{Entrance, Exit, Slot};
 
-/// How many files the walker may be ahead of the printer. A wider window keeps the workers busy behind a larger file,
-/// and takes more memory.
+/// How many files the walker may be ahead of the printer. A wider window keeps the workers busy
+/// behind a larger file, and takes more memory.
 const WINDOW: usize = 4096;
 
-/// A file to be read.
+/// A file to read.
 struct Job {
     path: PathBuf,
     answer: Slot<Answer>,
 }
 
-/// What came of a file, or of a folder that cannot be listed.
+/// The outcome for a file, or for a folder that cannot be listed.
 type Answer = Result<(PathBuf, Sum), Failure>;
 
 #[greenthread::main]
@@ -59,7 +61,8 @@ fn main() -> ExitCode {
     cli::run("digest", args::parse(), digest)
 }
 
-/// Prints a line for each file, and returns whether all could be read; an error if standard output cannot be written.
+/// Prints a line for each file, and returns whether all of them could be read; an error if standard
+/// output cannot be written.
 fn digest(options: Options) -> io::Result<ExitCode> {
     let progress = Progress::new(options.progress);
     let (entrance, exit) = window::new(WINDOW);
@@ -74,12 +77,13 @@ fn digest(options: Options) -> io::Result<ExitCode> {
     Ok(if all_read { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Walks the folders, and asks for the digest of each file. Its channels close when it returns, and so everything ends.
+/// Walks the folders, and requests the digest of each file. Its channels close when it returns, and
+/// so everything ends.
 fn walker(roots: Vec<PathBuf>, window: Entrance<Answer>, jobs: Sender<Job>) {
     for found in roots.into_iter().flat_map(Walk::new) {
         let Some(answer) = window.reserve() else { return };
         match found {
-            Ok(path) => jobs.send(Job { path, answer }).expect("the workers stay while there may be jobs"),
+            Ok(path) => jobs.send(Job { path, answer }).expect("the workers run while there may be jobs"),
             Err(failure) => answer.fill(Err(failure)),
         }
     }
@@ -87,7 +91,7 @@ fn walker(roots: Vec<PathBuf>, window: Entrance<Answer>, jobs: Sender<Job>) {
 
 /// Reads files until there are no more.
 fn worker(jobs: Receiver<Job>, progress: Progress) {
-    // On the heap: a goroutine's stack is for calls. And once: the files share it.
+    // On the heap, as a goroutine's stack is for calls; and only once, as the files share it.
     let mut buffer = vec![0; hash::BUFFER];
     for Job { path, answer } in jobs {
         answer.fill(match hash::file(&path, &mut buffer, &progress) {
@@ -99,7 +103,8 @@ fn worker(jobs: Receiver<Job>, progress: Progress) {
 
 /// Prints the answers in path order as they come.
 fn printer(window: Exit<Answer>, progress: Progress) -> io::Result<bool> {
-    // Not `stdout().lock()`: that lock belongs to the OS thread, and the goroutine may wake up on another one.
+    // Not `stdout().lock()`: that lock belongs to the OS thread, and the goroutine may wake up on
+    // another one.
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
     let interactive = io::stdout().is_terminal();
     let mut all_read = true;
@@ -116,7 +121,7 @@ fn printer(window: Exit<Answer>, progress: Progress) -> io::Result<bool> {
                 all_read = false;
                 progress.suspend(|| cli::complain("digest", &format_args!("{}: {error}", line::printable(&path))));
             }
-            // The panic hook has said why.
+            // The panic hook has printed the reason.
             None => all_read = false,
         }
     }

@@ -1,4 +1,4 @@
-//! The line on standard error that shows how far the work is.
+//! The line on standard error that shows the progress.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
-/// A handle on the progress line; clones share it. It is hidden unless it was asked for and standard error is a terminal.
+/// A handle to the progress line; clones share it. The line is hidden unless it was requested and
+/// standard error is a terminal.
 ///
-/// The walk goes on while files are read, so nobody knows the total, and there is no percentage to show.
+/// Creates the line. The walk continues while files are read, so the total is unknown, and there is
+/// no percentage to show.
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -38,7 +40,7 @@ impl Progress {
         self.files.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the line away while `f` writes to the terminal.
+    /// Hides the line while `f` writes to the terminal.
     pub(crate) fn suspend<T>(&self, f: impl FnOnce() -> T) -> T {
         self.bar.suspend(f)
     }

@@ -1,15 +1,18 @@
 //! The regular files under a path, in path order, in constant memory.
 //!
 //! Path order is the order of the bytes of the whole path, so the output of `digest` is that of
-//! `find FOLDER -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`. A folder sorts as its name and a slash, which
-//! is how its files' paths compare with those of its neighbours: `a-b`, then `a/x`, then `a0`.
+//! `find FOLDER -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`. A folder sorts like its
+//! name and a slash, as that is how the paths of its files compare with those of its siblings:
+//! `a-b`, then `a/x`, then `a0`.
 //!
-//! To sort a folder one must know its names, and a folder may have a million of them. So a folder is read in passes:
-//! each keeps the `BATCH` smallest names that are larger than the last one delivered. Nearly every folder takes one
-//! pass; a huge one is read several times, which costs less than its files do, and no folder costs more memory than a
-//! batch. Ready-made walkers sort a folder by holding all of it.
+//! Sorting a folder requires its names, and a folder may have a million of them. So a folder is
+//! read in passes: each pass keeps the `BATCH` smallest names that are larger than the last one
+//! delivered. Nearly every folder takes one pass. A huge folder is read several times, which costs
+//! less than reading its files, and no folder costs more memory than a batch. Ready-made walkers
+//! sort a folder by holding all of it.
 //!
-//! Symbolic links in a folder are not followed, so there are no loops; pipes, sockets and devices are left out.
+//! Symbolic links in a folder are not followed, so there are no loops; pipes, sockets, and devices
+//! are left out.
 
 use std::collections::BinaryHeap;
 use std::ffi::{OsStr, OsString};
@@ -19,7 +22,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::vec;
 
-/// How many names of one folder are held at a time: some ten megabytes.
+/// How many names of one folder are held at a time: about ten megabytes.
 const BATCH: usize = 1 << 17;
 
 /// A path that could not be read, and why.
@@ -29,7 +32,8 @@ pub(crate) struct Failure {
     pub(crate) error: io::Error,
 }
 
-/// An iterator over the files under `root`. What it cannot read it reports in its place, and goes on.
+/// An iterator over the files under `root`. It reports what it cannot read in the place of the
+/// file, and continues.
 pub(crate) struct Walk {
     root: Option<PathBuf>,
     folders: Vec<Folder>,
@@ -37,7 +41,8 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// A walk of `root`: a folder, or one regular file. A symbolic link named by the user is followed.
+    /// Starts a walk of `root`, a folder or one regular file. A symbolic link named by the user is
+    /// followed.
     pub(crate) fn new(root: PathBuf) -> Walk {
         Walk { root: Some(root), folders: Vec::new(), batch: BATCH }
     }
@@ -86,9 +91,9 @@ struct Folder {
     path: PathBuf,
     batch: usize,
     names: vec::IntoIter<Vec<u8>>,
-    /// The largest name of the batch in hand.
+    /// The largest name of the current batch.
     last: Option<Vec<u8>>,
-    /// There may be larger names than `last`.
+    /// Whether there may be larger names than `last`.
     more: bool,
 }
 
@@ -97,7 +102,7 @@ impl Folder {
         Folder { path, batch, names: Vec::new().into_iter(), last: None, more: true }
     }
 
-    /// Reads the next batch. What was read before an error counts.
+    /// Reads the next batch. Names that were read before an error count.
     fn read(&mut self) -> io::Result<()> {
         let mut smallest = BinaryHeap::new();
         let result = smallest_names(&self.path, self.last.as_deref(), self.batch, &mut smallest);
@@ -124,7 +129,8 @@ impl Iterator for Folder {
     }
 }
 
-/// Collects the `limit` smallest names in the folder that are larger than `after`; says whether there are more.
+/// Collects the `limit` smallest names in the folder that are larger than `after`, and returns
+/// whether there are more.
 fn smallest_names(
     folder: &Path,
     after: Option<&[u8]>,
@@ -147,8 +153,8 @@ fn smallest_names(
     Ok(more)
 }
 
-/// The name as it sorts, or `None` for what is neither a regular file nor a folder. A name whose type cannot be learned
-/// counts as a file: whoever opens it will report the reason.
+/// Returns the name as it sorts, or `None` for anything but a regular file or a folder. A name
+/// whose type cannot be determined counts as a file: opening it will report the reason.
 fn name_to_sort(name: OsString, file_type: io::Result<FileType>) -> Option<Vec<u8>> {
     let mut name = name.into_vec();
     match file_type {

@@ -1,30 +1,33 @@
-//! The window between those who ask and the one who prints: answers come in any order and leave in the order asked.
+//! The window between the walker and the printer: answers come in any order, and leave in the order
+//! of the requests.
 //!
 //! # Protocol
 //!
-//! A channel of channels, as a Go programmer would write it. To ask is to *reserve*: make a slot (a channel for one
-//! answer), put its receiving end into the queue, and give its sending end to whoever will do the work. The exit takes
-//! the oldest receiving end from the queue and waits for that answer, whatever else may be ready already.
+//! The window is a channel of channels, a Go idiom. A request *reserves* a slot (a channel for one
+//! answer), puts its receiving end into the queue, and passes its sending end to the worker. The
+//! exit takes the oldest receiving end from the queue and waits for that answer, even if others are
+//! ready already.
 //!
-//! The queue is a bounded channel, so its capacity is the window: with every place taken, `reserve` blocks until the
-//! oldest answer has left. That is the back-pressure which keeps the walk from filling the memory with results that
-//! wait behind one large file.
+//! The queue is a bounded channel, so its capacity is the width of the window: with every place
+//! taken, `reserve` blocks until the oldest answer has left. This back-pressure keeps the walk from
+//! filling the memory with results that wait behind one large file.
 //!
-//! Rejected: sequence numbers and a map of early answers at the exit. The map needs a limit of its own, and the
-//! counter that enforces it would be a second, hand-made channel.
+//! Rejected: sequence numbers, and a map of early answers at the exit. The map needs a limit of its
+//! own, and the counter that enforces it would be a second, hand-made channel.
 //!
 //! # Invariants
 //!
-//! * I1: at most `width` slots are reserved whose answer has not left; the one that the exit waits for, or has just
-//!   handed out, is one of them.
+//! * I1: at most `width` slots are reserved whose answer has not left. The slot that the exit waits
+//!   for, or has just handed out, is one of them.
 //! * I2: filling a slot never blocks: a slot has room for one answer, and `fill` consumes the slot.
-//! * I3: so the exit always advances once the oldest slot is filled or dropped, and nobody waits in a circle.
+//! * I3: therefore the exit always advances once the oldest slot is filled or dropped, and there is
+//!   no circular wait.
 
 use greenthread::channel::{self, Receiver, Sender};
 
-/// A window for `width` answers.
+/// Creates a window for `width` answers.
 pub(crate) fn new<T>(width: usize) -> (Entrance<T>, Exit<T>) {
-    // I1: the slot in the hand of the exit is in the queue no longer, hence one place less.
+    // I1: the slot that the exit holds is no longer in the queue, hence one place less.
     let (entrance, exit) = channel::bounded(width.checked_sub(1).expect("a window has at least one place"));
     (Entrance(entrance), Exit(exit))
 }
@@ -33,7 +36,8 @@ pub(crate) fn new<T>(width: usize) -> (Entrance<T>, Exit<T>) {
 pub(crate) struct Entrance<T>(Sender<Receiver<T>>);
 
 impl<T> Entrance<T> {
-    /// The next place in the order. Blocks while the window is full; `None` if nobody stands at the exit any more.
+    /// Reserves the next place in the order. Blocks while the window is full; returns `None` if the
+    /// exit is gone.
     pub(crate) fn reserve(&self) -> Option<Slot<T>> {
         let (slot, answer) = channel::bounded(1);
         self.0.send(answer).ok()?;
@@ -45,14 +49,15 @@ impl<T> Entrance<T> {
 pub(crate) struct Slot<T>(Sender<T>);
 
 impl<T> Slot<T> {
-    /// Puts the answer in. Does not block (I2).
+    /// Sends the answer. Does not block (I2).
     pub(crate) fn fill(self, answer: T) {
-        // If the exit has gone, nobody wants the answer.
+        // Fails if the exit is gone, when the answer is not needed.
         let _ = self.0.send(answer);
     }
 }
 
-/// Where the answers leave, in the order of their slots; `None` stands for a slot that was dropped unfilled.
+/// Where the answers leave, in the order of their slots; `None` stands for a slot that was dropped
+/// unfilled.
 pub(crate) struct Exit<T>(Receiver<Receiver<T>>);
 
 impl<T> Iterator for Exit<T> {
@@ -75,7 +80,7 @@ mod tests {
 
     use greenthread::go;
 
-    /// Waits until the count is there; fails after half a minute.
+    /// Waits until the count is reached; fails after half a minute.
     fn wait_for(count: &AtomicUsize, wanted: usize) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while count.load(Ordering::SeqCst) < wanted {
@@ -84,7 +89,7 @@ mod tests {
         }
     }
 
-    /// The exit's `next`, bounded in time.
+    /// Returns the exit's `next`, with a time limit.
     fn take(exit: Exit<usize>) -> (Option<Option<usize>>, Exit<usize>) {
         let (done, taken) = mpsc::channel();
         go!(move || {
@@ -118,7 +123,8 @@ mod tests {
             }
         });
 
-        // Nobody at the exit: the queue alone. The pause gives a broken window the time to show itself.
+        // Tests the queue alone, without an exit. The pause gives a broken window time to show
+        // itself.
         wait_for(&reserved, WIDTH - 1);
         std::thread::sleep(Duration::from_millis(50));
         assert_eq!(reserved.load(Ordering::SeqCst), WIDTH - 1);

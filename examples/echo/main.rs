@@ -1,4 +1,4 @@
-//! `echo`: a TCP server that sends back what it gets.
+//! `echo`: a TCP server that sends back what it receives.
 //!
 //! ```text
 //!   main: serve ──┬─ goroutine per connection: read, write what was read, again
@@ -6,9 +6,10 @@
 //!                 `─ ...
 //! ```
 //!
-//! The whole server is the loop in `echo`, written as for one client. What waits there is a goroutine, so a client that
-//! says nothing costs a page of stack and a small buffer, and neither a thread nor a wake-up. With `--idle` a client
-//! that neither speaks nor listens for that long is sent away: the timeouts are of the stream, as in std.
+//! The whole server is the loop in `echo`, written as if for one client. Each client has a
+//! goroutine, so a client that sends nothing costs a page of stack and a small buffer, but no
+//! thread and no wake-up. With `--idle`, a client that neither sends nor receives for that long is
+//! disconnected: the stream has the timeouts, as in std.
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -31,13 +32,13 @@ const NAME: &str = "echo";
 const HELP: &str = "\
 Usage: echo [OPTION]...
 
-Sends back to each TCP client what it gets from it, until the client says that
-it has no more. SIGINT and SIGTERM end the server.
+Sends back to each TCP client what it receives, until the client has sent
+everything. SIGINT and SIGTERM end the server.
 
 Options:
   -a, --addr ADDR      listen here (default: 127.0.0.1:7007; port 0 means any).
                        The first line of output is 'listening on ADDRESS'
-  -i, --idle SECONDS   close a connection on which nothing moved for so long
+  -i, --idle SECONDS   close a connection on which nothing moved for this long
                        (default: 0, never)
   -g, --grace SECONDS  how long the connections may go on after a signal
                        (default: 1)
@@ -47,7 +48,8 @@ Options:
 Exit status: 0, 1 if the server cannot listen, 2 if the command line is wrong.
 ";
 
-/// The buffer of a connection: it is small while the client is quiet, and doubles as long as a read fills it.
+/// The buffer of a connection: small while the client is quiet, it doubles as long as a read fills
+/// it.
 const SMALL: usize = 2 * 1024;
 const LARGE: usize = 64 * 1024;
 
@@ -84,18 +86,19 @@ fn serve(options: Options) -> io::Result<()> {
     let (ctx, _cancel) = server::until_signal();
     let idle = options.idle;
     server::listen(options.addr)?.serve(&ctx, options.grace, move |ctx, stream| {
-        // Whatever went wrong with one client, the others are served, and there is nobody to tell.
+        // The failure of one client does not concern the others.
         let _ = echo(ctx, &stream, idle);
     })
 }
 
-/// Echoes until the client has sent everything, an error, the idle timeout, or the end of the context.
+/// Echoes until the client has sent everything, an error occurs, the idle timeout passes, or the
+/// context ends.
 fn echo(ctx: &Context, stream: &TcpStream, idle: Option<Duration>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(idle)?;
     stream.set_write_timeout(idle)?;
     let mut stream = stream.with_ctx(ctx);
-    // On the heap: a goroutine's stack is for calls.
+    // On the heap, as a goroutine's stack is for calls.
     let mut buffer = vec![0; SMALL];
     loop {
         match stream.read(&mut buffer) {

@@ -22,12 +22,12 @@ Options:
   -h, --help           print this help and exit
   -V, --version        print the version and exit
 
-Exit status: 0 if every URL gave a complete answer, of whatever status; 1 if one
-did not (standard error says why), or if the user had enough (SIGINT, SIGTERM);
-2 if the command line is wrong; 141 if the reader of the output has gone.
+Exit status: 0 if every URL gave a complete answer, of any status; 1 if one did
+not (standard error says why), or if a signal came (SIGINT, SIGTERM); 2 if the
+command line is wrong; 141 if the reader of the output is gone.
 ";
 
-/// How to do the work.
+/// The options of a run.
 pub(crate) struct Options {
     pub(crate) urls: Vec<Url>,
     pub(crate) concurrency: usize,

@@ -9,12 +9,12 @@ use crate::chunked::{Chunked, Piece};
 use crate::url::Url;
 use greenthread::net::TcpStream;
 
-/// How large the head of an answer may be, and how many fields it may have.
+/// The largest head of an answer, and the largest number of its fields.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
-/// Gets `url`; returns the status. Gives the body to `on_data` piece by piece, without what the transfer added. Ends with the
-/// context's error when that ends.
+/// Gets `url` and returns the status. Passes the body to `on_data` piece by piece, without the
+/// framing of the transfer. Ends with the context's error when the context ends.
 pub(crate) fn get(ctx: &Context, url: &Url, on_data: impl FnMut(&[u8])) -> io::Result<u16> {
     let stream = TcpStream::connect_ctx(ctx, (&*url.host, url.port))?;
     let mut stream = stream.with_ctx(ctx);
@@ -34,14 +34,14 @@ fn answer(stream: impl Read, on_data: impl FnMut(&[u8])) -> io::Result<u16> {
     let mut source = Source { stream, buffer: vec![0; MAX_HEAD], start: 0, end: 0 };
     loop {
         let (status, length) = source.head()?;
-        // 100 Continue and its like come before the answer.
+        // 100 Continue and other interim answers come before the final one.
         if !(100..200).contains(&status) {
             return source.body(length, on_data).map(|()| status);
         }
     }
 }
 
-/// Where a body ends.
+/// How the end of a body is found.
 #[derive(Clone, Copy)]
 enum Length {
     Known(u64),
@@ -76,7 +76,7 @@ impl Length {
     }
 }
 
-/// The connection, through a buffer.
+/// The connection, with a read buffer.
 struct Source<R> {
     stream: R,
     buffer: Vec<u8>,
@@ -90,7 +90,7 @@ impl<R: Read> Source<R> {
         &self.buffer[self.start..self.end]
     }
 
-    /// Reads more; false at the end of the stream. The buffer must not be full.
+    /// Reads more, and returns `false` at the end of the stream. The buffer must not be full.
     fn fill(&mut self) -> io::Result<bool> {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
@@ -99,7 +99,8 @@ impl<R: Read> Source<R> {
         Ok(len > 0)
     }
 
-    /// As [`fill`](Self::fill), where the end would be too early and a full buffer is too much.
+    /// Reads more like [`fill`](Self::fill), where the end of the stream or a full buffer is an
+    /// error.
     fn need(&mut self) -> io::Result<()> {
         if self.input().len() == self.buffer.len() {
             return Err(malformed("the head of the answer is too large"));
@@ -125,7 +126,7 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// Reads the body, and hands it on.
+    /// Reads the body, and passes it on.
     fn body(&mut self, length: Length, mut on_data: impl FnMut(&[u8])) -> io::Result<()> {
         match length {
             Length::Known(mut left) => loop {

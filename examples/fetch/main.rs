@@ -1,15 +1,16 @@
-//! `fetch URL...`: gets many URLs at once, and prints status, bytes and time of each in the order given.
+//! `fetch URL...`: gets many URLs at once, and prints the status, size, and time of each in the
+//! order given.
 //!
 //! ```text
-//!   main ──┬─ goroutine: wait for the semaphore, then connect, ask, read ──┐
-//!     ^    ├─ goroutine: ...                                               ├─> main: joins the oldest, prints, next
-//!     │    └─ ...                                                          ┘
+//!   main ──┬─ goroutine: waits for the semaphore, connects, asks, reads ─┐
+//!     ^    ├─ goroutine: ...                                             ├─> main: joins and
+//!     │    └─ ...                                                        ┘   prints in order
 //!   SIGINT, SIGTERM
 //! ```
 //!
-//! A goroutine for each URL from the start; the semaphore lets so many of them work. Each has a context with a timeout below
-//! the one that a signal ends, and `TcpStream::connect_ctx` and `with_ctx` make the socket obey it: no other code here knows
-//! about time.
+//! Every URL has a goroutine from the start; the semaphore limits how many of them work. Each has a
+//! context with a timeout below the one that a signal ends, and `TcpStream::connect_ctx` and
+//! `with_ctx` make the socket obey it: no other code here deals with time.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -33,10 +34,10 @@ use args::Options;
 use greenthread::signal::{self, Signal};
 use url::Url;
 
-/// What came back.
+/// The result for one URL.
 struct Answer {
     status: u16,
-    /// Of the body.
+    /// The bytes of the body.
     bytes: u64,
     time: Duration,
 }
@@ -46,7 +47,8 @@ fn main() -> ExitCode {
     cli::run("fetch", args::parse(), fetch)
 }
 
-/// Prints a line for each URL, and returns whether all gave an answer; an error if standard output cannot be written.
+/// Prints a line for each URL, and returns whether all gave an answer; an error if standard output
+/// cannot be written.
 fn fetch(options: Options) -> io::Result<ExitCode> {
     let (ctx, _cancel) = signal::notify_context(&Context::background(), &[Signal::SIGINT, Signal::SIGTERM]);
     let places = Arc::new(Semaphore::new(options.concurrency));
@@ -65,7 +67,7 @@ fn fetch(options: Options) -> io::Result<ExitCode> {
 
     let mut all_answered = true;
     for goroutine in running {
-        // A panic was printed by the panic hook.
+        // The panic hook has printed the panic.
         let Ok((url, result)) = goroutine.join() else {
             all_answered = false;
             continue;
@@ -83,7 +85,7 @@ fn fetch(options: Options) -> io::Result<ExitCode> {
     Ok(if all_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Gets one URL when there is a place. The time for that begins then.
+/// Gets one URL when the semaphore allows. The time limit begins then.
 fn visit(ctx: &Context, places: &Semaphore, timeout: Duration, url: &Url) -> io::Result<Answer> {
     let _place = places.acquire_ctx(ctx, 1)?;
     let begin = Instant::now();

@@ -1,16 +1,16 @@
-//! As much of a URL as `fetch` needs.
+//! The part of URL syntax that `fetch` needs.
 
 use std::fmt;
 
 const SCHEME: &str = "http://";
 
-/// A URL of the scheme http.
+/// A URL of the scheme `http`.
 #[derive(Debug)]
 pub(crate) struct Url {
     text: String,
     /// Host and port, as they were given.
     pub(crate) authority: String,
-    /// A name or an address, without the brackets of the latter.
+    /// A name, or an address without its brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// Path and query.
@@ -18,7 +18,7 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Takes a URL apart. What it lets pass can be sent as it is.
+    /// Parses a URL. What it accepts can be sent as it is.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("only printable ASCII characters, the rest as %XX");

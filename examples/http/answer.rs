@@ -7,38 +7,38 @@ use httpdate::HttpDate;
 
 use crate::status::Status;
 
-/// What is to be said.
+/// The content of an answer.
 pub(crate) struct Answer<'a> {
     pub(crate) status: Status,
     pub(crate) content_type: &'static str,
-    /// The methods that would have been right, if this is a refusal for the method.
+    /// The methods that are allowed, if the answer refuses the request's method.
     pub(crate) allow: Option<&'static str>,
     pub(crate) body: &'a [u8],
 }
 
-/// How it is to be said.
+/// The form of an answer.
 #[derive(Clone, Copy)]
 pub(crate) struct Manner {
-    /// In HTTP/1.0.
+    /// The answer is in HTTP/1.0.
     pub(crate) old: bool,
-    /// Without the body: the request was HEAD.
+    /// The body is left out: the request was HEAD.
     pub(crate) head_only: bool,
     /// The connection ends with this answer.
     pub(crate) close: bool,
 }
 
 impl<'a> Answer<'a> {
-    /// A good answer.
+    /// Returns an answer with status 200.
     pub(crate) fn ok(content_type: &'static str, body: &'a [u8]) -> Self {
         Self { status: Status::Ok, content_type, allow: None, body }
     }
 
-    /// An answer that says no more than its status.
+    /// Returns an answer that says no more than its status.
     pub(crate) fn plain(status: Status) -> Self {
         Self { status, content_type: "text/plain", allow: None, body: status.line().as_bytes() }
     }
 
-    /// The refusal of a method.
+    /// Returns an answer that refuses the method.
     pub(crate) fn wrong_method(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::plain(Status::MethodNotAllowed) }
     }
@@ -54,7 +54,7 @@ impl<'a> Answer<'a> {
             put("\r\nAllow: ");
             put(allow);
         }
-        // What goes without saying: an HTTP/1.1 connection stays open, an HTTP/1.0 one does not.
+        // The default is not written: an HTTP/1.1 connection stays open, an HTTP/1.0 one does not.
         match (manner.close, manner.old) {
             (true, false) => put("\r\nConnection: close"),
             (false, true) => put("\r\nConnection: keep-alive"),
@@ -69,17 +69,17 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// The current date, written anew when the second changes.
+/// The current date, formatted again when the second changes.
 ///
-/// One for each connection, and no goroutine that ticks: nobody shares a cache line, and a server with nothing to do
-/// does not wake up every second.
+/// Each connection has one of its own, and no goroutine ticks: connections share no cache line, and
+/// an idle server does not wake up every second.
 pub(crate) struct Date {
     second: u64,
     text: [u8; 29],
 }
 
 impl Date {
-    /// To be [refreshed](Self::refresh) before use.
+    /// Creates a date that must be [refreshed](Self::refresh) before use.
     pub(crate) fn new() -> Self {
         Self { second: u64::MAX, text: [b' '; 29] }
     }

@@ -22,8 +22,8 @@ Serves HTTP/1.1 and 1.0:
   POST /echo       the body that was sent
 
 Options:
-  -a, --addr ADDR      listen there (default: 127.0.0.1:8080); port 0 means any,
-                       and the first line of standard output says which
+  -a, --addr ADDR      listen here (default: 127.0.0.1:8080; port 0 means any).
+                       The first line of output is 'listening on ADDRESS'
   --max-head BYTES     the largest head of a request (default: 16384)
   --max-body BYTES     the largest body of a request (default: 1048576)
   --idle-timeout SEC   between two requests (default: 60)
@@ -35,19 +35,19 @@ Options:
   -V, --version        print the version and exit
 
 A timeout may strike an eighth earlier. SIGINT or SIGTERM ends the server: it
-accepts no more, finishes what runs, and after the grace cancels it.
+accepts no more, finishes running requests, and cancels them after the grace.
 
 Exit status: 0 if it was ended by a signal, 1 if it cannot listen, 2 if the
 command line is wrong.
 ";
 
-/// The longest timeout: more than this is for ever, and no clock can run over.
+/// The longest timeout: anything longer means forever, and no clock overflows.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The smallest limit for a head: a request and a line of chunks must fit.
 const MIN_HEAD: usize = 512;
 
-/// What the user wants.
+/// What the user asked for.
 pub(crate) struct Options {
     pub(crate) addr: SocketAddr,
     pub(crate) patience: Patience,

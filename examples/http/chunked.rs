@@ -1,25 +1,25 @@
-//! A chunked body, taken apart as it comes in. No I/O: the caller has the bytes.
+//! A decoder for chunked bodies. It does no I/O: the caller holds the bytes.
 //!
-//! Strict where a proxy in front might read the same bytes in another way (request smuggling): a size has a digit, and
-//! every line ends with CR and LF and holds no other line feed, be it the line of a size, of a trailer, or the empty one
-//! at the end. `httparse` lets all of that pass.
+//! The decoder is strict where a proxy in front might read the same bytes in another way (request
+//! smuggling). A size has a digit. Every line ends with CR and LF and contains no other line feed:
+//! the line of a size, of a trailer, and the empty line at the end. `httparse` accepts all of that.
 
 use httparse::{EMPTY_HEADER, Status, parse_chunk_size, parse_headers};
 
-/// The longest line with a size, extension and all.
+/// The longest line with a size, including its extension.
 const MAX_SIZE_LINE: usize = 256;
 
-/// How many fields the trailer section may have.
+/// The largest number of fields in the trailer section.
 const MAX_TRAILERS: usize = 32;
 
 const CRLF: &[u8] = b"\r\n";
 
-/// Where in the body we are.
+/// The position in the body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Chunked {
     /// Before the line with a size.
     Size,
-    /// So many bytes of the chunk are to come.
+    /// Inside a chunk of which this many bytes are to come.
     Data(u64),
     /// Before the end of the line that ends a chunk.
     DataEnd,
@@ -27,27 +27,28 @@ pub(crate) enum Chunked {
     Trailers,
 }
 
-/// What stands at the front of the input.
+/// What is at the front of the input.
 #[derive(Debug)]
 pub(crate) enum Piece<'a> {
-    /// A part of the body.
+    /// This many bytes of the body.
     Data(&'a [u8]),
-    /// So many bytes between the parts.
+    /// This many bytes between the parts of the body.
     Framing(usize),
-    /// The last bytes of all, so many.
+    /// The last bytes of the body, this many.
     End(usize),
-    /// Not enough to tell.
+    /// Too few bytes to tell.
     Partial,
 }
 
-/// The bytes are no chunked body.
+/// The bytes are not a chunked body.
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
 impl Chunked {
-    /// What stands at the front of `input`. The caller takes it off, and asks again.
+    /// Returns what is at the front of `input`. The caller removes it, and asks again.
     ///
-    /// Trailers are only complete when all of them are in `input`: the caller limits how long it may get.
+    /// Trailers are complete only when all of them are in `input`, so the caller limits the length
+    /// of the input.
     pub(crate) fn next<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, Malformed> {
         match *self {
             Self::Size => self.size(input),
@@ -88,7 +89,7 @@ impl Chunked {
     }
 }
 
-/// Whether each line feed in the text follows a carriage return.
+/// Returns `true` if each line feed in the text follows a carriage return.
 fn has_crlf_only(text: &[u8]) -> bool {
     text.iter().enumerate().all(|(at, byte)| *byte != b'\n' || text[..at].ends_with(b"\r"))
 }

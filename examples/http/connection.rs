@@ -1,7 +1,7 @@
-//! One connection: reads requests and writes answers until one side has had enough.
+//! A connection: reads requests and writes answers until one side ends it.
 //!
-//! Answers collect in a buffer, which is written when there is no further request to be answered: right before a wait. So a
-//! client that sends sixteen requests at once gets sixteen answers at once.
+//! Answers collect in a buffer, which is written when no complete request is left, right before a
+//! wait. So a client that sends sixteen requests at once gets sixteen answers at once.
 
 use std::io;
 use std::mem;
@@ -17,12 +17,13 @@ use crate::status::Status;
 use crate::wire::{Got, Wire};
 use greenthread::net::TcpStream;
 
-/// So many bytes of answers are written even if there are more requests: the client shall not wait for too many.
+/// The number of bytes of answers that are written even if there are more requests, so that the
+/// client does not wait for too many.
 const ENOUGH: usize = 64 * 1024;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What a client may take.
+/// The time limits for a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     pub(crate) limits: Limits,
@@ -32,11 +33,12 @@ pub(crate) struct Patience {
     pub(crate) head: Duration,
     /// For a body, from the end of the head.
     pub(crate) body: Duration,
-    /// Until the answers are taken.
+    /// Until the client has taken the answers.
     pub(crate) write: Duration,
 }
 
-/// Serves a connection. `ctx` is the connection's own context; when `drain` ends, the running request is the last.
+/// Serves a connection. `ctx` is the connection's own context; when `drain` ends, the current
+/// request is the last.
 pub(crate) fn serve(ctx: &Context, drain: &Context, stream: TcpStream, patience: &Patience) {
     let connection = Connection {
         ctx,
@@ -49,7 +51,8 @@ pub(crate) fn serve(ctx: &Context, drain: &Context, stream: TcpStream, patience:
         part: Part::First,
         since: Instant::now(),
     };
-    // An error here means that the client cannot be talked to any more, and that is nobody else's business.
+    // An error here means that the client cannot be reached anymore, which concerns no other
+    // connection.
     let _ = connection.run();
 }
 
@@ -59,7 +62,7 @@ struct Connection<'a> {
     patience: &'a Patience,
     wire: Wire,
     framer: Framer,
-    /// What is to be written.
+    /// The answers to be written.
     answers: Vec<u8>,
     date: Date,
     /// What the last read was for, and when that began.
@@ -93,7 +96,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Waits for more of the client.
+    /// Waits for more input from the client.
     fn read(&mut self, part: Part) -> io::Result<Got> {
         self.flush()?;
         if part != self.part || part == Part::First {
@@ -112,7 +115,7 @@ impl Connection<'_> {
         Ok(got)
     }
 
-    /// Answers the request; false if that was the last.
+    /// Answers the request, and returns `false` if it was the last.
     fn respond(&mut self) -> io::Result<bool> {
         self.part = Part::First;
         let mut manner = self.manner();
@@ -124,11 +127,11 @@ impl Connection<'_> {
                 let slept = self.wire.watched(self.ctx, &mut self.framer, |ctx| {
                     ctx.sleep(duration).inspect_err(|error| {
                         let why = ctx.cause().map_or(error.to_string(), |cause| cause.to_string());
-                        eprintln!("http: /slow?ms={} is cancelled: {why}", duration.as_millis());
+                        eprintln!("http: /slow?ms={} is canceled: {why}", duration.as_millis());
                     })
                 });
                 self.date.refresh();
-                // The drain may have begun meanwhile.
+                // The drain may have begun in the meantime.
                 manner.close |= self.is_draining() || slept.is_err();
                 let text = format!("slept for {} ms\n", duration.as_millis());
                 let answer = match slept {
@@ -141,7 +144,8 @@ impl Connection<'_> {
         Ok(!manner.close)
     }
 
-    /// Whether the answer must be the last. The context knows before the wire does, whose callback runs on a goroutine of its own.
+    /// Returns `true` if the answer must be the last. The context knows it before the wire does, as
+    /// the callback of the wire runs on a goroutine of its own.
     fn is_draining(&self) -> bool {
         self.drain.err().is_some()
     }
@@ -155,7 +159,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Tells a client that waits for it that the body may come, or that it need not: then false.
+    /// Tells a client that waits for permission that the body may come, or that it need not; then
+    /// returns `false`.
     fn invite(&mut self) -> bool {
         let manner = Manner { close: true, ..self.manner() };
         match routes::find(self.framer.request()) {
@@ -170,7 +175,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Says what is wrong, as the last answer; always false.
+    /// Sends an error as the last answer; always returns `false`.
     fn refuse(&mut self, status: Status) -> bool {
         let manner = Manner { old: false, head_only: false, close: true };
         Answer::plain(status).write(&mut self.answers, manner, &self.date);
@@ -182,7 +187,7 @@ impl Connection<'_> {
             return Ok(());
         }
         let written = self.wire.write_all(&self.answers, self.patience.write);
-        // One large answer shall not occupy its memory for as long as the connection lives.
+        // One large answer must not occupy its memory for as long as the connection lives.
         if self.answers.capacity() > 2 * ENOUGH {
             drop(mem::take(&mut self.answers));
         }

@@ -1,18 +1,20 @@
-//! Cuts what a client sends into requests. No I/O: the connection fills the buffer, and asks what is in it.
+//! Splits the bytes of a client into requests. It does no I/O: the connection fills the buffer, and
+//! asks what is in it.
 //!
-//! One buffer takes what is read, and a complete head is read where it lies. A body is copied out of it, so that the
-//! buffer never needs more room than a head. All memory is used again for the next request.
+//! One buffer receives the bytes, and a complete head is parsed in place. A body is copied out of
+//! it, so that the buffer never needs more room than a head. All memory is reused for the next
+//! request.
 
 use crate::chunked::{Chunked, Piece};
 use crate::head::{self, Head, Length, Method};
 use crate::status::Status;
 
-/// The buffer of a client that sends one small request at a time. It doubles as long as a read fills it, up to what sixteen of them take
-/// that come at once, and then when a head needs it.
+/// The buffer for a client that sends one small request at a time. It doubles as long as a read
+/// fills it, up to the size of sixteen such requests, and beyond that when a head needs it.
 const INITIAL: usize = 1024;
 const PIPELINE: usize = 2048;
 
-/// A body with room for more than this is not kept for the next request.
+/// A body with more capacity than this is not kept for the next request.
 const KEPT_BODY: usize = 64 * 1024;
 
 /// How much a client may send.
@@ -29,20 +31,20 @@ pub(crate) struct Limits {
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) target: String,
-    /// HTTP/1.0, and not 1.1.
+    /// HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     pub(crate) keep_alive: bool,
     pub(crate) body: Vec<u8>,
 }
 
-/// What is to be done next.
+/// What the connection must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Answer [`Framer::request`].
     Request,
-    /// Say that the body may come: the client waits for that. The request has no body yet.
+    /// Tell the client, which waits for it, that the body may come. The request has no body yet.
     Continue,
-    /// Read more, of this.
+    /// Read more of this.
     More(Part),
 }
 
@@ -63,7 +65,7 @@ enum State {
     Chunked(Chunked),
 }
 
-/// See the [module](self).
+/// The splitter of requests; see the [module](self).
 pub(crate) struct Framer {
     limits: Limits,
     input: Vec<u8>,
@@ -83,7 +85,8 @@ impl Framer {
         Self { limits, input, start: 0, end: 0, state: State::Head, expects: false, request }
     }
 
-    /// Where to read to. Empty only if the client has sent a whole buffer ahead.
+    /// Returns the space to read into. It is empty only if the client has sent a whole buffer
+    /// ahead.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         let was_filled = self.end == self.input.len();
         if self.start == self.end {
@@ -103,17 +106,17 @@ impl Framer {
         &mut self.input[self.end..]
     }
 
-    /// So many bytes were read into the [`space`](Self::space).
+    /// Records that `n` bytes were read into the [`space`](Self::space).
     pub(crate) fn filled(&mut self, len: usize) {
         self.end += len;
     }
 
-    /// The request that [`next`](Self::next) announced.
+    /// Returns the request that [`next`](Self::next) announced.
     pub(crate) fn request(&self) -> &Request {
         &self.request
     }
 
-    /// What is to be done next. After an error there is no way to tell where the next request begins.
+    /// Returns what must be done next. After an error, it is unknown where the next request begins.
     pub(crate) fn next(&mut self) -> Result<Next, Status> {
         let part = if matches!(self.state, State::Head) { self.head()? } else { None };
         if let Some(part) = part {
@@ -130,7 +133,7 @@ impl Framer {
         Ok(Next::More(Part::Body))
     }
 
-    /// Reads a head, or says what is missing.
+    /// Parses a head, or returns what is missing.
     fn head(&mut self) -> Result<Option<Part>, Status> {
         let input = &self.input[self.start..self.end];
         if input.is_empty() {
@@ -162,7 +165,7 @@ impl Framer {
         Ok(None)
     }
 
-    /// Takes what there is of the body; true if that is all of it.
+    /// Takes what there is of the body, and returns `true` if that is all of it.
     fn body(&mut self) -> Result<bool, Status> {
         let body = &mut self.request.body;
         loop {

@@ -1,8 +1,10 @@
-//! The head of a request: what `httparse` read, checked against the rules that keep requests apart.
+//! The head of a request: what `httparse` has read, checked against the rules that keep requests
+//! apart.
 //!
-//! Where two readers may disagree on where a request ends, an attacker hides a second request in the first one's body. So
-//! there is one way to give a length, and everything else is refused (RFC 9112, 6.3): not both of Content-Length and
-//! Transfer-Encoding, neither of them twice, no Content-Length but digits, no coding but `chunked`, none of it in HTTP/1.0.
+//! If two readers disagree on where a request ends, an attacker can hide a second request in the
+//! body of the first. So there is one way to give a length, and everything else is refused (RFC
+//! 9112, 6.3): both Content-Length and Transfer-Encoding, either of them twice, a Content-Length
+//! with anything but digits, a coding other than `chunked`, and any coding in HTTP/1.0.
 
 use std::mem::MaybeUninit;
 
@@ -10,14 +12,15 @@ use httparse::Header;
 
 use crate::status::Status;
 
-/// How many header fields a request may have, and how many it has as a rule.
+/// The largest number of header fields of a request, and the usual one.
 ///
-/// They are read into an array on the stack. One that always had room for all would take most goroutines to the second page of
-/// their stack, and a stack keeps its pages: 4 KiB for each connection, however quiet it is then.
+/// They are read into an array on the stack. An array with room for all of them would grow most
+/// goroutines' stacks to a second page, and a stack keeps its pages: 4 KiB for each connection,
+/// even when it is quiet later.
 const MAX_HEADERS: usize = 64;
 const USUAL_HEADERS: usize = 16;
 
-/// What the router tells apart.
+/// The methods that the router distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
@@ -26,7 +29,7 @@ pub(crate) enum Method {
     Other,
 }
 
-/// How long the body is.
+/// The length of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
     Known(u64),
@@ -37,21 +40,22 @@ pub(crate) enum Length {
 #[derive(Debug)]
 pub(crate) struct Head<'a> {
     pub(crate) method: Method,
-    /// The path and the query, also of a target in absolute form.
+    /// The path and the query, even if the target is in absolute form.
     pub(crate) target: &'a str,
-    /// HTTP/1.0, and not 1.1.
+    /// HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     pub(crate) keep_alive: bool,
     /// The client waits for `100 Continue` before it sends the body.
     pub(crate) expects: bool,
     pub(crate) body: Length,
-    /// How many bytes of the input it takes.
+    /// The number of bytes of the input that the head takes.
     pub(crate) len: usize,
 }
 
-/// Reads the head at the front of `input`; none if there is not all of it.
+/// Parses the head at the front of `input`; returns `None` if it is not complete.
 ///
-/// An input that is refused stays refused whatever follows, so the answer does not depend on how the bytes arrive.
+/// An input that is refused stays refused whatever follows, so the answer does not depend on how
+/// the bytes arrive.
 pub(crate) fn parse(input: &[u8]) -> Result<Option<Head<'_>>, Status> {
     match parse_up_to::<USUAL_HEADERS>(input) {
         Err(Status::HeaderFieldsTooLarge) => parse_up_to::<MAX_HEADERS>(input),
@@ -101,7 +105,7 @@ fn parse_up_to<const COUNT: usize>(input: &[u8]) -> Result<Option<Head<'_>>, Sta
     }))
 }
 
-/// The path and the query of a target, be it in origin form, in absolute form or `*`.
+/// Returns the path and the query of a target in origin form, in absolute form, or `*`.
 fn path(target: &str) -> Option<&str> {
     if target.starts_with('/') || target == "*" {
         return Some(target);
@@ -110,7 +114,7 @@ fn path(target: &str) -> Option<&str> {
     Some(rest.find('/').map_or("/", |slash| &rest[slash..]))
 }
 
-/// The header fields that the server itself looks at.
+/// The header fields that the server itself uses.
 #[derive(Default)]
 struct Fields {
     hosts: usize,
@@ -125,7 +129,7 @@ impl Fields {
     fn read(headers: &[Header<'_>]) -> Result<Self, Status> {
         let mut fields = Self::default();
         for Header { name, value } in headers {
-            // Most fields are none of these, and the length tells it at once.
+            // Most fields are none of these, and their length shows it at once.
             match name.len() {
                 4 if name.eq_ignore_ascii_case("host") => fields.hosts += 1,
                 6 if name.eq_ignore_ascii_case("expect") => {
@@ -151,11 +155,11 @@ impl Fields {
     }
 
     fn length(&mut self, value: &[u8]) -> Result<(), Status> {
-        // `u64::from_str` would take a sign.
+        // `u64::from_str` would accept a sign.
         if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Err(Status::BadRequest);
         }
-        // What is too large for a number is too large for the limit.
+        // A length that is too large for a number is too large for the limit.
         let add = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
         match self.length.replace(value.iter().fold(0, add)) {
             Some(_) => Err(Status::BadRequest),

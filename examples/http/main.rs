@@ -1,19 +1,22 @@
-//! `http`: an HTTP/1.1 server in plain blocking code, a goroutine for each connection.
+//! `http`: an HTTP/1.1 server in plain blocking code, with one goroutine for each connection.
 //!
 //! ```text
 //!   main: serve ──┬─ goroutine: connection ── framer ── route ── answer
 //!        ^        ├─ goroutine: connection ── ...          │
-//!        │        └─ ...                                   └─ goroutine: is the client still there? (/slow)
-//!   SIGINT, SIGTERM
+//!        │        └─ ...                                   └─ goroutine that watches the
+//!   SIGINT, SIGTERM                                           client (for /slow only)
 //! ```
 //!
-//! * `framer.rs` cuts the bytes into requests, with `head.rs` (on the crate `httparse`) and `chunked.rs`. None of them does
-//!   I/O, so they are tested on every way in which bytes can be split.
+//! * `framer.rs` splits the bytes into requests, with `head.rs` (on the crate `httparse`) and
+//!   `chunked.rs`. None of them does I/O, so tests can feed them every way in which bytes can be
+//!   split.
 //! * `connection.rs` reads, answers, and writes the answers of a pipeline at once.
-//! * `wire.rs` is the socket with its deadlines: slow clients, the watch on a client that may go away, and the end.
+//! * `wire.rs` is the socket with its deadlines: slow clients, the watch on a client that may
+//!   disconnect, and the shutdown.
 //!
-//! Nothing is allocated for a `/plaintext` request: buffers belong to the connection. A context and a second goroutine
-//! exist only for a request that waits for something, here `/slow`; for the others nobody could tell the difference.
+//! A `/plaintext` request allocates nothing: buffers belong to the connection. Only a request that
+//! waits for something, here `/slow`, gets a context and a second goroutine; for the others it
+//! would make no difference.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

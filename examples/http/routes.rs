@@ -1,4 +1,4 @@
-//! Which request gets which answer.
+//! The answer to each request.
 
 use std::time::Duration;
 
@@ -10,18 +10,19 @@ use crate::status::Status;
 const GREETING: &[u8] = b"Hello, World!";
 const JSON: &[u8] = br#"{"message":"Hello, World!"}"#;
 
-/// The longest sleep that may be asked for.
+/// The longest sleep that a client can ask for.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
-/// What is to be done for a request.
+/// What a request needs.
 pub(crate) enum Route<'a> {
-    /// This is the answer.
+    /// This answer.
     Answer(Answer<'a>),
-    /// To sleep before the answer.
+    /// A sleep before the answer.
     Sleep(Duration),
 }
 
-/// The route of a request. Only reads the target and the method, as long as the body is not there.
+/// Returns the route of a request. Reads only the target and the method, as the body may not be
+/// there yet.
 pub(crate) fn find(request: &Request) -> Route<'_> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let get = matches!(request.method, Method::Get | Method::Head);
@@ -41,7 +42,7 @@ pub(crate) fn find(request: &Request) -> Route<'_> {
     }
 }
 
-/// The duration in `ms=N`.
+/// Parses the duration in `ms=N`.
 fn sleep(query: &str) -> Option<Duration> {
     let ms = query.split('&').find_map(|pair| pair.strip_prefix("ms="))?;
     Some(Duration::from_millis(ms.parse().ok()?)).filter(|duration| *duration <= MAX_SLEEP)

@@ -1,4 +1,4 @@
-//! The status codes this server answers with.
+//! The status codes that this server answers with.
 
 /// A status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    /// The code and its phrase, as they stand in the first line of an answer.
+    /// Returns the code and its phrase, as in the first line of an answer.
     pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Ok => "200 OK",

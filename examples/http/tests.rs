@@ -1,4 +1,4 @@
-//! Requests cut in every way: the answer depends on the bytes alone.
+//! Requests split in every way: the answer depends on the bytes alone.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::status::Status;
 
 const LIMITS: Limits = Limits { head: 512, body: 100 };
 
-/// What a framer makes of the bytes.
+/// What a framer finds in the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Event {
     Request {
@@ -24,7 +24,7 @@ enum Event {
     Wants(Part),
 }
 
-/// What a framer says to the pieces, one read for each.
+/// Returns what a framer finds in the pieces, with one read for each.
 fn frame<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     let mut framer = Framer::new(LIMITS);
     let mut events = Vec::new();
@@ -79,7 +79,7 @@ fn refused(status: Status) -> Vec<Event> {
     vec![Event::Refused(status)]
 }
 
-/// The bytes, cut at the places.
+/// Splits the bytes at the given places.
 fn cut<'a>(input: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = places.iter().map(|place| place.index(input.len() + 1)).collect();
     places.sort_unstable();
@@ -88,7 +88,7 @@ fn cut<'a>(input: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     begins.zip(ends).map(|(begin, end)| &input[begin..end]).collect()
 }
 
-/// Requests, some good, some not, one after the other.
+/// Requests, some valid and some not, one after the other.
 fn conversation() -> impl Strategy<Value = Vec<u8>> {
     let good = prop_oneof![
         Just("GET /plaintext HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()),
@@ -169,7 +169,7 @@ fn requests_in_a_row_come_out_in_order() {
 
 #[test]
 fn the_buffer_grows_with_a_pipeline() {
-    // So many requests at a time, and the largest room that is offered for them.
+    // The number of requests at a time, and the largest space that is offered for them.
     for (count, room) in [(1, 1024), (30, 1024), (100, 2048)] {
         let mut framer = Framer::new(Limits { head: 16 * 1024, body: 100 });
         let requests = b"GET /json HTTP/1.1\r\nHost: h\r\n\r\n".repeat(count);
@@ -308,7 +308,7 @@ fn limits_hold_to_the_byte() {
     let fits = [request(Method::Get, "/", ""), Event::Wants(Part::First)];
     assert_eq!(whole(&head(LIMITS.head)), fits);
     assert_eq!(whole(&head(LIMITS.head + 1)), refused(Status::HeaderFieldsTooLarge));
-    // The head of the second request lies across the end of the buffer.
+    // The head of the second request crosses the end of the buffer.
     assert_eq!(whole(&(head(300) + &head(LIMITS.head))), [&fits[..1], &fits[..]].concat());
 
     let fields = |count: usize| whole(&format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "a:\r\n".repeat(count - 1)));

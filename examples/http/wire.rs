@@ -1,20 +1,23 @@
-//! The socket of a connection, with its time limits and its end.
+//! The socket of a connection, with its time limits and its shutdown.
 //!
-//! # Who touches it
+//! # Who uses the socket
 //!
-//! The connection reads and writes. When the server is to end, two callbacks come from elsewhere: the *drain* (no further
-//! request, please) and later the *abort* (no further anything). Each notes what it is in `end` and then wakes a reader by
-//! a read deadline in the past. The connection sets its own deadline first, and then looks at `end`. So whichever of the two
-//! deadlines is set last, either the read fails at once or the connection has seen the note: both orders of two stores,
-//! each followed by a look at the other's, and both are sequentially consistent.
+//! The connection reads and writes. When the server shuts down, two callbacks come from other
+//! goroutines: the *drain* (no further request) and later the *abort* (nothing further at all).
+//! Each callback records itself in `end`, then wakes a reader with a read deadline in the past. The
+//! connection sets its own deadline first, then checks `end`. So whichever of the two deadlines is
+//! set last, either the read fails at once or the connection has seen the record: both sides store,
+//! then load what the other side stores, and all of it is sequentially consistent.
 //!
-//! A read that fails before the connection's own deadline was woken for such a note, and is tried again if the note does
-//! not concern it: a drain lets a body come in, for it belongs to a request that has begun.
+//! A read that fails before the connection's own deadline was woken for such a record. It is tried
+//! again if the record does not concern it: a drain lets a body come in, which belongs to a request
+//! that has begun.
 //!
 //! # Deadlines that are rarely set
 //!
-//! A deadline has a timer, and a request takes a few microseconds. So a deadline that is up to an eighth too early stays as
-//! it is: a connection that is never idle for long sets one every few seconds. A limit of 8 s is one of 7 to 8 s.
+//! A deadline has a timer, and a request takes a few microseconds. So a deadline that is up to an
+//! eighth too early stays as it is: a connection that is never idle for long sets one every few
+//! seconds. A limit of 8 s is really one of 7 to 8 s.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -31,30 +34,31 @@ const OPEN: u8 = 0;
 const DRAIN: u8 = 1;
 const ABORT: u8 = 2;
 
-/// For how long an aborted connection may still write its last words, and for how long a closing one listens.
+/// How long an aborted connection may still write its last answer, and how long a closing one
+/// listens.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What a read came to.
+/// The outcome of a read.
 pub(crate) enum Got {
-    /// So many bytes; 0 if the client will send no more.
+    /// This many bytes; 0 if the client will send no more.
     Bytes(usize),
-    /// Nothing in time.
+    /// Nothing came in time.
     TimedOut,
-    /// The server ends.
+    /// The server shuts down.
     Ending,
 }
 
-/// See the [module](self).
+/// A connection's socket; see the [module](self).
 pub(crate) struct Wire {
     socket: Arc<Socket>,
-    /// What the deadlines of the socket are, unless a callback has set them.
+    /// The deadlines of the socket, unless a callback has set them.
     read_by: Option<Instant>,
     write_by: Option<Instant>,
     callbacks: [Stop; 2],
 }
 
 impl Wire {
-    /// A wire that drains when `drain` ends, and is aborted when `abort` ends.
+    /// Creates a wire that drains when `drain` ends, and aborts when `abort` ends.
     pub(crate) fn new(stream: TcpStream, drain: &Context, abort: &Context) -> Self {
         let socket = Arc::new(Socket { stream, end: AtomicU8::new(OPEN) });
         let callbacks = [(drain, DRAIN), (abort, ABORT)].map(|(ctx, how)| {
@@ -64,7 +68,7 @@ impl Wire {
         Self { socket, read_by: None, write_by: None, callbacks }
     }
 
-    /// Waits for bytes, until `limit` after `since`. If `may_drain`, a drain ends the wait, too.
+    /// Waits for bytes until `limit` after `since`. If `may_drain`, a drain ends the wait, too.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -85,13 +89,13 @@ impl Wire {
                 Ok(len) => return Ok(Got::Bytes(len)),
                 Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
                 Err(_) if self.read_by.is_some_and(|by| by <= Instant::now()) => return Ok(Got::TimedOut),
-                // Woken: by whom, the next round tells.
+                // The next iteration finds out why it was woken.
                 Err(_) => self.read_by = None,
             }
         }
     }
 
-    /// Writes all, for no longer than `limit`.
+    /// Writes all of the bytes within `limit`.
     pub(crate) fn write_all(&mut self, bytes: &[u8], limit: Duration) -> io::Result<()> {
         let by = Instant::now() + limit;
         if !is_near(self.write_by, by, limit) {
@@ -104,8 +108,9 @@ impl Wire {
         (&self.socket.stream).write_all(bytes)
     }
 
-    /// Runs `work` under a child of `ctx` that also ends when the client goes away, or says that it will send no more: these
-    /// two look the same. What the client sends meanwhile goes into `framer`; once that is full, nobody watches any more.
+    /// Runs `work` under a child of `ctx` that also ends when the client disconnects, or shuts down
+    /// its sending side: these two look the same. What the client sends in the meantime goes into
+    /// `framer`; once that is full, the watch ends.
     pub(crate) fn watched<T>(&mut self, ctx: &Context, framer: &mut Framer, work: impl FnOnce(&Context) -> T) -> T {
         let (ctx, cancel) = ctx.with_cancel_cause();
         let socket = &*self.socket;
@@ -114,17 +119,17 @@ impl Wire {
         greenthread::scope(|s| {
             s.spawn(|| {
                 if socket.is_left(framer, &over) {
-                    cancel.cancel("the client has gone");
+                    cancel.cancel("the client disconnected");
                 }
             });
-            // Also if `work` panics: the scope waits for the watcher.
+            // Even if `work` panics, as the scope waits for the watcher.
             let _end_of_watch = EndOfWatch { socket, over: &over };
             work(&ctx)
         })
     }
 
-    /// Says that nothing more will be sent, and waits a moment until the client has seen it. Closing a socket with unread bytes resets
-    /// the connection, and a reset may overtake the answer.
+    /// Shuts down the sending side, and waits a moment until the client has seen it. Closing a
+    /// socket with unread bytes resets the connection, and a reset may overtake the answer.
     pub(crate) fn linger(&mut self) -> io::Result<()> {
         self.socket.stream.shutdown(Shutdown::Write)?;
         let mut ignored = vec![0; 4096];
@@ -142,20 +147,20 @@ impl Drop for Wire {
     }
 }
 
-/// Whether a deadline at `armed` will do for one at `by`.
+/// Returns `true` if a deadline at `armed` is close enough to one at `by`.
 fn is_near(armed: Option<Instant>, by: Instant, limit: Duration) -> bool {
     armed.is_some_and(|armed| armed <= by && by - armed <= limit / 8)
 }
 
-/// What the connection, the callbacks and the watcher share.
+/// What the connection, the callbacks, and the watcher share.
 struct Socket {
     stream: TcpStream,
-    /// `OPEN`, `DRAIN` or `ABORT`; only grows.
+    /// `OPEN`, `DRAIN`, or `ABORT`; it only grows.
     end: AtomicU8,
 }
 
 impl Socket {
-    /// The callback of a drain or an abort.
+    /// Runs a drain or an abort, from its callback.
     fn end(&self, how: u8) {
         self.end.fetch_max(how, Ordering::SeqCst);
         self.wake_reader();
@@ -164,7 +169,7 @@ impl Socket {
         }
     }
 
-    // A deadline can only be refused by a socket that is closed, which wakes everybody, too.
+    // Only a closed socket refuses a deadline, and closing it wakes every waiter, too.
     fn wake_reader(&self) {
         let _ = self.stream.set_read_deadline(Some(Instant::now()));
     }
@@ -173,7 +178,8 @@ impl Socket {
         let _ = self.stream.set_write_deadline(Some(Instant::now() + LAST_WORDS));
     }
 
-    /// Waits until the client has gone, and returns true; or until the watch is over.
+    /// Waits until the client has disconnected, and returns `true`; or `false` when the watch is
+    /// over.
     fn is_left(&self, framer: &mut Framer, over: &AtomicBool) -> bool {
         loop {
             if self.stream.set_read_deadline(None).is_err() {

@@ -14,14 +14,15 @@ const HELP: &str = "\
 Usage: kv [OPTION]...
 
 A server for the Redis protocol: strings, lists, expiry, publish and subscribe.
-The data is in memory and goes with the process. SIGINT and SIGTERM end it.
+The data is in memory and is lost when the process ends. SIGINT and SIGTERM end
+the server.
 
 Options:
   -a, --addr ADDR       listen here (default: 127.0.0.1:6379; port 0 means any).
                         The first line of output is 'listening on ADDRESS'
   -b, --max-bulk BYTES  the longest key or value (default: 536870912)
-  -o, --outbox BYTES    how much may wait for a slow subscriber before it is cut
-                        off (default: 8388608)
+  -o, --outbox BYTES    how much may wait for a slow subscriber before it is
+                        disconnected (default: 8388608)
   -g, --grace SECONDS   how long replies may still take after a signal
                         (default: 1)
   -h, --help            print this help and exit
@@ -30,7 +31,7 @@ Options:
 Exit status: 0, 1 if the server cannot listen, 2 if the command line is wrong.
 ";
 
-/// What the server is to be like.
+/// The configuration of the server.
 pub(crate) struct Options {
     pub(crate) addr: SocketAddr,
     pub(crate) max_bulk: usize,

@@ -8,7 +8,7 @@ use crate::resp::{Replies, Request, integer};
 use crate::store::Store;
 use crate::{admin, keys, lists, strings};
 
-/// A request that is being done.
+/// A request that is being processed.
 pub(crate) struct Call<'c, 's> {
     pub(crate) request: Request<'c>,
     pub(crate) session: &'c mut Session<'s>,
@@ -24,30 +24,30 @@ impl<'c, 's> Call<'c, 's> {
         &self.session.database.store
     }
 
-    /// The first argument, which most commands have for their key.
+    /// Returns the first argument, which is the key for most commands.
     pub(crate) fn key(&self) -> &'c [u8] {
         self.request.at(1)
     }
 
-    /// The number at `index`.
+    /// Returns the number at `index`.
     pub(crate) fn number(&self, index: usize) -> Result<i64, Failure> {
         integer(self.request.at(index)).ok_or(Failure::NotAnInteger)
     }
 
-    /// The moment that lies `amount` units ahead.
+    /// Returns the time that is `amount` units ahead.
     pub(crate) fn ahead(&self, amount: i64, unit: Duration) -> Result<Instant, Failure> {
         let milliseconds = amount.checked_mul(unit.as_millis() as i64);
         let ahead = milliseconds.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         ahead.and_then(|ahead| self.now.checked_add(ahead)).ok_or_else(|| Failure::InvalidExpiry(self.command()))
     }
 
-    /// The name of the command, for a message.
+    /// Returns the name of the command, for a message.
     pub(crate) fn command(&self) -> String {
         String::from_utf8_lossy(self.request.at(0)).to_lowercase()
     }
 }
 
-/// Why a request was not done, in Redis' words.
+/// Why a request failed, in Redis' words.
 pub(crate) enum Failure {
     Unknown(String),
     UnknownSubcommand(String),
@@ -85,14 +85,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a command comes to; its reply has been written if that is well.
+/// The outcome of a command; the reply has been written if it is `Ok`.
 pub(crate) type Outcome = Result<(), Failure>;
 
 struct Command {
     name: &'static str,
-    /// The number of arguments, the name included; a negative one is the least number. As Redis counts.
+    /// The number of arguments, including the name; a negative number is the minimum. As Redis
+    /// counts.
     arity: i32,
-    /// Whether subscribers may say it.
+    /// Whether a subscriber may send it.
     always: bool,
     run: fn(&mut Call<'_, '_>) -> Outcome,
 }
@@ -154,7 +155,7 @@ fn find(name: &[u8]) -> Option<&'static Command> {
     COMMANDS.binary_search_by(upper).ok().map(|at| &COMMANDS[at])
 }
 
-/// Does what is asked for, and writes the reply. An empty request is none.
+/// Runs a request, and writes the reply. An empty request has no reply.
 pub(crate) fn run(mut call: Call<'_, '_>) {
     if call.request.len() > 0
         && let Err(failure) = try_run(&mut call)
@@ -176,7 +177,7 @@ fn try_run(call: &mut Call<'_, '_>) -> Outcome {
     (command.run)(call)
 }
 
-/// Quotes the beginning of what nobody understands, no more of it than fits a message.
+/// Quotes the beginning of an unknown command, no more of it than fits into a message.
 fn unknown(request: Request<'_>) -> String {
     const MOST: usize = 128;
     let quote = |bytes: &[u8]| format!("'{}'", String::from_utf8_lossy(&bytes[..bytes.len().min(MOST)]));

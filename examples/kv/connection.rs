@@ -1,7 +1,7 @@
-//! The loop of a connection: read, do what was asked for, reply.
+//! The loop of a connection: read, run the commands, reply.
 //!
-//! A client may send many requests before it reads a reply. All that have come are done, and their replies are sent
-//! together: one read and one write for the lot.
+//! A client may send many requests before it reads a reply. All requests that have come are
+//! processed, and their replies are sent together: one read and one write for all of them.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -18,29 +18,30 @@ use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::resp::{Malformed, Parser, Replies};
 
-/// The input of a quiet client, and what a busy one may keep while it has sent nothing.
+/// The input buffer of a quiet client, and what a busy one may keep while it sends nothing.
 const SMALL: usize = 1024;
 const LARGE: usize = 64 * 1024;
-/// Replies beyond this are not kept until the last request that has come is done.
+/// Replies beyond this are sent before the last request that has come is processed.
 const FLUSH: usize = 256 * 1024;
 
-/// What the server knows about the client at the other end.
+/// What the server knows about the client.
 pub(crate) struct Session<'a> {
     pub(crate) database: &'a Database,
     pub(crate) id: u64,
     pub(crate) name: Vec<u8>,
     /// Replies that have not been sent.
     pub(crate) replies: Replies,
-    /// Since the first SUBSCRIBE.
+    /// Present since the first SUBSCRIBE.
     pub(crate) subscriptions: Option<Subscriptions<'a>>,
-    /// The client said goodbye.
+    /// The client has sent QUIT.
     pub(crate) quit: bool,
     ctx: &'a Context,
     stream: Arc<TcpStream>,
     pusher: Option<JoinHandle<()>>,
 }
 
-/// Serves a client until it goes, or breaks the protocol, or `signal` ends; `ctx` ends what then takes too long.
+/// Serves a client until it disconnects, breaks the protocol, or `signal` ends; `ctx` ends what
+/// then takes too long.
 pub(crate) fn serve(database: &Database, signal: &Context, ctx: &Context, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = Arc::new(stream);
@@ -74,9 +75,9 @@ pub(crate) fn serve(database: &Database, signal: &Context, ctx: &Context, stream
 }
 
 impl Session<'_> {
-    /// Does what has come.
+    /// Processes the requests that have come.
     fn answer(&mut self, input: &mut Input, parser: &mut Parser) -> Result<(), Malformed> {
-        // As in Redis, the time stands still for what came together.
+        // As in Redis, requests that came together see the same time.
         let now = Instant::now();
         let mut commands = 0;
         let result = loop {
@@ -98,7 +99,7 @@ impl Session<'_> {
         result
     }
 
-    /// Sends the replies, or hands them to the pusher.
+    /// Sends the replies, or passes them to the pusher.
     fn flush(&mut self) -> io::Result<()> {
         let bytes = &mut self.replies.bytes;
         if bytes.is_empty() {
@@ -118,7 +119,7 @@ impl Session<'_> {
 }
 
 impl<'a> Session<'a> {
-    /// The subscriptions; from now on everything goes through the outbox.
+    /// Returns the subscriptions; from the first call on, all replies go through the outbox.
     pub(crate) fn subscribe(&mut self) -> &mut Subscriptions<'a> {
         let Self { database, id, replies, ctx, stream, pusher, subscriptions, .. } = self;
         let subscriptions = subscriptions.get_or_insert_with(|| {
@@ -127,7 +128,7 @@ impl<'a> Session<'a> {
             *pusher = Some(greenthread::spawn(move || own.push(&ctx)));
             Subscriptions::new(&database.broker, *id, outbox)
         });
-        // These come first.
+        // These replies come first.
         if !replies.bytes.is_empty() {
             subscriptions.outbox().reply(&std::mem::take(&mut replies.bytes));
         }
@@ -141,13 +142,13 @@ impl Drop for Session<'_> {
             subscriptions.outbox().end();
         }
         if let Some(pusher) = self.pusher.take() {
-            // If it panicked, that was said.
+            // If it panicked, the panic hook has printed that.
             let _ = pusher.join();
         }
     }
 }
 
-/// The bytes that have come and are not done yet.
+/// The bytes that have come and are not processed yet.
 #[derive(Default)]
 struct Input {
     bytes: Vec<u8>,
@@ -164,7 +165,7 @@ impl Input {
         self.begin += count;
     }
 
-    /// Reads some more; `false` if there is no more.
+    /// Reads more, and returns `false` if there is no more.
     fn read(&mut self, stream: &mut impl Read) -> io::Result<bool> {
         self.make_room();
         loop {
@@ -179,8 +180,8 @@ impl Input {
         }
     }
 
-    /// Moves what is left to the front, and doubles the memory if that is full: with pieces that grow with the request,
-    /// each byte is moved a few times and not once per read.
+    /// Moves the rest to the front, and doubles the memory if it is full: as the pieces grow with
+    /// the request, each byte is moved a few times, and not once per read.
     fn make_room(&mut self) {
         let was_full = self.end == self.bytes.len();
         if self.begin > 0 {

@@ -1,10 +1,10 @@
-//! Redis' patterns: `*`, `?`, `[abc]`, `[^a-z]`, and a backslash before what shall stand for itself.
+//! Redis' patterns: `*`, `?`, `[abc]`, `[^a-z]`, and a backslash before a literal character.
 
-/// Whether all of `text` matches `pattern`.
+/// Returns `true` if all of `text` matches `pattern`.
 ///
-/// Only the last star ever has to be tried again with one byte more: what an earlier one took more would the later one
-/// have to take less. So the time is at most the product of the lengths, where the obvious recursion needs ages for
-/// `a*a*a*a*a*b`.
+/// Only the last star ever has to be tried again with one byte more: whatever an earlier star took
+/// in addition, the later one would have to take less. So the time is at most the product of the
+/// lengths, where the obvious recursion would take exponential time for `a*a*a*a*a*b`.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (pattern, text);
     let mut retry: Option<(&[u8], &[u8])> = None;
@@ -27,7 +27,7 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// The pattern without its first element, if that element matches `byte`.
+/// Returns the pattern without its first element, if that element matches `byte`.
 fn step(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     match pattern {
         [] => None,
@@ -38,8 +38,8 @@ fn step(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     }
 }
 
-/// What follows the class that begins after its bracket, if `byte` is in it. A class without an end goes on to the end
-/// of the pattern.
+/// Returns what follows the class that begins after its bracket, if `byte` is in it. A class
+/// without an end extends to the end of the pattern.
 fn class(inside: &[u8], byte: u8) -> Option<&[u8]> {
     let (negated, mut rest) = match inside {
         [b'^', rest @ ..] => (true, rest),

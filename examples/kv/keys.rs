@@ -1,4 +1,4 @@
-//! Commands on keys, whatever their values, and on all of them.
+//! Commands on keys with any value, and on all keys.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ pub(crate) fn pexpire(call: &mut Call<'_, '_>) -> Outcome {
 fn set_expiry(call: &mut Call<'_, '_>, unit: Duration) -> Outcome {
     let (key, now) = (call.key(), call.now);
     let amount = call.number(2)?;
-    // What lies in the past is over at once.
+    // A time in the past expires the key at once.
     let expires = if amount > 0 { Some(call.ahead(amount, unit)?) } else { None };
     let mut shard = call.store().shard(key);
     let there = shard.get(key, now).is_some();
@@ -113,7 +113,7 @@ pub(crate) fn keys(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-/// How many keys there are, and how many of them expire.
+/// Returns the number of keys, and how many of them expire.
 pub(crate) fn sizes(call: &Call<'_, '_>) -> (usize, usize) {
     let all = call.store().all();
     let sizes = all.iter().map(|shard| shard.len(call.now));

@@ -1,19 +1,20 @@
-//! `kv`: a server for the Redis protocol, for `redis-cli` and `redis-benchmark` as they are.
+//! `kv`: a server for the Redis protocol, for unmodified `redis-cli` and `redis-benchmark`.
 //!
 //! ```text
-//!   main: serve ──┬─ goroutine per connection: read, do, reply ──── shards, each under a lock ──┐
+//!   main: serve ──┬─ goroutine per connection: read, run, reply ─── shards, each under a lock ──┐
 //!                 ├─ ...                                                                         |
 //!                 └─ ...  a subscriber: and its pusher <── outbox <── broker <── PUBLISH         |
 //!                                                                                               |
 //!   sweeper: sleeps until the first key expires ────────────────────────────────────────────────┘
 //! ```
 //!
-//! Redis runs all commands on one thread, and so each is atomic. Here they run on all Ps, and they are still atomic:
-//! see `store.rs` for the locks. `resp.rs` is the protocol, `connection.rs` the loop of a connection, `commands.rs` the
-//! table of the commands, and `strings.rs`, `lists.rs`, `keys.rs` and `admin.rs` what they do. `pubsub.rs` and
-//! `outbox.rs` are the part in which connections have to do with each other.
+//! Redis runs all commands on one thread, so each of them is atomic. Here they run on all Ps and
+//! are still atomic: see `store.rs` for the locks. `resp.rs` is the protocol, `connection.rs` the
+//! loop of a connection, `commands.rs` the table of the commands, and `strings.rs`, `lists.rs`,
+//! `keys.rs`, and `admin.rs` implement them. `pubsub.rs` and `outbox.rs` connect the connections to
+//! each other.
 //!
-//! After a signal the requests that have come are still answered, then each connection is closed.
+//! After a signal, the requests that have come are still answered, then each connection is closed.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -51,7 +52,7 @@ struct Database {
     limits: Limits,
     outbox: usize,
     started: Instant,
-    /// The connections of now, and of ever.
+    /// The number of open connections, and of all connections so far.
     clients: AtomicUsize,
     accepted: AtomicU64,
     commands: AtomicU64,
@@ -82,7 +83,7 @@ fn serve(options: Options) -> io::Result<()> {
     let signal = ctx.clone();
     listener.serve(&ctx, options.grace, move |ctx, stream| {
         database.clients.fetch_add(1, Ordering::Relaxed);
-        // Whatever went wrong with one client, the others are served.
+        // The failure of one client does not concern the others.
         let _ = connection::serve(&database, &signal, ctx, stream);
         database.clients.fetch_sub(1, Ordering::Relaxed);
     })

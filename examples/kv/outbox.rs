@@ -1,12 +1,13 @@
-//! What a subscriber is still to be sent.
+//! What a subscriber has yet to be sent.
 //!
-//! Messages come from other connections, at any time, and nobody who publishes may wait for a subscriber that does not
-//! read. So a connection that subscribes gets a second goroutine, the pusher, and all that it is sent goes through its
-//! outbox. Who publishes only appends. If a subscriber is so slow that the outbox is full it is cut off: it has lost a
-//! message, and that it notices.
+//! Messages come from other connections, at any time, and a publisher must not wait for a
+//! subscriber that does not read. So a connection that subscribes gets a second goroutine, the
+//! pusher, and everything that it is sent goes through its outbox. A publisher only appends. A
+//! subscriber that is so slow that its outbox is full is disconnected: it has lost a message, and
+//! must notice.
 //!
-//! The subscriber's own replies take the same way, so that they keep their places among the messages; but its own
-//! goroutine can wait until there is room.
+//! The subscriber's own replies take the same way, which keeps their places among the messages; but
+//! its own goroutine can wait until there is room.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -18,9 +19,9 @@ use greenthread::sync::{Condvar, Mutex};
 
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Something to send has come, or the end.
+    /// Notified when there is something to send, or at the end.
     filled: Condvar,
-    /// Something has been taken out, or the end.
+    /// Notified when something has been taken out, or at the end.
     emptied: Condvar,
     limit: usize,
     stream: Arc<TcpStream>,
@@ -39,7 +40,8 @@ impl Outbox {
         Self { state, filled: Condvar::new(), emptied: Condvar::new(), limit, stream }
     }
 
-    /// Appends a message, or cuts the subscriber off if there is no room. Never waits for it. Whether it was appended.
+    /// Appends a message without waiting, or disconnects the subscriber if there is no room.
+    /// Returns `true` if it was appended.
     pub(crate) fn publish(&self, message: &[u8]) -> bool {
         let mut state = self.state.lock();
         if state.ended {
@@ -49,7 +51,8 @@ impl Outbox {
             *state = State { bytes: Vec::new(), ended: true };
             drop(state);
             self.tell_the_end();
-            // Both goroutines of the connection may be waiting for the client. It has no other end to be told of.
+            // Both goroutines of the connection may be waiting for the client, and nothing else can
+            // end their waits.
             let _ = self.stream.shutdown(Shutdown::Both);
             return false;
         }
@@ -57,7 +60,7 @@ impl Outbox {
         true
     }
 
-    /// Appends replies, however many: after [`wait_for_room`](Self::wait_for_room).
+    /// Appends replies of any number; call [`wait_for_room`](Self::wait_for_room) first.
     pub(crate) fn reply(&self, replies: &[u8]) {
         let mut state = self.state.lock();
         if !state.ended {
@@ -70,12 +73,12 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// Waits until there is room, or the end has come.
+    /// Waits until there is room, or until the end.
     pub(crate) fn wait_for_room(&self) {
         self.emptied.wait_while(&mut self.state.lock(), |state| !state.ended && state.bytes.len() >= self.limit);
     }
 
-    /// Lets nothing in any more. What is in is still sent.
+    /// Accepts nothing more. What is in the outbox is still sent.
     pub(crate) fn end(&self) {
         self.state.lock().ended = true;
         self.tell_the_end();
@@ -86,7 +89,7 @@ impl Outbox {
         self.emptied.notify_all();
     }
 
-    /// The pusher: sends what comes in, until the end.
+    /// Runs the pusher: sends what comes in, until the end.
     pub(crate) fn push(&self, ctx: &Context) {
         if self.push_all(ctx).is_err() {
             *self.state.lock() = State { bytes: Vec::new(), ended: true };

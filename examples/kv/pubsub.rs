@@ -1,8 +1,8 @@
-//! Who subscribes to what, and PUBLISH.
+//! The subscriptions of all connections, and PUBLISH.
 //!
-//! One lock for all channels: two messages come to all of their subscribers in the same order, and what a subscriber
-//! is told (`subscribe`, `message`, `unsubscribe`) is what happened, in that order. Nobody waits under the lock: to
-//! publish is to append to outboxes.
+//! There is one lock for all channels. So two messages come to all of their subscribers in the same
+//! order, and what a subscriber is sent (`subscribe`, `message`, `unsubscribe`) is what happened,
+//! in that order. Nothing waits under the lock: publishing only appends to outboxes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::outbox::Outbox;
 use crate::resp::Replies;
 use crate::store::Key;
 
-/// A name is that of a channel, or a pattern for names of channels.
+/// The name of a channel, or a pattern for names of channels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Channel,
     Pattern,
 }
 
-/// The subscribers of a name, by the id of the connection.
+/// The subscribers of a name, by the ID of the connection.
 type Subscribers = HashMap<u64, Arc<Outbox>>;
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Sends the message to all who want it; how many those are.
+    /// Sends the message to all of its subscribers, and returns their number.
     pub(crate) fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
         let topics = self.topics.lock();
         let mut reached = 0;
@@ -74,7 +74,7 @@ fn push(parts: &[&[u8]]) -> Vec<u8> {
     push.bytes
 }
 
-/// What one connection subscribes to. Gives everything back when it is dropped.
+/// The subscriptions of one connection, which end when it is dropped.
 pub(crate) struct Subscriptions<'a> {
     broker: &'a Broker,
     id: u64,
@@ -92,7 +92,7 @@ impl<'a> Subscriptions<'a> {
         &self.outbox
     }
 
-    /// How many names are subscribed to.
+    /// Returns the number of names that are subscribed to.
     pub(crate) fn len(&self) -> usize {
         self.channels.len() + self.patterns.len()
     }
@@ -104,7 +104,7 @@ impl<'a> Subscriptions<'a> {
         }
     }
 
-    /// SUBSCRIBE to one name. Told before the first message for it.
+    /// Subscribes to one name, and sends the reply before the first message for it.
     pub(crate) fn add(&mut self, kind: Kind, name: &[u8]) {
         let name = Key::from(name);
         self.outbox.wait_for_room();
@@ -114,7 +114,7 @@ impl<'a> Subscriptions<'a> {
         topics.of(kind).entry(name).or_default().insert(self.id, Arc::clone(&self.outbox));
     }
 
-    /// UNSUBSCRIBE from one name. Told after the last message for it.
+    /// Unsubscribes from one name, and sends the reply after the last message for it.
     pub(crate) fn remove(&mut self, kind: Kind, name: &[u8]) {
         self.outbox.wait_for_room();
         let mut topics = self.broker.topics.lock();
@@ -124,7 +124,7 @@ impl<'a> Subscriptions<'a> {
         self.tell(unsubscribed(kind), Some(name));
     }
 
-    /// UNSUBSCRIBE from all names.
+    /// Unsubscribes from all names.
     pub(crate) fn remove_all(&mut self, kind: Kind) {
         if self.own(kind).is_empty() {
             self.tell(unsubscribed(kind), None);
@@ -153,7 +153,7 @@ impl Drop for Subscriptions<'_> {
     }
 }
 
-/// The reply to UNSUBSCRIBE of one who does not subscribe to anything.
+/// Sends the reply to UNSUBSCRIBE for a connection without subscriptions.
 pub(crate) fn nothing_to_unsubscribe<'n>(kind: Kind, names: impl Iterator<Item = &'n [u8]>, replies: &mut Replies) {
     let mut names = names.peekable();
     if names.peek().is_none() {

@@ -1,19 +1,20 @@
 //! RESP2, the Redis protocol: requests in, replies out.
 //!
-//! A request is an array of bulk strings (`*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`), or, for people with `nc`, a line of words
-//! (`ECHO hi`), in which quotes hold a word together. The parser is given all bytes from the first one of a request on,
-//! as often as there are more of them; it remembers how far it came, so a value of a megabyte in a thousand pieces is
-//! looked at once. The arguments are not copied: they are ranges of the input.
+//! A request is an array of bulk strings (`*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`), or, for users of
+//! `nc`, a line of words (`ECHO hi`), in which quotes hold a word together. The parser gets all
+//! bytes from the first one of a request on, each time there are more of them. It remembers how far
+//! it has read, so a value of a megabyte in a thousand pieces is scanned once. The arguments are
+//! not copied: they are ranges of the input.
 
 use std::fmt;
 use std::ops::Range;
 
-/// The longest line: an inline request, or a length. As in Redis.
+/// The longest line, which is an inline request or a length. As in Redis.
 const MAX_LINE: usize = 64 * 1024;
 /// The most arguments of a request. As in Redis.
 const MAX_ARGUMENTS: i64 = 1024 * 1024;
 
-/// What a request may be large.
+/// How large a request may be.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     /// The longest argument.
@@ -27,7 +28,8 @@ impl Limits {
     }
 }
 
-/// Why the bytes are no request. Nothing that follows can be understood, so the connection has to end.
+/// Why the bytes are not a request. The bytes that follow cannot be understood, so the connection
+/// has to end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     CountLine,
@@ -70,12 +72,12 @@ impl<'a> Request<'a> {
         self.arguments.len()
     }
 
-    /// The argument at `index`, which must be there.
+    /// Returns the argument at `index`, which must be there.
     pub(crate) fn at(self, index: usize) -> &'a [u8] {
         &self.bytes[self.arguments[index].clone()]
     }
 
-    /// The arguments from `first` on; none if there are fewer.
+    /// Returns the arguments from `first` on; none if there are fewer.
     pub(crate) fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.arguments.iter().skip(first).map(move |range| &self.bytes[range.clone()])
     }
@@ -85,21 +87,23 @@ impl<'a> Request<'a> {
 #[derive(Default)]
 pub(crate) struct Parser {
     arguments: Vec<Range<usize>>,
-    /// How many arguments there will be; unknown before the first line.
+    /// The number of arguments, once the first line is known.
     count: Option<usize>,
     /// The length of the argument that has begun.
     length: Option<usize>,
-    /// How many bytes are behind us.
+    /// The number of bytes that have been parsed.
     at: usize,
-    /// The words of an inline request without their quotes: what the ranges refer to, in place of the input.
+    /// The words of an inline request without their quotes; the ranges refer to them instead of the
+    /// input.
     unquoted: Vec<u8>,
     inline: bool,
 }
 
 impl Parser {
-    /// Looks for a request at the beginning of `input`. `Some` is its length; then [`request`](Self::request) is the
-    /// request, and [`clear`](Self::clear) makes ready for the next one. `None` means that there must be more bytes:
-    /// come again with these and some more. A request may be empty, and then wants no answer.
+    /// Looks for a request at the beginning of `input`, and returns its length. Then
+    /// [`request`](Self::request) returns the request, and [`clear`](Self::clear) prepares for the
+    /// next one. `None` means that the request is not complete: call again with these bytes and
+    /// some more. A request may be empty, and then has no reply.
     pub(crate) fn parse(&mut self, input: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
         let Some(count) = self.count else {
             return match input.first() {
@@ -171,7 +175,7 @@ impl Parser {
         }
     }
 
-    /// The request that was found in `input`.
+    /// Returns the request that was found in `input`.
     pub(crate) fn request<'a>(&'a self, input: &'a [u8]) -> Request<'a> {
         Request { bytes: if self.inline { &self.unquoted } else { input }, arguments: &self.arguments }
     }
@@ -186,8 +190,8 @@ impl Parser {
     }
 }
 
-/// The number from `at` to the end of the line, and where the next line begins. `None` if the line has no end yet,
-/// `Some((None, _))` if it is no number.
+/// Parses the number from `at` to the end of the line, and returns where the next line begins.
+/// `None` if the line has no end yet, `Some((None, _))` if it is not a number.
 fn number(input: &[u8], at: usize, too_long: Malformed) -> Result<Option<(Option<i64>, usize)>, Malformed> {
     let line = &input[at..];
     match line.iter().take(MAX_LINE).position(|&byte| byte == b'\r') {
@@ -197,7 +201,8 @@ fn number(input: &[u8], at: usize, too_long: Malformed) -> Result<Option<(Option
     }
 }
 
-/// Appends the first word of `line` to `word`, and returns the rest; `None` if its quotes do not match.
+/// Appends the first word of `line` to `word`, and returns the rest; `None` if its quotes do not
+/// match.
 fn unquote<'a>(line: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     let mut quote = None;
     let mut rest = line;
@@ -223,7 +228,7 @@ fn unquote<'a>(line: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     }
 }
 
-/// What follows a backslash within double quotes.
+/// Parses what follows a backslash within double quotes.
 fn unescape<'a>(rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     if let [b'x', high, low, tail @ ..] = rest
         && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
@@ -243,7 +248,7 @@ fn unescape<'a>(rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     Some(tail)
 }
 
-/// A decimal number as Redis writes it: no plus, no blanks, no leading zeros.
+/// Parses a decimal number as Redis writes it: no plus, no blanks, no leading zeros.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let well_formed = match digits {
@@ -257,7 +262,7 @@ pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The digits of a number.
+/// Returns the digits of a number.
 pub(crate) fn decimal(number: i64) -> Vec<u8> {
     let mut digits = Vec::new();
     push_decimal(&mut digits, number);
@@ -295,14 +300,14 @@ impl Replies {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// A status: text without line ends.
+    /// Appends a status: text without line ends.
     pub(crate) fn simple(&mut self, text: &str) {
         self.bytes.push(b'+');
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// An error. Line ends in it become blanks: it may quote what the client said.
+    /// Appends an error. Line ends in it become blanks, as it may quote the client's bytes.
     pub(crate) fn error(&mut self, error: &dyn fmt::Display) {
         self.bytes.push(b'-');
         let text = error.to_string().replace(['\r', '\n'], " ");
@@ -332,7 +337,7 @@ impl Replies {
         self.bytes.extend_from_slice(b"*-1\r\n");
     }
 
-    /// A bulk string, or null.
+    /// Appends a bulk string, or null.
     pub(crate) fn maybe(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             Some(bytes) => self.bulk(bytes),
@@ -340,7 +345,7 @@ impl Replies {
         }
     }
 
-    /// The head of an array: `len` replies follow.
+    /// Appends the head of an array: `len` replies follow.
     pub(crate) fn array(&mut self, len: usize) {
         self.line(b'*', len as i64);
     }
@@ -352,7 +357,8 @@ mod tests {
 
     const LIMITS: Limits = Limits { bulk: 1000 };
 
-    /// All requests in `pieces`, as a connection finds them: what is left over is given again, with the next piece.
+    /// Returns all requests in `pieces`, as a connection finds them: the rest of each piece is
+    /// passed again with the next one.
     fn requests(pieces: &[&[u8]]) -> Result<Vec<Vec<Vec<u8>>>, Malformed> {
         let (mut parser, mut input, mut found) = (Parser::default(), Vec::new(), Vec::new());
         for piece in pieces {

@@ -1,19 +1,22 @@
-//! The data: keys and values in shards, each under a lock of its own, and the times at which keys expire.
+//! The data: keys and values in shards, each under a lock of its own, and the times at which keys
+//! expire.
 //!
-//! A command that concerns one key locks one shard; one that concerns several locks all of theirs, in the order of
-//! their numbers, so that no two wait for each other. Until it is done nobody sees anything in between: commands are
-//! atomic, as in Redis, and those on other shards run at the same time.
+//! A command on one key locks one shard; a command on several keys locks all of their shards in the
+//! order of their numbers, so that two commands never wait for each other. Until a command is done,
+//! no other command sees an intermediate state: commands are atomic, as in Redis, and those on
+//! other shards run at the same time.
 //!
-//! A key that has expired is gone for everybody who looks. The memory goes when somebody does, or with the sweeper: a
-//! goroutine that sleeps until the first key expires, and for ever while none will. A server that is not used does
-//! nothing at all.
+//! A key that has expired is gone for every reader. Its memory is freed by the next command on it,
+//! or by the sweeper: a goroutine that sleeps until the first key expires, and forever while no key
+//! will. A server that is not used does nothing at all.
 //!
-//! # How the sweeper misses nothing
-//! `Alarm::next` is the time at which the sweeper looks again anyway; who gives a key an earlier time wakes it.
-//! Before it goes through the shards the sweeper sets `next` to "never", and afterwards to the earliest time it has
-//! seen. A time that is put into a shard is compared with `next` under the lock of that shard. Either the sweeper locks
-//! the shard later, and sees the time; or it had the lock before, and then "never", or what was written after it, is
-//! what is compared: the lock passes that on, so Relaxed is enough for `next` itself.
+//! # Why the sweeper misses nothing
+//! `Alarm::next` is the time at which the sweeper will look again; a command that gives a key an
+//! earlier time wakes it. Before the sweeper goes through the shards it sets `next` to "never", and
+//! afterward to the earliest time it has seen. A time that is put into a shard is compared with
+//! `next` under the lock of that shard. Either the sweeper locks the shard later, and sees the
+//! time; or it held the lock before, and then the time is compared with "never", or with what was
+//! written after it: the lock publishes that, so Relaxed is enough for `next` itself.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -29,9 +32,9 @@ use greenthread::time;
 
 /// Many more than there are Ps, so that two commands seldom meet.
 const SHARDS: usize = 64;
-/// How many expired keys are removed before the lock of the shard is given to others.
+/// How many expired keys are removed before the lock of the shard is released for others.
 const BATCH: usize = 256;
-/// The least time from one sweep to the next. Expired keys may take memory that long.
+/// The shortest time between two sweeps. Expired keys may take memory for that long.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The name of a value; the shard's tables share it.
@@ -39,7 +42,7 @@ pub(crate) type Key = Arc<[u8]>;
 
 pub(crate) enum Value {
     String(Vec<u8>),
-    /// Never empty: without elements there is no key.
+    /// Never empty: a key is removed with the last element of its list.
     List(VecDeque<Vec<u8>>),
 }
 
@@ -69,12 +72,12 @@ impl Shard {
         self.alive(key, now).map(|entry| &mut entry.value)
     }
 
-    /// When the key expires; `Some(None)` if never, `None` if there is no such key.
+    /// Returns when the key expires; `Some(None)` if never, `None` if there is no such key.
     pub(crate) fn expiry(&mut self, key: &[u8], now: Instant) -> Option<Option<Instant>> {
         self.alive(key, now).map(|entry| entry.expires)
     }
 
-    /// Sets the value and the time, whatever was there.
+    /// Sets the value and the time, and replaces the old ones.
     pub(crate) fn insert(&mut self, key: &[u8], value: Value, expires: Option<Instant>) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.value = value;
@@ -86,7 +89,7 @@ impl Shard {
         self.set_expiry(&key, expires);
     }
 
-    /// Removes the key; whether it was there.
+    /// Removes the key, and returns `true` if it was there.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
         let Some((key, entry)) = self.entries.remove_entry(key) else { return false };
         if let Some(at) = entry.expires {
@@ -95,7 +98,7 @@ impl Shard {
         true
     }
 
-    /// Sets when the key expires; nothing happens if it is not there.
+    /// Sets when the key expires; does nothing if it is not there.
     pub(crate) fn set_expiry(&mut self, key: &[u8], expires: Option<Instant>) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         let before = std::mem::replace(&mut entry.expires, expires);
@@ -117,13 +120,14 @@ impl Shard {
         self.entries.iter().filter(move |(_, entry)| alive(entry)).map(|(key, _)| key)
     }
 
-    /// How many keys there are, and how many of them expire.
+    /// Returns the number of keys, and how many of them expire.
     pub(crate) fn len(&self, now: Instant) -> (usize, usize) {
         let dead = self.expiring.iter().take_while(|(at, _)| *at <= now).count();
         (self.entries.len() - dead, self.expiring.len() - dead)
     }
 
-    /// Removes some of what has expired. `Err` if there may be more, else the first time that lies ahead.
+    /// Removes some of the expired keys. Returns `Err` if there may be more, and otherwise the
+    /// first time that lies ahead.
     fn sweep(&mut self, now: Instant) -> Result<Option<Instant>, ()> {
         for _ in 0..BATCH {
             match self.expiring.first() {
@@ -146,7 +150,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// No data yet, and what the sweeper is to receive from.
+    /// Creates an empty store, and the channel from which the sweeper receives.
     pub(crate) fn new() -> (Self, Receiver<()>) {
         let (wake, woken) = channel::bounded(1);
         let alarm = Arc::new(Alarm { next: AtomicU64::new(NEVER), start: Instant::now(), wake });
@@ -159,12 +163,12 @@ impl Store {
         self.hasher.hash_one(key) as usize % self.shards.len()
     }
 
-    /// The part that has the key.
+    /// Returns the shard that has the key.
     pub(crate) fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
         self.shards[self.index(key)].lock()
     }
 
-    /// The parts that have the keys.
+    /// Locks the shards that have the keys.
     pub(crate) fn shards_of<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Several<'_> {
         let mut wanted = [false; SHARDS];
         for key in keys {
@@ -174,7 +178,7 @@ impl Store {
         Several { store: self, shards }
     }
 
-    /// All parts.
+    /// Locks all shards.
     pub(crate) fn all(&self) -> Vec<MutexGuard<'_, Shard>> {
         self.shards.iter().map(Mutex::lock).collect()
     }
@@ -186,12 +190,12 @@ impl Store {
             .iter_mut()
             .map(|shard| (std::mem::take(&mut shard.entries), std::mem::take(&mut shard.expiring)))
             .collect();
-        // To free it all takes time, in which the others can go on.
+        // Freeing everything takes time, in which other commands can run.
         drop(all);
         drop(taken);
     }
 
-    /// Removes what has expired; the first time that lies ahead.
+    /// Removes the expired keys, and returns the first time that lies ahead.
     fn sweep(&self, now: Instant) -> Option<Instant> {
         let sweep = |shard: &Mutex<Shard>| {
             loop {
@@ -204,7 +208,7 @@ impl Store {
         self.shards.iter().filter_map(sweep).min()
     }
 
-    /// The sweeper, until the context ends.
+    /// Runs the sweeper until the context ends.
     pub(crate) fn keep_clean(&self, ctx: &Context, woken: &Receiver<()>) {
         loop {
             self.alarm.next.store(NEVER, Ordering::Relaxed);
@@ -221,7 +225,7 @@ impl Store {
                 recv(woken) -> _ => {}
                 recv(ctx.done()) -> _ => return,
             }
-            // It looks soon anyway; nobody has to tell.
+            // The sweeper looks soon anyway, so it need not be woken.
             self.alarm.next.store(0, Ordering::Relaxed);
             if ctx.sleep(PAUSE).is_err() {
                 return;
@@ -230,14 +234,14 @@ impl Store {
     }
 }
 
-/// Some parts, locked.
+/// Some shards, locked.
 pub(crate) struct Several<'a> {
     store: &'a Store,
     shards: Vec<Option<MutexGuard<'a, Shard>>>,
 }
 
 impl Several<'_> {
-    /// The part that has the key, which must be one of those that were asked for.
+    /// Returns the shard that has the key, which must be one of those that were requested.
     pub(crate) fn shard(&mut self, key: &[u8]) -> &mut Shard {
         self.shards[self.store.index(key)].as_mut().expect("it was asked for")
     }
@@ -258,10 +262,11 @@ impl Alarm {
         u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(NEVER)
     }
 
-    /// Called under the lock of a shard that has a new time.
+    /// Wakes the sweeper if `at` is early; call it under the lock of a shard that has a new time.
     fn tell(&self, at: Instant) {
         if self.micros(at) < self.next.load(Ordering::Relaxed) {
-            // If it is full the sweeper is about to look, and if nobody receives the server ends.
+            // If the channel is full, the sweeper is about to look; if there is no receiver, the
+            // server is shutting down.
             let _ = self.wake.try_send(());
         }
     }
@@ -287,7 +292,7 @@ mod tests {
         }
     }
 
-    /// A store with its sweeper, which ends with the context.
+    /// Returns a store with its sweeper, which ends with the context.
     fn swept() -> (Arc<Store>, greenthread::ctx::Cancel) {
         let (store, woken) = Store::new();
         let store = Arc::new(store);

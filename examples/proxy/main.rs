@@ -1,18 +1,19 @@
-//! `proxy --to HOST:PORT`: hands TCP connections on to another server.
+//! `proxy --to HOST:PORT`: forwards TCP connections to another server.
 //!
 //! ```text
-//!   main: serve ──┬─ goroutine per connection ── place? ── connect ── scope ─┬─ copy: client to server
-//!                 ├─ ...                           |                         `─ copy: server to client
-//!                 `─ ...                      semaphore of --limit
+//!   main: serve ──┬─ goroutine per connection ── place ── connect ── scope ─┬─ client to server
+//!                 ├─ ...                           |                        `─ server to client
+//!                 `─ ...                  semaphore of --limit
 //! ```
 //!
-//! Both directions of a connection are copied at once, by two goroutines that use the same two streams: reading and
-//! writing do not exclude each other. When one side has sent everything, only that direction ends, and the other side
-//! is told by a shutdown of its reading half: a client may close its half and still wait for a long answer. When one
-//! direction fails, the context of the pair is cancelled, and so the other one comes back, too.
+//! Both directions of a connection are copied at once, by two goroutines that use the same two
+//! streams: reading and writing do not exclude each other. When one side has sent everything, only
+//! that direction ends, and the other side learns it from a shutdown: a client may close its half
+//! and still wait for a long answer. When one direction fails, the context of the pair is canceled,
+//! which ends the other direction, too.
 //!
-//! A client waits for a place and for the server as long as `--connect-timeout` says, for both together: one context
-//! with a deadline goes through both.
+//! `--connect-timeout` limits how long a client waits for a place and for the server, both
+//! together: one context with a deadline applies to both.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -40,7 +41,7 @@ const NAME: &str = "proxy";
 const HELP: &str = "\
 Usage: proxy [OPTION]... --to HOST:PORT
 
-Hands each TCP connection on to another server, both ways, and keeps half-closed
+Forwards each TCP connection to another server, both ways, and keeps half-closed
 ones open. SIGINT and SIGTERM end it.
 
 Options:
@@ -48,9 +49,9 @@ Options:
   -l, --listen ADDR              listen here (default: 127.0.0.1:7008; port 0
                                  means any); --addr is the same. The first line
                                  of output is 'listening on ADDRESS'
-  -n, --limit N                  hand on N connections at a time (default: 1024)
+  -n, --limit N                  forward N connections at a time (default: 1024)
   -c, --connect-timeout SECONDS  how long a client waits for a place and for the
-                                 server before it is sent away (default: 5)
+                                 server before it is disconnected (default: 5)
   -g, --grace SECONDS            how long the connections may go on after a
                                  signal (default: 5)
   -h, --help                     print this help and exit
@@ -76,7 +77,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command<Options>, Error> {
     let mut options = Options {
         listen: ([127, 0, 0, 1], 7008).into(),
         to: String::new(),
-        limit: NonZeroUsize::new(1024).expect("it is not 0"),
+        limit: NonZeroUsize::new(1024).expect("1024 is not 0"),
         connect_timeout: Duration::from_secs(5),
         grace: Duration::from_secs(5),
     };
@@ -100,7 +101,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command<Options>, Error> {
     Ok(Command::Run(options))
 }
 
-/// A name or an address, and a port. Names are looked up for each connection.
+/// Parses a name or an address, and a port. Names are resolved again for each connection.
 fn target(value: &OsStr) -> Result<String, Error> {
     let text: String = server::value("--to", value)?;
     match text.rsplit_once(':') {
@@ -121,7 +122,8 @@ fn serve(options: Options) -> io::Result<()> {
     })
 }
 
-/// Connects a client with the server, and returns when both directions have ended. An error says why it could not.
+/// Connects a client with the server, and returns when both directions have ended. An error is the
+/// reason why they could not be connected.
 fn hand_on(ctx: &Context, client: &TcpStream, options: &Options, places: &Semaphore) -> io::Result<()> {
     let (server, _permit) = reach(ctx, options, places)?;
     client.set_nodelay(true)?;
@@ -134,14 +136,14 @@ fn hand_on(ctx: &Context, client: &TcpStream, options: &Options, places: &Semaph
     Ok(())
 }
 
-/// A place among the connections, and a connection to the server.
+/// Waits for a place among the connections, then connects to the server.
 fn reach<'a>(ctx: &Context, options: &Options, places: &'a Semaphore) -> io::Result<(TcpStream, Permit<'a>)> {
     let (ctx, _cancel) = ctx.with_timeout(options.connect_timeout);
     let permit = places.acquire_ctx(&ctx, 1)?;
     Ok((TcpStream::connect_ctx(&ctx, options.to.as_str())?, permit))
 }
 
-/// Copies until `from` has sent everything, and passes that on; ends the whole pair if it cannot go on.
+/// Copies until `from` has sent everything, and passes that on; ends the whole pair if it fails.
 fn one_way(ctx: &Context, cancel: &Cancel, from: &TcpStream, to: &TcpStream) {
     let copied = io::copy(&mut from.with_ctx(ctx), &mut to.with_ctx(ctx));
     if copied.is_err() || to.shutdown(Shutdown::Write).is_err() {

@@ -16,21 +16,23 @@ use common::check_command_line;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_crawler");
 
-/// The program, killed after a minute. In the foreground `timeout` hands a signal on once, and not to the group again.
+/// Returns the program, killed after a minute. With `--foreground`, `timeout` passes a signal on
+/// once, and not to its group as well.
 fn command(procs: usize, args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).args(args).env("GOMAXPROCS", procs.to_string());
     command
 }
 
-/// Status, standard output, standard error.
+/// Returns the status, standard output, and standard error.
 fn crawl(procs: usize, args: &[&str]) -> (Option<i32>, String, String) {
     let output = command(procs, args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// A server that has a thread for each connection. `page` gets the path, and returns the links of the page.
+/// Starts a server with one thread for each connection. `page` gets the path, and returns the links
+/// of the page.
 fn serve(page: impl Fn(&str) -> Vec<String> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -50,7 +52,7 @@ fn answer(mut stream: TcpStream, page: &dyn Fn(&str) -> Vec<String>) {
     lines.find(String::is_empty).unwrap();
     let links = page(request.split(' ').nth(1).unwrap());
     let body: String = links.iter().map(|link| format!("<p><A href=\"{link}\">")).collect();
-    // The crawler may have gone.
+    // Fails if the crawler has disconnected.
     let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
 }
 
@@ -58,7 +60,8 @@ fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
     texts.map(str::to_owned).to_vec()
 }
 
-/// Has a home page with so many links, and a barrier that each of the other pages waits at.
+/// Starts a server with a home page of `links` links, and a barrier at which each of the other
+/// pages waits.
 fn wide(links: usize, company: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     let (running, most, company) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)), Barrier::new(company));
     let count = Arc::clone(&most);
@@ -74,7 +77,7 @@ fn wide(links: usize, company: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     (addr, most)
 }
 
-/// A page that never answers.
+/// Starts a server whose page never answers.
 fn hangs() -> (SocketAddr, Receiver<()>) {
     let (asked, has_asked) = mpsc::channel();
     let addr = serve(move |path| {
@@ -89,7 +92,7 @@ fn hangs() -> (SocketAddr, Receiver<()>) {
 }
 
 #[test]
-fn its_own_site_is_the_same_each_time() {
+fn own_site_prints_the_same_each_time() {
     let mut expected = String::from("200 0 /\n");
     for n in 1..=20 {
         expected += &format!(
@@ -103,7 +106,7 @@ fn its_own_site_is_the_same_each_time() {
             }
         );
     }
-    // It stands on page 6, behind 20.
+    // The link is on page 6, behind 20 others.
     expected += "404 3 /missing\n";
     for procs in [1, 2, 4] {
         for concurrency in ["1", "3", "50"] {
@@ -116,7 +119,7 @@ fn its_own_site_is_the_same_each_time() {
 }
 
 #[test]
-fn each_page_is_visited_once_and_none_elsewhere() {
+fn each_page_of_the_server_is_visited_once() {
     let site = HashMap::from([
         ("/a/", strings(["/", "b", "./b", "../a/b#part", "#part", "", "?q=1&amp;r=2", "/../../c//d"])),
         (
@@ -149,8 +152,8 @@ fn each_page_is_visited_once_and_none_elsewhere() {
 }
 
 #[test]
-fn so_many_at_once_and_no_more() {
-    // The barrier opens when three are there: so there are three at a time.
+fn concurrency_limits_pages_at_once() {
+    // The barrier opens when three requests are there, which proves that three run at a time.
     let (addr, most) = wide(12, 3);
     let (status, lines, stderr) = crawl(2, &["-c", "3", "-r", "1000000", &format!("http://{addr}")]);
     assert_eq!((status, lines.lines().count(), &*stderr), (Some(0), 13, ""));
@@ -158,7 +161,7 @@ fn so_many_at_once_and_no_more() {
 }
 
 #[test]
-fn so_many_in_a_second_and_no_more() {
+fn rate_limits_pages_per_second() {
     let (addr, _) = wide(10, 1);
     let begin = Instant::now();
     let (status, lines, _) = crawl(2, &["--concurrency", "20", "--rate", "20", &format!("http://{addr}")]);
@@ -167,11 +170,11 @@ fn so_many_in_a_second_and_no_more() {
 }
 
 #[test]
-fn when_the_time_is_over_it_prints_what_it_has() {
+fn timeout_prints_the_pages_so_far() {
     let check = |procs, args: &[&str]| {
         let (status, lines, stderr) = crawl(procs, args);
         assert_eq!((status, &*lines), (Some(1), "200 0 /\n"), "{args:?}: {stderr}");
-        // For the page that it was at, too, if that comes back just before all else ends.
+        // Possibly for the current page, too, if that returns just before everything else ends.
         let says_why = |line: &str| line.starts_with("crawler: ") && line.ends_with("context deadline exceeded");
         assert!(!stderr.is_empty() && stderr.lines().all(says_why), "{args:?}: {stderr}");
     };
@@ -186,7 +189,7 @@ fn when_the_time_is_over_it_prints_what_it_has() {
 }
 
 #[test]
-fn of_a_long_page_the_beginning_counts() {
+fn only_the_beginning_of_a_long_page_is_searched() {
     let addr = serve(|path| match path {
         "/" => ["early", &"x".repeat(1 << 20), "late"].map(str::to_owned).to_vec(),
         _ => vec![],
@@ -196,7 +199,7 @@ fn of_a_long_page_the_beginning_counts() {
 }
 
 #[test]
-fn a_signal_ends_it() {
+fn signal_ends_the_crawl() {
     let (addr, asked) = hangs();
     let mut command = command(2, &[&format!("http://{addr}/")]);
     let crawler = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -210,7 +213,7 @@ fn a_signal_ends_it() {
 }
 
 #[test]
-fn a_page_without_an_answer_is_told_and_the_rest_is_visited() {
+fn failed_page_is_reported_and_the_rest_is_visited() {
     let addr = serve(|path| match path {
         "/" => strings(["bad", "good"]),
         "/bad" => panic!("the server has a defect, and the connection ends"),
@@ -222,7 +225,7 @@ fn a_page_without_an_answer_is_told_and_the_rest_is_visited() {
 }
 
 #[test]
-fn the_command_line() {
+fn command_line_errors_are_reported() {
     check_command_line(
         PROGRAM,
         "crawler",

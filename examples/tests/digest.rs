@@ -18,7 +18,7 @@ use common::check_command_line;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_digest");
 
-/// The program under test, in `dir`, killed after a minute.
+/// Returns the program under test, in `dir`, killed after a minute.
 fn digest(dir: &Path) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).current_dir(dir);
@@ -39,7 +39,8 @@ fn assert_ends(output: &Output, status: i32, stdout: &str, stderr: &str) {
     assert_eq!(seen, (Some(status), stdout.into(), stderr.into()));
 }
 
-/// What `sha256sum` prints for the regular files under the paths, in the order of the bytes of their names.
+/// Returns what `sha256sum` prints for the regular files under the paths, in the order of the bytes
+/// of their names.
 fn expected(dir: &Path, roots: &[&str]) -> String {
     let script = "for root; do find \"$root\" -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum; done";
     let output = Command::new("sh").args(["-c", script, "sh"]).args(roots).current_dir(dir).output().unwrap();
@@ -47,7 +48,7 @@ fn expected(dir: &Path, roots: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// Has `sha256sum -c` check the lines.
+/// Checks the lines with `sha256sum -c`.
 #[track_caller]
 fn assert_accepted(dir: &Path, lines: &[u8]) {
     let mut check = Command::new("sha256sum");
@@ -58,7 +59,7 @@ fn assert_accepted(dir: &Path, lines: &[u8]) {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
-/// Every kind of name and thing that a folder may hold.
+/// Creates every kind of name and file that a folder may hold.
 fn tree() -> TempDir {
     let tree = tempfile::tempdir().unwrap();
     let root = tree.path();
@@ -99,7 +100,7 @@ fn tree() -> TempDir {
 }
 
 #[test]
-fn output_is_that_of_sha256sum_whatever_the_number_of_ps_and_workers() {
+fn output_matches_sha256sum_for_any_number_of_ps_and_workers() {
     let tree = tree();
     let expected = expected(tree.path(), &["t"]);
     assert_eq!(expected.lines().count(), 18);
@@ -134,7 +135,7 @@ fn folders_and_files_come_in_the_order_named() {
 }
 
 #[test]
-fn a_link_is_followed_if_named_and_only_then() {
+fn link_is_followed_only_if_named() {
     let tree = tree();
     symlink("t/a", tree.path().join("link")).unwrap();
     assert_ends(&run(tree.path(), &["link"]), 0, &expected(tree.path(), &["link/"]), "");
@@ -143,7 +144,7 @@ fn a_link_is_followed_if_named_and_only_then() {
 }
 
 #[test]
-fn what_is_missing_is_named_and_the_rest_is_done() {
+fn missing_file_is_reported_and_the_rest_is_read() {
     let tree = tree();
     let expected = expected(tree.path(), &["t/a", "t/a0"]);
     let missing = "digest: no\\nwhere: No such file or directory (os error 2)\n";
@@ -152,12 +153,12 @@ fn what_is_missing_is_named_and_the_rest_is_done() {
     assert_ends(&run(tree.path(), &["t/fifo", "t/a", "t/a0"]), 1, &expected, fifo);
 }
 
-/// Root may read anything, so the unreadable things here are unreadable to root too.
+/// Root may read anything, so the unreadable files here are unreadable to root too.
 #[test]
-fn what_cannot_be_read_is_named_and_the_rest_is_done() {
+fn unreadable_file_is_reported_and_the_rest_is_read() {
     let tree = tempfile::tempdir().unwrap();
     fs::write(tree.path().join("z"), "").unwrap();
-    // Paths longer than the kernel takes: made by moving one deep folder into another.
+    // Paths longer than the kernel accepts: created by moving one deep folder into another.
     let deep = |name: &str| [name; 12].join("/");
     let (upper, lower) = (deep(&"0".repeat(250)), deep(&"1".repeat(250)));
     fs::create_dir_all(tree.path().join(&upper)).unwrap();
@@ -193,7 +194,7 @@ fn permissions_are_respected() {
 }
 
 #[test]
-fn the_command_line() {
+fn command_line_errors_are_reported() {
     let range = "the number of workers must be from 1 to 65536";
     check_command_line(
         PROGRAM,
@@ -217,21 +218,21 @@ fn the_command_line() {
 }
 
 #[test]
-fn progress_is_silent_where_there_is_no_terminal() {
+fn progress_is_hidden_without_a_terminal() {
     let tree = tree();
     assert_ends(&run(tree.path(), &["--progress", "t"]), 0, &expected(tree.path(), &["t"]), "");
 }
 
 #[test]
-fn a_full_disk_is_reported() {
+fn full_disk_is_reported() {
     let tree = tree();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = digest(tree.path()).arg("t").stdout(full).output().unwrap();
     assert_ends(&output, 1, "", "digest: write error: No space left on device (os error 28)\n");
 }
 
-/// Twenty thousand names: several windows, and more output than a pipe holds. They are hard links to a few files, which
-/// are much quicker to make than as many files.
+/// Creates twenty thousand names: several windows, and more output than a pipe holds. They are hard
+/// links to a few files, which are much quicker to create than as many files.
 fn many_files() -> TempDir {
     const CONTENTS: usize = 97;
     let tree = tempfile::tempdir().unwrap();
@@ -260,7 +261,7 @@ fn many_files_come_out_complete_and_in_order() {
 }
 
 #[test]
-fn a_broken_pipe_ends_it_quietly() {
+fn broken_pipe_ends_it_quietly() {
     let tree = many_files();
     for procs in ["1", "2", "8"] {
         let mut command = digest(tree.path());

@@ -1,4 +1,4 @@
-//! `echo` against clients that behave, and clients that do not.
+//! `echo` with well-behaved and misbehaving clients.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -19,7 +19,7 @@ fn bytes(rng: &mut Rng, len: usize) -> Vec<u8> {
     (0..len).map(|_| rng.next() as u8).collect()
 }
 
-/// The server answers this client.
+/// Checks that the server answers this client.
 #[track_caller]
 fn assert_serves(mut stream: &TcpStream) {
     stream.write_all(b"still there?").unwrap();
@@ -29,7 +29,7 @@ fn assert_serves(mut stream: &TcpStream) {
 }
 
 #[test]
-fn the_command_line() {
+fn command_line_errors_are_reported() {
     check_command_line(
         env!("CARGO_BIN_EXE_echo"),
         "echo",
@@ -44,7 +44,7 @@ fn the_command_line() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told() {
+fn address_in_use_is_reported() {
     let server = echo(1, &[]);
     let addr = server.addr.to_string();
     let output = Command::new("timeout")
@@ -57,7 +57,7 @@ fn an_address_that_is_taken_is_told() {
 }
 
 #[test]
-fn everything_comes_back_also_after_a_half_close() {
+fn everything_comes_back_after_a_half_close() {
     let mut rng = Rng::new(seed());
     for procs in [1, 2, 4] {
         let server = echo(procs, &[]);
@@ -72,7 +72,7 @@ fn everything_comes_back_also_after_a_half_close() {
 }
 
 #[test]
-fn a_byte_at_a_time() {
+fn one_byte_at_a_time() {
     let server = echo(2, &[]);
     let mut stream = server.connect();
     for byte in 0..=255 {
@@ -84,7 +84,7 @@ fn a_byte_at_a_time() {
 }
 
 #[test]
-fn who_says_nothing_disturbs_nobody() {
+fn silent_clients_do_not_disturb_others() {
     let server = echo(1, &[]);
     let silent = server.connect();
     let deaf = server.connect();
@@ -107,7 +107,7 @@ fn who_says_nothing_disturbs_nobody() {
 }
 
 #[test]
-fn an_idle_client_is_sent_away_and_a_busy_one_is_not() {
+fn idle_client_is_disconnected_and_busy_one_is_not() {
     let server = echo(2, &["--idle", "1"]);
     let silent = server.connect();
     let once = server.connect();
@@ -123,7 +123,7 @@ fn an_idle_client_is_sent_away_and_a_busy_one_is_not() {
 }
 
 #[test]
-fn resets_disturb_nobody() {
+fn resets_do_not_disturb_others() {
     let server = echo(2, &[]);
     let witness = server.connect();
     for round in 0..200 {
@@ -132,7 +132,7 @@ fn resets_disturb_nobody() {
         if round % 2 == 0 {
             stream.read_exact(&mut [0]).unwrap();
         }
-        // To close with something unread is a reset.
+        // Closing with unread input is a reset.
         drop(stream);
     }
     assert_serves(&witness);
@@ -160,12 +160,12 @@ fn with_many_descriptors() {
 }
 
 #[test]
-fn after_a_signal_connections_may_come_to_their_end() {
+fn after_a_signal_connections_may_finish() {
     let mut server = echo(2, &["--grace", "3600"]);
     let stream = server.connect();
     assert_serves(&stream);
     server.terminate();
-    // New ones are refused, or cut off if they came in between.
+    // New connections are refused, or cut off if they came in between.
     while TcpStream::connect(server.addr).is_ok() {
         thread::sleep(Duration::from_millis(5));
     }
@@ -176,7 +176,7 @@ fn after_a_signal_connections_may_come_to_their_end() {
 }
 
 #[test]
-fn after_the_grace_a_connection_is_closed() {
+fn after_the_grace_connections_are_closed() {
     let mut server = echo(1, &["--grace", "0.1"]);
     let stream = server.connect();
     assert_serves(&stream);

@@ -1,4 +1,4 @@
-//! `fetch` against our own `http`, and against servers that do not behave.
+//! `fetch` against our own `http`, and against misbehaving servers.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,14 +15,16 @@ use common::{Server, check_command_line};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch");
 
-/// The program, killed after a minute. In the foreground `timeout` hands a signal on once, and not to the group again.
+/// Returns the program, killed after a minute. With `--foreground`, `timeout` passes a signal on
+/// once, and not to its group as well.
 fn command(procs: usize) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).env("GOMAXPROCS", procs.to_string());
     command
 }
 
-/// Status, lines of standard output without the time, lines of standard error.
+/// Returns the status, the lines of standard output without the time, and the lines of standard
+/// error.
 fn fetch(procs: usize, args: &[String]) -> (Option<i32>, Vec<String>, Vec<String>) {
     let output = command(procs).args(args).output().unwrap();
     let lines = |bytes: Vec<u8>| -> Vec<_> { String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect() };
@@ -35,7 +37,7 @@ fn fetch(procs: usize, args: &[String]) -> (Option<i32>, Vec<String>, Vec<String
     (output.status.code(), stdout.collect(), lines(output.stderr))
 }
 
-/// A server that says the same to everybody, and closes.
+/// Starts a server that sends the same answer to every client, and closes.
 fn says(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -66,7 +68,7 @@ fn lines_come_in_the_order_given() {
     for procs in [1, 2, 4] {
         assert_eq!(fetch(procs, &urls), (Some(0), expected.clone(), vec![]), "{procs} Ps");
     }
-    // Enough for everybody to wait for a place, and for a name.
+    // Enough for every URL to wait for the semaphore, and for a name.
     let many: Vec<_> = (0..300).map(|_| format!("http://localhost:{}/plaintext", addr.port())).collect();
     let (status, lines, stderr) = fetch(2, &many);
     assert_eq!((status, lines.len(), stderr.len()), (Some(0), 300, 0), "{stderr:?}");
@@ -91,7 +93,7 @@ fn every_kind_of_body_is_counted() {
 }
 
 #[test]
-fn a_failure_is_told_and_the_rest_is_done() {
+fn failure_is_reported_and_the_rest_is_fetched() {
     let early = "the connection ended before the answer did";
     let cases: [(&[u8], &str); 8] = [
         (b"", early),
@@ -116,8 +118,8 @@ fn a_failure_is_told_and_the_rest_is_done() {
 }
 
 #[test]
-fn a_timeout_ends_what_does_not_end() {
-    // Accepts, and says nothing; or drips for ever.
+fn timeout_ends_endless_answers() {
+    // Accepts, and sends nothing; or sends a byte now and then forever.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let dripping = TcpListener::bind("127.0.0.1:0").unwrap();
     let addrs = [&silent, &dripping].map(|listener| listener.local_addr().unwrap());
@@ -136,7 +138,7 @@ fn a_timeout_ends_what_does_not_end() {
         let args = [&["--timeout=0.2".to_owned()], &urls[..]].concat();
         assert_eq!(fetch(procs, &args), (Some(1), vec![], complaints));
 
-        // So does a signal, and that for those who wait for a place, too.
+        // A signal does so too, even for URLs that wait for the semaphore.
         let mut child = command(procs).args(["-c1"]).args(&urls).stderr(Stdio::piped()).spawn().unwrap();
         thread::sleep(Duration::from_millis(300));
         assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
@@ -149,7 +151,7 @@ fn a_timeout_ends_what_does_not_end() {
 }
 
 #[test]
-fn no_more_than_asked_for_run_at_a_time() {
+fn concurrency_limits_urls_at_a_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -172,7 +174,7 @@ fn no_more_than_asked_for_run_at_a_time() {
 }
 
 #[test]
-fn the_command_line() {
+fn command_line_errors_are_reported() {
     check_command_line(
         PROGRAM,
         "fetch",
@@ -188,9 +190,9 @@ fn the_command_line() {
 }
 
 #[test]
-fn a_broken_pipe_ends_it_quietly() {
+fn broken_pipe_ends_it_quietly() {
     let server = Server::start(env!("CARGO_BIN_EXE_http"), 2, &[]);
-    // The second line has no reader any more; the third would take an hour.
+    // The second line has no reader; the third would take an hour.
     let urls = [0, 500, 3_600_000].map(|ms| format!("http://{}/slow?ms={ms}", server.addr));
     for procs in [1, 2, 4] {
         let mut command = command(procs);

@@ -1,4 +1,4 @@
-//! `http` over raw sockets: clients that behave, and clients that do not.
+//! `http` over raw sockets, with well-behaved and misbehaving clients.
 
 use std::env;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -31,13 +31,13 @@ struct Answer {
 }
 
 impl Answer {
-    /// The value of a field.
+    /// Returns the value of a field.
     fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find_map(|field| field.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
-/// Reads one answer; none at the end of the stream. One to HEAD has no body.
+/// Reads one answer, or `None` at the end of the stream. An answer to HEAD has no body.
 fn read_answer(reader: &mut impl BufRead, to_head: bool) -> Option<Answer> {
     let mut line = || {
         let mut line = String::new();
@@ -59,7 +59,7 @@ fn read_answer(reader: &mut impl BufRead, to_head: bool) -> Option<Answer> {
     Some(answer)
 }
 
-/// All answers until the end of the stream.
+/// Returns all answers until the end of the stream.
 fn read_answers(stream: &TcpStream) -> Vec<Answer> {
     let mut reader = BufReader::new(stream);
     std::iter::from_fn(|| read_answer(&mut reader, false)).collect()
@@ -76,7 +76,7 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
 }
 
-/// The server answers others as ever.
+/// Checks that the server still answers other clients.
 #[track_caller]
 fn assert_serves(server: &Server) {
     let back = exchange(&server.connect(), PLAINTEXT.as_bytes());
@@ -84,7 +84,7 @@ fn assert_serves(server: &Server) {
 }
 
 #[test]
-fn the_command_line() {
+fn command_line_errors_are_reported() {
     check_command_line(
         PROGRAM,
         "http",
@@ -146,7 +146,8 @@ fn a_pipeline_is_answered_in_order_and_at_once() {
         }
         assert!(reader.is_empty());
 
-        // One write on loopback is one segment, and what is there of it is read at once. Sixteen writes would show sooner or later.
+        // One write on loopback is one segment, and a read gets all of it. Sixteen writes would
+        // show sooner or later.
         let batch = PLAINTEXT.repeat(16);
         let (mut stream, mut buffer) = (server.connect(), vec![0; 16 * 1024]);
         for _ in 0..100 {
@@ -183,7 +184,7 @@ fn the_connection_is_closed_when_it_should_be() {
 }
 
 #[test]
-fn a_body_is_invited_if_it_is_wanted() {
+fn expected_continue_is_sent_for_an_accepted_body() {
     let server = http(1, &["--max-body", "10"]);
     let mut stream = server.connect();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -202,7 +203,7 @@ fn a_body_is_invited_if_it_is_wanted() {
 }
 
 #[test]
-fn what_is_malformed_or_too_large_is_refused_after_what_is_right() {
+fn bad_request_is_refused_after_the_good_ones_are_answered() {
     for procs in [1, 2, 4] {
         let server = http(procs, &["--max-head", "1024", "--max-body", "1000"]);
         let post = "POST /echo HTTP/1.1\r\nHost: h\r\n";
@@ -226,7 +227,7 @@ fn what_is_malformed_or_too_large_is_refused_after_what_is_right() {
             assert_eq!(statuses(&answers), [200, 200, status], "{:.80}", bad);
             assert_eq!(answers[2].field("Connection"), Some("close"), "{:.80}", bad);
         }
-        // The client ends in the middle.
+        // The client disconnects in the middle.
         for half in ["GET /", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab"] {
             let back = exchange(&server.connect(), format!("{PLAINTEXT}{half}").as_bytes());
             let mut reader = &back[..];
@@ -238,7 +239,7 @@ fn what_is_malformed_or_too_large_is_refused_after_what_is_right() {
 }
 
 #[test]
-fn slow_clients_are_not_waited_for() {
+fn slow_clients_time_out() {
     let server = http(1, &["--head-timeout", "0.3", "--body-timeout", "0.3", "--idle-timeout", "0.3"]);
     let silent = server.connect();
     assert_eq!(statuses(&converse(&server, b"GET /plai")), [408]);
@@ -259,7 +260,7 @@ fn slow_clients_are_not_waited_for() {
         });
         assert_eq!(statuses(&read_answers(&dripping)), [408]);
     });
-    // Being slow is no reason if it is done in time.
+    // A slow client is served if it finishes in time.
     let server = http(1, &["--head-timeout", "30", "--idle-timeout", "0.5"]);
     dripping = server.connect();
     for byte in PLAINTEXT.as_bytes().chunks(1) {
@@ -270,19 +271,20 @@ fn slow_clients_are_not_waited_for() {
 }
 
 #[test]
-fn one_who_does_not_read_is_given_up() {
+fn client_that_does_not_read_is_disconnected() {
     let server = http(1, &["--write-timeout", "0.5"]);
     let mut stream = server.connect();
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     let request = format!("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
-    // Megabytes fit into the buffers of the system, and then nothing moves; until the connection is reset.
+    // Megabytes fit into the buffers of the system; then nothing moves until the connection is
+    // reset.
     let error = (0..10_000).find_map(|_| stream.write_all(request.as_bytes()).err()).unwrap();
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     assert_serves(&server);
 }
 
 #[test]
-fn a_request_ends_when_its_client_has_gone() {
+fn request_ends_when_its_client_disconnects() {
     for procs in [1, 2, 4] {
         let mut command = Command::new("timeout");
         command
@@ -294,7 +296,7 @@ fn a_request_ends_when_its_client_has_gone() {
         let addr = first.trim_end().strip_prefix("listening on ").unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut expect = |ms: u32| {
-            let expected = format!("http: /slow?ms={ms} is cancelled: the client has gone");
+            let expected = format!("http: /slow?ms={ms} is canceled: the client disconnected");
             assert_eq!(stderr.next().unwrap().unwrap(), expected);
         };
 
@@ -302,19 +304,19 @@ fn a_request_ends_when_its_client_has_gone() {
         write!(stream, "GET /slow?ms=3600000 HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
         drop(stream);
         expect(3_600_000);
-        // Who only says that he will send no more can still be told.
+        // A client that has only shut down its sending side still gets an answer.
         let mut stream = TcpStream::connect(addr).unwrap();
         write!(stream, "{PLAINTEXT}GET /slow?ms=3500000 HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(statuses(&read_answers(&stream)), [200, 503]);
         expect(3_500_000);
-        // What comes in meanwhile is not lost.
+        // What comes in during the request is not lost.
         let mut stream = TcpStream::connect(addr).unwrap();
         write!(stream, "GET /slow?ms=300 HTTP/1.1\r\nHost: h\r\n\r\nGET /js").unwrap();
         thread::sleep(Duration::from_millis(50));
         write!(stream, "on HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
         assert_eq!(statuses(&read_answers(&stream)), [200, 200]);
-        // `timeout` hands it on, in the foreground once.
+        // `timeout` passes the signal on; with `--foreground`, once.
         assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
         assert!(child.wait().unwrap().success());
     }
@@ -348,7 +350,7 @@ fn a_signal_lets_requests_finish_and_connections_end() {
 }
 
 #[test]
-fn grace_is_not_endless() {
+fn requests_are_canceled_after_the_grace() {
     for procs in [1, 2, 4] {
         let mut server = http(procs, &["--grace", "0.3"]);
         let mut running = server.connect();
@@ -380,7 +382,7 @@ fn a_storm_of_bad_clients_does_not_disturb_the_good_ones() {
                         stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
                         let requests = match rng.index(50) {
                             1..25 => PLAINTEXT.repeat(100),
-                            // Rare, for the server tells of each that was cancelled.
+                            // Rare, as the server reports each request that was canceled.
                             0 => "GET /slow?ms=50 HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2),
                             _ => format!(
                                 "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n{}",
@@ -388,7 +390,7 @@ fn a_storm_of_bad_clients_does_not_disturb_the_good_ones() {
                             ),
                         };
                         let cut = rng.index(requests.len() + 1);
-                        // Closed with unread bytes, in the middle of anything: a reset for the server.
+                        // Closed with unread input, at any moment: a reset for the server.
                         let _ = stream.write_all(&requests.as_bytes()[..cut]);
                         let _ = stream.read(&mut [0; 10][..rng.index(10)]);
                     }
@@ -409,7 +411,7 @@ fn a_storm_of_bad_clients_does_not_disturb_the_good_ones() {
 }
 
 #[test]
-fn without_descriptors_it_waits_and_goes_on() {
+fn server_without_descriptors_waits_and_continues() {
     const CROWD: usize = 40;
     let ask = |mut stream: &TcpStream| {
         stream.write_all(PLAINTEXT.as_bytes()).unwrap();
@@ -422,7 +424,8 @@ fn without_descriptors_it_waits_and_goes_on() {
         let mut line = String::new();
         complaints.read_line(&mut line).unwrap();
         assert_eq!(line, "greenthread: accept: Too many open files (os error 24); retrying until it works\n");
-        // Who has a connection keeps it. Who has none waits; so does the server, which would compute all the time if it did not.
+        // Open connections continue. New ones wait for a descriptor, and so does the server, which
+        // would compute all the time if it did not.
         ask(&crowd[0]);
         let mut last = crowd.pop().unwrap();
         last.write_all(PLAINTEXT.as_bytes()).unwrap();
@@ -461,7 +464,7 @@ fn random_bytes_in_random_pieces_end_in_an_answer_or_a_close() {
         let ask = |size: usize| {
             let mut stream = server.connect();
             for piece in input.chunks(size) {
-                // It may have refused what came before.
+                // Fails if the server has refused an earlier part.
                 if stream.write_all(piece).is_err() {
                     break;
                 }

@@ -1,4 +1,5 @@
-//! Servers with ten thousand connections on which nothing happens: what they take, and that they do nothing.
+//! Servers with ten thousand idle connections: how much memory they use, and that they use no CPU
+//! time.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,15 +12,15 @@ use common::{Server, with_descriptors};
 
 const CONNECTIONS: usize = 10_000;
 
-/// For a connection, its goroutine, and what the program keeps for it. Half of it is enough with optimizations, without which the
-/// frames on a goroutine's stack are larger than a page.
+/// For a connection, its goroutine, and what the program keeps for it. Half of it is enough with
+/// optimizations, without which the frames on a goroutine's stack are larger than a page.
 const BYTES_EACH: usize = 16 * 1024;
 
-/// How long a server must do nothing, and how long it may take to come to rest.
+/// How long a server must do nothing, and how long it may take to become idle.
 const STILL: Duration = Duration::from_secs(4);
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// A request, and the answer's end.
+/// A request, and the end of its answer.
 type Talk = (&'static [u8], &'static [u8]);
 
 fn talk(mut stream: &TcpStream, (request, end): Talk) {

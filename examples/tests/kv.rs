@@ -1,5 +1,5 @@
-//! `kv` over sockets: what its commands mean, what it says to those who break the protocol, and that clients do not
-//! get into each other's way.
+//! `kv` over sockets: what its commands do, how it answers protocol errors, and that clients do not
+//! disturb each other.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -19,7 +19,7 @@ use common::{assert_closed, check_command_line};
 use model::Model;
 
 #[test]
-fn the_command_line() {
+fn command_line_errors_are_reported() {
     check_command_line(
         env!("CARGO_BIN_EXE_kv"),
         "kv",
@@ -35,7 +35,7 @@ fn the_command_line() {
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 const NOT_AN_INTEGER: &str = "-ERR value is not an integer or out of range";
 
-/// Commands in this order, and what Redis says to them.
+/// Commands in this order, and Redis' replies to them.
 const DIALOGUE: &[(&str, &str)] = &[
     ("PING", "+PONG"),
     ("ping hello", "hello"),
@@ -126,7 +126,7 @@ const DIALOGUE: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn replies_are_those_of_redis() {
+fn replies_match_redis() {
     let server = kv(1, &[]);
     let mut client = Client::new(&server);
     for &(command, expected) in DIALOGUE {
@@ -152,7 +152,7 @@ fn info_has_numbers() {
 }
 
 #[test]
-fn commands_do_what_the_model_does() {
+fn commands_match_the_model() {
     let mut rng = Rng::new(seed());
     for procs in [1, 2, 4] {
         let server = kv(procs, &[]);
@@ -175,7 +175,7 @@ fn commands_do_what_the_model_does() {
 }
 
 #[test]
-fn pieces_of_requests_make_the_same_requests() {
+fn split_requests_get_the_same_replies() {
     let mut rng = Rng::new(seed());
     let server = kv(2, &[]);
     for _ in 0..30 {
@@ -221,7 +221,7 @@ fn a_deep_pipeline_is_answered_in_order() {
 }
 
 #[test]
-fn who_breaks_the_protocol_is_told_and_sent_away() {
+fn protocol_error_is_reported_and_disconnects() {
     let server = kv(2, &["--max-bulk", "1000"]);
     let mut witness = Client::new(&server);
     let long = [b"*1\r\n$", "1".repeat(70_000).as_bytes()].concat();
@@ -254,7 +254,7 @@ fn who_breaks_the_protocol_is_told_and_sent_away() {
 }
 
 #[test]
-fn garbage_harms_only_who_sends_it() {
+fn garbage_harms_only_its_sender() {
     let mut rng = Rng::new(seed());
     let server = kv(2, &[]);
     let mut witness = Client::new(&server);
@@ -264,7 +264,7 @@ fn garbage_harms_only_who_sends_it() {
         let garbage: Vec<u8> = if round % 2 == 0 {
             (0..rng.index(300)).map(|_| rng.next() as u8).collect()
         } else {
-            // Requests with some bytes that are others.
+            // Requests with some bytes replaced.
             let mut bytes = request.repeat(5);
             for _ in 0..=rng.index(3) {
                 let at = rng.index(bytes.len());
@@ -273,7 +273,7 @@ fn garbage_harms_only_who_sends_it() {
             bytes
         };
         let mut stream = client.stream();
-        // It may have had enough of it before the end.
+        // Fails if the server disconnects before the end.
         let _ = stream.write_all(&garbage);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
@@ -282,7 +282,7 @@ fn garbage_harms_only_who_sends_it() {
 }
 
 #[test]
-fn a_large_value_comes_and_goes() {
+fn large_value_is_stored_and_returned() {
     let server = kv(2, &[]);
     let mut client = Client::new(&server);
     let value = "0123456789abcdef".repeat(1 << 20);
@@ -334,7 +334,7 @@ fn commands_are_atomic() {
 }
 
 #[test]
-fn a_signal_ends_it_though_clients_are_connected() {
+fn signal_ends_the_server_with_connected_clients() {
     let mut server = kv(2, &[]);
     let (mut busy, silent) = (Client::new(&server), Client::new(&server));
     let mut subscriber = Client::new(&server);

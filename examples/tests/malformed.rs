@@ -1,7 +1,8 @@
-//! `http` and `kv` against a collection of requests that are made to mislead: each has its answer, whole or in pieces, and damaged
-//! ones find a server that goes on.
+//! `http` and `kv` against a collection of misleading requests: each has its answer, whole or in
+//! pieces, and the server survives damaged ones.
 //!
-//! Behind each stands one good request. Whether that is answered says where the server thinks the one before it ended.
+//! Behind each request stands one good request. Whether that one is answered shows where the server
+//! believes that the request before it ended.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -22,7 +23,7 @@ const PING: &str = "*1\r\n$4\r\nPING\r\n";
 ///
 /// `{post}` and `{chunked}` are the beginnings of requests to `/echo`.
 const HTTP: &[(&str, &[u16])] = &[
-    // Two lengths: whoever believes the other one sees another request.
+    // Two lengths: a reader that believes the other one sees another request.
     ("{post}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /plaintext HTTP/1.1\r\n", &[400]),
     ("{post}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", &[400]),
     ("{post}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", &[400]),
@@ -30,7 +31,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("{post}Content-Length: 3, 3\r\n\r\nabc", &[400]),
     ("{chunked}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", &[400]),
     ("POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", &[400]),
-    // A length that is none.
+    // An invalid length.
     ("{post}Content-Length: +3\r\n\r\nabc", &[400]),
     ("{post}Content-Length: -3\r\n\r\nabc", &[400]),
     ("{post}Content-Length: 0x3\r\n\r\nabc", &[400]),
@@ -39,7 +40,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("{post}Content-Length:\r\n\r\nabc", &[400]),
     ("{post}Content-Length: 18446744073709551619\r\n\r\nabc", &[413]),
     ("{post}Content-Length: 1001\r\n\r\nabc", &[413]),
-    // Blanks around a value are none of it.
+    // Blanks around a value are not part of it.
     ("{post}Content-Length: \t 3 \t\r\n\r\nabc", &[200, 200]),
     ("GET /json HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", &[200, 200]),
     ("{post}\r\n", &[200, 200]),
@@ -67,7 +68,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("{chunked}\r\n3\r\nabcd\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n3\r\nab\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n10000000000000003\r\nabc\r\n0\r\n\r\n", &[400]),
-    // The rest is missing, for what follows is part of the chunk.
+    // The rest is missing, as what follows is part of the chunk.
     ("{chunked}\r\nFFFFFFFFFFFFFFFF\r\nabc\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n3;{300}\r\nabc\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n3;x=\"a b\"\r\nabc\r\n0;y\r\n\r\n", &[200, 200]),
@@ -99,7 +100,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("GET /json HTTP/1.1\r\nHost: h\r\n{fields 63}\r\n", &[200, 200]),
     ("GET /json HTTP/1.1\r\nHost: h\r\n{fields 64}\r\n", &[431]),
     ("GET /json HTTP/1.1\r\nHost: h\r\n{fields 17}no colon\r\n\r\n", &[400]),
-    // Line feeds alone end lines too, but those of chunks (RFC 9112, 2.2).
+    // Line feeds alone end lines too, except those of chunks (RFC 9112, 2.2).
     ("GET /json HTTP/1.1\nHost: h\n\n", &[200, 200]),
     ("{post}Content-Length: 3\n\nabc", &[200, 200]),
     // Request lines.
@@ -124,7 +125,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("GET /../json HTTP/1.1\r\nHost: h\r\n\r\n", &[404, 200]),
     ("CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", &[400]),
     ("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", &[404, 200]),
-    // Expectations. The invitation itself is not counted: the body may be there before it is sent.
+    // Expectations. The interim answer is not counted, as the body may be there before it is sent.
     ("{post}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", &[200, 200]),
     ("{chunked}Expect: 100-Continue\r\n\r\n3\r\nabc\r\n0\r\n\r\n", &[200, 200]),
     ("{post}Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n", &[413]),
@@ -133,7 +134,7 @@ const HTTP: &[(&str, &[u16])] = &[
         "POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc",
         &[200, 200],
     ),
-    // Other protocols, and nothing at all.
+    // Other protocols, and empty input.
     ("\x16\x03\x01\x02\0\x01", &[400]),
     ("SSH-2.0-x\r\n", &[400]),
     ("*1\r\n$4\r\nPING\r\n", &[400]),
@@ -143,7 +144,7 @@ const HTTP: &[(&str, &[u16])] = &[
 
 /// What is sent before [`PING`], and all that comes back.
 const KV: &[(&str, &str)] = &[
-    // Counts of arguments.
+    // Numbers of arguments.
     ("*0\r\n", "+PONG\r\n"),
     ("*-1\r\n", "+PONG\r\n"),
     ("*-9223372036854775808\r\n", "+PONG\r\n"),
@@ -179,14 +180,14 @@ const KV: &[(&str, &str)] = &[
     ("*1\r\n$0\r\n\r\n", "-ERR unknown command '', with args beginning with: \r\n+PONG\r\n"),
     ("*2\r\n$4\r\nECHO\r\n$2\r\n\r\n\r\n", "$2\r\n\r\n\r\n+PONG\r\n"),
     ("*2\r\n$4\r\nECHO\r\n$4\r\na\0\u{e4}\r\n", "$4\r\na\0\u{e4}\r\n+PONG\r\n"),
-    // Arrays in arrays, and other things that only replies are made of.
+    // Nested arrays, and other elements that only replies have.
     ("*1\r\n*1\r\n$4\r\nPING\r\n", "{error}expected '$', got '*'\r\n"),
     ("*2\r\n$4\r\nECHO\r\n*1\r\n$1\r\nx\r\n", "{error}expected '$', got '*'\r\n"),
     ("*1\r\n:4\r\n", "{error}expected '$', got ':'\r\n"),
     ("*1\r\n+PING\r\n", "{error}expected '$', got '+'\r\n"),
     ("*1\r\n\r\n", "{error}expected '$', got '\\r'\r\n"),
     ("*1\r\n\0", "{error}expected '$', got '\\x00'\r\n"),
-    // Lines of words.
+    // Inline requests.
     ("\r\n\n  \r\n", "+PONG\r\n"),
     ("PING\nping\r\n  PiNg  \r\n", "+PONG\r\n+PONG\r\n+PONG\r\n+PONG\r\n"),
     ("$4\r\n", "-ERR unknown command '$4', with args beginning with: \r\n+PONG\r\n"),
@@ -198,7 +199,7 @@ const KV: &[(&str, &str)] = &[
     ("*{70000}", "{error}too big mbulk count string\r\n"),
     ("*1\r\n${70000}", "{error}too big bulk count string\r\n"),
     ("ECHO \"\r\nSET x y\"\r\n", "{error}unbalanced quotes in request\r\n"),
-    // Requests of HTTP, with commands in their bodies: a web page can have a browser send them.
+    // HTTP requests with commands in their bodies: a web page can make a browser send them.
     ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nPING\r\n", ""),
     ("post /\r\n", ""),
     ("*2\r\n$4\r\nPOST\r\n$1\r\n/\r\n", ""),
@@ -214,7 +215,7 @@ const KV: &[(&str, &str)] = &[
     ),
 ];
 
-/// What the abbreviation stands for.
+/// Expands the abbreviations in a request.
 fn expand(text: &str) -> Vec<u8> {
     const POST: &str = "POST /echo HTTP/1.1\r\nHost: h\r\n";
     let mut text = text.replace("{post}", POST).replace("{chunked}", &format!("{POST}Transfer-Encoding: chunked\r\n"));
@@ -236,11 +237,11 @@ fn kv() -> Server {
     Server::start(env!("CARGO_BIN_EXE_kv"), 2, &["--max-bulk", "1000"])
 }
 
-/// Sends bytes in pieces, and returns what comes back: without dates, and without invitations to send a body.
+/// Sends bytes in pieces, and returns what comes back, without dates and interim answers.
 fn answers(server: &Server, bytes: &[u8], size: usize) -> String {
     let mut stream = server.connect();
     for piece in bytes.chunks(size) {
-        // It may have refused what came before.
+        // Fails if the server has refused an earlier part.
         if stream.write_all(piece).is_err() {
             break;
         }
@@ -250,7 +251,7 @@ fn answers(server: &Server, bytes: &[u8], size: usize) -> String {
     back.split_inclusive("\r\n").filter(|line| !line.starts_with("Date: ")).collect()
 }
 
-/// All that comes, until the end or a reset.
+/// Returns all bytes until the end or a reset.
 fn until_close(mut stream: &TcpStream) -> Vec<u8> {
     let (mut back, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(len @ 1..) = stream.read(&mut buffer) {
@@ -265,7 +266,7 @@ fn statuses(answers: &str) -> Vec<u16> {
 }
 
 #[test]
-fn http_has_an_answer_to_each() {
+fn http_answers_each_request() {
     let server = http();
     for (request, expected) in HTTP {
         let bytes = [&expand(request)[..], GET.as_bytes()].concat();
@@ -277,7 +278,7 @@ fn http_has_an_answer_to_each() {
 }
 
 #[test]
-fn kv_has_an_answer_to_each() {
+fn kv_answers_each_request() {
     let server = kv();
     for (request, expected) in KV {
         let bytes = [&expand(request)[..], PING.as_bytes()].concat();
@@ -288,8 +289,9 @@ fn kv_has_an_answer_to_each() {
     }
 }
 
-/// Sends some of the requests in a row with some bytes changed, put in or left out, in pieces and whole: the answers are the same,
-/// and others have theirs. `reset` undoes what the round before has left behind.
+/// Sends some of the requests in a row with some bytes changed, inserted, or removed, in pieces and
+/// whole: the answers are the same, and other clients get theirs. `reset` undoes what the previous
+/// round has left behind.
 fn damage(server: &Server, reset: &[u8], requests: Vec<&'static str>, good: &'static str, ends: &[u8]) {
     let change = (any::<Index>(), prop_oneof![any::<u8>(), select(&b"\r\n\0 :;*$-0"[..])], 0..3_usize);
     let input = proptest::collection::vec(select(requests), 1..4);
@@ -309,17 +311,17 @@ fn damage(server: &Server, reset: &[u8], requests: Vec<&'static str>, good: &'st
     result.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Those that are not long: the others are slow in small pieces.
+/// Returns the short requests, as the others are slow in small pieces.
 fn short(requests: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     requests.filter(|request| !request.contains("{70000}")).collect()
 }
 
 #[test]
-fn http_survives_damaged_ones() {
+fn http_survives_damaged_requests() {
     damage(&http(), b"", short(HTTP.iter().map(|(request, _)| *request)), GET, br#"{"message":"Hello, World!"}"#);
 }
 
 #[test]
-fn kv_survives_damaged_ones() {
+fn kv_survives_damaged_requests() {
     damage(&kv(), b"FLUSHALL\r\n", short(KV.iter().map(|(request, _)| *request)), PING, b"+PONG\r\n");
 }

@@ -10,16 +10,17 @@
 //! //! ```
 //! ~~~
 //!
-//! If the status is not 0, `//! Exit status: 2` follows. If there is something on stderr, so does `//! On stderr:` with
-//! a block like the one above, whose lines stand there in this order; others may stand between them, and `...` in a
-//! line stands for any text. To add an example, add it to `Cargo.toml`, to the list below, and to `README.md`.
+//! If the status is not 0, `//! Exit status: 2` follows. If there is output on stderr, so does
+//! `//! On stderr:` with a block like the one above. The lines of that block appear in this order;
+//! other lines may stand between them, and `...` in a line stands for any text. To add an example,
+//! add it to `Cargo.toml`, to the list below, and to `README.md`.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// In seconds. Nothing that works takes that long, however busy the machine is.
+/// In seconds. No working program takes that long, however busy the machine is.
 const LIMIT: u32 = 30;
 
 struct Example {
@@ -56,7 +57,7 @@ examples! {
     sync: buffer_pool compare_and_swap concurrent_map condvar_queue counters hot_reload once read_write_cache semaphore;
 }
 
-/// What a program does, or is to do.
+/// What a program does, or should do.
 #[derive(Debug, PartialEq)]
 struct Run {
     stdout: String,
@@ -76,7 +77,7 @@ fn check(path: &str) {
     }
 }
 
-/// Runs a program with its arguments, and kills it after so many seconds.
+/// Runs a program with its arguments, and kills it after `limit` seconds.
 fn run(limit: u32, procs: usize, command: &[&str]) -> Run {
     let mut timeout = Command::new("timeout");
     timeout.arg("--signal=KILL").arg(limit.to_string()).args(command).env("GOMAXPROCS", procs.to_string());
@@ -85,7 +86,7 @@ fn run(limit: u32, procs: usize, command: &[&str]) -> Run {
     Run { stdout: text(output.stdout), stderr: text(output.stderr), status: output.status.code() }
 }
 
-/// What the header promises.
+/// Returns what the header promises.
 fn expectation(source: &str) -> Result<Run, String> {
     let header: Vec<&str> = source.lines().map_while(|line| line.strip_prefix("//!")).collect();
     let header: Vec<&str> = header.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
@@ -96,7 +97,7 @@ fn expectation(source: &str) -> Result<Run, String> {
     Ok(Run { stdout, stderr, status: Some(status) })
 }
 
-/// The lines of the block that `title` introduces.
+/// Returns the lines of the block that `title` introduces.
 fn block(header: &[&str], title: &str) -> Result<Option<String>, String> {
     let Some(at) = header.iter().position(|line| *line == title) else { return Ok(None) };
     let [_, "", "```text", lines @ ..] = &header[at..] else {
@@ -126,7 +127,7 @@ fn compare(expected: &Run, found: &Run) -> Result<(), String> {
     }
 }
 
-/// Whether `line` is `pattern`, where `...` stands for any text.
+/// Returns `true` if `line` matches `pattern`, where `...` stands for any text.
 fn matches(pattern: &str, line: &str) -> bool {
     let Some((start, rest)) = pattern.split_once("...") else { return pattern == line };
     let Some(line) = line.strip_prefix(start) else { return false };
@@ -141,7 +142,7 @@ fn all_examples_are_here_and_in_the_table() {
     let mut count = 0;
     for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
         let name = folder.file_name().unwrap().to_str().unwrap();
-        // A larger program has its folder for itself, and its own tests.
+        // A larger program has a folder and tests of its own.
         if !folder.is_dir() || ["common", "tests"].contains(&name) || folder.join("main.rs").exists() {
             continue;
         }
@@ -198,7 +199,7 @@ fn differences_are_found() {
 }
 
 #[test]
-fn what_hangs_is_killed_and_shown() {
+fn hanging_program_is_killed_and_shown() {
     let found = run(1, 1, &["sh", "-c", "echo started; sleep 60"]);
     assert_eq!((found.stdout.as_str(), found.status), ("started\n", None));
 }

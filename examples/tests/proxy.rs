@@ -9,7 +9,7 @@ mod common;
 
 use common::{LIMIT, Server, assert_closed, check_command_line, exchange};
 
-/// A proxy, and what it hands on to.
+/// A proxy, and the server behind it.
 struct Pair {
     proxy: Server,
     behind: TcpListener,
@@ -23,7 +23,7 @@ impl Pair {
         Self { proxy, behind }
     }
 
-    /// Both ends of a connection through the proxy.
+    /// Returns both ends of a connection through the proxy.
     fn connect(&self) -> (TcpStream, TcpStream) {
         let client = self.proxy.connect();
         (client, self.accept())
@@ -47,7 +47,7 @@ impl Pair {
     }
 }
 
-/// What a proxy hands on to. It does not block.
+/// Returns the listener behind a proxy. It does not block.
 fn behind() -> TcpListener {
     let behind = TcpListener::bind("127.0.0.1:0").unwrap();
     behind.set_nonblocking(true).unwrap();
@@ -67,7 +67,7 @@ fn pattern(len: usize, step: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_command_line() {
+fn command_line_errors_are_reported() {
     check_command_line(
         env!("CARGO_BIN_EXE_proxy"),
         "proxy",
@@ -99,7 +99,7 @@ fn megabytes_both_ways_at_once() {
 }
 
 #[test]
-fn a_half_closed_connection_goes_on_the_other_way() {
+fn half_closed_connection_continues_the_other_way() {
     let pair = Pair::new(2, &[]);
     for client_first in [true, false] {
         let (client, server) = pair.connect();
@@ -120,7 +120,7 @@ fn a_reset_on_one_side_ends_the_other() {
         let (client, server) = pair.connect();
         assert_passes(&client, &server);
         let (gone, mut left) = if client_first { (client, server) } else { (server, client) };
-        // Not read before the end: that makes it a reset.
+        // Unread input at the close makes it a reset.
         left.write_all(b"unread").unwrap();
         gone.set_nonblocking(true).unwrap();
         while gone.peek(&mut [0]).is_err() {
@@ -134,7 +134,7 @@ fn a_reset_on_one_side_ends_the_other() {
 }
 
 #[test]
-fn without_a_server_the_client_is_sent_away() {
+fn client_is_disconnected_without_a_server() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let proxy = Server::start(env!("CARGO_BIN_EXE_proxy"), 1, &["--to", &unused]);
     for _ in 0..3 {
@@ -143,7 +143,7 @@ fn without_a_server_the_client_is_sent_away() {
 }
 
 #[test]
-fn names_are_looked_up() {
+fn names_are_resolved() {
     let behind = behind();
     let to = format!("localhost:{}", behind.local_addr().unwrap().port());
     let pair = Pair { proxy: Server::start(env!("CARGO_BIN_EXE_proxy"), 1, &["--to", &to]), behind };
@@ -165,8 +165,8 @@ fn over_the_limit_a_client_waits_for_a_place() {
 }
 
 #[test]
-fn over_the_limit_a_client_does_not_wait_for_ever() {
-    // Time enough for the first one, however busy the machine is.
+fn over_the_limit_a_client_does_not_wait_forever() {
+    // Time enough for the first client, however busy the machine is.
     let pair = Pair::new(1, &["--limit", "1", "--connect-timeout", "2"]);
     let (client, server) = pair.connect();
     assert_closed(&pair.proxy.connect());
@@ -174,12 +174,12 @@ fn over_the_limit_a_client_does_not_wait_for_ever() {
 }
 
 #[test]
-fn after_a_signal_connections_may_come_to_their_end() {
+fn after_a_signal_connections_may_finish() {
     let mut pair = Pair::new(2, &["--grace", "3600"]);
     let (client, server) = pair.connect();
     assert_passes(&client, &server);
     pair.proxy.terminate();
-    // Time to do something wrong in.
+    // Time for a broken proxy to show itself.
     thread::sleep(Duration::from_millis(100));
     assert_passes(&client, &server);
     assert_passes(&server, &client);
@@ -188,7 +188,7 @@ fn after_a_signal_connections_may_come_to_their_end() {
 }
 
 #[test]
-fn after_the_grace_a_connection_is_closed() {
+fn after_the_grace_connections_are_closed() {
     let mut pair = Pair::new(1, &["--grace", "0.1"]);
     let (client, server) = pair.connect();
     assert_passes(&client, &server);

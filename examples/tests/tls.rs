@@ -1,4 +1,4 @@
-//! `tls`: server and client of this program against each other, and against a client that breaks off.
+//! `tls`: the program's server and client against each other, and a client that disconnects early.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The program, killed after a minute.
+/// Returns the program, killed after a minute.
 fn tls(args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", env!("CARGO_BIN_EXE_tls")]).args(args);
@@ -60,7 +60,7 @@ impl Server {
         format!("https://{host}:{}{path}", self.addr.rsplit(':').next().unwrap())
     }
 
-    /// Ends it by a signal, and checks that it ends well.
+    /// Ends the server with a signal, and checks its exit status.
     fn stop(mut self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("sh").args(["-c", "kill -s $0 $1", signal, &pid]).status().unwrap().success());
@@ -80,7 +80,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended.
+        // Fails if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -132,7 +132,7 @@ fn clients_that_misbehave_harm_nobody() {
     drop(TcpStream::connect(&server.addr).unwrap());
     let output = server.get(&server.url("localhost", "/x"));
     assert_eq!(text(&output.stdout), "/x over TLSv1_3\n");
-    // The babbling one gets an alert, the silent one is sent away in the end.
+    // The client that sends garbage gets an alert; the silent one is disconnected in the end.
     let mut alert = Vec::new();
     let _ = babbling.read_to_end(&mut alert);
     assert_eq!(alert.first(), Some(&21), "{alert:?}");

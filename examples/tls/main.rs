@@ -6,9 +6,10 @@
 //!   main: get ──── StreamOwned ── TcpStream, with a deadline for the whole exchange
 //! ```
 //!
-//! rustls is a library that knows nothing of this one: it works on anything that is `Read` and `Write`, in plain blocking style. A goroutine that waits
-//! in the middle of a handshake is parked like any other, and a context or a deadline of the stream underneath ends it. The server
-//! makes itself a certificate when it starts, and `get` trusts that one only.
+//! rustls is a library that knows nothing about greenthread: it works on anything that is `Read`
+//! and `Write`, in plain blocking style. A goroutine that waits in the middle of a handshake is
+//! parked like any other, and a context or a deadline of the underlying stream ends the wait. The
+//! server creates a certificate when it starts, and `get` trusts only that one.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -31,15 +32,16 @@ const HELP: &str = "\
 Usage: tls serve [OPTION]... CERTIFICATE
        tls get [OPTION]... CERTIFICATE URL
 
-'serve' makes a certificate for localhost, writes it to the file CERTIFICATE, and
-answers HTTPS requests until SIGINT or SIGTERM. 'get' trusts the certificate in
-that file, and prints what is behind URL.
+'serve' creates a certificate for localhost, writes it to the file CERTIFICATE,
+and answers HTTPS requests until SIGINT or SIGTERM. 'get' trusts the certificate
+in that file, and prints the page at URL.
 
 Options:
-  -a, --addr ADDR        serve: listen here (default: 127.0.0.1:8443; port 0 means
-                         any). The first line of output is 'listening on ADDRESS'
-  -g, --grace SECONDS    serve: how long the connections may go on after a signal
-                         (default: 1)
+  -a, --addr ADDR        serve: listen here (default: 127.0.0.1:8443; port 0
+                         means any). The first line of output is
+                         'listening on ADDRESS'
+  -g, --grace SECONDS    serve: how long the connections may go on after a
+                         signal (default: 1)
   -t, --timeout SECONDS  how long one exchange may take (default: 10)
   -h, --help             print this help and exit
   -V, --version          print the version and exit
@@ -95,7 +97,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command<Task>, Error> {
     }
 }
 
-/// An error of another kind, as one of I/O.
+/// Wraps an error of another kind in an I/O error.
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::other(error)
 }

@@ -43,12 +43,12 @@ pub(crate) fn serve(options: Options) -> io::Result<()> {
     let config = Arc::new(config);
     let timeout = options.timeout;
     common::listen(options.addr)?.serve(&ctx, options.grace, move |ctx, stream| {
-        // A client that breaks off, or speaks something else, concerns nobody else.
+        // A client that disconnects, or does not speak TLS, concerns no other client.
         let _ = answer(ctx, &stream, Arc::clone(&config), timeout);
     })
 }
 
-/// One request and its answer.
+/// Serves one request.
 fn answer(ctx: &Context, stream: &TcpStream, config: Arc<ServerConfig>, timeout: Duration) -> io::Result<()> {
     stream.set_deadline(Instant::now().checked_add(timeout))?;
     let connection = ServerConnection::new(config).map_err(other)?;
@@ -57,16 +57,16 @@ fn answer(ctx: &Context, stream: &TcpStream, config: Arc<ServerConfig>, timeout:
         Some(path) => {
             ("200 OK", format!("{path} over {:?}\n", tls.conn.protocol_version().ok_or(ErrorKind::InvalidData)?))
         }
-        None => ("400 Bad Request", String::from("only GET is known here\n")),
+        None => ("400 Bad Request", String::from("this server only knows GET\n")),
     };
     let length = body.len();
     write!(tls, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")?;
-    // By this the client knows that nothing was cut off.
+    // This tells the client that nothing was cut off.
     tls.conn.send_close_notify();
     tls.flush()
 }
 
-/// Reads the head of a request: the path of a GET, or nothing if it is none.
+/// Reads the head of a request, and returns the path if it is a GET.
 fn request(stream: &mut impl Read) -> io::Result<Option<String>> {
     let mut head = BufReader::new(stream.take(MAX_HEAD)).lines();
     let first = head.next().ok_or(ErrorKind::UnexpectedEof)??;

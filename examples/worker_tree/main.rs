@@ -1,15 +1,16 @@
-//! A tree of workers that is cancelled half-way.
+//! A tree of workers that is canceled halfway.
 //!
 //! ```text
-//!   root context ─┬─ branch context ─┬─ leaf: works off jobs with ctx.recv
+//!   root context ─┬─ branch context ─┬─ leaf: receives jobs with ctx.recv
 //!                 │                  ├─ leaf
 //!                 │                  └─ leaf ...
 //!                 ├─ branch context ─── ...
-//!                 └─ deadline, in case nobody cancels
+//!                 └─ deadline, in case the cancellation never comes
 //! ```
-//! Every branch has a context of its own below the root's, its workers have theirs below that, with a deadline each. The first branch gives up by
-//! itself, which the others do not notice. Then the root is cancelled: every worker, whatever it waits for, comes back at once, and nothing
-//! is left: no goroutine, no timer, no channel that somebody waits for.
+//! Every branch has a context of its own below the root's, and its workers have theirs below that,
+//! each with a deadline. The first branch reaches its deadline by itself, which does not affect the
+//! others. Then the root is canceled: every worker returns at once, whatever it waits for, and
+//! nothing is left: no goroutine, no timer, no channel with waiters.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use greenthread::{debug, go, time};
 const BRANCHES: usize = 10;
 const WORKERS: usize = 20;
 
-/// Works off jobs until the context ends; each third worker waits for time instead.
+/// Processes jobs until the context ends; every third worker waits for time instead.
 fn work(ctx: &Context, id: usize, jobs: &Receiver<usize>, done: &AtomicUsize) {
     if id.is_multiple_of(3) {
         while ctx.sleep(Duration::from_millis(1)).is_ok() {}
@@ -38,7 +39,7 @@ fn work(ctx: &Context, id: usize, jobs: &Receiver<usize>, done: &AtomicUsize) {
     }
 }
 
-/// Starts a branch, and returns when all of its workers have.
+/// Starts a branch, and returns when all of its workers have returned.
 fn branch(ctx: &Context, jobs: &Receiver<usize>, done: &Arc<AtomicUsize>) {
     let wg = WaitGroup::new();
     for id in 0..WORKERS {
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
     println!("{} branches: {}", causes.len(), causes[0]);
     eprintln!("{} jobs done; all told after {told:?}, all back after {over:?}", done.load(Ordering::Relaxed));
 
-    // The last goroutines are about to end; main is the one that stays.
+    // The last goroutines may not have exited yet; main is the one that stays.
     let end = Instant::now() + Duration::from_secs(5);
     let left_behind = || (debug::stats().goroutines.saturating_sub(1), debug::stats().timers);
     while left_behind() != (0, 0) && Instant::now() < end {

@@ -1,4 +1,4 @@
-//! A server as a child process, and what is true for the command line of each.
+//! A server as a child process, and what holds for every server's command line.
 
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
@@ -26,14 +26,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the program on a port of its own choice, with this many Ps.
+    /// Starts the program on a port that it chooses, with this many Ps.
     pub fn start(program: &str, procs: usize, args: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(args);
         Self::spawn(command, procs)
     }
 
-    /// As [`start`](Self::start), with so many descriptors and no more. What it [complains](Self::complaints) of is kept.
+    /// Starts the program like [`start`](Self::start), with a limit on descriptors.
+    ///
+    /// Its standard error is kept for [`complaints`](Self::complaints).
     pub fn start_with_descriptors(limit: usize, program: &str, procs: usize) -> Self {
         let mut command = limited(limit);
         command.arg(program).stderr(Stdio::piped());
@@ -49,7 +51,7 @@ impl Server {
         Self { addr: addr.parse().unwrap(), child }
     }
 
-    /// A connection on which no read takes for ever.
+    /// Connects to the server; no read on the connection takes forever.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -58,7 +60,7 @@ impl Server {
         stream
     }
 
-    /// How often its threads have been switched to, all together.
+    /// Returns how often its threads have been switched to, all together.
     pub fn context_switches(&self) -> u64 {
         let field =
             |line: &str| line.split_once("ctxt_switches:").map_or(0, |(_, count)| count.trim().parse().unwrap());
@@ -67,19 +69,19 @@ impl Server {
         statuses.map(|status| status.lines().map(field).sum::<u64>()).sum()
     }
 
-    /// What it says on standard error.
+    /// Returns its standard error.
     pub fn complaints(&mut self) -> impl BufRead + use<> {
         BufReader::new(self.child.stderr.take().unwrap())
     }
 
-    /// For how many hundredths of a second it has computed.
+    /// Returns the CPU time it has used, in hundredths of a second.
     pub fn ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
-    /// How much of it is in memory, in bytes.
+    /// Returns its resident memory, in bytes.
     pub fn resident(&self) -> usize {
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -90,7 +92,7 @@ impl Server {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
     }
 
-    /// Waits for the end of the process.
+    /// Waits until the process ends.
     pub fn wait(&mut self) -> ExitStatus {
         let end = Instant::now() + LIMIT;
         loop {
@@ -105,7 +107,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Fails if the process has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -118,7 +120,7 @@ fn limited(descriptors: usize) -> Command {
     command
 }
 
-/// Runs this program's ignored test `name` in a process of its own, which may have this many descriptors.
+/// Runs this program's ignored test `name` in a process of its own, with this limit on descriptors.
 pub fn with_descriptors(limit: usize, name: &str) {
     let args = ["--ignored", "--exact", name, "--nocapture"];
     let output = limited(limit).arg(env::current_exe().unwrap()).args(args).output().unwrap();
@@ -126,7 +128,7 @@ pub fn with_descriptors(limit: usize, name: &str) {
     print!("{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Sends all, says that this was all, and returns what comes back.
+/// Sends all bytes, shuts down the sending side, and returns what comes back.
 pub fn exchange(stream: &TcpStream, bytes: &[u8]) -> Vec<u8> {
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -140,7 +142,7 @@ pub fn exchange(stream: &TcpStream, bytes: &[u8]) -> Vec<u8> {
     })
 }
 
-/// The server has closed the connection, by a shutdown or a reset.
+/// Checks that the server has closed the connection, by a shutdown or a reset.
 #[track_caller]
 pub fn assert_closed(mut stream: &TcpStream) {
     match stream.read(&mut [0]) {
@@ -150,7 +152,8 @@ pub fn assert_closed(mut stream: &TcpStream) {
     }
 }
 
-/// Help and version, and a clear message and status 2 for each wrong command line; and what is said if nothing can be said.
+/// Checks help and version, a clear message and status 2 for each wrong command line, and the
+/// status if nothing can be printed.
 pub fn check_command_line(program: &str, name: &str, wrong: &[(&[&str], &str)]) {
     let run_to = |stdout: Stdio, args: &[&str]| {
         let mut command = Command::new("timeout");
@@ -177,7 +180,8 @@ pub fn check_command_line(program: &str, name: &str, wrong: &[(&[&str], &str)]) 
     }
 }
 
-/// So many cases of a random test, unless `PROPTEST_CASES` says otherwise.
+/// Returns a configuration with this many cases of a random test, unless `PROPTEST_CASES` overrides
+/// it.
 pub fn cases(usual: u32) -> ProptestConfig {
     let cases = env::var("PROPTEST_CASES").map_or(usual, |cases| cases.parse().unwrap());
     ProptestConfig { failure_persistence: None, cases, ..ProptestConfig::default() }

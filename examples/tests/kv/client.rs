@@ -1,4 +1,4 @@
-//! A client that speaks RESP, written apart from the server.
+//! A client that speaks RESP, written independently of the server.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,7 +25,7 @@ impl Reply {
         Self::Bulk(text.into())
     }
 
-    /// Puts an array into order.
+    /// Sorts an array.
     pub(crate) fn sort(&mut self) {
         if let Self::Array(replies) = self {
             replies.sort();
@@ -49,7 +49,7 @@ impl fmt::Display for Reply {
     }
 }
 
-/// A request in bytes.
+/// Returns a request as bytes.
 pub(crate) fn encode(words: &[impl AsRef<str>]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -89,10 +89,10 @@ impl Client {
         self.try_reply().expect("the server closed the connection")
     }
 
-    /// The next reply; `None` if the connection ends before, or within it.
+    /// Returns the next reply, or `None` if the connection ends before or within it.
     pub(crate) fn try_reply(&mut self) -> Option<Reply> {
         let mut line = Vec::new();
-        // A reset is an end, too; that nothing comes for too long is not.
+        // A reset counts as the end; a timeout does not.
         match self.stream.read_until(b'\n', &mut line) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("no reply"),
             _ => {}

@@ -1,4 +1,4 @@
-//! What the commands mean, on a map: the plain truth to compare with.
+//! A model of the commands on a map, to compare with.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ enum Value {
 
 #[derive(Default)]
 pub(crate) struct Model {
-    /// With each value, whether it expires: in an hour, so that no test sees it.
+    /// Each value, with whether it expires: in an hour, so that no test sees it.
     keys: BTreeMap<String, (Value, bool)>,
 }
 
-/// A command, most of them sensible.
+/// Returns a command, sensible in most cases.
 pub(crate) fn command(rng: &mut Rng) -> Vec<String> {
     let key = |rng: &mut Rng| format!("k{}", rng.index(8));
     let value = |rng: &mut Rng| if rng.one_in(3) { format!("v{}", rng.index(5)) } else { rng.index(50).to_string() };
@@ -73,7 +73,7 @@ fn strings(texts: impl IntoIterator<Item = String>) -> Reply {
 }
 
 impl Model {
-    /// Does the command; its reply, or the error.
+    /// Runs the command and returns its reply, or the error.
     pub(crate) fn run(&mut self, words: &[String]) -> Reply {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let reply = match words[0] {

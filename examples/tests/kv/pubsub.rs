@@ -11,7 +11,7 @@ fn array(words: &[&str]) -> String {
     format!("[{}]", words.join(", "))
 }
 
-/// Publishes until somebody hears it; that somebody has subscribed is known only to the server.
+/// Publishes until a subscriber receives it, as only the server knows when a client has subscribed.
 fn reach(publisher: &mut Client, channel: &str, count: i64) {
     let end = Instant::now() + Duration::from_secs(20);
     while publisher.call(&["PUBLISH", channel, "anybody there?"]) != Reply::Integer(count) {
@@ -78,7 +78,7 @@ fn many_channels_at_once() {
     }
 }
 
-/// All subscribers see all messages of all publishers, in one order.
+/// Checks that all subscribers receive all messages of all publishers, in one order.
 #[test]
 fn messages_have_one_order() {
     const EACH: usize = 300;
@@ -119,7 +119,7 @@ fn flood(server: &Server, publisher: &mut Client, keeps_up: Client) {
         (0..MESSAGES).map(|_| client.reply()).count()
     });
     for _ in 0..MESSAGES {
-        // Slowly enough for a reader that reads; a pause now and then, not a measure.
+        // Slowly enough for a reader that reads: a pause now and then, not a measurement.
         publisher.call(&["PUBLISH", "flood", &message]);
         thread::sleep(Duration::from_millis(1));
     }
