@@ -123,7 +123,7 @@ fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
     // ORDERING P1: SeqCst.
     let blocked = sched.blocked_ms.load(Ordering::SeqCst);
     lists.idle.len() + lists.retired_ps.len() == sched.all_ps().count()
-        && lists.resting() + blocked == lists.threads
+        && lists.idle_ms() + blocked == lists.threads
         && (lists.pinned_waiting.is_empty() || lists.threads >= sched.max_threads)
         && sched.global.is_empty()
         && !lists.all_ms.iter().any(|m| m.inbox.has_runnable())

@@ -66,7 +66,7 @@ fn is_stuck(sched: &Sched, lists: &Lists) -> bool {
     let blocked = sched.blocked_ms.load(Ordering::SeqCst);
     let standby = usize::from(lists.standby.is_some());
     blocked + standby == lists.threads
-        && lists.resting() == standby
+        && lists.idle_ms() == standby
         && lists.idle.len() + lists.retired_ps.len() == sched.all_ps().count()
         && (!sched.global.is_empty() || ROLE.waiters() > 0 || sched.all_ps().any(needs_thread))
 }

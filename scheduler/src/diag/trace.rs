@@ -51,7 +51,7 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
          idlethreads={} runqueue={}",
         ps.clone().count(),
         lists.threads,
-        lists.resting(),
+        lists.idle_ms(),
         sched.global.len()
     );
     if !detail {

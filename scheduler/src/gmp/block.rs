@@ -1,18 +1,21 @@
 //! Memory for goroutine headers: small blocks by size class, cached per P.
 //!
-//! A spawn allocates one block and an end frees one, often on different Ps, ten thousand at a time. A general allocator
-//! pays for that with slow paths (measured beside tokio: 50 to 130 ns a task is glibc giving memory back and asking for
-//! it again), and the first touch of a fresh 4 KiB page costs 1.2 us here against 0.18 us in a huge page.
+//! A spawn allocates one block and an end frees one, often on different Ps, ten thousand at a time.
+//! A general allocator pays for that with slow paths: measured beside tokio, 50 to 130 ns per task
+//! is glibc returning memory and asking for it again. And the first touch of a fresh 4 KiB page
+//! costs 1.2 us here, against 0.18 us in a huge page.
 //!
 //! # Layout
-//! Size classes are multiples of [`STEP`]. Each P has, per class, two *magazines*, chains of free blocks linked through
-//! the blocks themselves. A magazine is full at [`MAGAZINE`] blocks; only whole magazines go to and from the shared
-//! depot, so the depot's lock is taken once in 128 operations at the most. Fresh blocks are cut from a region that asks
-//! for huge pages. No block is larger than [`LARGEST`], since none is ever given back (I1): what the blocks of a
-//! program take is bounded by the most goroutines that it had at once, whatever these have captured.
+//! Size classes are multiples of [`STEP`]. Each P has, per class, two *magazines*, chains of free
+//! blocks linked through the blocks themselves. A magazine is full at [`MAGAZINE`] blocks; only
+//! whole magazines go to and from the shared depot, so at most one operation in 128 takes the
+//! depot's lock. Fresh blocks are cut from a region that asks for huge pages. No block is larger
+//! than [`LARGEST`], since none is ever given back (I1): the memory of a program's blocks is
+//! bounded by the most goroutines that it had at once, whatever these have captured.
 //!
 //! # Invariants
-//! * I1: blocks are never unmapped: a stale pointer to a goroutine reads memory that is a goroutine's.
+//! * I1: blocks are never unmapped: a stale pointer to a goroutine reads memory that is a
+//!   goroutine's.
 //! * I2: a cache is touched only by the owner of its P, the depot only under its lock.
 
 use std::alloc::{Layout, handle_alloc_error};
@@ -24,13 +27,14 @@ use crate::machine::sys::region;
 /// Blocks are multiples of a cache line, so that two goroutines share none.
 const STEP: usize = 64;
 const CLASSES: usize = 8;
-/// Blocks in a full magazine. With two magazines a P keeps at most 2 * 128 blocks of a class: 48 KiB of 192 bytes.
+/// The number of blocks in a full magazine. With two magazines a P keeps at most 2 * 128 blocks of
+/// a class: 48 KiB of 192 bytes.
 const MAGAZINE: u32 = 128;
 
-/// The largest block. What a goroutine has beyond that is not kept in its block (see `crate::task::body`).
+/// The size of the largest block. What does not fit is kept elsewhere (`crate::task::body`).
 const LARGEST: usize = STEP * CLASSES;
 
-/// Whether there are blocks for this size and alignment.
+/// Returns `true` if there are blocks for this size and alignment.
 pub(crate) const fn fits(size: usize, align: usize) -> bool {
     size <= LARGEST && align <= STEP
 }
@@ -60,8 +64,10 @@ impl Magazine {
         Some(head.cast())
     }
 
+    /// Appends a free block.
+    ///
     /// # Safety
-    /// `block` is a block of this chain's class that nobody uses.
+    /// `block` is a block of this chain's class that is not in use.
     #[inline]
     unsafe fn push(&mut self, block: NonNull<u8>) {
         let free = block.cast::<Free>();
@@ -78,7 +84,7 @@ pub(crate) struct BlockCache {
     spare: [Magazine; CLASSES],
 }
 
-/// What is shared: full magazines, and memory never used yet.
+/// What all caches share: full magazines, and memory that was never used.
 struct Depot {
     full: [Vec<Magazine>; CLASSES],
     fresh: *mut u8,
@@ -105,7 +111,7 @@ impl BlockCache {
         Self { loaded: [Magazine::EMPTY; CLASSES], spare: [Magazine::EMPTY; CLASSES] }
     }
 
-    /// Memory for `layout`, which [`fits`].
+    /// Returns memory for `layout`, which [`fits`].
     #[inline]
     pub(crate) fn alloc(&mut self, layout: Layout) -> NonNull<u8> {
         let class = class_of(layout);
@@ -118,7 +124,7 @@ impl BlockCache {
     /// Takes memory back.
     ///
     /// # Safety
-    /// `block` came from some cache's `alloc` with this layout, and nobody uses it.
+    /// `block` came from some cache's `alloc` with this layout, and is not in use.
     #[inline]
     pub(crate) unsafe fn free(&mut self, block: NonNull<u8>, layout: Layout) {
         let class = class_of(layout);
@@ -167,30 +173,30 @@ impl Depot {
         let mut magazine = Magazine::EMPTY;
         // Pushed from the end, so that blocks are handed out in the order of their addresses.
         for n in (0..MAGAZINE as usize).rev() {
-            // SAFETY: the region has at least `bytes` left, and nobody else has this part of it.
+            // SAFETY: the region has at least `bytes` left, and this part of it is ours.
             unsafe {
                 let block = self.fresh.add(n * size);
                 magazine.push(NonNull::new_unchecked(block));
             }
         }
-        // SAFETY: as above; the end of the region at the most.
+        // SAFETY: the region has at least `bytes` left, so this is its end at most.
         self.fresh = unsafe { self.fresh.add(bytes) };
         self.left -= bytes;
         magazine
     }
 }
 
-/// As [`BlockCache::alloc`], for threads without a P.
+/// Returns memory for `layout`, which [`fits`]: for threads without a P.
 pub(crate) fn alloc_foreign(layout: Layout) -> NonNull<u8> {
     FOREIGN.lock().alloc(layout)
 }
 
-/// As [`BlockCache::free`], for threads without a P.
+/// Takes memory back, on a thread without a P.
 ///
 /// # Safety
-/// As there.
+/// `block` came from some cache's `alloc` with this layout, and is not in use.
 pub(crate) unsafe fn free_foreign(block: NonNull<u8>, layout: Layout) {
-    // SAFETY: the caller's contract is the same.
+    // SAFETY: the caller promises what `free` asks for.
     unsafe { FOREIGN.lock().free(block, layout) };
 }
 
@@ -209,7 +215,7 @@ mod tests {
                 unsafe { block.as_ptr().write_bytes(n as u8, size) };
             }
             for (n, block) in blocks.iter().enumerate() {
-                // SAFETY: as above.
+                // SAFETY: the block is ours and `size` long.
                 assert_eq!(unsafe { block.as_ptr().add(size - 1).read() }, n as u8);
                 assert!(block.addr().get().is_multiple_of(STEP));
             }

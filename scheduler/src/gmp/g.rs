@@ -1,9 +1,10 @@
 //! G: one goroutine.
 //!
 //! # Layout
-//! One small block (see [`crate::gmp::block`]) holds the header [`G`] and, right behind it, the closure or, later, its
-//! result, or a box with it if it is large (`Task` in `spawn`). A goroutine that has never run owns nothing else: its stack comes when it runs first and goes
-//! to the next goroutine when it ends.
+//! One small block ([`crate::gmp::block`]) holds the header [`G`] and, right behind it, the closure
+//! and later its result, or a box with it if it is large (`Task` in `task::body`). A goroutine that
+//! has never run owns nothing else: its stack comes when it runs first, and goes to the next
+//! goroutine when it ends.
 //!
 //! # States
 //! ```text
@@ -12,25 +13,30 @@
 //!                      ^   yield      | park
 //!                      +--- ready --- Waiting
 //! ```
-//! [`G::transition`] is the one place where the state changes. Dumps, traces and counters read what it writes.
+//! [`G::transition`] is the one place where the state changes. Dumps, traces and counters read what
+//! it writes.
 //!
 //! # Who may touch what
 //! | field | written by | when |
 //! | --- | --- | --- |
-//! | `state`, `reason`, `parked_at` | the G's owner | owner = the M that runs it, the queue's taker, or the one waker |
-//! | `wakes`, `woke_at` | the M that runs it | when it wakes another, when it leaves |
-//! | `stack`, `sp` | the M that runs it | at first run; when it leaves |
+//! | `state`, `reason`, `parked_at` | the owner: its M, a queue's taker, a waker | a transition |
+//! | `wakes`, `woke_at` | the M that runs it | when it wakes another, when it suspends |
+//! | `stack`, `sp` | the M that runs it | at first run; when it suspends |
 //! | `m` | the M that runs it | at each resume |
-//! | `bound_to` | the G itself, on its M | while it is locked to that M |
+//! | `bound_to` | the G itself, on its M | while it is bound to that M |
 //! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
-//! | `record` | the G's owner; the monitor | when it leaves; while it keeps its thread; a hint: any value is right |
-//! | `keeps_busy` | a thief, or the M that runs it | a hint: any value is right |
+//! | `record` | the owner; sysmon | when it suspends; while it keeps its thread; a hint |
+//! | `keeps_busy` | a thief, or the M that runs it | a hint |
 //! | the rest | the spawner | before the G is in any queue |
 //!
+//! Any value of a hint is right.
+//!
 //! # Invariants
-//! * I1: a G is owned by exactly one of: a run queue, the M that runs it, the wait node (or timer) from which its one
-//!   waker will take it. Whoever moves it on hands the ownership on; so no field but `join` needs a read-modify-write.
-//! * I2: blocks are never given back to the operating system, so a stale `GRef` read by a dump reads a G, if another one.
+//! * I1: a G is owned by exactly one of: a run queue, the M that runs it, the wait node (or timer)
+//!   from which its one waker will take it. Whatever moves it on hands the ownership on; so no
+//!   field but `join` needs a read-modify-write.
+//! * I2: blocks are never given back to the operating system, so a dump that reads a stale `GRef`
+//!   reads a G, if perhaps another one.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -47,7 +53,7 @@ use crate::sched::wake_policy;
 use crate::task::coroutine::StackHead;
 use crate::time::clock;
 
-/// What a goroutine does at the moment.
+/// The state of a goroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum State {
@@ -55,7 +61,7 @@ pub(crate) enum State {
     Runnable,
     /// An M executes it.
     Running,
-    /// Parked; some waker will ready it.
+    /// Parked. A waker will ready it.
     Waiting,
     /// Ended.
     Dead,
@@ -72,54 +78,56 @@ impl State {
     }
 }
 
-/// What few goroutines have, kept out of the header.
+/// Attributes that few goroutines have, kept out of the header.
 #[derive(Debug)]
 pub(crate) struct Attributes {
     pub(crate) name: Option<Arc<str>>,
-    /// The stack reservation asked for; `None` is the default.
+    /// The stack reservation that was asked for; `None` is the default.
     pub(crate) stack_size: Option<usize>,
     pub(crate) pinned: bool,
 }
 
 /// The functions that know the type of the closure behind a header.
 pub(crate) struct Vtable {
-    /// Runs the closure to its end and leaves the result; called once, on the goroutine's stack.
+    /// Runs the closure to its end and leaves the result. Called once, on the goroutine's stack.
     pub(crate) run: unsafe fn(GRef),
     /// Drops the closure of a goroutine that will never run, leaving `payload` as its result.
     pub(crate) fail: unsafe fn(GRef, Box<dyn std::any::Any + Send>),
-    /// Moves the result to a place for it; called once.
+    /// Moves the result to a place for it. Called once.
     pub(crate) take_result: unsafe fn(GRef, *mut ()),
-    /// Drops the result that nobody took.
+    /// Drops a result that was not taken.
     pub(crate) drop_result: unsafe fn(GRef),
-    /// Size of the block in bytes.
+    /// The size of the block in bytes.
     pub(crate) size: usize,
     pub(crate) align: usize,
 }
 
-/// The header of a goroutine. See the module's documentation for who may touch which field.
+/// The header of a goroutine. The module's documentation says who may touch which field.
 ///
-/// What a wake-up and a switch touch comes first, in one cache line: among a thousand goroutines each line that has to come from
-/// memory is waited for.
+/// What a wake-up and a switch touch comes first, in one cache line: among a thousand goroutines,
+/// the CPU waits for each line that has to come from memory.
 #[repr(C)]
 pub(crate) struct G {
     pub(crate) stack: Cell<*mut StackHead>,
-    /// Where its stack pointer was when it left, nearly.
+    /// Its approximate stack pointer when it last suspended.
     pub(crate) sp: Cell<usize>,
     /// The M that runs it, or ran it last.
     m: AtomicPtr<M>,
-    /// The M that it is locked to, which is the one that ran it last.
+    /// The M that it is bound to, which is the one that ran it last.
     pub(crate) bound_to: AtomicPtr<M>,
-    /// When it last woke another into runnext, for the one time in many that is measured.
+    /// When it last woke another into runnext, if that wake-up is one of those that are timed.
     woke_at: Cell<u64>,
-    /// How often it has done that.
+    /// The number of its wake-ups into runnext.
     wakes: Cell<u32>,
-    /// What the coarse clock showed when it began to wait.
+    /// The coarse clock when it began to wait.
     parked_at: AtomicU32,
     state: AtomicU8,
     reason: AtomicU8,
-    /// Whether it tends to go on computing after it has woken another (see [`crate::wait::ready`]).
+    /// Whether it tends to keep computing after it has woken another (R2b of
+    /// [`crate::sched::wake_policy`]).
     keeps_busy: AtomicBool,
-    /// What is known of its behavior (see [`crate::sched::affinity::ties`]): [`G::SEEN`], [`G::ON_PROBATION`], distrust.
+    /// What is known about its behavior ([`crate::sched::affinity::ties`]): [`G::SEEN`],
+    /// [`G::ON_PROBATION`], distrust.
     record: AtomicU8,
     /// Locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
     pub(crate) os_locks: Cell<u32>,
@@ -132,8 +140,8 @@ pub(crate) struct G {
 
 const _: () = assert!(std::mem::offset_of!(G, vtable) < LINE, "g: a switch touches one line");
 
-// SAFETY: I1 says who touches the cells: one owner at a time, and ownership is handed on through queues and locks that
-// order the accesses.
+// SAFETY: I1 says who touches the cells: one owner at a time, and ownership is handed on through
+// queues and locks that order the accesses.
 unsafe impl Sync for G {}
 
 /// A goroutine, by address. Not counted: I1 of the module says who owns the G.
@@ -142,7 +150,7 @@ pub(crate) struct GRef(NonNull<G>);
 
 // SAFETY: a G is made to be handed between threads; what it runs was `Send` when it was spawned.
 unsafe impl Send for GRef {}
-// SAFETY: as above; through a shared GRef only `G`'s own, `Sync`, interface is reached.
+// SAFETY: through a shared GRef only `G`'s own, `Sync`, interface is reached.
 unsafe impl Sync for GRef {}
 
 impl std::ops::Deref for GRef {
@@ -171,15 +179,17 @@ impl GRef {
         Self(ptr)
     }
 
-    /// Its id and where it was spawned, of a goroutine that may end at this moment: then perhaps those of the next one
-    /// in its place.
+    /// Returns the id and the spawn site of a goroutine that may end at this moment.
+    ///
+    /// If it does, they may be those of the next goroutine in its place.
     pub(crate) fn id_and_site(self) -> (u64, &'static Location<'static>) {
         let g = self.0.as_ptr();
-        // SAFETY: I2, a G is there, whichever; these words are written when it is made. Volatile, since that may be now.
+        // SAFETY: I2: some G is there, and these words are written when it is made. Volatile, since
+        // that may be now.
         unsafe { ((&raw const (*g).id).read_volatile(), (&raw const (*g).site).read_volatile()) }
     }
 
-    /// The goroutine at `ptr`, or `None` for null.
+    /// Returns the goroutine at `ptr`, or `None` for null.
     ///
     /// # Safety
     /// `ptr` is null or came from [`GRef::as_ptr`] of a goroutine that has not been freed.
@@ -218,14 +228,15 @@ impl G {
         }
     }
 
-    /// The one place where a goroutine's state changes. The caller owns the goroutine (I1).
+    /// Changes the state of the goroutine, which the caller owns (I1). Nothing else does.
     #[inline]
     pub(crate) fn transition(&self, from: State, to: State) {
         debug_assert_eq!(self.state(), from, "g: bad transition to {to:?}; id = {}", self.id);
         self.state.store(to as u8, Ordering::Relaxed);
     }
 
-    /// As [`transition`](Self::transition) from running to waiting, with the reason.
+    /// Changes the state from running to waiting, with the reason. The caller owns the goroutine
+    /// (I1).
     #[inline]
     pub(crate) fn wait_for(&self, reason: WaitReason) {
         self.reason.store(reason as u8, Ordering::Relaxed);
@@ -237,17 +248,17 @@ impl G {
         State::from_u8(self.state.load(Ordering::Relaxed))
     }
 
-    /// Why it waits, or why it last did.
+    /// Returns the reason of its wait, or of the last one.
     pub(crate) fn reason(&self) -> WaitReason {
         WaitReason::from_u8(self.reason.load(Ordering::Relaxed))
     }
 
-    /// How long ago it began the wait that it is in, or was in last; less some tens of milliseconds.
+    /// Returns how long ago its wait, or the last one, began; less some tens of milliseconds.
     pub(crate) fn parked_for(&self) -> Duration {
         clock::since_coarse(self.parked_at.load(Ordering::Relaxed))
     }
 
-    /// Begins to load what running it will touch first. The caller owns it (I1).
+    /// Begins to load what running it will touch first. The caller owns the goroutine (I1).
     #[inline]
     pub(crate) fn prefetch(&self) {
         let (head, frames) = (self.stack.get().addr(), self.sp.get());
@@ -265,7 +276,7 @@ impl G {
         self.attributes.as_ref()?.name.as_ref()
     }
 
-    /// The stack reservation that was asked for; `None` is the default.
+    /// Returns the stack reservation that was asked for; `None` is the default.
     #[inline]
     pub(crate) fn stack_size(&self) -> Option<usize> {
         self.attributes.as_ref()?.stack_size
@@ -275,26 +286,26 @@ impl G {
         self.attributes.as_ref().is_some_and(|attributes| attributes.pinned)
     }
 
-    /// Whether the goroutine can begin on whatever default stack is at hand.
+    /// Returns `true` if the goroutine can begin on any default stack, on any M.
     #[inline]
     pub(crate) fn starts_anywhere(&self) -> bool {
         self.stack.get().is_null() && self.attributes.as_ref().is_none_or(|e| e.stack_size.is_none() && !e.pinned)
     }
 
-    /// Set in [`record`](Self::record) once the goroutine has left its thread.
+    /// Set in [`record`](Self::record) once the goroutine has suspended.
     pub(crate) const SEEN: u8 = 0x80;
-    /// Set while its first run tells about its spawn site.
+    /// Set while its first run tells something about its spawn site.
     pub(crate) const ON_PROBATION: u8 = 0x40;
-    /// For how many more runs it is expected to keep its thread.
+    /// The number of runs for which it is still expected to keep its thread.
     pub(crate) const DISTRUST: u8 = 0x3f;
 
-    /// Returns what is known of its behavior.
+    /// Returns what is known about its behavior.
     #[inline]
     pub(crate) fn record(&self) -> u8 {
         self.record.load(Ordering::Relaxed)
     }
 
-    /// Writes the record, of which any value is right: for its owner, and for the monitor.
+    /// Writes the record, of which any value is right. For its owner, and for sysmon.
     pub(crate) fn set_record(&self, record: u8) {
         self.record.store(record, Ordering::Relaxed);
     }
@@ -304,12 +315,12 @@ impl G {
         self.keeps_busy.load(Ordering::Relaxed)
     }
 
-    /// Learned by whoever saw it: a thief, or the worker when the goroutine leaves.
+    /// Notes whether it keeps busy: for a thief, and for the worker when the goroutine suspends.
     pub(crate) fn set_keeps_busy(&self, busy: bool) {
         self.keeps_busy.store(busy, Ordering::Relaxed);
     }
 
-    /// Counts a wake-up into runnext; true if this one is to be measured.
+    /// Counts a wake-up into runnext. Returns `true` if this one is to be timed.
     #[inline]
     pub(crate) fn count_wake(&self) -> bool {
         let wakes = self.wakes.get().wrapping_add(1);
@@ -317,7 +328,7 @@ impl G {
         wake_policy::is_wake_sampled(wakes)
     }
 
-    /// When the wake-up was that is being measured; 0 if none is.
+    /// Returns the time of the wake-up that is being timed; 0 if none is.
     #[inline]
     pub(crate) fn woke_at(&self) -> u64 {
         self.woke_at.get()
@@ -327,7 +338,7 @@ impl G {
         self.woke_at.set(now);
     }
 
-    /// The M that runs it, or ran it last. Certain for its owner (I1).
+    /// Returns the M that runs it, or ran it last. Certain for its owner (I1).
     #[inline]
     pub(crate) fn m(&self) -> Option<&'static M> {
         // SAFETY: Ms are never freed.
@@ -339,6 +350,7 @@ impl G {
         self.m.store(ptr::from_ref(m).cast_mut(), Ordering::Relaxed);
     }
 
+    /// Returns the M that it is bound to, if it is locked or blocks its M in place.
     #[inline]
     pub(crate) fn bound_m(&self) -> Option<&'static M> {
         // ORDERING: relaxed; the M wrote it before the G was queued, and queues publish.

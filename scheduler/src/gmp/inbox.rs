@@ -1,10 +1,10 @@
-//! Inbox: goroutines that must run on one certain M, left there by the Ms that found them.
+//! Inbox: goroutines that are bound to one M, delivered there by the Ms that found them.
 //!
-//! Who leaves one there, and who then wakes the owner, is told in `homeward`.
+//! [`crate::sched::affinity::delivery`] says who delivers, and who then wakes the owner.
 //!
 //! # Invariants
-//! * I1: whoever makes the owner's sleep end by a goroutine that it leaves (true from [`Inbox::deliver`]) hands the owner
-//!   a P. Nobody else does so while it sleeps like this.
+//! * I1: the thread whose [`Inbox::deliver`] ends the owner's sleep (it returned `true`) hands the
+//!   owner a P. No other thread does while the owner sleeps for its inbox.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use super::GRef;
 use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::time::clock;
 
-/// What the owner sleeps for without a P, outside of the scheduler's lists.
+/// What the owner sleeps for, without a P and outside of the scheduler's lists.
 enum Sleep {
     /// Nothing: it is awake, or stands in a list.
     No,
@@ -25,39 +25,41 @@ enum Sleep {
 }
 
 struct Inner {
-    /// With the time at which each was left.
+    /// Each with the time of its delivery.
     queue: VecDeque<(GRef, u64)>,
     sleep: Sleep,
 }
 
-/// One M's inbox.
+/// The inbox of one M, its owner.
 pub(crate) struct Inbox {
     inner: Mutex<Inner>,
     len: AtomicUsize,
-    /// Whether the owner has taken from here last, of its two sources. Its own.
-    served: Cell<bool>,
+    /// Whether the owner's last goroutine came from here. Only the owner touches it.
+    served_last: Cell<bool>,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
         let inner = Inner { queue: VecDeque::new(), sleep: Sleep::No };
-        Self { inner: Mutex::new(inner), len: AtomicUsize::new(0), served: Cell::new(false) }
+        Self { inner: Mutex::new(inner), len: AtomicUsize::new(0), served_last: Cell::new(false) }
     }
 
-    /// A look, certain only for who holds a lock under which goroutines are left.
+    /// Returns `true` if nothing is here. Racy, unless the caller holds a lock under which
+    /// goroutines are delivered.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len.load(Ordering::Relaxed) == 0
     }
 
-    /// Leaves `g`. True if the owner slept for that: the caller hands it a P, and nobody else will (I1).
+    /// Delivers `g`. Returns `true` if the owner slept for it: then the caller hands the owner a P,
+    /// and no other thread will (I1).
     #[must_use = "the owner waits for a P"]
     pub(crate) fn deliver(&self, g: GRef) -> bool {
         let mut inner = self.lock();
         let (wakes, queued) = match inner.sleep {
             Sleep::No => (false, true),
             Sleep::Any => (true, true),
-            // It comes back where it left, not from a queue.
+            // It continues where it blocks, not from a queue.
             Sleep::One(only) => (only == g, only != g),
         };
         if wakes {
@@ -70,7 +72,7 @@ impl Inbox {
         wakes
     }
 
-    /// Takes the oldest.
+    /// Takes the oldest goroutine.
     pub(crate) fn take(&self) -> Option<GRef> {
         let mut inner = self.lock();
         let first = inner.queue.pop_front();
@@ -78,54 +80,56 @@ impl Inbox {
         first.map(|(g, _)| g)
     }
 
-    /// Takes all.
+    /// Takes all goroutines.
     pub(crate) fn take_all(&self) -> Vec<GRef> {
         self.empty(&mut self.lock())
     }
 
-    /// The owner, without a P, is about to sleep until any goroutine is left. What is there already cannot wake it any
-    /// more, and is handed back.
+    /// Notes that the owner, without a P, is about to sleep until any goroutine is delivered.
+    /// Returns the goroutines that are here already, since they cannot wake it any more.
     pub(crate) fn sleep_for_any(&self) -> Vec<GRef> {
         let mut inner = self.lock();
         inner.sleep = Sleep::Any;
         self.empty(&mut inner)
     }
 
-    /// Those that are left here at the moment.
+    /// Notes that the owner is about to sleep until `g`, whose frames are on its thread, is to run
+    /// again. Others wait until then.
+    pub(crate) fn sleep_for(&self, g: GRef) {
+        self.lock().sleep = Sleep::One(g);
+    }
+
+    /// Notes that the owner need not sleep after all.
+    pub(crate) fn cancel_sleep(&self) {
+        self.lock().sleep = Sleep::No;
+    }
+
+    /// Returns the goroutines that are here at the moment.
     pub(crate) fn waiting(&self) -> Vec<GRef> {
         self.lock().queue.iter().map(|(g, _)| *g).collect()
     }
 
-    /// Returns the goroutine that was left first, and when, in ns.
+    /// Returns the goroutine that was delivered first, and the time of that in ns.
     pub(crate) fn oldest(&self) -> Option<(GRef, u64)> {
         self.lock().queue.front().copied()
     }
 
-    /// Returns whether the owner will run what is here without being woken by a certain goroutine
-    /// first: it is not blocked in place by one.
+    /// Returns `true` if the owner will run what is here without being woken by a certain goroutine
+    /// first: that is, if no goroutine blocks it in place.
     pub(crate) fn has_runnable(&self) -> bool {
         let inner = self.lock();
         !inner.queue.is_empty() && !matches!(inner.sleep, Sleep::One(_))
     }
 
+    /// Returns `true` if the owner takes from its inbox next, and not from its other queues. They
+    /// take turns while both have something.
+    pub(crate) fn is_its_turn(&self) -> bool {
+        !self.served_last.replace(!self.served_last.get())
+    }
+
     fn empty(&self, inner: &mut Inner) -> Vec<GRef> {
         self.len.store(0, Ordering::Relaxed);
         inner.queue.drain(..).map(|(g, _)| g).collect()
-    }
-
-    /// The owner is about to sleep until `g`, whose frames are on its thread, is to run again. Others wait meanwhile.
-    pub(crate) fn sleep_for(&self, g: GRef) {
-        self.lock().sleep = Sleep::One(g);
-    }
-
-    /// The owner need not sleep after all.
-    pub(crate) fn cancel_sleep(&self) {
-        self.lock().sleep = Sleep::No;
-    }
-
-    /// Owner: whether it is the inbox's turn, or that of the owner's other work. They take turns while both have something.
-    pub(crate) fn is_its_turn(&self) -> bool {
-        !self.served.replace(!self.served.get())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

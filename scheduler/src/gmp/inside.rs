@@ -146,7 +146,8 @@ impl Inside<'_> {
         Some(g)
     }
 
-    /// Takes from the queues behind the local one. Separate, so that [`pop`](Self::pop) stays short.
+    /// Takes from the queues behind the local one. Separate, so that [`pop`](Self::pop) stays
+    /// short.
     #[inline(never)]
     fn pop_rest(&self) -> Option<GRef> {
         self.pop_backlog().or_else(|| self.pop_arrival())
@@ -179,7 +180,8 @@ impl Inside<'_> {
         !(queue.is_empty() && backlog.is_empty()) || !self.runnext().is_empty() || !self.prefetched().is_empty()
     }
 
-    /// Like [`has_work`](P::has_work), but without the fence that other threads need.
+    /// Returns `true` if the P has runnable goroutines: [`has_work`](P::has_work) without the fence
+    /// that other threads need.
     #[inline]
     pub(crate) fn has_own_work(&self) -> bool {
         self.has_others() || self.has_arrivals()
@@ -263,7 +265,8 @@ impl Inside<'_> {
     /// called, and the result is dropped before that returns.
     #[inline]
     pub(crate) unsafe fn from_context<'b>(context: *mut ()) -> &'b mut Self {
-        // SAFETY: `fire_timers_of`, the one caller, passes its token, and does not use it meanwhile.
+        // SAFETY: `fire_timers_of`, the one caller, passes its token, and does not use it
+        // until `fire` has returned.
         unsafe { &mut *context.cast::<Self>() }
     }
 }

@@ -1,12 +1,16 @@
-//! M: one OS thread that runs goroutines, or waits to.
+//! M: one OS thread that runs goroutines, or waits for some.
 //!
 //! # Invariants
-//! * I1: Ms are never freed: others keep plain pointers to them. One whose thread has ended, or
-//!   could not be started, is used again.
-//! * I2: cells are touched only by the M's own thread, on the scheduler's stack or on the goroutine
-//!   that it runs, and before there is such a thread by whoever starts it.
-//! * I3: `p` is written by the M inside of a scheduler entry, or by a monitor that has taken the P by the lease, or by
-//!   whoever gives it back by the lease.
+//! * I1: Ms are never freed: other threads keep plain pointers to them. An M whose thread has
+//!   ended, or could not be started, is used again.
+//! * I2: cells are touched only by the M's own thread, on the system stack or on the goroutine that
+//!   it runs, and before there is such a thread by the thread that starts it.
+//! * I3: `p` is written by the M inside a scheduler entry, by a thread that has taken the P by the
+//!   lease, or by the one that gives it back by the lease.
+//!
+//! # Orderings
+//! * P1: the release store in [`M::hand_p`] and [`M::set_pinned_g`] -> the acquire load in
+//!   [`M::take_handed_p`] and [`M::pinned_g`]: what was written before is visible to the M.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -23,19 +27,22 @@ use crate::machine::sys::tls;
 use crate::protocol::lease::Lease;
 use crate::protocol::poller::Doorbell;
 
-/// What the scheduler is to do with the goroutine that has just left its stack.
+/// Why a goroutine switches to its M's system stack.
 #[derive(Clone, Copy)]
 pub(crate) enum SwitchReason {
-    /// It parks: run the commit step, which lets wakers in, or says that it need not park.
+    /// It parks. The M runs the commit step, which lets wakers in, or says that it need not park.
     Park,
-    /// It yields: queue it at the end of the local queue.
+    /// It yields, to the end of the local queue.
     Yield,
-    /// It yields: queue it at the end of the global queue, or behind all that do not compute if it has lost its P by that.
+    /// It yields, to the end of the global queue; or to the deferred goroutines, if it has lost its
+    /// P because it computes.
     YieldGlobally,
 }
 
-/// What a goroutine that leaves tells its M. Cells of one word each, written and read in the same widths: a structure
-/// that is built, copied and read in different pieces costs a stall of the store buffer at each switch.
+/// What a goroutine that switches away asks of its M.
+///
+/// Cells of one word each, written and read in the same widths: a structure that is built, copied
+/// and read in different pieces costs a stall of the store buffer at each switch.
 pub(crate) struct SwitchRequest {
     pub(crate) reason: Cell<SwitchReason>,
     pub(crate) wait_reason: Cell<WaitReason>,
@@ -72,42 +79,43 @@ pub(crate) struct M {
     p: AtomicPtr<P>,
     current: AtomicPtr<G>,
     pub(crate) switch_request: SwitchRequest,
-    /// Chosen to run next, with its slice rule, by a goroutine that ended.
+    /// Chosen to run next, before all queues.
     pub(crate) next_g: Cell<Option<Dispatch>>,
-    /// Goroutines that have locked themselves to this thread: more than one if another that the migration guard brought
-    /// here did so too.
+    /// The number of goroutines that have locked themselves to this thread: more than one if
+    /// another that the migration guard has sent here did so too.
     pub(crate) locked_gs: Cell<u32>,
     /// The pinned goroutine that the thread belongs to.
     pinned_g: AtomicPtr<G>,
-    /// A goroutine has ended while it was locked to this thread, which counts as locked for good.
+    /// Whether a goroutine has ended while it was locked to this thread, which then stays locked.
     pub(crate) locked_g_ended: Cell<bool>,
-    /// Goroutines that must run here.
+    /// Goroutines that are bound to this M.
     pub(crate) inbox: Inbox,
-    /// Left here by whoever wakes this M: the P to run, and whether as a searcher.
+    /// The P that another thread has left for this M, and whether the M is to search with it.
     handed: AtomicPtr<P>,
     handed_search: AtomicBool,
     pub(crate) parker: Parker,
-    /// When its sleep in a list will end by itself; `u64::MAX` if it will not. Under the lock of
-    /// the lists.
+    /// When its sleep in a list will end by itself; `u64::MAX` if it will not. Written under the
+    /// lock of the lists.
     pub(crate) sleeps_until: AtomicU64,
-    /// Out while the M blocks in the poller instead of on its parker.
+    /// Armed while the M blocks in the poller instead of on its parker.
     pub(crate) bell: Doorbell,
     thread: Observed,
-    /// Since when its goroutine has not been back in the scheduler, as the monitor saw it; 0 if it is not known to be
-    /// away for long.
+    /// Since when its goroutine has not been back in the scheduler, as sysmon saw it; 0 if that is
+    /// not known to be long.
     busy_since: AtomicU64,
-    /// When a goroutine that is tied to this thread was first seen, in ns; 0 for never (see
-    /// [`crate::sched::affinity::ties`]).
+    /// When a goroutine that is tied to this thread was first seen, in ns; 0 for never
+    /// ([`crate::sched::affinity::ties`]).
     tied_since: AtomicU64,
-    /// Its P was taken because its goroutine computes, and it has not got one since.
+    /// Whether its P was taken because its goroutine computes, and it has not got one since.
     hogged: AtomicBool,
-    /// The thread's thread-locals and control block: first address, and the one after the last.
+    /// The addresses of the thread's thread-locals and control block: the first, and the one after
+    /// the last.
     memory: [AtomicUsize; 2],
 }
 
-// SAFETY: I2 guards the cells; the rest is atomic.
+// SAFETY: I2 guards the cells; everything else is atomic.
 unsafe impl Sync for M {}
-// SAFETY: an M is made by the thread that starts its thread.
+// SAFETY: I2: the thread that makes an M hands it to the M's own thread, which it starts.
 unsafe impl Send for M {}
 
 impl M {
@@ -141,7 +149,7 @@ impl M {
         }
     }
 
-    /// The P that this M has. Certain only inside of a scheduler entry.
+    /// Returns the P that this M has. Certain only inside a scheduler entry.
     #[inline]
     pub(crate) fn p(&self) -> Option<&'static P> {
         // SAFETY: Ps are never freed.
@@ -161,7 +169,7 @@ impl M {
         self.p.store(p.map_or(ptr::null_mut(), |p| ptr::from_ref(p).cast_mut()), Ordering::Relaxed);
     }
 
-    /// The goroutine that this M runs; none while it is in the scheduler.
+    /// Returns the goroutine that this M runs; none while the M is in the scheduler.
     #[inline]
     pub(crate) fn current(&self) -> Option<GRef> {
         // SAFETY: set by `set_current` from a live goroutine, cleared before it is given up.
@@ -173,7 +181,7 @@ impl M {
         self.current.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Relaxed);
     }
 
-    /// To be called once by the M's thread.
+    /// Records what others need to know about the calling thread, which is the M's.
     pub(crate) fn observe_thread(&self) {
         self.thread.set_current_thread();
         let memory = tls::own_block();
@@ -181,7 +189,9 @@ impl M {
         self.memory[1].store(memory.end, Ordering::Relaxed);
     }
 
-    /// Where the thread-locals of the M's thread are, for those who have a goroutine that ran there: it brings the news.
+    /// Returns where the thread-locals of the M's thread are.
+    ///
+    /// For a caller that has a goroutine which ran there: its hand-over publishes the addresses.
     pub(crate) fn thread_memory(&self) -> Range<usize> {
         self.memory[0].load(Ordering::Relaxed)..self.memory[1].load(Ordering::Relaxed)
     }
@@ -202,56 +212,58 @@ impl M {
         self.tied_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// CPU time that the M's thread has used, in ns; 0 if it cannot be known.
+    /// Returns the CPU time that the M's thread has used, in ns; 0 if that is unknown.
     pub(crate) fn cpu_time(&self) -> u64 {
         self.thread.cpu_time()
     }
 
-    /// Whether the M's thread has a CPU, or waits for nothing else.
+    /// Returns `true` if the M's thread runs on a CPU, or only waits for one.
     pub(crate) fn is_runnable(&self) -> bool {
         self.thread.is_runnable()
     }
 
-    /// The number of the M's thread, of the last one if it has none.
+    /// Returns the id of the M's thread, or of the last one if it has none.
     pub(crate) fn thread(&self) -> i32 {
         self.thread.id()
     }
 
-    /// Since when its goroutine has not been back in the scheduler, if that is long; of a moment ago.
+    /// Returns since when its goroutine has not been back in the scheduler, if that is long. The
+    /// answer is of a moment ago.
     pub(crate) fn busy_since(&self) -> Option<u64> {
         Some(self.busy_since.load(Ordering::Relaxed)).filter(|since| *since != 0)
     }
 
-    /// For the monitor, which forgets it when the M gets a P.
+    /// Notes, for sysmon, since when its goroutine has not been back; 0 to forget it.
     pub(crate) fn note_busy_since(&self, since: u64) {
         self.busy_since.store(since, Ordering::Relaxed);
     }
 
-    /// Whether its P was taken because its goroutine computes.
+    /// Returns `true` if its P was taken because its goroutine computes.
     pub(crate) fn is_hogged(&self) -> bool {
         self.hogged.load(Ordering::Relaxed)
     }
 
-    /// For who takes the P.
+    /// Notes, for the thread that takes the P, whether the M's goroutine computes.
     pub(crate) fn set_hogged(&self, hogged: bool) {
         self.hogged.store(hogged, Ordering::Relaxed);
     }
 
-    /// The pinned goroutine that the M's thread belongs to. While that lives, if it may be looked
-    /// at.
+    /// Returns the pinned goroutine that the M's thread belongs to. It may be looked at while it
+    /// lives.
     pub(crate) fn pinned_g(&self) -> Option<GRef> {
         // ORDERING P1: acquire pairs with `set_pinned_g`.
         // SAFETY: set from a goroutine, whose memory is never unmapped.
         unsafe { GRef::from_ptr(self.pinned_g.load(Ordering::Acquire)) }
     }
 
-    /// Gives the M, which has run nothing, to a pinned goroutine, or takes it back.
+    /// Gives the M, which has run no goroutine, to a pinned one, or takes it back.
     pub(crate) fn set_pinned_g(&self, g: Option<GRef>) {
-        // ORDERING P1: release publishes what the goroutine's finder has written.
+        // ORDERING P1: release publishes what the finder of the goroutine has written.
         self.pinned_g.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Release);
     }
 
-    /// Leaves a P for this M, which sleeps or is about to, and wakes it.
+    /// Leaves a P for this M, which sleeps or is about to, and wakes it. `search` says whether the
+    /// M is to search with it.
     pub(crate) fn hand_p(&self, p: &'static P, search: bool) {
         self.handed_search.store(search, Ordering::Relaxed);
         // ORDERING P1: release publishes the P's state and `handed_search` to `take_handed_p`.
@@ -260,7 +272,7 @@ impl M {
         self.wake();
     }
 
-    /// Wakes this M, wherever it sleeps; if it does not, its next sleep ends at once.
+    /// Wakes this M, wherever it sleeps. If it does not sleep, its next sleep ends at once.
     pub(crate) fn wake(&self) {
         self.parker.unpark();
         if self.bell.ring()
@@ -270,7 +282,7 @@ impl M {
         }
     }
 
-    /// Takes the P that was left, if one was, and whether to search.
+    /// Takes the P that was left for this M, if one was, and returns whether to search with it.
     pub(crate) fn take_handed_p(&self) -> Option<(&'static P, bool)> {
         // ORDERING P1: acquire pairs with `hand_p`.
         let p = self.handed.swap(ptr::null_mut(), Ordering::AcqRel);

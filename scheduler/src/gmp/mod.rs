@@ -1,6 +1,7 @@
-//! G, M and P: the three structures that the scheduler is made of, and nothing that acts on them.
+//! G, M and P: the three structures of the scheduler. Nothing here acts on them.
 //!
-//! They point at each other (a running G at its M, an M at its P, a P at its M), so they are one module.
+//! They point at each other (a running G at its M, an M at its P, a P at its M), so they are one
+//! module.
 
 pub(crate) mod block;
 mod g;

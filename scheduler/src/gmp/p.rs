@@ -12,8 +12,8 @@
 //! | `timers` | any thread, under its lock | any thread |
 //!
 //! The *owner* is the M that has the P and is inside a scheduler entry. That right can be taken
-//! away between two entries ([`crate::protocol::lease`]): it is certain inside an entry, and
-//! nobody may touch the owner's fields outside of one. The token [`Inside`](super::Inside) proves
+//! away between two entries ([`crate::protocol::lease`]): it is certain inside an entry, and no
+//! thread may touch the owner's fields outside of one. The token [`Inside`](super::Inside) proves
 //! it, and all that the owner alone may do is a method of the token.
 //!
 //! # Three queues
@@ -114,14 +114,15 @@ impl P {
         }
     }
 
-    /// The slot of the goroutine that runs next, in the time slice of the one that runs now.
+    /// Returns the slot of the goroutine that runs next, in the time slice of the one that runs
+    /// now.
     #[inline]
     pub(crate) fn runnext(&self) -> &Slot {
         &self.shared.runnext
     }
 
-    /// The slot of the first goroutine of the local queue, taken out of it early to be loaded into
-    /// the cache.
+    /// Returns the slot of the first goroutine of the local queue, taken out of it early to be
+    /// loaded into the cache.
     #[inline]
     pub(crate) fn prefetched(&self) -> &Slot {
         &self.shared.prefetched

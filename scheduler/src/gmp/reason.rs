@@ -1,11 +1,12 @@
 //! Why a goroutine is parked.
 //!
-//! One variant per kind of wait, never re-used for another: dumps, the deadlock report, metrics and traces all read
-//! this enum, so a new kind of wait gets a new variant here. The texts are Go's where Go has one.
+//! There is one variant per kind of wait, never reused for another: dumps, the deadlock report,
+//! metrics and traces all read this enum, so a new kind of wait gets a new variant here. The texts
+//! are Go's where Go has one.
 
 use std::fmt;
 
-/// Why a goroutine waits (Go's `waitReason`).
+/// The reason why a goroutine waits (Go's `waitReason`).
 ///
 /// ```
 /// use greenthread::debug::WaitReason;
@@ -28,7 +29,8 @@ pub enum WaitReason {
     ChanReceiveNil,
     /// Sending to a nil channel: for ever.
     ChanSendNil,
-    /// In a `select!` in which no arm is ready; in a receive from a timer or ticker, and so in `Context::sleep`.
+    /// In a `select!` in which no arm is ready; in a receive from a timer or ticker, and so in
+    /// `Context::sleep`.
     Select,
     /// In a `select!` in which all channels are nil: for ever, or until its `default(timeout)`.
     SelectNoCases,
@@ -82,7 +84,7 @@ impl WaitReason {
         (WaitReason::MainExited, "main exited"),
     ];
 
-    /// The text that dumps print, as Go's.
+    /// Returns the text that dumps print, which is Go's where Go has one.
     ///
     /// ```
     /// assert_eq!(greenthread::debug::WaitReason::MutexLock.as_str(), "sync.Mutex.Lock");
@@ -91,12 +93,12 @@ impl WaitReason {
         Self::ALL[self as usize].1
     }
 
-    /// Whether such a wait is for what other goroutines or threads of the program do, and for nothing else.
+    /// Returns `true` if only other goroutines or threads of the program can end such a wait.
     pub(crate) fn depends_on_program(self) -> bool {
         !matches!(self, Self::None | Self::Sleep | Self::IoWait | Self::MainExited)
     }
 
-    /// The reason whose number is `n`; unknown numbers are [`WaitReason::None`].
+    /// Returns the reason whose number is `n`; [`WaitReason::None`] for an unknown one.
     pub(crate) fn from_u8(n: u8) -> Self {
         Self::ALL.get(usize::from(n)).map_or(WaitReason::None, |&(reason, _)| reason)
     }

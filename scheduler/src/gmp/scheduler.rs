@@ -1,18 +1,25 @@
 //! What all Ms share: the table of Ps, the global queue, and the lists of idle Ps and spare Ms.
 //!
 //! # Lists
-//! An idle P stands in `idle` together with the M that gave it up last and still watches its timers, if there is one. An M
-//! without any P stands in `spare`. Every M is in at most one list, once, and only under the lock does it enter or leave one;
-//! **whoever takes an M out of a list hands it a P** ([`M::hand_p`]), or is that M itself. So no M is handed two.
+//! An idle P stands in `idle`, together with its *watcher*: the M that gave it up last and still
+//! watches its timers, if there is one. An M without any P stands in `spare`. Every M is in at most
+//! one list, once, and enters and leaves a list only under the lock. **A thread that takes an M out
+//! of a list hands it a P** ([`M::hand_p`]), or is that M itself. So no M is handed two.
 //!
 //! # The table
-//! Thieves walk the Ps without a lock while `gomaxprocs` changes their number. Those in use are always the first of all
-//! that were ever made, and none is ever freed: so each place of the table is written once, and a number says how many
-//! count.
+//! Thieves walk the Ps without a lock while `gomaxprocs` changes their number. The Ps in use are
+//! always the first of all that were ever made, and none is ever freed: so each place of the table
+//! is written once, and a number says how many count.
 //!
-//! Rejected: a list that is replaced whole, and freed by crossbeam-epoch when its last reader has left. Who enters an
-//! epoch leaves the address of a thread-local on the stack, and goroutines look here too, when they wake others: the
-//! migration guard ([`crate::sched::affinity::guard`]) took hundreds of such leftovers in a second for addresses in use.
+//! Rejected: a list that is replaced whole, and freed by crossbeam-epoch when its last reader has
+//! left. Entering an epoch leaves the address of a thread-local on the stack, and goroutines look
+//! here too, when they wake others: the migration guard ([`crate::sched::affinity::guard`]) took
+//! hundreds of such leftovers in a second for addresses in use.
+//!
+//! # Orderings
+//! * P1: the release store of `procs` in [`Sched::set_procs`] -> the acquire load in [`Sched::ps`]:
+//!   the Ps in use are visible.
+//! * P2: the release increments of `ended` counts -> the acquire loads in [`Sched::alive`].
 
 use std::collections::VecDeque;
 use std::iter;
@@ -39,47 +46,47 @@ pub(crate) struct IdleP {
 #[derive(Default)]
 pub(crate) struct Lists {
     pub(crate) idle: Vec<IdleP>,
-    /// The last one in has parked last, nearly, and is used first.
+    /// The last in the list, which is used first, is about the one that parked last.
     pub(crate) spare: Vec<&'static M>,
-    /// An M whose thread waits for its first P, or its pinned goroutine.
+    /// An M whose thread waits for its first P, or for its pinned goroutine.
     pub(crate) standby: Option<&'static M>,
-    /// One is being started for that.
+    /// Whether one is being started to stand by.
     pub(crate) refilling: bool,
-    /// Somebody has found no thread meanwhile.
+    /// Whether a thread was asked for in vain while that one starts.
     pub(crate) thread_wanted: bool,
-    /// Ms whose threads the monitor is to start, each with a P in hand.
+    /// Ms whose threads sysmon is to start, each with a P in hand.
     pub(crate) orders: Vec<&'static M>,
-    /// Pinned goroutines for which the monitor is to start threads, in order.
+    /// Pinned goroutines for which sysmon is to start threads, in order.
     pub(crate) pinned_waiting: VecDeque<GRef>,
-    /// Ms without a thread: it has ended, or could not be started.
+    /// Ms without a thread, which has ended or could not be started.
     pub(crate) threadless_ms: Vec<&'static M>,
-    /// Ps out of use, and empty.
+    /// Ps out of use, emptied.
     pub(crate) retired_ps: Vec<&'static P>,
     /// Every M ever made, by id.
     pub(crate) all_ms: Vec<&'static M>,
-    /// Ms with a thread, or for which one was ordered.
+    /// The number of Ms that have a thread, or for which one was ordered.
     pub(crate) threads: usize,
-    /// The most that `threads` has been.
+    /// The largest value that `threads` has had.
     pub(crate) peak: usize,
-    /// Of `threads`, those that are one pinned goroutine's own.
+    /// How many of `threads` belong to one pinned goroutine.
     pub(crate) pinned: usize,
-    /// Of `threads`, those on which a goroutine has ended that was locked to it.
+    /// How many of `threads` are out of use: a goroutine has ended there while it was locked to it.
     pub(crate) out_of_use: usize,
-    /// The system has refused a thread, and has given none since.
+    /// Set while the system has refused a thread and given none since.
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// That the system has given no thread.
+/// The system has refused to start a thread.
 pub(crate) struct Refusal {
-    /// When it did so for the first time, and for the last.
+    /// When it did so for the first time, and for the last, in ns.
     pub(crate) since: u64,
     pub(crate) last: u64,
     pub(crate) error: String,
 }
 
 impl Lists {
-    /// How many Ms rest: without a P, or as the watcher of an idle one.
-    pub(crate) fn resting(&self) -> usize {
+    /// Returns the number of Ms that sleep without a P, or as the watcher of an idle one.
+    pub(crate) fn idle_ms(&self) -> usize {
         self.spare.len()
             + usize::from(self.standby.is_some())
             + self.idle.iter().filter(|idle| idle.watcher.is_some()).count()
@@ -91,34 +98,37 @@ pub(crate) struct Sched {
     pub(crate) idle: IdleWord,
     lists: Mutex<Lists>,
     pub(crate) global: Global<GRef>,
-    /// Every P ever made, by id, and empty places. Filled under the lock of the lists.
+    /// Every P ever made, by id, and then empty places. Filled under the lock of the lists.
     table: Box<[OnceLock<&'static P>]>,
     procs: AtomicU32,
     pub(crate) next_id: AtomicU64,
-    /// Goroutines spawned and ended by threads that had no P at that moment.
+    /// The numbers of goroutines spawned and ended by threads that had no P at that moment.
     pub(crate) spawned_outside: AtomicU64,
     pub(crate) ended_outside: AtomicU64,
-    /// Ms that block outside of the lists, until they are handed a P for the one goroutine that they may run.
+    /// The number of Ms that sleep outside of the lists until they are handed a P for the one
+    /// goroutine that they may run.
     pub(crate) blocked_ms: AtomicUsize,
-    /// Ms to which a goroutine was seen to be tied ([`crate::sched::affinity::ties`]).
+    /// The number of Ms to which a goroutine was seen to be tied
+    /// ([`crate::sched::affinity::ties`]).
     pub(crate) tied_ms: AtomicUsize,
     pub(crate) max_threads: usize,
-    /// The loop that a new M's thread runs; set at boot, since the worker stands above this module.
+    /// The loop that a new M's thread runs. It is set at boot, since the worker stands above this
+    /// module.
     pub(crate) worker: fn(&'static M),
     pub(crate) sysmon: Sysmon,
 }
 
-/// How the monitor thread (sysmon) sleeps and is woken.
+/// How sysmon sleeps and is woken.
 pub(crate) struct Sysmon {
     pub(crate) parker: Parker,
     pub(crate) asleep: AtomicBool,
-    /// Whether there is one.
+    /// Whether its thread could be started.
     pub(crate) runs: AtomicBool,
-    /// Threads are to be started ([`crate::sched::threads`]).
+    /// Whether threads are to be started ([`crate::sched::threads`]).
     pub(crate) orders: AtomicBool,
-    /// Where it sleeps instead of on the parker, if it is to wake up when some thread ends.
+    /// Where it sleeps, instead of on the parker, if it is to wake up when some thread ends.
     pub(crate) thread_end: OnceLock<ThreadEnd>,
-    /// Out while it does.
+    /// Armed while it sleeps there.
     pub(crate) bell: Doorbell,
 }
 
@@ -147,13 +157,14 @@ impl Sysmon {
 
 static SCHED: OnceLock<Sched> = OnceLock::new();
 
-/// The one scheduler of the process. Boot has run: whoever has an M, or has called `boot::ensure`, may ask.
+/// Returns the scheduler of the process. Boot has run: the caller has an M, or has called
+/// `boot::ensure`.
 #[inline]
 pub(crate) fn sched() -> &'static Sched {
     SCHED.get().expect("sched: used before the runtime has started")
 }
 
-/// The scheduler, if it has been started.
+/// Returns the scheduler, if it has been started.
 pub(crate) fn try_sched() -> Option<&'static Sched> {
     SCHED.get()
 }
@@ -186,12 +197,12 @@ impl Sched {
         self.lists.lock()
     }
 
-    /// The number of Ps in use (GOMAXPROCS).
+    /// Returns the number of Ps in use (GOMAXPROCS).
     pub(crate) fn procs(&self) -> u32 {
         self.procs.load(Ordering::Relaxed)
     }
 
-    /// The Ps in use, as they are now.
+    /// Returns the Ps that are in use now.
     #[inline]
     pub(crate) fn ps(&self) -> impl Iterator<Item = &'static P> + Clone {
         // ORDERING P1: acquire pairs with the store in `set_procs`.
@@ -199,17 +210,18 @@ impl Sched {
         made(&self.table[..n])
     }
 
-    /// The one that is in use whatever the number.
+    /// Returns the P that is always in use.
     pub(crate) fn first_p(&self) -> &'static P {
         self.table[0].get().expect("sched: asked for a P before the first was made")
     }
 
-    /// Every P ever made.
+    /// Returns every P that was ever made.
     pub(crate) fn all_ps(&self) -> impl Iterator<Item = &'static P> + Clone {
         made(&self.table)
     }
 
-    /// Has the first `n` Ps be in use, and makes those that are missing. The caller holds the lock of the lists.
+    /// Takes the first `n` Ps into use, and makes those that are missing. The caller holds the lock
+    /// of the lists.
     pub(crate) fn set_procs(&self, n: usize) {
         for (id, place) in self.table[..n].iter().enumerate() {
             place.get_or_init(|| Box::leak(Box::new(P::new(id as u32))));
@@ -218,21 +230,24 @@ impl Sched {
         self.procs.store(n as u32, Ordering::Release);
     }
 
-    /// Wakes the monitor if it has gone to sleep because all Ps were idle: one has just been taken, or somebody has gone to sleep
-    /// by whom no P comes, so that the monitor must look for a deadlock.
+    /// Wakes sysmon if it sleeps because all Ps were idle.
+    ///
+    /// A P has just been taken; or a thread that has none has gone to sleep, so that sysmon must
+    /// look for a deadlock.
     #[inline]
     pub(crate) fn wake_sysmon(&self) {
         if self.sysmon.asleep.load(Ordering::SeqCst) && self.sysmon.asleep.swap(false, Ordering::SeqCst) {
-            // It stood still while the monitor slept.
+            // It stood still while sysmon slept.
             clock::advance_coarse(clock::now());
             self.sysmon.wake();
         }
     }
 
-    /// Goroutines that were spawned and have not ended.
+    /// Returns the number of goroutines that were spawned and have not ended.
     pub(crate) fn alive(&self) -> u64 {
-        // ORDERING P2: all ends are read first, with acquire, which pairs with the release of who counts one (`P::count_ended`,
-        // `ended_outside`): a goroutine counted as ended is then also counted as spawned.
+        // ORDERING P2: all ends are read first, with acquire, which pairs with the release of each
+        // count (`Inside::count_ended`, `ended_outside`): a goroutine that is counted as ended is
+        // then also counted as spawned.
         let ended = self.ended_outside.load(Ordering::Acquire) + self.all_ps().map(P::ended).sum::<u64>();
         let spawned = self.all_ps().map(P::spawned).sum::<u64>() + self.spawned_outside.load(Ordering::Acquire);
         spawned.saturating_sub(ended)

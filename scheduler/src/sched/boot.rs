@@ -23,7 +23,8 @@ use crate::testing::chaos;
 
 /// Starts the runtime if nobody has.
 ///
-/// Those that come while it starts wait: before the Ps are there, nothing can be said of their number.
+/// Those that come while it starts wait: before the Ps are there, nothing can be said of their
+/// number.
 #[inline]
 pub(crate) fn ensure() {
     static STARTED: Once = Once::new();
@@ -80,8 +81,8 @@ fn begin(settings: &Settings) {
     }
 }
 
-/// Whether this thread runs the goroutine `owner`; without one, whether it runs none. Runs in a signal handler, for any `owner`
-/// that is or was a goroutine.
+/// Whether this thread runs the goroutine `owner`; without one, whether it runs none. Runs in a
+/// signal handler, for any `owner` that is or was a goroutine.
 fn runs_here(owner: *mut ()) -> bool {
     // SAFETY: owners are goroutines, whose memory is never unmapped.
     match unsafe { GRef::from_ptr(owner.cast()) } {
@@ -91,7 +92,8 @@ fn runs_here(owner: *mut ()) -> bool {
     }
 }
 
-/// The first line of the overflow report. Runs in a signal handler, on the thread that faulted: it only reads and writes.
+/// The first line of the overflow report. Runs in a signal handler, on the thread that faulted: it
+/// only reads and writes.
 fn report_overflow(owner: *mut (), reservation: usize) {
     // SAFETY: owners are goroutines; this one was running, so it is alive.
     let Some(g) = (unsafe { GRef::from_ptr(owner.cast()) }) else { return };
@@ -105,7 +107,8 @@ fn report_overflow(owner: *mut (), reservation: usize) {
 /// Has panics name the goroutine, and then do what they did before.
 fn install_panic_hook() {
     if std::thread::panicking() {
-        // A hook may not be changed by a thread that panics; the goroutine's number is then missing from reports.
+        // A hook may not be changed by a thread that panics; the goroutine's number is then missing
+        // from reports.
         return;
     }
     let before = panic::take_hook();

@@ -1,20 +1,21 @@
-//! Who am I: with `random`, which follows the same rule, the only reader of this crate's thread-locals.
+//! The M and the goroutine of the calling thread.
 //!
-//! A goroutine may resume on another thread, and the compiler may keep the *address* of a thread-local across the
-//! switch: it believes that a function runs on one thread. So no address leaves [`crate::machine::sys::word`]: what
-//! comes out is a **value**.
+//! Only this module and `random`, which follows the same rule, read this crate's thread-locals.
 //!
-//! It is good until the caller's next switch.
+//! A goroutine may resume on another thread, and the compiler may keep the *address* of a
+//! thread-local across the switch: it believes that a function runs on one thread. So no address
+//! leaves [`crate::machine::sys::word`]: what comes out is a **value**. It is valid until the
+//! caller's next switch.
 
 use std::ptr;
 
 use crate::gmp::{GRef, M};
 use crate::machine::sys::word;
 
-/// The M that this thread is, if the runtime started it.
+/// Returns the M that this thread is, if the runtime started it.
 #[inline(never)]
 pub(crate) fn m() -> Option<&'static M> {
-    // SAFETY: `set_m` left it there, and Ms are never freed.
+    // SAFETY: `set_m` left it there, and Ms are never freed (I1 of `gmp::m`).
     unsafe { ptr::with_exposed_provenance::<M>(word::current() as usize).as_ref() }
 }
 
@@ -24,7 +25,7 @@ pub(crate) fn set_m(m: Option<&'static M>) {
     word::set_current(m.map_or(0, |m| ptr::from_ref(m).expose_provenance() as u64));
 }
 
-/// The goroutine that runs on this thread.
+/// Returns the goroutine that runs on this thread.
 #[inline]
 pub(crate) fn g() -> Option<GRef> {
     m()?.current()

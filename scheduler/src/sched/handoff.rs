@@ -171,7 +171,8 @@ pub(crate) fn put_idle(lists: &mut Lists, p: &'static P, watcher: Option<&'stati
     sched().idle.p_idle();
 }
 
-/// The calling M gives its P up, to watch it asleep. Follow with [`reclaim_p`] if `IdleWord::go_idle` says so.
+/// The calling M gives its P up, to watch it asleep. Follow with [`reclaim_p`] if
+/// `IdleWord::go_idle` says so.
 pub(crate) fn give_up_p(m: &'static M, p: Inside<'_>) {
     m.lease.release();
     let p = p.into_p();
@@ -186,8 +187,8 @@ pub(crate) fn give_up_p(m: &'static M, p: Inside<'_>) {
     }
 }
 
-/// The calling M, which stands in a list without a P, takes an idle one: the one that it watches, or any if it
-/// watches none. `None` if somebody is handing it one, or none is idle.
+/// The calling M, which stands in a list without a P, takes an idle one: the one that it watches,
+/// or any if it watches none. `None` if somebody is handing it one, or none is idle.
 pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
     let sched = sched();
     let mut lists = sched.lists();
@@ -220,12 +221,14 @@ pub(crate) fn acquire_p() -> Option<&'static P> {
     Some(p)
 }
 
-/// Takes the P from `m` and passes it on, if `m` has one, is not in the scheduler, and `agrees` says so of the P. True if it did.
+/// Takes the P from `m` and passes it on, if `m` has one, is not in the scheduler, and `agrees`
+/// says so of the P. True if it did.
 pub(crate) fn retake(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
     take(m, agrees).map(hand_off).is_some()
 }
 
-/// As [`retake`], for a while: whoever gets the P gives it back ([`give_back`]) when it has run what waits.
+/// As [`retake`], for a while: whoever gets the P gives it back ([`give_back`]) when it has run
+/// what waits.
 pub(crate) fn lend(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
     let taken = take(m, agrees);
     taken
@@ -249,8 +252,8 @@ fn take(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> Option<&'static P
     taken
 }
 
-/// The calling M, inside, gives its P back to the M that it was taken from, if that runs the same goroutine still; it
-/// then has none (true). Else the P is its own from now on.
+/// The calling M, inside, gives its P back to the M that it was taken from, if that runs the same
+/// goroutine still; it then has none (true). Else the P is its own from now on.
 pub(crate) fn give_back(m: &'static M, p: Inside<'_>) -> bool {
     let Some(lender) = p.take_lender() else { return false };
     let p = entry::give_up(m, p);
@@ -320,7 +323,8 @@ pub(crate) fn retire_p(p: &'static P) {
     sched.idle.wake_one(&sched);
 }
 
-/// A timer was added to a P from elsewhere: if it is idle, its watcher must look at the clock again.
+/// A timer was added to a P from elsewhere: if it is idle, its watcher must look at the clock
+/// again.
 pub(crate) fn wake_watcher_of(p: &'static P) {
     let sched = sched();
     let mut lists = sched.lists();
@@ -339,8 +343,9 @@ pub(crate) fn wake_watcher_of(p: &'static P) {
     }
 }
 
-/// Has an M poll that sleeps, or that is started for it, if somebody waits for I/O and nobody polls. For those by whom no M
-/// goes to rest: foreign threads that wait, Ms that block outside of the worker's loop, and whoever makes a P idle for another.
+/// Has an M poll that sleeps, or that is started for it, if somebody waits for I/O and nobody
+/// polls. For those by whom no M goes to rest: foreign threads that wait, Ms that block outside of
+/// the worker's loop, and whoever makes a P idle for another.
 pub(crate) fn ensure_poller() {
     if !ROLE.is_wanted() {
         return;

@@ -3,8 +3,8 @@
 //!
 //! The generator is wyrand: one addition and one multiplication. Each OS thread and each P has a
 //! state of its own, so no two threads meet at one. All states follow from one seed: the process's
-//! random keys, or the seed of chaos mode ([`crate::testing::chaos`]). Like in `current`, no address
-//! of a thread-local is kept.
+//! random keys, or the seed of chaos mode ([`crate::testing::chaos`]). Like in `current`, no
+//! address of a thread-local is kept.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::sync::OnceLock;

@@ -1,4 +1,5 @@
-//! What an M does that has a P and nothing to run on it: it looks into the other queues for a while.
+//! What an M does that has a P and nothing to run on it: it looks into the other queues for a
+//! while.
 //!
 //! How long it looks, and what is worth taking, are rules R2a, R3 and R6 of
 //! [`crate::sched::wake_policy`].

@@ -1,19 +1,21 @@
-//! What is known of the places in the program that spawn goroutines.
+//! What is known about the places in the program that spawn goroutines.
 //!
 //! Goroutines of one spawn site run the same closure, so they tend to behave alike: if one has kept
-//! its thread for long, its siblings will. [`crate::sched::affinity::ties`] and [`crate::sched::hogs`] ask here about goroutines that have not
-//! run yet. Everything here is a hint; any answer is right, and some are better than others.
+//! its thread for long, its siblings will. [`crate::sched::affinity::ties`] and
+//! [`crate::sched::hogs`] ask here about goroutines that have not run yet. Everything here is a
+//! hint: any answer is right, and some are better than others.
 //!
-//! The table has a fixed number of places and takes no lock. A site that finds no place is trusted.
+//! The table has a fixed number of entries and takes no lock. A site that finds no entry is
+//! trusted.
 
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// How many sites are remembered.
-const PLACES: usize = 1024;
+/// The number of entries.
+const ENTRIES: usize = 1024;
 
-/// How many places a site may be looked for in.
+/// The number of entries in which a site may be.
 const PROBES: usize = 4;
 
 /// Set once a goroutine of the site has come back to the scheduler without having kept its thread.
@@ -22,46 +24,49 @@ const COMES_BACK: u32 = 1;
 /// Set once a goroutine of the site was found tied to its thread.
 const TIES: u32 = 2;
 
-/// What a kept thread adds to the distrust of a site, and the most that it comes to. Each first run
-/// that is moved elsewhere costs some 20 us and takes one off, each kept thread has cost 2 ms or more.
+/// One unit of distrust, above the flags.
 const ONE: u32 = 4;
+
+/// What a kept thread adds to the distrust of a site, and the limit. Each first run that is moved
+/// to another M costs some 20 us and takes one unit off; each kept thread has cost 2 ms or more.
 const DISTRUST: u32 = 64 * ONE;
 const MOST_DISTRUST: u32 = 1024 * ONE;
 
-/// What to expect of a goroutine that has not run yet.
+/// What to expect from a goroutine that has not run yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Goroutines of its site come back soon.
     Trusted,
-    /// None of its site has come back yet.
+    /// No goroutine of its site has come back yet.
     Unknown,
-    /// One of its site has kept its thread lately.
+    /// A goroutine of its site has kept its thread lately.
     Distrusted,
 }
 
-struct Place {
+struct Entry {
     site: AtomicPtr<Location<'static>>,
     /// [`COMES_BACK`], [`TIES`], and the distrust.
     state: AtomicU32,
-    /// What the coarse clock showed when a goroutine of the site last computed for long; 0 for never.
+    /// The coarse clock when a goroutine of the site last computed for long; 0 for never.
     hogged_at: AtomicU32,
 }
 
 /// The sites of the program.
 pub(crate) static SITES: Sites = Sites::new();
 
-pub(crate) struct Sites([Place; PLACES]);
+/// A table of spawn sites.
+pub(crate) struct Sites([Entry; ENTRIES]);
 
 impl Sites {
     const fn new() -> Self {
         Self(
             [const {
-                Place { site: AtomicPtr::new(ptr::null_mut()), state: AtomicU32::new(0), hogged_at: AtomicU32::new(0) }
-            }; PLACES],
+                Entry { site: AtomicPtr::new(ptr::null_mut()), state: AtomicU32::new(0), hogged_at: AtomicU32::new(0) }
+            }; ENTRIES],
         )
     }
 
-    /// Returns what to expect of a goroutine that was spawned at `site` and has not run yet.
+    /// Returns what to expect from a goroutine that was spawned at `site` and has not run yet.
     pub(crate) fn verdict(&self, site: &'static Location<'static>) -> Verdict {
         match self.state_of(site).map(|state| state.load(Ordering::Relaxed)) {
             Some(ONE..) => Verdict::Distrusted,
@@ -70,11 +75,12 @@ impl Sites {
         }
     }
 
-    /// Notes that a goroutine of `site` has come back to the scheduler. Returns whether it may be
+    /// Notes that a goroutine of `site` has come back to the scheduler. Returns `true` if it may be
     /// tied to its thread: it is the first of its site to come back, or a sibling was tied.
     pub(crate) fn note_came_back(&self, site: &'static Location<'static>) -> bool {
         let Some(state) = self.state_of(site) else { return false };
-        // A plain load first: this is called for many goroutines, and changes something for one.
+        // A plain load first: this is called for many goroutines, and changes something for one of
+        // them.
         let before = state.load(Ordering::Relaxed);
         if before & COMES_BACK == 0 {
             state.fetch_or(COMES_BACK, Ordering::Relaxed);
@@ -101,14 +107,14 @@ impl Sites {
 
     /// Notes that a goroutine of `site` computes for long, when the coarse clock shows `now`.
     pub(crate) fn note_hog(&self, site: &'static Location<'static>, now: u32) {
-        if let Some(place) = self.place_of(site) {
-            place.hogged_at.store(now.max(1), Ordering::Relaxed);
+        if let Some(entry) = self.entry_of(site) {
+            entry.hogged_at.store(now.max(1), Ordering::Relaxed);
         }
     }
 
-    /// Returns what the coarse clock showed when a goroutine of `site` last computed for long.
+    /// Returns the coarse clock when a goroutine of `site` last computed for long.
     pub(crate) fn last_hog(&self, site: &'static Location<'static>) -> Option<u32> {
-        let last = self.place_of(site)?.hogged_at.load(Ordering::Relaxed);
+        let last = self.entry_of(site)?.hogged_at.load(Ordering::Relaxed);
         (last != 0).then_some(last)
     }
 
@@ -122,19 +128,19 @@ impl Sites {
 
     /// Returns the state of `site`, or `None` if the table is full there.
     fn state_of(&self, site: &'static Location<'static>) -> Option<&AtomicU32> {
-        self.place_of(site).map(|place| &place.state)
+        self.entry_of(site).map(|entry| &entry.state)
     }
 
-    fn place_of(&self, site: &'static Location<'static>) -> Option<&Place> {
+    fn entry_of(&self, site: &'static Location<'static>) -> Option<&Entry> {
         let site = ptr::from_ref(site).cast_mut();
-        let hash = (site.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES.ilog2());
+        let hash = (site.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - ENTRIES.ilog2());
         (0..PROBES).find_map(|probe| {
-            let place = &self.0[(hash as usize + probe) % PLACES];
-            let found = place.site.load(Ordering::Relaxed);
-            let claim = || place.site.compare_exchange(found, site, Ordering::Relaxed, Ordering::Relaxed);
+            let entry = &self.0[(hash as usize + probe) % ENTRIES];
+            let found = entry.site.load(Ordering::Relaxed);
+            let claim = || entry.site.compare_exchange(found, site, Ordering::Relaxed, Ordering::Relaxed);
             let ours = found == site || (found.is_null() && claim().is_ok());
-            // Another thread may just have claimed the place for the same site.
-            (ours || place.site.load(Ordering::Relaxed) == site).then_some(place)
+            // Another thread may just have claimed the entry for the same site.
+            (ours || entry.site.load(Ordering::Relaxed) == site).then_some(entry)
         })
     }
 }
@@ -143,13 +149,13 @@ impl Sites {
 mod tests {
     use super::*;
 
-    /// A location of its own: what counts is the address.
+    /// Returns a location of its own: what counts is the address.
     fn site() -> &'static Location<'static> {
         Box::leak(Box::new(*Location::caller()))
     }
 
     #[test]
-    fn a_site_is_unknown_until_one_comes_back() {
+    fn site_is_unknown_until_a_goroutine_comes_back() {
         let (sites, site) = (Sites::new(), site());
         assert_eq!(sites.verdict(site), Verdict::Unknown);
         assert!(sites.note_came_back(site));
@@ -167,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn distrust_is_spent_run_by_run_and_has_a_bound() {
+    fn distrust_is_spent_by_runs_and_bounded() {
         let (sites, site) = (Sites::new(), site());
         sites.note_came_back(site);
         sites.note_kept(site);
@@ -182,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_of_hogs_is_known_by_its_last_one() {
+    fn site_of_hogs_remembers_the_last() {
         let (sites, one, other) = (Sites::new(), site(), site());
         sites.note_hog(one, 0);
         assert_eq!((sites.last_hog(one), sites.last_hog(other)), (Some(1), None));
@@ -191,10 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_trusts() {
+    fn full_table_trusts() {
         let sites = Box::new(Sites::new());
-        let known = (0..8 * PLACES).filter(|_| sites.verdict(site()) == Verdict::Unknown).count();
-        assert!((PLACES / 2..=PLACES).contains(&known), "{known} sites found a place");
+        let known = (0..8 * ENTRIES).filter(|_| sites.verdict(site()) == Verdict::Unknown).count();
+        assert!((ENTRIES / 2..=ENTRIES).contains(&known), "{known} sites found an entry");
         assert_eq!(sites.verdict(site()), Verdict::Trusted);
     }
 }

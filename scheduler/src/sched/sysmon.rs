@@ -2,45 +2,51 @@
 //!
 //! # What it looks for
 //! Every [`TICK`], for each P that an M has:
-//! * **A hog**: the M has not been back in the scheduler for [`SLICE`] (its dispatch count stands still), and others
-//!   wait: goroutines in the P's queues or the global one, or timers of the P. The P is taken by the lease
-//!   ([`crate::protocol::lease`]) and handed on; the hog keeps its thread and will ask for a P when it comes back. If as many
-//!   hogs as there are CPUs compute without a P already, the P is only lent ([`crate::sched::hogs`]).
-//! * **A thread that blocks** in a system call: the same, but after [`BLOCKED`], and always for good, since it takes no
-//!   CPU. Its CPU clock stands still, and the system does not call it runnable. (One that is merely waiting for a CPU would
-//!   only be joined by another thread that waits for one too.)
+//! * **A hog**: the M has not been back in the scheduler for [`SLICE`] (its dispatch count stands
+//!   still), and others wait: goroutines in the P's queues or the global one, or timers of the P.
+//!   The P is taken by the lease ([`crate::protocol::lease`]) and handed on; the hog keeps its
+//!   thread and will ask for a P when it comes back. If as many hogs as there are CPUs compute
+//!   without a P already, the P is only lent ([`crate::sched::hogs`]).
+//! * **A thread that blocks** in a system call: the same, but after [`BLOCKED`], and always for
+//!   good, since it takes no CPU. Its CPU clock stands still, and the system does not call it
+//!   runnable. (One that is merely waiting for a CPU would only be joined by another thread that
+//!   waits for one too.)
 //! * **A chain** through runnext that has kept its time slice for [`SLICE`]: it is demoted.
-//! * **A forgotten runnext**, or an overdue timer, or a queue behind one that keeps busy, beside an idle P: a searcher is woken.
-//!   That a P was found swift ([`crate::sched::search`]) holds until the next look.
+//! * **A forgotten runnext**, or an overdue timer, or a queue behind one that keeps busy, beside an
+//!   idle P: a searcher is woken. That a P was found swift ([`crate::sched::search`]) holds until
+//!   the next look.
 //!
 //! And it asks each P to look around before it runs the next goroutine ([`crate::sched::turns`]).
 //!
 //! # Crowds that block
-//! Goroutines that call into code which knows nothing of us often block one after the other: a pool of connections behind
-//! a lock of `std`, a driver with its own sockets. At one look in 2 ms each of them would keep its P for 2 to 4 ms. So when the
-//! monitor has found one, it looks for more after [`CLOSE`] (at all Ps), and takes the P of a thread that has slept since the look
-//! before; after each [`CALM`] looks without any it waits twice as long, until it is back at [`TICK`].
+//! Goroutines that call into code which knows nothing of us often block one after the other: a pool
+//! of connections behind a lock of `std`, a driver with its own sockets. At one look in 2 ms each
+//! of them would keep its P for 2 to 4 ms. So when the monitor has found one, it looks for more
+//! after [`CLOSE`] (at all Ps), and takes the P of a thread that has slept since the look before;
+//! after each [`CALM`] looks without any it waits twice as long, until it is back at [`TICK`].
 //!
-//! Two Ps, two CPUs, 500 goroutines that wait for `std`'s channels: 1040 ms until others had a turn with a look in
-//! 2 ms, 21 so; 500 that sleep for 20 ms on their threads: 1090 and 123; a pool on `std`'s `Condvar`, with 200 users,
-//! 20 times each: 3850 to 7530, and 270.
+//! Two Ps, two CPUs, 500 goroutines that wait for `std`'s channels: 1040 ms until others had a turn
+//! with a look in 2 ms, 21 so; 500 that sleep for 20 ms on their threads: 1090 and 123; a pool on
+//! `std`'s `Condvar`, with 200 users, 20 times each: 3850 to 7530, and 270.
 //!
-//! It also polls for I/O, if somebody waits for that and nobody else has polled for a [`TICK`]: all Ms are then away in
-//! long calls or loops, or the one that would block in the poller has found work and the others sleep.
+//! It also polls for I/O, if somebody waits for that and nobody else has polled for a [`TICK`]: all
+//! Ms are then away in long calls or loops, or the one that would block in the poller has found
+//! work and the others sleep.
 //!
-//! Besides, it follows the number of CPUs that the process may use, has unused stack pages given back, prints
-//! GODEBUG's schedtrace, and obeys SIGQUIT.
+//! Besides, it follows the number of CPUs that the process may use, has unused stack pages given
+//! back, prints GODEBUG's schedtrace, and obeys SIGQUIT.
 //!
 //! # Sleeping
-//! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it looks whether it will ever be
-//! needed again ([`crate::diag::deadlock`]), and sleeps until an M takes a P
-//! ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks are due to be trimmed, or until a thread
-//! ends without which there would be a deadlock.
+//! While all Ps are idle it needs nothing from the clock. After [`LINGER`] of that it looks whether
+//! it will ever be needed again ([`crate::diag::deadlock`]), and sleeps until an M takes a P
+//! ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks are due to be
+//! trimmed, or until a thread ends without which there would be a deadlock.
 //!
 //! # Rejected
-//! * Go's period of 20 us whenever something runs: that makes the monitor itself the busiest thread of a quiet program.
-//! * To remember the lines that spawn goroutines which block, and to watch these more closely: the crowd is found out
-//!   after its first one anyhow, and one alone costs 2 ms.
+//! * Go's period of 20 us whenever something runs: that makes the monitor itself the busiest thread
+//!   of a quiet program.
+//! * To remember the lines that spawn goroutines which block, and to watch these more closely: the
+//!   crowd is found out after its first one anyhow, and one alone costs 2 ms.
 //! * Interrupting the hog with a signal: see the lease.
 
 use std::sync::atomic::{Ordering, fence};
@@ -59,7 +65,7 @@ use crate::machine::sys::thread_end::ThreadEnd;
 use crate::netpoll::poll;
 use crate::sched::affinity::ties;
 use crate::sched::handoff;
-use crate::sched::hogs::{self, Away};
+use crate::sched::hogs::{self, HogsWithoutP};
 use crate::sched::threads;
 use crate::testing::chaos;
 use crate::testing::mechanism::Mechanism;
@@ -111,7 +117,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether `m` still runs the goroutine that it ran at the last look, borrowers of its P not counted.
+    /// Whether `m` still runs the goroutine that it ran at the last look, borrowers of its P not
+    /// counted.
     fn is_stuck(&mut self, p: &P, m: &M) -> bool {
         if p.is_returned() && m.id == self.m {
             self.dispatches = p.dispatches();
@@ -192,7 +199,8 @@ impl Polls {
     }
 }
 
-/// Sleeps until the next tick; if all Ps have been idle for long, until `wake_at` or until something has happened (true).
+/// Sleeps until the next tick; if all Ps have been idle for long, until `wake_at` or until
+/// something has happened (true).
 fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Option<u64>) -> bool {
     let monitor = &sched.sysmon;
     if !quiet {
@@ -201,7 +209,8 @@ fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Optio
     }
     handoff::wake_displaced();
     monitor.asleep.store(true, Ordering::SeqCst);
-    // Whoever takes a P counts it as taken and then looks at `asleep`; this is the other half of that pair.
+    // Whoever takes a P counts it as taken and then looks at `asleep`; this is the other half of
+    // that pair.
     fence(Ordering::SeqCst);
     let timeout = wake_at.map(|at| Duration::from_nanos(at.saturating_sub(now).max(TICK)));
     let woken = sched.idle.counts().0 < sched.procs() || sleep(sched, timeout);
@@ -246,15 +255,16 @@ struct Watch {
     /// When it last looked at everything, not only for threads that block.
     full_at: u64,
     pulse: Pulse,
-    away: Away,
+    away: HogsWithoutP,
     cpus: usize,
-    /// At this look a P has been lent for what is in the global queue. One is enough until the next.
+    /// At this look a P has been lent for what is in the global queue. One is enough until the
+    /// next.
     lent: bool,
 }
 
 impl Watch {
     fn new() -> Self {
-        let (seen, pulse, away) = (Vec::new(), Pulse::new(), Away::new());
+        let (seen, pulse, away) = (Vec::new(), Pulse::new(), HogsWithoutP::new());
         Self { seen, full_at: 0, pulse, away, cpus: procs::num_cpu(), lent: false }
     }
 
@@ -391,8 +401,8 @@ impl Look {
         slept && cpu != 0 && self.others_wait() && !m.is_runnable()
     }
 
-    /// Takes the P from the M if it still runs the goroutine that was seen, and is not in the scheduler. `record` runs while
-    /// the M cannot come back.
+    /// Takes the P from the M if it still runs the goroutine that was seen, and is not in the
+    /// scheduler. `record` runs while the M cannot come back.
     fn take(&self, take: fn(&'static M, &dyn Fn(&'static P) -> bool) -> bool, record: impl Fn(&'static M)) -> bool {
         let (p, m, dispatches) = (self.p, self.m, self.p.dispatches());
         let agrees = |own: &'static P| {

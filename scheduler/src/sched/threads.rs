@@ -34,20 +34,20 @@
 //!
 //! * the thread that boots, which is the first that uses the runtime, starts the first M: there is
 //!   no monitor yet;
-//! * an M that is about to run its first goroutine starts one to stand by ([`refill_standby`]). Ms are
-//!   needed in a row, mostly: the next one then takes a wake-up, and no more. The first M does not,
-//!   since it may stay the only one;
+//! * an M that is about to run its first goroutine starts one to stand by ([`refill_standby`]). Ms
+//!   are needed in a row, mostly: the next one then takes a wake-up, and no more. The first M does
+//!   not, since it may stay the only one;
 //! * the monitor starts those that are ordered when none stands by. It was started at boot, and
 //!   runs no user code.
 //!
 //! Whoever orders an M leaves it a P, wakes the monitor and goes on. If the system refuses the
 //! thread, the monitor puts the P where Ms that come to rest look after it.
 //!
-//! *Rejected:* cloning from any thread without a locked goroutine, as Go does: one that was unlocked
-//! may have left its changes behind. Waiting for the monitor's answer: who orders may hold the lock of a timer heap,
-//! which the monitor may want. Orders without a standby: a crowd of 200 blocking calls took four
-//! times as long to begin on a busy machine, since each had to wait until the monitor got a CPU,
-//! and then until the new thread did.
+//! *Rejected:* cloning from any thread without a locked goroutine, as Go does: one that was
+//! unlocked may have left its changes behind. Waiting for the monitor's answer: who orders may hold
+//! the lock of a timer heap, which the monitor may want. Orders without a standby: a crowd of 200
+//! blocking calls took four times as long to begin on a busy machine, since each had to wait until
+//! the monitor got a CPU, and then until the new thread did.
 //!
 //! # Why threads stay
 //! From inside of `LocalKey::with`, a goroutine may lend its thread's value to a goroutine of a
@@ -63,22 +63,22 @@
 //! its memory is most likely in the cache.
 //!
 //! A watcher whose P is taken for another M becomes spare in its sleep. If it sleeps until a timer
-//! of that P, it is told when all Ps are idle ([`crate::sched::handoff::wake_displaced`]), and not before:
-//! mostly it is needed sooner.
+//! of that P, it is told when all Ps are idle ([`crate::sched::handoff::wake_displaced`]), and not
+//! before: mostly it is needed sooner.
 //!
 //! # Pinned goroutines
 //! A pinned goroutine gets a thread that has run no other, and that ends with it. Nobody can have a
 //! borrow of the thread's locals then: what was lent from inside of a `with` is given back before
 //! the goroutine ends. The M that finds such a goroutine in a queue gives it to the M on standby,
 //! or leaves it with the monitor ([`order_pinned`]), and goes on. The goroutine belongs to its M
-//! from then on ([`crate::sched::affinity::delivery`]), which takes an idle P, or queues it to be brought home with
-//! one.
+//! from then on ([`crate::sched::affinity::delivery`]), which takes an idle P, or queues it to be
+//! brought home with one.
 //!
 //! # Out of use
 //! A goroutine may end while it is locked, if its guard was forgotten. Whatever it has changed
 //! stays with its thread, which must not end. So the M stays locked, to nobody, and no goroutine
-//! runs there any more but those that must: the migration guard ([`crate::sched::affinity::guard`]) sends them. For
-//! everything else another M is started when one is needed.
+//! runs there any more but those that must: the migration guard ([`crate::sched::affinity::guard`])
+//! sends them. For everything else another M is started when one is needed.
 //!
 //! # Running out
 //! At the limit, or if the system refuses threads, goroutines wait until a thread comes free, after

@@ -2,13 +2,13 @@
 //!
 //! Turns go by time, not by the number of goroutines that had one: four that compute for 5 ms
 //! between two yields are as many as four that take a microsecond. To read the clock at each
-//! dispatch would be half of what a dispatch costs, so sysmon is the clock: about every 2 ms it asks
-//! each P in use to *look around* ([`crate::gmp::OwnerFlags::LOOK_AROUND`]), and the P does that
-//! before it runs the next goroutine ([`crate::sched::attend`]).
+//! dispatch would be half of what a dispatch costs, so sysmon is the clock: about every 2 ms it
+//! asks each P in use to *look around* ([`crate::gmp::OwnerFlags::LOOK_AROUND`]), and the P does
+//! that before it runs the next goroutine ([`crate::sched::attend`]).
 //!
-//! * *Arrivals* have waited for I/O, for a timer, or in the global queue. They go first. If some are
-//!   left over from one look to the next, the P's own queues have their turn for [`TURN_NS`], so
-//!   each side gets half of the time.
+//! * *Arrivals* have waited for I/O, for a timer, or in the global queue. They go first. If some
+//!   are left over from one look to the next, the P's own queues have their turn for [`TURN_NS`],
+//!   so each side gets half of the time.
 //! * *Deferred* goroutines are known to compute for long ([`crate::sched::global`]). One of them
 //!   goes first once in [`LOOKS_PER_DEFERRED`] looks.
 //! * One goroutine of the backlog goes first at each look that finds no arrivals.
@@ -25,9 +25,9 @@
 //! A goroutine that a timer wakes does not go to runnext if others wait: eight that compute for
 //! 0.5 ms and sleep for 10 us would fill it before each dispatch.
 //!
-//! Rejected: *to count slices alone* (Go's way): with slices of 5 ms, 61 of them are 300 ms. *To put
-//! arrivals behind what is queued*: the wait is then the number of goroutines that compute, times
-//! their turns.
+//! Rejected: *to count slices alone* (Go's way): with slices of 5 ms, 61 of them are 300 ms. *To
+//! put arrivals behind what is queued*: the wait is then the number of goroutines that compute,
+//! times their turns.
 
 /// In one look of this many, a deferred goroutine goes first: once in 10 ms.
 const LOOKS_PER_DEFERRED: u8 = 5;

@@ -37,30 +37,32 @@
 //! * **R5, one search begets the next.** At most half of the busy Ms search. The last searcher that
 //!   finds work wakes the next one if more work waits, so wake-ups cascade one by one. An M that
 //!   gives its P up looks once more. ([`crate::protocol::idle`])
-//! * **R6, a searcher gives up after [`SEARCH_TIME_NS`]**, about what its sleep and the next wake-up
-//!   would cost together, and after [half of that](search_time_ns) if all other Ps are idle.
-//! * **R7, sysmon catches what a prediction has missed.** It wakes a searcher for a P whose M has not
-//!   come back since the last look, if goroutines are queued there, or one of its timers is
+//! * **R6, a searcher gives up after [`SEARCH_TIME_NS`]**, about what its sleep and the next
+//!   wake-up would cost together, and after [half of that](search_time_ns) if all other Ps are
+//!   idle.
+//! * **R7, sysmon catches what a prediction has missed.** It wakes a searcher for a P whose M has
+//!   not come back since the last look, if goroutines are queued there, or one of its timers is
 //!   overdue, or its runnext is forgotten (R2c). It retakes the P if that goes on.
 //!   ([`crate::sched::sysmon`])
 //! * **R8, a P with work or timers that loses its M gets another one at once**, a spare or a new
 //!   one, without a search. ([`crate::sched::handoff`])
-//! * **R9, timers and I/O have an M that waits for them.** The watcher of an idle P sleeps until the
-//!   P's first timer; one sleeping M is the poller. ([`crate::time::timers`],
+//! * **R9, timers and I/O have an M that waits for them.** The watcher of an idle P sleeps until
+//!   the P's first timer; one sleeping M is the poller. ([`crate::time::timers`],
 //!   [`crate::protocol::poller`])
 //!
 //! One rule keeps queues short instead: beyond [`LOCAL_QUEUE_CAP`], goroutines that have never run
 //! go to the backlog of the P ([`crate::gmp`]).
 //!
 //! # Rejected
-//! * *A wake-up for every ready while a P is idle*, with a grace of 3 us or more before a thief takes
-//!   a runnext, as in Go: 100 us at the median here, and a useless wake-up of a core in each
+//! * *A wake-up for every ready while a P is idle*, with a grace of 3 us or more before a thief
+//!   takes a runnext, as in Go: 100 us at the median here, and a useless wake-up of a core in each
 //!   ping-pong.
-//! * *To measure the pace where goroutines are dispatched*: two reads of the clock, 40 ns, for each.
-//! * *Never to wake for short queues*: a P whose goroutines compute for a millisecond each has short
-//!   queues too.
-//! * *The median instead of the mean in R4*: with one request in a thousand that computes for 10 ms,
-//!   a batch of ten is worth a wake-up.
+//! * *To measure the pace where goroutines are dispatched*: two reads of the clock, 40 ns, for
+//!   each.
+//! * *Never to wake for short queues*: a P whose goroutines compute for a millisecond each has
+//!   short queues too.
+//! * *The median instead of the mean in R4*: with one request in a thousand that computes for 10
+//!   ms, a batch of ten is worth a wake-up.
 
 /// R6: how long an M searches before it sleeps.
 const SEARCH_TIME_NS: u64 = 30_000;
