@@ -62,8 +62,8 @@ pub(crate) unsafe fn held<'a>(m: &'static M) -> Option<Inside<'a>> {
 /// Makes `p` the P of `m`, which is inside from now on.
 ///
 /// # Safety
-/// `m` is the calling M and has no P, and nobody but the caller has `p`. The token ends before the
-/// M leaves the entry or gives the P up.
+/// `m` is the calling M and has no P, and no thread but the caller has `p`. The token ends before
+/// the M leaves the entry or gives the P up.
 pub(crate) unsafe fn adopt<'a>(m: &'static M, p: &'static P) -> Inside<'a> {
     m.set_p(Some(p));
     m.lease.renew();

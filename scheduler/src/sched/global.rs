@@ -6,7 +6,11 @@
 //! | --- | --- | --- |
 //! | `polled` | waiters for I/O, found by a thread without a P | first |
 //! | `queue` | goroutines that other threads spawn or wake, or that come back from a blocking call | next |
-//! | `deferred` | goroutines that have lost their P because they computed, or that probably will ([`crate::sched::hogs`]) | when nothing else waits, and once in a time slice |
+//! | `deferred` | goroutines that compute for long ([`crate::sched::hogs`]) | last, and once a slice |
+//!
+//! A goroutine is deferred when it has lost its P because it computed, or probably will. Deferred
+//! ones are served when nothing else waits, and once in a time slice of 10 ms
+//! ([`crate::sched::turns`]).
 //!
 //! With a single queue, a request from outside would wait for one time slice of each goroutine that
 //! computes.
@@ -59,7 +63,7 @@ impl<G> Global<G> {
         persist(&self.polled, Injector::steal).or_else(|| persist(&self.queue, Injector::steal))
     }
 
-    /// Like [`take`](Self::take), but also moves some of the goroutines behind it to `queue`.
+    /// Takes the next goroutine that is not deferred, and moves some of those behind it to `queue`.
     pub(crate) fn take_batch(&self, queue: &Worker<G>) -> Option<G> {
         let batch = |from: &Injector<G>| from.steal_batch_and_pop(queue);
         persist(&self.polled, batch).or_else(|| persist(&self.queue, batch))

@@ -18,10 +18,11 @@ const UNSEEDED: u64 = 0;
 /// The seed that all generators follow from, if one was fixed.
 static FIXED: OnceLock<u64> = OnceLock::new();
 
-/// Returns a pseudo-random number, with all 2^64 equally likely. Never blocks.
+/// Returns a pseudo-random number, with all 2^64 equally likely.
 ///
-/// For the choice among the ready arms of a `select!` (Go's `cheaprand`), not for secrets. The
-/// sequence differs from thread to thread and from run to run, unless chaos mode fixes the seed.
+/// Never blocks. For the choice among the ready arms of a `select!` (Go's `cheaprand`), not for
+/// secrets. The sequence differs from thread to thread and from run to run, unless chaos mode fixes
+/// the seed.
 ///
 /// ```
 /// let die = greenthread_scheduler::random() % 6 + 1;

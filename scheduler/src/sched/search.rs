@@ -128,7 +128,7 @@ pub(crate) fn steal(p: &mut Inside<'_>) -> Option<GRef> {
     steal_from_those(p, |_| true)
 }
 
-/// Like [`steal`], but only from Ps that are `worth_it`, beginning at a random one.
+/// Steals half of a queue of some other P that is `worth_it`, beginning at a random one.
 fn steal_from_those(p: &mut Inside<'_>, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
     let sched = sched();
     let ps = sched.ps();

@@ -98,13 +98,13 @@ const MIN_BATCH_WORK_NS: u64 = 140_000;
 /// (the length of Go's queue). Each of these may take a page fault.
 pub(crate) const LOCAL_QUEUE_CAP: usize = 256;
 
-/// R2b: returns `true` if a goroutine's wake-up is to be timed that is its `wakes`th.
+/// Returns `true` if the `wakes`th wake-up by a goroutine is to be timed (R2b).
 #[inline]
 pub(crate) fn is_wake_sampled(wakes: u32) -> bool {
     wakes.is_multiple_of(WAKE_SAMPLE_RATE)
 }
 
-/// R2b: returns `true` if a goroutine that parks has kept busy since it woke another.
+/// Returns `true` if a goroutine that parks has kept busy since it woke another (R2b).
 ///
 /// If the woken one is no longer in the runnext slot, another M has taken it: so the waker was
 /// busy. If `woken_waits` there, only the time counts that the waker `kept` its P, since a searcher
@@ -114,8 +114,8 @@ pub(crate) fn keeps_busy(woken_waits: bool, kept: impl FnOnce() -> u64) -> bool 
     !woken_waits || kept() >= BUSY_WAKER_NS
 }
 
-/// R3: returns `true` if a queue of `queued` goroutines is worth a theft, as far as can be told
-/// after a sample in which its owner dispatched `dispatched`.
+/// Returns `true` if a queue of `queued` goroutines is worth a theft, after a sample in which its
+/// owner dispatched `dispatched` goroutines (R3).
 ///
 /// It is if the last in the queue would still wait after one more sample, which is so in
 /// particular if the owner is busy with one goroutine.
@@ -128,7 +128,7 @@ pub(crate) fn queue_is_worth_a_theft(queued: usize, dispatched: usize) -> bool {
     queued >= ALWAYS_STEAL_LEN || dispatched <= queued
 }
 
-/// R6: returns how long to search. With all other Ps idle there is no queue to steal from; half of
+/// Returns how long to search (R6). With all other Ps idle, no queue can be stolen from: half of
 /// the time suffices for what other threads push.
 pub(crate) fn search_time_ns(others_idle: bool) -> u64 {
     if others_idle { SEARCH_TIME_NS / 2 } else { SEARCH_TIME_NS }

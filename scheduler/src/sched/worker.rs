@@ -86,9 +86,9 @@ fn begin_pinned(m: &'static M, g: GRef) {
     }
 }
 
-/// Makes `p`, which nobody but the caller has, the P of the calling M, which has none.
+/// Makes `p`, which is the caller's alone, the P of the calling M, which has none.
 fn adopt(m: &'static M, p: &'static P) {
-    // SAFETY: nobody but the caller has the P, and the token ends at once.
+    // SAFETY: the P is the caller's alone, and the token ends at once.
     let _ = unsafe { entry::adopt(m, p) };
 }
 

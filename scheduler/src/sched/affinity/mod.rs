@@ -1,5 +1,5 @@
-//! Goroutines that may run on one thread only: who they are, how they get there, and how other
-//! goroutines are kept from that thread.
+//! Goroutines that may run on one thread only: which ones, how they get there, and how others are
+//! kept from that thread.
 
 pub(crate) mod delivery;
 pub(crate) mod guard;

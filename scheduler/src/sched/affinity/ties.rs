@@ -1,10 +1,10 @@
-//! Ties: goroutines that can run on one thread only, and how others are kept from that thread.
+//! Ties: which goroutines can run on one thread only, and how others are kept from that thread.
 //!
 //! # Vocabulary
 //! A parked goroutine is *tied* to an M if its stack has an address of the thread's own memory, so
-//! that the migration guard ([`crate::sched::affinity::guard`]) resumes it there and nowhere else. An M is *tied* once
-//! such a goroutine was seen on it. A goroutine *keeps* its thread if its P had to be taken from it:
-//! it computes, or blocks in a call, and does not come back to the scheduler.
+//! that the migration guard ([`crate::sched::affinity::guard`]) resumes it there and nowhere else.
+//! An M is *tied* once such a goroutine was seen on it. A goroutine *keeps* its thread if its P had
+//! to be taken from it: it computes, or blocks in a call, and does not come back to the scheduler.
 //!
 //! # The hazard
 //! Others run elsewhere while a goroutine keeps its thread; a tied one cannot. And ties are made by
@@ -15,59 +15,60 @@
 //!     loop { SEEN.with(|seen| seen.borrow_mut().push(1)); time::sleep(ms) }      beside    stdin.read_line(..)
 //! ```
 //!
-//! If both run on one M, the loop has no turn until somebody types a line.
+//! If both run on one M, the loop has no turn until a line is typed.
 //!
 //! # What is done
-//! Whether the address is a live borrow or a computation that the compiler has moved cannot be told
-//! (see below), so a tied goroutine stays where it is. What can be chosen is *who else* runs there:
+//! A live borrow cannot be told from a computation that the compiler has moved (see below), so a
+//! tied goroutine stays where it is. What can be chosen is *what else* runs there:
 //!
 //! * **Goroutines that have kept a thread** run on Ms that are not tied, for their next
 //!   [`G::DISTRUST`] runs; and so does the first run of goroutines whose spawn site
-//!   ([`crate::sched::sites`]) has had one that did. The main goroutine is expected to: it blocks in calls
-//!   of std more often than others.
-//! * **The first goroutine of a spawn site** begins on an M that is not tied. Its siblings follow it
-//!   until one of them has come back or ended. This holds while fewer Ms than Ps are tied: each of
-//!   them may then have a P of its own. From then on it holds for Ms that have been tied for
+//!   ([`crate::sched::sites`]) has had one that did. The main goroutine is expected to: it blocks
+//!   in calls of std more often than others.
+//! * **The first goroutine of a spawn site** begins on an M that is not tied. Its siblings follow
+//!   it until one of them has come back or ended. This holds while fewer Ms than Ps are tied: each
+//!   of them may then have a P of its own. From then on it holds for Ms that have been tied for
 //!   [`BURST_NS`], so that goroutines which are started together stay together, and while at most
 //!   [`MOST_SCATTERED`] more Ms than Ps are tied.
 //! * **A call in [`blocking`](crate::api::blocking())** leaves a tied M first.
-//! * A tied goroutine that has come to its thread's inbox takes turns with the M's other work, so it
-//!   waits for one time slice, or for what keeps the thread.
+//! * A tied goroutine that has come to its thread's inbox takes turns with the M's other work, so
+//!   it waits for one time slice, or for what keeps the thread.
 //! * An inbox that has waited for [`PATIENCE_NS`] behind one goroutine is reported on stderr, once.
 //!
-//! The M that finds a goroutine which belongs elsewhere passes its P on with it, to an M at rest that
-//! is not tied or to a new one ([`pass_on`]). That costs two wake-ups of threads, 20 to 40 us, where a
-//! kept thread costs 2 ms or more. An M that is not tied never asks any of this.
+//! The M that finds a goroutine which belongs elsewhere passes its P on with it, to an M at rest
+//! that is not tied or to a new one ([`pass_on`]). That costs two wake-ups of threads, 20 to 40 us,
+//! where a kept thread costs 2 ms or more. An M that is not tied never asks any of this.
 //!
 //! *Finding ties* must cost nothing where nobody is tied. A stack is searched when the first
-//! goroutine of a site leaves its M for the first time, when siblings of a tied one do, and at one of
-//! [`SAMPLED`] dispatches of a P; it has just been used then, so that this takes 50 ns. And the guard
-//! tells, when it has sent one back. All of this is a hint: a tie that is missed is a tied goroutine
-//! that may have to wait, as it would have without.
+//! goroutine of a site leaves its M for the first time, when siblings of a tied one do, and at one
+//! of [`SAMPLED`] dispatches of a P; it has just been used then, so that this takes 50 ns. And the
+//! guard tells, when it has sent one back. All of this is a hint: a tie that is missed is a tied
+//! goroutine that may have to wait, as it would have without.
 //!
 //! # What remains
 //! Goroutines that are tied to a thread wait for as long as it is kept by one that has come back
 //! before and does so for the first time, by one that is tied there itself, or by the first of its
-//! site if it was started together with them and no P was to be had for another thread.
+//! site if it was started together with them and no P was available for another thread.
 //! `#[inline(never)]` around the use of the thread-local makes no tie; a goroutine that never comes
 //! back belongs on a thread of its own (`Builder::pinned`).
 //!
 //! # Rejected
 //! * *To correct the addresses*, since each thread's block has the same layout: right for a
-//!   computation that was moved, and undefined behavior for a borrow in an open `with`. The two look
-//!   alike: both are the address of the variable. The frame of an open `with` would tell, but it is
-//!   inlined in the builds that make ties, and the tables of inlined calls are debug information,
-//!   which release builds do not have by default. C code that keeps such an address has no tables
-//!   either way.
+//!   computation that was moved, and undefined behavior for a borrow in an open `with`. The two
+//!   look alike: both are the address of the variable. The frame of an open `with` would tell, but
+//!   it is inlined in the builds that make ties, and the tables of inlined calls are debug
+//!   information, which release builds do not have by default. C code that keeps such an address
+//!   has no tables either way.
 //! * *To interrupt a thread that is blocked in a system call* and to run its tied goroutines there,
 //!   on top of the call: the blocked goroutine may be in the middle of a `with_borrow_mut` (reading
 //!   into a buffer of the thread), of `stdout`'s re-entrant lock, or of the allocator.
 //! * *To exchange the thread pointer* with that of the blocked thread: two threads would have one
 //!   `errno`, one allocator cache and one identity the moment the call returns.
 //! * *To search each stack when it is left*: 50 to 100 ns for every park.
-//! * *To keep each spawn site's first goroutine apart without a limit*: the stages of a pipeline, each
-//!   of which uses a thread-local, would be tied to a thread each. With five of them on one P a value
-//!   took 50 to 125 us through unbuffered channels, and 0.3 us with all of them on one thread.
+//! * *To keep each spawn site's first goroutine apart without a limit*: the stages of a pipeline,
+//!   each of which uses a thread-local, would be tied to a thread each. With five of them on one P
+//!   a value took 50 to 125 us through unbuffered channels, and 0.3 us with all of them on one
+//!   thread.
 
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -82,8 +83,8 @@ use crate::task::coroutine::StackHead;
 use crate::testing::mechanism::Mechanism;
 use crate::time::clock;
 
-/// One dispatch in so many, the goroutine that leaves is searched for ties.
-const SAMPLED: u32 = 1024;
+/// After one dispatch in this many, the goroutine that suspends is searched for ties.
+const SAMPLE_RATE: u32 = 1024;
 
 /// How many more Ms than Ps may be tied for first goroutines of their sites to be kept apart.
 const MOST_SCATTERED: usize = 3;
@@ -95,18 +96,20 @@ const BURST_NS: u64 = 10_000_000;
 /// How many more Ms than Ps may be tied for goroutines of a distrusted site to begin apart.
 const MOST_APART: usize = 8;
 
-/// How long a goroutine waits for its thread before that is reported, and how often the monitor looks.
+/// How long a goroutine waits for its thread before that is reported, and how often the monitor
+/// looks.
 const PATIENCE_NS: u64 = 1_000_000_000;
 const LOOK_NS: u64 = 250_000_000;
 
-/// Returns whether the goroutine that has just left `m` is to be searched for ties whatever is known
-/// of it.
+/// Returns whether the goroutine that has just left `m` is to be searched for ties whatever is
+/// known of it.
 #[inline]
 pub(crate) fn is_sampled(m: &M) -> bool {
-    !m.is_tied() && m.p().is_some_and(|p| p.dispatches().is_multiple_of(SAMPLED))
+    !m.is_tied() && m.p().is_some_and(|p| p.dispatches().is_multiple_of(SAMPLE_RATE))
 }
 
-/// Learns from `g`, which `m`, the calling M, has just run: it is suspended, and still the caller's.
+/// Learns from `g`, which `m`, the calling M, has just run: it is suspended, and still the
+/// caller's.
 #[cold]
 pub(crate) fn note_left(m: &'static M, g: GRef) {
     let (record, distrust) = (g.record(), g.record() & G::DISTRUST);
@@ -136,9 +139,10 @@ pub(crate) fn note_tied(g: GRef, m: &'static M) {
     }
 }
 
-/// Notes that `g` keeps its thread. For the monitor, while `g` cannot come back to the scheduler,
-/// and for whoever has its handle. If `g` leaves at this moment, one of two notes may be lost: they
-/// are hints.
+/// Notes that `g` keeps its thread.
+///
+/// For sysmon, while `g` cannot come back to the scheduler, and for the owner of its handle. If `g`
+/// suspends at this moment, one of two notes may be lost: they are hints.
 pub(crate) fn note_kept(g: GRef) {
     if g.record() & G::DISTRUST != G::DISTRUST {
         g.set_record(g.record() | G::DISTRUST);
@@ -148,11 +152,12 @@ pub(crate) fn note_kept(g: GRef) {
 
 /// Notes that `g`, the calling goroutine, will keep its thread at its next run.
 pub(crate) fn note_will_keep(g: GRef) {
-    // One is taken off when it leaves.
+    // One is taken off when it suspends.
     g.set_record((g.record() & !G::DISTRUST) | 2.max(g.record() & G::DISTRUST));
 }
 
-/// Returns whether `g`, which `m`, a tied M, is about to run, had better run on an M that is not tied.
+/// Returns whether `g`, which `m`, a tied M, is about to run, had better run on an M that is not
+/// tied.
 #[cold]
 pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
     if !Mechanism::KeepApart.is_on() || m.locked_gs.get() > 0 || g.bound_m().is_some() || g.is_pinned() {
@@ -171,15 +176,15 @@ pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
     }
 }
 
-/// Whether `g`, which is suspended and the caller's, is tied to `m`, which ran it last.
+/// Returns `true` if `g`, which is suspended and the caller's, is tied to `m`, which ran it last.
 fn is_tied_to(g: GRef, m: &'static M) -> bool {
     // SAFETY: the goroutine is the caller's, and it is suspended.
     unsafe { StackHead::points_into(g.stack.get(), &m.thread_memory()) }
 }
 
 /// The calling M, which has `p` and has taken `g` from a queue, passes it to an M that is not tied:
-/// with an idle P of that one, or with its own. Returns `p` if there is no such M; `g` is then still
-/// the caller's.
+/// with an idle P of that one, or with its own. Returns `p` if there is no such M; `g` is then
+/// still the caller's.
 #[cold]
 pub(crate) fn pass_on<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), Inside<'a>> {
     let sched = sched();
@@ -227,13 +232,13 @@ fn give_to_new_m<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), Inside
     Err(unsafe { entry::adopt(m, p) })
 }
 
-/// The monitor's look at the inboxes of busy Ms.
-pub(crate) struct Watch {
+/// Sysmon's watch over the inboxes of busy Ms.
+pub(crate) struct InboxWatch {
     reported: bool,
     next: u64,
 }
 
-impl Watch {
+impl InboxWatch {
     pub(crate) fn new(now: u64) -> Self {
         Self { reported: false, next: now + LOOK_NS }
     }

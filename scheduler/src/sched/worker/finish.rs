@@ -14,7 +14,7 @@ use crate::task::coroutine::{Owner, StackHead};
 
 /// Takes the stack back from a coroutine that has ended.
 pub(super) fn recycle_stack(m: &'static M, head: *mut StackHead) {
-    // SAFETY: the coroutine has ended, and nobody else knows its stack.
+    // SAFETY: the coroutine has ended, and its stack is known to no other thread.
     let stack = unsafe { StackHead::into_stack(head) };
     // SAFETY: the worker is inside between two goroutines. The token ends with the match.
     match unsafe { entry::held(m) } {
@@ -68,7 +68,7 @@ fn finish(g: GRef, head: *mut StackHead) -> Option<GRef> {
     Some(next)
 }
 
-/// Ends `g` for its waiters. Returns `true` if there is no handle, so that the block is the
+/// Ends `g` for its waiters. Returns `true` if it has no handle any more, so that the block is the
 /// caller's. The M is inside afterwards, and runs no goroutine.
 fn complete_join(g: GRef) -> bool {
     let mut detached = g.join.is_detached();
@@ -76,7 +76,7 @@ fn complete_join(g: GRef) -> bool {
         if detached {
             // Dropping an unclaimed result is user code: it runs while this is still a goroutine
             // like any other.
-            // SAFETY: the closure has run, and nobody else will look at the result.
+            // SAFETY: the closure has run, and no handle is left that could take the result.
             unsafe { (g.vtable.drop_result)(g) };
         }
         let m = current::m().expect("worker: a goroutine ends on an M");
@@ -114,7 +114,7 @@ fn count_end(m: &'static M) {
 /// Gives the block of `g` back.
 ///
 /// # Safety
-/// `g` has ended, its result is dropped, and nobody else knows it.
+/// `g` has ended, its result is dropped, and its block is known to no other thread.
 unsafe fn free(p: Option<&mut Inside<'_>>, g: GRef) {
     // SAFETY: the block is the caller's, and came from a cache with the layout that it says.
     unsafe {

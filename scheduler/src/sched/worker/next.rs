@@ -42,9 +42,9 @@ const CHAOS_OTHER_QUEUE: u64 = 8;
 pub(super) fn nearby(m: &'static M) -> Option<Dispatch> {
     // SAFETY: the worker is inside between two goroutines. The token ends with this call.
     let mut p = unsafe { entry::held(m) }.filter(|p| !p.is_retired())?;
-    // Not in `on_p`, which goroutines run too, when they end: thieves enter an epoch of crossbeam's,
-    // which leaves the address of a thread-local on the stack, and the next goroutine on that stack
-    // would be bound to this thread.
+    // Not in `on_p`, which goroutines run too, when they end: thieves enter an epoch of
+    // crossbeam's, which leaves the address of a thread-local on the stack, and the next goroutine
+    // on that stack would be bound to this thread.
     if chaos::strikes(CHAOS_OTHER_QUEUE)
         && m.next_g.get().is_none()
         && let Some(g) = steal(&mut p)
@@ -108,8 +108,8 @@ fn usual(p: &Inside<'_>) -> Option<Dispatch> {
 pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
     let sched = sched();
     loop {
-        // SAFETY: the worker is inside between two goroutines. The token ends with the iteration, or
-        // where the P is given up.
+        // SAFETY: the worker is inside between two goroutines. The token ends with the iteration,
+        // or where the P is given up.
         let Some(mut p) = (unsafe { entry::held(m) }) else {
             *searching = sleep::without_p(m);
             continue;

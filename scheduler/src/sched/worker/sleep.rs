@@ -1,7 +1,8 @@
 //! How an M without work sleeps, and what ends its sleep.
 //!
-//! It sleeps in a list of the scheduler, as the watcher of the P that it gave up or as a spare M. If
-//! it is locked to a goroutine, it sleeps outside of the lists until that goroutine is delivered.
+//! It sleeps in a list of the scheduler, as the watcher of the P that it gave up or as a spare M.
+//! If it is locked to a goroutine, it sleeps outside of the lists until that goroutine is
+//! delivered.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -74,8 +75,8 @@ fn wait_in_list(m: &'static M) -> bool {
     }
 }
 
-/// Gets a P for goroutines that the M has polled in its sleep, and returns `true`; or leaves them to
-/// the Ms that have one.
+/// Gets a P for goroutines that the M has polled in its sleep, and returns `true`; or leaves them
+/// to the Ms that have one.
 fn adopt_polled(m: &'static M, runnable: Vec<GRef>) -> bool {
     if runnable.is_empty() {
         return false;
@@ -132,7 +133,7 @@ fn plan_sleep(m: &'static M) -> SleepPlan {
 }
 
 /// Waits, on an M that is locked to a goroutine which has just switched away, until that goroutine
-/// or another that is bound to the M is to run. Passes the P on meanwhile.
+/// or another that is bound to the M is to run. Passes the P on until then.
 ///
 /// Returns `None` if a pinned goroutine has ended: its thread then ends too.
 #[cold]
