@@ -17,7 +17,8 @@
 //! address. This happens in release builds only, in loops that look innocent:
 //!
 //! ```text
-//!     for n in 0..3 { seen[n] = ID.with(|id| bump(id)); yield_now() }      on threads 1, 2, 3: 1 101 201, not 1 2 3
+//!     // On threads 1, 2, 3: 1 101 201, not 1 2 3.
+//!     for n in 0..3 { seen[n] = ID.with(|id| bump(id)); yield_now() }
 //! ```
 //!
 //! Two threads then write one `Cell`, or one `RefCell`'s borrow flag: undefined behavior, from
@@ -27,7 +28,7 @@
 //! The address is kept in a register or in memory. The switch saves on the stack all registers that
 //! the compiler has in use across it. So when an M is about to
 //! resume a goroutine that another M ran last, it looks at each live word ([`must_return`]). If one
-//! is an address in the own memory of that other M's thread, the goroutine is bound to it for this
+//! is an address in that other M's thread's own memory, the goroutine is bound to it for this
 //! resume, and is sent back ([`crate::sched::affinity::delivery`]).
 //!
 //! *What this fixes.* The hidden way. The compiler keeps an address that it has computed

@@ -12,7 +12,9 @@
 //! whole loop, so that each iteration's park has it in a register:
 //!
 //! ```text
-//!     loop { SEEN.with(|seen| seen.borrow_mut().push(1)); time::sleep(ms) }      beside    stdin.read_line(..)
+//!     loop { SEEN.with(|seen| seen.borrow_mut().push(1)); time::sleep(ms) }
+//!     // beside
+//!     stdin.read_line(..)
 //! ```
 //!
 //! If both run on one M, the loop has no turn until a line is typed.
@@ -23,27 +25,27 @@
 //!
 //! * **Goroutines that have kept a thread** run on Ms that are not tied, for their next
 //!   [`G::DISTRUST`] runs; and so does the first run of goroutines whose spawn site
-//!   ([`crate::sched::sites`]) has had one that did. The main goroutine is expected to: it blocks
-//!   in calls of std more often than others.
+//!   ([`crate::sched::sites`]) has had one that did. The main goroutine is expected to, since it
+//!   blocks in calls of std more often than others.
 //! * **The first goroutine of a spawn site** begins on an M that is not tied. Its siblings follow
 //!   it until one of them has come back or ended. This holds while fewer Ms than Ps are tied: each
 //!   of them may then have a P of its own. From then on it holds for Ms that have been tied for
 //!   [`BURST_NS`], so that goroutines which are started together stay together, and while at most
 //!   [`MOST_SCATTERED`] more Ms than Ps are tied.
 //! * **A call in [`blocking`](crate::api::blocking())** leaves a tied M first.
-//! * A tied goroutine that has come to its thread's inbox takes turns with the M's other work, so
+//! * A tied goroutine in its thread's inbox takes turns with the M's other work, so
 //!   it waits for one time slice, or for what keeps the thread.
 //! * An inbox that has waited for [`PATIENCE_NS`] behind one goroutine is reported on stderr, once.
 //!
-//! The M that finds a goroutine which belongs elsewhere passes its P on with it, to an M at rest
-//! that is not tied or to a new one ([`pass_on`]). That costs two wake-ups of threads, 20 to 40 us,
-//! where a kept thread costs 2 ms or more. An M that is not tied never asks any of this.
+//! An M that finds a goroutine which had better run on another M passes its P on with it, to an
+//! idle M that is not tied or to a new one ([`pass_on`]). That costs two wake-ups of threads, 20 to
+//! 40 us, where a kept thread costs 2 ms or more. An M that is not tied never asks any of this.
 //!
-//! *Finding ties* must cost nothing where nobody is tied. A stack is searched when the first
-//! goroutine of a site leaves its M for the first time, when siblings of a tied one do, and at one
-//! of [`SAMPLED`] dispatches of a P; it has just been used then, so that this takes 50 ns. And the
-//! guard tells, when it has sent one back. All of this is a hint: a tie that is missed is a tied
-//! goroutine that may have to wait, as it would have without.
+//! *Finding ties* must cost nothing where no goroutine is tied. A stack is searched when the first
+//! goroutine of a site suspends for the first time, when siblings of a tied one do, and after one
+//! in [`SAMPLE_RATE`] dispatches of a P. The stack has just been used then, so this takes 50 ns.
+//! The guard adds the goroutines that it sends back. All of this is a hint: a tie that is missed is
+//! a tied goroutine that may have to wait, as it would have without.
 //!
 //! # What remains
 //! Goroutines that are tied to a thread wait for as long as it is kept by one that has come back
@@ -55,8 +57,8 @@
 //! # Rejected
 //! * *To correct the addresses*, since each thread's block has the same layout: right for a
 //!   computation that was moved, and undefined behavior for a borrow in an open `with`. The two
-//!   look alike: both are the address of the variable. The frame of an open `with` would tell, but
-//!   it is inlined in the builds that make ties, and the tables of inlined calls are debug
+//!   look alike: both are the address of the variable. The frame of an open `with` would show it,
+//!   but it is inlined in the builds that make ties, and the tables of inlined calls are debug
 //!   information, which release builds do not have by default. C code that keeps such an address
 //!   has no tables either way.
 //! * *To interrupt a thread that is blocked in a system call* and to run its tied goroutines there,
@@ -96,13 +98,12 @@ const BURST_NS: u64 = 10_000_000;
 /// How many more Ms than Ps may be tied for goroutines of a distrusted site to begin apart.
 const MOST_APART: usize = 8;
 
-/// How long a goroutine waits for its thread before that is reported, and how often the monitor
-/// looks.
+/// How long a goroutine waits for its thread before that is reported, and how often sysmon looks.
 const PATIENCE_NS: u64 = 1_000_000_000;
 const LOOK_NS: u64 = 250_000_000;
 
-/// Returns whether the goroutine that has just left `m` is to be searched for ties whatever is
-/// known of it.
+/// Returns `true` if the goroutine that has just suspended on `m` is to be searched for ties,
+/// whatever is known about it.
 #[inline]
 pub(crate) fn is_sampled(m: &M) -> bool {
     !m.is_tied() && m.p().is_some_and(|p| p.dispatches().is_multiple_of(SAMPLE_RATE))
@@ -156,7 +157,7 @@ pub(crate) fn note_will_keep(g: GRef) {
     g.set_record((g.record() & !G::DISTRUST) | 2.max(g.record() & G::DISTRUST));
 }
 
-/// Returns whether `g`, which `m`, a tied M, is about to run, had better run on an M that is not
+/// Returns `true` if `g`, which `m`, a tied M, is about to run, had better run on an M that is not
 /// tied.
 #[cold]
 pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
@@ -182,9 +183,8 @@ fn is_tied_to(g: GRef, m: &'static M) -> bool {
     unsafe { StackHead::points_into(g.stack.get(), &m.thread_memory()) }
 }
 
-/// The calling M, which has `p` and has taken `g` from a queue, passes it to an M that is not tied:
-/// with an idle P of that one, or with its own. Returns `p` if there is no such M; `g` is then
-/// still the caller's.
+/// Passes `g`, which the calling M has taken from a queue, to an M that is not tied: with an idle P
+/// of that one, or with `p`. Returns `p` if there is no such M; `g` is then still the caller's.
 #[cold]
 pub(crate) fn pass_on<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), Inside<'a>> {
     let sched = sched();
