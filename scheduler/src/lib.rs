@@ -1,7 +1,8 @@
-//! The scheduler under `greenthread`: goroutines (G) on OS threads (M) that hold the right to run them (P).
+//! The scheduler of `greenthread`: goroutines (G) run on OS threads (M) that hold the right to run
+//! them (P).
 //!
-//! Use the crate `greenthread`: this crate is an implementation detail, and its interface may change with any
-//! version. Each folder is named after what flows through it:
+//! Use the crate `greenthread`: this crate is an implementation detail, and its interface may
+//! change with any version. Each folder is named after what flows through it:
 //!
 //! | folder | contents | begin with |
 //! | --- | --- | --- |
@@ -12,7 +13,7 @@
 //! | `time` | clocks, timers, waits with a deadline | `time::timers` |
 //! | `netpoll` | waiting for descriptors | `netpoll` |
 //! | `gmp` | the structures G, M, P, and what all Ms share | `gmp` |
-//! | [`protocol`] | algorithms between threads, checked by loom | [`protocol::lease`], [`protocol::idle`] |
+//! | [`protocol`] | algorithms between threads, checked by loom | [`protocol::lease`] |
 //! | `machine` | stacks, context switches, the operating system | `machine::stack` |
 //! | `diag` | dumps, deadlock reports, traces, statistics | `diag::dump` |
 //! | `testing` | chaos mode, and mechanisms that tests switch off | `testing::chaos` |

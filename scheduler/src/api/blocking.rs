@@ -5,7 +5,9 @@ use crate::sched::current;
 use crate::sched::entry;
 use crate::wait::park;
 
-/// Runs `f`, which may block the OS thread, with the P handed to another M at once. See `greenthread::blocking`.
+/// Runs `f`, which may block the OS thread, with the P handed to another M at once.
+///
+/// See `greenthread::blocking`.
 pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     let Some(mut m) = current::m() else { return f() };
     if m.is_tied()
@@ -18,16 +20,16 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     if entry::enter(m) {
         park::pass_p_on(m);
     }
-    let _come_back = ComeBack;
+    let _reacquire = ReacquireP;
     f()
 }
 
-/// Gets a P again at the end, also if the call panics.
-struct ComeBack;
+/// Reacquires a P at the end, also if the call panics.
+struct ReacquireP;
 
-impl Drop for ComeBack {
+impl Drop for ReacquireP {
     fn drop(&mut self) {
-        // The goroutine may have parked in the call, and have come back with a P on another M.
+        // The goroutine may have parked in the call, and resumed with a P on another M.
         if let Err(missing) = entry::with_p(|_, _| ()) {
             park::reacquire_p(missing);
         }

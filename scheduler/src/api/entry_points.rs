@@ -1,4 +1,6 @@
-//! The doors: starting goroutines, and what one can ask about itself and do with itself. Each starts the runtime if need be.
+//! Entry points: starting goroutines, and what a goroutine can ask about itself and do with itself.
+//!
+//! Each starts the runtime, if it does not run yet.
 
 use std::fmt;
 use std::io;
@@ -19,16 +21,17 @@ use crate::time::clock;
 use crate::wait::blocker::Blocker;
 use crate::wait::foreign;
 
-/// The main goroutine's stack reservation: what a main thread usually has.
+/// The main goroutine's stack reservation, as large as a main thread's usually is.
 const MAIN_STACK: usize = 8 << 20;
 
-/// A goroutine's name card: its id and its name. What `greenthread::current` returns.
+/// A goroutine's id and name, which `greenthread::current` returns.
 ///
 /// ```
 /// use greenthread::{Builder, Goroutine, current};
 ///
-/// let card: Goroutine = Builder::new().name("parser").spawn(|| current().unwrap())?.join().unwrap();
-/// assert_eq!(card.name(), Some("parser"));
+/// let handle = Builder::new().name("parser").spawn(|| current().unwrap())?;
+/// let parser: Goroutine = handle.join().unwrap();
+/// assert_eq!(parser.name(), Some("parser"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +41,7 @@ pub struct Goroutine {
 }
 
 impl Goroutine {
-    /// The id: never 0, never used again in this process.
+    /// Returns the id, which is never 0 and never used again in this process.
     ///
     /// ```
     /// use greenthread::{current, spawn};
@@ -51,7 +54,7 @@ impl Goroutine {
         self.id
     }
 
-    /// The name, if one was given at the spawn.
+    /// Returns the name, if one was given at the spawn.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| greenthread::current().unwrap());
@@ -62,7 +65,9 @@ impl Goroutine {
     }
 }
 
-/// Spawns a goroutine whose result nobody wants. See `greenthread::go!`.
+/// Spawns a goroutine without a handle.
+///
+/// See `greenthread::go!`.
 #[track_caller]
 pub fn go<F, T>(f: F)
 where
@@ -73,10 +78,12 @@ where
     spawn::go(f, Location::caller());
 }
 
-/// Spawns a goroutine. See `greenthread::Builder`.
+/// Spawns a goroutine.
+///
+/// See `greenthread::Builder`.
 ///
 /// # Errors
-/// `InvalidInput` for a stack size that cannot be.
+/// `InvalidInput` for a stack size that is out of range.
 #[track_caller]
 pub fn spawn<F, T>(f: F, options: Options) -> io::Result<JoinHandle<T>>
 where
@@ -87,10 +94,12 @@ where
     unsafe { spawn_unchecked(f, options) }
 }
 
-/// As [`spawn()`], for closures that borrow. See `greenthread::scope`.
+/// Spawns a goroutine whose closure may borrow.
+///
+/// See `greenthread::scope`.
 ///
 /// # Errors
-/// As [`spawn()`].
+/// `InvalidInput` for a stack size that is out of range.
 ///
 /// # Safety
 /// What `f` and its result borrow outlives the goroutine and its handle.
@@ -102,24 +111,30 @@ where
 {
     boot::ensure();
     let site = options.site.unwrap_or(Location::caller());
-    // SAFETY: the caller's contract.
+    // SAFETY: the caller promises the same for what `f` borrows.
     unsafe { spawn::spawn(f, options, site) }
 }
 
-/// Calls `f` in a goroutine of its own when `duration` has passed, unless it is stopped. See `greenthread::time::after_func`.
+/// Calls `f` in a goroutine of its own when `duration` has passed, unless the call is stopped.
+///
+/// See `greenthread::time::after_func`.
 #[track_caller]
 pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> AfterFunc {
     boot::ensure();
     AfterFunc::start(clock::after(duration), f, Location::caller())
 }
 
-/// Returns the number of Ps. See `greenthread::gomaxprocs`.
+/// Returns the number of Ps.
+///
+/// See `greenthread::gomaxprocs`.
 pub fn gomaxprocs() -> usize {
     boot::ensure();
     sched().procs() as usize
 }
 
-/// Sets the number of Ps and returns the former one. See `greenthread::set_gomaxprocs`.
+/// Sets the number of Ps and returns the former one.
+///
+/// See `greenthread::set_gomaxprocs`.
 ///
 /// # Panics
 /// If `n` is 0.
@@ -130,38 +145,43 @@ pub fn set_gomaxprocs(n: usize) -> usize {
     procs::choose(sched(), n.min(MAX_PROCS))
 }
 
-/// The calling goroutine; `None` on a thread that the runtime did not start. See `greenthread::current`.
+/// Returns the calling goroutine, or `None` on a thread that the runtime did not start.
+///
+/// See `greenthread::current`.
 pub fn current() -> Option<Goroutine> {
     crate::sched::current::g().map(|g| Goroutine { id: g.id, name: g.name().cloned() })
 }
 
 impl Blocker {
-    /// Blocks until [`Waker::wake`](crate::wait::blocker::Waker::wake); runs `commit` first, once.
+    /// Blocks until [`Waker::wake`](crate::wait::blocker::Waker::wake), after it has run `commit`
+    /// once.
     ///
     /// # Safety
-    /// * The caller is the goroutine that made the `Blocker`, or the thread, if that was not a goroutine's.
-    /// * `commit` does not panic or block. Its last access to memory that a peer may free is the store that lets the peer
-    ///   in; after that it may wake others, with wakers that it has brought along.
-    // Into the caller, always: a function that returns after a switch pays for a mispredicted return.
+    /// * The caller is the goroutine that made the `Blocker`, or the thread, if that was not a
+    ///   goroutine's.
+    /// * `commit` does not panic or block. Its last access to memory that a peer may free is the
+    ///   store that lets the peer in. After that it may wake others, with wakers that it owns.
+    // Always into the caller: a function that returns after a switch pays for a mispredicted
+    // return.
     #[inline(always)]
     pub unsafe fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
         if self.g.is_none() {
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller promises what `block_thread` asks for.
             return unsafe { self.block_thread(reason, commit) };
         }
         let commit = move || {
             commit();
             true
         };
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller promises what `block_if` asks for.
         unsafe { self.block_if(reason, commit) };
     }
 
-    /// Blocks a thread that is not a goroutine's, and starts the runtime: somebody must notice if
-    /// nobody is left to wake this thread, and that is the monitor.
+    /// Blocks a thread that does not run a goroutine, and starts the runtime: sysmon must notice if
+    /// nothing is left that could wake this thread.
     ///
     /// # Safety
-    /// As [`block`](Self::block).
+    /// The conditions of [`block`](Self::block).
     #[cold]
     unsafe fn block_thread(&self, reason: WaitReason, commit: impl FnOnce()) {
         // By value: once a waker was let in, this frame is not to be touched.
@@ -171,17 +191,19 @@ impl Blocker {
             boot::ensure();
             true
         };
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller promises what `block_if` asks for.
         unsafe { self.block_if(reason, commit) };
     }
 }
 
-/// How many goroutines exist. See `greenthread::num_goroutine`.
+/// Returns the number of goroutines.
+///
+/// See `greenthread::num_goroutine`.
 pub fn num_goroutine() -> usize {
     try_sched().map_or(0, |sched| sched.alive() as usize)
 }
 
-/// The payload with which a goroutine unwinds that has called [`exit_goroutine`].
+/// The payload with which [`exit_goroutine`] unwinds its goroutine.
 ///
 /// ```
 /// use greenthread::{Exited, exit_goroutine, spawn};
@@ -198,23 +220,25 @@ impl fmt::Debug for Exited {
     }
 }
 
-/// Ends the calling goroutine. See `greenthread::exit_goroutine`.
+/// Ends the calling goroutine.
+///
+/// See `greenthread::exit_goroutine`.
 ///
 /// # Panics
-/// On a thread that is not a goroutine, and where panics do not unwind.
+/// If the caller is not a goroutine, or if the program is built with `panic = "abort"`.
 pub fn exit_goroutine() -> ! {
     assert!(crate::sched::current::g().is_some(), "exit_goroutine: the caller is not a goroutine");
     if !UNWINDS {
         panic!("exit_goroutine: cannot unwind in a program built with panic = \"abort\"; return instead");
     }
-    // Not `panic!`: the hook is not to report it.
+    // Not `panic!`, since the hook is not to report it.
     panic::resume_unwind(Box::new(Exited));
 }
 
-/// Runs `f` as the main goroutine, and returns what it returned when it ends, whatever else runs.
+/// Runs `f` as the main goroutine, and returns its result when it ends, whatever else runs.
 ///
-/// If it panics the panic goes on in the caller. If it calls [`exit_goroutine`], the others go on until they have all
-/// ended; the process then ends with Go's message and status 2.
+/// If it panics, the panic continues in the caller. If it calls [`exit_goroutine`], the others run
+/// until they have all ended; the process then ends with Go's message and status 2.
 #[track_caller]
 pub fn run_main<T, F>(f: F) -> T
 where
@@ -223,7 +247,7 @@ where
 {
     boot::ensure();
     let options = Options { name: Some("main".into()), stack_size: Some(MAIN_STACK), ..Options::default() };
-    let main = spawn(f, options).expect("goroutine: the main goroutine's stack size is possible");
+    let main = spawn(f, options).expect("entry_points: the main goroutine's stack size is in range");
     main.expect_to_keep_its_thread();
     match main.join() {
         Ok(result) => result,
@@ -233,7 +257,8 @@ where
 }
 
 fn wait_for_the_others() -> ! {
-    // If none of the others can go on, that is a deadlock, whether or not this thread looks at their number.
+    // If none of the others can run, that is a deadlock, whether or not this thread looks at their
+    // number.
     let _asleep = foreign::idle(WaitReason::MainExited);
     while sched().alive() > 0 {
         std::thread::sleep(clock::POLL);

@@ -1,4 +1,4 @@
-//! How much stack is left, and running on another one when it is too little.
+//! How much stack is left, and how to run on another one when that is too little.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,7 +11,9 @@ use crate::sched::boot;
 use crate::sched::current;
 use crate::task::coroutine::{Grown, StackHead};
 
-/// Bytes of stack that the calling goroutine has left. See `greenthread::stack::remaining`.
+/// Returns the bytes of stack that the calling goroutine has left.
+///
+/// See `greenthread::stack::remaining`.
 #[inline(never)]
 pub fn remaining() -> Option<usize> {
     let g = current::g()?;
@@ -20,22 +22,26 @@ pub fn remaining() -> Option<usize> {
     Some(stack_pointer().saturating_sub(low))
 }
 
-/// Calls `f` with at least `min_remaining` bytes of stack. See `greenthread::stack::grow`.
+/// Calls `f` with at least `min_remaining` bytes of stack.
+///
+/// See `greenthread::stack::grow`.
 ///
 /// # Errors
-/// If a stack of `new_size` is not possible, or cannot be had; `f` was not called then.
+/// If a stack of `new_size` is out of range, or the system refuses it. Then `f` was not called.
 pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> io::Result<R> {
     if remaining().is_some_and(|left| left >= min_remaining) {
         return Ok(f());
     }
     boot::ensure();
-    // The Ms have alternate stacks. A thread that is not ours may have none, and would overflow without a word.
+    // The Ms have alternate stacks. A foreign thread may have none, and would overflow without a
+    // report.
     let _altstack = current::m().is_none().then(|| overflow::ensure_altstack(0)).transpose()?;
     let stack = POOL.take(new_size)?;
     let grown = Grown::new(corosensei::stack::Stack::base(&stack).get());
     let on = OnNewStack::begin(&stack, &grown);
     let (mut f, mut result) = (Some(f), None);
-    // Caught on the new stack and raised again on the old one: a panic cannot unwind through the switch.
+    // Caught on the new stack and raised again on the old one: a panic cannot unwind through the
+    // switch.
     run_on(&stack, &grown, &mut || result = f.take().map(|f| panic::catch_unwind(AssertUnwindSafe(f))));
     drop(on);
     POOL.give(stack);
@@ -43,20 +49,21 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
     result.map_or_else(|payload| panic::resume_unwind(payload), Ok)
 }
 
-/// How far below the stack pointer of [`run_on`] there may be live words: its own frame, if the compiler sets it up
-/// later than the register is read, those of corosensei's `on_stack`, which has a reference to call and nothing to
-/// return, and two registers.
+/// How far below the stack pointer of [`run_on`] there may be live words: its own frame, if the
+/// compiler sets it up after the register is read; those of corosensei's `on_stack`, which calls a
+/// reference and returns nothing; and two registers.
 const BELOW: usize = 1024;
 
 /// Calls `f`, which does not panic, on another stack.
-// Never inlined, and with an `f` of one size, so that `BELOW` holds whatever the frames around it are like.
+// Never inlined, and with an `f` of one size, so that `BELOW` holds whatever the frames around it
+// are like.
 #[inline(never)]
 fn run_on(stack: &Stack, grown: &Grown, f: &mut dyn FnMut()) {
     grown.set_left_at(stack_pointer() - BELOW);
     corosensei::on_stack(Borrowed(stack), f);
 }
 
-/// The time that a goroutine spends on another stack than its own.
+/// The time during which a goroutine runs on another stack than its own.
 struct OnNewStack<'a> {
     g: Option<(GRef, usize)>,
     grown: &'a Grown,
@@ -81,12 +88,12 @@ impl Drop for OnNewStack<'_> {
 }
 
 fn head_of(g: GRef) -> &'static StackHead {
-    // SAFETY: the goroutine runs, so it has a stack; the head stays as long as the stack is in use, which is longer than
-    // the callers keep this.
+    // SAFETY: the goroutine runs, so it has a stack. The head stays as long as the stack is in use,
+    // which is longer than the callers keep this.
     unsafe { &*g.stack.get() }
 }
 
-/// A stack that is given back by its owner, not by corosensei.
+/// A stack that its owner gives back, not corosensei.
 struct Borrowed<'a>(&'a Stack);
 
 // SAFETY: the bounds are those of the stack that it borrows.

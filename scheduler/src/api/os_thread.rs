@@ -1,19 +1,21 @@
 //! Goroutines that stay on one OS thread.
 //!
-//! A locked goroutine belongs to its M ([`crate::sched::affinity::delivery`]). It is queued like any other; an M that picks it up hands its
-//! own P to the locked M and sleeps. A locked M whose goroutine is parked passes its P on and sleeps. So a wake-up costs
-//! two switches of threads, which is what Go pays too.
+//! A locked goroutine is bound to its M ([`crate::sched::affinity::delivery`]). It is queued like
+//! any other; an M that picks it up hands its own P to the locked M and sleeps. A locked M whose
+//! goroutine is parked passes its P on and sleeps. So a wake-up costs two switches of threads, as
+//! in Go.
 //!
-//! A pinned goroutine is locked to an M that was started for it alone. What becomes of an M whose
-//! goroutine ends while it is locked is told in [`crate::sched::threads`].
+//! A pinned goroutine is locked to an M that was started for it alone. [`crate::sched::threads`]
+//! says what becomes of an M whose goroutine ends while it is locked.
 //!
-//! # Whose guard it is
-//! An [`OsThreadGuard`] is not `Send`, which keeps it on a thread and not with a goroutine: two goroutines of one thread
-//! can hand it over through a thread-local. Dropped by another goroutine it would take the lock off that one, or off
-//! nobody, and the M would wait for ever for a goroutine that is not there. So it remembers its goroutine by number, and
-//! a drop by any other aborts; a panic could be caught, and would leave the first goroutine locked for no reason that
-//! it knows of. Where the thread has ended, which is where the destructors of its thread-locals run, so have the
-//! goroutines that were locked to it, and their locks with them.
+//! # Which goroutine a guard belongs to
+//! An [`OsThreadGuard`] is not `Send`, which keeps it on a thread and not with a goroutine: two
+//! goroutines of one thread can hand it over through a thread-local. Dropped by another goroutine,
+//! it would unlock that one, or none, and the M would wait for ever for a goroutine that is not
+//! there. So it remembers the id of its goroutine, and a drop by any other aborts. A panic could be
+//! caught, and would leave the first goroutine locked without its knowledge. When a thread ends,
+//! and the destructors of its thread-locals run, the goroutines that were locked to it have ended,
+//! and their locks with them.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -24,13 +26,16 @@ use crate::gmp::{GRef, M};
 use crate::sched::current;
 use crate::wait::park;
 
-/// Keeps the goroutine on its OS thread until it is dropped: Go's `runtime.UnlockOSThread`. See
-/// `greenthread::lock_os_thread`.
+/// A guard that keeps the goroutine on its OS thread until it is dropped.
+///
+/// Its drop is Go's `runtime.UnlockOSThread`.
+///
+/// See `greenthread::lock_os_thread`.
 ///
 /// It is not `Send`. A thread-local can still hand it to another goroutine that runs on the thread.
 ///
 /// # Aborts
-/// If another goroutine drops it than the one that made it, with a message that names the latter.
+/// If a goroutine drops it that has not made it. The message names the one that did.
 ///
 /// ```
 /// use greenthread::{OsThreadGuard, lock_os_thread};
@@ -45,7 +50,7 @@ use crate::wait::park;
 /// ```
 #[must_use = "the goroutine is free to move again as soon as this is dropped"]
 pub struct OsThreadGuard {
-    /// None on a thread that is no goroutine.
+    /// `None` on a thread that does not run a goroutine.
     holder: Option<Holder>,
     _here: PhantomData<*mut ()>,
 }
@@ -63,7 +68,9 @@ impl fmt::Debug for OsThreadGuard {
     }
 }
 
-/// Locks the calling goroutine to its OS thread. See `greenthread::lock_os_thread`.
+/// Locks the calling goroutine to its OS thread.
+///
+/// See `greenthread::lock_os_thread`.
 pub fn lock_os_thread() -> OsThreadGuard {
     let holder = current::m().and_then(|m| Some((m, m.current()?))).map(|(m, g)| {
         lock(m, g);
@@ -72,7 +79,7 @@ pub fn lock_os_thread() -> OsThreadGuard {
     OsThreadGuard { holder, _here: PhantomData }
 }
 
-/// Locks `g`, which runs or is about to run on `m`, to it.
+/// Locks `g`, which runs or is about to run on `m`, to `m`.
 pub(crate) fn lock(m: &'static M, g: GRef) {
     g.os_locks.set(g.os_locks.get() + 1);
     park::bind(g, Some(m));

@@ -1,8 +1,8 @@
 //! GOMAXPROCS: how many Ps there are.
 //!
-//! Nothing is stopped to change it. New Ps are published as idle ones. Surplus Ps are marked as retired: an idle one is
-//! emptied here, one in use by its M at its next dispatch, or by the monitor if the M does not come back
-//! ([`crate::sched::handoff::retire_p`]).
+//! A change stops nothing. New Ps are published as idle ones. Surplus Ps are marked as retired: an
+//! idle one is emptied here; one in use by its M at its next dispatch, or by sysmon if the M does
+//! not come back ([`crate::sched::handoff::retire_p`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,38 +12,41 @@ use crate::primitive::heavy_fence;
 use crate::sched::entry;
 use crate::sched::handoff;
 
-/// The most Ps there may be.
+/// The largest number of Ps.
 pub const MAX_PROCS: usize = config::MAX_PROCS;
 
-/// Whether the number follows the CPUs that the process may use: until somebody chooses it.
+/// Whether the number follows the CPUs that the process may use. It does until it is chosen.
 static FOLLOWS: AtomicBool = AtomicBool::new(false);
 
-/// Says that nobody has chosen a number, so that it follows the CPUs.
+/// Makes the number follow the CPUs, since it was not chosen.
 pub(crate) fn follow() {
     FOLLOWS.store(true, Ordering::Relaxed);
 }
 
-/// The number of CPUs that this process may use now: its affinity and its cgroup's quota counted.
+/// Returns the number of CPUs that this process may use now, its affinity and its cgroup's quota
+/// counted.
 pub fn num_cpu() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// The number of the P that the caller runs on; none on a thread that is not the runtime's, or that has lost its P.
+/// Returns the id of the P that the caller runs on, which is below [`MAX_PROCS`].
 ///
-/// It may be another by the time the caller looks at it: good for choosing a place that is probably not shared, and for
-/// nothing else. Below [`MAX_PROCS`].
+/// Returns `None` on a thread that is not the runtime's, or that has lost its P.
+///
+/// The caller may run on another P by the time it looks at the result. So the id is good for
+/// choosing a place that is probably not shared, and not for more.
 #[inline]
 pub fn current_p() -> Option<usize> {
     entry::with_p(|_, p| p.id as usize).ok()
 }
 
-/// Somebody has chosen a number; returns the one before.
+/// Sets the number that was chosen. Returns the one before.
 pub(crate) fn choose(sched: &'static Sched, n: usize) -> usize {
     FOLLOWS.store(false, Ordering::Relaxed);
     resize(sched, n)
 }
 
-/// Follows the number of usable CPUs, if nobody has chosen another.
+/// Follows the number of usable CPUs, unless a number was chosen.
 pub(crate) fn follow_cpus(sched: &'static Sched) {
     if FOLLOWS.load(Ordering::Relaxed) {
         let n = config::default_procs();
@@ -53,18 +56,19 @@ pub(crate) fn follow_cpus(sched: &'static Sched) {
     }
 }
 
-/// Makes `n` Ps be in use; returns how many were.
+/// Sets the number of Ps in use. Returns the one before.
 pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
     let mut lists = sched.lists();
     let before = sched.procs() as usize;
     let first_new = sched.all_ps().count();
     sched.set_procs(n);
-    // ORDERING P1: pairs with the light fence in `ready::published`: a push that did not see more than one P comes before
-    // the search that is started below.
+    // ORDERING P1: pairs with the light fence in `ready::published`: a push that did not see more
+    // than one P comes before the search that is started below.
     heavy_fence();
     for p in sched.all_ps().take(n).skip(before) {
         p.set_retired(false);
-        // A P that its M has not yet given up, or that is being emptied, simply stays in use: `retire_p` looks again.
+        // A P that its M has not yet given up, or that is being emptied, stays in use: `retire_p`
+        // looks again.
         let vacant = lists.retired_ps.iter().position(|v| v.id == p.id).map(|at| lists.retired_ps.swap_remove(at));
         if vacant.is_some() || p.id as usize >= first_new {
             handoff::put_idle(&mut lists, p, None);
@@ -74,7 +78,7 @@ pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
     let surplus: Vec<IdleP> = lists.idle.extract_if(.., |idle| idle.p.is_retired()).collect();
     for idle in &surplus {
         sched.idle.p_taken();
-        handoff::displace(&mut lists, idle.watcher);
+        handoff::spare_watcher(&mut lists, idle.watcher);
     }
     drop(lists);
     for idle in surplus {

@@ -21,10 +21,9 @@ use crate::sched::sysmon;
 use crate::sched::worker;
 use crate::testing::chaos;
 
-/// Starts the runtime if nobody has.
+/// Starts the runtime, if it does not run yet.
 ///
-/// Those that come while it starts wait: before the Ps are there, nothing can be said of their
-/// number.
+/// Threads that call this while it starts wait: before the Ps exist, their number is unknown.
 #[inline]
 pub(crate) fn ensure() {
     static STARTED: Once = Once::new();
@@ -50,7 +49,7 @@ fn start() {
     begin(config::settings());
 }
 
-/// For chaos: whatever the goroutine on `m` does.
+/// Retakes the P of `m`, for chaos mode, whatever its goroutine does.
 fn take_p(m: &'static M) {
     handoff::retake(m, &|_| true);
 }
@@ -59,32 +58,32 @@ fn begin(settings: &Settings) {
     let sched = scheduler::sched();
     overflow::install(&Host { runs_here, report: report_overflow });
     install_panic_hook();
-    // This wakes a searcher: so the first M is started here, by this thread.
+    // This wakes a searcher, so this thread starts the first M here.
     procs::resize(sched, settings.procs);
     if !settings.procs_fixed {
         procs::follow();
     }
     let trace = settings.schedtrace.map(|interval| Trace::new(interval, settings.scheddetail));
-    let monitor = std::thread::Builder::new().name("greenthread-sysmon".into()).stack_size(256 << 10);
-    let watch = move || {
+    let sysmon_thread = std::thread::Builder::new().name("greenthread-sysmon".into()).stack_size(256 << 10);
+    let run = move || {
         let _abort = fatal::AbortOnPanic;
         sysmon::main(trace)
     };
-    match monitor.spawn::<_, ()>(watch) {
+    match sysmon_thread.spawn::<_, ()>(run) {
         Ok(_) => {
             sched.sysmon.runs.store(true, Ordering::Relaxed);
             quit::install();
         }
         Err(error) => {
-            fatal::warn(&format!("no thread for the monitor ({error}): a goroutine that blocks will stall its P"));
+            fatal::warn(&format!("no thread for sysmon ({error}): a goroutine that blocks will stall its P"));
         }
     }
 }
 
-/// Whether this thread runs the goroutine `owner`; without one, whether it runs none. Runs in a
+/// Returns `true` if this thread runs the goroutine `owner`, or none if `owner` is null. Runs in a
 /// signal handler, for any `owner` that is or was a goroutine.
 fn runs_here(owner: *mut ()) -> bool {
-    // SAFETY: owners are goroutines, whose memory is never unmapped.
+    // SAFETY: owners are goroutines, whose memory is never unmapped (I2 of `gmp::g`).
     match unsafe { GRef::from_ptr(owner.cast()) } {
         Some(g) => current::m().is_some_and(|m| m.current() == Some(g)),
         // A thread that the runtime did not start is on a stack that it asked for.
@@ -92,10 +91,11 @@ fn runs_here(owner: *mut ()) -> bool {
     }
 }
 
-/// The first line of the overflow report. Runs in a signal handler, on the thread that faulted: it
-/// only reads and writes.
+/// Writes the first line of the overflow report. Runs in a signal handler, on the thread that
+/// faulted: it only reads and writes.
 fn report_overflow(owner: *mut (), reservation: usize) {
-    // SAFETY: owners are goroutines; this one was running, so it is alive.
+    // SAFETY: owners are goroutines, whose memory is never unmapped (I2 of `gmp::g`); this one was
+    // running.
     let Some(g) = (unsafe { GRef::from_ptr(owner.cast()) }) else { return };
     let _ = write!(Stderr, "goroutine {}", g.id);
     if let Some(name) = g.name() {
@@ -104,11 +104,11 @@ fn report_overflow(owner: *mut (), reservation: usize) {
     let _ = writeln!(Stderr, ", spawned at {}, has overflowed its stack of {} KiB", g.site, reservation >> 10);
 }
 
-/// Has panics name the goroutine, and then do what they did before.
+/// Makes panic reports name the goroutine, before what the hook before did.
 fn install_panic_hook() {
     if std::thread::panicking() {
-        // A hook may not be changed by a thread that panics; the goroutine's number is then missing
-        // from reports.
+        // A thread that panics may not change the hook. The goroutine's id is then missing from
+        // reports.
         return;
     }
     let before = panic::take_hook();

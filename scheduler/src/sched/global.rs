@@ -2,15 +2,13 @@
 //!
 //! It has three parts, since the goroutines in it have waited for different things:
 //!
-//! | part | goroutines | when they are served |
-//! | --- | --- | --- |
-//! | `polled` | waiters for I/O, found by a thread without a P | first |
-//! | `queue` | goroutines that other threads spawn or wake, or that come back from a blocking call | next |
-//! | `deferred` | goroutines that compute for long ([`crate::sched::hogs`]) | last, and once a slice |
+//! * `polled`, served first: waiters for I/O, found by a thread without a P;
+//! * `queue`, served next: goroutines that other threads spawn or wake, or that come back from a
+//!   blocking call;
+//! * `deferred`, served last, and once in a time slice: goroutines that compute for long
+//!   ([`crate::sched::hogs`]).
 //!
-//! A goroutine is deferred when it has lost its P because it computed, or probably will. Deferred
-//! ones are served when nothing else waits, and once in a time slice of 10 ms
-//! ([`crate::sched::turns`]).
+//! A goroutine is deferred when it has lost its P because it computed, or when it probably will.
 //!
 //! With a single queue, a request from outside would wait for one time slice of each goroutine that
 //! computes.

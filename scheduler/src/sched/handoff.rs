@@ -1,17 +1,17 @@
-//! Which M gets which P: handing Ps to Ms, giving Ps up, getting one back. How Ms come to be is
-//! told in [`crate::sched::threads`].
+//! Hand-off: which M gets which P. [`crate::sched::threads`] says how Ms are made.
 //!
-//! Every path by which a P changes hands is here:
+//! Every way in which a P changes hands is here:
 //!
-//! | from | to | by |
-//! | --- | --- | --- |
-//! | idle list | a searching M | [`Scheduler::start_searcher`], after a push ([`crate::protocol::idle`]) |
-//! | idle list | a new M, which will poll | [`ensure_poller`], if no M rests |
-//! | idle list | the M that needs one | [`acquire_p`], after it was away for long or in `blocking` |
-//! | an M with nothing to do | idle list | [`give_up_p`], then [`reclaim_p`] if work came in between |
-//! | an M that blocks, or was retaken ([`retake`], [`lend`]) | another M, or the idle list | [`hand_off`] |
-//! | the M that borrowed it | the M that it was taken from | [`give_back`] |
-//! | the table | nowhere | [`retire_p`], when GOMAXPROCS shrinks |
+//! * From the idle list:
+//!   * to a searching M, after a push ([`crate::protocol::idle`]): [`Scheduler::start_searcher`];
+//!   * to a new M, which will poll, if no M is idle: [`ensure_poller`];
+//!   * to an M that was away for long or in `blocking`: [`acquire_p`].
+//! * From an M with nothing to do, to the idle list: [`give_up_p`], then [`reclaim_p`] if work came
+//!   in between.
+//! * From an M that blocks, or whose P was retaken ([`retake`], [`lend`]), to another M or to the
+//!   idle list: [`hand_off`].
+//! * From the M that borrowed it to the M that it was taken from: [`give_back`].
+//! * From the table to nowhere, when GOMAXPROCS shrinks: [`retire_p`].
 
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -41,16 +41,16 @@ impl Scheduler for &'static Sched {
         match watcher {
             Some(m) => m.hand_p(p, true),
             None if start_m(p, true) => {}
-            None => not_started(p, true),
+            None => idle_without_m(p, true),
         }
         true
     }
 }
 
-/// Starts the threads of the Ms that were ordered. For the monitor, and where there is none for
-/// whoever has ordered one.
+/// Starts the threads of the Ms that were ordered. For sysmon, and without one for the thread that
+/// has ordered an M.
 pub(crate) fn start_ordered() {
-    threads::start_ordered(not_started);
+    threads::start_ordered(idle_without_m);
     let sched = sched();
     // What has found no thread a moment ago may have one now.
     let has_thread = sched.lists().standby.is_some();
@@ -59,18 +59,18 @@ pub(crate) fn start_ordered() {
     }
 }
 
-/// Tries to start an M on an idle P, for the monitor.
+/// Tries to start an M on an idle P. For sysmon.
 pub(crate) fn start_one() {
     let taken = pop_idle(&mut sched().lists());
     let Some(p) = taken else { return };
     if !start_m(p, false) {
-        not_started(p, false);
+        idle_without_m(p, false);
     }
     start_ordered();
 }
 
-/// Gives `p` to an M without one: a spare one, or one that is ordered. False if there may be no
-/// more; `p` is then still the caller's.
+/// Gives `p` to an M without one: a spare one, or one that is ordered. Returns `false` if there may
+/// be no more Ms; `p` is then still the caller's.
 #[must_use]
 pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
     let mut lists = sched().lists();
@@ -84,7 +84,8 @@ pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
     }
 }
 
-/// Gives `p` to an M that has run nothing, to run `first` there. As [`start_m`].
+/// Gives `p` to an M that has run nothing, to run `first` there. Returns `false` if there is none,
+/// as [`start_m`] does.
 #[must_use]
 pub(crate) fn start_fresh(p: &'static P, first: GRef) -> bool {
     order(sched().lists(), p, false, Some(first))
@@ -98,14 +99,14 @@ fn order(lists: MutexGuard<'_, Lists>, p: &'static P, search: bool, first: Optio
     ordered
 }
 
-/// There is no thread for `p`, which is the caller's: it waits, with what it has, until an M comes
-/// to rest, which looks after it.
-pub(crate) fn not_started(p: &'static P, search: bool) {
+/// Puts `p`, for which no thread is free, among the idle Ps: there it waits, with what it has,
+/// until an M goes to sleep, which looks after it.
+pub(crate) fn idle_without_m(p: &'static P, search: bool) {
     let sched = sched();
     if search {
         sched.idle.abandon_search();
     }
-    lay_open(p);
+    expose_runnext(p);
     let mut lists = sched.lists();
     if p.is_retired() {
         drop(lists);
@@ -113,7 +114,7 @@ pub(crate) fn not_started(p: &'static P, search: bool) {
     }
     let rested = lists.spare.pop().or_else(|| lists.standby.take());
     if let Some(m) = rested {
-        // It has come to rest meanwhile.
+        // It has gone to sleep since then.
         drop(lists);
         return m.hand_p(p, false);
     }
@@ -128,34 +129,35 @@ pub(crate) fn not_started(p: &'static P, search: bool) {
     }
 }
 
-/// Makes all that `p` has visible to searchers, who leave the runnext of an idle P alone. Nobody
-/// has it but the caller.
-fn lay_open(p: &'static P) {
+/// Makes all that `p` has visible to searchers, which leave the runnext of an idle P alone. The P
+/// is the caller's alone.
+fn expose_runnext(p: &'static P) {
     if let Some(g) = p.runnext().take() {
-        // SAFETY: nobody else has the P, says the caller.
+        // SAFETY: the P is the caller's alone, so this thread stands for an M that has it (I1 of
+        // `gmp::inside`).
         unsafe { Inside::new(p) }.push(g);
     }
 }
 
-/// Adds a watcher whose P was taken to the spare Ms. It is not told before [`wake_displaced`].
-pub(crate) fn displace(lists: &mut Lists, watcher: Option<&'static M>) {
+/// Moves a watcher whose P was taken to the spare Ms. It is not woken before [`wake_displaced`].
+pub(crate) fn spare_watcher(lists: &mut Lists, watcher: Option<&'static M>) {
     lists.spare.extend(watcher);
 }
 
-/// Takes an idle P for an M that is no watcher: one without a watcher, if there is one.
+/// Takes an idle P for an M that does not watch one: a P without a watcher, if there is one.
 pub(crate) fn pop_idle(lists: &mut Lists) -> Option<&'static P> {
     let unwatched = lists.idle.iter().rposition(|idle| idle.watcher.is_none());
     let IdleP { p, watcher } = match unwatched {
         Some(at) => lists.idle.remove(at),
         None => lists.idle.pop()?,
     };
-    displace(lists, watcher);
+    spare_watcher(lists, watcher);
     sched().idle.p_taken();
     Some(p)
 }
 
-/// Has spare Ms that sleep with a timeout, for the timers of a P that they do not watch any more,
-/// sleep without. For the monitor, when all is quiet.
+/// Wakes the spare Ms that sleep with a timeout for the timers of a P that they do not watch any
+/// more, so that they sleep without one. For sysmon, when all Ps are idle.
 pub(crate) fn wake_displaced() {
     let lists = sched().lists();
     if lists.idle.iter().any(|idle| idle.watcher.is_none() && idle.p.timers.any()) {
@@ -165,14 +167,14 @@ pub(crate) fn wake_displaced() {
     lists.spare.iter().filter(|m| m.sleeps_until.load(Ordering::Relaxed) != u64::MAX).for_each(|m| m.wake());
 }
 
-/// Puts `p` among the idle ones.
+/// Puts `p` among the idle Ps.
 pub(crate) fn put_idle(lists: &mut Lists, p: &'static P, watcher: Option<&'static M>) {
     lists.idle.push(IdleP { p, watcher });
     sched().idle.p_idle();
 }
 
-/// The calling M gives its P up, to watch it asleep. Follow with [`reclaim_p`] if
-/// `IdleWord::go_idle` says so.
+/// Puts the P of the calling M among the idle Ps, with the M as its watcher. The caller follows
+/// with [`reclaim_p`] if `IdleWord::go_idle` says so.
 pub(crate) fn give_up_p(m: &'static M, p: Inside<'_>) {
     m.lease.release();
     let p = p.into_p();
@@ -187,8 +189,8 @@ pub(crate) fn give_up_p(m: &'static M, p: Inside<'_>) {
     }
 }
 
-/// The calling M, which stands in a list without a P, takes an idle one: the one that it watches,
-/// or any if it watches none. `None` if somebody is handing it one, or none is idle.
+/// Takes an idle P for the calling M, which stands in a list: the one that it watches, or any if it
+/// watches none. Returns `None` if another thread is handing it one, or if none is idle.
 pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
     let sched = sched();
     let mut lists = sched.lists();
@@ -208,7 +210,8 @@ pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
     Some(p)
 }
 
-/// The calling M, which runs a goroutine and stands in no list, takes an idle P if there is one.
+/// Takes an idle P, if there is one, for the calling M, which runs a goroutine and stands in no
+/// list.
 pub(crate) fn acquire_p() -> Option<&'static P> {
     let sched = sched();
     if sched.idle.counts().0 == 0 {
@@ -221,26 +224,27 @@ pub(crate) fn acquire_p() -> Option<&'static P> {
     Some(p)
 }
 
-/// Takes the P from `m` and passes it on, if `m` has one, is not in the scheduler, and `agrees`
-/// says so of the P. True if it did.
+/// Retakes the P of `m` and passes it on, if `m` has one, is not in the scheduler, and `agrees`
+/// accepts the P. Returns `true` if it did.
 pub(crate) fn retake(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
-    take(m, agrees).map(hand_off).is_some()
+    take_p(m, agrees).map(hand_off).is_some()
 }
 
-/// As [`retake`], for a while: whoever gets the P gives it back ([`give_back`]) when it has run
-/// what waits.
+/// Retakes the P of `m` for a while, under the conditions of [`retake`]: the M that gets it gives
+/// it back ([`give_back`]) when it has run what waits.
 pub(crate) fn lend(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
-    let taken = take(m, agrees);
+    let taken = take_p(m, agrees);
     taken
         .map(|p| {
-            // SAFETY: it has just been taken, so nobody else has it.
+            // SAFETY: it has just been taken, so this thread stands for an M that has it (I1 of
+            // `gmp::inside`).
             unsafe { Inside::new(p) }.set_lender(m);
             hand_off(p);
         })
         .is_some()
 }
 
-fn take(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> Option<&'static P> {
+fn take_p(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> Option<&'static P> {
     let mut taken = None;
     m.lease.try_take(|| {
         taken = m.p().filter(|p| agrees(p));
@@ -252,8 +256,8 @@ fn take(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> Option<&'static P
     taken
 }
 
-/// The calling M, inside, gives its P back to the M that it was taken from, if that runs the same
-/// goroutine still; it then has none (true). Else the P is its own from now on.
+/// Gives the P of the calling M back to the M that it was taken from, if that still runs the same
+/// goroutine. Returns `true` if it did. Else the P is the calling M's own from now on.
 pub(crate) fn give_back(m: &'static M, p: Inside<'_>) -> bool {
     let Some(lender) = p.take_lender() else { return false };
     let p = entry::give_up(m, p);
@@ -269,17 +273,17 @@ pub(crate) fn give_back(m: &'static M, p: Inside<'_>) -> bool {
     returned
 }
 
-/// Passes on a P whose M blocks, or was found not to need it. Nobody has `p` now but the caller.
+/// Passes on a P whose M blocks, or was found not to need it. The P is the caller's alone.
 pub(crate) fn hand_off(p: &'static P) {
     let sched = sched();
     if p.is_retired() {
         return retire_p(p);
     }
-    // Timers need an M that watches them; work needs one at once.
+    // Timers need an M that watches them, and work needs one at once (R8 of the wake policy).
     if (p.has_work() || !sched.global.is_empty() || p.timers.any()) && start_m(p, false) {
         return;
     }
-    lay_open(p);
+    expose_runnext(p);
     {
         let mut lists = sched.lists();
         if p.is_retired() {
@@ -291,40 +295,41 @@ pub(crate) fn hand_off(p: &'static P) {
     if sched.idle.go_idle(false, &sched) && (!sched.start_searcher() && sched.idle.abandon_search()) {
         sched.idle.wake_one(&sched);
     }
-    // A timer may have come before it was idle, so that its `wake_watcher_of` found nothing to do.
+    // A timer may have been added before it was idle, when `wake_watcher_of` found nothing to do.
     if p.timers.any() {
         wake_watcher_of(p);
     }
     ensure_poller();
 }
 
-/// Empties a P that GOMAXPROCS has taken out of use. Nobody has it now but the caller.
+/// Empties a P that GOMAXPROCS has taken out of use. The P is the caller's alone.
 pub(crate) fn retire_p(p: &'static P) {
     let sched = sched();
-    // SAFETY: nobody else has the P, says the caller: this thread stands for its M, inside.
+    // SAFETY: the P is the caller's alone, so this thread stands for an M that has it (I1 of
+    // `gmp::inside`).
     let mut inside = unsafe { Inside::new(p) };
     inside.take_lender();
     while let Some(g) = inside.runnext().take().or_else(|| inside.pop()) {
         sched.global.push(g);
     }
     inside.owned_mut().stacks.flush();
-    let heir = sched.first_p();
-    if p.timers.move_to(&heir.timers) {
-        wake_watcher_of(heir);
+    let first = sched.first_p();
+    if p.timers.move_to(&first.timers) {
+        wake_watcher_of(first);
     }
     let mut lists = sched.lists();
     if p.is_retired() {
         lists.retired_ps.push(p);
     } else {
-        // GOMAXPROCS has grown again meanwhile.
+        // GOMAXPROCS has grown again since then.
         put_idle(&mut lists, p, None);
     }
     drop(lists);
     sched.idle.wake_one(&sched);
 }
 
-/// A timer was added to a P from elsewhere: if it is idle, its watcher must look at the clock
-/// again.
+/// Wakes the watcher of `p`, if the P is idle, since another thread has added a timer: the watcher
+/// must look at the clock again.
 pub(crate) fn wake_watcher_of(p: &'static P) {
     let sched = sched();
     let mut lists = sched.lists();
@@ -337,15 +342,15 @@ pub(crate) fn wake_watcher_of(p: &'static P) {
             drop(lists);
             sched.wake_sysmon();
             if !start_m(p, false) {
-                not_started(p, false);
+                idle_without_m(p, false);
             }
         }
     }
 }
 
-/// Has an M poll that sleeps, or that is started for it, if somebody waits for I/O and nobody
-/// polls. For those by whom no M goes to rest: foreign threads that wait, Ms that block outside of
-/// the worker's loop, and whoever makes a P idle for another.
+/// Makes an M poll, one that sleeps or one that is started for it, if a goroutine or thread waits
+/// for I/O and no M polls. For callers on whose account no M goes to sleep in the worker's loop:
+/// foreign threads that wait, Ms that block elsewhere, and threads that make a P idle for another.
 pub(crate) fn ensure_poller() {
     if !ROLE.is_wanted() {
         return;
@@ -358,12 +363,12 @@ pub(crate) fn ensure_poller() {
     if let Some(m) = lists.idle.iter().find_map(|i| i.watcher).or(lists.spare.last().copied()) {
         return m.wake();
     }
-    // With no M at rest, a new one gets the P: it finds nothing to run, and rests.
+    // If no M is idle, a new one gets the P: it finds nothing to run, and goes to sleep.
     let Some(IdleP { p, .. }) = lists.idle.pop() else { return };
     sched.idle.p_taken();
     drop(lists);
     sched.wake_sysmon();
     if !start_m(p, false) {
-        not_started(p, false);
+        idle_without_m(p, false);
     }
 }

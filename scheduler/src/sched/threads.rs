@@ -1,21 +1,26 @@
-//! The life of an M and its thread: who starts it, what it may run, and when it ends.
+//! The life of an M and its thread: which thread starts it, what it may run, and when it ends.
 //!
 //! # States
 //! An M that has a thread, or is to have one, is in one of these states:
 //!
-//! | state | P | where it is found | what comes next |
-//! | --- | --- | --- | --- |
-//! | *ordered* | in hand | `Lists::orders` | the monitor starts its thread: running |
-//! | *standby* | none | `Lists::standby` | it is handed its first P: running; or a pinned goroutine: pinned |
-//! | *running* | its own | [`P::m`] | it looks for goroutines and runs them |
-//! | *away* | none | `Lists::threads` counts it | its goroutine is in a long call or loop; back from there it takes a P or queues |
-//! | *watcher* | none | `Lists::idle`, beside the P that it gave up | it gets that P back, handed or for a timer |
-//! | *spare* | none | `Lists::spare` | it is handed any P |
-//! | *poller* | none | as a watcher or spare M, and by its [`M::bell`] | as these, or it polls something, and takes a P |
-//! | *locked* | none | its [`M::inbox`]; `Sched::blocked_ms` counts it | it is handed a P for its goroutine, which is parked |
-//! | *pinned* | as if running, away, or locked | as these; `Lists::pinned` counts it | its one goroutine ends: ended |
-//! | *out of use* | none | as if locked; `Lists::out_of_use` counts it | it is handed a P for what must run on its thread |
-//! | *ended* | none | `Lists::threadless_ms` | it is the M of another thread |
+//! * *Ordered*: has a P in hand, and stands in `Lists::orders`. Sysmon starts its thread: running.
+//! * *Standby*: without a P, in `Lists::standby`. It is handed its first P: running; or a pinned
+//!   goroutine: pinned.
+//! * *Running*: the M of its P ([`P::m`]). It finds goroutines and runs them.
+//! * *Away*: without a P; only `Lists::threads` counts it. Its goroutine comes back from a long
+//!   call or loop: it takes a P or queues.
+//! * *Watcher*: without a P, in `Lists::idle` beside the P that it gave up. It gets that P back,
+//!   handed or for a timer.
+//! * *Spare*: without a P, in `Lists::spare`. It is handed any P.
+//! * *Poller*: a watcher or spare M that polls in its sleep, found by its [`M::bell`]. It goes on
+//!   as these do, or polls something and takes a P.
+//! * *Locked*: without a P, found by its [`M::inbox`]; `Sched::blocked_ms` counts it. It is handed
+//!   a P for its parked goroutine.
+//! * *Pinned*: like running, away or locked; `Lists::pinned` counts it. Its one goroutine ends:
+//!   ended.
+//! * *Out of use*: like locked; `Lists::out_of_use` counts it. It is handed a P for goroutines that
+//!   are bound to it.
+//! * *Ended*: in `Lists::threadless_ms`. It becomes the M of another thread.
 //!
 //! ```text
 //!   ordered ──┐                 ┌───► away ────► spare
@@ -26,59 +31,59 @@
 //!        └─────► pinned ──► ended
 //! ```
 //!
-//! # Who starts threads
-//! A new thread inherits what its starter's thread has at that moment: the signal mask, the nice
-//! value, affinity, capabilities, namespaces and, after `unshare`, the working directory.
-//! Goroutines may change these; some lock themselves to a thread in order to do so. So a thread
-//! that has run user code never starts the thread of an M. Three others do:
+//! # Which threads start threads
+//! A new thread inherits from the thread that starts it, as they are at that moment: the signal
+//! mask, the nice value, affinity, capabilities, namespaces and, after `unshare`, the working
+//! directory. Goroutines may change these; some lock themselves to a thread in order to do so. So a
+//! thread that has run user code never starts the thread of an M. Three others do:
 //!
-//! * the thread that boots, which is the first that uses the runtime, starts the first M: there is
-//!   no monitor yet;
+//! * the thread that boots, the first that uses the runtime, starts the first M: sysmon does not
+//!   run yet;
 //! * an M that is about to run its first goroutine starts one to stand by ([`refill_standby`]). Ms
-//!   are needed in a row, mostly: the next one then takes a wake-up, and no more. The first M does
-//!   not, since it may stay the only one;
-//! * the monitor starts those that are ordered when none stands by. It was started at boot, and
-//!   runs no user code.
+//!   are mostly needed in a row: the next one then costs a wake-up, and no more. The first M does
+//!   not do so, since it may stay the only one;
+//! * sysmon starts those that are ordered when none stands by. It was started at boot, and runs no
+//!   user code.
 //!
-//! Whoever orders an M leaves it a P, wakes the monitor and goes on. If the system refuses the
-//! thread, the monitor puts the P where Ms that come to rest look after it.
+//! A thread that orders an M leaves it a P, wakes sysmon and continues. If the system refuses the
+//! thread, sysmon puts the P among the idle ones, which Ms that go to sleep look after.
 //!
 //! *Rejected:* cloning from any thread without a locked goroutine, as Go does: one that was
-//! unlocked may have left its changes behind. Waiting for the monitor's answer: who orders may hold
-//! the lock of a timer heap, which the monitor may want. Orders without a standby: a crowd of 200
+//! unlocked may have left its changes behind. Waiting for sysmon's answer: a thread that orders may
+//! hold the lock of a timer heap, which sysmon may want. Orders without a standby: a crowd of 200
 //! blocking calls took four times as long to begin on a busy machine, since each had to wait until
-//! the monitor got a CPU, and then until the new thread did.
+//! sysmon got a CPU, and then until the new thread did.
 //!
 //! # Why threads stay
-//! From inside of `LocalKey::with`, a goroutine may lend its thread's value to a goroutine of a
-//! scope. The borrower has the address on its stack, or in the heap, on whatever thread it runs,
-//! and no search finds all borrowers. So a thread that has run goroutines never ends: it parks,
-//! without a timeout. Of a thousand such threads each took 13 KiB of the process's memory. It also
-//! spares children that asked for a signal at their parent's end (`PR_SET_PDEATHSIG`): the system
-//! means the thread that started them.
+//! Inside `LocalKey::with`, a goroutine may lend its thread's value to a goroutine of a scope. The
+//! borrower has the address on its stack, or in the heap, on whatever thread it runs, and no search
+//! finds all borrowers. So a thread that has run goroutines never ends: it parks, without a
+//! timeout. Of a thousand such threads each took 13 KiB of the process's memory. This also spares
+//! children that asked for a signal at their parent's end (`PR_SET_PDEATHSIG`): for the system, the
+//! parent is the thread that started them.
 //!
-//! There are as many as were needed at once: a P with work needs one, and so does each goroutine
-//! that is away, locked or pinned. `GREENTHREAD_MAXTHREADS` limits them, and `Stats::peak_threads`
-//! tells the most. They are used again before another is started, the one that parked last first:
-//! its memory is most likely in the cache.
+//! There are as many threads as were needed at once: a P with work needs one, and so does each
+//! goroutine that is away, locked or pinned. `GREENTHREAD_MAXTHREADS` limits them, and
+//! `Stats::peak_threads` is the largest number. They are used again before another is started, the
+//! one that parked last first, since its memory is most likely in the cache.
 //!
 //! A watcher whose P is taken for another M becomes spare in its sleep. If it sleeps until a timer
-//! of that P, it is told when all Ps are idle ([`crate::sched::handoff::wake_displaced`]), and not
-//! before: mostly it is needed sooner.
+//! of that P, it is woken when all Ps are idle ([`crate::sched::handoff::wake_displaced`]), and not
+//! before, since it is mostly needed sooner.
 //!
 //! # Pinned goroutines
-//! A pinned goroutine gets a thread that has run no other, and that ends with it. Nobody can have a
-//! borrow of the thread's locals then: what was lent from inside of a `with` is given back before
+//! A pinned goroutine gets a thread that has run no other, and that ends with it. No goroutine can
+//! then have a borrow of the thread's locals: what was lent inside a `with` is given back before
 //! the goroutine ends. The M that finds such a goroutine in a queue gives it to the M on standby,
-//! or leaves it with the monitor ([`order_pinned`]), and goes on. The goroutine belongs to its M
-//! from then on ([`crate::sched::affinity::delivery`]), which takes an idle P, or queues it to be
-//! brought home with one.
+//! or leaves it to sysmon ([`order_pinned`]), and continues. The goroutine is bound to its M from
+//! then on ([`crate::sched::affinity::delivery`]), which takes an idle P, or queues the goroutine
+//! to be delivered with one.
 //!
 //! # Out of use
 //! A goroutine may end while it is locked, if its guard was forgotten. Whatever it has changed
-//! stays with its thread, which must not end. So the M stays locked, to nobody, and no goroutine
-//! runs there any more but those that must: the migration guard ([`crate::sched::affinity::guard`])
-//! sends them. For everything else another M is started when one is needed.
+//! stays with its thread, which must not end. So the M stays locked, to no goroutine, and runs only
+//! goroutines that are bound to it: the migration guard ([`crate::sched::affinity::guard`]) sends
+//! them. For everything else another M is started when one is needed.
 //!
 //! # Running out
 //! At the limit, or if the system refuses threads, goroutines wait until a thread comes free, after
@@ -94,17 +99,18 @@ use crate::gmp::scheduler::{Lists, Refusal, sched};
 use crate::gmp::{GRef, M, P};
 use crate::time::clock;
 
-/// Scheduler threads run only our own code, besides goroutines, which have their own stacks.
+/// The stack of an M's thread. It runs only the scheduler's code: goroutines have their own stacks.
 const M_STACK: usize = 512 << 10;
 
-/// How long the monitor waits before it tries again to start the thread of a pinned goroutine.
-const RETRY: u64 = 10_000_000;
+/// How long sysmon waits before it tries again to start the thread of a pinned goroutine.
+const RETRY_NS: u64 = 10_000_000;
 
-/// For how long it tries.
-const PATIENCE: u64 = 1_000_000_000;
+/// How long it tries until that counts as a shortage.
+const PATIENCE_NS: u64 = 1_000_000_000;
 
-/// Has an M begin that has run nothing, or orders one, for `p`, and to run `first` before others.
-/// False, with a warning the first time, if there may be no more; `p` is then still the caller's.
+/// Starts an M that has run nothing, or orders one, for `p`, to run `first` before others. Returns
+/// `false`, with a warning the first time, if there may be no more Ms; `p` is then still the
+/// caller's.
 #[must_use]
 pub(crate) fn order(mut lists: MutexGuard<'_, Lists>, p: &'static P, search: bool, first: Option<GRef>) -> bool {
     let give = |m: &'static M| {
@@ -127,11 +133,11 @@ pub(crate) fn order(mut lists: MutexGuard<'_, Lists>, p: &'static P, search: boo
     give(m);
     lists.orders.push(m);
     drop(lists);
-    call_starter();
+    wake_starter();
     true
 }
 
-/// Has an M begin that has run nothing, or orders one, for the pinned goroutine `g`, which has not
+/// Starts an M that has run nothing, or orders one, for the pinned goroutine `g`, which has not
 /// begun and is the caller's.
 #[cold]
 pub(crate) fn order_pinned(g: GRef) {
@@ -142,19 +148,19 @@ pub(crate) fn order_pinned(g: GRef) {
     lists.pinned_waiting.push_back(g);
     lists.thread_wanted = true;
     drop(lists);
-    call_starter();
+    wake_starter();
 }
 
-/// Whether there is a monitor. The system may have given no thread for it.
+/// Returns `true` if sysmon runs. The system may have refused a thread for it.
 pub(crate) fn has_starter() -> bool {
     sched().sysmon.runs.load(Ordering::Relaxed)
 }
 
-fn call_starter() {
-    let monitor = &sched().sysmon;
+fn wake_starter() {
+    let sysmon = &sched().sysmon;
     if has_starter() {
-        monitor.orders.store(true, Ordering::Release);
-        return monitor.wake();
+        sysmon.orders.store(true, Ordering::Release);
+        return sysmon.wake();
     }
     start_pinned();
     let is_stuck = {
@@ -162,13 +168,13 @@ fn call_starter() {
         !lists.pinned_waiting.is_empty() && lists.pinned == 0
     };
     if is_stuck {
-        // There is nothing that would try again.
+        // No thread would try again.
         fatal::fatal("thread exhaustion: the system gives no thread for a pinned goroutine");
     }
 }
 
-/// Starts the threads of the Ms that were ordered; hands those that cannot be started back. For the
-/// monitor.
+/// Starts the threads of the Ms that were ordered, and hands the Ps of those that cannot be started
+/// to `failed`. For sysmon.
 pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
     let sched = sched();
     let orders = std::mem::take(&mut sched.lists().orders);
@@ -194,8 +200,8 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
     }
 }
 
-/// The calling M is about to run its first goroutine, so that another is started to stand by: the
-/// next ones are needed in a row, mostly. Not for the first M, which may stay the only one.
+/// Starts an M to stand by, since the calling M is about to run its first goroutine: Ms are mostly
+/// needed in a row. Not on the first M, which may stay the only one.
 pub(crate) fn refill_standby() {
     let sched = sched();
     let lists = sched.lists();
@@ -223,17 +229,17 @@ fn start_standby(mut lists: MutexGuard<'_, Lists>) {
     let missed = lists.thread_wanted;
     drop(lists);
     if missed {
-        call_starter();
+        wake_starter();
     }
 }
 
-/// Starts threads for the pinned goroutines that wait for one, as many as may be. When to try
-/// again, if the system has refused. For the monitor.
+/// Starts as many threads as may be for the pinned goroutines that wait for one. Returns when to
+/// try again, if the system has refused. For sysmon.
 pub(crate) fn start_pinned() -> Option<u64> {
     let sched = sched();
     loop {
         let mut lists = sched.lists();
-        let retry_at = lists.refusal.as_ref().map_or(0, |refusal| refusal.last + RETRY);
+        let retry_at = lists.refusal.as_ref().map_or(0, |refusal| refusal.last + RETRY_NS);
         if lists.pinned_waiting.is_empty() {
             return None;
         }
@@ -243,7 +249,7 @@ pub(crate) fn start_pinned() -> Option<u64> {
             continue;
         }
         if lists.threads >= sched.max_threads {
-            // When one ends, the monitor is called again.
+            // When one ends, sysmon is called again.
             drop(lists);
             warn_of_limit();
             return None;
@@ -281,8 +287,8 @@ fn start(m: &'static M) -> io::Result<()> {
     Ok(())
 }
 
-/// A goroutine has ended while it was locked to `m`, the calling M: no other goroutine runs there
-/// that need not.
+/// Notes that a goroutine has ended while it was locked to `m`, the calling M: from now on only
+/// goroutines run there that are bound to it.
 #[cold]
 pub(crate) fn end_locked(m: &'static M) {
     m.locked_g_ended.set(true);
@@ -291,8 +297,8 @@ pub(crate) fn end_locked(m: &'static M) {
     }
 }
 
-/// The calling M's pinned goroutine has ended, and its P is gone: its thread is about to end. The M
-/// is another thread's from here on.
+/// Gives the calling M up: its pinned goroutine has ended, its P is gone, and its thread is about
+/// to end. From here on the M is another thread's.
 pub(crate) fn end_pinned(m: &'static M) {
     m.locked_gs.set(0);
     m.locked_g_ended.set(false);
@@ -303,7 +309,7 @@ pub(crate) fn end_pinned(m: &'static M) {
     let waits = !lists.pinned_waiting.is_empty();
     drop(lists);
     if waits {
-        call_starter();
+        wake_starter();
     }
 }
 
@@ -319,7 +325,7 @@ fn warn_no_thread(why: &str) {
 }
 
 impl Lists {
-    /// An M that is to have a thread.
+    /// Returns an M that is to have a thread.
     fn new_m(&mut self) -> &'static M {
         self.threads += 1;
         self.peak = self.peak.max(self.threads);
@@ -337,20 +343,20 @@ impl Lists {
         m.wake();
     }
 
-    /// `m` has no thread any more, or got none.
+    /// Notes that `m` has no thread any more, or got none.
     fn give_up(&mut self, m: &'static M) {
         self.threads -= 1;
         self.threadless_ms.push(m);
     }
 
-    /// Why there may be no more threads, if that is so: at the limit, or after the system has
-    /// refused for long.
+    /// Returns why there may be no more threads, if that is so: at the limit, or after the system
+    /// has refused for long.
     pub(crate) fn shortage(&self) -> Option<String> {
         let most = sched().max_threads;
         if self.threads >= most {
             return Some(format!("the limit of {most} is reached (GREENTHREAD_MAXTHREADS)"));
         }
-        let refusal = self.refusal.as_ref().filter(|refusal| clock::now() - refusal.since >= PATIENCE);
+        let refusal = self.refusal.as_ref().filter(|refusal| clock::now() - refusal.since >= PATIENCE_NS);
         refusal.map(|refusal| format!("the system gives no more ({})", refusal.error))
     }
 

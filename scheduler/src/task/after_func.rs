@@ -15,14 +15,14 @@
 //! another goroutine. A handle that is dropped early leaves block and timer to the goroutine.
 //!
 //! Rejected: a goroutine that sleeps and then calls the closure. It keeps a page of stack for the
-//! time, and stopping it means waking it up. Rejected: the timer in an allocation of its own, shared
-//! by the handle and the closure. It works, and costs an `Arc` each time.
+//! time, and stopping it means waking it up. Rejected: the timer in an allocation of its own,
+//! shared by the handle and the closure. It works, and costs an `Arc` each time.
 //!
 //! # Invariants
-//! * I1: the goroutine is owned by its armed timer; firing and disarming, under the lock of the heap,
-//!   hand it on once.
-//! * I2: the block, and with it the timer, stays until both the goroutine has ended and the handle is
-//!   gone; an armed timer's goroutine has not ended.
+//! * I1: the goroutine is owned by its armed timer; firing and disarming, under the lock of the
+//!   heap, hand it on once.
+//! * I2: the block, and with it the timer, stays until both the goroutine has ended and the handle
+//!   is gone; an armed timer's goroutine has not ended.
 
 use std::alloc::Layout;
 use std::fmt;
@@ -56,7 +56,7 @@ impl<C: Kept<Item: FnOnce()>> Delayed<C> {
     const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..DelayedTask::<C>::VTABLE };
 }
 
-/// A call that is scheduled for later: Go's `time.Timer`, as `time.AfterFunc` makes it.
+/// A call that is scheduled for later, like Go's `time.Timer` of `time.AfterFunc`.
 ///
 /// Any goroutine or thread may stop it, and several may try at once. Dropping it does not stop it.
 ///
@@ -75,8 +75,8 @@ pub struct AfterFunc {
 
 // SAFETY: the timer is reached under the lock of its heap, and stays while the handle does (I2).
 unsafe impl Send for AfterFunc {}
-// SAFETY: the timer stays (I2). Many threads may call `stop` at once, and one of them gets the goroutine
-// (I1).
+// SAFETY: the timer stays (I2). Many threads may call `stop` at once, and one of them gets the
+// goroutine (I1).
 unsafe impl Sync for AfterFunc {}
 
 impl fmt::Debug for AfterFunc {
@@ -121,12 +121,12 @@ impl AfterFunc {
         this
     }
 
-    /// Cancels the pending call: Go's `Timer.Stop`.
+    /// Cancels the pending call, like Go's `Timer.Stop`.
     ///
     /// Returns `true` if the closure has not started, and so never will: the caller drops it before
     /// this returns. Returns `false` if the call was stopped before, or if its time had come: then
-    /// the closure runs, has run, or was dropped since there was no stack for it. Does not wait for a
-    /// closure that runs, and never parks.
+    /// the closure runs, has run, or was dropped since there was no stack for it. Does not wait for
+    /// a closure that runs, and never parks.
     ///
     /// ```
     /// use std::time::Duration;
@@ -139,7 +139,8 @@ impl AfterFunc {
         // SAFETY: I2: the handle is there.
         let stopped = unsafe { self.timer.as_ref() }.disarm();
         if stopped {
-            // SAFETY: I1: it was disarmed here, so the goroutine is the caller's and nobody will queue it.
+            // SAFETY: I1: it was disarmed here, so the goroutine is the caller's and will not be
+            // queued.
             unsafe { self.handle.drop_unstarted() };
         }
         stopped
@@ -192,7 +193,8 @@ mod tests {
             }
         };
         let dropped = blocks_used(1000, dropped_first, Duration::ZERO);
-        // Freed by one P, and allocated by this thread: up to two magazines of each are on their way.
+        // Freed by one P, and allocated by this thread: up to two magazines of each are on their
+        // way.
         assert!(stopped < 100 && fired < 2500 && dropped < 800, "{stopped}, {fired}, {dropped}");
     }
 }

@@ -7,11 +7,11 @@
 //!
 //! # Large closures and results
 //! Blocks are never given back ([`crate::gmp::block`]), and are small: a closure and its result lie
-//! behind the header only if there is room for them. Else both are in boxes of their own ([`Kept`]),
-//! which go back to the allocator when the closure begins to run or is dropped, and when the result
-//! is taken or dropped. So a burst of large ones leaves only headers behind. Rejected: large blocks
-//! from which the pages behind the header are given back when they have been free for a while. It
-//! helps from two pages on, and needs a thread that looks for them.
+//! behind the header only if there is room for them. Else both are in boxes of their own
+//! ([`Kept`]), which go back to the allocator when the closure begins to run or is dropped, and
+//! when the result is taken or dropped. So a burst of large ones leaves only headers behind.
+//! Rejected: large blocks from which the pages behind the header are given back when they have been
+//! free for a while. It helps from two pages on, and needs a thread that looks for them.
 //!
 //! # Invariants
 //! * I1: the body is the closure until the goroutine runs or fails, empty while it runs, and the
@@ -124,7 +124,7 @@ where
         // SAFETY: I1: before the one run, the body is the closure. It is moved out here.
         let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) }.take();
         let result = panic::catch_unwind(AssertUnwindSafe(closure));
-        // SAFETY: I1: the body is empty now, and nobody reads it before `JoinWord::finish`.
+        // SAFETY: I1: the body is empty now, and is not read before `JoinWord::finish`.
         unsafe { (*body).result = ManuallyDrop::new(R::keep(result)) };
     }
 
@@ -134,16 +134,16 @@ where
         let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) };
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(closure)));
         let payload = dropped.err().unwrap_or(payload);
-        // SAFETY: I1: the body is empty now, and nobody reads it before `JoinWord::finish`.
+        // SAFETY: I1: the body is empty now, and is not read before `JoinWord::finish`.
         unsafe { (*body).result = ManuallyDrop::new(R::keep(Err(payload))) };
     }
 
     unsafe fn take_result(g: GRef, to: *mut ()) {
-        // SAFETY: I1: the result is there and nobody takes it again, and `to` is a place for it.
+        // SAFETY: I1: the result is there and is not taken again, and `to` is a place for it.
         unsafe { to.cast::<thread::Result<T>>().write(ManuallyDrop::take(&mut (*Self::body(g)).result).take()) };
     }
 
-    /// Drops a result that nobody takes. A panic in its drop has been reported by the panic hook,
+    /// Drops a result that was not taken. A panic in its drop has been reported by the panic hook,
     /// and goes no further.
     unsafe fn drop_result(g: GRef) {
         // SAFETY: I1: the closure has run, and the last party drops the result, once.
@@ -155,7 +155,7 @@ where
 /// Moves the result out.
 ///
 /// # Safety
-/// The goroutine's result is a `T`, it is there, and nobody takes it again.
+/// The goroutine's result is a `T`, it is there, and it is not taken again.
 pub(super) unsafe fn take_result<T>(g: GRef) -> thread::Result<T> {
     let mut result = MaybeUninit::<thread::Result<T>>::uninit();
     // SAFETY: the result is a `T` and is taken once, as the caller promises; it is written here.
@@ -168,14 +168,14 @@ pub(super) unsafe fn take_result<T>(g: GRef) -> thread::Result<T> {
 /// Gives the block back.
 ///
 /// # Safety
-/// The goroutine has ended, its result is gone, and nobody else knows the block.
+/// The goroutine has ended, its result is gone, and no other thread knows the block.
 pub(super) unsafe fn free(g: GRef) {
     // SAFETY: the block is the caller's, with nothing but the header in it.
     let (block, layout) = unsafe { take_apart(g) };
-    // SAFETY: the block came from a cache with this layout, and nobody uses it.
+    // SAFETY: the block came from a cache with this layout, and is not in use.
     let freed = entry::with_p(|_, mut p| unsafe { p.owned_mut().blocks.free(block, layout) });
     if freed.is_err() {
-        // SAFETY: the block came from a cache with this layout, and nobody uses it.
+        // SAFETY: the block came from a cache with this layout, and is not in use.
         unsafe { block::free_foreign(block, layout) };
     }
 }
@@ -183,7 +183,7 @@ pub(super) unsafe fn free(g: GRef) {
 /// Drops the header and leaves the bare block.
 ///
 /// # Safety
-/// The goroutine has ended, its result is gone, and nobody else knows the block.
+/// The goroutine has ended, its result is gone, and no other thread knows the block.
 pub(crate) unsafe fn take_apart(g: GRef) -> (NonNull<u8>, Layout) {
     let (size, align) = (g.vtable.size, g.vtable.align);
     // SAFETY: the block is the caller's, and its header is dropped once.

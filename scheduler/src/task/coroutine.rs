@@ -1,10 +1,10 @@
-//! A goroutine's stack with an execution on it: install, resume, suspend, take apart.
+//! A goroutine's stack with an execution on it: install, resume, suspend, take back.
 //!
-//! The switch itself is [`crate::machine::sys::switch`]. This module places its context, and what else a running stack
-//! needs, at the top of the stack itself:
+//! The switch itself is [`crate::machine::sys::switch`]. This module places its context, and what
+//! else a running stack needs, at the top of the stack itself:
 //!
 //! ```text
-//!   high   +----------------------+  top of the slot, less its colour
+//!   high   +----------------------+  top of the slot, less its color
 //!          | StackHead            |  context, side-table entry
 //!          +----------------------+  base of the execution
 //!          | frames of the        |
@@ -14,16 +14,18 @@
 //!   low    | guard area           |
 //!          +----------------------+
 //! ```
-//! That page is in use anyway, moving the stack from one goroutine to the next is a pointer, and a goroutine that has not
-//! run owns none of it.
+//! That page is in use anyway, to move the stack from one goroutine to the next costs one pointer,
+//! and a goroutine that has not run owns none of it.
 //!
 //! # Invariants
-//! * I1: a `StackHead` is reached only through the goroutine that has the stack, by the M that owns that goroutine.
-//! * I2: a suspended execution is never dropped and never unwound from outside: it is resumed to its end or left for ever.
+//! * I1: a `StackHead` is reached only through the goroutine that has the stack, by the M that owns
+//!   that goroutine.
+//! * I2: a suspended execution is never dropped and never unwound from outside: it is resumed until
+//!   it ends, or left for ever.
 //!
 //! # Sending
-//! An execution moves between threads. The closure that it runs is `Send`; what it keeps on its stack across a park is
-//! the user's: ARCHITECTURE.md, "Thread-locals", states what that means.
+//! An execution moves between threads. The closure that it runs is `Send`. What it keeps on its
+//! stack across a park is the user's: ARCHITECTURE.md, "Thread-locals", says what that means.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -34,49 +36,50 @@ use crate::machine::sys::peek::peek;
 use crate::machine::sys::switch::{Context, Entry};
 use crate::machine::sys::unwind::Registers;
 
-/// The goroutine on a stack, as its users name it.
+/// The goroutine on a stack, as an opaque pointer.
 pub(crate) type Owner = *mut ();
 
-/// What sits at the top of a stack that a goroutine runs on.
+/// The control block at the top of a stack that a goroutine runs on.
 pub(crate) struct StackHead {
     context: Context,
     meta: &'static SlotMeta,
     stack: Cell<Option<Stack>>,
-    /// Lowest usable address of this stack.
+    /// The lowest usable address of this stack.
     bottom: usize,
-    /// Lowest address that the goroutine may use; not `bottom` while `stack::grow` runs on another stack.
+    /// The lowest address that the goroutine may use; not `bottom` while `stack::grow` runs on
+    /// another stack.
     low: Cell<usize>,
-    /// The other stacks that it is on, the last first.
+    /// The other stacks that it has grown onto, the last first.
     grown: Cell<*const Grown>,
 }
 
-/// A stack that a goroutine has gone on to, kept in a frame of the one before.
+/// A stack that a goroutine has grown onto, kept in a frame of the stack before.
 pub(crate) struct Grown {
-    /// Where its frames begin.
+    /// The address where its frames begin.
     base: usize,
-    /// Where the live words of the stack before end, or a little below.
+    /// The lowest live word of the stack before, or a little below.
     left_at: Cell<usize>,
     before: Cell<*const Grown>,
 }
 
 impl Grown {
-    /// For a goroutine that is about to go on to a stack with this base. It says where it
-    /// [leaves](Self::set_left_at) the one before.
+    /// Returns the record of a stack with this base, for a goroutine that is about to grow onto it.
+    /// The goroutine then says where it [leaves](Self::set_left_at) the stack before.
     pub(crate) fn new(base: usize) -> Self {
         Self { base, left_at: Cell::new(0), before: Cell::new(ptr::null()) }
     }
 
-    /// There are no live words below this address of the stack that is left.
+    /// Notes that there are no live words below this address of the stack that is left.
     pub(crate) fn set_left_at(&self, sp: usize) {
         self.left_at.set(sp & !(align_of::<usize>() - 1));
     }
 }
 
-/// A multiple of the alignment of stacks.
+/// The size of the head, a multiple of the alignment of stacks.
 const HEAD: usize = size_of::<StackHead>().next_multiple_of(64);
 
 impl StackHead {
-    /// Lays an execution on `stack` that will run `main(owner)`.
+    /// Places an execution on `stack` that will run `main(owner)`.
     #[inline]
     pub(crate) fn install(stack: Stack, main: Entry, owner: Owner) -> *mut StackHead {
         let base = corosensei::stack::Stack::base(&stack).get() - HEAD;
@@ -98,8 +101,9 @@ impl StackHead {
         head
     }
 
-    /// Runs what is on the stack until it suspends or ends: `None`. If it suspends, returns the lowest address of this
-    /// stack whose content is needed, as [`SlotMeta::suspend`] is told.
+    /// Runs the execution until it suspends or ends. If it suspends, returns the lowest address of
+    /// this stack whose content is needed, which [`SlotMeta::suspend`] is told; `None` if it has
+    /// ended.
     ///
     /// # Safety
     /// I1; the execution is suspended, or has not begun.
@@ -108,19 +112,20 @@ impl StackHead {
         // SAFETY: I1; the head was written by `install`.
         let head = unsafe { &*this };
         head.meta.resume();
-        // SAFETY: the caller's contract.
+        // SAFETY: the execution is suspended or has not begun, and is the caller's (I1).
         if !unsafe { head.context.resume() } {
             return None;
         }
         let on_grown_stack = head.low.get() != head.bottom;
         let sp = if on_grown_stack { head.bottom } else { head.context.saved_sp() };
-        // SAFETY: the stack was entered above. The goroutine has left its frames at and above the stack pointer that
-        // the switch saved; while it is on another stack all of this one counts as needed.
+        // SAFETY: the stack was entered above. The goroutine has left its frames at and above the
+        // stack pointer that the switch saved; while it is on another stack all of this one counts
+        // as needed.
         unsafe { head.meta.suspend(sp) };
         Some(sp)
     }
 
-    /// Leaves the stack; returns when it is resumed, perhaps on another thread.
+    /// Suspends the execution. Returns when it is resumed, perhaps on another thread.
     ///
     /// # Safety
     /// The caller runs on this stack, or on another that the goroutine has grown onto.
@@ -136,16 +141,16 @@ impl StackHead {
     /// I1; the execution has ended.
     #[inline]
     pub(crate) unsafe fn into_stack(this: *mut StackHead) -> Stack {
-        // SAFETY: I1.
+        // SAFETY: I1; the execution has ended.
         unsafe { (*this).stack.take() }.expect("coroutine: a stack is taken back once")
     }
 
-    /// The registers with which the execution will go on.
+    /// Returns the registers with which the execution will continue.
     ///
     /// # Safety
-    /// It is suspended, and stays so meanwhile.
+    /// The execution is suspended, and stays so during the call.
     pub(crate) unsafe fn saved(&self) -> Option<Registers> {
-        // SAFETY: the caller's contract.
+        // SAFETY: the execution stays suspended, as the caller promises.
         unsafe { self.context.saved() }
     }
 
@@ -155,25 +160,26 @@ impl StackHead {
         self.meta.set_owner(owner);
     }
 
-    /// The lowest address that the goroutine may use at the moment.
+    /// Returns the lowest address that the goroutine may use at the moment.
     pub(crate) fn low(&self) -> usize {
         self.low.get()
     }
 
-    /// The goroutine goes on to another stack, whose lowest usable address is `low`; returns the one before. `grown`
-    /// stays where it is until [`leave_grown`](Self::leave_grown).
+    /// Notes that the goroutine grows onto another stack, whose lowest usable address is `low`.
+    /// Returns the one before. `grown` stays in place until [`leave_grown`](Self::leave_grown).
     pub(crate) fn enter_grown(&self, grown: &Grown, low: usize) -> usize {
         grown.before.set(self.grown.replace(grown));
         self.low.replace(low)
     }
 
-    /// The goroutine is back, with the lowest usable address that it had before.
+    /// Notes that the goroutine is back, with the lowest usable address that it had before.
     pub(crate) fn leave_grown(&self, grown: &Grown, low: usize) {
         self.grown.set(grown.before.get());
         self.low.set(low);
     }
 
-    /// Whether one of the live words of the stack, or of the others that the goroutine is on, is an address in `memory`.
+    /// Returns `true` if a live word of the stack, or of the others that the goroutine is on, is an
+    /// address in `memory`.
     ///
     /// # Safety
     /// I1; the execution is suspended.
@@ -185,7 +191,7 @@ impl StackHead {
             // SAFETY: the frame that keeps it is suspended too.
             let on = unsafe { grown.as_ref() };
             let base = on.map_or(this.addr(), |on| on.base);
-            // SAFETY: these are frames of the suspended execution, nearly.
+            // SAFETY: these are frames of the suspended execution, and perhaps a few words below.
             if unsafe { words_point_into(sp..base, memory) } {
                 return true;
             }
@@ -195,13 +201,14 @@ impl StackHead {
     }
 }
 
-/// Whether one of the words of `stack` is an address in `memory`.
+/// Returns `true` if a word of `stack` is an address in `memory`.
 ///
 /// # Safety
-/// The words are of one stack, above its guard. (The goroutine on it may be running: what is found then means nothing.)
+/// The words are of one stack, above its guard. (The goroutine on it may be running: what is found
+/// then means nothing.)
 unsafe fn words_point_into(stack: Range<usize>, memory: &Range<usize>) -> bool {
     stack.step_by(size_of::<usize>()).any(|at| {
-        // SAFETY: the caller's contract; slots are never unmapped.
+        // SAFETY: the words are of one stack, as the caller promises, and slots are never unmapped.
         memory.contains(&unsafe { peek(at) })
     })
 }

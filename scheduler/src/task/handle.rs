@@ -12,15 +12,19 @@ use crate::protocol::join::JoinNode;
 use crate::sched::affinity::ties;
 use crate::wait::blocker::{Blocker, Waker};
 
-/// An owned permission to join a goroutine. See `greenthread::JoinHandle`.
+/// An owned permission to join a goroutine.
+///
+/// See `greenthread::JoinHandle`.
 pub struct JoinHandle<T> {
     g: GRef,
     _result: PhantomData<T>,
 }
 
-// SAFETY: through the handle only the result is reached, and it crosses threads once, hence the bound.
+// SAFETY: through the handle only the result is reached, and it crosses threads once, hence the
+// bound.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: a shared handle reaches atomics and what the spawner wrote before the goroutine was queued.
+// SAFETY: a shared handle reaches atomics and what the spawner wrote before the goroutine was
+// queued.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
 impl<T> fmt::Debug for JoinHandle<T> {
@@ -45,8 +49,8 @@ impl<T> JoinHandle<T> {
     /// # Safety
     /// The goroutine is the caller's, and will not be queued.
     pub(crate) unsafe fn drop_unstarted(&self) {
-        // SAFETY: the goroutine has never run, and is the caller's. The payload is the result that
-        // nobody will look at.
+        // SAFETY: the goroutine has never run, and is the caller's. The payload is the result,
+        // which is dropped unseen.
         unsafe { (self.g.vtable.fail)(self.g, Box::new(())) };
         let waiters = self.g.join.finish(false).expect("spawn: this handle is still there");
         waiters.wake_all();
@@ -59,8 +63,8 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> thread::Result<T> {
         self.wait();
         let this = ManuallyDrop::new(self);
-        // SAFETY: the goroutine has ended, so the result is there. The handle is forgotten, so it is
-        // taken once, and nobody else knows the block.
+        // SAFETY: the goroutine has ended, so the result is there. The handle is forgotten, so it
+        // is taken once, and no other thread knows the block.
         unsafe {
             let result = body::take_result::<T>(this.g);
             body::free(this.g);
@@ -80,7 +84,7 @@ impl<T> JoinHandle<T> {
         let last = blocker.waits_again_for(WaitReason::Join);
         let joiner = Joiner { node: JoinNode::new(wake_joiner), waker: blocker.waker(), last };
         // SAFETY: the joiner is in this frame, which stays until it was woken. If the push is
-        // refused, the goroutine has ended meanwhile, and will wake nobody.
+        // refused, the goroutine has ended since then, and wakes no waiter.
         let commit = || unsafe { self.g.join.push(&raw const joiner.node) };
         // SAFETY: the blocker is the caller's own; the push is one exchange, and the last access.
         unsafe { blocker.block_if(WaitReason::Join, commit) };
@@ -122,8 +126,8 @@ impl<T> JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.g.join.detach() {
-            // SAFETY: the goroutine has ended, and this handle was the other party: result and block
-            // are ours.
+            // SAFETY: the goroutine has ended, and this handle was the other party: result and
+            // block are ours.
             unsafe {
                 (self.g.vtable.drop_result)(self.g);
                 body::free(self.g);

@@ -30,8 +30,8 @@ pub struct Options {
     pub stack_size: Option<usize>,
     /// Whether the goroutine has an OS thread to itself, from its first instruction to its last.
     pub pinned: bool,
-    /// The place where dumps say that it was spawned; `None` is the line of the call. For goroutines
-    /// that are started on behalf of an earlier call.
+    /// The place where dumps say that it was spawned; `None` is the line of the call. For
+    /// goroutines that are started on behalf of an earlier call.
     pub site: Option<&'static Location<'static>>,
 }
 
@@ -95,7 +95,7 @@ where
     }
 }
 
-/// Like [`start`], for a closure that is kept in the block or in a box.
+/// Makes a goroutine of a closure that is kept in the block or in a box, and queues it.
 ///
 /// # Safety
 /// What the closure borrows, and what its result borrows, outlives the goroutine and its handle.
@@ -177,7 +177,7 @@ fn end_outside(g: GRef) {
     let mut detached = g.join.is_detached();
     loop {
         if detached {
-            // SAFETY: nobody will look at the result.
+            // SAFETY: no handle is left that could take the result.
             unsafe { (g.vtable.drop_result)(g) };
         }
         if let Some(waiters) = g.join.finish(detached) {
