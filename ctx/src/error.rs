@@ -156,4 +156,11 @@ impl<T> fmt::Display for SendError<T> {
     }
 }
 
-impl<T> error::Error for SendError<T> {}
+impl<T> error::Error for SendError<T> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Ended(error, _) => Some(error),
+            Self::Disconnected(_) => None,
+        }
+    }
+}

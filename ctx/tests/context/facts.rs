@@ -370,11 +370,13 @@ fn operations_under_a_context() {
 }
 
 #[test]
-fn what_the_errors_say() {
+fn errors_have_texts_and_sources() {
     let ended = RecvError::from(Error::DeadlineExceeded);
     assert_eq!(ended.to_string(), "context deadline exceeded");
     assert!(ended.source().is_some() && RecvError::Disconnected.source().is_none());
-    assert_eq!(SendError::Ended(Error::Canceled, 1).to_string(), "context canceled");
+    let ended = SendError::Ended(Error::Canceled, 1);
+    assert_eq!(ended.to_string(), "context canceled");
+    assert!(ended.source().is_some() && SendError::Disconnected(1).source().is_none());
     assert_eq!(format!("{:?}", SendError::Disconnected(1)), "Disconnected(..)");
 }
 
