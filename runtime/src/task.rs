@@ -232,7 +232,7 @@ pub fn set_gomaxprocs(n: usize) -> usize {
 ///
 /// Locks nest. A goroutine that was on this thread before, and has the address of one of its
 /// thread-locals on its stack, still returns to it: it may run here while the locked one is parked,
-/// or the two could wait for each other for ever.
+/// or the two could wait for each other forever.
 ///
 /// Restore any state of the thread that you have changed before you drop the guard. If you cannot,
 /// use [`Builder::pinned`](crate::Builder::pinned), whose thread ends with its goroutine. A

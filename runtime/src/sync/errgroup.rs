@@ -123,7 +123,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     ///         if n == 1 {
     ///             return Err("out of paper");
     ///         }
-    ///         let _ = ctx.done().recv(); // the others would work for ever
+    ///         let _ = ctx.done().recv(); // the others would work forever
     ///         Ok(())
     ///     });
     /// }

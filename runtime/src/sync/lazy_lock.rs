@@ -61,7 +61,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// Returns the value, computing it if it is absent.
     ///
     /// Blocks while another caller computes it. `*lazy` does the same. Using the value in its own
-    /// function blocks for ever.
+    /// function blocks forever.
     ///
     /// # Panics
     /// If the function panics, or has panicked before.

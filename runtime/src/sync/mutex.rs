@@ -89,7 +89,7 @@ impl<T> Mutex<T> {
 impl<T: ?Sized> Mutex<T> {
     /// Takes the lock, blocking until it is free (Go's `Lock`).
     ///
-    /// A caller that locks again while its own guard lives blocks for ever, as in Go.
+    /// A caller that locks again while its own guard lives blocks forever, as in Go.
     ///
     /// ```
     /// use greenthread::{scope, sync::Mutex};

@@ -57,7 +57,7 @@ impl Once {
 
     /// Runs `f` if nothing has run yet (Go's `Do`), blocking while another call runs its function.
     ///
-    /// Calling it on the same `Once` from `f` blocks for ever, as in Go.
+    /// Calling it on the same `Once` from `f` blocks forever, as in Go.
     ///
     /// # Panics
     /// If an earlier function panicked. A panic in `f` goes on to the caller.

@@ -125,7 +125,7 @@ impl<T> OnceLock<T> {
     ///
     /// Blocks while another caller computes it. If `f` panics, the panic goes on to the caller, and
     /// there is still no value: the next caller computes it, even one that has waited. Calling this
-    /// for the same cell from `f` blocks for ever.
+    /// for the same cell from `f` blocks forever.
     ///
     /// ```
     /// let place = greenthread::sync::OnceLock::new();

@@ -35,7 +35,7 @@ pub use guards::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 /// The fairness is that of Go: a waiting writer blocks new readers, and the readers that wait when
 /// a writer unlocks go before the next writer. So neither side starves the other. Writers are
 /// served in the order in which they began to wait. It follows that a goroutine that holds a read
-/// guard must not read again: if a writer comes in between, the two wait for each other for ever.
+/// guard must not read again: if a writer comes in between, the two wait for each other forever.
 ///
 /// One of the readers may be *upgradable* ([`upgradable_read`](Self::upgradable_read)): it can
 /// become the writer without a gap in which another writes. A writer can become a reader in the
@@ -105,7 +105,7 @@ impl<T> RwLock<T> {
 impl<T: ?Sized> RwLock<T> {
     /// Takes the lock for reading, blocking while a writer holds it or waits for it (Go's `RLock`).
     ///
-    /// Reading again while a read guard of the same caller lives blocks for ever if a writer waits,
+    /// Reading again while a read guard of the same caller lives blocks forever if a writer waits,
     /// and reading while its write guard lives always does, as in Go.
     ///
     /// ```
@@ -198,7 +198,7 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock for writing, blocking while others hold it (Go's `Lock`).
     ///
-    /// Writing while any guard of the same caller lives blocks for ever, as in Go.
+    /// Writing while any guard of the same caller lives blocks forever, as in Go.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(vec![1, 2]);

@@ -90,7 +90,7 @@ impl Semaphore {
     #[inline]
     pub fn acquire(&self, n: usize) -> Permit<'_> {
         let size = self.raw.size();
-        assert!(n <= size, "sync: acquire of {n} from a semaphore of size {size} would block for ever; ask for less");
+        assert!(n <= size, "sync: acquire of {n} from a semaphore of size {size} would block forever; ask for less");
         self.raw.acquire(n);
         Permit { semaphore: self, n }
     }

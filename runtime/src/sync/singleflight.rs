@@ -108,7 +108,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
 
     /// Calls `f`, or waits for a running call for the same key and takes its result (Go's `Do`).
     ///
-    /// A call for the same key from within `f` blocks for ever.
+    /// A call for the same key from within `f` blocks forever.
     ///
     /// # Panics
     /// If `f` panics: the caller that ran it resumes the panic, and the callers that wait for it

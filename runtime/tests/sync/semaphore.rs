@@ -220,7 +220,7 @@ fn owned_permits_go_anywhere() {
         semaphore.try_acquire_owned(1).unwrap().forget();
         assert_eq!(semaphore.available_permits(), 2);
         semaphore.release(1);
-        assert!(crate::common::panic_of(|| semaphore.acquire_owned(4)).contains("would block for ever"));
+        assert!(crate::common::panic_of(|| semaphore.acquire_owned(4)).contains("would block forever"));
         let all = semaphore.acquire_owned(3);
         // The last handle.
         drop(semaphore);

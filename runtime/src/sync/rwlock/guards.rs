@@ -148,7 +148,7 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     ///
     /// No other writer comes in between, not even one that waits already. New readers wait during
     /// the upgrade. If one of the present readers waits for the caller, the two wait for each other
-    /// for ever.
+    /// forever.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
