@@ -18,7 +18,7 @@
 //!
 //! # Rejected
 //! * Reading the clock in get: it takes longer than everything else there, and taking a value out
-//!   frees memory anyway.
+//!   saves the memory of a new one anyway.
 //! * Lock-free shards: a rotation takes a whole layer at once, and stealing from other shards is
 //!   rare.
 //!
