@@ -35,8 +35,8 @@
 //! * *A deadline comes while its context is made.* The timer is armed after the node is complete,
 //!   and its handle is put into the node after that; if the node has ended by then, the timer is
 //!   stopped again.
-//! * *A deadline comes, and the timer's goroutine gets no stack.* Its closure is dropped
-//!   then, on a thread, and that cancels the node as the goroutine would have done ([`Deadline`]).
+//! * *A deadline comes, and the timer's goroutine gets no stack.* Its closure is dropped then, on a
+//!   thread, and that cancels the node as the goroutine would have done ([`Deadline`]).
 //!
 //! # Done and the reason
 //! The reason is written first, and then `done` is closed, outside the lock: waking others may run
@@ -527,6 +527,7 @@ mod tests {
         assert!(signal.done.get().is_none());
     }
 
+    /// Makes the second walker meet a node that has ended, while the nodes below have not.
     #[test]
     fn a_second_walk_goes_below_what_has_ended() {
         let parent = cancelable(&Node::root(Kind::Background));

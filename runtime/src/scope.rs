@@ -152,7 +152,7 @@ impl<'scope> Scope<'scope, '_> {
 
 impl Data {
     fn count(&self, n: isize) {
-        self.running.add(n).expect("scope: each goroutine is counted once, and there are less than `i32::MAX`");
+        self.running.add(n).expect("scope: each goroutine is counted once, and there are fewer than `i32::MAX`");
     }
 }
 
