@@ -9,7 +9,7 @@ use crate::end::End;
 use crate::error::{Cause, Error};
 use crate::tree::{self, Node};
 
-/// Cancels a context, and all that were derived from it (Go's `CancelFunc`).
+/// A handle that cancels a context, and all that were derived from it (Go's `CancelFunc`).
 ///
 /// Dropping it cancels too, like Go's `defer cancel()`; [`disarm`](Self::disarm) drops it without
 /// that. The handle keeps the context alive. It may be shared and sent; canceling again has no
@@ -82,7 +82,7 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// Cancels a context like [`Cancel`], with a cause (Go's `CancelCauseFunc`).
+/// A handle that cancels a context like [`Cancel`], with a cause (Go's `CancelCauseFunc`).
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -136,7 +136,8 @@ impl fmt::Debug for CancelCause {
     }
 }
 
-/// Stops a function that waits for the end of a context (the result of Go's `context.AfterFunc`).
+/// A handle that stops a function that waits for the end of a context (the result of Go's
+/// `context.AfterFunc`).
 ///
 /// Dropping it does not stop the function.
 ///

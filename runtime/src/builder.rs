@@ -8,8 +8,8 @@ use greenthread_scheduler::{self as scheduler, Options};
 use crate::scope::{Scope, ScopedJoinHandle};
 use crate::task::JoinHandle;
 
-/// Sets the name, the stack size and the placement of a new goroutine, like
-/// [`std::thread::Builder`] for a thread.
+/// A factory for goroutines with a name, a stack size or a thread of their own, like
+/// [`std::thread::Builder`] for threads.
 ///
 /// ```
 /// let handle = greenthread::Builder::new().name("parser").stack_size(1 << 20).spawn(|| {

@@ -35,7 +35,7 @@ pub(crate) trait Reason {
     const REASON: WaitReason;
 }
 
-/// Wakes a waiter whose wait may already have ended in another way.
+/// The waker of a waiter whose wait may already have ended in another way.
 #[derive(Clone, Copy)]
 pub(crate) struct CaseWaker {
     case: Case,

@@ -97,13 +97,14 @@ enum Change<K, V> {
 }
 
 impl<K: Hash + Eq, V> Map<K, V> {
-    /// An empty map.
+    /// Creates an empty map.
     ///
     /// ```
     /// let map = greenthread::sync::Map::<String, u32>::new();
     /// assert_eq!(map.load("a"), None);
     /// ```
-    // Creates an empty map.
+    // Not inlined, because the hasher's seed comes from a thread-local of `std`, whose address must
+    // not outlive a switch.
     #[inline(never)]
     pub fn new() -> Self {
         Self { hasher: RandomState::new(), table: DashMap::default() }
@@ -435,6 +436,7 @@ impl<K: Hash + Eq + fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
 mod tests {
     use super::*;
 
+    /// A key whose hash is always the same.
     #[derive(PartialEq, Eq, Debug)]
     struct Same(u32);
 

@@ -10,7 +10,7 @@ use greenthread_scheduler::protocol::sync::raw_once::{Begun, RawOnce};
 
 use super::blocking_wait::{BlockingWait, Reason};
 
-/// Runs one function, once (Go's `sync.Once`), for goroutines and threads.
+/// A primitive that runs a function once (Go's `sync.Once`), for goroutines and threads.
 ///
 /// The interface is that of [`std::sync::Once`]. A call that comes while the function runs blocks
 /// until it has returned. What the function did is visible to every caller that returns from

@@ -38,7 +38,7 @@ use greenthread_channels::{Receiver, bounded};
 
 use super::{Mutex, WaitGroup};
 
-/// Does a piece of work once for all callers that ask for it at the same time.
+/// A set of calls, each of which is made once for all concurrent callers.
 ///
 /// For loads of a cache entry, look-ups of a name, and other work that many callers want at once
 /// and one can do: the others wait, as goroutines do, and share its result. All but one get a clone

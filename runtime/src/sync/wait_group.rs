@@ -14,7 +14,7 @@ use greenthread_scheduler::protocol::sync::raw_wait_group::{Counts, OutOfRange, 
 use super::blocking_wait::{BlockingWait, Reason, within};
 use super::ending::{End, reporting};
 
-/// Waits for a set of goroutines (Go's `sync.WaitGroup`).
+/// A counter of goroutines that can be waited for (Go's `sync.WaitGroup`).
 ///
 /// A clone is a handle to the same group.
 ///
