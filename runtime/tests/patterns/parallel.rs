@@ -540,9 +540,8 @@ fn its_goroutines_name_the_line_of_the_call() {
     check(|| {
         let (meeting, here) = (greenthread::sync::Barrier::new(4), AtomicUsize::new(0));
         let ours = |line: u32| {
-            let spawned_here = |info: &debug::GoroutineInfo| {
-                info.spawned_at.file().ends_with("patterns/parallel.rs") && info.spawned_at.line() == line
-            };
+            let spawned_here =
+                |info: &debug::GoroutineInfo| info.spawned_at.file() == file!() && info.spawned_at.line() == line;
             debug::goroutines().iter().filter(|info| spawned_here(info)).count()
         };
         let meet = |_: &Context, n| {
