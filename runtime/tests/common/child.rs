@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use greenthread::__private::Mechanism;
 
-use super::LIMIT;
+use super::{LIMIT, apart};
 
 /// The time within which a child that hangs must say where.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -214,7 +214,7 @@ pub struct Ended {
 /// This executable, to run `what`.
 fn start(what: &str) -> Program {
     let mut command = Command::new(env::current_exe().expect("a program knows its own path"));
-    command.env(VARIABLE, what);
+    command.env(VARIABLE, what).env(apart::VARIABLE, "1");
     Program(command)
 }
 

@@ -3,6 +3,7 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
+pub mod apart;
 #[macro_use]
 pub mod auto_traits;
 pub mod child;
@@ -18,7 +19,6 @@ use std::env;
 use std::fs;
 use std::panic;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,6 +56,9 @@ pub fn check_from_thread(body: impl Fn()) {
 }
 
 fn check_all(limit: Duration, body: impl Fn()) {
+    if !apart::runs_here() {
+        return;
+    }
     let turn = Turn::take();
     for procs in PROCS {
         turn.run(procs, limit, &body);
@@ -64,6 +67,9 @@ fn check_all(limit: Duration, body: impl Fn()) {
 
 /// As [`check_from_thread`], on `procs` Ps alone.
 pub fn check_on(procs: usize, body: impl FnOnce()) {
+    if !apart::runs_here() {
+        return;
+    }
     let turn = Turn::take();
     turn.run(procs, LIMIT, body);
 }
@@ -71,9 +77,8 @@ pub fn check_on(procs: usize, body: impl FnOnce()) {
 /// Runs `round` again and again as a goroutine, with other random numbers each time, for [`storm_time`] on each
 /// number of Ps.
 pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
-    let seed = seed();
     check(move || {
-        let mut random = Rng::new(seed);
+        let mut random = Rng::new(seed());
         let end = Instant::now() + storm_time();
         while Instant::now() < end {
             round(&mut random);
@@ -89,10 +94,7 @@ pub fn without_chaos(test: impl FnOnce()) {
         return test();
     }
     let thread = thread::current();
-    let name = thread.name().expect("the harness names threads by their tests");
-    let mut child = Command::new(env::current_exe().expect("a program knows its own path"));
-    let status = child.args([name, "--exact"]).env_remove(CHAOS).status().expect("the child starts");
-    assert!(status.success(), "without chaos: {status}");
+    apart::run_apart(thread.name().expect("the harness names threads by their tests"), &[CHAOS]);
 }
 
 /// The right to change the number of Ps, which belongs to the whole process; puts it back at the end.

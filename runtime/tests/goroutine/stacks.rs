@@ -56,7 +56,7 @@ fn remaining_shrinks_on_the_way_down() {
         }
     }
     check(|| spawn(|| dig(20, stack::remaining().unwrap())).join().unwrap());
-    assert_eq!(stack::remaining(), None, "on a plain thread");
+    check_from_thread(|| assert_eq!(stack::remaining(), None, "on a plain thread"));
 }
 
 #[test]

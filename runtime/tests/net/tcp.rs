@@ -265,8 +265,8 @@ fn a_look_ahead_after_a_short_read() {
 /// Reads of random sizes, with looks ahead in between, beside writes of random sizes with pauses: no read waits while there is something.
 #[test]
 fn no_arrival_is_missed() {
-    let seed = seed();
     check(move || {
+        let seed = seed();
         let mut random = Rng::new(seed);
         let (near, far) = pair();
         let mut sizes = random.fork();

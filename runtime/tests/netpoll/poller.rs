@@ -191,8 +191,8 @@ fn idle_io_costs_nothing() {
 /// Everything at once: pairs that talk over goroutines and threads, with deadlines that come and go, timers and pauses.
 #[test]
 fn everything_at_once() {
-    let seed = seed();
     check(move || {
+        let seed = seed();
         let mut random = Rng::new(seed);
         let pairs: Vec<_> = (0..30)
             .map(|_| {

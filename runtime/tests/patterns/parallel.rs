@@ -46,8 +46,8 @@ impl Crowd {
 
 #[test]
 fn the_order_is_kept_whoever_ends_first() {
-    let seed = seed();
     check(move || {
+        let seed = seed();
         let mut random = Rng::new(seed);
         for _ in 0..200 {
             let pauses: Vec<usize> = (0..random.index(60)).map(|_| random.index(6)).collect();

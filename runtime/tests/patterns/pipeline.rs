@@ -318,11 +318,11 @@ fn a_batch_does_not_wait_longer_than_it_should() {
         tx.send(2).unwrap();
         tx.close();
         assert_eq!(batches.collect::<Vec<_>>().unwrap(), [[2]]);
+        assert_eq!(
+            panic_of(|| endless().batch(0, LONG)),
+            "patterns: a batch of 0 values would never be sent; use a size of at least 1"
+        );
     });
-    assert_eq!(
-        panic_of(|| endless().batch(0, LONG)),
-        "patterns: a batch of 0 values would never be sent; use a size of at least 1"
-    );
 }
 
 #[test]

@@ -344,8 +344,8 @@ fn threads_and_goroutines_mix() {
 /// Values are displaced while several push and several receive: each one goes to one place, those of a producer in their order.
 #[test]
 fn displaced_by_several() {
-    let seed = seed();
     check(move || {
+        let seed = seed();
         let mut rng = Rng::new(seed);
         (0..40).for_each(|_| displace_by_several(&mut rng));
     });
@@ -405,8 +405,8 @@ fn displace_by_several(rng: &mut Rng) {
 /// is room, and nothing has to go.
 #[test]
 fn nothing_is_displaced_unless_the_queue_is_full() {
-    let seed = seed();
     check(move || {
+        let seed = seed();
         let mut rng = Rng::new(seed);
         for capacity in [2, 3] {
             let queue = Queue::new(capacity, OverflowPolicy::DropOldest);

@@ -241,7 +241,7 @@ fn blocking_nests_parks_and_spawns() {
             assert_eq!(handle.join().unwrap(), 2 * n);
         }
     });
-    assert_eq!(blocking(|| 3), 3, "on a plain thread");
+    check_from_thread(|| assert_eq!(blocking(|| 3), 3, "on a plain thread"));
 }
 
 #[test]

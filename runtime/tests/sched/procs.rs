@@ -140,8 +140,8 @@ fn a_p_that_a_hog_keeps_goes_all_the_same() {
 
 #[test]
 fn resized_by_many_at_once_under_load() {
-    let seed = seed();
     check_on(2, || {
+        let seed = seed();
         let mut random = Rng::new(seed);
         let stop = Arc::new(AtomicBool::new(false));
         let resize = |mut random: Rng, stop: Arc<AtomicBool>| {

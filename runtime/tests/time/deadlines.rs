@@ -227,8 +227,8 @@ fn stress_deadlines_against_peers_on_threads() {
 
 #[test]
 fn stress_deadlines_whose_p_goes_away() {
-    let seed = seed();
     check_on(4, || {
+        let seed = seed();
         let mut random = Rng::new(seed);
         let queue = Arc::new(Queue::default());
         let handles: Vec<_> = (0..400)

@@ -10,8 +10,8 @@ use greenthread::{debug, go, spawn, time, yield_now};
 
 #[test]
 fn sleep_never_ends_early() {
-    let seed = seed();
     check(move || {
+        let seed = seed();
         let mut random = Rng::new(seed);
         let handles: Vec<_> = (0..200)
             .map(|_| {
@@ -89,8 +89,8 @@ fn a_sleep_too_long_for_the_clock_never_ends() {
 
 #[test]
 fn ten_thousand_sleepers_wake() {
-    let seed = seed();
     check(move || {
+        let seed = seed();
         let mut random = Rng::new(seed);
         let count = Arc::new(AtomicUsize::new(0));
         let handles: Vec<_> = (0..10_000)
