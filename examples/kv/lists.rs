@@ -52,8 +52,8 @@ pub(crate) fn rpop(call: &mut Call<'_, '_>) -> Outcome {
     pop(call, List::pop_back)
 }
 
-/// Replies without a count with one element or null, and with a count with an array, or null if
-/// there is no list.
+/// Replies without a count with one element or null, and with a count with an array, or null
+/// without a list.
 fn pop(call: &mut Call<'_, '_>, pop: fn(&mut List) -> Option<Vec<u8>>) -> Outcome {
     let count = match call.request.len() {
         2 => None,

@@ -1,10 +1,11 @@
-//! Patterns leave no memory behind, and so no channel, context or value: however they end. Nor do large closures and
-//! results of goroutines.
+//! Patterns leave no memory behind, and so no channel, context, or value, however they end. Neither
+//! do large closures and results of goroutines.
 //!
-//! Live bytes are counted while each pattern runs again and again under one context, which would keep what is not taken
-//! out of it. The first rounds warm up what the runtime keeps for later: goroutines to be used again, room in its
-//! lists, threads. Such things still come now and then, as when more goroutines than ever before are there at once, but
-//! not all the time; what is lost in each round does.
+//! The tests count live bytes while each pattern runs again and again under one context, which
+//! would keep what is not removed from it. The first rounds warm up what the runtime keeps for
+//! later: goroutines for reuse, capacity in its lists, threads. Such growth still happens now and
+//! then, for example when more goroutines exist at once than ever before, but not all the time; a
+//! leak grows in each round.
 
 mod common;
 
@@ -33,17 +34,19 @@ static LIVE: AtomicIsize = AtomicIsize::new(0);
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-// SAFETY: all of it is the system's.
+// SAFETY: every call goes to the system allocator, which upholds the contract of `GlobalAlloc`.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller of `alloc` passes a layout with a size above zero, as `System`
+        // requires.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller of `dealloc` passes memory that `alloc`, and so `System`, returned for
+        // this layout.
         unsafe { System.dealloc(memory, layout) };
     }
 }
@@ -56,20 +59,21 @@ const ROUNDS: usize = 60;
 /// Less than the smallest allocation in each round.
 const SMALL: isize = 2 * ROUNDS as isize;
 
-/// How many times as many rounds there may be until they leave nothing.
+/// How many times the rounds are repeated until they leave nothing.
 const TRIES: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Normal,
-    Cancelled,
+    Canceled,
     Dropped,
     Panic,
 }
 
-const ENDS: [End; 4] = [End::Normal, End::Cancelled, End::Dropped, End::Panic];
+const ENDS: [End; 4] = [End::Normal, End::Canceled, End::Dropped, End::Panic];
 
-/// The live bytes, when nothing moves any more: who has ended may be about to free something still.
+/// Returns the live bytes once nothing moves: a goroutine that has ended may still be about to free
+/// something.
 fn live() -> isize {
     until_alone();
     loop {
@@ -106,7 +110,7 @@ fn leaves_nothing(what: &'static str, round: fn(&Context, End)) {
     });
 }
 
-/// Values on the heap; the fourth is a panic if it is to be one.
+/// Returns a pipeline of values on the heap; with [`End::Panic`], it panics at the fourth.
 fn source(ctx: &Context, end: End) -> Pipeline<Box<usize>> {
     let last = if end == End::Normal { 6 } else { usize::MAX };
     Pipeline::new(ctx, 0..last).map(move |n| {
@@ -117,7 +121,7 @@ fn source(ctx: &Context, end: End) -> Pipeline<Box<usize>> {
     })
 }
 
-/// A panic without a message on the console.
+/// Panics without a message on the console.
 fn fail() -> ! {
     panic::resume_unwind(Box::new("expected"))
 }
@@ -127,17 +131,17 @@ fn assert_fails<T>(f: impl FnOnce() -> T) {
     assert_eq!(text(&*payload), "expected");
 }
 
-/// Runs a pipeline to an end.
+/// Runs a pipeline to one of the ends.
 fn play<T: Send + 'static>(root: &Context, end: End, make: impl FnOnce(&Context) -> Pipeline<T>) {
     let (ctx, cancel) = root.with_cancel();
     match end {
         End::Normal => {
-            // With the root itself, of which nobody cancels anything.
+            // With the root itself, which nothing cancels.
             let values = make(root);
             assert!(values.iter().count() >= 1);
             values.wait().unwrap();
         }
-        End::Cancelled => {
+        End::Canceled => {
             let values = make(&ctx);
             values.recv().unwrap();
             cancel.cancel();
@@ -151,7 +155,8 @@ fn play<T: Send + 'static>(root: &Context, end: End, make: impl FnOnce(&Context)
     }
 }
 
-/// What many at once have held is given back: closures that ran, that were stopped, results that were taken or not.
+/// Memory held by many goroutines at once is given back: by closures that ran, by closures that
+/// were stopped, by results that were taken or not.
 #[test]
 fn large_closures_and_results() {
     const MANY: usize = 400;
@@ -187,7 +192,7 @@ fn large_closures_and_results() {
     });
 }
 
-/// Each stage of one goroutine.
+/// Every stage of one goroutine.
 #[test]
 fn stages() {
     leaves_nothing("stages", |root, end| {
@@ -204,7 +209,7 @@ fn fails_soon(n: Box<usize>) -> Result<Box<usize>, String> {
 
 fn gives_up(end: End, values: Pipeline<Box<usize>>) {
     let values = values.map(|n| n);
-    // The source may come to its panic first.
+    // The source may reach its panic first.
     match panic::catch_unwind(AssertUnwindSafe(|| values.wait())) {
         Ok(end) => assert_eq!(end.unwrap_err().to_string(), "expected"),
         Err(payload) => assert_eq!((end, text(&*payload)), (End::Panic, "expected")),
@@ -268,7 +273,7 @@ fn until_done_and_or() {
         let mut values = until_done(&ctx, source(root, end));
         match end {
             End::Normal => assert_eq!(values.count(), 6),
-            End::Cancelled => {
+            End::Canceled => {
                 values.next().unwrap();
                 cancel.cancel();
                 assert!(values.next().is_none());
@@ -283,7 +288,7 @@ fn until_done_and_or() {
         let first = or(&ctx, receivers);
         match end {
             End::Normal => senders[1].send(Box::new(1)).unwrap(),
-            End::Cancelled => cancel.cancel(),
+            End::Canceled => cancel.cancel(),
             End::Dropped => return drop(first),
             End::Panic => {
                 let panics = (0..9).map(|n| if n == 3 { fail() } else { channel::bounded::<Box<usize>>(1).1 });
@@ -303,7 +308,7 @@ fn parallel_maps() {
             let f = |_: &Context, n: usize| {
                 match end {
                     End::Panic if n == 3 => fail(),
-                    End::Cancelled if n == 3 => cancel.cancel(),
+                    End::Canceled if n == 3 => cancel.cancel(),
                     End::Dropped if n == 3 => return Err(Error::DeadlineExceeded),
                     _ => {}
                 }
@@ -315,7 +320,7 @@ fn parallel_maps() {
             };
             match end {
                 End::Normal => assert_eq!(map().unwrap().len(), 8),
-                End::Cancelled => assert_eq!(map(), Err(Error::Canceled)),
+                End::Canceled => assert_eq!(map(), Err(Error::Canceled)),
                 End::Dropped => assert_eq!(map(), Err(Error::DeadlineExceeded)),
                 End::Panic => assert_fails(map),
             }
@@ -336,12 +341,12 @@ fn heartbeats() {
             value
         });
         beating.beats().recv().unwrap();
-        if end != End::Cancelled {
+        if end != End::Canceled {
             tx.send(Box::new(1)).unwrap();
         }
         match end {
             End::Normal => assert!(beating.join().unwrap().is_ok()),
-            End::Cancelled => {
+            End::Canceled => {
                 cancel.cancel();
                 assert!(beating.join().unwrap().is_err());
             }
@@ -355,7 +360,7 @@ fn heartbeats() {
 fn rate_limiter_and_retry() {
     leaves_nothing("RateLimiter", |root, end| {
         let (ctx, cancel) = root.with_cancel();
-        let period = if end == End::Cancelled { LONG } else { Duration::from_micros(10) };
+        let period = if end == End::Canceled { LONG } else { Duration::from_micros(10) };
         let limiter = Arc::new(RateLimiter::steady(period));
         let waiting: Vec<_> = (0..3)
             .map(|_| {
@@ -363,21 +368,21 @@ fn rate_limiter_and_retry() {
                 spawn(move || limiter.wait(&ctx))
             })
             .collect();
-        if end == End::Cancelled {
+        if end == End::Canceled {
             cancel.cancel();
         }
         for one in waiting {
             let served = one.join().unwrap().is_ok();
-            assert!(served || end == End::Cancelled, "a waiter got no token");
+            assert!(served || end == End::Canceled, "a waiter got no token");
         }
     });
     leaves_nothing("retry", |root, end| {
         let (ctx, cancel) = root.with_cancel();
-        let pause = if end == End::Cancelled { LONG } else { Duration::from_micros(1) };
+        let pause = if end == End::Canceled { LONG } else { Duration::from_micros(1) };
         let attempts = |attempt: u32| match (end, attempt) {
             (End::Panic, 2) => fail(),
             (End::Normal, 3) => Ok(()),
-            (End::Cancelled, 1) => {
+            (End::Canceled, 1) => {
                 cancel.cancel();
                 Err(Box::new(attempt))
             }
@@ -407,7 +412,7 @@ fn queues() {
             assert!(queue.pop(&ctx).is_ok());
             match end {
                 End::Normal => drop((queue.pop(&ctx), queue.close())),
-                End::Cancelled => cancel.cancel(),
+                End::Canceled => cancel.cancel(),
                 End::Dropped => queue.close(),
                 End::Panic => {
                     let consumer = queue.clone();
@@ -443,7 +448,7 @@ fn brokers() {
                 (0..3).for_each(|_| assert!(blocking.recv(&ctx).is_ok()));
                 publisher.join().unwrap().unwrap();
             }
-            End::Cancelled => {
+            End::Canceled => {
                 cancel.cancel();
                 let _ = publisher.join().unwrap();
             }

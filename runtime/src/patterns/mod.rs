@@ -12,8 +12,9 @@
 //! | to | use |
 //! | --- | --- |
 //! | process many values in stages | [`Pipeline`] |
-//! | do so with several workers | [`worker_pool`], [`dynamic_worker_pool`], [`Pipeline::map_parallel`], [`Pipeline::map_ordered`] |
-//! | process the items of a list and collect the results | [`parallel_map`], [`parallel_map_unordered`] |
+//! | do so with several workers | [`worker_pool`], [`dynamic_worker_pool`] |
+//! | use several workers for one stage | [`Pipeline::map_parallel`], [`Pipeline::map_ordered`] |
+//! | process a list and collect the results | [`parallel_map`], [`parallel_map_unordered`] |
 //! | split a stream of values, or join several | [`fan_out`], [`fan_in`], [`tee`], [`bridge`] |
 //! | receive until a context ends | [`until_done`] |
 //! | wait for the first of many signals | [`or`] |

@@ -1,4 +1,4 @@
-//! `patterns::Broker`: who gets what, in which order, who waits for whom, and that nothing is left.
+//! `patterns::Broker`: the reach, order, and waits of a publish, and that nothing is left.
 
 use std::hash::{Hash, Hasher};
 use std::panic::{self, AssertUnwindSafe};
@@ -19,7 +19,7 @@ fn background() -> Context {
     Context::background()
 }
 
-/// Publishes `value` under "t" in a goroutine, which is to wait for a slow subscriber.
+/// Publishes `value` under "t" in a goroutine, which must wait for a slow subscriber.
 fn publish_blocked<T: Clone + Send + 'static>(
     broker: &Broker<T>,
     ctx: &Context,
@@ -31,7 +31,7 @@ fn publish_blocked<T: Clone + Send + 'static>(
     publishing
 }
 
-/// Takes what is buffered.
+/// Takes the values in the buffer.
 fn buffered<T>(subscription: &Subscription<T>) -> Vec<T> {
     subscription.receiver().try_iter().collect()
 }
@@ -40,7 +40,7 @@ fn no_topics<T>(broker: &Broker<T>) -> bool {
     format!("{broker:?}").contains("topics: 0")
 }
 
-/// A value that counts its clones, and panics instead of the one with this number.
+/// A value that counts its clones, and panics instead of the clone with this number.
 struct Cloned {
     clones: Arc<AtomicUsize>,
     panics_at: usize,
@@ -67,7 +67,7 @@ impl Clone for Cloned {
 }
 
 #[test]
-fn everybody_gets_everything_in_order() {
+fn every_subscriber_gets_every_value_in_order() {
     check(|| {
         for capacity in [0, 1, 5] {
             let broker = Broker::new();
@@ -102,7 +102,7 @@ fn everybody_gets_everything_in_order() {
 }
 
 #[test]
-fn only_who_has_subscribed() {
+fn values_reach_only_current_subscribers() {
     check(|| {
         let broker = Broker::new();
         assert_eq!(broker.publish(&background(), "t", 0), Ok(0));
@@ -118,7 +118,7 @@ fn only_who_has_subscribed() {
 }
 
 #[test]
-fn several_topics_through_one_buffer() {
+fn several_topics_share_one_buffer() {
     check(|| {
         let broker = Broker::new();
         let all = broker.subscribe_all(["a", "b", "a"], 9, OverflowPolicy::Block);
@@ -136,11 +136,11 @@ fn several_topics_through_one_buffer() {
 }
 
 #[test]
-fn the_last_one_gets_the_value_itself() {
+fn last_subscriber_gets_the_value_itself() {
     check(|| {
         let census = Census::default();
         for subscribers in 0..5 {
-            // With one that is waited for, too, wherever it stands.
+            // With one that is waited for as well, at any position.
             for slow in 0..=subscribers {
                 let broker = Broker::new();
                 let all: Vec<_> = (0..subscribers).map(|_| broker.subscribe("t", 1, OverflowPolicy::Block)).collect();
@@ -166,7 +166,7 @@ fn the_last_one_gets_the_value_itself() {
 }
 
 #[test]
-fn who_is_slow_delays_nobody_else() {
+fn slow_subscriber_delays_no_other_subscriber() {
     check(|| {
         let broker = Broker::new();
         let slow = broker.subscribe("t", 1, OverflowPolicy::Block);
@@ -177,7 +177,8 @@ fn who_is_slow_delays_nobody_else() {
         for one in &quick {
             assert_eq!(buffered(one), [1, 2], "it has the value while the slow ones are waited for");
         }
-        // The second of the slow ones gets it as soon as it has room, whatever the first does.
+        // The second slow subscriber gets the value as soon as it has room, whatever the first one
+        // does.
         assert_eq!((other.recv(&background()), other.recv(&background())), (Ok(1), Ok(2)));
         assert!(!publishing.is_finished());
         assert_eq!((slow.recv(&background()), slow.recv(&background())), (Ok(1), Ok(2)));
@@ -187,7 +188,7 @@ fn who_is_slow_delays_nobody_else() {
 }
 
 #[test]
-fn the_newest_or_the_oldest_is_missed() {
+fn newest_or_oldest_value_is_dropped() {
     check(|| {
         let broker = Broker::new();
         let oldest = broker.subscribe("t", 3, OverflowPolicy::DropOldest);
@@ -200,7 +201,7 @@ fn the_newest_or_the_oldest_is_missed() {
 }
 
 #[test]
-fn without_capacity_only_who_waits_gets_it() {
+fn without_capacity_only_a_waiting_subscriber_gets_the_value() {
     check(|| {
         for policy in [OverflowPolicy::DropOldest, OverflowPolicy::DropNewest] {
             let broker = Broker::new();
@@ -219,7 +220,7 @@ fn without_capacity_only_who_waits_gets_it() {
 }
 
 #[test]
-fn the_context_ends_the_wait() {
+fn context_ends_the_wait_for_subscribers() {
     check(|| {
         let (census, broker) = (Census::default(), Broker::new());
         let slow: Vec<_> = (0..3).map(|_| broker.subscribe("t", 1, OverflowPolicy::Block)).collect();
@@ -236,8 +237,12 @@ fn the_context_ends_the_wait() {
         assert_eq!(quick.receiver().len(), 2);
 
         assert_eq!(broker.publish(&ctx, "t", value()), Err(Error::Canceled));
-        assert_eq!(broker.publish(&ctx, "nobody's", value()), Err(Error::Canceled));
-        assert_eq!((quick.receiver().len(), quick.missed()), (2, 0), "it had ended: nobody gets it");
+        assert_eq!(broker.publish(&ctx, "no subscribers", value()), Err(Error::Canceled));
+        assert_eq!(
+            (quick.receiver().len(), quick.missed()),
+            (2, 0),
+            "the context had ended: no subscriber gets the value"
+        );
         assert!(slow[0].recv(&ctx).is_err_and(|error| error == RecvError::Ended(Error::Canceled)));
         slow.iter().chain([&quick]).for_each(|one| drop(buffered(one)));
         assert_eq!(broker.publish(&background(), "t", value()), Ok(4));
@@ -277,7 +282,7 @@ fn block_timeout_limits_the_wait_for_a_subscriber() {
 }
 
 #[test]
-fn who_unsubscribes_is_waited_for_no_longer() {
+fn publisher_stops_waiting_for_an_unsubscribed_subscriber() {
     check(|| {
         let (census, broker) = (Census::default(), Broker::new());
         let (gone, stays) =
@@ -308,7 +313,7 @@ fn who_unsubscribes_is_waited_for_no_longer() {
 }
 
 #[test]
-fn a_subscriber_that_panics_is_gone() {
+fn panicking_subscriber_unsubscribes() {
     check(|| {
         let broker = Broker::new();
         let (panics, stays) =
@@ -324,7 +329,7 @@ fn a_subscriber_that_panics_is_gone() {
 }
 
 #[test]
-fn close_ends_it_after_what_is_buffered() {
+fn close_ends_subscriptions_after_buffered_values() {
     check(|| {
         let broker = Broker::new();
         let both = broker.subscribe_all(["t", "u"], 1, OverflowPolicy::Block);
@@ -343,7 +348,7 @@ fn close_ends_it_after_what_is_buffered() {
 }
 
 #[test]
-fn the_last_handle_ends_it() {
+fn last_handle_closes_the_broker() {
     check(|| {
         let broker = Broker::new();
         let subscription = broker.subscribe("t", 2, OverflowPolicy::DropOldest);
@@ -357,7 +362,7 @@ fn the_last_handle_ends_it() {
 }
 
 #[test]
-fn a_clone_that_panics() {
+fn panicking_clone_loses_no_delivered_value() {
     check(|| {
         let (census, broker) = (Census::default(), Broker::new());
         let all: Vec<_> = (0..3).map(|_| broker.subscribe("t", 1, OverflowPolicy::Block)).collect();
@@ -369,7 +374,8 @@ fn a_clone_that_panics() {
         drop(buffered(&all[0]));
         assert_eq!(publish(Cloned::new(&census, usize::MAX)).unwrap(), Ok(3));
 
-        // While it waits: the first is full, the second too, and only then the clone is made anew.
+        // During the wait: the first and the second are full, and only then the value is cloned
+        // again.
         let waiting = spawn({
             let (broker, value) = (broker.clone(), Cloned::new(&census, 1));
             move || broker.publish(&background(), "t", value)
@@ -383,14 +389,14 @@ fn a_clone_that_panics() {
     });
 }
 
-/// A key whose code looks at the broker wherever it may.
+/// A key whose code uses the broker wherever it can.
 struct Nosy(u32, Arc<Look>);
 
 #[derive(Default)]
 struct Look {
     broker: OnceLock<Mutex<Broker<u32, Nosy>>>,
     looks: AtomicUsize,
-    /// The next hash of one of the keys.
+    /// Makes the next hash of one of the keys panic.
     panics: AtomicBool,
 }
 
@@ -457,7 +463,7 @@ fn code_of_keys_may_use_the_broker() {
         assert_eq!(two.iter().collect::<Vec<_>>(), [5, 7]);
         drop((two, keys));
         assert!(look.looks.load(Ordering::Relaxed) > 20);
-        // It holds the broker, which holds it.
+        // Breaks the cycle: the key holds the broker, which holds the key.
         *look.broker.get().unwrap().lock().unwrap() = Broker::new();
     });
 }
@@ -530,7 +536,7 @@ fn many_slow_subscribers() {
 }
 
 #[test]
-fn what_goes_to_other_threads() {
+fn send_and_sync_follow_values_and_keys() {
     use std::cell::Cell;
     assert_eq!((asked!(Broker<Cell<u8>>), asked!(Subscription<Cell<u8>>)), ((true, true), (true, true)));
     assert_eq!((asked!(Broker<*const u8>), asked!(Subscription<*const u8>)), ((false, false), (false, false)));
@@ -566,7 +572,7 @@ fn threads_and_goroutines_mix() {
 fn subscribers_come_and_go() {
     storm(|rng| {
         let (broker, census, (ctx, cancel)) = (Broker::new(), Census::default(), background().with_cancel());
-        // Some have their own copies of the latest, which is asked of several goroutines at once.
+        // The latest values, received by several goroutines at once.
         let latest = Arc::new(broker.subscribe("0", 2, OverflowPolicy::DropOldest));
         let readers: Vec<_> = (0..2)
             .map(|_| {
@@ -600,7 +606,7 @@ fn subscribers_come_and_go() {
                         let topic = rng.index(2);
                         let value = Cloned::new(&census, usize::MAX);
                         let result = broker.publish(&ctx, ["0", "1"][topic], value);
-                        // The one that is always there never waits.
+                        // The subscription that is always there never blocks a publisher.
                         match result {
                             Ok(got) => {
                                 assert!(topic == 1 || got >= 1);
@@ -619,7 +625,7 @@ fn subscribers_come_and_go() {
         if rng.one_in(2) {
             cancel = None;
         }
-        // Nobody is waited for who does not receive, or leave.
+        // No publisher waits for a subscriber that neither receives nor unsubscribes.
         let published: Vec<_> = publishers.into_iter().map(|one| one.join().unwrap()).collect();
         drop(cancel);
         subscribers.into_iter().for_each(|one| one.join().unwrap());

@@ -11,7 +11,7 @@ use greenthread::ctx::Context;
 use greenthread::patterns::{Pipeline, bridge, fan_in, fan_out, tee};
 use greenthread::{debug, exit_goroutine, spawn};
 
-/// As many as an unoptimized build can do in a moment.
+/// As many as an unoptimized build can process in a moment.
 const MANY: usize = 10_000;
 
 fn background() -> Context {
@@ -22,12 +22,12 @@ fn endless() -> Pipeline<usize> {
     Pipeline::new(&background(), 0..)
 }
 
-/// Ends in a panic instead of the value 3.
+/// Returns a pipeline that panics instead of the value 3.
 fn panics() -> Pipeline<usize> {
     endless().map(|n| if n == 3 { panic!("expected") } else { n })
 }
 
-/// Ends with an error instead of the value 3.
+/// Returns a pipeline that fails with an error instead of the value 3.
 fn fails() -> Pipeline<usize> {
     endless().try_map(|n| if n == 3 { Err("expected") } else { Ok(n) })
 }
@@ -57,7 +57,7 @@ fn fan_out_and_fan_in_lose_nothing() {
 }
 
 #[test]
-fn a_branch_that_is_dropped_leaves_the_values_to_the_others() {
+fn dropped_branch_leaves_the_values_to_the_others() {
     check(|| {
         let (tx, rx) = channel::bounded(0);
         let mut branches = fan_out(&background(), 3, rx, |n: u32| n);
@@ -65,7 +65,7 @@ fn a_branch_that_is_dropped_leaves_the_values_to_the_others() {
         for branch in branches {
             drop(branch);
         }
-        // The goroutine of the last one, and this.
+        // The goroutine of the last branch, and this one.
         until(|| greenthread::num_goroutine() == 2);
         assert!(!tx.is_closed());
         for n in 0..10 {
@@ -78,7 +78,7 @@ fn a_branch_that_is_dropped_leaves_the_values_to_the_others() {
 }
 
 #[test]
-fn the_end_of_one_branch_does_not_wait_for_the_others() {
+fn end_of_one_branch_does_not_wait_for_the_others() {
     check(|| {
         let mut branches = fan_out(&background(), 2, endless(), |n| n);
         let first = branches.remove(0);
@@ -90,7 +90,7 @@ fn the_end_of_one_branch_does_not_wait_for_the_others() {
 }
 
 #[test]
-fn a_panic_ends_the_branch_in_which_it_happens() {
+fn panic_ends_only_the_branch_in_which_it_happens() {
     check(|| {
         let branches = || fan_out(&background(), 2, endless(), |n| if n == 0 { panic!("expected") } else { n });
         let ends = branches()
@@ -110,7 +110,7 @@ fn a_panic_ends_the_branch_in_which_it_happens() {
 }
 
 #[test]
-fn fan_in_of_nothing_and_of_thousands() {
+fn fan_in_of_no_inputs_and_of_thousands() {
     check(|| {
         let none: [Receiver<usize>; 0] = [];
         assert!(sorted(fan_in(&background(), none)).is_empty());
@@ -120,7 +120,7 @@ fn fan_in_of_nothing_and_of_thousands() {
 }
 
 #[test]
-fn fan_in_does_not_wait_for_an_input_that_has_nothing() {
+fn fan_in_does_not_wait_for_a_silent_input() {
     check(|| {
         let (tx, silent) = channel::bounded(0);
         let merged = fan_in(&background(), [silent, receiver_of(0..10)]);
@@ -133,7 +133,7 @@ fn fan_in_does_not_wait_for_an_input_that_has_nothing() {
 }
 
 #[test]
-fn a_failing_input_ends_the_merge() {
+fn failing_input_ends_the_merge() {
     check(|| {
         let with = |input| fan_in(&background(), [endless(), input, endless()]);
         assert_eq!(panic_of(|| with(panics()).wait()), "expected");
@@ -145,7 +145,7 @@ fn a_failing_input_ends_the_merge() {
 }
 
 #[test]
-fn the_context_ends_them_all() {
+fn context_ends_every_pattern() {
     check(|| {
         let (ctx, cancel) = background().with_cancel_cause();
         let (senders, inputs): (Vec<_>, Vec<_>) = (0..4).map(|_| channel::bounded::<Receiver<usize>>(1)).unzip();
@@ -167,7 +167,7 @@ fn the_context_ends_them_all() {
 }
 
 #[test]
-fn both_sides_of_a_tee_get_everything_in_order() {
+fn both_sides_of_a_tee_get_every_value_in_order() {
     check(|| {
         for n in [0, 1, MANY] {
             let (left, right) = tee(&background(), Pipeline::new(&background(), 0..n));
@@ -184,7 +184,7 @@ fn either_side_of_a_tee_may_be_first_and_the_slower_sets_the_pace() {
         let (a, b) = tee(&background(), endless());
         for (n, (first, second)) in [(&a, &b), (&b, &a), (&b, &a), (&a, &b)].into_iter().enumerate() {
             assert_eq!(first.recv(), Ok(n));
-            // Nothing more for the first one, before the second has it too.
+            // The first reader gets nothing more before the second has the value, too.
             (0..10).for_each(|_| greenthread::yield_now());
             assert!(first.receiver().try_recv().is_err());
             assert_eq!(second.recv(), Ok(n));
@@ -232,7 +232,7 @@ impl Clone for Fragile {
 }
 
 #[test]
-fn a_tee_fails_on_both_sides() {
+fn failure_ends_both_sides_of_a_tee() {
     check(|| {
         let clones = Arc::new(AtomicUsize::new(0));
         let (left, right) = tee(&background(), endless().map(move |_| Fragile(3, Arc::clone(&clones))));
@@ -256,7 +256,7 @@ fn a_tee_fails_on_both_sides() {
 }
 
 #[test]
-fn who_gives_one_side_up_does_not_wait_for_the_other() {
+fn abandoning_one_side_does_not_wait_for_the_other() {
     check(|| {
         let (left, right) = tee(&background(), endless().map(|n| (n < 2).then_some(n)));
         let (stop, stopped) = channel::bounded::<()>(0);
@@ -272,7 +272,7 @@ fn who_gives_one_side_up_does_not_wait_for_the_other() {
 }
 
 #[test]
-fn a_bridge_reads_one_after_the_other() {
+fn bridge_reads_one_input_after_the_other() {
     check(|| {
         let none = Pipeline::new(&background(), std::iter::empty::<Receiver<usize>>());
         assert!(bridge(&background(), none).collect::<Vec<_>>().unwrap().is_empty());
@@ -284,7 +284,7 @@ fn a_bridge_reads_one_after_the_other() {
         let many = endless().take(MANY / 100).map(|n| Pipeline::new(&background(), n * 100..(n + 1) * 100));
         assert_eq!(bridge(&background(), many).collect::<Vec<_>>().unwrap(), (0..MANY).collect::<Vec<_>>());
 
-        // An inner one that stops what is before it.
+        // An inner pipeline that stops the stages before it.
         let taken = endless().take(3).map(|_| endless().map(|n| n).take(2));
         assert_eq!(bridge(&background(), taken).collect::<Vec<_>>().unwrap(), [0, 1, 0, 1, 0, 1]);
         until_alone();
@@ -292,7 +292,7 @@ fn a_bridge_reads_one_after_the_other() {
 }
 
 #[test]
-fn a_failing_inner_or_outer_pipeline_ends_the_bridge() {
+fn failing_inner_or_outer_pipeline_ends_the_bridge() {
     check(|| {
         let with = |inner: fn() -> Pipeline<usize>| {
             let inner = endless().map(move |n| if n == 2 { inner() } else { endless().take(2) });
@@ -313,7 +313,7 @@ fn a_failing_inner_or_outer_pipeline_ends_the_bridge() {
 }
 
 #[test]
-fn a_bridge_waits_for_what_is_above_an_inner_pipeline() {
+fn bridge_waits_for_the_stages_above_an_inner_pipeline() {
     check(|| {
         for dropped in [false, true] {
             let (computing, computes) = channel::bounded(1);
@@ -327,7 +327,7 @@ fn a_bridge_waits_for_what_is_above_an_inner_pipeline() {
                 n
             });
             let bridged = bridge(&background(), Pipeline::new(&background(), [first.take(2), endless().take(1)]));
-            // Nobody has taken a value yet: so the first inner pipeline cannot end before this.
+            // No value has been taken yet, so the first inner pipeline cannot end before this.
             computes.recv().unwrap();
             assert_eq!(bridged.recv(), Ok(0));
             if dropped {
@@ -344,7 +344,7 @@ fn a_bridge_waits_for_what_is_above_an_inner_pipeline() {
 }
 
 #[test]
-fn a_dropped_bridge_stops_what_it_reads_and_what_it_would_have_read() {
+fn dropped_bridge_stops_current_and_queued_inner_pipelines() {
     check(|| {
         let census = Census::default();
         let (tx, rx) = channel::bounded::<Pipeline<Counted>>(10);
@@ -361,7 +361,7 @@ fn a_dropped_bridge_stops_what_it_reads_and_what_it_would_have_read() {
 }
 
 #[test]
-fn they_are_of_the_line_that_asked_for_them() {
+fn goroutines_name_the_line_of_the_call() {
     check(|| {
         let never = channel::never::<usize>;
         let here = line!() + 1;
@@ -380,7 +380,7 @@ fn they_are_of_the_line_that_asked_for_them() {
 }
 
 #[test]
-fn threads_use_them_too() {
+fn threads_use_the_patterns_too() {
     check_from_thread(|| {
         let branches = fan_out(&background(), 3, receiver_of(0..100), |n| n);
         let threads: Vec<_> =
@@ -393,7 +393,7 @@ fn threads_use_them_too() {
 }
 
 #[test]
-fn stress_dropped_at_any_time() {
+fn stress_pipelines_dropped_at_any_time() {
     storm(|random| {
         let census = Census::default();
         let values = census.clone();

@@ -16,14 +16,14 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Beats nothing, and ends with its context.
+/// Never beats, and ends with its context.
 fn idle(pulse: &Pulse) -> Option<Error> {
     assert!(pulse.ctx().done().recv().is_err());
     pulse.ctx().err()
 }
 
 #[test]
-fn a_beat_for_each_piece_of_work() {
+fn one_beat_for_each_piece_of_work() {
     check_from_thread(|| {
         let body = || {
             let (jobs, queue) = channel::bounded(0);
@@ -50,7 +50,7 @@ fn a_beat_for_each_piece_of_work() {
 }
 
 #[test]
-fn beats_while_it_waits() {
+fn recv_beats_while_it_waits() {
     check(|| {
         let (jobs, queue) = channel::bounded(0);
         let worker = heartbeat(&Context::background(), ms(1), move |pulse| {
@@ -74,7 +74,7 @@ fn beats_while_it_waits() {
 }
 
 #[test]
-fn without_a_period_it_does_not_beat_while_it_waits() {
+fn recv_without_a_period_does_not_beat_while_it_waits() {
     check(|| {
         for period in [Duration::ZERO, HOUR, Duration::MAX] {
             let (jobs, queue) = channel::bounded(0);
@@ -92,7 +92,7 @@ fn without_a_period_it_does_not_beat_while_it_waits() {
 }
 
 #[test]
-fn a_goroutine_with_a_select_of_its_own() {
+fn due_fires_in_a_select() {
     check(|| {
         let (stop, stopped) = channel::bounded::<()>(0);
         let worker = heartbeat(&Context::background(), ms(1), move |pulse| {
@@ -115,7 +115,7 @@ fn a_goroutine_with_a_select_of_its_own() {
 }
 
 #[test]
-fn beats_that_nobody_reads_are_dropped() {
+fn unread_beats_are_dropped() {
     check(|| {
         let begin = Instant::now();
         let worker = heartbeat(&Context::background(), Duration::ZERO, |pulse| {
@@ -133,7 +133,7 @@ fn beats_that_nobody_reads_are_dropped() {
 }
 
 #[test]
-fn at_most_one_beat_a_period() {
+fn at_most_one_beat_per_period() {
     check(|| {
         let worker = heartbeat(&Context::background(), HOUR, |pulse| {
             scope(|s| {
@@ -156,7 +156,7 @@ fn at_most_one_beat_a_period() {
 }
 
 #[test]
-fn silence_is_told_and_ends_with_a_beat() {
+fn silence_is_reported_and_ends_with_a_beat() {
     check(|| {
         let ctx = Context::background();
         let (say, said) = channel::bounded::<()>(0);
@@ -169,7 +169,7 @@ fn silence_is_told_and_ends_with_a_beat() {
             assert_eq!(worker.wait_quiet(&ctx, ms(3)), Ok(true));
             assert!(worker.quiet_for() >= ms(3));
             assert_eq!(worker.wait_quiet(&ctx, Duration::ZERO), Ok(true));
-            // The period keeps the beat from the channel, not from being heard.
+            // The period keeps the beat from the channel, but not from counting.
             let before = Instant::now();
             say.send(()).unwrap();
             until(|| worker.quiet_for() <= before.elapsed());
@@ -183,7 +183,7 @@ fn silence_is_told_and_ends_with_a_beat() {
 }
 
 #[test]
-fn no_silence_is_told_where_there_was_none() {
+fn no_silence_is_reported_while_it_beats() {
     check(|| {
         let (limit, begin) = (ms(5), Instant::now());
         let worker = heartbeat(&Context::background(), Duration::ZERO, move |pulse| {
@@ -202,14 +202,14 @@ fn no_silence_is_told_where_there_was_none() {
             told += 1;
             greenthread::yield_now();
         }
-        // On a machine that does much else there may have been one indeed.
+        // On a busy machine, there may really have been a silence.
         let (longest, last) = worker.join().unwrap();
         assert!(told == 0 || longest.max(last.elapsed()) >= limit, "told {told} times, {longest:?}");
     });
 }
 
 #[test]
-fn the_watchers_context_ends_the_watch() {
+fn context_of_the_watcher_ends_the_watch() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         let worker = Arc::new(heartbeat(&Context::background(), HOUR, idle));
@@ -229,7 +229,7 @@ fn the_watchers_context_ends_the_watch() {
 }
 
 #[test]
-fn it_ends_with_its_context() {
+fn worker_ends_with_its_context() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         let (tx, rx) = channel::bounded::<()>(0);
@@ -238,7 +238,7 @@ fn it_ends_with_its_context() {
         cancel.cancel();
         assert_eq!(worker.join().unwrap(), Err(RecvError::Ended(Error::Canceled)));
         assert!(tx.is_closed());
-        // One that has ended before is seen at once.
+        // A context that has ended before is noticed at once.
         let (tx, rx) = channel::bounded(1);
         tx.send(()).unwrap();
         let worker = heartbeat(&ctx, ms(1), move |pulse| pulse.recv(&rx));
@@ -249,7 +249,7 @@ fn it_ends_with_its_context() {
 }
 
 #[test]
-fn dropping_it_cancels() {
+fn dropping_the_handle_cancels_the_worker() {
     check(|| {
         let (census, (tx, rx)) = (Census::default(), channel::bounded::<()>(0));
         let (keep, result) = (census.value(), census.clone());
@@ -284,7 +284,7 @@ fn join_does_not_cancel() {
 }
 
 #[test]
-fn a_panic_is_handed_to_join() {
+fn join_returns_the_panic() {
     check(|| {
         let (census, ctx) = (Census::default(), Context::background());
         let keep = census.value();
@@ -303,7 +303,7 @@ fn a_panic_is_handed_to_join() {
 }
 
 #[test]
-fn dumps_name_the_line_that_started_it() {
+fn dumps_name_the_line_of_the_call() {
     check(|| {
         let worker = heartbeat(&Context::background(), HOUR, idle);
         let line = line!() - 1;
@@ -315,7 +315,7 @@ fn dumps_name_the_line_that_started_it() {
 }
 
 #[test]
-fn a_goroutine_that_hangs_is_replaced() {
+fn hanging_goroutine_can_be_replaced() {
     check(|| {
         let ctx = Context::background();
         let done = Arc::new(Mutex::new(Vec::new()));
@@ -346,7 +346,7 @@ fn a_goroutine_that_hangs_is_replaced() {
 }
 
 #[test]
-fn a_crowd() {
+fn two_thousand_heartbeats() {
     check(|| {
         let ctx = Context::background();
         let (tx, rx) = channel::bounded::<()>(0);
@@ -385,7 +385,7 @@ fn storm_of_workers_and_watchers() {
                 for _ in 0..count {
                     sent += usize::from(tx.send_timeout(sends.value(), Duration::from_micros(500)).is_ok());
                     if random.one_in(4) {
-                        // One that beats more often than that is never quiet.
+                        // A worker that beats more often than that is never quiet.
                         let (watched, _cancel) = context.with_timeout(Duration::from_millis(1));
                         let _ = worker.wait_quiet(&watched, Duration::from_micros(random.below(300)));
                     }

@@ -15,33 +15,33 @@ fn is_open(signal: &Receiver<Infallible>) -> bool {
     signal.try_recv().is_err_and(|error| error.is_empty())
 }
 
-/// Lets others run, long enough for what is wrong to show most of the time.
-fn settle() {
+/// Yields long enough for a fault to show most of the time.
+fn yield_often() {
     (0..50).for_each(|_| yield_now());
 }
 
 #[test]
-fn it_closes_with_the_first_that_closes() {
+fn or_closes_with_first_input() {
     check(|| {
         for chosen in 0..4 {
             let (mut senders, receivers): (Vec<Sender<u32>>, Vec<_>) = (0..4).map(|_| bounded(1)).unzip();
             let first = or(&Context::background(), receivers);
-            settle();
+            yield_often();
             assert!(is_open(&first));
             drop(senders.remove(chosen));
             assert!(first.recv().is_err());
-            assert!(senders.iter().all(Sender::is_closed), "it has kept receivers");
+            assert!(senders.iter().all(Sender::is_closed), "`or` has kept receivers");
         }
     });
 }
 
 #[test]
-fn a_value_is_noticed_and_stays() {
+fn value_closes_it_and_stays() {
     check(|| {
         let (tx, rx) = bounded(1);
         let (_quiet, other) = bounded(0);
         let first = or(&Context::background(), [other, rx.clone()]);
-        settle();
+        yield_often();
         assert!(is_open(&first));
         tx.send(7).unwrap();
         assert!(first.recv().is_err());
@@ -50,13 +50,13 @@ fn a_value_is_noticed_and_stays() {
 }
 
 #[test]
-fn a_sender_that_waits_is_noticed_and_waits_on() {
+fn waiting_sender_closes_it_and_waits_on() {
     check(|| {
         let (tx, rx) = bounded(0);
         let first = or(&Context::background(), [rx.clone()]);
         let sender = spawn(move || tx.send(7));
         assert!(first.recv().is_err());
-        settle();
+        yield_often();
         assert!(!sender.is_finished());
         assert_eq!(rx.recv(), Ok(7));
         assert_eq!(sender.join().unwrap(), Ok(()));
@@ -64,12 +64,12 @@ fn a_sender_that_waits_is_noticed_and_waits_on() {
 }
 
 #[test]
-fn it_closes_with_the_context() {
+fn or_closes_with_the_context() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         let (tx, rx) = bounded::<()>(0);
         let first = or(&ctx, [rx]);
-        settle();
+        yield_often();
         assert!(is_open(&first));
         cancel.cancel();
         assert!(first.recv().is_err());
@@ -83,7 +83,7 @@ fn it_closes_with_the_context() {
 }
 
 #[test]
-fn of_none_only_the_context_is_left() {
+fn without_receivers_only_the_context_closes_it() {
     check(|| {
         let before = num_goroutine();
         let (ctx, cancel) = Context::background().with_cancel();
@@ -97,7 +97,7 @@ fn of_none_only_the_context_is_left() {
 }
 
 #[test]
-fn what_is_known_at_once_takes_no_goroutine() {
+fn answer_known_at_once_takes_no_goroutine() {
     check(|| {
         let before = num_goroutine();
         let (tx, rx) = unbounded();
@@ -116,13 +116,13 @@ fn what_is_known_at_once_takes_no_goroutine() {
 }
 
 #[test]
-fn it_ends_when_nobody_wants_to_know() {
+fn goroutine_ends_when_the_channel_is_dropped() {
     check(|| {
         let (tx, rx) = bounded::<()>(0);
         let first = or(&Context::background(), [rx]);
         let second = first.clone();
         drop(first);
-        settle();
+        yield_often();
         assert!(!tx.is_closed());
         drop(second);
         until(|| tx.is_closed());
@@ -130,7 +130,7 @@ fn it_ends_when_nobody_wants_to_know() {
 }
 
 #[test]
-fn one_who_waits_for_it_is_no_signal() {
+fn waiting_for_the_channel_does_not_close_it() {
     check(|| {
         let (tx, rx) = bounded::<()>(0);
         let first = or(&Context::background(), [rx]);
@@ -146,7 +146,7 @@ fn one_who_waits_for_it_is_no_signal() {
             }
         });
         until(|| parked("chan receive") == 1 && parked("select") == 2);
-        settle();
+        yield_often();
         assert!(!waits.is_finished() && !selects.is_finished() && !tx.is_closed());
         drop(tx);
         assert!(waits.join().unwrap().is_err() && selects.join().unwrap());
@@ -154,13 +154,13 @@ fn one_who_waits_for_it_is_no_signal() {
 }
 
 #[test]
-fn of_thousands() {
+fn or_of_thousands_takes_one_goroutine() {
     check(|| {
         let before = num_goroutine();
         let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..3000).map(|_| bounded::<Infallible>(0)).unzip();
         let first = or(&Context::background(), receivers);
         assert_eq!(num_goroutine(), before + 1);
-        settle();
+        yield_often();
         assert!(is_open(&first));
         senders.swap_remove(1234);
         assert!(first.recv().is_err());
@@ -169,7 +169,7 @@ fn of_thousands() {
 }
 
 #[test]
-fn of_others_like_it() {
+fn or_of_ors() {
     check(|| {
         let ctx = Context::background();
         let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..9).map(|_| bounded::<Infallible>(0)).unzip();
@@ -182,7 +182,7 @@ fn of_others_like_it() {
 }
 
 #[test]
-fn from_a_thread() {
+fn works_from_a_thread() {
     check_from_thread(|| {
         let (tx, rx) = bounded(0);
         let first = or(&Context::background(), [rx]);
@@ -192,7 +192,7 @@ fn from_a_thread() {
 }
 
 #[test]
-fn an_iterator_that_panics_leaves_nothing() {
+fn panicking_iterator_leaves_nothing() {
     check(|| {
         let (tx, rx) = bounded::<()>(0);
         let receivers = (0..3).map(|n| if n < 2 { rx.clone() } else { panic!("expected") });
@@ -204,7 +204,7 @@ fn an_iterator_that_panics_leaves_nothing() {
 }
 
 #[test]
-fn a_value_whose_drop_panics_closes_it_too() {
+fn value_whose_drop_panics_closes_it_too() {
     check(|| {
         let (tx, rx) = bounded(1);
         let first = or(&Context::background(), [rx]);
@@ -214,7 +214,7 @@ fn a_value_whose_drop_panics_closes_it_too() {
 }
 
 #[test]
-fn the_goroutine_names_the_line_that_asked_for_it() {
+fn goroutine_names_the_line_of_the_call() {
     check(|| {
         let (tx, rx) = bounded::<()>(0);
         let (line, _first) = (line!(), or(&Context::background(), [rx]));
@@ -226,7 +226,7 @@ fn the_goroutine_names_the_line_that_asked_for_it() {
 }
 
 #[test]
-fn whatever_comes_first_and_in_whatever_order() {
+fn storm_of_signals_in_any_order() {
     storm(|random| {
         let census = Census::default();
         let (ctx, cancel) = Context::background().with_cancel();

@@ -20,12 +20,12 @@ fn id() -> Option<u64> {
     current().map(|goroutine| goroutine.id())
 }
 
-/// The payload of the panic that ends `f`.
+/// Returns the payload of the panic that ends `f`.
 fn payload_of<R>(f: impl FnOnce() -> R) -> Box<dyn std::any::Any + Send> {
     panic::catch_unwind(AssertUnwindSafe(f)).err().expect("a panic")
 }
 
-/// Counts those who are in it at once.
+/// Counts the calls that run at once.
 #[derive(Default)]
 struct Crowd {
     now: AtomicUsize,
@@ -45,7 +45,7 @@ impl Crowd {
 }
 
 #[test]
-fn the_order_is_kept_whoever_ends_first() {
+fn results_keep_the_order_of_the_items() {
     check(move || {
         let seed = seed();
         let mut random = Rng::new(seed);
@@ -64,7 +64,7 @@ fn the_order_is_kept_whoever_ends_first() {
 }
 
 #[test]
-fn the_first_may_be_the_last_to_end() {
+fn first_item_may_be_the_last_to_end() {
     check(|| {
         let results = |unordered: bool| {
             let (others, all_others) = bounded(50);
@@ -84,7 +84,7 @@ fn the_first_may_be_the_last_to_end() {
 }
 
 #[test]
-fn no_more_than_the_limit_work_and_each_for_many() {
+fn limit_bounds_the_workers_and_each_does_many_items() {
     check(|| {
         for limit in [1, 2, 7] {
             let (crowd, workers) = (Crowd::default(), Mutex::new(HashSet::new()));
@@ -100,7 +100,7 @@ fn no_more_than_the_limit_work_and_each_for_many() {
 }
 
 #[test]
-fn all_of_the_limit_work_if_that_helps() {
+fn as_many_workers_as_the_limit_if_they_wait() {
     check(|| {
         let meeting = greenthread::sync::Barrier::new(5);
         let met = parallel_map(&Context::background(), 5, 0..10, |_, _| Ok::<_, Error>(meeting.wait().is_leader()));
@@ -109,7 +109,7 @@ fn all_of_the_limit_work_if_that_helps() {
 }
 
 #[test]
-fn one_at_a_time_is_the_caller_alone() {
+fn limit_of_one_uses_only_the_caller() {
     check(|| {
         let (before, caller) = (num_goroutine(), id());
         let alone = parallel_map(&Context::background(), 1, 0..10, |_, n| {
@@ -117,7 +117,7 @@ fn one_at_a_time_is_the_caller_alone() {
             Ok::<_, Error>(n)
         });
         assert_eq!(alone, Ok((0..10).collect()));
-        // Nor does a single item need another, or an item that is the last one.
+        // A single item needs no other worker, and neither does the last item.
         let most = AtomicUsize::new(0);
         let count = |_: &Context, _| {
             most.fetch_max(num_goroutine(), SeqCst);
@@ -132,7 +132,7 @@ fn one_at_a_time_is_the_caller_alone() {
 }
 
 #[test]
-fn who_never_waits_needs_no_others() {
+fn calls_that_never_wait_start_few_goroutines() {
     check_on(1, || {
         let most = AtomicUsize::new(0);
         let count = |_: &Context, _| {
@@ -147,7 +147,7 @@ fn who_never_waits_needs_no_others() {
 }
 
 #[test]
-fn of_nothing_comes_nothing() {
+fn no_items_give_no_results() {
     check(|| {
         let never = |_: &Context, n: u32| -> Result<u32, Error> { unreachable!("{n}") };
         assert_eq!(parallel_map(&Context::background(), 4, [], never), Ok(vec![]));
@@ -160,7 +160,7 @@ fn of_nothing_comes_nothing() {
 }
 
 #[test]
-fn a_hundred_thousand() {
+fn hundred_thousand_items() {
     check(|| {
         let ctx = Context::background();
         let squares = parallel_map(&ctx, 8, 0..100_000_u64, |_, n| Ok::<_, Error>(n * n)).unwrap();
@@ -173,7 +173,7 @@ fn a_hundred_thousand() {
         });
         numbers.as_mut().unwrap().sort_unstable();
         assert_eq!(numbers, Ok((0..100_000).collect()));
-        // One goroutine for each, all there at once.
+        // One goroutine for each item, all at the same time.
         let (crowd, meeting) = (Crowd::default(), greenthread::sync::Barrier::new(2000));
         parallel_map(&ctx, usize::MAX, 0..2000, |_, _| {
             crowd.visit(|| {
@@ -187,7 +187,7 @@ fn a_hundred_thousand() {
 }
 
 #[test]
-fn items_are_taken_as_they_are_needed() {
+fn items_are_taken_only_when_needed() {
     check(|| {
         let (taken, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let endless = iter::repeat_with(|| {
@@ -203,7 +203,7 @@ fn items_are_taken_as_they_are_needed() {
 }
 
 #[test]
-fn the_first_error_ends_all() {
+fn first_error_stops_the_call() {
     check(|| {
         let (census, waiting, started) = (Census::default(), AtomicUsize::new(0), AtomicUsize::new(0));
         let error = parallel_map(&Context::background(), 5, (0..).map(|n| (n, census.value())), |ctx, (n, _item)| {
@@ -227,7 +227,7 @@ fn the_first_error_ends_all() {
 }
 
 #[test]
-fn a_panic_ends_all_and_goes_on() {
+fn panic_stops_the_call_and_resumes() {
     check(|| {
         let census = Census::default();
         let payload = payload_of(|| {
@@ -246,7 +246,7 @@ fn a_panic_ends_all_and_goes_on() {
 }
 
 #[test]
-fn a_panic_of_the_caller_s_own_share_waits_for_the_others() {
+fn panic_on_the_caller_waits_for_the_others() {
     check(|| {
         let (caller, started, ended) = (id(), AtomicUsize::new(0), AtomicUsize::new(0));
         let payload = payload_of(|| {
@@ -268,7 +268,7 @@ fn a_panic_of_the_caller_s_own_share_waits_for_the_others() {
 }
 
 #[test]
-fn a_panic_is_not_hidden_by_an_error() {
+fn panic_takes_precedence_over_an_error() {
     check(|| {
         let both = AtomicBool::new(false);
         let payload = payload_of(|| {
@@ -287,13 +287,13 @@ fn a_panic_is_not_hidden_by_an_error() {
 }
 
 #[test]
-fn an_iterator_that_panics_ends_all() {
+fn panicking_iterator_stops_the_call() {
     check(|| {
         for _ in 0..100 {
             let (asked, census) = (AtomicUsize::new(0), Census::default());
             let items = iter::repeat_with(|| {
                 if asked.fetch_add(1, SeqCst) == 10 {
-                    // Until the others want one too.
+                    // Until the other workers want an item, too.
                     (0..20).for_each(|_| yield_now());
                     panic::resume_unwind(Box::new("expected"));
                 }
@@ -308,7 +308,7 @@ fn an_iterator_that_panics_ends_all() {
 }
 
 #[test]
-fn an_error_that_cannot_be_printed_is_a_panic() {
+fn panic_in_display_of_an_error_is_a_panic() {
     #[derive(Debug)]
     struct Unspeakable;
 
@@ -339,7 +339,7 @@ fn an_error_that_cannot_be_printed_is_a_panic() {
 }
 
 #[test]
-fn the_end_of_the_context_ends_it() {
+fn context_stops_the_call() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel_cause();
         let (census, done) = (Census::default(), AtomicUsize::new(0));
@@ -364,7 +364,7 @@ fn the_end_of_the_context_ends_it() {
 }
 
 #[test]
-fn what_is_done_is_not_lost_to_an_end() {
+fn complete_results_survive_the_end_of_the_context() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         let done = parallel_map(&ctx, 2, 0..5, |_, n| {
@@ -378,7 +378,7 @@ fn what_is_done_is_not_lost_to_an_end() {
 }
 
 #[test]
-fn the_context_of_the_calls_ends_with_the_last_of_them() {
+fn context_of_the_calls_ends_with_the_last_of_them() {
     check(|| {
         let (ctx, _cancel) = Context::background().with_value(7_u8).with_cancel();
         let below = parallel_map(&ctx, 2, 0..3, |below, _| Ok::<_, Error>(below.clone())).unwrap();
@@ -389,12 +389,12 @@ fn the_context_of_the_calls_ends_with_the_last_of_them() {
 
 #[test]
 #[should_panic(expected = "a limit of 0 would never run anything")]
-fn a_limit_of_zero_is_refused() {
+fn limit_of_zero_is_refused() {
     let _ = parallel_map(&Context::background(), 0, 0..3, |_, _| Ok::<_, Error>(()));
 }
 
 #[test]
-fn one_that_exits_takes_the_caller_along() {
+fn exit_goroutine_ends_the_caller_too() {
     check(|| {
         for by_caller in [true, false] {
             let caller = spawn(move || {
@@ -406,7 +406,7 @@ fn one_that_exits_takes_the_caller_along() {
                     ctx.done().recv().unwrap_err();
                     Ok::<_, Error>(())
                 });
-                unreachable!("it was to end");
+                unreachable!("the goroutine should have ended");
             });
             assert!(caller.join().unwrap_err().is::<Exited>());
         }
@@ -421,12 +421,12 @@ fn one_that_exits_takes_the_caller_along() {
                 Ok::<_, Error>(())
             })
         });
-        assert!(!payload.is::<Exited>(), "a thread is no goroutine that could end so");
+        assert!(!payload.is::<Exited>(), "a thread cannot end in this way");
     });
 }
 
 #[test]
-fn from_a_thread() {
+fn works_from_a_thread() {
     check_from_thread(|| {
         let names = ["a".to_owned(), "bc".to_owned()];
         let pause = |_: &Context, name: &String| {
@@ -445,7 +445,7 @@ fn from_a_thread() {
 }
 
 #[test]
-fn a_channel_as_input_is_let_go() {
+fn channel_input_is_dropped() {
     check(|| {
         for canceled in [true, false] {
             let (ctx, cancel) = Context::background().with_cancel();
@@ -459,7 +459,8 @@ fn a_channel_as_input_is_let_go() {
             });
             let ended = parallel_map(&ctx, 4, input, |_, n| {
                 if n == 99 {
-                    // A slow producer: when the end comes one waits in the channel, and the others for their turn.
+                    // A slow producer: when the end comes, one worker waits in the channel, and the
+                    // others wait for their turn.
                     until(|| asked.load(SeqCst) == 101);
                     if canceled {
                         cancel.cancel();
@@ -469,20 +470,21 @@ fn a_channel_as_input_is_let_go() {
                 Ok::<_, Error>(n)
             });
             assert!(watched.is_empty());
-            // An input that ends with the context is not taken for one that is done.
+            // An input that ends with the context is not taken for a complete one.
             assert_eq!(ended, if canceled { Err(Error::Canceled) } else { Ok((0..100).collect()) });
         }
     });
 }
 
 #[test]
-fn items_may_come_from_the_calls_themselves() {
+fn calls_may_produce_items() {
     check(|| {
         for limit in [1, 2, 5] {
             let (found, input) = unbounded();
             found.send(0).unwrap();
             let found = Mutex::new(Some(found));
-            // There is never more than one, so the others wait inside of the iterator, and for it.
+            // There is never more than one item, so the other workers wait inside the iterator, and
+            // for it.
             let links = parallel_map(&Context::background(), limit, input, |_, n| {
                 let mut found = found.lock().unwrap();
                 match &*found {
@@ -497,7 +499,7 @@ fn items_may_come_from_the_calls_themselves() {
 }
 
 #[test]
-fn the_iterator_is_dropped_whatever_happens() {
+fn iterator_is_dropped_whatever_happens() {
     check(|| {
         for fate in 0..4 {
             let (ctx, cancel) = Context::background().with_cancel();
@@ -536,7 +538,7 @@ fn calls_nest() {
 }
 
 #[test]
-fn its_goroutines_name_the_line_of_the_call() {
+fn goroutines_name_the_line_of_the_call() {
     check(|| {
         let (meeting, here) = (greenthread::sync::Barrier::new(4), AtomicUsize::new(0));
         let ours = |line: u32| {
@@ -559,7 +561,7 @@ fn its_goroutines_name_the_line_of_the_call() {
 }
 
 #[test]
-fn whatever_goes_wrong_nothing_is_left() {
+fn storm_of_failures_leaves_nothing() {
     storm(|random| {
         let census = Census::default();
         let (ctx, cancel) = Context::background().with_cancel();

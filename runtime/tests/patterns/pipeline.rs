@@ -17,14 +17,14 @@ use greenthread::{channel, debug, exit_goroutine, go, num_goroutine, select};
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// As many as an unoptimized build can do in a moment.
+/// As many as an unoptimized build can process in a moment.
 const MANY: u64 = 10_000;
 
 fn background() -> Context {
     Context::background()
 }
 
-/// All numbers, for ever.
+/// Returns a pipeline of all numbers, forever.
 fn endless() -> Pipeline<usize> {
     Pipeline::new(&background(), 0..)
 }
@@ -46,7 +46,7 @@ fn values_go_through_all_stages_in_order() {
 }
 
 #[test]
-fn the_context_stops_all_stages_and_is_what_wait_reports() {
+fn context_stops_all_stages_and_wait_reports_it() {
     check(|| {
         let (ctx, cancel) = background().with_cancel_cause();
         let census = Census::default();
@@ -58,13 +58,13 @@ fn the_context_stops_all_stages_and_is_what_wait_reports() {
         cancel.cancel("enough");
         assert_eq!(values.wait().unwrap_err().to_string(), "enough");
         assert_eq!(census.alive(), 0);
-        // One that is started under it has ended before it has begun.
+        // A pipeline that is started under it ends before it begins.
         assert_eq!(Pipeline::new(&ctx, [1]).collect::<Vec<_>>().unwrap_err().to_string(), "enough");
     });
 }
 
 #[test]
-fn the_context_ends_what_waits_for_input_or_for_a_batch() {
+fn context_ends_a_wait_for_input_and_for_a_batch() {
     check(|| {
         let (ctx, cancel) = background().with_cancel();
         let (tx, rx) = channel::bounded(0);
@@ -92,7 +92,7 @@ fn cancel_stops_all_stages() {
 }
 
 #[test]
-fn a_dropped_pipeline_stops_and_drops_its_values() {
+fn dropped_pipeline_stops_and_drops_its_values() {
     check(|| {
         let (tx, rx) = channel::bounded(10);
         let census = Census::default();
@@ -108,7 +108,8 @@ fn a_dropped_pipeline_stops_and_drops_its_values() {
     });
 }
 
-/// A pipeline for each function of the user's that can be run, which ends in `act` instead of a third value.
+/// Returns a pipeline for each of the user's functions that can run, which calls `act` instead of
+/// producing a third value.
 fn failing_in(act: fn() -> usize) -> Vec<(&'static str, Pipeline<usize>)> {
     let third = move |n| if n == 2 { act() } else { n };
     let three = || Pipeline::new(&background(), 0..).capacity(1);
@@ -126,7 +127,7 @@ fn failing_in(act: fn() -> usize) -> Vec<(&'static str, Pipeline<usize>)> {
 }
 
 #[test]
-fn a_panic_surfaces_wherever_the_end_is_asked_for() {
+fn panic_resumes_wherever_the_end_is_asked_for() {
     check(|| {
         let failing = || failing_in(|| panic!("expected"));
         for (which, values) in failing() {
@@ -162,7 +163,7 @@ fn exit_goroutine_in_a_stage_is_an_error() {
 }
 
 #[test]
-fn a_panic_of_the_consumer_stops_the_pipeline() {
+fn panic_of_the_consumer_stops_the_pipeline() {
     check(|| {
         let consume = |n| assert!(n < 3, "expected");
         assert_eq!(panic_of(|| endless().map(|n| n).for_each(consume)), "expected");
@@ -180,7 +181,7 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn a_payload_that_panics_holds_nobody_up() {
+fn payload_whose_drop_panics_blocks_no_stage() {
     check(|| {
         let both = Barrier::new(2);
         let values = endless().map_parallel(2, move |_| {
@@ -193,7 +194,7 @@ fn a_payload_that_panics_holds_nobody_up() {
 }
 
 #[test]
-fn a_loop_over_a_pipeline_ends_it() {
+fn leaving_a_loop_stops_the_pipeline() {
     check(|| {
         let mut seen = Vec::new();
         for n in endless().map(|n| n) {
@@ -211,7 +212,7 @@ fn a_loop_over_a_pipeline_ends_it() {
 }
 
 #[test]
-fn an_error_stops_what_is_before_and_after() {
+fn error_stops_the_stages_before_and_after() {
     check(|| {
         let (tx, rx) = channel::bounded(0);
         let values = Pipeline::from_input(&background(), rx)
@@ -229,8 +230,8 @@ fn an_error_stops_what_is_before_and_after() {
     });
 }
 
-/// A pipeline whose first stage has failed at the second value, and whose second stage calls `then` for the first value
-/// after that.
+/// Returns a pipeline whose first stage has failed at the second value, and whose second stage
+/// calls `then` for the first value after that.
 fn two_failures(then: fn() -> Result<i32, String>) -> Pipeline<i32> {
     Pipeline::new(&background(), [1, 2]).try_map(|n| if n == 2 { Err("the upper".to_owned()) } else { Ok(n) }).try_map(
         move |_| {
@@ -242,7 +243,7 @@ fn two_failures(then: fn() -> Result<i32, String>) -> Pipeline<i32> {
 }
 
 #[test]
-fn a_panic_wins_over_an_error_and_the_upper_error_over_the_lower() {
+fn panic_takes_precedence_over_errors_and_upstream_errors_over_later_ones() {
     check(|| {
         let error = two_failures(|| Err("the lower".to_owned())).wait().unwrap_err();
         assert_eq!(error.to_string(), "the upper");
@@ -251,7 +252,7 @@ fn a_panic_wins_over_an_error_and_the_upper_error_over_the_lower() {
 }
 
 #[test]
-fn an_error_after_the_last_value_that_is_wanted_is_none() {
+fn error_after_the_last_taken_value_is_ignored() {
     check(|| {
         let fail = |n| if n > 3 { Err("unwanted") } else { Ok(n) };
         assert_eq!(endless().try_map(fail).take(3).collect::<Vec<_>>().unwrap(), [0, 1, 2]);
@@ -259,7 +260,7 @@ fn an_error_after_the_last_value_that_is_wanted_is_none() {
 }
 
 #[test]
-fn a_slow_consumer_holds_everybody_up() {
+fn slow_consumer_holds_up_every_stage() {
     check(|| {
         let made = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&made);
@@ -268,7 +269,8 @@ fn a_slow_consumer_holds_everybody_up() {
         });
         let values = Pipeline::new(&background(), count).map(|n| n).capacity(4).map(|n| n);
         for n in 0..20 {
-            // Until all wait: each of the three goroutines has one value, the last channel four.
+            // Until all stages wait: each of the three goroutines has one value, and the last
+            // channel has four.
             until(|| made.load(Ordering::Relaxed) == n + 7);
             greenthread::yield_now();
             assert_eq!(values.recv(), Ok(n));
@@ -280,7 +282,7 @@ fn a_slow_consumer_holds_everybody_up() {
 }
 
 #[test]
-fn take_stops_what_is_blocked_before_it() {
+fn take_stops_blocked_stages_before_it() {
     check(|| {
         for n in 0..3 {
             let (tx, rx) = channel::bounded(n);
@@ -306,13 +308,13 @@ fn collect_takes_no_more_than_the_collection() {
 }
 
 #[test]
-fn a_batch_does_not_wait_longer_than_it_should() {
+fn batch_is_sent_after_its_timeout() {
     check(|| {
         let (tx, rx) = channel::bounded(0);
         let batches = Pipeline::from_input(&background(), rx).batch(3, Duration::from_millis(2));
         tx.send(1).unwrap();
         assert_eq!(batches.recv(), Ok(vec![1]));
-        // None without a value, however long it takes.
+        // No empty batch comes, however long it takes.
         let waited = batches.receiver().recv_timeout(Duration::from_millis(10));
         assert!(waited.is_err(), "{waited:?}");
         tx.send(2).unwrap();
@@ -326,7 +328,7 @@ fn a_batch_does_not_wait_longer_than_it_should() {
 }
 
 #[test]
-fn nothing_and_many_values() {
+fn no_values_and_many_values() {
     check(|| {
         let all = |n: u64| Pipeline::new(&background(), 0..n).map(|n| n + 1).capacity(64).filter(|n| n % 2 == 0);
         for n in [0, 1, MANY] {
@@ -339,15 +341,15 @@ fn nothing_and_many_values() {
     });
 }
 
-/// Each value goes up by one in each stage.
+/// Returns a chain in which each stage adds one.
 fn chain(input: &Receiver<usize>, stages: usize) -> Pipeline<usize> {
     (0..stages).fold(Pipeline::from_input(&background(), input.clone()), |chain, _| chain.map(|n| n + 1))
 }
 
 #[test]
-fn a_chain_may_be_long() {
+fn chain_may_be_long() {
     check(|| {
-        // A few values, as the chain would take many before the first comes out.
+        // Only a few values, as the chain would take many before the first one comes out.
         let (tx, rx) = channel::bounded(2);
         (0..2).for_each(|n| tx.send(n).unwrap());
         assert_eq!(chain(&rx, 500).take(2).collect::<Vec<_>>().unwrap(), [500, 501]);
@@ -356,7 +358,7 @@ fn a_chain_may_be_long() {
 }
 
 #[test]
-fn a_very_long_chain_is_dropped_without_recursion() {
+fn very_long_chain_is_dropped_without_recursion() {
     check_on(2, || {
         let (tx, rx) = channel::bounded(0);
         let chain = chain(&rx, 20_000);
@@ -369,7 +371,7 @@ fn a_very_long_chain_is_dropped_without_recursion() {
 }
 
 #[test]
-fn a_diamond_comes_together() {
+fn diamond_of_tee_and_fan_in_is_complete() {
     check(|| {
         let diamond = |source| {
             let (left, right) = tee(&background(), source);
@@ -383,7 +385,7 @@ fn a_diamond_comes_together() {
         assert_eq!(taken.collect::<Vec<_>>().unwrap().len(), 10);
         until_alone();
 
-        // What both sides see comes out once, and as what it is.
+        // A failure that both sides see comes out once, unchanged.
         let panics = || endless().map(|n| if n == 2 { panic!("expected") } else { n });
         assert_eq!(panic_of(|| diamond(panics()).wait()), "expected");
         let fails = endless().try_map(|n| if n == 2 { Err("expected") } else { Ok(n) });
@@ -412,7 +414,7 @@ fn threads_use_pipelines_too() {
 }
 
 #[test]
-fn the_goroutines_are_those_of_the_line_that_asked_for_them() {
+fn goroutines_name_the_line_of_the_call() {
     check(|| {
         let here = line!() + 1;
         let values = Pipeline::new(&background(), 0..).map(|n: u64| n);
@@ -420,14 +422,14 @@ fn the_goroutines_are_those_of_the_line_that_asked_for_them() {
             let sites = debug::goroutines().into_iter().map(|goroutine| goroutine.spawned_at);
             sites.filter(|site| site.file() == file!() && site.line() == here).count()
         };
-        // Those that have not begun are not in the list.
+        // Goroutines that have not begun are not in the list.
         until(|| ours() == 2);
         drop(values);
     });
 }
 
 #[test]
-fn a_pipeline_takes_part_in_a_select() {
+fn pipeline_works_in_a_select() {
     check(|| {
         let (slow, fast) = (Pipeline::from_input(&background(), channel::never::<usize>()), endless());
         for n in 0..10 {
@@ -459,7 +461,7 @@ fn until_done_ends_with_the_values_or_with_the_context() {
 }
 
 #[test]
-fn until_done_stops_a_pipeline_and_passes_its_panic_on() {
+fn until_done_stops_a_pipeline_and_resumes_its_panic() {
     check(|| {
         let mut values = until_done(&background(), endless());
         assert_eq!(values.by_ref().take(3).collect::<Vec<_>>(), [0, 1, 2]);
@@ -472,7 +474,8 @@ fn until_done_stops_a_pipeline_and_passes_its_panic_on() {
     });
 }
 
-/// One of several kinds of stages, all of which hand every value on; but a [`LOSSY`] one may lose the first.
+/// Returns one of several kinds of stages, which send on every value; but a [`LOSSY`] one may lose
+/// the first.
 fn stage_of(kind: u64, ctx: &Context, values: Pipeline<Counted>, capacity: usize) -> Pipeline<Counted> {
     let values = values.capacity(capacity);
     match kind {
@@ -482,7 +485,7 @@ fn stage_of(kind: u64, ctx: &Context, values: Pipeline<Counted>, capacity: usize
         3 => values.map_parallel(3, |value| value),
         4 => values.map_ordered(3, |value| value),
         LOSSY => {
-            // While the side that was dropped still has a clone, the value cannot be taken out.
+            // While the dropped side still has a clone, the value cannot be taken out.
             let (left, right) = tee(ctx, values.map(Arc::new));
             drop(left);
             right.filter_map(Arc::into_inner)
@@ -494,7 +497,7 @@ fn stage_of(kind: u64, ctx: &Context, values: Pipeline<Counted>, capacity: usize
 const LOSSY: u64 = 5;
 
 #[test]
-fn stress_whatever_ends_it_nothing_is_left() {
+fn stress_any_end_leaves_nothing() {
     storm(|random| {
         let census = Census::default();
         let (ctx, cancel) = background().with_cancel();

@@ -15,7 +15,7 @@ use greenthread::{debug, exit_goroutine, num_goroutine, yield_now};
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// As many as an unoptimized build can do in a moment.
+/// As many as an unoptimized build can process in a moment.
 const MANY: usize = 10_000;
 
 fn background() -> Context {
@@ -26,10 +26,10 @@ fn endless() -> Pipeline<usize> {
     Pipeline::new(&background(), 0..)
 }
 
-/// What gives each value to several workers.
+/// A pattern that passes each value to one of several workers.
 type Pool = (&'static str, fn(&Context, Pipeline<usize>, fn(usize) -> usize) -> Pipeline<usize>);
 
-/// Each kind of pool, with four workers at most.
+/// Each kind of pool, with at most four workers.
 const POOLS: [Pool; 6] = [
     ("worker_pool", |ctx, jobs, f| worker_pool(ctx, 4, jobs, move |_, n| f(n))),
     ("dynamic_worker_pool", |ctx, jobs, f| dynamic_worker_pool(ctx, 0..=4, Duration::ZERO, jobs, move |_, n| f(n))),
@@ -58,7 +58,7 @@ fn each_job_is_done_once() {
 }
 
 #[test]
-fn cancelled_in_the_middle() {
+fn pools_canceled_in_the_middle_end() {
     check(|| {
         for (which, pool) in POOLS {
             let (ctx, cancel) = background().with_cancel_cause();
@@ -82,7 +82,7 @@ fn cancelled_in_the_middle() {
 }
 
 #[test]
-fn cancelled_while_it_waits_for_jobs() {
+fn pools_canceled_while_they_wait_for_jobs_end() {
     check(|| {
         type Start = fn(&Context, Receiver<u8>) -> Pipeline<u8>;
         let pools: [Start; 3] = [
@@ -104,7 +104,7 @@ fn cancelled_while_it_waits_for_jobs() {
 }
 
 #[test]
-fn a_panic_stops_the_pool_and_surfaces() {
+fn panic_stops_the_pool_and_resumes() {
     check(|| {
         for (which, pool) in POOLS {
             let panics = || pool(&background(), endless(), |n| if n == 20 { panic!("expected") } else { n });
@@ -122,9 +122,9 @@ fn a_panic_stops_the_pool_and_surfaces() {
 }
 
 #[test]
-fn a_panic_wins_over_what_it_makes_of_the_other_jobs() {
+fn panic_takes_precedence_over_its_effects_on_other_jobs() {
     check(|| {
-        // The other job gives up when the pool is stopped, and so does its worker.
+        // The other job ends when the pool is stopped, and so does its worker.
         let (tx, jobs) = channel::bounded(2);
         (0..2).for_each(|n| tx.send(n).unwrap());
         let pool = worker_pool(&background(), 2, jobs, |ctx, n| match n {
@@ -133,12 +133,12 @@ fn a_panic_wins_over_what_it_makes_of_the_other_jobs() {
         });
         assert_eq!(panic_of(|| pool.wait()), "expected");
 
-        // The context ends first, and the panic comes of that.
+        // The context ends first, and the panic is a result of that.
         let (ctx, cancel) = background().with_cancel();
         let (tx, jobs) = channel::bounded(2);
         let pool = worker_pool(&ctx, 2, jobs, |ctx, ()| {
             assert!(ctx.done().recv().is_err());
-            // Until the other worker and its failure are through.
+            // Until the other worker has ended.
             until(|| num_goroutine() == 2);
             panic!("expected");
         });
@@ -157,7 +157,7 @@ fn jobs_get_a_context_that_ends_with_the_pool() {
         let ctx = background().with_value("of the caller");
         let pool = dynamic_worker_pool(&ctx, 2..=4, LONG, Pipeline::new(&ctx, 0..4), move |ctx, _| {
             started.send(ctx.value::<&str>().copied()).unwrap();
-            // Stopped with the job, and not taken for complete.
+            // Stopped with the job, and not mistaken for complete.
             let end = Pipeline::new(ctx, 0u64..).filter(|_| false).collect::<Vec<_>>();
             tx.send(end.unwrap_err().to_string()).unwrap();
         });
@@ -168,7 +168,7 @@ fn jobs_get_a_context_that_ends_with_the_pool() {
 }
 
 #[test]
-fn as_many_jobs_at_once_as_workers() {
+fn as_many_jobs_run_at_once_as_workers() {
     check(|| {
         for (which, pool) in POOLS {
             static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
@@ -176,7 +176,7 @@ fn as_many_jobs_at_once_as_workers() {
             MOST.store(0, Ordering::Relaxed);
             let results = pool(&background(), Pipeline::new(&background(), 0..200), |n| {
                 MOST.fetch_max(AT_ONCE.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-                // The first ones wait for each other: four at once are needed.
+                // The first jobs wait for each other: four must run at once.
                 until(|| MOST.load(Ordering::Relaxed) >= 4);
                 yield_now();
                 AT_ONCE.fetch_sub(1, Ordering::Relaxed);
@@ -189,7 +189,7 @@ fn as_many_jobs_at_once_as_workers() {
 }
 
 #[test]
-fn a_slow_consumer_holds_the_workers_up() {
+fn slow_consumer_holds_up_the_workers() {
     check(|| {
         for (which, pool) in POOLS {
             static DONE: AtomicUsize = AtomicUsize::new(0);
@@ -208,7 +208,7 @@ fn a_slow_consumer_holds_the_workers_up() {
 }
 
 #[test]
-fn one_job_that_hangs_does_not_hold_the_others_up() {
+fn hanging_job_does_not_hold_up_the_others() {
     check(|| {
         type Start = fn(&Context, Receiver<u32>, Receiver<()>) -> Pipeline<u32>;
         let pools: [Start; 2] = [
@@ -248,9 +248,9 @@ fn results_keep_the_order_of_the_values() {
     });
 }
 
-/// What fails later in the order, though earlier in time, is not seen.
+/// Checks that a failure later in the order, though earlier in time, is not seen.
 #[test]
-fn an_ordered_stage_fails_where_a_single_goroutine_would() {
+fn ordered_stage_fails_where_a_single_goroutine_would() {
     check(|| {
         for workers in [1, 2, 7, 100] {
             for first_to_fail in [0, 1, 50, 499] {
@@ -268,7 +268,7 @@ fn an_ordered_stage_fails_where_a_single_goroutine_would() {
 }
 
 #[test]
-fn an_error_stops_the_other_workers() {
+fn error_stops_the_other_workers() {
     check(|| {
         for workers in [1, 2, 7, 100] {
             let census = Census::default();
@@ -285,7 +285,7 @@ fn an_error_stops_the_other_workers() {
 }
 
 #[test]
-fn a_panic_wins_over_the_error_of_another_worker() {
+fn panic_takes_precedence_over_the_error_of_another_worker() {
     type Stage = fn(Pipeline<usize>, Box<Fails>) -> Pipeline<usize>;
     type Fails = dyn Fn(usize) -> Result<usize, &'static str> + Send + Sync;
     let stages: [Stage; 2] = [|values, f| values.try_map_parallel(2, f), |values, f| values.try_map_ordered(2, f)];
@@ -302,7 +302,7 @@ fn a_panic_wins_over_the_error_of_another_worker() {
                 panic!("the panic");
             };
             let results = stage(Pipeline::new(&background(), 0..2), Box::new(fails));
-            // Only the second is left, which panics when the error has stopped the stage.
+            // Only the second goroutine is left, which panics when the error has stopped the stage.
             until(|| num_goroutine() == 2);
             drop(open);
             assert_eq!(panic_of(|| results.wait()), "the panic");
@@ -311,7 +311,7 @@ fn a_panic_wins_over_the_error_of_another_worker() {
 }
 
 #[test]
-fn the_first_value_holds_up_no_more_than_there_are_workers() {
+fn slow_first_value_holds_up_at_most_all_workers() {
     check(|| {
         let begun = Arc::new(AtomicUsize::new(0));
         let (open, gate) = channel::bounded::<()>(0);
@@ -334,17 +334,17 @@ fn the_first_value_holds_up_no_more_than_there_are_workers() {
     });
 }
 
-/// A dynamic pool whose jobs wait to be let go, one by one.
+/// A dynamic pool whose jobs wait until they are released one by one.
 struct Held {
     jobs: channel::Sender<()>,
-    let_go: channel::Sender<()>,
+    release: channel::Sender<()>,
     results: Pipeline<()>,
     at_work: Arc<AtomicUsize>,
 }
 
 impl Held {
     fn new(workers: std::ops::RangeInclusive<usize>, idle: Duration) -> Self {
-        let ((jobs, rx), (let_go, gate)) = (channel::bounded(0), channel::bounded(0));
+        let ((jobs, rx), (release, gate)) = (channel::bounded(0), channel::bounded(0));
         let at_work = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&at_work);
         let results = dynamic_worker_pool(&background(), workers, idle, rx, move |_, ()| {
@@ -352,37 +352,37 @@ impl Held {
             gate.recv().unwrap();
             count.fetch_sub(1, Ordering::Relaxed);
         });
-        Self { jobs, let_go, results, at_work }
+        Self { jobs, release, results, at_work }
     }
 
     fn at_work(&self) -> usize {
         self.at_work.load(Ordering::Relaxed)
     }
 
-    /// Lets a job go, and takes its result.
+    /// Releases a job, and takes its result.
     fn finish_one(&self) {
-        self.let_go.send(()).unwrap();
+        self.release.send(()).unwrap();
         self.results.recv().unwrap();
     }
 }
 
 #[test]
-fn a_dynamic_pool_grows_as_jobs_come_and_shrinks_as_none_do() {
+fn dynamic_pool_grows_with_jobs_and_shrinks_without() {
     check(|| {
-        // This goroutine is one.
+        // This goroutine counts as one.
         let pool = Held::new(2..=5, Duration::from_millis(5));
         assert_eq!(num_goroutine(), 1 + 2);
         for n in 1..=5 {
             pool.jobs.send(()).unwrap();
             until(|| pool.at_work() == n);
-            // One waits for the next job, up to the maximum.
+            // One worker waits for the next job, up to the maximum.
             until(|| num_goroutine() == 1 + (n + 1).clamp(2, 5));
         }
         let refused = pool.jobs.try_send(());
         assert!(refused.is_err(), "there is no sixth worker");
         (0..5).for_each(|_| pool.finish_one());
         until(|| num_goroutine() == 1 + 2);
-        // It grows again, and shrinks to those that are at work and one that waits.
+        // The pool grows again, and shrinks to the busy workers and one that waits.
         (0..5).for_each(|_| pool.jobs.send(()).unwrap());
         (0..2).for_each(|_| pool.finish_one());
         until(|| num_goroutine() == 1 + 4);
@@ -397,7 +397,7 @@ fn a_dynamic_pool_grows_as_jobs_come_and_shrinks_as_none_do() {
 }
 
 #[test]
-fn a_dynamic_pool_serves_who_comes_while_it_shrinks() {
+fn dynamic_pool_takes_jobs_while_it_shrinks() {
     check(|| {
         let pool = Held::new(0..=8, Duration::ZERO);
         for round in 0..50 {
@@ -411,7 +411,7 @@ fn a_dynamic_pool_serves_who_comes_while_it_shrinks() {
 }
 
 #[test]
-fn workers_are_of_the_line_that_asked_for_the_pool() {
+fn workers_name_the_line_of_the_call() {
     check(|| {
         let (tx, jobs) = channel::bounded(3);
         (0..3).for_each(|_| tx.send(()).unwrap());
@@ -438,7 +438,7 @@ fn threads_use_pools_too() {
 }
 
 #[test]
-fn numbers_of_workers_that_make_no_sense() {
+fn invalid_numbers_of_workers_are_refused() {
     let (ctx, none) = (background(), channel::never::<()>);
     let zero = "patterns: a pool of 0 workers would never run a job; use at least 1";
     assert_eq!(panic_of(|| worker_pool(&ctx, 0, none(), |_, ()| ())), zero);

@@ -1,4 +1,5 @@
-//! `patterns::Queue`: order, what each policy does with a full queue, and where every value ends up.
+//! `patterns::Queue`: order, what each policy does with a full queue, and that every value ends up
+//! in one place.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,13 +34,13 @@ fn until_waiting(n: usize) {
 }
 
 #[test]
-fn first_in_first_out() {
+fn values_leave_in_the_order_of_their_pushes() {
     check(|| {
-        for full in
+        for policy in
             [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG), OverflowPolicy::BlockTimeout(Duration::MAX)]
         {
             for capacity in [0, 1, 7] {
-                let queue = Queue::new(capacity, full);
+                let queue = Queue::new(capacity, policy);
                 let producer = queue.clone();
                 let producing = spawn(move || {
                     (0..1000).for_each(|n| assert_eq!(producer.push(&background(), n), Ok(Pushed::Queued)));
@@ -100,22 +101,22 @@ fn each_value_goes_to_one_consumer() {
 }
 
 #[test]
-fn nothing_and_very_much() {
+fn empty_and_very_large_queues() {
     check(|| {
-        for full in POLICIES {
-            let empty = Queue::<u8>::new(4, full);
+        for policy in POLICIES {
+            let empty = Queue::<u8>::new(4, policy);
             empty.close();
             assert_eq!(empty.iter().next(), None);
             assert_eq!(empty.pop(&background()), Err(RecvError::Disconnected));
 
-            let queue = Queue::new(100_000, full);
+            let queue = Queue::new(100_000, policy);
             (0..100_000).for_each(|n| assert_eq!(queue.try_push(n), Ok(Pushed::Queued)));
             assert_eq!((queue.len(), queue.capacity(), queue.dropped()), (100_000, 100_000, 0));
             queue.close();
             assert!(queue.iter().eq(0..100_000));
 
-            // Of values without size any number has room.
-            let queue = Queue::<()>::new(usize::MAX, full);
+            // Any number of zero-sized values has room.
+            let queue = Queue::<()>::new(usize::MAX, policy);
             assert_eq!(queue.try_push(()), Ok(Pushed::Queued));
             assert_eq!(queue.push(&background(), ()), Ok(Pushed::Queued));
             assert_eq!((queue.len(), queue.capacity(), queue.dropped()), (2, usize::MAX, 0));
@@ -126,7 +127,7 @@ fn nothing_and_very_much() {
 }
 
 #[test]
-fn the_newest_is_rejected() {
+fn newest_value_is_rejected() {
     check(|| {
         let queue = Queue::new(2, OverflowPolicy::DropNewest);
         let pushed: Vec<_> = (0..4).map(|n| queue.push(&background(), n).unwrap()).collect();
@@ -139,7 +140,7 @@ fn the_newest_is_rejected() {
 }
 
 #[test]
-fn the_oldest_is_displaced() {
+fn oldest_value_is_displaced() {
     check(|| {
         let queue = Queue::new(2, OverflowPolicy::DropOldest);
         let pushed: Vec<_> = (0..4).map(|n| queue.push(&background(), n).unwrap()).collect();
@@ -154,8 +155,8 @@ fn the_oldest_is_displaced() {
 #[test]
 fn without_capacity_a_consumer_must_wait() {
     check(|| {
-        for full in [OverflowPolicy::DropOldest, OverflowPolicy::DropNewest] {
-            let queue = Queue::new(0, full);
+        for policy in [OverflowPolicy::DropOldest, OverflowPolicy::DropNewest] {
+            let queue = Queue::new(0, policy);
             assert_eq!(queue.push(&background(), 1), Ok(Pushed::Rejected(1)));
             let consumer = queue.clone();
             let consuming = spawn(move || consumer.pop(&background()));
@@ -170,14 +171,14 @@ fn without_capacity_a_consumer_must_wait() {
 }
 
 #[test]
-fn time_runs_out() {
+fn block_timeout_limits_the_wait() {
     check(|| {
         for timeout in [Duration::ZERO, SHORT] {
             let queue = Queue::new(1, OverflowPolicy::BlockTimeout(timeout));
             assert_eq!(queue.push(&background(), 1), Ok(Pushed::Queued));
             assert_eq!(queue.push(&background(), 2), Err(PushError::Timeout(2)));
             assert_eq!(queue.try_push(3), Err(TrySendError::Full(3)));
-            assert_eq!(queue.dropped(), 1, "`try_push` has given it no time");
+            assert_eq!(queue.dropped(), 1, "`try_push` does not wait, so it does not count");
             assert_eq!(queue.pop(&background()), Ok(1));
         }
         let queue = Queue::new(1, OverflowPolicy::BlockTimeout(LONG));
@@ -186,17 +187,17 @@ fn time_runs_out() {
         let producing = spawn(move || producer.push(&background(), 2));
         until_waiting(1);
         assert_eq!(queue.pop(&background()), Ok(1));
-        assert_eq!(producing.join().unwrap(), Ok(Pushed::Queued), "there was time enough");
+        assert_eq!(producing.join().unwrap(), Ok(Pushed::Queued), "the consumer came in time");
     });
 }
 
 #[test]
-fn the_context_ends_a_wait() {
+fn context_ends_a_wait() {
     check(|| {
         let census = Census::default();
-        for full in [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG)] {
+        for policy in [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG)] {
             let (ctx, cancel) = background().with_cancel();
-            let (filled, empty) = (Queue::new(1, full), Queue::<Counted>::new(1, full));
+            let (filled, empty) = (Queue::new(1, policy), Queue::<Counted>::new(1, policy));
             filled.try_push(census.value()).unwrap();
             let producers: Vec<_> = (0..3)
                 .map(|_| {
@@ -212,19 +213,19 @@ fn the_context_ends_a_wait() {
                 assert!(matches!(producer.join().unwrap(), Some(PushError::Ended(Error::Canceled, _))));
             }
             assert_eq!(consuming.join().unwrap(), Some(RecvError::Ended(Error::Canceled)));
-            assert_eq!(filled.dropped(), 0, "that is not the policy's doing");
+            assert_eq!(filled.dropped(), 0, "the context is not the policy");
         }
         assert_eq!(census.alive(), 0);
     });
 }
 
 #[test]
-fn a_context_that_has_ended_wins() {
+fn ended_context_takes_precedence() {
     check(|| {
         let (ctx, cancel) = background().with_cancel();
         cancel.cancel();
-        for full in POLICIES {
-            let queue = Queue::new(1, full);
+        for policy in POLICIES {
+            let queue = Queue::new(1, policy);
             assert_eq!(queue.push(&ctx, 1), Err(PushError::Ended(Error::Canceled, 1)));
             queue.try_push(2).unwrap();
             assert_eq!(queue.pop(&ctx), Err(RecvError::Ended(Error::Canceled)));
@@ -234,10 +235,10 @@ fn a_context_that_has_ended_wins() {
 }
 
 #[test]
-fn close_gives_values_back_and_drains() {
+fn close_returns_values_to_producers_and_drains() {
     check(|| {
-        for full in [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG)] {
-            let queue = Queue::new(2, full);
+        for policy in [OverflowPolicy::Block, OverflowPolicy::BlockTimeout(LONG)] {
+            let queue = Queue::new(2, policy);
             (0..2).for_each(|n| assert!(queue.try_push(n).is_ok()));
             let producers: Vec<_> = (2..5)
                 .map(|n| {
@@ -260,8 +261,8 @@ fn close_gives_values_back_and_drains() {
             }
             assert_eq!(queue.iter().collect::<Vec<_>>(), [0, 1]);
         }
-        for full in POLICIES {
-            let queue = Queue::new(0, full);
+        for policy in POLICIES {
+            let queue = Queue::new(0, policy);
             queue.close();
             queue.close();
             assert!(queue.is_closed());
@@ -277,7 +278,7 @@ fn close_gives_values_back_and_drains() {
 }
 
 #[test]
-fn the_last_handle_closes() {
+fn last_handle_closes_the_queue() {
     check(|| {
         let (census, queue) = (Census::default(), Queue::new(4, OverflowPolicy::DropOldest));
         let receiver = queue.receiver().clone();
@@ -297,7 +298,7 @@ fn the_last_handle_closes() {
 }
 
 #[test]
-fn who_panics_leaves_the_queue_to_others() {
+fn queue_survives_a_panicking_consumer() {
     check(|| {
         let queue = Queue::new(1, OverflowPolicy::Block);
         for panics in [true, false] {
@@ -319,7 +320,7 @@ fn who_panics_leaves_the_queue_to_others() {
 }
 
 #[test]
-fn what_goes_to_other_threads() {
+fn send_and_sync_follow_the_values() {
     assert_eq!((asked!(Queue<std::cell::Cell<u8>>), asked!(Queue<*const u8>)), ((true, true), (false, false)));
 }
 
@@ -341,9 +342,10 @@ fn threads_and_goroutines_mix() {
     });
 }
 
-/// Values are displaced while several push and several receive: each one goes to one place, those of a producer in their order.
+/// Displaces values while several goroutines push and several receive: each value goes to one
+/// place, and those of a producer stay in order.
 #[test]
-fn displaced_by_several() {
+fn several_producers_displace_each_value_once() {
     check(move || {
         let seed = seed();
         let mut rng = Rng::new(seed);
@@ -401,8 +403,9 @@ fn displace_by_several(rng: &mut Rng) {
     assert!(all.into_iter().eq((0..2).flat_map(|p| (0..each).map(move |n| (p, n)))));
 }
 
-/// What a push displaces is the oldest of a full queue: as many values before the new one as the queue holds. If a consumer is faster, there
-/// is room, and nothing has to go.
+/// Checks that a push displaces only the oldest value of a full queue: there are as many values
+/// before the new one as the queue holds. If a consumer is faster, there is room, and nothing is
+/// displaced.
 #[test]
 fn nothing_is_displaced_unless_the_queue_is_full() {
     check(move || {
@@ -411,7 +414,8 @@ fn nothing_is_displaced_unless_the_queue_is_full() {
         for capacity in [2, 3] {
             let queue = Queue::new(capacity, OverflowPolicy::DropOldest);
             let stop = Arc::new(AtomicBool::new(false));
-            // One of the consumers is a thread, so that it is busy on a CPU of its own on one P too.
+            // One of the consumers is a thread, so that it runs on a CPU of its own even with one
+            // P.
             let consumer = thread::spawn({
                 let (queue, stop) = (queue.clone(), Arc::clone(&stop));
                 move || {
@@ -432,9 +436,10 @@ fn nothing_is_displaced_unless_the_queue_is_full() {
     });
 }
 
-/// Any policy, with a close and the end of a context at some time: what was pushed is received or comes back, once.
+/// Uses any policy, with a close and the end of a context at some time: what was pushed is received
+/// or comes back, once.
 #[test]
-fn every_value_ends_up_somewhere() {
+fn every_value_ends_up_in_one_place() {
     storm(|rng| {
         let policies = [
             OverflowPolicy::Block,

@@ -1,4 +1,4 @@
-//! `patterns::RateLimiter` from the outside. Its arithmetic is tested beside it, without a clock.
+//! `patterns::RateLimiter` from the outside. Unit tests cover its arithmetic, without a clock.
 
 use std::panic;
 use std::sync::Arc;
@@ -19,24 +19,24 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// How many tokens are wanted by those who wait.
-fn wanted(limiter: &RateLimiter) -> usize {
+/// Returns the number of tokens that waiters are queued for.
+fn queued(limiter: &RateLimiter) -> usize {
     let text = format!("{limiter:?}");
     let (_, number) = text.split_once("queued: ").unwrap();
     number.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// A goroutine that waits for `n` tokens; it does so when this returns.
+/// Starts a goroutine that waits for `n` tokens; it is waiting when this returns.
 fn waiter(limiter: &Arc<RateLimiter>, ctx: &Context, n: usize) -> JoinHandle<Result<(), Error>> {
-    let (shared, ctx, before) = (Arc::clone(limiter), ctx.clone(), wanted(limiter));
+    let (shared, ctx, before) = (Arc::clone(limiter), ctx.clone(), queued(limiter));
     let waiting = parked("semaphore") + parked("select");
     let waits = spawn(move || shared.wait_n(&ctx, n));
-    until(|| wanted(limiter) == before + n && parked("semaphore") + parked("select") > waiting);
+    until(|| queued(limiter) == before + n && parked("semaphore") + parked("select") > waiting);
     waits
 }
 
 #[test]
-fn a_burst_and_then_nothing() {
+fn burst_then_nothing() {
     check(|| {
         let ctx = Context::background();
         for burst in [1, 2, 1000] {
@@ -55,7 +55,7 @@ fn a_burst_and_then_nothing() {
 }
 
 #[test]
-fn never_too_many() {
+fn rate_is_never_exceeded() {
     check_from_thread(|| {
         let body = || {
             let (ctx, begin) = (Context::background(), Instant::now());
@@ -77,7 +77,7 @@ fn never_too_many() {
 }
 
 #[test]
-fn more_than_the_bucket_holds() {
+fn wait_for_more_than_the_bucket_holds() {
     check(|| {
         let (ctx, begin) = (Context::background(), Instant::now());
         let limiter = RateLimiter::bursty(Duration::from_micros(100), 10);
@@ -89,7 +89,7 @@ fn more_than_the_bucket_holds() {
 }
 
 #[test]
-fn served_in_order() {
+fn waiters_are_served_in_order() {
     check(|| {
         let ctx = Context::background();
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 0));
@@ -101,14 +101,14 @@ fn served_in_order() {
             spawn(move || {
                 shared.wait(&ctx).unwrap();
                 let begin: Instant = begin.lock().unwrap();
-                assert!(begin.elapsed() >= ms(3) * n, "the {n}. was served before others that came earlier");
+                assert!(begin.elapsed() >= ms(3) * n, "waiter {n} was served before earlier waiters");
                 served.fetch_add(1, Ordering::Relaxed);
             });
             until(|| if n == 1 { parked("select") == 1 } else { parked("semaphore") > waiting });
         }
         *begin.lock() = Some(Instant::now());
         limiter.set_period(ms(3));
-        // Who comes last waits behind them.
+        // A later waiter queues behind them.
         limiter.wait(&ctx).unwrap();
         assert!(begin.lock().unwrap().elapsed() >= ms(18));
         until(|| served.load(Ordering::Relaxed) == 5);
@@ -116,7 +116,7 @@ fn served_in_order() {
 }
 
 #[test]
-fn who_gives_up_takes_nothing_and_lets_the_next_through() {
+fn waiter_that_gives_up_takes_nothing_and_frees_the_next() {
     check(|| {
         let ctx = Context::background();
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 5));
@@ -126,19 +126,19 @@ fn who_gives_up_takes_nothing_and_lets_the_next_through() {
         let middle = waiter(&limiter, &impatient, 1);
         let small = waiter(&limiter, &ctx, 2);
         assert!(!limiter.try_take(), "there are three, and the first wants four");
-        assert_eq!(wanted(&limiter), 7);
+        assert_eq!(queued(&limiter), 7);
         cancel.cancel();
         assert_eq!(large.join().unwrap(), Err(Error::Canceled));
         assert_eq!(middle.join().unwrap(), Err(Error::Canceled));
-        assert_eq!(small.join().unwrap(), Ok(()), "although nothing has come");
+        assert_eq!(small.join().unwrap(), Ok(()), "although no new token has come");
         assert!(limiter.try_take() && !limiter.try_take());
-        assert_eq!(wanted(&limiter), 0);
+        assert_eq!(queued(&limiter), 0);
         assert_eq!(limiter.wait(&impatient), Err(Error::Canceled));
     });
 }
 
 #[test]
-fn an_ended_context_takes_nothing() {
+fn ended_context_takes_nothing() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         cancel.cancel();
@@ -149,7 +149,7 @@ fn an_ended_context_takes_nothing() {
 }
 
 #[test]
-fn what_comes_after_the_deadline_is_refused_at_once() {
+fn tokens_after_the_deadline_are_refused_at_once() {
     check(|| {
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 1));
         let hours = |n: u32| Context::background().with_timeout(HOUR * n + HOUR / 2);
@@ -161,13 +161,14 @@ fn what_comes_after_the_deadline_is_refused_at_once() {
         assert_eq!(limiter.wait_n(&three, 3), Err(Error::DeadlineExceeded));
         assert_eq!(limiter.wait_n(&three, usize::MAX), Err(Error::DeadlineExceeded));
         let second = waiter(&limiter, &three, 2);
-        assert_eq!(wanted(&limiter), 3);
+        assert_eq!(queued(&limiter), 3);
         assert_eq!(limiter.wait(&three), Err(Error::DeadlineExceeded));
 
-        // Too late for who is in front, as the period changes; not for the one behind, who is in front then.
+        // Too late for the waiter in front, as the period changes; not for the one behind, which is
+        // then in front.
         limiter.set_period(HOUR * 8 / 5);
         assert_eq!(first.join().unwrap(), Err(Error::DeadlineExceeded));
-        assert_eq!(one.err(), None, "it was not waited for");
+        assert_eq!(one.err(), None, "the refusal does not wait for the deadline");
         until(|| parked("select") == 1);
         cancel.cancel();
         assert_eq!(second.join().unwrap(), Err(Error::Canceled));
@@ -175,7 +176,7 @@ fn what_comes_after_the_deadline_is_refused_at_once() {
 }
 
 #[test]
-fn a_deadline_allows_what_comes_before_it() {
+fn tokens_before_the_deadline_are_taken() {
     check(|| {
         let limiter = RateLimiter::bursty(ms(2), 0);
         let (ctx, _cancel) = Context::background().with_timeout(HOUR / 2);
@@ -199,12 +200,12 @@ fn a_deadline_allows_what_comes_before_it() {
         };
         assert_eq!(refused, Error::DeadlineExceeded);
         assert!(taken <= 10, "{taken} tokens in 20 ms");
-        assert_eq!(wanted(&limiter), 0);
+        assert_eq!(queued(&limiter), 0);
     });
 }
 
 #[test]
-fn one_timer_while_somebody_waits_and_none_else() {
+fn one_timer_for_all_waiters_and_none_without() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 0));
@@ -217,7 +218,7 @@ fn one_timer_while_somebody_waits_and_none_else() {
 }
 
 #[test]
-fn the_period_changes_for_those_who_wait() {
+fn new_period_applies_to_waiters() {
     check(|| {
         let ctx = Context::background();
         let limiter = Arc::new(RateLimiter::bursty(Duration::MAX, 2));
@@ -236,7 +237,7 @@ fn the_period_changes_for_those_who_wait() {
 }
 
 #[test]
-fn a_period_of_zero_is_no_limit() {
+fn period_of_zero_means_no_limit() {
     check(|| {
         let (limiter, ctx) = (Arc::new(RateLimiter::steady(Duration::ZERO)), Context::background());
         let waiting: Vec<_> = (0..10)
@@ -252,7 +253,7 @@ fn a_period_of_zero_is_no_limit() {
 }
 
 #[test]
-fn threads_and_goroutines_share_one() {
+fn threads_and_goroutines_share_a_limiter() {
     static SHARED: RateLimiter = RateLimiter::bursty(Duration::from_micros(20), 2);
     assert_eq!(asked!(RateLimiter), (true, true));
     check_from_thread(|| {
@@ -276,7 +277,7 @@ fn threads_and_goroutines_share_one() {
 }
 
 #[test]
-fn a_reservation_says_when() {
+fn reservation_returns_when_it_is_due() {
     check(|| {
         let (limiter, begin) = (RateLimiter::bursty(ms(2), 2), Instant::now());
         let all: Vec<_> = (0..6).map(|_| limiter.reserve().unwrap()).collect();
@@ -298,7 +299,7 @@ fn a_reservation_says_when() {
 }
 
 #[test]
-fn a_reservation_stands_in_line() {
+fn reservation_queues_behind_waiters() {
     check(|| {
         let ctx = Context::background();
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 0));
@@ -315,7 +316,7 @@ fn a_reservation_stands_in_line() {
 }
 
 #[test]
-fn what_is_cancelled_goes_to_those_that_wait() {
+fn canceled_reservation_goes_to_waiters() {
     check(|| {
         let ctx = Context::background();
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 3));
@@ -323,7 +324,7 @@ fn what_is_cancelled_goes_to_those_that_wait() {
         let large = limiter.reserve_n(100).unwrap();
         let waiting = waiter(&limiter, &ctx, 1);
         large.cancel();
-        // Of the three there was one left, and it is free again.
+        // One of the three tokens was left, and it is free again.
         waiting.join().unwrap().unwrap();
         assert!(!limiter.try_take());
         let (early, late) = (limiter.reserve_n(2).unwrap(), limiter.reserve().unwrap());
@@ -364,7 +365,7 @@ fn limit_and_burst_can_be_changed() {
 }
 
 #[test]
-fn in_destructors_while_unwinding() {
+fn wait_works_in_destructors_while_unwinding() {
     check(|| {
         let limiter = Arc::new(RateLimiter::bursty(HOUR, 0));
         let other = spawn({
@@ -374,14 +375,14 @@ fn in_destructors_while_unwinding() {
                 panic::resume_unwind(Box::new(()));
             }
         });
-        until(|| wanted(&limiter) == 1);
+        until(|| queued(&limiter) == 1);
         limiter.set_period(ms(1));
         assert!(other.join().is_err());
-        assert_eq!(wanted(&limiter), 0);
+        assert_eq!(queued(&limiter), 0);
     });
 }
 
-/// Takes tokens in one of the ways, at random; how many it got.
+/// Takes tokens in one of the ways, at random, and returns how many it got.
 fn take_somehow(limiter: &RateLimiter, ctx: &Context, random: &mut Rng) -> usize {
     let n = random.below(4) as usize;
     let got = match random.below(5) {
@@ -393,7 +394,8 @@ fn take_somehow(limiter: &RateLimiter, ctx: &Context, random: &mut Rng) -> usize
             if keeps {
                 time::sleep(reserved.delay());
             } else {
-                // Gives back all of it, a part of it, or nothing if it is due: never more than it had.
+                // Gives back all of it, a part of it, or nothing if it is due: never more than it
+                // had.
                 reserved.cancel();
             }
             keeps
@@ -441,6 +443,6 @@ fn storm_of_all_forms() {
         let taken: usize = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
         let most = u128::from(burst) + begin.elapsed().as_nanos() / period.as_nanos();
         assert!(taken as u128 <= most, "{taken} tokens of {most}");
-        assert_eq!(wanted(&limiter), 0);
+        assert_eq!(queued(&limiter), 0);
     });
 }

@@ -18,7 +18,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Many attempts and next to no pauses.
+/// Returns a back-off with many attempts and nearly no pauses.
 fn quick() -> Backoff {
     Backoff::exponential(Duration::from_nanos(100)).max_delay(Duration::from_micros(50)).max_attempts(u32::MAX)
 }
@@ -59,7 +59,7 @@ fn the_last_error_is_returned_and_all_others_are_dropped() {
 }
 
 #[test]
-fn a_hundred_thousand_attempts() {
+fn hundred_thousand_attempts() {
     check(|| {
         let backoff = Backoff::exponential(Duration::ZERO).max_attempts(100_000);
         assert_eq!(retry(&Context::background(), backoff, Err::<(), _>), Err(100_000));
@@ -67,7 +67,7 @@ fn a_hundred_thousand_attempts() {
 }
 
 #[test]
-fn a_final_error_ends_it() {
+fn final_error_ends_it() {
     check(|| {
         let seen = RefCell::new(Vec::new());
         let worth = |error: &u32| {
@@ -76,14 +76,14 @@ fn a_final_error_ends_it() {
         };
         assert_eq!(retry_if(&Context::background(), quick(), worth, Err::<(), _>), Err(3));
         assert_eq!(seen.into_inner(), [1, 2, 3]);
-        // The last attempt's error is asked about too, and nobody waits.
+        // The last attempt's error is checked too, and no pause follows.
         let hours = Backoff::exponential(HOUR).jitter(Jitter::None);
         assert_eq!(retry_if(&Context::background(), hours, |_| false, Err::<(), _>), Err(1));
     });
 }
 
 #[test]
-fn the_end_of_the_context_ends_a_pause() {
+fn context_ends_a_pause() {
     check_from_thread(|| {
         let body = || {
             let (ctx, cancel) = Context::background().with_cancel();
@@ -106,7 +106,7 @@ fn the_end_of_the_context_ends_a_pause() {
 }
 
 #[test]
-fn a_context_that_has_ended_allows_one_attempt() {
+fn ended_context_allows_one_attempt() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         cancel.cancel();
@@ -125,16 +125,16 @@ fn a_context_that_has_ended_allows_one_attempt() {
 }
 
 #[test]
-fn no_pause_lasts_beyond_the_deadline_or_the_total() {
+fn no_pause_lasts_beyond_the_deadline_or_max_elapsed() {
     check(|| {
         let hours = Backoff::exponential(HOUR).jitter(Jitter::None);
         let (ctx, _cancel) = Context::background().with_timeout(HOUR / 2);
         assert_eq!(retry(&ctx, hours, Err::<(), _>), Err(1));
-        assert_eq!(ctx.err(), None, "it was not waited for");
+        assert_eq!(ctx.err(), None, "retry does not wait for the deadline");
         assert_eq!(retry(&Context::background(), hours.max_elapsed(HOUR / 2), Err::<(), _>), Err(1));
         assert_eq!(retry(&ctx, hours.max_elapsed(Duration::MAX), Err::<(), _>), Err(1));
 
-        // Pauses that fit in are made.
+        // Pauses that fit are made.
         let begin = Instant::now();
         let short =
             Backoff::exponential(ms(10)).factor(1.0).jitter(Jitter::None).max_attempts(u32::MAX).max_elapsed(ms(200));
@@ -145,7 +145,7 @@ fn no_pause_lasts_beyond_the_deadline_or_the_total() {
 }
 
 #[test]
-fn a_panic_is_the_callers() {
+fn panic_reaches_the_caller() {
     check(|| {
         let census = Census::default();
         let value = census.value();
@@ -164,7 +164,7 @@ fn a_panic_is_the_callers() {
 }
 
 #[test]
-fn it_parks_in_its_pauses() {
+fn retry_parks_in_its_pauses() {
     check(|| {
         let (ctx, cancel) = Context::background().with_cancel();
         let waits = spawn(move || retry(&ctx, Backoff::exponential(HOUR).jitter(Jitter::None), Err::<(), _>));
@@ -208,7 +208,8 @@ fn jitter_takes_any_part_of_a_pause() {
     }
     // 400 in each; ten standard deviations are 190.
     assert!(tenths.iter().all(|&n| (200..600).contains(&n)), "{tenths:?}");
-    // They do not build on each other: after a short one the next may be as long as any. (Else: once in 2^36 runs.)
+    // Pauses do not build on each other: after a short one, the next may have any length. (This
+    // fails by chance once in 2^36 runs.)
     let doubled = Backoff::exponential(ms(1)).max_attempts(20).max_delay(HOUR).delays();
     assert!(doubled.max().unwrap() > ms(1000));
 }

@@ -1,4 +1,5 @@
-//! Pipelines of any shape that end in any way, against a model: who comes to the end has all values, and a panic is never lost.
+//! Pipelines of any shape that end in any way, against a model: a consumer that reaches the end has
+//! all values, and a panic is never lost.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Model {
     }
 }
 
-/// A stage that fails when it comes to a number.
+/// A stage that fails at a certain number.
 #[derive(Clone)]
 struct Trap {
     n: usize,
@@ -76,7 +77,7 @@ impl Trap {
     }
 }
 
-/// Something of one input and one output.
+/// Adds a random pattern with one input and one output.
 fn grow(ctx: &Context, values: Pipeline<Token>, model: &mut Model, random: &mut Rng) -> Pipeline<Token> {
     let values = values.capacity(random.index(3));
     let workers = 1 + random.index(4);
@@ -121,7 +122,7 @@ fn grow(ctx: &Context, values: Pipeline<Token>, model: &mut Model, random: &mut 
     }
 }
 
-/// Two ways, which come together.
+/// Splits the values in two, and merges them again.
 fn diamond(ctx: &Context, values: Pipeline<Token>, model: &mut Model, random: &mut Rng) -> Pipeline<Token> {
     let (left, right) = tee(ctx, values);
     let mut other = model.clone();
@@ -131,7 +132,7 @@ fn diamond(ctx: &Context, values: Pipeline<Token>, model: &mut Model, random: &m
     fan_in(ctx, [left, right])
 }
 
-/// A pipeline of some stages with a trap among them.
+/// Returns a pipeline of some stages with a trap among them.
 fn some_pipeline(ctx: &Context, census: &Census, trap: &Trap, random: &mut Rng) -> (Pipeline<Token>, Model) {
     let n = random.index(60);
     let (counted, mut model) = (census.clone(), Model { values: (0..n).collect(), ordered: true });
@@ -147,7 +148,7 @@ fn some_pipeline(ctx: &Context, census: &Census, trap: &Trap, random: &mut Rng) 
     (values, model)
 }
 
-/// How waiting for a pipeline ended: the text of its error, or of its panic.
+/// Returns how waiting for a pipeline ended: the text of its error, or of its panic.
 fn caught<T>(f: impl FnOnce() -> Result<T, Cause>) -> Result<T, (Kind, String)> {
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(end) => end.map_err(|error| (Kind::Error, error.to_string())),
@@ -156,13 +157,13 @@ fn caught<T>(f: impl FnOnce() -> Result<T, Cause>) -> Result<T, (Kind, String)> 
 }
 
 #[test]
-fn who_comes_to_the_end_has_everything() {
+fn complete_pipelines_deliver_every_value() {
     storm(|random| {
         let (census, trap) = (Census::default(), Trap::random(random));
         let (ctx, cancel) = Context::background().with_cancel();
         let (values, model) = some_pipeline(&ctx, &census, &trap, random);
-        let cancelled = random.one_in(3);
-        if cancelled {
+        let canceled = random.one_in(3);
+        if canceled {
             let yields = random.below(60);
             go!(move || {
                 (0..yields).for_each(|_| yield_now());
@@ -180,7 +181,7 @@ fn who_comes_to_the_end_has_everything() {
             }
             Err((kind, text)) if text == "expected" => assert!(sprung && kind == trap.kind),
             Err((_, text)) => {
-                assert!(cancelled && text == "context canceled", "{text}");
+                assert!(canceled && text == "context canceled", "{text}");
                 assert!(!(sprung && trap.kind == Kind::Panic), "a panic was lost");
             }
         }
@@ -190,7 +191,7 @@ fn who_comes_to_the_end_has_everything() {
 }
 
 #[test]
-fn who_leaves_in_the_middle_leaves_nothing() {
+fn abandoned_pipelines_leave_nothing() {
     storm(|random| {
         let (census, trap) = (Census::default(), Trap::random(random));
         let (ctx, cancel) = Context::background().with_cancel();
@@ -204,7 +205,7 @@ fn who_leaves_in_the_middle_leaves_nothing() {
             }
             1 => {
                 let (tx, rx) = channel::bounded(random.index(3));
-                // A consumer that is slow, and whose channel is closed all of a sudden.
+                // A slow consumer, whose channel is suddenly closed.
                 let consumer = spawn(move || {
                     for token in rx.iter().take(some) {
                         yield_now();
