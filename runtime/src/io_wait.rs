@@ -8,11 +8,11 @@ use std::ptr::NonNull;
 
 use greenthread_channels::closing::{CloseWaiter, Closing, Joined};
 use greenthread_scheduler::protocol::claim::{Case, Claim};
-use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason, Woken};
+use greenthread_scheduler::{Descriptor, Direction, Ended, IoWake, WaitReason};
 
 /// Blocks until the descriptor seems ready in this direction or the channel is closed.
 ///
-/// It may also return early, with [`Woken::Interrupted`]: the caller checks both.
+/// It may also return early, with [`IoWake::Interrupted`]: the caller checks both.
 ///
 /// # Errors
 /// Those of [`Descriptor::wait`].
@@ -24,7 +24,7 @@ pub(crate) fn wait_or_close(
     direction: Direction,
     reason: WaitReason,
     closing: Closing<'_>,
-) -> Result<Woken, Ended> {
+) -> Result<IoWake, Ended> {
     let claim = Claim::new();
     let mut close_waiter = None;
     let woken = io.wait_watched(direction, reason, |waker| {

@@ -10,7 +10,7 @@
 //! | `task` | a goroutine from its closure to its handle | `task::spawn` |
 //! | `sched` | how an M finds a goroutine, how a P changes hands, sysmon | `sched::worker` |
 //! | `wait` | park and ready | `wait::park`, [`wait`] |
-//! | `time` | clocks, timers, waits with a deadline | `time::timers` |
+//! | `time` | clocks, timers, waits with a deadline | `time::p_timers` |
 //! | `netpoll` | waiting for descriptors | `netpoll` |
 //! | `gmp` | the structures G, M, P, and what all Ms share | `gmp` |
 //! | [`protocol`] | algorithms between threads, checked by loom | [`protocol::lease`] |
@@ -56,13 +56,13 @@ pub use machine::sys::pidfd::open_process;
 pub use machine::sys::prefetch::{prefetch_frames, prefetch_value};
 #[doc(hidden)]
 pub use machine::sys::signals::{SIGIO_IS_FATAL, end_by_signal, real_time_signals, send_signal};
-pub use netpoll::descriptor::{Descriptor, Direction, Ended, Woken};
+pub use netpoll::descriptor::{Descriptor, Direction, Ended, IoWake};
 pub use sched::random::random;
 pub use task::after_func::AfterFunc;
 pub use task::handle::JoinHandle;
 pub use task::spawn::Options;
 pub use testing::mechanism::Mechanism;
+pub use time::arming::sleep;
 pub use time::deadline;
-pub use time::timer::sleep;
 pub use wait::park::{checkpoint, yield_now};
 pub use wait::spinning;

@@ -66,7 +66,7 @@ use std::time::{Duration, Instant};
 
 use greenthread_channels::closing::Closing;
 use greenthread_ctx::Context;
-use greenthread_scheduler::{Descriptor, Direction, MSG_NOSIGNAL, WaitReason, Woken};
+use greenthread_scheduler::{Descriptor, Direction, IoWake, MSG_NOSIGNAL, WaitReason};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::FdFlags;
 use socket2::{Domain, SockRef, Type};
@@ -338,7 +338,7 @@ impl<T: AsFd> AsyncFd<T> {
             }
             let closing = Closing::of(ctx.done());
             let woken = wait_or_close(&self.io, Direction::Priority, WaitReason::IoWait, closing);
-            if woken.map_err(error::of_wait)? == Woken::Ready {
+            if woken.map_err(error::of_wait)? == IoWake::Ready {
                 return Ok(());
             }
         }

@@ -259,9 +259,9 @@ where
 fn wait_for_the_others() -> ! {
     // If none of the others can run, that is a deadlock, whether or not this thread looks at their
     // number.
-    let _asleep = foreign::idle(WaitReason::MainExited);
+    let _asleep = foreign::count_as_asleep(WaitReason::MainExited);
     while sched().alive() > 0 {
-        std::thread::sleep(clock::POLL);
+        std::thread::sleep(clock::POLL_INTERVAL);
     }
     fatal::fatal("no goroutines (main called exit_goroutine) - deadlock!");
 }

@@ -96,30 +96,30 @@ use crate::wait::foreign::{self, Sleeper};
 
 /// Ends the process if there is a deadlock. Else returns the thread without which there would be one, if there is such
 /// a thread. For the monitor.
-pub(crate) fn look(sched: &Sched) -> Option<i32> {
+pub(crate) fn check(sched: &Sched) -> Option<i32> {
     if !config::settings().deadlock_report || !Mechanism::DeadlockReport.is_on() {
         return None;
     }
     let lists = sched.lists();
     let guard = foreign::sleepers();
-    if !is_still(sched, &lists, &guard) {
+    if !nothing_moves(sched, &lists, &guard) {
         return None;
     }
-    match others(&asleep(&lists, &guard)) {
-        Others::One(thread) => Some(thread),
-        Others::None if is_still(sched, &lists, &guard) => {
+    match find_others(&asleep(&lists, &guard)) {
+        OtherThreads::One(thread) => Some(thread),
+        OtherThreads::None if nothing_moves(sched, &lists, &guard) => {
             let sleepers = guard.iter().map(|sleeper| (sleeper.thread, sleeper.reason)).collect();
             let waiting = lists.pinned_waiting.len();
             let unstarted = lists.shortage().filter(|_| waiting > 0).map(|why| (waiting, why));
             drop((lists, guard));
             report(sched, sleepers, unstarted)
         }
-        Others::None | Others::Unknown => None,
+        OtherThreads::None | OtherThreads::Unknown => None,
     }
 }
 
 /// Whether nothing of ours moves, and nothing is on its way to one who waits.
-fn is_still(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
+fn nothing_moves(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
     // ORDERING P1: SeqCst.
     let blocked = sched.blocked_ms.load(Ordering::SeqCst);
     lists.idle.len() + lists.retired_ps.len() == sched.all_ps().count()
@@ -142,7 +142,7 @@ fn asleep(lists: &Lists, sleepers: &[Sleeper]) -> Vec<i32> {
 }
 
 /// Which threads there are besides those that are asleep.
-enum Others {
+enum OtherThreads {
     None,
     /// This one, and perhaps more.
     One(i32),
@@ -150,18 +150,18 @@ enum Others {
     Unknown,
 }
 
-fn others(asleep: &[i32]) -> Others {
+fn find_others(asleep: &[i32]) -> OtherThreads {
     loop {
-        let Some(count) = thread::count() else { return Others::Unknown };
+        let Some(count) = thread::count() else { return OtherThreads::Unknown };
         if count == asleep.len() {
-            return Others::None;
+            return OtherThreads::None;
         }
         let threads = thread::all().unwrap_or_default();
         if !threads.contains(&thread::id()) {
-            return Others::Unknown;
+            return OtherThreads::Unknown;
         }
         if let Some(thread) = threads.into_iter().find(|thread| !asleep.contains(thread)) {
-            return Others::One(thread);
+            return OtherThreads::One(thread);
         }
         // It has ended since, or the list was cut short: once more.
     }

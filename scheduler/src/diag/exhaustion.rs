@@ -28,7 +28,7 @@ use crate::netpoll::ROLE;
 use crate::sched::handoff;
 
 /// Ends the process if it is stuck. For the monitor, when all Ps have been idle for a while.
-pub(crate) fn look(sched: &'static Sched) {
+pub(crate) fn check(sched: &'static Sched) {
     let stuck = || is_stuck(sched, &sched.lists());
     if !stuck() {
         return;
@@ -47,7 +47,7 @@ pub(crate) fn look(sched: &'static Sched) {
 
 /// Ends the process if pinned goroutines wait for threads that they will never get. For the
 /// monitor, after it has tried.
-pub(crate) fn look_at_pinned(sched: &Sched) {
+pub(crate) fn check_pinned(sched: &Sched) {
     let lists = sched.lists();
     let (waiting, threads) = (lists.pinned_waiting.len(), lists.threads);
     if waiting == 0 || lists.pinned > 0 {

@@ -11,12 +11,12 @@ use crate::gmp::scheduler::try_sched;
 use crate::machine::stack::overflow::Stderr;
 use crate::machine::sys::interrupt;
 
-static CAME: AtomicBool = AtomicBool::new(false);
+static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Has SIGQUIT do so from now on, unless the program has seen to it already.
 pub(crate) fn install() {
     interrupt::install_quit(|| {
-        CAME.store(true, Ordering::Relaxed);
+        REQUESTED.store(true, Ordering::Relaxed);
         if let Some(sched) = try_sched() {
             sched.sysmon.wake();
         }
@@ -24,8 +24,8 @@ pub(crate) fn install() {
 }
 
 /// What the monitor does when it wakes.
-pub(crate) fn obey() {
-    if CAME.load(Ordering::Relaxed) {
+pub(crate) fn dump_if_requested() {
+    if REQUESTED.load(Ordering::Relaxed) {
         // The dump takes memory, which may have run out.
         let _ = Stderr.write_str("SIGQUIT: quit\n\n");
         let _ = Stderr.write_str(&dump());

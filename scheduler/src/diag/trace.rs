@@ -15,27 +15,27 @@ use crate::time::clock;
 
 /// GODEBUG's schedtrace: prints a line, or a page, at an interval.
 pub(crate) struct Trace {
-    interval: u64,
+    interval_ns: u64,
     detail: bool,
-    started: u64,
-    due: u64,
+    started_ns: u64,
+    due_ns: u64,
 }
 
 impl Trace {
     pub(crate) fn new(interval: Duration, detail: bool) -> Self {
-        let (interval, started) = (clock::nanos(interval).max(1_000_000), clock::now());
-        Self { interval, detail, started, due: started }
+        let (interval_ns, started_ns) = (clock::nanos(interval).max(1_000_000), clock::now());
+        Self { interval_ns, detail, started_ns, due_ns: started_ns }
     }
 
     /// Prints if it is time; returns when it is next.
     pub(crate) fn print_if_due(&mut self, now: u64) -> u64 {
-        if now >= self.due {
-            self.due = now + self.interval;
+        if now >= self.due_ns {
+            self.due_ns = now + self.interval_ns;
             let mut text = String::new();
-            write_trace(&mut text, sched(), (now - self.started) / 1_000_000, self.detail);
+            write_trace(&mut text, sched(), (now - self.started_ns) / 1_000_000, self.detail);
             fatal::print(&text);
         }
-        self.due
+        self.due_ns
     }
 }
 

@@ -261,7 +261,7 @@ impl Inside<'_> {
     /// Returns the token that a timer's function was called with.
     ///
     /// # Safety
-    /// `context` is the second argument of a [`Fire`](crate::time::timers::Fire) that is being
+    /// `context` is the second argument of a [`Fire`](crate::time::p_timers::Fire) that is being
     /// called, and the result is dropped before that returns.
     #[inline]
     pub(crate) unsafe fn from_context<'b>(context: *mut ()) -> &'b mut Self {

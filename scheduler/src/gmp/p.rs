@@ -47,7 +47,7 @@ use crossbeam_utils::CachePadded;
 use super::inside::Owned;
 use super::{GRef, M, OwnerFlags, Slot};
 use crate::sched::wake_policy::ALWAYS_STEAL_LEN;
-use crate::time::timers::Timers;
+use crate::time::p_timers::PTimers;
 
 /// One P.
 pub(crate) struct P {
@@ -56,7 +56,7 @@ pub(crate) struct P {
     /// Of the arrivals, the local queue, and the backlog.
     pub(crate) stealers: [Stealer<GRef>; 3],
     pub(super) shared: CachePadded<Shared>,
-    pub(crate) timers: Timers,
+    pub(crate) timers: PTimers,
 }
 
 /// The part of a P that other threads look at.
@@ -110,7 +110,7 @@ impl P {
                 runnext_stolen: AtomicBool::new(false),
                 leave_to_owner: AtomicBool::new(false),
             }),
-            timers: Timers::new(),
+            timers: PTimers::new(),
         }
     }
 

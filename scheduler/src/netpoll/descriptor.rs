@@ -63,7 +63,7 @@ pub enum Ended {
 
 /// How a wait was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Woken {
+pub enum IoWake {
     /// The operation may be possible now.
     Ready,
     /// Somebody has used the waker, or the wait has ended for nothing.
@@ -122,11 +122,11 @@ impl Descriptor {
         boot::ensure();
         let poller = poller::ensure()?;
         let too_many = || io::Error::new(io::ErrorKind::OutOfMemory, "too many descriptors are registered");
-        let record = record::take().ok_or_else(too_many)?;
+        let record = record::allocate().ok_or_else(too_many)?;
         let registered = poller.register(fd.as_raw_fd(), record.token());
         if let Err(error) = registered {
             record.close(|| ());
-            record.give_back();
+            record.release();
             return Err(error);
         }
         REGISTERED.fetch_add(1, Ordering::Relaxed);
@@ -170,7 +170,7 @@ impl Descriptor {
     /// # Panics
     /// If somebody else waits in this direction.
     pub fn wait(&self, direction: Direction, reason: WaitReason) -> Result<(), Ended> {
-        while self.wait_watched(direction, reason, |_| true)? == Woken::Interrupted {}
+        while self.wait_watched(direction, reason, |_| true)? == IoWake::Interrupted {}
         Ok(())
     }
 
@@ -188,7 +188,7 @@ impl Descriptor {
     /// use std::os::fd::AsFd;
     /// use std::os::unix::net::UnixStream;
     ///
-    /// use greenthread_scheduler::{Descriptor, Direction, WaitReason, Woken};
+    /// use greenthread_scheduler::{Descriptor, Direction, WaitReason, IoWake};
     ///
     /// let (_near, far) = UnixStream::pair().unwrap();
     /// let io = Descriptor::register(far.as_fd()).unwrap();
@@ -197,18 +197,18 @@ impl Descriptor {
     ///     std::thread::spawn(move || unsafe { waker.wake() });
     ///     true
     /// });
-    /// assert_eq!(woken, Ok(Woken::Interrupted));
+    /// assert_eq!(woken, Ok(IoWake::Interrupted));
     /// ```
     pub fn wait_watched(
         &self,
         direction: Direction,
         reason: WaitReason,
         watch: impl FnOnce(Waker) -> bool,
-    ) -> Result<Woken, Ended> {
+    ) -> Result<IoWake, Ended> {
         self.check(direction)?;
         let word = self.record.word(direction as u8);
         if !word.begin() {
-            return Ok(Woken::Ready);
+            return Ok(IoWake::Ready);
         }
         if self.check(direction).is_ok() && watch(Waker::of_poll_word(word)) {
             let blocker = Blocker::new();
@@ -224,7 +224,7 @@ impl Descriptor {
         }
         let ready = word.end();
         self.check(direction)?;
-        Ok(if ready { Woken::Ready } else { Woken::Interrupted })
+        Ok(if ready { IoWake::Ready } else { IoWake::Interrupted })
     }
 
     /// Sets the deadline of a direction, for the wait that there may be and for all to come; `None` takes it back. One that has
@@ -275,7 +275,7 @@ impl Drop for Descriptor {
     fn drop(&mut self) {
         self.evict();
         REGISTERED.fetch_sub(1, Ordering::Relaxed);
-        self.record.give_back();
+        self.record.release();
     }
 }
 

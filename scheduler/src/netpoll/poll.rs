@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{ROLE, record};
 use crate::gmp::scheduler::sched;
 use crate::gmp::{GRef, Inside, M};
-use crate::machine::sys::poller::{self, Turn};
+use crate::machine::sys::poller::{self, PollGuard};
 use crate::time::clock;
 use crate::wait::ready;
 
@@ -24,13 +24,13 @@ pub(crate) fn count() -> u32 {
 }
 
 /// Polls, and hands over the goroutines that become runnable: they are the receiver's to queue.
-fn poll(turn: &mut Turn, timeout: Option<Duration>, mut runnable: impl FnMut(GRef)) {
+fn poll(guard: &mut PollGuard, timeout: Option<Duration>, mut runnable: impl FnMut(GRef)) {
     // One thread at a time has the turn.
     POLLS.store(count().wrapping_add(1), Ordering::Relaxed);
-    turn.poll(timeout, |token, ready| {
+    guard.poll(timeout, |token, ready| {
         record::report(token, ready, |waker| match waker.goroutine() {
             Some(g) => {
-                ready::unpark(g);
+                ready::mark_runnable(g);
                 runnable(g);
             }
             // SAFETY: the thread had published itself in its commit step, and was taken once (I2 of `poll_word`).
@@ -40,25 +40,25 @@ fn poll(turn: &mut Turn, timeout: Option<Duration>, mut runnable: impl FnMut(GRe
 }
 
 /// The right to poll in passing, if that is worth it and nobody else does.
-fn turn() -> Option<Turn> {
+fn try_guard() -> Option<PollGuard> {
     if ROLE.is_worth_a_look() { poller::get()?.try_lock() } else { None }
 }
 
 /// Polls in passing, and queues what has become runnable on `p`, `ahead` of what waits there or behind it. True if there
 /// was any; the caller runs the first `own` of it soon.
 #[inline]
-pub(crate) fn look(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
-    ROLE.is_worth_a_look() && look_now(p, own, ahead)
+pub(crate) fn in_passing(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
+    ROLE.is_worth_a_look() && poll_now(p, own, ahead)
 }
 
 #[cold]
-fn look_now(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
-    let Some(mut turn) = turn() else { return false };
+fn poll_now(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
+    let Some(mut guard) = try_guard() else { return false };
     let dispatches = p.dispatches();
     p.owned_mut().pace.end(clock::now(), dispatches);
     let mut found = 0_usize;
     let ahead = ahead && p.has_others();
-    poll(&mut turn, Some(Duration::ZERO), |g| {
+    poll(&mut guard, Some(Duration::ZERO), |g| {
         if ahead {
             p.push_arrival(g)
         } else {
@@ -66,19 +66,19 @@ fn look_now(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
         }
         found += 1;
     });
-    drop(turn);
+    drop(guard);
     if found == 0 {
         return false;
     }
-    begin(p, found.saturating_sub(own));
+    begin_batch(p, found.saturating_sub(own));
     true
 }
 
-/// Polls in passing for an M that searches: what has become runnable is the caller's, to [queue](queue) when it searches no more.
-pub(crate) fn look_while_searching() -> Vec<GRef> {
+/// Polls in passing for an M that searches: what has become runnable is the caller's, to [queue](queue_polled) when it searches no more.
+pub(crate) fn while_searching() -> Vec<GRef> {
     let mut found = Vec::new();
-    if let Some(mut turn) = turn() {
-        poll(&mut turn, Some(Duration::ZERO), |g| found.push(g));
+    if let Some(mut guard) = try_guard() {
+        poll(&mut guard, Some(Duration::ZERO), |g| found.push(g));
     }
     found
 }
@@ -86,17 +86,17 @@ pub(crate) fn look_while_searching() -> Vec<GRef> {
 /// Queues what has become runnable on `p`, but for the first, which the caller is to run at once.
 ///
 /// The caller's M searches no more: whoever leaves a search wakes another M for all that is queued.
-pub(crate) fn queue(p: &mut Inside<'_>, found: Vec<GRef>) -> Option<GRef> {
+pub(crate) fn queue_polled(p: &mut Inside<'_>, found: Vec<GRef>) -> Option<GRef> {
     let others = found.len().saturating_sub(1);
     let mut found = found.into_iter();
     let first = found.next()?;
     found.for_each(|g| p.push(g));
-    begin(p, others);
+    begin_batch(p, others);
     Some(first)
 }
 
 /// The M begins to run a batch; `others` of it lie in the queue meanwhile.
-fn begin(p: &mut Inside<'_>, others: usize) {
+fn begin_batch(p: &mut Inside<'_>, others: usize) {
     let dispatches = p.dispatches();
     let pace = &mut p.owned_mut().pace;
     pace.begin(clock::now(), dispatches);
@@ -107,32 +107,32 @@ fn begin(p: &mut Inside<'_>, others: usize) {
 }
 
 /// Polls in passing, from a thread without a P.
-pub(crate) fn look_without_p() {
-    let Some(mut turn) = turn() else { return };
+pub(crate) fn without_p() {
+    let Some(mut guard) = try_guard() else { return };
     let mut found = Vec::new();
-    poll(&mut turn, Some(Duration::ZERO), |g| found.push(g));
-    drop(turn);
+    poll(&mut guard, Some(Duration::ZERO), |g| found.push(g));
+    drop(guard);
     ready::push_polled(found);
 }
 
 /// `m` is about to sleep: if it is to be the poller, it blocks in the poll instead, until there is news, `timeout` has
 /// passed, or somebody [wakes](M::wake) it. Returns the goroutines that have become runnable, which are the caller's to
 /// queue; `None` if it is not.
-pub(crate) fn block(m: &'static M, timeout: Option<Duration>) -> Option<Vec<GRef>> {
+pub(crate) fn until_woken(m: &'static M, timeout: Option<Duration>) -> Option<Vec<GRef>> {
     // Whoever waits has registered something, so there is a poller.
     let poller = poller::get()?;
     if !ROLE.claim(|| sched().idle.counts().0 > 0) {
         return None;
     }
     let mut found = Vec::new();
-    let mut turn = poller.lock();
-    m.bell.hang_out();
+    let mut guard = poller.lock();
+    m.bell.arm();
     // The token says that there is something to see to, whether it was there before or comes while we sleep.
     if !m.parker.take() {
-        poll(&mut turn, timeout, |g| found.push(g));
+        poll(&mut guard, timeout, |g| found.push(g));
         m.parker.take();
     }
-    m.bell.take_in();
+    m.bell.disarm();
     ROLE.release();
     Some(found)
 }

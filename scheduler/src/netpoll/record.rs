@@ -35,8 +35,8 @@ use crate::gmp::Inside;
 use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::poller::Readiness;
 use crate::protocol::poll_word::PollWord;
-use crate::time::timer;
-use crate::time::timers::Timer;
+use crate::time::arming;
+use crate::time::p_timers::Timer;
 use crate::wait::blocker::Waker;
 use crate::wait::park;
 
@@ -44,7 +44,7 @@ use crate::wait::park;
 const INDEX_BITS: u32 = 24;
 
 /// Records in the first chunk; each chunk has twice as many as the one before.
-const FIRST: usize = 64;
+const FIRST_CHUNK_LEN: usize = 64;
 
 /// So many chunks have all indices that a token can hold, but for the last few.
 const CHUNKS: usize = 18;
@@ -98,31 +98,31 @@ fn slab() -> MutexGuard<'static, Slab> {
 }
 
 /// The chunk of a record, and its place in it.
-fn place(index: usize) -> (usize, usize) {
-    let chunk = (index / FIRST + 1).ilog2() as usize;
-    (chunk, index - FIRST * ((1 << chunk) - 1))
+fn locate(index: usize) -> (usize, usize) {
+    let chunk = (index / FIRST_CHUNK_LEN + 1).ilog2() as usize;
+    (chunk, index - FIRST_CHUNK_LEN * ((1 << chunk) - 1))
 }
 
-fn at(index: usize) -> Option<&'static Record> {
-    let (chunk, place) = place(index);
+fn get(index: usize) -> Option<&'static Record> {
+    let (chunk, place) = locate(index);
     RECORDS.get(chunk)?.get()?.get(place)
 }
 
 /// A record that nobody uses, ready for use. `None` if there are too many.
-pub(crate) fn take() -> Option<&'static Record> {
+pub(crate) fn allocate() -> Option<&'static Record> {
     let mut slab = slab();
     let index = match slab.free.pop() {
         Some(index) => index,
         None => {
-            let (chunk, place) = place(slab.made);
+            let (chunk, place) = locate(slab.made);
             let first = slab.made - place;
-            RECORDS.get(chunk)?.get_or_init(|| (first..first + (FIRST << chunk)).map(Record::new).collect());
+            RECORDS.get(chunk)?.get_or_init(|| (first..first + (FIRST_CHUNK_LEN << chunk)).map(Record::new).collect());
             slab.made += 1;
             slab.made - 1
         }
     };
     drop(slab);
-    let record = at(index)?;
+    let record = get(index)?;
     record.causes.store(0, Ordering::Relaxed);
     // What a late event has left.
     record.read.word.clear();
@@ -132,13 +132,13 @@ pub(crate) fn take() -> Option<&'static Record> {
 }
 
 /// The record of the event with this token, unless that is out of date.
-fn of_token(token: usize) -> Option<&'static Record> {
-    at(token & ((1 << INDEX_BITS) - 1)).filter(|record| record.token() == token)
+fn find(token: usize) -> Option<&'static Record> {
+    get(token & ((1 << INDEX_BITS) - 1)).filter(|record| record.token() == token)
 }
 
 /// An event has come: sets what is ready, and hands over those who wait for it.
 pub(crate) fn report(token: usize, ready: Readiness, mut wake: impl FnMut(Waker)) {
-    let Some(record) = of_token(token) else { return };
+    let Some(record) = find(token) else { return };
     if ready.read_on {
         // Before the word is set: whoever takes the event sees it (P3 of `poll_word`).
         record.causes.fetch_or(READ_ON, Ordering::Relaxed);
@@ -154,8 +154,8 @@ impl Record {
     fn new(index: usize) -> Self {
         let side = |fire| Side { word: PollWord::new(), timer: Timer::new(fire, std::ptr::without_provenance(index)) };
         Self {
-            read: side(ring::<READ>),
-            write: side(ring::<WRITE>),
+            read: side(expire::<READ>),
+            write: side(expire::<WRITE>),
             priority: PollWord::new(),
             causes: AtomicU8::new(0),
             token: AtomicUsize::new(index),
@@ -164,7 +164,7 @@ impl Record {
     }
 
     /// The user is done with the record: its token, and whatever still carries it, is out of date.
-    pub(crate) fn give_back(&'static self) {
+    pub(crate) fn release(&'static self) {
         debug_assert!(self.causes() & CLOSING != 0, "netpoll: a record is given back that was not closed");
         let token = self.token();
         self.token.store(token.wrapping_add(1 << INDEX_BITS), Ordering::Relaxed);
@@ -203,7 +203,7 @@ impl Record {
     }
 
     /// Ends the waits in this direction.
-    fn wake(&self, direction: u8) {
+    fn end_waits(&self, direction: u8) {
         for waiter in self.take_waiters(direction) {
             // SAFETY: I2 of `poll_word`, as said there.
             unsafe { waiter.wake() };
@@ -222,7 +222,7 @@ impl Record {
                 // ORDERING P1: release.
                 self.causes.fetch_or(direction, Ordering::Release);
                 drop(guard);
-                self.wake(direction);
+                self.end_waits(direction);
             }
             Deadline::None => {
                 self.causes.fetch_and(!direction, Ordering::Relaxed);
@@ -230,7 +230,7 @@ impl Record {
             Deadline::At(when) => {
                 self.causes.fetch_and(!direction, Ordering::Relaxed);
                 // SAFETY: I2: it was disarmed here, and stays where it is (I1).
-                let armed = unsafe { timer::arm(self.timer(direction), when) };
+                let armed = unsafe { arming::arm(self.timer(direction), when) };
                 drop(guard);
                 armed.unwrap_or_else(park::reacquire_p);
             }
@@ -250,8 +250,8 @@ impl Record {
         self.write.timer.disarm();
         deregister();
         drop(guard);
-        self.wake(READ);
-        self.wake(WRITE);
+        self.end_waits(READ);
+        self.end_waits(WRITE);
     }
 }
 
@@ -267,9 +267,9 @@ pub(crate) enum Deadline {
 /// The deadline of a direction has come.
 ///
 /// # Safety
-/// As [`crate::time::timers::Fire`]; `arg` is the index of the record whose timer fires.
-unsafe fn ring<const DIRECTION: u8>(arg: *const (), context: *mut ()) {
-    let Some(record) = at(arg.addr()) else { return };
+/// As [`crate::time::p_timers::Fire`]; `arg` is the index of the record whose timer fires.
+unsafe fn expire<const DIRECTION: u8>(arg: *const (), context: *mut ()) {
+    let Some(record) = get(arg.addr()) else { return };
     // ORDERING P1: release.
     record.causes.fetch_or(DIRECTION, Ordering::Release);
     for waiter in record.take_waiters(DIRECTION) {
@@ -284,12 +284,12 @@ mod tests {
 
     #[test]
     fn every_index_has_a_place() {
-        assert_eq!(place(0), (0, 0));
-        assert_eq!(place(FIRST - 1), (0, FIRST - 1));
-        assert_eq!(place(FIRST), (1, 0));
-        assert_eq!(place(3 * FIRST), (2, 0));
-        let last = FIRST * ((1 << CHUNKS) - 1) - 1;
-        assert_eq!(place(last), (CHUNKS - 1, (FIRST << (CHUNKS - 1)) - 1));
+        assert_eq!(locate(0), (0, 0));
+        assert_eq!(locate(FIRST_CHUNK_LEN - 1), (0, FIRST_CHUNK_LEN - 1));
+        assert_eq!(locate(FIRST_CHUNK_LEN), (1, 0));
+        assert_eq!(locate(3 * FIRST_CHUNK_LEN), (2, 0));
+        let last = FIRST_CHUNK_LEN * ((1 << CHUNKS) - 1) - 1;
+        assert_eq!(locate(last), (CHUNKS - 1, (FIRST_CHUNK_LEN << (CHUNKS - 1)) - 1));
         assert!(last < (1 << INDEX_BITS) - 1, "the token of the waker is nobody's");
     }
 
@@ -297,12 +297,12 @@ mod tests {
     fn a_record_used_again_does_not_know_its_old_token() {
         let ready = Readiness { read: true, write: true, priority: true, read_on: false };
         let nobody = |_| unreachable!("nobody waits");
-        let record = take().expect("there is room");
+        let record = allocate().expect("there is room");
         let old = record.token();
         record.close(|| ());
-        record.give_back();
+        record.release();
         report(old, ready, nobody);
-        assert!(of_token(old).is_none() && of_token(record.token()).is_some());
+        assert!(find(old).is_none() && find(record.token()).is_some());
         assert!(record.word(READ).begin() && !record.word(READ).end(), "a stale event sets nothing");
         report(record.token(), ready, nobody);
         assert!([READ, WRITE, PRIORITY].into_iter().all(|direction| !record.word(direction).begin()));

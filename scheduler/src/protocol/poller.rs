@@ -159,14 +159,14 @@ impl Doorbell {
     /// Arms the bell (owner, which has the right to poll): a ring ends its poll.
     ///
     /// The owner looks for a token before it blocks.
-    pub fn hang_out(&self) {
+    pub fn arm(&self) {
         self.0.store(true, Ordering::Relaxed);
         // ORDERING P2: between arming the bell and the look for a token.
         fence(Ordering::SeqCst);
     }
 
     /// Disarms the bell (owner, when the poll is over).
-    pub fn take_in(&self) {
+    pub fn disarm(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
@@ -202,11 +202,11 @@ mod tests {
     fn a_bell_rings_once() {
         let bell = Doorbell::new();
         assert!(!bell.ring());
-        bell.hang_out();
+        bell.arm();
         assert!(bell.ring());
         assert!(!bell.ring());
-        bell.hang_out();
-        bell.take_in();
+        bell.arm();
+        bell.disarm();
         assert!(!bell.ring());
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> SearchResult {
         if fire_overdue(p, now) {
             return SearchResult::Nothing;
         }
-        let polled = poll::look_while_searching();
+        let polled = poll::while_searching();
         if !polled.is_empty() {
             return SearchResult::Polled(polled);
         }

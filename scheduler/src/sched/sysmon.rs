@@ -108,7 +108,7 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
     loop {
         let now = clock::now();
         clock::advance_coarse(now);
-        quit::obey();
+        quit::dump_if_requested();
         start_threads(sched, &mut start_at, now);
         if sched.idle.counts().0 < sched.procs() {
             busy_at = now;
@@ -137,7 +137,7 @@ fn start_threads(sched: &Sched, again_at: &mut Option<u64>, now: u64) {
     if sched.sysmon.orders.swap(false, Ordering::Acquire) || again_at.is_some_and(|at| at <= now) {
         handoff::start_ordered();
         *again_at = threads::start_pinned();
-        exhaustion::look_at_pinned(sched);
+        exhaustion::check_pinned(sched);
     }
 }
 
@@ -155,7 +155,7 @@ impl PollWatch {
         if count != self.count {
             (self.count, self.since) = (count, now);
         } else if now - self.since >= TICK_NS {
-            poll::look_without_p();
+            poll::without_p();
         }
     }
 }
@@ -182,8 +182,8 @@ fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Optio
 /// Sleeps until something has happened, which returns `true`, or until `timeout` has passed.
 fn sleep(sched: &'static Sched, timeout: Option<Duration>) -> bool {
     let sysmon = &sched.sysmon;
-    exhaustion::look(sched);
-    let awake = deadlock::look(sched);
+    exhaustion::check(sched);
+    let awake = deadlock::check(sched);
     if let Some(woken) = awake.and_then(|thread| sleep_beside(sysmon, thread, timeout)) {
         return woken;
     }
@@ -203,9 +203,9 @@ fn sleep_beside(sysmon: &Sysmon, thread: i32, timeout: Option<Duration>) -> Opti
         let _ = sysmon.thread_end.set(ThreadEnd::new()?);
     }
     let place = sysmon.thread_end.get()?;
-    sysmon.bell.hang_out();
+    sysmon.bell.arm();
     let woken = if sysmon.parker.take() { Some(true) } else { place.wait(thread, timeout) };
-    sysmon.bell.take_in();
+    sysmon.bell.disarm();
     // A token that has come since then was for this sleep.
     woken.map(|woken| sysmon.parker.take() || woken)
 }

@@ -47,7 +47,7 @@
 //! * **R8, a P with work or timers that loses its M gets another one at once**, a spare or a new
 //!   one, without a search. ([`crate::sched::handoff`])
 //! * **R9, timers and I/O have an M that waits for them.** The watcher of an idle P sleeps until
-//!   the P's first timer; one sleeping M is the poller. ([`crate::time::timers`],
+//!   the P's first timer; one sleeping M is the poller. ([`crate::time::p_timers`],
 //!   [`crate::protocol::poller`])
 //!
 //! One rule keeps queues short instead: beyond [`LOCAL_QUEUE_CAP`], goroutines that have never run

@@ -158,7 +158,7 @@ fn after_suspend(m: &'static M, sp: usize) {
     }
     match m.switch_request.reason.get() {
         SwitchReason::Park => {
-            ready::learn(g, m.p().is_some_and(|p| !p.runnext().is_empty()));
+            ready::learn_if_busy(g, m.p().is_some_and(|p| !p.runnext().is_empty()));
             if m.p().is_none() {
                 clock::advance_coarse(clock::now());
             }

@@ -38,8 +38,8 @@ use crate::protocol::join::JoinWord;
 use crate::sched::entry;
 use crate::task::body::{InPlace, Kept, Task, fits};
 use crate::task::handle::JoinHandle;
-use crate::time::timer;
-use crate::time::timers::Timer;
+use crate::time::arming;
+use crate::time::p_timers::Timer;
 use crate::wait::park;
 use crate::wait::ready;
 
@@ -117,7 +117,7 @@ impl AfterFunc {
             Self { handle: JoinHandle::of(g), timer: NonNull::from(&(*delayed.as_ptr()).timer) }
         };
         // SAFETY: I2: the handle is there until this returns.
-        unsafe { timer::arm(this.timer.as_ref(), when) }.unwrap_or_else(park::reacquire_p);
+        unsafe { arming::arm(this.timer.as_ref(), when) }.unwrap_or_else(park::reacquire_p);
         this
     }
 
@@ -150,7 +150,7 @@ impl AfterFunc {
 /// Counts and queues the goroutine of a timer that fires.
 ///
 /// # Safety
-/// Like for [`crate::time::timers::Fire`]; `arg` is the goroutine of the timer that fires.
+/// Like for [`crate::time::p_timers::Fire`]; `arg` is the goroutine of the timer that fires.
 unsafe fn begin(arg: *const (), context: *mut ()) {
     // SAFETY: I1: the goroutine is ours, and alive; this is the call by `Fire`.
     unsafe {

@@ -53,10 +53,10 @@ use crate::gmp::M;
 use crate::sched::random::{self, random};
 
 /// Of so many entries, one loses its P, on average.
-const RETAKE: u64 = 8;
+const RETAKE_RATE: u64 = 8;
 
 /// Of so many places where the thread could pause, one does.
-const PAUSE: u64 = 8;
+const PAUSE_RATE: u64 = 8;
 
 /// Takes the P from an M that is outside, if it has one, and passes it on.
 pub(crate) type Take = fn(&'static M);
@@ -83,7 +83,7 @@ pub(crate) fn is_on() -> bool {
 
 /// One time in `n`, and never while it is off.
 #[inline]
-pub(crate) fn strikes(n: u64) -> bool {
+pub(crate) fn one_in(n: u64) -> bool {
     is_on() && roll(n)
 }
 
@@ -95,7 +95,7 @@ fn roll(n: u64) -> bool {
 /// Perhaps gives the CPU to another thread.
 #[inline]
 pub(crate) fn pause() {
-    if strikes(PAUSE) {
+    if one_in(PAUSE_RATE) {
         std::thread::yield_now();
     }
 }
@@ -111,7 +111,7 @@ pub(crate) fn before_entry(m: &'static M) {
 #[cold]
 fn disturb_entry(m: &'static M) {
     pause();
-    if roll(RETAKE)
+    if roll(RETAKE_RATE)
         && let Some(take) = TAKE.get()
     {
         take(m);

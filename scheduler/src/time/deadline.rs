@@ -34,9 +34,9 @@ use crate::gmp::reason::WaitReason;
 use crate::gmp::{GRef, Inside};
 use crate::machine::sys::parker::Parker;
 use crate::protocol::claim::{Claim, TakenFrom};
+use crate::time::arming;
 use crate::time::clock;
-use crate::time::timer;
-use crate::time::timers::Timer;
+use crate::time::p_timers::Timer;
 use crate::wait::blocker::Blocker;
 use crate::wait::park;
 use crate::wait::ready;
@@ -49,9 +49,9 @@ struct Alarm<'a> {
 }
 
 /// Disarms a timer, however the wait ends.
-struct Armed<'a>(&'a Timer);
+struct DisarmOnDrop<'a>(&'a Timer);
 
-impl Drop for Armed<'_> {
+impl Drop for DisarmOnDrop<'_> {
     fn drop(&mut self) {
         self.0.disarm();
     }
@@ -103,10 +103,10 @@ impl Blocker {
         let timed = Timed { blocker: self, deadline, claim, index };
         let Some(g) = self.g else { return wait(timed) };
         let alarm = Alarm { g, claim, index };
-        let timer = Timer::new(ring, (&raw const alarm).cast());
-        let _armed = Armed(&timer);
+        let timer = Timer::new(expire, (&raw const alarm).cast());
+        let _armed = DisarmOnDrop(&timer);
         // SAFETY: I2: `_armed` is dropped before the timer and the alarm, which nobody moves.
-        unsafe { timer::arm(&timer, clock::at(deadline)) }.unwrap_or_else(park::reacquire_p);
+        unsafe { arming::arm(&timer, clock::at(deadline)) }.unwrap_or_else(park::reacquire_p);
         wait(timed)
     }
 
@@ -187,8 +187,8 @@ fn woken_before(deadline: Instant, parker: &Parker) -> bool {
 /// The deadline has come: completes the wait, unless a peer has.
 ///
 /// # Safety
-/// As [`crate::time::timers::Fire`]; `arg` is an [`Alarm`] whose timer fires.
-unsafe fn ring(arg: *const (), context: *mut ()) {
+/// As [`crate::time::p_timers::Fire`]; `arg` is an [`Alarm`] whose timer fires.
+unsafe fn expire(arg: *const (), context: *mut ()) {
     // SAFETY: I2.
     let alarm = unsafe { &*arg.cast::<Alarm<'_>>() };
     if alarm.claim.take_early(alarm.index) == Some(TakenFrom::Open) {

@@ -1,6 +1,6 @@
 //! Clocks, timers, and waits that a timer may end.
 
+pub(crate) mod arming;
 pub(crate) mod clock;
 pub mod deadline;
-pub(crate) mod timer;
-pub(crate) mod timers;
+pub(crate) mod p_timers;

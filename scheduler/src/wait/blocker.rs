@@ -28,10 +28,10 @@ use crate::wait::park;
 use crate::wait::ready;
 
 /// Marks a waker's address as a thread's parker. All targets are aligned to more than these two bits.
-const THREAD: usize = 1;
+const THREAD_TAG: usize = 1;
 /// Marks it as a poll word, whose waiter is meant, whoever that is by then.
-const POLL_WORD: usize = 2;
-const MARKS: usize = THREAD | POLL_WORD;
+const POLL_WORD_TAG: usize = 2;
+const TAG_MASK: usize = THREAD_TAG | POLL_WORD_TAG;
 
 /// Wakes one blocked goroutine or thread, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,8 @@ impl Waker {
     /// As [`wake`](Self::wake); the target is no goroutine.
     #[inline]
     unsafe fn wake_other(self) {
-        let target = self.0.as_ptr().map_addr(|addr| addr & !MARKS);
-        if self.0.addr().get() & THREAD != 0 {
+        let target = self.0.as_ptr().map_addr(|addr| addr & !TAG_MASK);
+        if self.0.addr().get() & THREAD_TAG != 0 {
             // SAFETY: the parker is in the frame of a thread that stays in `block` until this call lets it go.
             unsafe { (*target.cast::<Parker>()).unpark() };
         // SAFETY: poll words are never freed (`of_poll_word`).
@@ -78,7 +78,7 @@ impl Waker {
     /// The goroutine that is to be woken, if it is one.
     #[inline]
     pub(crate) fn goroutine(self) -> Option<GRef> {
-        (self.0.addr().get() & MARKS == 0).then(|| GRef::new(self.0.cast::<G>()))
+        (self.0.addr().get() & TAG_MASK == 0).then(|| GRef::new(self.0.cast::<G>()))
     }
 
     /// As [`wake`](Self::wake), for an M that is inside: a goroutine becomes runnable on its P.
@@ -95,7 +95,7 @@ impl Waker {
 
     /// A waker that ends whatever wait there is in `word` when it is used. It may be used at any time and any number of times.
     pub(crate) fn of_poll_word(word: &'static PollWord) -> Self {
-        Self(NonNull::from(word).cast().map_addr(|addr| addr | POLL_WORD))
+        Self(NonNull::from(word).cast().map_addr(|addr| addr | POLL_WORD_TAG))
     }
 
     /// The waker as one word, for a poll word.
@@ -229,7 +229,7 @@ impl Blocker {
     pub fn waker(&self) -> Waker {
         match self.g {
             Some(g) => Waker(g.as_non_null().cast()),
-            None => Waker(NonNull::from(&self.parker).cast().map_addr(|addr| addr | THREAD)),
+            None => Waker(NonNull::from(&self.parker).cast().map_addr(|addr| addr | THREAD_TAG)),
         }
     }
 

@@ -6,7 +6,7 @@
 //! itself: it will wake up.
 //!
 //! # Invariants
-//! * I1: a thread that is in the list runs nothing but the code between [`enter`] and the drop of what it returns.
+//! * I1: a thread that is in the list runs nothing but the code between [`register`] and the drop of what it returns.
 //! * I2: the parker of an entry is there as long as the entry is.
 //! * I3: a token for a sleeper stays until it is out of the list: one that has taken its token, and waits for the lock
 //!   of the list, would look like one that was never woken.
@@ -51,7 +51,7 @@ pub(crate) fn sleepers() -> MutexGuard<'static, Vec<Sleeper>> {
 /// Blocks the calling thread until `parker` has a token.
 pub(crate) fn park(parker: &Parker, reason: WaitReason) {
     if !parker.take() {
-        let asleep = enter(reason, Some(NonNull::from(parker)));
+        let asleep = register(reason, Some(NonNull::from(parker)));
         parker.wait_for_token();
         // I3.
         drop(asleep);
@@ -60,14 +60,14 @@ pub(crate) fn park(parker: &Parker, reason: WaitReason) {
 }
 
 /// The calling thread sleeps, or does nothing that could wake anybody, until the result is dropped.
-pub(crate) fn idle(reason: WaitReason) -> impl Sized {
-    enter(reason, None)
+pub(crate) fn count_as_asleep(reason: WaitReason) -> impl Sized {
+    register(reason, None)
 }
 
 /// The entry of the calling thread.
 struct Asleep(i32);
 
-fn enter(reason: WaitReason, parker: Option<NonNull<Parker>>) -> Asleep {
+fn register(reason: WaitReason, parker: Option<NonNull<Parker>>) -> Asleep {
     let thread = thread::id();
     sleepers().push(Sleeper { thread, reason, parker });
     // It may have been the last one that was awake. The lock orders this after the monitor's look, if that did not see it.

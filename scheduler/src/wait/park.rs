@@ -36,7 +36,7 @@ use crate::testing::mechanism::Mechanism;
 use crate::time::clock;
 
 /// In chaos, of so many goroutines that come back without a P, one queues for one.
-const QUEUE: u64 = 2;
+const CHAOS_QUEUE: u64 = 2;
 
 /// Parks the calling goroutine `g` until somebody readies it. `commit` runs once, when wakers may come; if it returns false, no
 /// waker will come, and the goroutine goes on.
@@ -60,7 +60,7 @@ pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) 
     request.wait_reason.set(reason);
     request.commit.set(call::<C>);
     request.arg.set((&raw mut commit).cast());
-    leave(g, SwitchReason::Park);
+    enter_and_suspend(g, SwitchReason::Park);
 }
 
 /// Whether the calling goroutine unwinds, and so must stay on its thread, alone.
@@ -70,16 +70,16 @@ fn unwinds_here() -> bool {
 }
 
 /// Switches to the M's stack, with a note on what to do. Returns when the goroutine runs again, perhaps on another thread.
-fn leave(g: GRef, reason: SwitchReason) {
+fn enter_and_suspend(g: GRef, reason: SwitchReason) {
     let m = m_of(g);
     // Whether the P is still there does not matter here: the worker looks at `m.p()`.
     let _ = entry::enter(m);
-    switch(m, g, reason);
+    suspend(m, g, reason);
 }
 
-/// As [`leave`], from inside.
+/// As [`enter_and_suspend`], from inside.
 #[inline]
-fn switch(m: &'static M, g: GRef, reason: SwitchReason) {
+fn suspend(m: &'static M, g: GRef, reason: SwitchReason) {
     m.switch_request.reason.set(reason);
     // SAFETY: the caller runs on this stack.
     unsafe { StackHead::suspend(g.stack.get()) };
@@ -169,7 +169,7 @@ pub fn yield_now() {
         || ROLE.is_worth_a_look()
         || !m.inbox.is_empty()
     {
-        switch(m, g, SwitchReason::Yield);
+        suspend(m, g, SwitchReason::Yield);
     } else {
         m.lease.exit();
     }
@@ -192,14 +192,14 @@ pub(crate) fn requeue() {
     if let Some(g) = current::g()
         && !unwinds_here()
     {
-        leave(g, SwitchReason::Yield);
+        enter_and_suspend(g, SwitchReason::Yield);
     }
 }
 
 /// Goes to the end of the global queue.
 pub(crate) fn yield_now_globally() {
     if let Some(g) = current::g() {
-        leave(g, SwitchReason::YieldGlobally);
+        enter_and_suspend(g, SwitchReason::YieldGlobally);
     }
 }
 
@@ -213,7 +213,7 @@ pub(crate) fn reacquire_p(missing: NoP) {
         return;
     }
     // Who must run on this thread has had no turn while this goroutine was away.
-    let queues = !m.inbox.is_empty() || chaos::strikes(QUEUE);
+    let queues = !m.inbox.is_empty() || chaos::one_in(CHAOS_QUEUE);
     match if queues { None } else { handoff::acquire_p() } {
         Some(p) => {
             m.set_p(Some(p));

@@ -9,7 +9,7 @@
 //! # When another M is woken for it
 //! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A
 //! goroutine in the runnext slot is not published, unless its waker is known to keep busy
-//! ([`learn`]). All rules, with their numbers, stand in [`crate::sched::wake_policy`].
+//! ([`learn_if_busy`]). All rules, with their numbers, stand in [`crate::sched::wake_policy`].
 //!
 //! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
 //! of the chain goes to the tail of the queue like everybody else.
@@ -25,13 +25,13 @@ use crate::time::clock;
 use crate::wait::park;
 
 /// In chaos, of so many goroutines that become runnable, one is not queued where it belongs.
-const ASTRAY: u64 = 4;
+const CHAOS_MISPLACE: u64 = 4;
 
 /// Makes a parked goroutine runnable. The caller holds no lock; if it is a goroutine that has lost its P, others may
 /// run before it goes on.
 #[inline]
 pub(crate) fn ready(g: GRef) {
-    unpark(g);
+    mark_runnable(g);
     match entry::with_p(|m, p| push_next(&p, g, m.current())) {
         Ok(()) => {}
         Err(missing) => ready_without_p(g, missing),
@@ -40,7 +40,7 @@ pub(crate) fn ready(g: GRef) {
 
 /// As [`ready`], behind all others that are runnable.
 pub(crate) fn ready_last(g: GRef) {
-    unpark(g);
+    mark_runnable(g);
     match entry::with_p(|_, p| push_last(&p, g)) {
         Ok(()) => {}
         Err(missing) => ready_without_p(g, missing),
@@ -55,20 +55,20 @@ fn ready_without_p(g: GRef, missing: NoP) {
 
 /// Makes a parked goroutine runnable on `p`, for which a timer has fired. The caller owns `g`.
 pub(crate) fn ready_on(p: &Inside<'_>, g: GRef) {
-    unpark(g);
+    mark_runnable(g);
     push_arrival(p, g);
 }
 
 /// Queues a goroutine that a timer has made runnable: to run soon on `p`, before what is queued there. The caller owns `g`.
 pub(crate) fn push_arrival(p: &Inside<'_>, g: GRef) {
-    if chaos::strikes(ASTRAY) {
+    if chaos::one_in(CHAOS_MISPLACE) {
         return push_global(g);
     }
     // Not into runnext if others wait: those that sleep for a moment, again and again, would never let them go first.
-    if p.has_others() || !make_next(p, g, None) {
+    if p.has_others() || !try_runnext(p, g, None) {
         p.push_arrival(g);
         if !p.is_queue_left_to_owner() {
-            published();
+            wake_searcher();
         }
     }
 }
@@ -77,10 +77,10 @@ pub(crate) fn push_arrival(p: &Inside<'_>, g: GRef) {
 /// caller owns `g`.
 #[inline]
 pub(crate) fn push_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) {
-    if chaos::strikes(ASTRAY) {
+    if chaos::one_in(CHAOS_MISPLACE) {
         return push_global(g);
     }
-    if !make_next(p, g, waker) {
+    if !try_runnext(p, g, waker) {
         push_last(p, g);
     }
 }
@@ -88,19 +88,19 @@ pub(crate) fn push_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) {
 /// As [`push_next`], for one that has never run.
 #[inline]
 pub(crate) fn push_fresh(p: &Inside<'_>, g: GRef, spawner: Option<GRef>) {
-    if chaos::strikes(ASTRAY) {
+    if chaos::one_in(CHAOS_MISPLACE) {
         return push_global(g);
     }
-    if !make_next(p, g, spawner) {
+    if !try_runnext(p, g, spawner) {
         p.push_fresh(g);
-        published();
+        wake_searcher();
     }
 }
 
 /// Puts `g` into the runnext slot; false if it is taken.
 #[inline]
-fn make_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
-    if chaos::strikes(ASTRAY) || p.flags().has(OwnerFlags::DEMOTE) || !p.runnext().is_empty() {
+fn try_runnext(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
+    if chaos::one_in(CHAOS_MISPLACE) || p.flags().has(OwnerFlags::DEMOTE) || !p.runnext().is_empty() {
         return false;
     }
     // While it is still ours: once it is in the slot, a thief may run it.
@@ -126,7 +126,7 @@ fn make_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
 /// Learns from a goroutine that parks whether it keeps busy after it has woken another. `waits` says that the woken one is
 /// still in the runnext slot: then only the time counts, since a searcher may have been late.
 #[inline]
-pub(crate) fn learn(g: GRef, waits: bool) {
+pub(crate) fn learn_if_busy(g: GRef, waits: bool) {
     if g.woke_at() != 0 {
         g.set_keeps_busy(wake_policy::keeps_busy(waits, || clock::now() - g.woke_at()));
         g.set_woke_at(0);
@@ -138,13 +138,13 @@ pub(crate) fn learn(g: GRef, waits: bool) {
 pub(crate) fn push_last(p: &Inside<'_>, g: GRef) {
     p.push(g);
     if !p.is_queue_left_to_owner() {
-        published();
+        wake_searcher();
     }
 }
 
 /// A goroutine was pushed to where thieves find it: the submit recipe.
 #[inline]
-fn published() {
+fn wake_searcher() {
     let sched = sched();
     // With one P, which the caller has, no P is idle.
     // ORDERING P1: the light fence pairs with the heavy one in `procs::resize`.
@@ -156,7 +156,7 @@ fn published() {
 
 /// A parked goroutine has become runnable; the caller queues it, as one of several.
 #[inline]
-pub(crate) fn unpark(g: GRef) {
+pub(crate) fn mark_runnable(g: GRef) {
     g.transition(State::Waiting, State::Runnable);
 }
 

@@ -189,11 +189,11 @@ impl Sleeper {
     }
 
     fn block(&self) {
-        self.bell.hang_out();
+        self.bell.arm();
         if !self.token.swap(false, Ordering::Acquire) {
             self.poll.wait();
         }
-        self.bell.take_in();
+        self.bell.disarm();
     }
 
     fn wake(&self) {

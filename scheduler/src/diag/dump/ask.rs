@@ -46,14 +46,14 @@ static INQUIRY: Inquiry<Answer> = Inquiry::new(Answer {
 });
 
 /// A goroutine that was on its stack, as its thread saw it.
-pub(super) struct Asked<'a> {
+pub(super) struct RunningGoroutine<'a> {
     pub(super) g: GRef,
     pub(super) name: Option<Arc<str>>,
     pub(super) registers: Registers,
     stack: &'a [usize],
 }
 
-impl Asked<'_> {
+impl RunningGoroutine<'_> {
     /// The word at an address of the stack, if it was copied.
     pub(super) fn read(&self, address: usize) -> Option<usize> {
         let at = address.checked_sub(self.registers.sp)?;
@@ -79,7 +79,11 @@ impl Patience {
 /// Interrupts the thread of `m`, and passes the goroutine that was running there to `f`.
 ///
 /// Returns `None` if the thread does not answer in time, and `Some(None)` if it ran no goroutine.
-pub(super) fn ask<R>(m: &'static M, patience: &mut Patience, f: impl FnOnce(Asked<'_>) -> R) -> Option<Option<R>> {
+pub(super) fn ask<R>(
+    m: &'static M,
+    patience: &mut Patience,
+    f: impl FnOnce(RunningGoroutine<'_>) -> R,
+) -> Option<Option<R>> {
     interrupt::install_question(|registers| {
         INQUIRY.answer(interrupt::this_thread(), |answer| write(answer, registers))
     });
@@ -97,7 +101,7 @@ pub(super) fn ask<R>(m: &'static M, patience: &mut Patience, f: impl FnOnce(Aske
         |answer| {
             let name = answer.name.take();
             let g = answer.g.take()?;
-            Some(f(Asked { g, name, registers: answer.registers, stack: &answer.stack[..answer.len] }))
+            Some(f(RunningGoroutine { g, name, registers: answer.registers, stack: &answer.stack[..answer.len] }))
         },
     );
     patience.budget = patience.budget.saturating_sub(begin.elapsed());

@@ -23,10 +23,10 @@ const ROUNDS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How many threads may fail to answer before no more are asked.
-const MOST_SILENT: usize = 20;
+const MAX_SILENT: usize = 20;
 
 /// How long a goroutine must have run for it to be told: a time slice.
-const LONG: Duration = Duration::from_millis(10);
+const BUSY_AFTER: Duration = Duration::from_millis(10);
 
 /// The calls on a stack, innermost first.
 #[derive(Debug, Default)]
@@ -57,14 +57,14 @@ pub(super) fn collect() -> Vec<GoroutineInfo> {
         if round > 0 {
             thread::sleep(PAUSE * 2u32.pow(round - 1));
         }
-        collection.look();
+        collection.add_suspended();
         if collection.is_complete() {
             break;
         }
         collection.ask_threads(sched);
     }
-    collection.add_the_rest(sched);
-    collection.say_who_is_behind(sched);
+    collection.add_untraced(sched);
+    collection.set_behind(sched);
     collection.seen.into_values().collect()
 }
 
@@ -90,14 +90,14 @@ impl Collection {
     }
 
     /// Adds the goroutines that are away, and notes the others.
-    fn look(&mut self) {
+    fn add_suspended(&mut self) {
         let Self { seen, on_stack, traces, .. } = self;
         on_stack.clear();
         POOL.look(|owner, found| {
             // SAFETY: owners are goroutines, whose memory is never unmapped.
             let Some(g) = (unsafe { GRef::from_ptr(owner.cast()) }) else { return };
             match found {
-                StackState::Left(still) if is_at_rest(g, still) => {
+                StackState::Left(still) if is_suspended(g, still) => {
                     seen.entry(g.id).or_insert_with(|| info(g, g.name().cloned(), traces.of_left(g, still)));
                 }
                 StackState::Left(_) | StackState::Entered => drop(on_stack.insert(g.as_ptr())),
@@ -105,22 +105,22 @@ impl Collection {
         });
     }
 
-    fn rest(&self) -> impl Iterator<Item = GRef> {
-        let rest = self.on_stack.iter().filter_map(|g| {
+    fn missing(&self) -> impl Iterator<Item = GRef> {
+        let found = self.on_stack.iter().filter_map(|g| {
             // SAFETY: from `as_ptr`, and the memory of goroutines is never unmapped.
             unsafe { GRef::from_ptr(*g) }
         });
-        rest.filter(|g| g.state() != State::Dead && !self.seen.contains_key(&g.id_and_site().0))
+        found.filter(|g| g.state() != State::Dead && !self.seen.contains_key(&g.id_and_site().0))
     }
 
     fn is_complete(&self) -> bool {
-        self.rest().next().is_none()
+        self.missing().next().is_none()
     }
 
     /// Adds those that run, as their threads tell.
     fn ask_threads(&mut self, sched: &Sched) {
         for m in running(sched) {
-            if !Mechanism::AskThreads.is_on() || self.silent.contains(&m.id) || self.silent.len() >= MOST_SILENT {
+            if !Mechanism::AskThreads.is_on() || self.silent.contains(&m.id) || self.silent.len() >= MAX_SILENT {
                 continue;
             }
             let busy_for = busy_for(m);
@@ -137,10 +137,10 @@ impl Collection {
     }
 
     /// Adds those that were never at rest, and whose threads did not answer.
-    fn add_the_rest(&mut self, sched: &Sched) {
+    fn add_untraced(&mut self, sched: &Sched) {
         let ms = running(sched);
-        let rest: Vec<GRef> = self.rest().collect();
-        for g in rest {
+        let missing: Vec<GRef> = self.missing().collect();
+        for g in missing {
             let m = ms.iter().find(|m| m.current() == Some(g));
             let found = info(g, None, Arc::default());
             let found = GoroutineInfo { thread: m.map(|m| m.id), busy_for: m.and_then(|m| busy_for(m)), ..found };
@@ -149,7 +149,7 @@ impl Collection {
     }
 
     /// Of those that have been left for an M, which goroutine has that M.
-    fn say_who_is_behind(&mut self, sched: &Sched) {
+    fn set_behind(&mut self, sched: &Sched) {
         for m in running(sched) {
             let Some((first, _)) = m.current().map(GRef::id_and_site) else { continue };
             for (id, _) in m.inbox.waiting().into_iter().map(GRef::id_and_site) {
@@ -162,7 +162,7 @@ impl Collection {
 }
 
 /// Whether the goroutine is parked, or waits for its turn, and this is its own stack and not one that it has grown onto.
-fn is_at_rest(g: GRef, still: Still) -> bool {
+fn is_suspended(g: GRef, still: Still) -> bool {
     still.contains(g.stack.get().addr()) && matches!(g.state(), State::Waiting | State::Runnable)
 }
 
@@ -173,7 +173,7 @@ fn running(sched: &Sched) -> Vec<&'static M> {
 
 fn busy_for(m: &M) -> Option<Duration> {
     let time = m.busy_since().map(|since| Duration::from_nanos(clock::now().saturating_sub(since)));
-    time.filter(|time| *time >= LONG)
+    time.filter(|time| *time >= BUSY_AFTER)
 }
 
 /// Unwinds, and keeps each trace once.

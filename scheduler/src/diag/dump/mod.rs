@@ -153,7 +153,7 @@ impl GoroutineInfo {
     /// }
     /// ```
     pub fn backtrace(&self) -> Vec<Frame> {
-        on_own_thread(|| Resolver::new().frames(&self.trace.calls))
+        on_new_thread(|| Resolver::new().frames(&self.trace.calls))
     }
 
     /// Whether the backtrace leads to the goroutine's first call.
@@ -170,7 +170,7 @@ impl GoroutineInfo {
 
 /// All goroutines that have begun, by number. See `greenthread::debug::goroutines`.
 pub fn goroutines() -> Vec<GoroutineInfo> {
-    on_own_thread(collect)
+    on_new_thread(collect)
 }
 
 /// Goroutines that have waited for others for longer than `duration`. See `greenthread::debug::blocked_for`.
@@ -185,7 +185,7 @@ pub fn blocked_for(duration: Duration) -> Vec<GoroutineInfo> {
 /// All goroutines as text. See `greenthread::debug::dump`.
 pub fn dump() -> String {
     let Some(sched) = try_sched() else { return "no goroutine was ever started\n".into() };
-    on_own_thread(|| {
+    on_new_thread(|| {
         let goroutines = collect();
         let not_begun = sched.alive().saturating_sub(goroutines.len() as u64);
         text::write(&goroutines, not_begun)
@@ -193,7 +193,7 @@ pub fn dump() -> String {
 }
 
 /// Calls `f` on a thread of its own; where there can be none, in place. Blocks the thread.
-fn on_own_thread<R: Send>(f: impl Fn() -> R + Sync) -> R {
+fn on_new_thread<R: Send>(f: impl Fn() -> R + Sync) -> R {
     thread::scope(|scope| {
         let dumper = thread::Builder::new().name("greenthread-dump".into());
         match dumper.spawn_scoped(scope, &f) {

@@ -24,7 +24,7 @@ use super::resolve::Resolver;
 use super::{Frame, GoroutineInfo, GoroutineState};
 
 /// Where else the calls are that lead to a goroutine's closure.
-const ROOT: &[&str] = &[
+const ROOT_PATHS: &[&str] = &[
     "/library/std/src/panic",
     "/library/core/src/panic",
     "/library/core/src/ops/function.rs",
@@ -41,11 +41,11 @@ blocked in std's thread parking, which wakes the thread that the goroutine was o
 \tUse greenthread::scope and channels, or lock_os_thread around std::thread::scope and std::thread::park.";
 
 /// How many ids of a group are listed.
-const MOST_IDS: usize = 100;
+const MAX_LISTED_IDS: usize = 100;
 
 /// What is the same for all of a group.
 #[derive(PartialEq, Eq, Hash)]
-struct Kind {
+struct GroupKey {
     state: GoroutineState,
     name: Option<Arc<str>>,
     site: *const Location<'static>,
@@ -59,9 +59,9 @@ struct Kind {
 /// All of `goroutines`, those that run first.
 pub(super) fn write(goroutines: &[GoroutineInfo], not_begun: u64) -> String {
     let mut groups: Vec<Vec<&GoroutineInfo>> = Vec::new();
-    let mut places: HashMap<Kind, usize> = HashMap::new();
+    let mut places: HashMap<GroupKey, usize> = HashMap::new();
     for goroutine in goroutines {
-        let place = *places.entry(kind(goroutine)).or_insert(groups.len());
+        let place = *places.entry(group_key(goroutine)).or_insert(groups.len());
         if place == groups.len() {
             groups.push(Vec::new());
         }
@@ -78,8 +78,8 @@ pub(super) fn write(goroutines: &[GoroutineInfo], not_begun: u64) -> String {
     out
 }
 
-fn kind(goroutine: &GoroutineInfo) -> Kind {
-    Kind {
+fn group_key(goroutine: &GoroutineInfo) -> GroupKey {
+    GroupKey {
         state: goroutine.state,
         name: goroutine.name.clone(),
         site: ptr::from_ref(goroutine.spawned_at),
@@ -105,8 +105,8 @@ fn write_group(out: &mut String, group: &[&GoroutineInfo], resolver: &mut Resolv
     }
     writeln!(out, "created by spawn at {}", first.spawned_at)?;
     if group.len() > 1 {
-        let ids: Vec<String> = group.iter().take(MOST_IDS).map(|goroutine| goroutine.id.to_string()).collect();
-        let more = if group.len() > MOST_IDS { ", ..." } else { "" };
+        let ids: Vec<String> = group.iter().take(MAX_LISTED_IDS).map(|goroutine| goroutine.id.to_string()).collect();
+        let more = if group.len() > MAX_LISTED_IDS { ", ..." } else { "" };
         writeln!(out, "{} goroutines with this stack: {}{more}", group.len(), ids.join(", "))?;
     }
     writeln!(out)
@@ -134,7 +134,7 @@ fn write_header(out: &mut String, goroutine: &GoroutineInfo) -> fmt::Result {
 }
 
 fn write_frames(out: &mut String, frames: &[Frame], complete: bool) -> fmt::Result {
-    for frame in interesting(frames) {
+    for frame in without_scheduler_frames(frames) {
         match &frame.function {
             Some(function) => writeln!(out, "{function}(...)")?,
             None => writeln!(out, "{:#x}(...)", frame.address)?,
@@ -153,12 +153,12 @@ fn is_std_parking(frame: &Frame) -> bool {
 }
 
 /// Without the scheduler's own at both ends, unless nothing would be left.
-fn interesting(frames: &[Frame]) -> &[Frame] {
+fn without_scheduler_frames(frames: &[Frame]) -> &[Frame] {
     // Paths tell the scheduler's calls apart, and names do not, since line tables have them without paths.
     let own = file!().rsplit_once("src/").map(|(crate_folder, _)| format!("{crate_folder}src/"));
     let own = |frame: &Frame| frame.file.as_ref().zip(own.as_ref()).is_some_and(|(file, own)| file.contains(own));
     // `catch_unwind` has a call without a source.
-    let root = |frame: &Frame| frame.file.as_ref().is_none_or(|file| ROOT.iter().any(|root| file.contains(root)));
+    let root = |frame: &Frame| frame.file.as_ref().is_none_or(|file| ROOT_PATHS.iter().any(|root| file.contains(root)));
     let start = frames.iter().position(|frame| !own(frame)).unwrap_or(0);
     let end = frames.iter().rposition(|frame| !own(frame) && !root(frame)).map_or(0, |last| last + 1);
     frames.get(start..end).filter(|rest| !rest.is_empty()).unwrap_or(frames)
@@ -172,9 +172,9 @@ mod tests {
         Frame { address: 0x10, offset: Some(1), function: Some("f".into()), file: Some(file.into()), line: Some(3) }
     }
 
-    fn left(files: &[&str]) -> Vec<String> {
+    fn shown(files: &[&str]) -> Vec<String> {
         let frames: Vec<Frame> = files.iter().copied().map(frame).collect();
-        interesting(&frames).iter().filter_map(|frame| frame.file.clone()).collect()
+        without_scheduler_frames(&frames).iter().filter_map(|frame| frame.file.clone()).collect()
     }
 
     #[test]
@@ -182,10 +182,10 @@ mod tests {
         let park = file!().replace("dump/text", "park");
         let (park, mutex, user) = (park.as_str(), "greenthread/src/sync/mutex.rs", "program/src/main.rs");
         let catch = "/rustc/1/library/std/src/panicking.rs";
-        assert_eq!(left(&[park, park, mutex, user, park, user, catch, park]), [mutex, user, park, user]);
-        assert_eq!(left(&[user]), [user]);
-        assert_eq!(left(&[park, catch]), [park, catch], "rather all than none");
-        assert_eq!(left(&[]), [""; 0]);
+        assert_eq!(shown(&[park, park, mutex, user, park, user, catch, park]), [mutex, user, park, user]);
+        assert_eq!(shown(&[user]), [user]);
+        assert_eq!(shown(&[park, catch]), [park, catch], "rather all than none");
+        assert_eq!(shown(&[]), [""; 0]);
     }
 
     #[test]

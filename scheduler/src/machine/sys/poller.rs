@@ -39,7 +39,7 @@ struct Polling {
 }
 
 /// The right to poll, which one thread has at a time.
-pub(crate) struct Turn(MutexGuard<'static, Polling>);
+pub(crate) struct PollGuard(MutexGuard<'static, Polling>);
 
 /// What has become possible on a descriptor according to the system; only an attempt is certain.
 #[derive(Clone, Copy)]
@@ -100,17 +100,17 @@ impl Poller {
     }
 
     /// Waits until no other thread polls, and takes the right to poll.
-    pub(crate) fn lock(&'static self) -> Turn {
-        Turn(self.polling.lock())
+    pub(crate) fn lock(&'static self) -> PollGuard {
+        PollGuard(self.polling.lock())
     }
 
     /// Takes the right to poll, unless another thread has it.
-    pub(crate) fn try_lock(&'static self) -> Option<Turn> {
-        self.polling.try_lock().map(Turn)
+    pub(crate) fn try_lock(&'static self) -> Option<PollGuard> {
+        self.polling.try_lock().map(PollGuard)
     }
 }
 
-impl Turn {
+impl PollGuard {
     /// Waits for events, at most for `timeout`, and calls `report` with the token of each.
     ///
     /// May return early with none.

@@ -110,8 +110,8 @@ impl Retaker {
     fn look_at(&mut self, at: usize, look: &Look) {
         let Look { sched, p, m, now } = *look;
         let record = &mut self.records[at];
-        if chaos::strikes(CHAOS_RETAKE) {
-            let _taken = if chaos::strikes(2) { handoff::lend(m, &|_| true) } else { handoff::retake(m, &|_| true) };
+        if chaos::one_in(CHAOS_RETAKE) {
+            let _taken = if chaos::one_in(2) { handoff::lend(m, &|_| true) } else { handoff::retake(m, &|_| true) };
             return;
         }
         if p.slices() != record.slices {

@@ -45,7 +45,7 @@ pub(super) fn nearby(m: &'static M) -> Option<Dispatch> {
     // Not in `on_p`, which goroutines run too, when they end: thieves enter an epoch of
     // crossbeam's, which leaves the address of a thread-local on the stack, and the next goroutine
     // on that stack would be bound to this thread.
-    if chaos::strikes(CHAOS_OTHER_QUEUE)
+    if chaos::one_in(CHAOS_OTHER_QUEUE)
         && m.next_g.get().is_none()
         && let Some(g) = steal(&mut p)
     {
@@ -74,7 +74,7 @@ fn on_p(p: &mut Inside<'_>) -> Option<Dispatch> {
     }
     // Dispatches, not time slices: two goroutines that ready each other stay in one slice for long.
     if p.dispatches().is_multiple_of(POLL_TICK) {
-        poll::look(p, 0, false);
+        poll::in_passing(p, 0, false);
     }
     if p.flags().any() { by_flags(p) } else { usual(p) }
 }
@@ -92,7 +92,7 @@ fn by_flags(p: &mut Inside<'_>) -> Option<Dispatch> {
 /// Returns what `p` runs next if there is nothing to attend to.
 #[inline(always)]
 fn usual(p: &Inside<'_>) -> Option<Dispatch> {
-    if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::strikes(CHAOS_OTHER_QUEUE))
+    if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::one_in(CHAOS_OTHER_QUEUE))
         && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
     {
         return Some(Dispatch::new_slice(g));
@@ -120,7 +120,7 @@ pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
         }
         let mut found = chosen_or_on_p(m, &mut p);
         let mut polled: Vec<GRef> = Vec::new();
-        if found.is_none() && poll::look(&mut p, 1, false) {
+        if found.is_none() && poll::in_passing(&mut p, 1, false) {
             // Straight from the queue: if it is the only one, no other M was told about it.
             found = p.pop().map(Dispatch::new_slice);
         }
@@ -147,7 +147,7 @@ pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
             if std::mem::take(searching) {
                 sched.idle.found(&sched);
             }
-            let found = found.or_else(|| poll::queue(&mut p, polled).map(Dispatch::new_slice));
+            let found = found.or_else(|| poll::queue_polled(&mut p, polled).map(Dispatch::new_slice));
             return found.expect("worker: a batch is not empty");
         }
         *searching = sleep::with_p(m, p, *searching);

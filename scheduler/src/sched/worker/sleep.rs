@@ -62,7 +62,7 @@ fn wait_in_list(m: &'static M) -> bool {
             SleepPlan::UntilTimer(timeout) => Some(timeout),
             SleepPlan::UntilHandedP => None,
         };
-        if let Some(runnable) = poll::block(m, timeout) {
+        if let Some(runnable) = poll::until_woken(m, timeout) {
             if adopt_polled(m, runnable) {
                 return false;
             }
@@ -87,7 +87,7 @@ fn adopt_polled(m: &'static M, runnable: Vec<GRef>) -> bool {
     };
     // SAFETY: the M has just taken the P, and had none. The token ends with this call.
     let mut p = unsafe { entry::adopt(m, p) };
-    m.next_g.set(poll::queue(&mut p, runnable).map(Dispatch::new_slice));
+    m.next_g.set(poll::queue_polled(&mut p, runnable).map(Dispatch::new_slice));
     true
 }
 

@@ -10,7 +10,7 @@ use crate::sched::current;
 use crate::sched::entry::{self, NoP};
 use crate::sched::handoff;
 use crate::time::clock;
-use crate::time::timers::{Timer, Timers};
+use crate::time::p_timers::{PTimers, Timer};
 use crate::wait::park;
 use crate::wait::ready;
 
@@ -35,7 +35,7 @@ pub fn sleep(duration: Duration) {
 }
 
 /// # Safety
-/// As [`crate::time::timers::Fire`]; `arg` is a goroutine that parked in `sleep`.
+/// As [`crate::time::p_timers::Fire`]; `arg` is a goroutine that parked in `sleep`.
 unsafe fn wake_sleeper(arg: *const (), context: *mut ()) {
     // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker; this is the call by `Fire`.
     unsafe {
@@ -59,7 +59,7 @@ pub(crate) unsafe fn arm(timer: &Timer, when: u64) -> Result<(), NoP> {
 
 /// Calls `arm` with the timers of a P whose M will look at them before it sleeps.
 #[inline]
-fn arm_here(arm: impl Fn(&Timers)) -> Result<(), NoP> {
+fn arm_here(arm: impl Fn(&PTimers)) -> Result<(), NoP> {
     let armed = entry::with_p(|_, p| arm(&p.timers));
     if armed.is_err() {
         let p = sched().first_p();

@@ -1,4 +1,4 @@
-//! Timers: one heap per P, run by the M that has the P, by thieves when it is late, or by its watcher when it is idle.
+//! PTimers: one heap per P, run by the M that has the P, by thieves when it is late, or by its watcher when it is idle.
 //!
 //! # Who looks at the clock
 //! * The M that has the P, at each dispatch, if the heap is not empty.
@@ -34,14 +34,14 @@ pub(crate) type Fire = unsafe fn(*const (), *mut ());
 struct Entry {
     fire: Fire,
     arg: *const (),
-    home: AtomicPtr<Timers>,
+    home: AtomicPtr<PTimers>,
 }
 
 // SAFETY: `arg` is only handed to `fire`, which is made to be called from any M.
 unsafe impl Send for Entry {}
 
 /// The timers of one P.
-pub(crate) struct Timers {
+pub(crate) struct PTimers {
     heap: Mutex<TimerHeap<Entry>>,
     /// The first deadline; the largest number if there is none.
     next: AtomicU64,
@@ -50,7 +50,7 @@ pub(crate) struct Timers {
 /// One timer, in its owner's memory.
 pub(crate) struct Timer(TimerNode<Entry>);
 
-impl Timers {
+impl PTimers {
     pub(crate) fn new() -> Self {
         Self { heap: Mutex::default(), next: AtomicU64::new(u64::MAX) }
     }
@@ -132,7 +132,7 @@ impl Timer {
     ///
     /// # Safety
     /// The timer is not armed, and stays in place until it has fired or was disarmed (I2).
-    pub(crate) unsafe fn arm(&self, timers: &Timers, when: u64) {
+    pub(crate) unsafe fn arm(&self, timers: &PTimers, when: u64) {
         let mut heap = timers.lock();
         self.0.value.home.store(ptr::from_ref(timers).cast_mut(), Ordering::Relaxed);
         // SAFETY: the caller's contract.
@@ -144,7 +144,7 @@ impl Timer {
     ///
     /// # Safety
     /// As there, and [`disarm`](Self::disarm) is not called.
-    pub(crate) unsafe fn arm_to_stay(&self, timers: &Timers, when: u64) {
+    pub(crate) unsafe fn arm_to_stay(&self, timers: &PTimers, when: u64) {
         let mut heap = timers.lock();
         // SAFETY: the caller's contract. Nobody asks for its home.
         unsafe { heap.insert_to_stay(when, NonNull::from(&self.0)) };
@@ -179,14 +179,14 @@ mod tests {
         unsafe { &*arg.cast::<AtomicU32>() }.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn fire(timers: &Timers, now: u64) -> bool {
+    fn fire(timers: &PTimers, now: u64) -> bool {
         // SAFETY: `count` wants null.
         unsafe { timers.run_due(now, ptr::null_mut()) }
     }
 
     #[test]
     fn a_timer_fires_once_or_is_stopped() {
-        let (timers, fired) = (Timers::new(), AtomicU32::new(0));
+        let (timers, fired) = (PTimers::new(), AtomicU32::new(0));
         let new = || Timer::new(count, (&raw const fired).cast());
         let (early, late, never) = (new(), new(), new());
         assert!(!never.disarm(), "it was never armed");
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_timer_that_moved_is_stopped_where_it_is() {
-        let (old, new, fired) = (Timers::new(), Timers::new(), AtomicU32::new(0));
+        let (old, new, fired) = (PTimers::new(), PTimers::new(), AtomicU32::new(0));
         let timer = Timer::new(count, (&raw const fired).cast());
         // SAFETY: the timer stays in place to the end of the test.
         unsafe { timer.arm(&old, 5) };
