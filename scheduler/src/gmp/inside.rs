@@ -2,7 +2,8 @@
 //!
 //! What only the owner of a P may do is a method of the token, so a function that needs that right
 //! takes the token, and its callers need no `unsafe`. [`crate::sched::entry`] hands tokens out. A
-//! token is one pointer, and is made and dropped for free.
+//! token is one pointer, and is made and dropped for free. Functions on the way from one goroutine to
+//! the next take it by value ([`Inside::reborrow`]): then it stays in a register.
 //!
 //! # Invariants
 //! * I1: while a token for a P is in use, the calling M is inside a scheduler entry and has the P,
@@ -78,6 +79,12 @@ impl Inside<'_> {
         Self { p, entry: PhantomData }
     }
 
+    /// Returns a token for a call. This one cannot be used until that ends.
+    #[inline(always)]
+    pub(crate) fn reborrow(&mut self) -> Inside<'_> {
+        Inside { p: self.p, entry: PhantomData }
+    }
+
     /// Ends the token, and returns its P, which the caller gives up next.
     #[inline(always)]
     pub(crate) fn into_p(self) -> &'static P {
@@ -133,7 +140,9 @@ impl Inside<'_> {
     #[inline]
     pub(crate) fn pop(&self) -> Option<GRef> {
         let queue = &self.owned().queue;
-        let Some(g) = self.prefetched().take().or_else(|| queue.pop()) else { return self.pop_rest() };
+        let Some(g) = self.prefetched().take().or_else(|| queue.pop()) else {
+            return Inside { p: self.p, entry: PhantomData }.pop_rest();
+        };
         // One that has never run touches only its header, which was written not long ago.
         if !g.stack.get().is_null()
             && queue.len() >= PREFETCH_LEN
@@ -149,7 +158,7 @@ impl Inside<'_> {
     /// Takes from the queues behind the local one. Separate, so that [`pop`](Self::pop) stays
     /// short.
     #[inline(never)]
-    fn pop_rest(&self) -> Option<GRef> {
+    fn pop_rest(self) -> Option<GRef> {
         self.pop_backlog().or_else(|| self.pop_arrival())
     }
 
@@ -252,10 +261,10 @@ impl Inside<'_> {
     }
 
     /// Fires the P's own timers that are due at `now`.
-    #[inline]
-    pub(crate) fn fire_own_timers(&mut self, now: u64) -> bool {
+    #[inline(never)]
+    pub(crate) fn fire_own_timers(mut self, now: u64) {
         let p = self.p;
-        self.fire_timers_of(p, now)
+        self.fire_timers_of(p, now);
     }
 
     /// Returns the token that a timer's function was called with.

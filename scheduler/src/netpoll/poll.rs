@@ -47,12 +47,12 @@ fn try_guard() -> Option<PollGuard> {
 /// Polls in passing, and queues what has become runnable on `p`, `ahead` of what waits there or behind it. True if there
 /// was any; the caller runs the first `own` of it soon.
 #[inline]
-pub(crate) fn in_passing(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
+pub(crate) fn in_passing(p: Inside<'_>, own: usize, ahead: bool) -> bool {
     ROLE.is_worth_a_look() && poll_now(p, own, ahead)
 }
 
 #[cold]
-fn poll_now(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
+fn poll_now(mut p: Inside<'_>, own: usize, ahead: bool) -> bool {
     let Some(mut guard) = try_guard() else { return false };
     let dispatches = p.dispatches();
     p.owned_mut().pace.end(clock::now(), dispatches);
@@ -70,7 +70,7 @@ fn poll_now(p: &mut Inside<'_>, own: usize, ahead: bool) -> bool {
     if found == 0 {
         return false;
     }
-    begin_batch(p, found.saturating_sub(own));
+    begin_batch(&mut p, found.saturating_sub(own));
     true
 }
 

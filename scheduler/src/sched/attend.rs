@@ -72,7 +72,7 @@ fn look_around(p: &mut Inside<'_>) {
     // Where goroutines are quick, none waits for long, and what is polled ahead of those that were
     // polled before would be served twice before they are served once.
     let ahead = !turns.is_quick(dispatches);
-    poll::in_passing(p, 0, ahead);
+    poll::in_passing(p.reborrow(), 0, ahead);
     p.raise(OwnerFlags::ARRIVALS);
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> SearchResult {
     let others_idle = || sched.procs() > 1 && sched.idle.counts().0 + 1 >= sched.procs();
     while now - start < search_time_ns(others_idle()) && !p.is_retired() {
         let complete = sampler.is_complete(now);
-        let found = take_global(p)
+        let found = take_global(p.reborrow())
             .or_else(|| steal_from_those(p, |victim| sampler.is_worth_a_theft(victim, complete)))
             .or_else(|| steal_forgotten_runnext(p, now, &mut sighting));
         if let Some(g) = found {
@@ -118,7 +118,7 @@ pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> SearchResult {
 /// Moves a batch from the global queue to the P and returns the first of it, else the first
 /// deferred goroutine.
 #[inline(never)]
-pub(crate) fn take_global(p: &Inside<'_>) -> Option<GRef> {
+pub(crate) fn take_global(p: Inside<'_>) -> Option<GRef> {
     let global = &sched().global;
     global.take_batch(p.queue_for_steal()).or_else(|| global.take_deferred())
 }

@@ -52,10 +52,10 @@ fn finish(g: GRef, head: *mut StackHead) -> Option<GRef> {
     let mut p = unsafe { entry::held(m) };
     if detached {
         // SAFETY: the handle is gone, so the block is this side's.
-        unsafe { free(p.as_mut(), g) };
+        unsafe { free(p.as_mut().map(Inside::reborrow), g) };
     }
     let mut p = p.filter(|p| m.locked_gs.get() == 0 && !p.is_retired())?;
-    let Dispatch { g: next, inherit } = next::chosen_or_on_p(m, &mut p)?;
+    let Dispatch { g: next, inherit } = next::chosen_or_on_p(m, p.reborrow())?;
     if !next.starts_anywhere() || (m.is_tied() && ties::belongs_elsewhere(m, next)) {
         m.next_g.set(Some(Dispatch { g: next, inherit }));
         return None;
@@ -115,12 +115,12 @@ fn count_end(m: &'static M) {
 ///
 /// # Safety
 /// `g` has ended, its result is dropped, and its block is known to no other thread.
-unsafe fn free(p: Option<&mut Inside<'_>>, g: GRef) {
+unsafe fn free(p: Option<Inside<'_>>, g: GRef) {
     // SAFETY: the block is the caller's, and came from a cache with the layout that it says.
     unsafe {
         let (block, layout) = body::take_apart(g);
         match p {
-            Some(p) => p.owned_mut().blocks.free(block, layout),
+            Some(mut p) => p.owned_mut().blocks.free(block, layout),
             None => block::free_foreign(block, layout),
         }
     }

@@ -51,38 +51,38 @@ pub(super) fn nearby(m: &'static M) -> Option<Dispatch> {
     {
         return Some(Dispatch::new_slice(g));
     }
-    chosen_or_on_p(m, &mut p)
+    chosen_or_on_p(m, p)
 }
 
 /// Returns what the M has chosen, else what is bound to it or is on `p`.
 #[inline(always)]
-pub(super) fn chosen_or_on_p(m: &'static M, p: &mut Inside<'_>) -> Option<Dispatch> {
+pub(super) fn chosen_or_on_p(m: &'static M, p: Inside<'_>) -> Option<Dispatch> {
     m.next_g.take().or_else(|| if m.inbox.is_empty() { on_p(p) } else { on_p_or_delivered(m, p) })
 }
 
 #[cold]
-fn on_p_or_delivered(m: &'static M, p: &mut Inside<'_>) -> Option<Dispatch> {
+fn on_p_or_delivered(m: &'static M, p: Inside<'_>) -> Option<Dispatch> {
     let delivered = || m.inbox.take().map(Dispatch::new_slice);
     if m.inbox.is_its_turn() { delivered().or_else(|| on_p(p)) } else { on_p(p).or_else(delivered) }
 }
 
 /// Returns what `p` runs next, by the order above.
 #[inline]
-fn on_p(p: &mut Inside<'_>) -> Option<Dispatch> {
+fn on_p(mut p: Inside<'_>) -> Option<Dispatch> {
     if p.timers.any() {
-        p.fire_own_timers(clock::now());
+        p.reborrow().fire_own_timers(clock::now());
     }
     // Dispatches, not time slices: two goroutines that ready each other stay in one slice for long.
     if p.dispatches().is_multiple_of(POLL_TICK) {
-        poll::in_passing(p, 0, false);
+        poll::in_passing(p.reborrow(), 0, false);
     }
     if p.flags().any() { by_flags(p) } else { usual(p) }
 }
 
 /// Attends to the flags of `p` first. Separate, so that the way without flags stays short.
 #[inline(never)]
-fn by_flags(p: &mut Inside<'_>) -> Option<Dispatch> {
-    match attend(p) {
+fn by_flags(mut p: Inside<'_>) -> Option<Dispatch> {
+    match attend(&mut p) {
         Attended::Run(dispatch) => Some(dispatch),
         Attended::UsualOrder => usual(p),
         Attended::LoanIsOver => None,
@@ -91,16 +91,16 @@ fn by_flags(p: &mut Inside<'_>) -> Option<Dispatch> {
 
 /// Returns what `p` runs next if there is nothing to attend to.
 #[inline(always)]
-fn usual(p: &Inside<'_>) -> Option<Dispatch> {
+fn usual(mut p: Inside<'_>) -> Option<Dispatch> {
     if (p.slices().is_multiple_of(GLOBAL_TICK) || chaos::one_in(CHAOS_OTHER_QUEUE))
-        && let Some(g) = take_global(p).or_else(|| p.pop_backlog())
+        && let Some(g) = take_global(p.reborrow()).or_else(|| p.pop_backlog())
     {
         return Some(Dispatch::new_slice(g));
     }
     if let Some(g) = p.runnext().take() {
         return Some(Dispatch::same_slice(g));
     }
-    p.pop().or_else(|| take_global(p)).map(Dispatch::new_slice)
+    p.pop().or_else(|| take_global(p.reborrow())).map(Dispatch::new_slice)
 }
 
 /// Finds a goroutine to run. Blocks until there is one.
@@ -118,9 +118,9 @@ pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
             leave_retired_p(m, p, searching);
             continue;
         }
-        let mut found = chosen_or_on_p(m, &mut p);
+        let mut found = chosen_or_on_p(m, p.reborrow());
         let mut polled: Vec<GRef> = Vec::new();
-        if found.is_none() && poll::in_passing(&mut p, 1, false) {
+        if found.is_none() && poll::in_passing(p.reborrow(), 1, false) {
             // Straight from the queue: if it is the only one, no other M was told about it.
             found = p.pop().map(Dispatch::new_slice);
         }
@@ -139,7 +139,7 @@ pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
                 match search(m, &mut p) {
                     SearchResult::Goroutine(g) => found = Some(Dispatch::new_slice(g)),
                     SearchResult::Polled(batch) => polled = batch,
-                    SearchResult::Nothing => found = chosen_or_on_p(m, &mut p),
+                    SearchResult::Nothing => found = chosen_or_on_p(m, p.reborrow()),
                 }
             }
         }
