@@ -186,7 +186,8 @@ impl Inside<'_> {
     #[inline]
     pub(crate) fn has_others(&self) -> bool {
         let Owned { queue, backlog, .. } = self.owned();
-        !(queue.is_empty() && backlog.is_empty()) || !self.runnext().is_empty() || !self.prefetched().is_empty()
+        let empty = queue.is_empty() && backlog.is_empty() && self.runnext().is_empty() && self.prefetched().is_empty();
+        !empty
     }
 
     /// Returns `true` if the P has runnable goroutines: [`has_work`](P::has_work) without the fence
