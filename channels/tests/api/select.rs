@@ -19,7 +19,7 @@ pub(crate) const PROGRAMS: &[(&str, fn())] = &[
     ("a Select in a struct, dropped last", a_select_in_a_struct_dropped_last),
     ("a Select from a function", a_select_from_a_function),
     ("a Select on another thread", a_select_on_another_thread),
-    ("a Select that lives for ever", a_select_that_lives_for_ever),
+    ("a Select that lives forever", a_select_that_lives_forever),
     ("a Select that changes", a_select_that_changes),
     ("an operation after its Select", an_operation_after_its_select),
     ("operations by a table", operations_by_a_table),
@@ -129,7 +129,7 @@ fn a_select_on_another_thread() {
     });
 }
 
-fn a_select_that_lives_for_ever() {
+fn a_select_that_lives_forever() {
     static NOTHING: Receiver<u8> = never();
 
     struct Watcher(Select<'static>);

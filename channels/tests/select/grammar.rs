@@ -457,7 +457,7 @@ mod elsewhere {
     pub(super) trait Methods: ::core::marker::Sized {
         fn case(self) {}
         fn finish(self) {}
-        fn promise(self) {}
+        fn permit(self) {}
         fn recv(self) {}
         fn try_recv(self) {}
         fn recv_timeout(self) {}
