@@ -166,7 +166,7 @@ impl<'a, C: HasHead> Guard<'a, C> {
         self.0
     }
 
-    /// Keeps the lock. [`from_held`](Self::from_held) is how to release it.
+    /// Gives the guard up, but keeps the lock until [`from_held`](Self::from_held) is called.
     #[inline]
     pub(crate) fn keep(self) {}
 
