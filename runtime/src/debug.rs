@@ -1,45 +1,52 @@
-//! Looking at the running program: for whoever wants to know what hangs, what waits, and how busy the scheduler is.
+//! Tools for looking at the running program: what hangs, what waits, and how busy the scheduler is.
 //!
-//! | to | use | in Go |
-//! | --- | --- | --- |
-//! | see all goroutines and their stacks | [`dump`], or `kill -QUIT` | `kill -QUIT`, `runtime.Stack` |
-//! | work with them | [`goroutines`] | `runtime.GoroutineProfile` |
-//! | find those that have waited for long | [`blocked_for`] | nothing |
-//! | watch the scheduler's numbers | [`stats`] | `runtime/metrics` |
-//! | trace the scheduler | `GODEBUG=schedtrace=1000,scheddetail=1` | the same |
+//! | to | use |
+//! | --- | --- |
+//! | see all goroutines and their stacks | [`dump`], or `kill -QUIT` |
+//! | work with them | [`goroutines`] |
+//! | find those that have waited for long | [`blocked_for`] |
+//! | watch the scheduler's counters | [`stats`] |
+//! | trace the scheduler | `GODEBUG=schedtrace=1000,scheddetail=1` |
 //!
 //! ```
 //! use greenthread::debug;
 //! use std::time::Duration;
 //!
 //! for goroutine in debug::blocked_for(Duration::from_secs(60)) {
-//!     eprintln!("{} from {} hangs: {:?}", goroutine.id, goroutine.spawned_at, goroutine.backtrace());
+//!     let (id, site) = (goroutine.id, goroutine.spawned_at);
+//!     eprintln!("{id} from {site} hangs: {:?}", goroutine.backtrace());
 //! }
 //! ```
 //!
 //! # SIGQUIT
-//! The signal SIGQUIT (Ctrl-\\) prints the dump on stderr and ends the process with status 2, as in Go. That is
-//! installed when the runtime starts, if the signal has its default effect then: a handler that the program has
-//! installed stays, and one that it installs later wins, with [`signal::notify`](crate::signal::notify) too. A signal that
-//! is ignored stays ignored, and a shell without job control, as in a script, starts what it puts into the background by
-//! `&` with SIGQUIT ignored: say `set -m` before, or dump at a signal of your own.
+//! The signal SIGQUIT (Ctrl-\\) prints the dump on stderr and ends the process with status 2, as in
+//! Go. The runtime installs this when it starts, if the signal then has its default effect. A
+//! handler that the program has installed stays, and one that it installs later replaces the
+//! runtime's, also with `signal::notify`. A signal that is ignored stays ignored. A shell without
+//! job control, as in a script, starts background commands (`&`) with SIGQUIT ignored: write
+//! `set -m` before, or dump on a signal of your own.
 //!
-//! # What it takes
-//! Goroutines that are parked are read from outside, and go on as if nothing had been. The threads of those that run
-//! are interrupted by SIGURG, the signal that Go uses for the like; a system call in which one sits is begun anew, but
-//! `poll`, `nanosleep`, and reads with a timeout fail with `EINTR`, as they may at any time. On x86-64 Linux only:
-//! elsewhere there are no stacks, and SIGQUIT has its usual effect. Names of functions and lines need symbols and debug
+//! # How stacks are read
+//! The stacks of parked goroutines are read from outside, and the goroutines do not notice. The
+//! threads of running goroutines are interrupted by SIGURG, the signal that Go uses for preemption.
+//! A system call that it interrupts is restarted; but `poll`, `nanosleep`, and reads with a timeout
+//! fail with `EINTR`, as they may at any time. This works on x86-64 Linux only: elsewhere there are
+//! no stacks, and SIGQUIT has its usual effect. Names of functions and lines need symbols and debug
 //! information in the program (`debug = "line-tables-only"`).
 //!
 //! # Deadlocks
-//! If every goroutine is parked and nobody is left who could wake one, the process prints Go's "fatal error: all
-//! goroutines are asleep - deadlock!" and all goroutines, and ends with status 2. That is never said of a program that
-//! could go on: a pending timer, a goroutine that waits for I/O or for signals or sits in a blocking call, a thread of
-//! yours (unless it, too, waits in a channel, a lock or a join of this crate) all keep it off. So in a program with
-//! other threads, as a test harness has, a deadlock is silent, and [`blocked_for`] is the way to find it; as it is
-//! for a deadlock among some goroutines while others go on. The report is for Linux, since it needs `/proc`, and
-//! [`Config::deadlock`](crate::config::Config::deadlock) switches it off. On kernels before 6.9 it may be late: a
-//! foreign thread that ends, and was the last hope, is noticed when something else happens.
+//! If every goroutine is parked and nothing is left that could wake one, the process prints Go's
+//! "fatal error: all goroutines are asleep - deadlock!" and all goroutines, and ends with status 2.
+//! This never happens to a program that could continue. Each of these prevents it: a pending timer,
+//! a goroutine that waits for I/O or for signals, a goroutine in a blocking call, and a thread of
+//! yours (unless it, too, waits in a channel, a lock, or a join of this crate). So a deadlock is
+//! silent in a program with other threads, such as a test harness, and so is a deadlock among some
+//! goroutines while others continue. Use [`blocked_for`] to find those.
+//!
+//! The report needs `/proc`, so it exists on Linux only.
+//! [`Config::deadlock`](crate::config::Config::deadlock) switches it off. On kernels before 6.9 it
+//! may be late: if the last thread that could have woken a goroutine is a foreign thread that ends,
+//! that is noticed only when something else happens.
 
 pub use greenthread_scheduler::{Frame, GoroutineInfo, GoroutineState, Stats, WaitReason};
 
@@ -47,8 +54,10 @@ use std::time::Duration;
 
 use greenthread_scheduler as scheduler;
 
-/// The scheduler's numbers: goroutines, Ps, threads, timers, stacks, waits for I/O. Never parks; takes the scheduler's lock for a
-/// moment. Go has more of them in `runtime/metrics`.
+/// Returns the scheduler's counters: goroutines, Ps, threads, timers, stacks, waits for I/O.
+///
+/// It never parks; it takes the scheduler's lock for a moment. Go has more counters, in
+/// `runtime/metrics`.
 ///
 /// ```
 /// greenthread::spawn(|| ()).join().unwrap();
@@ -58,12 +67,15 @@ pub fn stats() -> Stats {
     scheduler::stats()
 }
 
-/// All goroutines that have begun, with their stacks, as text in the format of Go's tracebacks: those that run first,
-/// then by number, those with the same stack as one. Taken while everything runs.
+/// Returns all goroutines that have begun, with their stacks, as text in the format of Go's
+/// tracebacks.
 ///
-/// Blocks the OS thread, for some milliseconds, and the first time for as long as it takes to read the program's debug
-/// information; to be called from anywhere but signal handlers. A goroutine that runs and does not answer in a tenth of
-/// a second has no stack in it. Go's `runtime.Stack(buf, true)`.
+/// Running goroutines come first, then the others by id; goroutines with equal stacks are shown
+/// together. The dump is taken while everything runs, like Go's `runtime.Stack(buf, true)`.
+///
+/// Blocks the OS thread for some milliseconds, and the first time for as long as it takes to read
+/// the program's debug information. It may be called from anywhere except signal handlers. A
+/// running goroutine that does not answer within a tenth of a second is shown without its stack.
 ///
 /// ```standalone_crate
 /// fn consumer(rx: greenthread::channel::Receiver<()>) {
@@ -82,10 +94,12 @@ pub fn dump() -> String {
     scheduler::dump()
 }
 
-/// All goroutines that have begun, by number: what they do, what they wait for, where they were spawned, and their
-/// stacks. Taken while everything runs: a goroutine may have gone on when the caller looks.
+/// Returns all goroutines that have begun, ordered by id.
 ///
-/// Blocks as [`dump`] does. Go's `runtime.GoroutineProfile`, with more in it.
+/// Each comes with its state, what it waits for, where it was spawned, and its stack. They are
+/// collected while everything runs, so a goroutine may have continued when the caller looks.
+///
+/// Blocks as [`dump`] does. Go's `runtime.GoroutineProfile` has less in it.
 ///
 /// ```
 /// use greenthread::debug::{self, GoroutineState, WaitReason};
@@ -107,13 +121,16 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
     scheduler::goroutines()
 }
 
-/// Goroutines that have waited for others for longer than `duration`, those that have waited longest first: in a channel, a
-/// `select!`, a lock, a `WaitGroup`, a join and the like, but not in [`time::sleep`](crate::time::sleep) or for I/O. They are
-/// suspects, nothing more: a worker that has no jobs waits too. (Go has no such call; its dumps show the minutes.)
+/// Returns the goroutines that have waited for others for longer than `duration`, longest first.
 ///
-/// The time is exact to some tens of milliseconds, and rather too short. A wait with a timeout counts like one without, and so
-/// does one for a timer's channel, as in [`Context::sleep`](crate::ctx::Context::sleep). Blocks as [`goroutines`] does; taken
-/// while everything runs.
+/// They wait in a channel, a `select!`, a lock, a `WaitGroup`, a join, or something similar;
+/// goroutines in [`time::sleep`](crate::time::sleep) or waiting for I/O are left out. They are only
+/// suspects: a worker without jobs waits too. (Go has no such call; its dumps show the minutes.)
+///
+/// The time is exact to some tens of milliseconds, and is rather too short than too long. A wait
+/// with a timeout counts like one without, and so does one for a timer's channel, as in
+/// [`Context::sleep`](crate::ctx::Context::sleep). Blocks as [`goroutines`] does; the goroutines
+/// are collected while everything runs.
 ///
 /// ```standalone_crate
 /// use greenthread::{channel, debug, spawn};

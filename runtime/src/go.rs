@@ -1,25 +1,25 @@
 //! `go!`.
 
-/// Starts a goroutine whose result nothing waits for: Go's `go` statement.
+/// Starts a goroutine whose result nothing waits for, like Go's `go` statement.
 ///
 /// * `go!(move || ..)` calls a closure in a new goroutine. What it captures must be `Send` and
 ///   `'static`.
-/// * `go!(f(a, b))` evaluates the arguments **now**, on the caller, and calls `f` with them in a new
-///   goroutine, as in Go. `f` may be any path, such as `S::<u8>::f`, or an expression whose value is
-///   called, such as `(s.callback)(a)`.
+/// * `go!(f(a, b))` evaluates the arguments **now**, on the caller, and calls `f` with them in a
+///   new goroutine, as in Go. `f` may be any path, such as `S::<u8>::f`, or an expression whose
+///   value is called, such as `(s.callback)(a)`.
 /// * `go!(s.run(a))` evaluates the receiver now, then the arguments, and calls the method in a new
-///   goroutine. The receiver may be any expression, such as `s.field` or `Arc::clone(&s)`. If it is a
-///   variable or a field, it moves into the goroutine.
+///   goroutine. The receiver may be any expression, such as `s.field` or `Arc::clone(&s)`. If it is
+///   a variable or a field, it moves into the goroutine.
 /// * `go!(value)` calls any other value that is a closure, such as a variable or the result of a
 ///   block.
 ///
 /// `go!` does not block. When the goroutine ends, its result is dropped; use
-/// [`spawn`](crate::spawn) to wait for it. A panic is reported with the goroutine's id and ends only
-/// that goroutine.
+/// [`spawn`](crate::spawn) to wait for it. A panic is reported with the goroutine's id and ends
+/// only that goroutine.
 ///
-/// What is captured is moved through several frames of the caller and of the goroutine, whose stacks
-/// reserve 256 KiB: put values of more than 4 KiB into a `Box` or a `Vec`. (Optimized builds allow
-/// several times as much.)
+/// What is captured is moved through several frames of the caller and of the goroutine, whose
+/// stacks reserve 256 KiB: put values of more than 4 KiB into a `Box` or a `Vec`. (Optimized builds
+/// allow several times as much.)
 ///
 /// # Examples
 /// ```

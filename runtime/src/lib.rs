@@ -1,6 +1,8 @@
-//! Go's concurrency for Rust: write plain blocking code, start a million pieces of it with [`go!`], and let a few OS threads
-//! run them. For programs that wait for many things at once, whose authors would rather write `rx.recv()` than colour
-//! functions `async`: servers, crawlers, pipelines, simulations.
+//! Go's concurrency for Rust: write plain blocking code, start a million pieces of it with [`go!`],
+//! and let a few OS threads run them.
+//!
+//! greenthread is for programs that wait for many things at once and whose authors prefer
+//! `rx.recv()` to coloring functions `async`: servers, crawlers, pipelines, simulations.
 //!
 //! ```
 //! use greenthread::{channel, go};
@@ -19,8 +21,9 @@
 //! }
 //! ```
 //!
-//! If you know Go, you know it already; if you know `std::thread` and crossbeam-channel, too. Six things are enough to begin
-//! with, and everything in them works from a plain thread as well: the runtime starts with the first use.
+//! If you know Go, or `std::thread` and crossbeam-channel, you already know it. Six things are
+//! enough to begin with. All of them work from a plain thread as well: the runtime starts with the
+//! first use.
 //!
 //! # Start
 //! [`go!`] starts a goroutine, which owns what it uses. In a [`scope()`] it may borrow.
@@ -38,9 +41,9 @@
 //! ```
 //!
 //! # Wait for the result
-//! [`spawn`] returns a [`JoinHandle`], as [`std::thread::spawn`] does; a panic is an `Err` there.
-//! [`WaitGroup`](sync::WaitGroup) waits for any number that return nothing, an [`errgroup`](sync::errgroup) for some that may
-//! fail.
+//! [`spawn`] returns a [`JoinHandle`], like [`std::thread::spawn`]; a panic becomes an `Err` there.
+//! A [`WaitGroup`](sync::WaitGroup) waits for any number of goroutines that return nothing, and an
+//! [`errgroup`](sync::errgroup) for goroutines that may fail.
 //!
 //! ```
 //! let answer = greenthread::spawn(|| 6 * 7);
@@ -51,8 +54,8 @@
 //! ```
 //!
 //! # Talk
-//! A [`channel`] carries values from any number of senders to any number of receivers, first come, first served. A receive
-//! waits for a value, a send for room.
+//! A [`channel`] carries values from any number of senders to any number of receivers, in first-in,
+//! first-out order. A receive waits for a value, and a send waits for room.
 //!
 //! ```
 //! use greenthread::{channel, go};
@@ -63,7 +66,7 @@
 //! ```
 //!
 //! # Choose
-//! [`select!`] waits for several operations, and does one as soon as one is possible.
+//! [`select!`] waits for several operations and performs one as soon as it is possible.
 //!
 //! ```
 //! use greenthread::{channel, go, select, time};
@@ -78,7 +81,8 @@
 //! ```
 //!
 //! # Stop
-//! Nothing ends a goroutine from outside. It gets a [`Context`](ctx::Context), and looks at it where it waits.
+//! Nothing ends a goroutine from outside. It receives a [`Context`](ctx::Context) and checks it
+//! where it waits.
 //!
 //! ```
 //! use greenthread::{ctx::Context, spawn};
@@ -91,7 +95,8 @@
 //! ```
 //!
 //! # Share state
-//! Memory is shared as between threads, by `Arc` and locks. Those of [`sync`] park the goroutine that waits, and not its thread.
+//! Memory is shared as between threads, with `Arc` and locks. The locks in [`sync`] park the
+//! goroutine that waits instead of blocking its thread.
 //!
 //! ```
 //! use greenthread::sync::{Mutex, WaitGroup};
@@ -107,58 +112,82 @@
 //! assert_eq!(COUNTS.lock()["go"], 2);
 //! ```
 //!
-//! # What is here
+//! # Where to find things
 //!
-//! | to | use | in Go |
-//! | --- | --- | --- |
-//! | start a goroutine | [`go!`], [`spawn`], [`Builder`], [`scope()`] | `go f()` |
-//! | wait for its result | [`JoinHandle`] | a channel, or a `WaitGroup` |
-//! | talk | [`channel`] | `chan` |
-//! | wait for one of several | [`select!`] | `select` |
-//! | wait for many, exclude others | [`sync`] | `sync` |
-//! | sleep, time out, tick, call later | [`time`] | `time` |
-//! | talk to other programs | [`net`] | `net` |
-//! | tell others to stop | [`ctx`] | `context` |
-//! | run other programs | [`process`] | `os/exec` |
-//! | receive signals | [`signal`] | `os/signal` |
-//! | run worker pools, pipelines, brokers | [`patterns`] | by hand |
-//! | let others run, end early | [`yield_now`], [`exit_goroutine`] | `runtime.Gosched`, `runtime.Goexit` |
-//! | call what blocks the thread | [`blocking`]; nothing at all also works | nothing |
-//! | wait for a future | [`block_on`] | nothing |
-//! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] | `runtime.LockOSThread` |
-//! | recurse deeply | [`Builder::stack_size`], [`stack::grow`] | nothing |
-//! | see what hangs | [`debug`], `kill -QUIT` | `kill -QUIT` |
-//! | set the number of Ps | [`set_gomaxprocs`], `GOMAXPROCS`, [`config::Config`] | `runtime.GOMAXPROCS` |
+//! | to | use |
+//! | --- | --- |
+//! | import what nearly every program uses | [`prelude`] |
+//! | start a goroutine | [`go!`], [`spawn`], [`Builder`], [`scope()`] |
+//! | wait for its result | [`JoinHandle`] |
+//! | send and receive values | [`channel`] |
+//! | wait for one of several operations | [`select!`] |
+//! | lock, count, wait for many goroutines | [`sync`] |
+//! | sleep, limit a wait, tick, call later | [`time`] |
+//! | tell goroutines to stop | [`ctx`] |
+//! | talk to other programs | [`net`] |
+//! | run other programs | [`process`] |
+//! | receive signals | [`signal`] |
+//! | run worker pools, pipelines, brokers | [`patterns`] |
+//! | let other goroutines run, or end early | [`yield_now`], [`exit_goroutine`] |
+//! | make a call that blocks the thread | [`blocking`]; a plain call works too |
+//! | wait for a future | [`block_on`] |
+//! | stay on one thread | [`lock_os_thread`], [`Builder::pinned`] |
+//! | recurse deeply | [`Builder::stack_size`], [`stack::grow`] |
+//! | see what hangs | [`debug`], `kill -QUIT` |
+//! | set the number of Ps | [`set_gomaxprocs`], `GOMAXPROCS`, [`config::Config`] |
+//!
+//! The guide's chapter [From Go] lists everything under the name it has in Go.
+//!
+//! [From Go]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/from_go.md
 //!
 //! # The runtime
-//! There is one in each process. In a `main` with [`#[greenthread::main]`](macro@main) the main function is a goroutine too; a
-//! plain `main` is a thread like any other, which blocks where a goroutine parks. Tests may run as goroutines, on any number
-//! of Ps, with [`#[greenthread::test]`](macro@test). The environment and [`config`] set what can be set.
+//! Each process has one runtime. With [`#[greenthread::main]`](macro@main), `main` is a goroutine
+//! too. A plain `main` is a thread like any other: where a goroutine parks, it blocks. With
+//! [`#[greenthread::test]`](macro@test), a test runs as a goroutine, on any number of Ps. The
+//! environment and [`config`] hold all settings.
 //!
 //! # What blocks
-//! "Blocks" means, on all of these pages: parks the calling goroutine, and its OS thread runs others; or blocks the calling
-//! thread, if that is no goroutine. What is not said to block does not wait for others. Any operation may *yield* at its end,
-//! if the goroutine has kept its turn for so long that others were given it; it may go on on another OS thread then.
+//! On all of these pages, "blocks" means one of two things. A goroutine that blocks is parked, and
+//! its OS thread runs other goroutines. A thread that is not a goroutine's blocks as usual. An
+//! operation that is not said to block does not wait for others. Every operation may *yield* at its
+//! end, if the goroutine has run for so long that its P was given to others; the goroutine may
+//! continue on another OS thread.
 //!
 //! # What a goroutine costs
-//! Spawned and not yet run: one block of memory, 128 to 192 bytes for a small closure. Parked: one page of stack and
-//! its share of the page tables, about 4.7 KB, if it did not go deep. Its stack reserves 256 KiB of address space
-//! ([`Builder::stack_size`], `GREENTHREAD_STACK`), which is committed page by page as it is used, and never moves.
-//! Going beyond it ends the process with a report; [`stack::grow`] is for deep recursion.
+//! A goroutine that has not run yet takes one block of memory, 128 to 192 bytes for a small
+//! closure. A parked goroutine takes one page of stack and its share of the page tables, about 4.7
+//! KB, if its calls were not deep. Its stack reserves 256 KiB of address space
+//! ([`Builder::stack_size`], `GREENTHREAD_STACK`), which is committed page by page as it is used
+//! and never moves. A goroutine that overflows its stack ends the process with a report;
+//! [`stack::grow`] is for deep recursion.
 //!
 //! # Blocking calls and endless loops
-//! A goroutine that sits in a system call, in foreign code, or in a loop keeps its OS thread, and the runtime gives its turn
-//! (its P) to another thread after some 10 ms, unannounced; after 0.1 ms or so if many block at once. So files,
-//! `std::process` and the like need no special form; for many children, or with a context, there is [`process`].
-//! Announce what blocks often with [`blocking`], which hands the turn over at once.
+//! A goroutine in a system call, in foreign code, or in a loop keeps its OS thread. The runtime
+//! gives its P to another thread after about 10 ms without being told, and after about 0.1 ms if
+//! many block at once. So files and `std::process` need no special form; for many children, or with
+//! a context, there is [`process`]. Announce a call that blocks often with [`blocking`], which
+//! hands over the P at once.
+//!
+//! # Features
+//! All are on by default, and each only adds. Without them, `greenthread` has goroutines, channels,
+//! `select!`, [`ctx`], [`sync`], and [`time`], and the fewest dependencies.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `net` | [`net`] |
+//! | `signal` | [`signal`] |
+//! | `net` and `signal` | [`process`] |
+//! | `patterns` | [`patterns`] |
+//! | `map` | [`sync::Map`] |
 //!
 //! # Before you rely on it
-//! [`safety`] says where goroutines differ from threads: thread-locals and `stdout().lock()` across a wait, panics, stack
-//! overflows, the end of the process, and what happens when something runs out.
+//! A goroutine is not a thread. [`safety`] summarizes where that matters: thread-locals and
+//! `stdout().lock()` across a wait, panics, stack overflows, the end of the process, and what
+//! happens when a resource runs out.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// What is in `tests/common` names the crate as its users do.
+// The modules in `tests/common` name the crate as its users do.
 #[cfg(test)]
 extern crate self as greenthread;
 
@@ -195,10 +224,12 @@ pub use builder::Builder;
 pub use greenthread_channels::{select, select_biased};
 #[doc(inline)]
 pub use greenthread_ctx as ctx;
-/// Runs `fn main` as the main goroutine. Any other `main` is a thread, which may use all of this crate as well.
+/// Runs `fn main` as the main goroutine.
 ///
-/// When it returns, the process ends, whatever the other goroutines do (Go's rule). It may return whatever a `main` may return.
-/// The main goroutine has the name "main", and a stack that reserves 8 MiB, as a main thread has.
+/// Without it, `main` is a thread, which may use all of this crate as well. When the main goroutine
+/// returns, the process ends, whatever the other goroutines do (Go's rule). It may return anything
+/// that a `main` may return. Its name is "main", and its stack reserves 8 MiB, like a main
+/// thread's.
 ///
 /// ```
 /// #[greenthread::main]
@@ -210,13 +241,14 @@ pub use greenthread_ctx as ctx;
 /// }
 /// ```
 ///
-/// A panic in it ends the process, as in any `main`; [`exit_goroutine`] lets the others go on. The runtime has started when
-/// the function begins: [`config::Config`] is for a plain `main`.
+/// A panic in it ends the process, as in any `main`; after [`exit_goroutine`] the other goroutines
+/// continue. The runtime has started when the function begins, so [`config::Config`] is for a plain
+/// `main`.
 pub use greenthread_macros::main;
-/// Makes a function a test that runs as a goroutine.
+/// Turns a function into a test that runs as a goroutine.
 ///
-/// `#[ignore]`, `#[should_panic]` and results work as with `#[test]`. The tests of one process that have this attribute run one
-/// after the other, since the number of Ps is the process's.
+/// `#[ignore]`, `#[should_panic]`, and results work as with `#[test]`. The number of Ps belongs to
+/// the process, so the tests of one process that have this attribute run one after the other.
 ///
 /// ```
 /// #[greenthread::test(procs = [1, 2, 4])]
@@ -227,8 +259,8 @@ pub use greenthread_macros::main;
 /// }
 /// ```
 ///
-/// `procs = [..]` runs it once for each of these numbers of Ps (`GOMAXPROCS`), in this order. Without it the test runs once,
-/// with as many as there are.
+/// With `procs = [..]`, the test runs once with each of these numbers of Ps, in this order. Without
+/// it, the test runs once, with the current number ([`gomaxprocs`]).
 pub use greenthread_macros::test;
 pub use greenthread_scheduler::config;
 pub use greenthread_scheduler::{Exited, Goroutine, OsThreadGuard};

@@ -1,13 +1,17 @@
-//! How much stack a goroutine has left, and running on another one.
+//! How much stack a goroutine has left, and calls on another one.
 //!
-//! For recursion whose depth the input decides, and for C code that needs much. In Go nobody has to ask, since stacks grow.
+//! This is for recursion whose depth the input decides, and for C code that needs a large stack. In
+//! Go, stacks grow by themselves.
 //!
 //! | to | use |
 //! | --- | --- |
-//! | give a goroutine a larger stack from the beginning | [`Builder::stack_size`](crate::Builder::stack_size) |
-//! | give all of them one | `GREENTHREAD_STACK`, [`Config::stack_size`](crate::config::Config::stack_size) |
-//! | call something with more stack, if there is not enough | [`grow`] |
+//! | give a goroutine a larger stack from the beginning | [`Builder::stack_size`] |
+//! | give all goroutines larger stacks | `GREENTHREAD_STACK`, [`Config::stack_size`] |
+//! | make a call with more stack, if there is not enough | [`grow`] |
 //! | see how much is left | [`remaining`] |
+//!
+//! [`Builder::stack_size`]: crate::Builder::stack_size
+//! [`Config::stack_size`]: crate::config::Config::stack_size
 //!
 //! ```
 //! enum List {
@@ -28,10 +32,10 @@
 
 use greenthread_scheduler as scheduler;
 
-/// Bytes of stack that the calling goroutine has left; `None` on a thread that is no goroutine. Does not block.
+/// Returns how many bytes of stack the calling goroutine has left.
 ///
-/// Go's stacks grow by themselves; here a stack has the size that it was given
-/// ([`Builder::stack_size`](crate::Builder::stack_size)).
+/// On a thread that is not a goroutine's, it returns `None`. It does not block. A stack has the
+/// size that it was given ([`Builder::stack_size`](crate::Builder::stack_size)).
 ///
 /// ```
 /// let left = greenthread::spawn(|| greenthread::stack::remaining().unwrap()).join().unwrap();
@@ -41,9 +45,10 @@ pub fn remaining() -> Option<usize> {
     scheduler::remaining()
 }
 
-/// Calls `f` with at least `min_remaining` bytes of stack: on the current stack if that has as much left, else on
-/// another one that reserves `new_size` bytes, which is given back afterwards. For recursion whose depth the input
-/// decides:
+/// Calls `f` with at least `min_remaining` bytes of stack.
+///
+/// If the current stack has as much left, `f` runs on it. Otherwise it runs on a stack that
+/// reserves `new_size` bytes and that is released afterwards.
 ///
 /// ```
 /// use greenthread::stack;
@@ -55,12 +60,13 @@ pub fn remaining() -> Option<usize> {
 /// assert_eq!(greenthread::spawn(|| depth(100_000)).join().unwrap(), 100_000);
 /// ```
 ///
-/// `f` may park. On a thread that is no goroutine it always runs on a new stack, and there it must not rely on the
-/// thread's own stack limits.
+/// `f` may park. On a thread that is not a goroutine's, `f` always runs on a new stack; there it
+/// must not rely on the stack limits of the thread.
 ///
 /// # Panics
-/// If a stack of `new_size` bytes is not possible ([`Builder::stack_size`](crate::Builder::stack_size) says what is),
-/// or the system gives none; and if `f` does.
+/// If a stack of `new_size` bytes is not possible
+/// ([`Builder::stack_size`](crate::Builder::stack_size) says which sizes are), if the system
+/// provides no memory for it, or if `f` panics.
 pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> R {
     match scheduler::grow(min_remaining, new_size, f) {
         Ok(result) => result,

@@ -129,8 +129,8 @@ enum Last {
     Other,
 }
 
-/// The longest path, literal or group at the beginning of an expression, with all fields, calls, methods, indices and
-/// question marks behind it.
+/// The longest path, literal or group at the beginning of an expression, with all fields, calls,
+/// methods, indices and question marks behind it.
 struct Chain {
     /// How many tokens it has.
     len: usize,

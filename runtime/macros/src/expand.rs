@@ -45,7 +45,7 @@ fn try_test(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
 
 /// Returns `facade::__private::name(inputs)`.
 ///
-/// The compiler reports a result that is no `Termination` at the result's type.
+/// The compiler reports a result that does not implement `Termination` at the result's type.
 fn call(facade: &TokenStream, name: &str, function: &Function, inputs: TokenStream) -> TokenStream {
     let result = function.result.clone().into_iter().next();
     let place = result.map_or(Span::call_site(), |result| Span::call_site().located_at(result.span()));

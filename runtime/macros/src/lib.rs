@@ -1,8 +1,8 @@
-//! The procedural macros of greenthread: `#[greenthread::main]`, `#[greenthread::test]`, and the parser behind
-//! `greenthread::go!`.
+//! The procedural macros of greenthread: `#[greenthread::main]`, `#[greenthread::test]`, and the
+//! parser behind `greenthread::go!`.
 //!
-//! Users reach them through the package `greenthread`, which documents them. This package promises nothing to anyone
-//! else.
+//! Users reach them through the package `greenthread`, which documents them. This package promises
+//! nothing to anyone else.
 //!
 //! # What the attributes expand to
 //! Both keep the function, under its name, inside a new one that passes it to the facade:
@@ -21,13 +21,13 @@
 //!                                        }
 //! ```
 //!
-//! A test that returns something returns an `ExitCode` in the end, as `main` does. A test that returns nothing keeps
-//! returning nothing, since `#[should_panic]` requires it.
+//! A test that returns something returns an `ExitCode` in the end, as `main` does. A test that
+//! returns nothing keeps returning nothing, since `#[should_panic]` requires it.
 //!
 //! # What `go!` expands to
-//! `go!` is a `macro_rules!` macro that passes its tokens on, since only such a macro knows the path of its own crate.
-//! The parser here finds what is called; `__go_call!` separates the arguments, since only the compiler knows which
-//! commas do that.
+//! `go!` is a `macro_rules!` macro that passes its tokens on, since only such a macro knows the
+//! path of its own crate. The parser here finds what is called; `__go_call!` separates the
+//! arguments, since only the compiler knows which commas do that.
 //!
 //! ```text
 //! go!(move || body)     =>   go(move || body)
@@ -37,21 +37,24 @@
 //! go!(anything else)    =>   go_value(anything else)
 //! ```
 //!
-//! A path, and a field of one, moves into the closure as it is: evaluating it does nothing that could be observed.
+//! A path, and a field of one, moves into the closure as it is: evaluating it does nothing that
+//! could be observed.
 //!
 //! # What the facade promises in `__private`
-//! * `run_main<R: Termination>(main: fn() -> R) -> ExitCode` runs `main` as the main goroutine and calls
-//!   `Termination::report` on its result there, so `R` need not be `Send`. When `main` ends, the process ends or
-//!   `run_main` returns. A panic in `main` ends the process, as in an ordinary `main`.
-//! * `run_test<R: Termination>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode` runs `test` as a goroutine,
-//!   once for each number of Ps in `procs`, or once with the current number if `procs` is empty. It stops at the first
-//!   result whose report is not a success, and returns that. A panic of the goroutine continues in the caller.
+//! * `run_main<R: Termination>(main: fn() -> R) -> ExitCode` runs `main` as the main goroutine and
+//!   calls `Termination::report` on its result there, so `R` need not be `Send`. When `main` ends,
+//!   the process ends or `run_main` returns. A panic in `main` ends the process, as in an ordinary
+//!   `main`.
+//! * `run_test<R: Termination>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode` runs
+//!   `test` as a goroutine, once for each number of Ps in `procs`, or once with the current number
+//!   if `procs` is empty. It stops at the first result whose report is not a success, and returns
+//!   that. A panic of the goroutine continues in the caller.
 //! * `go` starts a goroutine, and `go_value` does so with a value that has to be a closure.
 //!
 //! # Design
-//! The attributes look at the outline of a function and leave its inside alone, and `go!` looks at the outline of one
-//! expression. So they read tokens themselves instead of making every user build a Rust parser. They find misuse
-//! before the compiler sees the expansion.
+//! The attributes look at the outline of a function and leave its inside alone, and `go!` looks at
+//! the outline of one expression. So they read tokens themselves instead of making every user build
+//! a Rust parser. They find misuse before the compiler sees the expansion.
 
 #![forbid(unsafe_code)]
 
@@ -63,19 +66,20 @@ mod parse;
 
 use proc_macro::TokenStream;
 
-/// The argument `crate = "path::to::greenthread"` names the facade where it is renamed or re-exported.
+/// Takes `crate = "path::to::greenthread"` where the facade is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::main(args, item)
 }
 
-/// The argument `crate = "path::to::greenthread"` names the facade where it is renamed or re-exported.
+/// Takes `crate = "path::to::greenthread"` where the facade is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::test(args, item)
 }
 
-/// Expands what `greenthread::go!` passes on: a path to the facade, a semicolon, and the user's tokens.
+/// Expands what `greenthread::go!` passes on: a path to the facade, a semicolon, and the user's
+/// tokens.
 #[doc(hidden)]
 #[proc_macro]
 pub fn go(input: TokenStream) -> TokenStream {

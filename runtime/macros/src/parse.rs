@@ -40,7 +40,8 @@ impl Attribute {
     }
 }
 
-/// A plain function: no arguments, no generics, and only attributes and visibility in front of `fn`.
+/// A plain function: no arguments, no generics, and only attributes and visibility in front of
+/// `fn`.
 pub(crate) struct Function {
     /// `#[..]`, each as two tokens.
     pub(crate) attributes: TokenStream,
