@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What happens to a new value when a buffer is full.
 ///
 /// A [`Queue`](super::Queue) and the buffer of a [`Subscription`](super::Subscription) accept every
-/// policy.
+/// policy. [`Queue::push`](super::Queue::push) returns the value that was dropped; a subscription
+/// counts it as [missed](super::Subscription::missed).
 ///
 /// ```
 /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -20,7 +21,7 @@ use std::time::Duration;
 pub enum OverflowPolicy {
     /// The producer waits for room, as in a send to a channel (back-pressure).
     Block,
-    /// The producer waits for room, but at most for this long; then it keeps the value.
+    /// The producer waits for room, but at most for this long; then the new value is dropped.
     BlockTimeout(Duration),
     /// The new value is dropped, and the buffer stays as it is. Suitable for samples of which some
     /// may get lost.
