@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_name_stays_as_it_is() {
+    fn plain_name_is_not_escaped() {
         assert_eq!(line(b" a\tb*\"\xff"), [EMPTY.as_bytes(), b"   a\tb*\"\xff\n"].concat());
     }
 

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_that_of_the_bytes_of_the_paths() {
+    fn files_come_in_the_order_of_path_bytes() {
         let files = ["Z", "a b", "a-b/c", "a.txt", "a/x.y/1", "a/x/1", "a0", "b/b/b", "b0", "é"];
         assert!(files.is_sorted());
         assert_eq!(walk(tree(&files).path(), BATCH), files.iter().map(PathBuf::from).collect::<Vec<_>>());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_vanishes_is_reported_and_the_rest_is_done() {
+    fn vanished_folder_is_reported_and_the_rest_is_walked() {
         let tree = tree(&["a", "b/x", "c"]);
         let mut walk = Walk::new(tree.path().to_owned());
         assert_eq!(walk.next().unwrap().unwrap(), tree.path().join("a"));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_a_walk_of_one_and_a_missing_path_is_a_failure() {
+    fn file_is_a_walk_of_one_and_missing_path_is_a_failure() {
         let tree = tree(&["a"]);
         assert_eq!(walk(tree.path(), BATCH), [PathBuf::from("a")]);
         let missing = tree.path().join("b");

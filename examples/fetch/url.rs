@@ -65,7 +65,7 @@ mod tests {
     use super::Url;
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn urls_are_parsed() {
         let cases = [
             ("http://h", ("h", "h", 80, "/")),
             ("HTTP://h:81/a?b#c", ("h:81", "h", 81, "/a?b")),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn malformed_urls_are_refused() {
         let cases = [
             ("https://h", "not an http:// URL"),
             ("h", "not an http:// URL"),

@@ -123,7 +123,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     #[test]
-    fn how_the_bytes_arrive_does_not_matter(
+    fn answers_do_not_depend_on_how_bytes_arrive(
         input in conversation(),
         places in vec(any::<prop::sample::Index>(), 0..20),
     ) {
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bytes_do_not_matter_either(
+    fn answers_to_damaged_bytes_do_not_depend_on_it_either(
         mut input in conversation(),
         damage in vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r'), Just(b':')]), 1..4),
     ) {
@@ -145,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_come_to_an_end(input in vec(any::<u8>(), 0..2000)) {
+    fn any_bytes_are_processed_to_their_end(input in vec(any::<u8>(), 0..2000)) {
         prop_assert_eq!(frame(input.chunks(1)), frame([&input[..]]));
     }
 }
@@ -168,7 +168,7 @@ fn requests_in_a_row_come_out_in_order() {
 }
 
 #[test]
-fn the_buffer_grows_with_a_pipeline() {
+fn buffer_grows_with_a_pipeline() {
     // The number of requests at a time, and the largest space that is offered for them.
     for (count, room) in [(1, 1024), (30, 1024), (100, 2048)] {
         let mut framer = Framer::new(Limits { head: 16 * 1024, body: 100 });
@@ -197,7 +197,7 @@ fn the_buffer_grows_with_a_pipeline() {
 }
 
 #[test]
-fn the_body_is_invited_once() {
+fn continue_is_sent_once() {
     let mut framer = Framer::new(LIMITS);
     let head = b"POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     framer.space()[..head.len()].copy_from_slice(head);
@@ -211,7 +211,7 @@ fn the_body_is_invited_once() {
 }
 
 #[test]
-fn the_connection_stays_open_or_not() {
+fn keep_alive_follows_version_and_header() {
     let cases = [
         ("HTTP/1.1\r\nHost: h", true),
         ("HTTP/1.1\r\nHost: h\r\nConnection: x, CLOSE", false),
@@ -229,7 +229,7 @@ fn the_connection_stays_open_or_not() {
 }
 
 #[test]
-fn what_may_hide_a_second_request_is_refused() {
+fn request_that_may_hide_a_second_one_is_refused() {
     let heads = [
         "Content-Length: 3\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\nContent-Length: 3",

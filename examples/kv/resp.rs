@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_the_pieces_end() {
+    fn split_requests_parse_the_same() {
         let bytes = b"*2\r\n$4\r\nECHO\r\n$5\r\na\r\nb\n\r\n*0\r\nPING \"x y\"\r\n\r\n*1\r\n$0\r\n\r\nlast\n";
         let whole = requests(&[bytes]).unwrap();
         let expected: [&[&[u8]]; 6] = [&[b"ECHO", b"a\r\nb\n"], &[], &[b"PING", b"x y"], &[], &[b""], &[b"last"]];
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn all_arguments_together_have_a_limit() {
+    fn arguments_have_a_limit_in_total() {
         let argument = [b"$1000\r\n".as_slice(), &[b'x'; 1000], b"\r\n"].concat();
         let bytes = [b"*20000\r\n".as_slice(), &argument.repeat(20_000)].concat();
         assert_eq!(requests(&[&bytes]), Err(Malformed::TooLarge));

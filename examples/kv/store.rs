@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[greenthread::test(procs = [1, 2, 4])]
-    fn the_sweeper_frees_what_nobody_looks_at() {
+    fn sweeper_frees_unread_keys() {
         let (store, _cancel) = swept();
         insert(&store, "stays", None);
         insert(&store, "late", Some(Instant::now() + Duration::from_secs(3600)));
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_stay_in_step() {
+    fn entries_and_expiry_table_agree() {
         let (store, _woken) = Store::new();
         let now = Instant::now();
         let at = |seconds| Some(now + Duration::from_secs(seconds));

@@ -51,8 +51,8 @@ examples! {
     goroutines: captured_variables deadlock leak;
     channels: done nil_merge prime_sieve results select_default timeout;
     context: cancel_workers deadline errgroup_fetch request_values;
-    patterns: bounded_queue bridge dynamic_worker_pool fan_out_fan_in heartbeat or_channels until_done parallel_map
-        pipeline pipeline_twice publish_subscribe rate_limiter rate_limiter_bursty retry tee worker_pool
+    patterns: bounded_queue bridge dynamic_worker_pool fan_out_fan_in heartbeat or_channels parallel_map
+        pipeline pipeline_twice publish_subscribe rate_limiter rate_limiter_bursty retry tee until_done worker_pool
         worker_pool_context;
     sync: buffer_pool compare_and_swap concurrent_map condvar_queue counters hot_reload once read_write_cache semaphore;
 }

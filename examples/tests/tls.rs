@@ -124,7 +124,7 @@ fn only_the_right_certificate_is_trusted() {
 }
 
 #[test]
-fn clients_that_misbehave_harm_nobody() {
+fn misbehaving_clients_harm_no_other_client() {
     let server = Server::start(&["--timeout", "0.5", "--grace", "0.2"]);
     let mut silent = TcpStream::connect(&server.addr).unwrap();
     let mut babbling = TcpStream::connect(&server.addr).unwrap();
@@ -142,7 +142,7 @@ fn clients_that_misbehave_harm_nobody() {
 }
 
 #[test]
-fn a_client_gives_up() {
+fn client_gives_up_after_its_timeout() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server::start(&[]);
     let certificate = server.certificate();
@@ -152,7 +152,7 @@ fn a_client_gives_up() {
 }
 
 #[test]
-fn a_wrong_command_line_is_one_line_and_status_2() {
+fn wrong_command_line_is_one_line_and_status_2() {
     let cases: [(&[&str], &str); 9] = [
         (&[], "neither 'serve' nor 'get' is given"),
         (&["put", "x"], "\"put\" is neither 'serve' nor 'get'"),

@@ -15,13 +15,13 @@ fn array(words: &[&str]) -> String {
 fn reach(publisher: &mut Client, channel: &str, count: i64) {
     let end = Instant::now() + Duration::from_secs(20);
     while publisher.call(&["PUBLISH", channel, "anybody there?"]) != Reply::Integer(count) {
-        assert!(Instant::now() < end, "nobody hears");
+        assert!(Instant::now() < end, "no subscriber receives it");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
 #[test]
-fn who_subscribes_gets_what_is_published() {
+fn subscribers_get_published_messages() {
     let server = kv(2, &[]);
     let (mut one, mut two, mut publisher) = (Client::new(&server), Client::new(&server), Client::new(&server));
     one.send(&encode(&["SUBSCRIBE", "news", "sport"]));
@@ -46,7 +46,7 @@ fn who_subscribes_gets_what_is_published() {
 }
 
 #[test]
-fn subscribers_may_say_little_until_they_leave() {
+fn subscribers_may_only_send_some_commands() {
     let server = kv(1, &[]);
     let mut client = Client::new(&server);
     assert_eq!(client.call(&["UNSUBSCRIBE"]).to_string(), array(&["unsubscribe", "nil", ":0"]));
@@ -128,7 +128,7 @@ fn flood(server: &Server, publisher: &mut Client, keeps_up: Client) {
 }
 
 #[test]
-fn a_slow_subscriber_is_dropped_and_not_waited_for() {
+fn slow_subscriber_is_disconnected_without_a_wait() {
     let server = kv(2, &["--outbox", "10000000"]);
     let (mut slow, mut fast, mut publisher) = (Client::new(&server), Client::new(&server), Client::new(&server));
     slow.call(&["SUBSCRIBE", "flood"]);
