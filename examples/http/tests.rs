@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn answers_to_damaged_bytes_do_not_depend_on_it_either(
+    fn damaged_bytes_do_not_depend_on_how_they_arrive_either(
         mut input in conversation(),
         damage in vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r'), Just(b':')]), 1..4),
     ) {
