@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds a program and all that it uses with `panic = "abort"`, and checks that it works, and that a panic ends the process.
+# Builds a program and its dependencies with `panic = "abort"`, and checks that it works and that a
+# panic ends the process.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,10 +16,10 @@ fail() {
     exit 1
 }
 
-# run PROGRAM: leaves what it said in $out, and how it ended in status
+# run PROGRAM: writes its output to $out, and sets status
 run() {
     status=0
-    # In a shell of its own, which says "Aborted" where nobody hears it.
+    # In its own shell, whose message "Aborted" goes into the file too.
     bash -c 'timeout 30 "$0" "$1"; exit $?' "$bin" "$1" >"$out/stdout" 2>"$out/stderr" || status=$?
 }
 
@@ -35,6 +36,6 @@ for procs in 1 2 4; do
     done
     run exits_goroutine
     [[ $status == 134 && ! -s $out/stdout ]] || fail "exits_goroutine: status $status"
-    grep -q 'exit_goroutine: .*panic = "abort"' "$out/stderr" || fail "exits_goroutine: no reason is given"
+    grep -q 'exit_goroutine: .*panic = "abort"' "$out/stderr" || fail "exits_goroutine: the reason is missing"
 done
-echo "abort: panics end the process, and all else works"
+echo "abort: panics end the process, and everything else works"

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Runs crossbeam-channel's own tests, examples and documentation against our channels: once as they are, on threads,
-# and then with every spawn on a goroutine, on 1, 2 and 4 Ps. `crossbeam.sh fetch` only downloads what that needs, and
-# `crossbeam.sh build` builds it, too.
+# Runs crossbeam-channel's own tests, examples, and documentation against our channels: once on
+# threads, as they are, and once with goroutines instead of threads, on 1, 2, and 4 Ps.
+# `crossbeam.sh fetch` only downloads what that needs; `crossbeam.sh build` builds it, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# What is downloaded. Our Cargo.lock has its checksum.
+# The version to download. Our Cargo.lock has its checksum.
 readonly version=0.5.17
-# Seconds for one file of tests; the longest takes 11.
+# The limit for one file of tests, in seconds; the longest takes 11.
 readonly limit=90
-# Most tests sleep most of the time. Those of golang.rs go one by one: one counts what the whole process allocates.
+# Most tests sleep most of the time, so many run at once. Those of golang.rs run one by one, since
+# one of them counts the allocations of the whole process.
 readonly files_at_once=4 tests_at_once=16
-# Files that rely on milliseconds. They have the machine for themselves, and are run again if others have used it.
+# Files that rely on milliseconds. Each runs alone, and once more if it fails.
 readonly timed=(after never tick)
 
 root=$PWD
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
-# As in the workspace: what only a debugger wants takes long to link.
+# As in the workspace: full debug information takes long to link.
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 mkdir -p "$CARGO_TARGET_DIR"
 CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd)
@@ -24,12 +25,13 @@ work=$CARGO_TARGET_DIR/crossbeam
 mkdir -p "$work"
 theirs=$work/source/vendor/crossbeam-channel
 
-# Tests that are left out: mode, file, test, reason. A mode is `threads` or `goroutines`.
+# Tests to skip: mode, file, test, reason. A mode is `threads` or `goroutines`.
 readonly skips=(
-    "goroutines|thread_locals|use_while_exiting|is about the end of a thread, and a goroutine has none of its own"
+    "goroutines|thread_locals|use_while_exiting|it tests the end of a thread, which a goroutine does not have"
 )
 
-# package NAME: a package that is in no workspace, with the versions that ours has; the manifest goes on from stdin.
+# package NAME: makes a package outside of the workspace, with the versions from our Cargo.lock; the
+# rest of the manifest comes from stdin.
 package() {
     mkdir -p "$work/$1/src"
     cp Cargo.lock "$work/$1/"
@@ -40,7 +42,7 @@ package() {
     } >"$work/$1/Cargo.toml"
 }
 
-# What both packages of tests depend on.
+# Prints the dependencies that both packages of tests have.
 dependencies() {
     cat <<END
 
@@ -51,9 +53,10 @@ signal-hook = "0.3"
 END
 }
 
-# Tests and examples as they are; the documentation becomes that of a library without code, of the edition in which its
-# examples are compiled together. Two edits: a macro in mpsc.rs calls a hidden helper of select! for select! itself; and
-# assertions that something takes no longer than some milliseconds go, as they are about the machine.
+# Makes the package for threads. Tests and examples stay as they are. The documentation becomes that
+# of a library without code, in the edition whose examples are compiled together. There are two
+# edits: a macro in mpsc.rs calls a hidden part of select! instead of select! itself; and assertions
+# that something takes at most some milliseconds are removed, since they test the machine.
 make_threads() {
     local file
     package threads <<END
@@ -74,7 +77,8 @@ END
     printf 'mod %s;\n' channel err select select_macro >>"$work/threads/src/lib.rs"
 }
 
-# The tests again, with goroutines for threads. `ThreadRng` must not be held across a park.
+# Makes the package for goroutines, from the tests of the other. `ThreadRng` must not be held across
+# a park, so `StdRng` replaces it.
 make_goroutines() {
     package goroutines <<END
 
@@ -113,7 +117,8 @@ END
     sha256sum ci/crossbeam.sh Cargo.lock >"$work/made"
 }
 
-# Only if they have not been made from the same: cargo would build again what is newer. One at a time.
+# Makes the packages unless they were made from the same files, since cargo would rebuild what is
+# newer. The lock is against a second run at the same time.
 fetch() {
     (
         flock 9
@@ -123,13 +128,13 @@ fetch() {
     ) 9>"$work/lock"
 }
 
-# programs MODE: builds the tests of a package; prints the paths of the programs.
+# programs MODE: builds the tests of a package and prints the paths of the programs.
 programs() {
     (cd "$work/$1" && cargo test --offline --quiet --no-run --message-format=json-render-diagnostics --test '*') |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | sort --reverse
 }
 
-# run_file MODE PROGRAM: one file of tests, without those that are left out.
+# run_file MODE PROGRAM: runs one file of tests, without those to skip.
 run_file() {
     local program_file threads=$tests_at_once arguments=() skip mode file test reason
     program_file=$(file_of "$2")
@@ -139,27 +144,30 @@ run_file() {
     for skip in "${skips[@]}"; do
         IFS='|' read -r mode file test reason <<<"$skip"
         if [[ $mode == "$1" && $file == "$program_file" ]]; then
-            echo "without $test: $reason"
+            echo "skips $test: $reason"
             arguments+=(--skip "$test")
         fi
     done
     timeout --kill-after=5 "$limit" "$2" --test-threads "$threads" --exact "${arguments[@]}"
 }
 
-# The name of a file of tests, from its program's, which ends with a hash.
+# file_of PROGRAM: prints the name of a file of tests, without the hash at the end of its program's
+# name.
 file_of() {
     basename "${1%-*}"
 }
 
 failed=()
 
-# record MODE PROGRAM OUT: runs a file; its output becomes the file OUT, and its status, if it fails, OUT.status.
+# record MODE PROGRAM OUT: runs a file, with its output in OUT and, if it fails, its status in
+# OUT.status.
 record() {
     rm -f "$3.status"
     run_file "$1" "$2" >"$3" 2>&1 || echo $? >"$3.status"
 }
 
-# run_suite LABEL MODE PROGRAM...: prints all that a failed file says, and of the others the result.
+# run_suite LABEL MODE PROGRAM...: prints the whole output of failed files, and the results of the
+# others.
 run_suite() {
     local label=$1 mode=$2 out=$work/out others=() program file
     shift 2
@@ -172,7 +180,7 @@ run_suite() {
         fi
         record "$mode" "$program" "$out/$file"
         if [[ -e $out/$file.status ]]; then
-            echo "$label: $file: failed, and is run again: it relies on milliseconds"
+            echo "$label: $file: failed; runs again, since it relies on milliseconds"
             sed -n '/^failures:/,$p' "$out/$file"
             record "$mode" "$program" "$out/$file"
         fi
@@ -191,12 +199,13 @@ run_suite() {
             printf -- '--- %s: %s: FAILED with status %d (124: out of time)\n' "$label" "$file" "$(<"$out/$file.status")"
             cat "$out/$file"
         else
-            sed -n "s/^\(without .*\|test result: .*\)/$label: $file: \1/p" "$out/$file"
+            sed -n "s/^\(skips .*\|test result: .*\)/$label: $file: \1/p" "$out/$file"
         fi
     done
 }
 
-# expect EXAMPLE LINES PATTERN: whether it prints so many lines that match. One that does not end is interrupted.
+# expect EXAMPLE LINES PATTERN: checks how many lines of its output match. An example that does not
+# end is interrupted.
 expect() {
     local lines
     lines=$(timeout --preserve-status --signal=INT 2 "$CARGO_TARGET_DIR/debug/examples/$1" | grep --count -- "$3" || true)
@@ -204,7 +213,7 @@ expect() {
         echo "example $1: ok"
     else
         failed+=("example $1")
-        echo "--- example $1: FAILED, $lines lines and not $2 with \"$3\""
+        echo "--- example $1: FAILED: $lines lines match \"$3\" instead of $2"
     fi
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the larger examples once and checks what they print. The small ones are run by `cargo test`.
+# Runs the larger examples once and checks their output. `cargo test` runs the small ones.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,7 +8,8 @@ bin=${CARGO_TARGET_DIR:-target}/release
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-# digest: sha256sum agrees with every line, no file is left out, and the number of Ps changes nothing.
+# digest: sha256sum agrees with every line, no file is missing, and the number of Ps does not
+# matter.
 folders=(scheduler channels runtime)
 files=$(find "${folders[@]}" -type f | wc -l)
 for procs in 1 2 8; do
@@ -23,7 +24,7 @@ for procs in 1 2 8; do
     echo "digest: GOMAXPROCS=$procs: $lines files"
 done
 
-# worker_tree: ends when it is cancelled, and leaves nothing behind.
+# worker_tree: ends when it is canceled, and leaves nothing behind.
 for procs in 1 2 4; do
     GOMAXPROCS=$procs timeout 60 "$bin/worker_tree" >"$out/worker_tree"
     cmp "$out/worker_tree" - <<'END'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the facade without its features, and with each of them alone: a feature may only add.
+# Checks the facade without its features and with each feature alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,7 +8,7 @@ crates() {
         sed 's/ (\*)$//' | sort --unique | wc -l
 }
 
-# net,signal has greenthread::process, too.
+# greenthread::process exists with net and signal together.
 for features in '' map net patterns signal net,signal; do
     cargo rustc --quiet -p greenthread --lib --profile check --no-default-features --features "$features" -- -D warnings
     echo "features: ${features:-none} passes, with $(crates "$features") crates"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# curl and wrk against the example `http`, and the example `fetch` too. Needs both programs, and a release build of the examples.
+# Tests the example `http` with curl, wrk, and the example `fetch`. Needs curl, wrk, and a release
+# build of the examples.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,7 +9,7 @@ out=$(mktemp -d)
 server=
 trap '[[ -z $server ]] || kill -KILL "$server" 2>/dev/null || true; rm -rf "$out"' EXIT
 
-# start PROCS: on a port of its own; sets server and url.
+# start PROCS: starts the server on a free port; sets server and url.
 start() {
     : >"$out/listening"
     GOMAXPROCS=$1 "$bin/http" --addr 127.0.0.1:0 >"$out/listening" 2>"$out/stderr" &
@@ -18,11 +19,11 @@ start() {
         [[ -z $url ]] || return 0
         sleep 0.01
     done
-    echo "http: does not listen" >&2
+    echo "http: the server does not listen" >&2
     exit 1
 }
 
-# stop: by SIGTERM, which must end it well.
+# stop: ends the server with SIGTERM, which must succeed.
 stop() {
     kill -TERM "$server"
     timeout 20 tail --pid="$server" -f /dev/null
@@ -30,7 +31,7 @@ stop() {
     server=
 }
 
-# expect NAME WANTED SEEN
+# expect NAME WANTED SEEN: fails if they differ.
 expect() {
     if [[ $3 != "$2" ]]; then
         printf 'http: %s: expected %q, saw %q\n' "$1" "$2" "$3" >&2
@@ -42,7 +43,7 @@ ask() {
     curl --silent --show-error --max-time 20 "$@"
 }
 
-# load NAME ARGUMENT...: wrk for two seconds, without a single error.
+# load NAME ARGUMENT...: runs wrk for two seconds, which must report no error.
 load() {
     local name=$1
     shift
@@ -78,7 +79,7 @@ for procs in 1 2 4; do
         ask --output /dev/null --write-out '%{http_code}' --header Expect: --data-binary @- "$url/echo")"
     ask --data-binary "@$out/body" --header 'Expect: 100-continue' "$url/echo" | cmp - "$out/body"
     ask --data-binary "@$out/body" --header 'Transfer-Encoding: chunked' "$url/echo" | cmp - "$out/body"
-    # curl says 28 when it has had enough.
+    # curl exits with 28 when its time is up.
     status=0
     ask --max-time 0.2 "$url/slow?ms=60000" 2>/dev/null || status=$?
     expect 'a client that goes' 28 "$status"
@@ -89,5 +90,5 @@ for procs in 1 2 4; do
     load json "$url/json"
     expect 'plaintext after all that' 'Hello, World!' "$(ask "$url/plaintext")"
     stop
-    expect stderr 'http: /slow?ms=60000 is cancelled: the client has gone' "$(cat "$out/stderr")"
+    expect stderr 'http: /slow?ms=60000 is canceled: the client disconnected' "$(cat "$out/stderr")"
 done

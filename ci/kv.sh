@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Drives the example kv with the real redis-cli and redis-benchmark (Debian's redis-tools), and checks what they say.
+# Tests the example kv with the real redis-cli and redis-benchmark (Debian's redis-tools).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +14,7 @@ fail() {
     exit 1
 }
 
-# start PROCS: sets server and port
+# start PROCS: starts the server; sets server and port.
 start() {
     : >"$out/listening"
     GOMAXPROCS=$1 "$bin/kv" --addr 127.0.0.1:0 >"$out/listening" &
@@ -24,24 +24,24 @@ start() {
         [[ -z $port ]] || return 0
         sleep 0.1
     done
-    fail "it does not say where it listens"
+    fail "the server does not say where it listens"
 }
 
-# stop: SIGTERM ends it well, and soon
+# stop: ends the server with SIGTERM, which must succeed soon.
 stop() {
     kill -TERM "$server"
-    timeout 20 tail --pid="$server" -f /dev/null || fail "SIGTERM does not end it"
-    wait "$server" || fail "it ended with status $?"
+    timeout 20 tail --pid="$server" -f /dev/null || fail "SIGTERM does not end the server"
+    wait "$server" || fail "the server ended with status $?"
     server=
 }
 
-# expect COMMAND EXPECTED: what redis-cli prints for it
+# expect COMMAND EXPECTED: checks what redis-cli prints for a command.
 expect() {
     local seen
-    # Words, as a user types them.
+    # Split into words, as a user types them.
     # shellcheck disable=SC2086
     seen=$(timeout 10 redis-cli -p "$port" $1)
-    [[ $seen == "$2" ]] || fail "redis-cli $1: '$seen' and not '$2'"
+    [[ $seen == "$2" ]] || fail "redis-cli $1: expected '$2', found '$seen'"
 }
 
 commands() {
@@ -57,7 +57,7 @@ commands() {
     expect "GET" "ERR wrong number of arguments for 'get' command"
     expect "MGET greeting none hits" $'hello\n\n1'
     expect "DBSIZE" "3"
-    # The one who publishes, as long as nobody hears it.
+    # Publish until the subscriber is there.
     timeout 20 redis-cli -p "$port" SUBSCRIBE news >"$out/news" &
     local subscriber=$!
     for _ in {1..100}; do
@@ -71,28 +71,29 @@ commands() {
     kill "$subscriber"
     wait "$subscriber" || true
     [[ $(head -n 6 "$out/news") == $'subscribe\nnews\n1\nmessage\nnews\nextra' ]] || fail "SUBSCRIBE: $(cat "$out/news")"
-    # As a pipe of requests, all at once.
+    # A pipeline of requests, all at once.
     for n in {1..1000}; do printf 'SET bulk:%d %d\r\n' "$n" "$n"; done |
         timeout 20 redis-cli -p "$port" --pipe >"$out/pipe"
     grep -q 'errors: 0, replies: 1000' "$out/pipe" || fail "redis-cli --pipe: $(cat "$out/pipe")"
     expect "FLUSHALL" "OK"
 }
 
-# benchmark DEPTH REQUESTS
+# benchmark DEPTH REQUESTS: runs redis-benchmark, which must report no error and leave out no
+# command.
 benchmark() {
     timeout 120 redis-benchmark -p "$port" -t ping,set,get,incr,lpush,lrange,mset -P "$1" -n "$2" --csv \
         >"$out/benchmark" 2>"$out/complaints" || fail "redis-benchmark -P $1: $(cat "$out/complaints" "$out/benchmark")"
     [[ ! -s $out/complaints ]] || fail "redis-benchmark -P $1: $(cat "$out/complaints")"
     local names
     names=$(sed '1d; s/^"\([A-Z_]*\).*/\1/' "$out/benchmark" | sort -u | tr '\n' ' ')
-    [[ $names == "GET INCR LPUSH LRANGE_ MSET PING_INLINE PING_MBULK SET " ]] || fail "redis-benchmark left something out: $names"
+    [[ $names == "GET INCR LPUSH LRANGE_ MSET PING_INLINE PING_MBULK SET " ]] || fail "redis-benchmark left out a command: $names"
     sed '1d; s/"//g' "$out/benchmark" | cut -d, -f1,2 | sed "s/^/kv: GOMAXPROCS=$procs -P $1: /; s/,/: /; s/\$/ a second/"
-    # LPUSH, and again to have something for LRANGE.
+    # redis-benchmark pushes twice: for LPUSH, and to have something for LRANGE.
     expect "LLEN mylist" "$(($2 * 2))"
     expect "GET counter:__rand_int__" "$2"
 }
 
-command -v redis-benchmark >/dev/null || fail "redis-benchmark is not there: see ci/tools.sh"
+command -v redis-benchmark >/dev/null || fail "redis-benchmark is missing: run ci/tools.sh"
 for procs in 1 2; do
     start "$procs"
     commands
@@ -101,4 +102,4 @@ for procs in 1 2; do
     benchmark 16 20000
     stop
 done
-echo "kv: redis-cli and redis-benchmark have no complaints"
+echo "kv: redis-cli and redis-benchmark report no errors"

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# The tests of what the optimizer may break, built in the ways in which programs are built for production.
+# Runs the tests of what the optimizer may break, built as programs are built for production.
 #
-#   ci/optimized.sh           in all ways
-#   ci/optimized.sh WAY...    in these: fat, thin, size, speed
+#   ci/optimized.sh           in all configurations
+#   ci/optimized.sh NAME...   in these: fat, thin, size, speed
 #
-# What is under test are stacks, switches between them, and addresses of thread-locals that the compiler keeps: where it
-# keeps what is its own affair, and link-time optimization, frame pointers, the level of optimization and the number
-# of codegen units all change it. Only the programs that look at this are built. Each way has a folder of its own
-# under the target folder, so that the next run builds only what has changed.
+# The tests are about stacks, switches between them, and addresses of thread-locals that the
+# compiler keeps. Where the compiler keeps them depends on link-time optimization, frame pointers,
+# the level of optimization, and the number of codegen units. Only the programs that test this are
+# built. Each configuration has its own folder under the target folder, so the next run builds only
+# what has changed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# way LTO OPT-LEVEL CODEGEN-UNITS FRAME-POINTERS TEST...; each test is a program, which link-time optimization compiles anew, and
-# after a slash the module to be run
+# NAME: LTO OPT-LEVEL CODEGEN-UNITS FRAME-POINTERS TEST...; a test is a program, which link-time
+# optimization compiles again, and after a slash the module to run.
 declare -rA ways=(
     [fat]="fat 3 1 yes threads/migration threads/unwinding optimized goroutine/os_thread"
     [thin]="thin 3 16 yes threads/migration optimized"

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# The tests again, where mistakes show that hide otherwise.
+# Runs tests where hidden mistakes show.
 #
-#   ci/sanitizers.sh chaos      with the scheduler in chaos mode (scheduler/src/testing/chaos.rs); the seed is printed
+#   ci/sanitizers.sh chaos      in chaos mode (scheduler/src/testing/chaos.rs); prints the seed
 #   ci/sanitizers.sh thread     under ThreadSanitizer
 #   ci/sanitizers.sh address    under AddressSanitizer
 #   ci/sanitizers.sh miri       in miri
-#   ci/sanitizers.sh get TOOL   fetches what `thread`, `address` or `miri` needs; fails if that cannot be had
+#   ci/sanitizers.sh get TOOL   installs what `thread`, `address`, or `miri` needs, or fails
 #   ci/sanitizers.sh build TOOL builds what `thread` or `address` runs
 #
-# They need a nightly toolchain, with `miri` or with `rust-src` (ThreadSanitizer wants a std that is built with it). Each runs
-# the tests that matter most, not all: a sanitizer multiplies the time of a test by ten, and all of this has ten minutes.
+# The sanitizers need a nightly toolchain with `rust-src` (ThreadSanitizer needs a std that is built
+# with it), and miri needs one with `miri`. Each runs only the most important tests: a sanitizer
+# makes a test ten times as slow, and all of them together have ten minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly target=x86_64-unknown-linux-gnu
 
-# The switch of stacks is made known to the sanitizers on one kind of machine.
+# The sanitizers are told about switches of stacks only on x86-64 Linux.
 get() {
     local component=rust-src
     [[ $1 != miri ]] || component=miri
@@ -23,9 +24,10 @@ get() {
         rustup toolchain install nightly --profile minimal --component "$component" --no-self-update
 }
 
-# Left out: what counts allocations (chaos starts threads) and what promises an order, or one at a time, to goroutines that keep their P
-# (chaos takes it: `sched`, `allocations`); what has a million of everything (`timers_crowd`); what tests no behaviour at run
-# time (`ui`, `api`); and the slowest storms.
+# These are left out: tests that count allocations, since chaos starts threads; tests of what holds
+# for goroutines that keep their P, such as an order, since chaos takes it (`sched`, `allocations`);
+# tests with a million of everything (`timers_crowd`); tests without behavior at run time (`ui`,
+# `api`); and the slowest storms.
 chaos() {
     export GREENTHREAD_CHAOS=${GREENTHREAD_CHAOS:-$((RANDOM + 1))}
     echo "GREENTHREAD_CHAOS=$GREENTHREAD_CHAOS"
@@ -43,7 +45,7 @@ chaos() {
 
 failed=0
 
-# run_tests PACKAGE/PROGRAM FILTER...: some tests of one test program.
+# run_tests PACKAGE/PROGRAM FILTER...: runs some tests of one test program.
 run_tests() {
     local target=$1
     shift
@@ -52,30 +54,32 @@ run_tests() {
 cargo=(test)
 options=()
 
-# sanitize SANITIZER CARGO-OPTION...
+# sanitize SANITIZER CARGO-OPTION...: makes run_tests build with a sanitizer.
 sanitize() {
     export GREENTHREAD_SANITIZER=$1
     shift
-    # A folder of its own: everything is built differently.
+    # A separate folder, since everything is built differently.
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/$GREENTHREAD_SANITIZER CARGO_INCREMENTAL=0
     export RUSTFLAGS="-Zsanitizer=$GREENTHREAD_SANITIZER --cfg crossbeam_sanitize"
     export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=line-tables-only
     export TSAN_OPTIONS="suppressions=$PWD/ci/tsan-suppressions.txt"
-    # The migration guard searches stacks, so locals must be on them; and goroutines that never end leave theirs behind.
+    # The migration guard searches stacks, so locals must be on them. Goroutines that never end
+    # leak.
     export ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=0
     cargo=(+nightly test)
     options=(--target "$target" "$@")
 }
 
-# What miri cannot run: switches of stacks (inline assembly), `madvise` and huge pages (so no blocks of goroutines), and
-# therefore no goroutine. Too long for it: the timer heap beside a sorted map, the chain of blocks beside a deque.
+# miri cannot run switches of stacks (inline assembly), `madvise`, or huge pages (so no blocks of
+# goroutines), and therefore no goroutines. The timer heap beside a sorted map and the chain of
+# blocks beside a deque take too long in it.
 miri() {
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/miri MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-permissive-provenance"
     cargo +nightly miri test -p greenthread-scheduler --lib -- --skip timer_heap protocol::
     cargo +nightly miri test -p greenthread-channels --lib -- --skip a_chain_grows buffer::
 }
 
-# sanitized SANITIZER CARGO-OPTION...: the tests that are run with one.
+# sanitized SANITIZER CARGO-OPTION...: runs the tests for a sanitizer.
 sanitized() {
     case $1 in
         thread)
@@ -104,7 +108,7 @@ case ${1-} in
     miri) miri ;;
     get) get "$2" ;;
     *)
-        sed -n '2,10s/^# \{0,1\}//p' "$0"
+        sed -n '2,9s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
 esac

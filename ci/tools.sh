@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that what the other steps use is there. Touches the system only where something is missing.
+# Installs the programs that the other steps use, if they are missing.
 set -euo pipefail
 
 missing=()
@@ -13,9 +13,9 @@ if ((${#missing[@]} > 0)); then
     apt-get update
     apt-get install --yes --no-install-recommends "${missing[@]}"
 fi
-# Only checks scripts: without it that step is skipped, and says so.
+# It only checks scripts; without it, that step is skipped.
 if ! command -v shellcheck >/dev/null; then
-    { apt-get update && apt-get install --yes --no-install-recommends shellcheck; } || echo "shellcheck cannot be installed"
+    { apt-get update && apt-get install --yes --no-install-recommends shellcheck; } || echo "cannot install shellcheck"
 fi
 rustup component add rustfmt clippy
 rustc --version --verbose

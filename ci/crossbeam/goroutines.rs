@@ -1,8 +1,9 @@
-//! `crossbeam_utils::thread` and as much of `std::thread` as crossbeam-channel's tests use, on goroutines.
+//! `crossbeam_utils::thread` on goroutines, with what crossbeam-channel's tests use of
+//! `std::thread`.
 //!
 //! `ci/crossbeam.sh` makes this file a crate named `crossbeam_utils` and lets the tests import it.
 
-/// Stands for both modules.
+/// A stand-in for both modules.
 pub mod thread {
     use std::panic::{self, AssertUnwindSafe};
     use std::thread::Result;
@@ -12,10 +13,13 @@ pub mod thread {
     pub use greenthread::time::sleep;
     pub use greenthread::{JoinHandle, ScopedJoinHandle, spawn, yield_now};
 
-    /// What the closure of [`scope`] and those that it spawns get.
+    /// The argument of the closure of [`scope`] and of those that it spawns.
     pub struct Scope<'scope, 'env: 'scope>(&'scope greenthread::Scope<'scope, 'env>);
 
-    /// Runs `f`, and returns when all that it spawned have ended; an error if one of them panicked unnoticed.
+    /// Runs `f` and returns when all goroutines that it spawned have ended.
+    ///
+    /// # Errors
+    /// If one of them panicked and was not joined.
     pub fn scope<'env, F, R>(f: F) -> Result<R>
     where
         F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
@@ -24,7 +28,7 @@ pub mod thread {
     }
 
     impl<'scope, 'env> Scope<'scope, 'env> {
-        /// Starts a goroutine, which can start others.
+        /// Starts a goroutine, which can start others in the same scope.
         pub fn spawn<F, T>(&self, f: F) -> ScopedJoinHandle<'scope, T>
         where
             F: FnOnce(&Self) -> T + Send + 'scope,

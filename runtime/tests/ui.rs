@@ -1,6 +1,7 @@
-//! What the compiler says when the macros are used wrongly: one program and its messages each in `ui/`.
+//! The compiler's messages for wrong uses of the macros; `ui/` has programs and their messages.
 //!
-//! After a change of a message: `TRYBUILD=overwrite cargo test -p greenthread --test ui`, and read the difference.
+//! After a change of a message, run `TRYBUILD=overwrite cargo test -p greenthread --test ui`, and
+//! review the diff.
 
 #[test]
 fn misuse_is_explained() {

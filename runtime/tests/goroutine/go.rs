@@ -1,4 +1,5 @@
-//! The forms of `go!`: what is evaluated on the caller, in which order, and what runs in the goroutine.
+//! The forms of `go!`: what is evaluated on the caller, in which order, and what runs in the
+//! goroutine.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,18 +10,18 @@ use crate::common::check;
 use greenthread::channel::{Receiver, Sender, bounded, unbounded};
 use greenthread::{current, debug, go};
 
-/// The goroutine that runs this.
+/// Returns the id of the goroutine that runs this.
 fn me() -> u64 {
     current().expect("a goroutine calls this").id()
 }
 
-/// What a call reports: the goroutine that ran it, and what it was called with.
+/// The report of a call: the goroutine that ran it, and its arguments as text.
 type Report = (u64, String);
 
-/// Receives one report, which another goroutine than the caller made, and returns its text.
+/// Receives one report, checks that the caller has not made it, and returns its text.
 fn from_another(reports: &Receiver<Report>) -> String {
     let (goroutine, text) = reports.recv().unwrap();
-    assert_ne!(goroutine, me(), "the caller has run it: {text}");
+    assert_ne!(goroutine, me(), "the caller ran the call: {text}");
     text
 }
 
@@ -28,7 +29,7 @@ fn report(to: Sender<Report>, text: &str) {
     to.send((me(), text.into())).unwrap();
 }
 
-/// What was evaluated, in order, all of it on the caller: it is not `Send`.
+/// What was evaluated, in order. It is not `Send`, so all of it is evaluated on the caller.
 #[derive(Clone, Default)]
 struct Log(Rc<RefCell<Vec<&'static str>>>);
 
@@ -76,7 +77,7 @@ impl Runner {
     }
 }
 
-/// Something with a field that has something with a method.
+/// A struct whose fields have methods and can be called.
 struct Owner {
     field: Runner,
     callback: fn(Sender<Report>, &str),
@@ -88,7 +89,7 @@ impl Owner {
         Self { field: Runner::new(to, "field"), callback: report, pair: (0, (0, Runner::new(to, "pair"))) }
     }
 
-    /// `self` is a receiver as any variable is.
+    /// Uses a field of `self` as a receiver.
     fn start(self) {
         go!(self.field.run(1));
     }

@@ -1,55 +1,60 @@
-//! Uses of thread-locals around a park, each right on one thread, and each wrong on two if an address of the first stays in use.
+//! Uses of thread-locals around a park: each is correct on one thread, and wrong on two threads if
+//! an address that belongs to the first stays in use.
 //!
-//! A package of its own, because the profile of tests optimises it (`Cargo.toml` of the workspace): the compiler keeps addresses across calls only
-//! then. It knows nothing of goroutines: what parks is handed in.
+//! This is a separate package because the workspace's profile for tests optimizes it: only then
+//! does the compiler keep addresses across calls. It does not know goroutines; the caller passes
+//! the function that parks.
 //!
-//! Each thread's variable holds the number of that thread, or 0. Whoever meets another number has the variable of another thread.
+//! Each thread's variable holds the id of that thread, or 0. A use that finds another id has the
+//! variable of another thread.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 
-/// Uses a thread-local `rounds` times with a park after each; how often it was that of another thread.
+/// A function that uses a thread-local `rounds` times, with a park after each use.
+///
+/// It returns how many uses found another thread's variable.
 pub type Hazard = fn(rounds: u32, park: &dyn Fn()) -> u32;
 
-/// A variable that is freed with its thread.
+/// A variable with a destructor, which runs when its thread ends.
 #[derive(Default)]
 struct Owned(RefCell<Vec<i32>>);
 
 thread_local! {
     static CONST: Cell<i32> = const { Cell::new(0) };
-    static LAZY: Cell<i32> = nobody();
+    static LAZY: Cell<i32> = unused();
     static CONST_OWNED: Owned = const { Owned(RefCell::new(Vec::new())) };
     static LAZY_OWNED: Owned = Owned::default();
 }
 
-fn nobody() -> Cell<i32> {
+fn unused() -> Cell<i32> {
     Cell::new(black_box(0))
 }
 
-/// The number of the calling thread, from the system.
+/// Returns the calling thread's id, from the system.
 #[must_use]
 pub fn thread() -> i32 {
-    // SAFETY: it takes nothing and always succeeds.
+    // SAFETY: `gettid` has no arguments and always succeeds.
     unsafe { libc::gettid() }
 }
 
-/// The nice value of the calling thread: something that the system keeps for each, and that new
-/// threads inherit.
+/// Returns the calling thread's nice value, which belongs to the thread and which new threads
+/// inherit.
 #[must_use]
 pub fn nice() -> i32 {
-    // SAFETY: it takes two numbers. It cannot fail for a thread that exists.
+    // SAFETY: `getpriority` takes two numbers, and cannot fail for a thread that exists.
     unsafe { libc::getpriority(libc::PRIO_PROCESS, thread().cast_unsigned()) }
 }
 
-/// Makes the calling thread nicer, which any user may.
+/// Raises the calling thread's nice value, which any user may do.
 pub fn set_nice(value: i32) {
-    // SAFETY: it takes three numbers.
+    // SAFETY: `setpriority` takes three numbers.
     assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, thread().cast_unsigned(), value) }, 0);
 }
 
-/// Whether the variable is another thread's. Marks one that nobody has used.
+/// Returns 1 if the variable is another thread's, and marks one that is still unused.
 #[inline(never)]
-fn is_anothers(cell: &Cell<i32>) -> u32 {
+fn is_foreign(cell: &Cell<i32>) -> u32 {
     let thread = thread();
     if cell.get() == 0 {
         cell.set(thread);
@@ -58,7 +63,7 @@ fn is_anothers(cell: &Cell<i32>) -> u32 {
 }
 
 #[inline(never)]
-fn is_anothers_owned(Owned(owners): &Owned) -> u32 {
+fn is_foreign_owned(Owned(owners): &Owned) -> u32 {
     let mut owners = owners.borrow_mut();
     owners.push(thread());
     let wrong = u32::from(owners.first() != owners.last());
@@ -66,67 +71,69 @@ fn is_anothers_owned(Owned(owners): &Owned) -> u32 {
     wrong
 }
 
-/// Closed before each park; the variable needs no initialisation. LLVM computes its address once.
+/// Closes the `with` before each park.
+///
+/// The variable needs no initialization, and LLVM computes its address once.
 #[must_use]
 pub fn closed_const(rounds: u32, park: &dyn Fn()) -> u32 {
     let mut wrong = 0;
     for _ in 0..rounds {
-        wrong += CONST.with(is_anothers);
+        wrong += CONST.with(is_foreign);
         park();
     }
     wrong
 }
 
-/// As [`closed_const`], with a variable that is initialised when it is first used.
+/// Does what [`closed_const`] does, with a variable that is initialized at its first use.
 #[must_use]
 pub fn closed_lazy(rounds: u32, park: &dyn Fn()) -> u32 {
     let mut wrong = 0;
     for _ in 0..rounds {
-        wrong += LAZY.with(is_anothers);
+        wrong += LAZY.with(is_foreign);
         park();
     }
     wrong
 }
 
-/// As [`closed_const`], with variables that have destructors.
+/// Does what [`closed_const`] does, with variables that have destructors.
 #[must_use]
 pub fn closed_owned(rounds: u32, park: &dyn Fn()) -> u32 {
     let mut wrong = 0;
     for _ in 0..rounds {
-        wrong += CONST_OWNED.with(is_anothers_owned) + LAZY_OWNED.with(is_anothers_owned);
+        wrong += CONST_OWNED.with(is_foreign_owned) + LAZY_OWNED.with(is_foreign_owned);
         park();
     }
     wrong
 }
 
-/// Open across the parks.
+/// Keeps the `with` open across the parks.
 #[must_use]
 pub fn open_const(rounds: u32, park: &dyn Fn()) -> u32 {
-    CONST.with(|cell| uses_of(rounds, park, || is_anothers(cell)))
+    CONST.with(|cell| sum_of_uses(rounds, park, || is_foreign(cell)))
 }
 
-/// As [`open_const`], with a variable that is initialised when it is first used.
+/// Does what [`open_const`] does, with a variable that is initialized at its first use.
 #[must_use]
 pub fn open_lazy(rounds: u32, park: &dyn Fn()) -> u32 {
-    LAZY.with(|cell| uses_of(rounds, park, || is_anothers(cell)))
+    LAZY.with(|cell| sum_of_uses(rounds, park, || is_foreign(cell)))
 }
 
-/// As [`open_const`], with variables that have destructors.
+/// Does what [`open_const`] does, with variables that have destructors.
 #[must_use]
 pub fn open_owned(rounds: u32, park: &dyn Fn()) -> u32 {
-    CONST_OWNED.with(|a| LAZY_OWNED.with(|b| uses_of(rounds, park, || is_anothers_owned(a) + is_anothers_owned(b))))
+    CONST_OWNED.with(|a| LAZY_OWNED.with(|b| sum_of_uses(rounds, park, || is_foreign_owned(a) + is_foreign_owned(b))))
 }
 
-/// The address of `errno`, kept as C compilers do, to whom the C library says that it is always the same.
+/// Keeps the address of `errno`, as C compilers do: the C library declares that it never changes.
 #[must_use]
 pub fn errno(rounds: u32, park: &dyn Fn()) -> u32 {
-    // SAFETY: it takes nothing; each thread has an errno.
+    // SAFETY: `__errno_location` has no arguments, and each thread has an errno.
     let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above.
-    uses_of(rounds, park, || u32::from(errno != unsafe { libc::__errno_location() }))
+    // SAFETY: `__errno_location` has no arguments, and each thread has an errno.
+    sum_of_uses(rounds, park, || u32::from(errno != unsafe { libc::__errno_location() }))
 }
 
-/// Open across the parks, with the address in a vector alone.
+/// Keeps the `with` open across the parks, with the address only in a vector.
 #[must_use]
 pub fn open_in_a_vector(rounds: u32, park: &dyn Fn()) -> u32 {
     #[inline(never)]
@@ -134,25 +141,25 @@ pub fn open_in_a_vector(rounds: u32, park: &dyn Fn()) -> u32 {
         vec![cell; 3]
     }
     #[inline(never)]
-    fn first_is_anothers(cells: &[&Cell<i32>]) -> u32 {
-        is_anothers(cells[0])
+    fn first_is_foreign(cells: &[&Cell<i32>]) -> u32 {
+        is_foreign(cells[0])
     }
     #[inline(never)]
-    fn overwrite_what_is_left_below() {
+    fn overwrite_stack_below() {
         black_box([0_u8; 4096]);
     }
     CONST.with(|cell| {
         let cells = black_box(collect(cell));
         let uses = || {
-            let wrong = first_is_anothers(&cells);
-            overwrite_what_is_left_below();
+            let wrong = first_is_foreign(&cells);
+            overwrite_stack_below();
             wrong
         };
-        uses_of(rounds, park, uses)
+        sum_of_uses(rounds, park, uses)
     })
 }
 
-fn uses_of(rounds: u32, park: &dyn Fn(), mut use_it: impl FnMut() -> u32) -> u32 {
+fn sum_of_uses(rounds: u32, park: &dyn Fn(), mut use_it: impl FnMut() -> u32) -> u32 {
     (0..rounds)
         .map(|_| {
             let wrong = use_it();
@@ -162,12 +169,14 @@ fn uses_of(rounds: u32, park: &dyn Fn(), mut use_it: impl FnMut() -> u32) -> u32
         .sum()
 }
 
-/// Uses a thread-local, and closes it, before each park, for as long as there is to be more. LLVM
-/// computes its address once, so that a goroutine which parks here is tied to its thread.
+/// Uses a thread-local before each park, in a `with` that is closed again, as long as `more` is
+/// true.
+///
+/// LLVM computes the variable's address once, so a goroutine that parks here is tied to its thread.
 #[inline(never)]
 pub fn closed_while(more: &dyn Fn() -> bool, park: &dyn Fn()) {
     while more() {
-        CONST_OWNED.with(is_anothers_owned);
+        CONST_OWNED.with(is_foreign_owned);
         park();
     }
 }

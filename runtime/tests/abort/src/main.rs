@@ -1,4 +1,4 @@
-//! What `ci/abort.sh` builds with `panic = "abort"` and runs: the argument says which program it is.
+//! The program that `ci/abort.sh` builds with `panic = "abort"`; the argument chooses what it does.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Drop for SaysGoodbye {
     }
 }
 
-/// Nothing of this panics.
+/// Uses most of the crate without a panic.
 fn works() {
     let (sum, wg) = (Mutex::new(0), WaitGroup::new());
     let (tx, rx) = channel::bounded(0);
@@ -59,7 +59,7 @@ fn works() {
     println!("{}", sum.lock());
 }
 
-/// A goroutine that ends the process, beside others.
+/// Ends the process from one of several goroutines.
 fn ends(by: impl FnOnce() + Send + 'static) {
     for _ in 0..10 {
         spawn(|| time::sleep(Duration::from_secs(1000)));
