@@ -4,7 +4,7 @@ use proc_macro::{Delimiter, Ident, Spacing, Span, TokenStream, TokenTree};
 
 use crate::error::{Error, Result};
 use crate::expand::{group, tokens};
-use crate::parse::{is_group, is_ident, is_punct};
+use crate::parse::{is_group, is_punct};
 
 /// What all refusals say is expected.
 const EXPECTED: &str = "go! expected a call, as in `go!(f(x))`, or a closure, as in `go!(move || f(x))`";
@@ -13,8 +13,12 @@ const EXPECTED: &str = "go! expected a call, as in `go!(f(x))`, or a closure, as
 pub(crate) fn go(input: TokenStream) -> TokenStream {
     let mut input = input.into_iter();
     let facade: TokenStream = input.by_ref().take_while(|token| !is_punct(token, ';')).collect();
-    let expression = unwrap(input.collect());
-    check(&expression).map(|()| expand(facade, expression)).unwrap_or_else(Error::into_compile_error)
+    let mut expression = unwrap(input.collect());
+    // A comma behind the expression is allowed, as in a call.
+    if expression.len() > 1 {
+        expression.pop_if(|token| is_punct(token, ','));
+    }
+    Form::of(&expression).map(|form| form.expand(facade, &expression)).unwrap_or_else(Error::into_compile_error)
 }
 
 /// Removes parentheses, and the invisible ones of `macro_rules!`, from around the whole expression.
@@ -29,79 +33,84 @@ fn unwrap(tokens: Vec<TokenTree>) -> Vec<TokenTree> {
     }
 }
 
-/// Refuses what the compiler would complain about in less helpful words.
-fn check(expression: &[TokenTree]) -> Result<()> {
-    let Some(first) = expression.first() else { return Err(Error::new(Span::call_site(), EXPECTED)) };
-    let error = |token: &TokenTree, text: &str| Err(Error::new(token.span(), text));
-    if let TokenTree::Ident(keyword) = first {
-        match keyword.to_string().as_str() {
-            "async" => {
-                let text = "go! runs plain code: to run a future, write `go!(move || greenthread::block_on(future))`";
-                return error(first, text);
-            }
-            "let" | "return" | "break" | "continue" | "for" | "while" | "loop" => {
-                return error(first, &format!("{EXPECTED}; to run statements, write `go!(move || {{ .. }})`"));
-            }
-            _ => {}
-        }
-    }
-    if is_closure(first) {
-        return Ok(());
-    }
-    let chain = Chain::parse(expression);
-    match expression.get(chain.len) {
-        Some(end) if chain.len == 0 && (is_punct(end, ',') || is_punct(end, ';')) => error(end, EXPECTED),
-        Some(comma) if is_punct(comma, ',') && chain.len + 1 == expression.len() => Ok(()),
-        Some(end) if is_punct(end, ',') || is_punct(end, ';') => {
-            error(end, &format!("go! starts one call: remove everything from this `{end}` on"))
-        }
-        None if matches!(chain.last, Last::Try | Last::Await) => {
-            let text = "go! expected a call, whose result the caller cannot see: handle it inside, as in \
-                        `go!(move || ..)`, or use `greenthread::spawn`";
-            error(&expression[expression.len() - 1], text)
-        }
-        _ => Ok(()),
-    }
+/// What an expression is to `go!`.
+enum Form {
+    /// Anything that begins like a closure.
+    Closure,
+    /// `callee(..)` or `callee.method(..)`.
+    Call { callee: Head },
+    /// Any other expression: its value has to be a closure.
+    Value,
 }
 
-/// Returns `true` if an expression that begins like this is a closure.
-fn is_closure(first: &TokenTree) -> bool {
-    is_punct(first, '|') || is_ident(first, "move")
-}
+impl Form {
+    /// Refuses what the compiler would complain about in less helpful words.
+    fn of(expression: &[TokenTree]) -> Result<Self> {
+        let Some(first) = expression.first() else { return Err(Error::new(Span::call_site(), EXPECTED)) };
+        let error = |token: &TokenTree, text: &str| Err(Error::new(token.span(), text));
+        if let TokenTree::Ident(keyword) = first {
+            match keyword.to_string().as_str() {
+                "move" => return Ok(Self::Closure),
+                "async" => {
+                    return error(
+                        first,
+                        "go! runs plain code: to run a future, write `go!(move || greenthread::block_on(future))`",
+                    );
+                }
+                "let" | "return" | "break" | "continue" | "for" | "while" | "loop" => {
+                    return error(first, &format!("{EXPECTED}; to run statements, write `go!(move || {{ .. }})`"));
+                }
+                _ => {}
+            }
+        }
+        if is_punct(first, '|') {
+            return Ok(Self::Closure);
+        }
+        let chain = Chain::parse(expression);
+        match (expression.get(chain.len), chain.last) {
+            (None, Last::Call { callee }) => Ok(Self::Call { callee }),
+            (None, Last::Try | Last::Await) => error(
+                &expression[expression.len() - 1],
+                "go! expected a call, whose result the caller cannot see: handle it inside, as in \
+                 `go!(move || ..)`, or use `greenthread::spawn`",
+            ),
+            (Some(end), _) if is_punct(end, ',') || is_punct(end, ';') => {
+                if chain.len == 0 {
+                    return error(end, EXPECTED);
+                }
+                error(end, &format!("go! starts one call: remove everything from this `{end}` on"))
+            }
+            _ => Ok(Self::Value),
+        }
+    }
 
-fn expand(mut facade: TokenStream, mut expression: Vec<TokenTree>) -> TokenStream {
-    if expression.last().is_some_and(|token| is_punct(token, ',')) {
-        expression.pop();
-    }
-    let chain = Chain::parse(&expression);
-    let is_call = !is_closure(&expression[0]) && chain.len == expression.len();
-    let bracket = |tokens: &[TokenTree]| group(Delimiter::Bracket, tokens.iter().cloned().collect());
-    let (callee, rest, args) = match chain.last {
-        Last::Call { callee } if is_call => (callee, &[][..], &expression[chain.len - 1]),
-        Last::Method { receiver } if is_call => {
-            (receiver, &expression[receiver.end..chain.len - 1], &expression[chain.len - 1])
+    fn expand(self, mut facade: TokenStream, expression: &[TokenTree]) -> TokenStream {
+        let callee = match self {
+            Self::Call { callee } => callee,
+            Self::Closure | Self::Value => {
+                let is_closure = matches!(self, Self::Closure);
+                facade.extend(tokens(if is_closure { "::__private::go" } else { "::__private::go_value" }));
+                facade.extend([group(Delimiter::Parenthesis, expression.iter().cloned().collect())]);
+                return facade;
+            }
+        };
+        let bracket = |tokens: &[TokenTree]| group(Delimiter::Bracket, tokens.iter().cloned().collect());
+        let (call, arguments) = expression.split_at(expression.len() - 1);
+        let (head, method) = call.split_at(callee.end);
+        let mut inputs = TokenStream::new();
+        if callee.is_place {
+            inputs.extend(tokens("@arguments []"));
+            inputs.extend([bracket(call)]);
+            inputs.extend(tokens("[]"));
+        } else {
+            inputs.extend(tokens("@callee"));
+            inputs.extend([bracket(head), bracket(method)]);
         }
-        _ => {
-            let start = if is_closure(&expression[0]) { "::__private::go" } else { "::__private::go_value" };
-            facade.extend(tokens(start));
-            facade.extend([group(Delimiter::Parenthesis, expression.into_iter().collect())]);
-            return facade;
-        }
-    };
-    let head = &expression[..callee.end];
-    let mut inputs = TokenStream::new();
-    if callee.is_place {
-        inputs.extend(tokens("@arguments []"));
-        inputs.extend([bracket(&[head, rest].concat())]);
-        inputs.extend(tokens("[]"));
-    } else {
-        inputs.extend(tokens("@callee"));
-        inputs.extend([bracket(head), bracket(rest)]);
+        inputs.extend(arguments.iter().cloned());
+        facade.extend(tokens("::__go_call!"));
+        facade.extend([group(Delimiter::Brace, inputs)]);
+        facade
     }
-    inputs.extend([args.clone()]);
-    facade.extend(tokens("::__go_call!"));
-    facade.extend([group(Delimiter::Brace, inputs)]);
-    facade
 }
 
 /// The part of a chain before its last call.
@@ -109,20 +118,16 @@ fn expand(mut facade: TokenStream, mut expression: Vec<TokenTree>) -> TokenStrea
 struct Head {
     /// How many tokens it has.
     end: usize,
-    /// Whether it is a path, or fields of one: nothing happens when it is evaluated.
+    /// It is a path or fields of one, so evaluating it has no effect.
     is_place: bool,
 }
 
 /// What a chain ends with.
 #[derive(Clone, Copy)]
 enum Last {
-    /// `callee(..)`.
+    /// `callee(..)` or `callee.method(..)`.
     Call {
         callee: Head,
-    },
-    /// `receiver.method(..)`.
-    Method {
-        receiver: Head,
     },
     Try,
     Await,
@@ -276,7 +281,7 @@ impl Cursor<'_> {
                 if name.is_some() {
                     let _ = self.colons() && self.generics();
                     if self.skip_if(|token| is_group(token, Delimiter::Parenthesis)) {
-                        return Some(Last::Method { receiver: head });
+                        return Some(Last::Call { callee: head });
                     }
                 }
                 self.at = after_name;

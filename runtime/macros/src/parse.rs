@@ -193,7 +193,7 @@ pub(crate) fn is_punct(token: &TokenTree, c: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == c)
 }
 
-pub(crate) fn is_ident(token: &TokenTree, name: &str) -> bool {
+fn is_ident(token: &TokenTree, name: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident.to_string() == name)
 }
 
