@@ -349,7 +349,7 @@ fn a_call_that_returns_a_closure_runs_in_the_goroutine() {
         go!(makes_closure(tx.clone()));
         assert_eq!(from_another(&rx), "made");
         go!(self::closures::made::<u8>(tx));
-        assert_eq!(from_another(&rx), "made");
+        assert_eq!(from_another(&rx), "u8");
     });
 }
 
@@ -357,7 +357,7 @@ mod closures {
     use super::{Report, Sender, report};
 
     pub(super) fn made<T>(to: Sender<Report>) -> Box<dyn FnOnce() + Send> {
-        report(to, "made");
+        report(to, std::any::type_name::<T>());
         Box::new(|| panic!("nothing calls this"))
     }
 }
