@@ -10,6 +10,10 @@ use std::io;
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
 
+/// The text of the error for work that has not run.
+const NOT_STARTED: &str = "a goroutine could not start: no address space for its stack; use smaller stacks, or raise \
+                           the limit (ulimit -v)";
+
 /// The outcome of a piece of work.
 pub(crate) enum End<T> {
     Returned(T),
@@ -27,7 +31,7 @@ impl<T> End<io::Result<T>> {
         match self {
             Self::Returned(result) => result,
             Self::Panicked(payload) => panic::resume_unwind(payload),
-            Self::NotStarted => Err(io::Error::new(io::ErrorKind::OutOfMemory, "no stack for a goroutine")),
+            Self::NotStarted => Err(io::Error::new(io::ErrorKind::OutOfMemory, NOT_STARTED)),
         }
     }
 }

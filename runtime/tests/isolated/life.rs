@@ -78,42 +78,64 @@ fn connected() -> (TcpStream, TcpStream) {
     (stream, listener.accept().unwrap().0)
 }
 
-/// One of each kind of wait, with a destructor that says so when it runs; and hogs.
+/// Starts one goroutine for each kind of wait, with a destructor that says so when it runs; and hogs.
+///
+/// Returns when all of them have begun. A goroutine that must return to its thread, like the caller
+/// of `exit` from a function that runs at exit, would wait forever if one of the hogs, or the one
+/// that blocks while it unwinds, began on that thread meanwhile.
 fn keep_busy() {
-    let says = || OnDrop::new(|| println!("a destructor ran"));
+    let begun = Arc::new(AtomicUsize::new(0));
+    let beginning = || {
+        let begun = Arc::clone(&begun);
+        move || {
+            begun.fetch_add(1, Ordering::Relaxed);
+            OnDrop::new(|| println!("a destructor ran"))
+        }
+    };
     let (stream, peer) = connected();
+    let begins = beginning();
     go!(move || {
-        let (_says, mut stream, _peer) = (says(), stream, peer);
+        let (_says, mut stream, _peer) = (begins(), stream, peer);
         stream.read_exact(&mut [0]).unwrap();
     });
+    let begins = beginning();
     go!(move || {
-        let _says = says();
+        let _says = begins();
         TcpListener::bind("127.0.0.1:0").unwrap().accept().unwrap();
     });
+    let begins = beginning();
     go!(move || {
-        let _says = says();
+        let _says = begins();
         let _ = channel::never::<()>().recv();
     });
+    let begins = beginning();
     go!(move || {
-        let _says = says();
+        let _says = begins();
         time::sleep(Duration::from_secs(1000));
     });
+    let begins = beginning();
     go!(move || {
-        let _says = says();
+        let _says = begins();
         loop {
             yield_now();
         }
     });
+    let begins = beginning();
     go!(move || {
-        let _says = says();
+        let _says = begins();
         loop {
             std::hint::spin_loop();
         }
     });
+    let unwinding = Arc::clone(&begun);
     go!(move || {
-        let _unwinds = OnDrop::new(|| _ = channel::never::<()>().recv());
+        let _unwinds = OnDrop::new(move || {
+            unwinding.fetch_add(1, Ordering::Relaxed);
+            _ = channel::never::<()>().recv();
+        });
         panic::resume_unwind(Box::new(()));
     });
+    until(|| begun.load(Ordering::Relaxed) == 7);
     time::sleep(Duration::from_millis(40));
 }
 
@@ -493,7 +515,9 @@ fn cannot_start_a_stage() -> ExitCode {
 
 fn a_stage_that_cannot_start() {
     let ended = program("cannot_start_a_stage").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
-    ended.prints("patterns: there was no stack for a goroutine of a stage\n").says("could not start: no address space");
+    ended
+        .prints("patterns: no stack could be allocated for a goroutine of a stage\n")
+        .says("could not start: no address space");
 }
 
 /// Everything that waits for goroutines, one line each.
@@ -545,8 +569,8 @@ errgroup: a goroutine of the group did not run, because there was no stack for i
 errgroup: a goroutine of the group did not run, because there was no stack for it
 context deadline exceeded
 Ok([0, 1, 2, 3])
-no stack for a goroutine
-no stack for a goroutine
+a goroutine could not start: no address space for its stack; use smaller stacks, or raise the limit (ulimit -v)
+a goroutine could not start: no address space for its stack; use smaller stacks, or raise the limit (ulimit -v)
 true
 ",
     );
