@@ -124,7 +124,10 @@ mod tests {
     #[derive(Clone, Copy)]
     enum Fate {
         Connects,
-        ConnectsAfter(Duration),
+        /// Connects once this many attempts have begun.
+        ConnectsOnceTried(usize),
+        /// Ignores its context, and connects once that has ended, because another attempt has won.
+        ConnectsTooLate,
         Fails,
         Hangs,
         /// Ignores its context.
@@ -167,10 +170,14 @@ mod tests {
                 };
                 match plan.iter().find(|(planned, _)| *planned == addr).unwrap().1 {
                     Connects => connected(),
-                    ConnectsAfter(time) => {
-                        // It ignores its context, like a connection that is made after another has
-                        // won.
-                        crate::time::sleep(time);
+                    ConnectsOnceTried(count) => {
+                        while lists.0.lock().unwrap().len() < count {
+                            crate::yield_now();
+                        }
+                        connected()
+                    }
+                    ConnectsTooLate => {
+                        let _ = ctx.expect("there are several").done().recv();
                         connected()
                     }
                     Fails => Err(io::Error::other(name(addr))),
@@ -233,8 +240,10 @@ mod tests {
         in_goroutine(|| {
             let fates = [("6a", Hangs), ("6b", Hangs), ("4c", Connects)];
             let begin = Instant::now();
-            let race = race(&Context::background(), &fates, SHORT);
-            assert!(begin.elapsed() >= SHORT);
+            // Long enough for the attempt at 4c to win on a busy machine before 6b has its turn.
+            let delay = SHORT * 50;
+            let race = race(&Context::background(), &fates, delay);
+            assert!(begin.elapsed() >= delay);
             assert_eq!((race.result.unwrap().as_str(), race.tried.as_str()), ("4c", "6a 4c"));
             assert_eq!(race.canceled, "6a");
         });
@@ -243,7 +252,7 @@ mod tests {
     #[test]
     fn earlier_attempt_may_still_win() {
         in_goroutine(|| {
-            let fates = [("6a", ConnectsAfter(SHORT * 3)), ("4b", Hangs)];
+            let fates = [("6a", ConnectsOnceTried(2)), ("4b", Hangs)];
             let race = race(&Context::background(), &fates, SHORT);
             assert_eq!((race.result.unwrap().as_str(), race.canceled.as_str()), ("6a", "4b"));
         });
@@ -253,7 +262,7 @@ mod tests {
     fn a_late_connection_is_closed() {
         in_goroutine(|| {
             // `race` returns only if it is.
-            let fates = [("6a", ConnectsAfter(SHORT * 5)), ("4b", ConnectsAfter(SHORT))];
+            let fates = [("6a", ConnectsTooLate), ("4b", Connects)];
             assert_eq!(race(&Context::background(), &fates, SHORT).result.unwrap(), "4b");
         });
     }
