@@ -216,7 +216,10 @@ pub struct SelectedOperation<'a> {
     _borrow: PhantomData<&'a ()>,
 }
 
-// crossbeam-channel implements these too.
+// A panic leaves nothing half done: an operation is added or removed in one step. crossbeam-channel
+// implements these for `SelectedOperation` only.
+impl UnwindSafe for Select<'_> {}
+impl RefUnwindSafe for Select<'_> {}
 impl UnwindSafe for SelectedOperation<'_> {}
 impl RefUnwindSafe for SelectedOperation<'_> {}
 

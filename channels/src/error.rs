@@ -1,7 +1,8 @@
 //! The errors, one type per operation. An operation that could not send returns the value in its
 //! error.
 //!
-//! Names, methods, conversions and texts are those of crossbeam-channel.
+//! Names, methods, conversions and texts are those of crossbeam-channel, whose [`TryReadyError`] and
+//! [`ReadyTimeoutError`] have no text.
 
 use std::error::Error;
 use std::fmt;
@@ -132,12 +133,12 @@ pub struct SelectTimeoutError;
 
 /// The error of [`Select::try_ready`](crate::Select::try_ready): no operation was ready.
 ///
-/// It has no text and does not implement [`Error`], as in crossbeam-channel.
+/// It implements [`Error`], unlike in crossbeam-channel.
 ///
 /// ```
 /// use greenthread::channel::TryReadyError;
 ///
-/// assert_eq!(format!("{TryReadyError:?}"), "TryReadyError");
+/// assert_eq!(TryReadyError.to_string(), "no operation in select is ready");
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct TryReadyError;
@@ -145,12 +146,13 @@ pub struct TryReadyError;
 /// The error of [`Select::ready_timeout`](crate::Select::ready_timeout) and
 /// [`Select::ready_deadline`](crate::Select::ready_deadline): no operation became ready in time.
 ///
-/// It has no text and does not implement [`Error`], as in crossbeam-channel.
+/// It implements [`Error`], unlike in crossbeam-channel.
 ///
 /// ```
 /// use greenthread::channel::ReadyTimeoutError;
 ///
-/// assert_eq!(format!("{ReadyTimeoutError:?}"), "ReadyTimeoutError");
+/// let text = "timed out waiting for an operation in select to become ready";
+/// assert_eq!(ReadyTimeoutError.to_string(), text);
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub struct ReadyTimeoutError;
@@ -379,6 +381,19 @@ impl fmt::Display for SelectTimeoutError {
     }
 }
 
+// crossbeam-channel has no text for these two.
+impl fmt::Display for TryReadyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("no operation in select is ready")
+    }
+}
+
+impl fmt::Display for ReadyTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("timed out waiting for an operation in select to become ready")
+    }
+}
+
 impl<T: Send> Error for SendError<T> {}
 impl<T: Send> Error for TrySendError<T> {}
 impl<T: Send> Error for SendTimeoutError<T> {}
@@ -387,6 +402,8 @@ impl Error for TryRecvError {}
 impl Error for RecvTimeoutError {}
 impl Error for TrySelectError {}
 impl Error for SelectTimeoutError {}
+impl Error for TryReadyError {}
+impl Error for ReadyTimeoutError {}
 
 impl<T> From<SendError<T>> for TrySendError<T> {
     fn from(error: SendError<T>) -> Self {
