@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -99,6 +100,11 @@ struct Subscribers<T, K> {
     /// empty.
     by_topic: HashMap<K, BTreeMap<u64, Queue<T>>>,
 }
+
+// A panic of `Hash` or `Eq` of the key's type may leave a subscription in the list of some of its
+// topics only; the subscription is dropped by the panic, which removes it from them.
+impl<T, K: UnwindSafe + RefUnwindSafe> UnwindSafe for Shared<T, K> {}
+impl<T, K: UnwindSafe + RefUnwindSafe> RefUnwindSafe for Shared<T, K> {}
 
 impl<T, K: Eq + Hash> Broker<T, K> {
     /// Creates a broker without subscribers.
@@ -187,7 +193,8 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         // Created before its queue is in the map, so that its `Drop` takes the queue out again if
         // `register` panics halfway.
-        let subscription = Subscription { shared, id, topics, queue: Queue::new(capacity, policy) };
+        let (queue, unregister) = (Queue::new(capacity, policy), Shared::unregister);
+        let subscription = Subscription { shared, id, topics, queue, unregister };
         self.handle.0.register(keys, id, &subscription.queue);
         subscription
     }
@@ -513,14 +520,16 @@ impl<T, K> fmt::Debug for Broker<T, K> {
 /// assert_eq!(sum.join().unwrap(), 5050);
 /// ```
 #[must_use = "a subscription ends when it is dropped"]
-pub struct Subscription<T, K: Eq + Hash = String> {
+pub struct Subscription<T, K = String> {
     shared: Arc<Shared<T, K>>,
     id: u64,
     topics: Vec<K>,
     queue: Queue<T>,
+    /// [`Shared::unregister`], which needs bounds on `K` that `Drop` and so the struct would need.
+    unregister: fn(&Shared<T, K>, &[K], u64),
 }
 
-impl<T, K: Eq + Hash> Subscription<T, K> {
+impl<T, K> Subscription<T, K> {
     /// Receives the next value, and blocks until there is one.
     ///
     /// # Errors
@@ -615,16 +624,16 @@ impl<T, K: Eq + Hash> Subscription<T, K> {
     }
 }
 
-impl<T, K: Eq + Hash> Drop for Subscription<T, K> {
+impl<T, K> Drop for Subscription<T, K> {
     fn drop(&mut self) {
         // First, so that publishers stop waiting even if code of the key's type blocks or panics
         // below.
         self.queue.close();
-        self.shared.unregister(&self.topics, self.id);
+        (self.unregister)(&self.shared, &self.topics, self.id);
     }
 }
 
-impl<'a, T, K: Eq + Hash> IntoIterator for &'a Subscription<T, K> {
+impl<'a, T, K> IntoIterator for &'a Subscription<T, K> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
 
@@ -633,7 +642,7 @@ impl<'a, T, K: Eq + Hash> IntoIterator for &'a Subscription<T, K> {
     }
 }
 
-impl<T, K: Eq + Hash + fmt::Debug> fmt::Debug for Subscription<T, K> {
+impl<T, K: fmt::Debug> fmt::Debug for Subscription<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").field("topics", &self.topics).field("queue", &self.queue).finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// latest.try_push("new").unwrap();
 /// assert_eq!(latest.receiver().try_recv(), Ok("new"));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OverflowPolicy {
     /// The producer waits for room, as in a send to a channel (back-pressure).

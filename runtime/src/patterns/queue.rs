@@ -9,6 +9,7 @@
 
 use std::error;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +22,8 @@ use super::OverflowPolicy;
 use crate::sync::Mutex;
 
 /// The outcome of a [push](Queue::push) that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Pushed<T> {
     /// The value is in the queue, or a consumer has received it.
     Queued,
@@ -50,7 +52,18 @@ impl<T> Pushed<T> {
 }
 
 /// The reason why [`Queue::push`] did not push, with the value.
-#[derive(Clone, Copy, PartialEq, Eq)]
+///
+/// ```
+/// use greenthread::ctx;
+/// use greenthread::patterns::PushError;
+/// use std::error::Error;
+///
+/// let ended = PushError::Ended(ctx::Error::Canceled, 5);
+/// assert_eq!(ended.to_string(), "context canceled");
+/// assert!(ended.source().is_some_and(|source| source.is::<ctx::Error>()));
+/// assert!(PushError::Closed(5).source().is_none());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PushError<T> {
     /// The context ended first.
@@ -97,7 +110,14 @@ impl<T> fmt::Display for PushError<T> {
     }
 }
 
-impl<T> error::Error for PushError<T> {}
+impl<T> error::Error for PushError<T> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Ended(error, _) => Some(error),
+            Self::Timeout(_) | Self::Closed(_) => None,
+        }
+    }
+}
 
 /// A bounded first-in, first-out queue between producers and consumers, with a policy for when it
 /// is full.
@@ -158,6 +178,10 @@ struct Shared<T> {
     closing: Mutex<()>,
     dropped: AtomicU64,
 }
+
+// A panic leaves nothing half done: values are only moved, as by a channel, and never seen here.
+impl<T> UnwindSafe for Shared<T> {}
+impl<T> RefUnwindSafe for Shared<T> {}
 
 impl<T> Queue<T> {
     /// Creates an empty queue for at most `capacity` values, and allocates room for all of them.

@@ -126,7 +126,7 @@ pub struct Backoff {
 ///
 /// Clients of one server that failed at the same time come back at the same time, unless their
 /// pauses differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Jitter {
     /// No randomness: the pause is as long as computed.

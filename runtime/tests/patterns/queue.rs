@@ -468,6 +468,7 @@ fn every_value_ends_up_in_one_place() {
                             Err(PushError::Ended(..)) => assert!(ctx.err().is_some()),
                             Err(PushError::Timeout(_)) => assert!(waits && policy != OverflowPolicy::Block),
                             Ok(Pushed::Rejected(_)) => assert!(!waits, "a producer that waits is not refused"),
+                            Ok(_) => panic!("unknown outcome"),
                             Err(error) => panic!("unknown error: {error}"),
                         }
                         if rng.one_in(4) {
