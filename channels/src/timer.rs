@@ -18,6 +18,7 @@
 //! for all receivers (Go's rules since 1.23).
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -305,6 +306,12 @@ impl Ticker {
         self.chan.alarm.set(Some(from_now(period)), Period::Grid(period));
     }
 }
+
+// A panic leaves nothing half done: a timer or ticker is set in one step.
+impl UnwindSafe for Timer {}
+impl RefUnwindSafe for Timer {}
+impl UnwindSafe for Ticker {}
+impl RefUnwindSafe for Ticker {}
 
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -65,6 +65,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -99,6 +100,11 @@ pub(crate) struct Node {
 }
 
 /// The children of one node.
+// A panic leaves nothing half done: a context ends in one step, and lends its values and its cause
+// only by shared references.
+impl UnwindSafe for Node {}
+impl RefUnwindSafe for Node {}
+
 type Children = Arc<[Arc<Node>]>;
 
 /// The part of a node that can end.

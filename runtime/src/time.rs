@@ -37,6 +37,7 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,6 +156,10 @@ pub struct FuncTimer {
     // is also held above.
     call: Mutex<AfterFunc>,
 }
+
+// A panic leaves nothing half done: the closure is called only by goroutines of its own.
+impl UnwindSafe for FuncTimer {}
+impl RefUnwindSafe for FuncTimer {}
 
 impl FuncTimer {
     /// Creates a timer that calls `f` when `duration` has passed (Go's `time.AfterFunc`).

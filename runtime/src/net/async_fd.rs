@@ -61,6 +61,7 @@ use std::mem::{self, ManuallyDrop};
 use std::net::Shutdown;
 use std::ops::{Deref, Range};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,10 @@ pub(super) struct AsyncFd<T: AsFd> {
     plain_tcp: AtomicBool,
     value: Nonblocking<T>,
 }
+
+// A panic leaves nothing half done, except perhaps in the value.
+impl<T: AsFd + UnwindSafe> UnwindSafe for AsyncFd<T> {}
+impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for AsyncFd<T> {}
 
 /// Returns which of the parts to pass to the system: as many as it takes at once.
 ///

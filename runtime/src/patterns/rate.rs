@@ -21,6 +21,7 @@
 //! the same time, which is a burst that the limit does not allow. (Go does the same.)
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use greenthread_channels::timer::Timer;
@@ -72,6 +73,10 @@ pub struct RateLimiter {
     /// Set for the waiter in front, which alone receives from it.
     clock: LazyLock<Timer>,
 }
+
+// A panic leaves nothing half done, since the type holds no user data.
+impl UnwindSafe for RateLimiter {}
+impl RefUnwindSafe for RateLimiter {}
 
 impl RateLimiter {
     /// Creates a limiter that allows one event each period, the first at once: a bucket of one

@@ -30,7 +30,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::error::Error;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::panic::{self, AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -85,6 +85,10 @@ struct DoneGuard(Arc<Stage>);
 pub(super) struct StageGuard(Arc<CancelOnDrop>);
 
 struct CancelOnDrop(Arc<Stage>);
+
+// A panic leaves nothing half done: a stage keeps how it ended, and that is set in one step.
+impl UnwindSafe for Stage {}
+impl RefUnwindSafe for Stage {}
 
 impl StageGuard {
     /// Creates a stage without goroutines, whose inputs are the stages of the guards `inputs`.

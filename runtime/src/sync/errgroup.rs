@@ -27,7 +27,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use greenthread_channels::{Receiver, Sender, bounded};
@@ -63,6 +63,10 @@ struct Shared<E> {
     cancel: Option<CancelCause>,
     limit: Mutex<Option<Places>>,
 }
+
+// A panic leaves nothing half done: the group keeps the first error, and hands it out whole.
+impl<E> UnwindSafe for Shared<E> {}
+impl<E> RefUnwindSafe for Shared<E> {}
 
 /// The failure that `wait` reports.
 enum Failure<E> {

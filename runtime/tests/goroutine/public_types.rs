@@ -56,12 +56,18 @@ each_is!(UnwindSafe, RefUnwindSafe;
     greenthread::Builder,
     greenthread::Exited,
     greenthread::Goroutine,
+    greenthread::JoinHandle<Local>,
+    greenthread::OsThreadGuard,
+    greenthread::ScopedJoinHandle<'static, Local>,
     config::Config,
     config::InstallError,
 );
+// It borrows mutably, like std's.
+none_is!(UnwindSafe; greenthread::Scope<'static, 'static>);
 each_is!(Clone; greenthread::Builder, greenthread::Goroutine, greenthread::Exited, config::Config);
 each_is!(Default; greenthread::Builder, config::Config);
-each_is!(Eq, Hash; greenthread::Goroutine);
+each_is!(Eq, Hash; greenthread::Goroutine, greenthread::Exited);
+each_is!(Copy; greenthread::Exited);
 // It unlocks the thread that it was made on.
 each_is!(Debug; greenthread::OsThreadGuard);
 none_is!(Send; greenthread::OsThreadGuard);
@@ -80,7 +86,12 @@ each_is!(Send, Sync, Unpin, Debug, UnwindSafe, RefUnwindSafe;
     channel::TryIter<'static, Sendable>,
     channel::IntoIter<Sendable>,
 );
-each_is!(Send, Sync, Unpin, Debug; channel::Select<'static>, time::Timer, time::Ticker);
+each_is!(Send, Sync, Unpin, Debug, UnwindSafe, RefUnwindSafe;
+    channel::Select<'static>,
+    time::Timer,
+    time::Ticker,
+);
+each_is!(Debug, UnwindSafe, RefUnwindSafe; channel::SelectedOperation<'static>);
 each_is!(Clone;
     channel::Sender<Local>,
     channel::Receiver<Local>,
@@ -102,13 +113,15 @@ each_is!(std::error::Error, Send, Sync, Unpin, Debug, Display, UnwindSafe, RefUn
     channel::RecvTimeoutError,
     channel::TrySelectError,
     channel::SelectTimeoutError,
+    channel::TryReadyError,
+    channel::ReadyTimeoutError,
     config::InstallError,
     ctx::Error,
     ctx::RecvError,
     ctx::SendError<u8>,
     patterns::PushError<u8>,
 );
-each_is!(Hash, Copy; ctx::Error, ctx::RecvError, ctx::SendError<u8>);
+each_is!(Hash, Copy; ctx::Error, ctx::RecvError, ctx::SendError<u8>, patterns::PushError<u8>);
 each_is!(std::error::Error, Send, Sync, Unpin; net::WatchError<u8>);
 none_is!(Send; channel::SendError<Local>, ctx::SendError<Local>);
 none_is!(Sync; channel::SendError<Local>, ctx::SendError<Local>);
@@ -122,11 +135,15 @@ each_is!(Send, Sync, Unpin, Debug;
     ctx::Cause,
 );
 each_is!(Clone, Display; ctx::Context, ctx::Cause);
+each_is!(UnwindSafe, RefUnwindSafe; ctx::Context, ctx::Cancel, ctx::CancelCause, ctx::Stop);
+// The error in it may be of any type, as in an `io::Error`.
+none_is!(UnwindSafe; ctx::Cause, net::WatchError<u8>);
+none_is!(RefUnwindSafe; ctx::Cause, net::WatchError<u8>);
 // A handle that is dropped cancels, so there is one.
 none_is!(Clone; ctx::Cancel, ctx::CancelCause);
 
 // Time.
-each_is!(Send, Sync, Unpin, Debug; time::AfterFunc, time::FuncTimer);
+each_is!(Send, Sync, Unpin, Debug, UnwindSafe, RefUnwindSafe; time::AfterFunc, time::FuncTimer);
 
 // Reports.
 each_is!(Send, Sync, Unpin, Debug, Clone, UnwindSafe, RefUnwindSafe;
@@ -136,7 +153,12 @@ each_is!(Send, Sync, Unpin, Debug, Clone, UnwindSafe, RefUnwindSafe;
     debug::Stats,
     debug::WaitReason,
 );
-each_is!(Eq, Hash; debug::Frame, debug::GoroutineState, debug::WaitReason);
+each_is!(Eq, Hash;
+    debug::Frame,
+    debug::GoroutineInfo,
+    debug::GoroutineState,
+    debug::WaitReason,
+);
 
 // Sockets: any goroutine may use them, also while others wait.
 each_is!(Send, Sync, Unpin, Debug;
@@ -152,12 +174,27 @@ each_is!(Send, Sync, Unpin, Debug;
     net::WithCtx<'static, net::TcpStream>,
     net::WithCtxMut<'static, net::TcpStream>,
 );
+each_is!(UnwindSafe, RefUnwindSafe;
+    net::Async<std::fs::File>,
+    net::Incoming<'static, net::TcpListener>,
+    net::TcpListener,
+    net::TcpStream,
+    net::UCred,
+    net::UdpSocket,
+    net::UnixDatagram,
+    net::UnixListener,
+    net::UnixStream,
+    net::WithCtx<'static, net::TcpStream>,
+);
 each_is!(Copy; net::WithCtx<'static, net::TcpStream>, net::UCred);
+none_is!(UnwindSafe; net::WithCtxMut<'static, net::TcpStream>);
 none_is!(Clone; net::WithCtxMut<'static, net::TcpStream>);
-each_is!(Send, Sync, Unpin, Debug, Display, Copy, Eq, Hash; signal::Signal);
+each_is!(Send, Sync, Unpin, Debug, Display, UnwindSafe, RefUnwindSafe, Copy, Eq, Hash;
+    signal::Signal,
+);
 
 // Patterns.
-each_is!(Send, Sync, Unpin, Debug;
+each_is!(Send, Sync, Unpin, Debug, UnwindSafe, RefUnwindSafe;
     patterns::Backoff,
     patterns::Broker<u8>,
     patterns::Heartbeat<u8>,
@@ -174,6 +211,13 @@ each_is!(Send, Sync, Unpin, Debug;
     patterns::Subscription<u8>,
     patterns::UntilDone<u8>,
 );
+each_is!(Copy, Eq, Hash; patterns::Jitter, patterns::OverflowPolicy, patterns::Pushed<u8>);
+each_is!(Copy, PartialEq; patterns::Backoff);
+// What is published or queued is only moved; the topics of a subscription are shown.
+each_is!(UnwindSafe, RefUnwindSafe; patterns::Queue<Sendable>, patterns::Subscription<Sendable>);
+none_is!(RefUnwindSafe; patterns::Subscription<u8, Sendable>);
+// Only what needs them has bounds on the topic's type: a struct may hold these for any.
+struct _HoldsAny<T, K>(patterns::Broker<T, K>, patterns::Subscription<T, K>);
 
 // Locks: what is locked is sent from one thread to the next, and what is read is shared too.
 each_is!(Send, Sync, Unpin, Debug, UnwindSafe; sync::Mutex<u8>, sync::Mutex<Sendable>);
@@ -183,7 +227,8 @@ none_is!(Sync; sync::RwLock<Sendable>);
 none_is!(Send; sync::Mutex<Local>, sync::RwLock<Local>);
 none_is!(Sync; sync::Mutex<Local>, sync::RwLock<Local>);
 // Nothing is poisoned, so others may see what a panic has left behind.
-none_is!(RefUnwindSafe; sync::Mutex<u8>, sync::RwLock<u8>);
+none_is!(RefUnwindSafe; sync::Mutex<u8>, sync::RwLock<u8>, sync::Map<u8, u8>);
+none_is!(UnwindSafe; sync::MutexGuard<'static, u8>, sync::RwLockWriteGuard<'static, u8>);
 
 // Guards: they may be dropped on another thread, and give what a reference would give.
 each_is!(Send, Sync, Unpin, Debug, Display;
@@ -267,6 +312,7 @@ each_is!(Send, Sync, Unpin, Debug;
     sync::errgroup::Group<Sendable>,
     sync::singleflight::Group<u8, u8>,
 );
+each_is!(UnwindSafe, RefUnwindSafe; sync::errgroup::Group, sync::errgroup::Group<Sendable>);
 each_is!(FromIterator<(u8, u8)>, Extend<(u8, u8)>, Default; sync::Map<u8, u8>);
 each_is!(Copy, Eq, Hash; sync::singleflight::Outcome<u8>);
 none_is!(Send;

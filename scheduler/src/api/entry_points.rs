@@ -211,7 +211,7 @@ pub fn num_goroutine() -> usize {
 /// let handle = spawn(|| exit_goroutine());
 /// assert_eq!(handle.join().unwrap_err().downcast_ref(), Some(&Exited));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Exited;
 
 impl fmt::Debug for Exited {

@@ -19,7 +19,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 
 use crate::diag::fatal;
 use crate::gmp::{GRef, M};
@@ -61,6 +61,10 @@ struct Holder {
     site: &'static Location<'static>,
     m: &'static M,
 }
+
+// A panic leaves nothing half done: the guard is only ever dropped.
+impl UnwindSafe for OsThreadGuard {}
+impl RefUnwindSafe for OsThreadGuard {}
 
 impl fmt::Debug for OsThreadGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

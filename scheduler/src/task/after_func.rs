@@ -26,7 +26,7 @@
 
 use std::alloc::Layout;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -78,6 +78,10 @@ unsafe impl Send for AfterFunc {}
 // SAFETY: the timer stays (I2). Many threads may call `stop` at once, and one of them gets the
 // goroutine (I1).
 unsafe impl Sync for AfterFunc {}
+
+// A panic leaves nothing half done: the closure is reached only by its goroutine.
+impl UnwindSafe for AfterFunc {}
+impl RefUnwindSafe for AfterFunc {}
 
 impl fmt::Debug for AfterFunc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

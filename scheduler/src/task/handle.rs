@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::thread;
 
 use super::body;
@@ -26,6 +27,10 @@ unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: a shared handle reaches atomics and what the spawner wrote before the goroutine was
 // queued.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+// A result is only ever taken whole, and a panic of the goroutine is reported by `join`.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,7 +29,7 @@ const MAX_SILENT: usize = 20;
 const BUSY_AFTER: Duration = Duration::from_millis(10);
 
 /// The calls on a stack, innermost first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Trace {
     pub(super) calls: Box<[usize]>,
     /// Whether it leads to the stack's first call.

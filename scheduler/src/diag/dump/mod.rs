@@ -116,7 +116,7 @@ pub struct Frame {
 ///     println!("{} from {}: {}", goroutine.id, goroutine.spawned_at, goroutine.state);
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct GoroutineInfo {
     /// Its number.
