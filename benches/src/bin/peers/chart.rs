@@ -9,10 +9,11 @@ use std::ops::Range;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::line::{Line, figure, ratio_text, times};
+use crate::line::{Line, times};
 use crate::peer::{GREENTHREAD, Missing, PEERS};
-use crate::report::{Report, workers_text};
+use crate::results::Results;
 use crate::table::SUBJECTS;
+use crate::text::{figure, ratio_text, workers_text};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Error<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
@@ -49,15 +50,15 @@ pub(crate) struct Chart {
 
 impl Chart {
     /// Those of the subjects of which greenthread has a figure.
-    pub(crate) fn all(report: &Report) -> Vec<Self> {
+    pub(crate) fn all(results: &Results) -> Vec<Self> {
         let mut charts = Vec::new();
-        for workers in report.workers() {
+        for workers in results.workers() {
             for (subject, rows) in SUBJECTS {
                 let is_of = |line: &Line| line.workers == workers && rows.iter().any(|row| row.name == line.row.name);
-                let lines: Vec<&Line> = report.lines.iter().filter(|line| is_of(line)).collect();
+                let lines: Vec<&Line> = results.lines.iter().filter(|line| is_of(line)).collect();
                 if lines.iter().any(|line| line.median(GREENTHREAD).is_some()) {
                     let mut chart = Self { subject, workers, svg: String::new() };
-                    chart.svg = Picture::of(chart.title(), lines, report.names()).svg();
+                    chart.svg = Picture::of(chart.title(), lines, results.names()).svg();
                     charts.push(chart);
                 }
             }
@@ -236,7 +237,7 @@ mod tests {
     use crate::peer::{GO, MAY, THREADS, TOKIO};
     use crate::table::rows;
 
-    fn report(ours: f64) -> Report {
+    fn results(ours: f64) -> Results {
         let row = |name| rows().find(|row| row.name == name).expect("it is in the table");
         let mut ring = line(row("ring"), 2, &[(GREENTHREAD, ours), (GO, 30.0), (TOKIO, 5.0), (MAY, 0.0)]);
         ring.cells.insert(THREADS, Cell::Missing(Missing::Broken("status 1".to_owned())));
@@ -244,7 +245,7 @@ mod tests {
         let select = line(row("select2_unbuf"), 2, &[(GO, 4.0)]);
         let lock = line(row("mutex_8"), 2, &[(GO, 4.0)]);
         let peers = PEERS.iter().map(|peer| (peer.name, String::new())).collect();
-        Report { facts: Vec::new(), peers, lines: vec![ring, select, echo, lock] }
+        Results { facts: Vec::new(), peers, lines: vec![ring, select, echo, lock] }
     }
 
     /// What is written in a picture, without the markup.
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_chart_has_every_row_peer_and_figure() {
-        let charts = Chart::all(&report(10.0));
+        let charts = Chart::all(&results(10.0));
         let files: Vec<String> = charts.iter().map(Chart::file).collect();
         assert_eq!(files, ["channels_2.svg", "network_2.svg"], "there is none without a figure of ours");
         let words = words(&charts[0]);
@@ -271,7 +272,7 @@ mod tests {
 
     #[test]
     fn nothing_is_a_multiple_of_zero() {
-        let charts = Chart::all(&report(0.0));
+        let charts = Chart::all(&results(0.0));
         let words = words(&charts[0]);
         assert_eq!(words.iter().filter(|word| **word == "∞").count(), 2, "{words:?}");
         assert!(words.contains(&"1.00"), "two zeros are equal: {words:?}");

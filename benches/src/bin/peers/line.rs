@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::peer::{GREENTHREAD, Missing, PEERS};
 use crate::table::Row;
+use crate::text::figure;
 
 /// One row with one number of workers.
 #[derive(Debug)]
@@ -137,17 +138,6 @@ pub(crate) fn times(whole: f64, part: f64) -> f64 {
     if whole == part { 1.0 } else { whole / part }
 }
 
-/// With three digits that mean something, or all that stand before the point.
-pub(crate) fn figure(value: f64) -> String {
-    let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.decimals$}")
-}
-
-/// A ratio as the tables have it.
-pub(crate) fn ratio_text(ratio: f64) -> String {
-    if ratio.is_finite() { format!("{ratio:.2}") } else { "∞".to_owned() }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -184,12 +174,6 @@ pub(crate) mod tests {
     fn zeros_are_equal_to_each_other_only() {
         let ratio = |ours, best| line(&ROW, 1, &[(GREENTHREAD, ours), ("go", best)]).ratio().expect("both are there").0;
         assert_eq!([ratio(0.0, 0.0), ratio(0.0, 2.0), ratio(2.0, 0.0)], [1.0, 0.0, f64::INFINITY]);
-        assert_eq!([ratio(2.0, 0.0), ratio(1.0, 2.0)].map(ratio_text), ["∞", "0.50"]);
         assert_eq!(line(&ROW, 1, &[("go", 1.0)]).ratio(), None);
-    }
-
-    #[test]
-    fn figures_have_three_digits() {
-        assert_eq!([4.083, 35.8, 225.84, 15530.2].map(figure), ["4.08", "35.8", "226", "15530"]);
     }
 }

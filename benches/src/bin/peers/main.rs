@@ -24,8 +24,10 @@ mod line;
 mod peer;
 mod progress;
 mod report;
+mod results;
 mod summary;
 mod table;
+mod text;
 
 use args::Args;
 use chart::Chart;
@@ -34,8 +36,10 @@ use line::Line;
 use peer::{Built, Missing, PEERS};
 use peer_harness::{GAVE_UP, echo};
 use progress::Progress;
-use report::{Report, workers_text};
+use report::Report;
+use results::Results;
 use table::{Row, rows};
+use text::workers_text;
 
 /// A process that runs longer has hung: the slowest take half a minute.
 const RUN_LIMIT: Duration = Duration::from_secs(300);
@@ -85,8 +89,9 @@ fn compare(args: &Args) -> io::Result<bool> {
     let (runners, peers) = build(args, &mut sound);
     let facts = facts(args);
     let lines = measure(args, &runners, &mut sound);
-    let report = Report { facts, peers, lines };
-    let charts = Chart::all(&report);
+    let results = Results { facts, peers, lines };
+    let charts = Chart::all(&results);
+    let report = Report(&results);
     let markdown = report.markdown(&charts);
     print!("{markdown}");
     let mut files =

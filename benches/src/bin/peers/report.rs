@@ -1,37 +1,22 @@
 //! What was measured, as tables and as JSON.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 
 use crate::chart::Chart;
-use crate::line::{Line, ratio_text};
+use crate::line::Line;
 use crate::peer::Missing;
+use crate::results::Results;
 use crate::summary::{SecondWorker, Summary};
+use crate::text::{push, ratio_text, workers_text};
 
-/// All of it.
+/// Renders the results of a run.
 #[derive(Debug)]
-pub(crate) struct Report {
-    /// The machine, the tools, the settings.
-    pub(crate) facts: Vec<(&'static str, String)>,
-    /// The version of each peer that takes part, or why it does not.
-    pub(crate) peers: Vec<(&'static str, String)>,
-    pub(crate) lines: Vec<Line>,
-}
+pub(crate) struct Report<'a>(pub(crate) &'a Results);
 
-impl Report {
-    pub(crate) fn names(&self) -> Vec<&'static str> {
-        self.peers.iter().map(|(name, _)| *name).collect()
-    }
-
-    pub(crate) fn workers(&self) -> BTreeSet<usize> {
-        self.lines.iter().map(|line| line.workers).collect()
-    }
-
+impl Report<'_> {
     fn summaries(&self) -> Vec<Summary<'_>> {
-        let names = self.names();
-        self.workers().into_iter().map(|workers| Summary::of(workers, &self.lines, &names)).collect()
+        let names = self.0.names();
+        self.0.workers().into_iter().map(|workers| Summary::of(workers, &self.0.lines, &names)).collect()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -39,18 +24,18 @@ impl Report {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
         };
         json!({
-            "facts": text(&self.facts),
-            "peers": text(&self.peers),
+            "facts": text(&self.0.facts),
+            "peers": text(&self.0.peers),
             "summary": self.summaries().iter().map(Summary::json).collect::<Vec<_>>(),
-            "second_worker": SecondWorker::of(&self.lines).json(),
-            "results": self.lines.iter().map(Line::json).collect::<Vec<_>>(),
+            "second_worker": SecondWorker::of(&self.0.lines).json(),
+            "results": self.0.lines.iter().map(Line::json).collect::<Vec<_>>(),
         })
     }
 
     /// With links to the charts, which stand beside it.
     pub(crate) fn markdown(&self, charts: &[Chart]) -> String {
         let mut text = String::from("# greenthread and its peers\n\n");
-        for (name, value) in self.facts.iter().chain(&self.peers) {
+        for (name, value) in self.0.facts.iter().chain(&self.0.peers) {
             push(&mut text, &format!("* {name}: {value}"));
         }
         push(
@@ -68,9 +53,9 @@ impl Report {
         for summary in self.summaries() {
             summary.markdown(&mut text);
         }
-        SecondWorker::of(&self.lines).markdown(&mut text);
+        SecondWorker::of(&self.0.lines).markdown(&mut text);
         let mut notes = Notes::default();
-        for workers in self.workers() {
+        for workers in self.0.workers() {
             self.table(workers, &mut notes, &mut text);
             for chart in charts.iter().filter(|chart| chart.workers == workers) {
                 let (title, file) = (chart.title(), chart.file());
@@ -85,19 +70,19 @@ impl Report {
         }
         push(&mut text, "\n## What a figure counts\n");
         // Each number of workers has the same rows.
-        let first = self.workers().first().copied();
-        for Line { row, .. } in self.lines.iter().filter(|line| Some(line.workers) == first) {
+        let first = self.0.workers().first().copied();
+        for Line { row, .. } in self.0.lines.iter().filter(|line| Some(line.workers) == first) {
             push(&mut text, &format!("* `{}`, {}: {}", row.name, row.unit, row.counts));
         }
         text
     }
 
     fn table(&self, workers: usize, notes: &mut Notes, text: &mut String) {
-        let names = self.names();
+        let names = self.0.names();
         push(text, &format!("\n## {}\n", workers_text(workers)));
         push(text, &format!("| workload | unit | {} | ours / best |", names.join(" | ")));
         push(text, &format!("| --- | --- |{} --- |", " --- |".repeat(names.len())));
-        for one in self.lines.iter().filter(|line| line.workers == workers) {
+        for one in self.0.lines.iter().filter(|line| line.workers == workers) {
             let cells: Vec<String> = names.iter().map(|name| notes.cell(one, name)).collect();
             let ratio = one.ratio().map_or("-".to_owned(), |(ratio, peer)| format!("{} ({peer})", ratio_text(ratio)));
             push(text, &format!("| {} | {} | {} | {ratio} |", one.row.name, one.row.unit, cells.join(" | ")));
@@ -131,15 +116,6 @@ impl Notes {
     }
 }
 
-pub(crate) fn workers_text(workers: usize) -> String {
-    format!("{workers} {}", if workers == 1 { "worker" } else { "workers" })
-}
-
-/// Adds a line.
-pub(crate) fn push(text: &mut String, line: &str) {
-    writeln!(text, "{line}").expect("a string takes everything");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +132,7 @@ mod tests {
         ..Row::PLAIN
     };
 
-    fn report() -> Report {
+    fn results() -> Results {
         let mut line = line(&ROW, 1, &[("may", 1000.0), ("threads", 1.0)]);
         let says = |figures: &[f64]| Ok(figures.iter().map(|&figure| ("ring".to_owned(), figure)).collect());
         line.add(GREENTHREAD, &says(&[30.0, 10.0]));
@@ -165,13 +141,13 @@ mod tests {
         line.add("tokio", &says(&[5.0]));
         line.add("tokio", &Err(Missing::Broken("status 101".to_owned())));
         let peers = PEERS.iter().map(|peer| (peer.name, "1.0".to_owned())).collect();
-        Report { facts: vec![("CPUs", "2".to_owned())], peers, lines: vec![line] }
+        Results { facts: vec![("CPUs", "2".to_owned())], peers, lines: vec![line] }
     }
 
     #[test]
     fn tables_have_medians_spreads_ratios_and_notes() {
-        let report = report();
-        let text = report.markdown(&Chart::all(&report));
+        let results = results();
+        let text = Report(&results).markdown(&Chart::all(&results));
         for cell in [
             "| ring | ns/hop | 20.0 (10.0..30.0) |",
             "| 45.0 (40.0..50.0) |",
@@ -188,7 +164,7 @@ mod tests {
 
     #[test]
     fn json_has_every_sample_and_the_summary() {
-        let json = report().json();
+        let json = Report(&results()).json();
         let line = &json["results"][0];
         assert_eq!(line["peers"][GREENTHREAD]["samples"], json!([30.0, 10.0, 20.0]));
         assert_eq!(line["peers"]["go"]["median"], json!(45.0));

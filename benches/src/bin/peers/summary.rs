@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::line::{Line, figure, ratio_text, times};
+use crate::line::{Line, times};
 use crate::peer::GREENTHREAD;
-use crate::report::{push, workers_text};
+use crate::text::{figure, push, ratio_text, workers_text};
 
 /// Ours by the best rival's: a row above this is lost, one below it is as good, for the noise of a measurement.
 const NEAR: f64 = 1.05;
