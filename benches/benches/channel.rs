@@ -1,12 +1,14 @@
 //! Channels between goroutines.
 //!
-//! Timed: unbuffered ping-pong between two goroutines (a round trip is two sends, two receives and two switches);
-//! a stream through a buffer of 128 from one sender to one receiver, and from four to four (per value). Not timed:
-//! making the channel and spawning. With 2 Ps a value may cross to another thread: how often is the scheduler's choice,
-//! so read these figures together with those of 1 P.
+//! Timed: unbuffered ping-pong between two goroutines (a round trip is two sends, two receives, and
+//! two switches), and a stream through a buffer of 128 from one sender to one receiver and from
+//! four to four (per value). Not timed: creating the channel and spawning. With 2 Ps a value may
+//! cross to another thread. The scheduler decides how often it does, so read these figures together
+//! with those of 1 P.
 //!
-//! The rivals' equivalents: Go's `make(chan int)` and `make(chan int, 128)`; crossbeam-channel between threads. The
-//! `peers` program runs them, with the same functions as here.
+//! The rivals' equivalents are Go's `make(chan int)` and `make(chan int, 128)`, and
+//! crossbeam-channel between threads. The `peers` program runs them, with the same functions as
+//! here.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use greenthread::{channel, spawn};

@@ -1,8 +1,9 @@
-//! The lease alone: what each entry into the scheduler pays to learn whether its P is still there.
+//! The lease alone: what each entry into the scheduler pays to learn if its P is still there.
 //!
-//! Timed: enter and exit with nobody else about; an attempt to take a P whose owner is inside; a take and the renewal.
-//! Not timed: contention. The figures stand for the `membarrier` fence once a runtime has started in the process, and
-//! for a full fence before that (or where the kernel has no such call): both are measured.
+//! Timed: enter and exit without contention; an attempt to take a P whose owner is inside; and a
+//! take followed by a renewal. Not timed: contention. Once a runtime has started in the process,
+//! the figures are those of the `membarrier` fence. Before that, or where the kernel has no such
+//! call, they are those of a full fence. Both are measured.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,7 +17,8 @@ fn lease(c: &mut Criterion, fence: &str) {
     let lease = Lease::new();
     lease.renew();
     group.bench_function("enter_exit", |b| {
-        // A loop of its own: criterion keeps each result of `iter` in memory, which costs more than the pair.
+        // A custom loop, since criterion keeps each result of `iter` in memory, which costs more
+        // than the pair.
         b.iter_custom(|iters| {
             let start = Instant::now();
             let entered = (0..iters).filter(|_| {
@@ -43,7 +45,7 @@ fn lease(c: &mut Criterion, fence: &str) {
 
 fn both_fences(c: &mut Criterion) {
     lease(c, "full_fence");
-    // Any use starts the runtime, which settles which fence this process has.
+    // Any use starts the runtime, which decides which fence this process has.
     on_procs(1, || {});
     lease(c, "membarrier");
 }

@@ -1,10 +1,14 @@
-//! What the migration guard costs: resuming a goroutine that another M ran last, and one that the same M ran last.
+//! The cost of the migration guard when a goroutine is resumed: by another M than before, and by
+//! the same M.
 //!
-//! Timed, `migrating`: a thousand goroutines that have parked on one M are woken at once, and another M steals and resumes them all, since
-//! the first keeps its own P busy. From the first that runs to the last, per goroutine. Their live stacks are those of a `recv` in a closure, or 4 KiB
-//! larger. `staying`: two goroutines on one P that yield to each other, per yield. Not timed: spawning, parking, the thief's awakening.
+//! `migrating`: a thousand goroutines that have parked on one M are woken at once, and another M
+//! steals and resumes them all, since the first keeps its own P busy. Timed: from the first that
+//! runs to the last, per goroutine. Their live stacks are those of a `recv` in a closure, or 4 KiB
+//! larger. `staying`: two goroutines on one P yield to each other. Timed: each yield. Not timed:
+//! spawning, parking, and waking the thief.
 //!
-//! Each with the guard, and then without it. What is said of `staying` must be the same for both.
+//! Each is measured with the guard, and then without it. `staying` must give the same figure in
+//! both cases.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -18,7 +22,8 @@ use greenthread_benches::on_procs;
 
 const CROWD: u64 = 1000;
 
-/// When the first and the last of a crowd ran, in ns from `epoch`.
+/// The times at which the first and the last goroutine of a crowd ran, in nanoseconds since
+/// `epoch`.
 struct Crowd {
     epoch: Instant,
     parking: AtomicU64,
@@ -45,7 +50,7 @@ impl Crowd {
     }
 }
 
-/// The time that it takes another M to resume a crowd that has parked on this one.
+/// Returns the time that another M takes to resume a crowd that has parked on this one.
 fn migrate<const BYTES: usize>() -> Duration {
     let crowd = Arc::new(Crowd {
         epoch: Instant::now(),
@@ -87,10 +92,11 @@ fn yields(iters: u64) -> Duration {
     start.elapsed()
 }
 
-fn both(c: &mut Criterion) {
+fn with_and_without_guard(c: &mut Criterion) {
     for guard in ["guarded", "unguarded"] {
         if guard == "unguarded" {
-            // SAFETY: nothing in this program keeps the address of a thread-local across a park.
+            // SAFETY: the contract of `switch_off` holds: nothing in this program keeps the address
+            // of a thread-local across a park.
             unsafe { Mechanism::MigrationGuard.switch_off() };
         }
         let mut group = c.benchmark_group("migration");
@@ -104,5 +110,5 @@ fn both(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, both);
+criterion_group!(benches, with_and_without_guard);
 criterion_main!(benches);

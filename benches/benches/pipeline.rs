@@ -1,9 +1,9 @@
-//! A source and four stages that add one to each value: as a `Pipeline`, and made by hand of goroutines and channels, whose
-//! waits end with a context or with nothing.
+//! A source and four stages that add one to each value: as a `Pipeline`, and written by hand with
+//! goroutines and channels, whose waits end with a context or not at all.
 //!
-//! Timed: a value on its way through all five channels, with its share of starting and ending the goroutines. By hand and
-//! without a context, a stage that waits for input never notices that nobody wants its output: that is what the
-//! pipeline's figure has on top.
+//! Timed: the way of a value through all five channels, with its share of starting and ending the
+//! goroutines. A stage that is written by hand and has no context never notices, while it waits for
+//! input, that its output is not needed anymore. This is what the pipeline's figure pays for.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use greenthread_benches::{PROCS, on_procs};
 
 const STAGES: usize = 4;
 
-/// Sends so many values through channels of some capacity.
+/// Sends a number of values through channels of a given capacity.
 type Shape = fn(usize, u64) -> Duration;
 
 const SHAPES: [(&str, Shape); 3] =
@@ -50,7 +50,7 @@ fn with_context(capacity: usize, n: u64) -> Duration {
     timed(n, || chain(capacity, source, stage).iter().sum())
 }
 
-/// A goroutine that sends, and some that hand on.
+/// Spawns a goroutine that sends, and goroutines that pass the values on.
 fn chain(
     capacity: usize,
     source: impl FnOnce(Sender<u64>) + Send + 'static,
@@ -68,9 +68,9 @@ fn chain(
 }
 
 fn timed(n: u64, run: impl FnOnce() -> u64) -> Duration {
-    let begin = Instant::now();
+    let start = Instant::now();
     let sum = run();
-    let elapsed = begin.elapsed();
+    let elapsed = start.elapsed();
     assert_eq!(sum, n * n.saturating_sub(1) / 2 + n * STAGES as u64);
     elapsed
 }

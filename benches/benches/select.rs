@@ -1,12 +1,13 @@
-//! Selects by one goroutine: over channels that each have a sender of their own, beside a "done" that never comes, and
-//! with a default when nothing is ready.
+//! Selects by one goroutine: over channels with one sender each, beside a "done" channel that never
+//! becomes ready, and with a default when nothing is ready.
 //!
-//! Timed: a select that ends (the send that makes it end is in the figure, because it runs on the same Ps; with a
-//! buffer of 128 most find a value at once, without one they park or find a parked sender). Not timed: making the
-//! channels and spawning. With 2 Ps a value may cross to another thread: read these figures together with those of 1 P.
+//! Timed: a select that ends. The send that ends it is part of the figure, because it runs on the
+//! same Ps. With a buffer of 128, most selects find a value at once; without a buffer, they park or
+//! find a parked sender. Not timed: creating the channels and spawning. With 2 Ps a value may cross
+//! to another thread: read these figures together with those of 1 P.
 //!
-//! The rivals' equivalents: Go's `select`; crossbeam-channel's `select!` between threads. The `peers` program runs
-//! them, with the same functions as here.
+//! The rivals' equivalents are Go's `select`, and crossbeam-channel's `select!` between threads.
+//! The `peers` program runs them, with the same functions as here.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use greenthread_benches::{PROCS, on_procs};
 #[path = "../peers/crossbeam_api/select.rs"]
 mod select;
 
-/// Does so many selects.
+/// Does a given number of selects.
 type Shape = fn(u64) -> Duration;
 
 const SHAPES: [(&str, Shape); 8] = [

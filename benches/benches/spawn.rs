@@ -1,11 +1,13 @@
 //! Spawn and join.
 //!
-//! Timed: a goroutine spawns 10 000 others that do nothing, then joins each; the same with a million. Figures are per
-//! batch and, by throughput, per goroutine. Most of these never park, so most run on a stack that the one before has
-//! just left. Not timed: the first batch, which makes the stacks and warms the allocator.
+//! Timed: a goroutine spawns 10 000 others that do nothing, and then joins each; the same with a
+//! million. Figures are per batch and, as throughput, per goroutine. Most of these goroutines never
+//! park, so most run on a stack that the one before has just left. Not timed: the first batch,
+//! which creates the stacks and warms the allocator.
 //!
-//! The rivals' equivalents: Go `go func() {}()` with a `sync.WaitGroup`; tokio `spawn` and `JoinHandle::await`. The
-//! million is decided by memory: compare only on memory that was touched before, and interleave the rivals.
+//! The rivals' equivalents are Go's `go func() {}()` with a `sync.WaitGroup`, and tokio's `spawn`
+//! and `JoinHandle::await`. The figure of the million depends on memory: compare only on memory
+//! that was touched before, and interleave the rivals.
 
 use std::time::{Duration, Instant};
 

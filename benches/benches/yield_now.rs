@@ -1,10 +1,10 @@
 //! Yield: give the CPU to the next goroutine.
 //!
-//! Timed: goroutines that do nothing but `yield_now`, 2 of them (the switch alone, all in the first-level cache) and
-//! 1000 (with the cache misses of other stacks). Figures are per yield, over all goroutines. Not timed: spawning them,
-//! which all have done before the first yields.
+//! Timed: goroutines that only call `yield_now`, 2 of them (the switch alone, with all data in the
+//! first-level cache) and 1000 (with the cache misses of other stacks). Figures are per yield, over
+//! all goroutines. Not timed: spawning, which is complete before the first timed yield.
 //!
-//! The rival's equivalent: Go's `runtime.Gosched`, tokio's `task::yield_now`.
+//! The rivals' equivalents are Go's `runtime.Gosched` and tokio's `task::yield_now`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,14 +29,14 @@ fn yields(goroutines: u64, total: u64) -> Duration {
             })
         })
         .collect();
-    // One round, so that each has a stack.
+    // One round, so that each goroutine has a stack.
     greenthread::yield_now();
     let start = Instant::now();
     go.store(true, Ordering::Release);
     for handle in handles {
         handle.join().expect("a goroutine that yields");
     }
-    // What was timed is `each * goroutines` yields; criterion divides by `total`.
+    // `each * goroutines` yields were timed; criterion divides by `total`.
     start.elapsed().mul_f64(total as f64 / (each * goroutines) as f64)
 }
 

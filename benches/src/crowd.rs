@@ -1,4 +1,4 @@
-//! Many goroutines that park at once.
+//! Many goroutines that park at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use greenthread::JoinHandle;
 use greenthread::channel::{Receiver, Sender, bounded};
 
-/// Goroutines that are parked on one channel, or about to be.
+/// Goroutines that are parked on one channel, or about to park.
 #[derive(Debug)]
 pub struct Crowd {
     gate: Sender<()>,
@@ -32,19 +32,21 @@ impl Crowd {
         Self { gate, handles, arrived }
     }
 
-    /// Returns when all have parked, give or take the last few instructions of the last few.
+    /// Waits until all have parked.
+    ///
+    /// The last few may still have a few instructions to go.
     pub fn wait_until_parked(&self) {
         while self.arrived() < self.handles.len() as u64 {
             greenthread::yield_now();
         }
     }
 
-    /// How many have run so far.
+    /// Returns the number of goroutines that have run so far.
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
 
-    /// Closes the channel, which wakes all, and waits for their ends.
+    /// Closes the channel, which wakes all goroutines, and joins them.
     pub fn wake_and_join(self) {
         self.gate.close();
         for handle in self.handles {

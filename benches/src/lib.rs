@@ -1,8 +1,10 @@
-//! What the benchmarks share: the numbers of Ps, warm memory, percentiles, what the kernel says about this process.
+//! Code that the benchmarks share: the numbers of Ps, warm memory, percentiles, and what the kernel
+//! says about this process.
 //!
-//! Two traps that every benchmark here has to get round. The first touch of memory that the process never had costs up
-//! to ten times more than the second, so whatever allocates runs once untimed. And a thread that sleeps on another CPU
-//! takes 20 us to wake, so a figure of one operation between two Ps says how often they slept: give percentiles.
+//! Every benchmark here has to avoid two traps. The first touch of memory that is new to the
+//! process costs up to ten times more than the second, so whatever allocates runs once untimed. And
+//! a thread that sleeps on another CPU takes 20 us to wake, so a figure of one operation between
+//! two Ps mainly says how often they slept: give percentiles.
 
 use std::fmt;
 use std::process::exit;
@@ -15,7 +17,7 @@ pub use peer_harness::{Times, cpu_and_sleeps_of_others, gained_since, hog, resid
 /// The numbers of Ps that every benchmark is run with.
 pub const PROCS: [usize; 2] = [1, 2];
 
-/// Runs `f` in a goroutine, on `procs` Ps, and hands back what it says.
+/// Runs `f` in a goroutine, on `procs` Ps, and returns its result.
 pub fn on_procs<T: Send + 'static>(procs: usize, f: impl FnOnce() -> T + Send + 'static) -> T {
     let before = greenthread::set_gomaxprocs(procs);
     let result = greenthread::spawn(f).join().expect("a benchmark does not panic");
@@ -23,8 +25,9 @@ pub fn on_procs<T: Send + 'static>(procs: usize, f: impl FnOnce() -> T + Send + 
     result
 }
 
-/// Reads the command line of a program whose options are all `--name NUMBER`; `--help` prints `help` and the options
-/// with their values of today, and ends the program.
+/// Reads the command line of a program whose options are all `--name NUMBER`.
+///
+/// `--help` prints `help` and the options with their default values, and ends the program.
 pub fn numbers<const N: usize>(help: &str, options: [(&str, u64); N]) -> [u64; N] {
     let mut values = options.map(|(_, default)| default);
     let mut parser = lexopt::Parser::from_env();

@@ -1,10 +1,12 @@
-//! What the runtime costs while every goroutine is parked.
+//! The cost of the runtime while every goroutine is parked.
 //!
-//! Measured over some seconds: CPU time of all threads, and how often one of them went to sleep again (each time is a
-//! wake-up that nobody asked for). `parked`: all wait on a channel, so both should be 0. `sleeping`: all are in a long
-//! sleep, whose timers are not due; 0 again. The thread that measures is not counted.
+//! Measured over some seconds: the CPU time of all threads, and how often one of them went to sleep
+//! again (each time is a wake-up without work). `parked`: all goroutines wait on a channel, so both
+//! figures should be 0. `sleeping`: all are in a long sleep, whose timers are not due, so both
+//! should be 0 again. The thread that measures is not counted.
 //!
-//! The rival's equivalent: Go with the same goroutines, where sysmon wakes for a while before it sleeps deeply.
+//! The rival's equivalent is Go with the same goroutines, where sysmon wakes for a while before it
+//! sleeps deeply.
 
 use std::thread;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use greenthread_benches::{PROCS, cpu_and_sleeps_of_others, numbers, on_procs};
 const HELP: &str = "idle: CPU time and wake-ups while all goroutines are parked";
 
 fn measure(name: &str, procs: usize, time: Duration) {
-    // What was just spawned settles, and the Ms that were spinning go to sleep.
+    // New goroutines settle, and Ms that were spinning go to sleep.
     thread::sleep(Duration::from_millis(500));
     let (cpu_before, sleeps_before) = cpu_and_sleeps_of_others();
     thread::sleep(time);

@@ -1,10 +1,13 @@
 //! How late sleepers wake, alone and beside goroutines that never enter the scheduler.
 //!
-//! Timed: from the end that was asked for to the return of `sleep`. The hogs compute, or sit in system calls of 100 ms
-//! that nobody announced with a yield between them, until the end of a row. So with as many hogs as Ps every P has to be
-//! taken from one of them before a sleeper can run: a lateness of up to 10 ms is what is promised there. With more threads that compute than CPUs, the OS scheduler's time slices are in the figures too.
+//! Timed: from the requested end of the sleep to the return of `sleep`. The hogs compute, or sit in
+//! system calls of 100 ms that are not announced with `blocking`, with a yield between them, until
+//! a row is complete. So with as many hogs as Ps, sysmon has to retake a P from one of them before
+//! a sleeper can run: the lateness may be up to 10 ms there. With more computing threads than CPUs,
+//! the time slices of the OS scheduler are part of the figures too.
 //!
-//! The rival's equivalent: Go's `time.Sleep` beside `for {}` (asynchronous preemption, 10 ms as well).
+//! The rival's equivalent is Go's `time.Sleep` beside `for {}` (asynchronous preemption, 10 ms as
+//! well).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +17,9 @@ use std::time::{Duration, Instant};
 use greenthread::time::sleep;
 use greenthread_benches::{PROCS, Times, hog, numbers, on_procs};
 
-const HELP: &str = "sleep: lateness of sleepers beside hogs";
+const HELP: &str = "sleep: how late sleepers wake, alone and beside hogs";
 
-/// What a hog does between two looks at whether it is over.
+/// What a hog does between two checks of the stop flag.
 #[derive(Clone, Copy, Debug)]
 enum Hog {
     Computes,
@@ -36,12 +39,12 @@ impl Hog {
 }
 
 fn lateness(count: u64, kind: Hog, hogs: u64, time: Duration) -> Times {
-    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let hogs: Vec<_> = (0..hogs)
         .map(|_| {
-            let over = Arc::clone(&over);
+            let stop = Arc::clone(&stop);
             greenthread::spawn(move || {
-                while !over.load(Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) {
                     kind.step();
                 }
             })
@@ -54,7 +57,7 @@ fn lateness(count: u64, kind: Hog, hogs: u64, time: Duration) -> Times {
         start.elapsed() - time
     });
     let times = Times::new(times.collect());
-    over.store(true, Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     for hog in hogs {
         hog.join().expect("a hog");
     }

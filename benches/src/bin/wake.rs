@@ -1,18 +1,20 @@
-//! How long a goroutine waits that was readied by one that then keeps its P busy.
+//! How long a readied goroutine waits when its waker keeps its own P busy.
 //!
-//! Timed: from just before the send to just after the receive. A readied goroutine goes to the waker's P first; if the
-//! waker computes on, another P has to come and take it (1 P: it waits until the waker parks, or its P is taken from
-//! it after 10 ms). `hot`: the next send follows at once, so the other P may still be spinning; `idle`: both Ps have
-//! gone to sleep in between, so the wake-up of an OS thread is in the figure (20 us and more on a virtual machine).
+//! Timed: from just before the send to just after the receive. A readied goroutine first goes to
+//! the waker's P. If the waker goes on computing, another P has to steal it. With 1 P it waits
+//! until the waker parks, or until the waker loses its P after 10 ms. `hot`: the next send follows
+//! at once, so the other P may still be spinning. `idle`: both Ps have gone to sleep in between, so
+//! the figure contains the wake-up of an OS thread (20 us and more on a virtual machine).
 //!
-//! The rival's equivalent: the same program in Go, with `make(chan time.Time, 1)` and a loop on `time.Since`.
+//! The rival's equivalent is the same program in Go, with `make(chan time.Time, 1)` and a loop on
+//! `time.Since`.
 
 use std::time::{Duration, Instant};
 
 use greenthread::channel::bounded;
 use greenthread_benches::{PROCS, Times, hog, numbers, on_procs};
 
-const HELP: &str = "wake: latency of a goroutine that was readied by one that keeps its P busy";
+const HELP: &str = "wake: latency of a goroutine whose waker keeps its P busy";
 
 fn latencies(count: u64, busy: Duration, gap: Duration) -> Times {
     let (tx, rx) = bounded::<Instant>(1);
@@ -24,7 +26,7 @@ fn latencies(count: u64, busy: Duration, gap: Duration) -> Times {
     });
     let mut times = Vec::with_capacity(count as usize);
     for _ in 0..count {
-        tx.send(Instant::now()).expect("the receiver lives");
+        tx.send(Instant::now()).expect("the receiver is running");
         hog(busy);
         times.push(dones.recv().expect("the receiver answers"));
         if !gap.is_zero() {

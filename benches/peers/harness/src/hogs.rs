@@ -129,7 +129,7 @@ fn lateness(sleeper: &Receiver<()>, log: &Mutex<Log>) -> Times {
     if ended {
         assert_eq!(late.len(), NAPS);
     } else if late.is_empty() {
-        give_up(&format!("not one sleep of {NAP:?} has ended within {PATIENCE:?}"));
+        give_up(&format!("no sleep of {NAP:?} ended within {PATIENCE:?}"));
     } else {
         // As late as it is now.
         late.push(log.asked.elapsed().saturating_sub(NAP));

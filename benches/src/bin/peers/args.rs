@@ -11,32 +11,33 @@ use crate::peer::{PEERS, Peer};
 use crate::table::{Row, rows};
 
 const HELP: &str = "\
-peers: the same work in greenthread, Go, tokio, may, go-lib, and on threads with crossbeam-channel and
-parking_lot, compared
+peers: compares greenthread with Go, tokio, may, go-lib, and OS threads with crossbeam-channel and
+parking_lot, by running the same work in each
 
 cargo run --release -p greenthread-benches --bin peers -- [OPTIONS] [FILTER...]
 
-Builds the peers and runs the workloads whose names contain one of the filters, or all. The peers take turns, a process
-each. The report goes to stdout, and as Markdown and JSON into a directory, with charts; progress goes to stderr. Nothing
-is written before all is measured, so Ctrl-C leaves what is there. Measure on a machine that does nothing else.
+Builds the peers and runs the workloads whose names contain one of the filters, or all workloads. The
+peers take turns, with a new process each time. The report goes to stdout, and as Markdown and JSON
+with charts into a directory; progress goes to stderr. Files are written only after everything is
+measured, so Ctrl-C keeps the old ones. Use an otherwise idle machine.
 
 Options:
   --rounds N        turns of each peer for each workload [3]
   --workers N,...   numbers of workers: GOMAXPROCS, or the CPUs that threads may use [1,2]
-  --only PEER,...   leave the other peers out
-  --out DIR         where peers.md, peers.json and the charts (SVG) go [benches/results]
-  --scale X         so many times the operations, for a quick try or a slow machine [1]
-  -h, --help        this text
+  --only PEER,...   run only these peers
+  --out DIR         directory of peers.md, peers.json and the charts (SVG) [benches/results]
+  --scale X         multiply the number of operations, for a quick try or a slow machine [1]
+  -h, --help        print this help
 
-Go is the `go` on PATH, or the one that the environment variable GO names. Without it the column stays empty.
-The HTTP servers are loaded by the `wrk` on PATH. Without it their rows stay empty.
+Go is the `go` on PATH, or the one that the environment variable GO names. Without it, its column
+stays empty. The HTTP servers are loaded by the `wrk` on PATH. Without it, their rows stay empty.
 
-The status is 0 if every peer that could be built did what it was asked to, and 1 if one failed or could not be built;
-a Go that is not there is no failure.
+The exit status is 0 if every peer that could be built did what was asked, and 1 if one failed or could
+not be built. A missing Go is not a failure.
 
 Peers:";
 
-/// What is asked for.
+/// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Args {
     pub(crate) rounds: usize,
@@ -48,7 +49,9 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads the command line; ends the program if that asks for help or makes no sense.
+    /// Reads the command line.
+    ///
+    /// Ends the program if it asks for help or is invalid.
     pub(crate) fn from_env() -> Self {
         match Self::parse(Parser::from_env()) {
             Ok(Some(args)) => args,
@@ -66,7 +69,9 @@ impl Args {
         }
     }
 
-    /// `None` if help is asked for.
+    /// Parses the command line.
+    ///
+    /// Returns `None` if it asks for help.
     fn parse(mut parser: Parser) -> Result<Option<Self>, lexopt::Error> {
         let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         let mut args = Self { rounds: 3, workers: vec![1, 2], only: Vec::new(), out, scale: 1.0, filters: Vec::new() };
@@ -96,7 +101,7 @@ impl Args {
             return Err("--scale takes a positive number".into());
         }
         if let Some(name) = self.only.iter().find(|name| PEERS.iter().all(|peer| peer.name != **name)) {
-            return Err(format!("there is no peer '{name}'").into());
+            return Err(format!("unknown peer '{name}'").into());
         }
         if let Some(filter) = self.filters.iter().find(|filter| rows().all(|row| !row.name.contains(*filter))) {
             return Err(format!("no workload's name contains '{filter}'").into());
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_arguments_are_refused() {
         for args in [
             &["--workers", "0"][..],
             &["--workers", "one"],

@@ -1,9 +1,10 @@
-//! Child processes: their output, a limit to their time, and their end when ours comes.
+//! Child processes: their output, a limit to their time, and their end when this program ends.
 //!
-//! A child leads a process group of its own, so that all of `cargo build` can be ended at once. That also keeps the
-//! terminal's Ctrl-C from it: a signal that ends this program is caught, and ends the groups first. The lock
-//! around the groups is held while a child is started and while it is reaped: the signal's thread never finds a child
-//! that is not entered yet, nor a number that the kernel has given away again.
+//! A child leads a process group of its own, so that all of `cargo build` can be ended at once.
+//! That also shields the child from the terminal's Ctrl-C: this program catches the signals that
+//! end it, and ends the groups first. The lock around the groups is held while a child is started
+//! and while it is reaped. So the thread that handles signals never misses a child that is not in
+//! the list yet, and never sees a process ID that the kernel has reused.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -19,21 +20,21 @@ use signal_hook::iterator::Signals;
 /// The groups of the children that run now: one, or a server's and its client's.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Why there is no output.
+/// The reason why there is no output.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// There is no such program, or it cannot be started.
+    /// The program does not exist or cannot be started.
     NotStarted(io::Error),
-    /// It said so by its status, or took too long.
+    /// The program failed with a status, or took too long.
     Failed(String),
 }
 
-/// From now on the signals that end this program end its children too.
-pub(crate) fn end_with_us() -> io::Result<()> {
+/// Arranges that the signals that end this program end its children too.
+pub(crate) fn kill_children_on_signal() -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     thread::spawn(move || {
-        let signal = signals.forever().next().expect("nobody closes them");
-        // Held until the end, so that no child is started any more.
+        let signal = signals.forever().next().expect("the handle is never closed");
+        // Held until the end, so that no further child is started.
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         running.iter().for_each(|&group| send(group, Signal::KILL));
         exit(128 + signal);
@@ -41,7 +42,7 @@ pub(crate) fn end_with_us() -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `command` to its end, at most for `limit`, and hands back what it wrote to stdout.
+/// Runs `command` to its end, at most for `limit`, and returns what it wrote to stdout.
 pub(crate) fn output(command: &mut Command, limit: Duration) -> Result<String, Failure> {
     let deadline = Instant::now() + limit;
     let (mut running, mut stdout) = Running::start(command)?;
@@ -49,30 +50,32 @@ pub(crate) fn output(command: &mut Command, limit: Duration) -> Result<String, F
     thread::spawn(move || {
         let mut text = String::new();
         let read = stdout.read_to_string(&mut text).map(|_| text);
-        // Nobody listens any more after the limit.
+        // Fails if the limit has passed, because the receiver is gone.
         let _ = tx.send(read);
     });
     let text = rx.recv_timeout(limit);
     match running.reap(deadline) {
         Ok(Some(status)) if status.success() => {}
         Ok(Some(status)) => return Err(Failure::Failed(status.to_string())),
-        Ok(None) => return Err(Failure::Failed(LATE.to_owned())),
+        Ok(None) => return Err(Failure::Failed(TIMED_OUT.to_owned())),
         Err(error) => return Err(Failure::Failed(error.to_string())),
     }
     match text {
         Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => Err(Failure::Failed(format!("its output: {error}"))),
-        Err(_) => Err(Failure::Failed(LATE.to_owned())),
+        Ok(Err(error)) => Err(Failure::Failed(format!("cannot read its output: {error}"))),
+        Err(_) => Err(Failure::Failed(TIMED_OUT.to_owned())),
     }
 }
 
-const LATE: &str = "no end in time";
+const TIMED_OUT: &str = "did not end in time";
 
-/// A child that runs until it is told to end. Dropped, it is killed.
+/// A child that runs until it is told to end.
+///
+/// It is killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     running: Running,
-    /// What it writes to stdout.
+    /// The lines that it writes to stdout.
     lines: mpsc::Receiver<String>,
 }
 
@@ -80,7 +83,7 @@ impl Server {
     pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
         let (running, stdout) = Running::start(command)?;
         let (tx, lines) = mpsc::channel();
-        // To its end, as a full pipe would stop the server.
+        // Read to the end, because a full pipe would stop the server.
         thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tx.send(line)));
         Ok(Self { running, lines })
     }
@@ -89,20 +92,20 @@ impl Server {
         self.running.child.id()
     }
 
-    /// The next line that it writes, or why there is none.
+    /// Returns the next line that it writes, or the reason why there is none.
     pub(crate) fn line(&self, limit: Duration) -> Result<String, String> {
         self.lines.recv_timeout(limit).map_err(|error| match error {
-            mpsc::RecvTimeoutError::Timeout => "it said nothing in time".to_owned(),
-            mpsc::RecvTimeoutError::Disconnected => "it has ended too early".to_owned(),
+            mpsc::RecvTimeoutError::Timeout => "it printed nothing in time".to_owned(),
+            mpsc::RecvTimeoutError::Disconnected => "it ended too early".to_owned(),
         })
     }
 
-    /// Asks it to end, which it may do by any status.
+    /// Asks it to end, with any status.
     pub(crate) fn end(mut self, limit: Duration) -> Result<(), String> {
         send(self.running.group, Signal::TERM);
         match self.running.reap(Instant::now() + limit) {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => Err("no end in time after SIGTERM".to_owned()),
+            Ok(None) => Err("did not end in time after SIGTERM".to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -119,7 +122,7 @@ struct Running {
 impl Running {
     fn start(command: &mut Command) -> Result<(Self, ChildStdout), Failure> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
-        let mut groups = RUNNING.lock().expect(SOUND);
+        let mut groups = RUNNING.lock().expect(NOT_POISONED);
         let mut child = command.spawn().map_err(Failure::NotStarted)?;
         let group = Pid::from_child(&child);
         groups.push(group);
@@ -127,10 +130,10 @@ impl Running {
         Ok((Self { child, group, reaped: false }, stdout))
     }
 
-    /// Waits for the end of the child, and brings it about at `deadline`: then it is `None`.
+    /// Waits for the end of the child, and kills it at `deadline`: then the result is `None`.
     fn reap(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
         loop {
-            let mut groups = RUNNING.lock().expect(SOUND);
+            let mut groups = RUNNING.lock().expect(NOT_POISONED);
             let late = Instant::now() >= deadline;
             if late {
                 send(self.group, Signal::KILL);
@@ -142,7 +145,7 @@ impl Running {
                 return ended.map(|status| status.filter(|_| !late));
             }
             drop(groups);
-            // Its output is complete, or it was asked to end: it has all but ended.
+            // Its output is complete, or it was asked to end: it will end soon.
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -151,16 +154,16 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.reaped {
-            // There is nobody to tell.
+            // A destructor cannot report an error.
             let _ = self.reap(Instant::now());
         }
     }
 }
 
-const SOUND: &str = "no thread panics with it";
+const NOT_POISONED: &str = "no thread panics while it holds the lock";
 
 fn send(group: Pid, signal: Signal) {
-    // It fails if the group has ended by itself, which is as good.
+    // Fails if the group has already ended, which is fine.
     let _ = kill_process_group(group, signal);
 }
 
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_says_lines_and_ends_when_it_is_told_to() {
+    fn a_server_prints_lines_and_ends_on_request() {
         let long = Duration::from_secs(60);
         let start = |script: &str| Server::start(Command::new("sh").args(["-c", script])).expect("a shell");
         let server = start("echo here; echo I am; sleep 1000");
@@ -182,25 +185,26 @@ mod tests {
         assert!(server.line(Duration::from_millis(1)).is_err());
         assert_eq!(server.end(long), Ok(()));
 
-        let deaf = start("trap '' TERM; echo here; while :; do sleep 1000; done");
-        deaf.line(long).expect("it says so");
-        assert!(deaf.end(Duration::from_millis(100)).is_err());
+        let ignores_sigterm = start("trap '' TERM; echo here; while :; do sleep 1000; done");
+        ignores_sigterm.line(long).expect("it says so");
+        assert!(ignores_sigterm.end(Duration::from_millis(100)).is_err());
         assert!(start("exit 3").line(long).is_err());
     }
 
     #[test]
-    fn children_end_as_they_must() {
+    fn failures_are_reported_and_a_late_group_is_killed() {
         let long = Duration::from_secs(60);
         assert_eq!(shell("echo a; echo b", long).expect("it succeeds"), "a\nb\n");
         assert!(matches!(shell("exit 3", long), Err(Failure::Failed(why)) if why.contains('3')));
         assert!(matches!(output(&mut Command::new("/no/such/program"), long), Err(Failure::NotStarted(_))));
 
-        // What the shell has started in the background holds the pipe, which closes with the whole group.
+        // The pipe is also held by what the shell has started in the background. It closes when the
+        // whole group ends.
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 1000 & sleep 1000"]).stderr(writer);
         let failure = output(&mut command, Duration::from_millis(100));
-        assert!(matches!(failure, Err(Failure::Failed(why)) if why == "no end in time"));
+        assert!(matches!(failure, Err(Failure::Failed(why)) if why == "did not end in time"));
         drop(command);
         let (tx, rx) = mpsc::channel();
         thread::spawn(move || tx.send(reader.read_to_end(&mut Vec::new())));

@@ -1,8 +1,8 @@
 //! HTTP plaintext: each peer's server, loaded by wrk.
 //!
-//! A server with fewer workers than there are CPUs has one CPU for each of them, and wrk the others; if there are not
-//! more CPUs than workers, all share all. The server is started anew for its turn, and answers for a second before it
-//! counts, which is for caches, heaps and stacks.
+//! A server with fewer workers than there are CPUs has one CPU for each of them, and wrk has the
+//! others. If there are not more CPUs than workers, both share all CPUs. The server is started for
+//! each turn, and answers for a second before it is measured, to fill caches, heaps, and stacks.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -19,20 +19,21 @@ use crate::child::{self, Failure, Server};
 use crate::peer::{self, Missing, build_go, build_rust, peers_dir, program};
 
 const CONNECTIONS: usize = 64;
-/// In whole seconds, as wrk takes no others.
+/// In whole seconds: wrk accepts nothing else.
 const WARM_UP: u64 = 1;
 const MEASURED: f64 = 3.0;
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const END_LIMIT: Duration = Duration::from_secs(15);
-/// What wrk may take beside the time that it loads.
+/// The time that wrk may take in addition to the time during which it loads the server.
 const LOAD_LIMIT: Duration = Duration::from_secs(20);
 
 const REQUEST: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const BODY: &str = "Hello, World!";
 
-/// How many requests a connection sends at once in that workload, if it is one of HTTP.
+/// Returns the number of requests that a connection sends at once in `workload`, or `None` if this
+/// is not an HTTP workload.
 pub(crate) fn depth(workload: &str) -> Option<u64> {
     match workload {
         "http_64c" => Some(1),
@@ -45,12 +46,14 @@ pub(crate) fn depth(workload: &str) -> Option<u64> {
 #[derive(Debug)]
 pub(crate) struct Plaintext {
     program: PathBuf,
-    /// Whether it is told the number of workers by an option, or by `GOMAXPROCS`.
+    /// The number of workers is passed by an option, and otherwise by `GOMAXPROCS`.
     has_option: bool,
 }
 
 impl Plaintext {
-    /// `None` if the peer has no server.
+    /// Builds the server of `peer`.
+    ///
+    /// Returns `None` if the peer has no server.
     pub(crate) fn build(peer: &str) -> Option<Result<Self, Missing>> {
         let program = match peer {
             peer::GREENTHREAD => rust_program("../../examples", &["--bin", "http"], "http"),
@@ -63,7 +66,7 @@ impl Plaintext {
         Some(program.map(|program| Self { program, has_option: peer != peer::GREENTHREAD }))
     }
 
-    /// One turn: the figures of `workload`, under the names that they have in the table.
+    /// Runs one turn: returns the figures of `workload`, under their names in the table.
     pub(crate) fn turn(
         &self,
         workload: &str,
@@ -71,26 +74,27 @@ impl Plaintext {
         workers: usize,
         scale: f64,
     ) -> Result<Vec<(String, f64)>, Missing> {
-        let (server_cpus, client_cpus) = cpus(workers).map_err(broken)?;
-        // Not all of them say what port 0 became.
-        let addr = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(broken)?;
+        let (server_cpus, client_cpus) = cpus(workers).map_err(failed)?;
+        // Not all servers print the port that port 0 became.
+        let addr = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(failed)?;
         let server = on_cpus(&server_cpus, || Server::start(&mut self.command(addr, workers)))?;
-        let line = server.line(START_LIMIT).map_err(Missing::Broken)?;
+        let line = server.line(START_LIMIT).map_err(Missing::Failed)?;
         if !line.starts_with("listening on ") {
-            return Err(Missing::Broken(format!("it said {line:?}")));
+            return Err(Missing::Failed(format!("unexpected line of output {line:?}")));
         }
-        check(addr).map_err(|error| Missing::Broken(format!("one request: {error}")))?;
+        check(addr).map_err(|error| Missing::Failed(format!("a test request failed: {error}")))?;
         let load = |seconds| on_cpus(&client_cpus, || Load::run(addr, depth, seconds));
         load(WARM_UP)?;
-        let before = cpu_time(server.id()).map_err(broken)?;
+        let before = cpu_time(server.id()).map_err(failed)?;
         let measured = load((MEASURED * scale).ceil() as u64)?;
-        let cpu = cpu_time(server.id()).map_err(broken)? - before;
-        server.end(END_LIMIT).map_err(Missing::Broken)?;
+        let cpu = cpu_time(server.id()).map_err(failed)? - before;
+        server.end(END_LIMIT).map_err(Missing::Failed)?;
         let figure = |name, value| (format!("{workload}.{name}"), value);
         let mut figures =
             vec![figure("request", measured.micros * 1e3 / measured.requests), figure("cpu", cpu / measured.requests)];
-        // wrk takes the answers to a batch for requests of their own when it corrects its latencies for what it could
-        // not send in time, and the percentiles come out wrong: often as 0.
+        // When wrk corrects its latencies for requests that it could not send in time, it treats
+        // each answer to a batch as that of a separate request. The percentiles are then wrong:
+        // often 0.
         if depth == 1 {
             figures.push(figure("p99", measured.p99));
         }
@@ -115,11 +119,11 @@ fn rust_program(folder: &str, args: &[&str], name: &str) -> Result<PathBuf, Miss
     program(name)
 }
 
-fn broken(error: impl ToString) -> Missing {
-    Missing::Broken(error.to_string())
+fn failed(error: impl ToString) -> Missing {
+    Missing::Failed(error.to_string())
 }
 
-/// The CPUs of the server and those of its client.
+/// Returns the CPUs of the server and those of its client.
 fn cpus(workers: usize) -> io::Result<(CpuSet, CpuSet)> {
     let allowed = sched_getaffinity(None)?;
     let (mut first, mut others) = (CpuSet::new(), CpuSet::new());
@@ -129,7 +133,7 @@ fn cpus(workers: usize) -> io::Result<(CpuSet, CpuSet)> {
     Ok(if others.count() == 0 { (first, first) } else { (first, others) })
 }
 
-/// Has a thread of its own start a child, which inherits the thread's CPUs.
+/// Runs `start` on a new thread with the given CPUs, which a child that it starts inherits.
 fn on_cpus<T: Send>(cpus: &CpuSet, start: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -140,7 +144,7 @@ fn on_cpus<T: Send>(cpus: &CpuSet, start: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// Whether the server gives the right answer.
+/// Checks that the server gives the right answer.
 fn check(addr: SocketAddr) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&addr, ANSWER_LIMIT)?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
@@ -150,31 +154,31 @@ fn check(addr: SocketAddr) -> io::Result<()> {
         let n = stream.read(&mut bytes)?;
         answer.push_str(&String::from_utf8_lossy(&bytes[..n]));
         if n == 0 || answer.len() > bytes.len() {
-            return Err(io::Error::other(format!("it answers {answer:?}")));
+            return Err(io::Error::other(format!("unexpected answer {answer:?}")));
         }
     }
     if !answer.starts_with("HTTP/1.1 200 ") {
-        return Err(io::Error::other(format!("it answers {answer:?}")));
+        return Err(io::Error::other(format!("unexpected answer {answer:?}")));
     }
     Ok(())
 }
 
-/// CPU time of a process so far, in microseconds.
+/// Returns the CPU time of a process so far, in microseconds.
 fn cpu_time(process: u32) -> io::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let ticks = ticks(&stat).ok_or_else(|| io::Error::other(format!("the kernel says {stat:?}")))?;
+    let ticks = ticks(&stat).ok_or_else(|| io::Error::other(format!("unexpected /proc/PID/stat {stat:?}")))?;
     Ok(ticks as f64 * 1e6 / clock_ticks_per_second() as f64)
 }
 
-/// User and system time in a line of `/proc/PID/stat`.
+/// Returns the sum of user and system time in a line of `/proc/PID/stat`.
 fn ticks(stat: &str) -> Option<u64> {
-    // The name of the program is in parentheses, and may hold anything.
+    // The name of the program is in parentheses, and may contain anything.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
-/// What wrk has seen.
+/// The results of wrk.
 #[derive(Debug, PartialEq)]
 struct Load {
     requests: f64,
@@ -188,17 +192,19 @@ impl Load {
         command.args(["--threads", "1", "--connections", &CONNECTIONS.to_string()]);
         command.args(["--duration", &seconds.to_string(), "--script"]).arg(peers_dir().join("http.lua"));
         command.args([&format!("http://{addr}/plaintext"), "--", &depth.to_string()]);
-        let said = child::output(&mut command, LOAD_LIMIT + Duration::from_secs(seconds));
-        let text = said.map_err(|failure| match failure {
+        let output = child::output(&mut command, LOAD_LIMIT + Duration::from_secs(seconds));
+        let text = output.map_err(|failure| match failure {
             Failure::NotStarted(error) => {
-                Missing::NotHere(format!("cannot start wrk, which loads the servers: {error}"))
+                Missing::Unavailable(format!("cannot start wrk, which loads the servers: {error}; put `wrk` on PATH"))
             }
-            Failure::Failed(why) => Missing::Broken(format!("wrk: {why}")),
+            Failure::Failed(why) => Missing::Failed(format!("wrk: {why}")),
         })?;
-        Self::parse(&text).ok_or_else(|| Missing::Broken(format!("wrk said {text:?}")))
+        Self::parse(&text).ok_or_else(|| Missing::Failed(format!("unexpected output of wrk {text:?}")))
     }
 
-    /// Reads what `http.lua` prints. `None` if a request has failed.
+    /// Reads what `http.lua` prints.
+    ///
+    /// Returns `None` if a request has failed.
     fn parse(text: &str) -> Option<Self> {
         let line = text.lines().find_map(|line| line.strip_prefix("result "))?;
         let numbers: Vec<f64> = line.split(' ').map_while(|number| number.parse().ok()).collect();
@@ -223,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_is_found_behind_any_name() {
+    fn cpu_time_is_found_after_any_program_name() {
         let stat = "17 (a) b) 0) S 1 2 3 4 5 6 7 8 9 10 40 2 13 14\n";
         assert_eq!(ticks(stat), Some(42));
         assert_eq!(ticks("17 (a) S 1 2"), None);
     }
 
     #[test]
-    fn a_thread_of_its_own_has_other_cpus() {
+    fn only_the_new_thread_has_the_given_cpus() {
         let (first, others) = cpus(1).expect("the kernel says so");
         assert_eq!(first.count(), 1);
         assert_ne!(others.count(), 0);
@@ -240,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_answer_is_right() {
+    fn only_the_right_answer_is_accepted() {
         let answer = |text: &'static str| {
             let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
             let addr = listener.local_addr().expect("it is bound");

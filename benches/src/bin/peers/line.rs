@@ -1,4 +1,5 @@
-//! One row of the table with one number of workers: what each peer said, and how ours compares.
+//! One row of the table with one number of workers: the figures of each peer, and how ours
+//! compares.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,19 +15,21 @@ use crate::text::figure;
 pub(crate) struct Line {
     pub(crate) row: &'static Row,
     pub(crate) workers: usize,
-    /// By peer; those that have nothing are not there.
+    /// By peer.
+    ///
+    /// Peers that do not have the workload are absent.
     pub(crate) cells: BTreeMap<&'static str, Cell>,
 }
 
-/// What one peer's processes said.
+/// The results of one peer's processes.
 #[derive(Debug)]
 pub(crate) enum Cell {
-    /// At least one figure, in the order in which they came.
+    /// At least one figure, in the order in which they were measured.
     Samples(Vec<f64>),
     Missing(Missing),
 }
 
-/// The middle of a sample and its ends.
+/// The median and the two ends of a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -50,24 +53,24 @@ impl fmt::Display for Spread {
 }
 
 impl Line {
-    /// Adds what a process has said.
-    pub(crate) fn add(&mut self, peer: &'static str, said: &Result<Vec<(String, f64)>, Missing>) {
+    /// Adds the figures of one process.
+    pub(crate) fn add(&mut self, peer: &'static str, outcome: &Result<Vec<(String, f64)>, Missing>) {
         let cell = self.cells.entry(peer).or_insert(Cell::Samples(Vec::new()));
-        match said {
+        match outcome {
             Err(missing) => *cell = Cell::Missing(missing.clone()),
             Ok(figures) => {
                 let ours = figures.iter().filter(|(name, _)| name == self.row.name).map(|&(_, value)| value);
                 if let Cell::Samples(samples) = cell {
                     samples.extend(ours);
                     if samples.is_empty() {
-                        *cell = Cell::Missing(Missing::Broken("it gave no such figure".to_owned()));
+                        *cell = Cell::Missing(Missing::Failed("its output has no such figure".to_owned()));
                     }
                 }
             }
         }
     }
 
-    /// Why it has no figures, though it has tried.
+    /// Returns the reason why a peer that was run has no figures.
     pub(crate) fn missing(&self, peer: &str) -> Option<&Missing> {
         match self.cells.get(peer)? {
             Cell::Missing(missing) => Some(missing),
@@ -75,7 +78,7 @@ impl Line {
         }
     }
 
-    /// Over all processes so far.
+    /// Returns the spread over all processes so far.
     pub(crate) fn spread(&self, peer: &str) -> Option<Spread> {
         match self.cells.get(peer)? {
             Cell::Samples(samples) => Some(Spread::of(samples)),
@@ -87,18 +90,18 @@ impl Line {
         Some(self.spread(peer)?.median)
     }
 
-    /// The median of a rival that does this kind of work.
+    /// Returns the median of a rival that does this kind of work.
     pub(crate) fn rival(&self, peer: &str) -> Option<f64> {
         if peer == GREENTHREAD || self.row.is_floor(peer) { None } else { self.median(peer) }
     }
 
-    /// The least median of the rivals, and whose it is.
+    /// Returns the smallest median of the rivals, and the rival's name.
     pub(crate) fn best(&self) -> Option<(f64, &'static str)> {
         let medians = PEERS.iter().filter_map(|peer| Some((self.rival(peer.name)?, peer.name)));
         medians.min_by(|(a, _), (b, _)| a.total_cmp(b))
     }
 
-    /// Our median by that of the best rival, and who that is.
+    /// Returns our median divided by that of the best rival, and the rival's name.
     pub(crate) fn ratio(&self) -> Option<(f64, &'static str)> {
         let (best, name) = self.best()?;
         Some((times(self.median(GREENTHREAD)?, best), name))
@@ -114,7 +117,7 @@ impl Line {
             "workers": self.workers,
             "parallel": self.row.parallel,
             "peers": cells,
-            "floor": self.row.beyond,
+            "floor": self.row.floors,
             "against_best": ratio,
         })
     }
@@ -127,13 +130,15 @@ impl Cell {
                 let Spread { median, min, max } = Spread::of(samples);
                 json!({ "median": median, "min": min, "max": max, "samples": samples })
             }
-            Self::Missing(Missing::NotHere(why)) => json!({ "not_done": why }),
-            Self::Missing(Missing::Broken(why)) => json!({ "failed": why }),
+            Self::Missing(Missing::Unavailable(why)) => json!({ "not_done": why }),
+            Self::Missing(Missing::Failed(why)) => json!({ "failed": why }),
         }
     }
 }
 
-/// How many times `whole` is `part`. Two zeros are equal; anything else is infinitely many zeros.
+/// Returns `whole` divided by `part`.
+///
+/// Two zeros are equal; any other number is infinitely many times zero.
 pub(crate) fn times(whole: f64, part: f64) -> f64 {
     if whole == part { 1.0 } else { whole / part }
 }
@@ -142,29 +147,29 @@ pub(crate) fn times(whole: f64, part: f64) -> f64 {
 pub(crate) mod tests {
     use super::*;
 
-    /// A line that holds one figure of each of these peers.
+    /// Returns a line that has one figure of each of the given peers.
     pub(crate) fn line(row: &'static Row, workers: usize, figures: &[(&'static str, f64)]) -> Line {
         let cells = figures.iter().map(|&(peer, figure)| (peer, Cell::Samples(vec![figure]))).collect();
         Line { row, workers, cells }
     }
 
-    const ROW: Row = Row { name: "ring", notes: &[("threads", "A loop.")], beyond: &["threads"], ..Row::PLAIN };
+    const ROW: Row = Row { name: "ring", notes: &[("threads", "A loop.")], floors: &["threads"], ..Row::PLAIN };
 
     #[test]
-    fn the_median_of_an_even_sample_is_between_two() {
+    fn the_median_of_an_even_sample_is_the_mean_of_two() {
         assert_eq!(Spread::of(&[4.0, 1.0, 3.0, 2.0]), Spread { median: 2.5, min: 1.0, max: 4.0 });
         assert_eq!(Spread::of(&[7.0]), Spread { median: 7.0, min: 7.0, max: 7.0 });
     }
 
     #[test]
-    fn a_process_that_gives_another_figure_has_failed() {
+    fn a_process_without_the_figure_has_failed() {
         let mut line = line(&ROW, 1, &[]);
         line.add("go", &Ok(vec![("rings".to_owned(), 1.0)]));
         assert!(line.missing("go").is_some() && line.spread("go").is_none());
     }
 
     #[test]
-    fn a_floor_is_nobodys_best() {
+    fn a_floor_is_never_the_best() {
         let line = line(&ROW, 1, &[(GREENTHREAD, 6.0), ("go", 4.0), ("tokio", 3.0), ("threads", 1.0)]);
         assert_eq!(line.ratio(), Some((2.0, "tokio")));
         assert_eq!((line.rival("threads"), line.rival("go")), (None, Some(4.0)));

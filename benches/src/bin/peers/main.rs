@@ -1,12 +1,12 @@
-//! One command that runs the same work in greenthread and in its peers, and compares.
+//! Runs the same work in greenthread and in its peers, and compares the results.
 //!
-//! The peers' programs stand in `benches/peers`, whose README describes the protocol between them and this one; what
-//! the workloads are stands in `table`. For each workload the peers and numbers of workers take turns, a process
-//! each time: what a machine does slowly over minutes then happens to all of them, and what a process is lucky or unlucky
-//! with (where its memory lies, where its threads start) shows in the spread. A process runs its workload once
-//! untimed before it measures.
+//! The peers' programs are in `benches/peers`, whose README describes the protocol between them and
+//! this program; `table` lists the workloads. For each workload, the peers and the numbers of
+//! workers take turns, with a new process each time. So everything that a machine does slowly, over
+//! minutes, affects all of them, and the luck of a process (where its memory lies, where its
+//! threads start) shows in the spread. A process runs its workload once untimed before it measures.
 //!
-//! Not checked: that nothing else runs on the machine. The load at the start is in the report.
+//! Not checked: that nothing else runs on the machine. The report contains the load at the start.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -44,12 +44,12 @@ use text::workers_text;
 /// A process that runs longer has hung: the slowest take half a minute.
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 
-/// A peer whose program is there.
+/// A peer whose program has been built.
 #[derive(Debug)]
 struct Runner {
     name: &'static str,
     built: Built,
-    /// Its HTTP server, if it has one and somebody asks for it.
+    /// Its HTTP server, if it has one and an HTTP workload is requested.
     server: Option<Result<Plaintext, Missing>>,
 }
 
@@ -63,7 +63,7 @@ impl Runner {
 }
 
 fn main() -> ExitCode {
-    // This program is the client of all servers, so that none of the peers has another one.
+    // This program is the client of all servers, so that all peers have the same one.
     let words: Vec<String> = env::args().skip(1).collect();
     if words.first().is_some_and(|word| word == echo::CLIENT) {
         peer_harness::play_client(&words.iter().map(String::as_str).collect::<Vec<_>>());
@@ -80,15 +80,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures, prints and writes. Says whether all went well.
+/// Measures, prints the report, and writes the files.
+///
+/// Returns `true` if nothing has failed.
 fn compare(args: &Args) -> io::Result<bool> {
-    child::end_with_us().expect("signals can be caught");
-    // Before the minutes that the rest takes.
+    child::kill_children_on_signal().expect("signal handlers can be installed");
+    // An unusable folder is reported now, not after the minutes that the measurements take.
     fs::create_dir_all(&args.out)?;
-    let mut sound = true;
-    let (runners, peers) = build(args, &mut sound);
+    let mut all_ok = true;
+    let (runners, peers) = build(args, &mut all_ok);
     let facts = facts(args);
-    let lines = measure(args, &runners, &mut sound);
+    let lines = measure(args, &runners, &mut all_ok);
     let results = Results { facts, peers, lines };
     let charts = Chart::all(&results);
     let report = Report(&results);
@@ -102,10 +104,10 @@ fn compare(args: &Args) -> io::Result<bool> {
         fs::write(&path, text)?;
         eprintln!("written: {}", path.display());
     }
-    Ok(sound)
+    Ok(all_ok)
 }
 
-fn build(args: &Args, sound: &mut bool) -> (Vec<Runner>, Vec<(&'static str, String)>) {
+fn build(args: &Args, all_ok: &mut bool) -> (Vec<Runner>, Vec<(&'static str, String)>) {
     let mut runners = Vec::new();
     let mut states = Vec::new();
     for peer in PEERS.iter().filter(|peer| args.includes(peer)) {
@@ -120,9 +122,9 @@ fn build(args: &Args, sound: &mut bool) -> (Vec<Runner>, Vec<(&'static str, Stri
                 runners.push(Runner { name: peer.name, built, server });
                 state
             }
-            Err(Missing::NotHere(why)) => format!("left out: {why}"),
-            Err(Missing::Broken(why)) => {
-                *sound = false;
+            Err(Missing::Unavailable(why)) => format!("left out: {why}"),
+            Err(Missing::Failed(why)) => {
+                *all_ok = false;
                 format!("could not be built: {why}")
             }
         };
@@ -132,9 +134,9 @@ fn build(args: &Args, sound: &mut bool) -> (Vec<Runner>, Vec<(&'static str, Stri
     (runners, states)
 }
 
-/// What somebody else needs in order to judge the figures.
+/// Returns the facts that a reader needs to judge the figures.
 fn facts(args: &Args) -> Vec<(&'static str, String)> {
-    let says = |program: &str, args: &[&str]| {
+    let output_of = |program: &str, args: &[&str]| {
         let mut command = Command::new(program);
         command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::null());
         child::output(&mut command, RUN_LIMIT).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
@@ -144,19 +146,19 @@ fn facts(args: &Args) -> Vec<(&'static str, String)> {
     let model = cpu_info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     vec![
-        ("date", says("date", &["-u", "+%F"])),
-        ("commit", says("git", &["describe", "--always", "--dirty"])),
-        ("CPUs", format!("{cpus}, {}", model.map_or("of an unknown model", |(_, model)| model))),
-        ("load when it began", load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()),
-        ("system", says("uname", &["-sr"])),
-        ("compiler", says("rustc", &["--version"])),
-        ("rounds", format!("{}, of a process for each peer; operations times {}", args.rounds, args.scale)),
+        ("date", output_of("date", &["-u", "+%F"])),
+        ("commit", output_of("git", &["describe", "--always", "--dirty"])),
+        ("CPUs", format!("{cpus}, {}", model.map_or("of unknown model", |(_, model)| model))),
+        ("load at the start", load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()),
+        ("system", output_of("uname", &["-sr"])),
+        ("compiler", output_of("rustc", &["--version"])),
+        ("rounds", format!("{}, with a process for each peer; number of operations times {}", args.rounds, args.scale)),
     ]
 }
 
-fn measure(args: &Args, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
+fn measure(args: &Args, runners: &[Runner], all_ok: &mut bool) -> Vec<Line> {
     let wanted: Vec<&'static Row> = rows().filter(|row| args.wants(row)).collect();
-    // A workload's figures stand together, and a process gives them all.
+    // The rows of one workload are adjacent, and one process gives the figures of all of them.
     let workloads: Vec<&[&'static Row]> = wanted.chunk_by(|a, b| a.workload() == b.workload()).collect();
     let turns = workloads.iter().map(|rows| runners.iter().filter(|runner| runner.has(rows[0].workload())).count());
     let processes = turns.sum::<usize>() * args.rounds * args.workers.len();
@@ -167,13 +169,14 @@ fn measure(args: &Args, runners: &[Runner], sound: &mut bool) -> Vec<Line> {
         eprintln!("{progress} {}", rows[0].workload());
         lines.extend(take_turns(args, rows, runners, &mut progress));
     }
-    let failed = |line: &Line, runner: &Runner| matches!(line.missing(runner.name), Some(Missing::Broken(_)));
-    *sound &= !lines.iter().any(|line| runners.iter().any(|runner| failed(line, runner)));
+    let failed = |line: &Line, runner: &Runner| matches!(line.missing(runner.name), Some(Missing::Failed(_)));
+    *all_ok &= !lines.iter().any(|line| runners.iter().any(|runner| failed(line, runner)));
     lines
 }
 
-/// Runs one workload in all peers that have it, in turn. All numbers of workers stand in one round too, since they are
-/// compared.
+/// Runs one workload in all peers that have it, in turn.
+///
+/// A round contains all numbers of workers, since they are compared.
 fn take_turns(args: &Args, rows: &[&'static Row], runners: &[Runner], progress: &mut Progress) -> Vec<Line> {
     let workload = rows[0].workload();
     let line = |workers, row| Line { row, workers, cells: BTreeMap::new() };
@@ -182,11 +185,11 @@ fn take_turns(args: &Args, rows: &[&'static Row], runners: &[Runner], progress: 
     for round in 1..=args.rounds {
         for (&workers, lines) in args.workers.iter().zip(&mut lines) {
             for runner in runners.iter().filter(|runner| runner.has(workload)) {
-                // What has failed once is not tried again.
+                // A peer that has failed once is not tried again.
                 if lines.iter().all(|line| line.missing(runner.name).is_none()) {
-                    let said = run(runner, workload, workers, args.scale);
-                    lines.iter_mut().for_each(|line| line.add(runner.name, &said));
-                    say_outcome(round, runner.name, lines);
+                    let outcome = run(runner, workload, workers, args.scale);
+                    lines.iter_mut().for_each(|line| line.add(runner.name, &outcome));
+                    print_outcome(round, runner.name, lines);
                 }
                 progress.ended();
             }
@@ -195,7 +198,7 @@ fn take_turns(args: &Args, rows: &[&'static Row], runners: &[Runner], progress: 
     lines.into_iter().flatten().collect()
 }
 
-fn say_outcome(round: usize, peer: &str, lines: &[Line]) {
+fn print_outcome(round: usize, peer: &str, lines: &[Line]) {
     for line in lines {
         let outcome = match line.spread(peer) {
             Some(spread) => format!("{spread} {}", line.row.unit),
@@ -205,7 +208,7 @@ fn say_outcome(round: usize, peer: &str, lines: &[Line]) {
     }
 }
 
-/// The figures of one turn, or why there are none.
+/// Runs one turn and returns its figures, or the reason why there are none.
 fn run(runner: &Runner, workload: &str, workers: usize, scale: f64) -> Result<Vec<(String, f64)>, Missing> {
     if let (Some(depth), Some(server)) = (http::depth(workload), &runner.server) {
         return server.as_ref().map_err(Missing::clone)?.turn(workload, depth, workers, scale);
@@ -217,11 +220,13 @@ fn run(runner: &Runner, workload: &str, workers: usize, scale: f64) -> Result<Ve
     }
     let text = child::output(&mut command, RUN_LIMIT)?;
     if let Some(why) = text.lines().find_map(|line| line.strip_prefix(GAVE_UP)) {
-        return Err(Missing::NotHere(why.to_owned()));
+        return Err(Missing::Unavailable(why.to_owned()));
     }
     let figure = |line: &str| {
         let (name, value) = line.split_once(' ')?;
         Some((name.to_owned(), value.parse().ok().filter(|value: &f64| value.is_finite())?))
     };
-    text.lines().map(|line| figure(line).ok_or_else(|| Missing::Broken(format!("it said {line:?}")))).collect()
+    text.lines()
+        .map(|line| figure(line).ok_or_else(|| Missing::Failed(format!("unexpected line of output {line:?}"))))
+        .collect()
 }

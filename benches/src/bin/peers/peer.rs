@@ -1,4 +1,4 @@
-//! The peers: how each program is built, and what it says of itself.
+//! The peers: how each program is built, and what it reports about itself.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::child::{self, Failure};
 
-/// Ours.
+/// This project.
 pub(crate) const GREENTHREAD: &str = "greenthread";
 pub(crate) const GO: &str = "go";
 pub(crate) const TOKIO: &str = "tokio";
@@ -35,9 +35,9 @@ const ASK_LIMIT: Duration = Duration::from_secs(60);
 /// One of the programs in `benches/peers`.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Also the name of its folder, but for dashes.
+    /// Also the name of its folder, without dashes.
     pub(crate) name: &'static str,
-    /// The package whose version says what was measured.
+    /// The package whose version is reported.
     library: &'static str,
 }
 
@@ -49,27 +49,28 @@ pub(crate) struct Built {
     pub(crate) workloads: Vec<String>,
 }
 
-/// Why a peer's column is empty, or a cell of it.
+/// The reason why a peer's column, or one of its cells, is empty.
 #[derive(Clone, Debug)]
 pub(crate) enum Missing {
-    /// Nothing is wrong: this machine only lacks what it needs, or the peer cannot do such a thing.
-    NotHere(String),
-    Broken(String),
+    /// Nothing is wrong: this machine lacks what the peer needs, or the peer does not support the
+    /// workload.
+    Unavailable(String),
+    Failed(String),
 }
 
 impl Display for Missing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotHere(why) => write!(f, "Not done: {why}."),
-            Self::Broken(why) => write!(f, "It failed: {why}."),
+            Self::Unavailable(why) => write!(f, "Not measured: {why}."),
+            Self::Failed(why) => write!(f, "Failed: {why}."),
         }
     }
 }
 
-/// For a program that should be there.
+/// For a program that should exist.
 impl From<Failure> for Missing {
     fn from(failure: Failure) -> Self {
-        Self::Broken(match failure {
+        Self::Failed(match failure {
             Failure::NotStarted(error) => error.to_string(),
             Failure::Failed(why) => why,
         })
@@ -77,7 +78,7 @@ impl From<Failure> for Missing {
 }
 
 impl Peer {
-    /// Builds the program in the folder that this one was built in.
+    /// Builds the program in the target folder of this program.
     pub(crate) fn build(&self) -> Result<Built, Missing> {
         let folder = peers_dir().join(self.name.replace('-', ""));
         let program = program(&format!("peer-{}", self.name))?;
@@ -94,11 +95,11 @@ impl Peer {
             Ok(lock) => locked_version(lock, self.library),
             Err(_) => Some(env!("CARGO_PKG_VERSION")),
         };
-        Ok(format!("{} {}", self.library, version.unwrap_or("of an unknown version")))
+        Ok(format!("{} {}", self.library, version.unwrap_or("of unknown version")))
     }
 }
 
-/// Builds what is in a folder, or the part of it that `args` name.
+/// Builds the package in a folder, or the part of it that `args` selects.
 pub(crate) fn build_rust(folder: &Path, args: &[&str]) -> Result<(), Missing> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -107,32 +108,32 @@ pub(crate) fn build_rust(folder: &Path, args: &[&str]) -> Result<(), Missing> {
     Ok(())
 }
 
-/// Builds what is in a folder, and says by which Go.
+/// Builds the Go program in a folder, and returns the version of Go.
 pub(crate) fn build_go(folder: &Path, program: &Path) -> Result<String, Missing> {
     let go = env::var_os("GO").unwrap_or_else(|| "go".into());
     let go_command = |args: &[&OsStr]| {
         let mut command = Command::new(&go);
-        // The Go that is here, and not one that it would download.
+        // Use the installed Go, and do not download another one.
         command.args(args).current_dir(folder).env("GOTOOLCHAIN", "local");
         command
     };
     let version = match child::output(&mut go_command(&["version".as_ref()]), ASK_LIMIT) {
         Ok(version) => version,
-        Err(Failure::NotStarted(error)) => return Err(Missing::NotHere(no_go(&go, &error.to_string()))),
-        Err(Failure::Failed(why)) => return Err(Missing::Broken(why)),
+        Err(Failure::NotStarted(error)) => return Err(Missing::Unavailable(no_go(&go, &error.to_string()))),
+        Err(Failure::Failed(why)) => return Err(Missing::Failed(why)),
     };
     run(&mut go_command(&["build".as_ref(), "-o".as_ref(), program.as_ref()]), BUILD_LIMIT)?;
     Ok(version.trim().trim_start_matches("go version ").to_owned())
 }
 
 fn no_go(go: &OsString, error: &str) -> String {
-    format!("cannot start {}: {error}; put a `go` on PATH, or name one in the environment variable GO", go.display())
+    format!("cannot start {}: {error}; put `go` on PATH, or set the environment variable GO to its path", go.display())
 }
 
 fn run(command: &mut Command, limit: Duration) -> Result<String, Missing> {
     child::output(command, limit).map_err(|failure| {
         let program = Path::new(command.get_program()).file_name().unwrap_or_default().display();
-        Missing::Broken(match failure {
+        Missing::Failed(match failure {
             Failure::NotStarted(error) => format!("{program}: {error}"),
             Failure::Failed(why) => format!("{program}: {why}"),
         })
@@ -143,19 +144,19 @@ pub(crate) fn peers_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }
 
-/// Where cargo has put this program: two folders up.
+/// Returns cargo's target folder of this program: two folders up.
 fn target_dir() -> Result<PathBuf, Missing> {
     let this = env::current_exe().ok();
     let target = this.as_deref().and_then(|this| this.parent()?.parent());
-    target.map(Path::to_owned).ok_or_else(|| Missing::Broken("where this program is, is unknown".to_owned()))
+    target.map(Path::to_owned).ok_or_else(|| Missing::Failed("cannot determine the path of this program".to_owned()))
 }
 
-/// Where a program is when it has been built.
+/// Returns the path that a program has when it is built.
 pub(crate) fn program(name: &str) -> Result<PathBuf, Missing> {
     Ok(target_dir()?.join("release").join(name))
 }
 
-/// The version that a lock file gives for a package.
+/// Returns the version of a package in a lock file.
 fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let name = format!("name = \"{package}\"");
     let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_file_gives_versions() {
+    fn versions_are_read_from_a_lock_file() {
         let lock = "[[package]]\nname = \"may_queue\"\nversion = \"0.1.20\"\n\n\
                     [[package]]\nname = \"may\"\nversion = \"0.3.51\"\nsource = \"x\"\n";
         assert_eq!(locked_version(lock, "may"), Some("0.3.51"));

@@ -1,12 +1,14 @@
-//! How long it takes yet.
+//! An estimate of the remaining time.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Workloads that end before an estimate is worth saying.
-const FIRST: usize = 2;
+/// The number of workloads that must end before there is an estimate.
+const MIN_WORKLOADS: usize = 2;
 
-/// How far a run is, in processes: each takes seconds, the workloads of several peers take more.
+/// The progress of a run, in processes.
+///
+/// Each takes seconds; a workload has several peers, and takes longer.
 #[derive(Debug)]
 pub(crate) struct Progress {
     start: Instant,
@@ -21,18 +23,18 @@ impl Progress {
         Self { start: Instant::now(), processes, ended: 0, workloads, begun: 0 }
     }
 
-    /// A workload begins.
+    /// Counts a workload that begins.
     pub(crate) fn begin(&mut self) {
         self.begun += 1;
     }
 
-    /// A process has ended, or need not be started.
+    /// Counts a process that has ended or need not be started.
     pub(crate) fn ended(&mut self) {
         self.ended += 1;
     }
 
-    fn left(&self, elapsed: Duration) -> Option<Duration> {
-        let known = self.begun > FIRST && self.ended > 0;
+    fn remaining(&self, elapsed: Duration) -> Option<Duration> {
+        let known = self.begun > MIN_WORKLOADS && self.ended > 0;
         let each = known.then(|| elapsed.as_secs_f64() / self.ended as f64)?;
         Some(Duration::from_secs_f64(each * self.processes.saturating_sub(self.ended) as f64))
     }
@@ -41,7 +43,7 @@ impl Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}/{}", self.begun, self.workloads)?;
-        match self.left(self.start.elapsed()).map(|left| left.as_secs()) {
+        match self.remaining(self.start.elapsed()).map(|left| left.as_secs()) {
             None => write!(f, "]"),
             Some(seconds @ 0..100) => write!(f, ", about {seconds} s left]"),
             Some(seconds) => write!(f, ", about {} min left]", seconds.div_ceil(60)),
@@ -54,16 +56,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_is_estimated_from_what_has_ended() {
+    fn remaining_time_is_estimated_from_ended_processes() {
         let mut progress = Progress::new(10, 40);
         let quarter = Duration::from_secs(30);
-        for _ in 0..FIRST {
+        for _ in 0..MIN_WORKLOADS {
             progress.begin();
             (0..5).for_each(|_| progress.ended());
-            assert_eq!(progress.left(quarter), None);
+            assert_eq!(progress.remaining(quarter), None);
         }
         progress.begin();
-        assert_eq!(progress.left(quarter), Some(Duration::from_secs(90)));
+        assert_eq!(progress.remaining(quarter), Some(Duration::from_secs(90)));
         assert!(progress.to_string().starts_with("[3/10, about "), "{progress}");
     }
 }

@@ -1,4 +1,4 @@
-//! What was measured, as tables and as JSON.
+//! The results as tables and as JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,7 @@ impl Report<'_> {
         })
     }
 
-    /// With links to the charts, which stand beside it.
+    /// Returns the report, with links to the charts, which are in the same folder.
     pub(crate) fn markdown(&self, charts: &[Chart]) -> String {
         let mut text = String::from("# greenthread and its peers\n\n");
         for (name, value) in self.0.facts.iter().chain(&self.0.peers) {
@@ -40,15 +40,15 @@ impl Report<'_> {
         }
         push(
             &mut text,
-            "\nA cell is the median of all repetitions of all rounds, and in brackets the least and the most. Less is \
-             better; the last column is our median by that of the best peer. A cell with \"the floor\" is of a peer \
-             that does not do this kind of work at all, as its note says: it shows how far down there is to go, and \
-             counts neither as the best peer nor in a mean.",
+            "\nA cell is the median of all repetitions in all rounds, with the minimum and the maximum in \
+             parentheses. Less is better. The last column is our median divided by that of the best peer. A cell \
+             with \"the floor\" belongs to a peer that does not do this kind of work at all, as its note says: it \
+             shows how much could be gained at most, and counts neither as the best peer nor in a mean.",
         );
         push(
             &mut text,
-            "\n## Summary\n\nA mean is geometric, of the peer's median by ours: 2.00 if it takes twice as much as ours. What has a zero \
-             for a figure is left out of it.",
+            "\n## Summary\n\nEach mean is the geometric mean of the peer's medians divided by ours: 2.00 if the peer \
+             takes twice as much. A row in which one of the two is zero is left out.",
         );
         for summary in self.summaries() {
             summary.markdown(&mut text);
@@ -90,7 +90,7 @@ impl Report<'_> {
     }
 }
 
-/// Numbered notes, each said once.
+/// Numbered notes, without repetitions.
 #[derive(Debug, Default)]
 struct Notes(Vec<String>);
 
@@ -128,7 +128,7 @@ mod tests {
         unit: "ns/hop",
         counts: "hops",
         notes: &[("may", "No bound."), ("threads", "A loop."), ("tokio", "No bound.")],
-        beyond: &["threads"],
+        floors: &["threads"],
         ..Row::PLAIN
     };
 
@@ -139,7 +139,7 @@ mod tests {
         line.add(GREENTHREAD, &says(&[20.0]));
         line.add("go", &says(&[50.0, 40.0]));
         line.add("tokio", &says(&[5.0]));
-        line.add("tokio", &Err(Missing::Broken("status 101".to_owned())));
+        line.add("tokio", &Err(Missing::Failed("status 101".to_owned())));
         let peers = PEERS.iter().map(|peer| (peer.name, "1.0".to_owned())).collect();
         Results { facts: vec![("CPUs", "2".to_owned())], peers, lines: vec![line] }
     }
@@ -157,7 +157,7 @@ mod tests {
         ] {
             assert!(text.contains(cell), "{cell}\n{text}");
         }
-        assert!(text.contains("1. It failed: status 101.\n2. No bound.\n3. A loop.\n"), "{text}");
+        assert!(text.contains("1. Failed: status 101.\n2. No bound.\n3. A loop.\n"), "{text}");
         assert!(text.contains("\n### 1 worker\n") && text.contains("\n## 1 worker\n"), "{text}");
         assert!(text.contains("* `ring`, ns/hop: hops\n"), "{text}");
     }

@@ -1,4 +1,5 @@
-//! What all rows together say: against the best rival, against each of them, and of a second worker.
+//! What all rows together say: against the best rival, against each rival, and about a second
+//! worker.
 
 use serde_json::{Value, json};
 
@@ -6,33 +7,36 @@ use crate::line::{Line, times};
 use crate::peer::GREENTHREAD;
 use crate::text::{figure, push, ratio_text, workers_text};
 
-/// Ours by the best rival's: a row above this is lost, one below it is as good, for the noise of a measurement.
-const NEAR: f64 = 1.05;
-/// The most that a second worker may cost work that it cannot share.
-const BOUND: f64 = 1.25;
+/// The bound for ours divided by the best rival's: a row above it is lost.
+///
+/// A row up to it counts as equal, because of the noise of a measurement.
+const NOISE: f64 = 1.05;
+/// The most that a second worker may cost in work that cannot be shared.
+const SECOND_WORKER_BOUND: f64 = 1.25;
 
 /// All rows with one number of workers.
 #[derive(Debug)]
 pub(crate) struct Summary<'a> {
     workers: usize,
-    /// Rows that ours and a rival have, with the ratio of the two and the best rival's name; the worst first.
+    /// Rows that ours and a rival have, with the ratio of the two and the best rival's name; the
+    /// worst first.
     compared: Vec<(&'a Line, f64, &'static str)>,
-    /// How many times ours the best rival takes.
+    /// The best rival's figure divided by ours.
     best: Mean,
     /// The same for each single rival.
     against: Vec<(&'static str, Mean)>,
-    /// Rows that a rival has, and ours has not.
+    /// Rows that a rival has and ours lacks.
     missing: Vec<&'static str>,
 }
 
 /// A geometric mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Mean {
-    /// `None` of no ratios.
+    /// `None` if there are no ratios.
     times: Option<f64>,
-    /// How many ratios it is of.
+    /// The number of ratios.
     rows: usize,
-    /// How many were left out, because one of the two figures is zero.
+    /// The number of ratios that were left out, because one of the two figures is zero.
     zeros: usize,
 }
 
@@ -74,7 +78,7 @@ impl<'a> Summary<'a> {
             })
             .collect();
         compared.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
-        let silent = lines.iter().filter(|line| line.median(GREENTHREAD).is_none() && line.best().is_some());
+        let without_ours = lines.iter().filter(|line| line.median(GREENTHREAD).is_none() && line.best().is_some());
         Self {
             workers,
             compared,
@@ -84,7 +88,7 @@ impl<'a> Summary<'a> {
                 .filter(|&&peer| peer != GREENTHREAD)
                 .map(|&peer| (peer, against(&|line| line.rival(peer))))
                 .collect(),
-            missing: silent.map(|line| line.row.name).collect(),
+            missing: without_ours.map(|line| line.row.name).collect(),
         }
     }
 
@@ -93,7 +97,7 @@ impl<'a> Summary<'a> {
     }
 
     fn lost(&self) -> impl Iterator<Item = &(&'a Line, f64, &'static str)> {
-        self.compared.iter().filter(|(_, ratio, _)| *ratio > NEAR)
+        self.compared.iter().filter(|(_, ratio, _)| *ratio > NOISE)
     }
 
     pub(crate) fn markdown(&self, text: &mut String) {
@@ -104,7 +108,7 @@ impl<'a> Summary<'a> {
                 "Of {} rows with a comparison, ours is at least as good as the best peer in {}, and within 5 % of it in {}.\n",
                 self.compared.len(),
                 self.within(1.0),
-                self.within(NEAR)
+                self.within(NOISE)
             ),
         );
         push(text, "| peer | times ours | rows | left out |\n| --- | --- | --- | --- |");
@@ -113,13 +117,13 @@ impl<'a> Summary<'a> {
             push(text, &mean.table_row(peer));
         }
         if self.lost().next().is_some() {
-            push(text, "\nLost by more than 5 %, the worst first, ours / best:\n");
+            push(text, "\nLost by more than 5 %, the worst first, as ours / best:\n");
         }
         for (line, ratio, peer) in self.lost() {
             push(text, &format!("* `{}`: {} ({peer})", line.row.name, ratio_text(*ratio)));
         }
         if !self.missing.is_empty() {
-            push(text, &format!("\nWithout a figure of ours: `{}`.", self.missing.join("`, `")));
+            push(text, &format!("\nRows without a figure of ours: `{}`.", self.missing.join("`, `")));
         }
     }
 
@@ -132,7 +136,7 @@ impl<'a> Summary<'a> {
             "workers": self.workers,
             "compared": self.compared.len(),
             "at_least_as_good": self.within(1.0),
-            "within_5_percent": self.within(NEAR),
+            "within_5_percent": self.within(NOISE),
             "best": self.best.json(),
             "against": against,
             "lost": lost.collect::<Vec<_>>(),
@@ -141,10 +145,11 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// What a second worker costs the work that it cannot share.
+/// The cost of a second worker in work that cannot be shared.
 #[derive(Debug)]
 pub(crate) struct SecondWorker<'a> {
-    /// A row with one worker and with two, and the ratio of the second to the first; the worst first.
+    /// A row with its figures for one worker and for two, and the ratio of the second to the first;
+    /// the worst first.
     rows: Vec<(&'a Line, f64, f64, f64)>,
 }
 
@@ -163,10 +168,10 @@ impl<'a> SecondWorker<'a> {
     }
 
     fn above(&self) -> usize {
-        self.rows.iter().filter(|(.., ratio)| *ratio > BOUND).count()
+        self.rows.iter().filter(|(.., ratio)| *ratio > SECOND_WORKER_BOUND).count()
     }
 
-    /// Nothing, if not both numbers of workers were measured.
+    /// Appends the section, or nothing unless both numbers of workers were measured.
     pub(crate) fn markdown(&self, text: &mut String) {
         if self.rows.is_empty() {
             return;
@@ -175,8 +180,8 @@ impl<'a> SecondWorker<'a> {
         push(
             text,
             &format!(
-                "Ours, in the rows whose work cannot be shared: a second worker should cost them a quarter at most. \
-                 {} of {} rows are above {BOUND}.\n",
+                "Our figures in the rows whose work cannot be shared: a second worker should cost them a quarter at \
+                 most. {} of {} rows are above {SECOND_WORKER_BOUND}.\n",
                 self.above(),
                 self.rows.len()
             ),
@@ -192,7 +197,7 @@ impl<'a> SecondWorker<'a> {
         let rows = self.rows.iter().map(
             |(line, one, two, ratio)| json!({ "workload": line.row.name, "one": one, "two": two, "ratio": ratio }),
         );
-        json!({ "bound": BOUND, "above": self.above(), "rows": rows.collect::<Vec<_>>() })
+        json!({ "bound": SECOND_WORKER_BOUND, "above": self.above(), "rows": rows.collect::<Vec<_>>() })
     }
 }
 
@@ -205,7 +210,7 @@ mod tests {
     const RING: Row = Row { name: "ring", unit: "ns", ..Row::PLAIN };
     const LOCK: Row = Row { name: "lock", unit: "ns", ..Row::PLAIN };
     const TREE: Row = Row { name: "tree", unit: "ms", parallel: true, ..Row::PLAIN };
-    const ECHO: Row = Row { name: "echo", unit: "us", beyond: &["threads"], ..Row::PLAIN };
+    const ECHO: Row = Row { name: "echo", unit: "us", floors: &["threads"], ..Row::PLAIN };
     const PEERS: [&str; 4] = [GREENTHREAD, "go", "tokio", "threads"];
 
     fn close(mean: Mean, times: f64, rows: usize, zeros: usize) -> bool {
@@ -232,10 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_counted_as_good_near_and_lost() {
+    fn rows_are_counted_as_better_equal_and_lost() {
         let lines = lines();
         let summary = Summary::of(1, &lines, &PEERS);
-        assert_eq!((summary.compared.len(), summary.within(1.0), summary.within(NEAR)), (3, 1, 2));
+        assert_eq!((summary.compared.len(), summary.within(1.0), summary.within(NOISE)), (3, 1, 2));
         let lost: Vec<_> = summary.lost().map(|&(line, ratio, peer)| (line.row.name, ratio, peer)).collect();
         assert_eq!(lost, [("lock", 2.0, "go")]);
         assert!(close(summary.best, (4.0 * 0.5 / 1.03_f64).cbrt(), 3, 0));
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_and_a_failure_of_ours_are_said() {
+    fn zeros_and_failures_of_ours_are_reported() {
         let zero = |ours, go| line(&RING, 1, &[(GREENTHREAD, ours), ("go", go)]);
         let lines = [zero(0.0, 0.0), zero(1.0, 0.0), zero(0.0, 1.0), line(&LOCK, 1, &[("go", 1.0)])];
         let summary = Summary::of(1, &lines, &PEERS);
@@ -258,7 +263,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| the best of each row | 1.00 | 1 | 2 |\n"), "{text}");
-        assert!(text.contains("* `ring`: ∞ (go)\n\nWithout a figure of ours: `lock`.\n"), "{text}");
+        assert!(text.contains("* `ring`: ∞ (go)\n\nRows without a figure of ours: `lock`.\n"), "{text}");
         assert_eq!(summary.json()["lost"][0]["ratio"], Value::Null);
     }
 
@@ -279,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_of_workers_says_nothing_of_a_second() {
+    fn a_second_worker_is_left_out_if_only_one_was_measured() {
         let mut text = String::new();
         SecondWorker::of(&lines()[..4]).markdown(&mut text);
         assert_eq!(text, "");
