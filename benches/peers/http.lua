@@ -1,8 +1,8 @@
--- For wrk, from the runner. The argument is how many requests are sent at once.
+-- The script that the runner passes to wrk. Its argument is the number of requests sent at once.
 
 function init(args)
     local depth = tonumber(args[1])
-    -- Without a function `request` wrk sends its own request, and never calls into this script.
+    -- Without a function `request`, wrk sends its own request and never calls this script.
     if depth > 1 then
         local batch = wrk.format():rep(depth)
         request = function()
@@ -11,7 +11,7 @@ function init(args)
     end
 end
 
--- One line: requests, microseconds, the 99th percentile of the latency in microseconds, errors.
+-- Prints one line: requests, microseconds, the 99th percentile of the latency in microseconds, errors.
 function done(summary, latency)
     local errors = summary.errors
     local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout

@@ -1,4 +1,4 @@
-//! Many that park on one channel until it is closed.
+//! Goroutines that park on one channel until it is closed.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use peer_harness::Arrivals;
 
 use crate::{gate, spawn};
 
-/// The peer's.
+/// The crowd of this peer.
 pub(crate) struct Crowd;
 
 impl peer_harness::Crowd for Crowd {

@@ -1,4 +1,4 @@
-//! A TCP server that echoes, a goroutine for each connection.
+//! A TCP server that echoes, with a goroutine for each connection.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub(crate) fn serve(connections: usize) -> SocketAddr {
 fn talk(mut stream: TcpStream) {
     stream.set_nodelay(true).expect("it is open");
     let mut bytes = [0; 1024];
-    // In the end the client hangs up, which may be a reset.
+    // At the end the client closes the connection, which may be a reset.
     while let Ok(n @ 1..) = stream.read(&mut bytes) {
         if stream.write_all(&bytes[..n]).is_err() {
             return;

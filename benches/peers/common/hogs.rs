@@ -1,4 +1,4 @@
-//! One that sleeps beside others that keep the workers for themselves.
+//! A goroutine that sleeps beside others that keep their workers.
 
 use peer_harness::hogs::{NAP, Naps, SPINNERS, beside};
 use peer_harness::{Figures, workers};
@@ -9,7 +9,9 @@ pub(crate) fn spin() -> Figures {
     beside(SPINNERS, |hog| drop(spawn(|| hog.spin())), sleeper)
 }
 
-/// `blocking` makes a system call.
+/// Measures beside hogs that make system calls.
+///
+/// `blocking` makes one.
 pub(crate) fn block(blocking: fn(fn())) -> Figures {
     beside(workers(), |hog| drop(spawn(move || hog.call(blocking))), sleeper)
 }

@@ -1,4 +1,4 @@
-//! Locks that eight contend for, and a crew that divides its work.
+//! Locks with eight contenders, and goroutines that divide the work.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::sync::{Mutex, RwLock};
 
 const CONTENDERS: u64 = 8;
 
-/// So many times locked, added one, unlocked.
+/// Locks, adds one, and unlocks the given number of times.
 pub(crate) fn mutex(locks: u64) -> Duration {
     let total = Arc::new(Mutex::new(0));
     let elapsed = crew(CONTENDERS, locks, {
@@ -20,7 +20,7 @@ pub(crate) fn mutex(locks: u64) -> Duration {
     elapsed
 }
 
-/// So many reads, but that every hundredth is a write.
+/// Reads under the lock; every hundredth operation is a write.
 pub(crate) fn rwlock(operations: u64) -> Duration {
     let writes = Arc::new(RwLock::new(0));
     let elapsed = crew(CONTENDERS, operations, {
@@ -37,7 +37,9 @@ pub(crate) fn rwlock(operations: u64) -> Duration {
     elapsed
 }
 
-/// So many goroutines do `operation` so many times together. It is told which one it is.
+/// Runs `operations` calls of `operation` in `members` goroutines.
+///
+/// Each call is passed its number.
 pub(crate) fn crew(members: u64, operations: u64, operation: impl Fn(u64) + Clone + Send + 'static) -> Duration {
     let start = Instant::now();
     let members = (0..members).map(|id| {

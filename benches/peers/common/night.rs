@@ -1,4 +1,4 @@
-//! Many that sleep once each.
+//! Many goroutines that sleep once each.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use peer_harness::Night;
 
 use crate::{go, sleep, spawn};
 
-/// So many that sleep for 1 to 1000 ms.
+/// Runs `count` goroutines that sleep for 1 to 1000 ms.
 pub(crate) fn night(count: usize) -> Night {
     Night::of(count, |sleepers| {
         let spawner = spawn(|| {

@@ -1,4 +1,4 @@
-//! A value that goes one way and comes back the other.
+//! A value that goes to and fro.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use crate::channel::Receiver;
 use crate::{spawn, unbuffered};
 
-/// So many round trips through two unbuffered channels. Who counts them receives by `receive`.
+/// Sends `rounds` values to and fro through two unbuffered channels.
+///
+/// The goroutine that counts the rounds receives by `receive`.
 pub(crate) fn ping_pong<E: PartialEq + Debug>(
     rounds: u64,
     receive: impl Fn(&Receiver<u64>) -> Result<u64, E>,

@@ -1,4 +1,4 @@
-//! A token that is handed around a ring.
+//! A token that is passed around a ring.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,8 @@ use crate::{spawn, unbuffered};
 
 const NODES: usize = 1000;
 
-/// So many hops around a ring of a thousand nodes, with an unbuffered channel from each to the next.
+/// Passes a token `hops` times around a ring of a thousand nodes, with an unbuffered channel from
+/// each node to the next.
 pub(crate) fn ring(hops: u64) -> Duration {
     let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..NODES).map(|_| unbuffered()).unzip();
     let first = senders[0].clone();
@@ -18,7 +19,8 @@ pub(crate) fn ring(hops: u64) -> Duration {
             for left in rx {
                 if left == 0 {
                     end.send(Instant::now()).expect("the starter waits");
-                    // This closes the channel to the next node, which ends too, and so on around.
+                    // This closes the channel to the next node, which ends too, and so on around
+                    // the ring.
                     return;
                 }
                 next.send(left - 1).expect("the next node waits");

@@ -1,11 +1,12 @@
-//! A tree of goroutines, ten children to each, whose leaves send their numbers and whose other nodes send sums.
+//! A tree of goroutines, each with ten children. The leaves send their numbers, and the other nodes
+//! send sums.
 
 use std::time::{Duration, Instant};
 
 use crate::channel::Sender;
 use crate::{go, unbuffered};
 
-/// The sum of so many leaves, a power of ten.
+/// Sums the numbers of the given number of leaves, a power of ten.
 pub(crate) fn skynet(leaves: u64) -> Duration {
     let start = Instant::now();
     let (tx, rx) = unbuffered();

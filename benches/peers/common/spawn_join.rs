@@ -1,11 +1,13 @@
-//! Goroutines that do next to nothing.
+//! Goroutines that do almost nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::spawn;
 
-/// What the goroutines count themselves in. Static, so that a goroutine has nothing to carry.
+/// The goroutines count themselves here.
+///
+/// It is static, so that a goroutine has nothing to carry.
 static RUN: AtomicU64 = AtomicU64::new(0);
 
 /// Spawns `count` goroutines, of which `batch` are spawned before the first of them is joined.

@@ -1,4 +1,4 @@
-//! How long a goroutine waits that was readied by one that then computes on.
+//! How long a readied goroutine waits when its waker goes on computing.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,20 @@ use crate::{sleep, spawn};
 
 const BUSY: Duration = Duration::from_micros(200);
 
-/// The next send follows at once. `channel` makes one with a place for a value, so that nobody waits to send.
+/// Measures wake-ups where the next send follows at once.
+///
+/// `channel` creates a channel with room for one value, so that no sender waits.
 pub(crate) fn hot(channel: impl Fn() -> (Sender<Instant>, Receiver<Instant>)) -> Figures {
     latencies(5000, Duration::ZERO, channel)
 }
 
-/// Before the next send, all sleep for so long that the CPUs do too.
+/// Measures wake-ups where all goroutines sleep before the next send, so long that the CPUs sleep
+/// too.
 pub(crate) fn idle(channel: impl Fn() -> (Sender<Instant>, Receiver<Instant>)) -> Figures {
     latencies(1000, Duration::from_millis(2), channel)
 }
 
-/// From just before each of so many sends to just after its receive.
+/// Measures the time from just before each send to just after its receive.
 fn latencies(count: usize, gap: Duration, channel: impl Fn() -> (Sender<Instant>, Receiver<Instant>)) -> Figures {
     let (tx, rx) = channel();
     let (answer, answers) = channel();

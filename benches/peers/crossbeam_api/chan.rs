@@ -1,4 +1,4 @@
-//! Streams. Making the channel is not timed; spawning is, spread over many values.
+//! Streams. Creating the channel is not timed. Spawning is, but it is spread over many values.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use crate::spawn;
 
 const BUFFER: usize = 128;
 
-/// So many values through one buffer, from `pairs` senders to `pairs` receivers.
+/// Sends `values` through one buffer, from `pairs` senders to `pairs` receivers.
 pub(crate) fn stream(pairs: u64, values: u64) -> Duration {
     let (tx, rx) = bounded(BUFFER);
     let start = Instant::now();
     let senders = (0..pairs).map(|id| {
         let tx = tx.clone();
-        // The first takes what the division leaves over.
+        // The first sender takes the remainder of the division.
         let mine = values / pairs + if id == 0 { values % pairs } else { 0 };
         spawn(move || (0..mine).for_each(|n| tx.send(n).expect("receivers outlive senders")))
     });

@@ -1,13 +1,14 @@
-//! One receiver that selects: over channels that each have a sender of their own, or beside a "done" that never comes,
-//! or with a default and nothing to receive.
+//! One receiver that selects: over channels with one sender each, or beside a "done" that never
+//! comes, or with a default and nothing to receive.
 
 use std::time::{Duration, Instant};
 
 use crate::channel::{Receiver, Sender, bounded, select};
 use crate::spawn;
 
-/// `N` channels, and a sender for each; together they send `values`. The senders' ends are handed out too, because a
-/// closed channel is always ready.
+/// Creates `N` channels with a sender for each, which together send `values`.
+///
+/// The caller also gets the sending ends, because a closed channel is always ready.
 fn sources<const N: usize>(capacity: usize, values: u64) -> ([Sender<u64>; N], [Receiver<u64>; N]) {
     let channels: [_; N] = std::array::from_fn(|_| bounded(capacity));
     let (senders, count) = (channels.clone().map(|(tx, _)| tx), N as u64);
@@ -18,7 +19,7 @@ fn sources<const N: usize>(capacity: usize, values: u64) -> ([Sender<u64>; N], [
     (senders, channels.map(|(_, rx)| rx))
 }
 
-/// So many receives over two channels.
+/// Receives over two channels.
 pub(crate) fn two(capacity: usize, selects: u64) -> Duration {
     let (_open, [a, b]) = sources(capacity, selects);
     let start = Instant::now();
@@ -32,7 +33,7 @@ pub(crate) fn two(capacity: usize, selects: u64) -> Duration {
     start.elapsed()
 }
 
-/// So many receives over eight channels.
+/// Receives over eight channels.
 pub(crate) fn eight(capacity: usize, selects: u64) -> Duration {
     let (_open, [a, b, c, d, e, f, g, h]) = sources(capacity, selects);
     let start = Instant::now();
@@ -52,7 +53,7 @@ pub(crate) fn eight(capacity: usize, selects: u64) -> Duration {
     start.elapsed()
 }
 
-/// So many looks at one empty channel.
+/// Polls one empty channel.
 pub(crate) fn default_one(selects: u64) -> Duration {
     let (_open, a) = bounded::<u64>(1);
     let start = Instant::now();
@@ -65,7 +66,7 @@ pub(crate) fn default_one(selects: u64) -> Duration {
     start.elapsed()
 }
 
-/// So many looks at two empty channels.
+/// Polls two empty channels.
 pub(crate) fn default_two(selects: u64) -> Duration {
     let ((_open_a, a), (_open_b, b)) = (bounded::<u64>(1), bounded::<u64>(1));
     let start = Instant::now();
@@ -79,7 +80,7 @@ pub(crate) fn default_two(selects: u64) -> Duration {
     start.elapsed()
 }
 
-/// So many receives from one channel, each with an eye on another that says when to stop.
+/// Receives from one channel, each time beside another channel that says when to stop.
 pub(crate) fn done(capacity: usize, selects: u64) -> Duration {
     let (_open, [data]) = sources(capacity, selects);
     let (_not_yet, done) = bounded::<()>(0);

@@ -1,11 +1,12 @@
-//! Receives that give up after an hour.
+//! Receives with a timeout of an hour.
 
 use std::time::Duration;
 
 use crate::channel::{after, select};
 use crate::ping_pong::ping_pong;
 
-/// So many round trips through two unbuffered channels, each with a timeout on its way back.
+/// Sends `rounds` values to and fro through two unbuffered channels, with a timeout on each way
+/// back.
 pub(crate) fn ping_pong_with_timeout(rounds: u64) -> Duration {
     ping_pong(rounds, |pongs| {
         select! {

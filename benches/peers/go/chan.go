@@ -17,7 +17,7 @@ func pingPong(rounds int) time.Duration {
 	return play(rounds, func(pong chan uint64) uint64 { return <-pong })
 }
 
-// So many round trips; who counts them receives by receive.
+// Sends values to and fro. The goroutine that counts the rounds receives by receive.
 func play(rounds int, receive func(pong chan uint64) uint64) time.Duration {
 	ping, pong := make(chan uint64), make(chan uint64)
 	go func() {
@@ -37,7 +37,7 @@ func play(rounds int, receive func(pong chan uint64) uint64) time.Duration {
 	return elapsed
 }
 
-// So many values through one buffer, from pairs senders to pairs receivers.
+// Sends values through one buffer, from pairs senders to pairs receivers.
 func stream(pairs, values int) time.Duration {
 	ch := make(chan uint64, buffer)
 	received := make(chan int)
@@ -73,7 +73,7 @@ func stream(pairs, values int) time.Duration {
 	return time.Since(start)
 }
 
-// What falls to one of parts.
+// Returns the share of one of the parts.
 func share(whole, parts, id int) int {
 	if id < whole%parts {
 		return whole/parts + 1

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How many children each inner node of the tree has.
+// The number of children of each inner node of the tree.
 const childContexts = 100
 
 var ctxWorkloads = []workload{
@@ -26,7 +26,7 @@ func timeoutCancel(count int) time.Duration {
 	return time.Since(start)
 }
 
-// Cancels the root of a tree whose leaves were each shown to prepare.
+// Cancels the root of a tree. Before that, prepare is called with each leaf.
 func cancelTree(prepare func(leaf context.Context)) time.Duration {
 	root, cancelRoot := context.WithCancel(context.Background())
 	leaves := make([]context.Context, 0, childContexts*childContexts)

@@ -15,7 +15,7 @@ var echoWorkloads = []workload{
 	several("echo_512c", func() []figure { return echo(512) }),
 }
 
-// CPU time of this process, of all its threads, in microseconds.
+// Returns the CPU time of all threads of this process, in microseconds.
 func cpuTime() float64 {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -25,7 +25,7 @@ func cpuTime() float64 {
 	return micros(usage.Utime) + micros(usage.Stime)
 }
 
-// A server, and the client that all peers share, in a process of its own.
+// Runs a server, and the client that all peers share in a process of its own.
 func echo(connections int) []figure {
 	program := os.Getenv("PEER_CLIENT")
 	if program == "" {
@@ -59,7 +59,7 @@ func echo(connections int) []figure {
 	return []figure{{"request", nanos / requests}, {"p99", p99 / 1e3}, {"cpu", cpu / requests}}
 }
 
-// Accepts so many connections, a goroutine for each.
+// Accepts the given number of connections, with a goroutine for each.
 func serve(connections int) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -82,7 +82,7 @@ func talk(conn net.Conn) {
 	defer conn.Close()
 	buffer := make([]byte, 1024)
 	for {
-		// In the end the client hangs up, which may be a reset.
+		// At the end the client closes the connection, which may be a reset.
 		n, err := conn.Read(buffer)
 		if err != nil {
 			return

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// Those that compute, whatever the number of Ps.
+	// The number of goroutines that compute, whatever the number of Ps.
 	spinners = 2
 	nap      = time.Millisecond
 	naps     = 200
-	// For all of the sleeps together.
+	// The limit for all sleeps together.
 	patience = 4 * time.Second
 )
 
@@ -26,7 +26,7 @@ var hogWorkloads = []workload{
 	several("hog_block", func() []figure { return beside(runtime.GOMAXPROCS(0), call) }),
 }
 
-// The next ones are of work beside goroutines that compute in long turns or block their threads.
+// The following are for work beside goroutines that compute in long turns or block their threads.
 const (
 	busyOnes  = 4
 	turn      = 2 * time.Millisecond
@@ -46,8 +46,8 @@ func compute(duration time.Duration) {
 	}
 }
 
-// How long a byte and its answer are on the way. The client is a process of its own: a thread of this one would need a
-// P to go on after each system call.
+// Measures how long a byte and its echo take. The client is a process of its own: a thread of this
+// process would need a P to continue after each system call.
 func tripsBesideBusy() []figure {
 	program := os.Getenv("PEER_CLIENT")
 	if program == "" {
@@ -87,7 +87,7 @@ func start(all *sync.WaitGroup, f func()) {
 	}()
 }
 
-// How long they take together, and the most threads that the process has meanwhile.
+// Measures how long they take together, and the largest number of threads in that time.
 func manyHogs() []figure {
 	steps := func(count uint64) {
 		number := uint64(1)
@@ -128,7 +128,7 @@ func manyHogs() []figure {
 	return []figure{{"ms", float64(took.Nanoseconds()) / 1e6}, {"threads", float64(<-most)}}
 }
 
-// How long until all of them have blocked their threads and gone on.
+// Measures the time until all of them have blocked their threads and continued.
 func manyBlocked() time.Duration {
 	begin := time.Now()
 	var all sync.WaitGroup
@@ -152,18 +152,18 @@ func spin(stop *atomic.Bool) {
 	spun.Store(number)
 }
 
-// Nobody asks for it: the loop has to be one for the compiler too.
+// Never read: it only keeps the compiler from removing the loop.
 var spun atomic.Uint64
 
 func call(stop *atomic.Bool) {
 	for !stop.Load() {
 		time := syscall.NsecToTimespec(int64(100 * time.Millisecond))
-		// Nanosleep fails if a signal interrupts it, and then the next one sleeps.
+		// Nanosleep fails if a signal interrupts it. The next call sleeps again.
 		_ = syscall.Nanosleep(&time, nil)
 	}
 }
 
-// How late half of the sleeps and nearly all of them end beside so many hogs.
+// Measures how late the sleeps end beside hogs: the median and the 99th percentile.
 func beside(count int, hog func(stop *atomic.Bool)) []figure {
 	var stop atomic.Bool
 	var hogs sync.WaitGroup
@@ -203,10 +203,10 @@ func beside(count int, hog func(stop *atomic.Bool)) []figure {
 	case <-time.After(patience):
 		mutex.Lock()
 		if len(late) == 0 {
-			fmt.Printf("gave up: not one sleep of %v has ended within %v\n", nap, patience)
+			fmt.Printf("gave up: no sleep of %v ended within %v\n", nap, patience)
 			os.Exit(0)
 		}
-		// As late as it is now.
+		// The pending sleep counts with its lateness so far.
 		late = append(late, max(time.Since(asked)-nap, 0))
 		mutex.Unlock()
 	}

@@ -52,7 +52,7 @@ func rwlock(operations int) time.Duration {
 	return elapsed
 }
 
-// So many goroutines do so many operations together: each those from first up to end.
+// Runs operations in a number of goroutines: each does those from first up to end.
 func crew(members, operations int, work func(first, end int)) time.Duration {
 	var working sync.WaitGroup
 	start := time.Now()

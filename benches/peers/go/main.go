@@ -1,4 +1,4 @@
-// Go's side of the peer benchmark: the same workloads and the same protocol as the Rust programs beside it.
+// Go's program in the peer benchmark, with the workloads and the protocol of the Rust programs.
 package main
 
 import (
@@ -17,7 +17,7 @@ const (
 	fewRepetitions = 1
 )
 
-// One of a workload's figures. Its name is what stands after the dot in the table, or nothing.
+// One of a workload's figures. Its name is the part after the dot in the table, or empty.
 type figure struct {
 	name  string
 	value float64
@@ -27,11 +27,11 @@ type workload struct {
 	name        string
 	repetitions int
 	run         func(scale float64) []figure
-	// Those of its figures that come from the first repetition, which is untimed for all others.
+	// The figures that come from the first repetition, which is untimed for all others.
 	first []string
 }
 
-// A workload of count operations, whose figure is nanoseconds for each. It is told how many to do.
+// A workload of count operations, whose figure is nanoseconds per operation. run gets their number.
 func each(name string, count int, run func(count int) time.Duration) workload {
 	return workload{name, repetitions, func(scale float64) []figure {
 		count := int(max(float64(count)*scale, 1))
@@ -39,7 +39,7 @@ func each(name string, count int, run func(count int) time.Duration) workload {
 	}, nil}
 }
 
-// A workload that is one piece, whose figure is milliseconds.
+// A workload that cannot be divided, whose figure is milliseconds.
 func whole(name string, run func() time.Duration) workload {
 	return workload{name, repetitions, func(float64) []figure {
 		return []figure{{"", float64(run().Nanoseconds()) / 1e6}}
@@ -56,13 +56,13 @@ func several(name string, run func() []figure) workload {
 	return workload{name, fewRepetitions, func(float64) []figure { return run() }, nil}
 }
 
-// A workload with several figures, for which nothing has to be warm.
+// A workload with several figures that needs no warm-up.
 func once(name string, run func() []figure) workload {
 	return workload{name, 0, func(float64) []figure { return run() }, []string{"cpu", "switches"}}
 }
 
-// The same of count goroutines, where some of the figures are the bytes that they keep. Those come from the first
-// repetition: later ones find memory that the first has freed, and gain less.
+// The same with count goroutines, where some of the figures are the bytes that they keep. Those come
+// from the first repetition: later ones find memory that the first has freed, and gain less.
 func fresh(name string, count int, run func(count int) []figure) workload {
 	return workload{name, fewRepetitions, func(scale float64) []figure {
 		return run(int(max(float64(count)*scale, 1)))
@@ -94,16 +94,16 @@ func main() {
 	}
 	n := slices.IndexFunc(workloads, func(w workload) bool { return w.name == args[0] })
 	if n < 0 {
-		refuse("no such workload")
+		refuse("unknown workload; `list` prints the names")
 	}
 	workers, err := strconv.Atoi(args[1])
 	if err != nil || workers < 1 {
-		refuse("WORKERS is a number")
+		refuse("WORKERS must be a positive number")
 	}
 	scale := 1.0
 	if len(args) == 3 {
 		if scale, err = strconv.ParseFloat(args[2], 64); err != nil || scale <= 0 {
-			refuse("SCALE is a positive number")
+			refuse("SCALE must be a positive number")
 		}
 	}
 	runtime.GOMAXPROCS(workers)

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// How long those who have used their stacks are left alone, and how long it is watched what idling costs.
+	// How long goroutines that have used their stacks stay parked, and how long idling is measured.
 	rest = 3 * time.Second
-	// What was just started settles, and who was looking for work goes to sleep.
+	// New goroutines settle, and spinning Ms go to sleep.
 	settling    = 3 * time.Second
 	idleCount   = 10_000
 	stackStride = 64
@@ -61,7 +61,7 @@ type crowd struct {
 	ended sync.WaitGroup
 }
 
-// Returns when count goroutines have done first and are about to park.
+// Returns when count goroutines have called first and are about to park.
 func gather(count int, first func()) *crowd {
 	c := &crowd{gate: make(chan struct{})}
 	var arrived sync.WaitGroup
@@ -86,7 +86,7 @@ func (c *crowd) wake() {
 	c.ended.Wait()
 }
 
-// They come, are left alone for a while if they rest, and go.
+// Measures a crowd that arrives, stays parked for a while if it rests, and is woken.
 func stay(count int, first func(), rests bool) []figure {
 	nanosSince := func(start time.Time) float64 { return float64(time.Since(start).Nanoseconds()) / float64(count) }
 	before := residentBytes()
@@ -95,7 +95,7 @@ func stay(count int, first func(), rests bool) []figure {
 	c := gather(count, first)
 	figures := []figure{{"make", nanosSince(start)}, {"bytes", gained()}}
 	if rests {
-		// Stacks shrink when the collector runs, and what it frees goes back to the kernel slowly unless it is told.
+		// Stacks shrink when the collector runs. It returns memory slowly unless told otherwise.
 		runtime.GC()
 		debug.FreeOSMemory()
 		time.Sleep(rest)
@@ -106,7 +106,7 @@ func stay(count int, first func(), rests bool) []figure {
 	return append(figures, figure{"wake", nanosSince(start)})
 }
 
-// Microseconds of CPU and wake-ups, for each second.
+// Measures microseconds of CPU and wake-ups, per second.
 func idle() []figure {
 	// The thread that reads the figures is not counted.
 	runtime.LockOSThread()
@@ -125,14 +125,14 @@ func idle() []figure {
 	}
 }
 
-// Bytes of memory that this process has: its pages and the page tables for them.
+// Returns the bytes of memory of this process: its pages and the page tables for them.
 func residentBytes() int {
 	status := read("/proc/self/status")
 	return (field(status, "VmRSS:") + field(status, "VmPTE:")) * 1024
 }
 
-// CPU time that the threads of this process other than the caller have used so far, and how often one of them has gone
-// to sleep.
+// Returns the CPU time that all threads of this process except the caller have used so far, and how
+// often one of them has gone to sleep.
 func cpuAndSleepsOfOthers() (cpu time.Duration, sleeps int) {
 	tasks, err := filepath.Glob("/proc/self/task/*")
 	if err != nil {
@@ -156,7 +156,7 @@ func read(path string) string {
 	return string(text)
 }
 
-// The number after a name.
+// Returns the number after a name.
 func field(text, name string) int {
 	_, after, found := strings.Cut(text, name)
 	if !found {

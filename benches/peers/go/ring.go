@@ -6,7 +6,7 @@ const nodes = 1000
 
 var ringWorkloads = []workload{each("ring", 1_000_000, ring)}
 
-// A token goes so many hops around a thousand goroutines.
+// Passes a token the given number of hops around a ring of a thousand goroutines.
 func ring(hops int) time.Duration {
 	channels := make([]chan uint64, nodes)
 	for id := range channels {
@@ -23,7 +23,7 @@ func ring(hops int) time.Duration {
 				}
 				out <- left - 1
 			}
-			// The next node ends too, and so on around.
+			// The next node ends too, and so on around the ring.
 			close(out)
 		}()
 	}

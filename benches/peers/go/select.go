@@ -13,7 +13,7 @@ var selectWorkloads = []workload{
 	each("select_done_unbuf", 500_000, func(n int) time.Duration { return selectDone(0, n) }),
 }
 
-// Channels with a sender each, which send so many values together.
+// Creates channels with a sender each, which together send the given number of values.
 func sources(count, capacity, values int) []chan uint64 {
 	channels := make([]chan uint64, count)
 	for id := range channels {
@@ -88,7 +88,7 @@ func selectDefaultTwo(selects int) time.Duration {
 	return time.Since(start)
 }
 
-// So many receives from one channel, each with an eye on another that says when to stop.
+// Receives from one channel, each time beside another channel that says when to stop.
 func selectDone(capacity, selects int) time.Duration {
 	data := sources(1, capacity, selects)[0]
 	done := make(chan struct{})

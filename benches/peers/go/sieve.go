@@ -12,7 +12,8 @@ const (
 
 var sieveWorkloads = []workload{whole("sieve_2000", sieve)}
 
-// Primes by a chain of goroutines, each of which lets through what its prime does not divide.
+// Primes from a chain of goroutines, each of which passes on the numbers that its prime does not
+// divide.
 func sieve() time.Duration {
 	start := time.Now()
 	var enough atomic.Bool
@@ -26,7 +27,7 @@ func sieve() time.Duration {
 	if last != lastPrime {
 		panic("that is another prime")
 	}
-	// A chain that is only left alone goes on until every link is stuck, beside the next repetition.
+	// An abandoned chain would go on until every link blocks, beside the next repetition.
 	enough.Store(true)
 	for range ch {
 	}

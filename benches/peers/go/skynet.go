@@ -7,7 +7,8 @@ var skynetWorkloads = []workload{
 	whole("skynet_1m", func() time.Duration { return skynet(1_000_000) }),
 }
 
-// A tree of goroutines, ten children to each, whose leaves send their numbers and whose other nodes send sums.
+// A tree of goroutines, each with ten children. The leaves send their numbers, and the other nodes
+// send sums.
 func skynet(leaves uint64) time.Duration {
 	start := time.Now()
 	ch := make(chan uint64)

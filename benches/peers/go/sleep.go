@@ -18,7 +18,8 @@ var sleepWorkloads = []workload{
 	}),
 }
 
-// So many goroutines sleep for 1 to 1000 ms each. How long all of it took, and how late each was, sorted.
+// Runs goroutines that sleep for 1 to 1000 ms each. Returns how long all of it took, and how late
+// each goroutine was, sorted.
 func sleep(count int) (time.Duration, []time.Duration) {
 	random := rand.New(rand.NewPCG(1, 2))
 	times := make([]time.Duration, count)
@@ -49,7 +50,7 @@ func sleep(count int) (time.Duration, []time.Duration) {
 	return wall, late
 }
 
-// The smallest time that so many percent of a sorted sample do not exceed.
+// Returns the smallest time that the given percentage of a sorted sample does not exceed.
 func percentile(sorted []time.Duration, percent int) time.Duration {
 	return sorted[(len(sorted)*percent+99)/100-1]
 }

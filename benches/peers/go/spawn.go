@@ -11,7 +11,7 @@ var spawnWorkloads = []workload{
 	each("spawn_join_1m", 1_000_000, func(n int) time.Duration { return spawnJoin(n, n) }),
 }
 
-// Starts count goroutines that do next to nothing, and waits for them after each batch.
+// Starts count goroutines that do almost nothing, and waits for them after each batch.
 func spawnJoin(batch, count int) time.Duration {
 	var run atomic.Int64
 	start := time.Now()

@@ -2,7 +2,7 @@ package main
 
 import "time"
 
-// How many timers wait besides the one that is measured.
+// The number of timers that are pending besides the measured one.
 const otherTimers = 10_000
 
 var timerWorkloads = []workload{
@@ -31,7 +31,7 @@ func afterFuncStop(count int) time.Duration {
 	})
 }
 
-// Times work while other timers wait, half of them for less than an hour.
+// Times work while other timers are pending, half of them for less than an hour.
 func amongOthers(work func()) time.Duration {
 	others := make([]*time.Timer, otherTimers)
 	for id := range others {
@@ -46,7 +46,7 @@ func amongOthers(work func()) time.Duration {
 	return elapsed
 }
 
-// So many round trips through two unbuffered channels, each with a timeout on its way back.
+// Sends values to and fro through two unbuffered channels, with a timeout on each way back.
 func timerSelect(rounds int) time.Duration {
 	return play(rounds, func(pong chan uint64) uint64 {
 		select {

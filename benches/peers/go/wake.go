@@ -10,10 +10,11 @@ var wakeWorkloads = []workload{
 	several("wake_idle", func() []figure { return wake(1000, 2*time.Millisecond) }),
 }
 
-// For how long the sender computes after a send.
+// How long the sender computes after a send.
 const busy = 200 * time.Microsecond
 
-// From just before each of so many sends to just after its receive. After gap, the next one follows.
+// Measures the time from just before each send to just after its receive. After gap, the next send
+// follows.
 func wake(count int, gap time.Duration) []figure {
 	values, answers := make(chan struct{}, 1), make(chan time.Time, 1)
 	go func() {

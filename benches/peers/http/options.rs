@@ -11,7 +11,7 @@ pub(crate) struct Options {
     pub(crate) workers: usize,
 }
 
-/// Ends the process if the command line is wrong.
+/// Parses the command line, and ends the process if it is invalid.
 pub(crate) fn parse() -> Options {
     let mut options = Options { addr: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 1 };
     let mut arguments = env::args().skip(1);

@@ -1,4 +1,5 @@
-//! go-lib's channels and goroutines in the words that the shared workloads use: results, iterators, handles.
+//! go-lib's channels and goroutines behind the interface that the shared workloads use: results,
+//! iterators, handles.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use go_lib::chan::{self, chan};
 use go_lib::go;
 
-/// The channel is closed, and empty.
+/// The channel is closed and empty.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Closed;
 
@@ -15,15 +16,16 @@ pub(crate) struct Sender<T: Send + 'static> {
     open: Arc<Open<T>>,
 }
 
-/// What the senders of a channel share, so that the last one closes it: go-lib does not, whatever its README says.
+/// Shared by all senders of a channel, so that the last one closes it. go-lib does not do this,
+/// contrary to its README.
 struct Open<T: Send + 'static>(chan::Sender<T>);
 
 pub(crate) struct Receiver<T>(pub(crate) chan::Receiver<T>);
 
-/// What a receiver receives.
+/// An iterator over the values of a receiver.
 pub(crate) struct Values<T>(chan::Receiver<T>);
 
-/// Where a goroutine's result comes out.
+/// The receiving end of a goroutine's result.
 pub(crate) struct JoinHandle<T>(chan::Receiver<T>);
 
 pub(crate) fn bounded<T: Send + 'static>(capacity: usize) -> (Sender<T>, Receiver<T>) {
@@ -36,7 +38,8 @@ pub(crate) fn unbuffered<T: Send + 'static>() -> (Sender<T>, Receiver<T>) {
     bounded(0)
 }
 
-/// `go!` gives no handle. This one is as go-lib makes them for the goroutines of a `scope`.
+/// Spawns a goroutine and returns a handle, which `go!` does not. go-lib makes its handles like
+/// this for the goroutines of a `scope`.
 pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let (tx, rx) = chan(1);
     go!(move || tx.send(f()));
@@ -62,7 +65,9 @@ impl<T> Clone for Receiver<T> {
 }
 
 impl<T: Send + 'static> Sender<T> {
-    /// Without receivers it waits for ever, as in Go.
+    /// Sends a value.
+    ///
+    /// Without receivers it waits forever, as in Go.
     pub(crate) fn send(&self, value: T) -> Result<(), Infallible> {
         self.tx.send(value);
         Ok(())

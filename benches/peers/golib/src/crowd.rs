@@ -1,4 +1,4 @@
-//! Many that park on one channel until it is closed.
+//! Goroutines that park on one channel until it is closed.
 
 use std::sync::Arc;
 

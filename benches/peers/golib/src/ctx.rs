@@ -11,7 +11,8 @@ use crate::on_goroutine;
 use crate::ping_pong::ping_pong;
 
 pub(crate) const WORKLOADS: &[Workload] = &[
-    // A timeout is a goroutine that sleeps, also when it was cancelled, and there is only room for 32 000 of them.
+    // A timeout is a goroutine that sleeps, even after its context is canceled, and there is room
+    // for only 32 000 of them.
     Workload::each("ctx_timeout_cancel", 2000, |n| on_goroutine(move || timeout_cancel(n))),
     Workload::each("timer_select", 2000, |n| on_goroutine(move || ping_pong_with_timeout(n))),
     Workload::whole_us("ctx_tree_10k", || on_goroutine(|| cancel_tree(|_| {}))),
@@ -25,7 +26,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 ];
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// How many children each inner node of the tree has.
+/// The number of children of each inner node of the tree.
 const CHILDREN: usize = 100;
 
 fn timeout_cancel(count: u64) -> Duration {
@@ -38,7 +39,9 @@ fn timeout_cancel(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// Cancels the root of a tree whose leaves were each shown to `prepare`.
+/// Cancels the root of a tree.
+///
+/// Before that, `prepare` is called with each leaf.
 fn cancel_tree(prepare: fn(&Context)) -> Duration {
     let (root, cancel) = with_cancel(&background());
     let children: Vec<_> = (0..CHILDREN).map(|_| with_cancel(&root)).collect();
@@ -51,7 +54,8 @@ fn cancel_tree(prepare: fn(&Context)) -> Duration {
     elapsed
 }
 
-/// So many round trips through two unbuffered channels, each with a timeout on its way back.
+/// Sends `rounds` values to and fro through two unbuffered channels, with a timeout on each way
+/// back.
 fn ping_pong_with_timeout(rounds: u64) -> Duration {
     let background = background();
     ping_pong(rounds, move |pongs| {

@@ -1,4 +1,4 @@
-//! A TCP server that echoes, a goroutine for each connection.
+//! A TCP server that echoes, with a goroutine for each connection.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -30,11 +30,12 @@ fn serve(connections: usize) -> SocketAddr {
 }
 
 fn talk(mut stream: TcpStream) {
-    // go-lib has no call for it. SAFETY: the stream is open as long as this borrow of its descriptor.
+    // go-lib has no call for this option. SAFETY: the descriptor stays open during the borrow,
+    // because `stream` outlives it.
     let fd = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
     set_tcp_nodelay(fd, true).expect("it is open");
     let mut bytes = [0; 1024];
-    // In the end the client hangs up, which may be a reset.
+    // At the end the client closes the connection, which may be a reset.
     while let Ok(n @ 1..) = stream.read(&mut bytes) {
         if stream.write_all(&bytes[..n]).is_err() {
             return;

@@ -1,4 +1,4 @@
-//! One that sleeps beside others that keep the workers for themselves.
+//! A goroutine that sleeps beside others that keep their workers.
 
 use go_lib::{go, sleep};
 use peer_harness::Workload;
@@ -9,7 +9,7 @@ use crate::on_goroutine;
 pub(crate) const WORKLOADS: &[Workload] =
     &[Workload::several("hog_spin", || beside(SPINNERS, |hog| start(|| hog.spin()), sleeper))];
 
-/// Only goroutines can start goroutines.
+/// Starts a goroutine from a goroutine: no other thread can.
 fn start(f: impl FnOnce() + Send + 'static) {
     on_goroutine(|| go!(f));
 }

@@ -54,9 +54,10 @@ const LISTS: &[&[Workload]] = &[
 ];
 
 fn start(workers: usize) {
-    // SAFETY: there are no other threads yet. `set_gomaxprocs` could only add to the workers that are there at first.
+    // SAFETY: there are no other threads yet. `set_gomaxprocs` could only add to the initial
+    // workers.
     unsafe { std::env::set_var("GOMAXPROCS", workers.to_string()) };
-    // Otherwise the others go on, and wait for who has panicked.
+    // Without this, the other goroutines would go on and wait for the one that has panicked.
     go_lib::set_panic_handler(|payload| {
         eprintln!("a goroutine panicked: {}", message(payload.as_ref()));
         exit(1);
@@ -68,10 +69,10 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     formatted.or(payload.downcast_ref().copied()).unwrap_or("with something else than a text")
 }
 
-/// Runs `f` in a goroutine. Main is a thread like any other, and not what is measured.
+/// Runs `f` in a goroutine: the main thread is not what is measured.
 ///
-/// The thread that waits is a new one each time: go-lib waits with `thread::park` and takes whatever wakes it for the
-/// goroutine's end, also the wake-up that another of std's tools has left over.
+/// The waiting thread is a new one each time. go-lib waits with `thread::park` and takes any
+/// wake-up for the end of the goroutine, even one that another of std's tools has left over.
 fn on_goroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     thread::spawn(|| enter(f)).join().expect("a workload does not panic")
 }

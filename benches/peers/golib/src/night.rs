@@ -1,4 +1,4 @@
-//! Many that sleep once each.
+//! Many goroutines that sleep once each.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::on_goroutine;
 
 pub(crate) const WORKLOADS: &[Workload] = &[Workload::several("sleep_20k", || night(20_000).lateness())];
 
-/// So many that sleep for 1 to 1000 ms.
+/// Runs `count` goroutines that sleep for 1 to 1000 ms.
 fn night(count: usize) -> Night {
     Night::of(count, |sleepers| {
         on_goroutine(|| {

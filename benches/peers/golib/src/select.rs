@@ -1,5 +1,5 @@
-//! One receiver that selects: over channels that each have a sender of their own, or beside a "done" that never comes,
-//! or with a default and nothing to receive.
+//! One receiver that selects: over channels with one sender each, or beside a "done" that never
+//! comes, or with a default and nothing to receive.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,9 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::each("select_done_unbuf", 500_000, |n| on_goroutine(move || done(0, n))),
 ];
 
-/// A channel and its sender, who sends so many values. The sender's end is handed out too, because a closed channel is
-/// always ready.
+/// Creates a channel with a sender that sends `values`.
+///
+/// The caller also gets the sending end, because a closed channel is always ready.
 fn source(capacity: usize, values: u64) -> (Sender<u64>, Receiver<u64>) {
     let (tx, rx) = chan(capacity);
     let open = tx.clone();
@@ -27,7 +28,7 @@ fn source(capacity: usize, values: u64) -> (Sender<u64>, Receiver<u64>) {
     (open, rx)
 }
 
-/// So many receives over two channels.
+/// Receives over two channels.
 fn two(capacity: usize, selects: u64) -> Duration {
     let (_open_a, a) = source(capacity, selects.div_ceil(2));
     let (_open_b, b) = source(capacity, selects / 2);
@@ -41,7 +42,7 @@ fn two(capacity: usize, selects: u64) -> Duration {
     start.elapsed()
 }
 
-/// So many looks at one empty channel.
+/// Polls one empty channel.
 fn default_one(selects: u64) -> Duration {
     let (_open, a) = chan::<u64>(1);
     let start = Instant::now();
@@ -54,7 +55,7 @@ fn default_one(selects: u64) -> Duration {
     start.elapsed()
 }
 
-/// So many looks at two empty channels.
+/// Polls two empty channels.
 fn default_two(selects: u64) -> Duration {
     let ((_open_a, a), (_open_b, b)) = (chan::<u64>(1), chan::<u64>(1));
     let start = Instant::now();
@@ -68,7 +69,7 @@ fn default_two(selects: u64) -> Duration {
     start.elapsed()
 }
 
-/// So many receives from one channel, each with an eye on another that says when to stop.
+/// Receives from one channel, each time beside another channel that says when to stop.
 fn done(capacity: usize, selects: u64) -> Duration {
     let (_open, data) = source(capacity, selects);
     let (_not_yet, done) = chan::<()>(0);

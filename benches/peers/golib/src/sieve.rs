@@ -1,4 +1,5 @@
-//! Primes by a chain of goroutines, each of which lets through what its prime does not divide.
+//! Primes from a chain of goroutines, each of which passes on the numbers that its prime does not
+//! divide.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,8 @@ fn sieve() -> Duration {
     }
     let elapsed = start.elapsed();
     assert_eq!(last, LAST);
-    // A sender waits for ever when nobody receives any more, as in Go: so the chain ends from the other side.
+    // A sender waits forever once its receiver is gone, as in Go. So the chain ends from the other
+    // side.
     enough.store(true, Ordering::Relaxed);
     while rx.recv().is_some() {}
     elapsed

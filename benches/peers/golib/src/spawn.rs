@@ -1,4 +1,4 @@
-//! Goroutines that do next to nothing, and goroutines that only yield.
+//! Goroutines that do almost nothing, and goroutines that only yield.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::each("yield_1000", 1_000_000, |n| on_goroutine(move || yields(n, 1000))),
 ];
 
-/// So many goroutines, `batch` of them at a time.
+/// Spawns and joins `count` goroutines, `batch` of them at a time.
 fn spawn_join(count: u64, batch: u64) -> Duration {
     let ran = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
@@ -37,7 +37,7 @@ fn spawn_join(count: u64, batch: u64) -> Duration {
     elapsed
 }
 
-/// So many yields, by `count` goroutines together.
+/// Yields `total` times, in `count` goroutines together.
 fn yields(total: u64, count: u64) -> Duration {
     let mut shares = (0..count).map(|id| total / count + u64::from(id < total % count));
     let start = Instant::now();
@@ -48,7 +48,7 @@ fn yields(total: u64, count: u64) -> Duration {
     start.elapsed()
 }
 
-/// Spawns what `work` gives, so many times, and waits for all.
+/// Spawns `count` closures from `work`, and waits for all of them.
 fn run_all<F: FnOnce() + Send + 'static>(count: u64, mut work: impl FnMut() -> F) {
     let running = Arc::new(WaitGroup::new());
     running.add(count as i64);

@@ -19,7 +19,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     }),
 ];
 
-/// How many children each inner node of the tree has.
+/// The number of children of each inner node of the tree.
 const CHILDREN: usize = 100;
 
 fn timeout_cancel(count: u64) -> Duration {
@@ -32,7 +32,9 @@ fn timeout_cancel(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// Cancels the root of a tree whose leaves were each shown to `prepare`.
+/// Cancels the root of a tree.
+///
+/// Before that, `prepare` is called with each leaf.
 fn cancel_tree(prepare: fn(&Context)) -> Duration {
     let (root, cancel) = Context::background().with_cancel();
     let children: Vec<_> = (0..CHILDREN).map(|_| root.with_cancel()).collect();

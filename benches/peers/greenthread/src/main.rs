@@ -1,4 +1,4 @@
-//! greenthread's side of the peer benchmark.
+//! greenthread's program in the peer benchmark.
 
 use greenthread::config::Config;
 use greenthread::net::{TcpListener, TcpStream};
@@ -79,7 +79,7 @@ const SHARED: &[Workload] = &[
 
 const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(1_000_000, 100_000);
 
-/// Main is a thread like any other, and not what is measured.
+/// Runs a workload in a goroutine: the main thread is not what is measured.
 fn on_goroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     spawn(f).join().expect("a workload does not panic")
 }

@@ -1,4 +1,5 @@
-//! Primes by a chain of goroutines, each of which lets through what its prime does not divide.
+//! Primes from a chain of goroutines, each of which passes on the numbers that its prime does not
+//! divide.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Timers that are made and stopped, while others wait.
+//! Timers that are created and stopped while others are pending.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ fn after_func_stop(count: u64) {
     }
 }
 
-/// Times `work` while other timers wait, half of them for less than an hour.
+/// Times `work` while other timers are pending, half of them for less than an hour.
 fn among_others(work: impl FnOnce()) -> Duration {
     let others: Vec<AfterFunc> = (0..OTHERS).map(|id| after_func(HOUR / 2 + HOUR / OTHERS * id, || {})).collect();
     let start = Instant::now();

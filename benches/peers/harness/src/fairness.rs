@@ -1,4 +1,5 @@
-//! Work beside goroutines, or what the peer calls them, that compute in long turns or block their threads.
+//! Work beside goroutines, or the peer's equivalent, that compute in long turns or block their
+//! threads.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -11,22 +12,22 @@ use std::time::{Duration, Instant};
 
 use crate::{Figures, Times, hog};
 
-/// How many compute in turns beside the reader.
+/// The number of goroutines that compute in turns beside the reader.
 const BUSY: usize = 4;
-/// How long each turn is.
+/// The length of each turn.
 const TURN: Duration = Duration::from_millis(2);
 const TRIPS: usize = 200;
-/// The pause between two trips: it meets no pattern of the turns.
+/// The pause between two round trips, which fits no pattern of the turns.
 const BETWEEN: Duration = Duration::from_millis(7);
 
-/// How many compute without a turn for others.
+/// The number of goroutines that compute without giving way to others.
 const HOGS: usize = 60;
-/// How many block their threads.
+/// The number of goroutines that block their threads.
 const BLOCKED: usize = 300;
 /// How long each of them blocks.
 const CALL: Duration = Duration::from_millis(20);
 
-/// One that computes in turns.
+/// The work of a goroutine that computes in turns.
 #[derive(Debug)]
 pub struct Busy {
     stop: Arc<AtomicBool>,
@@ -34,16 +35,19 @@ pub struct Busy {
 }
 
 impl Busy {
-    /// Computes for one turn; false if that was the last. Others are to have a turn then.
+    /// Computes for one turn, and returns `false` if that was the last one.
+    ///
+    /// The caller yields after each turn.
     pub fn turn(&self) -> bool {
         hog(TURN);
         !self.stop.load(Ordering::Relaxed)
     }
 }
 
-/// How long a byte and its answer are on the way, in microseconds: half of them at most, and nearly all. `serve` starts a
-/// server that echoes for so many connections, `spawn` one that computes in turns. The caller is a thread outside of the
-/// runtime.
+/// Measures how long a byte and its echo take, in microseconds: the median and the 99th percentile.
+///
+/// `serve` starts a server that echoes on the given number of connections, and `spawn` starts a
+/// goroutine that computes in turns. The caller is a thread outside the runtime.
 pub fn trips_beside_busy(serve: impl FnOnce(usize) -> SocketAddr, spawn: impl Fn(Busy)) -> Figures {
     let addr = serve(1);
     let stop = Arc::new(AtomicBool::new(false));
@@ -56,10 +60,13 @@ pub fn trips_beside_busy(serve: impl FnOnce(usize) -> SocketAddr, spawn: impl Fn
     vec![("p50", p50), ("p99", p99)]
 }
 
-/// How a program is asked to be the client of another peer's server: `trips-client ADDRESS`. It prints the two figures.
+/// The first argument that makes a program the client of another peer's server:
+/// `trips-client ADDRESS`.
+///
+/// The program prints the two figures.
 pub(crate) const CLIENT: &str = "trips-client";
 
-/// The two figures of a client of the server at `addr`.
+/// Returns the two figures of a client of the server at `addr`.
 pub(crate) fn trips(addr: impl ToSocketAddrs) -> io::Result<[f64; 2]> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
@@ -78,7 +85,7 @@ pub(crate) fn trips(addr: impl ToSocketAddrs) -> io::Result<[f64; 2]> {
     Ok([50.0, 99.0].map(|percent| trips.percentile(percent).as_nanos() as f64 / 1e3))
 }
 
-/// One that computes, and does nothing else.
+/// The work of a goroutine that only computes.
 #[derive(Debug)]
 pub struct Job {
     steps: u64,
@@ -86,7 +93,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Takes a CPU for 50 ms or so, however many threads share it.
+    /// Uses about 50 ms of CPU time, however many threads share the CPU.
     pub fn compute(self) {
         spin(self.steps);
     }
@@ -99,7 +106,8 @@ fn spin(steps: u64) {
     }
 }
 
-/// How many milliseconds they take together, and the most threads that the process had meanwhile.
+/// Measures how many milliseconds all of them take together, and the largest number of threads in
+/// the process during that time.
 pub fn hogs(spawn: impl Fn(Job)) -> Figures {
     let sample = 1_000_000;
     let quickest = (0..10).map(|_| {
@@ -127,16 +135,16 @@ pub fn hogs(spawn: impl Fn(Job)) -> Figures {
     let took = begin.elapsed();
     stop.store(true, Ordering::Relaxed);
     watcher.join().expect("it only counts");
-    // But for the watcher.
+    // Except for the watcher.
     vec![("ms", took.as_nanos() as f64 / 1e6), ("threads", (most.load(Ordering::Relaxed) - 1) as f64)]
 }
 
-/// The threads of this process; 0 where the system does not tell.
+/// Returns the number of threads in this process, or 1 where the system does not report it.
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count).max(1)
 }
 
-/// One that blocks its thread once.
+/// The work of a goroutine that blocks its thread once.
 #[derive(Debug)]
 pub struct Blocker {
     _alive: Sender<()>,
@@ -149,7 +157,7 @@ impl Blocker {
     }
 }
 
-/// How long until all of them have blocked their threads and gone on.
+/// Measures the time until all of them have blocked their threads and continued.
 pub fn blockers(spawn: impl Fn(Blocker)) -> Duration {
     let (alive, blockers) = channel();
     let begin = Instant::now();
@@ -159,9 +167,9 @@ pub fn blockers(spawn: impl Fn(Blocker)) -> Duration {
     begin.elapsed()
 }
 
-/// Returns when nobody has the other side any more.
+/// Returns when all senders are gone.
 fn wait_for_all(alive: &Receiver<()>) {
-    alive.recv().expect_err("nobody sends");
+    alive.recv().expect_err("nothing is ever sent");
 }
 
 #[cfg(test)]
@@ -170,7 +178,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn threads_can_do_all_of_it() {
+    fn every_measurement_works_with_threads() {
         let serve = |connections| {
             assert_eq!(connections, 1);
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,6 +1,7 @@
-//! One that sleeps, again and again, beside others that keep the workers for themselves.
+//! A goroutine that sleeps repeatedly beside others that keep their workers.
 //!
-//! A hog never calls into a scheduler by itself. It looks at a flag, which no scheduler sees, so that it has an end.
+//! A hog never calls into a scheduler by itself. It checks a flag, which no scheduler sees, so that
+//! it ends.
 
 use std::hint::black_box;
 use std::mem;
@@ -12,19 +13,19 @@ use std::time::{Duration, Instant};
 
 use crate::{Figures, Times, give_up, workers};
 
-/// How many compute, whatever the number of workers.
+/// The number of goroutines that compute, whatever the number of workers.
 pub const SPINNERS: usize = 2;
 /// How long the sleeper sleeps each time.
 pub const NAP: Duration = Duration::from_millis(1);
 const NAPS: usize = 200;
 /// How long a system call of a hog takes.
 const CALL: Duration = Duration::from_millis(100);
-/// For all of the sleeps together.
+/// The limit for all sleeps together.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-const SOUND: &str = "nobody panics with it";
+const NOT_POISONED: &str = "no thread panics while it holds the lock";
 
-/// One that keeps a worker for itself until the sleeper is done.
+/// The work of a goroutine that keeps a worker until the sleeper is done.
 #[derive(Debug)]
 pub struct Hog {
     stop: Arc<AtomicBool>,
@@ -33,7 +34,7 @@ pub struct Hog {
 }
 
 impl Hog {
-    /// Computes, and nothing else.
+    /// Computes without a pause.
     pub fn spin(self) {
         let mut number = 1_u64;
         self.repeat(|| {
@@ -43,13 +44,15 @@ impl Hog {
         });
     }
 
-    /// Makes long system calls. `blocking` makes one, in the way in which the peer wants them made.
+    /// Makes long system calls.
+    ///
+    /// `blocking` makes one, in the way that the peer recommends.
     pub fn call(self, blocking: impl Fn(fn())) {
         self.repeat(|| blocking(|| thread::sleep(CALL)));
     }
 
     fn repeat(&self, mut work: impl FnMut()) {
-        // Nobody listens to one that begins late.
+        // Fails if the hog begins late, when the receiver is gone.
         let _ = self.began.send(());
         while !self.stop.load(Ordering::Relaxed) {
             work();
@@ -57,7 +60,7 @@ impl Hog {
     }
 }
 
-/// What the sleeper has to do.
+/// The work of the sleeper.
 #[derive(Debug)]
 pub struct Naps {
     left: usize,
@@ -69,36 +72,38 @@ pub struct Naps {
 #[derive(Debug)]
 struct Log {
     late: Vec<Duration>,
-    /// When the latest sleep began.
+    /// The time at which the latest sleep began.
     asked: Instant,
 }
 
 impl Naps {
-    /// Whether there is one more sleep of [`NAP`], which begins now.
+    /// Returns `true` if there is another sleep of [`NAP`], which begins now.
     pub fn lie_down(&mut self) -> bool {
         if self.left == 0 || self.stop.load(Ordering::Relaxed) {
             return false;
         }
         self.left -= 1;
-        self.log.lock().expect(SOUND).asked = Instant::now();
+        self.log.lock().expect(NOT_POISONED).asked = Instant::now();
         true
     }
 
-    /// It has ended.
+    /// Records that the sleep has ended.
     ///
     /// # Panics
-    /// If it was too short.
+    /// If the sleep was too short.
     pub fn get_up(&self) {
         let now = Instant::now();
-        let mut log = self.log.lock().expect(SOUND);
-        let late = (now - log.asked).checked_sub(NAP).expect("nobody wakes early");
+        let mut log = self.log.lock().expect(NOT_POISONED);
+        let late = (now - log.asked).checked_sub(NAP).expect("a sleep ended early");
         log.late.push(late);
     }
 }
 
-/// How late half of the sleeps and nearly all of them end beside so many hogs, in microseconds. The functions start a hog
-/// and the sleeper on goroutines, or what the peer calls them. The caller is a thread outside of the runtime, which this
-/// blocks.
+/// Measures how late the sleeps end beside `count` hogs, in microseconds: the median and the 99th
+/// percentile.
+///
+/// The functions start a hog and the sleeper in goroutines, or the peer's equivalent. The caller is
+/// a thread outside the runtime, which this function blocks.
 pub fn beside(count: usize, spawn_hog: impl Fn(Hog), spawn_sleeper: impl FnOnce(Naps)) -> Figures {
     let (began, begun) = channel();
     let (alive, hogs) = channel();
@@ -116,28 +121,28 @@ pub fn beside(count: usize, spawn_hog: impl Fn(Hog), spawn_sleeper: impl FnOnce(
     spawn_sleeper(Naps { left: NAPS, stop: Arc::clone(&stop), log: Arc::clone(&log), _alive: alive });
     let late = lateness(&sleeper, &log);
     stop.store(true, Ordering::Relaxed);
-    assert!(end(&hogs) && end(&sleeper), "who is told to stop does");
+    assert!(end(&hogs) && end(&sleeper), "hogs and sleeper end when they are told to");
     let micros = |percent| late.percentile(percent).as_nanos() as f64 / 1e3;
     vec![("p50", micros(50.0)), ("p99", micros(99.0))]
 }
 
-/// Waits for the sleeper, and gives up if not one of its sleeps ends.
+/// Waits for the sleeper, and gives up if none of its sleeps ends.
 fn lateness(sleeper: &Receiver<()>, log: &Mutex<Log>) -> Times {
     let ended = end(sleeper);
-    let mut log = log.lock().expect(SOUND);
+    let mut log = log.lock().expect(NOT_POISONED);
     let mut late = mem::take(&mut log.late);
     if ended {
         assert_eq!(late.len(), NAPS);
     } else if late.is_empty() {
         give_up(&format!("no sleep of {NAP:?} ended within {PATIENCE:?}"));
     } else {
-        // As late as it is now.
+        // The pending sleep counts with its lateness so far.
         late.push(log.asked.elapsed().saturating_sub(NAP));
     }
     Times::new(late)
 }
 
-/// Whether all who hold the other side come to their ends.
+/// Returns `true` if all holders of the sending side have ended in time.
 fn end(alive: &Receiver<()>) -> bool {
     alive.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected)
 }
@@ -165,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "nobody wakes early")]
-    fn a_sleep_that_is_too_short_is_an_error() {
+    #[should_panic(expected = "a sleep ended early")]
+    fn a_sleep_that_is_too_short_panics() {
         let log = Arc::new(Mutex::new(Log { late: Vec::new(), asked: Instant::now() }));
         let mut naps = Naps { left: 1, stop: Arc::default(), log, _alive: channel().0 };
         assert!(naps.lie_down());

@@ -1,5 +1,5 @@
-//! Crowds that park: what each of them keeps in memory, how long it takes to make and to wake them, and what they cost
-//! while nothing happens.
+//! Crowds that park: how much memory each goroutine keeps, how long the crowd takes to create and
+//! to wake, and what it costs while nothing happens.
 
 use std::fs;
 use std::hint::black_box;
@@ -11,20 +11,23 @@ use std::time::{Duration, Instant};
 
 use crate::{Figures, Workload};
 
-/// How long those who have used their stacks are left alone, and how long it is watched what idling costs.
+/// How long goroutines that have used their stacks stay parked, and how long the cost of idling is
+/// measured.
 const REST: Duration = Duration::from_secs(3);
-/// What was just spawned settles, and who was looking for work goes to sleep.
+/// New goroutines settle, and workers that were looking for work go to sleep.
 const SETTLING: Duration = Duration::from_secs(3);
 const IDLE: u64 = 10_000;
 
-/// How a peer makes goroutines that park, or whatever it has instead.
+/// A peer's way to create goroutines that park, or its equivalent.
 pub trait Crowd {
-    /// Starts `count` of them, which do `first`, count themselves in, and park on one channel. What it hands back closes
-    /// that, and returns when all have ended. Both are called by a thread outside of the runtime.
+    /// Starts `count` goroutines, which call `first`, count themselves in, and park on one channel.
+    ///
+    /// The closure that it returns closes the channel, and returns when all have ended. A thread
+    /// outside the runtime calls both.
     fn gather(count: u64, arrivals: Arc<Arrivals>, first: fn()) -> impl FnOnce();
 }
 
-/// Those of a crowd that have yet to come.
+/// The number of goroutines of a crowd that have yet to arrive.
 #[derive(Debug)]
 pub struct Arrivals {
     missing: AtomicU64,
@@ -32,26 +35,26 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Says that one is there and is about to park.
+    /// Records that a goroutine has arrived and is about to park.
     pub fn count_in(&self) {
-        // It only counts: what they have written is not read.
+        // Relaxed: this only counts, and no data of the goroutines is read.
         if self.missing.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.complete.send(()).expect("somebody waits for the last one");
+            self.complete.send(()).expect("the creator waits for the last one");
         }
     }
 }
 
-/// The workloads with crowds, for a peer that can have so many parked.
+/// Returns the workloads with crowds, for a peer that can have that many goroutines parked.
 pub const fn crowd_workloads<C: Crowd>(parked: u64, deep: u64) -> [Workload; 4] {
     [
-        Workload::fresh("parked_1m", parked, |count| stay::<C>(count, || {}, None)),
-        Workload::fresh("deep_6k", deep, |count| stay::<C>(count, use_stack::<{ 6 << 10 }>, Some(REST))),
-        Workload::fresh("deep_24k", deep, |count| stay::<C>(count, use_stack::<{ 24 << 10 }>, Some(REST))),
+        Workload::fresh("parked_1m", parked, |count| measure_crowd::<C>(count, || {}, None)),
+        Workload::fresh("deep_6k", deep, |count| measure_crowd::<C>(count, use_stack::<{ 6 << 10 }>, Some(REST))),
+        Workload::fresh("deep_24k", deep, |count| measure_crowd::<C>(count, use_stack::<{ 24 << 10 }>, Some(REST))),
         Workload::once("idle_10k", idle::<C>),
     ]
 }
 
-/// Uses so much of the stack, and a little more.
+/// Uses `BYTES` of the stack, and a little more.
 #[inline(never)]
 pub fn use_stack<const BYTES: usize>() {
     let mut frame = [0_u8; BYTES];
@@ -59,7 +62,9 @@ pub fn use_stack<const BYTES: usize>() {
     assert_eq!(black_box(&frame).iter().map(|&byte| usize::from(byte)).sum::<usize>(), BYTES / 64);
 }
 
-/// Returns when `count` are there. What it hands back wakes them.
+/// Returns when `count` have arrived.
+///
+/// The closure that it returns wakes them.
 fn gather<C: Crowd>(count: u64, first: fn()) -> impl FnOnce() {
     let (complete, completed) = sync_channel(1);
     let wake = C::gather(count, Arc::new(Arrivals { missing: AtomicU64::new(count), complete }), first);
@@ -67,8 +72,8 @@ fn gather<C: Crowd>(count: u64, first: fn()) -> impl FnOnce() {
     wake
 }
 
-/// They come, are left alone for `rest`, and go.
-fn stay<C: Crowd>(count: u64, first: fn(), rest: Option<Duration>) -> Figures {
+/// Measures a crowd that arrives, stays parked for `rest`, and is woken.
+fn measure_crowd<C: Crowd>(count: u64, first: fn(), rest: Option<Duration>) -> Figures {
     let nanos_since = |start: Instant| start.elapsed().as_nanos() as f64 / count as f64;
     let before = resident_bytes();
     let start = Instant::now();
@@ -84,7 +89,7 @@ fn stay<C: Crowd>(count: u64, first: fn(), rest: Option<Duration>) -> Figures {
     figures
 }
 
-/// Microseconds of CPU and wake-ups, for each second.
+/// Measures microseconds of CPU and wake-ups, per second.
 fn idle<C: Crowd>() -> Figures {
     let wake = gather::<C>(IDLE, || {});
     sleep(SETTLING);
@@ -98,25 +103,25 @@ fn idle<C: Crowd>() -> Figures {
     vec![("cpu", cpu.as_nanos() as f64 / 1e3 / seconds), ("switches", sleeps as f64 / seconds)]
 }
 
-/// Bytes of memory that this process has: its pages and the page tables for them.
+/// Returns the bytes of memory that this process has: its pages and the page tables for them.
 ///
 /// # Panics
-/// Where there is no `/proc/self/status`.
+/// If there is no `/proc/self/status`.
 pub fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("this needs Linux's /proc");
     (field(&status, "VmRSS:") + field(&status, "VmPTE:")) * 1024
 }
 
-/// Bytes that this process has gained since it had `before`, for each of `count`.
+/// Returns the bytes that this process has gained since it had `before`, divided by `count`.
 pub fn gained_since(before: u64, count: u64) -> f64 {
     resident_bytes().saturating_sub(before) as f64 / count as f64
 }
 
-/// CPU time that the threads of this process other than the caller have used so far, and how often one of them has gone
-/// to sleep.
+/// Returns the CPU time that all threads of this process except the caller have used so far, and
+/// how often one of them has gone to sleep.
 ///
 /// # Panics
-/// Where there is no `/proc/self/task`.
+/// If there is no `/proc/self/task`.
 pub fn cpu_and_sleeps_of_others() -> (Duration, u64) {
     let caller = fs::read_link("/proc/thread-self").expect("this needs Linux's /proc");
     let (mut nanos, mut sleeps) = (0, 0);
@@ -165,12 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stay_has_a_rest_if_it_is_asked_for() {
+    fn a_crowd_stays_parked_if_a_pause_is_requested() {
         let names = |figures: Figures| figures.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-        assert_eq!(names(stay::<Threads>(3, || {}, None)), ["make", "bytes", "wake"]);
+        assert_eq!(names(measure_crowd::<Threads>(3, || {}, None)), ["make", "bytes", "wake"]);
         let rest = Duration::from_millis(20);
         let start = Instant::now();
-        let figures = stay::<Threads>(3, use_stack::<{ 6 << 10 }>, Some(rest));
+        let figures = measure_crowd::<Threads>(3, use_stack::<{ 6 << 10 }>, Some(rest));
         assert!(start.elapsed() >= rest, "they were left alone");
         assert_eq!(names(figures), ["make", "bytes", "rest", "wake"]);
     }

@@ -17,18 +17,18 @@ impl Times {
         Self(times)
     }
 
-    /// The smallest time that `percent` of the sample do not exceed.
+    /// Returns the smallest time that `percent` of the sample do not exceed.
     pub fn percentile(&self, percent: f64) -> Duration {
         let rank = (self.0.len() as f64 * percent / 100.0).ceil() as usize;
         self.0[rank.clamp(1, self.0.len()) - 1]
     }
 
-    /// A percentile as a figure, in microseconds.
+    /// Returns a percentile as a figure, in microseconds.
     pub fn figure(&self, name: &'static str, percent: f64) -> (&'static str, f64) {
         (name, self.percentile(percent).as_nanos() as f64 / 1e3)
     }
 
-    /// What half of the sample and nearly all of it do not exceed, in microseconds.
+    /// Returns the median and the 99th percentile, in microseconds.
     pub fn p50_and_p99(&self) -> Figures {
         vec![self.figure("p50", 50.0), self.figure("p99", 99.0)]
     }

@@ -21,7 +21,7 @@ func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/plaintext", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
-		// Fails if the client has gone, and then the server ends the connection.
+		// Fails if the client is gone. The server then closes the connection.
 		_, _ = w.Write(greeting)
 	})
 	listener, err := net.Listen("tcp", *addr)

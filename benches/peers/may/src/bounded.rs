@@ -1,4 +1,5 @@
-//! A channel with a bound, which may has not: its unbounded one, and a semaphore that counts the free places.
+//! A bounded channel, which may does not have: its unbounded one, and a semaphore that counts the
+//! free slots.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvError, SendError};
@@ -11,7 +12,7 @@ pub(crate) struct Sender<T> {
     free: Arc<Semphore>,
 }
 
-/// The channel's one receiver.
+/// The channel's only receiver.
 pub(crate) struct Receiver<T> {
     /// Taken by `drop`.
     rx: Option<mpsc::Receiver<T>>,
@@ -42,7 +43,8 @@ impl<T> Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.rx = None;
-        // A sender that waits for a place finds out now; no channel here has more than one.
+        // A sender that waits for a slot now finds that the channel is closed. No channel here has
+        // more than one sender.
         self.free.post();
     }
 }

@@ -40,7 +40,7 @@ fn many_to_many(values: u64) -> Duration {
     let start = Instant::now();
     let senders = (0..PAIRS).map(|id| {
         let (tx, free) = (tx.clone(), Arc::clone(&free));
-        // The first takes what the division leaves over.
+        // The first sender takes the remainder of the division.
         let mine = values / PAIRS + if id == 0 { values % PAIRS } else { 0 };
         go!(move || {
             for n in 0..mine {

@@ -51,7 +51,8 @@ const SHARED: &[Workload] = &[
     Workload::several("wake_idle", || on_coroutine(|| wake::idle(unbuffered))),
     Workload::each("chan_unbuf_pingpong", 500_000, |n| on_coroutine(move || ping_pong(n, Receiver::recv))),
     Workload::each("ring", 1_000_000, |n| on_coroutine(move || ring::ring(n))),
-    // A million do not fit: each is two mappings of the process, and the kernel allows 65530.
+    // A million do not fit: each takes two memory mappings, and the kernel allows 65530 per
+    // process.
     Workload::whole("skynet_10k", || on_coroutine_of_many(|| skynet::skynet(10_000))),
     Workload::each("mutex_8", 5_000_000, |n| on_coroutine(move || lock::mutex(n))),
     Workload::each("rwlock_1pct", 3_000_000, |n| on_coroutine(move || lock::rwlock(n))),
@@ -61,20 +62,22 @@ const SHARED: &[Workload] = &[
     Workload::each("timer_select", 500_000, |n| on_coroutine(move || ping_pong(n, |pongs| pongs.recv_timeout(HOUR)))),
 ];
 
-/// More than 32 000 do not fit: see above.
+/// More than 32 000 do not fit: each takes two of the 65530 memory mappings of a process.
 const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(20_000, 20_000);
 
 fn start(workers: usize) {
     may::config().set_workers(workers);
 }
 
-/// Main is a thread like any other, and not what is measured.
+/// Runs a workload in a coroutine: the main thread is not what is measured.
 fn on_coroutine<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     spawn(f).join().expect("a workload does not panic")
 }
 
-/// The same with a pool for as many stacks as the work needs. may's own is for a thousand, and all others are mapped
-/// and unmapped each time. The first coroutine of a process starts the scheduler, and it makes the pool.
+/// Runs a workload in a coroutine, with a pool for as many stacks as the work needs.
+///
+/// may's default pool is for a thousand, and all other stacks are mapped and unmapped each time.
+/// The first coroutine of a process starts the scheduler, which creates the pool.
 fn on_coroutine_of_many<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     may::config().set_pool_capacity(20_000);
     on_coroutine(f)
@@ -84,12 +87,12 @@ fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandl
     go!(f)
 }
 
-/// No channel of may's has a bound but by a semaphore, and these have none at all.
+/// Returns an unbounded channel: may's channels can only be bounded by a semaphore.
 fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {
     channel::channel()
 }
 
-/// What many can wait for.
+/// Returns a channel that many coroutines can wait for.
 fn gate<T>() -> (mpmc::Sender<T>, mpmc::Receiver<T>) {
     mpmc::channel()
 }

@@ -1,7 +1,9 @@
-//! One receiver that selects: over channels that each have a sender of their own, or beside a "done" that never comes.
+//! One receiver that selects: over channels with one sender each, or beside a "done" that never
+//! comes.
 //!
-//! A `cqueue` does it, with a coroutine per channel, which lives as long as the loop; may's `select!` would spawn them
-//! anew each time. A queue cannot say that it is empty at once, so of the defaults there is only that of one channel.
+//! A `cqueue` does it, with one coroutine per channel that lives as long as the loop; may's
+//! `select!` would spawn them again each time. A queue cannot report at once that it is empty, so
+//! of the workloads with a default there is only that of one channel.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::each("select_done_unbuf", 500_000, |n| on_coroutine(move || done(1, n))),
 ];
 
-/// So many channels, and a sender for each; together they send `values`.
+/// Creates `count` channels with a sender for each, which together send `values`.
 fn sources(count: u64, capacity: usize, values: u64) -> Vec<Receiver<u64>> {
     let sources = (0..count).map(|id| {
         let (tx, rx) = bounded(capacity);
@@ -58,7 +60,7 @@ fn done(capacity: usize, selects: u64) -> Duration {
     })
 }
 
-/// Makes an event of each value, until the source ends.
+/// Turns each value into an event, until the source ends.
 fn forward(queue: &cqueue::Cqueue, token: usize, source: Receiver<u64>) {
     go!(queue, token, move |event| {
         while source.recv().is_ok() {

@@ -1,5 +1,5 @@
-//! Primes by a chain of coroutines, each of which lets through what its prime does not divide. One free place stands in
-//! for an unbuffered channel.
+//! Primes from a chain of coroutines, each of which passes on the numbers that its prime does not
+//! divide. A channel with one free slot stands in for an unbuffered one.
 
 use std::time::{Duration, Instant};
 

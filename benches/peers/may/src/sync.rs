@@ -1,4 +1,4 @@
-//! may's locks without the poison, which parking_lot's have not either.
+//! may's locks without poisoning, which parking_lot's do not have either.
 
 use may::sync::{self, MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 

@@ -1,4 +1,5 @@
-//! A TCP server that echoes: one thread and one epoll, as one writes it in C. What the others are measured by.
+//! A TCP server that echoes: one thread and one epoll loop, as in C. The other servers are measured
+//! against it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,7 +23,7 @@ fn serve(connections: usize) -> SocketAddr {
     addr
 }
 
-/// Echoes until all have hung up.
+/// Echoes until all clients have closed their connections.
 fn talk(streams: Vec<TcpStream>) {
     let poll = epoll::create(CreateFlags::CLOEXEC).expect("there are descriptors");
     for (n, stream) in streams.iter().enumerate() {
@@ -37,7 +38,7 @@ fn talk(streams: Vec<TcpStream>) {
         epoll::wait(&poll, spare_capacity(&mut events), None).expect("the arguments are right");
         for event in &events {
             let mut stream = &streams[event.data.u64() as usize];
-            // What is sent back fits into the buffer of the socket, as the client waits for it.
+            // The answer fits into the socket's buffer, since the client waits for it.
             let echoed = match stream.read(&mut bytes) {
                 Ok(0) => false,
                 Ok(n) => stream.write_all(&bytes[..n]).is_ok(),

@@ -1,4 +1,5 @@
-//! OS threads, crossbeam-channel and parking_lot. A number of workers is a number of CPUs that the threads may use.
+//! OS threads, crossbeam-channel, and parking_lot. A number of workers is a number of CPUs that the
+//! threads may use.
 
 use std::thread::{sleep, spawn, yield_now};
 
@@ -37,7 +38,7 @@ use ping_pong::ping_pong;
 use spawn_join::spawn_join;
 use unbuffered as gate;
 
-/// Where each operation is a switch of threads, there are fewer of them than elsewhere.
+/// Workloads in which each operation switches threads have fewer operations than elsewhere.
 const WORKLOADS: &[Workload] = &[
     Workload::each("spawn_join_10k", 10_000, |n| spawn_join(10_000, n)),
     Workload::each("yield_2", 500_000, |n| crew(2, n, |_| yield_now())),
@@ -66,7 +67,7 @@ const WORKLOADS: &[Workload] = &[
 /// The kernel allows about 16 000 threads.
 const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(10_000, 10_000);
 
-/// Keeps this thread, and those that it will start, on the first CPUs of those that it may use.
+/// Confines this thread, and the threads that it starts, to the first of the CPUs that it may use.
 fn start(workers: usize) {
     let allowed = sched_getaffinity(None).expect("the kernel says where this thread may run");
     let mut chosen = CpuSet::new();

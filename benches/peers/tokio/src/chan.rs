@@ -1,4 +1,5 @@
-//! Streams and ping-pong. tokio's own channels have one receiver, so that async-channel stands in for several.
+//! Streams and ping-pong. tokio's own queues have one receiver, so async-channel stands in where
+//! there are several.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,9 @@ async fn ping_pong(rounds: u64) -> Duration {
     play(rounds, async |pongs| pongs.recv().await).await
 }
 
-/// So many round trips; who counts them receives by `receive`.
+/// Sends `rounds` values to and fro.
+///
+/// The task that counts the rounds receives by `receive`.
 pub(crate) async fn play(rounds: u64, receive: impl AsyncFn(&mut Receiver<u64>) -> Option<u64>) -> Duration {
     let (ping, mut pings) = mpsc::channel(1);
     let (pong, mut pongs) = mpsc::channel(1);
@@ -68,7 +71,7 @@ async fn many_to_many(values: u64) -> Duration {
     let start = Instant::now();
     let senders = (0..PAIRS).map(|id| {
         let tx = tx.clone();
-        // The first takes what the division leaves over.
+        // The first sender takes the remainder of the division.
         let mine = values / PAIRS + if id == 0 { values % PAIRS } else { 0 };
         spawn(async move {
             for n in 0..mine {

@@ -1,5 +1,5 @@
-//! Many that wait for the end of one channel. It is a broadcast, of tokio's own channels that have
-//! many receivers the one that costs them least.
+//! Tasks that wait for the end of one channel. It is a `broadcast`: of tokio's own channels with
+//! many receivers, the one that costs the tasks least.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What stands for contexts: one token with a timeout, and a tree of tokens.
+//! The equivalents of contexts: one token with a timeout, and a tree of tokens.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::whole_us("ctx_tree_10k", || on_worker(cancel_tree())),
 ];
 
-/// How many children each inner node of the tree has.
+/// The number of children of each inner node of the tree.
 const CHILDREN: usize = 100;
 
 async fn timeout_cancel(count: u64) -> Duration {

@@ -1,4 +1,4 @@
-//! A TCP server that echoes, a task for each connection.
+//! A TCP server that echoes, with a task for each connection.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ pub(crate) fn serve(connections: usize) -> SocketAddr {
 async fn talk(mut stream: TcpStream) {
     stream.set_nodelay(true).expect("it is open");
     let mut bytes = [0; 1024];
-    // In the end the client hangs up, which may be a reset.
+    // At the end the client closes the connection, which may be a reset.
     while let Ok(n @ 1..) = stream.read(&mut bytes).await {
         if stream.write_all(&bytes[..n]).await.is_err() {
             return;

@@ -1,4 +1,4 @@
-//! One that sleeps beside others that keep the workers for themselves.
+//! A task that sleeps beside others that keep their workers.
 
 use peer_harness::hogs::{NAP, Naps, SPINNERS, beside};
 use peer_harness::{Workload, fairness, workers};
@@ -21,7 +21,7 @@ async fn take_turns(busy: fairness::Busy) {
     }
 }
 
-/// As `tokio::spawn` does it on a worker, which the caller is not.
+/// Spawns a task like `tokio::spawn` on a worker, although the caller is not one.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     RUNTIME.get().expect("it is started first").spawn(task);
 }

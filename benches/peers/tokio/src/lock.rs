@@ -1,4 +1,5 @@
-//! tokio's own locks, which eight tasks contend for: the kind whose holder may wait. And a crew that divides its work.
+//! tokio's own locks with eight contending tasks: the kind whose holder may wait. And tasks that
+//! divide the work.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -53,7 +54,9 @@ async fn rwlock(operations: u64) -> Duration {
     elapsed
 }
 
-/// So many tasks do so many operations together; `work` does those with the numbers that it is told.
+/// Runs `operations` in `members` tasks.
+///
+/// `work` does the operations whose numbers it is passed.
 pub(crate) async fn crew<F: Future<Output = ()> + Send + 'static>(
     members: u64,
     operations: u64,

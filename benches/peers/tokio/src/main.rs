@@ -28,7 +28,7 @@ fn start(workers: usize) {
     RUNTIME.set(runtime.expect("a runtime starts")).expect("it is started once");
 }
 
-/// Runs a task on a worker: what `block_on` itself runs stays on the thread that calls it.
+/// Runs a task on a worker: `block_on` runs its own future on the thread that calls it.
 fn on_worker<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> T {
     let runtime = RUNTIME.get().expect("it is started first");
     runtime.block_on(runtime.spawn(task)).expect("a workload does not panic")

@@ -1,4 +1,4 @@
-//! A token that is handed around a ring. A channel of one value stands in for an unbuffered one.
+//! A token that is passed around a ring. A channel of capacity 1 stands in for an unbuffered one.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,8 @@ async fn ring(hops: u64) -> Duration {
             while let Some(left) = rx.recv().await {
                 if left == 0 {
                     end.send(Instant::now()).await.expect("the starter waits");
-                    // This closes the channel to the next node, which ends too, and so on around.
+                    // This closes the channel to the next node, which ends too, and so on around
+                    // the ring.
                     return;
                 }
                 next.send(left - 1).await.expect("the next node waits");

@@ -1,5 +1,6 @@
-//! One receiver that selects: over channels that each have a sender of their own, or beside a "done" that never comes,
-//! or with a default and nothing to receive. A channel of one value stands in for an unbuffered one.
+//! One receiver that selects: over channels with one sender each, or beside a "done" that never
+//! comes, or with a default and nothing to receive. A channel of capacity 1 stands in for an
+//! unbuffered one.
 
 use std::array;
 use std::future::ready;
@@ -23,8 +24,9 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::each("select_done_unbuf", 500_000, |n| on_worker(done(1, n))),
 ];
 
-/// `N` channels, and a sender for each; together they send `values`. The senders' ends are handed out too, because a
-/// closed channel is always ready.
+/// Creates `N` channels with a sender for each, which together send `values`.
+///
+/// The caller also gets the sending ends, because a closed channel is always ready.
 fn sources<const N: usize>(capacity: usize, values: u64) -> ([Sender<u64>; N], [Receiver<u64>; N]) {
     let mut senders = Vec::with_capacity(N);
     let receivers = array::from_fn(|id| {

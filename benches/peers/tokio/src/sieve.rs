@@ -1,5 +1,5 @@
-//! Primes by a chain of tasks, each of which lets through what its prime does not divide. A channel of one value stands
-//! in for an unbuffered one.
+//! Primes from a chain of tasks, each of which passes on the numbers that its prime does not
+//! divide. A channel of capacity 1 stands in for an unbuffered one.
 
 use std::time::{Duration, Instant};
 

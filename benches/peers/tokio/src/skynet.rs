@@ -1,5 +1,5 @@
-//! A tree of tasks, ten children to each, whose leaves send their numbers and whose other nodes send sums. A channel of
-//! one value stands in for an unbuffered one.
+//! A tree of tasks, each with ten children. The leaves send their numbers, and the other nodes send
+//! sums. A channel of capacity 1 stands in for an unbuffered one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +26,9 @@ async fn skynet(leaves: u64) -> Duration {
     elapsed
 }
 
-/// Boxed, because its type would contain itself.
+/// Runs one node of the tree.
+///
+/// The future is boxed, because its type would contain itself.
 fn node(parent: Sender<u64>, first: u64, leaves: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let mut sum = 0;

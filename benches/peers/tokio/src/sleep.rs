@@ -1,4 +1,4 @@
-//! Many that sleep once each.
+//! Many tasks that sleep once each.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Tasks that do next to nothing.
+//! Tasks that do almost nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,10 +13,12 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::each("spawn_join_1m", 1_000_000, |n| on_worker(spawn_join(n, n))),
 ];
 
-/// What the tasks count themselves in. Static, so that a task has nothing to carry.
+/// The tasks count themselves here.
+///
+/// It is static, so that a task has nothing to carry.
 static RUN: AtomicU64 = AtomicU64::new(0);
 
-/// Spawns `count` tasks, of which `batch` are spawned before the first of them is waited for.
+/// Spawns `count` tasks, of which `batch` are spawned before the first of them is awaited.
 async fn spawn_join(batch: u64, count: u64) -> Duration {
     let before = RUN.load(Ordering::Relaxed);
     let start = Instant::now();

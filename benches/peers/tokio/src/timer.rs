@@ -1,4 +1,4 @@
-//! Timers that are made and stopped, while others wait; and a timeout for each receive.
+//! Timers that are created and stopped while others are pending, and a timeout for each receive.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 const OTHERS: u32 = 10_000;
 
-/// While other timers wait, half of them for less than an hour.
+/// Times timers while others are pending, half of them for less than an hour.
 async fn new_stop(count: u64) -> Duration {
     let mut others: Vec<_> = (0..OTHERS).map(|id| Box::pin(sleep(HOUR / 2 + HOUR / OTHERS * id))).collect();
     for other in &mut others {
@@ -32,7 +32,8 @@ async fn new_stop(count: u64) -> Duration {
     start.elapsed()
 }
 
-/// A `Sleep` enters tokio's wheel when it is polled first, and leaves it when it is dropped.
+/// Polls `sleep` once: a `Sleep` enters tokio's wheel when it is first polled, and leaves it when
+/// it is dropped.
 pub(crate) async fn arm(mut sleep: Pin<&mut Sleep>) {
     let waits = poll_fn(|context| Poll::Ready(sleep.as_mut().poll(context).is_pending())).await;
     assert!(waits, "half an hour has not passed");

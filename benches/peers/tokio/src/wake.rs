@@ -1,4 +1,4 @@
-//! How long a task waits that was readied by one that then computes on.
+//! How long a readied task waits when its waker goes on computing.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,9 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 
 const BUSY: Duration = Duration::from_micros(200);
 
-/// From just before each of so many sends to just after its receive. After `gap`, the next one follows.
+/// Measures the time from just before each send to just after its receive.
+///
+/// After `gap`, the next send follows.
 async fn latencies(count: usize, gap: Duration) -> Figures {
     let (tx, mut rx) = mpsc::channel(1);
     let (answer, mut answers) = mpsc::channel(1);

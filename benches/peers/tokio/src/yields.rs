@@ -1,4 +1,4 @@
-//! Tasks that do nothing but yield.
+//! Tasks that only yield.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -12,14 +12,14 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use super::MESSAGE;
 use crate::Times;
 
-/// How long it talks before it counts, and while it counts.
+/// How long the client talks before it counts, and while it counts.
 const WARM_UP: Duration = Duration::from_millis(500);
 const MEASURED: Duration = Duration::from_secs(2);
 
 struct Connection {
     stream: TcpStream,
     sent: Instant,
-    /// Bytes of the answer that have come.
+    /// Bytes of the answer that have arrived.
     received: usize,
 }
 
@@ -31,7 +31,7 @@ impl Connection {
         self.stream.write_all(&[b'x'; MESSAGE])
     }
 
-    /// Whether the answer is complete.
+    /// Returns `true` if the answer is complete.
     fn receive(&mut self) -> io::Result<bool> {
         let mut bytes = [0; MESSAGE];
         match self.stream.read(&mut bytes[self.received..]) {
@@ -46,10 +46,12 @@ impl Connection {
     }
 }
 
-/// Talks to the server, says "begin", and in the end the number of requests, the nanoseconds that they took together, and how
-/// many one took of which 99 of 100 took no more.
+/// Talks to the server, and prints "begin" when it begins to count.
+///
+/// At the end it prints the number of requests, the nanoseconds that they took together, and the
+/// 99th percentile of the nanoseconds of a request.
 pub(crate) fn main(addr: &str, connections: usize) -> io::Result<()> {
-    // The peer may have been kept on a few CPUs; this is not the peer.
+    // The peer may be confined to a few CPUs; the client must not inherit that.
     let mut all = CpuSet::new();
     (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
     sched_setaffinity(None, &all)?;
@@ -80,7 +82,7 @@ pub(crate) fn main(addr: &str, connections: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes what answers there are, or waits for some, and sends as many messages.
+/// Takes the answers that have arrived, or waits for some, and sends as many messages.
 fn turn(
     poll: &OwnedFd,
     events: &mut Vec<Event>,

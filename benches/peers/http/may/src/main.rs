@@ -1,4 +1,4 @@
-//! The plaintext server on may_minihttp, a coroutine for each connection.
+//! The plaintext server on may_minihttp, with a coroutine for each connection.
 
 use std::io;
 
@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
     let options = options::parse();
     may::config().set_workers(options.workers);
     let server = HttpServer(Plaintext).start(options.addr)?;
-    // As it was asked for: may_minihttp does not tell what port 0 became.
+    // This prints the requested address: may_minihttp does not report the port that port 0 became.
     println!("listening on {}", options.addr);
     server.join().expect("the server does not panic");
     Ok(())

@@ -1,4 +1,4 @@
-//! The plaintext server on hyper, a task for each connection of tokio's multi-thread runtime.
+//! The plaintext server on hyper, with a task for each connection on tokio's multi-thread runtime.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,7 +20,7 @@ mod options;
 fn main() -> io::Result<()> {
     let options = options::parse();
     let runtime = Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;
-    // On a worker: what `block_on` itself runs stays on this thread.
+    // On a worker: `block_on` runs its own future on this thread.
     runtime.block_on(runtime.spawn(serve(options.addr))).expect("the server does not panic")
 }
 
@@ -35,7 +35,7 @@ async fn serve(addr: SocketAddr) -> io::Result<()> {
 
 async fn talk(stream: TcpStream) {
     stream.set_nodelay(true).expect("it is open");
-    // In the end the client hangs up, which may be a reset.
+    // At the end the client closes the connection, which may be a reset.
     let _ = http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
 
