@@ -24,7 +24,7 @@
 //! | `stack`, `sp` | the M that runs it | at first run; when it suspends |
 //! | `m` | the M that runs it | at each resume |
 //! | `bound_to` | the G itself, on its M | while it is bound to that M |
-//! | `join` | anybody | a word of its own protocol, [`crate::protocol::join`] |
+//! | `join` | any thread | by its own protocol, [`crate::protocol::join`] |
 //! | `record` | the owner; sysmon | when it suspends; while it keeps its thread; a hint |
 //! | `keeps_busy` | a thief, or the M that runs it | a hint |
 //! | the rest | the spawner | before the G is in any queue |

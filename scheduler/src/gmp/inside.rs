@@ -2,8 +2,8 @@
 //!
 //! What only the owner of a P may do is a method of the token, so a function that needs that right
 //! takes the token, and its callers need no `unsafe`. [`crate::sched::entry`] hands tokens out. A
-//! token is one pointer, and is made and dropped for free. Functions on the way from one goroutine to
-//! the next take it by value ([`Inside::reborrow`]): then it stays in a register.
+//! token is one pointer, and is made and dropped for free. Functions on the way from one goroutine
+//! to the next take it by value ([`Inside::reborrow`]): then it stays in a register.
 //!
 //! # Invariants
 //! * I1: while a token for a P is in use, the calling M is inside a scheduler entry and has the P,

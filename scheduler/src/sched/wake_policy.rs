@@ -153,7 +153,7 @@ impl DispatchPace {
         (self.since_ns, self.dispatches) = (now, dispatches);
     }
 
-    /// Ends a measurement, since the M polls again. What has run meanwhile counts one eighth.
+    /// Ends a measurement, since the M polls again. The measured time counts one eighth.
     pub(crate) fn end(&mut self, now: u64, dispatches: u32) {
         let ran = dispatches.wrapping_sub(self.dispatches);
         if self.since_ns != 0 && ran > 0 {

@@ -154,7 +154,8 @@ impl AfterFunc {
 /// Counts and queues the goroutine of a timer that fires.
 ///
 /// # Safety
-/// Like for [`crate::time::p_timers::Fire`]; `arg` is the goroutine of the timer that fires.
+/// The conditions of [`crate::time::p_timers::Fire`]; `arg` is the goroutine of the timer that
+/// fires.
 unsafe fn begin(arg: *const (), context: *mut ()) {
     // SAFETY: I1: the goroutine is ours, and alive; this is the call by `Fire`.
     unsafe {

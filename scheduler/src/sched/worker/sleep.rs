@@ -155,7 +155,8 @@ pub(super) fn wait_for_locked_g(m: &'static M) -> Option<Dispatch> {
             }
             park::pass_p_on(m);
         }
-        // What was delivered meanwhile gets a P like any other, and brings it here.
+        // What was delivered while the M had a P gets one like any other goroutine, and brings it
+        // here.
         ready::push_global_all(m.inbox.sleep_for_any());
         park::wait_for_p(m);
     }
