@@ -22,8 +22,8 @@ use super::{LIMIT, apart};
 /// The time within which a child that hangs must say where.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
-/// The limit of a test. It runs several programs, and each has [`LIMIT`].
-const TEST_LIMIT: Duration = Duration::from_secs(300);
+/// The limit of a test, which may run several programs with a limit of their own.
+const TEST_LIMIT: Duration = Duration::from_secs(900);
 
 /// Tests that run at the same time. They wait for most of their time, and measure nothing.
 const AT_A_TIME: usize = 4;

@@ -11,6 +11,7 @@ mod deadlock_rest;
 mod dump;
 mod environment;
 mod faults;
+mod idle;
 mod life;
 mod netpoll_alone;
 mod netpoll_away;
@@ -22,18 +23,20 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     common::child::main(&[
+        // The tests that take the longest begin first.
+        timers_crowd::SUITE,
+        deadlock_rest::SUITE,
+        idle::SUITE,
+        netpoll_away::SUITE,
         chaos::SUITE,
         crash::SUITE,
         deadlock::SUITE,
-        deadlock_rest::SUITE,
         dump::SUITE,
         environment::SUITE,
         faults::SUITE,
         life::SUITE,
         netpoll_alone::SUITE,
-        netpoll_away::SUITE,
         no_descriptors::SUITE,
         signals::SUITE,
-        timers_crowd::SUITE,
     ])
 }

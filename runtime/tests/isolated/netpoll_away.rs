@@ -67,4 +67,4 @@ fn a_destructor_that_waits_while_unwinding() {
 
 const TESTS: &[child::Test] = child::named![a_call_that_blocks, a_destructor_that_waits_while_unwinding];
 
-pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]).alone();
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]);

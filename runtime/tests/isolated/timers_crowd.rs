@@ -84,4 +84,4 @@ fn resident() -> usize {
 
 const TESTS: &[child::Test] = child::named![a_million_calls_to_come, a_million_sleepers];
 
-pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]).alone();
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]);

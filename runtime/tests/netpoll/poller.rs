@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::stream::{LONG, SHORT, Stream};
-use crate::common::{Rng, check, check_from_thread, check_on, parked, rest, seed, until};
+use crate::common::stream::{SHORT, Stream};
+use crate::common::{Rng, check, check_from_thread, check_on, seed, until};
 use greenthread::{blocking, channel, debug, go, lock_os_thread, spawn, time, yield_now};
 use greenthread_scheduler::{Direction, Ended};
 
@@ -167,24 +167,6 @@ fn the_number_of_ps_changes_under_io() {
             thread::sleep(SHORT);
         }
         pairs.into_iter().for_each(|pair| pair.join().unwrap());
-    });
-}
-
-/// With everybody waiting for I/O, and no timer due, no thread of the runtime wakes up.
-#[test]
-fn idle_io_costs_nothing() {
-    check_from_thread(|| {
-        let (ends, readers): (Vec<_>, Vec<_>) = (0..50)
-            .map(|_| {
-                let (a, b) = Stream::pair();
-                b.deadline(LONG);
-                (a, spawn(move || b.get()))
-            })
-            .unzip();
-        until(|| parked("IO wait") == 50);
-        assert!(rest::comes(), "the threads go on waking up\n{}", debug::dump());
-        ends.iter().for_each(|end| end.put(1));
-        readers.into_iter().for_each(|reader| assert_eq!(reader.join().unwrap(), Ok(1)));
     });
 }
 
