@@ -1,4 +1,4 @@
-//! Arming timers where the caller runs, and sleeping, which is nothing but a timer.
+//! Arming timers on the caller's P, and sleeping, which is only a timer.
 
 use std::time::Duration;
 
@@ -14,7 +14,9 @@ use crate::time::p_timers::{PTimers, Timer};
 use crate::wait::park;
 use crate::wait::ready;
 
-/// Blocks for at least `duration`. See `greenthread::time::sleep`.
+/// Blocks for at least `duration`.
+///
+/// See `greenthread::time::sleep`.
 pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         return;
@@ -25,19 +27,22 @@ pub fn sleep(duration: Duration) {
     }
     let when = clock::after(duration);
     let timer = Timer::new(wake_sleeper, g.as_ptr().cast_const().cast());
-    // Armed on the scheduler's stack, when the goroutine is parked: the timer cannot fire too early.
+    // Armed on the system stack, when the goroutine is parked: the timer cannot fire too early.
     park::park(g, WaitReason::Sleep, || {
-        // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired, and nothing else ends the wait.
-        // On the scheduler's stack the worker's loop settles that there is no P.
+        // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired, and
+        // nothing else ends the wait. On the system stack, the worker's loop deals with a lost P.
         let _ = arm_here(|timers| unsafe { timer.arm_to_stay(timers, when) });
         true
     });
 }
 
+/// Readies a sleeper.
+///
 /// # Safety
-/// As [`crate::time::p_timers::Fire`]; `arg` is a goroutine that parked in `sleep`.
+/// The contract of [`crate::time::p_timers::Fire`]; `arg` is a goroutine that parked in `sleep`.
 unsafe fn wake_sleeper(arg: *const (), context: *mut ()) {
-    // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its one waker; this is the call by `Fire`.
+    // SAFETY: the sleeper is parked, so the goroutine is alive, and this is its only waker; the
+    // context is the one that `Fire` passes.
     unsafe {
         if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
             ready::ready_on(Inside::from_context(context), g);
@@ -45,19 +50,23 @@ unsafe fn wake_sleeper(arg: *const (), context: *mut ()) {
     }
 }
 
-/// Arms `timer` on the P of this thread, or on some P if it has none. Takes a mutex, and may allocate and wake.
+/// Arms `timer` on the P of this thread, or on some P if it has none.
+///
+/// Takes a mutex, and may allocate and wake an M.
 ///
 /// # Errors
-/// If there is no P: the timer is armed, and the caller [settles](park::reacquire_p) that when it holds no lock.
+/// If there is no P: the timer is armed, and the caller [reacquires a P](park::reacquire_p) when it
+/// holds no lock.
 ///
 /// # Safety
-/// As [`Timer::arm`].
+/// The contract of [`Timer::arm`].
 pub(crate) unsafe fn arm(timer: &Timer, when: u64) -> Result<(), NoP> {
-    // SAFETY: the caller's contract. Without a P it may have fired, and be gone, by the time this returns.
+    // SAFETY: the caller keeps the contract of `Timer::arm`. Without a P the timer may have fired,
+    // and be gone, by the time this returns.
     arm_here(|timers| unsafe { timer.arm(timers, when) })
 }
 
-/// Calls `arm` with the timers of a P whose M will look at them before it sleeps.
+/// Calls `arm` with the timers of a P whose M will check them before it sleeps.
 #[inline]
 fn arm_here(arm: impl Fn(&PTimers)) -> Result<(), NoP> {
     let armed = entry::with_p(|_, p| arm(&p.timers));

@@ -1,19 +1,25 @@
-//! The runtime's time: nanoseconds since the first look at the clock.
+//! The runtime's time: nanoseconds since the clock was first read.
 //!
 //! # The coarse clock
-//! Every park notes its time, and a look at the real clock, 20 ns, would be most of what a park costs. So there is a
-//! number that somebody else advances: the monitor at each of its looks, every 2 ms while a P is in use; whoever ends
-//! its long sleep, since it stood still meanwhile; and an M that comes back without a P, which the monitor does not
-//! see. One load reads it. It counts in steps of [`COARSE_SHIFT`], so that a goroutine keeps it in four bytes.
+//! Every park records its time, and reading the real clock, 20 ns, would be most of the cost of a
+//! park. So there is a number that others advance, and that one load reads:
+//!
+//! * sysmon advances it at each of its checks, every 2 ms while a P is in use;
+//! * the thread that ends sysmon's long sleep does, since the number stood still in the meantime;
+//! * an M that comes back without a P does, since sysmon does not see it.
+//!
+//! It counts in steps of 2^[`COARSE_SHIFT`] ns, so that a goroutine keeps it in four bytes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often something is looked at that nobody announces.
+/// The interval at which things are checked that no wake-up announces.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The last moment that can be waited for; the largest number means "no deadline".
+/// The last moment that can be waited for.
+///
+/// `u64::MAX` means "no deadline".
 const LATEST_NS: u64 = u64::MAX - 1;
 
 fn base() -> Instant {
@@ -21,46 +27,48 @@ fn base() -> Instant {
     *BASE.get_or_init(Instant::now)
 }
 
-/// Nanoseconds since the runtime first asked. A call costs 20 ns.
+/// Returns the nanoseconds since the runtime first read the clock, at a cost of 20 ns.
 #[inline]
 pub(crate) fn now() -> u64 {
     nanos(base().elapsed())
 }
 
-/// Bits of a step of the coarse clock: 17 ms. 32 bits of steps are two years and three months; a wait that lasts longer
-/// shows too short.
+/// The bits of a step of the coarse clock: 17 ms.
+///
+/// 32 bits of steps are two years and three months; a longer wait is reported too short.
 const COARSE_SHIFT: u32 = 24;
 
 static COARSE_NOW: AtomicU32 = AtomicU32::new(0);
 
-/// Has the coarse clock show `now`.
+/// Sets the coarse clock to `now`.
 pub(crate) fn advance_coarse(now: u64) {
     COARSE_NOW.store((now >> COARSE_SHIFT) as u32, Ordering::Relaxed);
 }
 
-/// What the coarse clock shows.
+/// Returns the step that the coarse clock shows.
 #[inline]
 pub(crate) fn coarse() -> u32 {
     COARSE_NOW.load(Ordering::Relaxed)
 }
 
-/// How long ago the coarse clock showed `then`; up to two steps less.
+/// Returns how long ago the coarse clock showed `then`, or up to two steps less.
 pub(crate) fn since_coarse(then: u32) -> Duration {
     let steps = ((now() >> COARSE_SHIFT) as u32).wrapping_sub(then).saturating_sub(1);
     Duration::from_nanos(u64::from(steps) << COARSE_SHIFT)
 }
 
-/// The duration in nanoseconds; the largest number for those beyond 584 years.
+/// Converts a duration to nanoseconds, saturating at `u64::MAX` (584 years).
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When `duration` from now will have passed; [`LATEST_NS`] if that is beyond it.
+/// Returns the moment after `duration` from now, at most [`LATEST_NS`].
 pub(crate) fn after(duration: Duration) -> u64 {
     now().saturating_add(nanos(duration)).min(LATEST_NS)
 }
 
-/// When `instant` is; 0 if it was before the first look at the clock, [`LATEST_NS`] if it is beyond it.
+/// Returns the moment of `instant`: 0 if it was before the first reading of the clock, and at most
+/// [`LATEST_NS`].
 pub(crate) fn at(instant: Instant) -> u64 {
     nanos(instant.saturating_duration_since(base())).min(LATEST_NS)
 }

@@ -1,32 +1,40 @@
-//! Waits that end by a deadline, if nobody has come before.
+//! Waits that end at a deadline if no peer has come before.
 //!
 //! # Protocol
-//! The deadline is one more case of the operation ([`crate::protocol::claim`]): whoever takes the claim first, a peer or the
-//! clock, completes it. For a goroutine:
+//! The deadline is one more case of the operation ([`crate::protocol::claim`]): whichever takes the
+//! claim first, a peer or the clock, completes the operation. For a goroutine:
 //!
-//! 1. [`Blocker::with_deadline`] arms a timer, in the waiter's frame, while no lock is held. From here on it may fire.
-//! 2. The waiter takes its locks, looks once more, links its nodes, and calls [`Timed::block`]. The commit step, on
-//!    the scheduler's stack, opens the claim and then releases the locks.
-//! 3. The timer takes the claim early. If it found it shut, the goroutine has not parked, and will not: its commit step
-//!    releases the locks, and it goes on. If it found it open, the goroutine becomes runnable on the P that fired the timer.
-//! 4. Whoever has won, the timer is disarmed at the end. This passes through the lock of the heap, under which timers
-//!    fire, so a timer that has lost, or has just won, is done with the frame.
+//! 1. [`Blocker::with_deadline`] arms a timer in the waiter's frame while no lock is held. From
+//!    here on it may fire.
+//! 2. The waiter takes its locks, checks again that it must wait, links its nodes, and calls
+//!    [`Timed::block`]. The commit step, on the system stack, opens the claim and then releases the
+//!    locks.
+//! 3. The timer takes the claim early. If it found the claim shut, the goroutine has not parked,
+//!    and will not: its commit step releases the locks, and it continues. If it found the claim
+//!    open, the goroutine becomes runnable on the P that fired the timer.
+//! 4. Whichever side has won, the timer is disarmed at the end. Disarming takes the lock of the
+//!    heap, under which timers fire, so a timer that has lost, or has just won, no longer uses the
+//!    frame.
 //!
-//! A thread that is no goroutine has nothing to arm: it sleeps until the deadline and then takes its own claim. If it
-//! loses, a peer is about to wake it, and it waits for that.
+//! A foreign thread arms nothing: it sleeps until the deadline and then takes its own claim. If it
+//! loses, a peer is about to wake it, and it waits for that wake.
 //!
 //! # The commit step may be overtaken
-//! Between the opening of the claim and the last unlock the timer may fire, and the goroutine run, on another thread. The
-//! same happens in a wait in several queues, when a peer comes as soon as the first of them is unlocked. So the waiter passes
-//! through every lock that its commit step releases before it leaves the frame, as it must anyway to remove its nodes;
-//! and the commit step does not touch the frame after its last unlock.
+//! Between the opening of the claim and the last unlock, the timer may fire and the goroutine may
+//! run on another thread. The same happens in a wait in several queues, when a peer comes as soon
+//! as the first of them is unlocked. So before the waiter leaves its frame, it takes every lock
+//! that its commit step releases, as it must anyway to remove its nodes; and the commit step does
+//! not touch the frame after its last unlock.
 //!
-//! Rejected: opening the claim after the locks are released, so that nothing can overtake the commit step. Then a peer under a
-//! lock may meet a claim that is still shut, and must not wake; the waiter goes on while that peer writes into its frame.
+//! *Rejected:* opening the claim after the locks are released, so that nothing can overtake the
+//! commit step. A peer under a lock may then meet a claim that is still shut, and must not wake;
+//! the waiter continues while that peer writes into its frame.
 //!
 //! # Invariants
-//! * I1: a claim is opened when its goroutine has parked, so who takes it open owns the goroutine (I1 of `gmp::g`).
-//! * I2: the alarm and its timer stay in the frame until the timer was disarmed. It fires under the lock of its heap.
+//! * I1: a claim is opened when its goroutine has parked, so the side that takes it open owns the
+//!   goroutine (I1 of `gmp::g`).
+//! * I2: the alarm and its timer stay in the frame until the timer was disarmed. It fires under the
+//!   lock of its heap.
 
 use std::time::Instant;
 
@@ -41,14 +49,14 @@ use crate::wait::blocker::Blocker;
 use crate::wait::park;
 use crate::wait::ready;
 
-/// What a goroutine's timer needs to know.
+/// What the timer of a goroutine needs to complete the wait.
 struct Alarm<'a> {
     g: GRef,
     claim: &'a Claim,
     index: usize,
 }
 
-/// Disarms a timer, however the wait ends.
+/// Disarms a timer on drop, however the wait ends.
 struct DisarmOnDrop<'a>(&'a Timer);
 
 impl Drop for DisarmOnDrop<'_> {
@@ -57,7 +65,9 @@ impl Drop for DisarmOnDrop<'_> {
     }
 }
 
-/// A wait whose deadline is set. Ends in [`block`](Self::block), or unused if there is nothing to wait for.
+/// A wait whose deadline is set.
+///
+/// It ends in [`block`](Self::block), or unused if there is nothing to wait for.
 #[derive(Debug)]
 pub struct Timed<'a> {
     blocker: &'a Blocker,
@@ -67,10 +77,15 @@ pub struct Timed<'a> {
 }
 
 impl Blocker {
-    /// Calls `wait` with a deadline set: from now on, and until `wait` returns, the claim may be taken for case `index`
-    /// once `deadline` has come, also if it has passed already. Does not block by itself; if the goroutine has lost its
-    /// P, others may run first. Takes a mutex and may allocate, so no [`RawLock`](crate::protocol::lock::RawLock) is
-    /// held: `wait` takes its locks, looks whether it must wait, and if so ends in [`Timed::block`].
+    /// Calls `wait` with a deadline set.
+    ///
+    /// From now on until `wait` returns, the claim may be taken for case `index` once `deadline`
+    /// has come, also if it has passed already.
+    ///
+    /// This call does not block by itself; if the goroutine has lost its P, others may run first.
+    /// It takes a mutex and may allocate, so the caller holds no
+    /// [`RawLock`](crate::protocol::lock::RawLock): `wait` takes its locks, checks that it must
+    /// wait, and if so ends in [`Timed::block`].
     ///
     /// ```
     /// use greenthread_scheduler::WaitReason;
@@ -86,13 +101,15 @@ impl Blocker {
     ///     // SAFETY: locked above; the lock outlives both threads.
     ///     unsafe { timed.block(WaitReason::Select, || lock.unlock()) };
     /// };
+    /// let deadline = Instant::now() + Duration::from_millis(1);
     /// // SAFETY: the claim is new and shut, and nobody else opens it.
-    /// unsafe { blocker.with_deadline(Instant::now() + Duration::from_millis(1), &claim, 3, wait) };
+    /// unsafe { blocker.with_deadline(deadline, &claim, 3, wait) };
     /// assert_eq!(claim.winner(), Some(3));
     /// ```
     ///
     /// # Safety
-    /// `claim` belongs to this one wait, was shut when it was made, and is opened by [`Timed::block`] only.
+    /// `claim` belongs to this one wait, was shut when it was made, and is opened by
+    /// [`Timed::block`] only.
     pub unsafe fn with_deadline<R>(
         &self,
         deadline: Instant,
@@ -105,19 +122,20 @@ impl Blocker {
         let alarm = Alarm { g, claim, index };
         let timer = Timer::new(expire, (&raw const alarm).cast());
         let _armed = DisarmOnDrop(&timer);
-        // SAFETY: I2: `_armed` is dropped before the timer and the alarm, which nobody moves.
+        // SAFETY: I2: `_armed` is dropped before the timer and the alarm, which are not moved.
         unsafe { arming::arm(&timer, clock::at(deadline)) }.unwrap_or_else(park::reacquire_p);
         wait(timed)
     }
 
-    /// Blocks until a waker comes or until `deadline`, when the claim is taken for case `index`. Runs `commit` once, whatever
-    /// happens.
+    /// Blocks until a waker comes or until `deadline`, when the claim is taken for case `index`.
     ///
-    /// When it returns, either `claim.winner()` is `index` and nobody has woken the caller or will, or a peer has taken the
-    /// claim, and if it took it open, its wake has come.
+    /// `commit` runs once, whatever happens. When this returns, one of two things is true:
+    /// `claim.winner()` is `index`, and the caller was not woken and will not be; or a peer has
+    /// taken the claim, and if it took it open, its wake has come.
     ///
-    /// The timer is armed in here, so the caller holds no [`RawLock`](crate::protocol::lock::RawLock). Who must block with a
-    /// lock held uses [`with_deadline`](Self::with_deadline).
+    /// The timer is armed in here, so the caller holds no
+    /// [`RawLock`](crate::protocol::lock::RawLock). A caller that must hold a lock when it blocks
+    /// uses [`with_deadline`](Self::with_deadline).
     ///
     /// ```
     /// use greenthread_scheduler::{WaitReason, protocol::claim::Claim, wait::Blocker};
@@ -131,7 +149,7 @@ impl Blocker {
     /// ```
     ///
     /// # Safety
-    /// As for [`with_deadline`](Self::with_deadline) and [`Timed::block`].
+    /// The contracts of [`with_deadline`](Self::with_deadline) and [`Timed::block`].
     pub unsafe fn block_until(
         &self,
         reason: WaitReason,
@@ -140,19 +158,22 @@ impl Blocker {
         index: usize,
         commit: impl FnOnce(),
     ) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller keeps the contracts of `with_deadline` and `Timed::block`.
         unsafe { self.with_deadline(deadline, claim, index, |timed| timed.block(reason, commit)) };
     }
 }
 
 impl Timed<'_> {
-    /// Blocks until a waker comes or until the deadline. Runs `commit` once, whatever happens. Returns as [`Blocker::block_until`] says.
+    /// Blocks until a waker comes or until the deadline.
+    ///
+    /// `commit` runs once, whatever happens. The result is that of [`Blocker::block_until`].
     ///
     /// # Safety
-    /// The caller is the goroutine or thread that made the blocker, and `commit` does not panic or block. It may still be at work on another
-    /// thread when this returns. What it touches stays valid until it has released its
-    /// last lock: the caller holds each of these locks once before it leaves the frame. Whoever may take the claim other than
-    /// early does so under one of them.
+    /// * The caller is the goroutine or thread that made the blocker.
+    /// * `commit` does not panic or block. It may still run on another thread when this returns.
+    ///   What it touches stays valid until it has released its last lock: the caller takes each of
+    ///   these locks once before it leaves the frame.
+    /// * A peer that may take the claim other than early does so under one of these locks.
     #[inline]
     pub unsafe fn block(self, reason: WaitReason, commit: impl FnOnce()) {
         let Self { blocker, deadline, claim, index } = self;
@@ -163,7 +184,8 @@ impl Timed<'_> {
             opened
         };
         if blocker.g.is_some() {
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller made the blocker; `enter` keeps to the rules for `commit` since
+            // the caller's `commit` does.
             unsafe { blocker.block_if(reason, enter) };
         } else if enter() && !woken_before(deadline, &blocker.parker) && !claim.take(index) {
             blocker.parker.park();
@@ -171,7 +193,7 @@ impl Timed<'_> {
     }
 }
 
-/// Blocks until the wake or until `deadline`; false if no wake was there by then.
+/// Blocks until the wake or until `deadline`, and returns `true` if the wake came by then.
 fn woken_before(deadline: Instant, parker: &Parker) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -184,15 +206,15 @@ fn woken_before(deadline: Instant, parker: &Parker) -> bool {
     }
 }
 
-/// The deadline has come: completes the wait, unless a peer has.
+/// Completes the wait at its deadline, unless a peer has completed it.
 ///
 /// # Safety
-/// As [`crate::time::p_timers::Fire`]; `arg` is an [`Alarm`] whose timer fires.
+/// The contract of [`crate::time::p_timers::Fire`]; `arg` is an [`Alarm`] whose timer fires.
 unsafe fn expire(arg: *const (), context: *mut ()) {
-    // SAFETY: I2.
+    // SAFETY: I2: the alarm stays in place while its timer fires.
     let alarm = unsafe { &*arg.cast::<Alarm<'_>>() };
     if alarm.claim.take_early(alarm.index) == Some(TakenFrom::Open) {
-        // SAFETY: this is the call by `Fire`. The goroutine is ours by I1.
+        // SAFETY: the context is the one that `Fire` passes. The goroutine is ours by I1.
         ready::ready_on(unsafe { Inside::from_context(context) }, alarm.g);
     }
 }

@@ -1,24 +1,25 @@
-//! PTimers: one heap per P, run by the M that has the P, by thieves when it is late, or by its watcher when it is idle.
+//! The timers of one P: a heap under a lock.
 //!
-//! # Who looks at the clock
+//! # Which M checks the clock
 //! * The M that has the P, at each dispatch, if the heap is not empty.
-//! * The *watcher* of an idle P: the M that gave it up last sleeps until the P's first deadline. A timer that is added
-//!   from elsewhere pokes it.
-//! * Searchers, in other Ps' heaps, for what is overdue.
-//! * The monitor, for what is overdue on a P whose M does not come back: it takes the P, or wakes a searcher.
+//! * The *watcher* of an idle P: the M that gave it up last sleeps until the P's first deadline. A
+//!   timer that is added from elsewhere wakes it.
+//! * Searchers, for overdue timers in the heaps of other Ps.
+//! * Sysmon, for overdue timers on a P whose M does not come back: it retakes the P, or wakes a
+//!   searcher.
 //!
 //! # Firing under the lock
-//! A timer fires while its heap is locked. So when [`Timer::disarm`] returns, the timer has either been taken out or has finished
-//! firing, and its memory is the caller's again. The price: `fire` may ready a goroutine or claim a wait, and nothing
-//! that arms or disarms a timer.
+//! A timer fires while its heap is locked. So when [`Timer::disarm`] returns, the timer was either
+//! removed or has finished firing, and its memory is the caller's again. The price: `fire` may
+//! ready a goroutine or claim a wait, but must not arm or disarm a timer.
 //!
 //! # Invariants
 //! * I1: `home` names the heap that the node is in, and changes only under the locks of both heaps.
 //! * I2: an armed timer stays in place until it has fired or was disarmed.
 //!
 //! # Orderings
-//! * P1: the release store of `next` under the lock -> the acquire load in `next_when`: only a hint; who acts on it
-//!   takes the lock.
+//! * P1: the release store of `next` under the lock -> the acquire load in `next_when`. It is only
+//!   a hint: an M that acts on it takes the lock.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -27,27 +28,28 @@ use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::timer_heap::{TimerHeap, TimerNode};
 
-/// Called when the timer is due, under the lock of the heap, with the timer's argument and what `run_due` was given.
+/// The function that is called when a timer is due, under the lock of the heap, with the timer's
+/// argument and the context of `run_due`.
 pub(crate) type Fire = unsafe fn(*const (), *mut ());
 
-/// What a heap keeps about a timer.
+/// What a heap keeps of a timer.
 struct Entry {
     fire: Fire,
     arg: *const (),
     home: AtomicPtr<PTimers>,
 }
 
-// SAFETY: `arg` is only handed to `fire`, which is made to be called from any M.
+// SAFETY: `arg` is only passed to `fire`, which is made to be called on any M.
 unsafe impl Send for Entry {}
 
 /// The timers of one P.
 pub(crate) struct PTimers {
     heap: Mutex<TimerHeap<Entry>>,
-    /// The first deadline; the largest number if there is none.
+    /// The first deadline, or `u64::MAX` if there is none.
     next: AtomicU64,
 }
 
-/// One timer, in its owner's memory.
+/// A timer in its owner's memory.
 pub(crate) struct Timer(TimerNode<Entry>);
 
 impl PTimers {
@@ -64,14 +66,14 @@ impl PTimers {
         self.next.store(heap.next_when(), Ordering::Release);
     }
 
-    /// The first deadline; the largest number if there is none.
+    /// Returns the first deadline, or `u64::MAX` if there is none.
     #[inline]
     pub(crate) fn next_when(&self) -> u64 {
         // ORDERING P1: acquire.
         self.next.load(Ordering::Acquire)
     }
 
-    /// Whether any timer is pending.
+    /// Returns `true` if a timer is pending.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.next_when() != u64::MAX
@@ -81,10 +83,11 @@ impl PTimers {
         self.lock().len()
     }
 
-    /// Fires what is due at `now`; true if anything was.
+    /// Fires the timers that are due at `now`, and returns `true` if there were any.
     ///
     /// # Safety
-    /// `context` is what the timers' functions expect: a token for the P on which goroutines are to become runnable.
+    /// `context` is what the timers' functions expect: a token for the P on which goroutines are to
+    /// become runnable.
     pub(crate) unsafe fn run_due(&self, now: u64, context: *mut ()) -> bool {
         if self.next_when() > now {
             return false;
@@ -93,12 +96,13 @@ impl PTimers {
         let mut fired = false;
         while let Some((_, node)) = heap.pop_due(now) {
             fired = true;
-            // SAFETY: I2, the node is in place until `fire` has let its owner go; it is read before that.
+            // SAFETY: I2: the node is in place until `fire` has let its owner go; it is read before
+            // that.
             let (fire, arg) = unsafe { (node.as_ref().value.fire, node.as_ref().value.arg) };
-            // SAFETY: the caller's contract; the heap is locked.
+            // SAFETY: the caller passes the context that `fire` expects, and the heap is locked.
             unsafe { fire(arg, context) };
         }
-        // Where many sleep, nobody has seen it for long.
+        // Among many sleepers, the next one has not been in the cache for long.
         if let Some(next) = heap.first() {
             prefetch(next.addr().get());
         }
@@ -106,7 +110,7 @@ impl PTimers {
         fired
     }
 
-    /// Moves all timers to `other`, another P's; true if there were any.
+    /// Moves all timers to `other`, another P's heap, and returns `true` if there were any.
     pub(crate) fn move_to(&self, other: &Self) -> bool {
         if ptr::eq(self, other) {
             return false;
@@ -123,41 +127,46 @@ impl PTimers {
 }
 
 impl Timer {
-    /// A timer that is not armed, and will call `fire(arg)`.
+    /// Creates a timer that is not armed, and will call `fire(arg)`.
     pub(crate) fn new(fire: Fire, arg: *const ()) -> Self {
         Self(TimerNode::new(Entry { fire, arg, home: AtomicPtr::new(ptr::null_mut()) }))
     }
 
-    /// Arms the timer in `timers`. Whoever sleeps until the first deadline there must be told.
+    /// Arms the timer in `timers`.
+    ///
+    /// The caller wakes the M that sleeps until the first deadline there.
     ///
     /// # Safety
     /// The timer is not armed, and stays in place until it has fired or was disarmed (I2).
     pub(crate) unsafe fn arm(&self, timers: &PTimers, when: u64) {
         let mut heap = timers.lock();
         self.0.value.home.store(ptr::from_ref(timers).cast_mut(), Ordering::Relaxed);
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller promises that the timer is not armed and stays in place.
         unsafe { heap.insert(when, NonNull::from(&self.0)) };
         timers.publish_next(&heap);
     }
 
-    /// As [`arm`](Self::arm), for a timer that nobody will disarm.
+    /// Arms like [`arm`](Self::arm) a timer that will never be disarmed.
     ///
     /// # Safety
-    /// As there, and [`disarm`](Self::disarm) is not called.
+    /// The contract of [`arm`](Self::arm), and [`disarm`](Self::disarm) is not called.
     pub(crate) unsafe fn arm_to_stay(&self, timers: &PTimers, when: u64) {
         let mut heap = timers.lock();
-        // SAFETY: the caller's contract. Nobody asks for its home.
+        // SAFETY: the caller promises that the timer is not armed and stays in place; `home` is
+        // read only by `disarm`, which is not called.
         unsafe { heap.insert_to_stay(when, NonNull::from(&self.0)) };
         timers.publish_next(&heap);
     }
 
-    /// Stops the timer; false if it has fired. Afterwards its memory is the caller's.
+    /// Stops the timer, and returns `true` if it had not fired.
+    ///
+    /// Afterwards its memory is the caller's.
     pub(crate) fn disarm(&self) -> bool {
         loop {
             // SAFETY: I1; heaps belong to Ps, which are never freed.
             let Some(home) = (unsafe { self.0.value.home.load(Ordering::Relaxed).as_ref() }) else { return false };
             let mut heap = home.lock();
-            // I1: with the lock held, the home can no longer change; it may have before.
+            // I1: with the lock held, `home` can no longer change; it may have changed before.
             if ptr::eq(self.0.value.home.load(Ordering::Relaxed), home) {
                 // SAFETY: the node is alive, and is in this heap or in none.
                 let removed = unsafe { heap.remove(NonNull::from(&self.0)) };
@@ -180,7 +189,7 @@ mod tests {
     }
 
     fn fire(timers: &PTimers, now: u64) -> bool {
-        // SAFETY: `count` wants null.
+        // SAFETY: `count` expects a null context.
         unsafe { timers.run_due(now, ptr::null_mut()) }
     }
 

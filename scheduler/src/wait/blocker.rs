@@ -1,17 +1,19 @@
-//! Blocks whoever calls: a goroutine parks, a foreign thread sleeps.
+//! Blocking the caller, whatever it is: a goroutine parks, a foreign thread sleeps.
 //!
-//! Everything that waits (channels, locks, joins) is written once, on [`Blocker`] and [`Waker`], and so works from
-//! goroutines and from threads that the runtime did not start, in any mix.
+//! Everything that waits (channels, locks, joins) is written once, on [`Blocker`] and [`Waker`]. It
+//! therefore works for goroutines and for threads that the runtime did not start, in any mix.
 //!
 //! # Protocol
-//! 1. The waiter makes a `Blocker`, takes the lock of what it waits for, and finds that it must wait.
-//! 2. It links a node with `blocker.waker()` in it where the peer will find it, still under the lock.
-//! 3. `blocker.block(reason, commit)`: `commit` releases the lock. For a goroutine it runs on the scheduler's stack,
-//!    when the registers are saved; so no waker can find a goroutine that still runs, and there is no
-//!    "woken before it slept" state to handle.
-//!    A wait that is to end by a deadline blocks as [`crate::time::deadline`] says.
-//! 4. The peer takes the lock, unlinks the node, **copies the waker out**, does the waiter's work for it (moves the
-//!    value, grants the lock), releases the lock, and calls `Waker::wake` exactly once. From the wake on the node may be gone.
+//! 1. The waiter makes a `Blocker`, takes the lock of what it waits for, and finds that it must
+//!    wait.
+//! 2. Still under the lock, it links a node with `blocker.waker()` where the peer will find it.
+//! 3. It calls `blocker.block(reason, commit)`, and `commit` releases the lock. For a goroutine,
+//!    `commit` runs on the system stack after the registers were saved: no waker can find a
+//!    goroutine that still runs, and "woken before it slept" is not a state to handle. A wait
+//!    with a deadline blocks as described in [`crate::time::deadline`].
+//! 4. The peer takes the lock, unlinks the node, **copies the waker out**, does the waiter's work
+//!    for it (moves the value, grants the lock), releases the lock, and calls `Waker::wake` exactly
+//!    once. From that call on, the node may be gone.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -27,84 +29,94 @@ use crate::wait::foreign;
 use crate::wait::park;
 use crate::wait::ready;
 
-/// Marks a waker's address as a thread's parker. All targets are aligned to more than these two bits.
+/// Tags the address of a thread's parker. The targets of all wakers are aligned to more than these
+/// two bits.
 const THREAD_TAG: usize = 1;
-/// Marks it as a poll word, whose waiter is meant, whoever that is by then.
+/// Tags a poll word: the target is the word's waiter at the time of the wake.
 const POLL_WORD_TAG: usize = 2;
 const TAG_MASK: usize = THREAD_TAG | POLL_WORD_TAG;
 
-/// Wakes one blocked goroutine or thread, once.
+/// A handle that wakes one blocked goroutine or thread, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waker(NonNull<()>);
 
-// SAFETY: a waker is only a name for the waiter; what `wake` does with it is made for other threads to call.
+// SAFETY: a waker only names the waiter; `wake` is made to be called from other threads.
 unsafe impl Send for Waker {}
-// SAFETY: as above; a shared waker can only be copied.
+// SAFETY: a shared waker can only be copied, and the copies are `Send`.
 unsafe impl Sync for Waker {}
 
 impl Waker {
-    /// Makes the waiter runnable. Never blocks; may make other goroutines run first on this thread.
+    /// Makes the waiter runnable.
+    ///
+    /// It never blocks. Other goroutines may run on this thread before it returns.
     ///
     /// # Safety
-    /// The waiter has been handed to [`Blocker::block`] and its `commit` has begun to release the lock under which this
-    /// waker was found; this is the one wake of that `block`; the caller holds no
-    /// [`RawLock`](crate::protocol::lock::RawLock). A waker that
-    /// [`Descriptor::wait_watched`](crate::Descriptor::wait_watched) has handed out may be used at any time and any
-    /// number of times; only the last condition holds for it.
+    /// * The waiter was passed to [`Blocker::block`], and its `commit` has begun to release the
+    ///   lock under which this waker was found.
+    /// * This is the only wake of that wait.
+    /// * The caller holds no [`RawLock`](crate::protocol::lock::RawLock).
+    ///
+    /// A waker from [`Descriptor::wait_watched`](crate::Descriptor::wait_watched) may be used at
+    /// any time and any number of times; only the last condition applies to it.
     #[inline]
     pub unsafe fn wake(self) {
         match self.goroutine() {
             Some(g) => ready::ready(g),
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller keeps the contract of `wake`, and the target is not a goroutine.
             None => unsafe { self.wake_other() },
         }
     }
 
+    /// Wakes a thread, or the waiter of a poll word.
+    ///
     /// # Safety
-    /// As [`wake`](Self::wake); the target is no goroutine.
+    /// The contract of [`wake`](Self::wake), and the target is not a goroutine.
     #[inline]
     unsafe fn wake_other(self) {
         let target = self.0.as_ptr().map_addr(|addr| addr & !TAG_MASK);
         if self.0.addr().get() & THREAD_TAG != 0 {
-            // SAFETY: the parker is in the frame of a thread that stays in `block` until this call lets it go.
+            // SAFETY: the parker is in the frame of a thread that stays in `block` until this
+            // call lets it go.
             unsafe { (*target.cast::<Parker>()).unpark() };
-        // SAFETY: poll words are never freed (`of_poll_word`).
+        // SAFETY: poll words are never freed (`of_poll_word` takes a `'static` one).
         } else if let Some(waiter) = unsafe { (*target.cast::<PollWord>()).take_waiter() } {
-            // SAFETY: it was taken once, so this is its one wake.
+            // SAFETY: `take_waiter` returns each waiter once, so this is its only wake.
             unsafe { Waker(waiter).wake() };
         }
     }
 
-    /// The goroutine that is to be woken, if it is one.
+    /// Returns the goroutine that this waker wakes, if it is one.
     #[inline]
     pub(crate) fn goroutine(self) -> Option<GRef> {
         (self.0.addr().get() & TAG_MASK == 0).then(|| GRef::new(self.0.cast::<G>()))
     }
 
-    /// As [`wake`](Self::wake), for an M that is inside: a goroutine becomes runnable on its P.
+    /// Wakes like [`wake`](Self::wake), but makes a goroutine runnable on the P of the calling M.
     ///
     /// # Safety
-    /// As there.
+    /// The contract of [`wake`](Self::wake).
     pub(crate) unsafe fn wake_on(self, p: &Inside<'_>) {
         match self.goroutine() {
             Some(g) => ready::ready_on(p, g),
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller keeps the contract of `wake`, and the target is not a goroutine.
             None => unsafe { self.wake_other() },
         }
     }
 
-    /// A waker that ends whatever wait there is in `word` when it is used. It may be used at any time and any number of times.
+    /// Returns a waker that ends whichever wait is in `word` when it is used.
+    ///
+    /// It may be used at any time and any number of times.
     pub(crate) fn of_poll_word(word: &'static PollWord) -> Self {
         Self(NonNull::from(word).cast().map_addr(|addr| addr | POLL_WORD_TAG))
     }
 
-    /// The waker as one word, for a poll word.
+    /// Returns the waker as one word, for a poll word.
     #[inline]
     pub(crate) fn into_raw(self) -> NonNull<()> {
         self.0
     }
 
-    /// What [`into_raw`](Self::into_raw) gave.
+    /// Restores a waker from the result of [`into_raw`](Self::into_raw).
     #[inline]
     pub(crate) fn from_raw(raw: NonNull<()>) -> Self {
         Self(raw)
@@ -112,14 +124,15 @@ impl Waker {
 }
 
 impl Waker {
-    /// As [`wake`](Self::wake), but a goroutine becomes the last of its queue instead of the next to run.
+    /// Wakes like [`wake`](Self::wake), but puts a goroutine at the end of its queue instead of
+    /// making it the next to run.
     ///
     /// # Safety
-    /// As there.
+    /// The contract of [`wake`](Self::wake).
     pub unsafe fn wake_last(self) {
         match self.goroutine() {
             Some(g) => ready::ready_last(g),
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller keeps the contract of `wake`, and the target is not a goroutine.
             None => unsafe { self.wake_other() },
         }
     }
@@ -133,18 +146,18 @@ impl Wake for Waker {
 
     #[inline]
     unsafe fn reserve(&self) -> bool {
-        // Nothing else ends such a wait.
+        // Only its one waker ends such a wait.
         true
     }
 
     #[inline]
     unsafe fn wake(self) {
-        // SAFETY: the contract of this function is that of the one called.
+        // SAFETY: the contract of this function is that of `Waker::wake`.
         unsafe { Waker::wake(self) };
     }
 }
 
-/// Wakers of several, to be woken together.
+/// Several wakers that are woken together.
 #[derive(Debug)]
 pub struct WakeBatch {
     wakers: [Option<Waker>; WakeBatch::SIZE],
@@ -160,54 +173,56 @@ impl Default for WakeBatch {
 impl WakeBatch {
     const SIZE: usize = 32;
 
-    /// An empty batch.
+    /// Creates an empty batch.
     pub fn new() -> Self {
         Self { wakers: [None; Self::SIZE], len: 0 }
     }
 
-    /// How many are to be woken.
+    /// Returns the number of wakers.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nobody is to be woken.
+    /// Returns `true` if there is no waker.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether there is no more room.
+    /// Returns `true` if there is no room for another waker.
     pub fn is_full(&self) -> bool {
         self.len == Self::SIZE
     }
 
-    /// Adds a waker. There must be room.
+    /// Adds a waker to a batch that is not full.
     pub fn push(&mut self, waker: Waker) {
         waker.prefetch();
         self.wakers[self.len] = Some(waker);
         self.len += 1;
     }
 
-    /// Wakes all, the first that was added first.
+    /// Wakes all waiters in the order in which they were added.
     ///
     /// # Safety
-    /// As [`Waker::wake`], for each of them.
+    /// The contract of [`Waker::wake`], for each waker.
     pub unsafe fn wake_all(self) {
         for waker in self.wakers.into_iter().take(self.len).flatten() {
-            // SAFETY: the caller's contract.
+            // SAFETY: the caller keeps the contract of `Waker::wake` for each waker.
             unsafe { waker.wake() };
         }
     }
 }
 
-/// One wait of the calling goroutine or thread. Lives in the caller's frame.
+/// One wait of the calling goroutine or thread, in the caller's frame.
 ///
-/// It is not `Send`, but that alone does not keep it with its goroutine: a thread-local can hand it to another one that
-/// runs on the same thread. So blocking is unsafe, and says on whom it is.
+/// It is not `Send`, but that alone does not keep it with its goroutine: a thread-local can pass it
+/// to another goroutine on the same thread. Blocking is therefore unsafe, and its contract says
+/// which goroutine may call it.
 #[derive(Debug)]
 pub struct Blocker {
     pub(crate) g: Option<GRef>,
     pub(crate) parker: Parker,
-    // The parker's address is handed out, and a goroutine is captured: neither may go to another thread.
+    // The parker's address is handed out, and a goroutine is captured: neither may go to another
+    // thread.
     _here: PhantomData<*mut ()>,
 }
 
@@ -218,13 +233,13 @@ impl Default for Blocker {
 }
 
 impl Blocker {
-    /// Captures the caller: the current goroutine, else the current thread.
+    /// Captures the caller: the current goroutine, or the current thread if there is none.
     #[inline]
     pub fn new() -> Self {
         Self { g: current::g(), parker: Parker::new(), _here: PhantomData }
     }
 
-    /// The waker for this wait. Valid as long as the `Blocker` is not moved.
+    /// Returns the waker of this wait, valid as long as the `Blocker` is not moved.
     #[inline]
     pub fn waker(&self) -> Waker {
         match self.g {
@@ -233,17 +248,19 @@ impl Blocker {
         }
     }
 
-    /// Whether the caller is a goroutine whose last wait, too, was for `reason`.
+    /// Returns `true` if the caller is a goroutine whose last wait was for `reason`, too.
     pub(crate) fn waits_again_for(&self, reason: WaitReason) -> bool {
         self.g.is_some_and(|g| g.reason() == reason)
     }
 
-    /// As [`block`](Self::block), unless `commit` returns false: then no waker will come, and the caller goes on.
+    /// Blocks like [`block`](Self::block), but returns at once if `commit` returns `false`.
     ///
-    /// A thread for which the runtime has not been started, and which nobody wakes, is not noticed.
+    /// No waker comes in that case. The runtime is not started for a foreign thread: if it was
+    /// never started, the deadlock report does not see that the thread waits.
     ///
     /// # Safety
-    /// As [`block`](Self::block).
+    /// The contract of [`block`](Self::block), whose one wake is due only if `commit` returns
+    /// `true`.
     #[inline]
     pub unsafe fn block_if(&self, reason: WaitReason, commit: impl FnOnce() -> bool) {
         match self.g {

@@ -1,18 +1,20 @@
-//! Threads of others that block in our primitives: who they are, for the deadlock report ([`crate::diag::deadlock`]).
+//! The list of foreign threads that block in our primitives, for the deadlock report
+//! ([`crate::diag::deadlock`]).
 //!
-//! A thread that the runtime did not start enters itself before it sleeps, when its commit step is over and nothing is
-//! left to do but to sleep, and takes itself out when it has been woken. That costs two looks at a lock and a system
-//! call or two, 0.2 us, beside a sleep and a wake-up of 20 us or more. One that waits with a deadline does not enter
-//! itself: it will wake up.
+//! A foreign thread registers itself before it sleeps, when its commit step is over and only the
+//! sleep is left, and removes itself after it was woken. That costs two acquisitions of a lock and
+//! a system call or two, 0.2 us, beside a sleep and a wake-up of 20 us or more. A thread that waits
+//! with a deadline does not register: it will wake up by itself.
 //!
 //! # Invariants
-//! * I1: a thread that is in the list runs nothing but the code between [`register`] and the drop of what it returns.
-//! * I2: the parker of an entry is there as long as the entry is.
-//! * I3: a token for a sleeper stays until it is out of the list: one that has taken its token, and waits for the lock
-//!   of the list, would look like one that was never woken.
+//! * I1: a thread in the list runs only the code between [`register`] and the drop of its result.
+//! * I2: the parker of an entry exists as long as the entry does.
+//! * I3: a token for a sleeper stays until the sleeper is out of the list. A sleeper that has taken
+//!   its token and waits for the lock of the list would look like one that was never woken.
 //!
 //! # Rejected
-//! Counting instead of listing: the monitor must know *which* thread keeps the hope up, to sleep until that one ends.
+//! *Counting instead of listing*: sysmon must know *which* thread keeps the process from a
+//! deadlock, in order to sleep until that thread ends.
 
 use std::ptr::NonNull;
 
@@ -22,28 +24,30 @@ use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::thread;
 
-/// A thread that sleeps.
+/// A foreign thread that sleeps.
 pub(crate) struct Sleeper {
     pub(crate) thread: i32,
     pub(crate) reason: WaitReason,
-    /// What it sleeps on; none if nobody will wake it.
+    /// Where it sleeps, or `None` if no waker will come.
     parker: Option<NonNull<Parker>>,
 }
 
-// SAFETY: parkers are made to be reached from other threads; I2 says for how long.
+// SAFETY: parkers are made to be reached from other threads, and I2 says for how long.
 unsafe impl Send for Sleeper {}
 
 impl Sleeper {
-    /// Whether it has been woken, and has not yet come to take itself out.
+    /// Returns `true` if it was woken and has not removed itself from the list yet.
     pub(crate) fn is_woken(&self) -> bool {
-        // SAFETY: I2: whoever has this entry has the lock of the list.
+        // SAFETY: I2; the list is locked as long as this entry can be reached.
         self.parker.is_some_and(|parker| unsafe { parker.as_ref() }.has_token())
     }
 }
 
 static SLEEPERS: Mutex<Vec<Sleeper>> = Mutex::new(Vec::new());
 
-/// The threads that sleep. None comes or goes while the result is kept.
+/// Locks the list of sleeping threads.
+///
+/// No thread comes or goes while the result is kept.
 pub(crate) fn sleepers() -> MutexGuard<'static, Vec<Sleeper>> {
     SLEEPERS.lock()
 }
@@ -53,24 +57,27 @@ pub(crate) fn park(parker: &Parker, reason: WaitReason) {
     if !parker.take() {
         let asleep = register(reason, Some(NonNull::from(parker)));
         parker.wait_for_token();
-        // I3.
+        // I3: the token is taken only when the entry is gone.
         drop(asleep);
         parker.take();
     }
 }
 
-/// The calling thread sleeps, or does nothing that could wake anybody, until the result is dropped.
+/// Counts the calling thread as asleep until the result is dropped.
+///
+/// The thread sleeps, or does nothing in the meantime that could wake another.
 pub(crate) fn count_as_asleep(reason: WaitReason) -> impl Sized {
     register(reason, None)
 }
 
-/// The entry of the calling thread.
+/// The entry of the calling thread, removed on drop.
 struct Asleep(i32);
 
 fn register(reason: WaitReason, parker: Option<NonNull<Parker>>) -> Asleep {
     let thread = thread::id();
     sleepers().push(Sleeper { thread, reason, parker });
-    // It may have been the last one that was awake. The lock orders this after the monitor's look, if that did not see it.
+    // This may have been the last thread that was awake. If sysmon's check did not see the entry,
+    // the lock orders this wake-up after that check.
     if let Some(sched) = try_sched() {
         sched.wake_sysmon();
     }

@@ -1,4 +1,4 @@
-//! Giving up the CPU and getting it back.
+//! Waiting: parking, readying, and blocking for goroutines and foreign threads.
 
 pub(crate) mod blocker;
 pub(crate) mod foreign;

@@ -1,24 +1,31 @@
-//! Giving the CPU up.
+//! Parking, yielding, and what a goroutine does when it has lost its P.
 //!
 //! # Parking
-//! The goroutine leaves a note for its M ([`SwitchReason`]) and switches to the M's own stack; there the worker marks it as waiting
-//! and runs the *commit* step, which releases the lock that kept wakers out. From then on a waker may ready the
-//! goroutine, and another M may run it at once: its registers are saved, and nobody touches its stack any more.
+//! The goroutine leaves a request for its M ([`SwitchReason`]) and switches to the system stack.
+//! There the worker marks it as waiting and runs the *commit step*, which releases the lock that
+//! kept wakers out. From then on a waker may ready the goroutine, and another M may run it at once:
+//! its registers are saved, and its stack is not touched any more.
 //!
 //! # Parking while panicking
-//! std counts panics per thread. A goroutine that parks in a destructor while it unwinds must therefore come back on the
-//! same thread, and no other goroutine may run on that thread meanwhile. So it does not switch: it passes its P on, and
-//! blocks its M until the waker's goroutine queue has handed that M a P again ([`park_in_place`]).
-//! For the same reason it does not yield, and if it loses its P it goes on without one ([`reacquire_p`]). All of this asks
+//! std counts panics per thread. So a goroutine that parks in a destructor while it unwinds must
+//! resume on the same thread, and no other goroutine may run on that thread in the meantime. It
+//! does not switch: it hands its P off, and blocks its M until an M that finds the readied
+//! goroutine in a queue hands that M a P again ([`park_in_place`]). For the same reason it does not
+//! yield, and if it loses its P it continues without one ([`reacquire_p`]). All of this depends on
 //! [`unwinds_here`], which also holds in the panic hook.
 //!
-//! What would happen if it switched: goroutines that run on its thread meanwhile find `thread::panicking` true, and poison
-//! the locks whose guards they drop; if it comes back on another thread, the one count stays too high for ever, and
-//! the other wraps around below zero. `runtime/tests/threads/unwinding.rs` shows the first two.
+//! If it switched, goroutines that run on its thread in the meantime would find `thread::panicking`
+//! true and poison the locks whose guards they drop. If it resumed on another thread, the count of
+//! the first thread would stay too high forever, and that of the second would wrap around below
+//! zero. `runtime/tests/threads/unwinding.rs` shows the first two.
 //!
-//! Rejected: *to carry the count along*, as nothing gives access to it; *to lock the goroutine to its M*, and switch: the count
-//! would be right again when it comes back, but not for the scheduler's own stack and whatever that wakes and drops; *to
-//! forbid it*, as destructors that wait (of scopes, of handles, of buffered writers) are what makes unwinding sound.
+//! # Rejected
+//! * *Moving the count along with the goroutine*: nothing gives access to it.
+//! * *Locking the goroutine to its M, and switching*: the count would be right again when the
+//!   goroutine resumes, but wrong for the worker and for everything that the worker wakes and
+//!   drops.
+//! * *Forbidding it*: destructors that wait (of scopes, of handles, of buffered writers) are what
+//!   makes unwinding sound.
 
 use std::mem::ManuallyDrop;
 use std::sync::atomic::Ordering;
@@ -35,23 +42,28 @@ use crate::testing::chaos;
 use crate::testing::mechanism::Mechanism;
 use crate::time::clock;
 
-/// In chaos, of so many goroutines that come back without a P, one queues for one.
+/// Chaos mode: one in this many goroutines that come back without a P queues for one.
 const CHAOS_QUEUE: u64 = 2;
 
-/// Parks the calling goroutine `g` until somebody readies it. `commit` runs once, when wakers may come; if it returns false, no
-/// waker will come, and the goroutine goes on.
+/// Parks the calling goroutine `g` until a waker readies it.
 ///
-/// `commit` must not panic or park. Its last access to memory that a waker may free is the store that lets the waker in; after
-/// that it may wake others, with wakers that it has brought along.
+/// `commit` runs once, when wakers may come. If it returns `false`, no waker will come, and the
+/// goroutine continues.
+///
+/// `commit` must not panic or park. Its last access to memory that a waker may free is the store
+/// that lets the waker in. After that it may wake others, with wakers that it holds by value.
 #[inline]
 pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) {
     if unwinds_here() {
         return park_in_place(g, reason, commit);
     }
+    /// Runs the commit step.
+    ///
     /// # Safety
-    /// `arg` points to a `C` that nobody reads afterwards.
+    /// `arg` points to a `C` that is not read afterwards.
     unsafe fn call<C: FnOnce() -> bool>(arg: *mut ()) -> bool {
-        // SAFETY: the caller's contract. The closure is moved out first: its frame is not ours once it lets a waker in.
+        // SAFETY: `arg` points to a `C`, which is read only here. It is moved out first, since its
+        // frame may be gone once it has let a waker in.
         let commit = unsafe { arg.cast::<C>().read() };
         commit()
     }
@@ -63,21 +75,23 @@ pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) 
     enter_and_suspend(g, SwitchReason::Park);
 }
 
-/// Whether the calling goroutine unwinds, and so must stay on its thread, alone.
+/// Returns `true` if the calling goroutine unwinds, and so must stay on its thread, alone.
 #[inline]
 fn unwinds_here() -> bool {
     std::thread::panicking() && Mechanism::ParkInPlace.is_on()
 }
 
-/// Switches to the M's stack, with a note on what to do. Returns when the goroutine runs again, perhaps on another thread.
+/// Enters the scheduler and switches to the system stack with a request for the worker.
+///
+/// Returns when the goroutine runs again, perhaps on another thread.
 fn enter_and_suspend(g: GRef, reason: SwitchReason) {
     let m = m_of(g);
-    // Whether the P is still there does not matter here: the worker looks at `m.p()`.
+    // It does not matter here if the P is lost: the worker checks `m.p()`.
     let _ = entry::enter(m);
     suspend(m, g, reason);
 }
 
-/// As [`enter_and_suspend`], from inside.
+/// Switches to the system stack with a request, for a goroutine that has entered.
 #[inline]
 fn suspend(m: &'static M, g: GRef, reason: SwitchReason) {
     m.switch_request.reason.set(reason);
@@ -85,7 +99,7 @@ fn suspend(m: &'static M, g: GRef, reason: SwitchReason) {
     unsafe { StackHead::suspend(g.stack.get()) };
 }
 
-/// The M that runs `g`, the calling goroutine.
+/// Returns the M that runs `g`, the calling goroutine.
 #[inline]
 fn m_of(g: GRef) -> &'static M {
     g.m().expect("park: a goroutine runs on an M")
@@ -100,7 +114,7 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     clock::advance_coarse(clock::now());
     m.inbox.sleep_for(g);
     g.wait_for(reason);
-    // As on the scheduler's stack, so that the commit step may wake others.
+    // As on the system stack, so that the commit step may wake others.
     m.set_current(None);
     let waits = commit();
     m.set_current(Some(g));
@@ -118,24 +132,26 @@ fn park_in_place(g: GRef, reason: WaitReason, commit: impl FnOnce() -> bool) {
     m.lease.exit();
 }
 
-/// Locks `g` to the M `home`, or frees it.
+/// Locks `g` to the M `home`, or unlocks it.
 pub(crate) fn bind(g: GRef, home: Option<&'static M>) {
     g.bound_to.store(home.map_or(std::ptr::null_mut(), |m| std::ptr::from_ref(m).cast_mut()), Ordering::Relaxed);
 }
 
-/// The calling M, inside and with a P, gives it to another M.
+/// Hands the P of the calling M, which has entered, off to another M.
 pub(crate) fn pass_p_on(m: &'static M) {
-    // SAFETY: this is the calling M, inside; the token ends here.
+    // SAFETY: this is the calling M, and it has entered; `p` is the only token, and ends here.
     let p = unsafe { entry::held(m) }.expect("park: a P to pass on");
     handoff::hand_off(entry::give_up(m, p));
 }
 
-/// Blocks the calling M, which stands in no list, until a P is handed to it. It is inside afterwards.
+/// Blocks the calling M, which is in no list, until it is handed a P.
+///
+/// Afterwards it has entered.
 pub(crate) fn wait_for_p(m: &'static M) {
-    // If it is I/O that the goroutine waits for, this M does not see to it.
+    // This M will not poll, even if the goroutine waits for I/O.
     handoff::ensure_poller();
     let sched = sched();
-    // ORDERING P1 of `deadlock`. It may have come here without a P, after a long call.
+    // ORDERING P1 of `deadlock`. The M may have come here without a P, after a long call.
     sched.blocked_ms.fetch_add(1, Ordering::SeqCst);
     sched.wake_sysmon();
     let p = loop {
@@ -149,7 +165,9 @@ pub(crate) fn wait_for_p(m: &'static M) {
     m.lease.renew();
 }
 
-/// Lets others run (Go's `Gosched`). See `greenthread::yield_now`.
+/// Lets other goroutines run (Go's `Gosched`).
+///
+/// See `greenthread::yield_now`.
 pub fn yield_now() {
     let Some(g) = current::g() else { return std::thread::yield_now() };
     if unwinds_here() {
@@ -159,9 +177,10 @@ pub fn yield_now() {
     if !entry::enter(m) {
         return reacquire_p(NoP::Lost(m));
     }
-    // SAFETY: this is the calling M, which has entered; the token is not used after the switch or the exit.
+    // SAFETY: this is the calling M, and it has entered; the token is not used after the switch or
+    // the exit.
     let p = unsafe { entry::held(m) }.expect("park: a lease that holds has a P");
-    // Who waits for I/O is found by dispatches, of which a lone goroutine that yields must make some.
+    // Polling happens between dispatches, so even a lone goroutine that yields must cause some.
     if p.has_own_work()
         || p.timers.any()
         || p.is_retired()
@@ -175,11 +194,12 @@ pub fn yield_now() {
     }
 }
 
-/// Lets others run if the calling goroutine has lost its P, or if somebody waits who must run on its thread. To be
-/// called at the beginning of what takes its time, but need not park.
+/// Yields if the calling goroutine has lost its P, or if a goroutine waits that must run on this
+/// thread.
 ///
-/// Who does nothing else for long, such as send what never waits for room, would otherwise keep its thread from those
-/// who must run there, for ever.
+/// To be called at the beginning of an operation that takes time but need not park. A goroutine
+/// that does nothing else for long, such as sends that never wait for room, would otherwise keep
+/// its thread forever from the goroutines that must run there.
 #[inline]
 pub fn checkpoint() {
     if current::m().is_some_and(|m| m.lease.is_noticed() || !m.inbox.is_empty()) {
@@ -187,7 +207,8 @@ pub fn checkpoint() {
     }
 }
 
-/// Goes to the end of the queue, even if nobody else waits: for who had better be on another thread.
+/// Moves the calling goroutine to the end of the queue, even if no other goroutine waits: it should
+/// run on another thread.
 pub(crate) fn requeue() {
     if let Some(g) = current::g()
         && !unwinds_here()
@@ -196,23 +217,25 @@ pub(crate) fn requeue() {
     }
 }
 
-/// Goes to the end of the global queue.
+/// Moves the calling goroutine to the end of the global queue.
 pub(crate) fn yield_now_globally() {
     if let Some(g) = current::g() {
         enter_and_suspend(g, SwitchReason::YieldGlobally);
     }
 }
 
-/// To be called by a goroutine at the end of an operation that found its P lost: takes an idle P, or queues for one.
+/// Takes an idle P for a goroutine that has lost its own, or queues for one.
+///
+/// To be called by the goroutine at the end of the operation that found the P lost.
 #[cold]
 pub(crate) fn reacquire_p(missing: NoP) {
     let NoP::Lost(m) = missing else { return };
-    // On the scheduler's stack the worker loop settles it. A goroutine that unwinds may not move to another thread:
-    // it goes on without a P for the rest of its panic.
+    // On the system stack the worker's loop deals with it. A goroutine that unwinds may not move to
+    // another thread: it continues without a P for the rest of its panic.
     if m.current().is_none() || unwinds_here() {
         return;
     }
-    // Who must run on this thread has had no turn while this goroutine was away.
+    // A goroutine that must run on this thread had no turn while this one was away.
     let queues = !m.inbox.is_empty() || chaos::one_in(CHAOS_QUEUE);
     match if queues { None } else { handoff::acquire_p() } {
         Some(p) => {

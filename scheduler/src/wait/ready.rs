@@ -1,18 +1,23 @@
 //! Making goroutines runnable.
 //!
 //! # Where a readied goroutine goes
-//! Into the *runnext* slot of the current P if that is empty: it is likely that the waker parks soon, and then the woken one
-//! runs next, with the data still in the cache and in the rest of the waker's time slice. Else to the tail of the local
-//! queue, or, if it has never run, perhaps of the backlog. One that a timer wakes goes to runnext if nobody else waits on
-//! the P, else to the arrivals ([`crate::sched::turns`]). From a thread without a P: to the global queue.
+//! * *To the runnext slot* of the current P if that is empty. The waker probably parks soon, and
+//!   then the woken goroutine runs next, with the data still in the cache and within the rest of
+//!   the waker's time slice.
+//! * *To the tail of the local queue* otherwise, or, if it has never run, perhaps to the tail of
+//!   the backlog.
+//! * *A goroutine that a timer wakes* goes to runnext if no other goroutine waits on the P,
+//!   otherwise to the arrivals ([`crate::sched::turns`]).
+//! * *From a thread without a P*, to the global queue.
 //!
 //! # When another M is woken for it
 //! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A
 //! goroutine in the runnext slot is not published, unless its waker is known to keep busy
-//! ([`learn_if_busy`]). All rules, with their numbers, stand in [`crate::sched::wake_policy`].
+//! ([`learn_if_busy`]). All rules, with their numbers, are in [`crate::sched::wake_policy`].
 //!
-//! A chain through runnext inherits one time slice for ever; after 10 ms the monitor asks for its *demotion*: the next goroutine
-//! of the chain goes to the tail of the queue like everybody else.
+//! A chain of goroutines through runnext inherits one time slice and could run forever. After 10
+//! ms, sysmon asks for its *demotion*: the next goroutine of the chain goes to the tail of the
+//! queue like any other.
 
 use crate::gmp::scheduler::sched;
 use crate::gmp::{GRef, Inside, OwnerFlags, State};
@@ -24,11 +29,13 @@ use crate::testing::chaos;
 use crate::time::clock;
 use crate::wait::park;
 
-/// In chaos, of so many goroutines that become runnable, one is not queued where it belongs.
+/// Chaos mode: one in this many goroutines that become runnable is put into another queue.
 const CHAOS_MISPLACE: u64 = 4;
 
-/// Makes a parked goroutine runnable. The caller holds no lock; if it is a goroutine that has lost its P, others may
-/// run before it goes on.
+/// Makes a parked goroutine runnable.
+///
+/// The caller holds no lock. If the caller is a goroutine that has lost its P, others may run
+/// before it continues.
 #[inline]
 pub(crate) fn ready(g: GRef) {
     mark_runnable(g);
@@ -38,7 +45,7 @@ pub(crate) fn ready(g: GRef) {
     }
 }
 
-/// As [`ready`], behind all others that are runnable.
+/// Makes a parked goroutine runnable like [`ready`], but behind all others.
 pub(crate) fn ready_last(g: GRef) {
     mark_runnable(g);
     match entry::with_p(|_, p| push_last(&p, g)) {
@@ -53,18 +60,22 @@ fn ready_without_p(g: GRef, missing: NoP) {
     park::reacquire_p(missing);
 }
 
-/// Makes a parked goroutine runnable on `p`, for which a timer has fired. The caller owns `g`.
+/// Makes a parked goroutine runnable on `p`, for which a timer has fired.
+///
+/// The caller owns `g`.
 pub(crate) fn ready_on(p: &Inside<'_>, g: GRef) {
     mark_runnable(g);
     push_arrival(p, g);
 }
 
-/// Queues a goroutine that a timer has made runnable: to run soon on `p`, before what is queued there. The caller owns `g`.
+/// Queues a goroutine that a timer has made runnable so that it runs soon, before the goroutines
+/// that are queued on `p`. The caller owns `g`.
 pub(crate) fn push_arrival(p: &Inside<'_>, g: GRef) {
     if chaos::one_in(CHAOS_MISPLACE) {
         return push_global(g);
     }
-    // Not into runnext if others wait: those that sleep for a moment, again and again, would never let them go first.
+    // Not into runnext if others wait: goroutines that sleep for a moment, again and again, would
+    // never let the others run.
     if p.has_others() || !try_runnext(p, g, None) {
         p.push_arrival(g);
         if !p.is_queue_left_to_owner() {
@@ -73,8 +84,9 @@ pub(crate) fn push_arrival(p: &Inside<'_>, g: GRef) {
     }
 }
 
-/// Queues a runnable goroutine to run soon on `p`. `waker` is the goroutine that runs there, if one does this. The
-/// caller owns `g`.
+/// Queues a runnable goroutine to run soon on `p`.
+///
+/// `waker` is the goroutine that does this, if it is one and runs on `p`. The caller owns `g`.
 #[inline]
 pub(crate) fn push_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) {
     if chaos::one_in(CHAOS_MISPLACE) {
@@ -85,7 +97,7 @@ pub(crate) fn push_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) {
     }
 }
 
-/// As [`push_next`], for one that has never run.
+/// Queues like [`push_next`] a goroutine that has never run.
 #[inline]
 pub(crate) fn push_fresh(p: &Inside<'_>, g: GRef, spawner: Option<GRef>) {
     if chaos::one_in(CHAOS_MISPLACE) {
@@ -97,13 +109,13 @@ pub(crate) fn push_fresh(p: &Inside<'_>, g: GRef, spawner: Option<GRef>) {
     }
 }
 
-/// Puts `g` into the runnext slot; false if it is taken.
+/// Puts `g` into the runnext slot if that is empty, and returns `true` if it did.
 #[inline]
 fn try_runnext(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
     if chaos::one_in(CHAOS_MISPLACE) || p.flags().has(OwnerFlags::DEMOTE) || !p.runnext().is_empty() {
         return false;
     }
-    // While it is still ours: once it is in the slot, a thief may run it.
+    // As long as `g` is the caller's: once it is in the slot, a thief may run it.
     g.prefetch();
     let filled = p.fill_runnext(g);
     debug_assert!(filled, "ready: only the owner fills the slot, and it was empty");
@@ -123,8 +135,10 @@ fn try_runnext(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
     true
 }
 
-/// Learns from a goroutine that parks whether it keeps busy after it has woken another. `waits` says that the woken one is
-/// still in the runnext slot: then only the time counts, since a searcher may have been late.
+/// Learns from a goroutine that parks whether it keeps busy after it has woken another.
+///
+/// `waits` says that the woken goroutine is still in the runnext slot. In that case only the
+/// elapsed time counts, since a searcher may have been late.
 #[inline]
 pub(crate) fn learn_if_busy(g: GRef, waits: bool) {
     if g.woke_at() != 0 {
@@ -133,7 +147,9 @@ pub(crate) fn learn_if_busy(g: GRef, waits: bool) {
     }
 }
 
-/// Queues a runnable goroutine behind all others on `p`. The caller owns `g`.
+/// Queues a runnable goroutine behind all others on `p`.
+///
+/// The caller owns `g`.
 #[inline]
 pub(crate) fn push_last(p: &Inside<'_>, g: GRef) {
     p.push(g);
@@ -142,30 +158,30 @@ pub(crate) fn push_last(p: &Inside<'_>, g: GRef) {
     }
 }
 
-/// A goroutine was pushed to where thieves find it: the submit recipe.
+/// Completes the submit recipe after a goroutine was pushed to where thieves find it.
 #[inline]
 fn wake_searcher() {
     let sched = sched();
-    // With one P, which the caller has, no P is idle.
-    // ORDERING P1: the light fence pairs with the heavy one in `procs::resize`.
+    // With one P, which the caller holds, no P is idle. ORDERING P1: the light fence pairs with the
+    // heavy one in `procs::resize`.
     light_fence();
     if sched.procs() > 1 {
         sched.idle.wake_one(&sched);
     }
 }
 
-/// A parked goroutine has become runnable; the caller queues it, as one of several.
+/// Marks a parked goroutine as runnable, for a caller that queues it.
 #[inline]
 pub(crate) fn mark_runnable(g: GRef) {
     g.transition(State::Waiting, State::Runnable);
 }
 
-/// Queues runnable goroutines for whichever P comes first, and wakes one searcher for all.
+/// Queues runnable goroutines for any P, and wakes one searcher for all of them.
 pub(crate) fn push_global_all(gs: Vec<GRef>) {
     push_all(gs, Global::push);
 }
 
-/// As [`push_global_all`], those that have waited for I/O: before all others.
+/// Queues goroutines that waited for I/O like [`push_global_all`], but before all others.
 pub(crate) fn push_polled(gs: Vec<GRef>) {
     push_all(gs, Global::push_polled);
 }
@@ -179,14 +195,14 @@ fn push_all(gs: Vec<GRef>, push: fn(&Global<GRef>, GRef)) {
     sched.idle.wake_one(&sched);
 }
 
-/// Queues a goroutine that has computed for long, behind all that do not.
+/// Queues a goroutine that has computed for long, behind all that have not.
 pub(crate) fn push_deferred(g: GRef) {
     let sched = sched();
     sched.global.push_deferred(g);
     sched.idle.wake_one(&sched);
 }
 
-/// Queues a runnable goroutine for whichever P comes first.
+/// Queues a runnable goroutine for any P.
 pub(crate) fn push_global(g: GRef) {
     let sched = sched();
     sched.global.push(g);

@@ -1,11 +1,13 @@
-//! Whether it is worth while to spin for a lock before parking.
+//! Spinning for a lock before parking, and when it pays.
 //!
-//! Who spins hopes that the owner, on another CPU, is done sooner than a park and a wake-up would take. As Go has found
-//! too (`sync_runtime_canSpin`), that is vain if no other P runs goroutines, since the owner cannot run then, and a
-//! waste if others wait for this very P.
+//! A waiter spins in the hope that the owner, on another CPU, finishes sooner than a park and a
+//! wake-up would take. As in Go (`sync_runtime_canSpin`), that is futile if no other P runs
+//! goroutines, since the owner cannot run then, and a waste if other goroutines wait for this very
+//! P.
 //!
-//! Who spins also disturbs: each look at the lock takes its cache line from the owner, who misses it at the unlock and
-//! at the next lock. So a round is long, and looks at nothing.
+//! A spinning waiter also disturbs the owner: each read of the lock takes its cache line from the
+//! owner, which then misses it at the unlock and at the next lock. So a round is long and reads
+//! nothing.
 
 use std::hint;
 use std::sync::LazyLock;
@@ -14,8 +16,10 @@ use std::time::{Duration, Instant};
 use crate::gmp::scheduler::sched;
 use crate::sched::current;
 
-/// Whether the caller, who waits for something that another has for a short time, may get it sooner by spinning than by
-/// parking. It goes by what runs at this moment, so ask before each round.
+/// Returns `true` if a waiter may get a lock sooner by spinning than by parking.
+///
+/// The lock must be one that is held for a short time. The answer depends on what runs at this
+/// moment, so ask before each round.
 pub fn is_worth_it() -> bool {
     static CPUS: LazyLock<bool> =
         LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1));
@@ -23,18 +27,22 @@ pub fn is_worth_it() -> bool {
     let Some(m) = current::m().filter(|_| *CPUS) else { return *CPUS };
     let sched = sched();
     let (idle, searching) = sched.idle.counts();
-    // One that has lost its P comes back soonest if it parks.
+    // A goroutine that has lost its P comes back soonest if it parks.
     sched.procs() > idle + searching + 1 && m.p().is_some_and(|p| !p.has_work())
 }
 
-/// How long a round of spinning takes, about: an owner that locks and unlocks all the time has a hundred turns
-/// meanwhile, undisturbed. `mutex_8` of the peers on two Ps: 41 ns a lock with rounds of 0.2 us, 34 to 39 with 1 us, 30
-/// to 34 with 2 us, 25 to 31 with 4 us.
+/// The approximate duration of a round: an owner that locks and unlocks all the time has a hundred
+/// undisturbed turns in it.
+///
+/// `mutex_8` of the peers on two Ps takes 41 ns per lock with rounds of 0.2 us, 34 to 39 with 1 us,
+/// 30 to 34 with 2 us, and 25 to 31 with 4 us.
 const ROUND: Duration = Duration::from_micros(2);
 
-/// Spins for one round, without a look at memory.
+/// Spins for one round without reading memory.
 pub fn spin() {
-    /// One may take 2 ns or 50, on whichever CPU.
+    /// Spin-loop hints per round.
+    ///
+    /// A hint takes between 2 ns and 50 ns, depending on the CPU.
     static HINTS: LazyLock<u32> = LazyLock::new(|| {
         const SAMPLE: u32 = 50;
         let sample = || {
@@ -42,7 +50,7 @@ pub fn spin() {
             (0..SAMPLE).for_each(|_| hint::spin_loop());
             start.elapsed().as_nanos()
         };
-        // The quickest: this thread may lose its CPU at any time.
+        // The quickest sample: this thread may lose its CPU at any time.
         let quickest = (0..3).map(|_| sample()).min().unwrap_or(1).max(1);
         let hints = u128::from(SAMPLE) * ROUND.as_nanos() / quickest;
         hints.clamp(1, 1000) as u32
