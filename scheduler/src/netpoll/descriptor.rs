@@ -1,4 +1,4 @@
-//! A registered descriptor: what sockets are built on.
+//! A registered descriptor: the basis of sockets.
 //!
 //! # How to use it
 //! ```text
@@ -6,14 +6,15 @@
 //!            try the operation; unless it would block, that is the result
 //!            descriptor.wait(direction)?        then try again, without `prepare`
 //! ```
-//! The layer above sees to it that one goroutine or thread at a time does so in each direction; that the descriptor
-//! does not block; and that it is open as long as its [`Descriptor`] lives.
+//! The layer above guarantees three things: one goroutine or thread at a time does so in each
+//! direction, the descriptor does not block, and it stays open as long as its [`Descriptor`] lives.
 //!
 //! # A wait that a context ends too
-//! [`wait_watched`](Descriptor::wait_watched) hands out a waker by which anybody may end the wait, at any time and as
-//! often as he likes: it goes through the poll word, which is never freed, and ends a later wait for nothing at worst.
-//! Who waits for a channel's close at the same time leaves it there (`greenthread_channels::closing`), and looks
-//! whether the channel is closed when the wait is over.
+//! [`wait_watched`](Descriptor::wait_watched) hands out a waker with which any thread may end the
+//! wait, at any time and as often as it likes. The waker goes through the poll word, which is never
+//! freed; at worst it ends a later wait early, without a reason. A goroutine that also waits for
+//! the close of a channel leaves the waker there (`greenthread_channels::closing`), and checks the
+//! channel when the wait is over.
 
 use std::fmt;
 use std::io;
@@ -30,20 +31,22 @@ use crate::sched::handoff;
 use crate::time::clock;
 use crate::wait::blocker::{Blocker, Waker};
 
-/// One of the ways in which a descriptor can be ready.
+/// A way in which a descriptor can be ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Direction {
-    /// Reading, accepting.
+    /// Ready to read or to accept.
     Read = READ,
-    /// Writing, connecting.
+    /// Ready to write, or connected.
     Write = WRITE,
-    /// Being told of what is out of turn, as urgent data. The deadline of reading counts for it.
+    /// Something out of band has arrived, such as urgent data.
+    ///
+    /// The deadline of reading applies to it.
     Priority = PRIORITY,
 }
 
 impl Direction {
-    /// The cause that its deadline is.
+    /// Returns the cause that is set when the deadline of this direction passes.
     const fn deadline(self) -> u8 {
         match self {
             Self::Read | Self::Priority => READ,
@@ -52,7 +55,7 @@ impl Direction {
     }
 }
 
-/// Why there is nothing to wait for.
+/// The reason why a wait is not possible any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ended {
     /// The descriptor is being closed.
@@ -61,17 +64,18 @@ pub enum Ended {
     Deadline,
 }
 
-/// How a wait was over.
+/// The outcome of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IoWake {
     /// The operation may be possible now.
     Ready,
-    /// Somebody has used the waker, or the wait has ended for nothing.
+    /// The waker was used, or the wait has ended without a reason.
     Interrupted,
 }
 
-/// A descriptor that the poller watches (Go's `poll.FD`, without the operations). Dropping it ends that; close the
-/// descriptor itself only afterwards.
+/// A descriptor that the poller watches (Go's `poll.FD`, without the operations).
+///
+/// Dropping it ends the watch; close the descriptor itself only afterwards.
 ///
 /// ```
 /// use std::io::{ErrorKind, Read, Write};
@@ -86,7 +90,9 @@ pub enum IoWake {
 ///     io.prepare(Direction::Read)?;
 ///     loop {
 ///         match socket.read(&mut byte) {
-///             Err(error) if error.kind() == ErrorKind::WouldBlock => io.wait(Direction::Read, WaitReason::IoWait)?,
+///             Err(error) if error.kind() == ErrorKind::WouldBlock => {
+///                 io.wait(Direction::Read, WaitReason::IoWait)?
+///             }
 ///             result => return Ok(result.map(|_| byte[0]).unwrap()),
 ///         }
 ///     }
@@ -109,15 +115,16 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Whether this system reports what [`Direction::Priority`] waits for.
+    /// `true` if this system reports what [`Direction::Priority`] waits for.
     pub const SEES_PRIORITY: bool = poller::SEES_PRIORITY;
 
-    /// Has `fd` watched, in all directions, until the result is dropped. The caller keeps `fd` open for so long, and has made it
-    /// non-blocking.
+    /// Watches `fd` in all directions until the result is dropped.
+    ///
+    /// The caller keeps `fd` open for that long, and has made it non-blocking.
     ///
     /// # Errors
-    /// What the system says; `PermissionDenied` on Linux for what cannot be waited for, as a regular file. The first
-    /// call makes the poller, which takes three descriptors.
+    /// The errors of the system: on Linux `PermissionDenied` for a descriptor that cannot be waited
+    /// for, such as a regular file. The first call makes the poller, which takes three descriptors.
     pub fn register(fd: BorrowedFd<'_>) -> io::Result<Self> {
         boot::ensure();
         let poller = poller::ensure()?;
@@ -133,8 +140,10 @@ impl Descriptor {
         Ok(Self { record, fd: fd.as_raw_fd() })
     }
 
-    /// Before the first attempt of an operation: says if it must not be made, and forgets what was reported before.
-    /// Does not block.
+    /// Checks before the first attempt of an operation that it may be made, and forgets earlier
+    /// events.
+    ///
+    /// It does not block.
     ///
     /// # Errors
     /// If the descriptor is closed, or the direction's deadline has passed.
@@ -143,10 +152,12 @@ impl Descriptor {
         self.take(direction).map(|_| ())
     }
 
-    /// As [`prepare`](Self::prepare), for what only events tell: says whether there was one.
+    /// Prepares like [`prepare`](Self::prepare), and returns `true` if there was an event.
+    ///
+    /// This is for conditions that only events report.
     ///
     /// # Errors
-    /// As [`prepare`](Self::prepare).
+    /// The errors of [`prepare`](Self::prepare).
     #[inline]
     pub fn take(&self, direction: Direction) -> Result<bool, Ended> {
         self.check(direction)?;
@@ -162,27 +173,31 @@ impl Descriptor {
         }
     }
 
-    /// Blocks the goroutine or thread until the descriptor seems ready in this direction. It may not be: the attempt tells.
+    /// Blocks the goroutine or thread until the descriptor seems ready in this direction.
+    ///
+    /// It may not be ready: only the attempt tells.
     ///
     /// # Errors
-    /// If the descriptor is closed or the direction's deadline passes, before or meanwhile.
+    /// If the descriptor is closed or the direction's deadline passes, before or during the wait.
     ///
     /// # Panics
-    /// If somebody else waits in this direction.
+    /// If another goroutine or thread waits in this direction.
     pub fn wait(&self, direction: Direction, reason: WaitReason) -> Result<(), Ended> {
         while self.wait_watched(direction, reason, |_| true)? == IoWake::Interrupted {}
         Ok(())
     }
 
-    /// As [`wait`](Self::wait), but others can end it: `watch` is called with a waker for that, before it blocks, and
-    /// says whether to block at all. It must not panic, park, or keep a lock. The waker can be used by anybody, any
-    /// number of times, also when the wait is over.
+    /// Waits like [`wait`](Self::wait), but so that others can end the wait.
+    ///
+    /// Before it blocks, `watch` is called with a waker for that purpose, and returns `false` if it
+    /// must not block at all. `watch` must not panic, park, or keep a lock. Any thread may use the
+    /// waker, any number of times, also when the wait is over.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     ///
     /// # Panics
-    /// As [`wait`](Self::wait).
+    /// The panics of [`wait`](Self::wait).
     ///
     /// ```
     /// use std::os::fd::AsFd;
@@ -215,10 +230,11 @@ impl Descriptor {
             let waiter = blocker.waker().into_raw();
             ROLE.add_waiter();
             if blocker.g.is_none() {
-                // No M of ours comes by to see that somebody waits.
+                // A foreign thread does not dispatch, so it does not notice that it has to poll.
                 handoff::ensure_poller();
             }
-            // SAFETY: the blocker is the caller's own; the commit step touches the poll word, which is never freed.
+            // SAFETY: the blocker is the caller's own; the commit step touches the poll word, which
+            // is never freed.
             unsafe { blocker.block_if(reason, move || word.park(waiter)) };
             ROLE.remove_waiter();
         }
@@ -227,8 +243,10 @@ impl Descriptor {
         Ok(if ready { IoWake::Ready } else { IoWake::Interrupted })
     }
 
-    /// Sets the deadline of a direction, for the wait that there may be and for all to come; `None` takes it back. One that has
-    /// passed ends the wait at once. Does not block.
+    /// Sets the deadline of a direction, for the current wait and all later ones.
+    ///
+    /// `None` removes the deadline. A deadline that has passed ends the wait at once. This call
+    /// does not block.
     ///
     /// # Errors
     /// If the descriptor is closed.
@@ -241,23 +259,28 @@ impl Descriptor {
         if self.record.set_deadline(direction.deadline(), deadline) { Ok(()) } else { Err(Ended::Closed) }
     }
 
-    /// Closes: all that wait, and all that come later, end with [`Ended::Closed`]. When it returns the descriptor is not
-    /// watched any more: its number may be registered again, by which this one, when it is dropped, does nothing.
+    /// Ends all waits, now and later, with [`Ended::Closed`].
+    ///
+    /// When it returns, the descriptor is not watched any more. Its number may be registered again,
+    /// and dropping this descriptor will not affect that registration.
     pub fn evict(&self) {
-        // Once: from then on the number may be somebody else's, who has registered it.
+        // Only once: from then on the number may have been reused and registered by others.
         self.record.close(|| self.deregister());
     }
 
-    /// Whether it was [evicted](Self::evict).
+    /// Returns `true` if the descriptor was [evicted](Self::evict).
     #[inline]
     pub fn is_evicted(&self) -> bool {
         self.record.causes() & CLOSING != 0
     }
 
-    /// Whether a read that brings less than it asked for may have left something behind, which no further event
-    /// announces: because an event that was taken, by [`prepare`](Self::prepare) or the end of a wait, told of the end
-    /// of the stream, of an error, or of urgent data (at which reads stop); or because the system does not tell of urgent
-    /// data. It stays so. If it is false, whatever a short read has left behind has an event that was not taken yet.
+    /// Returns `true` if a read that brings less than it asked for may have left something behind
+    /// that no further event announces.
+    ///
+    /// There are two reasons. An event that was taken, by [`prepare`](Self::prepare) or at the end
+    /// of a wait, reported the end of the stream, an error, or urgent data (at which reads stop).
+    /// Or the system does not report urgent data. Once `true`, the result stays so. If it is
+    /// `false`, whatever a short read has left behind has an event that was not taken yet.
     #[inline]
     pub fn must_read_on(&self) -> bool {
         self.record.causes() & READ_ON != 0
@@ -265,7 +288,7 @@ impl Descriptor {
 
     fn deregister(&self) {
         if let Some(poller) = poller::get() {
-            // If the caller has closed it too early, the system has forgotten it too.
+            // If the caller has closed it too early, the system has forgotten it, too.
             let _ = poller.deregister(self.fd);
         }
     }

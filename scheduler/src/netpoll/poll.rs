@@ -1,9 +1,12 @@
 //! Polling: in passing, and as the M that has nothing else to do.
 //!
-//! Whoever polls readies a whole batch. The goroutines go, in the order of their events, to the P's arrivals if others
-//! are in its queue, which may compute for long, else to that queue; without a P, to the global queue's front. Then one searcher is woken for those that the poller does not run itself, if they are many
-//! ([`crate::sched::wake_policy`]). It wakes the next one if there is more ([`crate::protocol::idle`]). Foreign threads are woken on
-//! the spot.
+//! The thread that polls readies a whole batch, in the order of the events. With a P, the
+//! goroutines go to the P's arrivals if other goroutines, which may compute for long, are in its
+//! queue, and otherwise to that queue. Without a P, they go to the front of the global queue.
+//!
+//! Then the thread wakes one searcher for those goroutines that it does not run itself, if they are
+//! many ([`crate::sched::wake_policy`]). The searcher wakes the next one if there is more
+//! ([`crate::protocol::idle`]). Foreign threads are woken on the spot.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,17 +18,17 @@ use crate::machine::sys::poller::{self, PollGuard};
 use crate::time::clock;
 use crate::wait::ready;
 
-/// Polls so far, for the monitor: whether anybody polls.
+/// The number of polls so far, by which sysmon sees whether any thread polls.
 static POLLS: AtomicU32 = AtomicU32::new(0);
 
-/// How often anybody has polled.
+/// Returns the number of polls so far.
 pub(crate) fn count() -> u32 {
     POLLS.load(Ordering::Relaxed)
 }
 
-/// Polls, and hands over the goroutines that become runnable: they are the receiver's to queue.
+/// Polls, and passes on the goroutines that become runnable, for the receiver to queue.
 fn poll(guard: &mut PollGuard, timeout: Option<Duration>, mut runnable: impl FnMut(GRef)) {
-    // One thread at a time has the turn.
+    // Only one thread at a time has the guard.
     POLLS.store(count().wrapping_add(1), Ordering::Relaxed);
     guard.poll(timeout, |token, ready| {
         record::report(token, ready, |waker| match waker.goroutine() {
@@ -33,19 +36,22 @@ fn poll(guard: &mut PollGuard, timeout: Option<Duration>, mut runnable: impl FnM
                 ready::mark_runnable(g);
                 runnable(g);
             }
-            // SAFETY: the thread had published itself in its commit step, and was taken once (I2 of `poll_word`).
+            // SAFETY: the thread published itself in its commit step, and was taken once (I2 of
+            // `poll_word`).
             None => unsafe { waker.wake() },
         });
     });
 }
 
-/// The right to poll in passing, if that is worth it and nobody else does.
+/// Returns the right to poll in passing, if that is worthwhile and no other thread has it.
 fn try_guard() -> Option<PollGuard> {
     if ROLE.is_worth_a_look() { poller::get()?.try_lock() } else { None }
 }
 
-/// Polls in passing, and queues what has become runnable on `p`, `ahead` of what waits there or behind it. True if there
-/// was any; the caller runs the first `own` of it soon.
+/// Polls in passing and queues what has become runnable on `p`; returns `true` if there was any.
+///
+/// The goroutines go `ahead` of what waits on `p`, or behind it. The caller runs the first `own` of
+/// them soon.
 #[inline]
 pub(crate) fn in_passing(p: Inside<'_>, own: usize, ahead: bool) -> bool {
     ROLE.is_worth_a_look() && poll_now(p, own, ahead)
@@ -74,7 +80,9 @@ fn poll_now(mut p: Inside<'_>, own: usize, ahead: bool) -> bool {
     true
 }
 
-/// Polls in passing for an M that searches: what has become runnable is the caller's, to [queue](queue_polled) when it searches no more.
+/// Polls in passing for an M that searches.
+///
+/// The caller [queues](queue_polled) the result when it searches no more.
 pub(crate) fn while_searching() -> Vec<GRef> {
     let mut found = Vec::new();
     if let Some(mut guard) = try_guard() {
@@ -83,9 +91,10 @@ pub(crate) fn while_searching() -> Vec<GRef> {
     found
 }
 
-/// Queues what has become runnable on `p`, but for the first, which the caller is to run at once.
+/// Queues what has become runnable on `p`, except for the first, which the caller runs at once.
 ///
-/// The caller's M searches no more: whoever leaves a search wakes another M for all that is queued.
+/// The caller's M searches no more: an M that ends a search wakes another one for all that is
+/// queued.
 pub(crate) fn queue_polled(p: &mut Inside<'_>, found: Vec<GRef>) -> Option<GRef> {
     let others = found.len().saturating_sub(1);
     let mut found = found.into_iter();
@@ -95,7 +104,7 @@ pub(crate) fn queue_polled(p: &mut Inside<'_>, found: Vec<GRef>) -> Option<GRef>
     Some(first)
 }
 
-/// The M begins to run a batch; `others` of it lie in the queue meanwhile.
+/// Begins to run a batch of which `others` are in the queue.
 fn begin_batch(p: &mut Inside<'_>, others: usize) {
     let dispatches = p.dispatches();
     let pace = &mut p.owned_mut().pace;
@@ -106,7 +115,7 @@ fn begin_batch(p: &mut Inside<'_>, others: usize) {
     }
 }
 
-/// Polls in passing, from a thread without a P.
+/// Polls in passing on a thread without a P.
 pub(crate) fn without_p() {
     let Some(mut guard) = try_guard() else { return };
     let mut found = Vec::new();
@@ -115,11 +124,13 @@ pub(crate) fn without_p() {
     ready::push_polled(found);
 }
 
-/// `m` is about to sleep: if it is to be the poller, it blocks in the poll instead, until there is news, `timeout` has
-/// passed, or somebody [wakes](M::wake) it. Returns the goroutines that have become runnable, which are the caller's to
-/// queue; `None` if it is not.
+/// Blocks `m`, which is about to sleep, in the poll, if it is to be the poller.
+///
+/// It returns when there is news, when `timeout` has passed, or when the M is [woken](M::wake). The
+/// result is the goroutines that have become runnable, for the caller to queue; `None` if `m` is
+/// not the poller.
 pub(crate) fn until_woken(m: &'static M, timeout: Option<Duration>) -> Option<Vec<GRef>> {
-    // Whoever waits has registered something, so there is a poller.
+    // A waiter has registered a descriptor, so there is a poller.
     let poller = poller::get()?;
     if !ROLE.claim(|| sched().idle.counts().0 > 0) {
         return None;
@@ -127,7 +138,8 @@ pub(crate) fn until_woken(m: &'static M, timeout: Option<Duration>) -> Option<Ve
     let mut found = Vec::new();
     let mut guard = poller.lock();
     m.bell.arm();
-    // The token says that there is something to see to, whether it was there before or comes while we sleep.
+    // The token says that there is something to do, whether it was there before or comes during the
+    // sleep.
     if !m.parker.take() {
         poll(&mut guard, timeout, |g| found.push(g));
         m.parker.take();

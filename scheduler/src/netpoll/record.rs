@@ -1,32 +1,37 @@
-//! What is kept about a registered descriptor: its poll words, the causes that end its waits, and its deadlines.
+//! What is kept about a registered descriptor: its poll words, the causes that end its waits, and
+//! its deadlines.
 //!
-//! # Stale news
-//! An event may be on its way to a thread that polls while its descriptor is deregistered, closed, and its number used
-//! again. So events do not name descriptors by number but by *token*: the index of a record, and the generation of the
-//! record's use. Records are never freed, and a record that is used again has another generation. A stale event that
-//! gets past the look at the generation, since it was handed out in between, makes somebody try once too often, and no
-//! more.
+//! # Stale events
+//! An event may be on its way to a polling thread while its descriptor is deregistered and closed,
+//! and its number reused. So events do not name descriptors by number but by *token*: the index of
+//! a record, and the generation of the record's use. Records are never freed, and a record that is
+//! reused has another generation. A stale event may still pass the check of the generation, if the
+//! record is reused just then. That makes a waiter try once too often, and has no other effect.
 //!
 //! # Deadlines
-//! A timer for each direction is in the record. It fires under the lock of its heap, so it takes no other lock: it
-//! notes that the deadline has passed, and takes the waiter. Deadlines change under the record's lock: the timer is
-//! disarmed, which waits until it is done if it is just firing; only then is the note taken back or the timer armed
-//! again. Thus a timer that fires is never of an earlier deadline. (Go numbers deadlines and lets late timers find out:
-//! it stops a timer without waiting for it.)
+//! The record has a timer for each direction. It fires under the lock of its heap, so it takes no
+//! other lock: it notes that the deadline has passed, and takes the waiter. Deadlines change under
+//! the record's lock. First the timer is disarmed, which waits until the timer is done if it is
+//! just firing; only then is the note removed or the timer armed again. So a timer that fires never
+//! belongs to an earlier deadline. (Go numbers deadlines and lets late timers find out: it stops a
+//! timer without waiting for it.)
 //!
-//! The wait for priority events has a poll word, and no deadline of its own: reading's counts for it.
+//! The wait for priority events has a poll word but no deadline of its own: that of reading
+//! applies.
 //!
 //! # Invariants
 //! * I1: records are never freed or moved.
-//! * I2: the timers are armed and disarmed under `lock` only, and armed only while the record is in use.
-//! * I3: a record is handed out while none of its timers is armed, and nobody waits in it.
+//! * I2: the timers are armed and disarmed under `lock` only, and armed only while the record is in
+//!   use.
+//! * I3: a record is allocated while none of its timers is armed and no waiter is in it.
 //!
 //! # Orderings
-//! * P1: the release with which a cause is set -> the acquire in `causes`: who sees that a wait has ended sees what was
-//!   done before. What decides whether the cause is seen at all are the fences of the poll word.
+//! * P1: the release with which a cause is set -> the acquire in `causes`. A thread that sees that
+//!   a wait has ended sees what was done before. The fences of the poll word decide whether the
+//!   cause is seen at all.
 //!
-//! READ_ON is no cause and has no pair of its own: it is set before the word, so whoever has taken the event sees it (P3
-//! of `poll_word`, whose model has it too).
+//! READ_ON is not a cause and has no pair of its own: it is set before the word, so a thread that
+//! has taken the event sees it (P3 of `poll_word`, whose model includes it).
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -40,52 +45,57 @@ use crate::time::p_timers::Timer;
 use crate::wait::blocker::Waker;
 use crate::wait::park;
 
-/// Bits of a token that hold the index; the rest is the generation.
+/// The bits of a token that hold the index; the rest is the generation.
 const INDEX_BITS: u32 = 24;
 
-/// Records in the first chunk; each chunk has twice as many as the one before.
+/// The number of records in the first chunk; each chunk has twice as many as the one before.
 const FIRST_CHUNK_LEN: usize = 64;
 
-/// So many chunks have all indices that a token can hold, but for the last few.
+/// This many chunks have all indices that a token can hold, except for the last few.
 const CHUNKS: usize = 18;
 
-/// A direction is one of these bits among the causes, when its deadline has passed.
+/// The direction of reading; among the causes, its deadline has passed.
 pub(crate) const READ: u8 = 1;
 pub(crate) const WRITE: u8 = 2;
 /// The cause that the descriptor is being closed.
 pub(crate) const CLOSING: u8 = 4;
-/// No cause, but kept beside them: the system has reported something that a read may leave behind though it brings less
-/// than it asked for.
+/// Not a cause, but kept beside them: the system has reported something that a read may leave
+/// behind even if it brings less than it asked for.
 pub(crate) const READ_ON: u8 = 8;
-/// The third direction. Not a cause: its deadline is READ's.
+/// The third direction.
+///
+/// It is not a cause: its deadline is that of READ.
 pub(crate) const PRIORITY: u8 = 16;
 
-/// What belongs to one direction.
+/// The state of one direction.
 struct Side {
     word: PollWord,
     timer: Timer,
 }
 
-/// A descriptor's record.
+/// The record of a descriptor.
 pub(crate) struct Record {
     read: Side,
     write: Side,
     priority: PollWord,
-    /// READ, WRITE, CLOSING, READ_ON. Set before `take_waiter`, looked at after `begin`.
+    /// READ, WRITE, CLOSING, READ_ON.
+    ///
+    /// Set before `take_waiter`, checked after `begin`.
     causes: AtomicU8,
-    /// This use of the record, as events carry it.
+    /// The token that events of this use of the record carry.
     token: AtomicUsize,
     lock: Mutex<()>,
 }
 
-// SAFETY: the timers are used under `lock` (I2) and fire under the lock of their heap; the rest is made to be shared.
+// SAFETY: the timers are used under `lock` (I2) and fire under the lock of their heap; the other
+// fields are made to be shared.
 unsafe impl Sync for Record {}
-// SAFETY: as above, and a timer belongs to no thread.
+// SAFETY: a timer does not belong to a thread, and the other fields are `Send`.
 unsafe impl Send for Record {}
 
 static RECORDS: [OnceLock<Box<[Record]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 
-/// Which records are in use.
+/// The records that are not in use, and the number of those made.
 struct Slab {
     free: Vec<usize>,
     made: usize,
@@ -97,7 +107,7 @@ fn slab() -> MutexGuard<'static, Slab> {
     SLAB.lock()
 }
 
-/// The chunk of a record, and its place in it.
+/// Returns the chunk of a record, and its place in it.
 fn locate(index: usize) -> (usize, usize) {
     let chunk = (index / FIRST_CHUNK_LEN + 1).ilog2() as usize;
     (chunk, index - FIRST_CHUNK_LEN * ((1 << chunk) - 1))
@@ -108,7 +118,7 @@ fn get(index: usize) -> Option<&'static Record> {
     RECORDS.get(chunk)?.get()?.get(place)
 }
 
-/// A record that nobody uses, ready for use. `None` if there are too many.
+/// Allocates a record, or returns `None` if there are too many.
 pub(crate) fn allocate() -> Option<&'static Record> {
     let mut slab = slab();
     let index = match slab.free.pop() {
@@ -124,23 +134,23 @@ pub(crate) fn allocate() -> Option<&'static Record> {
     drop(slab);
     let record = get(index)?;
     record.causes.store(0, Ordering::Relaxed);
-    // What a late event has left.
+    // A late event may have left something.
     record.read.word.clear();
     record.write.word.clear();
     record.priority.clear();
     Some(record)
 }
 
-/// The record of the event with this token, unless that is out of date.
+/// Returns the record of the event with this token, unless the token is out of date.
 fn find(token: usize) -> Option<&'static Record> {
     get(token & ((1 << INDEX_BITS) - 1)).filter(|record| record.token() == token)
 }
 
-/// An event has come: sets what is ready, and hands over those who wait for it.
+/// Handles an event: sets what is ready, and passes on the waiters.
 pub(crate) fn report(token: usize, ready: Readiness, mut wake: impl FnMut(Waker)) {
     let Some(record) = find(token) else { return };
     if ready.read_on {
-        // Before the word is set: whoever takes the event sees it (P3 of `poll_word`).
+        // Before the word is set: a thread that takes the event sees it (P3 of `poll_word`).
         record.causes.fetch_or(READ_ON, Ordering::Relaxed);
     }
     for (is_ready, direction) in [(ready.read, READ), (ready.write, WRITE), (ready.priority, PRIORITY)] {
@@ -163,7 +173,7 @@ impl Record {
         }
     }
 
-    /// The user is done with the record: its token, and whatever still carries it, is out of date.
+    /// Releases a record that is not used any more, and makes its token stale.
     pub(crate) fn release(&'static self) {
         debug_assert!(self.causes() & CLOSING != 0, "netpoll: a record is given back that was not closed");
         let token = self.token();
@@ -175,7 +185,7 @@ impl Record {
         self.token.load(Ordering::Relaxed)
     }
 
-    /// The timer of a direction's deadline.
+    /// Returns the timer of a direction's deadline.
     fn timer(&self, direction: u8) -> &Timer {
         if direction == WRITE { &self.write.timer } else { &self.read.timer }
     }
@@ -188,29 +198,30 @@ impl Record {
         }
     }
 
-    /// What ends waits at the moment: READ, WRITE, CLOSING; and READ_ON.
+    /// Returns what ends waits at the moment (READ, WRITE, CLOSING), and READ_ON.
     #[inline]
     pub(crate) fn causes(&self) -> u8 {
         // ORDERING P1: acquire.
         self.causes.load(Ordering::Acquire)
     }
 
-    /// Hands over those whom the end of waits in this direction concerns, and takes them.
+    /// Takes the waiters that the end of waits in this direction concerns.
     fn take_waiters(&self, direction: u8) -> impl Iterator<Item = Waker> {
         let priority = (direction == READ).then_some(&self.priority);
-        // I2 of `poll_word`: each had published itself in its commit step, and is taken once.
+        // I2 of `poll_word`: each waiter published itself in its commit step, and is taken once.
         [self.word(direction)].into_iter().chain(priority).filter_map(PollWord::take_waiter).map(Waker::from_raw)
     }
 
     /// Ends the waits in this direction.
     fn end_waits(&self, direction: u8) {
         for waiter in self.take_waiters(direction) {
-            // SAFETY: I2 of `poll_word`, as said there.
+            // SAFETY: the waiter published itself in its commit step, and was taken once (I2 of
+            // `poll_word`).
             unsafe { waiter.wake() };
         }
     }
 
-    /// Sets the deadline of a direction: at `when`, or none, or one that has passed. False if the descriptor is closed.
+    /// Sets the deadline of a direction, and returns `false` if the descriptor is closed.
     pub(crate) fn set_deadline(&'static self, direction: u8, deadline: Deadline) -> bool {
         let guard = self.lock.lock();
         if self.causes() & CLOSING != 0 {
@@ -238,8 +249,9 @@ impl Record {
         true
     }
 
-    /// Ends all waits, now and later, and the deadlines. `deregister` is called by the first close only, and is done
-    /// when any of them returns.
+    /// Ends all waits, now and later, and the deadlines.
+    ///
+    /// Only the first close calls `deregister`, which has returned when any of the closes returns.
     pub(crate) fn close(&'static self, deregister: impl FnOnce()) {
         let guard = self.lock.lock();
         // ORDERING P1: release.
@@ -255,25 +267,27 @@ impl Record {
     }
 }
 
-/// A deadline, as a record takes it.
+/// A deadline of a direction.
 #[derive(Clone, Copy)]
 pub(crate) enum Deadline {
     None,
     Passed,
-    /// In the runtime's nanoseconds.
+    /// A moment of the runtime's clock, in nanoseconds.
     At(u64),
 }
 
-/// The deadline of a direction has come.
+/// Ends the waits of a direction whose deadline has come.
 ///
 /// # Safety
-/// As [`crate::time::p_timers::Fire`]; `arg` is the index of the record whose timer fires.
+/// The contract of [`crate::time::p_timers::Fire`]; `arg` is the index of the record whose timer
+/// fires.
 unsafe fn expire<const DIRECTION: u8>(arg: *const (), context: *mut ()) {
     let Some(record) = get(arg.addr()) else { return };
     // ORDERING P1: release.
     record.causes.fetch_or(DIRECTION, Ordering::Release);
     for waiter in record.take_waiters(DIRECTION) {
-        // SAFETY: the waiter was taken once (I2 of `poll_word`); this is the call by `Fire`.
+        // SAFETY: the waiter was taken once (I2 of `poll_word`); the context is the one that `Fire`
+        // passes.
         unsafe { waiter.wake_on(Inside::from_context(context)) };
     }
 }

@@ -1,49 +1,63 @@
 //! Chaos mode: the scheduler takes its rare paths all the time.
 //!
-//! `GREENTHREAD_CHAOS=SEED`, or [`Config::chaos`](crate::api::config::Config::chaos), turns it on for a process: for the tests of this
-//! runtime, and for those of programs that use it.
+//! `GREENTHREAD_CHAOS=SEED`, or [`Config::chaos`](crate::api::config::Config::chaos), turns it on
+//! for a process: for the tests of this runtime, and for those of programs that use it.
 //!
 //! # Why
-//! On a quiet machine a P is taken away once in a while, a goroutine moves seldom, and of the orders in which
-//! goroutines can run a test sees a few. What goes wrong in the others shows at a user's, once a month. Nothing that
-//! chaos does is new: each of its decisions is one that the scheduler may take anyhow at that place, for reasons that
-//! seldom come up. So what fails under chaos is wrong.
+//! On a quiet machine, sysmon rarely retakes a P, goroutines seldom move, and tests exercise few
+//! interleavings. What goes wrong in the others shows on a user's machine, once a month. Chaos mode
+//! adds no new behavior: each of its decisions is one that the scheduler may take anyway at that
+//! place, for reasons that seldom arise. So what fails under chaos is wrong.
 //!
 //! # What it does
-//! | where | what | otherwise |
-//! | --- | --- | --- |
-//! | [`crate::sched::entry::enter`] | the thread pauses; the P is taken and handed to another M | a goroutine has kept it for 10 ms |
-//! | `reacquire_p` in [`crate::wait::park`] | the goroutine queues, though a P is idle | none is idle |
-//! | [`crate::wait::ready`] | a readied or new goroutine goes to the global queue, or to the tail | no P; a chain has used up its slice |
-//! | `local` in [`crate::sched::worker`] | the queues that are not the P's own are looked into first | every 61st slice, and at each look around |
-//! | `local_next` in [`crate::sched::worker`] | a random victim is robbed first | no work |
-//! | `left` in [`crate::sched::worker`] | the thread pauses between the switch and the commit step | the system takes the CPU away |
-//! | [`crate::sched::sysmon`] | looks eight times as often, and takes any P at any moment, for good or on loan | hogs only |
+//! Each place, and in parentheses the reason for the same behavior without chaos:
 //!
-//! The loss of the P at an entry is a yield and a migration in one: others run on the P before this goroutine goes on,
-//! and it goes on elsewhere. It is taken by the thread itself, at the last moment before it looks: for the goroutine
-//! that is the same as at any moment since its last entry. What this cannot show, the race between the look and the
-//! take, the monitor's takes are for.
+//! * [`crate::sched::entry::enter`]: the thread pauses; the P is retaken and handed to another M (a
+//!   goroutine has kept it for 10 ms).
+//! * `reacquire_p` in [`crate::wait::park`]: the goroutine queues, though a P is idle (no P is
+//!   idle).
+//! * [`crate::wait::ready`]: a readied or new goroutine goes to the global queue, or to the tail
+//!   (there is no P; a chain has used up its slice).
+//! * `usual` in `sched::worker::next`: the global queue and the backlog are checked first (every
+//!   61st slice).
+//! * `nearby` in `sched::worker::next`: the M steals from a random victim first (no local work).
+//! * `after_suspend` in [`crate::sched::worker`]: the thread pauses between the switch and the
+//!   commit step (the system preempts the thread).
+//! * [`crate::sched::sysmon`]: it checks eight times as often, and retakes any P at any moment, for
+//!   good or on loan (only from hogs).
+//!
+//! The loss of the P at an entry is a yield and a migration in one: others run on the P before this
+//! goroutine continues, and it continues elsewhere. The thread retakes its own P, at the last
+//! moment before it checks for a retake. For the goroutine that is the same as a retake at any
+//! moment since its last entry. It cannot show the race between the check and the retake; the
+//! retakes by sysmon are there for that.
 //!
 //! # What it hides
-//! Who starves. All queues are looked into all the time, Ps are taken from goroutines that compute for a microsecond, and
-//! goroutines that wait in one queue find themselves in another. So tests of fairness (who waits for how long) say
-//! nothing under chaos: run them without it.
+//! Starvation. All queues are checked all the time, Ps are retaken from goroutines that compute for
+//! a microsecond, and goroutines that wait in one queue find themselves in another. So tests of
+//! fairness (which goroutine waits for how long) prove nothing under chaos: run them without it.
 //!
 //! # The seed
-//! All decisions come from [`mod@crate::sched::random`], and so does the choice among the ready arms of a `select!`. Each
-//! thread's numbers follow from the seed and from how many threads have asked before. So a seed gives each thread the
-//! same dice again, and a failure comes back with it often; it does not fix what the system does with the threads, so
-//! it may also stay away. Try a seed again before you try another.
+//! All decisions draw from [`mod@crate::sched::random`], the one source of randomness, and so do
+//! the choice of a victim for a theft and the choice among the ready arms of a `select!`. Each P's
+//! numbers follow from the seed and the P's id. Each thread's numbers follow from the seed and from
+//! the number of threads that drew before it; a thread that drew before the runtime started keeps
+//! the sequence that it had.
+//!
+//! So a seed repeats the numbers, and a failure often comes back with its seed. The seed does not
+//! fix how the system schedules the threads, so the failure may also stay away: try a seed several
+//! times before you try another.
 //!
 //! # Rejected
-//! * One thread that runs everything in an order that the seed fixes (as simulators do): exact, but it is another
-//!   scheduler than the one that ships. The protocols have loom for that.
-//! * Yields inside of user code, between any two instructions: the system does that already, and the monitor's takes with it.
-//! * A feature of the package: then a user's tests would need another build, and would test another program.
+//! * One thread that runs everything in an order that the seed fixes, as simulators do. That is
+//!   exact, but tests another scheduler than the one that ships. The protocols have loom for that.
+//! * Yields inside user code, between any two instructions. The system does that already, and so do
+//!   the retakes by sysmon.
+//! * A feature of the package. A user's tests would need another build, and would test another
+//!   program.
 //!
 //! # Invariants
-//! * I1: settled before the first goroutine runs, and constant from then on.
+//! * I1: decided before the first goroutine runs, and constant from then on.
 //! * I2: while it is off, each place costs one load of a constant and one branch.
 
 use std::sync::OnceLock;
@@ -52,25 +66,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::gmp::M;
 use crate::sched::random::{self, random};
 
-/// Of so many entries, one loses its P, on average.
+/// One in this many entries loses its P, on average.
 const RETAKE_RATE: u64 = 8;
 
-/// Of so many places where the thread could pause, one does.
+/// One in this many places where the thread could pause does.
 const PAUSE_RATE: u64 = 8;
 
-/// Takes the P from an M that is outside, if it has one, and passes it on.
+/// Retakes the P of an M that is outside, if it has one, and hands it off.
 pub(crate) type Take = fn(&'static M);
 
-/// I1.
+/// Constant from the first goroutine on (I1).
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// What moves Ps stands above this module.
+/// A function pointer, since the code that moves Ps is in a higher layer.
 static TAKE: OnceLock<Take> = OnceLock::new();
 
-/// Turns it on.
+/// Turns chaos mode on.
 pub(crate) fn begin(seed: u64, take: Take) {
     random::fix(seed);
-    // The thread that starts the runtime asks first, whichever Ms there will be.
+    // The thread that starts the runtime draws first, however many Ms start later.
     random();
     TAKE.get_or_init(|| take);
     ON.store(true, Ordering::Relaxed);
@@ -81,7 +95,7 @@ pub(crate) fn is_on() -> bool {
     ON.load(Ordering::Relaxed)
 }
 
-/// One time in `n`, and never while it is off.
+/// Returns `true` one time in `n`, and never while chaos mode is off.
 #[inline]
 pub(crate) fn one_in(n: u64) -> bool {
     is_on() && roll(n)
@@ -92,7 +106,7 @@ fn roll(n: u64) -> bool {
     random().is_multiple_of(n)
 }
 
-/// Perhaps gives the CPU to another thread.
+/// Sometimes gives the CPU to another thread.
 #[inline]
 pub(crate) fn pause() {
     if one_in(PAUSE_RATE) {
@@ -100,7 +114,7 @@ pub(crate) fn pause() {
     }
 }
 
-/// The calling M runs a goroutine, and is about to enter the scheduler.
+/// Disturbs an entry into the scheduler by the calling M, which runs a goroutine.
 #[inline]
 pub(crate) fn before_entry(m: &'static M) {
     if is_on() {
