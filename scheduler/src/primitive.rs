@@ -1,7 +1,8 @@
-//! The one door to atomics, cells and locks.
+//! The only module through which protocols use atomics, cells and locks.
 //!
-//! Nothing else in this crate's `protocol` folder may name `std::sync`: the package in `scheduler/models` compiles the
-//! very same protocol files against a door that opens on loom, and so checks the code that ships, not a copy of it.
+//! No file in this crate's `protocol` folder may name `std::sync`. The package in `scheduler/models`
+//! compiles the same files against a `primitive` module with loom's types, and so checks the code
+//! that ships and not a copy of it.
 
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -10,7 +11,8 @@ pub(crate) use std::sync::atomic::{
 pub(crate) use crate::machine::sys::fence::{heavy as heavy_fence, light as light_fence};
 pub(crate) use crate::machine::sys::mutex::{Mutex, MutexGuard};
 
-/// A constructor that is `const` here, and is not in the models: loom's atomics register themselves when they are made.
+/// Defines a constructor that is `const` here, but not in the models: loom's atomics register
+/// themselves when they are made.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
 }
@@ -27,7 +29,7 @@ pub(crate) fn yield_thread() {
     std::thread::yield_now();
 }
 
-/// `std`'s cell with loom's door-keepers: all access goes through closures that get a raw pointer.
+/// `std`'s cell with the interface of loom's: closures get a raw pointer.
 #[derive(Debug, Default)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 

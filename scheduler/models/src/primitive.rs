@@ -35,7 +35,7 @@ pub fn heavy_fence() {
     fence(Ordering::SeqCst);
 }
 
-/// The scheduler's mutex without poisoning. A panic ends the model anyway.
+/// The scheduler's mutex without poisoning: a panic ends the model anyway.
 #[derive(Debug)]
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 

@@ -1,22 +1,23 @@
-//! Go's "thread exhaustion": there is something to do, and there will never be a thread to do it.
+//! Go's "thread exhaustion": work is pending, and there will never be a thread to do it.
 //!
-//! A process at its limit of threads, or at the system's, waits until a thread comes free; mostly
-//! one does. The process is *stuck* if each M with a thread is locked to a goroutine that is
-//! parked, or out of use ([`crate::sched::threads`]), while goroutines are runnable, timers are pending,
-//! or somebody waits for I/O: none of those Ms may run anything before it is handed a P, and there
-//! is no M to hand one over, to fire a timer or to poll. And a pinned goroutine waits for ever if
-//! no thread may be added, and none of those that there are is a pinned goroutine's own: only
-//! these end.
+//! A process at its limit of threads, or at the system's, waits until a thread comes free, and
+//! usually one does. The process is *stuck* if each M with a thread is locked to a goroutine that
+//! is parked, or is out of use ([`crate::sched::threads`]), while goroutines are runnable, timers
+//! are pending, or goroutines or threads wait for I/O. None of those Ms may run anything before it
+//! is handed a P, and there is no M to hand one off, to fire a timer, or to poll. A pinned
+//! goroutine, too, waits forever if no thread may be added and no existing thread belongs to a
+//! pinned goroutine: only those threads end.
 //!
 //! # Why it is never false
-//! It is looked at with the lock of the lists held. All Ps are idle then, so none is on its way to
-//! an M, and no M is on its way back from a call: those are counted as threads, but not as blocked.
-//! A thread that is not an M can make goroutines runnable, and can take an idle P out to give it to
-//! an M; it finds none, as those before it did. So what was found stays. If it is the system that
-//! has refused, somebody else's thread may have ended since: so it is asked once more.
+//! Sysmon checks with the lock of the lists held. All Ps are idle then, so none is on its way to an
+//! M, and no M is on its way back from a call: those are counted as threads, but not as blocked. A
+//! thread that is not an M can make goroutines runnable, and can take an idle P out to give it to
+//! an M; it finds no M, like the threads before it. So the finding stays true. If the system has
+//! refused a thread, another process's thread may have ended since, so one more thread is requested
+//! first.
 //!
-//! If nothing can be done, for whatever reason, it is a deadlock ([`crate::diag::deadlock`]): also if
-//! pinned goroutines wait for threads of others that wait too.
+//! If nothing can continue, for whatever reason, it is a deadlock ([`crate::diag::deadlock`]): also
+//! if pinned goroutines wait for threads of others that wait, too.
 
 use std::sync::atomic::Ordering;
 
@@ -27,7 +28,9 @@ use crate::gmp::scheduler::{Lists, Sched};
 use crate::netpoll::ROLE;
 use crate::sched::handoff;
 
-/// Ends the process if it is stuck. For the monitor, when all Ps have been idle for a while.
+/// Ends the process if it is stuck.
+///
+/// For sysmon, when all Ps have been idle for a while.
 pub(crate) fn check(sched: &'static Sched) {
     let stuck = || is_stuck(sched, &sched.lists());
     if !stuck() {
@@ -45,8 +48,9 @@ pub(crate) fn check(sched: &'static Sched) {
     }
 }
 
-/// Ends the process if pinned goroutines wait for threads that they will never get. For the
-/// monitor, after it has tried.
+/// Ends the process if pinned goroutines wait for threads that they will never get.
+///
+/// For sysmon, after it has tried to start the threads.
 pub(crate) fn check_pinned(sched: &Sched) {
     let lists = sched.lists();
     let (waiting, threads) = (lists.pinned_waiting.len(), lists.threads);

@@ -1,24 +1,26 @@
-//! The runtime's own words on stderr: warnings, and the end of the process.
+//! What the runtime itself prints to stderr: warnings, and the reason why it ends the process.
 
 use std::fmt;
 use std::io::Write;
 
 use crate::machine::stack::overflow::Stderr;
 
-/// Prints one warning line. Never fails: without a stderr there is nobody to warn.
+/// Prints a warning line.
+///
+/// Errors are ignored: without stderr, they cannot be reported.
 pub(crate) fn warn(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "greenthread: {text}");
 }
 
-/// Prints Go's "fatal error" line and ends the process with status 2, as Go does.
+/// Prints Go's "fatal error" line and ends the process with status 2, like Go.
 ///
-/// The lock of `std`'s stderr is passed by: a goroutine may be parked with it.
+/// The lock of `std`'s stderr is bypassed: a parked goroutine may hold it.
 pub(crate) fn fatal(text: &str) -> ! {
     let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("fatal error: {text}\n"));
     std::process::exit(2);
 }
 
-/// Like [`fatal`], but prints the text that `report` makes after the line.
+/// Ends the process like [`fatal`], but prints the text that `report` makes after the line.
 ///
 /// The line comes first since a report takes memory, and memory may be what has run out.
 pub(crate) fn fatal_with_report(text: &str, report: impl FnOnce() -> String) -> ! {
@@ -27,8 +29,9 @@ pub(crate) fn fatal_with_report(text: &str, report: impl FnOnce() -> String) -> 
     std::process::exit(2);
 }
 
-/// Prints a "fatal error" line and aborts: nothing of the program runs any more, neither handlers of its end nor
-/// destructors of its thread-locals.
+/// Prints a "fatal error" line and aborts.
+///
+/// No code of the program runs any more: no exit handlers, and no destructors of thread-locals.
 pub(crate) fn abort(text: fmt::Arguments<'_>) -> ! {
     let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("fatal error: {text}\n"));
     std::process::abort();
@@ -39,8 +42,10 @@ pub(crate) fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Ends the process if it is dropped by a panic. On a thread that runs the scheduler a panic is a fault of the
-/// scheduler itself: without the thread, what it had in hand would wait for ever, and nobody would know why.
+/// Ends the process if it is dropped by a panic.
+///
+/// A panic on a thread that runs the scheduler is a fault of the scheduler itself. Without that
+/// thread, its goroutines would wait forever, and there would be no sign of the reason.
 pub(crate) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {

@@ -1,7 +1,8 @@
-//! SIGQUIT: prints a dump, and ends the process with status 2, as Go does.
+//! SIGQUIT: prints a dump, and ends the process with status 2, like Go.
 //!
-//! The handler notes that the signal came and wakes the monitor, which has a stack and may take locks. The dump goes
-//! straight to descriptor 2: whoever holds std's lock of stderr may be what hangs.
+//! The handler notes that the signal came and wakes sysmon, which has a stack and may take locks.
+//! The dump goes directly to descriptor 2: the goroutine that holds the lock of std's stderr may be
+//! the one that hangs.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use crate::machine::sys::interrupt;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Has SIGQUIT do so from now on, unless the program has seen to it already.
+/// Installs the handler, unless the program has one already.
 pub(crate) fn install() {
     interrupt::install_quit(|| {
         REQUESTED.store(true, Ordering::Relaxed);
@@ -23,17 +24,21 @@ pub(crate) fn install() {
     });
 }
 
-/// What the monitor does when it wakes.
+/// Prints the dump and ends the process if the signal came.
+///
+/// For sysmon, when it wakes.
 pub(crate) fn dump_if_requested() {
     if REQUESTED.load(Ordering::Relaxed) {
-        // The dump takes memory, which may have run out.
+        // Printed before the dump, which takes memory that may have run out.
         let _ = Stderr.write_str("SIGQUIT: quit\n\n");
         let _ = Stderr.write_str(&dump());
         interrupt::end_process();
     }
 }
 
-/// Says whether anybody receives SIGQUIT through a handler that calls the runtime's too; nobody: the dump is back.
+/// Sets whether the program receives SIGQUIT through a handler that also calls the runtime's.
+///
+/// If it does, the runtime prints no dump.
 pub fn set_quit_heard(heard: bool) {
     interrupt::set_quit_heard(heard);
 }

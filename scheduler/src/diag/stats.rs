@@ -1,6 +1,7 @@
-//! The scheduler's numbers.
+//! The scheduler's counters.
 //!
-//! What is read here is read while everything runs: each number is right for some moment, not all for the same one.
+//! They are read while everything runs: each number is right for some moment, but not all for the
+//! same one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,17 +9,19 @@ use crate::gmp::scheduler::{Sched, try_sched};
 use crate::machine::stack;
 use crate::netpoll::{REGISTERED, ROLE};
 
-/// Events since the start.
+/// Counts of events since the start.
 pub(crate) struct Counters {
     /// Ps taken from an M that did not come back.
     pub(crate) retakes: AtomicU64,
-    /// Goroutines that the migration guard sent back.
+    /// Goroutines that the migration guard returned to their thread.
     pub(crate) guarded_resumes: AtomicU64,
 }
 
 pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0), guarded_resumes: AtomicU64::new(0) };
 
-/// What [`stats`] tells. Each number is right for some moment, not all for the same one.
+/// Counters of the scheduler, as returned by [`stats`].
+///
+/// Each number is right for some moment, but not all for the same one.
 ///
 /// ```
 /// let stats = greenthread::debug::stats();
@@ -28,7 +31,7 @@ pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0), gu
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Goroutines spawned and not ended.
+    /// Goroutines that were spawned and have not ended.
     pub goroutines: u64,
     /// Ps in use (GOMAXPROCS).
     pub procs: u64,
@@ -36,21 +39,22 @@ pub struct Stats {
     pub idle_procs: u64,
     /// OS threads of the runtime that run goroutines or wait to.
     pub threads: u64,
-    /// The most of these that there have been at once. Threads that have run goroutines do not end,
-    /// so that it bounds what they take.
+    /// The largest value of `threads` so far.
+    ///
+    /// Threads that have run goroutines do not end, so this bounds the memory that they take.
     pub peak_threads: u64,
-    /// Of the threads, the ones that wait without a P, and are used again before another is
-    /// started.
+    /// The part of `threads` that wait without a P, and are used again before another is started.
     pub spare_threads: u64,
-    /// Of the threads, the ones that belong to one pinned goroutine each, and end with it.
+    /// The part of `threads` that belong to one pinned goroutine each, and end with it.
     pub pinned_threads: u64,
-    /// Of the threads, the ones on which a goroutine has ended while it was locked to its thread.
-    /// They run nothing any more but goroutines that must run there.
+    /// The part of `threads` on which a goroutine has ended while it was locked to its thread.
+    ///
+    /// They only run goroutines that must run there.
     pub unusable_threads: u64,
     /// Ps taken from an M whose goroutine did not come back for too long.
     pub retakes: u64,
-    /// Times that a goroutine was sent back to the thread that it had left, because its stack had an address of that
-    /// thread's thread-locals.
+    /// Times that a goroutine was returned to the thread that it had left, because its stack held
+    /// an address of that thread's thread-locals.
     pub guarded_resumes: u64,
     /// Pending timers.
     pub timers: u64,
@@ -64,7 +68,7 @@ pub struct Stats {
     pub stacks_reserved: u64,
 }
 
-/// A look at the scheduler's numbers. All zero before the first goroutine.
+/// Returns the scheduler's counters, which are all zero before the first goroutine.
 pub fn stats() -> Stats {
     let Some(sched) = try_sched() else { return Stats::default() };
     let (idle_procs, _) = sched.idle.counts();
@@ -90,8 +94,10 @@ pub fn stats() -> Stats {
     }
 }
 
-/// How many timers are pending on each P, by id. Asked for without the lock of the lists: a timer that fires takes that lock
-/// under the lock of its heap.
+/// Returns the number of pending timers on each P, by id.
+///
+/// The caller does not hold the lock of the lists: a timer that fires takes that lock under the
+/// lock of its heap.
 pub(crate) fn timers(sched: &Sched) -> Vec<usize> {
     sched.all_ps().map(|p| p.timers.len()).collect()
 }

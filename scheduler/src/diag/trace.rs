@@ -1,6 +1,7 @@
 //! GODEBUG's schedtrace and scheddetail: the scheduler's state at an interval, in Go's format.
 //!
-//! What is read here is read while everything runs: each number is right for some moment, not all for the same one.
+//! The state is read while everything runs: each number is right for some moment, but not all for
+//! the same one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write as _};
@@ -13,7 +14,7 @@ use crate::gmp::{GRef, State};
 use crate::machine::stack;
 use crate::time::clock;
 
-/// GODEBUG's schedtrace: prints a line, or a page, at an interval.
+/// Prints a line, or a page, of the scheduler's state at an interval.
 pub(crate) struct Trace {
     interval_ns: u64,
     detail: bool,
@@ -27,7 +28,7 @@ impl Trace {
         Self { interval_ns, detail, started_ns, due_ns: started_ns }
     }
 
-    /// Prints if it is time; returns when it is next.
+    /// Prints if it is time, and returns when it is due next.
     pub(crate) fn print_if_due(&mut self, now: u64) -> u64 {
         if now >= self.due_ns {
             self.due_ns = now + self.interval_ns;
@@ -39,7 +40,9 @@ impl Trace {
     }
 }
 
-/// Go's format; what has no meaning here (stop-the-world, mallocing) is left out or constant.
+/// Writes the state in Go's format.
+///
+/// What has no meaning here (stop-the-world, mallocing) is left out or constant.
 fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     let (idle, searching) = sched.idle.counts();
     let timers = timers(sched);
@@ -97,8 +100,9 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     }
 }
 
-/// The goroutines that have a stack, by id. What is read of one may be out of date, or of a goroutine that has just
-/// taken the other's place.
+/// Returns the goroutines that have a stack, by id.
+///
+/// What is read of one may be out of date, or of a goroutine that has just replaced it.
 fn begun() -> BTreeMap<u64, GRef> {
     // SAFETY: owners are goroutines, whose memory is never unmapped.
     let owners = stack::POOL.owned().filter_map(|(_, owner)| unsafe { GRef::from_ptr(owner.cast()) });
@@ -109,7 +113,7 @@ fn or_nil(number: Option<impl Display>) -> String {
     number.map_or("nil".into(), |number| number.to_string())
 }
 
-/// Go's number for what a goroutine does, and why it waits.
+/// Returns Go's number for the state of a goroutine, and the reason of its wait.
 fn status(g: GRef) -> (u8, &'static str) {
     match g.state() {
         State::Runnable => (1, ""),

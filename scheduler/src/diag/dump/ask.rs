@@ -11,25 +11,28 @@ use crate::machine::sys::unwind::Registers;
 use crate::protocol::inquiry::Inquiry;
 use crate::sched::current;
 
-/// How long one thread may take to answer. It needs a CPU for a moment, and on a busy machine the
-/// thread of a goroutine that computes may wait for its turn for hundreds of milliseconds.
+/// The time that one thread may take to answer.
+///
+/// It needs a CPU for a moment. On a busy machine the thread of a goroutine that computes may wait
+/// hundreds of milliseconds for its turn.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long all threads together may keep a dump waiting before [`PATIENCE`] shrinks to
+/// The time that all threads together may keep a dump waiting before [`PATIENCE`] shrinks to
 /// [`PATIENCE_AFTER_BUDGET`].
 const BUDGET: Duration = Duration::from_secs(3);
 const PATIENCE_AFTER_BUDGET: Duration = Duration::from_millis(50);
 
-/// The pause between two checks for the answer doubles from the first of these to the second.
+/// The pause between two checks for the answer doubles from this to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// How much of a stack is copied: 64 KiB.
+/// The size of the part of a stack that is copied: 64 KiB.
 const WORDS: usize = 8 << 10;
 
-/// What is asked for.
+/// The answer that a thread writes.
 struct Answer {
-    /// The goroutine, which runs, and so cannot end before the answer does; its name is cloned for the asker.
+    /// The goroutine, which cannot end before the thread has answered, since it runs there. The
+    /// asker gets its own clone of the name.
     g: Option<GRef>,
     name: Option<Arc<str>>,
     registers: Registers,
@@ -45,7 +48,7 @@ static INQUIRY: Inquiry<Answer> = Inquiry::new(Answer {
     len: 0,
 });
 
-/// A goroutine that was on its stack, as its thread saw it.
+/// A goroutine that was running, as its thread saw it.
 pub(super) struct RunningGoroutine<'a> {
     pub(super) g: GRef,
     pub(super) name: Option<Arc<str>>,
@@ -54,14 +57,14 @@ pub(super) struct RunningGoroutine<'a> {
 }
 
 impl RunningGoroutine<'_> {
-    /// The word at an address of the stack, if it was copied.
+    /// Returns the word at an address of the stack, if it was copied.
     pub(super) fn read(&self, address: usize) -> Option<usize> {
         let at = address.checked_sub(self.registers.sp)?;
         self.stack.get(at / size_of::<usize>()).copied().filter(|_| at.is_multiple_of(size_of::<usize>()))
     }
 }
 
-/// The time that a dump has left to wait for answers.
+/// The time that a dump may still wait for answers.
 pub(super) struct Patience {
     budget: Duration,
 }
@@ -108,12 +111,13 @@ pub(super) fn ask<R>(
     answer
 }
 
-/// Runs in a signal handler: loads, stores, and the count of an `Arc`.
+/// Writes the answer, in a signal handler: only loads, stores, and the count of an `Arc`.
 fn write(answer: &mut Answer, registers: Registers) {
     answer.registers = registers;
     let current = current::g();
     answer.len = current.map_or(0, |g| look::copy_current(g.as_ptr().cast(), registers.sp, &mut answer.stack));
-    // On another stack than its own the M is about to switch: nothing of the goroutine may be read.
+    // If it is not on the goroutine's own stack, the M is about to switch, and nothing of the
+    // goroutine may be read.
     answer.g = current.filter(|_| answer.len > 0);
     if let Some(g) = answer.g {
         answer.name = g.name().cloned();

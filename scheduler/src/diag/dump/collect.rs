@@ -16,27 +16,29 @@ use crate::machine::sys::unwind::{Registers, Unwinder};
 use crate::testing::mechanism::Mechanism;
 use crate::time::clock;
 
-/// How many times goroutines are looked for that were on their way the time before. The pause
-/// before the second round is [`PAUSE`], and doubles with each round, to 130 ms together: on a busy
-/// machine a goroutine on its way may have to wait for a CPU.
+/// The number of rounds in which goroutines are looked for that were being switched to or from in
+/// the round before.
+///
+/// The pause before the second round is [`PAUSE`], and doubles with each round, to about 130 ms in
+/// all: on a busy machine such a goroutine may have to wait for a CPU.
 const ROUNDS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How many threads may fail to answer before no more are asked.
+/// The number of threads that may fail to answer before no more are asked.
 const MAX_SILENT: usize = 20;
 
-/// How long a goroutine must have run for it to be told: a time slice.
+/// The time that a goroutine must have run for the dump to mention it: a time slice.
 const BUSY_AFTER: Duration = Duration::from_millis(10);
 
 /// The calls on a stack, innermost first.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Trace {
     pub(super) calls: Box<[usize]>,
-    /// Whether it leads to the stack's first call.
+    /// `true` if they lead to the stack's first call.
     pub(super) complete: bool,
 }
 
-/// What is known of `g`, which is alive, or was a moment ago.
+/// Describes `g`, which is alive, or was a moment ago.
 fn info(g: GRef, name: Option<Arc<str>>, trace: Arc<Trace>) -> GoroutineInfo {
     let (id, spawned_at) = g.id_and_site();
     let state = match g.state() {
@@ -49,7 +51,7 @@ fn info(g: GRef, name: Option<Arc<str>>, trace: Arc<Trace>) -> GoroutineInfo {
     GoroutineInfo { id, name, state, spawned_at, thread: None, locked, behind: None, parked_for, busy_for: None, trace }
 }
 
-/// All goroutines that have begun and not ended, by id.
+/// Returns all goroutines that have begun and not ended, by id.
 pub(super) fn collect() -> Vec<GoroutineInfo> {
     let Some(sched) = try_sched() else { return Vec::new() };
     let mut collection = Collection::new();
@@ -70,7 +72,7 @@ pub(super) fn collect() -> Vec<GoroutineInfo> {
 
 struct Collection {
     seen: BTreeMap<u64, GoroutineInfo>,
-    /// Goroutines that were on a stack, or on their way, at the last look.
+    /// Goroutines that were on a stack, or were being switched to or from, in the last round.
     on_stack: HashSet<*mut G>,
     traces: Traces,
     /// Ms that did not answer.
@@ -89,7 +91,7 @@ impl Collection {
         }
     }
 
-    /// Adds the goroutines that are away, and notes the others.
+    /// Adds the suspended goroutines, and notes the others.
     fn add_suspended(&mut self) {
         let Self { seen, on_stack, traces, .. } = self;
         on_stack.clear();
@@ -107,7 +109,7 @@ impl Collection {
 
     fn missing(&self) -> impl Iterator<Item = GRef> {
         let found = self.on_stack.iter().filter_map(|g| {
-            // SAFETY: from `as_ptr`, and the memory of goroutines is never unmapped.
+            // SAFETY: the pointer is from `as_ptr`, and the memory of goroutines is never unmapped.
             unsafe { GRef::from_ptr(*g) }
         });
         found.filter(|g| g.state() != State::Dead && !self.seen.contains_key(&g.id_and_site().0))
@@ -117,7 +119,7 @@ impl Collection {
         self.missing().next().is_none()
     }
 
-    /// Adds those that run, as their threads tell.
+    /// Adds the running goroutines, with what their threads answer.
     fn ask_threads(&mut self, sched: &Sched) {
         for m in running(sched) {
             if !Mechanism::AskThreads.is_on() || self.silent.contains(&m.id) || self.silent.len() >= MAX_SILENT {
@@ -136,7 +138,7 @@ impl Collection {
         }
     }
 
-    /// Adds those that were never at rest, and whose threads did not answer.
+    /// Adds the goroutines that were never suspended, and whose threads did not answer.
     fn add_untraced(&mut self, sched: &Sched) {
         let ms = running(sched);
         let missing: Vec<GRef> = self.missing().collect();
@@ -148,7 +150,7 @@ impl Collection {
         }
     }
 
-    /// Of those that have been left for an M, which goroutine has that M.
+    /// Notes for each goroutine in the inbox of an M which goroutine runs on that M.
     fn set_behind(&mut self, sched: &Sched) {
         for m in running(sched) {
             let Some((first, _)) = m.current().map(GRef::id_and_site) else { continue };
@@ -161,12 +163,13 @@ impl Collection {
     }
 }
 
-/// Whether the goroutine is parked, or waits for its turn, and this is its own stack and not one that it has grown onto.
+/// Returns `true` if the goroutine is parked or waits for its turn, and this is its own stack and
+/// not one that it has grown onto.
 fn is_suspended(g: GRef, still: Still) -> bool {
     still.contains(g.stack.get().addr()) && matches!(g.state(), State::Waiting | State::Runnable)
 }
 
-/// The Ms that run a goroutine.
+/// Returns the Ms that run a goroutine.
 fn running(sched: &Sched) -> Vec<&'static M> {
     sched.lists().all_ms.iter().copied().filter(|m| m.current().is_some()).collect()
 }
@@ -176,7 +179,7 @@ fn busy_for(m: &M) -> Option<Duration> {
     time.filter(|time| *time >= BUSY_AFTER)
 }
 
-/// Unwinds, and keeps each trace once.
+/// Unwinds stacks, and keeps each trace once.
 struct Traces {
     unwinder: Unwinder,
     known: HashMap<Box<[usize]>, Arc<Trace>>,
@@ -196,7 +199,9 @@ impl Traces {
         }
     }
 
-    /// Nothing that panics in here may do so further up, where a stack is kept still.
+    /// Unwinds a stack.
+    ///
+    /// A panic in here is caught, since a caller keeps the stack still.
     fn unwind(&mut self, from: Registers, read: impl FnMut(usize) -> Option<usize>) -> Arc<Trace> {
         if !Mechanism::Unwind.is_on() {
             return Arc::default();

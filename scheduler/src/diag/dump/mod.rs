@@ -1,42 +1,51 @@
-//! All goroutines with their stacks, while everything runs: for `debug::dump`, `debug::goroutines`, SIGQUIT.
+//! Dumps: all goroutines with their stacks, taken while everything runs.
+//!
+//! For `debug::dump`, `debug::goroutines`, and SIGQUIT.
 //!
 //! # Vocabulary
-//! A goroutine that is *away* has left its stack: it is parked, or waits for its turn. One that is *on* its stack runs,
-//! computes, blocks in a system call, or is being switched to or from at this moment. A *trace* is the addresses of the
-//! calls on a stack, innermost first; many goroutines share one.
+//! A *suspended* goroutine has left its stack: it is parked, or waits for its turn. A *running* one
+//! is on its stack: it computes, blocks in a system call, or is being switched to or from at this
+//! moment. A *trace* is the addresses of the calls on a stack, innermost first; many goroutines
+//! share one.
 //!
-//! # The way
-//! 1. **Collect** ([`collect`]): goroutines that are away are kept from being resumed, 64 at a time, while their stacks
-//!    are unwound from the saved registers, from outside ([`crate::machine::stack::look`]). It takes some microseconds
-//!    for each; nobody else is delayed.
-//! 2. **Ask** ([`ask`]): the thread of each one that is on its stack is interrupted, and copies its registers and stack
-//!    for us, which are unwound from the copy. A thread that does not answer in time is named without a trace.
-//! 3. **Resolve** ([`resolve`]): addresses to functions, files and lines, each address once. This reads the debug
-//!    information, from disk, and is what takes long the first time.
-//! 4. **Write** ([`text`]): in Go's format, goroutines with one trace and one reason as one.
+//! # Steps
+//! 1. **Collect** ([`collect`]): suspended goroutines are kept from being resumed, 64 at a time,
+//!    while their stacks are unwound from the saved registers, from outside
+//!    ([`crate::machine::stack::look`]). It takes some microseconds for each; no other goroutine is
+//!    delayed.
+//! 2. **Ask** ([`ask`]): the thread of each running goroutine is interrupted, and copies its
+//!    registers and stack for the dump, which unwinds the copy. A goroutine whose thread does not
+//!    answer in time is listed without a trace.
+//! 3. **Resolve** ([`resolve`]): addresses to functions, files and lines, each address once. This
+//!    reads the debug information from disk, and is what takes long the first time.
+//! 4. **Write** ([`text`]): in Go's format, with goroutines of one trace and one reason as one.
 //!
-//! All of it runs on a thread of its own, not on a goroutine's stack: reading debug information takes more than a small one has.
+//! All of it runs on a thread of its own and not on a goroutine's stack: reading debug information
+//! needs more stack than a small one has.
 //!
-//! # What can go wrong, and does not
-//! * *A goroutine is resumed while it is unwound.* It cannot be, see step 1.
-//!   [`Mechanism::StillStacks`](crate::testing::mechanism::Mechanism) off shows traces that end nowhere.
-//! * *A goroutine ends, and its name is freed, while it is read.* It cannot be resumed, so it cannot end; one that is
-//!   on its stack hands over its name itself, in step 2.
-//! * *It is missed, or seen twice.* It may be on its stack in step 1 and away in step 2. So what is left over is looked
-//!   for again, some times. What is then still not seen at rest is reported without a trace. Ids are reported once.
-//! * *The thread that is interrupted holds a lock, say the allocator's.* It only copies words; the one who asks waits
-//!   without any lock that it could want.
+//! # Hazards, and why they do not occur
+//! * *A goroutine is resumed while it is unwound.* It cannot be, see step 1. With
+//!   [`Mechanism::StillStacks`](crate::testing::mechanism::Mechanism) off, there are traces that
+//!   end nowhere.
+//! * *A goroutine ends, and its name is freed, while it is read.* A suspended goroutine cannot be
+//!   resumed, so it cannot end; a running one hands over its name itself, in step 2.
+//! * *A goroutine is missed, or seen twice.* It may run in step 1 and be suspended in step 2. So
+//!   the missing ones are looked for again, in several rounds. A goroutine that is still not seen
+//!   suspended is reported without a trace. Ids are reported once.
+//! * *The interrupted thread holds a lock, say the allocator's.* It only copies words, and the
+//!   asker waits without any lock that the thread could want.
 //!
 //! # Rejected
-//! * A goroutine that notes its own trace as it parks: microseconds, for each park.
-//! * Running on the stack of a parked goroutine to unwind it from inside: it would have to be taken from its waker.
-//! * Stopping the world, as Go does: nothing here can stop a goroutine that computes.
-//! * Having the interrupted thread unwind itself: what reads the tables is a large library, and a signal may come in
-//!   the middle of an allocation.
+//! * A goroutine that records its own trace as it parks: microseconds, for each park.
+//! * Running on the stack of a parked goroutine to unwind it from inside: it would have to be taken
+//!   from its waker.
+//! * Stopping the world, like Go: nothing here can stop a goroutine that computes.
+//! * Unwinding by the interrupted thread itself: the code that reads the tables is a large library,
+//!   and a signal may come in the middle of an allocation.
 //!
-//! # Not seen
-//! Goroutines that have not begun: they are counted. Of a running goroutine's stack all beyond the innermost 64 KiB,
-//! and what is below a `stack::grow`.
+//! # Not included
+//! Goroutines that have not begun: they are counted. Of a running goroutine's stack, everything
+//! beyond the innermost 64 KiB, and the calls below a `stack::grow`.
 
 mod ask;
 mod collect;
@@ -55,13 +64,14 @@ use crate::gmp::scheduler::try_sched;
 use collect::{Trace, collect};
 use resolve::Resolver;
 
-/// What a goroutine does.
+/// The state of a goroutine.
 ///
 /// ```
 /// use greenthread::debug::{GoroutineState, WaitReason, goroutines};
 ///
 /// let asleep = GoroutineState::Waiting(WaitReason::Sleep);
-/// println!("{} asleep", goroutines().iter().filter(|goroutine| goroutine.state == asleep).count());
+/// let n = goroutines().iter().filter(|goroutine| goroutine.state == asleep).count();
+/// println!("{n} asleep");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -74,7 +84,7 @@ pub enum GoroutineState {
     Waiting(WaitReason),
 }
 
-/// As a dump has it: `running`, `chan receive`.
+/// Formats the state as in a dump: `running`, `chan receive`.
 impl fmt::Display for GoroutineState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -90,7 +100,8 @@ impl fmt::Display for GoroutineState {
 /// ```
 /// for goroutine in greenthread::debug::goroutines() {
 ///     for frame in goroutine.backtrace() {
-///         println!("{} {}:{}", frame.function.unwrap_or_default(), frame.file.unwrap_or_default(), frame.line.unwrap_or(0));
+///         let (file, line) = (frame.file.unwrap_or_default(), frame.line.unwrap_or(0));
+///         println!("{} {file}:{line}", frame.function.unwrap_or_default());
 ///     }
 /// }
 /// ```
@@ -99,7 +110,7 @@ impl fmt::Display for GoroutineState {
 pub struct Frame {
     /// An address in the code of the call.
     pub address: usize,
-    /// How far from the beginning of its function that is.
+    /// The distance of the address from the beginning of its function.
     pub offset: Option<usize>,
     /// The function's path, if the program has symbols.
     pub function: Option<String>,
@@ -109,7 +120,7 @@ pub struct Frame {
     pub line: Option<u32>,
 }
 
-/// A goroutine as it was when somebody looked.
+/// A snapshot of a goroutine.
 ///
 /// ```
 /// for goroutine in greenthread::debug::goroutines() {
@@ -119,47 +130,53 @@ pub struct Frame {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct GoroutineInfo {
-    /// Its number.
+    /// The id.
     pub id: u64,
-    /// Its name, if it has one and it could be asked.
+    /// The name, if it has one and it could be read.
     pub name: Option<Arc<str>>,
-    /// What it does.
+    /// The state.
     pub state: GoroutineState,
-    /// Where it was spawned.
+    /// The place in the source where it was spawned.
     pub spawned_at: &'static Location<'static>,
     /// The number of the thread (M) that it runs on.
     pub thread: Option<u32>,
-    /// Whether it stays on one thread.
+    /// `true` if it is locked to one thread.
     pub locked: bool,
-    /// The goroutine that runs on the thread which this one must go back to, and waits for. See
-    /// [`Stats::guarded_resumes`](crate::Stats::guarded_resumes).
+    /// The goroutine that occupies the thread to which this one has to return.
+    ///
+    /// See [`Stats::guarded_resumes`](crate::Stats::guarded_resumes).
     pub behind: Option<u64>,
-    /// For how long it has been parked, if it is; exact to some tens of milliseconds, and rather too short.
+    /// The time since it was parked, if it is.
+    ///
+    /// It is exact to some tens of milliseconds, and too short rather than too long.
     pub parked_for: Option<Duration>,
-    /// For how long it has run without giving others a turn, if that is longer than a time slice (10 ms).
+    /// The time that it has run without a pause, if that is longer than a time slice (10 ms).
     pub busy_for: Option<Duration>,
     trace: Arc<Trace>,
 }
 
 impl GoroutineInfo {
-    /// The calls on its stack, innermost first, inlined ones too. Empty if they could not be had.
+    /// Returns the calls on its stack, innermost first, including inlined ones.
     ///
-    /// Blocks the OS thread while it reads the program's debug information, the first time for as long as that takes.
+    /// The result is empty if they could not be read. This blocks the OS thread while it reads the
+    /// program's debug information, which takes long the first time.
     ///
     /// ```
     /// for goroutine in greenthread::debug::goroutines() {
-    ///     let innermost = goroutine.backtrace().into_iter().next().and_then(|frame| frame.function);
-    ///     println!("{}: {}", goroutine.id, innermost.as_deref().unwrap_or("?"));
+    ///     let frames = goroutine.backtrace();
+    ///     let innermost = frames.first().and_then(|frame| frame.function.as_deref());
+    ///     println!("{}: {}", goroutine.id, innermost.unwrap_or("?"));
     /// }
     /// ```
     pub fn backtrace(&self) -> Vec<Frame> {
         on_new_thread(|| Resolver::new().frames(&self.trace.calls))
     }
 
-    /// Whether the backtrace leads to the goroutine's first call.
+    /// Returns `true` if the backtrace leads to the goroutine's first call.
     ///
     /// ```
-    /// for goroutine in greenthread::debug::goroutines().iter().filter(|goroutine| !goroutine.is_complete()) {
+    /// let goroutines = greenthread::debug::goroutines();
+    /// for goroutine in goroutines.iter().filter(|goroutine| !goroutine.is_complete()) {
     ///     println!("{}: its outermost calls are missing", goroutine.id);
     /// }
     /// ```
@@ -168,12 +185,16 @@ impl GoroutineInfo {
     }
 }
 
-/// All goroutines that have begun, by number. See `greenthread::debug::goroutines`.
+/// Returns all goroutines that have begun, by id.
+///
+/// See `greenthread::debug::goroutines`.
 pub fn goroutines() -> Vec<GoroutineInfo> {
     on_new_thread(collect)
 }
 
-/// Goroutines that have waited for others for longer than `duration`. See `greenthread::debug::blocked_for`.
+/// Returns the goroutines that have waited for others for longer than `duration`.
+///
+/// See `greenthread::debug::blocked_for`.
 pub fn blocked_for(duration: Duration) -> Vec<GoroutineInfo> {
     let waits = |goroutine: &GoroutineInfo| matches!(goroutine.state, GoroutineState::Waiting(reason) if reason.depends_on_program());
     let mut found = goroutines();
@@ -182,7 +203,9 @@ pub fn blocked_for(duration: Duration) -> Vec<GoroutineInfo> {
     found
 }
 
-/// All goroutines as text. See `greenthread::debug::dump`.
+/// Returns all goroutines as text.
+///
+/// See `greenthread::debug::dump`.
 pub fn dump() -> String {
     let Some(sched) = try_sched() else { return "no goroutine was ever started\n".into() };
     on_new_thread(|| {
@@ -192,7 +215,9 @@ pub fn dump() -> String {
     })
 }
 
-/// Calls `f` on a thread of its own; where there can be none, in place. Blocks the thread.
+/// Calls `f` on a new thread, or in place if there can be none.
+///
+/// Blocks the calling thread.
 fn on_new_thread<R: Send>(f: impl Fn() -> R + Sync) -> R {
     thread::scope(|scope| {
         let dumper = thread::Builder::new().name("greenthread-dump".into());

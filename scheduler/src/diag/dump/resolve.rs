@@ -1,4 +1,4 @@
-//! From addresses to functions, files and lines.
+//! Resolving addresses to functions, files and lines.
 
 use std::collections::HashMap;
 use std::ptr;
@@ -6,7 +6,7 @@ use std::ptr;
 use super::Frame;
 use crate::machine::sys::unwind::function_start;
 
-/// What was found out about addresses.
+/// The frames of the addresses that were resolved so far.
 pub(super) struct Resolver(HashMap<usize, Vec<Frame>>);
 
 impl Resolver {
@@ -14,7 +14,7 @@ impl Resolver {
         Self(HashMap::new())
     }
 
-    /// The frames of a trace. Inlined calls have frames of their own.
+    /// Returns the frames of a trace, in which inlined calls have frames of their own.
     pub(super) fn frames(&mut self, trace: &[usize]) -> Vec<Frame> {
         let mut frames = Vec::new();
         for &address in trace {
@@ -27,7 +27,8 @@ impl Resolver {
 fn resolve(address: usize) -> Vec<Frame> {
     let offset = function_start(address).map(|start| address - start);
     let mut frames = Vec::new();
-    // It takes a return address, and looks one byte before it for the call. Ours is an address in the call already.
+    // `resolve` expects a return address, and looks one byte before it for the call. This is an
+    // address in the call already.
     backtrace::resolve(ptr::without_provenance_mut(address + 1), |symbol| {
         frames.push(Frame {
             address,

@@ -8,10 +8,12 @@
 //!
 //! goroutine 7 [running, for 1.204 s] {name: crunch}:
 //! ```
-//! One that must go back to a thread which another computes on is `[runnable, behind goroutine 7 on its thread]`, which Go has no case of.
-//! The scheduler's own calls are left out at both ends, as Go leaves out those of its runtime. Arguments are not known,
-//! which Go writes as `(...)` too. Several goroutines with the same trace, state, name and place of birth are written
-//! once, under the header of the first, and listed.
+//!
+//! A goroutine that must resume on a thread on which another one computes is
+//! `[runnable, behind goroutine 7 on its thread]`, a case that Go does not have. The scheduler's
+//! own calls are left out at both ends, like those of Go's runtime. Arguments are not known, which
+//! Go writes as `(...)`, too. Several goroutines with the same trace, state, name and spawn site
+//! are written once, under the header of the first, and listed.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -23,7 +25,7 @@ use super::collect::Trace;
 use super::resolve::Resolver;
 use super::{Frame, GoroutineInfo, GoroutineState};
 
-/// Where else the calls are that lead to a goroutine's closure.
+/// Other paths of calls that lead to a goroutine's closure.
 const ROOT_PATHS: &[&str] = &[
     "/library/std/src/panic",
     "/library/core/src/panic",
@@ -31,19 +33,19 @@ const ROOT_PATHS: &[&str] = &[
     "/library/std/src/sys/backtrace.rs",
 ];
 
-/// Where std parks threads, and where its scopes wait, as the paths of its sources have it.
+/// Paths of std's sources that park threads, and of its scopes, which wait.
 const STD_PARKS: &[&str] = &["/library/std/src/sys/sync/thread_parking/", "/library/std/src/thread/scoped.rs"];
 
-/// What is said of a goroutine that is in there.
+/// The advice for a goroutine that is in there.
 const STD_PARKED: &str = "\
 blocked in std's thread parking, which wakes the thread that the goroutine was on when it began to wait or entered
 \tthe scope: if it has moved since, or another goroutine of the thread took the wake-up, nobody wakes it.
 \tUse greenthread::scope and channels, or lock_os_thread around std::thread::scope and std::thread::park.";
 
-/// How many ids of a group are listed.
+/// The number of ids of a group that are listed.
 const MAX_LISTED_IDS: usize = 100;
 
-/// What is the same for all of a group.
+/// What all goroutines of a group have in common.
 #[derive(PartialEq, Eq, Hash)]
 struct GroupKey {
     state: GoroutineState,
@@ -56,7 +58,7 @@ struct GroupKey {
     thread: Option<u32>,
 }
 
-/// All of `goroutines`, those that run first.
+/// Writes `goroutines`, those that run first.
 pub(super) fn write(goroutines: &[GoroutineInfo], not_begun: u64) -> String {
     let mut groups: Vec<Vec<&GoroutineInfo>> = Vec::new();
     let mut places: HashMap<GroupKey, usize> = HashMap::new();
@@ -114,7 +116,7 @@ fn write_group(out: &mut String, group: &[&GoroutineInfo], resolver: &mut Resolv
 
 fn write_header(out: &mut String, goroutine: &GoroutineInfo) -> fmt::Result {
     write!(out, "goroutine {} [{}", goroutine.id, goroutine.state)?;
-    // As in Go, which tells minutes only.
+    // Like Go, which reports minutes only.
     if let Some(minutes @ 1..) = goroutine.parked_for.map(|time| time.as_secs() / 60) {
         write!(out, ", {minutes} minutes")?;
     }
@@ -152,9 +154,10 @@ fn is_std_parking(frame: &Frame) -> bool {
     frame.file.as_ref().is_some_and(|file| STD_PARKS.iter().any(|place| file.contains(place)))
 }
 
-/// Without the scheduler's own at both ends, unless nothing would be left.
+/// Removes the scheduler's own frames at both ends, unless none would be left.
 fn without_scheduler_frames(frames: &[Frame]) -> &[Frame] {
-    // Paths tell the scheduler's calls apart, and names do not, since line tables have them without paths.
+    // Paths identify the scheduler's calls. Names do not, since line tables have them without
+    // paths.
     let own = file!().rsplit_once("src/").map(|(crate_folder, _)| format!("{crate_folder}src/"));
     let own = |frame: &Frame| frame.file.as_ref().zip(own.as_ref()).is_some_and(|(file, own)| file.contains(own));
     // `catch_unwind` has a call without a source.

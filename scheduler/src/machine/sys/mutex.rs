@@ -1,19 +1,19 @@
-//! A mutex and a condition variable of the operating system's threads, without poisoning.
+//! A mutex and a condition variable for OS threads, without poisoning.
 //!
-//! They are std's, and block the thread. What goroutines share with each other under a lock that may
-//! be held for long is in `greenthread::sync`, whose locks park the goroutine.
+//! They are std's, and block the thread. Data that goroutines share under a lock that may be held
+//! for long needs the locks of `greenthread::sync`, which park the goroutine.
 //!
 //! # Why no poisoning
 //! Poisoning warns the next holder that a panic has cut a critical section short, and that the data
-//! may be half changed. Here the warning has no content:
+//! may be half changed. Here the warning carries no information:
 //!
-//! * A section of the scheduler never calls user code. A panic in one is a fault of the scheduler,
-//!   and a panic on a scheduler thread ends the process
-//!   ([`AbortOnPanic`](crate::diag::fatal::AbortOnPanic)), so there is no next holder.
-//! * A section of the runtime's upper crates that calls user code keeps the data whole at each such
+//! * A critical section of the scheduler never calls user code. A panic in one is a fault of the
+//!   scheduler, and a panic on a scheduler thread ends the process
+//!   ([`AbortOnPanic`](crate::diag::fatal::AbortOnPanic)), so the lock never has another holder.
+//! * A critical section of the crates above that calls user code keeps the data whole at each such
 //!   call. Panics of goroutines are reported where the goroutine is joined, and nowhere else.
 //!
-//! So every caller would have to take the data out of the error and go on.
+//! So every caller would have to take the data out of the error and continue.
 
 use std::sync::{self, LockResult, PoisonError, TryLockError};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Returns the value, which nobody else can reach.
+    /// Returns the value without locking, since the borrow is unique.
     pub fn get_mut(&mut self) -> &mut T {
         unpoisoned(self.0.get_mut())
     }
