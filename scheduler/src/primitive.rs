@@ -1,8 +1,8 @@
 //! The only module through which protocols use atomics, cells and locks.
 //!
-//! No file in this crate's `protocol` folder may name `std::sync`. The package in `scheduler/models`
-//! compiles the same files against a `primitive` module with loom's types, and so checks the code
-//! that ships and not a copy of it.
+//! No file in this crate's `protocol` folder may name `std::sync`. The package in
+//! `scheduler/models` compiles the same files against a `primitive` module with loom's types, and
+//! so checks the code that ships and not a copy of it.
 
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,

@@ -432,7 +432,7 @@ fn the_system_gives_no_thread_for_a_pinned_goroutine() {
     let ended = program("gets_no_thread_for_pinned").run().exits_with(2);
     let ended = ended.says("fatal error: thread exhaustion: ");
     let ended = ended.says("pinned goroutines wait for a thread, none of the ");
-    ended.says(" there are will end, and the system gives no more (");
+    ended.says(" existing threads will end, and the system gives no more (");
 }
 
 fn gets_no_thread() -> ExitCode {

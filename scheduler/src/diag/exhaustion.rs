@@ -60,7 +60,7 @@ pub(crate) fn check_pinned(sched: &Sched) {
     if let Some(why) = lists.shortage() {
         drop(lists);
         end(&format!(
-            "{waiting} pinned goroutines wait for a thread, none of the {threads} there are will end, and {why}"
+            "{waiting} pinned goroutines wait for a thread, none of the {threads} existing threads will end, and {why}"
         ));
     }
 }

@@ -175,7 +175,7 @@ impl Record {
 
     /// Releases a record that is not used any more, and makes its token stale.
     pub(crate) fn release(&'static self) {
-        debug_assert!(self.causes() & CLOSING != 0, "netpoll: a record is given back that was not closed");
+        debug_assert!(self.causes() & CLOSING != 0, "netpoll: a record is released before it was closed");
         let token = self.token();
         self.token.store(token.wrapping_add(1 << INDEX_BITS), Ordering::Relaxed);
         slab().free.push(token & ((1 << INDEX_BITS) - 1));
@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_index_has_a_place() {
+    fn every_index_maps_to_a_chunk_and_a_place() {
         assert_eq!(locate(0), (0, 0));
         assert_eq!(locate(FIRST_CHUNK_LEN - 1), (0, FIRST_CHUNK_LEN - 1));
         assert_eq!(locate(FIRST_CHUNK_LEN), (1, 0));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_used_again_does_not_know_its_old_token() {
+    fn reused_record_ignores_its_old_token() {
         let ready = Readiness { read: true, write: true, priority: true, read_on: false };
         let nobody = |_| unreachable!("nobody waits");
         let record = allocate().expect("there is room");

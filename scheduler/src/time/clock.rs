@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_coarse_clock_never_says_too_much() {
+    fn coarse_clock_never_overstates_a_duration() {
         let begin = now();
         let then = (begin >> COARSE_SHIFT) as u32;
         assert!(nanos(since_coarse(then)) <= now() - begin);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_of_all_times_have_a_place() {
+    fn instants_of_any_age_convert_to_nanoseconds() {
         let (before, instant) = (now(), Instant::now());
         let after = now();
         assert!((before..=after).contains(&at(instant)));

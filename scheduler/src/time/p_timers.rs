@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_fires_once_or_is_stopped() {
+    fn timer_fires_once_or_is_disarmed() {
         let (timers, fired) = (PTimers::new(), AtomicU32::new(0));
         let new = || Timer::new(count, (&raw const fired).cast());
         let (early, late, never) = (new(), new(), new());
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_that_moved_is_stopped_where_it_is() {
+    fn moved_timer_is_disarmed_in_its_new_heap() {
         let (old, new, fired) = (PTimers::new(), PTimers::new(), AtomicU32::new(0));
         let timer = Timer::new(count, (&raw const fired).cast());
         // SAFETY: the timer stays in place to the end of the test.

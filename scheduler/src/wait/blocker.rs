@@ -121,9 +121,7 @@ impl Waker {
     pub(crate) fn from_raw(raw: NonNull<()>) -> Self {
         Self(raw)
     }
-}
 
-impl Waker {
     /// Wakes like [`wake`](Self::wake), but puts a goroutine at the end of its queue instead of
     /// making it the next to run.
     ///

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_byte_of_a_function_belongs_to_it() {
+    fn first_byte_of_a_function_resolves_to_it() {
         let frames = resolve(resolve as *const () as usize);
         let innermost = frames[0].function.as_deref();
         assert!(innermost.is_some_and(|name| name.ends_with("resolve")), "{innermost:?}");

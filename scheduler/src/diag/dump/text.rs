@@ -39,7 +39,7 @@ const STD_PARKS: &[&str] = &["/library/std/src/sys/sync/thread_parking/", "/libr
 /// The advice for a goroutine that is in there.
 const STD_PARKED: &str = "\
 blocked in std's thread parking, which wakes the thread that the goroutine was on when it began to wait or entered
-\tthe scope: if it has moved since, or another goroutine of the thread took the wake-up, nobody wakes it.
+\tthe scope: if it has moved since, or another goroutine on that thread took the wake-up, it never wakes.
 \tUse greenthread::scope and channels, or lock_os_thread around std::thread::scope and std::thread::park.";
 
 /// The number of ids of a group that are listed.
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schedulers_own_calls_are_left_out_at_both_ends() {
+    fn scheduler_frames_are_removed_at_both_ends() {
         let park = file!().replace("dump/text", "park");
         let (park, mutex, user) = (park.as_str(), "greenthread/src/sync/mutex.rs", "program/src/main.rs");
         let catch = "/rustc/1/library/std/src/panicking.rs";
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_look_like_gos() {
+    fn frames_are_written_in_gos_format() {
         let mut out = String::new();
         let unknown = Frame { address: 0x20, offset: None, function: None, file: None, line: None };
         write_frames(&mut out, &[frame("a.rs"), unknown, frame("b.rs")], false).unwrap();

@@ -97,7 +97,7 @@ mod tests {
     use std::panic::{self, AssertUnwindSafe};
 
     #[test]
-    fn a_panic_leaves_the_lock_usable() {
+    fn panic_leaves_the_lock_usable() {
         let mut mutex = Mutex::new(1);
         let panics = panic::catch_unwind(AssertUnwindSafe(|| {
             let _guard = mutex.lock();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_mutex_is_not_locked_again() {
+    fn locked_mutex_is_not_locked_again() {
         let mutex = Mutex::new(());
         let guard = mutex.lock();
         assert!(mutex.try_lock().is_none());
