@@ -9,7 +9,7 @@
 //!
 //! * A critical section of the scheduler never calls user code. A panic in one is a fault of the
 //!   scheduler, and a panic on a scheduler thread ends the process
-//!   ([`AbortOnPanic`](crate::diag::fatal::AbortOnPanic)), so the lock never has another holder.
+//!   (`AbortOnPanic` in `diag::fatal`), so the lock never has another holder.
 //! * A critical section of the crates above that calls user code keeps the data whole at each such
 //!   call. Panics of goroutines are reported where the goroutine is joined, and nowhere else.
 //!
