@@ -9,8 +9,8 @@
 //! share one.
 //!
 //! # Steps
-//! 1. **Collect** ([`mod@collect`]): suspended goroutines are kept from being resumed, 64 at a time,
-//!    while their stacks are unwound from the saved registers, from outside
+//! 1. **Collect** ([`mod@collect`]): suspended goroutines are kept from being resumed, 64 at a
+//!    time, while their stacks are unwound from the saved registers, from outside
 //!    ([`crate::machine::stack::look`]). It takes some microseconds for each; no other goroutine is
 //!    delayed.
 //! 2. **Ask** ([`ask`]): the thread of each running goroutine is interrupted, and copies its
