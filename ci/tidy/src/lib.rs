@@ -6,7 +6,9 @@
 
 mod layers;
 mod links;
+mod prose;
 mod source;
+mod symbols;
 
 use std::fmt::Write;
 use std::fs;
@@ -75,6 +77,24 @@ const DOCUMENTS: &[&str] = &[
     "docs/guide/src/scheduler.md",
     "docs/guide/src/from_async.md",
 ];
+
+/// Documents in whose text every symbol must exist.
+const SYMBOL_DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "SAFETY.md"];
+
+/// Prose outside the sources: files and folders of Markdown.
+const PROSE: &[&str] = &[
+    "ARCHITECTURE.md",
+    "README.md",
+    "SAFETY.md",
+    "CHANGELOG.md",
+    "docs/guide/src",
+    "examples/README.md",
+    "benches/README.md",
+    "benches/peers/README.md",
+];
+
+/// Sources that quote the words that others must not use.
+const QUOTES: &[&str] = &["ci/tidy/src/"];
 
 /// The folder that holds the workspace.
 fn root() -> &'static Path {
@@ -212,4 +232,57 @@ fn paths_in_documents_lead_somewhere() {
         }
     }
     report("paths that do not exist", found);
+}
+
+#[test]
+fn symbols_in_documents_exist() {
+    let sources = sources();
+    let mut found = Vec::new();
+    for name in SYMBOL_DOCUMENTS {
+        for (line, symbol) in symbols::missing(&document(name), &sources) {
+            found.push(format!("{name}:{line}: {symbol}"));
+        }
+    }
+    report("symbols that do not exist", found);
+}
+
+#[test]
+fn chains_of_calls_are_unbroken() {
+    report("chains in ARCHITECTURE.md", symbols::broken_chains(&document("ARCHITECTURE.md"), &sources()));
+}
+
+#[test]
+fn prose_follows_the_rules() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| !is_in(&source.path, QUOTES)) {
+        found.extend(
+            prose::check_rust(&source.text).into_iter().map(|(n, text)| format!("{}:{n}: {text}", source.path)),
+        );
+    }
+    for path in PROSE.iter().flat_map(|name| markdown(&root().join(name))) {
+        let name = path.strip_prefix(root()).expect("it is below the root").display();
+        let text = fs::read_to_string(&path).expect("a file that was listed can be read");
+        found.extend(prose::check_markdown(&text).into_iter().map(|(n, text)| format!("{name}:{n}: {text}")));
+    }
+    report("prose, see CONTRIBUTING.md", found);
+}
+
+#[test]
+fn summaries_are_one_sentence() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.path.contains("src/")) {
+        let faults = prose::check_summaries(&source.text).into_iter();
+        found.extend(faults.map(|(n, text)| format!("{}:{n}: {text}", source.path)));
+    }
+    report("summaries, see CONTRIBUTING.md", found);
+}
+
+/// The file itself, or the Markdown files in a folder.
+fn markdown(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let paths = entries.map(|entry| entry.expect("a folder that can be opened can be read").path());
+    paths.filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect()
 }
