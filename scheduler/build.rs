@@ -1,5 +1,6 @@
-//! Says which sanitizer the program is built with: rustc's own `cfg(sanitize)` is not stable, but cargo passes it on.
-//! (`links` in Cargo.toml, which forbids two schedulers in one program, asks for a build script anyway.)
+//! Tells the sources which sanitizer the program is built with: rustc's own `cfg(sanitize)` is not
+//! stable, but cargo passes it on. (`links` in Cargo.toml, which forbids two schedulers in one
+//! program, requires a build script anyway.)
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(greenthread_tsan, greenthread_asan)");

@@ -1,8 +1,8 @@
 //! The errors, one type per operation. An operation that could not send returns the value in its
 //! error.
 //!
-//! Names, methods, conversions and texts are those of crossbeam-channel, whose [`TryReadyError`] and
-//! [`ReadyTimeoutError`] have no text.
+//! Names, methods, conversions, and texts are those of crossbeam-channel, whose [`TryReadyError`]
+//! and [`ReadyTimeoutError`] have no text.
 
 use std::error::Error;
 use std::fmt;

@@ -8,7 +8,8 @@
 //! crates and compared, also by the compiler. What has to run, texts and conversions, runs for
 //! both.
 //!
-//! This crate may have additional items (`close`, `is_closed`, `nil`) and the traits in [`ADDITIONAL`].
+//! This crate may have additional items (`close`, `is_closed`, `nil`) and the traits in
+//! [`ADDITIONAL`].
 //!
 //! `api/programs.rs` and `api/select.rs` are small programs that use the crate as existing code
 //! does. They are compiled twice as well, and cover what no signature says: which lifetimes and

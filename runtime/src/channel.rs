@@ -147,7 +147,8 @@
 //! * `len` and `is_full` count what is there, so a channel that is not full may have no room.
 //!   There, they count the place of a selected send as well.
 //! * A `select!` may have 64 arms. There, it may have 32.
-//! * [`TryReadyError`] and [`ReadyTimeoutError`] implement `Display` and [`Error`](std::error::Error).
+//! * [`TryReadyError`] and [`ReadyTimeoutError`] implement `Display` and
+//!   [`Error`](std::error::Error).
 
 #[doc(inline)]
 pub use greenthread_channels::timer;

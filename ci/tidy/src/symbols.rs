@@ -1,12 +1,31 @@
 //! Symbols in documents: names in the text, and chains of calls.
 
+use std::collections::HashSet;
+
 use crate::source::{Source, has_word};
+
+/// Names of others: of the system, of `std`, of other crates, of environment variables.
+const FOREIGN: &[&str] = &[
+    "GREENTHREAD_CHAOS",
+    "GREENTHREAD_MAXTHREADS",
+    "GREENTHREAD_STACK",
+    "O_NONBLOCK",
+    "ReentrantMutex",
+    "ThreadRng",
+    "in_scope",
+    "pthread_cancel",
+    "pthread_exit",
+    "with_borrow",
+    "with_borrow_mut",
+];
 
 /// Returns line and text of each name in `document` that no source has.
 ///
 /// A name is a code span such as `with_p`, `Stats::retakes` or `EXCLUDES`. In "`name` (`path`)" and
 /// "`name` in `path`" that file must have it.
 pub(crate) fn missing(document: &str, sources: &[Source]) -> Vec<(usize, String)> {
+    let is_part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words: HashSet<&str> = sources.iter().flat_map(|source| source.code.split(|c| !is_part_of_name(c))).collect();
     let mut found = Vec::new();
     let mut fenced = false;
     for (n, line) in document.lines().enumerate() {
@@ -22,7 +41,7 @@ pub(crate) fn missing(document: &str, sources: &[Source]) -> Vec<(usize, String)
             let file = matches!(parts.get(at + 1), Some(&" (" | &" in ")).then(|| parts.get(at + 2)).flatten();
             let known = match file.and_then(|path| sources.iter().find(|source| source.path == **path)) {
                 Some(source) => has_word(&source.code, name),
-                None => sources.iter().any(|source| has_word(&source.code, name)),
+                None => words.contains(name) || FOREIGN.contains(&name),
             };
             if !known {
                 found.push((n + 1, parts[at].to_owned()));

@@ -4,7 +4,7 @@
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | serve, call | [`TcpListener`], [`TcpStream`] | `net.Listen`, `net.Dial` |
-//! | serve until a signal | [`TcpListener::serve`], [`UnixListener::serve`] | `http.Server.Shutdown` |
+//! | serve until a signal | `serve` of [`TcpListener`], [`UnixListener`] | `http.Server.Shutdown` |
 //! | find the addresses of a name | [`lookup_host`], [`lookup_host_ctx`] | `net.LookupHost` |
 //! | send datagrams | [`UdpSocket`], [`UnixDatagram`] | `net.ListenPacket` |
 //! | talk within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |

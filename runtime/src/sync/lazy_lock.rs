@@ -49,7 +49,8 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// use greenthread::sync::LazyLock;
     /// use std::collections::HashMap;
     ///
-    /// static PORTS: LazyLock<HashMap<&str, u16>> = LazyLock::new(|| HashMap::from([("http", 80), ("ssh", 22)]));
+    /// static PORTS: LazyLock<HashMap<&str, u16>> =
+    ///     LazyLock::new(|| HashMap::from([("http", 80), ("ssh", 22)]));
     ///
     /// assert_eq!(PORTS["ssh"], 22);
     /// ```

@@ -213,7 +213,7 @@ impl Config {
     ///
     /// It does by default, when nothing is left that could wake a goroutine; on systems other than
     /// Linux it never does. The report is never wrong, so there is a reason to switch it off only
-    /// where a process is to stay although it sleeps for ever.
+    /// where a process is to stay although it sleeps forever.
     ///
     /// ```
     /// # use greenthread::config::Config;

@@ -11,7 +11,7 @@
 //! # Which goroutine a guard belongs to
 //! An [`OsThreadGuard`] is not `Send`, which keeps it on a thread and not with a goroutine: two
 //! goroutines of one thread can hand it over through a thread-local. Dropped by another goroutine,
-//! it would unlock that one, or none, and the M would wait for ever for a goroutine that is not
+//! it would unlock that one, or none, and the M would wait forever for a goroutine that is not
 //! there. So it remembers the id of its goroutine, and a drop by any other aborts. A panic could be
 //! caught, and would leave the first goroutine locked without its knowledge. When a thread ends,
 //! and the destructors of its thread-locals run, the goroutines that were locked to it have ended,

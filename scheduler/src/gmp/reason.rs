@@ -25,14 +25,14 @@ pub enum WaitReason {
     ChanReceive,
     /// Sending to a full channel, or to one without a receiver.
     ChanSend,
-    /// Receiving from a nil channel: for ever.
+    /// Receiving from a nil channel: forever.
     ChanReceiveNil,
-    /// Sending to a nil channel: for ever.
+    /// Sending to a nil channel: forever.
     ChanSendNil,
     /// In a `select!` in which no arm is ready; in a receive from a timer or ticker, and so in
     /// `Context::sleep`.
     Select,
-    /// In a `select!` in which all channels are nil: for ever, or until its `default(timeout)`.
+    /// In a `select!` in which all channels are nil: forever, or until its `default(timeout)`.
     SelectNoCases,
     /// Acquiring a `sync::Mutex`.
     MutexLock,

@@ -21,7 +21,7 @@
 //! would be the next hog; they are *deferred* ([`crate::sched::global`]). So a goroutine that does
 //! not compute waits for one time slice, and hogs wait for hogs.
 //!
-//! They must not wait for ever: the hogs on the Ps may be waiting, in a loop, for those that have
+//! They must not wait forever: the hogs on the Ps may be waiting, in a loop, for those that have
 //! not begun. So as long as some are deferred, one more P is taken for good after
 //! [`RetakeBackoff::STEP_NS`], the next one after twice that, and so on. The number of threads then
 //! follows from how soon hogs end: 100 of 100 ms on two Ps and two CPUs run on 4 to 7.

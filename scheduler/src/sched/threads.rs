@@ -190,7 +190,7 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
             lists.threads == 0
         };
         if last {
-            // None will come free: the goroutines would wait for ever.
+            // None will come free: the goroutines would wait forever.
             fatal::fatal(&format!("the system gives no thread to run goroutines on: {error}"));
         }
         warn_no_thread(&format!("the system gives no thread: {error}"));

@@ -21,7 +21,7 @@
 //! * I1: a `StackHead` is reached only through the goroutine that has the stack, by the M that owns
 //!   that goroutine.
 //! * I2: a suspended execution is never dropped and never unwound from outside: it is resumed until
-//!   it ends, or left for ever.
+//!   it ends, or left forever.
 //!
 //! # Sending
 //! An execution moves between threads. The closure that it runs is `Send`. What it keeps on its

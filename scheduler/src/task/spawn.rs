@@ -30,8 +30,9 @@ pub struct Options {
     pub stack_size: Option<usize>,
     /// Whether the goroutine has an OS thread to itself, from its first instruction to its last.
     pub pinned: bool,
-    /// The place where dumps say that it was spawned; `None` is the line of the call. For
-    /// goroutines that are started on behalf of an earlier call.
+    /// The spawn site that dumps show; `None` is the line of the call.
+    ///
+    /// For goroutines that are started on behalf of an earlier call.
     pub site: Option<&'static Location<'static>>,
 }
 
@@ -154,7 +155,7 @@ const FAIL_STACK: usize = 256 << 10;
 /// Ends a goroutine that cannot begin, as if it had panicked.
 ///
 /// Dropping its closure is user code, so it gets a thread. Without one the process ends: the
-/// goroutine's waiters would wait for ever.
+/// goroutine's waiters would wait forever.
 #[cold]
 pub(crate) fn fail(g: GRef, error: io::Error) {
     let text = format!("goroutine {} could not start: {error}", g.id);

@@ -5,7 +5,7 @@
 //! 1. due timers;
 //! 2. what the P's flags ask for ([`mod@crate::sched::attend`]), most of all arrivals;
 //! 3. every 61st time slice, the global queue or the backlog, or two goroutines that ready each
-//!    other for ever would starve these;
+//!    other forever would starve these;
 //! 4. the runnext slot, whose goroutine inherits the time slice;
 //! 5. the local queue, then the backlog;
 //! 6. a batch of the global queue.
