@@ -1,8 +1,10 @@
-//! The chapters of the guide as documentation, so that `cargo test --doc` compiles and runs their code.
+//! The chapters of the guide as documentation, so that `cargo test --doc` compiles and runs their
+//! code.
 //!
-//! The book itself is built by `ci/guide.sh`. That each chapter of `SUMMARY.md` stands here is tested.
+//! `ci/guide.sh` builds the book itself. A test checks that each chapter of `SUMMARY.md` is listed
+//! here.
 
-/// A module for each chapter, with its text.
+/// Declares a module for each chapter, with the chapter's text.
 macro_rules! chapters {
     ($($chapter:ident)*) => { $(
         #[doc = include_str!(concat!("src/", stringify!($chapter), ".md"))]

@@ -1,4 +1,5 @@
-//! That the book is whole: `SUMMARY.md`, the files and the tested chapters are the same, and links between chapters lead somewhere.
+//! Checks that the book is complete: `SUMMARY.md`, the files, and the tested chapters agree, and
+//! every link between chapters has a target.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,10 +13,10 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The chapters' files.
+/// Returns the paths of all chapters.
 fn chapters() -> Vec<PathBuf> {
-    let entries = fs::read_dir(guide().join("src")).expect("the book has a source");
-    let paths = entries.map(|entry| entry.expect("a folder that can be opened can be read").path());
+    let entries = fs::read_dir(guide().join("src")).expect("docs/guide/src exists");
+    let paths = entries.map(|entry| entry.expect("docs/guide/src can be read").path());
     paths.filter(|path| path.extension().is_some_and(|end| end == "md") && !path.ends_with("SUMMARY.md")).collect()
 }
 
@@ -23,7 +24,7 @@ fn stem(path: &Path) -> String {
     path.file_stem().and_then(|stem| stem.to_str()).expect("chapters have names").to_owned()
 }
 
-/// Where the links of a text lead, outside of its code.
+/// Returns the targets of the links in a text, outside of its code.
 fn links(text: &str) -> Vec<&str> {
     let mut fenced = false;
     let mut found = Vec::new();
@@ -32,18 +33,18 @@ fn links(text: &str) -> Vec<&str> {
             fenced = !fenced;
         } else if !fenced {
             let prose: Vec<&str> = line.split('`').step_by(2).collect();
-            found.extend(prose.iter().flat_map(|prose| prose.split("](").skip(1)).map(link));
+            found.extend(prose.iter().flat_map(|prose| prose.split("](").skip(1)).map(target));
         }
     }
     found
 }
 
-/// What stands before the closing bracket.
-fn link(rest: &str) -> &str {
+/// Returns the text up to the closing parenthesis.
+fn target(rest: &str) -> &str {
     rest.split(')').next().unwrap_or(rest)
 }
 
-/// What a heading is called in a link, as mdBook makes it.
+/// Returns the name of a heading in a link, as mdBook derives it.
 fn anchor(heading: &str) -> String {
     let plain = heading.trim().to_lowercase().replace(' ', "-");
     plain.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
@@ -58,7 +59,7 @@ fn every_file_is_in_the_summary() {
 }
 
 #[test]
-fn every_chapter_is_tested() {
+fn every_chapter_is_in_the_library() {
     let library = read(&guide().join("lib.rs"));
     let (_, list) = library.split_once("\nchapters! {").expect("lib.rs lists the chapters");
     let list = list.split('}').next().expect("the list ends");
@@ -68,7 +69,7 @@ fn every_chapter_is_tested() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     let mut dead = Vec::new();
     for path in chapters() {
         for link in links(&read(&path)).into_iter().filter(|link| !link.contains("://")) {
@@ -84,11 +85,11 @@ fn links_lead_somewhere() {
             }
         }
     }
-    assert!(dead.is_empty(), "{dead:#?}");
+    assert!(dead.is_empty(), "links without a target: {dead:#?}");
 }
 
 #[test]
-fn code_says_what_is_done_with_it() {
+fn every_code_block_has_a_language_and_is_tested() {
     let mut unclear = Vec::new();
     for path in chapters() {
         let text = read(&path);
@@ -100,5 +101,5 @@ fn code_says_what_is_done_with_it() {
             fences.next();
         }
     }
-    assert!(unclear.is_empty(), "a language for each block, and no code that is passed over: {unclear:#?}");
+    assert!(unclear.is_empty(), "code blocks without a language or with `ignore`: {unclear:#?}");
 }
