@@ -18,7 +18,7 @@ fn spawn_and_join(n: u64) -> Duration {
     let start = Instant::now();
     let handles: Vec<_> = (0..n).map(|_| greenthread::spawn(|| {})).collect();
     for handle in handles {
-        handle.join().expect("an empty goroutine");
+        handle.join().expect("an empty goroutine does not panic");
     }
     start.elapsed()
 }

@@ -34,7 +34,7 @@ fn yields(goroutines: u64, total: u64) -> Duration {
     let start = Instant::now();
     go.store(true, Ordering::Release);
     for handle in handles {
-        handle.join().expect("a goroutine that yields");
+        handle.join().expect("yielding does not panic");
     }
     // `each * goroutines` yields were timed; criterion divides by `total`.
     start.elapsed().mul_f64(total as f64 / (each * goroutines) as f64)

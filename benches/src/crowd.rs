@@ -50,7 +50,7 @@ impl Crowd {
     pub fn wake_and_join(self) {
         self.gate.close();
         for handle in self.handles {
-            handle.join().expect("a parked goroutine");
+            handle.join().expect("a parked goroutine does not panic");
         }
     }
 }

@@ -24,13 +24,13 @@ impl peer_harness::Crowd for Crowd {
             let crowd: Vec<_> = crowd.collect();
             (gate, crowd)
         });
-        let (gate, crowd) = spawner.join().expect("the spawner");
+        let (gate, crowd) = spawner.join().expect("the spawner does not panic");
         move || {
             let closer = spawn(move || {
                 drop(gate);
-                crowd.into_iter().for_each(|one| one.join().expect("one of the crowd"));
+                crowd.into_iter().for_each(|one| one.join().expect("a parked goroutine does not panic"));
             });
-            closer.join().expect("who closes");
+            closer.join().expect("closing and joining do not panic");
         }
     }
 }

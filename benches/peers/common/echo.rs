@@ -12,8 +12,8 @@ pub(crate) const WORKLOADS: &[Workload] =
     &[Workload::several("echo_64c", || echo(64, serve)), Workload::several("echo_512c", || echo(512, serve))];
 
 pub(crate) fn serve(connections: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let addr = listener.local_addr().expect("it is bound");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let addr = listener.local_addr().expect("the listener is bound");
     spawn(move || {
         for _ in 0..connections {
             let (stream, _) = listener.accept().expect("the client connects");
@@ -24,7 +24,7 @@ pub(crate) fn serve(connections: usize) -> SocketAddr {
 }
 
 fn talk(mut stream: TcpStream) {
-    stream.set_nodelay(true).expect("it is open");
+    stream.set_nodelay(true).expect("the stream is open");
     let mut bytes = [0; 1024];
     // At the end the client closes the connection, which may be a reset.
     while let Ok(n @ 1..) = stream.read(&mut bytes) {

@@ -48,7 +48,7 @@ pub(crate) fn crew(members: u64, operations: u64, operation: impl Fn(u64) + Clon
         spawn(move || mine.map(operation).count() as u64)
     });
     let members: Vec<_> = members.collect();
-    let done: u64 = members.into_iter().map(|member| member.join().expect("a member")).sum();
+    let done: u64 = members.into_iter().map(|member| member.join().expect("a member does not panic")).sum();
     let elapsed = start.elapsed();
     assert_eq!(done, operations);
     elapsed

@@ -18,6 +18,6 @@ pub(crate) fn night(count: usize) -> Night {
                 });
             }
         });
-        spawner.join().expect("the spawner");
+        spawner.join().expect("the spawner does not panic");
     })
 }

@@ -24,11 +24,11 @@ pub(crate) fn ping_pong<E: PartialEq + Debug>(
     });
     let start = Instant::now();
     for n in 0..rounds {
-        ping.send(n).expect("the other plays on");
+        ping.send(n).expect("the partner receives");
         assert_eq!(receive(&pongs), Ok(n));
     }
     let elapsed = start.elapsed();
     drop(ping);
-    other.join().expect("the other player");
+    other.join().expect("the partner does not panic");
     elapsed
 }

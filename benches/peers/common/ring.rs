@@ -33,7 +33,7 @@ pub(crate) fn ring(hops: u64) -> Duration {
     let elapsed = ended.recv().expect("a node sees the end") - start;
     drop(first);
     for node in nodes {
-        node.join().expect("a node");
+        node.join().expect("a node does not panic");
     }
     elapsed
 }

@@ -27,7 +27,7 @@ fn node(parent: Sender<u64>, first: u64, leaves: u64) {
             let tx = tx.clone();
             go!(move || node(tx, first + child * each, each));
         }
-        (0..10).map(|_| rx.recv().expect("a child")).sum()
+        (0..10).map(|_| rx.recv().expect("a child sends its sum")).sum()
     };
     parent.send(sum).expect("the parent waits");
 }

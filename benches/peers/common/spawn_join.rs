@@ -19,7 +19,7 @@ pub(crate) fn spawn_join(batch: u64, count: u64) -> Duration {
         let batch = batch.min(left);
         let handles: Vec<_> = (0..batch).map(|_| spawn(|| _ = RUN.fetch_add(1, Ordering::Relaxed))).collect();
         for handle in handles {
-            handle.join().expect("it only counts");
+            handle.join().expect("counting does not panic");
         }
         left -= batch;
     }

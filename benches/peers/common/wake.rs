@@ -33,7 +33,7 @@ fn latencies(count: usize, gap: Duration, channel: impl Fn() -> (Sender<Instant>
     });
     let latencies = (0..count).map(|_| {
         let sent = Instant::now();
-        tx.send(sent).expect("the receiver lives");
+        tx.send(sent).expect("the receiver is running");
         hog(BUSY);
         let latency = answers.recv().expect("the receiver answers") - sent;
         if !gap.is_zero() {
@@ -43,6 +43,6 @@ fn latencies(count: usize, gap: Duration, channel: impl Fn() -> (Sender<Instant>
     });
     let latencies = Times::new(latencies.collect());
     drop(tx);
-    receiver.join().expect("the receiver");
+    receiver.join().expect("the receiver does not panic");
     latencies.p50_and_p99()
 }

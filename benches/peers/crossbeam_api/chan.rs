@@ -26,9 +26,9 @@ pub(crate) fn stream(pairs: u64, values: u64) -> Duration {
         .collect();
     drop((tx, rx));
     for sender in senders {
-        sender.join().expect("a sender");
+        sender.join().expect("a sender does not panic");
     }
-    let received: u64 = receivers.into_iter().map(|receiver| receiver.join().expect("a receiver")).sum();
+    let received: u64 = receivers.into_iter().map(|receiver| receiver.join().expect("a receiver does not panic")).sum();
     assert_eq!(received, values);
     start.elapsed()
 }

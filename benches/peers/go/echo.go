@@ -29,7 +29,7 @@ func cpuTime() float64 {
 func echo(connections int) []figure {
 	program := os.Getenv("PEER_CLIENT")
 	if program == "" {
-		refuse("PEER_CLIENT must be the path of one of the Rust peers, to play the client")
+		refuse("PEER_CLIENT must be the path of one of the Rust peers, which acts as the client")
 	}
 	client := exec.Command(program, "echo-client", serve(connections), strconv.Itoa(connections))
 	client.Stderr = os.Stderr

@@ -51,7 +51,7 @@ func compute(duration time.Duration) {
 func tripsBesideBusy() []figure {
 	program := os.Getenv("PEER_CLIENT")
 	if program == "" {
-		refuse("PEER_CLIENT must be the path of one of the Rust peers, to play the client")
+		refuse("PEER_CLIENT must be the path of one of the Rust peers, which acts as the client")
 	}
 	addr := serve(1)
 	var stop atomic.Bool
@@ -215,7 +215,7 @@ func beside(count int, hog func(stop *atomic.Bool)) []figure {
 	<-awake
 	slices.Sort(late)
 	if late[0] < 0 {
-		panic("the sleeper woke early")
+		panic("a sleep ended early")
 	}
 	return []figure{micros("p50", percentile(late, 50)), micros("p99", percentile(late, 99))}
 }

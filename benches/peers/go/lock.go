@@ -23,7 +23,7 @@ func mutex(locks int) time.Duration {
 		}
 	})
 	if total != locks {
-		panic("the mutex let two in at once")
+		panic("the mutex was held twice at once")
 	}
 	return elapsed
 }
@@ -40,14 +40,14 @@ func rwlock(operations int) time.Duration {
 			} else {
 				mu.RLock()
 				if writes > operations {
-					panic("there are not so many writes")
+					panic("more writes than operations")
 				}
 				mu.RUnlock()
 			}
 		}
 	})
 	if writes != (operations+99)/100 {
-		panic("the lock let two writers in at once")
+		panic("two writers held the lock at once")
 	}
 	return elapsed
 }

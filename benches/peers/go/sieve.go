@@ -25,7 +25,7 @@ func sieve() time.Duration {
 	}
 	elapsed := time.Since(start)
 	if last != lastPrime {
-		panic("that is another prime")
+		panic("the last prime is wrong")
 	}
 	// An abandoned chain would go on until every link blocks, beside the next repetition.
 	enough.Store(true)

@@ -45,7 +45,7 @@ func sleep(count int) (time.Duration, []time.Duration) {
 	wall := (<-ended).Sub(start)
 	slices.Sort(late)
 	if late[0] < 0 {
-		panic("somebody woke early")
+		panic("a sleep ended early")
 	}
 	return wall, late
 }

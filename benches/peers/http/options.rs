@@ -19,14 +19,14 @@ pub(crate) fn parse() -> Options {
         match name.as_str() {
             "--addr" => options.addr = value(&name, arguments.next()),
             "--workers" => options.workers = value(&name, arguments.next()),
-            _ => refuse(&format!("{name:?} is neither --addr ADDR nor --workers N")),
+            _ => refuse(&format!("{name:?} is not an option; the options are --addr ADDR and --workers N")),
         }
     }
     options
 }
 
 fn value<T: FromStr<Err: Display>>(name: &str, text: Option<String>) -> T {
-    let text = text.unwrap_or_else(|| refuse(&format!("{name} wants a value")));
+    let text = text.unwrap_or_else(|| refuse(&format!("{name} needs a value")));
     text.parse().unwrap_or_else(|error| refuse(&format!("{name}: {text:?}: {error}")))
 }
 

@@ -59,7 +59,7 @@ fn lateness(count: u64, kind: Hog, hogs: u64, time: Duration) -> Times {
     let times = Times::new(times.collect());
     stop.store(true, Ordering::Relaxed);
     for hog in hogs {
-        hog.join().expect("a hog");
+        hog.join().expect("a hog does not panic");
     }
     times
 }

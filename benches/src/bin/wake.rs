@@ -34,7 +34,7 @@ fn latencies(count: u64, busy: Duration, gap: Duration) -> Times {
         }
     }
     drop(tx);
-    receiver.join().expect("the receiver");
+    receiver.join().expect("the receiver does not panic");
     Times::new(times)
 }
 

@@ -17,8 +17,8 @@ pub(crate) const WORKLOADS: &[Workload] =
 
 fn serve(connections: usize) -> SocketAddr {
     on_goroutine(move || {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-        let addr = listener.local_addr().expect("it is bound");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let addr = listener.local_addr().expect("the listener is bound");
         go!(move || {
             for _ in 0..connections {
                 let stream = listener.accept().expect("the client connects");
@@ -33,7 +33,7 @@ fn talk(mut stream: TcpStream) {
     // go-lib has no call for this option. SAFETY: the descriptor stays open during the borrow,
     // because `stream` outlives it.
     let fd = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
-    set_tcp_nodelay(fd, true).expect("it is open");
+    set_tcp_nodelay(fd, true).expect("the stream is open");
     let mut bytes = [0; 1024];
     // At the end the client closes the connection, which may be a reset.
     while let Ok(n @ 1..) = stream.read(&mut bytes) {

@@ -26,7 +26,7 @@ fn sieve() -> Duration {
     assert_eq!(last, LAST);
     // The chain ends from this side, link by link.
     drop(rx);
-    numbers.join().expect("the source of numbers").expect_err("nobody receives any more");
+    numbers.join().expect("the source does not panic").expect_err("the receiver is gone");
     elapsed
 }
 

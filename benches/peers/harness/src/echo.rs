@@ -45,7 +45,7 @@ pub fn echo(connections: usize, serve: impl FnOnce(usize) -> SocketAddr) -> Figu
     let mut command = Command::new(program);
     command.args([CLIENT, &addr.to_string(), &connections.to_string()]).stdout(Stdio::piped());
     let mut client = command.spawn().expect("the client starts");
-    let mut lines = BufReader::new(client.stdout.take().expect("it is piped")).lines();
+    let mut lines = BufReader::new(client.stdout.take().expect("stdout is piped")).lines();
     let mut line = || lines.next().expect("the client prints another line").expect("a pipe can be read");
     assert_eq!(line(), "begin");
     let before = cpu_time();

@@ -134,7 +134,7 @@ pub fn hogs(spawn: impl Fn(Job)) -> Figures {
     wait_for_all(&jobs);
     let took = begin.elapsed();
     stop.store(true, Ordering::Relaxed);
-    watcher.join().expect("it only counts");
+    watcher.join().expect("counting does not panic");
     // Except for the watcher.
     vec![("ms", took.as_nanos() as f64 / 1e6), ("threads", (most.load(Ordering::Relaxed) - 1) as f64)]
 }

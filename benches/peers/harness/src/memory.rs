@@ -164,7 +164,7 @@ mod tests {
             let (gates, threads): (Vec<_>, Vec<_>) = threads.unzip();
             move || {
                 drop(gates);
-                threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
+                threads.into_iter().for_each(|thread| thread.join().expect("a thread does not panic"));
             }
         }
     }
@@ -176,7 +176,7 @@ mod tests {
         let rest = Duration::from_millis(20);
         let start = Instant::now();
         let figures = measure_crowd::<Threads>(3, use_stack::<{ 6 << 10 }>, Some(rest));
-        assert!(start.elapsed() >= rest, "they were left alone");
+        assert!(start.elapsed() >= rest, "the crowd stayed parked");
         assert_eq!(names(figures), ["make", "bytes", "rest", "wake"]);
     }
 

@@ -34,7 +34,7 @@ impl<T> Sender<T> {
 
 impl<T> Receiver<T> {
     pub(crate) fn recv(&self) -> Result<T, RecvError> {
-        let value = self.rx.as_ref().expect("it is there until the drop").recv()?;
+        let value = self.rx.as_ref().expect("only `drop` takes it").recv()?;
         self.free.post();
         Ok(value)
     }

@@ -29,8 +29,8 @@ fn one_to_one(values: u64) -> Duration {
         }
         received
     });
-    sender.join().expect("the sender");
-    assert_eq!(receiver.join().expect("the receiver"), values);
+    sender.join().expect("the sender does not panic");
+    assert_eq!(receiver.join().expect("the receiver does not panic"), values);
     start.elapsed()
 }
 
@@ -57,9 +57,9 @@ fn many_to_many(values: u64) -> Duration {
     let receivers: Vec<_> = receivers.collect();
     drop((tx, rx));
     for sender in senders {
-        sender.join().expect("a sender");
+        sender.join().expect("a sender does not panic");
     }
-    let received: u64 = receivers.into_iter().map(|receiver| receiver.join().expect("a receiver")).sum();
+    let received: u64 = receivers.into_iter().map(|receiver| receiver.join().expect("a receiver does not panic")).sum();
     assert_eq!(received, values);
     start.elapsed()
 }

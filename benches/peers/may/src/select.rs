@@ -72,7 +72,7 @@ fn forward(queue: &cqueue::Cqueue, token: usize, source: Receiver<u64>) {
 fn poll(queue: &cqueue::Cqueue, selects: u64) -> Duration {
     let start = Instant::now();
     for _ in 0..selects {
-        queue.poll(None).expect("a value is to come");
+        queue.poll(None).expect("another value arrives");
     }
     start.elapsed()
 }

@@ -10,7 +10,7 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().expect("nobody panics with it")
+        self.0.lock().expect("no coroutine panics while it holds the lock")
     }
 }
 
@@ -22,10 +22,10 @@ impl<T> RwLock<T> {
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.0.read().expect("nobody panics with it")
+        self.0.read().expect("no coroutine panics while it holds the lock")
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.0.write().expect("nobody panics with it")
+        self.0.write().expect("no coroutine panics while it holds the lock")
     }
 }

@@ -14,8 +14,8 @@ pub(crate) const WORKLOADS: &[Workload] =
     &[Workload::several("echo_64c", || echo(64, serve)), Workload::several("echo_512c", || echo(512, serve))];
 
 fn serve(connections: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let addr = listener.local_addr().expect("it is bound");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let addr = listener.local_addr().expect("the listener is bound");
     thread::spawn(move || {
         let accept = |_| listener.accept().expect("the client connects").0;
         talk((0..connections).map(accept).collect());
@@ -25,10 +25,10 @@ fn serve(connections: usize) -> SocketAddr {
 
 /// Echoes until all clients have closed their connections.
 fn talk(streams: Vec<TcpStream>) {
-    let poll = epoll::create(CreateFlags::CLOEXEC).expect("there are descriptors");
+    let poll = epoll::create(CreateFlags::CLOEXEC).expect("there are free descriptors");
     for (n, stream) in streams.iter().enumerate() {
-        stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).expect("it is open");
-        epoll::add(&poll, stream, EventData::new_u64(n as u64), EventFlags::IN).expect("it is open");
+        stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).expect("the stream is open");
+        epoll::add(&poll, stream, EventData::new_u64(n as u64), EventFlags::IN).expect("the stream is open");
     }
     let mut open = streams.len();
     let mut bytes = [0; 1024];
@@ -45,7 +45,7 @@ fn talk(streams: Vec<TcpStream>) {
                 Err(error) => error.kind() == ErrorKind::WouldBlock,
             };
             if !echoed {
-                epoll::delete(&poll, stream).expect("it was added");
+                epoll::delete(&poll, stream).expect("the stream was added");
                 open -= 1;
             }
         }

@@ -69,12 +69,12 @@ const CROWDS: &[Workload] = &crowd_workloads::<Crowd>(10_000, 10_000);
 
 /// Confines this thread, and the threads that it starts, to the first of the CPUs that it may use.
 fn start(workers: usize) {
-    let allowed = sched_getaffinity(None).expect("the kernel says where this thread may run");
+    let allowed = sched_getaffinity(None).expect("the kernel reports the allowed CPUs");
     let mut chosen = CpuSet::new();
     for cpu in (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).take(workers) {
         chosen.set(cpu);
     }
-    sched_setaffinity(None, &chosen).expect("these are among the allowed CPUs");
+    sched_setaffinity(None, &chosen).expect("the CPUs are among the allowed ones");
 }
 
 fn unbuffered<T>() -> (Sender<T>, Receiver<T>) {

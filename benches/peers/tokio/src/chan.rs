@@ -37,12 +37,12 @@ pub(crate) async fn play(rounds: u64, receive: impl AsyncFn(&mut Receiver<u64>) 
     });
     let start = Instant::now();
     for n in 0..rounds {
-        ping.send(n).await.expect("the other plays on");
+        ping.send(n).await.expect("the partner receives");
         assert_eq!(receive(&mut pongs).await, Some(n));
     }
     let elapsed = start.elapsed();
     drop(ping);
-    other.await.expect("the other player");
+    other.await.expect("the partner does not panic");
     elapsed
 }
 
@@ -61,8 +61,8 @@ async fn one_to_one(values: u64) -> Duration {
         }
         received
     });
-    sender.await.expect("the sender");
-    assert_eq!(receiver.await.expect("the receiver"), values);
+    sender.await.expect("the sender does not panic");
+    assert_eq!(receiver.await.expect("the receiver does not panic"), values);
     start.elapsed()
 }
 
@@ -93,11 +93,11 @@ async fn many_to_many(values: u64) -> Duration {
     let receivers: Vec<_> = receivers.collect();
     drop((tx, rx));
     for sender in senders {
-        sender.await.expect("a sender");
+        sender.await.expect("a sender does not panic");
     }
     let mut received = 0;
     for receiver in receivers {
-        received += receiver.await.expect("a receiver");
+        received += receiver.await.expect("a receiver does not panic");
     }
     assert_eq!(received, values);
     start.elapsed()

@@ -32,7 +32,7 @@ impl peer_harness::Crowd for Crowd {
             on_worker(async move {
                 drop(gate);
                 for one in crowd {
-                    one.await.expect("one of the crowd");
+                    one.await.expect("a parked goroutine does not panic");
                 }
             });
         }

@@ -15,8 +15,8 @@ pub(crate) const WORKLOADS: &[Workload] =
 
 pub(crate) fn serve(connections: usize) -> SocketAddr {
     on_worker(async move {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
-        let addr = listener.local_addr().expect("it is bound");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let addr = listener.local_addr().expect("the listener is bound");
         spawn(async move {
             for _ in 0..connections {
                 let (stream, _) = listener.accept().await.expect("the client connects");
@@ -28,7 +28,7 @@ pub(crate) fn serve(connections: usize) -> SocketAddr {
 }
 
 async fn talk(mut stream: TcpStream) {
-    stream.set_nodelay(true).expect("it is open");
+    stream.set_nodelay(true).expect("the stream is open");
     let mut bytes = [0; 1024];
     // At the end the client closes the connection, which may be a reset.
     while let Ok(n @ 1..) = stream.read(&mut bytes).await {

@@ -23,7 +23,7 @@ async fn take_turns(busy: fairness::Busy) {
 
 /// Spawns a task like `tokio::spawn` on a worker, although the caller is not one.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    RUNTIME.get().expect("it is started first").spawn(task);
+    RUNTIME.get().expect("the runtime has been started").spawn(task);
 }
 
 fn sleeper(mut naps: Naps) {

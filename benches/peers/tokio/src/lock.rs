@@ -66,7 +66,7 @@ pub(crate) async fn crew<F: Future<Output = ()> + Send + 'static>(
     let members = (0..members).map(|id| spawn(work(operations * id / members..operations * (id + 1) / members)));
     let members: Vec<_> = members.collect();
     for member in members {
-        member.await.expect("a member");
+        member.await.expect("a member does not panic");
     }
     start.elapsed()
 }

@@ -25,12 +25,12 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
 fn start(workers: usize) {
     let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build();
-    RUNTIME.set(runtime.expect("a runtime starts")).expect("it is started once");
+    RUNTIME.set(runtime.expect("a runtime starts")).expect("the runtime is started once");
 }
 
 /// Runs a task on a worker: `block_on` runs its own future on the thread that calls it.
 fn on_worker<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> T {
-    let runtime = RUNTIME.get().expect("it is started first");
+    let runtime = RUNTIME.get().expect("the runtime has been started");
     runtime.block_on(runtime.spawn(task)).expect("a workload does not panic")
 }
 

@@ -37,7 +37,7 @@ async fn ring(hops: u64) -> Duration {
     let elapsed = ended.recv().await.expect("a node sees the end") - start;
     drop(first);
     for node in nodes {
-        node.await.expect("a node");
+        node.await.expect("a node does not panic");
     }
     elapsed
 }

@@ -33,7 +33,7 @@ async fn sieve() -> Duration {
     assert_eq!(last, LAST);
     // The chain ends from this side, link by link.
     drop(rx);
-    numbers.await.expect("the source of numbers");
+    numbers.await.expect("the source does not panic");
     elapsed
 }
 

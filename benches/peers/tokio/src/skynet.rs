@@ -41,7 +41,7 @@ fn node(parent: Sender<u64>, first: u64, leaves: u64) -> Pin<Box<dyn Future<Outp
                 spawn(node(tx.clone(), first + child * each, each));
             }
             for _ in 0..10 {
-                sum += rx.recv().await.expect("a child");
+                sum += rx.recv().await.expect("a child sends its sum");
             }
         }
         parent.send(sum).await.expect("the parent waits");

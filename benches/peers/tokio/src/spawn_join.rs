@@ -27,7 +27,7 @@ async fn spawn_join(batch: u64, count: u64) -> Duration {
         let batch = batch.min(left);
         let handles: Vec<_> = (0..batch).map(|_| spawn(async { _ = RUN.fetch_add(1, Ordering::Relaxed) })).collect();
         for handle in handles {
-            handle.await.expect("it only counts");
+            handle.await.expect("counting does not panic");
         }
         left -= batch;
     }

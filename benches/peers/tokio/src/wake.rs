@@ -30,7 +30,7 @@ async fn latencies(count: usize, gap: Duration) -> Figures {
     let mut latencies = Vec::with_capacity(count);
     for _ in 0..count {
         let sent = Instant::now();
-        tx.send(()).await.expect("the receiver lives");
+        tx.send(()).await.expect("the receiver is running");
         hog(BUSY);
         latencies.push(answers.recv().await.expect("the receiver answers") - sent);
         if !gap.is_zero() {
@@ -38,6 +38,6 @@ async fn latencies(count: usize, gap: Duration) -> Figures {
         }
     }
     drop(tx);
-    receiver.await.expect("the receiver");
+    receiver.await.expect("the receiver does not panic");
     Times::new(latencies).p50_and_p99()
 }

@@ -223,7 +223,7 @@ fn is_drawn(ratio: f64) -> bool {
 }
 
 fn color(peer: &str) -> RGBColor {
-    COLORS[PEERS.iter().position(|known| known.name == peer).expect("it is one of the peers")]
+    COLORS[PEERS.iter().position(|known| known.name == peer).expect("the name is that of a peer")]
 }
 
 fn write<'b>(
@@ -247,7 +247,7 @@ mod tests {
     use crate::table::rows;
 
     fn results(ours: f64) -> Results {
-        let row = |name| rows().find(|row| row.name == name).expect("it is in the table");
+        let row = |name| rows().find(|row| row.name == name).expect("the row is in the table");
         let mut ring = line(row("ring"), 2, &[(GREENTHREAD, ours), (GO, 30.0), (TOKIO, 5.0), (MAY, 0.0)]);
         ring.cells.insert(THREADS, Cell::Missing(Missing::Failed("status 1".to_owned())));
         let echo = line(row("echo_64c.p99"), 2, &[(GREENTHREAD, 4.0), (THREADS, 1.0)]);

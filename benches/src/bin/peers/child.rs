@@ -126,7 +126,7 @@ impl Running {
         let mut child = command.spawn().map_err(Failure::NotStarted)?;
         let group = Pid::from_child(&child);
         groups.push(group);
-        let stdout = child.stdout.take().expect("it is piped");
+        let stdout = child.stdout.take().expect("stdout is piped");
         Ok((Self { child, group, reaped: false }, stdout))
     }
 
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(server.end(long), Ok(()));
 
         let ignores_sigterm = start("trap '' TERM; echo here; while :; do sleep 1000; done");
-        ignores_sigterm.line(long).expect("it says so");
+        ignores_sigterm.line(long).expect("the script prints a line");
         assert!(ignores_sigterm.end(Duration::from_millis(100)).is_err());
         assert!(start("exit 3").line(long).is_err());
     }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn failures_are_reported_and_a_late_group_is_killed() {
         let long = Duration::from_secs(60);
-        assert_eq!(shell("echo a; echo b", long).expect("it succeeds"), "a\nb\n");
+        assert_eq!(shell("echo a; echo b", long).expect("the script succeeds"), "a\nb\n");
         assert!(matches!(shell("exit 3", long), Err(Failure::Failed(why)) if why.contains('3')));
         assert!(matches!(output(&mut Command::new("/no/such/program"), long), Err(Failure::NotStarted(_))));
 

@@ -137,10 +137,10 @@ fn cpus(workers: usize) -> io::Result<(CpuSet, CpuSet)> {
 fn on_cpus<T: Send>(cpus: &CpuSet, start: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            sched_setaffinity(None, cpus).expect("these are among the allowed CPUs");
+            sched_setaffinity(None, cpus).expect("the CPUs are among the allowed ones");
             start()
         });
-        thread.join().expect("it does not panic")
+        thread.join().expect("the thread does not panic")
     })
 }
 
@@ -237,10 +237,10 @@ mod tests {
 
     #[test]
     fn only_the_new_thread_has_the_given_cpus() {
-        let (first, others) = cpus(1).expect("the kernel says so");
+        let (first, others) = cpus(1).expect("the kernel reports the allowed CPUs");
         assert_eq!(first.count(), 1);
         assert_ne!(others.count(), 0);
-        let before = sched_getaffinity(None).expect("the kernel says so");
+        let before = sched_getaffinity(None).expect("the kernel reports the allowed CPUs");
         assert_eq!(on_cpus(&first, || sched_getaffinity(None)), Ok(first));
         assert_eq!(sched_getaffinity(None), Ok(before));
     }
@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn only_the_right_answer_is_accepted() {
         let answer = |text: &'static str| {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-            let addr = listener.local_addr().expect("it is bound");
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            let addr = listener.local_addr().expect("the listener is bound");
             thread::scope(|scope| {
                 scope.spawn(|| {
                     let (mut stream, _) = listener.accept().expect("the client connects");

@@ -34,7 +34,7 @@ async fn serve(addr: SocketAddr) -> io::Result<()> {
 }
 
 async fn talk(stream: TcpStream) {
-    stream.set_nodelay(true).expect("it is open");
+    stream.set_nodelay(true).expect("the stream is open");
     // At the end the client closes the connection, which may be a reset.
     let _ = http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
