@@ -7,7 +7,15 @@ use crate::line::Line;
 use crate::peer::Missing;
 use crate::results::Results;
 use crate::summary::{SecondWorker, Summary};
-use crate::text::{push, ratio_text, workers_text};
+use crate::text::{push, push_wrapped, ratio_text, workers_text};
+
+const CELLS: &str = "A cell is the median of all repetitions in all rounds, with the minimum and the maximum in \
+                     parentheses. Less is better. The last column is our median divided by that of the best peer. A \
+                     cell with \"the floor\" belongs to a peer that does not do this kind of work at all, as its \
+                     note says: it shows how much could be gained at most, and counts neither as the best peer nor in \
+                     a mean.";
+const MEANS: &str = "Each mean is the geometric mean of the peer's medians divided by ours: 2.00 if the peer takes \
+                     twice as much. A row in which one of the two is zero is left out.";
 
 /// Renders the results of a run.
 #[derive(Debug)]
@@ -36,20 +44,12 @@ impl Report<'_> {
     pub(crate) fn markdown(&self, charts: &[Chart]) -> String {
         let mut text = String::from("# greenthread and its peers\n\n");
         for (name, value) in self.0.facts.iter().chain(&self.0.peers) {
-            push(&mut text, &format!("* {name}: {value}"));
+            push_wrapped(&mut text, &format!("* {name}: {value}"), "  ");
         }
-        push(
-            &mut text,
-            "\nA cell is the median of all repetitions in all rounds, with the minimum and the maximum in \
-             parentheses. Less is better. The last column is our median divided by that of the best peer. A cell \
-             with \"the floor\" belongs to a peer that does not do this kind of work at all, as its note says: it \
-             shows how much could be gained at most, and counts neither as the best peer nor in a mean.",
-        );
-        push(
-            &mut text,
-            "\n## Summary\n\nEach mean is the geometric mean of the peer's medians divided by ours: 2.00 if the peer \
-             takes twice as much. A row in which one of the two is zero is left out.",
-        );
+        push(&mut text, "");
+        push_wrapped(&mut text, CELLS, "");
+        push(&mut text, "\n## Summary\n");
+        push_wrapped(&mut text, MEANS, "");
         for summary in self.summaries() {
             summary.markdown(&mut text);
         }
@@ -65,14 +65,14 @@ impl Report<'_> {
         if !notes.0.is_empty() {
             push(&mut text, "\n## Notes\n");
             for (n, note) in notes.0.iter().enumerate() {
-                push(&mut text, &format!("{}. {note}", n + 1));
+                push_wrapped(&mut text, &format!("{}. {note}", n + 1), "   ");
             }
         }
         push(&mut text, "\n## What a figure counts\n");
         // Each number of workers has the same rows.
         let first = self.0.workers().first().copied();
         for Line { row, .. } in self.0.lines.iter().filter(|line| Some(line.workers) == first) {
-            push(&mut text, &format!("* `{}`, {}: {}", row.name, row.unit, row.counts));
+            push_wrapped(&mut text, &format!("* `{}`, {}: {}", row.name, row.unit, row.counts), "  ");
         }
         text
     }

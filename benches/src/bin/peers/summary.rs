@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::line::{Line, times};
 use crate::peer::GREENTHREAD;
-use crate::text::{figure, push, ratio_text, workers_text};
+use crate::text::{figure, push, push_wrapped, ratio_text, workers_text};
 
 /// The bound for ours divided by the best rival's: a row above it is lost.
 ///
@@ -102,16 +102,14 @@ impl<'a> Summary<'a> {
 
     pub(crate) fn markdown(&self, text: &mut String) {
         push(text, &format!("\n### {}\n", workers_text(self.workers)));
-        push(
-            text,
-            &format!(
-                "Of {} rows with a comparison, ours is at least as good as the best peer in {}, and within 5 % of it in {}.\n",
-                self.compared.len(),
-                self.within(1.0),
-                self.within(NOISE)
-            ),
+        let (better, near) = (self.within(1.0), self.within(NOISE));
+        let counts = format!(
+            "Of {} rows with a comparison, ours is at least as good as the best peer in {better}, and within 5 % of it \
+             in {near}.",
+            self.compared.len(),
         );
-        push(text, "| peer | times ours | rows | left out |\n| --- | --- | --- | --- |");
+        push_wrapped(text, &counts, "");
+        push(text, "\n| peer | times ours | rows | left out |\n| --- | --- | --- | --- |");
         push(text, &self.best.table_row("the best of each row"));
         for (peer, mean) in &self.against {
             push(text, &mean.table_row(peer));
@@ -123,7 +121,8 @@ impl<'a> Summary<'a> {
             push(text, &format!("* `{}`: {} ({peer})", line.row.name, ratio_text(*ratio)));
         }
         if !self.missing.is_empty() {
-            push(text, &format!("\nRows without a figure of ours: `{}`.", self.missing.join("`, `")));
+            push(text, "");
+            push_wrapped(text, &format!("Rows without a figure of ours: `{}`.", self.missing.join("`, `")), "");
         }
     }
 
@@ -177,16 +176,17 @@ impl<'a> SecondWorker<'a> {
             return;
         }
         push(text, "\n## One worker and two\n");
-        push(
+        push_wrapped(
             text,
             &format!(
                 "Our figures in the rows whose work cannot be shared: a second worker should cost them a quarter at \
-                 most. {} of {} rows are above {SECOND_WORKER_BOUND}.\n",
+                 most. {} of {} rows are above {SECOND_WORKER_BOUND}.",
                 self.above(),
                 self.rows.len()
             ),
+            "",
         );
-        push(text, "| workload | unit | 1 worker | 2 workers | 2 / 1 |\n| --- | --- | --- | --- | --- |");
+        push(text, "\n| workload | unit | 1 worker | 2 workers | 2 / 1 |\n| --- | --- | --- | --- | --- |");
         for (line, one, two, ratio) in &self.rows {
             let (one, two) = (figure(*one), figure(*two));
             push(text, &format!("| {} | {} | {one} | {two} | {} |", line.row.name, line.row.unit, ratio_text(*ratio)));
