@@ -80,8 +80,8 @@ impl Builder {
     /// The spawn costs a new thread, some 50 to 200 µs until the goroutine begins, and each wake-up
     /// costs a switch of threads. If the limit of threads
     /// ([`Config::max_threads`](crate::config::Config::max_threads)) is reached, the goroutine
-    /// waits until another pinned one ends. If no pinned goroutine lives then, it would wait for
-    /// ever: the process ends with status 2 and a message.
+    /// waits until another pinned one ends. If no pinned goroutine lives then, it would wait
+    /// forever: the process ends with status 2 and a message.
     ///
     /// ```
     /// use std::thread;

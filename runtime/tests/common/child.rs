@@ -96,7 +96,7 @@ fn suite_of(file: &str) -> &str {
 
 /// Switches a mechanism off, for the rest of this process: one that is there to show what happens then.
 pub fn without(mechanism: Mechanism) {
-    // SAFETY: what follows is made to be defined without it: it counts wrong, crashes, or waits for ever, and is watched from outside.
+    // SAFETY: what follows is made to be defined without it: it counts wrong, crashes, or waits forever, and is watched from outside.
     unsafe { mechanism.switch_off() };
 }
 

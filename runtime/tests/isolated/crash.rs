@@ -13,7 +13,7 @@ use crate::common::child::{self, Ended, named, program};
 use crate::common::drops::OnDrop;
 use greenthread::{Builder, OsThreadGuard, channel, go, scope, spawn, stack, time, yield_now};
 
-/// How long the end of a process may take that should end at once. The children's hogs would go on for ever.
+/// How long the end of a process may take that should end at once. The children's hogs would go on forever.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
@@ -39,7 +39,7 @@ const TESTS: &[child::Test] = named![
     a_panic_in_a_destructor_while_unwinding,
     exit_while_unwinding,
     a_guard_of_a_thread_is_dropped_elsewhere,
-    sleepers_for_ever,
+    sleepers_forever,
     children_under_load,
     started_by_many_threads_at_once,
 ];
@@ -64,7 +64,7 @@ const PROGRAMS: &[child::Main] = named![
     programs::overflows_thread::main,
     programs::panics_twice::main,
     programs::exits_while_unwinding::main,
-    programs::sleeps_for_ever::main,
+    programs::sleeps_forever::main,
     programs::starts_children::main,
     programs::starts_at_once,
     programs::drops_anothers_guard,
@@ -94,7 +94,7 @@ mod programs {
         time::sleep(Duration::from_millis(40));
     }
 
-    /// Recurses for ever.
+    /// Recurses forever.
     #[expect(unconditional_recursion, reason = "that is the point")]
     fn overflow(n: u64) -> u64 {
         let frame = black_box([n; 20]);
@@ -320,7 +320,7 @@ mod programs {
         }
     }
 
-    pub(super) mod sleeps_for_ever {
+    pub(super) mod sleeps_forever {
         use super::*;
 
         #[greenthread::main]
@@ -330,7 +330,7 @@ mod programs {
                 time::sleep(Duration::from_millis(30));
                 assert!(!sleeper.is_finished(), "{duration:?}");
             }
-            // What sleeps for ever keeps nobody from sleeping for long, and nobody awake.
+            // What sleeps forever keeps nobody from sleeping for long, and nobody awake.
             (0..10).for_each(|_| time::sleep(Duration::from_millis(1)));
             assert_eq!(greenthread::set_gomaxprocs(1), greenthread::num_cpu());
             time::sleep(Duration::from_millis(30));
@@ -518,8 +518,8 @@ fn a_guard_of_a_thread_is_dropped_elsewhere() {
         .says("drop it in the goroutine that called lock_os_thread");
 }
 
-fn sleepers_for_ever() {
-    run("sleeps_for_ever::main").exits_with(0).says_nothing();
+fn sleepers_forever() {
+    run("sleeps_forever::main").exits_with(0).says_nothing();
 }
 
 fn children_under_load() {

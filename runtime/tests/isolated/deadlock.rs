@@ -68,7 +68,7 @@ fn on_many_ps() {
     all.into_iter().for_each(|one| one.join().unwrap());
 }
 
-fn sleeps_for_ever() {
+fn sleeps_forever() {
     let (_tx, rx) = bounded::<()>(0);
     let _ = rx.recv();
 }
@@ -79,7 +79,7 @@ fn ends_after(duration: Duration) -> thread::JoinHandle<()> {
 
 programs! {
     fn on_a_channel() {
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn on_a_full_channel() {
@@ -149,31 +149,31 @@ programs! {
 
     fn while_unwinding() {
         let handle = spawn(|| {
-            let _block = OnDrop::new(sleeps_for_ever);
+            let _block = OnDrop::new(sleeps_forever);
             std::panic::resume_unwind(Box::new(()));
         });
         let _ = handle.join();
     }
 
     fn while_pinned() {
-        let pinned = Builder::new().pinned(true).spawn(sleeps_for_ever).unwrap();
+        let pinned = Builder::new().pinned(true).spawn(sleeps_forever).unwrap();
         go!(|| {
             let _locked = lock_os_thread();
-            sleeps_for_ever();
+            sleeps_forever();
         });
         pinned.join().unwrap();
     }
 
     fn of_many() {
         for _ in 0..1000 {
-            go!(sleeps_for_ever);
+            go!(sleeps_forever);
         }
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn with_stderr_locked() {
         let _stderr = std::io::stderr().lock();
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn with_threads_asleep() {
@@ -183,12 +183,12 @@ programs! {
             let lock = Arc::clone(&lock);
             thread::spawn(move || drop(lock.lock()));
         }
-        sleeps_for_ever();
+        sleeps_forever();
         drop(guard);
     }
 
     fn after_main_exited() {
-        go!(sleeps_for_ever);
+        go!(sleeps_forever);
         greenthread::exit_goroutine();
     }
 
@@ -202,7 +202,7 @@ programs! {
     fn after_a_thread() {
         // It does not know of the runtime.
         drop(ends_after(A_WHILE));
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn after_a_thread_that_sent() {
@@ -221,17 +221,17 @@ programs! {
     fn after_a_thread_that_fell_asleep() {
         thread::spawn(|| {
             thread::sleep(A_WHILE);
-            sleeps_for_ever();
+            sleeps_forever();
         });
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn after_a_blocking_call() {
         go!(|| {
             blocking(|| thread::sleep(A_WHILE));
-            sleeps_for_ever();
+            sleeps_forever();
         });
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn after_a_hog() {
@@ -239,10 +239,10 @@ programs! {
         for _ in 0..8 {
             go!(|| {
                 thread::sleep(A_WHILE);
-                sleeps_for_ever();
+                sleeps_forever();
             });
         }
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn after_signals() {
@@ -251,7 +251,7 @@ programs! {
             time::sleep(A_WHILE);
             drop(signals);
         });
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn hopes_for_a_late_after() {
@@ -358,17 +358,17 @@ programs! {
         go!(move || fs::read(path));
         time::sleep(Duration::from_millis(100));
         fs::remove_file(remove).unwrap();
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn has_an_idle_thread() {
         drop(ends_after(Duration::from_secs(1000)));
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn without_the_report() {
         child::without(Mechanism::DeadlockReport);
-        sleeps_for_ever();
+        sleeps_forever();
     }
 
     fn relay() {
@@ -410,7 +410,7 @@ programs! {
 
 fn switched_off_by_code() -> ExitCode {
     config::Config::default().deadlock(false).install().unwrap();
-    sleeps_for_ever();
+    sleeps_forever();
     ExitCode::SUCCESS
 }
 

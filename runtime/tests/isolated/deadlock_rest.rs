@@ -24,28 +24,28 @@ const TESTS: &[child::Test] = named![what_happens_late_is_noticed_and_nobody_loo
 const PROGRAMS: &[child::Main] =
     named![comes_to_rest, a_thread_ends, a_thread_falls_asleep, hogs_come_back, pinned_hogs_come_back];
 
-fn sleeps_for_ever() {
+fn sleeps_forever() {
     let _ = never::<()>().recv();
 }
 
 /// A thread that lives is the only hope of the others, and looks whether they sleep.
 fn comes_to_rest() -> ExitCode {
-    go!(sleeps_for_ever);
+    go!(sleeps_forever);
     assert!(rest::comes(), "somebody wakes up again and again");
     ExitCode::SUCCESS
 }
 
 fn a_thread_ends() -> ExitCode {
-    go!(sleeps_for_ever);
+    go!(sleeps_forever);
     drop(thread::spawn(|| thread::sleep(REST)));
-    sleeps_for_ever();
+    sleeps_forever();
     ExitCode::SUCCESS
 }
 
 fn a_thread_falls_asleep() -> ExitCode {
-    go!(sleeps_for_ever);
+    go!(sleeps_forever);
     thread::sleep(REST);
-    sleeps_for_ever();
+    sleeps_forever();
     ExitCode::SUCCESS
 }
 
@@ -54,7 +54,7 @@ static HOGS: AtomicU32 = AtomicU32::new(0);
 fn hog() {
     HOGS.fetch_add(1, Ordering::Relaxed);
     thread::sleep(REST);
-    sleeps_for_ever();
+    sleeps_forever();
 }
 
 /// Keeps the Ps busy until the monitor has taken them from the hogs.
@@ -70,7 +70,7 @@ fn hogs_come_back() -> ExitCode {
         go!(hog());
     }
     until_they_have_lost_their_ps(8);
-    sleeps_for_ever();
+    sleeps_forever();
     ExitCode::SUCCESS
 }
 
@@ -79,7 +79,7 @@ fn pinned_hogs_come_back() -> ExitCode {
         drop(Builder::new().pinned(true).spawn(hog).unwrap());
     }
     until_they_have_lost_their_ps(4);
-    sleeps_for_ever();
+    sleeps_forever();
     ExitCode::SUCCESS
 }
 

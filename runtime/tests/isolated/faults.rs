@@ -75,7 +75,7 @@ const PROGRAMS: &[child::Main] = named![
 const SMALL_GUARD: usize = 4 << 10;
 const GUARD: usize = 16 << 10;
 
-/// Recurses for ever.
+/// Recurses forever.
 #[expect(unconditional_recursion, reason = "that is the point")]
 fn overflow(n: u64) -> u64 {
     let frame = black_box([n; 20]);

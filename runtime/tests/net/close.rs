@@ -174,7 +174,7 @@ fn numbers_that_are_used_again() {
             }
             (0..random.below(20)).for_each(|_| yield_now());
             close(if random.one_in(2) { near } else { far });
-            // The other end sees a reset, a broken pipe or the end; but its writer may wait for ever otherwise.
+            // The other end sees a reset, a broken pipe or the end; but its writer may wait forever otherwise.
             (0..random.below(3)).for_each(|_| yield_now());
             close(near);
             close(far);

@@ -31,7 +31,7 @@ fn data_before_the_wait_and_after_it() {
         assert_eq!(debug::stats().io_descriptors, 2);
         a.put(2);
         assert_eq!(reader.join().unwrap(), Ok(2));
-        // Reported, and not taken by anybody: the next wait must not end at once for ever.
+        // Reported, and not taken by anybody: the next wait must not end at once forever.
         let (a, b) = Stream::pair();
         a.put(3);
         time::sleep(SHORT);

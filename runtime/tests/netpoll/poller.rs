@@ -50,7 +50,7 @@ fn a_thread_that_begins_to_wait_when_all_sleep() {
     });
 }
 
-/// Two that ready each other for ever share one time slice; others have their turn all the same.
+/// Two that ready each other forever share one time slice; others have their turn all the same.
 #[test]
 fn a_chain_through_runnext_does_not_keep_io_waiting() {
     check(|| {

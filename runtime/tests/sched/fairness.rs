@@ -348,7 +348,7 @@ fn yielders_that_compute_do_not_starve_sleepers() {
     });
 }
 
-/// Arrivals go first, but not for ever: those that come without end leave half of the time to the others.
+/// Arrivals go first, but not forever: those that come without end leave half of the time to the others.
 #[test]
 fn sleepers_that_compute_do_not_starve_yielders() {
     without_chaos(|| {

@@ -118,7 +118,7 @@ fn a_wait_is_given_up_and_taken_up_again() {
         assert_eq!(process::wait(&mut child).unwrap().code(), Some(3));
         assert_eq!(process::wait(&mut child).unwrap().code(), Some(3), "once more, for it is known");
         assert_eq!(process::wait_ctx(&ctx, &mut child).unwrap_err().to_string(), "context canceled");
-        // Whoever reads to the end would wait for ever, if this did not close the pipe.
+        // Whoever reads to the end would wait forever, if this did not close the pipe.
         let mut reader = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         assert!(process::wait(&mut reader).unwrap().success());
     });
