@@ -356,6 +356,8 @@ fn a_call_that_returns_a_closure_runs_in_the_goroutine() {
 mod closures {
     use super::{Report, Sender, report};
 
+    // A path with type arguments is part of what is tested.
+    #[allow(clippy::extra_unused_type_parameters)]
     pub(super) fn made<T>(to: Sender<Report>) -> Box<dyn FnOnce() + Send> {
         report(to, std::any::type_name::<T>());
         Box::new(|| panic!("nothing calls this"))
