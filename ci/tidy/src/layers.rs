@@ -10,9 +10,9 @@
 //! 0  error           errors              : -
 //! ```
 //!
-//! A line with `#` opens a package and names the packages it may use. A row has a level, a module, a description, and
-//! after the last ` : ` the modules that it may import, all of lower levels. A module without a row belongs to the
-//! nearest one above it that has one.
+//! A line with `#` opens a package and names the packages it may use. A row has a level, a module,
+//! a description, and after the last ` : ` the modules that it may import, all of lower levels. A
+//! module without a row belongs to the nearest one above it that has one.
 
 use crate::source::Source;
 
@@ -28,7 +28,7 @@ pub(crate) struct Layer {
     pub(crate) imports: Vec<String>,
 }
 
-/// What other packages are called in `use`.
+/// Returns the name of a package in `use`.
 fn crate_name(package: &str) -> String {
     if package == "runtime" { "greenthread".to_owned() } else { format!("greenthread_{package}") }
 }
@@ -68,7 +68,7 @@ fn names(list: &str) -> Vec<String> {
     list.split_whitespace().filter(|name| *name != "-").map(str::to_owned).collect()
 }
 
-/// What is wrong with the table itself.
+/// Returns the mistakes in the table itself.
 pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
     let mut found = Vec::new();
     for (n, package) in packages.iter().enumerate() {
@@ -95,8 +95,8 @@ pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
     found
 }
 
-/// What the sources of `package` do that its rows do not allow, and rows without a file.
-pub(crate) fn check_sources(package: &Package, sources: &[Source]) -> Vec<String> {
+/// Returns what the sources of `package` do against its rows, and the rows without a file.
+pub(crate) fn check_sources(package: &Package, sources: &[&Source]) -> Vec<String> {
     let mut found = Vec::new();
     let modules: Vec<String> = sources.iter().map(|source| module_of(&package.name, &source.path)).collect();
     for layer in &package.layers {
@@ -135,7 +135,7 @@ pub(crate) fn check_sources(package: &Package, sources: &[Source]) -> Vec<String
     found
 }
 
-/// Packages of ours that are named without being listed.
+/// Returns the packages of ours that `code` names and the table does not list.
 fn foreign(package: &Package, code: &str) -> Vec<String> {
     let listed = |name: &&&str| package.uses.iter().any(|used| used == *name) || package.name == **name;
     let named = |name: &&&str| {
@@ -146,20 +146,20 @@ fn foreign(package: &Package, code: &str) -> Vec<String> {
     found.map(|name| format!("may not use {name}")).collect()
 }
 
-/// `machine::sys::memory` for `scheduler/src/machine/sys/memory.rs`.
+/// Returns the module of a file: `machine::sys::memory` for `scheduler/src/machine/sys/memory.rs`.
 fn module_of(package: &str, path: &str) -> String {
     let inside = path.strip_prefix(&format!("{package}/src/")).unwrap_or(path);
     let inside = inside.strip_suffix(".rs").unwrap_or(inside);
     inside.strip_suffix("/mod").unwrap_or(inside).replace('/', "::")
 }
 
-/// The row of a path: the longest module in the table that it begins with.
+/// Returns the row of a path: that of the longest module which the path begins with.
 fn row<'a>(package: &'a Package, path: &str) -> Option<&'a Layer> {
     let covers = |module: &str| path == module || path.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
     package.layers.iter().filter(|layer| covers(&layer.module)).max_by_key(|layer| layer.module.len())
 }
 
-/// The paths that `code`, which is `module`, names inside its own crate.
+/// Returns the paths that the code of `module` names inside its own crate.
 fn edges(code: &str, module: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, word) in code.match_indices("crate::") {
@@ -184,7 +184,7 @@ fn edges(code: &str, module: &str) -> Vec<String> {
     found
 }
 
-/// The paths in a tree of imports: `a::{b, c::d}` gives `a::b` and `a::c::d`.
+/// Returns the paths in a tree of imports: `a::{b, c::d}` gives `a::b` and `a::c::d`.
 fn leaves(prefix: &str, tree: &str) -> Vec<String> {
     let join = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}::{name}") };
     let tree = tree.trim_start();
@@ -200,7 +200,7 @@ fn leaves(prefix: &str, tree: &str) -> Vec<String> {
     }
 }
 
-/// What stands between the commas of a group, up to the brace that closes it.
+/// Returns the texts between the commas of a group, up to the closing brace.
 fn branches(group: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut depth, mut begin) = (0, 0);
@@ -250,7 +250,7 @@ mod tests {
         ];
         let rest = rest.iter().filter(|(path, _)| files.iter().all(|(other, _)| path != other));
         let sources: Vec<Source> = files.iter().chain(rest).map(|(path, text)| Source::new(path, text)).collect();
-        check_sources(&packages[0], &sources)
+        check_sources(&packages[0], &sources.iter().collect::<Vec<_>>())
     }
 
     #[test]
