@@ -3,7 +3,7 @@
 //!
 //! `ci/crossbeam.sh` makes this file a crate named `crossbeam_utils` and lets the tests import it.
 
-/// A stand-in for both modules.
+/// A stand-in for both `std::thread` and `crossbeam_utils::thread`.
 pub mod thread {
     use std::panic::{self, AssertUnwindSafe};
     use std::thread::Result;

@@ -1,5 +1,5 @@
-//! Patterns leave no memory behind, and so no channel, context, or value, however they end. Neither
-//! do large closures and results of goroutines.
+//! Checks that patterns leave no memory behind, and so no channel, context, or value, however they
+//! end, nor do large closures and results of goroutines.
 //!
 //! The tests count live bytes while each pattern runs again and again under one context, which
 //! would keep what is not removed from it. The first rounds warm up what the runtime keeps for
@@ -72,8 +72,8 @@ enum End {
 
 const ENDS: [End; 4] = [End::Normal, End::Canceled, End::Dropped, End::Panic];
 
-/// Returns the live bytes once nothing moves: a goroutine that has ended may still be about to free
-/// something.
+/// Returns the live bytes once the count is stable: a goroutine that has ended may still be about
+/// to free something.
 fn live() -> isize {
     until_alone();
     loop {
@@ -110,7 +110,7 @@ fn leaves_nothing(what: &'static str, round: fn(&Context, End)) {
     });
 }
 
-/// Returns a pipeline of values on the heap; with [`End::Panic`], it panics at the fourth.
+/// Returns a pipeline of values on the heap, which with [`End::Panic`] panics at the fourth.
 fn source(ctx: &Context, end: End) -> Pipeline<Box<usize>> {
     let last = if end == End::Normal { 6 } else { usize::MAX };
     Pipeline::new(ctx, 0..last).map(move |n| {
@@ -121,7 +121,7 @@ fn source(ctx: &Context, end: End) -> Pipeline<Box<usize>> {
     })
 }
 
-/// Panics without a message on the console.
+/// Panics without printing a message.
 fn fail() -> ! {
     panic::resume_unwind(Box::new("expected"))
 }
@@ -136,7 +136,7 @@ fn play<T: Send + 'static>(root: &Context, end: End, make: impl FnOnce(&Context)
     let (ctx, cancel) = root.with_cancel();
     match end {
         End::Normal => {
-            // With the root itself, which nothing cancels.
+            // The root itself is the context here, and nothing cancels it.
             let values = make(root);
             assert!(values.iter().count() >= 1);
             values.wait().unwrap();
@@ -155,8 +155,8 @@ fn play<T: Send + 'static>(root: &Context, end: End, make: impl FnOnce(&Context)
     }
 }
 
-/// Memory held by many goroutines at once is given back: by closures that ran, by closures that
-/// were stopped, by results that were taken or not.
+/// Checks that memory that many goroutines held at the same time is freed: by closures that ran, by
+/// closures that were stopped, by results that were taken or not.
 #[test]
 fn large_closures_and_results() {
     const MANY: usize = 400;
@@ -192,7 +192,7 @@ fn large_closures_and_results() {
     });
 }
 
-/// Every stage of one goroutine.
+/// Checks every stage that has one goroutine.
 #[test]
 fn stages() {
     leaves_nothing("stages", |root, end| {

@@ -1,9 +1,10 @@
-//! What the optimizer makes of a small program: what the runtime does once in it, is compiled into the goroutine itself, and its frame
-//! is then of any size.
+//! The effect of the optimizer on a small program: it inlines an operation of the runtime that has
+//! a single call site into the goroutine itself, whose frame may then have any size.
 //!
-//! A program of its own without the usual harness, since each operation must be called from one place alone: else it stays a function, whose
-//! frame is small. In debug builds it shows nothing; `ci/optimized.sh` builds it in the ways that do. There it failed as long as the
-//! address of a local variable was taken for the stack pointer.
+//! This is a program of its own without the usual harness, since each operation must have a single
+//! call site: otherwise it stays a function with a small frame. In debug builds it shows nothing;
+//! `ci/optimized.sh` builds it in the ways that matter. It failed there as long as the runtime took
+//! the address of a local variable for the stack pointer.
 
 #[path = "common/watchdog.rs"]
 mod watchdog;
@@ -15,10 +16,12 @@ use std::time::Duration;
 use greenthread::{spawn, stack, time, yield_now};
 use greenthread_hazards as hazards;
 
-/// Longer than a stack rests before its unused pages are dropped.
+/// A pause that is longer than a stack must be idle before its unused pages are dropped.
 const UNTIL_SWEPT: Duration = Duration::from_millis(2500);
 
-/// Sleeps with a large array in use, in a frame that has room for another one that is not. Returns how many bytes were lost.
+/// Sleeps with a large array in use, in a frame that has room for another one that is not in use.
+///
+/// It returns how many bytes were lost.
 fn sleeper(seed: u8) -> usize {
     #[inline(always)]
     fn fill(bytes: &mut [u8], seed: u8) {
@@ -35,8 +38,10 @@ fn sleeper(seed: u8) -> usize {
     black_box(&live).iter().enumerate().filter(|(i, byte)| **byte != *i as u8 ^ seed | 1).count()
 }
 
-/// Keeps a reference to a thread-local in a large frame, goes on to another stack, and parks there. Returns how often the thread-local was
-/// that of another thread.
+/// Keeps a reference to a thread-local in a large frame, continues on another stack, and parks
+/// there.
+///
+/// It returns how often the reference was to another thread's variable.
 #[inline(never)]
 fn grower(rounds: u32) -> u32 {
     #[repr(C)]

@@ -1,7 +1,8 @@
-//! That the sanitizers are awake: mistakes made on purpose, in goroutines, are found where they were made.
+//! Checks that the sanitizers work on goroutines: they find deliberate mistakes at the place of the
+//! mistake.
 //!
-//! To be run in a program that is built with a sanitizer, which `GREENTHREAD_SANITIZER` names: `thread` or `address`. `ci/sanitizers.sh` does so.
-//! Without it there is nothing to look at.
+//! The tests need a program that is built with the sanitizer that `GREENTHREAD_SANITIZER` names,
+//! `thread` or `address`, as `ci/sanitizers.sh` does. Without the variable they check nothing.
 
 mod common;
 
@@ -22,16 +23,16 @@ const TESTS: &[child::Test] = named![a_race_is_found, a_use_after_free_is_found,
 
 const PROGRAMS: &[child::Main] = named![races, uses_after_free, overruns];
 
-/// What two goroutines write at the same time.
+/// A value that two goroutines write at the same time.
 #[derive(Default)]
 struct Racy(UnsafeCell<u64>);
 
-// SAFETY: none, which is what is to be found.
+// SAFETY: none: the sanitizer must find this race.
 unsafe impl Sync for Racy {}
 
 #[inline(never)]
 fn write(racy: &Racy) {
-    // SAFETY: none: the other goroutine does it too.
+    // SAFETY: none: the other goroutine writes at the same time.
     unsafe { *racy.0.get() += 1 };
 }
 
@@ -41,14 +42,14 @@ fn races() -> ExitCode {
     scope(|s| {
         for _ in 0..2 {
             s.spawn(|| {
-                // After a switch or two: the sanitizer must still know who is who.
+                // After a switch or two, the sanitizer must still tell the goroutines apart.
                 yield_now();
-                // Relaxed orders nothing.
+                // A relaxed access orders no other access.
                 begun.fetch_add(1, Ordering::Relaxed);
                 while begun.load(Ordering::Relaxed) < 2 {
                     std::hint::spin_loop();
                 }
-                // Of two writes at the very same moment the sanitizer may see none.
+                // The sanitizer may miss two writes at exactly the same moment.
                 (0..1000).for_each(|_| write(&racy));
             });
         }
@@ -77,7 +78,7 @@ fn uses_after_free() -> ExitCode {
 
 #[inline(never)]
 fn read_beyond(array: &[u64; 4], at: usize) -> u64 {
-    // SAFETY: none: the array ends before that.
+    // SAFETY: none: `at` is beyond the end of the array.
     unsafe { array.as_ptr().add(at).read_volatile() }
 }
 
@@ -92,7 +93,7 @@ fn overruns() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The end of the program `name`, if this program is built with the sanitizer.
+/// Runs the program `name` if this program is built with the sanitizer, and returns its end.
 fn under(sanitizer: &str, name: &str) -> Option<Ended> {
     let built_with = env::var("GREENTHREAD_SANITIZER").unwrap_or_default();
     (built_with == sanitizer).then(|| program(name).run())

@@ -1,6 +1,8 @@
-//! Chaos mode: it brings to light what otherwise hides, follows its seed, and is off unless it is asked for.
+//! Chaos mode: it exposes races that otherwise stay hidden, follows its seed, and is off by
+//! default.
 //!
-//! That what is right stays right under it, all other tests show, when they are run with `GREENTHREAD_CHAOS` set.
+//! All other tests show that correct programs stay correct under it, when they run with
+//! `GREENTHREAD_CHAOS` set.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,8 +26,10 @@ const PROGRAMS: &[child::Main] = named![races, races_by_code, chooses];
 
 const VARIABLE: &str = "GREENTHREAD_CHAOS";
 
-/// Two goroutines on one P count without an atomic addition, and start another one in between. Prints whether counts were lost,
-/// and how often the monitor has taken the P.
+/// Counts in two goroutines on one P without an atomic addition, and spawns another goroutine
+/// between load and store.
+///
+/// It prints whether counts were lost, and how often sysmon has retaken the P.
 fn races() -> ExitCode {
     const ROUNDS: usize = 1000;
     set_gomaxprocs(1);
@@ -51,7 +55,8 @@ fn races_by_code() -> ExitCode {
     races()
 }
 
-/// The choices of 100 `select!`s with two arms that are ready, on a thread that nothing disturbs.
+/// Prints the choices of 100 `select!`s with two ready arms, on a foreign thread, so that no
+/// schedule has an effect on them.
 fn chooses() -> ExitCode {
     gomaxprocs();
     let arms = [(); 2].map(|()| {
@@ -74,7 +79,8 @@ fn with(name: &str, seed: &str) -> Ended {
 }
 
 fn a_race_hides_on_one_p() {
-    // Where others use the machine too, the P may be taken from a goroutine that is kept from its CPU.
+    // On a busy machine, sysmon may retake the P from a goroutine whose thread the kernel does not
+    // run.
     for seed in ["0", ""] {
         let ended = with("races", seed).says_nothing();
         assert!(ended.stdout == "lost false, retakes 0\n" || !ended.stdout.contains("retakes 0"), "{ended:?}");

@@ -1,4 +1,7 @@
-//! The report that all goroutines are asleep: what must be reported, and what must not. All of it in child processes.
+//! The report that all goroutines are asleep: programs that must be reported, and programs that
+//! must not.
+//!
+//! All programs run in child processes.
 
 use std::convert::Infallible;
 use std::fs;
@@ -20,10 +23,10 @@ use greenthread::{Builder, blocking, config, go, lock_os_thread, select, spawn, 
 
 const REPORT: &str = "fatal error: all goroutines are asleep - deadlock!";
 
-/// Longer than the monitor waits before it looks.
+/// A pause that is longer than sysmon waits before it checks.
 const A_WHILE: Duration = Duration::from_millis(200);
 
-/// Much longer.
+/// A pause that is much longer than that.
 const LONG: Duration = Duration::from_millis(500);
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
@@ -62,7 +65,7 @@ macro_rules! programs {
     };
 }
 
-/// Has all Ps at work once, so that there are Ms.
+/// Runs several goroutines once, so that Ms exist.
 fn on_many_ps() {
     let all: Vec<_> = (0..8).map(|_| spawn(yield_now)).collect();
     all.into_iter().for_each(|one| one.join().unwrap());
@@ -200,7 +203,7 @@ programs! {
     }
 
     fn after_a_thread() {
-        // It does not know of the runtime.
+        // This thread does not use the runtime.
         drop(ends_after(A_WHILE));
         sleeps_forever();
     }
@@ -235,7 +238,7 @@ programs! {
     }
 
     fn after_a_hog() {
-        // More of them than there are Ps: some come back without one.
+        // There are more of them than Ps, so some return without a P.
         for _ in 0..8 {
             go!(|| {
                 thread::sleep(A_WHILE);
@@ -354,7 +357,7 @@ programs! {
         let path = std::env::temp_dir().join(format!("greenthread-deadlock-{}", std::process::id()));
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
         let remove = path.clone();
-        // Opening it blocks until there is a writer, which is never.
+        // Opening the pipe blocks until there is a writer, and none ever opens it.
         go!(move || fs::read(path));
         time::sleep(Duration::from_millis(100));
         fs::remove_file(remove).unwrap();
@@ -373,7 +376,7 @@ programs! {
 
     fn relay() {
         child::without(Mechanism::Linger);
-        // The one thread that is awake is always another.
+        // Exactly one thread is awake, and a different one each time.
         fn run(left: u32, tx: Sender<u32>, random: Rng) {
             if left > 0 {
                 let mut random = random;
@@ -422,7 +425,7 @@ fn go_on((_tx, rx): &(Sender<()>, Receiver<()>)) {
     let _ = rx.recv();
 }
 
-/// Wakes a goroutine again and again, and waits for it: in between both are asleep, or nearly.
+/// Wakes a goroutine again and again, and waits for it; in between, both are asleep or nearly so.
 fn wakes(pings: &Sender<()>, pongs: &Receiver<()>, mut random: Rng, end: std::time::Instant) {
     while std::time::Instant::now() < end {
         match random.below(6) {
@@ -441,7 +444,7 @@ fn wakes(pings: &Sender<()>, pongs: &Receiver<()>, mut random: Rng, end: std::ti
     }
 }
 
-/// Runs the children at the same time, each with another number of Ps.
+/// Runs the children at the same time, each with a different number of Ps.
 fn all_at_once(programs: &[impl AsRef<str>], check: impl Fn(child::Program) + Sync) {
     thread::scope(|scope| {
         for (n, name) in programs.iter().enumerate() {
@@ -471,7 +474,7 @@ const ASLEEP: &[&str] = &[
     "with_threads_asleep",
 ];
 
-/// Those that have no goroutine but the main one.
+/// Programs that have only the main goroutine.
 const WITHOUT_GOROUTINES: &[&str] = &[
     "on_a_channel",
     "on_a_full_channel",
@@ -510,12 +513,12 @@ const HOPES: &[&str] = &[
 
 const PATIENT: &[&str] = &["waits_for_a_connection", "waits_for_signals", "reads_a_pipe", "has_an_idle_thread"];
 
-/// The same programs, with the main thread as one that the runtime did not start.
+/// Returns the same programs with a main thread that is a foreign thread.
 fn plain(programs: &[&str]) -> Vec<String> {
     programs.iter().map(|name| format!("plain::{name}")).collect()
 }
 
-/// As [`plain`], and nothing has started the runtime before.
+/// Returns the same programs as [`plain`], in a process in which no runtime has started yet.
 fn early(programs: &[&str]) -> Vec<String> {
     programs.iter().map(|name| format!("early::{name}")).collect()
 }
@@ -534,7 +537,8 @@ fn deadlocks_of_a_plain_main_are_reported() {
     all_at_once(&plain(ASLEEP), is_reported);
 }
 
-/// No goroutine was ever spawned: the first thread that blocks starts the runtime, so that the monitor can see it.
+/// Checks programs that never spawn a goroutine: the first thread that blocks starts the runtime,
+/// so that sysmon can see it.
 fn deadlocks_before_any_goroutine_are_reported() {
     all_at_once(&early(WITHOUT_GOROUTINES), is_reported);
 }
@@ -548,7 +552,7 @@ fn what_waits_is_named() {
     let ended = program("on_two_mutexes").run();
     let dump = ended.says(REPORT).says("[join]: not a goroutine").says("goroutine 1 [join]");
     assert_eq!(dump.stderr.matches("[sync.Mutex.Lock]:\n").count(), 2, "{}", dump.stderr);
-    // The goroutine that is unwinding is on its thread, and is listed like the others.
+    // The goroutine that unwinds occupies its thread, and is listed like the others.
     program("while_unwinding").run().says("[chan receive, locked to thread]:").says("goroutine 1 [join]");
     program("plain::on_nil").run().says("[chan receive (nil chan)]: not a goroutine");
 }
@@ -567,13 +571,14 @@ fn late_hopes_come_true() {
 }
 
 fn it_can_be_switched_off() {
-    // What the report is for: a process that says nothing and never ends.
+    // Without the report, such a process prints nothing and never ends.
     all_at_once(&["without_the_report", "switched_off_by_code"], |program| program.lives_for(LONG));
     all_at_once(&["on_a_channel"], |program| program.env("GODEBUG", "deadlock=0").lives_for(LONG));
     all_at_once(&["on_a_channel"], |program| is_reported(program.env("GODEBUG", "deadlock=1")));
 }
 
-/// The monitor looks whenever all Ps are idle, not only when they have been so for a while.
+/// Runs `name` with a sysmon that checks whenever all Ps are idle, not only when they have been
+/// idle for a while.
 fn looked_at_all_the_time(name: &str) {
     let seed = seed();
     all_at_once(&[name; 3], |program| {

@@ -1,6 +1,8 @@
-//! The report that all goroutines are asleep, when the process has been at rest for long: nobody wakes up to look, and what happens at last is noticed.
+//! The report that all goroutines are asleep, when the process has been idle for long: no thread
+//! wakes up periodically to check, and a late change is still noticed.
 //!
-//! Stacks are trimmed for some seconds after goroutines have run, which makes the monitor look too. So these programs take longer than that, and run all at once.
+//! Stacks are trimmed for some seconds after goroutines have run, and sysmon checks during that
+//! time as well. So these programs take longer than that, and all run at the same time.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +16,7 @@ use greenthread::{Builder, debug, go, spawn, yield_now};
 
 const REPORT: &str = "fatal error: all goroutines are asleep - deadlock!";
 
-/// Longer than stacks are trimmed.
+/// A pause that is longer than the time during which stacks are trimmed.
 const REST: Duration = Duration::from_secs(6);
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
@@ -28,7 +30,8 @@ fn sleeps_forever() {
     let _ = never::<()>().recv();
 }
 
-/// A thread that lives is the only hope of the others, and looks whether they sleep.
+/// Keeps one thread alive, which alone could wake the goroutines, and which checks whether the
+/// process sleeps.
 fn comes_to_rest() -> ExitCode {
     go!(sleeps_forever);
     assert!(rest::comes(), "somebody wakes up again and again");
@@ -57,7 +60,7 @@ fn hog() {
     sleeps_forever();
 }
 
-/// Keeps the Ps busy until the monitor has taken them from the hogs.
+/// Keeps the Ps busy until sysmon has retaken them from the hogs.
 fn until_they_have_lost_their_ps(hogs: u32) {
     while HOGS.load(Ordering::Relaxed) < hogs || debug::stats().idle_procs < debug::stats().procs {
         let others: Vec<_> = (0..8).map(|_| spawn(yield_now)).collect();
@@ -87,7 +90,7 @@ fn what_happens_late_is_noticed_and_nobody_looks_for_it() {
     let reported = |name| drop(program(name).env("GOMAXPROCS", "2").run().exits_with(2).says(REPORT));
     thread::scope(|scope| {
         scope.spawn(|| program("comes_to_rest").run().exits_with(0).says_nothing());
-        // Kernels before 6.9 cannot tell.
+        // Kernels before 6.9 do not report the end of a thread.
         scope.spawn(|| reported("a_thread_ends"));
         scope.spawn(|| reported("a_thread_falls_asleep"));
         scope.spawn(|| reported("hogs_come_back"));

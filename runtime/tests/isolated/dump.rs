@@ -1,5 +1,6 @@
-//! Dumps: by SIGQUIT, `debug::dump` and `debug::goroutines`, of every kind of wait, and under load; in child processes, which signal themselves with the
-//! system's `kill`.
+//! Dumps by SIGQUIT, `debug::dump` and `debug::goroutines`, of every kind of wait and under load.
+//!
+//! The tests run child processes, which signal themselves with the system's `kill`.
 
 use std::hint::black_box;
 use std::io::Read;
@@ -56,13 +57,15 @@ const PROGRAMS: &[child::Main] = named![
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 
-/// Sends a signal to this process. `kill` has sent it when this returns.
+/// Sends a signal to this process.
+///
+/// `kill` has sent it when this returns.
 fn raise(signal: &str) {
     let kill = ["-c", "kill -s $0 $1", signal, &process::id().to_string()].map(String::from);
     assert!(Command::new("sh").args(kill).stdin(Stdio::null()).status().unwrap().success());
 }
 
-/// Waits for the end by a signal.
+/// Waits until a signal ends the process.
 fn quit() -> ExitCode {
     raise("QUIT");
     thread::sleep(Duration::from_secs(60));
@@ -145,12 +148,14 @@ fn sits_in_a_system_call() {
     black_box(());
 }
 
-/// Whether a call of `function` is shown. Line tables have names without paths.
+/// Returns `true` if the dump shows a call of `function`.
+///
+/// Line tables have names without paths.
 fn calls(dump: &str, function: &str) -> bool {
     dump.contains(&format!("::{function}(...)\n")) || dump.contains(&format!("\n{function}(...)\n"))
 }
 
-/// The part of a dump about the goroutine whose stack has `function` in it.
+/// Returns the section of a dump about the goroutine whose stack contains `function`.
 #[track_caller]
 fn section<'a>(dump: &'a str, function: &str) -> &'a str {
     let mut sections = dump.split("\n\n").filter(|section| calls(section, function));
@@ -199,7 +204,8 @@ mod programs {
         set_gomaxprocs(1);
         static STOP: AtomicBool = AtomicBool::new(false);
         let hogs = [spawn(|| crunches(&STOP)).id(), spawn(sits_in_a_system_call).id()];
-        // Both have lost the P when this one gets it. It may be busy for long itself, with the dump.
+        // Both hogs have lost their Ps when this goroutine runs. The dump may make this goroutine a
+        // hog, too.
         let is_hog = move |g: &&GoroutineInfo| hogs.contains(&g.id) && g.busy_for.is_some();
         let both_are_busy = move || debug::goroutines().iter().filter(is_hog).count() == 2;
         until(|| spawn(both_are_busy).join().unwrap());
@@ -371,7 +377,8 @@ fn equal_stacks_are_one() {
 }
 
 fn names_are_shown() {
-    // No goroutine, which could have to go back to the thread of the one that runs (SAFETY.md).
+    // A goroutine might have to return to the thread that the running one keeps (SAFETY.md), so a
+    // foreign thread checks.
     check_from_thread(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let (stop, clone) = (Arc::new(AtomicBool::new(false)), rx.clone());
@@ -422,8 +429,9 @@ fn receives_deep(depth: u64, rx: &Receiver<()>) -> u64 {
     black_box(deeper + 1)
 }
 
-/// Goroutines that receive at many depths, yield and end, while dumps are taken: how many traces of goroutines at rest do not lead to their
-/// first call.
+/// Takes dumps while goroutines receive at many depths, yield and end.
+///
+/// It returns how many traces of parked goroutines do not lead to the goroutine's first call.
 fn load(seed: u64, duration: Duration) -> usize {
     let mut random = Rng::new(seed);
     let stop = Arc::new(AtomicBool::new(false));
@@ -455,7 +463,7 @@ fn load(seed: u64, duration: Duration) -> usize {
         for goroutine in all.iter().filter(|goroutine| goroutine.thread.is_none()) {
             let name = goroutine.name.as_deref().unwrap_or("load-");
             assert!(name.starts_with("load-") || name.starts_with("short-"), "{goroutine:?}");
-            // One that was never seen at rest has none at all.
+            // A goroutine that was running at each attempt has no backtrace at all.
             torn += usize::from(!goroutine.is_complete() && !goroutine.backtrace().is_empty());
         }
         if random.one_in(20) {
@@ -474,7 +482,8 @@ fn stacks_are_whole_under_load() {
 
 fn stacks_are_torn_if_nobody_holds_them_still() {
     let ended = program("programs::torn").run();
-    // Reading a stack while it changes may do worse than mislead: numbers, names and memory are wrong too.
+    // A stack that changes while it is read can do worse than give a wrong trace: numbers, names
+    // and memory are wrong as well.
     assert_ne!(ended.status.code(), Some(1), "{ended:#?}");
 }
 

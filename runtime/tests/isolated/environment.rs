@@ -1,6 +1,6 @@
-//! What the runtime reads from the environment, each time in a child process of its own.
+//! Settings that the runtime reads from the environment, each in a child process of its own.
 //!
-//! No usual harness, so that nobody else prints (see `common::child`).
+//! The tests do without the usual harness, so that only the child prints (see `common::child`).
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -83,7 +83,9 @@ fn blocks_many_threads() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A goroutine loses its P when no thread is left to take it: what the P has must run when the goroutine is done.
+/// Takes the P from a goroutine when no thread is left to run the P.
+///
+/// The goroutines on the P must run when that goroutine is done.
 fn leaves_runnext_and_timers() -> ExitCode {
     for _ in 0..3 {
         let sleeper = spawn(|| time::sleep(Duration::from_millis(30)));
@@ -186,13 +188,13 @@ fn a_bad_thread_limit_is_named() {
     }
 }
 
-/// The value of `key=` in a line, up to the next space.
+/// Returns the value of `key=` in a line, up to the next space.
 fn field<'a>(line: &'a str, key: &str) -> &'a str {
     let (_, rest) = line.split_once(&format!(" {key}=")).unwrap_or_else(|| panic!("no {key} in {line:?}"));
     rest.split(' ').next().unwrap_or_default()
 }
 
-/// Checks what Go prints in each summary line, and that the numbers make sense.
+/// Checks that each summary line has the fields that Go prints, and that the numbers make sense.
 fn check_summary(line: &str, procs: usize) {
     let (ms, rest) = line.strip_prefix("SCHED ").and_then(|rest| rest.split_once("ms: ")).expect(line);
     ms.parse::<u64>().expect(line);

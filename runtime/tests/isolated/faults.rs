@@ -1,6 +1,8 @@
-//! Faults: stack overflow in Rust and in C, the handlers of the embedding program, alternate stacks. All of it in child processes.
+//! Faults: stack overflow in Rust and in C, the handlers of the embedding program, alternate
+//! stacks. All tests run child processes.
 //!
-//! No usual harness: see `common::child`. `crash.rs` has the overflows of goroutines that were spawned in other ways.
+//! They do without the usual harness: see `common::child`. `crash.rs` has the overflows of
+//! goroutines that were spawned in other ways.
 
 use std::ffi::{c_int, c_void};
 use std::hint::black_box;
@@ -71,7 +73,8 @@ const PROGRAMS: &[child::Main] = named![
     grows_without_alternate_stack,
 ];
 
-/// A little of the guard of a small stack, and the whole of the guard of others.
+/// A distance below the end of a stack: a small part of the guard of a small stack, and the whole
+/// guard of others.
 const SMALL_GUARD: usize = 4 << 10;
 const GUARD: usize = 16 << 10;
 
@@ -135,10 +138,10 @@ fn overflows_at_once() {
     }
 }
 
-/// Sorts two numbers, and for each comparison sorts them again.
+/// Sorts two numbers, and sorts them again for each comparison.
 extern "C" fn compare(a: *const c_void, b: *const c_void) -> c_int {
     let mut numbers = [black_box(a.addr()), black_box(b.addr())];
-    // SAFETY: the array is as large as is said.
+    // SAFETY: `numbers` holds two `usize`s, as the arguments say.
     unsafe { libc::qsort(numbers.as_mut_ptr().cast(), 2, size_of::<usize>(), Some(compare)) };
     black_box(numbers)[0].cmp(&1) as c_int
 }
@@ -151,14 +154,16 @@ fn an_overflow_in_a_c_function() {
     names_the_goroutine(program("overflows_in_c").run());
 }
 
-/// Has C touch the byte that is so many below the end of the stack, as a function with a large frame may that does not touch
-/// each page on its way.
+/// Makes C touch the byte `bytes` below the end of the stack.
+///
+/// A C function with a large frame may do so if it does not touch each page on its way.
 fn skip(bytes: usize) {
     let here = 0_u8;
     let end = (&raw const here).addr() - stack::remaining().unwrap();
-    // It is off by the frames between this one and that of `remaining`: to the nearest page.
+    // The address is off by the frames between this function and `remaining`: it is rounded to the
+    // nearest page.
     let end = (end + 2048) & !4095;
-    // SAFETY: none: it must fault.
+    // SAFETY: none: the write must fault.
     unsafe { libc::memset(ptr::with_exposed_provenance_mut(black_box(end) - bytes), 1, 1) };
     println!("nothing was there");
 }
@@ -208,9 +213,10 @@ fn an_overflow_of_an_ordinary_thread() {
     }
 }
 
-/// What is done between a goroutine's last instruction before it parks and the first of the next runs on the thread's own stack.
+/// Overflows the M's system stack, on which the code runs between a goroutine's last instruction
+/// before it parks and the first of the next goroutine.
 fn overflows_an_m() -> ExitCode {
-    // SAFETY: what it does there is neither to panic nor to block: it ends the process, as this is to show.
+    // SAFETY: `dig` neither panics nor blocks: it ends the process, which this test checks.
     in_a_goroutine(|| unsafe { Blocker::new().block(WaitReason::Join, dig) })
 }
 
@@ -239,18 +245,18 @@ fn a_stray_pointer_is_no_overflow() {
 }
 
 fn fault_at(address: usize) {
-    // SAFETY: none: it must fault, or write a byte where nobody minds.
+    // SAFETY: none: it must fault, or write a byte that no other code uses.
     unsafe { ptr::with_exposed_provenance_mut::<u8>(black_box(address)).write_volatile(1) };
 }
 
-/// Nothing is ever mapped here.
+/// An address that is never mapped.
 const NOWHERE: usize = 64;
 
 type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// Installs a handler, and returns what was there.
+/// Installs a handler, and returns the previous action.
 fn handle(signal: c_int, handler: usize, flags: c_int) -> libc::sigaction {
-    // SAFETY: all zero bytes are a `sigaction`; the handlers here are async-signal-safe.
+    // SAFETY: all zero bytes are a valid `sigaction`, and the handlers here are async-signal-safe.
     unsafe {
         let (mut action, mut before): (libc::sigaction, libc::sigaction) = (mem::zeroed(), mem::zeroed());
         action.sa_sigaction = handler;
@@ -262,17 +268,17 @@ fn handle(signal: c_int, handler: usize, flags: c_int) -> libc::sigaction {
 }
 
 fn say(text: &str) {
-    // SAFETY: the pointer and length are those of a text; `write` is async-signal-safe.
+    // SAFETY: pointer and length are those of `text`, and `write` is async-signal-safe.
     unsafe { libc::write(1, text.as_ptr().cast(), text.len()) };
 }
 
 fn exit(status: c_int) -> ! {
-    // SAFETY: it is async-signal-safe.
+    // SAFETY: `_exit` is async-signal-safe.
     unsafe { libc::_exit(status) }
 }
 
 extern "C" fn with_three(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel passes a `siginfo_t` for a fault.
+    // SAFETY: the kernel passes a valid `siginfo_t` to the handler of a fault.
     let address = unsafe { (*info).si_addr() }.addr();
     exit(if signal == libc::SIGSEGV && address == NOWHERE && !context.is_null() { 33 } else { 34 })
 }
@@ -312,7 +318,7 @@ fn without_the_chain_the_handler_before_gets_none() {
 }
 
 fn send(signal: c_int) {
-    // SAFETY: a signal to this thread.
+    // SAFETY: `raise` sends a signal to the calling thread and touches no memory.
     unsafe { libc::raise(signal) };
 }
 
@@ -347,7 +353,7 @@ extern "C" fn says(_: c_int) {
     say("handled\n");
 }
 
-/// A reporter of crashes: it returns, and the fault is then to have its default effect.
+/// Installs a crash reporter for one fault: it returns, and the fault then has its default effect.
 fn handles_once() -> ExitCode {
     handle(libc::SIGSEGV, says as extern "C" fn(c_int) as usize, libc::SA_RESETHAND);
     in_a_goroutine(|| fault_at(NOWHERE))
@@ -358,13 +364,13 @@ fn a_handler_for_once() {
 }
 
 extern "C" fn looks_at_its_mask(signal: c_int) {
-    // SAFETY: a set of no signals, which the call fills.
+    // SAFETY: all zero bytes are a valid, empty signal set, which the call fills.
     let blocked = unsafe {
         let mut set: libc::sigset_t = mem::zeroed();
         libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &raw mut set);
         [libc::SIGUSR1, libc::SIGUSR2, signal].map(|signal| libc::sigismember(&raw const set, signal))
     };
-    // SIGUSR1 is in the mask of `handle`; the flag leaves the signal itself open.
+    // SIGUSR1 is in the mask of `handle`; the flag keeps the signal itself unblocked.
     exit(if blocked == [1, 0, 0] { 0 } else { 1 })
 }
 
@@ -381,7 +387,7 @@ static PAGE: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     let page = PAGE.load(Ordering::Relaxed);
-    // SAFETY: the kernel passes a `siginfo_t`; the page is a mapping of this test's.
+    // SAFETY: the kernel passes a valid `siginfo_t`, and this test owns the mapping of the page.
     unsafe {
         if (*info).si_addr().addr() & !4095 != page {
             exit(3);
@@ -390,10 +396,11 @@ extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     }
 }
 
-/// As a garbage collector's write barrier.
+/// Repairs the fault in the handler, like the write barrier of a garbage collector.
 fn mends() -> ExitCode {
     handle(libc::SIGSEGV, mend as Handler as usize, libc::SA_SIGINFO);
-    // SAFETY: a new mapping touches nothing.
+    // SAFETY: a new anonymous mapping at an address that the kernel chooses touches no existing
+    // memory.
     let page =
         unsafe { libc::mmap(ptr::null_mut(), 4096, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
     PAGE.store(page.expose_provenance(), Ordering::Relaxed);
@@ -402,7 +409,7 @@ fn mends() -> ExitCode {
             time::sleep(Duration::from_micros(10));
             fault_at(PAGE.load(Ordering::Relaxed) + 100);
         });
-        // SAFETY: the page is this test's.
+        // SAFETY: this test owns the page.
         unsafe { libc::mprotect(page, 4096, libc::PROT_NONE) };
     }
     println!("mended");
@@ -414,12 +421,12 @@ fn a_handler_that_mends() {
     ended.says(" 'digger', spawned at runtime/tests/isolated/faults.rs:");
 }
 
-/// The handler that was there when [`chains`] was installed.
+/// The handler that was installed before [`chains`].
 static REPLACED: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn chains(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     say("later\n");
-    // SAFETY: what was replaced is the runtime's, which takes three arguments.
+    // SAFETY: the replaced handler is the runtime's, which takes three arguments.
     let replaced = unsafe { mem::transmute::<usize, Handler>(REPLACED.load(Ordering::Relaxed)) };
     replaced(signal, info, context);
 }
@@ -455,7 +462,7 @@ fn handlers_that_come_later() {
 }
 
 fn has_alternate_stack() -> bool {
-    // SAFETY: asking changes nothing; all zero bytes are a `stack_t`.
+    // SAFETY: the call only reads the current stack, and all zero bytes are a valid `stack_t`.
     unsafe {
         let mut now: libc::stack_t = mem::zeroed();
         libc::sigaltstack(ptr::null(), &raw mut now) == 0 && now.ss_flags & libc::SS_DISABLE == 0
@@ -465,7 +472,7 @@ fn has_alternate_stack() -> bool {
 fn asks_for_alternate_stacks() -> ExitCode {
     set_gomaxprocs(4);
     let ask = || {
-        // Keeps its thread, so that each of them has another.
+        // The goroutine keeps its thread, so that each of them has a different one.
         thread::sleep(Duration::from_millis(30));
         has_alternate_stack()
     };
@@ -474,7 +481,10 @@ fn asks_for_alternate_stacks() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// std gives its threads alternate stacks unless the program was started with these signals ignored.
+/// A shell command under which std sets up no alternate stacks.
+///
+/// std gives its threads alternate stacks unless the program was started with these signals
+/// ignored.
 const NOT_BY_STD: &str = "trap '' SEGV BUS";
 
 fn every_thread_of_goroutines_has_an_alternate_stack() {
@@ -501,7 +511,7 @@ fn grows_on_a_thread_of_c() -> ExitCode {
         stack::grow(0, 1 << 20, dig);
         ptr::null_mut()
     }
-    // SAFETY: the thread gets nothing, and is waited for.
+    // SAFETY: the thread receives a null argument, and is joined before this returns.
     unsafe {
         let mut thread = mem::zeroed();
         assert_eq!(libc::pthread_create(&raw mut thread, ptr::null(), body, ptr::null_mut()), 0);

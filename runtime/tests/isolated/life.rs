@@ -1,6 +1,8 @@
-//! Life and death of the process: its end while others run, children that it starts, too few threads, too little memory.
+//! The end of the process while goroutines run, children that it starts, too few threads, too
+//! little memory.
 //!
-//! No usual harness: all of it runs in child processes (see `common::child`). `crash.rs` has the usual ways to end.
+//! The tests do without the usual harness: all of them run child processes (see `common::child`).
+//! `crash.rs` has the usual ways to end.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -71,18 +73,19 @@ const PROGRAMS: &[child::Main] = named![
     spawns_until_memory_ends,
 ];
 
-/// A connected pair of sockets.
+/// Returns a connected pair of sockets.
 fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (stream, listener.accept().unwrap().0)
 }
 
-/// Starts one goroutine for each kind of wait, with a destructor that says so when it runs; and hogs.
+/// Starts one goroutine for each kind of wait, each with a destructor that prints when it runs, and
+/// hogs.
 ///
-/// Returns when all of them have begun. A goroutine that must return to its thread, like the caller
-/// of `exit` from a function that runs at exit, would wait forever if one of the hogs, or the one
-/// that blocks while it unwinds, began on that thread meanwhile.
+/// It returns when all of them have begun. A goroutine that must return to its thread, like the
+/// caller of `exit` from a function that runs at exit, would wait forever if one of the hogs, or
+/// the one that blocks while it unwinds, began on that thread in between.
 fn keep_busy() {
     let begun = Arc::new(AtomicUsize::new(0));
     let beginning = || {
@@ -170,7 +173,7 @@ mod programs {
     pub(super) mod talks_to_children {
         use super::*;
 
-        /// Writes and reads at once, as a filter wants it.
+        /// Writes to a filter and reads from it at the same time, as a filter requires.
         fn filter(n: usize) {
             let sent: Vec<u8> = (0..100_000).map(|i| (i * n) as u8).collect();
             let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -202,7 +205,7 @@ mod programs {
                 assert_eq!(code.join().unwrap(), Some(n as i32));
             }
             assert_eq!(missing.join().unwrap(), std::io::ErrorKind::NotFound);
-            // SAFETY: it takes no memory from here.
+            // SAFETY: the null pointer asks `waitpid` to write no status.
             let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
             assert_eq!(left, -1, "a child was not waited for");
         }
@@ -224,7 +227,7 @@ fn many_exit_at_once() {
 }
 
 fn at_exit(f: extern "C" fn()) {
-    // SAFETY: the function lives as long as the process.
+    // SAFETY: `f` is a function of this program, so it lives as long as the process.
     assert_eq!(unsafe { libc::atexit(f) }, 0);
 }
 
@@ -276,7 +279,7 @@ fn children_with_pipes_under_load() {
     }
 }
 
-/// A child that is started before there is a runtime has what one has that is started later.
+/// Checks that a child started before the runtime has the same descriptors as one started later.
 fn starts_a_child_among_descriptors() -> ExitCode {
     let look = || {
         let look = "ls /proc/self/fd; grep -e SigBlk -e SigIgn /proc/self/status";
@@ -295,7 +298,7 @@ fn children_inherit_nothing() {
     program("starts_a_child_among_descriptors").run().exits_with(0).says_nothing();
 }
 
-/// Has the system refuse `pidfd_open` with this error, as a container may.
+/// Makes the system refuse `pidfd_open` with this error, as a container may.
 fn deny_pidfd_open(error: i32) {
     let step = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
     let mut filter = [
@@ -305,7 +308,7 @@ fn deny_pidfd_open(error: i32) {
         step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: numbers, and a program that outlives the calls.
+    // SAFETY: `prctl` takes numbers and a filter program that outlives the calls.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         let (mode, all_threads) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_TSYNC);
@@ -315,7 +318,7 @@ fn deny_pidfd_open(error: i32) {
     assert_eq!(refused.raw_os_error(), Some(error));
 }
 
-/// Where the system has no descriptors that tell of the end of a child, or does not give them away.
+/// Waits for children where the system has no pidfds, or refuses them.
 fn waits_without_descriptors() -> ExitCode {
     let error = std::env::var("REFUSED_WITH").unwrap().parse().unwrap();
     deny_pidfd_open(error);
@@ -342,7 +345,7 @@ fn children_without_descriptors() {
     }
 }
 
-/// As many as want to block at once, on as many threads as there may be.
+/// Blocks more goroutines at the same time than there may be threads.
 fn wants_threads() -> ExitCode {
     let (most, now, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     scope(|s| {
@@ -371,18 +374,19 @@ fn ten_thousand_threads_wanted() {
     }
 }
 
-/// Lets the process have `more` bytes of address space from now on.
+/// Limits the address space of the process to `more` bytes more than it uses now.
 fn limit_memory(more: usize) {
-    // A thread that has just begun has more for a moment than it keeps.
+    // A thread that has just begun uses more memory for a moment than it keeps.
     thread::sleep(Duration::from_millis(50));
     let status = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = status.split(' ').next().unwrap().parse().unwrap();
     let limit = libc::rlimit { rlim_cur: (pages * 4096 + more) as u64, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the limit is read from a local.
+    // SAFETY: `limit` is a local `rlimit` that lives through the call, which only reads it.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
 }
 
-/// Some threads run, and no more can be had: those that block are waited for.
+/// Blocks goroutines when some threads run and the system refuses more: new work waits for a
+/// blocked thread.
 fn gets_no_more_threads() -> ExitCode {
     set_gomaxprocs(2);
     let count = Arc::new(AtomicUsize::new(0));
@@ -407,22 +411,24 @@ fn the_system_gives_no_more_threads() {
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
 }
 
-/// A pinned goroutine needs a thread of its own. It is tried for a while.
+/// Spawns a pinned goroutine, which needs a thread of its own; the runtime retries for a while.
 fn gets_no_thread_for_pinned() -> ExitCode {
     set_gomaxprocs(1);
     spawn(|| ()).join().unwrap();
-    // The fatal error ends with a dump. What a first dump allocates, the allocator may not get under the limit.
+    // The fatal error ends with a dump. The allocator may fail to get the memory of a first dump
+    // under the limit.
     drop(debug::goroutines());
     limit_memory(256 << 10);
     spawn(|| time::sleep(Duration::from_secs(1000)));
-    // A thread that stands by may be there for the first, and leave room for another when it ends.
+    // A standby thread may serve the first of them, and leave room for another when it ends.
     for _ in 0..10 {
-        // As large as those of the runtime: what is left after them is for the allocator.
+        // These stacks are as large as those of the runtime; the memory left after them is for the
+        // allocator.
         let another = || thread::Builder::new().stack_size(512 << 10);
         while another().spawn(|| thread::sleep(Duration::from_secs(1000))).is_ok() {}
         let own_path = || Path::new("/proc").join(fs::read_link("/proc/thread-self").unwrap());
         let path = Builder::new().pinned(true).spawn(own_path).unwrap().join().unwrap();
-        // The stack of an ended thread is free for another one only after the system has removed the thread.
+        // The stack of an ended thread can be reused only after the system has removed the thread.
         until(|| !path.exists());
     }
     ExitCode::SUCCESS
@@ -446,7 +452,8 @@ fn the_system_gives_no_thread_at_all() {
     ended.says("fatal error: the system gives no thread to run goroutines on: ");
 }
 
-/// What no stack is left for ends as if it had panicked, and others go on.
+/// Spawns goroutines for which no stack is left: they end as if they had panicked, and others
+/// continue.
 fn cannot_start() -> ExitCode {
     let dropped = Arc::new(AtomicUsize::new(0));
     let closures = Arc::clone(&dropped);
@@ -499,7 +506,8 @@ fn without_an_end_nobody_learns_of_it() {
     assert!(ended.stdout.ends_with(" ends\nnobody was told\n"), "{ended:#?}");
 }
 
-/// From here on there is no stack of the default size, which is 1 GiB, and enough of everything else.
+/// Limits the address space: no stack of the default size, which is 1 GiB, fits, and enough is left
+/// for everything else.
 fn without_stacks() {
     set_gomaxprocs(2);
     Builder::new().stack_size(64 << 10).spawn(|| ()).unwrap().join().unwrap();
@@ -520,7 +528,7 @@ fn a_stage_that_cannot_start() {
         .says("could not start: no address space");
 }
 
-/// Everything that waits for goroutines, one line each.
+/// Tries everything that waits for goroutines, and prints one line for each.
 fn waits_for_what_cannot_start() -> ExitCode {
     fn panics(wait: impl FnOnce()) -> String {
         let payload = panic::catch_unwind(AssertUnwindSafe(wait)).expect_err("nothing was done");
@@ -541,11 +549,11 @@ fn waits_for_what_cannot_start() -> ExitCode {
     group.go(|| unreachable!());
     println!("{}", panics(|| drop(group.wait())));
     println!("{}", of_group.cause().unwrap());
-    // Nobody but the timer's goroutine would end it.
+    // Only the timer's goroutine, which cannot start, would end the wait.
     let (in_time, _cancel) = ctx.with_timeout(Duration::from_millis(1));
     let _ = in_time.done().recv();
     println!("{}", in_time.err().unwrap());
-    // The caller does what the others cannot.
+    // The caller does the work of the goroutines that cannot start.
     println!("{:?}", parallel_map(&ctx, 3, 0..4, |_, n| Ok::<_, ctx::Error>(n)));
     println!("{}", TcpStream::connect_ctx(&ctx, "localhost:1").unwrap_err());
     let nobody = [([0, 0, 0, 0], 1), ([0, 0, 0, 0], 2)].map(SocketAddr::from);
@@ -576,7 +584,8 @@ true
     );
 }
 
-/// The client sees the end of its connection, and the server goes on.
+/// Serves a connection without a stack for it: the client sees the end of its connection, and the
+/// server continues.
 fn serves_without_stacks() -> ExitCode {
     without_stacks();
     let (ctx, cancel) = Context::background().with_cancel();
@@ -615,7 +624,7 @@ fn a_stack_that_cannot_grow() {
     assert!(ended.stdout.starts_with(why) && ended.stdout.ends_with("\n7\n"), "{ended:#?}");
 }
 
-/// On the only thread there is, so that none of them begins.
+/// Spawns goroutines on the only thread, so that none of them begins.
 fn spawns_until_memory_ends() -> ExitCode {
     let spawns = || {
         limit_memory(32 << 20);
@@ -627,7 +636,7 @@ fn spawns_until_memory_ends() -> ExitCode {
     spawn(spawns).join().unwrap()
 }
 
-/// As with any allocation.
+/// Checks that the process aborts, as at any failed allocation.
 fn no_memory_for_a_closure() {
     let ended = program("spawns_until_memory_ends").env("GREENTHREAD_MAXTHREADS", "1").env("GOMAXPROCS", "1").run();
     ended.aborts().says("memory allocation of ").says(" bytes failed");

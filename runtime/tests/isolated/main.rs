@@ -1,5 +1,7 @@
-//! What ends the process, changes it, or must have it to itself: each test runs in a process of its own (see
-//! `common::child`), and most run further programs as children.
+//! Tests that end the process, change it, or need it for themselves.
+//!
+//! Each test runs in a process of its own (see `common::child`), and most run further programs as
+//! children.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -23,7 +25,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     common::child::main(&[
-        // The tests that take the longest begin first.
+        // The longest tests begin first.
         timers_crowd::SUITE,
         deadlock_rest::SUITE,
         idle::SUITE,

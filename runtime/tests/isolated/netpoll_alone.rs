@@ -1,5 +1,7 @@
-//! The poller when there is one M in all, which does everything. In a program of its own: other tests leave Ms behind, and then one
-//! of those polls.
+//! The netpoller when there is a single M, which does everything.
+//!
+//! Each test runs in a process of its own: other tests leave Ms behind, and then one of those
+//! polls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +12,7 @@ use crate::common::stream::{LONG, Stream};
 use crate::common::{check_on, parked, until};
 use greenthread::{channel, spawn, time, yield_now};
 
-/// The M that polls also watches a P's timers, to the microsecond.
+/// Checks that the M that polls also runs a P's timers on time, to the microsecond.
 fn the_poller_does_not_delay_timers() {
     check_on(1, || {
         spawn(sleep_beside_a_reader).join().unwrap();
@@ -27,7 +29,7 @@ fn sleep_beside_a_reader() {
     };
     let best = (0..5).any(|_| run() < Duration::from_millis(900));
     assert!(best, "1000 sleeps of 50 us beside somebody who waits for I/O always took more than 900 ms");
-    // A longer one: whole milliseconds in the poll, and the rest.
+    // A longer sleep: the poll waits for the whole milliseconds, and the M for the rest.
     let begin = Instant::now();
     time::sleep(Duration::from_micros(3300));
     assert!(begin.elapsed() >= Duration::from_micros(3300));
@@ -35,7 +37,8 @@ fn sleep_beside_a_reader() {
     assert_eq!(reader.join().unwrap(), Ok(1));
 }
 
-/// An earlier timer, and new work, from a thread: both find the M that blocks in the poll.
+/// Checks that an earlier timer and new work, both from a thread, wake the M that blocks in the
+/// poll.
 fn the_poller_is_woken_for_other_things() {
     check_on(1, || {
         let (a, b) = Stream::pair();
@@ -54,7 +57,7 @@ fn the_poller_is_woken_for_other_things() {
     });
 }
 
-/// A scheduler in which something is always runnable sees to I/O as well.
+/// Checks that a scheduler that always has a runnable goroutine serves I/O as well.
 fn a_busy_scheduler_serves_io() {
     check_on(1, || {
         spawn(|| [1, 8].into_iter().for_each(serve_io_beside)).join().unwrap();
@@ -75,7 +78,7 @@ fn serve_io_beside(busy: usize) {
         .collect();
     let (a, b) = Stream::pair();
     let echo = spawn(move || b.echo());
-    // If only the monitor looked, every 2 ms at best, these would take 1.2 s; they take 20 ms.
+    // If only sysmon polled, every 2 ms at best, these would take 1.2 s; they take 20 ms.
     let best = (0..5).any(|_| {
         let begin = Instant::now();
         (0..300).for_each(|n| a.round_trip(n as u8));

@@ -1,5 +1,7 @@
-//! The M that would poll goes away, with no other awake: somebody must be told to poll instead. In a program of its own, where few Ms
-//! are left behind that look after a while for reasons of their own.
+//! The M that polls the netpoller leaves while no other M is awake: another M must start to poll.
+//!
+//! Each test runs in a process of its own, where few Ms are left over that poll for a while for
+//! other reasons.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -10,10 +12,13 @@ use crate::common::stream::Stream;
 use crate::common::{check_on, parked, spin, until};
 use greenthread::{blocking, debug, go, spawn, yield_now};
 
-/// Long enough for all Ms to sleep, and for the monitor, which is awake for a second after goroutines have parked.
+/// A pause after which all Ms sleep, and sysmon too, which stays awake for a second after
+/// goroutines have parked.
 const QUIET: Duration = Duration::from_millis(2500);
 
-/// How soon the news must be there. Without a poller it never comes.
+/// The limit for an event to arrive.
+///
+/// Without an M that polls, it never arrives.
 const SOON: Duration = Duration::from_secs(4);
 
 fn a_call_that_blocks() {
@@ -27,7 +32,7 @@ fn a_call_that_blocks() {
                 thread::sleep(QUIET);
                 let begin = Instant::now();
                 socket.write_all(&[3]).unwrap();
-                // Polls for itself: nothing of the runtime's lets it go on.
+                // This thread polls the socket itself: nothing in the runtime resumes it.
                 while socket.read(&mut bytes).is_err() {
                     thread::sleep(Duration::from_micros(100));
                 }
@@ -40,7 +45,8 @@ fn a_call_that_blocks() {
     });
 }
 
-/// A destructor that waits while its goroutine unwinds blocks its thread, here after the P was taken from it.
+/// Blocks the thread of a goroutine in a destructor that waits during unwinding, after sysmon has
+/// retaken the P.
 fn a_destructor_that_waits_while_unwinding() {
     struct Reads(Stream);
     impl Drop for Reads {

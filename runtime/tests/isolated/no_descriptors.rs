@@ -28,7 +28,7 @@ const ROOM: usize = 4;
 fn serves_without_descriptors() -> ExitCode {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    // The clients have their descriptors before all the others are used up.
+    // The clients open their descriptors before the process uses up all the others.
     let clients: Vec<_> = (0..CLIENTS).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()).collect();
     let mut all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     assert!(all.len() < LIMIT as usize);
@@ -49,14 +49,14 @@ fn serves_without_descriptors() -> ExitCode {
             socket.into()
         })
         .collect();
-    // All of them wait to be served; each leaves when it was, and makes room for another.
+    // All clients wait to be served. Each leaves once it was served, and makes room for another.
     for (n, mut client) in (0..).zip(clients) {
         client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         client.write_all(&[n]).unwrap();
         let mut byte = [0];
         client.read_exact(&mut byte).unwrap();
         assert_eq!(byte, [n]);
-        // Its number is not free for the server: then one more of them would be.
+        // The descriptor stays open, as the server could otherwise accept one more connection.
         mem::forget(client.shutdown(net::Shutdown::Both).map(|()| client));
     }
     cancel.cancel();
@@ -64,8 +64,9 @@ fn serves_without_descriptors() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The poller, which the first registration makes, takes descriptors of which there are too few:
-/// what is refused leaves nothing behind.
+/// Registers a socket, for which the poller needs more descriptors than are left.
+///
+/// The registration fails and leaves nothing behind.
 fn begins_without_descriptors() -> ExitCode {
     let (mut reader, mut writer) = io::pipe().unwrap();
     let place = env::temp_dir().join(format!("greenthread-refused-{}.sock", process::id()));
@@ -76,7 +77,7 @@ fn begins_without_descriptors() -> ExitCode {
     assert!(!place.exists());
     let refused = Async::new(&reader).unwrap_err();
     assert_eq!(refused.error().raw_os_error(), Some(libc::EMFILE));
-    // It blocks, so it can be used as it is.
+    // The pipe is blocking, so a thread can read it directly.
     let waiting = thread::spawn(move || reader.read(&mut [0; 9]).unwrap());
     thread::sleep(Duration::from_millis(5));
     writer.write_all(b"x").unwrap();

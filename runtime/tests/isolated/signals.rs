@@ -68,7 +68,7 @@ fn raise(signal: Signal) {
     assert!(Command::new("sh").args(kill).stdin(Stdio::null()).status().unwrap().success());
 }
 
-/// Waits until nobody listens any more.
+/// Waits until no channel is registered for a signal.
 fn settle() {
     until(|| debug::stats().goroutines == 0);
 }
@@ -95,7 +95,7 @@ mod programs {
             Signal::SIGWINCH,
             Signal::real_time(0).unwrap(),
             Signal::real_time(29).unwrap(),
-            // SIGPWR, whose name nobody knows here.
+            // SIGPWR, for which this crate has no name.
             Signal::from_raw(30).unwrap(),
         ];
         for procs in [1, 2, 4] {
@@ -109,7 +109,8 @@ mod programs {
         ExitCode::SUCCESS
     }
 
-    /// Run with the number of a signal, which ends the process when nobody is notified any more.
+    /// Ends by the signal whose number is its argument, once no channel is registered for that
+    /// signal.
     pub(super) fn drops_number() -> ExitCode {
         let signal = Signal::from_raw(env::var("NUMBER").unwrap().parse().unwrap()).unwrap();
         let signals = signal::notify(&[signal]);
@@ -141,7 +142,7 @@ mod programs {
         ExitCode::SUCCESS
     }
 
-    /// Run with SIGTERM ignored.
+    /// Starts with SIGTERM ignored, and checks that SIGTERM is ignored again at the end.
     pub(super) fn drops_ignored() -> ExitCode {
         raise(Signal::SIGTERM);
         let signals = signal::notify(&[Signal::SIGTERM]);
@@ -160,7 +161,7 @@ mod programs {
         raise(Signal::SIGUSR2);
         assert_eq!(b.recv(), Ok(Signal::SIGUSR2));
         assert!(a.is_empty());
-        // Again after everything was taken down.
+        // The whole once more, after the runtime has removed its handlers.
         drop((a, b));
         settle();
         let again = signal::notify(&[Signal::SIGUSR1]);
@@ -173,7 +174,7 @@ mod programs {
         let signals = signal::notify(&[Signal::SIGUSR1, Signal::SIGUSR2]);
         (0..20).for_each(|_| raise(Signal::SIGUSR1));
         raise(Signal::SIGUSR2);
-        // Those of the first kind that came while the channel was full are one.
+        // Signals of the first kind that came while the channel was full arrive as one.
         let mut seen = Vec::new();
         while seen.last() != Some(&Signal::SIGUSR2) && seen.len() < 21 {
             seen.push(signals.recv().unwrap());
@@ -251,7 +252,7 @@ mod programs {
         for n in 0..100 {
             let signals = signal::notify(&[Signal::SIGUSR1, Signal::SIGTERM]);
             if n % 10 == 0 {
-                // Full, so that the goroutine waits in a send.
+                // The channel fills up, so the goroutine waits in a send.
                 (0..4).for_each(|_| raise(Signal::SIGUSR1));
                 raise(Signal::SIGTERM);
                 until(|| signals.is_full());
@@ -274,7 +275,8 @@ mod programs {
         let polls = fs::read_dir("/proc/self/fd").unwrap().flatten();
         let polls =
             polls.filter(|fd| fs::read_link(fd.path()).is_ok_and(|path| path.ends_with("anon_inode:[eventpoll]")));
-        // SIGBUS and SIGSEGV: stacks that overflow. SIGQUIT: the dump, unless whoever started us has it ignored.
+        // The runtime handles SIGBUS and SIGSEGV for stack overflows, and SIGQUIT for the dump,
+        // unless the parent process has ignored SIGQUIT.
         let quit = 1 << 2 & !signals("SigIgn:");
         assert_eq!((signals("SigCgt:"), polls.count()), (quit | 1 << 6 | 1 << 10, 0));
         ExitCode::SUCCESS
@@ -313,7 +315,8 @@ mod programs {
                 })
             })
             .collect();
-        // Somebody listens all the time, so the process does not die, and every one arrives.
+        // A channel stays registered throughout, so the process does not die, and every signal
+        // arrives.
         let signals = signal::notify(&[Signal::SIGUSR1]);
         for _ in 0..30 {
             raise(Signal::SIGUSR1);

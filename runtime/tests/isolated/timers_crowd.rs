@@ -1,4 +1,4 @@
-//! A million of everything that waits for the clock, in a process that has nothing else to do.
+//! A million timers of every kind, in a process of their own.
 
 use std::fs;
 use std::sync::Arc;
@@ -11,12 +11,14 @@ use crate::common::{Rng, check_within, seed, until};
 use greenthread::time::{self, AfterFunc};
 use greenthread::{debug, go, gomaxprocs, num_goroutine};
 
-/// A million on two Ps. On one and on four a tenth of that shows as much, in a tenth of the time.
+/// Returns the number of timers: a million on two Ps, and a tenth of that on one and on four.
+///
+/// A tenth shows as much there, in a tenth of the time.
 fn crowd() -> usize {
     if gomaxprocs() == 2 { 1_000_000 } else { 100_000 }
 }
 
-/// Without optimizations, and beside others that use the machine, this takes its time.
+/// The limit for each test, which is high for builds without optimizations and for busy machines.
 const LIMIT: Duration = Duration::from_secs(240);
 
 const LATE: Duration = Duration::from_secs(3600);
@@ -25,13 +27,14 @@ fn a_million_calls_to_come() {
     let seed = seed();
     check_within(LIMIT, move || {
         let (n, mut random) = (crowd(), Rng::new(seed));
-        // Every closure has a reference: so this counts those that are there, too.
+        // Every closure holds a reference, so the count also shows the closures that exist.
         let count = Arc::new(AtomicUsize::new(0));
         let call_after = |duration| {
             let count = Arc::clone(&count);
             time::after_func(duration, move || _ = count.fetch_add(1, Ordering::Relaxed))
         };
-        // All are pending at one time, in no order. Then every other one is stopped, and as many are added that become due.
+        // All timers are pending at the same time, in random order. Then every other one is
+        // stopped, and as many are added that become due.
         let calls: Vec<_> = (0..n).map(|_| call_after(LATE + Duration::from_nanos(random.below(1 << 40)))).collect();
         assert_eq!((debug::stats().timers, num_goroutine(), Arc::strong_count(&count)), (n as u64, 1, n + 1));
         assert!(calls.iter().step_by(2).all(AfterFunc::stop));
@@ -53,7 +56,8 @@ fn a_million_sleepers() {
         let (early, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         for _ in 0..n {
             let (early, ended) = (Arc::clone(&early), Arc::clone(&ended));
-            // They all sleep at one time if the machine can start them in that time. Nothing here rests on it.
+            // All goroutines sleep at the same time if the machine can start them in that time. No
+            // assertion depends on it.
             let duration = Duration::from_micros(4 * n as u64 + random.below(1 << 20));
             go!(move || {
                 let begin = Instant::now();
@@ -68,7 +72,7 @@ fn a_million_sleepers() {
         }
         assert_eq!((early.load(Ordering::Relaxed), debug::stats().timers), (0, 0));
     });
-    // What the stacks have used goes back to the kernel.
+    // The memory that the stacks have used returns to the kernel.
     let (most, end) = (peak.load(Ordering::Relaxed), Instant::now() + LIMIT);
     while resident() > most / 2 {
         assert!(Instant::now() < end, "{} of {} MB are still in use", resident() >> 20, most >> 20);
@@ -76,7 +80,7 @@ fn a_million_sleepers() {
     }
 }
 
-/// How many bytes of this process are in memory; 0 where that cannot be asked.
+/// Returns the resident bytes of this process, or 0 where the system cannot report them.
 fn resident() -> usize {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).map_or(0, |pages: usize| pages * 4096)

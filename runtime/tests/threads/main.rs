@@ -1,4 +1,5 @@
-//! Goroutines and the threads that they run on: each test runs in a process of its own (see `common::child`).
+//! Goroutines and the threads that run them: each test runs in a process of its own (see
+//! `common::child`).
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! The migration guard: thread-locals before, after and around parks, on goroutines that are moved about all the time.
+//! The migration guard: thread-locals before, after and around parks, in goroutines that move
+//! between threads all the time.
 
 use std::cell::Cell;
 use std::env;
@@ -30,7 +31,7 @@ const HAZARDS: &[(&str, Hazard)] = named![
     open_below_grow,
 ];
 
-/// Parks, yields, or loses the P, as chance will have it.
+/// Parks, yields, or loses the P, at random.
 fn park(random: &Cell<Rng>) {
     let mut rng = random.replace(Rng::new(0));
     let n = rng.below(64);
@@ -49,8 +50,11 @@ fn park(random: &Cell<Rng>) {
     }
 }
 
-/// Keeps a reference to a thread-local in a large frame that goes on to another stack, and parks there: how often it was that of another thread.
-/// Not one of `greenthread_hazards`, since `grow` must be compiled into this frame.
+/// Keeps a reference to a thread-local in a large frame, continues on another stack, and parks
+/// there.
+///
+/// It returns how often the reference was to another thread's variable. It is not in
+/// `greenthread_hazards`, since `grow` must be compiled into this frame.
 #[inline(never)]
 fn open_below_grow(rounds: u32, park: &dyn Fn()) -> u32 {
     #[repr(C)]
@@ -76,8 +80,10 @@ fn open_below_grow(rounds: u32, park: &dyn Fn()) -> u32 {
     })
 }
 
-/// Runs goroutines that each do `hazard` again and again, on `procs` Ps; how often it went wrong, and how often a goroutine that has no use for
-/// its thread came back on another one.
+/// Runs goroutines that each repeat `hazard`, on `procs` Ps.
+///
+/// It returns how often the hazard went wrong, and how often a goroutine that needs no particular
+/// thread moved to another one.
 fn roam(seed: u64, procs: usize, hazard: Hazard) -> (u32, u32) {
     let (wrong, moved) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     check_on(procs, || {
@@ -121,7 +127,7 @@ fn thread_locals_are_those_of_the_thread() {
     assert!(debug::stats().guarded_resumes > before, "no resume was guarded");
 }
 
-/// The same with the guard off, and no more than what touches a `Cell`.
+/// Does the same with the guard off, and only with hazards that touch a `Cell` and nothing else.
 fn unguarded() -> ExitCode {
     let _watchdog = watchdog("unguarded");
     child::without(Mechanism::MigrationGuard);
@@ -137,14 +143,15 @@ fn unguarded() -> ExitCode {
 
 fn without_the_guard_they_are_not() {
     let ended = program("unguarded").run().exits_with(0);
-    // Whether an address is kept from one use to the next is the compiler's choice, which `ci/optimized.sh` varies.
+    // The compiler chooses whether it keeps an address from one use to the next; `ci/optimized.sh`
+    // varies that.
     let closed = if env::var_os("GREENTHREAD_OPTIMIZED").is_some() { &[][..] } else { &["closed_const"] };
     for variant in ["open_const", "open_lazy", "errno", "open_below_grow"].iter().chain(closed) {
         assert!(ended.stdout.contains(&format!("{variant}: wrong")), "{variant}: {ended:#?}");
     }
 }
 
-/// With the guard on.
+/// Runs the hazard that the guard cannot see, with the guard on.
 fn unseen() -> ExitCode {
     let _watchdog = watchdog("unseen");
     let wrong = (0..20).any(|seed| roam(seed, 4, hazards::open_in_a_vector).0 > 0);
@@ -152,7 +159,8 @@ fn unseen() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// If this fails, the documents promise too little.
+/// Checks the limit that the documentation states: if this fails, the documentation promises too
+/// little.
 fn the_guard_does_not_see_what_is_in_the_heap() {
     program("unseen").run().exits_with(0).prints("wrong\n");
 }
@@ -165,20 +173,23 @@ fn receive(wait: &Receiver<()>) {
     wait.recv().unwrap();
 }
 
-/// A goroutine that has a thread-local open and parks: its thread, what lets it go on, and how it ends.
+/// Starts a goroutine that parks while it has a thread-local open.
 ///
-/// Who keeps that thread busy then is steered by a thread that the runtime did not start: any goroutine may have a leftover address,
-/// belong there as well, and wait.
+/// It returns the goroutine's thread, the sender that resumes it, and its handle.
+///
+/// A foreign thread controls which goroutine then keeps that thread busy: any goroutine might have
+/// a leftover address, be tied to that thread as well, and wait.
 fn holder() -> (i32, Sender<()>, JoinHandle<()>) {
     holder_that(receive)
 }
 
-/// As [`holder`]; parks by `wait_for`.
+/// Does what [`holder`] does, and parks with `wait_for`.
 fn holder_that(wait_for: fn(&Receiver<()>)) -> (i32, Sender<()>, JoinHandle<()>) {
     let ((here, place), (go_on, wait)) = (bounded(1), bounded(0));
     let holder = spawn(move || {
         HELD.with(|held| {
-            // Or the compiler computes the address when it is used, which is on whatever thread that is then.
+            // Without this, the compiler computes the address at each use, on the thread of that
+            // use.
             let held = black_box(held);
             let thread = hazards::thread();
             here.send(thread).unwrap();
@@ -188,12 +199,14 @@ fn holder_that(wait_for: fn(&Receiver<()>)) -> (i32, Sender<()>, JoinHandle<()>)
         });
     });
     let thread = place.recv().unwrap();
-    // Each of its stacks is listed.
+    // A dump lists the goroutine once for each of its stacks.
     until(|| parked("chan receive") > 0);
     (thread, go_on, holder)
 }
 
-/// Runs `f` on the M of `thread`. Those that get to other threads keep them, until no other is left.
+/// Runs `f` on the M of `thread`.
+///
+/// Candidates that start on other threads keep those threads, until only `thread` is left.
 fn on_thread<T: Send + 'static>(thread: i32, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let f = Arc::new(Mutex::new(Some(f)));
     let there = Arc::new(AtomicBool::new(false));
@@ -219,7 +232,8 @@ fn on_thread<T: Send + 'static>(thread: i32, f: impl FnOnce() -> T + Send + 'sta
     }
 }
 
-/// Lets the holder go on, on a thread that has no time for it, until it was sent home.
+/// Resumes the holder while its home thread is busy, and waits until the guard has sent the holder
+/// home.
 fn wake_and_send_home(go_on: &Sender<()>) {
     let before = debug::stats().guarded_resumes;
     go_on.send(()).unwrap();
@@ -261,7 +275,8 @@ fn spin_until(stop: &AtomicBool) {
     }
 }
 
-/// A goroutine that only yields is no hog: it lets the one go on that waits for its thread, though nobody else is there.
+/// Checks that a goroutine that only yields is not a hog: it lets the goroutine that waits for its
+/// thread run, although no other goroutine is there.
 fn a_home_that_yields_lets_it_run() {
     check_from_thread(|| {
         let (thread, go_on, holder) = holder();
@@ -279,7 +294,8 @@ fn a_home_that_yields_lets_it_run() {
     });
 }
 
-/// The goroutine that has locked the thread waits for the one that must run there.
+/// Checks the case in which the goroutine that has locked the thread waits for the one that must
+/// run there.
 fn a_home_that_is_locked_by_another_is_no_deadlock() {
     check_from_thread(|| {
         let (thread, go_on, holder) = holder();
@@ -293,7 +309,7 @@ fn a_home_that_is_locked_by_another_is_no_deadlock() {
     });
 }
 
-/// As before, and both lock the thread.
+/// Checks the same with a second goroutine that locks the thread as well.
 fn two_goroutines_lock_one_thread() {
     check_from_thread(|| {
         let ((here, place), (go_on, wait)) = (bounded(1), bounded::<()>(0));
@@ -326,7 +342,7 @@ fn two_goroutines_lock_one_thread() {
     });
 }
 
-/// The goroutine that unwinds blocks the thread that the other must run on.
+/// Checks that the goroutine waits while another one unwinds and blocks its thread.
 fn a_home_that_is_blocked_in_place_is_waited_for() {
     struct Waits(Receiver<()>);
     impl Drop for Waits {
@@ -350,7 +366,8 @@ fn a_home_that_is_blocked_in_place_is_waited_for() {
     });
 }
 
-/// The address is on the stack that was left, not on those that the goroutine has grown to.
+/// Checks that the guard finds an address on the stack that was left, not only on those to which
+/// the goroutine has grown.
 fn a_goroutine_on_several_stacks() {
     fn grow_and_receive(wait: &Receiver<()>) {
         let grow = |f: &dyn Fn()| stack::grow(usize::MAX, 64 << 10, f);
@@ -359,7 +376,7 @@ fn a_goroutine_on_several_stacks() {
     check_from_thread(|| wait_for_a_busy_home(grow_and_receive));
 }
 
-/// Nobody starves, neither those that must go home nor the others.
+/// Checks that no goroutine starves, whether it must return to its thread or not.
 fn crowds_of_both_kinds() {
     check(|| {
         let holders = (0..200).map(|_| spawn(|| hazards::open_const(50, &|| time::sleep(Duration::from_micros(10)))));
@@ -370,7 +387,8 @@ fn crowds_of_both_kinds() {
     });
 }
 
-/// Prime sieves in chaos: how often a goroutine found itself on another thread, and how often the guard sent one back.
+/// Runs prime sieves under chaos, and prints how often a goroutine moved to another thread and how
+/// often the guard sent one back.
 fn sieves() -> ExitCode {
     fn filter(rx: Receiver<u32>, prime: u32, moved: Arc<AtomicU32>) -> Receiver<u32> {
         let (tx, next) = bounded(0);
@@ -400,8 +418,11 @@ fn sieves() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a goroutine calls of ours leaves no address of a thread-local on its stack, which the guard would take for one in
-/// use. (To start a thread does, and a run queue that grows: once in a while.)
+/// Checks that the runtime's own functions leave no address of a thread-local on the stack of the
+/// goroutine that calls them.
+///
+/// The guard would take such an address for one in use. (Two operations do leave one, once in a
+/// while: the start of a thread, and the growth of a run queue.)
 fn we_leave_no_addresses_behind() {
     let stdout =
         program("sieves").env("GREENTHREAD_CHAOS", &(seed() as u32 | 1).to_string()).run().exits_with(0).stdout;
@@ -426,5 +447,5 @@ const TESTS: &[child::Test] = named![
 
 const PROGRAMS: &[child::Main] = named![unguarded, unseen, sieves];
 
-// Here goroutines are to meet on threads that others are tied to.
+// These tests need goroutines that meet on threads to which others are tied.
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS).after(|| child::without(Mechanism::KeepApart));

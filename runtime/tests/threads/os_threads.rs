@@ -34,11 +34,13 @@ const TESTS: &[child::Test] = named![
 const PROGRAMS: &[child::Main] =
     named![starts_threads_beside_a_changed_one, pins_many, locks_all, pins_one, pins_a_crowd, displaces_watchers,];
 
-/// How many goroutines are in a crowd.
+/// The number of goroutines in a crowd.
 const CROWD: usize = 20;
 
-/// Goroutines that block their threads, mostly at the same time, and what `f` says on each. They do
-/// not wait for each other: one may have to wait for a thread that another blocks.
+/// Runs `f` in goroutines that block their threads, mostly at the same time, and returns the
+/// results.
+///
+/// They do not wait for each other: one may have to wait for a thread that another blocks.
 fn crowd<T: Send + 'static>(f: fn() -> T) -> Vec<T> {
     let block = move || {
         blocking(|| {
@@ -58,7 +60,8 @@ fn is_alive(thread: i32) -> bool {
     fs::exists(format!("/proc/self/task/{thread}")).unwrap()
 }
 
-/// A goroutine may have lent its thread's variables to another.
+/// Checks that idle threads do not end: a goroutine may have lent a reference to its thread's
+/// variables to another goroutine.
 fn threads_stay_and_are_used_again() {
     check(|| {
         let first: HashSet<i32> = crowd(thread_number).into_iter().collect();
@@ -79,11 +82,11 @@ fn the_thread_that_parked_last_is_used_first() {
 }
 
 thread_local! {
-    /// What the goroutines of a thread have left there.
+    /// A mark that the goroutines of a thread have left there.
     static LEFT: Cell<&'static str> = const { Cell::new("") };
 }
 
-/// What was left on this thread before.
+/// Leaves `mark` on this thread, and returns the previous mark.
 #[inline(never)]
 fn leave(mark: &'static str) -> &'static str {
     LEFT.replace(mark)
@@ -123,7 +126,7 @@ fn a_thousand_pinned_goroutines_leave_no_thread() {
     });
 }
 
-/// Forgets that it is locked to its thread.
+/// Locks the goroutine to its thread and forgets the guard.
 fn stay_locked() {
     mem::forget(lock_os_thread());
 }
@@ -161,7 +164,7 @@ thread_local! {
     static HELD: Cell<i32> = const { Cell::new(0) };
 }
 
-/// A goroutine that has an address of the thread's own memory.
+/// Checks that a goroutine with an address in the thread's own memory still runs on that thread.
 fn what_must_run_on_such_a_thread_does() {
     check(|| {
         let ((here, places), (go_on, wait)) = (bounded(1), bounded::<()>(0));
@@ -176,7 +179,7 @@ fn what_must_run_on_such_a_thread_does() {
             })
         });
         let home = places.recv().unwrap();
-        // One after the other, until one has run there.
+        // Goroutines run one after the other, until one has run on that thread.
         until(|| {
             let locks = move || {
                 let is_there = thread_number() == home;
@@ -221,7 +224,7 @@ fn limited(name: &str, procs: &str, most: &str) -> child::Ended {
     program(name).env("GOMAXPROCS", procs).env("GREENTHREAD_MAXTHREADS", most).run()
 }
 
-/// The line that says so.
+/// The line of the fatal error.
 const EXHAUSTED: &str = "fatal error: thread exhaustion: ";
 
 fn pins_many() -> ExitCode {
@@ -237,7 +240,7 @@ fn few_threads_are_enough_for_pinned_goroutines() {
     }
 }
 
-/// Each waits for a time, and no thread is left that would see it come.
+/// Makes each goroutine wait for a time, with no thread left that would see that time come.
 fn locks_all() -> ExitCode {
     let lock = || {
         let _here = lock_os_thread();
@@ -258,7 +261,7 @@ fn all_threads_are_locked() {
 }
 
 fn pins_one() -> ExitCode {
-    // Others go on, so that it is no deadlock.
+    // Sleeping goroutines remain, so that the runtime reports no deadlock.
     drop(spawn(|| time::sleep(Duration::from_secs(1000))));
     pinned(|| ()).join().unwrap();
     ExitCode::SUCCESS
@@ -283,7 +286,7 @@ fn pinned_goroutines_that_wait_for_each_other() {
         .says(" pinned goroutines wait for a thread, and the limit of 4 is");
 }
 
-/// How often Ms have gone to sleep.
+/// Returns how often Ms have gone to sleep.
 fn sleeps() -> u64 {
     let of_thread = |task: fs::DirEntry| {
         let status = fs::read_to_string(task.path().join("status")).ok()?;
@@ -294,8 +297,8 @@ fn sleeps() -> u64 {
     fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(of_thread).sum()
 }
 
-/// An M sleeps until a timer of a P that it watches. The P is taken for another M, and the timer is
-/// stopped.
+/// Makes an M sleep until a timer of a P that it watches, takes that P for another M, and stops the
+/// timer.
 fn displaces_watchers() -> ExitCode {
     set_gomaxprocs(1);
     let displace = || {

@@ -1,4 +1,4 @@
-//! Goroutines that a thread-local ties to a thread, beside others that keep their threads.
+//! Goroutines that a thread-local ties to a thread, beside goroutines that keep their threads.
 
 use std::io::Read;
 use std::panic;
@@ -18,7 +18,7 @@ use greenthread_hazards::{closed_while, thread as thread_number};
 
 const TIED: usize = 8;
 
-/// Longer than goroutines that are started together are kept together.
+/// A pause that is longer than goroutines that start together stay together.
 const A_WHILE: Duration = Duration::from_millis(50);
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
@@ -34,7 +34,9 @@ const TESTS: &[child::Test] = named![
 
 const PROGRAMS: &[child::Main] = named![read, keeps, blocks, waits, logger, stuck_logger];
 
-/// Without chaos, which sends goroutines to random threads: here the choice of the thread is what is tested.
+/// Returns the program without chaos.
+///
+/// Chaos sends goroutines to random threads, and these tests check the choice of the thread.
 fn on(procs: usize, name: &str) -> Program {
     program(name).env("GOMAXPROCS", &procs.to_string()).env("GREENTHREAD_CHAOS", "0")
 }
@@ -43,7 +45,7 @@ fn on_many_ps(name: &str) -> impl Iterator<Item = Ended> {
     [1, 2, 4].into_iter().map(move |procs| on(procs, name).run())
 }
 
-/// The turns that each tied goroutine has had, and the threads that they are tied to.
+/// The turns that each tied goroutine has had, and the threads to which they are tied.
 struct Tied {
     turns: Arc<[AtomicU64; TIED]>,
     threads: Arc<[AtomicI32; TIED]>,
@@ -76,13 +78,13 @@ impl Tied {
         std::array::from_fn(|n| self.turns[n].load(Ordering::Relaxed))
     }
 
-    /// Waits until each has had two turns more.
+    /// Waits until each goroutine has had two more turns.
     fn until_all_had_a_turn(&self) {
         let before = self.turns();
         until(|| self.turns().iter().zip(before).all(|(now, before)| *now >= before + 2));
     }
 
-    /// Whether `thread` is one that they are tied to.
+    /// Returns `true` if at least one goroutine is tied to `thread`.
     fn are_on(&self, thread: i32) -> bool {
         self.threads.iter().any(|own| own.load(Ordering::Relaxed) == thread)
     }
@@ -94,7 +96,7 @@ impl Drop for Tied {
     }
 }
 
-/// What runs as the main goroutine.
+/// Runs `body` as the main goroutine.
 fn run(body: impl FnOnce() + Send + 'static) -> ExitCode {
     let _watchdog = watchdog("ties");
     ExitCode::from(u8::from(spawn(body).join().is_err()))
@@ -135,7 +137,8 @@ fn keeps() -> ExitCode {
             });
             threads.collect::<Vec<i32>>()
         });
-        // It may have kept one of theirs before anything was known of it.
+        // The keeper may have kept one of their threads before the scheduler knew that it keeps
+        // threads.
         let threads = keeper.join().unwrap().split_off(5);
         let own: Vec<i32> = tied.threads.iter().map(|own| own.load(Ordering::Relaxed)).collect();
         assert!(!threads.iter().any(|thread| own.contains(thread)), "{threads:?}, {own:?}");
@@ -186,7 +189,8 @@ fn a_long_wait_for_a_thread_is_reported_once() {
     ended.says("ties.rs").says("#[inline(never)]").says("Builder::pinned");
 }
 
-/// A logger that uses a thread-local in its loop, and a goroutine that logs in a destructor while it unwinds.
+/// Runs a logger that uses a thread-local in its loop, and a goroutine that logs in a destructor
+/// while it unwinds.
 fn log_while_unwinding() {
     let (to, lines) = channel::unbounded::<Sender<()>>();
     go!(move || {
@@ -217,7 +221,8 @@ fn a_destructor_that_waits_for_a_tied_goroutine_ends() {
     on_many_ps("logger").for_each(|ended| drop(ended.exits_with(0).prints("joined")));
 }
 
-/// As [`logger`], without what keeps them apart; and without a watchdog, whose thread would give hope.
+/// Does what [`logger`] does without the mechanism that keeps the two apart, and without a
+/// watchdog, whose thread could wake them.
 fn stuck_logger() -> ExitCode {
     child::without(Mechanism::KeepApart);
     let _ = spawn(log_while_unwinding).join();

@@ -1,7 +1,9 @@
-//! Parking in destructors while a panic unwinds: by I/O, selects and whatever else there is, in a storm, in the panic hook; what a second
-//! panic does; and what goes wrong when such a goroutine switches as any other.
+//! Parking in destructors while a panic unwinds: in I/O, selects and other waits, in many
+//! goroutines at once, and in the panic hook; the effect of a second panic; and what goes wrong
+//! when such a goroutine switches like any other.
 //!
-//! No usual harness: some of this ends the process (see `common::child`). `panics.rs` has the waits one by one.
+//! The tests do without the usual harness: some of them end the process (see `common::child`).
+//! `panics.rs` has the waits one by one.
 
 use std::io::{Read, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -37,7 +39,7 @@ const TESTS: &[child::Test] = named![
 const PROGRAMS: &[child::Main] =
     named![parks_in_the_hook, panics_twice_on_a_thread, panics_twice, panics_twice_after_a_park, counts, counts_wrong];
 
-/// A byte there and back between two goroutines.
+/// Sends a byte to another goroutine and receives one back.
 fn talk() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -115,7 +117,7 @@ fn panic_inside() {
     let inner = panic::catch_unwind(|| {
         let _parks = OnDrop::new(yield_often);
         let _sleeps = OnDrop::new(|| time::sleep(Duration::from_micros(30)));
-        // Without the hook, which prints a backtrace for each second panic.
+        // `resume_unwind` skips the hook, which prints a backtrace for each second panic.
         panic::resume_unwind(Box::new(()));
     });
     assert!(inner.is_err() && thread::panicking());
@@ -137,7 +139,8 @@ fn calls_that_block() {
     check_blocking_while_panicking(block_the_thread);
 }
 
-/// Goroutines that unwind in all ways, on more or fewer Ps than there are of them, with thieves around.
+/// Unwinds goroutines in all ways, on fewer Ps than there are goroutines and on more, while idle Ms
+/// steal.
 fn all_at_once() {
     const WAYS: [fn(); 8] = [
         talk,
@@ -162,7 +165,7 @@ fn all_at_once() {
     });
 }
 
-/// The hook runs on the thread that panics, and may wait there.
+/// Parks in the hook, which runs on the thread that panics.
 fn parks_in_the_hook() -> ExitCode {
     spawn(|| ()).join().unwrap();
     panic::set_hook(Box::new(|_| {
@@ -211,7 +214,7 @@ fn panics_twice_after_a_park() -> ExitCode {
 fn a_second_panic_is_as_on_a_thread() {
     let words = |name: &str| {
         let ended = program(name).env("GOMAXPROCS", "2").run().aborts().says("the first").says("the second");
-        // Without the backtrace and the lines that name a thread or a goroutine.
+        // Drops the backtrace and the lines that name a thread or a goroutine.
         let differs = |line: &&str| [" ", "thread '", "goroutine "].iter().any(|start| line.starts_with(start));
         ended.stderr.lines().filter(|line| !differs(line)).collect::<Vec<_>>().join("\n")
     };
@@ -221,8 +224,9 @@ fn a_second_panic_is_as_on_a_thread() {
     assert_eq!(words("panics_twice_after_a_park"), on_a_thread);
 }
 
-/// One goroutine holds a lock of std, and another parks while it unwinds. How often did the first find itself panicking, and its
-/// lock poisoned?
+/// Holds a lock of std in one goroutine, and parks in another while it unwinds.
+///
+/// It prints how often the first found itself panicking, and its lock poisoned.
 fn counts() -> ExitCode {
     let (mut met, mut poisoned) = (0, 0);
     for _ in 0..100 {
@@ -274,7 +278,7 @@ fn counts_and_poison_are_right() {
     }
 }
 
-/// On one P both run on one thread, nearly always.
+/// Checks the failure on one P, where both goroutines nearly always run on one thread.
 fn counts_and_poison_go_wrong_if_it_switches() {
     program("counts_wrong").env("GOMAXPROCS", "1").run().prints("met true poisoned true\n");
 }
