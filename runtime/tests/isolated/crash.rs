@@ -1,6 +1,8 @@
-//! How programs end: by the return of main, by panics, by overflow, by `exit`. All of it in child processes.
+//! The ends of programs: main returns, panics, overflows, or calls `exit`. All tests run child
+//! processes.
 //!
-//! No usual harness: the programs need a `main` of their own, and this file's is it (see `common::child`).
+//! They do without the usual harness: the programs need a `main` of their own (see
+//! `common::child`).
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -11,9 +13,13 @@ use std::time::Duration;
 
 use crate::common::child::{self, Ended, named, program};
 use crate::common::drops::OnDrop;
+use greenthread::__private::Mechanism;
 use greenthread::{Builder, OsThreadGuard, channel, go, scope, spawn, stack, time, yield_now};
+use greenthread_hazards::thread as thread_number;
 
-/// How long the end of a process may take that should end at once. The children's hogs would go on forever.
+/// The limit for a process that should end at once.
+///
+/// The children's hogs would run forever.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
@@ -38,9 +44,9 @@ const TESTS: &[child::Test] = named![
     an_overflow_of_a_thread,
     a_panic_in_a_destructor_while_unwinding,
     exit_while_unwinding,
-    a_guard_of_a_thread_is_dropped_elsewhere,
-    sleepers_forever,
-    children_under_load,
+    an_os_thread_guard_is_dropped_by_another_goroutine,
+    sleepers_that_never_wake,
+    children_start_under_load,
     started_by_many_threads_at_once,
 ];
 
@@ -70,11 +76,13 @@ const PROGRAMS: &[child::Main] = named![
     programs::drops_anothers_guard,
 ];
 
-/// The programs. Those with a `main` of the attribute are modules, as that is how the attribute wants it.
+/// The programs.
+///
+/// Those whose `main` has the attribute are modules, as the attribute requires that name.
 mod programs {
     use super::*;
 
-    /// One goroutine of each kind that never ends.
+    /// Starts goroutines of each kind that never end.
     fn endless() {
         static STOP: AtomicBool = AtomicBool::new(false);
         for _ in 0..3 {
@@ -273,7 +281,7 @@ mod programs {
             for _ in 0..1000 {
                 go!(|| time::sleep(Duration::from_secs(1000)));
             }
-            // One that ended before leaves its stack to the next.
+            // A goroutine that ended before leaves its stack to the next one.
             (0..100).for_each(|_| spawn(yield_now).join().unwrap());
             println!("{}", Builder::new().name("one of many").spawn(|| overflow(0)).unwrap().join().unwrap());
         }
@@ -330,7 +338,7 @@ mod programs {
                 time::sleep(Duration::from_millis(30));
                 assert!(!sleeper.is_finished(), "{duration:?}");
             }
-            // What sleeps forever keeps nobody from sleeping for long, and nobody awake.
+            // Goroutines that sleep forever neither delay long sleeps nor keep any thread awake.
             (0..10).for_each(|_| time::sleep(Duration::from_millis(1)));
             assert_eq!(greenthread::set_gomaxprocs(1), greenthread::num_cpu());
             time::sleep(Duration::from_millis(30));
@@ -358,34 +366,45 @@ mod programs {
         }
     }
 
-    /// One goroutine locks itself to its thread and leaves the guard in a thread-local; another one, which belongs to that
-    /// thread by an address on its stack, takes it.
+    /// Drops the guard of one goroutine in another, which finds it in a thread-local.
+    ///
+    /// An address on its stack ties the thief to its thread. Each owner locks itself to the thread on
+    /// which it starts and keeps it, so one of them starts on the thief's thread at last.
     pub(super) fn drops_anothers_guard() -> ExitCode {
         thread_local! {
             static GUARD: RefCell<Option<OsThreadGuard>> = const { RefCell::new(None) };
         }
+        // Goroutines that keep their threads would start on threads to which no goroutine is tied.
+        child::without(Mechanism::KeepApart);
         greenthread::set_gomaxprocs(1);
-        let ((go_on, wait), (locked, is_locked)) = (channel::bounded::<()>(0), channel::bounded::<()>(1));
+        let ((go_on, wait), (here, place)) = (channel::bounded::<()>(0), channel::bounded(1));
         let thief = spawn(move || {
             GUARD.with(|guard| {
                 let guard = black_box(guard);
+                here.send(thread_number()).unwrap();
                 wait.recv().unwrap();
-                let guard = guard.take().expect("it is on the thread where the other one has left it");
+                let guard = guard.take().expect("an owner has left it on this thread");
                 println!("dropping");
                 drop(guard);
                 println!("dropped");
             });
         });
-        // One P, and nobody away: both run on the thread of this one.
-        let owner = spawn(move || {
-            GUARD.set(Some(greenthread::lock_os_thread()));
-            locked.send(()).unwrap();
-            channel::never::<()>().recv()
-        });
-        is_locked.recv().unwrap();
+        let thread = place.recv().unwrap();
+        let (found, is_there) = channel::bounded(1);
+        loop {
+            let found = found.clone();
+            go!(move || {
+                let guard = greenthread::lock_os_thread();
+                GUARD.set(Some(guard));
+                found.send(thread_number() == thread).unwrap();
+                channel::never::<()>().recv()
+            });
+            if is_there.recv().unwrap() {
+                break;
+            }
+        }
         go_on.send(()).unwrap();
         thief.join().unwrap();
-        drop(owner);
         ExitCode::SUCCESS
     }
 
@@ -405,7 +424,7 @@ mod programs {
                 });
             }
         });
-        // Two of them have asked for three Ps, whoever started the runtime.
+        // Two of the threads set three Ps, whichever thread started the runtime.
         assert_eq!(greenthread::gomaxprocs(), 3);
         ExitCode::SUCCESS
     }
@@ -510,7 +529,7 @@ fn exit_while_unwinding() {
     ends_at_once(run("exits_while_unwinding::main")).exits_with(9).says("expected");
 }
 
-fn a_guard_of_a_thread_is_dropped_elsewhere() {
+fn an_os_thread_guard_is_dropped_by_another_goroutine() {
     let ended =
         run("drops_anothers_guard").aborts().prints("dropping\n").says("fatal error: an OsThreadGuard of goroutine ");
     ended
@@ -518,11 +537,11 @@ fn a_guard_of_a_thread_is_dropped_elsewhere() {
         .says("drop it in the goroutine that called lock_os_thread");
 }
 
-fn sleepers_forever() {
+fn sleepers_that_never_wake() {
     run("sleeps_forever::main").exits_with(0).says_nothing();
 }
 
-fn children_under_load() {
+fn children_start_under_load() {
     for procs in ["1", "4"] {
         program("programs::starts_children::main").env("GOMAXPROCS", procs).run().exits_with(0).says_nothing();
     }
