@@ -35,11 +35,11 @@ const TESTS: &[child::Test] = named![
     deadlocks_are_reported,
     deadlocks_of_a_plain_main_are_reported,
     deadlocks_before_any_goroutine_are_reported,
-    deadlocks_come_late,
-    what_waits_is_named,
-    hopes_are_respected,
-    late_hopes_come_true,
-    it_can_be_switched_off,
+    late_deadlocks_are_reported,
+    waiting_goroutines_are_listed,
+    patient_programs_are_not_reported,
+    programs_resumed_late_are_not_reported,
+    the_report_can_be_switched_off,
     relays_of_threads,
     storms_of_sleep,
 ];
@@ -71,7 +71,7 @@ fn on_many_ps() {
     all.into_iter().for_each(|one| one.join().unwrap());
 }
 
-fn sleeps_forever() {
+fn sleep_forever() {
     let (_tx, rx) = bounded::<()>(0);
     let _ = rx.recv();
 }
@@ -82,7 +82,7 @@ fn ends_after(duration: Duration) -> thread::JoinHandle<()> {
 
 programs! {
     fn on_a_channel() {
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn on_a_full_channel() {
@@ -152,31 +152,31 @@ programs! {
 
     fn while_unwinding() {
         let handle = spawn(|| {
-            let _block = OnDrop::new(sleeps_forever);
+            let _block = OnDrop::new(sleep_forever);
             std::panic::resume_unwind(Box::new(()));
         });
         let _ = handle.join();
     }
 
     fn while_pinned() {
-        let pinned = Builder::new().pinned(true).spawn(sleeps_forever).unwrap();
+        let pinned = Builder::new().pinned(true).spawn(sleep_forever).unwrap();
         go!(|| {
             let _locked = lock_os_thread();
-            sleeps_forever();
+            sleep_forever();
         });
         pinned.join().unwrap();
     }
 
     fn of_many() {
         for _ in 0..1000 {
-            go!(sleeps_forever);
+            go!(sleep_forever);
         }
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn with_stderr_locked() {
         let _stderr = std::io::stderr().lock();
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn with_threads_asleep() {
@@ -186,12 +186,12 @@ programs! {
             let lock = Arc::clone(&lock);
             thread::spawn(move || drop(lock.lock()));
         }
-        sleeps_forever();
+        sleep_forever();
         drop(guard);
     }
 
     fn after_main_exited() {
-        go!(sleeps_forever);
+        go!(sleep_forever);
         greenthread::exit_goroutine();
     }
 
@@ -205,7 +205,7 @@ programs! {
     fn after_a_thread() {
         // This thread does not use the runtime.
         drop(ends_after(A_WHILE));
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn after_a_thread_that_sent() {
@@ -224,17 +224,17 @@ programs! {
     fn after_a_thread_that_fell_asleep() {
         thread::spawn(|| {
             thread::sleep(A_WHILE);
-            sleeps_forever();
+            sleep_forever();
         });
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn after_a_blocking_call() {
         go!(|| {
             blocking(|| thread::sleep(A_WHILE));
-            sleeps_forever();
+            sleep_forever();
         });
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn after_a_hog() {
@@ -242,10 +242,10 @@ programs! {
         for _ in 0..8 {
             go!(|| {
                 thread::sleep(A_WHILE);
-                sleeps_forever();
+                sleep_forever();
             });
         }
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn after_signals() {
@@ -254,10 +254,10 @@ programs! {
             time::sleep(A_WHILE);
             drop(signals);
         });
-        sleeps_forever();
+        sleep_forever();
     }
 
-    fn hopes_for_a_late_after() {
+    fn resumed_by_a_late_after() {
         let (_tx, rx) = bounded::<()>(0);
         select! {
             recv(rx) -> _ => unreachable!(),
@@ -265,7 +265,7 @@ programs! {
         }
     }
 
-    fn hopes_for_a_sleeper() {
+    fn resumed_by_a_sleeper() {
         let (tx, rx) = bounded(0);
         go!(move || {
             time::sleep(A_WHILE);
@@ -275,14 +275,14 @@ programs! {
         println!("late");
     }
 
-    fn hopes_for_an_after_func() {
+    fn resumed_by_an_after_func() {
         let (tx, rx) = bounded(0);
         drop(time::after_func(A_WHILE, move || tx.send(()).unwrap()));
         rx.recv().unwrap();
         println!("late");
     }
 
-    fn hopes_for_a_thread_sleep() {
+    fn resumed_by_a_thread_that_sleeps() {
         let (tx, rx) = bounded(0);
         go!(move || {
             thread::sleep(A_WHILE);
@@ -292,7 +292,7 @@ programs! {
         println!("late");
     }
 
-    fn hopes_for_a_blocking_call() {
+    fn resumed_by_a_blocking_call() {
         let (tx, rx) = bounded(0);
         go!(move || {
             blocking(|| thread::sleep(A_WHILE));
@@ -302,7 +302,7 @@ programs! {
         println!("late");
     }
 
-    fn hopes_for_a_hog() {
+    fn resumed_by_a_hog() {
         let (tx, rx) = bounded(0);
         go!(move || {
             crate::common::spin(A_WHILE);
@@ -312,7 +312,7 @@ programs! {
         println!("late");
     }
 
-    fn hopes_for_a_thread() {
+    fn resumed_by_a_thread() {
         let (tx, rx) = bounded(0);
         thread::spawn(move || {
             thread::sleep(A_WHILE);
@@ -322,7 +322,7 @@ programs! {
         println!("late");
     }
 
-    fn hopes_for_a_thread_with_a_timeout() {
+    fn resumed_by_a_thread_with_a_timeout() {
         let (tx, rx) = bounded::<()>(0);
         let (done, finished) = bounded(0);
         thread::spawn(move || {
@@ -334,7 +334,7 @@ programs! {
         drop(tx);
     }
 
-    fn hopes_for_a_sleep_while_unwinding() {
+    fn resumed_by_a_sleep_while_unwinding() {
         let handle = spawn(|| {
             let _block = OnDrop::new(|| time::sleep(A_WHILE));
             std::panic::resume_unwind(Box::new(()));
@@ -361,17 +361,17 @@ programs! {
         go!(move || fs::read(path));
         time::sleep(Duration::from_millis(100));
         fs::remove_file(remove).unwrap();
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn has_an_idle_thread() {
         drop(ends_after(Duration::from_secs(1000)));
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn without_the_report() {
         child::without(Mechanism::DeadlockReport);
-        sleeps_forever();
+        sleep_forever();
     }
 
     fn relay() {
@@ -413,7 +413,7 @@ programs! {
 
 fn switched_off_by_code() -> ExitCode {
     config::Config::default().deadlock(false).install().unwrap();
-    sleeps_forever();
+    sleep_forever();
     ExitCode::SUCCESS
 }
 
@@ -499,16 +499,16 @@ const LATE: &[&str] = &[
     "after_signals",
 ];
 
-const HOPES: &[&str] = &[
-    "hopes_for_a_late_after",
-    "hopes_for_a_sleeper",
-    "hopes_for_an_after_func",
-    "hopes_for_a_thread_sleep",
-    "hopes_for_a_blocking_call",
-    "hopes_for_a_hog",
-    "hopes_for_a_thread",
-    "hopes_for_a_thread_with_a_timeout",
-    "hopes_for_a_sleep_while_unwinding",
+const RESUMED_LATE: &[&str] = &[
+    "resumed_by_a_late_after",
+    "resumed_by_a_sleeper",
+    "resumed_by_an_after_func",
+    "resumed_by_a_thread_that_sleeps",
+    "resumed_by_a_blocking_call",
+    "resumed_by_a_hog",
+    "resumed_by_a_thread",
+    "resumed_by_a_thread_with_a_timeout",
+    "resumed_by_a_sleep_while_unwinding",
 ];
 
 const PATIENT: &[&str] = &["waits_for_a_connection", "waits_for_signals", "reads_a_pipe", "has_an_idle_thread"];
@@ -543,12 +543,12 @@ fn deadlocks_before_any_goroutine_are_reported() {
     all_at_once(&early(WITHOUT_GOROUTINES), is_reported);
 }
 
-fn deadlocks_come_late() {
+fn late_deadlocks_are_reported() {
     all_at_once(LATE, is_reported);
     all_at_once(&plain(LATE), is_reported);
 }
 
-fn what_waits_is_named() {
+fn waiting_goroutines_are_listed() {
     let ended = program("on_two_mutexes").run();
     let dump = ended.says(REPORT).says("[join]: not a goroutine").says("goroutine 1 [join]");
     assert_eq!(dump.stderr.matches("[sync.Mutex.Lock]:\n").count(), 2, "{}", dump.stderr);
@@ -557,20 +557,20 @@ fn what_waits_is_named() {
     program("plain::on_nil").run().says("[chan receive (nil chan)]: not a goroutine");
 }
 
-fn hopes_are_respected() {
+fn patient_programs_are_not_reported() {
     let wait = |program: child::Program| program.lives_for(LONG);
     all_at_once(PATIENT, wait);
     all_at_once(&plain(PATIENT), wait);
 }
 
-fn late_hopes_come_true() {
-    let come_true = |program: child::Program| drop(program.run().exits_with(0).prints("late\n").says_nothing());
-    all_at_once(HOPES, come_true);
-    all_at_once(&plain(HOPES), come_true);
-    all_at_once(&early(HOPES), come_true);
+fn programs_resumed_late_are_not_reported() {
+    let ends_late = |program: child::Program| drop(program.run().exits_with(0).prints("late\n").says_nothing());
+    all_at_once(RESUMED_LATE, ends_late);
+    all_at_once(&plain(RESUMED_LATE), ends_late);
+    all_at_once(&early(RESUMED_LATE), ends_late);
 }
 
-fn it_can_be_switched_off() {
+fn the_report_can_be_switched_off() {
     // Without the report, such a process prints nothing and never ends.
     all_at_once(&["without_the_report", "switched_off_by_code"], |program| program.lives_for(LONG));
     all_at_once(&["on_a_channel"], |program| program.env("GODEBUG", "deadlock=0").lives_for(LONG));
@@ -579,7 +579,7 @@ fn it_can_be_switched_off() {
 
 /// Runs `name` with a sysmon that checks whenever all Ps are idle, not only when they have been
 /// idle for a while.
-fn looked_at_all_the_time(name: &str) {
+fn check_with_an_eager_sysmon(name: &str) {
     let seed = seed();
     all_at_once(&[name; 3], |program| {
         let ended = program.env("GREENTHREAD_SEED", &seed.to_string()).run().exits_with(0);
@@ -588,11 +588,11 @@ fn looked_at_all_the_time(name: &str) {
 }
 
 fn relays_of_threads() {
-    looked_at_all_the_time("relay");
-    looked_at_all_the_time("plain::relay");
+    check_with_an_eager_sysmon("relay");
+    check_with_an_eager_sysmon("plain::relay");
 }
 
 fn storms_of_sleep() {
-    looked_at_all_the_time("storm");
-    looked_at_all_the_time("plain::storm");
+    check_with_an_eager_sysmon("storm");
+    check_with_an_eager_sysmon("plain::storm");
 }

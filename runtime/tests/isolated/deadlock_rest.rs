@@ -21,34 +21,34 @@ const REST: Duration = Duration::from_secs(6);
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 
-const TESTS: &[child::Test] = named![what_happens_late_is_noticed_and_nobody_looks_for_it];
+const TESTS: &[child::Test] = named![late_changes_are_noticed_without_wakeups];
 
 const PROGRAMS: &[child::Main] =
-    named![comes_to_rest, a_thread_ends, a_thread_falls_asleep, hogs_come_back, pinned_hogs_come_back];
+    named![becomes_idle, a_thread_ends, a_thread_falls_asleep, hogs_come_back, pinned_hogs_come_back];
 
-fn sleeps_forever() {
+fn sleep_forever() {
     let _ = never::<()>().recv();
 }
 
 /// Keeps one thread alive, which alone could wake the goroutines, and which checks whether the
 /// process sleeps.
-fn comes_to_rest() -> ExitCode {
-    go!(sleeps_forever);
-    assert!(rest::comes(), "somebody wakes up again and again");
+fn becomes_idle() -> ExitCode {
+    go!(sleep_forever);
+    assert!(rest::comes(), "a thread wakes up again and again");
     ExitCode::SUCCESS
 }
 
 fn a_thread_ends() -> ExitCode {
-    go!(sleeps_forever);
+    go!(sleep_forever);
     drop(thread::spawn(|| thread::sleep(REST)));
-    sleeps_forever();
+    sleep_forever();
     ExitCode::SUCCESS
 }
 
 fn a_thread_falls_asleep() -> ExitCode {
-    go!(sleeps_forever);
+    go!(sleep_forever);
     thread::sleep(REST);
-    sleeps_forever();
+    sleep_forever();
     ExitCode::SUCCESS
 }
 
@@ -57,7 +57,7 @@ static HOGS: AtomicU32 = AtomicU32::new(0);
 fn hog() {
     HOGS.fetch_add(1, Ordering::Relaxed);
     thread::sleep(REST);
-    sleeps_forever();
+    sleep_forever();
 }
 
 /// Keeps the Ps busy until sysmon has retaken them from the hogs.
@@ -73,7 +73,7 @@ fn hogs_come_back() -> ExitCode {
         go!(hog());
     }
     until_they_have_lost_their_ps(8);
-    sleeps_forever();
+    sleep_forever();
     ExitCode::SUCCESS
 }
 
@@ -82,14 +82,14 @@ fn pinned_hogs_come_back() -> ExitCode {
         drop(Builder::new().pinned(true).spawn(hog).unwrap());
     }
     until_they_have_lost_their_ps(4);
-    sleeps_forever();
+    sleep_forever();
     ExitCode::SUCCESS
 }
 
-fn what_happens_late_is_noticed_and_nobody_looks_for_it() {
+fn late_changes_are_noticed_without_wakeups() {
     let reported = |name| drop(program(name).env("GOMAXPROCS", "2").run().exits_with(2).says(REPORT));
     thread::scope(|scope| {
-        scope.spawn(|| program("comes_to_rest").run().exits_with(0).says_nothing());
+        scope.spawn(|| program("becomes_idle").run().exits_with(0).says_nothing());
         // Kernels before 6.9 do not report the end of a thread.
         scope.spawn(|| reported("a_thread_ends"));
         scope.spawn(|| reported("a_thread_falls_asleep"));

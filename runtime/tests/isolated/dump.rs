@@ -22,21 +22,21 @@ use greenthread::{Builder, go, net, select, set_gomaxprocs, spawn, stack, time};
 const TESTS: &[child::Test] = named![
     sigquit_shows_every_wait,
     sigquit_names_hogs,
-    what_waits_in_std_is_named,
+    waits_in_std_are_named,
     sigquit_works_while_a_thread_holds_stderr,
-    own_handlers_stay,
+    the_programs_handlers_stay_installed,
     a_subscriber_gets_sigquit,
-    sigquit_dumps_again_when_nobody_listens,
-    others_sigurg_arrives,
-    without_asking_running_ones_have_no_stack,
-    without_unwinding_nobody_has_a_stack,
-    equal_stacks_are_one,
+    sigquit_dumps_again_without_a_subscriber,
+    sigurg_for_the_program_arrives,
+    running_goroutines_have_no_backtrace_without_the_signal,
+    goroutines_have_no_backtrace_without_unwinding,
+    goroutines_with_equal_stacks_share_one_entry,
     names_are_shown,
-    information_is_right,
-    stacks_are_whole_under_load,
-    stacks_are_torn_if_nobody_holds_them_still,
-    a_grown_stack_is_followed,
-    deep_stacks_end,
+    goroutine_info_is_right,
+    backtraces_are_complete_under_load,
+    backtraces_are_torn_if_goroutines_run_on,
+    backtraces_follow_a_grown_stack,
+    deep_backtraces_are_elided,
 ];
 
 const PROGRAMS: &[child::Main] = named![
@@ -321,7 +321,7 @@ fn sigquit_shows_every_wait() {
     check_section(dump, "waits_for_group", "[sync.WaitGroup.Wait]:");
 }
 
-fn what_waits_in_std_is_named() {
+fn waits_in_std_are_named() {
     let dump = program("programs::std_parks").run().exits_with(0).stdout;
     for name in ["waits_for_std_scope", "parks_in_std"] {
         let section = section(&dump, name);
@@ -336,13 +336,13 @@ fn sigquit_names_hogs() {
     assert!(section(&ended.stderr, "sits_in_a_system_call").contains("[running, for "), "{ended:#?}");
 }
 
-fn without_asking_running_ones_have_no_stack() {
+fn running_goroutines_have_no_backtrace_without_the_signal() {
     let ended =
         program("programs::not_asked").run().exits_with(2).says("; backtrace unavailable\ncreated by spawn at ");
     assert!(ended.stderr.contains("\trunning on M") && !ended.stderr.contains("crunches"), "{ended:#?}");
 }
 
-fn without_unwinding_nobody_has_a_stack() {
+fn goroutines_have_no_backtrace_without_unwinding() {
     let ended = program("programs::not_unwound").run().exits_with(2).says("[chan receive]:\n\tbacktrace unavailable\n");
     assert!(!ended.stderr.contains("receives"), "{ended:#?}");
 }
@@ -352,7 +352,7 @@ fn sigquit_works_while_a_thread_holds_stderr() {
     check_section(&ended.stderr, "sleeps", "[sleep]:");
 }
 
-fn own_handlers_stay() {
+fn the_programs_handlers_stay_installed() {
     program("programs::own_handler").run().exits_with(7).says_nothing();
     program("programs::later_handler").run().exits_with(7).says_nothing();
 }
@@ -361,15 +361,15 @@ fn a_subscriber_gets_sigquit() {
     program("programs::subscriber").run().exits_with(7).says_nothing();
 }
 
-fn sigquit_dumps_again_when_nobody_listens() {
+fn sigquit_dumps_again_without_a_subscriber() {
     program("programs::former_subscriber").run().exits_with(2).says("SIGQUIT: quit\n\n");
 }
 
-fn others_sigurg_arrives() {
+fn sigurg_for_the_program_arrives() {
     program("programs::sigurg").run().exits_with(0);
 }
 
-fn equal_stacks_are_one() {
+fn goroutines_with_equal_stacks_share_one_entry() {
     let ended = program("programs::crowd").run().exits_with(0).says("100000 goroutines with this stack: ");
     println!("100000 goroutines were dumped in {}", ended.stdout.trim());
     check_section(&ended.stderr, "receives", "[chan receive]:");
@@ -399,7 +399,7 @@ fn names_are_shown() {
     });
 }
 
-fn information_is_right() {
+fn goroutine_info_is_right() {
     check(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let (handle, line) = (spawn(move || receives(rx)), line!());
@@ -475,12 +475,12 @@ fn load(seed: u64, duration: Duration) -> usize {
     torn
 }
 
-fn stacks_are_whole_under_load() {
+fn backtraces_are_complete_under_load() {
     let seed = seed();
     check(move || assert_eq!(load(seed, Duration::from_millis(700)), 0));
 }
 
-fn stacks_are_torn_if_nobody_holds_them_still() {
+fn backtraces_are_torn_if_goroutines_run_on() {
     let ended = program("programs::torn").run();
     // A stack that changes while it is read can do worse than give a wrong trace: numbers, names
     // and memory are wrong as well.
@@ -493,7 +493,7 @@ fn receives_on_another_stack(rx: Receiver<()>) {
     black_box(());
 }
 
-fn a_grown_stack_is_followed() {
+fn backtraces_follow_a_grown_stack() {
     check(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let spawn_one = |rx| spawn(move || receives_on_another_stack(rx));
@@ -508,7 +508,7 @@ fn a_grown_stack_is_followed() {
     });
 }
 
-fn deep_stacks_end() {
+fn deep_backtraces_are_elided() {
     check(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let handle = spawn(move || receives_deep(500, &rx));

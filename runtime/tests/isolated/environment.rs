@@ -23,7 +23,7 @@ const TESTS: &[child::Test] = named![
     bad_stack_sizes_are_named,
     code_wins_over_the_environment,
     the_thread_limit_holds,
-    at_the_thread_limit_nobody_is_forgotten,
+    at_the_thread_limit_every_goroutine_runs,
     a_bad_thread_limit_is_named,
     schedtrace_prints_gos_lines,
     scheddetail_prints_gos_lines,
@@ -174,7 +174,7 @@ fn the_thread_limit_holds() {
     }
 }
 
-fn at_the_thread_limit_nobody_is_forgotten() {
+fn at_the_thread_limit_every_goroutine_runs() {
     for procs in ["1", "2"] {
         let limited = program("leaves_runnext_and_timers").env("GREENTHREAD_MAXTHREADS", "1").env("GOMAXPROCS", procs);
         limited.run().exits_with(0);

@@ -29,17 +29,17 @@ const TESTS: &[child::Test] = named![
     frames_that_skip_part_of_the_guard,
     an_overflow_of_an_ordinary_thread,
     an_overflow_of_the_schedulers_stack,
-    a_stray_pointer_is_no_overflow,
-    the_handler_before_gets_other_faults,
-    without_the_chain_the_handler_before_gets_none,
+    a_stray_pointer_is_not_an_overflow,
+    the_previous_handler_gets_other_faults,
+    without_the_chain_the_previous_handler_gets_none,
     an_action_that_is_not_a_handler,
-    a_handler_for_once,
-    a_handlers_mask,
-    a_handler_that_mends,
-    handlers_that_come_later,
-    every_thread_of_goroutines_has_an_alternate_stack,
+    a_one_shot_handler_runs_once,
+    a_handlers_mask_is_respected,
+    a_handler_may_repair_the_fault,
+    handlers_installed_later,
+    every_m_has_an_alternate_stack,
     an_overflow_without_stds_alternate_stack,
-    an_overflow_of_a_grown_stack_of_a_thread_of_c,
+    an_overflow_of_a_grown_stack_of_a_c_thread,
 ];
 
 const PROGRAMS: &[child::Main] = named![
@@ -63,7 +63,7 @@ const PROGRAMS: &[child::Main] = named![
     defaults_sent,
     handles_once,
     masks,
-    mends,
+    repairs,
     comes_later_and_overflows,
     comes_later_and_faults,
     comes_later_alone,
@@ -240,7 +240,7 @@ fn strays() -> ExitCode {
     in_a_goroutine(|| fault_at(GUARDED.load(Ordering::Relaxed)))
 }
 
-fn a_stray_pointer_is_no_overflow() {
+fn a_stray_pointer_is_not_an_overflow() {
     program("strays").run().killed_by(libc::SIGSEGV).does_not_say("overflow");
 }
 
@@ -307,13 +307,13 @@ fn chains_nothing() -> ExitCode {
     has_three_arguments()
 }
 
-fn the_handler_before_gets_other_faults() {
+fn the_previous_handler_gets_other_faults() {
     program("has_three_arguments").run().exits_with(33).says_nothing();
     program("has_one_argument").run().exits_with(40 + libc::SIGSEGV).says_nothing();
     names_the_goroutine(program("has_three_arguments_and_overflows").run());
 }
 
-fn without_the_chain_the_handler_before_gets_none() {
+fn without_the_chain_the_previous_handler_gets_none() {
     program("chains_nothing").run().killed_by(libc::SIGSEGV);
 }
 
@@ -359,7 +359,7 @@ fn handles_once() -> ExitCode {
     in_a_goroutine(|| fault_at(NOWHERE))
 }
 
-fn a_handler_for_once() {
+fn a_one_shot_handler_runs_once() {
     program("handles_once").run().killed_by(libc::SIGSEGV).prints("handled\n").says_nothing();
 }
 
@@ -379,13 +379,13 @@ fn masks() -> ExitCode {
     in_a_goroutine(|| fault_at(NOWHERE))
 }
 
-fn a_handlers_mask() {
+fn a_handlers_mask_is_respected() {
     program("masks").run().exits_with(0);
 }
 
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 
-extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+extern "C" fn repair(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     let page = PAGE.load(Ordering::Relaxed);
     // SAFETY: the kernel passes a valid `siginfo_t`, and this test owns the mapping of the page.
     unsafe {
@@ -397,8 +397,8 @@ extern "C" fn mend(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
 }
 
 /// Repairs the fault in the handler, like the write barrier of a garbage collector.
-fn mends() -> ExitCode {
-    handle(libc::SIGSEGV, mend as Handler as usize, libc::SA_SIGINFO);
+fn repairs() -> ExitCode {
+    handle(libc::SIGSEGV, repair as Handler as usize, libc::SA_SIGINFO);
     // SAFETY: a new anonymous mapping at an address that the kernel chooses touches no existing
     // memory.
     let page =
@@ -416,8 +416,8 @@ fn mends() -> ExitCode {
     overflows()
 }
 
-fn a_handler_that_mends() {
-    let ended = program("mends").run().prints("mended\n").aborts();
+fn a_handler_may_repair_the_fault() {
+    let ended = program("repairs").run().prints("mended\n").aborts();
     ended.says(" 'digger', spawned at runtime/tests/isolated/faults.rs:");
 }
 
@@ -454,7 +454,7 @@ fn comes_later_alone() -> ExitCode {
     overflows()
 }
 
-fn handlers_that_come_later() {
+fn handlers_installed_later() {
     let ended = program("comes_later_and_overflows").run().aborts().prints("later\n");
     ended.says(" 'digger', spawned at");
     program("comes_later_and_faults").run().exits_with(33).prints("later\n").says_nothing();
@@ -487,7 +487,7 @@ fn asks_for_alternate_stacks() -> ExitCode {
 /// ignored.
 const NOT_BY_STD: &str = "trap '' SEGV BUS";
 
-fn every_thread_of_goroutines_has_an_alternate_stack() {
+fn every_m_has_an_alternate_stack() {
     program("asks_for_alternate_stacks").run().exits_with(0).prints("true\n");
     program_after(NOT_BY_STD, "asks_for_alternate_stacks").run().exits_with(0).prints("true\n");
 }
@@ -525,7 +525,7 @@ fn grows_without_alternate_stack() -> ExitCode {
     grows_on_a_thread_of_c()
 }
 
-fn an_overflow_of_a_grown_stack_of_a_thread_of_c() {
+fn an_overflow_of_a_grown_stack_of_a_c_thread() {
     let ended = program("grows_on_a_thread_of_c").run().prints("false true false\n").aborts();
     ended.says("fatal error: stack overflow").says("1024 KiB").does_not_say("goroutine ");
     let ended = program("grows_without_alternate_stack").run().prints("false false false\n");

@@ -31,22 +31,22 @@ pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 
 const TESTS: &[child::Test] = named![
     main_returns_while_others_wait,
-    many_exit_at_once,
-    exit_runs_what_was_registered,
-    what_runs_at_exit_may_use_goroutines,
+    goroutines_exit_at_once,
+    exit_runs_registered_functions,
+    exit_functions_may_use_goroutines,
     children_with_pipes_under_load,
     children_inherit_nothing,
     children_without_descriptors,
-    ten_thousand_threads_wanted,
-    the_system_gives_no_more_threads,
-    the_system_gives_no_thread_at_all,
-    the_system_gives_no_thread_for_a_pinned_goroutine,
+    ten_thousand_goroutines_block,
+    the_system_refuses_more_threads,
+    the_system_refuses_every_thread,
+    the_system_refuses_a_thread_for_a_pinned_goroutine,
     a_goroutine_that_cannot_start,
     a_goroutine_that_cannot_start_or_end,
-    without_an_end_nobody_learns_of_it,
+    without_the_mechanism_a_failed_start_is_not_reported,
     a_stage_that_cannot_start,
-    what_cannot_start_does_not_count_as_done,
-    a_connection_for_which_there_is_no_stack,
+    goroutines_that_cannot_start_do_not_count_as_done,
+    a_connection_without_a_stack_is_closed,
     a_stack_that_cannot_grow,
     no_memory_for_a_closure,
 ];
@@ -219,7 +219,7 @@ fn main_returns_while_others_wait() {
     }
 }
 
-fn many_exit_at_once() {
+fn goroutines_exit_at_once() {
     for procs in ["1", "2", "4"] {
         let ended = program("programs::exits_many_times::main").env("GOMAXPROCS", procs).run();
         ended.exits_with(7).prints("").says_nothing();
@@ -246,7 +246,7 @@ fn exits_with_handlers() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn exit_runs_what_was_registered() {
+fn exit_runs_registered_functions() {
     program("exits_with_handlers").run().exits_with(5).prints("registered last\nregistered first\n").says_nothing();
 }
 
@@ -266,7 +266,7 @@ fn exits_with_goroutines() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn what_runs_at_exit_may_use_goroutines() {
+fn exit_functions_may_use_goroutines() {
     for procs in ["1", "2", "4"] {
         let ended = program("exits_with_goroutines").env("GOMAXPROCS", procs).run();
         ended.exits_with(6).prints("8\n").says_nothing();
@@ -365,7 +365,7 @@ fn wants_threads() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn ten_thousand_threads_wanted() {
+fn ten_thousand_goroutines_block() {
     for procs in ["1", "2", "4"] {
         let ended = program("wants_threads").env("GREENTHREAD_MAXTHREADS", "50").env("GOMAXPROCS", procs).run();
         let ended = ended.exits_with(0).prints("10000 true\n");
@@ -405,7 +405,7 @@ fn gets_no_more_threads() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn the_system_gives_no_more_threads() {
+fn the_system_refuses_more_threads() {
     let ended = program("gets_no_more_threads").run().exits_with(0).prints("true\n");
     let ended = ended.says("greenthread: the system gives no thread: ").says("; goroutines wait until one comes free");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
@@ -434,7 +434,7 @@ fn gets_no_thread_for_pinned() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn the_system_gives_no_thread_for_a_pinned_goroutine() {
+fn the_system_refuses_a_thread_for_a_pinned_goroutine() {
     let ended = program("gets_no_thread_for_pinned").run().exits_with(2);
     let ended = ended.says("fatal error: thread exhaustion: ");
     let ended = ended.says("pinned goroutines wait for a thread, none of the ");
@@ -447,7 +447,7 @@ fn gets_no_thread() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn the_system_gives_no_thread_at_all() {
+fn the_system_refuses_every_thread() {
     let ended = program("gets_no_thread").run().exits_with(2).prints("");
     ended.says("fatal error: the system gives no thread to run goroutines on: ");
 }
@@ -495,15 +495,15 @@ fn cannot_start_unnoticed() -> ExitCode {
     child::without(Mechanism::FailedStart);
     thread::spawn(|| {
         thread::sleep(Duration::from_millis(500));
-        println!("nobody was told");
+        println!("the failure was not reported");
         std::process::exit(4);
     });
     cannot_start()
 }
 
-fn without_an_end_nobody_learns_of_it() {
+fn without_the_mechanism_a_failed_start_is_not_reported() {
     let ended = program("cannot_start_unnoticed").run().exits_with(4);
-    assert!(ended.stdout.ends_with(" ends\nnobody was told\n"), "{ended:#?}");
+    assert!(ended.stdout.ends_with(" ends\nthe failure was not reported\n"), "{ended:#?}");
 }
 
 /// Limits the address space: no stack of the default size, which is 1 GiB, fits, and enough is left
@@ -556,8 +556,8 @@ fn waits_for_what_cannot_start() -> ExitCode {
     // The caller does the work of the goroutines that cannot start.
     println!("{:?}", parallel_map(&ctx, 3, 0..4, |_, n| Ok::<_, ctx::Error>(n)));
     println!("{}", TcpStream::connect_ctx(&ctx, "localhost:1").unwrap_err());
-    let nobody = [([0, 0, 0, 0], 1), ([0, 0, 0, 0], 2)].map(SocketAddr::from);
-    println!("{}", TcpStream::connect(&nobody[..]).unwrap_err());
+    let unreachable = [([0, 0, 0, 0], 1), ([0, 0, 0, 0], 2)].map(SocketAddr::from);
+    println!("{}", TcpStream::connect(&unreachable[..]).unwrap_err());
     println!(
         "{}",
         Arc::new(singleflight::Group::<_, ()>::new()).work_in_goroutine("key", || unreachable!()).recv().is_err()
@@ -565,7 +565,7 @@ fn waits_for_what_cannot_start() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn what_cannot_start_does_not_count_as_done() {
+fn goroutines_that_cannot_start_do_not_count_as_done() {
     let ended = program("waits_for_what_cannot_start").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
     ended.prints(
         "\
@@ -601,7 +601,7 @@ fn serves_without_stacks() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn a_connection_for_which_there_is_no_stack() {
+fn a_connection_without_a_stack_is_closed() {
     let ended = program("serves_without_stacks").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
     ended.prints("0\n0\n0\nOk(())\n").says("could not start: no address space");
 }

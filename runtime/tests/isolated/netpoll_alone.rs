@@ -28,7 +28,7 @@ fn sleep_beside_a_reader() {
         begin.elapsed()
     };
     let best = (0..5).any(|_| run() < Duration::from_millis(900));
-    assert!(best, "1000 sleeps of 50 us beside somebody who waits for I/O always took more than 900 ms");
+    assert!(best, "1000 sleeps of 50 us beside a goroutine that waits for I/O always took more than 900 ms");
     // A longer sleep: the poll waits for the whole milliseconds, and the M for the rest.
     let begin = Instant::now();
     time::sleep(Duration::from_micros(3300));
@@ -39,7 +39,7 @@ fn sleep_beside_a_reader() {
 
 /// Checks that an earlier timer and new work, both from a thread, wake the M that blocks in the
 /// poll.
-fn the_poller_is_woken_for_other_things() {
+fn timers_and_new_work_wake_the_poller() {
     check_on(1, || {
         let (a, b) = Stream::pair();
         let reader = spawn(move || b.get());
@@ -92,6 +92,6 @@ fn serve_io_beside(busy: usize) {
 }
 
 const TESTS: &[child::Test] =
-    child::named![the_poller_does_not_delay_timers, the_poller_is_woken_for_other_things, a_busy_scheduler_serves_io];
+    child::named![the_poller_does_not_delay_timers, timers_and_new_work_wake_the_poller, a_busy_scheduler_serves_io];
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]).alone();

@@ -21,7 +21,7 @@ const QUIET: Duration = Duration::from_millis(2500);
 /// Without an M that polls, it never arrives.
 const SOON: Duration = Duration::from_secs(4);
 
-fn a_call_that_blocks() {
+fn another_m_polls_during_a_blocking_call() {
     check_on(1, || {
         let (a, b) = Stream::pair();
         let echo = spawn(move || b.echo());
@@ -36,7 +36,7 @@ fn a_call_that_blocks() {
                 while socket.read(&mut bytes).is_err() {
                     thread::sleep(Duration::from_micros(100));
                 }
-                assert!(begin.elapsed() < SOON, "nobody polled");
+                assert!(begin.elapsed() < SOON, "no M polled");
             });
             assert_eq!(bytes, [3]);
         });
@@ -47,7 +47,7 @@ fn a_call_that_blocks() {
 
 /// Blocks the thread of a goroutine in a destructor that waits during unwinding, after sysmon has
 /// retaken the P.
-fn a_destructor_that_waits_while_unwinding() {
+fn another_m_polls_while_a_destructor_waits() {
     struct Reads(Stream);
     impl Drop for Reads {
         fn drop(&mut self) {
@@ -67,10 +67,11 @@ fn a_destructor_that_waits_while_unwinding() {
         let begin = Instant::now();
         a.put(4);
         assert!(unwinding.join().is_err());
-        assert!(begin.elapsed() < SOON, "nobody polled");
+        assert!(begin.elapsed() < SOON, "no M polled");
     });
 }
 
-const TESTS: &[child::Test] = child::named![a_call_that_blocks, a_destructor_that_waits_while_unwinding];
+const TESTS: &[child::Test] =
+    child::named![another_m_polls_during_a_blocking_call, another_m_polls_while_a_destructor_waits];
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]);

@@ -15,21 +15,21 @@ use greenthread::{channel, debug, select, set_gomaxprocs, spawn, time};
 
 const TESTS: &[child::Test] = named![
     each_kind_arrives,
-    numbers,
-    default_comes_back,
-    default_comes_back_for_numbers,
-    default_comes_back_for_ignored,
+    reserved_numbers_are_refused,
+    default_effect_returns,
+    default_effect_returns_for_numbers,
+    ignored_signal_is_ignored_again,
     every_channel_gets_it,
     kinds_are_not_lost,
     waits_in_select_and_on_threads,
     context_ends,
     context_ends_once,
-    context_gives_the_default_back,
+    dropped_context_restores_the_default,
     leaves_nothing_behind,
-    costs_nothing_before,
-    quiet_while_waiting,
+    nothing_is_installed_before_use,
+    no_thread_wakes_up_while_waiting,
     refuses_without_descriptors,
-    many_come_and_go,
+    channels_come_and_go_under_load,
 ];
 
 const PROGRAMS: &[child::Main] = named![
@@ -335,11 +335,11 @@ fn each_kind_arrives() {
     program("programs::each_kind").run().exits_with(0).says_nothing();
 }
 
-fn default_comes_back() {
+fn default_effect_returns() {
     program("programs::drops").run().dies_of(SIGTERM).prints("received\nthe other still\n");
 }
 
-fn default_comes_back_for_numbers() {
+fn default_effect_returns_for_numbers() {
     let first = Signal::real_time(0).unwrap().as_raw();
     // SIGUSR1, SIGIO, SIGPWR, and two real-time signals.
     for number in [10, 29, 30, first, 64] {
@@ -348,7 +348,7 @@ fn default_comes_back_for_numbers() {
     }
 }
 
-fn numbers() {
+fn reserved_numbers_are_refused() {
     for number in 1..32 {
         // SIGILL, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGSTOP.
         let own = [4, 7, 8, 9, 11, 19].contains(&number);
@@ -369,7 +369,7 @@ fn numbers() {
     }
 }
 
-fn default_comes_back_for_ignored() {
+fn ignored_signal_is_ignored_again() {
     // A shell's children inherit what it ignores.
     program_after("trap '' TERM", "programs::drops_ignored").run().exits_with(0);
 }
@@ -396,7 +396,7 @@ fn context_ends_once() {
     program("programs::context_once").run().exits_with(0);
 }
 
-fn context_gives_the_default_back() {
+fn dropped_context_restores_the_default() {
     program("programs::context_dropped").run().dies_of(SIGTERM);
 }
 
@@ -404,11 +404,11 @@ fn leaves_nothing_behind() {
     program("programs::leaves_nothing").run().exits_with(0);
 }
 
-fn costs_nothing_before() {
+fn nothing_is_installed_before_use() {
     program("programs::looks").run().exits_with(0);
 }
 
-fn quiet_while_waiting() {
+fn no_thread_wakes_up_while_waiting() {
     program("programs::quiet").run().exits_with(0);
 }
 
@@ -416,7 +416,7 @@ fn refuses_without_descriptors() {
     program("programs::no_descriptors").run().exits_with(101).says("signal::notify: ").says("call it earlier");
 }
 
-fn many_come_and_go() {
+fn channels_come_and_go_under_load() {
     // SIGUSR1 is 10 on Linux.
     for procs in ["1", "2", "4"] {
         program("programs::come_and_go").env("GOMAXPROCS", procs).run().dies_of(10);

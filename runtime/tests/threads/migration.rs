@@ -114,13 +114,13 @@ fn roam(seed: u64, procs: usize, hazard: Hazard) -> (u32, u32) {
     (wrong.load(Ordering::Relaxed), moved.load(Ordering::Relaxed))
 }
 
-fn thread_locals_are_those_of_the_thread() {
+fn thread_locals_belong_to_the_current_thread() {
     let seed = seed();
     let before = debug::stats().guarded_resumes;
     for procs in [2, 4] {
         for (name, hazard) in HAZARDS {
             let (wrong, moved) = roam(seed, procs, *hazard);
-            assert!(moved > 0, "{name}, {procs} Ps: nobody was moved");
+            assert!(moved > 0, "{name}, {procs} Ps: no goroutine moved");
             assert_eq!(wrong, 0, "{name}, {procs} Ps, of which {moved} moves");
         }
     }
@@ -141,7 +141,7 @@ fn unguarded() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn without_the_guard_they_are_not() {
+fn without_the_guard_thread_locals_are_confused() {
     let ended = program("unguarded").run().exits_with(0);
     // The compiler chooses whether it keeps an address from one use to the next; `ci/optimized.sh`
     // varies that.
@@ -161,7 +161,7 @@ fn unseen() -> ExitCode {
 
 /// Checks the limit that the documentation states: if this fails, the documentation promises too
 /// little.
-fn the_guard_does_not_see_what_is_in_the_heap() {
+fn the_guard_does_not_see_addresses_in_the_heap() {
     program("unseen").run().exits_with(0).prints("wrong\n");
 }
 
@@ -240,7 +240,7 @@ fn wake_and_send_home(go_on: &Sender<()>) {
     until(|| debug::stats().guarded_resumes > before);
 }
 
-fn a_home_that_is_busy_is_waited_for() {
+fn a_goroutine_waits_for_its_busy_thread() {
     check_from_thread(|| wait_for_a_busy_home(receive));
 }
 
@@ -277,7 +277,7 @@ fn spin_until(stop: &AtomicBool) {
 
 /// Checks that a goroutine that only yields is not a hog: it lets the goroutine that waits for its
 /// thread run, although no other goroutine is there.
-fn a_home_that_yields_lets_it_run() {
+fn a_yielding_goroutine_gives_way_to_a_tied_one() {
     check_from_thread(|| {
         let (thread, go_on, holder) = holder();
         let (holder, stop) = (Arc::new(holder), Arc::new(AtomicBool::new(false)));
@@ -296,7 +296,7 @@ fn a_home_that_yields_lets_it_run() {
 
 /// Checks the case in which the goroutine that has locked the thread waits for the one that must
 /// run there.
-fn a_home_that_is_locked_by_another_is_no_deadlock() {
+fn a_thread_locked_by_another_causes_no_deadlock() {
     check_from_thread(|| {
         let (thread, go_on, holder) = holder();
         let locker = on_thread(thread, move || {
@@ -343,7 +343,7 @@ fn two_goroutines_lock_one_thread() {
 }
 
 /// Checks that the goroutine waits while another one unwinds and blocks its thread.
-fn a_home_that_is_blocked_in_place_is_waited_for() {
+fn a_goroutine_waits_for_its_blocked_thread() {
     struct Waits(Receiver<()>);
     impl Drop for Waits {
         fn drop(&mut self) {
@@ -423,7 +423,7 @@ fn sieves() -> ExitCode {
 ///
 /// The guard would take such an address for one in use. (Two operations do leave one, once in a
 /// while: the start of a thread, and the growth of a run queue.)
-fn we_leave_no_addresses_behind() {
+fn the_runtime_leaves_no_addresses_behind() {
     let stdout =
         program("sieves").env("GREENTHREAD_CHAOS", &(seed() as u32 | 1).to_string()).run().exits_with(0).stdout;
     let (moved, guarded) = stdout.trim().split_once(' ').expect("two numbers");
@@ -432,17 +432,17 @@ fn we_leave_no_addresses_behind() {
 }
 
 const TESTS: &[child::Test] = named![
-    thread_locals_are_those_of_the_thread,
-    without_the_guard_they_are_not,
-    the_guard_does_not_see_what_is_in_the_heap,
-    a_home_that_is_busy_is_waited_for,
-    a_home_that_yields_lets_it_run,
-    a_home_that_is_locked_by_another_is_no_deadlock,
+    thread_locals_belong_to_the_current_thread,
+    without_the_guard_thread_locals_are_confused,
+    the_guard_does_not_see_addresses_in_the_heap,
+    a_goroutine_waits_for_its_busy_thread,
+    a_yielding_goroutine_gives_way_to_a_tied_one,
+    a_thread_locked_by_another_causes_no_deadlock,
     two_goroutines_lock_one_thread,
-    a_home_that_is_blocked_in_place_is_waited_for,
+    a_goroutine_waits_for_its_blocked_thread,
     a_goroutine_on_several_stacks,
     crowds_of_both_kinds,
-    we_leave_no_addresses_behind,
+    the_runtime_leaves_no_addresses_behind,
 ];
 
 const PROGRAMS: &[child::Main] = named![unguarded, unseen, sieves];

@@ -17,12 +17,12 @@ use greenthread_hazards::{nice, set_nice, thread as thread_number};
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 
 const TESTS: &[child::Test] = named![
-    threads_stay_and_are_used_again,
+    threads_stay_alive_and_are_reused,
     the_thread_that_parked_last_is_used_first,
     pinned_goroutines_have_threads_of_their_own,
     a_thousand_pinned_goroutines_leave_no_thread,
-    a_thread_that_stays_locked_runs_nobody_else,
-    what_must_run_on_such_a_thread_does,
+    a_thread_that_stays_locked_runs_no_other_goroutine,
+    a_goroutine_tied_to_a_locked_thread_runs_there,
     new_threads_inherit_from_no_goroutine,
     few_threads_are_enough_for_pinned_goroutines,
     all_threads_are_locked,
@@ -62,7 +62,7 @@ fn is_alive(thread: i32) -> bool {
 
 /// Checks that idle threads do not end: a goroutine may have lent a reference to its thread's
 /// variables to another goroutine.
-fn threads_stay_and_are_used_again() {
+fn threads_stay_alive_and_are_reused() {
     check(|| {
         let first: HashSet<i32> = crowd(thread_number).into_iter().collect();
         let used: HashSet<i32> = (0..5).flat_map(|_| crowd(thread_number)).chain(first.iter().copied()).collect();
@@ -131,7 +131,7 @@ fn stay_locked() {
     mem::forget(lock_os_thread());
 }
 
-fn a_thread_that_stays_locked_runs_nobody_else() {
+fn a_thread_that_stays_locked_runs_no_other_goroutine() {
     check(|| {
         let before = debug::stats().unusable_threads;
         for n in 1..=3 {
@@ -165,7 +165,7 @@ thread_local! {
 }
 
 /// Checks that a goroutine with an address in the thread's own memory still runs on that thread.
-fn what_must_run_on_such_a_thread_does() {
+fn a_goroutine_tied_to_a_locked_thread_runs_there() {
     check(|| {
         let ((here, places), (go_on, wait)) = (bounded(1), bounded::<()>(0));
         let holder = spawn(move || {

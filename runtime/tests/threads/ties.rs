@@ -25,7 +25,7 @@ pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 
 const TESTS: &[child::Test] = named![
     a_blocked_read_keeps_only_its_own_thread,
-    a_goroutine_that_keeps_threads_is_kept_apart,
+    a_goroutine_that_keeps_threads_avoids_tied_threads,
     blocking_leaves_a_tied_thread,
     a_long_wait_for_a_thread_is_reported_once,
     a_destructor_that_waits_for_a_tied_goroutine_ends,
@@ -146,7 +146,7 @@ fn keeps() -> ExitCode {
     })
 }
 
-fn a_goroutine_that_keeps_threads_is_kept_apart() {
+fn a_goroutine_that_keeps_threads_avoids_tied_threads() {
     on_many_ps("keeps").for_each(|ended| drop(ended.exits_with(0).says_nothing()));
 }
 

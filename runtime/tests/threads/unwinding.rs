@@ -31,9 +31,9 @@ const TESTS: &[child::Test] = named![
     calls_that_block,
     all_at_once,
     parking_in_the_panic_hook,
-    a_second_panic_is_as_on_a_thread,
-    counts_and_poison_are_right,
-    counts_and_poison_go_wrong_if_it_switches,
+    a_second_panic_aborts_as_on_a_thread,
+    panic_counts_and_poisoning_are_right,
+    panic_counts_and_poisoning_go_wrong_after_a_switch,
 ];
 
 const PROGRAMS: &[child::Main] =
@@ -161,7 +161,7 @@ fn all_at_once() {
             })
             .collect();
         handles.into_iter().for_each(|handle| handle.join().unwrap());
-        assert_eq!(roamers.met(), 0, "somebody ran on a thread that was unwinding");
+        assert_eq!(roamers.met(), 0, "a goroutine ran on a thread that was unwinding");
     });
 }
 
@@ -211,7 +211,7 @@ fn panics_twice_after_a_park() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn a_second_panic_is_as_on_a_thread() {
+fn a_second_panic_aborts_as_on_a_thread() {
     let words = |name: &str| {
         let ended = program(name).env("GOMAXPROCS", "2").run().aborts().says("the first").says("the second");
         // Drops the backtrace and the lines that name a thread or a goroutine.
@@ -271,7 +271,7 @@ fn counts_wrong() -> ExitCode {
     counts()
 }
 
-fn counts_and_poison_are_right() {
+fn panic_counts_and_poisoning_are_right() {
     for procs in ["1", "2", "4"] {
         let ended = program("counts").env("GOMAXPROCS", procs).run();
         ended.exits_with(0).says_nothing().prints("met false poisoned false\n");
@@ -279,6 +279,6 @@ fn counts_and_poison_are_right() {
 }
 
 /// Checks the failure on one P, where both goroutines nearly always run on one thread.
-fn counts_and_poison_go_wrong_if_it_switches() {
+fn panic_counts_and_poisoning_go_wrong_after_a_switch() {
     program("counts_wrong").env("GOMAXPROCS", "1").run().prints("met true poisoned true\n");
 }
