@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 const LATE: Duration = Duration::from_secs(3600);
 
-fn a_million_calls_to_come() {
+fn a_million_pending_calls() {
     let seed = seed();
     check_within(LIMIT, move || {
         let (n, mut random) = (crowd(), Rng::new(seed));
@@ -86,6 +86,6 @@ fn resident() -> usize {
     statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).map_or(0, |pages: usize| pages * 4096)
 }
 
-const TESTS: &[child::Test] = child::named![a_million_calls_to_come, a_million_sleepers];
+const TESTS: &[child::Test] = child::named![a_million_pending_calls, a_million_sleepers];
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]);

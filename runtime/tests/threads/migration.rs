@@ -232,26 +232,26 @@ fn on_thread<T: Send + 'static>(thread: i32, f: impl FnOnce() -> T + Send + 'sta
     }
 }
 
-/// Resumes the holder while its home thread is busy, and waits until the guard has sent the holder
-/// home.
-fn wake_and_send_home(go_on: &Sender<()>) {
+/// Resumes the holder while its thread is busy, and waits until the guard has sent the holder back
+/// to that thread.
+fn resume_until_sent_back(go_on: &Sender<()>) {
     let before = debug::stats().guarded_resumes;
     go_on.send(()).unwrap();
     until(|| debug::stats().guarded_resumes > before);
 }
 
 fn a_goroutine_waits_for_its_busy_thread() {
-    check_from_thread(|| wait_for_a_busy_home(receive));
+    check_from_thread(|| wait_for_a_busy_thread(receive));
 }
 
-fn wait_for_a_busy_home(wait_for: fn(&Receiver<()>)) {
+fn wait_for_a_busy_thread(wait_for: fn(&Receiver<()>)) {
     let (thread, go_on, holder) = holder_that(wait_for);
     let stop = Arc::new(AtomicBool::new(false));
     let hog = on_thread(thread, {
         let stop = Arc::clone(&stop);
         move || spin_until(&stop)
     });
-    wake_and_send_home(&go_on);
+    resume_until_sent_back(&go_on);
     let goroutine = |id| debug::goroutines().into_iter().find(|goroutine| goroutine.id == id);
     until(|| goroutine(holder.id()).is_some_and(|holder| holder.behind.is_some()));
     let ahead = goroutine(holder.id()).unwrap().behind.unwrap();
@@ -288,7 +288,7 @@ fn a_yielding_goroutine_gives_way_to_a_tied_one() {
                 until(|| holder.is_finished());
             }
         });
-        wake_and_send_home(&go_on);
+        resume_until_sent_back(&go_on);
         stop.store(true, Ordering::Relaxed);
         yielding.join().unwrap();
     });
@@ -358,7 +358,7 @@ fn a_goroutine_waits_for_its_blocked_thread() {
             panic::resume_unwind(Box::new("expected"));
         });
         until(|| parked("chan receive") == 2);
-        wake_and_send_home(&go_on);
+        resume_until_sent_back(&go_on);
         assert!(!holder.is_finished());
         let_go.send(()).unwrap();
         unwinds.join().unwrap_err();
@@ -373,7 +373,7 @@ fn a_goroutine_on_several_stacks() {
         let grow = |f: &dyn Fn()| stack::grow(usize::MAX, 64 << 10, f);
         grow(&|| grow(&|| receive(wait)));
     }
-    check_from_thread(|| wait_for_a_busy_home(grow_and_receive));
+    check_from_thread(|| wait_for_a_busy_thread(grow_and_receive));
 }
 
 /// Checks that no goroutine starves, whether it must return to its thread or not.

@@ -28,11 +28,11 @@ const TESTS: &[child::Test] = named![
     all_threads_are_locked,
     no_thread_for_a_pinned_goroutine,
     pinned_goroutines_that_wait_for_each_other,
-    displaced_watchers_sleep_on,
+    an_m_sleeps_on_when_its_watched_p_is_taken,
 ];
 
 const PROGRAMS: &[child::Main] =
-    named![starts_threads_beside_a_changed_one, pins_many, locks_all, pins_one, pins_a_crowd, displaces_watchers,];
+    named![starts_threads_beside_a_changed_one, pins_many, locks_all, pins_one, pins_a_crowd, takes_watched_ps,];
 
 /// The number of goroutines in a crowd.
 const CROWD: usize = 20;
@@ -299,7 +299,7 @@ fn sleeps() -> u64 {
 
 /// Makes an M sleep until a timer of a P that it watches, takes that P for another M, and stops the
 /// timer.
-fn displaces_watchers() -> ExitCode {
+fn takes_watched_ps() -> ExitCode {
     set_gomaxprocs(1);
     let displace = || {
         let timer = time::after_func(Duration::from_millis(800), || ());
@@ -314,6 +314,6 @@ fn displaces_watchers() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn displaced_watchers_sleep_on() {
-    program("displaces_watchers").run().exits_with(0).prints("0\n");
+fn an_m_sleeps_on_when_its_watched_p_is_taken() {
+    program("takes_watched_ps").run().exits_with(0).prints("0\n");
 }

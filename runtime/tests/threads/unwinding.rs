@@ -25,11 +25,11 @@ use greenthread::{blocking, channel, go, select, spawn, time, yield_now};
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);
 
 const TESTS: &[child::Test] = named![
-    reading_and_writing,
-    selecting,
-    yielding,
-    calls_that_block,
-    all_at_once,
+    io_in_destructors,
+    selects_in_destructors,
+    yields_in_destructors,
+    blocking_calls_in_destructors,
+    unwinding_in_every_way,
     parking_in_the_panic_hook,
     a_second_panic_aborts_as_on_a_thread,
     panic_counts_and_poisoning_are_right,
@@ -40,7 +40,7 @@ const PROGRAMS: &[child::Main] =
     named![parks_in_the_hook, panics_twice_on_a_thread, panics_twice, panics_twice_after_a_park, counts, counts_wrong];
 
 /// Sends a byte to another goroutine and receives one back.
-fn talk() {
+fn exchange_a_byte() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let peer = spawn(move || {
@@ -123,27 +123,27 @@ fn panic_inside() {
     assert!(inner.is_err() && thread::panicking());
 }
 
-fn reading_and_writing() {
-    check_blocking_while_panicking(talk);
+fn io_in_destructors() {
+    check_blocking_while_panicking(exchange_a_byte);
 }
 
-fn selecting() {
+fn selects_in_destructors() {
     check_blocking_while_panicking(choose);
 }
 
-fn yielding() {
+fn yields_in_destructors() {
     check_blocking_while_panicking(yield_often);
 }
 
-fn calls_that_block() {
+fn blocking_calls_in_destructors() {
     check_blocking_while_panicking(block_the_thread);
 }
 
 /// Unwinds goroutines in all ways, on fewer Ps than there are goroutines and on more, while idle Ms
 /// steal.
-fn all_at_once() {
+fn unwinding_in_every_way() {
     const WAYS: [fn(); 8] = [
-        talk,
+        exchange_a_byte,
         choose,
         yield_often,
         block_the_thread,
