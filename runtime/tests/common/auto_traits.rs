@@ -1,8 +1,10 @@
-//! Whether a type is `Send` and `Sync`, asked at run time, so that "no" can be tested too.
+//! Asks at run time whether a type is `Send` and `Sync`, so that a test can also expect "no".
 
 use std::marker::PhantomData;
 
-/// Stands for a `T`. Where the bounds of an inherent method hold, it wins over that of [`No`].
+/// Stands for a `T`.
+///
+/// An inherent method whose bounds hold takes precedence over that of [`No`].
 pub struct Ask<T: ?Sized>(pub PhantomData<T>);
 
 pub trait No {
@@ -25,10 +27,10 @@ impl<T: ?Sized + Sync> Ask<T> {
     }
 }
 
-/// Whether the type is `Send`, and whether it is `Sync`.
+/// Evaluates to two `bool`s: whether the type is `Send`, and whether it is `Sync`.
 macro_rules! asked {
     ($t:ty) => {{
-        // Not used where both answers are yes.
+        // The trait is unused if the type is both `Send` and `Sync`.
         #[allow(unused_imports)]
         use $crate::common::auto_traits::No as _;
         let ask = $crate::common::auto_traits::Ask::<$t>(std::marker::PhantomData);

@@ -1,9 +1,10 @@
-//! Test programs whose tests each run in a process of their own, and the programs that these tests run as children: for
-//! what ends the process, changes it for good, or must have it to itself.
+//! Test programs whose tests each run in a process of their own, and the child programs that these
+//! tests start. They are for what ends the process, changes it for good, or needs it alone.
 //!
-//! A test program of this kind has no libtest harness: [`main`] is its `main`. It starts itself again for each test, with
-//! the test's name in an environment variable, and several at a time. A test in turn starts the same executable with the
-//! name of a program. A program needs a real `main`, since the end of `main` is part of what is tested.
+//! A test program of this kind has no libtest harness: [`main`] is its `main`. It starts itself
+//! again for each test, with the test's name in an environment variable, and runs several tests at
+//! a time. A test in turn starts the same executable with the name of a program. A program needs a
+//! real `main`, since the end of `main` is part of what is tested.
 
 use std::collections::VecDeque;
 use std::env;
@@ -19,40 +20,44 @@ use greenthread::__private::Mechanism;
 
 use super::{LIMIT, apart};
 
-/// The time within which a child that hangs must say where.
+/// The time that a hanging child has for its dump before it is killed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// The limit of a test, which may run several programs with a limit of their own.
 const TEST_LIMIT: Duration = Duration::from_secs(900);
 
-/// Tests that run at the same time. They wait for most of their time, and measure nothing.
+/// The number of tests that run at the same time.
+///
+/// They mostly wait, and measure nothing.
 const AT_A_TIME: usize = 4;
 
-/// Names what a process runs: `test suite::name` or `program suite::name`.
+/// The environment variable that says what a process runs: `test suite::name` or
+/// `program suite::name`.
 const VARIABLE: &str = "GREENTHREAD_TEST_PROGRAM";
 
-/// What the runtime reads.
+/// The environment variables that the runtime reads.
 const SETTINGS: [&str; 4] = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS"];
 
-/// A test, by name.
+/// The name of a test, and the test.
 pub type Test = (&'static str, fn());
 
-/// What a child runs as its `main`, by name.
+/// The name of a program, and what it runs as its `main`.
 pub type Main = (&'static str, fn() -> ExitCode);
 
 /// The tests and programs of one file.
 pub struct Suite {
-    /// Names the suite: `crash` for `tests/isolated/crash.rs`.
+    /// The file that names the suite: `tests/isolated/crash.rs` is the suite `crash`.
     pub file: &'static str,
     pub tests: &'static [Test],
     pub programs: &'static [Main],
     /// Called at the start of each process, before anything else.
     pub setup: fn(),
-    /// Its tests measure, or use the whole machine: no other test runs at the same time.
+    /// `true` if the tests measure something or use the whole machine, so no other test may run at
+    /// the same time.
     pub is_alone: bool,
 }
 
-/// The suite of the file that uses this: `suite!(TESTS, PROGRAMS)`.
+/// The suite of the file that uses this macro: `suite!(TESTS, PROGRAMS)`.
 #[allow(unused_macros)]
 macro_rules! suite {
     ($tests:expr, $programs:expr) => {
@@ -77,31 +82,35 @@ macro_rules! named {
 pub(crate) use named;
 
 impl Suite {
-    /// Calls `setup` in each process before anything else.
+    /// Sets a function that each process calls before anything else.
     pub const fn after(self, setup: fn()) -> Self {
         Self { setup, ..self }
     }
 
-    /// Runs no other test at the same time as one of these.
+    /// Keeps every other test from running at the same time as one of this suite.
     pub const fn alone(self) -> Self {
         Self { is_alone: true, ..self }
     }
 }
 
-/// The name of the suite in `file`.
+/// Returns the name of the suite in `file`.
 fn suite_of(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.strip_suffix(".rs").unwrap_or(name)
 }
 
-/// Switches a mechanism off, for the rest of this process: one that is there to show what happens then.
+/// Switches a mechanism off for the rest of this process, so that a test can show what the
+/// mechanism prevents.
 pub fn without(mechanism: Mechanism) {
-    // SAFETY: what follows is made to be defined without it: it counts wrong, crashes, or waits forever, and is watched from outside.
+    // SAFETY: every program that calls this has defined behavior without the mechanism: it counts
+    // wrong, crashes or waits forever, and its parent watches it from outside.
     unsafe { mechanism.switch_off() };
 }
 
-/// The `main` of a test program. Runs the test or the program that the variable names, else all tests. Takes what libtest
-/// takes: parts of names, `--exact`, `--skip` and `--list`.
+/// Runs the test or the program that the variable names, or else all tests.
+///
+/// This is the `main` of a test program. It takes libtest's arguments: parts of names, `--exact`,
+/// `--skip` and `--list`.
 pub fn main(suites: &[Suite]) -> ExitCode {
     let Ok(wanted) = env::var(VARIABLE) else { return run_all(suites) };
     let (kind, name) = wanted.split_once(' ').expect("a kind and a name");
@@ -115,12 +124,12 @@ pub fn main(suites: &[Suite]) -> ExitCode {
         return program();
     }
     let (_, test) = suite.tests.iter().find(|(name, _)| is_wanted(name)).expect("the test is in the list");
-    // The name that messages and watchdogs show.
+    // Messages and watchdogs show the name of the thread.
     let thread = thread::Builder::new().name(name.to_owned()).spawn(test).expect("a thread can be started");
     ExitCode::from(u8::from(thread.join().is_err()) * 101)
 }
 
-/// Which tests the arguments ask for.
+/// The selection of tests that the arguments ask for.
 struct Filter {
     wanted: Vec<String>,
     skipped: Vec<String>,
@@ -137,7 +146,7 @@ impl Filter {
                 "--exact" => this.exact = true,
                 "--list" => this.list = true,
                 "--skip" => this.skipped.extend(arguments.next()),
-                // The number of threads has no meaning here.
+                // The number of tests at a time is fixed, so this option has no effect.
                 "--test-threads" => drop(arguments.next()),
                 other if other.starts_with('-') => {}
                 _ => this.wanted.push(argument),
@@ -152,7 +161,8 @@ impl Filter {
     }
 }
 
-/// Runs every test that the arguments ask for: first those that may run side by side, then the others.
+/// Runs every test that the arguments ask for: first those that may run side by side, then the
+/// others.
 fn run_all(suites: &[Suite]) -> ExitCode {
     let filter = Filter::from_arguments();
     let names_of = |is_alone: bool| {
@@ -174,14 +184,14 @@ fn run_all(suites: &[Suite]) -> ExitCode {
     ExitCode::from(u8::from(failed > 0) * 101)
 }
 
-/// Runs tests, several `at_a_time`. Returns how many failed.
+/// Runs the tests, up to `at_a_time` of them at once, and returns how many failed.
 fn run_at_once(at_a_time: usize, tests: VecDeque<String>) -> usize {
     let (tests, failed) = (Mutex::new(tests), Mutex::new(0));
     let next = || tests.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let work = || {
         while let Some(name) = next() {
             let ended = start(&format!("test {name}")).run_within(TEST_LIMIT);
-            // One report at a time.
+            // The lock is held while a result is printed, so that reports do not mix.
             let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
             match ended {
                 Ok(ended) if ended.status.success() => println!("test {name} ... ok ({:.2?})", ended.took),
@@ -199,10 +209,10 @@ fn run_at_once(at_a_time: usize, tests: VecDeque<String>) -> usize {
     failed.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A child to be run.
+/// A child process that has yet to be started.
 pub struct Program(Command);
 
-/// How a child ended.
+/// The outcome of a child process.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
@@ -211,14 +221,14 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// This executable, to run `what`.
+/// Prepares this executable to run `what`.
 fn start(what: &str) -> Program {
     let mut command = Command::new(env::current_exe().expect("a program knows its own path"));
     command.env(VARIABLE, what).env(apart::VARIABLE, "1");
     Program(command)
 }
 
-/// The program `name` of the file that calls this, with none of the runtime's settings.
+/// Prepares the program `name` of the calling file, without any of the runtime's settings.
 #[track_caller]
 pub fn program(name: &str) -> Program {
     let Program(mut command) = start(&format!("program {}::{name}", suite_of(Location::caller().file())));
@@ -229,13 +239,13 @@ pub fn program(name: &str) -> Program {
     Program(command)
 }
 
-/// As [`program`], with no more than `limit` descriptors.
+/// Like [`program`], but with a limit of `limit` descriptors.
 #[track_caller]
 pub fn program_with_descriptors(name: &str, limit: u32) -> Program {
     program_after(&format!("ulimit -n {limit}"), name)
 }
 
-/// As [`program`], started by a shell that has run `setup` before.
+/// Like [`program`], but a shell runs `setup` and then starts the program.
 #[track_caller]
 pub fn program_after(setup: &str, name: &str) -> Program {
     let Program(program) = program(name);
@@ -256,7 +266,8 @@ impl Program {
         self
     }
 
-    /// Runs the child for `duration`, checks that it has neither ended nor said anything, and kills it.
+    /// Runs the child for `duration`, checks that it is still running and has printed nothing to
+    /// stderr, and kills it.
     pub fn lives_for(mut self, duration: Duration) {
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("the child starts");
@@ -269,15 +280,18 @@ impl Program {
         assert!(ended.is_none() && stderr.is_empty(), "{ended:?}: {stderr}");
     }
 
-    /// Runs the child to its end; one that takes too long is asked for its goroutines and killed, and the test fails with
-    /// what it said.
+    /// Runs the child to its end.
+    ///
+    /// If it takes too long, it is asked for a dump and killed, and the test fails with its output.
     pub fn run(self) -> Ended {
         self.run_within(LIMIT).unwrap_or_else(|Ended { status, stdout, stderr, .. }| {
             panic!("the child hangs: {status:?}\n{stdout}\n{stderr}");
         })
     }
 
-    /// Runs the child to its end. After `limit` it is asked for its goroutines and killed; then what it said is an error.
+    /// Runs the child to its end.
+    ///
+    /// After `limit` it is asked for a dump and killed, and its output is returned as an error.
     fn run_within(mut self, limit: Duration) -> Result<Ended, Ended> {
         let begin = Instant::now();
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -335,14 +349,14 @@ impl Ended {
         self
     }
 
-    /// Checks that stderr has `text` in it.
+    /// Checks that stderr contains `text`.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "no {text:?} in {self:#?}");
         self
     }
 
-    /// Checks that stderr has no `text` in it.
+    /// Checks that stderr does not contain `text`.
     #[track_caller]
     pub fn does_not_say(self, text: &str) -> Self {
         assert!(!self.stderr.contains(text), "{text:?} in {self:#?}");
@@ -356,7 +370,7 @@ impl Ended {
         self
     }
 
-    /// Checks what is on stdout.
+    /// Checks the whole text of stdout.
     #[track_caller]
     pub fn prints(self, text: &str) -> Self {
         assert_eq!(self.stdout, text, "{self:#?}");

@@ -13,7 +13,9 @@ struct Counts {
     dropped: AtomicUsize,
 }
 
-/// A value of a [`Census`]. On the heap, so that a second drop of it does not go unnoticed.
+/// A value of a [`Census`].
+///
+/// It lives on the heap, so that a second drop does not go unnoticed.
 pub struct Counted {
     census: Census,
     _memory: Box<u64>,
@@ -33,9 +35,9 @@ impl Census {
         self.0.dropped.load(Ordering::Acquire)
     }
 
-    /// How many values are there.
+    /// Returns how many values are alive.
     pub fn alive(&self) -> usize {
-        // Those dropped have been made: asked in the other order there may seem to be fewer than none.
+        // The drops are read first: in the other order the difference could be negative.
         let dropped = self.dropped();
         self.made() - dropped
     }
@@ -47,7 +49,7 @@ impl Drop for Counted {
     }
 }
 
-/// Calls its closure when it is dropped: a destructor made to order.
+/// Calls its closure when it is dropped.
 pub struct OnDrop<F: FnOnce()>(Option<F>);
 
 impl<F: FnOnce()> OnDrop<F> {

@@ -1,6 +1,7 @@
-//! What the tests of the runtime share: every number of Ps in turn, a watchdog, leak checks, seeds, and child processes.
+//! What the tests of the runtime share: runs on several numbers of Ps, a watchdog, leak checks,
+//! seeds and child processes.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test program uses only a part of this module.
 #![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
 pub mod apart;
@@ -28,10 +29,10 @@ use greenthread::debug::{self, GoroutineState};
 pub use random::{Rng, seed, storm_time};
 pub use watchdog::{LIMIT, watchdog, watchdog_after};
 
-/// How long a finished test may take to leave nothing behind.
+/// The time in which a finished test must have released everything.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// The numbers of Ps that everything runs on.
+/// The numbers of Ps that every check runs on.
 const PROCS: [usize; 3] = [1, 2, 4];
 
 /// Runs `body` as a goroutine on 1, 2 and 4 Ps, and checks each time that it leaves nothing behind.
@@ -39,7 +40,7 @@ pub fn check(body: impl Fn() + Send + Sync + 'static) {
     check_within(LIMIT, body);
 }
 
-/// As [`check`], for what may take longer than others do: up to `limit` on each number of Ps.
+/// Like [`check`], but for slow tests: `body` may take up to `limit` on each number of Ps.
 pub fn check_within(limit: Duration, body: impl Fn() + Send + Sync + 'static) {
     let body = Arc::new(body);
     check_all(limit, || {
@@ -50,7 +51,7 @@ pub fn check_within(limit: Duration, body: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-/// As [`check`], with `body` on the thread of the test: one that the runtime did not start.
+/// Like [`check`], but runs `body` on the test's own thread, which the runtime did not start.
 pub fn check_from_thread(body: impl Fn()) {
     check_all(LIMIT, body);
 }
@@ -59,23 +60,23 @@ fn check_all(limit: Duration, body: impl Fn()) {
     if !apart::runs_here() {
         return;
     }
-    let turn = Turn::take();
+    let procs_lock = ProcsLock::take();
     for procs in PROCS {
-        turn.run(procs, limit, &body);
+        procs_lock.run(procs, limit, &body);
     }
 }
 
-/// As [`check_from_thread`], on `procs` Ps alone.
+/// Like [`check_from_thread`], but only on `procs` Ps.
 pub fn check_on(procs: usize, body: impl FnOnce()) {
     if !apart::runs_here() {
         return;
     }
-    let turn = Turn::take();
-    turn.run(procs, LIMIT, body);
+    let procs_lock = ProcsLock::take();
+    procs_lock.run(procs, LIMIT, body);
 }
 
-/// Runs `round` again and again as a goroutine, with other random numbers each time, for [`storm_time`] on each
-/// number of Ps.
+/// Runs `round` as a goroutine again and again, with new random numbers each time, for
+/// [`storm_time`] on each number of Ps.
 pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
     check(move || {
         let mut random = Rng::new(seed());
@@ -86,8 +87,10 @@ pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
     });
 }
 
-/// Runs `test` without chaos, if need be in a process of its own, where the test that calls this runs alone. Chaos looks
-/// into all queues all the time, and so hides who starves.
+/// Runs `test` without chaos.
+///
+/// If chaos is on, the calling test runs alone in a process of its own. Chaos checks all queues all
+/// the time, and so hides starvation.
 pub fn without_chaos(test: impl FnOnce()) {
     const CHAOS: &str = "GREENTHREAD_CHAOS";
     if env::var_os(CHAOS).is_none() {
@@ -97,13 +100,15 @@ pub fn without_chaos(test: impl FnOnce()) {
     apart::run_apart(thread.name().expect("the harness names threads by their tests"), &[CHAOS]);
 }
 
-/// The right to change the number of Ps, which belongs to the whole process; puts it back at the end.
-struct Turn {
+/// The right to change the number of Ps, which belongs to the whole process.
+///
+/// Restores the number when dropped.
+struct ProcsLock {
     procs: usize,
     _lock: MutexGuard<'static, ()>,
 }
 
-impl Turn {
+impl ProcsLock {
     fn take() -> Self {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,18 +120,19 @@ impl Turn {
         let _watchdog = watchdog_after(limit, &format!("{procs} Ps"));
         let before = descriptors();
         body();
-        settle(before);
+        wait_until_nothing_is_left(before);
     }
 }
 
-impl Drop for Turn {
+impl Drop for ProcsLock {
     fn drop(&mut self) {
         greenthread::set_gomaxprocs(self.procs);
     }
 }
 
-/// Waits until no goroutine, timer, stack or wait for I/O is left, and no more descriptors than there were.
-fn settle(open_before: usize) {
+/// Waits until no goroutine, timer, stack or wait for I/O is left, and no more descriptors are open
+/// than before.
+fn wait_until_nothing_is_left(open_before: usize) {
     let nothing_is_left = || {
         let stats = debug::stats();
         let io = stats.io_descriptors + stats.io_waiters;
@@ -140,9 +146,12 @@ fn settle(open_before: usize) {
     }
 }
 
-/// How many descriptors this process has open; 0 where that cannot be asked, and under a sanitizer, which opens some for its reports, be
-/// they suppressed or not. Others may just be reading a file, as the monitor does. Those
-/// of the runtime, by which it asks for the use of its stacks and polls, are opened when they are needed first, and do not count.
+/// Returns how many descriptors this process has open.
+///
+/// The runtime's own descriptors do not count: it opens those for the poller and for the use of its
+/// stacks when it first needs them. The number may be too high for a moment, as sysmon also reads
+/// files. Returns 0 on systems that cannot tell, and under a sanitizer, which opens descriptors for
+/// its reports, even for suppressed ones.
 pub fn descriptors() -> usize {
     if env::var_os("GREENTHREAD_SANITIZER").is_some() {
         return 0;
@@ -153,25 +162,27 @@ pub fn descriptors() -> usize {
         .map_or(0, |all| all.flatten().filter(|fd| !fs::read_link(fd.path()).is_ok_and(of_the_runtime)).count())
 }
 
-/// Waits until `condition` holds; the watchdog bounds it. Yields, so it may be called from a goroutine and from a thread.
+/// Yields until `condition` holds.
+///
+/// It may be called from a goroutine or a thread, and the watchdog limits the wait.
 pub fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         greenthread::yield_now();
     }
 }
 
-/// How many goroutines are parked for `reason`, as the dump names it.
+/// Returns how many goroutines are parked for `reason`, as named in the dump.
 pub fn parked(reason: &str) -> usize {
-    who_parks(reason).len()
+    parked_ids(reason).len()
 }
 
-/// The numbers of those.
-pub fn who_parks(reason: &str) -> Vec<u64> {
+/// Returns the ids of the goroutines that are parked for `reason`.
+pub fn parked_ids(reason: &str) -> Vec<u64> {
     let waits = |state| matches!(state, GoroutineState::Waiting(why) if why.as_str().starts_with(reason));
     debug::goroutines().iter().filter(|goroutine| waits(goroutine.state)).map(|goroutine| goroutine.id).collect()
 }
 
-/// Computes for `duration`, without a look at the scheduler.
+/// Computes for `duration` without entering the scheduler.
 pub fn spin(duration: Duration) {
     let end = Instant::now() + duration;
     while Instant::now() < end {
@@ -179,7 +190,7 @@ pub fn spin(duration: Duration) {
     }
 }
 
-/// The text that a panic's payload carries.
+/// Returns the text in a panic's payload.
 pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
     match payload.downcast_ref::<String>() {
         Some(text) => text,
@@ -187,7 +198,7 @@ pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-/// The text with which `f` panics.
+/// Returns the text with which `f` panics.
 #[track_caller]
 pub fn panic_of<T>(f: impl FnOnce() -> T) -> String {
     let payload = panic::catch_unwind(panic::AssertUnwindSafe(f)).err().expect("it panics");

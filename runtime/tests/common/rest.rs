@@ -1,10 +1,10 @@
-//! Whether the runtime's threads sleep while there is nothing to do.
+//! Checks that the runtime's threads sleep while there is nothing to do.
 
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
-/// Times that the runtime's threads have gone to sleep so far.
+/// Returns how often the runtime's threads have gone to sleep so far.
 fn sleeps() -> u64 {
     let of_thread = |task: fs::DirEntry| {
         let status = fs::read_to_string(task.path().join("status")).ok()?;
@@ -15,8 +15,9 @@ fn sleeps() -> u64 {
     fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(of_thread).sum()
 }
 
-/// Whether they come to rest. Stacks are trimmed for some seconds after goroutines have run: so the
-/// first 2 s may not be the ones.
+/// Returns `true` if the runtime's threads all sleep through some period of 2 s.
+///
+/// For some seconds after goroutines have run, stacks are trimmed, so the first period may fail.
 pub fn comes() -> bool {
     let still = || {
         let before = sleeps();

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
 
-/// A socket as the layer above makes it: try, and wait where that would block. The descriptor goes before the socket.
+/// A socket as `net` builds it.
+///
+/// An operation is tried first and waits if it would block. The descriptor is declared first, so
+/// that it is dropped before the socket closes.
 pub struct Stream {
     pub io: Descriptor,
     pub socket: UnixStream,
@@ -57,7 +60,7 @@ impl Stream {
         assert_eq!(self.write(&[byte]), Ok(1));
     }
 
-    /// Sends back what comes until the peer hangs up.
+    /// Sends back all data until the peer hangs up.
     pub fn echo(&self) {
         let mut bytes = [0; 64];
         loop {
@@ -78,7 +81,7 @@ impl Stream {
     }
 }
 
-/// A moment.
+/// A short delay.
 pub const SHORT: Duration = Duration::from_millis(5);
 /// Longer than any test.
 pub const LONG: Duration = Duration::from_secs(3600);

@@ -1,4 +1,4 @@
-//! Goroutines that block while they unwind, and others that look whether that shows on their threads.
+//! Goroutines that block while they unwind, and others that check whether their threads show it.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn thread_id() -> ThreadId {
     thread::current().id()
 }
 
-/// Goroutines that roam over the threads, and look whether they find one that panics; how many did.
+/// Goroutines that roam over the threads and count how often they find one that is panicking.
 pub struct Roamers(Arc<AtomicBool>, Vec<JoinHandle<usize>>);
 
 impl Roamers {
@@ -39,18 +39,22 @@ impl Roamers {
         Self(stop, handles)
     }
 
-    /// Stops them; how often one found itself on a thread that unwound.
+    /// Stops the roamers and returns how often one of them found itself on a thread that was
+    /// unwinding.
     pub fn met(self) -> usize {
         self.0.store(true, Ordering::Relaxed);
         self.1.into_iter().map(|roamer| roamer.join().unwrap()).sum()
     }
 }
 
-/// Panics, and blocks by `block` while it unwinds. Checks std's view of it before, in between and after.
+/// Panics, and calls `block` while it unwinds.
+///
+/// Checks what std knows of the panic before, during and after.
 pub fn block_while_panicking(block: impl FnOnce()) {
     let (before, during) = (Arc::new(std::sync::Mutex::new(())), Arc::new(std::sync::Mutex::new(())));
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        // This guard is taken before the panic and dropped after the block: its lock is poisoned.
+        // This guard is taken before the panic and dropped by the unwinding, which poisons its
+        // lock.
         let _guard = before.lock().unwrap();
         let during = &during;
         let _blocks = OnDrop::new(move || {
@@ -58,9 +62,9 @@ pub fn block_while_panicking(block: impl FnOnce()) {
             assert!(thread::panicking());
             let guard = during.lock().unwrap();
             block();
-            assert!(thread::panicking(), "forgotten while it was blocked");
-            assert_eq!(thread_id(), thread, "moved to another thread while it unwound");
-            // Taken while panicking, so not poisoned by that panic.
+            assert!(thread::panicking(), "the panic was forgotten while the goroutine was blocked");
+            assert_eq!(thread_id(), thread, "the goroutine moved to another thread while it unwound");
+            // This guard was taken while panicking, so its drop does not poison the lock.
             drop(guard);
         });
         panic!("expected");
@@ -68,13 +72,13 @@ pub fn block_while_panicking(block: impl FnOnce()) {
     let payload: Box<dyn std::any::Any + Send> = result.unwrap_err();
     assert_eq!(text(&*payload), "expected");
     assert!(!thread::panicking());
-    assert!(before.is_poisoned(), "its guard was dropped by the panic");
-    assert!(!during.is_poisoned(), "its guard was made by the panic");
+    assert!(before.is_poisoned(), "the panic drops the guard of this lock");
+    assert!(!during.is_poisoned(), "the guard of this lock was made while panicking");
     yield_now();
     assert!(!thread::panicking());
 }
 
-/// Runs `block` in several goroutines that unwind, with others around.
+/// Runs `block` in several unwinding goroutines while roamers run beside them.
 pub fn check_blocking_while_panicking(block: impl Fn() + Send + Sync + 'static) {
     let block = Arc::new(block);
     check(move || {
@@ -86,6 +90,6 @@ pub fn check_blocking_while_panicking(block: impl Fn() + Send + Sync + 'static) 
             })
             .collect();
         handles.into_iter().for_each(|handle| handle.join().unwrap());
-        assert_eq!(roamers.met(), 0, "somebody ran on a thread that was unwinding");
+        assert_eq!(roamers.met(), 0, "a goroutine ran on a thread that was unwinding");
     });
 }

@@ -1,6 +1,6 @@
 //! Ends a test program that hangs, with a dump.
 
-// Not all who include this use all of it.
+// Not every program that includes this module uses all of it.
 #![allow(dead_code, unreachable_pub)]
 
 use std::io::{self, Write as _};
@@ -14,7 +14,9 @@ use greenthread::debug;
 /// Longer than any test may take on the slowest machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Aborts the process if it is not dropped in time. A test that hangs shall fail, and say where.
+/// Aborts the process if it is not dropped in time.
+///
+/// A test that hangs must fail, and show where it hangs.
 #[must_use]
 pub struct Watchdog(Option<mpsc::Sender<()>>, Option<thread::JoinHandle<()>>);
 
@@ -28,9 +30,10 @@ pub fn watchdog_after(limit: Duration, what: &str) -> Watchdog {
     let (alive, gone) = mpsc::channel();
     let thread = thread::spawn(move || {
         if gone.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            // Written past the harness, which would keep it to itself when the process aborts.
+            // Written directly to stderr: the harness would lose captured output when the process
+            // aborts.
             let _ = writeln!(io::stderr(), "{name}: still running after {limit:?}");
-            // On a thread of its own: what hangs may be what the dump needs.
+            // On a thread of its own, since the dump may need what hangs.
             thread::spawn(|| writeln!(io::stderr(), "{}", debug::dump()));
             thread::sleep(Duration::from_secs(5));
             process::abort();

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::stream::{LONG, SHORT};
-use crate::common::{check, parked, until, who_parks};
+use crate::common::{check, parked, parked_ids, until};
 use greenthread::ctx::Context;
 use greenthread::net::{Async, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use greenthread::{scope, spawn};
@@ -124,7 +124,7 @@ fn unix_streams_to_a_full_queue() {
             // They park, and keep no thread; not all at once, because they wake to try again.
             let mut seen = HashSet::new();
             until(|| {
-                seen.extend(who_parks("IO wait"));
+                seen.extend(parked_ids("IO wait"));
                 seen.len() == CROWD + 1
             });
             cancel.cancel();
