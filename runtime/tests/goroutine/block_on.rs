@@ -1,4 +1,4 @@
-//! Futures that are waited for as if they were calls.
+//! `block_on`: waiting for a future as if it were a call.
 
 use std::future::{self, Future};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::common::{Rng, check, check_from_thread, drops::Census, storm};
 use greenthread::{block_on, channel, go, time};
 
-/// A value that is set from outside, and the waker of its future.
+/// A future whose value is set from outside, and its waker.
 #[derive(Clone)]
 struct Cell<T>(Arc<Mutex<(Option<T>, Option<Waker>)>>);
 
@@ -58,7 +58,7 @@ fn a_ready_future_does_not_wait() {
 }
 
 #[test]
-fn woken_by_a_goroutine() {
+fn a_goroutine_may_wake_the_future() {
     check(|| {
         let cell = Cell::new();
         let other = cell.clone();
@@ -71,7 +71,7 @@ fn woken_by_a_goroutine() {
 }
 
 #[test]
-fn woken_by_a_thread() {
+fn a_thread_may_wake_the_future() {
     check(|| {
         let cell = Cell::new();
         let other = cell.clone();
@@ -82,7 +82,7 @@ fn woken_by_a_thread() {
 }
 
 #[test]
-fn a_thread_may_wait_too() {
+fn a_thread_may_block_on_a_future() {
     check_from_thread(|| {
         let cell = Cell::new();
         let other = cell.clone();
@@ -97,7 +97,7 @@ fn a_future_that_wakes_itself_is_polled_again() {
         let mut polls = 0;
         let yields = future::poll_fn(|context| {
             polls += 1;
-            // More often than the channel has capacity for.
+            // The waker is woken more often than its channel has capacity for.
             (0..3).for_each(|_| context.waker().wake_by_ref());
             if polls < 100 { Poll::Pending } else { Poll::Ready(polls) }
         });
@@ -126,7 +126,7 @@ fn others_run_during_the_wait() {
             let cell = cell.clone();
             move || block_on(cell)
         });
-        // On one P these two can only talk while the caller is parked.
+        // On one P, these two can only exchange values while the caller is parked.
         let echo = greenthread::spawn(move || rx.iter().sum::<u32>());
         (1..=100).for_each(|n| tx.send(n).unwrap());
         drop(tx);

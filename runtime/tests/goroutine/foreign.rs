@@ -124,9 +124,9 @@ fn a_handle_crosses_to_a_thread_and_back() {
     });
 }
 
-/// Set in a thread, this runs when the thread's own data is being destroyed, that of the runtime's libraries perhaps before.
+/// The destructor runs when the thread's locals are destroyed, perhaps after those of the runtime.
 #[test]
-fn a_destructor_of_a_threads_local_uses_the_runtime() {
+fn the_destructor_of_a_thread_local_may_use_the_runtime() {
     type Work = Box<dyn FnOnce()>;
     thread_local! {
         static AT_END: RefCell<Vec<OnDrop<Work>>> = const { RefCell::new(Vec::new()) };
@@ -154,7 +154,7 @@ fn a_destructor_of_a_threads_local_uses_the_runtime() {
     });
 }
 
-/// A goroutine's thread is a thread too: it may start others, and wait for them.
+/// A goroutine's thread is an ordinary thread too: it may start others and wait for them.
 #[test]
 fn goroutines_start_threads() {
     check_from_thread(|| {
@@ -165,9 +165,10 @@ fn goroutines_start_threads() {
     });
 }
 
-/// What a thread has started goes on when the thread is gone, and what it held is dropped with it.
+/// Goroutines that a thread has spawned go on after its end, and its thread-locals are dropped with
+/// it.
 #[test]
-fn a_thread_ends_before_what_it_started() {
+fn goroutines_outlive_the_thread_that_spawned_them() {
     check_from_thread(|| {
         let (tx, rx) = channel::bounded::<u32>(0);
         let (echo_tx, echo_rx) = channel::bounded::<u32>(0);
@@ -192,9 +193,11 @@ fn a_thread_ends_before_what_it_started() {
     });
 }
 
-/// The thread was chosen to send, and dies before it has made the message: the receiver is not left waiting for it.
+/// The thread's select has chosen to send, but the thread panics before it has made the message.
+///
+/// The receiver must not go on waiting for this message.
 #[test]
-fn a_thread_dies_in_a_select() {
+fn a_panic_in_a_chosen_send_strands_no_receiver() {
     fn message() -> u32 {
         panic!("expected");
     }
@@ -217,10 +220,12 @@ fn a_thread_dies_in_a_select() {
     });
 }
 
-/// A thread's wait lives in its stack, which the system takes back when the thread ends: at once after a wait that timed out or was
-/// ended, with others about to wake it.
+/// The wait of a thread lives on its stack, which the system takes back when the thread ends.
+///
+/// Here the thread ends right after a wait that timed out or was canceled, while others are about
+/// to wake it.
 #[test]
-fn threads_end_as_soon_as_their_wait_does() {
+fn a_thread_may_end_right_after_its_wait() {
     storm(|random| {
         let (tx, rx) = channel::bounded::<u32>(random.index(2));
         let (other_tx, other) = channel::bounded::<u32>(0);

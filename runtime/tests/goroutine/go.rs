@@ -29,7 +29,9 @@ fn report(to: Sender<Report>, text: &str) {
     to.send((me(), text.into())).unwrap();
 }
 
-/// What was evaluated, in order. It is not `Send`, so all of it is evaluated on the caller.
+/// The names of the evaluated parts, in order.
+///
+/// The type is not `Send`, so they are all evaluated on the caller.
 #[derive(Clone, Default)]
 struct Log(Rc<RefCell<Vec<&'static str>>>);
 
@@ -216,7 +218,7 @@ fn callees_may_be_values() {
 }
 
 #[test]
-fn closures_and_what_gives_one() {
+fn closures_and_expressions_that_return_one() {
     check(|| {
         let (tx, rx) = unbounded();
         let to = tx.clone();

@@ -12,7 +12,7 @@ use greenthread::channel::{self, Receiver, Sender};
 use greenthread::{Builder, JoinHandle, blocking, go, lock_os_thread, spawn, time, yield_now};
 
 thread_local! {
-    /// Whose thread this is, while a goroutine is locked to it.
+    /// The id of the goroutine that is locked to this thread, or 0.
     static OWNER: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -35,8 +35,10 @@ fn id() -> u64 {
     greenthread::current().unwrap().id()
 }
 
-/// Every way to leave the CPU, `rounds` times; panics if the goroutine comes back on another thread, or if another one was there
-/// meanwhile and left its mark.
+/// Leaves the CPU `rounds` times in every possible way.
+///
+/// Panics if the goroutine continues on another thread, or if another goroutine has changed the
+/// owner of the thread.
 fn leave_in_all_ways(rounds: u32) {
     let (me, thread) = (id(), thread_id());
     set_owner(me);
@@ -61,7 +63,9 @@ fn leave_in_all_ways(rounds: u32) {
     set_owner(0);
 }
 
-/// Goroutines that roam, and mark each thread that they run on as nobody's; true if one met a locked thread.
+/// Starts goroutines that roam over the threads until `stop` is set.
+///
+/// Each returns `true` if it ran on a thread to which another goroutine is locked.
 fn roamers(stop: &Arc<AtomicBool>) -> Vec<JoinHandle<bool>> {
     let roam = |stop: Arc<AtomicBool>| {
         move || {
@@ -78,7 +82,7 @@ fn roamers(stop: &Arc<AtomicBool>) -> Vec<JoinHandle<bool>> {
 }
 
 #[test]
-fn a_locked_goroutine_stays_and_is_alone() {
+fn a_locked_goroutine_has_its_thread_to_itself() {
     check(|| {
         let stop = Arc::new(AtomicBool::new(false));
         let others = roamers(&stop);
@@ -92,7 +96,10 @@ fn a_locked_goroutine_stays_and_is_alone() {
             .collect();
         locked.into_iter().for_each(|handle| handle.join().unwrap());
         stop.store(true, Ordering::Relaxed);
-        assert!(!others.into_iter().any(|other| other.join().unwrap()), "somebody ran on a locked thread");
+        assert!(
+            !others.into_iter().any(|other| other.join().unwrap()),
+            "another goroutine ran on the thread of a locked goroutine"
+        );
     });
 }
 
@@ -111,9 +118,9 @@ fn guards_nest() {
             let second = lock_os_thread();
             drop(outer);
             leave_in_all_ways(2);
-            assert_eq!(thread_id(), thread, "one guard of two is left");
+            assert_eq!(thread_id(), thread, "one guard is left, so the goroutine stays locked");
             drop(second);
-            // Free again, and a goroutine like any other.
+            // No longer locked, it may move to other threads.
             (0..10).for_each(|_| yield_now());
             let _again = lock_os_thread();
             leave_in_all_ways(2);
@@ -123,7 +130,7 @@ fn guards_nest() {
 }
 
 #[test]
-fn goroutines_that_end_locked_stop_nobody() {
+fn goroutines_that_end_locked_block_no_others() {
     check(|| {
         for _ in 0..20 {
             spawn(|| std::mem::forget(lock_os_thread())).join().unwrap();
@@ -147,12 +154,15 @@ fn pinned_goroutines_stay_from_the_first_instruction() {
             (0..4).map(|_| Builder::new().pinned(true).spawn(|| leave_in_all_ways(20)).unwrap()).collect();
         pinned.into_iter().for_each(|handle| handle.join().unwrap());
         stop.store(true, Ordering::Relaxed);
-        assert!(!others.into_iter().any(|other| other.join().unwrap()), "somebody ran on a pinned thread");
+        assert!(
+            !others.into_iter().any(|other| other.join().unwrap()),
+            "another goroutine ran on the thread of a pinned goroutine"
+        );
     });
 }
 
 #[test]
-fn many_pinned_on_one_p() {
+fn many_pinned_goroutines_share_one_p() {
     check_on(1, || {
         let (let_all_end, may_end) = channel::bounded::<()>(0);
         let (tx, rx) = channel::unbounded();
@@ -169,7 +179,7 @@ fn many_pinned_on_one_p() {
             })
             .collect();
         let threads: HashSet<ThreadId> = rx.iter().take(50).collect();
-        assert_eq!(threads.len(), 50, "each has a thread of its own");
+        assert_eq!(threads.len(), 50, "each pinned goroutine has a thread of its own");
         drop(let_all_end);
         for (n, handle) in pinned.into_iter().enumerate() {
             assert_eq!(handle.join().unwrap(), n);
@@ -177,9 +187,9 @@ fn many_pinned_on_one_p() {
     });
 }
 
-/// Two locked goroutines that wake each other: each wake-up hands a P from thread to thread.
+/// Two locked goroutines wake each other: each wake-up hands a P from one thread to the other.
 #[test]
-fn a_ping_pong_of_locked_goroutines() {
+fn locked_goroutines_wake_each_other() {
     fn side(from: Receiver<u32>, to: Sender<u32>) -> u32 {
         let _guard = lock_os_thread();
         let thread = thread_id();
@@ -209,7 +219,7 @@ fn a_ping_pong_of_locked_goroutines() {
 }
 
 #[test]
-fn a_locked_hog() {
+fn locked_hogs_stay_on_their_thread() {
     check(|| {
         let locked: Vec<_> = (0..3)
             .map(|_| {
@@ -230,7 +240,7 @@ fn a_locked_hog() {
 }
 
 #[test]
-fn a_panic_of_a_locked_goroutine() {
+fn a_panic_of_a_locked_goroutine_reaches_join() {
     check(|| {
         let handle = spawn(|| {
             let _guard = lock_os_thread();
@@ -250,7 +260,7 @@ fn on_a_plain_thread_the_guard_does_nothing() {
     });
 }
 
-/// std's scope wakes the thread on which it was entered.
+/// The scope of std wakes the thread that entered it.
 #[test]
 fn std_scopes_work_while_locked() {
     check(|| {

@@ -1,7 +1,9 @@
-//! Panics: they end one goroutine, and what waits while it unwinds stays on its thread.
+//! Panics: a panic ends one goroutine, and a goroutine that blocks while it unwinds stays on its
+//! thread.
 //!
-//! std counts panics per thread. A goroutine that blocks in a destructor while it unwinds must find `thread::panicking` right
-//! afterwards, and so must every goroutine that ran meanwhile, wherever it ran.
+//! std counts panics per thread. A goroutine that blocks in a destructor while it unwinds must find
+//! the right value of `thread::panicking` afterwards, and so must every goroutine that ran
+//! meanwhile, on any thread.
 
 use std::panic;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ fn a_panic_ends_one_goroutine() {
 }
 
 #[test]
-fn a_panic_in_the_drop_of_a_result_that_nobody_takes() {
+fn a_panic_in_the_drop_of_an_untaken_result_is_contained() {
     check(|| {
         let dropped = Arc::new(AtomicUsize::new(0));
         for n in 0..20 {
@@ -58,7 +60,7 @@ fn a_panic_in_the_drop_of_a_result_that_nobody_takes() {
 }
 
 #[test]
-fn a_result_that_parks_in_its_drop() {
+fn a_result_may_park_in_its_drop() {
     check(|| {
         let dropped = Arc::new(AtomicUsize::new(0));
         for _ in 0..50 {
@@ -231,9 +233,9 @@ fn exit_goroutine_blocks_in_destructors() {
     });
 }
 
-/// More of them than there are Ps, and each is woken by one that unwinds too.
+/// There are more unwinding goroutines than Ps, and each is woken by another one that unwinds.
 #[test]
-fn many_that_unwind_wait_for_each_other() {
+fn unwinding_goroutines_wait_for_each_other() {
     check(|| {
         let roamers = Roamers::start();
         let (first, mut from) = channel::bounded::<u32>(0);

@@ -1,4 +1,4 @@
-//! Goroutines that borrow.
+//! Scoped goroutines, which may borrow.
 
 use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
@@ -160,7 +160,7 @@ fn exit_goroutine_in_a_scoped_goroutine() {
                 greenthread::exit_goroutine();
             });
             assert!(handle.join().unwrap_err().is::<Exited>());
-            // Without a handle this is not a panic either.
+            // Without a handle, this does not count as a panic either.
             s.spawn(|| greenthread::exit_goroutine());
         });
         assert_eq!((census.made(), census.alive()), (1, 0));
@@ -200,7 +200,8 @@ fn results_that_borrow_are_dropped_before_the_end() {
             let dropped = AtomicUsize::new(0);
             scope(|s| {
                 for _ in 0..4 {
-                    // Some handles are dropped before the goroutine ends, some results are taken.
+                    // Some handles are dropped before the goroutine ends, and some results are
+                    // taken.
                     drop(s.spawn(|| Borrows(&dropped)));
                     let taken = s.spawn(|| Borrows(&dropped)).join();
                     assert!(taken.is_ok());

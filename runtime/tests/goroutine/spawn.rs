@@ -1,4 +1,4 @@
-//! Starting goroutines and having their results.
+//! Spawning and joining goroutines.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +37,8 @@ fn payloads_of_panics_come_through_join() {
     });
 }
 
-/// Layouts that the block of a goroutine must get right: alignment above its own, sizes beyond its classes, no size.
+/// Layouts that the allocation of a goroutine must handle: an alignment above its own, sizes above
+/// its size classes, and a size of zero.
 #[test]
 fn closures_and_results_of_any_layout() {
     #[repr(align(256))]
@@ -78,7 +79,7 @@ fn a_dropped_handle_detaches_and_the_result_is_dropped_once() {
                 value
             });
             match round % 3 {
-                // The handle leaves first, the goroutine first, and both at once.
+                // The handle goes first, the goroutine goes first, or both go at once.
                 0 => {
                     drop(handle);
                     drop(let_it_end);
@@ -125,7 +126,7 @@ fn closures_are_dropped_once_however_they_end() {
 }
 
 #[test]
-fn a_payload_that_nobody_takes_is_dropped_once() {
+fn an_untaken_payload_is_dropped_once() {
     check(|| {
         let census = Census::default();
         for _ in 0..50 {
@@ -155,7 +156,7 @@ fn names_and_ids() {
 }
 
 #[test]
-fn ids_are_never_given_twice() {
+fn ids_are_unique() {
     check_from_thread(|| {
         let inner = || (0..200).map(|_| spawn(|| ()).id()).collect::<Vec<_>>();
         let handles: Vec<_> = (0..8).map(|_| spawn(inner)).collect();
@@ -190,10 +191,10 @@ fn done_closes_at_the_end() {
         assert!(handle.is_finished());
         assert!(handle.done().recv().is_err());
         assert_eq!(handle.join().unwrap(), 5);
-        assert!(done.recv().is_err(), "it outlives the handle");
+        assert!(done.recv().is_err(), "the channel outlives the handle");
         let ended = spawn(|| ());
         until(|| ended.is_finished());
-        assert!(ended.done().recv().is_err(), "asked for after the end");
+        assert!(ended.done().recv().is_err(), "the goroutine ended before the call of `done`");
     });
 }
 
@@ -300,7 +301,7 @@ fn a_hundred_thousand_goroutines() {
         let (let_all_end, may_end) = channel::bounded::<()>(0);
         for n in 0..100_000 {
             let count = Arc::clone(&count);
-            // A part of them is there at the same time, parked.
+            // A tenth of the goroutines are parked at the same time.
             let gate = (n % 10 == 0).then(|| may_end.clone());
             go!(move || {
                 count.fetch_add(1, Ordering::Relaxed);
@@ -376,7 +377,8 @@ fn exit_goroutine_runs_destructors_and_is_no_panic() {
         });
         assert!(handle.join().unwrap_err().is::<greenthread::Exited>());
         assert_eq!(census.alive(), 0);
-        // A `catch_unwind` on the way stops it, as the documentation says, and it can be raised again.
+        // A `catch_unwind` on the way stops the unwinding, as documented, and the payload can be
+        // raised again.
         let handle = spawn(|| {
             let caught = std::panic::catch_unwind(|| greenthread::exit_goroutine());
             assert!(!thread::panicking());

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crate::common::{check, check_from_thread, check_on, until};
 use greenthread::{Builder, channel, go, scope, select, spawn, stack, time, yield_now};
 
-/// Recurses `n` deep with a frame of 200 bytes or more.
+/// Recurses `n` levels deep, with frames of at least 200 bytes.
 fn deep(n: u32) -> u32 {
     let frame = black_box([n; 50]);
     if n == 0 { 0 } else { 1 + deep(n - 1) + u32::from(frame[7] != n) }
 }
 
-/// Recurses `n` deep, each time with a look whether the stack is still large enough.
+/// Recurses `n` levels deep, and grows the stack where needed.
 fn grown(n: u32) -> u32 {
     stack::grow(32 << 10, 128 << 10, || {
         let frame = black_box([n; 50]);
@@ -90,7 +90,7 @@ fn grow_parks_panics_and_gives_back() {
                     assert!(stack::remaining().unwrap().abs_diff(outer) < 16 << 10);
                     let caught = std::panic::catch_unwind(|| stack::grow(1 << 20, 2 << 20, || panic!("expected")));
                     assert!(caught.is_err());
-                    assert!(stack::remaining().unwrap() < 1 << 20, "back on its own stack");
+                    assert!(stack::remaining().unwrap() < 1 << 20, "the goroutine is back on its own stack");
                     yield_now();
                 })
             })
@@ -107,15 +107,15 @@ fn a_goroutine_ends_on_a_grown_stack() {
     });
 }
 
-/// Writes all over a good part of the stack, and gives it back.
-fn soil(kib: u32) -> u32 {
+/// Writes over about `kib` KiB of the stack, and returns.
+fn dirty_stack(kib: u32) -> u32 {
     let frame = black_box([kib as u8; 1024]);
-    if kib == 0 { 0 } else { soil(kib - 1) + u32::from(frame[100]) }
+    if kib == 0 { 0 } else { dirty_stack(kib - 1) + u32::from(frame[100]) }
 }
 
-/// Values on a stack survive parks, while others use the stacks that become free.
+/// Values on a stack survive parks while other goroutines use the stacks that become free.
 #[test]
-fn stacks_keep_what_is_on_them() {
+fn values_on_stacks_survive_parks() {
     check(|| {
         let handles: Vec<_> = (0..200_u64)
             .map(|n| {
@@ -123,10 +123,10 @@ fn stacks_keep_what_is_on_them() {
                     let values: [u64; 256] = std::array::from_fn(|i| n * 1000 + i as u64);
                     let values = black_box(values);
                     for round in 0..5 {
-                        black_box(soil((n % 20) as u32));
+                        black_box(dirty_stack((n % 20) as u32));
                         time::sleep(Duration::from_micros(n * round % 700));
                         assert!(values.iter().enumerate().all(|(i, v)| *v == n * 1000 + i as u64));
-                        go!(|| black_box(soil(10)));
+                        go!(|| black_box(dirty_stack(10)));
                     }
                 })
             })
@@ -135,7 +135,7 @@ fn stacks_keep_what_is_on_them() {
     });
 }
 
-/// Bytes of memory that this process has, in KiB; `None` where that cannot be asked.
+/// Returns the resident memory of this process in KiB, or `None` on systems that cannot tell.
 fn resident() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
@@ -143,7 +143,7 @@ fn resident() -> Option<u64> {
 }
 
 #[test]
-fn what_a_parked_goroutine_no_longer_uses_is_given_back() {
+fn unused_stack_of_parked_goroutines_is_given_back() {
     const COUNT: usize = 2_000;
     check_on(2, || {
         let (let_all_end, may_end) = channel::bounded::<()>(0);
@@ -153,7 +153,7 @@ fn what_a_parked_goroutine_no_longer_uses_is_given_back() {
             .map(|_| {
                 let (may_end, parked) = (may_end.clone(), parked.clone());
                 spawn(move || {
-                    black_box(soil(24));
+                    black_box(dirty_stack(24));
                     parked.send(()).unwrap();
                     may_end.recv().is_err()
                 })
@@ -162,7 +162,7 @@ fn what_a_parked_goroutine_no_longer_uses_is_given_back() {
         (0..COUNT).for_each(|_| seen.recv().unwrap());
         if let (Some(start), Some(high)) = (start, resident()) {
             let used = high.saturating_sub(start);
-            assert!(used > 24 * COUNT as u64, "they used {used} KiB only");
+            assert!(used > 24 * COUNT as u64, "the stacks used only {used} KiB");
             let begin = Instant::now();
             until(|| {
                 thread::sleep(Duration::from_millis(20));
@@ -176,12 +176,13 @@ fn what_a_parked_goroutine_no_longer_uses_is_given_back() {
     });
 }
 
-/// What the documentation says of values that are passed on by value, also in unoptimised builds.
+/// The documentation promises this for values that are passed by value, also in unoptimized builds.
 #[test]
 fn values_of_4_kib_pass_by_value() {
     type Value = [u8; 4 << 10];
 
-    // None has the frames of another: in unoptimised builds each variable has its own room.
+    // Each case is a function of its own: in unoptimized builds, every variable has space of its
+    // own in the frame.
     fn captured() {
         let value: Value = black_box([1; size_of::<Value>()]);
         let handle = spawn(move || black_box(value)[0]);
