@@ -1,4 +1,4 @@
-//! A batch of the poller whose goroutines were predicted to be short, and one of which is not.
+//! A batch of the poller whose goroutines were all predicted to be short, but two of which are not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +10,13 @@ use greenthread::spawn;
 
 const CONNECTIONS: usize = 16;
 
-/// What asks for a long computation.
+/// The message that asks for a long computation.
 const LONG: u8 = 1;
 const SHORT: u8 = 0;
 const END: u8 = 2;
 
 #[test]
-fn a_surprise_holds_nobody_up() {
+fn a_long_goroutine_does_not_delay_its_batch() {
     check_from_thread(|| {
         let is_over = Arc::new(AtomicBool::new(false));
         let (clients, servers): (Vec<Stream>, Vec<Stream>) = (0..CONNECTIONS).map(|_| Stream::pair()).unzip();
@@ -24,7 +24,7 @@ fn a_surprise_holds_nobody_up() {
             let is_over = Arc::clone(&is_over);
             spawn(move || {
                 loop {
-                    let what = server.get().expect("nobody closes it");
+                    let what = server.get().expect("the client keeps its socket open");
                     match what {
                         END => return,
                         LONG => {
@@ -38,7 +38,7 @@ fn a_surprise_holds_nobody_up() {
             })
         };
         let servers: Vec<_> = servers.into_iter().map(serve).collect();
-        // Events may come in either order.
+        // The long messages go first and last, since events may come in either order.
         let round = |outer| {
             let messages = [[outer].as_slice(), &[SHORT; CONNECTIONS - 2], &[outer]].concat();
             let answer = |at: usize| assert_eq!(clients[at].get(), Ok(messages[at]));

@@ -1,4 +1,4 @@
-//! The netpoller's descriptors, through the scheduler's interface: what sockets are built on.
+//! The netpoller's descriptors, on which sockets are built, through the scheduler's interface.
 
 #[path = "../../src/io_wait.rs"]
 mod io_wait;
@@ -20,7 +20,7 @@ use greenthread_channels::closing::Closing;
 use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
 
 #[test]
-fn data_before_the_wait_and_after_it() {
+fn data_may_come_before_or_after_the_wait_begins() {
     check(|| {
         let (a, b) = Stream::pair();
         a.put(1);
@@ -31,7 +31,8 @@ fn data_before_the_wait_and_after_it() {
         assert_eq!(debug::stats().io_descriptors, 2);
         a.put(2);
         assert_eq!(reader.join().unwrap(), Ok(2));
-        // Reported, and not taken by anybody: the next wait must not end at once forever.
+        // This event is reported, but no goroutine takes it. The next wait must not end at once
+        // forever.
         let (a, b) = Stream::pair();
         a.put(3);
         time::sleep(SHORT);
@@ -95,13 +96,13 @@ fn a_deadline_that_has_passed_beats_data() {
         b.io.set_deadline(Direction::Read, None).unwrap();
         a.put(3);
         assert_eq!(b.get(), Ok(3));
-        // Dropped with a timer armed: the leak check would see it.
+        // The timer is armed when the descriptor is dropped; the leak check would find it.
         b.deadline(LONG);
     });
 }
 
 #[test]
-fn deadlines_end_waits_and_no_earlier() {
+fn deadlines_end_waits_but_not_early() {
     check(|| {
         let (a, b) = Stream::pair();
         for _ in 0..20 {
@@ -120,7 +121,7 @@ fn deadlines_end_waits_and_no_earlier() {
 }
 
 #[test]
-fn a_deadline_is_moved_while_somebody_waits() {
+fn a_deadline_may_move_during_a_wait() {
     check(|| {
         let (_a, b) = Stream::pair();
         let b = &b;
@@ -133,7 +134,7 @@ fn a_deadline_is_moved_while_somebody_waits() {
                 }
                 b.deadline(second);
                 if second == LONG {
-                    // It may have ended by the first one; if not, by this.
+                    // The wait may have ended by the first deadline; if not, this one ends it.
                     time::sleep(2 * SHORT);
                     b.deadline(Duration::ZERO);
                 }
@@ -144,7 +145,7 @@ fn a_deadline_is_moved_while_somebody_waits() {
 }
 
 #[test]
-fn a_deadline_taken_back_in_time_does_not_count() {
+fn a_removed_deadline_has_no_effect() {
     check(|| {
         let (a, b) = Stream::pair();
         for n in 0..50 {
@@ -160,7 +161,7 @@ fn a_deadline_taken_back_in_time_does_not_count() {
 }
 
 #[test]
-fn evict_wakes_all_and_stays() {
+fn evict_ends_all_waits_for_good() {
     check(|| {
         let (_a, b) = Stream::pair();
         while (&b.socket).write(&[0; 4096]).is_ok() {}
@@ -181,9 +182,9 @@ fn evict_wakes_all_and_stays() {
     });
 }
 
-/// The same descriptor is registered again while the one that was evicted is still there.
+/// The same descriptor is registered again while the evicted registration still exists.
 #[test]
-fn an_evicted_one_leaves_its_successor_alone() {
+fn an_evicted_registration_does_not_affect_its_successor() {
     check(|| {
         let (a, b) = Stream::pair();
         assert_eq!(Descriptor::register(b.socket.as_fd()).unwrap_err().kind(), ErrorKind::AlreadyExists);
@@ -200,7 +201,7 @@ fn an_evicted_one_leaves_its_successor_alone() {
 }
 
 #[test]
-fn two_in_one_direction_are_one_too_many() {
+fn a_second_waiter_in_one_direction_panics() {
     check(|| {
         let (a, b) = Stream::pair();
         let b = &b;
@@ -213,13 +214,13 @@ fn two_in_one_direction_are_one_too_many() {
             });
             second.join().unwrap();
             a.put(9);
-            assert_eq!(first.join().unwrap(), Ok(9), "the first one waits on");
+            assert_eq!(first.join().unwrap(), Ok(9), "the first waiter goes on waiting");
         });
     });
 }
 
 #[test]
-fn what_cannot_be_waited_for_is_an_error() {
+fn a_regular_file_cannot_be_registered() {
     check(|| {
         let file = fs::File::open("/proc/self/exe").unwrap();
         assert!(Descriptor::register(file.as_fd()).is_err());
@@ -227,9 +228,10 @@ fn what_cannot_be_waited_for_is_an_error() {
     });
 }
 
-/// Descriptors come and go, and so their numbers and records are used again at once, by pairs that talk, hang up, or time out.
+/// Descriptors come and go, so pairs that talk, hang up or time out reuse their numbers and records
+/// at once.
 #[test]
-fn numbers_that_are_used_again() {
+fn descriptor_numbers_may_be_reused() {
     storm(|random| {
         let workers: Vec<_> = (0..8)
             .map(|_| {
@@ -268,7 +270,7 @@ fn numbers_that_are_used_again() {
                                     assert_eq!(reader.join().unwrap(), Err(Ended::Closed));
                                 });
                             }
-                            // News on the way when the descriptor goes.
+                            // An event is on the way when the descriptor is dropped.
                             _ => a.put(1),
                         }
                     }
@@ -279,19 +281,19 @@ fn numbers_that_are_used_again() {
     });
 }
 
-/// As many pairs as the limit of descriptors allows, but not more than 1000.
-fn many() -> usize {
+/// Returns as many pairs as the limit of descriptors allows, up to 1000.
+fn pair_count() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files"));
     let limit = line.and_then(|line| line.split_whitespace().nth(3)?.parse::<usize>().ok()).unwrap_or(256);
     (limit.saturating_sub(100) / 2).min(1000)
 }
 
-/// More than fit into one poll, all at once.
+/// More events than fit into one poll come all at once.
 #[test]
 fn many_pairs_at_once() {
     check(|| {
-        let many = many();
+        let many = pair_count();
         let pairs: Vec<_> = (0..many).map(|_| Stream::pair()).collect();
         let count = Arc::new(AtomicUsize::new(0));
         let (ends, readers): (Vec<_>, Vec<_>) = pairs
@@ -318,7 +320,9 @@ fn many_pairs_at_once() {
     });
 }
 
-/// A wait that the close of a channel ends as well, as a context's `done`. What `with_ctx` does.
+/// Waits for a byte or for the close of a channel, such as a context's `done`.
+///
+/// `with_ctx` works like this.
 fn get_or_done(stream: &Stream, done: &Receiver<Infallible>) -> Option<u8> {
     let closing = Closing::of(done);
     stream.io.prepare(Direction::Read).unwrap();
@@ -366,7 +370,7 @@ fn data_and_a_close_race() {
             while get_or_done(&b, &done).is_some() {
                 got += 1;
             }
-            // The close has won; what is sent comes all the same.
+            // The close has won, but the bytes that were sent are still there.
             (got..sent).for_each(|_| assert_eq!(b.get(), Ok(1)));
             b
         });

@@ -1,4 +1,5 @@
-//! Who polls: busy schedulers, idle ones, threads, timers, and Ms that go away.
+//! The poller: polling by busy schedulers, by idle ones, for threads, beside timers, and while Ms
+//! go away.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -13,9 +14,9 @@ use greenthread::{blocking, channel, debug, go, lock_os_thread, spawn, time, yie
 use greenthread_scheduler::{Direction, Ended};
 
 #[test]
-fn threads_wait_too() {
+fn threads_may_wait_for_io() {
     check_from_thread(|| {
-        // Nobody but the thread waits, and all Ms sleep: somebody must be told to poll.
+        // Only the thread waits, and all Ms sleep: one of them must be woken to poll.
         let (a, b) = Stream::pair();
         let echo = thread::spawn(move || b.echo());
         (0..500).for_each(|n| a.round_trip(n as u8));
@@ -23,7 +24,7 @@ fn threads_wait_too() {
         assert_eq!(a.get(), Err(Ended::Deadline));
         drop(a);
         echo.join().unwrap();
-        // A goroutine at the other end.
+        // The peer is a goroutine here.
         let (a, b) = Stream::pair();
         let echo = spawn(move || b.echo());
         (0..500).for_each(|n| a.round_trip(n as u8));
@@ -33,12 +34,12 @@ fn threads_wait_too() {
 }
 
 #[test]
-fn a_thread_that_begins_to_wait_when_all_sleep() {
+fn a_thread_may_wait_while_all_ms_sleep() {
     check_from_thread(|| {
         for _ in 0..5 {
             let (a, mut b) = UnixStream::pair().unwrap();
             let a = Stream::new(a);
-            // The Ms have gone to sleep by then, without a reason to poll.
+            // By then the Ms sleep, without a reason to poll.
             thread::sleep(SHORT);
             let writer = thread::spawn(move || {
                 thread::sleep(SHORT);
@@ -50,9 +51,10 @@ fn a_thread_that_begins_to_wait_when_all_sleep() {
     });
 }
 
-/// Two that ready each other forever share one time slice; others have their turn all the same.
+/// Two goroutines that ready each other forever share one time slice, so that others get their
+/// turns.
 #[test]
-fn a_chain_through_runnext_does_not_keep_io_waiting() {
+fn a_chain_through_runnext_does_not_starve_io() {
     check(|| {
         let (ping, pinged) = channel::bounded(0);
         let (pong, ponged) = channel::bounded(0);
@@ -77,8 +79,9 @@ fn a_chain_through_runnext_does_not_keep_io_waiting() {
 }
 
 #[test]
-fn io_beside_goroutines_that_never_come_back() {
-    // A goroutine that was there before the hogs could have to go back to the thread of one (SAFETY.md).
+fn io_goes_on_beside_hogs() {
+    // Runs on a thread: a goroutine from before the hogs could be bound to the thread of one of
+    // them (SAFETY.md).
     check_from_thread(|| {
         let stop = Arc::new(AtomicBool::new(false));
         let hogs: Vec<_> = (0..4)
@@ -101,9 +104,11 @@ fn io_beside_goroutines_that_never_come_back() {
     });
 }
 
-/// Nothing else is runnable, so nobody takes the hog's P away; and no other M polls, as all went to sleep before.
+/// Nothing else is runnable, so the hog keeps its P.
+///
+/// No other M polls, as all of them went to sleep before. Only sysmon is left to poll.
 #[test]
-fn only_the_monitor_looks() {
+fn sysmon_polls_beside_a_hog() {
     check_from_thread(|| {
         let (a, b) = Stream::pair();
         let stop = Arc::new(AtomicBool::new(false));
@@ -113,7 +118,7 @@ fn only_the_monitor_looks() {
                 let reader = spawn(move || b.get());
                 while !stop.load(Ordering::Relaxed) {
                     if debug::stats().io_waiters == 0 {
-                        // The reader is to run, before and after.
+                        // Lets the reader run, before and after its wait.
                         yield_now();
                     }
                 }
@@ -130,7 +135,7 @@ fn only_the_monitor_looks() {
 }
 
 #[test]
-fn a_goroutine_that_is_locked_to_its_thread_waits_for_io() {
+fn a_locked_goroutine_may_wait_for_io() {
     check_from_thread(|| {
         let (a, b) = Stream::pair();
         let locked = spawn(move || {
@@ -144,7 +149,7 @@ fn a_goroutine_that_is_locked_to_its_thread_waits_for_io() {
 }
 
 #[test]
-fn the_number_of_ps_changes_under_io() {
+fn io_goes_on_while_the_number_of_ps_changes() {
     check_on(4, || {
         let pairs: Vec<_> = (0..20)
             .map(|_| {
@@ -170,9 +175,9 @@ fn the_number_of_ps_changes_under_io() {
     });
 }
 
-/// Everything at once: pairs that talk over goroutines and threads, with deadlines that come and go, timers and pauses.
+/// Pairs of goroutines and threads exchange bytes, with random deadlines, timers and pauses.
 #[test]
-fn everything_at_once() {
+fn mixed_waits_lose_no_byte() {
     check(move || {
         let seed = seed();
         let mut random = Rng::new(seed);
@@ -195,7 +200,7 @@ fn everything_at_once() {
                             match a.get() {
                                 Ok(byte) => break assert_eq!(byte, n),
                                 Err(Ended::Deadline) => a.io.set_deadline(Direction::Read, None).unwrap(),
-                                Err(Ended::Closed) => panic!("nobody closes"),
+                                Err(Ended::Closed) => panic!("the socket is not closed"),
                             }
                         }
                         a.io.set_deadline(Direction::Read, None).unwrap();

@@ -1,4 +1,5 @@
-//! Hog storm: Ps are taken and come back all the time, beside timers that must fire and locked goroutines that must get a P.
+//! Hog storm: Ps are retaken and come back all the time, beside timers that must fire and locked
+//! goroutines that must get a P.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::common::{Rng, spin, storm};
 use greenthread::{blocking, channel, go, lock_os_thread, spawn, time, yield_now};
 
-/// One of the ways to keep a thread.
+/// Keeps the thread in one of several ways.
 fn hog(random: &mut Rng) {
     match random.below(4) {
         0 => spin(Duration::from_millis(random.below(14))),

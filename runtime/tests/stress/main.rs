@@ -1,4 +1,4 @@
-//! Storms: much of everything at random, for a while.
+//! Storms: many random operations at once, for a while.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

@@ -1,4 +1,5 @@
-//! Everything at once. Each goroutine adds to a checksum what it should; a lost, doubled or misplaced one changes it.
+//! A storm of all operations. Each goroutine adds its number to a checksum, which a lost, doubled
+//! or misplaced one changes.
 
 use std::panic;
 use std::sync::Arc;
@@ -14,9 +15,9 @@ use greenthread::{
     Builder, blocking, exit_goroutine, go, lock_os_thread, scope, set_gomaxprocs, spawn, stack, time, yield_now,
 };
 
-/// What all goroutines of a round share.
+/// The state that all goroutines of a round share.
 struct Soup {
-    /// What has been added, and what should be in the end.
+    /// The sum so far, and the sum that the round must reach.
     sum: AtomicU64,
     expected: AtomicU64,
     locked: Mutex<u64>,
@@ -34,14 +35,17 @@ impl Soup {
         self.sum.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// One thing that a goroutine may do. What it will add was announced.
+    /// Runs one operation, chosen by `way`.
+    ///
+    /// The number that it will add is announced first.
     fn stir(self: &Arc<Self>, way: u64, random: &mut Rng) {
         let n = random.below(1000);
         self.expected.fetch_add(n, Ordering::Relaxed);
         let soup = Arc::clone(self);
         match way {
             0 => {
-                // A pair that meets in the shared channel, whoever gets whose value.
+                // This sender and this receiver use the shared channel; each may meet another
+                // partner.
                 go!(move || soup.tx.send(soup.census.value()).unwrap());
                 drop(self.rx.recv().unwrap());
                 self.add(n);
@@ -104,7 +108,8 @@ impl Soup {
                 self.add(n);
             }
             _ => {
-                // A result that nobody takes, dropped by whoever is last.
+                // The result is not joined, so the goroutine or the handle drops it, whichever ends
+                // last.
                 let census = self.census.clone();
                 drop(spawn(move || census.value()));
                 self.add(n);
@@ -114,7 +119,7 @@ impl Soup {
 }
 
 #[test]
-fn soup() {
+fn mixed_operations_reach_the_checksum() {
     storm(|random| {
         let (tx, rx) = channel::bounded(random.below(3) as usize);
         let soup = Arc::new(Soup {

@@ -1,4 +1,5 @@
-//! Park and ready storm: channels, locks, groups and joins with many who wait. Nothing is lost, nothing comes twice.
+//! Park and ready storm: many waiters on channels, locks, groups and joins. No value or wake-up is
+//! lost or comes twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use greenthread::channel::{self, Receiver, Sender};
 use greenthread::sync::{Mutex, WaitGroup};
 use greenthread::{JoinHandle, spawn, yield_now};
 
-/// A ring of goroutines through which tokens go round.
+/// Tokens go around a ring of goroutines.
 #[test]
 fn rings() {
     storm(|random| {
@@ -128,7 +129,7 @@ fn locks_are_exclusive() {
     });
 }
 
-/// Generations: all wait until the last has come, again and again.
+/// All goroutines wait until the last one has come, again and again.
 #[test]
 fn groups_in_generations() {
     storm(|random| {

@@ -1,4 +1,5 @@
-//! Resize storm: the number of Ps changes all the time, and nobody is left on a P that went.
+//! Resize storm: the number of Ps changes all the time, and no goroutine is left on a P that was
+//! removed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::common::{Rng, spin, storm};
 use greenthread::{blocking, channel, go, set_gomaxprocs, spawn, time, yield_now};
 
-/// Changes the number of Ps until it is told to stop.
+/// Changes the number of Ps until `stop` is set.
 fn resizer(mut random: Rng, stop: Arc<AtomicBool>) -> impl FnOnce() + Send + 'static {
     move || {
         while !stop.load(Ordering::Relaxed) {
@@ -62,7 +63,7 @@ fn resized_by_goroutines_and_threads() {
     });
 }
 
-/// Between two changes everything comes to rest: a wake-up that was lost shows at once.
+/// Between two changes everything becomes idle, so that a lost wake-up shows at once.
 #[test]
 fn resized_while_idle() {
     storm(|random| {

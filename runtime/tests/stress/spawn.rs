@@ -1,4 +1,5 @@
-//! Spawn storm: random trees of goroutines, started and waited for in all ways. Every node is counted once.
+//! Spawn storm: random trees of goroutines, spawned and waited for in all ways. Every node is
+//! counted once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,16 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::common::{Rng, spin, storm, until};
 use greenthread::{Builder, blocking, channel, go, scope, spawn, yield_now};
 
-/// What the nodes of a tree have in common.
+/// The state that the nodes of a tree share.
 #[derive(Default)]
 struct Tree {
-    /// Nodes that were started, and that have run.
+    /// The number of nodes that were spawned, and of those that have run.
     started: AtomicU64,
     ran: AtomicU64,
 }
 
 impl Tree {
-    /// A node with children down to `depth`.
+    /// Runs a node, which spawns children down to `depth`.
     fn grow(self: Arc<Self>, depth: u64, mut random: Rng) {
         self.ran.fetch_add(1, Ordering::Relaxed);
         if random.one_in(8) {

@@ -1,4 +1,4 @@
-//! Steal storm: work that begins on one P and is uneven. All of it runs, each piece once.
+//! Steal storm: uneven work that begins on one P. Every piece of it runs exactly once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ impl Work {
 }
 
 #[test]
-fn uneven_pieces_from_one_side() {
+fn uneven_pieces_run_once() {
     storm(|random| {
         let work = Work::new(1 + random.below(500) as usize);
         for piece in 0..work.marks.len() {
@@ -46,9 +46,9 @@ fn uneven_pieces_from_one_side() {
     });
 }
 
-/// Each piece comes back to a queue many times, so the thieves meet at few goroutines.
+/// Each piece is queued many times, so that several thieves compete for a few goroutines.
 #[test]
-fn pieces_that_yield() {
+fn yielding_pieces_run_once() {
     storm(|random| {
         let work = Work::new(2 + random.below(12) as usize);
         for piece in 0..work.marks.len() {
@@ -67,10 +67,11 @@ fn pieces_that_yield() {
     });
 }
 
-/// The owner waits in a loop that never leaves: what stands in its runnext and in its queue must be stolen, or run by whoever
-/// gets its P.
+/// The owner waits in a loop that never enters the scheduler.
+///
+/// The goroutines in its runnext and its queue must be stolen, or run by the M that gets its P.
 #[test]
-fn the_owner_stays_busy() {
+fn work_is_stolen_from_a_busy_owner() {
     storm(|random| {
         let work = Work::new(1 + random.below(20) as usize);
         let owner = Arc::clone(&work);
