@@ -1,4 +1,4 @@
-//! Goroutines that have waited for others for long.
+//! `debug::blocked_for`: goroutines that have waited for other goroutines for a long time.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -12,7 +12,7 @@ use greenthread::net::TcpListener;
 use greenthread::sync::{Mutex, WaitGroup};
 use greenthread::{JoinHandle, channel, spawn, time};
 
-/// What the clock of parks may be wrong by, with room for a machine that is busy with something else.
+/// The error of the clock of parks, with a margin for a busy machine.
 const ROUGHLY: Duration = Duration::from_millis(100);
 
 fn reasons(suspects: &[GoroutineInfo]) -> BTreeMap<u64, GoroutineState> {
@@ -20,7 +20,7 @@ fn reasons(suspects: &[GoroutineInfo]) -> BTreeMap<u64, GoroutineState> {
 }
 
 #[test]
-fn those_who_wait_for_others_are_found() {
+fn goroutines_that_wait_for_others_are_reported() {
     check_from_thread(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let (lock, group) = (Arc::new(Mutex::new(())), WaitGroup::new());
@@ -60,7 +60,7 @@ fn those_who_wait_for_others_are_found() {
 }
 
 #[test]
-fn the_longest_wait_comes_first_and_each_wait_counts_alone() {
+fn the_longest_wait_comes_first_and_each_wait_begins_at_zero() {
     check_from_thread(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let early = rx.clone();
@@ -69,7 +69,8 @@ fn the_longest_wait_comes_first_and_each_wait_counts_alone() {
         let second = spawn(move || assert!(rx.recv().is_err()));
         let ids = || blocked_for(Duration::ZERO).iter().map(|suspect| suspect.id).collect::<Vec<_>>();
         until(|| ids() == [first.id(), second.id()]);
-        // The first in the line has waited for long; when it has got its value, it waits anew.
+        // The first goroutine of the list has waited for a long time. Once it gets its value, its
+        // next wait begins at zero.
         tx.send(()).unwrap();
         until(|| {
             ids() == [second.id(), first.id()]
@@ -82,23 +83,23 @@ fn the_longest_wait_comes_first_and_each_wait_counts_alone() {
 }
 
 #[test]
-fn a_wait_after_a_long_rest_is_new() {
+fn idle_time_before_a_wait_does_not_count() {
     check_from_thread(|| {
-        // All Ps idle, and the monitor asleep: nobody advances the clock of parks.
+        // All Ps become idle and sysmon sleeps, so that nothing advances the clock of parks.
         spawn(|| ()).join().unwrap();
         thread::sleep(Duration::from_millis(500));
         let begun = Instant::now();
         let (tx, rx) = channel::bounded::<()>(0);
         let waits = spawn(move || assert!(rx.recv().is_err()));
         until(|| crate::common::parked("chan receive") == 1);
-        waits_since(begun);
+        check_waits_since(begun);
         drop(tx);
         waits.join().unwrap();
     });
 }
 
 #[test]
-fn a_wait_after_a_long_call_is_new() {
+fn a_blocking_call_before_a_wait_does_not_count() {
     check_from_thread(|| {
         let (tx, rx) = channel::bounded::<()>(0);
         let (begins, begun) = channel::bounded(1);
@@ -108,14 +109,15 @@ fn a_wait_after_a_long_call_is_new() {
             assert!(rx.recv().is_err());
         });
         until(|| crate::common::parked("chan receive") == 1);
-        waits_since(begun.recv().unwrap());
+        check_waits_since(begun.recv().unwrap());
         drop(tx);
         waits.join().unwrap();
     });
 }
 
-/// Whoever waits does so since `begun` at the earliest, however long it took to find that out.
-fn waits_since(begun: Instant) {
+/// Checks that no reported wait began before `begun`, with a margin for the time that the report
+/// took.
+fn check_waits_since(begun: Instant) {
     for suspect in blocked_for(Duration::ZERO) {
         assert!(suspect.parked_for < Some(begun.elapsed() + 3 * ROUGHLY), "{suspect:?}");
     }

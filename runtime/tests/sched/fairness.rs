@@ -1,7 +1,7 @@
-//! Everybody gets a turn, in good time.
+//! Fairness: every goroutine gets its turn in good time.
 //!
-//! Tests of who waits for how long count the turns of others meanwhile, since those do not depend on how busy the
-//! machine is. They run without chaos, which would hide what they look for.
+//! Tests of waiting times count the turns of other goroutines meanwhile, since those do not depend
+//! on how busy the machine is. They run without chaos, which would hide starvation.
 
 use std::io::{self, Read, Write};
 use std::os::unix;
@@ -15,7 +15,7 @@ use greenthread::channel::{self, Receiver, Sender};
 use greenthread::net::UnixStream;
 use greenthread::{debug, go, spawn, time, yield_now};
 
-/// How long somebody may wait who should wait 10 ms or so.
+/// The limit of a wait that should take about 10 ms.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
@@ -24,7 +24,7 @@ fn yield_alone_returns() {
     check_from_thread(yield_now);
 }
 
-/// Two goroutines that count and yield in turn; by how much one was ahead.
+/// Runs two goroutines that count and yield in turn, and returns by how much one was ahead at most.
 fn race(turns: usize) -> usize {
     let begun = Arc::new(AtomicUsize::new(0));
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
@@ -51,16 +51,18 @@ fn two_yielders_take_turns() {
     without_chaos(|| {
         check_on(1, || {
             for _ in 0..20 {
-                // Where others use the machine too, one may be kept from its CPU for 10 ms: then the other one has the P alone.
+                // On a busy machine one goroutine may be kept from its CPU for 10 ms. The other one
+                // then has the P alone.
                 let retakes = debug::stats().retakes;
                 let worst = race(2000);
-                assert!(worst <= 2 || debug::stats().retakes > retakes, "one was ahead by {worst} turns");
+                assert!(worst <= 2 || debug::stats().retakes > retakes, "one goroutine was ahead by {worst} turns");
             }
         })
     });
 }
 
-/// Two goroutines that ready each other through runnext until the flag is set; the count of their exchanges.
+/// Starts two goroutines that ready each other through runnext until `stop` is set, and count their
+/// exchanges in `turns`.
 fn ping_pong(stop: &Arc<AtomicBool>, turns: &Arc<AtomicUsize>) {
     fn side(from: Receiver<()>, to: Sender<()>, stop: Arc<AtomicBool>, turns: Arc<AtomicUsize>) {
         while from.recv().is_ok() && !stop.load(Ordering::Relaxed) {
@@ -84,7 +86,7 @@ fn a_ping_pong_does_not_starve_the_local_queue() {
         ping_pong(&stop, &turns);
         until(|| turns.load(Ordering::Relaxed) > 1000);
         let begin = Instant::now();
-        // The spawner is on the P, so these stand in its queue.
+        // The spawner runs on the P, so these goroutines are in its local queue.
         let spawner = spawn(|| {
             let third: Vec<_> = (0..10).map(|_| spawn(Instant::now)).collect();
             third.into_iter().map(|third| third.join().unwrap()).max().unwrap()
@@ -142,7 +144,7 @@ fn busy_goroutines_do_not_starve_timers() {
 }
 
 #[test]
-fn a_crowd_all_gets_ahead() {
+fn every_goroutine_of_a_crowd_advances() {
     check(|| {
         let stop = Arc::new(AtomicBool::new(false));
         let counts: Arc<Vec<AtomicUsize>> = Arc::new((0..50).map(|_| AtomicUsize::new(0)).collect());
@@ -161,9 +163,10 @@ fn a_crowd_all_gets_ahead() {
 }
 
 #[test]
-fn a_waker_that_stays_busy_does_not_keep_what_it_woke() {
+fn a_busy_waker_does_not_keep_its_runnext() {
     check_on(2, || {
-        // The woken goroutine stands in the runnext slot of a P whose goroutine waits for it without ever leaving.
+        // The woken goroutine is in the runnext slot of a P whose goroutine waits for it without
+        // entering the scheduler.
         let handle = spawn(|| {
             for _ in 0..200 {
                 let ran = Arc::new(AtomicBool::new(false));
@@ -178,9 +181,9 @@ fn a_waker_that_stays_busy_does_not_keep_what_it_woke() {
     });
 }
 
-/// One that yields goes on after those of the queue, not after all that it has spawned.
+/// A goroutine that yields continues after those in the queue, not after all that it has spawned.
 #[test]
-fn what_has_run_does_not_wait_for_a_crowd_that_has_not() {
+fn a_yielding_spawner_does_not_wait_for_all_that_it_spawned() {
     const CROWD: usize = 20_000;
     let before_it = || {
         let ran = Arc::new(AtomicUsize::new(0));
@@ -199,13 +202,13 @@ fn what_has_run_does_not_wait_for_a_crowd_that_has_not() {
         until(|| ran.load(Ordering::Relaxed) == CROWD);
         before_it
     };
-    // On a busy machine it may lose its P as a hog does, and the crowd goes on without it.
+    // On a busy machine the spawner may lose its P like a hog, and the crowd goes on without it.
     without_chaos(|| check_on(1, || assert!((0..50).any(|_| before_it() < CROWD / 10), "the whole crowd went first")));
 }
 
-/// The spawner never comes back for them: the others take its backlog too.
+/// The spawner does not enter the scheduler again, so others must steal its whole backlog.
 #[test]
-fn a_backlog_is_stolen() {
+fn the_backlog_of_a_busy_spawner_is_stolen() {
     const CROWD: usize = 5000;
     check(|| {
         let ran = Arc::new(AtomicUsize::new(0));
@@ -219,7 +222,7 @@ fn a_backlog_is_stolen() {
     });
 }
 
-/// Goroutines that compute for a while in each of their turns, until it is dropped.
+/// Goroutines that compute for a while in each of their turns, until this value is dropped.
 struct Busy {
     stop: Arc<AtomicBool>,
     turns: Arc<AtomicUsize>,
@@ -230,7 +233,7 @@ impl Busy {
         Self { stop: Arc::default(), turns: Arc::default() }
     }
 
-    /// `count` that yield after each turn.
+    /// Starts `count` goroutines that yield after each turn.
     fn yielders(count: usize, turn: Duration) -> Self {
         let busy = Self::none();
         for _ in 0..count {
@@ -242,7 +245,7 @@ impl Busy {
         busy
     }
 
-    /// `count` pairs that wake each other after each turn.
+    /// Starts `count` pairs of goroutines that wake each other after each turn.
     fn pairs(count: usize, turn: Duration) -> Self {
         let busy = Self::none();
         for _ in 0..count {
@@ -254,7 +257,7 @@ impl Busy {
         busy
     }
 
-    /// One turn; false when it is to be the last.
+    /// Returns a function that computes for one turn, and returns `false` after the last one.
     fn work(&self, turn: Duration) -> impl Fn() -> bool + Send + 'static {
         let (stop, turns) = (Arc::clone(&self.stop), Arc::clone(&self.turns));
         move || {
@@ -264,7 +267,7 @@ impl Busy {
         }
     }
 
-    /// How many turns the others have had during `f`.
+    /// Returns how many turns these goroutines had during `f`.
     fn during(&self, f: impl FnOnce()) -> usize {
         let before = self.turns.load(Ordering::Relaxed);
         f();
@@ -278,14 +281,17 @@ impl Drop for Busy {
     }
 }
 
-/// Half of them are not more.
+/// Returns the median.
 fn median(mut turns: Vec<usize>) -> usize {
     turns.sort_unstable();
     turns[turns.len() / 2]
 }
 
-/// By count alone it would be 30 turns on average, and 61 at worst, for each of the two.
-fn what_comes_from_outside_waits_for_few_turns(busy: &Busy) {
+/// Checks how many turns I/O and spawns from a thread wait for.
+///
+/// If the scheduler checked for them only after a fixed count of turns, each would wait for 30
+/// turns on average and 61 at worst.
+fn io_and_spawns_from_a_thread_wait_for_few_turns(busy: &Busy) {
     let (mut near, far) = unix::net::UnixStream::pair().unwrap();
     let far = UnixStream::from_std(far).unwrap();
     let echo = spawn(move || io::copy(&mut &far, &mut &far).unwrap());
@@ -301,25 +307,27 @@ fn what_comes_from_outside_waits_for_few_turns(busy: &Busy) {
     drop(near);
     assert_eq!(echo.join().unwrap(), 15);
     let (io, spawns) = (median(io), median(spawns));
-    assert!(io <= 20 && spawns <= 20, "half of them waited for {io} turns for I/O, {spawns} to begin");
+    assert!(io <= 20 && spawns <= 20, "median wait: {io} turns for I/O, {spawns} turns for a spawn");
 }
 
 const TURN: Duration = Duration::from_millis(1);
 
 #[test]
-fn yielders_that_compute_do_not_starve_what_comes_from_outside() {
-    let test = || what_comes_from_outside_waits_for_few_turns(&Busy::yielders(4, TURN));
+fn yielders_that_compute_do_not_starve_io_and_spawns_from_threads() {
+    let test = || io_and_spawns_from_a_thread_wait_for_few_turns(&Busy::yielders(4, TURN));
     without_chaos(|| [1, 2].into_iter().for_each(|procs| check_on(procs, test)));
 }
 
 #[test]
-fn pairs_that_compute_do_not_starve_what_comes_from_outside() {
-    let test = || what_comes_from_outside_waits_for_few_turns(&Busy::pairs(3, TURN));
+fn pairs_that_compute_do_not_starve_io_and_spawns_from_threads() {
+    let test = || io_and_spawns_from_a_thread_wait_for_few_turns(&Busy::pairs(3, TURN));
     without_chaos(|| [1, 2].into_iter().for_each(|procs| check_on(procs, test)));
 }
 
-/// Six sleep until the same moment, in each of eight rounds. If those whom a timer wakes queued like others, all but one
-/// would wait for each of the forty.
+/// Six goroutines sleep until the same moment, in each of eight rounds.
+///
+/// If woken sleepers queued like others, all but one of them would wait for each of the forty
+/// yielders.
 #[test]
 fn yielders_that_compute_do_not_starve_sleepers() {
     const ROUND: Duration = Duration::from_millis(10);
@@ -343,12 +351,13 @@ fn yielders_that_compute_do_not_starve_sleepers() {
             let all_of = |round: usize| awake.iter().map(move |turns| turns[round]);
             let spreads = (0..8).map(|round| all_of(round).max().unwrap() - all_of(round).min().unwrap());
             let spread = median(spreads.collect());
-            assert!(spread <= 20, "in half of the rounds the last of them woke {spread} turns after the first");
+            assert!(spread <= 20, "median: the last sleeper woke {spread} turns after the first");
         });
     });
 }
 
-/// Arrivals go first, but not forever: those that come without end leave half of the time to the others.
+/// Woken sleepers run first, but not forever: even an endless supply of them leaves half of the
+/// time to the other goroutines.
 #[test]
 fn sleepers_that_compute_do_not_starve_yielders() {
     without_chaos(|| {
@@ -366,7 +375,7 @@ fn sleepers_that_compute_do_not_starve_yielders() {
                     sleepers.turns.load(Ordering::Relaxed) > 400
                 });
             });
-            assert!(others > 40, "they had {others} turns during 400 of the others");
+            assert!(others > 40, "the yielders had {others} turns during 400 turns of the sleepers");
         });
     });
 }

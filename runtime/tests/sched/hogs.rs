@@ -1,4 +1,5 @@
-//! Goroutines that keep their thread: by computing, by sleeping in the kernel, by waiting for a pipe. The others go on.
+//! Hogs: goroutines that keep their thread by computing, by sleeping in the kernel, or by waiting
+//! for a pipe. The other goroutines go on.
 
 use std::io::{self, Read, Write};
 use std::panic;
@@ -11,7 +12,9 @@ use crate::common::{check, check_from_thread, check_on, spin, text, until, witho
 use greenthread::sync::Mutex;
 use greenthread::{blocking, channel, debug, go, gomaxprocs, num_cpu, spawn, time, yield_now};
 
-/// Work for many goroutines that must come to its end beside the hogs: channels, locks, joins, timers.
+/// Runs many goroutines that must all end beside the hogs.
+///
+/// They use channels, locks, joins and timers.
 fn others_finish() {
     let (tx, rx) = channel::bounded(4);
     let sum = Arc::new(Mutex::new(0));
@@ -36,7 +39,9 @@ fn others_finish() {
     assert_eq!(*sum.lock(), 20 * 190);
 }
 
-/// Work of this thread, and of a goroutine. One that was there before the hogs could have to go back to the thread of one (SAFETY.md), which
+/// Does the work on this thread and in a new goroutine.
+///
+/// A goroutine from before the hogs could be bound to the thread of one of them (SAFETY.md), which
 /// waits for the caller.
 fn beside_hogs() {
     others_finish();
@@ -56,7 +61,7 @@ where
             spawn(move || {
                 begun.fetch_add(1, Ordering::Relaxed);
                 hog();
-                // A hog that comes back gets a P again, and is a goroutine like any other.
+                // When the hog is done, it gets a P again and is an ordinary goroutine.
                 yield_now();
                 time::sleep(Duration::from_micros(100));
                 assert_eq!(spawn(|| 1).join().unwrap(), 1);
@@ -67,7 +72,7 @@ where
     handles
 }
 
-fn endless_loops_stall_nobody() {
+fn run_beside_endless_loops() {
     let stop = Arc::new(AtomicBool::new(false));
     let handles = hogs(|_| {
         let stop = Arc::clone(&stop);
@@ -83,11 +88,11 @@ fn endless_loops_stall_nobody() {
 }
 
 #[test]
-fn endless_loops() {
-    check_from_thread(endless_loops_stall_nobody);
+fn others_go_on_beside_endless_loops() {
+    check_from_thread(run_beside_endless_loops);
 }
 
-fn sleeping_threads_stall_nobody() {
+fn run_beside_sleeping_threads() {
     let stop = Arc::new(AtomicBool::new(false));
     let handles = hogs(|_| {
         let stop = Arc::clone(&stop);
@@ -103,12 +108,12 @@ fn sleeping_threads_stall_nobody() {
 }
 
 #[test]
-fn sleeping_threads() {
-    check_from_thread(sleeping_threads_stall_nobody);
+fn others_go_on_beside_sleeping_threads() {
+    check_from_thread(run_beside_sleeping_threads);
 }
 
 #[test]
-fn blocking_reads() {
+fn others_go_on_beside_blocking_reads() {
     check_from_thread(|| {
         let mut writers = Vec::new();
         let mut readers: Vec<_> = (0..=gomaxprocs())
@@ -136,9 +141,9 @@ fn blocking_reads() {
     });
 }
 
-/// With the waiting on the other side: a goroutine writes what a blocked one reads.
+/// Here goroutines block on both sides: one writes what another, blocked one reads.
 #[test]
-fn a_pipe_between_goroutines() {
+fn goroutines_may_talk_through_a_blocking_pipe() {
     check(|| {
         let (mut reader, mut writer) = io::pipe().unwrap();
         let reading = spawn(move || {
@@ -147,7 +152,7 @@ fn a_pipe_between_goroutines() {
             all.len()
         });
         let writing = spawn(move || {
-            // More than a pipe holds, so that both block in turn.
+            // This is more than a pipe holds, so the two sides block in turn.
             for _ in 0..200 {
                 writer.write_all(&[7; 4096]).unwrap();
             }
@@ -289,15 +294,18 @@ fn exit_goroutine_in_blocking() {
     });
 }
 
-/// A hog keeps its P if nobody needs it: one timer that is far away needs it later.
+/// A hog keeps its P if nothing else needs the P.
+///
+/// A distant timer does not need it yet.
 #[test]
-fn a_timer_that_is_far_away_takes_no_p() {
+fn a_distant_timer_does_not_cost_a_hog_its_p() {
     check_on(1, || {
         let retakes = spawn(|| {
             let hour = Duration::from_secs(3600);
             let far = time::after_func(hour, || ());
             let before = debug::stats().retakes;
-            // Armed on the own P each time, and with the others' timers in its heap.
+            // The timers are armed on the hog's own P each time, and beside the other timer in its
+            // heap.
             let end = Instant::now() + Duration::from_millis(80);
             while Instant::now() < end {
                 assert!(time::after_func(hour, || ()).stop());
@@ -310,7 +318,7 @@ fn a_timer_that_is_far_away_takes_no_p() {
     });
 }
 
-/// Work that takes a CPU for so many milliseconds, however many threads share it.
+/// Returns a function that takes `millis` ms of CPU time, however many threads share the CPU.
 fn work(millis: u32) -> impl Fn() + Clone + Send + 'static {
     let steps = |count: u32| (0..count).fold(1_u32, |n, step| std::hint::black_box(n.wrapping_mul(step | 1)));
     let sample = 20_000;
@@ -324,8 +332,10 @@ fn work(millis: u32) -> impl Fn() + Clone + Send + 'static {
     move || (0..samples).for_each(|_| _ = std::hint::black_box(steps(sample)))
 }
 
-/// Runs `count` goroutines that do `work`, beside one that sleeps again and again. How many of them had begun and not
-/// ended at once, at most: each of those has a thread.
+/// Runs `count` goroutines that do `work`, beside one that sleeps again and again.
+///
+/// Returns how many of them were between their begin and their end at the same moment, at most:
+/// each of those has a thread.
 fn most_at_once(count: usize, work: impl Fn() + Clone + Send + 'static) -> usize {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let stop = Arc::new(AtomicBool::new(false));
@@ -353,10 +363,11 @@ fn most_at_once(count: usize, work: impl Fn() + Clone + Send + 'static) -> usize
     most.load(Ordering::Relaxed)
 }
 
-/// Where each keeps its P for several time slices, all would have threads at once if every P that is taken were given to the
-/// next one.
+/// Each hog keeps its P for several time slices.
+///
+/// If every retaken P went to the next hog, all hogs would have threads at once.
 #[test]
-fn hogs_wait_for_hogs() {
+fn hogs_do_not_all_get_threads_at_once() {
     without_chaos(|| {
         for procs in [1, 2] {
             check_on(procs, || {
@@ -368,7 +379,7 @@ fn hogs_wait_for_hogs() {
     });
 }
 
-/// They compute for as long as not all of them have begun.
+/// The hogs compute until all of them have begun.
 #[test]
 fn hogs_that_wait_for_each_other_all_begin() {
     check(|| {
@@ -389,7 +400,8 @@ fn hogs_that_wait_for_each_other_all_begin() {
     });
 }
 
-/// Nobody else begins beside hogs whose number is that of the Ps and CPUs, unless a P is lent.
+/// There are more hogs than Ps and CPUs together, so another goroutine begins only if it is lent a
+/// P.
 #[test]
 fn others_begin_beside_many_hogs() {
     check(|| {
@@ -413,9 +425,11 @@ fn others_begin_beside_many_hogs() {
     });
 }
 
-/// One that blocks its thread is found out after 2 ms or more at first. In a crowd of them that would be 2 ms for each.
+/// At first sysmon takes 2 ms or more to find a goroutine that blocks its thread.
+///
+/// In a crowd of them, that must not be 2 ms for each.
 #[test]
-fn a_crowd_that_blocks_its_threads_is_found_out_quickly() {
+fn a_crowd_of_blocked_threads_is_found_quickly() {
     const CROWD: usize = 200;
     let crowd = || {
         let begin = Instant::now();
@@ -425,7 +439,7 @@ fn a_crowd_that_blocks_its_threads_is_found_out_quickly() {
                 (tx, spawn(move || rx.recv().unwrap_err()))
             })
             .unzip();
-        // Behind all of them.
+        // This goroutine is queued behind all of them.
         spawn(|| ()).join().unwrap();
         let took = begin.elapsed();
         drop(senders);
@@ -433,5 +447,7 @@ fn a_crowd_that_blocks_its_threads_is_found_out_quickly() {
         took
     };
     let one_by_one = CROWD as u32 * Duration::from_millis(2);
-    without_chaos(|| check_on(1, || assert!((0..5).any(|_| crowd() < one_by_one / 2), "each of them was waited for")));
+    without_chaos(|| {
+        check_on(1, || assert!((0..5).any(|_| crowd() < one_by_one / 2), "sysmon found the blocked threads one by one"))
+    });
 }

@@ -1,4 +1,5 @@
-//! The scheduler: the number of Ps, fairness, goroutines that keep their thread, and reports on those that wait.
+//! The scheduler: the number of Ps, fairness, hogs, child processes, and reports on blocked
+//! goroutines.
 
 #[macro_use]
 #[path = "../common/mod.rs"]

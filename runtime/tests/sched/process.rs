@@ -1,5 +1,5 @@
-//! Children of the process: waiting parks, contexts end it and kill, and nothing is left behind. `life.rs` has the
-//! waits of a process that gets no descriptors of children.
+//! Child processes: waits park, contexts end waits and kill children, and nothing is left behind.
+//! `life.rs` tests the waits of a process that cannot get descriptors of its children.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
@@ -25,14 +25,14 @@ fn sh(script: &str) -> Command {
     command
 }
 
-/// Runs until it is killed.
+/// Builds a command that runs until it is killed.
 fn endless() -> Command {
     let mut command = Command::new("sleep");
     command.arg("60");
     command
 }
 
-/// A file that a child writes its number to.
+/// A file to which a child writes its process id.
 struct Note(PathBuf);
 
 impl Note {
@@ -42,14 +42,14 @@ impl Note {
         Self(std::env::temp_dir().join(format!("greenthread-child-{}-{n}", std_process::id())))
     }
 
-    /// Writes, then runs until it is killed.
+    /// Builds a command that writes its id to the file and then runs until it is killed.
     fn endless(&self) -> Command {
         let mut command = sh("echo $$ > $0.new; mv $0.new $0; exec sleep 60");
         command.arg(&self.0);
         command
     }
 
-    /// The child's folder of the system, once it has written.
+    /// Waits until the child has written its id, and returns its folder in `/proc`.
     fn folder(&self) -> PathBuf {
         let mut number = None;
         until(|| {
@@ -66,9 +66,9 @@ impl Drop for Note {
     }
 }
 
-/// A goroutine that kept its thread in the system would not be parked.
+/// All waiters are parked at once; a goroutine that kept its thread in a system call would not be.
 #[test]
-fn waits_park() {
+fn waits_park_goroutines() {
     const CHILDREN: usize = 30;
     check(|| {
         let (reader, writer) = io::pipe().unwrap();
@@ -82,7 +82,7 @@ fn waits_park() {
             })
             .collect();
         drop(reader);
-        // An output is two goroutines that read.
+        // `output` reads with two goroutines per child.
         until(|| parked("IO wait") == CHILDREN + CHILDREN / 2);
         drop(writer);
         assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap() == Some(7)));
@@ -90,7 +90,7 @@ fn waits_park() {
 }
 
 #[test]
-fn waits_on_threads_too() {
+fn threads_may_wait_for_children() {
     check_from_thread(|| {
         assert!(process::status(&mut sh("exit 0")).unwrap().success());
         let (ctx, _cancel) = Context::background().with_timeout(SHORT);
@@ -100,7 +100,7 @@ fn waits_on_threads_too() {
 }
 
 #[test]
-fn a_wait_is_given_up_and_taken_up_again() {
+fn a_canceled_wait_can_be_repeated() {
     check(|| {
         let mut child = sh("read line; exit 3").stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -113,18 +113,23 @@ fn a_wait_is_given_up_and_taken_up_again() {
         cancel.cancel();
         let (mut child, ctx, waited) = waiter.join().unwrap();
         assert_eq!(waited.unwrap_err().to_string(), "context canceled");
-        assert_eq!(child.try_wait().unwrap(), None, "it goes on");
+        assert_eq!(child.try_wait().unwrap(), None, "the child goes on");
         stdin.write_all(b"line\n").unwrap();
         assert_eq!(process::wait(&mut child).unwrap().code(), Some(3));
-        assert_eq!(process::wait(&mut child).unwrap().code(), Some(3), "once more, for it is known");
+        assert_eq!(
+            process::wait(&mut child).unwrap().code(),
+            Some(3),
+            "the status is kept, so a second wait returns it"
+        );
         assert_eq!(process::wait_ctx(&ctx, &mut child).unwrap_err().to_string(), "context canceled");
-        // Whoever reads to the end would wait forever, if this did not close the pipe.
+        // The child reads to the end of its input, so it would wait forever if `wait` did not close
+        // the pipe.
         let mut reader = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         assert!(process::wait(&mut reader).unwrap().success());
     });
 }
 
-/// More than a pipe holds comes out of both, in either order.
+/// Each stream carries more than a pipe holds, in either order.
 #[test]
 fn both_pipes_are_drained_at_once() {
     check(|| {
@@ -137,17 +142,22 @@ fn both_pipes_are_drained_at_once() {
             assert_eq!((output.stdout.len(), output.stderr.len()), (200_000, 300_000));
         }
         let output = process::output(sh("echo out; echo err >&2; exit 5").stdout(Stdio::null())).unwrap();
-        assert_eq!((&*output.stdout, &*output.stderr), (&b"out\n"[..], &b"err\n"[..]), "captured all the same");
+        assert_eq!(
+            (&*output.stdout, &*output.stderr),
+            (&b"out\n"[..], &b"err\n"[..]),
+            "`output` captures stdout in spite of the setting"
+        );
         assert_eq!(output.status.code(), Some(5));
         let child = sh("cat; echo err >&2").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = process::wait_with_output(child).unwrap();
-        assert_eq!((&*output.stdout, &*output.stderr), (&b""[..], &b"err\n"[..]), "no pipe, no output");
+        assert_eq!((&*output.stdout, &*output.stderr), (&b""[..], &b"err\n"[..]), "without a pipe there is no output");
     });
 }
 
-/// Whatever has started a child kills it when the context ends, and waits until it is gone.
+/// Each function that has started a child kills it when the context ends, and waits until it is
+/// gone.
 #[test]
-fn the_end_of_a_context_kills() {
+fn the_end_of_a_context_kills_the_child() {
     check(|| {
         let kinds: [fn(&Context, &mut Command) -> io::Result<()>; 3] = [
             |ctx, command| process::status_ctx(ctx, command).map(|_| ()),
@@ -163,10 +173,10 @@ fn the_end_of_a_context_kills() {
                 assert!(folder.exists());
                 cancel.cancel();
                 assert_eq!(waiter.join().unwrap().unwrap_err().to_string(), "context canceled");
-                assert!(!folder.exists(), "it was waited for");
+                assert!(!folder.exists(), "the child was waited for");
             });
         }
-        // Nothing is started under a context that has ended.
+        // No child is started under a context that has ended.
         let (ctx, cancel) = Context::background().with_cancel();
         cancel.cancel();
         let note = Note::new();
@@ -174,15 +184,17 @@ fn the_end_of_a_context_kills() {
             assert_eq!(kind(&ctx, &mut note.endless()).unwrap_err().to_string(), "context canceled");
         }
         assert!(!note.0.exists());
-        // A context that goes on does no harm, and is forgotten.
+        // A context that does not end has no effect, and nothing keeps it afterwards.
         let (ctx, _cancel) = Context::background().with_timeout(LONG);
         assert_eq!(process::output_ctx(&ctx, &mut sh("echo x")).unwrap().stdout, b"x\n");
     });
 }
 
-/// A child of the child has the pipes open, and nobody waits for it when the context ends.
+/// A grandchild holds the pipes open.
+///
+/// The call does not wait for it once the context has ended.
 #[test]
-fn pipes_that_others_have_open() {
+fn a_grandchild_with_open_pipes_is_not_waited_for() {
     check(|| {
         let note = Note::new();
         let mut command = sh("sleep 60 & echo $! > $0.new; mv $0.new $0; exit 0");
@@ -194,19 +206,19 @@ fn pipes_that_others_have_open() {
             cancel.cancel();
             assert_eq!(waiter.join().unwrap().unwrap_err().to_string(), "context canceled");
             let number = folder.file_name().unwrap().to_str().unwrap();
-            assert!(process::status(sh("kill $0").arg(number)).unwrap().success(), "it is still there");
+            assert!(process::status(sh("kill $0").arg(number)).unwrap().success(), "the grandchild is still there");
         });
     });
 }
 
 #[test]
-fn errors_are_the_systems() {
+fn errors_come_from_the_system() {
     check(|| {
         let missing = &mut Command::new("/nowhere/to/be/found");
         assert_eq!(process::status(missing).unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(process::output(missing).unwrap_err().kind(), ErrorKind::NotFound);
         let killed = process::status(&mut sh("kill -KILL $$")).unwrap();
-        assert_eq!(killed.signal(), Some(9), "an end of its own is no error");
+        assert_eq!(killed.signal(), Some(9), "a signal that ends the child is not an error");
     });
 }
 
@@ -217,7 +229,7 @@ fn ready(child: &mut Child) {
 }
 
 #[test]
-fn signals_and_polite_ends() {
+fn signals_are_sent_and_terminate_kills_in_the_end() {
     check(|| {
         let mut child =
             sh("trap 'exit 4' USR1; echo ready; while :; do sleep 0.01; done").stdout(Stdio::piped()).spawn().unwrap();
@@ -232,7 +244,11 @@ fn signals_and_polite_ends() {
 
         let mut child = endless().spawn().unwrap();
         assert_eq!(process::terminate(&mut child, LONG).unwrap().signal(), Some(15));
-        assert_eq!(process::terminate(&mut child, LONG).unwrap().signal(), Some(15), "it has ended");
+        assert_eq!(
+            process::terminate(&mut child, LONG).unwrap().signal(),
+            Some(15),
+            "the child has ended, so the status is known"
+        );
         let mut child = sh("trap '' TERM; echo ready; exec sleep 60").stdout(Stdio::piped()).spawn().unwrap();
         ready(&mut child);
         assert_eq!(process::terminate(&mut child, SHORT).unwrap().signal(), Some(9));

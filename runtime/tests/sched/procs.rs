@@ -10,7 +10,7 @@ use crate::common::{Rng, check_from_thread, check_on, seed, spin};
 use greenthread::{channel, debug, gomaxprocs, set_gomaxprocs, spawn, time, yield_now};
 
 #[test]
-fn set_returns_the_former_number() {
+fn set_returns_the_old_number() {
     check_on(2, || {
         assert_eq!(gomaxprocs(), 2);
         assert_eq!(set_gomaxprocs(5), 2);
@@ -32,7 +32,7 @@ fn zero_ps_are_refused() {
 }
 
 #[test]
-fn is_clamped() {
+fn the_number_is_clamped() {
     check_on(2, || {
         set_gomaxprocs(1_000_000);
         assert_eq!(gomaxprocs(), 1024);
@@ -45,7 +45,7 @@ fn is_clamped() {
 }
 
 #[test]
-fn as_many_run_at_once_as_there_are_ps() {
+fn as_many_goroutines_run_at_once_as_there_are_ps() {
     check_from_thread(|| {
         let procs = gomaxprocs();
         let (running, met) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -54,7 +54,8 @@ fn as_many_run_at_once_as_there_are_ps() {
                 let (running, met) = (Arc::clone(&running), Arc::clone(&met));
                 spawn(move || {
                     running.fetch_add(1, Ordering::SeqCst);
-                    // Without a scheduler entry: all of them must be on Ps at the same time.
+                    // The loop does not enter the scheduler, so all goroutines must be on Ps at the
+                    // same time.
                     while !met.load(Ordering::Relaxed) {
                         if running.load(Ordering::SeqCst) == procs {
                             met.store(true, Ordering::Relaxed);
@@ -68,7 +69,9 @@ fn as_many_run_at_once_as_there_are_ps() {
     });
 }
 
-/// The most goroutines that ran at the same moment, of those that never leave their P.
+/// Returns how many goroutines ran at the same moment, at most.
+///
+/// They leave their P only by yielding.
 fn most_at_once(rounds: usize) -> usize {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let handles: Vec<_> = (0..8)
@@ -89,12 +92,13 @@ fn most_at_once(rounds: usize) -> usize {
 }
 
 #[test]
-fn never_more_run_at_once_than_there_are_ps() {
+fn no_more_goroutines_run_at_once_than_there_are_ps() {
     check_on(4, || {
         set_gomaxprocs(1);
         most_at_once(1);
         for _ in 0..20 {
-            // Where others use the machine too, a goroutine may be kept from its CPU for 10 ms: then it is a hog that loses its P.
+            // On a busy machine a goroutine may be kept from its CPU for 10 ms. It then counts as a
+            // hog and loses its P.
             let retakes = debug::stats().retakes;
             let most = most_at_once(20);
             assert!(most == 1 || debug::stats().retakes > retakes, "{most} goroutines ran at once on one P");
@@ -113,14 +117,14 @@ fn an_idle_runtime_is_resized() {
 }
 
 #[test]
-fn a_p_that_a_hog_keeps_goes_all_the_same() {
+fn the_p_of_a_hog_can_be_removed() {
     check_on(4, || {
         let stop = Arc::new(AtomicBool::new(false));
         let hogs: Vec<_> = (0..4)
             .map(|n| {
                 let stop = Arc::clone(&stop);
                 spawn(move || {
-                    // What stands in the queue of a P that goes must not be lost.
+                    // The goroutines in the queue of a P that is removed must not be lost.
                     let left: Vec<_> = (0..100).map(|m| spawn(move || m + n)).collect();
                     while !stop.load(Ordering::Relaxed) {
                         std::hint::spin_loop();
@@ -139,7 +143,7 @@ fn a_p_that_a_hog_keeps_goes_all_the_same() {
 }
 
 #[test]
-fn resized_by_many_at_once_under_load() {
+fn many_may_resize_at_once_under_load() {
     check_on(2, || {
         let seed = seed();
         let mut random = Rng::new(seed);

@@ -1,4 +1,4 @@
-//! A P whose short queue is left to it, because it is quick; until it is not.
+//! A P whose short queue other Ms leave to it, because it is quick, until it is not.
 
 use std::hint;
 use std::sync::Arc;
@@ -10,12 +10,14 @@ use greenthread::spawn;
 
 const HELPERS: usize = 4;
 
-/// After so many rounds the P is known for quick.
+/// After this many rounds the scheduler takes the P for quick.
 const ROUNDS: usize = 50_000;
 
-/// One who has just readied several computes until all of them have run: another M has to come for them, however quick they were before.
+/// A goroutine readies several others, and then computes until all of them have run.
+///
+/// Another M has to steal them, however quick this P was before.
 #[test]
-fn who_waits_behind_a_sudden_computation_is_fetched() {
+fn goroutines_behind_a_sudden_computation_are_stolen() {
     check(|| {
         let ran = Arc::new(AtomicUsize::new(0));
         let (done, dones) = channel::bounded(HELPERS);
