@@ -1,4 +1,4 @@
-//! One that never waits for its socket, and those who need its thread.
+//! A goroutine that never waits for its socket, beside goroutines that need its thread.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -12,11 +12,13 @@ thread_local! {
     static PLACE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The address of a thread-local lies on its stack while it yields, so it must come back to the thread that the sender has by then.
+/// The spawning goroutine has the address of a thread-local on its stack while it yields.
+///
+/// It must therefore go back to its thread, on which the sender runs by then.
 #[test]
-fn a_busy_sender_lets_those_run_who_must_run_on_its_thread() {
+fn a_busy_sender_does_not_starve_goroutines_tied_to_its_thread() {
     check(|| {
-        // Nobody reads there, and what does not fit is thrown away: a send never waits.
+        // The sink is never read, and the system drops what does not fit, so a send never waits.
         let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
         let source = UdpSocket::bind("127.0.0.1:0").unwrap();
         source.connect(sink.local_addr().unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! Closing sockets that others use: everybody is woken, nobody meets a descriptor that was opened since.
+//! Closing sockets that other goroutines use: all of them are woken, and none of them reaches a
+//! descriptor that was opened since.
 
 use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
 use std::net;
@@ -12,7 +13,7 @@ use greenthread::ctx::Context;
 use greenthread::net::{Async, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use greenthread::{debug, scope, spawn, yield_now};
 
-/// Fails as operations on what is closed do.
+/// Checks that `result` is the error of an operation on a closed socket.
 fn assert_closed<T>(result: io::Result<T>) {
     let error = result.err().expect("it is closed");
     assert_eq!(
@@ -38,7 +39,7 @@ fn everybody_is_woken() {
     let near = &near;
     fill(near);
     scope(|s| {
-        // Two in each direction: one waits for the socket, one for its turn.
+        // There are two in each direction: one waits for the socket, the other one for its turn.
         let readers: Vec<_> = (0..2).map(|_| s.spawn(move || { near }.read(&mut [0]))).collect();
         let writers: Vec<_> = (0..2).map(|_| s.spawn(move || { near }.write(&[0]))).collect();
         until(|| parked("IO wait") == 2 && parked("sync.Mutex.Lock") == 2);
@@ -58,24 +59,24 @@ fn everybody_is_woken() {
     assert_closed(near.shutdown(net::Shutdown::Both));
     let clone = near.try_clone().unwrap();
     assert_closed({ &clone }.read(&mut [0]));
-    // The peer gets what was sent, and then the end, although there are handles left.
+    // The peer gets what was sent and then the end, although handles are left.
     let mut all = Vec::new();
     (&far).read_to_end(&mut all).unwrap();
     assert!(!all.is_empty());
 }
 
 #[test]
-fn streams_from_goroutines() {
+fn closing_streams_ends_waits_of_goroutines() {
     check(everybody_is_woken);
 }
 
 #[test]
-fn streams_from_a_thread() {
+fn closing_streams_ends_waits_of_a_thread() {
     check_from_thread(everybody_is_woken);
 }
 
 #[test]
-fn listeners() {
+fn closing_listeners_ends_accepts() {
     check(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -88,14 +89,18 @@ fn listeners() {
         });
         assert_closed(listener.incoming().next().expect("it goes on"));
         let error = TcpStream::connect(addr).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "nobody listens any more");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "the listener is closed");
         let again = TcpListener::bind(addr).unwrap();
-        assert_ne!(again.as_raw_fd(), listener.as_raw_fd(), "the number is in use as long as the handle");
+        assert_ne!(
+            again.as_raw_fd(),
+            listener.as_raw_fd(),
+            "the descriptor number stays in use as long as the handle exists"
+        );
     });
 }
 
 #[test]
-fn datagram_sockets() {
+fn closing_datagram_sockets_ends_waits() {
     check(|| {
         let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
         let (unix, _other) = UnixDatagram::pair().unwrap();
@@ -121,7 +126,7 @@ fn datagram_sockets() {
 }
 
 #[test]
-fn a_timer_goes_with_the_socket() {
+fn closing_a_socket_stops_its_timer() {
     check(|| {
         let (near, _far) = UnixStream::pair().unwrap();
         near.set_deadline(Some(Instant::now() + Duration::from_secs(3600))).unwrap();
@@ -135,10 +140,13 @@ fn a_timer_goes_with_the_socket() {
     });
 }
 
-/// Sockets are closed while others read, write and set deadlines, and new ones take their numbers at once. Each connection carries its own
-/// byte: whoever gets another one has met somebody else's descriptor.
+/// Sockets are closed while others read, write and set deadlines, and new sockets reuse their
+/// numbers at once.
+///
+/// Each connection carries its own byte, so another byte shows that an operation has reached the
+/// wrong descriptor.
 #[test]
-fn numbers_that_are_used_again() {
+fn descriptor_numbers_may_be_reused() {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
 
     fn round(mut random: crate::common::Rng) {
@@ -174,7 +182,8 @@ fn numbers_that_are_used_again() {
             }
             (0..random.below(20)).for_each(|_| yield_now());
             close(if random.one_in(2) { near } else { far });
-            // The other end sees a reset, a broken pipe or the end; but its writer may wait forever otherwise.
+            // The other end sees a reset, a broken pipe or the end. Without the second close, its
+            // writer might wait forever.
             (0..random.below(3)).for_each(|_| yield_now());
             close(near);
             close(far);
@@ -192,9 +201,9 @@ fn numbers_that_are_used_again() {
     });
 }
 
-/// A read that asks for nothing does not wait and does not look at deadlines, but fails if it could
-/// not read at all.
-macro_rules! read_of_nothing {
+/// Checks that a read into an empty buffer neither waits nor obeys deadlines, but fails if a read
+/// is impossible.
+macro_rules! check_empty_read {
     ($socket:expr) => {{
         let mut socket = $socket;
         let (ctx, cancel) = Context::background().with_cancel();
@@ -213,10 +222,10 @@ macro_rules! read_of_nothing {
 }
 
 #[test]
-fn a_read_of_nothing() {
+fn a_read_into_an_empty_buffer_does_not_wait() {
     check(|| {
-        read_of_nothing!(tcp_pair().1);
-        read_of_nothing!(UnixStream::pair().unwrap().1);
-        read_of_nothing!(Async::new(io::pipe().unwrap().0).unwrap());
+        check_empty_read!(tcp_pair().1);
+        check_empty_read!(UnixStream::pair().unwrap().1);
+        check_empty_read!(Async::new(io::pipe().unwrap().0).unwrap());
     });
 }

@@ -19,7 +19,7 @@ use greenthread::net::{Async, UdpSocket, UnixDatagram, UnixListener, UnixStream}
 use greenthread::{scope, spawn};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-/// A path for a socket, which goes with it.
+/// A path for a socket, which is removed on drop.
 struct Place(PathBuf);
 
 impl Place {
@@ -81,28 +81,32 @@ fn unix_streams() {
         assert_eq!(stream.read(&mut []).unwrap(), 0);
         assert_eq!(stream.write_vectored(&[IoSlice::new(b"de"), IoSlice::new(b"f")]).unwrap(), 3);
         drop(client);
-        assert_eq!(stream.read(&mut two).unwrap_err().kind(), ErrorKind::ConnectionReset, "it has not read");
+        assert_eq!(
+            stream.read(&mut two).unwrap_err().kind(),
+            ErrorKind::ConnectionReset,
+            "the peer has closed with unread data"
+        );
         let stream = UnixStream::try_from(OwnedFd::try_from(stream).unwrap()).unwrap();
         assert!(stream.as_fd().as_raw_fd() == stream.as_raw_fd());
         drop(unix::UnixStream::try_from(stream).unwrap());
     });
 }
 
-/// A listener whose queue one connection fills.
-fn narrow(place: &Place) -> UnixListener {
+/// Returns a listener whose queue one connection fills.
+fn listen_with_short_queue(place: &Place) -> UnixListener {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
     socket.bind(&SockAddr::unix(place).unwrap()).unwrap();
     socket.listen(0).unwrap();
     UnixListener::try_from(OwnedFd::from(socket)).unwrap()
 }
 
-/// The system says nothing when the queue of a listener has room again.
+/// The system does not report when the queue of a listener has room again.
 #[test]
-fn unix_streams_to_a_full_queue() {
+fn unix_streams_wait_for_a_full_queue() {
     const CROWD: usize = 100;
     check(|| {
         let place = Place::new();
-        let listener = narrow(&place);
+        let listener = listen_with_short_queue(&place);
         let addr = unix::SocketAddr::from_pathname(&place).unwrap();
         let first = UnixStream::connect(&place).unwrap();
         let (ctx, _cancel) = Context::background().with_timeout(SHORT);
@@ -121,7 +125,8 @@ fn unix_streams_to_a_full_queue() {
                 })
             });
             let crowd: Vec<_> = crowd.collect();
-            // They park, and keep no thread; not all at once, because they wake to try again.
+            // Connecting goroutines park and keep no thread. They are not all parked at once,
+            // because each wakes to try again.
             let mut seen = HashSet::new();
             until(|| {
                 seen.extend(parked_ids("IO wait"));
@@ -184,9 +189,10 @@ fn unix_datagrams() {
     });
 }
 
-/// The system says nothing when the queue of a receiver, to which the sender is not connected, has room again.
+/// The system does not report when the queue of a receiver has room again, if the sender is not
+/// connected to it.
 #[test]
-fn unix_datagrams_to_a_full_queue() {
+fn unix_datagrams_wait_for_a_full_queue() {
     check(|| {
         let place = Place::new();
         let receiver = UnixDatagram::bind(&place).unwrap();
@@ -254,7 +260,7 @@ fn udp() {
         one.set_read_timeout(Some(SHORT)).unwrap();
         assert_eq!(one.recv(&mut bytes).unwrap_err().kind(), ErrorKind::TimedOut);
         drop(two);
-        // The system reports that nobody is there with the next operation but one.
+        // The error that a peer is missing comes with a later operation, not with the first send.
         let mut refused =
             || one.send(b"x").is_err() || one.recv(&mut bytes).unwrap_err().kind() == ErrorKind::ConnectionRefused;
         assert!((0..10).any(|_| refused()));
@@ -293,7 +299,7 @@ fn udp_options() {
 }
 
 #[test]
-fn who_is_at_the_other_end() {
+fn peer_credentials() {
     check(|| {
         let place = Place::new();
         let listener = UnixListener::bind(&place).unwrap();
@@ -312,13 +318,13 @@ fn who_is_at_the_other_end() {
     });
 }
 
-/// A timeout that the system rounds up to its ticks.
+/// Returns `true` if the timeout is the expected one, which the system rounds up to its ticks.
 fn is_about(timeout: Option<Duration>, expected: Duration) -> bool {
     timeout.is_some_and(|timeout| timeout >= expected && timeout <= expected + Duration::from_millis(20))
 }
 
 #[test]
-fn timeouts_come_along_and_go_along() {
+fn conversions_keep_timeouts() {
     check(|| {
         let (near, _far) = unix::UnixStream::pair().unwrap();
         near.set_read_timeout(Some(SHORT)).unwrap();
@@ -330,7 +336,10 @@ fn timeouts_come_along_and_go_along() {
         near.set_write_timeout(Some(Duration::from_nanos(1))).unwrap();
         let near = near.into_std().unwrap();
         assert_eq!(near.read_timeout().unwrap(), None);
-        assert!(is_about(near.write_timeout().unwrap(), Duration::from_micros(1)), "less is none for the system");
+        assert!(
+            is_about(near.write_timeout().unwrap(), Duration::from_micros(1)),
+            "a smaller timeout would mean none to the system"
+        );
 
         let socket = net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(SHORT)).unwrap();
@@ -346,7 +355,7 @@ fn timeouts_come_along_and_go_along() {
     });
 }
 
-/// The pipes of a child read and write only by an exclusive reference.
+/// The pipes of a child can be read and written only through an exclusive reference.
 #[test]
 fn pipes_of_children() {
     check(|| {
@@ -408,7 +417,7 @@ fn pipes() {
             let mut all = Vec::new();
             reader.read_to_end(&mut all).map(|_| all)
         });
-        // More than a pipe holds.
+        // This is more than a pipe holds.
         let bytes: Vec<u8> = (0..500_000).map(|n| n as u8).collect();
         writer.write_all(&bytes).unwrap();
         writer.flush().unwrap();
@@ -431,7 +440,7 @@ fn pipes() {
         assert_eq!(reader.with_ctx(&ctx).read(&mut two).unwrap_err().to_string(), "context canceled");
         assert_eq!(writer.with_ctx(&ctx).writable().unwrap_err().to_string(), "context canceled");
         assert_eq!(reader.with_ctx(&ctx).readable().unwrap_err().to_string(), "context canceled");
-        // It blocks again.
+        // The pipe is in blocking mode again.
         let (mut reader, mut writer) = (reader.into_inner(), writer.into_inner());
         let waiting = std::thread::spawn(move || reader.read(&mut [0; 3]).unwrap());
         std::thread::sleep(Duration::from_millis(2));
@@ -440,9 +449,9 @@ fn pipes() {
     });
 }
 
-/// Sockets that are ready for this and that, and the other way round.
+/// Waits for sockets to become readable and writable, which ends by an event, a limit or a close.
 #[test]
-fn sockets_are_ready_or_not() {
+fn waits_for_readiness_of_sockets() {
     check(|| {
         let place = Place::new();
         let listener = UnixListener::bind(&place).unwrap();
@@ -500,7 +509,7 @@ fn sockets_are_ready_or_not() {
 }
 
 #[test]
-fn ready_or_not() {
+fn waits_for_readiness_of_pipes() {
     check(|| {
         let (reader, writer) = pipe();
         writer.writable().unwrap();
@@ -523,7 +532,7 @@ fn ready_or_not() {
             reader.close();
             assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::NotConnected);
         });
-        assert_eq!(reader.get_ref().as_raw_fd(), reader.as_raw_fd(), "the descriptor is as it was");
+        assert_eq!(reader.get_ref().as_raw_fd(), reader.as_raw_fd(), "`close` does not change the descriptor");
         assert_eq!(
             Async::new(fs::File::open("/proc/self/exe").unwrap()).unwrap_err().error().kind(),
             ErrorKind::PermissionDenied
@@ -535,10 +544,10 @@ fn blocks(fd: impl AsFd) -> bool {
     !SockRef::from(&fd).nonblocking().unwrap()
 }
 
-/// `O_NONBLOCK` belongs to the open file: whoever shares it has it back as it was, however the
-/// `Async` has ended.
+/// `O_NONBLOCK` belongs to the open file, so every descriptor that shares the file finds the old
+/// mode again, however the `Async` has ended.
 #[test]
-fn an_async_leaves_the_mode_as_it_was() {
+fn an_async_restores_the_blocking_mode() {
     check(|| {
         let (reader, _writer) = io::pipe().unwrap();
         let shared = reader.try_clone().unwrap();
@@ -559,27 +568,27 @@ fn an_async_leaves_the_mode_as_it_was() {
                 assert_eq!(blocks(&shared), !nonblocking);
             }
         }
-        // Refused, and given back.
+        // A regular file is refused and given back.
         let file = fs::File::open("/proc/self/exe").unwrap();
         let (error, mut file) = Async::new(file).unwrap_err().into_parts();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(blocks(&file));
         file.read_exact(&mut [0; 4]).unwrap();
-        // Sockets made of duplicates, one for each direction, do not make each other block.
+        // Two sockets made of duplicates, one for each direction, do not put each other into
+        // blocking mode.
         let (one, _other) = unix::UnixStream::pair().unwrap();
         let duplicate = one.try_clone().unwrap();
         let (one, duplicate) = (UnixStream::from_std(one).unwrap(), UnixStream::from_std(duplicate).unwrap());
         drop(one);
         assert!(!blocks(&duplicate));
-        // What was made here blocks when it is std's.
+        // A socket of ours becomes blocking when it is converted into one of std.
         assert!(blocks(UnixStream::pair().unwrap().0.into_std().unwrap()));
     });
 }
 
-/// One that is closed gives the descriptor back, and does nothing to its successor when it is
-/// dropped.
+/// A closed `Async` gives up the descriptor, and its drop does not affect its successor.
 #[test]
-fn an_async_after_another() {
+fn a_closed_async_does_not_affect_its_successor() {
     check(|| {
         let (reader, mut writer) = io::pipe().unwrap();
         let first = Async::new(&reader).unwrap();

@@ -1,4 +1,4 @@
-//! What ends operations on sockets early: deadlines with Go's rules, timeouts, contexts.
+//! Limits of socket operations: deadlines with Go's rules, timeouts and contexts.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net;
@@ -24,7 +24,7 @@ fn kind<T>(result: io::Result<T>) -> ErrorKind {
     result.err().map(|error| error.kind()).expect("it fails")
 }
 
-/// Writes until there is no more room.
+/// Writes until the buffer is full.
 fn fill(stream: &UnixStream) {
     stream.set_nonblocking(true).unwrap();
     while { stream }.write(&[0; 4096]).is_ok() {}
@@ -61,7 +61,7 @@ fn deadlines() {
     fill(&near);
     assert_eq!(kind((&near).write(&bytes)), ErrorKind::TimedOut);
     assert_eq!(kind((&near).read(&mut bytes)), ErrorKind::TimedOut);
-    assert_eq!(kind((&near).read(&mut bytes)), ErrorKind::TimedOut, "it stays");
+    assert_eq!(kind((&near).read(&mut bytes)), ErrorKind::TimedOut, "a deadline that has passed stays");
     assert!(begin.elapsed() >= SHORT);
 }
 
@@ -76,14 +76,15 @@ fn deadlines_from_a_thread() {
 }
 
 #[test]
-fn a_deadline_is_set_while_somebody_waits() {
+fn a_deadline_may_be_set_during_a_wait() {
     check(|| {
         let (near, far) = tcp_pair();
         let near = &near;
         for (first, second) in [(None, SHORT), (Some(LONG), SHORT), (Some(LONG), Duration::ZERO)] {
             near.set_read_deadline(first.map(|first| Instant::now() + first)).unwrap();
             scope(|s| {
-                // One waits for the socket, the others for their turn. All must end.
+                // One reader waits for the socket, the others for their turn. The deadline must end
+                // them all.
                 let readers: Vec<_> = (0..3).map(|_| s.spawn(move || kind({ near }.read(&mut [0])))).collect();
                 until(|| parked("IO wait") == 1 && parked("sync.Mutex.Lock") == 2);
                 near.set_read_deadline(Some(Instant::now() + second)).unwrap();
@@ -92,7 +93,7 @@ fn a_deadline_is_set_while_somebody_waits() {
                 }
             });
         }
-        // Taken back in time.
+        // This deadline is removed before it passes.
         near.set_read_deadline(Some(Instant::now() + LONG)).unwrap();
         scope(|s| {
             let reader = s.spawn(move || { near }.read(&mut [0]).unwrap());
@@ -105,7 +106,9 @@ fn a_deadline_is_set_while_somebody_waits() {
     });
 }
 
-/// After a short read the next one waits without trying; a deadline must beat it all the same, and data that comes later be found.
+/// After a short read, the next read waits without trying first.
+///
+/// A deadline must end this wait all the same, and later data must be found.
 #[test]
 fn a_deadline_after_a_short_read() {
     check(|| {
@@ -148,11 +151,11 @@ fn timeouts() {
     for _ in 0..3 {
         let begin = Instant::now();
         assert_eq!(kind((&near).read(&mut bytes)), ErrorKind::TimedOut);
-        assert!(begin.elapsed() >= SHORT, "each operation has its own");
+        assert!(begin.elapsed() >= SHORT, "the timeout begins again with each operation");
         far.write_all(&[1]).unwrap();
         (&near).read_exact(&mut bytes).unwrap();
     }
-    // A deadline that comes earlier counts, before and after.
+    // Of the timeout and the deadline, the earlier one takes effect.
     near.set_read_timeout(Some(LONG)).unwrap();
     near.set_read_deadline(soon()).unwrap();
     assert_eq!(kind((&near).read(&mut bytes)), ErrorKind::TimedOut);
@@ -181,7 +184,7 @@ fn timeouts_from_a_thread() {
 }
 
 #[test]
-fn a_timeout_counts_while_another_has_the_turn() {
+fn a_timeout_runs_while_another_goroutine_has_the_turn() {
     check(|| {
         let (near, far) = pair();
         let near = &near;
@@ -190,7 +193,7 @@ fn a_timeout_counts_while_another_has_the_turn() {
             until(|| parked("IO wait") == 1);
             near.set_read_timeout(Some(SHORT)).unwrap();
             assert_eq!(kind({ near }.read(&mut [0])), ErrorKind::TimedOut);
-            // Of two limits the earlier one counts, and says so.
+            // Of two limits, the earlier one takes effect and gives the error.
             let (ctx, cancel) = Context::background().with_timeout(LONG);
             let read = |ctx| near.with_ctx(ctx).read(&mut [0]).unwrap_err().to_string();
             assert_eq!(read(&ctx), "i/o timeout");
@@ -224,7 +227,7 @@ fn contexts() {
     assert_eq!(error.to_string(), "context deadline exceeded");
     assert_eq!((&near).read(&mut bytes).unwrap(), 3, "the socket is as before");
     assert_eq!(near.with_ctx(&Context::background()).write(b"x").unwrap(), 1);
-    // Deadlines and timeouts count under a context too.
+    // Deadlines and timeouts also apply under a context.
     near.set_read_deadline(soon()).unwrap();
     let error = near.with_ctx(&ctx).read(&mut bytes).unwrap_err();
     assert_eq!(error.to_string(), "i/o timeout");
@@ -238,7 +241,7 @@ fn contexts() {
         spawn(move || near.with_ctx(&ctx).read(&mut [0]).unwrap_err().to_string())
     };
     until(|| parked("IO wait") == 1);
-    // Waits for its turn.
+    // This reader waits for its turn.
     let behind = {
         let near = near.try_clone().unwrap();
         let ctx = ctx.clone();
@@ -265,9 +268,9 @@ fn contexts_from_a_thread() {
     check_from_thread(contexts);
 }
 
-/// Bytes, ends of contexts, timeouts and deadlines meet at random: no byte is lost or read twice.
+/// Bytes, ends of contexts, timeouts and deadlines race: no byte is lost or read twice.
 #[test]
-fn limits_and_data_race() {
+fn limits_and_data_may_race() {
     storm(|random| {
         let (near, far) = tcp_pair();
         let sent = random.below(40) as u8;

@@ -58,7 +58,7 @@ fn serves_many_at_once() {
 }
 
 #[test]
-fn lets_connections_finish_and_takes_no_more() {
+fn lets_connections_finish_and_accepts_no_more() {
     check(|| {
         let server = start(LONG, |ctx, stream| drop(echo(ctx, stream)));
         let mut client = TcpStream::connect(server.addr).unwrap();
@@ -168,7 +168,7 @@ fn unix_sockets_are_served_too() {
             let mut back = [9];
             client.read_exact(&mut back).unwrap();
             assert_eq!(back, [round]);
-            // The second round is within the grace.
+            // The second round falls within the grace period.
             cancel.cancel();
         }
         drop(client);
@@ -178,7 +178,7 @@ fn unix_sockets_are_served_too() {
 }
 
 #[test]
-fn a_context_that_has_ended_serves_nobody() {
+fn an_ended_context_serves_no_connection() {
     check_from_thread(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -192,7 +192,7 @@ fn a_context_that_has_ended_serves_nobody() {
 fn connects_by_name_whatever_the_family() {
     check(|| {
         let server = start(LONG, |ctx, stream| drop(echo(ctx, stream)));
-        // `localhost` may be ::1 too, where nobody listens.
+        // `localhost` may also be ::1, which has no listener.
         round_trip(&mut TcpStream::connect(("localhost", server.addr.port())).unwrap(), 1);
         let (ctx, _cancel) = Context::background().with_timeout(LONG);
         let name = format!("localhost:{}", server.addr.port());
@@ -204,24 +204,24 @@ fn connects_by_name_whatever_the_family() {
 }
 
 #[test]
-fn connects_to_the_one_that_accepts() {
+fn connects_to_the_address_that_accepts() {
     check(|| {
         let server = start(LONG, |ctx, stream| drop(echo(ctx, stream)));
-        let nobody: Vec<SocketAddr> = (0..3)
+        let refusing: Vec<SocketAddr> = (0..3)
             .map(|_| net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
             .filter(|addr| *addr != server.addr)
             .collect();
-        let mut addrs = nobody.clone();
+        let mut addrs = refusing.clone();
         addrs.push(server.addr);
         round_trip(&mut TcpStream::connect(&addrs[..]).unwrap(), 1);
-        assert_eq!(TcpStream::connect(&nobody[..]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(TcpStream::connect(&refusing[..]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         assert_eq!(TcpStream::connect(&addrs[..0]).unwrap_err().kind(), ErrorKind::InvalidInput);
         server.cancel.cancel();
         server.served.join().unwrap().unwrap();
     });
 }
 
-/// A name whose lookup takes until it is told to go on.
+/// A name whose lookup lasts until an answer is sent.
 #[derive(Clone)]
 struct Slow {
     answer: Arc<Mutex<mpsc::Receiver<SocketAddr>>>,
@@ -254,7 +254,7 @@ impl Resolve for Slow {
 }
 
 #[test]
-fn a_slow_lookup_keeps_nobody_waiting() {
+fn slow_lookups_do_not_block_other_goroutines() {
     check(|| {
         let server = start(LONG, |ctx, stream| drop(echo(ctx, stream)));
         let (answers, lookups): (Vec<_>, Vec<_>) = (0..8).map(|_| Slow::new()).unzip();
@@ -262,7 +262,7 @@ fn a_slow_lookup_keeps_nobody_waiting() {
             .into_iter()
             .map(|lookup| spawn(move || round_trip(&mut TcpStream::connect(lookup).unwrap(), 1)))
             .collect();
-        // All Ps but none are in lookups; others run.
+        // Lookups occupy more threads than there are Ps; other goroutines still run.
         let ran = Arc::new(AtomicBool::new(false));
         let other = spawn({
             let ran = Arc::clone(&ran);
@@ -293,7 +293,7 @@ fn a_context_ends_the_wait_for_a_lookup() {
             until(|| begun.load(Ordering::Relaxed));
             assert!(!waiting.is_finished());
             cancel.cancel();
-            // Nobody has answered.
+            // The lookup has no answer yet.
             let error = waiting.join().unwrap().unwrap_err();
             assert_eq!(error.downcast::<Error>().unwrap(), Error::Canceled);
             answer.send(SocketAddr::from((Ipv4Addr::LOCALHOST, 9))).unwrap();
@@ -303,7 +303,7 @@ fn a_context_ends_the_wait_for_a_lookup() {
 }
 
 #[test]
-fn a_lookup_under_a_context_brings_what_it_finds() {
+fn a_lookup_under_a_context_returns_addresses_and_panics() {
     check(|| {
         let server = start(LONG, |ctx, stream| drop(echo(ctx, stream)));
         let (ctx, _cancel) = Context::background().with_timeout(LONG);
@@ -319,9 +319,9 @@ fn a_lookup_under_a_context_brings_what_it_finds() {
 }
 
 #[test]
-fn a_context_ends_a_race_of_connections() {
+fn a_context_ends_a_race_of_connects() {
     check_from_thread(|| {
-        // Full queues: connections are neither accepted nor refused.
+        // The queues are full, so connections are neither accepted nor refused.
         let full = || {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
             socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();

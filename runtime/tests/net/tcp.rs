@@ -27,7 +27,7 @@ fn pair() -> (TcpStream, TcpStream) {
     (near, far)
 }
 
-/// One of ours, and the peer as a thread would have it.
+/// Returns one of our sockets, and a socket of std as its peer.
 fn pair_with_std() -> (TcpStream, net::TcpStream) {
     let (listener, addr) = listen();
     let far = net::TcpStream::connect(addr).unwrap();
@@ -91,7 +91,7 @@ fn addresses_and_connecting() {
         assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         let (listener, second) = listen();
         let stream = TcpStream::connect(&[addr, second][..]).unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), second, "the first refuses");
+        assert_eq!(stream.peer_addr().unwrap(), second, "the first address refuses");
         let limit = Duration::from_secs(20);
         round_trip(&TcpStream::connect_timeout(&second, limit).unwrap(), &{
             drop(listener.accept().unwrap());
@@ -104,9 +104,9 @@ fn addresses_and_connecting() {
     });
 }
 
-/// Behind a full queue of a `std` listener nobody answers.
+/// Behind the full queue of a `std` listener, a connection gets no answer.
 #[test]
-fn connecting_takes_too_long() {
+fn connecting_to_a_full_queue_times_out() {
     check(|| {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -119,7 +119,7 @@ fn connecting_takes_too_long() {
                 Ok(stream) => there.push(stream),
                 Err(error) => break error,
             }
-            assert!(there.len() < 100, "the queue has no end");
+            assert!(there.len() < 100, "the queue does not fill");
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         let (ctx, _cancel) = Context::background().with_timeout(limit);
@@ -129,7 +129,7 @@ fn connecting_takes_too_long() {
 }
 
 #[test]
-fn several_accept() {
+fn several_goroutines_accept() {
     check(|| {
         let (listener, addr) = listen();
         let listener = &listener;
@@ -158,7 +158,7 @@ fn options() {
         let time = Some(Duration::from_secs(7));
         near.set_linger(time).unwrap();
         assert_eq!(near.linger().unwrap(), time);
-        // Zero seconds in 32 bits, which would mean to reset the connection.
+        // These are zero seconds in 32 bits, which would mean to reset the connection.
         near.set_linger(Some(Duration::from_secs(1 << 32))).unwrap();
         assert!(near.linger().unwrap() > time);
         near.set_linger(None).unwrap();
@@ -176,25 +176,25 @@ fn options() {
         let (listener, _) = listen();
         listener.set_ttl(41).unwrap();
         assert_eq!(listener.ttl().unwrap(), 41);
-        assert!(listener.only_v6().is_err(), "it has an IPv4 address");
+        assert!(listener.only_v6().is_err(), "the listener has an IPv4 address");
         assert!(listener.take_error().unwrap().is_none());
     });
 }
 
 #[test]
-fn peek_shutdown_and_the_end() {
+fn peek_shutdown_and_end_of_stream() {
     check(|| {
         let (mut near, far) = pair();
         let reader = spawn(move || {
             let mut bytes = [0; 9];
             assert_eq!(far.peek(&mut bytes[..3]).unwrap(), 3);
             assert_eq!(far.peek(&mut bytes).unwrap(), 5);
-            assert_eq!((&far).read(&mut []).unwrap(), 0, "nothing was asked for");
+            assert_eq!((&far).read(&mut []).unwrap(), 0, "the buffer is empty");
             assert_eq!((&far).read(&mut bytes).unwrap(), 5);
             assert_eq!(&bytes[..5], b"hello");
             assert_eq!((&far).read(&mut bytes).unwrap(), 0);
             assert_eq!(far.peek(&mut bytes).unwrap(), 0);
-            // The other direction goes on.
+            // The other direction stays open.
             (&far).write_all(b"bye").unwrap();
             far.shutdown(Shutdown::Both).unwrap();
             assert_eq!((&far).write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
@@ -211,9 +211,11 @@ fn peek_shutdown_and_the_end() {
     });
 }
 
-/// A read that gets less than it asked for leaves the next one out; the end that came along with the last bytes must be seen all the same.
+/// After a read that returns less than asked for, the next read waits without trying first.
+///
+/// It must still see an end that came together with the last bytes.
 #[test]
-fn the_end_comes_together_with_the_last_bytes() {
+fn the_end_may_come_together_with_the_last_bytes() {
     check(|| {
         for pause in [false, true] {
             let (near, mut far) = pair_with_std();
@@ -229,7 +231,7 @@ fn the_end_comes_together_with_the_last_bytes() {
             drop(far);
             assert_eq!(reader.join().unwrap(), (10, 0, 0));
         }
-        // All there before the first read.
+        // Everything has arrived before the first read.
         let (near, mut far) = pair_with_std();
         far.write_all(b"last words").unwrap();
         drop(far);
@@ -240,9 +242,9 @@ fn the_end_comes_together_with_the_last_bytes() {
     });
 }
 
-/// A look ahead takes the event, and leaves the bytes.
+/// A `peek` takes the event but leaves the bytes.
 #[test]
-fn a_look_ahead_after_a_short_read() {
+fn a_peek_after_a_short_read_takes_no_bytes() {
     check(|| {
         let (near, mut far) = pair_with_std();
         near.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -262,7 +264,9 @@ fn a_look_ahead_after_a_short_read() {
     });
 }
 
-/// Reads of random sizes, with looks ahead in between, beside writes of random sizes with pauses: no read waits while there is something.
+/// Reads and peeks of random sizes run beside writes of random sizes with pauses.
+///
+/// No read may wait while there is data.
 #[test]
 fn no_arrival_is_missed() {
     check(move || {
@@ -276,7 +280,8 @@ fn no_arrival_is_missed() {
                 let bytes: Vec<u8> = (0..1 + sizes.below(3000) as u32).map(|n| (sent + n) as u8).collect();
                 (&far).write_all(&bytes).unwrap();
                 sent += bytes.len() as u32;
-                // In step with the reader now and then: it must have taken all before more comes.
+                // Now and then the writer waits for the reader, which must have taken all data
+                // before more comes.
                 if sizes.one_in(4) {
                     (&far).read_exact(&mut [0]).unwrap();
                 }
@@ -284,13 +289,14 @@ fn no_arrival_is_missed() {
                     greenthread::yield_now();
                 }
             }
-            // Not closed yet: what it has not read would reset the connection.
+            // The socket stays open: closing it with unread data would reset the connection.
             far.shutdown(Shutdown::Write).unwrap();
             (sent, far)
         });
         let (mut got, mut bytes) = (0_u32, vec![0; 4000]);
         loop {
-            // One byte for each read: more than the writer waits for.
+            // The reader acknowledges each read with one byte, which is more than the writer waits
+            // for.
             let len = 1 + random.below(4000) as usize;
             if random.one_in(5) && near.peek(&mut bytes[..len]).unwrap() == 0 {
                 break;
@@ -317,7 +323,7 @@ fn vectored() {
         let read = far.read_vectored(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)]).unwrap();
         assert_eq!((read, &one, &two[..3]), (5, b"he", &b"llo"[..]));
         assert_eq!(far.read_vectored(&mut []).unwrap(), 0);
-        // More parts than the system takes at once.
+        // These are more parts than the system takes at once.
         let byte = [7];
         let many = vec![IoSlice::new(&byte); 3000];
         let sent = near.write_vectored(&many).unwrap();
@@ -327,21 +333,21 @@ fn vectored() {
     });
 }
 
-/// The system takes fewer parts than there are, so a read may be short of what was asked for and
-/// leave something.
+/// The system takes fewer parts than given, so a read may return less than asked for although more
+/// data is there.
 #[test]
 fn a_vectored_read_of_many_parts_leaves_the_rest() {
     check(|| {
         let (mut near, mut far) = pair();
-        let watched = spawn_reader_of_nothing();
+        let watched = spawn_idle_reader();
         near.write_all(&[7; 3000]).unwrap();
-        // So that the event of all of them has been taken.
+        // By then the poller has taken the event for all of the bytes.
         time::sleep(Duration::from_millis(5));
         let (mut bytes, mut rest) = (vec![0; 2000], [0; 4000]);
         let mut parts: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
         let first = far.read_vectored(&mut parts).unwrap();
         assert_eq!(first + far.read(&mut rest).unwrap(), 3000);
-        // Many empty parts are neither the end nor nothing to write.
+        // Many empty parts mean neither the end of the stream nor that there is nothing to write.
         let mut empty: Vec<_> = (0..2000).map(|_| IoSliceMut::new(&mut [])).collect();
         assert_eq!(far.read_vectored(&mut empty).unwrap(), 0);
         empty.push(IoSliceMut::new(&mut rest));
@@ -354,9 +360,10 @@ fn a_vectored_read_of_many_parts_leaves_the_rest() {
     });
 }
 
-/// Somebody else waits for I/O, so that events are taken as they come, until the function that it
-/// returns is called.
-fn spawn_reader_of_nothing() -> impl FnOnce() {
+/// Starts a goroutine that waits for I/O, so that the poller takes events as they come.
+///
+/// The returned function ends it.
+fn spawn_idle_reader() -> impl FnOnce() {
     let (near, mut far) = pair();
     let reader = spawn(move || far.read(&mut [0]).unwrap());
     || {
@@ -365,15 +372,17 @@ fn spawn_reader_of_nothing() -> impl FnOnce() {
     }
 }
 
-/// A read stops at TCP's urgent mark, with more behind it, which no further event announces.
+/// A read stops at TCP's urgent mark.
+///
+/// No further event announces the bytes after the mark.
 #[test]
-fn urgent_data_does_not_hide_what_comes_after_it() {
-    /// Who takes the urgent byte, and when the others are read.
+fn urgent_data_does_not_hide_the_bytes_after_it() {
+    /// Says whether the urgent byte is taken, and when the other bytes are read.
     #[derive(Clone, Copy, PartialEq)]
     enum Case {
-        Nobody,
-        NobodyAndTheReaderWaits,
-        SomebodyAtOnce,
+        Left,
+        LeftWhileTheReaderWaits,
+        TakenAtOnce,
     }
 
     fn read_slowly(mut far: &TcpStream) -> Vec<u8> {
@@ -381,22 +390,22 @@ fn urgent_data_does_not_hide_what_comes_after_it() {
         while all.len() < 7 {
             let n = far.read(&mut bytes).unwrap();
             all.extend_from_slice(&bytes[..n]);
-            // Until the events have been taken.
+            // By then the poller has taken the events.
             time::sleep(Duration::from_millis(2));
         }
         all
     }
 
     check(|| {
-        let watched = spawn_reader_of_nothing();
-        for case in [Case::Nobody, Case::NobodyAndTheReaderWaits, Case::SomebodyAtOnce] {
+        let watched = spawn_idle_reader();
+        for case in [Case::Left, Case::LeftWhileTheReaderWaits, Case::TakenAtOnce] {
             let (mut near, far) = pair();
             let far = &far;
             let all = scope(|s| {
-                let waiting = (case == Case::NobodyAndTheReaderWaits).then(|| s.spawn(move || read_slowly(far)));
+                let waiting = (case == Case::LeftWhileTheReaderWaits).then(|| s.spawn(move || read_slowly(far)));
                 near.write_all(b"abc").unwrap();
                 SockRef::from(&near).send_out_of_band(b"!").unwrap();
-                if case == Case::SomebodyAtOnce {
+                if case == Case::TakenAtOnce {
                     let got = SockRef::from(far).recv_out_of_band(&mut [MaybeUninit::uninit()]);
                     assert_eq!(got.unwrap(), 1);
                 }
@@ -488,7 +497,7 @@ fn conversions() {
         near.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let begin = Instant::now();
         assert!((&near).read(&mut [0]).is_err());
-        assert!(begin.elapsed() >= Duration::from_millis(2), "it blocks");
+        assert!(begin.elapsed() >= Duration::from_millis(2), "the socket of std blocks");
         let near = TcpStream::try_from(near).unwrap();
         let fd = OwnedFd::try_from(near).unwrap();
         let near = TcpStream::try_from(fd).unwrap();
@@ -510,7 +519,7 @@ fn conversions() {
 }
 
 #[test]
-fn nonblocking_by_choice() {
+fn set_nonblocking_makes_operations_return_at_once() {
     check(|| {
         let (near, mut far) = pair_with_std();
         near.set_nonblocking(true).unwrap();
@@ -564,7 +573,7 @@ fn a_peer_resets_in_the_middle() {
     });
 }
 
-/// A destructor that says good-bye while its goroutine unwinds.
+/// A destructor sends and receives while its goroutine unwinds.
 #[test]
 fn sockets_work_while_unwinding() {
     struct GoodBye(TcpStream);
@@ -587,22 +596,25 @@ fn sockets_work_while_unwinding() {
         let mut bytes = [0; 3];
         (&far).read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"bye");
-        // It waits by now, and keeps its thread.
+        // By then the destructor waits, and keeps its thread.
         thread::sleep(Duration::from_millis(5));
         (&far).write_all(b"ok").unwrap();
         assert_eq!(worker.join().unwrap_err().downcast_ref(), Some(&5_u8));
     });
 }
 
-/// Urgent data is told of beside the reader.
+/// A wait for urgent data may run beside a reader.
 #[test]
-fn priority_beside_reading() {
+fn a_wait_for_urgent_data_may_run_beside_a_reader() {
     check(|| {
         let (near, far) = pair_with_std();
         let far = socket2::Socket::from(far);
         let near = &near;
         let waits = || near.with_ctx(&Context::background().with_timeout(Duration::from_millis(2)).0).priority();
-        assert!(SockRef::from(near).recv_out_of_band(&mut [MaybeUninit::uninit()]).is_err(), "nothing yet");
+        assert!(
+            SockRef::from(near).recv_out_of_band(&mut [MaybeUninit::uninit()]).is_err(),
+            "no urgent byte has come yet"
+        );
         near.set_read_deadline(Some(Instant::now() + Duration::from_millis(2))).unwrap();
         assert_eq!(near.priority().unwrap_err().kind(), ErrorKind::TimedOut);
         near.set_read_deadline(None).unwrap();
@@ -616,7 +628,7 @@ fn priority_beside_reading() {
             });
             near.priority().unwrap();
             assert_eq!(SockRef::from(near).recv_out_of_band(&mut [MaybeUninit::uninit()]).unwrap(), 1);
-            // There may be an event of before.
+            // An earlier event may still be there.
             while waits().is_ok() {}
         }
         let (ctx, cancel) = Context::background().with_cancel();
@@ -630,7 +642,8 @@ fn priority_beside_reading() {
             until(|| parked("IO wait") == 2);
             cancel.cancel();
             assert_eq!(canceled.join().unwrap().unwrap_err().to_string(), "context canceled");
-            // A reader that comes to an urgent byte before it is taken skips it, so this is about the wait alone.
+            // A reader that reaches an urgent byte before it is taken skips it, so this checks only
+            // the wait.
             for _ in 0..3 {
                 while waits().is_ok() {}
                 let waiter = s.spawn(move || near.priority());
@@ -638,7 +651,7 @@ fn priority_beside_reading() {
                 assert_eq!(far.send_out_of_band(b"!").unwrap(), 1);
                 waiter.join().unwrap().unwrap();
             }
-            // The end of the connection ends it, for there is nothing more to wait for.
+            // The end of the connection also ends the wait, as no urgent data can come anymore.
             while waits().is_ok() {}
             let waiter = s.spawn(move || near.priority());
             until(|| parked("IO wait") == 2);
