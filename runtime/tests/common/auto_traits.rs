@@ -1,10 +1,10 @@
-//! Asks at run time whether a type is `Send` and `Sync`, so that a test can also expect "no".
+//! Tells at run time whether a type is `Send` and `Sync`, so that "no" can be tested, too.
 
 use std::marker::PhantomData;
 
-/// Stands for a `T`.
+/// A stand-in for a `T`.
 ///
-/// An inherent method whose bounds hold takes precedence over that of [`No`].
+/// Where the bounds of an inherent method hold, it wins over that of [`No`].
 pub struct Ask<T: ?Sized>(pub PhantomData<T>);
 
 pub trait No {
@@ -27,7 +27,7 @@ impl<T: ?Sized + Sync> Ask<T> {
     }
 }
 
-/// Evaluates to two `bool`s: whether the type is `Send`, and whether it is `Sync`.
+/// Evaluates to whether the type is `Send`, and whether it is `Sync`, as a pair.
 macro_rules! asked {
     ($t:ty) => {{
         // The trait is unused if the type is both `Send` and `Sync`.

@@ -1,10 +1,10 @@
-//! Test programs whose tests each run in a process of their own, and the child programs that these
-//! tests start. They are for what ends the process, changes it for good, or needs it alone.
+//! Test programs whose tests each run in a process of their own, and the programs that these tests
+//! run as children: for what ends the process, changes it for good, or must have it to itself.
 //!
 //! A test program of this kind has no libtest harness: [`main`] is its `main`. It starts itself
-//! again for each test, with the test's name in an environment variable, and runs several tests at
-//! a time. A test in turn starts the same executable with the name of a program. A program needs a
-//! real `main`, since the end of `main` is part of what is tested.
+//! again for each test, with the test's name in an environment variable, and several at a time. A
+//! test in turn starts the same executable with the name of a program. A program needs a real
+//! `main`, since the end of `main` is part of what is tested.
 
 use std::collections::VecDeque;
 use std::env;
@@ -20,28 +20,27 @@ use greenthread::__private::Mechanism;
 
 use super::{LIMIT, apart};
 
-/// The time that a hanging child has for its dump before it is killed.
+/// The time that a child which hangs has to print its dump.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// The limit of a test, which may run several programs with a limit of their own.
 const TEST_LIMIT: Duration = Duration::from_secs(900);
 
-/// The number of tests that run at the same time.
-///
-/// They mostly wait, and measure nothing.
+/// The number of tests that run at the same time. They spend most of it waiting, and measure
+/// nothing.
 const AT_A_TIME: usize = 4;
 
 /// The environment variable that says what a process runs: `test suite::name` or
 /// `program suite::name`.
 const VARIABLE: &str = "GREENTHREAD_TEST_PROGRAM";
 
-/// The environment variables that the runtime reads.
+/// The variables that the runtime reads.
 const SETTINGS: [&str; 4] = ["GOMAXPROCS", "GODEBUG", "GREENTHREAD_STACK", "GREENTHREAD_MAXTHREADS"];
 
 /// The name of a test, and the test.
 pub type Test = (&'static str, fn());
 
-/// The name of a program, and what it runs as its `main`.
+/// A function that a child runs as its `main`, by name.
 pub type Main = (&'static str, fn() -> ExitCode);
 
 /// The tests and programs of one file.
@@ -57,7 +56,7 @@ pub struct Suite {
     pub is_alone: bool,
 }
 
-/// The suite of the file that uses this macro: `suite!(TESTS, PROGRAMS)`.
+/// Makes the suite of the file that uses it, as in `suite!(TESTS, PROGRAMS)`.
 #[allow(unused_macros)]
 macro_rules! suite {
     ($tests:expr, $programs:expr) => {
@@ -73,7 +72,7 @@ macro_rules! suite {
 #[allow(unused_imports)]
 pub(crate) use suite;
 
-/// A list of functions with their names: `named![a, b]`.
+/// Lists functions with their names, as in `named![a, b]`.
 #[allow(unused_macros)]
 macro_rules! named {
     ($($($name:ident)::+),* $(,)?) => { &[$((stringify!($($name)::+), $($name)::+)),*] };
@@ -99,18 +98,17 @@ fn suite_of(file: &str) -> &str {
     name.strip_suffix(".rs").unwrap_or(name)
 }
 
-/// Switches a mechanism off for the rest of this process, so that a test can show what the
-/// mechanism prevents.
+/// Switches a mechanism off for the rest of this process, to show what it prevents.
 pub fn without(mechanism: Mechanism) {
-    // SAFETY: every program that calls this has defined behavior without the mechanism: it counts
-    // wrong, crashes or waits forever, and its parent watches it from outside.
+    // SAFETY: the programs that do this are defined without the mechanism: they count wrong, crash,
+    // or wait forever, and the test watches them from outside.
     unsafe { mechanism.switch_off() };
 }
 
 /// Runs the test or the program that the variable names, or else all tests.
 ///
-/// This is the `main` of a test program. It takes libtest's arguments: parts of names, `--exact`,
-/// `--skip` and `--list`.
+/// The `main` of a test program. It takes the arguments of libtest that matter here: parts of
+/// names, `--exact`, `--skip` and `--list`.
 pub fn main(suites: &[Suite]) -> ExitCode {
     let Ok(wanted) = env::var(VARIABLE) else { return run_all(suites) };
     let (kind, name) = wanted.split_once(' ').expect("a kind and a name");
@@ -129,7 +127,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
     ExitCode::from(u8::from(thread.join().is_err()) * 101)
 }
 
-/// The selection of tests that the arguments ask for.
+/// The tests that the arguments ask for.
 struct Filter {
     wanted: Vec<String>,
     skipped: Vec<String>,
@@ -209,10 +207,10 @@ fn run_at_once(at_a_time: usize, tests: VecDeque<String>) -> usize {
     failed.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A child process that has yet to be started.
+/// A child that has not been started.
 pub struct Program(Command);
 
-/// The outcome of a child process.
+/// The end of a child.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
@@ -221,14 +219,14 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// Prepares this executable to run `what`.
+/// Returns this executable as a program that runs `what`.
 fn start(what: &str) -> Program {
     let mut command = Command::new(env::current_exe().expect("a program knows its own path"));
     command.env(VARIABLE, what).env(apart::VARIABLE, "1");
     Program(command)
 }
 
-/// Prepares the program `name` of the calling file, without any of the runtime's settings.
+/// Returns the program `name` of the calling file, with none of the runtime's settings.
 #[track_caller]
 pub fn program(name: &str) -> Program {
     let Program(mut command) = start(&format!("program {}::{name}", suite_of(Location::caller().file())));
@@ -239,13 +237,13 @@ pub fn program(name: &str) -> Program {
     Program(command)
 }
 
-/// Like [`program`], but with a limit of `limit` descriptors.
+/// Returns [`program`] with at most `limit` descriptors.
 #[track_caller]
 pub fn program_with_descriptors(name: &str, limit: u32) -> Program {
     program_after(&format!("ulimit -n {limit}"), name)
 }
 
-/// Like [`program`], but a shell runs `setup` and then starts the program.
+/// Returns [`program`], started by a shell after it has run `setup`.
 #[track_caller]
 pub fn program_after(setup: &str, name: &str) -> Program {
     let Program(program) = program(name);
@@ -266,8 +264,8 @@ impl Program {
         self
     }
 
-    /// Runs the child for `duration`, checks that it is still running and has printed nothing to
-    /// stderr, and kills it.
+    /// Runs the child for `duration`, checks that it has neither ended nor said anything, and kills
+    /// it.
     pub fn lives_for(mut self, duration: Duration) {
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("the child starts");
@@ -280,18 +278,16 @@ impl Program {
         assert!(ended.is_none() && stderr.is_empty(), "{ended:?}: {stderr}");
     }
 
-    /// Runs the child to its end.
-    ///
-    /// If it takes too long, it is asked for a dump and killed, and the test fails with its output.
+    /// Runs the child to its end; one that takes too long is asked for its goroutines and killed,
+    /// and the test fails with what it said.
     pub fn run(self) -> Ended {
         self.run_within(LIMIT).unwrap_or_else(|Ended { status, stdout, stderr, .. }| {
             panic!("the child hangs: {status:?}\n{stdout}\n{stderr}");
         })
     }
 
-    /// Runs the child to its end.
-    ///
-    /// After `limit` it is asked for a dump and killed, and its output is returned as an error.
+    /// Runs the child to its end. After `limit` it is asked for its goroutines and killed; then
+    /// what it said is an error.
     fn run_within(mut self, limit: Duration) -> Result<Ended, Ended> {
         let begin = Instant::now();
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -305,7 +301,7 @@ impl Program {
             }
             if begin.elapsed() > limit && !hangs {
                 hangs = true;
-                // Without the program `kill` there is no dump.
+                // The dump needs the program `kill`.
                 let _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
             }
             if begin.elapsed() > limit + LAST_WORDS {

@@ -1,9 +1,9 @@
-//! Values that count how often they are dropped.
+//! Values that count their drops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts the values made and dropped.
+/// A count of the values made and dropped.
 #[derive(Clone, Default)]
 pub struct Census(Arc<Counts>);
 
@@ -15,7 +15,7 @@ struct Counts {
 
 /// A value of a [`Census`].
 ///
-/// It lives on the heap, so that a second drop does not go unnoticed.
+/// Its memory is on the heap, so that a sanitizer notices a second drop.
 pub struct Counted {
     census: Census,
     _memory: Box<u64>,
@@ -35,9 +35,9 @@ impl Census {
         self.0.dropped.load(Ordering::Acquire)
     }
 
-    /// Returns how many values are alive.
+    /// Returns the number of values that exist.
     pub fn alive(&self) -> usize {
-        // The drops are read first: in the other order the difference could be negative.
+        // In the other order, a value that is made and dropped in between would make this negative.
         let dropped = self.dropped();
         self.made() - dropped
     }
@@ -49,7 +49,7 @@ impl Drop for Counted {
     }
 }
 
-/// Calls its closure when it is dropped.
+/// A guard that calls its closure when it is dropped.
 pub struct OnDrop<F: FnOnce()>(Option<F>);
 
 impl<F: FnOnce()> OnDrop<F> {

@@ -1,7 +1,7 @@
-//! What the tests of the runtime share: runs on several numbers of Ps, a watchdog, leak checks,
-//! seeds and child processes.
+//! Checks that run a test on several numbers of Ps, with a watchdog and a check for leaks; seeds,
+//! and child processes.
 
-// Each test program uses only a part of this module.
+// No test program uses all of this.
 #![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
 pub mod apart;
@@ -10,8 +10,8 @@ pub mod auto_traits;
 pub mod child;
 pub mod drops;
 pub mod queue;
+pub mod quiescence;
 pub mod random;
-pub mod rest;
 pub mod stream;
 pub mod unwinding;
 pub mod watchdog;
@@ -29,8 +29,8 @@ use greenthread::debug::{self, GoroutineState};
 pub use random::{Rng, seed, storm_time};
 pub use watchdog::{LIMIT, watchdog, watchdog_after};
 
-/// The time in which a finished test must have released everything.
-const SETTLE: Duration = Duration::from_secs(10);
+/// The time within which a finished test must leave nothing behind.
+const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The numbers of Ps that every check runs on.
 const PROCS: [usize; 3] = [1, 2, 4];
@@ -40,7 +40,7 @@ pub fn check(body: impl Fn() + Send + Sync + 'static) {
     check_within(LIMIT, body);
 }
 
-/// Like [`check`], but for slow tests: `body` may take up to `limit` on each number of Ps.
+/// Checks `body` like [`check`], but with a limit of its own for each number of Ps.
 pub fn check_within(limit: Duration, body: impl Fn() + Send + Sync + 'static) {
     let body = Arc::new(body);
     check_all(limit, || {
@@ -51,7 +51,7 @@ pub fn check_within(limit: Duration, body: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-/// Like [`check`], but runs `body` on the test's own thread, which the runtime did not start.
+/// Checks `body` like [`check`], but on the thread of the test, a foreign thread.
 pub fn check_from_thread(body: impl Fn()) {
     check_all(LIMIT, body);
 }
@@ -60,23 +60,23 @@ fn check_all(limit: Duration, body: impl Fn()) {
     if !apart::runs_here() {
         return;
     }
-    let procs_lock = ProcsLock::take();
+    let exclusive = Exclusive::take();
     for procs in PROCS {
-        procs_lock.run(procs, limit, &body);
+        exclusive.run(procs, limit, &body);
     }
 }
 
-/// Like [`check_from_thread`], but only on `procs` Ps.
+/// Checks `body` like [`check_from_thread`], but on `procs` Ps alone.
 pub fn check_on(procs: usize, body: impl FnOnce()) {
     if !apart::runs_here() {
         return;
     }
-    let procs_lock = ProcsLock::take();
-    procs_lock.run(procs, LIMIT, body);
+    let exclusive = Exclusive::take();
+    exclusive.run(procs, LIMIT, body);
 }
 
-/// Runs `round` as a goroutine again and again, with new random numbers each time, for
-/// [`storm_time`] on each number of Ps.
+/// Runs `round` in a loop for [`storm_time`] as a goroutine, with other random numbers each time,
+/// on 1, 2 and 4 Ps.
 pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
     check(move || {
         let mut random = Rng::new(seed());
@@ -87,10 +87,9 @@ pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
     });
 }
 
-/// Runs `test` without chaos.
+/// Runs `test` without chaos, in a process of its own if this process has it.
 ///
-/// If chaos is on, the calling test runs alone in a process of its own. Chaos checks all queues all
-/// the time, and so hides starvation.
+/// Chaos polls all queues all the time, and so hides starvation.
 pub fn without_chaos(test: impl FnOnce()) {
     const CHAOS: &str = "GREENTHREAD_CHAOS";
     if env::var_os(CHAOS).is_none() {
@@ -100,15 +99,14 @@ pub fn without_chaos(test: impl FnOnce()) {
     apart::run_apart(thread.name().expect("the harness names threads by their tests"), &[CHAOS]);
 }
 
-/// The right to change the number of Ps, which belongs to the whole process.
-///
-/// Restores the number when dropped.
-struct ProcsLock {
+/// The exclusive right to change the number of Ps, which belongs to the whole process. Restores the
+/// number at the end.
+struct Exclusive {
     procs: usize,
     _lock: MutexGuard<'static, ()>,
 }
 
-impl ProcsLock {
+impl Exclusive {
     fn take() -> Self {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,25 +118,28 @@ impl ProcsLock {
         let _watchdog = watchdog_after(limit, &format!("{procs} Ps"));
         let before = descriptors();
         body();
-        wait_until_nothing_is_left(before);
+        wait_for_cleanup(before);
     }
 }
 
-impl Drop for ProcsLock {
+impl Drop for Exclusive {
     fn drop(&mut self) {
         greenthread::set_gomaxprocs(self.procs);
     }
 }
 
-/// Waits until no goroutine, timer, stack or wait for I/O is left, and no more descriptors are open
-/// than before.
-fn wait_until_nothing_is_left(open_before: usize) {
+/// Waits until no goroutine, timer, stack, or wait for I/O is left, and no more descriptors than
+/// before.
+///
+/// # Panics
+/// If that takes too long, with what is left.
+fn wait_for_cleanup(open_before: usize) {
     let nothing_is_left = || {
         let stats = debug::stats();
         let io = stats.io_descriptors + stats.io_waiters;
         stats.goroutines == 0 && stats.timers + stats.stacks_in_use + io == 0 && descriptors() <= open_before
     };
-    let end = Instant::now() + SETTLE;
+    let end = Instant::now() + CLEANUP_LIMIT;
     while !nothing_is_left() {
         let open = descriptors();
         assert!(Instant::now() < end, "left behind: {open} descriptors, {:?}\n{}", debug::stats(), debug::dump());
@@ -146,12 +147,11 @@ fn wait_until_nothing_is_left(open_before: usize) {
     }
 }
 
-/// Returns how many descriptors this process has open.
+/// Returns how many descriptors this process has open; 0 where the system cannot tell, and under a
+/// sanitizer, which opens some for its reports even if they are suppressed.
 ///
-/// The runtime's own descriptors do not count: it opens those for the poller and for the use of its
-/// stacks when it first needs them. The number may be too high for a moment, as sysmon also reads
-/// files. Returns 0 on systems that cannot tell, and under a sanitizer, which opens descriptors for
-/// its reports, even for suppressed ones.
+/// Descriptors that the runtime opens when it needs them first, to poll and to look at the use of
+/// its stacks, do not count. Sysmon may be reading a file at the moment.
 pub fn descriptors() -> usize {
     if env::var_os("GREENTHREAD_SANITIZER").is_some() {
         return 0;
@@ -162,16 +162,16 @@ pub fn descriptors() -> usize {
         .map_or(0, |all| all.flatten().filter(|fd| !fs::read_link(fd.path()).is_ok_and(of_the_runtime)).count())
 }
 
-/// Yields until `condition` holds.
+/// Yields until `condition` holds, on a goroutine or a thread.
 ///
-/// It may be called from a goroutine or a thread, and the watchdog limits the wait.
+/// The watchdog bounds the wait.
 pub fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         greenthread::yield_now();
     }
 }
 
-/// Returns how many goroutines are parked for `reason`, as named in the dump.
+/// Returns how many goroutines are parked for `reason`, as dumps name it.
 pub fn parked(reason: &str) -> usize {
     parked_ids(reason).len()
 }
@@ -182,7 +182,7 @@ pub fn parked_ids(reason: &str) -> Vec<u64> {
     debug::goroutines().iter().filter(|goroutine| waits(goroutine.state)).map(|goroutine| goroutine.id).collect()
 }
 
-/// Computes for `duration` without entering the scheduler.
+/// Computes for `duration` without calling the runtime.
 pub fn spin(duration: Duration) {
     let end = Instant::now() + duration;
     while Instant::now() < end {
@@ -190,7 +190,7 @@ pub fn spin(duration: Duration) {
     }
 }
 
-/// Returns the text in a panic's payload.
+/// Returns the text in the payload of a panic.
 pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
     match payload.downcast_ref::<String>() {
         Some(text) => text,
@@ -205,7 +205,7 @@ pub fn panic_of<T>(f: impl FnOnce() -> T) -> String {
     text(&*payload).to_owned()
 }
 
-/// Waits until this goroutine is the only one.
+/// Yields until this goroutine is the only one.
 pub fn until_alone() {
     until(|| greenthread::num_goroutine() == 1);
 }

@@ -1,4 +1,5 @@
-//! Waits with a deadline, for tests: queues like a channel's, and a rendezvous without such a lock.
+//! Waits with a deadline, on the scheduler's own interface: queues like a channel's, and meetings
+//! with a peer that takes the claim early.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
@@ -11,14 +12,14 @@ use greenthread_scheduler::protocol::lock::RawLock;
 use greenthread_scheduler::protocol::sync::wait_list::{WaitList, WaitNode};
 use greenthread_scheduler::wait::{Blocker, Waker};
 
-/// Returns a deadline that no test lives to see.
+/// Returns a deadline that no test reaches.
 pub fn never() -> Instant {
     let thousand_years = Duration::from_secs(1000 * 365 * 24 * 3600);
     let now = Instant::now();
     now.checked_add(thousand_years).unwrap_or(now + Duration::from_secs(3600))
 }
 
-/// A queue of waiters that each wait for a number.
+/// A queue in which waiters wait for a number.
 #[derive(Default)]
 pub struct Queue {
     lock: RawLock,
@@ -27,7 +28,7 @@ pub struct Queue {
 
 // SAFETY: the list of waiters is accessed only under the lock.
 unsafe impl Send for Queue {}
-// SAFETY: the list of waiters is accessed only under the lock.
+// SAFETY: the waiters are touched only under the lock.
 unsafe impl Sync for Queue {}
 
 #[derive(Clone, Copy)]
@@ -38,47 +39,50 @@ struct Waiter {
 }
 
 impl Queue {
+    /// Returns the waiters.
+    ///
     /// # Safety
     /// The caller holds the lock, and no other reference from this method is alive.
     #[expect(clippy::mut_from_ref, reason = "exclusive by the lock")]
     unsafe fn waiters(&self) -> &mut WaitList<Waiter> {
-        // SAFETY: the caller holds the lock, so nothing else accesses the list.
+        // SAFETY: the caller holds the lock, and no other reference is made without it.
         unsafe { &mut *self.waiters.get() }
     }
 
-    /// Gives `value` to the longest waiter; returns `false` if nothing waits.
+    /// Gives `value` to the oldest waiter; returns `false` if there is none.
     pub fn deliver(&self, value: u64) -> bool {
         self.lock.lock();
         let found = loop {
-            // SAFETY: the lock is held since the top of this function.
+            // SAFETY: this function holds the lock.
             let Some(node) = (unsafe { self.waiters().pop_front() }) else { break None };
-            // SAFETY: the node was in the queue until now, and its owner cannot free it before it
-            // takes the lock, which is held here.
+            // SAFETY: the node was in the queue until now, and its owner must take the lock before
+            // its frame ends.
             let waiter = unsafe { node.as_ref() }.value;
-            // SAFETY: the case was found and unlinked while this lock was held.
+            // SAFETY: the case was found and unlinked under this lock.
             if unsafe { waiter.case.reserve() } {
-                // SAFETY: the case is reserved, so the owner keeps the slot until it is woken.
+                // SAFETY: the reserved owner keeps its frame until the wake.
                 unsafe { waiter.slot.as_ref() }.set(Some(value));
                 break Some(waiter.waker);
             }
         };
-        // SAFETY: this function took the lock above.
+        // SAFETY: this function holds the lock.
         unsafe { self.lock.unlock() };
-        // SAFETY: this is the one wake of the operation that was reserved, and the lock is
-        // released.
+        // SAFETY: this is the one wake of the reserved operation, and the lock is released.
         found.map(|waker| unsafe { waker.wake() }).is_some()
     }
 }
 
 /// Waits in all queues at once.
 ///
-/// Returns the index of the queue and the value that came, or `None` if nothing came before the
-/// deadline. All callers name the queues in the same order, as the locks are held together.
+/// Returns the index of the queue that had a number first, and the
+/// number; `None` if the deadline came first. All callers name their queues in the same order,
+/// against deadlock.
 pub fn wait_until<const N: usize>(queues: [&Queue; N], deadline: Instant) -> Option<(usize, u64)> {
     wait_until_after(queues, deadline, |_| ())
 }
 
-/// Like [`wait_until`], but calls `before` once the deadline is set and before any lock is taken.
+/// Waits like [`wait_until`], and calls `before` after the deadline is set and before a lock is
+/// taken.
 pub fn wait_until_after<const N: usize>(
     queues: [&Queue; N],
     deadline: Instant,
@@ -94,33 +98,32 @@ pub fn wait_until_after<const N: usize>(
         before(&claim);
         for (queue, node) in queues.iter().zip(&nodes) {
             queue.lock.lock();
-            // SAFETY: the lock of this queue is held. The node is removed below, before this frame
-            // ends.
+            // SAFETY: the queue is locked; the nodes are removed below, before this frame ends.
             unsafe { queue.waiters().push_back(NonNull::from(node)) };
         }
         let counter = &commits;
         let commit = move || {
             counter.set(counter.get() + 1);
             for queue in queues {
-                // SAFETY: the loop before the wait took this lock.
+                // SAFETY: this function holds the lock.
                 unsafe { queue.lock.unlock() };
             }
         };
-        // SAFETY: every lock is taken once more below before the frame ends. Peers take the claim
-        // under one of these locks.
+        // SAFETY: peers take the claim under one of the locks, and every lock is taken once more
+        // below.
         unsafe { timed.block(WaitReason::Select, commit) };
     };
-    // SAFETY: the claim is new and shut, and only this wait opens it.
+    // SAFETY: the claim is new and shut, and only the wait opens it.
     unsafe { blocker.with_deadline(deadline, &claim, N, wait) };
     for (queue, node) in queues.iter().zip(&nodes) {
         queue.lock.lock();
-        // SAFETY: the lock is held, and the node is in this queue or in none.
+        // SAFETY: the queue is locked; the node is in it or in none.
         unsafe { queue.waiters().remove(NonNull::from(node)) };
-        // SAFETY: this loop took the lock above.
+        // SAFETY: this function holds the lock.
         unsafe { queue.lock.unlock() };
     }
     assert_eq!(commits.get(), 1);
-    let winner = claim.winner().expect("the wait has ended, so the claim has a winner");
+    let winner = claim.winner().expect("the wait has ended");
     for (n, slot) in slots.iter().enumerate() {
         assert_eq!(slot.get().is_some(), n == winner, "case {n}: only the winner has a value");
     }
@@ -130,7 +133,8 @@ pub fn wait_until_after<const N: usize>(
     slots.get(winner).map(|slot| (winner, slot.get().expect("checked above")))
 }
 
-/// A rendezvous of a waiter and a peer, without a lock that the waiter holds until it has parked.
+/// A place where a peer finds a waiter before it has parked: no lock is held until then, so the
+/// peer takes the claim early.
 #[derive(Default)]
 pub struct Introduction(Mutex<Option<Guest>>);
 
@@ -140,8 +144,8 @@ struct Guest {
     waker: Waker,
 }
 
-// SAFETY: peers access the guest's frame only under the lock of the rendezvous, and the owner takes
-// the guest back under that lock before the frame ends.
+// SAFETY: the guest's frame is touched only under the lock of the introduction. Its owner takes the
+// guest back under the same lock.
 unsafe impl Send for Guest {}
 
 impl Introduction {
@@ -150,14 +154,14 @@ impl Introduction {
 
     /// Waits for a peer.
     ///
-    /// Calls `before` when a peer may already come but the wait has yet to begin.
+    /// Calls `before` when a peer may already come, and the wait has not begun.
     pub fn wait_until(&self, deadline: Instant, before: impl FnOnce()) -> Option<u64> {
         let (blocker, claim, slot) = (Blocker::new(), Claim::shut(), Cell::new(None));
         let guest = Guest { claim: NonNull::from(&claim), slot: NonNull::from(&slot), waker: blocker.waker() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(guest);
         before();
         // SAFETY: the claim is new and shut, and only this wait opens it. There is nothing to
-        // commit, and peers take the claim with `take_early`.
+        // commit, and peers take the claim early.
         unsafe { blocker.block_until(WaitReason::Select, deadline, &claim, Self::DEADLINE, || ()) };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
         match claim.winner() {
@@ -169,14 +173,11 @@ impl Introduction {
         }
     }
 
-    /// Gives `value` to the waiter.
-    ///
-    /// Returns `None` if there is no waiter, or if another peer or the deadline was faster.
+    /// Gives `value` to the waiter, if there is one and no peer or deadline was faster.
     pub fn visit(&self, value: u64) -> Option<TakenFrom> {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let guest = place.take()?;
-        // SAFETY: the owner takes the guest back under the lock, which is held here, before it
-        // leaves the frame.
+        // SAFETY: the owner takes the guest back under this lock before its frame ends.
         let found = unsafe {
             guest.slot.as_ref().set(Some(value));
             guest.claim.as_ref().take_early(Self::PEER)

@@ -1,21 +1,20 @@
-//! Reproducible random numbers, which the tests of all packages use.
+//! Reproducible random numbers, for the tests of all packages.
 
 use std::env;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Returns the seed in `GREENTHREAD_SEED`, or else a new one each time.
-///
-/// Prints it, so that the harness shows it if the test fails.
+/// Returns the seed in `GREENTHREAD_SEED`, or a new one, and prints it: the harness shows it if the
+/// test fails.
 pub fn seed() -> u64 {
     let seed = variable("GREENTHREAD_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
     println!("GREENTHREAD_SEED={seed}");
     seed
 }
 
-/// Returns how long random rounds go on in each setting: `GREENTHREAD_STORM` milliseconds, or 500
-/// ms, which all tests together can afford.
+/// Returns how long random rounds go on in each setting, `GREENTHREAD_STORM` milliseconds, or as
+/// long as all tests together can afford.
 pub fn storm_time() -> Duration {
     Duration::from_millis(variable("GREENTHREAD_STORM").unwrap_or(500))
 }
@@ -24,17 +23,17 @@ fn variable<T: FromStr>(name: &str) -> Option<T> {
     env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
-/// A small generator (xorshift), good enough to vary the order of events.
+/// A small generator (xorshift).
 #[derive(Clone)]
 pub struct Rng(u64);
 
 impl Rng {
     pub const fn new(seed: u64) -> Self {
-        // The product spreads adjacent seeds, and `| 1` keeps the state from being zero.
+        // Spreads neighboring seeds, and makes no state zero.
         Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Returns a new generator with a sequence of its own.
+    /// Returns a new generator, seeded by this one.
     pub fn fork(&mut self) -> Self {
         Self::new(self.next())
     }
@@ -51,12 +50,12 @@ impl Rng {
         (self.next() >> 11) % n
     }
 
-    /// Returns an index into a list of length `len`.
+    /// Returns an index into a list of `len`.
     pub fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
-    /// Returns `true` one time in `n` on average.
+    /// Returns `true` one time in `n`.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }

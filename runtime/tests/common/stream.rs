@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
 
-/// A socket as `net` builds it.
+/// A socket like those of the layer above: it tries, and waits if that would block.
 ///
-/// An operation is tried first and waits if it would block. The descriptor is declared first, so
-/// that it is dropped before the socket closes.
+/// The descriptor
+/// is dropped before the socket.
 pub struct Stream {
     pub io: Descriptor,
     pub socket: UnixStream,
@@ -60,7 +60,7 @@ impl Stream {
         assert_eq!(self.write(&[byte]), Ok(1));
     }
 
-    /// Sends back all data until the peer hangs up.
+    /// Sends back everything it reads until the peer hangs up.
     pub fn echo(&self) {
         let mut bytes = [0; 64];
         loop {
@@ -81,7 +81,7 @@ impl Stream {
     }
 }
 
-/// A short delay.
+/// A time that passes in a test.
 pub const SHORT: Duration = Duration::from_millis(5);
-/// Longer than any test.
+/// A time that passes in no test.
 pub const LONG: Duration = Duration::from_secs(3600);

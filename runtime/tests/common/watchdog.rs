@@ -1,6 +1,6 @@
 //! Ends a test program that hangs, with a dump.
 
-// Not every program that includes this module uses all of it.
+// Not every program that includes this uses all of it.
 #![allow(dead_code, unreachable_pub)]
 
 use std::io::{self, Write as _};
@@ -11,26 +11,26 @@ use std::time::Duration;
 
 use greenthread::debug;
 
-/// Longer than any test may take on the slowest machine.
+/// The limit of a test on the slowest machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Aborts the process if it is not dropped in time.
-///
-/// A test that hangs must fail, and show where it hangs.
+/// A guard that aborts the process unless it is dropped in time, so that a test that hangs fails
+/// and shows where.
 #[must_use]
 pub struct Watchdog(Option<mpsc::Sender<()>>, Option<thread::JoinHandle<()>>);
 
-/// Starts a watchdog for the test that this thread runs.
+/// Starts a watchdog with the usual [`LIMIT`] for the test on this thread.
 pub fn watchdog(what: &str) -> Watchdog {
     watchdog_after(LIMIT, what)
 }
 
+/// Starts a watchdog for the test on this thread.
 pub fn watchdog_after(limit: Duration, what: &str) -> Watchdog {
     let name = format!("{} ({what})", thread::current().name().unwrap_or("a test"));
     let (alive, gone) = mpsc::channel();
     let thread = thread::spawn(move || {
         if gone.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            // Written directly to stderr: the harness would lose captured output when the process
+            // Not with `println!`, whose output the harness captures and loses when the process
             // aborts.
             let _ = writeln!(io::stderr(), "{name}: still running after {limit:?}");
             // On a thread of its own, since the dump may need what hangs.

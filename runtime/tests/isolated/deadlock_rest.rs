@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::child::{self, named, program};
-use crate::common::rest;
+use crate::common::quiescence;
 use greenthread::channel::never;
 use greenthread::{Builder, debug, go, spawn, yield_now};
 
@@ -30,11 +30,10 @@ fn sleep_forever() {
     let _ = never::<()>().recv();
 }
 
-/// Keeps one thread alive, which alone could wake the goroutines, and which checks whether the
-/// process sleeps.
-fn becomes_idle() -> ExitCode {
-    go!(sleep_forever);
-    assert!(rest::comes(), "a thread wakes up again and again");
+/// A thread that lives is the only hope of the others, and looks whether they sleep.
+fn comes_to_rest() -> ExitCode {
+    go!(sleeps_forever);
+    assert!(quiescence::is_reached(), "the threads go on waking up");
     ExitCode::SUCCESS
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::child::{self, named};
 use crate::common::stream::{LONG, Stream};
-use crate::common::{check_on, parked, rest, until};
+use crate::common::{check_on, parked, quiescence, until};
 use greenthread::{debug, spawn};
 
 const TESTS: &[child::Test] = named![no_m_wakes_up_on_1_p, no_m_wakes_up_on_2_ps, no_m_wakes_up_on_4_ps];
@@ -20,7 +20,7 @@ fn no_m_wakes_up(procs: usize) {
             })
             .unzip();
         until(|| parked("IO wait") == 50);
-        assert!(rest::comes(), "the threads go on waking up\n{}", debug::dump());
+        assert!(quiescence::is_reached(), "the threads go on waking up\n{}", debug::dump());
         ends.iter().for_each(|end| end.put(1));
         readers.into_iter().for_each(|reader| assert_eq!(reader.join().unwrap(), Ok(1)));
     });

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::child::{self, Ended, named, program, program_after};
-use crate::common::{descriptors, parked, rest, until};
+use crate::common::{descriptors, parked, quiescence, until};
 use greenthread::ctx::{Context, Error};
 use greenthread::signal::{self, Signal};
 use greenthread::{channel, debug, select, set_gomaxprocs, spawn, time};
@@ -285,7 +285,7 @@ mod programs {
     pub(super) fn quiet() -> ExitCode {
         let signals = signal::notify(&[Signal::SIGUSR1]);
         let waiter = spawn(move || signals.recv());
-        assert!(rest::comes(), "wake-ups while nothing happens");
+        assert!(quiescence::is_reached(), "wake-ups while nothing happens");
         raise(Signal::SIGUSR1);
         assert_eq!(waiter.join().unwrap(), Ok(Signal::SIGUSR1));
         ExitCode::SUCCESS

@@ -1,4 +1,4 @@
-//! Checks that the runtime's threads sleep while there is nothing to do.
+//! Tells whether the runtime's threads sleep while there is nothing to do.
 
 use std::fs;
 use std::thread;
@@ -15,10 +15,9 @@ fn sleeps() -> u64 {
     fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(of_thread).sum()
 }
 
-/// Returns `true` if the runtime's threads all sleep through some period of 2 s.
-///
-/// For some seconds after goroutines have run, stacks are trimmed, so the first period may fail.
-pub fn comes() -> bool {
+/// Returns `true` if no thread of the runtime wakes up for 2 s, at the latest after some tries: the
+/// runtime trims stacks for some seconds after goroutines have run.
+pub fn is_reached() -> bool {
     let still = || {
         let before = sleeps();
         thread::sleep(Duration::from_secs(2));
