@@ -10,9 +10,9 @@
 //! 0  error           errors              : -
 //! ```
 //!
-//! A line with `#` opens a package and names the packages that it may use. A row has a level, a
-//! module, a description, and after the last ` : ` the modules that it may import, which all have
-//! lower levels. A module without a row belongs to its nearest ancestor that has one.
+//! A line with `#` opens a package and names the packages it may use. A row has a level, a module,
+//! a description, and after the last ` : ` the modules that it may import, all of lower levels. A
+//! module without a row belongs to the nearest one above it that has one.
 
 use crate::source::Source;
 
@@ -28,12 +28,12 @@ pub(crate) struct Layer {
     pub(crate) imports: Vec<String>,
 }
 
-/// Returns the name of a package of the workspace in a `use` line.
+/// Returns the name of a package in `use`.
 fn crate_name(package: &str) -> String {
     if package == "runtime" { "greenthread".to_owned() } else { format!("greenthread_{package}") }
 }
 
-/// All packages of the workspace, including those without a table.
+/// All packages of the workspace, those without a table too.
 const PACKAGES: &[&str] =
     &["scheduler", "channels", "ctx", "runtime", "macros", "examples", "benches", "models", "guide"];
 
@@ -74,7 +74,7 @@ pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
     for (n, package) in packages.iter().enumerate() {
         for used in package.uses.iter().filter(|used| *used != "macros") {
             if !packages[..n].iter().any(|lower| lower.name == *used) {
-                found.push(format!("{} uses {used}, which has no table above it", package.name));
+                found.push(format!("{} uses {used}, which does not stand above it in the table", package.name));
             }
         }
         for (n, layer) in package.layers.iter().enumerate() {
@@ -83,14 +83,9 @@ pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
             }
             for import in &layer.imports {
                 match package.layers.iter().find(|other| other.module == *import) {
-                    None => {
-                        found.push(format!("{}: {} imports {import}, which has no row", package.name, layer.module))
-                    }
+                    None => found.push(format!("{}: {} imports {import}: no such row", package.name, layer.module)),
                     Some(other) if other.level >= layer.level => {
-                        found.push(format!(
-                            "{}: {} imports {import}, whose level is not lower",
-                            package.name, layer.module
-                        ));
+                        found.push(format!("{}: {} imports {import}, which is no lower", package.name, layer.module));
                     }
                     Some(_) => {}
                 }
@@ -100,8 +95,8 @@ pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
     found
 }
 
-/// Returns the imports of `package` that its rows do not allow, and its rows without a file.
-pub(crate) fn check_sources(package: &Package, sources: &[Source]) -> Vec<String> {
+/// Returns what the sources of `package` do against its rows, and the rows without a file.
+pub(crate) fn check_sources(package: &Package, sources: &[&Source]) -> Vec<String> {
     let mut found = Vec::new();
     let modules: Vec<String> = sources.iter().map(|source| module_of(&package.name, &source.path)).collect();
     for layer in &package.layers {
@@ -129,7 +124,7 @@ pub(crate) fn check_sources(package: &Package, sources: &[Source]) -> Vec<String
                 Some(other) => {
                     found.push(format!("{}: {} may not import {}", source.path, layer.module, other.module));
                 }
-                // `lib` names its own children, and the names that its crates re-export.
+                // `lib` names its own children, and what its crates re-export.
                 None if module == "lib" => {}
                 None => found.push(format!("{}: {target} belongs to no row", source.path)),
             }
@@ -140,7 +135,7 @@ pub(crate) fn check_sources(package: &Package, sources: &[Source]) -> Vec<String
     found
 }
 
-/// Returns the packages of the workspace that `code` names although `package` does not list them.
+/// Returns the packages of ours that `code` names and the table does not list.
 fn foreign(package: &Package, code: &str) -> Vec<String> {
     let listed = |name: &&&str| package.uses.iter().any(|used| used == *name) || package.name == **name;
     let named = |name: &&&str| {
@@ -151,25 +146,25 @@ fn foreign(package: &Package, code: &str) -> Vec<String> {
     found.map(|name| format!("may not use {name}")).collect()
 }
 
-/// Returns the module of a path: `machine::sys::memory` for `scheduler/src/machine/sys/memory.rs`.
+/// Returns the module of a file: `machine::sys::memory` for `scheduler/src/machine/sys/memory.rs`.
 fn module_of(package: &str, path: &str) -> String {
     let inside = path.strip_prefix(&format!("{package}/src/")).unwrap_or(path);
     let inside = inside.strip_suffix(".rs").unwrap_or(inside);
     inside.strip_suffix("/mod").unwrap_or(inside).replace('/', "::")
 }
 
-/// Returns the row of a path, which is the longest module of the table that the path begins with.
+/// Returns the row of a path: that of the longest module which the path begins with.
 fn row<'a>(package: &'a Package, path: &str) -> Option<&'a Layer> {
     let covers = |module: &str| path == module || path.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
     package.layers.iter().filter(|layer| covers(&layer.module)).max_by_key(|layer| layer.module.len())
 }
 
-/// Returns the paths inside its own crate that `code`, the text of `module`, names.
+/// Returns the paths that the code of `module` names inside its own crate.
 fn edges(code: &str, module: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, word) in code.match_indices("crate::") {
         let before = code[..at].chars().next_back();
-        // `$crate` stands in a macro and is resolved where the macro is used.
+        // `$crate` stands in a macro, and is resolved where the macro is used.
         if !before.is_some_and(|c| c == '$' || c == '_' || c.is_alphanumeric()) {
             found.extend(leaves("", &code[at + word.len()..]));
         }
@@ -205,7 +200,7 @@ fn leaves(prefix: &str, tree: &str) -> Vec<String> {
     }
 }
 
-/// Splits a group at its commas, up to the brace that closes it.
+/// Returns the texts between the commas of a group, up to the closing brace.
 fn branches(group: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut depth, mut begin) = (0, 0);

@@ -1,15 +1,14 @@
-//! A Rust file, and checks that do not need a parser.
+//! A Rust file, read without a parser.
 
 use std::fs;
 use std::path::Path;
 
 pub(crate) struct Source {
-    /// The path from the root of the repository, with `/`.
+    /// From the root of the repository, with `/`.
     pub(crate) path: String,
     pub(crate) text: String,
-    /// The text with comments and the contents of quotes replaced by blanks.
-    ///
-    /// Every line and column stays.
+    /// The text with blanks in place of comments and of what stands in quotes; every line and
+    /// column stays.
     pub(crate) code: String,
 }
 
@@ -24,7 +23,7 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned(), code: blank(text) }
     }
 
-    /// Returns the name, the first line and the number of lines of each function that has a body.
+    /// Returns name, first line and number of lines of each function that has a body.
     pub(crate) fn functions(&self) -> Vec<(String, usize, usize)> {
         let ends: Vec<usize> = self.code.match_indices('\n').map(|(at, _)| at).collect();
         let line_of = |at: usize| ends.partition_point(|&end| end < at) + 1;
@@ -37,6 +36,54 @@ impl Source {
             }
         }
         found
+    }
+
+    /// Returns the bodies of all functions and macros with this name.
+    pub(crate) fn bodies(&self, name: &str) -> Vec<&str> {
+        let named = |at: usize, keyword: &str| {
+            let rest = self.code[at + keyword.len()..].trim_start();
+            rest.starts_with(name) && !rest[name.len()..].starts_with(is_word) && starts_word(&self.code, at)
+        };
+        let functions = self.code.match_indices("fn ").filter(|&(at, _)| named(at, "fn "));
+        let functions = functions.filter_map(|(at, _)| body_of(&self.code, at).map(|end| &self.code[at + 3..end]));
+        let macros = self.code.match_indices("macro_rules!").filter(|&(at, _)| named(at, "macro_rules!"));
+        let macros = macros.filter_map(|(at, keyword)| {
+            let open = at + self.code[at..].find('{')?;
+            Some(&self.code[at + keyword.len()..closing_brace(&self.code, open)?])
+        });
+        // Without its own name, which would count as a call of itself.
+        let bodies = functions.chain(macros).map(|body| body.trim_start().get(name.len()..).unwrap_or_default());
+        bodies.collect()
+    }
+
+    /// Returns `true` if the file defines `name`: as an item, a macro, a field, or a variant.
+    pub(crate) fn defines(&self, name: &str) -> bool {
+        const KEYWORDS: &[&str] =
+            &["fn", "struct", "enum", "trait", "type", "const", "static", "union", "mod", "macro_rules!"];
+        self.code.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&self.code[..at], &self.code[at + name.len()..]);
+            if !starts_word(&self.code, at) || after.starts_with(is_word) {
+                return false;
+            }
+            let last = before.split_whitespace().next_back().unwrap_or_default();
+            let is_item = before.ends_with(char::is_whitespace) && KEYWORDS.contains(&last);
+            // A field or a variant follows the brace or the comma of another one, or what makes it
+            // public.
+            let is_member = last.ends_with(['{', ',', '(', ']']) || last == "pub" || last.ends_with(')');
+            is_item || is_member && after.trim_start().starts_with([':', ',', '(', '{', '}', '='])
+        })
+    }
+
+    /// Returns `true` if the file defines the type `name` or has an `impl` for it.
+    pub(crate) fn implements(&self, name: &str) -> bool {
+        let is_header = |line: &str| {
+            let line = line.trim_start();
+            line.starts_with("impl") || line.starts_with("unsafe impl")
+        };
+        let defined = ["struct", "enum", "trait", "union", "type"]
+            .iter()
+            .any(|keyword| has_word(&self.code, &format!("{keyword} {name}")));
+        defined || self.code.lines().any(|line| is_header(line) && has_word(line, name))
     }
 
     /// Returns the code without its `#[cfg(test)] mod tests { .. }`.
@@ -58,16 +105,14 @@ fn starts_word(text: &str, at: usize) -> bool {
     !text[..at].chars().next_back().is_some_and(is_word)
 }
 
-/// Returns `true` if `text` contains `word` as a whole word.
-///
-/// The word may end in a character that belongs to no identifier.
+/// Returns `true` if `word` occurs in `text` as a whole. It may end in a character that belongs to
+/// no word.
 pub(crate) fn has_word(text: &str, word: &str) -> bool {
     let ends = |end: usize| !word.ends_with(is_word) || !text[end..].chars().next().is_some_and(is_word);
     text.match_indices(word).any(|(at, _)| starts_word(text, at) && ends(at + word.len()))
 }
 
-/// Returns the position of the brace that closes the body of the function at `at`, or `None` if it
-/// has no body.
+/// Returns the place of the closing brace of the function at `at`; `None` if it has no body.
 fn body_of(code: &str, at: usize) -> Option<usize> {
     let mut depth = 0;
     for (n, c) in code[at..].char_indices() {
@@ -98,7 +143,7 @@ fn closing_brace(code: &str, open: usize) -> Option<usize> {
     None
 }
 
-/// Replaces comments and the contents of literals by blanks.
+/// Returns the text with blanks for comments and literals.
 fn blank(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -115,7 +160,7 @@ fn blank(text: &str) -> String {
     code
 }
 
-/// Returns the length of the comment or literal at the start of `rest`, or 0 if there is none.
+/// Returns the length of the comment or literal at the start of `rest`; 0 if there is neither.
 fn literal_or_comment(rest: &str, inside_word: bool) -> usize {
     let until = |from: usize, end: &str| rest[from..].find(end).map_or(rest.len(), |n| from + n + end.len());
     if rest.starts_with("//") {

@@ -3,8 +3,7 @@
 
 use crate::source::{Source, has_word};
 
-/// Names that are defined elsewhere: by the system, `std` or other crates, and environment
-/// variables.
+/// Crates and types of others, which documents may name freely.
 const FOREIGN: &[&str] = &[
     "std",
     "core",
@@ -21,13 +20,36 @@ const FOREIGN: &[&str] = &[
     "crate",
 ];
 
-/// Returns the line and text of each name in `document` that no source contains.
-///
-/// A name is a code span such as `with_p`, `Stats::retakes` or `EXCLUDES`. In "`name` (`path`)" and
-/// "`name` in `path`" the file at `path` must contain it.
-pub(crate) fn missing(document: &str, sources: &[Source]) -> Vec<(usize, String)> {
-    let is_part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let words: HashSet<&str> = sources.iter().flat_map(|source| source.code.split(|c| !is_part_of_name(c))).collect();
+/// Plain names that are not ours.
+const FOREIGN_NAMES: &[&str] = &["in_scope", "pthread_cancel", "pthread_exit", "with_borrow"];
+
+/// Returns line and text of every symbol in `document` that the sources do not have.
+pub(crate) fn dead(sources: &[Source], document: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (line, text, file) in quoted(document) {
+        if let Some(source) = file.and_then(|path| sources.iter().find(|source| source.path == path)) {
+            let name = text.trim_end_matches("()").rsplit("::").next().unwrap_or(text);
+            if is_identifier(name) && !has_word(&source.code, name) {
+                found.push((line, format!("{text}: {} does not have it", source.path)));
+            }
+            continue;
+        }
+        let text = text.trim_end_matches("()").trim_end_matches('!');
+        let complaint = match text.split_once(".rs::") {
+            Some((file, symbol)) => in_file(sources, &format!("{file}.rs"), symbol).err(),
+            None if !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':') => None,
+            None if text.contains("::") => by_path(sources, text).err(),
+            None if text.contains('_') && !is_known_name(sources, text) => Some("no source has this name".to_owned()),
+            None => None,
+        };
+        found.extend(complaint.map(|complaint| (line, format!("{text}: {complaint}"))));
+    }
+    found
+}
+
+/// Returns the back-quoted texts outside of code blocks, with their lines, and the file that must
+/// have each: in "`name` (`path`)" and "`name` in `path`".
+fn quoted(document: &str) -> Vec<(usize, &str, Option<&str>)> {
     let mut found = Vec::new();
     let mut fenced = false;
     for (n, line) in document.lines().enumerate() {
@@ -44,36 +66,26 @@ pub(crate) fn missing(document: &str, sources: &[Source]) -> Vec<(usize, String)
     found
 }
 
-/// Returns the name that a code span stands for, or `None` if it is not one of ours.
-///
-/// A name is an identifier that is not a plain English word, or the last part of a path.
-fn symbol(span: &str) -> Option<&str> {
-    let span = span.strip_suffix("()").unwrap_or(span);
-    if !span.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':') || span.starts_with("std::") {
-        return None;
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Checks that the file `path` defines `symbol`, which may be a path of its own, as in
+/// `Type::method`.
+pub(crate) fn in_file<'a>(sources: &'a [Source], path: &str, symbol: &str) -> Result<&'a Source, String> {
+    let source = sources.iter().find(|source| source.path == path).ok_or_else(|| format!("there is no file {path}"))?;
+    match symbol.split("::").find(|part| !source.defines(part) && !source.implements(part)) {
+        Some(missing) => Err(format!("{path} does not define {missing}")),
+        None => Ok(source),
     }
 }
 
-/// Returns the violations in the blocks of `document` that open with three back-quotes and `chain`.
-///
-/// Each line is a step: `path::symbol` and a description. The symbol must be a function or macro of
-/// that file, and its body must name the symbol of the next step.
-pub(crate) fn broken_chains(document: &str, sources: &[Source]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut steps: Option<Vec<(&str, &str)>> = None;
-    for line in document.lines() {
-        match &mut steps {
-            None if line == "```chain" => steps = Some(Vec::new()),
-            None => {}
-            Some(chain) if line == "```" => {
-                found.extend(check_chain(chain, sources));
-                steps = None;
-            }
-            Some(chain) => match line.split_whitespace().next().and_then(|step| step.split_once("::")) {
-                Some(step) => chain.push(step),
-                None => found.push(format!("not `path::symbol`: {line}")),
-            },
-        }
+/// Checks a path without a file: the last but one segment is a module, a package, or a type.
+fn by_path(sources: &[Source], path: &str) -> Result<(), String> {
+    let segments: Vec<&str> = path.split("::").collect();
+    let [.., owner, name] = segments[..] else { return Ok(()) };
+    if FOREIGN.contains(&segments[0]) {
+        return Ok(());
     }
     let ours = || sources.iter().filter(|source| source.path.contains("/src/"));
     let mut owners = ours().filter(|source| is_module(source, owner) || source.implements(owner)).peekable();
@@ -84,29 +96,13 @@ pub(crate) fn broken_chains(document: &str, sources: &[Source]) -> Vec<String> {
     if owners.any(|source| has_word(&source.code, name)) { Ok(()) } else { Err(format!("{owner} has no {name}")) }
 }
 
-/// Returns the bodies of the functions and macros called `name`.
-fn bodies<'a>(code: &'a str, name: &str) -> Vec<&'a str> {
-    let heads = ["fn ", "macro_rules! "].into_iter().flat_map(|kind| {
-        let head = format!("{kind}{name}");
-        code.match_indices(&head).map(|(at, head)| at + head.len()).collect::<Vec<_>>()
-    });
-    let whole = heads.filter(|end| !code[*end..].starts_with(|c: char| c.is_alphanumeric() || c == '_'));
-    whole.filter_map(|end| body(&code[end..])).collect()
-}
-
-/// Returns the text from the first brace to the one that closes it.
-///
-/// Returns `None` if a semicolon comes first, as in a trait.
-fn body(rest: &str) -> Option<&str> {
-    let open = rest.find(['{', ';']).filter(|at| rest[*at..].starts_with('{'))?;
-    let mut depth = 0usize;
-    for (at, c) in rest[open..].char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 1 => return Some(&rest[open..=open + at]),
-            '}' => depth -= 1,
-            _ => {}
-        }
+/// Returns `true` if `source` is the module or the root of the package `name`.
+fn is_module(source: &Source, name: &str) -> bool {
+    let path = source.path.strip_suffix(".rs").unwrap_or(&source.path);
+    match path.strip_suffix("/lib").and_then(|path| path.strip_suffix("/src")) {
+        Some("runtime") => name == "greenthread",
+        Some(package) => name == package || name == format!("greenthread_{package}"),
+        None => path.strip_suffix("/mod").unwrap_or(path).ends_with(&format!("/{name}")),
     }
 }
 
