@@ -30,10 +30,10 @@ fn sleep_forever() {
     let _ = never::<()>().recv();
 }
 
-/// A thread that lives is the only hope of the others, and looks whether they sleep.
-fn comes_to_rest() -> ExitCode {
-    go!(sleeps_forever);
-    assert!(quiescence::is_reached(), "the threads go on waking up");
+/// Checks that the process becomes idle; the main thread is the only one awake.
+fn becomes_idle() -> ExitCode {
+    go!(sleep_forever);
+    assert!(quiescence::is_reached(), "threads keep waking up");
     ExitCode::SUCCESS
 }
 
