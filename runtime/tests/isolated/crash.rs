@@ -368,9 +368,9 @@ mod programs {
 
     /// Drops the guard of one goroutine in another, which finds it in a thread-local.
     ///
-    /// An address on its stack ties the second goroutine, the thief, to its thread. Each owner locks
-    /// itself to the thread on which it starts and keeps it, so one of them starts on the thief's
-    /// thread at last.
+    /// An address on its stack ties the second goroutine, the thief, to its thread. Each owner
+    /// locks itself to the thread on which it starts and keeps it, so one of them starts on the
+    /// thief's thread at last.
     pub(super) fn drops_anothers_guard() -> ExitCode {
         thread_local! {
             static GUARD: RefCell<Option<OsThreadGuard>> = const { RefCell::new(None) };
