@@ -269,7 +269,7 @@ impl Program {
     pub fn lives_for(mut self, duration: Duration) {
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("the child starts");
-        let stderr = read_all(child.stderr.take().expect("it has a pipe"));
+        let stderr = read_all(child.stderr.take().expect("the child has a pipe"));
         thread::sleep(duration);
         let ended = child.try_wait().expect("the child is ours");
         child.kill().expect("the child is ours");
@@ -292,8 +292,8 @@ impl Program {
         let begin = Instant::now();
         let pipes = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("the child starts");
-        let stdout = read_all(child.stdout.take().expect("it has a pipe"));
-        let stderr = read_all(child.stderr.take().expect("it has a pipe"));
+        let stdout = read_all(child.stdout.take().expect("the child has a pipe"));
+        let stderr = read_all(child.stderr.take().expect("the child has a pipe"));
         let mut hangs = false;
         let status = loop {
             if let Some(status) = child.try_wait().expect("the child is ours") {

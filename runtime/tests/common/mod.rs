@@ -201,7 +201,7 @@ pub fn text(payload: &(dyn std::any::Any + Send)) -> &str {
 /// Returns the text with which `f` panics.
 #[track_caller]
 pub fn panic_of<T>(f: impl FnOnce() -> T) -> String {
-    let payload = panic::catch_unwind(panic::AssertUnwindSafe(f)).err().expect("it panics");
+    let payload = panic::catch_unwind(panic::AssertUnwindSafe(f)).err().expect("the closure panics");
     text(&*payload).to_owned()
 }
 

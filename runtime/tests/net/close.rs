@@ -15,7 +15,7 @@ use greenthread::{debug, scope, spawn, yield_now};
 
 /// Checks that `result` is the error of an operation on a closed socket.
 fn assert_closed<T>(result: io::Result<T>) {
-    let error = result.err().expect("it is closed");
+    let error = result.err().expect("the socket is closed");
     assert_eq!(
         (error.kind(), error.to_string().as_str()),
         (ErrorKind::NotConnected, "use of closed network connection")
@@ -87,7 +87,7 @@ fn closing_listeners_ends_accepts() {
             listener.close();
             acceptors.into_iter().for_each(|one| assert_closed(one.join().unwrap()));
         });
-        assert_closed(listener.incoming().next().expect("it goes on"));
+        assert_closed(listener.incoming().next().expect("the iterator never ends"));
         let error = TcpStream::connect(addr).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "the listener is closed");
         let again = TcpListener::bind(addr).unwrap();

@@ -21,7 +21,7 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
 }
 
 fn kind<T>(result: io::Result<T>) -> ErrorKind {
-    result.err().map(|error| error.kind()).expect("it fails")
+    result.err().map(|error| error.kind()).expect("the operation fails")
 }
 
 /// Writes until the buffer is full.
@@ -204,7 +204,7 @@ fn a_timeout_runs_while_another_goroutine_has_the_turn() {
             until(|| parked("sync.Mutex.Lock") == 1);
             cancel.cancel();
             assert_eq!(behind.join().unwrap(), "context canceled");
-            assert_eq!(parked("IO wait"), 1, "the first one has begun without a timeout");
+            assert_eq!(parked("IO wait"), 1, "the first reader began without a timeout");
             (&far).write_all(&[1]).unwrap();
             assert_eq!(first.join().unwrap(), 1);
         });
@@ -222,10 +222,10 @@ fn contexts() {
     let (short, _cancel) = ctx.with_timeout(SHORT);
     assert_eq!(kind(near.with_ctx(&short).read(&mut bytes)), ErrorKind::TimedOut);
     far.write_all(b"abc").unwrap();
-    assert_eq!(kind(near.with_ctx(&short).read(&mut bytes)), ErrorKind::TimedOut, "its end beats data");
+    assert_eq!(kind(near.with_ctx(&short).read(&mut bytes)), ErrorKind::TimedOut, "the ended context wins over data");
     let error = near.with_ctx(&short).write(b"x").unwrap_err();
     assert_eq!(error.to_string(), "context deadline exceeded");
-    assert_eq!((&near).read(&mut bytes).unwrap(), 3, "the socket is as before");
+    assert_eq!((&near).read(&mut bytes).unwrap(), 3, "the socket still works");
     assert_eq!(near.with_ctx(&Context::background()).write(b"x").unwrap(), 1);
     // Deadlines and timeouts also apply under a context.
     near.set_read_deadline(soon()).unwrap();

@@ -355,7 +355,7 @@ fn a_wait_ends_when_a_channel_closes() {
         tx.close();
         let b = reader.join().unwrap();
         a.put(2);
-        assert_eq!(b.get(), Ok(2), "the socket is as before");
+        assert_eq!(b.get(), Ok(2), "the socket still works");
     });
 }
 
@@ -385,6 +385,6 @@ fn data_and_a_close_race() {
         (0..random.below(6)).for_each(|_| yield_now());
         tx.close();
         let (_a, b) = (writer.join().unwrap(), reader.join().unwrap());
-        assert!((&b.socket).read(&mut [0]).is_err(), "more has come than was sent");
+        assert!((&b.socket).read(&mut [0]).is_err(), "more bytes have come than were sent");
     });
 }

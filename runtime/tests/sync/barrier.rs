@@ -24,7 +24,7 @@ fn wait_returns_only_after_the_last_has_come() {
                 until(|| parked("barrier") == n + 1);
             }
             assert_eq!(passed.load(Ordering::Relaxed), 0);
-            assert!(barrier.wait().is_leader(), "the last to come");
+            assert!(barrier.wait().is_leader(), "the last participant is the leader");
         });
         assert_eq!(passed.into_inner(), 4);
         assert_eq!(format!("{barrier:?}"), "Barrier { size: 5, .. }");
@@ -95,7 +95,7 @@ fn a_participant_whose_context_ends_has_not_come() {
             until(|| parked("barrier") == 2);
             cancel.cancel();
             assert_eq!(leaves.join().unwrap(), Some(Error::Canceled));
-            assert_eq!(barrier.wait_ctx(&ctx).err(), Some(Error::Canceled), "it would have been the last but one");
+            assert_eq!(barrier.wait_ctx(&ctx).err(), Some(Error::Canceled), "one participant is still missing");
             assert_eq!(parked("barrier"), 1);
             let (live, _cancel) = Context::background().with_cancel();
             let second = s.spawn(|| barrier.wait_ctx(&Context::background()).unwrap().is_leader());
@@ -118,8 +118,9 @@ fn a_wait_of_a_thread_ends_with_its_context() {
     });
 }
 
-/// Some participants leave at any time, and come again. Each round still has one leader and the
-/// right number of others.
+/// Some participants leave at any time and return.
+///
+/// Each round still has one leader and the right number of others.
 #[test]
 fn storm_of_rounds_with_canceled_waits() {
     storm(|random| {

@@ -50,7 +50,7 @@ fn notify_one_wakes_one_waiter_in_order() {
             for n in 0..5 {
                 assert!(condvar.notify_one());
                 until(|| order.lock().len() == n + 1);
-                assert_eq!(parked(WAIT), 9 - n, "one notification, one wake-up");
+                assert_eq!(parked(WAIT), 9 - n, "each notification wakes one waiter");
             }
             assert_eq!(condvar.notify_all(), 5);
         });
@@ -92,12 +92,12 @@ fn a_deadline_ends_a_wait() {
         let mut guard = mutex.lock();
         let begin = Instant::now();
         assert!(condvar.wait_timeout(&mut guard, Duration::from_millis(2)).timed_out());
-        assert!(begin.elapsed() >= Duration::from_millis(2), "too early");
-        assert!(condvar.wait_deadline(&mut guard, begin).timed_out(), "it has passed");
+        assert!(begin.elapsed() >= Duration::from_millis(2), "the wait ended before its deadline");
+        assert!(condvar.wait_deadline(&mut guard, begin).timed_out(), "the deadline has passed");
         assert!(condvar.wait_timeout(&mut guard, Duration::ZERO).timed_out());
         assert!(condvar.wait_timeout_while(&mut guard, Duration::from_millis(1), |n| *n == 0).timed_out());
         assert!(!condvar.wait_timeout_while(&mut guard, Duration::ZERO, |n| *n == 1).timed_out());
-        assert!(mutex.try_lock().is_none(), "locked again");
+        assert!(mutex.try_lock().is_none(), "the mutex is locked again");
         assert!(!condvar.notify_one(), "the queue is empty");
     });
 }
@@ -282,7 +282,7 @@ fn a_wait_ends_with_its_context() {
                     let mut guard = mutex.lock();
                     let ctx = if n == 1 { ctx.clone() } else { Context::background() };
                     let result = condvar.wait_ctx(&ctx, &mut guard);
-                    assert!(mutex.try_lock().is_none(), "it is locked again");
+                    assert!(mutex.try_lock().is_none(), "the mutex is locked again");
                     result
                 });
                 until(|| parked(WAIT) == n as usize + 1);
@@ -299,8 +299,16 @@ fn a_wait_ends_with_its_context() {
         let mut guard = mutex.lock();
         assert_eq!(condvar.wait_ctx(&ctx, &mut guard), Err(Error::Canceled));
         assert_eq!(condvar.wait_while_ctx(&ctx, &mut guard, |n| *n == 0), Err(Error::Canceled));
-        assert_eq!(condvar.wait_while_ctx(&ctx, &mut guard, |n| *n != 0), Err(Error::Canceled), "the end wins");
-        assert_eq!(condvar.wait_while_ctx(&Context::background(), &mut guard, |n| *n != 0), Ok(()), "it need not wait");
+        assert_eq!(
+            condvar.wait_while_ctx(&ctx, &mut guard, |n| *n != 0),
+            Err(Error::Canceled),
+            "the ended context wins"
+        );
+        assert_eq!(
+            condvar.wait_while_ctx(&Context::background(), &mut guard, |n| *n != 0),
+            Ok(()),
+            "the condition is false, so there is no wait"
+        );
     });
 }
 

@@ -95,7 +95,7 @@ fn an_error_whose_display_panics_is_not_lost() {
             assert!(group.wait().is_err());
         };
         fail(&Group::new());
-        assert_eq!(asked.load(Ordering::Relaxed), 0, "the text was not read");
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "the text of the error was not made");
         let (group, ctx) = Group::with_context(&Context::background());
         fail(&group);
         assert_eq!(ctx.cause().unwrap().to_string(), "errgroup: an error whose Display panicked");
@@ -146,7 +146,7 @@ fn a_panic_is_handed_to_wait() {
         let payload = panic::catch_unwind(AssertUnwindSafe(|| group.wait())).unwrap_err();
         assert_eq!(text(&*payload), "expected");
         group.go(|| exit_goroutine());
-        assert_eq!(group.wait(), Ok(()), "that is no failure");
+        assert_eq!(group.wait(), Ok(()), "`exit_goroutine` is not a failure");
     });
 }
 

@@ -43,7 +43,7 @@ fn a_deadline_ends_the_wait() {
         assert!(begin.elapsed() >= SHORT * 2);
         assert!(mutex.lock_deadline(begin).is_none() && mutex.lock_timeout(Duration::ZERO).is_none());
         drop(held);
-        assert!(mutex.lock_deadline(begin).is_some(), "a deadline that has passed still tries");
+        assert!(mutex.lock_deadline(begin).is_some(), "after the deadline, a free lock is still taken");
         assert!(mutex.lock_timeout(Duration::MAX).is_some());
 
         let reader = lock.read_timeout(LONG).unwrap();
@@ -99,7 +99,11 @@ fn the_end_of_the_context_ends_the_wait() {
         let (ctx, cancel) = Context::background().with_timeout(SHORT);
         assert_eq!(mutex.lock_ctx(&ctx).err(), Some(Error::DeadlineExceeded));
         drop((held, cancel));
-        assert_eq!(mutex.lock_ctx(&ctx).err(), Some(Error::DeadlineExceeded), "the end wins over the lock");
+        assert_eq!(
+            mutex.lock_ctx(&ctx).err(),
+            Some(Error::DeadlineExceeded),
+            "the ended context wins over a free lock"
+        );
         assert!(mutex.lock_ctx(&Context::background()).is_ok());
 
         let reader = lock.read();

@@ -216,7 +216,7 @@ fn a_canceled_upgrade_leaves_an_upgradable_reader() {
             let reader = s.spawn(|| *lock.read());
             until(|| parked(READ) == 1);
             cancel.cancel();
-            assert_eq!(upgrade.join().unwrap() + reader.join().unwrap(), 2, "nothing stops the reader any more");
+            assert_eq!(upgrade.join().unwrap() + reader.join().unwrap(), 2, "no writer stops the reader anymore");
             drop(plain);
         });
         assert_eq!(lock.upgradable_read_ctx(&ctx).err(), Some(Error::Canceled));

@@ -68,7 +68,7 @@ fn permits_are_granted_first_come_first_served() {
         }
         all.forget();
         semaphore.release(2);
-        assert!(semaphore.try_acquire(1).is_none(), "two are free, and the first wants three");
+        assert!(semaphore.try_acquire(1).is_none(), "two permits are free, and the first waiter needs three");
         assert_eq!(semaphore.available_permits(), 2);
         semaphore.release(2);
         until(|| order.lock().len() == 2);
@@ -93,7 +93,7 @@ fn a_deadline_ends_the_wait() {
             let one = semaphore.acquire_timeout(1, LONG).unwrap();
             let begin = Instant::now();
             assert!(semaphore.acquire_timeout(2, SHORT).is_none());
-            assert!(semaphore.acquire_timeout(3, SHORT).is_none(), "more than there is in all");
+            assert!(semaphore.acquire_timeout(3, SHORT).is_none(), "the request exceeds the size");
             assert!(begin.elapsed() >= SHORT * 2);
             assert!(semaphore.acquire_deadline(2, Instant::now()).is_none());
             assert!(semaphore.acquire_deadline(1, Instant::now()).is_some());
@@ -150,7 +150,11 @@ fn the_end_of_the_context_ends_the_wait() {
             }
             drop(permit);
             cancel.cancel();
-            assert_eq!(semaphore.acquire_ctx(&ctx, 1).err(), Some(Error::Canceled), "the end wins over what is free");
+            assert_eq!(
+                semaphore.acquire_ctx(&ctx, 1).err(),
+                Some(Error::Canceled),
+                "the ended context wins over free permits"
+            );
             assert!(semaphore.acquire_ctx(&Context::background(), 1).is_ok());
             assert_eq!(semaphore.available_permits(), 1);
         };

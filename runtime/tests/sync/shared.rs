@@ -231,7 +231,7 @@ fn storm_of_a_map() {
             total.fetch_add(value.0 as usize, Ordering::Relaxed);
             true
         });
-        assert_eq!(total.load(Ordering::Relaxed), 0, "raised and not found again, or found twice");
+        assert_eq!(total.load(Ordering::Relaxed), 0, "some increments were lost or counted twice");
         drop(raise);
         drop(map);
         assert_eq!(census.alive(), 0);
@@ -285,9 +285,9 @@ fn storm_of_a_value() {
 }
 
 /// A value whose drop parks, uses the cell that it was in, and may panic.
-struct Clinging(Weak<Value<Clinging>>, bool);
+struct UsesCellInDrop(Weak<Value<UsesCellInDrop>>, bool);
 
-impl Drop for Clinging {
+impl Drop for UsesCellInDrop {
     fn drop(&mut self) {
         yield_now();
         if let Some(place) = self.0.upgrade() {
@@ -302,7 +302,7 @@ impl Drop for Clinging {
 fn the_drop_of_a_value_may_park_use_its_cell_and_panic() {
     check(|| {
         let place = Arc::new(Value::new());
-        let value = |panics| Clinging(Arc::downgrade(&place), panics);
+        let value = |panics| UsesCellInDrop(Arc::downgrade(&place), panics);
         let wg = WaitGroup::new();
         for n in 0..4 {
             let place = Arc::clone(&place);
@@ -310,9 +310,9 @@ fn the_drop_of_a_value_may_park_use_its_cell_and_panic() {
                 for _ in 0..200 {
                     let now = place.load();
                     match n {
-                        0 => place.store(Clinging(Arc::downgrade(&place), false)),
-                        1 => drop(place.swap(Clinging(Arc::downgrade(&place), false))),
-                        2 => drop(place.compare_and_swap(now.as_ref(), Clinging(Arc::downgrade(&place), false))),
+                        0 => place.store(UsesCellInDrop(Arc::downgrade(&place), false)),
+                        1 => drop(place.swap(UsesCellInDrop(Arc::downgrade(&place), false))),
+                        2 => drop(place.compare_and_swap(now.as_ref(), UsesCellInDrop(Arc::downgrade(&place), false))),
                         _ => yield_now(),
                     }
                 }
@@ -321,7 +321,7 @@ fn the_drop_of_a_value_may_park_use_its_cell_and_panic() {
         wg.wait();
         place.store(value(true));
         assert!(panic::catch_unwind(AssertUnwindSafe(|| place.store(value(false)))).is_err());
-        assert!(!place.load().unwrap().1, "the store has come about");
+        assert!(!place.load().unwrap().1, "the store took effect in spite of the panic");
         place.swap(value(false));
     });
 }

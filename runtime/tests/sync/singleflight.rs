@@ -108,11 +108,11 @@ fn a_panic_reaches_every_waiter() {
         drop(go_on);
         assert_eq!(text(&*worker.join().unwrap_err()), "expected");
         match waiter.join() {
-            // It asked after the other call had ended.
+            // This caller asked after the other call had ended.
             Ok(value) => assert_eq!(value, 5),
             Err(payload) => assert_eq!(text(&*payload), "singleflight: the call panicked: expected"),
         }
-        assert_eq!(group.work("key", || 6).value, 6, "the group goes on");
+        assert_eq!(group.work("key", || 6).value, 6, "the group still works");
     });
 }
 
@@ -164,7 +164,7 @@ fn a_clone_that_panics_ends_one_caller() {
             (0..100).for_each(|_| yield_now());
             drop(go_on);
             let failed = callers.into_iter().map(|caller| caller.join()).filter(Result::is_err).count();
-            // A late caller has made a call of its own, and cloned nothing.
+            // A late caller has made a call of its own and has cloned nothing.
             assert_eq!(failed, usize::from(clones.load(Ordering::Relaxed) >= panics_at));
             let again = group.work("key", || Fragile { clones: Arc::clone(&clones), panics_at: 0 });
             assert!(!again.shared);

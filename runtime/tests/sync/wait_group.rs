@@ -134,7 +134,7 @@ fn go_counts_and_finishes_after_a_panic_too() {
         for n in 0..10 {
             let finished = Arc::clone(&finished);
             wg.go(move || {
-                assert_ne!(n, 5, "one of them panics, as it should");
+                assert_ne!(n, 5, "this panic is part of the test");
                 finished.fetch_add(1, Ordering::Relaxed);
             });
         }
@@ -226,7 +226,7 @@ fn a_wait_ends_with_its_context() {
             assert_eq!(wg.wait_ctx(&ctx), Err(Error::Canceled));
             wg.done();
             assert_eq!(patient.join().unwrap(), Ok(()));
-            assert_eq!(wg.wait_ctx(&ctx), Err(Error::Canceled), "the end wins");
+            assert_eq!(wg.wait_ctx(&ctx), Err(Error::Canceled), "the ended context wins");
         });
         assert_eq!(format!("{wg:?}"), "WaitGroup { counter: 0, waiters: 0 }");
     });
@@ -264,7 +264,10 @@ fn storm_of_canceled_waits() {
             waits.go(move || {
                 let result = if n == 0 { wg.wait_ctx(&Context::background()) } else { wg.wait_ctx(&ctx) };
                 assert!(n > 0 || result.is_ok());
-                assert!(result.is_err() || finished.load(Ordering::Relaxed) == workers, "it has not waited for all");
+                assert!(
+                    result.is_err() || finished.load(Ordering::Relaxed) == workers,
+                    "the wait ended before all workers had"
+                );
             });
         }
         (0..random.below(20)).for_each(|_| yield_now());

@@ -36,7 +36,7 @@ fn calls_once_and_not_early() {
     let call = calls.after(duration);
     until(|| calls.count() > 0);
     assert!(begin.elapsed() >= duration);
-    assert!(!call.stop(), "it was called");
+    assert!(!call.stop(), "the call was made");
     time::sleep(duration * 2);
     assert_eq!(calls.count(), 1);
 }
@@ -78,7 +78,7 @@ fn a_running_call_is_a_goroutine() {
     check(|| {
         let (tx, rx) = greenthread::channel::bounded(1);
         time::after_func(Duration::ZERO, move || tx.send(num_goroutine()).unwrap());
-        assert_eq!(rx.recv(), Ok(2), "this one and that one");
+        assert_eq!(rx.recv(), Ok(2), "this goroutine and the one of the call");
         until(|| num_goroutine() == 1);
     });
 }
@@ -92,7 +92,7 @@ fn stop_drops_the_closure() {
         assert_eq!(census.alive(), 1);
         assert!(call.stop());
         assert_eq!(census.alive(), 0);
-        assert!(!call.stop(), "it is stopped");
+        assert!(!call.stop(), "the call was stopped before");
         drop(call);
     });
 }

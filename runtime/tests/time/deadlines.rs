@@ -226,7 +226,7 @@ fn stress_deadlines_against_peers_on_threads() {
 }
 
 #[test]
-fn stress_deadlines_whose_p_goes_away() {
+fn stress_deadlines_while_ps_are_removed() {
     check_on(4, || {
         let seed = seed();
         let mut random = Rng::new(seed);

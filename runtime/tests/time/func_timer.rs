@@ -34,16 +34,16 @@ impl Calls {
 fn check_stop_and_reset() {
     let calls = Calls::default();
     let timer = calls.timer(LATE);
-    assert!(timer.reset(LATE), "not called yet: replaced");
+    assert!(timer.reset(LATE), "the pending call is replaced");
     assert!(timer.stop(), "not called yet");
     assert!(!timer.stop(), "stopped");
-    assert!(!timer.reset(LATE), "stopped: one more");
-    assert!(timer.reset(Duration::ZERO), "not called yet: replaced");
+    assert!(!timer.reset(LATE), "the timer was stopped, so this call is an additional one");
+    assert!(timer.reset(Duration::ZERO), "the pending call is replaced");
     until(|| calls.count() == 1);
-    assert!(!timer.stop(), "called");
-    assert!(!timer.reset(Duration::ZERO), "called: one more");
+    assert!(!timer.stop(), "the call was made");
+    assert!(!timer.reset(Duration::ZERO), "the call was made, so this is an additional one");
     until(|| calls.count() == 2);
-    assert!(!timer.reset(LATE), "called: one more");
+    assert!(!timer.reset(LATE), "the call was made, so this is an additional one");
     assert!(timer.stop(), "not called yet");
     time::sleep(SOON);
     assert_eq!(calls.count(), 2);
@@ -68,7 +68,7 @@ fn reset_postpones_the_call() {
             replaced += usize::from(timer.reset(duration));
         }
         until(|| calls.count() + replaced == 6);
-        assert!(begin.elapsed() >= duration, "the last one has counted");
+        assert!(begin.elapsed() >= duration, "the last reset sets the time of the call");
         time::sleep(2 * SOON);
         assert_eq!(calls.count() + replaced, 6);
     });
@@ -114,11 +114,11 @@ fn stop_and_reset_do_not_wait_for_a_running_call() {
             ended.recv().unwrap_err();
         });
         let first = begun.recv().unwrap();
-        assert!(!timer.stop(), "it runs");
-        assert!(!timer.reset(Duration::ZERO), "it runs");
+        assert!(!timer.stop(), "the call is running");
+        assert!(!timer.reset(Duration::ZERO), "the call is running");
         let second = begun.recv().unwrap();
         assert!(first != second && first != greenthread::current().unwrap().id());
-        assert_eq!(num_goroutine(), 3, "both run");
+        assert_eq!(num_goroutine(), 3, "both calls are running");
         drop(end);
     });
 }
@@ -137,7 +137,7 @@ fn the_closure_is_dropped_with_its_timer_or_its_last_call() {
         };
         let (stopped, _rx) = timer(LATE);
         assert!(stopped.stop());
-        assert_eq!(census.alive(), 1, "it may be reset");
+        assert_eq!(census.alive(), 1, "the timer keeps its closure, since it may be reset");
         drop(stopped);
         assert_eq!(census.alive(), 0);
 
@@ -194,12 +194,12 @@ fn a_panic_ends_only_its_call() {
         });
         timer.reset(Duration::ZERO);
         until(|| debug::stats().timers == 0 && num_goroutine() == 1);
-        assert!(!timer.reset(LATE), "it was called");
+        assert!(!timer.reset(LATE), "the call was made");
         assert_eq!(rx.recv(), Ok(Some(true)));
-        assert!(!timer.reset(Duration::ZERO), "the payload has stopped it");
+        assert!(!timer.reset(Duration::ZERO), "the drop of the payload has stopped the timer");
         until(|| debug::stats().timers == 0 && num_goroutine() == 1);
         drop(timer);
-        assert_eq!(rx.recv(), Ok(None), "the timer was gone");
+        assert_eq!(rx.recv(), Ok(None), "the timer no longer existed");
     });
 }
 

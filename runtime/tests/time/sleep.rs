@@ -42,7 +42,7 @@ fn the_short_sleeps_end_before_the_long_ones() {
             .collect();
         for handle in handles {
             let (long, place) = handle.join().unwrap();
-            assert_eq!(long, place >= 50, "place {place}");
+            assert_eq!(long, place >= 50, "a sleeper ended at place {place}");
         }
     });
 }
@@ -150,7 +150,7 @@ fn a_plain_thread_sleeps() {
 }
 
 #[test]
-fn timers_move_when_their_p_goes() {
+fn timers_move_when_their_p_is_removed() {
     check_on(4, || {
         let handles: Vec<_> =
             (0..400).map(|n| spawn(move || time::sleep(Duration::from_millis(20 + n % 60)))).collect();
