@@ -28,12 +28,12 @@ pub(crate) struct Layer {
     pub(crate) imports: Vec<String>,
 }
 
-/// Returns the name of a package in `use`.
+/// Returns the name of a package of the workspace in a `use` line.
 fn crate_name(package: &str) -> String {
     if package == "runtime" { "greenthread".to_owned() } else { format!("greenthread_{package}") }
 }
 
-/// All packages of the workspace, those without a table too.
+/// All packages of the workspace, including those without a table.
 const PACKAGES: &[&str] =
     &["scheduler", "channels", "ctx", "runtime", "macros", "examples", "benches", "models", "guide"];
 
@@ -74,7 +74,7 @@ pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
     for (n, package) in packages.iter().enumerate() {
         for used in package.uses.iter().filter(|used| *used != "macros") {
             if !packages[..n].iter().any(|lower| lower.name == *used) {
-                found.push(format!("{} uses {used}, which does not stand above it in the table", package.name));
+                found.push(format!("{} uses {used}, which has no table above it", package.name));
             }
         }
         for (n, layer) in package.layers.iter().enumerate() {
@@ -83,9 +83,14 @@ pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
             }
             for import in &layer.imports {
                 match package.layers.iter().find(|other| other.module == *import) {
-                    None => found.push(format!("{}: {} imports {import}: no such row", package.name, layer.module)),
+                    None => {
+                        found.push(format!("{}: {} imports {import}, which has no row", package.name, layer.module))
+                    }
                     Some(other) if other.level >= layer.level => {
-                        found.push(format!("{}: {} imports {import}, which is no lower", package.name, layer.module));
+                        found.push(format!(
+                            "{}: {} imports {import}, whose level is not lower",
+                            package.name, layer.module
+                        ));
                     }
                     Some(_) => {}
                 }
@@ -95,7 +100,7 @@ pub(crate) fn check_table(packages: &[Package]) -> Vec<String> {
     found
 }
 
-/// Returns what the sources of `package` do against its rows, and the rows without a file.
+/// Returns the imports of `package` that its rows do not allow, and its rows without a file.
 pub(crate) fn check_sources(package: &Package, sources: &[&Source]) -> Vec<String> {
     let mut found = Vec::new();
     let modules: Vec<String> = sources.iter().map(|source| module_of(&package.name, &source.path)).collect();
@@ -124,7 +129,7 @@ pub(crate) fn check_sources(package: &Package, sources: &[&Source]) -> Vec<Strin
                 Some(other) => {
                     found.push(format!("{}: {} may not import {}", source.path, layer.module, other.module));
                 }
-                // `lib` names its own children, and what its crates re-export.
+                // `lib` names its own children, and the names that its crates re-export.
                 None if module == "lib" => {}
                 None => found.push(format!("{}: {target} belongs to no row", source.path)),
             }
@@ -135,7 +140,7 @@ pub(crate) fn check_sources(package: &Package, sources: &[&Source]) -> Vec<Strin
     found
 }
 
-/// Returns the packages of ours that `code` names and the table does not list.
+/// Returns the packages of the workspace that `code` names although the table does not list them.
 fn foreign(package: &Package, code: &str) -> Vec<String> {
     let listed = |name: &&&str| package.uses.iter().any(|used| used == *name) || package.name == **name;
     let named = |name: &&&str| {
@@ -153,7 +158,7 @@ fn module_of(package: &str, path: &str) -> String {
     inside.strip_suffix("/mod").unwrap_or(inside).replace('/', "::")
 }
 
-/// Returns the row of a path: that of the longest module which the path begins with.
+/// Returns the row of a path, which is the longest module of the table that the path begins with.
 fn row<'a>(package: &'a Package, path: &str) -> Option<&'a Layer> {
     let covers = |module: &str| path == module || path.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
     package.layers.iter().filter(|layer| covers(&layer.module)).max_by_key(|layer| layer.module.len())
@@ -164,7 +169,7 @@ fn edges(code: &str, module: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, word) in code.match_indices("crate::") {
         let before = code[..at].chars().next_back();
-        // `$crate` stands in a macro, and is resolved where the macro is used.
+        // `$crate` stands in a macro and is resolved where the macro is used.
         if !before.is_some_and(|c| c == '$' || c == '_' || c.is_alphanumeric()) {
             found.extend(leaves("", &code[at + word.len()..]));
         }
@@ -200,7 +205,7 @@ fn leaves(prefix: &str, tree: &str) -> Vec<String> {
     }
 }
 
-/// Returns the texts between the commas of a group, up to the closing brace.
+/// Splits a group at its commas, up to the brace that closes it.
 fn branches(group: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut depth, mut begin) = (0, 0);

@@ -1,7 +1,7 @@
-//! The house rules that a machine can check, as data and one test each.
+//! The rules of the repository that a machine can check, as data and one test for each rule.
 //!
-//! `cargo test -p greenthread-tidy` checks the whole repository. Every test lists all that it
-//! finds.
+//! `cargo test -p greenthread-tidy` checks the whole repository. Every test lists all violations
+//! that it finds.
 
 #![cfg(test)]
 
@@ -19,11 +19,11 @@ use std::sync::OnceLock;
 
 use source::Source;
 
-/// Lines of a file, and of a function.
+/// The most lines of a file, and of a function.
 const MAX_FILE: usize = 700;
 const MAX_FUNCTION: usize = 80;
 
-/// Words that mean "not finished". In two halves, so that this file does not contain them.
+/// Markers of unfinished work, each in two halves, so that this file does not contain them.
 const UNFINISHED: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
@@ -32,41 +32,41 @@ const UNFINISHED: &[&str] = &[
     concat!("unimpl", "emented!"),
 ];
 
-/// Where `cfg` may stand: the platform is touched here and nowhere else.
+/// The folders that may contain `cfg`: only they deal with the platform.
 const PLATFORM: &[&str] = &["scheduler/src/machine/sys/"];
 
-/// The files whose `mod` lines ask for the features of the facade.
+/// The files whose `mod` lines may ask for the features of the facade.
 const FEATURES: &[&str] = &["runtime/src/lib.rs", "runtime/src/sync/mod.rs"];
 
-/// What is allowed to follow `cfg` everywhere: tests, and what only rustdoc sees.
+/// The forms of `cfg` that are allowed everywhere: for tests, and for what only rustdoc sees.
 const CFG_ANYWHERE: &[&str] = &["cfg(test)", "cfg(not(test))", "cfg_attr(docsrs"];
 
-/// Files and folders that may say `unsafe`, and why they must.
+/// The files and folders that may contain `unsafe`, with the reason.
 const UNSAFE: &[(&str, &str)] = &[
-    ("benches/peers/golib/src/echo.rs", "an option of a socket that go-lib does not let one set"),
+    ("benches/peers/golib/src/echo.rs", "a socket option that go-lib has no function for"),
     ("benches/peers/golib/src/main.rs", "go-lib takes its number of workers from the environment"),
     ("benches/benches/migration.rs", "switches the migration guard off"),
-    ("benches/benches/timer_heap.rs", "calls the heap's own unsafe interface"),
-    ("channels/src/", "values move straight into the frame of the waiter; the handles free the channel"),
+    ("benches/benches/timer_heap.rs", "calls the unsafe interface of the heap"),
+    ("channels/src/", "values move straight to the stack of the waiter; the last handle frees the channel"),
     ("channels/tests/allocations.rs", "counts allocations: an allocator is unsafe to write"),
-    ("runtime/src/net/async_fd.rs", "a descriptor that is replaced"),
+    ("runtime/src/net/async_fd.rs", "a descriptor that is replaced while its number stays the same"),
     ("runtime/src/scope.rs", "borrows that outlive the call that spawns"),
     ("runtime/src/signal.rs", "adds a handler of its own"),
-    ("runtime/src/sync/", "data under a lock, wait nodes in frames"),
-    ("runtime/src/io_wait.rs", "a node of a channel's queue in the frame of a wait"),
-    ("runtime/tests/common/child.rs", "switches off what protects, to show that it does"),
-    ("runtime/tests/common/queue.rs", "waits as a channel does, on the scheduler's own interface"),
-    ("runtime/tests/isolated/faults.rs", "faults, and handlers for them"),
-    ("runtime/tests/isolated/life.rs", "limits, exit handlers and children by `libc`"),
-    ("runtime/tests/hazards/", "the address of errno, nice values"),
-    ("runtime/tests/memory.rs", "counts what is allocated: an allocator is unsafe to write"),
-    ("runtime/tests/sanitizers.rs", "mistakes made on purpose, to be found"),
-    ("runtime/tests/ui/main_unsafe.rs", "shows the message for it"),
-    ("scheduler/models/", "data under a modelled lock"),
+    ("runtime/src/sync/", "data under a lock; wait nodes on the stack of the waiter"),
+    ("runtime/src/io_wait.rs", "a node of a channel's queue on the stack of the waiter"),
+    ("runtime/tests/common/child.rs", "switches mechanisms off, to show what they prevent"),
+    ("runtime/tests/common/queue.rs", "waits like a channel, on the scheduler's own interface"),
+    ("runtime/tests/isolated/faults.rs", "faults, and signal handlers for them"),
+    ("runtime/tests/isolated/life.rs", "limits, exit handlers and children through `libc`"),
+    ("runtime/tests/hazards/", "the address of errno, and nice values"),
+    ("runtime/tests/memory.rs", "counts allocations: an allocator is unsafe to write"),
+    ("runtime/tests/sanitizers.rs", "deliberate mistakes that the sanitizers must find"),
+    ("runtime/tests/ui/main_unsafe.rs", "shows the error message about it"),
+    ("scheduler/models/", "data under a modeled lock"),
     ("scheduler/src/", "stacks, switches, intrusive queues"),
 ];
 
-/// Documents whose back-quoted paths must lead somewhere.
+/// The documents whose back-quoted paths must exist.
 const DOCUMENTS: &[&str] = &[
     "ARCHITECTURE.md",
     "README.md",
@@ -81,23 +81,23 @@ const DOCUMENTS: &[&str] = &[
     "docs/guide/src/from_async.md",
 ];
 
-/// Files that a program writes.
+/// The files that a program writes.
 const GENERATED: &[&str] = &["benches/results/"];
 
-/// Folders whose words do not keep the rules yet.
+/// The folders whose prose does not follow the rules yet.
 const PROSE_LEFT: &[&str] = &["runtime/tests/", "scheduler/models/tests/"];
 
-/// Forms that are right where they are: the beginning of the path, and the form.
+/// Exceptions to the banned forms: the beginning of a path, and the form.
 const PROSE_ALLOWED: &[(&str, &str)] = &[("CONTRIBUTING.md", "")];
 
-/// Documents whose back-quoted symbols must be defined somewhere.
+/// The documents whose back-quoted symbols must be defined in the sources.
 const DOCUMENTS_WITH_SYMBOLS: &[&str] =
     &["ARCHITECTURE.md", "SAFETY.md", "docs/guide/src/safety.md", "docs/guide/src/scheduler.md"];
 
-/// The number of call chains that ARCHITECTURE.md has at least.
+/// The least number of call chains in ARCHITECTURE.md.
 const CHAINS: usize = 8;
 
-/// Returns the folder of the workspace.
+/// Returns the root folder of the workspace.
 fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.ancestors().nth(2).expect("the package is two folders below the workspace")
@@ -118,7 +118,7 @@ fn sources() -> &'static [Source] {
 fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-        let path = entry.expect("a folder that can be opened can be read").path();
+        let path = entry.expect("a folder that opens can be read").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() && !name.starts_with('.') && name != "target" {
             found.extend(files(&path, endings));
@@ -132,15 +132,15 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
 
 fn read_sources() -> Vec<Source> {
     let sources: Vec<Source> = files(root(), &[".rs"]).iter().map(|path| Source::read(root(), path)).collect();
-    assert!(sources.iter().any(|source| source.path == "ci/tidy/src/lib.rs"), "the walk misses files");
+    assert!(sources.iter().any(|source| source.path == "ci/tidy/src/lib.rs"), "the list of sources is incomplete");
     sources
 }
 
-/// Fails with all that was found.
+/// Panics with a list of all violations, if there are any.
 fn report(rule: &str, found: Vec<String>) {
     let mut list = String::new();
     for one in &found {
-        write!(list, "\n  {one}").expect("a string takes everything");
+        write!(list, "\n  {one}").expect("writing to a string cannot fail");
     }
     assert!(found.is_empty(), "{rule}:{list}");
 }
@@ -169,7 +169,7 @@ fn functions_are_short() {
 }
 
 #[test]
-fn nothing_is_left_unfinished() {
+fn no_work_is_left_unfinished() {
     let mut found = Vec::new();
     for source in sources() {
         for (n, line) in source.text.lines().enumerate() {
@@ -178,11 +178,11 @@ fn nothing_is_left_unfinished() {
             }
         }
     }
-    report("unfinished business belongs into an issue", found);
+    report("unfinished work: finish it, or describe it in an issue", found);
 }
 
 #[test]
-fn the_platform_is_touched_in_one_place() {
+fn only_the_platform_module_uses_cfg() {
     let mut found = Vec::new();
     for source in sources().iter().filter(|source| !is_in(&source.path, PLATFORM)) {
         for (n, line) in source.code.lines().enumerate() {
@@ -199,7 +199,7 @@ fn the_platform_is_touched_in_one_place() {
 }
 
 #[test]
-fn unsafe_stands_where_it_may() {
+fn only_listed_files_use_unsafe() {
     let places: Vec<&str> = UNSAFE.iter().map(|(place, _)| *place).collect();
     let sources = sources();
     let mut found = Vec::new();
@@ -212,7 +212,7 @@ fn unsafe_stands_where_it_may() {
         let used =
             sources.iter().any(|source| is_in(&source.path, &[place]) && source::has_word(&source.code, "unsafe"));
         if !used {
-            found.push(format!("{place} needs no unsafe: take it off the list"));
+            found.push(format!("{place} has no unsafe: remove it from the list"));
         }
     }
     report("`unsafe` outside of the list in ci/tidy/src/lib.rs", found);
@@ -232,7 +232,7 @@ fn imports_point_down() {
 }
 
 #[test]
-fn paths_in_documents_lead_somewhere() {
+fn paths_in_documents_exist() {
     let mut found = Vec::new();
     for name in DOCUMENTS {
         for (line, path) in links::dead(root(), &document(name)) {

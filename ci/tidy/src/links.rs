@@ -5,7 +5,7 @@ use std::path::Path;
 /// Endings that make a back-quoted word a file name.
 const ENDINGS: &[&str] = &[".rs", ".md", ".toml", ".sh", ".lock"];
 
-/// Returns line and text of every back-quoted path in `document` that does not exist.
+/// Returns the line and text of every back-quoted path in `document` that does not exist.
 pub(crate) fn dead(root: &Path, document: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut fenced = false;
@@ -21,8 +21,8 @@ pub(crate) fn dead(root: &Path, document: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns `true` if `text` means a file of ours: it ends like one, or begins with one of our
-/// folders. repository.
+/// Returns `true` if `text` names a file of the repository: it has one of the endings, or begins
+/// with a folder of the repository.
 fn is_path(root: &Path, text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./{},".contains(c);
     if text.is_empty() || text.starts_with(['/', '-']) || !text.chars().all(plain) {
@@ -32,7 +32,7 @@ fn is_path(root: &Path, text: &str) -> bool {
     below_a_folder || ENDINGS.iter().any(|ending| text.ends_with(ending) && text.len() > ending.len())
 }
 
-/// Returns `a/b.rs` and `a/c.rs` for `a/{b,c}.rs`.
+/// Expands braces: `a/{b,c}.rs` gives `a/b.rs` and `a/c.rs`.
 fn alternatives(text: &str) -> Vec<String> {
     match text.split_once('{').and_then(|(front, rest)| Some((front, rest.split_once('}')?))) {
         Some((front, (names, back))) => names.split(',').map(|name| format!("{front}{name}{back}")).collect(),

@@ -1,11 +1,13 @@
-//! Rules for words: comments, documentation and Markdown.
+//! The rules of prose for comments, documentation and Markdown.
 
 use crate::source::is_word;
 
-/// The longest line of a comment and of Markdown prose, in columns.
+/// The maximum width of a comment line and of a line of Markdown prose.
 const COLUMNS: usize = 100;
 
-/// A form that no text of ours has. `unless` lists the words that may follow it.
+/// A form that our texts must not contain.
+///
+/// `unless` lists the words that may follow it.
 struct Banned {
     words: &'static str,
     unless: &'static [&'static str],
@@ -15,8 +17,10 @@ const fn banned(words: &'static str) -> Banned {
     Banned { words, unless: &[] }
 }
 
-/// The forms. A form may begin or end inside of a word only with `~` there; ` .. ` stands for
-/// anything between two parts. Case matters where a form begins with a capital letter.
+/// The banned forms.
+///
+/// A form matches whole words, except at an end with `~`. ` .. ` stands for any text between two
+/// parts. Case matters if a form begins with a capital letter.
 const BANNED: &[Banned] = &[
     banned("be it"),
     banned("see to it"),
@@ -89,13 +93,13 @@ const BANNED: &[Banned] = &[
     banned("told of"),
 ];
 
-/// What a function's documentation does not begin with: it begins with a verb.
+/// The words with which the summary of a function must not begin, since it begins with a verb.
 const NO_VERBS: &[&str] = &["As", "Whether", "How", "What", "Who", "If", "When", "The", "A", "An", "Of", "To", "Like"];
 
-/// What a safety comment must not consist of: it names an invariant.
+/// The phrases that are not enough for a safety comment, which must name an invariant.
 const NO_INVARIANTS: &[&str] = &["as above", "see above", "the same", "caller's contract", "the caller's contract"];
 
-/// Returns line and complaint for everything in a Rust file that breaks a rule.
+/// Returns the line and the complaint for each violation in a Rust file.
 pub(crate) fn check_rust(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut paragraph = Paragraph::default();
@@ -136,7 +140,7 @@ pub(crate) fn check_rust(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns line and complaint for everything in a Markdown file that breaks a rule.
+/// Returns the line and the complaint for each violation in a Markdown file.
 pub(crate) fn check_markdown(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut paragraph = Paragraph::default();
@@ -165,7 +169,7 @@ pub(crate) fn check_markdown(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns line and complaint for everything in a script or a manifest that breaks a rule.
+/// Returns the line and the complaint for each violation in a script or a manifest.
 pub(crate) fn check_script(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut paragraph = Paragraph::default();
@@ -184,7 +188,7 @@ pub(crate) fn check_script(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Lines of text that belong together, so that a form is found across their ends.
+/// A paragraph of several lines, in which a form is also found across line ends.
 #[derive(Default)]
 struct Paragraph {
     lines: Vec<(usize, String)>,
@@ -224,7 +228,7 @@ fn comment_of(line: &str) -> Option<&str> {
     line[..at].matches('"').count().is_multiple_of(2).then(|| line[at + 4..].trim())
 }
 
-/// Puts `x` in place of what stands in back-quotes.
+/// Replaces each back-quoted text by an `x`.
 fn without_code(text: &str) -> String {
     let mut parts = text.split('`');
     let mut prose = parts.next().unwrap_or_default().to_owned();
@@ -235,7 +239,7 @@ fn without_code(text: &str) -> String {
     prose
 }
 
-/// Returns where `form` stands in `text`.
+/// Returns the positions of `form` in `text`.
 fn occurrences(text: &str, form: &Banned) -> Vec<usize> {
     let is_capital = form.words.starts_with(char::is_uppercase);
     let text = if is_capital { text.to_owned() } else { text.to_ascii_lowercase() };
@@ -253,7 +257,7 @@ fn occurrences(text: &str, form: &Banned) -> Vec<usize> {
     found
 }
 
-/// Returns where `words` stand in `text` as whole words, except at an end with `~`.
+/// Returns the positions of `words` in `text`, as whole words except at an end with `~`.
 fn whole(text: &str, words: &str) -> Vec<usize> {
     let plain = words.trim_matches('~');
     let at_start = |at: usize| words.starts_with('~') || !text[..at].ends_with(is_word);

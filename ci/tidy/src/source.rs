@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 pub(crate) struct Source {
-    /// From the root of the repository, with `/`.
+    /// The path from the root of the repository, with `/`.
     pub(crate) path: String,
     pub(crate) text: String,
-    /// The text with blanks in place of comments and of what stands in quotes; every line and
-    /// column stays.
+    /// The text with comments and the contents of quotes replaced by blanks.
+    ///
+    /// Every line and column stays.
     pub(crate) code: String,
 }
 
@@ -23,7 +24,7 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned(), code: blank(text) }
     }
 
-    /// Returns name, first line and number of lines of each function that has a body.
+    /// Returns the name, the first line and the number of lines of each function that has a body.
     pub(crate) fn functions(&self) -> Vec<(String, usize, usize)> {
         let ends: Vec<usize> = self.code.match_indices('\n').map(|(at, _)| at).collect();
         let line_of = |at: usize| ends.partition_point(|&end| end < at) + 1;
@@ -51,7 +52,7 @@ impl Source {
             let open = at + self.code[at..].find('{')?;
             Some(&self.code[at + keyword.len()..closing_brace(&self.code, open)?])
         });
-        // Without its own name, which would count as a call of itself.
+        // The name of the function is left out, as it would count as a call of itself.
         let bodies = functions.chain(macros).map(|body| body.trim_start().get(name.len()..).unwrap_or_default());
         bodies.collect()
     }
@@ -67,8 +68,7 @@ impl Source {
             }
             let last = before.split_whitespace().next_back().unwrap_or_default();
             let is_item = before.ends_with(char::is_whitespace) && KEYWORDS.contains(&last);
-            // A field or a variant follows the brace or the comma of another one, or what makes it
-            // public.
+            // A field or a variant follows a brace, the comma of another one, or its visibility.
             let is_member = last.ends_with(['{', ',', '(', ']']) || last == "pub" || last.ends_with(')');
             is_item || is_member && after.trim_start().starts_with([':', ',', '(', '{', '}', '='])
         })
@@ -105,14 +105,15 @@ fn starts_word(text: &str, at: usize) -> bool {
     !text[..at].chars().next_back().is_some_and(is_word)
 }
 
-/// Returns `true` if `word` occurs in `text` as a whole. It may end in a character that belongs to
-/// no word.
+/// Returns `true` if `text` contains `word` as a whole word.
+///
+/// The word may end in a character that belongs to no identifier.
 pub(crate) fn has_word(text: &str, word: &str) -> bool {
     let ends = |end: usize| !word.ends_with(is_word) || !text[end..].chars().next().is_some_and(is_word);
     text.match_indices(word).any(|(at, _)| starts_word(text, at) && ends(at + word.len()))
 }
 
-/// Returns the place of the closing brace of the function at `at`; `None` if it has no body.
+/// Returns the position of the closing brace of the function at `at`, or `None` if it has no body.
 fn body_of(code: &str, at: usize) -> Option<usize> {
     let mut depth = 0;
     for (n, c) in code[at..].char_indices() {
@@ -143,7 +144,7 @@ fn closing_brace(code: &str, open: usize) -> Option<usize> {
     None
 }
 
-/// Returns the text with blanks for comments and literals.
+/// Returns the text with comments and literals replaced by blanks.
 fn blank(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -160,7 +161,7 @@ fn blank(text: &str) -> String {
     code
 }
 
-/// Returns the length of the comment or literal at the start of `rest`; 0 if there is neither.
+/// Returns the length of the comment or literal at the start of `rest`, or 0 if there is none.
 fn literal_or_comment(rest: &str, inside_word: bool) -> usize {
     let until = |from: usize, end: &str| rest[from..].find(end).map_or(rest.len(), |n| from + n + end.len());
     if rest.starts_with("//") {

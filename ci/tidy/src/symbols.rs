@@ -3,7 +3,7 @@
 
 use crate::source::{Source, has_word};
 
-/// Crates and types of others, which documents may name freely.
+/// Crates and types of other projects, which documents may name freely.
 const FOREIGN: &[&str] = &[
     "std",
     "core",
@@ -20,10 +20,10 @@ const FOREIGN: &[&str] = &[
     "crate",
 ];
 
-/// Plain names that are not ours.
+/// Plain names that are defined elsewhere.
 const FOREIGN_NAMES: &[&str] = &["in_scope", "pthread_cancel", "pthread_exit", "with_borrow"];
 
-/// Returns line and text of every symbol in `document` that the sources do not have.
+/// Returns the line and text of every symbol in `document` that the sources do not define.
 pub(crate) fn dead(sources: &[Source], document: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (line, text, file) in quoted(document) {
@@ -47,8 +47,8 @@ pub(crate) fn dead(sources: &[Source], document: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns the back-quoted texts outside of code blocks, with their lines, and the file that must
-/// have each: in "`name` (`path`)" and "`name` in `path`".
+/// Returns the back-quoted texts outside of code blocks with their lines, and the file that must
+/// define each, as named in "`name` (`path`)" and "`name` in `path`".
 fn quoted(document: &str) -> Vec<(usize, &str, Option<&str>)> {
     let mut found = Vec::new();
     let mut fenced = false;
@@ -80,7 +80,9 @@ pub(crate) fn in_file<'a>(sources: &'a [Source], path: &str, symbol: &str) -> Re
     }
 }
 
-/// Checks a path without a file: the last but one segment is a module, a package, or a type.
+/// Checks a path without a file.
+///
+/// Its next-to-last segment must be a module, a package or a type.
 fn by_path(sources: &[Source], path: &str) -> Result<(), String> {
     let segments: Vec<&str> = path.split("::").collect();
     let [.., owner, name] = segments[..] else { return Ok(()) };
@@ -92,7 +94,7 @@ fn by_path(sources: &[Source], path: &str) -> Result<(), String> {
     if owners.peek().is_none() {
         return Err(format!("there is no module or type {owner}"));
     }
-    // A module may only export what another one defines.
+    // A module may also only re-export a name that another one defines.
     if owners.any(|source| has_word(&source.code, name)) { Ok(()) } else { Err(format!("{owner} has no {name}")) }
 }
 
@@ -107,9 +109,9 @@ fn is_module(source: &Source, name: &str) -> bool {
 }
 
 fn is_known_name(sources: &[Source], name: &str) -> bool {
-    // The tests of this package are full of names that do not exist.
+    // The tests of this package contain many names that do not exist.
     let mut others = sources.iter().filter(|source| !source.path.starts_with("ci/tidy/"));
-    // Variables of the environment stand in strings.
+    // Environment variables appear in strings.
     let is_variable = !name.contains(|c: char| c.is_lowercase());
     FOREIGN_NAMES.contains(&name)
         || others.any(|source| has_word(if is_variable { &source.text } else { &source.code }, name))
