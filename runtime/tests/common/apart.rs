@@ -1,9 +1,10 @@
-//! Runs each test of a libtest program in a process of its own, so that tests may run side by side:
-//! the number of Ps and what a test leaves behind belong to the whole process.
+//! Runs each test of a libtest program in a process of its own, so that tests can run side by side.
+//! The number of Ps and what a test leaves behind belong to the whole process.
 //!
 //! The harness of the process that Cargo starts runs as many tests at a time as it likes. The first
 //! check in a test calls [`runs_here`], which starts the same executable for this test alone, waits
-//! for it, and returns `false`: the whole test has run there. In that process it returns `true`.
+//! for it, and returns `false`: the whole test has then run there. In that process `runs_here`
+//! returns `true`.
 
 // Not every program that includes this module uses all of it.
 #![allow(dead_code, unreachable_pub)]
@@ -21,10 +22,9 @@ thread_local! {
     static HAS_RUN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns `true` if the caller, a check, must run its body in this process.
+/// Returns `true` if the calling check must run its body in this process.
 ///
-/// Otherwise the whole
-/// test has run in a process of its own, and has passed there.
+/// Otherwise the whole test has run in a process of its own and has passed there.
 ///
 /// # Panics
 /// If the test has failed in its process. The output of that process is printed first.
@@ -50,8 +50,8 @@ pub fn runs_here() -> bool {
 /// If the test fails there. The output of that process is printed first.
 pub fn run_apart(name: &str, removed: &[&str]) {
     let mut child = Command::new(env::current_exe().expect("a program knows its own path"));
-    // On a thread that is named by the test, as watchdogs show that name: so with more than one
-    // thread for tests.
+    // With more than one test thread, libtest runs the test on a thread with the test's name, which
+    // watchdogs show.
     child.args([name, "--exact", "--nocapture", "--test-threads=2"]).env(VARIABLE, "1");
     for variable in removed {
         child.env_remove(variable);

@@ -87,9 +87,9 @@ pub fn storm(round: impl Fn(&mut Rng) + Send + Sync + 'static) {
     });
 }
 
-/// Runs `test` without chaos, in a process of its own if this process has it.
+/// Runs `test` without chaos, which hides starvation as it polls all queues all the time.
 ///
-/// Chaos polls all queues all the time, and so hides starvation.
+/// If chaos is on in this process, the calling test runs in a process of its own without it.
 pub fn without_chaos(test: impl FnOnce()) {
     const CHAOS: &str = "GREENTHREAD_CHAOS";
     if env::var_os(CHAOS).is_none() {
@@ -99,8 +99,9 @@ pub fn without_chaos(test: impl FnOnce()) {
     apart::run_apart(thread.name().expect("the harness names threads by their tests"), &[CHAOS]);
 }
 
-/// The exclusive right to change the number of Ps, which belongs to the whole process. Restores the
-/// number at the end.
+/// The exclusive right to change the number of Ps, which belongs to the whole process.
+///
+/// Restores the number when dropped.
 struct Exclusive {
     procs: usize,
     _lock: MutexGuard<'static, ()>,
@@ -147,11 +148,12 @@ fn wait_for_cleanup(open_before: usize) {
     }
 }
 
-/// Returns how many descriptors this process has open; 0 where the system cannot tell, and under a
-/// sanitizer, which opens some for its reports even if they are suppressed.
+/// Returns how many descriptors this process has open.
 ///
-/// Descriptors that the runtime opens when it needs them first, to poll and to look at the use of
-/// its stacks, do not count. Sysmon may be reading a file at the moment.
+/// The runtime's own descriptors do not count: it opens those for the poller and for the use of its
+/// stacks when it first needs them. The number may be too high for a moment, as sysmon also reads
+/// files. It is 0 where the system cannot tell, and under a sanitizer, which opens descriptors for
+/// its reports, even for suppressed ones.
 pub fn descriptors() -> usize {
     if env::var_os("GREENTHREAD_SANITIZER").is_some() {
         return 0;

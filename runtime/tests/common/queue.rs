@@ -49,7 +49,7 @@ impl Queue {
         unsafe { &mut *self.waiters.get() }
     }
 
-    /// Gives `value` to the oldest waiter; returns `false` if there is none.
+    /// Gives `value` to the longest waiter; returns `false` if nothing waits.
     pub fn deliver(&self, value: u64) -> bool {
         self.lock.lock();
         let found = loop {
@@ -74,9 +74,8 @@ impl Queue {
 
 /// Waits in all queues at once.
 ///
-/// Returns the index of the queue that had a number first, and the
-/// number; `None` if the deadline came first. All callers name their queues in the same order,
-/// against deadlock.
+/// Returns the index of the queue that had a number first, and the number, or `None` if the
+/// deadline came first. All callers name their queues in the same order, which prevents deadlock.
 pub fn wait_until<const N: usize>(queues: [&Queue; N], deadline: Instant) -> Option<(usize, u64)> {
     wait_until_after(queues, deadline, |_| ())
 }
@@ -133,8 +132,9 @@ pub fn wait_until_after<const N: usize>(
     slots.get(winner).map(|slot| (winner, slot.get().expect("checked above")))
 }
 
-/// A place where a peer finds a waiter before it has parked: no lock is held until then, so the
-/// peer takes the claim early.
+/// A place where a peer finds a waiter before it has parked.
+///
+/// No lock is held until then, so the peer takes the claim early.
 #[derive(Default)]
 pub struct Introduction(Mutex<Option<Guest>>);
 
@@ -154,7 +154,7 @@ impl Introduction {
 
     /// Waits for a peer.
     ///
-    /// Calls `before` when a peer may already come, and the wait has not begun.
+    /// Calls `before` when a peer may already come but the wait has yet to begin.
     pub fn wait_until(&self, deadline: Instant, before: impl FnOnce()) -> Option<u64> {
         let (blocker, claim, slot) = (Blocker::new(), Claim::shut(), Cell::new(None));
         let guest = Guest { claim: NonNull::from(&claim), slot: NonNull::from(&slot), waker: blocker.waker() };

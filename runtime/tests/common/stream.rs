@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use greenthread_scheduler::{Descriptor, Direction, Ended, WaitReason};
 
-/// A socket like those of the layer above: it tries, and waits if that would block.
+/// A socket as `net` builds it: an operation is tried first, and waits if it would block.
 ///
-/// The descriptor
-/// is dropped before the socket.
+/// The descriptor is dropped before the socket closes.
 pub struct Stream {
     pub io: Descriptor,
     pub socket: UnixStream,
@@ -81,7 +80,7 @@ impl Stream {
     }
 }
 
-/// A time that passes in a test.
+/// A short delay.
 pub const SHORT: Duration = Duration::from_millis(5);
-/// A time that passes in no test.
+/// Longer than any test.
 pub const LONG: Duration = Duration::from_secs(3600);

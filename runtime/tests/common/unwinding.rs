@@ -1,5 +1,4 @@
-//! Goroutines that block while they unwind, and others that check that their threads do not show
-//! it.
+//! Goroutines that block while they unwind, and others that check whether their threads show it.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -17,7 +16,7 @@ fn thread_id() -> ThreadId {
     thread::current().id()
 }
 
-/// Goroutines that move between threads, and count how often they find one that panics.
+/// Goroutines that roam over the threads and count how often they find one that is panicking.
 pub struct Roamers(Arc<AtomicBool>, Vec<JoinHandle<usize>>);
 
 impl Roamers {
@@ -40,7 +39,7 @@ impl Roamers {
         Self(stop, handles)
     }
 
-    /// Stops them, and returns how often one of them ran on a thread that was unwinding.
+    /// Stops the roamers and returns how often one of them ran on a thread that was unwinding.
     pub fn met(self) -> usize {
         self.0.store(true, Ordering::Relaxed);
         self.1.into_iter().map(|roamer| roamer.join().unwrap()).sum()
@@ -49,12 +48,12 @@ impl Roamers {
 
 /// Panics, and calls `block` while it unwinds.
 ///
-/// Checks std's view of the panic before, during and
-/// after.
+/// Checks what std knows of the panic before, during and after the block.
 pub fn block_while_panicking(block: impl FnOnce()) {
     let (before, during) = (Arc::new(std::sync::Mutex::new(())), Arc::new(std::sync::Mutex::new(())));
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        // Taken before the panic and dropped after the block, so its lock is poisoned.
+        // This guard is taken before the panic and dropped by the unwinding, which poisons its
+        // lock.
         let _guard = before.lock().unwrap();
         let during = &during;
         let _blocks = OnDrop::new(move || {
