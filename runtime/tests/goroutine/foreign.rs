@@ -124,7 +124,7 @@ fn a_handle_crosses_to_a_thread_and_back() {
     });
 }
 
-/// The destructor runs when the thread's locals are destroyed, perhaps after those of the runtime.
+// The destructor runs when the thread's locals are destroyed, perhaps after those of the runtime.
 #[test]
 fn the_destructor_of_a_thread_local_may_use_the_runtime() {
     type Work = Box<dyn FnOnce()>;
@@ -154,7 +154,7 @@ fn the_destructor_of_a_thread_local_may_use_the_runtime() {
     });
 }
 
-/// A goroutine's thread is an ordinary thread too: it may start others and wait for them.
+// A goroutine's thread is an ordinary thread too: it may start others and wait for them.
 #[test]
 fn goroutines_start_threads() {
     check_from_thread(|| {
@@ -193,9 +193,8 @@ fn goroutines_outlive_the_thread_that_spawned_them() {
     });
 }
 
-/// The thread's select has chosen to send, but the thread panics before it has made the message.
-///
-/// The receiver must not go on waiting for this message.
+// The thread's select has chosen to send, but the thread panics before it has made the message. The
+// receiver must not go on waiting for this message.
 #[test]
 fn a_panic_in_a_chosen_send_strands_no_receiver() {
     fn message() -> u32 {
@@ -220,10 +219,9 @@ fn a_panic_in_a_chosen_send_strands_no_receiver() {
     });
 }
 
-/// The wait of a thread lives on its stack, which the system takes back when the thread ends.
-///
-/// Here the thread ends right after a wait that timed out or was canceled, while others are about
-/// to wake it.
+// The wait of a thread lives on its stack, which the system takes back when the thread ends. Here
+// the thread ends right after a wait that timed out or was canceled, while others are about to wake
+// it.
 #[test]
 fn a_thread_may_end_right_after_its_wait() {
     storm(|random| {

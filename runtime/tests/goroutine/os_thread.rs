@@ -260,7 +260,7 @@ fn on_a_plain_thread_the_guard_does_nothing() {
     });
 }
 
-/// The scope of std wakes the thread that entered it.
+// The scope of std wakes the thread that entered it.
 #[test]
 fn std_scopes_work_while_locked() {
     check(|| {

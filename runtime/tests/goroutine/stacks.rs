@@ -176,7 +176,7 @@ fn unused_stack_of_parked_goroutines_is_given_back() {
     });
 }
 
-/// The documentation promises this for values that are passed by value, also in unoptimized builds.
+// The documentation promises this for values that are passed by value, also in unoptimized builds.
 #[test]
 fn values_of_4_kib_pass_by_value() {
     type Value = [u8; 4 << 10];

@@ -12,9 +12,8 @@ thread_local! {
     static PLACE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The spawning goroutine has the address of a thread-local on its stack while it yields.
-///
-/// It must therefore go back to its thread, on which the sender runs by then.
+// The spawning goroutine has the address of a thread-local on its stack while it yields. It must
+// therefore go back to its thread, on which the sender runs by then.
 #[test]
 fn a_busy_sender_does_not_starve_goroutines_tied_to_its_thread() {
     check(|| {

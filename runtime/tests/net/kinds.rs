@@ -100,7 +100,7 @@ fn listen_with_short_queue(place: &Place) -> UnixListener {
     UnixListener::try_from(OwnedFd::from(socket)).unwrap()
 }
 
-/// The system does not report when the queue of a listener has room again.
+// The system does not report when the queue of a listener has room again.
 #[test]
 fn unix_streams_wait_for_a_full_queue() {
     const CROWD: usize = 100;
@@ -189,8 +189,8 @@ fn unix_datagrams() {
     });
 }
 
-/// The system does not report when the queue of a receiver has room again, if the sender is not
-/// connected to it.
+// The system does not report when the queue of a receiver has room again, if the sender is not
+// connected to it.
 #[test]
 fn unix_datagrams_wait_for_a_full_queue() {
     check(|| {
@@ -355,7 +355,7 @@ fn conversions_keep_timeouts() {
     });
 }
 
-/// The pipes of a child can be read and written only through an exclusive reference.
+// The pipes of a child can be read and written only through an exclusive reference.
 #[test]
 fn pipes_of_children() {
     check(|| {
@@ -586,7 +586,7 @@ fn an_async_restores_the_blocking_mode() {
     });
 }
 
-/// A closed `Async` gives up the descriptor, and its drop does not affect its successor.
+// A closed `Async` gives up the descriptor, and its drop does not affect its successor.
 #[test]
 fn a_closed_async_does_not_affect_its_successor() {
     check(|| {

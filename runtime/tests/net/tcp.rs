@@ -242,7 +242,7 @@ fn the_end_may_come_together_with_the_last_bytes() {
     });
 }
 
-/// A `peek` takes the event but leaves the bytes.
+// A `peek` takes the event but leaves the bytes.
 #[test]
 fn a_peek_after_a_short_read_takes_no_bytes() {
     check(|| {
@@ -333,8 +333,8 @@ fn vectored() {
     });
 }
 
-/// The system takes fewer parts than given, so a read may return less than asked for although more
-/// data is there.
+// The system takes fewer parts than given, so a read may return less than asked for although more
+// data is there.
 #[test]
 fn a_vectored_read_of_many_parts_leaves_the_rest() {
     check(|| {
@@ -372,9 +372,7 @@ fn spawn_idle_reader() -> impl FnOnce() {
     }
 }
 
-/// A read stops at TCP's urgent mark.
-///
-/// No further event announces the bytes after the mark.
+// A read stops at TCP's urgent mark. No further event announces the bytes after the mark.
 #[test]
 fn urgent_data_does_not_hide_the_bytes_after_it() {
     /// Says whether the urgent byte is taken, and when the other bytes are read.
@@ -573,7 +571,7 @@ fn a_peer_resets_in_the_middle() {
     });
 }
 
-/// A destructor sends and receives while its goroutine unwinds.
+// A destructor sends and receives while its goroutine unwinds.
 #[test]
 fn sockets_work_while_unwinding() {
     struct GoodBye(TcpStream);
@@ -603,7 +601,7 @@ fn sockets_work_while_unwinding() {
     });
 }
 
-/// A wait for urgent data may run beside a reader.
+// A wait for urgent data may run beside a reader.
 #[test]
 fn a_wait_for_urgent_data_may_run_beside_a_reader() {
     check(|| {

@@ -182,7 +182,7 @@ fn evict_ends_all_waits_for_good() {
     });
 }
 
-/// The same descriptor is registered again while the evicted registration still exists.
+// The same descriptor is registered again while the evicted registration still exists.
 #[test]
 fn an_evicted_registration_does_not_affect_its_successor() {
     check(|| {

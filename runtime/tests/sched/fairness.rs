@@ -181,7 +181,7 @@ fn a_busy_waker_does_not_keep_its_runnext() {
     });
 }
 
-/// A goroutine that yields continues after those in the queue, not after all that it has spawned.
+// A goroutine that yields continues after those in the queue, not after all that it has spawned.
 #[test]
 fn a_yielding_spawner_does_not_wait_for_all_that_it_spawned() {
     const CROWD: usize = 20_000;
@@ -206,7 +206,7 @@ fn a_yielding_spawner_does_not_wait_for_all_that_it_spawned() {
     without_chaos(|| check_on(1, || assert!((0..50).any(|_| before_it() < CROWD / 10), "the whole crowd went first")));
 }
 
-/// The spawner does not enter the scheduler again, so others must steal its whole backlog.
+// The spawner does not enter the scheduler again, so others must steal its whole backlog.
 #[test]
 fn the_backlog_of_a_busy_spawner_is_stolen() {
     const CROWD: usize = 5000;

@@ -294,9 +294,7 @@ fn exit_goroutine_in_blocking() {
     });
 }
 
-/// A hog keeps its P if nothing else needs the P.
-///
-/// A distant timer does not need it yet.
+// A hog keeps its P if nothing else needs the P. A distant timer does not need it yet.
 #[test]
 fn a_distant_timer_does_not_cost_a_hog_its_p() {
     check_on(1, || {
@@ -379,7 +377,7 @@ fn hogs_do_not_all_get_threads_at_once() {
     });
 }
 
-/// The hogs compute until all of them have begun.
+// The hogs compute until all of them have begun.
 #[test]
 fn hogs_that_wait_for_each_other_all_begin() {
     check(|| {

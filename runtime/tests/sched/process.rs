@@ -190,9 +190,7 @@ fn the_end_of_a_context_kills_the_child() {
     });
 }
 
-/// A grandchild holds the pipes open.
-///
-/// The call does not wait for it once the context has ended.
+// A grandchild holds the pipes open. The call does not wait for it once the context has ended.
 #[test]
 fn a_grandchild_with_open_pipes_is_not_waited_for() {
     check(|| {

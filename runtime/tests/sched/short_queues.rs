@@ -13,9 +13,8 @@ const HELPERS: usize = 4;
 /// After this many rounds the scheduler takes the P for quick.
 const ROUNDS: usize = 50_000;
 
-/// A goroutine readies several others, and then computes until all of them have run.
-///
-/// Another M has to steal them, however quick this P was before.
+// A goroutine readies several others, and then computes until all of them have run. Another M has
+// to steal them, however quick this P was before.
 #[test]
 fn goroutines_behind_a_sudden_computation_are_stolen() {
     check(|| {

@@ -67,9 +67,8 @@ fn yielding_pieces_run_once() {
     });
 }
 
-/// The owner waits in a loop that never enters the scheduler.
-///
-/// The goroutines in its runnext and its queue must be stolen, or run by the M that gets its P.
+// The owner waits in a loop that never enters the scheduler. The goroutines in its runnext and its
+// queue must be stolen, or run by the M that gets its P.
 #[test]
 fn work_is_stolen_from_a_busy_owner() {
     storm(|random| {
