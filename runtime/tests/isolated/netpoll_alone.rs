@@ -5,12 +5,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::child;
-use crate::common::stream::{LONG, Stream};
+use crate::common::child::{self, named, without};
+use crate::common::stream::{LONG, SHORT, Stream};
 use crate::common::{check_on, parked, until};
+use greenthread::__private::Mechanism;
 use greenthread::{channel, spawn, time, yield_now};
+
+const TESTS: &[child::Test] = named![
+    the_poller_does_not_delay_timers,
+    an_m_that_waits_for_a_timer_polls,
+    timers_and_new_work_wake_the_poller,
+    a_busy_scheduler_serves_io,
+];
+
+pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]).alone();
 
 /// Checks that the M that polls also runs a P's timers on time, to the microsecond.
 fn the_poller_does_not_delay_timers() {
@@ -35,6 +46,31 @@ fn sleep_beside_a_reader() {
     assert!(begin.elapsed() >= Duration::from_micros(3300));
     a.put(1);
     assert_eq!(reader.join().unwrap(), Ok(1));
+}
+
+// With sysmon asleep, only the M notices the data: it must sleep in the poll until its timer is
+// due.
+// Sysmon still wakes up about once a second to trim stacks, and polls then.
+fn an_m_that_waits_for_a_timer_polls() {
+    check_on(1, || {
+        // Without it, sysmon sleeps as soon as all Ps are idle.
+        without(Mechanism::Linger);
+        let far = time::after_func(LONG, || ());
+        let mut waited = Duration::ZERO;
+        for n in 0..20 {
+            let (a, b) = Stream::pair();
+            let reader = spawn(move || b.get());
+            until(|| parked("IO wait") == 1);
+            // The M goes to sleep.
+            thread::sleep(10 * SHORT);
+            let begin = Instant::now();
+            a.put(n);
+            assert_eq!(reader.join().unwrap(), Ok(n));
+            waited += begin.elapsed();
+        }
+        assert!(far.stop());
+        assert!(waited < Duration::from_secs(4), "20 readers were woken after {waited:?}: only sysmon polls");
+    });
 }
 
 /// Checks that an earlier timer and new work, both from a thread, wake the M that blocks in the
@@ -90,8 +126,3 @@ fn serve_io_beside(busy: usize) {
     busy.into_iter().for_each(|busy| busy.join().unwrap());
     assert!(best, "300 round trips beside goroutines that yield always took more than 800 ms");
 }
-
-const TESTS: &[child::Test] =
-    child::named![the_poller_does_not_delay_timers, timers_and_new_work_wake_the_poller, a_busy_scheduler_serves_io];
-
-pub(crate) const SUITE: child::Suite = child::suite!(TESTS, &[]).alone();
