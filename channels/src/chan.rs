@@ -11,7 +11,7 @@
 //! | room in the buffer: put it there | closed: fail |
 //! | wait, or fail | wait, or fail |
 //!
-//! To refill is to move the value of the longest waiting sender into the room that was just made.
+//! To refill is to move the value of the longest-waiting sender into the room that was just made.
 //!
 //! *Hand-off*: an operation that finds a peer waiting completes the peer's operation **for it**,
 //! under the same hold of the lock. It moves the value out of or into the peer's frame, unlocks,
@@ -107,7 +107,7 @@ pub(crate) enum Received {
     Closed,
 }
 
-/// The longest waiting sender of a `Chan<T>`, claimed.
+/// The longest-waiting sender of a `Chan<T>`, claimed.
 enum NextSender<T> {
     None,
     /// It has a value.
@@ -508,7 +508,7 @@ impl<T> Locked<'_, Chan<T>> {
         }
     }
 
-    /// Gives the room that a value has just left to the longest waiting sender.
+    /// Gives the room that a value has just left to the longest-waiting sender.
     #[inline]
     fn refill(&mut self) -> Option<OwedWake> {
         match self.next_sender() {
@@ -531,7 +531,7 @@ impl<T> Locked<'_, Chan<T>> {
         owed
     }
 
-    /// Passes a released slot on to the longest waiting sender, if the channel was full without it.
+    /// Passes a released slot on to the longest-waiting sender, if the channel was full until then.
     fn pass_slot_on(&mut self, was_full: bool) -> [Option<OwedWake>; 2] {
         // The value of the released slot may have taken the room.
         if !was_full || !self.head().has_room() {

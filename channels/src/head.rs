@@ -405,7 +405,7 @@ impl LockedHead<'_> {
         self.queue(direction).claim_watcher().map(|watcher| watcher.complete(Outcome::Retry))
     }
 
-    /// Claims the longest waiting sender.
+    /// Claims the longest-waiting sender.
     ///
     /// Returns `None` once the channel is closed: the waiting senders then get their values back.
     #[inline]
@@ -486,8 +486,8 @@ impl Guard<'_, Head> {
     /// Ends only if no further operations join the queues.
     pub(crate) fn complete_all(mut self, outcome: fn() -> Outcome) {
         let mut locked = self.locked();
-        // Most channels are closed while no operation waits: a context's, of which thousands may
-        // end at a time.
+        // Most channels are closed while no operation waits, such as those of contexts, thousands
+        // of which may end at once.
         if locked.queue(Direction::Recv).is_empty() && locked.queue(Direction::Send).is_empty() {
             return self.unlock();
         }

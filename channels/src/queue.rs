@@ -107,7 +107,7 @@ impl Locked<'_, Queue> {
         self.watchers(|list| unsafe { list.remove(node) });
     }
 
-    /// Claims the longest waiting operation that is not completed yet.
+    /// Claims the longest-waiting operation that is not completed yet.
     #[inline]
     pub(crate) fn claim_first(&mut self) -> Option<ClaimedWaiter> {
         if self.waiters(|list| list.is_empty()) { None } else { self.claim_first_of_some() }

@@ -17,7 +17,7 @@ pub(crate) enum WaitError {
     Deadline,
 }
 
-/// What one attempt of an operation needs in order to wait.
+/// What one attempt at an operation needs in order to wait.
 pub(crate) struct WaitSetup<'a> {
     blocker: &'a Blocker,
     /// The deadline, which is armed, and the claim that it takes.

@@ -392,9 +392,9 @@ impl Drop for Node {
     }
 }
 
-/// The content of a deadline's timer: its drop cancels the node. A destructor does it, so that it
-/// happens even if the timer's goroutine gets no stack, since others may wait for this deadline
-/// alone. When the timer is stopped, the node has ended or was dropped.
+/// What a deadline's timer holds: dropping it cancels the node. A destructor does this, so that it
+/// happens even if the timer's goroutine gets no stack: this deadline may be all that others wait
+/// for. When the timer is stopped, the node has ended or was dropped.
 struct Deadline {
     node: Weak<Node>,
     end: End,

@@ -1,4 +1,4 @@
-//! Commands on the connection and the server, and those of publish and subscribe.
+//! Commands about the connection and the server, and the publish and subscribe commands.
 
 use std::process;
 use std::sync::atomic::Ordering;

@@ -65,7 +65,7 @@ fn read_answers(stream: &TcpStream) -> Vec<Answer> {
     std::iter::from_fn(|| read_answer(&mut reader, false)).collect()
 }
 
-/// Sends bytes, which may be too many for the server, and reads until it closes.
+/// Sends `bytes`, possibly more than the server accepts, and reads answers until it disconnects.
 fn converse(server: &Server, bytes: &[u8]) -> Vec<Answer> {
     let mut stream = server.connect();
     stream.write_all(bytes).unwrap();

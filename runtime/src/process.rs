@@ -87,7 +87,7 @@ const PAUSE_SHARE: u32 = 16;
 /// first, if it was not taken, so that the child does not wait for more input.
 ///
 /// # Errors
-/// That of the system, for example that the child was waited for elsewhere.
+/// The system's error, for example that the child was waited for elsewhere.
 ///
 /// ```
 /// use greenthread::process;
@@ -162,7 +162,7 @@ impl Drop for KillOnDrop {
 /// Like [`Command::status`], but parks the goroutine. Go's `Cmd.Run`.
 ///
 /// # Errors
-/// That of the system, for example that the program does not exist.
+/// The system's error, for example that the program does not exist.
 ///
 /// ```
 /// use greenthread::process;
@@ -209,7 +209,7 @@ pub fn status_ctx(ctx: &Context, command: &mut Command) -> io::Result<ExitStatus
 /// captures what was not set, and gives the child an empty `stdin`.)
 ///
 /// # Errors
-/// That of the system, for example that the program does not exist. A program that fails is not an
+/// The system's error, for example that the program does not exist. A program that fails is not an
 /// error here: check the status.
 ///
 /// ```
@@ -256,7 +256,7 @@ pub fn output_ctx(ctx: &Context, command: &mut Command) -> io::Result<Output> {
 /// `stdin` is closed first.
 ///
 /// # Errors
-/// That of the system. The child is killed then.
+/// The system's error. The child is killed then.
 ///
 /// ```
 /// use greenthread::process;
@@ -316,7 +316,7 @@ fn drain(ctx: &Context, pipe: Option<impl AsFd + Read>) -> io::Result<Vec<u8>> {
 /// Does not block. Go's `Process.Signal`.
 ///
 /// # Errors
-/// That of the system, for example that the child runs as another user by now.
+/// The system's error, for example that the child runs as another user by now.
 ///
 /// ```
 /// use greenthread::process;
@@ -343,7 +343,7 @@ pub fn send_signal(child: &mut Child, signal: Signal) -> io::Result<()> {
 /// Blocks until the child has ended. Go's `Cmd.Cancel` with `Cmd.WaitDelay`.
 ///
 /// # Errors
-/// That of the system.
+/// The system's error.
 ///
 /// ```
 /// use greenthread::ctx::Context;

@@ -141,8 +141,8 @@ impl Signal {
 
     /// Returns the real-time signal `SIGRTMIN+n`, which is for the program's own use.
     ///
-    /// Several of one kind that arrive while the [channel is full](notify) become one here too. Go
-    /// has them by their numbers.
+    /// Several of one kind that arrive while the [channel is full](notify) become one here too. In
+    /// Go, they are known by their numbers.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the system does not have this one: Linux

@@ -21,7 +21,7 @@
 //! | arm | ready if | then |
 //! | --- | --- | --- |
 //! | send | the channel is closed | the value goes back |
-//! | | a receive waits | the longest waiting receive gets the value, and **both** calls are over |
+//! | | a receive waits | the longest-waiting receive gets the value, and **both** calls are over |
 //! | | there is room | the value is appended |
 //! | receive | a value is there | it is taken; the first waiting send appends and is over |
 //! | | a send waits (capacity zero) | its value is taken, and **both** calls are over |

@@ -301,7 +301,7 @@ fn select_duplicate_channel() {
                     recv(other) -> value => value.unwrap(),
                 }
             });
-            // The rest holds whether they wait by then or not, but the test is about their waiting.
+            // What follows holds even if they do not wait yet, but the test is about their waiting.
             moment();
             let b = spawn(move || rx.recv());
             moment();

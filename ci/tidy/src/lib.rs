@@ -35,7 +35,7 @@ const UNFINISHED: &[&str] = &[
 /// The folders that may contain `cfg`: only they deal with the platform.
 const PLATFORM: &[&str] = &["scheduler/src/machine/sys/"];
 
-/// The files whose `mod` lines may ask for the features of the facade.
+/// The files whose `mod` lines may depend on the features of the facade.
 const FEATURES: &[&str] = &["runtime/src/lib.rs", "runtime/src/sync/mod.rs"];
 
 /// The forms of `cfg` that are allowed everywhere: for tests, and for what only rustdoc sees.

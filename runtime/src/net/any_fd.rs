@@ -54,7 +54,7 @@ impl<T: AsFd> Async<T> {
     /// It must stay the same descriptor. Does not block.
     ///
     /// # Errors
-    /// That of the system, with the value as it was: `PermissionDenied` for a descriptor that
+    /// The system's error, with the value as it was: `PermissionDenied` for a descriptor that
     /// cannot be waited for, such as that of a regular file; `AlreadyExists` if the same descriptor
     /// is in use by another `Async` that was not [closed](Self::close).
     ///
@@ -357,9 +357,9 @@ impl<T: AsFd> Async<T> {
     /// Blocks until the system reports an out-of-band event (`POLLPRI`), or the peer hangs up.
     ///
     /// Such events are urgent data of TCP, a change of a file in sysfs, and an alarm of the
-    /// kernel's pressure stall information. The event may be one from before the call that was
-    /// handled already. A goroutine may wait for it while another one reads; several such waits
-    /// take turns. A read deadline ends the wait, a timeout does not. Go has no counterpart.
+    /// kernel's pressure stall information. The event may be one that was already reported and
+    /// handled before the call. A goroutine may wait for it while another one reads; several such
+    /// waits take turns. A read deadline ends the wait, a timeout does not. Go has no counterpart.
     ///
     /// # Errors
     /// If the `Async` is closed or the read deadline has passed;

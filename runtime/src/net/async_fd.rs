@@ -129,7 +129,7 @@ impl<T: AsFd> AsyncFd<T> {
     /// system's do not end a non-blocking operation.
     ///
     /// # Errors
-    /// That of the system, with the value as it was.
+    /// The system's error, with the value as it was.
     pub(super) fn new(value: T) -> Result<Self, (io::Error, T)> {
         let value = Nonblocking::new(value);
         match value.set().and_then(|()| Descriptor::register(value.get().as_fd())) {

@@ -81,7 +81,7 @@ impl TcpListener {
     /// Blocks until there is one. A connection that was aborted before it was accepted is skipped.
     ///
     /// # Errors
-    /// That of the system, for example that no descriptor is free; if the listener is closed, or
+    /// The system's error, for example that no descriptor is free; if the listener is closed, or
     /// its deadline has passed.
     ///
     /// ```
@@ -222,7 +222,7 @@ impl TcpListener {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -240,7 +240,7 @@ impl TcpListener {
     /// It applies to accepted connections too. Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;

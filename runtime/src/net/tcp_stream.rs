@@ -341,7 +341,7 @@ impl TcpStream {
     /// `None` is never, the default. Does not block. Go's `SetKeepAliveConfig`.
     ///
     /// # Errors
-    /// That of the system, for example that the time is too short or too long; and if the stream is
+    /// The system's error, for example that the time is too short or too long; and if the stream is
     /// closed.
     ///
     /// ```
@@ -374,7 +374,7 @@ impl TcpStream {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -393,7 +393,7 @@ impl TcpStream {
     /// It is off by default, like in `std`; Go turns it on. Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -411,7 +411,7 @@ impl TcpStream {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -430,7 +430,7 @@ impl TcpStream {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;

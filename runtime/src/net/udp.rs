@@ -108,7 +108,7 @@ impl UdpSocket {
     /// Blocks while the system has no room.
     ///
     /// # Errors
-    /// That of the system, for example that the datagram is too long; if the socket is closed, or a
+    /// The system's error, for example that the datagram is too long; if the socket is closed, or a
     /// deadline or timeout has passed.
     ///
     /// ```
@@ -140,7 +140,7 @@ impl UdpSocket {
     /// Blocks while there is no room.
     ///
     /// # Errors
-    /// That of the system, for example that the datagram is too long; if the socket is closed, or a
+    /// The system's error, for example that the datagram is too long; if the socket is closed, or a
     /// deadline or timeout has passed.
     ///
     /// ```
@@ -162,7 +162,7 @@ impl UdpSocket {
     /// Bytes that do not fit into `bytes` are lost. Blocks until there is a datagram.
     ///
     /// # Errors
-    /// That of the system; if the socket is closed, or a deadline or timeout has passed.
+    /// The system's error; if the socket is closed, or a deadline or timeout has passed.
     ///
     /// ```
     /// # use greenthread::net::UdpSocket;
@@ -260,7 +260,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -278,7 +278,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -295,7 +295,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -313,7 +313,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;

@@ -38,7 +38,7 @@ impl UnixDatagram {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -57,7 +57,7 @@ impl UnixDatagram {
     /// Makes a socket at an address like [`bind`](Self::bind).
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -79,7 +79,7 @@ impl UnixDatagram {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// let socket = greenthread::net::UnixDatagram::unbound()?;
@@ -95,7 +95,7 @@ impl UnixDatagram {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// let (one, other) = greenthread::net::UnixDatagram::pair()?;
@@ -119,7 +119,7 @@ impl UnixDatagram {
     /// Datagrams from other addresses are refused from now on. Does not block.
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -140,7 +140,7 @@ impl UnixDatagram {
     /// Sets the address that [`send`](Self::send) sends to, like [`connect`](Self::connect).
     ///
     /// # Errors
-    /// That of the system, and if the socket is closed.
+    /// The system's error, or an error if the socket is closed.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -213,7 +213,7 @@ impl UnixDatagram {
     /// tries every few milliseconds.
     ///
     /// # Errors
-    /// That of the system, for example that no socket is at the path; if this socket is closed, or
+    /// The system's error, for example that no socket is at the path; if this socket is closed, or
     /// a deadline or timeout has passed.
     ///
     /// ```
@@ -258,7 +258,7 @@ impl UnixDatagram {
     /// Blocks while there is no room.
     ///
     /// # Errors
-    /// That of the system, for example that the datagram is too long; if the socket is closed, or a
+    /// The system's error, for example that the datagram is too long; if the socket is closed, or a
     /// deadline or timeout has passed.
     ///
     /// ```
@@ -277,7 +277,7 @@ impl UnixDatagram {
     /// Bytes that do not fit into `bytes` are lost. Blocks until there is a datagram.
     ///
     /// # Errors
-    /// That of the system; if the socket is closed, or a deadline or timeout has passed.
+    /// The system's error; if the socket is closed, or a deadline or timeout has passed.
     ///
     /// ```
     /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;

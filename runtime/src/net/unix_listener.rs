@@ -42,7 +42,7 @@ impl UnixListener {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// use greenthread::net::UnixListener;
@@ -61,7 +61,7 @@ impl UnixListener {
     /// Listens at an address like [`bind`](Self::bind).
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// use greenthread::net::UnixListener;
@@ -83,7 +83,7 @@ impl UnixListener {
     /// Blocks until there is one.
     ///
     /// # Errors
-    /// That of the system, for example that no descriptor is free; if the listener is closed, or
+    /// The system's error, for example that no descriptor is free; if the listener is closed, or
     /// its deadline has passed.
     ///
     /// ```

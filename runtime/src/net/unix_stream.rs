@@ -120,7 +120,7 @@ impl UnixStream {
     /// instead.)
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// use greenthread::net::{UnixListener, UnixStream};
@@ -140,7 +140,7 @@ impl UnixStream {
     /// Connects to an address like [`connect`](Self::connect).
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// use greenthread::net::{UnixListener, UnixStream};
@@ -224,7 +224,7 @@ impl UnixStream {
     /// Does not block.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     ///
     /// ```
     /// use greenthread::net::UnixStream;

@@ -47,8 +47,8 @@ use crate::task::exit_goroutine;
 /// Go programs use `errgroup` with `SetLimit` for this, with one goroutine for each item.
 ///
 /// # Errors
-/// The first error that `f` returned. If there is none: the context's error, if `ctx` ended before
-/// all items were done, or when the iterator might still have had more.
+/// The first error that `f` returned. If `f` returned none, the context's error, if `ctx` ended
+/// before all items were done, or while the iterator might still have had more.
 ///
 /// # Panics
 /// If `limit` is 0. If `f` or the iterator panics: with that payload, after all workers have ended,

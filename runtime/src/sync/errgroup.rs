@@ -86,7 +86,7 @@ struct First<E> {
 /// The cause of the context's end, with the text of the first failure.
 struct CauseOfEnd<E>(Arc<First<E>>);
 
-/// The places of the limit: a value in the channel stands for a goroutine that works.
+/// The places under the limit: each value in the channel stands for a goroutine that has not ended.
 #[derive(Clone)]
 struct Places {
     taken: Sender<()>,

@@ -29,7 +29,7 @@ use super::guard::impl_guard;
 /// for 1 ms gets the lock by hand-off.
 ///
 /// The guard may be kept while the goroutine blocks in something else, and may be dropped on
-/// another thread than the one that locked. A guard of [`lock_arc`](Self::lock_arc) does not borrow
+/// a thread other than the one that locked. A guard of [`lock_arc`](Self::lock_arc) does not borrow
 /// the mutex.
 ///
 /// ```
@@ -294,7 +294,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
 }
 
 // SAFETY: a shared guard gives access to `&T` only. (`Send` follows from the fields if `T: Send`:
-// another thread than the one that locked may unlock.)
+// a thread other than the one that locked may unlock.)
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {

@@ -41,8 +41,8 @@ pub use guards::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 /// become the writer without a gap in which another writes. A writer can become a reader in the
 /// same way ([`downgrade`](RwLockWriteGuard::downgrade)).
 ///
-/// The guards may be kept while the goroutine blocks in something else, and may be dropped on
-/// another thread than the one that locked. Guards of [`read_arc`](Self::read_arc) and
+/// The guards may be kept while the goroutine blocks in something else, and may be dropped on a
+/// thread other than the one that locked. Guards of [`read_arc`](Self::read_arc) and
 /// [`write_arc`](Self::write_arc) do not borrow the lock.
 ///
 /// An attempt (`try_read` and similar) fails only if another caller holds the lock, or is about to

@@ -291,7 +291,7 @@ impl fmt::Debug for Semaphore {
 
 /// Permits of a [`Semaphore`]; dropping them gives them back.
 ///
-/// They may be dropped on another thread than the one that acquired them.
+/// They may be dropped on a thread other than the one that acquired them.
 ///
 /// ```
 /// use greenthread::sync::{Permit, Semaphore};

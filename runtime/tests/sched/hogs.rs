@@ -41,8 +41,8 @@ fn others_finish() {
 
 /// Does the work on this thread and in a new goroutine.
 ///
-/// A goroutine from before the hogs could be bound to the thread of one of them (SAFETY.md), which
-/// waits for the caller.
+/// A goroutine that was started before the hogs could be tied to the thread of a hog (SAFETY.md),
+/// and that hog waits for the caller.
 fn beside_hogs() {
     others_finish();
     spawn(others_finish).join().unwrap();

@@ -180,7 +180,7 @@ fn lazy_lock_behaves_like_std() {
 #[test]
 fn a_lazy_lock_needs_no_function_that_is_sync() {
     assert_eq!(*LazyLock::<u8>::default(), 0);
-    // Computed on another thread than the one that made it: its function is `Send` and not `Sync`.
+    // Computed on a thread other than the one that made it: its function is `Send` and not `Sync`.
     let cell = Cell::new(3);
     let lazy = LazyLock::new(move || cell.get());
     thread::scope(|s| drop(s.spawn(|| assert_eq!(*lazy, 3))));

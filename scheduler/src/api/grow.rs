@@ -63,7 +63,7 @@ fn run_on(stack: &Stack, grown: &Grown, f: &mut dyn FnMut()) {
     corosensei::on_stack(Borrowed(stack), f);
 }
 
-/// The time during which a goroutine runs on another stack than its own.
+/// The time during which a goroutine runs on a stack other than its own.
 struct OnNewStack<'a> {
     g: Option<(GRef, usize)>,
     grown: &'a Grown,

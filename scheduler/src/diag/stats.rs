@@ -37,7 +37,7 @@ pub struct Stats {
     pub procs: u64,
     /// Ps that no M runs.
     pub idle_procs: u64,
-    /// OS threads of the runtime that run goroutines or wait to.
+    /// OS threads of the runtime that run goroutines or are waiting to run some.
     pub threads: u64,
     /// The largest value of `threads` so far.
     ///

@@ -30,7 +30,8 @@ use crate::protocol::poller::Doorbell;
 /// Why a goroutine switches to its M's system stack.
 #[derive(Clone, Copy)]
 pub(crate) enum SwitchReason {
-    /// It parks. The M runs the commit step, which lets wakers in, or says that it need not park.
+    /// It parks. The M runs the commit step, which lets wakers in, or returns `false` if the
+    /// goroutine need not park after all.
     Park,
     /// It yields, to the end of the local queue.
     Yield,

@@ -79,8 +79,8 @@ impl HogsWithoutP {
         });
     }
 
-    /// Returns `true` if a P may be taken for good on `cpus` CPUs. `deferred` says that hogs wait
-    /// for a P.
+    /// Returns `true` if another P may be taken for good, given `cpus` CPUs. `deferred` says
+    /// whether deferred goroutines are waiting for a P.
     pub(crate) fn has_room(&mut self, cpus: usize, deferred: bool, now: u64) -> bool {
         match self.hogs.len().checked_sub(cpus) {
             None => true,

@@ -38,10 +38,10 @@
 //! back, prints GODEBUG's schedtrace, and obeys SIGQUIT.
 //!
 //! # Sleeping
-//! While all Ps are idle it needs nothing from the clock. After [`LINGER_NS`] of that it checks
-//! whether it will ever be needed again ([`crate::diag::deadlock`]), and sleeps until an M takes a
-//! P ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks are due to
-//! be trimmed, or until a thread ends without which there would be a deadlock.
+//! While all Ps are idle, sysmon need not tick. After [`LINGER_NS`] of that it checks whether it
+//! will ever be needed again ([`crate::diag::deadlock`]), and sleeps until an M takes a P
+//! ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks are due to be
+//! trimmed, or until a thread ends without which there would be a deadlock.
 //!
 //! # Rejected
 //! * Go's period of 20 us whenever something runs: that makes sysmon itself the busiest thread of a

@@ -86,7 +86,7 @@ fn begin_pinned(m: &'static M, g: GRef) {
     }
 }
 
-/// Makes `p`, which is the caller's alone, the P of the calling M, which has none.
+/// Gives `p`, which the caller owns, to the calling M, which has no P.
 fn adopt(m: &'static M, p: &'static P) {
     // SAFETY: the P is the caller's alone, and the token ends at once.
     let _ = unsafe { entry::adopt(m, p) };

@@ -50,7 +50,7 @@
 //!
 //! # Rejected
 //! * One thread that runs everything in an order that the seed fixes, as simulators do. That is
-//!   exact, but tests another scheduler than the one that ships. The protocols have loom for that.
+//!   exact, but tests a scheduler other than the one that ships. The protocols have loom for that.
 //! * Yields inside user code, between any two instructions. The system does that already, and so do
 //!   the retakes by sysmon.
 //! * A feature of the package. A user's tests would need another build, and would test another

@@ -235,7 +235,7 @@ pub(crate) fn reacquire_p(missing: NoP) {
     if m.current().is_none() || unwinds_here() {
         return;
     }
-    // A goroutine that must run on this thread had no turn while this one was away.
+    // While this goroutine was away, those that must run on this thread did not get a turn.
     let queues = !m.inbox.is_empty() || chaos::one_in(CHAOS_QUEUE);
     match if queues { None } else { handoff::acquire_p() } {
         Some(p) => {

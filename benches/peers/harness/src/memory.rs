@@ -44,7 +44,8 @@ impl Arrivals {
     }
 }
 
-/// Returns the workloads with crowds, for a peer that can have that many goroutines parked.
+/// Returns the workloads with crowds, for a peer that can keep `parked` goroutines parked, or
+/// `deep` of them with used stacks.
 pub const fn crowd_workloads<C: Crowd>(parked: u64, deep: u64) -> [Workload; 4] {
     [
         Workload::fresh("parked_1m", parked, |count| measure_crowd::<C>(count, || {}, None)),

@@ -26,7 +26,7 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
     pub(super) lock: &'a RwLock<T>,
 }
 
-// SAFETY: the guard gives access to `&T` only, on any thread, and another thread than the one that
+// SAFETY: the guard gives access to `&T` only, on any thread, and a thread other than the one that
 // locked may unlock.
 unsafe impl<T: ?Sized + Sync> Send for RwLockReadGuard<'_, T> {}
 // SAFETY: a shared guard gives access to `&T` only.
@@ -51,7 +51,7 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
     pub(super) lock: &'a RwLock<T>,
 }
 
-// SAFETY: the guard is like `&mut T`; another thread than the one that locked may unlock.
+// SAFETY: the guard is like `&mut T`; a thread other than the one that locked may unlock.
 unsafe impl<T: ?Sized + Send> Send for RwLockWriteGuard<'_, T> {}
 // SAFETY: a shared guard gives access to `&T` only.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}

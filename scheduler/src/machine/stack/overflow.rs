@@ -88,7 +88,7 @@ impl Previous {
     ///
     /// Called once the handler is installed, or about to be by the caller.
     fn get(&self, index: usize) -> &libc::sigaction {
-        // SAFETY: I1: there is no write anymore. All zero bytes are a `sigaction`.
+        // SAFETY: I1: there is no write anymore. All zero bytes are a valid `sigaction`.
         unsafe { &(*self.0.get().cast::<[libc::sigaction; 2]>())[index] }
     }
 }
@@ -99,7 +99,7 @@ pub(crate) fn install(host: &'static Host) {
     ONCE.call_once(|| {
         for (i, signal) in SIGNALS.into_iter().enumerate() {
             // SAFETY: I1: the handler that reads this is not installed yet. All zero bytes are a
-            // `sigaction`.
+            // valid `sigaction`.
             unsafe { libc::sigaction(signal, ptr::null(), &raw mut (*PREVIOUS.0.get().cast::<[_; 2]>())[i]) };
         }
         // ORDERING P1: release publishes `PREVIOUS`.

@@ -1,10 +1,10 @@
 //! Free stacks: one pool for the process, and a small cache for each P.
 //!
-//! Both are last-in-first-out: the stack that was used last has its pages, its page-table entries,
-//! and its lines in the cache. A goroutine that never parks runs on the same hot stack as the one
-//! before it. A [`StackCache`] belongs to one thread at a time and takes no lock; it moves half of
-//! itself to or from the pool when it is full or empty, so the pool's lock is taken once in 32
-//! stacks.
+//! Both are last-in-first-out: the stack that was used last still has its pages and its page-table
+//! entries, and its lines are in the CPU's cache. A goroutine that never parks runs on the same hot
+//! stack as the one before it. A [`StackCache`] belongs to one thread at a time and takes no lock;
+//! it moves half of itself to or from the pool when it is full or empty, so the pool's lock is
+//! taken once in 32 stacks.
 //!
 //! # The cold end
 //! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is

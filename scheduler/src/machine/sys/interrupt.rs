@@ -58,7 +58,7 @@ mod imp {
     type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
     fn installed(signal: c_int) -> libc::sigaction {
-        // SAFETY: all zero bytes are a `sigaction`.
+        // SAFETY: all zero bytes are a valid `sigaction`.
         let mut now: libc::sigaction = unsafe { mem::zeroed() };
         // SAFETY: the result goes to a local.
         unsafe { libc::sigaction(signal, ptr::null(), &raw mut now) };
@@ -66,7 +66,7 @@ mod imp {
     }
 
     fn install(signal: c_int, handler: Handler) {
-        // SAFETY: all zero bytes are a `sigaction` with an empty mask; both handlers are
+        // SAFETY: all zero bytes are a valid `sigaction` with an empty mask; both handlers are
         // async-signal-safe.
         unsafe {
             let mut action: libc::sigaction = mem::zeroed();

@@ -328,7 +328,7 @@ mod imp {
         }
     }
 
-    /// Returns the absence of a known limit.
+    /// Returns `usize::MAX`, since no limit is known.
     pub(crate) fn mapping_limit() -> (usize, &'static str) {
         (usize::MAX, "the system's limit of mappings")
     }

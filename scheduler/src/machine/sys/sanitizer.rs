@@ -46,7 +46,7 @@ mod imp {
         fn __tsan_switch_to_fiber(fiber: *mut c_void, flags: c_uint);
     }
 
-    /// The switch orders what is before it and what is after it.
+    /// The flags of a switch that also synchronizes: what comes before it happens before the rest.
     const ORDERED: c_uint = 0;
 
     pub(crate) struct Fiber {

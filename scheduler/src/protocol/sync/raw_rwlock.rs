@@ -20,9 +20,10 @@
 //!
 //! As long as there are no waiters, reading is one addition to lock and one subtraction to unlock,
 //! however many read at the same time. A reader that meets `WRITER` or `QUEUED` was only a guest:
-//! it subtracts itself again. Writing is one exchange each, and so is becoming the upgradable
-//! reader. A newcomer that cannot have the lock spins for a moment, then takes the lock of the
-//! queues, looks again, sets the bit of its queue, links itself, and blocks.
+//! it subtracts itself again. Writing is one exchange to lock and one to unlock, and becoming the
+//! upgradable reader is one exchange, too. A newcomer that cannot have the lock spins for a moment,
+//! then takes the lock of the queues, looks again, sets the bit of its queue, links itself, and
+//! blocks.
 //!
 //! The lock is *orphaned* if it has neither a writer nor readers of any kind, and `QUEUED` is set.
 //! The thread that makes it so, by the last subtraction or as a writer that leaves, hands it over,
@@ -74,7 +75,7 @@
 //! * *Hand-over against upgrade.* A hand-over that finds an upgradable reader may admit plain
 //!   readers beside it. So an upgrade is done under the lock of the queues while `QUEUED` is set.
 //! * *Hand-over against the upgradable reader's leaving.* It may leave between a look at the word
-//!   and the change that clears `QUEUED`. So it comes to hand over whenever `UPGRADABLE_QUEUED` is
+//!   and the change that clears `QUEUED`. So it begins a hand-over whenever `UPGRADABLE_QUEUED` is
 //!   set, even if a writer seems to be next.
 //! * *End against hand-over.* The claim decides, under the lock of the queues; a node whose wait
 //!   has ended is dropped.

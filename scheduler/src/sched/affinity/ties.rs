@@ -33,8 +33,8 @@
 //!   [`BURST_NS`], so that goroutines which are started together stay together, and while at most
 //!   [`MOST_SCATTERED`] more Ms than Ps are tied.
 //! * **A call in [`blocking`](crate::api::blocking())** leaves a tied M first.
-//! * A tied goroutine in its thread's inbox takes turns with the M's other work, so
-//!   it waits for one time slice, or for what keeps the thread.
+//! * A tied goroutine in its thread's inbox takes turns with the M's other work, so it waits for
+//!   one time slice, or for the goroutine that keeps the thread.
 //! * An inbox that has waited for [`PATIENCE_NS`] behind one goroutine is reported on stderr, once.
 //!
 //! An M that finds a goroutine which had better run on another M passes its P on with it, to an
