@@ -150,8 +150,8 @@ impl<T> AlarmChan<T> {
 
 /// Returns the first of the multiples of `period` after `due` that is later than `now`.
 fn next_on_grid(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
-    // The remainder is less than the time since `due`, which this process has seen: 64 bits are
-    // enough for it.
+    // The remainder is less than the time since `due`, all of which has passed while this process
+    // ran: 64 bits are enough.
     let late = (now - due).as_nanos() % period.as_nanos();
     now.checked_add(period - Duration::from_nanos(late as u64))
 }

@@ -86,7 +86,7 @@ impl Drop for Slot {
 /// It lies on the heap, because it must stay in place while a select runs.
 #[repr(C)]
 struct Entry<'a> {
-    // First, so that a pointer to an entry is one to its arm.
+    // First, so that a pointer to an entry is also a pointer to its arm.
     arm: Arm<'a>,
     index: usize,
     /// The sender or the receiver.
@@ -352,7 +352,7 @@ impl<'a> Select<'a> {
         self.run(Limit::Now).ok_or(TrySelectError)
     }
 
-    /// Selects an operation, and blocks until that is possible.
+    /// Selects an operation, blocking until one is possible.
     ///
     /// # Panics
     /// If the list is empty.
@@ -372,7 +372,7 @@ impl<'a> Select<'a> {
         self.run(Limit::Never).expect("select: waits until an operation is possible")
     }
 
-    /// Selects an operation, and blocks for at most `timeout` until that is possible.
+    /// Selects an operation, blocking for at most `timeout` until one is possible.
     ///
     /// If another select was chosen to send to this one, it also waits until that select has
     /// evaluated its message.
@@ -396,7 +396,7 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// Selects an operation, and blocks until `deadline` at the latest.
+    /// Selects an operation, blocking until `deadline` at the latest.
     ///
     /// It waits past the deadline in the same case as [`select_timeout`](Self::select_timeout).
     ///
@@ -441,7 +441,7 @@ impl<'a> Select<'a> {
         self.ready_within(Limit::Now).ok_or(TryReadyError)
     }
 
-    /// Returns the index of an operation that is possible, and blocks until there is one.
+    /// Returns the index of an operation that is possible, blocking until there is one.
     ///
     /// See [`try_ready`](Self::try_ready).
     ///
@@ -462,7 +462,7 @@ impl<'a> Select<'a> {
         self.ready_within(Limit::Never).expect("select: waits until an operation is possible")
     }
 
-    /// Returns the index of an operation that is possible, and blocks for at most `timeout`.
+    /// Returns the index of an operation that is possible, blocking for at most `timeout`.
     ///
     /// See [`try_ready`](Self::try_ready).
     ///
@@ -485,8 +485,7 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// Returns the index of an operation that is possible, and blocks until `deadline` at the
-    /// latest.
+    /// Returns the index of an operation that is possible, blocking until `deadline` at the latest.
     ///
     /// See [`try_ready`](Self::try_ready).
     ///
@@ -544,9 +543,9 @@ impl<'a> Select<'a> {
 
     fn choose(&mut self, goal: Goal, limit: Limit) -> Option<usize> {
         let entries = ptr::from_mut(self.entries.0.as_mut_slice());
-        // SAFETY: a pointer to an entry is one to its arm, which comes first, and I1 makes it a
-        // valid reference. Each arm is in the list once, and `run` has set its slot if the goal
-        // needs one.
+        // SAFETY: a pointer to an entry is also a pointer to its arm, the first field, and by I1 it
+        // is a valid reference. Each arm is in the list once, and `run` has set its slot if the
+        // goal needs one.
         unsafe { select_arms(&mut *(entries as *mut [&Arm<'_>]), goal, limit, self.biased) }
     }
 }

@@ -234,7 +234,7 @@ impl Head {
         self.state.load(Ordering::Acquire) != OPEN
     }
 
-    /// Returns `true` if an operation seems not to block.
+    /// Returns `true` if an operation would apparently not block.
     ///
     /// `false` is certain if the epoch stays what it was before this call.
     #[inline]

@@ -12,8 +12,8 @@ use crate::tree::{self, Node};
 /// A handle that cancels a context, and all that were derived from it (Go's `CancelFunc`).
 ///
 /// Dropping it cancels too, like Go's `defer cancel()`; [`disarm`](Self::disarm) drops it without
-/// that. The handle keeps the context alive. It may be shared and sent; canceling again has no
-/// effect.
+/// that. The handle keeps the context alive. It may be sent to other threads and shared with them;
+/// canceling again has no effect.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};

@@ -167,8 +167,8 @@ impl Context {
     /// Derives a child with a value, which it and its descendants find by its type (Go's
     /// `context.WithValue`).
     ///
-    /// The child ends with this context. Make a type of your own for each value, so that no other
-    /// value hides it: the type is what the key is in Go.
+    /// The child ends with this context. Define a type of your own for each value, so that no other
+    /// value hides it: the type takes the place of Go's key.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -308,7 +308,7 @@ impl Context {
         self.0.nearest_signal()?.deadline()
     }
 
-    /// Returns the nearest value of this type, of this context or its ancestors (Go's
+    /// Returns the nearest value of type `T`, in this context or its ancestors (Go's
     /// `ctx.Value(key)`).
     ///
     /// Takes time in proportion to the distance.

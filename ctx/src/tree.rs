@@ -40,10 +40,10 @@
 //!
 //! # Done and the reason
 //! The reason is written first, and then `done` is closed, outside the lock: waking others may run
-//! them here, and nothing may park under a lock of `std`. A caller that reads a reason and sees
-//! that `done` is not closed yet waits for that, so that `err()` is never ahead of `done()`. A
-//! channel is made on the first call of `done`. If that is after the end, it is a channel that was
-//! closed long ago.
+//! them here, and nothing may park under a lock of `std`. A caller that reads a reason while `done`
+//! is still open waits until it is closed, so that `err()` is never ahead of `done()`. A channel is
+//! made on the first call of `done`. If that is after the end, it is a channel that was closed long
+//! ago.
 //!
 //! # No recursion
 //! A walk is a list of children lists that grows at its end while it is processed at its front. A
@@ -392,9 +392,9 @@ impl Drop for Node {
     }
 }
 
-/// What a deadline's timer holds: dropping it cancels the node. A destructor does this, so that it
-/// happens even if the timer's goroutine gets no stack: this deadline may be all that others wait
-/// for. When the timer is stopped, the node has ended or was dropped.
+/// The content of a deadline's timer: its drop cancels the node. Canceling is left to a destructor
+/// because it must happen even if the timer's goroutine gets no stack: others may be waiting for
+/// nothing but this deadline. When the timer is stopped, the node has ended or was dropped.
 struct Deadline {
     node: Weak<Node>,
     end: End,

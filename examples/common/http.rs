@@ -1,7 +1,7 @@
 //! A minimal HTTP/1.0 server for small examples: GET, one request on a connection, no header
 //! fields.
 //!
-//! The example `http` is a real server. A client is in `http_get.rs`.
+//! The example `http` is a real server. For a client, see `http_get.rs`.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::SocketAddr;

@@ -1,9 +1,9 @@
 //! The regular files under a path, in path order, in constant memory.
 //!
 //! Path order is the order of the bytes of the whole path, so the output of `digest` is that of
-//! `find FOLDER -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`. A folder sorts like its
-//! name and a slash, as that is how the paths of its files compare with those of its siblings:
-//! `a-b`, then `a/x`, then `a0`.
+//! `find FOLDER -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`. A folder sorts as if its
+//! name ended with a slash, because that is how the paths of its files compare with those of its
+//! siblings: `a-b`, then `a/x`, then `a0`.
 //!
 //! Sorting a folder requires its names, and a folder may have a million of them. So a folder is
 //! read in passes: each pass keeps the `BATCH` smallest names that are larger than the last one

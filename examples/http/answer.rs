@@ -33,7 +33,7 @@ impl<'a> Answer<'a> {
         Self { status: Status::Ok, content_type, allow: None, body }
     }
 
-    /// Returns an answer that says no more than its status.
+    /// Returns an answer whose body only repeats the status.
     pub(crate) fn plain(status: Status) -> Self {
         Self { status, content_type: "text/plain", allow: None, body: status.line().as_bytes() }
     }

@@ -1,4 +1,4 @@
-//! A pool of buffers, so that messages do not allocate one each.
+//! A pool of buffers, so that not every message allocates one.
 //!
 //! Go's `sync.Pool`. `get` returns any buffer that was put back, or a new one. The buffer still
 //! contains what its last user left there, so clear it first. The pool may drop what it holds: it

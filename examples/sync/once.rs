@@ -1,4 +1,4 @@
-//! Things that are done once, by the goroutine that comes first.
+//! Work that is done once, by the goroutine that gets there first.
 //!
 //! Go's `sync.Once`, and its `sync.OnceValue`, which is `OnceLock` or `LazyLock` here, as in `std`.
 //! Of many goroutines that come at the same time, one does the work, and the others wait until it

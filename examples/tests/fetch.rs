@@ -15,8 +15,8 @@ use common::{Server, check_command_line};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch");
 
-/// Returns the program, killed after a minute. With `--foreground`, `timeout` passes a signal on
-/// once, and not to its group as well.
+/// Returns a command that runs the program, and kills it after a minute. With `--foreground`,
+/// `timeout` passes a signal on once, and not to its group as well.
 fn command(procs: usize) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).env("GOMAXPROCS", procs.to_string());

@@ -75,7 +75,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("{chunked}\r\n003\r\nabc\r\n000\r\n\r\n", &[200, 200]),
     ("{chunked}\r\n0\r\nContent-Length: 5\r\n\r\n", &[200, 200]),
     ("{chunked}\r\n0\r\nno colon\r\n\r\n", &[400]),
-    // Line feeds alone after the last chunk.
+    // Bare line feeds after the last chunk.
     ("{chunked}\r\n3\r\nabc\r\n0\n\r\n", &[400]),
     ("{chunked}\r\n3\r\nabc\r\n0\r\n\n", &[400]),
     ("{chunked}\r\n0\r\nX: y\n\r\n", &[400]),
@@ -289,9 +289,9 @@ fn kv_answers_each_request() {
     }
 }
 
-/// Sends some of the requests in a row with some bytes changed, inserted, or removed, in pieces and
-/// whole: the answers are the same, and other clients get theirs. `reset` undoes what the previous
-/// round has left behind.
+/// Sends some of the requests one after another, with some bytes changed, inserted, or removed. The
+/// answers are the same whether the bytes come in pieces or whole, and other clients get theirs.
+/// `reset` undoes what the previous round has left behind.
 fn damage(server: &Server, reset: &[u8], requests: Vec<&'static str>, good: &'static str, ends: &[u8]) {
     let change = (any::<Index>(), prop_oneof![any::<u8>(), select(&b"\r\n\0 :;*$-0"[..])], 0..3_usize);
     let input = proptest::collection::vec(select(requests), 1..4);

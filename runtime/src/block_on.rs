@@ -9,7 +9,8 @@ use greenthread_channels::{Sender, bounded};
 
 /// Runs a future to its end, and returns its output.
 ///
-/// Blocks the caller: a goroutine parks and its thread runs others, any other thread sleeps.
+/// Blocks the caller: a goroutine parks, and its thread runs other goroutines; any other thread
+/// sleeps.
 ///
 /// This is for occasional calls into a library that is `async`. The caller polls the future, on its
 /// own stack, so the future moves with the goroutine from thread to thread. The future must bring

@@ -1,4 +1,4 @@
-//! `Builder`: goroutines with a name, a stack size or a thread of their own.
+//! `Builder`: goroutines with a name, a stack size, or a thread of their own.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use greenthread_scheduler::{self as scheduler, Options};
 use crate::scope::{Scope, ScopedJoinHandle};
 use crate::task::JoinHandle;
 
-/// A factory for goroutines with a name, a stack size or a thread of their own, like
+/// A factory for goroutines with a name, a stack size, or a thread of their own, like
 /// [`std::thread::Builder`] for threads.
 ///
 /// ```
@@ -35,7 +35,7 @@ impl Builder {
         Self::default()
     }
 
-    /// Names the goroutine, for panics, the overflow report and dumps.
+    /// Names the goroutine in panic messages, overflow reports, and dumps.
     ///
     /// Go has no counterpart.
     ///

@@ -1,6 +1,6 @@
 //! `go!`.
 
-/// Starts a goroutine whose result nothing waits for, like Go's `go` statement.
+/// Starts a goroutine without waiting for its result, like Go's `go` statement.
 ///
 /// * `go!(move || ..)` calls a closure in a new goroutine. What it captures must be `Send` and
 ///   `'static`.

@@ -163,10 +163,10 @@
 //!
 //! # Blocking calls and endless loops
 //! A goroutine in a system call, in foreign code, or in a loop keeps its OS thread. The runtime
-//! gives its P to another thread after about 10 ms without being told, and after about 0.1 ms if
-//! many block at once. So files and `std::process` need no special form; for many children, or with
-//! a context, there is [`process`]. Announce a call that blocks often with [`blocking`], which
-//! hands over the P at once.
+//! gives its P to another thread without being told: after about 10 ms, after 2 to 4 ms if the
+//! thread sleeps in the kernel, and after about 0.1 ms if many block at once. So files and
+//! `std::process` need no special form; for many children, or with a context, there is [`process`].
+//! Announce a call that blocks often with [`blocking`], which hands over the P at once.
 //!
 //! # Features
 //! All are on by default, and each only adds. Without them, `greenthread` has goroutines, channels,
@@ -226,10 +226,10 @@ pub use greenthread_channels::{select, select_biased};
 pub use greenthread_ctx as ctx;
 /// Runs `fn main` as the main goroutine.
 ///
-/// Without it, `main` is a thread, which may use all of this crate as well. When the main goroutine
-/// returns, the process ends, whatever the other goroutines do (Go's rule). It may return anything
-/// that a `main` may return. Its name is "main", and its stack reserves 8 MiB, like a main
-/// thread's.
+/// Without this attribute, `main` is a thread, which may use all of this crate as well. When the
+/// main goroutine returns, the process ends, whatever the other goroutines do (Go's rule). The
+/// function may return anything that a `main` may return. The goroutine's name is "main", and its
+/// stack reserves 8 MiB, like a main thread's.
 ///
 /// ```
 /// #[greenthread::main]

@@ -19,8 +19,8 @@ use crate::sync::{BlockingWait, End, Reason, reporting};
 /// of them have ended.
 ///
 /// Like [`std::thread::scope`]: the goroutines are joined at the end, whether `f` has joined them
-/// or not, and even if `f` panics. Parks a goroutine, blocks a thread. Go has no counterpart;
-/// `errgroup` comes close.
+/// or not, and even if `f` panics. Parks the calling goroutine, or blocks the calling thread. Go
+/// has no counterpart; `errgroup` comes close.
 ///
 /// Use this in goroutines, and not [`std::thread::scope`]. That one wakes the *thread* on which it
 /// was entered, which runs another goroutine by then if this one has parked inside the scope. If
@@ -239,9 +239,9 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end and returns its result.
     ///
-    /// Parks a goroutine, blocks a thread. The result is moved through several frames: for results
-    /// over 4 KiB let the goroutine return a `Box` or a `Vec`, as [`go!`](macro@crate::go)
-    /// explains.
+    /// Parks the calling goroutine, or blocks the calling thread. The result is moved through
+    /// several frames: for results over 4 KiB let the goroutine return a `Box` or a `Vec`, as
+    /// [`go!`](macro@crate::go) explains.
     ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; a `String` if there was no stack for it.

@@ -234,11 +234,11 @@ pub fn notify(signals: &[Signal]) -> Receiver<Signal> {
 
 /// Returns a context that ends when one of the signals comes, or with `parent`.
 ///
-/// Go's `signal.NotifyContext`. The first signal cancels the context, and is the text of its
-/// [`cause`](Context::cause): "SIGTERM received". Later ones have no effect, like in Go, until the
-/// [`Cancel`] is used or dropped or the parent ends; a moment after that the signals have their
-/// default effect again. Drop it as soon as the context has ended, so that a second Ctrl-C ends a
-/// shutdown that hangs.
+/// Go's `signal.NotifyContext`. The first signal cancels the context, and the text of its
+/// [`cause`](Context::cause) names the signal: "SIGTERM received". Later ones have no effect, like
+/// in Go, until the [`Cancel`] is used or dropped or the parent ends; a moment after that the
+/// signals have their default effect again. Drop the `Cancel` as soon as the context has ended, so
+/// that a second Ctrl-C ends a shutdown that hangs.
 ///
 /// Does not block; works from any thread. It costs what [`notify`] does, and one more goroutine.
 ///

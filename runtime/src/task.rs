@@ -15,7 +15,7 @@ use greenthread_scheduler::{self as scheduler, Goroutine, Options, OsThreadGuard
 /// Does not block. Dropping the handle lets the goroutine go on alone. Go's `go` returns nothing:
 /// use [`go!`](macro@crate::go) for that.
 ///
-/// Large captures and results belong into a `Box` or a `Vec`, as [`go!`](macro@crate::go) explains.
+/// Large captures and results belong in a `Box` or a `Vec`, as [`go!`](macro@crate::go) explains.
 ///
 /// ```
 /// let handle = greenthread::spawn(|| 6 * 7);
@@ -61,9 +61,9 @@ impl<T> JoinHandle<T> {
 
     /// Waits for the goroutine to end and returns its result.
     ///
-    /// Parks a goroutine, blocks a thread. The result is moved through several frames: for results
-    /// over 4 KiB let the goroutine return a `Box` or a `Vec`, as [`go!`](macro@crate::go)
-    /// explains.
+    /// Parks the calling goroutine, or blocks the calling thread. The result is moved through
+    /// several frames: for results over 4 KiB let the goroutine return a `Box` or a `Vec`, as
+    /// [`go!`](macro@crate::go) explains.
     ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; [`Exited`](crate::Exited) if it called
@@ -103,7 +103,7 @@ impl<T> JoinHandle<T> {
         self.inner.id()
     }
 
-    /// Returns the name that [`Builder::name`](crate::Builder::name) gave.
+    /// Returns the name that was given with [`Builder::name`](crate::Builder::name), if any.
     ///
     /// ```
     /// assert_eq!(greenthread::spawn(|| ()).name(), None);
@@ -114,8 +114,8 @@ impl<T> JoinHandle<T> {
 
     /// Returns a channel that closes when the goroutine ends, for a `select!`.
     ///
-    /// Nothing is ever sent on it. It is Go's `done` channel, ready made; the first call makes it.
-    /// Does not block.
+    /// Nothing is ever sent on it. It replaces the `done` channel that a Go program closes by hand.
+    /// The first call creates it. Does not block.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| 1);
@@ -188,7 +188,7 @@ pub fn num_goroutine() -> usize {
 
 /// Returns the number of CPUs that this process may use now (Go's `runtime.NumCPU`).
 ///
-/// Its affinity and the quota of its cgroup count; Go ignores the quota.
+/// The CPU affinity and the quota of the cgroup are taken into account; Go ignores the quota.
 ///
 /// ```
 /// assert!(greenthread::num_cpu() >= 1);
@@ -210,7 +210,7 @@ pub fn gomaxprocs() -> usize {
     scheduler::gomaxprocs()
 }
 
-/// Sets the number of Ps and returns the former number (Go's `runtime.GOMAXPROCS(n)`).
+/// Sets the number of Ps and returns the previous number (Go's `runtime.GOMAXPROCS(n)`).
 ///
 /// The number is limited to [`MAX_PROCS`](crate::config::MAX_PROCS). Nothing is stopped to change
 /// it: a smaller number takes effect as the surplus Ps return to the scheduler, within 10 ms.

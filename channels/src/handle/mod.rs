@@ -79,8 +79,8 @@ pub const fn never<T>() -> Receiver<T> {
 
 /// Creates the two ends of a nil channel (Go's `var ch chan T`).
 ///
-/// Sending and receiving block forever, and closing panics. Dropping a side does not close it. A
-/// nil channel serves to switch off an arm of a `select!`. Nothing is allocated.
+/// Sending and receiving block forever, and closing panics. Dropping one end does not close the
+/// channel. Use a nil channel to switch off an arm of a `select!`. Nothing is allocated.
 ///
 /// ```
 /// use greenthread::channel::{TryRecvError, TrySendError, nil};

@@ -104,7 +104,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives a value, and blocks until there is one (Go's `v, ok := <-ch`).
+    /// Receives a value, blocking until there is one (Go's `v, ok := <-ch`).
     ///
     /// On a nil channel this blocks forever.
     ///
@@ -129,7 +129,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives a value, and blocks for at most `timeout` until there is one.
+    /// Receives a value, blocking for at most `timeout` until there is one.
     ///
     /// If the value comes from a `select!` that still evaluates its message, this call waits for
     /// that evaluation too, however long it takes.
@@ -156,7 +156,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives a value, and blocks until `deadline` at the latest.
+    /// Receives a value, blocking until `deadline` at the latest.
     ///
     /// It waits past the deadline in the same case as [`recv_timeout`](Self::recv_timeout).
     ///
@@ -229,8 +229,8 @@ impl<T> Receiver<T> {
 
     /// Returns an iterator over the values that are available now.
     ///
-    /// Its `next` calls [`try_recv`](Self::try_recv), and blocks only in the one case in which that
-    /// does.
+    /// Its `next` calls [`try_recv`](Self::try_recv), and blocks only in the one case in which
+    /// `try_recv` does.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();

@@ -67,7 +67,7 @@ impl<T> Sender<T> {
         self.chan().map_or_else(|| Arm::nil::<T>(direction), |chan| Arm::chan(direction, chan))
     }
 
-    /// Sends a value, and blocks until there is room for it or a receiver has taken it (Go's
+    /// Sends a value, blocking until there is room for it or a receiver has taken it (Go's
     /// `ch <- v`).
     ///
     /// On a nil channel this blocks forever.
@@ -96,12 +96,12 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends a value, and blocks for at most `timeout` until there is room or a receiver has taken
-    /// it.
+    /// Sends a value, blocking for at most `timeout` until there is room for it or a receiver has
+    /// taken it.
     ///
     /// # Errors
-    /// If the channel is closed, or no receiver has taken the value in time. The error returns the
-    /// value.
+    /// If the channel is closed, or neither room nor a receiver for the value was found in time.
+    /// The error returns the value.
     ///
     /// ```
     /// use greenthread::channel::{SendTimeoutError, bounded};
@@ -121,11 +121,11 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends a value, and blocks until `deadline` at the latest.
+    /// Sends a value, blocking until `deadline` at the latest.
     ///
     /// # Errors
-    /// If the channel is closed, or no receiver has taken the value in time. The error returns the
-    /// value.
+    /// If the channel is closed, or neither room nor a receiver for the value was found in time.
+    /// The error returns the value.
     ///
     /// ```
     /// use greenthread::channel::{SendTimeoutError, bounded};
@@ -175,8 +175,8 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// With "close of closed channel" if `close` was called before, by any clone, and with "close
-    /// of nil channel" on a nil channel. It does not panic because all receivers are gone: a sender
-    /// cannot know that in time.
+    /// of nil channel" on a nil channel. The call does not panic if all receivers are gone, since a
+    /// sender cannot know that in time.
     ///
     /// ```
     /// use greenthread::channel::{SendError, bounded};

@@ -212,7 +212,7 @@ impl<'a> Selecting<'_, '_, 'a> {
         }
     }
 
-    /// Performs step 2 of the protocol with a deadline, which is armed.
+    /// Performs step 2 of the protocol for a select with a deadline, whose timer is armed.
     fn select_until(&self, deadline: Instant, blocker: &Blocker, claim: &Claim, timed: Timed<'_>) -> Step {
         let mut locked = match self.pass_1(LockedArms::lock(self.arms)) {
             Pass1::Decided(step) => return step,

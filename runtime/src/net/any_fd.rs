@@ -192,7 +192,7 @@ impl<T: AsFd> Async<T> {
         self.fd.set_deadlines(deadline)
     }
 
-    /// Sets the deadline of operations that read.
+    /// Sets the deadline for reads.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetReadDeadline`.
     ///
@@ -211,7 +211,7 @@ impl<T: AsFd> Async<T> {
         self.fd.set_deadline(Direction::Read, deadline)
     }
 
-    /// Sets the deadline of operations that write.
+    /// Sets the deadline for writes.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetWriteDeadline`.
     ///
@@ -271,7 +271,7 @@ impl<T: AsFd> Async<T> {
         self.fd.set_timeout(Direction::Write, timeout)
     }
 
-    /// Returns the timeout of operations that read.
+    /// Returns the timeout for reads.
     ///
     /// Does not block.
     ///
@@ -289,7 +289,7 @@ impl<T: AsFd> Async<T> {
         self.fd.timeout(Direction::Read)
     }
 
-    /// Returns the timeout of operations that write.
+    /// Returns the timeout for writes.
     ///
     /// Does not block.
     ///

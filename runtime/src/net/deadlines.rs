@@ -35,7 +35,7 @@ impl TcpStream {
         self.socket.set_deadlines(deadline)
     }
 
-    /// Sets the deadline of operations that read.
+    /// Sets the deadline for reads.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetReadDeadline`.
     ///
@@ -54,7 +54,7 @@ impl TcpStream {
         self.socket.set_deadline(Direction::Read, deadline)
     }
 
-    /// Sets the deadline of operations that write.
+    /// Sets the deadline for writes.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetWriteDeadline`.
     ///
@@ -114,7 +114,7 @@ impl TcpStream {
         self.socket.set_timeout(Direction::Write, timeout)
     }
 
-    /// Returns the timeout of operations that read.
+    /// Returns the timeout for reads.
     ///
     /// Does not block.
     ///
@@ -132,7 +132,7 @@ impl TcpStream {
         self.socket.timeout(Direction::Read)
     }
 
-    /// Returns the timeout of operations that write.
+    /// Returns the timeout for writes.
     ///
     /// Does not block.
     ///
@@ -173,7 +173,7 @@ impl UnixStream {
         self.socket.set_deadlines(deadline)
     }
 
-    /// Sets the deadline of operations that read.
+    /// Sets the deadline for reads.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetReadDeadline`.
     ///
@@ -191,7 +191,7 @@ impl UnixStream {
         self.socket.set_deadline(Direction::Read, deadline)
     }
 
-    /// Sets the deadline of operations that write.
+    /// Sets the deadline for writes.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetWriteDeadline`.
     ///
@@ -248,7 +248,7 @@ impl UnixStream {
         self.socket.set_timeout(Direction::Write, timeout)
     }
 
-    /// Returns the timeout of operations that read.
+    /// Returns the timeout for reads.
     ///
     /// Does not block.
     ///
@@ -265,7 +265,7 @@ impl UnixStream {
         self.socket.timeout(Direction::Read)
     }
 
-    /// Returns the timeout of operations that write.
+    /// Returns the timeout for writes.
     ///
     /// Does not block.
     ///
@@ -305,7 +305,7 @@ impl UdpSocket {
         self.socket.set_deadlines(deadline)
     }
 
-    /// Sets the deadline of operations that read.
+    /// Sets the deadline for reads.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetReadDeadline`.
     ///
@@ -323,7 +323,7 @@ impl UdpSocket {
         self.socket.set_deadline(Direction::Read, deadline)
     }
 
-    /// Sets the deadline of operations that write.
+    /// Sets the deadline for writes.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetWriteDeadline`.
     ///
@@ -380,7 +380,7 @@ impl UdpSocket {
         self.socket.set_timeout(Direction::Write, timeout)
     }
 
-    /// Returns the timeout of operations that read.
+    /// Returns the timeout for reads.
     ///
     /// Does not block.
     ///
@@ -397,7 +397,7 @@ impl UdpSocket {
         self.socket.timeout(Direction::Read)
     }
 
-    /// Returns the timeout of operations that write.
+    /// Returns the timeout for writes.
     ///
     /// Does not block.
     ///
@@ -437,7 +437,7 @@ impl UnixDatagram {
         self.socket.set_deadlines(deadline)
     }
 
-    /// Sets the deadline of operations that read.
+    /// Sets the deadline for reads.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetReadDeadline`.
     ///
@@ -455,7 +455,7 @@ impl UnixDatagram {
         self.socket.set_deadline(Direction::Read, deadline)
     }
 
-    /// Sets the deadline of operations that write.
+    /// Sets the deadline for writes.
     ///
     /// Like [`set_deadline`](Self::set_deadline), but for one direction. Go's `SetWriteDeadline`.
     ///
@@ -512,7 +512,7 @@ impl UnixDatagram {
         self.socket.set_timeout(Direction::Write, timeout)
     }
 
-    /// Returns the timeout of operations that read.
+    /// Returns the timeout for reads.
     ///
     /// Does not block.
     ///
@@ -529,7 +529,7 @@ impl UnixDatagram {
         self.socket.timeout(Direction::Read)
     }
 
-    /// Returns the timeout of operations that write.
+    /// Returns the timeout for writes.
     ///
     /// Does not block.
     ///

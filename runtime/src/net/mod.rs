@@ -58,10 +58,10 @@
 
 // # From a read to the scheduler
 //
-// Where a read that has to wait passes, one file a step:
+// The path of a read that has to wait, one file per step:
 //
 // 1. `tcp_stream.rs`: `impl Read for TcpStream`, one line. `Socket` (`socket.rs`) is a shared
-//    handle on an `AsyncFd`, and dereferences to it.
+//    handle to an `AsyncFd`, and dereferences to it.
 // 2. `async_fd.rs`: `AsyncFd::read` takes its turn (`IoOp::start`), tries (`IoOp::run`), and, when
 //    the attempt would block, calls `IoOp::wait_for_event`.
 // 3. `scheduler/src/netpoll/descriptor.rs`: `Descriptor::wait` publishes the waiter in the poll

@@ -10,7 +10,7 @@ impl UdpSocket {
     /// (`IP_ADD_MEMBERSHIP`).
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// use std::net::Ipv4Addr;
@@ -29,7 +29,7 @@ impl UdpSocket {
     /// (`IPV6_ADD_MEMBERSHIP`).
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -51,7 +51,7 @@ impl UdpSocket {
     /// Leaves a group that was [joined](Self::join_multicast_v4).
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// use std::net::Ipv4Addr;
@@ -68,7 +68,7 @@ impl UdpSocket {
     /// Leaves a group that was [joined](Self::join_multicast_v6).
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -92,7 +92,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -110,7 +110,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -127,7 +127,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -145,7 +145,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;

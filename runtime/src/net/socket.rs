@@ -1,4 +1,4 @@
-//! What all kinds of sockets have in common: a handle on an [`AsyncFd`], made of `std`'s socket.
+//! What all kinds of sockets have in common: a handle to an [`AsyncFd`], made of `std`'s socket.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use socket2::SockRef;
 
 use super::async_fd::AsyncFd;
 
-/// A handle on a socket of `std`'s type `T`.
+/// A handle to a socket of `std`'s type `T`.
 ///
 /// The operations are those of [`AsyncFd`], to which it dereferences: reading, writing, waiting,
 /// deadlines, closing. The socket is closed with its last handle.
@@ -46,7 +46,7 @@ impl<T: AsFd + From<OwnedFd>> Socket<T> {
         }
     }
 
-    /// Returns another handle on the socket.
+    /// Returns another handle to the socket.
     pub(super) fn share(&self) -> Self {
         Self(Arc::clone(&self.0))
     }

@@ -222,7 +222,7 @@ impl TcpListener {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -240,7 +240,7 @@ impl TcpListener {
     /// It applies to accepted connections too. Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -285,7 +285,7 @@ impl FusedIterator for Incoming<'_, TcpListener> {}
 
 /// What all sockets have.
 impl TcpListener {
-    /// Makes a listener from one of `std`.
+    /// Converts a listener of `std` into one of this module.
     ///
     /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
     /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
@@ -327,7 +327,7 @@ impl TcpListener {
         self.socket.into_std()
     }
 
-    /// Returns another handle on the same listener.
+    /// Returns another handle to the same listener.
     ///
     /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
     /// descriptor. Does not block.
@@ -382,7 +382,7 @@ impl TcpListener {
         self.socket.set_nonblocking(nonblocking)
     }
 
-    /// Closes the listener, under all of its handles.
+    /// Closes the listener for all of its handles.
     ///
     /// Operations in progress and all later ones return an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The

@@ -117,7 +117,7 @@ impl Write for WithCtx<'_, TcpStream> {
 }
 
 impl TcpStream {
-    /// Connects to an address, or, of several, to the one that accepts first.
+    /// Connects to an address, or to whichever of several accepts first.
     ///
     /// Blocks until the connection is made or the system gives up. Looking up a name blocks no
     /// other goroutine: see [`lookup_host`](super::lookup_host).
@@ -158,10 +158,10 @@ impl TcpStream {
         Self::connect_within(None, *addr, Instant::now().checked_add(timeout))
     }
 
-    /// Connects like [`connect`](Self::connect), but no longer than `ctx` lasts.
+    /// Connects like [`connect`](Self::connect), unless the context ends first.
     ///
     /// Go's `Dialer.DialContext`. The context also ends the wait for a lookup. The lookup itself
-    /// cannot be ended, and goes on in the background ([`Resolve`]).
+    /// cannot be interrupted, and continues in the background ([`Resolve`]).
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect), and that of the context if it ends first.
@@ -318,7 +318,8 @@ impl TcpStream {
         SockRef::from(self.socket.open()?).set_linger(linger.map(|linger| linger.min(MAX_LINGER)))
     }
 
-    /// Returns after how long a silence the peer is probed (`SO_KEEPALIVE`, `TCP_KEEPIDLE`).
+    /// Returns how long the connection may be idle before the peer is probed (`SO_KEEPALIVE`,
+    /// `TCP_KEEPIDLE`).
     ///
     /// Does not block.
     ///
@@ -336,9 +337,11 @@ impl TcpStream {
         if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
     }
 
-    /// Sets after how long a silence the peer is probed, in whole seconds, at least one.
+    /// Sets how long the connection may be idle before the peer is probed, in whole seconds, at
+    /// least one.
     ///
-    /// `None` is never, the default. Does not block. Go's `SetKeepAliveConfig`.
+    /// With `None`, the default, the peer is never probed. Does not block. Go's
+    /// `SetKeepAliveConfig`.
     ///
     /// # Errors
     /// The system's error, for example that the time is too short or too long; and if the stream is
@@ -374,7 +377,7 @@ impl TcpStream {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -393,7 +396,7 @@ impl TcpStream {
     /// It is off by default, like in `std`; Go turns it on. Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -411,7 +414,7 @@ impl TcpStream {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -430,7 +433,7 @@ impl TcpStream {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -463,7 +466,7 @@ fn check_connected(socket: &net::TcpStream) -> io::Result<()> {
 
 /// What all sockets have.
 impl TcpStream {
-    /// Makes a stream from one of `std`.
+    /// Converts a stream of `std` into one of this module.
     ///
     /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
     /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
@@ -507,7 +510,7 @@ impl TcpStream {
         self.socket.into_std()
     }
 
-    /// Returns another handle on the same stream.
+    /// Returns another handle to the same stream.
     ///
     /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
     /// descriptor. Does not block.
@@ -565,7 +568,7 @@ impl TcpStream {
         self.socket.set_nonblocking(nonblocking)
     }
 
-    /// Closes the stream, under all of its handles.
+    /// Closes the stream for all of its handles.
     ///
     /// Operations in progress and all later ones return an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The

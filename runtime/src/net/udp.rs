@@ -260,7 +260,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -278,7 +278,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -295,7 +295,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -313,7 +313,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -417,7 +417,7 @@ impl WithCtx<'_, UdpSocket> {
 
 /// What all sockets have.
 impl UdpSocket {
-    /// Makes a socket from one of `std`.
+    /// Converts a socket of `std` into one of this module.
     ///
     /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
     /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
@@ -459,7 +459,7 @@ impl UdpSocket {
         self.socket.into_std()
     }
 
-    /// Returns another handle on the same socket.
+    /// Returns another handle to the same socket.
     ///
     /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
     /// descriptor. Does not block.
@@ -514,7 +514,7 @@ impl UdpSocket {
         self.socket.set_nonblocking(nonblocking)
     }
 
-    /// Closes the socket, under all of its handles.
+    /// Closes the socket for all of its handles.
     ///
     /// Operations in progress and all later ones return an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The

@@ -119,7 +119,7 @@ impl UnixDatagram {
     /// Datagrams from other addresses are refused from now on. Does not block.
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -140,7 +140,7 @@ impl UnixDatagram {
     /// Sets the address that [`send`](Self::send) sends to, like [`connect`](Self::connect).
     ///
     /// # Errors
-    /// The system's error, or an error if the socket is closed.
+    /// If the socket is closed, or the system reports an error.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -410,7 +410,7 @@ impl WithCtx<'_, UnixDatagram> {
 
 /// What all sockets have.
 impl UnixDatagram {
-    /// Makes a socket from one of `std`.
+    /// Converts a socket of `std` into one of this module.
     ///
     /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
     /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
@@ -452,7 +452,7 @@ impl UnixDatagram {
         self.socket.into_std()
     }
 
-    /// Returns another handle on the same socket.
+    /// Returns another handle to the same socket.
     ///
     /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
     /// descriptor. Does not block.
@@ -507,7 +507,7 @@ impl UnixDatagram {
         self.socket.set_nonblocking(nonblocking)
     }
 
-    /// Closes the socket, under all of its handles.
+    /// Closes the socket for all of its handles.
     ///
     /// Operations in progress and all later ones return an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The

@@ -218,7 +218,7 @@ impl FusedIterator for Incoming<'_, UnixListener> {}
 
 /// What all sockets have.
 impl UnixListener {
-    /// Makes a listener from one of `std`.
+    /// Converts a listener of `std` into one of this module.
     ///
     /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
     /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
@@ -264,7 +264,7 @@ impl UnixListener {
         self.socket.into_std()
     }
 
-    /// Returns another handle on the same listener.
+    /// Returns another handle to the same listener.
     ///
     /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
     /// descriptor. Does not block.
@@ -326,7 +326,7 @@ impl UnixListener {
         self.socket.set_nonblocking(nonblocking)
     }
 
-    /// Closes the listener, under all of its handles.
+    /// Closes the listener for all of its handles.
     ///
     /// Operations in progress and all later ones return an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The

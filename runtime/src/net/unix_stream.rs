@@ -318,7 +318,7 @@ impl UnixStream {
 
 /// What all sockets have.
 impl UnixStream {
-    /// Makes a stream from one of `std`.
+    /// Converts a stream of `std` into one of this module.
     ///
     /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
     /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
@@ -360,7 +360,7 @@ impl UnixStream {
         self.socket.into_std()
     }
 
-    /// Returns another handle on the same stream.
+    /// Returns another handle to the same stream.
     ///
     /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
     /// descriptor. Does not block.
@@ -415,7 +415,7 @@ impl UnixStream {
         self.socket.set_nonblocking(nonblocking)
     }
 
-    /// Closes the stream, under all of its handles.
+    /// Closes the stream for all of its handles.
     ///
     /// Operations in progress and all later ones return an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected), "use of closed network connection"). The

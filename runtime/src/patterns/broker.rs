@@ -530,7 +530,7 @@ pub struct Subscription<T, K = String> {
 }
 
 impl<T, K> Subscription<T, K> {
-    /// Receives the next value, and blocks until there is one.
+    /// Receives the next value, blocking until there is one.
     ///
     /// # Errors
     /// If the context ends first, or has ended already; or if the broker is closed and the buffer

@@ -11,10 +11,10 @@ use super::{Input, Pipeline};
 
 /// Distributes the values of `input` to `n` goroutines, each with a pipeline of its own.
 ///
-/// Whichever goroutine is free passes a value to `f` and sends the result to its own pipeline. So
-/// the pipelines may run at different speeds, and can have different stages after this one. If all
-/// results belong together, [`worker_pool`](super::worker_pool) is simpler. (Go's blog describes
-/// the pattern in "Pipelines and cancellation".)
+/// Each value goes to whichever goroutine is free, which passes it to `f` and sends the result to
+/// its own pipeline. So the pipelines may run at different speeds, and can have different stages
+/// after this one. If all results belong together, [`worker_pool`](super::worker_pool) is simpler.
+/// (Go's blog describes the pattern in "Pipelines and cancellation".)
 ///
 /// The pipelines end separately: a panic of `f` ends the pipeline in which it happens. The input is
 /// stopped when all pipelines have ended or have been dropped, not before. Waiting for one pipeline

@@ -93,7 +93,7 @@ pub struct Pulse {
     ctx: Context,
     period: Duration,
     clock: Arc<BeatClock>,
-    /// The earliest time of the next beat that is sent, in nanoseconds since the beginning.
+    /// The earliest time at which the next beat is sent, in nanoseconds since the clock's `begin`.
     next_beat: AtomicU64,
     beat_tx: Sender<Instant>,
 }
@@ -265,7 +265,7 @@ impl<T> Heartbeat<T> {
     ///
     /// If `limit` is too long for the clock, it is never reached.
     ///
-    /// Every call of [`Pulse::beat`] counts, with any period, and whether or not
+    /// Every call to [`Pulse::beat`] counts, whatever the period, and whether or not
     /// [`beats`](Self::beats) is read. The waiter wakes no more often than once per `limit`. For a
     /// goroutine that beats at an interval, set a limit of several periods: on a busy machine a
     /// beat may come late.

@@ -114,7 +114,7 @@ impl<T: Send + 'static> Pipeline<T> {
         Self::start(ctx, capacity, None, move |stage, tx| items.try_for_each(|item| stage.send(tx, item)))
     }
 
-    /// Starts a pipeline with a goroutine that sends on the values of a channel or of another
+    /// Starts a pipeline with a goroutine that forwards the values of a channel or of another
     /// pipeline.
     ///
     /// Unlike the channel, the pipeline ends with the context.
@@ -164,7 +164,7 @@ impl<T: Send + 'static> Pipeline<T> {
         Pipeline::start(&ctx, capacity, Some(stage), move |stage, tx| body(stage, &values, tx))
     }
 
-    /// Receives the next value, and blocks until there is one.
+    /// Receives the next value, blocking until there is one.
     ///
     /// # Errors
     /// If there are no more values, for any reason; [`wait`](Self::wait) returns the reason.
@@ -204,7 +204,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// Returns an iterator over the remaining values, which blocks for each.
     ///
     /// # Panics
-    /// After the last value, if a stage panicked: with its payload.
+    /// After the last value, if a stage panicked, with the payload of its panic.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -218,7 +218,7 @@ impl<T: Send + 'static> Pipeline<T> {
         Iter { pipeline: self }
     }
 
-    /// Receives all values into a collection, and blocks until the goroutines have ended.
+    /// Receives all values into a collection, blocking until the goroutines have ended.
     ///
     /// Receives only as many values as the collection takes: a `Result` or `Option` takes none
     /// after the first failure.
@@ -228,7 +228,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// done. The values are dropped.
     ///
     /// # Panics
-    /// If a stage panicked: with its payload.
+    /// If a stage panicked, with the payload of its panic.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -252,7 +252,7 @@ impl<T: Send + 'static> Pipeline<T> {
         end.map(|()| all)
     }
 
-    /// Calls `f` with each value on the calling goroutine, and blocks until the goroutines have
+    /// Calls `f` with each value on the calling goroutine, blocking until the goroutines have
     /// ended.
     ///
     /// If `f` panics, the pipeline is dropped, and stops.
@@ -262,7 +262,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// done.
     ///
     /// # Panics
-    /// If a stage panicked: with its payload.
+    /// If a stage panicked, with the payload of its panic.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -277,7 +277,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.wait()
     }
 
-    /// Drops the remaining values, and blocks until the goroutines have done their work.
+    /// Drops the remaining values, blocking until the goroutines have done their work.
     ///
     /// Like `Wait` of Go's errgroup. Some of the goroutines may still be about to exit, and be
     /// counted by [`num_goroutine`](crate::num_goroutine). It does not wait for goroutines whose
@@ -289,7 +289,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// done. If several stages did, the cause of the first stage among them.
     ///
     /// # Panics
-    /// If a stage panicked: with its payload.
+    /// If a stage panicked, with the payload of its panic.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -155,7 +155,7 @@ struct DynamicPool<T, F> {
 
 struct WorkerCount {
     workers: usize,
-    /// The workers that wait for a job, or are about to.
+    /// The number of workers that wait for a job, or are about to.
     waiting: usize,
 }
 
@@ -219,7 +219,7 @@ impl<T, F> DynamicPool<T, F> {
 
 /// Stages that run in several goroutines each.
 impl<T: Send + 'static> Pipeline<T> {
-    /// Passes each value to `f` in `workers` goroutines, and sends on the results in the order in
+    /// Passes each value to `f` in `workers` goroutines, and forwards the results in the order in
     /// which they are ready.
     ///
     /// Like [`map`](Self::map) otherwise; see also [`worker_pool`].
@@ -276,7 +276,7 @@ impl<T: Send + 'static> Pipeline<T> {
         pool(&ctx, self.capacity, workers, self, move |stage, value| f(value).map_err(|error| stage.fail(error)))
     }
 
-    /// Passes each value to `f` in `workers` goroutines, and sends on the results in the order of
+    /// Passes each value to `f` in `workers` goroutines, and forwards the results in the order of
     /// the values.
     ///
     /// Like [`map`](Self::map) otherwise. A result that is ready before an earlier one waits with
@@ -336,8 +336,8 @@ impl<T: Send + 'static> Pipeline<T> {
         self.ordered(workers, f, |stage, result| result.map_err(|error| stage.fail(error)))
     }
 
-    /// Adds a stage whose workers call `f` at the same time; `finish` slots each result into an
-    /// output, in order.
+    /// Adds a stage whose workers call `f` at the same time; `finish` turns each result into an
+    /// output, in the order of the inputs.
     #[track_caller]
     fn ordered<R: 'static, U: Send + 'static>(
         self,

@@ -292,7 +292,7 @@ impl<T> Queue<T> {
         Ok(pushed)
     }
 
-    /// Takes the oldest value out of the queue, and blocks until there is one.
+    /// Takes the oldest value out of the queue, blocking until there is one.
     ///
     /// # Errors
     /// If the context ends first, or has ended already; or if the queue is closed and empty.

@@ -121,7 +121,7 @@ impl RateLimiter {
         Self { bucket, front: Semaphore::new(1), clock: LazyLock::new(|| Timer::new(Duration::MAX)) }
     }
 
-    /// Takes a token, and blocks until there is one and all earlier waiters have been served.
+    /// Takes a token, blocking until there is one and all earlier waiters have been served.
     ///
     /// Go's `Wait`.
     ///
@@ -143,7 +143,7 @@ impl RateLimiter {
         self.wait_n(ctx, 1)
     }
 
-    /// Takes `n` tokens for one event that counts as `n`, and blocks until there are enough and all
+    /// Takes `n` tokens for one event that counts as `n`, blocking until there are enough and all
     /// earlier waiters have been served.
     ///
     /// Go's `WaitN`.

@@ -136,7 +136,7 @@ impl StageGuard {
     /// upstream, if any. Does not block.
     ///
     /// # Panics
-    /// If a goroutine of one of the stages panicked: with its payload.
+    /// If a goroutine of one of the stages panicked, with the payload of its panic.
     pub(super) fn outcome(&self) -> Result<(), Cause> {
         self.0.0.outcome()
     }

@@ -35,7 +35,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self
     }
 
-    /// Passes each value to `f` and sends on the result.
+    /// Passes each value to `f` and forwards the result.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -49,7 +49,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.then(move |stage, rx, tx| stage.forward_with(rx, tx, f))
     }
 
-    /// Passes each value to `f`, which can fail, and sends on the result.
+    /// Passes each value to `f`, which can fail, and forwards the result.
     ///
     /// The first error stops the whole pipeline, and [`wait`](Self::wait) returns it.
     ///
@@ -87,7 +87,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| if f(&value) { stage.send(tx, value) } else { Ok(()) })
     }
 
-    /// Passes each value to `f` and sends on the value in the `Some` that it returns.
+    /// Passes each value to `f` and forwards the value in the `Some` that it returns.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -102,7 +102,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| f(value).map_or(Ok(()), |value| stage.send(tx, value)))
     }
 
-    /// Passes each value to `f` and sends on everything that it returns, one by one.
+    /// Passes each value to `f` and forwards the items that it returns, one by one.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -238,8 +238,8 @@ impl Condvar {
     /// Waits like [`wait_while`](Self::wait_while), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends while `condition` holds, or had ended before the call, whether it holds
-    /// or not.
+    /// If the context had ended before the call (`condition` is not checked then), or ends while
+    /// `condition` still holds.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};

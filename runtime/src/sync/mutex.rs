@@ -28,8 +28,8 @@ use super::guard::impl_guard;
 /// `sync.Mutex`: any running caller may take a free lock, which is fast, and a waiter that has lost
 /// for 1 ms gets the lock by hand-off.
 ///
-/// The guard may be kept while the goroutine blocks in something else, and may be dropped on
-/// a thread other than the one that locked. A guard of [`lock_arc`](Self::lock_arc) does not borrow
+/// The guard may be kept while the goroutine blocks in something else, and may be dropped on a
+/// thread other than the one that locked. A guard of [`lock_arc`](Self::lock_arc) does not borrow
 /// the mutex.
 ///
 /// ```
@@ -71,7 +71,7 @@ impl<T> Mutex<T> {
         Self { raw: RawMutex::new(), data: UnsafeCell::new(value) }
     }
 
-    /// Returns the value.
+    /// Consumes the mutex and returns the value.
     ///
     /// Does not block: the owner of the mutex has exclusive access.
     ///
@@ -293,8 +293,8 @@ pub struct MutexGuard<'a, T: ?Sized> {
     _data: PhantomData<&'a mut T>,
 }
 
-// SAFETY: a shared guard gives access to `&T` only. (`Send` follows from the fields if `T: Send`:
-// a thread other than the one that locked may unlock.)
+// SAFETY: a shared guard gives access to `&T` only. (`Send` follows from the fields if `T: Send`: a
+// thread other than the one that locked may unlock.)
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {

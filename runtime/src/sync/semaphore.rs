@@ -310,7 +310,7 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// Keeps the permits from being given back, until a call of [`Semaphore::release`] returns
+    /// Keeps the permits from being given back, until a call to [`Semaphore::release`] returns
     /// them.
     ///
     /// ```
@@ -365,7 +365,7 @@ impl OwnedPermit {
         owned
     }
 
-    /// Keeps the permits from being given back, until a call of [`Semaphore::release`] returns
+    /// Keeps the permits from being given back, until a call to [`Semaphore::release`] returns
     /// them.
     ///
     /// ```

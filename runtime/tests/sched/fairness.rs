@@ -202,7 +202,8 @@ fn a_yielding_spawner_does_not_wait_for_all_that_it_spawned() {
         until(|| ran.load(Ordering::Relaxed) == CROWD);
         before_it
     };
-    // On a busy machine the spawner may lose its P like a hog, and the crowd goes on without it.
+    // On a busy machine the spawner may lose its P, as a hog does, and the crowd goes on without
+    // it.
     without_chaos(|| check_on(1, || assert!((0..50).any(|_| before_it() < CROWD / 10), "the whole crowd went first")));
 }
 

@@ -31,7 +31,7 @@ fn a_pool_returns_values_that_were_put_back() {
 fn a_pool_steals_from_other_shards() {
     check(|| {
         let pool = Arc::new(Pool::<u32>::new(|| 0));
-        // A thread and a goroutine never have the same shard.
+        // A thread uses a different shard from all goroutines.
         let other = Arc::clone(&pool);
         thread::spawn(move || other.put(5)).join().unwrap();
         assert_eq!(pool.get(), 5);

@@ -18,7 +18,7 @@ use greenthread_hazards::{closed_while, thread as thread_number};
 
 const TIED: usize = 8;
 
-/// A pause that is longer than goroutines that start together stay together.
+/// A pause that is longer than the time for which goroutines that start together stay together.
 const A_WHILE: Duration = Duration::from_millis(50);
 
 pub(crate) const SUITE: child::Suite = child::suite!(TESTS, PROGRAMS);

@@ -33,8 +33,8 @@ pub fn num_cpu() -> usize {
 ///
 /// Returns `None` on a thread that is not the runtime's, or that has lost its P.
 ///
-/// The caller may run on another P by the time it looks at the result. So the id is good for
-/// choosing a place that is probably not shared, and not for more.
+/// The caller may run on another P by the time it looks at the result. So use the id only to choose
+/// a place that is probably not shared.
 #[inline]
 pub fn current_p() -> Option<usize> {
     entry::with_p(|_, p| p.id as usize).ok()

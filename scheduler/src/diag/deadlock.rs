@@ -90,8 +90,8 @@
 //!   only threads that sleep for long pay.
 //! * Listing the threads instead of counting them, to find one that is awake. The list is not of
 //!   one moment: if a thread ends just when the kernel comes to it, the list ends there, and the
-//!   thread that it has started is missing. The test that hands over from thread to thread finds
-//!   that within seconds.
+//!   thread that it has started is missing. The test in which each thread starts the next one and
+//!   ends finds that within seconds.
 //! * Checking every few seconds while foreign threads live: a program that does nothing would never
 //!   be quiet.
 //! * Destructors of thread-locals as the sign that a thread ends: threads that have never called us

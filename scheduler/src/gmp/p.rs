@@ -134,7 +134,7 @@ impl P {
         self.has_queued() && !self.is_left_to_owner()
     }
 
-    /// Returns `true` if the queues hold anything. For other threads than the owner; the runnext
+    /// Returns `true` if the queues hold anything. For threads other than the owner; the runnext
     /// slot does not count.
     pub(crate) fn has_queued(&self) -> bool {
         !self.prefetched().is_empty() || self.stealers.iter().any(|stealer| !stealer.is_empty())

@@ -36,7 +36,7 @@
 //! the queues. Once these are released, a peer may have come, the goroutine may have run on, and
 //! the frame with the timer in it may be gone. So the timer is armed *before* the first lock, and
 //! may fire too early, when there is no parked waiter to wake. Another is a peer that learned of
-//! the waiter by other means than a queue, and has left a value in its frame.
+//! the waiter by means other than a queue, and has left a value in its frame.
 //!
 //! Such a wait begins with a [`Claim::shut`]. Its commit step, when the goroutine's registers are
 //! saved, calls [`Claim::open`] and then releases the locks. [`Claim::take_early`] takes a claim in

@@ -3,9 +3,9 @@
 //! # Protocol
 //! A channel operation takes the lock, finds that it must wait, links its wait node, and parks: the
 //! *commit* step releases the lock, on the system stack, after the goroutine's registers are saved.
-//! So this lock must be released by a raw call rather than a guard, from a stack other than the one
-//! it was taken on (though on the same OS thread), and its release is on the hot path of every
-//! channel operation.
+//! So this lock must be released by a raw call rather than a guard, from a different stack than it
+//! was taken on (though on the same OS thread), and its release is on the hot path of every channel
+//! operation.
 //!
 //! To lock is one compare-and-swap; to unlock is **one plain store**. A futex mutex needs a
 //! read-modify-write to unlock, to learn whether a waiter sleeps: 5 ns against 0.2. The price is

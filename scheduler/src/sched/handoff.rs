@@ -279,7 +279,8 @@ pub(crate) fn hand_off(p: &'static P) {
     if p.is_retired() {
         return retire_p(p);
     }
-    // PTimers need an M that watches them, and work needs one at once (R8 of the wake policy).
+    // Timers of the P need an M that watches them, and work needs an M at once (R8 of the wake
+    // policy).
     if (p.has_work() || !sched.global.is_empty() || p.timers.any()) && start_m(p, false) {
         return;
     }

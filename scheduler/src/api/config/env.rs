@@ -47,14 +47,15 @@ pub(crate) fn settings() -> &'static Settings {
     })
 }
 
-/// Returns the number of CPUs that this process may use now, affinity and cgroup quota counted: at
-/// least 1.
+/// Returns the number of CPUs that this process may use now, given its affinity and the quota of
+/// its cgroup: at least 1.
 pub(crate) fn default_procs() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(MAX_PROCS)
 }
 
 impl Settings {
-    /// Completes `code` from the environment `get`, and then with defaults, `cpus` Ps among them.
+    /// Fills in what `code` leaves open: first from the environment, which `get` reads, then with
+    /// the defaults, where `cpus` is the number of Ps.
     pub(crate) fn resolve(
         code: &Config,
         get: impl Fn(&str) -> Option<OsString>,

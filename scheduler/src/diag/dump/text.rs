@@ -160,7 +160,7 @@ fn without_scheduler_frames(frames: &[Frame]) -> &[Frame] {
     // paths.
     let own = file!().rsplit_once("src/").map(|(crate_folder, _)| format!("{crate_folder}src/"));
     let own = |frame: &Frame| frame.file.as_ref().zip(own.as_ref()).is_some_and(|(file, own)| file.contains(own));
-    // `catch_unwind` has a call without a source.
+    // `catch_unwind` contributes a frame without a source file.
     let root = |frame: &Frame| frame.file.as_ref().is_none_or(|file| ROOT_PATHS.iter().any(|root| file.contains(root)));
     let start = frames.iter().position(|frame| !own(frame)).unwrap_or(0);
     let end = frames.iter().rposition(|frame| !own(frame) && !root(frame)).map_or(0, |last| last + 1);

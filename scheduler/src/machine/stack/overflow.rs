@@ -72,7 +72,7 @@ const INHERITED: libc::c_int = libc::SA_NODEFER | libc::SA_RESTART;
 /// The [`Host`], once there is one.
 static HOST: AtomicPtr<Host> = AtomicPtr::new(ptr::null_mut());
 
-/// What was installed for each of `SIGNALS` before.
+/// The handlers that were installed for `SIGNALS` before ours.
 static PREVIOUS: Previous = Previous(UnsafeCell::new(MaybeUninit::zeroed()));
 
 /// `true` once a previous handler that wanted to be called only once has been called.

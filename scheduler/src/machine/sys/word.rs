@@ -6,10 +6,10 @@
 //! be left on the stack. The last matters, too: unoptimized builds leave addresses in many dead
 //! slots, and a goroutine that has one there is sent back to its thread without need (`guard`).
 //!
-//! Elsewhere it is a `thread_local!` behind functions that are not inlined and return values. (Not
-//! inlining alone would not be enough: of two calls that return an address LLVM keeps one. A value
-//! that was read from memory must be read again after any call that may write memory, and every
-//! switch is such a call.)
+//! Elsewhere, each word is a `thread_local!` behind functions that are not inlined and return
+//! values. (Not inlining alone would not be enough: of two calls that return an address LLVM keeps
+//! one. A value that was read from memory must be read again after any call that may write memory,
+//! and every switch is such a call.)
 
 pub(crate) use imp::{current, random, set_current, set_random};
 

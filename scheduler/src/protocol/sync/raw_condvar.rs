@@ -36,7 +36,7 @@
 //!   needed. But the goroutine could be notified, lock the mutex, and free it while the commit step
 //!   is still in `unlock`.
 //! * Moving notified waiters to the queue of the mutex: it spares them a useless wake-up, and ties
-//!   the mutex to its waiters. Waits with several mutexes would be an error then, as in `std`.
+//!   the mutex to its waiters. Waiting with different mutexes would then be an error, as in `std`.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `lock`, and the tickets in it rise from front to back.

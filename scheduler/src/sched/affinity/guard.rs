@@ -4,8 +4,8 @@
 //! # Vocabulary
 //! A thread's *own memory* is the block that holds its static thread-locals (`errno` too) and its
 //! control block ([`crate::machine::sys::tls`]). The *live words* of a parked goroutine are those
-//! of its stacks from the saved stack pointer to the base. A resume on an M other than the last is
-//! a *migration*.
+//! of its stacks from the saved stack pointer to the base. A resume on an M other than the last one
+//! is a *migration*.
 //!
 //! # The hazard
 //! A goroutine may park on one thread and resume on another, and a Rust function cannot know that.

@@ -239,7 +239,7 @@ impl Look {
     }
 }
 
-/// The pace of the looks: the more threads block, the sooner sysmon looks for more.
+/// How often sysmon looks for blocked threads: the more it finds, the sooner it looks again.
 struct Pacer {
     pause: u64,
     /// Looks since the last one that found a blocked thread, or since the pause grew.
