@@ -52,7 +52,9 @@ where
         Err(payload) => panic::resume_unwind(payload),
         Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => panic!("a scoped goroutine panicked"),
         Ok(_) if scope.data.incomplete.load(Ordering::Relaxed) => {
-            panic!("a scoped goroutine did not run, because there was no stack for it")
+            panic!(
+                "scope: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr"
+            )
         }
         Ok(result) => result,
     }

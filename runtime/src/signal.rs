@@ -135,7 +135,7 @@ impl Signal {
         if exists && !refused.contains(&number) {
             return Ok(Self(number));
         }
-        let text = format!("no program can be notified of signal {number}");
+        let text = format!("signal {number} does not exist or cannot be handled; use one of the constants of Signal");
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     }
 
@@ -226,7 +226,7 @@ pub fn notify(signals: &[Signal]) -> Receiver<Signal> {
     let (tx, rx) = bounded(signals.len().max(1));
     let delivery = match Delivery::start(signals) {
         Ok(delivery) => delivery,
-        Err(error) => panic!("signal::notify: {error}; call it earlier, while descriptors are free"),
+        Err(error) => panic!("signal::notify: {error}; if no descriptor is free, call it earlier"),
     };
     start(move || delivery.run(&tx));
     rx

@@ -271,7 +271,8 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     }
 }
 
-const NOT_STARTED: &str = "errgroup: a goroutine of the group did not run, because there was no stack for it";
+const NOT_STARTED: &str =
+    "errgroup: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr";
 
 impl<E: fmt::Display + Send + 'static> Working<E> {
     /// Records a failure, unless there was one before; then ends the work.

@@ -190,7 +190,7 @@ impl Once {
 #[cold]
 #[track_caller]
 fn poisoned() -> ! {
-    panic!("sync: Once is poisoned: its function panicked; use call_once_force to run one again")
+    panic!("sync: Once is poisoned: its function panicked; use call_once_force to try again")
 }
 
 impl fmt::Debug for Once {

@@ -220,7 +220,9 @@ fn misused(error: OutOfRange) -> ! {
 #[cold]
 #[track_caller]
 fn incomplete() -> ! {
-    panic!("sync: a goroutine of the WaitGroup did not run, because there was no stack for it");
+    panic!(
+        "sync: a goroutine of the WaitGroup did not run, because no stack could be allocated for it; the reason is on stderr"
+    );
 }
 
 /// The wait for a group.

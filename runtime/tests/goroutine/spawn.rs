@@ -394,5 +394,5 @@ fn exit_goroutine_runs_destructors_and_is_no_panic() {
 #[test]
 fn exit_goroutine_needs_a_goroutine() {
     let payload = std::panic::catch_unwind(|| greenthread::exit_goroutine()).unwrap_err();
-    assert_eq!(text(&*payload), "exit_goroutine: the caller is not a goroutine");
+    assert_eq!(text(&*payload), "exit_goroutine: the caller is not a goroutine; return from the thread instead");
 }

@@ -407,7 +407,8 @@ fn gets_no_more_threads() -> ExitCode {
 
 fn the_system_refuses_more_threads() {
     let ended = program("gets_no_more_threads").run().exits_with(0).prints("true\n");
-    let ended = ended.says("greenthread: the system gives no thread: ").says("; goroutines wait until one comes free");
+    let ended =
+        ended.says("greenthread: cannot start another thread (").says("; goroutines wait until a thread becomes free");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
 }
 
@@ -437,8 +438,8 @@ fn gets_no_thread_for_pinned() -> ExitCode {
 fn the_system_refuses_a_thread_for_a_pinned_goroutine() {
     let ended = program("gets_no_thread_for_pinned").run().exits_with(2);
     let ended = ended.says("fatal error: thread exhaustion: ");
-    let ended = ended.says("pinned goroutines wait for a thread, none of the ");
-    ended.says(" existing threads will end, and the system gives no more (");
+    let ended = ended.says("pinned goroutines that wait for a thread: 1; none of the ");
+    ended.says(" existing threads will end, and the system refuses to start more (");
 }
 
 fn gets_no_thread() -> ExitCode {
@@ -449,7 +450,7 @@ fn gets_no_thread() -> ExitCode {
 
 fn the_system_refuses_every_thread() {
     let ended = program("gets_no_thread").run().exits_with(2).prints("");
-    ended.says("fatal error: the system gives no thread to run goroutines on: ");
+    ended.says("fatal error: cannot start a thread to run goroutines on (");
 }
 
 /// Spawns goroutines for which no stack is left: they end as if they had panicked, and others
@@ -488,7 +489,7 @@ fn cannot_start_or_end() -> ExitCode {
 fn a_goroutine_that_cannot_start_or_end() {
     let ended = program("cannot_start_or_end").run().exits_with(2).prints("");
     let ended = ended.says("could not start: no address space for another stack of 1 GiB");
-    ended.says("fatal error: a goroutine could not start, and there is no thread to end it on");
+    ended.says("fatal error: a goroutine could not start, and no thread could be started to drop its closure (");
 }
 
 fn cannot_start_unnoticed() -> ExitCode {
@@ -569,12 +570,12 @@ fn goroutines_that_cannot_start_do_not_count_as_done() {
     let ended = program("waits_for_what_cannot_start").env("GREENTHREAD_STACK", "1g").run().exits_with(0);
     ended.prints(
         "\
-a scoped goroutine did not run, because there was no stack for it
+scope: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr
 joined: true
-sync: a goroutine of the WaitGroup did not run, because there was no stack for it
-sync: a goroutine of the WaitGroup did not run, because there was no stack for it
-errgroup: a goroutine of the group did not run, because there was no stack for it
-errgroup: a goroutine of the group did not run, because there was no stack for it
+sync: a goroutine of the WaitGroup did not run, because no stack could be allocated for it; the reason is on stderr
+sync: a goroutine of the WaitGroup did not run, because no stack could be allocated for it; the reason is on stderr
+errgroup: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr
+errgroup: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr
 context deadline exceeded
 Ok([0, 1, 2, 3])
 a goroutine could not start: no address space for its stack; use smaller stacks, or raise the limit (ulimit -v)

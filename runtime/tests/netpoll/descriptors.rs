@@ -210,7 +210,7 @@ fn a_second_waiter_in_one_direction_panics() {
             until(|| parked("IO wait") == 1);
             let second = s.spawn(move || {
                 let payload = panic::catch_unwind(AssertUnwindSafe(|| b.get())).unwrap_err();
-                assert!(text(&*payload).contains("two wait for the same direction"));
+                assert!(text(&*payload).contains("two operations wait for the same direction"));
             });
             second.join().unwrap();
             a.put(9);

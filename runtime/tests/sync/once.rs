@@ -69,7 +69,7 @@ fn a_panic_poisons_until_call_once_force() {
     check(|| {
         let once = Once::new();
         assert_eq!(panic_text(|| once.call_once(|| panic!("expected"))), "expected");
-        let poisoned = "sync: Once is poisoned: its function panicked; use call_once_force to run one again";
+        let poisoned = "sync: Once is poisoned: its function panicked; use call_once_force to try again";
         assert_eq!(panic_text(|| once.call_once(|| unreachable!())), poisoned);
         assert_eq!(panic_text(|| once.wait()), poisoned);
         scope(|s| {

@@ -269,7 +269,7 @@ fn pins_one() -> ExitCode {
 
 fn no_thread_for_a_pinned_goroutine() {
     let ended = limited("pins_one", "1", "1").exits_with(2);
-    ended.says(EXHAUSTED).says("1 pinned goroutines wait for a thread");
+    ended.says(EXHAUSTED).says("pinned goroutines that wait for a thread: 1;");
 }
 
 fn pins_a_crowd() -> ExitCode {
@@ -283,7 +283,8 @@ fn pinned_goroutines_that_wait_for_each_other() {
     let ended = limited("pins_a_crowd", "1", "4").exits_with(2);
     ended
         .says("all goroutines are asleep - deadlock!")
-        .says(" pinned goroutines wait for a thread, and the limit of 4 is");
+        .says("pinned goroutines that wait for a thread: ")
+        .says("; the limit of 4 is");
 }
 
 /// Returns how often Ms have gone to sleep.

@@ -288,7 +288,7 @@ pub enum InstallError {
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlreadyInstalled => f.write_str("config: the runtime has started, or settings were installed before"),
+            Self::AlreadyInstalled => f.write_str("config: the runtime has already started, or settings are already installed; install them once, at the start of main"),
             Self::OutOfRange { name, value, min, max: usize::MAX } => {
                 write!(f, "config: {name} is {value}, but must be at least {min}")
             }

@@ -227,7 +227,10 @@ impl fmt::Debug for Exited {
 /// # Panics
 /// If the caller is not a goroutine, or if the program is built with `panic = "abort"`.
 pub fn exit_goroutine() -> ! {
-    assert!(crate::sched::current::g().is_some(), "exit_goroutine: the caller is not a goroutine");
+    assert!(
+        crate::sched::current::g().is_some(),
+        "exit_goroutine: the caller is not a goroutine; return from the thread instead"
+    );
     if !UNWINDS {
         panic!("exit_goroutine: cannot unwind in a program built with panic = \"abort\"; return instead");
     }

@@ -203,7 +203,7 @@ fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>, unstarted: Option<(us
         let _ = writeln!(text, "thread {thread} [{reason}]: not a goroutine");
     }
     if let Some((waiting, why)) = unstarted {
-        let _ = writeln!(text, "{waiting} pinned goroutines wait for a thread, and {why}\n");
+        let _ = writeln!(text, "pinned goroutines that wait for a thread: {waiting}; {why}\n");
     }
     fatal::fatal_with_report("all goroutines are asleep - deadlock!", || text + &dump());
 }

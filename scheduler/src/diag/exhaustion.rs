@@ -40,7 +40,7 @@ pub(crate) fn check(sched: &'static Sched) {
     if stuck() {
         let lists = sched.lists();
         let (threads, refused) = (lists.threads, lists.refusal.as_ref().map(|refusal| refusal.error.clone()));
-        let why = lists.shortage().or(refused.map(|error| format!("the system gives no more ({error})")));
+        let why = lists.shortage().or(refused.map(|error| format!("the system refuses to start more ({error})")));
         drop(lists);
         if let Some(why) = why {
             end(&format!("each of the {threads} threads is locked to a goroutine that waits, and {why}"));
@@ -60,7 +60,7 @@ pub(crate) fn check_pinned(sched: &Sched) {
     if let Some(why) = lists.shortage() {
         drop(lists);
         end(&format!(
-            "{waiting} pinned goroutines wait for a thread, none of the {threads} existing threads will end, and {why}"
+            "pinned goroutines that wait for a thread: {waiting}; none of the {threads} existing threads will end, and {why}"
         ));
     }
 }

@@ -128,7 +128,8 @@ impl Descriptor {
     pub fn register(fd: BorrowedFd<'_>) -> io::Result<Self> {
         boot::ensure();
         let poller = poller::ensure()?;
-        let too_many = || io::Error::new(io::ErrorKind::OutOfMemory, "too many descriptors are registered");
+        let too_many =
+            || io::Error::new(io::ErrorKind::OutOfMemory, "too many descriptors are registered; close some first");
         let record = record::allocate().ok_or_else(too_many)?;
         let registered = poller.register(fd.as_raw_fd(), record.token());
         if let Err(error) = registered {

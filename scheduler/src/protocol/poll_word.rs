@@ -138,7 +138,7 @@ impl PollWord {
         if let Err(was) = self.0.compare_exchange(NIL, WAIT, Ordering::Acquire, Ordering::Acquire) {
             assert!(
                 was == READY,
-                "netpoll: two wait for the same direction of one descriptor; let a lock decide who reads and who writes"
+                "netpoll: two operations wait for the same direction of one descriptor; guard each direction with a lock"
             );
             self.clear();
             return false;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "two wait for the same direction")]
+    #[should_panic(expected = "two operations wait for the same direction")]
     fn two_owners_are_one_too_many() {
         let word = PollWord::new();
         assert!(word.begin());

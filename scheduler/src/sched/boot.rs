@@ -75,7 +75,9 @@ fn begin(settings: &Settings) {
             quit::install();
         }
         Err(error) => {
-            fatal::warn(&format!("no thread for sysmon ({error}): a goroutine that blocks will stall its P"));
+            fatal::warn(&format!(
+                "cannot start the sysmon thread, which retakes Ps ({error}): a goroutine that blocks will stall its P; raise the limit of threads (ulimit -u)"
+            ));
         }
     }
 }

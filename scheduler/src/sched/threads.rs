@@ -169,7 +169,9 @@ fn wake_starter() {
     };
     if is_stuck {
         // No thread would try again.
-        fatal::fatal("thread exhaustion: the system gives no thread for a pinned goroutine");
+        fatal::fatal(
+            "thread exhaustion: the system refuses a thread for a pinned goroutine; raise the limit of threads (ulimit -u)",
+        );
     }
 }
 
@@ -191,9 +193,11 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
         };
         if last {
             // None will come free: the goroutines would wait forever.
-            fatal::fatal(&format!("the system gives no thread to run goroutines on: {error}"));
+            fatal::fatal(&format!(
+                "cannot start a thread to run goroutines on ({error}); raise the limit of threads (ulimit -u)"
+            ));
         }
-        warn_no_thread(&format!("the system gives no thread: {error}"));
+        warn_no_thread(&format!("cannot start another thread ({error})"));
         if let Some((p, search)) = handed {
             failed(p, search);
         }
@@ -269,7 +273,7 @@ pub(crate) fn start_pinned() -> Option<u64> {
             lists.note_refusal(&error);
             lists.pinned_waiting.push_front(g);
             drop(lists);
-            warn_no_thread(&format!("the system gives no thread: {error}"));
+            warn_no_thread(&format!("cannot start another thread ({error})"));
         }
     }
 }
@@ -320,7 +324,7 @@ fn warn_of_limit() {
 fn warn_no_thread(why: &str) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if !WARNED.swap(true, Ordering::Relaxed) {
-        fatal::warn(&format!("{why}; goroutines wait until one comes free"));
+        fatal::warn(&format!("{why}; goroutines wait until a thread becomes free"));
     }
 }
 
@@ -357,7 +361,7 @@ impl Lists {
             return Some(format!("the limit of {most} is reached (GREENTHREAD_MAXTHREADS)"));
         }
         let refusal = self.refusal.as_ref().filter(|refusal| clock::now() - refusal.since >= PATIENCE_NS);
-        refusal.map(|refusal| format!("the system gives no more ({})", refusal.error))
+        refusal.map(|refusal| format!("the system refuses to start more ({})", refusal.error))
     }
 
     fn note_refusal(&mut self, error: &io::Error) {

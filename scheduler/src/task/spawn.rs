@@ -169,7 +169,9 @@ pub(crate) fn fail(g: GRef, error: io::Error) {
         end_outside(g);
     };
     if let Err(error) = thread::Builder::new().stack_size(FAIL_STACK).spawn(end) {
-        fatal::fatal(&format!("a goroutine could not start, and there is no thread to end it on ({error})"));
+        fatal::fatal(&format!(
+            "a goroutine could not start, and no thread could be started to drop its closure ({error})"
+        ));
     }
 }
 

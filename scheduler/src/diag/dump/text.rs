@@ -75,7 +75,7 @@ pub(super) fn write(goroutines: &[GoroutineInfo], not_begun: u64) -> String {
         let _ = write_group(&mut out, group, &mut resolver);
     }
     if not_begun > 0 {
-        let _ = writeln!(out, "{not_begun} more goroutines have not begun");
+        let _ = writeln!(out, "goroutines that have not begun: {not_begun}");
     }
     out
 }

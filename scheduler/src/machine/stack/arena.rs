@@ -107,7 +107,7 @@ impl Arena {
         }
         // SAFETY: no other thread has seen this arena.
         unsafe { memory::release(arena.range()) };
-        Err(exhausted(class, &io::Error::other(format!("there are {MOST} arenas already"))))
+        Err(exhausted(class, &io::Error::other(format!("all {MOST} arenas are in use"))))
     }
 
     fn reserve(class: Class, slots: usize, pool: usize) -> io::Result<Box<Self>> {

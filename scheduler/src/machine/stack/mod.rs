@@ -158,11 +158,7 @@ pub(crate) fn class_for(bytes: usize) -> io::Result<Class> {
     let smallest = (1usize << Class::SMALLEST).max(2 * page_size());
     let largest = 1usize << Class::LARGEST;
     if !(smallest..=largest).contains(&bytes) {
-        let text = format!(
-            "a stack of {bytes} bytes is not possible: it reserves at least {} KiB and at most {} GiB",
-            smallest >> 10,
-            largest >> 30
-        );
+        let text = format!("a stack cannot reserve {bytes} bytes; use {} KiB to {} GiB", smallest >> 10, largest >> 30);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let shift = bytes.next_power_of_two().trailing_zeros();
