@@ -1,8 +1,9 @@
 //! The scheduler of `greenthread`: goroutines (G) run on OS threads (M) that hold the right to run
 //! them (P).
 //!
-//! Use the crate `greenthread`: this crate is an implementation detail, and its interface may
-//! change with any version. Each folder is named after what flows through it:
+//! Use the crate `greenthread` instead. This crate is an implementation detail, and its interface
+//! may change with any version. The table lists the folders, what each contains, and where to begin
+//! reading:
 //!
 //! | folder | contents | begin with |
 //! | --- | --- | --- |
@@ -18,7 +19,7 @@
 //! | `diag` | dumps, deadlock reports, traces, statistics | `diag::dump` |
 //! | `testing` | chaos mode, and mechanisms that tests switch off | `testing::chaos` |
 //!
-//! ARCHITECTURE.md in the repository tells the story in order.
+//! ARCHITECTURE.md in the repository describes the whole design from beginning to end.
 
 mod api;
 mod diag;

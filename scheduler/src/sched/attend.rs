@@ -1,7 +1,7 @@
 //! What the M that has a P attends to before it runs the next goroutine, if a flag asks for it
 //! ([`OwnerFlags`]).
 //!
-//! Most dispatches read one byte of flags, and find it zero.
+//! Most dispatches read one byte of flags and find it zero.
 
 use crate::gmp::scheduler::sched;
 use crate::gmp::{Dispatch, GRef, Inside, OwnerFlags, P};
@@ -10,7 +10,7 @@ use crate::sched::hogs;
 use crate::time::clock;
 use crate::wait::ready;
 
-/// What runs next, after the flags were attended to.
+/// What runs next, after the flags have been attended to.
 pub(crate) enum Attended {
     /// This goroutine.
     Run(Dispatch),
@@ -39,7 +39,7 @@ pub(crate) fn attend(p: &mut Inside<'_>) -> Attended {
         if let Some(g) = next_arrival(p) {
             return Attended::Run(Dispatch { g, inherit: chain_continues(p) });
         }
-        // The next push, or the next look, raises it again.
+        // The next push, or the next time the P looks around, raises it again.
         p.lower(OwnerFlags::ARRIVALS);
     }
     if p.owned_mut().turns.deferred_first() {
@@ -56,8 +56,10 @@ pub(crate) fn attend(p: &mut Inside<'_>) -> Attended {
     Attended::UsualOrder
 }
 
-/// Returns `true` if a goroutine waits in the runnext slot. One that runs before it inherits the
-/// time slice: the chain through runnext gets no new one by that.
+/// Returns `true` if a goroutine waits in the runnext slot.
+///
+/// A goroutine that runs before it inherits the time slice, so that the chain through runnext does
+/// not get a new one.
 fn chain_continues(p: &P) -> bool {
     !p.runnext().is_empty()
 }
@@ -69,8 +71,8 @@ fn look_around(p: &mut Inside<'_>) {
     let dispatches = p.dispatches();
     let turns = &mut p.owned_mut().turns;
     turns.look(left_over, global.has_deferred(), clock::now());
-    // Where goroutines are quick, none waits for long, and what is polled ahead of those that were
-    // polled before would be served twice before they are served once.
+    // Where goroutines are quick, none waits for a long time. If newly polled goroutines went ahead
+    // of those polled earlier, they would be served twice before the earlier ones are served once.
     let ahead = !turns.is_quick(dispatches);
     poll::in_passing(p.reborrow(), 0, ahead);
     p.raise(OwnerFlags::ARRIVALS);
@@ -80,11 +82,13 @@ fn next_arrival(p: &Inside<'_>) -> Option<GRef> {
     p.pop_arrival().or_else(|| sched().global.take())
 }
 
-/// Chooses the next goroutine on a P that is lent: any but those that will probably compute, like
-/// the lender's. These are deferred.
+/// Chooses the next goroutine on a P that is lent.
+///
+/// Goroutines that will probably compute, like the lender's, are not chosen but deferred.
 fn next_on_loan(p: &mut Inside<'_>) -> Attended {
     if p.owned_mut().turns.deferred_first() {
-        // The borrower has been busy for as long as a time slice: the lender will not get it back.
+        // The borrower has been busy for as long as a time slice, so the lender will not get the P
+        // back.
         p.take_lender();
         return Attended::UsualOrder;
     }

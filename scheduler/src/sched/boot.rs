@@ -1,4 +1,4 @@
-//! Starting the runtime: once, lazily, by the first use from any thread.
+//! Starting the runtime: once, lazily, on the first use from any thread.
 
 use std::fmt::Write as _;
 use std::panic::{self, PanicHookInfo};
@@ -23,7 +23,8 @@ use crate::testing::chaos;
 
 /// Starts the runtime, if it does not run yet.
 ///
-/// Threads that call this while it starts wait: before the Ps exist, their number is unknown.
+/// Threads that call this while the runtime starts wait, because the number of Ps is unknown until
+/// the Ps exist.
 #[inline]
 pub(crate) fn ensure() {
     static STARTED: Once = Once::new();
@@ -49,7 +50,7 @@ fn start() {
     begin(config::settings());
 }
 
-/// Retakes the P of `m`, for chaos mode, whatever its goroutine does.
+/// Retakes the P of `m` for chaos mode, regardless of what its goroutine does.
 fn take_p(m: &'static M) {
     handoff::retake(m, &|_| true);
 }
@@ -82,19 +83,22 @@ fn begin(settings: &Settings) {
     }
 }
 
-/// Returns `true` if this thread runs the goroutine `owner`, or none if `owner` is null. Runs in a
-/// signal handler, for any `owner` that is or was a goroutine.
+/// Returns `true` if this thread runs the goroutine `owner`, or runs none if `owner` is null.
+///
+/// Runs in a signal handler, for any `owner` that is or was a goroutine.
 fn runs_here(owner: *mut ()) -> bool {
     // SAFETY: owners are goroutines, whose memory is never unmapped (I2 of `gmp::g`).
     match unsafe { GRef::from_ptr(owner.cast()) } {
         Some(g) => current::m().is_some_and(|m| m.current() == Some(g)),
-        // A thread that the runtime did not start is on a stack that it asked for.
+        // A thread that the runtime did not start is on a stack that it requested itself.
         None => current::m().is_none(),
     }
 }
 
-/// Writes the first line of the overflow report. Runs in a signal handler, on the thread that
-/// faulted: it only reads and writes.
+/// Writes the first line of the overflow report.
+///
+/// Runs in a signal handler, on the thread that faulted, so it only reads memory and writes to
+/// stderr.
 fn report_overflow(owner: *mut (), reservation: usize) {
     // SAFETY: owners are goroutines, whose memory is never unmapped (I2 of `gmp::g`); this one was
     // running.
@@ -106,11 +110,10 @@ fn report_overflow(owner: *mut (), reservation: usize) {
     let _ = writeln!(Stderr, ", spawned at {}, has overflowed its stack of {} KiB", g.site, reservation >> 10);
 }
 
-/// Makes panic reports name the goroutine, before what the hook before did.
+/// Makes panic reports name the goroutine before they continue with the previous hook.
 fn install_panic_hook() {
     if std::thread::panicking() {
-        // A thread that panics may not change the hook. The goroutine's id is then missing from
-        // reports.
+        // A thread that panics may not change the hook. Reports then lack the goroutine's id.
         return;
     }
     let before = panic::take_hook();

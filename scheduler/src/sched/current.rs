@@ -2,9 +2,9 @@
 //!
 //! Only this module and `random`, which follows the same rule, read this crate's thread-locals.
 //!
-//! A goroutine may resume on another thread, and the compiler may keep the *address* of a
-//! thread-local across the switch: it believes that a function runs on one thread. So no address
-//! leaves [`crate::machine::sys::word`]: what comes out is a **value**. It is valid until the
+//! A goroutine may resume on another thread. The compiler assumes that a function runs on one
+//! thread, so it may keep the *address* of a thread-local across the switch. For that reason no
+//! address leaves [`crate::machine::sys::word`]. It returns a **value**, which is valid until the
 //! caller's next switch.
 
 use std::ptr;
@@ -15,7 +15,7 @@ use crate::machine::sys::word;
 /// Returns the M that this thread is, if the runtime started it.
 #[inline(never)]
 pub(crate) fn m() -> Option<&'static M> {
-    // SAFETY: `set_m` left it there, and Ms are never freed (I1 of `gmp::m`).
+    // SAFETY: `set_m` stored the address there, and Ms are never freed (I1 of `gmp::m`).
     unsafe { ptr::with_exposed_provenance::<M>(word::current() as usize).as_ref() }
 }
 

@@ -1,25 +1,26 @@
-//! Entering the scheduler: using the P, if it is still there.
+//! Entering the scheduler: using the P, if the M still has it.
 //!
 //! Code that touches the P runs in one of three places: on a goroutine, whose M may have lost its P
-//! since the last entry; on an M's system stack, where the P is certain; or on a foreign thread,
-//! which has none. [`with_p`] serves all three, and hands out the token [`Inside`], the proof that
-//! the P is there. The worker's loop gets its tokens from [`held`].
+//! since the last entry; on an M's system stack, where the M certainly has its P; or on a foreign
+//! thread, which has none. [`with_p`] serves all three. It hands out the token [`Inside`], which
+//! proves that the thread has the P. The worker's loop gets its tokens from [`held`].
 
 use crate::gmp::{Inside, M, P};
 use crate::sched::current;
 use crate::testing::chaos;
 
-/// Why there is no P.
+/// The reason why there is no P.
 #[derive(Clone, Copy)]
 pub(crate) enum NoP {
     /// The runtime did not start this thread.
     Foreign,
-    /// The M has lost its P, or has none at the moment.
+    /// The M has lost its P, or currently has none.
     Lost(&'static M),
 }
 
-/// Enters the scheduler, for the goroutine that `m`, the calling M, runs. Returns `true` if the P
-/// is still there.
+/// Enters the scheduler on behalf of the goroutine that `m`, the calling M, runs.
+///
+/// Returns `true` if the M still has its P.
 #[inline]
 #[must_use = "without the P, nothing of it may be touched"]
 pub(crate) fn enter(m: &'static M) -> bool {
@@ -34,8 +35,8 @@ pub(crate) fn enter(m: &'static M) -> bool {
 pub(crate) fn with_p<R>(f: impl FnOnce(&'static M, Inside<'_>) -> R) -> Result<R, NoP> {
     let Some(m) = current::m() else { return Err(NoP::Foreign) };
     if m.current().is_none() {
-        // On the system stack: inside already.
-        // SAFETY: this is the calling M, inside; the token ends with `f`.
+        // On the system stack, the M is already inside. SAFETY: this is the calling M, inside; the
+        // token ends with `f`.
         return unsafe { held(m) }.map(|p| f(m, p)).ok_or(NoP::Lost(m));
     }
     if !enter(m) {
@@ -51,8 +52,8 @@ pub(crate) fn with_p<R>(f: impl FnOnce(&'static M, Inside<'_>) -> R) -> Result<R
 /// Returns the P of `m`, if it has one.
 ///
 /// # Safety
-/// `m` is the calling M and is inside (it runs no goroutine, or has entered), and the token ends
-/// before it leaves the entry or gives the P up. No reference into the P's owned part is in use.
+/// `m` is the calling M and is inside (it runs no goroutine, or has entered). The token ends before
+/// `m` leaves the entry or releases the P. No reference into the P's owned part is in use.
 #[inline(always)]
 pub(crate) unsafe fn held<'a>(m: &'static M) -> Option<Inside<'a>> {
     // SAFETY: the caller's contract is the invariants of `gmp::inside`.
@@ -62,8 +63,8 @@ pub(crate) unsafe fn held<'a>(m: &'static M) -> Option<Inside<'a>> {
 /// Makes `p` the P of `m`, which is inside from now on.
 ///
 /// # Safety
-/// `m` is the calling M and has no P, and no thread but the caller has `p`. The token ends before
-/// the M leaves the entry or gives the P up.
+/// `m` is the calling M and has no P, and no thread other than the caller has `p`. The token ends
+/// before the M leaves the entry or releases the P.
 pub(crate) unsafe fn adopt<'a>(m: &'static M, p: &'static P) -> Inside<'a> {
     m.set_p(Some(p));
     m.lease.renew();
@@ -71,7 +72,9 @@ pub(crate) unsafe fn adopt<'a>(m: &'static M, p: &'static P) -> Inside<'a> {
     unsafe { Inside::new(p) }
 }
 
-/// Ends the hold of `m`, the calling M, on its P. Returns the P, which is the caller's to pass on.
+/// Ends the hold of `m`, the calling M, on its P.
+///
+/// Returns the P, which the caller now owns and passes on.
 pub(crate) fn give_up(m: &'static M, p: Inside<'_>) -> &'static P {
     m.lease.release();
     m.set_p(None);

@@ -1,13 +1,13 @@
-//! Hand-off: which M gets which P. [`crate::sched::threads`] says how Ms are made.
+//! Hand-off: which M gets which P. [`crate::sched::threads`] describes how Ms are created.
 //!
-//! Every way in which a P changes hands is here:
+//! This module contains every way in which a P changes hands:
 //!
 //! * From the idle list:
 //!   * to a searching M, after a push ([`crate::protocol::idle`]): [`Scheduler::start_searcher`];
 //!   * to a new M, which will poll, if no M is idle: [`ensure_poller`];
-//!   * to an M that was away for long or in `blocking`: [`acquire_p`].
-//! * From an M with nothing to do, to the idle list: [`give_up_p`], then [`reclaim_p`] if work came
-//!   in between.
+//!   * to an M that was away for a long time or in `blocking`: [`acquire_p`].
+//! * From an M with nothing to do, to the idle list: [`give_up_p`], then [`reclaim_p`] if work
+//!   arrived in between.
 //! * From an M that blocks, or whose P was retaken ([`retake`], [`lend`]), to another M or to the
 //!   idle list: [`hand_off`].
 //! * From the M that borrowed it to the M that it was taken from: [`give_back`].
@@ -31,7 +31,7 @@ impl Scheduler for &'static Sched {
     fn start_searcher(&self) -> bool {
         let IdleP { p, watcher } = {
             let mut lists = self.lists();
-            // One that needs no thread is better than one that does.
+            // A P whose watcher already has a thread is better than a P that needs one.
             let watched = lists.idle.iter().rposition(|idle| idle.watcher.is_some());
             let Some(at) = watched.or(lists.idle.len().checked_sub(1)) else { return false };
             self.idle.p_taken();
@@ -47,12 +47,13 @@ impl Scheduler for &'static Sched {
     }
 }
 
-/// Starts the threads of the Ms that were ordered. For sysmon, and without one for the thread that
-/// has ordered an M.
+/// Starts the threads of the Ms that were ordered.
+///
+/// Sysmon calls this. If sysmon does not run, the thread that ordered an M does.
 pub(crate) fn start_ordered() {
     threads::start_ordered(idle_without_m);
     let sched = sched();
-    // What has found no thread a moment ago may have one now.
+    // If no thread was found a moment ago, one may be available now.
     let has_thread = sched.lists().standby.is_some();
     if has_thread && (&sched).work_waits() {
         sched.idle.wake_one(&sched);
@@ -69,8 +70,9 @@ pub(crate) fn start_one() {
     start_ordered();
 }
 
-/// Gives `p` to an M without one: a spare one, or one that is ordered. Returns `false` if there may
-/// be no more Ms; `p` is then still the caller's.
+/// Gives `p` to an M without a P: a spare M, or a newly ordered one.
+///
+/// Returns `false` if there may be no more Ms. The caller then still owns `p`.
 #[must_use]
 pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
     let mut lists = sched().lists();
@@ -84,8 +86,9 @@ pub(crate) fn start_m(p: &'static P, search: bool) -> bool {
     }
 }
 
-/// Gives `p` to an M that has run nothing, to run `first` there. Returns `false` if there is none,
-/// as [`start_m`] does.
+/// Gives `p` to an M that has run nothing yet, to run `first` there.
+///
+/// Returns `false` if there is no such M, as [`start_m`] does.
 #[must_use]
 pub(crate) fn start_fresh(p: &'static P, first: GRef) -> bool {
     order(sched().lists(), p, false, Some(first))
@@ -99,8 +102,9 @@ fn order(lists: MutexGuard<'_, Lists>, p: &'static P, search: bool, first: Optio
     ordered
 }
 
-/// Puts `p`, for which no thread is free, among the idle Ps: there it waits, with what it has,
-/// until an M goes to sleep, which looks after it.
+/// Puts `p`, for which no thread is free, among the idle Ps.
+///
+/// There `p` waits, with its goroutines, until an M goes to sleep and finds it.
 pub(crate) fn idle_without_m(p: &'static P, search: bool) {
     let sched = sched();
     if search {
@@ -114,14 +118,14 @@ pub(crate) fn idle_without_m(p: &'static P, search: bool) {
     }
     let rested = lists.spare.pop().or_else(|| lists.standby.take());
     if let Some(m) = rested {
-        // It has gone to sleep since then.
+        // The M has gone to sleep since then.
         drop(lists);
         return m.hand_p(p, false);
     }
     let sleeper = lists.idle.iter().find_map(|idle| idle.watcher);
     put_idle(&mut lists, p, None);
     let Some(m) = sleeper else { return };
-    // It looks after the timers of this P too, and polls.
+    // The M also watches the timers of this P, and polls.
     m.wake();
     drop(lists);
     if (&sched).work_waits() {
@@ -129,22 +133,26 @@ pub(crate) fn idle_without_m(p: &'static P, search: bool) {
     }
 }
 
-/// Makes all that `p` has visible to searchers, which leave the runnext of an idle P alone. The P
-/// is the caller's alone.
+/// Makes all goroutines of `p` visible to searchers, which do not take from the runnext slot of an
+/// idle P.
+///
+/// Only the caller has the P.
 fn expose_runnext(p: &'static P) {
     if let Some(g) = p.runnext().take() {
-        // SAFETY: the P is the caller's alone, so this thread stands for an M that has it (I1 of
+        // SAFETY: only the caller has the P, so this thread stands for an M that has it (I1 of
         // `gmp::inside`).
         unsafe { Inside::new(p) }.push(g);
     }
 }
 
-/// Moves a watcher whose P was taken to the spare Ms. It is not woken before [`wake_displaced`].
+/// Moves a watcher whose P was taken to the spare Ms.
+///
+/// The watcher is not woken before [`wake_displaced`].
 pub(crate) fn spare_watcher(lists: &mut Lists, watcher: Option<&'static M>) {
     lists.spare.extend(watcher);
 }
 
-/// Takes an idle P for an M that does not watch one: a P without a watcher, if there is one.
+/// Takes an idle P for an M that does not watch one, preferably a P without a watcher.
 pub(crate) fn pop_idle(lists: &mut Lists) -> Option<&'static P> {
     let unwatched = lists.idle.iter().rposition(|idle| idle.watcher.is_none());
     let IdleP { p, watcher } = match unwatched {
@@ -156,12 +164,14 @@ pub(crate) fn pop_idle(lists: &mut Lists) -> Option<&'static P> {
     Some(p)
 }
 
-/// Wakes the spare Ms that sleep with a timeout for the timers of a P that they do not watch any
-/// more, so that they sleep without one. For sysmon, when all Ps are idle.
+/// Wakes the spare Ms that sleep with a timeout for the timers of a P that they no longer watch, so
+/// that they sleep without a timeout.
+///
+/// Sysmon calls this when all Ps are idle.
 pub(crate) fn wake_displaced() {
     let lists = sched().lists();
     if lists.idle.iter().any(|idle| idle.watcher.is_none() && idle.p.timers.any()) {
-        // They watch that.
+        // These Ms watch that P.
         return;
     }
     lists.spare.iter().filter(|m| m.sleeps_until.load(Ordering::Relaxed) != u64::MAX).for_each(|m| m.wake());
@@ -189,8 +199,10 @@ pub(crate) fn give_up_p(m: &'static M, p: Inside<'_>) {
     }
 }
 
-/// Takes an idle P for the calling M, which stands in a list: the one that it watches, or any if it
-/// watches none. Returns `None` if another thread is handing it one, or if none is idle.
+/// Takes an idle P for the calling M, which stands in a list: the P that it watches, or any P if it
+/// watches none.
+///
+/// Returns `None` if another thread is currently handing the M a P, or if none is idle.
 pub(crate) fn reclaim_p(m: &'static M) -> Option<&'static P> {
     let sched = sched();
     let mut lists = sched.lists();
@@ -225,18 +237,21 @@ pub(crate) fn acquire_p() -> Option<&'static P> {
 }
 
 /// Retakes the P of `m` and passes it on, if `m` has one, is not in the scheduler, and `agrees`
-/// accepts the P. Returns `true` if it did.
+/// accepts the P.
+///
+/// Returns `true` if it was passed on.
 pub(crate) fn retake(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
     take_p(m, agrees).map(hand_off).is_some()
 }
 
-/// Retakes the P of `m` for a while, under the conditions of [`retake`]: the M that gets it gives
-/// it back ([`give_back`]) when it has run what waits.
+/// Retakes the P of `m` for a while, under the conditions of [`retake`].
+///
+/// The M that gets the P returns it ([`give_back`]) when it has run the waiting goroutines.
 pub(crate) fn lend(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
     let taken = take_p(m, agrees);
     taken
         .map(|p| {
-            // SAFETY: it has just been taken, so this thread stands for an M that has it (I1 of
+            // SAFETY: the P has just been taken, so this thread stands for an M that has it (I1 of
             // `gmp::inside`).
             unsafe { Inside::new(p) }.set_lender(m);
             hand_off(p);
@@ -256,8 +271,10 @@ fn take_p(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> Option<&'static
     taken
 }
 
-/// Gives the P of the calling M back to the M that it was taken from, if that still runs the same
-/// goroutine. Returns `true` if it did. Else the P is the calling M's own from now on.
+/// Returns the P of the calling M to the M from which it was taken, if that M still runs the same
+/// goroutine.
+///
+/// Returns `true` if the P was returned. Otherwise the calling M owns the P from now on.
 pub(crate) fn give_back(m: &'static M, p: Inside<'_>) -> bool {
     let Some(lender) = p.take_lender() else { return false };
     let p = entry::give_up(m, p);
@@ -273,7 +290,9 @@ pub(crate) fn give_back(m: &'static M, p: Inside<'_>) -> bool {
     returned
 }
 
-/// Passes on a P whose M blocks, or was found not to need it. The P is the caller's alone.
+/// Passes on a P whose M blocks, or was found not to need it.
+///
+/// Only the caller has the P.
 pub(crate) fn hand_off(p: &'static P) {
     let sched = sched();
     if p.is_retired() {
@@ -296,17 +315,20 @@ pub(crate) fn hand_off(p: &'static P) {
     if sched.idle.go_idle(false, &sched) && (!sched.start_searcher() && sched.idle.abandon_search()) {
         sched.idle.wake_one(&sched);
     }
-    // A timer may have been added before it was idle, when `wake_watcher_of` found nothing to do.
+    // A timer may have been added before the P was idle, when `wake_watcher_of` found nothing to
+    // do.
     if p.timers.any() {
         wake_watcher_of(p);
     }
     ensure_poller();
 }
 
-/// Empties a P that GOMAXPROCS has taken out of use. The P is the caller's alone.
+/// Empties a P that GOMAXPROCS has taken out of use.
+///
+/// Only the caller has the P.
 pub(crate) fn retire_p(p: &'static P) {
     let sched = sched();
-    // SAFETY: the P is the caller's alone, so this thread stands for an M that has it (I1 of
+    // SAFETY: only the caller has the P, so this thread stands for an M that has it (I1 of
     // `gmp::inside`).
     let mut inside = unsafe { Inside::new(p) };
     inside.take_lender();
@@ -329,8 +351,9 @@ pub(crate) fn retire_p(p: &'static P) {
     sched.idle.wake_one(&sched);
 }
 
-/// Wakes the watcher of `p`, if the P is idle, since another thread has added a timer: the watcher
-/// must look at the clock again.
+/// Wakes the watcher of `p`, if the P is idle and another thread has added a timer to it.
+///
+/// The watcher must then check the clock again.
 pub(crate) fn wake_watcher_of(p: &'static P) {
     let sched = sched();
     let mut lists = sched.lists();
@@ -349,9 +372,12 @@ pub(crate) fn wake_watcher_of(p: &'static P) {
     }
 }
 
-/// Makes an M poll, one that sleeps or one that is started for it, if a goroutine or thread waits
-/// for I/O and no M polls. For callers on whose account no M goes to sleep in the worker's loop:
-/// foreign threads that wait, Ms that block elsewhere, and threads that make a P idle for another.
+/// Makes an M poll if a goroutine or thread waits for I/O and no M polls.
+///
+/// That M either sleeps already or is started for this purpose.
+///
+/// This is for callers that do not cause an M to go to sleep in the worker's loop: foreign threads
+/// that wait, Ms that block elsewhere, and threads that make a P idle for another thread.
 pub(crate) fn ensure_poller() {
     if !ROLE.is_wanted() {
         return;
@@ -364,7 +390,7 @@ pub(crate) fn ensure_poller() {
     if let Some(m) = lists.idle.iter().find_map(|i| i.watcher).or(lists.spare.last().copied()) {
         return m.wake();
     }
-    // If no M is idle, a new one gets the P: it finds nothing to run, and goes to sleep.
+    // If no M is idle, a new M gets the P. It finds nothing to run and goes to sleep.
     let Some(IdleP { p, .. }) = lists.idle.pop() else { return };
     sched.idle.p_taken();
     drop(lists);

@@ -1,52 +1,56 @@
-//! Goroutines that compute for long, and how many of them may do so without a P.
+//! Goroutines that compute for a long time, and how many of them may do so without a P.
 //!
 //! # Vocabulary
-//! A *hog* is a goroutine that has kept its P for a time slice by computing, while others wait.
-//! Sysmon takes the P from it; the hog continues on its thread, *without a P*, until it enters the
+//! A *hog* is a goroutine that has kept its P for a time slice by computing while others wait.
+//! Sysmon takes the P from it. The hog continues on its thread, *without a P*, until it enters the
 //! scheduler. A goroutine that blocks its thread is not a hog, since it needs no CPU.
 //!
 //! # The problem
-//! With each P that is taken, one more thread computes. A hundred goroutines that compute for 100
-//! ms each, on two Ps, get a thread each within a second, and the threads share two CPUs: none ends
-//! before the rest, and the kernel switches between a hundred. More threads than CPUs make nothing
-//! faster. But "no more hogs without a P than CPUs" alone is wrong as well: with all Ps at hogs
-//! that never end, no other goroutine would ever run.
+//! For each P that is taken, one more thread computes. Take a hundred goroutines that compute for
+//! 100 ms each, on two Ps: within a second each of them has its own thread, and all these threads
+//! share two CPUs. No goroutine finishes before the others, and the kernel switches among a hundred
+//! threads. More threads than CPUs do not make anything faster. But "no more hogs without a P than
+//! CPUs" alone is wrong as well: if hogs that never end had all Ps, no other goroutine would ever
+//! run.
 //!
 //! # What is done
-//! As long as fewer hogs are without a P than there are CPUs, P after P is taken for good. From
-//! then on a P is *lent*: another M gets it, runs what waits (what slept, waited for I/O, or was
-//! woken), and gives it back to the hog when nothing more waits ([`crate::protocol::lease`]).
-//! Goroutines that have not begun, and are spawned at a *hogs' site*, a line whose goroutines have
-//! been hogs in the last second ([`crate::sched::sites`]), are not run by the borrower, since each
-//! would be the next hog; they are *deferred* ([`crate::sched::global`]). So a goroutine that does
-//! not compute waits for one time slice, and hogs wait for hogs.
+//! As long as fewer hogs are without a P than there are CPUs, sysmon takes Ps for good, one after
+//! the other. From then on a P is *lent*. Another M gets it and runs what waits: goroutines that
+//! slept, waited for I/O, or were woken. When nothing more waits, that M returns the P to the hog
+//! ([`crate::protocol::lease`]). A *hogs' site* is a line whose goroutines have been hogs in the
+//! last second ([`crate::sched::sites`]). The borrower does not run goroutines that were spawned at
+//! such a site and have not begun, since each would be the next hog. They are *deferred*
+//! ([`crate::sched::global`]). So a goroutine that does not compute waits for one time slice, and
+//! hogs wait for hogs.
 //!
-//! They must not wait forever: the hogs on the Ps may be waiting, in a loop, for those that have
-//! not begun. So as long as some are deferred, one more P is taken for good after
-//! [`RetakeBackoff::STEP_NS`], the next one after twice that, and so on. The number of threads then
-//! follows from how soon hogs end: 100 of 100 ms on two Ps and two CPUs run on 4 to 7.
+//! Deferred goroutines must not wait forever, because the hogs on the Ps may be waiting, in a loop,
+//! for goroutines that have not begun. So as long as some are deferred, one more P is taken for
+//! good after [`RetakeBackoff::STEP_NS`], the next one after twice that time, and so on. The number
+//! of threads then depends on how soon hogs end: 100 hogs of 100 ms each, on two Ps and two CPUs,
+//! run on 4 to 7 threads.
 //!
 //! # Rejected
-//! * *A longer time slice for all, the more hogs there are*: a goroutine that sleeps waits for it
-//!   too.
-//! * *To run no new goroutine while hogs compute without a P*: one that is spawned beside hogs that
-//!   never end would never begin.
-//! * *To change the priority or the affinity of hogs' threads*: that needs rights, and changes what
-//!   is the user's.
+//! * *A time slice for all that grows with the number of hogs*: a goroutine that wakes from a sleep
+//!   would also wait for it.
+//! * *To run no new goroutine while hogs compute without a P*: a goroutine that is spawned while
+//!   hogs that never end run would never begin.
+//! * *To change the priority or the affinity of hogs' threads*: that requires privileges, and
+//!   changes settings that belong to the user.
 
 use crate::gmp::{GRef, M};
 use crate::sched::sites::SITES;
 use crate::time::clock;
 
-/// For how many steps of the coarse clock a site counts after its last hog: about a second.
+/// For how many steps of the coarse clock a site counts as a hogs' site after its last hog: about a
+/// second.
 const REMEMBERED: u32 = 60;
 
-/// Notes, for sysmon, that `g`, which runs, is a hog.
+/// Notes, for sysmon, that `g`, which is running, is a hog.
 pub(crate) fn note(g: GRef) {
     SITES.note_hog(g.id_and_site().1, clock::coarse());
 }
 
-/// Returns `true` if `g` has not begun, and will probably be a hog.
+/// Returns `true` if `g` has not begun and will probably be a hog.
 pub(crate) fn is_likely_hog(g: GRef) -> bool {
     let last = || SITES.last_hog(g.site);
     g.stack.get().is_null() && last().is_some_and(|last| clock::coarse().wrapping_sub(last) <= REMEMBERED)
@@ -54,7 +58,7 @@ pub(crate) fn is_likely_hog(g: GRef) -> bool {
 
 /// The hogs that compute without a P. Only sysmon uses this.
 pub(crate) struct HogsWithoutP {
-    /// Each M with the CPU time of its thread at the last update.
+    /// Each M, with the CPU time of its thread at the last update.
     hogs: Vec<(&'static M, u64)>,
     backoff: RetakeBackoff,
 }
@@ -64,14 +68,14 @@ impl HogsWithoutP {
         Self { hogs: Vec::new(), backoff: RetakeBackoff { last: 0 } }
     }
 
-    /// Adds `m`, whose goroutine computes, and from which a P has been taken.
+    /// Adds `m`, whose goroutine computes and whose P has been taken.
     pub(crate) fn add(&mut self, m: &'static M) {
-        // It may have had the P back in between.
+        // The M may have had the P back in between.
         self.hogs.retain(|(other, _)| other.id != m.id);
         self.hogs.push((m, 0));
     }
 
-    /// Removes the Ms that have come back, or block now.
+    /// Removes the Ms that have returned to the scheduler, or that now block.
     pub(crate) fn update(&mut self) {
         self.hogs.retain_mut(|(m, cpu)| {
             let before = std::mem::replace(cpu, m.cpu_time());
@@ -89,15 +93,17 @@ impl HogsWithoutP {
     }
 }
 
-/// The time until the next P is taken for good, beyond the number of CPUs.
+/// The time until the next P is taken for good, once there are as many hogs without a P as CPUs.
 struct RetakeBackoff {
     last: u64,
 }
 
 impl RetakeBackoff {
     const STEP_NS: u64 = 100_000_000;
-    /// The limit, however many hogs there are. So the last of a hundred that wait for each other in
-    /// loops begins within a minute.
+    /// The upper limit of the step, however many hogs there are.
+    ///
+    /// Even if a hundred hogs wait for each other in loops, the last of them begins within a
+    /// minute.
     const LONGEST_NS: u64 = 500_000_000;
 
     fn is_over(&mut self, beyond: usize, now: u64) -> bool {

@@ -1,15 +1,16 @@
-//! What an M does that has a P and nothing to run on it: it looks into the other queues for a
+//! What an M does when it has a P but nothing to run on it: it searches the other queues for a
 //! while.
 //!
-//! How long it looks, and what is worth taking, are rules R2a, R3 and R6 of
-//! [`crate::sched::wake_policy`].
+//! How long it searches, and which goroutines are worth taking, is decided by rules R2a, R3 and R6
+//! of [`crate::sched::wake_policy`].
 //!
 //! # Which queue is worth a theft
-//! A stolen goroutine costs its thief some cache misses, and costs each goroutine that it talks to
-//! on the other CPU some more. That pays only if it would have waited. So the searcher samples the
-//! dispatches of the other Ps for [`QUEUE_SAMPLE_NS`] before it takes from a short queue. If the
-//! queue is not worth it, the searcher marks the P to be *left to its owner*: goroutines that
-//! become runnable there wake no other M until sysmon has looked once more.
+//! A stolen goroutine costs its thief some cache misses. It also costs some for each goroutine on
+//! the other CPU with which the stolen one communicates. That pays only if the goroutine would
+//! otherwise have waited. So the searcher samples the dispatches of the other Ps for
+//! [`QUEUE_SAMPLE_NS`] before it takes from a short queue. If the queue is not worth a theft, the
+//! searcher marks the P to be *left to its owner*: goroutines that become runnable there wake no
+//! other M until sysmon's next check.
 
 use crossbeam_deque::{Steal, Stealer};
 
@@ -21,10 +22,12 @@ use crate::sched::wake_policy::{
 };
 use crate::time::clock;
 
-/// The number of Ps that are sampled. From a P beyond these, any queue is worth a theft.
+/// The number of Ps that are sampled.
+///
+/// On a P beyond these, any queue is worth a theft.
 const SAMPLED_PS: usize = 64;
 
-/// Pauses between two rounds over all Ps.
+/// The number of pauses between two rounds over all Ps.
 const PAUSES: u32 = 16;
 
 /// A goroutine seen in a runnext slot.
@@ -36,7 +39,7 @@ struct RunnextSighting {
     since: u64,
 }
 
-/// The dispatches of the other Ps while a searcher looks.
+/// Counts the dispatches of the other Ps during a search.
 struct QueueSampler {
     since: u64,
     dispatches: [u32; SAMPLED_PS],
@@ -53,8 +56,9 @@ impl QueueSampler {
         now - self.since >= QUEUE_SAMPLE_NS
     }
 
-    /// Returns `true` if the searcher may steal from `victim` now. Only a `complete` sample tells
-    /// about a short queue; what it tells is left with the victim.
+    /// Returns `true` if the searcher may steal from `victim` now.
+    ///
+    /// Only a `complete` sample can judge a short queue. The result is recorded at the victim.
     fn is_worth_a_theft(&self, victim: &P, complete: bool) -> bool {
         let queued = victim.queued();
         if queued == 0 || queued >= ALWAYS_STEAL_LEN || !complete {
@@ -69,18 +73,19 @@ impl QueueSampler {
     }
 }
 
-/// The end of a search.
+/// The outcome of a search.
 pub(crate) enum SearchResult {
     /// A goroutine to run; more may be in the queue.
     Goroutine(GRef),
-    /// Goroutines that have become ready for I/O. The searcher queues them once it does not count
-    /// as one any more.
+    /// Goroutines that have become ready for I/O.
+    ///
+    /// The searcher queues them once it no longer counts as a searcher.
     Polled(Vec<GRef>),
-    /// Nothing, but the P's own queues may have something.
+    /// Nothing was found, but the P's own queues may contain something.
     Nothing,
 }
 
-/// Looks for goroutines on all other Ps, and for I/O, for a while.
+/// Searches all other Ps and the poller for goroutines, for a limited time.
 pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> SearchResult {
     debug_assert!(m.p().is_some_and(|own| own.id == p.id), "search: without the P");
     let sched = sched();
@@ -115,7 +120,7 @@ pub(crate) fn search(m: &'static M, p: &mut Inside<'_>) -> SearchResult {
     SearchResult::Nothing
 }
 
-/// Moves a batch from the global queue to the P and returns the first of it, else the first
+/// Moves a batch from the global queue to the P and returns its first goroutine, or else the first
 /// deferred goroutine.
 #[inline(never)]
 pub(crate) fn take_global(p: Inside<'_>) -> Option<GRef> {
@@ -123,12 +128,12 @@ pub(crate) fn take_global(p: Inside<'_>) -> Option<GRef> {
     global.take_batch(p.queue_for_steal()).or_else(|| global.take_deferred())
 }
 
-/// Steals half of a queue of some other P.
+/// Steals half of another P's queue.
 pub(crate) fn steal(p: &mut Inside<'_>) -> Option<GRef> {
     steal_from_those(p, |_| true)
 }
 
-/// Steals half of a queue of some other P that is `worth_it`, beginning at a random one.
+/// Steals half of the queue of another P that is `worth_it`, beginning at a random P.
 fn steal_from_those(p: &mut Inside<'_>, worth_it: impl Fn(&P) -> bool) -> Option<GRef> {
     let sched = sched();
     let ps = sched.ps();
@@ -156,7 +161,7 @@ fn steal_from(queue: &Stealer<GRef>, p: &Inside<'_>) -> Option<GRef> {
     None
 }
 
-/// Takes a runnext that stays where it is because its waker keeps computing.
+/// Steals a goroutine that stays in a runnext slot because its waker keeps computing.
 fn steal_forgotten_runnext(p: &Inside<'_>, now: u64, sighting: &mut Option<RunnextSighting>) -> Option<GRef> {
     let mut ps = sched().ps();
     if let Some(seen) = *sighting {
@@ -168,8 +173,8 @@ fn steal_forgotten_runnext(p: &Inside<'_>, now: u64, sighting: &mut Option<Runne
             *sighting = None;
             let stolen = victim.runnext().steal(seen.g);
             if stolen.is_some() {
-                // The waker may have ended by now, and another goroutine have its memory. So the
-                // note is for the next waker on that P.
+                // The waker may have ended since then, and another goroutine may occupy its memory.
+                // So the note applies to the next waker on that P.
                 victim.note_runnext_stolen();
             }
             return stolen;
@@ -184,7 +189,9 @@ fn steal_forgotten_runnext(p: &Inside<'_>, now: u64, sighting: &mut Option<Runne
     None
 }
 
-/// Fires the overdue timers of other Ps here. Returns `true` if any was due.
+/// Fires the overdue timers of other Ps here.
+///
+/// Returns `true` if any was due.
 fn fire_overdue(p: &mut Inside<'_>, now: u64) -> bool {
     sched().ps().any(|victim| p.fire_timers_of(victim, now))
 }

@@ -1,12 +1,13 @@
 //! What is known about the places in the program that spawn goroutines.
 //!
-//! Goroutines of one spawn site run the same closure, so they tend to behave alike: if one has kept
-//! its thread for long, its siblings will. [`crate::sched::affinity::ties`] and
-//! [`crate::sched::hogs`] ask here about goroutines that have not run yet. Everything here is a
-//! hint: any answer is right, and some are better than others.
+//! Goroutines of one spawn site run the same closure, so they tend to behave alike. If one of them
+//! has kept its thread for a long time, the others probably will too.
+//! [`crate::sched::affinity::ties`] and [`crate::sched::hogs`] use this module to judge goroutines
+//! that have not run yet. Everything here is a hint: no answer is wrong, but some are better than
+//! others.
 //!
-//! The table has a fixed number of entries and takes no lock. A site that finds no entry is
-//! trusted.
+//! The table has a fixed number of entries and takes no lock. A site for which the table has no
+//! entry left is trusted.
 
 use std::panic::Location;
 use std::ptr;
@@ -15,10 +16,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 /// The number of entries.
 const ENTRIES: usize = 1024;
 
-/// The number of entries in which a site may be.
+/// The number of entries among which a site is searched for.
 const PROBES: usize = 4;
 
-/// Set once a goroutine of the site has come back to the scheduler without having kept its thread.
+/// Set once a goroutine of the site has returned to the scheduler without having kept its thread.
 const COMES_BACK: u32 = 1;
 
 /// Set once a goroutine of the site was found tied to its thread.
@@ -27,19 +28,21 @@ const TIES: u32 = 2;
 /// One unit of distrust, above the flags.
 const ONE: u32 = 4;
 
-/// What a kept thread adds to the distrust of a site, and the limit. Each first run that is moved
-/// to another M costs some 20 us and takes one unit off; each kept thread has cost 2 ms or more.
+/// What a kept thread adds to the distrust of a site, and also the limit of the distrust.
+///
+/// Each first run that is moved to another M costs some 20 us and subtracts one unit. Each kept
+/// thread has cost 2 ms or more.
 const DISTRUST: u32 = 64 * ONE;
 const MOST_DISTRUST: u32 = 1024 * ONE;
 
 /// What to expect from a goroutine that has not run yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Goroutines of its site come back soon.
+    /// Goroutines of its site return to the scheduler soon.
     Trusted,
-    /// No goroutine of its site has come back yet.
+    /// No goroutine of its site has returned yet.
     Unknown,
-    /// A goroutine of its site has kept its thread lately.
+    /// A goroutine of its site has kept its thread recently.
     Distrusted,
 }
 
@@ -47,11 +50,12 @@ struct Entry {
     site: AtomicPtr<Location<'static>>,
     /// [`COMES_BACK`], [`TIES`], and the distrust.
     state: AtomicU32,
-    /// The coarse clock when a goroutine of the site last computed for long; 0 for never.
+    /// The value of the coarse clock when a goroutine of the site last computed for a long time; 0
+    /// for never.
     hogged_at: AtomicU32,
 }
 
-/// The sites of the program.
+/// The spawn sites of the program.
 pub(crate) static SITES: Sites = Sites::new();
 
 /// A table of spawn sites.
@@ -75,12 +79,14 @@ impl Sites {
         }
     }
 
-    /// Notes that a goroutine of `site` has come back to the scheduler. Returns `true` if it may be
-    /// tied to its thread: it is the first of its site to come back, or a sibling was tied.
+    /// Notes that a goroutine of `site` has returned to the scheduler.
+    ///
+    /// Returns `true` if the goroutine may be tied to its thread: either it is the first of its
+    /// site to return, or another goroutine of the site was tied.
     pub(crate) fn note_came_back(&self, site: &'static Location<'static>) -> bool {
         let Some(state) = self.state_of(site) else { return false };
-        // A plain load first: this is called for many goroutines, and changes something for one of
-        // them.
+        // A plain load comes first: this function is called for many goroutines, but changes
+        // something for only one of them.
         let before = state.load(Ordering::Relaxed);
         if before & COMES_BACK == 0 {
             state.fetch_or(COMES_BACK, Ordering::Relaxed);
@@ -105,14 +111,16 @@ impl Sites {
         self.change_distrust(site, |distrust| distrust.saturating_sub(ONE));
     }
 
-    /// Notes that a goroutine of `site` computes for long, when the coarse clock shows `now`.
+    /// Notes that a goroutine of `site` computes for a long time, at the time `now` of the coarse
+    /// clock.
     pub(crate) fn note_hog(&self, site: &'static Location<'static>, now: u32) {
         if let Some(entry) = self.entry_of(site) {
             entry.hogged_at.store(now.max(1), Ordering::Relaxed);
         }
     }
 
-    /// Returns the coarse clock when a goroutine of `site` last computed for long.
+    /// Returns the value of the coarse clock when a goroutine of `site` last computed for a long
+    /// time.
     pub(crate) fn last_hog(&self, site: &'static Location<'static>) -> Option<u32> {
         let last = self.entry_of(site)?.hogged_at.load(Ordering::Relaxed);
         (last != 0).then_some(last)
@@ -126,7 +134,7 @@ impl Sites {
         }
     }
 
-    /// Returns the state of `site`, or `None` if the table is full there.
+    /// Returns the state of `site`, or `None` if the table has no entry left for it.
     fn state_of(&self, site: &'static Location<'static>) -> Option<&AtomicU32> {
         self.entry_of(site).map(|entry| &entry.state)
     }
@@ -149,7 +157,7 @@ impl Sites {
 mod tests {
     use super::*;
 
-    /// Returns a location of its own: what counts is the address.
+    /// Returns a new location, since sites are compared by address.
     fn site() -> &'static Location<'static> {
         Box::leak(Box::new(*Location::caller()))
     }

@@ -1,53 +1,56 @@
-//! Sysmon: a thread without a P that retakes Ps which are held for too long.
+//! Sysmon: a thread without a P that retakes Ps held for too long.
 //!
 //! # What it looks for
-//! Every [`TICK_NS`], for each P that an M has:
-//! * **A hog**: the M has not been back in the scheduler for [`SLICE_NS`] (its dispatch count
-//!   stands still), and others wait: goroutines in the P's queues or the global one, or timers of
-//!   the P. The P is taken by the lease ([`crate::protocol::lease`]) and handed on; the hog keeps
-//!   its thread and will ask for a P when it comes back. If as many hogs as there are CPUs compute
-//!   without a P already, the P is only lent ([`crate::sched::hogs`]).
-//! * **A thread that blocks** in a system call: the same, but after [`BLOCKED_NS`], and always for
-//!   good, since it takes no CPU. Its CPU clock stands still, and the system does not call it
-//!   runnable. (One that merely waits for a CPU would only be joined by another thread that waits
-//!   for one too.)
-//! * **A chain** through runnext that has kept its time slice for [`SLICE_NS`]: it is demoted.
-//! * **A forgotten runnext**, or an overdue timer, or a queue behind a goroutine that keeps busy,
-//!   beside an idle P: a searcher is woken (R7 of [`crate::sched::wake_policy`]). That a queue is
-//!   left to its owner (R3) holds until the next look.
+//! Every [`TICK_NS`], sysmon checks each P that an M has for the following:
+//! * **A hog**: the M has not returned to the scheduler for [`SLICE_NS`] (its dispatch count has
+//!   not changed) while others wait: goroutines in the P's queues or the global queue, or timers of
+//!   the P. Sysmon takes the P through the lease ([`crate::protocol::lease`]) and hands it on. The
+//!   hog keeps its thread and asks for a P when it returns. If as many hogs as there are CPUs
+//!   already compute without a P, the P is only lent ([`crate::sched::hogs`]).
+//! * **A thread that blocks** in a system call: sysmon takes its P in the same way, but after
+//!   [`BLOCKED_NS`] and always for good, since the thread uses no CPU. The CPU clock of such a
+//!   thread stands still, and the system does not report it as runnable. (If the thread merely
+//!   waited for a CPU, taking its P would only add another thread that waits for one.)
+//! * **A chain** through runnext that has kept its time slice for [`SLICE_NS`]: sysmon demotes it.
+//! * **A forgotten runnext**, an overdue timer, or a queue behind a goroutine that keeps busy,
+//!   while another P is idle: sysmon wakes a searcher (R7 of [`crate::sched::wake_policy`]). A
+//!   queue that is left to its owner (R3) stays so only until sysmon's next check.
 //!
-//! And it asks each P to look around before it runs the next goroutine ([`crate::sched::turns`]).
+//! Sysmon also asks each P to look around before it runs the next goroutine
+//! ([`crate::sched::turns`]).
 //!
 //! # Crowds that block
-//! Goroutines that call into code which does not know the runtime often block one after the other:
-//! a pool of connections behind a lock of `std`, a driver with its own sockets. At one look in 2 ms
-//! each of them would keep its P for 2 to 4 ms. So when sysmon has found one, it looks for more
-//! after [`CLOSE_NS`] (at all Ps), and takes the P of a thread that has slept since the look
-//! before; after each [`CALM`] looks without any it waits twice as long, until it is back at
-//! [`TICK_NS`].
+//! Goroutines that call into code which does not know the runtime often block one after the other.
+//! Examples are a pool of connections behind a lock of `std`, or a driver with its own sockets. If
+//! sysmon checked only every 2 ms, each of them would keep its P for 2 to 4 ms. So when sysmon has
+//! found one blocked thread, it checks for more after [`CLOSE_NS`], at all Ps, and takes the P of
+//! any thread that has slept since the previous check. After each [`CALM`] checks that find none,
+//! it doubles the pause, until the pause is back at [`TICK_NS`].
 //!
-//! Two Ps, two CPUs, 500 goroutines that wait for `std`'s channels: 1040 ms until others had a turn
-//! with a look in 2 ms, 21 with closer looks; 500 that sleep for 20 ms on their threads: 1090 and
-//! 123; a pool on `std`'s `Condvar`, with 200 users, 20 times each: 3850 to 7530, and 270.
+//! Measurements with two Ps and two CPUs, where the first number is for a check every 2 ms and the
+//! second for the closer checks: with 500 goroutines that wait for `std`'s channels, others had a
+//! turn after 1040 ms and 21 ms; with 500 that sleep for 20 ms on their threads, after 1090 and 123
+//! ms; with a pool on `std`'s `Condvar` that 200 users use 20 times each, 3850 to 7530 and 270 ms.
 //!
-//! It also polls for I/O, if a goroutine waits for that and no M has polled for a [`TICK_NS`]: then
-//! all Ms are in long calls or loops, or the one that would block in the poller has found work and
-//! the others sleep.
+//! Sysmon also polls for I/O, if a goroutine waits for I/O and no M has polled for a [`TICK_NS`].
+//! In that situation all Ms are in long calls or loops, or the M that would block in the poller has
+//! found work and the others sleep.
 //!
-//! Besides, it follows the number of CPUs that the process may use, has unused stack pages given
-//! back, prints GODEBUG's schedtrace, and obeys SIGQUIT.
+//! In addition, sysmon follows the number of CPUs that the process may use, returns unused stack
+//! pages to the system, prints GODEBUG's schedtrace, and responds to SIGQUIT.
 //!
 //! # Sleeping
-//! While all Ps are idle, sysmon need not tick. After [`LINGER_NS`] of that it checks whether it
-//! will ever be needed again ([`crate::diag::deadlock`]), and sleeps until an M takes a P
-//! ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks are due to be
-//! trimmed, or until a thread ends without which there would be a deadlock.
+//! While all Ps are idle, sysmon need not tick. After all Ps have been idle for [`LINGER_NS`], it
+//! checks whether it will ever be needed again ([`crate::diag::deadlock`]). It then sleeps until an
+//! M takes a P ([`Sched::wake_sysmon`](crate::gmp::scheduler::Sched::wake_sysmon)), until stacks
+//! are due to be trimmed, or until the end of a thread whose existence alone rules out a deadlock.
 //!
 //! # Rejected
-//! * Go's period of 20 us whenever something runs: that makes sysmon itself the busiest thread of a
-//!   quiet program.
-//! * To remember the lines that spawn goroutines which block, and to watch these more closely: the
-//!   crowd is found out after its first one anyhow, and one alone costs 2 ms.
+//! * Go's period of 20 us whenever something runs: that would make sysmon itself the busiest thread
+//!   of a quiet program.
+//! * To remember the lines that spawn goroutines which block, and to watch those goroutines more
+//!   closely. Sysmon detects a crowd after its first member anyway, and a single blocking goroutine
+//!   costs only 2 ms.
 //! * To interrupt the hog with a signal: see the lease.
 
 mod retake;
@@ -74,25 +77,28 @@ use retake::Retaker;
 
 const MS: u64 = 1_000_000;
 
-/// How often sysmon looks while any P is in use. A hog is found at most this much late.
+/// How often sysmon checks the Ps while any P is in use.
+///
+/// Sysmon finds a hog at most this much late.
 const TICK_NS: u64 = 2 * MS;
 
 /// How long a goroutine may keep its P while others wait (Go's forcePreemptNS).
 const SLICE_NS: u64 = 10 * MS;
 
-/// How often sysmon looks for threads that block, as long as it finds some.
+/// How often sysmon checks for threads that block, as long as it finds some.
 const CLOSE_NS: u64 = 75_000;
 
-/// After this many looks that found none it looks half as often.
+/// The number of checks in a row that find no blocked thread after which sysmon checks half as
+/// often.
 const CALM: u32 = 16;
 
-/// How long a thread may sit in a system call while others wait.
+/// How long a thread may stay in a system call while others wait.
 const BLOCKED_NS: u64 = TICK_NS;
 
 /// How long all Ps must have been idle before sysmon sleeps for good.
 const LINGER_NS: u64 = 50 * MS;
 
-/// How often the number of usable CPUs is asked for.
+/// How often sysmon reads the number of usable CPUs.
 const FOLLOW_CPUS_NS: u64 = 1000 * MS;
 
 /// Runs sysmon's loop.
@@ -132,7 +138,9 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
     }
 }
 
-/// Starts the threads that are wanted; again if the system has refused one and it is time to retry.
+/// Starts the threads that are wanted.
+///
+/// If the system has refused a thread, tries again when it is time to.
 fn start_threads(sched: &Sched, again_at: &mut Option<u64>, now: u64) {
     if sched.sysmon.orders.swap(false, Ordering::Acquire) || again_at.is_some_and(|at| at <= now) {
         handoff::start_ordered();
@@ -141,7 +149,7 @@ fn start_threads(sched: &Sched, again_at: &mut Option<u64>, now: u64) {
     }
 }
 
-/// What sysmon remembers of the poller.
+/// What sysmon remembers about the poller.
 struct PollWatch {
     count: u32,
     /// When `count` was first seen.
@@ -149,7 +157,7 @@ struct PollWatch {
 }
 
 impl PollWatch {
-    /// Polls, if a goroutine waits for I/O and no M has polled for a tick.
+    /// Polls if a goroutine waits for I/O and no M has polled for a tick.
     fn look(&mut self, now: u64) {
         let count = poll::count();
         if count != self.count {
@@ -160,8 +168,10 @@ impl PollWatch {
     }
 }
 
-/// Sleeps until the next tick; or, if all Ps have been idle for long, until `wake_at` or until
-/// something has happened. Returns `true` in the last case.
+/// Sleeps until the next tick or, if all Ps have been idle for a long time, until `wake_at` or
+/// until sysmon is woken.
+///
+/// Returns `true` if sysmon was woken.
 fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Option<u64>) -> bool {
     let sysmon = &sched.sysmon;
     if !quiet {
@@ -170,8 +180,8 @@ fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Optio
     }
     handoff::wake_displaced();
     sysmon.asleep.store(true, Ordering::SeqCst);
-    // A thread that takes a P counts it as taken and then looks at `asleep`; this is the other half
-    // of that pair.
+    // A thread that takes a P first counts it as taken and then reads `asleep`. This fence is the
+    // other half of that pair.
     fence(Ordering::SeqCst);
     let timeout = wake_at.map(|at| Duration::from_nanos(at.saturating_sub(now).max(TICK_NS)));
     let woken = sched.idle.counts().0 < sched.procs() || sleep(sched, timeout);
@@ -179,7 +189,9 @@ fn rest(sched: &'static Sched, now: u64, pause: u64, quiet: bool, wake_at: Optio
     woken
 }
 
-/// Sleeps until something has happened, which returns `true`, or until `timeout` has passed.
+/// Sleeps until sysmon is woken or `timeout` has passed.
+///
+/// Returns `true` if it was woken.
 fn sleep(sched: &'static Sched, timeout: Option<Duration>) -> bool {
     let sysmon = &sched.sysmon;
     exhaustion::check(sched);
@@ -196,7 +208,9 @@ fn sleep(sched: &'static Sched, timeout: Option<Duration>) -> bool {
     }
 }
 
-/// Sleeps like [`sleep`], or until `thread` ends. Returns `None` if that cannot be waited for.
+/// Sleeps like [`sleep`], but also ends when `thread` does.
+///
+/// Returns `None` if the end of `thread` cannot be waited for.
 fn sleep_beside(sysmon: &Sysmon, thread: i32, timeout: Option<Duration>) -> Option<bool> {
     if sysmon.thread_end.get().is_none() {
         // Only this thread sets it.
@@ -206,6 +220,6 @@ fn sleep_beside(sysmon: &Sysmon, thread: i32, timeout: Option<Duration>) -> Opti
     sysmon.bell.arm();
     let woken = if sysmon.parker.take() { Some(true) } else { place.wait(thread, timeout) };
     sysmon.bell.disarm();
-    // A token that has come since then was for this sleep.
+    // A token that has arrived since then was meant for this sleep.
     woken.map(|woken| sysmon.parker.take() || woken)
 }

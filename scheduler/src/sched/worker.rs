@@ -1,4 +1,4 @@
-//! The loop of an M: find a goroutine, run it, do what it asked for when it switched away.
+//! The loop of an M: find a goroutine, run it, and do what it asked for when it switched away.
 //!
 //! | to learn | read |
 //! | --- | --- |
@@ -6,11 +6,11 @@
 //! | how an M without work sleeps, and what ends its sleep | [`sleep`] |
 //! | how a goroutine ends, and what runs on its stack then | [`finish`] |
 //!
-//! # Where the CPU's prediction of returns matters
-//! What runs between two switches to goroutines is inlined into [`main`], or returns before the
-//! next switch. A function that returns after it has switched away and back pays for a mispredicted
-//! return, and so does the goroutine that it switched to: the CPU predicts returns by the calls
-//! before them.
+//! # Where the CPU's return prediction matters
+//! The code that runs between two switches to goroutines is either inlined into [`main`] or returns
+//! before the next switch. The CPU predicts returns from the preceding calls. So a function that
+//! switches away and back before it returns pays for a mispredicted return, and so does the
+//! goroutine that it switched to.
 
 mod finish;
 mod next;
@@ -35,7 +35,7 @@ use crate::testing::chaos;
 use crate::time::clock;
 use crate::wait::ready;
 
-/// Runs the life of an M's thread ([`crate::sched::threads`]).
+/// Runs an M's thread from its start to its end ([`crate::sched::threads`]).
 pub(crate) fn main(m: &'static M) {
     current::set_m(Some(m));
     m.observe_thread();
@@ -55,8 +55,9 @@ pub(crate) fn main(m: &'static M) {
     current::set_m(None);
 }
 
-/// Sleeps until the M gets its first P, or the one goroutine that it is to run. Returns `true` if
-/// the M is to search.
+/// Sleeps until the M gets its first P, or the one goroutine that it is to run.
+///
+/// Returns `true` if the M is to search.
 fn wait_for_first(m: &'static M) -> bool {
     loop {
         if let Some(g) = m.pinned_g() {
@@ -73,7 +74,7 @@ fn wait_for_first(m: &'static M) -> bool {
     }
 }
 
-/// Locks `g`, to which the thread of `m` belongs, to it, and gets it a P.
+/// Locks `g`, which owns the thread of `m`, to `m`, and acquires a P for it.
 fn begin_pinned(m: &'static M, g: GRef) {
     os_thread::lock(m, g);
     match handoff::acquire_p() {
@@ -81,21 +82,21 @@ fn begin_pinned(m: &'static M, g: GRef) {
             adopt(m, p);
             m.next_g.set(Some(Dispatch::new_slice(g)));
         }
-        // It gets a P like any other, and brings it here.
+        // The goroutine gets a P like any other, and brings it here.
         None => ready::push_global(g),
     }
 }
 
 /// Gives `p`, which the caller owns, to the calling M, which has no P.
 fn adopt(m: &'static M, p: &'static P) {
-    // SAFETY: the P is the caller's alone, and the token ends at once.
+    // SAFETY: only the caller has the P, and the token ends at once.
     let _ = unsafe { entry::adopt(m, p) };
 }
 
-/// Runs a goroutine until it switches away, and does what it asked for.
+/// Runs a goroutine until it switches away, and then does what the goroutine asked for.
 #[inline(always)]
 fn run(m: &'static M, Dispatch { g, inherit }: Dispatch) {
-    // SAFETY: the worker is inside between two goroutines. The token ends where the P is given up,
+    // SAFETY: the worker is inside between two goroutines. The token ends where the P is released,
     // or before the exit.
     let mut p = unsafe { entry::held(m) }.expect("worker: a P to run on");
     if let Some(last) = g.m()
@@ -129,7 +130,7 @@ fn run(m: &'static M, Dispatch { g, inherit }: Dispatch) {
     start_running(m, &p, g, inherit);
     let head = g.stack.get();
     m.lease.exit();
-    // SAFETY: the goroutine is this M's, and is suspended or has not begun.
+    // SAFETY: this M owns the goroutine, which is suspended or has not begun.
     match unsafe { StackHead::resume(head) } {
         Some(sp) => after_suspend(m, sp),
         None => finish::recycle_stack(m, head),
@@ -145,7 +146,7 @@ fn start_running(m: &'static M, p: &Inside<'_>, g: GRef, inherit: bool) {
     m.set_current(Some(g));
 }
 
-/// Does what a goroutine has asked for that has suspended with the stack pointer `sp`.
+/// Does what a goroutine asked for when it suspended with the stack pointer `sp`.
 ///
 /// Runs on the M's system stack, inside, perhaps without the P.
 #[inline(always)]
@@ -165,8 +166,8 @@ fn after_suspend(m: &'static M, sp: usize) {
             g.wait_for(m.switch_request.wait_reason.get());
             chaos::pause();
             let (commit, arg) = (m.switch_request.commit.get(), m.switch_request.arg.get());
-            // SAFETY: the request was made for this one call. From here on the goroutine may run
-            // on another M.
+            // SAFETY: the request was made for this one call. From here on the goroutine may run on
+            // another M.
             if !unsafe { commit(arg) } {
                 g.transition(State::Waiting, State::Runnable);
                 run_again(m, g);
@@ -177,7 +178,7 @@ fn after_suspend(m: &'static M, sp: usize) {
             // SAFETY: the worker is inside between two goroutines. The token ends with the match.
             match (reason, unsafe { entry::held(m) }) {
                 (SwitchReason::Yield, Some(p)) => ready::push_last(&p, g),
-                // It has had its time slice.
+                // The goroutine has used its time slice.
                 _ if m.is_hogged() => ready::push_deferred(g),
                 _ => ready::push_global(g),
             }
@@ -185,7 +186,7 @@ fn after_suspend(m: &'static M, sp: usize) {
     }
 }
 
-/// Runs `g` next, which need not have parked.
+/// Runs `g` next, since it did not have to park after all.
 #[cold]
 fn run_again(m: &'static M, g: GRef) {
     if m.p().is_some() {

@@ -1,4 +1,5 @@
-//! Sysmon's look at the Ps: whose P is taken, whose chain is demoted, and who needs a searcher.
+//! Sysmon's check of the Ps: which P is retaken, which chain is demoted, and which P needs a
+//! searcher.
 
 use std::sync::atomic::Ordering;
 
@@ -9,32 +10,33 @@ use crate::gmp::scheduler::Sched;
 use crate::gmp::{M, OwnerFlags, P};
 use crate::sched::hogs::{self, HogsWithoutP};
 
-/// In chaos mode, one look in this many takes the P.
+/// In chaos mode, one check in this many takes the P.
 const CHAOS_RETAKE: u64 = 4;
 
-/// What sysmon remembers of a P.
+/// What sysmon remembers about a P.
 #[derive(Clone, Copy, Default)]
 struct PRecord {
     slices: u32,
     dispatches: u32,
-    /// When the slice count, and the dispatch count, were first seen with their values.
+    /// When the slice count and the dispatch count were first seen at their current values.
     slice_since: u64,
     dispatch_since: u64,
-    /// The M's CPU time at the last look.
+    /// The M's CPU time at the last check.
     cpu: u64,
-    /// Whether it was noted that the M's goroutine keeps its thread.
+    /// Whether sysmon has noted that the M's goroutine keeps its thread.
     noted: bool,
     /// The address of the goroutine in the runnext slot.
     runnext: usize,
     /// The M that had the P.
     m: u32,
-    /// What the last look for threads that block has seen: dispatches, M, CPU time.
+    /// The dispatches, the M, and the CPU time at the last check for threads that block.
     close: (u32, u32, u64),
 }
 
 impl PRecord {
-    /// Returns `true` if `m` still runs the goroutine that it ran at the last look. Goroutines that
-    /// another M has run on the P on loan do not count.
+    /// Returns `true` if `m` still runs the goroutine that it ran at the last check.
+    ///
+    /// Goroutines that another M has run on the P during a loan do not count.
     fn is_stuck(&mut self, p: &P, m: &M) -> bool {
         if p.is_returned() && m.id == self.m {
             self.dispatches = p.dispatches();
@@ -42,7 +44,7 @@ impl PRecord {
         p.dispatches() == self.dispatches && m.id == self.m
     }
 
-    /// Remembers that the M runs another goroutine.
+    /// Records that the M runs another goroutine.
     fn begin(&mut self, look: &Look) {
         (self.dispatches, self.m, self.dispatch_since) = (look.p.dispatches(), look.m.id, look.now);
         self.cpu = look.m.cpu_time();
@@ -50,16 +52,17 @@ impl PRecord {
     }
 }
 
-/// What sysmon remembers of all Ps.
+/// What sysmon remembers about all Ps.
 pub(super) struct Retaker {
     records: Vec<PRecord>,
-    /// When it last looked at everything, not only for threads that block.
+    /// When sysmon last checked everything, and not only for threads that block.
     full_at: u64,
     pacer: Pacer,
     hogs: HogsWithoutP,
     cpus: usize,
-    /// Whether a P has been lent at this look for what is in the global queue. One is enough until
-    /// the next look.
+    /// Whether this check has already lent a P for the goroutines in the global queue.
+    ///
+    /// One P is enough until the next check.
     lent: bool,
 }
 
@@ -79,12 +82,12 @@ impl Retaker {
         self.cpus = cpus;
     }
 
-    /// Returns how long to wait until the next look, in ns.
+    /// Returns how long to wait until the next check, in ns.
     pub(super) fn pause(&self) -> u64 {
         self.pacer.pause
     }
 
-    /// Looks at all Ps.
+    /// Checks all Ps.
     pub(super) fn look(&mut self, sched: &'static Sched, now: u64) {
         self.records.resize(sched.all_ps().count(), PRecord::default());
         let full = chaos::is_on() || now - self.full_at >= TICK_NS - TICK_NS / 8;
@@ -136,13 +139,14 @@ impl Retaker {
         }
         let kept = now - record.dispatch_since;
         if kept >= SLICE_NS && !std::mem::replace(&mut record.noted, true) {
-            // Even if no goroutine waits at the moment: next time one may.
+            // Sysmon notes this even if no goroutine currently waits, because one may wait next
+            // time.
             look.take(note_only, |m| m.current().into_iter().for_each(ties::note_kept));
         }
         if !look.others_wait() && !sched.global.has_deferred() {
             return;
         }
-        // If it is less than the value before, the P has gone to another M.
+        // If it is less than the previous value, the P has moved to another M.
         let cpu = m.cpu_time();
         let blocked = kept >= BLOCKED_NS && cpu.checked_sub(record.cpu).is_some_and(|used| cpu != 0 && used < kept / 8);
         if blocked && !m.is_runnable() {
@@ -152,14 +156,16 @@ impl Retaker {
         }
     }
 
-    /// Takes the P from an M whose thread sleeps in the kernel. Others will probably do the same.
+    /// Takes the P from an M whose thread sleeps in the kernel.
+    ///
+    /// Checks more often from now on, since other threads will probably block in the same way.
     fn retake_blocked(&mut self, look: &Look) {
         if look.take(handoff::retake, |m| m.current().into_iter().for_each(ties::note_kept)) {
             self.pacer.quicken();
         }
     }
 
-    /// Takes the P from an M that computes, for good or for a while.
+    /// Takes the P from an M that computes, either for good or as a loan.
     fn retake_hog(&mut self, look: &Look) {
         let Look { sched, p, m, now } = *look;
         let hogged = |m: &'static M| {
@@ -180,7 +186,7 @@ impl Retaker {
     }
 }
 
-/// Asks like [`handoff::retake`], but leaves the P where it is.
+/// Asks under the conditions of [`handoff::retake`], but leaves the P where it is.
 fn note_only(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
     handoff::retake(m, &|own| {
         agrees(own);
@@ -188,7 +194,7 @@ fn note_only(m: &'static M, agrees: &dyn Fn(&'static P) -> bool) -> bool {
     })
 }
 
-/// A look at one P, and at the M that has it.
+/// A check of one P and of the M that has it.
 #[derive(Clone, Copy)]
 struct Look {
     sched: &'static Sched,
@@ -198,20 +204,21 @@ struct Look {
 }
 
 impl Look {
-    /// Returns `true` if goroutines wait for the P, or will by the next look; deferred ones do not
-    /// count.
+    /// Returns `true` if goroutines wait for the P or will wait by the next check.
+    ///
+    /// Deferred goroutines do not count.
     fn others_wait(&self) -> bool {
         self.others_wait_here() || self.sched.global.has_urgent()
     }
 
-    /// Returns `true` if goroutines wait for this P alone, or will by the next look.
+    /// Returns `true` if goroutines wait for this P alone, or will wait by the next check.
     fn others_wait_here(&self) -> bool {
         let Self { p, now, .. } = self;
         p.has_work() || p.timers.next_when() <= now + TICK_NS || p.is_retired()
     }
 
-    /// Returns `true` if the M's thread sleeps in the kernel, and has since the last look, while
-    /// others wait.
+    /// Returns `true` if the M's thread sleeps in the kernel, and has slept since the last check,
+    /// while others wait.
     fn finds_blocked(&self, record: &mut PRecord) -> bool {
         let Self { p, m, .. } = self;
         let (dispatches, cpu) = (p.dispatches(), m.cpu_time());
@@ -220,8 +227,10 @@ impl Look {
         slept && cpu != 0 && self.others_wait() && !m.is_runnable()
     }
 
-    /// Takes the P by `take`, if the M still runs the goroutine that was seen, and is not in the
-    /// scheduler. `note` runs while the M cannot come back.
+    /// Takes the P by calling `take`, if the M still runs the goroutine that was seen and is not in
+    /// the scheduler.
+    ///
+    /// `note` runs while the M cannot return to the scheduler.
     fn take(&self, take: fn(&'static M, &dyn Fn(&'static P) -> bool) -> bool, note: impl Fn(&'static M)) -> bool {
         let (p, m, dispatches) = (self.p, self.m, self.p.dispatches());
         let agrees = |own: &'static P| {
@@ -239,10 +248,11 @@ impl Look {
     }
 }
 
-/// How often sysmon looks for blocked threads: the more it finds, the sooner it looks again.
+/// The pace of sysmon's checks for blocked threads: the more it finds, the sooner it checks again.
 struct Pacer {
     pause: u64,
-    /// Looks since the last one that found a blocked thread, or since the pause grew.
+    /// The number of checks since the last one that found a blocked thread, or since the pause
+    /// grew.
     calm: u32,
 }
 
@@ -251,7 +261,7 @@ impl Pacer {
         Self { pause: TICK_NS, calm: 0 }
     }
 
-    /// Looks closely from now on.
+    /// Shortens the pause between checks from now on.
     fn quicken(&mut self) {
         *self = Self { pause: CLOSE_NS, calm: 0 };
     }

@@ -1,7 +1,8 @@
-//! The end of a goroutine, and what runs on its stack then.
+//! The end of a goroutine, and what then runs on its stack.
 //!
-//! When a goroutine ends and the next one has never run, that one begins on the same stack at once
-//! ([`on_stack`]): without a switch to the M's stack and back, and on the hottest stack there is.
+//! When a goroutine ends and the next goroutine has never run, the next one begins on the same
+//! stack at once ([`on_stack`]). This avoids a switch to the M's stack and back, and the stack is
+//! the one most likely to be in the cache.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +15,7 @@ use crate::task::coroutine::{Owner, StackHead};
 
 /// Takes the stack back from a coroutine that has ended.
 pub(super) fn recycle_stack(m: &'static M, head: *mut StackHead) {
-    // SAFETY: the coroutine has ended, and its stack is known to no other thread.
+    // SAFETY: the coroutine has ended, and no other thread knows its stack.
     let stack = unsafe { StackHead::into_stack(head) };
     // SAFETY: the worker is inside between two goroutines. The token ends with the match.
     match unsafe { entry::held(m) } {
@@ -23,14 +24,15 @@ pub(super) fn recycle_stack(m: &'static M, head: *mut StackHead) {
     }
 }
 
-/// Runs a goroutine, and then others that have never run, until none is at hand. This is what a
-/// coroutine executes.
+/// Runs a goroutine, and then others that have never run, until none is available.
+///
+/// Every coroutine executes this function.
 pub(super) fn on_stack(first: Owner) {
     // SAFETY: `run` resumes a fresh stack with its first goroutine.
     let Some(mut g) = (unsafe { GRef::from_ptr(first.cast()) }) else { return };
     loop {
         let head = g.stack.get();
-        // SAFETY: once per goroutine, on its stack.
+        // SAFETY: called once per goroutine, on its stack.
         unsafe { (g.vtable.run)(g) };
         match finish(g, head) {
             Some(next) => g = next,
@@ -39,9 +41,10 @@ pub(super) fn on_stack(first: Owner) {
     }
 }
 
-/// Ends `g`, whose closure has returned, for its waiters, and chooses what runs next on this stack.
+/// Ends `g`, whose closure has returned, on behalf of its waiters, and chooses what runs next on
+/// this stack.
 ///
-/// When it returns `None`, the M has been told what to do.
+/// If it returns `None`, it has already told the M what to do.
 #[inline(never)]
 fn finish(g: GRef, head: *mut StackHead) -> Option<GRef> {
     ties::note_end(g);
@@ -51,7 +54,7 @@ fn finish(g: GRef, head: *mut StackHead) -> Option<GRef> {
     // which the M switches to its own stack.
     let mut p = unsafe { entry::held(m) };
     if detached {
-        // SAFETY: the handle is gone, so the block is this side's.
+        // SAFETY: the handle is gone, so this side owns the block.
         unsafe { free(p.as_mut().map(Inside::reborrow), g) };
     }
     let mut p = p.filter(|p| m.locked_gs.get() == 0 && !p.is_retired())?;
@@ -68,19 +71,21 @@ fn finish(g: GRef, head: *mut StackHead) -> Option<GRef> {
     Some(next)
 }
 
-/// Ends `g` for its waiters. Returns `true` if it has no handle any more, so that the block is the
-/// caller's. The M is inside afterwards, and runs no goroutine.
+/// Ends `g` on behalf of its waiters.
+///
+/// Returns `true` if `g` no longer has a handle, so that the caller owns the block. Afterwards the
+/// M is inside and runs no goroutine.
 fn complete_join(g: GRef) -> bool {
     let mut detached = g.join.is_detached();
     loop {
         if detached {
-            // Dropping an unclaimed result is user code: it runs while this is still a goroutine
-            // like any other.
-            // SAFETY: the closure has run, and no handle is left that could take the result.
+            // Dropping an unclaimed result is user code. It runs now, while this is still a
+            // goroutine like any other. SAFETY: the closure has run, and no handle is left that
+            // could take the result.
             unsafe { (g.vtable.drop_result)(g) };
         }
         let m = current::m().expect("worker: a goroutine ends on an M");
-        // The caller asks whether the P is still there.
+        // The caller checks whether the M still has its P.
         let _ = entry::enter(m);
         m.set_current(None);
         g.transition(State::Running, State::Dead);
@@ -93,7 +98,7 @@ fn complete_join(g: GRef) -> bool {
             waiters.wake_all();
             return detached;
         }
-        // The handle was dropped since we looked: once more, as a running goroutine.
+        // The handle was dropped since the check, so repeat this as a running goroutine.
         g.transition(State::Dead, State::Running);
         m.set_current(Some(g));
         m.lease.exit();
@@ -111,12 +116,12 @@ fn count_end(m: &'static M) {
     }
 }
 
-/// Gives the block of `g` back.
+/// Returns the block of `g` to a cache.
 ///
 /// # Safety
-/// `g` has ended, its result is dropped, and its block is known to no other thread.
+/// `g` has ended, its result is dropped, and no other thread knows its block.
 unsafe fn free(p: Option<Inside<'_>>, g: GRef) {
-    // SAFETY: the block is the caller's, and came from a cache with the layout that it says.
+    // SAFETY: the caller owns the block, which came from a cache with the layout that it states.
     unsafe {
         let (block, layout) = body::take_apart(g);
         match p {

@@ -1,22 +1,22 @@
 //! What an M runs next.
 //!
 //! # The order
-//! [`on_p`] looks at what is near:
+//! [`on_p`] checks the nearby sources in this order:
 //! 1. due timers;
-//! 2. what the P's flags ask for ([`mod@crate::sched::attend`]), most of all arrivals;
-//! 3. every 61st time slice, the global queue or the backlog, or two goroutines that ready each
-//!    other forever would starve these;
+//! 2. what the P's flags ask for ([`mod@crate::sched::attend`]), above all arrivals;
+//! 3. every 61st time slice, the global queue or the backlog, because two goroutines that ready
+//!    each other forever would otherwise starve these;
 //! 4. the runnext slot, whose goroutine inherits the time slice;
 //! 5. the local queue, then the backlog;
 //! 6. a batch of the global queue.
 //!
-//! Every 61st dispatch it also polls for I/O. Both numbers serve goroutines that are quick: where
-//! they compute, sysmon's request to look around comes sooner ([`crate::sched::turns`]).
+//! Every 61st dispatch it also polls for I/O. Both numbers serve goroutines that are quick. Where
+//! goroutines compute, sysmon's request to look around arrives sooner ([`crate::sched::turns`]).
 //!
-//! [`find`] goes on if all of that is empty: it polls, then searches the queues of other Ps, and
-//! last their runnext slots and timers ([`mod@crate::sched::search`]). Then the M sleeps, by the
-//! protocol of [`crate::protocol::idle`], on its parker or as the poller
-//! ([`crate::protocol::poller`]).
+//! If all of these are empty, [`find`] continues: it polls, then searches the queues of other Ps,
+//! and finally their runnext slots and timers ([`mod@crate::sched::search`]). If that also finds
+//! nothing, the M sleeps, by the protocol of [`crate::protocol::idle`], on its parker or as the
+//! poller ([`crate::protocol::poller`]).
 
 use super::{handoff, ready, sched, sleep};
 use crate::gmp::{Dispatch, GRef, Inside, M, OwnerFlags};
@@ -27,24 +27,25 @@ use crate::sched::search::{SearchResult, search, steal, take_global};
 use crate::testing::chaos;
 use crate::time::clock;
 
-/// One time slice in this many begins with what is not in the local queue (Go's number; a prime, so
-/// that it meets no pattern).
+/// One time slice in this many begins with goroutines that are not in the local queue.
+///
+/// It is Go's number; it is prime, so that it does not coincide with a pattern.
 const GLOBAL_TICK: u32 = 61;
 
 /// One dispatch in this many polls for I/O, without blocking.
 const POLL_TICK: u32 = 61;
 
-/// In chaos mode, one look in this many begins in another queue.
+/// In chaos mode, one choice in this many begins with another queue.
 const CHAOS_OTHER_QUEUE: u64 = 8;
 
-/// Returns what the M runs next, if that is near.
+/// Returns what the M runs next, if it is nearby.
 #[inline(always)]
 pub(super) fn nearby(m: &'static M) -> Option<Dispatch> {
     // SAFETY: the worker is inside between two goroutines. The token ends with this call.
     let mut p = unsafe { entry::held(m) }.filter(|p| !p.is_retired())?;
-    // Not in `on_p`, which goroutines run too, when they end: thieves enter an epoch of
-    // crossbeam's, which leaves the address of a thread-local on the stack, and the next goroutine
-    // on that stack would be bound to this thread.
+    // Not in `on_p`, which goroutines also run when they end. Thieves enter an epoch of
+    // crossbeam's, which leaves the address of a thread-local on the stack. The next goroutine on
+    // that stack would then be bound to this thread.
     if chaos::one_in(CHAOS_OTHER_QUEUE)
         && m.next_g.get().is_none()
         && let Some(g) = steal(&mut p)
@@ -54,7 +55,7 @@ pub(super) fn nearby(m: &'static M) -> Option<Dispatch> {
     chosen_or_on_p(m, p)
 }
 
-/// Returns what the M has chosen, else what is bound to it or is on `p`.
+/// Returns what the M has already chosen, or else what is bound to it or is on `p`.
 #[inline(always)]
 pub(super) fn chosen_or_on_p(m: &'static M, p: Inside<'_>) -> Option<Dispatch> {
     m.next_g.take().or_else(|| if m.inbox.is_empty() { on_p(p) } else { on_p_or_delivered(m, p) })
@@ -66,20 +67,23 @@ fn on_p_or_delivered(m: &'static M, p: Inside<'_>) -> Option<Dispatch> {
     if m.inbox.is_its_turn() { delivered().or_else(|| on_p(p)) } else { on_p(p).or_else(delivered) }
 }
 
-/// Returns what `p` runs next, by the order above.
+/// Returns what `p` runs next, in the order above.
 #[inline]
 fn on_p(mut p: Inside<'_>) -> Option<Dispatch> {
     if p.timers.any() {
         p.reborrow().fire_own_timers(clock::now());
     }
-    // Dispatches, not time slices: two goroutines that ready each other stay in one slice for long.
+    // This counts dispatches, not time slices: two goroutines that ready each other stay in one
+    // slice for a long time.
     if p.dispatches().is_multiple_of(POLL_TICK) {
         poll::in_passing(p.reborrow(), 0, false);
     }
     if p.flags().any() { by_flags(p) } else { usual(p) }
 }
 
-/// Attends to the flags of `p` first. Separate, so that the way without flags stays short.
+/// Attends to the flags of `p` first.
+///
+/// This is a separate function so that the path without flags stays short.
 #[inline(never)]
 fn by_flags(mut p: Inside<'_>) -> Option<Dispatch> {
     match attend(&mut p) {
@@ -109,7 +113,7 @@ pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
     let sched = sched();
     loop {
         // SAFETY: the worker is inside between two goroutines. The token ends with the iteration,
-        // or where the P is given up.
+        // or where the P is released.
         let Some(mut p) = (unsafe { entry::held(m) }) else {
             *searching = sleep::without_p(m);
             continue;
@@ -121,7 +125,7 @@ pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
         let mut found = chosen_or_on_p(m, p.reborrow());
         let mut polled: Vec<GRef> = Vec::new();
         if found.is_none() && poll::in_passing(p.reborrow(), 1, false) {
-            // Straight from the queue: if it is the only one, no other M was told about it.
+            // Straight from the queue: if this is the only goroutine, no other M was told about it.
             found = p.pop().map(Dispatch::new_slice);
         }
         if found.is_none() && p.flags().has(OwnerFlags::LENT) {
@@ -154,7 +158,7 @@ pub(super) fn find(m: &'static M, searching: &mut bool) -> Dispatch {
     }
 }
 
-/// Gives up a P that GOMAXPROCS has taken out of use, and empties it.
+/// Releases a P that GOMAXPROCS has taken out of use, and empties it.
 fn leave_retired_p(m: &'static M, p: Inside<'_>, searching: &mut bool) {
     let sched = sched();
     let p = entry::give_up(m, p);

@@ -1,7 +1,7 @@
 //! How an M without work sleeps, and what ends its sleep.
 //!
-//! It sleeps in a list of the scheduler, as the watcher of the P that it gave up or as a spare M.
-//! If it is locked to a goroutine, it sleeps outside of the lists until that goroutine is
+//! It sleeps in one of the scheduler's lists, as the watcher of the P that it released or as a
+//! spare M. If it is locked to a goroutine, it sleeps outside of the lists until that goroutine is
 //! delivered.
 
 use std::sync::atomic::Ordering;
@@ -14,13 +14,17 @@ use crate::sched::entry;
 use crate::time::clock;
 use crate::wait::park;
 
-/// Gives the M's P up and sleeps, as the watcher of the P. Returns `true` if the M is to search.
+/// Releases the M's P and sleeps as the watcher of the P.
+///
+/// Returns `true` if the M is to search.
 pub(super) fn with_p(m: &'static M, p: Inside<'_>, searching: bool) -> bool {
     handoff::give_up_p(m, p);
     in_list(m, searching)
 }
 
-/// Sleeps as a spare M, which looks for another P before. Returns `true` if the M is to search.
+/// Sleeps as a spare M, after a check for another P.
+///
+/// Returns `true` if the M is to search.
 pub(super) fn without_p(m: &'static M) -> bool {
     let sched = sched();
     sched.lists().spare.push(m);
@@ -29,7 +33,9 @@ pub(super) fn without_p(m: &'static M) -> bool {
     in_list(m, false)
 }
 
-/// Looks once more for work, by the recipe "go idle", and sleeps. The M stands in a list.
+/// Checks for work once more, by the recipe "go idle", and sleeps.
+///
+/// The M stands in a list.
 fn in_list(m: &'static M, searching: bool) -> bool {
     let sched = sched();
     let search = sched.idle.go_idle(searching, &sched);
@@ -46,8 +52,10 @@ fn in_list(m: &'static M, searching: bool) -> bool {
     wait_in_list(m)
 }
 
-/// Sleeps until another thread hands a P over (the result then says whether to search), until a
-/// timer of the watched P is due, or until the M has found work as the poller.
+/// Sleeps until another thread hands over a P, until a timer of the watched P is due, or until the
+/// M, as the poller, has found work.
+///
+/// Returns `true` if the M is to search with the P that was handed over.
 fn wait_in_list(m: &'static M) -> bool {
     loop {
         if let Some((p, search)) = m.take_handed_p() {
@@ -75,8 +83,9 @@ fn wait_in_list(m: &'static M) -> bool {
     }
 }
 
-/// Gets a P for goroutines that the M has polled in its sleep, and returns `true`; or leaves them
-/// to the Ms that have one.
+/// Acquires a P for goroutines that the M has polled in its sleep, and returns `true`.
+///
+/// If no P is available, leaves the goroutines to the Ms that have one.
 fn adopt_polled(m: &'static M, runnable: Vec<GRef>) -> bool {
     if runnable.is_empty() {
         return false;
@@ -93,11 +102,11 @@ fn adopt_polled(m: &'static M, runnable: Vec<GRef>) -> bool {
 
 /// What a sleeping M waits for.
 enum SleepPlan {
-    /// A timer of its P is due already, and the P is its own again.
+    /// A timer of its P is already due, and the M has taken that P back.
     TimerIsDue(&'static P),
-    /// The first timer of its P.
+    /// Until the first timer of its P.
     UntilTimer(Duration),
-    /// A P that another thread hands over.
+    /// Until another thread hands over a P.
     UntilHandedP,
 }
 
@@ -110,8 +119,8 @@ fn plan_sleep(m: &'static M) -> SleepPlan {
     if own.is_none() && spare.is_none() {
         return SleepPlan::UntilHandedP;
     }
-    // At the limit of threads a P with timers may stand there without a watcher: any M that sleeps
-    // looks after it too.
+    // At the limit of threads, a P with timers may be idle without a watcher. Any M that sleeps
+    // watches such a P as well.
     let watched = lists.idle.iter().enumerate().filter(|(at, i)| own == Some(*at) || i.watcher.is_none());
     let first = watched.map(|(at, i)| (i.p.timers.next_when(), at)).min().filter(|(when, _)| *when != u64::MAX);
     let Some((when, at)) = first else { return SleepPlan::UntilHandedP };
@@ -133,9 +142,10 @@ fn plan_sleep(m: &'static M) -> SleepPlan {
 }
 
 /// Waits, on an M that is locked to a goroutine which has just switched away, until that goroutine
-/// or another that is bound to the M is to run. Passes the P on until then.
+/// or another that is bound to the M is to run.
 ///
-/// Returns `None` if a pinned goroutine has ended: its thread then ends too.
+/// Passes the P on until then. Returns `None` if a pinned goroutine has ended: its thread then ends
+/// too.
 #[cold]
 pub(super) fn wait_for_locked_g(m: &'static M) -> Option<Dispatch> {
     if m.locked_g_ended.get() && m.pinned_g().is_some() {
@@ -155,8 +165,8 @@ pub(super) fn wait_for_locked_g(m: &'static M) -> Option<Dispatch> {
             }
             park::pass_p_on(m);
         }
-        // What was delivered while the M had a P gets one like any other goroutine, and brings it
-        // here.
+        // Goroutines that were delivered while the M still had a P go to the global queue. There
+        // each gets a P like any other goroutine, and brings it here.
         ready::push_global_all(m.inbox.sleep_for_any());
         park::wait_for_p(m);
     }
