@@ -3,21 +3,22 @@
 //! # States
 //! An M that has a thread, or is to have one, is in one of these states:
 //!
-//! * *Ordered*: has a P in hand, and stands in `Lists::orders`. Sysmon starts its thread: running.
-//! * *Standby*: without a P, in `Lists::standby`. It is handed its first P: running; or a pinned
-//!   goroutine: pinned.
+//! * *Ordered*: has a P in hand, and stands in `Lists::orders`. When sysmon starts its thread, it
+//!   is running.
+//! * *Standby*: without a P, in `Lists::standby`. When it is handed its first P, it is running;
+//!   when it is handed a pinned goroutine, it is pinned.
 //! * *Running*: the M of its P ([`P::m`]). It finds goroutines and runs them.
-//! * *Away*: without a P; only `Lists::threads` counts it. Its goroutine comes back from a long
-//!   call or loop: it takes a P or queues.
-//! * *Watcher*: without a P, in `Lists::idle` beside the P that it gave up. It gets that P back,
-//!   handed or for a timer.
-//! * *Spare*: without a P, in `Lists::spare`. It is handed any P.
-//! * *Poller*: a watcher or spare M that polls in its sleep, found by its [`M::bell`]. It goes on
-//!   as these do, or polls something and takes a P.
+//! * *Away*: without a P; only `Lists::threads` counts it. When its goroutine returns from a long
+//!   call or loop, it takes a P or queues.
+//! * *Watcher*: without a P, in `Lists::idle` next to the P that it released. It gets that P back,
+//!   either handed over or because a timer is due.
+//! * *Spare*: without a P, in `Lists::spare`. It can be handed any P.
+//! * *Poller*: a watcher or spare M that polls in its sleep, found by its [`M::bell`]. It continues
+//!   like any watcher or spare M, or polls something and takes a P.
 //! * *Locked*: without a P, found by its [`M::inbox`]; `Sched::blocked_ms` counts it. It is handed
 //!   a P for its parked goroutine.
-//! * *Pinned*: like running, away or locked; `Lists::pinned` counts it. Its one goroutine ends:
-//!   ended.
+//! * *Pinned*: like running, away or locked; `Lists::pinned` counts it. When its one goroutine
+//!   ends, it is ended.
 //! * *Out of use*: like locked; `Lists::out_of_use` counts it. It is handed a P for goroutines that
 //!   are bound to it.
 //! * *Ended*: in `Lists::threadless_ms`. It becomes the M of another thread.
@@ -32,62 +33,65 @@
 //! ```
 //!
 //! # Which threads start threads
-//! A new thread inherits from the thread that starts it, as they are at that moment: the signal
-//! mask, the nice value, affinity, capabilities, namespaces and, after `unshare`, the working
-//! directory. Goroutines may change these; some lock themselves to a thread in order to do so. So a
-//! thread that has run user code never starts the thread of an M. Three others do:
+//! A new thread inherits the following from the thread that starts it, in their current state: the
+//! signal mask, the nice value, affinity, capabilities, namespaces and, after `unshare`, the
+//! working directory. Goroutines may change these; some lock themselves to a thread in order to do
+//! so. So a thread that has run user code never starts the thread of an M. Three other kinds of
+//! thread do:
 //!
-//! * the thread that boots, the first that uses the runtime, starts the first M: sysmon does not
-//!   run yet;
-//! * an M that is about to run its first goroutine starts one to stand by ([`refill_standby`]). Ms
-//!   are mostly needed in a row: the next one then costs a wake-up, and no more. The first M does
-//!   not do so, since it may stay the only one;
-//! * sysmon starts those that are ordered when none stands by. It was started at boot, and runs no
+//! * The thread that boots the runtime, which is the first to use it, starts the first M, since
+//!   sysmon does not run yet.
+//! * An M that is about to run its first goroutine starts another M to stand by
+//!   ([`refill_standby`]). Ms are usually needed in a row, and the next one then costs only a
+//!   wake-up. The first M does not do so, since it may remain the only one.
+//! * Sysmon starts those that are ordered when none stands by. It was started at boot, and runs no
 //!   user code.
 //!
 //! A thread that orders an M leaves it a P, wakes sysmon and continues. If the system refuses the
-//! thread, sysmon puts the P among the idle ones, which Ms that go to sleep look after.
+//! thread, sysmon puts the P among the idle Ps, which Ms check when they go to sleep.
 //!
-//! *Rejected:* cloning from any thread without a locked goroutine, as Go does: one that was
-//! unlocked may have left its changes behind. Waiting for sysmon's answer: a thread that orders may
-//! hold the lock of a timer heap, which sysmon may want. Orders without a standby: a crowd of 200
-//! blocking calls took four times as long to begin on a busy machine, since each had to wait until
-//! sysmon got a CPU, and then until the new thread did.
+//! *Rejected:* Cloning from any thread without a locked goroutine, as Go does: a goroutine that has
+//! unlocked itself may have left its changes behind. Waiting for sysmon's answer: a thread that
+//! orders may hold the lock of a timer heap, which sysmon may want. Orders without a standby: on a
+//! busy machine a crowd of 200 blocking calls took four times as long to begin, since each had to
+//! wait until sysmon got a CPU, and then until the new thread did.
 //!
 //! # Why threads stay
 //! Inside `LocalKey::with`, a goroutine may lend its thread's value to a goroutine of a scope. The
-//! borrower has the address on its stack, or in the heap, on whatever thread it runs, and no search
-//! finds all borrowers. So a thread that has run goroutines never ends: it parks, without a
-//! timeout. Of a thousand such threads each took 13 KiB of the process's memory. This also spares
-//! children that asked for a signal at their parent's end (`PR_SET_PDEATHSIG`): for the system, the
-//! parent is the thread that started them.
+//! borrower has the address on its stack or in the heap, whatever thread it runs on, and no search
+//! finds all borrowers. So a thread that has run goroutines never ends; it parks without a timeout.
+//! In a measurement with a thousand such threads, each took 13 KiB of the process's memory. Keeping
+//! threads also protects children that asked for a signal at their parent's end
+//! (`PR_SET_PDEATHSIG`), because for the system their parent is the thread that started them.
 //!
 //! There are as many threads as were needed at once: a P with work needs one, and so does each
-//! goroutine that is away, locked or pinned. `GREENTHREAD_MAXTHREADS` limits them, and
-//! `Stats::peak_threads` is the largest number. They are used again before another is started, the
-//! one that parked last first, since its memory is most likely in the cache.
+//! goroutine that is away, locked or pinned. `GREENTHREAD_MAXTHREADS` limits their number, and
+//! `Stats::peak_threads` reports the largest number so far. Existing threads are reused before
+//! another is started. The thread that parked last is used first, since its memory is most likely
+//! in the cache.
 //!
 //! A watcher whose P is taken for another M becomes spare in its sleep. If it sleeps until a timer
 //! of that P, it is woken when all Ps are idle ([`crate::sched::handoff::wake_displaced`]), and not
-//! before, since it is mostly needed sooner.
+//! before, since it is usually needed sooner.
 //!
 //! # Pinned goroutines
-//! A pinned goroutine gets a thread that has run no other, and that ends with it. No goroutine can
-//! then have a borrow of the thread's locals: what was lent inside a `with` is given back before
-//! the goroutine ends. The M that finds such a goroutine in a queue gives it to the M on standby,
-//! or leaves it to sysmon ([`order_pinned`]), and continues. The goroutine is bound to its M from
-//! then on ([`crate::sched::affinity::delivery`]), which takes an idle P, or queues the goroutine
-//! to be delivered with one.
+//! A pinned goroutine gets a thread that has run no other goroutine, and that ends with it. No
+//! goroutine can then have a borrow of the thread's locals, because whatever was lent inside a
+//! `with` is returned before the goroutine ends. The M that finds such a goroutine in a queue gives
+//! it to the M on standby, or leaves it to sysmon ([`order_pinned`]), and continues. From then on
+//! the goroutine is bound to its M ([`crate::sched::affinity::delivery`]). That M takes an idle P,
+//! or queues the goroutine to be delivered with one.
 //!
 //! # Out of use
 //! A goroutine may end while it is locked, if its guard was forgotten. Whatever it has changed
-//! stays with its thread, which must not end. So the M stays locked, to no goroutine, and runs only
-//! goroutines that are bound to it: the migration guard ([`crate::sched::affinity::guard`]) sends
-//! them. For everything else another M is started when one is needed.
+//! stays with its thread, which must not end. So the M stays locked, but to no goroutine, and runs
+//! only goroutines that are bound to it. The migration guard ([`crate::sched::affinity::guard`])
+//! sends them. For everything else another M is started when one is needed.
 //!
 //! # Running out
-//! At the limit, or if the system refuses threads, goroutines wait until a thread comes free, after
-//! one warning. If none can come free, the process says so and ends ([`crate::diag::exhaustion`]).
+//! At the limit, or if the system refuses threads, goroutines wait until a thread becomes free,
+//! after one warning. If none can become free, the process reports this and ends
+//! ([`crate::diag::exhaustion`]).
 
 use std::io;
 use std::sync::MutexGuard;
@@ -105,16 +109,18 @@ const M_STACK: usize = 512 << 10;
 /// How long sysmon waits before it tries again to start the thread of a pinned goroutine.
 const RETRY_NS: u64 = 10_000_000;
 
-/// How long it tries until that counts as a shortage.
+/// How long sysmon keeps trying before this counts as a shortage.
 const PATIENCE_NS: u64 = 1_000_000_000;
 
-/// Starts an M that has run nothing, or orders one, for `p`, to run `first` before others. Returns
-/// `false`, with a warning the first time, if there may be no more Ms; `p` is then still the
-/// caller's.
+/// Starts an M that has run nothing, or orders one, for `p`, to run `first` before other
+/// goroutines.
+///
+/// Returns `false`, with a warning the first time, if there may be no more Ms. The caller then
+/// still owns `p`.
 #[must_use]
 pub(crate) fn order(mut lists: MutexGuard<'_, Lists>, p: &'static P, search: bool, first: Option<GRef>) -> bool {
     let give = |m: &'static M| {
-        // It does not sleep for its inbox, and gets its P here.
+        // The M does not sleep for its inbox, and gets its P here.
         let _ = first.is_some_and(|g| m.inbox.deliver(g));
         m.hand_p(p, search);
     };
@@ -137,8 +143,9 @@ pub(crate) fn order(mut lists: MutexGuard<'_, Lists>, p: &'static P, search: boo
     true
 }
 
-/// Starts an M that has run nothing, or orders one, for the pinned goroutine `g`, which has not
-/// begun and is the caller's.
+/// Starts an M that has run nothing, or orders one, for the pinned goroutine `g`.
+///
+/// The caller owns `g`, which has not begun.
 #[cold]
 pub(crate) fn order_pinned(g: GRef) {
     let mut lists = sched().lists();
@@ -151,7 +158,9 @@ pub(crate) fn order_pinned(g: GRef) {
     wake_starter();
 }
 
-/// Returns `true` if sysmon runs. The system may have refused a thread for it.
+/// Returns `true` if sysmon runs.
+///
+/// The system may have refused a thread for sysmon.
 pub(crate) fn has_starter() -> bool {
     sched().sysmon.runs.load(Ordering::Relaxed)
 }
@@ -168,15 +177,15 @@ fn wake_starter() {
         !lists.pinned_waiting.is_empty() && lists.pinned == 0
     };
     if is_stuck {
-        // No thread would try again.
-        fatal::fatal(
-            "thread exhaustion: the system refuses a thread for a pinned goroutine; raise the limit of threads (ulimit -u)",
-        );
+        // No other thread would try again.
+        fatal::fatal("thread exhaustion: the system gives no thread for a pinned goroutine");
     }
 }
 
-/// Starts the threads of the Ms that were ordered, and hands the Ps of those that cannot be started
-/// to `failed`. For sysmon.
+/// Starts the threads of the Ms that were ordered, and passes the Ps of those that cannot be
+/// started to `failed`.
+///
+/// Sysmon calls this.
 pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
     let sched = sched();
     let orders = std::mem::take(&mut sched.lists().orders);
@@ -192,10 +201,8 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
             lists.threads == 0
         };
         if last {
-            // None will come free: the goroutines would wait forever.
-            fatal::fatal(&format!(
-                "cannot start a thread to run goroutines on ({error}); raise the limit of threads (ulimit -u)"
-            ));
+            // No thread will become free: the goroutines would wait forever.
+            fatal::fatal(&format!("the system gives no thread to run goroutines on: {error}"));
         }
         warn_no_thread(&format!("cannot start another thread ({error})"));
         if let Some((p, search)) = handed {
@@ -204,19 +211,21 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
     }
 }
 
-/// Starts an M to stand by, since the calling M is about to run its first goroutine: Ms are mostly
-/// needed in a row. Not on the first M, which may stay the only one.
+/// Starts an M to stand by, since the calling M is about to run its first goroutine and Ms are
+/// usually needed in a row.
+///
+/// The first M does not do so, since it may remain the only one.
 pub(crate) fn refill_standby() {
     let sched = sched();
     let lists = sched.lists();
     let has_one = lists.standby.is_some() || lists.refilling;
-    // Where threads are short, they are for those that are needed now.
+    // If threads are short, they are reserved for the Ms that are needed now.
     if !has_one && lists.refusal.is_none() && (2..sched.max_threads).contains(&lists.threads) {
         start_standby(lists);
     }
 }
 
-/// Starts an M that waits until it is needed, if the system allows.
+/// Starts an M that waits until it is needed, if the system allows it.
 fn start_standby(mut lists: MutexGuard<'_, Lists>) {
     let m = lists.new_m();
     lists.refilling = true;
@@ -237,8 +246,9 @@ fn start_standby(mut lists: MutexGuard<'_, Lists>) {
     }
 }
 
-/// Starts as many threads as may be for the pinned goroutines that wait for one. Returns when to
-/// try again, if the system has refused. For sysmon.
+/// Starts as many threads as allowed for the pinned goroutines that wait for one.
+///
+/// Returns when to try again, if the system has refused. Sysmon calls this.
 pub(crate) fn start_pinned() -> Option<u64> {
     let sched = sched();
     loop {
@@ -253,7 +263,7 @@ pub(crate) fn start_pinned() -> Option<u64> {
             continue;
         }
         if lists.threads >= sched.max_threads {
-            // When one ends, sysmon is called again.
+            // When a thread ends, sysmon is called again.
             drop(lists);
             warn_of_limit();
             return None;
@@ -286,13 +296,14 @@ fn start(m: &'static M) -> io::Result<()> {
         worker(m);
     };
     thread::Builder::new().name(format!("greenthread-m{}", m.id)).stack_size(M_STACK).spawn(life)?;
-    // A refusal is over when a thread has been started since.
+    // A refusal counts only until a thread has been started again.
     sched().lists().refusal = None;
     Ok(())
 }
 
-/// Notes that a goroutine has ended while it was locked to `m`, the calling M: from now on only
-/// goroutines run there that are bound to it.
+/// Notes that a goroutine has ended while it was locked to `m`, the calling M.
+///
+/// From now on only goroutines that are bound to `m` run there.
 #[cold]
 pub(crate) fn end_locked(m: &'static M) {
     m.locked_g_ended.set(true);
@@ -301,8 +312,10 @@ pub(crate) fn end_locked(m: &'static M) {
     }
 }
 
-/// Gives the calling M up: its pinned goroutine has ended, its P is gone, and its thread is about
-/// to end. From here on the M is another thread's.
+/// Retires the calling M: its pinned goroutine has ended, its P is gone, and its thread is about to
+/// end.
+///
+/// From here on the M may belong to another thread.
 pub(crate) fn end_pinned(m: &'static M) {
     m.locked_gs.set(0);
     m.locked_g_ended.set(false);
@@ -347,14 +360,14 @@ impl Lists {
         m.wake();
     }
 
-    /// Notes that `m` has no thread any more, or got none.
+    /// Notes that `m` no longer has a thread, or got none.
     fn give_up(&mut self, m: &'static M) {
         self.threads -= 1;
         self.threadless_ms.push(m);
     }
 
-    /// Returns why there may be no more threads, if that is so: at the limit, or after the system
-    /// has refused for long.
+    /// Returns the reason why there may be no more threads, if that is so: the limit is reached, or
+    /// the system has refused for a long time.
     pub(crate) fn shortage(&self) -> Option<String> {
         let most = sched().max_threads;
         if self.threads >= most {

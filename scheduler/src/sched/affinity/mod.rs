@@ -1,5 +1,5 @@
-//! Goroutines that may run on one thread only: which ones, how they get there, and how others are
-//! kept from that thread.
+//! Goroutines that may run on only one thread: which ones they are, how they get to their thread,
+//! and how others are kept away from it.
 
 pub(crate) mod delivery;
 pub(crate) mod guard;
