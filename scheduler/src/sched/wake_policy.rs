@@ -1,51 +1,51 @@
-//! The wake policy: every rule about when an M wakes, or comes to the aid of, another one.
+//! The wake policy: every rule about when an M wakes another M, or takes work from it.
 //!
-//! To wake an M costs the waker 7 us, and the woken M answers after 21 us. What it then takes from
-//! another queue costs some cache misses, and so does each goroutine that has to talk to it from
-//! then on. So a wake-up pays only for work that would have waited longer than that. On the other
-//! hand no goroutine may wait beside an idle P for long (W1 of [`crate::protocol::idle`]), and no
-//! push may wake more than one M (W2). Here stand the decisions and their numbers. The modules that
-//! ask are named with each rule; the protocol that makes a wake-up safe is
-//! [`crate::protocol::idle`].
+//! To wake an M costs the waker 7 us, and the woken M responds after 21 us. What it then takes from
+//! another queue costs some cache misses, and so does each goroutine that has to communicate with
+//! it from then on. So a wake-up pays only for work that would have waited longer than that. On the
+//! other hand, no goroutine may wait for a long time while a P is idle (W1 of
+//! [`crate::protocol::idle`]), and no push may wake more than one M (W2). This module contains the
+//! decisions and their numbers. Each rule names the modules that use it. The protocol that makes a
+//! wake-up safe is [`crate::protocol::idle`].
 //!
 //! # Rules
 //! * **R1, a push to a queue is published**: the pusher follows the *submit* recipe and wakes one
-//!   searcher if a P is idle and none searches. With one P it does not even look.
+//!   searcher if a P is idle and no M searches. With one P it does not even check.
 //!   ([`crate::wait::ready`])
-//! * **R2, a goroutine in the runnext slot is not published.** The P is about to run it itself: to
+//! * **R2, a goroutine in the runnext slot is not published.** The P is about to run it itself. To
 //!   wake a core for each message of a ping-pong would be the storm that W2 forbids. But the waker
-//!   may also go on computing. Three rules catch that:
+//!   may also continue to compute. Three rules cover that case:
 //!   * *R2a*: a searcher that sees the same goroutine in a runnext slot for [`RUNNEXT_GRACE_NS`]
 //!     takes it ([`crate::sched::search`]).
-//!   * *R2b, a prediction per goroutine*: one that keeps busy after it has woken another wakes a
-//!     searcher at once. A thief that takes the runnext beside it finds that out, or the clock,
-//!     which is read for one wake-up in [`WAKE_SAMPLE_RATE`]: if the waker has kept its P for
-//!     [`BUSY_WAKER_NS`], it [keeps busy](keeps_busy). From then on the clock is read for each
-//!     wake-up, and one short stay ends it. So the idle P serves a sender that keeps its P busy, at
-//!     the cost of a wake-up each time, and a ping-pong wakes no M. ([`crate::wait::ready`])
-//!   * *R2c*: sysmon, which looks every few milliseconds, wakes a searcher for a runnext that it
-//!     sees twice ([`crate::sched::sysmon`]). That is the bound the first time.
+//!   * *R2b, a prediction per goroutine*: a goroutine that keeps busy after it has woken another
+//!     wakes a searcher at once. Either a thief that takes the runnext of such a goroutine detects
+//!     this, or the clock does. The clock is read for one wake-up in [`WAKE_SAMPLE_RATE`]: if the
+//!     waker has kept its P for [`BUSY_WAKER_NS`], it [keeps busy](keeps_busy). From then on the
+//!     clock is read for each wake-up, and one short stay ends the prediction. So the idle P serves
+//!     a sender that keeps its P busy, at the cost of a wake-up each time, and a ping-pong wakes no
+//!     M. ([`crate::wait::ready`])
+//!   * *R2c*: sysmon, which checks every few milliseconds, wakes a searcher for a runnext that it
+//!     sees twice ([`crate::sched::sysmon`]). That bounds the wait the first time.
 //! * **R3, a short queue is left to a quick owner.** A searcher [samples](queue_is_worth_a_theft)
 //!   how fast the owner dispatches before it takes from a queue of fewer than [`ALWAYS_STEAL_LEN`].
-//!   If even the last goroutine in it has its turn sooner than a thief would help, the queue is
-//!   left to the owner, and pushes to it wake no M, until sysmon's next look. This bounds the wait
-//!   of goroutines that are queued behind one that suddenly computes. ([`crate::sched::search`],
-//!   [`crate::wait::ready`])
+//!   If even the last goroutine in the queue gets its turn sooner than a thief would help, the
+//!   queue is left to the owner, and pushes to it wake no M until sysmon's next check. This bounds
+//!   the wait of goroutines that are queued behind one that suddenly computes.
+//!   ([`crate::sched::search`], [`crate::wait::ready`])
 //! * **R4, a batch of the poller need not wake an M.** Each P knows how long its goroutines have
-//!   kept it lately ([`DispatchPace`]). The M that polls wakes a searcher for a batch that will
+//!   kept it recently ([`DispatchPace`]). The M that polls wakes a searcher for a batch that will
 //!   take [`MIN_BATCH_WORK_NS`] at this pace. ([`crate::netpoll::poll`])
 //! * **R5, one search begets the next.** At most half of the busy Ms search. The last searcher that
 //!   finds work wakes the next one if more work waits, so wake-ups cascade one by one. An M that
-//!   gives its P up looks once more. ([`crate::protocol::idle`])
-//! * **R6, a searcher gives up after [`SEARCH_TIME_NS`]**, about what its sleep and the next
-//!   wake-up would cost together, and after [half of that](search_time_ns) if all other Ps are
-//!   idle.
+//!   releases its P checks once more. ([`crate::protocol::idle`])
+//! * **R6, a searcher stops after [`SEARCH_TIME_NS`]**, about what its sleep and the next wake-up
+//!   would cost together, and after [half of that](search_time_ns) if all other Ps are idle.
 //! * **R7, sysmon catches what a prediction has missed.** It wakes a searcher for a P whose M has
-//!   not come back since the last look, if goroutines are queued there, or one of its timers is
-//!   overdue, or its runnext is forgotten (R2c). It retakes the P if that goes on.
+//!   not returned to the scheduler since the last check, if goroutines are queued there, one of its
+//!   timers is overdue, or its runnext is forgotten (R2c). If this continues, sysmon retakes the P.
 //!   ([`crate::sched::sysmon`])
-//! * **R8, a P with work or timers that loses its M gets another one at once**, a spare or a new
-//!   one, without a search. ([`crate::sched::handoff`])
+//! * **R8, a P with work or timers that loses its M gets another M at once**, a spare or a new one,
+//!   without a search. ([`crate::sched::handoff`])
 //! * **R9, timers and I/O have an M that waits for them.** The watcher of an idle P sleeps until
 //!   the P's first timer; one sleeping M is the poller. ([`crate::time::p_timers`],
 //!   [`crate::protocol::poller`])
@@ -57,8 +57,8 @@
 //! * *A wake-up for every ready while a P is idle*, with a grace of 3 us or more before a thief
 //!   takes a runnext, as in Go: 100 us at the median here, and a useless wake-up of a core in each
 //!   ping-pong.
-//! * *To measure the pace where goroutines are dispatched*: two reads of the clock, 40 ns, for
-//!   each.
+//! * *To measure the pace where goroutines are dispatched*: two reads of the clock, 40 ns, for each
+//!   dispatch.
 //! * *Never to wake for short queues*: a P whose goroutines compute for a millisecond each has
 //!   short queues too.
 //! * *The median instead of the mean in R4*: with one request in a thousand that computes for 10
@@ -69,33 +69,37 @@ const SEARCH_TIME_NS: u64 = 30_000;
 
 /// R2a: how long a goroutine must have been seen in a runnext slot before a thief takes it.
 ///
-/// With less, thieves tear request and reply pairs apart; with more, a goroutine waits longer for
-/// its busy waker.
+/// With a smaller value, thieves tear request and reply pairs apart; with a larger one, a goroutine
+/// waits longer for its busy waker.
 pub(crate) const RUNNEXT_GRACE_NS: u64 = 5_000;
 
 /// R3: how long a searcher samples a short queue before it takes from it.
 pub(crate) const QUEUE_SAMPLE_NS: u64 = 5_000;
 
-/// R3: the length from which on a queue is worth a theft, however quick its owner is.
+/// R3: the length from which a queue is always worth a theft, however quick its owner is.
 pub(crate) const ALWAYS_STEAL_LEN: usize = 16;
 
-/// R2b: one wake-up in this many is timed. Two reads of the clock, 40 ns, then cost less than 3 ns
-/// per wake-up.
+/// R2b: one wake-up in this many is timed.
+///
+/// Two reads of the clock, 40 ns, then cost less than 3 ns per wake-up.
 const WAKE_SAMPLE_RATE: u32 = 16;
 
-/// R2b: how long a waker must keep its P to be worth a searcher: about what one takes to come.
+/// R2b: how long a waker must keep its P to be worth a searcher, which is about as long as a
+/// searcher takes to arrive.
 const BUSY_WAKER_NS: u64 = 25_000;
 
-/// R4: how much work is worth a wake-up: 7 us for the waker, 20 more until the woken M is there,
-/// and then the two share the rest.
+/// R4: how much work is worth a wake-up: 7 us for the waker, 20 more until the woken M arrives, and
+/// then the two share the rest.
 ///
-/// TCP echo over 64 connections on two Ps and two CPUs, one of which the client takes: 9.4 us for a
-/// request if any second goroutine is worth it, 7.8 from 70 us on, 7.2 from 140 us on, 7.0 if
-/// nothing is.
+/// Measured with TCP echo over 64 connections on two Ps and two CPUs, one of which the client uses.
+/// A request takes 9.4 us if any second goroutine is worth a wake-up, 7.8 if work from 70 us on is,
+/// 7.2 from 140 us on, and 7.0 if nothing is.
 const MIN_BATCH_WORK_NS: u64 = 140_000;
 
-/// The length of the local queue from which on goroutines that have never run go to the backlog
-/// (the length of Go's queue). Each of these may take a page fault.
+/// The length of the local queue from which goroutines that have never run go to the backlog (the
+/// length of Go's queue).
+///
+/// Each of these may take a page fault.
 pub(crate) const LOCAL_QUEUE_CAP: usize = 256;
 
 /// Returns `true` if the `wakes`th wake-up by a goroutine is to be timed (R2b).
@@ -106,9 +110,9 @@ pub(crate) fn is_wake_sampled(wakes: u32) -> bool {
 
 /// Returns `true` if a goroutine that parks has kept busy since it woke another (R2b).
 ///
-/// If the woken one is no longer in the runnext slot, another M has taken it: so the waker was
-/// busy. If `woken_waits` there, only the time counts that the waker `kept` its P, since a searcher
-/// may have been late.
+/// If the woken goroutine is no longer in the runnext slot, another M has taken it, so the waker
+/// was busy. If it still waits there (`woken_waits`), only the time that the waker `kept` its P
+/// counts, since a searcher may have been late.
 #[inline]
 pub(crate) fn keeps_busy(woken_waits: bool, kept: impl FnOnce() -> u64) -> bool {
     !woken_waits || kept() >= BUSY_WAKER_NS
@@ -117,33 +121,37 @@ pub(crate) fn keeps_busy(woken_waits: bool, kept: impl FnOnce() -> u64) -> bool 
 /// Returns `true` if a queue of `queued` goroutines is worth a theft, after a sample in which its
 /// owner dispatched `dispatched` goroutines (R3).
 ///
-/// It is if the last in the queue would still wait after one more sample, which is so in
-/// particular if the owner is busy with one goroutine.
+/// The queue is worth it if its last goroutine would still wait after one more sample. In
+/// particular, this is so if the owner is busy with one goroutine.
 ///
 /// Medians of two interleaved runs, two Ps (`select2_unbuf`, `select8_buf128`, `rwlock_1pct` of the
-/// peers): 389, 320 and 72 ns if any queue is worth it, 174, 161 and 22 with this rule. A receiver
-/// that selects over two channels and its two senders are done with each other in less time than a
-/// theft takes; a thief that takes one of them each time it is queued slows all three to half.
+/// benchmarks against peers): 389, 320 and 72 ns if any queue is worth it, and 174, 161 and 22 ns
+/// with this rule. A receiver that selects over two channels and its two senders finish their
+/// exchange in less time than a theft takes. A thief that takes one of them each time it is queued
+/// slows all three to half speed.
 pub(crate) fn queue_is_worth_a_theft(queued: usize, dispatched: usize) -> bool {
     queued >= ALWAYS_STEAL_LEN || dispatched <= queued
 }
 
-/// Returns how long to search (R6). With all other Ps idle, no queue can be stolen from: half of
-/// the time suffices for what other threads push.
+/// Returns how long to search (R6).
+///
+/// If all other Ps are idle, there is no queue to steal from, and half of the time suffices for
+/// what other threads push.
 pub(crate) fn search_time_ns(others_idle: bool) -> u64 {
     if others_idle { SEARCH_TIME_NS / 2 } else { SEARCH_TIME_NS }
 }
 
-/// R4: how long goroutines keep one P, on average.
+/// R4: how long goroutines keep one P on average.
 pub(crate) struct DispatchPace {
     mean_ns: u64,
-    /// When the measurement began, and the dispatches of the P by then; 0 if none is under way.
+    /// When the measurement began, and the P's dispatches at that time; 0 if no measurement is in
+    /// progress.
     since_ns: u64,
     dispatches: u32,
 }
 
 impl DispatchPace {
-    /// Returns the initial estimate: always wake.
+    /// Returns the initial estimate, which always wakes an M.
     pub(crate) fn new() -> Self {
         Self { mean_ns: MIN_BATCH_WORK_NS, since_ns: 0, dispatches: 0 }
     }
@@ -153,7 +161,9 @@ impl DispatchPace {
         (self.since_ns, self.dispatches) = (now, dispatches);
     }
 
-    /// Ends a measurement, since the M polls again. The measured time counts one eighth.
+    /// Ends a measurement, since the M polls again.
+    ///
+    /// The measured time has a weight of one eighth.
     pub(crate) fn end(&mut self, now: u64, dispatches: u32) {
         let ran = dispatches.wrapping_sub(self.dispatches);
         if self.since_ns != 0 && ran > 0 {

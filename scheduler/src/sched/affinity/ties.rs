@@ -1,15 +1,17 @@
-//! Ties: which goroutines can run on one thread only, and how others are kept from that thread.
+//! Ties: which goroutines can run on only one thread, and how others are kept away from that
+//! thread.
 //!
 //! # Vocabulary
 //! A parked goroutine is *tied* to an M if its stack has an address of the thread's own memory, so
 //! that the migration guard ([`crate::sched::affinity::guard`]) resumes it there and nowhere else.
 //! An M is *tied* once such a goroutine was seen on it. A goroutine *keeps* its thread if its P had
-//! to be taken from it: it computes, or blocks in a call, and does not come back to the scheduler.
+//! to be taken from it: it computes, or blocks in a call, and does not return to the scheduler.
 //!
 //! # The hazard
-//! Others run elsewhere while a goroutine keeps its thread; a tied one cannot. And ties are made by
-//! innocent code. In a release build the compiler computes the address of a thread-local once for a
-//! whole loop, so that each iteration's park has it in a register:
+//! While a goroutine keeps its thread, other goroutines run elsewhere, but a tied goroutine cannot.
+//! And innocent code creates ties. In a release build the compiler computes the address of a
+//! thread-local once for a whole loop, so that the park in each iteration finds the address in a
+//! register:
 //!
 //! ```text
 //!     loop { SEEN.with(|seen| seen.borrow_mut().push(1)); time::sleep(ms) }
@@ -17,60 +19,65 @@
 //!     stdin.read_line(..)
 //! ```
 //!
-//! If both run on one M, the loop has no turn until a line is typed.
+//! If both run on one M, the loop gets no turn until a line is typed.
 //!
 //! # What is done
 //! A live borrow cannot be told from a computation that the compiler has moved (see below), so a
-//! tied goroutine stays where it is. What can be chosen is *what else* runs there:
+//! tied goroutine stays where it is. The scheduler can only choose *what else* runs there:
 //!
 //! * **Goroutines that have kept a thread** run on Ms that are not tied, for their next
-//!   [`G::DISTRUST`] runs; and so does the first run of goroutines whose spawn site
-//!   ([`crate::sched::sites`]) has had one that did. The main goroutine is expected to, since it
-//!   blocks in calls of std more often than others.
-//! * **The first goroutine of a spawn site** begins on an M that is not tied. Its siblings follow
-//!   it until one of them has come back or ended. This holds while fewer Ms than Ps are tied: each
-//!   of them may then have a P of its own. From then on it holds for Ms that have been tied for
-//!   [`BURST_NS`], so that goroutines which are started together stay together, and while at most
-//!   [`MOST_SCATTERED`] more Ms than Ps are tied.
+//!   [`G::DISTRUST`] runs. The same holds for the first run of a goroutine whose spawn site
+//!   ([`crate::sched::sites`]) has had a goroutine that kept its thread. The main goroutine is
+//!   treated as one that will keep its thread, since it blocks in calls of std more often than
+//!   others.
+//! * **The first goroutine of a spawn site** begins on an M that is not tied. Other goroutines of
+//!   the site do the same until one of them has returned to the scheduler or ended. This holds
+//!   while fewer Ms than Ps are tied, since each tied M may then have a P of its own. Beyond that
+//!   it holds only for Ms that have been tied for [`BURST_NS`], so that goroutines which are
+//!   started together stay together, and only while at most [`MOST_SCATTERED`] more Ms than Ps are
+//!   tied.
 //! * **A call in [`blocking`](crate::api::blocking())** leaves a tied M first.
-//! * A tied goroutine in its thread's inbox takes turns with the M's other work, so it waits for
+//! * A tied goroutine in its thread's inbox takes turns with the M's other work. So it waits for
 //!   one time slice, or for the goroutine that keeps the thread.
 //! * An inbox that has waited for [`PATIENCE_NS`] behind one goroutine is reported on stderr, once.
 //!
-//! An M that finds a goroutine which had better run on another M passes its P on with it, to an
-//! idle M that is not tied or to a new one ([`pass_on`]). That costs two wake-ups of threads, 20 to
-//! 40 us, where a kept thread costs 2 ms or more. An M that is not tied never asks any of this.
+//! When an M finds a goroutine that should run on another M, it passes the goroutine on together
+//! with its P, to an idle M that is not tied or to a new one ([`pass_on`]). That costs two wake-ups
+//! of threads, 20 to 40 us, whereas a kept thread costs 2 ms or more. An M that is not tied never
+//! makes this check.
 //!
-//! *Finding ties* must cost nothing where no goroutine is tied. A stack is searched when the first
-//! goroutine of a site suspends for the first time, when siblings of a tied one do, and after one
-//! in [`SAMPLE_RATE`] dispatches of a P. The stack has just been used then, so this takes 50 ns.
-//! The guard adds the goroutines that it sends back. All of this is a hint: a tie that is missed is
-//! a tied goroutine that may have to wait, as it would have without.
+//! *Finding ties* must cost nothing where no goroutine is tied. A stack is searched in three cases:
+//! when the first goroutine of a site suspends for the first time, when another goroutine of a site
+//! with a tied goroutine does, and after one in [`SAMPLE_RATE`] dispatches of a P. The stack has
+//! just been used at that point, so the search takes 50 ns. The guard adds the goroutines that it
+//! sends back. All of this is a hint: if a tie is missed, the tied goroutine may have to wait, as
+//! it would have without this mechanism.
 //!
 //! # What remains
-//! Goroutines that are tied to a thread wait for as long as it is kept by one that has come back
-//! before and does so for the first time, by one that is tied there itself, or by the first of its
-//! site if it was started together with them and no P was available for another thread.
-//! `#[inline(never)]` around the use of the thread-local makes no tie; a goroutine that never comes
-//! back belongs on a thread of its own (`Builder::pinned`).
+//! Goroutines that are tied to a thread still wait for as long as one of the following keeps the
+//! thread: a goroutine that has returned to the scheduler before and keeps its thread for the first
+//! time; a goroutine that is tied there itself; or the first goroutine of its site, if it was
+//! started together with them and no P was available for another thread. `#[inline(never)]` around
+//! the use of the thread-local avoids a tie. A goroutine that never returns to the scheduler
+//! belongs on a thread of its own (`Builder::pinned`).
 //!
 //! # Rejected
-//! * *To correct the addresses*, since each thread's block has the same layout: right for a
+//! * *To correct the addresses*, since each thread's block has the same layout: this is right for a
 //!   computation that was moved, and undefined behavior for a borrow in an open `with`. The two
-//!   look alike: both are the address of the variable. The frame of an open `with` would show it,
-//!   but it is inlined in the builds that make ties, and the tables of inlined calls are debug
-//!   information, which release builds do not have by default. C code that keeps such an address
-//!   has no tables either way.
+//!   look alike, since both are the address of the variable. The frame of an open `with` would show
+//!   the difference, but it is inlined in the builds that make ties. The tables of inlined calls
+//!   are debug information, which release builds do not have by default. C code that keeps such an
+//!   address has no tables either way.
 //! * *To interrupt a thread that is blocked in a system call* and to run its tied goroutines there,
 //!   on top of the call: the blocked goroutine may be in the middle of a `with_borrow_mut` (reading
-//!   into a buffer of the thread), of `stdout`'s re-entrant lock, or of the allocator.
+//!   into a buffer of the thread), may hold `stdout`'s re-entrant lock, or may be in the allocator.
 //! * *To exchange the thread pointer* with that of the blocked thread: two threads would have one
-//!   `errno`, one allocator cache and one identity the moment the call returns.
+//!   `errno`, one allocator cache and one identity as soon as the call returns.
 //! * *To search each stack when it is left*: 50 to 100 ns for every park.
 //! * *To keep each spawn site's first goroutine apart without a limit*: the stages of a pipeline,
-//!   each of which uses a thread-local, would be tied to a thread each. With five of them on one P
-//!   a value took 50 to 125 us through unbuffered channels, and 0.3 us with all of them on one
-//!   thread.
+//!   each of which uses a thread-local, would each be tied to a separate thread. With five of them
+//!   on one P a value took 50 to 125 us through unbuffered channels, and 0.3 us with all of them on
+//!   one thread.
 
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -88,29 +95,34 @@ use crate::time::clock;
 /// After one dispatch in this many, the goroutine that suspends is searched for ties.
 const SAMPLE_RATE: u32 = 1024;
 
-/// How many more Ms than Ps may be tied for first goroutines of their sites to be kept apart.
+/// The limit up to which first goroutines of their sites are kept apart: this many more Ms than Ps
+/// may be tied.
 const MOST_SCATTERED: usize = 3;
 
-/// How long an M must have been tied for that, if there are as many tied Ms as Ps: goroutines that
-/// are spawned in one go tend to talk to each other.
+/// How long an M must have been tied before first goroutines avoid it, if there are as many tied Ms
+/// as Ps.
+///
+/// Goroutines that are spawned in one go tend to communicate with each other.
 const BURST_NS: u64 = 10_000_000;
 
-/// How many more Ms than Ps may be tied for goroutines of a distrusted site to begin apart.
+/// The limit up to which goroutines of a distrusted site begin apart: this many more Ms than Ps may
+/// be tied.
 const MOST_APART: usize = 8;
 
-/// How long a goroutine waits for its thread before that is reported, and how often sysmon looks.
+/// How long a goroutine waits for its thread before that is reported, and how often sysmon checks.
 const PATIENCE_NS: u64 = 1_000_000_000;
 const LOOK_NS: u64 = 250_000_000;
 
 /// Returns `true` if the goroutine that has just suspended on `m` is to be searched for ties,
-/// whatever is known about it.
+/// regardless of what is known about it.
 #[inline]
 pub(crate) fn is_sampled(m: &M) -> bool {
     !m.is_tied() && m.p().is_some_and(|p| p.dispatches().is_multiple_of(SAMPLE_RATE))
 }
 
-/// Learns from `g`, which `m`, the calling M, has just run: it is suspended, and still the
-/// caller's.
+/// Learns from `g`, which `m`, the calling M, has just run.
+///
+/// The goroutine is suspended, and the caller still owns it.
 #[cold]
 pub(crate) fn note_left(m: &'static M, g: GRef) {
     let (record, distrust) = (g.record(), g.record() & G::DISTRUST);
@@ -134,7 +146,7 @@ pub(crate) fn note_end(g: GRef) {
 #[cold]
 pub(crate) fn note_tied(g: GRef, m: &'static M) {
     SITES.note_ties(g.site);
-    // The thread of a pinned goroutine runs no other that could be kept from it.
+    // The thread of a pinned goroutine runs no other goroutine that would have to avoid it.
     if m.pinned_g().is_none() && m.note_tied(clock::now()) {
         sched().tied_ms.fetch_add(1, Ordering::Relaxed);
     }
@@ -142,8 +154,9 @@ pub(crate) fn note_tied(g: GRef, m: &'static M) {
 
 /// Notes that `g` keeps its thread.
 ///
-/// For sysmon, while `g` cannot come back to the scheduler, and for the owner of its handle. If `g`
-/// suspends at this moment, one of two notes may be lost: they are hints.
+/// Sysmon calls this while `g` cannot return to the scheduler, and so does the owner of its handle.
+/// If `g` suspends at the same time, one of the two notes may be lost, which is acceptable since
+/// they are hints.
 pub(crate) fn note_kept(g: GRef) {
     if g.record() & G::DISTRUST != G::DISTRUST {
         g.set_record(g.record() | G::DISTRUST);
@@ -153,12 +166,12 @@ pub(crate) fn note_kept(g: GRef) {
 
 /// Notes that `g`, the calling goroutine, will keep its thread at its next run.
 pub(crate) fn note_will_keep(g: GRef) {
-    // One is taken off when it suspends.
+    // One unit is subtracted when the goroutine suspends.
     g.set_record((g.record() & !G::DISTRUST) | 2.max(g.record() & G::DISTRUST));
 }
 
-/// Returns `true` if `g`, which `m`, a tied M, is about to run, had better run on an M that is not
-/// tied.
+/// Returns `true` if `g`, which `m`, a tied M, is about to run, should rather run on an M that is
+/// not tied.
 #[cold]
 pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
     if !Mechanism::KeepApart.is_on() || m.locked_gs.get() > 0 || g.bound_m().is_some() || g.is_pinned() {
@@ -177,14 +190,18 @@ pub(crate) fn belongs_elsewhere(m: &'static M, g: GRef) -> bool {
     }
 }
 
-/// Returns `true` if `g`, which is suspended and the caller's, is tied to `m`, which ran it last.
+/// Returns `true` if `g` is tied to `m`, which ran it last.
+///
+/// The caller owns `g`, which is suspended.
 fn is_tied_to(g: GRef, m: &'static M) -> bool {
-    // SAFETY: the goroutine is the caller's, and it is suspended.
+    // SAFETY: the caller owns the goroutine, which is suspended.
     unsafe { StackHead::points_into(g.stack.get(), &m.thread_memory()) }
 }
 
-/// Passes `g`, which the calling M has taken from a queue, to an M that is not tied: with an idle P
-/// of that one, or with `p`. Returns `p` if there is no such M; `g` is then still the caller's.
+/// Passes `g`, which the calling M has taken from a queue, to an M that is not tied, together with
+/// that M's idle P or with `p`.
+///
+/// Returns `p` if there is no such M. The caller then still owns `g`.
 #[cold]
 pub(crate) fn pass_on<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), Inside<'a>> {
     let sched = sched();
@@ -210,7 +227,8 @@ pub(crate) fn pass_on<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), I
         drop(lists);
         return give_to_new_m(m, p, g);
     };
-    // It stands in no list any more, so it does not sleep for its inbox, and gets a P below.
+    // The other M no longer stands in a list. So it does not sleep for its inbox, and gets a P
+    // below.
     let _ = other.inbox.deliver(g);
     drop(lists);
     match idle {
@@ -228,7 +246,7 @@ fn give_to_new_m<'a>(m: &'static M, p: Inside<'a>, g: GRef) -> Result<(), Inside
     if handoff::start_fresh(p, g) {
         return Ok(());
     }
-    // SAFETY: the M has the P that it gave up above, and is inside again.
+    // SAFETY: the M has the P that it released above, and is inside again.
     Err(unsafe { entry::adopt(m, p) })
 }
 
@@ -243,8 +261,9 @@ impl InboxWatch {
         Self { reported: false, next: now + LOOK_NS }
     }
 
-    /// Reports, once per process, a goroutine that has waited for its thread for long. Returns when
-    /// to look again, in ns, if a goroutine waits.
+    /// Reports, once per process, a goroutine that has waited for its thread for a long time.
+    ///
+    /// Returns when to check again, in ns, if a goroutine waits.
     pub(crate) fn look(&mut self, sched: &Sched, now: u64) -> Option<u64> {
         if self.reported || now < self.next {
             return (!self.reported && any_waits(sched)).then_some(self.next);
