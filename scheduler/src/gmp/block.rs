@@ -1,17 +1,19 @@
 //! Memory for goroutine headers: small blocks by size class, cached per P.
 //!
-//! A spawn allocates one block and an end frees one, often on different Ps, ten thousand at a time.
-//! A general allocator pays for that with slow paths: measured beside tokio, 50 to 130 ns per task
-//! is glibc returning memory and asking for it again. And the first touch of a fresh 4 KiB page
-//! costs 1.2 us here, against 0.18 us in a huge page.
+//! A spawn allocates one block and the end of a goroutine frees one, often on different Ps, ten
+//! thousand at a time. A general allocator then takes its slow paths. Measurements against tokio
+//! show that 50 to 130 ns per task are spent while glibc returns memory and requests it again. In
+//! addition, the first touch of a fresh 4 KiB page costs 1.2 us here, compared with 0.18 us in a
+//! huge page.
 //!
 //! # Layout
-//! Size classes are multiples of [`STEP`]. Each P has, per class, two *magazines*, chains of free
-//! blocks linked through the blocks themselves. A magazine is full at [`MAGAZINE`] blocks; only
-//! whole magazines go to and from the shared depot, so at most one operation in 128 takes the
-//! depot's lock. Fresh blocks are cut from a region that asks for huge pages. No block is larger
-//! than [`LARGEST`], since none is ever given back (I1): the memory of a program's blocks is
-//! bounded by the most goroutines that it had at once, whatever these have captured.
+//! Size classes are multiples of [`STEP`]. Each P has, per class, two *magazines*, which are chains
+//! of free blocks linked through the blocks themselves. A magazine is full at [`MAGAZINE`] blocks.
+//! Only whole magazines move to and from the shared depot, so at most one operation in 128 takes
+//! the depot's lock. Fresh blocks are cut from a region that asks for huge pages. No block is
+//! larger than [`LARGEST`], since no block is ever returned to the system (I1). So the memory of a
+//! program's blocks is bounded by the largest number of goroutines that it had at once, however
+//! much these have captured.
 //!
 //! # Invariants
 //! * I1: blocks are never unmapped: a stale pointer to a goroutine reads memory that is a
@@ -24,14 +26,18 @@ use std::ptr::{self, NonNull};
 use crate::machine::sys::mutex::Mutex;
 use crate::machine::sys::region;
 
-/// Blocks are multiples of a cache line, so that two goroutines share none.
+/// Block sizes are multiples of a cache line, so that no two goroutines share a line.
 const STEP: usize = 64;
 const CLASSES: usize = 8;
-/// The number of blocks in a full magazine. With two magazines a P keeps at most 2 * 128 blocks of
-/// a class: 48 KiB of 192 bytes.
+/// The number of blocks in a full magazine.
+///
+/// With two magazines a P keeps at most 2 * 128 blocks of a class, which is 48 KiB for blocks of
+/// 192 bytes.
 const MAGAZINE: u32 = 128;
 
-/// The size of the largest block. What does not fit is kept elsewhere (`crate::task::body`).
+/// The size of the largest block.
+///
+/// Closures and results that do not fit are kept elsewhere (`crate::task::body`).
 const LARGEST: usize = STEP * CLASSES;
 
 /// Returns `true` if there are blocks for this size and alignment.
@@ -71,7 +77,7 @@ impl Magazine {
     #[inline]
     unsafe fn push(&mut self, block: NonNull<u8>) {
         let free = block.cast::<Free>();
-        // SAFETY: the block is ours now, and at least STEP bytes long and aligned.
+        // SAFETY: the caller hands the block over, which is at least STEP bytes long and aligned.
         unsafe { free.write(Free { next: self.head }) };
         self.head = free.as_ptr();
         self.len += 1;
@@ -84,7 +90,7 @@ pub(crate) struct BlockCache {
     spare: [Magazine; CLASSES],
 }
 
-/// What all caches share: full magazines, and memory that was never used.
+/// The state that all caches share: full magazines, and memory that was never used.
 struct Depot {
     full: [Vec<Magazine>; CLASSES],
     fresh: *mut u8,
@@ -121,7 +127,7 @@ impl BlockCache {
         }
     }
 
-    /// Takes memory back.
+    /// Takes back a block.
     ///
     /// # Safety
     /// `block` came from some cache's `alloc` with this layout, and is not in use.
@@ -131,7 +137,7 @@ impl BlockCache {
         if self.loaded[class].len == MAGAZINE {
             self.spill(class);
         }
-        // SAFETY: the caller gives the block up, and it is of this class.
+        // SAFETY: the caller hands the block over, and it is of this class.
         unsafe { self.loaded[class].push(block) };
     }
 
@@ -164,16 +170,17 @@ impl Depot {
         let size = (class + 1) * STEP;
         let bytes = size * MAGAZINE as usize;
         if self.left < bytes {
-            // What is left of the old region, less than 64 KiB, is not worth keeping a list for.
+            // The rest of the old region, less than 64 KiB, is not worth a list of its own.
             let Some((fresh, left)) = region::reserve() else {
                 handle_alloc_error(Layout::from_size_align(bytes, STEP).expect("block: a valid layout"));
             };
             (self.fresh, self.left) = (fresh, left);
         }
         let mut magazine = Magazine::EMPTY;
-        // Pushed from the end, so that blocks are handed out in the order of their addresses.
+        // Blocks are pushed from the end, so that they are handed out in the order of their
+        // addresses.
         for n in (0..MAGAZINE as usize).rev() {
-            // SAFETY: the region has at least `bytes` left, and this part of it is ours.
+            // SAFETY: the region has at least `bytes` left, and this depot owns that part of it.
             unsafe {
                 let block = self.fresh.add(n * size);
                 magazine.push(NonNull::new_unchecked(block));
@@ -186,17 +193,17 @@ impl Depot {
     }
 }
 
-/// Returns memory for `layout`, which [`fits`]: for threads without a P.
+/// Returns memory for `layout`, which [`fits`], on a thread without a P.
 pub(crate) fn alloc_foreign(layout: Layout) -> NonNull<u8> {
     FOREIGN.lock().alloc(layout)
 }
 
-/// Takes memory back, on a thread without a P.
+/// Takes back a block, on a thread without a P.
 ///
 /// # Safety
 /// `block` came from some cache's `alloc` with this layout, and is not in use.
 pub(crate) unsafe fn free_foreign(block: NonNull<u8>, layout: Layout) {
-    // SAFETY: the caller promises what `free` asks for.
+    // SAFETY: the caller promises what `free` requires.
     unsafe { FOREIGN.lock().free(block, layout) };
 }
 
@@ -211,11 +218,11 @@ mod tests {
             let layout = Layout::from_size_align(size, 8).unwrap();
             let mut blocks: Vec<_> = (0..1000).map(|_| cache.alloc(layout)).collect();
             for (n, block) in blocks.iter().enumerate() {
-                // SAFETY: the block is ours and `size` long.
+                // SAFETY: this test owns the block, which is `size` bytes long.
                 unsafe { block.as_ptr().write_bytes(n as u8, size) };
             }
             for (n, block) in blocks.iter().enumerate() {
-                // SAFETY: the block is ours and `size` long.
+                // SAFETY: this test owns the block, which is `size` bytes long.
                 assert_eq!(unsafe { block.as_ptr().add(size - 1).read() }, n as u8);
                 assert!(block.addr().get().is_multiple_of(STEP));
             }
@@ -223,7 +230,7 @@ mod tests {
             blocks.dedup();
             assert_eq!(blocks.len(), 1000);
             for block in blocks {
-                // SAFETY: from this cache with this layout.
+                // SAFETY: the block came from this cache with this layout.
                 unsafe { cache.free(block, layout) };
             }
         }

@@ -2,9 +2,9 @@
 //!
 //! # Layout
 //! One small block ([`crate::gmp::block`]) holds the header [`G`] and, right behind it, the closure
-//! and later its result, or a box with it if it is large (`Task` in `task::body`). A goroutine that
-//! has never run owns nothing else: its stack comes when it runs first, and goes to the next
-//! goroutine when it ends.
+//! and later its result. If these are large, the block holds a box with them instead (`Task` in
+//! `task::body`). A goroutine that has never run owns nothing else: it gets its stack when it first
+//! runs, and the stack goes to the next goroutine when it ends.
 //!
 //! # States
 //! ```text
@@ -13,8 +13,8 @@
 //!                      ^   yield      | park
 //!                      +--- ready --- Waiting
 //! ```
-//! [`G::transition`] is the one place where the state changes. Dumps, traces and counters read what
-//! it writes.
+//! [`G::transition`] is the only place where the state changes. Dumps, traces and counters read
+//! what it writes.
 //!
 //! # Who may touch what
 //! | field | written by | when |
@@ -29,14 +29,14 @@
 //! | `keeps_busy` | a thief, or the M that runs it | a hint |
 //! | the rest | the spawner | before the G is in any queue |
 //!
-//! Any value of a hint is right.
+//! Any value of a hint is acceptable.
 //!
 //! # Invariants
 //! * I1: a G is owned by exactly one of: a run queue, the M that runs it, the wait node (or timer)
-//!   from which its one waker will take it. Whatever moves it on hands the ownership on; so no
-//!   field but `join` needs a read-modify-write.
-//! * I2: blocks are never given back to the operating system, so a dump that reads a stale `GRef`
-//!   reads a G, if perhaps another one.
+//!   from which its one waker will take it. Whatever moves a G hands on its ownership too, so no
+//!   field other than `join` needs a read-modify-write.
+//! * I2: blocks are never returned to the operating system, so a dump that reads a stale `GRef`
+//!   reads a G, although perhaps a different one.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -87,13 +87,17 @@ pub(crate) struct Attributes {
     pub(crate) pinned: bool,
 }
 
-/// The functions that know the type of the closure behind a header.
+/// The functions that depend on the type of the closure behind a header.
 pub(crate) struct Vtable {
-    /// Runs the closure to its end and leaves the result. Called once, on the goroutine's stack.
+    /// Runs the closure to its end and stores the result.
+    ///
+    /// Called once, on the goroutine's stack.
     pub(crate) run: unsafe fn(GRef),
-    /// Drops the closure of a goroutine that will never run, leaving `payload` as its result.
+    /// Drops the closure of a goroutine that will never run, and stores `payload` as its result.
     pub(crate) fail: unsafe fn(GRef, Box<dyn std::any::Any + Send>),
-    /// Moves the result to a place for it. Called once.
+    /// Moves the result to the given address.
+    ///
+    /// Called once.
     pub(crate) take_result: unsafe fn(GRef, *mut ()),
     /// Drops a result that was not taken.
     pub(crate) drop_result: unsafe fn(GRef),
@@ -102,10 +106,12 @@ pub(crate) struct Vtable {
     pub(crate) align: usize,
 }
 
-/// The header of a goroutine. The module's documentation says who may touch which field.
+/// The header of a goroutine.
 ///
-/// What a wake-up and a switch touch comes first, in one cache line: among a thousand goroutines,
-/// the CPU waits for each line that has to come from memory.
+/// The module's documentation says who may touch which field.
+///
+/// The fields that a wake-up and a switch touch are first, in one cache line: among a thousand
+/// goroutines, the CPU waits for each line that it must load from memory.
 #[repr(C)]
 pub(crate) struct G {
     pub(crate) stack: Cell<*mut StackHead>,
@@ -113,23 +119,24 @@ pub(crate) struct G {
     pub(crate) sp: Cell<usize>,
     /// The M that runs it, or ran it last.
     m: AtomicPtr<M>,
-    /// The M that it is bound to, which is the one that ran it last.
+    /// The M that the goroutine is bound to, which is the one that ran it last.
     pub(crate) bound_to: AtomicPtr<M>,
-    /// When it last woke another into runnext, if that wake-up is one of those that are timed.
+    /// When the goroutine last woke another into runnext, if that wake-up is one of those that are
+    /// timed.
     woke_at: Cell<u64>,
     /// The number of its wake-ups into runnext.
     wakes: Cell<u32>,
-    /// The coarse clock when it began to wait.
+    /// The value of the coarse clock when the goroutine began to wait.
     parked_at: AtomicU32,
     state: AtomicU8,
     reason: AtomicU8,
-    /// Whether it tends to keep computing after it has woken another (R2b of
+    /// Whether the goroutine tends to keep computing after it has woken another (R2b of
     /// [`crate::sched::wake_policy`]).
     keeps_busy: AtomicBool,
-    /// What is known about its behavior ([`crate::sched::affinity::ties`]): [`G::SEEN`],
-    /// [`G::ON_PROBATION`], distrust.
+    /// What is known about the goroutine's behavior ([`crate::sched::affinity::ties`]):
+    /// [`G::SEEN`], [`G::ON_PROBATION`], and the distrust.
     record: AtomicU8,
-    /// Locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
+    /// The number of locks that the goroutine holds on its OS thread (`lock_os_thread` nests).
     pub(crate) os_locks: Cell<u32>,
     pub(crate) vtable: &'static Vtable,
     pub(crate) id: u64,
@@ -140,17 +147,19 @@ pub(crate) struct G {
 
 const _: () = assert!(std::mem::offset_of!(G, vtable) < LINE, "g: a switch touches one line");
 
-// SAFETY: I1 says who touches the cells: one owner at a time, and ownership is handed on through
-// queues and locks that order the accesses.
+// SAFETY: I1 says who touches the cells: one owner at a time. Queues and locks hand the ownership
+// on and order the accesses.
 unsafe impl Sync for G {}
 
-/// A goroutine, by address. Not counted: I1 of the module says who owns the G.
+/// A goroutine, by address.
+///
+/// It is not reference-counted: I1 of the module says who owns the G.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct GRef(NonNull<G>);
 
-// SAFETY: a G is made to be handed between threads; what it runs was `Send` when it was spawned.
+// SAFETY: a G is designed to be handed between threads; its closure was `Send` when it was spawned.
 unsafe impl Send for GRef {}
-// SAFETY: through a shared GRef only `G`'s own, `Sync`, interface is reached.
+// SAFETY: a shared GRef gives access only to `G`'s own interface, which is `Sync`.
 unsafe impl Sync for GRef {}
 
 impl std::ops::Deref for GRef {
@@ -179,13 +188,13 @@ impl GRef {
         Self(ptr)
     }
 
-    /// Returns the id and the spawn site of a goroutine that may end at this moment.
+    /// Returns the id and the spawn site of a goroutine that may end during the call.
     ///
-    /// If it does, they may be those of the next goroutine in its place.
+    /// If it ends, they may be those of the next goroutine in its place.
     pub(crate) fn id_and_site(self) -> (u64, &'static Location<'static>) {
         let g = self.0.as_ptr();
-        // SAFETY: I2: some G is there, and these words are written when it is made. Volatile, since
-        // that may be now.
+        // SAFETY: I2: some G is there, and these words are written when a G is created. The reads
+        // are volatile, since that may happen at the same time.
         unsafe { ((&raw const (*g).id).read_volatile(), (&raw const (*g).site).read_volatile()) }
     }
 
@@ -228,15 +237,18 @@ impl G {
         }
     }
 
-    /// Changes the state of the goroutine, which the caller owns (I1). Nothing else does.
+    /// Changes the state of the goroutine, which the caller owns (I1).
+    ///
+    /// No other function does so.
     #[inline]
     pub(crate) fn transition(&self, from: State, to: State) {
         debug_assert_eq!(self.state(), from, "g: bad transition to {to:?}; id = {}", self.id);
         self.state.store(to as u8, Ordering::Relaxed);
     }
 
-    /// Changes the state from running to waiting, with the reason. The caller owns the goroutine
-    /// (I1).
+    /// Changes the state from running to waiting, with the reason.
+    ///
+    /// The caller owns the goroutine (I1).
     #[inline]
     pub(crate) fn wait_for(&self, reason: WaitReason) {
         self.reason.store(reason as u8, Ordering::Relaxed);
@@ -248,21 +260,25 @@ impl G {
         State::from_u8(self.state.load(Ordering::Relaxed))
     }
 
-    /// Returns the reason of its wait, or of the last one.
+    /// Returns the reason of the current wait, or of the last one.
     pub(crate) fn reason(&self) -> WaitReason {
         WaitReason::from_u8(self.reason.load(Ordering::Relaxed))
     }
 
-    /// Returns how long ago its wait, or the last one, began; less some tens of milliseconds.
+    /// Returns how long ago the current wait, or the last one, began, less some tens of
+    /// milliseconds.
     pub(crate) fn parked_for(&self) -> Duration {
         clock::since_coarse(self.parked_at.load(Ordering::Relaxed))
     }
 
-    /// Begins to load what running it will touch first. The caller owns the goroutine (I1).
+    /// Begins to load into the cache what the goroutine will touch first when it runs.
+    ///
+    /// The caller owns the goroutine (I1).
     #[inline]
     pub(crate) fn prefetch(&self) {
         let (head, frames) = (self.stack.get().addr(), self.sp.get());
-        // One that blocks in place while it unwinds has a stack, and may never have left it.
+        // A goroutine that blocks in place while it unwinds has a stack, but may never have left
+        // it.
         if head != 0 && frames != 0 {
             for address in
                 [head, head + LINE, frames, frames + LINE, frames + 2 * LINE, frames + 3 * LINE, frames + 4 * LINE]
@@ -276,7 +292,7 @@ impl G {
         self.attributes.as_ref()?.name.as_ref()
     }
 
-    /// Returns the stack reservation that was asked for; `None` is the default.
+    /// Returns the stack reservation that was requested; `None` is the default.
     #[inline]
     pub(crate) fn stack_size(&self) -> Option<usize> {
         self.attributes.as_ref()?.stack_size
@@ -294,18 +310,20 @@ impl G {
 
     /// Set in [`record`](Self::record) once the goroutine has suspended.
     pub(crate) const SEEN: u8 = 0x80;
-    /// Set while its first run tells something about its spawn site.
+    /// Set while the goroutine's first run reveals something about its spawn site.
     pub(crate) const ON_PROBATION: u8 = 0x40;
-    /// The number of runs for which it is still expected to keep its thread.
+    /// The mask of the number of runs for which the goroutine is still expected to keep its thread.
     pub(crate) const DISTRUST: u8 = 0x3f;
 
-    /// Returns what is known about its behavior.
+    /// Returns what is known about the goroutine's behavior.
     #[inline]
     pub(crate) fn record(&self) -> u8 {
         self.record.load(Ordering::Relaxed)
     }
 
-    /// Writes the record, of which any value is right. For its owner, and for sysmon.
+    /// Writes the record, of which any value is acceptable.
+    ///
+    /// Its owner and sysmon call this.
     pub(crate) fn set_record(&self, record: u8) {
         self.record.store(record, Ordering::Relaxed);
     }
@@ -315,12 +333,16 @@ impl G {
         self.keeps_busy.load(Ordering::Relaxed)
     }
 
-    /// Notes whether it keeps busy: for a thief, and for the worker when the goroutine suspends.
+    /// Notes whether the goroutine keeps busy.
+    ///
+    /// A thief calls this, and so does the worker when the goroutine suspends.
     pub(crate) fn set_keeps_busy(&self, busy: bool) {
         self.keeps_busy.store(busy, Ordering::Relaxed);
     }
 
-    /// Counts a wake-up into runnext. Returns `true` if this one is to be timed.
+    /// Counts a wake-up into runnext.
+    ///
+    /// Returns `true` if that wake-up is to be timed.
     #[inline]
     pub(crate) fn count_wake(&self) -> bool {
         let wakes = self.wakes.get().wrapping_add(1);
@@ -338,7 +360,9 @@ impl G {
         self.woke_at.set(now);
     }
 
-    /// Returns the M that runs it, or ran it last. Certain for its owner (I1).
+    /// Returns the M that runs the goroutine, or ran it last.
+    ///
+    /// The answer is certain only for its owner (I1).
     #[inline]
     pub(crate) fn m(&self) -> Option<&'static M> {
         // SAFETY: Ms are never freed.
@@ -350,7 +374,7 @@ impl G {
         self.m.store(ptr::from_ref(m).cast_mut(), Ordering::Relaxed);
     }
 
-    /// Returns the M that it is bound to, if it is locked or blocks its M in place.
+    /// Returns the M that the goroutine is bound to, if it is locked or blocks its M in place.
     #[inline]
     pub(crate) fn bound_m(&self) -> Option<&'static M> {
         // ORDERING: relaxed; the M wrote it before the G was queued, and queues publish.

@@ -1,6 +1,7 @@
 //! Inbox: goroutines that are bound to one M, delivered there by the Ms that found them.
 //!
-//! [`crate::sched::affinity::delivery`] says who delivers, and who then wakes the owner.
+//! [`crate::sched::affinity::delivery`] says which M delivers, and which thread then wakes the
+//! owner.
 //!
 //! # Invariants
 //! * I1: the thread whose [`Inbox::deliver`] ends the owner's sleep (it returned `true`) hands the
@@ -20,12 +21,12 @@ enum Sleep {
     No,
     /// Any goroutine.
     Any,
-    /// The one whose frames are on its thread.
+    /// The goroutine whose frames are on the owner's thread.
     One(GRef),
 }
 
 struct Inner {
-    /// Each with the time of its delivery.
+    /// Each goroutine, with the time of its delivery.
     queue: VecDeque<(GRef, u64)>,
     sleep: Sleep,
 }
@@ -34,7 +35,9 @@ struct Inner {
 pub(crate) struct Inbox {
     inner: Mutex<Inner>,
     len: AtomicUsize,
-    /// Whether the owner's last goroutine came from here. Only the owner touches it.
+    /// Whether the owner's last goroutine came from here.
+    ///
+    /// Only the owner touches this field.
     served_last: Cell<bool>,
 }
 
@@ -44,22 +47,25 @@ impl Inbox {
         Self { inner: Mutex::new(inner), len: AtomicUsize::new(0), served_last: Cell::new(false) }
     }
 
-    /// Returns `true` if nothing is here. Racy, unless the caller holds a lock under which
-    /// goroutines are delivered.
+    /// Returns `true` if the inbox is empty.
+    ///
+    /// Racy, unless the caller holds a lock under which goroutines are delivered.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len.load(Ordering::Relaxed) == 0
     }
 
-    /// Delivers `g`. Returns `true` if the owner slept for it: then the caller hands the owner a P,
-    /// and no other thread will (I1).
+    /// Delivers `g`.
+    ///
+    /// Returns `true` if the owner slept for it: the caller then hands the owner a P, and no other
+    /// thread will (I1).
     #[must_use = "the owner waits for a P"]
     pub(crate) fn deliver(&self, g: GRef) -> bool {
         let mut inner = self.lock();
         let (wakes, queued) = match inner.sleep {
             Sleep::No => (false, true),
             Sleep::Any => (true, true),
-            // It continues where it blocks, not from a queue.
+            // That goroutine continues where it blocks, not from a queue.
             Sleep::One(only) => (only == g, only != g),
         };
         if wakes {
@@ -86,7 +92,8 @@ impl Inbox {
     }
 
     /// Notes that the owner, without a P, is about to sleep until any goroutine is delivered.
-    /// Returns the goroutines that are here already, since they cannot wake it any more.
+    ///
+    /// Returns the goroutines that are already here, since they can no longer wake the owner.
     pub(crate) fn sleep_for_any(&self) -> Vec<GRef> {
         let mut inner = self.lock();
         inner.sleep = Sleep::Any;
@@ -94,7 +101,9 @@ impl Inbox {
     }
 
     /// Notes that the owner is about to sleep until `g`, whose frames are on its thread, is to run
-    /// again. Others wait until then.
+    /// again.
+    ///
+    /// Other goroutines wait until then.
     pub(crate) fn sleep_for(&self, g: GRef) {
         self.lock().sleep = Sleep::One(g);
     }
@@ -104,25 +113,26 @@ impl Inbox {
         self.lock().sleep = Sleep::No;
     }
 
-    /// Returns the goroutines that are here at the moment.
+    /// Returns the goroutines that are currently here.
     pub(crate) fn waiting(&self) -> Vec<GRef> {
         self.lock().queue.iter().map(|(g, _)| *g).collect()
     }
 
-    /// Returns the goroutine that was delivered first, and the time of that in ns.
+    /// Returns the goroutine that was delivered first, and the time of its delivery in ns.
     pub(crate) fn oldest(&self) -> Option<(GRef, u64)> {
         self.lock().queue.front().copied()
     }
 
-    /// Returns `true` if the owner will run what is here without being woken by a certain goroutine
-    /// first: that is, if no goroutine blocks it in place.
+    /// Returns `true` if the owner will run the goroutines here without first being woken by a
+    /// certain goroutine: that is, if no goroutine blocks it in place.
     pub(crate) fn has_runnable(&self) -> bool {
         let inner = self.lock();
         !inner.queue.is_empty() && !matches!(inner.sleep, Sleep::One(_))
     }
 
-    /// Returns `true` if the owner takes from its inbox next, and not from its other queues. They
-    /// take turns while both have something.
+    /// Returns `true` if the owner takes from its inbox next, and not from its other queues.
+    ///
+    /// The inbox and the other queues alternate while both contain something.
     pub(crate) fn is_its_turn(&self) -> bool {
         !self.served_last.replace(!self.served_last.get())
     }

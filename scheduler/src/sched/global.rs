@@ -3,12 +3,13 @@
 //! It has three parts, since the goroutines in it have waited for different things:
 //!
 //! * `polled`, served first: waiters for I/O, found by a thread without a P;
-//! * `queue`, served next: goroutines that other threads spawn or wake, or that come back from a
+//! * `queue`, served next: goroutines that other threads spawn or wake, or that return from a
 //!   blocking call;
-//! * `deferred`, served last, and once in a time slice: goroutines that compute for long
+//! * `deferred`, served last, and once in a time slice: goroutines that compute for a long time
 //!   ([`crate::sched::hogs`]).
 //!
-//! A goroutine is deferred when it has lost its P because it computed, or when it probably will.
+//! A goroutine is deferred when it has lost its P because it computed, or when it will probably
+//! compute for a long time.
 //!
 //! With a single queue, a request from outside would wait for one time slice of each goroutine that
 //! computes.
@@ -43,7 +44,7 @@ impl<G> Global<G> {
         !self.has_urgent() && !self.has_deferred()
     }
 
-    /// Returns `true` if goroutines wait that are not deferred.
+    /// Returns `true` if any goroutine that is not deferred waits.
     pub(crate) fn has_urgent(&self) -> bool {
         !self.queue.is_empty() || !self.polled.is_empty()
     }

@@ -1,10 +1,10 @@
-//! The one source of randomness in the runtime: for choices that must be fair, and need not be
+//! The only source of randomness in the runtime, for choices that must be fair but need not be
 //! secret.
 //!
 //! The generator is wyrand: one addition and one multiplication. Each OS thread and each P has a
-//! state of its own, so no two threads meet at one. All states follow from one seed: the process's
-//! random keys, or the seed of chaos mode ([`crate::testing::chaos`]). Like in `current`, no
-//! address of a thread-local is kept.
+//! state of its own, so threads do not contend for one. All states follow from one seed: the
+//! process's random keys, or the seed of chaos mode ([`crate::testing::chaos`]). As in `current`,
+//! no address of a thread-local is kept.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::sync::OnceLock;
@@ -15,14 +15,14 @@ use crate::machine::sys::word;
 /// The state of a thread that has no seed yet.
 const UNSEEDED: u64 = 0;
 
-/// The seed that all generators follow from, if one was fixed.
+/// The seed that all generators derive from, if one was fixed.
 static FIXED: OnceLock<u64> = OnceLock::new();
 
-/// Returns a pseudo-random number, with all 2^64 equally likely.
+/// Returns a pseudo-random number, with all 2^64 values equally likely.
 ///
-/// Never blocks. For the choice among the ready arms of a `select!` (Go's `cheaprand`), not for
-/// secrets. The sequence differs from thread to thread and from run to run, unless chaos mode fixes
-/// the seed.
+/// Never blocks. Use it for the choice among the ready arms of a `select!` (Go's `cheaprand`), not
+/// for secrets. The sequence differs from thread to thread and from run to run, unless chaos mode
+/// fixes the seed.
 ///
 /// ```
 /// let die = greenthread_scheduler::random() % 6 + 1;
@@ -48,7 +48,7 @@ impl Generator {
         Self(seed_of(Stream::P(id), FIXED.get().copied()))
     }
 
-    /// Returns a pseudo-random number, with all 2^64 equally likely.
+    /// Returns a pseudo-random number, with all 2^64 values equally likely.
     #[inline]
     pub(crate) fn next(&mut self) -> u64 {
         let (state, number) = step(self.0);
@@ -57,12 +57,13 @@ impl Generator {
     }
 }
 
-/// Makes the seeds of all Ps and threads that have not drawn yet follow from `seed`.
+/// Makes the seeds of all Ps and of all threads that have not drawn a number yet derive from
+/// `seed`.
 pub(crate) fn fix(seed: u64) {
     FIXED.get_or_init(|| seed);
 }
 
-/// Advances a state. Returns it with the number that it yields.
+/// Advances a state, and returns it with the number that it yields.
 #[inline(always)]
 fn step(state: u64) -> (u64, u64) {
     let state = state.wrapping_add(0xa076_1d64_78bd_642f);
@@ -85,7 +86,8 @@ fn next_thread_seed() -> u64 {
     seed_of(Stream::Thread(THREADS.fetch_add(1, Ordering::Relaxed)), FIXED.get().copied())
 }
 
-/// Returns the first state of a stream: from the fixed seed, else from the process's random keys.
+/// Returns the first state of a stream, derived from the fixed seed, or else from the process's
+/// random keys.
 fn seed_of(stream: Stream, fixed: Option<u64>) -> u64 {
     static KEYS: OnceLock<RandomState> = OnceLock::new();
     match fixed {
@@ -105,7 +107,7 @@ mod tests {
             const ROUNDS: u64 = 10_000;
             let mut counts = vec![0u64; n as usize];
             (0..n * ROUNDS).for_each(|_| counts[(random() % n) as usize] += 1);
-            // Ten standard deviations: once in 10^23 runs.
+            // Ten standard deviations: exceeded once in 10^23 runs.
             let far = 10 * ROUNDS.isqrt();
             assert!(counts.iter().all(|count| count.abs_diff(ROUNDS) < far), "{counts:?}");
         }

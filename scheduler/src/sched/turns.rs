@@ -1,50 +1,52 @@
 //! Which queues of a P have their turn: the arrivals, its own queues, or the deferred goroutines.
 //!
-//! Turns go by time, not by the number of goroutines that had one: four that compute for 5 ms
-//! between two yields are as many as four that take a microsecond. To read the clock at each
-//! dispatch would be half of what a dispatch costs, so sysmon is the clock: about every 2 ms it
-//! asks each P in use to *look around* ([`crate::gmp::OwnerFlags::LOOK_AROUND`]), and the P does
-//! that before it runs the next goroutine ([`crate::sched::attend`]).
+//! Turns depend on time, not on the number of goroutines that had one: four goroutines that compute
+//! for 5 ms between two yields count as many as four that take a microsecond. To read the clock at
+//! each dispatch would cost half of what a dispatch costs, so sysmon serves as the clock. About
+//! every 2 ms it asks each P in use to *look around* ([`crate::gmp::OwnerFlags::LOOK_AROUND`]). The
+//! P does that, which is called a *look* here, before it runs the next goroutine
+//! ([`crate::sched::attend`]).
 //!
 //! * *Arrivals* have waited for I/O, for a timer, or in the global queue. They go first. If some
 //!   are left over from one look to the next, the P's own queues have their turn for [`TURN_NS`],
 //!   so each side gets half of the time.
-//! * *Deferred* goroutines are known to compute for long ([`crate::sched::global`]). One of them
-//!   goes first once in [`LOOKS_PER_DEFERRED`] looks.
+//! * *Deferred* goroutines are known to compute for a long time ([`crate::sched::global`]). One of
+//!   them goes first once in [`LOOKS_PER_DEFERRED`] looks.
 //! * One goroutine of the backlog goes first at each look that finds no arrivals.
 //!
-//! What a look polls goes ahead only on a P whose goroutines keep it long ([`QUICK`]). On a quick
-//! one it goes to the tail: else what was polled at one look would be served twice before what was
-//! polled before it once. (Echo over 64 connections, one P, medians of five and seven interleaved
-//! runs: request 1.05 instead of 1.16, p99 1.13 instead of 1.33 of what they were before there were
-//! looks.)
+//! The goroutines that a look polls go ahead only on a P whose goroutines keep it for a long time
+//! ([`QUICK`]). On a quick P they go to the tail. Otherwise, goroutines polled at one look would be
+//! served twice before those polled earlier are served once. (Echo over 64 connections, one P,
+//! medians of five and seven interleaved runs, relative to the version without looks: request 1.05
+//! instead of 1.16, p99 1.13 instead of 1.33.)
 //!
-//! Every 61st time slice the P looks into the global queue and the backlog as well, and every 61st
-//! dispatch it polls, whatever the time: where goroutines are quick, that is sooner.
+//! Regardless of time, the P also checks the global queue and the backlog every 61st time slice,
+//! and polls every 61st dispatch. Where goroutines are quick, that is sooner.
 //!
-//! A goroutine that a timer wakes does not go to runnext if others wait: eight that compute for
-//! 0.5 ms and sleep for 10 us would fill it before each dispatch.
+//! A goroutine that a timer wakes does not go to runnext if others wait: eight goroutines that
+//! compute for 0.5 ms and sleep for 10 us would fill runnext before each dispatch.
 //!
-//! Rejected: *to count slices alone* (Go's way): with slices of 5 ms, 61 of them are 300 ms. *To
+//! Rejected: *to count slices alone* (as Go does): with slices of 5 ms, 61 of them are 300 ms. *To
 //! put arrivals behind what is queued*: the wait is then the number of goroutines that compute,
 //! times their turns.
 
-/// In one look of this many, a deferred goroutine goes first: once in 10 ms.
+/// A deferred goroutine goes first in one look out of this many: once in 10 ms.
 const LOOKS_PER_DEFERRED: u8 = 5;
 
-/// How long the P's own queues have their turn if the next look does not come sooner. Sysmon may be
-/// late, on a busy machine.
+/// How long the P's own queues have their turn if the next look does not occur sooner.
+///
+/// Sysmon may be late on a busy machine.
 const TURN_NS: u64 = 2_000_000;
 
-/// The dispatches from one look to the next that make a P a quick one: its goroutines keep it for
-/// some 30 us each.
+/// The number of dispatches from one look to the next that makes a P a quick one: its goroutines
+/// keep it for some 30 us each.
 const QUICK: u32 = 61;
 
 /// The turns of one P.
 pub(crate) struct Turns {
-    /// Until when the P's own queues have their turn; 0 if they do not.
+    /// The time until which the P's own queues have their turn; 0 if they do not.
     own_until: u64,
-    /// Looks since a deferred goroutine had a turn, or since there was none.
+    /// The number of looks since a deferred goroutine had a turn, or since there was none.
     looks: u8,
     /// The dispatches of the P at the last look.
     dispatches: u32,
@@ -55,15 +57,18 @@ impl Turns {
         Self { own_until: 0, looks: 0, dispatches: 0 }
     }
 
-    /// Notes that the P looks around. `left_over` says that arrivals are left from the look before,
-    /// `deferred` that there are deferred goroutines.
+    /// Notes that the P looks around.
+    ///
+    /// `left_over` says that arrivals are left from the previous look, and `deferred` that there
+    /// are deferred goroutines.
     pub(crate) fn look(&mut self, left_over: bool, deferred: bool, now: u64) {
         self.own_until = if left_over && self.own_until == 0 { now + TURN_NS } else { 0 };
         self.looks = if deferred { self.looks.saturating_add(1) } else { 0 };
     }
 
-    /// Returns `true` if the P has dispatched [`QUICK`] goroutines or more since the last call. It
-    /// is called once a look.
+    /// Returns `true` if the P has dispatched [`QUICK`] goroutines or more since the last call.
+    ///
+    /// It is called once per look.
     pub(crate) fn is_quick(&mut self, dispatches: u32) -> bool {
         let before = std::mem::replace(&mut self.dispatches, dispatches);
         dispatches.wrapping_sub(before) >= QUICK
