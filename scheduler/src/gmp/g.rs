@@ -312,7 +312,7 @@ impl G {
     pub(crate) const SEEN: u8 = 0x80;
     /// Set while the goroutine's first run reveals something about its spawn site.
     pub(crate) const ON_PROBATION: u8 = 0x40;
-    /// The mask of the number of runs for which the goroutine is still expected to keep its thread.
+    /// The bits that count the runs for which the goroutine is still expected to keep its thread.
     pub(crate) const DISTRUST: u8 = 0x3f;
 
     /// Returns what is known about the goroutine's behavior.

@@ -1,15 +1,16 @@
 //! The token [`Inside`]: the proof that the calling M has its P and is inside a scheduler entry.
 //!
-//! What only the owner of a P may do is a method of the token, so a function that needs that right
-//! takes the token, and its callers need no `unsafe`. [`crate::sched::entry`] hands tokens out. A
-//! token is one pointer, and is made and dropped for free. Functions on the way from one goroutine
-//! to the next take it by value ([`Inside::reborrow`]): then it stays in a register.
+//! Operations that only the owner of a P may perform are methods of the token. A function that
+//! needs this right takes the token as an argument, and its callers need no `unsafe`.
+//! [`crate::sched::entry`] hands tokens out. A token is one pointer, and creating or dropping it is
+//! free. Functions on the path from one goroutine to the next take it by value
+//! ([`Inside::reborrow`]), so that it stays in a register.
 //!
 //! # Invariants
 //! * I1: while a token for a P is in use, the calling M is inside a scheduler entry and has the P,
 //!   or the calling thread has taken the P and stands for such an M. So no other thread has a token
-//!   for it.
-//! * I2: a token ends before the M leaves the entry or gives the P up. Its lifetime keeps it inside
+//!   for the P.
+//! * I2: a token ends before the M leaves the entry or releases the P. Its lifetime keeps it inside
 //!   the closure of [`with_p`](crate::sched::entry::with_p).
 //! * I3: a reference into [`Owned`] is gone before another token for the same P is used. (A timer
 //!   that fires readies its goroutine with a token of its own.)
@@ -28,15 +29,17 @@ use crate::sched::random::Generator;
 use crate::sched::turns::Turns;
 use crate::sched::wake_policy::{ALWAYS_STEAL_LEN, DispatchPace, LOCAL_QUEUE_CAP};
 
-/// The length of the local queue from which on the goroutine after the next one is loaded early.
-/// It also keeps work in sight: while one goroutine is on its way from the queue to its slot, other
+/// The length of the local queue from which the goroutine after the next one is loaded early.
+///
+/// It also keeps work visible: while one goroutine is on its way from the queue to its slot, other
 /// threads still see the queue.
 const PREFETCH_LEN: usize = 8;
 
-/// The number of goroutine ids that a P takes at once, so that spawns do not meet at one counter.
+/// The number of goroutine ids that a P takes at once, so that spawns do not contend for one
+/// counter.
 const ID_BATCH: u64 = 64;
 
-/// What only the owner of a P touches.
+/// The state of a P that only its owner touches.
 pub(crate) struct Owned {
     arrivals: Worker<GRef>,
     queue: Worker<GRef>,
@@ -53,10 +56,10 @@ pub(crate) struct Owned {
 
 /// Proof that the calling M has a P and is inside a scheduler entry.
 ///
-/// It dereferences to the P for what any thread may do with it.
+/// It dereferences to the P for the operations that any thread may perform.
 pub(crate) struct Inside<'a> {
     p: &'static P,
-    /// Bounded by the entry, and kept on its thread.
+    /// Bounds the token to the entry, and keeps it on its thread.
     entry: PhantomData<(&'a (), *mut ())>,
 }
 
@@ -79,13 +82,15 @@ impl Inside<'_> {
         Self { p, entry: PhantomData }
     }
 
-    /// Returns a token for a call. This one cannot be used until that ends.
+    /// Returns a token for a call.
+    ///
+    /// The original token cannot be used until that call ends.
     #[inline(always)]
     pub(crate) fn reborrow(&mut self) -> Inside<'_> {
         Inside { p: self.p, entry: PhantomData }
     }
 
-    /// Ends the token, and returns its P, which the caller gives up next.
+    /// Ends the token, and returns its P, which the caller releases next.
     #[inline(always)]
     pub(crate) fn into_p(self) -> &'static P {
         self.p
@@ -98,14 +103,14 @@ impl Inside<'_> {
         unsafe { &*self.p.owned.get() }
     }
 
-    /// Returns the owner's part of the P, to change it.
+    /// Returns the owner's part of the P, for modification.
     #[inline(always)]
     pub(crate) fn owned_mut(&mut self) -> &mut Owned {
         // SAFETY: I1: no other thread reaches it; I3: no other reference is in use.
         unsafe { &mut *self.p.owned.get() }
     }
 
-    /// Appends a goroutine of the caller's to the local queue.
+    /// Appends a goroutine that the caller owns to the local queue.
     #[inline]
     pub(crate) fn push(&self, g: GRef) {
         self.owned().queue.push(g);
@@ -127,23 +132,26 @@ impl Inside<'_> {
         }
     }
 
-    /// Puts a goroutine of the caller's into the runnext slot. Returns `false` if that is taken.
+    /// Puts a goroutine that the caller owns into the runnext slot.
+    ///
+    /// Returns `false` if the slot is occupied.
     #[inline]
     pub(crate) fn fill_runnext(&self, g: GRef) -> bool {
         self.shared.runnext.fill(g)
     }
 
-    /// Takes the first goroutine of the local queue, else of the backlog, else of the arrivals.
+    /// Takes the first goroutine of the local queue, or else of the backlog, or else of the
+    /// arrivals.
     ///
-    /// Begins to load the one after it if there are many: with a hundred thousand goroutines,
-    /// waiting for memory is most of what a dispatch costs.
+    /// If there are many goroutines, begins to load the one after it. With a hundred thousand
+    /// goroutines, waiting for memory is most of what a dispatch costs.
     #[inline]
     pub(crate) fn pop(&self) -> Option<GRef> {
         let queue = &self.owned().queue;
         let Some(g) = self.prefetched().take().or_else(|| queue.pop()) else {
             return Inside { p: self.p, entry: PhantomData }.pop_rest();
         };
-        // One that has never run touches only its header, which was written not long ago.
+        // A goroutine that has never run touches only its header, which was written recently.
         if !g.stack.get().is_null()
             && queue.len() >= PREFETCH_LEN
             && let Some(next) = queue.pop()
@@ -155,8 +163,9 @@ impl Inside<'_> {
         Some(g)
     }
 
-    /// Takes from the queues behind the local one. Separate, so that [`pop`](Self::pop) stays
-    /// short.
+    /// Takes from the queues behind the local queue.
+    ///
+    /// This is a separate function so that [`pop`](Self::pop) stays short.
     #[inline(never)]
     fn pop_rest(self) -> Option<GRef> {
         self.pop_backlog().or_else(|| self.pop_arrival())
@@ -190,14 +199,17 @@ impl Inside<'_> {
         !empty
     }
 
-    /// Returns `true` if the P has runnable goroutines: [`has_work`](P::has_work) without the fence
-    /// that other threads need.
+    /// Returns `true` if the P has runnable goroutines.
+    ///
+    /// This is [`has_work`](P::has_work) without the fence that other threads need.
     #[inline]
     pub(crate) fn has_own_work(&self) -> bool {
         self.has_others() || self.has_arrivals()
     }
 
-    /// Counts a dispatch. `inherit` says that it continues the time slice of the one before.
+    /// Counts a dispatch.
+    ///
+    /// `inherit` says that it continues the time slice of the previous dispatch.
     #[inline]
     pub(crate) fn count_dispatch(&self, inherit: bool) {
         // Only the owner writes these, so no read-modify-write is needed.
@@ -222,12 +234,12 @@ impl Inside<'_> {
         self.shared.ended.store(self.shared.ended.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// Notes that `flag` was attended to.
+    /// Notes that the owner has attended to `flag`.
     pub(crate) fn lower(&self, flag: OwnerFlags) {
         self.p.lower(flag);
     }
 
-    /// Notes that the P was taken from `m`, to be given back to it.
+    /// Notes that the P was taken from `m`, and is to be returned to it.
     pub(crate) fn set_lender(&mut self, m: &'static M) {
         self.shared.lender.store(ptr::from_ref(m).cast_mut(), Ordering::Relaxed);
         self.raise(OwnerFlags::LENT);
@@ -247,7 +259,7 @@ impl Inside<'_> {
         self.shared.runnext_stolen.load(Ordering::Relaxed) && self.shared.runnext_stolen.swap(false, Ordering::Relaxed)
     }
 
-    /// Returns `true` if the local queue is so short and quick that it is left to the owner.
+    /// Returns `true` if the local queue is left to the owner because it is so short and quick.
     #[inline]
     pub(crate) fn is_queue_left_to_owner(&self) -> bool {
         self.shared.leave_to_owner.load(Ordering::Relaxed) && self.owned().queue.len() < ALWAYS_STEAL_LEN
@@ -272,11 +284,11 @@ impl Inside<'_> {
     ///
     /// # Safety
     /// `context` is the second argument of a [`Fire`](crate::time::p_timers::Fire) that is being
-    /// called, and the result is dropped before that returns.
+    /// called, and the result is dropped before that call returns.
     #[inline]
     pub(crate) unsafe fn from_context<'b>(context: *mut ()) -> &'b mut Self {
-        // SAFETY: `fire_timers_of`, the one caller, passes its token, and does not use it
-        // until `fire` has returned.
+        // SAFETY: `fire_timers_of`, the only caller, passes its token, and does not use it until
+        // `fire` has returned.
         unsafe { &mut *context.cast::<Self>() }
     }
 }

@@ -1,16 +1,17 @@
 //! M: one OS thread that runs goroutines, or waits for some.
 //!
 //! # Invariants
-//! * I1: Ms are never freed: other threads keep plain pointers to them. An M whose thread has
-//!   ended, or could not be started, is used again.
+//! * I1: Ms are never freed, because other threads keep plain pointers to them. An M whose thread
+//!   has ended, or could not be started, is reused.
 //! * I2: cells are touched only by the M's own thread, on the system stack or on the goroutine that
-//!   it runs, and before there is such a thread by the thread that starts it.
+//!   it runs. Before there is such a thread, only the thread that starts it touches them.
 //! * I3: `p` is written by the M inside a scheduler entry, by a thread that has taken the P by the
-//!   lease, or by the one that gives it back by the lease.
+//!   lease, or by the thread that returns it by the lease.
 //!
 //! # Orderings
 //! * P1: the release store in [`M::hand_p`] and [`M::set_pinned_g`] -> the acquire load in
-//!   [`M::take_handed_p`] and [`M::pinned_g`]: what was written before is visible to the M.
+//!   [`M::take_handed_p`] and [`M::pinned_g`]: everything written before the store is visible to
+//!   the M.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -27,7 +28,7 @@ use crate::machine::sys::tls;
 use crate::protocol::lease::Lease;
 use crate::protocol::poller::Doorbell;
 
-/// Why a goroutine switches to its M's system stack.
+/// The reason why a goroutine switches to its M's system stack.
 #[derive(Clone, Copy)]
 pub(crate) enum SwitchReason {
     /// It parks. The M runs the commit step, which lets wakers in, or returns `false` if the
@@ -35,15 +36,16 @@ pub(crate) enum SwitchReason {
     Park,
     /// It yields, to the end of the local queue.
     Yield,
-    /// It yields, to the end of the global queue; or to the deferred goroutines, if it has lost its
+    /// It yields, to the end of the global queue, or to the deferred goroutines if it has lost its
     /// P because it computes.
     YieldGlobally,
 }
 
 /// What a goroutine that switches away asks of its M.
 ///
-/// Cells of one word each, written and read in the same widths: a structure that is built, copied
-/// and read in different pieces costs a stall of the store buffer at each switch.
+/// Each field is a cell of one word, written and read with the same width. A structure that is
+/// built, copied and read in different pieces would cost a stall of the store buffer at each
+/// switch.
 pub(crate) struct SwitchRequest {
     pub(crate) reason: Cell<SwitchReason>,
     pub(crate) wait_reason: Cell<WaitReason>,
@@ -80,12 +82,14 @@ pub(crate) struct M {
     p: AtomicPtr<P>,
     current: AtomicPtr<G>,
     pub(crate) switch_request: SwitchRequest,
-    /// Chosen to run next, before all queues.
+    /// The goroutine chosen to run next, before all queues.
     pub(crate) next_g: Cell<Option<Dispatch>>,
-    /// The number of goroutines that have locked themselves to this thread: more than one if
-    /// another that the migration guard has sent here did so too.
+    /// The number of goroutines that have locked themselves to this thread.
+    ///
+    /// There is more than one if another goroutine that the migration guard has sent here has also
+    /// locked itself.
     pub(crate) locked_gs: Cell<u32>,
-    /// The pinned goroutine that the thread belongs to.
+    /// The pinned goroutine that owns the thread.
     pinned_g: AtomicPtr<G>,
     /// Whether a goroutine has ended while it was locked to this thread, which then stays locked.
     pub(crate) locked_g_ended: Cell<bool>,
@@ -95,22 +99,24 @@ pub(crate) struct M {
     handed: AtomicPtr<P>,
     handed_search: AtomicBool,
     pub(crate) parker: Parker,
-    /// When its sleep in a list will end by itself; `u64::MAX` if it will not. Written under the
-    /// lock of the lists.
+    /// When the M's sleep in a list will end by itself; `u64::MAX` if it will not.
+    ///
+    /// Written under the lock of the lists.
     pub(crate) sleeps_until: AtomicU64,
     /// Armed while the M blocks in the poller instead of on its parker.
     pub(crate) bell: Doorbell,
     thread: Observed,
-    /// Since when its goroutine has not been back in the scheduler, as sysmon saw it; 0 if that is
-    /// not known to be long.
+    /// Since when the M's goroutine has not returned to the scheduler, as observed by sysmon; 0 if
+    /// that is not known to be long.
     busy_since: AtomicU64,
     /// When a goroutine that is tied to this thread was first seen, in ns; 0 for never
     /// ([`crate::sched::affinity::ties`]).
     tied_since: AtomicU64,
-    /// Whether its P was taken because its goroutine computes, and it has not got one since.
+    /// Whether the M's P was taken because its goroutine computes, and the M has not acquired a P
+    /// since.
     hogged: AtomicBool,
-    /// The addresses of the thread's thread-locals and control block: the first, and the one after
-    /// the last.
+    /// The address range of the thread's thread-locals and control block: the first address, and
+    /// the one after the last.
     memory: [AtomicUsize; 2],
 }
 
@@ -150,7 +156,9 @@ impl M {
         }
     }
 
-    /// Returns the P that this M has. Certain only inside a scheduler entry.
+    /// Returns the P that this M has.
+    ///
+    /// The answer is certain only inside a scheduler entry.
     #[inline]
     pub(crate) fn p(&self) -> Option<&'static P> {
         // SAFETY: Ps are never freed.
@@ -170,10 +178,11 @@ impl M {
         self.p.store(p.map_or(ptr::null_mut(), |p| ptr::from_ref(p).cast_mut()), Ordering::Relaxed);
     }
 
-    /// Returns the goroutine that this M runs; none while the M is in the scheduler.
+    /// Returns the goroutine that this M runs, or `None` while the M is in the scheduler.
     #[inline]
     pub(crate) fn current(&self) -> Option<GRef> {
-        // SAFETY: set by `set_current` from a live goroutine, cleared before it is given up.
+        // SAFETY: set by `set_current` from a live goroutine, and cleared before that goroutine is
+        // handed on.
         unsafe { GRef::from_ptr(self.current.load(Ordering::Relaxed)) }
     }
 
@@ -182,7 +191,7 @@ impl M {
         self.current.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Relaxed);
     }
 
-    /// Records what others need to know about the calling thread, which is the M's.
+    /// Records what other threads need to know about the calling thread, which is the M's.
     pub(crate) fn observe_thread(&self) {
         self.thread.set_current_thread();
         let memory = tls::own_block();
@@ -192,12 +201,13 @@ impl M {
 
     /// Returns where the thread-locals of the M's thread are.
     ///
-    /// For a caller that has a goroutine which ran there: its hand-over publishes the addresses.
+    /// The caller must own a goroutine that ran there, because the hand-over of the goroutine
+    /// publishes the addresses.
     pub(crate) fn thread_memory(&self) -> Range<usize> {
         self.memory[0].load(Ordering::Relaxed)..self.memory[1].load(Ordering::Relaxed)
     }
 
-    /// Returns whether a goroutine that is tied to this thread was ever seen.
+    /// Returns `true` if a goroutine that is tied to this thread was ever seen.
     #[inline]
     pub(crate) fn is_tied(&self) -> bool {
         self.tied_since() != 0
@@ -208,7 +218,9 @@ impl M {
         self.tied_since.load(Ordering::Relaxed)
     }
 
-    /// Notes that a goroutine was found tied to this thread. Returns whether it is the first.
+    /// Notes that a goroutine was found tied to this thread.
+    ///
+    /// Returns `true` if it is the first.
     pub(crate) fn note_tied(&self, now: u64) -> bool {
         self.tied_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -223,48 +235,55 @@ impl M {
         self.thread.is_runnable()
     }
 
-    /// Returns the id of the M's thread, or of the last one if it has none.
+    /// Returns the id of the M's thread, or of its last thread if it has none.
     pub(crate) fn thread(&self) -> i32 {
         self.thread.id()
     }
 
-    /// Returns since when its goroutine has not been back in the scheduler, if that is long. The
-    /// answer is of a moment ago.
+    /// Returns since when the M's goroutine has not returned to the scheduler, if that is a long
+    /// time.
+    ///
+    /// The answer may be slightly out of date.
     pub(crate) fn busy_since(&self) -> Option<u64> {
         Some(self.busy_since.load(Ordering::Relaxed)).filter(|since| *since != 0)
     }
 
-    /// Notes, for sysmon, since when its goroutine has not been back; 0 to forget it.
+    /// Notes, for sysmon, since when the M's goroutine has not returned to the scheduler; 0 clears
+    /// the note.
     pub(crate) fn note_busy_since(&self, since: u64) {
         self.busy_since.store(since, Ordering::Relaxed);
     }
 
-    /// Returns `true` if its P was taken because its goroutine computes.
+    /// Returns `true` if the M's P was taken because its goroutine computes.
     pub(crate) fn is_hogged(&self) -> bool {
         self.hogged.load(Ordering::Relaxed)
     }
 
-    /// Notes, for the thread that takes the P, whether the M's goroutine computes.
+    /// Notes whether the M's goroutine computes.
+    ///
+    /// The thread that takes the P calls this.
     pub(crate) fn set_hogged(&self, hogged: bool) {
         self.hogged.store(hogged, Ordering::Relaxed);
     }
 
-    /// Returns the pinned goroutine that the M's thread belongs to. It may be looked at while it
-    /// lives.
+    /// Returns the pinned goroutine that owns the M's thread.
+    ///
+    /// It may be accessed while it lives.
     pub(crate) fn pinned_g(&self) -> Option<GRef> {
         // ORDERING P1: acquire pairs with `set_pinned_g`.
         // SAFETY: set from a goroutine, whose memory is never unmapped.
         unsafe { GRef::from_ptr(self.pinned_g.load(Ordering::Acquire)) }
     }
 
-    /// Gives the M, which has run no goroutine, to a pinned one, or takes it back.
+    /// Gives the M, which has run no goroutine, to a pinned goroutine, or takes it back.
     pub(crate) fn set_pinned_g(&self, g: Option<GRef>) {
         // ORDERING P1: release publishes what the finder of the goroutine has written.
         self.pinned_g.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Release);
     }
 
-    /// Leaves a P for this M, which sleeps or is about to, and wakes it. `search` says whether the
-    /// M is to search with it.
+    /// Leaves a P for this M, which sleeps or is about to, and wakes it.
+    ///
+    /// `search` says whether the M is to search with the P.
     pub(crate) fn hand_p(&self, p: &'static P, search: bool) {
         self.handed_search.store(search, Ordering::Relaxed);
         // ORDERING P1: release publishes the P's state and `handed_search` to `take_handed_p`.
@@ -273,7 +292,9 @@ impl M {
         self.wake();
     }
 
-    /// Wakes this M, wherever it sleeps. If it does not sleep, its next sleep ends at once.
+    /// Wakes this M, wherever it sleeps.
+    ///
+    /// If it does not sleep, its next sleep ends at once.
     pub(crate) fn wake(&self) {
         self.parker.unpark();
         if self.bell.ring()
@@ -283,7 +304,8 @@ impl M {
         }
     }
 
-    /// Takes the P that was left for this M, if one was, and returns whether to search with it.
+    /// Takes the P that was left for this M, if any, and returns it together with whether to search
+    /// with it.
     pub(crate) fn take_handed_p(&self) -> Option<(&'static P, bool)> {
         // ORDERING P1: acquire pairs with `hand_p`.
         let p = self.handed.swap(ptr::null_mut(), Ordering::AcqRel);

@@ -1,6 +1,7 @@
-//! G, M and P: the three structures of the scheduler. Nothing here acts on them.
+//! G, M and P: the three structures of the scheduler. This module only defines them; other modules
+//! act on them.
 //!
-//! They point at each other (a running G at its M, an M at its P, a P at its M), so they are one
+//! They point at each other (a running G at its M, an M at its P, a P at its M), so they form one
 //! module.
 
 pub(crate) mod block;

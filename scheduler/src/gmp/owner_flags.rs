@@ -1,13 +1,13 @@
 //! What the owner of a P attends to before it runs the next goroutine.
 
-/// A set of flags. Most of the time it is empty.
+/// A set of flags, which is usually empty.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnerFlags(pub(super) u8);
 
 impl OwnerFlags {
     /// The chain through runnext has used a whole time slice, so other goroutines get a turn.
     pub(crate) const DEMOTE: Self = Self(1);
-    /// It is time to look for I/O, and into the global queue.
+    /// It is time to poll for I/O, and to check the global queue.
     pub(crate) const LOOK_AROUND: Self = Self(2);
     /// Arrivals wait, here or in the global queue.
     pub(crate) const ARRIVALS: Self = Self(4);

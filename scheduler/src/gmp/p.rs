@@ -12,17 +12,17 @@
 //! | `timers` | any thread, under its lock | any thread |
 //!
 //! The *owner* is the M that has the P and is inside a scheduler entry. That right can be taken
-//! away between two entries ([`crate::protocol::lease`]): it is certain inside an entry, and no
-//! thread may touch the owner's fields outside of one. The token [`Inside`](super::Inside) proves
-//! it, and all that the owner alone may do is a method of the token.
+//! away between two entries ([`crate::protocol::lease`]). It is certain only inside an entry, and
+//! no thread may touch the owner's fields outside of one. The token [`Inside`](super::Inside)
+//! proves the right, and all operations reserved for the owner are methods of the token.
 //!
 //! # Three queues
 //! The *local queue* is served in order. A goroutine that is spawned while that queue is long goes
-//! to the *backlog* instead, which is served when the local queue is empty, and now and then
-//! before. So a goroutine that has run already and is woken, by a timer say, has at most
-//! [`LOCAL_QUEUE_CAP`](crate::sched::wake_policy::LOCAL_QUEUE_CAP) others before it, however many
-//! were just spawned. (Go moves the surplus to the global queue.) A woken goroutine is never put
-//! off like this: the local queue grows as long as it has to.
+//! to the *backlog* instead. The backlog is served when the local queue is empty, and occasionally
+//! before that. So a goroutine that has already run and is woken, for example by a timer, has at
+//! most [`LOCAL_QUEUE_CAP`](crate::sched::wake_policy::LOCAL_QUEUE_CAP) others before it, however
+//! many were just spawned. (Go moves the surplus to the global queue.) A woken goroutine is never
+//! deferred in this way: the local queue grows as long as necessary.
 //!
 //! A goroutine that has waited for something outside (I/O, a timer) goes to the *arrivals* if
 //! others are in the local queue, since these may compute for milliseconds each. The arrivals are
@@ -30,7 +30,8 @@
 //! ([`crate::sched::turns`]).
 //!
 //! # Invariants
-//! * I1: Ps are never freed, only retired: an M that was away for long may still look at its old P.
+//! * I1: Ps are never freed, only retired: an M that was away for a long time may still read its
+//!   old P.
 //! * I2: `owned` is reached only through [`Inside`](super::Inside), by the owner.
 //!
 //! # Orderings
@@ -53,39 +54,44 @@ use crate::time::p_timers::PTimers;
 pub(crate) struct P {
     pub(crate) id: u32,
     pub(super) owned: UnsafeCell<Owned>,
-    /// Of the arrivals, the local queue, and the backlog.
+    /// The stealers of the arrivals, the local queue, and the backlog.
     pub(crate) stealers: [Stealer<GRef>; 3],
     pub(super) shared: CachePadded<Shared>,
     pub(crate) timers: PTimers,
 }
 
-/// The part of a P that other threads look at.
+/// The part of a P that other threads access.
 pub(super) struct Shared {
     pub(super) runnext: Slot,
     pub(super) prefetched: Slot,
     m: AtomicPtr<M>,
-    /// Time slices begun: dispatches that did not inherit the slice of the one before.
+    /// The number of time slices begun: dispatches that did not inherit the slice of the previous
+    /// dispatch.
     pub(super) slices: AtomicU32,
-    /// All dispatches. They tell sysmon whether the M comes back to the scheduler.
+    /// The number of all dispatches.
+    ///
+    /// It tells sysmon whether the M returns to the scheduler.
     pub(super) dispatches: AtomicU32,
-    /// Goroutines spawned and ended here. The difference, summed over all Ps, is the number alive.
+    /// The numbers of goroutines spawned and ended here.
+    ///
+    /// The difference, summed over all Ps, is the number of live goroutines.
     pub(super) spawned: AtomicU64,
     pub(super) ended: AtomicU64,
     retired: AtomicBool,
-    /// The dispatches when the P was last given back to the M that it was taken from.
+    /// The value of `dispatches` when the P was last returned to the M from which it was taken.
     returned_at: AtomicU32,
     flags: AtomicU8,
-    /// The M that the P was taken from, to be given back to it.
+    /// The M from which the P was taken, and to which it is to be returned.
     pub(super) lender: AtomicPtr<M>,
-    /// A thief has taken the runnext beside a goroutine that kept computing.
+    /// Set when a thief has taken the runnext of a goroutine that kept computing.
     pub(super) runnext_stolen: AtomicBool,
-    /// The queued goroutines have their turn sooner than another M would come for them.
+    /// Set when the queued goroutines have their turn sooner than another M would arrive for them.
     pub(super) leave_to_owner: AtomicBool,
 }
 
 // SAFETY: I2 guards `owned`; everything else is atomic or locked.
 unsafe impl Sync for P {}
-// SAFETY: I2: one M after the other uses a P.
+// SAFETY: I2: only one M at a time uses a P.
 unsafe impl Send for P {}
 
 impl P {
@@ -114,28 +120,29 @@ impl P {
         }
     }
 
-    /// Returns the slot of the goroutine that runs next, in the time slice of the one that runs
-    /// now.
+    /// Returns the slot of the goroutine that runs next, in the time slice of the current one.
     #[inline]
     pub(crate) fn runnext(&self) -> &Slot {
         &self.shared.runnext
     }
 
-    /// Returns the slot of the first goroutine of the local queue, taken out of it early to be
-    /// loaded into the cache.
+    /// Returns the slot of the first goroutine of the local queue, which was removed from the queue
+    /// early to be loaded into the cache.
     #[inline]
     pub(crate) fn prefetched(&self) -> &Slot {
         &self.shared.prefetched
     }
 
-    /// Returns `true` if the queues hold anything that another M should come for. The runnext slot
-    /// does not count: see [`crate::sched::wake_policy`].
+    /// Returns `true` if the queues contain anything that is worth the arrival of another M.
+    ///
+    /// The runnext slot does not count: see [`crate::sched::wake_policy`].
     pub(crate) fn wants_thief(&self) -> bool {
         self.has_queued() && !self.is_left_to_owner()
     }
 
-    /// Returns `true` if the queues hold anything. For threads other than the owner; the runnext
-    /// slot does not count.
+    /// Returns `true` if the queues contain anything.
+    ///
+    /// The runnext slot does not count. Threads other than the owner call this.
     pub(crate) fn has_queued(&self) -> bool {
         !self.prefetched().is_empty() || self.stealers.iter().any(|stealer| !stealer.is_empty())
     }
@@ -202,30 +209,34 @@ impl P {
         self.shared.flags.fetch_and(!flag.0, Ordering::Relaxed);
     }
 
-    /// Notes that the P was given back to the M that still runs the goroutine from before the loan.
+    /// Notes that the P was returned to the M that still runs the goroutine from before the loan.
     pub(crate) fn note_returned(&self) {
         self.shared.returned_at.store(self.dispatches(), Ordering::Relaxed);
     }
 
-    /// Returns `true` if nothing has run since the P was given back.
+    /// Returns `true` if nothing has run since the P was returned.
     pub(crate) fn is_returned(&self) -> bool {
         self.shared.returned_at.load(Ordering::Relaxed) == self.dispatches()
     }
 
-    /// Notes, for a thief, that the goroutine that runs here keeps busy after it has woken another.
+    /// Notes that the goroutine that runs here keeps busy after it has woken another.
+    ///
+    /// A thief calls this.
     pub(crate) fn note_runnext_stolen(&self) {
         self.shared.runnext_stolen.store(true, Ordering::Relaxed);
     }
 
-    /// Sets whether the queued goroutines are left to the owner. A searcher sets it when they have
-    /// their turn soon, and sysmon clears it, since that does not stay certain.
+    /// Sets whether the queued goroutines are left to the owner.
+    ///
+    /// A searcher sets this when they have their turn soon, and sysmon clears it, since that may
+    /// change.
     pub(crate) fn set_leave_to_owner(&self, leave: bool) {
         if self.shared.leave_to_owner.load(Ordering::Relaxed) != leave {
             self.shared.leave_to_owner.store(leave, Ordering::Relaxed);
         }
     }
 
-    /// Returns `true` if the queues are so short and quick that they are left to the owner.
+    /// Returns `true` if the queues are left to the owner because they are so short and quick.
     fn is_left_to_owner(&self) -> bool {
         self.shared.leave_to_owner.load(Ordering::Relaxed) && self.queued() < ALWAYS_STEAL_LEN
     }

@@ -23,14 +23,15 @@ pub enum WaitReason {
     Sleep,
     /// Receiving from an empty channel.
     ChanReceive,
-    /// Sending to a full channel, or to one without a receiver.
+    /// Sending to a full channel, or to an unbuffered channel without a receiver.
     ChanSend,
     /// Receiving from a nil channel: forever.
     ChanReceiveNil,
     /// Sending to a nil channel: forever.
     ChanSendNil,
-    /// In a `select!` in which no arm is ready; in a receive from a timer or ticker, and so in
-    /// `Context::sleep`.
+    /// In a `select!` in which no arm is ready.
+    ///
+    /// Also in a receive from a timer or ticker, and therefore in `Context::sleep`.
     Select,
     /// In a `select!` in which all channels are nil: forever, or until its `default(timeout)`.
     SelectNoCases,
@@ -42,7 +43,8 @@ pub enum WaitReason {
     RwLockWrite,
     /// In `Condvar::wait`.
     CondvarWait,
-    /// In `Once::call_once`, while another runs the function; in `OnceLock` and `LazyLock` too.
+    /// In `Once::call_once`, while another caller runs the function; also in `OnceLock` and
+    /// `LazyLock`.
     Once,
     /// In `Barrier::wait`.
     BarrierWait,
@@ -50,13 +52,13 @@ pub enum WaitReason {
     WaitGroupWait,
     /// Acquiring from a `sync::Semaphore`.
     SemaphoreAcquire,
-    /// For a descriptor to become ready.
+    /// Waiting for a descriptor to become ready.
     IoWait,
     /// In `JoinHandle::join`.
     Join,
-    /// At the end of a `scope`, for the goroutines spawned in it.
+    /// At the end of a `scope`, waiting for the goroutines spawned in it.
     Scope,
-    /// In `exit_goroutine` of the main goroutine: the others go on without it.
+    /// In `exit_goroutine` of the main goroutine: the others continue without it.
     MainExited,
 }
 

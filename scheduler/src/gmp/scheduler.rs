@@ -1,20 +1,22 @@
-//! What all Ms share: the table of Ps, the global queue, and the lists of idle Ps and spare Ms.
+//! The state that all Ms share: the table of Ps, the global queue, and the lists of idle Ps and
+//! spare Ms.
 //!
 //! # Lists
-//! An idle P stands in `idle`, together with its *watcher*: the M that gave it up last and still
-//! watches its timers, if there is one. An M without any P stands in `spare`. Every M is in at most
-//! one list, once, and enters and leaves a list only under the lock. **A thread that takes an M out
-//! of a list hands it a P** ([`M::hand_p`]), or is that M itself. So no M is handed two.
+//! An idle P stands in `idle`, together with its *watcher*, if there is one: the M that released
+//! the P last and still watches its timers. An M without any P stands in `spare`. Every M is in at
+//! most one list, once, and enters and leaves a list only under the lock. **A thread that removes
+//! an M from a list hands it a P** ([`M::hand_p`]), or is that M itself. So no M is handed two Ps.
 //!
 //! # The table
 //! Thieves walk the Ps without a lock while `gomaxprocs` changes their number. The Ps in use are
-//! always the first of all that were ever made, and none is ever freed: so each place of the table
-//! is written once, and a number says how many count.
+//! always the first of all that were ever created, and none is ever freed. So each entry of the
+//! table is written once, and a number says how many entries count.
 //!
-//! Rejected: a list that is replaced whole, and freed by crossbeam-epoch when its last reader has
-//! left. Entering an epoch leaves the address of a thread-local on the stack, and goroutines look
-//! here too, when they wake others: the migration guard ([`crate::sched::affinity::guard`]) took
-//! hundreds of such leftovers in a second for addresses in use.
+//! Rejected: a list that is replaced as a whole, and freed by crossbeam-epoch when its last reader
+//! has left. Entering an epoch leaves the address of a thread-local on the stack, and goroutines
+//! also read this list when they wake others. The migration guard
+//! ([`crate::sched::affinity::guard`]) mistook hundreds of such leftovers per second for addresses
+//! in use.
 //!
 //! # Orderings
 //! * P1: the release store of `procs` in [`Sched::set_procs`] -> the acquire load in [`Sched::ps`]:
@@ -42,27 +44,29 @@ pub(crate) struct IdleP {
     pub(crate) watcher: Option<&'static M>,
 }
 
-/// What the lock of the scheduler protects.
+/// The state that the scheduler's lock protects.
 #[derive(Default)]
 pub(crate) struct Lists {
     pub(crate) idle: Vec<IdleP>,
-    /// The last in the list, which is used first, is about the one that parked last.
+    /// The Ms without a P.
+    ///
+    /// The last in the list is used first; it is roughly the one that parked last.
     pub(crate) spare: Vec<&'static M>,
     /// An M whose thread waits for its first P, or for its pinned goroutine.
     pub(crate) standby: Option<&'static M>,
-    /// Whether one is being started to stand by.
+    /// Whether an M is being started to stand by.
     pub(crate) refilling: bool,
-    /// Whether a thread was asked for in vain while that one starts.
+    /// Whether a thread was requested in vain while that M starts.
     pub(crate) thread_wanted: bool,
     /// Ms whose threads sysmon is to start, each with a P in hand.
     pub(crate) orders: Vec<&'static M>,
     /// Pinned goroutines for which sysmon is to start threads, in order.
     pub(crate) pinned_waiting: VecDeque<GRef>,
-    /// Ms without a thread, which has ended or could not be started.
+    /// Ms without a thread: it has ended or could not be started.
     pub(crate) threadless_ms: Vec<&'static M>,
-    /// Ps out of use, emptied.
+    /// Ps that are out of use and have been emptied.
     pub(crate) retired_ps: Vec<&'static P>,
-    /// Every M ever made, by id.
+    /// Every M ever created, by id.
     pub(crate) all_ms: Vec<&'static M>,
     /// The number of Ms that have a thread, or for which one was ordered.
     pub(crate) threads: usize,
@@ -70,22 +74,23 @@ pub(crate) struct Lists {
     pub(crate) peak: usize,
     /// How many of `threads` belong to one pinned goroutine.
     pub(crate) pinned: usize,
-    /// How many of `threads` are out of use: a goroutine has ended there while it was locked to it.
+    /// How many of `threads` are out of use because a goroutine has ended there while it was locked
+    /// to the thread.
     pub(crate) out_of_use: usize,
-    /// Set while the system has refused a thread and given none since.
+    /// Set if the system has refused a thread and has not granted one since.
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// The system has refused to start a thread.
+/// A refusal by the system to start a thread.
 pub(crate) struct Refusal {
-    /// When it did so for the first time, and for the last, in ns.
+    /// When the system refused for the first time, and for the last time, in ns.
     pub(crate) since: u64,
     pub(crate) last: u64,
     pub(crate) error: String,
 }
 
 impl Lists {
-    /// Returns the number of Ms that sleep without a P, or as the watcher of an idle one.
+    /// Returns the number of Ms that sleep without a P, or as the watcher of an idle P.
     pub(crate) fn idle_ms(&self) -> usize {
         self.spare.len()
             + usize::from(self.standby.is_some())
@@ -93,16 +98,18 @@ impl Lists {
     }
 }
 
-/// What all Ms share.
+/// The state that all Ms share.
 pub(crate) struct Sched {
     pub(crate) idle: IdleWord,
     lists: Mutex<Lists>,
     pub(crate) global: Global<GRef>,
-    /// Every P ever made, by id, and then empty places. Filled under the lock of the lists.
+    /// Every P ever created, by id, followed by empty places.
+    ///
+    /// Filled under the lock of the lists.
     table: Box<[OnceLock<&'static P>]>,
     procs: AtomicU32,
     pub(crate) next_id: AtomicU64,
-    /// The numbers of goroutines spawned and ended by threads that had no P at that moment.
+    /// The numbers of goroutines spawned and ended by threads that had no P at that time.
     pub(crate) spawned_outside: AtomicU64,
     pub(crate) ended_outside: AtomicU64,
     /// The number of Ms that sleep outside of the lists until they are handed a P for the one
@@ -112,8 +119,9 @@ pub(crate) struct Sched {
     /// ([`crate::sched::affinity::ties`]).
     pub(crate) tied_ms: AtomicUsize,
     pub(crate) max_threads: usize,
-    /// The loop that a new M's thread runs. It is set at boot, since the worker stands above this
-    /// module.
+    /// The loop that a new M's thread runs.
+    ///
+    /// Boot sets it, since the worker is in a layer above this module.
     pub(crate) worker: fn(&'static M),
     pub(crate) sysmon: Sysmon,
 }
@@ -122,13 +130,14 @@ pub(crate) struct Sched {
 pub(crate) struct Sysmon {
     pub(crate) parker: Parker,
     pub(crate) asleep: AtomicBool,
-    /// Whether its thread could be started.
+    /// Whether sysmon's thread could be started.
     pub(crate) runs: AtomicBool,
     /// Whether threads are to be started ([`crate::sched::threads`]).
     pub(crate) orders: AtomicBool,
-    /// Where it sleeps, instead of on the parker, if it is to wake up when some thread ends.
+    /// Where sysmon sleeps, instead of on the parker, if it is to wake up when a certain thread
+    /// ends.
     pub(crate) thread_end: OnceLock<ThreadEnd>,
-    /// Armed while it sleeps there.
+    /// Armed while sysmon sleeps on `thread_end`.
     pub(crate) bell: Doorbell,
 }
 
@@ -144,7 +153,9 @@ impl Sysmon {
         }
     }
 
-    /// Ends its sleep, or the next one. Async-signal-safe.
+    /// Ends sysmon's sleep, or its next one.
+    ///
+    /// Async-signal-safe.
     pub(crate) fn wake(&self) {
         self.parker.unpark();
         if self.bell.ring()
@@ -157,8 +168,9 @@ impl Sysmon {
 
 static SCHED: OnceLock<Sched> = OnceLock::new();
 
-/// Returns the scheduler of the process. Boot has run: the caller has an M, or has called
-/// `boot::ensure`.
+/// Returns the scheduler of the process.
+///
+/// Boot has run: the caller has an M, or has called `boot::ensure`.
 #[inline]
 pub(crate) fn sched() -> &'static Sched {
     SCHED.get().expect("sched: used before the runtime has started")
@@ -169,7 +181,7 @@ pub(crate) fn try_sched() -> Option<&'static Sched> {
     SCHED.get()
 }
 
-/// Makes the scheduler, if there is none.
+/// Creates the scheduler, if there is none.
 pub(crate) fn init(make: impl FnOnce() -> Sched) {
     SCHED.get_or_init(make);
 }
@@ -202,7 +214,7 @@ impl Sched {
         self.procs.load(Ordering::Relaxed)
     }
 
-    /// Returns the Ps that are in use now.
+    /// Returns the Ps that are currently in use.
     #[inline]
     pub(crate) fn ps(&self) -> impl Iterator<Item = &'static P> + Clone {
         // ORDERING P1: acquire pairs with the store in `set_procs`.
@@ -215,13 +227,14 @@ impl Sched {
         self.table[0].get().expect("sched: asked for a P before the first was made")
     }
 
-    /// Returns every P that was ever made.
+    /// Returns every P that was ever created.
     pub(crate) fn all_ps(&self) -> impl Iterator<Item = &'static P> + Clone {
         made(&self.table)
     }
 
-    /// Takes the first `n` Ps into use, and makes those that are missing. The caller holds the lock
-    /// of the lists.
+    /// Puts the first `n` Ps into use, and creates those that are missing.
+    ///
+    /// The caller holds the lock of the lists.
     pub(crate) fn set_procs(&self, n: usize) {
         for (id, place) in self.table[..n].iter().enumerate() {
             place.get_or_init(|| Box::leak(Box::new(P::new(id as u32))));
@@ -232,12 +245,12 @@ impl Sched {
 
     /// Wakes sysmon if it sleeps because all Ps were idle.
     ///
-    /// A P has just been taken; or a thread that has none has gone to sleep, so that sysmon must
-    /// look for a deadlock.
+    /// This is called when a P has just been taken, or when a thread that has none has gone to
+    /// sleep, so that sysmon must check for a deadlock.
     #[inline]
     pub(crate) fn wake_sysmon(&self) {
         if self.sysmon.asleep.load(Ordering::SeqCst) && self.sysmon.asleep.swap(false, Ordering::SeqCst) {
-            // It stood still while sysmon slept.
+            // The coarse clock stood still while sysmon slept.
             clock::advance_coarse(clock::now());
             self.sysmon.wake();
         }
@@ -246,8 +259,8 @@ impl Sched {
     /// Returns the number of goroutines that were spawned and have not ended.
     pub(crate) fn alive(&self) -> u64 {
         // ORDERING P2: all ends are read first, with acquire, which pairs with the release of each
-        // count (`Inside::count_ended`, `ended_outside`): a goroutine that is counted as ended is
-        // then also counted as spawned.
+        // count (`Inside::count_ended`, `ended_outside`). So a goroutine that is counted as ended
+        // is then also counted as spawned.
         let ended = self.ended_outside.load(Ordering::Acquire) + self.all_ps().map(P::ended).sum::<u64>();
         let spawned = self.all_ps().map(P::spawned).sum::<u64>() + self.spawned_outside.load(Ordering::Acquire);
         spawned.saturating_sub(ended)

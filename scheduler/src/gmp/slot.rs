@@ -14,9 +14,9 @@ use super::{G, GRef};
 pub(crate) struct Slot(AtomicPtr<G>);
 
 impl Slot {
-    /// Returns what is in the slot, and leaves it there.
+    /// Returns the goroutine in the slot, and leaves it there.
     ///
-    /// Any thread may take the goroutine before the caller looks at the result.
+    /// Any thread may take the goroutine before the caller uses the result.
     #[inline]
     pub(crate) fn peek(&self) -> *mut G {
         self.0.load(Ordering::Relaxed)
@@ -32,7 +32,8 @@ impl Slot {
     /// Only the owner of the P calls this, with a goroutine that it owns.
     #[inline]
     pub(super) fn fill(&self, g: GRef) -> bool {
-        // Only the owner fills the slot, so null stays null until it does: a plain store suffices.
+        // Only the owner fills the slot, so null stays null until the owner does: a plain store
+        // suffices.
         let empty = self.is_empty();
         if empty {
             // ORDERING P1: release publishes the goroutine.
@@ -49,7 +50,7 @@ impl Slot {
         }
         // ORDERING P1: acquire pairs with `fill`.
         let g = self.0.swap(ptr::null_mut(), Ordering::Acquire);
-        // SAFETY: `fill` left it there, and this exchange alone has taken it.
+        // SAFETY: `fill` stored it there, and only this exchange has taken it.
         unsafe { GRef::from_ptr(g) }
     }
 
@@ -57,7 +58,7 @@ impl Slot {
     pub(crate) fn steal(&self, expected: *mut G) -> Option<GRef> {
         // ORDERING P1: acquire pairs with `fill`.
         let taken = self.0.compare_exchange(expected, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed).is_ok();
-        // SAFETY: `fill` left it there, and this exchange alone has taken it.
+        // SAFETY: `fill` stored it there, and only this exchange has taken it.
         if taken { unsafe { GRef::from_ptr(expected) } } else { None }
     }
 }
