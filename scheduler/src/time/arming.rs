@@ -1,4 +1,4 @@
-//! Arming timers on the caller's P, and sleeping, which is only a timer.
+//! Arming timers on the caller's P, and sleeping, which needs only a timer.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ pub fn sleep(duration: Duration) {
     }
     let when = clock::after(duration);
     let timer = Timer::new(wake_sleeper, g.as_ptr().cast_const().cast());
-    // Armed on the system stack, when the goroutine is parked: the timer cannot fire too early.
+    // Armed on the system stack, after the goroutine is parked, so the timer cannot fire too early.
     park::park(g, WaitReason::Sleep, || {
         // SAFETY: the timer is in the sleeper's frame, which stays until the timer has fired, and
-        // nothing else ends the wait. On the system stack, the worker's loop deals with a lost P.
+        // nothing else ends the wait. On the system stack, the worker's loop handles a lost P.
         let _ = arm_here(|timers| unsafe { timer.arm_to_stay(timers, when) });
         true
     });
@@ -50,19 +50,19 @@ unsafe fn wake_sleeper(arg: *const (), context: *mut ()) {
     }
 }
 
-/// Arms `timer` on the P of this thread, or on some P if it has none.
+/// Arms `timer` on the P of this thread, or on some other P if the thread has none.
 ///
 /// Takes a mutex, and may allocate and wake an M.
 ///
 /// # Errors
-/// If there is no P: the timer is armed, and the caller [reacquires a P](park::reacquire_p) when it
-/// holds no lock.
+/// If the thread has no P. The timer is still armed, and the caller [reacquires a
+/// P](park::reacquire_p) when it holds no lock.
 ///
 /// # Safety
 /// The contract of [`Timer::arm`].
 pub(crate) unsafe fn arm(timer: &Timer, when: u64) -> Result<(), NoP> {
-    // SAFETY: the caller keeps the contract of `Timer::arm`. Without a P the timer may have fired,
-    // and be gone, by the time this returns.
+    // SAFETY: the caller upholds the contract of `Timer::arm`. Without a P, the timer may already
+    // have fired, and may no longer exist, when this returns.
     arm_here(|timers| unsafe { timer.arm(timers, when) })
 }
 

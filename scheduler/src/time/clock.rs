@@ -1,23 +1,25 @@
 //! The runtime's time: nanoseconds since the clock was first read.
 //!
 //! # The coarse clock
-//! Every park records its time, and reading the real clock, 20 ns, would be most of the cost of a
-//! park. So there is a number that others advance, and that one load reads:
+//! Every park records its time, and reading the real clock takes 20 ns, which would be most of the
+//! cost of a park. So the runtime keeps a number that other code advances and that a single load
+//! reads:
 //!
-//! * sysmon advances it at each of its checks, every 2 ms while a P is in use;
-//! * the thread that ends sysmon's long sleep does, since the number stood still in the meantime;
-//! * an M that comes back without a P does, since sysmon does not see it.
+//! * Sysmon advances it at each of its checks, every 2 ms while a P is in use.
+//! * The thread that ends sysmon's long sleep advances it, since the number stood still during that
+//!   sleep.
+//! * An M that returns without a P advances it, since sysmon does not see that M.
 //!
-//! It counts in steps of 2^[`COARSE_SHIFT`] ns, so that a goroutine keeps it in four bytes.
+//! It counts in steps of 2^[`COARSE_SHIFT`] ns, so that a goroutine stores it in four bytes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The interval at which things are checked that no wake-up announces.
+/// The interval for checking things that no wake-up announces.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The last moment that can be waited for.
+/// The latest time that can be waited for.
 ///
 /// `u64::MAX` means "no deadline".
 const LATEST_NS: u64 = u64::MAX - 1;
@@ -33,9 +35,9 @@ pub(crate) fn now() -> u64 {
     nanos(base().elapsed())
 }
 
-/// The bits of a step of the coarse clock: 17 ms.
+/// The number of bits in a step of the coarse clock; a step is 17 ms.
 ///
-/// 32 bits of steps are two years and three months; a longer wait is reported too short.
+/// 32 bits of steps cover two years and three months; a longer wait is reported as too short.
 const COARSE_SHIFT: u32 = 24;
 
 static COARSE_NOW: AtomicU32 = AtomicU32::new(0);
@@ -51,7 +53,7 @@ pub(crate) fn coarse() -> u32 {
     COARSE_NOW.load(Ordering::Relaxed)
 }
 
-/// Returns how long ago the coarse clock showed `then`, or up to two steps less.
+/// Returns the time since the coarse clock showed `then`, or up to two steps less.
 pub(crate) fn since_coarse(then: u32) -> Duration {
     let steps = ((now() >> COARSE_SHIFT) as u32).wrapping_sub(then).saturating_sub(1);
     Duration::from_nanos(u64::from(steps) << COARSE_SHIFT)
@@ -62,13 +64,13 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Returns the moment after `duration` from now, at most [`LATEST_NS`].
+/// Returns the time that is `duration` from now, at most [`LATEST_NS`].
 pub(crate) fn after(duration: Duration) -> u64 {
     now().saturating_add(nanos(duration)).min(LATEST_NS)
 }
 
-/// Returns the moment of `instant`: 0 if it was before the first reading of the clock, and at most
-/// [`LATEST_NS`].
+/// Returns the runtime's time at `instant`: 0 if it was before the first reading of the clock, and
+/// at most [`LATEST_NS`].
 pub(crate) fn at(instant: Instant) -> u64 {
     nanos(instant.saturating_duration_since(base())).min(LATEST_NS)
 }

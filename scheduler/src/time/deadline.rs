@@ -1,40 +1,41 @@
-//! Waits that end at a deadline if no peer has come before.
+//! Waits that end at a deadline if no peer has arrived before it.
 //!
 //! # Protocol
 //! The deadline is one more case of the operation ([`crate::protocol::claim`]): whichever takes the
 //! claim first, a peer or the clock, completes the operation. For a goroutine:
 //!
 //! 1. [`Blocker::with_deadline`] arms a timer in the waiter's frame while no lock is held. From
-//!    here on it may fire.
+//!    here on the timer may fire.
 //! 2. The waiter takes its locks, checks again that it must wait, links its nodes, and calls
 //!    [`Timed::block`]. The commit step, on the system stack, opens the claim and then releases the
 //!    locks.
-//! 3. The timer takes the claim early. If it found the claim shut, the goroutine has not parked,
-//!    and will not: its commit step releases the locks, and it continues. If it found the claim
-//!    open, the goroutine becomes runnable on the P that fired the timer.
+//! 3. The timer takes the claim with `take_early`. If it finds the claim shut, the goroutine has
+//!    not parked and will not: its commit step releases the locks, and the goroutine continues. If the timer
+//!    finds the claim open, the goroutine becomes runnable on the P that fired the timer.
 //! 4. Whichever side has won, the timer is disarmed at the end. Disarming takes the lock of the
-//!    heap, under which timers fire, so a timer that has lost, or has just won, no longer uses the
+//!    heap, under which timers fire. So a timer that has lost, or has just won, no longer uses the
 //!    frame.
 //!
-//! A foreign thread arms nothing: it sleeps until the deadline and then takes its own claim. If it
-//! loses, a peer is about to wake it, and it waits for that wake.
+//! A foreign thread arms nothing: it sleeps until the deadline and then takes its own claim. If a
+//! peer has taken the claim first, that peer is about to wake the thread, and the thread waits for
+//! the wake.
 //!
 //! # The commit step may be overtaken
 //! Between the opening of the claim and the last unlock, the timer may fire and the goroutine may
-//! run on another thread. The same happens in a wait in several queues, when a peer comes as soon
-//! as the first of them is unlocked. So before the waiter leaves its frame, it takes every lock
-//! that its commit step releases, as it must anyway to remove its nodes; and the commit step does
-//! not touch the frame after its last unlock.
+//! run on another thread. The same happens in a wait on several queues, when a peer arrives as soon
+//! as the first queue is unlocked. So before the waiter leaves its frame, it takes every lock that
+//! its commit step releases. It must do that anyway, to remove its nodes. The commit step, for its
+//! part, does not touch the frame after its last unlock.
 //!
 //! *Rejected:* opening the claim after the locks are released, so that nothing can overtake the
-//! commit step. A peer under a lock may then meet a claim that is still shut, and must not wake;
-//! the waiter continues while that peer writes into its frame.
+//! commit step. A peer under a lock may then meet a claim that is still shut, and must not wake the
+//! waiter. The waiter would then continue while that peer writes into its frame.
 //!
 //! # Invariants
 //! * I1: a claim is opened when its goroutine has parked, so the side that takes it open owns the
 //!   goroutine (I1 of `gmp::g`).
-//! * I2: the alarm and its timer stay in the frame until the timer was disarmed. It fires under the
-//!   lock of its heap.
+//! * I2: the alarm and its timer stay in the frame until the timer is disarmed. The timer fires
+//!   under the lock of its heap.
 
 use std::time::Instant;
 
@@ -49,14 +50,14 @@ use crate::wait::blocker::Blocker;
 use crate::wait::park;
 use crate::wait::ready;
 
-/// What the timer of a goroutine needs to complete the wait.
+/// Everything that a goroutine's timer needs to complete the wait.
 struct Alarm<'a> {
     g: GRef,
     claim: &'a Claim,
     index: usize,
 }
 
-/// Disarms a timer on drop, however the wait ends.
+/// Disarms a timer on drop, regardless of how the wait ends.
 struct DisarmOnDrop<'a>(&'a Timer);
 
 impl Drop for DisarmOnDrop<'_> {
@@ -67,7 +68,7 @@ impl Drop for DisarmOnDrop<'_> {
 
 /// A wait whose deadline is set.
 ///
-/// It ends in [`block`](Self::block), or unused if there is nothing to wait for.
+/// It ends in [`block`](Self::block), or is dropped unused if there is nothing to wait for.
 #[derive(Debug)]
 pub struct Timed<'a> {
     blocker: &'a Blocker,
@@ -79,13 +80,13 @@ pub struct Timed<'a> {
 impl Blocker {
     /// Calls `wait` with a deadline set.
     ///
-    /// From now on until `wait` returns, the claim may be taken for case `index` once `deadline`
-    /// has come, also if it has passed already.
+    /// From now on until `wait` returns, the claim may be taken for case `index` once `deadline` is
+    /// reached, even if it has already passed.
     ///
-    /// This call does not block by itself; if the goroutine has lost its P, others may run first.
-    /// It takes a mutex and may allocate, so the caller holds no
-    /// [`RawLock`](crate::protocol::lock::RawLock): `wait` takes its locks, checks that it must
-    /// wait, and if so ends in [`Timed::block`].
+    /// This call itself does not block. If the goroutine has lost its P, other goroutines may run
+    /// first. The call takes a mutex and may allocate, so the caller holds no
+    /// [`RawLock`](crate::protocol::lock::RawLock). `wait` takes its locks and checks that it must
+    /// wait; if so, it ends in [`Timed::block`].
     ///
     /// ```
     /// use greenthread_scheduler::WaitReason;
@@ -108,8 +109,8 @@ impl Blocker {
     /// ```
     ///
     /// # Safety
-    /// `claim` belongs to this one wait, was shut when it was made, and is opened by
-    /// [`Timed::block`] only.
+    /// `claim` belongs only to this wait, was shut when it was made, and is opened only by
+    /// [`Timed::block`].
     pub unsafe fn with_deadline<R>(
         &self,
         deadline: Instant,
@@ -127,11 +128,11 @@ impl Blocker {
         wait(timed)
     }
 
-    /// Blocks until a waker comes or until `deadline`, when the claim is taken for case `index`.
+    /// Blocks until a waker arrives, or until `deadline`, when the claim is taken for case `index`.
     ///
-    /// `commit` runs once, whatever happens. When this returns, one of two things is true:
-    /// `claim.winner()` is `index`, and the caller was not woken and will not be; or a peer has
-    /// taken the claim, and if it took it open, its wake has come.
+    /// `commit` runs once in every case. When this returns, there are two possibilities. Either
+    /// `claim.winner()` is `index`, and the caller was not woken and will not be. Or a peer has
+    /// taken the claim, and if it took it open, its wake has arrived.
     ///
     /// The timer is armed in here, so the caller holds no
     /// [`RawLock`](crate::protocol::lock::RawLock). A caller that must hold a lock when it blocks
@@ -158,33 +159,34 @@ impl Blocker {
         index: usize,
         commit: impl FnOnce(),
     ) {
-        // SAFETY: the caller keeps the contracts of `with_deadline` and `Timed::block`.
+        // SAFETY: the caller upholds the contracts of `with_deadline` and `Timed::block`.
         unsafe { self.with_deadline(deadline, claim, index, |timed| timed.block(reason, commit)) };
     }
 }
 
 impl Timed<'_> {
-    /// Blocks until a waker comes or until the deadline.
+    /// Blocks until a waker arrives or until the deadline.
     ///
-    /// `commit` runs once, whatever happens. The result is that of [`Blocker::block_until`].
+    /// `commit` runs once in every case. The result is the same as for [`Blocker::block_until`].
     ///
     /// # Safety
     /// * The caller is the goroutine or thread that made the blocker.
-    /// * `commit` does not panic or block. It may still run on another thread when this returns.
-    ///   What it touches stays valid until it has released its last lock: the caller takes each of
-    ///   these locks once before it leaves the frame.
-    /// * A peer that may take the claim other than early does so under one of these locks.
+    /// * `commit` does not panic or block. It may still be running on another thread when this
+    ///   returns. Everything it touches stays valid until it has released its last lock: the caller
+    ///   takes each of these locks once before it leaves the frame.
+    /// * A peer that may take the claim by any means other than `take_early` does so under one of
+    ///   these locks.
     #[inline]
     pub unsafe fn block(self, reason: WaitReason, commit: impl FnOnce()) {
         let Self { blocker, deadline, claim, index } = self;
-        // By value: once the claim is open, this frame may be gone.
+        // Captured by value: once the claim is open, this frame may no longer exist.
         let enter = move || {
             let opened = claim.open();
             commit();
             opened
         };
         if blocker.g.is_some() {
-            // SAFETY: the caller made the blocker; `enter` keeps to the rules for `commit` since
+            // SAFETY: the caller made the blocker; `enter` follows the rules for `commit` because
             // the caller's `commit` does.
             unsafe { blocker.block_if(reason, enter) };
         } else if enter() && !woken_before(deadline, &blocker.parker) && !claim.take(index) {
@@ -193,7 +195,7 @@ impl Timed<'_> {
     }
 }
 
-/// Blocks until the wake or until `deadline`, and returns `true` if the wake came by then.
+/// Blocks until the wake or until `deadline`, and returns `true` if the wake arrived in time.
 fn woken_before(deadline: Instant, parker: &Parker) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -209,12 +211,13 @@ fn woken_before(deadline: Instant, parker: &Parker) -> bool {
 /// Completes the wait at its deadline, unless a peer has completed it.
 ///
 /// # Safety
-/// The contract of [`crate::time::p_timers::Fire`]; `arg` is an [`Alarm`] whose timer fires.
+/// The contract of [`crate::time::p_timers::Fire`]; `arg` is the [`Alarm`] whose timer is firing.
 unsafe fn expire(arg: *const (), context: *mut ()) {
     // SAFETY: I2: the alarm stays in place while its timer fires.
     let alarm = unsafe { &*arg.cast::<Alarm<'_>>() };
     if alarm.claim.take_early(alarm.index) == Some(TakenFrom::Open) {
-        // SAFETY: the context is the one that `Fire` passes. The goroutine is ours by I1.
+        // SAFETY: the context is the one that `Fire` passes. I1 makes this function the owner of
+        // the goroutine.
         ready::ready_on(unsafe { Inside::from_context(context) }, alarm.g);
     }
 }

@@ -1,25 +1,26 @@
 //! The timers of one P: a heap under a lock.
 //!
 //! # Which M checks the clock
-//! * The M that has the P, at each dispatch, if the heap is not empty.
-//! * The *watcher* of an idle P: the M that gave it up last sleeps until the P's first deadline. A
-//!   timer that is added from elsewhere wakes it.
-//! * Searchers, for overdue timers in the heaps of other Ps.
-//! * Sysmon, for overdue timers on a P whose M does not come back: it retakes the P, or wakes a
+//! * The M that holds the P checks at each dispatch, if the heap is not empty.
+//! * The *watcher* of an idle P is the M that released it last. It sleeps until the P's first
+//!   deadline. A timer that is added from elsewhere wakes it.
+//! * Searchers check the heaps of other Ps for overdue timers.
+//! * Sysmon checks for overdue timers on a P whose M does not return. It retakes the P, or wakes a
 //!   searcher.
 //!
 //! # Firing under the lock
 //! A timer fires while its heap is locked. So when [`Timer::disarm`] returns, the timer was either
-//! removed or has finished firing, and its memory is the caller's again. The price: `fire` may
-//! ready a goroutine or claim a wait, but must not arm or disarm a timer.
+//! removed or has finished firing, and its memory belongs to the caller again. The price: `fire`
+//! may ready a goroutine or claim a wait, but must not arm or disarm a timer.
 //!
 //! # Invariants
-//! * I1: `home` names the heap that the node is in, and changes only under the locks of both heaps.
+//! * I1: `home` names the heap that contains the node, and changes only under the locks of both
+//!   heaps.
 //! * I2: an armed timer stays in place until it has fired or was disarmed.
 //!
 //! # Orderings
-//! * P1: the release store of `next` under the lock -> the acquire load in `next_when`. It is only
-//!   a hint: an M that acts on it takes the lock.
+//! * P1: the release store of `next` under the lock -> the acquire load in `next_when`. The value
+//!   is only a hint: an M that acts on it takes the lock.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -28,18 +29,19 @@ use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::prefetch::prefetch;
 use crate::protocol::timer_heap::{TimerHeap, TimerNode};
 
-/// The function that is called when a timer is due, under the lock of the heap, with the timer's
-/// argument and the context of `run_due`.
+/// The function that is called when a timer is due.
+///
+/// It is called under the lock of the heap, with the timer's argument and the context of `run_due`.
 pub(crate) type Fire = unsafe fn(*const (), *mut ());
 
-/// What a heap keeps of a timer.
+/// The part of a timer that a heap keeps.
 struct Entry {
     fire: Fire,
     arg: *const (),
     home: AtomicPtr<PTimers>,
 }
 
-// SAFETY: `arg` is only passed to `fire`, which is made to be called on any M.
+// SAFETY: `arg` is only passed to `fire`, which may be called on any M.
 unsafe impl Send for Entry {}
 
 /// The timers of one P.
@@ -49,7 +51,7 @@ pub(crate) struct PTimers {
     next: AtomicU64,
 }
 
-/// A timer in its owner's memory.
+/// A timer, stored in its owner's memory.
 pub(crate) struct Timer(TimerNode<Entry>);
 
 impl PTimers {
@@ -73,7 +75,7 @@ impl PTimers {
         self.next.load(Ordering::Acquire)
     }
 
-    /// Returns `true` if a timer is pending.
+    /// Returns `true` if any timer is pending.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.next_when() != u64::MAX
@@ -86,8 +88,8 @@ impl PTimers {
     /// Fires the timers that are due at `now`, and returns `true` if there were any.
     ///
     /// # Safety
-    /// `context` is what the timers' functions expect: a token for the P on which goroutines are to
-    /// become runnable.
+    /// `context` is the value that the timers' functions expect: a token for the P on which they
+    /// make goroutines runnable.
     pub(crate) unsafe fn run_due(&self, now: u64, context: *mut ()) -> bool {
         if self.next_when() > now {
             return false;
@@ -96,13 +98,13 @@ impl PTimers {
         let mut fired = false;
         while let Some((_, node)) = heap.pop_due(now) {
             fired = true;
-            // SAFETY: I2: the node is in place until `fire` has let its owner go; it is read before
-            // that.
+            // SAFETY: I2: the node stays in place until `fire` has let its owner continue; it is
+            // read before that.
             let (fire, arg) = unsafe { (node.as_ref().value.fire, node.as_ref().value.arg) };
             // SAFETY: the caller passes the context that `fire` expects, and the heap is locked.
             unsafe { fire(arg, context) };
         }
-        // Among many sleepers, the next one has not been in the cache for long.
+        // Among many sleepers, the next one has probably left the cache long ago.
         if let Some(next) = heap.first() {
             prefetch(next.addr().get());
         }
@@ -146,7 +148,7 @@ impl Timer {
         timers.publish_next(&heap);
     }
 
-    /// Arms like [`arm`](Self::arm) a timer that will never be disarmed.
+    /// Arms a timer that will never be disarmed, otherwise like [`arm`](Self::arm).
     ///
     /// # Safety
     /// The contract of [`arm`](Self::arm), and [`disarm`](Self::disarm) is not called.
@@ -160,7 +162,7 @@ impl Timer {
 
     /// Stops the timer, and returns `true` if it had not fired.
     ///
-    /// Afterwards its memory is the caller's.
+    /// When this returns, the timer's memory belongs to the caller again.
     pub(crate) fn disarm(&self) -> bool {
         loop {
             // SAFETY: I1; heaps belong to Ps, which are never freed.

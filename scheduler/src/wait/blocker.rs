@@ -1,19 +1,20 @@
-//! Blocking the caller, whatever it is: a goroutine parks, a foreign thread sleeps.
+//! Blocks the caller, whatever it is: a goroutine parks, a foreign thread sleeps.
 //!
-//! Everything that waits (channels, locks, joins) is written once, on [`Blocker`] and [`Waker`]. It
-//! therefore works for goroutines and for threads that the runtime did not start, in any mix.
+//! Everything that waits (channels, locks, joins) is written once, on top of [`Blocker`] and
+//! [`Waker`]. It therefore works for goroutines and for threads that the runtime did not start, in
+//! any mix.
 //!
 //! # Protocol
-//! 1. The waiter makes a `Blocker`, takes the lock of what it waits for, and finds that it must
-//!    wait.
+//! 1. The waiter makes a `Blocker`, takes the lock that protects the state it waits for, and finds
+//!    that it must wait.
 //! 2. Still under the lock, it links a node with `blocker.waker()` where the peer will find it.
 //! 3. It calls `blocker.block(reason, commit)`, and `commit` releases the lock. For a goroutine,
-//!    `commit` runs on the system stack after the registers were saved: no waker can find a
-//!    goroutine that still runs, and "woken before it slept" is not a state to handle. A wait
+//!    `commit` runs on the system stack after the registers are saved. So no waker can find a
+//!    goroutine that is still running, and "woken before it slept" is not a state to handle. A wait
 //!    with a deadline blocks as described in [`crate::time::deadline`].
-//! 4. The peer takes the lock, unlinks the node, **copies the waker out**, does the waiter's work
-//!    for it (moves the value, grants the lock), releases the lock, and calls `Waker::wake` exactly
-//!    once. From that call on, the node may be gone.
+//! 4. The peer takes the lock, unlinks the node, **copies the waker out**, and completes the
+//!    waiter's operation for it (moves the value, grants the lock). Then it releases the lock and
+//!    calls `Waker::wake` exactly once. From that call on, the node may no longer exist.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -29,10 +30,11 @@ use crate::wait::foreign;
 use crate::wait::park;
 use crate::wait::ready;
 
-/// Tags the address of a thread's parker. The targets of all wakers are aligned to more than these
-/// two bits.
+/// Tags the address of a thread's parker.
+///
+/// The alignment of every target leaves at least these two bits free.
 const THREAD_TAG: usize = 1;
-/// Tags a poll word: the target is the word's waiter at the time of the wake.
+/// Tags a poll word: the wake reaches whichever waiter is in the word when the wake occurs.
 const POLL_WORD_TAG: usize = 2;
 const TAG_MASK: usize = THREAD_TAG | POLL_WORD_TAG;
 
@@ -40,7 +42,7 @@ const TAG_MASK: usize = THREAD_TAG | POLL_WORD_TAG;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waker(NonNull<()>);
 
-// SAFETY: a waker only names the waiter; `wake` is made to be called from other threads.
+// SAFETY: a waker only names the waiter, and `wake` may be called from other threads.
 unsafe impl Send for Waker {}
 // SAFETY: a shared waker can only be copied, and the copies are `Send`.
 unsafe impl Sync for Waker {}
@@ -53,7 +55,7 @@ impl Waker {
     /// # Safety
     /// * The waiter was passed to [`Blocker::block`], and its `commit` has begun to release the
     ///   lock under which this waker was found.
-    /// * This is the only wake of that wait.
+    /// * The wait receives no other wake.
     /// * The caller holds no [`RawLock`](crate::protocol::lock::RawLock).
     ///
     /// A waker from [`Descriptor::wait_watched`](crate::Descriptor::wait_watched) may be used at
@@ -62,7 +64,7 @@ impl Waker {
     pub unsafe fn wake(self) {
         match self.goroutine() {
             Some(g) => ready::ready(g),
-            // SAFETY: the caller keeps the contract of `wake`, and the target is not a goroutine.
+            // SAFETY: the caller upholds the contract of `wake`, and the target is not a goroutine.
             None => unsafe { self.wake_other() },
         }
     }
@@ -75,8 +77,8 @@ impl Waker {
     unsafe fn wake_other(self) {
         let target = self.0.as_ptr().map_addr(|addr| addr & !TAG_MASK);
         if self.0.addr().get() & THREAD_TAG != 0 {
-            // SAFETY: the parker is in the frame of a thread that stays in `block` until this
-            // call lets it go.
+            // SAFETY: the parker is in the frame of a thread that stays in `block` until this call
+            // releases it.
             unsafe { (*target.cast::<Parker>()).unpark() };
         // SAFETY: poll words are never freed (`of_poll_word` takes a `'static` one).
         } else if let Some(waiter) = unsafe { (*target.cast::<PollWord>()).take_waiter() } {
@@ -98,19 +100,19 @@ impl Waker {
     pub(crate) unsafe fn wake_on(self, p: &Inside<'_>) {
         match self.goroutine() {
             Some(g) => ready::ready_on(p, g),
-            // SAFETY: the caller keeps the contract of `wake`, and the target is not a goroutine.
+            // SAFETY: the caller upholds the contract of `wake`, and the target is not a goroutine.
             None => unsafe { self.wake_other() },
         }
     }
 
-    /// Returns a waker that ends whichever wait is in `word` when it is used.
+    /// Returns a waker that, when it is used, ends whichever wait is in `word`.
     ///
     /// It may be used at any time and any number of times.
     pub(crate) fn of_poll_word(word: &'static PollWord) -> Self {
         Self(NonNull::from(word).cast().map_addr(|addr| addr | POLL_WORD_TAG))
     }
 
-    /// Returns the waker as one word, for a poll word.
+    /// Returns the waker as one word, to be stored in a poll word.
     #[inline]
     pub(crate) fn into_raw(self) -> NonNull<()> {
         self.0
@@ -130,7 +132,7 @@ impl Waker {
     pub unsafe fn wake_last(self) {
         match self.goroutine() {
             Some(g) => ready::ready_last(g),
-            // SAFETY: the caller keeps the contract of `wake`, and the target is not a goroutine.
+            // SAFETY: the caller upholds the contract of `wake`, and the target is not a goroutine.
             None => unsafe { self.wake_other() },
         }
     }
@@ -144,13 +146,13 @@ impl Wake for Waker {
 
     #[inline]
     unsafe fn reserve(&self) -> bool {
-        // Only its one waker ends such a wait.
+        // Such a wait ends only through its one waker.
         true
     }
 
     #[inline]
     unsafe fn wake(self) {
-        // SAFETY: the contract of this function is that of `Waker::wake`.
+        // SAFETY: this function has the same contract as `Waker::wake`.
         unsafe { Waker::wake(self) };
     }
 }
@@ -201,26 +203,26 @@ impl WakeBatch {
     /// Wakes all waiters in the order in which they were added.
     ///
     /// # Safety
-    /// The contract of [`Waker::wake`], for each waker.
+    /// Each waker must meet the contract of [`Waker::wake`].
     pub unsafe fn wake_all(self) {
         for waker in self.wakers.into_iter().take(self.len).flatten() {
-            // SAFETY: the caller keeps the contract of `Waker::wake` for each waker.
+            // SAFETY: the caller upholds the contract of `Waker::wake` for each waker.
             unsafe { waker.wake() };
         }
     }
 }
 
-/// One wait of the calling goroutine or thread, in the caller's frame.
+/// A single wait of the calling goroutine or thread, stored in the caller's frame.
 ///
-/// It is not `Send`, but that alone does not keep it with its goroutine: a thread-local can pass it
-/// to another goroutine on the same thread. Blocking is therefore unsafe, and its contract says
-/// which goroutine may call it.
+/// It is not `Send`, but that alone does not tie it to its goroutine: a thread-local can pass it to
+/// another goroutine on the same thread. Blocking is therefore unsafe, and its contract says which
+/// goroutine may call it.
 #[derive(Debug)]
 pub struct Blocker {
     pub(crate) g: Option<GRef>,
     pub(crate) parker: Parker,
-    // The parker's address is handed out, and a goroutine is captured: neither may go to another
-    // thread.
+    // The parker's address is handed out, and a goroutine is captured, so neither may move to
+    // another thread.
     _here: PhantomData<*mut ()>,
 }
 
@@ -231,7 +233,8 @@ impl Default for Blocker {
 }
 
 impl Blocker {
-    /// Captures the caller: the current goroutine, or the current thread if there is none.
+    /// Captures the caller, which is the current goroutine, or the current thread if there is no
+    /// goroutine.
     #[inline]
     pub fn new() -> Self {
         Self { g: current::g(), parker: Parker::new(), _here: PhantomData }
@@ -246,19 +249,19 @@ impl Blocker {
         }
     }
 
-    /// Returns `true` if the caller is a goroutine whose last wait was for `reason`, too.
+    /// Returns `true` if the caller is a goroutine and its previous wait was also for `reason`.
     pub(crate) fn waits_again_for(&self, reason: WaitReason) -> bool {
         self.g.is_some_and(|g| g.reason() == reason)
     }
 
-    /// Blocks like [`block`](Self::block), but returns at once if `commit` returns `false`.
+    /// Blocks like [`block`](Self::block), but returns immediately if `commit` returns `false`.
     ///
-    /// No waker comes in that case. The runtime is not started for a foreign thread: if it was
-    /// never started, the deadlock report does not see that the thread waits.
+    /// In that case no waker will arrive. For a foreign thread, the runtime is not started. If it
+    /// was never started, the deadlock report does not see that the thread waits.
     ///
     /// # Safety
-    /// The contract of [`block`](Self::block), whose one wake is due only if `commit` returns
-    /// `true`.
+    /// The contract of [`block`](Self::block), except that its one wake is required only if
+    /// `commit` returns `true`.
     #[inline]
     pub unsafe fn block_if(&self, reason: WaitReason, commit: impl FnOnce() -> bool) {
         match self.g {

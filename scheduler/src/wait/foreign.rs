@@ -1,20 +1,20 @@
-//! The list of foreign threads that block in our primitives, for the deadlock report
+//! The list of foreign threads that are blocked in our primitives, for the deadlock report
 //! ([`crate::diag::deadlock`]).
 //!
-//! A foreign thread registers itself before it sleeps, when its commit step is over and only the
-//! sleep is left, and removes itself after it was woken. That costs two acquisitions of a lock and
-//! a system call or two, 0.2 us, beside a sleep and a wake-up of 20 us or more. A thread that waits
-//! with a deadline does not register: it will wake up by itself.
+//! A foreign thread registers itself before it sleeps, after its commit step, when only the sleep
+//! remains. It removes itself after it is woken. That costs two lock acquisitions and a system call
+//! or two, 0.2 us, compared with 20 us or more for a sleep and a wake-up. A thread that waits with
+//! a deadline does not register, because it will wake up by itself.
 //!
 //! # Invariants
 //! * I1: a thread in the list runs only the code between [`register`] and the drop of its result.
 //! * I2: the parker of an entry exists as long as the entry does.
-//! * I3: a token for a sleeper stays until the sleeper is out of the list. A sleeper that has taken
-//!   its token and waits for the lock of the list would look like one that was never woken.
+//! * I3: a sleeper's token stays until the sleeper has left the list. A sleeper that had taken its
+//!   token and was waiting for the list's lock would look like a sleeper that was never woken.
 //!
 //! # Rejected
-//! *Counting instead of listing*: sysmon must know *which* thread keeps the process from a
-//! deadlock, in order to sleep until that thread ends.
+//! *Counting instead of listing*: sysmon must know *which* thread rules out a deadlock, so that it
+//! can sleep until that thread ends.
 
 use std::ptr::NonNull;
 
@@ -24,21 +24,21 @@ use crate::machine::sys::mutex::{Mutex, MutexGuard};
 use crate::machine::sys::parker::Parker;
 use crate::machine::sys::thread;
 
-/// A foreign thread that sleeps.
+/// A sleeping foreign thread.
 pub(crate) struct Sleeper {
     pub(crate) thread: i32,
     pub(crate) reason: WaitReason,
-    /// Where it sleeps, or `None` if no waker will come.
+    /// The parker on which it sleeps, or `None` if no waker will arrive.
     parker: Option<NonNull<Parker>>,
 }
 
-// SAFETY: parkers are made to be reached from other threads, and I2 says for how long.
+// SAFETY: parkers may be used from other threads, and I2 says how long they exist.
 unsafe impl Send for Sleeper {}
 
 impl Sleeper {
-    /// Returns `true` if it was woken and has not removed itself from the list yet.
+    /// Returns `true` if the thread was woken and has not yet removed itself from the list.
     pub(crate) fn is_woken(&self) -> bool {
-        // SAFETY: I2; the list is locked as long as this entry can be reached.
+        // SAFETY: I2; the list stays locked while this entry can be reached.
         self.parker.is_some_and(|parker| unsafe { parker.as_ref() }.has_token())
     }
 }
@@ -47,7 +47,7 @@ static SLEEPERS: Mutex<Vec<Sleeper>> = Mutex::new(Vec::new());
 
 /// Locks the list of sleeping threads.
 ///
-/// No thread comes or goes while the result is kept.
+/// No thread enters or leaves the list while the guard is held.
 pub(crate) fn sleepers() -> MutexGuard<'static, Vec<Sleeper>> {
     SLEEPERS.lock()
 }
@@ -57,7 +57,7 @@ pub(crate) fn park(parker: &Parker, reason: WaitReason) {
     if !parker.take() {
         let asleep = register(reason, Some(NonNull::from(parker)));
         parker.wait_for_token();
-        // I3: the token is taken only when the entry is gone.
+        // I3: the token is taken only after the entry is removed.
         drop(asleep);
         parker.take();
     }
@@ -65,7 +65,7 @@ pub(crate) fn park(parker: &Parker, reason: WaitReason) {
 
 /// Counts the calling thread as asleep until the result is dropped.
 ///
-/// The thread sleeps, or does nothing in the meantime that could wake another.
+/// Until then, the thread sleeps or does nothing that could wake another thread.
 pub(crate) fn count_as_asleep(reason: WaitReason) -> impl Sized {
     register(reason, None)
 }

@@ -1,4 +1,4 @@
-//! Waiting: parking, readying, and blocking for goroutines and foreign threads.
+//! Waiting: parking, readying, and blocking, for goroutines and foreign threads.
 
 pub(crate) mod blocker;
 pub(crate) mod foreign;

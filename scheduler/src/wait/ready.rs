@@ -1,22 +1,22 @@
-//! Making goroutines runnable.
+//! Makes goroutines runnable.
 //!
 //! # Where a readied goroutine goes
-//! * *To the runnext slot* of the current P if that is empty. The waker probably parks soon, and
-//!   then the woken goroutine runs next, with the data still in the cache and within the rest of
+//! * *To the runnext slot* of the current P if that slot is empty. The waker probably parks soon.
+//!   The woken goroutine then runs next, with the data still in the cache and within the rest of
 //!   the waker's time slice.
-//! * *To the tail of the local queue* otherwise, or, if it has never run, perhaps to the tail of
-//!   the backlog.
+//! * *To the tail of the local queue* otherwise. If the goroutine has never run, it may go to the
+//!   tail of the backlog instead.
 //! * *A goroutine that a timer wakes* goes to runnext if no other goroutine waits on the P,
 //!   otherwise to the arrivals ([`crate::sched::turns`]).
-//! * *From a thread without a P*, to the global queue.
+//! * *A goroutine readied by a thread without a P* goes to the global queue.
 //!
 //! # When another M is woken for it
 //! A push to a queue is *published*: it follows the submit recipe of [`crate::protocol::idle`]. A
-//! goroutine in the runnext slot is not published, unless its waker is known to keep busy
-//! ([`learn_if_busy`]). All rules, with their numbers, are in [`crate::sched::wake_policy`].
+//! goroutine in the runnext slot is not published, unless its waker is known to stay busy
+//! ([`learn_if_busy`]). All rules and their numbers are in [`crate::sched::wake_policy`].
 //!
-//! A chain of goroutines through runnext inherits one time slice and could run forever. After 10
-//! ms, sysmon asks for its *demotion*: the next goroutine of the chain goes to the tail of the
+//! A chain of goroutines that run through runnext inherits one time slice and could run forever.
+//! After 10 ms, sysmon requests the chain's *demotion*: its next goroutine goes to the tail of the
 //! queue like any other.
 
 use crate::gmp::scheduler::sched;
@@ -29,7 +29,7 @@ use crate::testing::chaos;
 use crate::time::clock;
 use crate::wait::park;
 
-/// Chaos mode: one in this many goroutines that become runnable is put into another queue.
+/// Chaos mode: of the goroutines that become runnable, one in this many is put into another queue.
 const CHAOS_MISPLACE: u64 = 4;
 
 /// Makes a parked goroutine runnable.
@@ -60,7 +60,7 @@ fn ready_without_p(g: GRef, missing: NoP) {
     park::reacquire_p(missing);
 }
 
-/// Makes a parked goroutine runnable on `p`, for which a timer has fired.
+/// Makes a parked goroutine runnable on `p`, the P that has fired its timer.
 ///
 /// The caller owns `g`.
 pub(crate) fn ready_on(p: &Inside<'_>, g: GRef) {
@@ -69,13 +69,15 @@ pub(crate) fn ready_on(p: &Inside<'_>, g: GRef) {
 }
 
 /// Queues a goroutine that a timer has made runnable so that it runs soon, before the goroutines
-/// that are queued on `p`. The caller owns `g`.
+/// that are queued on `p`.
+///
+/// The caller owns `g`.
 pub(crate) fn push_arrival(p: &Inside<'_>, g: GRef) {
     if chaos::one_in(CHAOS_MISPLACE) {
         return push_global(g);
     }
-    // Not into runnext if others wait: goroutines that sleep for a moment, again and again, would
-    // never let the others run.
+    // If others wait, runnext is not used. Otherwise goroutines that repeatedly sleep for a moment
+    // would never let the others run.
     if p.has_others() || !try_runnext(p, g, None) {
         p.push_arrival(g);
         if !p.is_queue_left_to_owner() {
@@ -86,7 +88,8 @@ pub(crate) fn push_arrival(p: &Inside<'_>, g: GRef) {
 
 /// Queues a runnable goroutine to run soon on `p`.
 ///
-/// `waker` is the goroutine that does this, if it is one and runs on `p`. The caller owns `g`.
+/// `waker` is the calling goroutine, if the caller is a goroutine and runs on `p`. The caller owns
+/// `g`.
 #[inline]
 pub(crate) fn push_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) {
     if chaos::one_in(CHAOS_MISPLACE) {
@@ -97,7 +100,7 @@ pub(crate) fn push_next(p: &Inside<'_>, g: GRef, waker: Option<GRef>) {
     }
 }
 
-/// Queues like [`push_next`] a goroutine that has never run.
+/// Queues a goroutine that has never run, like [`push_next`].
 #[inline]
 pub(crate) fn push_fresh(p: &Inside<'_>, g: GRef, spawner: Option<GRef>) {
     if chaos::one_in(CHAOS_MISPLACE) {
@@ -109,13 +112,13 @@ pub(crate) fn push_fresh(p: &Inside<'_>, g: GRef, spawner: Option<GRef>) {
     }
 }
 
-/// Puts `g` into the runnext slot if that is empty, and returns `true` if it did.
+/// Puts `g` into the runnext slot if that slot is empty, and returns `true` if it did.
 #[inline]
 fn try_runnext(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
     if chaos::one_in(CHAOS_MISPLACE) || p.flags().has(OwnerFlags::DEMOTE) || !p.runnext().is_empty() {
         return false;
     }
-    // As long as `g` is the caller's: once it is in the slot, a thief may run it.
+    // Prefetched while `g` still belongs to the caller: once it is in the slot, a thief may run it.
     g.prefetch();
     let filled = p.fill_runnext(g);
     debug_assert!(filled, "ready: only the owner fills the slot, and it was empty");
@@ -135,9 +138,9 @@ fn try_runnext(p: &Inside<'_>, g: GRef, waker: Option<GRef>) -> bool {
     true
 }
 
-/// Learns from a goroutine that parks whether it keeps busy after it has woken another.
+/// Learns from a goroutine that parks whether it stays busy after it has woken another.
 ///
-/// `waits` says that the woken goroutine is still in the runnext slot. In that case only the
+/// `waits` is `true` if the woken goroutine is still in the runnext slot. In that case only the
 /// elapsed time counts, since a searcher may have been late.
 #[inline]
 pub(crate) fn learn_if_busy(g: GRef, waits: bool) {
@@ -158,12 +161,12 @@ pub(crate) fn push_last(p: &Inside<'_>, g: GRef) {
     }
 }
 
-/// Completes the submit recipe after a goroutine was pushed to where thieves find it.
+/// Completes the submit recipe after a goroutine was pushed to a place where thieves will find it.
 #[inline]
 fn wake_searcher() {
     let sched = sched();
-    // With one P, which the caller holds, no P is idle. ORDERING P1: the light fence pairs with the
-    // heavy one in `procs::resize`.
+    // If there is only one P, the caller holds it, so no P is idle. ORDERING P1: the light fence
+    // pairs with the heavy one in `procs::resize`.
     light_fence();
     if sched.procs() > 1 {
         sched.idle.wake_one(&sched);
@@ -181,7 +184,7 @@ pub(crate) fn push_global_all(gs: Vec<GRef>) {
     push_all(gs, Global::push);
 }
 
-/// Queues goroutines that waited for I/O like [`push_global_all`], but before all others.
+/// Queues goroutines that waited for I/O like [`push_global_all`], but ahead of all others.
 pub(crate) fn push_polled(gs: Vec<GRef>) {
     push_all(gs, Global::push_polled);
 }
@@ -195,7 +198,7 @@ fn push_all(gs: Vec<GRef>, push: fn(&Global<GRef>, GRef)) {
     sched.idle.wake_one(&sched);
 }
 
-/// Queues a goroutine that has computed for long, behind all that have not.
+/// Queues a goroutine that has computed for a long time, behind all goroutines that have not.
 pub(crate) fn push_deferred(g: GRef) {
     let sched = sched();
     sched.global.push_deferred(g);
