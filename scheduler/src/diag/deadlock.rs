@@ -2,8 +2,8 @@
 //!
 //! When every goroutine is parked and nothing is left that could wake one, the process would sleep
 //! forever in silence. Instead, it prints Go's message and all goroutines, and ends with status 2.
-//! There are two promises: the report is **never false**, so a program that could still continue is
-//! left alone; and **idle costs nothing**, so no thread wakes up now and then to check.
+//! The report makes two promises. It is **never false**, so a program that could still continue is
+//! left alone. And **idle costs nothing**, so no thread wakes up now and then to check.
 //!
 //! # Vocabulary
 //! A thread is *asleep* if it can do nothing before it is woken, and only the process itself can
@@ -12,7 +12,7 @@
 //! * sysmon, which decides;
 //! * an M in a list of the scheduler;
 //! * an M that blocks until it is handed a P for the one goroutine that it may run;
-//! * a *sleeper*: a foreign thread in one of our primitives ([`crate::wait::foreign`]).
+//! * a *sleeper*: a foreign thread blocked in one of our primitives ([`crate::wait::foreign`]).
 //!
 //! All other threads of the process are *awake*, whatever they do: an M in user code, in a blocking
 //! call or in a loop; a foreign thread in its own code, or blocked where we do not see it. The
@@ -22,46 +22,47 @@
 //! A thread that is about to block without a limit starts the runtime if it was not started yet
 //! ([`crate::api::entry_points`]). So sysmon exists even if no goroutine was ever spawned.
 //!
-//! Sysmon decides when it is about to sleep without a limit ([`crate::sched::sysmon`]): all Ps have
-//! been idle for a while. It has announced that it sleeps, so a thread that changes something from
-//! here on wakes it. Then it checks, with the lock of the scheduler's lists and that of the
-//! sleepers held:
+//! Sysmon decides when it is about to sleep without a limit ([`crate::sched::sysmon`]), after all
+//! Ps have been idle for a while. It has announced its sleep, so any thread that changes something
+//! from here on wakes it. Then it checks, while it holds two locks: the lock of the scheduler's
+//! lists and the lock of the sleepers.
 //!
 //! 1. Is every P idle, or out of use? Is every M with a thread asleep? Are all queues and inboxes
 //!    empty, and does no goroutine wait for a thread that may be started? Are all timer heaps
-//!    empty, does no goroutine or thread wait for I/O, and was no sleeper woken? One "no" rules a
-//!    deadlock out.
-//! 2. How many threads has the process? If more than are asleep, the others rule a deadlock out as
-//!    long as they live.
-//! 3. The questions of 1 once more. If the answers are the same, there is a deadlock, and it will
-//!    stay.
+//!    empty, does no goroutine or thread wait for I/O, and was no sleeper woken? One "no" rules out
+//!    a deadlock.
+//! 2. How many threads does the process have? If more exist than are asleep, the others rule out a
+//!    deadlock as long as they live.
+//! 3. It asks the questions of step 1 once more. If the answers are the same, there is a deadlock,
+//!    and it will last.
 //!
 //! # Why it is never false
-//! *Nothing moves while the locks are held.* An M leaves its list, and a P its place, under the
-//! first lock. An M that blocks elsewhere continues only with a P, which must come from the idle
-//! ones. A sleeper continues only after it has removed itself, under the second lock. So the
-//! threads that were asleep at 1 run no user code until the locks are released, whatever tokens
-//! they were left.
+//! *Nothing moves while the locks are held.* An M leaves its list, and a P its place, only under
+//! the first lock. An M that blocks elsewhere continues only with a P, which must be one of the
+//! idle Ps. A sleeper continues only after it has removed itself, under the second lock. So the
+//! threads that were asleep in step 1 run no user code until the locks are released, whatever
+//! tokens they were left.
 //!
-//! *No thread is missed.* Linux counts threads under the lock under which they come and go, and
-//! counts a new one before its creator continues. So the number is that of one moment, in which all
-//! threads that are asleep exist. If it is their number, no other thread existed at that moment,
-//! and since threads that are asleep start none, none has come since.
+//! *No thread is missed.* Linux counts threads under the lock that it takes to create and remove
+//! them, and counts a new thread before its creator continues. So the count describes a single
+//! instant, at which all threads that are asleep exist. If the count equals the number of threads
+//! that are asleep, no other thread existed at that instant. Threads that are asleep start none, so
+//! none has appeared since.
 //!
-//! *No late waker.* Threads that were awake at 1 and have ended before 2 may have left something
-//! behind: a token for a sleeper, a runnable goroutine, a timer. That is the reason for 3. From
-//! then on only threads that are asleep exist, and none of them can continue first: a sleeper has
-//! no token, an M finds no P to take and no goroutine to run, no timer is pending, and no wait is
-//! for something outside the process. An M between a list and its sleep still checks the queues and
-//! the heaps, which are empty.
+//! *No late waker.* Threads that were awake in step 1 and have ended before step 2 may have left
+//! something behind: a token for a sleeper, a runnable goroutine, a timer. That is the reason for
+//! step 3. From then on only threads that are asleep exist, and none of them can continue first. A
+//! sleeper has no token. An M finds no P to take and no goroutine to run. No timer is pending, and
+//! nothing waits for anything outside the process. An M between a list and its sleep still checks
+//! the queues and the heaps, which are empty.
 //!
 //! *Runnable, and yet stuck.* A goroutine may have to resume on a thread that another goroutine
-//! blocks in place while it unwinds ([`crate::sched::affinity::delivery`]). It runs after that one,
-//! and not before. If that one waits for it, both wait forever; so an inbox whose owner is blocked
-//! in place counts as empty.
+//! blocks in place while it unwinds ([`crate::sched::affinity::delivery`]). It cannot run until
+//! that other goroutine is done. If the unwinding goroutine waits for it, both wait forever, so an
+//! inbox whose owner is blocked in place counts as empty.
 //!
 //! # When it checks again
-//! An answer of "no" stays true until something happens, and what happens wakes sysmon:
+//! An answer of "no" stays true until an event changes it, and every such event wakes sysmon:
 //!
 //! | reason that it is not a deadlock | what wakes sysmon |
 //! | --- | --- |
@@ -70,28 +71,30 @@
 //! | a foreign thread that begins to sleep here | that thread ([`crate::wait::foreign`]) |
 //! | a foreign thread that ends in its own code | the system, on which sysmon sleeps |
 //!
-//! One thread that is awake is enough to watch. As long as it lives, it rules a deadlock out; if it
-//! ends or sleeps, sysmon looks for another, in the list of the process's threads. Sysmon waits for
-//! its end by [`crate::machine::sys::thread_end`]. A kernel without such descriptors (before Linux
-//! 6.9), or a lack of descriptors, makes the last row void: a deadlock that arises only from the
-//! end of a foreign thread is then noticed when something else happens.
+//! One thread that is awake is enough to watch. As long as it lives, it rules out a deadlock. If it
+//! ends or sleeps, sysmon looks for another one in the list of the process's threads. Sysmon waits
+//! for the end of the thread with [`crate::machine::sys::thread_end`]. The last row does not apply
+//! on a kernel without such descriptors (before Linux 6.9), or if descriptors run out. A deadlock
+//! that arises only from the end of a foreign thread is then not noticed until something else
+//! happens.
 //!
 //! # Limits
-//! * Systems without Linux's `/proc`, or with a `/proc` that belongs to another namespace: no
-//!   report, ever.
-//! * Any foreign thread that lives and is not in one of our primitives prevents the report: a
-//!   logger's, an allocator's, the test harness's. Go's detection is off with cgo for the same
-//!   reason. [`crate::blocked_for`] is for such programs, and for deadlocks among some of the
+//! * Systems without Linux's `/proc`, or with a `/proc` that belongs to another namespace, never
+//!   produce a report.
+//! * Any live foreign thread that is not in one of our primitives prevents the report: a logger's,
+//!   an allocator's, the test harness's. Go's detection is off with cgo for the same reason.
+//!   [`crate::blocked_for`] is for such programs, and for deadlocks among only some of the
 //!   goroutines.
-//! * Memory shared with other processes is not seen: none of our primitives is made for it.
+//! * Memory shared with other processes is not taken into account: none of our primitives is made
+//!   for it.
 //!
 //! # Rejected
-//! * Counting (Go's `checkdead` at each change of a count): each park and each wake would pay. Here
-//!   only threads that sleep for long pay.
-//! * Listing the threads instead of counting them, to find one that is awake. The list is not of
-//!   one moment: if a thread ends just when the kernel comes to it, the list ends there, and the
-//!   thread that it has started is missing. The test in which each thread starts the next one and
-//!   ends finds that within seconds.
+//! * Counting (Go's `checkdead` at each change of a count): each park and each wake would pay the
+//!   cost. Here only threads that sleep for a long time pay.
+//! * Listing the threads instead of counting them, to find one that is awake. The list does not
+//!   describe a single instant. If a thread ends just when the kernel reaches it, the list ends
+//!   there, and the thread that it has started is missing. A test in which each thread starts the
+//!   next one and ends finds this within seconds.
 //! * Checking every few seconds while foreign threads live: a program that does nothing would never
 //!   be quiet.
 //! * Destructors of thread-locals as the sign that a thread ends: threads that have never called us
@@ -100,7 +103,7 @@
 //! # Orderings
 //! * P1: an M counts itself as blocked, then loads `asleep` <-> sysmon stores `asleep`, fences, and
 //!   loads the count: all SeqCst. Everything else that is checked was written under one of the two
-//!   locks, by a thread that has since passed through one of them, or by one that has ended.
+//!   locks, by a thread that has since passed through one of them or that has ended.
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
@@ -117,8 +120,8 @@ use crate::wait::foreign::{self, Sleeper};
 
 /// Ends the process if there is a deadlock.
 ///
-/// Otherwise returns the thread whose life alone prevents one, if there is such a thread. For
-/// sysmon.
+/// Otherwise, if there is a thread whose life alone prevents a deadlock, returns that thread.
+/// Called by sysmon.
 pub(crate) fn check(sched: &Sched) -> Option<i32> {
     if !config::settings().deadlock_report || !Mechanism::DeadlockReport.is_on() {
         return None;
@@ -157,7 +160,8 @@ fn nothing_moves(sched: &Sched, lists: &Lists, sleepers: &[Sleeper]) -> bool {
 
 /// Returns the threads that are asleep if nothing moves.
 ///
-/// A main thread that has ended before the others counts for the system as long as they live.
+/// The system counts a main thread that has ended before the other threads as long as those threads
+/// live.
 fn asleep(lists: &Lists, sleepers: &[Sleeper]) -> Vec<i32> {
     let ms = lists.all_ms.iter().filter(|m| !lists.threadless_ms.iter().any(|vacant| vacant.id == m.id));
     let foreign = sleepers.iter().map(|sleeper| sleeper.thread);
@@ -168,9 +172,9 @@ fn asleep(lists: &Lists, sleepers: &[Sleeper]) -> Vec<i32> {
 /// The threads that are not asleep.
 enum OtherThreads {
     None,
-    /// This thread, and perhaps more.
+    /// This thread, and possibly others.
     One(i32),
-    /// The system does not say.
+    /// The system does not report them.
     Unknown,
 }
 
@@ -187,13 +191,14 @@ fn find_others(asleep: &[i32]) -> OtherThreads {
         if let Some(thread) = threads.into_iter().find(|thread| !asleep.contains(thread)) {
             return OtherThreads::One(thread);
         }
-        // It has ended since, or the list was cut short: try again.
+        // The thread has ended since, or the list was cut short, so try again.
     }
 }
 
 /// Reports the deadlock and ends the process.
 ///
-/// Returns only if main waits for goroutines and none is left: main reports that itself.
+/// Returns only if main waits for goroutines and none is left, because main reports that case
+/// itself.
 fn report(sched: &Sched, sleepers: Vec<(i32, WaitReason)>, unstarted: Option<(usize, String)>) -> Option<i32> {
     if sched.alive() == 0 && sleepers.iter().all(|(_, reason)| *reason == WaitReason::MainExited) {
         return None;

@@ -1,23 +1,24 @@
 //! Go's "thread exhaustion": work is pending, and there will never be a thread to do it.
 //!
-//! A process at its limit of threads, or at the system's, waits until a thread comes free, and
-//! usually one does. The process is *stuck* if each M with a thread is locked to a goroutine that
-//! is parked, or is out of use ([`crate::sched::threads`]), while goroutines are runnable, timers
-//! are pending, or goroutines or threads wait for I/O. None of those Ms may run anything before it
-//! is handed a P, and there is no M to hand one off, to fire a timer, or to poll. A pinned
-//! goroutine, too, waits forever if no thread may be added and no existing thread belongs to a
-//! pinned goroutine: only those threads end.
+//! When a process reaches its own or the system's limit of threads, it waits until a thread becomes
+//! free, which usually happens. The process is *stuck* if two conditions hold. Each M with a thread
+//! is locked to a parked goroutine, or is out of use ([`crate::sched::threads`]). And goroutines
+//! are runnable, timers are pending, or goroutines or threads wait for I/O. None of those Ms may
+//! run anything before it is handed a P, and there is no M to hand one off, to fire a timer, or to
+//! poll. A pinned goroutine also waits forever if no thread may be added and no existing thread
+//! belongs to a pinned goroutine, because only threads of pinned goroutines end.
 //!
 //! # Why it is never false
-//! Sysmon checks with the lock of the lists held. All Ps are idle then, so none is on its way to an
-//! M, and no M is on its way back from a call: those are counted as threads, but not as blocked. A
-//! thread that is not an M can make goroutines runnable, and can take an idle P out to give it to
-//! an M; it finds no M, like the threads before it. So the finding stays true. If the system has
-//! refused a thread, another process's thread may have ended since, so one more thread is requested
-//! first.
+//! Sysmon checks while it holds the lock of the lists. All Ps are idle then, so no P is on its way
+//! to an M. No M is on its way back from a call either, because such Ms are counted as threads but
+//! not as blocked. A thread that is not an M can make goroutines runnable, and can remove an idle P
+//! from the list to give it to an M. But it finds no M, like the threads before it, so the finding
+//! stays true. If the system has refused a thread, a thread of another process may have ended since
+//! then, so one more thread is requested first.
 //!
-//! If nothing can continue, for whatever reason, it is a deadlock ([`crate::diag::deadlock`]): also
-//! if pinned goroutines wait for threads of others that wait, too.
+//! If nothing can continue, for whatever reason, the state is a deadlock
+//! ([`crate::diag::deadlock`]). That is true even if pinned goroutines wait for the threads of
+//! other pinned goroutines that also wait.
 
 use std::sync::atomic::Ordering;
 
@@ -30,7 +31,7 @@ use crate::sched::handoff;
 
 /// Ends the process if it is stuck.
 ///
-/// For sysmon, when all Ps have been idle for a while.
+/// Called by sysmon when all Ps have been idle for a while.
 pub(crate) fn check(sched: &'static Sched) {
     let stuck = || is_stuck(sched, &sched.lists());
     if !stuck() {
@@ -50,7 +51,7 @@ pub(crate) fn check(sched: &'static Sched) {
 
 /// Ends the process if pinned goroutines wait for threads that they will never get.
 ///
-/// For sysmon, after it has tried to start the threads.
+/// Called by sysmon after it has tried to start the threads.
 pub(crate) fn check_pinned(sched: &Sched) {
     let lists = sched.lists();
     let (waiting, threads) = (lists.pinned_waiting.len(), lists.threads);

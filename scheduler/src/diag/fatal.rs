@@ -1,4 +1,5 @@
-//! What the runtime itself prints to stderr: warnings, and the reason why it ends the process.
+//! Messages that the runtime itself prints to stderr: warnings, and the reason why it ends the
+//! process.
 
 use std::fmt;
 use std::io::Write;
@@ -20,9 +21,10 @@ pub(crate) fn fatal(text: &str) -> ! {
     std::process::exit(2);
 }
 
-/// Ends the process like [`fatal`], but prints the text that `report` makes after the line.
+/// Prints the "fatal error" line and then the text that `report` makes, and ends the process like
+/// [`fatal`].
 ///
-/// The line comes first since a report takes memory, and memory may be what has run out.
+/// The line is printed first because a report allocates memory, which may be what has run out.
 pub(crate) fn fatal_with_report(text: &str, report: impl FnOnce() -> String) -> ! {
     let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("fatal error: {text}\n"));
     let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("\n{}\n", report()));
@@ -31,13 +33,13 @@ pub(crate) fn fatal_with_report(text: &str, report: impl FnOnce() -> String) -> 
 
 /// Prints a "fatal error" line and aborts.
 ///
-/// No code of the program runs any more: no exit handlers, and no destructors of thread-locals.
+/// No more code of the program runs: no exit handlers, and no destructors of thread-locals.
 pub(crate) fn abort(text: fmt::Arguments<'_>) -> ! {
     let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("fatal error: {text}\n"));
     std::process::abort();
 }
 
-/// Prints text as it is.
+/// Prints text unchanged.
 pub(crate) fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
@@ -45,7 +47,7 @@ pub(crate) fn print(text: &str) {
 /// Ends the process if it is dropped by a panic.
 ///
 /// A panic on a thread that runs the scheduler is a fault of the scheduler itself. Without that
-/// thread, its goroutines would wait forever, and there would be no sign of the reason.
+/// thread, its goroutines would wait forever, with no sign of the reason.
 pub(crate) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {

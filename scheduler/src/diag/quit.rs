@@ -1,8 +1,8 @@
-//! SIGQUIT: prints a dump, and ends the process with status 2, like Go.
+//! SIGQUIT: prints a dump and ends the process with status 2, like Go.
 //!
-//! The handler notes that the signal came and wakes sysmon, which has a stack and may take locks.
-//! The dump goes directly to descriptor 2: the goroutine that holds the lock of std's stderr may be
-//! the one that hangs.
+//! The handler notes that the signal arrived and wakes sysmon, which has a stack and may take
+//! locks. The dump goes directly to descriptor 2, because the goroutine that holds the lock of
+//! std's stderr may be the one that hangs.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::machine::sys::interrupt;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Installs the handler, unless the program has one already.
+/// Installs the handler, unless the program already has one.
 pub(crate) fn install() {
     interrupt::install_quit(|| {
         REQUESTED.store(true, Ordering::Relaxed);
@@ -24,19 +24,20 @@ pub(crate) fn install() {
     });
 }
 
-/// Prints the dump and ends the process if the signal came.
+/// Prints the dump and ends the process if the signal has arrived.
 ///
-/// For sysmon, when it wakes.
+/// Called by sysmon when it wakes.
 pub(crate) fn dump_if_requested() {
     if REQUESTED.load(Ordering::Relaxed) {
-        // Printed before the dump, which takes memory that may have run out.
+        // Printed before the dump. The dump allocates memory, which may have run out.
         let _ = Stderr.write_str("SIGQUIT: quit\n\n");
         let _ = Stderr.write_str(&dump());
         interrupt::end_process();
     }
 }
 
-/// Sets whether the program receives SIGQUIT through a handler that also calls the runtime's.
+/// Sets whether the program receives SIGQUIT through a handler that also calls the runtime's
+/// handler.
 ///
 /// If it does, the runtime prints no dump.
 pub fn set_quit_heard(heard: bool) {

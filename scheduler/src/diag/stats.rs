@@ -1,7 +1,7 @@
 //! The scheduler's counters.
 //!
-//! They are read while everything runs: each number is right for some moment, but not all for the
-//! same one.
+//! They are read while everything keeps running: each number was correct at some point in time, but
+//! not all at the same point.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::netpoll::{REGISTERED, ROLE};
 
 /// Counts of events since the start.
 pub(crate) struct Counters {
-    /// Ps taken from an M that did not come back.
+    /// Ps taken from an M that did not return.
     pub(crate) retakes: AtomicU64,
     /// Goroutines that the migration guard returned to their thread.
     pub(crate) guarded_resumes: AtomicU64,
@@ -21,7 +21,7 @@ pub(crate) static COUNTERS: Counters = Counters { retakes: AtomicU64::new(0), gu
 
 /// Counters of the scheduler, as returned by [`stats`].
 ///
-/// Each number is right for some moment, but not all for the same one.
+/// Each number was correct at some point in time, but not all at the same point.
 ///
 /// ```
 /// let stats = greenthread::debug::stats();
@@ -37,24 +37,26 @@ pub struct Stats {
     pub procs: u64,
     /// Ps that no M runs.
     pub idle_procs: u64,
-    /// OS threads of the runtime that run goroutines or are waiting to run some.
+    /// OS threads of the runtime that run goroutines or are waiting to run them.
     pub threads: u64,
     /// The largest value of `threads` so far.
     ///
-    /// Threads that have run goroutines do not end, so this bounds the memory that they take.
+    /// Threads that have run goroutines do not end, so this value bounds their memory use.
     pub peak_threads: u64,
-    /// The part of `threads` that wait without a P, and are used again before another is started.
+    /// The threads among `threads` that wait without a P and are reused before another thread is
+    /// started.
     pub spare_threads: u64,
-    /// The part of `threads` that belong to one pinned goroutine each, and end with it.
+    /// The threads among `threads` that belong to one pinned goroutine each, and end with it.
     pub pinned_threads: u64,
-    /// The part of `threads` on which a goroutine has ended while it was locked to its thread.
+    /// The threads among `threads` on which a goroutine has ended while it was locked to its
+    /// thread.
     ///
-    /// They only run goroutines that must run there.
+    /// They run only goroutines that must run there.
     pub unusable_threads: u64,
-    /// Ps taken from an M whose goroutine did not come back for too long.
+    /// Ps taken from an M whose goroutine did not return for too long.
     pub retakes: u64,
     /// Times that a goroutine was returned to the thread that it had left, because its stack held
-    /// an address of that thread's thread-locals.
+    /// an address in that thread's thread-local storage.
     pub guarded_resumes: u64,
     /// Pending timers.
     pub timers: u64,
@@ -64,7 +66,7 @@ pub struct Stats {
     pub io_waiters: u64,
     /// Stacks in use.
     pub stacks_in_use: u64,
-    /// Stacks that were ever made.
+    /// Stacks that were ever created.
     pub stacks_reserved: u64,
 }
 
@@ -96,8 +98,8 @@ pub fn stats() -> Stats {
 
 /// Returns the number of pending timers on each P, by id.
 ///
-/// The caller does not hold the lock of the lists: a timer that fires takes that lock under the
-/// lock of its heap.
+/// The caller must not hold the lock of the lists: a timer that fires takes that lock while it
+/// holds the lock of its heap.
 pub(crate) fn timers(sched: &Sched) -> Vec<usize> {
     sched.all_ps().map(|p| p.timers.len()).collect()
 }

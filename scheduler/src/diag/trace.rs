@@ -1,7 +1,7 @@
 //! GODEBUG's schedtrace and scheddetail: the scheduler's state at an interval, in Go's format.
 //!
-//! The state is read while everything runs: each number is right for some moment, but not all for
-//! the same one.
+//! The state is read while everything keeps running: each number was correct at some point in time,
+//! but not all at the same point.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write as _};
@@ -28,7 +28,7 @@ impl Trace {
         Self { interval_ns, detail, started_ns, due_ns: started_ns }
     }
 
-    /// Prints if it is time, and returns when it is due next.
+    /// Prints if it is time, and returns the time of the next print.
     pub(crate) fn print_if_due(&mut self, now: u64) -> u64 {
         if now >= self.due_ns {
             self.due_ns = now + self.interval_ns;
@@ -42,7 +42,7 @@ impl Trace {
 
 /// Writes the state in Go's format.
 ///
-/// What has no meaning here (stop-the-world, mallocing) is left out or constant.
+/// Fields that have no meaning here (stop-the-world, mallocing) are left out or constant.
 fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
     let (idle, searching) = sched.idle.counts();
     let timers = timers(sched);
@@ -102,7 +102,8 @@ fn write_trace(out: &mut String, sched: &Sched, ms: u64, detail: bool) {
 
 /// Returns the goroutines that have a stack, by id.
 ///
-/// What is read of one may be out of date, or of a goroutine that has just replaced it.
+/// The data read from a goroutine may be out of date, or may belong to another goroutine that has
+/// just replaced it.
 fn begun() -> BTreeMap<u64, GRef> {
     // SAFETY: owners are goroutines, whose memory is never unmapped.
     let owners = stack::POOL.owned().filter_map(|(_, owner)| unsafe { GRef::from_ptr(owner.cast()) });
@@ -113,7 +114,7 @@ fn or_nil(number: Option<impl Display>) -> String {
     number.map_or("nil".into(), |number| number.to_string())
 }
 
-/// Returns Go's number for the state of a goroutine, and the reason of its wait.
+/// Returns Go's number for the state of a goroutine, and the reason for its wait.
 fn status(g: GRef) -> (u8, &'static str) {
     match g.state() {
         State::Runnable => (1, ""),

@@ -6,15 +6,16 @@
 //!            try the operation; unless it would block, that is the result
 //!            descriptor.wait(direction)?        then try again, without `prepare`
 //! ```
-//! The layer above guarantees three things: one goroutine or thread at a time does so in each
-//! direction, the descriptor does not block, and it stays open as long as its [`Descriptor`] lives.
+//! The layer above guarantees three things. At most one goroutine or thread at a time runs this
+//! loop in each direction. The descriptor is non-blocking. And it stays open as long as its
+//! [`Descriptor`] lives.
 //!
-//! # A wait that a context ends too
+//! # A wait that a context can also end
 //! [`wait_watched`](Descriptor::wait_watched) hands out a waker with which any thread may end the
 //! wait, at any time and as often as it likes. The waker goes through the poll word, which is never
-//! freed; at worst it ends a later wait early, without a reason. A goroutine that also waits for
-//! the close of a channel leaves the waker there (`greenthread_channels::closing`), and checks the
-//! channel when the wait is over.
+//! freed; at worst it ends a later wait early, without a reason. A goroutine that also waits for a
+//! channel to be closed leaves the waker there (`greenthread_channels::closing`), and checks the
+//! channel after the wait.
 
 use std::fmt;
 use std::io;
@@ -55,7 +56,7 @@ impl Direction {
     }
 }
 
-/// The reason why a wait is not possible any more.
+/// The reason why a wait is no longer possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ended {
     /// The descriptor is being closed.
@@ -69,13 +70,13 @@ pub enum Ended {
 pub enum IoWake {
     /// The operation may be possible now.
     Ready,
-    /// The waker was used, or the wait has ended without a reason.
+    /// The waker was used, or the wait ended spuriously.
     Interrupted,
 }
 
 /// A descriptor that the poller watches (Go's `poll.FD`, without the operations).
 ///
-/// Dropping it ends the watch; close the descriptor itself only afterwards.
+/// Dropping it ends the watch; do not close the underlying descriptor before that.
 ///
 /// ```
 /// use std::io::{ErrorKind, Read, Write};
@@ -115,16 +116,17 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// `true` if this system reports what [`Direction::Priority`] waits for.
+    /// `true` if this system reports the events that [`Direction::Priority`] waits for.
     pub const SEES_PRIORITY: bool = poller::SEES_PRIORITY;
 
     /// Watches `fd` in all directions until the result is dropped.
     ///
-    /// The caller keeps `fd` open for that long, and has made it non-blocking.
+    /// The caller keeps `fd` open until then, and has made it non-blocking.
     ///
     /// # Errors
-    /// The errors of the system: on Linux `PermissionDenied` for a descriptor that cannot be waited
-    /// for, such as a regular file. The first call makes the poller, which takes three descriptors.
+    /// The errors of the system. On Linux, the error is `PermissionDenied` for a descriptor that
+    /// cannot be waited for, such as a regular file. The first call creates the poller, which uses
+    /// three descriptors.
     pub fn register(fd: BorrowedFd<'_>) -> io::Result<Self> {
         boot::ensure();
         let poller = poller::ensure()?;
@@ -141,8 +143,8 @@ impl Descriptor {
         Ok(Self { record, fd: fd.as_raw_fd() })
     }
 
-    /// Checks before the first attempt of an operation that it may be made, and forgets earlier
-    /// events.
+    /// Checks, before the first attempt at an operation, that the operation may be attempted, and
+    /// forgets earlier events.
     ///
     /// It does not block.
     ///
@@ -155,7 +157,7 @@ impl Descriptor {
 
     /// Prepares like [`prepare`](Self::prepare), and returns `true` if there was an event.
     ///
-    /// This is for conditions that only events report.
+    /// Use it for conditions that only events report.
     ///
     /// # Errors
     /// The errors of [`prepare`](Self::prepare).
@@ -176,23 +178,23 @@ impl Descriptor {
 
     /// Blocks the goroutine or thread until the descriptor seems ready in this direction.
     ///
-    /// It may not be ready: only the attempt tells.
+    /// It may not actually be ready, which only an attempt can show.
     ///
     /// # Errors
     /// If the descriptor is closed or the direction's deadline passes, before or during the wait.
     ///
     /// # Panics
-    /// If another goroutine or thread waits in this direction.
+    /// If another goroutine or thread is waiting in this direction.
     pub fn wait(&self, direction: Direction, reason: WaitReason) -> Result<(), Ended> {
         while self.wait_watched(direction, reason, |_| true)? == IoWake::Interrupted {}
         Ok(())
     }
 
-    /// Waits like [`wait`](Self::wait), but so that others can end the wait.
+    /// Waits like [`wait`](Self::wait), but lets others end the wait.
     ///
-    /// Before it blocks, `watch` is called with a waker for that purpose, and returns `false` if it
-    /// must not block at all. `watch` must not panic, park, or keep a lock. Any thread may use the
-    /// waker, any number of times, also when the wait is over.
+    /// Before the call blocks, it calls `watch` with a waker for that purpose. `watch` returns
+    /// `false` if the call must not block at all. `watch` must not panic, park, or keep a lock. Any
+    /// thread may use the waker, any number of times, even after the wait.
     ///
     /// # Errors
     /// The errors of [`wait`](Self::wait).
@@ -231,11 +233,12 @@ impl Descriptor {
             let waiter = blocker.waker().into_raw();
             ROLE.add_waiter();
             if blocker.g.is_none() {
-                // A foreign thread does not dispatch, so it does not notice that it has to poll.
+                // A foreign thread does not dispatch, so it does not notice when it would have to
+                // poll.
                 handoff::ensure_poller();
             }
-            // SAFETY: the blocker is the caller's own; the commit step touches the poll word, which
-            // is never freed.
+            // SAFETY: the blocker belongs to the caller; the commit step touches the poll word,
+            // which is never freed.
             unsafe { blocker.block_if(reason, move || word.park(waiter)) };
             ROLE.remove_waiter();
         }
@@ -260,12 +263,12 @@ impl Descriptor {
         if self.record.set_deadline(direction.deadline(), deadline) { Ok(()) } else { Err(Ended::Closed) }
     }
 
-    /// Ends all waits, now and later, with [`Ended::Closed`].
+    /// Ends all current and later waits with [`Ended::Closed`].
     ///
-    /// When it returns, the descriptor is not watched any more. Its number may be registered again,
+    /// When it returns, the descriptor is no longer watched. Its number may be registered again,
     /// and dropping this descriptor will not affect that registration.
     pub fn evict(&self) {
-        // Only once: from then on the number may have been reused and registered by others.
+        // Only once: after that, others may have reused and registered the number.
         self.record.close(|| self.deregister());
     }
 
@@ -275,13 +278,14 @@ impl Descriptor {
         self.record.causes() & CLOSING != 0
     }
 
-    /// Returns `true` if a read that brings less than it asked for may have left something behind
+    /// Returns `true` if a read that returns less than it asked for may have left something behind
     /// that no further event announces.
     ///
-    /// There are two reasons. An event that was taken, by [`prepare`](Self::prepare) or at the end
-    /// of a wait, reported the end of the stream, an error, or urgent data (at which reads stop).
-    /// Or the system does not report urgent data. Once `true`, the result stays so. If it is
-    /// `false`, whatever a short read has left behind has an event that was not taken yet.
+    /// There are two reasons. In the first case, an event taken by [`prepare`](Self::prepare), or
+    /// at the end of a wait, reported the end of the stream, an error, or urgent data (at which
+    /// reads stop). In the second case, the system does not report urgent data. Once the result is
+    /// `true`, it stays `true`. As long as it is `false`, anything that a short read has left
+    /// behind still has an event that was not taken yet.
     #[inline]
     pub fn must_read_on(&self) -> bool {
         self.record.causes() & READ_ON != 0
@@ -289,7 +293,8 @@ impl Descriptor {
 
     fn deregister(&self) {
         if let Some(poller) = poller::get() {
-            // If the caller has closed it too early, the system has forgotten it, too.
+            // If the caller has closed the descriptor too early, the system has already forgotten
+            // it.
             let _ = poller.deregister(self.fd);
         }
     }

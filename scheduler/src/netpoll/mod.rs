@@ -10,9 +10,9 @@
 //! | when the poller wakes another M for a batch | [`crate::sched::wake_policy`] |
 //! | the system calls | `machine::sys::poller` |
 //!
-//! Nothing here does I/O. The user tries the operation, learns that it would block, waits here,
+//! Nothing here performs I/O. The user tries the operation, finds that it would block, waits here,
 //! and tries again. Each descriptor is registered once, for edges in both directions, so a wait
-//! costs no system call of its own.
+//! needs no system call of its own.
 
 pub(crate) mod descriptor;
 pub(crate) mod poll;

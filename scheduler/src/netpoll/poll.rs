@@ -1,12 +1,13 @@
-//! Polling: in passing, and as the M that has nothing else to do.
+//! Polling: in passing, and by an M that has nothing else to do.
 //!
-//! The thread that polls readies a whole batch, in the order of the events. With a P, the
-//! goroutines go to the P's arrivals if other goroutines, which may compute for long, are in its
-//! queue, and otherwise to that queue. Without a P, they go to the front of the global queue.
+//! The thread that polls readies a whole batch, in the order of the events. If it has a P, the
+//! goroutines go to that P's queue. If the queue already contains other goroutines, which may
+//! compute for a long time, they go to the P's arrivals instead. Without a P, they go to the front
+//! of the global queue.
 //!
-//! Then the thread wakes one searcher for those goroutines that it does not run itself, if they are
-//! many ([`crate::sched::wake_policy`]). The searcher wakes the next one if there is more
-//! ([`crate::protocol::idle`]). Foreign threads are woken on the spot.
+//! If the thread does not run all of those goroutines itself and the others are many, it wakes one
+//! searcher for them ([`crate::sched::wake_policy`]). That searcher wakes the next one if there is
+//! more work ([`crate::protocol::idle`]). Foreign threads are woken immediately.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::machine::sys::poller::{self, PollGuard};
 use crate::time::clock;
 use crate::wait::ready;
 
-/// The number of polls so far, by which sysmon sees whether any thread polls.
+/// The number of polls so far, from which sysmon sees whether any thread polls.
 static POLLS: AtomicU32 = AtomicU32::new(0);
 
 /// Returns the number of polls so far.
@@ -28,7 +29,7 @@ pub(crate) fn count() -> u32 {
 
 /// Polls, and passes on the goroutines that become runnable, for the receiver to queue.
 fn poll(guard: &mut PollGuard, timeout: Option<Duration>, mut runnable: impl FnMut(GRef)) {
-    // Only one thread at a time has the guard.
+    // A plain load and store suffice, since only one thread at a time has the guard.
     POLLS.store(count().wrapping_add(1), Ordering::Relaxed);
     guard.poll(timeout, |token, ready| {
         record::report(token, ready, |waker| match waker.goroutine() {
@@ -43,15 +44,17 @@ fn poll(guard: &mut PollGuard, timeout: Option<Duration>, mut runnable: impl FnM
     });
 }
 
-/// Returns the right to poll in passing, if that is worthwhile and no other thread has it.
+/// Returns the right to poll in passing, if polling is worthwhile and no other thread holds that
+/// right.
 fn try_guard() -> Option<PollGuard> {
     if ROLE.is_worth_a_look() { poller::get()?.try_lock() } else { None }
 }
 
-/// Polls in passing and queues what has become runnable on `p`; returns `true` if there was any.
+/// Polls in passing and queues the goroutines that have become runnable on `p`; returns `true` if
+/// there were any.
 ///
-/// The goroutines go `ahead` of what waits on `p`, or behind it. The caller runs the first `own` of
-/// them soon.
+/// The goroutines are queued `ahead` of those that wait on `p`, or behind them. The caller runs the
+/// first `own` of them soon.
 #[inline]
 pub(crate) fn in_passing(p: Inside<'_>, own: usize, ahead: bool) -> bool {
     ROLE.is_worth_a_look() && poll_now(p, own, ahead)
@@ -82,7 +85,7 @@ fn poll_now(mut p: Inside<'_>, own: usize, ahead: bool) -> bool {
 
 /// Polls in passing for an M that searches.
 ///
-/// The caller [queues](queue_polled) the result when it searches no more.
+/// The caller [queues](queue_polled) the result when its search has ended.
 pub(crate) fn while_searching() -> Vec<GRef> {
     let mut found = Vec::new();
     if let Some(mut guard) = try_guard() {
@@ -91,10 +94,11 @@ pub(crate) fn while_searching() -> Vec<GRef> {
     found
 }
 
-/// Queues what has become runnable on `p`, except for the first, which the caller runs at once.
+/// Queues the goroutines that have become runnable on `p`, except for the first, which the caller
+/// runs at once.
 ///
-/// The caller's M searches no more: an M that ends a search wakes another one for all that is
-/// queued.
+/// The caller's M has ended its search: an M that ends a search wakes another one for everything
+/// that is queued.
 pub(crate) fn queue_polled(p: &mut Inside<'_>, found: Vec<GRef>) -> Option<GRef> {
     let others = found.len().saturating_sub(1);
     let mut found = found.into_iter();
@@ -104,7 +108,7 @@ pub(crate) fn queue_polled(p: &mut Inside<'_>, found: Vec<GRef>) -> Option<GRef>
     Some(first)
 }
 
-/// Begins to run a batch of which `others` are in the queue.
+/// Begins to run a batch, of which `others` goroutines are in the queue.
 fn begin_batch(p: &mut Inside<'_>, others: usize) {
     let dispatches = p.dispatches();
     let pace = &mut p.owned_mut().pace;
@@ -127,8 +131,8 @@ pub(crate) fn without_p() {
 /// Blocks `m`, which is about to sleep, in the poll, if it is to be the poller.
 ///
 /// It returns when there is news, when `timeout` has passed, or when the M is [woken](M::wake). The
-/// result is the goroutines that have become runnable, for the caller to queue; `None` if `m` is
-/// not the poller.
+/// result contains the goroutines that have become runnable, for the caller to queue, or is `None`
+/// if `m` is not the poller.
 pub(crate) fn until_woken(m: &'static M, timeout: Option<Duration>) -> Option<Vec<GRef>> {
     // A waiter has registered a descriptor, so there is a poller.
     let poller = poller::get()?;
@@ -138,8 +142,8 @@ pub(crate) fn until_woken(m: &'static M, timeout: Option<Duration>) -> Option<Ve
     let mut found = Vec::new();
     let mut guard = poller.lock();
     m.bell.arm();
-    // The token says that there is something to do, whether it was there before or comes during the
-    // sleep.
+    // The token means that there is something to do, whether it was left before the sleep or during
+    // it.
     if !m.parker.take() {
         poll(&mut guard, timeout, |g| found.push(g));
         m.parker.take();

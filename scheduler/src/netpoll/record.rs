@@ -1,36 +1,37 @@
-//! What is kept about a registered descriptor: its poll words, the causes that end its waits, and
+//! The state kept for a registered descriptor: its poll words, the causes that end its waits, and
 //! its deadlines.
 //!
 //! # Stale events
 //! An event may be on its way to a polling thread while its descriptor is deregistered and closed,
-//! and its number reused. So events do not name descriptors by number but by *token*: the index of
-//! a record, and the generation of the record's use. Records are never freed, and a record that is
-//! reused has another generation. A stale event may still pass the check of the generation, if the
-//! record is reused just then. That makes a waiter try once too often, and has no other effect.
+//! and the descriptor's number is reused. So events do not name descriptors by number but by
+//! *token*, which combines the index of a record and the generation of the record's use. Records
+//! are never freed, and each reuse of a record has another generation. A stale event may still pass
+//! the check of the generation if the record is reused at that very instant. The only effect is
+//! that a waiter retries once too often.
 //!
 //! # Deadlines
-//! The record has a timer for each direction. It fires under the lock of its heap, so it takes no
-//! other lock: it notes that the deadline has passed, and takes the waiter. Deadlines change under
-//! the record's lock. First the timer is disarmed, which waits until the timer is done if it is
-//! just firing; only then is the note removed or the timer armed again. So a timer that fires never
-//! belongs to an earlier deadline. (Go numbers deadlines and lets late timers find out: it stops a
-//! timer without waiting for it.)
+//! The record has a timer for each direction. The timer fires under the lock of its heap, so it
+//! takes no other lock: it notes that the deadline has passed, and takes the waiter. Deadlines
+//! change under the record's lock. First the timer is disarmed, which waits for the timer to finish
+//! if it is firing. Only then is the note removed or the timer armed again. So a timer that fires
+//! never belongs to an earlier deadline. (Go stops a timer without waiting for it. It numbers
+//! deadlines, so that late timers notice that they are out of date.)
 //!
-//! The wait for priority events has a poll word but no deadline of its own: that of reading
-//! applies.
+//! The wait for priority events has a poll word but no deadline of its own: the deadline for
+//! reading applies.
 //!
 //! # Invariants
 //! * I1: records are never freed or moved.
-//! * I2: the timers are armed and disarmed under `lock` only, and armed only while the record is in
+//! * I2: the timers are armed and disarmed only under `lock`, and armed only while the record is in
 //!   use.
 //! * I3: a record is allocated while none of its timers is armed and no waiter is in it.
 //!
 //! # Orderings
 //! * P1: the release with which a cause is set -> the acquire in `causes`. A thread that sees that
-//!   a wait has ended sees what was done before. The fences of the poll word decide whether the
-//!   cause is seen at all.
+//!   a wait has ended sees everything done before it ended. Whether the cause is seen at all
+//!   depends on the fences of the poll word.
 //!
-//! READ_ON is not a cause and has no pair of its own: it is set before the word, so a thread that
+//! READ_ON is not a cause and has no pair of its own. It is set before the word, so a thread that
 //! has taken the event sees it (P3 of `poll_word`, whose model includes it).
 
 use std::sync::OnceLock;
@@ -51,20 +52,23 @@ const INDEX_BITS: u32 = 24;
 /// The number of records in the first chunk; each chunk has twice as many as the one before.
 const FIRST_CHUNK_LEN: usize = 64;
 
-/// This many chunks have all indices that a token can hold, except for the last few.
+/// With this many chunks, there is room for all indices that a token can hold, except for the last
+/// few.
 const CHUNKS: usize = 18;
 
-/// The direction of reading; among the causes, its deadline has passed.
+/// The direction of reading.
+///
+/// Among the causes: the deadline for reading has passed.
 pub(crate) const READ: u8 = 1;
 pub(crate) const WRITE: u8 = 2;
 /// The cause that the descriptor is being closed.
 pub(crate) const CLOSING: u8 = 4;
-/// Not a cause, but kept beside them: the system has reported something that a read may leave
-/// behind even if it brings less than it asked for.
+/// Not a cause, but stored next to the causes: the system has reported something that a read may
+/// leave behind even if it returns less than it asked for.
 pub(crate) const READ_ON: u8 = 8;
 /// The third direction.
 ///
-/// It is not a cause: its deadline is that of READ.
+/// It is not a cause, because it shares the deadline of READ.
 pub(crate) const PRIORITY: u8 = 16;
 
 /// The state of one direction.
@@ -82,20 +86,20 @@ pub(crate) struct Record {
     ///
     /// Set before `take_waiter`, checked after `begin`.
     causes: AtomicU8,
-    /// The token that events of this use of the record carry.
+    /// The token that events carry during this use of the record.
     token: AtomicUsize,
     lock: Mutex<()>,
 }
 
 // SAFETY: the timers are used under `lock` (I2) and fire under the lock of their heap; the other
-// fields are made to be shared.
+// fields may be shared between threads.
 unsafe impl Sync for Record {}
 // SAFETY: a timer does not belong to a thread, and the other fields are `Send`.
 unsafe impl Send for Record {}
 
 static RECORDS: [OnceLock<Box<[Record]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 
-/// The records that are not in use, and the number of those made.
+/// The unused records, and the number of records made so far.
 struct Slab {
     free: Vec<usize>,
     made: usize,
@@ -107,7 +111,7 @@ fn slab() -> MutexGuard<'static, Slab> {
     SLAB.lock()
 }
 
-/// Returns the chunk of a record, and its place in it.
+/// Returns the chunk of a record, and the record's place in that chunk.
 fn locate(index: usize) -> (usize, usize) {
     let chunk = (index / FIRST_CHUNK_LEN + 1).ilog2() as usize;
     (chunk, index - FIRST_CHUNK_LEN * ((1 << chunk) - 1))
@@ -118,7 +122,7 @@ fn get(index: usize) -> Option<&'static Record> {
     RECORDS.get(chunk)?.get()?.get(place)
 }
 
-/// Allocates a record, or returns `None` if there are too many.
+/// Allocates a record, or returns `None` if there are too many records.
 pub(crate) fn allocate() -> Option<&'static Record> {
     let mut slab = slab();
     let index = match slab.free.pop() {
@@ -134,7 +138,7 @@ pub(crate) fn allocate() -> Option<&'static Record> {
     drop(slab);
     let record = get(index)?;
     record.causes.store(0, Ordering::Relaxed);
-    // A late event may have left something.
+    // A late event may have left something in the word.
     record.read.word.clear();
     record.write.word.clear();
     record.priority.clear();
@@ -150,7 +154,7 @@ fn find(token: usize) -> Option<&'static Record> {
 pub(crate) fn report(token: usize, ready: Readiness, mut wake: impl FnMut(Waker)) {
     let Some(record) = find(token) else { return };
     if ready.read_on {
-        // Before the word is set: a thread that takes the event sees it (P3 of `poll_word`).
+        // Set before the word, so a thread that takes the event sees it (P3 of `poll_word`).
         record.causes.fetch_or(READ_ON, Ordering::Relaxed);
     }
     for (is_ready, direction) in [(ready.read, READ), (ready.write, WRITE), (ready.priority, PRIORITY)] {
@@ -173,7 +177,7 @@ impl Record {
         }
     }
 
-    /// Releases a record that is not used any more, and makes its token stale.
+    /// Releases a record that is no longer used, and makes its token stale.
     pub(crate) fn release(&'static self) {
         debug_assert!(self.causes() & CLOSING != 0, "netpoll: a record is released before it was closed");
         let token = self.token();
@@ -185,7 +189,7 @@ impl Record {
         self.token.load(Ordering::Relaxed)
     }
 
-    /// Returns the timer of a direction's deadline.
+    /// Returns the timer for a direction's deadline.
     fn timer(&self, direction: u8) -> &Timer {
         if direction == WRITE { &self.write.timer } else { &self.read.timer }
     }
@@ -198,14 +202,14 @@ impl Record {
         }
     }
 
-    /// Returns what ends waits at the moment (READ, WRITE, CLOSING), and READ_ON.
+    /// Returns the causes that currently end waits (READ, WRITE, CLOSING), and READ_ON.
     #[inline]
     pub(crate) fn causes(&self) -> u8 {
         // ORDERING P1: acquire.
         self.causes.load(Ordering::Acquire)
     }
 
-    /// Takes the waiters that the end of waits in this direction concerns.
+    /// Takes the waiters affected when waits in this direction end.
     fn take_waiters(&self, direction: u8) -> impl Iterator<Item = Waker> {
         let priority = (direction == READ).then_some(&self.priority);
         // I2 of `poll_word`: each waiter published itself in its commit step, and is taken once.
@@ -240,7 +244,7 @@ impl Record {
             }
             Deadline::At(when) => {
                 self.causes.fetch_and(!direction, Ordering::Relaxed);
-                // SAFETY: I2: it was disarmed here, and stays where it is (I1).
+                // SAFETY: I2: the timer was disarmed here, and stays in place (I1).
                 let armed = unsafe { arming::arm(self.timer(direction), when) };
                 drop(guard);
                 armed.unwrap_or_else(park::reacquire_p);
@@ -249,9 +253,10 @@ impl Record {
         true
     }
 
-    /// Ends all waits, now and later, and the deadlines.
+    /// Ends all current and later waits, and cancels the deadlines.
     ///
-    /// Only the first close calls `deregister`, which has returned when any of the closes returns.
+    /// Only the first close calls `deregister`. That call has returned when any of the closes
+    /// returns.
     pub(crate) fn close(&'static self, deregister: impl FnOnce()) {
         let guard = self.lock.lock();
         // ORDERING P1: release.
@@ -267,16 +272,16 @@ impl Record {
     }
 }
 
-/// A deadline of a direction.
+/// The deadline of one direction.
 #[derive(Clone, Copy)]
 pub(crate) enum Deadline {
     None,
     Passed,
-    /// A moment of the runtime's clock, in nanoseconds.
+    /// A time on the runtime's clock, in nanoseconds.
     At(u64),
 }
 
-/// Ends the waits of a direction whose deadline has come.
+/// Ends the waits in a direction whose deadline has been reached.
 ///
 /// # Safety
 /// The contract of [`crate::time::p_timers::Fire`]; `arg` is the index of the record whose timer

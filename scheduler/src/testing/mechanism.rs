@@ -1,7 +1,7 @@
-//! Safety mechanisms that a test can switch off, to show that what it tests depends on them.
+//! Safety mechanisms that a test can switch off, to show that the tested behavior depends on them.
 //!
-//! Only tests do so, each in a process of its own. A mechanism that is off behaves as if it had
-//! never been built: what it prevents happens.
+//! Only tests switch mechanisms off, each in its own process. A mechanism that is off behaves as if
+//! it had never been built, so the failure that it prevents occurs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,15 +11,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub enum Mechanism {
     /// A goroutine whose stack points into its thread's local storage resumes on that thread.
     MigrationGuard,
-    /// Goroutines that may occupy their thread are kept off threads that others are tied to.
+    /// Goroutines that may occupy their thread are kept off threads to which others are tied.
     KeepApart,
     /// A goroutine that parks while it unwinds blocks its thread.
     ParkInPlace,
     /// A goroutine whose stack overflows is reported before the process aborts.
     OverflowReport,
-    /// Faults that are not the runtime's go to the handler that was installed before.
+    /// Faults that the runtime did not cause go to the handler that was installed before.
     SignalChain,
-    /// Signal handlers have a stack of their own where std gave them none.
+    /// Signal handlers have their own stack where std provides none.
     AlternateStack,
     /// A goroutine that gets no stack ends as if it had panicked.
     FailedStart,
@@ -47,8 +47,8 @@ impl Mechanism {
     /// Switches the mechanism off for the rest of the process.
     ///
     /// # Safety
-    /// For some mechanisms, what they prevent is undefined behavior, and happens from now on. The
-    /// caller runs only what stays defined without it.
+    /// Some mechanisms prevent undefined behavior, which can occur from now on. The caller runs
+    /// only code that stays defined without the mechanism.
     pub unsafe fn switch_off(self) {
         OFF.fetch_or(self.bit(), Ordering::Relaxed);
     }

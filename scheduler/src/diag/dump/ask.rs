@@ -1,4 +1,4 @@
-//! Asking the thread of a running goroutine for its stack.
+//! Asks the thread of a running goroutine for its stack.
 
 use std::sync::Arc;
 use std::thread;
@@ -13,8 +13,8 @@ use crate::sched::current;
 
 /// The time that one thread may take to answer.
 ///
-/// It needs a CPU for a moment. On a busy machine the thread of a goroutine that computes may wait
-/// hundreds of milliseconds for its turn.
+/// To answer, the thread needs a CPU briefly. On a busy machine, the thread of a goroutine that
+/// computes may wait hundreds of milliseconds for its turn.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The time that all threads together may keep a dump waiting before [`PATIENCE`] shrinks to
@@ -22,17 +22,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const BUDGET: Duration = Duration::from_secs(3);
 const PATIENCE_AFTER_BUDGET: Duration = Duration::from_millis(50);
 
-/// The pause between two checks for the answer doubles from this to [`LONGEST_PAUSE`].
+/// The first pause between two checks for the answer; the pauses double up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// The size of the part of a stack that is copied: 64 KiB.
+/// The size, in words, of the part of a stack that is copied: 64 KiB.
 const WORDS: usize = 8 << 10;
 
 /// The answer that a thread writes.
 struct Answer {
-    /// The goroutine, which cannot end before the thread has answered, since it runs there. The
-    /// asker gets its own clone of the name.
+    /// The goroutine.
+    ///
+    /// It cannot end before the thread has answered, since it runs on that thread. The asker gets
+    /// its own clone of the name.
     g: Option<GRef>,
     name: Option<Arc<str>>,
     registers: Registers,
@@ -57,7 +59,7 @@ pub(super) struct RunningGoroutine<'a> {
 }
 
 impl RunningGoroutine<'_> {
-    /// Returns the word at an address of the stack, if it was copied.
+    /// Returns the word at an address of the stack, if that word was copied.
     pub(super) fn read(&self, address: usize) -> Option<usize> {
         let at = address.checked_sub(self.registers.sp)?;
         self.stack.get(at / size_of::<usize>()).copied().filter(|_| at.is_multiple_of(size_of::<usize>()))
@@ -111,12 +113,14 @@ pub(super) fn ask<R>(
     answer
 }
 
-/// Writes the answer, in a signal handler: only loads, stores, and the count of an `Arc`.
+/// Writes the answer from a signal handler.
+///
+/// It uses only loads, stores, and the reference count of an `Arc`.
 fn write(answer: &mut Answer, registers: Registers) {
     answer.registers = registers;
     let current = current::g();
     answer.len = current.map_or(0, |g| look::copy_current(g.as_ptr().cast(), registers.sp, &mut answer.stack));
-    // If it is not on the goroutine's own stack, the M is about to switch, and nothing of the
+    // If the M is not on the goroutine's own stack, it is about to switch, and no data of the
     // goroutine may be read.
     answer.g = current.filter(|_| answer.len > 0);
     if let Some(g) = answer.g {

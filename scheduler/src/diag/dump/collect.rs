@@ -1,4 +1,4 @@
-//! Finding all goroutines, and unwinding their stacks.
+//! Finds all goroutines and unwinds their stacks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{self, AssertUnwindSafe};
@@ -16,29 +16,31 @@ use crate::machine::sys::unwind::{Registers, Unwinder};
 use crate::testing::mechanism::Mechanism;
 use crate::time::clock;
 
-/// The number of rounds in which goroutines are looked for that were being switched to or from in
-/// the round before.
+/// The number of rounds.
 ///
-/// The pause before the second round is [`PAUSE`], and doubles with each round, to about 130 ms in
-/// all: on a busy machine such a goroutine may have to wait for a CPU.
+/// Each round looks for goroutines that were being switched to or from in the previous one.
+///
+/// The pause before the second round is [`PAUSE`]. It doubles with each round, to a total of about
+/// 130 ms, because on a busy machine such a goroutine may have to wait for a CPU.
 const ROUNDS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The number of threads that may fail to answer before no more are asked.
+/// The number of threads that may fail to answer before no more threads are asked.
 const MAX_SILENT: usize = 20;
 
-/// The time that a goroutine must have run for the dump to mention it: a time slice.
+/// The time that a goroutine must have run before the dump mentions that time; equal to a time
+/// slice.
 const BUSY_AFTER: Duration = Duration::from_millis(10);
 
 /// The calls on a stack, innermost first.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Trace {
     pub(super) calls: Box<[usize]>,
-    /// `true` if they lead to the stack's first call.
+    /// `true` if the calls lead to the stack's first call.
     pub(super) complete: bool,
 }
 
-/// Describes `g`, which is alive, or was a moment ago.
+/// Describes `g`, which is alive or was alive a moment ago.
 fn info(g: GRef, name: Option<Arc<str>>, trace: Arc<Trace>) -> GoroutineInfo {
     let (id, spawned_at) = g.id_and_site();
     let state = match g.state() {
@@ -119,7 +121,7 @@ impl Collection {
         self.missing().next().is_none()
     }
 
-    /// Adds the running goroutines, with what their threads answer.
+    /// Adds the running goroutines, with the answers of their threads.
     fn ask_threads(&mut self, sched: &Sched) {
         for m in running(sched) {
             if !Mechanism::AskThreads.is_on() || self.silent.contains(&m.id) || self.silent.len() >= MAX_SILENT {
@@ -138,7 +140,7 @@ impl Collection {
         }
     }
 
-    /// Adds the goroutines that were never suspended, and whose threads did not answer.
+    /// Adds the goroutines that were never suspended and whose threads did not answer.
     fn add_untraced(&mut self, sched: &Sched) {
         let ms = running(sched);
         let missing: Vec<GRef> = self.missing().collect();
@@ -150,7 +152,7 @@ impl Collection {
         }
     }
 
-    /// Notes for each goroutine in the inbox of an M which goroutine runs on that M.
+    /// Notes, for each goroutine in an M's inbox, which goroutine runs on that M.
     fn set_behind(&mut self, sched: &Sched) {
         for m in running(sched) {
             let Some((first, _)) = m.current().map(GRef::id_and_site) else { continue };
@@ -163,8 +165,8 @@ impl Collection {
     }
 }
 
-/// Returns `true` if the goroutine is parked or waits for its turn, and this is its own stack and
-/// not one that it has grown onto.
+/// Returns `true` if the goroutine is parked or waits for its turn, and this stack is its own and
+/// not one onto which it has grown.
 fn is_suspended(g: GRef, still: Still) -> bool {
     still.contains(g.stack.get().addr()) && matches!(g.state(), State::Waiting | State::Runnable)
 }
@@ -179,7 +181,7 @@ fn busy_for(m: &M) -> Option<Duration> {
     time.filter(|time| *time >= BUSY_AFTER)
 }
 
-/// Unwinds stacks, and keeps each trace once.
+/// Unwinds stacks, and stores each trace once.
 struct Traces {
     unwinder: Unwinder,
     known: HashMap<Box<[usize]>, Arc<Trace>>,
@@ -201,7 +203,7 @@ impl Traces {
 
     /// Unwinds a stack.
     ///
-    /// A panic in here is caught, since a caller keeps the stack still.
+    /// A panic inside the unwinder is caught, since a caller keeps the stack still.
     fn unwind(&mut self, from: Registers, read: impl FnMut(usize) -> Option<usize>) -> Arc<Trace> {
         if !Mechanism::Unwind.is_on() {
             return Arc::default();

@@ -1,51 +1,52 @@
-//! Dumps: all goroutines with their stacks, taken while everything runs.
+//! Dumps: all goroutines with their stacks, taken while everything keeps running.
 //!
-//! For `debug::dump`, `debug::goroutines`, and SIGQUIT.
+//! Dumps serve `debug::dump`, `debug::goroutines`, and SIGQUIT.
 //!
 //! # Vocabulary
-//! A *suspended* goroutine has left its stack: it is parked, or waits for its turn. A *running* one
-//! is on its stack: it computes, blocks in a system call, or is being switched to or from at this
-//! moment. A *trace* is the addresses of the calls on a stack, innermost first; many goroutines
-//! share one.
+//! A *suspended* goroutine has left its stack: it is parked or waits for its turn. A *running*
+//! goroutine is on its stack: it computes, blocks in a system call, or is just being switched to or
+//! from. A *trace* is the list of the addresses of the calls on a stack, innermost first. Many
+//! goroutines may share one trace.
 //!
 //! # Steps
 //! 1. **Collect** ([`mod@collect`]): suspended goroutines are kept from being resumed, 64 at a
 //!    time, while their stacks are unwound from the saved registers, from outside
-//!    ([`crate::machine::stack::look`]). It takes some microseconds for each; no other goroutine is
+//!    ([`crate::machine::stack::look`]). Each takes some microseconds, and no other goroutine is
 //!    delayed.
-//! 2. **Ask** ([`ask`]): the thread of each running goroutine is interrupted, and copies its
-//!    registers and stack for the dump, which unwinds the copy. A goroutine whose thread does not
-//!    answer in time is listed without a trace.
-//! 3. **Resolve** ([`resolve`]): addresses to functions, files and lines, each address once. This
-//!    reads the debug information from disk, and is what takes long the first time.
-//! 4. **Write** ([`text`]): in Go's format, with goroutines of one trace and one reason as one.
+//! 2. **Ask** ([`ask`]): the thread of each running goroutine is interrupted and copies its
+//!    registers and stack. The dump unwinds the copy. A goroutine whose thread does not answer in
+//!    time is listed without a trace.
+//! 3. **Resolve** ([`resolve`]): addresses are resolved to functions, files and lines, each address
+//!    once. This step reads the debug information from disk, which takes a long time the first
+//!    time.
+//! 4. **Write** ([`text`]): goroutines are written in Go's format. Goroutines with the same trace
+//!    and the same reason are merged.
 //!
-//! All of it runs on a thread of its own and not on a goroutine's stack: reading debug information
-//! needs more stack than a small one has.
+//! All of it runs on a thread of its own and not on a goroutine's stack, because reading debug
+//! information needs more stack than a small goroutine stack has.
 //!
 //! # Hazards, and why they do not occur
-//! * *A goroutine is resumed while it is unwound.* It cannot be, see step 1. With
-//!   [`Mechanism::StillStacks`](crate::testing::mechanism::Mechanism) off, there are traces that
-//!   end nowhere.
+//! * *A goroutine is resumed while it is unwound.* Step 1 prevents that. With
+//!   [`Mechanism::StillStacks`](crate::testing::mechanism::Mechanism) off, some traces end nowhere.
 //! * *A goroutine ends, and its name is freed, while it is read.* A suspended goroutine cannot be
-//!   resumed, so it cannot end; a running one hands over its name itself, in step 2.
-//! * *A goroutine is missed, or seen twice.* It may run in step 1 and be suspended in step 2. So
-//!   the missing ones are looked for again, in several rounds. A goroutine that is still not seen
-//!   suspended is reported without a trace. Ids are reported once.
-//! * *The interrupted thread holds a lock, say the allocator's.* It only copies words, and the
-//!   asker waits without any lock that the thread could want.
+//!   resumed, so it cannot end. A running goroutine hands over its name itself, in step 2.
+//! * *A goroutine is missed, or seen twice.* It may run during step 1 and be suspended during step
+//!   2. So the dump looks for missing goroutines again, in several rounds. A goroutine that is
+//!   still not seen suspended is reported without a trace. Each id is reported once.
+//! * *The interrupted thread holds a lock, such as the allocator's.* The thread only copies words,
+//!   and the asker waits without holding any lock that the thread could want.
 //!
 //! # Rejected
-//! * A goroutine that records its own trace as it parks: microseconds, for each park.
-//! * Running on the stack of a parked goroutine to unwind it from inside: it would have to be taken
-//!   from its waker.
+//! * Recording each goroutine's own trace as it parks: this would add microseconds to each park.
+//! * Running on the stack of a parked goroutine to unwind it from inside: the goroutine would have
+//!   to be taken from its waker.
 //! * Stopping the world, like Go: nothing here can stop a goroutine that computes.
 //! * Unwinding by the interrupted thread itself: the code that reads the tables is a large library,
-//!   and a signal may come in the middle of an allocation.
+//!   and a signal may arrive in the middle of an allocation.
 //!
 //! # Not included
-//! Goroutines that have not begun: they are counted. Of a running goroutine's stack, everything
-//! beyond the innermost 64 KiB, and the calls below a `stack::grow`.
+//! Goroutines that have not begun are only counted. A running goroutine's trace lacks everything
+//! beyond the innermost 64 KiB of its stack, and the calls below a `stack::grow`.
 
 mod ask;
 mod collect;
@@ -76,11 +77,11 @@ use resolve::Resolver;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GoroutineState {
-    /// It waits for a P.
+    /// The goroutine waits for a P.
     Runnable,
-    /// It computes, or is in a system call or in foreign code.
+    /// The goroutine computes, or is in a system call or in foreign code.
     Running,
-    /// It is parked.
+    /// The goroutine is parked.
     Waiting(WaitReason),
 }
 
@@ -132,23 +133,23 @@ pub struct Frame {
 pub struct GoroutineInfo {
     /// The id.
     pub id: u64,
-    /// The name, if it has one and it could be read.
+    /// The name, if the goroutine has one and it could be read.
     pub name: Option<Arc<str>>,
     /// The state.
     pub state: GoroutineState,
-    /// The place in the source where it was spawned.
+    /// The place in the source where the goroutine was spawned.
     pub spawned_at: &'static Location<'static>,
-    /// The number of the thread (M) that it runs on.
+    /// The number of the thread (M) on which it runs.
     pub thread: Option<u32>,
     /// `true` if it is locked to one thread.
     pub locked: bool,
-    /// The goroutine that occupies the thread to which this one has to return.
+    /// The goroutine that occupies the thread to which this goroutine must return.
     ///
     /// See [`Stats::guarded_resumes`](crate::Stats::guarded_resumes).
     pub behind: Option<u64>,
-    /// The time since it was parked, if it is.
+    /// The time since it was parked, if it is parked.
     ///
-    /// It is exact to some tens of milliseconds, and too short rather than too long.
+    /// The time is accurate to some tens of milliseconds, and is too short rather than too long.
     pub parked_for: Option<Duration>,
     /// The time that it has run without a pause, if that is longer than a time slice (10 ms).
     pub busy_for: Option<Duration>,
@@ -158,8 +159,8 @@ pub struct GoroutineInfo {
 impl GoroutineInfo {
     /// Returns the calls on its stack, innermost first, including inlined ones.
     ///
-    /// The result is empty if they could not be read. This blocks the OS thread while it reads the
-    /// program's debug information, which takes long the first time.
+    /// The result is empty if the calls could not be read. This blocks the OS thread while it reads
+    /// the program's debug information, which takes a long time the first time.
     ///
     /// ```
     /// for goroutine in greenthread::debug::goroutines() {
@@ -192,7 +193,7 @@ pub fn goroutines() -> Vec<GoroutineInfo> {
     on_new_thread(collect)
 }
 
-/// Returns the goroutines that have waited for others for longer than `duration`.
+/// Returns the goroutines that have waited for other goroutines for longer than `duration`.
 ///
 /// See `greenthread::debug::blocked_for`.
 pub fn blocked_for(duration: Duration) -> Vec<GoroutineInfo> {
@@ -215,7 +216,7 @@ pub fn dump() -> String {
     })
 }
 
-/// Calls `f` on a new thread, or in place if there can be none.
+/// Calls `f` on a new thread, or on the calling thread if no thread can be started.
 ///
 /// Blocks the calling thread.
 fn on_new_thread<R: Send>(f: impl Fn() -> R + Sync) -> R {

@@ -1,4 +1,4 @@
-//! Resolving addresses to functions, files and lines.
+//! Resolves addresses to functions, files and lines.
 
 use std::collections::HashMap;
 use std::ptr;
@@ -14,7 +14,7 @@ impl Resolver {
         Self(HashMap::new())
     }
 
-    /// Returns the frames of a trace, in which inlined calls have frames of their own.
+    /// Returns the frames of a trace, in which each inlined call has its own frame.
     pub(super) fn frames(&mut self, trace: &[usize]) -> Vec<Frame> {
         let mut frames = Vec::new();
         for &address in trace {
@@ -27,13 +27,13 @@ impl Resolver {
 fn resolve(address: usize) -> Vec<Frame> {
     let offset = function_start(address).map(|start| address - start);
     let mut frames = Vec::new();
-    // `resolve` expects a return address, and looks one byte before it for the call. This is an
-    // address in the call already.
+    // `resolve` expects a return address, and looks for the call one byte before it. Here the
+    // address is already inside the call.
     backtrace::resolve(ptr::without_provenance_mut(address + 1), |symbol| {
         frames.push(Frame {
             address,
             offset,
-            // Without the hash at its end.
+            // The name without the hash at its end.
             function: symbol.name().map(|name| format!("{name:#}")),
             file: symbol.filename().map(|file| file.display().to_string()),
             line: symbol.lineno(),

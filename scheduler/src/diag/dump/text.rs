@@ -9,11 +9,11 @@
 //! goroutine 7 [running, for 1.204 s] {name: crunch}:
 //! ```
 //!
-//! A goroutine that must resume on a thread on which another one computes is
-//! `[runnable, behind goroutine 7 on its thread]`, a case that Go does not have. The scheduler's
-//! own calls are left out at both ends, like those of Go's runtime. Arguments are not known, which
-//! Go writes as `(...)`, too. Several goroutines with the same trace, state, name and spawn site
-//! are written once, under the header of the first, and listed.
+//! A goroutine may have to resume on a thread on which another goroutine computes. Its state is
+//! then `[runnable, behind goroutine 7 on its thread]`, a case that Go does not have. The
+//! scheduler's own calls are left out at both ends, as Go's runtime leaves out its own. Arguments
+//! are not known, and are written as `(...)`, as in Go. Goroutines with the same trace, state, name
+//! and spawn site are written once, under the header of the first one, with a list of their ids.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -33,19 +33,19 @@ const ROOT_PATHS: &[&str] = &[
     "/library/std/src/sys/backtrace.rs",
 ];
 
-/// Paths of std's sources that park threads, and of its scopes, which wait.
+/// Paths of std's sources that park threads, and of std's thread scopes, which wait.
 const STD_PARKS: &[&str] = &["/library/std/src/sys/sync/thread_parking/", "/library/std/src/thread/scoped.rs"];
 
-/// The advice for a goroutine that is in there.
+/// The advice for a goroutine that is parked in std.
 const STD_PARKED: &str = "\
 blocked in std's thread parking, which wakes the thread that the goroutine was on when it began to wait or entered
 \tthe scope: if it has moved since, or another goroutine on that thread took the wake-up, it never wakes.
 \tUse greenthread::scope and channels, or lock_os_thread around std::thread::scope and std::thread::park.";
 
-/// The number of ids of a group that are listed.
+/// The number of a group's ids that are listed.
 const MAX_LISTED_IDS: usize = 100;
 
-/// What all goroutines of a group have in common.
+/// Everything that the goroutines of a group have in common.
 #[derive(PartialEq, Eq, Hash)]
 struct GroupKey {
     state: GoroutineState,
@@ -54,11 +54,11 @@ struct GroupKey {
     trace: *const Trace,
     locked: bool,
     behind: Option<u64>,
-    /// Goroutines on threads are not grouped.
+    /// Goroutines that are on threads are not grouped.
     thread: Option<u32>,
 }
 
-/// Writes `goroutines`, those that run first.
+/// Writes `goroutines`, starting with those that are running.
 pub(super) fn write(goroutines: &[GoroutineInfo], not_begun: u64) -> String {
     let mut groups: Vec<Vec<&GoroutineInfo>> = Vec::new();
     let mut places: HashMap<GroupKey, usize> = HashMap::new();
@@ -116,7 +116,7 @@ fn write_group(out: &mut String, group: &[&GoroutineInfo], resolver: &mut Resolv
 
 fn write_header(out: &mut String, goroutine: &GoroutineInfo) -> fmt::Result {
     write!(out, "goroutine {} [{}", goroutine.id, goroutine.state)?;
-    // Like Go, which reports minutes only.
+    // Minutes only, as in Go.
     if let Some(minutes @ 1..) = goroutine.parked_for.map(|time| time.as_secs() / 60) {
         write!(out, ", {minutes} minutes")?;
     }
@@ -154,10 +154,10 @@ fn is_std_parking(frame: &Frame) -> bool {
     frame.file.as_ref().is_some_and(|file| STD_PARKS.iter().any(|place| file.contains(place)))
 }
 
-/// Removes the scheduler's own frames at both ends, unless none would be left.
+/// Removes the scheduler's own frames at both ends, unless no frame would remain.
 fn without_scheduler_frames(frames: &[Frame]) -> &[Frame] {
-    // Paths identify the scheduler's calls. Names do not, since line tables have them without
-    // paths.
+    // The scheduler's calls are identified by file paths. Function names do not work, since line
+    // tables contain them without their module paths.
     let own = file!().rsplit_once("src/").map(|(crate_folder, _)| format!("{crate_folder}src/"));
     let own = |frame: &Frame| frame.file.as_ref().zip(own.as_ref()).is_some_and(|(file, own)| file.contains(own));
     // `catch_unwind` contributes a frame without a source file.
