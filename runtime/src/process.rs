@@ -1,14 +1,14 @@
-//! Waiting for child processes: Go's `os/exec`, on `std`'s [`Command`] and [`Child`].
+//! Waiting for child processes: Go's `os/exec`, on top of `std`'s [`Command`] and [`Child`].
 //!
-//! Children are built and started by [`std::process`], as usual. Its waits keep an OS thread and
-//! cannot be stopped. The waits here park the goroutine, or block the calling thread, and have a
-//! form that a context ends.
+//! Children are configured and started with [`std::process`], as usual. Waiting with `std` occupies
+//! an OS thread and cannot be interrupted. The functions here park the goroutine (or block the
+//! calling thread) while they wait, and have variants that a context can end.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | run a program to its end | [`status`], [`status_ctx`] | `Cmd.Run`, `exec.CommandContext` |
 //! | and read what it prints | [`output`], [`output_ctx`] | `Cmd.Output` |
-//! | start it and go on | [`Command::spawn`] | `Cmd.Start` |
+//! | start it and continue | [`Command::spawn`] | `Cmd.Start` |
 //! | wait for a child that was started | [`wait`], [`wait_ctx`] | `Cmd.Wait` |
 //! | wait for it, and read what it prints | [`wait_with_output`], [`wait_with_output_ctx`] | |
 //! | use its `stdin`, `stdout` and `stderr` | [`Async::new`] | `Cmd.StdinPipe`, `Cmd.StdoutPipe` |
@@ -46,22 +46,23 @@
 //! ```
 //!
 //! # When a context ends
-//! A function that has started the child, or takes it by value, kills it (SIGKILL), waits until it
-//! is gone, and returns the error of the context. [`wait_ctx`], which takes it by reference, leaves
-//! it running. Only the child itself is killed: processes that it has started go on, unless they
-//! end when their pipes close. The functions do not wait for those processes, even if they have the
-//! child's output open. (Go waits, unless there is a `WaitDelay`.)
+//! A function that starts the child, or takes it by value, kills the child (SIGKILL), waits until
+//! it is gone, and returns the context's error. [`wait_ctx`] takes the child by reference and
+//! leaves it running. Only the child itself is killed. Processes that the child has started
+//! continue, unless they end when their pipes close. The functions do not wait for those processes,
+//! even if the processes hold the child's output open. (Go waits, unless there is a `WaitDelay`.)
 //!
 //! # How it waits
-//! On Linux a process has a descriptor that becomes readable when the process ends (`pidfd_open`,
-//! since 5.3). The wait is one for that descriptor, as for a socket, and takes a descriptor while
-//! it lasts. Where there is none (another system, a container that denies the call, no free
-//! descriptor) the wait polls: it checks whether the child has ended after 1 ms at first, then less
-//! and less often, every 50 ms at last.
+//! On Linux, a process can have a descriptor that becomes readable when the process ends
+//! (`pidfd_open`, since 5.3). The function waits for that descriptor as it would for a socket, and
+//! uses one descriptor while it waits. If no such descriptor is available (on another system, in a
+//! container that denies the call, or if no descriptor is free), the function polls. It checks
+//! whether the child has ended, first after 1 ms, then less and less often, and finally every 50
+//! ms.
 //!
-//! Rejected: a thread for each child, which no context could end; and SIGCHLD, whose handler
-//! belongs to the whole process, needs descriptors as well, and is never called if the program was
-//! started with the signal blocked.
+//! Rejected: a thread for each child, because no context could end it. Rejected: SIGCHLD, because
+//! its handler belongs to the whole process, also needs descriptors, and is never called if the
+//! program was started with the signal blocked.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -76,7 +77,8 @@ use crate::net::Async;
 use crate::scope::scope;
 use crate::signal::Signal;
 
-/// The pause between two checks of a child: at least, at most, and as a share of the time so far.
+/// The pause between two checks of a child: the minimum, the maximum, and the share of the time
+/// waited so far.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_SHARE: u32 = 16;
@@ -87,7 +89,7 @@ const PAUSE_SHARE: u32 = 16;
 /// first, if it was not taken, so that the child does not wait for more input.
 ///
 /// # Errors
-/// The system's error, for example that the child was waited for elsewhere.
+/// The system's error, for example if the child was waited for elsewhere.
 ///
 /// ```
 /// use greenthread::process;
@@ -101,12 +103,12 @@ pub fn wait(child: &mut Child) -> io::Result<ExitStatus> {
     wait_ctx(&Context::background(), child)
 }
 
-/// Waits like [`wait`], but no longer than `ctx` lasts.
+/// Waits like [`wait`], but only until `ctx` ends.
 ///
-/// If the context ends first, the child goes on and can be waited for again.
+/// If the context ends first, the child continues and can be waited for again.
 ///
 /// # Errors
-/// Those of [`wait`], and that of the context.
+/// The errors of [`wait`], and the context's error.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -128,7 +130,7 @@ pub fn wait_ctx(ctx: &Context, child: &mut Child) -> io::Result<ExitStatus> {
     if let Some(status) = child.try_wait()? {
         return Ok(status);
     }
-    // The child was not waited for, so its ID is not reused.
+    // The child has not been waited for, so its ID cannot have been reused.
     let mut pidfd = open_process(child.id()).ok().and_then(|pidfd| Async::new(pidfd).ok());
     let since = Instant::now();
     loop {
@@ -140,7 +142,7 @@ pub fn wait_ctx(ctx: &Context, child: &mut Child) -> io::Result<ExitStatus> {
             return Ok(status);
         }
         // If the descriptor was readable, a debugger has to wait for the child first, and the
-        // descriptor does not report that.
+        // descriptor does not report when that happens.
         pidfd = None;
     }
 }
@@ -150,8 +152,8 @@ struct KillOnDrop(Child);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Neither has an effect if the child was waited for. If the system refuses, there is no
-        // other way.
+        // Neither call has an effect if the child was waited for. If the system refuses, there is
+        // no other way to end the child.
         let _ = self.0.kill();
         let _ = wait(&mut self.0);
     }
@@ -162,7 +164,7 @@ impl Drop for KillOnDrop {
 /// Like [`Command::status`], but parks the goroutine. Go's `Cmd.Run`.
 ///
 /// # Errors
-/// The system's error, for example that the program does not exist.
+/// The system's error, for example if the program does not exist.
 ///
 /// ```
 /// use greenthread::process;
@@ -176,13 +178,13 @@ pub fn status(command: &mut Command) -> io::Result<ExitStatus> {
     status_ctx(&Context::background(), command)
 }
 
-/// Runs a program like [`status`], but no longer than `ctx` lasts.
+/// Runs a program like [`status`], but only until `ctx` ends.
 ///
-/// If the context ends first, the child is killed, and gone when this returns; if it has ended
-/// already, no child is started. Go's `exec.CommandContext` and `Cmd.Run`.
+/// If the context ends first, the child is killed, and is gone when this function returns. If the
+/// context has already ended, no child is started. Go's `exec.CommandContext` and `Cmd.Run`.
 ///
 /// # Errors
-/// Those of [`status`], and that of the context.
+/// The errors of [`status`], and the context's error.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -200,16 +202,17 @@ pub fn status_ctx(ctx: &Context, command: &mut Command) -> io::Result<ExitStatus
     wait_ctx(ctx, &mut child.0)
 }
 
-/// Runs a program, waits until it has ended, and returns all that it has printed.
+/// Runs a program, waits until it has ended, and returns everything that it has printed.
 ///
 /// Like [`Command::output`], but parks the goroutine. Go's `Cmd.Output`.
 ///
-/// `stdout` and `stderr` are captured, whatever was set in `command`, and stay set so. `stdin` is
-/// the one that was set, or else that of this process, like with [`Command::spawn`]. (`std`
-/// captures what was not set, and gives the child an empty `stdin`.)
+/// `stdout` and `stderr` are captured, whatever was set in `command`, and `command` keeps that
+/// setting. `stdin` is as set in `command`, or inherited from this process, as with
+/// [`Command::spawn`]. (`std` captures only the streams that were not set, and gives the child an
+/// empty `stdin`.)
 ///
 /// # Errors
-/// The system's error, for example that the program does not exist. A program that fails is not an
+/// The system's error, for example if the program does not exist. A program that fails is not an
 /// error here: check the status.
 ///
 /// ```
@@ -224,13 +227,14 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
     output_ctx(&Context::background(), command)
 }
 
-/// Runs a program like [`output`], but no longer than `ctx` lasts.
+/// Runs a program like [`output`], but only until `ctx` ends.
 ///
-/// If the context ends first, the child is killed, and gone when this returns, and its output is
-/// lost; if it has ended already, no child is started. Go's `exec.CommandContext` and `Cmd.Output`.
+/// If the context ends first, the child is killed and its output is lost; the child is gone when
+/// this function returns. If the context has already ended, no child is started. Go's
+/// `exec.CommandContext` and `Cmd.Output`.
 ///
 /// # Errors
-/// Those of [`output`], and that of the context.
+/// The errors of [`output`], and the context's error.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -249,14 +253,14 @@ pub fn output_ctx(ctx: &Context, command: &mut Command) -> io::Result<Output> {
     wait_with_output_ctx(ctx, command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
 }
 
-/// Waits until the child has ended, and returns all that it has printed.
+/// Waits until the child has ended, and returns everything that it has printed.
 ///
 /// Like [`Child::wait_with_output`], but parks the goroutine. Only pipes are read. Both are read at
-/// the same time, so a full one never keeps the child waiting while the other is read. The child's
-/// `stdin` is closed first.
+/// the same time, so a full pipe never keeps the child waiting while the other pipe is read. The
+/// child's `stdin` is closed first.
 ///
 /// # Errors
-/// The system's error. The child is killed then.
+/// The system's error. In that case the child is killed.
 ///
 /// ```
 /// use greenthread::process;
@@ -270,13 +274,13 @@ pub fn wait_with_output(child: Child) -> io::Result<Output> {
     wait_with_output_ctx(&Context::background(), child)
 }
 
-/// Waits like [`wait_with_output`], but no longer than `ctx` lasts.
+/// Waits like [`wait_with_output`], but only until `ctx` ends.
 ///
-/// If the context ends first, or has ended already, the child is killed, and gone when this
-/// returns.
+/// If the context ends first, or has ended already, the child is killed, and is gone when this
+/// function returns.
 ///
 /// # Errors
-/// Those of [`wait_with_output`], and that of the context.
+/// The errors of [`wait_with_output`], and the context's error.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -316,7 +320,7 @@ fn drain(ctx: &Context, pipe: Option<impl AsFd + Read>) -> io::Result<Vec<u8>> {
 /// Does not block. Go's `Process.Signal`.
 ///
 /// # Errors
-/// The system's error, for example that the child runs as another user by now.
+/// The system's error, for example if the child now runs as another user.
 ///
 /// ```
 /// use greenthread::process;
@@ -332,7 +336,7 @@ fn drain(ctx: &Context, pipe: Option<impl AsFd + Read>) -> io::Result<Vec<u8>> {
 /// ```
 pub fn send_signal(child: &mut Child, signal: Signal) -> io::Result<()> {
     match child.try_wait()? {
-        // The ID may belong to another process by now.
+        // The ID may now belong to another process.
         Some(_) => Ok(()),
         None => send(child.id(), signal.as_raw()),
     }

@@ -23,16 +23,16 @@
 //! }
 //! ```
 //!
-//! No handler is installed before the first call (except those of [`debug`](crate::debug) and of
-//! the report of stack overflows), and a program that waits for a signal sleeps. While a channel
-//! receives a signal, the default effect of the signal is off: a program that is notified of
-//! [`Signal::SIGTERM`] does not end by it. When the last receiver of a signal is dropped, the
-//! former effect is restored: the system's default, the runtime's dump at [`Signal::SIGQUIT`], or
-//! that the signal was ignored (as with `nohup`).
+//! No handler is installed before the first call (except the handlers of [`debug`](crate::debug)
+//! and of the stack-overflow report). A program that waits for a signal sleeps. While a channel
+//! receives a signal, the default effect of the signal is off: for example, [`Signal::SIGTERM`]
+//! does not end a program that is notified of it. When the last receiver of a signal is dropped,
+//! the former effect is restored: the system's default, the runtime's dump at [`Signal::SIGQUIT`],
+//! or ignoring the signal (as with `nohup`).
 //!
-//! Handlers that were installed before are called too. They, and those that are added with the
-//! crate `signal-hook`, stay after the last receiver is dropped. But a handler that is added with
-//! `signal-hook` later does not keep the default effect of such a signal off.
+//! Handlers that were installed earlier are also called. Those handlers, and any that are added
+//! with the crate `signal-hook`, stay installed after the last receiver is dropped. But a handler
+//! that is added later with `signal-hook` does not keep the default effect of such a signal off.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -63,8 +63,8 @@ const FIRST_RESERVED: i32 = 32;
 /// A kind of signal.
 ///
 /// Go's `os.Signal`. It prints as its name, such as `SIGTERM`, or as its number. The common signals
-/// are constants; [`from_raw`](Self::from_raw) makes the others, and [`real_time`](Self::real_time)
-/// those that a program may define.
+/// are constants. [`from_raw`](Self::from_raw) makes the others, and [`real_time`](Self::real_time)
+/// makes the signals that a program may define for itself.
 ///
 /// ```
 /// use greenthread::signal::Signal;
@@ -82,7 +82,7 @@ impl Signal {
     pub const SIGCHLD: Self = Self(consts::SIGCHLD);
     /// The process continues after it was stopped.
     pub const SIGCONT: Self = Self(consts::SIGCONT);
-    /// The terminal is gone, or, for daemons by convention, the settings are to be reloaded.
+    /// The terminal was closed, or, for daemons by convention, the settings should be reloaded.
     pub const SIGHUP: Self = Self(consts::SIGHUP);
     /// Ctrl-C in the terminal.
     pub const SIGINT: Self = Self(consts::SIGINT);
@@ -114,10 +114,10 @@ impl Signal {
     /// Go's `syscall.Signal(number)`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no program can be notified of it: `SIGKILL`
-    /// and `SIGSTOP`; `SIGSEGV`, `SIGBUS`, `SIGFPE` and `SIGILL`, which concern the instruction
-    /// that causes them; those that the C library reserves; and numbers without a signal. (`SIGURG`
-    /// also comes with each [dump](crate::debug::dump).)
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if no program can be notified of the signal:
+    /// `SIGKILL` and `SIGSTOP`; `SIGSEGV`, `SIGBUS`, `SIGFPE` and `SIGILL`, which concern the
+    /// instruction that causes them; the signals that the C library reserves; and numbers without a
+    /// signal. (`SIGURG` also arrives with each [dump](crate::debug::dump).)
     ///
     /// ```
     /// use greenthread::signal::Signal;
@@ -130,7 +130,8 @@ impl Signal {
     pub fn from_raw(number: i32) -> io::Result<Self> {
         let refused =
             [consts::SIGKILL, consts::SIGSTOP, consts::SIGSEGV, consts::SIGBUS, consts::SIGFPE, consts::SIGILL];
-        // Between the standard and the real-time signals are those that the C library reserves.
+        // Between the standard and the real-time signals are the signals that the C library
+        // reserves.
         let exists = (1..FIRST_RESERVED).contains(&number) || real_time_signals().contains(&number);
         if exists && !refused.contains(&number) {
             return Ok(Self(number));
@@ -141,12 +142,12 @@ impl Signal {
 
     /// Returns the real-time signal `SIGRTMIN+n`, which is for the program's own use.
     ///
-    /// Several of one kind that arrive while the [channel is full](notify) become one here too. In
-    /// Go, they are known by their numbers.
+    /// As with other signals, several of one kind that arrive while the [channel is full](notify)
+    /// are merged into one. In Go, real-time signals are known by their numbers.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the system does not have this one: Linux
-    /// has at least 30 (0 to 29), other systems may have none.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the system does not have this signal: Linux
+    /// has at least 30 (0 to 29); other systems may have none.
     ///
     /// ```
     /// use greenthread::signal::Signal;
@@ -193,17 +194,17 @@ impl fmt::Debug for Signal {
     }
 }
 
-/// Returns a channel that receives the signals, instead of their default effect.
+/// Returns a channel that receives the signals, which then no longer have their default effect.
 ///
 /// Go's `signal.Notify`. The channel has room for as many signals as `signals` names. While it is
-/// full, several signals of one kind become one, as they do in the system itself; no kind is lost
+/// full, several signals of one kind are merged into one, as in the system itself; no kind is lost
 /// (Go drops signals that do not fit). Each call makes a channel of its own, and each channel
 /// receives every signal. Dropping the receiver and its clones ends the notification; a moment
-/// later the default effect is restored, unless another channel receives these signals. Without
-/// `signals` the channel stays empty (in Go it receives all signals).
+/// later the default effect is restored, unless another channel receives these signals. If
+/// `signals` is empty, the channel stays empty (in Go it receives all signals).
 ///
 /// Does not block; works from any thread. A goroutine named `signal` serves the channel while there
-/// are receivers, and parks while no signal comes. It takes three descriptors.
+/// are receivers, and parks until a signal arrives. The channel uses three descriptors.
 ///
 /// # Panics
 /// If no descriptors are free.
@@ -232,15 +233,15 @@ pub fn notify(signals: &[Signal]) -> Receiver<Signal> {
     rx
 }
 
-/// Returns a context that ends when one of the signals comes, or with `parent`.
+/// Returns a context that ends when one of the signals arrives or `parent` ends.
 ///
 /// Go's `signal.NotifyContext`. The first signal cancels the context, and the text of its
-/// [`cause`](Context::cause) names the signal: "SIGTERM received". Later ones have no effect, like
-/// in Go, until the [`Cancel`] is used or dropped or the parent ends; a moment after that the
+/// [`cause`](Context::cause) names the signal: "SIGTERM received". As in Go, later signals have no
+/// effect until the [`Cancel`] is used or dropped, or the parent ends. A moment after that, the
 /// signals have their default effect again. Drop the `Cancel` as soon as the context has ended, so
 /// that a second Ctrl-C ends a shutdown that hangs.
 ///
-/// Does not block; works from any thread. It costs what [`notify`] does, and one more goroutine.
+/// Does not block; works from any thread. It costs as much as [`notify`], plus one more goroutine.
 ///
 /// # Panics
 /// If no descriptors are free, like [`notify`].
@@ -264,8 +265,8 @@ pub fn notify(signals: &[Signal]) -> Receiver<Signal> {
 #[must_use = "dropping the `Cancel` ends the context"]
 pub fn notify_context(parent: &Context, signals: &[Signal]) -> (Context, Cancel) {
     let received = notify(signals);
-    // Two contexts, so that a signal, which ends the inner one, does not hide the end of the outer
-    // one.
+    // Two contexts: a signal ends the inner context, and so does not hide the end of the outer
+    // context.
     let (outer, cancel) = parent.with_cancel();
     let (inner, end) = outer.with_cancel_cause();
     start(move || {
@@ -286,7 +287,8 @@ fn start(f: impl FnOnce() + Send + 'static) {
 
 /// The delivery of signals to one channel.
 ///
-/// The handlers record which signals have come, and write to a socket that the goroutine waits for.
+/// The handlers record which signals have arrived, and write to a socket that the goroutine waits
+/// on.
 struct Delivery {
     // The order of the drops matters: the default effect is restored before the handlers are gone,
     // and the socket outlives `io`.
@@ -308,16 +310,16 @@ impl Delivery {
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals_raw)?;
         // After `with_pipe`, which closes the socket if it fails: `io` must not outlive the socket.
         let io = Descriptor::register(delivery.get_read().as_fd())?;
-        // Last: a signal that comes before this has its default effect, as if it had come earlier.
-        // None is lost.
+        // Added last: a signal that arrives before this point has its default effect, as if it had
+        // arrived earlier. No signal is lost.
         signals.iter().for_each(|&signal| kinds.add(signal));
         Ok(Self { _kinds: kinds, io, signals: delivery })
     }
 
     fn run(mut self, tx: &Sender<Signal>) {
         while !tx.is_closed() {
-            // It empties the socket before it checks, so a signal that it misses makes the socket
-            // ready again.
+            // `pending` empties the socket before it checks for signals, so a signal that it misses
+            // makes the socket ready again.
             for number in self.signals.pending() {
                 if tx.send(Signal(number)).is_err() {
                     return;
@@ -330,16 +332,16 @@ impl Delivery {
     }
 }
 
-/// What is installed for a kind of signal, and how many channels receive it.
+/// A record of what is installed for one kind of signal, and of how many channels receive it.
 struct Kind {
     listeners: usize,
     /// `true` while there are no listeners. It is read by the handler that emulates the default
-    /// effect, which exists only if the signal had that effect before.
+    /// effect. That handler exists only if the signal had its default effect before.
     unheard: Arc<AtomicBool>,
 }
 
 impl Kind {
-    /// Turns the dump at SIGQUIT on or off: it is the default effect of that signal, and its
+    /// Turns the dump at SIGQUIT on or off: the dump is the default effect of that signal, and its
     /// handler belongs to the runtime.
     fn update_dump(&self, signal: Signal) {
         if signal == Signal::SIGQUIT {
@@ -356,7 +358,7 @@ fn with_kinds<R>(f: impl FnOnce(&mut BTreeMap<Signal, Kind>) -> R) -> R {
 
 /// Makes sure that a signal without listeners has its default effect.
 ///
-/// Handlers are never removed, so without this it would have none.
+/// Handlers are never removed, so without this function the signal would have no effect.
 fn prepare(signal: Signal) -> io::Result<()> {
     with_kinds(|kinds| {
         if kinds.contains_key(&signal) {
@@ -371,9 +373,9 @@ fn prepare(signal: Signal) -> io::Result<()> {
     })
 }
 
-/// Adds a handler that does what the system would do, while there are no listeners.
+/// Adds a handler that, while there are no listeners, does what the system would do.
 fn emulate_default(signal: Signal, unheard: Arc<AtomicBool>) -> io::Result<()> {
-    // `signal-hook` takes SIGIO for a signal that is ignored by default.
+    // `signal-hook` regards SIGIO as a signal that is ignored by default.
     let is_known = signal_name(signal.0).is_some() && !(signal == Signal::SIGIO && SIGIO_IS_FATAL);
     if is_known {
         flag::register_conditional_default(signal.0, unheard)?;
@@ -385,7 +387,7 @@ fn emulate_default(signal: Signal, unheard: Arc<AtomicBool>) -> io::Result<()> {
         }
     };
     // SAFETY: the handler is async-signal-safe: it loads an atomic and calls `end_by_signal`, which
-    // is made for handlers. It neither allocates, locks nor panics.
+    // is made for handlers. It does not allocate, lock or panic.
     unsafe { low_level::register(signal.0, handler)? };
     Ok(())
 }

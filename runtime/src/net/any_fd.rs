@@ -12,22 +12,22 @@ use super::async_fd::AsyncFd;
 use super::watch_error::WatchError;
 use super::with_ctx::{WithCtx, WithCtxMut};
 
-/// A value whose descriptor can be waited for: a pipe, a terminal, `inotify`, a socket of another
-/// library.
+/// A value with a descriptor that can be waited for: a pipe, a terminal, `inotify`, a socket of
+/// another library.
 ///
-/// It does what Go does in `os.NewFile`.
+/// It does what Go's `os.NewFile` does.
 ///
 /// It reads and writes if the value does. To read and write at the same time, or under a context,
-/// use [views](Self::with_ctx), if the value reads and writes through a shared reference, as most
-/// do. For other values, such as the pipes of a [`Child`](std::process::Child), there is
-/// [`with_ctx_mut`](Self::with_ctx_mut). For other operations wait until the descriptor is
-/// [`readable`](Self::readable) or [`writable`](Self::writable), and try.
+/// use [views](Self::with_ctx). They require a value that reads and writes through a shared
+/// reference, as most do. For other values, such as the pipes of a [`Child`](std::process::Child),
+/// use [`with_ctx_mut`](Self::with_ctx_mut). For any other operation, wait until the descriptor is
+/// [`readable`](Self::readable) or [`writable`](Self::writable), and then try the operation.
 ///
-/// The descriptor is non-blocking until the `Async` is closed or dropped, or returns the value.
-/// That is a property of the open file, which all its descriptors share, those of other processes
-/// included: where the file is shared, such as a terminal, they notice. Of two `Async`s on one open
-/// file, keep the one that was made first alive for longer. Regular files cannot be waited for: use
-/// them directly.
+/// The descriptor is non-blocking until the `Async` is closed, dropped, or converted back into the
+/// value. The mode belongs to the open file. All descriptors of the file share it, even those in
+/// other processes, so other users of a shared file, such as a terminal, notice the change. If two
+/// `Async`s use one open file, the one that was made first must outlive the other. Regular files
+/// cannot be waited for: use them directly.
 ///
 /// ```
 /// use greenthread::net::Async;
@@ -49,14 +49,14 @@ pub struct Async<T: AsFd> {
 }
 
 impl<T: AsFd> Async<T> {
-    /// Registers the descriptor of `inner` with the poller, and makes it non-blocking.
+    /// Registers the descriptor of `inner` with the poller and makes it non-blocking.
     ///
-    /// It must stay the same descriptor. Does not block.
+    /// The value must keep the same descriptor. Does not block.
     ///
     /// # Errors
-    /// The system's error, with the value as it was: `PermissionDenied` for a descriptor that
-    /// cannot be waited for, such as that of a regular file; `AlreadyExists` if the same descriptor
-    /// is in use by another `Async` that was not [closed](Self::close).
+    /// The system's error, together with the unchanged value: `PermissionDenied` if the descriptor
+    /// cannot be waited for, as with a regular file; `AlreadyExists` if the same descriptor is in
+    /// use by another `Async` that was not [closed](Self::close).
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -72,9 +72,9 @@ impl<T: AsFd> Async<T> {
         }
     }
 
-    /// Returns a view of the value whose operations end, with an error, when `ctx` ends.
+    /// Returns a view of the value with operations that fail when `ctx` ends.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -95,7 +95,7 @@ impl<T: AsFd> Async<T> {
     /// Returns a view like [`with_ctx`](Self::with_ctx), for values that read and write only
     /// through an exclusive reference.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -117,7 +117,8 @@ impl<T: AsFd> Async<T> {
         WithCtxMut { socket: self, ctx }
     }
 
-    /// Returns the value, whose own operations do not wait but return `WouldBlock`.
+    /// Returns a reference to the value; the value's own operations return `WouldBlock` instead of
+    /// waiting.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -133,9 +134,9 @@ impl<T: AsFd> Async<T> {
         self.fd.get()
     }
 
-    /// Returns the value, and restores the mode of its descriptor.
+    /// Returns the value and restores the mode of its descriptor.
     ///
-    /// A socket has the timeouts that were set here. Does not block.
+    /// A socket keeps the timeouts that were set here. Does not block.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -149,12 +150,13 @@ impl<T: AsFd> Async<T> {
         self.fd.into_inner()
     }
 
-    /// Ends all operations, those in progress and all later ones, with an error
+    /// Ends all current and later operations with an error
     /// ([`NotConnected`](io::ErrorKind::NotConnected)).
     ///
-    /// The descriptor itself stays open as long as the value, which may not be its owner. It has
-    /// its former mode, and may be passed to another `Async`. Wakes the goroutines that wait in
-    /// operations, and blocks until they have left them.
+    /// The descriptor itself stays open for as long as the value keeps it open; the value may not
+    /// own it. The descriptor gets its former mode back, and may be passed to another `Async`. The
+    /// call wakes all goroutines that wait in operations, and blocks until those operations have
+    /// returned.
     ///
     /// ```
     /// use greenthread::net::Async;
@@ -170,11 +172,11 @@ impl<T: AsFd> Async<T> {
         self.fd.evict();
     }
 
-    /// Sets the time until which operations may wait, or removes it with `None`.
+    /// Sets the deadline after which operations fail, or removes it with `None`.
     ///
-    /// It applies to the operations that wait now and to all later ones. Once it has passed they
-    /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
-    /// another deadline is set. Does not block. Go's `SetDeadline`.
+    /// The deadline applies to operations that are already waiting and to all later ones. Once it
+    /// has passed, operations fail with [`TimedOut`](io::ErrorKind::TimedOut) until another
+    /// deadline is set, even if they would not have to wait. Does not block. Go's `SetDeadline`.
     ///
     /// # Errors
     /// If the `Async` is closed.
@@ -230,10 +232,10 @@ impl<T: AsFd> Async<T> {
         self.fd.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
+    /// Sets how long each later read operation may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
-    /// applies to all handles; an earlier deadline applies too. Does not block.
+    /// applies to all handles. A deadline that is reached earlier also applies. Does not block.
     ///
     /// # Errors
     /// If the timeout is zero or the `Async` is closed.
@@ -251,7 +253,7 @@ impl<T: AsFd> Async<T> {
         self.fd.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
+    /// Sets how long each later write operation may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -307,12 +309,12 @@ impl<T: AsFd> Async<T> {
         self.fd.timeout(Direction::Write)
     }
 
-    /// Blocks until there is something to read, or the end.
+    /// Blocks until there is something to read, or the end is reached.
     ///
-    /// Takes turns with the operations that read.
+    /// Takes turns with other operations that read.
     ///
-    /// It is for operations that this type does not have: wait, try the operation on the
-    /// [descriptor](std::os::fd::AsFd), and wait again if it would block. Go's
+    /// Use it for operations that this type does not have: wait, try the operation on the
+    /// [descriptor](std::os::fd::AsFd), and wait again if the operation would block. Go's
     /// `SyscallConn().Read`.
     ///
     /// # Errors
@@ -337,7 +339,7 @@ impl<T: AsFd> Async<T> {
 
     /// Blocks until a write would not block, or would fail.
     ///
-    /// Takes turns with the operations that write. Otherwise like [`readable`](Self::readable).
+    /// Takes turns with other operations that write. Otherwise like [`readable`](Self::readable).
     /// Go's `SyscallConn().Write`.
     ///
     /// # Errors
@@ -356,10 +358,10 @@ impl<T: AsFd> Async<T> {
 
     /// Blocks until the system reports an out-of-band event (`POLLPRI`), or the peer hangs up.
     ///
-    /// Such events are urgent data of TCP, a change of a file in sysfs, and an alarm of the
-    /// kernel's pressure stall information. The event may be one that was already reported and
-    /// handled before the call. A goroutine may wait for it while another one reads; several such
-    /// waits take turns. A read deadline ends the wait, a timeout does not. Go has no counterpart.
+    /// Such events are TCP urgent data, a change of a sysfs file, and an alarm of the kernel's
+    /// pressure stall information. The event may be one that was already reported and handled
+    /// before the call. One goroutine may wait for the event while another reads; several such
+    /// waits take turns. A read deadline ends the wait; a timeout does not. Go has no counterpart.
     ///
     /// # Errors
     /// If the `Async` is closed or the read deadline has passed;
@@ -382,10 +384,10 @@ impl<T: AsFd> Async<T> {
 }
 
 impl<T: AsFd> WithCtx<'_, Async<T>> {
-    /// Blocks like [`Async::readable`], but no longer than the context lasts.
+    /// Blocks like [`Async::readable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`Async::readable`], and that of the context.
+    /// The errors of [`Async::readable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -402,10 +404,10 @@ impl<T: AsFd> WithCtx<'_, Async<T>> {
         self.socket.fd.wait_ready(Some(self.ctx), Direction::Read)
     }
 
-    /// Blocks like [`Async::writable`], but no longer than the context lasts.
+    /// Blocks like [`Async::writable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`Async::writable`], and that of the context.
+    /// The errors of [`Async::writable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -419,10 +421,10 @@ impl<T: AsFd> WithCtx<'_, Async<T>> {
         self.socket.fd.wait_ready(Some(self.ctx), Direction::Write)
     }
 
-    /// Blocks like [`Async::priority`], but no longer than the context lasts.
+    /// Blocks like [`Async::priority`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`Async::priority`], and that of the context.
+    /// The errors of [`Async::priority`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -487,7 +489,7 @@ impl<T: AsFd + Write> Write for WithCtxMut<'_, Async<T>> {
     }
 }
 
-// There are no such implementations for `&Async<T>`: with this bound it would contain itself, and
+// There are no such implementations for `&Async<T>`: with this bound they would be recursive, and
 // the compiler would search without end wherever a program has a bound like `for<'a> &'a S: Read`.
 impl<T: AsFd> Read for WithCtx<'_, Async<T>>
 where

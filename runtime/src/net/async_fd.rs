@@ -1,60 +1,62 @@
-//! A descriptor whose operations block goroutines and no thread: the core of all sockets and of
+//! A descriptor whose operations block goroutines but no thread: the core of all sockets and of
 //! [`Async`](super::Async).
 //!
 //! # An operation
 //! Each direction has a lock. An operation ([`IoOp`]) takes the lock of its direction, makes an
-//! attempt, and, where the attempt would block, waits for an event and tries again. It holds the
-//! lock while it waits, so later operations in that direction wait for the lock. When the
-//! descriptor is closed or its deadline passes, only the holder has to be woken: it releases the
-//! lock to the next operation, which checks for itself. What belongs to one operation only, a
-//! timeout or a context, also ends its wait for the lock.
+//! attempt, and, if the attempt would block, waits for an event and tries again. The operation
+//! holds the lock while it waits, so later operations in that direction wait for the lock. When the
+//! descriptor is closed or its deadline passes, only the holder has to be woken. It releases the
+//! lock to the next operation, which checks for itself. A timeout or a context belongs to a single
+//! operation, and also ends that operation's wait for the lock.
 //!
 //! # Deadlines and timeouts
-//! Each direction has one timer. It is set to the earlier of two times: the deadline of the
-//! descriptor, and the end of the operation that waits. The second one exists only if a timeout was
-//! set and the operation really waits; without a timeout an operation pays one load for it.
+//! Each direction has one timer. It is set to the earlier of two times: the descriptor's deadline
+//! and the time at which the waiting operation ends. The second time exists only if a timeout was
+//! set and the operation really waits. Without a timeout, it costs each operation one load.
 //!
 //! # Skipping a read
-//! A read that returns less than it asked for has emptied a TCP socket. The next read would only be
-//! told that it would block, so it waits first. Events are edges, so this is right if each arrival
-//! since then has an event of its own, which the poll word keeps. It saves a busy server with 64
-//! connections 6 to 10 percent of its time. It is done only where it is certain:
+//! A read from a TCP socket that returns less than it asked for has emptied the socket. An attempt
+//! at the next read would only return `WouldBlock`, so that read waits for an event first. Events
+//! are edges, so skipping the attempt is correct if each later arrival has an event of its own,
+//! which the poll word keeps. Skipping saves a busy server with 64 connections 6 to 10 percent of
+//! its time. It is done only where all of the following are certain:
 //!
-//! * *The read has asked for more.* What counts is what the system was asked for, not what the
-//!   caller asked for: of a vectored read the first [`MAX_PARTS`] parts, and never more than
-//!   [`MAX_READ`] bytes.
-//! * *Nothing was left behind that has no further event.* The end of the stream may have come
-//!   together with the last bytes, in one event, which has been taken by now. A read also stops at
-//!   TCP's urgent mark, with more behind it. So an event that reports the end, an error, or urgent
-//!   data is remembered ([`Descriptor::must_read_on`]), and from then on each read is tried. If
-//!   that event has not been taken before the read, it is still in the poll word, and ends the
+//! * *The read asked for more.* The length that counts is the one that the system was asked for,
+//!   not the one that the caller asked for. It covers only the first [`MAX_PARTS`] parts of a
+//!   vectored read, and never more than [`MAX_READ`] bytes.
+//! * *Everything left behind has a further event.* The end of the stream may have arrived together
+//!   with the last bytes, in one event, and that event has already been taken. A read also stops at
+//!   TCP's urgent mark, even if more bytes follow. So an event that reports the end, an error, or
+//!   urgent data is remembered ([`Descriptor::must_read_on`]), and from then on each read is tried.
+//!   If such an event was not taken before the read, it is still in the poll word and ends the
 //!   wait.
-//! * *It is a plain TCP socket.* Another protocol may be behind a `std::net::TcpStream`, such as
-//!   TLS in the kernel, whose reads stop between records. Code that has the descriptor can put one
-//!   there, or take the urgent byte out of band, so that no event reports it. So reads are skipped
-//!   only on sockets that were made here ([`own_tcp`](AsyncFd::own_tcp)) and whose descriptor was
-//!   never [lent](AsyncFd::lend).
+//! * *The socket is plain TCP.* A `std::net::TcpStream` may use another protocol. An example is TLS
+//!   in the kernel, whose reads stop between records. Code that has the descriptor can install such
+//!   a protocol, or can take the urgent byte out of band so that no event reports it. Therefore
+//!   reads are skipped only on sockets that were made here ([`own_tcp`](AsyncFd::own_tcp)) and
+//!   whose descriptor was never [lent](AsyncFd::lend).
 //!
 //! Rejected for Unix sockets: a read also ends where descriptors or credentials were passed along,
-//! with more behind it. Rejected: `TCP_INQ`, by which each read reports what is left. It takes
-//! `recvmsg`, which costs more than the empty read that it saves.
+//! even if more bytes follow. Rejected: `TCP_INQ`, which makes each read report how many bytes are
+//! left. It requires `recvmsg`, which costs more than the empty read that it saves.
 //!
 //! # Closing
-//! `close` ends all waits and replaces the descriptor by a dead socket (`dup2`). What was behind
-//! the descriptor is closed at once, so the peer notices and the port is free. The *number* stays
-//! in use until the last handle is dropped. So a concurrent operation cannot reach a descriptor
-//! that was opened since: it reaches the dead socket, which fails every operation, and the result
-//! is replaced by the error for a closed descriptor. Rejected: counting the operations and closing
-//! the number after the last one, like Go, since `AsFd` lends the number to safe code for as long
-//! as the handle lives.
+//! `close` ends all waits and replaces the descriptor with a dead socket (`dup2`). The original
+//! socket is closed at once, so the peer notices and the port is free. The *number* stays in use
+//! until the last handle is dropped. So a concurrent operation cannot reach a descriptor that was
+//! opened later. It reaches the dead socket, which fails every operation, and the result is
+//! replaced with the error for a closed descriptor. Rejected: counting the operations and closing
+//! the number after the last one, as Go does. This would not work because `AsFd` lends the number
+//! to safe code for as long as the handle lives.
 //!
-//! Closing an [`Async`](super::Async) ([`evict`](AsyncFd::evict)) also gives the mode of the
-//! descriptor back ([`Nonblocking`]). For that it waits for both locks: an operation that holds one
-//! may be about to make an attempt, which must not block its thread.
+//! Closing an [`Async`](super::Async) ([`evict`](AsyncFd::evict)) also restores the mode of the
+//! descriptor ([`Nonblocking`]). To do so, it first waits for both locks: an operation that holds a
+//! lock may be about to make an attempt, and that attempt must not block its thread.
 //!
 //! # Invariants
-//! * I1: the number is closed once, after the last handle and after the poller has let go of it:
-//!   the field `io` is declared, and so dropped, before `value`.
+//! * I1: the number is closed once, after the last handle is dropped and after the poller has
+//!   released the number. For this reason the field `io` is declared, and so dropped, before
+//!   `value`.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::{self, ManuallyDrop};
@@ -78,22 +80,23 @@ use super::nonblocking::Nonblocking;
 use crate::io_wait::wait_or_close;
 use crate::sync::{Mutex, MutexGuard};
 
-/// How long to wait where no event reports when to try again: at first, and at most.
+/// The first and the longest pause between attempts where no event reports when to try again.
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const MAX_PAUSE: Duration = Duration::from_millis(5);
 
 /// The most parts of one vectored operation (`IOV_MAX` on all systems).
 const MAX_PARTS: usize = 1024;
 
-/// The most bytes that a read is taken to ask for. (Linux reads at most 2 GiB less a page at once.)
+/// The most bytes that a read is assumed to ask for. (Linux reads at most 2 GiB minus one page at
+/// once.)
 const MAX_READ: usize = 1 << 30;
 
-/// A descriptor, as its handles share it.
+/// The descriptor that its handles share.
 pub(super) struct AsyncFd<T: AsFd> {
     io: Descriptor,
     read: Half,
     write: Half,
-    /// Held by the wait for priority events that is in progress.
+    /// Held by the current wait for priority events.
     priority: Mutex<()>,
     /// `true` if the user asked for `WouldBlock` instead of waits.
     nonblocking: AtomicBool,
@@ -106,16 +109,16 @@ pub(super) struct AsyncFd<T: AsFd> {
 impl<T: AsFd + UnwindSafe> UnwindSafe for AsyncFd<T> {}
 impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for AsyncFd<T> {}
 
-/// Returns which of the parts to pass to the system: as many as it takes at once.
+/// Returns the range of parts to pass to the system: as many as the system takes at once.
 ///
-/// Empty ones in front are left out: if they were all, the result would look like the end of the
-/// stream.
+/// Leading empty parts are left out: if only empty parts were passed, the result would look like
+/// the end of the stream.
 fn passed(parts: &[impl Deref<Target = [u8]>]) -> Range<usize> {
     let first = parts.iter().position(|part| !part.is_empty()).unwrap_or(parts.len());
     first..parts.len().min(first + MAX_PARTS)
 }
 
-/// Returns `true` if one of the events has occurred, or an error.
+/// Returns `true` if one of the events, or an error, has occurred.
 fn is_ready(socket: &impl AsFd, events: PollFlags) -> io::Result<bool> {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     Ok(rustix::event::poll(&mut [PollFd::new(socket, events)], Some(&now))? > 0)
@@ -125,16 +128,16 @@ impl<T: AsFd> AsyncFd<T> {
     /// Registers a value that was made elsewhere, and makes it non-blocking until it is returned or
     /// dropped.
     ///
-    /// Timeouts that it has in the system (`SO_RCVTIMEO`, `SO_SNDTIMEO`) become timeouts here: the
-    /// system's do not end a non-blocking operation.
+    /// Timeouts that are set in the system (`SO_RCVTIMEO`, `SO_SNDTIMEO`) become timeouts here,
+    /// because the system's timeouts do not end a non-blocking operation.
     ///
     /// # Errors
-    /// The system's error, with the value as it was.
+    /// The system's error, together with the unchanged value.
     pub(super) fn new(value: T) -> Result<Self, (io::Error, T)> {
         let value = Nonblocking::new(value);
         match value.set().and_then(|()| Descriptor::register(value.get().as_fd())) {
             Ok(io) => {
-                // A value other than a socket has none.
+                // A value that is not a socket has no timeouts.
                 let options = SockRef::from(value.get());
                 let read = Half::with_timeout(options.read_timeout().unwrap_or(None));
                 let write = Half::with_timeout(options.write_timeout().unwrap_or(None));
@@ -166,7 +169,7 @@ impl<T: AsFd> AsyncFd<T> {
         Self { io, read, write, priority, nonblocking, plain_tcp, value }
     }
 
-    /// Returns the value, for what does not wait.
+    /// Returns the value, for operations that do not wait.
     ///
     /// # Errors
     /// If the descriptor is closed.
@@ -174,8 +177,8 @@ impl<T: AsFd> AsyncFd<T> {
         if self.io.is_evicted() { Err(error::closed()) } else { Ok(self.get()) }
     }
 
-    /// Returns the value, closed or not, for use in this module only: code that may pass on the
-    /// descriptor calls [`lend`](Self::lend).
+    /// Returns the value, whether closed or not, for use in this module only: code that may pass
+    /// the descriptor on calls [`lend`](Self::lend).
     pub(super) fn get(&self) -> &T {
         self.value.get()
     }
@@ -192,14 +195,14 @@ impl<T: AsFd> AsyncFd<T> {
         self.plain_tcp.load(Ordering::Relaxed)
     }
 
-    /// Returns the value, with the timeouts that were set here, and blocking if it was so before
-    /// [`new`](Self::new).
+    /// Returns the value, with the timeouts that were set here, and in blocking mode if it was
+    /// blocking before [`new`](Self::new).
     pub(super) fn into_inner(self) -> T {
         let Self { io, value, read, write, .. } = self;
         // I1.
         drop(io);
-        // The system counts in microseconds, and takes zero for none. A value other than
-        // a socket refuses.
+        // The system counts in microseconds and treats zero as no timeout. A value that is not a
+        // socket rejects the call.
         let timeout = |half: Half| half.timeout().map(|timeout| timeout.max(Duration::from_micros(1)));
         let options = SockRef::from(value.get());
         let _ = options.set_read_timeout(timeout(read));
@@ -220,7 +223,7 @@ impl<T: AsFd> AsyncFd<T> {
         IoOp::start(&self.io, self.half(direction), &self.nonblocking, direction, ctx)
     }
 
-    /// Performs one operation: calls `attempt` until it does not return `WouldBlock`.
+    /// Performs one operation: calls `attempt` until the result is not `WouldBlock`.
     #[inline]
     pub(super) fn run_io<R>(
         &self,
@@ -253,7 +256,7 @@ impl<T: AsFd> AsyncFd<T> {
 
     /// Performs one operation like [`run_io`](Self::run_io), but tries again after pauses.
     ///
-    /// It is for writes and connects that no event reports to be possible.
+    /// For writes and connects, if no event reports when they become possible.
     pub(super) fn run_io_with_pauses<R>(
         &self,
         ctx: Option<&Context>,
@@ -265,8 +268,8 @@ impl<T: AsFd> AsyncFd<T> {
         op.run(|| attempt(self.get()))
     }
 
-    /// Performs a read of up to `len` bytes, which is not tried before an event if the read before
-    /// it emptied the socket ("Skipping a read").
+    /// Performs a read of up to `len` bytes; if the previous read emptied the socket, waits for an
+    /// event before the first attempt ("Skipping a read").
     #[inline]
     fn run_read(
         &self,
@@ -285,7 +288,7 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(read)
     }
 
-    /// Performs a read into no space at all: it neither waits nor checks deadlines, like Go's.
+    /// Performs a read into an empty buffer: like Go's, it neither waits nor checks deadlines.
     ///
     /// # Errors
     /// If the descriptor is closed or the context has ended.
@@ -315,7 +318,7 @@ impl<T: AsFd> AsyncFd<T> {
             Direction::Priority => return self.wait_priority(ctx),
         };
         self.run_io(direction, ctx, |socket| {
-            // Events report changes only; this asks for the state.
+            // Events report only changes; this call asks for the current state.
             if is_ready(socket, events)? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
         })
     }
@@ -333,7 +336,7 @@ impl<T: AsFd> AsyncFd<T> {
         loop {
             error::check_ctx(Some(ctx))?;
             // Some descriptors, such as those of the kernel's pressure stall information, report an
-            // event once: then the event is all there is.
+            // event only once: in that case the event is the only evidence.
             let reported = self.io.take(Direction::Priority).map_err(error::of_wait)?;
             if reported || is_ready(self.get(), PollFlags::PRI)? {
                 return Ok(());
@@ -349,7 +352,7 @@ impl<T: AsFd> AsyncFd<T> {
         }
     }
 
-    /// Sets the deadline of a direction, for the operation that waits and for all later ones.
+    /// Sets the deadline of a direction, for the waiting operation and for all later ones.
     pub(super) fn set_deadline(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<()> {
         self.half(direction).set_deadline(&self.io, direction, deadline)
     }
@@ -383,22 +386,22 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(())
     }
 
-    /// Leaves the descriptor non-blocking for good.
+    /// Keeps the descriptor non-blocking permanently.
     pub(super) fn keep_mode(&self) {
         self.value.keep();
     }
 
-    /// Ends all operations, now and later, and leaves the descriptor as it was before
+    /// Ends all current and later operations, and leaves the descriptor as it was before
     /// [`new`](Self::new).
     pub(super) fn evict(&self) {
         self.io.evict();
-        // The holder of a turn may be about to make an attempt, which must not block. A later
-        // operation makes none.
+        // The holder of a turn may be about to make an attempt, which must not block. Later
+        // operations make no attempt.
         let _turns = (self.read.turn.lock(), self.write.turn.lock());
         self.value.restore();
     }
 
-    /// Ends all operations, now and later, and closes what is behind the descriptor. Only for
+    /// Ends all current and later operations, and closes the socket behind the descriptor. Only for
     /// sockets without another owner.
     pub(super) fn close(&self) {
         if self.io.is_evicted() {
@@ -410,13 +413,13 @@ impl<T: AsFd> AsyncFd<T> {
                 // SAFETY: I1: the number is open and belongs to `self.value`; `ManuallyDrop` keeps
                 // it from being closed here.
                 let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(self.get().as_fd().as_raw_fd()) });
-                // It fails only for a number that is not open. A child process that is started
+                // `dup2` fails only for a number that is not open. A child process that is started
                 // between the two calls inherits a dead socket.
                 let _ = rustix::io::dup2(&dead, &mut place);
                 let _ = rustix::io::fcntl_setfd(&*place, FdFlags::CLOEXEC);
             }
-            // No descriptor is free. The peer notices all the same; the rest is closed with the
-            // last handle.
+            // No descriptor is free. The peer still notices, and the socket is closed with the last
+            // handle.
             Err(_) => {
                 let _ = SockRef::from(self.get()).shutdown(Shutdown::Both);
             }
@@ -517,9 +520,9 @@ impl<T: AsFd> AsyncFd<T> {
     }
 }
 
-/// One operation in one direction, from the moment that it has its turn.
+/// One operation in one direction, from the moment when its turn begins.
 ///
-/// It does not borrow the value, which the operation may need exclusively.
+/// It does not borrow the value, because the attempt may need exclusive access to the value.
 struct IoOp<'a> {
     io: &'a Descriptor,
     half: &'a Half,
@@ -528,16 +531,16 @@ struct IoOp<'a> {
     ctx: Option<&'a Context>,
     /// When the operation times out.
     until: Option<Instant>,
-    /// How long to wait for an event, if there may be none.
+    /// The longest wait for an event, if it is possible that no event arrives.
     pause: Option<Duration>,
-    /// `true` if the timer counts the end of this operation.
+    /// `true` if the timer covers the end of this operation.
     is_limited: bool,
     /// The turn. The value is `true` if the last read emptied the socket.
     emptied: MutexGuard<'a, bool>,
 }
 
 impl<'a> IoOp<'a> {
-    /// Waits for the turn, no longer than the operation's timeout and context allow.
+    /// Waits for the turn, but no longer than the operation's timeout and context allow.
     #[inline]
     fn start(
         io: &'a Descriptor,
@@ -585,7 +588,7 @@ impl<'a> IoOp<'a> {
     /// Waits after a failed attempt until it may be repeated, or returns the error.
     fn wait_to_retry(&mut self, error: io::Error) -> io::Result<()> {
         match error.kind() {
-            // The error may be that of the dead socket.
+            // The error may come from the dead socket.
             _ if self.io.is_evicted() => Err(error::closed()),
             io::ErrorKind::Interrupted => Ok(()),
             io::ErrorKind::WouldBlock if !self.nonblocking.load(Ordering::Relaxed) => self.wait(),
@@ -593,7 +596,7 @@ impl<'a> IoOp<'a> {
         }
     }
 
-    /// Waits for an event, or for the pause.
+    /// Waits for an event, or until the pause has passed.
     fn wait(&mut self) -> io::Result<()> {
         let Some(pause) = self.pause else {
             if self.until.is_some() && !self.is_limited {
@@ -605,7 +608,7 @@ impl<'a> IoOp<'a> {
         let next = Instant::now() + pause;
         self.limit(self.until.map_or(Some(next), |until| Some(until.min(next))))?;
         match self.wait_for_event() {
-            // It may have been the pause that ended: the real limit is set again, and checked.
+            // Perhaps only the pause has ended: the real limit is set again and checked.
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 self.limit(self.until)?;
                 self.check()
@@ -614,7 +617,7 @@ impl<'a> IoOp<'a> {
         }
     }
 
-    /// Sets the end of this operation for the timer.
+    /// Tells the timer when this operation ends.
     fn limit(&mut self, until: Option<Instant>) -> io::Result<()> {
         self.is_limited = true;
         self.half.limit_operation(self.io, self.direction, until)
@@ -639,7 +642,7 @@ impl Drop for IoOp<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.is_limited {
-            // A closed descriptor has no timer any more.
+            // A closed descriptor no longer has a timer.
             let _ = self.half.limit_operation(self.io, self.direction, None);
         }
     }

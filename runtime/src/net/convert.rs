@@ -1,8 +1,8 @@
-//! Conversions from and to `std`'s sockets and descriptors, and the descriptor of each socket.
+//! Conversions from and to `std`'s sockets and descriptors, and access to the descriptor of each
+//! socket.
 //!
-//! All of them can fail, so they are `TryFrom` and not `From`: registering a descriptor takes
-//! memory of the system, and a duplicate takes a descriptor. `FromRawFd` could not report an error
-//! either.
+//! All conversions can fail, so they are `TryFrom` and not `From`: registering a descriptor takes
+//! system memory, and a duplicate takes a descriptor. `FromRawFd` could not report an error either.
 
 use std::fmt;
 use std::io;

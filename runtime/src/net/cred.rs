@@ -58,7 +58,8 @@ impl UCred {
     /// Returns the process ID, or `None` if the system does not report it or the process is not
     /// visible from here.
     ///
-    /// The process may have ended, and another one may have its ID: do not base permissions on it.
+    /// The process may have ended, and another process may now have its ID: do not base permissions
+    /// on it.
     ///
     /// ```
     /// println!("{:?}", greenthread::net::UnixStream::pair()?.0.peer_cred()?.pid());

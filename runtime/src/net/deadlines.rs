@@ -13,11 +13,11 @@ use super::unix_listener::UnixListener;
 use super::unix_stream::UnixStream;
 
 impl TcpStream {
-    /// Sets the time until which operations may wait, or removes it with `None`.
+    /// Sets the deadline after which operations fail, or removes it with `None`.
     ///
-    /// It applies to the operations that wait now and to all later ones. Once it has passed they
-    /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
-    /// another deadline is set. Does not block. Go's `SetDeadline`.
+    /// The deadline applies to operations that are already waiting and to all later ones. Once it
+    /// has passed, operations fail with [`TimedOut`](io::ErrorKind::TimedOut) until another
+    /// deadline is set, even if they would not have to wait. Does not block. Go's `SetDeadline`.
     ///
     /// # Errors
     /// If the stream is closed.
@@ -73,10 +73,10 @@ impl TcpStream {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
+    /// Sets how long each later read operation may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
-    /// applies to all handles; an earlier deadline applies too. Does not block.
+    /// applies to all handles. A deadline that is reached earlier also applies. Does not block.
     ///
     /// # Errors
     /// If the timeout is zero or the stream is closed.
@@ -94,7 +94,7 @@ impl TcpStream {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
+    /// Sets how long each later write operation may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -152,11 +152,11 @@ impl TcpStream {
 }
 
 impl UnixStream {
-    /// Sets the time until which operations may wait, or removes it with `None`.
+    /// Sets the deadline after which operations fail, or removes it with `None`.
     ///
-    /// It applies to the operations that wait now and to all later ones. Once it has passed they
-    /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
-    /// another deadline is set. Does not block. Go's `SetDeadline`.
+    /// The deadline applies to operations that are already waiting and to all later ones. Once it
+    /// has passed, operations fail with [`TimedOut`](io::ErrorKind::TimedOut) until another
+    /// deadline is set, even if they would not have to wait. Does not block. Go's `SetDeadline`.
     ///
     /// # Errors
     /// If the stream is closed.
@@ -209,10 +209,10 @@ impl UnixStream {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
+    /// Sets how long each later read operation may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
-    /// applies to all handles; an earlier deadline applies too. Does not block.
+    /// applies to all handles. A deadline that is reached earlier also applies. Does not block.
     ///
     /// # Errors
     /// If the timeout is zero or the stream is closed.
@@ -229,7 +229,7 @@ impl UnixStream {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
+    /// Sets how long each later write operation may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -284,11 +284,11 @@ impl UnixStream {
 }
 
 impl UdpSocket {
-    /// Sets the time until which operations may wait, or removes it with `None`.
+    /// Sets the deadline after which operations fail, or removes it with `None`.
     ///
-    /// It applies to the operations that wait now and to all later ones. Once it has passed they
-    /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
-    /// another deadline is set. Does not block. Go's `SetDeadline`.
+    /// The deadline applies to operations that are already waiting and to all later ones. Once it
+    /// has passed, operations fail with [`TimedOut`](io::ErrorKind::TimedOut) until another
+    /// deadline is set, even if they would not have to wait. Does not block. Go's `SetDeadline`.
     ///
     /// # Errors
     /// If the socket is closed.
@@ -341,10 +341,10 @@ impl UdpSocket {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
+    /// Sets how long each later read operation may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
-    /// applies to all handles; an earlier deadline applies too. Does not block.
+    /// applies to all handles. A deadline that is reached earlier also applies. Does not block.
     ///
     /// # Errors
     /// If the timeout is zero or the socket is closed.
@@ -361,7 +361,7 @@ impl UdpSocket {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
+    /// Sets how long each later write operation may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -416,11 +416,11 @@ impl UdpSocket {
 }
 
 impl UnixDatagram {
-    /// Sets the time until which operations may wait, or removes it with `None`.
+    /// Sets the deadline after which operations fail, or removes it with `None`.
     ///
-    /// It applies to the operations that wait now and to all later ones. Once it has passed they
-    /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
-    /// another deadline is set. Does not block. Go's `SetDeadline`.
+    /// The deadline applies to operations that are already waiting and to all later ones. Once it
+    /// has passed, operations fail with [`TimedOut`](io::ErrorKind::TimedOut) until another
+    /// deadline is set, even if they would not have to wait. Does not block. Go's `SetDeadline`.
     ///
     /// # Errors
     /// If the socket is closed.
@@ -473,10 +473,10 @@ impl UnixDatagram {
         self.socket.set_deadline(Direction::Write, deadline)
     }
 
-    /// Sets how long each later operation that reads may take, or removes the limit with `None`.
+    /// Sets how long each later read operation may take, or removes the limit with `None`.
     ///
     /// An operation that takes longer fails with [`TimedOut`](io::ErrorKind::TimedOut). The timeout
-    /// applies to all handles; an earlier deadline applies too. Does not block.
+    /// applies to all handles. A deadline that is reached earlier also applies. Does not block.
     ///
     /// # Errors
     /// If the timeout is zero or the socket is closed.
@@ -493,7 +493,7 @@ impl UnixDatagram {
         self.socket.set_timeout(Direction::Read, timeout)
     }
 
-    /// Sets how long each later operation that writes may take, or removes the limit with `None`.
+    /// Sets how long each later write operation may take, or removes the limit with `None`.
     ///
     /// Like [`set_read_timeout`](Self::set_read_timeout), but for the other direction.
     ///
@@ -548,11 +548,11 @@ impl UnixDatagram {
 }
 
 impl TcpListener {
-    /// Sets the time until which operations may wait, or removes it with `None`.
+    /// Sets the deadline after which operations fail, or removes it with `None`.
     ///
-    /// It applies to the operations that wait now and to all later ones. Once it has passed they
-    /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
-    /// another deadline is set. Does not block. Go's `SetDeadline`.
+    /// The deadline applies to operations that are already waiting and to all later ones. Once it
+    /// has passed, operations fail with [`TimedOut`](io::ErrorKind::TimedOut) until another
+    /// deadline is set, even if they would not have to wait. Does not block. Go's `SetDeadline`.
     ///
     /// # Errors
     /// If the listener is closed.
@@ -571,11 +571,11 @@ impl TcpListener {
 }
 
 impl UnixListener {
-    /// Sets the time until which operations may wait, or removes it with `None`.
+    /// Sets the deadline after which operations fail, or removes it with `None`.
     ///
-    /// It applies to the operations that wait now and to all later ones. Once it has passed they
-    /// fail with [`TimedOut`](io::ErrorKind::TimedOut), even if they would not have to wait, until
-    /// another deadline is set. Does not block. Go's `SetDeadline`.
+    /// The deadline applies to operations that are already waiting and to all later ones. Once it
+    /// has passed, operations fail with [`TimedOut`](io::ErrorKind::TimedOut) until another
+    /// deadline is set, even if they would not have to wait. Does not block. Go's `SetDeadline`.
     ///
     /// # Errors
     /// If the listener is closed.

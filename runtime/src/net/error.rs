@@ -1,4 +1,4 @@
-//! The errors of operations that do not come from the system.
+//! The errors that operations return and that do not come from the system.
 
 use std::io;
 
@@ -11,7 +11,7 @@ pub(super) fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "use of closed network connection")
 }
 
-/// Returns the error of operations whose time is up; the text is Go's.
+/// Returns the error of operations that have timed out; the text is Go's.
 #[cold]
 pub(super) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")
@@ -23,7 +23,7 @@ pub(super) fn zero_timeout() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout")
 }
 
-/// Converts the reason for which a wait ended.
+/// Converts the reason why a wait ended into an error.
 pub(super) fn of_wait(ended: Ended) -> io::Error {
     match ended {
         Ended::Closed => closed(),

@@ -1,14 +1,14 @@
 //! Connecting to a host that has several addresses: "happy eyeballs", RFC 8305.
 //!
-//! The addresses are tried in the order of the resolver, but with the two families alternating, so
-//! that a family that does not work costs one delay and not one for each address. Each attempt has
-//! a head start of [`ATTEMPT_DELAY`] over the next one; if it fails, the next one begins at once.
-//! The first connection wins: the other attempts are canceled, and connections that they still make
-//! are closed.
+//! The addresses are tried in the resolver's order, but the two families alternate. A family that
+//! does not work then costs one delay in total, not one delay per address. Each attempt has a head
+//! start of [`ATTEMPT_DELAY`] over the next attempt; if it fails, the next attempt begins at once.
+//! The first connection wins. The other attempts are canceled, and any connections that they still
+//! make are closed.
 //!
-//! An attempt is a goroutine under a context of its own, like in Go; but Go runs one sequence of
-//! attempts for each family. Left out of the RFC: asynchronous queries (the system's resolver
-//! answers once, for both families) and the history of round trips.
+//! Each attempt is a goroutine with a context of its own, as in Go, but Go runs one sequence of
+//! attempts for each family. Two parts of the RFC are left out: asynchronous queries (the system's
+//! resolver answers once, for both families) and the history of round trips.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,13 +23,13 @@ use crate::sync::reporting;
 /// The "Connection Attempt Delay" of the RFC.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to one of `addrs` by `attempt`, which ends with its context.
+/// Connects to one of `addrs` with `attempt`, which ends when its context ends.
 ///
 /// A single address is tried here, without a goroutine.
 ///
 /// # Errors
-/// If all attempts fail, that of the one that failed first; that of the context if it ends;
-/// `InvalidInput` without addresses.
+/// If all attempts fail, the error of the attempt that failed first; the context's error if it
+/// ends; `InvalidInput` if there are no addresses.
 pub(super) fn connect<T: Send + 'static>(
     ctx: Option<&Context>,
     addrs: Vec<SocketAddr>,
@@ -42,7 +42,7 @@ pub(super) fn connect<T: Send + 'static>(
     let ctx = ctx.cloned().unwrap_or_else(Context::background);
     let (attempts, _cancel) = ctx.with_cancel();
     let attempt = Arc::new(attempt);
-    // There is room for all results, so that no attempt waits.
+    // The channel has room for all results, so that no attempt waits.
     let (tx, results) = bounded(addrs.len());
     let mut untried = alternate(addrs).into_iter();
     let mut running = 0;
@@ -52,8 +52,8 @@ pub(super) fn connect<T: Send + 'static>(
             running += 1;
             let (attempts, attempt, tx) = (attempts.clone(), Arc::clone(&attempt), tx.clone());
             let attempt = move || attempt(Some(&attempts), addr);
-            // If another attempt has won, sending fails and returns the connection, which is
-            // closed.
+            // If another attempt has won, sending fails and returns the connection, and dropping it
+            // closes it.
             greenthread_scheduler::go(reporting(attempt, move |end| drop(tx.send(end))));
         } else if running == 0 {
             // The last attempts may have failed because the context has ended.
@@ -78,8 +78,8 @@ pub(super) fn connect<T: Send + 'static>(
     }
 }
 
-/// Reorders the addresses so that the families alternate, beginning with that of the first; each
-/// family keeps its order.
+/// Reorders the addresses so that the families alternate, beginning with the family of the first
+/// address; each family keeps its order.
 fn alternate(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addrs.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addrs.into_iter().partition(|addr| addr.is_ipv6() == first_is_v6);
@@ -120,13 +120,14 @@ mod tests {
         names.split_whitespace().map(addr).collect()
     }
 
-    /// What an attempt at an address does.
+    /// The behavior of an attempt at an address.
     #[derive(Clone, Copy)]
     enum Fate {
         Connects,
         /// Connects once this many attempts have begun.
         ConnectsOnceTried(usize),
-        /// Ignores its context, and connects once that has ended, because another attempt has won.
+        /// Ignores its context, and connects once the context has ended because another attempt has
+        /// won.
         ConnectsTooLate,
         Fails,
         Hangs,
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn a_late_connection_is_closed() {
         in_goroutine(|| {
-            // `race` returns only if it is.
+            // `race` returns only if the late connection is closed.
             let fates = [("6a", ConnectsTooLate), ("4b", Connects)];
             assert_eq!(race(&Context::background(), &fates, SHORT).result.unwrap(), "4b");
         });
@@ -287,16 +288,18 @@ mod tests {
         });
         in_goroutine(|| {
             let (ctx, _cancel) = Context::background().with_timeout(SHORT);
-            // The result does not wait for the attempts.
+            // The result is returned without waiting for the attempts.
             let race = race(&ctx, &[("6a", IsDeaf), ("4b", Connects)], LONG);
             assert_eq!(race.result.unwrap_err().kind(), io::ErrorKind::TimedOut);
         });
     }
 
-    // The errors of attempts that the context has ended may arrive before its own end.
+    // The errors of attempts that the context has ended may arrive before the end of the context
+    // itself.
     #[test]
     fn the_end_of_the_context_beats_an_earlier_failure() {
-        /// An error whose drop cancels the context, and waits until the attempt has ended by that.
+        /// An error that cancels the context when it is dropped, and waits until this has ended the
+        /// attempt.
         #[derive(Debug)]
         struct Ends(greenthread_ctx::Cancel);
 

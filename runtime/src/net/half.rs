@@ -16,16 +16,16 @@ pub(super) struct Half {
     /// socket.
     pub(super) turn: Mutex<bool>,
     limits: Mutex<Limits>,
-    /// In nanoseconds; 0 is none.
+    /// In nanoseconds; 0 means no timeout.
     timeout_ns: AtomicU64,
 }
 
-/// The points in time at which a wait ends.
+/// The times at which a wait ends.
 #[derive(Default)]
 struct Limits {
-    /// That of the descriptor.
+    /// The descriptor's deadline.
     deadline: Option<Instant>,
-    /// That of the operation in progress.
+    /// The end of the operation in progress.
     operation: Option<Instant>,
 }
 
@@ -54,7 +54,7 @@ impl Half {
         self.timeout_ns.store(timeout_ns, Ordering::Relaxed);
     }
 
-    /// Sets the deadline of the descriptor, for the operation that waits and for all later ones.
+    /// Sets the deadline of the descriptor, for the waiting operation and for all later ones.
     pub(super) fn set_deadline(&self, io: &Descriptor, direction: Direction, at: Option<Instant>) -> io::Result<()> {
         self.change_limits(io, direction, |limits| limits.deadline = at)
     }

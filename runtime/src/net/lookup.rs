@@ -1,10 +1,11 @@
-//! From names to addresses: the system's resolver, called so that no other goroutine waits for it.
+//! From names to addresses: calls the system's resolver in a way that keeps no other goroutine
+//! waiting.
 //!
-//! A call of the resolver cannot be ended. So a lookup that a context may end runs in a goroutine
-//! of its own. When the context ends, the caller leaves that goroutine behind: the lookup finishes
-//! in its thread, and its result is dropped. The goroutine must not borrow from a caller that has
-//! left, and `ToSocketAddrs` lends: hence [`Resolve`], which makes a copy for the goroutine.
-//! Addresses that need no lookup take neither goroutine nor copy.
+//! A call to the resolver cannot be interrupted. So a lookup under a context runs in a goroutine of
+//! its own. When the context ends, the caller leaves that goroutine behind: the lookup finishes on
+//! its thread, and its result is dropped. The goroutine must not borrow from a caller that has
+//! left, but values that implement `ToSocketAddrs` may be borrowed. [`Resolve`] therefore makes a
+//! copy for the goroutine. Addresses that need no lookup take neither a goroutine nor a copy.
 //!
 //! Rejected: requiring `ToSocketAddrs + Send + 'static` under a context, since `(&*host, port)`
 //! would not qualify.
@@ -20,24 +21,23 @@ use crate::stack;
 use crate::sync::{Semaphore, reporting};
 use crate::task::blocking;
 
-/// Limits the number of concurrent lookups, since each keeps an OS thread (Go's limit for the
+/// Limits the number of concurrent lookups, since each occupies an OS thread (Go's limit for the
 /// system's resolver is the same).
 static LOOKUPS: Semaphore = Semaphore::new(MAX_LOOKUPS);
 const MAX_LOOKUPS: usize = 500;
 
-/// The stack for the resolver and its plug-ins, which are foreign code and do not expect a small
-/// one.
+/// The size of the stack for the resolver and its plug-ins, which are foreign code and do not
+/// expect a small stack.
 const RESOLVER_STACK: usize = 128 << 10;
 
 /// Returns the addresses of a host, in the order in which the system prefers them.
 ///
-/// Go's `net.LookupHost`. An address in text form needs no lookup. Blocks the goroutine, and never
-/// keeps others from running: the call to the system's resolver is announced as
-/// [`blocking`]. At most 500 lookups run at a time; more wait for their turn in
-/// order.
+/// Go's `net.LookupHost`. An address in text form needs no lookup. Blocks the goroutine, but never
+/// keeps others from running: the call to the system's resolver is announced as [`blocking`]. At
+/// most 500 lookups run at a time; further lookups wait for their turn in order.
 ///
 /// # Errors
-/// That of the resolver: the host is unknown, or the resolver has no answer at the moment.
+/// The resolver's error: the host is unknown, or the resolver currently has no answer.
 ///
 /// ```
 /// use greenthread::net;
@@ -53,13 +53,13 @@ pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(resolve((host, 0))?.map(|addr| addr.ip()).collect())
 }
 
-/// Returns the addresses of a host like [`lookup_host`], but no longer than `ctx` lasts.
+/// Returns the addresses of a host like [`lookup_host`], but only until `ctx` ends.
 ///
-/// Go's `Resolver.LookupHost`. When the context ends, so does the wait. The lookup itself goes on
-/// in its thread, and counts as one of the 500 until it is over.
+/// Go's `Resolver.LookupHost`. When the context ends, so does the wait. The lookup itself continues
+/// on its thread, and counts as one of the 500 until it finishes.
 ///
 /// # Errors
-/// Those of [`lookup_host`], and that of the context if it ends first.
+/// The errors of [`lookup_host`], and the context's error if it ends first.
 ///
 /// ```
 /// use greenthread::{ctx::Context, net};
@@ -90,11 +90,11 @@ pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 
 /// A kind of address that can be looked up under a context.
 ///
-/// It is [`ToSocketAddrs`] for values that can be copied for a goroutine. All types of `std` that
-/// implement the one implement the other.
+/// It is [`ToSocketAddrs`] for values that can be copied for a goroutine. All `std` types that
+/// implement `ToSocketAddrs` also implement `Resolve`.
 ///
-/// A lookup cannot be ended. When the context ends, the caller goes on, and so does the lookup,
-/// with its copy of the address.
+/// A lookup cannot be interrupted. When the context ends, the caller continues, and so does the
+/// lookup, which has its own copy of the address.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -187,8 +187,8 @@ impl<T: Resolve + ?Sized> Resolve for &T {
     }
 }
 
-/// Returns the addresses that `addrs` stands for. Blocks like [`lookup_host`] if that takes a
-/// lookup.
+/// Returns the addresses that `addrs` stands for. Blocks like [`lookup_host`] if a lookup is
+/// needed.
 pub(super) fn resolve<A: ToSocketAddrs>(addrs: A) -> io::Result<A::Iter> {
     if !may_look_up::<A>() {
         return addrs.to_socket_addrs();
@@ -197,7 +197,7 @@ pub(super) fn resolve<A: ToSocketAddrs>(addrs: A) -> io::Result<A::Iter> {
     call(|| addrs.to_socket_addrs())
 }
 
-/// Returns the addresses like [`resolve`], but no longer than `ctx` lasts.
+/// Returns the addresses like [`resolve`], but only until `ctx` ends.
 pub(super) fn resolve_ctx<A: Resolve>(ctx: &Context, addrs: A) -> io::Result<impl Iterator<Item = SocketAddr>> {
     ctx.err().map_or(Ok(()), Err)?;
     let (given, found) = if may_look_up::<A>() {
@@ -208,7 +208,7 @@ pub(super) fn resolve_ctx<A: Resolve>(ctx: &Context, addrs: A) -> io::Result<imp
     Ok(given.into_iter().flatten().chain(found))
 }
 
-/// Calls a resolver that is left behind if `ctx` ends first.
+/// Calls a resolver, and leaves it behind if `ctx` ends first.
 fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
     let turn = LOOKUPS.acquire_ctx(ctx, 1)?;
     let (tx, ended) = bounded(1);
@@ -226,7 +226,8 @@ fn look_up(ctx: &Context, resolver: Resolver) -> io::Result<Vec<SocketAddr>> {
 
 /// Returns `true` if `to_socket_addrs` may call the resolver.
 ///
-/// Implementations that do return a list that they own; the others lend or copy their addresses.
+/// Implementations that call the resolver return a list that they own; the others lend or copy
+/// their addresses.
 fn may_look_up<A: ToSocketAddrs>() -> bool {
     mem::needs_drop::<A::Iter>()
 }
@@ -287,7 +288,7 @@ mod tests {
         assert_eq!(all_ctx([one, other].as_slice()), [one, other]);
         assert_eq!([all_ctx("127.0.0.1:80"), all_ctx(String::from("[::1]:80"))], [[one], [other]]);
         assert_eq!([all_ctx(("127.0.0.1", 80)), all_ctx((String::from("::1"), 80))], [[one], [other]]);
-        // Addresses that need no lookup have a resolver too.
+        // Addresses that need no lookup also have a resolver.
         assert_eq!([one.resolver()().unwrap(), [one].as_slice().resolver()().unwrap()], [[one], [one]]);
         assert!(resolve_ctx(&Context::background(), "no port").is_err());
     }

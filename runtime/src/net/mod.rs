@@ -1,19 +1,19 @@
-//! Sockets that block the goroutine and never the thread: Go's `net`, with the names and traits of
+//! Sockets that block the goroutine but never the thread: Go's `net`, with the names and traits of
 //! `std::net`.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
-//! | serve, call | [`TcpListener`], [`TcpStream`] | `net.Listen`, `net.Dial` |
+//! | listen, connect | [`TcpListener`], [`TcpStream`] | `net.Listen`, `net.Dial` |
 //! | serve until a signal | `serve` of [`TcpListener`], [`UnixListener`] | `http.Server.Shutdown` |
 //! | find the addresses of a name | [`lookup_host`], [`lookup_host_ctx`] | `net.LookupHost` |
 //! | send datagrams | [`UdpSocket`], [`UnixDatagram`] | `net.ListenPacket` |
 //! | talk within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |
 //! | wait for a pipe, a terminal, any descriptor | [`Async`] | `os.File` |
 //! | wait until an operation would not block | `readable`, `writable`, `priority` | `SyscallConn` |
-//! | end operations at a time | `set_deadline` | `SetDeadline` |
-//! | end those that read, or write | `set_read_deadline`, `set_write_deadline` | the same |
-//! | end each that takes too long, like in `std` | `set_read_timeout`, `set_write_timeout` | |
-//! | end one with a context | `with_ctx` | a goroutine that closes |
+//! | end operations at a given time | `set_deadline` | `SetDeadline` |
+//! | end only reads, or only writes | `set_read_deadline`, `set_write_deadline` | the same |
+//! | end each operation that takes too long |  `set_read_timeout`, `set_write_timeout` | |
+//! | end an operation with a context | `with_ctx` | a goroutine that closes |
 //! | end a connect with a context | [`connect_ctx`](TcpStream::connect_ctx) | `DialContext` |
 //! | end all operations | `close`, or dropping | `Close` |
 //! | convert from and to `std` | `from_std`, `into_std`, `TryFrom` | `net.FileConn`, `File` |
@@ -42,19 +42,19 @@
 //! # Concurrent operations
 //! All operations take `&self`. One goroutine may read while another writes: `&TcpStream`
 //! implements `Read` and `Write`, and `try_clone` makes another handle. Concurrent reads (or
-//! accepts) take turns, and so do concurrent writes. They take turns as with a
-//! [`Mutex`](crate::sync::Mutex): in no strict order, but no operation waits long. All of it works
-//! from goroutines and from other threads.
+//! accepts) take turns, and so do concurrent writes. The turns work as with a
+//! [`Mutex`](crate::sync::Mutex): the order is not strict, but no operation waits for a long time.
+//! All operations work from goroutines and from other threads.
 //!
 //! # Deadlines
-//! The rules are Go's. A deadline is a point in time. It stays until it is changed, and also
-//! applies to an operation that is waiting. Once it has passed, operations fail
+//! The rules are Go's. A deadline is a point in time. It stays set until it is changed, and also
+//! applies to an operation that is already waiting. Once the deadline has passed, operations fail
 //! ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o timeout"), even if there is something to read.
-//! A later deadline, or none, makes them work again.
+//! Setting a later deadline, or removing it, makes them work again.
 //!
 //! # Costs
-//! An operation is tried first, and waits only if it would block. Each socket is registered with
-//! the poller once. A waiting goroutine costs its stack, and no thread.
+//! Each operation is attempted first, and waits only if it would block. Each socket is registered
+//! with the poller once. A waiting goroutine costs its stack, but no thread.
 
 // # From a read to the scheduler
 //
@@ -69,8 +69,8 @@
 // 4. `scheduler/src/wait/blocker.rs`: `Blocker::block_if`.
 // 5. `scheduler/src/wait/park.rs`: the goroutine parks.
 //
-// All other operations take the same way from step 2 on. Under a context, step 2 goes through
-// `wait_or_close` (`runtime/src/io_wait.rs`), which the context's channel can end as well.
+// All other operations follow the same path from step 2 on. Under a context, step 2 goes through
+// `wait_or_close` (`runtime/src/io_wait.rs`). That wait can also be ended by the context's channel.
 
 mod any_fd;
 mod async_fd;

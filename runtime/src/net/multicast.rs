@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::udp::UdpSocket;
 
 impl UdpSocket {
-    /// Joins a multicast group on the interface with this address, or on any
+    /// Joins a multicast group on the interface with this address, or on any interface
     /// (`IP_ADD_MEMBERSHIP`).
     ///
     /// # Errors
@@ -25,8 +25,8 @@ impl UdpSocket {
         self.socket.open()?.join_multicast_v4(group, interface)
     }
 
-    /// Joins a multicast group on the interface with this index, or on any if it is 0
-    /// (`IPV6_ADD_MEMBERSHIP`).
+    /// Joins a multicast group on the interface with this index, or on any interface if the index
+    /// is 0 (`IPV6_ADD_MEMBERSHIP`).
     ///
     /// # Errors
     /// If the socket is closed, or the system reports an error.
@@ -163,7 +163,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, for example that the socket is one for IPv4; and if it is closed.
+    /// The system's error, for example if the socket is an IPv4 socket; also if it is closed.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -184,7 +184,7 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, for example that the socket is one for IPv4; and if it is closed.
+    /// The system's error, for example if the socket is an IPv4 socket; also if it is closed.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;

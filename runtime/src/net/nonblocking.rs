@@ -1,11 +1,11 @@
-//! The mode of a descriptor: non-blocking while it is in use here, and as it was afterwards.
+//! The mode of a descriptor: non-blocking while it is in use here, and restored afterwards.
 //!
-//! `O_NONBLOCK` is a property of the open file, which all duplicates of the descriptor share, those
-//! of other processes included. So a value that is refused gets its mode back. So does a value that
-//! is only borrowed ([`Async`](super::Async): a terminal, a pipe from the shell) when it is closed,
-//! dropped, or handed back. A socket keeps the mode ([`keep`](Nonblocking::keep)): programs often
-//! make two sockets of duplicates, one for each direction, and the one that is dropped first must
-//! not make the other one block.
+//! `O_NONBLOCK` is a property of the open file. All duplicates of the descriptor share it, even
+//! those in other processes. So a value that cannot be registered gets its former mode back. So
+//! does a value that is only borrowed ([`Async`](super::Async): a terminal, a pipe from the shell)
+//! when it is closed, dropped, or returned. A socket stays non-blocking
+//! ([`keep`](Nonblocking::keep)): programs often make two sockets from duplicates, one for each
+//! direction, and dropping the first must not make the second one block.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,22 +13,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::OFlags;
 
-/// A value whose descriptor is made non-blocking, and is made blocking again in the end if it was
-/// so before.
+/// A value whose descriptor is made non-blocking, and at the end blocking again if it was blocking
+/// before.
 pub(super) struct Nonblocking<T: AsFd> {
     /// `None` only after [`into_inner`](Self::into_inner).
     value: Option<T>,
-    /// `true` if the descriptor was blocking before, and is to be so again.
+    /// `true` if the descriptor was blocking before and must become blocking again.
     restore: AtomicBool,
 }
 
 impl<T: AsFd> Nonblocking<T> {
-    /// Wraps a value, whose mode stays as it is until [`set`](Self::set).
+    /// Wraps a value without changing its mode; [`set`](Self::set) does that.
     pub(super) fn new(value: T) -> Self {
         Self { value: Some(value), restore: AtomicBool::new(false) }
     }
 
-    /// Makes the descriptor non-blocking, if it is not.
+    /// Makes the descriptor non-blocking, unless it already is.
     pub(super) fn set(&self) -> io::Result<()> {
         if !rustix::fs::fcntl_getfl(self.get())?.contains(OFlags::NONBLOCK) {
             rustix::io::ioctl_fionbio(self.get(), true)?;
@@ -49,13 +49,13 @@ impl<T: AsFd> Nonblocking<T> {
     /// Restores the mode, once.
     pub(super) fn restore(&self) {
         if self.restore.swap(false, Ordering::Relaxed) {
-            // The opposite change has worked. If this one does not, the operations of the next
-            // owner return `WouldBlock`.
+            // The opposite change succeeded. If this one fails, the next owner's operations return
+            // `WouldBlock`.
             let _ = rustix::io::ioctl_fionbio(self.get(), false);
         }
     }
 
-    /// Leaves the descriptor non-blocking for good.
+    /// Keeps the descriptor non-blocking permanently.
     pub(super) fn keep(&self) {
         self.restore.store(false, Ordering::Relaxed);
     }

@@ -14,12 +14,12 @@ use super::unix_stream::UnixStream;
 use super::with_ctx::WithCtx;
 
 impl TcpStream {
-    /// Blocks until there is something to read, or the end.
+    /// Blocks until there is something to read, or the end is reached.
     ///
-    /// Takes turns with the operations that read.
+    /// Takes turns with other operations that read.
     ///
-    /// It is for operations that this type does not have: wait, try the operation on the
-    /// [descriptor](std::os::fd::AsFd), and wait again if it would block. Go's
+    /// Use it for operations that this type does not have: wait, try the operation on the
+    /// [descriptor](std::os::fd::AsFd), and wait again if the operation would block. Go's
     /// `SyscallConn().Read`.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl TcpStream {
 
     /// Blocks until a write would not block, or would fail.
     ///
-    /// Takes turns with the operations that write. Otherwise like [`readable`](Self::readable).
+    /// Takes turns with other operations that write. Otherwise like [`readable`](Self::readable).
     /// Go's `SyscallConn().Write`.
     ///
     /// # Errors
@@ -63,10 +63,10 @@ impl TcpStream {
 
     /// Blocks until the system reports an out-of-band event (`POLLPRI`), or the peer hangs up.
     ///
-    /// Such events are urgent data of TCP, a change of a file in sysfs, and an alarm of the
-    /// kernel's pressure stall information. The event may be one from before the call that was
-    /// handled already. A goroutine may wait for it while another one reads; several such waits
-    /// take turns. A read deadline ends the wait, a timeout does not. Go has no counterpart.
+    /// Such events are TCP urgent data, a change of a sysfs file, and an alarm of the kernel's
+    /// pressure stall information. The event may be one that was already reported and handled
+    /// before the call. One goroutine may wait for the event while another reads; several such
+    /// waits take turns. A read deadline ends the wait; a timeout does not. Go has no counterpart.
     ///
     /// # Errors
     /// If the stream is closed or the read deadline has passed;
@@ -89,10 +89,10 @@ impl TcpStream {
 }
 
 impl WithCtx<'_, TcpStream> {
-    /// Blocks like [`TcpStream::readable`], but no longer than the context lasts.
+    /// Blocks like [`TcpStream::readable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`TcpStream::readable`], and that of the context.
+    /// The errors of [`TcpStream::readable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -109,10 +109,10 @@ impl WithCtx<'_, TcpStream> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Read)
     }
 
-    /// Blocks like [`TcpStream::writable`], but no longer than the context lasts.
+    /// Blocks like [`TcpStream::writable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`TcpStream::writable`], and that of the context.
+    /// The errors of [`TcpStream::writable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -126,10 +126,10 @@ impl WithCtx<'_, TcpStream> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Write)
     }
 
-    /// Blocks like [`TcpStream::priority`], but no longer than the context lasts.
+    /// Blocks like [`TcpStream::priority`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`TcpStream::priority`], and that of the context.
+    /// The errors of [`TcpStream::priority`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -147,12 +147,12 @@ impl WithCtx<'_, TcpStream> {
 }
 
 impl UnixStream {
-    /// Blocks until there is something to read, or the end.
+    /// Blocks until there is something to read, or the end is reached.
     ///
-    /// Takes turns with the operations that read.
+    /// Takes turns with other operations that read.
     ///
-    /// It is for operations that this type does not have: wait, try the operation on the
-    /// [descriptor](std::os::fd::AsFd), and wait again if it would block. Go's
+    /// Use it for operations that this type does not have: wait, try the operation on the
+    /// [descriptor](std::os::fd::AsFd), and wait again if the operation would block. Go's
     /// `SyscallConn().Read`.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl UnixStream {
 
     /// Blocks until a write would not block, or would fail.
     ///
-    /// Takes turns with the operations that write. Otherwise like [`readable`](Self::readable).
+    /// Takes turns with other operations that write. Otherwise like [`readable`](Self::readable).
     /// Go's `SyscallConn().Write`.
     ///
     /// # Errors
@@ -194,10 +194,10 @@ impl UnixStream {
 
     /// Blocks until the system reports an out-of-band event (`POLLPRI`), or the peer hangs up.
     ///
-    /// Such events are urgent data of TCP, a change of a file in sysfs, and an alarm of the
-    /// kernel's pressure stall information. The event may be one from before the call that was
-    /// handled already. A goroutine may wait for it while another one reads; several such waits
-    /// take turns. A read deadline ends the wait, a timeout does not. Go has no counterpart.
+    /// Such events are TCP urgent data, a change of a sysfs file, and an alarm of the kernel's
+    /// pressure stall information. The event may be one that was already reported and handled
+    /// before the call. One goroutine may wait for the event while another reads; several such
+    /// waits take turns. A read deadline ends the wait; a timeout does not. Go has no counterpart.
     ///
     /// # Errors
     /// If the stream is closed or the read deadline has passed;
@@ -219,10 +219,10 @@ impl UnixStream {
 }
 
 impl WithCtx<'_, UnixStream> {
-    /// Blocks like [`UnixStream::readable`], but no longer than the context lasts.
+    /// Blocks like [`UnixStream::readable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixStream::readable`], and that of the context.
+    /// The errors of [`UnixStream::readable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -238,10 +238,10 @@ impl WithCtx<'_, UnixStream> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Read)
     }
 
-    /// Blocks like [`UnixStream::writable`], but no longer than the context lasts.
+    /// Blocks like [`UnixStream::writable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixStream::writable`], and that of the context.
+    /// The errors of [`UnixStream::writable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -254,10 +254,10 @@ impl WithCtx<'_, UnixStream> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Write)
     }
 
-    /// Blocks like [`UnixStream::priority`], but no longer than the context lasts.
+    /// Blocks like [`UnixStream::priority`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixStream::priority`], and that of the context.
+    /// The errors of [`UnixStream::priority`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -276,10 +276,10 @@ impl WithCtx<'_, UnixStream> {
 impl UdpSocket {
     /// Blocks until there is a datagram to receive.
     ///
-    /// Takes turns with the operations that receive.
+    /// Takes turns with other operations that receive.
     ///
-    /// It is for operations that this type does not have: wait, try the operation on the
-    /// [descriptor](std::os::fd::AsFd), and wait again if it would block. Go's
+    /// Use it for operations that this type does not have: wait, try the operation on the
+    /// [descriptor](std::os::fd::AsFd), and wait again if the operation would block. Go's
     /// `SyscallConn().Read`.
     ///
     /// # Errors
@@ -303,8 +303,8 @@ impl UdpSocket {
 
     /// Blocks until a write would not block, or would fail.
     ///
-    /// Takes turns with the operations that send. Otherwise like [`readable`](Self::readable). Go's
-    /// `SyscallConn().Write`.
+    /// Takes turns with other operations that send. Otherwise like [`readable`](Self::readable).
+    /// Go's `SyscallConn().Write`.
     ///
     /// # Errors
     /// If the socket is closed, or a deadline or timeout has passed.
@@ -321,10 +321,10 @@ impl UdpSocket {
 
     /// Blocks until the system reports an out-of-band event (`POLLPRI`), or the peer hangs up.
     ///
-    /// Such events are urgent data of TCP, a change of a file in sysfs, and an alarm of the
-    /// kernel's pressure stall information. The event may be one from before the call that was
-    /// handled already. A goroutine may wait for it while another one reads; several such waits
-    /// take turns. A read deadline ends the wait, a timeout does not. Go has no counterpart.
+    /// Such events are TCP urgent data, a change of a sysfs file, and an alarm of the kernel's
+    /// pressure stall information. The event may be one that was already reported and handled
+    /// before the call. One goroutine may wait for the event while another reads; several such
+    /// waits take turns. A read deadline ends the wait; a timeout does not. Go has no counterpart.
     ///
     /// # Errors
     /// If the socket is closed or the read deadline has passed;
@@ -346,10 +346,10 @@ impl UdpSocket {
 }
 
 impl WithCtx<'_, UdpSocket> {
-    /// Blocks like [`UdpSocket::readable`], but no longer than the context lasts.
+    /// Blocks like [`UdpSocket::readable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::readable`], and that of the context.
+    /// The errors of [`UdpSocket::readable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -365,10 +365,10 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Read)
     }
 
-    /// Blocks like [`UdpSocket::writable`], but no longer than the context lasts.
+    /// Blocks like [`UdpSocket::writable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::writable`], and that of the context.
+    /// The errors of [`UdpSocket::writable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -381,10 +381,10 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Write)
     }
 
-    /// Blocks like [`UdpSocket::priority`], but no longer than the context lasts.
+    /// Blocks like [`UdpSocket::priority`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::priority`], and that of the context.
+    /// The errors of [`UdpSocket::priority`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -403,10 +403,10 @@ impl WithCtx<'_, UdpSocket> {
 impl UnixDatagram {
     /// Blocks until there is a datagram to receive.
     ///
-    /// Takes turns with the operations that receive.
+    /// Takes turns with other operations that receive.
     ///
-    /// It is for operations that this type does not have: wait, try the operation on the
-    /// [descriptor](std::os::fd::AsFd), and wait again if it would block. Go's
+    /// Use it for operations that this type does not have: wait, try the operation on the
+    /// [descriptor](std::os::fd::AsFd), and wait again if the operation would block. Go's
     /// `SyscallConn().Read`.
     ///
     /// # Errors
@@ -430,8 +430,8 @@ impl UnixDatagram {
 
     /// Blocks until a write would not block, or would fail.
     ///
-    /// Takes turns with the operations that send. Otherwise like [`readable`](Self::readable). Go's
-    /// `SyscallConn().Write`.
+    /// Takes turns with other operations that send. Otherwise like [`readable`](Self::readable).
+    /// Go's `SyscallConn().Write`.
     ///
     /// # Errors
     /// If the socket is closed, or a deadline or timeout has passed.
@@ -448,10 +448,10 @@ impl UnixDatagram {
 
     /// Blocks until the system reports an out-of-band event (`POLLPRI`), or the peer hangs up.
     ///
-    /// Such events are urgent data of TCP, a change of a file in sysfs, and an alarm of the
-    /// kernel's pressure stall information. The event may be one from before the call that was
-    /// handled already. A goroutine may wait for it while another one reads; several such waits
-    /// take turns. A read deadline ends the wait, a timeout does not. Go has no counterpart.
+    /// Such events are TCP urgent data, a change of a sysfs file, and an alarm of the kernel's
+    /// pressure stall information. The event may be one that was already reported and handled
+    /// before the call. One goroutine may wait for the event while another reads; several such
+    /// waits take turns. A read deadline ends the wait; a timeout does not. Go has no counterpart.
     ///
     /// # Errors
     /// If the socket is closed or the read deadline has passed;
@@ -473,10 +473,10 @@ impl UnixDatagram {
 }
 
 impl WithCtx<'_, UnixDatagram> {
-    /// Blocks like [`UnixDatagram::readable`], but no longer than the context lasts.
+    /// Blocks like [`UnixDatagram::readable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixDatagram::readable`], and that of the context.
+    /// The errors of [`UnixDatagram::readable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -492,10 +492,10 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Read)
     }
 
-    /// Blocks like [`UnixDatagram::writable`], but no longer than the context lasts.
+    /// Blocks like [`UnixDatagram::writable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixDatagram::writable`], and that of the context.
+    /// The errors of [`UnixDatagram::writable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -508,10 +508,10 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.socket.wait_ready(Some(self.ctx), Direction::Write)
     }
 
-    /// Blocks like [`UnixDatagram::priority`], but no longer than the context lasts.
+    /// Blocks like [`UnixDatagram::priority`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixDatagram::priority`], and that of the context.
+    /// The errors of [`UnixDatagram::priority`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -530,10 +530,10 @@ impl WithCtx<'_, UnixDatagram> {
 impl TcpListener {
     /// Blocks until there is a connection to accept.
     ///
-    /// Takes turns with the operations that accept.
+    /// Takes turns with other operations that accept.
     ///
-    /// It is for operations that this type does not have: wait, try the operation on the
-    /// [descriptor](std::os::fd::AsFd), and wait again if it would block. Go's
+    /// Use it for operations that this type does not have: wait, try the operation on the
+    /// [descriptor](std::os::fd::AsFd), and wait again if the operation would block. Go's
     /// `SyscallConn().Read`.
     ///
     /// # Errors
@@ -557,10 +557,10 @@ impl TcpListener {
 }
 
 impl WithCtx<'_, TcpListener> {
-    /// Blocks like [`TcpListener::readable`], but no longer than the context lasts.
+    /// Blocks like [`TcpListener::readable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`TcpListener::readable`], and that of the context.
+    /// The errors of [`TcpListener::readable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -580,10 +580,10 @@ impl WithCtx<'_, TcpListener> {
 impl UnixListener {
     /// Blocks until there is a connection to accept.
     ///
-    /// Takes turns with the operations that accept.
+    /// Takes turns with other operations that accept.
     ///
-    /// It is for operations that this type does not have: wait, try the operation on the
-    /// [descriptor](std::os::fd::AsFd), and wait again if it would block. Go's
+    /// Use it for operations that this type does not have: wait, try the operation on the
+    /// [descriptor](std::os::fd::AsFd), and wait again if the operation would block. Go's
     /// `SyscallConn().Read`.
     ///
     /// # Errors
@@ -609,10 +609,10 @@ impl UnixListener {
 }
 
 impl WithCtx<'_, UnixListener> {
-    /// Blocks like [`UnixListener::readable`], but no longer than the context lasts.
+    /// Blocks like [`UnixListener::readable`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixListener::readable`], and that of the context.
+    /// The errors of [`UnixListener::readable`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -1,4 +1,4 @@
-//! A server's loop: accepts until it is told to stop, with one goroutine for each connection, and
+//! A server's loop: accepts until it is told to stop, runs one goroutine for each connection, and
 //! ends gracefully.
 
 use std::collections::HashMap;
@@ -13,13 +13,13 @@ use rustix::io::Errno;
 
 use crate::sync::reporting;
 
-/// The first and the longest pause after a failed accept (those of Go's `net/http`).
+/// The first and the longest pause after a failed accept (the values of Go's `net/http`).
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
 
 /// The least time between two reports of the same error.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// When each error was last reported, by its number.
+/// The time at which each error was last reported, keyed by the error's number.
 type Reports = HashMap<Option<i32>, Instant>;
 
 /// Serves the connections that `accept` returns, as documented at `TcpListener::serve`.
@@ -33,10 +33,10 @@ pub(super) fn serve<S: Send + 'static>(
     close: impl FnOnce(),
     handler: impl Fn(&Context, S) + Send + Sync + 'static,
 ) -> io::Result<()> {
-    // The contexts of connections outlast `ctx` by the grace, and keep its values.
+    // The contexts of connections outlast `ctx` by the grace period, and keep its values.
     let (connections, cancel) = ctx.without_cancel().with_cancel();
-    // Each handler keeps a sender, so the channel closes when the last handler has ended, in
-    // whatever way.
+    // Each handler keeps a sender, so the channel closes when the last handler has ended, however
+    // it ends.
     let (running, idle) = bounded::<Infallible>(0);
     let handler = Arc::new(handler);
     let mut reported = Reports::new();
@@ -45,9 +45,9 @@ pub(super) fn serve<S: Send + 'static>(
             Ok(stream) => {
                 let (ctx, cancel) = connections.with_cancel();
                 let (handler, running) = (Arc::clone(&handler), running.clone());
-                // What the handler owns is dropped before it counts as ended. Neither a panic in it
-                // nor a missing stack ends the server: the connection is closed, and stderr says
-                // why.
+                // The handler's values are dropped before the handler counts as ended. Neither a
+                // panic in the handler nor a missing stack ends the server: the connection is
+                // closed, and stderr says why.
                 let serving = move || handler(&ctx, stream);
                 greenthread_scheduler::go(reporting(serving, move |_end| drop((cancel, running))));
             }
@@ -64,7 +64,7 @@ pub(super) fn serve<S: Send + 'static>(
     if ctx.err().is_some() { Ok(()) } else { Err(end) }
 }
 
-/// Returns the next connection; retries after errors that may pass.
+/// Returns the next connection; retries after errors that may be temporary.
 fn accept_one<S>(
     ctx: &Context,
     [mut pause, longest]: [Duration; 2],
@@ -84,29 +84,30 @@ fn accept_one<S>(
     }
 }
 
-/// Returns `true` if the error is that of a connection that ended before it was accepted.
+/// Returns `true` if the error concerns a connection that ended before it was accepted.
 fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 
-/// Returns `true` if nothing more can be accepted.
+/// Returns `true` if no more connections can be accepted.
 ///
-/// That is so if the listener is closed or past its deadline, the context has ended, or the system
-/// reports that this is not a listener. All other errors pass: a shortage (of descriptors, memory,
-/// or registrations with the poller), or an error of the network or of a firewall, which Linux
-/// returns for the connection that it concerns.
+/// That is the case if the listener is closed or past its deadline, the context has ended, or the
+/// system reports that this is not a listener. All other errors are temporary. They are a shortage
+/// (of descriptors, memory, or registrations with the poller), or a network or firewall error,
+/// which Linux returns for the connection that it concerns.
 fn is_final(error: &io::Error) -> bool {
     match Errno::from_io_error(error) {
         Some(errno) => [Errno::BADF, Errno::FAULT, Errno::INVAL, Errno::NOSYS, Errno::NOTSOCK].contains(&errno),
-        // An error of this crate.
+        // An error from this crate.
         None => error.kind() != ErrorKind::OutOfMemory,
     }
 }
 
-/// Prints the error to stderr, once for each burst of it, so that it cannot fill a disk.
+/// Prints the error to stderr, once for each burst of the same error, so that the output cannot
+/// fill a disk.
 fn report(error: &io::Error, reported: &mut Reports) {
     if is_due(error, reported) {
-        // There is no other place for it if stderr is closed.
+        // If stderr is closed, there is no other place for the message.
         let _ = writeln!(io::stderr(), "greenthread: accept: {error}; retrying until it works");
     }
 }
@@ -251,8 +252,8 @@ mod tests {
         server.served.join().unwrap().unwrap();
     }
 
-    // These are the errors that `accept(2)` asks to retry, those of a firewall, and those of
-    // registering a connection.
+    // The errors after which `accept(2)` asks to retry, firewall errors, and errors of registering
+    // a connection.
     #[test]
     fn errors_of_connections_do_not_end_it() {
         let (tx, seen) = unbounded();

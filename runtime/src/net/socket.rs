@@ -1,4 +1,5 @@
-//! What all kinds of sockets have in common: a handle to an [`AsyncFd`], made of `std`'s socket.
+//! The common part of all kinds of sockets: a handle to an [`AsyncFd`] that contains a `std`
+//! socket.
 
 use std::fmt;
 use std::io;
@@ -10,9 +11,9 @@ use socket2::SockRef;
 
 use super::async_fd::AsyncFd;
 
-/// A handle to a socket of `std`'s type `T`.
+/// A handle to a socket of the `std` type `T`.
 ///
-/// The operations are those of [`AsyncFd`], to which it dereferences: reading, writing, waiting,
+/// It dereferences to [`AsyncFd`], which provides the operations: reading, writing, waiting,
 /// deadlines, closing. The socket is closed with its last handle.
 pub(super) struct Socket<T: AsFd>(Arc<AsyncFd<T>>);
 
@@ -34,7 +35,8 @@ impl<T: AsFd + From<OwnedFd>> Socket<T> {
         AsyncFd::own_tcp(socket).map(|fd| Self(Arc::new(fd)))
     }
 
-    /// Returns the socket, blocking; or, if there are other handles, a duplicate as it is.
+    /// Returns the socket in blocking mode or, if there are other handles, a duplicate in the
+    /// current mode.
     pub(super) fn into_std(self) -> io::Result<T> {
         match Arc::try_unwrap(self.0) {
             Ok(fd) => {
@@ -51,7 +53,7 @@ impl<T: AsFd + From<OwnedFd>> Socket<T> {
         Self(Arc::clone(&self.0))
     }
 
-    /// Takes the error that the system keeps for the socket.
+    /// Returns and clears the error that the system keeps for the socket.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
         SockRef::from(self.open()?).take_error()
     }

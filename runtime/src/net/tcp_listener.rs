@@ -16,10 +16,10 @@ use super::socket::Socket;
 use super::tcp_stream::TcpStream;
 use super::with_ctx::WithCtx;
 
-/// How many connections may wait to be accepted: Go's number, which the system may lower
+/// The number of connections that may wait to be accepted: Go's value, which the system may lower
 /// (`net.core.somaxconn`).
 ///
-/// The 128 of `std` are too few for a crowd.
+/// `std` uses 128, which is too low for a crowd of clients.
 const BACKLOG: i32 = 4096;
 
 /// A TCP port that accepts connections.
@@ -43,14 +43,14 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens on an address, or, of several, on the first that is possible.
+    /// Listens on an address, or on the first of several that works.
     ///
     /// Port 0 means any port: [`local_addr`](Self::local_addr) returns which. The address may have
     /// been in use just before (`SO_REUSEADDR`), and up to 4096 connections may wait to be
-    /// accepted, like in Go. Does not block, except to look up a name.
+    /// accepted, as in Go. Does not block, except to look up a name.
     ///
     /// # Errors
-    /// That of the last address.
+    /// The error of the last address.
     ///
     /// ```
     /// let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -76,12 +76,13 @@ impl TcpListener {
         Socket::own_tcp(socket.into()).map(|socket| Self { socket })
     }
 
-    /// Accepts the next connection, and returns it with the address of the peer.
+    /// Accepts the next connection and returns it with the peer's address.
     ///
-    /// Blocks until there is one. A connection that was aborted before it was accepted is skipped.
+    /// Blocks until a connection arrives. A connection that was aborted before it was accepted is
+    /// skipped.
     ///
     /// # Errors
-    /// The system's error, for example that no descriptor is free; if the listener is closed, or
+    /// The system's error, for example if no descriptor is free; also if the listener is closed, or
     /// its deadline has passed.
     ///
     /// ```
@@ -107,7 +108,7 @@ impl TcpListener {
         let (socket, addr) = self.socket.run_io(Direction::Read, ctx, accept)?;
         let stream = TcpStream::own(socket)?;
         if !self.socket.is_plain_tcp() {
-            // The connection inherits what was done to the listener's descriptor.
+            // The connection inherits any change that was made to the listener's descriptor.
             stream.socket.lend();
         }
         Ok((stream, addr))
@@ -135,25 +136,27 @@ impl TcpListener {
     /// `handler`, in a goroutine and with a context of its own. Blocks until the last handler has
     /// returned.
     ///
-    /// When `ctx` ends, the listener is [closed](Self::close). From then on the handlers have
-    /// `grace`; after that their contexts are canceled, and the call waits for them. So a handler
-    /// that may take long has to check its context, for example by reading through
-    /// [`with_ctx`](TcpStream::with_ctx). The contexts have the values of `ctx`, but neither its
-    /// end nor its deadline. Each context is also canceled when its handler returns.
+    /// When `ctx` ends, the listener is [closed](Self::close). The handlers then have the time
+    /// `grace` to finish. After that their contexts are canceled, and the call waits until the
+    /// handlers have returned. So a handler that may take a long time has to check its context, for
+    /// example by reading through [`with_ctx`](TcpStream::with_ctx). The handlers' contexts carry
+    /// the values of `ctx`, but neither its cancellation nor its deadline. Each context is also
+    /// canceled when its handler returns.
     ///
-    /// Serving goes on unless the listener is dead. When no descriptors or buffers are left, or the
-    /// network or a firewall has aborted a connection (the errors after which `accept(2)` asks to
-    /// try again), the server prints the error to stderr, each error once a minute at most, and
-    /// tries again after a pause. The pause is 5 ms, and doubles up to 1 s until a connection is
-    /// accepted; other connections wait in the system's queue. A connection that cannot be
-    /// registered with the poller is closed, and so is a connection whose handler cannot start
-    /// because no stack is available; stderr reports it. A panic in a handler ends that
-    /// connection, and no other.
+    /// Serving continues unless the listener itself is unusable. Accepting may fail because no
+    /// descriptors or buffers are left, or because the network or a firewall has aborted a
+    /// connection (the errors after which `accept(2)` asks to try again). The server then prints
+    /// the error to stderr, each error at most once a minute, and tries again after a pause. The
+    /// pause starts at 5 ms and doubles up to 1 s until a connection is accepted; other connections
+    /// wait in the system's queue. A connection is closed, with a report on stderr, if it cannot be
+    /// registered with the poller or if its handler cannot start because no stack is available. A
+    /// panic in a handler ends only that handler's connection.
     ///
     /// # Errors
-    /// If nothing more can be accepted because the listener was closed by another handle, its
-    /// deadline has passed, or the system reports that it is not a listener; after the handlers
-    /// have had their grace. The end of `ctx` is not an error.
+    /// If no more connections can be accepted because the listener was closed through another
+    /// handle, its deadline has passed, or the system reports that it is not a listener. The error
+    /// is returned after the handlers have had their grace period. The end of `ctx` is not an
+    /// error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -186,7 +189,7 @@ impl TcpListener {
         serve(ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the listener is bound to.
     ///
     /// # Errors
     /// If the listener is closed.
@@ -200,7 +203,7 @@ impl TcpListener {
         self.socket.open()?.local_addr()
     }
 
-    /// Returns `true` if it accepts connections over IPv6 only (`IPV6_V6ONLY`).
+    /// Returns `true` if the listener accepts connections over IPv6 only (`IPV6_V6ONLY`).
     ///
     /// # Errors
     /// If the listener is closed, or has an IPv4 address.
@@ -237,7 +240,7 @@ impl TcpListener {
 
     /// Sets the time to live of packets (`IP_TTL`).
     ///
-    /// It applies to accepted connections too. Does not block.
+    /// The value also applies to accepted connections. Does not block.
     ///
     /// # Errors
     /// If the socket is closed, or the system reports an error.
@@ -254,10 +257,10 @@ impl TcpListener {
 }
 
 impl WithCtx<'_, TcpListener> {
-    /// Accepts like [`TcpListener::accept`], but no longer than the context lasts.
+    /// Accepts like [`TcpListener::accept`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`TcpListener::accept`], and that of the context.
+    /// The errors of [`TcpListener::accept`], and the context's error.
     ///
     /// ```
     /// use greenthread::{ctx::Context, net::TcpListener};
@@ -283,16 +286,16 @@ impl Iterator for Incoming<'_, TcpListener> {
 
 impl FusedIterator for Incoming<'_, TcpListener> {}
 
-/// What all sockets have.
+/// Operations that all sockets have.
 impl TcpListener {
-    /// Converts a listener of `std` into one of this module.
+    /// Converts a `std` listener into a listener of this module.
     ///
-    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
-    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    /// The socket and all of its duplicates become non-blocking. Its timeouts (`SO_RCVTIMEO`,
+    /// `SO_SNDTIMEO`) stay in force. Does not block.
     ///
     /// # Errors
-    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
-    /// a duplicate of it is as it was before.
+    /// If the socket cannot be registered with the poller or made non-blocking. In that case the
+    /// socket is closed, and its duplicates are as they were before.
     ///
     /// ```
     /// use greenthread::net::TcpListener;
@@ -307,14 +310,14 @@ impl TcpListener {
         Socket::from_std(listener).map(|socket| Self { socket })
     }
 
-    /// Converts the listener into one of `std`, which blocks, with the timeouts that were set here.
+    /// Converts the listener into a blocking `std` listener, with the timeouts that were set here.
     ///
-    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
-    /// Does not block.
+    /// If there are other handles, the result is a duplicate, which is non-blocking like the
+    /// original. Does not block.
     ///
     /// # Errors
     /// If there are other handles and no descriptor is free for a duplicate, or if the system
-    /// refuses to make the socket blocking. This handle is closed then.
+    /// refuses to make the socket blocking. In both cases this handle is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -329,11 +332,11 @@ impl TcpListener {
 
     /// Returns another handle to the same listener.
     ///
-    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
-    /// descriptor. Does not block.
+    /// The handles share everything, including deadlines and [`close`](Self::close). The new handle
+    /// takes no descriptor of its own. Does not block.
     ///
     /// # Errors
-    /// None; the signature is that of `std`.
+    /// None; the signature is the same as in `std`.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;
@@ -347,7 +350,7 @@ impl TcpListener {
         Ok(Self { socket: self.socket.share() })
     }
 
-    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    /// Returns and clears the error that the system keeps for the socket (`SO_ERROR`).
     ///
     /// Does not block.
     ///
@@ -366,8 +369,8 @@ impl TcpListener {
 
     /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
     ///
-    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
-    /// Does not block.
+    /// The setting applies to this handle and to all of its clones. The descriptor itself is always
+    /// non-blocking. Does not block.
     ///
     /// # Errors
     /// If the listener is closed.
@@ -389,7 +392,8 @@ impl TcpListener {
     /// peer notices, and the address is free again. Closing a second time has no effect. Does not
     /// block. Go's `Close`.
     ///
-    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    /// Dropping the last handle has the same effect. The descriptor's number is not reused until
+    /// then.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -403,9 +407,9 @@ impl TcpListener {
         self.socket.close();
     }
 
-    /// Returns a view of the listener whose operations end, with an error, when `ctx` ends.
+    /// Returns a view of the listener with operations that fail when `ctx` ends.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -60,7 +60,7 @@ impl Write for TcpStream {
         self.socket.send_vectored(None, parts)
     }
 
-    /// Does nothing: a socket has no buffer on this side.
+    /// Does nothing: writes are not buffered here.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Write for &TcpStream {
         self.socket.send_vectored(None, parts)
     }
 
-    /// Does nothing: a socket has no buffer on this side.
+    /// Does nothing: writes are not buffered here.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Write for WithCtx<'_, TcpStream> {
         self.socket.socket.send_vectored(Some(self.ctx), parts)
     }
 
-    /// Does nothing: a socket has no buffer on this side.
+    /// Does nothing: writes are not buffered here.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -122,12 +122,12 @@ impl TcpStream {
     /// Blocks until the connection is made or the system gives up. Looking up a name blocks no
     /// other goroutine: see [`lookup_host`](super::lookup_host).
     ///
-    /// Several addresses are tried as in RFC 8305 ("happy eyeballs"): IPv6 and IPv4 alternate, the
-    /// next attempt begins when one has failed or 250 ms have passed, the first connection wins,
-    /// and the others are canceled.
+    /// Several addresses are tried as in RFC 8305 ("happy eyeballs"). IPv6 and IPv4 addresses
+    /// alternate, and the next attempt begins when the last one has failed or 250 ms have passed.
+    /// The first connection wins, and the other attempts are canceled.
     ///
     /// # Errors
-    /// That of the lookup, or that of the address that failed first.
+    /// The error of the lookup, or of the address that failed first.
     ///
     /// ```no_run
     /// let stream = greenthread::net::TcpStream::connect("localhost:8080")?;
@@ -140,8 +140,8 @@ impl TcpStream {
     /// Connects to one address like [`connect`](Self::connect), but for no longer than `timeout`.
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if the timeout
-    /// has passed; `InvalidInput` if it is zero.
+    /// The errors of [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if the
+    /// timeout has passed; `InvalidInput` if the timeout is zero.
     ///
     /// ```
     /// use greenthread::net::{TcpListener, TcpStream};
@@ -161,10 +161,10 @@ impl TcpStream {
     /// Connects like [`connect`](Self::connect), unless the context ends first.
     ///
     /// Go's `Dialer.DialContext`. The context also ends the wait for a lookup. The lookup itself
-    /// cannot be interrupted, and continues in the background ([`Resolve`]).
+    /// cannot be interrupted and continues in the background ([`Resolve`]).
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect), and that of the context if it ends first.
+    /// The errors of [`connect`](Self::connect), and the context's error if it ends first.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -190,7 +190,8 @@ impl TcpStream {
             Err(error) if !is_in_progress(&error) => return Err(error),
             _ => {}
         }
-        // Not earlier: the system reports a socket that is not connecting yet as hung up.
+        // Not registered earlier: the system reports a socket that is not connecting yet as hung
+        // up.
         let stream = Self::own(socket.into())?;
         stream.set_write_deadline(until)?;
         stream.socket.run_io(Direction::Write, ctx, check_connected)?;
@@ -260,7 +261,7 @@ impl TcpStream {
     /// Blocks until there are some.
     ///
     /// # Errors
-    /// Those of reading.
+    /// The errors of reading.
     ///
     /// ```
     /// use std::io::Write;
@@ -296,9 +297,9 @@ impl TcpStream {
 
     /// Sets how long closing waits for written bytes to be acknowledged (`SO_LINGER`).
     ///
-    /// The time counts in whole seconds; after it the connection is reset. With less than one
-    /// second the connection is reset at once. Anything longer blocks the thread that drops or
-    /// closes the stream. Go's `SetLinger`.
+    /// Only whole seconds count. After that time the connection is reset; with less than one second
+    /// it is reset at once. A time of one second or more blocks the thread that drops or closes the
+    /// stream. Go's `SetLinger`.
     ///
     /// # Errors
     /// If the stream is closed.
@@ -313,7 +314,8 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        // The system counts in 32 bits and drops higher ones: 2^32 seconds would be 0.
+        // The system stores the seconds in 32 bits and drops the higher bits: 2^32 seconds would
+        // become 0.
         const MAX_LINGER: Duration = Duration::from_secs(i32::MAX as u64);
         SockRef::from(self.socket.open()?).set_linger(linger.map(|linger| linger.min(MAX_LINGER)))
     }
@@ -337,14 +339,14 @@ impl TcpStream {
         if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
     }
 
-    /// Sets how long the connection may be idle before the peer is probed, in whole seconds, at
-    /// least one.
+    /// Sets how many whole seconds, at least one, the connection may be idle before the peer is
+    /// probed.
     ///
     /// With `None`, the default, the peer is never probed. Does not block. Go's
     /// `SetKeepAliveConfig`.
     ///
     /// # Errors
-    /// The system's error, for example that the time is too short or too long; and if the stream is
+    /// The system's error, for example if the time is too short or too long; also if the stream is
     /// closed.
     ///
     /// ```
@@ -393,7 +395,7 @@ impl TcpStream {
 
     /// Sets whether small writes are sent at once (`TCP_NODELAY`).
     ///
-    /// It is off by default, like in `std`; Go turns it on. Does not block.
+    /// The option is off by default, as in `std`; Go turns it on. Does not block.
     ///
     /// # Errors
     /// If the socket is closed, or the system reports an error.
@@ -447,7 +449,7 @@ impl TcpStream {
     }
 }
 
-/// Returns `true` if the system goes on connecting by itself.
+/// Returns `true` if the system continues to connect in the background.
 fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted || Errno::from_io_error(error) == Some(Errno::INPROGRESS)
 }
@@ -464,16 +466,16 @@ fn check_connected(socket: &net::TcpStream) -> io::Result<()> {
     }
 }
 
-/// What all sockets have.
+/// Operations that all sockets have.
 impl TcpStream {
-    /// Converts a stream of `std` into one of this module.
+    /// Converts a `std` stream into a stream of this module.
     ///
-    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
-    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    /// The socket and all of its duplicates become non-blocking. Its timeouts (`SO_RCVTIMEO`,
+    /// `SO_SNDTIMEO`) stay in force. Does not block.
     ///
     /// # Errors
-    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
-    /// a duplicate of it is as it was before.
+    /// If the socket cannot be registered with the poller or made non-blocking. In that case the
+    /// socket is closed, and its duplicates are as they were before.
     ///
     /// ```
     /// use greenthread::net::TcpStream;
@@ -489,14 +491,14 @@ impl TcpStream {
         Socket::from_std(stream).map(|socket| Self { socket })
     }
 
-    /// Converts the stream into one of `std`, which blocks, with the timeouts that were set here.
+    /// Converts the stream into a blocking `std` stream, with the timeouts that were set here.
     ///
-    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
-    /// Does not block.
+    /// If there are other handles, the result is a duplicate, which is non-blocking like the
+    /// original. Does not block.
     ///
     /// # Errors
     /// If there are other handles and no descriptor is free for a duplicate, or if the system
-    /// refuses to make the socket blocking. This handle is closed then.
+    /// refuses to make the socket blocking. In both cases this handle is closed.
     ///
     /// ```
     /// # let listener = greenthread::net::TcpListener::bind("127.0.0.1:0")?;
@@ -512,11 +514,11 @@ impl TcpStream {
 
     /// Returns another handle to the same stream.
     ///
-    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
-    /// descriptor. Does not block.
+    /// The handles share everything, including deadlines and [`close`](Self::close). The new handle
+    /// takes no descriptor of its own. Does not block.
     ///
     /// # Errors
-    /// None; the signature is that of `std`.
+    /// None; the signature is the same as in `std`.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;
@@ -531,7 +533,7 @@ impl TcpStream {
         Ok(Self { socket: self.socket.share() })
     }
 
-    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    /// Returns and clears the error that the system keeps for the socket (`SO_ERROR`).
     ///
     /// Does not block.
     ///
@@ -551,8 +553,8 @@ impl TcpStream {
 
     /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
     ///
-    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
-    /// Does not block.
+    /// The setting applies to this handle and to all of its clones. The descriptor itself is always
+    /// non-blocking. Does not block.
     ///
     /// # Errors
     /// If the stream is closed.
@@ -575,7 +577,8 @@ impl TcpStream {
     /// peer notices, and the address is free again. Closing a second time has no effect. Does not
     /// block. Go's `Close`.
     ///
-    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    /// Dropping the last handle has the same effect. The descriptor's number is not reused until
+    /// then.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -590,9 +593,9 @@ impl TcpStream {
         self.socket.close();
     }
 
-    /// Returns a view of the stream whose operations end, with an error, when `ctx` ends.
+    /// Returns a view of the stream with operations that fail when `ctx` ends.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -14,7 +14,7 @@ use super::with_ctx::WithCtx;
 ///
 /// The counterpart of `std::net::UdpSocket`, and of Go's `net.UDPConn`.
 ///
-/// Receiving blocks the calling goroutine or thread until there is a datagram; sending blocks while
+/// Receiving blocks the calling goroutine or thread until a datagram arrives; sending blocks while
 /// the system has no room. Both can be in progress at the same time; see [the module](super).
 ///
 /// ```
@@ -33,12 +33,12 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Makes a socket with this address, or, of several, with the first that is possible.
+    /// Makes a socket bound to an address, or to the first of several that works.
     ///
     /// Does not block, except to look up a name.
     ///
     /// # Errors
-    /// That of the last address.
+    /// The error of the last address.
     ///
     /// ```
     /// let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -52,11 +52,11 @@ impl UdpSocket {
 
     /// Sets the address that [`send`](Self::send) sends to and [`recv`](Self::recv) receives from.
     ///
-    /// Datagrams from other addresses are dropped from now on. Does not block, except to look up a
+    /// Datagrams from other addresses are dropped from then on. Does not block, except to look up a
     /// name.
     ///
     /// # Errors
-    /// That of the last address; if the socket is closed.
+    /// The error of the last address; also if the socket is closed.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -103,13 +103,14 @@ impl UdpSocket {
         self.socket.open()?.local_addr()
     }
 
-    /// Sends a datagram to an address, the first one of several, and returns its length.
+    /// Sends a datagram to an address, or to the first of several, and returns the datagram's
+    /// length.
     ///
     /// Blocks while the system has no room.
     ///
     /// # Errors
-    /// The system's error, for example that the datagram is too long; if the socket is closed, or a
-    /// deadline or timeout has passed.
+    /// The system's error, for example if the datagram is too long; also if the socket is closed,
+    /// or a deadline or timeout has passed.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -140,8 +141,8 @@ impl UdpSocket {
     /// Blocks while there is no room.
     ///
     /// # Errors
-    /// The system's error, for example that the datagram is too long; if the socket is closed, or a
-    /// deadline or timeout has passed.
+    /// The system's error, for example if the datagram is too long; also if the socket is closed,
+    /// or a deadline or timeout has passed.
     ///
     /// ```
     /// # use greenthread::net::UdpSocket;
@@ -157,12 +158,12 @@ impl UdpSocket {
         self.send_within(None, bytes)
     }
 
-    /// Receives a datagram, and returns its length and the address of its sender.
+    /// Receives a datagram and returns its length and its sender's address.
     ///
-    /// Bytes that do not fit into `bytes` are lost. Blocks until there is a datagram.
+    /// Bytes that do not fit into `bytes` are lost. Blocks until a datagram arrives.
     ///
     /// # Errors
-    /// The system's error; if the socket is closed, or a deadline or timeout has passed.
+    /// The system's error; also if the socket is closed, or a deadline or timeout has passed.
     ///
     /// ```
     /// # use greenthread::net::UdpSocket;
@@ -180,12 +181,12 @@ impl UdpSocket {
         self.recv_from_within(None, bytes)
     }
 
-    /// Receives a datagram, and returns its length.
+    /// Receives a datagram and returns its length.
     ///
     /// Like [`recv_from`](Self::recv_from), but without the address.
     ///
     /// # Errors
-    /// Those of [`recv_from`](Self::recv_from).
+    /// The errors of [`recv_from`](Self::recv_from).
     ///
     /// ```
     /// # use greenthread::net::UdpSocket;
@@ -215,12 +216,12 @@ impl UdpSocket {
         self.socket.run_io(Direction::Read, ctx, |socket| socket.recv(bytes))
     }
 
-    /// Receives a datagram without removing it: the next operation that receives returns it again.
+    /// Receives a datagram without removing it: the next receive operation returns it again.
     ///
     /// Otherwise like [`recv_from`](Self::recv_from).
     ///
     /// # Errors
-    /// Those of [`recv_from`](Self::recv_from).
+    /// The errors of [`recv_from`](Self::recv_from).
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -235,12 +236,12 @@ impl UdpSocket {
         self.socket.run_io(Direction::Read, None, |socket| socket.peek_from(bytes))
     }
 
-    /// Receives a datagram without removing it: the next operation that receives returns it again.
+    /// Receives a datagram without removing it: the next receive operation returns it again.
     ///
     /// Otherwise like [`recv`](Self::recv).
     ///
     /// # Errors
-    /// Those of [`recv`](Self::recv).
+    /// The errors of [`recv`](Self::recv).
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -327,10 +328,10 @@ impl UdpSocket {
 }
 
 impl WithCtx<'_, UdpSocket> {
-    /// Sends a datagram like [`UdpSocket::send_to`], but no longer than the context lasts.
+    /// Sends a datagram like [`UdpSocket::send_to`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::send_to`], and that of the context.
+    /// The errors of [`UdpSocket::send_to`], and the context's error.
     ///
     /// ```
     /// use greenthread::{ctx::Context, net::UdpSocket};
@@ -346,10 +347,10 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.send_to_first(Some(self.ctx), bytes, resolve_ctx(self.ctx, addr)?)
     }
 
-    /// Sends a datagram like [`UdpSocket::send`], but no longer than the context lasts.
+    /// Sends a datagram like [`UdpSocket::send`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::send`], and that of the context.
+    /// The errors of [`UdpSocket::send`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -370,10 +371,10 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.send_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UdpSocket::recv_from`], but no longer than the context lasts.
+    /// Receives a datagram like [`UdpSocket::recv_from`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::recv_from`], and that of the context.
+    /// The errors of [`UdpSocket::recv_from`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -392,10 +393,10 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.recv_from_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UdpSocket::recv`], but no longer than the context lasts.
+    /// Receives a datagram like [`UdpSocket::recv`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UdpSocket::recv`], and that of the context.
+    /// The errors of [`UdpSocket::recv`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -415,16 +416,16 @@ impl WithCtx<'_, UdpSocket> {
     }
 }
 
-/// What all sockets have.
+/// Operations that all sockets have.
 impl UdpSocket {
-    /// Converts a socket of `std` into one of this module.
+    /// Converts a `std` socket into a socket of this module.
     ///
-    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
-    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    /// The socket and all of its duplicates become non-blocking. Its timeouts (`SO_RCVTIMEO`,
+    /// `SO_SNDTIMEO`) stay in force. Does not block.
     ///
     /// # Errors
-    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
-    /// a duplicate of it is as it was before.
+    /// If the socket cannot be registered with the poller or made non-blocking. In that case the
+    /// socket is closed, and its duplicates are as they were before.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -439,14 +440,14 @@ impl UdpSocket {
         Socket::from_std(socket).map(|socket| Self { socket })
     }
 
-    /// Converts the socket into one of `std`, which blocks, with the timeouts that were set here.
+    /// Converts the socket into a blocking `std` socket, with the timeouts that were set here.
     ///
-    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
-    /// Does not block.
+    /// If there are other handles, the result is a duplicate, which is non-blocking like the
+    /// original. Does not block.
     ///
     /// # Errors
     /// If there are other handles and no descriptor is free for a duplicate, or if the system
-    /// refuses to make the socket blocking. This handle is closed then.
+    /// refuses to make the socket blocking. In both cases this handle is closed.
     ///
     /// ```
     /// # let socket = greenthread::net::UdpSocket::bind("127.0.0.1:0")?;
@@ -461,11 +462,11 @@ impl UdpSocket {
 
     /// Returns another handle to the same socket.
     ///
-    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
-    /// descriptor. Does not block.
+    /// The handles share everything, including deadlines and [`close`](Self::close). The new handle
+    /// takes no descriptor of its own. Does not block.
     ///
     /// # Errors
-    /// None; the signature is that of `std`.
+    /// None; the signature is the same as in `std`.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;
@@ -479,7 +480,7 @@ impl UdpSocket {
         Ok(Self { socket: self.socket.share() })
     }
 
-    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    /// Returns and clears the error that the system keeps for the socket (`SO_ERROR`).
     ///
     /// Does not block.
     ///
@@ -498,8 +499,8 @@ impl UdpSocket {
 
     /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
     ///
-    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
-    /// Does not block.
+    /// The setting applies to this handle and to all of its clones. The descriptor itself is always
+    /// non-blocking. Does not block.
     ///
     /// # Errors
     /// If the socket is closed.
@@ -521,7 +522,8 @@ impl UdpSocket {
     /// peer notices, and the address is free again. Closing a second time has no effect. Does not
     /// block. Go's `Close`.
     ///
-    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    /// Dropping the last handle has the same effect. The descriptor's number is not reused until
+    /// then.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -535,9 +537,9 @@ impl UdpSocket {
         self.socket.close();
     }
 
-    /// Returns a view of the socket whose operations end, with an error, when `ctx` ends.
+    /// Returns a view of the socket with operations that fail when `ctx` ends.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -14,9 +14,10 @@ use super::with_ctx::WithCtx;
 
 /// A Unix socket for datagrams.
 ///
-/// The counterpart of `std::os::unix::net::UnixDatagram`, and of Go's `net.UnixConn` of `unixgram`.
+/// The counterpart of `std::os::unix::net::UnixDatagram`, and of Go's `net.UnixConn` for
+/// `unixgram`.
 ///
-/// Receiving blocks the calling goroutine or thread until there is a datagram; sending blocks while
+/// Receiving blocks the calling goroutine or thread until a datagram arrives; sending blocks while
 /// the receiver has no room. Both can be in progress at the same time; see [the module](super).
 ///
 /// ```
@@ -33,7 +34,7 @@ pub struct UnixDatagram {
 }
 
 impl UnixDatagram {
-    /// Makes a socket at a path, where no file may exist yet.
+    /// Makes a socket at a path where no file exists yet.
     ///
     /// Does not block.
     ///
@@ -54,7 +55,7 @@ impl UnixDatagram {
         Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
-    /// Makes a socket at an address like [`bind`](Self::bind).
+    /// Makes a socket at an address, like [`bind`](Self::bind).
     ///
     /// # Errors
     /// The system's error.
@@ -90,7 +91,7 @@ impl UnixDatagram {
         Self::own(unix::UnixDatagram::unbound()?)
     }
 
-    /// Makes two sockets that are connected with each other.
+    /// Makes two sockets that are connected to each other.
     ///
     /// Does not block.
     ///
@@ -116,7 +117,7 @@ impl UnixDatagram {
 
     /// Sets the path that [`send`](Self::send) sends to.
     ///
-    /// Datagrams from other addresses are refused from now on. Does not block.
+    /// Datagrams from other addresses are refused from then on. Does not block.
     ///
     /// # Errors
     /// If the socket is closed, or the system reports an error.
@@ -210,11 +211,11 @@ impl UnixDatagram {
     /// Sends a datagram to the socket at this path, and returns its length.
     ///
     /// Blocks while that socket has no room. No event reports when there is room again, so the call
-    /// tries every few milliseconds.
+    /// retries every few milliseconds.
     ///
     /// # Errors
-    /// The system's error, for example that no socket is at the path; if this socket is closed, or
-    /// a deadline or timeout has passed.
+    /// The system's error, for example if no socket is at the path; also if this socket is closed,
+    /// or a deadline or timeout has passed.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -234,10 +235,10 @@ impl UnixDatagram {
         self.socket.run_io_with_pauses(ctx, |socket| socket.send_to(bytes, path))
     }
 
-    /// Sends a datagram to an address like [`send_to`](Self::send_to).
+    /// Sends a datagram to an address, like [`send_to`](Self::send_to).
     ///
     /// # Errors
-    /// Those of [`send_to`](Self::send_to).
+    /// The errors of [`send_to`](Self::send_to).
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -258,8 +259,8 @@ impl UnixDatagram {
     /// Blocks while there is no room.
     ///
     /// # Errors
-    /// The system's error, for example that the datagram is too long; if the socket is closed, or a
-    /// deadline or timeout has passed.
+    /// The system's error, for example if the datagram is too long; also if the socket is closed,
+    /// or a deadline or timeout has passed.
     ///
     /// ```
     /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
@@ -272,12 +273,12 @@ impl UnixDatagram {
         self.send_within(None, bytes)
     }
 
-    /// Receives a datagram, and returns its length and the address of its sender.
+    /// Receives a datagram and returns its length and its sender's address.
     ///
-    /// Bytes that do not fit into `bytes` are lost. Blocks until there is a datagram.
+    /// Bytes that do not fit into `bytes` are lost. Blocks until a datagram arrives.
     ///
     /// # Errors
-    /// The system's error; if the socket is closed, or a deadline or timeout has passed.
+    /// The system's error; also if the socket is closed, or a deadline or timeout has passed.
     ///
     /// ```
     /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
@@ -292,12 +293,12 @@ impl UnixDatagram {
         self.recv_from_within(None, bytes)
     }
 
-    /// Receives a datagram, and returns its length.
+    /// Receives a datagram and returns its length.
     ///
     /// Like [`recv_from`](Self::recv_from), but without the address.
     ///
     /// # Errors
-    /// Those of [`recv_from`](Self::recv_from).
+    /// The errors of [`recv_from`](Self::recv_from).
     ///
     /// ```
     /// # let (one, other) = greenthread::net::UnixDatagram::pair()?;
@@ -326,10 +327,10 @@ impl UnixDatagram {
 }
 
 impl WithCtx<'_, UnixDatagram> {
-    /// Sends a datagram like [`UnixDatagram::send_to`], but no longer than the context lasts.
+    /// Sends a datagram like [`UnixDatagram::send_to`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixDatagram::send_to`], and that of the context.
+    /// The errors of [`UnixDatagram::send_to`], and the context's error.
     ///
     /// ```
     /// use greenthread::{ctx::Context, net::UnixDatagram};
@@ -348,10 +349,10 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.send_to_within(Some(self.ctx), bytes, path.as_ref())
     }
 
-    /// Sends a datagram like [`UnixDatagram::send`], but no longer than the context lasts.
+    /// Sends a datagram like [`UnixDatagram::send`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixDatagram::send`], and that of the context.
+    /// The errors of [`UnixDatagram::send`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -369,10 +370,10 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.send_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UnixDatagram::recv_from`], but no longer than the context lasts.
+    /// Receives a datagram like [`UnixDatagram::recv_from`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixDatagram::recv_from`], and that of the context.
+    /// The errors of [`UnixDatagram::recv_from`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -388,10 +389,10 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.recv_from_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UnixDatagram::recv`], but no longer than the context lasts.
+    /// Receives a datagram like [`UnixDatagram::recv`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixDatagram::recv`], and that of the context.
+    /// The errors of [`UnixDatagram::recv`], and the context's error.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -408,16 +409,16 @@ impl WithCtx<'_, UnixDatagram> {
     }
 }
 
-/// What all sockets have.
+/// Operations that all sockets have.
 impl UnixDatagram {
-    /// Converts a socket of `std` into one of this module.
+    /// Converts a `std` socket into a socket of this module.
     ///
-    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
-    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    /// The socket and all of its duplicates become non-blocking. Its timeouts (`SO_RCVTIMEO`,
+    /// `SO_SNDTIMEO`) stay in force. Does not block.
     ///
     /// # Errors
-    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
-    /// a duplicate of it is as it was before.
+    /// If the socket cannot be registered with the poller or made non-blocking. In that case the
+    /// socket is closed, and its duplicates are as they were before.
     ///
     /// ```
     /// use greenthread::net::UnixDatagram;
@@ -432,14 +433,14 @@ impl UnixDatagram {
         Socket::from_std(socket).map(|socket| Self { socket })
     }
 
-    /// Converts the socket into one of `std`, which blocks, with the timeouts that were set here.
+    /// Converts the socket into a blocking `std` socket, with the timeouts that were set here.
     ///
-    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
-    /// Does not block.
+    /// If there are other handles, the result is a duplicate, which is non-blocking like the
+    /// original. Does not block.
     ///
     /// # Errors
     /// If there are other handles and no descriptor is free for a duplicate, or if the system
-    /// refuses to make the socket blocking. This handle is closed then.
+    /// refuses to make the socket blocking. In both cases this handle is closed.
     ///
     /// ```
     /// # let (socket, _peer) = greenthread::net::UnixDatagram::pair()?;
@@ -454,11 +455,11 @@ impl UnixDatagram {
 
     /// Returns another handle to the same socket.
     ///
-    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
-    /// descriptor. Does not block.
+    /// The handles share everything, including deadlines and [`close`](Self::close). The new handle
+    /// takes no descriptor of its own. Does not block.
     ///
     /// # Errors
-    /// None; the signature is that of `std`.
+    /// None; the signature is the same as in `std`.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;
@@ -472,7 +473,7 @@ impl UnixDatagram {
         Ok(Self { socket: self.socket.share() })
     }
 
-    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    /// Returns and clears the error that the system keeps for the socket (`SO_ERROR`).
     ///
     /// Does not block.
     ///
@@ -491,8 +492,8 @@ impl UnixDatagram {
 
     /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
     ///
-    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
-    /// Does not block.
+    /// The setting applies to this handle and to all of its clones. The descriptor itself is always
+    /// non-blocking. Does not block.
     ///
     /// # Errors
     /// If the socket is closed.
@@ -514,7 +515,8 @@ impl UnixDatagram {
     /// peer notices, and the address is free again. Closing a second time has no effect. Does not
     /// block. Go's `Close`.
     ///
-    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    /// Dropping the last handle has the same effect. The descriptor's number is not reused until
+    /// then.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -528,9 +530,9 @@ impl UnixDatagram {
         self.socket.close();
     }
 
-    /// Returns a view of the socket whose operations end, with an error, when `ctx` ends.
+    /// Returns a view of the socket with operations that fail when `ctx` ends.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;

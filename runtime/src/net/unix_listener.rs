@@ -16,7 +16,7 @@ use super::socket::Socket;
 use super::unix_stream::UnixStream;
 use super::with_ctx::WithCtx;
 
-/// A path that accepts connections.
+/// A Unix socket that accepts connections at a path.
 ///
 /// The counterpart of `std::os::unix::net::UnixListener`, and of Go's `net.UnixListener`.
 ///
@@ -37,7 +37,7 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Listens at a path, where no file may exist yet.
+    /// Listens at a path where no file exists yet.
     ///
     /// Does not block.
     ///
@@ -58,7 +58,7 @@ impl UnixListener {
         Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
-    /// Listens at an address like [`bind`](Self::bind).
+    /// Listens at an address, like [`bind`](Self::bind).
     ///
     /// # Errors
     /// The system's error.
@@ -78,12 +78,12 @@ impl UnixListener {
         Ok(Self { socket })
     }
 
-    /// Accepts the next connection, and returns it with the address of the peer.
+    /// Accepts the next connection and returns it with the peer's address.
     ///
-    /// Blocks until there is one.
+    /// Blocks until a connection arrives.
     ///
     /// # Errors
-    /// The system's error, for example that no descriptor is free; if the listener is closed, or
+    /// The system's error, for example if no descriptor is free; also if the listener is closed, or
     /// its deadline has passed.
     ///
     /// ```
@@ -132,7 +132,7 @@ impl UnixListener {
     /// path stays.
     ///
     /// # Errors
-    /// Those of [`TcpListener::serve`](super::TcpListener::serve).
+    /// The errors of [`TcpListener::serve`](super::TcpListener::serve).
     ///
     /// ```
     /// use greenthread::{ctx::Context, net::UnixListener};
@@ -157,7 +157,7 @@ impl UnixListener {
         serve(ctx, grace, PAUSES, || Ok(self.accept_within(Some(ctx))?.0), || self.close(), handler)
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the listener is bound to.
     ///
     /// # Errors
     /// If the listener is closed.
@@ -176,7 +176,7 @@ impl UnixListener {
     }
 }
 
-/// Removes the file that binding has made if the socket could not be registered.
+/// Removes the file that binding created if the socket could not be registered.
 pub(super) fn unlink_on_error<S>(addr: &SocketAddr, registered: io::Result<S>) -> io::Result<S> {
     if let (Err(_), Some(path)) = (&registered, addr.as_pathname()) {
         let _ = fs::remove_file(path);
@@ -185,10 +185,10 @@ pub(super) fn unlink_on_error<S>(addr: &SocketAddr, registered: io::Result<S>) -
 }
 
 impl WithCtx<'_, UnixListener> {
-    /// Accepts like [`UnixListener::accept`], but no longer than the context lasts.
+    /// Accepts like [`UnixListener::accept`], but only until the context ends.
     ///
     /// # Errors
-    /// Those of [`UnixListener::accept`], and that of the context.
+    /// The errors of [`UnixListener::accept`], and the context's error.
     ///
     /// ```
     /// use greenthread::{ctx::Context, net::UnixListener};
@@ -216,16 +216,16 @@ impl Iterator for Incoming<'_, UnixListener> {
 
 impl FusedIterator for Incoming<'_, UnixListener> {}
 
-/// What all sockets have.
+/// Operations that all sockets have.
 impl UnixListener {
-    /// Converts a listener of `std` into one of this module.
+    /// Converts a `std` listener into a listener of this module.
     ///
-    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
-    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    /// The socket and all of its duplicates become non-blocking. Its timeouts (`SO_RCVTIMEO`,
+    /// `SO_SNDTIMEO`) stay in force. Does not block.
     ///
     /// # Errors
-    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
-    /// a duplicate of it is as it was before.
+    /// If the socket cannot be registered with the poller or made non-blocking. In that case the
+    /// socket is closed, and its duplicates are as they were before.
     ///
     /// ```
     /// use greenthread::net::UnixListener;
@@ -242,14 +242,14 @@ impl UnixListener {
         Socket::from_std(listener).map(|socket| Self { socket })
     }
 
-    /// Converts the listener into one of `std`, which blocks, with the timeouts that were set here.
+    /// Converts the listener into a blocking `std` listener, with the timeouts that were set here.
     ///
-    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
-    /// Does not block.
+    /// If there are other handles, the result is a duplicate, which is non-blocking like the
+    /// original. Does not block.
     ///
     /// # Errors
     /// If there are other handles and no descriptor is free for a duplicate, or if the system
-    /// refuses to make the socket blocking. This handle is closed then.
+    /// refuses to make the socket blocking. In both cases this handle is closed.
     ///
     /// ```
     /// # let path = std::env::temp_dir().join(format!("into-std-{}.sock", std::process::id()));
@@ -266,11 +266,11 @@ impl UnixListener {
 
     /// Returns another handle to the same listener.
     ///
-    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
-    /// descriptor. Does not block.
+    /// The handles share everything, including deadlines and [`close`](Self::close). The new handle
+    /// takes no descriptor of its own. Does not block.
     ///
     /// # Errors
-    /// None; the signature is that of `std`.
+    /// None; the signature is the same as in `std`.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;
@@ -286,7 +286,7 @@ impl UnixListener {
         Ok(Self { socket: self.socket.share() })
     }
 
-    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    /// Returns and clears the error that the system keeps for the socket (`SO_ERROR`).
     ///
     /// Does not block.
     ///
@@ -307,8 +307,8 @@ impl UnixListener {
 
     /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
     ///
-    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
-    /// Does not block.
+    /// The setting applies to this handle and to all of its clones. The descriptor itself is always
+    /// non-blocking. Does not block.
     ///
     /// # Errors
     /// If the listener is closed.
@@ -333,7 +333,8 @@ impl UnixListener {
     /// peer notices, and the address is free again. Closing a second time has no effect. Does not
     /// block. Go's `Close`.
     ///
-    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    /// Dropping the last handle has the same effect. The descriptor's number is not reused until
+    /// then.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -349,9 +350,9 @@ impl UnixListener {
         self.socket.close();
     }
 
-    /// Returns a view of the listener whose operations end, with an error, when `ctx` ends.
+    /// Returns a view of the listener with operations that fail when `ctx` ends.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -15,7 +15,7 @@ use super::error;
 use super::socket::Socket;
 use super::with_ctx::WithCtx;
 
-/// A connection within this machine.
+/// A Unix socket connection within this machine.
 ///
 /// The counterpart of `std::os::unix::net::UnixStream`, and of Go's `net.UnixConn`.
 ///
@@ -56,7 +56,7 @@ impl Write for UnixStream {
         self.socket.send_vectored(None, parts)
     }
 
-    /// Does nothing: a socket has no buffer on this side.
+    /// Does nothing: writes are not buffered here.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Write for &UnixStream {
         self.socket.send_vectored(None, parts)
     }
 
-    /// Does nothing: a socket has no buffer on this side.
+    /// Does nothing: writes are not buffered here.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Write for WithCtx<'_, UnixStream> {
         self.socket.socket.send_vectored(Some(self.ctx), parts)
     }
 
-    /// Does nothing: a socket has no buffer on this side.
+    /// Does nothing: writes are not buffered here.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -115,9 +115,9 @@ impl Write for WithCtx<'_, UnixStream> {
 impl UnixStream {
     /// Connects to the listener at this path.
     ///
-    /// Blocks only while too many connections wait there to be accepted. No event reports when
-    /// there is room again, so the call tries every few milliseconds. (Go's `net.DialUnix` fails
-    /// instead.)
+    /// Blocks only while too many connections wait at the listener to be accepted. No event reports
+    /// when there is room again, so the call retries every few milliseconds. (Go's `net.DialUnix`
+    /// fails instead.)
     ///
     /// # Errors
     /// The system's error.
@@ -137,7 +137,7 @@ impl UnixStream {
         Self::connect_addr(&SocketAddr::from_pathname(path)?)
     }
 
-    /// Connects to an address like [`connect`](Self::connect).
+    /// Connects to an address, like [`connect`](Self::connect).
     ///
     /// # Errors
     /// The system's error.
@@ -159,12 +159,12 @@ impl UnixStream {
         Self::connect_within(None, addr)
     }
 
-    /// Connects like [`connect`](Self::connect), but no longer than `ctx` lasts.
+    /// Connects like [`connect`](Self::connect), but only until `ctx` ends.
     ///
     /// Go's `Dialer.DialContext`.
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect), and that of the context if it ends first.
+    /// The errors of [`connect`](Self::connect), and the context's error if it ends first.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -179,10 +179,10 @@ impl UnixStream {
         Self::connect_addr_ctx(ctx, &SocketAddr::from_pathname(path)?)
     }
 
-    /// Connects to an address like [`connect_ctx`](Self::connect_ctx).
+    /// Connects to an address, like [`connect_ctx`](Self::connect_ctx).
     ///
     /// # Errors
-    /// Those of [`connect_ctx`](Self::connect_ctx).
+    /// The errors of [`connect_ctx`](Self::connect_ctx).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -202,8 +202,8 @@ impl UnixStream {
     }
 
     fn connect_within(ctx: Option<&Context>, addr: &SocketAddr) -> io::Result<Self> {
-        // Only `std` can read a `SocketAddr`, and its streams block while they connect. Its
-        // datagram socket connects any descriptor that it is made of, without looking at the kind.
+        // Only `std` can read a `SocketAddr`, and `std` streams block while they connect. A `std`
+        // datagram socket connects any descriptor that it is made from, whatever its kind.
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         let mut socket = unix::UnixDatagram::from(OwnedFd::from(socket));
@@ -219,7 +219,7 @@ impl UnixStream {
         Self::own(OwnedFd::from(socket).into())
     }
 
-    /// Makes two sockets that are connected with each other.
+    /// Makes two sockets that are connected to each other.
     ///
     /// Does not block.
     ///
@@ -277,8 +277,8 @@ impl UnixStream {
 
     /// Returns the user, group and process at the other end, as the system knows them.
     ///
-    /// They are those of the moment when the peer connected, listened, or made the pair. Does not
-    /// block. Go's `GetsockoptUcred` with `SO_PEERCRED`.
+    /// The values date from the moment when the peer connected, listened, or made the pair. Does
+    /// not block. Go's `GetsockoptUcred` with `SO_PEERCRED`.
     ///
     /// # Errors
     /// If the stream is closed.
@@ -316,16 +316,16 @@ impl UnixStream {
     }
 }
 
-/// What all sockets have.
+/// Operations that all sockets have.
 impl UnixStream {
-    /// Converts a stream of `std` into one of this module.
+    /// Converts a `std` stream into a stream of this module.
     ///
-    /// The socket, and each duplicate of it, is non-blocking from now on. Its timeouts
-    /// (`SO_RCVTIMEO`, `SO_SNDTIMEO`) stay in force. Does not block.
+    /// The socket and all of its duplicates become non-blocking. Its timeouts (`SO_RCVTIMEO`,
+    /// `SO_SNDTIMEO`) stay in force. Does not block.
     ///
     /// # Errors
-    /// If the socket cannot be registered with the poller or made non-blocking. It is closed then;
-    /// a duplicate of it is as it was before.
+    /// If the socket cannot be registered with the poller or made non-blocking. In that case the
+    /// socket is closed, and its duplicates are as they were before.
     ///
     /// ```
     /// use greenthread::net::UnixStream;
@@ -340,14 +340,14 @@ impl UnixStream {
         Socket::from_std(stream).map(|socket| Self { socket })
     }
 
-    /// Converts the stream into one of `std`, which blocks, with the timeouts that were set here.
+    /// Converts the stream into a blocking `std` stream, with the timeouts that were set here.
     ///
-    /// If there are other handles, the result is a duplicate, and non-blocking like the original.
-    /// Does not block.
+    /// If there are other handles, the result is a duplicate, which is non-blocking like the
+    /// original. Does not block.
     ///
     /// # Errors
     /// If there are other handles and no descriptor is free for a duplicate, or if the system
-    /// refuses to make the socket blocking. This handle is closed then.
+    /// refuses to make the socket blocking. In both cases this handle is closed.
     ///
     /// ```
     /// # let (stream, _peer) = greenthread::net::UnixStream::pair()?;
@@ -362,11 +362,11 @@ impl UnixStream {
 
     /// Returns another handle to the same stream.
     ///
-    /// The handles share everything, including deadlines and [`close`](Self::close). It takes no
-    /// descriptor. Does not block.
+    /// The handles share everything, including deadlines and [`close`](Self::close). The new handle
+    /// takes no descriptor of its own. Does not block.
     ///
     /// # Errors
-    /// None; the signature is that of `std`.
+    /// None; the signature is the same as in `std`.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;
@@ -380,7 +380,7 @@ impl UnixStream {
         Ok(Self { socket: self.socket.share() })
     }
 
-    /// Takes the error that the system keeps for the socket (`SO_ERROR`).
+    /// Returns and clears the error that the system keeps for the socket (`SO_ERROR`).
     ///
     /// Does not block.
     ///
@@ -399,8 +399,8 @@ impl UnixStream {
 
     /// Sets whether operations return [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
     ///
-    /// It applies to this handle and all its clones. The descriptor itself is always non-blocking.
-    /// Does not block.
+    /// The setting applies to this handle and to all of its clones. The descriptor itself is always
+    /// non-blocking. Does not block.
     ///
     /// # Errors
     /// If the stream is closed.
@@ -422,7 +422,8 @@ impl UnixStream {
     /// peer notices, and the address is free again. Closing a second time has no effect. Does not
     /// block. Go's `Close`.
     ///
-    /// Dropping the last handle closes too. The number of the descriptor is not reused before that.
+    /// Dropping the last handle has the same effect. The descriptor's number is not reused until
+    /// then.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -436,9 +437,9 @@ impl UnixStream {
         self.socket.close();
     }
 
-    /// Returns a view of the stream whose operations end, with an error, when `ctx` ends.
+    /// Returns a view of the stream with operations that fail when `ctx` ends.
     ///
-    /// Does not block, and costs nothing.
+    /// Does not block and costs nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -6,8 +6,8 @@ use std::io;
 
 /// The error of [`Async::new`](super::Async::new), with the value that was passed.
 ///
-/// The value is as it was before, its descriptor's mode included. `?` converts the error into an
-/// [`io::Error`] and drops the value.
+/// The value, including the mode of its descriptor, is as it was before. `?` converts the error
+/// into an [`io::Error`] and drops the value.
 ///
 /// ```
 /// use greenthread::net::Async;

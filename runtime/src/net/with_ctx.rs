@@ -2,10 +2,11 @@
 
 use greenthread_ctx::Context;
 
-/// A view of a socket whose operations end when a context ends: the result of `with_ctx`.
+/// A view of a socket with operations that end when a context ends: the result of `with_ctx`.
 ///
-/// Views of streams implement [`Read`](std::io::Read) and [`Write`](std::io::Write), those of
-/// listeners have `accept`, those of datagram sockets `send`, `send_to`, `recv` and `recv_from`.
+/// Views of streams implement [`Read`](std::io::Read) and [`Write`](std::io::Write). Views of
+/// listeners have `accept`, and views of datagram sockets have `send`, `send_to`, `recv` and
+/// `recv_from`.
 ///
 /// Once the context has ended, operations return its error as an [`io::Error`](std::io::Error),
 /// even if they would not have to wait. Deadlines and timeouts of the socket apply too. The socket
@@ -46,7 +47,7 @@ impl<S> Clone for WithCtx<'_, S> {
 
 impl<S> Copy for WithCtx<'_, S> {}
 
-/// A view of an [`Async`](super::Async) whose operations end when a context ends: the result of
+/// A view of an [`Async`](super::Async) with operations that end when a context ends: the result of
 /// [`with_ctx_mut`](super::Async::with_ctx_mut).
 ///
 /// Like [`WithCtx`], but for values that read and write only through an exclusive reference.
