@@ -54,11 +54,11 @@
 //!
 //! # How it waits
 //! On Linux, a process can have a descriptor that becomes readable when the process ends
-//! (`pidfd_open`, since 5.3). The function waits for that descriptor as it would for a socket, and
-//! uses one descriptor while it waits. If no such descriptor is available (on another system, in a
-//! container that denies the call, or if no descriptor is free), the function polls. It checks
-//! whether the child has ended, first after 1 ms, then less and less often, and finally every 50
-//! ms.
+//! (`pidfd_open`, since 5.3). The functions wait for that descriptor as they would for a socket,
+//! and use one descriptor while they wait. If no such descriptor is available (on another system,
+//! in a container that denies the call, or if no descriptor is free), the functions poll. They
+//! check whether the child has ended, first after 1 ms, then less and less often, and finally every
+//! 50 ms.
 //!
 //! Rejected: a thread for each child, because no context could end it. Rejected: SIGCHLD, because
 //! its handler belongs to the whole process, also needs descriptors, and is never called if the
@@ -207,9 +207,9 @@ pub fn status_ctx(ctx: &Context, command: &mut Command) -> io::Result<ExitStatus
 /// Like [`Command::output`], but parks the goroutine. Go's `Cmd.Output`.
 ///
 /// `stdout` and `stderr` are captured, whatever was set in `command`, and `command` keeps that
-/// setting. `stdin` is as set in `command`, or inherited from this process, as with
-/// [`Command::spawn`]. (`std` captures only the streams that were not set, and gives the child an
-/// empty `stdin`.)
+/// setting. `stdin` is as set in `command`, or inherited from this process if it was not set, as
+/// with [`Command::spawn`]. (`std` captures only the streams that were not set, and gives the child
+/// an empty `stdin`.)
 ///
 /// # Errors
 /// The system's error, for example if the program does not exist. A program that fails is not an

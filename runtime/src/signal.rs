@@ -32,7 +32,7 @@
 //!
 //! Handlers that were installed earlier are also called. Those handlers, and any that are added
 //! with the crate `signal-hook`, stay installed after the last receiver is dropped. But a handler
-//! that is added later with `signal-hook` does not keep the default effect of such a signal off.
+//! that is added later with `signal-hook` does not keep the default effect of its signal off.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -196,9 +196,9 @@ impl fmt::Debug for Signal {
 
 /// Returns a channel that receives the signals, which then no longer have their default effect.
 ///
-/// Go's `signal.Notify`. The channel has room for as many signals as `signals` names. While it is
-/// full, several signals of one kind are merged into one, as in the system itself; no kind is lost
-/// (Go drops signals that do not fit). Each call makes a channel of its own, and each channel
+/// Go's `signal.Notify`. The channel has room for as many signals as `signals` contains. While it
+/// is full, several signals of one kind are merged into one, as in the system itself; no kind is
+/// lost (Go drops signals that do not fit). Each call makes a channel of its own, and each channel
 /// receives every signal. Dropping the receiver and its clones ends the notification; a moment
 /// later the default effect is restored, unless another channel receives these signals. If
 /// `signals` is empty, the channel stays empty (in Go it receives all signals).

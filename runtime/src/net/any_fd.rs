@@ -12,16 +12,17 @@ use super::async_fd::AsyncFd;
 use super::watch_error::WatchError;
 use super::with_ctx::{WithCtx, WithCtxMut};
 
-/// A value with a descriptor that can be waited for: a pipe, a terminal, `inotify`, a socket of
+/// A value with a descriptor that can be waited for: a pipe, a terminal, `inotify`, a socket from
 /// another library.
 ///
 /// It does what Go's `os.NewFile` does.
 ///
 /// It reads and writes if the value does. To read and write at the same time, or under a context,
 /// use [views](Self::with_ctx). They require a value that reads and writes through a shared
-/// reference, as most do. For other values, such as the pipes of a [`Child`](std::process::Child),
-/// use [`with_ctx_mut`](Self::with_ctx_mut). For any other operation, wait until the descriptor is
-/// [`readable`](Self::readable) or [`writable`](Self::writable), and then try the operation.
+/// reference, as most values do. For other values, such as the pipes of a
+/// [`Child`](std::process::Child), use [`with_ctx_mut`](Self::with_ctx_mut). For any other
+/// operation, wait until the descriptor is [`readable`](Self::readable) or
+/// [`writable`](Self::writable), and then try the operation.
 ///
 /// The descriptor is non-blocking until the `Async` is closed, dropped, or converted back into the
 /// value. The mode belongs to the open file. All descriptors of the file share it, even those in

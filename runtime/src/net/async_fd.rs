@@ -6,20 +6,20 @@
 //! attempt, and, if the attempt would block, waits for an event and tries again. The operation
 //! holds the lock while it waits, so later operations in that direction wait for the lock. When the
 //! descriptor is closed or its deadline passes, only the holder has to be woken. It releases the
-//! lock to the next operation, which checks for itself. A timeout or a context belongs to a single
-//! operation, and also ends that operation's wait for the lock.
+//! lock to the next operation, which checks the descriptor for itself. A timeout or a context
+//! belongs to a single operation, and also ends that operation's wait for the lock.
 //!
 //! # Deadlines and timeouts
 //! Each direction has one timer. It is set to the earlier of two times: the descriptor's deadline
 //! and the time at which the waiting operation ends. The second time exists only if a timeout was
-//! set and the operation really waits. Without a timeout, it costs each operation one load.
+//! set and the operation really waits. Without a timeout, an operation pays one load for the check.
 //!
 //! # Skipping a read
 //! A read from a TCP socket that returns less than it asked for has emptied the socket. An attempt
 //! at the next read would only return `WouldBlock`, so that read waits for an event first. Events
 //! are edges, so skipping the attempt is correct if each later arrival has an event of its own,
 //! which the poll word keeps. Skipping saves a busy server with 64 connections 6 to 10 percent of
-//! its time. It is done only where all of the following are certain:
+//! its time. A read is skipped only if all of the following are certain:
 //!
 //! * *The read asked for more.* The length that counts is the one that the system was asked for,
 //!   not the one that the caller asked for. It covers only the first [`MAX_PARTS`] parts of a
@@ -84,11 +84,11 @@ use crate::sync::{Mutex, MutexGuard};
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const MAX_PAUSE: Duration = Duration::from_millis(5);
 
-/// The most parts of one vectored operation (`IOV_MAX` on all systems).
+/// The maximum number of parts in one vectored operation (`IOV_MAX` on all systems).
 const MAX_PARTS: usize = 1024;
 
-/// The most bytes that a read is assumed to ask for. (Linux reads at most 2 GiB minus one page at
-/// once.)
+/// The maximum number of bytes that a read is assumed to ask for. (Linux reads at most 2 GiB minus
+/// one page at once.)
 const MAX_READ: usize = 1 << 30;
 
 /// The descriptor that its handles share.
@@ -574,7 +574,7 @@ impl<'a> IoOp<'a> {
         error::check_ctx(self.ctx)
     }
 
-    /// Calls `attempt` until it succeeds or fails for good.
+    /// Calls `attempt` until it succeeds or fails permanently.
     #[inline]
     fn run<R>(&mut self, mut attempt: impl FnMut() -> io::Result<R>) -> io::Result<R> {
         loop {
@@ -585,7 +585,7 @@ impl<'a> IoOp<'a> {
         }
     }
 
-    /// Waits after a failed attempt until it may be repeated, or returns the error.
+    /// Waits after a failed attempt until the operation may be retried, or returns the error.
     fn wait_to_retry(&mut self, error: io::Error) -> io::Result<()> {
         match error.kind() {
             // The error may come from the dead socket.

@@ -105,8 +105,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
     const SHORT: Duration = Duration::from_millis(10);
 
-    /// Returns the address of a name: `6a` is one of family 6, `4b` of family 4; the letter is the
-    /// port.
+    /// Returns the address of a name: `6a` is an address of family 6, and `4b` an address of family
+    /// 4; the letter is the port.
     fn addr(name: &str) -> SocketAddr {
         let port = name.as_bytes()[1].into();
         if name.starts_with('6') { ([0_u16; 8], port).into() } else { ([0_u8; 4], port).into() }
@@ -192,7 +192,8 @@ mod tests {
         };
         let result = connect(Some(ctx), plan.iter().map(|(addr, _)| *addr).collect(), delay, attempt);
         let result = result.map(|connection| name(connection.0));
-        // The losers end and close their connections. Each keeps the attempt's closure until then.
+        // The losers end and close their connections. Each loser keeps the attempt's closure until
+        // then.
         while Arc::strong_count(&lists) > 1 {
             crate::yield_now();
         }

@@ -3,7 +3,7 @@
 /// An iterator over the connections that a listener accepts: the result of `incoming`.
 ///
 /// `next` blocks until there is a connection. The iterator never ends: once the listener is closed
-/// or its deadline has passed, `next` returns the error each time.
+/// or its deadline has passed, `next` returns an error each time.
 ///
 /// ```
 /// use greenthread::net::{Incoming, TcpListener, TcpStream};

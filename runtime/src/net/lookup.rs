@@ -1,4 +1,4 @@
-//! From names to addresses: calls the system's resolver in a way that keeps no other goroutine
+//! From names to addresses: the system's resolver, called in a way that keeps no other goroutine
 //! waiting.
 //!
 //! A call to the resolver cannot be interrupted. So a lookup under a context runs in a goroutine of
@@ -53,7 +53,7 @@ pub fn lookup_host(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(resolve((host, 0))?.map(|addr| addr.ip()).collect())
 }
 
-/// Returns the addresses of a host like [`lookup_host`], but only until `ctx` ends.
+/// Returns the addresses of a host like [`lookup_host`], unless `ctx` ends first.
 ///
 /// Go's `Resolver.LookupHost`. When the context ends, so does the wait. The lookup itself continues
 /// on its thread, and counts as one of the 500 until it finishes.
@@ -131,7 +131,7 @@ pub type Resolver = Box<dyn FnOnce() -> io::Result<Vec<SocketAddr>> + Send>;
 /// assert_eq!(error.kind(), io::ErrorKind::NotFound);
 /// ```
 pub trait Resolve: ToSocketAddrs {
-    /// Returns a function that does what `to_socket_addrs` does, and borrows nothing.
+    /// Returns a function that does what `to_socket_addrs` does without borrowing anything.
     ///
     /// The function may block; this method does not.
     ///
@@ -197,7 +197,7 @@ pub(super) fn resolve<A: ToSocketAddrs>(addrs: A) -> io::Result<A::Iter> {
     call(|| addrs.to_socket_addrs())
 }
 
-/// Returns the addresses like [`resolve`], but only until `ctx` ends.
+/// Returns the addresses like [`resolve`], unless `ctx` ends first.
 pub(super) fn resolve_ctx<A: Resolve>(ctx: &Context, addrs: A) -> io::Result<impl Iterator<Item = SocketAddr>> {
     ctx.err().map_or(Ok(()), Err)?;
     let (given, found) = if may_look_up::<A>() {

@@ -7,12 +7,12 @@
 //! | serve until a signal | `serve` of [`TcpListener`], [`UnixListener`] | `http.Server.Shutdown` |
 //! | find the addresses of a name | [`lookup_host`], [`lookup_host_ctx`] | `net.LookupHost` |
 //! | send datagrams | [`UdpSocket`], [`UnixDatagram`] | `net.ListenPacket` |
-//! | talk within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |
+//! | communicate within one machine | [`UnixListener`], [`UnixStream`] | `net.Listen("unix", ..)` |
 //! | wait for a pipe, a terminal, any descriptor | [`Async`] | `os.File` |
 //! | wait until an operation would not block | `readable`, `writable`, `priority` | `SyscallConn` |
 //! | end operations at a given time | `set_deadline` | `SetDeadline` |
 //! | end only reads, or only writes | `set_read_deadline`, `set_write_deadline` | the same |
-//! | end each operation that takes too long |  `set_read_timeout`, `set_write_timeout` | |
+//! | end each operation that takes too long, as in `std` | `set_read_timeout`, `set_write_timeout` | |
 //! | end an operation with a context | `with_ctx` | a goroutine that closes |
 //! | end a connect with a context | [`connect_ctx`](TcpStream::connect_ctx) | `DialContext` |
 //! | end all operations | `close`, or dropping | `Close` |
@@ -50,7 +50,7 @@
 //! The rules are Go's. A deadline is a point in time. It stays set until it is changed, and also
 //! applies to an operation that is already waiting. Once the deadline has passed, operations fail
 //! ([`TimedOut`](std::io::ErrorKind::TimedOut), "i/o timeout"), even if there is something to read.
-//! Setting a later deadline, or removing it, makes them work again.
+//! Setting a later deadline, or removing the deadline, makes operations work again.
 //!
 //! # Costs
 //! Each operation is attempted first, and waits only if it would block. Each socket is registered
@@ -70,7 +70,7 @@
 // 5. `scheduler/src/wait/park.rs`: the goroutine parks.
 //
 // All other operations follow the same path from step 2 on. Under a context, step 2 goes through
-// `wait_or_close` (`runtime/src/io_wait.rs`). That wait can also be ended by the context's channel.
+// `wait_or_close` (`runtime/src/io_wait.rs`). The context's channel can also end that wait.
 
 mod any_fd;
 mod async_fd;

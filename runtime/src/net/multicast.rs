@@ -163,7 +163,8 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, for example if the socket is an IPv4 socket; also if it is closed.
+    /// The system's error, for example if the socket is an IPv4 socket; also if the socket is
+    /// closed.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;
@@ -184,7 +185,8 @@ impl UdpSocket {
     /// Does not block.
     ///
     /// # Errors
-    /// The system's error, for example if the socket is an IPv4 socket; also if it is closed.
+    /// The system's error, for example if the socket is an IPv4 socket; also if the socket is
+    /// closed.
     ///
     /// ```
     /// use greenthread::net::UdpSocket;

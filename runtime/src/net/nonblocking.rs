@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::OFlags;
 
-/// A value whose descriptor is made non-blocking, and at the end blocking again if it was blocking
-/// before.
+/// A value whose descriptor is non-blocking for a while, and blocking again at the end if it was
+/// blocking before.
 pub(super) struct Nonblocking<T: AsFd> {
     /// `None` only after [`into_inner`](Self::into_inner).
     value: Option<T>,

@@ -16,7 +16,7 @@ use crate::sync::reporting;
 /// The first and the longest pause after a failed accept (the values of Go's `net/http`).
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
 
-/// The least time between two reports of the same error.
+/// The minimum time between two reports of the same error.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The time at which each error was last reported, keyed by the error's number.
@@ -112,7 +112,7 @@ fn report(error: &io::Error, reported: &mut Reports) {
     }
 }
 
-/// Returns `true` if the error is to be reported, and records the report.
+/// Returns `true` if the error should be reported, and records the report.
 fn is_due(error: &io::Error, reported: &mut Reports) -> bool {
     let (errno, now) = (error.raw_os_error(), Instant::now());
     let due = reported.get(&errno).is_none_or(|before| now - *before >= REPORT_INTERVAL);

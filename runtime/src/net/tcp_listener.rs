@@ -45,8 +45,8 @@ pub struct TcpListener {
 impl TcpListener {
     /// Listens on an address, or on the first of several that works.
     ///
-    /// Port 0 means any port: [`local_addr`](Self::local_addr) returns which. The address may have
-    /// been in use just before (`SO_REUSEADDR`), and up to 4096 connections may wait to be
+    /// Port 0 means any free port, which [`local_addr`](Self::local_addr) returns. The address may
+    /// have been in use just before (`SO_REUSEADDR`), and up to 4096 connections may wait to be
     /// accepted, as in Go. Does not block, except to look up a name.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl TcpListener {
         Ok((stream, addr))
     }
 
-    /// Returns an iterator over the connections, which never ends.
+    /// Returns an endless iterator over the connections.
     ///
     /// ```
     /// use greenthread::net::{TcpListener, TcpStream};
@@ -257,7 +257,7 @@ impl TcpListener {
 }
 
 impl WithCtx<'_, TcpListener> {
-    /// Accepts like [`TcpListener::accept`], but only until the context ends.
+    /// Accepts like [`TcpListener::accept`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`TcpListener::accept`], and the context's error.

@@ -119,8 +119,8 @@ impl Write for WithCtx<'_, TcpStream> {
 impl TcpStream {
     /// Connects to an address, or to whichever of several accepts first.
     ///
-    /// Blocks until the connection is made or the system gives up. Looking up a name blocks no
-    /// other goroutine: see [`lookup_host`](super::lookup_host).
+    /// Blocks until the connection is made or the system gives up. Looking up a name does not block
+    /// other goroutines: see [`lookup_host`](super::lookup_host).
     ///
     /// Several addresses are tried as in RFC 8305 ("happy eyeballs"). IPv6 and IPv4 addresses
     /// alternate, and the next attempt begins when the last one has failed or 250 ms have passed.
@@ -137,7 +137,7 @@ impl TcpStream {
         Self::connect_to_any(None, resolve(addr)?)
     }
 
-    /// Connects to one address like [`connect`](Self::connect), but for no longer than `timeout`.
+    /// Connects to one address like [`connect`](Self::connect), but waits no longer than `timeout`.
     ///
     /// # Errors
     /// The errors of [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if the
@@ -190,8 +190,8 @@ impl TcpStream {
             Err(error) if !is_in_progress(&error) => return Err(error),
             _ => {}
         }
-        // Not registered earlier: the system reports a socket that is not connecting yet as hung
-        // up.
+        // Registered only now, because the system reports a socket that is not yet connecting as
+        // hung up.
         let stream = Self::own(socket.into())?;
         stream.set_write_deadline(until)?;
         stream.socket.run_io(Direction::Write, ctx, check_connected)?;
@@ -258,7 +258,7 @@ impl TcpStream {
 
     /// Reads bytes without removing them: the next read returns the same bytes.
     ///
-    /// Blocks until there are some.
+    /// Blocks until bytes are available.
     ///
     /// # Errors
     /// The errors of reading.
@@ -454,7 +454,7 @@ fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted || Errno::from_io_error(error) == Some(Errno::INPROGRESS)
 }
 
-/// Returns `WouldBlock` until the socket is connected, or the error of the connect.
+/// Returns `WouldBlock` until the socket is connected, or the error if connecting failed.
 fn check_connected(socket: &net::TcpStream) -> io::Result<()> {
     if let Some(error) = socket.take_error()? {
         return Err(error);

@@ -106,7 +106,7 @@ impl UdpSocket {
     /// Sends a datagram to an address, or to the first of several, and returns the datagram's
     /// length.
     ///
-    /// Blocks while the system has no room.
+    /// Blocks while the system has no room for the datagram.
     ///
     /// # Errors
     /// The system's error, for example if the datagram is too long; also if the socket is closed,
@@ -136,9 +136,10 @@ impl UdpSocket {
         self.socket.run_io(Direction::Write, ctx, |socket| socket.send_to(bytes, addr))
     }
 
-    /// Sends a datagram to the address that the socket is connected to, and returns its length.
+    /// Sends a datagram to the address that the socket is connected to, and returns the datagram's
+    /// length.
     ///
-    /// Blocks while there is no room.
+    /// Blocks while there is no room for the datagram.
     ///
     /// # Errors
     /// The system's error, for example if the datagram is too long; also if the socket is closed,
@@ -328,7 +329,7 @@ impl UdpSocket {
 }
 
 impl WithCtx<'_, UdpSocket> {
-    /// Sends a datagram like [`UdpSocket::send_to`], but only until the context ends.
+    /// Sends a datagram like [`UdpSocket::send_to`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UdpSocket::send_to`], and the context's error.
@@ -347,7 +348,7 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.send_to_first(Some(self.ctx), bytes, resolve_ctx(self.ctx, addr)?)
     }
 
-    /// Sends a datagram like [`UdpSocket::send`], but only until the context ends.
+    /// Sends a datagram like [`UdpSocket::send`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UdpSocket::send`], and the context's error.
@@ -371,7 +372,7 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.send_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UdpSocket::recv_from`], but only until the context ends.
+    /// Receives a datagram like [`UdpSocket::recv_from`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UdpSocket::recv_from`], and the context's error.
@@ -393,7 +394,7 @@ impl WithCtx<'_, UdpSocket> {
         self.socket.recv_from_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UdpSocket::recv`], but only until the context ends.
+    /// Receives a datagram like [`UdpSocket::recv`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UdpSocket::recv`], and the context's error.

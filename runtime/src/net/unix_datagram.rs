@@ -254,9 +254,10 @@ impl UnixDatagram {
         self.socket.run_io_with_pauses(None, |socket| socket.send_to_addr(bytes, addr))
     }
 
-    /// Sends a datagram to the address that the socket is connected to, and returns its length.
+    /// Sends a datagram to the address that the socket is connected to, and returns the datagram's
+    /// length.
     ///
-    /// Blocks while there is no room.
+    /// Blocks while there is no room for the datagram.
     ///
     /// # Errors
     /// The system's error, for example if the datagram is too long; also if the socket is closed,
@@ -327,7 +328,7 @@ impl UnixDatagram {
 }
 
 impl WithCtx<'_, UnixDatagram> {
-    /// Sends a datagram like [`UnixDatagram::send_to`], but only until the context ends.
+    /// Sends a datagram like [`UnixDatagram::send_to`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UnixDatagram::send_to`], and the context's error.
@@ -349,7 +350,7 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.send_to_within(Some(self.ctx), bytes, path.as_ref())
     }
 
-    /// Sends a datagram like [`UnixDatagram::send`], but only until the context ends.
+    /// Sends a datagram like [`UnixDatagram::send`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UnixDatagram::send`], and the context's error.
@@ -370,7 +371,7 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.send_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UnixDatagram::recv_from`], but only until the context ends.
+    /// Receives a datagram like [`UnixDatagram::recv_from`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UnixDatagram::recv_from`], and the context's error.
@@ -389,7 +390,7 @@ impl WithCtx<'_, UnixDatagram> {
         self.socket.recv_from_within(Some(self.ctx), bytes)
     }
 
-    /// Receives a datagram like [`UnixDatagram::recv`], but only until the context ends.
+    /// Receives a datagram like [`UnixDatagram::recv`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UnixDatagram::recv`], and the context's error.

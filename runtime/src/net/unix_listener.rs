@@ -107,7 +107,7 @@ impl UnixListener {
         Ok((UnixStream::own(socket)?, addr))
     }
 
-    /// Returns an iterator over the connections, which never ends.
+    /// Returns an endless iterator over the connections.
     ///
     /// ```
     /// use greenthread::net::{UnixListener, UnixStream};
@@ -129,7 +129,7 @@ impl UnixListener {
     /// Serves connections until `ctx` ends, and then lets them finish.
     ///
     /// Like [`TcpListener::serve`](super::TcpListener::serve) in every respect. The file at the
-    /// path stays.
+    /// path is not removed.
     ///
     /// # Errors
     /// The errors of [`TcpListener::serve`](super::TcpListener::serve).
@@ -185,7 +185,7 @@ pub(super) fn unlink_on_error<S>(addr: &SocketAddr, registered: io::Result<S>) -
 }
 
 impl WithCtx<'_, UnixListener> {
-    /// Accepts like [`UnixListener::accept`], but only until the context ends.
+    /// Accepts like [`UnixListener::accept`], unless the context ends first.
     ///
     /// # Errors
     /// The errors of [`UnixListener::accept`], and the context's error.

@@ -159,7 +159,7 @@ impl UnixStream {
         Self::connect_within(None, addr)
     }
 
-    /// Connects like [`connect`](Self::connect), but only until `ctx` ends.
+    /// Connects like [`connect`](Self::connect), unless `ctx` ends first.
     ///
     /// Go's `Dialer.DialContext`.
     ///

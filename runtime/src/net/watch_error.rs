@@ -1,4 +1,4 @@
-//! The error of a value that cannot be registered with the poller.
+//! The error for a value that cannot be registered with the poller.
 
 use std::error::Error;
 use std::fmt;

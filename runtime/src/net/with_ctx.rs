@@ -1,4 +1,4 @@
-//! Sockets whose operations end with a context.
+//! Sockets whose operations end when a context ends.
 
 use greenthread_ctx::Context;
 
@@ -9,7 +9,7 @@ use greenthread_ctx::Context;
 /// `recv_from`.
 ///
 /// Once the context has ended, operations return its error as an [`io::Error`](std::io::Error),
-/// even if they would not have to wait. Deadlines and timeouts of the socket apply too. The socket
+/// even if they would not have to wait. Deadlines and timeouts of the socket also apply. The socket
 /// itself stays usable for other operations.
 ///
 /// ```
