@@ -229,8 +229,8 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
 
 /// Runs a program like [`output`], but only until `ctx` ends.
 ///
-/// If the context ends first, the child is killed and its output is lost; the child is gone when
-/// this function returns. If the context has already ended, no child is started. Go's
+/// If the context ends first, the child is killed and is gone when this function returns. Its
+/// output is lost. If the context has already ended, no child is started. Go's
 /// `exec.CommandContext` and `Cmd.Output`.
 ///
 /// # Errors

@@ -12,7 +12,7 @@
 //! | wait until an operation would not block | `readable`, `writable`, `priority` | `SyscallConn` |
 //! | end operations at a given time | `set_deadline` | `SetDeadline` |
 //! | end only reads, or only writes | `set_read_deadline`, `set_write_deadline` | the same |
-//! | end each operation that takes too long, as in `std` | `set_read_timeout`, `set_write_timeout` | |
+//! | end each slow operation, as in `std` | `set_read_timeout`, `set_write_timeout` | |
 //! | end an operation with a context | `with_ctx` | a goroutine that closes |
 //! | end a connect with a context | [`connect_ctx`](TcpStream::connect_ctx) | `DialContext` |
 //! | end all operations | `close`, or dropping | `Close` |

@@ -1,9 +1,9 @@
 //! The mode of a descriptor: non-blocking while it is in use here, and restored afterwards.
 //!
 //! `O_NONBLOCK` is a property of the open file. All duplicates of the descriptor share it, even
-//! those in other processes. So a value that cannot be registered gets its former mode back. So
-//! does a value that is only borrowed ([`Async`](super::Async): a terminal, a pipe from the shell)
-//! when it is closed, dropped, or returned. A socket stays non-blocking
+//! those in other processes. So a value that cannot be registered gets its former mode back. The
+//! same applies to a value that is only borrowed ([`Async`](super::Async): a terminal, a pipe from
+//! the shell) when it is closed, dropped, or returned. A socket stays non-blocking
 //! ([`keep`](Nonblocking::keep)): programs often make two sockets from duplicates, one for each
 //! direction, and dropping the first must not make the second one block.
 
