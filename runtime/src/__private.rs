@@ -1,4 +1,4 @@
-//! What the macros expand to. It is not for direct use, and may change in any version.
+//! The items that the macros expand to. They are not for direct use, and may change in any version.
 
 use std::process::{ExitCode, Termination};
 
@@ -33,7 +33,7 @@ pub fn go_value<F: Callable + Send + 'static>(f: F) {
 
 /// Runs `main` as the main goroutine.
 ///
-/// The result is reported there, so it need not be `Send`.
+/// The main goroutine reports the result, which therefore need not be `Send`.
 #[track_caller]
 pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
     scheduler::run_main(move || main().report())
@@ -41,7 +41,7 @@ pub fn run_main<R: Termination + 'static>(main: fn() -> R) -> ExitCode {
 
 /// Runs `test` as a goroutine, once for each number of Ps, until a run reports a failure.
 ///
-/// The number of Ps belongs to the process, so its tests run one after the other.
+/// The number of Ps is a setting of the whole process, so tests run one after the other.
 pub fn run_test<R: Termination + 'static>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock();

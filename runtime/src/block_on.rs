@@ -9,16 +9,16 @@ use greenthread_channels::{Sender, bounded};
 
 /// Runs a future to its end, and returns its output.
 ///
-/// Blocks the caller: a goroutine parks, and its thread runs other goroutines; any other thread
-/// sleeps.
+/// Blocks the caller: a goroutine parks while its thread runs other goroutines, and any other
+/// thread sleeps.
 ///
-/// This is for occasional calls into a library that is `async`. The caller polls the future, on its
-/// own stack, so the future moves with the goroutine from thread to thread. The future must bring
-/// its own source of wake-ups: timers and sockets of tokio need tokio's runtime, which runs on
-/// threads of its own (`Handle::spawn` gives a future that can be waited for here).
+/// This is for occasional calls into an `async` library. The caller polls the future on its own
+/// stack, so the future moves with the goroutine from thread to thread. The future must bring its
+/// own source of wake-ups. For example, tokio's timers and sockets need tokio's runtime, which runs
+/// on its own threads. (`Handle::spawn` returns a future that can be waited for here.)
 ///
-/// A goroutine for each of many futures is as good as an executor. Go has no counterpart, since it
-/// has no `async`.
+/// To run many futures, start a goroutine for each: that works as well as an executor. Go has no
+/// counterpart, since it has no `async`.
 ///
 /// # Panics
 /// If the future panics.
@@ -33,7 +33,7 @@ use greenthread_channels::{Sender, bounded};
 /// assert_eq!(block_on(async { double(20).await + 2 }), 42);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    // A capacity of one, since it makes no difference how often the future is woken before it is
+    // The capacity is one, since it makes no difference how often the future is woken before it is
     // polled again.
     let (tx, woken) = bounded(1);
     let waker = Waker::from(Arc::new(Notify(tx)));
@@ -56,8 +56,8 @@ impl Wake for Notify {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // A full channel means that a wake-up is pending; a closed one means that the future has
-        // ended.
+        // A full channel means that a wake-up is pending; a closed channel means that the future
+        // has ended.
         let _ = self.0.try_send(());
     }
 }

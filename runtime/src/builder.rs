@@ -51,10 +51,10 @@ impl Builder {
 
     /// Reserves `bytes` of address space for the stack, rounded up to a power of two.
     ///
-    /// The guard area at its end, 16 KiB at most, is part of it. The size may be from 16 KiB to 64
-    /// GiB; the default is 256 KiB or the value of `GREENTHREAD_STACK`. Memory is committed as it
-    /// is touched, so a large reservation that is not used costs address space only. Go's stacks
-    /// need no such choice.
+    /// This includes the guard area at the end of the stack, which is at most 16 KiB. The size may
+    /// be from 16 KiB to 64 GiB; the default is 256 KiB or the value of `GREENTHREAD_STACK`. Memory
+    /// is committed as it is touched, so the unused part of a large reservation costs only address
+    /// space. Go needs no such choice, since its stacks grow.
     ///
     /// ```
     /// fn depth(n: u64) -> u64 { if n == 0 { 0 } else { 1 + std::hint::black_box(depth(n - 1)) } }
@@ -70,18 +70,19 @@ impl Builder {
 
     /// Gives the goroutine an OS thread of its own, from its first instruction to its last.
     ///
-    /// Thread-locals and libraries that insist on one thread work in it.
+    /// Thread-locals, and libraries that insist on one thread, work in such a goroutine.
     ///
-    /// The thread has run no other goroutine, and ends with this one. So the goroutine may change
-    /// the state of its thread, such as the signal mask, the nice value or namespaces, and need not
-    /// restore it. The thread inherits nothing from other goroutines either. In Go this is a
-    /// goroutine that calls `LockOSThread` in its first line, and ends without `UnlockOSThread`.
+    /// The thread has never run another goroutine, and ends with this one. So the goroutine may
+    /// change the state of its thread, such as the signal mask, the nice value or namespaces, and
+    /// need not restore it. The thread inherits nothing from other goroutines either. The
+    /// counterpart in Go is a goroutine that calls `LockOSThread` in its first line and ends
+    /// without calling `UnlockOSThread`.
     ///
-    /// The spawn costs a new thread, some 50 to 200 µs until the goroutine begins, and each wake-up
-    /// costs a switch of threads. If the limit of threads
+    /// Spawning creates a thread, so some 50 to 200 µs pass before the goroutine begins. Each
+    /// wake-up costs a thread switch. If the thread limit
     /// ([`Config::max_threads`](crate::config::Config::max_threads)) is reached, the goroutine
-    /// waits until another pinned one ends. If no pinned goroutine lives then, it would wait
-    /// forever: the process ends with status 2 and a message.
+    /// waits until another pinned goroutine ends. If there is no other pinned goroutine, it would
+    /// wait forever, so the process ends with status 2 and a message.
     ///
     /// ```
     /// use std::thread;
@@ -105,7 +106,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the stack size is not possible. The stack
-    /// is reserved only when the goroutine begins: if the system has not enough left,
+    /// is reserved only when the goroutine begins. If the system cannot provide it at that time,
     /// [`join`](JoinHandle::join) returns an error that says so.
     ///
     /// ```

@@ -8,16 +8,16 @@
 //! | send, receive | [`Sender::send`], [`Receiver::recv`], `for value in rx` |
 //! | try without waiting | [`Sender::try_send`], [`Receiver::try_recv`] |
 //! | limit the wait | [`Sender::send_timeout`], [`Receiver::recv_timeout`], ... |
-//! | say that nothing more comes | [`Sender::close`], or drop the last sender |
+//! | signal that no more values follow | [`Sender::close`], or drop the last sender |
 //! | wait for one of several operations | [`select!`], [`select_biased!`]; [`Select`] for a list |
 //! | receive from the clock | [`after`], [`at`], [`tick`], [`timer`] |
-//! | switch an arm off | [`never()`], [`nil`] |
+//! | disable an arm | [`never()`], [`nil`] |
 //!
-//! The guide's chapter [From Go] has Go's name for each of them, and its chapter [By hand] shows
-//! what can be built of them.
+//! The guide's chapter [From Go] gives the Go name for each of these, and its chapter [By hand]
+//! shows what can be built from them.
 //!
-//! [From Go]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/from_go.md
-//! [By hand]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
+//! [From Go]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/from_go.md [By
+//! hand]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
 //!
 //! ```
 //! use greenthread::{channel, go, select};
@@ -35,7 +35,7 @@
 //!
 //! | operation | nil | open | closed |
 //! | --- | --- | --- | --- |
-//! | [`send`] | blocks forever | proceeds or blocks | `Err`: the value comes back |
+//! | [`send`] | blocks forever | proceeds or blocks | `Err` with the value |
 //! | `send` arm | never chosen | possible with room or a receiver | possible: like `send` |
 //! | [`recv`] | blocks forever | proceeds or blocks | drains the buffer, then `Err(RecvError)` |
 //! | `recv` arm | never chosen | possible with a value or a sender | possible: like `recv` |
@@ -44,13 +44,12 @@
 //! A `send` on a closed channel returns `Err(SendError(value))`. In Go it panics; `.unwrap()` gives
 //! that. A sender that is blocked when the channel closes gets its value back in the same way.
 //!
-//! [`send`]: Sender::send
-//! [`recv`]: Receiver::recv
-//! [`close`]: Sender::close
+//! [`send`]: Sender::send [`recv`]: Receiver::recv [`close`]: Sender::close
 //!
-//! [`try_send`](Sender::try_send) and [`try_recv`](Receiver::try_recv) fail where the others block.
-//! Dropping the last sender or the last receiver closes a channel as well. When the last receiver
-//! is dropped, so are the buffered values; `close` is then still allowed, once.
+//! [`try_send`](Sender::try_send) and [`try_recv`](Receiver::try_recv) fail where [`send`] and
+//! [`recv`] would block. Dropping the last sender or the last receiver also closes a channel. When
+//! the last receiver is dropped, the buffered values are dropped with it; `close` is then still
+//! allowed, once.
 //!
 //! Waiters are served strictly first-in, first-out: an operation that finds a waiting peer
 //! completes the peer's operation before any other operation uses the channel. A value is received
@@ -77,39 +76,41 @@
 //! ```
 //!
 //! * **At random.** Among the possible arms, each is chosen with the same probability;
-//!   [`select_biased!`] chooses the first. If none is possible, the select waits in the queues of
-//!   all its channels, first-in, first-out like any other waiter, and the first peer decides.
+//!   [`select_biased!`] chooses the first. If none is possible, the select queues on all its
+//!   channels, in first-in, first-out order like any other waiter, and the first peer to arrive
+//!   decides.
 //! * **`default`** is chosen only if there was an instant at which no arm was possible.
-//!   `default(timeout)` is chosen only if that was so when the time was up.
+//!   `default(timeout)` is chosen only if no arm was possible when the time was up.
 //! * **Nothing is lost.** An arm that is not chosen leaves no trace. An arm's value is never lost
 //!   or duplicated, whichever arm is chosen.
 //! * **A message is evaluated only after its arm has been chosen.** (Go evaluates all messages
-//!   first.) Until the message exists, room in the buffer is kept for it, or a receiver, which
-//!   waits for the message. Only the message ends that wait: not the receiver's timeout or context,
-//!   and not that the receive was a [`try_recv`](Receiver::try_recv), a
-//!   [`try_iter`](Receiver::try_iter) or a `default`. So do long computations before the `select!`.
-//!   The send itself never blocks. If the channel is closed before the message is in the buffer,
-//!   the message comes back. If the message panics, or leaves by `?` or `break`, the room or the
-//!   receiver is released; the receiver requeues at the tail.
+//!   first.) Until the message exists, either room in the buffer or a receiver is reserved for it.
+//!   A reserved receiver waits for the message, and nothing else ends that wait. Its timeout or
+//!   context does not, and even a [`try_recv`](Receiver::try_recv), a
+//!   [`try_iter`](Receiver::try_iter) or a `select!` with a `default` waits. So do long
+//!   computations before the `select!`. The send itself never blocks. If the channel is closed
+//!   before the message is in the buffer, the message is returned. If evaluating the message
+//!   panics, or exits through `?` or `break`, the room or the receiver is released; the receiver
+//!   requeues at the tail.
 //!
 //! The `ready` methods ([`Select::ready`], [`Select::try_ready`], and so on) wait in the same way,
-//! but they do nothing and keep nothing. They return the index of an operation that is possible;
-//! perform it with `try_send` or `try_recv`, since another goroutine may be faster. Waiters in
-//! `ready` methods do not see each other: on a channel of capacity zero, one side has to send or
-//! receive.
+//! but they perform no operation and reserve nothing. They return the index of an operation that is
+//! possible. Perform it with `try_send` or `try_recv`, since another goroutine may be faster.
+//! Waiters in `ready` methods do not see each other: on a channel of capacity zero, one side has to
+//! send or receive.
 //!
 //! # Time
 //!
 //! * Blocking methods come with `_timeout` and `_deadline`. An operation that is possible at once
 //!   succeeds even if its time has already passed. A timeout too long for the clock never expires.
-//! * [`after`], [`at`], and [`tick`] make receivers that the clock feeds, for an arm of a
-//!   `select!`. An `after` that is made before a loop limits the whole loop; one that is made in
-//!   the `select!` starts again in each iteration. They receive the time at which the message was
-//!   due, and are never closed.
-//! * [`timer::Timer`] and [`timer::Ticker`] can be stopped and reset. That takes effect at once for
-//!   all waiters; none of them receives a message that was due before.
-//! * None of them uses a thread or, while nothing waits for it, an entry in a list of timers. It
-//!   takes only its memory until it is dropped.
+//! * [`after`], [`at`], and [`tick`] create receivers that the clock feeds, for use in the arms of
+//!   a `select!`. An `after` that is created before a loop limits the whole loop; an `after` that
+//!   is created in the `select!` starts again in each iteration. These receivers yield the time at
+//!   which the message was due, and are never closed.
+//! * [`timer::Timer`] and [`timer::Ticker`] can be stopped and reset. Either takes effect at once
+//!   for all waiters: none of them receives a message that was due earlier.
+//! * None of these uses a thread. A timer that nothing waits on has no entry in a list of timers,
+//!   and costs only its memory until it is dropped.
 //!
 //! # Memory model
 //!
@@ -128,24 +129,25 @@
 //! Names, types, and errors are the same: change the `use` line. "Disconnected" in a name stands
 //! for every way in which a channel closes.
 //!
-//! What differs:
+//! The differences are these ("there" means crossbeam-channel):
 //!
-//! * A waiter may be a goroutine, which parks, as well as a thread, which blocks.
+//! * A waiter may be a goroutine, which parks, or a thread, which blocks.
 //! * Any sender may [`close`](Sender::close) the channel; [`is_closed`](Sender::is_closed) says
-//!   whether it is closed. A send then fails. There, one has to drop all senders.
-//! * There are [`nil`] channels of both ends, where crossbeam-channel has only `never`, and
-//!   [`timer::Timer`] and [`timer::Ticker`], which can be stopped and reset.
-//! * A waiter gets its value or its room handed over, strictly in order. There, it is woken to try
-//!   again, and others may be faster.
-//! * With several arms, `default` means that all were impossible at one instant. There, each was
-//!   impossible when it was checked.
-//! * If a message of a `select!` panics, the send is given up and the panic continues. There, it
-//!   aborts the process.
-//! * A value whose send is selected first and completed later comes after the values that were sent
-//!   in between, and only a receiver that was chosen for it waits. There, it has its place from the
-//!   selection on, and receivers spin until it is there.
-//! * `len` and `is_full` count what is there, so a channel that is not full may have no room.
-//!   There, they count the place of a selected send as well.
+//!   whether it is closed. A send on a closed channel fails. There, the only way to close a channel
+//!   is to drop all senders.
+//! * [`nil`] makes both ends of a nil channel, and [`timer::Timer`] and [`timer::Ticker`] can be
+//!   stopped and reset. There, only `never` exists.
+//! * Values and room are handed directly to the waiters, strictly in order. There, a waiter is
+//!   woken to try again, and others may be faster.
+//! * With several arms, `default` means that all arms were impossible at one instant. There, it
+//!   means that each arm was impossible when it was checked.
+//! * If evaluating a message of a `select!` panics, the send is abandoned and the panic continues.
+//!   There, the panic aborts the process.
+//! * If a send is selected first and completed later, its value comes after the values that were
+//!   sent in between, and only a receiver that was chosen for it waits. There, the value has its
+//!   place from the time of the selection, and receivers spin until the value arrives.
+//! * `len` and `is_full` count the values in the buffer, so a channel that is not full may have no
+//!   room. There, they also count the place of a selected send.
 //! * A `select!` may have 64 arms. There, it may have 32.
 //! * [`TryReadyError`] and [`ReadyTimeoutError`] implement `Display` and
 //!   [`Error`](std::error::Error).

@@ -2,7 +2,7 @@
 
 /// Starts a goroutine without waiting for its result, like Go's `go` statement.
 ///
-/// * `go!(move || ..)` calls a closure in a new goroutine. What it captures must be `Send` and
+/// * `go!(move || ..)` calls a closure in a new goroutine. Its captures must be `Send` and
 ///   `'static`.
 /// * `go!(f(a, b))` evaluates the arguments **now**, on the caller, and calls `f` with them in a
 ///   new goroutine, as in Go. `f` may be any path, such as `S::<u8>::f`, or an expression whose
@@ -17,9 +17,9 @@
 /// [`spawn`](crate::spawn) to wait for it. A panic is reported with the goroutine's id and ends
 /// only that goroutine.
 ///
-/// What is captured is moved through several frames of the caller and of the goroutine, whose
-/// stacks reserve 256 KiB: put values of more than 4 KiB into a `Box` or a `Vec`. (Optimized builds
-/// allow several times as much.)
+/// The captures are moved through several frames of the caller and of the goroutine, and a
+/// goroutine's stack reserves only 256 KiB. So put values of more than 4 KiB into a `Box` or a
+/// `Vec`. (Optimized builds allow several times that size.)
 ///
 /// # Examples
 /// ```
@@ -44,8 +44,8 @@
 /// assert_eq!(greetings.recv().unwrap(), "hello, Ferris");
 /// ```
 ///
-/// A goroutine may outlive the function that starts it, so it cannot borrow from there. Use
-/// [`scope`](fn@crate::scope) for that.
+/// A goroutine may outlive the function that starts it, so it cannot borrow from that function. To
+/// borrow, use [`scope`](fn@crate::scope).
 ///
 /// ```compile_fail,E0597
 /// let text = String::from("here");
@@ -59,7 +59,7 @@ macro_rules! go {
 
 /// Evaluates a callee and its arguments, in this order, and starts the call.
 ///
-/// Each step has a hygiene of its own, so the variables of all arguments have the same name.
+/// Each step has its own macro hygiene, so the variables of all arguments can have the same name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __go_call {

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! * I1: the claim and the close waiter stay in the frame of [`wait_or_close`] until `leave` has
-//!   passed through the channel's lock. No other thread finds them after that.
+//!   passed through the channel's lock. No other thread can find them after that.
 
 use std::ptr::NonNull;
 
@@ -12,10 +12,10 @@ use greenthread_scheduler::{Descriptor, Direction, Ended, IoWake, WaitReason};
 
 /// Blocks until the descriptor seems ready in this direction or the channel is closed.
 ///
-/// It may also return early, with [`IoWake::Interrupted`]: the caller checks both.
+/// It may also return early, with [`IoWake::Interrupted`], so the caller checks both conditions.
 ///
 /// # Errors
-/// Those of [`Descriptor::wait`].
+/// Returns the same errors as [`Descriptor::wait`].
 ///
 /// # Panics
 /// If another wait in this direction is in progress, like [`Descriptor::wait`].
@@ -35,8 +35,8 @@ pub(crate) fn wait_or_close(
         joined.map(Joined::unlock).is_some()
     });
     if let Some(close_waiter) = &close_waiter {
-        // SAFETY: I1: `leave` passes through the channel's lock. The waiter has joined, or the
-        // channel was closed, and then leaving has no effect.
+        // SAFETY: I1: `leave` passes through the channel's lock. Either the waiter has joined, or
+        // the channel was closed and leaving has no effect.
         unsafe { closing.leave(close_waiter, false) };
     }
     woken

@@ -21,12 +21,13 @@
 //! }
 //! ```
 //!
-//! If you know Go, or `std::thread` and crossbeam-channel, you already know it. Six things are
-//! enough to begin with. All of them work from a plain thread as well: the runtime starts with the
-//! first use.
+//! If you know Go, or `std::thread` and crossbeam-channel, you already know most of greenthread.
+//! Six things are enough to begin with. All of them also work from a plain thread: the first use
+//! starts the runtime.
 //!
 //! # Start
-//! [`go!`] starts a goroutine, which owns what it uses. In a [`scope()`] it may borrow.
+//! [`go!`] starts a goroutine, which owns the values it uses. A goroutine in a [`scope()`] may
+//! borrow.
 //!
 //! ```
 //! use greenthread::{go, scope};
@@ -41,9 +42,10 @@
 //! ```
 //!
 //! # Wait for the result
-//! [`spawn`] returns a [`JoinHandle`], like [`std::thread::spawn`]; a panic becomes an `Err` there.
-//! A [`WaitGroup`](sync::WaitGroup) waits for any number of goroutines that return nothing, and an
-//! [`errgroup`](sync::errgroup) for goroutines that may fail.
+//! [`spawn`] returns a [`JoinHandle`], like [`std::thread::spawn`]. If the goroutine panics,
+//! [`join`](JoinHandle::join) returns an `Err`. A [`WaitGroup`](sync::WaitGroup) waits for any
+//! number of goroutines that return nothing, and an [`errgroup`](sync::errgroup) for goroutines
+//! that may fail.
 //!
 //! ```
 //! let answer = greenthread::spawn(|| 6 * 7);
@@ -66,7 +68,7 @@
 //! ```
 //!
 //! # Choose
-//! [`select!`] waits for several operations and performs one as soon as it is possible.
+//! [`select!`] waits for several operations and performs one of them as soon as one is possible.
 //!
 //! ```
 //! use greenthread::{channel, go, select, time};
@@ -81,8 +83,8 @@
 //! ```
 //!
 //! # Stop
-//! Nothing ends a goroutine from outside. It receives a [`Context`](ctx::Context) and checks it
-//! where it waits.
+//! Nothing can end a goroutine from outside. Instead, the goroutine receives a
+//! [`Context`](ctx::Context) and checks it wherever it waits.
 //!
 //! ```
 //! use greenthread::{ctx::Context, spawn};
@@ -95,7 +97,7 @@
 //! ```
 //!
 //! # Share state
-//! Memory is shared as between threads, with `Arc` and locks. The locks in [`sync`] park the
+//! Goroutines share memory as threads do, with `Arc` and locks. The locks in [`sync`] park the
 //! goroutine that waits instead of blocking its thread.
 //!
 //! ```
@@ -142,35 +144,36 @@
 //!
 //! # The runtime
 //! Each process has one runtime. With [`#[greenthread::main]`](macro@main), `main` is a goroutine
-//! too. A plain `main` is a thread like any other: where a goroutine parks, it blocks. With
-//! [`#[greenthread::test]`](macro@test), a test runs as a goroutine, on any number of Ps. The
-//! environment and [`config`] hold all settings.
+//! too. A plain `main` runs on a thread like any other: where a goroutine would park, the thread
+//! blocks. With [`#[greenthread::test]`](macro@test), a test runs as a goroutine, on any number of
+//! Ps. All settings come from the environment or from [`config`].
 //!
 //! # What blocks
 //! On all of these pages, "blocks" means one of two things. A goroutine that blocks is parked, and
-//! its OS thread runs other goroutines. A thread that is not a goroutine's blocks as usual. An
-//! operation that is not said to block does not wait for others. Every operation may *yield* at its
-//! end, if the goroutine has run for so long that its P was given to others; the goroutine may
-//! continue on another OS thread.
+//! its OS thread runs other goroutines. Any other thread blocks as usual. An operation that is not
+//! documented to block does not wait for others. Every operation may *yield* at its end if the
+//! goroutine has run for so long that its P was given to others. The goroutine may then continue on
+//! another OS thread.
 //!
 //! # What a goroutine costs
 //! A goroutine that has not run yet takes one block of memory, 128 to 192 bytes for a small
-//! closure. A parked goroutine takes one page of stack and its share of the page tables, about 4.7
-//! KB, if its calls were not deep. Its stack reserves 256 KiB of address space
-//! ([`Builder::stack_size`], `GREENTHREAD_STACK`), which is committed page by page as it is used
-//! and never moves. A goroutine that overflows its stack ends the process with a report;
-//! [`stack::grow`] is for deep recursion.
+//! closure. If its calls were not deep, a parked goroutine takes one page of stack and its share of
+//! the page tables, about 4.7 KB. Its stack reserves 256 KiB of address space, a size that
+//! [`Builder::stack_size`] and `GREENTHREAD_STACK` change. Pages of the stack are committed as they
+//! are used, and the stack never moves. A stack overflow ends the process with a report; for deep
+//! recursion, use [`stack::grow`].
 //!
 //! # Blocking calls and endless loops
 //! A goroutine in a system call, in foreign code, or in a loop keeps its OS thread. The runtime
-//! gives its P to another thread without being told: after about 10 ms, after 2 to 4 ms if the
-//! thread sleeps in the kernel, and after about 0.1 ms if many block at once. So files and
-//! `std::process` need no special form; for many children, or with a context, there is [`process`].
-//! Announce a call that blocks often with [`blocking`], which hands over the P at once.
+//! notices this by itself and gives the goroutine's P to another thread. It does so after about 10
+//! ms, after 2 to 4 ms if the thread sleeps in the kernel, and after about 0.1 ms if many
+//! goroutines block at once. So files and `std::process` can be used as they are. For many child
+//! processes, or for waits that a context ends, there is [`process`]. Wrap a call that often blocks
+//! in [`blocking`], which hands off the P at once.
 //!
 //! # Features
-//! All are on by default, and each only adds. Without them, `greenthread` has goroutines, channels,
-//! `select!`, [`ctx`], [`sync`], and [`time`], and the fewest dependencies.
+//! All features are on by default, and each only adds to the API. Without them, `greenthread` has
+//! goroutines, channels, `select!`, [`ctx`], [`sync`], and [`time`], and the fewest dependencies.
 //!
 //! | feature | adds |
 //! | --- | --- |
@@ -187,7 +190,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The modules in `tests/common` name the crate as its users do.
+// The modules in `tests/common` refer to the crate by the name that its users write.
 #[cfg(test)]
 extern crate self as greenthread;
 
@@ -226,10 +229,10 @@ pub use greenthread_channels::{select, select_biased};
 pub use greenthread_ctx as ctx;
 /// Runs `fn main` as the main goroutine.
 ///
-/// Without this attribute, `main` is a thread, which may use all of this crate as well. When the
-/// main goroutine returns, the process ends, whatever the other goroutines do (Go's rule). The
-/// function may return anything that a `main` may return. The goroutine's name is "main", and its
-/// stack reserves 8 MiB, like a main thread's.
+/// Without this attribute, `main` runs on a plain thread, which may also use all of this crate.
+/// When the main goroutine returns, the process ends, whatever the other goroutines do (Go's rule).
+/// The function may return anything that a `main` may return. The goroutine's name is "main", and
+/// its stack reserves 8 MiB, like a main thread's.
 ///
 /// ```
 /// #[greenthread::main]
@@ -241,14 +244,15 @@ pub use greenthread_ctx as ctx;
 /// }
 /// ```
 ///
-/// A panic in it ends the process, as in any `main`; after [`exit_goroutine`] the other goroutines
-/// continue. The runtime has started when the function begins, so [`config::Config`] is for a plain
-/// `main`.
+/// A panic in the main goroutine ends the process, as in any `main`. After [`exit_goroutine`], the
+/// other goroutines continue. The runtime has already started when the function begins, so only a
+/// plain `main` can use [`config::Config`].
 pub use greenthread_macros::main;
 /// Turns a function into a test that runs as a goroutine.
 ///
-/// `#[ignore]`, `#[should_panic]`, and results work as with `#[test]`. The number of Ps belongs to
-/// the process, so the tests of one process that have this attribute run one after the other.
+/// `#[ignore]`, `#[should_panic]`, and results work as with `#[test]`. The number of Ps is a
+/// setting of the whole process, so the tests with this attribute in one process run one after the
+/// other.
 ///
 /// ```
 /// #[greenthread::test(procs = [1, 2, 4])]
@@ -259,8 +263,8 @@ pub use greenthread_macros::main;
 /// }
 /// ```
 ///
-/// With `procs = [..]`, the test runs once with each of these numbers of Ps, in this order. Without
-/// it, the test runs once, with the current number ([`gomaxprocs`]).
+/// With `procs = [..]`, the test runs once for each of these numbers of Ps, in this order. Without
+/// `procs`, the test runs once, with the current number ([`gomaxprocs`]).
 pub use greenthread_macros::test;
 pub use greenthread_scheduler::config;
 pub use greenthread_scheduler::{Exited, Goroutine, OsThreadGuard};

@@ -14,7 +14,8 @@
 //! wg.wait();
 //! ```
 //!
-//! Locks are not in it, since their names are those of `std::sync`: write `sync::Mutex`.
+//! The prelude leaves out the locks, since they have the same names as in `std::sync`: write
+//! `sync::Mutex`.
 
 pub use greenthread_channels::select;
 pub use greenthread_ctx::Context;

@@ -1,8 +1,8 @@
-//! A summary of how goroutines differ from threads; the whole essay is [SAFETY.md].
+//! A summary of how goroutines differ from threads; [SAFETY.md] has the full account.
 //!
 //! Safe Rust stays safe: `Send` and `Sync` mean what they mean for threads. But some code assumes
 //! threads. The one difference is this: **after an operation that parks, a goroutine may be on
-//! another thread.** Nothing else moves it.
+//! another thread.** Nothing else moves a goroutine to another thread.
 //!
 //! | hazard | what to do |
 //! | --- | --- |
@@ -31,21 +31,14 @@
 //! ```
 //!
 //! [SAFETY.md] says for each hazard what is guaranteed, what is not, and which test shows it. The
-//! guide's chapter [Safety] has a `clippy.toml` that finds the calls of `with`, which `get`, `set`,
-//! `take`, and `replace` can often stand in for.
+//! guide's chapter [Safety] has a `clippy.toml` that finds calls to `with`. Such a call can often
+//! be replaced by `get`, `set`, `take`, or `replace`.
 //!
-//! [SAFETY.md]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md
-//! [What can run out]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md#what-can-run-out
+//! [SAFETY.md]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md [What can run
+//! out]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md#what-can-run-out
 //! [Safety]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/safety.md
-//! [`LocalKey::with`]: std::thread::LocalKey::with
-//! [`sync`]: crate::sync
-//! [`scope`]: fn@crate::scope
-//! [`lock_os_thread`]: crate::lock_os_thread
-//! [`Builder::pinned`]: crate::Builder::pinned
-//! [`Context`]: crate::ctx::Context::with_value
-//! [`Builder::stack_size`]: crate::Builder::stack_size
-//! [`stack::grow`]: crate::stack::grow
-//! [`join`]: crate::JoinHandle::join
-//! [`debug`]: crate::debug#deadlocks
-//! [`exit`]: std::process::exit
-//! [`Command`]: std::process::Command
+//! [`LocalKey::with`]: std::thread::LocalKey::with [`sync`]: crate::sync [`scope`]: fn@crate::scope
+//! [`lock_os_thread`]: crate::lock_os_thread [`Builder::pinned`]: crate::Builder::pinned
+//! [`Context`]: crate::ctx::Context::with_value [`Builder::stack_size`]: crate::Builder::stack_size
+//! [`stack::grow`]: crate::stack::grow [`join`]: crate::JoinHandle::join [`debug`]:
+//! crate::debug#deadlocks [`exit`]: std::process::exit [`Command`]: std::process::Command

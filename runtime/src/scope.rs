@@ -18,17 +18,18 @@ use crate::sync::{BlockingWait, End, Reason, reporting};
 /// Runs `f`, which may spawn goroutines that borrow from the caller's frame, and returns when all
 /// of them have ended.
 ///
-/// Like [`std::thread::scope`]: the goroutines are joined at the end, whether `f` has joined them
-/// or not, and even if `f` panics. Parks the calling goroutine, or blocks the calling thread. Go
-/// has no counterpart; `errgroup` comes close.
+/// As with [`std::thread::scope`], all goroutines are joined at the end, whether or not `f` has
+/// joined them, and even if `f` panics. Parks the calling goroutine, or blocks the calling thread.
+/// Go has no counterpart; `errgroup` comes close.
 ///
-/// Use this in goroutines, and not [`std::thread::scope`]. That one wakes the *thread* on which it
-/// was entered, which runs another goroutine by then if this one has parked inside the scope. If
-/// you need threads, hold a [`lock_os_thread`](crate::lock_os_thread) guard around the whole scope.
+/// In a goroutine, use this function and not [`std::thread::scope`], which wakes the *thread* that
+/// entered the scope. If the goroutine has parked inside the scope, that thread runs another
+/// goroutine by then. If you need threads, hold a [`lock_os_thread`](crate::lock_os_thread) guard
+/// around the whole scope.
 ///
 /// # Panics
-/// If a goroutine panicked whose handle was not joined, or a goroutine did not run, because there
-/// was no stack for it. If `f` panics, that panic is resumed after all have ended.
+/// If a goroutine panicked and its handle was not joined, or if a goroutine did not run because
+/// there was no stack for it. If `f` panics, that panic is resumed after all goroutines have ended.
 ///
 /// ```
 /// let mut numbers = vec![1, 2, 3];
@@ -60,7 +61,7 @@ where
     }
 }
 
-/// A scope in which goroutines are spawned, by its creator and by the goroutines that run in it.
+/// A scope in which its creator and its goroutines can spawn goroutines.
 ///
 /// See [`scope`].
 ///
@@ -82,7 +83,7 @@ where
 pub struct Scope<'scope, 'env: 'scope> {
     data: Arc<Data>,
     // Invariance over both lifetimes, as in std: a longer `'scope` would let a goroutine borrow
-    // data that ends too early.
+    // data that does not live long enough.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -117,7 +118,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        // Only a stack size can be refused, and the default options have none.
+        // Only a stack size can be refused, and the default options do not set one.
         self.spawn_with(f, Options::default()).expect("scope: default options are possible")
     }
 
@@ -165,8 +166,8 @@ impl Reason for Ending {
     const REASON: WaitReason = WaitReason::Scope;
 }
 
-/// The result of a scoped goroutine on its way to the handle; the drop of the packet marks the end
-/// of the goroutine.
+/// The result of a scoped goroutine on its way to the handle. Dropping the packet marks the end of
+/// the goroutine.
 struct Packet<'scope, T> {
     data: Arc<Data>,
     result: Mutex<Outcome<T>>,
@@ -200,7 +201,7 @@ impl<T> Drop for Packet<'_, T> {
             self.data.incomplete.store(true, Ordering::Relaxed);
         }
         let unhandled = matches!(&outcome, Outcome::Ended(Err(payload)) if !payload.is::<Exited>());
-        // The result may borrow too, so it is dropped before the goroutine counts as ended.
+        // The result may also borrow, so it is dropped before the goroutine counts as ended.
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(outcome)));
         if unhandled || dropped.is_err() {
             self.data.panicked.store(true, Ordering::Relaxed);
@@ -211,7 +212,7 @@ impl<T> Drop for Packet<'_, T> {
 
 /// An owned permission to join a scoped goroutine.
 ///
-/// Dropping it leaves the wait to the end of the scope.
+/// If the handle is dropped, the goroutine is joined at the end of the scope.
 ///
 /// ```
 /// use greenthread::ScopedJoinHandle;
@@ -228,7 +229,7 @@ pub struct ScopedJoinHandle<'scope, T> {
     packet: Arc<Packet<'scope, T>>,
 }
 
-// Like `JoinHandle`: a result is only ever taken whole.
+// As with `JoinHandle`, a result is always taken as a whole.
 impl<T> UnwindSafe for ScopedJoinHandle<'_, T> {}
 impl<T> RefUnwindSafe for ScopedJoinHandle<'_, T> {}
 
@@ -242,11 +243,12 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine to end and returns its result.
     ///
     /// Parks the calling goroutine, or blocks the calling thread. The result is moved through
-    /// several frames: for results over 4 KiB let the goroutine return a `Box` or a `Vec`, as
+    /// several frames. If it is over 4 KiB, let the goroutine return a `Box` or a `Vec`, as
     /// [`go!`](macro@crate::go) explains.
     ///
     /// # Errors
-    /// The payload of the panic that ended the goroutine; a `String` if there was no stack for it.
+    /// The payload of the panic that ended the goroutine, or a `String` if there was no stack for
+    /// the goroutine.
     ///
     /// ```
     /// greenthread::scope(|s| assert_eq!(s.spawn(|| 1 + 1).join().unwrap(), 2));
@@ -295,7 +297,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.handle.id()
     }
 
-    /// Returns the name that [`Builder::name`](crate::Builder::name) gave.
+    /// Returns the name that was given with [`Builder::name`](crate::Builder::name), if any.
     ///
     /// ```
     /// greenthread::scope(|s| assert_eq!(s.spawn(|| ()).name(), None));

@@ -1,7 +1,7 @@
-//! How much stack a goroutine has left, and calls on another one.
+//! Stack space: how much a goroutine has left, and calls that run on a larger stack.
 //!
-//! This is for recursion whose depth the input decides, and for C code that needs a large stack. In
-//! Go, stacks grow by themselves.
+//! This is for recursion whose depth depends on the input, and for C code that needs a large stack.
+//! In Go, stacks grow by themselves.
 //!
 //! | to | use |
 //! | --- | --- |
@@ -10,8 +10,8 @@
 //! | make a call with more stack, if there is not enough | [`grow`] |
 //! | see how much is left | [`remaining`] |
 //!
-//! [`Builder::stack_size`]: crate::Builder::stack_size
-//! [`Config::stack_size`]: crate::config::Config::stack_size
+//! [`Builder::stack_size`]: crate::Builder::stack_size [`Config::stack_size`]:
+//! crate::config::Config::stack_size
 //!
 //! ```
 //! enum List {
@@ -34,8 +34,8 @@ use greenthread_scheduler as scheduler;
 
 /// Returns how many bytes of stack the calling goroutine has left.
 ///
-/// On a thread that is not a goroutine's, it returns `None`. It does not block. A stack has the
-/// size that it was given ([`Builder::stack_size`](crate::Builder::stack_size)).
+/// Returns `None` on a thread that does not run a goroutine. Does not block. A stack keeps the size
+/// that it was given ([`Builder::stack_size`](crate::Builder::stack_size)).
 ///
 /// ```
 /// let left = greenthread::spawn(|| greenthread::stack::remaining().unwrap()).join().unwrap();
@@ -47,7 +47,7 @@ pub fn remaining() -> Option<usize> {
 
 /// Calls `f` with at least `min_remaining` bytes of stack.
 ///
-/// If the current stack has as much left, `f` runs on it. Otherwise it runs on a stack that
+/// If the current stack has that much left, `f` runs on it. Otherwise it runs on a stack that
 /// reserves `new_size` bytes and that is released afterwards.
 ///
 /// ```
@@ -60,13 +60,13 @@ pub fn remaining() -> Option<usize> {
 /// assert_eq!(greenthread::spawn(|| depth(100_000)).join().unwrap(), 100_000);
 /// ```
 ///
-/// `f` may park. On a thread that is not a goroutine's, `f` always runs on a new stack; there it
+/// `f` may park. On a thread that does not run a goroutine, `f` always runs on a new stack, and
 /// must not rely on the stack limits of the thread.
 ///
 /// # Panics
-/// If a stack of `new_size` bytes is not possible
-/// ([`Builder::stack_size`](crate::Builder::stack_size) says which sizes are), if the system
-/// provides no memory for it, or if `f` panics.
+/// If `new_size` is not a possible stack size (see
+/// [`Builder::stack_size`](crate::Builder::stack_size)), if the system provides no memory for it,
+/// or if `f` panics.
 pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> R {
     match scheduler::grow(min_remaining, new_size, f) {
         Ok(result) => result,

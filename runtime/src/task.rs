@@ -12,8 +12,8 @@ use greenthread_scheduler::{self as scheduler, Goroutine, Options, OsThreadGuard
 /// Starts a goroutine and returns a handle for its result, like [`std::thread::spawn`] for a
 /// thread.
 ///
-/// Does not block. Dropping the handle lets the goroutine go on alone. Go's `go` returns nothing:
-/// use [`go!`](macro@crate::go) for that.
+/// Does not block. Dropping the handle lets the goroutine continue on its own. Go's `go` statement
+/// returns nothing; its counterpart is [`go!`](macro@crate::go).
 ///
 /// Large captures and results belong in a `Box` or a `Vec`, as [`go!`](macro@crate::go) explains.
 ///
@@ -27,13 +27,14 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    // Only a stack size can be refused, and the default options have none.
+    // Only a stack size can be refused, and the default options do not set one.
     JoinHandle::new(scheduler::spawn(f, Options::default()).expect("spawn: default options are possible"))
 }
 
 /// An owned permission to join a goroutine.
 ///
-/// Dropping it detaches the goroutine, which goes on; its result is dropped when it ends.
+/// Dropping the handle detaches the goroutine: it continues to run, and its result is dropped when
+/// it ends.
 ///
 /// ```
 /// use greenthread::JoinHandle;
@@ -44,7 +45,7 @@ where
 /// ```
 pub struct JoinHandle<T> {
     inner: scheduler::JoinHandle<T>,
-    // Boxed: few callers ask for it, and a program may keep a million handles.
+    // Boxed, since few callers ask for it, and a program may keep a million handles.
     done: OnceLock<Box<Receiver<Infallible>>>,
 }
 
@@ -62,12 +63,12 @@ impl<T> JoinHandle<T> {
     /// Waits for the goroutine to end and returns its result.
     ///
     /// Parks the calling goroutine, or blocks the calling thread. The result is moved through
-    /// several frames: for results over 4 KiB let the goroutine return a `Box` or a `Vec`, as
+    /// several frames. If it is over 4 KiB, let the goroutine return a `Box` or a `Vec`, as
     /// [`go!`](macro@crate::go) explains.
     ///
     /// # Errors
     /// The payload of the panic that ended the goroutine; [`Exited`](crate::Exited) if it called
-    /// [`exit_goroutine`]; a `String` if there was no stack for it.
+    /// [`exit_goroutine`]; or a `String` if there was no stack for the goroutine.
     ///
     /// ```
     /// let handle = greenthread::spawn(|| if true { panic!("oh") });
@@ -133,7 +134,7 @@ impl<T> JoinHandle<T> {
 
 /// Lets other goroutines run first (Go's `runtime.Gosched`).
 ///
-/// The caller goes to the end of its P's run queue. If that is empty, the call costs a few
+/// The caller goes to the end of its P's run queue. If the queue is empty, the call costs a few
 /// nanoseconds. On a thread that is not a goroutine, this is [`std::thread::yield_now`].
 ///
 /// ```
@@ -158,13 +159,13 @@ pub fn current() -> Option<Goroutine> {
 /// Ends the calling goroutine, running the destructors of its frames (Go's `runtime.Goexit`).
 ///
 /// This unwinds, but it is not a panic: nothing is reported, and [`JoinHandle::join`] returns
-/// [`Exited`](crate::Exited). A `catch_unwind` on the way stops it. If the main goroutine calls it,
-/// the others go on; when they have all ended, the process ends with Go's deadlock message and
-/// status 2.
+/// [`Exited`](crate::Exited). A `catch_unwind` on the way stops the unwinding. If the main
+/// goroutine calls this function, the other goroutines continue; when they have all ended, the
+/// process ends with Go's deadlock message and status 2.
 ///
 /// # Panics
-/// If the caller is not a goroutine; and in a program built with `panic = "abort"`, which cannot
-/// unwind.
+/// If the caller is not a goroutine, or if the program is built with `panic = "abort"` and
+/// therefore cannot unwind.
 ///
 /// ```
 /// let handle = greenthread::spawn(|| greenthread::exit_goroutine());
@@ -176,7 +177,7 @@ pub fn exit_goroutine() -> ! {
 
 /// Returns the number of goroutines that exist (Go's `runtime.NumGoroutine`).
 ///
-/// The number is approximate while others start and end.
+/// The number is approximate while goroutines start and end.
 ///
 /// ```
 /// let handle = greenthread::spawn(greenthread::num_goroutine);
@@ -197,11 +198,11 @@ pub fn num_cpu() -> usize {
     scheduler::num_cpu()
 }
 
-/// Returns the number of Ps, which is how many goroutines may run at once (Go's
+/// Returns the number of Ps, which limits how many goroutines run at once (Go's
 /// `runtime.GOMAXPROCS(0)`).
 ///
-/// The default is [`num_cpu`], and follows it as it changes, until the variable `GOMAXPROCS`,
-/// [`config`](crate::config) or [`set_gomaxprocs`] chooses a number.
+/// The default is [`num_cpu`], and it follows changes to that number until the environment variable
+/// `GOMAXPROCS`, [`config`](crate::config) or [`set_gomaxprocs`] chooses a number.
 ///
 /// ```
 /// assert!(greenthread::gomaxprocs() >= 1);
@@ -212,8 +213,8 @@ pub fn gomaxprocs() -> usize {
 
 /// Sets the number of Ps and returns the previous number (Go's `runtime.GOMAXPROCS(n)`).
 ///
-/// The number is limited to [`MAX_PROCS`](crate::config::MAX_PROCS). Nothing is stopped to change
-/// it: a smaller number takes effect as the surplus Ps return to the scheduler, within 10 ms.
+/// The number is limited to [`MAX_PROCS`](crate::config::MAX_PROCS). The change stops nothing: a
+/// smaller number takes effect as the surplus Ps return to the scheduler, within 10 ms.
 ///
 /// # Panics
 /// If `n` is 0. Use [`gomaxprocs`] to read the number.
@@ -230,19 +231,19 @@ pub fn set_gomaxprocs(n: usize) -> usize {
 /// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is
 /// dropped (Go's `runtime.LockOSThread`).
 ///
-/// Locks nest. A goroutine that was on this thread before, and has the address of one of its
-/// thread-locals on its stack, still returns to it: it may run here while the locked one is parked,
-/// or the two could wait for each other forever.
+/// Locks nest. One kind of goroutine may still use the locked thread: a goroutine that ran on this
+/// thread before, and has the address of one of the thread's thread-locals on its stack. It may run
+/// here while the locked goroutine is parked; otherwise the two could wait for each other forever.
 ///
 /// Restore any state of the thread that you have changed before you drop the guard. If you cannot,
-/// use [`Builder::pinned`](crate::Builder::pinned), whose thread ends with its goroutine. A
-/// goroutine that ends while it is locked, since its guard was forgotten, takes its thread out of
-/// use for good. The thread may not end, as others may still have references to its thread-locals,
-/// and [`Stats::unusable_threads`](crate::debug::Stats::unusable_threads) counts it. (Go ends the
-/// thread.)
+/// use [`Builder::pinned`](crate::Builder::pinned), whose thread ends with its goroutine. If a
+/// goroutine ends while it is locked, because its guard was forgotten, its thread is never used
+/// again. The thread must not end, since others may still have references to its thread-locals.
+/// [`Stats::unusable_threads`](crate::debug::Stats::unusable_threads) counts such threads. (Go ends
+/// the thread.)
 ///
-/// Each wake-up of a locked goroutine costs a switch of threads. On a thread that is not a
-/// goroutine this does nothing.
+/// Each wake-up of a locked goroutine costs a thread switch. On a thread that is not a goroutine,
+/// this does nothing.
 ///
 /// # Aborts
 /// If another goroutine drops the guard. The guard is not `Send`, but a thread-local can hand it to
@@ -265,10 +266,10 @@ pub fn lock_os_thread() -> OsThreadGuard {
 
 /// Runs `f`, which is known to block the thread, while another thread runs the other goroutines.
 ///
-/// The hand-off of the P happens at once. A call that blocks without this loses its P too, after 2
-/// to 4 ms, or after about 0.1 ms if others have just blocked as well. Go does this by itself
-/// around system calls, but cannot around C code that blocks. May yield when `f` has returned, if
-/// all Ps are taken. On a thread that is not a goroutine this just calls `f`.
+/// The P is handed off at once. A blocking call outside of `blocking` also loses its P, but only
+/// after 2 to 4 ms, or after about 0.1 ms if other goroutines have just blocked. Go hands off the P
+/// by itself around system calls, but cannot do so around C code that blocks. May yield after `f`
+/// has returned, if all Ps are taken. On a thread that is not a goroutine, this just calls `f`.
 ///
 /// ```
 /// let read = || std::fs::read_to_string("Cargo.toml");

@@ -1,6 +1,6 @@
-//! Time for goroutines: sleeping, timers and delayed calls. Go's timers, and crossbeam-channel's.
+//! Time for goroutines: sleeping, timers and delayed calls, as in Go and crossbeam-channel.
 //!
-//! Of all of these, only [`sleep`] makes a thread or a goroutine wait.
+//! Of the functions and types below, only [`sleep`] makes its caller wait.
 //!
 //! | to | use | in Go |
 //! | --- | --- | --- |
@@ -30,10 +30,11 @@
 //! println!("no answer after {ticks} ticks");
 //! ```
 //!
-//! The rules are those of Go since 1.23. After a timer or ticker was stopped or reset, nothing that
-//! was due before can be received from it, so nothing has to be drained. A dropped timer leaves
-//! nothing behind. Times that have passed are due at once, and times that are too far away for the
-//! clock never come. Nothing is early, and nothing is rounded to milliseconds.
+//! The rules are the ones that Go has had since 1.23. After a timer or ticker has been stopped or
+//! reset, nothing that was due earlier can be received from it, so there is nothing to drain. A
+//! dropped timer leaves nothing behind. A time that has passed is due at once, and a time that is
+//! too far away for the clock never arrives. Nothing fires early, and nothing is rounded to
+//! milliseconds.
 
 use std::fmt;
 use std::mem;
@@ -50,9 +51,9 @@ use crate::sync::Mutex;
 
 /// Blocks the caller for at least `duration` (Go's `time.Sleep`).
 ///
-/// A goroutine parks. Any other thread sleeps, as with [`std::thread::sleep`]. Zero returns at
-/// once; a duration too long for the clock never ends. Timers are exact to about 50 µs on an idle
-/// machine: nothing is rounded to milliseconds.
+/// A goroutine parks. Any other thread sleeps, as with [`std::thread::sleep`]. A duration of zero
+/// returns at once; a duration too long for the clock never ends. Timers are accurate to about 50
+/// µs on an idle machine: nothing is rounded to milliseconds.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -68,14 +69,14 @@ pub fn sleep(duration: Duration) {
 /// Calls `f` in a new goroutine when `duration` has passed (Go's `time.AfterFunc`).
 ///
 /// Until then there is neither a goroutine nor a waiter: the closure and its timer are one block of
-/// memory. [`AfterFunc::stop`] cancels the call; dropping the handle does not. A `duration` of zero
-/// means as soon as possible, one too long for the clock never. It has no `reset`, since `f` can
-/// be called only once: stop this call and make another, or use [`FuncTimer`].
+/// memory. [`AfterFunc::stop`] cancels the call; dropping the handle does not. Zero means as soon
+/// as possible, and a duration too long for the clock means never. The handle has no `reset`, since
+/// `f` can be called only once: stop this call and make another, or use [`FuncTimer`].
 ///
 /// Does not block; works from any thread. A panic in `f` ends only its goroutine, as with
-/// [`go!`](crate::go!). If the goroutine gets no stack when the time has come, `f` is dropped
+/// [`go!`](crate::go!). If the goroutine gets no stack when the time arrives, `f` is dropped
 /// without having been called, and a message on stderr reports that. A waiter that depends on the
-/// call can learn of this through the destructor of something that `f` has captured.
+/// call can learn of this through the destructor of a value that `f` has captured.
 ///
 /// ```
 /// use greenthread::{channel, time};
@@ -97,16 +98,16 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// A closure that is called later, in a new goroutine each time, and can be stopped or reset (Go's
 /// `time.Timer`, as `time.AfterFunc` makes it).
 ///
-/// For a closure that is called once, [`after_func`] is cheaper, and takes any [`FnOnce`]. Here
-/// [`new`](Self::new) and each [`reset`](Self::reset) schedule a call, and at most one call is
-/// pending at any time. A call that has begun is not waited for, so it may still run when the next
-/// one does. Hence [`Fn`] and [`Sync`].
+/// For a closure that is called once, [`after_func`] is cheaper, and takes any [`FnOnce`]. With a
+/// `FuncTimer`, [`new`](Self::new) and each [`reset`](Self::reset) schedule a call, and at most one
+/// call is pending at a time. The timer does not wait for a call that has begun, so that call may
+/// still be running when the next one begins. Hence the closure has to be [`Fn`] and [`Sync`].
 ///
-/// Any number of goroutines and threads may use the timer at once; the closure may too. The first
-/// wins: either a pending call begins, or one of the callers that stop or reset the timer is told
-/// that it did not. Dropping a `FuncTimer` does not cancel a pending call. The closure is dropped
-/// with its `FuncTimer`, or with the last call if that ends later. A panic in the closure ends only
-/// that goroutine, and the timer can be reset.
+/// Any number of goroutines and threads may use the timer at once, and so may the closure. The
+/// first wins: either a pending call begins, or one of the callers that stop or reset the timer is
+/// told that it did not. Dropping a `FuncTimer` does not cancel a pending call. The closure is
+/// dropped with its `FuncTimer`, or with the last call if that ends later. A panic in the closure
+/// ends only the goroutine of that call, and the timer can still be reset.
 ///
 /// ```
 /// use greenthread::time::{self, FuncTimer};
@@ -129,7 +130,7 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// ```
 ///
 /// A closure that resets its own timer needs a weak reference to it, and must not be called before
-/// that reference can be upgraded. So the first call is scheduled when the timer exists.
+/// that reference can be upgraded. So schedule the first call after the timer has been created.
 ///
 /// ```
 /// use greenthread::{channel, time::FuncTimer};
@@ -152,8 +153,8 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// ```
 pub struct FuncTimer {
     f: Arc<dyn Fn() + Send + Sync>,
-    // The call that was scheduled last. No user code is dropped under this lock, since the closure
-    // is also held above.
+    // The call that was scheduled last. No user code is dropped under this lock, since `f` also
+    // holds the closure.
     call: Mutex<AfterFunc>,
 }
 
@@ -164,7 +165,8 @@ impl RefUnwindSafe for FuncTimer {}
 impl FuncTimer {
     /// Creates a timer that calls `f` when `duration` has passed (Go's `time.AfterFunc`).
     ///
-    /// Zero means as soon as possible, and a duration too long for the clock never. Does not block.
+    /// Zero means as soon as possible, and a duration too long for the clock means never. Does not
+    /// block.
     ///
     /// ```
     /// use greenthread::{channel, time::FuncTimer};
@@ -184,9 +186,9 @@ impl FuncTimer {
 
     /// Reschedules the call to `duration` from now (Go's `Timer.Reset`).
     ///
-    /// Returns `true` if a call was pending, which this one replaces. Returns `false` if that call
-    /// had begun, or was stopped: then this is one more call. Waits only for concurrent callers
-    /// that stop or reset this timer.
+    /// Returns `true` if a call was pending; the new call replaces it. Returns `false` if that call
+    /// had already begun or was stopped; the new call is then one more call. Waits only for
+    /// concurrent callers that stop or reset this timer.
     ///
     /// ```
     /// use greenthread::{channel, time::FuncTimer};
@@ -212,8 +214,8 @@ impl FuncTimer {
 
     /// Cancels the pending call (Go's `Timer.Stop`).
     ///
-    /// Returns `true` if a call was pending, which will not happen now. Returns `false` if it has
-    /// begun, whether it still runs or not, or was stopped before. Waits only for concurrent
+    /// Returns `true` if a call was pending; it will not be made. Returns `false` if the call has
+    /// begun, whether or not it is still running, or was stopped before. Waits only for concurrent
     /// callers that stop or reset this timer.
     ///
     /// ```
