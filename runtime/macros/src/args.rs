@@ -41,7 +41,7 @@ impl Args {
     }
 }
 
-/// Refuses an argument that `attribute` does not take.
+/// Rejects an argument that `attribute` does not take.
 fn unknown(attribute: Attribute, key: &TokenTree) -> Error {
     let (known, instead) = match attribute {
         Attribute::Main => (
@@ -90,7 +90,7 @@ fn at(tokens: TokenStream, span: Span) -> TokenStream {
     tokens.into_iter().map(at_span).collect()
 }
 
-/// Returns a list of positive numbers, which is not empty.
+/// Returns a non-empty list of positive numbers.
 fn numbers(value: TokenTree) -> Result<Group> {
     let text = "expected numbers of Ps, each at least 1, as in `procs = [1, 2, 4]`";
     let list = match value {

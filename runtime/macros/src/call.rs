@@ -1,4 +1,5 @@
-//! `go!(f(x))`: what is called, what is evaluated before, and what is neither a call nor a closure.
+//! The parser of `go!(f(x))`: finds the callee and the expressions to evaluate first, and rejects
+//! input that is neither a call nor a closure.
 
 use proc_macro::{Delimiter, Ident, Spacing, Span, TokenStream, TokenTree};
 
@@ -6,15 +7,15 @@ use crate::error::{Error, Result};
 use crate::expand::{group, tokens};
 use crate::parse::{is_group, is_punct};
 
-/// What all refusals say is expected.
+/// The expectation that all error messages state.
 const EXPECTED: &str = "go! expected a call, as in `go!(f(x))`, or a closure, as in `go!(move || f(x))`";
 
-/// Expands what follows the path of the facade and a semicolon.
+/// Expands the tokens that follow the path of the facade and a semicolon.
 pub(crate) fn go(input: TokenStream) -> TokenStream {
     let mut input = input.into_iter();
     let facade: TokenStream = input.by_ref().take_while(|token| !is_punct(token, ';')).collect();
     let mut expression = unwrap(input.collect());
-    // A comma behind the expression is allowed, as in a call.
+    // A comma after the expression is allowed, as in a call.
     if expression.len() > 1 {
         expression.pop_if(|token| is_punct(token, ','));
     }
@@ -33,7 +34,7 @@ fn unwrap(tokens: Vec<TokenTree>) -> Vec<TokenTree> {
     }
 }
 
-/// What an expression is to `go!`.
+/// The form of an expression, as `go!` sees it.
 enum Form {
     /// Anything that begins like a closure.
     Closure,
@@ -44,7 +45,8 @@ enum Form {
 }
 
 impl Form {
-    /// Refuses what the compiler would complain about in less helpful words.
+    /// Returns the form of an expression. Rejects input for which the compiler's own error would be
+    /// less helpful.
     fn of(expression: &[TokenTree]) -> Result<Self> {
         let Some(first) = expression.first() else { return Err(Error::new(Span::call_site(), EXPECTED)) };
         let error = |token: &TokenTree, text: &str| Err(Error::new(token.span(), text));
@@ -116,13 +118,13 @@ impl Form {
 /// The part of a chain before its last call.
 #[derive(Clone, Copy)]
 struct Head {
-    /// How many tokens it has.
+    /// The number of its tokens.
     end: usize,
-    /// It is a path or fields of one, so evaluating it has no effect.
+    /// `true` for a path or a field of a path: evaluating it has no effect.
     is_place: bool,
 }
 
-/// What a chain ends with.
+/// The last part of a chain.
 #[derive(Clone, Copy)]
 enum Last {
     /// `callee(..)` or `callee.method(..)`.
@@ -135,9 +137,9 @@ enum Last {
 }
 
 /// The longest path, literal or group at the beginning of an expression, with all fields, calls,
-/// methods, indices and question marks behind it.
+/// methods, indices and question marks that follow.
 struct Chain {
-    /// How many tokens it has.
+    /// The number of its tokens.
     len: usize,
     last: Last,
 }
@@ -173,7 +175,7 @@ impl Cursor<'_> {
         skip
     }
 
-    /// Skips what a chain can begin with; returns whether it is a path.
+    /// Skips the beginning of a chain. Returns `true` if that is a path.
     fn primary(&mut self) -> bool {
         let is_path = match self.peek(0) {
             Some(TokenTree::Group(inside)) if inside.delimiter() == Delimiter::None => {
@@ -198,10 +200,10 @@ impl Cursor<'_> {
         !is_macro && !is_literal
     }
 
-    /// Skips a path with its generic arguments; if there is none, skips nothing.
+    /// Skips a path with its generic arguments, if there is one.
     fn path(&mut self) -> bool {
         let begin = self.at;
-        // `<T as Trait>::f` and `::std::f` have this in front.
+        // `<T as Trait>::f` begins with generics, and `::std::f` with colons.
         let _ = self.generics();
         let _ = self.colons();
         if !self.name() {
@@ -254,7 +256,7 @@ impl Cursor<'_> {
         false
     }
 
-    /// Skips one field, call, method call, index or question mark behind `head`.
+    /// Skips one field, call, method call, index or question mark after `head`.
     fn suffix(&mut self, head: Head) -> Option<Last> {
         match self.peek(0)? {
             TokenTree::Group(group) => {

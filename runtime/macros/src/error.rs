@@ -1,4 +1,4 @@
-//! Errors with a place in the user's code.
+//! Errors that point to a place in the user's code.
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 

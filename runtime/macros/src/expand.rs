@@ -1,4 +1,4 @@
-//! What the attributes expand to.
+//! The code that the attributes expand to.
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 
@@ -8,7 +8,7 @@ use crate::parse::{Attribute, Function};
 
 pub(crate) fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     try_main(args, item).unwrap_or_else(|error| {
-        // Without a `main`, the compiler would report that as a second error.
+        // Without a `main`, the compiler would report the missing function as a second error.
         let mut expansion = error.into_compile_error();
         expansion.extend(tokens("fn main() {}"));
         expansion
@@ -45,7 +45,8 @@ fn try_test(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
 
 /// Returns `facade::__private::name(inputs)`.
 ///
-/// The compiler reports a result that does not implement `Termination` at the result's type.
+/// If the result does not implement `Termination`, the compiler's error points to the result's
+/// type.
 fn call(facade: &TokenStream, name: &str, function: &Function, inputs: TokenStream) -> TokenStream {
     let result = function.result.clone().into_iter().next();
     let place = result.map_or(Span::call_site(), |result| Span::call_site().located_at(result.span()));
@@ -55,8 +56,8 @@ fn call(facade: &TokenStream, name: &str, function: &Function, inputs: TokenStre
     call
 }
 
-/// Wraps `function` into one that has the same name, the same attributes and those in `front`, and
-/// that ends with `call`.
+/// Wraps `function` in a new function that ends with `call`. The new function has the same name,
+/// and the same attributes plus those in `front`.
 fn wrap(function: Function, front: TokenStream, returns: bool, call: TokenStream) -> TokenStream {
     let name = TokenTree::from(function.name);
     let no_arguments = group(Delimiter::Parenthesis, TokenStream::new());

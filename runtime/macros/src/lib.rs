@@ -1,11 +1,12 @@
 //! The procedural macros of greenthread: `#[greenthread::main]`, `#[greenthread::test]`, and the
 //! parser behind `greenthread::go!`.
 //!
-//! Users reach them through the package `greenthread`, which documents them. This package promises
-//! nothing to anyone else.
+//! Users reach them through the package `greenthread`, which documents them. This package makes no
+//! promises to anyone else.
 //!
 //! # What the attributes expand to
-//! Both keep the function, under its name, inside a new one that passes it to the facade:
+//! Both attributes keep the function, under its name, inside a new function that passes it to the
+//! facade:
 //!
 //! ```text
 //! #[greenthread::main]                   fn main() -> ::std::process::ExitCode {
@@ -21,13 +22,13 @@
 //!                                        }
 //! ```
 //!
-//! A test that returns something returns an `ExitCode` in the end, as `main` does. A test that
-//! returns nothing keeps returning nothing, since `#[should_panic]` requires it.
+//! A test that returns a value expands to a test that returns an `ExitCode`, as `main` does. A test
+//! that returns nothing still returns nothing, since `#[should_panic]` requires it.
 //!
 //! # What `go!` expands to
-//! `go!` is a `macro_rules!` macro that passes its tokens on, since only such a macro knows the
-//! path of its own crate. The parser here finds what is called; `__go_call!` separates the
-//! arguments, since only the compiler knows which commas do that.
+//! `go!` is a `macro_rules!` macro that passes its tokens to this package, since only such a macro
+//! knows the path of its own crate. The parser here finds the callee. `__go_call!` separates the
+//! arguments, since only the compiler knows which commas are separators.
 //!
 //! ```text
 //! go!(move || body)     =>   go(move || body)
@@ -37,8 +38,8 @@
 //! go!(anything else)    =>   go_value(anything else)
 //! ```
 //!
-//! A path, and a field of one, moves into the closure as it is: evaluating it does nothing that
-//! could be observed.
+//! A path, or a field of a path, moves into the closure as it is, since evaluating it has no
+//! observable effect.
 //!
 //! # What the facade promises in `__private`
 //! * `run_main<R: Termination>(main: fn() -> R) -> ExitCode` runs `main` as the main goroutine and
@@ -48,13 +49,13 @@
 //! * `run_test<R: Termination>(name: &str, procs: &[usize], test: fn() -> R) -> ExitCode` runs
 //!   `test` as a goroutine, once for each number of Ps in `procs`, or once with the current number
 //!   if `procs` is empty. It stops at the first result whose report is not a success, and returns
-//!   that. A panic of the goroutine continues in the caller.
-//! * `go` starts a goroutine, and `go_value` does so with a value that has to be a closure.
+//!   that report. A panic of the goroutine continues in the caller.
+//! * `go` starts a goroutine, and `go_value` does so for a value that has to be a closure.
 //!
 //! # Design
-//! The attributes look at the outline of a function and leave its inside alone, and `go!` looks at
-//! the outline of one expression. So they read tokens themselves instead of making every user build
-//! a Rust parser. They find misuse before the compiler sees the expansion.
+//! The attributes read only the outline of a function and leave its body alone, and `go!` reads
+//! only the outline of one expression. So the macros parse the tokens themselves instead of making
+//! every user build a Rust parser. They find misuse before the compiler sees the expansion.
 
 #![forbid(unsafe_code)]
 
@@ -66,20 +67,20 @@ mod parse;
 
 use proc_macro::TokenStream;
 
-/// Takes `crate = "path::to::greenthread"` where the facade is renamed or re-exported.
+/// Takes `crate = "path::to::greenthread"` if the facade is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::main(args, item)
 }
 
-/// Takes `crate = "path::to::greenthread"` where the facade is renamed or re-exported.
+/// Takes `crate = "path::to::greenthread"` if the facade is renamed or re-exported.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::test(args, item)
 }
 
-/// Expands what `greenthread::go!` passes on: a path to the facade, a semicolon, and the user's
-/// tokens.
+/// Expands the input that `greenthread::go!` passes on: a path to the facade, a semicolon, and the
+/// user's tokens.
 #[doc(hidden)]
 #[proc_macro]
 pub fn go(input: TokenStream) -> TokenStream {

@@ -67,7 +67,7 @@ pub(crate) fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
 }
 
 impl Function {
-    /// Reads the item behind `attribute`.
+    /// Reads the item after `attribute`.
     pub(crate) fn parse(attribute: Attribute, item: TokenStream) -> Result<Self> {
         let mut tokens = flatten(item).into_iter().peekable();
         let attributes = attributes(attribute, &mut tokens)?;
@@ -121,7 +121,7 @@ fn visibility(tokens: &mut Tokens) -> TokenStream {
     visibility
 }
 
-/// Returns the place of `fn`, and refuses what stands before it.
+/// Returns the span of `fn`. Rejects any other token before it.
 fn fn_keyword(attribute: Attribute, tokens: &mut Tokens) -> Result<Span> {
     let token = tokens.next().ok_or_else(|| attribute.expected_function(Span::call_site()))?;
     let (span, keyword) = (token.span(), token.to_string());
@@ -138,7 +138,7 @@ fn fn_keyword(attribute: Attribute, tokens: &mut Tokens) -> Result<Span> {
     }
 }
 
-/// Returns `true` if `const`, say, begins a function here and not a constant.
+/// Returns `true` if a keyword such as `const` begins a function here and not a constant.
 fn may_precede_fn(next: Option<&TokenTree>) -> bool {
     match next {
         Some(TokenTree::Ident(next)) => ["fn", "async", "unsafe", "extern"].contains(&&*next.to_string()),
@@ -178,7 +178,7 @@ fn result_and_body(attribute: Attribute, name: Span, tokens: &mut Tokens) -> Res
     if let Some(token) = rest.iter().find(|token| is_ident(token, "where")) {
         return Err(attribute.expected(token.span(), "a function that is not generic: remove `where`"));
     }
-    // What is left is empty or `-> R`; the arrow is two tokens.
+    // The remaining tokens are empty or `-> R`; the arrow is two tokens.
     let result: Vec<TokenTree> = rest.into_iter().skip(2).collect();
     if let [TokenTree::Group(unit)] = &result[..]
         && unit.delimiter() == Delimiter::Parenthesis

@@ -1,4 +1,4 @@
-//! `Barrier`: a number of goroutines meet, then all go on.
+//! `Barrier`: a number of goroutines meet, and then all continue.
 //!
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_barrier`.
 
@@ -13,11 +13,11 @@ use super::blocking_wait::{BlockingWait, Reason, UntilCtxEnds};
 
 /// A meeting point at which a number of goroutines or threads wait for each other.
 ///
-/// The interface is that of [`std::sync::Barrier`]. Go has no counterpart; a Go program uses a
+/// The interface matches [`std::sync::Barrier`]. Go has no counterpart; a Go program uses a
 /// `sync.WaitGroup`, on which each goroutine calls `Done` and then `Wait`.
 ///
-/// The barrier can be used again at once, for the next round. What any participant did before its
-/// `wait` is visible to all after theirs.
+/// The barrier can be used again at once, for the next round. Everything a participant did before
+/// its `wait` is visible to all participants after theirs.
 ///
 /// ```
 /// use greenthread::{scope, sync::Barrier};
@@ -47,10 +47,10 @@ impl Barrier {
         Self { raw: RawBarrier::new(n) }
     }
 
-    /// Blocks until `n` participants have come.
+    /// Blocks until `n` participants have arrived.
     ///
     /// The last one is the leader. It does not block, and wakes the others in the order in which
-    /// they came.
+    /// they arrived.
     ///
     /// ```
     /// use greenthread::{scope, sync::{Barrier, Value}};
@@ -71,15 +71,16 @@ impl Barrier {
 
     /// Waits like [`wait`](Self::wait), unless the context ends first.
     ///
-    /// A participant that leaves because its context ends has not come: the others of the round
-    /// wait until `n` have come without it, and the barrier can be used as before. To end the round
-    /// for all of them, let all wait with the same context. Go has no counterpart.
+    /// A participant that leaves because its context ends does not count: the others of the round
+    /// wait until `n` participants have arrived without it, and the barrier can be used as before.
+    /// To end the round for all of them, let all wait with the same context. Go has no counterpart.
     ///
-    /// All participants of a round get the same answer. If the last one comes before the context
-    /// ends, the wait is `Ok`, even if the context has ended by the time it returns.
+    /// All participants of a round get the same answer. If the last one arrives before the context
+    /// ends, this returns `Ok`, even if the context ends before the return.
     ///
     /// # Errors
-    /// If the context ends before `n` have come, or had ended before the call.
+    /// If the context ends before `n` participants have arrived, or if it had ended before the
+    /// call.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -124,7 +125,7 @@ impl fmt::Debug for Barrier {
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
-    /// Returns `true` for exactly one participant in each round, the last one to come.
+    /// Returns `true` for exactly one participant in each round, the last one to arrive.
     ///
     /// ```
     /// let barrier = greenthread::sync::Barrier::new(1);

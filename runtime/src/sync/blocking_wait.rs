@@ -1,10 +1,10 @@
-//! How the protocols behind the locks wait: a goroutine parks, a foreign thread sleeps.
+//! The waits of the protocols behind the locks: a goroutine parks, and a foreign thread sleeps.
 //!
 //! A wait may be limited by a deadline ([`UntilDeadline`]) or by a context ([`UntilCtxEnds`]).
 //!
 //! # Invariants
 //! * I1: a claim stays in the frame of its wait. The frame is left only when no other thread can
-//!   find the waiter's node any more.
+//!   still find the waiter's node.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -48,7 +48,7 @@ impl Wake for CaseWaker {
     }
 
     unsafe fn reserve(&self) -> bool {
-        // SAFETY: the caller keeps the contract of `Wake::reserve`, which is that of
+        // SAFETY: the caller keeps the contract of `Wake::reserve`, which equals the contract of
         // `Case::reserve`.
         unsafe { self.case.reserve() }
     }
@@ -76,7 +76,7 @@ unsafe impl<R: Reason> Wait for BlockingWait<R> {
     }
 
     unsafe fn block(&self, commit: impl FnOnce()) {
-        // SAFETY: the caller keeps the contract of `Wait::block`, which is that of
+        // SAFETY: the caller keeps the contract of `Wait::block`, which equals the contract of
         // `Blocker::block`.
         unsafe { self.0.block(R::REASON, commit) };
     }
@@ -102,7 +102,7 @@ impl<R: Reason> TimedWait for BlockingWait<R> {
     }
 }
 
-/// A wait that ends by its waker, or by whatever takes the claim's other case.
+/// A wait that its waker ends, or any code that takes the claim's other case.
 struct LimitedWait {
     blocker: Blocker,
     claim: Claim,
@@ -140,8 +140,8 @@ impl<R> UntilDeadline<R> {
         Self(deadline, PhantomData)
     }
 
-    /// Creates the limit `timeout` from now. A timeout too long for the clock means practically
-    /// never.
+    /// Creates the limit `timeout` from now. A timeout too long for the clock practically never
+    /// ends.
     pub(super) fn after(timeout: Duration) -> Self {
         let far = Duration::from_secs(u64::from(u32::MAX));
         let now = Instant::now();
@@ -211,8 +211,8 @@ unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
         };
         let commit = move || {
             commit();
-            // Whatever takes the claim, this frame is left only after the channel's lock was
-            // passed through, in `leave` or by the closer (I1).
+            // No matter what takes the claim, this frame is left only after `leave` or the closer
+            // has passed through the channel's lock (I1).
             joined.unlock();
         };
         // SAFETY: the blocker belongs to this call. The watch has joined; `leave` comes after the
@@ -225,10 +225,10 @@ unsafe impl<R: Reason> Limit for UntilCtxEnds<'_, R> {
     }
 }
 
-/// Returns what `acquire` acquires before `ctx` ends.
+/// Returns the result of `acquire`, or an error if `ctx` ends first.
 ///
-/// If the context has ended by the time that `acquire` returns, the error wins, and what was
-/// acquired is dropped.
+/// If the context has ended by the time that `acquire` returns, the error wins, and the result is
+/// dropped.
 #[inline]
 pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&UntilCtxEnds<'_, R>) -> Option<T>) -> Result<T, Error> {
     let acquired = match ctx.err() {
@@ -245,8 +245,9 @@ pub(super) fn within<R, T>(ctx: &Context, acquire: impl FnOnce(&UntilCtxEnds<'_,
 /// `case`. May return without blocking if the context has ended.
 ///
 /// # Safety
-/// The claim is shut, stays in the caller's frame (I1), and nothing else opens it. Whatever takes
-/// it for another case takes it early, and uses `blocker`'s waker if the claim was open.
+/// The claim is shut, stays in the caller's frame (I1), and nothing else opens it. Any code that
+/// takes the claim for another case takes it early, and uses `blocker`'s waker if the claim was
+/// open.
 pub(super) unsafe fn block_until_ctx_ends(
     ctx: &Context,
     reason: WaitReason,
@@ -261,7 +262,8 @@ pub(super) unsafe fn block_until_ctx_ends(
     // step no longer touches it (I1).
     unsafe {
         let Some(joined) = done.join(&watch) else {
-            // A shut claim is owed no wake-up. If it was taken before, this wait has ended too.
+            // No wake-up is owed for a shut claim. If the claim was already taken, this wait has
+            // also ended.
             let _ = claim.take_early(case);
             return;
         };

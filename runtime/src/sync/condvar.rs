@@ -3,9 +3,9 @@
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_condvar`.
 //!
 //! # Invariants
-//! * I1: the frame of a waiter stays until its claim was taken. Either a notifier took it, whose
-//!   wake-up has come if the claim was open; or the deadline or the end of the context took it, and
-//!   then the waiter has taken its node out.
+//! * I1: the frame of a waiter stays until its claim has been taken. If a notifier took the claim
+//!   and the claim was open, the notifier's wake-up has arrived. If the deadline or the end of the
+//!   context took the claim, the waiter has removed its node.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -24,18 +24,19 @@ use super::mutex::MutexGuard;
 /// The case for which the deadline, or the end of the context, takes the claim of a wait.
 const ENDED: usize = NOTIFIED + 1;
 
-/// The number of waiters that are woken at a time; in between, the queue is free for others.
+/// The number of waiters that are woken at a time; between two batches, the queue is free for
+/// others.
 const BATCH: usize = 32;
 
-/// A place to wait for a change of what a [`Mutex`](super::Mutex) protects (Go's `sync.Cond`), for
-/// goroutines and threads.
+/// A place to wait for a change to the data that a [`Mutex`](super::Mutex) protects (Go's
+/// `sync.Cond`), for goroutines and threads.
 ///
-/// The interface is that of `parking_lot`: the guard is lent, not given away.
+/// The interface matches `parking_lot`: the guard is borrowed, not consumed.
 ///
 /// There are no spurious wake-ups, and a notification is never lost on a wait that began before it.
-/// Waiters are woken in the order in which they came. A waiter locks the mutex again before it
-/// returns, and another caller may have been faster, so the waiter must check the condition again:
-/// [`wait_while`](Self::wait_while) does.
+/// Waiters are woken in the order in which they arrived. A waiter locks the mutex again before it
+/// returns, and another caller may have been faster, so the waiter must check the condition again.
+/// [`wait_while`](Self::wait_while) does this.
 ///
 /// Unlike `std`'s, it may be used with several mutexes.
 ///
@@ -75,8 +76,8 @@ impl Condvar {
 
     /// Unlocks the mutex, blocks until a notification, and locks the mutex again (Go's `Wait`).
     ///
-    /// For all callers that change the condition under the mutex, the unlocking and the begin of
-    /// the wait are one step.
+    /// For all callers that change the condition under the mutex, the unlock and the start of the
+    /// wait are one step.
     ///
     /// ```
     /// use greenthread::{go, sync::{Condvar, Mutex}};
@@ -95,7 +96,7 @@ impl Condvar {
     /// ```
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         self.block(guard, |blocker, claim| {
-            // SAFETY: the blocker belongs to this call; nothing of its frame is touched once the
+            // SAFETY: the blocker belongs to this call; nothing in its frame is touched once the
             // claim is open.
             unsafe { blocker.block_if(WaitReason::CondvarWait, || claim.open()) };
         });
@@ -103,7 +104,7 @@ impl Condvar {
 
     /// Waits as long as `condition` holds.
     ///
-    /// The condition is evaluated with the mutex locked, also before the first wait.
+    /// The condition is checked with the mutex locked, for the first time before the first wait.
     ///
     /// ```
     /// use greenthread::{scope, sync::{Condvar, Mutex}};
@@ -127,8 +128,8 @@ impl Condvar {
 
     /// Waits like [`wait`](Self::wait), but for at most `timeout`.
     ///
-    /// The lock is taken again in any case, which may take longer. A timeout too long for the clock
-    /// is not a limit.
+    /// The mutex is always locked again before this returns, which may take longer. A timeout too
+    /// long for the clock is not a limit.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};
@@ -144,7 +145,7 @@ impl Condvar {
 
     /// Waits like [`wait`](Self::wait), but until `deadline` at the latest.
     ///
-    /// The lock is taken again in any case, which may take longer.
+    /// The mutex is always locked again before this returns, which may take longer.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};
@@ -160,7 +161,7 @@ impl Condvar {
 
     /// Waits like [`wait_while`](Self::wait_while), but for at most `timeout`.
     ///
-    /// The result has timed out if `condition` still holds then.
+    /// The result reports a timeout if `condition` still holds at that time.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};
@@ -201,10 +202,10 @@ impl Condvar {
 
     /// Waits like [`wait`](Self::wait), unless the context ends first.
     ///
-    /// The lock is taken again in any case, which may take longer. A notification that comes before
-    /// the end of the context is not lost: the wait is `Ok` then, even if the context has ended by
-    /// the time the mutex is locked again. (In Go a program uses a channel instead of a
-    /// `sync.Cond`, and a `select` on it and on `ctx.Done()`.)
+    /// The mutex is always locked again before this returns, which may take longer. A notification
+    /// that arrives before the context ends is not lost: the wait then returns `Ok`, even if the
+    /// context has ended by the time the mutex is locked again. (A Go program uses a channel
+    /// instead of a `sync.Cond`, and a `select` on that channel and on `ctx.Done()`.)
     ///
     /// # Errors
     /// If the context ends first. If it had ended before the call, the mutex is not unlocked.
@@ -238,8 +239,8 @@ impl Condvar {
     /// Waits like [`wait_while`](Self::wait_while), unless the context ends first.
     ///
     /// # Errors
-    /// If the context had ended before the call (`condition` is not checked then), or ends while
-    /// `condition` still holds.
+    /// If the context had ended before the call (`condition` is not checked then), or if it ends
+    /// while `condition` still holds.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -263,7 +264,7 @@ impl Condvar {
         if let Some(error) = ctx.err() {
             return Err(error);
         }
-        // From here on the condition comes first: a notification that has come must not be lost.
+        // From here on the condition comes first: a notification that has arrived must not be lost.
         while condition(&mut **guard) {
             if let Err(error) = self.wait_ctx(ctx, guard) {
                 return if condition(&mut **guard) { Err(error) } else { Ok(()) };
@@ -272,7 +273,7 @@ impl Condvar {
         Ok(())
     }
 
-    /// Wakes the waiter that has waited longest, if there is one (Go's `Signal`).
+    /// Wakes the longest-waiting waiter, if there is one (Go's `Signal`).
     ///
     /// Returns `true` if it woke a waiter. Never blocks. The mutex need not be locked.
     ///
@@ -290,7 +291,7 @@ impl Condvar {
         self.raw.notify_one()
     }
 
-    /// Wakes all present waiters, in the order in which they came (Go's `Broadcast`).
+    /// Wakes all current waiters, in the order in which they arrived (Go's `Broadcast`).
     ///
     /// Returns their number. Never blocks. The mutex need not be locked.
     ///
@@ -310,8 +311,8 @@ impl Condvar {
         self.raw.notify_all(BATCH)
     }
 
-    /// Unlocks the mutex, waits by `wait`, and locks it again. Returns `true` if the wait was
-    /// notified.
+    /// Unlocks the mutex, waits in `wait`, and locks the mutex again. Returns `true` if the wait
+    /// was notified.
     ///
     /// `wait` returns when the claim is taken.
     fn block<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, wait: impl FnOnce(&Blocker, &Claim)) -> bool {

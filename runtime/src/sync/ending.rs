@@ -1,7 +1,7 @@
-//! Work that is given to a goroutine, and a report of how it ended, even if it never began.
+//! Work for a goroutine, with a report of how the work ended, even if it never began.
 //!
 //! A goroutine that gets no stack ends without having run: its closure is dropped. A counter that
-//! the closure decrements in a destructor would then report work as done that was never done. So
+//! the closure decrements in a destructor would then report work as done although it never ran. So
 //! everything that waits for goroutines learns of their end through [`reporting`], which tells the
 //! two cases apart.
 
@@ -38,19 +38,19 @@ impl<T> End<io::Result<T>> {
 
 /// Returns a closure for a goroutine that runs `f` and reports how it ended.
 ///
-/// If the closure is dropped instead, it reports [`End::NotStarted`]. In either case `f` and its
-/// captures are gone before the report, and `report` is called once.
+/// If the closure is dropped instead, it reports [`End::NotStarted`]. In either case, `f` and its
+/// captures are dropped before the report, and `report` is called once.
 pub(crate) fn reporting<F, T, R>(f: F, report: R) -> impl FnOnce()
 where
     F: FnOnce() -> T,
     R: FnOnce(End<T>),
 {
-    // A struct, since the order in which a closure drops its captures is unspecified.
+    // This is a struct, since the order in which a closure drops its captures is unspecified.
     let work = Work { f, report: Report(Some(report), PhantomData) };
     move || work.run()
 }
 
-/// The fields are dropped in this order, the second even if dropping the first panics.
+/// The fields are dropped in this order. The second is dropped even if dropping the first panics.
 struct Work<F, T, R: FnOnce(End<T>)> {
     f: F,
     report: Report<T, R>,

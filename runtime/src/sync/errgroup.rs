@@ -17,12 +17,13 @@
 //!
 //! # How it works
 //! A `WaitGroup` counts the goroutines. The group keeps the first failure and drops later ones; a
-//! group with a context also cancels that. The limit is a channel with the same capacity: a
-//! goroutine takes a place before it starts, and gives it back at its end.
+//! group with a context also cancels the context. The limit is a channel whose capacity is the
+//! limit: a goroutine takes a place before it starts, and releases the place at its end.
 //!
-//! The cause of the context's end is the text of the first error. Making that text runs user code,
-//! which may panic, and most causes are never read. So the cause is a reference to the failure. The
-//! text is made when it is read, or when `wait` gives the error away while a reader may still come.
+//! The cause of the context's end is the text of the first error. Formatting that text runs user
+//! code, which may panic, and most causes are never read. So the cause is a reference to the
+//! failure. The text is formatted when the cause is read, or when `wait` returns the error while
+//! the cause may still be read.
 
 use std::any::Any;
 use std::error::Error;
@@ -79,7 +80,7 @@ enum Failure<E> {
 /// The first failure, until `wait` takes it.
 struct First<E> {
     failure: Mutex<Option<Failure<E>>>,
-    /// The text of [`CauseOfEnd`], once it was made.
+    /// The text of [`CauseOfEnd`], once it has been formatted.
     text: OnceLock<String>,
 }
 
@@ -93,7 +94,7 @@ struct Places {
     leaving: Receiver<()>,
 }
 
-/// The place of one working goroutine, given back on drop; the drop also counts the goroutine as
+/// The place of one working goroutine. Dropping it releases the place and counts the goroutine as
 /// done.
 struct Working<E> {
     shared: Arc<Shared<E>>,
@@ -147,10 +148,10 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
 
     /// Lets at most `limit` goroutines of this group work at the same time.
     ///
-    /// `None` lifts the limit; zero lets none start.
+    /// `None` removes the limit; zero lets no goroutine start.
     ///
     /// # Panics
-    /// While goroutines of this group that were started under a limit are working, as in Go.
+    /// If goroutines of this group that were started under a limit are still working, as in Go.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
@@ -186,7 +187,7 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// ```
     #[track_caller]
     pub fn go(&self, f: impl FnOnce() -> Result<(), E> + Send + 'static) {
-        // Cloned, so that the wait is not under the lock.
+        // Cloned, so that the lock is not held during the wait.
         let places = self.shared.limit.lock().clone();
         if let Some(places) = &places {
             places.taken.send(()).expect("errgroup: the group holds the receiver");
@@ -246,8 +247,8 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
     /// The first error that a goroutine has returned since the last `wait`.
     ///
     /// # Panics
-    /// If a goroutine has panicked, and none failed before, with its payload. Also if there was no
-    /// stack for a goroutine, and none failed before.
+    /// If a goroutine has panicked and none failed earlier, with the payload of that panic. Also
+    /// panics if there was no stack for a goroutine and none failed earlier.
     ///
     /// ```
     /// use greenthread::sync::errgroup::Group;
@@ -275,7 +276,7 @@ const NOT_STARTED: &str =
     "errgroup: a goroutine did not run, because no stack could be allocated for it; the reason is on stderr";
 
 impl<E: fmt::Display + Send + 'static> Working<E> {
-    /// Records a failure, unless there was one before; then ends the work.
+    /// Records a failure and cancels the group's context, unless there was an earlier failure.
     fn fail(self, failure: Failure<E>) {
         let mut first = self.shared.first.failure.lock();
         if first.is_some() {

@@ -3,7 +3,7 @@
 /// Implements `Deref`, `Drop` (which unlocks), `Debug` and `Display` for a guard, and `DerefMut` if
 /// `mut` comes first.
 ///
-/// The guard has a field `lock` that leads to a lock with the fields `raw` and `data`. The safety
+/// The guard has a field `lock` that refers to a lock with the fields `raw` and `data`. The safety
 /// comments rely on two invariants of that lock. I1: `data` is touched only by the holder of `raw`.
 /// I2: a guard exists only while `raw` is locked on its behalf, so that `$unlock` may be called
 /// once.

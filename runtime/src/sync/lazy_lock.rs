@@ -12,12 +12,12 @@ use super::once_lock::OnceLock;
 
 /// A value that the first use computes (Go's `sync.OnceValue`), for goroutines and threads.
 ///
-/// The interface is that of [`std::sync::LazyLock`]. A use that comes during the computation blocks
-/// until the value is present.
+/// The interface matches [`std::sync::LazyLock`]. A use during the computation blocks until the
+/// value is present.
 ///
 /// # Panics
-/// If the function panics, this use panics with it, and all later uses panic too: the function is
-/// gone.
+/// If the function panics, the panic propagates to this use. All later uses also panic, since the
+/// function has been consumed.
 ///
 /// ```
 /// use greenthread::sync::LazyLock;
@@ -32,12 +32,12 @@ pub struct LazyLock<T, F = fn() -> T> {
     init: Cell<Option<F>>,
 }
 
-// SAFETY: by I1 `init` is taken out once, by one thread, which may not be the one that made it,
-// hence `Send`; `value` takes care of the rest.
+// SAFETY: by I1 `init` is taken once, by one thread. That thread may not be the one that made it,
+// hence `Send`. `value` takes care of the rest.
 unsafe impl<T, F: Send> Sync for LazyLock<T, F> where OnceLock<T>: Sync {}
 
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
-// A function that panics is gone, and leaves no value behind.
+// A function that panics has been consumed, and leaves no value behind.
 impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T, F> {}
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
@@ -61,8 +61,8 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
 
     /// Returns the value, computing it if it is absent.
     ///
-    /// Blocks while another caller computes it. `*lazy` does the same. Using the value in its own
-    /// function blocks forever.
+    /// Blocks while another caller computes it. `*lazy` does the same. Using the value inside its
+    /// own function blocks forever.
     ///
     /// # Panics
     /// If the function panics, or has panicked before.

@@ -7,20 +7,20 @@
 //! it is behind an `Arc`. Every operation
 //!
 //! 1. computes the hash,
-//! 2. takes a copy of the bucket, which clones `Arc`s under the lock,
+//! 2. copies the bucket, cloning `Arc`s under the lock,
 //! 3. finds the key in the copy, compares values, and builds the new bucket, all without a lock,
 //! 4. replaces the old bucket by the new one, under the lock, if the bucket there still consists of
 //!    the same entries; otherwise it starts again at 2.
 //!
-//! The copy keeps its entries alive, so the same address is the same entry. And the holder of a
-//! lock never drops the last reference to an entry.
+//! The copy keeps its entries alive, so equal addresses mean the same entry. For the same reason,
+//! the holder of a lock never drops the last reference to an entry.
 //!
 //! # Rejected
-//! * `papaya`: it has no locks, but its guards belong to a thread, so no user code may run under
-//!   one, since a goroutine could resume on another thread. Its guards that do not belong to a
-//!   thread take two process-wide locks for every operation. And removed values are dropped at some
-//!   later time: a channel in one would not close.
-//! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` runs under a lock then, and a
+//! * `papaya`: it has no locks, but its guards belong to a thread. So no user code may run while a
+//!   guard lives, since a goroutine could resume on another thread. Its guards that do not belong
+//!   to a thread take two process-wide locks for every operation. Removed values are also dropped
+//!   only at some later time, so a channel in such a value would not close.
+//! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` then runs under a lock, and a
 //!   key whose `Eq` uses the map deadlocks.
 //!
 //! # Invariants
@@ -38,14 +38,15 @@ use smallvec::SmallVec;
 
 /// A map for concurrent use by many goroutines and threads (Go's `sync.Map`).
 ///
-/// It is best where a key is written once and read often, or where each goroutine has its own keys;
-/// otherwise a map in a [`Mutex`](super::Mutex) may be as good. Each call is atomic by itself. What
-/// was done before a store is visible to a caller that loads what was stored. No method parks.
+/// It works best where a key is written once and read often, or where each goroutine has its own
+/// keys; otherwise a map in a [`Mutex`](super::Mutex) may be as good. Each call is atomic by
+/// itself. Everything done before a store is visible to a caller that loads the stored value. No
+/// method parks.
 ///
-/// No lock is held while code of `K` or `V` runs (`Eq`, `Hash`, `Clone` or a destructor), so that
-/// code may park, and may use the same map. Values are cloned when they are loaded, as in Go; put
-/// large ones into an [`Arc`]. A removed value is dropped as soon as no caller is about to clone
-/// it.
+/// No lock is held while code of `K` or `V` runs (`Eq`, `Hash`, `Clone` or a destructor). Such code
+/// may therefore park, and may use the same map. Values are cloned when they are loaded, as in Go;
+/// put large ones into an [`Arc`]. A removed value is dropped as soon as no caller is about to
+/// clone it.
 ///
 /// ```
 /// use greenthread::sync::Map;
@@ -103,8 +104,8 @@ impl<K: Hash + Eq, V> Map<K, V> {
     /// let map = greenthread::sync::Map::<String, u32>::new();
     /// assert_eq!(map.load("a"), None);
     /// ```
-    // Not inlined, because the hasher's seed comes from a thread-local of `std`, whose address must
-    // not outlive a switch.
+    // Not inlined, because the hasher's seed comes from a thread-local of `std`, and the address of
+    // a thread-local must not outlive a switch.
     #[inline(never)]
     pub fn new() -> Self {
         Self { hasher: RandomState::new(), table: DashMap::default() }
@@ -130,7 +131,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
 
     /// Sets the value for `key` (Go's `Store`).
     ///
-    /// Drops the replaced one.
+    /// Drops the replaced value.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -159,7 +160,8 @@ impl<K: Hash + Eq, V> Map<K, V> {
     /// Returns the value for `key` and `true`, or stores `value` and returns it and `false` (Go's
     /// `LoadOrStore`).
     ///
-    /// Of several concurrent callers for the same key one stores, and all get its value.
+    /// If several callers do this for the same key at once, one of them stores its value, and all
+    /// get that value.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -241,7 +243,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
         if swapped {
             return Ok(());
         }
-        // It was never in the table, since a failed attempt leaves nothing there.
+        // The entry was never in the table, since a failed attempt leaves nothing there.
         Err(Arc::into_inner(new).expect("map: an entry that was not stored has one owner").value)
     }
 
@@ -270,11 +272,11 @@ impl<K: Hash + Eq, V> Map<K, V> {
 
     /// Calls `f` for each key and value, until it returns `false` (Go's `Range`).
     ///
-    /// No key is visited twice. A key that is in the map during the whole call is visited; one that
-    /// is stored or deleted during the call may be. The value is one that the key had at some time
-    /// during the call: all entries are collected before the first call of `f`, but not at one
-    /// instant. So `f` may block, and may use the map in any way. Takes memory and time in
-    /// proportion to the map, even if `f` stops early.
+    /// No key is visited twice. A key that is in the map during the whole call is visited; a key
+    /// that is stored or deleted during the call may or may not be visited. The value is one that
+    /// the key had at some time during the call. All entries are collected before the first call to
+    /// `f`, but not at one instant. So `f` may block, and may use the map in any way. Takes memory
+    /// and time in proportion to the size of the map, even if `f` stops early.
     ///
     /// ```
     /// let map = greenthread::sync::Map::new();
@@ -309,7 +311,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
     /// ```
     pub fn clear(&self) {
         let hashes: Vec<u64> = self.table.iter().map(|bucket| *bucket.key()).collect();
-        // One by one, so that values are dropped without a lock.
+        // Keys are removed one by one, so that values are dropped without a lock.
         hashes.iter().for_each(|hash| drop(self.table.remove(hash)));
     }
 
@@ -322,7 +324,7 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.table.get(&hash).map_or_else(Bucket::new, |bucket| bucket.clone())
     }
 
-    /// Changes the entry of a key as `decide` says, and returns the entry before. Calls `decide`
+    /// Changes the entry of a key as `decide` says, and returns the previous entry. Calls `decide`
     /// again if another caller was faster.
     fn change<Q>(
         &self,
@@ -367,8 +369,8 @@ impl<K: Hash + Eq, V> Map<K, V> {
                 place.insert(after);
                 true
             }
-            // `after` is dropped under the lock, but its new entry has another owner: `decide`
-            // keeps it.
+            // `after` is dropped under the lock, but its new entry has another owner, since
+            // `decide` keeps it.
             _ => false,
         }
     }
@@ -396,7 +398,7 @@ fn same<K, V>(a: &Bucket<K, V>, b: &Bucket<K, V>) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 
-/// Returns the value of an entry that was removed; a clone if another caller still reads the entry.
+/// Returns the value of a removed entry, or a clone if another caller still reads the entry.
 fn into_value<K, V: Clone>(entry: Arc<Entry<K, V>>) -> V {
     Arc::try_unwrap(entry).map_or_else(|entry| entry.value.clone(), |entry| entry.value)
 }

@@ -4,13 +4,13 @@
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | exclude others | [`Mutex`], [`RwLock`] | `sync.Mutex`, `sync.RWMutex` |
-//! | wait for a change of what a lock protects | [`Condvar`] | `sync.Cond` |
+//! | wait for a change to the data under a lock | [`Condvar`] | `sync.Cond` |
 //! | wait until a number of goroutines have finished | [`WaitGroup`] | `sync.WaitGroup` |
 //! | the same, if they may fail | [`errgroup`] | golang.org/x/sync/errgroup |
 //! | do something once | [`Once`], [`OnceLock`], [`LazyLock`] | `sync.Once`, `sync.OnceValue` |
 //! | do it once for all concurrent callers | [`singleflight`] | golang.org/x/sync/singleflight |
 //! | limit how many do something at once | [`Semaphore`] | golang.org/x/sync/semaphore |
-//! | meet, and go on together | [`Barrier`] | - |
+//! | meet, and continue together | [`Barrier`] | - |
 //! | reuse buffers | [`Pool`] | `sync.Pool` |
 //! | share a map | [`Map`] | `sync.Map` |
 //! | replace a value as a whole | [`Value`] | `atomic.Value` |
@@ -39,13 +39,14 @@
 //! # Waits with a limit
 //! The suffix of a method names the limit of its wait: `_timeout` takes a
 //! [`Duration`](std::time::Duration), `_deadline` an [`Instant`](std::time::Instant), and `_ctx` a
-//! [`Context`](crate::ctx::Context), its first argument. Locks and permits have all three
+//! [`Context`](crate::ctx::Context) as the first argument. Locks and permits have all three
 //! (`lock_timeout`, `read_deadline`, `acquire_ctx`, ...), and so does [`Condvar`]; [`WaitGroup`]
 //! and [`Barrier`] have `wait_ctx`. A method with the prefix `try_` never blocks.
 //!
 //! # Guards
 //! A guard or permit borrows its lock. Guards that move into another goroutine, or into a structure
-//! that lives longer, own a handle to it: `lock_arc`, `read_arc`, `write_arc`, `acquire_owned`.
+//! that lives longer, own a handle to the lock instead: `lock_arc`, `read_arc`, `write_arc`,
+//! `acquire_owned`.
 
 mod barrier;
 mod blocking_wait;

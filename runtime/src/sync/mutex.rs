@@ -23,10 +23,10 @@ use super::guard::impl_guard;
 
 /// A lock around a value, for goroutines and threads.
 ///
-/// The interface is that of `parking_lot`: [`lock`](Self::lock) returns the guard itself, since the
-/// lock is never poisoned; a panic while the guard lives just unlocks. The fairness is that of Go's
-/// `sync.Mutex`: any running caller may take a free lock, which is fast, and a waiter that has lost
-/// for 1 ms gets the lock by hand-off.
+/// The interface matches `parking_lot`: [`lock`](Self::lock) returns the guard itself, since the
+/// lock is never poisoned. A panic while the guard lives just unlocks the mutex. The mutex is as
+/// fair as Go's `sync.Mutex`: any running caller may take a free lock, which is fast, and a waiter
+/// that has been losing for 1 ms gets the lock by hand-off.
 ///
 /// The guard may be kept while the goroutine blocks in something else, and may be dropped on a
 /// thread other than the one that locked. A guard of [`lock_arc`](Self::lock_arc) does not borrow
@@ -165,8 +165,8 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock like [`lock`](Self::lock), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends before the lock is free, or had ended before the call, even if the lock
-    /// is free.
+    /// If the context ends before the lock is free. If it had ended before the call, this is an
+    /// error even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -189,7 +189,7 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Takes the lock like [`lock`](Self::lock), and returns a guard that keeps the mutex alive.
     ///
-    /// Such a guard can go where a borrow cannot, to another goroutine for example. (In Go any
+    /// Such a guard can go where a borrow cannot, for example to another goroutine. (In Go any
     /// goroutine may call `Unlock`.)
     ///
     /// ```
@@ -230,8 +230,8 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock like [`lock_arc`](Self::lock_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends before the lock is free, or had ended before the call, even if the lock
-    /// is free.
+    /// If the context ends before the lock is free. If it had ended before the call, this is an
+    /// error even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -12,15 +12,15 @@ use super::blocking_wait::{BlockingWait, Reason};
 
 /// A primitive that runs a function once (Go's `sync.Once`), for goroutines and threads.
 ///
-/// The interface is that of [`std::sync::Once`]. A call that comes while the function runs blocks
-/// until it has returned. What the function did is visible to every caller that returns from
+/// The interface matches [`std::sync::Once`]. A call made while the function runs blocks until the
+/// function has returned. Everything the function did is visible to every caller that returns from
 /// [`call_once`](Self::call_once) or sees [`is_completed`](Self::is_completed).
 ///
 /// # Panics in the function
-/// The rule is that of `std`: if the function panics, or ends by
-/// [`exit_goroutine`](crate::exit_goroutine), the `Once` is poisoned. Later calls of `call_once`,
-/// and those that wait, panic too, while [`call_once_force`](Self::call_once_force) tries again.
-/// (In Go such a call counts as done, and later callers proceed as if it had succeeded.)
+/// The rule is the same as in `std`: if the function panics, or calls
+/// [`exit_goroutine`](crate::exit_goroutine), the `Once` is poisoned. Waiting and later calls to
+/// `call_once` also panic, while [`call_once_force`](Self::call_once_force) tries again. (In Go
+/// such a call counts as done, and later callers proceed as if it had succeeded.)
 ///
 /// ```
 /// use greenthread::sync::Once;
@@ -38,12 +38,12 @@ pub struct Once {
     raw: RawOnce<BlockingWait<Waiting>>,
 }
 
-// Poisoning covers what a function that panicked has left behind.
+// Poisoning covers any state that a panicking function leaves behind.
 impl UnwindSafe for Once {}
 impl RefUnwindSafe for Once {}
 
 impl Once {
-    /// Creates a `Once` that has run nothing.
+    /// Creates a `Once` that has not run a function yet.
     ///
     /// ```
     /// static START: greenthread::sync::Once = greenthread::sync::Once::new();
@@ -55,12 +55,13 @@ impl Once {
         Self { raw: RawOnce::new() }
     }
 
-    /// Runs `f` if nothing has run yet (Go's `Do`), blocking while another call runs its function.
+    /// Runs `f` if no function has run yet (Go's `Do`), blocking while another call runs its
+    /// function.
     ///
-    /// Calling it on the same `Once` from `f` blocks forever, as in Go.
+    /// A call on the same `Once` from within `f` blocks forever, as in Go.
     ///
     /// # Panics
-    /// If an earlier function panicked. A panic in `f` goes on to the caller.
+    /// If an earlier function panicked. A panic in `f` propagates to the caller.
     ///
     /// ```
     /// use greenthread::{scope, sync::Once};
@@ -84,7 +85,7 @@ impl Once {
 
     /// Runs `f` like [`call_once`](Self::call_once), but even if an earlier function panicked.
     ///
-    /// The state tells whether one did.
+    /// The state that `f` receives tells whether one did.
     ///
     /// ```
     /// use greenthread::sync::Once;
@@ -116,12 +117,12 @@ impl Once {
         self.raw.is_done()
     }
 
-    /// Blocks until a function has run in any other call.
+    /// Blocks until another call has run its function.
     ///
-    /// Runs nothing itself.
+    /// Runs no function itself.
     ///
     /// # Panics
-    /// If an earlier function panicked, or one does during the wait.
+    /// If an earlier function panicked, or if one panics during the wait.
     ///
     /// ```
     /// use greenthread::{go, sync::Once};
@@ -139,8 +140,8 @@ impl Once {
         }
     }
 
-    /// Waits like [`wait`](Self::wait), but past a panic, for a
-    /// [`call_once_force`](Self::call_once_force).
+    /// Waits like [`wait`](Self::wait), but continues after a panic, until a
+    /// [`call_once_force`](Self::call_once_force) succeeds.
     ///
     /// ```
     /// use greenthread::{go, sync::Once};
@@ -157,8 +158,8 @@ impl Once {
         self.raw.wait(true);
     }
 
-    /// Runs `f`, or waits until another call has run its function. Returns `false` if that failed
-    /// and `force` does not ask to try again.
+    /// Runs `f`, or waits until another call has run its function. Returns `false` if that function
+    /// failed and `force` is not set.
     #[cold]
     fn run(&self, force: bool, f: impl FnOnce(&OnceState)) -> bool {
         struct Finish<'a> {

@@ -1,8 +1,8 @@
 //! `OnceLock<T>`: a value that is written once.
 //!
-//! The value is in an `Option`, although `once` knows whether it is present: so the compiler drops
-//! it. With a `Drop` impl of our own, no `OnceLock` could be declared before the data that its
-//! value borrows. (`std` has an unstable attribute for that.)
+//! The value is kept in an `Option`, although `once` knows whether it is present, so that the
+//! compiler drops it. With a `Drop` impl of our own, no `OnceLock` could be declared before the
+//! data that its value borrows. (`std` has an unstable attribute for that.)
 //!
 //! # Invariants
 //! * I1: `value` is present if and only if `once` is completed. Until then only the function that
@@ -17,7 +17,7 @@ use super::once::Once;
 
 /// A cell for a value that is written once (Go's `sync.OnceValue`), for goroutines and threads.
 ///
-/// The interface is that of [`std::sync::OnceLock`].
+/// The interface matches [`std::sync::OnceLock`].
 ///
 /// ```
 /// use greenthread::sync::OnceLock;
@@ -108,7 +108,7 @@ impl<T> OnceLock<T> {
     /// Writes the value, blocking while another caller computes it.
     ///
     /// # Errors
-    /// Returns `value` if the cell has one already.
+    /// Returns `value` if the cell already has a value.
     ///
     /// ```
     /// let place = greenthread::sync::OnceLock::new();
@@ -121,11 +121,11 @@ impl<T> OnceLock<T> {
         value.map_or(Ok(()), Err)
     }
 
-    /// Returns the value, computing it by `f` if it is absent.
+    /// Returns the value, computing it with `f` if it is absent.
     ///
-    /// Blocks while another caller computes it. If `f` panics, the panic goes on to the caller, and
-    /// there is still no value: the next caller computes it, even one that has waited. Calling this
-    /// for the same cell from `f` blocks forever.
+    /// Blocks while another caller computes it. If `f` panics, the panic propagates to the caller,
+    /// and the value stays absent. The next caller computes it, even if that caller has been
+    /// waiting. A call for the same cell from within `f` blocks forever.
     ///
     /// ```
     /// let place = greenthread::sync::OnceLock::new();
@@ -156,7 +156,7 @@ impl<T> OnceLock<T> {
         self.value.into_inner()
     }
 
-    /// Takes the value out if it was present, and leaves an empty cell.
+    /// Removes and returns the value if it was present, and leaves an empty cell.
     ///
     /// Does not block.
     ///

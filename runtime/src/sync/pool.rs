@@ -2,29 +2,29 @@
 //!
 //! # Protocol
 //! There is a *shard* for each P, and one for threads that have no P. Get and put begin at the
-//! caller's shard; get goes on with the other shards before it makes a new value. The index of the
-//! P is a hint: the caller may be on another P by the time it reaches the shard. So each shard has
-//! a lock, which is mostly free, and under which a value is moved and nothing else.
+//! caller's shard; get then tries the other shards before it makes a new value. The index of the P
+//! is a hint: the caller may be on another P by the time it reaches the shard. So each shard has a
+//! lock, which is usually free. Under the lock, a value is moved and nothing else happens.
 //!
 //! A shard has two layers, named as in Go's `sync.Pool`. Put adds to the *primary* layer. When a
-//! period is over the pool *rotates*: in each shard the values of the *victim* layer are dropped,
-//! and the primary layer becomes the victim. Get takes from both. So a value that is not taken is
+//! period ends, the pool *rotates*: in each shard the values of the *victim* layer are dropped, and
+//! the primary layer becomes the victim. Get takes from both. So a value that is not taken is
 //! dropped after one to two periods (Go rotates with each garbage collection).
 //!
 //! No timer drives the rotation. A put reads the clock, since only puts make the pool grow, and the
 //! first put that finds a period over rotates all shards. A pool that is not used keeps its values.
-//! If three periods have passed since the last rotation, the primary values are older than two
-//! periods, too, and are dropped.
+//! If three periods have passed since the last rotation, even the primary values are older than two
+//! periods, so they are also dropped.
 //!
 //! # Rejected
-//! * Reading the clock in get: it takes longer than everything else there, and taking a value out
+//! * Reading the clock in get: that takes longer than everything else in get, and taking a value
 //!   saves the memory of a new one anyway.
 //! * Lock-free shards: a rotation takes a whole layer at once, and stealing from other shards is
 //!   rare.
 //!
 //! # Invariants
-//! * I1: the layers of a shard are touched only under its lock. Under it no value is dropped, and
-//!   nothing is allocated: the capacity of a full layer is reserved from the start.
+//! * I1: the layers of a shard are touched only under its lock. While the lock is held, no value is
+//!   dropped, and nothing is allocated: the capacity of a full layer is reserved from the start.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -46,13 +46,14 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// buffers.
 ///
 /// [`get`](Self::get) returns any of the values that were [`put`](Self::put) back, or makes a new
-/// one. A value comes out in the state in which it was put back: clear it first.
+/// one. The value is in the state in which it was put back, so clear it before use.
 ///
-/// Each P has a cache of its own; threads that are not goroutines share one. A value that was not
-/// taken for 10 to 20 seconds is dropped by the next `put` after that. Memory is bounded: the pool
-/// keeps 256 values for each P (the number of Ps at the first `put`, or of CPUs if that is more),
-/// beyond which a `put` drops its value. The space for them is allocated at the first `put`, so the
-/// values should be handles to large data, as `Vec` and `Box` are.
+/// Each P has a cache of its own; threads that are not goroutines share one. A value that has not
+/// been taken for 10 to 20 seconds is dropped by the next `put`. Memory is bounded: the pool keeps
+/// at most 256 values for each P, and a `put` beyond that drops its value. (The number of Ps is
+/// read at the first `put`; if there are more CPUs, their number counts instead.) The space for the
+/// values is allocated at the first `put`, so the values should be handles to large data, as `Vec`
+/// and `Box` are.
 ///
 /// Neither method parks. No lock is held while the pool makes or drops a value.
 ///
@@ -126,8 +127,8 @@ impl<T, F: Fn() -> T> Pool<T, F> {
 impl<T, F> Pool<T, F> {
     /// Puts a value back for reuse (Go's `Put`).
     ///
-    /// Drops it if the caller's shard is full. May drop other values that were not taken for a
-    /// while.
+    /// Drops the value if the caller's shard is full. May also drop other values that have not been
+    /// taken for a while.
     ///
     /// ```
     /// let pool = greenthread::sync::Pool::new(Vec::<u8>::new);
@@ -218,8 +219,8 @@ impl<T> Layers<T> {
         self.primary.pop().or_else(|| self.victim.pop())
     }
 
-    /// Moves the victims to `empty`, an empty layer, which becomes the primary one; the primary
-    /// layer becomes the victim.
+    /// Turns the primary layer into the victim, and `empty`, an empty layer, into the primary
+    /// layer. Leaves the former victims in `empty`.
     fn rotate(&mut self, empty: &mut Vec<T>) {
         mem::swap(&mut self.victim, empty);
         mem::swap(&mut self.victim, &mut self.primary);

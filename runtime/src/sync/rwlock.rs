@@ -3,8 +3,8 @@
 //! The algorithm is in `greenthread_scheduler::protocol::sync::raw_rwlock`.
 //!
 //! # Invariants
-//! * I1: `data` is read only by holders of `raw`, of whatever kind, and changed only by a holder
-//!   that writes. The owner of the whole lock may do both.
+//! * I1: `data` is read only by holders of `raw`, of any kind, and changed only by a holder that
+//!   writes. The owner of the whole lock may do both.
 //! * I2: a guard exists only while `raw` is locked on its behalf; dropping it unlocks once.
 
 use std::cell::UnsafeCell;
@@ -28,25 +28,26 @@ pub use guards::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 /// A lock around a value, for many readers or one writer (Go's `sync.RWMutex`), for goroutines and
 /// threads.
 ///
-/// The interface is that of `parking_lot`: [`read`](Self::read) and [`write`](Self::write) return
-/// the guards themselves, since the lock is never poisoned; a panic while a guard lives just
-/// unlocks.
+/// The interface matches `parking_lot`: [`read`](Self::read) and [`write`](Self::write) return the
+/// guards themselves, since the lock is never poisoned. A panic while a guard lives just releases
+/// the lock.
 ///
-/// The fairness is that of Go: a waiting writer blocks new readers, and the readers that wait when
+/// The lock is as fair as Go's: a waiting writer blocks new readers, and the readers that wait when
 /// a writer unlocks go before the next writer. So neither side starves the other. Writers are
 /// served in the order in which they began to wait. It follows that a goroutine that holds a read
-/// guard must not read again: if a writer comes in between, the two wait for each other forever.
+/// guard must not take another: if a writer begins to wait in between, the two wait for each other
+/// forever.
 ///
 /// One of the readers may be *upgradable* ([`upgradable_read`](Self::upgradable_read)): it can
-/// become the writer without a gap in which another writes. A writer can become a reader in the
-/// same way ([`downgrade`](RwLockWriteGuard::downgrade)).
+/// become the writer without a gap in which another caller could write. A writer can become a
+/// reader in the same way ([`downgrade`](RwLockWriteGuard::downgrade)).
 ///
 /// The guards may be kept while the goroutine blocks in something else, and may be dropped on a
 /// thread other than the one that locked. Guards of [`read_arc`](Self::read_arc) and
 /// [`write_arc`](Self::write_arc) do not borrow the lock.
 ///
 /// An attempt (`try_read` and similar) fails only if another caller holds the lock, or is about to
-/// get it, at some moment of the call. A failed attempt never makes another attempt fail.
+/// get it, at some moment during the call. A failed attempt never makes another attempt fail.
 ///
 /// ```
 /// use greenthread::sync::RwLock;
@@ -65,8 +66,8 @@ pub struct RwLock<T: ?Sized> {
 
 // SAFETY: moving the lock moves the value, which is `Send`.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
-// SAFETY: readers share the value, hence `Sync`. By I1 a writer has it alone and may take it out,
-// so it goes from one thread to another, hence `Send`.
+// SAFETY: readers share the value, hence `Sync`. By I1 a writer has exclusive access and may move
+// the value out, so the value may move between threads, hence `Send`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 // Not `RefUnwindSafe`: the lock is never poisoned, so others may see what a panic left behind.
@@ -105,8 +106,8 @@ impl<T> RwLock<T> {
 impl<T: ?Sized> RwLock<T> {
     /// Takes the lock for reading, blocking while a writer holds it or waits for it (Go's `RLock`).
     ///
-    /// Reading again while a read guard of the same caller lives blocks forever if a writer waits,
-    /// and reading while its write guard lives always does, as in Go.
+    /// If the caller already holds a read guard, this blocks forever if a writer waits. If the
+    /// caller holds the write guard, this always blocks forever. Go does the same.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(vec![1, 2]);
@@ -139,7 +140,8 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock like [`read`](Self::read), but blocks for at most `timeout`.
     ///
-    /// Returns `None` if that was not enough. A timeout too long for the clock is not a limit.
+    /// Returns `None` if the lock could not be taken in time. A timeout too long for the clock is
+    /// not a limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -156,8 +158,8 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock like [`read`](Self::read), but blocks until `deadline` at the latest.
     ///
-    /// Returns `None` if that was not enough. With a deadline that has passed, this is
-    /// [`try_read`](Self::try_read).
+    /// Returns `None` if the lock could not be taken in time. With a deadline that has passed, this
+    /// is [`try_read`](Self::try_read).
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -174,7 +176,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`read`](Self::read), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if the lock is free.
+    /// If the context ends first. If it had ended before the call, this is an error even if the
+    /// lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -198,7 +201,7 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock for writing, blocking while others hold it (Go's `Lock`).
     ///
-    /// Writing while any guard of the same caller lives blocks forever, as in Go.
+    /// If the caller already holds a guard of this lock, this blocks forever, as in Go.
     ///
     /// ```
     /// let lock = greenthread::sync::RwLock::new(vec![1, 2]);
@@ -230,7 +233,8 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock like [`write`](Self::write), but blocks for at most `timeout`.
     ///
-    /// Returns `None` if that was not enough. A timeout too long for the clock is not a limit.
+    /// Returns `None` if the lock could not be taken in time. A timeout too long for the clock is
+    /// not a limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -247,8 +251,8 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock like [`write`](Self::write), but blocks until `deadline` at the latest.
     ///
-    /// Returns `None` if that was not enough. With a deadline that has passed, this is
-    /// [`try_write`](Self::try_write).
+    /// Returns `None` if the lock could not be taken in time. With a deadline that has passed, this
+    /// is [`try_write`](Self::try_write).
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -265,7 +269,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`write`](Self::write), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if the lock is free.
+    /// If the context ends first. If it had ended before the call, this is an error even if the
+    /// lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -290,9 +295,9 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock for reading, with the right to become the writer later.
     ///
     /// Blocks while a writer holds the lock or waits for it, or while another reader is upgradable.
-    /// At most one reader is upgradable at a time. Plain readers come and go beside it, even while
-    /// others wait to become upgradable. If both writers and upgradable readers wait, they take
-    /// turns. Go has no counterpart.
+    /// At most one reader is upgradable at a time. Plain readers can still take and release the
+    /// lock, even while others wait to become upgradable. If both writers and upgradable readers
+    /// wait, they take turns. Go has no counterpart.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -329,7 +334,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`upgradable_read`](Self::upgradable_read), but blocks for at most
     /// `timeout`.
     ///
-    /// Returns `None` if that was not enough. A timeout too long for the clock is not a limit.
+    /// Returns `None` if the lock could not be taken in time. A timeout too long for the clock is
+    /// not a limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -347,8 +353,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`upgradable_read`](Self::upgradable_read), but blocks until `deadline`
     /// at the latest.
     ///
-    /// Returns `None` if that was not enough. With a deadline that has passed, this is
-    /// [`try_upgradable_read`](Self::try_upgradable_read).
+    /// Returns `None` if the lock could not be taken in time. With a deadline that has passed, this
+    /// is [`try_upgradable_read`](Self::try_upgradable_read).
     ///
     /// ```
     /// use std::time::Instant;
@@ -365,7 +371,8 @@ impl<T: ?Sized> RwLock<T> {
     /// first.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if the lock is free.
+    /// If the context ends first. If it had ended before the call, this is an error even if the
+    /// lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};

@@ -13,14 +13,15 @@ use greenthread_scheduler::protocol::sync::raw_semaphore::{MAX_SIZE, RawSemaphor
 
 use super::blocking_wait::{BlockingWait, Reason, UntilDeadline, within};
 
-/// A weighted semaphore (`semaphore.Weighted` of golang.org/x/sync): a number of permits, of which
-/// each caller takes as many as its work weighs.
+/// A weighted semaphore (`semaphore.Weighted` of golang.org/x/sync): callers share a number of
+/// permits, and each takes as many as its work weighs.
 ///
-/// Strictly first come, first served: while a caller waits, later callers queue up behind it, even
-/// those for which enough permits are free. So large requests are not starved by small ones.
-/// Permits are handed to the waiter, which does not compete again.
+/// Callers are served strictly in the order in which they arrive: while a caller waits, later
+/// callers queue up behind it, even if enough permits are free for them. So large requests are not
+/// starved by small ones. Permits are handed directly to the waiter, which does not have to compete
+/// for them.
 ///
-/// What was done before permits are released is visible to the caller that acquires them.
+/// Everything done before permits are released is visible to the caller that acquires them.
 ///
 /// ```
 /// use greenthread::sync::{Semaphore, WaitGroup};
@@ -77,8 +78,8 @@ impl Semaphore {
     /// `Acquire`, without a context).
     ///
     /// # Panics
-    /// If `n` is more than the total of the semaphore. Go blocks until the context ends; nothing
-    /// would end this wait.
+    /// If `n` is more than the total of the semaphore. Go would block until the context ends, but
+    /// nothing would end the wait here.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(3);
@@ -114,8 +115,8 @@ impl Semaphore {
 
     /// Takes `n` permits like [`acquire`](Self::acquire), but blocks for at most `timeout`.
     ///
-    /// Returns `None` if that was not enough. A request for more permits than the semaphore has in
-    /// total waits in vain, but does not keep others from being served.
+    /// Returns `None` if the permits did not become free in time. A request for more permits than
+    /// the semaphore has in total waits in vain, but does not keep others from being served.
     ///
     /// ```
     /// use std::time::Duration;
@@ -153,11 +154,12 @@ impl Semaphore {
     /// Takes `n` permits like [`acquire`](Self::acquire), unless the context ends first (Go's
     /// `Acquire`).
     ///
-    /// A request for more permits than the semaphore has in total waits in vain until then, but
-    /// does not keep others from being served.
+    /// A request for more permits than the semaphore has in total waits in vain until the context
+    /// ends, but does not keep others from being served.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if permits are free.
+    /// If the context ends first. If it had ended before the call, this is an error even if permits
+    /// are free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -177,8 +179,8 @@ impl Semaphore {
     /// Takes `n` permits like [`acquire`](Self::acquire), and returns a guard that keeps the
     /// semaphore alive.
     ///
-    /// Such permits can go where a borrow cannot. In Go permits are only counted, and a goroutine
-    /// that is done calls `Release`.
+    /// Such permits can go where a borrow cannot. In Go, permits are only counted, and a goroutine
+    /// calls `Release` when it is done.
     ///
     /// # Panics
     /// If `n` is more than the total of the semaphore.
@@ -228,7 +230,8 @@ impl Semaphore {
     /// A request for too many permits waits like [`acquire_ctx`](Self::acquire_ctx).
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if permits are free.
+    /// If the context ends first. If it had ended before the call, this is an error even if permits
+    /// are free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -244,13 +247,13 @@ impl Semaphore {
         self.acquire_ctx(ctx, n).map(|permit| OwnedPermit::of(self, permit))
     }
 
-    /// Gives back `n` permits of a permit that was [forgotten](Permit::forget) (Go's `Release`).
+    /// Releases `n` permits of a [`Permit`] that was [forgotten](Permit::forget) (Go's `Release`).
     ///
     /// Wakes the waiters that can be served now. Never blocks.
     ///
     /// # Panics
-    /// With "sync: semaphore released more than held" if fewer than `n` permits are held. Nothing
-    /// has changed then.
+    /// With "sync: semaphore released more than held" if fewer than `n` permits are held. The
+    /// semaphore is then unchanged.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(2);
@@ -263,7 +266,7 @@ impl Semaphore {
         assert!(self.raw.release(n).is_ok(), "sync: semaphore released more than held");
     }
 
-    /// Returns the number of permits that are free at the moment.
+    /// Returns the number of permits that are currently free.
     ///
     /// Waiters may be about to get them. Never blocks.
     ///
@@ -289,7 +292,7 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// Permits of a [`Semaphore`]; dropping them gives them back.
+/// Permits of a [`Semaphore`]; dropping them releases them.
 ///
 /// They may be dropped on a thread other than the one that acquired them.
 ///
@@ -310,8 +313,8 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// Keeps the permits from being given back, until a call to [`Semaphore::release`] returns
-    /// them.
+    /// Forgets the permits without releasing them, so that [`Semaphore::release`] can release them
+    /// later.
     ///
     /// ```
     /// let semaphore = greenthread::sync::Semaphore::new(1);
@@ -334,7 +337,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Permits of a [`Semaphore`], with a handle to it; dropping them gives them back.
+/// Permits of a [`Semaphore`], with a handle to the semaphore; dropping them releases them.
 ///
 /// ```
 /// use greenthread::sync::{OwnedPermit, Semaphore};
@@ -365,8 +368,8 @@ impl OwnedPermit {
         owned
     }
 
-    /// Keeps the permits from being given back, until a call to [`Semaphore::release`] returns
-    /// them.
+    /// Forgets the permits without releasing them, so that [`Semaphore::release`] can release them
+    /// later.
     ///
     /// ```
     /// use greenthread::sync::Semaphore;

@@ -13,19 +13,20 @@
 //!
 //! # How it works
 //! A map holds a call for each key that is being worked on. A caller that finds no call inserts one
-//! and does the work; a caller that finds one waits for it. The worker takes the call out of the
-//! map **before** it releases the waiters. A caller that comes after that starts a new call, and
-//! never gets a result that another caller had before it asked.
+//! and does the work; a caller that finds one waits for its result. The worker removes the call
+//! from the map **before** it releases the waiters. A caller that arrives after the removal starts
+//! a new call, so it never gets a result that another caller already had before it asked.
 //!
-//! All callers, including the worker, take the result from the call after that: the last one moves
-//! it out, the others clone it. So nothing is cloned for a single caller. A `Clone` that panics
-//! ends the caller for which it was called; by then the key is free and the waiters are released.
+//! After that, all callers, including the worker, take the result from the call: the last one moves
+//! it out, and the others clone it. So nothing is cloned for a single caller. If `Clone` panics,
+//! the panic ends only the caller for which it was called. By that time, the key is free and the
+//! waiters are released.
 //!
-//! The map is under a lock that is never held during the work or a wait. `Hash` and `Eq` of the key
-//! run under it, and may park, and so does the key's `Clone`, before anything is inserted. Keys and
-//! results are dropped after the lock is released. If a `Hash` or `Eq` panics while a call is taken
-//! out, the waiters are released all the same, and the call that is left behind is replaced by the
-//! next caller for its key.
+//! A lock protects the map. It is never held during the work or a wait. The key's `Hash` and `Eq`
+//! run under the lock and may park. The key's `Clone` does too, before anything is inserted. Keys
+//! and results are dropped after the lock is released. If a `Hash` or `Eq` panics while a call is
+//! being removed, the waiters are still released, and the next caller for that key replaces the
+//! call that was left behind.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -40,9 +41,10 @@ use super::{Mutex, WaitGroup};
 
 /// A set of calls, each of which is made once for all concurrent callers.
 ///
-/// For loads of a cache entry, look-ups of a name, and other work that many callers want at once
-/// and one can do: the others wait, as goroutines do, and share its result. All but one get a clone
-/// of the value. Where work can fail, use a `Result` with an error that can be cloned, or an `Arc`.
+/// This is for work that many callers want at once and that one of them can do, such as loading a
+/// cache entry or looking up a name. The other callers wait, as goroutines do, and share the
+/// result. All callers but one get a clone of the value. If the work can fail, use a `Result` whose
+/// error can be cloned, or an `Arc`.
 ///
 /// ```
 /// use greenthread::sync::singleflight::Group;
@@ -83,7 +85,7 @@ pub struct Group<K, V> {
 pub struct Outcome<V> {
     /// The result of the work.
     pub value: V,
-    /// `true` if another caller has got the result as well.
+    /// `true` if another caller also got the result.
     pub shared: bool,
 }
 
@@ -111,8 +113,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
     /// A call for the same key from within `f` blocks forever.
     ///
     /// # Panics
-    /// If `f` panics: the caller that ran it resumes the panic, and the callers that wait for it
-    /// panic with its text.
+    /// If `f` panics: the caller that ran it resumes the panic, and the callers that wait for the
+    /// result panic with the text of that panic.
     ///
     /// ```
     /// let group = greenthread::sync::singleflight::Group::new();
@@ -145,7 +147,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
             Some(call) if call.result.get().is_none() => return Entry::Running(Arc::clone(call)),
             _ => {}
         }
-        // A call that is over was left behind by a panic. It is dropped after the lock.
+        // A finished call in the map was left behind by a panic. It is dropped after the lock is
+        // released.
         let left_behind = calls.remove_entry(key);
         let call = Arc::new(Call { working: WaitGroup::new(), result: OnceLock::new() });
         call.working.add(1);
@@ -155,21 +158,21 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         Entry::New(call)
     }
 
-    /// Ends a call. Returns `true` if others have its result too.
+    /// Ends a call. Returns `true` if other callers also have its result.
     fn finish(&self, key: &K, call: &Arc<Call<V>>, result: Result<V, String>) -> bool {
         let removed = panic::catch_unwind(AssertUnwindSafe(|| self.take_out(key, call)));
-        // One reference is the caller's, and each waiter has one. Once the call is out of the map,
-        // no waiter can be added.
+        // The caller holds one reference, and each waiter holds one. Once the call is out of the
+        // map, no waiter can be added.
         let shared = Arc::strong_count(call) > 1;
         assert!(call.result.set(result).is_ok(), "singleflight: a call ends once");
         call.working.done();
-        // The key is dropped last, since that runs user code.
+        // The key is dropped last, since dropping it runs user code.
         drop(removed.unwrap_or_else(|payload| panic::resume_unwind(payload)));
         shared
     }
 
-    /// Takes a call out of the map, unless it was forgotten and perhaps begun again. Returns the
-    /// key.
+    /// Removes a call from the map, unless it was forgotten (and perhaps replaced by a new call).
+    /// Returns the key.
     fn take_out(&self, key: &K, call: &Arc<Call<V>>) -> Option<K> {
         let mut calls = self.calls.lock();
         let current = calls.get(key).is_some_and(|current| Arc::ptr_eq(current, call));
@@ -205,8 +208,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         rx
     }
 
-    /// Forgets the call for a key, so that the next caller starts a new one, even during a call
-    /// (Go's `Forget`).
+    /// Forgets the call for a key, so that the next caller starts a new call even while the old one
+    /// runs (Go's `Forget`).
     ///
     /// Never blocks.
     ///
@@ -220,7 +223,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
     /// ```
     pub fn forget(&self, key: &K) {
         let removed = self.calls.lock().remove_entry(key);
-        // After the lock, since this may run user code.
+        // Dropped after the lock is released, since this may run user code.
         drop(removed);
     }
 }
@@ -232,7 +235,7 @@ enum Entry<V> {
 }
 
 impl<V: Clone> Call<V> {
-    /// Returns the result of a call that is over: the last caller moves it out, the others clone
+    /// Returns the result of a finished call: the last caller moves it out, and the others clone
     /// it.
     fn value(self: Arc<Self>) -> V {
         const OVER: &str = "singleflight: a call is over when it has a result";

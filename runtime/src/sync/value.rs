@@ -2,18 +2,20 @@
 //!
 //! # How it works
 //! A reference to the value is kept under a lock, which is held only for the few instructions that
-//! copy or exchange the reference. The caller drops the replaced value after that: dropping it runs
-//! user code, which may park, and may use this same `Value`.
+//! copy or exchange the reference. The caller drops the replaced value after releasing the lock,
+//! since dropping it runs user code, which may park or use this same `Value`.
 //!
-//! Rejected: `arc-swap`, which takes no lock. A load that meets a store may be left with the last
-//! reference to the replaced value. It then drops the value inside a `LocalKey::with` of the crate,
-//! where the user's `Drop` may park. A store may drop a value in the middle of helping a load. Nor
-//! is it faster here, since a load that returns an `Arc` has to write to the shared counter anyway.
-//! Nanoseconds a load, 2 CPUs, one reader / two / four and a writer: 9 / 10-21 / 10-19 with
-//! `arc-swap`, 7 / 7-32 / 8-27 with this lock, 9 / 10-74 / 9-41 with `std`'s `Mutex`.
+//! Rejected: `arc-swap`, which takes no lock. A load that races with a store may end up with the
+//! last reference to the replaced value. The load then drops the value inside a `LocalKey::with` of
+//! `arc-swap`, where the user's `Drop` may park. A store may drop a value in the middle of helping
+//! a load. Nor is `arc-swap` faster here, since a load that returns an `Arc` has to write to the
+//! shared counter anyway. Nanoseconds per load on 2 CPUs, with one reader / two / four and a
+//! writer: 9 / 10-21 / 10-19 with `arc-swap`, 7 / 7-32 / 8-27 with this lock, 9 / 10-74 / 9-41 with
+//! `std`'s `Mutex`.
 //!
 //! # Invariants
-//! * I1: `value` is touched only under the lock. Under it no user code runs, and nothing is freed.
+//! * I1: `value` is touched only under the lock. While the lock is held, no user code runs and
+//!   nothing is freed.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -23,11 +25,12 @@ use std::sync::Arc;
 
 use greenthread_scheduler::protocol::lock::RawLock;
 
-/// A value that many read and some replace (Go's `atomic.Value`): configuration, a routing table.
+/// A value that many callers read and some replace (Go's `atomic.Value`), such as a configuration
+/// or a routing table.
 ///
-/// A caller that has loaded a value keeps it as long as it likes; the last holder drops it. No
-/// method parks, or waits for more than the few instructions in which another caller copies the
-/// reference. What was done before a store is visible to a caller that loads what was stored.
+/// A caller may keep a loaded value as long as it likes; the last holder drops it. No method parks.
+/// A method waits at most for the few instructions in which another caller copies the reference.
+/// Everything done before a store is visible to a caller that loads the stored value.
 ///
 /// ```
 /// use greenthread::sync::Value;
@@ -48,7 +51,7 @@ pub struct Value<T> {
 // SAFETY: moving the cell moves an `Arc<T>`, which is `Send` if `T: Send + Sync`.
 unsafe impl<T: Send + Sync> Send for Value<T> {}
 // SAFETY: by I1 the reference is copied and exchanged under the lock; the value itself may be
-// shared between threads, and dropped on any.
+// shared between threads and dropped on any of them.
 unsafe impl<T: Send + Sync> Sync for Value<T> {}
 
 // No panic can interrupt an exchange (I1), so the reference is always whole.
@@ -70,7 +73,7 @@ impl<T> Value<T> {
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut Option<Arc<T>>) -> R) -> R {
         self.lock.lock();
-        // SAFETY: the lock is held (I1), and `f` does not come back here.
+        // SAFETY: the lock is held (I1), and `f` does not re-enter this function.
         let result = f(unsafe { &mut *self.value.get() });
         // SAFETY: the lock was taken above, on this thread, since nothing parks in between.
         unsafe { self.lock.unlock() };
@@ -91,7 +94,7 @@ impl<T> Value<T> {
 
     /// Replaces the value (Go's `Store`).
     ///
-    /// Drops the replaced one, unless others still hold it. Never parks.
+    /// Drops the replaced value, unless others still hold it. Never parks.
     ///
     /// ```
     /// let limit = greenthread::sync::Value::from(10);
@@ -120,7 +123,7 @@ impl<T> Value<T> {
     /// This compares allocations, not values. `None` stands for "no value yet". Never parks.
     ///
     /// # Errors
-    /// Returns the new value if the present one is not `current`.
+    /// Returns the new value if the stored value is not `current`.
     ///
     /// ```
     /// use greenthread::sync::Value;

@@ -14,17 +14,18 @@ use greenthread_scheduler::protocol::sync::raw_wait_group::{Counts, OutOfRange, 
 use super::blocking_wait::{BlockingWait, Reason, within};
 use super::ending::{End, reporting};
 
-/// A counter of goroutines that can be waited for (Go's `sync.WaitGroup`).
+/// A counter of goroutines that callers can wait for (Go's `sync.WaitGroup`).
 ///
 /// A clone is a handle to the same group.
 ///
-/// [`add`](Self::add) sets how many there are, each calls [`done`](Self::done) at its end, and
-/// [`wait`](Self::wait) blocks until all have. Call `add` before the goroutine is started, or
-/// `wait` may come first and find nothing to wait for. [`go`](Self::go) does all of it.
+/// [`add`](Self::add) adds to the number of goroutines, each goroutine calls [`done`](Self::done)
+/// at its end, and [`wait`](Self::wait) blocks until all of them have done so. Call `add` before
+/// you start the goroutine; otherwise `wait` may run first and find nothing to wait for.
+/// [`go`](Self::go) adds, starts the goroutine, and calls `done`.
 ///
-/// What a goroutine did before its `done` is visible to each caller that returns from the `wait`
-/// that it ends. When the counter has reached 0, the group can be used again at once, for the next
-/// set.
+/// Everything a goroutine did before its `done` is visible to each caller whose `wait` ends because
+/// of that `done`. When the counter has reached 0, the group can be used again at once for the next
+/// set of goroutines.
 ///
 /// ```
 /// use greenthread::sync::{Mutex, WaitGroup};
@@ -69,8 +70,8 @@ impl WaitGroup {
     /// Wakes the waiters if the number becomes 0. Never blocks.
     ///
     /// # Panics
-    /// With "sync: negative WaitGroup counter" if the number falls below 0, with "sync: WaitGroup
-    /// counter overflow" if it exceeds `i32::MAX`. The group is then as it was before.
+    /// With "sync: negative WaitGroup counter" if the number falls below 0, and with "sync:
+    /// WaitGroup counter overflow" if it exceeds `i32::MAX`. The group is then unchanged.
     ///
     /// ```
     /// use greenthread::{go, sync::WaitGroup};
@@ -95,7 +96,7 @@ impl WaitGroup {
     /// Never blocks.
     ///
     /// # Panics
-    /// With "sync: negative WaitGroup counter" if all had finished before.
+    /// With "sync: negative WaitGroup counter" if all goroutines had already finished.
     ///
     /// ```
     /// let wg = greenthread::sync::WaitGroup::new();
@@ -113,8 +114,8 @@ impl WaitGroup {
     /// Any number of goroutines and threads may wait.
     ///
     /// # Panics
-    /// If there was no stack for a goroutine that [`go`](Self::go) was to start, so that its work
-    /// was not done. Every later `wait` of the group panics too: use a new group.
+    /// If there was no stack for a goroutine that [`go`](Self::go) was to start, so its work was
+    /// not done. Every later `wait` on the group also panics: use a new group.
     ///
     /// ```
     /// use greenthread::sync::{Value, WaitGroup};
@@ -134,11 +135,13 @@ impl WaitGroup {
 
     /// Waits like [`wait`](Self::wait), unless the context ends first.
     ///
-    /// In Go a helper goroutine waits and closes a channel, which a `select` can watch; that
-    /// goroutine stays until the group is done. Here nothing stays behind.
+    /// A Go program starts a helper goroutine that waits and then closes a channel, which a
+    /// `select` can watch. That goroutine stays until the group is done. Here, nothing stays
+    /// behind.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if the counter is 0.
+    /// If the context ends first. If it had ended before the call, this is an error even if the
+    /// counter is 0.
     ///
     /// # Panics
     /// Like [`wait`](Self::wait), if the counter reaches 0 first.
@@ -164,7 +167,7 @@ impl WaitGroup {
     /// Panics if a goroutine of this group did not run. The caller has waited for all of them.
     #[track_caller]
     fn check_complete(&self) {
-        // ORDERING: relaxed; it was set before a `done` that the caller's wait has seen.
+        // ORDERING: relaxed; the flag was set before a `done` that the caller's wait has seen.
         if self.shared.incomplete.load(Ordering::Relaxed) {
             incomplete();
         }

@@ -15,7 +15,7 @@ use super::{Reading, RwLock, Writing};
 impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`read`](Self::read), and returns a guard that keeps the lock alive.
     ///
-    /// Such a guard can go where a borrow cannot, to another goroutine for example. (In Go any
+    /// Such a guard can go where a borrow cannot, for example to another goroutine. (In Go any
     /// goroutine may call `RUnlock`.)
     ///
     /// ```
@@ -55,7 +55,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`read_arc`](Self::read_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if the lock is free.
+    /// If the context ends first. If it had ended before the call, this is an error even if the
+    /// lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -73,7 +74,7 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Takes the lock like [`write`](Self::write), and returns a guard that keeps the lock alive.
     ///
-    /// Such a guard can go where a borrow cannot, to another goroutine for example. (In Go any
+    /// Such a guard can go where a borrow cannot, for example to another goroutine. (In Go any
     /// goroutine may call `Unlock`.)
     ///
     /// ```
@@ -113,7 +114,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`write_arc`](Self::write_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even if the lock is free.
+    /// If the context ends first. If it had ended before the call, this is an error even if the
+    /// lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;

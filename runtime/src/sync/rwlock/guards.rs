@@ -61,10 +61,10 @@ impl_guard!([T: ?Sized] mut RwLockWriteGuard<'_, T>, unlock_write);
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// Turns the write lock into a read lock, without letting another writer in between.
     ///
-    /// Never blocks. Waiting readers are let in beside it. Go's `sync.RWMutex` cannot do this: a Go
-    /// program unlocks and locks again.
+    /// Never blocks. Waiting readers are admitted along with the caller. Go's `sync.RWMutex` cannot
+    /// do this: a Go program unlocks and locks again.
     ///
-    /// This is a function and not a method, since a method could hide one of the value's.
+    /// This is a function and not a method, since a method could hide a method of the value.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockWriteGuard};
@@ -77,7 +77,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// ```
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: by I2 the lock is write-locked for this guard, which is gone without unlocking.
+        // SAFETY: by I2 the lock is write-locked for this guard, which was consumed without
+        // unlocking.
         unsafe { lock.raw.downgrade() };
         RwLockReadGuard { lock }
     }
@@ -85,7 +86,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// Turns the write lock into the upgradable read lock, without letting another writer in
     /// between.
     ///
-    /// Never blocks. Waiting plain readers are let in beside it. Go has no counterpart.
+    /// Never blocks. Waiting plain readers are admitted along with the caller. Go has no
+    /// counterpart.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -98,7 +100,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// ```
     pub fn downgrade_to_upgradable(guard: Self) -> RwLockUpgradableReadGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: by I2 the lock is write-locked for this guard, which is gone without unlocking.
+        // SAFETY: by I2 the lock is write-locked for this guard, which was consumed without
+        // unlocking.
         unsafe { lock.raw.downgrade_to_upgradable() };
         RwLockUpgradableReadGuard { lock }
     }
@@ -114,9 +117,9 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 /// Shared access to the value of a locked [`RwLock`], with the right to become its writer; dropping
 /// the guard unlocks.
 ///
-/// There is at most one at a time, beside any number of plain readers. So what it reads is still
-/// true after [`upgrade`](Self::upgrade): nothing can write in between. Go's `sync.RWMutex` has no
-/// counterpart.
+/// There is at most one upgradable reader at a time, along with any number of plain readers. So
+/// what the upgradable reader sees is still true after [`upgrade`](Self::upgrade): nothing can
+/// write in between. Go's `sync.RWMutex` has no counterpart.
 ///
 /// ```
 /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -146,9 +149,9 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// Turns the upgradable read lock into the write lock, blocking until the other readers have
     /// left.
     ///
-    /// No other writer comes in between, not even one that waits already. New readers wait during
-    /// the upgrade. If one of the present readers waits for the caller, the two wait for each other
-    /// forever.
+    /// No other writer gets the lock in between, not even one that is already waiting. New readers
+    /// wait during the upgrade. If one of the current readers waits for the caller, the two wait
+    /// for each other forever.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -162,7 +165,7 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// ```
     pub fn upgrade(guard: Self) -> RwLockWriteGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: by I2 the lock is held by the upgradable reader of this guard, which is gone
+        // SAFETY: by I2 the lock is held by the upgradable reader of this guard, which was consumed
         // without unlocking.
         unsafe { lock.raw.upgrade() };
         RwLockWriteGuard { lock }
@@ -173,8 +176,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// Never blocks.
     ///
     /// # Errors
-    /// Returns the guard if there are other readers, or one that is in [`read`](RwLock::read) at
-    /// this moment. A waiting writer does not count.
+    /// Returns the guard if there are other readers, or if a caller is just taking the lock in
+    /// [`read`](RwLock::read). A waiting writer does not count.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -188,7 +191,7 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// ```
     pub fn try_upgrade(guard: Self) -> Result<RwLockWriteGuard<'a, T>, Self> {
         // SAFETY: by I2 the lock is held by the upgradable reader of this guard; on success the
-        // guard goes without unlocking.
+        // guard is consumed without unlocking.
         if unsafe { guard.lock.raw.try_upgrade() } { Ok(guard.upgraded()) } else { Err(guard) }
     }
 
@@ -198,8 +201,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// A timeout too long for the clock is not a limit.
     ///
     /// # Errors
-    /// Returns the guard if the other readers did not leave in time. New readers are let in again
-    /// then.
+    /// Returns the guard if the other readers did not leave in time. After that, new readers are
+    /// admitted again.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -219,8 +222,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// With a deadline that has passed, this is [`try_upgrade`](Self::try_upgrade).
     ///
     /// # Errors
-    /// Returns the guard if the other readers did not leave in time. New readers are let in again
-    /// then.
+    /// Returns the guard if the other readers did not leave in time. After that, new readers are
+    /// admitted again.
     ///
     /// ```
     /// use greenthread::sync::{RwLock, RwLockUpgradableReadGuard};
@@ -238,8 +241,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// the context ends first.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call, even without other readers: the
-    /// reason, and the guard.
+    /// Returns the reason and the guard if the context ends first. If it had ended before the call,
+    /// this is an error even if there are no other readers.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -289,7 +292,7 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// ```
     pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
         let lock = guard.into_lock();
-        // SAFETY: by I2 the lock is held by the upgradable reader of this guard, which is gone
+        // SAFETY: by I2 the lock is held by the upgradable reader of this guard, which was consumed
         // without unlocking.
         unsafe { lock.raw.downgrade_upgradable() };
         RwLockReadGuard { lock }
@@ -297,7 +300,7 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
 
     fn upgrade_within(self, limit: &impl Limit<Waker = CaseWaker>) -> Result<RwLockWriteGuard<'a, T>, Self> {
         // SAFETY: by I2 the lock is held by the upgradable reader of this guard; on success the
-        // guard goes without unlocking.
+        // guard is consumed without unlocking.
         if unsafe { self.lock.raw.upgrade_within(limit) } { Ok(self.upgraded()) } else { Err(self) }
     }
 
