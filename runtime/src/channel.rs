@@ -16,8 +16,8 @@
 //! The guide's chapter [From Go] gives the Go name for each of these, and its chapter [By hand]
 //! shows what can be built from them.
 //!
-//! [From Go]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/from_go.md [By
-//! hand]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
+//! [From Go]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/from_go.md
+//! [By hand]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
 //!
 //! ```
 //! use greenthread::{channel, go, select};
@@ -44,7 +44,9 @@
 //! A `send` on a closed channel returns `Err(SendError(value))`. In Go it panics; `.unwrap()` gives
 //! that. A sender that is blocked when the channel closes gets its value back in the same way.
 //!
-//! [`send`]: Sender::send [`recv`]: Receiver::recv [`close`]: Sender::close
+//! [`send`]: Sender::send
+//! [`recv`]: Receiver::recv
+//! [`close`]: Sender::close
 //!
 //! [`try_send`](Sender::try_send) and [`try_recv`](Receiver::try_recv) fail where [`send`] and
 //! [`recv`] would block. Dropping the last sender or the last receiver also closes a channel. When

@@ -34,11 +34,18 @@
 //! guide's chapter [Safety] has a `clippy.toml` that finds calls to `with`. Such a call can often
 //! be replaced by `get`, `set`, `take`, or `replace`.
 //!
-//! [SAFETY.md]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md [What can run
-//! out]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md#what-can-run-out
+//! [SAFETY.md]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md
+//! [What can run out]: https://github.com/greenthread-rs/greenthread/blob/main/SAFETY.md#what-can-run-out
 //! [Safety]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/safety.md
-//! [`LocalKey::with`]: std::thread::LocalKey::with [`sync`]: crate::sync [`scope`]: fn@crate::scope
-//! [`lock_os_thread`]: crate::lock_os_thread [`Builder::pinned`]: crate::Builder::pinned
-//! [`Context`]: crate::ctx::Context::with_value [`Builder::stack_size`]: crate::Builder::stack_size
-//! [`stack::grow`]: crate::stack::grow [`join`]: crate::JoinHandle::join [`debug`]:
-//! crate::debug#deadlocks [`exit`]: std::process::exit [`Command`]: std::process::Command
+//! [`LocalKey::with`]: std::thread::LocalKey::with
+//! [`sync`]: crate::sync
+//! [`scope`]: fn@crate::scope
+//! [`lock_os_thread`]: crate::lock_os_thread
+//! [`Builder::pinned`]: crate::Builder::pinned
+//! [`Context`]: crate::ctx::Context::with_value
+//! [`Builder::stack_size`]: crate::Builder::stack_size
+//! [`stack::grow`]: crate::stack::grow
+//! [`join`]: crate::JoinHandle::join
+//! [`debug`]: crate::debug#deadlocks
+//! [`exit`]: std::process::exit
+//! [`Command`]: std::process::Command

@@ -10,8 +10,8 @@
 //! | make a call with more stack, if there is not enough | [`grow`] |
 //! | see how much is left | [`remaining`] |
 //!
-//! [`Builder::stack_size`]: crate::Builder::stack_size [`Config::stack_size`]:
-//! crate::config::Config::stack_size
+//! [`Builder::stack_size`]: crate::Builder::stack_size
+//! [`Config::stack_size`]: crate::config::Config::stack_size
 //!
 //! ```
 //! enum List {
