@@ -1,4 +1,4 @@
-//! `bridge`: reads a stream of streams as one.
+//! `bridge`: reads a stream of streams as a single stream.
 
 use greenthread_ctx::Context;
 
@@ -8,11 +8,11 @@ use super::{Input, Pipeline};
 /// Returns the values of the first channel or pipeline that comes from `input`, then those of the
 /// second, and so on.
 ///
-/// "Concurrency in Go" calls this pattern `bridge`, too.
+/// The pattern has the same name in "Concurrency in Go".
 ///
 /// When an inner pipeline panics, or stops with an error, the bridge ends too, and
 /// [`wait`](Pipeline::wait) reports it. When the bridge is dropped or ends early, it stops the
-/// inner pipeline that it reads, and those that wait to be read.
+/// inner pipeline that it is reading, and those that are waiting to be read.
 ///
 /// The goroutines of an inner pipeline have ended before the next one is read, and before the
 /// bridge ends. The bridge does not wait for the goroutines of pipelines that it has not reached.
@@ -35,7 +35,8 @@ pub fn bridge<T: Send + 'static>(ctx: &Context, input: impl Input<Item = impl In
             let inner = inner.into_parts();
             let end = stage.forward(&inner.values, tx);
             drop(inner.values);
-            // Even if the bridge ends early, so that a panic of the inner pipeline is not lost.
+            // Done even if the bridge ends early, so that a panic of the inner pipeline is not
+            // lost.
             let inner = inner.upstream.map_or(Ok(()), StageGuard::abandon);
             end?;
             inner.map_err(StopReason::Ended)

@@ -3,15 +3,15 @@
 //! # How it works
 //! Each subscription has a [`Queue`] of its own, with the subscription's policy. A map lists the
 //! queues of each topic. A publisher copies the list of its topic, and does not need the map after
-//! that. It offers the value to all queues, which never waits, and only then waits for the full
-//! queues whose policy is to block, for all of them at once. So a slow subscriber delays the
-//! publisher, but no other subscriber.
+//! that. It first offers the value to all queues without waiting. Only then does it wait for the
+//! full queues whose policy is to block, and it waits for all of them at once. So a slow subscriber
+//! delays the publisher, but no other subscriber.
 //!
-//! Subscribing, unsubscribing, and closing change the map, and close queues outside of its lock. A
-//! queue that closes returns the value to a publisher that waits for it.
+//! Subscribing, unsubscribing, and closing change the map under its lock, but close queues outside
+//! of the lock. When a queue closes, a publisher that is waiting for it gets its value back.
 //!
-//! Under the lock of the map, no code of the value's type runs, and only `Hash` and `Eq` of the
-//! key's: keys are cloned before, and dropped after.
+//! Under the lock of the map, no code of the value's type runs, and of the key type's code only
+//! `Hash` and `Eq`. Keys are cloned before the lock is taken, and dropped after it is released.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -32,14 +32,14 @@ use crate::sync::Mutex;
 
 /// Publish-subscribe: sends each published value to all subscribers of its topic.
 ///
-/// The goroutine that publishes does this; the broker has none of its own.
+/// The publishing goroutine sends the values itself; the broker has no goroutine of its own.
 ///
 /// The first subscription to a topic creates it, and dropping the last one removes it. Topics are
-/// strings, or of any type `K` that can be the key of a map; `publish` and `subscribe` take them
-/// borrowed, as `HashMap::get` does.
+/// strings by default; any type `K` that can be the key of a map will do. `publish` and `subscribe`
+/// borrow the topic, as `HashMap::get` borrows a key.
 ///
-/// Each subscriber receives the values of one publisher in their order. The values of several
-/// publishers may come in a different order to each subscriber.
+/// Each subscriber receives the values of one publisher in the order in which they were published.
+/// The values of several publishers may reach each subscriber in a different order.
 ///
 /// A clone is a handle to the same broker. All subscriptions end, after the values in their
 /// buffers, when the last handle is dropped or one is [closed](Self::close). Go programs build this
@@ -96,13 +96,13 @@ struct Shared<T, K> {
 
 struct Subscribers<T, K> {
     closed: bool,
-    /// The queues of each topic, by subscription ID and so in the order of subscription. No list is
+    /// The queues of each topic by subscription ID, which is the order of subscription. No list is
     /// empty.
     by_topic: HashMap<K, BTreeMap<u64, Queue<T>>>,
 }
 
-// A panic of `Hash` or `Eq` of the key's type may leave a subscription in the list of some of its
-// topics only; the subscription is dropped by the panic, which removes it from them.
+// If `Hash` or `Eq` of the key's type panics, a subscription may be in the lists of only some of
+// its topics. Unwinding then drops the subscription, which removes it from those lists.
 impl<T, K: UnwindSafe + RefUnwindSafe> UnwindSafe for Shared<T, K> {}
 impl<T, K: UnwindSafe + RefUnwindSafe> RefUnwindSafe for Shared<T, K> {}
 
@@ -124,12 +124,12 @@ impl<T, K: Eq + Hash> Broker<T, K> {
 
     /// Subscribes to what is published under `topic` from now on.
     ///
-    /// The subscription has a buffer for `capacity` values, whose room is allocated now, and a
-    /// policy for when the buffer is full. Never blocks.
+    /// The subscription has a buffer for `capacity` values, which is allocated now, and a policy
+    /// for when the buffer is full. Never blocks.
     ///
-    /// With `capacity` zero the subscription has no buffer: with [`OverflowPolicy::Block`] the
-    /// publisher waits until the value is received; with [`OverflowPolicy::DropNewest`] and
-    /// [`OverflowPolicy::DropOldest`], only a subscriber that waits in a receive at that moment
+    /// With a `capacity` of zero, the subscription has no buffer. With [`OverflowPolicy::Block`],
+    /// the publisher then waits until the value is received. With [`OverflowPolicy::DropNewest`]
+    /// and [`OverflowPolicy::DropOldest`], only a subscriber that is already waiting in a receive
     /// gets the value.
     ///
     /// If the broker is closed, the returned subscription has ended already.
@@ -160,7 +160,7 @@ impl<T, K: Eq + Hash> Broker<T, K> {
 
     /// Subscribes to several topics, whose values come through one buffer.
     ///
-    /// Like [`subscribe`](Self::subscribe) otherwise. The values come in the order in which they
+    /// Like [`subscribe`](Self::subscribe) otherwise. The values arrive in the order in which they
     /// are published. A topic that is named twice counts once. Without topics, the returned
     /// subscription has ended already.
     ///
@@ -191,7 +191,7 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         let (keys, topics) = topics.into_iter().map(|topic| (topic.to_owned(), topic.to_owned())).unzip();
         let shared = Arc::clone(&self.handle.0);
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
-        // Created before its queue is in the map, so that its `Drop` takes the queue out again if
+        // Created before its queue is in the map, so that its `Drop` removes the queue if
         // `register` panics halfway.
         let (queue, unregister) = (Queue::new(capacity, policy), Shared::unregister);
         let subscription = Subscription { shared, id, topics, queue, unregister };
@@ -206,21 +206,22 @@ impl<T, K: Eq + Hash> Broker<T, K> {
     ///
     /// First, the subscribers that have room get the value, in the order in which they subscribed.
     /// Then this blocks until the subscribers whose policy is to [block](OverflowPolicy::Block)
-    /// have taken it too, in the order in which they get room. The publisher stops waiting for a
-    /// subscription that is dropped, whose broker is closed, or whose
-    /// [timeout](OverflowPolicy::BlockTimeout) has passed since the publisher began to wait.
+    /// have also taken the value, in the order in which they get room. The publisher stops waiting
+    /// for a subscription when the subscription is dropped, when the broker is closed, or when the
+    /// subscription's [timeout](OverflowPolicy::BlockTimeout) has passed since the publisher began
+    /// to wait.
     ///
     /// So a goroutine must not publish a value that only the goroutine itself could receive.
-    /// Without subscribers that block, this never blocks. Each time the publisher waits for *n*
-    /// subscribers takes time in proportion to *n*: for thousands of slow subscribers, a buffer is
-    /// better.
+    /// Without subscribers that block, this never blocks. Each wait for *n* subscribers costs time
+    /// proportional to *n*, so thousands of slow subscribers are better served by a buffer.
     ///
     /// # Errors
-    /// If the context ends during the wait: the subscribers that were waited for miss the value,
-    /// the others have it. If the context had ended before, no subscriber gets the value.
+    /// If the context ends during the wait: the subscribers that the publisher was still waiting
+    /// for miss the value, and the others have it. If the context had already ended, no subscriber
+    /// gets the value.
     ///
     /// # Panics
-    /// If a clone panics: the subscribers that have the value keep it, the others miss it.
+    /// If a clone panics: the subscribers that have the value keep it, and the others miss it.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -262,7 +263,7 @@ impl<T, K: Eq + Hash> Broker<T, K> {
         subscribers.by_topic.get(topic).map_or_else(VecDeque::new, |queues| queues.values().cloned().collect())
     }
 
-    /// Returns the number of subscribers that a topic has at the moment.
+    /// Returns the number of subscribers that a topic currently has.
     ///
     /// ```
     /// use greenthread::patterns::{Broker, OverflowPolicy};
@@ -285,8 +286,8 @@ impl<T, K: Eq + Hash> Broker<T, K> {
 impl<T, K> Broker<T, K> {
     /// Ends all subscriptions, after the values in their buffers.
     ///
-    /// Publishers stop waiting for subscribers, and later values reach no subscriber. Never blocks.
-    /// A second call does nothing.
+    /// Publishers stop waiting for subscribers, and values that are published later reach no
+    /// subscriber. Never blocks. A second call does nothing.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -322,8 +323,8 @@ impl<T, K: Eq + Hash> Shared<T, K> {
             queue.close();
             return;
         }
-        // A key that the map has already stays in `topics`, which is dropped after the lock is
-        // released, even in a panic.
+        // A key that is already in the map stays in `topics`. Even in a panic, `topics` is dropped
+        // only after the lock is released.
         let mut known = 0;
         while known < topics.len() {
             if let Some(queues) = subscribers.by_topic.get_mut(&topics[known]) {
@@ -350,8 +351,8 @@ impl<T, K: Eq + Hash> Shared<T, K> {
     }
 }
 
-/// A value on its way to its subscribers. When it is dropped, the pending ones have missed the
-/// value.
+/// A value on its way to its subscribers. When it is dropped, the subscribers that are still
+/// pending miss the value.
 struct Delivery<T> {
     /// The value, and perhaps a clone that a queue did not take.
     values: SmallVec<[T; 2]>,
@@ -370,7 +371,8 @@ impl<T: Clone> Delivery<T> {
         }
     }
 
-    /// Offers the value to each pending queue. Afterward, only full queues that block are pending.
+    /// Offers the value to each pending queue. Afterward, only full queues whose policy is to block
+    /// are pending.
     fn offer(&mut self) {
         for _ in 0..self.pending.len() {
             let value = self.value();
@@ -427,13 +429,13 @@ impl<T: Clone> Delivery<T> {
 enum Sent<T> {
     /// The queue at this index has the value.
     Delivered(usize),
-    /// The queue at this index is closed; the value comes back.
+    /// The queue at this index is closed; here is the value.
     Closed(usize, T),
-    /// The deadline passed first; the value comes back.
+    /// The deadline passed first; here is the value.
     TimedOut(T),
 }
 
-/// Sends `value` to the first queue that has room. Blocks until one has, one is closed, the
+/// Sends `value` to the first queue that has room. Blocks until a queue has room or is closed, the
 /// deadline passes, or the context ends.
 fn send_to_one<T>(
     ctx: &Context,
@@ -525,12 +527,13 @@ pub struct Subscription<T, K = String> {
     id: u64,
     topics: Vec<K>,
     queue: Queue<T>,
-    /// [`Shared::unregister`], which needs bounds on `K` that `Drop` and so the struct would need.
+    /// [`Shared::unregister`]. A direct call would need bounds on `K` in `Drop`, and therefore in
+    /// the struct.
     unregister: fn(&Shared<T, K>, &[K], u64),
 }
 
 impl<T, K> Subscription<T, K> {
-    /// Receives the next value, blocking until there is one.
+    /// Receives the next value, blocking until one is available.
     ///
     /// # Errors
     /// If the context ends first, or has ended already; or if the broker is closed and the buffer
@@ -551,7 +554,7 @@ impl<T, K> Subscription<T, K> {
         self.queue.pop(ctx)
     }
 
-    /// Returns an iterator over the values to come, until the broker is closed and the buffer is
+    /// Returns an iterator over all further values, until the broker is closed and the buffer is
     /// empty.
     ///
     /// `next` blocks. `for value in &subscription` does the same.
@@ -569,8 +572,7 @@ impl<T, K> Subscription<T, K> {
         self.queue.iter()
     }
 
-    /// Returns the channel of the subscription, for a `recv` arm of a `select!`, and for
-    /// `try_recv`.
+    /// Returns the channel of the subscription, for a `recv` arm of a `select!` or for `try_recv`.
     ///
     /// A clone of the channel does not keep the subscription alive; it receives only what is left
     /// in the buffer.
@@ -593,7 +595,7 @@ impl<T, K> Subscription<T, K> {
         self.queue.receiver()
     }
 
-    /// Returns the topics with which the subscription was created.
+    /// Returns the topics that the subscription was created for.
     ///
     /// ```
     /// use greenthread::patterns::{Broker, OverflowPolicy};
@@ -608,7 +610,7 @@ impl<T, K> Subscription<T, K> {
     /// Returns the number of values that the subscription has missed so far.
     ///
     /// A value is missed if it was published for the subscription but did not reach it, or was
-    /// taken out of its buffer to make room. Never blocks.
+    /// removed from its buffer to make room. Never blocks.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -626,8 +628,8 @@ impl<T, K> Subscription<T, K> {
 
 impl<T, K> Drop for Subscription<T, K> {
     fn drop(&mut self) {
-        // First, so that publishers stop waiting even if code of the key's type blocks or panics
-        // below.
+        // Done first, so that publishers stop waiting even if code of the key's type blocks or
+        // panics below.
         self.queue.close();
         (self.unregister)(&self.shared, &self.topics, self.id);
     }

@@ -1,4 +1,5 @@
-//! Fan-out and fan-in: one stream of values to several pipelines, and back.
+//! Fan-out and fan-in: one stream of values split among several pipelines, and several merged into
+//! one.
 
 use std::sync::Arc;
 
@@ -11,14 +12,14 @@ use super::{Input, Pipeline};
 
 /// Distributes the values of `input` to `n` goroutines, each with a pipeline of its own.
 ///
-/// Each value goes to whichever goroutine is free, which passes it to `f` and sends the result to
-/// its own pipeline. So the pipelines may run at different speeds, and can have different stages
-/// after this one. If all results belong together, [`worker_pool`](super::worker_pool) is simpler.
-/// (Go's blog describes the pattern in "Pipelines and cancellation".)
+/// Each value goes to whichever goroutine is free. That goroutine passes it to `f` and sends the
+/// result to its own pipeline. So the pipelines may run at different speeds, and can have different
+/// stages after this one. If all results belong together, [`worker_pool`](super::worker_pool) is
+/// simpler. (Go's blog describes the pattern in "Pipelines and cancellation".)
 ///
 /// The pipelines end separately: a panic of `f` ends the pipeline in which it happens. The input is
-/// stopped when all pipelines have ended or have been dropped, not before. Waiting for one pipeline
-/// does not wait for the input while others read it.
+/// stopped only when all pipelines have ended or have been dropped. Waiting for one pipeline does
+/// not wait for the input while other pipelines are still reading it.
 ///
 /// # Panics
 /// If `n` is zero.
@@ -60,11 +61,11 @@ pub fn fan_out<T: Send + 'static, U: Send + 'static>(
 /// `merge` in "Pipelines and cancellation" on Go's blog.)
 ///
 /// If one of the inputs is a pipeline that panics or stops with an error, the other inputs are
-/// stopped, and [`wait`](Pipeline::wait) reports it.
+/// stopped, and [`wait`](Pipeline::wait) reports the failure.
 ///
-/// Each input has a goroutine. That costs a page of stack per input, and makes the cost of a value
-/// independent of the number of inputs. A `Select` over all inputs would register with each of them
-/// for each value.
+/// Each input has a goroutine. This costs a page of stack per input, but the cost of a value does
+/// not depend on the number of inputs. A `Select` over all inputs would have to register with every
+/// input for each value.
 ///
 /// ```
 /// use greenthread::channel;

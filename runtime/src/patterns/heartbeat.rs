@@ -1,9 +1,9 @@
 //! `heartbeat`: a goroutine that reports to its owner that it makes progress.
 //!
 //! # How it works
-//! A beat is two stores: its time, which [`Heartbeat::wait_quiet`] reads, and a value in a channel
-//! of capacity one, if there is room and the period allows it. So a beat never waits, and
-//! `wait_quiet` does not depend on whether the channel is read.
+//! A beat stores its time, which [`Heartbeat::wait_quiet`] reads. If the period allows it and there
+//! is room, the beat also puts a value into a channel of capacity one. So a beat never waits, and
+//! `wait_quiet` does not depend on whether anything reads the channel.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,19 +17,19 @@ use greenthread_ctx::{Cancel, Context, Error, RecvError};
 
 use crate::task::{self, JoinHandle};
 
-/// Runs `f` in a goroutine with a [`Pulse`], by which `f` reports that it makes progress.
+/// Runs `f` in a goroutine with a [`Pulse`] that lets `f` report its progress.
 ///
 /// Does not block.
 ///
-/// There are two kinds of heartbeat in Go programs, and this serves both:
+/// Go programs use two kinds of heartbeat, and this function serves both:
 /// * **At an interval**, even while the goroutine waits for work: use a `period`, and
 ///   [`Pulse::recv`] (or [`Pulse::due`] in a `select!`) where the goroutine waits. A beat that
-///   comes sooner than `period` after the previous one is not sent, so [`Pulse::beat`] may stand in
-///   the innermost loop.
-/// * **At the beginning of each piece of work**: use a `period` of zero, and [`Pulse::beat`] at
-///   that place. A test can then wait for the first beat instead of sleeping and hoping.
+///   comes sooner than `period` after the previous one is not sent, so the innermost loop may call
+///   [`Pulse::beat`].
+/// * **At the beginning of each piece of work**: use a `period` of zero, and call [`Pulse::beat`]
+///   there. A test can then wait for the first beat instead of sleeping and hoping.
 ///
-/// The context of `f` is a child of `ctx`, [`Pulse::ctx`], which is canceled when the [`Heartbeat`]
+/// The context of `f`, [`Pulse::ctx`], is a child of `ctx`. It is canceled when the [`Heartbeat`]
 /// is dropped.
 ///
 /// ```
@@ -81,14 +81,15 @@ impl BeatClock {
     }
 }
 
-/// Returns the nanoseconds of `duration`, or the largest number if it is more than 584 years.
+/// Returns the nanoseconds of `duration`, or the largest number if `duration` is more than 584
+/// years.
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Reports progress to the owner of a [`heartbeat`] goroutine.
 ///
-/// Several goroutines can use it at once, such as those of a [`scope`](crate::scope()).
+/// Several goroutines, such as the goroutines of a [`scope`](crate::scope()), can use it at once.
 pub struct Pulse {
     ctx: Context,
     period: Duration,
@@ -122,7 +123,7 @@ impl Pulse {
         self.clock.last.fetch_max(now, Ordering::Relaxed);
         let next = self.next_beat.load(Ordering::Relaxed);
         let after = now.saturating_add(nanos(self.period));
-        // Of several goroutines whose beats are in time, one sends.
+        // If several goroutines beat when a beat is due, only one of them sends.
         let sends =
             now >= next && self.next_beat.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if sends {
@@ -133,8 +134,8 @@ impl Pulse {
 
     /// Returns the context of the goroutine.
     ///
-    /// It ends with the context passed to [`heartbeat`], and when the [`Heartbeat`] is canceled or
-    /// dropped.
+    /// It ends when the context passed to [`heartbeat`] ends, or when the [`Heartbeat`] is canceled
+    /// or dropped.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};
@@ -148,11 +149,11 @@ impl Pulse {
         &self.ctx
     }
 
-    /// Returns a channel that receives a message when the next beat is due, `period` after the last
-    /// one that was sent.
+    /// Returns a channel that receives a message when the next beat is due, which is `period` after
+    /// the last beat that was sent.
     ///
-    /// It is for a goroutine that waits in a `select!` of its own. With a period of zero, no
-    /// message ever comes.
+    /// It is for a goroutine that waits in its own `select!`. With a period of zero, no message
+    /// ever arrives.
     ///
     /// ```
     /// use greenthread::{channel, ctx::Context, patterns::heartbeat, select};
@@ -208,7 +209,7 @@ impl Pulse {
     }
 }
 
-/// The owner's handle to a goroutine that was started by [`heartbeat`].
+/// The owner's handle to a goroutine that [`heartbeat`] started.
 ///
 /// Dropping it cancels the goroutine's context, and does not wait for the goroutine to end.
 #[must_use = "dropping it cancels the goroutine's context at once"]
@@ -220,7 +221,8 @@ pub struct Heartbeat<T> {
 }
 
 impl<T> Heartbeat<T> {
-    /// Returns the channel of the beats, each with its time; for `recv` arms of a `select!`.
+    /// Returns the channel of the beats, whose values are the times of the beats, for `recv` arms
+    /// of a `select!`.
     ///
     /// It holds at most one unread beat. It closes when the goroutine has ended.
     ///
@@ -260,15 +262,15 @@ impl<T> Heartbeat<T> {
         self.clock.last().elapsed()
     }
 
-    /// Waits until there has been no beat for `limit` and returns `true`, or `false` if the
+    /// Waits until there has been no beat for `limit` and returns `true`, or returns `false` if the
     /// goroutine has ended.
     ///
-    /// If `limit` is too long for the clock, it is never reached.
+    /// If the clock cannot represent a time that far ahead, `limit` is never reached.
     ///
     /// Every call to [`Pulse::beat`] counts, whatever the period, and whether or not
-    /// [`beats`](Self::beats) is read. The waiter wakes no more often than once per `limit`. For a
-    /// goroutine that beats at an interval, set a limit of several periods: on a busy machine a
-    /// beat may come late.
+    /// [`beats`](Self::beats) is read. The waiter wakes at most once per `limit`. For a goroutine
+    /// that beats at an interval, set a limit of several periods, because a beat may be late on a
+    /// busy machine.
     ///
     /// # Errors
     /// If `ctx` ends first, or has ended already.
@@ -313,8 +315,8 @@ impl<T> Heartbeat<T> {
 
     /// Cancels the goroutine's context.
     ///
-    /// Dropping does so too, but after `cancel` the result can still be joined. Does not wait for
-    /// the goroutine to end.
+    /// Dropping the [`Heartbeat`] also cancels the context, but after `cancel` you can still join
+    /// the goroutine. Does not wait for the goroutine to end.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -334,7 +336,7 @@ impl<T> Heartbeat<T> {
 
     /// Waits for the goroutine to end and returns its result, like [`JoinHandle::join`].
     ///
-    /// Does not cancel its context.
+    /// Does not cancel the goroutine's context.
     ///
     /// # Errors
     /// If the goroutine panicked: the payload, so that a supervisor can start another goroutine.
@@ -351,8 +353,8 @@ impl<T> Heartbeat<T> {
     /// assert_eq!(answers.join().unwrap(), 42);
     /// ```
     pub fn join(self) -> thread::Result<T> {
-        // The rest of `self` is dropped afterward, so the context is not canceled before the
-        // goroutine ends.
+        // The remaining fields of `self` are dropped afterward, so the context is not canceled
+        // before the goroutine ends.
         self.goroutine.join()
     }
 }

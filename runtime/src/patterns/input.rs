@@ -7,8 +7,8 @@ use super::stage::StageGuard;
 
 /// A source of values for a pattern: a [`Receiver`] or a [`Pipeline`].
 ///
-/// A pipeline is stopped when the pattern ends early, and its panics and errors become those of the
-/// pattern.
+/// When the pattern ends early, it stops its input pipeline. The panics and errors of that pipeline
+/// become the panics and errors of the pattern.
 ///
 /// ```
 /// use greenthread::channel;

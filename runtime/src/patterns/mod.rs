@@ -12,7 +12,7 @@
 //! | to | use |
 //! | --- | --- |
 //! | process many values in stages | [`Pipeline`] |
-//! | do so with several workers | [`worker_pool`], [`dynamic_worker_pool`] |
+//! | process many values with several workers | [`worker_pool`], [`dynamic_worker_pool`] |
 //! | use several workers for one stage | [`Pipeline::map_parallel`], [`Pipeline::map_ordered`] |
 //! | process a list and collect the results | [`parallel_map`], [`parallel_map_unordered`] |
 //! | split a stream of values, or join several | [`fan_out`], [`fan_in`], [`tee`], [`bridge`] |
@@ -20,23 +20,25 @@
 //! | wait for the first of many signals | [`or`] |
 //! | limit how often something happens | [`RateLimiter`] |
 //! | limit how much happens at the same time | [`sync::Semaphore`](crate::sync::Semaphore) |
-//! | try an operation again after it fails | [`retry`], [`retry_if`] |
+//! | retry an operation that fails | [`retry`], [`retry_if`] |
 //! | notice that a goroutine hangs | [`heartbeat`] |
 //! | send each value to many subscribers | [`Broker`] |
 //! | decide what happens when a queue is full | [`Queue`] |
 //! | see how to build these from channels | [Idioms by hand] |
 //!
-//! [Idioms by hand]: https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
+//! [Idioms by hand]:
+//! https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md
 //!
 //! # Rules that all patterns follow
-//! * **A context comes first.** When it ends, the goroutines of the pattern end, whatever they wait
-//!   for. They also end when their values are no longer needed: dropping what a pattern returned
-//!   stops it. Nothing is interrupted: the pattern waits for a function of yours that computes.
+//! * **A context comes first.** When the context ends, the goroutines of the pattern end, whatever
+//!   they are waiting for. They also end when their values are no longer needed: dropping what a
+//!   pattern returned stops the pattern. Your own functions are not interrupted: the pattern waits
+//!   until a function that is computing returns.
 //! * **Nothing is left behind**: no goroutine, no timer, no channel.
-//! * **A panic is not lost.** It stops the pattern whose function it was, and resurfaces where that
-//!   pattern is waited for: [`Pipeline::wait`] and its siblings resume it; [`Heartbeat::join`]
-//!   returns it, as every `join` does.
-//! * **Values come from an [`Input`]**: a receiver, or another pipeline, which stops with the
+//! * **A panic is not lost.** A panic in a function stops the pattern that called the function, and
+//!   resurfaces where the program waits for that pattern. [`Pipeline::wait`] and its siblings
+//!   resume the panic; [`Heartbeat::join`] returns it, as every `join` does.
+//! * **Values come from an [`Input`]**: a receiver or another pipeline. A pipeline stops with the
 //!   pattern that reads it.
 //! * **Goroutines and threads** can use all of this, in any mix.
 

@@ -5,20 +5,21 @@ use std::convert::Infallible;
 use greenthread_channels::{Receiver, Select, bounded};
 use greenthread_ctx::Context;
 
-/// Returns a channel that closes as soon as one of the receivers has a value or is closed, or the
-/// context ends.
+/// Returns a channel that closes as soon as one of the receivers has a value or is closed, or as
+/// soon as the context ends.
 ///
-/// The channel is an arm for a `select!` that any of many signals may end: done channels of
-/// goroutines, requests to stop. `or` receives nothing, not even from the first receiver that
-/// becomes ready; a clone of that receiver, or of any other, can still receive. A value that
-/// another goroutine receives at the same moment may count. `or` drops the receivers just before
-/// the channel closes.
+/// Use the channel as an arm of a `select!` that any of many signals may end, such as the done
+/// channels of goroutines or requests to stop. `or` receives nothing, not even from the first
+/// receiver that becomes ready: a clone of any receiver can still receive. A receiver may count as
+/// ready even if another goroutine receives its value at the same moment. `or` drops the receivers
+/// just before the channel closes.
 ///
-/// Does not block. One goroutine waits, for any number of receivers. It ends when a receiver
-/// becomes ready, when the context ends, or when the returned channel is dropped. No goroutine
-/// starts if the answer is known at once, or if there are no receivers: then only the context
-/// closes the channel. If no stack can be allocated for the goroutine, the channel closes too: a
-/// spurious stop is better than a stop that never comes.
+/// Does not block. A single goroutine waits, for any number of receivers. That goroutine ends when
+/// a receiver becomes ready, when the context ends, or when the returned channel is dropped. No
+/// goroutine starts if a receiver is ready or the context has ended already. None starts without
+/// receivers either: then only the context closes the channel. If no stack can be allocated for the
+/// goroutine, the channel closes as well, because a spurious stop is better than a stop that never
+/// comes.
 ///
 /// Go programs build this by hand, from `reflect.Select` or from one goroutine for every two or
 /// three channels ("Concurrency in Go" calls it the or-channel).
@@ -62,8 +63,8 @@ pub fn or<T: Send + 'static>(ctx: &Context, receivers: impl IntoIterator<Item = 
             signals.closed(&closes_first);
             signals.ready();
             drop(signals);
-            // Before the channel closes, so that a goroutine that sees the close finds the
-            // receivers dropped.
+            // Dropped before the channel closes, so that a goroutine that sees the close finds the
+            // receivers gone.
             drop(receivers);
             drop(closes_first);
         });

@@ -21,15 +21,15 @@ use std::time::Duration;
 pub enum OverflowPolicy {
     /// The producer waits for room, as in a send to a channel (back-pressure).
     Block,
-    /// The producer waits for room, but at most for this long; then the new value is dropped.
+    /// The producer waits for room for at most this long; then the new value is dropped.
     BlockTimeout(Duration),
-    /// The new value is dropped, and the buffer stays as it is. Suitable for samples of which some
-    /// may get lost.
+    /// The new value is dropped, and the buffer stays as it is. Suitable for samples if losing some
+    /// of them does no harm.
     DropNewest,
-    /// The oldest value in the buffer is dropped to make room. Suitable for news, of which the
-    /// latest counts.
+    /// The oldest value in the buffer is dropped to make room. Suitable if only the latest values
+    /// matter.
     ///
-    /// A buffer of capacity zero holds nothing that could make room: there, the oldest value is the
-    /// new one, and it is dropped.
+    /// A buffer of capacity zero holds nothing that could make room. There, the oldest value is the
+    /// new value itself, and it is dropped.
     DropOldest,
 }

@@ -1,17 +1,18 @@
-//! `parallel_map`: many items, a few goroutines, and one end for all of them.
+//! `parallel_map`: processes many items in a few goroutines, and waits for all of them.
 //!
 //! # How it works
 //! The caller is the first worker. A worker takes an item from the iterator, under a lock, calls
 //! `f` with it, stores the value with the results, and repeats. When a new worker has its first
 //! item, it starts the next worker, up to the limit. So there are never many more workers than can
-//! run or wait, and only the caller if `limit` is 1. If no stack can be allocated for a worker,
-//! nothing is lost: items are not assigned in advance, so the other workers process all of them.
+//! run or wait, and if `limit` is 1, the caller is the only worker. If no stack can be allocated
+//! for a worker, nothing is lost: items are not assigned in advance, so the other workers process
+//! all of them.
 //!
 //! The first failure cancels the context of the call; a worker checks the context before it takes
 //! an item.
 //!
-//! Rejected: a caller that sends the items on a channel and otherwise only waits. It allows
-//! iterators that are not `Send`, but costs two switches per item.
+//! Rejected: a caller that sends the items on a channel and otherwise only waits. This design would
+//! allow iterators that are not `Send`, but it costs two switches per item.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -31,29 +32,29 @@ use crate::task::exit_goroutine;
 /// items.
 ///
 /// `f` and the items may borrow from the caller's frame, as in a [`scope`](fn@crate::scope). The
-/// caller works too, beside up to `limit - 1` goroutines, each of which processes as many items as
-/// it can. Blocks until all of them have ended, even after a failure: parks a goroutine, blocks a
-/// thread.
+/// caller itself processes items, along with up to `limit - 1` goroutines. Each of them processes
+/// as many items as it can. Blocks until all goroutines have ended, even after a failure. A calling
+/// goroutine is parked, and a calling thread is blocked.
 ///
 /// Workers take the items one by one as they need them, so the iterator may be endless. An iterator
-/// that waits should not wait longer than the context lasts. The results take the memory of their
-/// values, and none if `f` returns `Ok(())`; a value that is ready before those of earlier items is
-/// kept until then.
+/// that waits should stop waiting when the context ends. The results take only the memory of their
+/// values, and none if `f` returns `Ok(())`. A result that is ready before the results of earlier
+/// items is kept until they are ready.
 ///
-/// `f` gets a context derived from `ctx`, which ends when a call of `f` fails, with the text of the
-/// error as its cause. Use that context for every wait in `f`. After a failure, no further item is
-/// taken.
+/// `f` gets a context derived from `ctx`. When a call to `f` fails, that context ends, with the
+/// text of the error as its cause. Use it for every wait in `f`. After a failure, no further item
+/// is taken.
 ///
 /// Go programs use `errgroup` with `SetLimit` for this, with one goroutine for each item.
 ///
 /// # Errors
-/// The first error that `f` returned. If `f` returned none, the context's error, if `ctx` ended
-/// before all items were done, or while the iterator might still have had more.
+/// The first error that `f` returned. If `f` returned none, the context's error, provided that
+/// `ctx` ended before all items were done, or while the iterator might still have had more items.
 ///
 /// # Panics
 /// If `limit` is 0. If `f` or the iterator panics: with that payload, after all workers have ended,
-/// even if there was an error before. If `f` ends its goroutine by [`exit_goroutine`], the caller's
-/// goroutine ends in the same way.
+/// and even if there was an error before. If `f` ends its goroutine with [`exit_goroutine`], the
+/// caller's goroutine ends in the same way.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -95,7 +96,7 @@ where
 /// Calls `f` with each of the items, `limit` at a time, and returns the results in the order in
 /// which they are ready.
 ///
-/// Like [`parallel_map`] otherwise: but no result waits for that of an earlier item.
+/// Like [`parallel_map`], but no result waits for the result of an earlier item.
 ///
 /// # Errors
 /// See [`parallel_map`].
@@ -128,10 +129,10 @@ where
     Call::new(ctx, limit, items.into_iter(), f, Results::unordered()).run()
 }
 
-/// What the workers of one call share.
+/// The state that the workers of one call share.
 struct Call<I, U, E, F> {
-    /// The caller's context, with which the iterator may end. It ends slightly before the contexts
-    /// derived from it.
+    /// The caller's context; the iterator may end when it does. It ends slightly before the
+    /// contexts derived from it.
     parent: Context,
     ctx: Context,
     cancel: CancelCause,
@@ -143,7 +144,7 @@ struct Call<I, U, E, F> {
     site: &'static Location<'static>,
 }
 
-/// The reason why there will be no results.
+/// The reason that there will be no results.
 enum Failure<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),
@@ -188,7 +189,8 @@ where
         }
     }
 
-    /// Processes items; an error comes with its text, which is made here, as `to_string` may panic.
+    /// Processes items. An error is returned with its text, which is created here because
+    /// `to_string` may panic.
     fn try_work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), (E, String)> {
         let mut new = true;
         while let Some(Taken { index, item, starts_worker }) = self.take(mem::take(&mut new)) {
@@ -235,11 +237,11 @@ where
     }
 }
 
-/// The items that are left, and the number of workers.
+/// The remaining items and the number of workers.
 struct Items<I> {
     left: I,
-    /// `false` once the iterator has ended, and while it is asked: an iterator that panics is not
-    /// asked again.
+    /// `false` once the iterator has ended, and during a call to its `next`, so that an iterator
+    /// that panics is not called again.
     may_have_more: bool,
     taken: usize,
     workers: usize,
@@ -267,8 +269,8 @@ impl<I: Iterator> Items<I> {
         self.may_have_more && self.left.size_hint().1 != Some(0)
     }
 
-    /// Counts one more worker and returns `true`, if one more is allowed and there may be items for
-    /// it.
+    /// Counts one more worker and returns `true` if another worker is allowed and there may be
+    /// items for it.
     fn admit_worker(&mut self, limit: usize) -> bool {
         let admitted = self.workers < limit && self.may_have_more();
         self.workers += usize::from(admitted);
@@ -279,8 +281,8 @@ impl<I: Iterator> Items<I> {
 /// The results so far.
 struct Results<U> {
     done: Vec<U>,
-    /// What comes behind `done` if the order is kept: values that are early, with gaps for the
-    /// items before them.
+    /// The results after `done`, if the order is kept: early values, with gaps for the items before
+    /// them.
     early: VecDeque<Option<U>>,
     ordered: bool,
 }

@@ -10,12 +10,12 @@ use greenthread_ctx::{Cause, Context};
 use super::Input;
 use super::stage::{Stage, StageGuard, StopReason};
 
-/// A chain of goroutines in stages, and the channel on which its values come out.
+/// A chain of goroutines in stages, and the channel that delivers its values.
 ///
 /// [`Pipeline::new`] starts a pipeline; methods such as [`map`](Self::map) add a stage, that is, a
 /// goroutine and a channel. [`worker_pool`](super::worker_pool), [`fan_in`](super::fan_in), and
-/// others return pipelines as well, and take them as [`Input`]. (Go's blog describes the pattern in
-/// "Pipelines and cancellation".)
+/// other functions also return pipelines, and accept them as [`Input`]. (Go's blog describes the
+/// pattern in "Pipelines and cancellation".)
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -28,10 +28,10 @@ use super::stage::{Stage, StageGuard, StopReason};
 ///
 /// # When it stops
 /// * When its values end: the stages end one after the other.
-/// * When the context with which it was started ends, or the pipeline is [canceled](Self::cancel):
-///   every goroutine returns from whatever it waits for.
-/// * When it is dropped, or a later stage has enough values ([`take`](Self::take)): no receiver is
-///   left, and all goroutines return. Dropping does not wait for them.
+/// * When the context that it was started with ends, or the pipeline is [canceled](Self::cancel):
+///   every goroutine stops waiting and returns.
+/// * When it is dropped, or a later stage has received enough values ([`take`](Self::take)): no
+///   receiver is left, and all goroutines return. Dropping does not wait for them.
 /// * When a stage panics, or stops with an error ([`try_map`](Self::try_map)): the other stages
 ///   return.
 ///
@@ -40,9 +40,9 @@ use super::stage::{Stage, StageGuard, StopReason};
 ///
 /// # How to see why it ended
 /// The values just stop. After receiving the values yourself, call [`wait`](Self::wait) to learn
-/// whether they were all: it waits for the goroutines, returns the error of a stage or of the
+/// whether you got all of them. It waits for the goroutines, returns the error of a stage or of the
 /// context, and resumes the panic of a stage. [`collect`](Self::collect) and
-/// [`for_each`](Self::for_each) do that too, and iterators resume a panic.
+/// [`for_each`](Self::for_each) do the same, and iterators resume a panic.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -69,8 +69,8 @@ pub struct Pipeline<T> {
 impl<T: Send + 'static> Pipeline<T> {
     /// Starts a pipeline with a goroutine that sends the items of an iterator.
     ///
-    /// The iterator should not block forever, as nothing would end that. For values from a channel,
-    /// use [`from_input`](Self::from_input).
+    /// The iterator should not block forever, because nothing could interrupt it. For values from a
+    /// channel, use [`from_input`](Self::from_input).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -90,11 +90,11 @@ impl<T: Send + 'static> Pipeline<T> {
 
     /// Starts a pipeline like [`new`](Self::new), but with channels that hold `capacity` values.
     ///
-    /// This applies to the first channel, and to those of stages added later unless
+    /// This capacity applies to the first channel, and to the channels of stages added later unless
     /// [`capacity`](Self::capacity) changes it.
     ///
     /// Stages that do little work for each value are several times as fast with a capacity of a few
-    /// dozen: a goroutine then processes many values before the next one runs.
+    /// dozen, because a goroutine then processes many values before the next goroutine runs.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -119,7 +119,8 @@ impl<T: Send + 'static> Pipeline<T> {
     ///
     /// Unlike the channel, the pipeline ends with the context.
     ///
-    /// Its channels have the capacity of the input's channel, or zero if that is unbounded.
+    /// The pipeline's channels have the capacity of the input's channel, or zero if that channel is
+    /// unbounded.
     ///
     /// ```
     /// use greenthread::channel;
@@ -140,7 +141,7 @@ impl<T: Send + 'static> Pipeline<T> {
         Self::start(ctx, capacity, input.upstream, move |stage, tx| stage.forward(&input.values, tx))
     }
 
-    /// Starts a stage of one goroutine; `input` keeps the stages running from which it receives.
+    /// Starts a stage of one goroutine; `input` keeps the stages that it receives from running.
     #[track_caller]
     pub(super) fn start(
         ctx: &Context,
@@ -164,7 +165,7 @@ impl<T: Send + 'static> Pipeline<T> {
         Pipeline::start(&ctx, capacity, Some(stage), move |stage, tx| body(stage, &values, tx))
     }
 
-    /// Receives the next value, blocking until there is one.
+    /// Receives the next value, blocking until one is available.
     ///
     /// # Errors
     /// If there are no more values, for any reason; [`wait`](Self::wait) returns the reason.
@@ -183,7 +184,7 @@ impl<T: Send + 'static> Pipeline<T> {
 
     /// Returns the channel of the values, for `select!`.
     ///
-    /// Clones of it do not keep the pipeline running.
+    /// Clones of the channel do not keep the pipeline running.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -201,7 +202,7 @@ impl<T: Send + 'static> Pipeline<T> {
         &self.values
     }
 
-    /// Returns an iterator over the remaining values, which blocks for each.
+    /// Returns an iterator over the remaining values that blocks for each of them.
     ///
     /// # Panics
     /// After the last value, if a stage panicked, with the payload of its panic.
@@ -224,8 +225,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// after the first failure.
     ///
     /// # Errors
-    /// The cause, if the context ended, or a stage stopped with an error, before everything was
-    /// done. The values are dropped.
+    /// The cause, if the context ended or a stage stopped with an error before everything was done.
+    /// The values are dropped.
     ///
     /// # Panics
     /// If a stage panicked, with the payload of its panic.
@@ -258,8 +259,7 @@ impl<T: Send + 'static> Pipeline<T> {
     /// If `f` panics, the pipeline is dropped, and stops.
     ///
     /// # Errors
-    /// The cause, if the context ended, or a stage stopped with an error, before everything was
-    /// done.
+    /// The cause, if the context ended or a stage stopped with an error before everything was done.
     ///
     /// # Panics
     /// If a stage panicked, with the payload of its panic.
@@ -277,16 +277,16 @@ impl<T: Send + 'static> Pipeline<T> {
         self.wait()
     }
 
-    /// Drops the remaining values, blocking until the goroutines have done their work.
+    /// Drops the remaining values, blocking until the goroutines have finished their work.
     ///
-    /// Like `Wait` of Go's errgroup. Some of the goroutines may still be about to exit, and be
-    /// counted by [`num_goroutine`](crate::num_goroutine). It does not wait for goroutines whose
-    /// values another pipeline receives as well, such as the input of a
+    /// Like `Wait` of Go's errgroup. Some of the goroutines may still be about to exit, so
+    /// [`num_goroutine`](crate::num_goroutine) may still count them. This does not wait for
+    /// goroutines whose values another pipeline also receives, such as the input of a
     /// [`fan_out`](super::fan_out).
     ///
     /// # Errors
-    /// The cause, if the context ended, or a stage stopped with an error, before everything was
-    /// done. If several stages did, the cause of the first stage among them.
+    /// The cause, if the context ended or a stage stopped with an error before everything was done.
+    /// If several stages failed, the cause of the first of these stages.
     ///
     /// # Panics
     /// If a stage panicked, with the payload of its panic.
