@@ -4,14 +4,14 @@
 //! **A pool** is a stage whose goroutines receive from the same input and send to the same output.
 //!
 //! **A dynamic pool** has no goroutine that distributes the jobs. One worker always waits for the
-//! next job: a worker that takes a job and leaves no worker waiting starts another one first. While
-//! there are more workers than the minimum, a worker that waits beside others does so only for
-//! `idle_timeout`. The last waiting worker must stay, so it waits without a timer; when another
-//! worker has nothing left to do, that one ends.
+//! next job: a worker that takes a job and leaves no worker waiting first starts another worker.
+//! While there are more workers than the minimum, a worker that waits along with others waits only
+//! for `idle_timeout`. The last waiting worker must stay, so it waits without a timer. When another
+//! worker has nothing left to do, that other worker ends.
 //!
 //! **Results in order** need no buffer. The workers form a ring, and each has a channel to the
-//! next. Two tokens go around: the right to receive, and the right to send. So the workers take
-//! values in turn, and a result that is ready early waits with its worker.
+//! next. Two tokens go around the ring: the right to receive, and the right to send. So the workers
+//! take values one after the other, and a result that is ready early waits with its worker.
 
 use std::error::Error;
 use std::ops::RangeInclusive;
@@ -31,12 +31,13 @@ use super::{Input, Pipeline};
 /// they are ready.
 ///
 /// `f` gets a context that ends when the pool stops, so that a long job can end early. A worker
-/// takes its next job when its result has been received. A panic of `f` stops the pool, and resumes
-/// where the pool's end is waited for. For results in the order of the jobs, use
-/// [`Pipeline::map_ordered`].
+/// takes its next job after its previous result has been received. A panic of `f` stops the pool,
+/// and resumes in the caller that waits for the pool to end. For results in the order of the jobs,
+/// use [`Pipeline::map_ordered`].
 ///
-/// Go programs write `for range workers { wg.Go(func() { for job := range jobs { results <- f(ctx,
-/// job) } }) }`, and a goroutine that waits and closes `results`.
+/// Go programs write
+/// `for range workers { wg.Go(func() { for job := range jobs { results <- f(ctx, job) } }) }`, and
+/// start another goroutine that waits and then closes `results`.
 ///
 /// # Panics
 /// If `workers` is zero.
@@ -89,14 +90,14 @@ fn assert_at_least_one(workers: usize) {
     assert!(workers > 0, "patterns: a pool of 0 workers would never run a job; use at least 1");
 }
 
-/// Runs `f` for each job in as many goroutines as there is work for.
+/// Runs `f` for each job in as many goroutines as the work requires.
 ///
 /// Like [`worker_pool`] otherwise.
 ///
 /// The pool starts with the smaller number of `workers`. When a worker takes a job and no other
 /// worker waits for the next one, another worker starts, up to the larger number. Workers above the
-/// smaller number end when they have waited for a job for `idle_timeout`, except for one that
-/// always waits; so a smaller number of zero is the same as one.
+/// smaller number end when they have waited for a job for `idle_timeout`. One worker always keeps
+/// waiting, so a smaller number of zero means the same as one.
 ///
 /// # Panics
 /// If the range of `workers` is empty, or ends with zero.
@@ -139,7 +140,7 @@ pub fn dynamic_worker_pool<T: Send + 'static, U: Send + 'static>(
     Pipeline { ctx: ctx.clone(), values, stage, capacity: 0 }
 }
 
-/// What the workers of a dynamic pool share.
+/// The state that the workers of a dynamic pool share.
 struct DynamicPool<T, F> {
     jobs: Receiver<T>,
     /// Keeps the producer of the jobs running until the last worker ends.
@@ -188,8 +189,8 @@ impl<T, F> DynamicPool<T, F> {
         }
     }
 
-    /// Counts a job as taken and returns `true` if the caller must start another worker, which is
-    /// counted already.
+    /// Counts a job as taken and returns `true` if the caller must start another worker. That
+    /// worker has already been counted.
     fn take_job_and_ask_for_worker(&self) -> bool {
         let mut count = self.count();
         count.waiting -= 1;
@@ -248,8 +249,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// Passes each value to `f`, which can fail, in `workers` goroutines.
     ///
     /// Like [`map_parallel`](Self::map_parallel) otherwise. The first error stops the whole
-    /// pipeline, and [`wait`](Self::wait) returns it; results that other workers are about to send
-    /// at that moment are lost.
+    /// pipeline, and [`wait`](Self::wait) returns it; results that other workers are just about to
+    /// send are lost.
     ///
     /// # Panics
     /// If `workers` is zero.
@@ -280,8 +281,8 @@ impl<T: Send + 'static> Pipeline<T> {
     /// the values.
     ///
     /// Like [`map`](Self::map) otherwise. A result that is ready before an earlier one waits with
-    /// its worker. So at most `workers` results wait, and a value that takes long holds up the
-    /// workers that are ahead of it.
+    /// its worker. So at most `workers` results wait, and a value that takes a long time to process
+    /// holds up the workers that have finished later values.
     ///
     /// # Panics
     /// If `workers` is zero.
@@ -305,10 +306,10 @@ impl<T: Send + 'static> Pipeline<T> {
     /// Passes each value to `f`, which can fail, in `workers` goroutines, and keeps the order of
     /// the values.
     ///
-    /// Like [`map_ordered`](Self::map_ordered) otherwise. The results before the first value that
-    /// fails are sent on; then its error stops the whole pipeline, and [`wait`](Self::wait) returns
-    /// it, as in [`try_map`](Self::try_map). By then, `f` may have been called for `workers - 1`
-    /// values after that one.
+    /// Like [`map_ordered`](Self::map_ordered) otherwise. The results before the first failing
+    /// value are forwarded. Then the error of that value stops the whole pipeline, and
+    /// [`wait`](Self::wait) returns the error, as in [`try_map`](Self::try_map). By that time, `f`
+    /// may already have been called for `workers - 1` values after the failing one.
     ///
     /// # Panics
     /// If `workers` is zero.
@@ -336,8 +337,8 @@ impl<T: Send + 'static> Pipeline<T> {
         self.ordered(workers, f, |stage, result| result.map_err(|error| stage.fail(error)))
     }
 
-    /// Adds a stage whose workers call `f` at the same time; `finish` turns each result into an
-    /// output, in the order of the inputs.
+    /// Adds a stage whose workers call `f` concurrently; `finish` turns each result into an output,
+    /// in the order of the inputs.
     #[track_caller]
     fn ordered<R: 'static, U: Send + 'static>(
         self,
@@ -370,15 +371,15 @@ struct TokenSlots {
     send: TokenSlot,
 }
 
-/// A position in a ring around which a token goes.
+/// A worker's position in the ring that a token travels around.
 struct TokenSlot {
     token: Receiver<()>,
     next: Sender<()>,
 }
 
 impl TokenSlot {
-    /// Waits for the token, calls `act`, and passes the token on; `NoReceiver` if the previous
-    /// worker has ended.
+    /// Waits for the token, calls `act`, and passes the token on. Returns `NoReceiver` if the
+    /// previous worker has ended.
     fn with_token<R>(&self, stage: &Stage, act: impl FnOnce() -> Result<R, StopReason>) -> Result<R, StopReason> {
         stage.recv(&self.token)?.ok_or(StopReason::NoReceiver)?;
         let done = act()?;

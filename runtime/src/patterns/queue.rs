@@ -1,11 +1,12 @@
 //! `Queue`: a bounded channel with a policy for when it is full.
 //!
 //! # How it works
-//! The queue is a bounded channel. Where the oldest value makes room, the channel takes it out and
-//! puts the new one in, in one step under its lock (`displace`). So a push displaces at most one
-//! value, and none unless the queue is full at that moment.
+//! The queue is a bounded channel. When the oldest value has to make room, the channel removes it
+//! and puts the new value in, in a single step under its lock (`displace`). So a push displaces at
+//! most one value, and only if the queue is full at that moment.
 //!
-//! No code of the value's type runs under the lock: values are moved, and dropped by the caller.
+//! No code of the value's type runs under the lock: the channel only moves values, and the caller
+//! drops them.
 
 use std::error;
 use std::fmt;
@@ -27,10 +28,10 @@ use crate::sync::Mutex;
 pub enum Pushed<T> {
     /// The value is in the queue, or a consumer has received it.
     Queued,
-    /// The value is in the queue, and this one, the oldest, was taken out
+    /// The value is in the queue, and this oldest value was removed to make room
     /// ([`OverflowPolicy::DropOldest`]).
     Displaced(T),
-    /// There was no room for the value: here it is ([`OverflowPolicy::DropNewest`]).
+    /// There was no room for the value, so here it is ([`OverflowPolicy::DropNewest`]).
     Rejected(T),
 }
 
@@ -51,7 +52,7 @@ impl<T> Pushed<T> {
     }
 }
 
-/// The reason why [`Queue::push`] did not push, with the value.
+/// The reason that [`Queue::push`] failed, along with the value.
 ///
 /// ```
 /// use greenthread::ctx;
@@ -122,12 +123,12 @@ impl<T> error::Error for PushError<T> {
 /// A bounded first-in, first-out queue between producers and consumers, with a policy for when it
 /// is full.
 ///
-/// A clone is a handle to the same queue, and every handle can push, pop, and close. A queue closes
-/// when [`close`](Self::close) is called or the last handle is dropped; clones of its
-/// [`receiver`](Self::receiver) can still receive what is in it.
+/// A clone is a handle to the same queue, and every handle can push to it, pop from it, and close
+/// it. A queue closes when [`close`](Self::close) is called or the last handle is dropped. Clones
+/// of its [`receiver`](Self::receiver) can still receive the values that are left in the queue.
 ///
-/// Go programs build this from a channel, with a `select` around each send that says what else may
-/// happen, and with a loop of two where the oldest value is dropped.
+/// Go programs build this from a channel, with a `select` around each send that determines what
+/// else may happen. To drop the oldest value, they need a loop with two `select` statements.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -151,7 +152,7 @@ impl<T> error::Error for PushError<T> {
 /// assert_eq!(sum, 5050);
 /// ```
 ///
-/// The latest three of many:
+/// Keep the latest three of many values:
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -174,20 +175,21 @@ struct Shared<T> {
     tx: Sender<T>,
     rx: Receiver<T>,
     policy: OverflowPolicy,
-    /// Held while the queue is closed, so that this happens only once.
+    /// Held during the closing of the queue, so that it is closed only once.
     closing: Mutex<()>,
     dropped: AtomicU64,
 }
 
-// A panic leaves nothing half done: values are only moved, as by a channel, and never seen here.
+// A panic leaves nothing half done: the queue only moves values, as a channel does, and never looks
+// into them.
 impl<T> UnwindSafe for Shared<T> {}
 impl<T> RefUnwindSafe for Shared<T> {}
 
 impl<T> Queue<T> {
     /// Creates an empty queue for at most `capacity` values, and allocates room for all of them.
     ///
-    /// With `capacity` zero the queue never holds a value: a push meets a waiting consumer, waits
-    /// for one, or fails.
+    /// With a `capacity` of zero, the queue never holds a value: a push meets a waiting consumer,
+    /// waits for one, or fails.
     ///
     /// # Panics
     /// If the room for `capacity` values would take more than `isize::MAX` bytes.
@@ -206,9 +208,9 @@ impl<T> Queue<T> {
     /// Puts a value at the end of the queue.
     ///
     /// Blocks while the queue is full, if its policy is to wait. Waiting producers are served in
-    /// the order in which they came.
+    /// the order in which they began to wait.
     ///
-    /// With every policy, a context that has ended already takes precedence over a push that would
+    /// Under every policy, a context that has ended already takes precedence over a push that would
     /// succeed.
     ///
     /// # Errors
@@ -292,7 +294,7 @@ impl<T> Queue<T> {
         Ok(pushed)
     }
 
-    /// Takes the oldest value out of the queue, blocking until there is one.
+    /// Removes the oldest value from the queue and returns it, blocking until there is one.
     ///
     /// # Errors
     /// If the context ends first, or has ended already; or if the queue is closed and empty.
@@ -311,7 +313,7 @@ impl<T> Queue<T> {
         ctx.recv(&self.shared.rx)
     }
 
-    /// Returns an iterator over the values to come, until the queue is closed and empty.
+    /// Returns an iterator over all further values, until the queue is closed and empty.
     ///
     /// `next` blocks. `for value in &queue` does the same.
     ///
@@ -328,7 +330,7 @@ impl<T> Queue<T> {
         self.shared.rx.iter()
     }
 
-    /// Returns the receiving end, for a `recv` arm of a `select!`, and for `try_recv`.
+    /// Returns the receiving end, for a `recv` arm of a `select!` or for `try_recv`.
     ///
     /// ```
     /// use greenthread::patterns::{OverflowPolicy, Queue};
@@ -352,7 +354,8 @@ impl<T> Queue<T> {
         &self.shared.tx
     }
 
-    /// Closes the queue: nothing more can be pushed, but what is in it can still be received.
+    /// Closes the queue: nothing more can be pushed, but the remaining values can still be
+    /// received.
     ///
     /// Waiting producers get their values back. Never blocks. A second call does nothing (in Go, a
     /// second `close` panics).

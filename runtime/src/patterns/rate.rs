@@ -1,24 +1,26 @@
 //! `RateLimiter`: a token-bucket rate limiter, like golang.org/x/time/rate.
 //!
 //! # How it works
-//! A bucket holds tokens. One token comes each period, unless the bucket is full; each event takes
-//! one out. No timer fills the bucket: each call adds the tokens that have come since the last one,
-//! as whole tokens, and records when the next token began to grow. So nothing is rounded, and no
-//! error adds up.
+//! A bucket holds tokens. One token arrives each period, unless the bucket is full, and each event
+//! removes one. No timer fills the bucket. Instead, each call adds the whole tokens that have
+//! arrived since the last call, and records when the next token began to grow. So nothing is
+//! rounded, and no error accumulates.
 //!
 //! A caller that must wait records its demand, then queues at a semaphore with one permit. The
 //! waiter that holds the permit is in front: it alone watches the clock. Queued demand counts as
-//! taken, and the bucket fills up beyond it. So, like Go's reservations, waiters that wake late
-//! lose no token. Unlike a reservation, a queued waiter is promised no particular time: when a
-//! waiter gives up, all waiters behind it move up, and a new period applies to all of them.
+//! taken, and the bucket fills up beyond it. So waiters that wake late lose no token, like Go's
+//! reservations. Unlike a reservation, a queued waiter is not promised a particular time: when a
+//! waiter gives up, all waiters behind it move up, and a change of the period applies to all of
+//! them.
 //!
-//! A *reservation* takes its tokens at once, even those that have yet to come, so the number of
-//! tokens may be negative; the caller learns when they will have come, behind all waiters of that
-//! moment. Those waiters must not lose anything by it. So each waiter knows its position among the
-//! reservations: for it, tokens that were reserved later are still there. The time of a reservation
-//! never changes. So when a waiter or a reservation before it goes away, its tokens are given back
-//! only as far as they exceed what was reserved behind it; otherwise, two events would happen at
-//! the same time, which is a burst that the limit does not allow. (Go does the same.)
+//! A *reservation* takes its tokens at once, even tokens that have yet to arrive, so the number of
+//! tokens may be negative. The caller learns when the tokens will have arrived, behind all current
+//! waiters. Those waiters must not lose any tokens to the reservation. So each waiter knows its
+//! position among the reservations, and tokens that were reserved behind that position are still
+//! available to it. The time of a reservation never changes. So when an earlier waiter or
+//! reservation goes away, its tokens return to the bucket only insofar as they exceed the tokens
+//! reserved behind it. Otherwise, two events would happen at the same time, which is a burst that
+//! the limit does not allow. (Go does the same.)
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -35,23 +37,23 @@ use bucket::Bucket;
 
 /// A token-bucket rate limiter, like `rate.Limiter` of golang.org/x/time.
 ///
-/// Each event takes a token. The bucket is full at the beginning; while it is not full, one token
-/// comes each period. So in any time *t*, at most *burst* + *t* / *period* tokens are taken. A
-/// waiter is entitled to the tokens that come after it began to wait, even if it wakes late: so the
-/// limiter keeps its rate on a busy machine too, and two events may then be closer than a period.
+/// Each event takes a token. The bucket starts out full. While it is not full, one token arrives
+/// each period. So in any time *t*, at most *burst* + *t* / *period* tokens are taken. A waiter is
+/// entitled to the tokens that arrive after it began to wait, even if it wakes late. So the limiter
+/// keeps its rate even on a busy machine, where two events may be closer together than a period.
 ///
-/// Strictly first come, first served: a new waiter queues behind all others. While nothing waits
-/// there is no timer, and there never is a goroutine.
+/// Waiters are served strictly in order: a new waiter queues behind all others. The limiter has no
+/// timer while nothing waits, and it never has a goroutine.
 ///
-/// As in Go, there are three ways to ask for tokens: [`wait`](Self::wait) for them,
-/// [`try_take`](Self::try_take) them, or [`reserve`](Self::reserve) them and learn how long to
-/// wait.
+/// As in Go, there are three ways to get tokens: [`wait`](Self::wait) for them,
+/// [`try_take`](Self::try_take) them if they are available, or [`reserve`](Self::reserve) them and
+/// learn how long to wait.
 ///
 /// A `RateLimiter` cannot be cloned: share it by reference, in an [`Arc`](std::sync::Arc), or as a
 /// `static`, which suits a limit for a whole program.
 ///
-/// A period of zero means no limit, like Go's `rate.Inf`. If the period is too long for the clock,
-/// there are only the tokens of the beginning.
+/// A period of zero means no limit, like Go's `rate.Inf`. If the clock cannot represent the period,
+/// the bucket never gets more tokens than its initial ones.
 ///
 /// ```
 /// use greenthread::{ctx::Context, patterns::RateLimiter, sync::WaitGroup};
@@ -68,9 +70,9 @@ use bucket::Bucket;
 /// ```
 pub struct RateLimiter {
     bucket: Mutex<Bucket>,
-    /// The waiter that holds its permit is in front.
+    /// The waiter that holds the semaphore's permit is in front.
     front: Semaphore,
-    /// Set for the waiter in front, which alone receives from it.
+    /// Set for the waiter in front, the only one that receives from this timer.
     clock: LazyLock<Timer>,
 }
 
@@ -79,12 +81,12 @@ impl UnwindSafe for RateLimiter {}
 impl RefUnwindSafe for RateLimiter {}
 
 impl RateLimiter {
-    /// Creates a limiter that allows one event each period, the first at once: a bucket of one
-    /// token.
+    /// Creates a limiter that allows one event each period, and the first one at once: a bucket of
+    /// one token.
     ///
     /// Go's `rate.NewLimiter(rate.Every(period), 1)`.
     ///
-    /// After a time without events there is one token, not more.
+    /// After a time without events, there is one token, but not more.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::RateLimiter};
@@ -106,8 +108,8 @@ impl RateLimiter {
     ///
     /// Go's `rate.NewLimiter(rate.Every(period), burst)`.
     ///
-    /// With a `burst` of zero, no token is saved up: even the first event has to wait for a period,
-    /// and [`try_take`](Self::try_take) takes nothing.
+    /// With a `burst` of zero, no tokens are saved up: even the first event has to wait for a
+    /// period, and [`try_take`](Self::try_take) takes nothing.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -121,7 +123,7 @@ impl RateLimiter {
         Self { bucket, front: Semaphore::new(1), clock: LazyLock::new(|| Timer::new(Duration::MAX)) }
     }
 
-    /// Takes a token, blocking until there is one and all earlier waiters have been served.
+    /// Takes a token, blocking until one is available and all earlier waiters have been served.
     ///
     /// Go's `Wait`.
     ///
@@ -143,19 +145,19 @@ impl RateLimiter {
         self.wait_n(ctx, 1)
     }
 
-    /// Takes `n` tokens for one event that counts as `n`, blocking until there are enough and all
-    /// earlier waiters have been served.
+    /// Takes `n` tokens for one event that counts as `n`, blocking until enough are available and
+    /// all earlier waiters have been served.
     ///
     /// Go's `WaitN`.
     ///
-    /// `n` may be more than the bucket holds: the call then waits until that many tokens have come,
-    /// and later waiters queue behind it. (In Go that is an error.) Tokens are not taken one by
-    /// one: a wait that fails leaves everything it would have got to the waiters behind it.
+    /// `n` may be more than the bucket holds: the call then waits until that many tokens have
+    /// arrived, and later waiters queue behind it. (In Go, this is an error.) Tokens are not taken
+    /// one by one: a wait that fails leaves all of its tokens to the waiters behind it.
     ///
     /// # Errors
-    /// If the context has ended, or ends first; and with
-    /// [`DeadlineExceeded`](Error::DeadlineExceeded), at once, if the tokens will come only after
-    /// the context's deadline. No token is taken then.
+    /// If the context has ended already, or ends first. If the tokens would arrive only after the
+    /// context's deadline, the call fails at once with
+    /// [`DeadlineExceeded`](Error::DeadlineExceeded). A call that fails takes no token.
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::RateLimiter};
@@ -181,8 +183,8 @@ impl RateLimiter {
         served
     }
 
-    /// Takes the tokens and returns `None` if no waiter is queued and there are enough; otherwise
-    /// queues the demand and returns its position among the reservations.
+    /// Takes the tokens and returns `None` if no waiter is queued and enough tokens are available.
+    /// Otherwise queues the demand and returns its position among the reservations.
     fn take_or_enqueue(&self, ctx: &Context, n: usize) -> Result<Option<u64>, Error> {
         let mut bucket = self.lock_bucket();
         if bucket.queued == 0 && bucket.take(n) {
@@ -199,10 +201,10 @@ impl RateLimiter {
             if bucket.take_queued(n, position) {
                 return Ok(());
             }
-            // Computed in each iteration, since the period may have changed.
+            // Computed in each iteration, because the period may have changed.
             let due = bucket.due(n as i128, position);
             check_deadline(ctx, due)?;
-            // Under the lock, so that this does not undo what `wake_front` does.
+            // Under the lock, so that this does not undo a concurrent `wake_front`.
             self.clock.reset(due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now())));
             drop(bucket);
             if let Err(RecvError::Ended(error)) = ctx.recv(self.clock.channel()) {
@@ -211,7 +213,7 @@ impl RateLimiter {
         }
     }
 
-    /// Takes a token if there is one that no waiter is queued for.
+    /// Takes a token if one is available that no waiter is queued for.
     ///
     /// Never waits. Go's `Allow`.
     ///
@@ -229,12 +231,12 @@ impl RateLimiter {
         self.try_take_n(1)
     }
 
-    /// Takes `n` tokens if there are that many beyond those that waiters are queued for, and
-    /// otherwise none.
+    /// Takes `n` tokens if that many are available beyond the ones that waiters are queued for, and
+    /// otherwise takes none.
     ///
     /// Never waits. Go's `AllowN`.
     ///
-    /// There are never more than the bucket holds, unless the period is zero.
+    /// There are never more tokens than the bucket holds, unless the period is zero.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -251,12 +253,13 @@ impl RateLimiter {
         self.lock_bucket().take(n)
     }
 
-    /// Takes a token at once, even one that has yet to come, and returns when it will.
+    /// Takes a token at once, even one that has yet to arrive, and returns a [`Reservation`] that
+    /// knows when it arrives.
     ///
     /// Never waits: the caller sleeps until the reservation is [due](Reservation::due), or
     /// [cancels](Reservation::cancel) it. Go's `Reserve`.
     ///
-    /// Returns `None` if the clock cannot express when the token will come.
+    /// Returns `None` if the clock cannot express the time at which the token will arrive.
     ///
     /// ```
     /// use greenthread::{patterns::RateLimiter, time};
@@ -274,15 +277,16 @@ impl RateLimiter {
         self.reserve_n(1)
     }
 
-    /// Takes `n` tokens at once, even those that have yet to come, and returns when they will.
+    /// Takes `n` tokens at once, even tokens that have yet to arrive, and returns a [`Reservation`]
+    /// that knows when they arrive.
     ///
     /// Like [`reserve`](Self::reserve) otherwise. Go's `ReserveN`.
     ///
-    /// `n` may be more than the bucket holds: it then takes as long as it takes for that many
-    /// tokens to come. (In Go that is refused.)
+    /// `n` may be more than the bucket holds: the reservation is then due when that many tokens
+    /// have arrived. (In Go, such a reservation is refused.)
     ///
-    /// The reservation comes behind all current waiters, and before all later ones. It keeps its
-    /// time even if the period changes.
+    /// The reservation is queued behind all current waiters, and ahead of all later ones. It keeps
+    /// its time even if the period changes.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -303,10 +307,10 @@ impl RateLimiter {
     }
 
     /// Returns the number of tokens that no waiter is queued for, including the part of the next
-    /// one that has come.
+    /// token that has already grown.
     ///
-    /// Negative if more tokens are reserved or waited for than there are. Never waits for a token.
-    /// Go's `Tokens`.
+    /// The number is negative if more tokens are reserved or waited for than are available. Never
+    /// waits for a token. Go's `Tokens`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -343,8 +347,8 @@ impl RateLimiter {
     ///
     /// Go's `SetBurst`. Never waits for a token.
     ///
-    /// The current tokens stay, as far as there is room for them; a bucket that becomes larger is
-    /// not full at once.
+    /// The current tokens stay, insofar as the bucket has room for them. A bucket that becomes
+    /// larger is not immediately full.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -358,8 +362,8 @@ impl RateLimiter {
         self.bucket.lock().set_burst(Instant::now(), burst);
     }
 
-    /// Returns the number of tokens that come each second: the inverse of the
-    /// [`period`](Self::period), and infinite if that is zero.
+    /// Returns the number of tokens that arrive each second: the inverse of the
+    /// [`period`](Self::period), or infinity if the period is zero.
     ///
     /// Go's `Limit`.
     ///
@@ -374,11 +378,11 @@ impl RateLimiter {
         self.period().as_secs_f64().recip()
     }
 
-    /// Changes the number of tokens that come each second.
+    /// Changes the number of tokens that arrive each second.
     ///
-    /// Like [`set_period`](Self::set_period) with the inverse, which is rounded to nanoseconds and
-    /// is at least one. With infinity there is no limit; with zero no more tokens come. Go's
-    /// `SetLimit`.
+    /// Like [`set_period`](Self::set_period) with the inverse of `per_second`, rounded to
+    /// nanoseconds and at least one nanosecond. With infinity, there is no limit; with zero, no
+    /// more tokens arrive. Go's `SetLimit`.
     ///
     /// # Panics
     /// If `per_second` is negative or not a number.
@@ -401,7 +405,7 @@ impl RateLimiter {
         });
     }
 
-    /// Returns the time in which a token comes: the inverse of the [`limit`](Self::limit).
+    /// Returns the time from one token to the next: the inverse of the [`limit`](Self::limit).
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -413,11 +417,11 @@ impl RateLimiter {
         self.bucket.lock().period
     }
 
-    /// Changes the period, even for queued waiters.
+    /// Changes the period, including for queued waiters.
     ///
     /// Go's `SetLimit` leaves queued waiters as they are. Never waits for a token.
     ///
-    /// The current tokens stay. The part of the next token that has grown stays the same, too.
+    /// The current tokens stay, and so does the part of the next token that has already grown.
     ///
     /// ```
     /// use greenthread::{ctx::Context, go, patterns::RateLimiter};
@@ -434,14 +438,15 @@ impl RateLimiter {
         self.wake_front(&bucket);
     }
 
-    /// Wakes the waiter in front, if there is one, to check again. Call it under the lock.
+    /// Wakes the waiter in front, if there is one, so that it checks again. Must be called under
+    /// the lock.
     fn wake_front(&self, bucket: &Bucket) {
         if bucket.queued > 0 {
             self.clock.reset(Duration::ZERO);
         }
     }
 
-    /// Locks the bucket and adds the tokens that have come.
+    /// Locks the bucket and adds the tokens that have arrived.
     fn lock_bucket(&self) -> MutexGuard<'_, Bucket> {
         let mut bucket = self.bucket.lock();
         bucket.advance(Instant::now());
@@ -492,7 +497,7 @@ pub struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Returns when the event may happen.
+    /// Returns the time at which the event may happen.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -520,12 +525,13 @@ impl Reservation<'_> {
         self.due.saturating_duration_since(Instant::now())
     }
 
-    /// Gives the tokens back, as the event will not happen.
+    /// Returns the tokens to the limiter, because the event will not happen.
     ///
     /// Go's `Cancel`. Never waits for a token.
     ///
-    /// If the reservation is due already, nothing is given back; neither are tokens that later
-    /// reservations rely on: those keep their times, and two of them must not become one burst.
+    /// If the reservation is due already, no tokens are returned. Tokens that later reservations
+    /// rely on are not returned either: those reservations keep their times, and two of them must
+    /// not become one burst.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;

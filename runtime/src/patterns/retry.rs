@@ -1,10 +1,10 @@
-//! `retry`: repeats an operation that fails, with pauses that grow.
+//! `retry`: repeats an operation that fails, with growing pauses.
 
 use std::time::{Duration, Instant};
 
 use greenthread_ctx::Context;
 
-/// Calls `f` until it succeeds, with the pauses of `backoff` after each failure.
+/// Calls `f` until it succeeds, and pauses after each failure as `backoff` says.
 ///
 /// `f` gets the number of the attempt, counted from 1.
 ///
@@ -16,13 +16,14 @@ use greenthread_ctx::Context;
 /// hand](https://github.com/greenthread-rs/greenthread/blob/main/docs/guide/src/by_hand.md#retry-with-back-off).
 ///
 /// # Errors
-/// The error of the last attempt, if there will not be another: when `backoff` allows no more, when
-/// the context ends in a pause, or at once when the pause would last beyond the context's deadline.
-/// It says more than "context canceled" would; call [`ctx.err()`](Context::err) to distinguish the
-/// cases.
+/// The error of the last attempt, if no further attempt will be made: because `backoff` allows no
+/// more, because the context ends during a pause, or at once because the pause would last beyond
+/// the context's deadline. That error says more than "context canceled" would. Call
+/// [`ctx.err()`](Context::err) to distinguish the cases.
 ///
-/// The first attempt is made even if the context has ended, since otherwise there would be nothing
-/// to return. An `f` that takes long must check the context itself: nothing interrupts it.
+/// The first attempt is made even if the context has ended, because otherwise there would be no
+/// error to return. If `f` takes a long time, it must check the context itself, because nothing
+/// interrupts it.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -47,12 +48,12 @@ pub fn retry<T, E>(ctx: &Context, backoff: Backoff, f: impl FnMut(u32) -> Result
     retry_if(ctx, backoff, |_| true, f)
 }
 
-/// Calls `f` until it succeeds or returns an error that is final.
+/// Calls `f` until it succeeds or returns a final error.
 ///
 /// Like [`retry`], but makes another attempt only if `is_retryable` returns `true` for the error.
 ///
 /// # Errors
-/// See [`retry`]; and at once an error that is not retryable.
+/// See [`retry`]. An error that is not retryable is returned at once.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -101,7 +102,7 @@ fn ends_by(delay: Duration, end: Option<Instant>) -> bool {
 /// How often [`retry`] calls its function, and how long it pauses in between.
 ///
 /// Each pause is `factor` times as long as the one before, up to a maximum. With [`Jitter::Full`],
-/// the default, the actual pause is a random part of that.
+/// the default, the actual pause is a random part of that length.
 ///
 /// ```
 /// use greenthread::patterns::{Backoff, Jitter};
@@ -124,15 +125,15 @@ pub struct Backoff {
 
 /// The random part of a pause.
 ///
-/// Clients of one server that failed at the same time come back at the same time, unless their
-/// pauses differ.
+/// If the requests of several clients fail at the same time, all of them come back at the same
+/// time, unless their pauses differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Jitter {
     /// No randomness: the pause is as long as computed.
     None,
-    /// Any length from zero to the computed one, with equal probability. Spreads clients best, and
-    /// halves the mean pause.
+    /// Any length from zero to the computed one, with equal probability. This spreads clients best,
+    /// and halves the mean pause.
     #[default]
     Full,
 }
@@ -140,7 +141,7 @@ pub enum Jitter {
 impl Backoff {
     /// Creates a back-off whose pauses begin with `initial` and double each time.
     ///
-    /// The longest pause is 10 s (or `initial`, if that is longer), there are 10 attempts, and
+    /// The longest pause is 10 s (or `initial`, if that is longer). There are 10 attempts, with
     /// [full jitter](Jitter::Full).
     ///
     /// ```
@@ -156,7 +157,7 @@ impl Backoff {
         Self { initial, factor: 2.0, max_delay, max_attempts: 10, max_elapsed: None, jitter: Jitter::Full }
     }
 
-    /// Sets how many times as long as the one before each pause is.
+    /// Sets the ratio of each pause to the one before it.
     ///
     /// With 1, all pauses are the same.
     ///
@@ -208,9 +209,9 @@ impl Backoff {
         Self { max_attempts, ..self }
     }
 
-    /// Sets the time after which no attempt begins, counted from the start of the first.
+    /// Sets the time after which no attempt begins, counted from the start of the first attempt.
     ///
-    /// A pause that would last beyond it is not made.
+    /// If a pause would last beyond that time, no further attempt is made.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -241,9 +242,9 @@ impl Backoff {
         Self { jitter, ..self }
     }
 
-    /// Returns the pauses, one less than there are attempts, for a loop of your own.
+    /// Returns the pauses, one fewer than the number of attempts, for a loop of your own.
     ///
-    /// With jitter, each call returns other pauses. [`max_elapsed`](Self::max_elapsed) has no
+    /// With jitter, each call returns different pauses. [`max_elapsed`](Self::max_elapsed) has no
     /// effect here.
     ///
     /// ```
@@ -281,7 +282,7 @@ impl Default for Backoff {
 }
 
 /// Scales `delay` by `random`: zero for the smallest number, all of `delay` for the largest, to the
-/// nanosecond. A delay of more than 584 years counts as that.
+/// nanosecond. A delay of more than 584 years counts as 584 years.
 fn scale(delay: Duration, random: u64) -> Duration {
     let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos((((u128::from(nanos) + 1) * u128::from(random)) >> 64) as u64)

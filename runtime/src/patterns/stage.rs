@@ -1,29 +1,29 @@
 //! The goroutines behind a [`Pipeline`](super::Pipeline): how they learn that they must stop, and
-//! how others learn how they ended.
+//! how other goroutines learn how they ended.
 //!
 //! # How it works
-//! A *stage* is a group of goroutines with the same inputs and outputs. It has a context, derived
-//! from the user's, which ends
+//! A *stage* is a group of goroutines with the same inputs and outputs. Its context is derived from
+//! the user's context. The stage's context ends
 //! * with the user's context;
-//! * when one of the goroutines fails: it panics, or stops with an error, which becomes the cause;
-//! * when no receiver is left for its values: the last [`StageGuard`] is dropped.
+//! * when one of the goroutines panics, or stops with an error (the error becomes the cause);
+//! * when no receiver is left for the stage's values, because the last [`StageGuard`] is dropped.
 //!
 //! **Guards go upstream.** Each goroutine of a stage holds the guards of its inputs until it ends,
 //! for any reason; the user's `Pipeline` holds the guard of the last stage. When the last guard of
-//! a stage is dropped, the stage is canceled. Closed channels alone would not do: a goroutine that
-//! waits for input does not notice that its output is closed.
+//! a stage is dropped, the stage is canceled. Closed channels alone would not suffice: a goroutine
+//! that waits for input does not notice that its output is closed.
 //!
-//! **Ends go downstream**, as closed channels. A goroutine that ends because its input does, or
-//! because no receiver is left, has not failed.
+//! **Ends go downstream**, as closed channels. A goroutine has not failed if it ends because its
+//! input ended or because no receiver is left.
 //!
-//! **Failures stay** with their stage until the end of the pipeline is asked for, and with it the
-//! end of all stages upstream. A stage keeps its first failure, except that a panic replaces an
-//! error. A failure is recorded before the goroutine drops its senders: a receiver that finds the
-//! channel closed finds the failure too.
+//! **Failures stay** with their stage until a caller asks for the outcome of the pipeline, and thus
+//! for the outcome of all stages upstream. A stage keeps its first failure, except that a panic
+//! replaces an error. A failure is recorded before the goroutine drops its senders, so a receiver
+//! that finds the channel closed also finds the failure.
 //!
-//! **Waiting** for a stage includes waiting for the stages upstream, except for those that continue
-//! for another receiver. A goroutine drops its guards before it counts as ended. So once the stages
-//! downstream have ended, a stage without another receiver is canceled, and ends soon.
+//! **Waiting** for a stage includes waiting for the stages upstream, except for the stages that
+//! continue for another receiver. A goroutine drops its guards before it counts as ended. So once
+//! the stages downstream have ended, a stage without another receiver is canceled, and ends soon.
 
 use std::any::Any;
 use std::cmp::Reverse;
@@ -46,21 +46,21 @@ pub(super) struct Stage {
     ctx: Context,
     cancel: CancelCause,
     goroutines: WaitGroup,
-    /// Set before the stage is canceled because no guard is left.
+    /// Set when no guard is left, before the stage is canceled.
     abandoned: AtomicBool,
     failure: Mutex<Option<Failure>>,
     inputs: Vec<Arc<Stage>>,
-    /// Greater than the depth of each input.
+    /// Greater than the depth of every input.
     depth: usize,
 }
 
-/// Why a goroutine of a stage ended before its work did.
+/// The reason that a goroutine of a stage ended before its work was done.
 enum Failure {
     Error(Cause),
     Panic(Box<dyn Any + Send>),
 }
 
-/// Why a goroutine of a stage must return early.
+/// The reason that a goroutine of a stage must return early.
 pub(super) enum StopReason {
     /// No receiver is left for its output.
     NoReceiver,
@@ -68,8 +68,8 @@ pub(super) enum StopReason {
     Ended(Cause),
 }
 
-/// What a goroutine of a stage drops at its end, in this order; also if it never begins, for want
-/// of a stack.
+/// Everything that a goroutine of a stage drops at its end, in this order. It is also dropped if
+/// the goroutine never begins because no stack can be allocated.
 struct Worker<O> {
     failure: Option<Failure>,
     outputs: O,
@@ -86,7 +86,8 @@ pub(super) struct StageGuard(Arc<CancelOnDrop>);
 
 struct CancelOnDrop(Arc<Stage>);
 
-// A panic leaves nothing half done: a stage keeps how it ended, and that is set in one step.
+// A panic leaves nothing half done: a stage records only its outcome, and the outcome is set in one
+// step.
 impl UnwindSafe for Stage {}
 impl RefUnwindSafe for Stage {}
 
@@ -100,7 +101,7 @@ impl StageGuard {
         Self(Arc::new(CancelOnDrop(Arc::new(Stage { ctx, cancel, goroutines, abandoned, failure, inputs, depth }))))
     }
 
-    /// Runs `body` in a goroutine of the stage, which holds the guard `input` and sends to
+    /// Runs `body` in a goroutine of the stage. The goroutine holds the guard `input` and sends to
     /// `outputs`.
     #[track_caller]
     pub(super) fn go<O: Send + 'static>(
@@ -117,23 +118,23 @@ impl StageGuard {
         self.0.0.cancel.cancel(greenthread_ctx::Error::Canceled);
     }
 
-    /// Waits until the goroutines of the stage have ended, and those upstream that have no other
-    /// receiver; then returns the [`outcome`](Self::outcome).
+    /// Waits until the goroutines of the stage have ended, along with all goroutines upstream that
+    /// have no other receiver. Then returns the [`outcome`](Self::outcome).
     pub(super) fn wait(&self) -> Result<(), Cause> {
         self.0.0.goroutines.wait();
         self.0.0.wait_for_canceled()
     }
 
     /// Drops the guard, then waits like [`wait`](Self::wait), but only for stages that are
-    /// canceled. So if the stage itself has another receiver, this does not wait for it.
+    /// canceled. So if the stage has another receiver, this does not wait for the stage.
     pub(super) fn abandon(self) -> Result<(), Cause> {
         let stage = Arc::clone(&self.0.0);
         drop(self);
         stage.wait_for_canceled()
     }
 
-    /// Returns how the stage and those upstream have ended so far: the error of the stage furthest
-    /// upstream, if any. Does not block.
+    /// Returns the outcome so far of this stage and the stages upstream: the error of the failed
+    /// stage that is furthest upstream, if any. Does not block.
     ///
     /// # Panics
     /// If a goroutine of one of the stages panicked, with the payload of its panic.
@@ -203,7 +204,7 @@ impl Stage {
         &self.ctx
     }
 
-    /// Receives a value; `None` at the end of the values.
+    /// Receives a value, or returns `None` at the end of the values.
     pub(super) fn recv<T>(&self, rx: &Receiver<T>) -> Result<Option<T>, StopReason> {
         match self.ctx.recv(rx) {
             Ok(value) => Ok(Some(value)),
@@ -212,7 +213,7 @@ impl Stage {
         }
     }
 
-    /// Sends a value; `NoReceiver` if the channel is closed.
+    /// Sends a value, or returns `NoReceiver` if the channel is closed.
     pub(super) fn send<T>(&self, tx: &Sender<T>, value: T) -> Result<(), StopReason> {
         self.ctx.send(tx, value).map_err(|error| match error {
             SendError::Disconnected(_) => StopReason::NoReceiver,
@@ -232,12 +233,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Sends on all values.
+    /// Forwards all values.
     pub(super) fn forward<T>(&self, rx: &Receiver<T>, tx: &Sender<T>) -> Result<(), StopReason> {
         self.forward_with(rx, tx, |value| value)
     }
 
-    /// Sends on what `f` returns for each value.
+    /// Forwards the result of `f` for each value.
     pub(super) fn forward_with<T, U>(
         &self,
         rx: &Receiver<T>,
@@ -247,13 +248,13 @@ impl Stage {
         self.for_each(rx, |value| self.send(tx, f(value)))
     }
 
-    /// Cancels the stage with an error of the user's function.
+    /// Cancels the stage with an error from the user's function.
     pub(super) fn fail(&self, error: impl Into<Box<dyn Error + Send + Sync>>) -> StopReason {
         self.cancel.cancel(error);
         self.stop_reason()
     }
 
-    /// Returns why a goroutine must stop, once the context has ended.
+    /// Returns the reason that a goroutine must stop, once the context has ended.
     pub(super) fn stop_reason(&self) -> StopReason {
         match self.ctx.cause() {
             Some(cause) if !self.abandoned.load(Ordering::Relaxed) => StopReason::Ended(cause),
@@ -261,14 +262,14 @@ impl Stage {
         }
     }
 
-    /// Records how a goroutine failed, and stops the other goroutines of the stage.
+    /// Records the failure of a goroutine, and stops the other goroutines of the stage.
     fn record_failure(&self, failure: Failure) {
         let mut first = self.failure();
         let counts = first.is_none() || matches!((&*first, &failure), (Some(Failure::Error(_)), Failure::Panic(_)));
         let not_reported = if counts { first.replace(failure) } else { Some(failure) };
         drop(first);
         self.cancel.cancel("patterns: a goroutine of the stage failed");
-        // Last, as this may panic; and not under the lock, as it may block.
+        // Last, because this may panic, and not under the lock, because it may block.
         drop(not_reported);
     }
 
@@ -276,8 +277,8 @@ impl Stage {
         self.failure.lock()
     }
 
-    /// Returns the failure. A panic's payload is returned once; later calls return an error
-    /// instead.
+    /// Returns the failure. The payload of a panic is returned only once; later calls return an
+    /// error instead.
     fn take_failure(&self) -> Option<Failure> {
         let mut failure = self.failure();
         match &*failure {
@@ -287,7 +288,7 @@ impl Stage {
         }
     }
 
-    /// Waits for those of the stages that are canceled.
+    /// Waits for the stages that are canceled, among this stage and the stages upstream.
     fn wait_for_canceled(self: &Arc<Self>) -> Result<(), Cause> {
         for stage in self.self_and_upstream() {
             if stage.ctx.err().is_some() {
@@ -309,7 +310,7 @@ impl Stage {
         end
     }
 
-    /// Returns the stage and all stages upstream, each once, and each before its inputs.
+    /// Returns this stage and all stages upstream, each of them once, and each before its inputs.
     fn self_and_upstream(self: &Arc<Self>) -> Vec<&Arc<Self>> {
         let (mut seen, mut stages, mut next) = (HashSet::new(), Vec::new(), vec![self]);
         while let Some(stage) = next.pop() {
@@ -323,8 +324,8 @@ impl Stage {
     }
 }
 
-/// Iterative, since a chain may have more stages than a stack has room for: each stage is taken out
-/// of the one downstream before that is dropped.
+/// Iterative, because a recursive drop of a long chain of stages could overflow the stack. Each
+/// stage is removed from the stage downstream of it before the downstream stage is dropped.
 impl Drop for Stage {
     fn drop(&mut self) {
         let mut stages = mem::take(&mut self.inputs);

@@ -12,13 +12,13 @@ use super::stage::{Stage, StopReason};
 /// Stages that run in one goroutine each.
 ///
 /// Each stage has a channel of the chosen [capacity](Self::capacity) and keeps the order of the
-/// values. For stages of several goroutines, see [`map_parallel`](Self::map_parallel),
+/// values. For stages that run in several goroutines, see [`map_parallel`](Self::map_parallel),
 /// [`map_ordered`](Self::map_ordered), and their fallible counterparts.
 impl<T: Send + 'static> Pipeline<T> {
     /// Sets the capacity of the channels of all stages added after this call.
     ///
-    /// The default is zero: each stage works on one value and waits until the next stage takes it.
-    /// To set the capacity of the first channel as well, use
+    /// The default is zero: each stage works on one value and then waits until the next stage takes
+    /// it. To also set the capacity of the first channel, use
     /// [`with_capacity`](Self::with_capacity).
     ///
     /// ```
@@ -73,7 +73,7 @@ impl<T: Send + 'static> Pipeline<T> {
         })
     }
 
-    /// Sends on the values for which `f` returns `true`.
+    /// Forwards only values that `f` returns `true` for.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -87,7 +87,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| if f(&value) { stage.send(tx, value) } else { Ok(()) })
     }
 
-    /// Passes each value to `f` and forwards the value in the `Some` that it returns.
+    /// Passes each value to `f` and, if `f` returns `Some`, forwards the value inside.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -102,7 +102,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| f(value).map_or(Ok(()), |value| stage.send(tx, value)))
     }
 
-    /// Passes each value to `f` and forwards the items that it returns, one by one.
+    /// Passes each value to `f` and forwards the items that `f` returns, one by one.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -121,7 +121,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.each(move |stage, tx, value| f(value).into_iter().try_for_each(|value| stage.send(tx, value)))
     }
 
-    /// Sends on the first `n` values and stops the stages before it.
+    /// Forwards the first `n` values, then stops the stages upstream.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -141,10 +141,10 @@ impl<T: Send + 'static> Pipeline<T> {
         })
     }
 
-    /// Sends on the values in batches of `size`, for consumers that work more cheaply on batches.
+    /// Forwards the values in batches of `size`, for consumers that process batches more cheaply.
     ///
     /// A batch is smaller if it is the last one, or if `timeout` has passed since its first value
-    /// came.
+    /// arrived.
     ///
     /// # Panics
     /// If `size` is zero.
@@ -175,8 +175,8 @@ impl<T: Send + 'static> Pipeline<T> {
     }
 }
 
-/// Returns a batch that begins with `first`: a full one, or what there is when the time is up, the
-/// values end, or the context ends.
+/// Returns a batch that begins with `first`: a full batch, or as much as has arrived when the time
+/// is up, the values end, or the context ends.
 fn batch<T>(ctx: &Context, rx: &Receiver<T>, first: T, size: usize, timeout: Duration) -> Vec<T> {
     let time_is_up = Instant::now().checked_add(timeout).map_or_else(greenthread_channels::never, at);
     let mut batch = vec![first];

@@ -8,12 +8,13 @@ use super::{Input, Pipeline};
 
 /// Sends each value to both of the returned pipelines.
 ///
-/// The pipeline that takes a value first gets it first; the next value comes when both have taken
-/// this one. So the slower reader sets the pace, and a pipeline that is not read stops the other
-/// one: receive in different goroutines. ("Concurrency in Go" calls this pattern `tee`, too.)
+/// Whichever pipeline is ready first gets a value first. The next value follows only when both have
+/// taken the current one. So the slower reader sets the pace, and a pipeline that is not read stops
+/// the other one. Receive from them in different goroutines. (The pattern has the same name in
+/// "Concurrency in Go".)
 ///
 /// When one pipeline is dropped, the other continues. When both are dropped, the input is stopped.
-/// The pipelines share a stage, so [`cancel`](Pipeline::cancel) of one cancels both.
+/// The pipelines share a stage, so calling [`cancel`](Pipeline::cancel) on one cancels both.
 ///
 /// The goroutine of the stage clones each value; a panic in `clone` ends both pipelines.
 ///
@@ -39,7 +40,7 @@ pub fn tee<T: Clone + Send + 'static>(ctx: &Context, input: impl Input<Item = T>
     (half(a_values, stage.clone()), half(b_values, stage))
 }
 
-/// Sends each value to both outputs; once one of them is closed, to the other alone.
+/// Sends each value to both outputs or, once one of them is closed, to the other alone.
 fn send_to_both<T: Clone>(stage: &Stage, input: &Receiver<T>, a: &Sender<T>, b: &Sender<T>) -> Result<(), StopReason> {
     let give = |tx, value| match stage.send(tx, value) {
         Ok(()) => Ok(true),

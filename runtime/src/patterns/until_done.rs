@@ -9,13 +9,14 @@ use greenthread_ctx::Context;
 use super::Input;
 use super::stage::StageGuard;
 
-/// Returns an iterator over the values of a channel or a pipeline that also ends with the context.
+/// Returns an iterator over the values of a channel or a pipeline that also ends when the context
+/// ends.
 ///
 /// It replaces Go's `for v := range orDone(ctx.Done(), c)` ("Concurrency in Go"), and needs no
 /// goroutine.
 ///
 /// Each step blocks until there is a value. After the last step, [`ctx.err()`](Context::err) tells
-/// whether the context ended the iteration; a context that has ended takes precedence over values
+/// whether the context ended the iteration. A context that has ended takes precedence over values
 /// that are ready. Dropping the iterator stops the pipeline.
 ///
 /// # Panics
@@ -44,7 +45,8 @@ pub fn until_done<I: Input>(ctx: &Context, input: I) -> UntilDone<I::Item> {
     UntilDone { ctx: ctx.clone(), values: input.values, upstream: input.upstream }
 }
 
-/// An iterator over the values of an [`Input`] that ends with a context; see [`until_done`].
+/// An iterator over the values of an [`Input`] that also ends when a context ends; see
+/// [`until_done`].
 #[must_use = "iterators are lazy"]
 pub struct UntilDone<T> {
     ctx: Context,
@@ -58,15 +60,15 @@ impl<T> Iterator for UntilDone<T> {
     fn next(&mut self) -> Option<T> {
         let value = self.ctx.recv(&self.values).ok();
         if let (None, Some(upstream)) = (&value, &self.upstream) {
-            // Panics if a stage panicked. An error is not a value, and the context reports its own
-            // end.
+            // Panics if a stage panicked. An error is not reported here because it is not a value,
+            // and the context reports its own end.
             let _ = upstream.outcome();
         }
         value
     }
 }
 
-/// A context that has ended stays so, and a closed channel stays closed.
+/// A context that has ended stays ended, and a closed channel stays closed.
 impl<T> FusedIterator for UntilDone<T> {}
 
 impl<T> fmt::Debug for UntilDone<T> {

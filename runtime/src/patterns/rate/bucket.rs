@@ -1,4 +1,4 @@
-//! The arithmetic of a rate limiter: tokens that come with time, tokens that waiters are queued
+//! The arithmetic of a rate limiter: tokens that arrive over time, tokens that waiters are queued
 //! for, and tokens that are reserved.
 
 use std::collections::VecDeque;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Bucket {
     pub(super) period: Duration,
     pub(super) burst: usize,
-    /// The tokens that have come and are neither taken nor reserved, as of `growing_since`.
-    /// Negative if more are reserved than have come.
+    /// The tokens that have arrived and are neither taken nor reserved, as of `growing_since`.
+    /// Negative if more tokens are reserved than have arrived.
     pub(super) tokens: i128,
     /// The tokens that waiters are queued for.
     pub(super) queued: i128,
@@ -38,7 +38,7 @@ impl Bucket {
         Self { period, burst, tokens: burst as i128, queued: 0, growing_since: None, reserved, next_position: 0 }
     }
 
-    /// Adds the tokens that have come since the last call.
+    /// Adds the tokens that have arrived since the last call.
     pub(super) fn advance(&mut self, now: Instant) {
         while self.reserved.front().is_some_and(|first| first.due <= now) {
             self.reserved.pop_front();
@@ -55,7 +55,7 @@ impl Bucket {
         self.tokens = self.tokens.min(limit);
     }
 
-    /// Takes `n` tokens beyond those that waiters are queued for, if there are that many.
+    /// Takes `n` tokens beyond the ones that waiters are queued for, if that many are available.
     pub(super) fn take(&mut self, n: usize) -> bool {
         let unlimited = self.period.is_zero();
         let enough = unlimited || self.tokens >= self.queued + n as i128;
@@ -71,8 +71,8 @@ impl Bucket {
         self.next_position
     }
 
-    /// Takes `n` tokens for the first waiter of the queue, which is at `position`, if there are
-    /// that many.
+    /// Takes `n` tokens for the first waiter of the queue, if that many are available. `position`
+    /// is the waiter's position among the reservations.
     pub(super) fn take_queued(&mut self, n: usize, position: u64) -> bool {
         let enough = self.tokens + self.reserved_from(position) >= n as i128;
         if enough {
@@ -82,35 +82,37 @@ impl Bucket {
         enough
     }
 
-    /// Returns when `tokens` will have come for a waiter at `position` if none are taken, or `None`
-    /// if that is beyond the clock.
+    /// Returns the time by which `tokens` will have arrived for a waiter at `position` if none are
+    /// taken, or `None` if the clock cannot express that time.
     pub(super) fn due(&self, tokens: i128, position: u64) -> Option<Instant> {
         let missing = (tokens - self.tokens - self.reserved_from(position)).max(0).unsigned_abs();
         self.growing_since?.checked_add(nanos(missing.saturating_mul(self.period.as_nanos()))?)
     }
 
-    /// Returns when `n` tokens will have come beyond those that waiters are queued for.
+    /// Returns the time by which `n` tokens will have arrived beyond the ones that waiters are
+    /// queued for.
     pub(super) fn due_at_tail(&self, n: usize) -> Option<Instant> {
         self.due(self.queued + n as i128, self.next_position)
     }
 
-    /// Returns the number of tokens that were reserved at `position` and behind it.
+    /// Returns the number of tokens that are reserved at `position` and behind it.
     fn reserved_from(&self, position: u64) -> i128 {
         self.reserved.iter().rev().take_while(|one| one.position >= position).map(|one| one.n).sum()
     }
 
     /// Removes the demand of a waiter that gave up at `position`.
     ///
-    /// The waiters behind it get its tokens, except for those that reservations behind it rely on.
+    /// The waiters behind it get its tokens, except for the tokens that reservations behind it rely
+    /// on.
     pub(super) fn dequeue(&mut self, n: usize, position: u64) {
         self.queued -= n as i128;
         self.tokens -= self.reserved_from(position).min(n as i128);
     }
 
-    /// Takes `n` tokens behind the queued demand, even tokens that have yet to come.
+    /// Takes `n` tokens behind the queued demand, even tokens that have yet to arrive.
     ///
-    /// Returns the position of the reservation, and when its tokens will have come; `None` if that
-    /// is beyond the clock.
+    /// Returns the position of the reservation and the time by which its tokens will have arrived,
+    /// or `None` if the clock cannot express that time.
     pub(super) fn reserve(&mut self, now: Instant, n: usize) -> Option<(u64, Instant)> {
         let due = self.due_at_tail(n)?.max(now);
         let position = self.next_position;
@@ -124,8 +126,8 @@ impl Bucket {
         Some((position, due))
     }
 
-    /// Gives back what was reserved at `position`, unless it was due, except for tokens that later
-    /// reservations rely on.
+    /// Returns the tokens reserved at `position` to the bucket, except for tokens that later
+    /// reservations rely on. Does nothing if the reservation was due.
     pub(super) fn cancel(&mut self, now: Instant, position: u64) {
         let Ok(index) = self.reserved.binary_search_by_key(&position, |one| one.position) else { return };
         if self.reserved[index].due <= now {
@@ -137,8 +139,8 @@ impl Bucket {
         }
     }
 
-    /// Returns the tokens beyond the queued demand, including the part of the next token that has
-    /// grown.
+    /// Returns the number of tokens beyond the queued demand, including the part of the next token
+    /// that has already grown.
     pub(super) fn available(&self, now: Instant) -> f64 {
         let grown = now.duration_since(self.growing_since.unwrap_or(now)).as_secs_f64();
         let part = if self.period.is_zero() { 0.0 } else { grown / self.period.as_secs_f64() };
@@ -177,7 +179,7 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_nanos(7);
 
-    /// Returns a bucket, and when it was filled.
+    /// Returns a bucket, and the time at which it was filled.
     fn bucket(period: Duration, burst: usize) -> (Bucket, Instant) {
         let mut bucket = Bucket::new(period, burst);
         let begin = Instant::now();
@@ -185,7 +187,7 @@ mod tests {
         (bucket, begin)
     }
 
-    /// Returns when there will be `tokens` tokens beyond the reserved ones.
+    /// Returns the time at which there will be `tokens` tokens beyond the reserved ones.
     fn due(bucket: &Bucket, tokens: i128) -> Option<Instant> {
         bucket.due(tokens, bucket.next_position)
     }
@@ -194,7 +196,7 @@ mod tests {
     fn no_nanosecond_is_lost() {
         let (mut bucket, begin) = bucket(PERIOD, 1_000_000_000);
         assert!(bucket.take(1_000_000_000));
-        // Calls at odd times add up to what one call at the end would find.
+        // Calls at odd times add up to the same number of tokens as one call at the end.
         let (mut now, mut looks) = (begin, 0);
         while looks < 100_000 {
             looks += 1;
@@ -214,7 +216,7 @@ mod tests {
             bucket.advance(begin + Duration::from_nanos(elapsed));
             assert_eq!(bucket.tokens, tokens, "after {elapsed} ns");
         }
-        // A full bucket does not save up a part of the next token, either.
+        // A full bucket does not save up part of the next token, either.
         assert!(bucket.take(1));
         bucket.advance(begin + Duration::from_nanos(1006));
         assert_eq!((bucket.tokens, due(&bucket, 2)), (1, Some(begin + Duration::from_nanos(1007))));
@@ -225,13 +227,14 @@ mod tests {
         let (mut bucket, begin) = bucket(PERIOD, 1);
         assert!(bucket.take(1));
         bucket.queued = 5;
-        // The waiters wake late: each gets the token that came for it, and then the bucket is full.
+        // The waiters wake late: each gets the token that arrived for it, and then the bucket is
+        // full.
         bucket.advance(begin + PERIOD * 100);
         assert_eq!(bucket.tokens, 6);
         assert!(!bucket.take(2), "only one is not queued for");
         assert!(bucket.take_queued(5, 0) && bucket.take(1));
         assert_eq!((bucket.tokens, bucket.queued), (0, 0));
-        // Waiters that have given up leave no more than the bucket holds.
+        // Waiters that have given up leave at most as many tokens as the bucket holds.
         bucket.queued = 50;
         bucket.advance(begin + PERIOD * 140);
         assert_eq!(bucket.tokens, 40);
@@ -297,7 +300,7 @@ mod tests {
         bucket.cancel(begin, positions[2]);
         bucket.cancel(begin, positions[1]);
         assert_eq!(bucket.tokens, -2);
-        // As soon as the reservation is due, it cannot be taken back.
+        // Once the reservation is due, it can no longer be canceled.
         let (position, due) = bucket.reserve(begin, 1).unwrap();
         bucket.cancel(due, position);
         bucket.advance(due);
@@ -309,8 +312,8 @@ mod tests {
         assert_eq!(bucket.tokens, 0);
     }
 
-    /// Checks that waiters and reservations that act as soon as they may never take more than the
-    /// bucket and the time allow, even if some give up or cancel.
+    /// Checks that waiters and reservations never take more than the bucket and the elapsed time
+    /// allow, even if they act as soon as possible and some of them give up or cancel.
     #[test]
     fn giving_up_before_a_reservation_causes_no_burst() {
         let (mut bucket, begin) = bucket(PERIOD, 1);
@@ -318,7 +321,7 @@ mod tests {
         let position = bucket.enqueue(1);
         assert_eq!(bucket.reserve(begin, 1).unwrap().1, begin + PERIOD * 2);
         bucket.dequeue(1, position);
-        // Otherwise, it would be due together with the reservation.
+        // Otherwise, the token would be due together with the reservation.
         assert_eq!(bucket.due_at_tail(1), Some(begin + PERIOD * 3));
         bucket.advance(begin + PERIOD * 2);
         assert!(!bucket.take(1));
