@@ -445,7 +445,10 @@ fn a_crowd_of_blocked_threads_is_found_quickly() {
         took
     };
     let one_by_one = CROWD as u32 * Duration::from_millis(2);
+    // Many attempts: on a busy machine 200 threads take long to start.
     without_chaos(|| {
-        check_on(1, || assert!((0..5).any(|_| crowd() < one_by_one / 2), "sysmon found the blocked threads one by one"))
+        check_on(1, || {
+            assert!((0..40).any(|_| crowd() < one_by_one / 2), "sysmon found the blocked threads one by one")
+        })
     });
 }
