@@ -178,7 +178,9 @@ fn wake_starter() {
     };
     if is_stuck {
         // No other thread would try again.
-        fatal::fatal("thread exhaustion: the system gives no thread for a pinned goroutine");
+        fatal::fatal(
+            "thread exhaustion: the system refuses a thread for a pinned goroutine; raise the limit of threads (ulimit -u)",
+        );
     }
 }
 
@@ -202,7 +204,9 @@ pub(crate) fn start_ordered(failed: impl Fn(&'static P, bool)) {
         };
         if last {
             // No thread will become free: the goroutines would wait forever.
-            fatal::fatal(&format!("the system gives no thread to run goroutines on: {error}"));
+            fatal::fatal(&format!(
+                "cannot start a thread to run goroutines on ({error}); raise the limit of threads (ulimit -u)"
+            ));
         }
         warn_no_thread(&format!("cannot start another thread ({error})"));
         if let Some((p, search)) = handed {
