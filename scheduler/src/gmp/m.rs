@@ -268,7 +268,7 @@ impl M {
 
     /// Returns the pinned goroutine that owns the M's thread.
     ///
-    /// It may be accessed while it lives.
+    /// The caller may access the goroutine while it lives.
     pub(crate) fn pinned_g(&self) -> Option<GRef> {
         // ORDERING P1: acquire pairs with `set_pinned_g`.
         // SAFETY: set from a goroutine, whose memory is never unmapped.

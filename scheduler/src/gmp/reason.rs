@@ -23,7 +23,7 @@ pub enum WaitReason {
     Sleep,
     /// Receiving from an empty channel.
     ChanReceive,
-    /// Sending to a full channel, or to an unbuffered channel without a receiver.
+    /// Sending to a full channel, or to an unbuffered one from which no goroutine receives.
     ChanSend,
     /// Receiving from a nil channel: forever.
     ChanReceiveNil,

@@ -1,22 +1,24 @@
 //! Goroutines that start at a time: Go's `time.AfterFunc`.
 //!
 //! # Protocol
-//! No goroutine waits. The one that is to start is made at once, in a block of its own that also
-//! holds the timer, and is not queued: it has no stack, no M has seen it, and it is not counted.
-//! Then the timer is armed, and the lock of its heap decides who gets the goroutine:
+//! No goroutine waits. The goroutine that is to start is created at once, in a block of its own
+//! that also holds the timer, and is not queued: it has no stack, no M has seen it, and it is not
+//! counted. Then the timer is armed, and the lock of its heap decides which thread gets the
+//! goroutine:
 //!
-//! * the timer *fires*: the M that looks at the clock counts and queues the goroutine. From then on
-//!   it is like any other;
-//! * or it is *stopped*: the thread that took the timer out of its heap drops the closure, and the
+//! * If the timer *fires*, the M that checks the clock counts and queues the goroutine. From then
+//!   on it is like any other.
+//! * If the timer is *stopped*, the thread that removed it from its heap drops the closure, and the
 //!   goroutine has ended without having run.
 //!
-//! The block stays until the goroutine has ended and the [`AfterFunc`] is gone, by the word of
-//! [`crate::protocol::join`]: so a late `stop` finds a timer that has fired, and not the memory of
-//! another goroutine. A handle that is dropped early leaves block and timer to the goroutine.
+//! The block stays until the goroutine has ended and the [`AfterFunc`] is gone, which the word of
+//! [`crate::protocol::join`] decides. So a late `stop` finds a timer that has fired, and not the
+//! memory of another goroutine. A handle that is dropped early leaves the block and the timer to
+//! the goroutine.
 //!
-//! Rejected: a goroutine that sleeps and then calls the closure. It keeps a page of stack for the
-//! time, and stopping it means waking it up. Rejected: the timer in an allocation of its own,
-//! shared by the handle and the closure. It works, and costs an `Arc` each time.
+//! Rejected: a goroutine that sleeps and then calls the closure. It occupies a page of stack during
+//! the sleep, and stopping it means waking it up. Rejected: the timer in an allocation of its own,
+//! shared by the handle and the closure. It works, but costs an `Arc` each time.
 //!
 //! # Invariants
 //! * I1: the goroutine is owned by its armed timer; firing and disarming, under the lock of the
@@ -43,7 +45,7 @@ use crate::time::p_timers::Timer;
 use crate::wait::park;
 use crate::wait::ready;
 
-/// A block with a goroutine like any other, and behind it the timer that starts it.
+/// A block with a goroutine like any other, followed by the timer that starts it.
 #[repr(C)]
 struct Delayed<C> {
     task: DelayedTask<C>,
@@ -56,7 +58,7 @@ impl<C: Kept<Item: FnOnce()>> Delayed<C> {
     const VTABLE: Vtable = Vtable { size: size_of::<Self>(), align: align_of::<Self>(), ..DelayedTask::<C>::VTABLE };
 }
 
-/// A call that is scheduled for later, like Go's `time.Timer` of `time.AfterFunc`.
+/// A call that is scheduled for later, like the `time.Timer` that Go's `time.AfterFunc` returns.
 ///
 /// Any goroutine or thread may stop it, and several may try at once. Dropping it does not stop it.
 ///
@@ -73,13 +75,13 @@ pub struct AfterFunc {
     timer: NonNull<Timer>,
 }
 
-// SAFETY: the timer is reached under the lock of its heap, and stays while the handle does (I2).
+// SAFETY: the timer is accessed under the lock of its heap, and stays while the handle does (I2).
 unsafe impl Send for AfterFunc {}
 // SAFETY: the timer stays (I2). Many threads may call `stop` at once, and one of them gets the
 // goroutine (I1).
 unsafe impl Sync for AfterFunc {}
 
-// A panic leaves nothing half done: the closure is reached only by its goroutine.
+// A panic leaves nothing half done, since only the goroutine accesses the closure.
 impl UnwindSafe for AfterFunc {}
 impl RefUnwindSafe for AfterFunc {}
 
@@ -112,7 +114,8 @@ impl AfterFunc {
             inside.unwrap_or_else(|_| (block::alloc_foreign(layout), sched.next_id.fetch_add(1, Ordering::Relaxed)));
         let delayed = block.cast::<Delayed<C>>();
         let g = GRef::new(delayed.cast());
-        // SAFETY: the block is ours, with this layout. The handle is the goroutine's one handle.
+        // SAFETY: the caller owns the block, which has this layout. The handle is the goroutine's
+        // only handle.
         let this = unsafe {
             delayed.write(Delayed {
                 task: Task::new(&Delayed::<C>::VTABLE, id, closure, None, JoinWord::new(), site),
@@ -120,17 +123,18 @@ impl AfterFunc {
             });
             Self { handle: JoinHandle::of(g), timer: NonNull::from(&(*delayed.as_ptr()).timer) }
         };
-        // SAFETY: I2: the handle is there until this returns.
+        // SAFETY: I2: the handle exists until this function returns.
         unsafe { arming::arm(this.timer.as_ref(), when) }.unwrap_or_else(park::reacquire_p);
         this
     }
 
     /// Cancels the pending call, like Go's `Timer.Stop`.
     ///
-    /// Returns `true` if the closure has not started, and so never will: the caller drops it before
-    /// this returns. Returns `false` if the call was stopped before, or if its time had come: then
-    /// the closure runs, has run, or was dropped since there was no stack for it. Does not wait for
-    /// a closure that runs, and never parks.
+    /// Returns `true` if the closure has not started, and so never will. In this case the closure
+    /// is dropped on the calling thread before this returns. Returns `false` if the call was
+    /// stopped before, or if its time had been reached. In the latter case the closure is running,
+    /// has run, or was dropped because no stack was available for it. Does not wait for a running
+    /// closure, and never parks.
     ///
     /// ```
     /// use std::time::Duration;
@@ -140,11 +144,11 @@ impl AfterFunc {
     /// assert!(!call.stop(), "it is stopped already");
     /// ```
     pub fn stop(&self) -> bool {
-        // SAFETY: I2: the handle is there.
+        // SAFETY: I2: the handle exists.
         let stopped = unsafe { self.timer.as_ref() }.disarm();
         if stopped {
-            // SAFETY: I1: it was disarmed here, so the goroutine is the caller's and will not be
-            // queued.
+            // SAFETY: I1: the timer was disarmed here, so the caller owns the goroutine, which will
+            // not be queued.
             unsafe { self.handle.drop_unstarted() };
         }
         stopped
@@ -157,7 +161,7 @@ impl AfterFunc {
 /// The conditions of [`crate::time::p_timers::Fire`]; `arg` is the goroutine of the timer that
 /// fires.
 unsafe fn begin(arg: *const (), context: *mut ()) {
-    // SAFETY: I1: the goroutine is ours, and alive; this is the call by `Fire`.
+    // SAFETY: I1: this call owns the goroutine, which is alive; this is the call by `Fire`.
     unsafe {
         if let Some(g) = GRef::from_ptr(arg.cast_mut().cast()) {
             let p = Inside::from_context(context);
@@ -175,7 +179,8 @@ mod tests {
     use super::*;
     use crate::api::entry_points::{after_func, num_goroutine};
 
-    /// Returns how many blocks `n` calls in a row have used, each over when the next is made.
+    /// Returns how many blocks `n` successive calls have used, where each call is over when the
+    /// next is made.
     fn blocks_used(n: usize, end: impl Fn(AfterFunc), duration: Duration) -> usize {
         let call = |_| {
             let call = after_func(duration, || ());
@@ -198,8 +203,8 @@ mod tests {
             }
         };
         let dropped = blocks_used(1000, dropped_first, Duration::ZERO);
-        // Freed by one P, and allocated by this thread: up to two magazines of each are on their
-        // way.
+        // The blocks are freed by one P and allocated by this thread, so up to two magazines of
+        // each are in transit.
         assert!(stopped < 100 && fired < 2500 && dropped < 800, "{stopped}, {fired}, {dropped}");
     }
 }

@@ -2,16 +2,17 @@
 //!
 //! # Who frees what
 //! The block belongs to the goroutine and to its [`JoinHandle`](crate::task::handle::JoinHandle);
-//! [`crate::protocol::join`] says which of them is the last. The closure is consumed when the
-//! goroutine runs first. The result is taken by `join`, or dropped by the last of the two.
+//! [`crate::protocol::join`] decides which of them is the last. The closure is consumed when the
+//! goroutine first runs. The result is taken by `join`, or dropped by the last of the two.
 //!
 //! # Large closures and results
-//! Blocks are never given back ([`crate::gmp::block`]), and are small: a closure and its result lie
-//! behind the header only if there is room for them. Else both are in boxes of their own
-//! ([`Kept`]), which go back to the allocator when the closure begins to run or is dropped, and
-//! when the result is taken or dropped. So a burst of large ones leaves only headers behind.
-//! Rejected: large blocks from which the pages behind the header are given back when they have been
-//! free for a while. It helps from two pages on, and needs a thread that looks for them.
+//! Blocks are small and are never returned to the system ([`crate::gmp::block`]), so a closure and
+//! its result lie behind the header only if there is room for them. Otherwise both are in boxes of
+//! their own ([`Kept`]). The box of the closure goes back to the allocator when the closure begins
+//! to run or is dropped, and the box of the result when the result is taken or dropped. So a burst
+//! of large closures leaves only headers behind. Rejected: large blocks whose pages behind the
+//! header are returned to the system when they have been free for a while. This helps only from two
+//! pages on, and needs a thread that searches for such pages.
 //!
 //! # Invariants
 //! * I1: the body is the closure until the goroutine runs or fails, empty while it runs, and the
@@ -30,14 +31,14 @@ use crate::gmp::{Attributes, G, GRef, Vtable};
 use crate::protocol::join::JoinWord;
 use crate::sched::entry;
 
-/// How a closure or a result is kept in a [`Task`].
+/// The way in which a [`Task`] keeps a closure or a result.
 pub(crate) trait Kept {
     type Item;
     fn keep(item: Self::Item) -> Self;
     fn take(self) -> Self::Item;
 }
 
-/// Kept in the block itself.
+/// A value kept in the block itself.
 pub(crate) struct InPlace<X>(X);
 
 impl<X> Kept for InPlace<X> {
@@ -99,8 +100,9 @@ where
         align: align_of::<Self>(),
     };
 
-    /// Returns a goroutine that has not run. `vtable` is [`Self::VTABLE`], or that of a block that
-    /// begins with a task.
+    /// Returns a goroutine that has not run.
+    ///
+    /// `vtable` is [`Self::VTABLE`], or the vtable of a block that begins with a task.
     pub(crate) fn new(
         vtable: &'static Vtable,
         id: u64,
@@ -143,8 +145,9 @@ where
         unsafe { to.cast::<thread::Result<T>>().write(ManuallyDrop::take(&mut (*Self::body(g)).result).take()) };
     }
 
-    /// Drops a result that was not taken. A panic in its drop has been reported by the panic hook,
-    /// and goes no further.
+    /// Drops a result that was not taken.
+    ///
+    /// If its drop panics, the panic hook has reported the panic, which does not propagate further.
     unsafe fn drop_result(g: GRef) {
         // SAFETY: I1: the closure has run, and the last party drops the result, once.
         let result = unsafe { ManuallyDrop::take(&mut (*Self::body(g)).result) };
@@ -165,12 +168,12 @@ pub(super) unsafe fn take_result<T>(g: GRef) -> thread::Result<T> {
     }
 }
 
-/// Gives the block back.
+/// Returns the block to a cache.
 ///
 /// # Safety
 /// The goroutine has ended, its result is gone, and no other thread knows the block.
 pub(super) unsafe fn free(g: GRef) {
-    // SAFETY: the block is the caller's, with nothing but the header in it.
+    // SAFETY: the caller owns the block, which contains only the header.
     let (block, layout) = unsafe { take_apart(g) };
     // SAFETY: the block came from a cache with this layout, and is not in use.
     let freed = entry::with_p(|_, mut p| unsafe { p.owned_mut().blocks.free(block, layout) });
@@ -186,7 +189,7 @@ pub(super) unsafe fn free(g: GRef) {
 /// The goroutine has ended, its result is gone, and no other thread knows the block.
 pub(crate) unsafe fn take_apart(g: GRef) -> (NonNull<u8>, Layout) {
     let (size, align) = (g.vtable.size, g.vtable.align);
-    // SAFETY: the block is the caller's, and its header is dropped once.
+    // SAFETY: the caller owns the block, and its header is dropped once.
     unsafe { ptr::drop_in_place(g.as_ptr()) };
     let layout = Layout::from_size_align(size, align).expect("spawn: the layout of a task");
     // SAFETY: a GRef is not null.

@@ -1,7 +1,7 @@
-//! A goroutine's stack with an execution on it: install, resume, suspend, take back.
+//! A goroutine's stack and the execution on it: install, resume, suspend, take back.
 //!
-//! The switch itself is [`crate::machine::sys::switch`]. This module places its context, and what
-//! else a running stack needs, at the top of the stack itself:
+//! The switch itself is [`crate::machine::sys::switch`]. This module places its context, and
+//! everything else a running stack needs, at the top of the stack itself:
 //!
 //! ```text
 //!   high   +----------------------+  top of the slot, less its color
@@ -14,8 +14,8 @@
 //!   low    | guard area           |
 //!          +----------------------+
 //! ```
-//! That page is in use anyway, to move the stack from one goroutine to the next costs one pointer,
-//! and a goroutine that has not run owns none of it.
+//! That page is in use anyway. Moving the stack from one goroutine to the next costs one pointer,
+//! and a goroutine that has not run owns no part of it.
 //!
 //! # Invariants
 //! * I1: a `StackHead` is reached only through the goroutine that has the stack, by the M that owns
@@ -24,8 +24,9 @@
 //!   it ends, or left forever.
 //!
 //! # Sending
-//! An execution moves between threads. The closure that it runs is `Send`. What it keeps on its
-//! stack across a park is the user's: ARCHITECTURE.md, "Thread-locals", says what that means.
+//! An execution moves between threads. The closure that it runs is `Send`. Values that the closure
+//! keeps on its stack across a park are the user's responsibility: ARCHITECTURE.md,
+//! "Thread-locals", describes the consequences.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -49,27 +50,28 @@ pub(crate) struct StackHead {
     /// The lowest address that the goroutine may use; not `bottom` while `stack::grow` runs on
     /// another stack.
     low: Cell<usize>,
-    /// The other stacks that it has grown onto, the last first.
+    /// The other stacks that the goroutine has grown onto, the most recent first.
     grown: Cell<*const Grown>,
 }
 
-/// A stack that a goroutine has grown onto, kept in a frame of the stack before.
+/// A stack that a goroutine has grown onto, kept in a frame of the previous stack.
 pub(crate) struct Grown {
-    /// The address where its frames begin.
+    /// The address where the frames on this stack begin.
     base: usize,
-    /// The lowest live word of the stack before, or a little below.
+    /// The lowest live word of the previous stack, or an address slightly below it.
     left_at: Cell<usize>,
     before: Cell<*const Grown>,
 }
 
 impl Grown {
     /// Returns the record of a stack with this base, for a goroutine that is about to grow onto it.
-    /// The goroutine then says where it [leaves](Self::set_left_at) the stack before.
+    ///
+    /// The goroutine then records where it [leaves](Self::set_left_at) the previous stack.
     pub(crate) fn new(base: usize) -> Self {
         Self { base, left_at: Cell::new(0), before: Cell::new(ptr::null()) }
     }
 
-    /// Notes that there are no live words below this address of the stack that is left.
+    /// Notes that the stack that is left has no live words below this address.
     pub(crate) fn set_left_at(&self, sp: usize) {
         self.left_at.set(sp & !(align_of::<usize>() - 1));
     }
@@ -79,13 +81,13 @@ impl Grown {
 const HEAD: usize = size_of::<StackHead>().next_multiple_of(64);
 
 impl StackHead {
-    /// Places an execution on `stack` that will run `main(owner)`.
+    /// Places an execution that will run `main(owner)` on `stack`.
     #[inline]
     pub(crate) fn install(stack: Stack, main: Entry, owner: Owner) -> *mut StackHead {
         let base = corosensei::stack::Stack::base(&stack).get() - HEAD;
         let head = ptr::with_exposed_provenance_mut::<StackHead>(base);
         let (meta, low) = (stack.meta(), stack.low());
-        // SAFETY: the top of the stack is ours, since the stack is; the head fits above the base.
+        // SAFETY: the caller owns the stack, and so the top of it; the head fits above the base.
         unsafe {
             head.write(StackHead {
                 context: Context::new(meta.limit(), main, owner),
@@ -101,9 +103,10 @@ impl StackHead {
         head
     }
 
-    /// Runs the execution until it suspends or ends. If it suspends, returns the lowest address of
-    /// this stack whose content is needed, which [`SlotMeta::suspend`] is told; `None` if it has
-    /// ended.
+    /// Runs the execution until it suspends or ends.
+    ///
+    /// If it suspends, returns the lowest address of this stack whose contents are needed, which is
+    /// also passed to [`SlotMeta::suspend`]. Returns `None` if it has ended.
     ///
     /// # Safety
     /// I1; the execution is suspended, or has not begun.
@@ -112,15 +115,15 @@ impl StackHead {
         // SAFETY: I1; the head was written by `install`.
         let head = unsafe { &*this };
         head.meta.resume();
-        // SAFETY: the execution is suspended or has not begun, and is the caller's (I1).
+        // SAFETY: the execution is suspended or has not begun, and the caller owns it (I1).
         if !unsafe { head.context.resume() } {
             return None;
         }
         let on_grown_stack = head.low.get() != head.bottom;
         let sp = if on_grown_stack { head.bottom } else { head.context.saved_sp() };
         // SAFETY: the stack was entered above. The goroutine has left its frames at and above the
-        // stack pointer that the switch saved; while it is on another stack all of this one counts
-        // as needed.
+        // stack pointer that the switch saved; while it is on another stack, this whole stack
+        // counts as needed.
         unsafe { head.meta.suspend(sp) };
         Some(sp)
     }
@@ -131,7 +134,7 @@ impl StackHead {
     /// The caller runs on this stack, or on another that the goroutine has grown onto.
     #[inline]
     pub(crate) unsafe fn suspend(this: *mut StackHead) {
-        // SAFETY: the goroutine runs, so its head is there, and it is on its context's stacks.
+        // SAFETY: the goroutine runs, so its head exists, and it is on its context's stacks.
         unsafe { (*this).context.suspend() };
     }
 
@@ -160,26 +163,29 @@ impl StackHead {
         self.meta.set_owner(owner);
     }
 
-    /// Returns the lowest address that the goroutine may use at the moment.
+    /// Returns the lowest address that the goroutine may currently use.
     pub(crate) fn low(&self) -> usize {
         self.low.get()
     }
 
     /// Notes that the goroutine grows onto another stack, whose lowest usable address is `low`.
-    /// Returns the one before. `grown` stays in place until [`leave_grown`](Self::leave_grown).
+    ///
+    /// Returns the previous lowest usable address. `grown` stays in place until
+    /// [`leave_grown`](Self::leave_grown).
     pub(crate) fn enter_grown(&self, grown: &Grown, low: usize) -> usize {
         grown.before.set(self.grown.replace(grown));
         self.low.replace(low)
     }
 
-    /// Notes that the goroutine is back, with the lowest usable address that it had before.
+    /// Notes that the goroutine is back on the previous stack, with the lowest usable address that
+    /// it had there.
     pub(crate) fn leave_grown(&self, grown: &Grown, low: usize) {
         self.grown.set(grown.before.get());
         self.low.set(low);
     }
 
-    /// Returns `true` if a live word of the stack, or of the others that the goroutine is on, is an
-    /// address in `memory`.
+    /// Returns `true` if a live word of the stack, or of the other stacks that the goroutine is on,
+    /// is an address in `memory`.
     ///
     /// # Safety
     /// I1; the execution is suspended.
@@ -188,10 +194,11 @@ impl StackHead {
         let head = unsafe { &*this };
         let (mut sp, mut grown) = (head.context.saved_sp(), head.grown.get());
         loop {
-            // SAFETY: the frame that keeps it is suspended too.
+            // SAFETY: the frame that holds the record is suspended too.
             let on = unsafe { grown.as_ref() };
             let base = on.map_or(this.addr(), |on| on.base);
-            // SAFETY: these are frames of the suspended execution, and perhaps a few words below.
+            // SAFETY: these are frames of the suspended execution, and perhaps a few words below
+            // them.
             if unsafe { words_point_into(sp..base, memory) } {
                 return true;
             }
@@ -204,11 +211,12 @@ impl StackHead {
 /// Returns `true` if a word of `stack` is an address in `memory`.
 ///
 /// # Safety
-/// The words are of one stack, above its guard. (The goroutine on it may be running: what is found
+/// The words are all in one stack, above its guard. (The goroutine on it may be running: the result
 /// then means nothing.)
 unsafe fn words_point_into(stack: Range<usize>, memory: &Range<usize>) -> bool {
     stack.step_by(size_of::<usize>()).any(|at| {
-        // SAFETY: the words are of one stack, as the caller promises, and slots are never unmapped.
+        // SAFETY: the words are all in one stack, as the caller promises, and slots are never
+        // unmapped.
         memory.contains(&unsafe { peek(at) })
     })
 }

@@ -21,11 +21,11 @@ pub struct JoinHandle<T> {
     _result: PhantomData<T>,
 }
 
-// SAFETY: through the handle only the result is reached, and it crosses threads once, hence the
+// SAFETY: only the result is accessible through the handle, and it crosses threads once, hence the
 // bound.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: a shared handle reaches atomics and what the spawner wrote before the goroutine was
-// queued.
+// SAFETY: a shared handle gives access to atomics and to what the spawner wrote before the
+// goroutine was queued.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
 // A result is only ever taken whole, and a panic of the goroutine is reported by `join`.
@@ -42,19 +42,21 @@ impl<T> JoinHandle<T> {
     /// Returns the handle of `g`.
     ///
     /// # Safety
-    /// `g` was made with [`JoinWord::new`](crate::protocol::join::JoinWord::new), this is its one
-    /// handle, and its result is a `T`.
+    /// `g` was created with [`JoinWord::new`](crate::protocol::join::JoinWord::new), this is its
+    /// only handle, and its result is a `T`.
     pub(crate) unsafe fn of(g: GRef) -> Self {
         Self { g, _result: PhantomData }
     }
 
-    /// Ends the goroutine, which has never run: drops its closure. A panic in that has been
-    /// reported, and goes no further.
+    /// Ends the goroutine, which has never run, and drops its closure.
+    ///
+    /// If that drop panics, the panic hook has reported the panic, which does not propagate
+    /// further.
     ///
     /// # Safety
-    /// The goroutine is the caller's, and will not be queued.
+    /// The caller owns the goroutine, which will not be queued.
     pub(crate) unsafe fn drop_unstarted(&self) {
-        // SAFETY: the goroutine has never run, and is the caller's. The payload is the result,
+        // SAFETY: the goroutine has never run, and the caller owns it. The payload is its result,
         // which is dropped unseen.
         unsafe { (self.g.vtable.fail)(self.g, Box::new(())) };
         let waiters = self.g.join.finish(false).expect("spawn: this handle is still there");
@@ -68,8 +70,8 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> thread::Result<T> {
         self.wait();
         let this = ManuallyDrop::new(self);
-        // SAFETY: the goroutine has ended, so the result is there. The handle is forgotten, so it
-        // is taken once, and no other thread knows the block.
+        // SAFETY: the goroutine has ended, so the result is there. The handle is forgotten, so the
+        // result is taken once, and no other thread knows the block.
         unsafe {
             let result = body::take_result::<T>(this.g);
             body::free(this.g);
@@ -84,18 +86,19 @@ impl<T> JoinHandle<T> {
         }
         let blocker = Blocker::new();
         // A goroutine that joins others, one after the other, would be woken by each only to wait
-        // for the next. From the second time on it queues up behind what is runnable: by then they
-        // may all have ended.
+        // for the next. From the second time on it queues up behind everything that is runnable,
+        // since all the others may have ended before it runs.
         let last = blocker.waits_again_for(WaitReason::Join);
         let joiner = Joiner { node: JoinNode::new(wake_joiner), waker: blocker.waker(), last };
-        // SAFETY: the joiner is in this frame, which stays until it was woken. If the push is
-        // refused, the goroutine has ended since then, and wakes no waiter.
+        // SAFETY: the joiner is in this frame, which stays until the joiner is woken. If the push
+        // is refused, the goroutine has ended since then, and wakes no waiter.
         let commit = || unsafe { self.g.join.push(&raw const joiner.node) };
-        // SAFETY: the blocker is the caller's own; the push is one exchange, and the last access.
+        // SAFETY: the caller owns the blocker; the push is one exchange, and the last access.
         unsafe { blocker.block_if(WaitReason::Join, commit) };
     }
 
-    /// Keeps the goroutine apart from those that are tied to a thread, since it tends to block.
+    /// Keeps the goroutine apart from goroutines that are tied to a thread, since it tends to
+    /// block.
     pub(crate) fn expect_to_keep_its_thread(&self) {
         ties::note_kept(self.g);
     }
@@ -115,14 +118,14 @@ impl<T> JoinHandle<T> {
         self.g.name().map(|name| &**name)
     }
 
-    /// Calls `f` when the goroutine ends, or now if it has ended.
+    /// Calls `f` when the goroutine ends, or immediately if it has already ended.
     ///
-    /// `f` runs in the scheduler: it may wake, and must not block.
+    /// `f` runs in the scheduler: it may wake goroutines, and must not block.
     pub fn on_end(&self, f: impl FnOnce() + Send + 'static) {
         let hook = Box::into_raw(Box::new(Hook { node: JoinNode::new(call_hook), f: Box::new(f) }));
-        // SAFETY: the hook is freed by its own call alone.
+        // SAFETY: only the hook's own call frees it.
         if !unsafe { self.g.join.push(hook.cast()) } {
-            // SAFETY: the push was refused, so this is the one call.
+            // SAFETY: the push was refused, so this is the only call.
             unsafe { call_hook(hook.cast()) };
         }
     }
@@ -131,8 +134,8 @@ impl<T> JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.g.join.detach() {
-            // SAFETY: the goroutine has ended, and this handle was the other party: result and
-            // block are ours.
+            // SAFETY: the goroutine has ended, and this handle was the other party, so it owns the
+            // result and the block.
             unsafe {
                 (self.g.vtable.drop_result)(self.g);
                 body::free(self.g);
@@ -149,7 +152,7 @@ struct Hook {
 }
 
 unsafe fn call_hook(node: *const JoinNode) {
-    // SAFETY: the node is the first field of a boxed `Hook`, and this is the one call for it.
+    // SAFETY: the node is the first field of a boxed `Hook`, and this is the only call for it.
     let hook = unsafe { Box::from_raw(node.cast::<Hook>().cast_mut()) };
     (hook.f)();
 }
@@ -159,13 +162,13 @@ unsafe fn call_hook(node: *const JoinNode) {
 struct Joiner {
     node: JoinNode,
     waker: Waker,
-    /// Whether the joiner queues up behind all that is runnable.
+    /// Whether the joiner queues up behind everything that is runnable.
     last: bool,
 }
 
 unsafe fn wake_joiner(node: *const JoinNode) {
-    // SAFETY: the node is the first field of a `Joiner`, which stays until this wake. The waker is
-    // copied out first.
+    // SAFETY: the node is the first field of a `Joiner`, which stays until this wake-up. The waker
+    // is copied out first.
     unsafe {
         let &Joiner { waker, last, .. } = &*node.cast::<Joiner>();
         if last { waker.wake_last() } else { waker.wake() }

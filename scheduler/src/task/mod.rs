@@ -1,4 +1,4 @@
-//! A goroutine as a task: its stack, its closure and result, its handle.
+//! A goroutine as a task: its stack, its closure and result, and its handle.
 
 pub(crate) mod after_func;
 pub(crate) mod body;

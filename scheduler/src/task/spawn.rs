@@ -21,10 +21,10 @@ use crate::testing::mechanism::Mechanism;
 use crate::wait::park;
 use crate::wait::ready;
 
-/// Choices for one goroutine.
+/// Options for one goroutine.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// A name for panics and dumps.
+    /// A name for panic reports and dumps.
     pub name: Option<Arc<str>>,
     /// The stack reservation in bytes, guard area included; `None` is the default.
     pub stack_size: Option<usize>,
@@ -32,12 +32,12 @@ pub struct Options {
     pub pinned: bool,
     /// The spawn site that dumps show; `None` is the line of the call.
     ///
-    /// For goroutines that are started on behalf of an earlier call.
+    /// This serves goroutines that are started on behalf of an earlier call.
     pub site: Option<&'static Location<'static>>,
 }
 
 impl Options {
-    /// Returns what the header keeps of this: nothing, most of the time.
+    /// Returns the options that the header keeps, which are usually none.
     fn into_attributes(self) -> io::Result<Option<Box<Attributes>>> {
         let Self { name, stack_size, pinned, site: _ } = self;
         if let Some(bytes) = stack_size {
@@ -69,11 +69,11 @@ where
     T: Send,
 {
     let attributes = options.into_attributes()?;
-    // SAFETY: the caller promises the same for what `f` borrows; the handle is the one handle.
+    // SAFETY: the caller promises the same for what `f` borrows; this is the only handle.
     Ok(unsafe { JoinHandle::of(start(f, attributes, JoinWord::new(), site)) })
 }
 
-/// Makes a goroutine of `f` and queues it.
+/// Creates a goroutine from `f` and queues it.
 ///
 /// # Safety
 /// What `f` borrows, and what its result borrows, outlives the goroutine and its handle.
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// Makes a goroutine of a closure that is kept in the block or in a box, and queues it.
+/// Creates a goroutine from a closure that is kept in the block or in a box, and queues it.
 ///
 /// # Safety
 /// What the closure borrows, and what its result borrows, outlives the goroutine and its handle.
@@ -115,7 +115,7 @@ where
     let mut make = |block: NonNull<u8>, id: u64| {
         let (closure, attributes, join) = parts.take().expect("spawn: one goroutine per call");
         let task = block.cast::<Task<C, R>>();
-        // SAFETY: the block is ours, with the task's layout.
+        // SAFETY: this function owns the block, which has the task's layout.
         unsafe { task.write(Task::new(&Task::<C, R>::VTABLE, id, closure, attributes, join, site)) };
         GRef::new(task.cast())
     };
@@ -148,14 +148,14 @@ pub(crate) fn stack_for(p: &mut Inside<'_>, g: GRef) -> io::Result<Stack> {
     }
 }
 
-/// The stack on which the closure of a goroutine that cannot begin is dropped: as large as the
-/// goroutine's would have been.
+/// The size of the stack on which the closure of a goroutine that cannot begin is dropped: as large
+/// as the goroutine's stack would have been.
 const FAIL_STACK: usize = 256 << 10;
 
 /// Ends a goroutine that cannot begin, as if it had panicked.
 ///
-/// Dropping its closure is user code, so it gets a thread. Without one the process ends: the
-/// goroutine's waiters would wait forever.
+/// Dropping its closure runs user code, so this happens on a thread of its own. If no thread is
+/// available, the process ends, because the goroutine's waiters would otherwise wait forever.
 #[cold]
 pub(crate) fn fail(g: GRef, error: io::Error) {
     let text = format!("goroutine {} could not start: {error}", g.id);
@@ -164,7 +164,8 @@ pub(crate) fn fail(g: GRef, error: io::Error) {
         return;
     }
     let end = move || {
-        // SAFETY: the goroutine never ran, and it is ours since it was taken from its queue.
+        // SAFETY: the goroutine never ran, and this function owns it since it was taken from its
+        // queue.
         unsafe { (g.vtable.fail)(g, Box::new(text)) };
         end_outside(g);
     };
@@ -175,7 +176,7 @@ pub(crate) fn fail(g: GRef, error: io::Error) {
     }
 }
 
-/// Ends a goroutine for its waiters, on a thread that is not an M.
+/// Ends a goroutine on behalf of its waiters, on a thread that is not an M.
 fn end_outside(g: GRef) {
     let mut detached = g.join.is_detached();
     loop {
@@ -191,7 +192,7 @@ fn end_outside(g: GRef) {
     }
     sched().ended_outside.fetch_add(1, Ordering::Release);
     if detached {
-        // SAFETY: the handle is gone, so the block is this side's.
+        // SAFETY: the handle is gone, so this side owns the block.
         unsafe { body::free(g) };
     }
 }
