@@ -24,7 +24,7 @@ pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Reacquires a P at the end, also if the call panics.
+/// Reacquires a P when the call ends, even if it panics.
 struct ReacquireP;
 
 impl Drop for ReacquireP {

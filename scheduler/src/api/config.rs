@@ -20,11 +20,11 @@
 //! }
 //! ```
 //!
-//! Code wins over the environment, setting by setting, and the environment's value is then not even
-//! read. A bad value in code is an error of [`Config::install`]. A bad value in the environment is
-//! a warning on stderr that names the variable, the value and what is used instead. As in Go, an
-//! empty variable counts as unset, and keys of `GODEBUG` that are not in the table are ignored
-//! silently.
+//! Code wins over the environment, setting by setting. The environment's value of a setting made by
+//! code is not even read. A bad value in code is an error of [`Config::install`]. A bad value in
+//! the environment is a warning on stderr that names the variable, the value, and the value used
+//! instead. As in Go, an empty variable counts as unset, and keys of `GODEBUG` that are not in the
+//! table are ignored silently.
 
 mod env;
 #[cfg(test)]
@@ -86,9 +86,10 @@ const _: () = assert!(MIN_STACK_SIZE == 16 << 10 && MAX_STACK_SIZE == 64 << 30 &
 
 /// Settings of the runtime.
 ///
-/// They are made before anything uses it: in the first statement of a plain `main`, since
-/// `#[greenthread::main]` starts the runtime before the function's body. Each method makes one
-/// setting, and what is not set is left to the environment. (Go has the environment alone.)
+/// They must be made before anything uses the runtime: in the first statement of a plain `main`,
+/// since `#[greenthread::main]` starts the runtime before the function's body. Each method makes
+/// one setting. A setting that is not made is left to the environment. (Go has only the
+/// environment.)
 ///
 /// ```
 /// use greenthread::config::Config;
@@ -111,7 +112,7 @@ pub struct Config {
 impl Config {
     /// Sets the number of Ps: how many goroutines run at the same time, from 1 to [`MAX_PROCS`].
     ///
-    /// Like with `GOMAXPROCS`, the number then does not follow the CPUs.
+    /// As with `GOMAXPROCS`, the number then does not follow the CPUs.
     ///
     /// ```
     /// # use greenthread::config::Config;
@@ -126,7 +127,7 @@ impl Config {
     /// Sets the default stack reservation of goroutines, in bytes, from [`MIN_STACK_SIZE`] to
     /// [`MAX_STACK_SIZE`].
     ///
-    /// This is address space; memory is taken page by page as the stack is used.
+    /// The reservation is address space; memory is allocated page by page as the stack is used.
     ///
     /// ```
     /// # use greenthread::config::Config;
@@ -140,14 +141,15 @@ impl Config {
 
     /// Sets the largest number of OS threads that the runtime may have for goroutines at once.
     ///
-    /// When it is reached there is a warning, once, and goroutines wait until a thread comes free:
-    /// that many threads mean that something blocks without bound. If none can come free, the
-    /// process ends with status 2 and Go's "thread exhaustion": when each thread is locked to a
-    /// goroutine that waits, or when a pinned goroutine needs a thread and all there are never end.
-    /// (In Go the process ends as soon as the limit is reached.)
+    /// When the limit is reached, the runtime prints a warning, once, and goroutines wait until a
+    /// thread becomes free: that many threads indicate that something blocks without bound. If none
+    /// can become free, the process ends with status 2 and Go's "thread exhaustion". This is so
+    /// when each thread is locked to a goroutine that waits, or when a pinned goroutine needs a
+    /// thread and none of the existing threads ever ends. (In Go the process ends as soon as the
+    /// limit is reached.)
     ///
-    /// Threads that have run goroutines do not end, except those of pinned ones, so this also
-    /// limits how many stay.
+    /// Threads that have run goroutines do not end, except those of pinned goroutines, so this also
+    /// limits how many threads stay.
     ///
     /// ```
     /// # use greenthread::config::Config;
@@ -159,14 +161,14 @@ impl Config {
         self
     }
 
-    /// Makes the scheduler take its rare paths all the time, by choices that follow from the seed.
+    /// Makes the scheduler take its rare paths all the time, by choices that depend on the seed.
     ///
     /// `None` switches this off, whatever the environment says.
     ///
-    /// For tests: goroutines lose their P when they enter the scheduler, continue on other threads,
-    /// and run in other orders. All promises still hold, except for the speed: a program that fails
-    /// in this mode has a mistake that it could meet without it. The same seed makes the same
-    /// failure likely, not certain, since the system still decides when threads run.
+    /// This is meant for tests: goroutines lose their P when they enter the scheduler, continue on
+    /// other threads, and run in other orders. All guarantees except speed still hold: a program
+    /// that fails in this mode has a mistake that could also show up without it. The same seed
+    /// makes the same failure likely, not certain, since the system still decides when threads run.
     ///
     /// ```
     /// use greenthread::config::Config;
@@ -178,7 +180,7 @@ impl Config {
         self
     }
 
-    /// Prints a summary line of the scheduler on stderr at this interval; zero is off.
+    /// Prints a summary line of the scheduler on stderr at this interval; zero switches it off.
     ///
     /// ```
     /// use greenthread::config::Config;
@@ -211,9 +213,9 @@ impl Config {
     /// Sets whether a deadlock ends the process, with Go's "all goroutines are asleep" and status
     /// 2.
     ///
-    /// It does by default, when nothing is left that could wake a goroutine; on systems other than
-    /// Linux it never does. The report is never wrong, so there is a reason to switch it off only
-    /// where a process is to stay although it sleeps forever.
+    /// By default a deadlock ends the process when nothing is left that could wake a goroutine; on
+    /// systems other than Linux it never does. The report is never wrong, so the only reason to
+    /// switch it off is a process that must stay alive although it sleeps forever.
     ///
     /// ```
     /// # use greenthread::config::Config;
@@ -231,7 +233,7 @@ impl Config {
     /// Does not block.
     ///
     /// # Errors
-    /// If a value is out of range, if the runtime has started already, or if settings were
+    /// If a value is out of range, if the runtime has already started, or if settings were
     /// installed before.
     ///
     /// ```
@@ -256,10 +258,12 @@ impl Config {
     }
 }
 
-/// What code has installed. It is fixed when the runtime starts, at the latest.
+/// The settings that code has installed.
+///
+/// They are fixed when the runtime starts, at the latest.
 static INSTALLED: OnceLock<Config> = OnceLock::new();
 
-/// The reason why [`Config::install`] has refused.
+/// The reason why [`Config::install`] refused the settings.
 ///
 /// ```
 /// use greenthread::config::Config;

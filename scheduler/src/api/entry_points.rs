@@ -1,6 +1,6 @@
 //! Entry points: starting goroutines, and what a goroutine can ask about itself and do with itself.
 //!
-//! Each starts the runtime, if it does not run yet.
+//! Each of them starts the runtime if it does not run yet.
 
 use std::fmt;
 use std::io;
@@ -41,7 +41,7 @@ pub struct Goroutine {
 }
 
 impl Goroutine {
-    /// Returns the id, which is never 0 and never used again in this process.
+    /// Returns the id, which is never 0 and never reused in this process.
     ///
     /// ```
     /// use greenthread::{current, spawn};
@@ -115,7 +115,7 @@ where
     unsafe { spawn::spawn(f, options, site) }
 }
 
-/// Calls `f` in a goroutine of its own when `duration` has passed, unless the call is stopped.
+/// Calls `f` in a goroutine of its own after `duration` has passed, unless the call is stopped.
 ///
 /// See `greenthread::time::after_func`.
 #[track_caller]
@@ -132,7 +132,7 @@ pub fn gomaxprocs() -> usize {
     sched().procs() as usize
 }
 
-/// Sets the number of Ps and returns the former one.
+/// Sets the number of Ps and returns the previous one.
 ///
 /// See `greenthread::set_gomaxprocs`.
 ///
@@ -157,41 +157,41 @@ impl Blocker {
     /// once.
     ///
     /// # Safety
-    /// * The caller is the goroutine that made the `Blocker`, or the thread, if that was not a
-    ///   goroutine's.
+    /// * The caller is the goroutine that made the `Blocker`, or the thread that made it, if it was
+    ///   not made on a goroutine.
     /// * `commit` does not panic or block. Its last access to memory that a peer may free is the
     ///   store that lets the peer in. After that it may wake others, with wakers that it owns.
-    // Always into the caller: a function that returns after a switch pays for a mispredicted
-    // return.
+    // Always inlined into the caller: a function that returns after a switch pays for a
+    // mispredicted return.
     #[inline(always)]
     pub unsafe fn block(&self, reason: WaitReason, commit: impl FnOnce()) {
         if self.g.is_none() {
-            // SAFETY: the caller promises what `block_thread` asks for.
+            // SAFETY: the caller promises what `block_thread` requires.
             return unsafe { self.block_thread(reason, commit) };
         }
         let commit = move || {
             commit();
             true
         };
-        // SAFETY: the caller promises what `block_if` asks for.
+        // SAFETY: the caller promises what `block_if` requires.
         unsafe { self.block_if(reason, commit) };
     }
 
-    /// Blocks a thread that does not run a goroutine, and starts the runtime: sysmon must notice if
-    /// nothing is left that could wake this thread.
+    /// Blocks a thread that does not run a goroutine, and starts the runtime, because sysmon must
+    /// notice if nothing is left that could wake this thread.
     ///
     /// # Safety
     /// The conditions of [`block`](Self::block).
     #[cold]
     unsafe fn block_thread(&self, reason: WaitReason, commit: impl FnOnce()) {
-        // By value: once a waker was let in, this frame is not to be touched.
+        // By value: once a waker has been let in, this frame must not be touched.
         let commit = move || {
             commit();
-            // Only now, as locks were held.
+            // Not earlier, since locks were held.
             boot::ensure();
             true
         };
-        // SAFETY: the caller promises what `block_if` asks for.
+        // SAFETY: the caller promises what `block_if` requires.
         unsafe { self.block_if(reason, commit) };
     }
 }
@@ -234,14 +234,15 @@ pub fn exit_goroutine() -> ! {
     if !UNWINDS {
         panic!("exit_goroutine: cannot unwind in a program built with panic = \"abort\"; return instead");
     }
-    // Not `panic!`, since the hook is not to report it.
+    // Not `panic!`, since the hook must not report it.
     panic::resume_unwind(Box::new(Exited));
 }
 
-/// Runs `f` as the main goroutine, and returns its result when it ends, whatever else runs.
+/// Runs `f` as the main goroutine, and returns its result when it ends, even if other goroutines
+/// still run.
 ///
-/// If it panics, the panic continues in the caller. If it calls [`exit_goroutine`], the others run
-/// until they have all ended; the process then ends with Go's message and status 2.
+/// If `f` panics, the panic continues in the caller. If `f` calls [`exit_goroutine`], the other
+/// goroutines run until they have all ended; the process then ends with Go's message and status 2.
 #[track_caller]
 pub fn run_main<T, F>(f: F) -> T
 where
@@ -260,7 +261,7 @@ where
 }
 
 fn wait_for_the_others() -> ! {
-    // If none of the others can run, that is a deadlock, whether or not this thread looks at their
+    // If none of the others can run, that is a deadlock, whether or not this thread checks their
     // number.
     let _asleep = foreign::count_as_asleep(WaitReason::MainExited);
     while sched().alive() > 0 {

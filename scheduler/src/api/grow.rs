@@ -1,4 +1,4 @@
-//! How much stack is left, and how to run on another one when that is too little.
+//! How much stack is left, and how to run on another stack if that is too little.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -17,7 +17,7 @@ use crate::task::coroutine::{Grown, StackHead};
 #[inline(never)]
 pub fn remaining() -> Option<usize> {
     let g = current::g()?;
-    // SAFETY: a running goroutine has a stack, and its head is there.
+    // SAFETY: a running goroutine has a stack, and its head exists.
     let low = unsafe { &*g.stack.get() }.low();
     Some(stack_pointer().saturating_sub(low))
 }
@@ -27,7 +27,8 @@ pub fn remaining() -> Option<usize> {
 /// See `greenthread::stack::grow`.
 ///
 /// # Errors
-/// If a stack of `new_size` is out of range, or the system refuses it. Then `f` was not called.
+/// If `new_size` is out of range, or if the system refuses a stack of that size. In both cases `f`
+/// was not called.
 pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> io::Result<R> {
     if remaining().is_some_and(|left| left >= min_remaining) {
         return Ok(f());
@@ -40,8 +41,8 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
     let grown = Grown::new(corosensei::stack::Stack::base(&stack).get());
     let on = OnNewStack::begin(&stack, &grown);
     let (mut f, mut result) = (Some(f), None);
-    // Caught on the new stack and raised again on the old one: a panic cannot unwind through the
-    // switch.
+    // The panic is caught on the new stack and resumed on the old one, because it cannot unwind
+    // through the switch.
     run_on(&stack, &grown, &mut || result = f.take().map(|f| panic::catch_unwind(AssertUnwindSafe(f))));
     drop(on);
     POOL.give(stack);
@@ -49,21 +50,22 @@ pub fn grow<R>(min_remaining: usize, new_size: usize, f: impl FnOnce() -> R) -> 
     result.map_or_else(|payload| panic::resume_unwind(payload), Ok)
 }
 
-/// How far below the stack pointer of [`run_on`] there may be live words: its own frame, if the
-/// compiler sets it up after the register is read; those of corosensei's `on_stack`, which calls a
-/// reference and returns nothing; and two registers.
+/// How far below the stack pointer of [`run_on`] there may be live words.
+///
+/// These are its own frame, if the compiler sets it up after the register is read; the frames of
+/// corosensei's `on_stack`, which calls a reference and returns nothing; and two registers.
 const BELOW: usize = 1024;
 
 /// Calls `f`, which does not panic, on another stack.
-// Never inlined, and with an `f` of one size, so that `BELOW` holds whatever the frames around it
-// are like.
+// Never inlined, and with an `f` of one size, so that `BELOW` holds regardless of the frames around
+// it.
 #[inline(never)]
 fn run_on(stack: &Stack, grown: &Grown, f: &mut dyn FnMut()) {
     grown.set_left_at(stack_pointer() - BELOW);
     corosensei::on_stack(Borrowed(stack), f);
 }
 
-/// The time during which a goroutine runs on a stack other than its own.
+/// The period during which a goroutine runs on a stack other than its own.
 struct OnNewStack<'a> {
     g: Option<(GRef, usize)>,
     grown: &'a Grown,
@@ -89,14 +91,14 @@ impl Drop for OnNewStack<'_> {
 
 fn head_of(g: GRef) -> &'static StackHead {
     // SAFETY: the goroutine runs, so it has a stack. The head stays as long as the stack is in use,
-    // which is longer than the callers keep this.
+    // which is longer than the callers keep this reference.
     unsafe { &*g.stack.get() }
 }
 
-/// A stack that its owner gives back, not corosensei.
+/// A stack that its owner releases, not corosensei.
 struct Borrowed<'a>(&'a Stack);
 
-// SAFETY: the bounds are those of the stack that it borrows.
+// SAFETY: base and limit are those of the borrowed stack.
 unsafe impl corosensei::stack::Stack for Borrowed<'_> {
     fn base(&self) -> corosensei::stack::StackPointer {
         corosensei::stack::Stack::base(self.0)

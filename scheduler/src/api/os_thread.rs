@@ -1,21 +1,21 @@
 //! Goroutines that stay on one OS thread.
 //!
 //! A locked goroutine is bound to its M ([`crate::sched::affinity::delivery`]). It is queued like
-//! any other; an M that picks it up hands its own P to the locked M and sleeps. A locked M whose
-//! goroutine is parked passes its P on and sleeps. So a wake-up costs two switches of threads, as
-//! in Go.
+//! any other goroutine. An M that takes it from a queue hands its own P to the locked M and sleeps.
+//! A locked M whose goroutine is parked passes its P on and sleeps. So a wake-up costs two switches
+//! of threads, as in Go.
 //!
 //! A pinned goroutine is locked to an M that was started for it alone. [`crate::sched::threads`]
-//! says what becomes of an M whose goroutine ends while it is locked.
+//! describes what happens to an M whose goroutine ends while it is locked.
 //!
 //! # Which goroutine a guard belongs to
-//! An [`OsThreadGuard`] is not `Send`, which keeps it on a thread and not with a goroutine: two
-//! goroutines of one thread can hand it over through a thread-local. Dropped by another goroutine,
-//! it would unlock that one, or none, and the M would wait forever for a goroutine that is not
-//! there. So it remembers the id of its goroutine, and a drop by any other aborts. A panic could be
-//! caught, and would leave the first goroutine locked without its knowledge. When a thread ends,
-//! and the destructors of its thread-locals run, the goroutines that were locked to it have ended,
-//! and their locks with them.
+//! An [`OsThreadGuard`] is not `Send`. This keeps it on a thread, but not with a goroutine: two
+//! goroutines of one thread can hand it over through a thread-local. If another goroutine dropped
+//! it, the drop would unlock that goroutine, or none, and the M would wait forever for a goroutine
+//! that is not there. So the guard remembers the id of its goroutine, and a drop by any other
+//! goroutine aborts. A panic could be caught, and would leave the first goroutine locked without
+//! its knowledge. When a thread ends and the destructors of its thread-locals run, the goroutines
+//! that were locked to it have already ended, and so have their locks.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,14 +28,15 @@ use crate::wait::park;
 
 /// A guard that keeps the goroutine on its OS thread until it is dropped.
 ///
-/// Its drop is Go's `runtime.UnlockOSThread`.
+/// Dropping it is Go's `runtime.UnlockOSThread`.
 ///
 /// See `greenthread::lock_os_thread`.
 ///
 /// It is not `Send`. A thread-local can still hand it to another goroutine that runs on the thread.
 ///
 /// # Aborts
-/// If a goroutine drops it that has not made it. The message names the one that did.
+/// If a goroutine other than the one that created the guard drops it. The message names the
+/// goroutine that created it.
 ///
 /// ```
 /// use greenthread::{OsThreadGuard, lock_os_thread};
@@ -55,7 +56,7 @@ pub struct OsThreadGuard {
     _here: PhantomData<*mut ()>,
 }
 
-/// The goroutine that a guard keeps, and the M that it keeps it on.
+/// The goroutine that a guard keeps on a thread, and the M of that thread.
 struct Holder {
     id: u64,
     site: &'static Location<'static>,

@@ -1,8 +1,9 @@
-//! GOMAXPROCS: how many Ps there are.
+//! GOMAXPROCS: the number of Ps.
 //!
-//! A change stops nothing. New Ps are published as idle ones. Surplus Ps are marked as retired: an
-//! idle one is emptied here; one in use by its M at its next dispatch, or by sysmon if the M does
-//! not come back ([`crate::sched::handoff::retire_p`]).
+//! A change stops no goroutine. New Ps are published as idle ones. Surplus Ps are marked as
+//! retired. This module empties those that are idle. A P in use is emptied by its M at its next
+//! dispatch, or by sysmon if the M does not return to the scheduler
+//! ([`crate::sched::handoff::retire_p`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,32 +16,36 @@ use crate::sched::handoff;
 /// The largest number of Ps.
 pub const MAX_PROCS: usize = config::MAX_PROCS;
 
-/// Whether the number follows the CPUs that the process may use. It does until it is chosen.
+/// Whether the number follows the CPUs that the process may use.
+///
+/// It does until a number is chosen.
 static FOLLOWS: AtomicBool = AtomicBool::new(false);
 
-/// Makes the number follow the CPUs, since it was not chosen.
+/// Makes the number follow the CPUs, since no number was chosen.
 pub(crate) fn follow() {
     FOLLOWS.store(true, Ordering::Relaxed);
 }
 
-/// Returns the number of CPUs that this process may use now, its affinity and its cgroup's quota
-/// counted.
+/// Returns the number of CPUs that this process may use now, given its affinity and its cgroup's
+/// quota.
 pub fn num_cpu() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Returns the id of the P that the caller runs on, which is below [`MAX_PROCS`].
 ///
-/// Returns `None` on a thread that is not the runtime's, or that has lost its P.
+/// Returns `None` on a thread that the runtime did not start, or that has lost its P.
 ///
-/// The caller may run on another P by the time it looks at the result. So use the id only to choose
-/// a place that is probably not shared.
+/// The caller may already run on another P when it uses the result. So use the id only to choose a
+/// place that is probably not shared.
 #[inline]
 pub fn current_p() -> Option<usize> {
     entry::with_p(|_, p| p.id as usize).ok()
 }
 
-/// Sets the number that was chosen. Returns the one before.
+/// Sets the number of Ps by choice.
+///
+/// Returns the previous number.
 pub(crate) fn choose(sched: &'static Sched, n: usize) -> usize {
     FOLLOWS.store(false, Ordering::Relaxed);
     resize(sched, n)
@@ -56,19 +61,21 @@ pub(crate) fn follow_cpus(sched: &'static Sched) {
     }
 }
 
-/// Sets the number of Ps in use. Returns the one before.
+/// Sets the number of Ps in use.
+///
+/// Returns the previous number.
 pub(crate) fn resize(sched: &'static Sched, n: usize) -> usize {
     let mut lists = sched.lists();
     let before = sched.procs() as usize;
     let first_new = sched.all_ps().count();
     sched.set_procs(n);
     // ORDERING P1: pairs with the light fence in `ready::published`: a push that did not see more
-    // than one P comes before the search that is started below.
+    // than one P precedes the search that is started below.
     heavy_fence();
     for p in sched.all_ps().take(n).skip(before) {
         p.set_retired(false);
-        // A P that its M has not yet given up, or that is being emptied, stays in use: `retire_p`
-        // looks again.
+        // A P that its M has not yet released, or that is being emptied, stays in use: `retire_p`
+        // checks again.
         let vacant = lists.retired_ps.iter().position(|v| v.id == p.id).map(|at| lists.retired_ps.swap_remove(at));
         if vacant.is_some() || p.id as usize >= first_new {
             handoff::put_idle(&mut lists, p, None);

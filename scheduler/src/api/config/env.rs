@@ -1,4 +1,4 @@
-//! The settings of the process: what code has installed, completed from the environment.
+//! The settings of the process: those that code has installed, completed from the environment.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::{Config, DEFAULT_MAX_THREADS, DEFAULT_STACK_SIZE, INSTALLED, MAX_PROC
 /// The value of every setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// The number of Ps at the start.
+    /// The initial number of Ps.
     pub(crate) procs: usize,
     /// Whether `procs` was chosen, so that it does not follow the CPUs that this process may use.
     pub(crate) procs_fixed: bool,
@@ -24,15 +24,15 @@ pub(crate) struct Settings {
     pub(crate) chaos: Option<u64>,
     /// The interval of the summary lines, if they are on.
     pub(crate) schedtrace: Option<Duration>,
-    /// Whether the summary goes into details.
+    /// Whether the summary includes details.
     pub(crate) scheddetail: bool,
     /// Whether a deadlock is reported.
     pub(crate) deadlock_report: bool,
 }
 
-/// Returns the settings of this process, which the first call decides.
+/// Returns the settings of this process, which the first call determines.
 ///
-/// That call prints the warnings. From then on, [`Config::install`] refuses.
+/// That call prints the warnings. From then on, [`Config::install`] refuses all settings.
 pub(crate) fn settings() -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| {
@@ -40,7 +40,7 @@ pub(crate) fn settings() -> &'static Settings {
         let code = INSTALLED.get_or_init(Config::default);
         let settings = Settings::resolve(code, |name| env::var_os(name), default_procs(), &mut warnings);
         for warning in warnings {
-            // A closed stderr must not fail the program.
+            // A closed stderr must not make the program fail.
             let _ = writeln!(io::stderr(), "greenthread: {warning}");
         }
         settings
@@ -54,8 +54,10 @@ pub(crate) fn default_procs() -> usize {
 }
 
 impl Settings {
-    /// Fills in what `code` leaves open: first from the environment, which `get` reads, then with
-    /// the defaults, where `cpus` is the number of Ps.
+    /// Fills in what `code` leaves open, first from the environment, which `get` reads, and then
+    /// with the defaults.
+    ///
+    /// The default number of Ps is `cpus`.
     pub(crate) fn resolve(
         code: &Config,
         get: impl Fn(&str) -> Option<OsString>,
@@ -87,10 +89,12 @@ struct Environment<'a, F> {
 }
 
 impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
-    /// Returns the variable's value. Unset and empty are the same.
+    /// Returns the variable's value.
+    ///
+    /// Unset and empty variables are treated alike.
     fn read(&self, name: &str) -> Option<String> {
         let value = (self.get)(name)?;
-        // A value that is not Unicode is not a number: the warning shows it as well as possible.
+        // A value that is not Unicode is not a number: the warning shows it as well as it can.
         Some(value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
     }
 
@@ -156,7 +160,9 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
     }
 
     /// Completes `schedtrace`, `scheddetail` and `deadlock` of `code` from
-    /// `GODEBUG=key=value,key=value`. The last of two equal keys counts.
+    /// `GODEBUG=key=value,key=value`.
+    ///
+    /// If a key occurs twice, the last occurrence counts.
     fn godebug(&mut self, code: &Config) -> Config {
         const NAME: &str = "GODEBUG";
         let mut found = code.clone();
@@ -189,13 +195,16 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<'_, F> {
     }
 }
 
-/// Parses digits, without a sign. A number too large for the type counts as the largest.
+/// Parses digits without a sign.
+///
+/// A number too large for the type is treated as the largest one.
 fn whole_number(text: &str) -> Option<usize> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(usize::MAX))
 }
 
-/// Parses a whole number that `k`, `m` or `g` may follow, for KiB, MiB or GiB, in either case.
+/// Parses a whole number with an optional suffix `k`, `m` or `g` for KiB, MiB or GiB, in either
+/// case.
 fn byte_size(text: &str) -> Option<usize> {
     let (digits, unit) = match text.bytes().last()?.to_ascii_lowercase() {
         b'k' => (&text[..text.len() - 1], 1 << 10),

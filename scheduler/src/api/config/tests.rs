@@ -1,4 +1,5 @@
-//! Tests of the settings: what code says, what the environment says, and what a bad value gets.
+//! Tests of the settings: those from code, those from the environment, and the response to a bad
+//! value.
 
 use std::ffi::OsString;
 use std::time::Duration;
