@@ -9,8 +9,8 @@
 //!
 //! # The table
 //! Thieves walk the Ps without a lock while `gomaxprocs` changes their number. The Ps in use are
-//! always the first of all that were ever created, and none is ever freed. So each entry of the
-//! table is written once, and a number says how many entries count.
+//! always the first ones in the table of all Ps ever created, and none is ever freed. So each entry
+//! of the table is written once, and a number says how many entries count.
 //!
 //! Rejected: a list that is replaced as a whole, and freed by crossbeam-epoch when its last reader
 //! has left. Entering an epoch leaves the address of a thread-local on the stack, and goroutines

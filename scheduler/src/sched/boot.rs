@@ -110,7 +110,7 @@ fn report_overflow(owner: *mut (), reservation: usize) {
     let _ = writeln!(Stderr, ", spawned at {}, has overflowed its stack of {} KiB", g.site, reservation >> 10);
 }
 
-/// Makes panic reports name the goroutine before they continue with the previous hook.
+/// Installs a panic hook that prints which goroutine panics and then calls the previous hook.
 fn install_panic_hook() {
     if std::thread::panicking() {
         // A thread that panics may not change the hook. Reports then lack the goroutine's id.

@@ -32,9 +32,9 @@
 //! # Rejected
 //! * *A time slice for all that grows with the number of hogs*: a goroutine that wakes from a sleep
 //!   would also wait for it.
-//! * *To run no new goroutine while hogs compute without a P*: a goroutine that is spawned while
+//! * *Running no new goroutine while hogs compute without a P*: a goroutine that is spawned while
 //!   hogs that never end run would never begin.
-//! * *To change the priority or the affinity of hogs' threads*: that requires privileges, and
+//! * *Changing the priority or the affinity of hogs' threads*: this requires privileges, and
 //!   changes settings that belong to the user.
 
 use crate::gmp::{GRef, M};

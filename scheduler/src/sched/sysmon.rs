@@ -48,10 +48,10 @@
 //! # Rejected
 //! * Go's period of 20 us whenever something runs: that would make sysmon itself the busiest thread
 //!   of a quiet program.
-//! * To remember the lines that spawn goroutines which block, and to watch those goroutines more
+//! * Remembering the lines that spawn goroutines which block, and watching those goroutines more
 //!   closely. Sysmon detects a crowd after its first member anyway, and a single blocking goroutine
 //!   costs only 2 ms.
-//! * To interrupt the hog with a signal: see the lease.
+//! * Interrupting the hog with a signal: see the lease.
 
 mod retake;
 
@@ -138,9 +138,9 @@ pub(crate) fn main(trace: Option<Trace>) -> ! {
     }
 }
 
-/// Starts the threads that are wanted.
+/// Starts the threads that are needed.
 ///
-/// If the system has refused a thread, tries again when it is time to.
+/// If the system has refused a thread, retries at the time in `again_at`.
 fn start_threads(sched: &Sched, again_at: &mut Option<u64>, now: u64) {
     if sched.sysmon.orders.swap(false, Ordering::Acquire) || again_at.is_some_and(|at| at <= now) {
         handoff::start_ordered();

@@ -3,10 +3,10 @@
 //! # States
 //! An M that has a thread, or is to have one, is in one of these states:
 //!
-//! * *Ordered*: has a P in hand, and stands in `Lists::orders`. When sysmon starts its thread, it
-//!   is running.
-//! * *Standby*: without a P, in `Lists::standby`. When it is handed its first P, it is running;
-//!   when it is handed a pinned goroutine, it is pinned.
+//! * *Ordered*: has a P in hand, and stands in `Lists::orders`. It becomes *running* when sysmon
+//!   starts its thread.
+//! * *Standby*: without a P, in `Lists::standby`. It becomes *running* when it is handed its first
+//!   P, or *pinned* when it is handed a pinned goroutine.
 //! * *Running*: the M of its P ([`P::m`]). It finds goroutines and runs them.
 //! * *Away*: without a P; only `Lists::threads` counts it. When its goroutine returns from a long
 //!   call or loop, it takes a P or queues.
@@ -17,8 +17,8 @@
 //!   like any watcher or spare M, or polls something and takes a P.
 //! * *Locked*: without a P, found by its [`M::inbox`]; `Sched::blocked_ms` counts it. It is handed
 //!   a P for its parked goroutine.
-//! * *Pinned*: like running, away or locked; `Lists::pinned` counts it. When its one goroutine
-//!   ends, it is ended.
+//! * *Pinned*: like running, away or locked; `Lists::pinned` counts it. It becomes *ended* when its
+//!   one goroutine ends.
 //! * *Out of use*: like locked; `Lists::out_of_use` counts it. It is handed a P for goroutines that
 //!   are bound to it.
 //! * *Ended*: in `Lists::threadless_ms`. It becomes the M of another thread.
@@ -86,7 +86,7 @@
 //! A goroutine may end while it is locked, if its guard was forgotten. Whatever it has changed
 //! stays with its thread, which must not end. So the M stays locked, but to no goroutine, and runs
 //! only goroutines that are bound to it. The migration guard ([`crate::sched::affinity::guard`])
-//! sends them. For everything else another M is started when one is needed.
+//! sends them there. For everything else another M is started when one is needed.
 //!
 //! # Running out
 //! At the limit, or if the system refuses threads, goroutines wait until a thread becomes free,

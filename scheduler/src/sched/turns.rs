@@ -1,11 +1,11 @@
 //! Which queues of a P have their turn: the arrivals, its own queues, or the deferred goroutines.
 //!
 //! Turns depend on time, not on the number of goroutines that had one: four goroutines that compute
-//! for 5 ms between two yields count as many as four that take a microsecond. To read the clock at
-//! each dispatch would cost half of what a dispatch costs, so sysmon serves as the clock. About
-//! every 2 ms it asks each P in use to *look around* ([`crate::gmp::OwnerFlags::LOOK_AROUND`]). The
-//! P does that, which is called a *look* here, before it runs the next goroutine
-//! ([`crate::sched::attend`]).
+//! for 5 ms between two yields count as many as four that take a microsecond. Reading the clock at
+//! each dispatch would cost half as much as the dispatch itself, so sysmon serves as the clock.
+//! About every 2 ms it asks each P in use to *look around*
+//! ([`crate::gmp::OwnerFlags::LOOK_AROUND`]). The P does that, which is called a *look* here,
+//! before it runs the next goroutine ([`crate::sched::attend`]).
 //!
 //! * *Arrivals* have waited for I/O, for a timer, or in the global queue. They go first. If some
 //!   are left over from one look to the next, the P's own queues have their turn for [`TURN_NS`],
@@ -26,9 +26,9 @@
 //! A goroutine that a timer wakes does not go to runnext if others wait: eight goroutines that
 //! compute for 0.5 ms and sleep for 10 us would fill runnext before each dispatch.
 //!
-//! Rejected: *to count slices alone* (as Go does): with slices of 5 ms, 61 of them are 300 ms. *To
-//! put arrivals behind what is queued*: the wait is then the number of goroutines that compute,
-//! times their turns.
+//! Rejected: *counting slices alone* (as Go does): with slices of 5 ms, 61 of them are 300 ms.
+//! *Putting arrivals behind what is queued*: the wait is then the number of goroutines that
+//! compute, times their turns.
 
 /// A deferred goroutine goes first in one look out of this many: once in 10 ms.
 const LOOKS_PER_DEFERRED: u8 = 5;

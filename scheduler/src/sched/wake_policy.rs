@@ -1,6 +1,6 @@
 //! The wake policy: every rule about when an M wakes another M, or takes work from it.
 //!
-//! To wake an M costs the waker 7 us, and the woken M responds after 21 us. What it then takes from
+//! Waking an M costs the waker 7 us, and the woken M responds after 21 us. What it then takes from
 //! another queue costs some cache misses, and so does each goroutine that has to communicate with
 //! it from then on. So a wake-up pays only for work that would have waited longer than that. On the
 //! other hand, no goroutine may wait for a long time while a P is idle (W1 of
@@ -12,9 +12,9 @@
 //! * **R1, a push to a queue is published**: the pusher follows the *submit* recipe and wakes one
 //!   searcher if a P is idle and no M searches. With one P it does not even check.
 //!   ([`crate::wait::ready`])
-//! * **R2, a goroutine in the runnext slot is not published.** The P is about to run it itself. To
-//!   wake a core for each message of a ping-pong would be the storm that W2 forbids. But the waker
-//!   may also continue to compute. Three rules cover that case:
+//! * **R2, a goroutine in the runnext slot is not published.** The P is about to run it itself.
+//!   Waking a core for each message of a ping-pong would be the storm that W2 forbids. But the
+//!   waker may also continue to compute. Three rules cover that case:
 //!   * *R2a*: a searcher that sees the same goroutine in a runnext slot for [`RUNNEXT_GRACE_NS`]
 //!     takes it ([`crate::sched::search`]).
 //!   * *R2b, a prediction per goroutine*: a goroutine that keeps busy after it has woken another
@@ -57,10 +57,10 @@
 //! * *A wake-up for every ready while a P is idle*, with a grace of 3 us or more before a thief
 //!   takes a runnext, as in Go: 100 us at the median here, and a useless wake-up of a core in each
 //!   ping-pong.
-//! * *To measure the pace where goroutines are dispatched*: two reads of the clock, 40 ns, for each
+//! * *Measuring the pace where goroutines are dispatched*: two reads of the clock, 40 ns, for each
 //!   dispatch.
-//! * *Never to wake for short queues*: a P whose goroutines compute for a millisecond each has
-//!   short queues too.
+//! * *Never waking for short queues*: a P whose goroutines compute for a millisecond each has short
+//!   queues too.
 //! * *The median instead of the mean in R4*: with one request in a thousand that computes for 10
 //!   ms, a batch of ten is worth a wake-up.
 
@@ -135,7 +135,7 @@ pub(crate) fn queue_is_worth_a_theft(queued: usize, dispatched: usize) -> bool {
 
 /// Returns how long to search (R6).
 ///
-/// If all other Ps are idle, there is no queue to steal from, and half of the time suffices for
+/// If all other Ps are idle, there are no queues to steal from, and half of the time suffices for
 /// what other threads push.
 pub(crate) fn search_time_ns(others_idle: bool) -> u64 {
     if others_idle { SEARCH_TIME_NS / 2 } else { SEARCH_TIME_NS }

@@ -82,7 +82,7 @@ fn begin_pinned(m: &'static M, g: GRef) {
             adopt(m, p);
             m.next_g.set(Some(Dispatch::new_slice(g)));
         }
-        // The goroutine gets a P like any other, and brings it here.
+        // The goroutine gets a P like any other, and brings the P here.
         None => ready::push_global(g),
     }
 }

@@ -123,7 +123,7 @@ where
 
     unsafe fn run(g: GRef) {
         let body = Self::body(g);
-        // SAFETY: I1: before the one run, the body is the closure. It is moved out here.
+        // SAFETY: I1: before the only run, the body is the closure. It is moved out here.
         let closure = unsafe { ManuallyDrop::take(&mut (*body).closure) }.take();
         let result = panic::catch_unwind(AssertUnwindSafe(closure));
         // SAFETY: I1: the body is empty now, and is not read before `JoinWord::finish`.

@@ -34,7 +34,7 @@
 //!
 //! # Why none is lost
 //! If the finder sees the owner in no list, and the owner does not sleep for its inbox, the finder
-//! relies on the owner to check the inbox. It may do so for these reasons:
+//! relies on the owner to check the inbox. It may rely on this for three reasons:
 //!
 //! * *The owner is alive.* The goroutine still holds an address of the owner's thread, or is locked
 //!   to that thread, and the thread ends in neither case. Both facts rest on what the goroutine
@@ -71,12 +71,12 @@
 //! until that goroutine continues, as if it had not parked at all.
 //!
 //! # Rejected
-//! * To hand the owner a P at once, whatever it does (as was done when only locked goroutines were
+//! * Handing the owner a P at once, whatever it does (as was done when only locked goroutines were
 //!   bound): a busy M already has a P, and no M has room for two.
-//! * To let the finder wait for the owner: one stale address would stop two Ms.
-//! * To abandon the delivery after a while and resume the goroutine elsewhere: this is right for an
-//!   address that is only a leftover and wrong for one in use, and nothing distinguishes them.
-//! * To let thieves take from the inbox: they are the Ms that delivered the goroutine.
+//! * Letting the finder wait for the owner: one stale address would stop two Ms.
+//! * Abandoning the delivery after a while and resuming the goroutine elsewhere: this is right for
+//!   an address that is only a leftover and wrong for one in use, and nothing distinguishes them.
+//! * Letting thieves take from the inbox: they are the Ms that delivered the goroutine.
 
 use crate::gmp::scheduler::sched;
 use crate::gmp::{GRef, Inside, M};
@@ -86,7 +86,7 @@ use crate::sched::handoff;
 /// Delivers `g`, which the calling M has taken from a queue, to `owner`, the M to which it is
 /// bound.
 ///
-/// For that the calling M may give its P away.
+/// To do so, the calling M may have to give its P away.
 #[cold]
 pub(crate) fn deliver(m: &'static M, p: Inside<'_>, g: GRef, owner: &'static M) {
     let sched = sched();

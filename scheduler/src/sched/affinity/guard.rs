@@ -27,8 +27,8 @@
 //! # The guard
 //! The address is kept in a register or in memory. The switch saves on the stack all registers that
 //! the compiler uses across it. So when an M is about to resume a goroutine that another M ran
-//! last, it checks each live word ([`must_return`]). If a word is an address in the own memory of
-//! the other M's thread, the goroutine is bound to that M for this resume, and is sent back
+//! last, it checks each live word ([`must_return`]). If a word is an address in that M's own
+//! memory, the goroutine is bound to that M for this resume, and is sent back
 //! ([`crate::sched::affinity::delivery`]).
 //!
 //! *What this fixes.* The hidden way. The compiler may keep an address that it has computed itself
@@ -79,20 +79,20 @@
 //!   Linux.
 //!
 //! # Rejected
-//! * To check when a goroutine parks, and remember the result: most goroutines resume on the same
-//!   M, and would pay without need.
-//! * To forbid migration while a `LocalKey::with` is open: neither `std` nor the compiler reports
+//! * Checking when a goroutine parks, and remembering the result: most goroutines resume on the
+//!   same M, and would pay without need.
+//! * Forbidding migration while a `LocalKey::with` is open: neither `std` nor the compiler reports
 //!   when one is, and the hidden way has none open.
-//! * To follow words into the heap: nothing indicates where an object there ends or whether it is
+//! * Following words into the heap: nothing indicates where an object there ends or whether it is
 //!   still allocated, and the structure may be as deep as the program likes.
-//! * To warn in debug builds when a goroutine parks or migrates inside a `with`. `std` has no hook
+//! * Warning in debug builds when a goroutine parks or migrates inside a `with`. `std` has no hook
 //!   there. Unwinding can find its frames where it was not inlined, but each park would pay
 //!   microseconds for that, and it would cover only the builds in which the address is on the stack
 //!   anyway. The source can be checked cheaply: the guide lists the lints.
-//! * To make the compiler keep all addresses (`-mno-tls-direct-seg-refs` of clang): `rustc` has no
+//! * Making the compiler keep all addresses (`-mno-tls-direct-seg-refs` of clang): `rustc` has no
 //!   such flag, and an address in the heap is not found either.
-//! * To pin each goroutine to the first M that it runs on: the load would not be balanced.
-//! * To exchange the thread pointer with the goroutine's: the C library's own state, the owners of
+//! * Pinning each goroutine to the first M that it runs on: the load would not be balanced.
+//! * Exchanging the thread pointer with the goroutine's: the C library's own state, the owners of
 //!   its locks and the kernel's view depend on the thread.
 
 use std::sync::atomic::Ordering;

@@ -62,19 +62,20 @@
 //! belongs on a thread of its own (`Builder::pinned`).
 //!
 //! # Rejected
-//! * *To correct the addresses*, since each thread's block has the same layout: this is right for a
+//! * *Correcting the addresses*, since each thread's block has the same layout: this is right for a
 //!   computation that was moved, and undefined behavior for a borrow in an open `with`. The two
 //!   look alike, since both are the address of the variable. The frame of an open `with` would show
 //!   the difference, but it is inlined in the builds that make ties. The tables of inlined calls
 //!   are debug information, which release builds do not have by default. C code that keeps such an
 //!   address has no tables either way.
-//! * *To interrupt a thread that is blocked in a system call* and to run its tied goroutines there,
-//!   on top of the call: the blocked goroutine may be in the middle of a `with_borrow_mut` (reading
-//!   into a buffer of the thread), may hold `stdout`'s re-entrant lock, or may be in the allocator.
-//! * *To exchange the thread pointer* with that of the blocked thread: two threads would have one
+//! * *Interrupting a thread that is blocked in a system call* and running its tied goroutines
+//!   there, on top of the call: the blocked goroutine may be in the middle of a `with_borrow_mut`
+//!   (reading into a buffer of the thread), may hold `stdout`'s re-entrant lock, or may be in the
+//!   allocator.
+//! * *Exchanging the thread pointer* with that of the blocked thread: two threads would have one
 //!   `errno`, one allocator cache and one identity as soon as the call returns.
-//! * *To search each stack when it is left*: 50 to 100 ns for every park.
-//! * *To keep each spawn site's first goroutine apart without a limit*: the stages of a pipeline,
+//! * *Searching each stack when it is left*: 50 to 100 ns for every park.
+//! * *Keeping each spawn site's first goroutine apart without a limit*: the stages of a pipeline,
 //!   each of which uses a thread-local, would each be tied to a separate thread. With five of them
 //!   on one P a value took 50 to 125 us through unbuffered channels, and 0.3 us with all of them on
 //!   one thread.

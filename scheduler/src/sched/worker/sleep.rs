@@ -165,8 +165,8 @@ pub(super) fn wait_for_locked_g(m: &'static M) -> Option<Dispatch> {
             }
             park::pass_p_on(m);
         }
-        // Goroutines that were delivered while the M still had a P go to the global queue. There
-        // each gets a P like any other goroutine, and brings it here.
+        // Goroutines that were delivered while the M still had a P go to the global queue. Each of
+        // them then gets a P like any other goroutine, and brings the P here.
         ready::push_global_all(m.inbox.sleep_for_any());
         park::wait_for_p(m);
     }
