@@ -143,7 +143,7 @@ impl Config {
     ///
     /// When the limit is reached, the runtime prints a warning, once, and goroutines wait until a
     /// thread becomes free: that many threads indicate that something blocks without bound. If none
-    /// can become free, the process ends with status 2 and Go's "thread exhaustion". This is so
+    /// can become free, the process ends with status 2 and Go's "thread exhaustion". This happens
     /// when each thread is locked to a goroutine that waits, or when a pinned goroutine needs a
     /// thread and none of the existing threads ever ends. (In Go the process ends as soon as the
     /// limit is reached.)

@@ -187,7 +187,7 @@ impl Blocker {
         // By value: once a waker has been let in, this frame must not be touched.
         let commit = move || {
             commit();
-            // Not earlier, since locks were held.
+            // Not earlier, since locks were held until now.
             boot::ensure();
             true
         };

@@ -28,7 +28,7 @@ use crate::wait::park;
 
 /// A guard that keeps the goroutine on its OS thread until it is dropped.
 ///
-/// Dropping it is Go's `runtime.UnlockOSThread`.
+/// Dropping it corresponds to Go's `runtime.UnlockOSThread`.
 ///
 /// See `greenthread::lock_os_thread`.
 ///

@@ -1,9 +1,8 @@
 //! GOMAXPROCS: the number of Ps.
 //!
-//! A change stops no goroutine. New Ps are published as idle ones. Surplus Ps are marked as
-//! retired. This module empties those that are idle. A P in use is emptied by its M at its next
-//! dispatch, or by sysmon if the M does not return to the scheduler
-//! ([`crate::sched::handoff::retire_p`]).
+//! A change stops no goroutine. New Ps are published as idle. Surplus Ps are marked as retired.
+//! This module empties those that are idle. A P in use is emptied by its M at its next dispatch, or
+//! by sysmon if the M does not return to the scheduler ([`crate::sched::handoff::retire_p`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

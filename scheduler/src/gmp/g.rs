@@ -121,8 +121,7 @@ pub(crate) struct G {
     m: AtomicPtr<M>,
     /// The M that the goroutine is bound to, which is the one that ran it last.
     pub(crate) bound_to: AtomicPtr<M>,
-    /// When the goroutine last woke another into runnext, if that wake-up is one of those that are
-    /// timed.
+    /// When the goroutine last woke another into runnext, if that wake-up is timed.
     woke_at: Cell<u64>,
     /// The number of its wake-ups into runnext.
     wakes: Cell<u32>,
@@ -321,7 +320,7 @@ impl G {
         self.record.load(Ordering::Relaxed)
     }
 
-    /// Writes the record, of which any value is acceptable.
+    /// Writes the record; any value is acceptable.
     ///
     /// Its owner and sysmon call this.
     pub(crate) fn set_record(&self, record: u8) {

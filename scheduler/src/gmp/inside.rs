@@ -29,7 +29,8 @@ use crate::sched::random::Generator;
 use crate::sched::turns::Turns;
 use crate::sched::wake_policy::{ALWAYS_STEAL_LEN, DispatchPace, LOCAL_QUEUE_CAP};
 
-/// The length of the local queue from which the goroutine after the next one is loaded early.
+/// The length from which on the local queue is long enough to load the goroutine after the next one
+/// early.
 ///
 /// It also keeps work visible: while one goroutine is on its way from the queue to its slot, other
 /// threads still see the queue.

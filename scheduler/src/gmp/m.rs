@@ -86,8 +86,8 @@ pub(crate) struct M {
     pub(crate) next_g: Cell<Option<Dispatch>>,
     /// The number of goroutines that have locked themselves to this thread.
     ///
-    /// There is more than one if another goroutine that the migration guard has sent here has also
-    /// locked itself.
+    /// It exceeds one if another goroutine, which the migration guard has sent here, has locked
+    /// itself as well.
     pub(crate) locked_gs: Cell<u32>,
     /// The pinned goroutine that owns the thread.
     pinned_g: AtomicPtr<G>,
@@ -106,8 +106,8 @@ pub(crate) struct M {
     /// Armed while the M blocks in the poller instead of on its parker.
     pub(crate) bell: Doorbell,
     thread: Observed,
-    /// Since when the M's goroutine has not returned to the scheduler, as observed by sysmon; 0 if
-    /// that is not known to be long.
+    /// The time since which the M's goroutine has not re-entered the scheduler, as observed by
+    /// sysmon; 0 if that is not known to be long.
     busy_since: AtomicU64,
     /// When a goroutine that is tied to this thread was first seen, in ns; 0 for never
     /// ([`crate::sched::affinity::ties`]).
@@ -240,16 +240,16 @@ impl M {
         self.thread.id()
     }
 
-    /// Returns since when the M's goroutine has not returned to the scheduler, if that is a long
-    /// time.
+    /// Returns the time since which the M's goroutine has not re-entered the scheduler, if that is
+    /// a long time ago.
     ///
     /// The answer may be slightly out of date.
     pub(crate) fn busy_since(&self) -> Option<u64> {
         Some(self.busy_since.load(Ordering::Relaxed)).filter(|since| *since != 0)
     }
 
-    /// Notes, for sysmon, since when the M's goroutine has not returned to the scheduler; 0 clears
-    /// the note.
+    /// Records, for sysmon, the time since which the M's goroutine has not re-entered the
+    /// scheduler; 0 clears the record.
     pub(crate) fn note_busy_since(&self, since: u64) {
         self.busy_since.store(since, Ordering::Relaxed);
     }
@@ -281,7 +281,7 @@ impl M {
         self.pinned_g.store(g.map_or(ptr::null_mut(), GRef::as_ptr), Ordering::Release);
     }
 
-    /// Leaves a P for this M, which sleeps or is about to, and wakes it.
+    /// Leaves a P for this M, which sleeps or is about to sleep, and wakes it.
     ///
     /// `search` says whether the M is to search with the P.
     pub(crate) fn hand_p(&self, p: &'static P, search: bool) {

@@ -27,10 +27,12 @@
 //! any thread that has slept since the previous check. After each [`CALM`] checks that find none,
 //! it doubles the pause, until the pause is back at [`TICK_NS`].
 //!
-//! Measurements with two Ps and two CPUs, where the first number is for a check every 2 ms and the
-//! second for the closer checks: with 500 goroutines that wait for `std`'s channels, others had a
-//! turn after 1040 ms and 21 ms; with 500 that sleep for 20 ms on their threads, after 1090 and 123
-//! ms; with a pool on `std`'s `Condvar` that 200 users use 20 times each, 3850 to 7530 and 270 ms.
+//! Measured with two Ps and two CPUs, first with a check every 2 ms and then with the closer
+//! checks:
+//! * 500 goroutines that wait for `std`'s channels: others had a turn after 1040 ms, and after 21
+//!   ms.
+//! * 500 goroutines that sleep for 20 ms on their threads: 1090 ms, and 123 ms.
+//! * A pool on `std`'s `Condvar`, with 200 users, 20 times each: 3850 to 7530 ms, and 270 ms.
 //!
 //! Sysmon also polls for I/O, if a goroutine waits for I/O and no M has polled for a [`TICK_NS`].
 //! In that situation all Ms are in long calls or loops, or the M that would block in the poller has
@@ -88,8 +90,7 @@ const SLICE_NS: u64 = 10 * MS;
 /// How often sysmon checks for threads that block, as long as it finds some.
 const CLOSE_NS: u64 = 75_000;
 
-/// The number of checks in a row that find no blocked thread after which sysmon checks half as
-/// often.
+/// After this many consecutive checks that find no blocked thread, sysmon checks half as often.
 const CALM: u32 = 16;
 
 /// How long a thread may stay in a system call while others wait.

@@ -52,9 +52,9 @@
 //!
 //! *Rejected:* Cloning from any thread without a locked goroutine, as Go does: a goroutine that has
 //! unlocked itself may have left its changes behind. Waiting for sysmon's answer: a thread that
-//! orders may hold the lock of a timer heap, which sysmon may want. Orders without a standby: on a
-//! busy machine a crowd of 200 blocking calls took four times as long to begin, since each had to
-//! wait until sysmon got a CPU, and then until the new thread did.
+//! orders may hold the lock of a timer heap, which sysmon may want. Ordering Ms without one on
+//! standby: on a busy machine a crowd of 200 blocking calls took four times as long to begin, since
+//! each had to wait until sysmon got a CPU, and then until the new thread did.
 //!
 //! # Why threads stay
 //! Inside `LocalKey::with`, a goroutine may lend its thread's value to a goroutine of a scope. The

@@ -87,7 +87,8 @@ impl Turns {
         self.looks >= LOOKS_PER_DEFERRED
     }
 
-    /// Notes that a deferred goroutine has its turn, or that the next one waits for a whole round.
+    /// Restarts the count of looks, because a deferred goroutine has its turn or the next one must
+    /// wait for a whole round.
     pub(crate) fn restart_deferred(&mut self) {
         self.looks = 0;
     }

@@ -76,7 +76,7 @@ pub(crate) const RUNNEXT_GRACE_NS: u64 = 5_000;
 /// R3: how long a searcher samples a short queue before it takes from it.
 pub(crate) const QUEUE_SAMPLE_NS: u64 = 5_000;
 
-/// R3: the length from which a queue is always worth a theft, however quick its owner is.
+/// R3: a queue of at least this length is always worth a theft, however quick its owner is.
 pub(crate) const ALWAYS_STEAL_LEN: usize = 16;
 
 /// R2b: one wake-up in this many is timed.
@@ -96,8 +96,8 @@ const BUSY_WAKER_NS: u64 = 25_000;
 /// 7.2 from 140 us on, and 7.0 if nothing is.
 const MIN_BATCH_WORK_NS: u64 = 140_000;
 
-/// The length of the local queue from which goroutines that have never run go to the backlog (the
-/// length of Go's queue).
+/// The length at which the local queue counts as long, so that goroutines that have never run go to
+/// the backlog (the length of Go's queue).
 ///
 /// Each of these may take a page fault.
 pub(crate) const LOCAL_QUEUE_CAP: usize = 256;

@@ -11,8 +11,8 @@
 //! their own ([`Kept`]). The box of the closure goes back to the allocator when the closure begins
 //! to run or is dropped, and the box of the result when the result is taken or dropped. So a burst
 //! of large closures leaves only headers behind. Rejected: large blocks whose pages behind the
-//! header are returned to the system when they have been free for a while. This helps only from two
-//! pages on, and needs a thread that searches for such pages.
+//! header are returned to the system when they have been free for a while. This helps only for
+//! blocks of two pages or more, and needs a thread that searches for such pages.
 //!
 //! # Invariants
 //! * I1: the body is the closure until the goroutine runs or fails, empty while it runs, and the

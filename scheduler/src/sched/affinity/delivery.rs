@@ -66,9 +66,9 @@
 //! well. If that goroutine had to wait until the lock is released, which may never happen, the two
 //! could wait for each other.
 //!
-//! An owner whose goroutine blocks it in place, because it unwinds, cannot run another: the frames
-//! on its thread and `std`'s count of panics belong to that goroutine. Others wait in the inbox
-//! until that goroutine continues, as if it had not parked at all.
+//! An owner whose goroutine blocks it in place, because the goroutine unwinds, cannot run another:
+//! the frames on its thread and `std`'s count of panics belong to that goroutine. Others wait in
+//! the inbox until that goroutine continues, as if it had not parked at all.
 //!
 //! # Rejected
 //! * Handing the owner a P at once, whatever it does (as was done when only locked goroutines were

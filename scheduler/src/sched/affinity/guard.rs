@@ -34,7 +34,7 @@
 //! *What this fixes.* The hidden way. The compiler may keep an address that it has computed itself
 //! in a register or on the stack, and then the guard finds it. Otherwise it computes the address
 //! again, or uses the variable by its distance from the thread pointer. Both then refer to the
-//! thread on which the code runs, which is right for a `with` that begins there.
+//! thread on which the code runs. That is the right thread for a `with` that begins there.
 //!
 //! *What this usually fixes.* The open way, as long as the reference is on the stack. It need not
 //! be there, as the next section shows. So the rule for users is not to park inside a `with`, and

@@ -22,8 +22,9 @@
 //! If both run on one M, the loop gets no turn until a line is typed.
 //!
 //! # What is done
-//! A live borrow cannot be told from a computation that the compiler has moved (see below), so a
-//! tied goroutine stays where it is. The scheduler can only choose *what else* runs there:
+//! A live borrow cannot be distinguished from a computation that the compiler has moved (see
+//! below), so a tied goroutine stays where it is. The scheduler can only choose *what else* runs
+//! there:
 //!
 //! * **Goroutines that have kept a thread** run on Ms that are not tied, for their next
 //!   [`G::DISTRUST`] runs. The same holds for the first run of a goroutine whose spawn site

@@ -102,11 +102,11 @@ fn adopt_polled(m: &'static M, runnable: Vec<GRef>) -> bool {
 
 /// What a sleeping M waits for.
 enum SleepPlan {
-    /// A timer of its P is already due, and the M has taken that P back.
+    /// Nothing: a timer of its P is already due, and the M has taken that P.
     TimerIsDue(&'static P),
-    /// Until the first timer of its P.
+    /// The first timer of its P.
     UntilTimer(Duration),
-    /// Until another thread hands over a P.
+    /// A P that another thread hands over.
     UntilHandedP,
 }
 
