@@ -1,7 +1,8 @@
 //! The scheduler's protocols, compiled against loom.
 //!
-//! This crate includes the scheduler's folder `protocol` file by file, unchanged, on top of another
-//! [`primitive`]: the models in `tests/` explore the code that ships, not a copy.
+//! This crate includes the scheduler's folder `protocol` file by file, unchanged, on top of a
+//! different [`primitive`] module. So the models in `tests/` explore the code that ships, not a
+//! copy.
 //!
 //! A model is one test in `tests/protocol/<protocol file>.rs`:
 //!
@@ -27,8 +28,8 @@ use loom::thread;
 // Some items are used only by the scheduler's other modules.
 #[allow(dead_code, unused_imports, unused_macros)]
 pub mod primitive;
-// `not(test)`: the unit tests in the protocol files run on `std`, in the scheduler. Outside a
-// model, as unit tests of this library, all of them would fail.
+// `not(test)`: the unit tests in the protocol files run on `std`, in the scheduler. As unit tests
+// of this library they would run outside a model, and all of them would fail.
 #[cfg(not(test))]
 #[allow(dead_code, unused_imports)]
 #[path = "../../src/protocol/mod.rs"]
@@ -38,8 +39,8 @@ pub mod wait;
 
 /// Runs `f` under every interleaving that preempts a running thread at most `preemptions` times.
 ///
-/// Two preemptions expose nearly every bug that is known in the literature; three are still cheap
-/// for two threads of a dozen operations. Loom's environment variables (`LOOM_LOG`,
+/// Two preemptions expose nearly every bug known in the literature. Three are still cheap for two
+/// threads of a dozen operations each. Loom's environment variables (`LOOM_LOG`,
 /// `LOOM_CHECKPOINT_FILE`, ...) work as usual.
 pub fn explore(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -47,10 +48,10 @@ pub fn explore(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-/// Calls `work` with the numbers from 0 to `threads`, each in its own thread, the first in the
-/// caller's.
+/// Calls `work` with each number from 0 up to but not including `threads`, each in its own thread,
+/// with the first call in the caller's thread.
 ///
-/// Returns when all have returned.
+/// Returns when all calls have returned.
 pub fn in_threads<T: Send + Sync + 'static>(
     threads: usize,
     shared: &Arc<T>,

@@ -6,7 +6,7 @@ pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU
 
 /// Defines a constructor that is `const` in the scheduler.
 ///
-/// It is not `const` here: loom's atomics register themselves when created.
+/// It is not `const` here, because loom's atomics register themselves when they are created.
 macro_rules! const_fn {
     ($($function:tt)*) => { $($function)* };
 }
@@ -24,8 +24,8 @@ pub fn yield_thread() {
 
 /// Executes the free half of the asymmetric fence.
 ///
-/// Loom does not know `membarrier`, so both halves are full fences here: the pair promises neither
-/// more nor less.
+/// Loom does not know `membarrier`, so both halves are full fences here: the pair guarantees
+/// exactly the same ordering.
 pub fn light_fence() {
     fence(Ordering::SeqCst);
 }
@@ -45,7 +45,7 @@ impl<T> Mutex<T> {
         Self(loom::sync::Mutex::new(value))
     }
 
-    /// Locks the mutex, and blocks the modeled thread until it can.
+    /// Locks the mutex, blocking the modeled thread until it can.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().expect("a panic ends the model")
     }

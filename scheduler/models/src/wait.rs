@@ -13,7 +13,7 @@ use crate::protocol::claim::{Case, Claim};
 use crate::protocol::sync::env::{Limit, Wait, WaitOutcome, Wake};
 use crate::protocol::sync::raw_mutex::TimedWait;
 
-/// What the clock and the spinning do in a model.
+/// The behavior of the clock and of spinning in a model.
 pub trait Surroundings {
     /// `true` if every lost wait starves, `false` if none does.
     const STARVES: bool;
@@ -28,14 +28,14 @@ impl Surroundings for Patient {
     const SPINS: u32 = 0;
 }
 
-/// A waiter looks once more before it queues.
+/// A waiter checks once more before it queues.
 pub struct Spinning;
 impl Surroundings for Spinning {
     const STARVES: bool = false;
     const SPINS: u32 = 1;
 }
 
-/// The cases of a wait that may be ended.
+/// The cases of a wait that another thread may end.
 const SERVED: usize = 0;
 const ENDED: usize = 1;
 
@@ -76,7 +76,7 @@ impl Wake for Token {
     fn prefetch(&self) {}
 
     unsafe fn reserve(&self) -> bool {
-        // SAFETY: the contract of this function is that of `Case::reserve`.
+        // SAFETY: this function has the same contract as `Case::reserve`.
         unsafe { self.case.reserve() }
     }
 
@@ -87,7 +87,7 @@ impl Wake for Token {
     }
 }
 
-/// One wait of a modeled thread.
+/// A single wait of a modeled thread.
 pub struct LoomWait<S>(Token, PhantomData<S>);
 
 // SAFETY: `Token::wait` returns when the token was used.
@@ -108,16 +108,17 @@ unsafe impl<S: Surroundings> Wait for LoomWait<S> {
     }
 
     fn spin(round: u32) -> bool {
-        // No pause: it would let other threads run, and hide what happens when they do not.
+        // There is no pause. A pause would let other threads run, and hide what happens when they
+        // do not.
         round < S::SPINS
     }
 }
 
-/// Lets another thread end each wait at any time; reached as soon as it has ended one.
+/// Lets another thread end each wait at any time; reached as soon as that thread has ended one.
 #[derive(Default)]
 pub struct GiveUp(Cell<bool>);
 
-// SAFETY: it ends served, or withdraws.
+// SAFETY: the wait ends served, or it withdraws.
 unsafe impl Limit for GiveUp {
     type Waker = Token;
 
@@ -133,7 +134,7 @@ unsafe impl Limit for GiveUp {
             let (claim, token) = (Arc::clone(&claim), token.clone());
             thread::spawn(move || {
                 if claim.take(ENDED) {
-                    // SAFETY: the claim is taken here, so this is the one wake.
+                    // SAFETY: the claim is taken here, so the token receives no other wake.
                     unsafe { token.wake() };
                 }
             })
@@ -150,12 +151,12 @@ unsafe impl Limit for GiveUp {
     }
 }
 
-/// Ends each wait by itself, as soon as others can have found it; reached as soon as it has ended
-/// one.
+/// Ends each wait by itself, as soon as other threads can have found it; reached as soon as it has
+/// ended one.
 #[derive(Default)]
 pub struct AtOnce(Cell<bool>);
 
-// SAFETY: it ends served, or withdraws.
+// SAFETY: the wait ends served, or it withdraws.
 unsafe impl Limit for AtOnce {
     type Waker = Token;
 

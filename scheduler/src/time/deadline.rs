@@ -10,8 +10,8 @@
 //!    [`Timed::block`]. The commit step, on the system stack, opens the claim and then releases the
 //!    locks.
 //! 3. The timer takes the claim with `take_early`. If it finds the claim shut, the goroutine has
-//!    not parked and will not: its commit step releases the locks, and the goroutine continues. If the timer
-//!    finds the claim open, the goroutine becomes runnable on the P that fired the timer.
+//!    not parked and will not: its commit step releases the locks, and the goroutine continues. If
+//!    the timer finds the claim open, the goroutine becomes runnable on the P that fired the timer.
 //! 4. Whichever side has won, the timer is disarmed at the end. Disarming takes the lock of the
 //!    heap, under which timers fire. So a timer that has lost, or has just won, no longer uses the
 //!    frame.

@@ -2,7 +2,7 @@
 //!
 //! A select takes its locks in the order of the channels' addresses, and loom replays earlier steps
 //! to reach new ones. So a model must see its channels in the same order each time. This allocator
-//! hands out memory with the alignment of a channel from bottom to top, and never reuses it.
+//! hands out all memory that has a channel's alignment from bottom to top, and never reuses it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::OnceLock;
@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Alignment of a channel.
 const CHANNEL: usize = 64;
-/// The size of the reserve, which is not touched: enough for some twenty million channels.
+/// The size of the reserved address range, enough for some twenty million channels.
+///
+/// The range is not touched in advance.
 const RESERVED: usize = 4 << 30;
 
 struct Ascending;
@@ -28,11 +30,11 @@ fn reserve() -> *mut u8 {
     std::ptr::with_exposed_provenance_mut(*base)
 }
 
-// SAFETY: each piece of the reserve is handed out once, and everything else goes to the system.
+// SAFETY: each piece of the reserve is handed out once, and all other requests go to the system.
 unsafe impl GlobalAlloc for Ascending {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() != CHANNEL {
-            // SAFETY: the layout is the caller's, whose contract is the same.
+            // SAFETY: the layout comes from the caller, and both functions have the same contract.
             return unsafe { System.alloc(layout) };
         }
         let size = layout.size().next_multiple_of(layout.align());

@@ -1,4 +1,4 @@
-//! A wait of another kind that the close of a channel also ends.
+//! A different kind of wait that the close of a channel also ends.
 
 use std::convert::Infallible;
 use std::ptr::NonNull;
@@ -26,7 +26,9 @@ unsafe impl Send for Place {}
 unsafe impl Sync for Place {}
 
 impl Place {
-    /// Ends the wait of the thread that waits here. Returns `true` if there was one.
+    /// Ends the wait of the thread that waits here.
+    ///
+    /// Returns `true` if a thread was waiting.
     fn give(&self) -> bool {
         self.lock.lock();
         // SAFETY: the lock is held, and a node in the queue is alive.
@@ -34,21 +36,23 @@ impl Place {
             let (case, waker) = (*queue).pop_front()?.as_ref().value;
             case.reserve().then_some(waker)
         });
-        // SAFETY: the lock is held. After that this is the one wake of the reserved waiter.
+        // SAFETY: the lock is held. The reserved waiter receives no other wake after that.
         unsafe {
             self.lock.unlock();
             owed.map(|waker| waker.wake()).is_some()
         }
     }
 
-    /// Waits for a gift or for the close. Returns `true` if it was a gift.
+    /// Waits for a gift or for the close.
+    ///
+    /// Returns `true` if a gift arrived.
     fn wait(&self, done: &Receiver<Infallible>) -> bool {
         let (closing, blocker, claim) = (Closing::of(done), Blocker::new(), Claim::new());
         let case = |index| Case::of(NonNull::from(&claim), index);
         let node = WaitNode::new((case(GIFT), blocker.waker()));
         let waiter = CloseWaiter::new(case(CLOSE), blocker.waker());
         self.lock.lock();
-        // SAFETY: the protocol of `closing` is followed. That it suffices is what the model checks.
+        // SAFETY: the protocol of `closing` is followed. The model checks that this suffices.
         unsafe {
             let Some(joined) = closing.join(&waiter) else {
                 self.lock.unlock();

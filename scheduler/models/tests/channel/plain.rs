@@ -1,4 +1,4 @@
-//! Plain operations on one channel: hand-off, close, and the answers without the lock.
+//! Plain operations on one channel: hand-off, close, and the results that need no lock.
 
 use std::cell::Cell;
 
@@ -72,7 +72,7 @@ fn one_sender_and_two_receivers() {
     }
 }
 
-/// Checks that the value is either in the channel or comes back, never both and never neither.
+/// Checks that the value is either in the channel or returned, never both and never neither.
 #[test]
 fn close_races_with_send() {
     for cap in [0, 1] {
@@ -121,8 +121,8 @@ fn exactly_one_close_succeeds() {
     });
 }
 
-/// Drops the last handles of both sides at the same time: what is buffered is
-/// dropped once, and the channel is freed.
+/// Drops the last handles of both sides at the same time: each buffered value is dropped once, and
+/// the channel is freed.
 #[test]
 fn both_sides_drop_at_once() {
     for cap in [Some(2), None] {
@@ -150,8 +150,8 @@ fn try_recv_is_never_empty_beside_a_close() {
     explore(3, || {
         let (tx, rx) = bounded(1);
         tx.send(1).unwrap();
-        // In this order, because loom treats a thread's own load as the last one that matters, and
-        // would miss a poll before it.
+        // The poller starts in this order because loom treats a thread's own load as the last one
+        // that matters, and would miss an earlier poll.
         let poller = {
             let rx = rx.clone();
             thread::spawn(move || rx.try_recv())
@@ -163,9 +163,10 @@ fn try_recv_is_never_empty_beside_a_close() {
     });
 }
 
-/// Closes a channel whose receiver waits. At all times there is a waiting
-/// receiver or the channel is closed, so *full* is a wrong answer. `try_send` would give it if it
-/// read *not closed* before it read *no receiver waits*.
+/// Closes a channel whose receiver waits.
+///
+/// At all times, either a receiver waits or the channel is closed, so *full* is a wrong answer.
+/// `try_send` would return it if it read *not closed* before it read *no receiver waits*.
 #[test]
 fn try_send_is_never_full_beside_a_close() {
     explore(2, || {
@@ -188,8 +189,8 @@ fn try_send_is_never_full_beside_a_close() {
     });
 }
 
-/// Checks that a thread that sees a close sees what was done before it, whether it sees the close
-/// through the lock or through the state word.
+/// Checks that a thread that sees a close also sees everything done before the close, whether it
+/// sees the close through the lock or through the state word.
 #[test]
 fn close_publishes_earlier_writes() {
     for through_lock in [false, true] {
@@ -201,8 +202,8 @@ fn close_publishes_earlier_writes() {
                 thread::spawn(move || {
                     let closed = if through_lock { rx.recv().is_err() } else { tx.is_closed() };
                     if closed {
-                        // SAFETY: the writer has closed the channel and writes no more, which loom
-                        // checks.
+                        // SAFETY: the writer has closed the channel and no longer writes, which
+                        // loom checks.
                         assert_eq!(written.cell().with(|n| unsafe { *n }), 1);
                     }
                 })

@@ -18,10 +18,10 @@ pub(crate) fn prefetch_frames<T>(_node: NonNull<T>) {}
 /// Does nothing, because loom ignores hints.
 pub(crate) fn prefetch_value<T>(_place: NonNull<T>) {}
 
-/// The real lock, except that a thread which does not get it sleeps.
+/// The real lock, except that a thread that does not get it sleeps.
 ///
-/// Of three threads, two that spin can keep giving each other the CPU, and loom does not know that
-/// the third one will unlock. (The models of the lock itself let it spin.)
+/// With three threads, two that spin can keep yielding the CPU to each other, and loom does not
+/// know that the third one will unlock. (The models of the lock itself let it spin.)
 pub(crate) struct RawLock {
     real: lock::RawLock,
     queue: Mutex<()>,
@@ -44,7 +44,7 @@ impl RawLock {
     }
 
     pub(crate) unsafe fn unlock(&self) {
-        // SAFETY: the caller holds the lock, by the contract of this function.
+        // SAFETY: by the contract of this function, the caller holds the lock.
         unsafe { self.real.unlock() };
         // Unlike the real lock, this touches the lock after releasing it. In these models the
         // unlocking thread always holds a handle.
@@ -53,8 +53,9 @@ impl RawLock {
     }
 }
 
-/// A token that a thread waits for. A surplus wake panics, and a missing wake is a deadlock, which
-/// loom reports.
+/// A token that a thread waits for.
+///
+/// A surplus wake panics. A missing wake is a deadlock, which loom reports.
 #[derive(Default)]
 struct Token {
     left: Mutex<bool>,
@@ -78,7 +79,7 @@ impl Token {
     }
 }
 
-/// The token is leaked, because a wake may still use it when the waiter is gone.
+/// The token is leaked, because a wake may still use it after the waiter is gone.
 #[derive(Clone, Copy)]
 pub(crate) struct Waker(&'static Token);
 
@@ -106,7 +107,7 @@ impl WakeBatch {
 
     pub(crate) unsafe fn wake_all(self) {
         for waker in self.0 {
-            // SAFETY: each wake is owed once, by the contract of this function.
+            // SAFETY: by the contract of this function, each wake is owed once.
             unsafe { waker.wake() };
         }
     }
@@ -136,12 +137,13 @@ impl Blocker {
         index: usize,
         commit: impl FnOnce(),
     ) {
-        // SAFETY: the claim is new and shut, and the commit step is as `Timed::block` wants it, by
-        // the contract of this function.
+        // SAFETY: by the contract of this function, the claim is new and shut, and the commit step
+        // meets the requirements of `Timed::block`.
         unsafe { self.with_deadline(deadline, claim, index, |timed| timed.block(reason, commit)) };
     }
 
-    /// Runs `wait` beside a clock: a thread that may fire at any time, whatever `deadline` says.
+    /// Runs `wait` while a clock also runs: a thread that may fire at any time, whatever `deadline`
+    /// says.
     pub(crate) unsafe fn with_deadline<R>(
         &self,
         _deadline: Instant,
@@ -151,7 +153,7 @@ impl Blocker {
     ) -> R {
         let (token, shared) = (self.0, Shared(std::ptr::from_ref(claim)));
         let clock = thread::spawn(move || {
-            // SAFETY: this thread is joined below, before the claim is gone.
+            // SAFETY: this thread is joined below, before the claim is dropped.
             if unsafe { shared.claim() }.take_early(index) == Some(TakenFrom::Open) {
                 token.leave();
             }
@@ -171,7 +173,7 @@ impl Shared {
     /// # Safety
     /// The claim is alive.
     unsafe fn claim(&self) -> &Claim {
-        // SAFETY: the claim is alive, by the contract of this function.
+        // SAFETY: by the contract of this function, the claim is alive.
         unsafe { &*self.0 }
     }
 }
@@ -191,8 +193,9 @@ impl Timed<'_> {
     }
 }
 
-/// Returns the same numbers in every run. Models with several interleavings use biased selects, so
-/// that loom can repeat them.
+/// Returns the same numbers in every run.
+///
+/// Models with more than one interleaving use biased selects, so that loom can repeat them.
 pub(crate) fn random() -> u64 {
     static STATE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let state = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Selects: which peer takes the claim, what happens to the value, and the answers of `default` and
+//! Selects: which peer takes the claim, what happens to the value, and the results of `default` and
 //! of deadlines.
 
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn later() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }
 
-/// Receives from the channel that is ready first.
+/// Receives from whichever channel is ready first.
 fn recv_either(a: &Receiver<u32>, b: &Receiver<u32>) -> Result<u32, RecvError> {
     let (mut one, mut two) = (RecvArm::new(a), RecvArm::new(b));
     match select(&mut [one.case(), two.case()], true) {
@@ -25,7 +25,9 @@ fn recv_either(a: &Receiver<u32>, b: &Receiver<u32>) -> Result<u32, RecvError> {
     }
 }
 
-/// Sends on the channel that is ready first. Returns which one it was.
+/// Sends on whichever channel is ready first.
+///
+/// Returns the index of that channel.
 fn send_either(a: &Sender<u32>, b: &Sender<u32>, value: u32) -> (usize, Result<(), SendError<u32>>) {
     let (mut one, mut two) = (SendArm::new(a), SendArm::new(b));
     match select(&mut [one.case(), two.case()], true) {
@@ -49,8 +51,8 @@ fn two_senders_to_one_select() {
     }
 }
 
-/// There are one value and two receivers on two channels: one of them gets the value, and the other
-/// one gets the next value.
+/// One value meets two receivers on two channels: one receiver gets the value, and the other gets
+/// the next value.
 #[test]
 fn permit_is_used_once() {
     for cap in [0, 1] {
@@ -102,7 +104,7 @@ fn two_selects_meet_once() {
     });
 }
 
-/// Checks that a select that sends and receives on one channel meets another select, and never
+/// Checks that a select that sends and receives on one channel meets another select, but never
 /// itself.
 #[test]
 fn two_selects_on_one_channel() {
@@ -144,7 +146,7 @@ fn close_races_with_select() {
     }
 }
 
-/// Checks that the value is delivered, or it comes back.
+/// Checks that the value is either delivered or returned.
 #[test]
 fn close_races_with_permit() {
     for cap in [0, 1] {
@@ -167,7 +169,7 @@ fn close_races_with_permit() {
     }
 }
 
-/// Dropping a permit leaves nothing behind: its receiver or its slot goes to another sender.
+/// Dropping a permit leaves nothing behind: the permit's receiver or slot goes to another sender.
 #[test]
 fn dropped_permit_is_passed_on() {
     for cap in [0, 1] {
@@ -188,14 +190,14 @@ fn dropped_permit_is_passed_on() {
     }
 }
 
-/// There is a value in one of the channels at all times, so a select must not take its `default`.
+/// One of the channels holds a value at all times, so a select must not take its `default`.
 #[test]
 fn default_needs_one_instant_without_a_ready_arm() {
     explore(3, || {
         let ((a, from_a), (b, from_b)) = (bounded::<u32>(1), bounded::<u32>(1));
         a.send(1).unwrap();
-        // In a thread of its own, because loom treats a thread's own loads as the last ones that
-        // matter.
+        // This runs in a separate thread, because loom treats a thread's own loads as the last ones
+        // that matter.
         let selects = {
             let (from_a, from_b) = (from_a.clone(), from_b.clone());
             thread::spawn(move || {
@@ -213,7 +215,7 @@ fn default_needs_one_instant_without_a_ready_arm() {
     });
 }
 
-/// Checks that the value is received, or it is still there.
+/// Checks that the value is either received or still in the channel.
 #[test]
 fn deadline_races_with_sender() {
     for cap in [0, 1] {
@@ -225,7 +227,7 @@ fn deadline_races_with_sender() {
             match (received, sent) {
                 (Ok(6), Ok(())) => {}
                 (Err(RecvTimeoutError::Timeout), Err(SendTimeoutError::Timeout(6))) => {}
-                // The sender was dropped before the receiver came.
+                // The sender was dropped before the receiver arrived.
                 (Err(RecvTimeoutError::Disconnected), Err(SendTimeoutError::Timeout(6))) => {}
                 (Err(RecvTimeoutError::Timeout), Ok(())) => assert_eq!(rx.try_recv(), Ok(6)),
                 other => panic!("{other:?}"),
@@ -234,8 +236,10 @@ fn deadline_races_with_sender() {
     }
 }
 
-/// Checks that a watcher that is notified of a possible receive finds it possible, or is notified
-/// again. No watcher sleeps beside a value.
+/// Checks that a watcher that is notified of a possible receive either can receive or is notified
+/// again.
+///
+/// No watcher sleeps while a value is available.
 #[test]
 fn watcher_is_notified() {
     for cap in [Some(0), Some(1), None] {
@@ -251,7 +255,7 @@ fn watcher_is_notified() {
     }
 }
 
-/// There are two watchers and one event that lasts: the first watcher notifies the second.
+/// Two watchers wait for one event that lasts: the first watcher notifies the second.
 #[test]
 fn watcher_notifies_the_next() {
     explore(2, || {

@@ -8,15 +8,16 @@ use loom::sync::Arc;
 
 struct Shared {
     barrier: RawBarrier<LoomWait<Patient>>,
-    // Each thread writes its own before it arrives, and reads the others' afterwards.
+    // Each thread writes its own element before it arrives, and reads the others' elements
+    // afterwards.
     work: Vec<UnsafeCell<usize>>,
     leaders: AtomicU32,
 }
 
-// SAFETY: between two rounds `work` is either written, each entry by one thread, or read; the
-// models check that the barrier guarantees it.
+// SAFETY: between two rounds, `work` is either only read, or written with one thread per element;
+// the models check that the barrier guarantees this.
 unsafe impl Sync for Shared {}
-// SAFETY: between two rounds `work` is either written, each entry by one thread, or read.
+// SAFETY: between two rounds, `work` is either only read, or written with one thread per element.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -38,7 +39,7 @@ fn run(threads: usize, turns: usize, preemptions: usize) {
         });
         in_threads(threads, &shared, move |shared, n| {
             for turn in 1..=turns {
-                // SAFETY: in this round each thread has its own.
+                // SAFETY: in this round, each thread has its own element.
                 shared.work[n].with_mut(|work| unsafe { *work = turn });
                 shared.meet();
                 for work in &shared.work {
@@ -71,7 +72,8 @@ fn three_threads() {
 
 /// All waiters of a round get the same answer.
 ///
-/// One that leaves has not arrived, and the barrier serves those that come in its place.
+/// A waiter that leaves counts as not having arrived, and the barrier serves those that arrive in
+/// its place.
 #[test]
 fn one_that_leaves_has_not_arrived() {
     explore(3, || {
@@ -86,7 +88,7 @@ fn one_that_leaves_has_not_arrived() {
             (None, None) => {}
             one => panic!("only one of a round has met the other: {one:?}"),
         }
-        // A whole round, as if no other thread had been there.
+        // A whole round runs, as if no other thread had been there.
         let other = {
             let barrier = Arc::clone(&barrier);
             loom::thread::spawn(move || barrier.wait())
@@ -95,7 +97,7 @@ fn one_that_leaves_has_not_arrived() {
     });
 }
 
-/// The one that leaves is replaced by another, while a third waits all the time.
+/// A waiter that leaves is replaced by another, while a third waits all the time.
 #[test]
 fn another_comes_in_its_place() {
     explore(2, || {

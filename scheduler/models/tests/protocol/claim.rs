@@ -1,4 +1,4 @@
-//! Models of the claim: peers that reach two cases of one operation at the same time, some of them
+//! Models of the claim: peers reach two cases of one operation at the same time, some of them
 //! before the waiter has parked.
 
 use std::ptr::NonNull;
@@ -27,9 +27,9 @@ fn one_of_several_wins() {
     });
 }
 
-/// A queue like a channel's; the nodes hold their case and the slot to fill.
+/// A queue like a channel's; each node holds its case and the slot to fill.
 ///
-/// Its lock is loom's: two threads that spin at a `RawLock` could let each other run forever.
+/// Its lock is loom's: two threads that spin on a `RawLock` could let each other run forever.
 struct Queue(Mutex<Waiters>);
 
 struct Waiters(WaitList<Waiter>);
@@ -64,7 +64,7 @@ impl Shared {
         Arc::new(Self { queues: [Queue::new(), Queue::new()], woken: Mutex::new(0), wake: Condvar::new() })
     }
 
-    /// Acts like a peer that finds the queue: completes the operation if that is still possible.
+    /// Acts like a peer that finds the queue: it completes the operation if that is still possible.
     ///
     /// Returns `true` if it did.
     fn deliver(&self, queue: usize) -> bool {
@@ -72,10 +72,10 @@ impl Shared {
             let Some(node) = list.pop_front() else { return false };
             // SAFETY: the node was in the queue until now, and the lock is held.
             let waiter = unsafe { node.as_ref() }.value;
-            // SAFETY: found and unlinked under this lock.
+            // SAFETY: the waiter was found and unlinked under this lock.
             let won = unsafe { waiter.case.reserve() };
             if won {
-                // SAFETY: only the winner touches the frame. Loom checks it.
+                // SAFETY: only the winner touches the frame, which loom checks.
                 unsafe { waiter.slot.as_ref() }.with_mut(|slot| unsafe { *slot = 1 });
             }
             won
@@ -99,7 +99,7 @@ impl Shared {
     }
 }
 
-/// Waits in both queues, blocks, unlinks, and leaves the frame, while two peers come.
+/// Waits in both queues, blocks, unlinks, and leaves the frame, while two peers arrive.
 ///
 /// Returns the winner.
 fn wait_in_both(shared: &Shared) -> usize {
@@ -108,7 +108,7 @@ fn wait_in_both(shared: &Shared) -> usize {
     let waiter = |n: usize| Waiter { case: Case::of(NonNull::from(&claim), n), slot: NonNull::from(&slots[n]) };
     let nodes = [WaitNode::new(waiter(0)), WaitNode::new(waiter(1))];
     for (queue, node) in shared.queues.iter().zip(&nodes) {
-        // SAFETY: the node is new, and removed below before the frame is left.
+        // SAFETY: the node is new, and is removed below before the waiter leaves the frame.
         queue.with(|list| unsafe { list.push_back(NonNull::from(node)) });
     }
     shared.block();
@@ -116,7 +116,7 @@ fn wait_in_both(shared: &Shared) -> usize {
         // SAFETY: the node is in this queue or in none.
         queue.with(|list| unsafe { list.remove(NonNull::from(node)) });
     }
-    // SAFETY: all peers are gone from the frame. Loom checks it.
+    // SAFETY: no peer uses the frame any more, which loom checks.
     let filled = slots.each_ref().map(|slot| slot.with(|slot| unsafe { *slot }));
     let winner = claim.winner().unwrap();
     assert_eq!((filled[winner], filled[1 - winner]), (1, 0));
@@ -139,7 +139,7 @@ fn two_cases_are_completed_once_and_the_frame_can_go() {
         };
         let won: Vec<bool> = peers.into_iter().map(|peer| peer.join().unwrap()).collect();
         assert!(won.iter().filter(|&&won| won).count() <= 1);
-        // Both may have come before the nodes were there.
+        // Both peers may have arrived before the nodes were linked.
         if !won.contains(&true) {
             while !shared.deliver(1) {
                 thread::yield_now();
@@ -155,16 +155,17 @@ fn two_cases_are_completed_once_and_the_frame_can_go() {
 const PEER: usize = 0;
 const TIMER: usize = 1;
 
-/// What a timer knows; it is in the waiter's frame.
+/// The data that a timer needs, stored in the waiter's frame.
 struct Alarm {
     claim: NonNull<Claim>,
     registers: NonNull<UnsafeCell<u32>>,
 }
 
-/// A timer's heap with room for one timer, which fires under its lock.
+/// A timer heap with room for one timer, which fires under the heap's lock.
 struct Heap(Mutex<Option<NonNull<Alarm>>>);
 
-// SAFETY: the alarm is touched only under the heap's lock, and taken out before its frame is left.
+// SAFETY: the alarm is touched only under the heap's lock, and is removed before the waiter leaves
+// the frame.
 unsafe impl Send for Heap {}
 // SAFETY: the alarm is touched only under the heap's lock.
 unsafe impl Sync for Heap {}
@@ -172,15 +173,15 @@ unsafe impl Sync for Heap {}
 impl Heap {
     /// Fires the armed timer.
     ///
-    /// Returns the state that it has found if the deadline has won.
+    /// If the deadline has won, returns the state in which it found the claim.
     fn fire(&self, shared: &Shared) -> Option<TakenFrom> {
         let mut heap = self.0.lock().unwrap();
-        // SAFETY: armed, and the lock is held.
+        // SAFETY: the alarm is armed, and the lock is held.
         let alarm = unsafe { heap.take()?.as_ref() };
-        // SAFETY: the alarm is armed, so its frame and the claim in it are there.
+        // SAFETY: the alarm is armed, so its frame and the claim in that frame still exist.
         let found = unsafe { alarm.claim.as_ref() }.take_early(TIMER);
         if found == Some(TakenFrom::Open) {
-            // SAFETY: the peer that takes an open claim runs the waiter. Loom checks it.
+            // SAFETY: the peer that takes an open claim runs the waiter, which loom checks.
             unsafe { alarm.registers.as_ref() }.with_mut(|registers| unsafe { *registers += 1 });
             shared.wake();
         }
@@ -198,9 +199,9 @@ fn wait_with_deadline(shared: &Shared, heap: &Heap) -> usize {
 
     let node = WaitNode::new(Waiter { case: Case::of(NonNull::from(&claim), PEER), slot: NonNull::from(&slot) });
     let opened = shared.queues[0].with(|list| {
-        // SAFETY: the node is new, and removed below before the frame is left.
+        // SAFETY: the node is new, and is removed below before the waiter leaves the frame.
         unsafe { list.push_back(NonNull::from(&node)) };
-        // SAFETY: no other thread runs the waiter. Loom checks it.
+        // SAFETY: no other thread runs the waiter, which loom checks.
         registers.with_mut(|registers| unsafe { *registers = 1 });
         claim.open()
     });
@@ -212,7 +213,7 @@ fn wait_with_deadline(shared: &Shared, heap: &Heap) -> usize {
     shared.queues[0].with(|list| unsafe { list.remove(NonNull::from(&node)) });
 
     let winner = claim.winner().unwrap();
-    // SAFETY: all others are gone from the frame. Loom checks it, here and below.
+    // SAFETY: no other thread uses the frame any more, which loom checks, here and below.
     let (filled, registers) = (slot.with(|slot| unsafe { *slot }), registers.with(|registers| unsafe { *registers }));
     assert_eq!(filled, u32::from(winner == PEER));
     assert_eq!(registers, 1 + u32::from(opened && winner == TIMER));
@@ -237,7 +238,7 @@ fn a_timer_against_the_commit_step_against_a_peer() {
         };
         let (fired, mut delivered) = (timer.join().unwrap(), peer.join().unwrap());
         assert!(fired.is_none() || !delivered);
-        // Both may have come before anything was there.
+        // Both may have arrived before anything was in place.
         while fired.is_none() && !delivered {
             thread::yield_now();
             delivered = shared.deliver(0);
@@ -247,8 +248,9 @@ fn a_timer_against_the_commit_step_against_a_peer() {
     });
 }
 
-/// Models a peer that learned of the waiter by other means: it leaves its value first and then
-/// takes the claim, whether the waiter has parked or not.
+/// Models a peer that learned of the waiter by other means.
+///
+/// It leaves its value first and then takes the claim, whether or not the waiter has parked.
 ///
 /// A rival may be faster.
 fn early_peer(rival: bool) {
@@ -261,7 +263,7 @@ fn early_peer(rival: bool) {
     fn take(frame: &Frame, shared: &Shared, case: usize) -> Option<TakenFrom> {
         let found = frame.claim.take_early(case);
         if found == Some(TakenFrom::Open) {
-            // SAFETY: the peer that takes an open claim runs the waiter. Loom checks it.
+            // SAFETY: the peer that takes an open claim runs the waiter, which loom checks.
             frame.registers.with_mut(|registers| unsafe { *registers += 1 });
             shared.wake();
         }
@@ -276,23 +278,23 @@ fn early_peer(rival: bool) {
             thread::spawn(move || f(&frame, &shared))
         };
         let peer = run(|frame, shared| {
-            // SAFETY: the slot belongs to this peer until it has won. Loom checks it.
+            // SAFETY: the slot belongs to this peer until it has won, which loom checks.
             frame.slot.with_mut(|slot| unsafe { *slot = 1 });
             take(frame, shared, PEER)
         });
         let rival = rival.then(|| run(|frame, shared| take(frame, shared, TIMER)));
 
-        // SAFETY: no other thread runs the waiter. Loom checks it.
+        // SAFETY: no other thread runs the waiter, which loom checks.
         frame.registers.with_mut(|registers| unsafe { *registers = 1 });
         let opened = frame.claim.open();
         if opened {
             shared.block();
         }
         if frame.claim.winner().unwrap() == PEER {
-            // SAFETY: the peer is done with its slot. Loom checks it.
+            // SAFETY: the peer is done with its slot, which loom checks.
             assert_eq!(frame.slot.with(|slot| unsafe { *slot }), 1);
         }
-        // SAFETY: the winner is done with them. Loom checks it.
+        // SAFETY: the winner is done with the registers, which loom checks.
         assert_eq!(frame.registers.with(|registers| unsafe { *registers }), 1 + u32::from(opened));
 
         let found: Vec<_> = [Some(peer), rival].into_iter().flatten().filter_map(|one| one.join().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Models of the condition variable: notifications against waits that begin, park, or reach their
+//! Models of the condition variable: notifications race with waits that begin, park, or reach their
 //! deadline.
 
 use std::ptr::{self, NonNull};
@@ -15,7 +15,7 @@ use loom::sync::{Arc, Mutex, MutexGuard};
 /// The case for which the deadline takes the claim.
 const DEADLINE: usize = NOTIFIED + 1;
 
-/// What a waiter has in its frame.
+/// The data in a waiter's frame.
 struct Frame {
     claim: Box<Claim>,
     token: Token,
@@ -36,11 +36,12 @@ impl Frame {
     }
 
     fn join(&self, condvar: &RawCondvar<Token>) {
-        // SAFETY: the node is new and its claim shut; both stay until the claim was taken.
+        // SAFETY: the node is new and its claim is shut; both stay in place until the claim is
+        // taken.
         unsafe { condvar.join(NonNull::from(&self.node)) };
     }
 
-    /// Parks, and returns when the claim was taken.
+    /// Parks, and returns when the claim is taken.
     fn sleep(&self) {
         if self.claim.open() {
             self.token.wait();
@@ -63,7 +64,7 @@ impl Frame {
     /// Makes the deadline pass.
     fn ring(&self) {
         if self.claim.take_early(DEADLINE) == Some(TakenFrom::Open) {
-            // SAFETY: the claim was open, so this is the one wake-up.
+            // SAFETY: the claim was open, so the waiter receives no other wake-up.
             unsafe { self.token.clone().wake() };
         }
     }
@@ -73,10 +74,10 @@ impl Frame {
     }
 }
 
-/// A channel whose close ends waits too: its lock, the waiter's node in it, and whether it is
+/// A channel whose close also ends waits: its lock, the waiter's node in it, and whether it is
 /// closed.
 ///
-/// As in a wait under a context, the waiter takes the lock when it has joined the condition
+/// As in a wait under a context, the waiter takes the lock after it has joined the condition
 /// variable, and keeps it until it has opened its claim.
 #[derive(Default)]
 struct Channel {
@@ -99,14 +100,14 @@ impl Channel {
         // SAFETY: locked above.
         unsafe { self.lock.unlock() };
         if let Some(token) = token {
-            // SAFETY: the open claim was taken, so this is the one wake-up.
+            // SAFETY: the claim was taken open, so the waiter receives no other wake-up.
             unsafe { token.wake() };
         }
     }
 
     /// Sleeps until a notification or the close.
     ///
-    /// Returns `true` if it was a notification.
+    /// Returns `true` if the sleep ended with a notification.
     fn sleep(&self, frame: &Frame, condvar: &RawCondvar<Token>) -> bool {
         self.lock.lock();
         if self.closed.load(Ordering::Relaxed) {
@@ -134,7 +135,7 @@ impl Channel {
     }
 }
 
-/// Things to be taken, each by one thread.
+/// Things to take, each by one thread.
 struct Shared {
     things: Mutex<usize>,
     condvar: RawCondvar<Token>,
@@ -196,14 +197,14 @@ fn notify_one_with_the_mutex_locked() {
     });
 }
 
-/// Each waits for a notification, whatever the condition.
+/// Each thread waits for a notification, whatever the condition.
 #[test]
 fn a_wait_that_has_begun_is_notified_once() {
     explore(3, || {
         let shared = Shared::new();
         in_threads(2, &shared, |shared, n| match n {
             0 => {
-                // Counted before it waits, so that the other knows that it is there.
+                // Counted before the thread waits, so that the other knows that it is there.
                 let mut things = shared.things.lock().unwrap();
                 *things += 1;
                 drop(shared.wait(things));
@@ -273,7 +274,7 @@ struct Frames<const N: usize> {
 }
 
 impl<const N: usize> Frames<N> {
-    /// Creates a state in which the first `begun` have begun to wait, in their order.
+    /// Creates a state in which the first `begun` waiters have begun to wait, in order.
     fn new(begun: usize) -> Arc<Self> {
         let all = Arc::new(Self { condvar: RawCondvar::new(), frames: [(); N].map(|()| Frame::new()) });
         all.frames[..begun].iter().for_each(|frame| frame.join(&all.condvar));
@@ -281,7 +282,7 @@ impl<const N: usize> Frames<N> {
     }
 }
 
-/// A notification meets the oldest waiter or, if its deadline was faster, the next one.
+/// A notification reaches the oldest waiter or, if that waiter's deadline came first, the next one.
 #[test]
 fn a_notification_against_a_deadline_is_not_lost() {
     for parked in [false, true] {
@@ -308,7 +309,7 @@ fn a_notification_against_a_deadline_is_not_lost() {
     }
 }
 
-/// With no other waiter the notification may come too late, and reports it.
+/// Without another waiter, the notification may arrive too late, and reports that.
 #[test]
 fn a_notification_knows_whether_it_has_ended_a_wait() {
     explore(3, || {
@@ -325,7 +326,7 @@ fn a_notification_knows_whether_it_has_ended_a_wait() {
     });
 }
 
-/// The deadline of one passes while all are notified.
+/// One waiter's deadline passes while all waiters are notified.
 #[test]
 fn notify_all_against_a_deadline() {
     explore(2, || {
@@ -342,7 +343,9 @@ fn notify_all_against_a_deadline() {
     });
 }
 
-/// A notified waiter waits again while `notify_all` is still at work: that wait stays.
+/// A notified waiter waits again while `notify_all` is still running.
+///
+/// The new wait does not end.
 #[test]
 fn notify_all_leaves_a_wait_that_comes_later() {
     explore(3, || {
@@ -360,8 +363,8 @@ fn notify_all_leaves_a_wait_that_comes_later() {
     });
 }
 
-/// A wait that a close may end, against the close and a notification: it is notified exactly if a
-/// notifier says so.
+/// A wait that a close may end meets both the close and a notification: it is notified exactly if a
+/// notifier reports that.
 #[test]
 fn a_close_against_a_notification() {
     explore(3, || {

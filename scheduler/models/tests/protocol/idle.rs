@@ -1,5 +1,5 @@
-//! Models of the idle protocol: no interleaving leaves a published goroutine beside an idle P while
-//! no M searches.
+//! Models of the idle protocol: no interleaving leaves both a published goroutine and an idle P
+//! while no M searches.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use greenthread_models::protocol::idle::{IdleWord, Scheduler};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-/// A scheduler reduced to counters: published goroutines, idle Ps, and searchers that were started
+/// A scheduler reduced to counters: published goroutines, idle Ps, and searchers that have started
 /// but do not move.
 struct World {
     word: IdleWord,
@@ -64,8 +64,9 @@ impl World {
         self.published.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
     }
 
-    /// Acts like an M with a P, searching or not, that looks once and then goes idle, or runs what
-    /// it found forever.
+    /// Acts like an M with a P, searching or not, that checks once.
+    ///
+    /// It then goes idle, or runs what it found forever.
     fn look_then_sleep(&self, searching: bool) {
         if self.take_work() {
             if searching {
@@ -139,8 +140,10 @@ fn two_pushes_wake_one_searcher() {
     });
 }
 
-/// The idle P is taken by an M that comes back from a long call, while a submitter has claimed the
-/// search for it, another submitter has relied on that, and a third M makes a P idle.
+/// An M that returns from a long call takes the idle P.
+///
+/// At that time, one submitter has claimed the search for that P, another submitter has relied on
+/// the search, and a third M makes a P idle.
 #[test]
 fn a_claim_without_a_p_strands_no_goroutine() {
     explore(2, || {

@@ -1,5 +1,5 @@
-//! Models of the inquiry: the asked thread answers in time, late, or never, and another one comes
-//! late.
+//! Models of the inquiry: the asked thread answers in time, late, or never, and another thread
+//! arrives late.
 
 use greenthread_models::explore;
 use greenthread_models::protocol::inquiry::Inquiry;
@@ -12,7 +12,7 @@ fn question() -> Question {
     Arc::new(Inquiry::new((0, 0)))
 }
 
-/// Asks `thread`, and looks `patience` times.
+/// Asks `thread`, and checks for an answer `patience` times.
 ///
 /// Returns the answer.
 fn ask(inquiry: &Question, thread: u32, patience: u32) -> Option<u32> {
@@ -40,7 +40,7 @@ fn answer(inquiry: &Question, thread: u32) -> bool {
     })
 }
 
-/// Two questions to one thread, which is interrupted twice, at any time.
+/// One thread is asked twice, and is interrupted twice, at any time.
 #[test]
 fn an_answer_is_whole_and_from_the_asked_thread() {
     explore(3, || {
@@ -55,7 +55,7 @@ fn an_answer_is_whole_and_from_the_asked_thread() {
     });
 }
 
-/// A thread that comes too late for its own question meets one to another thread.
+/// A thread that arrives too late for its own question meets a question to another thread.
 #[test]
 fn a_late_thread_does_not_answer_for_another() {
     explore(3, || {

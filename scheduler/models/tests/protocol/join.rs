@@ -1,4 +1,5 @@
-//! Models of the join word: a goroutine's end against its handle, its joiner, and other waiters.
+//! Models of the join word: the end of a goroutine races with its handle, its joiner, and other
+//! waiters.
 
 use std::ptr;
 
@@ -8,7 +9,7 @@ use greenthread_models::protocol::join::{JoinNode, JoinWord};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-/// A goroutine's block: its word, its result, and how often it was freed.
+/// A goroutine's block: its word, its result, and the number of times it was freed.
 struct Block {
     word: JoinWord,
     result: UnsafeCell<u32>,
@@ -48,7 +49,7 @@ impl Block {
     }
 }
 
-/// A waiter, with a condition in the place of a parked goroutine.
+/// A waiter, with a condition variable in place of a parked goroutine.
 #[repr(C)]
 struct Waiter {
     node: JoinNode,
@@ -57,7 +58,7 @@ struct Waiter {
 }
 
 unsafe fn wake(node: *const JoinNode) {
-    // SAFETY: the node is the first field of a `Waiter`, which its owner keeps until it was woken.
+    // SAFETY: the node is the first field of a `Waiter`, which its owner keeps until it is woken.
     let waiter = unsafe { &*node.cast::<Waiter>() };
     waiter.woken.fetch_add(1, Ordering::Release);
     waiter.condition.notify();
@@ -70,9 +71,9 @@ impl Waiter {
 
     /// Waits for the end of `block`'s goroutine.
     fn wait(&self, block: &Block) {
-        // SAFETY: the waiter stays until it was woken.
+        // SAFETY: the waiter stays in place until it is woken.
         if unsafe { block.word.push(ptr::from_ref(self).cast()) } {
-            // Loom lets a wait end spuriously, once.
+            // Loom lets one wait end spuriously.
             while self.woken.load(Ordering::Acquire) == 0 {
                 self.condition.wait();
             }
@@ -135,7 +136,7 @@ fn waiters_stay_when_the_handle_is_dropped() {
     explore(2, || {
         let block = Block::new();
         let waiter = Waiter::new();
-        // SAFETY: the waiter stays to the end of the model.
+        // SAFETY: the waiter stays in place to the end of the model.
         let pushed = unsafe { block.word.push(Arc::as_ptr(&waiter).cast()) };
         assert!(pushed);
         let goroutine = goroutine(&block);

@@ -1,4 +1,4 @@
-//! Models of the lease: an owner that goes in and out, against one or two retakers that want its P.
+//! Models of the lease: an owner enters and exits, against one or two retakers that want its P.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::UnsafeCell;
@@ -6,7 +6,7 @@ use greenthread_models::protocol::lease::Lease;
 use loom::sync::Arc;
 use loom::thread;
 
-/// A lease and the P under it.
+/// A lease and the P that it covers.
 ///
 /// Loom reports any two uses of the P that no ordering separates.
 struct Shared {
@@ -14,7 +14,8 @@ struct Shared {
     uses: UnsafeCell<u32>,
 }
 
-// SAFETY: `uses` is touched by the thread that has the P; the models check that there is only one.
+// SAFETY: `uses` is touched only by the thread that has the P; the models check that there is only
+// one such thread.
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -27,13 +28,13 @@ impl Shared {
     }
 
     fn use_p(&self) {
-        // SAFETY: the caller has the P, or loom finds out.
+        // SAFETY: the caller has the P; otherwise loom reports an error.
         self.uses.with_mut(|n| unsafe { *n += 1 });
     }
 
     fn uses(&self) -> u32 {
-        // SAFETY: the caller has the P, or loom finds out; called in a check, or when the other
-        // threads are joined.
+        // SAFETY: the caller has the P; otherwise loom reports an error. This is called in a check,
+        // or after the other threads are joined.
         self.uses.with(|n| unsafe { *n })
     }
 
@@ -61,9 +62,9 @@ impl Shared {
     }
 }
 
-/// Takes the P, uses it, and gives it back if it can.
+/// Takes the P, uses it, and returns it if possible.
 ///
-/// Returns whether it took it, and whether it still has it.
+/// Returns whether it took the P, and whether it still has the P.
 fn lend(shared: &Shared) -> (bool, bool) {
     if !shared.take(true) {
         return (false, false);
@@ -163,7 +164,8 @@ fn a_renewed_lease_can_be_taken_again_but_not_from_inside() {
         assert!(shared.take(true));
         let monitor = monitor(&shared, true);
         assert!(!shared.lease.enter());
-        // The retaker of the line above gave the P back in effect; from here on it is the owner's.
+        // The retaker on the previous line has in effect returned the P, which belongs to the owner
+        // from here on.
         shared.lease.renew();
         shared.use_p();
         shared.lease.exit();

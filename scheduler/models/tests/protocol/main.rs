@@ -1,4 +1,4 @@
-//! Models of the protocols in `scheduler/src/protocol`: a module for each file there.
+//! Models of the protocols in `scheduler/src/protocol`, with a module for each file there.
 
 mod barrier;
 mod claim;

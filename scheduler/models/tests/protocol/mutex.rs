@@ -1,10 +1,10 @@
 //! Models of the mutex: the word, its queue, and the hand-over.
 //!
-//! The clock is data here: a model says whether every lost wait starves, or none does.
+//! The clock is data here: a model says whether every lost wait starves or none does.
 //!
-//! Not reached within these bounds: an unlock that is overtaken by a whole lock and unlock of
-//! another thread and then hands over, which is the case for P2 of the protocol. It takes three
-//! threads and four preemptions, and then the model does not end.
+//! One case is not reached within these bounds, and it is the case for P2 of the protocol: another
+//! thread's whole lock and unlock overtakes an unlock, which then hands over. It takes three
+//! threads and four preemptions, and a model of that size does not end.
 
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::sync::raw_mutex::RawMutex;
@@ -120,8 +120,9 @@ fn try_lock_barges_or_fails_but_never_breaks_in() {
     });
 }
 
-/// Lets `patient` threads lock, while `others` give up if they have to wait and are told to, and
-/// checks that no waiter is forgotten and no mode is left behind.
+/// Lets `patient` threads lock, while `others` give up if they must wait and are told to give up.
+///
+/// Checks that no waiter is forgotten and no mode is left behind.
 fn give_up<S: Surroundings + 'static>(patient: u32, others: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Arc::new(Shared::<S> { mutex: RawMutex::new(), n: UnsafeCell::new(0) });
@@ -167,7 +168,7 @@ fn one_gives_up_among_two_that_starve() {
     give_up::<Starving>(1, 1, 2);
 }
 
-/// Checks that a refused attempt leaves nothing behind, and neither does an abandoned wait.
+/// Checks that neither a refused attempt nor an abandoned wait leaves anything behind.
 ///
 /// A thread that `waits` may be in the way until it has given up.
 fn trying_fails_only_because_of_another<S: Surroundings + 'static>(

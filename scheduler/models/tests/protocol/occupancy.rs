@@ -1,5 +1,4 @@
-//! Models of stack occupancy: resumers that run on their stacks, against the sweeper that drops
-//! dead pages.
+//! Models of stack occupancy: resumers run on their stacks while the sweeper drops dead pages.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicUsize, Ordering, UnsafeCell};
@@ -7,7 +6,7 @@ use greenthread_models::protocol::occupancy::{Occupancy, exclude};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A stack: its pages, which loom watches for overlapping uses, and the stack pointer of the last
+/// A stack: its pages, which loom watches for overlapping uses, and the stack pointer at the last
 /// suspend.
 struct Slot {
     occupancy: Occupancy,
@@ -24,20 +23,20 @@ impl Slot {
         Arc::new(Self { occupancy: Occupancy::new(), sp: AtomicUsize::new(0), pages: UnsafeCell::new(0) })
     }
 
-    /// Runs a goroutine once: it leaves `depth` live words and a stack pointer that says so.
+    /// Runs a goroutine once: it leaves `depth` live words and a stack pointer that matches them.
     fn run(&self, depth: usize) {
         self.occupancy.enter();
-        // SAFETY: this thread is on the stack, or loom finds out.
+        // SAFETY: this thread is on the stack; otherwise loom reports an error.
         self.pages.with_mut(|pages| unsafe { *pages = depth });
         self.sp.store(depth, Ordering::Relaxed);
         self.occupancy.leave();
     }
 
-    /// Acts like the sweeper once the stack is found vacant: the pointer must describe what is on
-    /// the stack.
+    /// Acts like the sweeper once the stack is found vacant: the pointer must describe the contents
+    /// of the stack.
     fn trim(&self) {
         let sp = self.sp.load(Ordering::Relaxed);
-        // SAFETY: no thread is on the stack, or loom finds out.
+        // SAFETY: no thread is on the stack; otherwise loom reports an error.
         self.pages.with_mut(|pages| unsafe {
             assert_eq!(*pages, sp, "the saved stack pointer is not that of the last suspend");
             *pages = sp;
@@ -115,7 +114,7 @@ fn a_stack_that_is_run_on_is_skipped() {
             let slot = Arc::clone(&slot);
             thread::spawn(move || sweep(&[&slot]))
         };
-        // SAFETY: this thread is on the stack, or loom finds out.
+        // SAFETY: this thread is on the stack; otherwise loom reports an error.
         slot.pages.with_mut(|pages| unsafe { *pages = 7 });
         assert_eq!(sweeper.join().unwrap(), 0);
         slot.occupancy.leave();

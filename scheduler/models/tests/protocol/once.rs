@@ -15,10 +15,10 @@ struct Shared {
     runs: AtomicU32,
 }
 
-// SAFETY: `n` is written by the runner and read when it is done; the models check that this
-// suffices.
+// SAFETY: the runner writes `n`, and others read it when the run is done; the models check that
+// this suffices.
 unsafe impl Sync for Shared {}
-// SAFETY: `n` is written by the runner and read when it is done.
+// SAFETY: the runner writes `n`, and others read it when the run is done.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -26,7 +26,9 @@ impl Shared {
         Arc::new(Self { once: RawOnce::new(), n: UnsafeCell::new(0), runs: AtomicU32::new(0) })
     }
 
-    /// Begins; as a runner it fails if the number of earlier runs is below `failures`.
+    /// Calls `begin`.
+    ///
+    /// As the runner, it fails if the number of earlier runs is below `failures`.
     ///
     /// Returns the last result of `begin`.
     fn run(&self, force: bool, failures: u32) -> Begun {
@@ -44,13 +46,14 @@ impl Shared {
 
     fn seen(&self) -> u32 {
         assert!(self.once.is_done());
-        // SAFETY: it is done, so no thread writes.
+        // SAFETY: the run is done, so no thread writes.
         self.n.with(|n| unsafe { *n })
     }
 }
 
-/// Lets each thread run it with `failures`, trying again, and checks that all return and see the
-/// last run.
+/// Lets each thread run the function with `failures`, trying again after a failure.
+///
+/// Checks that all threads return and see the last run.
 fn forced(threads: usize, failures: u32, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Shared::new();
@@ -108,7 +111,7 @@ fn waiting_begins_nothing_and_misses_nothing() {
                 assert!(shared.once.wait(true));
                 assert_eq!(shared.seen(), 2);
             } else {
-                // The first fails.
+                // The first run fails.
                 assert_eq!(shared.run(false, 1), Begun::Runner { poisoned: false });
                 assert_eq!(shared.run(true, 1), Begun::Runner { poisoned: true });
             }

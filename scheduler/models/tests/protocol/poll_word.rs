@@ -1,5 +1,5 @@
-//! Models of a direction of a descriptor: its owner meets events, a close, deadlines that are
-//! moved, late wakers, and the end of a stream whose reads are skipped while it is empty.
+//! Models of one direction of a descriptor. Its owner meets events, a close, moved deadlines, late
+//! wakers, and the end of a stream whose reads are skipped while it is empty.
 
 use std::ptr::NonNull;
 
@@ -9,19 +9,20 @@ use greenthread_models::protocol::poll_word::PollWord;
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
 
-/// One wait of the owner.
+/// A single wait of the owner.
 ///
-/// All of them last as long as the model, as the memory of goroutines does.
+/// All waits last as long as the model, because the memory of goroutines is never freed.
 struct Wait {
     notify: Notify,
     woken: AtomicBool,
-    /// Written before the waiter is published, and read by its waker: the goroutine's registers.
+    /// Stands for the goroutine's registers: written before the waiter is published, and read by
+    /// its waker.
     saved: UnsafeCell<bool>,
 }
 
-// SAFETY: `saved` is handed from the owner to the one waker, which is what the models check.
+// SAFETY: `saved` passes from the owner to the only waker, which is what the models check.
 unsafe impl Sync for Wait {}
-// SAFETY: `saved` is handed from the owner to the one waker.
+// SAFETY: `saved` passes from the owner to the only waker.
 unsafe impl Send for Wait {}
 
 #[derive(Debug, PartialEq)]
@@ -33,7 +34,7 @@ enum Outcome {
 struct World {
     word: PollWord,
     ended: AtomicBool,
-    /// What the system has for the owner to read.
+    /// The data that the system has for the owner to read.
     data: AtomicU32,
     waits: Vec<Wait>,
 }
@@ -59,7 +60,7 @@ impl World {
         wait.notify.notify();
     }
 
-    /// Delivers data, and its event to the poller.
+    /// Delivers data, and reports the event to the poller.
     fn event(&self) {
         self.data.fetch_add(1, Ordering::Relaxed);
         Self::wake(self.word.set_ready());
@@ -80,7 +81,7 @@ impl World {
         self.data.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
     }
 
-    /// Reads, with `waits` from this one on, as `Descriptor` and its user do.
+    /// Reads as `Descriptor` and its user do, taking its waits from `waits`.
     fn read(&self, waits: &mut std::slice::Iter<'_, Wait>) -> Outcome {
         if self.ended.load(Ordering::Relaxed) {
             return Outcome::Ended;
@@ -105,7 +106,7 @@ impl World {
         }
         if !self.ended.load(Ordering::Relaxed) {
             let wait = waits.next().expect("no more waits than there are reasons to wake up");
-            // SAFETY: no other thread knows this wait yet.
+            // SAFETY: no other thread knows about this wait yet.
             wait.saved.with_mut(|saved| unsafe { *saved = true });
             if self.word.park(NonNull::from(wait).cast()) {
                 while !wait.woken.load(Ordering::Acquire) {
@@ -164,7 +165,7 @@ fn a_deadline_and_a_close_wake_once() {
     });
 }
 
-/// The deadline passes and is reset at once; then data comes.
+/// The deadline passes and is reset immediately; then data arrives.
 #[test]
 fn a_deadline_that_is_moved_loses_nothing() {
     explore(3, || {
@@ -180,8 +181,9 @@ fn a_deadline_that_is_moved_loses_nothing() {
     });
 }
 
-/// Two reads in succession, while a waker of neither comes at any moment: each wait is woken once,
-/// and no event is lost.
+/// Two reads run in succession, while a waker that belongs to neither may arrive at any moment.
+///
+/// Each wait is woken once, and no event is lost.
 #[test]
 fn a_late_waker_causes_a_spurious_wake_up() {
     explore(2, || {
@@ -199,18 +201,18 @@ fn a_late_waker_causes_a_spurious_wake_up() {
     });
 }
 
-/// What the system keeps of a stream, under the system's own lock.
+/// The system's state of a stream, under the system's own lock.
 #[derive(Default)]
 struct Kernel {
     bytes: u32,
     end: bool,
 }
 
-/// A stream whose reads are skipped when the one before has emptied it: the word, and the flag that
-/// belongs to it.
+/// A stream whose reads are skipped when the previous read has emptied it: the word, and the flag
+/// that belongs to it.
 ///
-/// What is left behind without a further event is the end here; urgent data is reported in the same
-/// way.
+/// In this model, only the end of the stream is left behind without a further event. Urgent data is
+/// reported in the same way.
 struct Stream {
     world: Arc<World>,
     kernel: Mutex<Kernel>,
@@ -222,14 +224,14 @@ impl Stream {
         Arc::new(Self { world: World::new(waits), kernel: Mutex::default(), read_on: AtomicBool::new(false) })
     }
 
-    /// Delivers a byte, and with `end` the end of the stream.
+    /// Delivers a byte, and, if `end` is set, the end of the stream.
     fn arrive(&self, end: bool) {
         let mut kernel = self.kernel.lock().unwrap();
         kernel.bytes += 1;
         kernel.end = end;
     }
 
-    /// Does what `record::report` does with an event for reading.
+    /// Handles an event for reading as `record::report` does.
     fn report(&self, read_on: bool) {
         if read_on {
             self.read_on.store(true, Ordering::Relaxed);
@@ -263,14 +265,15 @@ impl Stream {
                 return bytes;
             }
             bytes += got;
-            // ORDERING: relaxed, so that what the model relies on is the word's P3.
+            // ORDERING: relaxed, so that the model relies only on the word's P3.
             emptied = !self.read_on.load(Ordering::Relaxed);
         }
     }
 }
 
-/// The end comes with the last byte, in one event: a reader that has emptied the stream must not
-/// wait for another one.
+/// The end arrives with the last byte, in one event.
+///
+/// A reader that has emptied the stream must not wait for another event.
 #[test]
 fn an_end_in_the_last_event_is_not_waited_for() {
     explore(3, || {
@@ -287,7 +290,9 @@ fn an_end_in_the_last_event_is_not_waited_for() {
     });
 }
 
-/// A byte, and another one with the end, in an event of its own.
+/// One byte arrives first.
+///
+/// Another byte arrives with the end, in a separate event.
 #[test]
 fn an_end_after_an_event_is_seen() {
     explore(2, || {

@@ -1,5 +1,5 @@
-//! Models of the poller's role: with an I/O waiter and every M idle, one M polls; and a thread that
-//! leaves it a token ends its poll.
+//! Models of the poller's role. With an I/O waiter and every M idle, one M polls. A thread that
+//! leaves the poller a token ends its poll.
 
 use greenthread_models::explore;
 use greenthread_models::primitive::{AtomicBool, AtomicU32, Ordering};
@@ -9,7 +9,8 @@ use loom::thread;
 
 /// A flag that a thread waits for.
 ///
-/// Its lock orders nothing that the protocol relies on: it is taken only to sleep and to wake.
+/// Its lock provides no ordering that the protocol relies on: it is taken only to sleep and to
+/// wake.
 struct Signal {
     set: Mutex<bool>,
     changed: Condvar,
@@ -34,7 +35,7 @@ impl Signal {
     }
 }
 
-/// Ms that go idle, and the lists that they are in.
+/// Ms that go idle, and the lists that contain them.
 struct Rest {
     role: PollerRole,
     list: Mutex<Vec<usize>>,
@@ -57,7 +58,7 @@ impl Rest {
 
     /// Makes M `m` idle.
     ///
-    /// Returns only when it polls, or has been told that the model is over.
+    /// Returns only when the M polls, or has been told that the model is over.
     fn rest(&self, m: usize, over: &AtomicBool) {
         self.list.lock().unwrap().push(m);
         self.sleep_or_poll(m, over);
@@ -97,14 +98,15 @@ fn a_foreign_wait_meets_an_m_that_goes_idle() {
             thread::spawn(move || rest.rest(0, &AtomicBool::new(false)))
         };
         rest.wait_outside();
-        // If no M polls, it sleeps forever, and the model reports it.
+        // If no M polls, the thread sleeps forever, and the model reports it.
         m.join().unwrap();
         assert_eq!(rest.polls.load(Ordering::Relaxed), 1);
     });
 }
 
-/// The poller has polled, goes idle again, and sees no waiter; a waiter that begins at this moment
-/// sees a poller.
+/// The poller has polled, goes idle again, and sees no waiter.
+///
+/// A waiter that begins just then sees a poller.
 #[test]
 fn a_foreign_wait_meets_the_poller_that_leaves() {
     explore(3, || {
@@ -126,8 +128,9 @@ fn a_foreign_wait_meets_the_poller_that_leaves() {
     });
 }
 
-/// The poller goes idle again while all Ps are in use; a P that is given up at this moment must not
-/// be the last one that any M polls for.
+/// The poller goes idle again while all Ps are in use.
+///
+/// A P that is released just then must not be the last one that any M polls for.
 #[test]
 fn a_p_given_up_meets_the_poller_on_its_way_out() {
     explore(3, || {
@@ -158,7 +161,7 @@ fn one_of_two_idle_ms_polls() {
                 let (rest, over) = (Arc::clone(&rest), Arc::clone(&over));
                 thread::spawn(move || {
                     rest.rest(m, &over);
-                    // The other one may stay idle.
+                    // The other M may stay idle.
                     over.store(true, Ordering::Relaxed);
                     rest.tokens[1 - m].leave();
                 })

@@ -1,7 +1,7 @@
 //! Models of the lock for readers and writers: the word, its queues, and the hand-over.
 //!
-//! Two preemptions for three threads: with three of them an execution has more steps than loom
-//! takes by default, which are rounds in the spin lock.
+//! Models with three threads use two preemptions. With three preemptions, an execution has more
+//! steps than loom allows by default; the extra steps are rounds in the spin lock.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,12 +19,12 @@ use Role::{
 
 struct Shared<S: Surroundings> {
     lock: RawRwLock<LoomWait<S>, LoomWait<S>>,
-    // Loom fails if a thread writes while others read or write, and if one does not happen before
+    // Loom fails if a thread writes while others read or write, or if neither access happens before
     // the other.
     n: UnsafeCell<u32>,
-    /// How often a thread has written.
+    /// The number of writes.
     ///
-    /// Not loom's: it counts, and orders nothing.
+    /// This atomic is not loom's, because it only counts and orders nothing.
     written: AtomicU32,
 }
 
@@ -118,7 +118,8 @@ impl<S: Surroundings> Shared<S> {
     /// Continues as the upgradable reader according to `role`.
     fn go_on(&self, role: Role) {
         let before = self.look();
-        // SAFETY: the caller's lock, and the arms continue as what these calls make of it.
+        // SAFETY: the caller holds the lock, and each arm continues with the lock state that its
+        // call leaves.
         let upgraded = unsafe {
             match role {
                 UpgradableThenPlain => {
@@ -139,7 +140,7 @@ impl<S: Surroundings> Shared<S> {
         if upgraded {
             self.add_and_unlock();
         } else {
-            // SAFETY: it still is the upgradable reader.
+            // SAFETY: this thread is still the upgradable reader.
             unsafe { self.lock.unlock_upgradable() };
         }
     }
@@ -149,23 +150,23 @@ impl<S: Surroundings> Shared<S> {
 enum Role {
     Read,
     Write,
-    /// Gives up, if it has to wait and is told to.
+    /// Gives up if it must wait and is told to give up.
     MayRead,
     MayWrite,
-    /// Could upgrade, and does not.
+    /// Could upgrade, but does not.
     ReadUpgradable,
     MayBeUpgradable,
     UpgradableThenPlain,
     Upgrade,
-    /// Gives the upgrade up, if it has to wait and is told to.
+    /// Abandons the upgrade if it must wait and is told to give up.
     MayUpgrade,
     TryUpgrade,
     Downgrade,
     DowngradeAndUpgrade,
 }
 
-/// Runs one thread for each list of roles, and checks that all succeed, and the lock is free at the
-/// end.
+/// Runs one thread for each list of roles, and checks that all succeed and that the lock is free at
+/// the end.
 fn run<S: Surroundings + 'static>(threads: &'static [&'static [Role]], preemptions: usize) {
     explore(preemptions, move || {
         let shared = Shared::<S>::new();
@@ -213,7 +214,7 @@ fn readers_and_writers_in_turn() {
 
 #[test]
 fn readers_share() {
-    // Loom would report a deadlock if the second had to wait for the first.
+    // Loom would report a deadlock if the second thread had to wait for the first.
     explore(3, || {
         let shared = Shared::<Patient>::new();
         shared.lock.read();
@@ -292,7 +293,7 @@ fn a_reader_or_writer_gives_up() {
     run::<Patient>(&[&[Read], &[MayWrite]], 3);
 }
 
-/// The reader behind it must not wait for a thread that has left.
+/// The reader behind the abandoned wait must not wait for a thread that has left.
 #[test]
 fn a_writer_that_gives_up_lets_readers_through() {
     explore(2, || {
@@ -336,7 +337,7 @@ fn a_writer_that_gives_up_lets_readers_join() {
     });
 }
 
-/// A refused `try_read` leaves nothing behind that a `try_write` could take for a reader.
+/// A refused `try_read` leaves nothing behind that a `try_write` could mistake for a reader.
 #[test]
 fn trying_fails_only_because_of_another() {
     type Try = fn(&RawRwLock<LoomWait<Patient>, LoomWait<Patient>>) -> bool;
@@ -358,7 +359,7 @@ fn trying_fails_only_because_of_another() {
     }
 }
 
-/// A writer that waits, and gives up, must not make an upgrade fail: it holds nothing.
+/// A writer that waits and then gives up must not make an upgrade fail, because it holds nothing.
 #[test]
 fn trying_to_upgrade_fails_only_because_of_readers() {
     explore(3, || {
@@ -368,7 +369,7 @@ fn trying_to_upgrade_fails_only_because_of_readers() {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.run(MayWrite))
         };
-        // SAFETY: it is the upgradable reader.
+        // SAFETY: this thread is the upgradable reader.
         assert!(unsafe { shared.lock.try_upgrade() });
         shared.add_and_unlock();
         other.join().unwrap();
@@ -413,8 +414,8 @@ fn a_wait_to_be_upgradable_is_given_up() {
     run::<Patient>(&[&[MayWrite], &[ReadUpgradable], &[Read]], 1);
 }
 
-/// A writer that gives up admits those behind it, while the upgradable reader that was there before
-/// leaves, or becomes the writer.
+/// A writer that gives up admits those behind it, while the earlier upgradable reader leaves or
+/// becomes the writer.
 #[test]
 fn a_writer_gives_up_beside_an_upgradable_reader() {
     for role in [ReadUpgradable, UpgradableThenPlain, Upgrade, TryUpgrade] {
@@ -467,7 +468,8 @@ fn a_writer_downgrades() {
     run::<Patient>(&[&[Downgrade], &[Read], &[Write]], 2);
 }
 
-/// Plain readers come and go beside an upgradable one, even while another waits for that place.
+/// Plain readers lock and unlock while an upgradable reader is active, even if another thread waits
+/// for the upgradable place.
 #[test]
 fn a_waiter_for_the_upgradable_place_stops_no_reader() {
     explore(3, || {
@@ -486,7 +488,7 @@ fn a_waiter_for_the_upgradable_place_stops_no_reader() {
     });
 }
 
-/// Waiting readers come in with the writer that downgrades, and need not wait until it unlocks.
+/// Waiting readers are admitted when the writer downgrades, and need not wait until it unlocks.
 #[test]
 fn a_downgrade_lets_readers_in() {
     explore(2, || {

@@ -1,4 +1,4 @@
-//! Models of the semaphore: the word, its queue, grants, and waits that end without one.
+//! Models of the semaphore: the word, its queue, grants, and waits that end without a grant.
 
 use greenthread_models::primitive::UnsafeCell;
 use greenthread_models::protocol::sync::raw_semaphore::{Excess, RawSemaphore};
@@ -27,9 +27,9 @@ impl Shared {
         self.semaphore.acquire(want);
     }
 
-    /// Acquires like `acquire`, with another thread that ends the wait at any time.
+    /// Acquires like `acquire`, while another thread may end the wait at any time.
     ///
-    /// Returns `true` if it was granted.
+    /// Returns `true` if the permits were granted.
     fn acquire_or_give_up(&self, want: usize) -> bool {
         self.semaphore.acquire_within(want, &GiveUp::default())
     }
@@ -48,7 +48,7 @@ impl Shared {
     }
 }
 
-/// With the whole semaphore in each hand it is a mutex.
+/// If each thread acquires the whole semaphore, it is a mutex.
 #[test]
 fn all_of_it_excludes_others() {
     for (threads, turns, preemptions) in [(2, 3, 3), (3, 1, 2)] {
@@ -62,13 +62,13 @@ fn all_of_it_excludes_others() {
                 }
             });
             shared.assert_free();
-            // SAFETY: the others are gone.
+            // SAFETY: the other threads have ended.
             assert_eq!(shared.n.with(|n| unsafe { *n }), threads as u32 * turns);
         });
     }
 }
 
-/// One release serves several, and several releases serve one.
+/// One release serves several waiters, and several releases serve one waiter.
 #[test]
 fn different_weights() {
     explore(2, || {
@@ -90,7 +90,7 @@ fn different_weights() {
     });
 }
 
-/// Two releases that are both needed, and neither sees the waiter alone.
+/// Two releases are both needed, since neither alone satisfies the waiter.
 #[test]
 fn two_releases_for_one_waiter() {
     explore(1, || {
@@ -109,8 +109,8 @@ fn two_releases_for_one_waiter() {
     });
 }
 
-/// A wait that is given up against its grant: what was granted is released once, and nothing is
-/// lost.
+/// A wait is abandoned while its grant arrives: the granted permits are released once, and nothing
+/// is lost.
 #[test]
 fn a_grant_against_giving_up() {
     explore(3, || {
@@ -129,8 +129,9 @@ fn a_grant_against_giving_up() {
     });
 }
 
-/// The first wants more than there is, and gives up: the one behind it is served, whichever thread
-/// comes.
+/// The first waiter wants more than is available, and gives up.
+///
+/// The waiter behind it is served, whichever thread gets there first.
 #[test]
 fn giving_up_lets_the_next_through() {
     explore(2, || {
@@ -151,7 +152,7 @@ fn giving_up_lets_the_next_through() {
                 shared.release(1);
             })
         };
-        // Without any release, while the first may still be waiting.
+        // There is no release, and the first thread may still be waiting.
         second.join().unwrap();
         shared.release(1);
         first.join().unwrap();
@@ -184,8 +185,8 @@ fn trying_does_not_barge() {
     });
 }
 
-/// A refused attempt takes nothing, not even for a moment; and an abandoned wait stops no other
-/// afterwards.
+/// A refused attempt takes nothing, not even for a moment, and an abandoned wait does not block
+/// later waits.
 #[test]
 fn trying_fails_only_because_of_another() {
     for waits in [false, true] {

@@ -1,4 +1,4 @@
-//! Models of the wait group: the word, its queue, and sets that follow each other.
+//! Models of the wait group: the word, its queue, and sets that follow one another.
 
 use greenthread_models::primitive::{AtomicU32, Ordering, UnsafeCell};
 use greenthread_models::protocol::sync::raw_wait_group::{Counts, OutOfRange, RawWaitGroup};
@@ -8,18 +8,19 @@ use loom::sync::Arc;
 
 struct Shared {
     group: RawWaitGroup<LoomWait<Patient>>,
-    // Each written once, before a `done`; loom fails if that does not happen before the reads.
+    // Each element is written once, before a `done`. Loom fails if that write does not happen
+    // before the reads.
     work: [UnsafeCell<u32>; 2],
 }
 
-// SAFETY: `work` is written before a `done` and read after the `wait` that it ends; the models
-// check that this suffices.
+// SAFETY: `work` is written before a `done` and read after the `wait` that this `done` ends; the
+// models check that this suffices.
 unsafe impl Sync for Shared {}
-// SAFETY: `work` is written before a `done` and read after the `wait` that it ends.
+// SAFETY: `work` is written before a `done` and read after the `wait` that this `done` ends.
 unsafe impl Send for Shared {}
 
 impl Shared {
-    /// Creates a set of `counter`.
+    /// Creates a set whose counter is `counter`.
     fn new(counter: isize) -> Arc<Self> {
         let shared = Self { group: RawWaitGroup::new(), work: [UnsafeCell::new(0), UnsafeCell::new(0)] };
         shared.add(counter);
@@ -30,18 +31,18 @@ impl Shared {
         assert_eq!(self.group.add(n), Ok(()));
     }
 
-    /// Does the work `n`, and calls `done`.
+    /// Performs work item `n`, and calls `done`.
     fn work_and_done(&self, n: usize) {
-        // SAFETY: no other thread does this work.
+        // SAFETY: no other thread performs this work item.
         self.work[n].with_mut(|work| unsafe { *work += 1 });
         self.add(-1);
     }
 
-    /// Waits; then the works below `done` are done.
+    /// Waits, and checks that the work items below `done` are done.
     fn wait_for(&self, done: usize) {
         self.group.wait();
         for work in &self.work[..done] {
-            // SAFETY: it is done.
+            // SAFETY: the work item is done.
             assert_eq!(work.with(|work| unsafe { *work }), 1);
         }
     }
@@ -51,7 +52,7 @@ impl Shared {
     }
 }
 
-/// Runs `waiters` that wait for `workers`.
+/// Runs `waiters` threads that wait for `workers` threads.
 fn run(waiters: usize, workers: usize, preemptions: usize) {
     explore(preemptions, move || {
         let shared = Shared::new(workers as isize);
@@ -99,8 +100,10 @@ fn one_is_added_while_another_waits() {
     });
 }
 
-/// The added one comes before the last `done`, and makes it not the last, or after it, and is a set
-/// of its own, for which no thread has to wait.
+/// One goroutine is added.
+///
+/// If it is added before the last `done`, that `done` is no longer the last. If it is added
+/// afterwards, it forms its own set, which no thread must wait for.
 #[test]
 fn one_is_added_while_the_last_one_finishes() {
     explore(2, || {
@@ -117,7 +120,8 @@ fn one_is_added_while_the_last_one_finishes() {
     });
 }
 
-/// The next set begins while the waiters of the first still leave, or before they have looked.
+/// The next set begins while the waiters of the first set are still leaving, or before they have
+/// checked.
 #[test]
 fn the_next_set_begins_at_once() {
     explore(3, || {
@@ -137,8 +141,8 @@ fn the_next_set_begins_at_once() {
     });
 }
 
-/// Two waiters for different sets: neither is released by the end of the other's set, and neither
-/// is forgotten.
+/// Two waiters wait for different sets: neither is released by the end of the other's set, and
+/// neither is forgotten.
 #[test]
 fn waits_in_turn_belong_to_their_sets() {
     explore(2, || {
@@ -160,7 +164,7 @@ fn waits_in_turn_belong_to_their_sets() {
     });
 }
 
-/// One `done` too many changes nothing, whichever comes last.
+/// A surplus `done` changes nothing, whichever `done` arrives last.
 #[test]
 fn one_done_too_many_is_an_error() {
     explore(1, || {
@@ -177,8 +181,8 @@ fn one_done_too_many_is_an_error() {
     });
 }
 
-/// A wait that is given up against the end of its set: the other waiter is released, and no waiter
-/// stays counted.
+/// A wait is abandoned while its set ends: the other waiter is released, and no waiter stays
+/// counted.
 #[test]
 fn a_wait_is_given_up() {
     explore(1, || {
