@@ -1,7 +1,7 @@
-//! `crossbeam_utils::thread` on goroutines, with what crossbeam-channel's tests use of
-//! `std::thread`.
+//! `crossbeam_utils::thread` on goroutines, plus the parts of `std::thread` that
+//! crossbeam-channel's tests use.
 //!
-//! `ci/crossbeam.sh` makes this file a crate named `crossbeam_utils` and lets the tests import it.
+//! `ci/crossbeam.sh` turns this file into a crate named `crossbeam_utils`, which the tests import.
 
 /// A stand-in for both `std::thread` and `crossbeam_utils::thread`.
 pub mod thread {
@@ -13,7 +13,7 @@ pub mod thread {
     pub use greenthread::time::sleep;
     pub use greenthread::{JoinHandle, ScopedJoinHandle, spawn, yield_now};
 
-    /// The argument of the closure of [`scope`] and of those that it spawns.
+    /// The argument of the closure passed to [`scope`], and of the closures that it spawns.
     pub struct Scope<'scope, 'env: 'scope>(&'scope greenthread::Scope<'scope, 'env>);
 
     /// Runs `f` and returns when all goroutines that it spawned have ended.

@@ -1,9 +1,9 @@
 //! Small programs in the style of crossbeam-channel's documentation, examples and tests, for the
 //! crate `channels`. See `../api.rs`.
 //!
-//! Each uses the crate in a way that existing code may rely on. Compiling is half of what it has to
-//! do, and its assertions are the other half. It ends by itself and leaves nothing running. The
-//! programs in `select.rs` use selects.
+//! Each program uses the crate in a way that existing code may rely on. It must compile, and its
+//! assertions must pass. It ends by itself and leaves nothing running. The programs in `select.rs`
+//! use selects.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -83,7 +83,7 @@ fn handles_in_statics() {
     static BOTH: LazyLock<(Sender<u8>, Receiver<u8>)> = LazyLock::new(unbounded);
     static NOTHING: Receiver<String> = never();
     let (tx, rx) = unbounded();
-    // Once for the whole process, because the program may run again.
+    // Done once for the whole process, because the program may run again.
     if EVENTS.set(tx).is_ok() {
         EVENTS.get().unwrap().send("begin").unwrap();
         assert_eq!(rx.recv(), Ok("begin"));
@@ -107,7 +107,7 @@ fn handles_in_messages() {
     assert_eq!(answers.recv().unwrap().1, 2);
     assert!(visitor.join().unwrap());
 
-    // A channel of both ends of a channel.
+    // A channel that carries both ends of a channel.
     let (tx, rx) = bounded(1);
     tx.send(unbounded::<u8>()).unwrap();
     let (inner_tx, inner_rx) = rx.recv().unwrap();

@@ -123,7 +123,7 @@ fn a_select_on_another_thread() {
         tx.send(3).unwrap();
         assert_eq!(selecting.join().unwrap(), Ok(3));
     });
-    // It was borrowed before, and is moved now.
+    // It was borrowed earlier, and is moved now.
     thread::scope(|s| {
         s.spawn(move || assert!(sel.try_select().is_err()));
     });

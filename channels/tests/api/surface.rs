@@ -1,10 +1,10 @@
 //! crossbeam-channel's public interface, stated for the crate `channels`. See `../api.rs`.
 //!
 //! Most functions here are only compiled. A coercion to a function pointer states a signature. The
-//! methods are those of a `T` without bounds, and the type parameters are named, so that none can
-//! be added.
+//! methods are called on a `T` without bounds, and the type parameters are named, so that neither a
+//! bound nor a parameter can be added.
 
-// Signatures are written out, since they are the point of this file.
+// Signatures are written out in full, since they are the point of this file.
 #![allow(clippy::type_complexity)]
 
 use std::error::Error;
@@ -124,7 +124,7 @@ fn error_methods<T>() {
     let _: fn(&RecvTimeoutError) -> bool = RecvTimeoutError::is_timeout;
     let _: fn(&RecvTimeoutError) -> bool = RecvTimeoutError::is_disconnected;
 
-    // These are all the variants, and a match may rely on it.
+    // These are all of the variants, and a match may rely on that.
     let _: fn(TrySendError<T>) -> T = |error| match error {
         TrySendError::Full(value) | TrySendError::Disconnected(value) => value,
     };
@@ -137,13 +137,13 @@ fn error_methods<T>() {
     let _: fn(RecvTimeoutError) = |error| match error {
         RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected => (),
     };
-    // Structs without fields, as values and as patterns.
+    // Structs without fields serve both as values and as patterns.
     let RecvError = RecvError;
     let TrySelectError = TrySelectError;
     let SelectTimeoutError = SelectTimeoutError;
     let TryReadyError = TryReadyError;
     let ReadyTimeoutError = ReadyTimeoutError;
-    // A constant may be a pattern, which needs a derived `PartialEq`.
+    // A constant may be a pattern, which requires a derived `PartialEq`.
     const FULL: TrySendError<u8> = TrySendError::Full(1);
     const LATE: SendTimeoutError<u8> = SendTimeoutError::Timeout(1);
     const EMPTY: TryRecvError = TryRecvError::Empty;
@@ -221,7 +221,7 @@ fn errors_implement_what_values_do<T: Copy + Eq>() {
 fn must_use(receiver: &Receiver<Bare>) {
     #[expect(unused_must_use)]
     Select::new().select();
-    // Nothing else is marked, so code that compiled without a warning still does.
+    // Nothing else is marked `must_use`, so code that compiled without a warning still does.
     #[deny(unused_must_use)]
     {
         Select::new().ready();
@@ -241,8 +241,9 @@ trait Absent {
 
 impl<T: ?Sized> Absent for T {}
 
-/// Computes whether a type implements a trait: the constant of the type itself, if it has one,
-/// hides the one of [`Absent`].
+/// Computes whether a type implements a trait.
+///
+/// The type's own constant, if it has one, hides the constant of [`Absent`].
 macro_rules! implements {
     ($type:ty, $trait:path) => {{
         struct Probe<T: ?Sized>(PhantomData<T>);
@@ -282,8 +283,8 @@ macro_rules! table {
     };
 }
 
-/// Each type with values that can do everything, nothing, and not even be sent; and whether it
-/// implements each trait.
+/// Each type, with values that can do everything, that can do nothing, and that cannot even be
+/// sent, and whether it implements each trait.
 pub(crate) const TRAITS: &[(&str, bool)] = table![
     Sender<u8>,
     Sender<Bare>,
@@ -321,7 +322,7 @@ pub(crate) const TRAITS: &[(&str, bool)] = table![
     ReadyTimeoutError,
 ];
 
-/// Returns every text with its name.
+/// Returns every text along with its name.
 pub(crate) fn texts() -> Vec<String> {
     fn debug(texts: &mut Vec<String>, name: &str, value: &dyn Debug) {
         texts.push(format!("{name} Debug [{value:?}]"));
@@ -421,7 +422,7 @@ pub(crate) fn macros() {
     }
     assert_eq!(seen, [Ok(7), Ok(7)]);
 
-    // An expression of the arms' common type, and arms that leave.
+    // An expression of the arms' common type, and arms that leave the expression.
     let value: &str = select! {
         recv(other,) -> _ => return,
         default(Duration::ZERO) => "default",
@@ -435,7 +436,7 @@ pub(crate) fn macros() {
     };
     assert_eq!(value, 5);
 
-    // Handles that live as long as the statement.
+    // The handles live as long as the statement.
     assert!(select_biased!(recv(after(Duration::ZERO)) -> now => now.is_ok(), recv(rx) -> _ => false));
     let handles = [&rx];
     let sent = select! {
@@ -444,7 +445,7 @@ pub(crate) fn macros() {
     };
     assert!(sent);
 
-    // The value is made only if its arm is chosen.
+    // The value is created only if its arm is chosen.
     let (full, _rx) = bounded::<u8>(0);
     let mut made = false;
     let mut make = || {

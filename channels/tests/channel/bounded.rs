@@ -122,7 +122,8 @@ fn handles_cross_threads_and_unwinding() {
 fn any_capacity_is_accepted() {
     everywhere(|| {
         for cap in [0, 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
-            // Zero-sized values, because so many others would not fit into memory.
+            // Zero-sized values are used because this many values of any other type would not fit
+            // into memory.
             let (tx, rx) = bounded::<()>(cap);
             assert_eq!((tx.capacity(), rx.capacity()), (Some(cap), Some(cap)));
             assert_eq!((tx.is_full(), rx.is_full(), tx.is_empty()), (cap == 0, cap == 0, true));

@@ -1,5 +1,5 @@
-//! Channels that are fed by the clock: one message, no stale ones, and nothing left of messages
-//! that were never received.
+//! Channels fed by the clock. They deliver one message and no stale ones, and messages that were
+//! never received leave nothing behind.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use greenthread_channels::{Receiver, RecvTimeoutError, TryRecvError, after, at, 
 const SOON: Duration = Duration::from_millis(2);
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Waits until a message that is due after `SOON` is due.
+/// Waits until a message that is due after `SOON` must be due.
 fn wait_past_soon() {
     let end = Instant::now() + 2 * SOON;
     while Instant::now() < end {
@@ -103,7 +103,7 @@ fn ticker_keeps_its_grid() {
     }
 }
 
-/// Go's rule since 1.23: after `stop` and `reset` no receiver gets what was due before.
+/// Go's rule since 1.23: after `stop` and `reset`, no receiver gets a message that was due earlier.
 #[test]
 fn no_stale_message_after_stop_and_reset() {
     everywhere(|| {
@@ -133,7 +133,7 @@ fn no_stale_message_after_stop_and_reset() {
     });
 }
 
-/// Checks that a receiver that already waits now waits for the new time, earlier or later.
+/// Checks that a receiver that is already waiting now waits for the new time, earlier or later.
 #[test]
 fn reset_applies_to_waiting_receivers() {
     everywhere(|| {
@@ -239,7 +239,7 @@ fn stopped_timer() -> Timer {
     timer
 }
 
-/// Zero and past times are due at once, repeatedly where there are several messages.
+/// Zero and past times are due immediately, and repeatedly if there are several messages.
 #[test]
 fn zero_and_past_times_are_due_at_once() {
     everywhere(|| {
@@ -258,7 +258,7 @@ fn zero_and_past_times_are_due_at_once() {
 }
 
 /// Checks that a receiver that waits for a time beyond the clock, or just very far away, is woken
-/// by what comes instead.
+/// by whatever arrives instead.
 #[test]
 fn far_times_do_not_block_other_events() {
     everywhere(|| {
@@ -308,7 +308,7 @@ fn zero_period_panics() {
     assert!(ticker.channel().recv().is_ok(), "it goes on as before");
 }
 
-/// Checks that a new period replaces the old one, for a running ticker and for a stopped one.
+/// Checks that a new period replaces the old one, for both a running and a stopped ticker.
 #[test]
 fn reset_changes_the_period() {
     everywhere(|| {

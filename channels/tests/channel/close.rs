@@ -1,4 +1,4 @@
-//! Closing by `close`, and by dropping handles.
+//! Closing with `close`, and by dropping handles.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -170,7 +170,7 @@ fn exactly_one_close_succeeds() {
     });
 }
 
-/// Whatever a close overtakes, each value is received or comes back, and no receive misses a value
+/// Whatever a close overtakes, each value is received or returned, and no receive misses a value
 /// that was sent.
 #[test]
 fn close_races_with_senders_and_receivers() {

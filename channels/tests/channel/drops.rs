@@ -1,4 +1,4 @@
-//! Every value is dropped exactly once, by whichever side has it last.
+//! Every value is dropped exactly once, by whichever side holds it last.
 
 use crate::common::census::Census;
 use crate::common::{everywhere, random, spawn};
@@ -127,7 +127,7 @@ fn panic_beside_a_channel_leaves_it_intact() {
     });
 }
 
-/// Holds an end of the channel that it is sent through.
+/// Holds an end of the channel through which it is sent.
 enum Own {
     Sender(#[allow(dead_code)] Sender<Own>, #[allow(dead_code)] Arc<()>),
     Receiver(#[allow(dead_code)] Receiver<Own>, #[allow(dead_code)] Arc<()>),

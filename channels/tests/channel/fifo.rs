@@ -1,9 +1,10 @@
-//! Order, as far as it is visible from outside. `src/fifo_tests.rs` looks at the waiters.
+//! Order, as far as it is visible from outside. `src/fifo_tests.rs` examines the waiters.
 
 use crate::common::{everywhere, random, spawn, yield_now};
 use greenthread_channels::{bounded, unbounded};
 
-/// Checks that the values of one sender arrive in its order, at each of several receivers too.
+/// Checks that the values of one sender arrive in the order sent, even at each of several
+/// receivers.
 #[test]
 fn values_of_one_sender_stay_in_order() {
     everywhere(|| {
@@ -42,8 +43,9 @@ fn values_of_one_sender_stay_in_order() {
     });
 }
 
-/// Checks that a sender that uses the channel all the time cannot starve a sender that waits: the
-/// waiting sender is in the queue, and each receive serves the queue.
+/// Checks that a sender that uses the channel all the time cannot starve a waiting sender.
+///
+/// The waiting sender is in the queue, and each receive serves the queue.
 #[test]
 fn busy_sender_does_not_starve_waiters() {
     everywhere(|| {

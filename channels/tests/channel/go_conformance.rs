@@ -1,5 +1,5 @@
-//! What Go's own tests demand of channels, written independently (Go: `runtime/chan_test.go`,
-//! `test/chan/`).
+//! The properties that Go's own tests demand of channels, written independently (Go:
+//! `runtime/chan_test.go`, `test/chan/`).
 
 use crate::common::{everywhere, moment, spawn, until, yield_now};
 use greenthread_channels::{Receiver, RecvError, Sender, TryRecvError, bounded, unbounded};
@@ -119,9 +119,10 @@ fn values_arrive_in_order(cap: usize) {
     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 4));
 }
 
-/// Go's TestNonblockRecvRace: a value is buffered, then the channel is closed and drained beside a
-/// non-blocking receive. That receive must find the value or the end, because the channel was never
-/// *empty and open*.
+/// Go's TestNonblockRecvRace: a value is buffered, and then the channel is closed and drained while
+/// a non-blocking receive runs.
+///
+/// That receive must find the value or the end, because the channel was never *empty and open*.
 #[test]
 fn nonblock_recv_race() {
     everywhere(|| {
@@ -139,7 +140,7 @@ fn nonblock_recv_race() {
     });
 }
 
-/// Go's TestPseudoRandomSend without its select: two senders that each send one kind of value share
+/// Go's TestPseudoRandomSend without its select: two senders, each sending one kind of value, share
 /// the channel evenly enough that neither is starved.
 #[test]
 fn two_senders_share_a_channel() {
@@ -198,8 +199,9 @@ fn multi_consumer() {
     });
 }
 
-/// Go's TestSelfSelect is about select. Its other half is this: a goroutine's own send and receive
-/// on one unbuffered channel never meet.
+/// Go's TestSelfSelect is about select.
+///
+/// This is its other half: a goroutine's own send and receive on one unbuffered channel never meet.
 #[test]
 fn task_never_meets_itself() {
     everywhere(|| {
@@ -231,7 +233,7 @@ fn any_type_arrives_unchanged() {
     });
 }
 
-/// `test/chan/sieve1.go`: a chain of channels, one per prime.
+/// Go's `test/chan/sieve1.go`: a chain of channels, one per prime.
 #[test]
 fn prime_sieve() {
     everywhere(|| {

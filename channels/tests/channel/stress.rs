@@ -1,12 +1,12 @@
-//! Many senders and receivers, with random drops and closes. `GREENTHREAD_SEED` repeats a run's
-//! choices.
+//! Many senders and receivers, with random drops and closes. Setting `GREENTHREAD_SEED` repeats a
+//! run's choices.
 
 use crate::common::random::Rng;
 use crate::common::{Task, everywhere, random, spawn, yield_now};
 use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, bounded, unbounded};
 use std::collections::HashMap;
 
-/// What a sender has sent, and what a receiver has seen, as (sender, number).
+/// The values that a sender has sent, or that a receiver has seen, as (sender, number).
 type Seen = Vec<(u32, u32)>;
 
 fn sender(id: u32, tx: Sender<(u32, u32)>, mut rng: Rng, closes: bool) -> Task<u32> {
@@ -68,7 +68,7 @@ fn round(rng: &mut Rng, closes: bool, leaves: bool) {
     let receivers = 1 + rng.below(4);
     let closer = if closes { Some(rng.below(senders.into()) as u32) } else { None };
     let senders: Vec<_> = (0..senders).map(|id| sender(id, tx.clone(), rng.fork(), closer == Some(id))).collect();
-    // With `leaves` all receivers may leave early, and the senders know it.
+    // With `leaves`, all receivers may leave early, and the senders know that.
     let receivers: Vec<_> = (0..receivers).map(|_| receiver(rx.clone(), rng.fork(), leaves)).collect();
     drop((tx, rx));
     let sent: Vec<u32> = senders.into_iter().map(Task::join).collect();
@@ -86,7 +86,7 @@ fn round(rng: &mut Rng, closes: bool, leaves: bool) {
     for (id, &count) in sent.iter().enumerate() {
         let from: Vec<u32> = all.iter().filter(|value| value.0 as usize == id).map(|value| value.1).collect();
         if leaves {
-            // What was buffered when the last receiver left is dropped.
+            // Values that were buffered when the last receiver left are dropped.
             assert!(from.is_sorted_by(|a, b| a < b) && from.last().is_none_or(|&n| n < count));
         } else {
             assert!(from.iter().copied().eq(0..count), "sender {id} sent {count}, received were {}", from.len());

@@ -1,5 +1,5 @@
-//! Channels while a thread ends: it sends, receives and selects while its thread-locals are being
-//! destroyed.
+//! Channels while a thread ends: the thread sends, receives and selects while its thread-locals are
+//! being destroyed.
 
 use std::cell::RefCell;
 use std::thread;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::common::{everywhere, spawn};
 use greenthread_channels::{Receiver, Select, Sender, after, bounded, select};
 
-/// Talks to the other side when its thread ends.
+/// Communicates with the other side when its thread ends.
 struct LastWords {
     tx: Sender<u32>,
     rx: Receiver<u32>,
@@ -20,7 +20,7 @@ impl Drop for LastWords {
         assert_eq!(self.rx.recv(), Ok(10));
         self.tx.send_timeout(2, Duration::from_secs(60)).unwrap();
         assert_eq!(self.rx.recv_timeout(Duration::from_secs(60)), Ok(20));
-        // Two arms that are ready now and then, so that one is picked at random, which also reads a
+        // Both arms are ready now and then, so one is picked at random, which also reads a
         // thread-local.
         select! {
             send(self.tx, 3) -> sent => sent.unwrap(),

@@ -1,4 +1,4 @@
-//! Non-blocking operations, and what the answers without the lock may say.
+//! Non-blocking operations, and which results they may return without taking the lock.
 
 use crate::common::{everywhere, everywhere_without_end, moment, random, spawn, yield_now};
 use greenthread_channels::{TryRecvError, TrySendError, bounded, never, nil, unbounded};
@@ -69,7 +69,7 @@ fn try_recv_is_never_empty_beside_a_close() {
                 let (tx, rx) = cap.map_or_else(unbounded, bounded);
                 tx.send(1).unwrap();
                 let other = rx.clone();
-                // The close comes before this receive takes the value away.
+                // The close occurs before this receive takes the value.
                 let task = spawn(move || {
                     tx.close();
                     other.try_recv()

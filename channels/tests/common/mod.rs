@@ -1,7 +1,7 @@
 //! Shared test support: each body runs on threads, on goroutines and on a mix of both, with a
 //! watchdog and leak checks.
 
-// Each test file is a program of its own, and uses a part of this.
+// Each test file is a separate program, and uses only part of this module.
 #![allow(dead_code, unreachable_pub)]
 
 #[path = "../../../runtime/tests/common/apart.rs"]
@@ -25,10 +25,10 @@ use random::{Rng, seed, storm_time};
 
 pub use scheduler::yield_now;
 
-/// A time that no test exceeds, in any setting, on the slowest machine.
+/// A duration that no test exceeds, in any setting, even on the slowest machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A time in which a finished test leaves nothing behind.
+/// The time within which a finished test must leave nothing behind.
 const SETTLE: Duration = Duration::from_secs(10);
 
 /// The numbers of Ps for goroutines.
@@ -41,18 +41,22 @@ pub enum Setting {
     Threads,
     /// On goroutines with this number of Ps.
     Goroutines(usize),
-    /// Each on a thread or on a goroutine, with this number of Ps.
+    /// Each task on a thread or on a goroutine, with this number of Ps.
     Mixed(usize),
 }
 
 impl Setting {
-    /// Returns all settings. The number of Ps of the mix differs from run to run.
+    /// Returns all settings.
+    ///
+    /// The number of Ps in the mixed setting differs from run to run.
     fn all(random: &mut Rng) -> impl Iterator<Item = Self> + use<> {
         let mixed = Self::Mixed(PROCS[random.index(PROCS.len())]);
         [Self::Threads].into_iter().chain(PROCS.map(Self::Goroutines)).chain([mixed])
     }
 
-    /// Returns how many Ps the setting needs. Threads need none, and run with any number.
+    /// Returns the number of Ps that the setting needs.
+    ///
+    /// Threads need none, and run with any number of Ps.
     fn procs(self) -> Option<usize> {
         match self {
             Self::Threads => None,
@@ -71,7 +75,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Runs `body` as a task in every setting, and checks each time that it leaves nothing behind.
+/// Runs `body` as a task in every setting, and checks after each run that it leaves nothing behind.
 pub fn everywhere(body: impl Fn() + Send + Sync + 'static) {
     if apart::runs_here() {
         Exclusive::take().run_everywhere(body, true);
@@ -109,7 +113,7 @@ pub fn random() -> Rng {
     running().random.fork()
 }
 
-/// The right to change the number of Ps and to count leftovers, both of which concern the whole
+/// The right to change the number of Ps and to count leftovers, both of which affect the whole
 /// process.
 struct Exclusive {
     procs: usize,
@@ -124,7 +128,7 @@ impl Exclusive {
     }
 
     fn run_everywhere(&self, body: impl Fn() + Send + Sync + 'static, settles: bool) {
-        // Printed here, on the thread of the test, so that the harness shows it if the test fails.
+        // Printed here, on the test's thread, so that the harness shows the seed if the test fails.
         let mut seeds = Rng::new(seed());
         let body = Arc::new(body);
         for setting in Setting::all(&mut seeds) {
@@ -154,7 +158,7 @@ impl Drop for Exclusive {
 /// The number of tasks that have not ended.
 static TASKS: AtomicUsize = AtomicUsize::new(0);
 
-/// What a test could leave behind.
+/// Everything that a test could leave behind.
 struct Leftovers {
     tasks: usize,
     goroutines: usize,
@@ -174,7 +178,7 @@ impl Leftovers {
         }
     }
 
-    /// Waits until there is no more than there was before.
+    /// Waits until there are no more leftovers than before the test.
     fn wait_until_gone(&self, setting: Setting) {
         let end = Instant::now() + SETTLE;
         loop {
@@ -193,16 +197,16 @@ impl Leftovers {
     }
 }
 
-/// A task that runs beside the test.
+/// A task that runs concurrently with the test.
 pub enum Task<T> {
     Thread(thread::JoinHandle<T>),
     Goroutine(scheduler::JoinHandle<T>),
 }
 
-/// Runs `f` beside the caller, on a thread or on a goroutine as the setting says.
+/// Runs `f` concurrently with the caller, on a thread or on a goroutine as the setting requires.
 #[track_caller]
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Task<T> {
-    /// Counts a task until it ends, even by a panic.
+    /// Counts a task until it ends, even if it panics.
     struct Counted;
 
     impl Drop for Counted {
@@ -234,7 +238,7 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Task<
 }
 
 impl<T> Task<T> {
-    /// Waits for the end, and passes a panic on.
+    /// Waits for the task to end, and propagates a panic.
     pub fn join(self) -> T {
         self.wait().unwrap_or_else(|payload| panic::resume_unwind(payload))
     }
@@ -255,7 +259,8 @@ impl<T> Task<T> {
     }
 }
 
-/// Aborts the process if it is not dropped in time, so that a test that hangs fails and says where.
+/// Aborts the process if it is not dropped in time, so that a test that hangs fails and reports
+/// where.
 #[must_use]
 struct Watchdog(Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>);
 
@@ -264,9 +269,10 @@ fn watchdog(setting: Setting) -> Watchdog {
     let (alive, gone) = mpsc::channel();
     let thread = thread::spawn(move || {
         if gone.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // Written past the harness, which would lose it when the process aborts.
+            // Written directly to stderr, bypassing the harness, which would lose it when the
+            // process aborts.
             let _ = writeln!(io::stderr(), "{test} on {setting}: still running after {LIMIT:?}");
-            // On a thread of its own, because the dump may need what hangs.
+            // The dump runs on its own thread, because it may need something that hangs.
             thread::spawn(|| writeln!(io::stderr(), "{}", scheduler::dump()));
             thread::sleep(Duration::from_secs(5));
             process::abort();
@@ -283,32 +289,32 @@ impl Drop for Watchdog {
     }
 }
 
-/// Waits until `condition` holds, and lets others run.
+/// Waits until `condition` is `true`, and lets others run.
 ///
-/// The watchdog bounds it.
+/// The watchdog limits the wait.
 pub fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         yield_now();
     }
 }
 
-/// Returns up to `most` rounds, or as many as there is time for, but at least one.
+/// Returns up to `most` rounds, or as many as time allows, but at least one.
 ///
-/// On a busy machine the watchdog would otherwise end the test.
+/// On a busy machine, the watchdog would otherwise end the test.
 pub fn rounds(most: usize) -> impl Iterator<Item = usize> {
     let end = Instant::now() + storm_time();
     (0..most).take_while(move |&round| round == 0 || Instant::now() < end)
 }
 
-/// Gives others some time to do what they must not do.
+/// Gives others some time to do something that they must not do.
 ///
-/// A test may rely on nothing happening in it, but never on anything happening.
+/// A test may rely on nothing happening in that time, but never on anything happening.
 pub fn moment() {
     let end = Instant::now() + Duration::from_millis(10);
     until(|| Instant::now() >= end);
 }
 
-/// Returns the text of the panic of `f`.
+/// Returns the text of the panic that `f` raises.
 pub fn panic_text(f: impl FnOnce() + panic::UnwindSafe) -> String {
     text(&*panic::catch_unwind(f).expect_err("no panic")).to_owned()
 }

@@ -1,14 +1,15 @@
-//! What Go's own tests demand of select, written independently (Go: `runtime/chan_test.go`,
-//! `test/chan/`).
+//! The properties that Go's own tests demand of select, written independently (Go:
+//! `runtime/chan_test.go`, `test/chan/`).
 
 use crate::common::{everywhere, moment, spawn, until, yield_now};
 use greenthread_channels::{Receiver, Select, Sender, TryRecvError, bounded, never, select};
 use greenthread_scheduler as scheduler;
 use std::hint::black_box;
 
-/// Go's TestNonblockSelectRace: a value enters the second channel before the one in the first is
-/// taken, so there is one at all times. A `default` that looks at one channel after the other can
-/// miss both.
+/// Go's TestNonblockSelectRace: a value enters the second channel before the value in the first is
+/// taken, so there is a value at all times.
+///
+/// A `default` that checks one channel after the other can miss both.
 #[test]
 fn nonblock_select_race() {
     everywhere(|| {
@@ -31,7 +32,7 @@ fn nonblock_select_race() {
     });
 }
 
-/// Go's TestNonblockSelectRace2: like the first, but the second channel is closed.
+/// Go's TestNonblockSelectRace2: like the first race, but the second channel is closed.
 #[test]
 fn nonblock_select_race_2() {
     everywhere(|| {
@@ -79,8 +80,10 @@ fn nonblock_select_race_of_sends() {
     });
 }
 
-/// Repeats the race without an end: a value moves back and forth between two channels, and enters
-/// one before it leaves the other. A polling select must always see it.
+/// Repeats the race endlessly: a value moves back and forth between two channels, and enters one
+/// before it leaves the other.
+///
+/// A polling select must always see it.
 #[test]
 fn value_between_two_channels_is_always_seen() {
     everywhere(|| {
@@ -115,8 +118,9 @@ fn value_between_two_channels_is_always_seen() {
     });
 }
 
-/// Go's TestSelfSelect: two tasks that each offer a send and a receive on the same channel. Without
-/// a buffer each gets the other's value and never its own.
+/// Go's TestSelfSelect: two tasks each offer a send and a receive on the same channel.
+///
+/// Without a buffer, each task gets the other's value and never its own.
 #[test]
 fn self_select() {
     fn one_side(me: usize, tx: &Sender<usize>, rx: &Receiver<usize>, buffered: bool) {
@@ -148,8 +152,10 @@ fn self_select() {
     });
 }
 
-/// Go's TestSelectFairness: of two channels that are always ready, each is chosen half of the time,
-/// beside two that are never ready.
+/// Go's TestSelectFairness: a select waits on two channels that are always ready and two that are
+/// never ready.
+///
+/// Each of the ready channels is chosen half of the time.
 #[test]
 fn select_fairness() {
     everywhere(|| {
@@ -180,7 +186,7 @@ fn select_fairness() {
         let ones = (0..TRIALS).filter(|_| results.recv().unwrap() == 1).count();
         drop(done);
         task.join();
-        // Seven standard deviations of a fair coin: less than once in 10^11 runs.
+        // Seven standard deviations of a fair coin: it fails less than once in 10^11 runs.
         assert!(ones.abs_diff(TRIALS / 2) < 350, "{ones} of {TRIALS}");
     });
 }
@@ -205,12 +211,12 @@ fn waiting_select_starves_no_channel() {
                 recv(channels[2]) -> value => value,
                 recv(channels[3]) -> value => value,
             };
-            // A drained channel is ready, with its end.
+            // A drained channel is ready, because it reports its end.
             let Ok(value) = value else { continue };
             assert_eq!(value % EACH, next[value / EACH], "out of order");
             next[value / EACH] += 1;
         }
-        // Receives what is left, because ends may have been chosen instead of values.
+        // Receives the remaining values, because ends may have been chosen instead of values.
         for (id, rx) in channels.iter().enumerate() {
             rx.iter().for_each(|value| {
                 assert_eq!(value, id * EACH + next[id]);
@@ -223,7 +229,9 @@ fn waiting_select_starves_no_channel() {
 }
 
 /// Go's TestMultiConsumer: workers receive from either of two queues and send to either of two
-/// more. No value is lost or received twice.
+/// other queues.
+///
+/// No value is lost or received twice.
 #[test]
 fn multi_consumer() {
     everywhere(|| {
@@ -285,8 +293,10 @@ fn put(results: &[Sender<usize>], id: usize, job: usize) {
     }
 }
 
-/// Go's TestSelectDuplicateChannel: a select that waits twice in one channel is woken through
-/// another channel, and must leave both places. The task that waited behind it is served next.
+/// Go's TestSelectDuplicateChannel: a select waits twice on one channel and is woken through
+/// another channel.
+///
+/// It must leave both places. The task that waited behind it is served next.
 #[test]
 fn select_duplicate_channel() {
     everywhere(|| {
@@ -301,7 +311,8 @@ fn select_duplicate_channel() {
                     recv(other) -> value => value.unwrap(),
                 }
             });
-            // What follows holds even if they do not wait yet, but the test is about their waiting.
+            // The checks below hold even if the tasks are not waiting yet, but the test is about
+            // their waiting.
             moment();
             let b = spawn(move || rx.recv());
             moment();
@@ -322,15 +333,19 @@ fn deep<T>(depth: usize, f: &mut dyn FnMut() -> T) -> T {
     result
 }
 
-/// A large value. Every word says which value it is.
+/// A large value.
+///
+/// Every word identifies the value.
 type Large = [u64; 200];
 
 fn check(value: &Large, number: u64) {
     assert!(value.iter().all(|&word| word == number), "a value was torn");
 }
 
-/// Follows the idea of Go's TestSelectStackAdjust: selects wait with large frames on the stack,
-/// which receive the values. Here they also do so on a stack that was grown for the call.
+/// Follows the idea of Go's TestSelectStackAdjust: selects wait with large frames on the stack, and
+/// those frames receive the values.
+///
+/// Here they also do so on a stack that was grown for the call.
 #[test]
 fn large_frames_under_a_waiting_select() {
     fn wait(rounds: u64, from: &Receiver<Large>, to: &Sender<Large>, never: &Receiver<Large>) {
@@ -376,8 +391,10 @@ fn large_frames_under_a_waiting_select() {
 }
 
 /// Follows the idea of Go's TestShrinkStackDuringBlockedSend: a task that was deep in its stack
-/// waits further up. The unused part of the stack may be taken from it, while the value to be sent
-/// lies in a frame that stays.
+/// waits further up.
+///
+/// The unused part of the stack may be released, while the value to be sent lies in a frame that
+/// stays.
 #[test]
 fn stack_may_shrink_under_a_waiting_send() {
     everywhere(|| {
@@ -411,7 +428,7 @@ fn stack_may_shrink_under_a_waiting_send() {
     });
 }
 
-/// `test/chan/select3.go`: which operations block on nil, full, empty and closed channels.
+/// Go's `test/chan/select3.go`: which operations block on nil, full, empty and closed channels.
 #[test]
 fn readiness_of_each_kind_of_channel() {
     everywhere(|| {
@@ -446,8 +463,8 @@ fn readiness_of_each_kind_of_channel() {
     });
 }
 
-/// `test/chan/doubleselect.go`: two consumers select over the same channels, and one of them gets
-/// each value.
+/// Go's `test/chan/doubleselect.go`: two consumers select over the same channels, and exactly one
+/// of them gets each value.
 #[test]
 fn double_select() {
     everywhere(|| {

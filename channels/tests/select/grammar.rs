@@ -1,4 +1,4 @@
-//! What may be written in `select!`, and that no name around it can interfere.
+//! The forms that may be written in `select!`, and proof that no surrounding name can interfere.
 
 #![forbid(unsafe_code)] // The macros expand to none.
 #![deny(unreachable_code, unused)] // Nor do they expand to what gets a warning.
@@ -97,7 +97,7 @@ fn default_may_be_at_any_position() {
     });
 }
 
-/// Uses a result in all ways, in an arm that is alone and in one of many.
+/// Uses a result in all ways, both in a single arm and in one of many arms.
 macro_rules! both_forms {
     ($kind:ident $arguments:tt -> $result:pat => $body:expr) => {
         select! { $kind $arguments -> $result => $body }
@@ -136,7 +136,7 @@ fn results_have_the_types_of_the_methods() {
     });
 }
 
-/// What users wrap a handle in.
+/// A wrapper that a user may put around a handle.
 struct Wrapped<H>(H);
 
 impl<H> Deref for Wrapped<H> {
@@ -234,7 +234,7 @@ fn value_has_the_common_type_of_the_arms() {
         assert_eq!(boxed(), 1);
         let none = select! { recv(rx) -> n => n.ok(), default => None };
         assert_eq!(none, None);
-        // As an operand, and with a method call after it.
+        // As an operand, and followed by a method call.
         assert_eq!(1 + select! { default => 1 } * 2, 3);
         assert_eq!(select! { recv(holding(1)) -> n => n }.unwrap(), 1);
     });
@@ -381,7 +381,7 @@ fn many_arms() {
             32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
         );
         assert_eq!(chosen, 6363);
-        // One inside of another, with the compiler's default recursion limit.
+        // One select inside another, with the compiler's default recursion limit.
         let chosen = wide!([
             0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
         ] wide!([
@@ -396,7 +396,7 @@ fn many_arms() {
 #[test]
 fn variables_of_any_name_are_visible() {
     everywhere(|| {
-        // The names that the macros use internally, too.
+        // Names that the macros also use internally.
         let (_select_arm, rx) = unbounded();
         let (_select_chosen, _select_outcome) = (1, 2);
         let variable = |tx: &Sender<i32>| tx.clone();

@@ -1,5 +1,5 @@
-//! What `select!` and `select_biased!` do: which arm is chosen, what is evaluated when, and what is
-//! left when an arm is left early.
+//! The behavior of `select!` and `select_biased!`: which arm is chosen, what is evaluated when, and
+//! what remains when an arm is left early.
 
 #![forbid(unsafe_code)] // The macros expand to none.
 
@@ -185,7 +185,7 @@ fn two_selects_meet() {
 #[test]
 fn ready_arms_are_chosen_evenly() {
     everywhere(|| {
-        // The same channels twice: arms are distinguished, not channels.
+        // The same channels appear twice: arms are distinguished, not channels.
         let (tx, rx) = unbounded();
         let mut turns = [0; 4];
         tx.send(0).unwrap();
@@ -246,7 +246,7 @@ fn biased_select_chooses_the_first_ready_arm() {
     });
 }
 
-/// What was evaluated, in order.
+/// The evaluated expressions, in order.
 #[derive(Default)]
 struct Log(RefCell<Vec<&'static str>>);
 
@@ -308,7 +308,7 @@ fn single_arm_is_evaluated_like_several() {
     });
 }
 
-/// A handle that records its drop, like a lock guard around one.
+/// A handle that records its drop, like a lock guard around a handle.
 struct Guarded<'a, H>(H, &'a Log);
 
 impl<H> Deref for Guarded<'_, H> {
@@ -383,7 +383,7 @@ fn timeout_temporaries_are_dropped_before_the_wait() {
     });
 }
 
-/// Leaves a select from inside of a message, in each possible way.
+/// Leaves a select from inside a message, in each possible way.
 fn leave(way: usize, tx: &Sender<u8>) -> Result<u8, RecvError> {
     let absent = || Err::<u8, RecvError>(RecvError);
     'rounds: for again in [false, true] {
@@ -418,8 +418,8 @@ fn abandoned_message_leaves_nothing_behind() {
             }
             assert_eq!(panic_text(AssertUnwindSafe(|| assert!(leave(5, &tx).is_ok()))), "no message");
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-            // What was reserved for the message is free again: all room is there, and no call waits
-            // for it.
+            // The reservation for the message has been released: all room is available, and no call
+            // waits for it.
             for n in 0..cap {
                 select! {
                     send(tx, n as u8) -> result => result.unwrap(),
@@ -457,7 +457,7 @@ fn panicking_operand_performs_no_operation() {
     });
 }
 
-/// Leaves a select from inside of a body, and counts what runs afterwards.
+/// Leaves a select from inside a body, and counts the code that runs afterwards.
 fn leave_from_body(way: usize, after: &Cell<usize>) -> Option<usize> {
     let value = loop {
         if after.get() == 1 {
@@ -544,7 +544,7 @@ fn selects_nest() {
     everywhere(|| {
         let (tx, rx) = unbounded();
         let sum = select! {
-            // In the operand, in the message, in the timeout and in the body.
+            // Inside the operand, the message, the timeout and the body.
             send(select! { recv(holding(&tx)) -> tx => tx.unwrap() }, select! { default => 1 }) -> result => {
                 result.unwrap();
                 select! {
@@ -643,7 +643,7 @@ fn receiver_waits_for_a_message_past_its_deadline() {
                     select! { send(tx, message()) -> sent => sent }
                 }
             });
-            // The message is evaluated for the receive that gets it, and for no other.
+            // The message is evaluated only for the receive that gets it.
             let value = loop {
                 if let Some(value) = receive(&rx) {
                     break value;

@@ -1,5 +1,5 @@
-//! Random selects on one thread, compared with a trivially correct model. It is known which arms
-//! are ready, so one of those must be chosen, and `default` exactly if there are none.
+//! Random selects on one thread, compared with a trivially correct model. The model knows which
+//! arms are ready, so one of those must be chosen, and `default` exactly if no arm is ready.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,7 @@ enum Arm {
 #[derive(Clone, Copy, Debug)]
 enum Form {
     TrySelect,
-    /// With a ready arm this does not block.
+    /// With a ready arm, this does not block.
     Select,
     SelectTimeout,
     TryReady,
@@ -76,12 +76,14 @@ fn scene() -> impl Strategy<Value = (Vec<(Make, ClosedBy)>, Vec<Choice>)> {
     })
 }
 
-/// A channel and its model. The values that are sent are unique, and on the heap.
+/// A channel and its model.
+///
+/// The values sent are unique, and stored on the heap.
 struct Pair {
     sender: Option<Sender<Box<usize>>>,
     receiver: Option<Receiver<Box<usize>>>,
     values: VecDeque<usize>,
-    /// `None` is no limit.
+    /// `None` means no limit.
     cap: Option<usize>,
     closed: bool,
     is_nil: bool,
@@ -214,7 +216,7 @@ proptest! {
                 assert!(pair.receiver.as_ref().is_none_or(|rx| rx.len() == len));
             }
         }
-        // Conservation: what is left is what the model says.
+        // Conservation: the remaining values are those that the model predicts.
         for pair in &mut pairs {
             if let Some(receiver) = &pair.receiver {
                 let left: Vec<usize> = receiver.try_iter().map(|value| *value).collect();
@@ -234,7 +236,7 @@ proptest! {
             .map(|&ready| {
                 let (tx, rx) = bounded(2000);
                 (0..if ready { 2000 } else { 0 }).for_each(|_| tx.send(()).unwrap());
-                // Kept open, so that an empty channel is not ready.
+                // The sender is kept alive, so that an empty channel is not ready.
                 std::mem::forget(tx);
                 rx
             })
@@ -252,7 +254,7 @@ proptest! {
         }
         let share = 1000 / ready.iter().filter(|&&ready| ready).count();
         for (index, &count) in counts.iter().enumerate() {
-            // A seventh of a thousand is off by half once in 10^10 runs.
+            // The count for a seventh of a thousand is off by half once in 10^10 runs.
             assert!(if ready[index] { count > share / 2 } else { count == 0 }, "{counts:?} for {ready:?}");
         }
     }

@@ -1,6 +1,6 @@
-//! Call chains in ARCHITECTURE.md: the way from one function to another, step by step.
+//! Call chains in ARCHITECTURE.md: the path from one function to another, step by step.
 //!
-//! A chain is a block that opens with three back-quotes and `chain`, and has a step on each line:
+//! A chain is a block that opens with three back-quotes and `chain`, and has one step on each line:
 //!
 //! ```text
 //! runtime/src/go.rs::spawn              starts a goroutine
@@ -27,7 +27,8 @@ impl Step<'_> {
     }
 }
 
-/// Returns what is wrong with the chains in `document`, with the lines, and the number of chains.
+/// Returns the errors in the chains in `document`, with their line numbers, and the number of
+/// chains.
 pub(crate) fn check(sources: &[Source], document: &str) -> (Vec<(usize, String)>, usize) {
     let mut found = Vec::new();
     let mut chains = 0;

@@ -1,6 +1,6 @@
 //! The layer table: which module may import which.
 //!
-//! ARCHITECTURE.md holds it in a block that opens with three back-quotes and `layers`:
+//! ARCHITECTURE.md holds the table in a block that opens with three back-quotes and `layers`:
 //!
 //! ```text
 //! # scheduler
@@ -10,9 +10,9 @@
 //! 0  error           errors              : -
 //! ```
 //!
-//! A line with `#` opens a package and names the packages it may use. A row has a level, a module,
-//! a description, and after the last ` : ` the modules that it may import, all of lower levels. A
-//! module without a row belongs to the nearest one above it that has one.
+//! A line with `#` opens a package and names the packages that it may use. A row has a level, a
+//! module, and a description. After the last ` : ` it lists the modules that it may import, all of
+//! lower levels. A module without a row belongs to the nearest module above it that has one.
 
 use crate::source::Source;
 
@@ -28,7 +28,7 @@ pub(crate) struct Layer {
     pub(crate) imports: Vec<String>,
 }
 
-/// Returns the name of a package of the workspace in a `use` line.
+/// Returns the name of a workspace package as it appears in a `use` line.
 fn crate_name(package: &str) -> String {
     if package == "runtime" { "greenthread".to_owned() } else { format!("greenthread_{package}") }
 }
@@ -140,7 +140,7 @@ pub(crate) fn check_sources(package: &Package, sources: &[&Source]) -> Vec<Strin
     found
 }
 
-/// Returns the packages of the workspace that `code` names although the table does not list them.
+/// Returns the workspace packages that `code` names but the table does not list.
 fn foreign(package: &Package, code: &str) -> Vec<String> {
     let listed = |name: &&&str| package.uses.iter().any(|used| used == *name) || package.name == **name;
     let named = |name: &&&str| {
@@ -158,7 +158,9 @@ fn module_of(package: &str, path: &str) -> String {
     inside.strip_suffix("/mod").unwrap_or(inside).replace('/', "::")
 }
 
-/// Returns the row of a path, which is the longest module of the table that the path begins with.
+/// Returns the row of a path.
+///
+/// It is the row of the longest module in the table with which the path begins.
 fn row<'a>(package: &'a Package, path: &str) -> Option<&'a Layer> {
     let covers = |module: &str| path == module || path.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
     package.layers.iter().filter(|layer| covers(&layer.module)).max_by_key(|layer| layer.module.len())
@@ -169,7 +171,7 @@ fn edges(code: &str, module: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, word) in code.match_indices("crate::") {
         let before = code[..at].chars().next_back();
-        // `$crate` stands in a macro and is resolved where the macro is used.
+        // `$crate` occurs in a macro and is resolved where the macro is used.
         if !before.is_some_and(|c| c == '$' || c == '_' || c.is_alphanumeric()) {
             found.extend(leaves("", &code[at + word.len()..]));
         }
@@ -189,7 +191,7 @@ fn edges(code: &str, module: &str) -> Vec<String> {
     found
 }
 
-/// Returns the paths in a tree of imports: `a::{b, c::d}` gives `a::b` and `a::c::d`.
+/// Returns the paths in a tree of imports: `a::{b, c::d}` yields `a::b` and `a::c::d`.
 fn leaves(prefix: &str, tree: &str) -> Vec<String> {
     let join = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}::{name}") };
     let tree = tree.trim_start();

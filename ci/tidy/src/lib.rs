@@ -1,4 +1,4 @@
-//! The rules of the repository that a machine can check, as data and one test for each rule.
+//! The rules of the repository that a machine can check, as data, with one test for each rule.
 //!
 //! `cargo test -p greenthread-tidy` checks the whole repository. Every test lists all violations
 //! that it finds.
@@ -19,11 +19,11 @@ use std::sync::OnceLock;
 
 use source::Source;
 
-/// The most lines of a file, and of a function.
+/// The maximum number of lines in a file; the next constant is the limit for a function.
 const MAX_FILE: usize = 700;
 const MAX_FUNCTION: usize = 80;
 
-/// Markers of unfinished work, each in two halves, so that this file does not contain them.
+/// Markers of unfinished work, each in two halves so that this file does not contain them.
 const UNFINISHED: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
@@ -32,16 +32,16 @@ const UNFINISHED: &[&str] = &[
     concat!("unimpl", "emented!"),
 ];
 
-/// The folders that may contain `cfg`: only they deal with the platform.
+/// The folders that may contain `cfg`, because only they deal with the platform.
 const PLATFORM: &[&str] = &["scheduler/src/machine/sys/"];
 
 /// The files whose `mod` lines may depend on the features of the facade.
 const FEATURES: &[&str] = &["runtime/src/lib.rs", "runtime/src/sync/mod.rs"];
 
-/// The forms of `cfg` that are allowed everywhere: for tests, and for what only rustdoc sees.
+/// The forms of `cfg` that are allowed everywhere: for tests, and for items that only rustdoc sees.
 const CFG_ANYWHERE: &[&str] = &["cfg(test)", "cfg(not(test))", "cfg_attr(docsrs"];
 
-/// The files and folders that may contain `unsafe`, with the reason.
+/// The files and folders that may contain `unsafe`, each with the reason.
 const UNSAFE: &[(&str, &str)] = &[
     ("benches/peers/golib/src/echo.rs", "a socket option that go-lib has no function for"),
     ("benches/peers/golib/src/main.rs", "go-lib takes its number of workers from the environment"),
@@ -81,7 +81,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/guide/src/from_async.md",
 ];
 
-/// The files that a program writes.
+/// The files that programs generate.
 const GENERATED: &[&str] = &["benches/results/"];
 
 /// The folders whose prose does not follow the rules yet.
@@ -94,7 +94,7 @@ const PROSE_ALLOWED: &[(&str, &str)] = &[("CONTRIBUTING.md", "")];
 const DOCUMENTS_WITH_SYMBOLS: &[&str] =
     &["ARCHITECTURE.md", "SAFETY.md", "docs/guide/src/safety.md", "docs/guide/src/scheduler.md"];
 
-/// The least number of call chains in ARCHITECTURE.md.
+/// The minimum number of call chains in ARCHITECTURE.md.
 const CHAINS: usize = 8;
 
 /// Returns the root folder of the workspace.

@@ -1,4 +1,4 @@
-//! The rules of prose for comments, documentation and Markdown.
+//! The prose rules for comments, documentation and Markdown.
 
 use crate::source::is_word;
 
@@ -20,7 +20,7 @@ const fn banned(words: &'static str) -> Banned {
 /// The banned forms.
 ///
 /// A form matches whole words, except at an end with `~`. ` .. ` stands for any text between two
-/// parts. Case matters if a form begins with a capital letter.
+/// parts. The match is case-sensitive if a form begins with a capital letter.
 const BANNED: &[Banned] = &[
     banned("be it"),
     banned("see to it"),
@@ -93,10 +93,10 @@ const BANNED: &[Banned] = &[
     banned("told of"),
 ];
 
-/// The words with which the summary of a function must not begin, since it begins with a verb.
+/// The words that must not begin the summary of a function, since the summary begins with a verb.
 const NO_VERBS: &[&str] = &["As", "Whether", "How", "What", "Who", "If", "When", "The", "A", "An", "Of", "To", "Like"];
 
-/// The phrases that are not enough for a safety comment, which must name an invariant.
+/// The phrases that do not suffice as a safety comment, which must name an invariant.
 const NO_INVARIANTS: &[&str] = &["as above", "see above", "the same", "caller's contract", "the caller's contract"];
 
 /// Returns the line and the complaint for each violation in a Rust file.
@@ -188,7 +188,7 @@ pub(crate) fn check_script(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// A paragraph of several lines, in which a form is also found across line ends.
+/// A paragraph of several lines, in which a form is found even across line ends.
 #[derive(Default)]
 struct Paragraph {
     lines: Vec<(usize, String)>,
@@ -228,7 +228,7 @@ fn comment_of(line: &str) -> Option<&str> {
     line[..at].matches('"').count().is_multiple_of(2).then(|| line[at + 4..].trim())
 }
 
-/// Replaces each back-quoted text by an `x`.
+/// Replaces each back-quoted text with an `x`.
 fn without_code(text: &str) -> String {
     let mut parts = text.split('`');
     let mut prose = parts.next().unwrap_or_default().to_owned();
@@ -257,7 +257,9 @@ fn occurrences(text: &str, form: &Banned) -> Vec<usize> {
     found
 }
 
-/// Returns the positions of `words` in `text`, as whole words except at an end with `~`.
+/// Returns the positions of `words` in `text`.
+///
+/// Only whole words match, except at an end with `~`.
 fn whole(text: &str, words: &str) -> Vec<usize> {
     let plain = words.trim_matches('~');
     let at_start = |at: usize| words.starts_with('~') || !text[..at].ends_with(is_word);
@@ -315,8 +317,9 @@ fn keyword_of(line: &str) -> Option<&str> {
     }
 }
 
-/// Returns the number of sentences: a full stop, a colon or a semicolon, and a capital letter
-/// behind it, part two.
+/// Returns the number of sentences.
+///
+/// A full stop, a colon or a semicolon ends a sentence if a capital letter follows.
 fn sentences(text: &str) -> usize {
     const ABBREVIATIONS: &[&str] = &["e.g.", "i.e.", "vs.", "etc.", "cf."];
     let words: Vec<&str> = text.split_whitespace().collect();

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 pub(crate) struct Source {
-    /// The path from the root of the repository, with `/`.
+    /// The path from the repository root, with `/` as the separator.
     pub(crate) path: String,
     pub(crate) text: String,
     /// The text with comments and the contents of quotes replaced by blanks.
     ///
-    /// Every line and column stays.
+    /// Every line and column stays in place.
     pub(crate) code: String,
 }
 
@@ -52,12 +52,12 @@ impl Source {
             let open = at + self.code[at..].find('{')?;
             Some(&self.code[at + keyword.len()..closing_brace(&self.code, open)?])
         });
-        // The name of the function is left out, as it would count as a call of itself.
+        // The name of the function is left out, because it would count as a call to itself.
         let bodies = functions.chain(macros).map(|body| body.trim_start().get(name.len()..).unwrap_or_default());
         bodies.collect()
     }
 
-    /// Returns `true` if the file defines `name`: as an item, a macro, a field, or a variant.
+    /// Returns `true` if the file defines `name` as an item, a macro, a field, or a variant.
     pub(crate) fn defines(&self, name: &str) -> bool {
         const KEYWORDS: &[&str] =
             &["fn", "struct", "enum", "trait", "type", "const", "static", "union", "mod", "macro_rules!"];
@@ -68,7 +68,8 @@ impl Source {
             }
             let last = before.split_whitespace().next_back().unwrap_or_default();
             let is_item = before.ends_with(char::is_whitespace) && KEYWORDS.contains(&last);
-            // A field or a variant follows a brace, the comma of another one, or its visibility.
+            // A field or a variant follows a brace, the comma of another field or variant, or its
+            // visibility.
             let is_member = last.ends_with(['{', ',', '(', ']']) || last == "pub" || last.ends_with(')');
             is_item || is_member && after.trim_start().starts_with([':', ',', '(', '{', '}', '='])
         })

@@ -47,8 +47,10 @@ pub(crate) fn dead(sources: &[Source], document: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns the back-quoted texts outside of code blocks with their lines, and the file that must
-/// define each, as named in "`name` (`path`)" and "`name` in `path`".
+/// Returns the back-quoted texts outside of code blocks with their lines.
+///
+/// For each text it also returns the file that must define it, as named in "`name` (`path`)" and
+/// "`name` in `path`".
 fn quoted(document: &str) -> Vec<(usize, &str, Option<&str>)> {
     let mut found = Vec::new();
     let mut fenced = false;
@@ -70,7 +72,7 @@ fn is_identifier(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Checks that the file `path` defines `symbol`, which may be a path of its own, as in
+/// Checks that the file `path` defines `symbol`, which may itself be a path, such as
 /// `Type::method`.
 pub(crate) fn in_file<'a>(sources: &'a [Source], path: &str, symbol: &str) -> Result<&'a Source, String> {
     let source = sources.iter().find(|source| source.path == path).ok_or_else(|| format!("there is no file {path}"))?;
@@ -80,7 +82,7 @@ pub(crate) fn in_file<'a>(sources: &'a [Source], path: &str, symbol: &str) -> Re
     }
 }
 
-/// Checks a path without a file.
+/// Checks a path that names no file.
 ///
 /// Its next-to-last segment must be a module, a package or a type.
 fn by_path(sources: &[Source], path: &str) -> Result<(), String> {
@@ -94,7 +96,7 @@ fn by_path(sources: &[Source], path: &str) -> Result<(), String> {
     if owners.peek().is_none() {
         return Err(format!("there is no module or type {owner}"));
     }
-    // A module may also only re-export a name that another one defines.
+    // A module may also re-export a name that another module defines.
     if owners.any(|source| has_word(&source.code, name)) { Ok(()) } else { Err(format!("{owner} has no {name}")) }
 }
 

@@ -108,8 +108,8 @@ unsafe impl<S: Surroundings> Wait for LoomWait<S> {
     }
 
     fn spin(round: u32) -> bool {
-        // There is no pause. A pause would let other threads run, and hide what happens when they
-        // do not.
+        // Does not pause. A pause would let other threads run, and hide what happens when they do
+        // not.
         round < S::SPINS
     }
 }

@@ -48,7 +48,7 @@ impl Shared {
     }
 }
 
-/// If each thread acquires the whole semaphore, it is a mutex.
+/// Works as a mutex if each thread acquires the whole semaphore.
 #[test]
 fn all_of_it_excludes_others() {
     for (threads, turns, preemptions) in [(2, 3, 3), (3, 1, 2)] {
@@ -152,7 +152,7 @@ fn giving_up_lets_the_next_through() {
                 shared.release(1);
             })
         };
-        // There is no release, and the first thread may still be waiting.
+        // Nothing is released here, and the first thread may still be waiting.
         second.join().unwrap();
         shared.release(1);
         first.join().unwrap();

@@ -100,10 +100,10 @@ fn one_is_added_while_another_waits() {
     });
 }
 
-/// One goroutine is added.
+/// Adds one to the counter.
 ///
-/// If it is added before the last `done`, that `done` is no longer the last. If it is added
-/// afterwards, it forms its own set, which no thread must wait for.
+/// If that happens before the last `done`, that `done` is no longer the last. If it happens
+/// afterwards, the addition begins a set of its own, which no thread must wait for.
 #[test]
 fn one_is_added_while_the_last_one_finishes() {
     explore(2, || {
