@@ -1,4 +1,5 @@
-//! Neither an operation nor a wait allocates: nodes, claims and timers lie in the waiters' frames.
+//! Neither an operation nor a wait allocates: nodes, claims and timers are stored in the waiters'
+//! frames.
 
 mod common;
 
@@ -20,7 +21,7 @@ static COUNTING: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the layout is the caller's, whose contract is the same.
+        // SAFETY: the layout comes from the caller, and both functions have the same contract.
         unsafe { System.alloc(layout) }
     }
 
@@ -32,7 +33,9 @@ unsafe impl GlobalAlloc for Counting {
 
 const ROUNDS: usize = 600;
 
-/// Performs each kind of operation. Most of them wait for the other side.
+/// Performs each kind of operation.
+///
+/// Most operations wait for the other side.
 fn play(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>, never: &Receiver<u8>) {
     for _ in 0..ROUNDS {
         tx.send([1; 16]).unwrap();
@@ -55,7 +58,7 @@ fn play(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>, never: &Receiver<u8>) 
     }
 }
 
-/// Sends back what it receives, as the other side.
+/// Acts as the other side, and sends back every value that it receives.
 fn echo(tx: &Sender<[u64; 16]>, rx: &Receiver<[u64; 16]>) {
     for value in rx {
         tx.send(value).unwrap();

@@ -1,20 +1,20 @@
-//! Checks that the public interface is crossbeam-channel's, so that switching changes one `use`
-//! line.
+//! Checks that the public interface is crossbeam-channel's, so that switching changes only one
+//! `use` line.
 //!
 //! `api/surface.rs` states all of crossbeam-channel's interface, for a crate that it calls
 //! `channels`. It is compiled twice, once for each crate. If an item is missing, has another
 //! signature or lacks an implementation, `ours` does not compile. If a statement is wrong, `theirs`
-//! does not compile. That something is *not* implemented cannot be stated. It is computed for both
-//! crates and compared, also by the compiler. What has to run, texts and conversions, runs for
-//! both.
+//! does not compile. A statement cannot express that something is *not* implemented. That is
+//! therefore computed for both crates and compared, also by the compiler. Texts and conversions
+//! must run, and run for both crates.
 //!
 //! This crate may have additional items (`close`, `is_closed`, `nil`) and the traits in
 //! [`ADDITIONAL`].
 //!
 //! `api/programs.rs` and `api/select.rs` are small programs that use the crate as existing code
-//! does. They are compiled twice as well, and cover what no signature says: which lifetimes and
-//! moves the borrow checker accepts, what type inference finds, what macros expand to. They run
-//! with both crates, and with ours on goroutines too. Behavior is not covered here:
+//! does. They are also compiled twice, and cover properties that no signature states: which
+//! lifetimes and moves the borrow checker accepts, what type inference finds, what macros expand
+//! to. They run with both crates, and with ours also on goroutines. Behavior is not covered here:
 //! `ci/crossbeam.sh` runs crossbeam-channel's own tests.
 
 // Compiling one file twice is the purpose of this test.
@@ -42,7 +42,7 @@ mod theirs {
 
 const _: () = compare(ours::surface::TRAITS, theirs::surface::TRAITS);
 
-/// The traits that types of this crate have and crossbeam-channel's do not.
+/// The traits that types of this crate implement and crossbeam-channel's types do not.
 const ADDITIONAL: [&str; 6] = [
     "TryReadyError: Display",
     "TryReadyError: Error",
@@ -52,7 +52,7 @@ const ADDITIONAL: [&str; 6] = [
     "Select<'static>: RefUnwindSafe",
 ];
 
-/// Fails to compile with the name of the first type and trait on which the crates disagree.
+/// Fails to compile, with the name of the first type and trait on which the crates disagree.
 const fn compare(ours: &[(&str, bool)], theirs: &[(&str, bool)]) {
     assert!(ours.len() == theirs.len());
     let mut n = 0;
@@ -80,7 +80,7 @@ const fn is_additional(name: &str) -> bool {
     false
 }
 
-/// Compares texts, as `==` cannot in a `const fn`.
+/// Compares texts, because `==` does not work in a `const fn`.
 const fn are_equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -95,7 +95,7 @@ const fn are_equal(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
-/// Checks that the computation can see a difference.
+/// Checks that the computation can detect a difference.
 #[test]
 fn differing_traits_are_noticed() {
     let implemented = |name| {
@@ -148,7 +148,9 @@ fn macros_accept_the_same() {
 /// A small program and its name.
 type Program = (&'static str, fn());
 
-/// Runs programs one after the other. The name tells which one has failed.
+/// Runs programs one after the other.
+///
+/// The name shows which one has failed.
 fn run(programs: [&[Program]; 2]) {
     for (name, program) in programs.concat() {
         println!("{name}");

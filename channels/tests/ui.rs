@@ -1,4 +1,4 @@
-//! What the compiler says about a wrong `select!`: each file in `ui/` is a program with its
+//! The compiler's messages for a wrong `select!`: each file in `ui/` is a program with its expected
 //! messages.
 //!
 //! After changing a message, run `TRYBUILD=overwrite cargo test -p greenthread-channels --test ui`

@@ -1,5 +1,5 @@
 //! Thousands of small histories of one channel, each checked against the sequential model.
-//! `linear/mod.rs` explains what that means.
+//! `linear/main.rs` explains the terms.
 
 use crate::common::random::Rng;
 use crate::common::{everywhere, random, rounds};
@@ -7,16 +7,17 @@ use crate::history::{Arm, Call, Patience};
 use crate::script::{Plan, perform_one};
 use crate::search;
 
-/// The maximum in each setting and for each capacity.
+/// The maximum number of histories in each setting and for each capacity.
 const HISTORIES: usize = 400;
 
-/// The habits of the tasks of one history. Without them only a long history would fill a channel,
-/// or close it late.
+/// The habits of the tasks of one history.
+///
+/// Without them, only a long history would fill a channel, or close it late.
 #[derive(Clone, Copy)]
 struct Character {
-    /// By task: how many of ten calls send.
+    /// By task: the number of sends in ten calls.
     senders: [u64; 4],
-    /// How many of ten sends and receives give up at once.
+    /// The number of calls in ten sends and receives that give up immediately.
     hasty: u64,
     closes: bool,
 }

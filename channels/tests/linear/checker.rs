@@ -1,7 +1,8 @@
-//! Tests of the checker in `linear/` itself: hand-written histories that channels can have, and
-//! others that they cannot have.
+//! Tests of the checker in `linear/` itself. The histories are hand-written: some that channels can
+//! produce, and others that they cannot.
 //!
-//! A task is a text of calls. A call is *operation* `=` *outcome* `@` *invoked* `-` *responded*:
+//! A task is written as a list of calls. A call is *operation* `=` *outcome* `@` *invoked* `-`
+//! *responded*:
 //!
 //! | written | meaning |
 //! | --- | --- |
@@ -80,7 +81,7 @@ fn impossible(capacity: usize, tasks: &[&str]) {
 fn values_pass_in_order() {
     possible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=1@5-6 a=2@7-8"]);
     impossible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=2@5-6 a=1@7-8"]);
-    // Concurrent sends may have any order, whatever their stamps.
+    // Concurrent sends may take effect in any order, whatever their stamps.
     possible(2, &["a<1=ok@1-4", "a<2=ok@2-3", "a=2@5-6 a=1@7-8"]);
     possible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=2@5-8", "a=1@6-7"]);
     impossible(2, &["a<1=ok@1-2 a<2=ok@3-4", "a=2@5-6", "a=1@7-8"]);
@@ -110,7 +111,7 @@ fn capacity_limits_the_buffer() {
     impossible(2, &["a<1=ok@1-2 a<2?=none@3-4"]);
     assert!(explains(None, &["a<1=ok@1-2 a<2=ok@3-4 a<3=ok@5-6"]));
     assert!(!explains(None, &["a<1=ok@1-2 a<2?=none@3-4"]));
-    // A concurrent receive has made room, or has not yet.
+    // A concurrent receive may or may not have made room yet.
     possible(1, &["a<1=ok@1-2 a<2?=none@3-6", "a=1@4-5"]);
     possible(1, &["a<1=ok@1-2 a<2?=ok@3-6", "a=1@4-5"]);
     impossible(1, &["a<1=ok@1-2 a<2?=none@5-6", "a=1@3-4"]);
@@ -118,10 +119,11 @@ fn capacity_limits_the_buffer() {
 
 #[test]
 fn giving_up_needs_one_allowing_instant() {
-    // A value is there until the other receive takes it, and not afterwards.
+    // A value is in the channel until the other receive takes it, and not afterwards.
     possible(1, &["a<1=ok@1-2", "a=1@3-6", "a?=none@4-5"]);
     impossible(1, &["a<1=ok@1-2", "a=1@7-8", "a?=none@4-5"]);
-    // Go's TestNonblockRecvRace: the channel is buffered, then closed, and never empty and open.
+    // Go's TestNonblockRecvRace: the channel is buffered, then closed, and never both empty and
+    // open.
     possible(1, &["a<1=ok@1-2 close@4-5 a?=1@6-7", "a?=closed@3-8"]);
     impossible(1, &["a<1=ok@1-2 close@4-5 a?=1@6-7", "a?=none@3-8"]);
     possible(1, &["a<1=ok@1-2 close@4-6 a?=closed@7-8", "a?=1@3-5"]);
@@ -132,10 +134,10 @@ fn rendezvous_is_one_instant() {
     possible(0, &["a<1=ok@1-4", "a=1@2-3"]);
     impossible(0, &["a<1=ok@1-2", "a=1@3-4"]);
     impossible(0, &["a=1@1-2", "a<1=ok@3-4"]);
-    // Two calls overlap two calls each, in the only order that works and in one that does not.
+    // Two calls overlap two other calls, in the only order that works and in one that does not.
     possible(0, &["a<1=ok@1-4 a<2=ok@5-8", "a=1@2-6", "a=2@3-7"]);
     impossible(0, &["a<1=ok@1-4 a<2=ok@5-8", "a=2@2-3", "a=1@6-7"]);
-    // Each pair overlaps, but the first sender must come before the second one begins.
+    // Each pair overlaps, but the first sender must take effect before the second one begins.
     impossible(0, &["a<1=ok@1-2 a<2=ok@5-8", "a=1@3-6"]);
 }
 
@@ -177,11 +179,11 @@ fn close_wakes_waiting_calls() {
     possible(0, &["a<1=closed@1-4", "close@2-3"]);
     possible(0, &["a=closed@1-4", "close@2-3"]);
     possible(0, &["a=closed@1-6", "close@2-3 shut@4-5"]);
-    // The buffered value can be received; the waiting one cannot.
+    // The buffered value can be received, but the waiting value cannot.
     possible(1, &["a<1=ok@1-2 a<2=closed@3-6", "close@4-5 a=1@7-8 a=closed@9-10"]);
     impossible(1, &["a<1=ok@1-2 a<2=closed@3-6", "close@4-5 a=1@7-8 a=2@9-10"]);
     impossible(0, &["a<1=ok@1-6", "close@2-3 a?=1@4-5"]);
-    // Not even a value whose sender was seen waiting.
+    // The same is true even for a value whose sender was seen waiting.
     impossible(1, &["a<1=ok@1-2 a<2=ok@3-9^4", "close@5-6 a=1@7-8"]);
 }
 
@@ -197,10 +199,10 @@ fn with_a_witness_a_rendezvous_must_succeed() {
     impossible(0, &["a<1=ok@1-9^3", "a?=none@4-5", "a=1@7-8"]);
     impossible(0, &["a=1@1-9^3", "a<2?=none@4-5", "a<1=ok@7-8"]);
     impossible(0, &["a|b=0:1@1-9^3", "b<2?=none@4-5", "a<1=ok@7-8"]);
-    // Allowed before the witness, and when a call was served in between.
+    // Allowed before the witness, and if a call was served in between.
     possible(0, &["a<1=ok@1-9^5", "a?=none@3-4", "a=1@7-8"]);
     possible(0, &["a<1=ok@1-9^3", "a?=none@4-8", "a=1@5-7"]);
-    // A call that times out may have done so by then.
+    // A call that times out may already have done so.
     possible(0, &["a<1~=none@1-9^3", "a?=none@4-5"]);
     impossible(0, &["a<1~=ok@1-9^3", "a?=none@4-5", "a=1@7-8"]);
 }
@@ -212,7 +214,7 @@ fn waiting_calls_are_served_in_order() {
     impossible(0, &["a=2@1-20^2", "a=1@3-21", "a<1=ok@5-6 a<2=ok@7-8"]);
     possible(0, &["a=2@1-20", "a=1@3-21", "a<1=ok@5-6 a<2=ok@7-8"]);
     possible(0, &["a=2@1-20^4", "a=1@3-21", "a<1=ok@5-6 a<2=ok@7-8"]);
-    // The same for senders, also at a full buffer.
+    // The same for senders, even with a full buffer.
     impossible(0, &["a<2=ok@1-20^2", "a<1=ok@3-21", "a=1@5-6 a=2@7-8"]);
     let full = "a<9=ok@1-2 a=9@8-9 a=1@10-11 a=2@12-13";
     possible(1, &[full, "a<1=ok@3-20^4", "a<2=ok@5-21^6"]);
@@ -221,11 +223,11 @@ fn waiting_calls_are_served_in_order() {
 
 #[test]
 fn calls_do_not_barge() {
-    // The room that the receive makes belongs to the waiting sender from the same instant on.
+    // The room that the receive makes belongs to the waiting sender from that instant on.
     let waits = "a<1=ok@1-2 a<2=ok@3-20^4";
     possible(1, &[waits, "a=1@5-6 a<3?=none@7-8 a=2@9-10"]);
     impossible(1, &[waits, "a=1@5-6 a<3?=ok@7-8"]);
-    // Likewise the value of the send belongs to the waiting receiver.
+    // Likewise, the value of the send belongs to the waiting receiver.
     let waits = "a=1@1-20^2";
     possible(1, &[waits, "a<1=ok@3-4 a?=none@5-6"]);
     impossible(1, &[waits, "a<1=ok@3-4 a?=1@5-6"]);
@@ -236,7 +238,8 @@ fn default_needs_one_instant_for_all_arms() {
     possible(1, &["a|b?=none@1-2"]);
     possible(1, &["a|b?=0:1@3-4", "a<1=ok@1-2"]);
     impossible(1, &["a|b?=none@3-4", "a<1=ok@1-2"]);
-    // A value is in one of the channels at all times, but in neither at the moment of the look.
+    // A value is in one of the channels at all times. Only in the last history does neither channel
+    // contain a value when the call checks.
     let handed_on = "a<1=ok@1-2 b<2=ok@4-5 a=1@6-7";
     impossible(1, &["a|b?=none@3-8", handed_on]);
     possible(1, &["a|b?=1:2@3-8", handed_on]);
@@ -251,7 +254,7 @@ fn biased_call_takes_the_first_ready_arm() {
     possible(1, &[both, "a|b%=0:1@5-6"]);
     impossible(1, &[both, "a|b%=1:2@5-6"]);
     possible(1, &["b<2=ok@3-4", "a|b%=1:2@5-6"]);
-    // A biased call looks at one after the other.
+    // A biased call checks one channel after the other.
     possible(1, &[both, "a|b%=1:2@0-6"]);
     impossible(1, &[both, "a|b%=1:2@3-6"]);
 }
@@ -268,17 +271,17 @@ fn call_with_many_arms_completes_once() {
 
 #[test]
 fn late_message_keeps_its_slot() {
-    // A reserved slot is taken for other calls, and there is nothing to receive.
+    // A reserved slot counts as taken for other calls, and there is nothing to receive.
     let others = "a<2?=none@2-3 a?=none@4-5";
     possible(1, &["a<1+=ok@1-6", others]);
     impossible(1, &["a<1=ok@1-6", others]);
     impossible(1, &["a<1+=ok@1-6", others, "a=1@1-2"]);
-    // The value comes after those that were sent in the meantime, and before those that were sent
+    // The value arrives after those that were sent in the meantime, and before those that were sent
     // later.
     possible(2, &["a<1+=ok@1-6 a=2@7-8 a=1@9-10", "a<2=ok@2-3"]);
     possible(1, &["a<1+=closed@1-6", "a<2?=none@2-3 close@4-5"]);
     impossible(1, &["a<1+=closed@1-6", "close@7-8"]);
-    // Also for a call that has waited for the slot.
+    // The same is true for a call that has waited for the slot.
     let waits = "a<1+=ok@3-20^4";
     possible(1, &["a<9=ok@1-2 a=9@5-6 a<2?=none@7-8 a?=none@9-10 a=1@11-12", waits]);
     impossible(1, &["a<9=ok@1-2 a=9@5-6 a<2?=ok@7-8", waits]);

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// A moment.
+/// A point in time.
 ///
-/// Earlier moments are smaller, and no two are equal.
+/// Earlier points are smaller, and no two are equal.
 pub(crate) type Stamp = u64;
 
-/// One way for a call to complete.
+/// One way in which a call can complete.
 ///
-/// Channels are numbers, and values are unique in a history.
+/// Channels are numbered, and each value occurs once in a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arm {
     Send { chan: usize, value: u32 },
@@ -24,14 +24,14 @@ impl Arm {
     }
 }
 
-/// What a call does if no arm is ready.
+/// The behavior of a call if no arm is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// It gives up at once: `try_`, `default`.
+    /// Gives up immediately: `try_`, `default`.
     Never,
-    /// It gives up after a while: `_timeout`, `default(timeout)`.
+    /// Gives up after a while: `_timeout`, `default(timeout)`.
     ForAWhile,
-    /// It waits.
+    /// Waits without a limit.
     Forever,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Call {
         patience: Patience,
         /// Prefers the first arm that is ready.
         biased: bool,
-        /// Makes a message only once its arm was chosen.
+        /// Makes its message only after its arm was chosen.
         late: bool,
     },
     Close {
@@ -67,13 +67,13 @@ impl Call {
 
 /// The outcome of an operation.
 ///
-/// Arms are indices of the call's list.
+/// Arms are indices into the call's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Sent {
         arm: usize,
     },
-    /// The channel was closed, and the value came back.
+    /// The channel was closed, and the value was returned.
     SendFailed {
         arm: usize,
     },
@@ -100,16 +100,18 @@ pub(crate) struct Event {
     pub(crate) outcome: Outcome,
     pub(crate) invoked: Stamp,
     pub(crate) responded: Stamp,
-    /// A moment by which another task had seen the caller parked in this call.
+    /// A point in time by which another task had seen the caller parked in this call.
     pub(crate) parked: Option<Stamp>,
 }
 
 /// All calls of all tasks.
 ///
-/// The calls of a task are in its order.
+/// The calls of each task are in that task's order.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
-    /// By channel. `None` is an unbounded channel.
+    /// The capacity of each channel.
+    ///
+    /// `None` means that the channel is unbounded.
     pub(crate) capacities: Vec<Option<usize>>,
     pub(crate) tasks: Vec<Vec<Event>>,
 }

@@ -8,14 +8,17 @@ use super::history::{Arm, Call, Event, History, Outcome, Patience, Stamp};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     chans: Vec<Chan>,
-    /// The number of each task's calls that are over.
+    /// The number of calls of each task that have ended.
     over: Vec<u16>,
-    /// The tasks whose next call waits, the longest waiting first.
+    /// The tasks whose next call waits, with the longest-waiting task first.
     waiting: Vec<u8>,
-    /// By task: the arms of its next call, as bits, that were found unready since it began. Kept
-    /// only for biased calls.
+    /// By task: the arms of its next call, as bits, that were found unready since the call began.
+    ///
+    /// Kept only for biased calls.
     unready: Vec<u32>,
-    /// The tasks whose next call was chosen to send, and has a slot reserved for its value. Sorted.
+    /// The tasks whose next call was chosen to send, and has a slot reserved for its value.
+    ///
+    /// Sorted.
     reserved: Vec<u8>,
 }
 
@@ -26,7 +29,7 @@ struct Chan {
     closed: bool,
 }
 
-/// Returns the side of a channel that an arm is on: `true` for sends.
+/// Returns the side of the channel to which an arm belongs: `true` for sends.
 fn is_send(arm: Arm) -> bool {
     matches!(arm, Arm::Send { .. })
 }
@@ -43,17 +46,17 @@ impl State {
         }
     }
 
-    /// Returns the number of calls that are over.
+    /// Returns the number of calls that have ended.
     pub(crate) fn progress(&self) -> usize {
         self.over.iter().map(|&over| usize::from(over)).sum()
     }
 
-    /// Returns `true` if all calls are over.
+    /// Returns `true` if all calls have ended.
     pub(crate) fn is_last(&self, history: &History) -> bool {
         (0..history.tasks.len()).all(|task| self.next(history, task).is_none())
     }
 
-    /// Returns the call that the task is at.
+    /// Returns the task's next call.
     pub(crate) fn next<'h>(&self, history: &'h History, task: usize) -> Option<&'h Event> {
         history.tasks[task].get(usize::from(self.over[task]))
     }
@@ -76,7 +79,7 @@ impl State {
         capacity.is_none_or(|capacity| values.len() + self.reserved.iter().filter(is_kept_here).count() < capacity)
     }
 
-    /// Returns the moment before which something must happen to the task's next call.
+    /// Returns the time before which something must happen to the task's next call.
     pub(crate) fn due(&self, task: usize, event: &Event) -> Stamp {
         match event.parked {
             Some(parked) if !self.is_waiting(task) && !self.has_reservation(task) => parked.min(event.responded),
@@ -84,7 +87,7 @@ impl State {
         }
     }
 
-    /// Returns the call that waits longest on one side of a channel, and its task.
+    /// Returns the longest-waiting call on one side of a channel, and its task.
     fn longest_waiting<'h>(&self, history: &'h History, chan: usize, sends: bool) -> Option<(usize, &'h Event)> {
         let stands_there = |arm: &Arm| arm.chan() == chan && is_send(*arm) == sends;
         self.waiting.iter().find_map(|&task| {
@@ -119,7 +122,7 @@ impl State {
         self.reserved.sort_unstable();
     }
 
-    /// Lets a call that has begun look at its arms now.
+    /// Lets a call that has begun check its arms now.
     pub(crate) fn look(&mut self, history: &History, task: usize) {
         if let Some(Event { call: Call::Select { arms, biased: true, .. }, .. }) = self.next(history, task) {
             let unready =
@@ -130,7 +133,7 @@ impl State {
 
     /// Returns the state after the task's next call takes effect now.
     ///
-    /// Returns `None` if it cannot, with the outcome that it had.
+    /// Returns `None` if the call cannot take effect with the outcome that it had.
     pub(crate) fn take_effect(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let mut next = self.clone();
@@ -147,7 +150,7 @@ impl State {
             (Call::Select { .. }, outcome) => {
                 let arm = event.chosen()?;
                 let may = self.has_reservation(task) || self.may_choose(task, event);
-                // First, so that the slot that is reserved for it is free.
+                // Removed first, so that the slot reserved for the call is free.
                 next.reserved.retain(|&reserved| usize::from(reserved) != task);
                 may && next.complete(history, arm, outcome)
             }
@@ -157,7 +160,7 @@ impl State {
         possible.then_some(next)
     }
 
-    /// Returns `true` if a call that has just arrived may choose the arm that it did choose.
+    /// Returns `true` if a call that has just arrived may choose the arm that it actually chose.
     fn may_choose(&self, task: usize, event: &Event) -> bool {
         match (&event.call, event.outcome.arm()) {
             (Call::Select { biased: true, .. }, Some(chosen)) => (0..chosen).all(|n| self.unready[task] & 1 << n != 0),
@@ -165,10 +168,10 @@ impl State {
         }
     }
 
-    /// Returns the state after the task's next call is chosen to send now, and brings its value
+    /// Returns the state after the task's next call is chosen to send now, with its value arriving
     /// later.
     ///
-    /// Returns `None` if it cannot be.
+    /// Returns `None` if the call cannot be chosen.
     pub(crate) fn choose(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let Some(Arm::Send { chan, .. }) = event.chosen() else { return None };
@@ -215,7 +218,7 @@ impl State {
             (Arm::Send { .. }, Outcome::SendFailed { .. }) => closed,
             (Arm::Recv { .. }, Outcome::Received { value, .. }) => {
                 match peer {
-                    // It is woken to bring its value.
+                    // The call is woken to deliver its value.
                     Some((sender, event)) if event.call.is_late() && !self.chans[at].values.is_empty() => {
                         if !event.chosen().is_some_and(|arm| is_send(arm) && arm.chan() == at) {
                             return false;
@@ -236,7 +239,8 @@ impl State {
         }
     }
 
-    /// Returns the state after the task's next call begins to wait now, or `None` if it cannot.
+    /// Returns the state after the task's next call begins to wait now, or `None` if it cannot
+    /// wait.
     pub(crate) fn wait(&self, history: &History, task: usize) -> Option<Self> {
         let event = self.next(history, task)?;
         let Call::Select { arms, patience, .. } = &event.call else { return None };
@@ -251,7 +255,7 @@ impl State {
 }
 
 impl Outcome {
-    /// Returns the arm that has completed.
+    /// Returns the arm that completed.
     fn arm(self) -> Option<usize> {
         match self {
             Self::Sent { arm } | Self::SendFailed { arm } | Self::Received { arm, .. } | Self::RecvFailed { arm } => {

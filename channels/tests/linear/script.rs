@@ -1,4 +1,4 @@
-//! Scripts for a few tasks, which are made at random, performed concurrently, and recorded.
+//! Scripts for a few tasks. They are generated at random, performed concurrently, and recorded.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,14 +12,18 @@ use super::history::{Arm, Call, Event, History, Outcome, Patience, Stamp};
 use crate::common::random::Rng;
 use crate::common::{Task, spawn, until, yield_now};
 
-/// How often the other tasks may run without a recorded event before they are taken to be blocked.
-/// A mistake is harmless.
+/// The number of times that the other tasks may run without a recorded event before they are
+/// assumed to be blocked.
+///
+/// A wrong assumption is harmless.
 const QUIET_YIELDS: usize = 60;
 
-/// How often a task checks whether another task is parked.
+/// The number of times that a task checks whether another task is parked.
 const CHECKS: usize = 20;
 
-/// The time limit for both. On a busy machine a single yield may take as long as this.
+/// The time limit for both of these loops.
+///
+/// On a busy machine, a single yield may take as long as this.
 const CHECK_LIMIT: Duration = Duration::from_millis(1);
 
 /// Both ends of a channel.
@@ -28,22 +32,22 @@ pub(crate) type Ends = (Sender<u32>, Receiver<u32>);
 /// Performs an operation on real channels.
 pub(crate) type Perform = fn(&Call, &[Ends]) -> Outcome;
 
-/// What a task does next.
+/// The next action of a task.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Call(Call),
-    /// It lets others run.
+    /// Lets others run.
     Yield,
-    /// It checks for a while whether that task is parked.
+    /// Checks for a while whether the given task is parked.
     Watch(usize),
 }
 
-/// How the remaining calls end.
+/// The way in which the remaining calls end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// All channels are closed.
     Close,
-    /// Values are sent and received until no call is left.
+    /// Values are sent and received until no call remains.
     Serve,
 }
 
@@ -86,7 +90,7 @@ impl Plan {
 
     /// Performs the scripts, each as a task, and records them.
     ///
-    /// The caller is one more task, which brings all calls to an end.
+    /// The caller is an additional task, which ends all calls.
     pub(crate) fn perform(&self, perform: Perform) -> History {
         silence_close_panics();
         let ends: Vec<Ends> = self.capacities.iter().map(|&cap| cap.map_or_else(unbounded, bounded)).collect();
@@ -121,7 +125,7 @@ impl Plan {
     }
 }
 
-/// Silences the panic of a second close, of which there are thousands.
+/// Silences the panic of a second close, which occurs thousands of times.
 fn silence_close_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -134,21 +138,21 @@ fn silence_close_panics() {
     });
 }
 
-/// What the tasks of a history share.
+/// The state that the tasks of a history share.
 struct Shared {
     clock: AtomicU64,
     views: Vec<TaskView>,
     begun: AtomicUsize,
 }
 
-/// What other tasks may see of a task.
+/// The part of a task's state that other tasks may see.
 #[derive(Default)]
 struct TaskView {
-    /// Its id, if it is a goroutine and has begun.
+    /// The task's goroutine id, if it is a goroutine and has begun.
     goroutine: AtomicU64,
     /// Twice the number of calls that have responded, plus one during a call.
     calls: AtomicUsize,
-    /// By number of the call: when it was seen parked.
+    /// The calls that were seen parked: the number of the call, and the time when it was seen.
     parked: Mutex<Vec<(usize, Stamp)>>,
 }
 
@@ -161,7 +165,7 @@ impl Shared {
     /// Returns a new stamp.
     fn stamp(&self) -> Stamp {
         // ORDERING: sequentially consistent, like the tasks' numbers: the task with the later stamp
-        // sees what was done before the earlier one.
+        // sees everything done before the earlier stamp.
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
@@ -177,20 +181,20 @@ impl Shared {
         });
     }
 
-    /// Checks whether a task is parked in a call, until it is or the call is over.
+    /// Checks whether a task is parked in a call, until it is parked or the call has ended.
     fn watch(&self, task: usize) {
         let view = &self.views[task];
         let call = view.calls.load(Ordering::SeqCst);
         let id = view.goroutine.load(Ordering::SeqCst);
         let end = Instant::now() + CHECK_LIMIT;
         for _ in (0..CHECKS).take_while(|_| Instant::now() < end) {
-            // The call had begun before the look and had not ended after it, so the look has seen
+            // The call had begun before the check and had not ended after it, so the check has seen
             // this call.
             if id == 0 || call.is_multiple_of(2) {
                 return;
             }
-            // The dump reads without ordering, but writing it takes far longer than the node takes
-            // to become visible.
+            // The dump reads without ordering, but writing the dump takes far longer than the node
+            // takes to become visible.
             let seen = is_parked(id);
             let stamp = self.stamp();
             if view.calls.load(Ordering::SeqCst) != call {
@@ -219,7 +223,7 @@ fn is_parked(goroutine: u64) -> bool {
     scheduler::goroutines().iter().any(|one| one.id == goroutine && parked.contains(&one.state))
 }
 
-/// A task that records what it does.
+/// A task that records its calls.
 struct Recorder {
     shared: Arc<Shared>,
     task: usize,
@@ -263,7 +267,7 @@ impl Recorder {
         outcome
     }
 
-    /// Performs a call, and forgets it if it gives up, which changes nothing.
+    /// Performs a call, and does not record it if it gives up, because then it changes nothing.
     fn poll(&mut self, arm: Arm) -> Outcome {
         let outcome = self.call(Call::one(arm, Patience::Never));
         if outcome == Outcome::GaveUp {
@@ -284,7 +288,7 @@ impl Recorder {
     fn serve_all(&mut self) {
         for chan in 0..self.ends.len() {
             if self.poll(Arm::Recv { chan }) == Outcome::GaveUp {
-                // These values differ from those of the scripts, which are smaller.
+                // These values differ from the scripts' values, which are smaller.
                 let value = 1_000_000 + self.events.len() as u32;
                 self.poll(Arm::Send { chan, value });
             }
@@ -298,7 +302,7 @@ impl Recorder {
     }
 }
 
-/// Performs what a channel can do without select and deadlines.
+/// Performs the operations that a channel supports without select and deadlines.
 pub(crate) fn perform_one(call: &Call, ends: &[Ends]) -> Outcome {
     match call {
         &Call::Close { chan } => match panic::catch_unwind(AssertUnwindSafe(|| ends[chan].0.close())) {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::history::{History, Stamp};
 use super::model::State;
 
-/// Fails with the history if channels could not have done it.
+/// Fails, showing the history, if channels could not have produced it.
 pub(crate) fn check(history: &History) {
     if let Err(why) = explain(history) {
         panic!("{why}");
@@ -18,11 +18,13 @@ pub(crate) fn is_linearizable(history: &History) -> bool {
     explain(history).is_ok()
 }
 
-/// Finds instants for all calls. The error shows the history and how far the best attempt got.
+/// Finds instants for all calls.
+///
+/// The error shows the history and how far the best attempt got.
 fn explain(history: &History) -> Result<(), String> {
     let mut furthest = State::new(history);
-    // The states from which no order leads to the end. This does not depend on how the search got
-    // there.
+    // The states from which no order leads to the end. That property does not depend on how the
+    // search reached a state.
     let mut seen = HashSet::new();
     let mut ahead = vec![furthest.clone()];
     while let Some(mut state) = ahead.pop() {
@@ -49,7 +51,7 @@ fn explain(history: &History) -> Result<(), String> {
     ))
 }
 
-/// Returns the tasks whose next call has begun, or may have begun, the most urgent last.
+/// Returns the tasks whose next call has begun, or may have begun, with the most urgent task last.
 fn candidates(history: &History, state: &State) -> Vec<usize> {
     let next = (0..history.tasks.len()).filter_map(|task| {
         let event = state.next(history, task)?;
@@ -57,12 +59,12 @@ fn candidates(history: &History, state: &State) -> Vec<usize> {
     });
     let mut next: Vec<(Stamp, usize, Stamp)> = next.collect();
     next.sort_unstable_by_key(|&(due, ..)| Reverse(due));
-    // A call that is invoked after another call is due cannot come before it.
+    // A call that is invoked after another call is due cannot take effect before that other call.
     let first_due = next.last().map_or(0, |&(due, ..)| due);
     next.into_iter().filter(|&(.., invoked)| invoked < first_due).map(|(_, task, _)| task).collect()
 }
 
-/// Returns the states that may come next, the best guess last.
+/// Returns the states that may come next, with the best guess last.
 fn successors(history: &History, state: &State, candidates: &[usize]) -> Vec<State> {
     let waits = candidates.iter().filter_map(|&task| state.wait(history, task));
     let choices = candidates.iter().filter_map(|&task| state.choose(history, task));

@@ -1,5 +1,5 @@
 //! Thousands of small histories of selects over two channels, each checked against the sequential
-//! model. `linear/mod.rs` explains what that means.
+//! model. `linear/main.rs` explains the terms.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use greenthread_channels::{
     RecvError, RecvTimeoutError, Select, SendError, SendTimeoutError, bounded, select, select_biased,
 };
 
-/// The maximum in each setting and for each form of select.
+/// The maximum number of histories in each setting and for each form of select.
 const HISTORIES: usize = 600;
 
-/// How long a call waits that gives up after a while: long enough that a peer may come, short
-/// enough that often none does.
+/// The waiting time of a call that gives up after a while.
+///
+/// It is long enough that a peer may arrive, and short enough that often no peer does.
 const WHILE: Duration = Duration::from_micros(300);
 
 /// Makes a message slowly, after its arm was chosen.
@@ -72,7 +73,8 @@ fn perform_plain(call: &Call, ends: &[Ends]) -> Option<Outcome> {
     }
 }
 
-/// Performs a call with two arms by `select!` or `select_biased!`, with the given third arm.
+/// Performs a call with two arms by means of `select!` or `select_biased!`, with the given third
+/// arm.
 macro_rules! two {
     ($select:ident, $arms:expr, $ends:expr $(, $default:ident $(($timeout:expr))?)?) => {
         match (&$arms[..], $ends) {
@@ -144,11 +146,11 @@ fn by_list(call: &Call, ends: &[Ends]) -> Outcome {
 /// The habits of the tasks of one history.
 #[derive(Clone, Copy)]
 struct Character {
-    /// By task: how many of ten arms send.
+    /// By task: the number of sends in ten arms.
     senders: [u64; 4],
-    /// How many of ten calls are selects.
+    /// The number of selects in ten calls.
     selects: u64,
-    /// How many of ten calls give up at once.
+    /// The number of calls in ten that give up immediately.
     hasty: u64,
     patient: bool,
     biased: bool,
@@ -222,7 +224,9 @@ fn several_arms_with_select_list() {
 }
 
 /// Found by a history: a slot is reserved for a chosen send, another sender waits behind it, and
-/// the buffer is empty. There is a value to be received then, and a polling receiver must find it.
+/// the buffer is empty.
+///
+/// That waiting sender has a value to receive, and a polling receiver must find it.
 #[test]
 fn polling_finds_a_sender_behind_a_reserved_slot() {
     everywhere(|| {

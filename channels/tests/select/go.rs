@@ -80,8 +80,8 @@ fn nonblock_select_race_of_sends() {
     });
 }
 
-/// Repeats the race endlessly: a value moves back and forth between two channels, and enters one
-/// before it leaves the other.
+/// Repeats the race many times, without a close: a value moves back and forth between two channels,
+/// and enters one before it leaves the other.
 ///
 /// A polling select must always see it.
 #[test]
