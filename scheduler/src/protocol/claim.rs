@@ -1,24 +1,24 @@
 //! Decides which of several peers completes an operation that waits in several places at once.
 //!
 //! # Protocol
-//! A `select!` over three channels, or a receive with a timeout, waits in several queues. Each
+//! A `select!` over three channels, or a receive with a timeout, waits in several places. Each
 //! place is a *case* of the operation. Two peers may reach two cases at the same moment, each under
-//! the lock of its own queue, and exactly one may complete the operation: the value of the other
-//! must stay where it is. The operation therefore keeps one [`Claim`] word on the waiter's stack,
-//! every wait node carries a [`Case`] that points to it, and a peer works in two phases:
+//! the lock of its own queue. Exactly one of them may complete the operation; the other peer's
+//! value must stay where it is. The operation therefore keeps one [`Claim`] word on the waiter's
+//! stack, and every wait node carries a [`Case`] that points to this word. A peer works in two
+//! phases:
 //!
 //! 1. *Reserve.* Under the lock of the queue in which it found the node, the peer unlinks the node
 //!    and calls [`Case::reserve`]. The first peer changes the word from open to *taken by case n*.
-//!    A peer that comes later has lost: it drops the node and continues with the next one in its
-//!    queue.
+//!    A later peer has lost: it drops the node and continues with the next one in its queue.
 //! 2. *Move.* Only after winning, and still under that lock, the peer moves the value into or out
 //!    of the waiter's stack frame (typed, since it knows the type of its own queue), copies the
-//!    waker out, unlocks, and wakes.
+//!    waker out, unlocks, and wakes the waiter.
 //!
 //! After the wake, the waiter takes the lock of every queue in which it is still linked and removes
-//! its nodes; then it may leave the frame. [`Claim::winner`] tells which case was completed. A
-//! thread that gives up by itself, at a deadline, takes its own claim; if it loses, a peer is
-//! between reserve and wake, and the waiter must block until that wake comes.
+//! its nodes. Only then may it leave the frame. [`Claim::winner`] tells which case was completed. A
+//! thread that stops waiting by itself, at a deadline, takes its own claim. If it loses, a peer is
+//! between reserving and waking, and the waiter must block until that wake arrives.
 //!
 //! A plain operation waits in one queue only. The peer that unlinks its node under the queue's lock
 //! has no rival, so its case is [`Case::only`], and reserving it costs no atomic operation.
@@ -33,54 +33,57 @@
 //!
 //! Some peers can find the waiter before it has parked. One is its deadline: a goroutine's timer
 //! goes into a heap, which takes a mutex and allocates. Neither may happen under the spin locks of
-//! the queues. Once these are released, a peer may have come, the goroutine may have run on, and
-//! the frame with the timer in it may be gone. So the timer is armed *before* the first lock, and
-//! may fire too early, when there is no parked waiter to wake. Another is a peer that learned of
-//! the waiter by means other than a queue, and has left a value in its frame.
+//! the queues. But once these locks are released, a peer may have completed the operation, the
+//! goroutine may have continued, and the frame that contains the timer may be gone. So the timer is
+//! armed *before* the first lock is taken, and may fire too early, when there is no parked waiter
+//! to wake. Another such peer is one that learned of the waiter by means other than a queue, and
+//! has left a value in the waiter's frame.
 //!
-//! Such a wait begins with a [`Claim::shut`]. Its commit step, when the goroutine's registers are
-//! saved, calls [`Claim::open`] and then releases the locks. [`Claim::take_early`] takes a claim in
-//! either state, and returns which state it was: if *open*, the taker owes the wake; if *shut*, it
-//! does not, because `open` will fail and the waiter goes on by itself. Peers that hold a queue's
-//! lock never meet a shut claim, since the waiter holds all these locks until it has opened the
-//! claim; so [`Claim::take`], and with it the common path, need not handle it. For the same reason
-//! `open` comes before the locks are released: after the release a peer under a lock would find the
-//! claim shut, and the frame may be gone.
+//! Such a wait begins with a shut claim ([`Claim::shut`]). Once the goroutine's registers are
+//! saved, the commit step calls [`Claim::open`] and then releases the locks. [`Claim::take_early`]
+//! takes a claim in either state, and returns the state in which it found the claim. If it was
+//! *open*, the taker owes the wake. If it was *shut*, the taker owes nothing, because `open` will
+//! fail and the waiter will continue by itself. Peers that hold a queue's lock never meet a shut
+//! claim, since the waiter holds all these locks until it has opened the claim; so [`Claim::take`],
+//! and with it the common path, need not handle it. For the same reason `open` comes before the
+//! locks are released. If it came after, a peer under a lock could find the claim shut, and the
+//! frame might be gone.
 //!
-//! A waiter that finds under its locks that it need not wait leaves its claim shut. A timer may
-//! still take it, which has no effect, until it is disarmed.
+//! A waiter that finds under its locks that it need not wait leaves its claim shut. Until the timer
+//! is disarmed, it may still take the claim, which has no effect.
 //!
 //! # Rejected
-//! * *Try all, register everywhere, try all again* without a claim. It needs a way to withdraw a
-//!   registration, can complete an operation late, and makes `default` no snapshot.
+//! * *Try all, register everywhere, try all again* without a claim. This needs a way to withdraw a
+//!   registration, can complete an operation late, and means that `default` does not reflect a
+//!   snapshot.
 //! * Moving the value first and undoing the move after a lost race: a value that was seen cannot be
 //!   unseen. (A peer that takes early does write first. Its value lies in a place of its own, and
 //!   counts only if the peer wins.)
 //! * A timer that takes the queues' locks like any other peer: it fires under the lock of its heap,
-//!   which is ordered after them, and it would have to know all of them.
-//! * A timer that fires too early and waits for the claim to open, or is armed again: both poll,
-//!   the first under the heap's lock.
-//! * No shut state, but a separate word of the waiter, "not parked yet", beside an open claim: the
-//!   taker would have to change two words at once.
+//!   which is ordered after the queues' locks, and it would have to know all the queues.
+//! * A timer that fires too early and then waits for the claim to open, or is armed again: both
+//!   variants poll, the first one under the heap's lock.
+//! * No shut state, but a separate "not parked yet" word next to an open claim: the taker would
+//!   have to change two words at once.
 //!
 //! # Invariants
 //! * I1: the word goes from shut to open, and from either to taken, and never back: an operation is
 //!   taken at most once.
-//! * I2: the claim outlives every node that points to it, since node and claim are in one frame and
-//!   the owner leaves it only after its nodes were unlinked, each under its queue's lock. A timer
-//!   is disarmed before that.
-//! * I3: a peer that takes an open claim owes the operation one wake, and the owner stays in its
-//!   frame until that wake. A peer that takes a shut claim owes nothing, and does not touch the
-//!   frame afterwards.
+//! * I2: the claim outlives every node that points to it: node and claim are in one frame, and the
+//!   owner leaves the frame only after its nodes were unlinked, each under its queue's lock. A
+//!   timer is disarmed before the owner leaves the frame.
+//! * I3: a peer that takes an open claim owes the waiter one wake, and the owner stays in its frame
+//!   until that wake. A peer that takes a shut claim owes nothing, and does not touch the frame
+//!   afterwards.
 //! * I4: a claim that was shut is opened once, by its owner's commit step, while the owner holds
 //!   the lock of every queue in which it is linked.
 //!
 //! # Orderings
 //! * P1: the release in `take_early` of a shut claim -> the acquire in the `open` that fails: what
-//!   the peer left in the frame is visible to the waiter, which no wake-up synchronizes.
+//!   the peer left in the frame is visible to the waiter, although no wake-up synchronizes the two.
 //! * P2: the release in `open` -> the acquire in `take_early` of an open claim: the waiter has
-//!   parked, and the M that will run it sees its registers and its state. Peers that come through a
-//!   queue see them by the queue's lock, which is released later.
+//!   parked, and the M that will run it sees its registers and its state. Peers that find the
+//!   waiter in a queue see both through the queue's lock, which is released later.
 //!
 //! All other accesses are relaxed: the word decides and publishes nothing. What the winner reads in
 //! the frame was published by the queue's lock (P1 of `lock`), and what it writes there is
@@ -92,7 +95,7 @@ use crate::primitive::{AtomicUsize, Ordering};
 
 const OPEN: usize = 0;
 const SHUT: usize = 1;
-/// The smallest word that means "taken": by case 0.
+/// The smallest word that means "taken": taken by case 0.
 const TAKEN: usize = 2;
 
 /// The word that decides which peer completes one blocked operation.
@@ -102,7 +105,8 @@ pub struct Claim {
     word: AtomicUsize,
 }
 
-/// The state from which [`Claim::take_early`] took a claim: whether the waiter had parked.
+/// The state in which [`Claim::take_early`] found the claim that it took, which says whether the
+/// waiter had parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a claim that was open is owed a wake"]
 pub enum TakenFrom {
@@ -131,10 +135,10 @@ impl Claim {
         Self { word: AtomicUsize::new(SHUT) }
     }
 
-    /// Opens the claim; called by the waiter in its commit step (I4).
+    /// Opens the claim; called by the waiter's commit step (I4).
     ///
-    /// From now on the waiter relies on being woken. Returns `false` if the claim was taken before;
-    /// then no wake will come.
+    /// From now on the waiter relies on being woken. Returns `false` if the claim was already
+    /// taken; in that case no wake will arrive.
     #[inline]
     #[must_use = "no wake comes if this fails"]
     pub fn open(&self) -> bool {
@@ -145,7 +149,7 @@ impl Claim {
         was.is_ok()
     }
 
-    /// Takes the open claim for case `index`.
+    /// Takes an open claim for case `index`.
     ///
     /// Returns `true` to the one caller that succeeds. The claim must not be shut.
     #[inline]
@@ -162,7 +166,7 @@ impl Claim {
     #[inline]
     pub fn take_early(&self, index: usize) -> Option<TakenFrom> {
         let taken = TAKEN + index;
-        // I1: a claim that is no longer shut is open or taken, so two attempts decide it. ORDERING
+        // I1: a claim that is no longer shut is open or taken, so two attempts suffice. ORDERING
         // P1: release pairs with the `open` that fails.
         if self.word.compare_exchange(SHUT, taken, Ordering::Release, Ordering::Relaxed).is_ok() {
             return Some(TakenFrom::Shut);
@@ -172,16 +176,16 @@ impl Claim {
         was.is_ok().then_some(TakenFrom::Open)
     }
 
-    /// Returns the case that has taken the claim.
+    /// Returns the case for which the claim was taken.
     #[inline]
     pub fn winner(&self) -> Option<usize> {
-        // ORDERING: relaxed; a caller that was woken sees the word through the wake, and one whose
-        // `open` failed has seen it.
+        // ORDERING: relaxed; a caller that was woken sees the word through the wake, and a caller
+        // whose `open` failed has already seen it.
         self.word.load(Ordering::Relaxed).checked_sub(TAKEN)
     }
 }
 
-/// One of the places in which an operation waits; a part of the wait node.
+/// One of the places in which an operation waits; part of a wait node.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     claim: Option<NonNull<Claim>>,
@@ -207,7 +211,8 @@ impl Case {
 
     /// Reserves the operation (phase one).
     ///
-    /// Returns `true` if the caller is the peer that completes it; it then owes it one wake (I3).
+    /// Returns `true` if the caller is the peer that completes the operation. The caller then owes
+    /// the waiter one wake (I3).
     ///
     /// # Safety
     /// The caller holds the lock of the queue in which it found the node with this case, and has

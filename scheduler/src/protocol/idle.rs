@@ -1,63 +1,65 @@
 //! When an M may sleep, and when another M must be woken.
 //!
 //! # Vocabulary
-//! A P is *idle* when no M runs it. An M *searches* (Go: spins) when it has a P and no goroutine,
-//! and looks into the other queues for one. To *publish* is to push a runnable goroutine where
-//! others can find it.
+//! A P is *idle* when no M runs it. An M *searches* (Go: spins) when it has a P but no goroutine,
+//! and looks for one in the other queues. To *publish* is to push a runnable goroutine where others
+//! can find it.
 //!
 //! # Requirements
 //! * W1, work conservation: if a published goroutine waits and a P is idle, some M searches or will
-//!   look again. (A push that is left unpublished must have its own rule that bounds its wait:
-//!   all of these rules are in `sched::wake_policy`.)
-//! * W2, no storm: a push wakes at most one M, and none while one searches. Waking costs the waker
+//!   check again. (A push that is left unpublished needs its own rule to bound the wait. All of
+//!   these rules are in `sched::wake_policy`.)
+//! * W2, no storm: a push wakes at most one M, and none while an M searches. Waking costs the waker
 //!   7 us and takes 21 us.
 //! * W3: idle costs nothing. No M polls.
 //!
 //! # The race
 //! The submitter pushes, then checks whether a P is idle. The last searcher finds nothing, makes
-//! its P idle, and sleeps. If the submitter's check comes before the searcher's "idle", and the
-//! searcher's last look came before the push, the goroutine is stranded beside an idle P. Both
-//! sides therefore *publish, fence, look*: of two such sides at least one sees the other.
+//! its P idle, and sleeps. If the submitter checks before the searcher makes its P idle, and the
+//! searcher's last look at the queues came before the push, the goroutine is stranded while a P is
+//! idle. Both sides therefore *publish, fence, look*: at least one of the two sees what the other
+//! published.
 //!
 //! # The word
-//! Idle Ps and searching Ms are counted in one atomic word, so that "an idle P and no searcher" is
-//! one load, and the transitions of both have one total order.
+//! Idle Ps and searching Ms are counted in one atomic word, so testing for "an idle P and no
+//! searcher" takes one load, and the changes of both counts have one total order.
 //!
 //! # The three recipes
 //! * **Submit** ([`IdleWord::wake_one`]): push; fence; if the word says "idle P, no searcher",
 //!   *claim the search* (exchange searchers 0 -> 1) and start an M on an idle P as the searcher. If
-//!   the idle P is gone by then, *abandon* the search and look at the word again: while our claim
-//!   stood, another submitter may have relied on it, and another P may have become idle.
+//!   the P is no longer idle, *abandon* the search and check the word again: while our claim stood,
+//!   another submitter may have relied on it, and another P may have become idle.
 //! * **Find** ([`IdleWord::found`]): a searcher that has found work stops searching. If it was the
-//!   last one, it must look at all queues once more and submit again for what it sees, since
-//!   submitters relied on it. Wake-ups thus cascade one by one, as long as there is work.
-//! * **Go idle** ([`IdleWord::go_idle`]): make the P idle, stop searching, fence, look at all
-//!   queues once more; if there is work, claim the search like a submitter and take an idle P back.
-//!   *Every* M that gives up a P looks again, not only searchers: that is what makes Go's
-//!   `needspinning` flag, and the lock behind it, unnecessary.
+//!   last searcher, it must check all queues once more and, if it sees work, submit again, since
+//!   submitters relied on it. Wake-ups thus cascade one by one as long as there is work.
+//! * **Go idle** ([`IdleWord::go_idle`]): make the P idle, stop searching, fence, and check all
+//!   queues once more. If there is work, claim the search like a submitter and take an idle P back.
+//!   *Every* M that releases a P checks again, not only searchers, so Go's `needspinning` flag and
+//!   the lock behind it are unnecessary.
 //!
 //! # Why it is right
 //! Take a published goroutine x that no M looks for, while a P is idle and nothing moves. Let I be
-//! the last operation that made a P idle, and S the look of x's submitter at the word, both with
-//! fences after their publications. If x was pushed before I's look at the queues, I's owner saw x
-//! and claimed the search, or saw a searcher. If not, S comes after I in the order of the word, so
-//! S saw the idle P and claimed the search, or saw a searcher. A searcher leaves the count by
-//! *found* (then the last one looks again), by *go idle* (a later I, against the choice of I), or
-//! by *abandon* (which looks at the word again after its decrement: an idle P seen there makes it
-//! claim again; if it sees none, then I comes after the abandoning, and so does I's look). In each
-//! case some M looks after x was pushed.
+//! the last operation that made a P idle, and S the submitter's check of the word after pushing x.
+//! Both sides execute a fence after publishing. If x was pushed before the check of the queues that
+//! follows I, the M that executed I saw x, and either claimed the search or saw a searcher. If not,
+//! S comes after I in the order of the word, so S saw the idle P, and either claimed the search or
+//! saw a searcher. A searcher leaves the count in one of three ways. By *found*: the last searcher
+//! checks again. By *go idle*: this would be a later I, which contradicts the choice of I. By
+//! *abandon*: it checks the word again after its decrement, and claims again if it sees an idle P;
+//! if it sees none, then I comes after the abandonment, and so does the check of the queues. In
+//! each case some M checks the queues after x was pushed.
 //!
 //! # Rejected
 //! * A lock around the idle list for every push (Go takes `sched.lock` on each wake-up when no M
 //!   spins): 20 ns and a shared cache line.
 //! * Handing the goroutine to the woken M: this loses locality, and costs 21 us of latency even if
-//!   the current P is free at once.
-//! * Counting runnext as published: a push that the current P is about to run itself would wake
-//!   another core each time. That slot has its own rule, in `sched::wake_policy`.
+//!   the current P becomes free immediately.
+//! * Counting runnext as published: each push of a goroutine that the current P is about to run
+//!   itself would wake another core. The slot has its own rule, in `sched::wake_policy`.
 //!
 //! # Orderings
-//! * P1: all changes of the word are SeqCst, and both sides have a SeqCst fence between their
-//!   publication and their look.
+//! * P1: all changes to the word are SeqCst, and both sides execute a SeqCst fence between
+//!   publishing and looking.
 
 use crate::primitive::{AtomicU64, Ordering, fence};
 
@@ -73,11 +75,10 @@ pub trait Scheduler {
     /// Returns `true` if any published goroutine waits in any queue.
     fn work_waits(&self) -> bool;
 
-    /// Takes an idle P, uncounts it with [`IdleWord::p_taken`], and starts an M on it that
-    /// searches.
+    /// Takes an idle P, uncounts it with [`IdleWord::p_taken`], and starts a searching M on it.
     ///
-    /// Returns `false` if no P is idle (or no M can be started: then the P stays idle and the
-    /// failure has been reported).
+    /// Returns `false` if no P is idle, or if no M can be started. In the latter case the P stays
+    /// idle and the failure has been reported.
     fn start_searcher(&self) -> bool;
 }
 
@@ -101,25 +102,25 @@ impl IdleWord {
         (word >> 32) as u32
     }
 
-    /// Returns the number of idle Ps and of searching Ms at some moment.
+    /// Returns the number of idle Ps and the number of searching Ms at some moment.
     pub fn counts(&self) -> (u32, u32) {
         let word = self.0.load(Ordering::Relaxed);
         (Self::idle(word), Self::searching(word))
     }
 
-    /// Counts a P that was put among the idle ones (under the lock of the idle list).
+    /// Counts a P that was put on the idle list (under the list's lock).
     pub fn p_idle(&self) {
         self.0.fetch_add(IDLE, Ordering::SeqCst);
     }
 
-    /// Uncounts a P that was taken from the idle ones (under the lock of the idle list).
+    /// Uncounts a P that was taken from the idle list (under the list's lock).
     pub fn p_taken(&self) {
         let before = self.0.fetch_sub(IDLE, Ordering::SeqCst);
         debug_assert!(Self::idle(before) > 0, "idle: took a P that was not idle");
     }
 
-    /// Wakes one searcher if a P is idle and no M searches; called after a push that others may
-    /// have to run.
+    /// Wakes one searcher if a P is idle and no M searches; called after a push of a goroutine that
+    /// another M may have to run.
     #[inline]
     pub fn wake_one(&self, scheduler: &impl Scheduler) {
         fence(Ordering::SeqCst);
@@ -152,14 +153,14 @@ impl IdleWord {
         false
     }
 
-    /// Gives up a claimed search.
+    /// Abandons a claimed search.
     ///
     /// Returns `true` if a P is idle, so that the caller must claim again.
     pub fn abandon_search(&self) -> bool {
         Self::idle(self.0.fetch_sub(SEARCH, Ordering::SeqCst)) > 0
     }
 
-    /// Starts searching, for an M with a P and without work.
+    /// Starts searching, for an M with a P but no work.
     ///
     /// Returns `false` if half of the busy Ms search already: the caller then goes idle at once.
     pub fn join_search(&self, procs: u32) -> bool {
@@ -176,7 +177,8 @@ impl IdleWord {
         }
     }
 
-    /// Stops searching, for a searcher that found work, and passes the search on if there is more.
+    /// Stops searching, for a searcher that found work, and passes the search on if there is more
+    /// work.
     pub fn found(&self, scheduler: &impl Scheduler) {
         let before = self.0.fetch_sub(SEARCH, Ordering::SeqCst);
         debug_assert!(Self::searching(before) > 0, "idle: no M was searching");
@@ -188,11 +190,11 @@ impl IdleWord {
         }
     }
 
-    /// Stops searching, for a caller that has just put its P among the idle ones and counted it.
+    /// Stops searching, for a caller that has just put its P on the idle list and counted it.
     ///
-    /// Returns `true` if the caller must search after all: it is then counted as searching, and
-    /// must take an idle P, or call [`abandon_search`](Self::abandon_search) and ask again while
-    /// that returns `true`.
+    /// Returns `true` if the caller must search after all. It is then counted as searching, and
+    /// must either take an idle P or call [`abandon_search`](Self::abandon_search), and try again
+    /// as long as that returns `true`.
     pub fn go_idle(&self, searching: bool, scheduler: &impl Scheduler) -> bool {
         if searching {
             self.0.fetch_sub(SEARCH, Ordering::SeqCst);

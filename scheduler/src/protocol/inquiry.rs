@@ -2,9 +2,9 @@
 //!
 //! # Protocol
 //! The *asker* wants the registers of a running thread, and makes that thread call
-//! [`Inquiry::answer`] from a signal handler. The thread may be late: it may block the signal, have
-//! ended, or have no CPU. So the asker gives up at some point; but it waits for an answer that has
-//! begun, since that is being written.
+//! [`Inquiry::answer`] from a signal handler. The thread may not answer in time: it may block the
+//! signal, have ended, or have no CPU. So the asker gives up at some point. But once the thread has
+//! begun to write its answer, the asker waits for the rest.
 //!
 //! ```text
 //!     asker                                  the interrupted code, as thread t
@@ -15,8 +15,8 @@
 //!                     if that fails: waits on
 //! ```
 //!
-//! The thread's id is part of the word. Otherwise a thread that comes late, when another one is
-//! asked, would see a question, take it for its own, and answer for the wrong thread.
+//! The thread's id is part of the word. Otherwise a late thread might see a question that was meant
+//! for another thread, take it for its own, and answer for the wrong thread.
 //!
 //! The answering side allocates nothing, takes no lock, and never waits: it may have interrupted
 //! anything.
@@ -24,18 +24,18 @@
 //! # Rejected
 //! * A sequence number for each question: the thread would have to learn it, through a signal that
 //!   carries nothing.
-//! * A place for the answer on the asker's stack: a late thread would write into a frame that is
-//!   gone.
+//! * A place for the answer on the asker's stack: a late thread would write into a frame that no
+//!   longer exists.
 //!
 //! # Invariants
 //! * I1: one thread asks at a time, under the lock `turn`.
-//! * I2: the answer is touched by the thread that made ANSWERING until it makes ANSWERED, and by
-//!   the asker from then until IDLE.
+//! * I2: the answer is touched by the thread that set ANSWERING until it sets ANSWERED, and by the
+//!   asker from then until IDLE.
 //!
 //! # Orderings
 //! * P1: ASKED, released by the asker -> the acquire in `answer`: the asker has finished with the
 //!   previous answer.
-//! * P2: ANSWERED, released by `answer` -> the acquire load of the asker: the answer is written.
+//! * P2: ANSWERED, released by `answer` -> the asker's acquire load: the answer is complete.
 
 use crate::primitive::{AtomicU64, Mutex, Ordering, UnsafeCell, const_fn, yield_thread};
 
@@ -70,10 +70,10 @@ impl<T> Inquiry<T> {
 
     /// Asks `thread`.
     ///
-    /// `interrupt` makes it call [`answer`](Self::answer), or returns `false` if it cannot be
-    /// reached; `wait` lets some time pass and returns `true` to keep waiting; `read` gets the
-    /// answer if it comes. Blocks the thread for as long as `wait` says, and for the rest of an
-    /// answer that has begun.
+    /// `interrupt` makes the thread call [`answer`](Self::answer), or returns `false` if it cannot
+    /// be reached. `wait` lets some time pass and returns `true` to keep waiting. `read` gets the
+    /// answer if one arrives. The caller blocks for as long as `wait` says, and until an answer
+    /// that has begun is complete.
     pub fn ask<R>(
         &self,
         thread: u32,
@@ -105,7 +105,7 @@ impl<T> Inquiry<T> {
         self.word.compare_exchange(word(thread, ASKED), IDLE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Writes the answer if `thread`, the caller, is the one that is asked.
+    /// Writes the answer if `thread`, the caller, is the thread being asked.
     ///
     /// Returns `true` if it was. Async-signal-safe if `write` is.
     pub fn answer(&self, thread: u32, write: impl FnOnce(&mut T)) -> bool {
@@ -114,7 +114,7 @@ impl<T> Inquiry<T> {
         if self.word.compare_exchange(asked, answering, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
         }
-        // SAFETY: I2: this thread made ANSWERING.
+        // SAFETY: I2: this thread set ANSWERING.
         self.answer.with_mut(|answer| write(unsafe { &mut *answer }));
         // ORDERING P2: release pairs with the load in `ask`.
         self.word.store(word(thread, ANSWERED), Ordering::Release);

@@ -1,9 +1,9 @@
 //! The word between a goroutine that ends and the waiters for its end.
 //!
 //! # Protocol
-//! There is one word per goroutine. Its low two bits are flags; the rest is the head of a list of
-//! [`JoinNode`]s, pushed by compare-and-swap and taken as a whole by the one exchange that ends the
-//! goroutine.
+//! There is one word per goroutine. Its low two bits are flags. The rest is the head of a list of
+//! [`JoinNode`]s, which are pushed by compare-and-swap and taken all at once by the exchange that
+//! ends the goroutine.
 //!
 //! ```text
 //! bits   | DONE | DETACHED | list of nodes
@@ -14,17 +14,17 @@
 //! ```
 //!
 //! The block belongs to two parties, the goroutine and its handle, and whichever leaves **last**
-//! drops the result and frees the block. `detach` returns whether the goroutine has ended already.
-//! The goroutine first checks whether it is detached, drops its result if so (that is user code, so
-//! it must come before the end), and then ends by an exchange that fails if the handle has left in
-//! between. So exactly one side is the last, with one read-modify-write at the end of a goroutine
-//! and none in a `join` that finds it ended; a reference count beside a state word would take two
-//! and one.
+//! drops the result and frees the block. `detach` returns whether the goroutine has already ended.
+//! The goroutine first checks whether it is detached. If so, it drops its result; this runs user
+//! code, so it must come before the end. The goroutine then ends with an exchange, which fails if
+//! the handle has left in between. So exactly one side leaves last. This takes one
+//! read-modify-write at the end of a goroutine, and none in a `join` that finds the goroutine
+//! ended. A reference count next to a state word would take two and one.
 //!
 //! # Invariants
 //! * I1: DONE is set once and never cleared; after it the word does not change, except for
 //!   DETACHED, which no longer matters.
-//! * I2: a node in the list is alive until its `wake` was called.
+//! * I2: a node in the list stays alive until its `wake` is called.
 //!
 //! # Orderings
 //! * P1: the release half of `finish`'s exchange -> the acquire load in `is_done`, `push`, and
@@ -45,7 +45,7 @@ const FLAGS: usize = DONE | DETACHED;
 #[derive(Debug)]
 pub struct JoinNode {
     next: AtomicUsize,
-    /// Called once, with the node, on the stack of the goroutine that ended.
+    /// Called once, with the node, on the stack of the goroutine that is ending.
     ///
     /// The node may be gone when it returns.
     wake: unsafe fn(*const JoinNode),
@@ -58,7 +58,7 @@ impl JoinNode {
     }
 }
 
-/// The state of a goroutine's end, as described in the module's documentation.
+/// The word of one goroutine, as described in the module's documentation.
 #[derive(Debug)]
 pub struct JoinWord(AtomicUsize);
 
@@ -86,11 +86,11 @@ impl JoinWord {
     /// Returns `true` if the goroutine has ended.
     #[inline]
     pub fn is_done(&self) -> bool {
-        // ORDERING P1: acquire; the result is there.
+        // ORDERING P1: acquire; the result is visible.
         self.0.load(Ordering::Acquire) & DONE != 0
     }
 
-    /// Returns `true` if the handle was dropped: the goroutine itself then drops the result.
+    /// Returns `true` if the handle was dropped; the goroutine itself then drops the result.
     #[inline]
     pub fn is_detached(&self) -> bool {
         self.0.load(Ordering::Relaxed) & DETACHED != 0
@@ -101,8 +101,8 @@ impl JoinWord {
     /// Returns `false` if the goroutine has already ended.
     ///
     /// # Safety
-    /// The node stays in place until its `wake` was called (I2). The caller has a handle, so the
-    /// word stays.
+    /// The node stays in place until its `wake` is called (I2). The caller has a handle, so the
+    /// word stays alive.
     pub unsafe fn push(&self, node: *const JoinNode) -> bool {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
@@ -123,9 +123,9 @@ impl JoinWord {
 
     /// Ends the goroutine.
     ///
-    /// `detached` says what the caller acted on: whether it has dropped the result because no
-    /// handle is left. Returns `None` if the handle was dropped since the caller checked: the
-    /// caller then drops the result and calls this again.
+    /// `detached` is `true` if the caller has already dropped the result because no handle is left.
+    /// Returns `None` if the handle was dropped since the caller checked. The caller then drops the
+    /// result and calls this method again.
     #[inline]
     pub fn finish(&self, detached: bool) -> Option<Waiters> {
         let mut word = self.0.load(Ordering::Relaxed);

@@ -1,14 +1,14 @@
-//! An M's hold on its P: free for the M to use, while any other thread can take the P from an M
-//! that does not come back.
+//! An M's hold on its P: it costs the M almost nothing, and any other thread can take the P from an
+//! M that does not return.
 //!
 //! # Protocol
 //! Go stops a goroutine that runs too long with a signal. In Rust no instruction of user code is
-//! known to be a safe place to stop at, so the *P* is taken instead: the M goes on computing, or
-//! stays in its system call, without it, and the P runs other goroutines on another M. The *owner*
-//! is the thread of the M that the lease belongs to. It is *inside* while it runs scheduler code
-//! that uses the P, and *outside* while it runs the goroutine's own code. A *retaker* is any other
-//! thread (usually sysmon) that wants the P. The P may be taken only while the owner is outside,
-//! and the owner must learn of it before it touches the P again.
+//! known to be a safe place to stop, so the *P* is taken instead. The M continues computing, or
+//! stays in its system call, without the P, and the P runs other goroutines on another M. The
+//! *owner* is the thread of the M that the lease belongs to. It is *inside* while it runs scheduler
+//! code that uses the P, and *outside* while it runs the goroutine's own code. A *retaker* is any
+//! other thread (usually sysmon) that wants the P. The P may be taken only while the owner is
+//! outside, and the owner must learn of the loss before it touches the P again.
 //!
 //! This is Dekker's problem: each side stores its own word, then loads the other's.
 //!
@@ -20,35 +20,37 @@
 //!     else: slow path                    else: notice = NONE, the owner keeps it
 //! ```
 //!
-//! Without fences both could load the old values, and both use the P. With them at least one sees
-//! the other. If only the owner sees, the retaker has found it outside and may take the P. If only
-//! the retaker sees, it backs off. If both see, it backs off too, but the owner cannot tell this
-//! from the first case. So an owner that sees a notice takes the mutex: then the retaker is done,
-//! and `notice` tells the outcome.
+//! Without fences both could load the old values, and both could use the P. With fences at least
+//! one side sees the other's store. If only the owner does, the retaker has found it outside and
+//! may take the P. If only the retaker does, it backs off. If both do, the retaker also backs off,
+//! but the owner cannot distinguish this from the first case. So an owner that sees a notice takes
+//! the mutex: once it has the mutex, the retaker is done, and `notice` tells the outcome.
 //!
-//! The owner enters millions of times a second and the retaker tries a few times a second, so the
-//! fences are unequal: the owner's stops only the compiler, and the retaker's is a `membarrier`,
-//! which makes every thread of the process execute a full fence. Plain stores suffice for the owner
-//! because `inside` has no other writer: there is nothing to compare or exchange, only an order to
-//! keep.
+//! The owner enters millions of times a second, while the retaker tries a few times a second, so
+//! the fences are unequal. The owner's fence restrains only the compiler. The retaker's is a
+//! `membarrier`, which makes every thread of the process execute a full fence. Plain stores suffice
+//! for the owner because `inside` has no other writer: there is nothing to compare or exchange,
+//! only an order to keep.
 //!
 //! # Rejected
 //! * A compare-and-swap on one word at each entry: 4.7 ns against 0.4 (and 9.0 if the exit swaps
 //!   too).
 //! * A sequentially consistent fence at each entry: 4.7 ns.
 //! * A lock around each entry: 9.6 ns, and the retaker would block behind a descheduled owner.
-//! * A signal to the owner's thread: it interrupts the very system calls that make an owner late,
-//!   user code would see `EINTR`, and the handler could only set the flag that `notice` already is.
+//! * A signal to the owner's thread: it would interrupt the very system calls that make an owner
+//!   late, user code would see `EINTR`, and the handler could only set a flag, which `notice`
+//!   already is.
 //! * A time stamp or tick alone, without a handshake: it says that the owner *was* outside, not
 //!   that it still is.
 //!
 //! # Lending
-//! A retaker may want the P for a moment only, while the owner goes on computing: the borrower then
-//! *gives it back* ([`Lease::give_back`]), if the owner has not noticed the loss. The owner notices
-//! under the mutex and records it there (`GONE`), so the two cannot miss each other: either the
-//! borrower comes first, and the owner never learns that the P was away, or the owner does, and the
-//! borrower keeps the P. No fence is needed: an owner that reads `NONE` without the mutex reads the
-//! borrower's store, and one that reads anything else takes the mutex.
+//! A retaker may want the P only for a moment, while the owner continues computing. Such a borrower
+//! *gives the P back* ([`Lease::give_back`]) if the owner has not noticed the loss. The owner
+//! notices the loss under the mutex and records that it has (`GONE`), so the two cannot miss each
+//! other. If the borrower takes the mutex first, the owner never learns that the P was away. If the
+//! owner takes it first, the borrower keeps the P. No fence is needed: an owner that reads `NONE`
+//! without the mutex reads the borrower's store, and an owner that reads anything else takes the
+//! mutex.
 //!
 //! # States
 //!
@@ -64,8 +66,9 @@
 //! # Invariants
 //! * I1: `inside` is written by the owner only.
 //! * I2: `notice` is written under the mutex only.
-//! * I3: `GONE` stays until the owner has another P and calls `renew`; `TAKEN` until the owner
-//!   makes it `GONE`, or the P is given back. A lease in either state is never taken.
+//! * I3: `GONE` stays until the owner has another P and calls `renew`. `TAKEN` stays until the
+//!   owner changes it to `GONE`, or the P is given back. A P is never taken from a lease in either
+//!   state.
 //! * I4: the owner uses its P only between an `enter` that returned `true` (or a `renew`) and the
 //!   next `exit`.
 //! * I5: only the M that has the P gives it back, and does not use it afterwards.
@@ -75,13 +78,12 @@
 //!   owner did with the P is visible to the retaker that takes it.
 //! * P2: `inside = 1`, light fence, load of `notice` in `enter` <-> `notice = ASKED`, heavy fence,
 //!   load of `inside` in `try_take`: at least one of the two loads sees the other side's store.
-//! * P3: `notice = NONE`, released in `try_take` -> the acquire load in `enter`: what a `check`
-//!   read of the P, it read before the owner writes there again.
-//! * P4: the mutex: what a retaker decided is visible to an owner that waited for it, and what
-//!   `renew` and `release` store is visible to the next retaker, and to the M that gives the P
-//!   back.
+//! * P3: `notice = NONE`, released in `try_take` -> the acquire load in `enter`: whatever a `check`
+//!   read from the P, it read before the owner writes there again.
+//! * P4: the mutex: a retaker's decision is visible to the owner that waited for it, and the stores
+//!   of `renew` and `release` are visible to the next retaker and to the M that gives the P back.
 //! * P5: `notice = NONE`, released in `give_back` -> the acquire load in `enter`: everything that
-//!   was done with the P while it was away is visible to the owner that has it again.
+//!   was done with the P while it was away is visible to the owner once it has the P again.
 //!
 //! # See also
 //! `retake` and `exitsyscall` in Go's `proc.go`; "Asymmetric Dekker synchronization" (Dice, Huang,
@@ -89,7 +91,7 @@
 
 use crate::primitive::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, heavy_fence, light_fence};
 
-/// No retaker is at work: the P is the owner's.
+/// No retaker is active: the P is the owner's.
 const NONE: u8 = 0;
 /// A retaker holds the mutex and is about to decide.
 const ASKED: u8 = 1;
@@ -101,7 +103,7 @@ const GONE: u8 = 3;
 /// One M's hold on its P, as described in the module's documentation.
 #[derive(Debug)]
 pub struct Lease {
-    // The owner writes it, retakers read it.
+    // Written by the owner, read by retakers.
     inside: AtomicBool,
     // Written under `decision`; the owner reads it at each entry.
     notice: AtomicU8,
@@ -127,10 +129,10 @@ impl Lease {
     ///
     /// Returns `true` if the P is still there.
     ///
-    /// May wait for a retaker that is deciding, for as long as its fence and its `check` take.
-    /// Entries do not nest: one `exit` ends the last `enter`. After `false` the owner is in
-    /// scheduler code without a P: there is nothing to take from it, an `exit` is allowed but not
-    /// needed, and it gets `false` again until it has called [`renew`](Self::renew).
+    /// May wait for a retaker that is deciding, for as long as the retaker's fence and `check`
+    /// take. Entries do not nest: one `exit` ends the last `enter`. After `false` the owner is in
+    /// scheduler code without a P. There is nothing to take from it, an `exit` is allowed but not
+    /// needed, and `enter` returns `false` again until the owner has called [`renew`](Self::renew).
     #[inline]
     #[must_use = "without the P, nothing of it may be touched"]
     pub fn enter(&self) -> bool {
@@ -142,9 +144,9 @@ impl Lease {
         if self.notice.load(Ordering::Acquire) == NONE { true } else { self.enter_noticed() }
     }
 
-    /// Returns `true` if the P was taken, or may just be being taken (owner).
+    /// Returns `true` if the P was taken, or may be about to be taken (owner).
     ///
-    /// For an owner that is about to do something that takes longer than an [`enter`](Self::enter).
+    /// For an owner that is about to do something that takes longer than [`enter`](Self::enter).
     #[inline]
     pub fn is_noticed(&self) -> bool {
         // ORDERING: relaxed, a hint; `enter` is the exact answer.
@@ -162,7 +164,7 @@ impl Lease {
 
     /// Waits for the retaker's decision.
     ///
-    /// Returns `true` if it left the P.
+    /// Returns `true` if the retaker left the P to the owner.
     #[cold]
     fn enter_noticed(&self) -> bool {
         let _decided = self.lock();
@@ -178,7 +180,7 @@ impl Lease {
         }
     }
 
-    /// Records that the owner has a P (its first, or another one) and is inside.
+    /// Records that the owner has a P (its first or another one) and is inside.
     ///
     /// The P must already be the owner's alone: this only lets retakers take it again.
     #[cold]
@@ -189,14 +191,15 @@ impl Lease {
         self.notice.store(NONE, Ordering::Relaxed);
     }
 
-    /// Gives up the P from inside (owner), for example when it goes idle or is about to block.
+    /// Releases the P from inside (owner), for example when the owner goes idle or is about to
+    /// block.
     ///
     /// The owner is outside afterwards. The caller decides what becomes of the P, which no retaker
     /// can take anymore.
     #[cold]
     pub fn release(&self) {
         let _guard = self.lock();
-        // ORDERING P4: a later retaker sees GONE and does not ask; the mutex rules out one in
+        // ORDERING P4: a later retaker sees GONE and does not ask; the mutex rules out a retaker in
         // between.
         self.notice.store(GONE, Ordering::Relaxed);
         self.inside.store(false, Ordering::Relaxed);
@@ -207,11 +210,11 @@ impl Lease {
     /// Returns `true` if the P is the caller's.
     ///
     /// Also returns `false` if there is no P under this lease. `check` runs while the owner cannot
-    /// use the P: there the caller verifies the reason for which it wanted the P (is it still the
-    /// same P, the same tick?), and may read what otherwise only the owner reads. It must be short
-    /// and must not block, since the owner may be waiting for it. The call costs a heavy fence (8.5
-    /// us if other CPUs run this process), and an owner that enters at that moment waits for it:
-    /// check its tick first.
+    /// use the P: in it the caller verifies that its reason for wanting the P still holds (is it
+    /// still the same P, the same tick?), and may read data that otherwise only the owner reads.
+    /// `check` must be short and must not block, since the owner may be waiting for it. The call
+    /// costs a heavy fence (8.5 us if other CPUs run this process), and an owner that enters at
+    /// that moment waits for it. So look at the owner's tick first.
     #[cold]
     pub fn try_take(&self, check: impl FnOnce() -> bool) -> bool {
         let _guard = self.lock();
@@ -224,16 +227,16 @@ impl Lease {
         heavy_fence();
         // ORDERING P1, P2: acquire takes over what the owner did with the P.
         let taken = !self.inside.load(Ordering::Acquire) && check();
-        // ORDERING P3: release; the owner writes to the P after it has read this NONE, and `check`
-        // read it before.
+        // ORDERING P3: release; `check` read the P before this store, and the owner writes to the P
+        // only after it has read this NONE.
         self.notice.store(if taken { TAKEN } else { NONE }, Ordering::Release);
         taken
     }
 
-    /// Gives a P that was taken here back to the owner, if the owner has not noticed (called by the
-    /// M that has the P, I5).
+    /// Returns a P that was taken through this lease to the owner, if the owner has not noticed the
+    /// loss (called by the M that has the P, I5).
     ///
-    /// Returns `true` if it did: the P is the owner's again as if it had never been taken. After
+    /// Returns `true` if it did: the P is the owner's again, as if it had never been taken. After
     /// `false` the P is still the caller's. `record` runs before the owner can use the P.
     #[cold]
     #[must_use = "the P is the caller's or the owner's"]
@@ -256,8 +259,8 @@ impl Lease {
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
-        // A `check` that panicked left ASKED behind: the owner then asks under the mutex, and keeps
-        // its P.
+        // A `check` that panicked left ASKED behind. The owner then checks under the mutex, and
+        // keeps its P.
         self.decision.lock()
     }
 }

@@ -1,6 +1,6 @@
 //! Pure algorithms: no system calls, no goroutines, only atomics from `primitive`.
 //!
-//! Each file is one protocol, which opens with its essay, and loom checks each in
+//! Each file is one protocol and opens with an essay on it. Loom checks every protocol in
 //! `scheduler/models`, which compiles these same files.
 
 pub mod claim;

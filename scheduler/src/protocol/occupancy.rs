@@ -1,12 +1,12 @@
-//! Which thread may use a stack at this moment: the one that runs the goroutine on it, or the
-//! sweeper that returns its unused pages.
+//! Which thread may currently use a stack: the thread that runs the goroutine on it, or the sweeper
+//! that returns the stack's unused pages to the system.
 //!
 //! # Protocol
 //! A goroutine that once went deep and then parks keeps pages that it does not need. The *sweeper*
 //! (one thread) drops them while the goroutine stays parked, without waking it. The *resumer* (the
-//! worker that is about to switch to the goroutine) may come at any moment. Dropping is safe only
+//! worker that is about to switch to the goroutine) may arrive at any moment. Dropping is safe only
 //! below the stack pointer of the last suspend, and that pointer means nothing once the goroutine
-//! runs again. So the two exclude each other:
+//! runs again. So the sweeper and the resumer exclude each other:
 //!
 //! ```text
 //!     resumer, enter                     sweeper, exclude (a batch of up to 64)
@@ -17,33 +17,34 @@
 //! ```
 //!
 //! This is Dekker's problem, and the fences solve it as in `lease`: at least one side sees the
-//! other's store. Both may see it: then the resumer waits although the sweeper skips the slot, for
-//! as long as the batch takes. The two cannot wait for each other, since the sweeper never waits.
+//! other's store. Both may see the other's store. In that case the sweeper skips the slot, but the
+//! resumer still waits for as long as the batch takes. The two cannot wait for each other, since
+//! the sweeper never waits.
 //!
-//! The resumer passes here at every switch, the sweeper a few times a second. So the resumer pays a
-//! store, a compiler fence, and a load (0.4 ns), and the sweeper pays one `membarrier` (8.5 us) for
-//! each batch.
+//! The resumer runs this protocol at every switch, and the sweeper a few times a second. So the
+//! resumer pays only for a store, a compiler fence, and a load (0.4 ns), and the sweeper pays for
+//! one `membarrier` (8.5 us) per batch.
 //!
 //! # Rejected
 //! * A compare-and-swap at each resume: 4.7 ns, on every switch of every goroutine.
-//! * Trimming by the goroutine itself when it parks: one system call is 9.5 us while other CPUs run
-//!   the process, and at that moment it is unknown whether it parks for a microsecond or for an
-//!   hour.
-//! * Waking the goroutine to trim itself: it touches the memory that should be left alone, and
+//! * Trimming by the goroutine itself when it parks: one system call takes 9.5 us while other CPUs
+//!   run the process, and it is not yet known whether the goroutine parks for a microsecond or for
+//!   an hour.
+//! * Waking the goroutine to trim itself: this touches the memory that should be left alone, and
 //!   wakes an idle process.
 //!
 //! # Invariants
-//! * I1: `running` is written by the thread that has the stack: resumers of one stack never
-//!   overlap.
-//! * I2: `trimming` is written by one thread at a time: the sweeper, or a dump, which takes the
-//!   sweeper's place to read a stack that must not change. They exclude each other with a
-//!   lock of their own.
+//! * I1: `running` is written only by the thread that has the stack, since resumers of one stack
+//!   never overlap.
+//! * I2: `trimming` is written by one thread at a time: the sweeper, or a thread that writes a dump
+//!   and takes the sweeper's place to read a stack that must not change. They exclude each other
+//!   with a lock of their own.
 //! * I3: a thread that runs on the stack, or changes what the sweeper reads of it, does so between
 //!   `enter` and `leave`.
 //!
 //! # Orderings
-//! * P1: `running = 0`, released in `leave` -> the acquire load in `exclude`: the stack pointer
-//!   stored before it, and every word on the stack, are those of the last suspend.
+//! * P1: `running = 0`, released in `leave` -> the acquire load in `exclude`: the sweeper sees the
+//!   stack pointer and every word on the stack as the last suspend left them.
 //! * P2: `running = 1`, light fence, load of `trimming` in `enter` <-> `trimming = 1`, heavy fence,
 //!   load of `running` in `exclude`: at least one of the two loads sees the other side's store.
 //! * P3: `trimming = 0`, released in `exclude` -> the acquire load in `enter`: what the sweeper
@@ -51,7 +52,7 @@
 
 use crate::primitive::{AtomicBool, Ordering, const_fn, heavy_fence, light_fence, spin_hint, yield_thread};
 
-/// The maximum number of stacks that one call of [`exclude`] takes.
+/// The maximum number of stacks that one call to [`exclude`] takes.
 pub const BATCH: usize = 64;
 
 /// Rounds of spinning before the first yield of the time slice.
@@ -82,8 +83,8 @@ impl Occupancy {
 
     /// Takes the stack for the thread that will run on it.
     ///
-    /// Blocks the OS thread while a sweep of it is running. Taking it twice has the effect of
-    /// taking it once.
+    /// Blocks the OS thread while the stack is being swept. Taking the stack twice has the same
+    /// effect as taking it once.
     #[inline]
     pub fn enter(&self) {
         self.running.store(true, Ordering::Relaxed);
@@ -111,7 +112,7 @@ impl Occupancy {
 
     /// Releases the stack.
     ///
-    /// Its contents, and the stack pointer, were stored before.
+    /// The caller has already stored the stack's contents and the stack pointer.
     #[inline]
     pub fn leave(&self) {
         // ORDERING P1: release pairs with the load of `running` in `exclude`.

@@ -2,12 +2,12 @@
 //! ready.
 //!
 //! # Vocabulary
-//! A descriptor has two directions, reading and writing, with a word each. A direction has one
-//! *owner* at a time: the goroutine or thread that tries to read, or to write (the layer above has
-//! a lock for that). The *poller* is whichever thread has received an *event* for the descriptor
-//! from the system. A *cause* is anything else that ends a wait: the descriptor is closed, its
-//! deadline has passed, a context is done. Causes are kept elsewhere, each in a word of its own
-//! that its side writes and the owner reads.
+//! A descriptor has two directions, reading and writing, each with its own word. A direction has
+//! one *owner* at a time: the goroutine or thread that tries to read, or to write (the layer above
+//! has a lock for that). The *poller* is whichever thread has received an *event* for the
+//! descriptor from the system. A *cause* is anything else that ends a wait: the descriptor is
+//! closed, its deadline has passed, or a context is done. Causes are kept elsewhere. Each has a
+//! word of its own, written by its side and read by the owner.
 //!
 //! # Protocol
 //! The system reports edges: a descriptor that becomes ready is reported once. So the word must
@@ -25,46 +25,46 @@
 //!
 //! 1. The owner calls [`clear`](PollWord::clear), checks the causes, and tries its operation. Only
 //!    if that would block:
-//! 2. [`begin`](PollWord::begin) takes what was reported since, and the owner tries again;
-//!    otherwise it announces the wait.
+//! 2. [`begin`](PollWord::begin) either takes an event that was reported since, and the owner tries
+//!    again, or announces the wait.
 //! 3. The owner checks all causes **again**.
-//! 4. It parks; the commit step, when its registers are saved, calls [`park`](PollWord::park),
-//!    which publishes the waiter. If the announcement is gone by then, an event or a cause has
-//!    come, and the owner goes on at once.
-//! 5. However the wait has ended, [`end`](PollWord::end) returns whether an event was there. The
-//!    owner tries again, or checks the causes once more. A wait may end spuriously: a deadline was
-//!    moved just after it had passed, or a cause of an earlier wait came late.
+//! 4. It parks. Once its registers are saved, the commit step calls [`park`](PollWord::park), which
+//!    publishes the waiter. If the announcement is already gone, an event or a cause has arrived,
+//!    and the owner continues immediately.
+//! 5. However the wait ended, [`end`](PollWord::end) returns whether an event was reported. The
+//!    owner tries again or checks the causes once more. A wait may end spuriously: a deadline was
+//!    moved just after it had passed, or a cause of an earlier wait arrived late.
 //!
 //! An event sets `READY` from any state. A cause is written first, and then
-//! [`take_waiter`](PollWord::take_waiter) takes the waiter, or the announcement, and leaves no
-//! `READY`: a deadline that has passed makes nothing readable.
+//! [`take_waiter`](PollWord::take_waiter) takes the waiter or the announcement without setting
+//! `READY`, because a deadline that passes makes nothing readable.
 //!
 //! # The race
-//! The owner sees no cause and waits; the cause comes in between. If the announcement came after
-//! the cause had looked for a waiter, and the owner looked for the cause before it was there, the
-//! wait would never end. Both sides therefore *publish, fence, look*: the owner publishes the
-//! announcement and looks at the causes, the other publishes the cause and looks at the word. At
-//! least one sees the other. An event has no such race: event and announcement meet in the one
-//! word.
+//! The owner sees no cause and waits, but the cause arrives in between. If the owner announced its
+//! wait only after the other side had looked for a waiter, and checked the causes before the other
+//! side had published one, the wait would never end. Both sides therefore *publish, fence, look*:
+//! the owner publishes the announcement and looks at the causes, and the other side publishes the
+//! cause and looks at the word. At least one of them sees what the other published. An event has no
+//! such race, because event and announcement share one word.
 //!
 //! # Rejected
 //! * Publishing the waiter in the commit step and checking the causes after that, without an
-//!   announcement. Once published, the goroutine may be woken, run, and wait again in the same word
-//!   while the commit step of its first wait is still at work. If that step then sees a cause, it
-//!   takes the second wait's waiter for its own, and the goroutine runs twice.
+//!   announcement. Once published, the goroutine may be woken, run, and wait again on the same word
+//!   while the commit step of its first wait is still running. If that step then sees a cause, it
+//!   mistakes the second wait's waiter for its own, and the goroutine runs twice.
 //! * A lock around the word and the causes: each event would take it, and a goroutine that holds it
 //!   may be anywhere.
-//! * A list of waiters for each direction. The layer above decides once who may read next; it need
-//!   not be decided again at each event.
-//! * `READY` set by close and deadline too: the next owner would try, wait, and find out one round
-//!   later. It works, but a deadline that is reset would leave false reports behind.
-//! * A claim (`protocol::claim`) for waits that a context ends as well. An event that has taken the
-//!   waiter would then have to look into its frame for the claim, which the other side may just
-//!   have released. Here the other side, too, goes through the word, which stays.
+//! * A list of waiters for each direction. The layer above decides once which goroutine may read
+//!   next; there is no need to decide again at each event.
+//! * Setting `READY` on a close or a deadline too: the next owner would try, wait, and find out one
+//!   round later. It works, but a deadline that is reset would leave false reports behind.
+//! * A claim (`protocol::claim`) for waits that a context may also end. An event that has taken the
+//!   waiter would then have to look for the claim in the waiter's frame, which the other side may
+//!   just have released. Here the other side also goes through the word, which stays valid.
 //!
 //! # Invariants
-//! * I1: only the owner moves the word from NIL to WAIT and from WAIT to a waiter; so while it is
-//!   not between `begin` and `end`, the word is NIL or READY.
+//! * I1: only the owner moves the word from NIL to WAIT and from WAIT to a waiter. So unless the
+//!   owner is between `begin` and `end`, the word is NIL or READY.
 //! * I2: a published waiter is taken once, by the exchange that removes it, and the taker owes it
 //!   one wake.
 //! * I3: the word outlives every thread that knows it, so a late `set_ready` or `take_waiter` is
@@ -73,11 +73,11 @@
 //! # Orderings
 //! * P1: the release in `park` -> the acquire in `set_ready` and `take_waiter`: the waker sees a
 //!   goroutine that has parked.
-//! * P2: announce, SeqCst fence in `begin`, look at the causes <-> publish a cause, SeqCst fence in
-//!   `take_waiter`, look at the word.
+//! * P2: announce, SeqCst fence in `begin`, check the causes <-> publish a cause, SeqCst fence in
+//!   `take_waiter`, check the word.
 //! * P3: the release in `set_ready` and `take_waiter` -> the acquire in `clear`, `begin`, `park`,
-//!   and `end`: an owner that goes on without a wake sees what was done before, as it would through
-//!   the wake.
+//!   and `end`: an owner that continues without a wake sees what was done before, as it would after
+//!   a wake.
 //!
 //! # See also
 //! `netpollblock` and `netpollunblock` in Go's `netpoll.go`. The model is
@@ -89,11 +89,11 @@ use crate::primitive::{AtomicPtr, Ordering, const_fn, fence};
 
 /// Nothing was reported, and there is no waiter.
 const NIL: *mut () = ptr::null_mut();
-/// An event was reported that has not been taken.
+/// An event was reported and has not been taken.
 const READY: *mut () = ptr::without_provenance_mut(1);
 /// The owner is about to park.
 const WAIT: *mut () = ptr::without_provenance_mut(2);
-// Any other value is a waiter, whose address is larger.
+// Any other value is the address of a waiter, which is larger than these.
 
 /// One direction of a descriptor.
 #[derive(Debug)]
@@ -113,25 +113,25 @@ impl PollWord {
         }
     }
 
-    /// Clears a reported event (owner, before it tries): the attempt will tell.
+    /// Clears a reported event (owner, before it tries its operation).
     ///
     /// Returns `true` if there was one.
     #[inline]
     pub fn clear(&self) -> bool {
-        // An event that comes after the load is kept, or is as old as the attempt.
+        // An event that arrives after the load is either kept or no newer than the attempt.
         self.0.load(Ordering::Relaxed) == READY
             // ORDERING P3: acquire.
             && self.0.compare_exchange(READY, NIL, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Announces the wait and returns `true`, or takes an event that was reported since and returns
-    /// `false` (owner, after an attempt that would block).
+    /// Announces the wait and returns `true`, or takes an event that was reported in the meantime
+    /// and returns `false` (owner, after an attempt that would block).
     ///
     /// After `true` the owner checks the causes, perhaps [parks](Self::park), and calls
     /// [`end`](Self::end).
     ///
     /// # Panics
-    /// If the direction already has an owner that waits.
+    /// If the direction already has a waiting owner.
     #[inline]
     pub fn begin(&self) -> bool {
         // ORDERING P3: acquire.
@@ -143,7 +143,7 @@ impl PollWord {
             self.clear();
             return false;
         }
-        // ORDERING P2: between the announcement and the owner's look at the causes.
+        // ORDERING P2: between the announcement and the owner's check of the causes.
         fence(Ordering::SeqCst);
         true
     }
@@ -161,9 +161,9 @@ impl PollWord {
         self.0.compare_exchange(WAIT, waiter.as_ptr(), Ordering::Release, Ordering::Acquire).is_ok()
     }
 
-    /// Ends the wait (owner), also one that was given up before it parked.
+    /// Ends the wait (owner), even if it was abandoned before parking.
     ///
-    /// Returns `true` if an event was reported, which is taken.
+    /// Returns `true` if an event was reported; the event is taken.
     #[inline]
     pub fn end(&self) -> bool {
         // ORDERING P3: acquire.
@@ -187,7 +187,7 @@ impl PollWord {
     /// Returns the waiter, which the caller wakes.
     #[must_use = "the waiter is owed a wake"]
     pub fn take_waiter(&self) -> Option<NonNull<()>> {
-        // ORDERING P2: between the cause and the look at the word.
+        // ORDERING P2: between the cause and the check of the word.
         fence(Ordering::SeqCst);
         let mut word = self.0.load(Ordering::Relaxed);
         while word != NIL && word != READY {

@@ -3,63 +3,65 @@
 //! # Vocabulary
 //! An *I/O waiter* is a goroutine or thread that waits for a descriptor. The *poller* is the M that
 //! blocks in the system's poll; there is at most one, and it has no P. To poll *in passing* is to
-//! poll without blocking. An M is *idle* when it is in a list of the scheduler and sleeps until
-//! another thread leaves it a *token*.
+//! poll without blocking. An M is *idle* when it is in one of the scheduler's lists and sleeps
+//! until another thread leaves it a *token*.
 //!
 //! # Requirements
 //! * N1: while there are I/O waiters, an M is the poller, or some P is in use. An M with a P polls
-//!   in passing, every few dispatches and before it gives up the P; sysmon, which is awake while
-//!   any P is in use, polls if no M has for a while.
+//!   in passing, every few dispatches and before it releases the P. Sysmon, which is awake while
+//!   any P is in use, polls if no M has done so for a while.
 //! * N2: without I/O waiters no thread polls, and with all Ps idle no thread polls in passing: idle
 //!   costs nothing.
 //! * N3: the poller is an idle M like any other: a thread that leaves it a token (with a P, or
-//!   because of an earlier timer) wakes it, once.
+//!   because of an earlier timer) wakes it exactly once.
 //!
 //! # N1
-//! An M that goes idle **gives up the role if it has it, fences, looks at the number of waiters**,
+//! An M that goes idle **releases the role if it has it, fences, checks the number of waiters**,
 //! and [claims](PollerRole::claim) the role if there are any and the role is free. A goroutine that
-//! parks for I/O counts itself first, and its M goes on to the next goroutine, or goes idle. So the
-//! last M to go idle sees all goroutines that have parked on Ms with a P. Some waiters do not pass
-//! there: a foreign thread; a goroutine that blocks its M in place, or is locked to it; a P that is
-//! given up without its M going idle, as around a blocking call. These **count, fence, look at the
-//! role** ([`PollerRole::is_wanted`]), and if it is free, leave a token at an idle M, or start one.
-//! Either they see no poller, or the poller sees their count when it has left the role. And if they
-//! see none, the lock of the lists decides: an M that is not in a list yet will see their count,
-//! and one that is finds the token.
+//! parks for I/O counts itself first, and its M continues with the next goroutine or goes idle. So
+//! the last M to go idle sees all goroutines that have parked on Ms with a P. Three cases do not
+//! pass through this check: a foreign thread, a goroutine that blocks its M in place or is locked
+//! to it, and a P that is released without its M going idle, as around a blocking call. In these
+//! cases the thread **counts, fences, and checks the role** ([`PollerRole::is_wanted`]). If the
+//! role is free, it leaves a token for an idle M, or starts an M. Either the thread sees that there
+//! is no poller, or the poller sees the count after leaving the role. If the thread sees no poller,
+//! the lock of the lists decides: an M that is not yet in a list will see the count, and an M that
+//! is in a list will find the token.
 //!
-//! An M that leaves the role has a P, or goes idle again at once. In that case it does not claim
-//! the role while all Ps are in use: the Ms that have them poll, and the batch of an M without a P
-//! would have to wait in the global queue. A thread that makes a P idle without handing it to an M
-//! looks at the role afterwards, as above.
+//! An M that leaves the role has a P, or goes idle again at once. In the latter case it does not
+//! claim the role while all Ps are in use: the Ms that have the Ps poll, and a batch of goroutines
+//! polled by an M without a P would have to wait in the global queue. A thread that makes a P idle
+//! without handing it to an M checks the role afterwards, as above.
 //!
 //! # N3
-//! A token wakes a thread that sleeps on its parker; the poller sleeps elsewhere. So each M has a
-//! [`Doorbell`]. The poller **arms it, fences, looks for a token** before it blocks; a thread that
-//! leaves a token **fences, and looks at the bell**. At least one sees the other. Ringing disarms
-//! the bell, so that only one of many threads that leave tokens pays for the system call.
+//! A token wakes a thread that sleeps on its parker, but the poller sleeps elsewhere. So each M has
+//! a [`Doorbell`]. The poller **arms it, fences, and looks for a token** before it blocks. A thread
+//! that leaves a token **fences and checks the bell**. At least one of them sees what the other
+//! did. Ringing disarms the bell, so only one of many threads that leave tokens pays for the system
+//! call.
 //!
-//! The system keeps a ring until some poll returns. A late one, when its M has left the role, ends
-//! the next poller's poll spuriously; it cannot be lost, as long as no other thread polls while the
-//! bell is armed: the role comes with the right to poll, which is taken before and given back
-//! after.
+//! The system keeps a ring until some poll returns. A late ring, for an M that has left the role,
+//! ends the next poller's poll spuriously. A ring cannot be lost as long as no other thread polls
+//! while the bell is armed. The right to poll, which comes with the role, ensures this: the poller
+//! takes it before arming the bell, and releases it after disarming the bell.
 //!
 //! # Rejected
 //! * Handing the role over to another idle M whenever the poller gets work. A quiet server would
-//!   wake two threads for each request. If the M that left computes for long, sysmon's poll, a few
-//!   milliseconds later, wakes another M, which then becomes the poller.
-//! * Several pollers: each event wakes one of them at random, and all would have to be informed
-//!   about timers.
-//! * A timer queue or a thread of its own for polling: one more thread to wake for each event, and
-//!   from which to wake the M.
+//!   wake two threads for each request. If the M that left the role computes for a long time,
+//!   sysmon's poll wakes another M a few milliseconds later, and that M then becomes the poller.
+//! * Several pollers: each event would wake one of them at random, and all would have to be
+//!   informed about timers.
+//! * A dedicated thread or timer queue for polling: for each event, one more thread would have to
+//!   be woken and then wake the M.
 //!
 //! # Invariants
 //! * I1: an I/O waiter is counted from before it publishes itself until it runs again.
 //! * I2: the role is held from a `claim` that returned `true` to the `release` of the same M.
 //!
 //! # Orderings
-//! * P1: count (or make a P idle), fence, look at the role <-> give up the role, fence, look at the
-//!   count (and for an idle P): in `is_wanted` and in the next `claim`.
-//! * P2: arm the bell, fence, look for a token <-> leave a token, fence, look at the bell.
+//! * P1: count (or make a P idle), fence, check the role <-> release the role, fence, check the
+//!   count (and look for an idle P): in `is_wanted` and in the next `claim`.
+//! * P2: arm the bell, fence, look for a token <-> leave a token, fence, check the bell.
 //!
 //! # See also
 //! `netpollBreak`, `netpollWaiters`, and `sched.lastpoll` in Go. The model is
@@ -100,7 +102,7 @@ impl PollerRole {
         self.waiters.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Uncounts a caller that has waited.
+    /// Uncounts a caller whose wait has ended.
     #[inline]
     pub fn remove_waiter(&self) {
         let before = self.waiters.fetch_sub(1, Ordering::Relaxed);
@@ -116,31 +118,31 @@ impl PollerRole {
 
     /// Returns `true` if an M must be told to poll.
     ///
-    /// For callers that have counted a wait, or given up a P, and do not go idle.
+    /// For callers that have counted a wait or released a P, and do not go idle.
     pub fn is_wanted(&self) -> bool {
-        // ORDERING P1: between the count, or the idle P, and the look at the role.
+        // ORDERING P1: between counting (or making a P idle) and checking the role.
         fence(Ordering::SeqCst);
         self.is_worth_a_look()
     }
 
     /// Claims the role for an M that is in a list and about to sleep.
     ///
-    /// Returns `true` if it is the poller now; `false` while all Ps are in use.
+    /// Returns `true` if the M is the poller now. Returns `false` while all Ps are in use.
     #[must_use = "the role is to be released"]
     pub fn claim(&self, any_idle: impl FnOnce() -> bool) -> bool {
-        // ORDERING P1: between the release of the role and the look at the count.
+        // ORDERING P1: between releasing the role and checking the count.
         fence(Ordering::SeqCst);
-        // The exchange alone decides: no data goes with the role.
+        // The exchange alone decides: no data is passed with the role.
         self.waiters() > 0 && any_idle() && !self.held.swap(true, Ordering::Relaxed)
     }
 
-    /// Gives up the role; the poller calls it after its poll.
+    /// Releases the role; called by the poller after its poll.
     pub fn release(&self) {
         self.held.store(false, Ordering::Relaxed);
     }
 }
 
-/// Armed while its owner blocks in the poll and does not see tokens.
+/// A bell that is armed while its owner blocks in the poll and does not see tokens.
 #[derive(Debug)]
 pub struct Doorbell(AtomicBool);
 
@@ -156,12 +158,12 @@ impl Doorbell {
         Self(AtomicBool::new(false))
     }
 
-    /// Arms the bell (owner, which has the right to poll): a ring ends its poll.
+    /// Arms the bell (owner, which has the right to poll), so that a ring ends the owner's poll.
     ///
     /// The owner looks for a token before it blocks.
     pub fn arm(&self) {
         self.0.store(true, Ordering::Relaxed);
-        // ORDERING P2: between arming the bell and the look for a token.
+        // ORDERING P2: between arming the bell and looking for a token.
         fence(Ordering::SeqCst);
     }
 
@@ -170,10 +172,10 @@ impl Doorbell {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// Returns `true` if the caller, which has left a token, must end the owner's poll.
+    /// Returns `true` if the caller, having left a token, must end the owner's poll.
     #[must_use = "the poll must be ended"]
     pub fn ring(&self) -> bool {
-        // ORDERING P2: between leaving the token and the look at the bell.
+        // ORDERING P2: between leaving the token and checking the bell.
         fence(Ordering::SeqCst);
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }

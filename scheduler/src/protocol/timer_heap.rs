@@ -1,41 +1,42 @@
-//! A heap of deadlines: the earliest is immediately available, and any can be removed.
+//! A heap of deadlines: the earliest is immediately available, and any of them can be removed.
 //!
 //! # Layout
 //! A 4-ary min-heap in one vector: the children of entry `i` are `4i + 1 ..= 4i + 4`. An entry is a
 //! deadline and a pointer to its node, 16 bytes. The deadline is copied into the entry, so choosing
 //! among four children reads one or two cache lines and no node. The node keeps the entry's index,
-//! so a stopped timer is removed at once, in O(log n), and its memory can be freed or reused:
-//! nothing dead stays behind in the heap.
+//! so a stopped timer is removed immediately, in O(log n). Its memory can then be freed or reused,
+//! because no dead entry stays behind in the heap.
 //!
-//! A timer that is never stopped, such as that of a sleep, needs no index: its entry is marked as
-//! one that *stays* until it is due, in the lowest bit of the pointer. Moving it in the heap then
-//! does not touch its node. Among many sleepers each node is a cache miss: with a million of them
-//! removing from the heap was 26 % of the profile with indices, and is 12 % of a shorter run
-//! without.
+//! A timer that is never stopped, such as a sleep's timer, needs no index. The lowest bit of the
+//! pointer marks its entry as one that *stays* until it is due. Moving the entry in the heap then
+//! does not touch its node. With many sleepers, touching a node means a cache miss: with a million
+//! sleepers, removing from the heap was 26 % of the profile with indices, and is 12 % of a shorter
+//! run without them.
 //!
 //! The heap has no clock and no lock. Its owner locks it and passes the time.
 //!
-//! Equal deadlines come out in any order (as in Go). An order of insertion would need eight more
-//! bytes in each entry, and leave half as many entries in a cache line.
+//! Timers with equal deadlines come out in any order (as in Go). Keeping their insertion order
+//! would need eight more bytes in each entry, and only half as many entries would fit in a cache
+//! line.
 //!
 //! # Rejected
 //! Prototypes, ns with 1k, 100k, and 1M timers pending:
 //! * A binary heap whose canceled entries stay until they are due: a timer that is stopped early,
-//!   as nearly every I/O deadline is, would hold its entry for its full time, and popping costs
+//!   as nearly every I/O deadline is, would keep its entry until the deadline, and popping costs
 //!   169, 196, 315 against 45, 92, 206.
 //! * A balanced tree: 61, 158, 393 to insert and cancel, against 8, 8, 5.
-//! * A hierarchical wheel: 3, 3, 3 for the same, but it rounds deadlines, finding the next one is a
-//!   search, and it costs a fixed table per P. It is the way to go if timers ever show up in a
+//! * A hierarchical wheel: 3, 3, 3 for the same, but it rounds deadlines, needs a search to find
+//!   the next one, and costs a fixed table per P. It is the way to go if timers ever show up in a
 //!   profile.
 //!
-//! Today's figures: `cargo bench -p greenthread-benches --bench timer_heap`.
+//! For current figures, run `cargo bench -p greenthread-benches --bench timer_heap`.
 //!
 //! # Invariants
 //! * I1: the heap and the indices in its nodes are touched only under the lock of the heap's owner.
-//! * I2: a node in a heap stays in place until it was popped or removed.
-//! * I3: a node is in at most one heap, once; its index is `ABSENT` when it is in none.
-//! * I4: for every entry `i` that does not stay, the index in its node is `i`. Nodes of those that
-//!   stay have none.
+//! * I2: a node in a heap stays in place until it is popped or removed.
+//! * I3: a node is in at most one heap, and only once. Its index is `ABSENT` when it is in no heap.
+//! * I4: for every entry `i` that does not stay, the index in its node is `i`. The nodes of entries
+//!   that stay have no index.
 //! * I5: no entry is due before its parent.
 
 use std::fmt;
@@ -49,10 +50,10 @@ const ABSENT: usize = usize::MAX;
 ///
 /// Four make the tree half as deep as two, and their deadlines fill one cache line.
 const ARITY: usize = 4;
-/// A vector this small is never shrunk.
+/// A vector of this size or less is never shrunk.
 const SMALL: usize = 64;
 
-/// A place in a [`TimerHeap`], with what its owner needs when it is due.
+/// A place in a [`TimerHeap`], with the value that its owner needs when the timer is due.
 #[derive(Debug)]
 pub struct TimerNode<T> {
     // Under the lock of the heap's owner (I1).
@@ -79,13 +80,13 @@ impl<T> TimerNode<T> {
 
 struct Entry<T> {
     when: u64,
-    /// With the mark [`STAYS`], or without.
+    /// The node's address, with or without the mark [`STAYS`].
     marked: NonNull<TimerNode<T>>,
 }
 
 /// Marks an entry that is never removed before it is due.
 ///
-/// Nodes are aligned to more than this.
+/// The alignment of a node is greater than this bit.
 const STAYS: usize = 1;
 
 impl<T> Entry<T> {
@@ -96,7 +97,7 @@ impl<T> Entry<T> {
 
     #[inline]
     fn node(self) -> NonNull<TimerNode<T>> {
-        // SAFETY: what is left is the address of a node, which is not null.
+        // SAFETY: without the mark, this is the address of a node, which is not null.
         unsafe { NonNull::new_unchecked(self.marked.as_ptr().map_addr(|addr| addr & !STAYS)) }
     }
 
@@ -119,12 +120,12 @@ impl<T> Clone for Entry<T> {
 
 impl<T> Copy for Entry<T> {}
 
-/// Deadlines in order, to be kept under a lock.
+/// A heap of deadlines, to be kept under a lock.
 pub struct TimerHeap<T> {
     entries: Vec<Entry<T>>,
 }
 
-// SAFETY: the heap points to nodes that I2 keeps in place, and reaches them only under the lock
+// SAFETY: the heap points to nodes that I2 keeps in place, and accesses them only under the lock
 // (I1); the nodes' contents cross threads, hence the bound.
 unsafe impl<T: Send> Send for TimerHeap<T> {}
 
@@ -177,17 +178,17 @@ impl<T> TimerHeap<T> {
     /// May allocate.
     ///
     /// # Safety
-    /// `node` is in no heap (I3), and its owner keeps it in place until it was popped or removed
+    /// `node` is in no heap (I3), and its owner keeps it in place until it is popped or removed
     /// (I2).
     #[inline]
     pub unsafe fn insert(&mut self, when: u64, node: NonNull<TimerNode<T>>) {
         self.insert_entry(Entry { when, marked: node });
     }
 
-    /// Inserts a timer like [`insert`](Self::insert) that is never removed before it is due.
+    /// Inserts, like [`insert`](Self::insert), a timer that is never removed before it is due.
     ///
     /// # Safety
-    /// `node` is in no heap (I3), its owner keeps it in place until it was popped (I2), and
+    /// `node` is in no heap (I3), its owner keeps it in place until it is popped (I2), and
     /// [`remove`](Self::remove) is not called for it.
     #[inline]
     pub unsafe fn insert_to_stay(&mut self, when: u64, node: NonNull<TimerNode<T>>) {
@@ -201,7 +202,7 @@ impl<T> TimerHeap<T> {
 
     /// Removes `node`.
     ///
-    /// Returns `false` if it was not in the heap (it has fired, or never was).
+    /// Returns `false` if the node was not in the heap because it has fired or was never inserted.
     ///
     /// # Safety
     /// `node` is alive, and is in this heap or in none.
@@ -223,7 +224,7 @@ impl<T> TimerHeap<T> {
         Some((first.when, first.node()))
     }
 
-    /// Moves all timers to `other`, when a P retires, and calls `each` for each of them.
+    /// Moves all timers to `other` when a P retires, and calls `each` for every one of them.
     pub fn move_to(&mut self, other: &mut Self, mut each: impl FnMut(&T)) {
         for entry in std::mem::take(&mut self.entries) {
             // SAFETY: the node is in place (I2).
@@ -236,8 +237,8 @@ impl<T> TimerHeap<T> {
         let gone = self.entries[index];
         let last = self.entries.pop().expect("timer_heap: an entry to remove");
         if index < self.entries.len() {
-            // The last entry fills the hole: from there it may have to move either way, unless the
-            // hole was the root.
+            // The last entry fills the hole. From there it may have to move in either direction,
+            // unless the hole was the root.
             if index > 0 && last.when < self.entries[(index - 1) / ARITY].when {
                 self.sift_up(index, last);
             } else {
@@ -282,7 +283,7 @@ impl<T> TimerHeap<T> {
     #[inline]
     fn earliest_from(&self, first: usize) -> Option<usize> {
         if let Some([a, b, c, d]) = self.entries.get(first..first + ARITY) {
-            // Two independent comparisons and a last one: nothing for the branch predictor to
+            // Two independent comparisons and a final one leave the branch predictor nothing to
             // mispredict.
             let (low, low_when) = if b.when < a.when { (1, b.when) } else { (0, a.when) };
             let (high, high_when) = if d.when < c.when { (3, d.when) } else { (2, c.when) };
@@ -298,7 +299,8 @@ impl<T> TimerHeap<T> {
         entry.set_index(index);
     }
 
-    /// Shrinks the vector when less than an eighth is in use, and leaves as much room again.
+    /// Shrinks the vector when less than an eighth of it is in use, and leaves room for as many
+    /// entries again.
     #[inline]
     fn shrink(&mut self) {
         let (len, capacity) = (self.entries.len(), self.entries.capacity());
@@ -407,7 +409,7 @@ mod tests {
         let mut random = Random::new(RandomState::new().hash_one(0));
         for round in 0..60 {
             let nodes = nodes(1 + random.below(200) as usize);
-            // A small span makes ties.
+            // A small span produces equal deadlines.
             let span = if round % 2 == 0 { 10 } else { u64::MAX };
             let mut checked = Checked::new(&nodes);
             for _ in 0..500 {
