@@ -1,9 +1,8 @@
-//! The environment that the locks need: a way to block, a way to wake, and what may end a wait
-//! early.
+//! The environment that the locks need: a way to block, a way to wake, and a limit that may end a
+//! wait early.
 //!
-//! The protocols decide who waits and who is released. How a waiter blocks, as a goroutine or as a
-//! thread, and what may end the wait before its turn, is up to their users; the models block in
-//! loom.
+//! The protocols decide which callers wait and which are released. Their users decide how a waiter
+//! blocks (as a goroutine or as a thread) and what may end a wait early. The models block in loom.
 //!
 //! # Waits that something else may end
 //! A deadline, or the end of a context, is a further party that may take the waiter's claim
@@ -11,50 +10,51 @@
 //!
 //! 1. The waiter links its node under the lock of the queue, and the commit step releases that lock
 //!    ([`Limit::wait`]).
-//! 2. A peer that takes a node out in order to serve it [reserves](Wake::reserve) the waiter, under
+//! 2. A peer that removes a node in order to serve it [reserves](Wake::reserve) the waiter under
 //!    the same hold of the lock. If that fails, the wait has ended in another way: the node is
 //!    dropped, and the next one is served.
 //! 3. A waiter whose wait was ended takes the lock of the queue once more, and removes its node if
-//!    it is still there. If others waited only because of this waiter, it releases them.
+//!    the node is still in the queue. If others waited only because of this waiter, it releases
+//!    them.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 /// A way to wake one waiter.
 pub trait Wake: Clone {
-    /// Hints that [`wake`](Self::wake) will come soon: the waiter's data has probably left the
+    /// Hints that [`wake`](Self::wake) will be called soon: the waiter's data has probably left the
     /// cache.
     fn prefetch(&self);
 
     /// Reserves the waiter.
     ///
-    /// Returns `true` if it still waits: from now on only [`wake`](Self::wake) ends its wait, and
-    /// the caller owes it.
+    /// Returns `true` if it still waits. From then on only [`wake`](Self::wake) ends its wait, and
+    /// the caller owes it that call.
     ///
     /// # Safety
-    /// The caller holds the lock of the queue in which it found the waiter's node, and has taken
-    /// the node out under this same hold.
+    /// The caller holds the lock of the queue in which it found the waiter's node, and has removed
+    /// the node under this same hold.
     unsafe fn reserve(&self) -> bool;
 
     /// Wakes the waiter, once.
     ///
     /// # Safety
     /// The waiter blocks, and its commit step has begun to release the lock under which this waker
-    /// was found; this is the one wake-up of that wait; the caller holds no
+    /// was found. This call is the only wake-up of that wait. The caller holds no
     /// [`RawLock`](crate::protocol::lock::RawLock).
     unsafe fn wake(self);
 }
 
-/// A way to block: one value is one wait of its creator.
+/// A way to block: each value represents one wait of its creator.
 ///
 /// # Safety
-/// [`block`](Self::block) does not return before the waker was used. Otherwise the waiter would
-/// leave its frame while a queue still points to it.
+/// [`block`](Self::block) does not return before the waker is used. Otherwise the waiter would
+/// leave its frame while a queue still points into the frame.
 pub unsafe trait Wait {
     /// Wakes one waiter, once.
     type Waker: Wake;
 
-    /// Creates a wait of the calling goroutine or thread.
+    /// Creates a wait for the calling goroutine or thread.
     fn new() -> Self;
 
     /// Returns the waker of this wait.
@@ -68,9 +68,9 @@ pub unsafe trait Wait {
     /// and does not touch the frame after it has released the lock of the queue.
     unsafe fn block(&self, commit: impl FnOnce());
 
-    /// Spins for a moment, as the `round`th time in a row.
+    /// Spins for a moment, for the `round`th time in a row.
     ///
-    /// Returns `false` at once if that is not worthwhile.
+    /// Returns `false` immediately if spinning is not worthwhile.
     fn spin(round: u32) -> bool;
 }
 
@@ -81,14 +81,14 @@ pub enum WaitOutcome {
     NotNeeded,
     /// The waker ended the wait.
     Served,
-    /// The limit ended the wait; occasionally also a spurious wake-up.
+    /// The limit, or occasionally a spurious wake-up, ended the wait.
     Ended,
 }
 
-/// What may end a wait before its turn.
+/// A condition that may end a wait early.
 ///
 /// # Safety
-/// [`wait`](Self::wait) does not return before the waker was used, or `withdraw` was called.
+/// [`wait`](Self::wait) does not return before the waker was used or `withdraw` was called.
 pub unsafe trait Limit {
     /// Wakes one waiter; see [`Wait::Waker`].
     type Waker;
@@ -98,13 +98,13 @@ pub unsafe trait Limit {
 
     /// Waits once, for a caller that holds no [`RawLock`](crate::protocol::lock::RawLock).
     ///
-    /// Calls `enter` once: it checks whether there is something to wait for, links the caller's
-    /// node with the waker under the lock of a queue, and returns the commit step, which releases
-    /// that lock. If the wait is [ended](WaitOutcome::Ended), calls `withdraw`, which takes the
-    /// lock and removes the node if it is still in the queue.
+    /// Calls `enter` once. `enter` checks whether there is something to wait for, links the
+    /// caller's node with the waker under the lock of a queue, and returns the commit step, which
+    /// releases that lock. If the wait is [ended](WaitOutcome::Ended), calls `withdraw`, which
+    /// takes the lock and removes the node if it is still in the queue.
     ///
     /// # Safety
-    /// The closures do what is said above, and a peer that uses the waker has reserved it. The
+    /// The closures behave as described above, and a peer that uses the waker has reserved it. The
     /// commit step does not touch the frame after it has released the lock.
     unsafe fn wait<C: FnOnce()>(
         &self,
@@ -113,11 +113,11 @@ pub unsafe trait Limit {
     ) -> WaitOutcome;
 }
 
-/// No limit: blocks as `W` does.
+/// The absence of a limit: blocks as `W` does.
 pub struct Unlimited<W>(PhantomData<W>);
 
 impl<W> Unlimited<W> {
-    /// Creates the absence of a limit.
+    /// Creates a value that sets no limit.
     pub const fn new() -> Self {
         Self(PhantomData)
     }

@@ -1,27 +1,27 @@
-//! A barrier: a number of threads meet, then all continue.
+//! A barrier: a fixed number of threads meet, and then all continue.
 //!
 //! # Vocabulary
-//! A *round* is over when as many waiters have *arrived* as the barrier has *size*. The last of a
-//! round is its *leader*.
+//! A *round* is over when as many waiters have *arrived* as the barrier's *size*. The last waiter
+//! to arrive in a round is its *leader*.
 //!
 //! # Protocol
-//! Everything is done under a lock. An arriving waiter links itself and blocks; the leader takes
-//! the whole queue, so the barrier is reset before any waiter continues, and wakes the queue after
-//! unlocking. A waiter that arrives again before others have left joins the next round and is not
-//! mixed up with this one.
+//! Everything is done under a lock. An arriving waiter links itself and blocks. The leader takes
+//! the whole queue, which resets the barrier before any waiter continues, and wakes the waiters
+//! after unlocking. A waiter that arrives again before others have left joins the next round and is
+//! not counted in this one.
 //!
-//! A waiter whose wait is *ended* by its limit (a context) takes its arrival back, under the lock:
-//! the round needs another waiter in its place, and the barrier is as if it had never arrived. If
-//! the leader was faster, the round is over with this arrival in it. The leader cannot reserve such
-//! a waiter and drops its node, from which the waiter learns that its round is over. So all waiters
-//! of a round get the same answer: that they have met.
+//! A waiter whose wait is *ended* by its limit (a context) takes its arrival back under the lock.
+//! The round then needs another waiter in its place, as if the waiter had never arrived. If the
+//! leader was faster, the round is over and includes this arrival. The leader cannot reserve such a
+//! waiter and drops its node, and the missing node tells the waiter that its round is over. So all
+//! waiters of a round get the same answer: that they have met.
 //!
 //! # Rejected
 //! * Breaking the barrier for all when one waiter leaves, as Java's `CyclicBarrier` does: every
-//!   waiter would have to handle it, and one of them to reset the barrier. Users that need it give
-//!   all waiters one context, which ends all their waits.
+//!   waiter would have to handle this, and one of them would have to reset the barrier. Users that
+//!   need such behavior give all waiters one context, which ends all their waits.
 //! * A mutex and a condition variable, as in `std`: each woken waiter would take the mutex once
-//!   more, to find that its round is over.
+//!   more, only to find that its round is over.
 //! * Waking under the lock: a wake-up is too long for its critical section.
 //!
 //! # Invariants
@@ -31,8 +31,8 @@
 //!   it has withdrawn.
 //! * I3: a caller of `wait` borrows the barrier to the end of the call, so it outlives all unlocks.
 //!
-//! It has no orderings of its own: what was done before an arrival reaches the leader through the
-//! lock (P1 of `lock`), and the others through its wake-ups.
+//! It has no orderings of its own: what was done before an arrival is visible to the leader through
+//! the lock (P1 of `lock`), and to the others through the leader's wake-ups.
 //!
 //! # See also
 //! The models in `scheduler/models/tests/barrier.rs`.
@@ -74,7 +74,7 @@ impl<W: Wait> RawBarrier<W> {
     const_fn! {
         /// Creates a barrier for `size` waiters.
         ///
-        /// With 0 or 1 no caller blocks.
+        /// With a size of 0 or 1, no caller blocks.
         pub fn new(size: usize) -> Self {
             let arrivals = Arrivals { waiting: 0, queue: WaitList::new() };
             Self { size, lock: RawLock::new(), arrivals: UnsafeCell::new(arrivals) }
@@ -88,14 +88,14 @@ impl<W: Wait> RawBarrier<W> {
 
     /// Arrives, and blocks until all have arrived.
     ///
-    /// Returns `true` to the leader, which does not block, and wakes the others in the order in
-    /// which they came.
+    /// Returns `true` to the leader, which does not block and wakes the others in the order of
+    /// their arrival.
     pub fn wait(&self) -> bool {
         self.arrive(&Unlimited::<W>::new()).expect("raw_barrier: nothing ends this wait")
     }
 
-    /// Waits like [`wait`](Self::wait), unless `limit` is reached before the round is over, or was
-    /// reached before: then the caller has not arrived, and gets `None`.
+    /// Waits like [`wait`](Self::wait), but returns `None` without having arrived if `limit` is
+    /// reached before the round is over, or was reached before the call.
     pub fn wait_within(&self, limit: &impl Limit<Waker = W::Waker>) -> Option<bool> {
         while !limit.has_come() {
             let arrived = self.arrive(limit);
@@ -133,7 +133,7 @@ impl<W: Wait> RawBarrier<W> {
                 unsafe { self.lock.unlock() };
                 return None;
             }
-            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            // SAFETY: locked above; a waker finds this wait through its node in the queue.
             Some(|| unsafe { self.lock.unlock() })
         };
         let withdraw = || left.set(node.get().is_some_and(|node| self.withdraw(node)));
@@ -147,7 +147,7 @@ impl<W: Wait> RawBarrier<W> {
 
     /// Takes back the arrival of a wait that was ended.
     ///
-    /// Returns `false` if the round was over before.
+    /// Returns `false` if the round was already over.
     fn withdraw(&self, node: &WaitNode<W::Waker>) -> bool {
         self.lock.lock();
         let removed = self.arrivals.with_mut(|arrivals| {

@@ -1,55 +1,60 @@
 //! A condition variable: waiting for a notification that a condition may have changed.
 //!
 //! # Vocabulary
-//! A *condition* is protected by a mutex, which is not part of this. A wait *begins* when its owner
-//! *joins*, and is *notified*, or its owner *withdraws*, for example at a deadline. A notifier that
-//! took the claim of a wait *early* has found it before it had *parked*.
+//! A *condition* is protected by a mutex, which is not part of the condition variable. A wait
+//! *begins* when its owner *joins*. It ends when it is *notified* or its owner *withdraws*, for
+//! example at a deadline. A notifier takes the claim of a wait *early* if it finds the wait before
+//! the waiter has *parked*.
 //!
 //! # Protocol
-//! A waiter links its node under `lock`, unlocks the mutex, and parks; after its wake-up, it locks
+//! A waiter links its node under `lock`, unlocks the mutex, and parks. After its wake-up, it locks
 //! the mutex again. The node is in the queue before the mutex is free, so a thread that changes the
-//! condition under the mutex, and then notifies, finds it.
+//! condition under the mutex and then notifies finds the node.
 //!
-//! A notification may therefore find a waiter that has not parked yet. Its [`Claim`] decides that
-//! case: the claim is shut until the owner has parked, and a waiter that was taken early is not
-//! woken but goes on by itself. The deadline of a wait is a further party that takes the claim: a
-//! notification that meets a wait whose deadline was faster goes to the next in the queue, and none
-//! is lost.
+//! A notification may therefore find a waiter that has not parked yet. The waiter's [`Claim`]
+//! decides that case: it is shut until the owner has parked, and a waiter that was taken early is
+//! not woken but continues by itself. The deadline of a wait is another party that may take the
+//! claim. If a wait's deadline was faster than a notification, the notification goes to the next
+//! waiter in the queue, so it is not lost.
 //!
-//! A notification is one wake-up of one wait, and nothing else ends a wait: there are no spurious
-//! wake-ups. `notify_all` wakes the waiters that were there when it began, which it knows by their
-//! tickets. It does so in batches, so that the lock is held for a short time only; waiters that
-//! come in between, perhaps again, stay.
+//! A notification is one wake-up of one wait, and nothing else wakes a waiter: there are no
+//! spurious wake-ups. `notify_all` wakes the waiters that were in the queue when it began. It
+//! recognizes them by their tickets. It works in batches, so the lock is held only for a short time
+//! at once. Waiters that join between two batches stay, even if they were woken before.
 //!
 //! # The races
 //! * *Wait against notify.* The waiter joins before it unlocks the mutex. A notifier that has
-//!   changed the condition under the mutex comes either before the wait, whose condition then
-//!   holds, or after its unlock, and finds the node.
-//! * *Notify against parking.* The claim decides: either `open` fails and no wake-up comes, or it
-//!   was open and the notifier owes the wake-up.
-//! * *Notify against deadline.* The claim decides again. The notifier drops the node of the loser
-//!   and goes on to the next; the loser's owner passes through the lock before it leaves its frame.
+//!   changed the condition under the mutex did so either before the waiter checked the condition,
+//!   which then holds, or after the waiter's unlock. In the latter case it finds the node.
+//! * *Notify against parking.* The claim decides: either `open` fails and there is no wake-up, or
+//!   the claim was open and the notifier owes the wake-up.
+//! * *Notify against deadline.* The claim decides again. If the deadline was faster, the notifier
+//!   drops the node and continues with the next one; the owner of the node passes through the lock
+//!   before it leaves its frame.
 //! * *`notify_all` against a wait that begins between two batches.* Its ticket is too high.
 //!
 //! # Rejected
-//! * Unlocking the mutex in the commit step, when the goroutine has parked: no claim would be
-//!   needed. But the goroutine could be notified, lock the mutex, and free it while the commit step
+//! * Unlocking the mutex in the commit step, when the goroutine has parked. No claim would be
+//!   needed, but the goroutine could be notified, lock the mutex, and free it while the commit step
 //!   is still in `unlock`.
-//! * Moving notified waiters to the queue of the mutex: it spares them a useless wake-up, and ties
-//!   the mutex to its waiters. Waiting with different mutexes would then be an error, as in `std`.
+//! * Moving notified waiters to the queue of the mutex: this spares them a useless wake-up, but
+//!   ties the condition variable to one mutex while there are waiters. Waiting with different
+//!   mutexes would then be an error, as in `std`.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `lock`, and the tickets in it rise from front to back.
-//! * I2: the frame of a waiter stays until its claim was taken: by a notifier, which does not touch
-//!   it anymore if the claim was shut, and otherwise wakes it; or by another party, and then its
-//!   owner passes through [`withdraw`](RawCondvar::withdraw).
-//! * I3: a caller of any method borrows this to the end of the call, so it outlives all unlocks.
+//! * I2: the frame of a waiter stays valid until its claim is taken. A notifier that takes a shut
+//!   claim does not touch the frame anymore; a notifier that takes an open claim wakes the waiter,
+//!   which stays until then. If another party takes the claim, the owner passes through
+//!   [`withdraw`](RawCondvar::withdraw).
+//! * I3: a caller of any method borrows the condition variable until the end of the call, so it
+//!   outlives all unlocks.
 //!
 //! # Orderings
-//! `occupied` is relaxed and read without the lock. A notifier that comes after the wait's unlock
-//! of the mutex sees the store through the mutex, or a later one: that was made under the lock by a
-//! thread that has found the queue empty, so the wait was notified already. Everything else goes
-//! through the lock and the claim.
+//! `occupied` is relaxed and read without the lock. A notifier that runs after a waiter has
+//! unlocked the mutex sees, through the mutex, the waiter's store or a later one. A later store of
+//! `false` was made under the lock by a thread that found the queue empty, so the wait was already
+//! notified. Everything else is synchronized by the lock and the claim.
 //!
 //! # See also
 //! `sync/cond.go` and `runtime/sema.go` in Go; the models in `scheduler/models/tests/condvar.rs`.
@@ -64,7 +69,8 @@ use crate::primitive::{AtomicBool, Ordering, UnsafeCell, const_fn};
 use crate::protocol::claim::{Claim, TakenFrom};
 use crate::protocol::lock::RawLock;
 
-/// The case for which a notification takes the claim of a wait; the other cases are its owner's.
+/// The case for which a notification takes the claim of a wait; the other cases are for the wait's
+/// owner to use.
 pub const NOTIFIED: usize = 0;
 
 /// A waiter, in its own frame.
@@ -79,8 +85,8 @@ pub struct Waiter<K> {
 pub type Node<K> = WaitNode<Waiter<K>>;
 
 impl<K: Wake> Waiter<K> {
-    /// Creates a waiter whose wait ends when `claim` is taken, and that is woken by `waker` if it
-    /// has parked by then.
+    /// Creates a waiter whose wait ends when `claim` is taken, and which `waker` then wakes if it
+    /// has already parked.
     pub fn new(claim: NonNull<Claim>, waker: K) -> Self {
         Self { ticket: UnsafeCell::new(0), claim, waker }
     }
@@ -92,7 +98,7 @@ impl<K> fmt::Debug for Waiter<K> {
     }
 }
 
-/// A condition variable: the queue.
+/// A condition variable without its mutex.
 pub struct RawCondvar<K> {
     lock: RawLock,
     queue: UnsafeCell<Queue<K>>,
@@ -139,12 +145,12 @@ impl<K> Default for RawCondvar<K> {
 impl<K: Wake> RawCondvar<K> {
     /// Begins a wait.
     ///
-    /// The caller holds the mutex, unlocks it afterwards, and parks by opening its claim; if that
-    /// fails it goes on.
+    /// The caller holds the mutex, unlocks it afterwards, and parks by opening its claim. If
+    /// opening fails, it continues.
     ///
     /// # Safety
-    /// The node is in no list, its claim is shut, and its owner keeps both as I2 says. The caller
-    /// holds no [`RawLock`].
+    /// The node is in no list, its claim is shut, and its owner keeps both valid as I2 says. The
+    /// caller holds no [`RawLock`].
     pub unsafe fn join(&self, node: NonNull<Node<K>>) {
         self.lock.lock();
         self.queue.with_mut(|queue| {
@@ -163,8 +169,8 @@ impl<K: Wake> RawCondvar<K> {
     /// Removes the node of a wait that has ended without a notification.
     ///
     /// # Safety
-    /// The node has joined this queue, its claim was taken, and not for [`NOTIFIED`]. The caller
-    /// holds no [`RawLock`].
+    /// The node has joined this queue, and its claim was taken for a case other than [`NOTIFIED`].
+    /// The caller holds no [`RawLock`].
     pub unsafe fn withdraw(&self, node: NonNull<Node<K>>) {
         self.lock.lock();
         // SAFETY: locked above (I1); the node is in the list, or in none if a notifier has met it.
@@ -173,7 +179,7 @@ impl<K: Wake> RawCondvar<K> {
         unsafe { self.unlock() };
     }
 
-    /// Ends the wait that has begun first.
+    /// Ends the oldest wait.
     ///
     /// Returns `true` if there was one. Never blocks.
     #[inline]
@@ -181,9 +187,9 @@ impl<K: Wake> RawCondvar<K> {
         self.is_occupied() && self.notify_at_most(1, &mut None) == 1
     }
 
-    /// Ends all waits that have begun, the first one first.
+    /// Ends all waits that have begun, the oldest first.
     ///
-    /// Returns their number. Never blocks. The lock is held for `batch` of them at a time.
+    /// Returns their number. Never blocks. The lock is held for at most `batch` of them at a time.
     pub fn notify_all(&self, batch: usize) -> usize {
         let (mut sum, mut limit) = (0, None);
         while self.is_occupied() {
@@ -202,8 +208,8 @@ impl<K: Wake> RawCondvar<K> {
         self.occupied.load(Ordering::Relaxed)
     }
 
-    /// Ends up to `most` waits whose tickets are below `limit`, which is set to the number of waits
-    /// so far if it is `None`.
+    /// Ends up to `most` waits whose tickets are below `limit`; if `limit` is `None`, it is first
+    /// set to the number of waits so far.
     fn notify_at_most(&self, most: usize, limit: &mut Option<u64>) -> usize {
         let mut parked = WaitList::new();
         self.lock.lock();
@@ -217,7 +223,7 @@ impl<K: Wake> RawCondvar<K> {
         });
         // SAFETY: locked above.
         unsafe { self.unlock() };
-        // SAFETY: their open claims were taken, so this is the one wake-up of each, and they stay
+        // SAFETY: their open claims were taken, so this is the only wake-up of each, and they stay
         // until then (I2); the lock is released.
         unsafe { parked.wake_all(|waiter| &waiter.waker) };
         ended
@@ -237,14 +243,14 @@ impl<K: Wake> RawCondvar<K> {
 
 /// Ends the oldest wait whose ticket is below `limit`.
 ///
-/// Returns `false` if there is none. A waiter that has parked goes to `parked`, and is owed its
-/// wake-up.
+/// Returns `false` if there is none. A waiter that has parked is moved to `parked`, and the caller
+/// owes it a wake-up.
 ///
 /// # Safety
-/// The list is that of a condition variable whose lock the caller holds.
+/// The list belongs to a condition variable whose lock the caller holds.
 unsafe fn end_next<K: Wake>(list: &mut WaitList<Waiter<K>>, limit: u64, parked: &mut WaitList<Waiter<K>>) -> bool {
     while let Some(node) = list.front() {
-        // SAFETY: the node is in the list, so its frame is there (I2).
+        // SAFETY: the node is in the list, so its frame is valid (I2).
         let waiter = &unsafe { node.as_ref() }.value;
         // SAFETY: the caller holds the lock, under which the ticket was set.
         if waiter.ticket.with(|ticket| unsafe { *ticket }) >= limit {

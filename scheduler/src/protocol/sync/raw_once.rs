@@ -1,11 +1,11 @@
 //! Runs something once: one caller runs it, the others wait until it is done.
 //!
 //! # Vocabulary
-//! The *runner* was allowed to run the function. It *finishes* with success, or *poisons*: the
-//! function did not return.
+//! The *runner* is the caller that is allowed to run the function. It *finishes* with success, or
+//! *poisons* the word because the function did not return.
 //!
 //! # Protocol
-//! The word has a phase, and a bit `QUEUED`: there may be waiters.
+//! The word holds a phase and a bit, `QUEUED`, which says that there may be waiters.
 //!
 //! ```text
 //!     new --- begin ---> running --- finish(true) ---> done
@@ -15,41 +15,42 @@
 //!                       poisoned
 //! ```
 //!
-//! Once it is done, checking costs one load. `begin` makes the caller the runner, or waits while
-//! another caller is; `finish` sets the next phase without `QUEUED` and wakes all waiters, which
-//! check again. Usually they find that it is done. After a failure each of them decides by itself:
-//! to fail too, or to be the next runner.
+//! Once the phase is done, checking costs one load. `begin` makes the caller the runner, or waits
+//! while another caller is the runner. `finish` sets the next phase, clears `QUEUED`, and wakes all
+//! waiters, which check again. Usually they find that the function has run. After a failure, each
+//! of them decides for itself whether to fail too or to become the next runner.
 //!
-//! `wait` begins nothing: it waits even before there is a runner.
+//! `wait` does not run the function: it waits even before there is a runner.
 //!
 //! # The races
-//! * *Wait against finish.* A waiter sets `QUEUED` by an exchange that sees a phase it has to wait
-//!   in, under the queue's lock. The exchange in `finish` comes later in the order of the word, so
-//!   it sees `QUEUED` and takes the queue's lock, which it gets when the waiter is linked and
-//!   asleep.
-//! * *Finish against the next runner.* After a failure the next runner may begin, and find waiters
-//!   of its own, before the first one has reached the queue. The first then wakes waiters of the
-//!   second, which check again and queue again; the second finds `QUEUED` and perhaps an empty
-//!   queue. No waiter is left asleep: each one in the queue has set `QUEUED` in a phase whose
-//!   `finish` has yet to reach the queue.
+//! * *Wait against finish.* A waiter sets `QUEUED` under the queue's lock, by an exchange that sees
+//!   a phase in which it has to wait. The exchange in `finish` comes later in the order of the
+//!   word, so it sees `QUEUED` and takes the queue's lock. It gets the lock only when the waiter is
+//!   linked and asleep.
+//! * *Finish against the next runner.* After a failure the next runner may begin, and have waiters
+//!   of its own, before the first runner has reached the queue. The first runner then wakes waiters
+//!   of the second, which check again and queue again. The second runner finds `QUEUED` set and
+//!   perhaps an empty queue. No waiter is left asleep: each one in the queue has set `QUEUED` in a
+//!   phase whose `finish` has yet to reach the queue.
 //!
 //! # Rejected
-//! * Go's form, a mutex beside the word: it needs a second word, its waiters wake one after the
-//!   other, and their wait looks like one for a mutex in a dump.
+//! * Go's form, a mutex next to the word: this needs a second word, its waiters wake one after the
+//!   other, and in a dump they seem to wait for a mutex.
 //! * Waking under the queue's lock: a wake-up is too long for its critical section.
-//! * A failure that releases exactly one waiter: it would have to be handed the role, and may not
-//!   want it.
+//! * A failure that releases exactly one waiter: the waiter would have to be handed the runner's
+//!   role, and might not want it.
 //!
 //! # Invariants
-//! * I1: `queue` is touched only under `queue_lock`, and a node is in it only while `QUEUED` is
-//!   set, or while a `finish` that has seen it set is on its way to the queue.
-//! * I2: there is at most one runner; it alone leaves the phase `RUNNING`. `DONE` is never left.
-//! * I3: a waiter stays in its frame until the one wake-up by the caller that took its node out.
+//! * I1: `queue` is touched only under `queue_lock`. A node is in the queue only while `QUEUED` is
+//!   set, or while a `finish` that saw it set is on its way to the queue.
+//! * I2: there is at most one runner, and only the runner ends the phase `RUNNING`. The phase
+//!   `DONE` never ends.
+//! * I3: a waiter stays in its frame until its only wake-up, by the caller that removed its node.
 //! * I4: the runner borrows the word until `finish` returns.
 //!
 //! # Orderings
-//! * P1: the release in `finish` -> the acquire in `is_done`, `begin`, and `wait`: what the runner
-//!   did is visible to every caller that sees that it is done, and to the next runner.
+//! * P1: the release in `finish` -> the acquire in `is_done`, `begin`, and `wait`: the runner's
+//!   work is visible to every caller that sees the phase `DONE`, and to the next runner.
 //!
 //! # See also
 //! `sync/once.go` in Go; the models in `scheduler/models/tests/once.rs`.
@@ -87,7 +88,7 @@ pub enum Begun {
     Poisoned,
 }
 
-/// The word and the queue.
+/// The word and the queue of one instance.
 pub struct RawOnce<W: Wait> {
     state: AtomicU32,
     queue_lock: RawLock,
@@ -114,7 +115,7 @@ impl<W: Wait> Default for RawOnce<W> {
 
 impl<W: Wait> RawOnce<W> {
     const_fn! {
-        /// Creates the state in which nothing has run.
+        /// Creates the state in which the function has not run.
         pub fn new() -> Self {
             Self { state: AtomicU32::new(NEW), queue_lock: RawLock::new(), queue: UnsafeCell::new(WaitList::new()) }
         }
@@ -129,9 +130,9 @@ impl<W: Wait> RawOnce<W> {
         self.state.load(Ordering::Acquire) & PHASE == DONE
     }
 
-    /// Becomes the runner, or blocks until there is none.
+    /// Becomes the runner, or blocks while there is one.
     ///
-    /// With `force` it tries again after a failure.
+    /// With `force`, the caller becomes the runner even after a failure.
     #[cold]
     pub fn begin(&self, force: bool) -> Begun {
         // ORDERING P1: acquire pairs with `finish`.
@@ -180,7 +181,7 @@ impl<W: Wait> RawOnce<W> {
     }
 
     /// Blocks until the function has run, whichever caller runs it, and returns `true`; or returns
-    /// `false` when a runner has failed, unless `force` says to keep waiting for another.
+    /// `false` when a runner has failed, unless `force` says to keep waiting for another runner.
     pub fn wait(&self, force: bool) -> bool {
         loop {
             // ORDERING P1: acquire pairs with `finish`.
@@ -213,7 +214,7 @@ impl<W: Wait> RawOnce<W> {
         // SAFETY: the queue is ours under its lock (I1); the node is new, and stays until `block`
         // returns (I3).
         self.queue.with_mut(|queue| unsafe { (*queue).push_back(NonNull::from(&node)) });
-        // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+        // SAFETY: locked above; a waker finds this wait through its node in the queue.
         let commit = || unsafe { self.queue_lock.unlock() };
         // SAFETY: this caller has created `wait`; the commit step is that one store.
         unsafe { wait.block(commit) };

@@ -1,14 +1,14 @@
 //! A FIFO list whose nodes are on the waiters' stacks.
 //!
-//! Waiting allocates nothing: a goroutine's stack never moves, so its wait node can be in its own
-//! frame, and the peer can write straight into it (Go needs heap records for this, because its
-//! stacks move).
+//! Waiting allocates nothing. A goroutine's stack never moves, so its wait node can be in its own
+//! frame, and a peer can write directly into that frame. (Go needs heap records for this, because
+//! its stacks move.)
 //!
 //! # Invariants
 //! * I1: a list and the links of every node in it are touched only under the lock of the list's
 //!   owner.
 //! * I2: a node in a list outlives its membership: its owner does not leave the frame before the
-//!   node was popped or removed.
+//!   node is popped or removed.
 //! * I3: a node is in at most one list at a time.
 
 use std::iter;
@@ -17,11 +17,11 @@ use std::ptr::NonNull;
 use super::env::Wake;
 use crate::primitive::UnsafeCell;
 
-/// A place in one wait list, with what the peer needs to know about the waiter.
+/// A place in a wait list, with the data about the waiter that a peer needs.
 #[derive(Debug)]
 pub struct WaitNode<T> {
     links: UnsafeCell<Links<T>>,
-    /// What the owner of the list keeps about the waiter.
+    /// The data that the owner of the list keeps about the waiter.
     pub value: T,
 }
 
@@ -83,7 +83,7 @@ impl<T> WaitList<T> {
         self.head
     }
 
-    /// Returns the node that came after `node`.
+    /// Returns the node that follows `node`.
     ///
     /// # Safety
     /// `node` is in this list.
@@ -109,7 +109,7 @@ impl<T> WaitList<T> {
         self.tail = Some(node);
     }
 
-    /// Prepends a node: it is served next.
+    /// Prepends a node, which is then served next.
     ///
     /// # Safety
     /// `node` is in no list (I3), and its owner keeps it in place until it was popped or removed
@@ -139,14 +139,14 @@ impl<T> WaitList<T> {
     /// finds in it.
     ///
     /// # Safety
-    /// The list was taken out of the one that others reach, and its lock is released. Each waker
-    /// fulfills the contract of [`Wake::wake`].
+    /// The list has been detached from the one that other threads can reach, and that list's lock
+    /// is released. Each waker fulfills the contract of [`Wake::wake`].
     pub unsafe fn wake_all<K: Wake>(mut self, of: impl Fn(&T) -> &K) {
         while let Some(node) = self.pop_front() {
-            // SAFETY: I2: the owner stays until its wake-up below, and so do the owners of the
-            // nodes that are still in the list.
+            // SAFETY: I2: the owner stays in its frame until its wake-up below, and so do the
+            // owners of the nodes that are still in the list.
             let waker = of(&unsafe { node.as_ref() }.value).clone();
-            // SAFETY: the lock is released and the waiters were taken out under it, as the contract
+            // SAFETY: the lock is released and the waiters were removed under it, as the contract
             // of this function demands for each waker.
             unsafe { waker.wake() };
         }
@@ -155,12 +155,12 @@ impl<T> WaitList<T> {
     /// Removes the longest-waiting node whose wait has not ended, and reserves the waker that `of`
     /// finds in it.
     ///
-    /// Drops the nodes before it: their owners come to withdraw.
+    /// Drops the nodes before it: their owners will withdraw.
     ///
     /// # Safety
     /// The caller holds the lock of the list, as [`Wake::reserve`] demands.
     pub unsafe fn reserve_front<K: Wake>(&mut self, of: impl Fn(&T) -> &K) -> Option<NonNull<WaitNode<T>>> {
-        // SAFETY: I2: the node was removed here, and its owner has yet to be woken, or to pass
+        // SAFETY: I2: the node was removed here, and its owner has yet to be woken or to pass
         // through the lock to withdraw.
         iter::from_fn(|| self.pop_front()).find(|node| unsafe { of(&node.as_ref().value).reserve() })
     }
@@ -226,7 +226,7 @@ mod tests {
                 // SAFETY: the nodes live to the end of the test and are in no list.
                 unsafe { list.push_back(NonNull::from(node)) };
             }
-            // SAFETY: the node is in this list; then in none.
+            // SAFETY: the node is in this list for the first call, and in none afterwards.
             unsafe {
                 assert!(list.remove(NonNull::from(&nodes[gone])));
                 assert!(!list.remove(NonNull::from(&nodes[gone])));
