@@ -1,9 +1,9 @@
 //! A mutex that blocks goroutines and threads: Go's algorithm, with the queue inside the lock.
 //!
 //! # Vocabulary
-//! A *newcomer* calls `lock` and has not waited yet. A *waiter* is in the queue. A *woken* waiter
-//! was taken out of the queue and competes for the lock again. A waiter *starves* when it has
-//! waited for 1 ms and lost once more.
+//! A *newcomer* has called `lock` and has not waited yet. A *waiter* is in the queue. A *woken*
+//! waiter was removed from the queue and competes for the lock again. A waiter *starves* when it
+//! has waited for 1 ms and then loses once more.
 //!
 //! # Protocol
 //! The word has four bits:
@@ -11,67 +11,67 @@
 //! * `LOCKED`: the mutex has an owner. Set by the new owner, or by the unlocker that hands over;
 //!   cleared by the owner.
 //! * `QUEUED`: the queue is not empty. Set by a waiter that links itself; cleared by the thread
-//!   that takes the last one out.
+//!   that removes the last waiter.
 //! * `WOKEN`: one thread competes on behalf of the queue. Set by the unlocker that wakes a waiter,
 //!   or by a newcomer that spins; cleared by the thread that competes.
 //! * `STARVING`: the lock is handed over, and no thread may take it. Set by a starving waiter;
-//!   cleared by a waiter that gets the lock early, or by the thread that takes the last one out.
+//!   cleared by a waiter that gets the lock early, or by the thread that removes the last waiter.
 //!
 //! In *normal mode* unlock clears `LOCKED` and, if there is a queue and no thread is awake for it,
-//! wakes the oldest waiter. That waiter competes with newcomers, which run already and usually win:
-//! this is what makes the lock fast, since the owner changes without a switch. A loser goes back to
-//! the *front* of the queue.
+//! wakes the oldest waiter. That waiter competes with newcomers, which are already running and
+//! usually win. This makes the lock fast, since the owner changes without a switch. A loser goes
+//! back to the *front* of the queue.
 //!
-//! In *starvation mode* unlock gives the mutex to the oldest waiter itself, and newcomers queue at
-//! the end. A waiter that has waited for 1 ms and lost begins this mode; the first waiter that had
-//! to wait for less ends it, or the last one.
+//! In *starvation mode* unlock gives the mutex directly to the oldest waiter, and newcomers queue
+//! at the end. A waiter that has waited for 1 ms and lost begins this mode. The mode ends with the
+//! first waiter that had to wait for a shorter time, or with the last waiter.
 //!
 //! A waiter whose wait is *ended* by its limit (a deadline, a context) leaves the queue. An
-//! unlocker that has taken its node out goes on to the next; if there is none, it takes back what
-//! it was about to give.
+//! unlocker that has removed such a waiter's node continues with the next one; if there is none, it
+//! takes back what it was about to give.
 //!
 //! # The races
-//! * *Wait against unlock.* The waiter sets `QUEUED` by an exchange that sees `LOCKED`, under the
-//!   queue's lock. So the unlock comes later in the order of the word, sees `QUEUED`, and takes the
-//!   queue's lock, which it gets when the waiter is linked and asleep.
+//! * *Wait against unlock.* The waiter sets `QUEUED` under the queue's lock, by an exchange that
+//!   sees `LOCKED`. So the unlock comes later in the order of the word, sees `QUEUED`, and takes
+//!   the queue's lock. It gets the lock only when the waiter is linked and asleep.
 //! * *Unlock against unlock.* Between its two steps, an unlocker can be overtaken by a whole lock
-//!   and unlock of another thread. Both then look under the queue's lock; the first acts, the
-//!   second sees `WOKEN` or `LOCKED` and leaves. A wake-up may be skipped only in favor of a thread
-//!   that is awake and will look again: the owner when it unlocks, the holder of `WOKEN` when it
-//!   gets the lock or queues again.
-//! * *End against unlock.* The claim decides, under the queue's lock. A waiter that has lost it may
-//!   still be on its way out when an unlocker meets the word with `QUEUED` and a queue of such
-//!   waiters only: the unlocker holds the queue's lock, so no thread can have queued up, and one
-//!   that wants to will look at the word once more.
+//!   and unlock of another thread. Both then check the word under the queue's lock. The first acts;
+//!   the second sees `WOKEN` or `LOCKED` and leaves. A wake-up may be skipped only in favor of a
+//!   thread that is awake and will check again: the owner does so when it unlocks, and the holder
+//!   of `WOKEN` when it gets the lock or queues again.
+//! * *End against unlock.* The claim decides, under the queue's lock. A waiter that has lost its
+//!   claim may still be on its way out when an unlocker sees `QUEUED` in the word and a queue that
+//!   holds only such waiters. The unlocker holds the queue's lock, so no thread can queue up in the
+//!   meantime, and a thread that wants to queue up will check the word once more.
 //!
 //! # Rejected
 //! * Always handing over fairly: each hand-over costs a switch, and throughput falls by a factor of
 //!   ten under contention.
-//! * No `WOKEN`: an owner that locks and unlocks in a loop wakes one more waiter each time, all to
-//!   lose.
-//! * Go's global table of queues: it keeps `sync.Mutex` at 8 bytes; a queue in the lock needs no
-//!   hashing.
-//! * Clearing `LOCKED` under the queue's lock, as `parking_lot` does: simpler to argue, but then
-//!   every contended unlock takes that lock, even when a waiter is already awake.
+//! * No `WOKEN`: an owner that locks and unlocks in a loop would wake one more waiter each time,
+//!   and all of them would lose.
+//! * Go's global table of queues: this keeps `sync.Mutex` at 8 bytes, but a queue in the lock needs
+//!   no hashing.
+//! * Clearing `LOCKED` under the queue's lock, as `parking_lot` does: this is easier to prove
+//!   correct, but then every contended unlock takes that lock, even when a waiter is already awake.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `queue_lock`, and `QUEUED` changes only under it.
-//! * I2: `WOKEN` has at most one holder. It gives the bit up in the exchange that takes the lock or
-//!   queues again.
-//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: the waiter that sets it holds `WOKEN`
-//!   and gives that up. It is set only while `LOCKED` is, so an unlock follows.
+//! * I2: `WOKEN` has at most one holder. The holder clears the bit in the exchange that takes the
+//!   lock or queues again.
+//! * I3: `STARVING` implies `QUEUED`, and excludes `WOKEN`: the waiter that sets `STARVING` holds
+//!   `WOKEN` and clears it. `STARVING` is set only while `LOCKED` is, so an unlock follows.
 //! * I4: a waiter stays in its frame until the one wake-up by the unlocker that reserved it, or
 //!   until it has withdrawn.
-//! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex to
-//!   the end of the call.
+//! * I5: after the first store no unlock frees or reuses anything: the caller borrows the mutex
+//!   until the end of the call.
 //!
 //! # Orderings
 //! * P1: the release in `unlock` -> the acquire of the exchange in `lock`, `try_lock`, and
 //!   `compete`: what was done under the mutex is visible to the next owner. Changes in between are
-//!   read-modify-writes, so they keep the release.
+//!   read-modify-writes, so they continue the release sequence.
 //! * P2: the release in `unlock` -> the acquire exchange in `unlock_contended`, when the lock is
-//!   handed over: the unlocker that hands over need not be the one that released. The wake-up
-//!   carries it on to the new owner.
+//!   handed over: the unlocker that hands over need not be the one that released the mutex. The
+//!   wake-up passes this visibility on to the new owner.
 //!
 //! # See also
 //! `internal/sync/mutex.go` in Go; the models in `scheduler/models/tests/mutex.rs`.
@@ -90,7 +90,7 @@ const QUEUED: u32 = 1 << 1;
 const WOKEN: u32 = 1 << 2;
 const STARVING: u32 = 1 << 3;
 
-/// A way to block for waiters that may starve: it reads the clock, too.
+/// A way to block that can also read the clock, for waiters that may starve.
 pub trait TimedWait: Wait {
     /// A reading of the clock.
     type Since: Copy;
@@ -98,7 +98,7 @@ pub trait TimedWait: Wait {
     /// Reads the clock.
     fn now() -> Self::Since;
 
-    /// Returns `true` if a wait that began at `since` is long enough for starvation mode.
+    /// Returns `true` if a wait that began at `since` has lasted long enough for starvation mode.
     fn starved(since: Self::Since) -> bool;
 }
 
@@ -106,13 +106,13 @@ struct Waiter<K> {
     waker: K,
     /// `true` if the waiter owns the mutex when it wakes.
     ///
-    /// Written before the wake-up, read after it.
+    /// Written before the wake-up and read after it.
     handed_over: UnsafeCell<bool>,
 }
 
 /// The outcome of a wait in the queue.
 enum QueueOutcome {
-    /// The waiter was handed the mutex.
+    /// The mutex was handed to the waiter.
     HandedOver,
     /// The waiter may compete for the mutex.
     Compete,
@@ -122,7 +122,7 @@ enum QueueOutcome {
     Ended,
 }
 
-/// A mutex without the data.
+/// A mutex without data.
 pub struct RawMutex<W: TimedWait> {
     state: AtomicU32,
     queue_lock: RawLock,
@@ -176,7 +176,7 @@ impl<W: TimedWait> RawMutex<W> {
         self.try_lock() || !limit.has_come() && self.lock_contended(limit, self.state.load(Ordering::Relaxed))
     }
 
-    /// Acquires the mutex if it is free and not about to be handed over.
+    /// Acquires the mutex if it is free and is not about to be handed over.
     ///
     /// Returns `true` on success.
     #[inline]
@@ -217,15 +217,16 @@ impl<W: TimedWait> RawMutex<W> {
             let begun = *since.get_or_insert_with(W::now);
             match self.queue_up(limit, &mut woken, first, begun) {
                 QueueOutcome::HandedOver => {
-                    // The queue moves fast enough again when its oldest waiter has waited for less.
+                    // The queue moves fast enough again if its oldest waiter has waited for a
+                    // shorter time.
                     if !W::starved(begun) {
                         self.state.fetch_and(!STARVING, Ordering::Relaxed);
                     }
                     break;
                 }
                 QueueOutcome::Compete => {}
-                // A thread that has not waited goes to the end of the queue the next time, and does
-                // not starve.
+                // A thread that has not waited goes to the end of the queue next time, and does not
+                // starve.
                 QueueOutcome::NotNeeded => since = None,
                 QueueOutcome::Ended if limit.has_come() => return false,
                 QueueOutcome::Ended => {}
@@ -239,9 +240,9 @@ impl<W: TimedWait> RawMutex<W> {
     ///
     /// `woken` says whether the caller holds `WOKEN`.
     ///
-    /// It acts on the word as it was just `state`, and does not load it again before it has spun:
-    /// each load takes the cache line from the owner, and two CPUs that load all the time pass it
-    /// to and fro for every attempt.
+    /// It first acts on `state`, the word as last seen, and does not load the word again before it
+    /// has spun. Each load takes the cache line from the owner, and two CPUs that load continuously
+    /// would pass the line to and fro for every attempt.
     fn compete(&self, woken: &mut bool, mut state: u32) -> bool {
         let mut round = 0;
         loop {
@@ -276,10 +277,10 @@ impl<W: TimedWait> RawMutex<W> {
         first: bool,
         since: W::Since,
     ) -> QueueOutcome {
-        // Only the holder of `WOKEN` may begin starvation mode, and it gives the bit up in the same
-        // exchange. A waiter whose wait ended spuriously is late too, but another may be awake for
-        // the queue then: unlockers would leave the wake-up to that one, and it would queue up,
-        // since no thread may take the lock (I3).
+        // Only the holder of `WOKEN` may begin starvation mode, and it clears that bit in the same
+        // exchange. A waiter whose wait ended spuriously may also have waited too long, but another
+        // thread may then be awake for the queue. Unlockers would leave the wake-up to that thread,
+        // and it would queue up, since no thread may take the lock (I3).
         let starving = *woken && W::starved(since);
         let node = OnceCell::new();
         let enter = |waker| {
@@ -294,7 +295,7 @@ impl<W: TimedWait> RawMutex<W> {
             // SAFETY: the queue is ours under its lock (I1); the node is new, and stays (I4).
             self.queue
                 .with_mut(|queue| unsafe { if first { (*queue).push_back(node) } else { (*queue).push_front(node) } });
-            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            // SAFETY: locked above; a waker finds this wait through its node in the queue.
             Some(|| unsafe { self.queue_lock.unlock() })
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
@@ -314,7 +315,7 @@ impl<W: TimedWait> RawMutex<W> {
         if handed_over { QueueOutcome::HandedOver } else { QueueOutcome::Compete }
     }
 
-    /// Records in the word that the caller queues, and gives up `WOKEN` if the caller holds it.
+    /// Records in the word that the caller queues up, and clears `WOKEN` if the caller holds it.
     ///
     /// Returns `false` if the mutex can be acquired instead. Called under the queue's lock.
     fn announce(&self, woken: bool, starving: bool) -> bool {
@@ -331,7 +332,7 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// Removes the node of a wait that was ended from the queue, if no unlocker has.
+    /// Removes from the queue the node of a wait that was ended, if no unlocker has removed it.
     fn withdraw(&self, node: &WaitNode<Waiter<W::Waker>>) {
         self.queue_lock.lock();
         self.queue.with_mut(|queue| {
@@ -376,8 +377,8 @@ impl<W: TimedWait> RawMutex<W> {
         }
     }
 
-    /// Gives `LOCKED` or `WOKEN`, which the caller has set, to the oldest waiter, or takes it back
-    /// if there is no waiter anymore.
+    /// Gives `LOCKED` or `WOKEN`, which the caller has set, to the oldest waiter, or clears it
+    /// again if there is no longer a waiter.
     ///
     /// Called under the queue's lock.
     fn give(&self, given: u32) -> Option<W::Waker> {
@@ -401,14 +402,14 @@ impl<W: TimedWait> RawMutex<W> {
     }
 }
 
-/// Returns `true` if a waiter must be woken: there is one, and no thread is awake that will look at
-/// the word again.
+/// Returns `true` if a waiter must be woken: there is one, and no awake thread will check the word
+/// again.
 #[inline]
 fn wants_wake(state: u32) -> bool {
     state & (LOCKED | QUEUED | WOKEN) == QUEUED
 }
 
-/// Returns `bits` if `condition` holds, otherwise none.
+/// Returns `bits` if `condition` holds, and otherwise 0.
 fn flag(condition: bool, bits: u32) -> u32 {
     if condition { bits } else { 0 }
 }
@@ -420,7 +421,8 @@ mod tests {
 
     use super::*;
 
-    /// A wait that is always too long, and a thread that waits by doing what the others do.
+    /// A wait that is always too long; its thread does the work of the other threads while it
+    /// waits.
     struct Late;
 
     #[derive(Clone, Default)]
@@ -469,7 +471,7 @@ mod tests {
         }
     }
 
-    /// What happens during the waits of a newcomer, while a waiter is awake for the queue, and the
+    /// The events during the waits of a newcomer, while a waiter is awake for the queue and the
     /// owner locks the mutex again and again.
     struct Script<'a> {
         mutex: &'a RawMutex<Late>,
@@ -478,7 +480,7 @@ mod tests {
         waits: Cell<u32>,
     }
 
-    // SAFETY: it withdraws, or the waker was used.
+    // SAFETY: it calls `withdraw`, or the waker was used.
     unsafe impl Limit for Script<'_> {
         type Waker = Awake;
 

@@ -1,133 +1,137 @@
-//! A lock for many readers or one writer, and for one reader that may become the writer: Go's
-//! fairness, by direct hand-off.
+//! A lock for many readers or one writer, in which one reader may become the writer: Go's fairness,
+//! by direct hand-off.
 //!
 //! # Vocabulary
 //! *Readers* share the lock, a *writer* has it alone. One of the readers may be *upgradable*: it
 //! shares the lock with the plain readers, and may *upgrade*, that is, become the writer without
 //! releasing the lock in between. A *newcomer* has not waited yet; a *waiter* is in a queue. A
-//! waiter that is *handed* the lock owns it before it wakes, and does not look again.
+//! waiter that is *handed* the lock owns it before it wakes, and does not check again.
 //!
 //! # Protocol
 //! The word has five bits and a count:
 //!
 //! * `WRITER`: a writer owns the lock. Set by the writer, or by the thread that hands over to it.
-//! * `QUEUED`: a reader, a writer, or an upgrade waits. All newcomers then queue up, readers too.
+//! * `QUEUED`: a reader, a writer, or an upgrade waits. All newcomers then queue up, including
+//!   readers.
 //! * `WRITTEN`: the lock must be handed over, and the last owner was a writer.
 //! * `UPGRADABLE`: the upgradable reader owns the lock. It is not in the count.
 //! * `UPGRADABLE_QUEUED`: a waiter wants to be the upgradable reader. It does not stop plain
 //!   readers.
-//! * the number of readers, in steps of `READER`: of those that own the lock, and of *guests*.
+//! * the number of readers, in steps of `READER`. It includes both the readers that own the lock
+//!   and *guests*.
 //!
-//! As long as there are no waiters, reading is one addition to lock and one subtraction to unlock,
-//! however many read at the same time. A reader that meets `WRITER` or `QUEUED` was only a guest:
-//! it subtracts itself again. Writing is one exchange to lock and one to unlock, and becoming the
-//! upgradable reader is one exchange, too. A newcomer that cannot have the lock spins for a moment,
-//! then takes the lock of the queues, looks again, sets the bit of its queue, links itself, and
-//! blocks.
+//! As long as there are no waiters, a reader locks with one addition and unlocks with one
+//! subtraction, no matter how many other readers there are. A reader that finds `WRITER` or
+//! `QUEUED` set was only a guest, and subtracts itself again. A writer locks with one exchange and
+//! unlocks with another, and becoming the upgradable reader also takes one exchange. A newcomer
+//! that cannot have the lock spins for a moment, then takes the lock of the queues, checks again,
+//! sets the bit of its queue, links itself, and blocks.
 //!
 //! The lock is *orphaned* if it has neither a writer nor readers of any kind, and `QUEUED` is set.
-//! The thread that makes it so, by the last subtraction or as a writer that leaves, hands it over,
+//! The thread that orphans it, by the last subtraction or as a writer that leaves, hands it over
 //! under the lock of the queues:
 //!
-//! * After readers an upgrade comes first, then the oldest writer.
-//! * After a writer all waiting readers get it together, and with them the oldest waiter for the
-//!   upgradable place; if there are none, the oldest writer.
+//! * After readers an upgrade comes first, and then the oldest writer.
+//! * After a writer all waiting readers get the lock together, along with the oldest waiter for the
+//!   upgradable place. If there are none, the oldest writer gets it.
 //!
-//! So a waiting writer stops new readers, and no stream of readers starves it. And readers that
-//! wait while a writer writes go before the next writer, so no stream of writers starves them: both
-//! alternate, as in Go's `sync.RWMutex`. Writers are served in the order in which they queued, and
-//! so are waiters for the upgradable place.
+//! So a waiting writer stops new readers, and no stream of readers starves it. Readers that wait
+//! while a writer writes go before the next writer, so no stream of writers starves them. Readers
+//! and writers thus alternate, as in Go's `sync.RWMutex`. Writers are served in the order in which
+//! they queued, and so are waiters for the upgradable place.
 //!
-//! An upgradable reader may turn out to be a writer, and its successor too. So while a writer
-//! waits, only one of them is admitted before it (`Queues::upgradable_was_last`): the two kinds
-//! alternate.
+//! An upgradable reader may turn out to be a writer, and so may its successor. So while a writer
+//! waits, only one upgradable reader is admitted before it (`Queues::upgradable_was_last`): the two
+//! kinds alternate.
 //!
 //! A waiter whose wait is *ended* by its limit (a deadline, a context) removes its node. If it was
-//! the last that stopped readers, and no writer has the lock, it admits the waiting readers.
+//! the last waiter that kept readers out, and no writer has the lock, it admits the waiting
+//! readers.
 //!
 //! # Upgrade and downgrade
 //! An upgradable reader that is alone exchanges `UPGRADABLE` for `WRITER`. If there are other
-//! readers, it exchanges it for `QUEUED` and waits in a queue of its own: from here on it owns the
-//! lock no more than other waiters do, but it is the first to get it after the readers, so no
-//! writer comes in between, and what it has read stays true. If its wait is ended, it is the
-//! upgradable reader again, whether it removes its node itself or was found by a hand-over that
-//! could not reserve it.
+//! readers, it exchanges it for `QUEUED` and waits in a queue of its own: from here on it does not
+//! own the lock, like other waiters, but it is the first to get it after the readers. So no writer
+//! comes in between, and what it has read stays true. If its wait is ended, it becomes the
+//! upgradable reader again, whether it removes its node itself or a hand-over finds the node and
+//! cannot reserve the waiter.
 //!
 //! A writer that downgrades leaves the word with a reader in place of `WRITER`, in one step. If
-//! there are waiters, it does so under the lock of the queues, and the waiting readers come in with
-//! it, as after any writer.
+//! there are waiters, it does so under the lock of the queues, and the waiting readers are admitted
+//! along with it, as after any writer.
 //!
 //! # The races
-//! * *Wait against unlock.* A waiter sets the bit of its queue by an exchange that sees an owner or
-//!   a guest, under the lock of the queues. Their leaving comes later in the order of the word, so
-//!   it sees the bit and takes the lock of the queues, which it gets when the waiter is linked and
-//!   asleep.
-//! * *Several make it an orphan.* A guest may come and go while another thread is on the way to
-//!   hand over, and then comes to do so as well; and a waiter that gives up may have admitted
-//!   readers. Under the lock of the queues each looks at the word once more (`hand_over_locked`).
-//!   If there is nothing to hand over, another has done it, or a thread is in the count that will
-//!   come: the last one of them.
-//! * *Hand-over against guests.* They add and subtract while another thread hands over. So that
-//!   thread adds and subtracts too, and never stores. No newcomer becomes an owner meanwhile:
-//!   `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0. Where only
-//!   `UPGRADABLE_QUEUED` is set readers may enter, which does no harm: only the place of the
-//!   upgradable reader is handed over then.
+//! * *Wait against unlock.* A waiter sets the bit of its queue under the lock of the queues, by an
+//!   exchange that sees an owner or a guest. That owner or guest leaves later in the order of the
+//!   word, so it sees the bit and takes the lock of the queues. It gets that lock only when the
+//!   waiter is linked and asleep.
+//! * *Several threads orphan the lock.* A guest may come and go while another thread is on the way
+//!   to hand over, and then the guest also starts a hand-over. A waiter that stops waiting may also
+//!   have admitted readers. Under the lock of the queues each thread checks the word once more
+//!   (`hand_over_locked`). If there is nothing to hand over, either another thread has done it, or
+//!   a thread that is still in the count will: the last one to leave.
+//! * *Hand-over against guests.* Guests add and subtract while another thread hands over. So that
+//!   thread also adds and subtracts, and never stores. No newcomer becomes an owner during the
+//!   hand-over: `QUEUED` keeps readers out, and a writer's exchange expects the word to be 0. If
+//!   only `UPGRADABLE_QUEUED` is set, readers may enter. This is harmless, because only the place
+//!   of the upgradable reader is handed over in that case.
 //! * *Hand-over against upgrade.* A hand-over that finds an upgradable reader may admit plain
-//!   readers beside it. So an upgrade is done under the lock of the queues while `QUEUED` is set.
-//! * *Hand-over against the upgradable reader's leaving.* It may leave between a look at the word
-//!   and the change that clears `QUEUED`. So it begins a hand-over whenever `UPGRADABLE_QUEUED` is
-//!   set, even if a writer seems to be next.
+//!   readers along with it. So while `QUEUED` is set, an upgrade is done under the lock of the
+//!   queues.
+//! * *Hand-over against the upgradable reader's leaving.* The upgradable reader may leave between a
+//!   hand-over's check of the word and the change that clears `QUEUED`. So it begins a hand-over
+//!   whenever `UPGRADABLE_QUEUED` is set, even if a writer seems to be next.
 //! * *End against hand-over.* The claim decides, under the lock of the queues; a node whose wait
 //!   has ended is dropped.
 //!
 //! # Try-operations
-//! They are linearizable: they fail only if, at one instant of the call, another thread owned the
-//! lock or had begun to wait for it and had not returned. So `try_read` must not be a guest: it
-//! would look like an owner to a `try_write`, and then go away as if it had never been there. It
-//! enters by an exchange, which fails without a trace. (A guest of `read` is about to wait.) For
-//! the same reason a `try_upgrade` that meets `QUEUED` looks again under the lock of the queues,
-//! where it may enter.
+//! They are linearizable: they fail only if, at some instant during the call, another thread owned
+//! the lock, or had begun to wait for it and had not returned. So `try_read` must not be a guest,
+//! because a guest would look like an owner to a `try_write` and then leave as if it had never been
+//! there. Instead, `try_read` enters by an exchange, which leaves no trace if it fails. (In `read`,
+//! a guest is about to wait.) For the same reason a `try_upgrade` that finds `QUEUED` set checks
+//! again under the lock of the queues, where it may enter.
 //!
 //! # Rejected
-//! * An exchange for `read` to enter, which needs no guests and is easier to argue. Where several
-//!   CPUs read, the line goes back and forth for each attempt that fails: 70 to 110 ns for 1 %
-//!   writes on two CPUs, against 28 to 90 with the addition.
-//! * Go's counter, from which a writer subtracts 2^30: waiting readers are counted like reading
-//!   ones, so a wake-up goes to a semaphore that may be ahead of its readers. It also needs a mutex
-//!   for the writers and two semaphores.
+//! * An exchange for `read` to enter, which needs no guests and is easier to prove correct. When
+//!   several CPUs read, the cache line moves back and forth at each failed attempt: 70 to 110 ns
+//!   with 1 % writes on two CPUs, against 28 to 90 with the addition.
+//! * Go's counter, from which a writer subtracts 2^30: waiting readers are counted like active
+//!   ones, so a wake-up goes to a semaphore on which its readers may not be waiting yet. This
+//!   design also needs a mutex for the writers and two semaphores.
 //! * Waking waiters to compete again, as the mutex does: a woken writer loses to every reader, so
-//!   it must keep newcomers out anyway until it runs. The lock is free then and has no owner: the
-//!   hand-over wastes nothing more.
-//! * One queue for both: readers between two writers would be admitted in one group at a time, and
-//!   wait longer than in Go.
-//! * A mutex beside the lock for the upgradable readers: if a thread takes two things one after the
-//!   other, a try-operation that gets the first and not the second makes others fail without a
-//!   reason.
+//!   it would have to keep newcomers out until it runs anyway. During that time the lock would be
+//!   free and have no owner, so a hand-over wastes no more time.
+//! * One queue for both: readers between two writers would be admitted one group at a time, and
+//!   would wait longer than in Go.
+//! * A separate mutex for the upgradable readers: if a thread takes the mutex and then the lock, a
+//!   try-operation that gets the first but not the second makes others fail for no reason.
 //! * `QUEUED` for waiters that want to be upgradable: each of them would stop all plain readers,
-//!   with which it will share.
+//!   although it will share the lock with them.
 //!
 //! # Invariants
 //! * I1: `queues` is touched only under `queue_lock`; `QUEUED` and `UPGRADABLE_QUEUED` change only
-//!   under it, and say that the queues they stand for are not empty.
+//!   under it, and say that the corresponding queues are not empty.
 //! * I2: while `WRITER` or `QUEUED` is set, only a hand-over makes a new owner; while `WRITER` is
-//!   set all readers in the count are guests, and `UPGRADABLE` is not set.
+//!   set, all readers in the count are guests, and `UPGRADABLE` is not set.
 //! * I3: `WRITTEN` is set only by a writer that leaves the lock while there are waiters, and is
-//!   cleared when the lock is handed over or there are no waiters anymore.
+//!   cleared when the lock is handed over or there are no more waiters.
 //! * I4: while the lock is orphaned, a thread is on the way to hand it over. The same holds while
-//!   `UPGRADABLE_QUEUED` is set, but none of `UPGRADABLE`, `QUEUED`, and `WRITER`.
+//!   `UPGRADABLE_QUEUED` is set but none of `UPGRADABLE`, `QUEUED`, and `WRITER` is.
 //! * I5: a waiter stays in its frame until the one wake-up by the thread that reserved it, or until
 //!   it has withdrawn.
-//! * I6: an unlocker borrows the lock to the end of the call.
+//! * I6: an unlocker borrows the lock until the end of the call.
 //! * I7: while an upgrade waits, only it becomes the writer or the upgradable reader.
 //!
 //! # Orderings
-//! All changes are read-modify-writes, so each continues the releases before it.
+//! All changes are read-modify-writes, so each continues the release sequences before it.
 //! * P1: the release in `unlock_write` and `downgrade` -> the acquire by which the next owner
-//!   enters, in `enter_as_reader`, `change_until`, or `take_or_queue`, or by which another thread
-//!   hands over to it, in `hand_over_locked`: then the wake-up carries it on.
-//! * P2: the release in `unlock_read`, `unlock_upgradable`, and `downgrade_upgradable` -> the same,
-//!   by or for a writer or an upgradable reader: everything that the readers did comes before what
-//!   the writer does.
+//!   enters (in `enter_as_reader`, `change_until`, or `take_or_queue`), or by which another thread
+//!   hands over to it (in `hand_over_locked`). In the latter case the wake-up passes this
+//!   visibility on to the owner.
+//! * P2: the release in `unlock_read`, `unlock_upgradable`, and `downgrade_upgradable` -> the same
+//!   acquire, by or for a writer or an upgradable reader: everything that the readers did comes
+//!   before what the writer does.
 //!
 //! # See also
 //! `sync/rwmutex.go` in Go; the models in `scheduler/models/tests/rwlock.rs`.
@@ -149,9 +153,9 @@ use queues::{
     is_orphaned,
 };
 
-/// A lock without the data.
+/// A lock without data.
 ///
-/// Readers block by `R`, upgradable or not, writers and upgrades by `W`.
+/// All readers, upgradable or not, block by `R`; writers and upgrades block by `W`.
 pub struct RawRwLock<R: Wait, W: Wait<Waker = R::Waker>> {
     state: AtomicU64,
     queue_lock: RawLock,
@@ -211,13 +215,13 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     /// Returns `true` on success.
     #[inline]
     pub fn try_read(&self) -> bool {
-        // No guess: other readers may well be there.
+        // The word is not guessed, because other readers may well have the lock.
         self.change_until(self.state.load(Ordering::Relaxed), Reader::enter).is_ok()
     }
 
     /// Adds a reader.
     ///
-    /// If it is only a guest, it leaves again, and this returns `false`.
+    /// Returns `false` if the reader was only a guest, and has left again.
     #[inline]
     fn enter_as_reader(&self) -> bool {
         // ORDERING P1: acquire pairs with the releases in `unlock_write` and `downgrade`.
@@ -229,7 +233,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         entered
     }
 
-    /// Releases the lock of one reader; the last one may wake a writer.
+    /// Releases the lock of one reader; the last reader may wake a writer.
     ///
     /// # Safety
     /// The lock is locked for reading, and the caller has the right to unlock it once (on any
@@ -333,7 +337,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     }
 
     /// Acquires the lock together with plain readers, as the one reader that may upgrade; blocks
-    /// while there is another one, or a writer has the lock or waits for it.
+    /// while there is another such reader, or a writer has the lock or waits for it.
     #[inline]
     pub fn upgradable_read(&self) {
         if self.take::<Upgradable>().is_err() {
@@ -349,8 +353,8 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         self.try_upgradable_read() || !limit.has_come() && self.enter_contended::<R, Upgradable>(limit)
     }
 
-    /// Acquires the lock as the one reader that may upgrade, if there is none, none waits, and no
-    /// writer has the lock or waits for it.
+    /// Acquires the lock as the one reader that may upgrade, if no other such reader has the lock
+    /// or waits for it, and no writer does.
     ///
     /// Returns `true` on success.
     #[inline]
@@ -358,7 +362,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         self.take::<Upgradable>().is_ok()
     }
 
-    /// Releases the lock of the upgradable reader; may wake the next one, or a writer.
+    /// Releases the lock of the upgradable reader; may wake the next upgradable reader or a writer.
     ///
     /// # Safety
     /// The caller has the right to unlock what was locked by
@@ -372,7 +376,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// Makes the upgradable reader a plain one, so that another can be upgradable.
+    /// Makes the upgradable reader a plain one, so that another reader can be upgradable.
     ///
     /// # Safety
     /// The caller is the upgradable reader; its right to unlock becomes a right to
@@ -412,7 +416,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         unsafe { self.try_upgrade() || !limit.has_come() && self.enter_contended::<W, Upgrade>(limit) }
     }
 
-    /// Makes the upgradable reader the writer, if no other reader is there or about to wait.
+    /// Makes the upgradable reader the writer, if no other reader has the lock or is about to wait.
     ///
     /// Returns `true` on success.
     ///
@@ -439,12 +443,12 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
     /// Enters without waiting, or returns the word in which that was not possible.
     #[inline]
     fn take<O: Role>(&self) -> Result<(), u64> {
-        // If the guess is wrong, the exchange has fetched the cache line for the next one.
+        // If the guess is wrong, the exchange has at least fetched the cache line for the next one.
         self.change_until(O::GUESS, O::enter)
     }
 
-    /// Changes the word, which may be `state`, to what `new` returns for it; returns the word for
-    /// which `new` returns `None`.
+    /// Changes the word, which may be `state`, to the word that `new` returns for it; if `new`
+    /// returns `None`, returns the word that was passed to it.
     #[inline]
     fn change_until(&self, mut state: u64, new: impl Fn(u64) -> Option<u64>) -> Result<(), u64> {
         while let Some(new) = new(state) {
@@ -457,9 +461,9 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         Err(state)
     }
 
-    /// Enters, spinning as `K` and waiting if necessary.
+    /// Enters, spinning as `K` does and waiting if necessary.
     ///
-    /// Returns `false` if `limit` is reached before.
+    /// Returns `false` if `limit` is reached first.
     #[cold]
     fn enter_contended<K: Wait, O: Role>(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut round = 0;
@@ -492,7 +496,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
             }
             // SAFETY: the queues are ours under their lock (I1); the node is new, and stays (I5).
             self.queues.with_mut(|queues| unsafe { O::queue(&mut *queues).push_back(node) });
-            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            // SAFETY: locked above; a waker finds this wait through its node in the queue.
             Some(|| unsafe { self.queue_lock.unlock() })
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw::<O>(node));
@@ -500,10 +504,10 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         unsafe { limit.wait(enter, withdraw) != WaitOutcome::Ended }
     }
 
-    /// Enters and returns `true`, or ensures that an unlock will look into the queues and returns
+    /// Enters and returns `true`, or ensures that an unlock will check the queues and returns
     /// `false`.
     ///
-    /// Called under their lock.
+    /// Called under the lock of the queues.
     fn take_or_queue<O: Role>(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -517,7 +521,7 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         }
     }
 
-    /// Removes the node of a wait that was ended from its queue, if no hand-over has.
+    /// Removes from its queue the node of a wait that was ended, if no hand-over has removed it.
     fn withdraw<O: Role>(&self, node: &WaitNode<W::Waker>) {
         self.with_queues(|queues| {
             // SAFETY: the node is in this queue or in none.
@@ -547,18 +551,18 @@ impl<R: Wait, W: Wait<Waker = R::Waker>> RawRwLock<R, W> {
         unsafe { owners.wake_all(|waker| waker) };
     }
 
-    /// Hands over what can be handed over, and makes the word agree with the queues.
+    /// Hands over whatever can be handed over, and makes the word agree with the queues.
     ///
-    /// The caller holds their lock, and wakes the waiters that this returns.
+    /// The caller holds the lock of the queues, and wakes the waiters that this returns.
     fn hand_over_locked(&self, queues: &mut Queues<W::Waker>) -> WaitList<W::Waker> {
-        // ORDERING P1, P2: acquire gathers the releases of the writer or the readers before, for
-        // the next owners.
+        // ORDERING P1, P2: acquire gathers the releases of the previous writer or readers, for the
+        // next owners.
         let state = self.state.load(Ordering::Acquire);
         let (owners, held) = queues.next_owners(state);
         let written = if held == 0 { 0 } else { WRITTEN };
         // The bits that are cleared here were seen, and change only under this lock. If a writer
-        // leaves meanwhile, and sets `WRITTEN` because of a bit that is cleared here, it comes to
-        // hand over and clears it.
+        // leaves in the meantime, and sets `WRITTEN` because of a bit that is cleared here, it will
+        // start a hand-over, which clears `WRITTEN`.
         let gone = state & (queues.bits_to_clear() | written);
         self.state.fetch_add(held.wrapping_sub(gone), Ordering::Relaxed);
         owners

@@ -1,63 +1,63 @@
 //! A weighted semaphore that serves strictly in order.
 //!
 //! # Vocabulary
-//! The semaphore has a fixed *size*. What is not held is *free*. A waiter *wants* an amount; it is
-//! *granted* when the amount is taken out of the free one on its behalf. A wait can end without a
-//! grant: at a deadline, or because of another event that its owner waits for at the same time
-//! ([`super::env`]). The owner then *withdraws*.
+//! The semaphore has a fixed *size*. The part that is not held is *free*. A waiter *wants* an
+//! amount; its request is *granted* when that amount is subtracted from the free part on the
+//! waiter's behalf. A wait can end without a grant: at a deadline, or because of another event that
+//! its owner waits for at the same time ([`super::env`]). The owner then *withdraws*.
 //!
 //! # Protocol
-//! One word holds what is free, and a bit `QUEUED` that says whether there are waiters. Without
-//! waiters, acquire and release are one exchange on the word. With waiters, everything is done
-//! under the lock of the queue:
+//! One word holds the free amount and a bit, `QUEUED`, which says whether there are waiters.
+//! Without waiters, acquire and release each take one exchange of the word. With waiters,
+//! everything is done under the lock of the queue:
 //!
-//! * An acquire that finds too little, or `QUEUED`, takes the lock and looks again. If it must
-//!   wait, it sets `QUEUED` and links its node at the end, even if there is enough for it: the
-//!   waiters before it come first.
-//! * A release that finds `QUEUED` takes the lock, adds what it returns, and grants from the front
-//!   as long as there is enough for the first waiter. It takes the nodes along, and wakes their
-//!   owners when the lock is released.
-//! * A waiter that withdraws removes its node and serves the queue, too: if it was the first, there
-//!   may be enough for the next.
+//! * An acquire that finds too little, or finds `QUEUED` set, takes the lock and checks again. If
+//!   it must wait, it sets `QUEUED` and links its node at the end. It must wait even if there is
+//!   enough for it, as long as there are earlier waiters.
+//! * A release that finds `QUEUED` set takes the lock, adds its amount, and grants requests from
+//!   the front as long as there is enough for the first waiter. It removes those nodes, and wakes
+//!   their owners after releasing the lock.
+//! * A waiter that withdraws removes its node and also serves the queue: if it was the first
+//!   waiter, there may be enough for the next.
 //!
 //! As long as `QUEUED` is set, only the holder of the lock changes the word: every exchange outside
-//! the lock expects a word without the bit. So under the lock a plain store suffices.
+//! the lock expects a word without the bit. So a plain store suffices under the lock.
 //!
 //! # The races
 //! * *Wait against release.* The waiter sets `QUEUED` by an exchange of a word in which there was
-//!   too little. A release either comes before it in the order of the word, and then the exchange
-//!   fails and the waiter looks again; or after it, and then it sees the bit, and gets the lock
+//!   too little. If a release comes before this exchange in the order of the word, the exchange
+//!   fails and the waiter checks again. If it comes after, it sees the bit, and gets the lock only
 //!   when the waiter is linked and asleep.
 //! * *Grant against deadline.* The claim decides, before the amount is taken. A node whose claim is
-//!   lost is dropped from the queue and costs nothing; its owner finds that it is in no list
-//!   anymore.
-//! * *A waiter that has lost is at the front,* and wants more than there is. The waiters behind it
-//!   wait for its owner to withdraw, which is on its way: it is awake.
+//!   lost is dropped from the queue and costs nothing; its owner finds that the node is no longer
+//!   in the list.
+//! * *A waiter that has lost its claim is at the front* and wants more than is free. The waiters
+//!   behind it wait for its owner to withdraw. The owner is awake and about to do so.
 //!
 //! # Rejected
-//! * Letting small requests pass a large one that waits: more is in use at any time, but under load
-//!   the large one waits forever.
+//! * Letting small requests pass a large one that waits: on average more would be in use, but under
+//!   load the large request might wait forever.
 //! * Waking the first waiter to try again, as the mutex does: it can lose against newcomers. A
-//!   semaphore guards long operations, so the switch that a hand-over costs is not what counts.
+//!   semaphore guards long operations, so the switch that a hand-over costs does not matter.
 //! * Queueing requests for more than the size like the others: no waiter behind them would ever be
 //!   served.
 //!
 //! # Invariants
 //! * I1: `queue` is touched only under `lock`, and `QUEUED` changes only under it: it is set
 //!   exactly when the queue is not empty, except while the lock is held.
-//! * I2: what is free and what is held add up to the size. No waiter is granted out of order.
-//! * I3: a node stays in its owner's frame until the wake that a grant owes it, or until the owner
-//!   has passed through `withdraw`.
-//! * I4: a caller of any method borrows the semaphore to the end of the call, so it outlives all
+//! * I2: the free and held amounts add up to the size. No request is granted out of order.
+//! * I3: a node stays in its owner's frame until the wake that a grant owes the owner, or until the
+//!   owner has passed through `withdraw`.
+//! * I4: a caller of any method borrows the semaphore until the end of the call, so it outlives all
 //!   unlocks.
 //!
 //! # Orderings
 //! * P1: the release of the word in `release` and `serve_and_unlock` -> the acquire exchange in
 //!   `try_acquire` and `take_or_queue`: what was done before a release is visible to every acquire
-//!   after it. Exchanges in between keep the release.
+//!   after it. Exchanges in between continue the release sequence.
 //! * P2: the release of the word in `release` -> the acquire load in `serve_and_unlock`: a plain
-//!   store follows, which would end what P1 relies on. The grant's wake-up carries it on to the
-//!   waiter.
+//!   store follows, which would end the release sequence on which P1 relies. The grant's wake-up
+//!   passes this visibility on to the waiter.
 //!
 //! # See also
 //! `semaphore/semaphore.go` in golang.org/x/sync; the models in
@@ -74,7 +74,7 @@ use crate::protocol::lock::RawLock;
 
 /// Set if there are waiters.
 ///
-/// The other bits hold what is free.
+/// The other bits hold the free amount.
 const QUEUED: usize = 1;
 
 /// The largest size of a semaphore.
@@ -88,7 +88,7 @@ struct Waiter<K> {
 
 type Node<K> = WaitNode<Waiter<K>>;
 
-/// The error of a release of more than is held.
+/// The error of a release that exceeds the held amount.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Excess;
 
@@ -116,7 +116,7 @@ impl<W: Wait> fmt::Debug for RawSemaphore<W> {
 
 impl<W: Wait> RawSemaphore<W> {
     const_fn! {
-        /// Creates a semaphore of which nothing is held.
+        /// Creates a semaphore that is entirely free.
         ///
         /// `size` is at most [`MAX_SIZE`].
         pub fn new(size: usize) -> Self {
@@ -134,13 +134,13 @@ impl<W: Wait> RawSemaphore<W> {
         self.size
     }
 
-    /// Returns what is free at the moment, and whether there are waiters.
+    /// Returns the amount that is currently free, and whether there are waiters.
     pub fn peek(&self) -> (usize, bool) {
         let word = self.word.load(Ordering::Relaxed);
         (free(word), is_queued(word))
     }
 
-    /// Acquires `want`; blocks until it is free and all earlier waiters are served.
+    /// Acquires `want`; blocks until that much is free and all earlier waiters are served.
     ///
     /// `want` is at most the size.
     #[inline]
@@ -152,8 +152,8 @@ impl<W: Wait> RawSemaphore<W> {
 
     /// Acquires like [`acquire`](Self::acquire), unless `limit` is reached first.
     ///
-    /// Returns `true` if `want` was acquired. It may be more than the size: then the wait can only
-    /// end by the limit, and delays no other waiter.
+    /// Returns `true` if `want` was acquired. `want` may exceed the size. In that case the wait
+    /// ends only when the limit is reached, and delays no other waiter.
     #[inline]
     pub fn acquire_within(&self, want: usize, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let mut taken = self.try_acquire(want);
@@ -163,7 +163,7 @@ impl<W: Wait> RawSemaphore<W> {
         taken
     }
 
-    /// Acquires `want` if it is free and there are no waiters.
+    /// Acquires `want` if that much is free and there are no waiters.
     ///
     /// Returns `true` on success.
     #[inline]
@@ -179,10 +179,10 @@ impl<W: Wait> RawSemaphore<W> {
         false
     }
 
-    /// Releases `amount`, and wakes the waiters that have enough now.
+    /// Releases `amount`, and wakes the waiters whose requests can now be granted.
     ///
     /// # Errors
-    /// If `amount` is more than is held. Nothing has changed then.
+    /// If `amount` is more than is held. In that case nothing changes.
     #[inline]
     pub fn release(&self, amount: usize) -> Result<(), Excess> {
         match self.add(amount)? {
@@ -215,8 +215,8 @@ impl<W: Wait> RawSemaphore<W> {
     #[cold]
     fn release_to_waiters(&self, amount: usize) -> Result<(), Excess> {
         self.lock.lock();
-        // The queue may be empty by now, and becomes nonempty again only under the lock. It may
-        // also have been granted what the caller thinks it holds.
+        // The queue may already be empty, and becomes nonempty again only under the lock. A waiter
+        // may also have been granted the amount that the caller thinks it holds.
         let done = self.add(amount);
         if done == Ok(false) {
             // SAFETY: locked above, and `QUEUED` was seen under the lock.
@@ -248,7 +248,7 @@ impl<W: Wait> RawSemaphore<W> {
             }
             // SAFETY: the queue is ours under the lock (I1); the node is new, and stays (I3).
             self.queue.with_mut(|queue| unsafe { (*queue).push_back(node) });
-            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            // SAFETY: locked above; a waker finds this wait through its node in the queue.
             Some(|| unsafe { self.lock.unlock() })
         };
         let withdraw = || node.get().into_iter().for_each(|node| self.withdraw(node));
@@ -256,7 +256,7 @@ impl<W: Wait> RawSemaphore<W> {
         unsafe { limit.wait(enter, withdraw) != WaitOutcome::Ended }
     }
 
-    /// Acquires `want` and returns `true`, or ensures that a release will look into the queue and
+    /// Acquires `want` and returns `true`, or ensures that a release will check the queue and
     /// returns `false`.
     ///
     /// Called under the lock.
@@ -274,16 +274,16 @@ impl<W: Wait> RawSemaphore<W> {
         false
     }
 
-    /// Removes the node of a wait that was ended from the queue, if no release has, and wakes the
-    /// waiters that can be served now.
+    /// Removes from the queue the node of a wait that was ended, if no release has removed it, and
+    /// wakes the waiters that can now be served.
     fn withdraw(&self, node: &Node<W::Waker>) {
         self.lock.lock();
         // SAFETY: the queue is ours under the lock (I1); the node is in it, or a grant that lost
         // has dropped it.
         let removed = self.queue.with_mut(|queue| unsafe { (*queue).remove(NonNull::from(node)) });
         if removed {
-            // SAFETY: the lock is held, and by I1 a queue that has held a node under it has its bit
-            // set.
+            // SAFETY: the lock is held. The queue held a node under this hold of the lock, so by I1
+            // its bit is set.
             unsafe { self.serve_and_unlock(0) };
         } else {
             // SAFETY: the lock is held.
@@ -291,7 +291,8 @@ impl<W: Wait> RawSemaphore<W> {
         }
     }
 
-    /// Adds `released` to what is free, grants from the front, releases the lock, and wakes.
+    /// Adds `released` to the free amount, grants requests from the front, releases the lock, and
+    /// wakes their owners.
     ///
     /// # Safety
     /// The caller holds the lock and no other, and `QUEUED` is set.
@@ -319,11 +320,12 @@ impl<W: Wait> RawSemaphore<W> {
             }
             !queue.is_empty()
         });
-        // ORDERING P1: release publishes what was done before the release that this is part of.
+        // ORDERING P1: release publishes what was done before the `release` call that this is part
+        // of.
         self.word.store(left << 1 | if queued { QUEUED } else { 0 }, Ordering::Release);
         // SAFETY: the caller holds the lock, as this function demands.
         unsafe { self.lock.unlock() };
-        // SAFETY: they were reserved, so this is the one wake of each; the lock is released.
+        // SAFETY: they were reserved, so this is the only wake of each; the lock is released.
         unsafe { granted.wake_all(|waiter| &waiter.waker) };
     }
 }

@@ -1,45 +1,45 @@
 //! A counter of unfinished tasks, and the waiters for it to become 0.
 //!
 //! # Vocabulary
-//! The *counter* is the number of tasks that have yet to finish. A *waiter* blocks until it is 0.
-//! The change that makes it 0 *ends* the waits. A *set* is everything that is added and finished
-//! between one 0 and the next.
+//! The *counter* is the number of tasks that have yet to finish. A *waiter* blocks until the
+//! counter is 0. The change that makes it 0 *ends* the waits. A *set* consists of all tasks that
+//! are added and finished between one 0 and the next.
 //!
 //! # Protocol
 //! One word holds the counter (high half) and the number of waiters (low half). `add` is one
-//! exchange on it as long as the counter does not reach 0 while there are waiters. Everything that
-//! concerns waiters is done under a lock: a waiter counts and links itself; the `add` that ends the
-//! waits moves the word from (1, waiters) to (0, 0), takes the whole queue along, and wakes it
+//! exchange of the word unless the counter reaches 0 while there are waiters. Everything that
+//! concerns waiters is done under a lock. A waiter counts and links itself. The `add` that ends the
+//! waits moves the word from (1, waiters) to (0, 0), takes the whole queue, and wakes the waiters
 //! after unlocking.
 //!
-//! A waiter whose wait is *ended* by its limit (a context) takes its node out, and itself out of
-//! the word, under the lock. If the node is no longer in the queue, its set was over before, and
-//! the wait is over like any other.
+//! A waiter whose wait is *ended* by its limit (a context) removes its node from the queue and
+//! itself from the word, under the lock. If the node is no longer in the queue, the waiter's set
+//! was already finished, and the wait ends like any other.
 //!
 //! # Why there is no misuse to detect
 //! Go's counter reaches 0 before its waiters are released. In between, an `Add` can revive the
-//! group under them, or one set of goroutines can be mixed up with the next: Go forbids it and
+//! group under them, or one set of goroutines can be mixed up with the next. Go forbids this and
 //! panics where it notices ("Add called concurrently with Wait", "reused before previous Wait has
 //! returned"). Here the counter and the queue are emptied in one step, so every `wait` belongs to
-//! one set, and reuse is safe at any time. What remains is a counter that leaves its range.
+//! one set, and reuse is always safe. The only remaining error is a counter that leaves its range.
 //!
 //! # The races
 //! * *Wait against the last done.* The waiter counts itself by an exchange that sees a counter
 //!   above 0. If the last `done` comes first in the order of the word, that exchange fails, and the
-//!   waiter finds 0. If it comes later, it sees the waiter and takes the lock, which it gets when
-//!   the waiter is linked and asleep.
-//! * *Done against done.* Both see waiters and a counter of 2: the exchange of the slower one
-//!   fails, and it finds that it is the last.
-//! * *Add against the last done.* The last `done` looks again under the lock, and each of its
+//!   waiter finds 0. If it comes later, it sees the waiter and takes the lock. It gets the lock
+//!   only when the waiter is linked and asleep.
+//! * *Done against done.* Both see waiters and a counter of 2. The exchange of the slower one
+//!   fails, and that `done` then finds that it is the last.
+//! * *Add against the last done.* The last `done` checks again under the lock, and each of its
 //!   exchanges expects the counter that it has seen. If others have added in between, it starts
 //!   over as an `add` that ends nothing.
 //! * *End against the last done.* The claim decides, under the lock. The last `done` drops the
-//!   nodes whose waits have ended, and empties the word; a waiter that finds its node still there
-//!   has come before, and the word still counts it.
+//!   nodes whose waits have ended, and empties the word; a waiter that finds its node still in the
+//!   queue was faster, and the word still counts it.
 //!
 //! # Rejected
-//! * `fetch_add`, as in Go: a sum that turns out to be negative has to be taken back while others
-//!   already see it.
+//! * `fetch_add`, as in Go: a sum that turns out to be negative would have to be undone after
+//!   others have already seen it.
 //! * Waking under the lock: a wake-up is too long for its critical section.
 //! * The queue's length in place of the number in the word: `add` would have to take the lock to
 //!   know whether there are waiters.
@@ -50,14 +50,14 @@
 //!   are empty.
 //! * I3: a waiter stays in its frame until the one wake-up by the caller that reserved it, or until
 //!   it has withdrawn.
-//! * I4: a caller of any method borrows the group to the end of the call, so it outlives all
+//! * I4: a caller of any method borrows the group until the end of the call, so it outlives all
 //!   unlocks.
 //!
 //! # Orderings
 //! * P1: the release in `change` by each `done` -> the acquire load in `wait`, or the acquire in
-//!   the last `change`: what was done before `done` is visible after `wait`. The last one's wake-up
-//!   carries it to sleeping waiters. Changes in between are read-modify-writes, so they keep the
-//!   release.
+//!   the last `change`: what was done before `done` is visible after `wait`. The wake-up by the
+//!   last `done` passes this visibility on to sleeping waiters. Changes in between are
+//!   read-modify-writes, so they continue the release sequence.
 //!
 //! # See also
 //! `sync/waitgroup.go` in Go; the models in `scheduler/models/tests/wait_group.rs`.
@@ -71,7 +71,7 @@ use super::wait_list::{WaitList, WaitNode};
 use crate::primitive::{AtomicU64, Ordering, UnsafeCell, const_fn};
 use crate::protocol::lock::RawLock;
 
-/// The reason why [`RawWaitGroup::add`] has changed nothing.
+/// The reason why [`RawWaitGroup::add`] changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutOfRange {
     /// The counter would fall below 0.
@@ -107,14 +107,14 @@ impl Counts {
         }
     }
 
-    /// Returns `true` if the counter is 0 and waiters are left, which must be released in the same
+    /// Returns `true` if the counter is 0 and waiters are left. They must be released in the same
     /// step.
     fn ends_waits(self) -> bool {
         self.counter == 0 && self.waiters > 0
     }
 }
 
-/// The word and the queue.
+/// A wait group: the word and the queue.
 pub struct RawWaitGroup<W: Wait> {
     word: AtomicU64,
     lock: RawLock,
@@ -147,17 +147,18 @@ impl<W: Wait> RawWaitGroup<W> {
         }
     }
 
-    /// Returns the counter and the number of waiters at the moment.
+    /// Returns the current counter and number of waiters.
     pub fn peek(&self) -> Counts {
         Counts::of(self.word.load(Ordering::Relaxed))
     }
 
-    /// Adds `n`, which may be negative, to the counter, and wakes the waiters at 0.
+    /// Adds `n`, which may be negative, to the counter, and wakes the waiters if the counter
+    /// becomes 0.
     ///
     /// Never blocks.
     ///
     /// # Errors
-    /// If the counter would leave its range. Nothing has changed then.
+    /// If the counter would leave its range. In that case nothing changes.
     #[inline]
     pub fn add(&self, n: isize) -> Result<(), OutOfRange> {
         let mut word = self.word.load(Ordering::Relaxed);
@@ -202,7 +203,7 @@ impl<W: Wait> RawWaitGroup<W> {
     #[inline]
     fn change(&self, before: u64, after: Counts) -> Result<(), u64> {
         // ORDERING P1: release publishes what was done before `done`; acquire gathers it in the
-        // last one.
+        // last `done`.
         self.word.compare_exchange_weak(before, after.word(), Ordering::AcqRel, Ordering::Relaxed).map(|_| ())
     }
 
@@ -231,7 +232,7 @@ impl<W: Wait> RawWaitGroup<W> {
 
     /// Waits in the queue if the counter is not 0.
     ///
-    /// Returns `false` if the wait was ended before it was.
+    /// Returns `false` if the wait was ended before the counter became 0.
     fn queue_up(&self, limit: &impl Limit<Waker = W::Waker>) -> bool {
         let (node, withdrawn) = (OnceCell::new(), Cell::new(false));
         let enter = |waker| {
@@ -244,7 +245,7 @@ impl<W: Wait> RawWaitGroup<W> {
             }
             // SAFETY: the queue is ours under the lock (I1); the node is new, and stays (I3).
             self.queue.with_mut(|queue| unsafe { (*queue).push_back(node) });
-            // SAFETY: locked above; the node in the queue is the way by which this wait ends.
+            // SAFETY: locked above; a waker finds this wait through its node in the queue.
             Some(|| unsafe { self.lock.unlock() })
         };
         let withdraw = || withdrawn.set(node.get().is_some_and(|node| self.withdraw(node)));
@@ -274,9 +275,9 @@ impl<W: Wait> RawWaitGroup<W> {
         }
     }
 
-    /// Removes the node of a wait that was ended from the queue.
+    /// Removes from the queue the node of a wait that was ended.
     ///
-    /// Returns `false` if its set was over before.
+    /// Returns `false` if the waiter's set was already finished.
     fn withdraw(&self, node: &WaitNode<W::Waker>) -> bool {
         self.lock.lock();
         // SAFETY: the queue is ours under the lock (I1); the node is in it or in none.

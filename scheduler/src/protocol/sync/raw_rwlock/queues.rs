@@ -14,41 +14,41 @@ pub(super) const UPGRADABLE: u64 = 1 << 3;
 pub(super) const UPGRADABLE_QUEUED: u64 = 1 << 4;
 /// One reader.
 ///
-/// The 59 bits of the count do not overflow, not even by guards that are leaked as fast as
-/// possible.
+/// The 59 bits of the count do not overflow, even if guards are leaked as fast as possible.
 pub(super) const READER: u64 = 1 << 5;
 
-/// The waiters, in nodes in their frames.
+/// The waiters, linked by nodes in their own frames.
 pub(super) struct Queues<K> {
     readers: WaitList<K>,
     writers: WaitList<K>,
     /// Waiters that want to be the upgradable reader.
     upgradables: WaitList<K>,
-    /// The upgradable reader that waits to be the writer, at most one.
+    /// The upgradable reader that waits to become the writer; at most one.
     upgrade: WaitList<K>,
-    /// `true` if an upgradable reader was admitted since a writer was, while a writer waited.
+    /// `true` if, since the last writer was admitted, an upgradable reader was admitted while a
+    /// writer waited.
     upgradable_was_last: bool,
 }
 
 /// The role that a caller of the lock wants to have.
 pub(super) trait Role {
-    /// The probable word when a newcomer can enter.
+    /// The most likely word in which a newcomer can enter.
     const GUESS: u64;
-    /// The bits that say that others come first, so that it does not help to look again.
+    /// The bits that say that others come first, so that checking again does not help.
     const BEHIND: u64;
-    /// What a waiter owns again when its wait is ended.
+    /// The part of the word that a waiter owns again when its wait is ended.
     const KEEPS: u64 = 0;
 
-    /// Returns the word after a newcomer has entered, if it may.
+    /// Returns the word after a newcomer has entered, if it may enter.
     fn enter(state: u64) -> Option<u64>;
 
-    /// Returns the word after a caller has entered under the lock of the queues, if it may.
+    /// Returns the word after a caller has entered under the lock of the queues, if it may enter.
     #[inline]
     fn enter_locked(state: u64) -> Option<u64> {
         Self::enter(state)
     }
 
-    /// Returns the word after a caller has queued up instead.
+    /// Returns the word after a caller has queued up instead of entering.
     fn queue_up(state: u64) -> u64;
 
     /// Returns the queue of this role.
@@ -161,7 +161,7 @@ impl<K> Queues<K> {
 }
 
 impl<K: Wake> Queues<K> {
-    /// Returns the bits of the word that are no longer true.
+    /// Returns the bits of the word that the queues no longer justify.
     pub(super) fn bits_to_clear(&self) -> u64 {
         let readers_and_writers = self.readers.is_empty() && self.writers.is_empty() && self.upgrade.is_empty();
         match (readers_and_writers, self.upgradables.is_empty()) {
@@ -173,7 +173,7 @@ impl<K: Wake> Queues<K> {
     }
 
     /// Removes the waiters that own the lock next, and returns them with the part of the word that
-    /// says so.
+    /// records this.
     pub(super) fn next_owners(&mut self, state: u64) -> (WaitList<K>, u64) {
         let (mut owners, mut held) = (WaitList::new(), 0);
         if state & WRITER != 0 {
@@ -202,8 +202,8 @@ impl<K: Wake> Queues<K> {
 
     /// Removes the next writer: an upgrade, or otherwise the oldest writer.
     ///
-    /// If the wait of the upgrade has ended, there is no next writer, but an upgradable reader
-    /// again.
+    /// If the wait of the upgrade has ended, there is no next writer, and the waiter is the
+    /// upgradable reader again.
     fn next_writer(&mut self) -> (Option<NonNull<WaitNode<K>>>, u64) {
         let waits = !self.upgrade.is_empty();
         let upgraded = reserve_front(&mut self.upgrade);
@@ -214,8 +214,8 @@ impl<K: Wake> Queues<K> {
         (reserve_front(&mut self.writers), 0)
     }
 
-    /// Removes all readers, and one waiter for the upgradable place if that is free; returns the
-    /// part of the word for them.
+    /// Removes all readers, and one waiter for the upgradable place if that place is free; returns
+    /// the part of the word that records them.
     pub(super) fn admit(&mut self, owners: &mut WaitList<K>, upgradable: bool) -> u64 {
         let mut held = 0;
         let mut add = |node, part| {
@@ -233,8 +233,8 @@ impl<K: Wake> Queues<K> {
         held
     }
 
-    /// Returns `true` if, after a writer, an upgradable reader is admitted although writers may
-    /// wait.
+    /// Returns `true` if, after a writer, an upgradable reader is admitted even though writers may
+    /// be waiting.
     pub(super) fn upgradable_comes_before_writers(&self) -> bool {
         self.writers.is_empty() || !self.upgradable_was_last
     }
