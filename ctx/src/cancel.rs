@@ -9,11 +9,11 @@ use crate::end::End;
 use crate::error::{Cause, Error};
 use crate::tree::{self, Node};
 
-/// A handle that cancels a context, and all that were derived from it (Go's `CancelFunc`).
+/// A handle that cancels a context and all contexts derived from it (Go's `CancelFunc`).
 ///
-/// Dropping it cancels too, like Go's `defer cancel()`; [`disarm`](Self::disarm) drops it without
-/// that. The handle keeps the context alive. It may be sent to other threads and shared with them;
-/// canceling again has no effect.
+/// Dropping the handle also cancels the context, like Go's `defer cancel()`. Use
+/// [`disarm`](Self::disarm) to drop it without canceling. The handle keeps the context alive. It
+/// may be sent to other threads and shared with them. Canceling again has no effect.
 ///
 /// ```
 /// use greenthread::ctx::{Context, Error};
@@ -33,8 +33,8 @@ impl Cancel {
 
     /// Cancels the context and all contexts below it.
     ///
-    /// When it returns, all of them have ended, and none above. Blocks for no longer than that
-    /// takes, which grows with the number of contexts below.
+    /// When this call returns, all of them have ended. No context above is affected. The time that
+    /// the call takes grows with the number of contexts below.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -102,7 +102,7 @@ impl CancelCause {
 
     /// Cancels the context like [`Cancel::cancel`], with a cause.
     ///
-    /// The first cancellation decides: this one has no effect if the context has ended.
+    /// The first cancellation wins: this call has no effect if the context has already ended.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -152,15 +152,16 @@ impl fmt::Debug for CancelCause {
 pub struct Stop {
     /// Where the function waits; `None` if it will never run, or was started at once.
     pub(crate) place: Option<(Arc<Node>, u64)>,
-    /// Without a place: `true` if the function was stopped or started.
+    /// Used if `place` is `None`: `true` if the function was stopped or started.
     pub(crate) stopped: AtomicBool,
 }
 
 impl Stop {
-    /// Stops the function, and returns `true` if it was not started and never will be.
+    /// Stops the function, and returns `true` if the function was not started and never will be.
     ///
-    /// The function is dropped before this returns. Returns `false` if the function was started,
-    /// for which this does not wait, or was stopped before. Never parks.
+    /// In that case, the function is dropped before this call returns. Returns `false` if the
+    /// function was already stopped or started. A started function may still be running, because
+    /// this call does not wait for it. Never parks.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -173,8 +174,9 @@ impl Stop {
     /// ```
     pub fn stop(&self) -> bool {
         match &self.place {
-            // Under the node's lock. A flag would be set before the function is gone: a concurrent
-            // call would report that it was stopped, and it could be started nevertheless.
+            // Decided under the node's lock. A flag would be set before the function is removed: a
+            // concurrent call would report that the function was stopped, although it could still
+            // be started.
             Some((node, key)) => node.remove_func(*key),
             None => !self.stopped.swap(true, Ordering::Relaxed),
         }

@@ -1,4 +1,4 @@
-//! [`Context`]: deriving, querying, printing.
+//! [`Context`]: deriving, querying and printing contexts.
 
 use std::any::type_name;
 use std::convert::Infallible;
@@ -14,10 +14,11 @@ use crate::end::{End, EndCell};
 use crate::error::{Cause, Error};
 use crate::tree::{self, Kind, Node, Signal};
 
-/// The lifetime of a piece of work, and the values that it carries along (Go's `context.Context`).
+/// The lifetime of a piece of work, and the values that the work carries along (Go's
+/// `context.Context`).
 ///
-/// See the [crate's page](crate). A clone is the same context, and costs one reference count. All
-/// methods may be called from any goroutine or thread, at any time.
+/// See the [crate's page](crate). A clone refers to the same context, and costs one reference
+/// count. All methods may be called from any goroutine or thread.
 ///
 /// ```
 /// use greenthread::ctx::Context;
@@ -50,10 +51,10 @@ impl Context {
         BACKGROUND.get_or_init(|| Self(Node::root(Kind::Background))).clone()
     }
 
-    /// Returns a root context like [`background`](Self::background), for code that does not know
-    /// yet which context to use.
+    /// Returns a root context like [`background`](Self::background), for code that does not yet
+    /// know which context to use.
     ///
-    /// Go has it under the same name.
+    /// Go has the same function, `context.TODO()`.
     ///
     /// ```
     /// assert_eq!(greenthread::ctx::Context::todo().err(), None);
@@ -104,8 +105,8 @@ impl Context {
     /// `context.WithDeadline`).
     ///
     /// The child ends at once if the deadline has passed. If this context has an earlier deadline,
-    /// that is the child's too. The timer is gone when the child has ended, and when the child and
-    /// its [`Cancel`] are dropped.
+    /// the child inherits that deadline. The timer is removed when the child ends, or when the
+    /// child and its [`Cancel`] are dropped.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -118,10 +119,10 @@ impl Context {
         self.child_until(Some(deadline), None)
     }
 
-    /// Derives a child like [`with_deadline`](Self::with_deadline), `timeout` from now (Go's
-    /// `context.WithTimeout`).
+    /// Derives a child like [`with_deadline`](Self::with_deadline), with a deadline that is
+    /// `timeout` from now (Go's `context.WithTimeout`).
     ///
-    /// A timeout too long for the clock never comes.
+    /// A timeout that is too long for the clock never expires.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -167,8 +168,8 @@ impl Context {
     /// Derives a child with a value, which it and its descendants find by its type (Go's
     /// `context.WithValue`).
     ///
-    /// The child ends with this context. Define a type of your own for each value, so that no other
-    /// value hides it: the type takes the place of Go's key.
+    /// The child ends when this context does. The type takes the place of Go's key, so define a
+    /// type of your own for each value. Then no other value can hide it.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -186,8 +187,8 @@ impl Context {
         Self(Node::plain(&self.0, Kind::Value { value: Box::new(value), name: type_name::<T>() }))
     }
 
-    /// Derives a child with the same values that does not end with this context, nor at its
-    /// deadline (Go's `context.WithoutCancel`).
+    /// Derives a child that has the same values, but does not end when this context ends or its
+    /// deadline passes (Go's `context.WithoutCancel`).
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -207,7 +208,7 @@ impl Context {
     ///
     /// Does not block. `f` keeps the context alive: it runs even if all other handles are dropped.
     /// If the context cannot end (like [`background`](Self::background)), `f` is dropped. It is
-    /// also dropped if its goroutine gets no stack; a message on stderr reports that.
+    /// also dropped if its goroutine gets no stack. A message on stderr reports that.
     ///
     /// ```
     /// use greenthread::channel::bounded;
@@ -229,10 +230,10 @@ impl Context {
     /// Returns a channel that is closed when the context ends, for `recv` arms of a `select!` (Go's
     /// `ctx.Done()`).
     ///
-    /// Nothing is ever sent on it. The first call makes the channel, so contexts that are never
-    /// asked have none. A context that cannot end returns a nil channel. A clone of the receiver
-    /// does not keep the context alive: if the context is dropped without having ended, the channel
-    /// is closed.
+    /// Nothing is ever sent on it. The first call creates the channel, so a context on which `done`
+    /// is never called has none. A context that cannot end returns a nil channel. A clone of the
+    /// receiver does not keep the context alive: if the context is dropped before it ends, the
+    /// channel is closed.
     ///
     /// ```
     /// use greenthread::channel::select;
@@ -255,8 +256,8 @@ impl Context {
 
     /// Returns the reason why the context ended, or `None` if it has not (Go's `ctx.Err()`).
     ///
-    /// Once there is a reason it never changes, and [`done`](Self::done) is closed. Blocks for no
-    /// longer than the canceler takes to close it.
+    /// Once this method has returned a reason, the reason never changes, and [`done`](Self::done)
+    /// is closed. The call blocks only until the canceler has closed that channel.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -273,7 +274,7 @@ impl Context {
     /// Returns the cause that was given when the context ended, or `None` if it has not (Go's
     /// `context.Cause(ctx)`).
     ///
-    /// If no cause was given, this is [`err`](Self::err).
+    /// If no cause was given, this is the same as [`err`](Self::err).
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -292,7 +293,7 @@ impl Context {
         self.0.nearest_signal()?.end()
     }
 
-    /// Returns the time at which the context will end at the latest, if it has a deadline (Go's
+    /// Returns the time by which the context will have ended, if it has a deadline (Go's
     /// `ctx.Deadline()`).
     ///
     /// ```
@@ -311,7 +312,7 @@ impl Context {
     /// Returns the nearest value of type `T`, in this context or its ancestors (Go's
     /// `ctx.Value(key)`).
     ///
-    /// Takes time in proportion to the distance.
+    /// The lookup takes time in proportion to the number of ancestors that it passes.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -348,7 +349,8 @@ impl fmt::Display for Context {
     }
 }
 
-/// Prints the time that is left, in brackets as in Go: an `Instant` has no date.
+/// Prints the time that is left, in brackets as in Go. The date is not printed, because an
+/// `Instant` has none.
 fn write_deadline(f: &mut fmt::Formatter<'_>, deadline: Option<Instant>) -> fmt::Result {
     let (now, deadline) = (Instant::now(), deadline.expect("ctx: this kind has a deadline"));
     match deadline.checked_duration_since(now) {
@@ -357,7 +359,7 @@ fn write_deadline(f: &mut fmt::Formatter<'_>, deadline: Option<Instant>) -> fmt:
     }
 }
 
-/// Prints the same as `Display`.
+/// Prints the same text as `Display`.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -5,7 +5,7 @@
 //!   [`EndCell::error`]: the cause is visible.
 //!
 //! Rejected: `OnceLock<End>`. It allows several concurrent writers, at the price of two
-//! read-modify-writes and a call for each; here all writers hold the lock of the node, and most
+//! read-modify-writes and a call for each write. Here all writers hold the node's lock, and most
 //! ends have no cause.
 
 use std::sync::OnceLock;
@@ -35,8 +35,8 @@ impl EndCell {
         Self { error: AtomicU8::new(NOT_ENDED), cause: OnceLock::new() }
     }
 
-    /// Writes the reason, unless there is one already. Returns `true` if it did. The caller holds
-    /// the node's lock.
+    /// Writes the reason, unless the cell already holds one. Returns `true` if it wrote the reason.
+    /// The caller holds the node's lock.
     pub(crate) fn set(&self, end: &End) -> bool {
         if self.error.load(Ordering::Relaxed) != NOT_ENDED {
             return false;

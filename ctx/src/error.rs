@@ -1,11 +1,12 @@
-//! The two reasons for the end of a context, and the errors of operations that end with one.
+//! The two reasons for which a context ends, and the errors of operations that wait under a
+//! context.
 
 use std::error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The cause that was given for a cancellation: see [`Context::cause`](crate::Context::cause).
+/// The cause that was recorded when a context ended: see [`Context::cause`](crate::Context::cause).
 ///
 /// ```
 /// use greenthread::ctx::{Cause, Context};
@@ -48,7 +49,7 @@ impl error::Error for Error {}
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        // Not `Interrupted`, since std's own loops take that as a request to try again.
+        // Not `Interrupted`, because std's own loops take that kind as a request to try again.
         let kind = match error {
             Error::Canceled => io::ErrorKind::Other,
             Error::DeadlineExceeded => io::ErrorKind::TimedOut,
@@ -100,7 +101,8 @@ impl From<Error> for RecvError {
     }
 }
 
-/// The reason why [`Context::send`](crate::Context::send) did not send, with the unsent value.
+/// The reason why [`Context::send`](crate::Context::send) did not send the value, together with the
+/// value.
 ///
 /// ```
 /// use greenthread::channel::bounded;

@@ -1,8 +1,8 @@
 //! Cancellation, deadlines and request-scoped values: Go's package `context`.
 //!
 //! A [`Context`] is handed to every function that takes part in one piece of work, such as a
-//! request. The caller that started the work cancels the context, or a deadline does, and
-//! everything that waits with the context returns.
+//! request. When the caller that started the work cancels the context, or the context's deadline
+//! passes, every operation that waits under the context returns.
 //!
 //! ```
 //! use greenthread::channel::unbounded;
@@ -32,30 +32,33 @@
 //! ```
 //!
 //! # Rules
-//! * **Down, never up.** When a context ends, all contexts derived from it end too, before the call
-//!   that cancels returns; its parent goes on.
+//! * **Down, never up.** When a context ends, all contexts derived from it also end, before the
+//!   canceling call returns. Its parent is not affected.
 //! * **The first reason wins.** A context ends once, with one [`Error`] and one
-//!   [`cause`](Context::cause). The descendants that end with it get the same.
-//! * **The earlier deadline counts.** A child can shorten its parent's deadline, not extend it.
-//! * **Handles cancel.** Dropping a [`Cancel`] cancels: keep it as long as the work may go on.
-//!   [`Cancel::disarm`] drops it without that.
-//! * **Nothing stays.** A child that has ended, or that was dropped, leaves neither memory in its
+//!   [`cause`](Context::cause). The descendants that end with it get the same error and cause.
+//! * **The earlier deadline counts.** A child's deadline can be earlier than its parent's, but not
+//!   later.
+//! * **Handles cancel.** Dropping a [`Cancel`] cancels the context, so keep the handle as long as
+//!   the work may continue. [`Cancel::disarm`] drops the handle without canceling.
+//! * **Nothing leaks.** A child that has ended or was dropped leaves behind neither memory in its
 //!   parent nor a timer.
-//! * **Canceled work has to look.** Nothing is interrupted. Wait with [`recv`](Context::recv),
-//!   [`send`](Context::send) and [`sleep`](Context::sleep), add `recv(ctx.done()) -> _` to a
-//!   `select!`, or check [`err`](Context::err) in a loop that computes.
+//! * **Work has to check for cancellation.** Nothing is interrupted. Wait with
+//!   [`recv`](Context::recv), [`send`](Context::send) and [`sleep`](Context::sleep), add
+//!   `recv(ctx.done()) -> _` to a `select!`, or check [`err`](Context::err) in a loop that
+//!   computes.
 //!
 //! Pass a context on as the first argument, by reference, and do not store it in structures.
 //!
 //! # What blocks
 //! [`recv`](Context::recv), [`send`](Context::send) and [`sleep`](Context::sleep) block. The other
-//! methods do not wait, but canceling takes time in proportion to the number of descendants, and
-//! looking up a value in proportion to the number of ancestors.
+//! methods do not wait. However, canceling takes time in proportion to the number of descendants,
+//! and looking up a value takes time in proportion to the number of ancestors.
 //!
 //! # Costs
-//! A child is one block of memory, and an entry in its parent if it can end by itself. It has a
-//! channel only if [`done`](Context::done) was called, and a timer only if its deadline is its own.
-//! Neither canceling nor dropping recurses: a chain of contexts may be as long as memory allows.
+//! A child takes one block of memory, and an entry in its parent if the child can end by itself. It
+//! has a channel only if [`done`](Context::done) was called, and a timer only if its deadline is
+//! not inherited. Neither canceling nor dropping recurses, so a chain of contexts may be as long as
+//! memory allows.
 //!
 //! # For those who know Go
 //!

@@ -1,4 +1,4 @@
-//! Operations that end when the context does.
+//! Blocking operations that return when the context ends.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,23 +8,22 @@ use greenthread_channels::{Receiver, Sender, TryRecvError, TrySendError, after, 
 use crate::context::Context;
 use crate::error::{Error, RecvError, SendError};
 
-/// Blocking operations that give up when the context ends. A context that has ended wins over an
-/// operation that is possible: nothing is received, sent or waited for under it.
+/// Blocking operations that give up when the context ends. If the context has already ended, these
+/// operations fail at once, even if they would not have to wait.
 ///
-/// The types of `greenthread::sync` have such methods of their own, with the suffix `_ctx`.
+/// The types of `greenthread::sync` have similar methods, with the suffix `_ctx`.
 impl Context {
     /// Receives a value like [`Receiver::recv`], unless the context ends first.
     ///
-    /// Blocks until one or the other. If a `select!` was chosen to send to this receive, the
-    /// receive waits until that `select!` has evaluated its message, even past the end of the
-    /// context, and gets the value.
+    /// Blocks until one of the two happens. If a `select!` has chosen to send to this call, the
+    /// call waits until that `select!` has evaluated its message, even past the end of the context,
+    /// and receives the value.
     ///
     /// In Go: `select { case v, ok := <-ch: case <-ctx.Done(): }`, which chooses at random if both
     /// are possible.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call; and if the channel is closed and
-    /// empty.
+    /// If the context ends first or had already ended, or if the channel is closed and empty.
     ///
     /// ```
     /// use greenthread::channel::bounded;
@@ -38,7 +37,7 @@ impl Context {
     /// assert_eq!(ctx.recv(&rx), Err(RecvError::Ended(Error::DeadlineExceeded)));
     /// ```
     pub fn recv<T>(&self, rx: &Receiver<T>) -> Result<T, RecvError> {
-        // An operation that need not wait is cheaper without a select.
+        // An operation that does not have to wait is cheaper without a select.
         if let Some(error) = self.err() {
             return Err(error.into());
         }
@@ -55,14 +54,14 @@ impl Context {
 
     /// Sends a value like [`Sender::send`], unless the context ends first.
     ///
-    /// Blocks until one or the other.
+    /// Blocks until one of the two happens.
     ///
     /// In Go: `select { case ch <- v: case <-ctx.Done(): }`, which chooses at random if both are
     /// possible.
     ///
     /// # Errors
-    /// If the context ends first, or had ended before the call; and if the channel is closed. The
-    /// error holds the value.
+    /// If the context ends first or had already ended, or if the channel is closed. The error holds
+    /// the value.
     ///
     /// ```
     /// use greenthread::channel::bounded;
@@ -113,7 +112,8 @@ impl Context {
         }
     }
 
-    /// Returns the reason why the context ended, to a caller that received `end` from its `done`.
+    /// Returns the reason why the context ended, to a caller that received `end` from the context's
+    /// `done` channel.
     #[doc(hidden)]
     pub fn ended(&self, end: Result<Infallible, greenthread_channels::RecvError>) -> Error {
         match end {

@@ -1,11 +1,12 @@
 //! The tree behind contexts: which contexts end when one ends, and in what order.
 //!
 //! # Vocabulary
-//! A *node* is what a context points to. It holds its parent, and so keeps all of its ancestors.
-//! Some nodes can end: they have a [`Signal`]. The others (values) name the nearest ancestor that
-//! has one, their *scope*; below `background` and `without_cancel` the scope is `None`. To *end* a
-//! node is to write the reason down; to *cancel* it is to end it and everything below it. A
-//! *walker* is a call of [`cancel`].
+//! A *node* is what a context points to. It holds its parent, and so keeps all of its ancestors
+//! alive. Some nodes can end by themselves: they have a [`Signal`]. The others (values) end with
+//! the nearest ancestor that has a signal, their *scope*. If no such ancestor exists, as below
+//! `background` and `without_cancel`, the scope is `None`. To *end* a node is to write down the
+//! reason. To *cancel* a node is to end it and everything below it. A *walker* is a call to
+//! [`cancel`].
 //!
 //! # References
 //! ```text
@@ -13,53 +14,56 @@
 //!                 ▲                │
 //!                 └──── weak ──────┘ children, by key, if the child has a signal
 //! ```
-//! Down the tree the links are weak. So a child that has no other reference is dropped, takes its
-//! entry out of its parent, and stops its timer. A function that waits for the end of a node
-//! (`after_func`) is an entry among its children, and holds the node itself. This is a reference
-//! cycle on purpose, since the function must run even if all other handles to the context are
+//! The links down the tree are weak. So a child without any other reference is dropped, removes its
+//! entry from its parent, and stops its timer. A function that waits for the end of a node
+//! (`after_func`) is an entry among the node's children, and holds the node itself. This reference
+//! cycle is intentional, because the function must run even if all other handles to the context are
 //! dropped. Ending the node or stopping the function breaks the cycle.
 //!
 //! # The races
 //! * *A child is derived while its parent ends.* Both happen under the parent's lock. Either the
-//!   child is in the list that the walker takes, or the deriving call finds the parent ended and
-//!   cancels the child before it hands it out.
-//! * *A child is dropped while its parent ends.* The walker cannot upgrade its link any more, and
-//!   skips the child, which no handle can observe.
-//! * *Two walkers meet.* Ending happens once, under the node's lock: the first reason wins.
-//!   `cancel` promises that the whole subtree has ended when it returns. This holds for the second
-//!   walker too, which finds its node ended and the walk below it perhaps unfinished. So the first
-//!   walker leaves the list of children in the node (the *unfinished children*) until all below
-//!   have ended, and the second walks the same way. Both finish: a walker never waits for another,
-//!   except for the few instructions in which that one closes a channel. Each node gets the reason
-//!   of its parent, and not the walker's: the parent may have ended before, for another reason.
-//! * *A deadline comes while its context is made.* The timer is armed after the node is complete,
-//!   and its handle is put into the node after that; if the node has ended by then, the timer is
-//!   stopped again.
-//! * *A deadline comes, and the timer's goroutine gets no stack.* Its closure is dropped then, on a
-//!   thread, and that cancels the node as the goroutine would have done ([`Deadline`]).
+//!   child is in the list that the walker takes, or the deriving call finds that the parent has
+//!   ended, and cancels the child before it returns the child.
+//! * *A child is dropped while its parent ends.* The walker can no longer upgrade its link, and
+//!   skips the child. No handle is left that could observe the child.
+//! * *Two walkers meet.* A node ends once, under its own lock: the first reason wins. `cancel`
+//!   promises that the whole subtree has ended when it returns. The second walker has to keep this
+//!   promise too, although it finds that its node has ended and that the walk below may be
+//!   unfinished. So the first walker leaves the list of children in the node (the *unfinished
+//!   children*) until all nodes below have ended, and the second walker walks the same list. Both
+//!   finish, because a walker never waits for another walker, except for the few instructions in
+//!   which the other walker closes a channel. Each node gets its parent's reason rather than the
+//!   walker's, because the parent may have ended earlier, for another reason.
+//! * *A deadline passes while its context is being created.* The timer is armed after the node is
+//!   complete. Then the timer's handle is stored in the node, unless the node has already ended. In
+//!   that case the timer is stopped again.
+//! * *A deadline passes, and the timer's goroutine gets no stack.* The timer's closure is then
+//!   dropped on a thread. The drop cancels the node, as the goroutine would have done
+//!   ([`Deadline`]).
 //!
 //! # Done and the reason
-//! The reason is written first, and then `done` is closed, outside the lock: waking others may run
-//! them here, and nothing may park under a lock of `std`. A caller that reads a reason while `done`
-//! is still open waits until it is closed, so that `err()` is never ahead of `done()`. A channel is
-//! made on the first call of `done`. If that is after the end, it is a channel that was closed long
-//! ago.
+//! The reason is written first. Then `done` is closed outside the lock, because waking other
+//! goroutines may run them on this thread, and nothing may park under a lock of `std`. A caller
+//! that reads a reason while `done` is still open waits until it is closed, so that `err()` is
+//! never ahead of `done()`. The channel is created by the first call to `done`. If the node has
+//! already ended, that call returns a shared channel that is always closed.
 //!
 //! # No recursion
-//! A walk is a list of children lists that grows at its end while it is processed at its front. A
-//! node that is dropped may be the last to hold its parent, and that one the last to hold the next:
-//! [`Node`]'s `drop` takes the parent out of a node before it drops the node, in a loop.
+//! A walk is a list of children lists, which grows at its end while it is processed from its front.
+//! A dropped node may hold the last reference to its parent, the parent may hold the last reference
+//! to its own parent, and so on. So [`Node`]'s `drop` runs a loop that takes the parent out of each
+//! node before it drops the node.
 //!
-//! Rejected: holding a node's lock while its children are canceled, as Go does. That orders walkers
-//! by itself, but nests as many locks as the tree is deep. Rejected: one lock for the whole tree,
-//! or for the process: unrelated requests would contend for it.
+//! Rejected: holding a node's lock while its children are canceled, as Go does. That alone orders
+//! the walkers, but it nests as many locks as the tree is deep. Rejected: one lock for the whole
+//! tree, or for the process: unrelated requests would contend for it.
 //!
 //! # Invariants
-//! * I1: under a node's lock nothing parks, and no user code runs: channels are closed, timers
-//!   stopped and closures dropped after it.
+//! * I1: under a node's lock nothing parks, and no user code runs. Channels are closed, timers
+//!   stopped and closures dropped after the lock is released.
 //! * I2: at most one node's lock is held at a time.
-//! * I3: until all of them have ended, a node's children are in the node: in `children` before its
-//!   end and in `unfinished_children` after it.
+//! * I3: a node's children stay in the node until all of them have ended. They are in `children`
+//!   before the node ends, and in `unfinished_children` afterwards.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -78,10 +82,10 @@ use greenthread_scheduler::{self as scheduler, AfterFunc, prefetch_value};
 use crate::end::{End, EndCell};
 
 /// The number of visits between prefetching memory and using it. A visit takes about as long as a
-/// load from memory; two, because the loads also have to complete in order.
+/// load from memory. The distance is two, because the loads also have to complete in order.
 const PREFETCH_DISTANCE: usize = 2;
 
-/// The kind of a context, which is the way in which it was derived.
+/// The way in which a context was derived.
 pub(crate) enum Kind {
     Background,
     Todo,
@@ -100,8 +104,8 @@ pub(crate) struct Node {
 }
 
 /// The children of one node.
-// A panic leaves nothing half done: a context ends in one step, and lends its values and its cause
-// only by shared references.
+// A panic leaves nothing half done: a context ends in one step, and lends out its values and its
+// cause only as shared references.
 impl UnwindSafe for Node {}
 impl RefUnwindSafe for Node {}
 
@@ -109,15 +113,15 @@ type Children = Arc<[Arc<Node>]>;
 
 /// The part of a node that can end.
 pub(crate) struct Signal {
-    /// Its own deadline, or an ancestor's that is earlier.
+    /// The node's own deadline, or an ancestor's earlier one.
     deadline: Option<Instant>,
     /// Set once, under the lock.
     end: EndCell,
-    /// `true` if `done` is closed, or need not be.
+    /// `true` if `done` is closed, or does not have to be closed.
     closed: AtomicBool,
     /// Set once, under the lock.
     done: OnceLock<Receiver<Infallible>>,
-    /// Its key among the children of the scope, if the scope had not ended.
+    /// The node's key among the scope's children, unless the scope had already ended.
     key: OnceLock<u64>,
     state: Mutex<State>,
 }
@@ -128,11 +132,11 @@ struct State {
     timer: Option<AfterFunc>,
     children: BTreeMap<u64, Child>,
     next_key: u64,
-    /// The children at the end, until all of them have ended too (I3).
+    /// The children that the node had when it ended, until all of them have ended too (I3).
     unfinished_children: Option<Children>,
 }
 
-/// An entry to notify at the end.
+/// An entry to notify when the node ends.
 enum Child {
     Node(Weak<Node>),
     /// A function, and the node itself: see "References".
@@ -168,7 +172,7 @@ impl Signal {
         self.deadline
     }
 
-    /// Returns the channel that is closed at the end.
+    /// Returns the channel that is closed when the node ends.
     pub(crate) fn done(&self) -> &Receiver<Infallible> {
         self.done.get().unwrap_or_else(|| {
             let mut state = self.lock();
@@ -183,8 +187,8 @@ impl Signal {
         })
     }
 
-    /// Returns the reason for the end, or `None` if it has not ended. If it has, `done` is closed
-    /// when this returns.
+    /// Returns the reason why the node ended, or `None` if it has not ended. If it has, `done` is
+    /// closed when this returns.
     pub(crate) fn end(&self) -> Option<&EndCell> {
         if !self.end.is_set() {
             return None;
@@ -194,14 +198,14 @@ impl Signal {
     }
 
     fn wait_until_closed(&self) {
-        // ORDERING P1: acquire pairs with the release in `visit`: what is visible to the waiters
-        // that the close wakes is visible here.
+        // ORDERING P1: acquire pairs with the release in `visit`: everything that is visible to the
+        // waiters that the close wakes is also visible here.
         if !self.closed.load(Ordering::Acquire) {
             let _ = self.done().recv();
         }
     }
 
-    /// Ends the node, if it has not ended. Returns the children, if there are any that may not have
+    /// Ends the node if it has not ended yet. Returns the children, if any of them may not have
     /// ended.
     fn visit(&self, end: &End) -> Option<Children> {
         let mut state = self.lock();
@@ -222,7 +226,7 @@ impl Signal {
         let unfinished_children = (!nodes.is_empty()).then(|| Arc::from(nodes));
         state.unfinished_children.clone_from(&unfinished_children);
         drop(state);
-        // The last sender: this closes the channel.
+        // This is the last sender, so the drop closes the channel.
         drop(sender);
         // ORDERING P1: release pairs with the acquire in `wait_until_closed`.
         self.closed.store(true, Ordering::Release);
@@ -235,19 +239,20 @@ impl Signal {
         unfinished_children
     }
 
-    /// Takes the children out when all below have ended. The list may be the last to hold a node,
-    /// so dropping it runs user code.
+    /// Removes the children when all nodes below have ended. The list may hold the last reference
+    /// to a node, so dropping the list may run user code.
     fn take_unfinished_children(&self) -> Option<Children> {
         self.lock().unfinished_children.take()
     }
 
-    /// Takes a child out. Returns `false` if it is absent, so that it was notified or will be.
+    /// Removes a child. Returns `false` if the child is absent, which means that it was or will be
+    /// notified.
     fn remove(&self, key: u64) -> bool {
         let child = self.lock().children.remove(&key);
         child.is_some()
     }
 
-    /// Stores the timer of the deadline, or stops it if it is not needed any more.
+    /// Stores the deadline's timer, or stops the timer if it is no longer needed.
     fn keep_timer(&self, timer: AfterFunc) {
         let mut state = self.lock();
         if !self.end.is_set() {
@@ -271,7 +276,8 @@ impl Node {
         Arc::new(Self { parent: Some(Arc::clone(parent)), scope, kind })
     }
 
-    /// Creates a context that may end before its parent. It has ended already if its parent has.
+    /// Creates a context that may end before its parent. If the parent has ended, the new context
+    /// has ended too.
     pub(crate) fn with_signal(parent: &Arc<Self>, kind: Kind) -> Arc<Self> {
         let node = Self::plain(parent, kind);
         if let (Some(scope), Some(signal)) = (node.scope_signal(), node.signal()) {
@@ -290,7 +296,7 @@ impl Node {
         node
     }
 
-    /// Cancels the node when `duration` has passed, unless it has ended or was dropped by then.
+    /// Cancels the node after `duration`, unless the node ends or is dropped first.
     pub(crate) fn end_after(self: &Arc<Self>, duration: Duration, end: End) {
         let Some(signal) = self.signal().filter(|signal| !signal.end.is_set()) else { return };
         if duration.is_zero() {
@@ -300,8 +306,8 @@ impl Node {
         signal.keep_timer(scheduler::after_func(duration, move || drop(deadline)));
     }
 
-    /// Registers `f` to run as a goroutine when this node ends, and returns its key. The node has a
-    /// signal. If it has ended, `f` runs now, and this returns `None`.
+    /// Registers `f` to run as a goroutine when this node ends, and returns the entry's key. The
+    /// node has a signal. If the node has ended, `f` is started now, and this returns `None`.
     #[track_caller]
     pub(crate) fn on_end(self: &Arc<Self>, f: Box<dyn FnOnce() + Send>) -> Option<u64> {
         let signal = self.signal()?;
@@ -314,7 +320,8 @@ impl Node {
         None
     }
 
-    /// Takes out a function that waits for the end. Returns `false` if it was started.
+    /// Removes a function that waits for the end. Returns `false` if the function was started or
+    /// removed before.
     pub(crate) fn remove_func(&self, key: u64) -> bool {
         self.signal().is_some_and(|signal| signal.remove(key))
     }
@@ -328,7 +335,7 @@ impl Node {
         std::iter::successors(Some(self), |node| node.parent.as_deref())
     }
 
-    /// Returns the node whose end is that of this one.
+    /// Returns the node whose end also ends this node: itself or its scope.
     pub(crate) fn ending(self: &Arc<Self>) -> Option<&Arc<Self>> {
         if self.signal().is_some() { Some(self) } else { self.scope.as_ref() }
     }
@@ -349,14 +356,14 @@ impl Node {
         self.scope.as_ref().and_then(|scope| scope.signal())
     }
 
-    /// Ends a child of a node that has ended, for the same reason. Returns its own children like
-    /// [`Signal::visit`].
+    /// Ends a child of a node that has ended, for the same reason. Returns the child's own
+    /// children, like [`Signal::visit`].
     fn end_with_scope(&self) -> Option<Children> {
         let (scope, signal) = (self.scope_signal()?, self.signal()?);
         signal.visit(&scope.end.get()?)
     }
 
-    /// Takes out the entry that the scope has for this node.
+    /// Removes the entry that the scope has for this node.
     fn leave_scope(&self) {
         if let (Some(scope), Some(signal)) = (self.scope_signal(), self.signal())
             && let Some(&key) = signal.key.get()
@@ -377,7 +384,7 @@ impl Node {
                 self.leave_scope();
             }
         }
-        // This is never the last reference: the parent holds the scope, or is the scope.
+        // This is never the last reference, because the parent holds the scope or is the scope.
         self.scope = None;
         Some(parent)
     }
@@ -392,9 +399,10 @@ impl Drop for Node {
     }
 }
 
-/// The content of a deadline's timer: its drop cancels the node. Canceling is left to a destructor
-/// because it must happen even if the timer's goroutine gets no stack: others may be waiting for
-/// nothing but this deadline. When the timer is stopped, the node has ended or was dropped.
+/// The value that a deadline's timer holds. Dropping it cancels the node. A destructor does this
+/// because the cancellation must happen even if the timer's goroutine gets no stack: other
+/// goroutines may be waiting for this deadline alone. When the timer is stopped, the node has ended
+/// or was dropped.
 struct Deadline {
     node: Weak<Node>,
     end: End,
@@ -409,10 +417,10 @@ impl Drop for Deadline {
     }
 }
 
-/// Cancels `root`, which has a signal, and all below it. When it returns, all of them have ended,
-/// and `root` has left the children of its scope.
+/// Cancels `root`, which has a signal, and all nodes below it. When this returns, all of them have
+/// ended, and `root` is no longer among its scope's children.
 pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
-    // The children lists that were found, each with their parent.
+    // The children lists that were found, each with its parent.
     let mut found: Vec<(Arc<Node>, Children)> = Vec::new();
     if let Some(unfinished_children) = root.signal().and_then(|signal| signal.visit(end)) {
         found.push((Arc::clone(root), unfinished_children));
@@ -434,14 +442,14 @@ pub(crate) fn cancel(root: &Arc<Node>, end: &End) {
         found.iter().filter_map(|(parent, _)| parent.signal()?.take_unfinished_children()).collect();
 }
 
-/// Begins to load the memory that the next visits will touch. Of thousands of contexts most have
-/// left the cache since they were made, and waiting for memory would be half of the work.
+/// Begins to load the memory that the next visits will touch. With thousands of contexts, most have
+/// left the cache since they were created, and waiting for memory would be half of the work.
 #[inline]
 fn prefetch(children: &[Arc<Node>]) {
     if let Some(node) = children.get(2 * PREFETCH_DISTANCE) {
         prefetch_value(NonNull::from(&**node));
     }
-    // The node itself was prefetched by the statement above, a while ago.
+    // The statement above prefetched the node itself, some visits ago.
     if let Some(done) = children.get(PREFETCH_DISTANCE).and_then(|node| node.signal()?.done.get()) {
         done.prefetch();
     }
@@ -453,7 +461,7 @@ pub(crate) fn never_done() -> &'static Receiver<Infallible> {
     NEVER.get_or_init(never)
 }
 
-/// Returns a channel that was closed before the first call.
+/// Returns a channel that is always closed.
 fn closed_receiver() -> Receiver<Infallible> {
     static CLOSED: OnceLock<Receiver<Infallible>> = OnceLock::new();
     CLOSED.get_or_init(|| bounded(0).1).clone()
@@ -514,7 +522,7 @@ mod tests {
         let top = cancelable(&Node::root(Kind::Background));
         let parent = cancelable(&top);
         let child = cancelable(&Node::plain(&parent, Kind::Value { value: Box::new(Brittle), name: "Brittle" }));
-        // A first walker that stops here, so that in the end only the second one holds the child.
+        // The first walker stops here, so that in the end only the second walker holds the child.
         drop(parent.signal().expect("a node with a signal").visit(&CANCELED));
         drop(child);
         assert!(panic::catch_unwind(AssertUnwindSafe(|| cancel(&parent, &CANCELED))).is_err());
@@ -533,13 +541,13 @@ mod tests {
         assert!(signal.done.get().is_none());
     }
 
-    /// Makes the second walker meet a node that has ended, while the nodes below have not.
+    /// Makes the second walker meet a node that has ended while the nodes below it have not.
     #[test]
     fn a_second_walk_goes_below_what_has_ended() {
         let parent = cancelable(&Node::root(Kind::Background));
         let child = cancelable(&parent);
         let grandchild = cancelable(&child);
-        // A first walker that stops here.
+        // The first walker stops here.
         let unfinished_children = child.signal().expect("a node with a signal").visit(&CANCELED);
         assert_eq!(unfinished_children.map(|unfinished_children| unfinished_children.len()), Some(1));
         cancel(&parent, &End { error: Error::DeadlineExceeded, cause: None });

@@ -1,5 +1,5 @@
-//! The promises of Go's package `context`, one fact a test, and our additions: handles that cancel,
-//! `recv`, `send`, `sleep`.
+//! The promises of Go's package `context`, one per test, and our additions: handles that cancel on
+//! drop, `recv`, `send` and `sleep`.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -380,7 +380,7 @@ fn errors_have_texts_and_sources() {
     assert_eq!(format!("{:?}", SendError::Disconnected(1)), "Disconnected(..)");
 }
 
-/// Recursion would overflow any stack here.
+/// Checks trees so large that recursion would overflow any stack.
 #[test]
 fn chains_and_stars_do_not_recurse() {
     const N: usize = 100_000;
@@ -408,7 +408,7 @@ fn chains_and_stars_do_not_recurse() {
         cancel.cancel();
         assert!(star.iter().all(|child| child.err() == Some(Error::Canceled)));
 
-        // Dropped before its end.
+        // This chain is dropped before it ends.
         let grow = |last: Context, n| if n % 2 == 0 { last.with_value(n) } else { derive(&last) };
         drop((0..N).fold(Context::background(), grow));
     });

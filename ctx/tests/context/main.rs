@@ -1,4 +1,4 @@
-//! `Context` from the outside.
+//! Tests of `Context` through its public interface.
 
 #[path = "../../../channels/tests/common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Trees that many goroutines change at once.
+//! Trees of contexts that many goroutines change at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,8 @@ use greenthread_channels::TryRecvError;
 use greenthread_ctx::{Cancel, Context, Error};
 use greenthread_scheduler as scheduler;
 
-/// Derives, cancels, drops and waits below `root`. Returns how many functions must have been called
-/// in the end.
+/// Derives, cancels, drops and waits for contexts below `root`. Returns the number of functions
+/// that must have been called in the end.
 fn busy(root: Context, random: &mut Rng, census: &Census, calls: &Arc<AtomicUsize>) -> usize {
     let (mut kept, mut wanted) = (vec![root], 0);
     for n in 0..60 {
@@ -95,7 +95,8 @@ fn err_and_done_agree() {
     });
 }
 
-/// Checks that everything below has ended when `cancel` returns, even beside another walker.
+/// Checks that everything below has ended when `cancel` returns, even while another walker also
+/// runs.
 #[test]
 fn all_is_over_when_cancel_returns() {
     everywhere(|| {
@@ -103,7 +104,7 @@ fn all_is_over_when_cancel_returns() {
             let mut random = random();
             let mut all = vec![Context::background().with_cancel()];
             for _ in 0..300 {
-                // Deep rather than wide, so that the walks meet half-way.
+                // The tree is deep rather than wide, so that the walks meet halfway.
                 let parent = all.len() - 1 - random.index(all.len().min(4));
                 all.push(all[parent].0.with_cancel());
             }
@@ -113,7 +114,7 @@ fn all_is_over_when_cancel_returns() {
                     let all = Arc::clone(&all);
                     spawn(move || {
                         all[0].1.cancel();
-                        // From the end, since a walk reaches that last.
+                        // Checked from the end, because a walk reaches the end last.
                         assert!(all.iter().rev().all(|(ctx, _)| ctx.err().is_some()));
                     })
                 })
@@ -123,7 +124,7 @@ fn all_is_over_when_cancel_returns() {
     });
 }
 
-/// Deadlines that come while their contexts are canceled and dropped.
+/// Lets deadlines pass while their contexts are canceled and dropped.
 #[test]
 fn deadlines_beside_cancels() {
     everywhere(|| {
@@ -150,7 +151,7 @@ fn deadlines_beside_cancels() {
     });
 }
 
-/// Contexts are canceled and waited for in destructors, too.
+/// Checks that contexts can also be canceled and waited for in destructors.
 #[test]
 fn while_unwinding() {
     struct Guard(Context, Option<Cancel>);
@@ -177,7 +178,8 @@ fn while_unwinding() {
     });
 }
 
-/// Checks that of two concurrent `stop`s one succeeds, unless the function was started before.
+/// Checks that one of two concurrent calls to `stop` succeeds, unless the function was started
+/// before.
 #[test]
 fn a_stop_that_fails_has_a_reason() {
     everywhere(|| {
@@ -198,7 +200,7 @@ fn a_stop_that_fails_has_a_reason() {
                 })
             });
             let stopped = stop.stop();
-            // Whichever call failed, the function was not started before.
+            // If this call failed, that is not because the function was started.
             if !stopped {
                 cancel.cancel();
             }

@@ -1,4 +1,4 @@
-//! Random trees against a model: a list in which each context knows its parent.
+//! Random trees, compared with a model: a list in which each context knows its parent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use crate::common::{everywhere, random, rounds, until};
 use greenthread_channels::TryRecvError;
 use greenthread_ctx::{CancelCause, Context, Error, Stop};
 
-/// One context, until it is dropped, and what the model knows of it.
+/// One context, until it is dropped, and the model's knowledge about it.
 struct Modelled {
     ctx: Option<Context>,
     cancel: Option<CancelCause>,
     parent: Option<usize>,
     /// `true` if it ends with its parent.
     linked: bool,
-    /// The number with which it was canceled.
+    /// The number that was given as the cause of its cancellation.
     end: Option<usize>,
     deadline: Option<Instant>,
     value: Option<usize>,
@@ -105,7 +105,7 @@ impl Model {
         }
     }
 
-    /// Drops a context with its handle, without canceling.
+    /// Drops a context and its handle without canceling.
     fn disarm(&mut self) {
         let n = self.random.index(self.all.len());
         if n > 0 {
@@ -142,7 +142,7 @@ impl Model {
             assert_eq!(cause, modelled.end.map(|end| end.to_string()), "{n}: {ctx}");
             assert_eq!(ctx.deadline(), modelled.deadline, "{n}: {ctx}");
             assert_eq!(ctx.value(), modelled.value.as_ref(), "{n}: {ctx}");
-            // Only some are asked for `done`: the others have no channel when they end.
+            // Calls `done` on some contexts only. The others have no channel when they end.
             if n % 2 == 0 {
                 let done = if modelled.end.is_some() { TryRecvError::Disconnected } else { TryRecvError::Empty };
                 assert_eq!(ctx.done().try_recv(), Err(done), "{n}: {ctx}");
@@ -150,13 +150,14 @@ impl Model {
         }
     }
 
-    /// Checks that every function whose context has ended was called once, and the others never.
+    /// Checks that every function whose context has ended was called once, and that no other
+    /// function was called.
     fn finish(self) {
         for (n, func) in self.funcs.iter().enumerate() {
             let wanted = usize::from(!func.stopped && self.all[func.of].end.is_some());
             until(|| func.calls.load(Ordering::Relaxed) >= wanted);
             assert_eq!(func.calls.load(Ordering::Relaxed), wanted, "function {n}");
-            // A waiting function keeps its context, and with it the timer.
+            // A waiting function keeps its context alive, and with it the timer.
             func.stop.stop();
         }
     }
