@@ -1,19 +1,19 @@
-//! Channels that are fed by the clock: `after`, `at`, `tick`, and what timers and tickers receive
-//! from.
+//! Channels that are fed by the clock: `after`, `at`, `tick`, and the channels of timers and
+//! tickers.
 //!
-//! An alarm has neither a buffer nor a timer. It knows when its next message is due, and the
-//! receiver that checks it after that time takes the message. A waiting receiver sets a deadline of
-//! its own for that time. So an alarm without waiters costs only its memory, and an alarm
-//! that is dropped leaves nothing behind (Go's rule since 1.23: a timer is in a heap only while a
-//! goroutine is blocked on its channel).
+//! An alarm has neither a buffer nor a timer. It knows when its next message is due, and a receiver
+//! that checks the alarm after that time takes the message. A waiting receiver sets a deadline of
+//! its own for that time. So an alarm without waiters costs only its memory, and a dropped alarm
+//! leaves nothing behind (Go's rule since 1.23: a timer is in a heap only while a goroutine is
+//! blocked on its channel).
 //!
-//! Resetting an alarm makes all waiters look again. Because a message exists only in the moment in
-//! which it is taken, there are no stale messages to drain: after `set` has returned, no receiver
-//! gets what was due before.
+//! Resetting an alarm makes all waiters check it again. A message exists only at the moment when it
+//! is taken, so there are no stale messages to drain: after `set` has returned, no receiver gets a
+//! message that was due before.
 //!
 //! # Invariants
-//! * I1: `state` is touched only under the lock of `head`. Of `head`, only the lock, the receivers
-//!   and the epoch are in use.
+//! * I1: `state` is touched only under the lock of `head`. Only the lock, the receivers and the
+//!   epoch of `head` are in use.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -23,30 +23,30 @@ use crate::locked::Locked;
 use crate::primitive::UnsafeCell;
 use crate::waiter::Outcome;
 
-/// When the messages after the first are due.
+/// The times at which the messages after the first are due.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Period {
     /// Never.
     Once,
-    /// This long after the previous message was due, or after it was asked for if that was later
-    /// (crossbeam's `tick`).
+    /// This long after the previous message was due, or after a receiver asked for that message if
+    /// it did so later (crossbeam's `tick`).
     AfterLast(Duration),
-    /// At the multiples of this after the first. Those that no receiver has taken in time are
-    /// skipped (Go's ticker).
+    /// At multiples of this duration after the first message. Messages that no receiver takes in
+    /// time are skipped (Go's ticker).
     Grid(Duration),
 }
 
 /// A channel whose messages become due with time.
-// The head comes first, so that a pointer to an alarm is one to its head.
+// The head comes first, so that a pointer to an alarm is also a pointer to its head.
 #[repr(C)]
 pub(crate) struct Alarm {
     head: Head,
     state: UnsafeCell<State>,
 }
 
-// SAFETY: I1: the state, which is the only part that is not made for sharing, is under the lock.
+// SAFETY: I1: the lock guards the state, which is the only part that is not itself shareable.
 unsafe impl Send for Alarm {}
-// SAFETY: I1: the state, which is the only part that is not made for sharing, is under the lock.
+// SAFETY: I1: the lock guards the state, which is the only part that is not itself shareable.
 unsafe impl Sync for Alarm {}
 
 // SAFETY: it always returns the same field, whose lock guards the state (I1).
@@ -64,7 +64,8 @@ struct State {
 }
 
 /// An alarm with the type of its messages.
-// The alarm comes first, so that a pointer to this is one to its alarm and its head.
+// The alarm comes first, so that a pointer to this struct is also a pointer to its alarm and its
+// head.
 #[repr(C)]
 pub(crate) struct AlarmChan<T> {
     pub(crate) alarm: Alarm,
@@ -94,9 +95,9 @@ impl Alarm {
         self.next().is_some_and(|next| next <= now)
     }
 
-    /// Changes when messages are due, and makes all waiters look again.
+    /// Changes when messages are due, and makes all waiters check again.
     ///
-    /// Returns `true` if a message was still to come before.
+    /// Returns `true` if a message was still outstanding before.
     pub(crate) fn set(&self, next: Option<Instant>, period: Period) -> bool {
         let mut guard = self.lock();
         let mut alarm = guard.locked();
@@ -109,7 +110,7 @@ impl Alarm {
 
 impl Locked<'_, Alarm> {
     fn state<R>(&mut self, f: impl FnOnce(&mut State) -> R) -> R {
-        // SAFETY: I1: the token is the lock, and `&mut self` keeps others from using it.
+        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
         self.get().state.with_mut(|state| f(unsafe { &mut *state }))
     }
 
@@ -118,7 +119,7 @@ impl Locked<'_, Alarm> {
         self.state(|state| state.next)
     }
 
-    /// Takes the message if it is due, for a receiver that has asked for it at `asked`.
+    /// Takes the message if it is due, for a receiver that asked for it at `asked`.
     ///
     /// Returns when it was due.
     pub(crate) fn take(&mut self, asked: Instant) -> Option<Instant> {
@@ -148,10 +149,10 @@ impl<T> AlarmChan<T> {
     }
 }
 
-/// Returns the first of the multiples of `period` after `due` that is later than `now`.
+/// Returns the first time later than `now` that is a multiple of `period` after `due`.
 fn next_on_grid(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
-    // The remainder is less than the time since `due`, all of which has passed while this process
-    // ran: 64 bits are enough.
+    // The remainder is at most the time since `due`. All of that time has passed while this process
+    // ran, so 64 bits are enough.
     let late = (now - due).as_nanos() % period.as_nanos();
     now.checked_add(period - Duration::from_nanos(late as u64))
 }

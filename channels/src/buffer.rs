@@ -1,4 +1,4 @@
-//! The buffer: values that were sent and not received yet.
+//! The buffer: values that were sent but not received yet.
 //!
 //! It has no lock of its own. The channel's lock is held around every call.
 //!
@@ -14,13 +14,13 @@
 //! ```
 //!
 //! The channel's lock is a spin lock, so no code here allocates or frees under it. A push that
-//! needs another block takes the spare one, which the caller has allocated before it took the lock
-//! ([`Buffer::supply`]). A block that was read to its end becomes the spare one, or is handed to
-//! the caller, which frees it after releasing the lock.
+//! needs another block takes the spare block, which the caller allocated before it took the lock
+//! ([`Buffer::supply`]). A block that was read to its end becomes the spare block, or is handed to
+//! the caller. The caller frees it after releasing the lock.
 //!
 //! # Invariants
 //! * I1: the `len` slots of a ring from `head` on hold values, and so do the slots of a chain from
-//!   `front` to `back`. No other slot does.
+//!   `front` to `back`. No other slot holds a value.
 //! * I2: an empty chain has one block with `front == back`, or no block, or `back == BLOCK`.
 //! * I3: `head`, `tail` and every `next` are blocks made by `Box` that only the chain points to.
 
@@ -70,7 +70,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Appends a value. There is room for it.
+    /// Appends a value. The buffer must have room for it.
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         debug_assert!(self.has_room());
@@ -80,7 +80,8 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Takes the oldest value. The caller drops what this leaves in `spent` without the lock.
+    /// Takes the oldest value. The caller drops `spent`, with whatever this leaves in it, without
+    /// the lock.
     #[inline]
     pub(crate) fn pop(&mut self, spent: &mut Spent) -> Option<T> {
         match self {
@@ -89,7 +90,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Adds a block of room. Returns the block if it is not needed.
+    /// Adds a block of room. Returns a block that is not needed.
     pub(crate) fn supply(&mut self, block: Box<Block<T>>) -> Option<Box<Block<T>>> {
         match self {
             Self::Ring(_) => Some(block),
@@ -100,8 +101,8 @@ impl<T> Buffer<T> {
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        // If dropping a value panics, the rest is leaked, as in crossbeam-channel: a second panic
-        // would abort.
+        // If dropping a value panics, the remaining values are leaked, as in crossbeam-channel: a
+        // second panic would abort.
         let mut spent = Spent::default();
         while self.pop(&mut spent).is_some() {}
     }
@@ -117,8 +118,8 @@ pub(crate) struct Ring<T> {
 impl<T> Ring<T> {
     #[inline]
     fn push(&mut self, value: T) {
-        // The sum wraps only for more than `isize::MAX` slots, that is, for zero-sized values,
-        // whose slots are all alike.
+        // The sum wraps only with more than `isize::MAX` slots. Their values are then zero-sized,
+        // so all slots are alike.
         let mut tail = self.head.wrapping_add(self.len);
         if tail >= self.slots.len() {
             tail = tail.wrapping_sub(self.slots.len());
@@ -132,7 +133,7 @@ impl<T> Ring<T> {
         if self.len == 0 {
             return None;
         }
-        // SAFETY: I1: there is a value at `head`, which is behind `head` from now on.
+        // SAFETY: I1: there is a value at `head`. From here on, its slot is behind `head`.
         let value = unsafe { self.slots[self.head].assume_init_read() };
         self.head += 1;
         if self.head == self.slots.len() {
@@ -188,9 +189,9 @@ impl Drop for Spent {
 pub(crate) struct Chain<T> {
     head: Option<NonNull<Block<T>>>,
     tail: Option<NonNull<Block<T>>>,
-    /// The oldest value's slot in `head`.
+    /// The slot in `head` that holds the oldest value.
     front: usize,
-    /// The first free slot in `tail`; `BLOCK` if there is none, or no block.
+    /// The first free slot in `tail`, or `BLOCK` if there is no free slot or no block.
     back: usize,
     len: usize,
     spare: Option<Box<Block<T>>>,
@@ -227,12 +228,12 @@ impl<T> Chain<T> {
             return None;
         }
         let head = self.head?;
-        // SAFETY: I1 and I3: there is a value at `front`, which is behind `front` from now on.
+        // SAFETY: I1 and I3: there is a value at `front`. From here on, its slot is behind `front`.
         let value = unsafe { (&(*head.as_ptr()).slots)[self.front].assume_init_read() };
         self.front += 1;
         self.len -= 1;
         if self.len == 0 {
-            // I2: this is the only block. Reusing it keeps a channel that is mostly empty in one
+            // I2: this is the only block. Reusing it keeps a channel that is usually empty in one
             // block.
             self.front = 0;
             self.back = 0;
@@ -246,8 +247,8 @@ impl<T> Chain<T> {
     /// already.
     fn retire_head(&mut self) -> Option<Box<Block<T>>> {
         let head = self.head.expect("buffer: values without a block");
-        // SAFETY: I3: only the chain points to the block, and it forgets the block in the next
-        // line.
+        // SAFETY: I3: only the chain points to the block, and the next line removes the block from
+        // the chain.
         let mut block = unsafe { Box::from_raw(head.as_ptr()) };
         self.head = block.next.take();
         self.front = 0;
@@ -303,7 +304,7 @@ mod tests {
         let mut model = VecDeque::new();
         let (mut supplied, mut freed) = (0, 0);
         for step in 0..5000usize {
-            // The length mostly rises, then mostly falls, past several blocks.
+            // The length first tends to rise and then tends to fall, across several blocks.
             let up = if step / 500 % 2 == 0 { step % 4 != 0 } else { step % 4 == 0 };
             if up {
                 if !buffer.has_room() {

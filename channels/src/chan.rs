@@ -1,8 +1,8 @@
 //! The channel: a lock, a buffer, and two queues of waiters.
 //!
 //! # Protocol
-//! One channel type serves every capacity, as in Go: capacity zero is a buffer that never has room.
-//! An operation takes the lock and checks in this order.
+//! One channel type serves every capacity, as in Go: with capacity zero, the buffer never has room.
+//! An operation takes the lock and checks these cases in order.
 //!
 //! | send | receive |
 //! | --- | --- |
@@ -19,36 +19,37 @@
 //! first-in-first-out, and no operation can barge in between the wake and the moment in which the
 //! woken waiter runs.
 //!
-//! Rejected: waking a waiter to try again (crossbeam-channel). Others can barge, so a waiter can
-//! starve, and waiters are woken that find nothing.
+//! Rejected: waking a waiter to try again (crossbeam-channel). Other operations can barge in, so a
+//! waiter can starve, and some woken waiters find nothing.
 //!
-//! *Waiting*: a waiter links a node that lies in its own frame and blocks. The block's commit step
-//! releases the lock. The node points to the value beside it, which is a sender's value until a
-//! receiver takes it, or the slot of a receiver. The node also holds the outcome of the wait
-//! (`waiter`). A node is one case of an operation (`protocol::claim` in the scheduler), and a peer
-//! that finds the operation completed by another case goes on to the next node.
+//! *Waiting*: a waiter blocks after it has linked a node that lies in its own frame. The commit
+//! step of the wait releases the lock. The node points to a place next to it in the frame: the
+//! value of a sender, until a receiver takes it, or the slot of a receiver. The node also holds the
+//! outcome of the wait (`waiter`). A node is one case of an operation (`protocol::claim` in the
+//! scheduler). A peer that finds the operation completed by another case continues with the next
+//! node.
 //!
 //! *Close* marks the channel closed, then empties both queues and wakes all waiters in batches.
-//! From the moment of the close on, receivers pass over the waiting senders. Dropping the last
-//! handle of one side does the same. The last receiver also takes the buffered values away, because
-//! no receiver is left.
+//! From the close on, receivers skip the waiting senders. Dropping the last handle of one side also
+//! closes the channel. When the last receiver is dropped, it also removes the buffered values,
+//! because no other receiver is left to take them.
 //!
 //! *The lock is a spin lock*: no code under it allocates, frees, wakes, panics or runs code of the
-//! value's type. Blocks of an unbounded buffer are allocated before and freed after, and discarded
-//! values are dropped after.
+//! value's type. Blocks of an unbounded buffer are allocated before the lock is taken and freed
+//! after its release. Discarded values are also dropped after the release.
 //!
 //! # Invariants
 //! * I1: `buffer` is touched only under the lock of `head`, whose `len` is its length.
 //! * I2: a value lies in the frame of its sender, in the buffer, or in the frame of its receiver.
-//!   It is moved under the lock or by the peer that has claimed the frame's operation. Frames hold
-//!   it as `MaybeUninit`, and the outcome says whether it is there.
+//!   The value is moved under the lock or by the peer that has claimed the frame's operation.
+//!   Frames hold the value as `MaybeUninit`, and the outcome says whether the value is present.
 //! * I3: the waiters in the queues of a `Chan<T>` are senders and receivers of `T`, and permit
 //!   requests.
 //! * The invariants of `head` and `waiter`.
 //!
 //! # See also
-//! Go's `runtime/chan.go`; the models in `scheduler/models/tests/channel/`; `head` for what is
-//! answered without the lock.
+//! Go's `runtime/chan.go`; the models in `scheduler/models/tests/channel/`; `head` for the answers
+//! that need no lock.
 
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
@@ -63,16 +64,16 @@ use crate::single_wait::{WaitError, WaitSetup, retry_until_done};
 use crate::waiter::{ClaimedWaiter, Outcome, OwedWake};
 
 /// A channel of any capacity. `counter` counts its handles and frees it.
-// The head comes first, so that a pointer to a channel is one to its head.
+// The head comes first, so that a pointer to a channel is also a pointer to its head.
 #[repr(C)]
 pub(crate) struct Chan<T> {
     pub(crate) head: Head,
-    /// Under the lock.
+    /// Accessed only under the lock.
     buffer: UnsafeCell<Buffer<T>>,
 }
 
-// SAFETY: values of `T` move between threads, hence the bound. Everything else in a channel is made
-// for sharing.
+// SAFETY: values of `T` move between threads, hence the bound. Everything else in a channel may be
+// shared.
 unsafe impl<T: Send> Send for Chan<T> {}
 // SAFETY: values of `T` move between threads, hence the bound. No thread ever sees a `&T`.
 unsafe impl<T: Send> Sync for Chan<T> {}
@@ -89,15 +90,16 @@ unsafe impl<T> HasHead for Chan<T> {
 enum Offered {
     /// The value was moved.
     Taken(Option<OwedWake>),
-    /// The value is where it was, and the channel is closed.
+    /// The value was not moved, because the channel is closed.
     Closed,
-    /// The value is where it was.
+    /// The value was not moved, because there is no room for it.
     NoRoom,
 }
 
 /// The result of a receive under the lock.
 pub(crate) enum Received {
-    /// The value was moved. The wake is owed, and the block is freed, both without the lock.
+    /// The value was moved. The caller delivers the owed wake and frees the block after releasing
+    /// the lock.
     Value(Option<OwedWake>, Spent),
     /// This permit request was claimed: its value does not exist yet.
     Rendezvous(ClaimedWaiter),
@@ -145,7 +147,7 @@ impl<T> Chan<T> {
         Guard::lock(self)
     }
 
-    /// Sends if that is possible at once.
+    /// Sends the value if that is possible at once.
     #[inline]
     pub(crate) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         if self.head.would_block(Direction::Send) {
@@ -154,7 +156,7 @@ impl<T> Chan<T> {
         let value = MaybeUninit::new(value);
         let offer = || {
             let mut guard = self.lock();
-            // SAFETY: I2: the value is there as long as it was not taken.
+            // SAFETY: I2: the value is present until it is taken.
             let offered = unsafe { guard.locked().offer(value.as_ptr()) };
             guard.unlock();
             offered
@@ -178,20 +180,20 @@ impl<T> Chan<T> {
 
     /// Sends at once, and drops the oldest value in the buffer if there is no room otherwise.
     ///
-    /// Returns that value. To all other operations this is one step. It is for channels whose
-    /// senders never wait, because it would overtake them.
+    /// Returns the displaced value. All other operations see this as one step. Use it only on
+    /// channels whose senders never wait, because it would overtake waiting senders.
     pub(crate) fn displace(&self, value: T) -> Result<Option<T>, TrySendError<T>> {
         let (value, mut spent) = (MaybeUninit::new(value), Spent::default());
         let mut guard = self.lock();
         let mut chan = guard.locked();
-        // SAFETY: I2: the value is there.
+        // SAFETY: I2: the value is present.
         let offered = unsafe { chan.offer(value.as_ptr()) };
         let oldest = match offered {
             Offered::NoRoom => chan.buffer(|buffer| buffer.pop(&mut spent)),
             Offered::Taken(_) | Offered::Closed => None,
         };
         if oldest.is_some() {
-            // One value left, and one enters. SAFETY: I2: the value was not taken before.
+            // One value has left, and one enters. SAFETY: I2: the value was not taken before.
             chan.buffer(|buffer| buffer.push(unsafe { value.assume_init_read() }));
         }
         guard.unlock();
@@ -208,7 +210,7 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Sends. Blocks until there is room or a receiver, or the channel is closed.
+    /// Sends a value. Blocks until there is room or a receiver, or the channel is closed.
     #[inline]
     pub(crate) fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.send_until(value, None).map_err(|error| SendError(error.into_inner()))
@@ -219,7 +221,7 @@ impl<T> Chan<T> {
     pub(crate) fn send_until(&self, value: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
         let value = MaybeUninit::new(value);
         let mut guard = self.lock();
-        // SAFETY: I2: the value is there.
+        // SAFETY: I2: the value is present.
         let sent = match unsafe { guard.locked().offer(value.as_ptr()) } {
             Offered::Taken(peer) => {
                 guard.unlock();
@@ -228,8 +230,8 @@ impl<T> Chan<T> {
             }
             Offered::NoRoom if deadline.is_none() && self.head.capacity().is_some() => {
                 let place = value.as_ptr().cast_mut().cast();
-                // SAFETY: I2: the value was not taken. It stays in this frame, and is of the
-                // channel's type.
+                // SAFETY: I2: the value was not taken. It stays in this frame, and has the
+                // channel's value type.
                 match unsafe { guard.into_head().wait_forever(Direction::Send, place) } {
                     Ok(true) => return Ok(()),
                     // SAFETY: I2: the wait has ended without taking the value.
@@ -246,7 +248,7 @@ impl<T> Chan<T> {
                 }
             }
         };
-        // SAFETY: I2: the value was not taken, if there is an error.
+        // SAFETY: I2: an error means that the value was not taken.
         sent.map_err(|error| unsafe {
             match error {
                 WaitError::Closed => SendTimeoutError::Disconnected(value.assume_init()),
@@ -255,7 +257,7 @@ impl<T> Chan<T> {
         })
     }
 
-    /// Receives if that is possible at once.
+    /// Receives a value if that is possible at once.
     #[inline]
     pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
         if self.head.would_block(Direction::Recv) {
@@ -270,7 +272,7 @@ impl<T> Chan<T> {
                     return Err(TryRecvError::Empty);
                 }
                 received => match guard.complete(&mut slot, received) {
-                    // SAFETY: I2: the receive says that it has filled the slot.
+                    // SAFETY: I2: the receive reports that it has filled the slot.
                     Ok(true) => return Ok(unsafe { slot.assume_init() }),
                     Ok(false) => {}
                     Err(_) => return Err(TryRecvError::Disconnected),
@@ -279,7 +281,8 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Receives. Blocks until there is a value or a sender, or the channel is closed and drained.
+    /// Receives a value. Blocks until there is a value or a sender, or the channel is closed and
+    /// drained.
     #[inline]
     pub(crate) fn recv(&self) -> Result<T, RecvError> {
         self.recv_until(None).map_err(|_| RecvError)
@@ -305,13 +308,13 @@ impl<T> Chan<T> {
             }
             received => guard.recv_slowly(&mut slot, received, deadline)?,
         }
-        // SAFETY: I2: each of these says that it has filled the slot.
+        // SAFETY: I2: each of these calls reports that it has filled the slot.
         Ok(unsafe { slot.assume_init() })
     }
 
     /// Closes the channel because its last receiver is gone.
     ///
-    /// Returns what was buffered. The caller drops it.
+    /// Returns the buffered values. The caller drops them.
     #[must_use]
     pub(crate) fn disconnect_receivers(&self) -> Buffer<T> {
         let mut guard = self.lock();
@@ -338,26 +341,30 @@ impl<T> Chan<T> {
         drop(unused);
     }
 
-    /// Offers the value at `value` until it is taken, the channel closes, or the deadline comes.
+    /// Offers the value at `value` until it is taken, the channel closes, or the deadline is
+    /// reached.
     ///
     /// # Safety
-    /// The value is there and stays in place. It is gone if this succeeds (I2).
+    /// There is a value at `value`, and it stays in place. If this succeeds, the value was moved
+    /// out (I2).
     #[cold]
     unsafe fn send_again(&self, value: *const T, deadline: Option<Instant>) -> Result<(), WaitError> {
-        // SAFETY: I2: the value is there until an attempt succeeds, which is the last.
+        // SAFETY: I2: the value is present until an attempt succeeds, and no attempt follows that
+        // one.
         retry_until_done(deadline, |setup| unsafe { self.send_attempt(value, setup) })
     }
 
     /// Makes one attempt of [`send_again`](Self::send_again). Returns `false` to be called again.
     ///
     /// # Safety
-    /// The value is there and stays in place. It is gone if this returns `true` (I2).
+    /// There is a value at `value`, and it stays in place. If this returns `true`, the value was
+    /// moved out (I2).
     unsafe fn send_attempt(&self, value: *const T, setup: WaitSetup<'_>) -> Result<bool, WaitError> {
         let mut guard = self.lock();
-        // SAFETY: I2: the value is there, by the contract above.
+        // SAFETY: I2: the value is present, by the contract above.
         match unsafe { guard.locked().offer(value) } {
             Offered::NoRoom if self.head.capacity().is_some() => {
-                // SAFETY: I2: the value was not taken, stays in place, and is of the channel's
+                // SAFETY: I2: the value was not taken, stays in place, and has the channel's value
                 // type.
                 unsafe { guard.into_head().wait(Direction::Send, value.cast_mut().cast(), setup) }
             }
@@ -378,7 +385,7 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Receives into `to`, however often the attempt has to start over.
+    /// Receives into `to`, starting over as often as necessary.
     #[cold]
     fn recv_again(&self, to: &mut MaybeUninit<T>, deadline: Option<Instant>) -> Result<(), WaitError> {
         retry_until_done(deadline, |setup| self.recv_attempt(to, setup))
@@ -450,21 +457,22 @@ impl<T> Guard<'_, Chan<T>> {
 impl<T> Locked<'_, Chan<T>> {
     #[inline]
     fn buffer<R>(&mut self, f: impl FnOnce(&mut Buffer<T>) -> R) -> R {
-        // SAFETY: I1: the token is the lock, and `&mut self` keeps others from using it.
+        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
         self.get().buffer.with_mut(|buffer| f(unsafe { &mut *buffer }))
     }
 
     /// Performs the send column of the table.
     ///
     /// # Safety
-    /// There is a value at `value`, which is gone if it was taken (I2).
+    /// There is a value at `value`. If it is taken, it was moved out (I2).
     #[inline]
     unsafe fn offer(&mut self, value: *const T) -> Offered {
         if !self.head().is_open() {
             return Offered::Closed;
         }
         if let Some(receiver) = self.head().queue(Direction::Recv).claim_first() {
-            // SAFETY: I3: it is a receiver of `T`. The value is there, by the contract above.
+            // SAFETY: I3: the waiter is a receiver of `T`. The value is present, by the contract
+            // above.
             return Offered::Taken(Some(unsafe { receiver.give(value) }));
         }
         if !self.head().has_room() {
@@ -473,7 +481,7 @@ impl<T> Locked<'_, Chan<T>> {
         let pushed = self.buffer(|buffer| {
             let has_room = buffer.has_room();
             if has_room {
-                // SAFETY: the value is there, by the contract above.
+                // SAFETY: the value is present, by the contract above.
                 buffer.push(unsafe { value.read() });
             }
             has_room
@@ -517,12 +525,12 @@ impl<T> Locked<'_, Chan<T>> {
                 self.head().note_pop_and_reserve();
                 Some(request.complete(Outcome::Slot))
             }
-            // One value left, and one enters.
+            // One value has left, and one enters.
             NextSender::Value(sender) => Some(self.push_value_of(sender)),
         }
     }
 
-    /// Moves a waiting sender's value into the buffer. There is room.
+    /// Moves a waiting sender's value into the buffer, which has room.
     fn push_value_of(&mut self, sender: ClaimedSender<T>) -> OwedWake {
         let mut value = MaybeUninit::uninit();
         let owed = sender.take(&mut value);
@@ -531,9 +539,10 @@ impl<T> Locked<'_, Chan<T>> {
         owed
     }
 
-    /// Passes a released slot on to the longest-waiting sender, if the channel was full until then.
+    /// Passes a released slot on to the longest-waiting sender, if the channel was full until the
+    /// release.
     fn pass_slot_on(&mut self, was_full: bool) -> [Option<OwedWake>; 2] {
-        // The value of the released slot may have taken the room.
+        // The value for the released slot may have taken the room.
         if !was_full || !self.head().has_room() {
             return [None, None];
         }
@@ -551,7 +560,7 @@ impl<T> Locked<'_, Chan<T>> {
     }
 }
 
-/// The end of a select's send, which was granted when it was chosen.
+/// The completion of a select's send, which was granted when it was chosen.
 impl<T> Chan<T> {
     /// Sends a value as granted. Never blocks.
     pub(crate) fn send_granted(&self, grant: Grant, value: T) -> Result<(), SendError<T>> {
@@ -570,7 +579,7 @@ impl<T> Chan<T> {
                 let mut guard = self.lock();
                 let mut chan = guard.locked();
                 let was_full = chan.head().release_slot();
-                // SAFETY: I2: the value is there.
+                // SAFETY: I2: the value is present.
                 let Offered::Taken(peer) = (unsafe { chan.offer(value.as_ptr()) }) else {
                     guard.unlock();
                     // SAFETY: I2: the value was not taken.

@@ -1,20 +1,21 @@
-//! Support for waits of another kind that the close of a channel also ends: locks and semaphores
-//! that give up when a context is done.
+//! Support for waits outside of channels that the close of a channel also ends: locks and
+//! semaphores that give up when a context is done.
 //!
 //! # Protocol
 //! The close is one more case of the operation (`protocol::claim` in the scheduler). The waiter
-//! takes the lock of what it waits for and links its node there. Then it joins the channel
-//! ([`Closing::join`]), which takes the channel's lock and keeps it. Both nodes have cases of one
-//! claim, which is open from the start. The commit step releases both locks. When the wait is over,
-//! [`Closing::leave`] passes through the channel's lock, and the waiter passes through its own lock
-//! unless it was completed there.
+//! takes the lock of the object that it waits for and links its node there. Then it joins the
+//! channel ([`Closing::join`]), which takes the channel's lock and keeps it. The two nodes are
+//! cases of the same claim, which is open from the start. The commit step releases both locks. When
+//! the wait is over, [`Closing::leave`] passes through the channel's lock, and the waiter passes
+//! through its own lock unless it was completed there.
 //!
-//! The channel's lock is taken last: no thread waits for another lock while it holds a channel's.
+//! The channel's lock is taken last: no thread waits for another lock while it holds a channel's
+//! lock.
 //!
 //! The node is a *watcher*, not a receiver. A `select!` could send to a receiver and then give up,
-//! and a receiver would count as an operation that waits for a value. A watcher, too, can be
-//! notified that a value seems to come, if a select offers a send that it never makes. That wake is
-//! spurious, and the wait starts over.
+//! and a receiver would count as an operation that waits for a value. A watcher can also be
+//! notified of a value that never arrives, if a select offers a send but does not make it. That
+//! wake is spurious, and the wait starts over.
 //!
 //! # Invariants
 //! * I1: a [`CloseWaiter`] is in the channel's queue only between `join` and `leave`, which its
@@ -43,7 +44,7 @@ pub struct CloseWaiter(Node);
 pub struct Joined<'a>(Option<Guard<'a, Head>>);
 
 impl CloseWaiter {
-    /// Creates a node for `case` of an operation, whose owner `waker` wakes.
+    /// Creates a node for `case` of an operation. `waker` wakes the operation's owner.
     #[inline]
     pub fn new(case: Case, waker: Waker) -> Self {
         Self(Node::new(Waiter::new(case, waker, ptr::null_mut())))
@@ -51,7 +52,7 @@ impl CloseWaiter {
 }
 
 impl Joined<'_> {
-    /// Releases the channel's lock, as part of the commit step.
+    /// Releases the channel's lock as part of the commit step.
     #[inline]
     pub fn unlock(self) {
         if let Some(guard) = self.0 {
@@ -108,13 +109,13 @@ impl<'a> Closing<'a> {
     /// Returns `None` if the channel is closed.
     ///
     /// # Safety
-    /// Either the waiter's case belongs to an operation whose claim is open, and whose other nodes
-    /// are found only under locks that the caller holds, none of which is a channel's. Or the claim
-    /// is shut, the commit step opens it before it calls [`Joined::unlock`], and peers that find
-    /// the other nodes take the claim early.
+    /// One of two conditions holds. Either the claim of the waiter's operation is open, and peers
+    /// find the other nodes of the operation only under locks that the caller holds, none of them a
+    /// channel's lock. Or the claim is shut, the commit step opens it before it calls
+    /// [`Joined::unlock`], and peers that find the other nodes take the claim early.
     ///
-    /// After `Some` the caller blocks, calls [`Joined::unlock`] in its commit step, and calls
-    /// [`leave`](Self::leave) before it leaves the frame that holds the waiter (I1).
+    /// If this returns `Some`, the caller blocks, calls [`Joined::unlock`] in its commit step, and
+    /// calls [`leave`](Self::leave) before it leaves the frame that holds the waiter (I1).
     pub unsafe fn join(&self, waiter: &CloseWaiter) -> Option<Joined<'a>> {
         let Some(head) = self.0 else { return Some(Joined(None)) };
         let mut guard = head.lock();
@@ -122,7 +123,8 @@ impl<'a> Closing<'a> {
             guard.unlock();
             return None;
         }
-        // SAFETY: I1: the node is in no list, and the caller leaves before it leaves the frame.
+        // SAFETY: I1: the node is in no list, and the caller calls `leave` before it leaves the
+        // frame.
         let node = unsafe { PinnedNode::new(NonNull::from(&waiter.0)) };
         guard.locked().queue(Direction::Recv).push_watcher(node);
         Some(Joined(Some(guard)))
@@ -134,15 +136,16 @@ impl<'a> Closing<'a> {
     /// not closed, the wake was spurious.
     ///
     /// # Safety
-    /// The caller has joined and blocked, and the wait is over: the claim is taken, and the wake
-    /// has come. Or the caller was told that the channel is closed. It holds no lock.
+    /// Either the caller has joined and blocked, and the wait is over: the claim is taken, and the
+    /// caller was woken. Or `join` told the caller that the channel is closed. In both cases, the
+    /// caller holds no lock.
     pub unsafe fn leave(&self, waiter: &CloseWaiter, won: bool) {
         let Some(head) = self.0 else { return };
         if won {
-            // SAFETY: the claim was taken for this node, and the wake has come.
+            // SAFETY: the claim was taken for this node, and its owner was woken.
             let closed = matches!(unsafe { waiter.0.value.outcome() }, Outcome::Closed);
             if !closed {
-                // The news was not meant for this waiter, and the next watcher may want it.
+                // The event is of no use to this waiter, but the next watcher may need it.
                 head.notify_next_watcher(Direction::Recv);
             }
             return;

@@ -1,9 +1,10 @@
-//! Counts the handles of a channel: the last handle of a side disconnects, the last of all frees.
+//! Counts the handles of a channel. The last handle of a side disconnects the channel, and the last
+//! handle of all frees it.
 //!
 //! # Protocol
 //! There are two counts, one per side. The handle that brings its side's count to zero disconnects
 //! the channel, and then swaps `abandoned` to `true`. The second side to do so knows that the other
-//! side has finished its disconnect too, and frees the channel.
+//! side has also finished its disconnect, and frees the channel.
 //!
 //! Rejected: one `Arc` per handle plus a count per side, because every clone and drop would count
 //! twice.
@@ -15,10 +16,10 @@
 //!   call is left.
 //!
 //! # Orderings
-//! * P1: a handle's release decrement -> the last handle's acquire decrement: all use of the
-//!   channel by this side comes before its disconnect.
+//! * P1: a handle's release decrement -> the last handle's acquire decrement: every use of the
+//!   channel by this side happens before the side's disconnect.
 //! * P2: the first release swap of `abandoned` -> the second acquire swap: the first side's
-//!   disconnect comes before the memory is freed.
+//!   disconnect happens before the memory is freed.
 
 use std::marker::PhantomData;
 use std::process;
@@ -36,7 +37,7 @@ pub(crate) struct Counter<T> {
     abandoned: AtomicBool,
 }
 
-/// A counted pointer to a channel: what a handle of one side consists of.
+/// A counted pointer to a channel, which is the content of each handle of one side.
 pub(crate) struct Counted<T, S: Side> {
     counter: NonNull<Counter<T>>,
     side: PhantomData<S>,
@@ -122,7 +123,7 @@ impl<T, S: Side> Clone for Counted<T, S> {
     fn clone(&self) -> Self {
         // ORDERING: relaxed: this handle keeps the count above zero.
         let before = S::count(self.counter()).fetch_add(1, Ordering::Relaxed);
-        // So many handles can exist only if most were forgotten. A count that wraps would free a
+        // This many handles can exist only if most were forgotten. A count that wraps would free a
         // channel in use.
         if before > isize::MAX as usize {
             process::abort();

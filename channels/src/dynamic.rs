@@ -3,10 +3,10 @@
 //! # Where a received value lies
 //! Between `select` and [`SelectedOperation::recv`] the value is neither in the channel nor in the
 //! caller's frame. The `SelectedOperation` may outlive the `Select`, and does not know the type of
-//! the value. A value of up to [`INLINE`] words lies in the `SelectedOperation`. A larger one lies
-//! in an allocation of its own, which is made when the `Select` first runs with that operation, and
-//! which moves into the `SelectedOperation` with the value. `select!` knows all types, and needs
-//! none of this.
+//! the value. A value of up to [`INLINE`] words lies in the `SelectedOperation`. A larger value
+//! lies in an allocation of its own. The allocation is made when the `Select` first runs with that
+//! operation, and moves into the `SelectedOperation` with the value. `select!` knows all types, and
+//! needs none of this.
 //!
 //! # A `Select` that outlives its channels
 //! A `Select` may be declared before the channels that it selects from, and so be dropped after
@@ -47,7 +47,7 @@ enum Slot {
 }
 
 impl Slot {
-    /// Creates room for a value of this layout. Allocates if the value is large.
+    /// Creates room for a value with this layout. Allocates if the value is large.
     fn new(layout: Layout) -> Self {
         let words = Layout::new::<Words>();
         if layout.size() <= words.size() && layout.align() <= words.align() {
@@ -103,11 +103,12 @@ impl Entries {
         self.0.push(NonNull::from(Box::leak(Box::new(entry))).cast());
     }
 
-    /// Frees an entry. The last entry takes its place.
+    /// Frees an entry. The last entry moves to its position.
     fn remove(&mut self, position: usize) {
         let entry = self.0.swap_remove(position);
-        // SAFETY: I1: the box is not in the list any more. What the entry borrows may be gone, but
-        // dropping the entry does not touch it: an arm is not dropped, and a slot is plain memory.
+        // SAFETY: I1: the box is no longer in the list. The entry's borrows may be dangling, but
+        // dropping the entry does not touch them: an arm has no drop code, and a slot is plain
+        // memory.
         drop(unsafe { Box::from_raw(entry.as_ptr()) });
     }
 }
@@ -121,7 +122,7 @@ impl Drop for Entries {
 // `Entries::remove` relies on this.
 const _: () = assert!(!mem::needs_drop::<Arm<'_>>());
 
-/// What depends on the type of an operation.
+/// The part of an operation that depends on its type.
 #[derive(Clone, Copy)]
 enum Kind {
     Recv(Layout),
@@ -147,7 +148,7 @@ unsafe fn return_grant<T>(handle: *const u8, grant: Grant) {
 /// closed. If several operations can be selected, one is chosen at random with equal probability,
 /// unless the `Select` is [biased](Select::new_biased).
 ///
-/// Go's counterpart is `reflect.Select`. A `Select` can be used any number of times, and shares
+/// Go's counterpart is `reflect.Select`. A `Select` can be used any number of times. It shares
 /// nothing with its clones.
 ///
 /// ```
@@ -191,8 +192,9 @@ unsafe impl Sync for Select<'_> {}
 /// A send is completed with [`send`](Self::send), a receive with [`recv`](Self::recv).
 ///
 /// # Panics
-/// If it is dropped instead. A value that it has received is then leaked. If the thread or
-/// goroutine is already panicking, dropping it only gives up what was reserved for it.
+/// If it is dropped instead of completed. A value that it has received is then leaked. If the
+/// thread or goroutine is already panicking, the drop does not panic, but only releases what was
+/// reserved for the operation.
 ///
 /// ```
 /// use greenthread::channel::{Select, bounded};
@@ -258,7 +260,7 @@ impl<'a> Select<'a> {
 
     /// Adds a send, and returns its index.
     ///
-    /// The message is needed only after the operation was selected.
+    /// The message is needed only once the operation has been selected.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::unbounded::<u8>();
@@ -283,11 +285,11 @@ impl<'a> Select<'a> {
 
     /// Adds the close of a sender's channel, and returns its index.
     ///
-    /// Dropping the last receiver closes the channel too. There is nothing to complete: this serves
-    /// the methods that check which operation is ready.
+    /// Dropping the last receiver closes the channel too. There is nothing to complete: this exists
+    /// for the methods that check which operation is ready.
     #[doc(hidden)]
     pub fn closed(&mut self, s: &'a Sender<Infallible>) -> usize {
-        // No value ever comes, so a receive becomes ready only because of the close.
+        // No value is ever sent, so a receive becomes ready only because of the close.
         self.add(s.arm_for_close(), ptr::from_ref(s).cast(), Kind::Recv(Layout::new::<Infallible>()))
     }
 
@@ -299,7 +301,7 @@ impl<'a> Select<'a> {
     }
 
     fn entry(&self, position: usize) -> &Entry<'a> {
-        // SAFETY: I1: it is an entry of this `Select`.
+        // SAFETY: I1: the pointer is to an entry of this `Select`.
         unsafe { self.entries.0[position].cast().as_ref() }
     }
 
@@ -332,7 +334,7 @@ impl<'a> Select<'a> {
 
     /// Selects an operation if that is possible now.
     ///
-    /// It blocks in one case only: if another select was chosen to send to this one, it waits until
+    /// It blocks in one case only: if another select has chosen to send to this one, it waits until
     /// that select has evaluated its message.
     ///
     /// # Errors
@@ -374,7 +376,7 @@ impl<'a> Select<'a> {
 
     /// Selects an operation, blocking for at most `timeout` until one is possible.
     ///
-    /// If another select was chosen to send to this one, it also waits until that select has
+    /// If another select has chosen to send to this one, this call also waits until that select has
     /// evaluated its message.
     ///
     /// # Errors
@@ -398,7 +400,7 @@ impl<'a> Select<'a> {
 
     /// Selects an operation, blocking until `deadline` at the latest.
     ///
-    /// It waits past the deadline in the same case as [`select_timeout`](Self::select_timeout).
+    /// It may wait past the deadline in the same case as [`select_timeout`](Self::select_timeout).
     ///
     /// # Errors
     /// If no operation became possible in time.
@@ -420,8 +422,8 @@ impl<'a> Select<'a> {
     ///
     /// Never blocks.
     ///
-    /// Nothing is performed or reserved. When the caller performs the operation, with a method that
-    /// does not block, another thread may have been faster.
+    /// Nothing is performed or reserved. Another thread may be faster, so the caller should perform
+    /// the operation with a method that does not block.
     ///
     /// # Errors
     /// If there was an instant at which no operation was possible.
@@ -441,7 +443,7 @@ impl<'a> Select<'a> {
         self.ready_within(Limit::Now).ok_or(TryReadyError)
     }
 
-    /// Returns the index of an operation that is possible, blocking until there is one.
+    /// Returns the index of an operation that is possible, blocking until one is.
     ///
     /// See [`try_ready`](Self::try_ready).
     ///
@@ -521,7 +523,7 @@ impl<'a> Select<'a> {
             entry.arm.set_index(entry.index);
         }
         let position = self.choose(Goal::Perform, limit)?;
-        // SAFETY: I1: only this list points to the entry, and the select is over.
+        // SAFETY: I1: only this list points to the entry, and the select has finished.
         let entry = unsafe { &mut *self.entries.0[position].as_ptr() };
         Some(SelectedOperation {
             index: entry.index,
@@ -575,7 +577,7 @@ impl fmt::Debug for Select<'_> {
 }
 
 impl SelectedOperation<'_> {
-    /// Returns the index of the operation, which [`Select::send`] or [`Select::recv`] has returned.
+    /// Returns the index of the operation, as returned by [`Select::send`] or [`Select::recv`].
     ///
     /// ```
     /// use greenthread::channel::{Select, bounded};
@@ -640,8 +642,8 @@ impl SelectedOperation<'_> {
     pub fn recv<T>(mut self, r: &Receiver<T>) -> Result<T, RecvError> {
         assert!(ptr::from_ref(r).cast() == self.handle, "passed a receiver that wasn't selected");
         match (self.completion.take(), &mut self.slot) {
-            // SAFETY: I2: the slot holds a value. Its type is that of the receiver, which is the
-            // one that was added. It is read once.
+            // SAFETY: I2: the slot holds a value, which has the type of the receiver that was
+            // added. `r` is that receiver, and the value is read once.
             (Some(Completion::Received(true)), Some(slot)) => Ok(unsafe { slot.as_mut_ptr().cast::<T>().read() }),
             _ => Err(RecvError),
         }

@@ -1,8 +1,8 @@
-//! The errors, one type per operation. An operation that could not send returns the value in its
+//! The errors, one type per operation. An operation that fails to send returns the value in its
 //! error.
 //!
-//! Names, methods, conversions, and texts are those of crossbeam-channel, whose [`TryReadyError`]
-//! and [`ReadyTimeoutError`] have no text.
+//! Names, methods, conversions and messages are the same as in crossbeam-channel, except that its
+//! [`TryReadyError`] and [`ReadyTimeoutError`] have no message.
 
 use std::error::Error;
 use std::fmt;
@@ -37,7 +37,7 @@ pub struct SendError<T>(pub T);
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum TrySendError<T> {
-    /// The channel has no room, or no receiver was waiting if its capacity is zero.
+    /// The channel has no room or, with capacity zero, no receiver was waiting.
     Full(T),
     /// The channel is closed.
     Disconnected(T),
@@ -57,7 +57,7 @@ pub enum TrySendError<T> {
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum SendTimeoutError<T> {
-    /// No room became free in time, or no receiver came if the capacity is zero.
+    /// No room became free in time or, with capacity zero, no receiver arrived in time.
     Timeout(T),
     /// The channel is closed.
     Disconnected(T),
@@ -88,7 +88,7 @@ pub struct RecvError;
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum TryRecvError {
-    /// The channel holds no value, or no sender was waiting if its capacity is zero.
+    /// The channel holds no value or, with capacity zero, no sender was waiting.
     Empty,
     /// The channel is closed and drained.
     Disconnected,
@@ -105,7 +105,7 @@ pub enum TryRecvError {
 /// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum RecvTimeoutError {
-    /// No value came in time, or no sender if the capacity is zero.
+    /// No value or, with capacity zero, no sender arrived in time.
     Timeout,
     /// The channel is closed and drained.
     Disconnected,
@@ -222,7 +222,7 @@ impl<T> SendTimeoutError<T> {
         }
     }
 
-    /// Returns `true` if the time was up.
+    /// Returns `true` if the operation timed out.
     ///
     /// ```
     /// use greenthread::channel::SendTimeoutError;
@@ -271,7 +271,7 @@ impl TryRecvError {
 }
 
 impl RecvTimeoutError {
-    /// Returns `true` if the time was up.
+    /// Returns `true` if the operation timed out.
     ///
     /// ```
     /// use greenthread::channel::RecvTimeoutError;
@@ -381,7 +381,7 @@ impl fmt::Display for SelectTimeoutError {
     }
 }
 
-// crossbeam-channel has no text for these two.
+// crossbeam-channel has no message for this error and the next one.
 impl fmt::Display for TryReadyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad("no operation in select is ready")

@@ -1,5 +1,5 @@
-//! Order among waiters. These tests are part of the crate, because only the crate can see how many
-//! operations wait.
+//! Tests of the order among waiters. They are part of the crate, because only the crate can see how
+//! many operations wait.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -19,7 +19,7 @@ use greenthread_scheduler::protocol::claim::Claim;
 
 const WAITERS: usize = 8;
 
-/// Starts senders of `0..WAITERS`, each once the previous one waits.
+/// Starts senders of `0..WAITERS`, each one after the previous sender has begun to wait.
 fn park_senders(chan: &Arc<Chan<usize>>) -> Vec<common::Task<Result<(), SendError<usize>>>> {
     (0..WAITERS)
         .map(|n| {
@@ -31,7 +31,7 @@ fn park_senders(chan: &Arc<Chan<usize>>) -> Vec<common::Task<Result<(), SendErro
         .collect()
 }
 
-/// Starts receivers, each once the previous one waits.
+/// Starts receivers, each one after the previous receiver has begun to wait.
 fn park_receivers(chan: &Arc<Chan<usize>>) -> Vec<common::Task<Result<usize, RecvError>>> {
     (0..WAITERS)
         .map(|n| {
@@ -81,8 +81,8 @@ fn receivers_are_served_in_order() {
     });
 }
 
-/// Checks that a receive makes room and fills it with the waiting sender's value under the same
-/// lock. So the next sender finds a full channel, however long the woken one takes to run.
+/// Checks that a receive makes room and fills it with the waiting sender's value in one hold of the
+/// lock. So the next sender finds a full channel, however long the woken sender takes to run.
 #[test]
 fn sender_cannot_barge_into_room_for_a_waiter() {
     everywhere(|| {
@@ -99,7 +99,7 @@ fn sender_cannot_barge_into_room_for_a_waiter() {
     });
 }
 
-/// Checks that a send to a waiting receiver is a receive by that receiver: the next receiver finds
+/// Checks that a send to a waiting receiver also completes that receive: the next receiver finds
 /// nothing.
 #[test]
 fn receiver_cannot_barge_into_a_hand_off() {
@@ -145,7 +145,7 @@ fn close_wakes_all_waiters() {
 
 /// Calls `f` with a queue, whose lock is held, and waiters on the test's own stack.
 ///
-/// Each waiter is a sender of its number, and stands for the given case.
+/// Each waiter is a sender whose value is the waiter's number, and stands for the given case.
 fn with_waiters<const N: usize>(cases: [Case; N], f: impl FnOnce(Locked<'_, Queue>, [NonNull<Node>; N])) {
     let blocker = Blocker::new();
     let mut values: [usize; N] = std::array::from_fn(|n| n);
@@ -159,7 +159,7 @@ fn with_waiters<const N: usize>(cases: [Case; N], f: impl FnOnce(Locked<'_, Queu
 }
 
 fn push(queue: &mut Locked<'_, Queue>, node: NonNull<Node>) {
-    // SAFETY: the nodes of `with_waiters` live longer than their queue is used.
+    // SAFETY: the nodes of `with_waiters` outlive every use of their queue.
     queue.push(unsafe { PinnedNode::new(node) });
 }
 
@@ -204,7 +204,7 @@ fn removed_node_is_not_claimed() {
         assert_eq!(queue.claim_first().map(value), Some(1));
         // SAFETY: the node is in no list.
         unsafe { queue.remove(nodes[0]) };
-        // SAFETY: the node is in no list, and lives longer than the queue is used.
+        // SAFETY: the node is in no list, and outlives every use of the queue.
         queue.push_watcher(unsafe { PinnedNode::new(nodes[0]) });
         assert!(!queue.get().is_occupied() && !queue.has_claimable(), "a watcher has no operation to complete");
         assert!(queue.claim_first().is_none());

@@ -23,9 +23,9 @@ pub struct Iter<'a, T> {
 
 /// A non-blocking iterator over the values that are available, created by [`Receiver::try_iter`].
 ///
-/// `next` blocks only in the one case in which [`Receiver::try_recv`] does.
+/// `next` blocks only in the one case in which [`Receiver::try_recv`] blocks.
 ///
-/// It is not fused: after a `None` there may be more values.
+/// The iterator is not fused: after it has returned `None`, it may return more values.
 ///
 /// ```
 /// let (tx, rx) = greenthread::channel::unbounded();

@@ -1,5 +1,4 @@
-//! The handles that users hold: the two ends of a channel, and the iterators over the receiving
-//! end.
+//! The public handles: the two ends of a channel, and the iterators over the receiving end.
 
 mod iter;
 mod receiver;
@@ -18,7 +17,7 @@ use receiver::Flavor;
 
 /// Creates a channel that holds at most `cap` values (Go's `make(chan T, cap)`).
 ///
-/// The room for all of them is allocated at once.
+/// The room for all of them is allocated up front.
 ///
 /// With a `cap` of zero the channel holds no values: a send and a receive wait for each other (Go's
 /// `make(chan T)`).
@@ -65,7 +64,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     handles(Chan::unbounded())
 }
 
-/// Creates a receiver that never receives anything: the receiving end of a nil channel.
+/// Creates a receiver that never receives anything, the receiving end of a nil channel.
 ///
 /// ```
 /// use greenthread::channel::{TryRecvError, never};
