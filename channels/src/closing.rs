@@ -44,7 +44,7 @@ pub struct CloseWaiter(Node);
 pub struct Joined<'a>(Option<Guard<'a, Head>>);
 
 impl CloseWaiter {
-    /// Creates a node for `case` of an operation. `waker` wakes the operation's owner.
+    /// Creates a node for `case` of an operation, with the waker of the operation's owner.
     #[inline]
     pub fn new(case: Case, waker: Waker) -> Self {
         Self(Node::new(Waiter::new(case, waker, ptr::null_mut())))

@@ -1,53 +1,56 @@
-//! The head of a channel: its lock, its state and its queues, without the type of its values.
+//! The head of a channel: its lock, its state and its queues. The head does not depend on the type
+//! of the channel's values.
 //!
 //! It corresponds to Go's `hchan` without the buffer.
 //!
 //! # Answers without the lock
 //! `try_send` on a full channel and `try_recv` on an empty one fail without taking the lock, and so
 //! does a `select!` with a `default`. Polling therefore does not disturb the threads that use the
-//! channel. Such an answer must have been true at one instant.
+//! channel. Such a negative answer must have been true at some instant.
 //!
-//! Every channel has an *epoch*. It is raised whenever an operation becomes possible that was not
-//! possible before: a value enters the empty buffer, room appears in the full one, an operation
-//! begins to wait for which the other side finds nothing in the buffer, or the channel closes. A
-//! reader notes the epochs of its channels, finds that no operation is possible, and reads the
-//! epochs again. If none was raised, nothing became possible on a channel between the reader's look
-//! at that channel and its second look at the epoch.
+//! Every channel has an *epoch*. The epoch is raised whenever an operation becomes possible that
+//! was not possible before. This happens when a value enters the empty buffer, when room appears in
+//! the full buffer, when the channel closes, or when an operation begins to wait while the buffer
+//! has nothing to offer to the other side. A reader notes the epochs of its channels, finds that no
+//! operation is possible, and reads the epochs again. If no epoch was raised, nothing became
+//! possible on any channel between the reader's check of that channel and the second read of its
+//! epoch.
 //!
-//! * For one channel this means that the two words it has read, "nothing in the buffer" and "no
-//!   sender waits", were true at the same time.
+//! * For one channel this means that the two facts that the reader has read, "nothing in the
+//!   buffer" and "no sender waits", were true at the same time.
 //! * For several channels it means that nothing was possible on any of them at the instant between
-//!   the two passes. Without epochs, a value could have moved from the channel that was looked at
-//!   last to the one that was looked at first, although there was one at all times.
+//!   the two passes. Without epochs, a value could have moved from the channel that was checked
+//!   last to the channel that was checked first. The reader would then miss it, although a value
+//!   was always available.
 //!
 //! A change is stored *before* its epoch is raised. So if a reader sees a change but not the raised
-//! epoch, that change was the last one of its channel until then. A change that makes an operation
+//! epoch, no later change of that channel had happened yet. A change that makes an operation
 //! *im*possible raises no epoch.
 //!
-//! Rejected: taking all locks to answer "no". That is half of the time of a `select!` that takes
-//! its `default`. Rejected: looking twice without epochs, which misses a value that moves in a
-//! circle. (Go reads two words of one channel without such a check. A close between the two reads,
-//! which wakes the waiting receivers, makes a channel look full that never was.)
+//! Rejected: taking all locks to answer "no". That takes half of the time of a `select!` that
+//! chooses its `default`. Rejected: checking twice without epochs, which misses a value that moves
+//! in a circle. (Go reads two words of one channel without such a check. If a close wakes the
+//! waiting receivers between the two reads, a channel that was never full looks full.)
 //!
-//! A look without the lock may also err on the other side: a queue may hold only nodes whose
-//! operations were completed through other queues, and `len` does not count reserved slots. A
+//! A check without the lock may also err on the other side. A queue may hold only nodes whose
+//! operations were completed through other queues, and `len` does not count reserved slots. So a
 //! caller that finds an operation possible takes the lock. If the operation then turns out to be
 //! impossible, the caller has learned nothing about its other channels.
 //!
 //! # Reserved slots
 //! A select's send is chosen first and evaluates its message afterwards. In the meantime a slot of
-//! the buffer is reserved for it, which counts as taken for all other operations. So a chosen send
-//! never blocks. The value enters the buffer once it exists, behind the values that were sent in
-//! the meantime.
+//! the buffer is reserved for the send, and all other operations count this slot as taken. So a
+//! chosen send never blocks. Once the value exists, it enters the buffer behind the values that
+//! were sent in the meantime.
 //!
 //! # Invariants
 //! * I1: `reserved` and the queues are touched only under the lock, that is, through a
 //!   [`LockedHead`]. `state`, `len` and `epoch` are written only under it.
 //! * I2: while a receiver waits, the buffer is empty and no sender waits. While a sender waits, the
 //!   buffer and the reserved slots leave no room. Operations that were completed through another
-//!   queue do not count, and two cases of one operation may wait beside each other.
-//! * I3: no node joins a queue of a closed channel. The nodes that are still linked are being woken
-//!   by the closing thread.
+//!   queue do not count. Two cases of one operation may wait on both sides at once.
+//! * I3: no node joins a queue of a closed channel. The closing thread is waking the owners of the
+//!   nodes that are still linked.
 //! * I4: the caller of a method holds a handle, so the channel outlives the call, including an
 //!   unlock that lets a waiter go. A waiter's commit step touches nothing of the channel after its
 //!   unlock.
@@ -55,10 +58,10 @@
 //! # Orderings
 //! * P1: the release store of `len` or `occupied` under the lock -> its acquire load in
 //!   `looks_ready`: a thread that sees *full* or *empty* also sees every epoch that was raised
-//!   before, including by a close.
+//!   before, including one raised by a close.
 //! * P2: the release store of `epoch`, after the change -> its acquire load in `epoch`: an epoch
-//!   that is read before a look at the channel covers every change that the look did not see.
-//! * All else is ordered by the lock (P1 of `lock`).
+//!   that is read before a check of the channel covers every change that the check did not see.
+//! * The lock orders everything else (P1 of `lock`).
 
 use crate::locked::Locked;
 use crate::primitive::{AtomicU8, AtomicUsize, Ordering, RawLock, UnsafeCell, WakeBatch};
@@ -81,29 +84,29 @@ pub(crate) enum Direction {
 
 /// A channel without its buffer.
 ///
-/// It takes two cache lines, which is all that an operation without a buffer touches. Among a
-/// thousand goroutines that pass values on, the time goes into waiting for memory.
+/// It takes two cache lines, and an operation without a buffer touches nothing else. When a
+/// thousand goroutines pass values on, most of the time is spent waiting for memory.
 #[repr(C, align(64))]
 pub(crate) struct Head {
     lock: RawLock,
-    /// OPEN, DISCONNECTED or CLOSED. Changes at most twice, in this order, under `lock`.
+    /// OPEN, DISCONNECTED or CLOSED. Changes at most twice, in this order and under `lock`.
     state: AtomicU8,
-    /// `true` if the number of buffered values has a limit. Immutable. No value of `cap` can say
-    /// this, because a channel of zero-sized values may have any capacity.
+    /// `true` if the number of buffered values has a limit. Immutable. No value of `cap` can
+    /// express this, because a channel of zero-sized values may have any capacity.
     bounded: bool,
     /// The number of buffered values. Written only under `lock`.
     len: AtomicUsize,
-    /// The limit of `len`, or `usize::MAX` without one. Immutable.
+    /// The limit of `len`, or `usize::MAX` without a limit. Immutable.
     cap: usize,
     /// Raised under `lock` when an operation has become possible.
     epoch: AtomicUsize,
-    /// The number of slots that are reserved for chosen sends. Under `lock`.
+    /// The number of slots that are reserved for chosen sends. Accessed only under `lock`.
     reserved: UnsafeCell<usize>,
     senders: Queue,
     receivers: Queue,
 }
 
-/// What a select's send was granted when it was chosen: the way in which it will complete.
+/// The way in which a chosen send of a select will complete, as granted when it was chosen.
 pub(crate) enum Grant {
     /// The send fails, because the channel is closed.
     Closed,
@@ -115,7 +118,7 @@ pub(crate) enum Grant {
     Receiver(ClaimedWaiter),
 }
 
-/// What has a channel's lock: a [`Head`], or a type that contains one.
+/// A type that has a channel's lock: a [`Head`], or a type that contains a head.
 ///
 /// # Safety
 /// [`head`](Self::head) returns the same head every time, and the head's lock guards the cells of
@@ -142,7 +145,7 @@ impl<'a, C: HasHead> Guard<'a, C> {
     /// Releases the lock.
     #[inline]
     pub(crate) fn unlock(self) {
-        // SAFETY: a guard exists only while its owner holds the lock, and is gone after this.
+        // SAFETY: a guard exists only while its owner holds the lock, and this call consumes it.
         unsafe { self.0.head().lock.unlock() };
     }
 
@@ -160,21 +163,21 @@ impl<'a, C: HasHead> Guard<'a, C> {
         Guard(self.0.head())
     }
 
-    /// Returns what is locked, for what needs no lock.
+    /// Returns the guarded value, for access that needs no lock.
     #[inline]
     pub(crate) fn get(&self) -> &'a C {
         self.0
     }
 
-    /// Gives the guard up, but keeps the lock until [`from_held`](Self::from_held) is called.
+    /// Drops the guard, but keeps the lock until [`from_held`](Self::from_held) is called.
     #[inline]
     pub(crate) fn keep(self) {}
 
     /// Returns the guard of a lock that was kept.
     ///
     /// # Safety
-    /// [`keep`](Self::keep) was called on a guard of `of` and this has not been called since, and
-    /// the caller holds no token of it.
+    /// [`keep`](Self::keep) was called on a guard of `of`, this function has not been called since,
+    /// and the caller holds no token for `of`.
     #[inline]
     pub(crate) unsafe fn from_held(of: &'a C) -> Self {
         Self(of)
@@ -184,7 +187,8 @@ impl<'a, C: HasHead> Guard<'a, C> {
 impl<C: HasHead> Locked<'_, C> {
     #[inline]
     pub(crate) fn head(&mut self) -> LockedHead<'_> {
-        // SAFETY: the head's lock is the one that guards `C`; `&mut self` lends this token's right.
+        // SAFETY: the head's lock also guards `C`, and `&mut self` lends out this token's exclusive
+        // right.
         unsafe { Locked::assume(self.get().head()) }
     }
 }
@@ -197,9 +201,10 @@ unsafe impl HasHead for Head {
     }
 }
 
-/// What needs no lock, or takes it.
+/// The methods that need no lock, or take it themselves.
 impl Head {
-    /// Creates the head of an open channel with room for `cap` values, or for any number.
+    /// Creates the head of an open channel with room for `cap` values, or for any number of values
+    /// if `cap` is `None`.
     pub(crate) fn new(cap: Option<usize>) -> Self {
         Self {
             lock: RawLock::new(),
@@ -226,7 +231,7 @@ impl Head {
         self.bounded.then_some(self.cap)
     }
 
-    /// Returns `true` if the channel is closed, by `close` or by the loss of a side.
+    /// Returns `true` if the channel is closed, by `close` or because one side has no handle left.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         // ORDERING: acquire pairs with the release in `close_as`: a thread that sees the close sees
@@ -236,11 +241,11 @@ impl Head {
 
     /// Returns `true` if an operation would apparently not block.
     ///
-    /// `false` is certain if the epoch stays what it was before this call.
+    /// `false` is certain if the epoch is still the same as before this call.
     #[inline]
     pub(crate) fn looks_ready(&self, direction: Direction) -> bool {
-        // ORDERING P1: acquire, here and in `is_occupied`, so that the second look at the epoch
-        // comes after.
+        // ORDERING P1: acquire, here and in `is_occupied`, so that the second read of the epoch
+        // comes afterwards.
         let len = self.len.load(Ordering::Acquire);
         let blocked = match direction {
             Direction::Send => len == self.cap && !self.receivers.is_occupied(),
@@ -249,7 +254,7 @@ impl Head {
         !blocked || self.is_closed()
     }
 
-    /// Returns `true` if there was an instant in which an operation would have blocked.
+    /// Returns `true` if there was an instant at which an operation would have blocked.
     ///
     /// `false` is not certain.
     #[inline]
@@ -270,7 +275,7 @@ impl Head {
         Guard::lock(self)
     }
 
-    /// Notifies the next watcher if the event that woke the caller is still there.
+    /// Notifies the next watcher if the event that woke the caller still applies.
     ///
     /// The caller holds no lock.
     pub(crate) fn notify_next_watcher(&self, direction: Direction) {
@@ -284,7 +289,7 @@ impl Head {
     /// Closes the channel.
     ///
     /// # Panics
-    /// If that was done before.
+    /// If `close` was called before.
     pub(crate) fn close(&self) {
         let guard = self.lock();
         // ORDERING: relaxed, under the lock.
@@ -307,12 +312,13 @@ impl Head {
 }
 
 impl LockedHead<'_> {
-    /// Notes that an operation has become possible. Comes after the change that made it so.
+    /// Records that an operation has become possible. Called after the change that made it
+    /// possible.
     #[inline]
     pub(crate) fn raise_epoch(&mut self) {
         let epoch = &self.get().epoch;
         // ORDERING P2: release pairs with the acquire in `epoch`. Only the holder of the lock
-        // writes, so a plain load and a plain store will do.
+        // writes, so a separate load and store are enough.
         epoch.store(epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
@@ -336,7 +342,8 @@ impl LockedHead<'_> {
             Direction::Send => &head.senders,
             Direction::Recv => &head.receivers,
         };
-        // SAFETY: I1: the head's lock guards its queues; `&mut self` lends this token's right.
+        // SAFETY: I1: the head's lock guards its queues, and `&mut self` lends out this token's
+        // exclusive right.
         unsafe { Locked::assume(queue) }
     }
 
@@ -344,26 +351,26 @@ impl LockedHead<'_> {
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         let head = self.get();
-        // SAFETY: I1: the token is the lock.
+        // SAFETY: I1: the token stands for the lock.
         head.len() + head.reserved.with_mut(|reserved| unsafe { *reserved }) < head.cap
     }
 
-    /// Reserves a slot of the buffer. There is room.
+    /// Reserves a slot of the buffer, which has room.
     #[inline]
     pub(crate) fn reserve_slot(&mut self) {
-        // SAFETY: I1: the token is the lock.
+        // SAFETY: I1: the token stands for the lock.
         self.get().reserved.with_mut(|reserved| unsafe { *reserved += 1 });
     }
 
-    /// Gives a reserved slot back. Returns `true` if the channel had no room besides it.
+    /// Releases a reserved slot. Returns `true` if the channel had no other room.
     pub(crate) fn release_slot(&mut self) -> bool {
         let was_full = !self.has_room();
-        // SAFETY: I1: the token is the lock.
+        // SAFETY: I1: the token stands for the lock.
         self.get().reserved.with_mut(|reserved| unsafe { *reserved -= 1 });
         was_full
     }
 
-    /// Notes that a value entered the buffer.
+    /// Records that a value entered the buffer.
     #[inline]
     pub(crate) fn note_push(&mut self) -> Option<OwedWake> {
         let head = self.get();
@@ -373,7 +380,7 @@ impl LockedHead<'_> {
         if before == 0 { self.announce(Direction::Recv) } else { None }
     }
 
-    /// Notes that a value left the buffer.
+    /// Records that a value left the buffer.
     #[inline]
     pub(crate) fn note_pop(&mut self) -> Option<OwedWake> {
         let was_full = !self.has_room();
@@ -383,7 +390,7 @@ impl LockedHead<'_> {
         if was_full { self.announce(Direction::Send) } else { None }
     }
 
-    /// Notes that a value left the buffer and that its slot is reserved for a send.
+    /// Records that a value left the buffer and that its slot is reserved for a send.
     pub(crate) fn note_pop_and_reserve(&mut self) {
         self.reserve_slot();
         let head = self.get();
@@ -391,14 +398,14 @@ impl LockedHead<'_> {
         head.len.store(head.len() - 1, Ordering::Release);
     }
 
-    /// Notes that the buffer was emptied, as its last receiver is gone.
+    /// Records that the buffer was emptied because its last receiver is gone.
     pub(crate) fn note_drain(&mut self) {
-        // ORDERING P1: this comes before the close, but no receiver is left that could take it for
-        // *empty and open*.
+        // ORDERING P1: this comes before the close, but no receiver is left that could mistake the
+        // channel for *empty and open*.
         self.get().len.store(0, Ordering::Release);
     }
 
-    /// Notes that an operation in this direction has become possible, and notifies one watcher.
+    /// Records that an operation in this direction has become possible, and notifies one watcher.
     #[inline]
     pub(crate) fn announce(&mut self, direction: Direction) -> Option<OwedWake> {
         self.raise_epoch();
@@ -407,7 +414,8 @@ impl LockedHead<'_> {
 
     /// Claims the longest-waiting sender.
     ///
-    /// Returns `None` once the channel is closed: the waiting senders then get their values back.
+    /// Returns `None` once the channel is closed, because the waiting senders then get their values
+    /// back.
     #[inline]
     pub(crate) fn claim_sender(&mut self) -> Option<ClaimedWaiter> {
         if self.is_open() { self.queue(Direction::Send).claim_first() } else { None }
@@ -424,13 +432,13 @@ impl LockedHead<'_> {
 
     /// Appends an operation that has to wait to its queue.
     ///
-    /// Returns a watcher of the other side for which this is the event that it waits for. The
-    /// caller completes it with `Retry` and wakes it after releasing the lock.
+    /// Returns a watcher of the other side if this is the event that the watcher waits for. The
+    /// caller completes the watcher with `Retry` and wakes it after releasing the lock.
     #[inline]
     pub(crate) fn enqueue(&mut self, direction: Direction, node: PinnedNode) -> Option<ClaimedWaiter> {
         self.queue(direction).push(node);
-        // If the buffer offers nothing to the other side, a waiter is what makes its operation
-        // possible.
+        // If the buffer offers nothing to the other side, this waiter makes the other side's
+        // operation possible.
         let (others, possible) = match direction {
             Direction::Send => (Direction::Recv, !self.has_value()),
             Direction::Recv => (Direction::Send, !self.has_room()),
@@ -444,7 +452,7 @@ impl LockedHead<'_> {
 
     /// Chooses a select's send if it would not block.
     ///
-    /// From then on it cannot block. The caller uses the grant or gives it back.
+    /// From then on the send cannot block. The caller uses the grant or returns it.
     pub(crate) fn grant_send(&mut self) -> Option<Grant> {
         if !self.is_open() {
             return Some(Grant::Closed);
@@ -486,13 +494,13 @@ impl Guard<'_, Head> {
     /// Ends only if no further operations join the queues.
     pub(crate) fn complete_all(mut self, outcome: fn() -> Outcome) {
         let mut locked = self.locked();
-        // Most channels are closed while no operation waits, such as those of contexts, thousands
-        // of which may end at once.
+        // Most channels are closed while no operation waits. An example is the channels of
+        // contexts, because thousands of contexts may end at once.
         if locked.queue(Direction::Recv).is_empty() && locked.queue(Direction::Send).is_empty() {
             return self.unlock();
         }
-        // In batches, so that each node is touched once: with a million waiters, all the time goes
-        // into waiting for memory.
+        // In batches, so that each node is touched once. With a million waiters, all the time is
+        // spent waiting for memory.
         let head = self.0;
         loop {
             let mut batch = WakeBatch::new();
@@ -511,7 +519,7 @@ impl Guard<'_, Head> {
     }
 }
 
-/// Wakes a waiter if there is one. The lock must have been released.
+/// Wakes a waiter if a wake is owed. The lock must have been released.
 #[inline]
 pub(crate) fn wake(owed: Option<OwedWake>) {
     if let Some(owed) = owed {

@@ -1,10 +1,10 @@
-//! What `select!` expands to, and what sibling crates build on.
+//! The functions to which `select!` expands, and the support for sibling crates.
 //!
-//! It is not part of the public interface, and may change with any version.
+//! This module is not part of the public interface, and may change with any version.
 //!
-//! An arm is a value in the frame of the `select!`. It has the type of its channel, and room for
-//! what it receives. `select` only borrows the arms. After that the chosen arm is finished. Any
-//! order of calls is safe: finishing an arm that was not chosen panics.
+//! An arm is a value in the frame of the `select!`. It knows the type of its channel, and has room
+//! for the value that it receives. `select` only borrows the arms. Afterwards the chosen arm is
+//! finished. Any order of calls is safe, because finishing an arm that was not chosen panics.
 
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -16,10 +16,11 @@ use crate::handle::{Receiver, Sender};
 use crate::head::Grant;
 use crate::select::{Arm, Completion, Goal, Limit, select_arms};
 
-/// Sends at once, in the place of the oldest value if the buffer is full.
+/// Sends a value at once, in place of the oldest value if the buffer is full.
 ///
-/// Returns that value. It is one step to all other operations, so no value is dropped unless the
-/// buffer is full. It is for channels whose senders never wait, because it would overtake them.
+/// Returns the displaced value. All other operations see this as one step, so no value is displaced
+/// unless the buffer is full. Use it only on channels whose senders never wait, because it would
+/// overtake waiting senders.
 ///
 /// # Errors
 /// If the channel is closed, or if no receiver waits and the channel has no buffer or is nil.
@@ -46,7 +47,7 @@ pub struct SendArm<'a, T> {
 
 /// A send that was chosen and will not block.
 ///
-/// Dropping it gives up what is reserved for it.
+/// Dropping the permit releases what is reserved for the send.
 pub struct Permit<'a, T> {
     chan: Option<&'a Chan<T>>,
     grant: Option<Grant>,
@@ -70,7 +71,7 @@ impl<'a, T> RecvArm<'a, T> {
         CaseRef(&self.arm)
     }
 
-    /// Returns what was received.
+    /// Returns the result of the receive.
     #[inline]
     pub fn finish(self) -> Result<T, RecvError> {
         match self.arm.take_completion() {
@@ -156,11 +157,11 @@ fn choose(cases: &mut [CaseRef<'_>], limit: Limit, biased: bool) -> Option<usize
     for (index, case) in cases.iter().enumerate() {
         case.0.set_index(index);
     }
-    // SAFETY: `CaseRef` is a transparent wrapper. The lifetime of an arm is that of its channel,
-    // which outlives the arm.
+    // SAFETY: `CaseRef` is a transparent wrapper. The lifetime of an arm is the borrow of its
+    // channel, which outlives the arm.
     let arms = unsafe { &mut *(std::ptr::from_mut(cases) as *mut [&Arm<'_>]) };
     // SAFETY: `case` sets the slot of an arm and borrows the arm exclusively for as long as the
-    // case exists, so it is here once and stays in place.
+    // case exists. So each arm is in the list once and stays in place.
     let position = unsafe { select_arms(arms, Goal::Perform, limit, biased) }?;
     Some(arms[position].index())
 }

@@ -1,7 +1,7 @@
 //! Channels for goroutines and threads: crossbeam-channel's interface, Go's semantics, and `close`.
 //!
 //! A channel has any number of senders and receivers, on goroutines, on threads that the runtime
-//! did not start, or on both. A goroutine that waits leaves its thread to other goroutines.
+//! did not start, or on both. While a goroutine waits, its thread runs other goroutines.
 //!
 //! ```
 //! use greenthread_channels::bounded;
@@ -25,10 +25,10 @@
 //! assert_eq!(sums.iter().sum::<i32>(), 385);
 //! ```
 //!
-//! The facade `greenthread` re-exports these items as `greenthread::channel`. Its documentation
-//! says what each operation does on an open, a closed and a nil channel, how `select!` chooses,
-//! which memory ordering is guaranteed, and what the items are called in Go and in
-//! crossbeam-channel.
+//! The facade `greenthread` re-exports these items as `greenthread::channel`. The documentation
+//! there explains how each operation behaves on an open, a closed and a nil channel, how `select!`
+//! chooses, and which memory ordering is guaranteed. It also lists the names of the items in Go and
+//! in crossbeam-channel.
 
 mod error;
 

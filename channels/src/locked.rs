@@ -2,15 +2,17 @@
 
 /// Proof that the lock which guards `C` is held for `'t`.
 ///
-/// The data under a channel's lock lies in cells beside the lock, because some of it is also read
-/// without the lock. So the functions that touch the cells are methods of this token: a caller
-/// that does not hold the lock cannot call them. The token is a reference, and costs nothing.
+/// The data under a channel's lock lies in cells next to the lock, because some of the data is also
+/// read without the lock. So the functions that touch the cells are methods of this token, and a
+/// caller that does not hold the lock cannot call them. The token is a reference, and costs
+/// nothing.
 ///
-/// It cannot release the lock. The [`Guard`](crate::head::Guard) that it is borrowed from can.
+/// The token cannot release the lock. Only the [`Guard`](crate::head::Guard) that it is borrowed
+/// from can.
 ///
 /// # Invariants
 /// * I1: the lock stays held for `'t`, and at most one usable token for the same `C` exists at a
-///   time. Methods that touch a cell take `&mut self`, and no user code runs inside of them.
+///   time. Methods that touch a cell take `&mut self`, and no user code runs inside them.
 pub(crate) struct Locked<'t, C>(&'t C);
 
 impl<'t, C> Locked<'t, C> {
@@ -24,7 +26,7 @@ impl<'t, C> Locked<'t, C> {
         Self(guarded)
     }
 
-    /// Returns the guarded data, for what needs no lock.
+    /// Returns the guarded data, for access that needs no lock.
     #[inline]
     pub(crate) fn get(&self) -> &'t C {
         self.0

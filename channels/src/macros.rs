@@ -2,21 +2,21 @@
 //!
 //! # Layout
 //!
-//! Both expand to `select_internal!`. A word after `@` says which group of its rules is meant:
+//! Both expand to `select_internal!`. A word after `@` selects one group of its rules:
 //!
 //! * `@arms` reads one arm in each step. When no tokens are left it passes all arms to `@run`.
 //! * `@run` decides how to select. A single receive, alone or with a `default`, becomes a method
 //!   call on the receiver. Any other select goes through `internal`.
 //! * `@select` and `@receive` are the two forms of the expansion. `@finish` completes the chosen
 //!   operation, and `@body` runs the body.
-//! * `@wrong`, `@wrong_result` and `@wrong_body` report what is wrong with an arm that `@arms`
-//!   could not read.
+//! * `@wrong`, `@wrong_result` and `@wrong_body` report the error in an arm that `@arms` could not
+//!   read.
 //!
 //! The arguments of `@arms`, in this order:
 //!
 //! * `true` for a biased select, otherwise `false`.
-//! * `[0usize 1usize ..]`: the numbers for the arms to come. There are too many arms if they run
-//!   out.
+//! * `[0usize 1usize ..]`: the numbers for the remaining arms. If the numbers run out, there are
+//!   too many arms.
 //! * `([variable number type (operand) (message) (pattern) body] ..)`: the arms so far. The type is
 //!   one of `internal`.
 //! * `()` or `((timeout) body)`: the `default`.
@@ -25,21 +25,22 @@
 //! # Invariants
 //!
 //! * I1: each arm takes one step. The compiler allows 128 nested steps, and the macros in a body
-//!   start at the depth of the macro around them. With two steps per arm, a select of 32 arms could
-//!   not contain another one of 32.
+//!   start at the depth of the surrounding macro. With two steps per arm, a select of 32 arms could
+//!   not contain another select of 32 arms.
 //! * I2: each step of a macro has its own hygiene. So the `_select_arm` of each arm is a different
-//!   variable, and none is a variable of the user. Items are not hygienic: the macros define none,
-//!   and take all that they use from `::core` or `$crate`.
+//!   variable, and none of them is a variable of the user. Items are not hygienic, so the macros
+//!   define none, and take everything that they use from `::core` or `$crate`.
 //! * I3: functions are called by path, never as methods, because a trait of the user may have
 //!   methods of the same name.
-//! * I4: no code follows a body. So none becomes unreachable if the body returns or breaks.
+//! * I4: no code follows a body. So no code becomes unreachable if the body returns or breaks.
 //! * I5: the operands are borrowed in the scrutinee of one `match`. They are evaluated in source
-//!   order, and what they borrow from lives until the end of the `match`. An arm has no destructor,
-//!   so the borrows themselves end when the chosen arm is finished, and its body may assign to the
-//!   variables that the operands came from.
+//!   order, and the values that they borrow from live until the end of the `match`. An arm has no
+//!   destructor, so the borrows themselves end when the chosen arm is finished, and its body may
+//!   assign to the variables that the operands came from.
 //!
-//! Rejected: nesting the `match` of each arm in that of the previous one, which takes a second step
-//! per arm. Rejected: arms of one type in one array, which needs `unsafe` to get their types back.
+//! Rejected: nesting the `match` of each arm in the `match` of the previous arm, which takes a
+//! second step per arm. Rejected: arms of one type in one array, which needs `unsafe` to recover
+//! their types.
 
 /// The expansion of [`select!`](crate::select!) and [`select_biased!`](crate::select_biased!).
 ///
@@ -73,13 +74,14 @@ macro_rules! select_internal {
         )
     };
 
-    // Nothing is left, or only the comma that `@start` has added after one of the user's.
+    // Nothing is left except, perhaps, the comma that `@start` has added after the user's own last
+    // comma.
     (@arms $biased:tt $numbers:tt $arms:tt $default:tt $(,)?) => {
         $crate::select_internal!(@run $biased $arms $default)
     };
 
-    // Each kind of arm has two rules: the body is an expression with a comma, or a block. The order
-    // matters, because an expression may begin with a block.
+    // Each kind of arm has two rules, because the body is either an expression with a comma or a
+    // block. The order matters, because an expression may begin with a block.
     (
         @arms $biased:tt [$number:tt $($numbers:tt)*] ($($arms:tt)*) $default:tt
         recv($receiver:expr $(,)?) -> $result:pat => $body:expr, $($rest:tt)*
@@ -368,7 +370,7 @@ macro_rules! select_internal {
         ))
     };
 
-    // The next arm, or the end, in the place of the body.
+    // The body is missing: the next arm, or the end, is in its place.
     (@wrong_body $arm:tt recv($($arguments:tt)*) -> $($rest:tt)*) => {
         $crate::select_internal!(@wrong_body $arm,)
     };
@@ -397,7 +399,8 @@ macro_rules! select_internal {
     };
 }
 
-/// Waits for several channel operations and performs the first that does not block (Go's `select`).
+/// Waits on several channel operations and performs the first one that does not block (Go's
+/// `select`).
 ///
 /// ```
 /// use greenthread::channel::{bounded, select};
@@ -424,42 +427,44 @@ macro_rules! select_internal {
 /// * A select has up to 64 arms that receive or send, and at most one `default`, at any position.
 ///   [`Select`](crate::Select) handles more arms, or a number of arms that is known only at run
 ///   time.
-/// * A receiver or sender is any expression whose value is one, or dereferences to one, such as a
-///   reference, a `Box` or an `Arc`. It is not moved.
-/// * The result is that of [`Receiver::recv`](crate::Receiver::recv) or
-///   [`Sender::send`](crate::Sender::send). The pattern has to match every result: a name, `_`,
-///   `Ok(()) | Err(_)`.
+/// * A receiver or sender may be any expression whose value is a receiver or sender or dereferences
+///   to one, such as a reference, a `Box` or an `Arc`. The value is not moved.
+/// * The result is the same as from [`Receiver::recv`](crate::Receiver::recv) or
+///   [`Sender::send`](crate::Sender::send). The pattern has to match every result, such as a name,
+///   `_` or `Ok(()) | Err(_)`.
 /// * Arms are separated by commas. The comma may be omitted after a body that is a block.
-/// * The macro is an expression. All bodies have the same type, and the value of the macro is that
-///   of the body that ran.
+/// * The macro is an expression. All bodies have the same type, and the value of the macro is the
+///   value of the body that ran.
 ///
 /// # What is chosen
 ///
-/// An operation is *ready* if it would not block. On a closed channel it is ready, and its result
-/// is an error once nothing is left to receive. On a [`nil`](crate::nil) channel it is never ready.
+/// An operation is *ready* if it would not block. An operation on a closed channel is ready, and
+/// results in an error once nothing is left to receive. An operation on a [`nil`](crate::nil)
+/// channel is never ready.
 ///
-/// * If several operations are ready, one of them is chosen at random, each with the same
-///   probability. [`select_biased!`](crate::select_biased!) chooses the first one instead.
-/// * If no operation is ready, the macro blocks until one is. The goroutine parks, and its thread
-///   runs other goroutines.
-/// * With `default` it does not block. `default` is chosen only if there was an instant at which no
-///   operation was ready.
-/// * With `default(timeout)`, which takes a [`Duration`](std::time::Duration), it blocks for at
-///   most that long. `default` is chosen only if no operation became ready in that time.
+/// * If several operations are ready, one of them is chosen at random, with equal probability for
+///   each. [`select_biased!`](crate::select_biased!) chooses the first one instead.
+/// * If no operation is ready, the macro blocks until one becomes ready. The goroutine parks, and
+///   its thread runs other goroutines.
+/// * With `default` the macro does not block. `default` is chosen only if there was an instant at
+///   which no operation was ready.
+/// * With `default(timeout)`, which takes a [`Duration`](std::time::Duration), the macro blocks for
+///   at most that long. `default` is chosen only if no operation became ready in that time.
 ///
-/// Exactly one operation is performed. The others have no effect: they take no value and give none
-/// away. The same channel may appear in several arms, and in arms of both directions.
+/// Unless `default` is chosen, exactly one operation is performed. The others have no effect: they
+/// neither receive nor send a value. The same channel may appear in several arms, and in arms of
+/// both directions.
 ///
 /// # What is evaluated
 ///
 /// 1. The receivers and senders of all arms, once each, in source order. Temporary values in them,
 ///    such as a lock guard, live until the end of the select.
 /// 2. The timeout. Temporary values in it are dropped before the wait.
-/// 3. If a send was chosen, its message, and no other message. Its place in the channel stays
-///    reserved in the meantime, and the receiver whose turn it is waits for the message, even past
-///    a timeout or `default` of its own. So compute slow messages before the select. If the message
-///    panics or leaves by `?`, `return`, `break` or `continue`, the place is given back and nothing
-///    is sent.
+/// 3. If a send was chosen, its message, and no other message. During the evaluation, a place in
+///    the channel stays reserved for the message. A receiver that is already paired with this send
+///    waits for the message, even past its own timeout or `default`. So compute slow messages
+///    before the select. If the message panics or leaves by `?`, `return`, `break` or `continue`,
+///    the place is released and nothing is sent.
 /// 4. The body of the chosen arm. The receivers and senders are no longer borrowed, so the body may
 ///    assign to the variables that they came from.
 ///
@@ -468,7 +473,7 @@ macro_rules! select_internal {
 ///
 /// # Panics
 ///
-/// If an expression in it panics. The choice itself does not panic.
+/// If an expression in the macro panics. The choice itself does not panic.
 ///
 /// # Coming from Go
 ///
@@ -487,7 +492,7 @@ macro_rules! select_internal {
 ///
 /// # Examples
 ///
-/// Check for work without waiting for it:
+/// Check for work without waiting:
 ///
 /// ```
 /// use greenthread::channel::{select, unbounded};
@@ -599,12 +604,13 @@ macro_rules! select {
     }};
 }
 
-/// Selects like [`select!`](crate::select!), but prefers operations in the order in which they are
-/// written.
+/// Selects like [`select!`](crate::select!), but prefers operations in the order in which their
+/// arms are written.
 ///
-/// If several operations are ready, the first one is chosen. In all else it is the same. An arm
-/// that is always ready starves the arms after it. Go has no such statement: one selects from the
-/// first channel with a `default`, and in that from the next one.
+/// If several operations are ready, the first one is chosen. In all other respects it is the same
+/// as `select!`. An arm that is always ready starves the arms after it. Go has no such statement.
+/// Go programs select from the first channel with a `default`, and from the next channel inside
+/// that `default`.
 ///
 /// ```
 /// use greenthread::channel::{select_biased, unbounded};

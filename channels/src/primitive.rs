@@ -1,7 +1,6 @@
 //! The only source of atomics, cells and scheduler functions in this crate.
 //!
-//! Other modules name nothing else, so that `scheduler/models` can compile the same files against
-//! loom.
+//! Other modules use no others, so that `scheduler/models` can compile the same files against loom.
 
 pub(crate) use greenthread_scheduler::deadline::Timed;
 pub(crate) use greenthread_scheduler::protocol::claim::{Case, Claim};

@@ -1,10 +1,10 @@
 //! The queue of one side of a channel: the senders or the receivers that wait.
 //!
-//! It has two lists. *Waiters* want their operation completed, the longest waiting first.
-//! *Watchers* want to know when their operation could be performed (`Select::ready`). They are
-//! notified one at a time, and each notifies the next
-//! ([`notify_next_watcher`](crate::head::Head::notify_next_watcher)), so an operation pays for at
-//! most one wake however many watchers there are.
+//! It has two lists. *Waiters* wait for a peer to complete their operation, and peers complete the
+//! longest-waiting one first. *Watchers* wait to learn when their operation could be performed
+//! (`Select::ready`). They are notified one at a time, and each notifies the next
+//! ([`notify_next_watcher`](crate::head::Head::notify_next_watcher)). So an operation pays for at
+//! most one wake, however many watchers there are.
 //!
 //! # Invariants
 //! * I1: the lists are touched only under the lock of the channel, that is, through a
@@ -12,12 +12,12 @@
 //! * I2: a node in a list lies in a frame that the node's owner leaves only after the wake, or
 //!   after it has removed the node.
 //! * I3: `occupied` says whether `waiters` holds a node, and is written only under the lock. The
-//!   node of an operation that was completed through another queue counts until a peer meets it or
-//!   its owner removes it.
+//!   node of an operation that was completed through another queue still counts until a peer meets
+//!   it or its owner removes it.
 //!
 //! # Orderings
-//! * P1: the release store of `occupied` -> its acquire load: a thread that sees the queue empty
-//!   also sees the close that emptied it, if a close did (P1 of `head`).
+//! * P1: the release store of `occupied` -> its acquire load: if a close emptied the queue, a
+//!   thread that sees the queue empty also sees the close (P1 of `head`).
 
 use std::ptr::NonNull;
 
@@ -42,7 +42,7 @@ impl Queue {
         }
     }
 
-    /// Returns `true` if an operation seems to wait.
+    /// Returns `true` if an operation seems to be waiting.
     #[inline]
     pub(crate) fn is_occupied(&self) -> bool {
         // ORDERING P1: acquire pairs with the release in `set_occupied`.
@@ -59,31 +59,31 @@ impl Queue {
 impl Locked<'_, Queue> {
     #[inline]
     fn waiters<R>(&mut self, f: impl FnOnce(&mut WaitList<Waiter>) -> R) -> R {
-        // SAFETY: I1: the token is the lock, and `&mut self` keeps others from using it.
+        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
         self.get().waiters.with_mut(|list| f(unsafe { &mut *list }))
     }
 
     #[inline]
     fn watchers<R>(&mut self, f: impl FnOnce(&mut WaitList<Waiter>) -> R) -> R {
-        // SAFETY: I1: the token is the lock, and `&mut self` keeps others from using it.
+        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
         self.get().watchers.with_mut(|list| f(unsafe { &mut *list }))
     }
 
     /// Appends a waiter.
     #[inline]
     pub(crate) fn push(&mut self, node: PinnedNode) {
-        // SAFETY: I2, which `PinnedNode` promises; the node is in no list.
+        // SAFETY: `PinnedNode` promises I2, and the node is in no list.
         self.waiters(|list| unsafe { list.push_back(node.into_inner()) });
         self.get().set_occupied(true);
     }
 
     /// Appends a watcher.
     pub(crate) fn push_watcher(&mut self, node: PinnedNode) {
-        // SAFETY: I2, which `PinnedNode` promises; the node is in no list.
+        // SAFETY: `PinnedNode` promises I2, and the node is in no list.
         self.watchers(|list| unsafe { list.push_back(node.into_inner()) });
     }
 
-    /// Removes a waiter, if it is still here.
+    /// Removes a waiter, if it is still in the queue.
     ///
     /// # Safety
     /// The caller owns the node, which is among the waiters of this queue or in no list.
@@ -98,7 +98,7 @@ impl Locked<'_, Queue> {
         });
     }
 
-    /// Removes a watcher, if it is still here.
+    /// Removes a watcher, if it is still in the queue.
     ///
     /// # Safety
     /// The caller owns the node, which is among the watchers of this queue or in no list.
@@ -107,7 +107,7 @@ impl Locked<'_, Queue> {
         self.watchers(|list| unsafe { list.remove(node) });
     }
 
-    /// Claims the longest-waiting operation that is not completed yet.
+    /// Claims the longest-waiting operation that has not been completed yet.
     #[inline]
     pub(crate) fn claim_first(&mut self) -> Option<ClaimedWaiter> {
         if self.waiters(|list| list.is_empty()) { None } else { self.claim_first_of_some() }
@@ -126,15 +126,15 @@ impl Locked<'_, Queue> {
         })
     }
 
-    /// Claims the watcher that has waited longest. The caller completes it with `Retry`.
+    /// Claims the longest-waiting watcher. The caller completes it with `Retry`.
     #[inline]
     pub(crate) fn claim_watcher(&mut self) -> Option<ClaimedWaiter> {
         self.watchers(|list| if list.is_empty() { None } else { claim_from(list) })
     }
 
-    /// Returns `true` if an operation waits that is not completed yet.
+    /// Returns `true` if an operation that has not been completed yet is waiting.
     ///
-    /// Drops the nodes before it, which belong to completed operations.
+    /// Removes the nodes in front of that operation's node, which belong to completed operations.
     pub(crate) fn has_claimable(&mut self) -> bool {
         let queue = self.get();
         self.waiters(|list| {
@@ -156,7 +156,7 @@ impl Locked<'_, Queue> {
         self.waiters(|list| list.is_empty()) && self.watchers(|list| list.is_empty())
     }
 
-    /// Completes operations with `outcome`, the longest waiting first, until `batch` is full.
+    /// Completes operations with `outcome`, the longest-waiting first, until `batch` is full.
     ///
     /// The caller wakes the batch. Returns `true` if no waiter and no watcher is left.
     pub(crate) fn complete_batch(&mut self, batch: &mut WakeBatch, outcome: fn() -> Outcome) -> bool {
@@ -182,7 +182,7 @@ impl Locked<'_, Queue> {
     }
 }
 
-/// Claims the first node of a list whose operation is not completed yet.
+/// Claims the first node in a list whose operation has not been completed yet.
 ///
 /// The list belongs to a queue whose lock is held: no other `&mut` to it can exist (I1).
 #[inline]
@@ -191,14 +191,16 @@ fn claim_from(list: &mut WaitList<Waiter>) -> Option<ClaimedWaiter> {
         // SAFETY: I2: the node was in the queue until now, and was unlinked under the queue's lock,
         // which is still held.
         if unsafe { node.as_ref().value.case.reserve() } {
-            // SAFETY: reserved above, and in no list. I2 keeps its owner in place.
+            // SAFETY: the case was reserved above, and the node is in no list. I2 keeps its owner
+            // in place.
             return Some(unsafe { ClaimedWaiter::new(node) });
         }
     }
     None
 }
 
-/// Watchers that were claimed under locks and are woken later, as a list in their own frames.
+/// Watchers that were claimed under locks and are woken later. The list links the nodes in the
+/// watchers' own frames.
 pub(crate) struct ClaimedWatchers(WaitList<Waiter>);
 
 impl ClaimedWatchers {
@@ -211,10 +213,11 @@ impl ClaimedWatchers {
         unsafe { self.0.push_back(watcher.into_node()) };
     }
 
-    /// Wakes all of them to look again. The locks must have been released.
+    /// Wakes all watchers to check again. The locks must have been released.
     pub(crate) fn wake_all(mut self) {
         while let Some(node) = self.0.pop_front() {
-            // SAFETY: claimed before it was pushed, and taken out here, so this is its one wake.
+            // SAFETY: the node was claimed before it was pushed, and is removed here, so this is
+            // its one wake.
             unsafe { ClaimedWaiter::new(node) }.complete(Outcome::Retry).wake();
         }
     }

@@ -1,6 +1,6 @@
-//! Waiting in one channel: how the plain operations block, with and without a deadline.
+//! Waiting on one channel: how the plain operations block, with and without a deadline.
 //!
-//! A `select!` waits in several channels at once (`select`).
+//! A `select!` waits on several channels at once (`select`).
 
 use std::ptr::NonNull;
 use std::time::Instant;
@@ -9,18 +9,18 @@ use crate::head::{Direction, Guard, Head, wake};
 use crate::primitive::{Blocker, Case, Claim, Timed, WaitReason};
 use crate::waiter::{ClaimedWaiter, Node, Outcome, PinnedNode, Waiter};
 
-/// Why an operation that was ready to wait did nothing.
+/// The reason why an operation that was ready to wait did nothing.
 pub(crate) enum WaitError {
-    /// The channel is closed, and for a receive drained.
+    /// The channel is closed and, for a receive, drained.
     Closed,
-    /// The deadline has come.
+    /// The deadline was reached.
     Deadline,
 }
 
-/// What one attempt at an operation needs in order to wait.
+/// The means that one attempt at an operation needs in order to wait.
 pub(crate) struct WaitSetup<'a> {
     blocker: &'a Blocker,
-    /// The deadline, which is armed, and the claim that it takes.
+    /// The armed deadline, and the claim that the deadline takes.
     limit: Option<(Timed<'a>, &'a Claim)>,
 }
 
@@ -40,9 +40,8 @@ pub(crate) fn retry_until_done(
             None => attempt(WaitSetup { blocker: &blocker, limit: None })?,
             Some(deadline) => {
                 let claim = Claim::shut();
-                // The timer is armed before the attempt takes a lock, since arming takes a mutex
-                // and may allocate.
-                // SAFETY: the claim is new and shut, and belongs to this wait.
+                // The timer is armed before the attempt takes a lock, because arming takes a mutex
+                // and may allocate. SAFETY: the claim is new and shut, and belongs to this wait.
                 unsafe {
                     blocker.with_deadline(deadline, &claim, DEADLINE, |timed| {
                         attempt(WaitSetup { blocker: &blocker, limit: Some((timed, &claim)) })
@@ -63,9 +62,9 @@ impl Guard<'_, Head> {
     /// start over with a new setup. The caller has found under the lock that it has to wait.
     ///
     /// # Safety
-    /// At `value` there is a value of the channel's type to send, which is gone afterwards if it
-    /// was moved; or there is room for one, which is filled if it was moved. It stays in place for
-    /// the call.
+    /// For a send, there is a value of the channel's type at `value`, and `true` means that the
+    /// value was moved out. For a receive, there is room for such a value at `value`, and `true`
+    /// means that the room was filled. The place stays valid for the call.
     #[inline]
     pub(crate) unsafe fn wait(
         mut self,
@@ -79,11 +78,11 @@ impl Guard<'_, Head> {
             Some((_, claim)) => Case::of(NonNull::from(claim), PEER),
         };
         let node = Node::new(Waiter::new(case, setup.blocker.waker(), value));
-        // SAFETY: the node is new, and stays in this frame until the wake, or until it is removed
-        // below.
+        // SAFETY: the node is new, and stays in this frame until its owner is woken, or until the
+        // node is removed below.
         let pinned = unsafe { PinnedNode::new(NonNull::from(&node)) };
         let owed = self.locked().enqueue(direction, pinned).map(|watcher| watcher.complete(Outcome::Retry));
-        // After the unlock this frame may be gone.
+        // This frame may be gone after the unlock.
         let commit = move || {
             self.unlock();
             wake(owed);
@@ -93,8 +92,8 @@ impl Guard<'_, Head> {
             // uses the waker that it owns.
             None => unsafe { setup.blocker.block(reason(direction), commit) },
             Some((timed, claim)) => {
-                // SAFETY: a waiter that leaves this frame has passed through the lock since, here
-                // or through the peer that has claimed it.
+                // SAFETY: before a waiter leaves this frame, the channel's lock has been taken
+                // again, either below or by the peer that has claimed the waiter.
                 unsafe { timed.block(reason(direction), commit) };
                 if claim.winner() != Some(PEER) {
                     let mut guard = head.lock();
@@ -105,7 +104,7 @@ impl Guard<'_, Head> {
                 }
             }
         }
-        // SAFETY: the wake has come.
+        // SAFETY: the owner of the node was woken.
         match unsafe { node.value.outcome() } {
             Outcome::Moved => Ok(true),
             Outcome::Closed => Err(WaitError::Closed),
@@ -120,7 +119,7 @@ impl Guard<'_, Head> {
     /// The same contract about `value` as for [`wait`](Self::wait).
     #[inline(never)]
     pub(crate) unsafe fn wait_forever(self, direction: Direction, value: *mut ()) -> Result<bool, WaitError> {
-        // SAFETY: the contract about `value` is the caller's.
+        // SAFETY: the caller promises the same about `value`.
         unsafe { self.wait(direction, value, WaitSetup { blocker: &Blocker::new(), limit: None }) }
     }
 
@@ -129,17 +128,18 @@ impl Guard<'_, Head> {
     /// The value goes to `to`. Returns `false` if the owner of the request has given up.
     ///
     /// # Safety
-    /// The request was claimed under this lock. There is room at `to` for a value of the channel's
-    /// type, which stays in place for the call.
+    /// The request was claimed under this lock. At `to` there is room for a value of the channel's
+    /// type, and the room stays in place for the call.
     #[cold]
     pub(crate) unsafe fn rendezvous(self, request: ClaimedWaiter, to: *mut ()) -> bool {
         let blocker = Blocker::new();
         let node = Node::new(Waiter::new(Case::only(), blocker.waker(), to));
-        // SAFETY: the node lies in this frame until the wake, which its only peer, the owner of the
-        // request, owes it.
+        // SAFETY: the node stays in this frame until this waiter is woken by its only peer, the
+        // owner of the request.
         let receiver = unsafe { ClaimedWaiter::new(NonNull::from(&node)) };
         let owner = request.complete(Outcome::Receiver(receiver));
-        // Only the owner can end this wait, and it does nothing before it is woken here.
+        // Only the owner of the request can end this wait, and the owner does nothing before it is
+        // woken here.
         let commit = move || {
             self.unlock();
             owner.wake();
@@ -147,7 +147,7 @@ impl Guard<'_, Head> {
         // SAFETY: the blocker was made for this wait. After the unlock the commit step only uses
         // the waker that it owns.
         unsafe { blocker.block(WaitReason::ChanReceive, commit) };
-        // SAFETY: the wake has come.
+        // SAFETY: the owner of the node was woken.
         matches!(unsafe { node.value.outcome() }, Outcome::Moved)
     }
 }

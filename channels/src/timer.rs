@@ -11,10 +11,10 @@
 //! ```
 //!
 //! A channel without waiting receivers costs only its memory: it has no thread and no entry in any
-//! list. Creating, stopping and resetting one never blocks. So an [`after`] in a loop leaves
-//! nothing behind, whether its message was received or not.
+//! list. So an [`after`] in a loop leaves nothing behind, whether or not its message was received.
+//! Creating, stopping and resetting a timer or ticker never blocks.
 //!
-//! No channel ever holds a stale message: [`Timer::stop`] and [`Timer::reset`] take effect at once,
+//! No channel ever holds a stale message: [`Timer::stop`] and [`Timer::reset`] take effect at once
 //! for all receivers (Go's rules since 1.23).
 
 use std::fmt;
@@ -30,8 +30,9 @@ use crate::handle::Receiver;
 /// The message is the time at which it was due.
 ///
 /// With a `duration` of zero the message is due at once. If the clock cannot express the time, the
-/// message never comes. The channel is never closed: after the message, a receive blocks forever.
-/// It does not have to be stopped, and leaves nothing behind when it is dropped. Never blocks.
+/// message never arrives. The channel is never closed: after the message, a receive blocks forever.
+/// The channel does not have to be stopped, and leaves nothing behind when it is dropped. Never
+/// blocks.
 ///
 /// ```
 /// use greenthread::channel::{after, select, unbounded};
@@ -50,9 +51,9 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 
 /// Creates a receiver that receives one message at `when` (Go's `time.After(time.Until(when))`).
 ///
-/// The message is `when`. It is due at once if that time has passed.
+/// The message is `when`. It is due at once if `when` has passed.
 ///
-/// In all else it is like [`after`].
+/// In all other respects it is like [`after`].
 ///
 /// ```
 /// use greenthread::channel::at;
@@ -71,12 +72,13 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 ///
 /// The message is the time at which it was due.
 ///
-/// At most one message waits to be received. The next one is due `duration` after the previous one
-/// was due, or after it was asked for if that was later. This is crossbeam's rule. [`Ticker`] has
-/// Go's rule, and can be stopped. If the clock cannot express the time, the message never comes.
+/// At most one message waits to be received. The next message is due `duration` after the previous
+/// message was due, or after a receiver asked for the previous message if it did so later. This is
+/// crossbeam's rule. [`Ticker`] follows Go's rule, and can be stopped. If the clock cannot express
+/// the time, the message never arrives.
 ///
-/// With a `duration` of zero a message is always due, as in crossbeam. (In Go it never is:
-/// `time.Tick(0)` is nil.)
+/// With a `duration` of zero a message is always due, as in crossbeam. (In Go no message ever is,
+/// because `time.Tick(0)` is nil.)
 ///
 /// The channel is never closed, and leaves nothing behind when it is dropped. Never blocks.
 ///
@@ -110,8 +112,8 @@ fn alarm_chan(when: Option<Instant>, period: Period) -> Arc<AlarmChan<Instant>> 
 /// `time.NewTimer`).
 ///
 /// Receivers that wait for the message are served in the order of their arrival. A `Timer` may be
-/// used by many goroutines and threads at once. Dropping it drops its message, unless there is
-/// still a clone of its channel.
+/// used by many goroutines and threads at once. Dropping it drops its message, unless a clone of
+/// its channel still exists.
 ///
 /// ```
 /// use greenthread::channel::timer::Timer;
@@ -130,8 +132,8 @@ pub struct Timer {
 impl Timer {
     /// Creates a timer that sends its message after `duration` (Go's `time.NewTimer`).
     ///
-    /// With zero the message is due at once. If the clock cannot express the time, the message
-    /// never comes, and can be stopped.
+    /// With a `duration` of zero the message is due at once. If the clock cannot express the time,
+    /// the message never arrives, but the timer can still be stopped.
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -145,10 +147,10 @@ impl Timer {
         Self { receiver: Receiver::from_alarm(Arc::clone(&chan)), chan }
     }
 
-    /// Returns the channel of the message, which is the time at which it was due (Go's field `C`).
+    /// Returns the channel of the message (Go's field `C`).
     ///
-    /// Clones of the channel receive from this timer too, and keep it going when the `Timer` is
-    /// dropped.
+    /// The message is the time at which it was due. Clones of the channel also receive from this
+    /// timer, and keep it running when the `Timer` is dropped.
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -163,12 +165,12 @@ impl Timer {
 
     /// Stops the timer (Go's `Timer.Stop`).
     ///
-    /// Returns `true` if the message was not received, so that no receiver will get it. Returns
-    /// `false` if it was received or stopped before. Receivers that wait for it continue to wait.
-    /// Never blocks.
+    /// Returns `true` if the message had not been received, so that no receiver will get it.
+    /// Returns `false` if the message was received or the timer was stopped before. Receivers that
+    /// wait for the message continue to wait. Never blocks.
     ///
-    /// A message that is due but was not received counts as not received, so the channel does not
-    /// have to be drained (as in Go since 1.23).
+    /// A message that is due but has not been received yet also counts as not received, so the
+    /// channel does not have to be drained (as in Go since 1.23).
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -185,8 +187,9 @@ impl Timer {
 
     /// Resets the timer to send its message after `duration` (Go's `Timer.Reset`).
     ///
-    /// The message may have been received or stopped before. Returns `true` in the same cases as
-    /// [`stop`](Self::stop). Receivers that already wait now wait for the new time. Never blocks.
+    /// The message may have been received, or the timer stopped, before this call. Returns `true`
+    /// in the same cases as [`stop`](Self::stop). Receivers that already wait now wait for the new
+    /// time. Never blocks.
     ///
     /// ```
     /// use greenthread::channel::timer::Timer;
@@ -207,10 +210,10 @@ impl Timer {
 
 /// A message at every multiple of a duration, which can be stopped (Go's `time.Ticker`).
 ///
-/// A slow receiver misses messages: at most one waits. Later messages come at the same multiples as
-/// before. A `Ticker` may be used by many goroutines and threads at once. Each message goes to the
-/// receiver that has waited longest. Dropping the ticker drops its messages, unless there is still
-/// a clone of its channel.
+/// A slow receiver misses messages, because at most one message waits. Later messages are due at
+/// the same multiples as before. A `Ticker` may be used by many goroutines and threads at once.
+/// Each message goes to the longest-waiting receiver. Dropping the ticker drops its messages,
+/// unless a clone of its channel still exists.
 ///
 /// ```
 /// use greenthread::channel::timer::Ticker;
@@ -229,9 +232,9 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// Creates a ticker whose first message comes after one `period` (Go's `time.NewTicker`).
+    /// Creates a ticker whose first message is due after one `period` (Go's `time.NewTicker`).
     ///
-    /// If the clock cannot express the time, the message never comes.
+    /// If the clock cannot express the time, the message never arrives.
     ///
     /// # Panics
     /// If `period` is zero, as in Go.
@@ -250,11 +253,10 @@ impl Ticker {
         ticker
     }
 
-    /// Returns the channel of the messages, which are the times at which they were due (Go's field
-    /// `C`).
+    /// Returns the channel of the messages (Go's field `C`).
     ///
-    /// Clones of the channel receive from this ticker too, and keep it going when the `Ticker` is
-    /// dropped.
+    /// Each message is the time at which it was due. Clones of the channel also receive from this
+    /// ticker, and keep it running when the `Ticker` is dropped.
     ///
     /// ```
     /// use greenthread::channel::timer::Ticker;
@@ -269,8 +271,8 @@ impl Ticker {
 
     /// Stops the ticker (Go's `Ticker.Stop`).
     ///
-    /// It also drops a message that waits to be received. It does not close the channel: receivers
-    /// that wait continue to wait. Never blocks.
+    /// It also drops a message that has not been received yet. It does not close the channel, so
+    /// waiting receivers continue to wait. Never blocks.
     ///
     /// ```
     /// use greenthread::channel::timer::Ticker;
@@ -285,7 +287,7 @@ impl Ticker {
         self.chan.alarm.set(None, Period::Once);
     }
 
-    /// Resets the ticker: the next message comes after one `period` (Go's `Ticker.Reset`).
+    /// Resets the ticker, so that the next message is due after one `period` (Go's `Ticker.Reset`).
     ///
     /// This also starts a stopped ticker. Receivers that already wait now wait for that message.
     /// Never blocks.

@@ -1,18 +1,19 @@
-//! A waiter: the content of the wait node that a blocked operation links into a channel's queue.
+//! A waiter: the payload of the wait node that a blocked operation links into a channel's queue.
 //!
-//! A waiter is untyped. Everything about waiting (queues, claims, closing) is written once for all
+//! A waiter is untyped. The code for waiting (queues, claims, closing) is written once for all
 //! types, and only the code that moves a value knows its type.
 //!
 //! # Vocabulary
 //! * *Sender, receiver*: the node of a blocked operation. Its `value` points to the value to send,
-//!   or to the slot that the received value goes to.
+//!   or to the slot for the received value.
 //! * *Permit request*: the node of a select's send. It has no value, because a select evaluates the
-//!   message of a send only after that arm was chosen.
-//! * *Claim*: a peer takes a node out of its queue and reserves its case, so that no other peer can
-//!   complete the same operation (`protocol::claim` in the scheduler). It then holds a
-//!   [`ClaimedWaiter`], completes the operation, and owes the waiter one wake.
-//! * *Rendezvous*: a receiver that claims a permit request has no value to take yet. It hands the
-//!   owner of the request its own node, and waits until the owner has evaluated the message.
+//!   message of a send only after the send was chosen.
+//! * *Claim*: a peer removes a node from its queue and reserves the node's case, so that no other
+//!   peer can complete the same operation (`protocol::claim` in the scheduler). The peer then holds
+//!   a [`ClaimedWaiter`], completes the operation, and owes the waiter one wake.
+//! * *Rendezvous*: a receiver that claims a permit request finds no value to take yet. The receiver
+//!   hands its own node to the owner of the request, and waits until the owner has evaluated the
+//!   message.
 //!
 //! | a peer claims | and | the owner wakes with |
 //! | --- | --- | --- |
@@ -24,16 +25,16 @@
 //! | a permit request, as a receiver | starts a rendezvous | `Receiver` |
 //! | any node, because the channel closes | | `Closed` |
 //!
-//! A waiter that wakes with `Retry` starts over and requeues at the tail. This is the one exception
-//! from first-in-first-out.
+//! A waiter that wakes with `Retry` starts over and requeues at the tail. This is the only
+//! exception to first-in-first-out order.
 //!
 //! # Invariants
 //! * I1: a node in a queue, its value and its waker lie in a frame that the node's owner leaves
 //!   only after its wake, or after it has removed the node under the queue's lock.
 //! * I2: the peer that has claimed a node is the only one that touches `value` and `outcome` until
 //!   it wakes the owner.
-//! * I3: an [`OwedWake`] is the one wake of a waiter that was claimed under a lock which the
-//!   waiter's commit step had released.
+//! * I3: an [`OwedWake`] is the only wake of its waiter. The waiter was claimed under a lock after
+//!   the waiter's commit step had released that lock.
 
 use std::mem::{self, MaybeUninit};
 use std::ptr::{self, NonNull};
@@ -43,9 +44,9 @@ use crate::primitive::{Case, UnsafeCell, WaitNode, WakeBatch, Waker};
 /// A node in a channel's queue.
 pub(crate) type Node = WaitNode<Waiter>;
 
-/// What a peer has to know about a blocked operation.
+/// The information that a peer needs about a blocked operation.
 pub(crate) struct Waiter {
-    /// The case of the operation that this node stands for.
+    /// The case of the operation for which this node stands.
     pub(crate) case: Case,
     /// Wakes the owner when the operation is completed.
     waker: Waker,
@@ -64,7 +65,7 @@ pub(crate) enum Outcome {
     Slot,
     /// For a permit request: this receiver waits for the owner's value.
     Receiver(ClaimedWaiter),
-    /// The peer gave up, or what the owner waits for has changed: start over.
+    /// The peer gave up, or the state that the owner waits on has changed: the owner starts over.
     Retry,
 }
 
@@ -77,15 +78,15 @@ impl Waiter {
     /// Returns the outcome of the wait.
     ///
     /// # Safety
-    /// The wake has come, so the peer no longer touches the node (I2).
+    /// The owner was woken, so the peer no longer touches the node (I2).
     #[inline]
     pub(crate) unsafe fn outcome(&self) -> Outcome {
-        // SAFETY: I2: the peer is done with `outcome`, since the caller was woken.
+        // SAFETY: I2: the caller was woken, so the peer no longer uses `outcome`.
         self.outcome.with_mut(|outcome| mem::replace(unsafe { &mut *outcome }, Outcome::Closed))
     }
 }
 
-/// A node that may be linked into a queue: its owner keeps it in place as I1 says.
+/// A node that may be linked into a queue, because its owner keeps it in place as I1 requires.
 pub(crate) struct PinnedNode(NonNull<Node>);
 
 impl PinnedNode {
@@ -105,7 +106,8 @@ impl PinnedNode {
     }
 }
 
-/// A waiter that a peer has claimed: the peer has to complete its operation and to wake it.
+/// A waiter that a peer has claimed. The peer has to complete the waiter's operation and wake the
+/// waiter.
 #[must_use = "the waiter blocks until its operation is completed"]
 pub(crate) struct ClaimedWaiter(NonNull<Node>);
 
@@ -128,7 +130,8 @@ impl ClaimedWaiter {
 
     #[inline]
     fn waiter(&self) -> &Waiter {
-        // SAFETY: I1: the owner keeps the node until it is woken, which consumes `self` first.
+        // SAFETY: I1: the owner keeps the node until it is woken, and waking the owner first
+        // consumes `self`.
         unsafe { &self.0.as_ref().value }
     }
 
@@ -153,8 +156,8 @@ impl ClaimedWaiter {
     /// The waiter is a sender of `T`, and not a permit request.
     #[inline]
     pub(crate) unsafe fn take<T>(self, to: &mut MaybeUninit<T>) -> OwedWake {
-        // SAFETY: the waiter is a sender of `T` by the contract above. I2 makes the value ours, and
-        // the owner treats it as gone after `Moved`.
+        // SAFETY: the waiter is a sender of `T` by the contract above. By I2 only this peer touches
+        // the value, and the owner treats the value as moved out after `Moved`.
         unsafe { ptr::copy_nonoverlapping(self.waiter().value.cast::<T>(), to.as_mut_ptr(), 1) };
         self.complete(Outcome::Moved)
     }
@@ -162,10 +165,12 @@ impl ClaimedWaiter {
     /// Completes a receive by moving the value at `from` into the waiter's slot.
     ///
     /// # Safety
-    /// The waiter is a receiver of `T`. There is a value at `from`, which is gone afterwards.
+    /// The waiter is a receiver of `T`. There is a value at `from`, which counts as moved out
+    /// afterwards.
     #[inline]
     pub(crate) unsafe fn give<T>(self, from: *const T) -> OwedWake {
-        // SAFETY: both types are `T` by the contract above, and I2 makes the slot ours.
+        // SAFETY: both types are `T` by the contract above, and by I2 only this peer touches the
+        // slot.
         unsafe { ptr::copy_nonoverlapping(from, self.waiter().value.cast::<T>(), 1) };
         self.complete(Outcome::Moved)
     }
@@ -178,16 +183,16 @@ pub(crate) struct OwedWake(Waker);
 impl OwedWake {
     /// Wakes the waiter.
     ///
-    /// The caller must have released the channel's lock: a wake may run other goroutines on this
-    /// thread first, and they would spin for the lock.
+    /// The caller must have released the channel's lock. A wake may first run other goroutines on
+    /// this thread, and they would spin on the lock.
     #[inline]
     pub(crate) fn wake(self) {
-        // SAFETY: I3: this is the one wake, and the waiter's commit step has begun to release the
+        // SAFETY: I3: this is the only wake, and the waiter's commit step has begun to release the
         // lock under which the waiter was claimed.
         unsafe { self.0.wake() };
     }
 
-    /// Leaves the wake to `batch`.
+    /// Adds the wake to `batch`, which delivers it later.
     pub(crate) fn push_to(self, batch: &mut WakeBatch) {
         batch.push(self.0);
     }

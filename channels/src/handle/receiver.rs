@@ -21,7 +21,7 @@ use crate::single_wait::WaitError;
 /// The receiving end of a channel.
 ///
 /// Its clones receive from the same channel, and each value goes to one of them. Dropping the last
-/// one closes the channel and drops the buffered values.
+/// receiver closes the channel and drops the buffered values.
 ///
 /// ```
 /// use greenthread::channel::unbounded;
@@ -94,7 +94,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Creates an arm of a select that receives here.
+    /// Creates an arm of a select that receives from this channel.
     #[inline]
     pub(crate) fn arm(&self) -> Arm<'_> {
         match self.as_ref() {
@@ -109,7 +109,7 @@ impl<T> Receiver<T> {
     /// On a nil channel this blocks forever.
     ///
     /// # Errors
-    /// If the channel is closed and drained, or closes while this call waits.
+    /// If the channel is closed and drained, or if it closes while this call waits.
     ///
     /// ```
     /// use greenthread::channel::{RecvError, unbounded};
@@ -131,11 +131,11 @@ impl<T> Receiver<T> {
 
     /// Receives a value, blocking for at most `timeout` until there is one.
     ///
-    /// If the value comes from a `select!` that still evaluates its message, this call waits for
-    /// that evaluation too, however long it takes.
+    /// If the value comes from a `select!` that is still evaluating its message, this call also
+    /// waits for that evaluation, however long it takes.
     ///
     /// # Errors
-    /// If the channel is closed and drained, or no value came in time.
+    /// If the channel is closed and drained, or if no value arrived in time.
     ///
     /// ```
     /// use greenthread::channel::{RecvTimeoutError, unbounded};
@@ -158,10 +158,10 @@ impl<T> Receiver<T> {
 
     /// Receives a value, blocking until `deadline` at the latest.
     ///
-    /// It waits past the deadline in the same case as [`recv_timeout`](Self::recv_timeout).
+    /// It may wait past the deadline in the same case as [`recv_timeout`](Self::recv_timeout).
     ///
     /// # Errors
-    /// If the channel is closed and drained, or no value came in time.
+    /// If the channel is closed and drained, or if no value arrived in time.
     ///
     /// ```
     /// use greenthread::channel::{RecvTimeoutError, unbounded};
@@ -186,8 +186,8 @@ impl<T> Receiver<T> {
 
     /// Receives a value if one is available now (Go's `select` with a `default`).
     ///
-    /// It blocks in one case only: if a `select!` was chosen to send to this call, it waits until
-    /// that `select!` has evaluated its message.
+    /// It blocks in one case only: if a `select!` has chosen to send to this call, the call waits
+    /// until that `select!` has evaluated its message.
     ///
     /// # Errors
     /// If no value is available (with capacity zero, no waiting sender), or if the channel is
@@ -230,7 +230,7 @@ impl<T> Receiver<T> {
     /// Returns an iterator over the values that are available now.
     ///
     /// Its `next` calls [`try_recv`](Self::try_recv), and blocks only in the one case in which
-    /// `try_recv` does.
+    /// `try_recv` blocks.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::unbounded();
@@ -279,8 +279,8 @@ impl<T> Receiver<T> {
     ///
     /// With capacity zero this is always `true`. Never blocks.
     ///
-    /// A slot that is reserved for a `select!` which still evaluates its message does not count,
-    /// although no other operation may use it.
+    /// A slot that is reserved for a `select!` does not count while the `select!` is still
+    /// evaluating its message, although no other operation may use the slot.
     ///
     /// ```
     /// let (tx, rx) = greenthread::channel::bounded(1);

@@ -14,7 +14,7 @@ use crate::select::Arm;
 
 /// The sending end of a channel.
 ///
-/// Its clones send to the same channel. Dropping the last one closes the channel.
+/// Its clones send to the same channel. Dropping the last sender closes the channel.
 ///
 /// ```
 /// use greenthread::channel::unbounded;
@@ -51,7 +51,7 @@ impl<T> Sender<T> {
         self.chan().map(|chan| &chan.head)
     }
 
-    /// Creates an arm of a select that sends here.
+    /// Creates an arm of a select that sends to this channel.
     #[inline]
     pub(crate) fn arm(&self) -> Arm<'_> {
         self.arm_to(Direction::Send)
@@ -72,13 +72,13 @@ impl<T> Sender<T> {
     ///
     /// On a nil channel this blocks forever.
     ///
-    /// The value is moved through several frames, here and at the receiver, and a goroutine's stack
-    /// reserves 256 KiB. Put values of more than 4 KiB into a `Box` or a `Vec`. (In optimized
-    /// builds several times as much fits.)
+    /// The value is moved through several stack frames, here and at the receiver, and a goroutine's
+    /// stack reserves 256 KiB. Put values of more than 4 KiB into a `Box` or a `Vec`. (In optimized
+    /// builds, values several times as large fit.)
     ///
     /// # Errors
-    /// If the channel is closed, or closes while this call waits. The error returns the value. (Go
-    /// panics.)
+    /// If the channel is closed, or if it closes while this call waits. The error returns the
+    /// value. (Go panics.)
     ///
     /// ```
     /// use greenthread::channel::{SendError, bounded};
@@ -171,12 +171,13 @@ impl<T> Sender<T> {
     ///
     /// All waiting operations are woken. Never blocks.
     ///
-    /// Values that were sent before can still be received. A waiting sender gets its value back.
+    /// Values that were sent before the close can still be received. A waiting sender gets its
+    /// value back.
     ///
     /// # Panics
     /// With "close of closed channel" if `close` was called before, by any clone, and with "close
-    /// of nil channel" on a nil channel. The call does not panic if all receivers are gone, since a
-    /// sender cannot know that in time.
+    /// of nil channel" on a nil channel. The call does not panic if all receivers are gone, because
+    /// a sender cannot know that in advance.
     ///
     /// ```
     /// use greenthread::channel::{SendError, bounded};
@@ -199,7 +200,7 @@ impl<T> Sender<T> {
     ///
     /// Never blocks.
     ///
-    /// A closed channel stays closed. An open one may close before the caller has looked at the
+    /// A closed channel stays closed. An open channel may close before the caller has checked the
     /// result.
     ///
     /// ```
@@ -246,8 +247,8 @@ impl<T> Sender<T> {
     ///
     /// With capacity zero this is always `true`. Never blocks.
     ///
-    /// A slot that is reserved for a `select!` which still evaluates its message does not count,
-    /// although no other operation may use it.
+    /// A slot that is reserved for a `select!` does not count while the `select!` is still
+    /// evaluating its message, although no other operation may use the slot.
     ///
     /// ```
     /// let (tx, _rx) = greenthread::channel::bounded(1);

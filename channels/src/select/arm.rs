@@ -19,37 +19,38 @@ use crate::waiter::{ClaimedWaiter, Node, OwedWake, Waiter};
 /// It lies in the caller's memory, which stays in place while a select runs.
 ///
 /// # Invariants
-/// * I1: `place` points to a `Chan<T>` or an `AlarmChan<T>`, which begin with their heads, and
-///   which the borrow `'a` keeps alive. `receive` and `kind` are for this type.
-/// * I2: while a select performs operations, `slot` points to room for one value of that type.
-///   After `Completion::Received(true)` it holds one.
+/// * I1: `place` points to a `Chan<T>` or an `AlarmChan<T>`. Both types begin with their heads, and
+///   the borrow `'a` keeps the channel alive. `receive` and `kind` match this type.
+/// * I2: while a select performs operations, `slot` points to room for one value of type `T`. After
+///   `Completion::Received(true)` it holds a value.
 pub(crate) struct Arm<'a> {
-    /// `None` is a nil channel, on which no operation ever becomes possible.
+    /// The channel; `None` for a nil channel, on which no operation ever becomes possible.
     place: Option<NonNull<Head>>,
     kind: Kind,
     receive: Receive,
     direction: Direction,
-    /// Where a received value goes.
+    /// The place for a received value.
     slot: Cell<*mut ()>,
     index: Cell<usize>,
-    /// The epoch of the channel before the last look at it.
+    /// The epoch of the channel before the last check of the channel.
     pub(super) epoch: Cell<usize>,
     completion: Cell<Option<Completion>>,
     node: UnsafeCell<MaybeUninit<Node>>,
     _borrow: PhantomData<&'a ()>,
 }
 
-/// What `place` points to.
+/// The type of the value that `place` points to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Chan,
     Alarm,
 }
 
-/// Receives from a locked place into a slot. The `LazyInstant` is when the select began.
+/// Receives from a locked place into a slot. The `LazyInstant` is the time at which the select
+/// began.
 type Receive = unsafe fn(NonNull<Head>, &LazyInstant, *mut ()) -> Received;
 
-/// The time at which something begins: read when it is first needed, and kept from then on.
+/// A time that is read from the clock when it is first needed, and kept from then on.
 pub(super) struct LazyInstant(Cell<Option<Instant>>);
 
 impl LazyInstant {
@@ -67,15 +68,16 @@ impl LazyInstant {
 
 /// The result of a chosen arm.
 pub(crate) enum Completion {
-    /// It has received a value (`true`), or found the channel closed and drained.
+    /// The arm received a value (`true`), or found the channel closed and drained (`false`).
     Received(bool),
-    /// It may send.
+    /// The arm may send.
     Granted(Grant),
 }
 
 /// The result of an attempt under the lock, which is still held.
 pub(super) enum Attempt {
-    /// The operation is done. The wake is owed, and the block is freed, both without the lock.
+    /// The operation is done. The caller delivers the owed wake and frees the block after releasing
+    /// the lock.
     Done(Option<OwedWake>, Spent),
     /// This permit request was claimed: its value does not exist yet.
     Rendezvous(ClaimedWaiter),
@@ -85,7 +87,7 @@ pub(super) enum Attempt {
 /// Receives from a `Chan<T>`.
 ///
 /// # Safety
-/// `chan` is a `Chan<T>` whose lock is held, and no token of it is in use. There is room for a `T`
+/// `chan` is a `Chan<T>` whose lock is held, and no token for it is in use. There is room for a `T`
 /// at `to`.
 unsafe fn receive_from_chan<T>(chan: NonNull<Head>, _: &LazyInstant, to: *mut ()) -> Received {
     // SAFETY: the type, the lock and the slot are as the contract says.
@@ -95,7 +97,7 @@ unsafe fn receive_from_chan<T>(chan: NonNull<Head>, _: &LazyInstant, to: *mut ()
 /// Receives from an `AlarmChan<T>`.
 ///
 /// # Safety
-/// `chan` is an `AlarmChan<T>` whose lock is held, and no token of it is in use. There is room for
+/// `chan` is an `AlarmChan<T>` whose lock is held, and no token for it is in use. There is room for
 /// a `T` at `to`.
 unsafe fn receive_from_alarm<T>(chan: NonNull<Head>, asked: &LazyInstant, to: *mut ()) -> Received {
     // SAFETY: the type is as the contract says.
@@ -146,7 +148,7 @@ impl<'a> Arm<'a> {
         Self::new(self.direction, self.place, self.kind, self.receive)
     }
 
-    /// Sets where a received value goes.
+    /// Sets the place for a received value.
     #[inline]
     pub(crate) fn set_slot(&mut self, slot: *mut ()) {
         self.slot.set(slot);
@@ -180,11 +182,12 @@ impl<'a> Arm<'a> {
 
     #[inline]
     pub(super) fn head(&self) -> Option<&'a Head> {
-        // SAFETY: I1: it is a head, which the borrow keeps alive.
+        // SAFETY: I1: `place` points to a head, which the borrow keeps alive.
         self.place.map(|head| unsafe { head.as_ref() })
     }
 
-    /// Returns a number that is the same for arms on the same channel, and that orders the locks.
+    /// Returns a number that is equal for all arms on the same channel, and that determines the
+    /// order of the locks.
     #[inline]
     pub(super) fn address(&self) -> usize {
         self.place.map_or(0, |head| head.addr().get())
@@ -194,13 +197,14 @@ impl<'a> Arm<'a> {
     #[inline]
     pub(super) fn as_alarm(&self) -> Option<&'a Alarm> {
         match (self.kind, self.place) {
-            // SAFETY: I1, and an `AlarmChan` begins with its alarm.
+            // SAFETY: I1: `place` points to an `AlarmChan`, which begins with its alarm.
             (Kind::Alarm, Some(place)) => Some(unsafe { place.cast().as_ref() }),
             _ => None,
         }
     }
 
-    /// Returns `true` if the operation seems not to block. `false` is certain at some instant.
+    /// Returns `true` if the operation would probably not block. `false` was certainly true at some
+    /// instant.
     #[inline]
     pub(super) fn looks_ready(&self, now: &LazyInstant) -> bool {
         match (self.as_alarm(), self.head()) {
@@ -218,7 +222,7 @@ impl<'a> Arm<'a> {
 
     /// Creates the node for a wait. The arm stays in place until the node is out of its queue.
     pub(super) fn init_node(&self, case: Case, waker: Waker) -> NonNull<Node> {
-        // A select's send has no value yet: its node is a permit request.
+        // A select's send has no value yet, so its node is a permit request.
         let value = match self.direction {
             Direction::Send => ptr::null_mut(),
             Direction::Recv => self.slot.get(),
@@ -273,8 +277,8 @@ impl<'a> ArmGuard<'_, 'a> {
                 true
             }
             Attempt::Rendezvous(request) => {
-                // SAFETY: the request was claimed under this lock by an attempt, for which the slot
-                // is set (I2).
+                // SAFETY: an attempt claimed the request under this lock, and the slot is set for
+                // attempts (I2).
                 let received = unsafe { self.guard.rendezvous(request, self.arm.slot.get()) };
                 if received {
                     self.arm.set_completion(Completion::Received(true));
@@ -292,14 +296,17 @@ impl<'a> ArmGuard<'_, 'a> {
 impl LockedArm<'_, '_> {
     #[inline]
     pub(super) fn head(&mut self) -> Option<LockedHead<'_>> {
-        // SAFETY: this token says that the lock is held; `&mut self` lends its right.
+        // SAFETY: this token proves that the lock is held, and `&mut self` lends out its exclusive
+        // right.
         self.0.head().map(|head| unsafe { Locked::assume(head) })
     }
 
-    /// Returns when the next message is due, if the arm receives from an alarm that has one.
+    /// Returns when the next message is due, if the arm receives from an alarm that has a next
+    /// message.
     pub(super) fn next_due(&mut self) -> Option<Instant> {
         let alarm = self.0.as_alarm()?;
-        // SAFETY: this token says that the lock is held; `&mut self` lends its right.
+        // SAFETY: this token proves that the lock is held, and `&mut self` lends out its exclusive
+        // right.
         unsafe { Locked::assume(alarm) }.next()
     }
 
@@ -325,7 +332,8 @@ impl LockedArm<'_, '_> {
                 Some(grant) => (Completion::Granted(grant), None, Spent::default()),
                 None => return Attempt::Blocked,
             },
-            // SAFETY: I1 and I2; this token says that the lock is held, and no other is in use.
+            // SAFETY: I1 and I2; this token proves that the lock is held, and no other token is in
+            // use.
             Direction::Recv => match unsafe { (arm.receive)(place, asked, arm.slot.get()) } {
                 Received::Value(owed, spent) => (Completion::Received(true), owed, spent),
                 Received::Closed => (Completion::Received(false), None, Spent::default()),
@@ -341,7 +349,7 @@ impl LockedArm<'_, '_> {
 impl<'s, 'a> LockedArms<'s, 'a> {
     /// Takes the locks of all channels. The arms are sorted by address.
     ///
-    /// Selects take their locks in this order, so that they do not wait for each other.
+    /// All selects take their locks in this order, so they cannot deadlock.
     pub(super) fn lock(arms: &'s [&'s Arm<'a>]) -> Self {
         each_channel(arms, |head| head.lock().keep());
         Self(arms)
@@ -352,9 +360,9 @@ impl<'s, 'a> LockedArms<'s, 'a> {
         LockedArm(self.0[position])
     }
 
-    /// Releases all locks. The arms may be gone when the last one is released.
+    /// Releases all locks. The arms may be gone once the last lock is released.
     pub(super) fn unlock(self) {
-        // SAFETY: `lock` has kept these locks, and `self` is gone after this.
+        // SAFETY: `lock` has kept these locks, and this call consumes `self`.
         each_channel(self.0, |head| unsafe { Guard::from_held(head) }.unlock());
     }
 
@@ -364,18 +372,18 @@ impl<'s, 'a> LockedArms<'s, 'a> {
         let kept = arm.head()?;
         each_channel(self.0, |head| {
             if !ptr::eq(head, kept) {
-                // SAFETY: `lock` has kept these locks, and `self` is gone after this.
+                // SAFETY: `lock` has kept these locks, and this call consumes `self`.
                 unsafe { Guard::from_held(head) }.unlock();
             }
         });
-        // SAFETY: `lock` has kept this lock, and `self` is gone after this.
+        // SAFETY: `lock` has kept this lock, and this call consumes `self`.
         Some(ArmGuard { arm, guard: unsafe { Guard::from_held(kept) } })
     }
 }
 
 /// Calls `f` once for every channel of the arms, which are sorted by address.
 ///
-/// The last call comes when the arms are not needed any more.
+/// At the last call, the arms are no longer needed.
 #[inline]
 fn each_channel<'a>(arms: &[&Arm<'a>], mut f: impl FnMut(&'a Head)) {
     let mut last: Option<&Head> = None;

@@ -1,48 +1,49 @@
-//! A select: how one of several operations is chosen, or waited for.
+//! The passes of a select, which choose one of several operations or wait for one.
 //!
 //! # Protocol
-//! 1. *Without all locks* (`select_one_ready`): look at all arms without a lock, and pick one of
-//!    those that seem possible, at random with the same probability for each, or the first for a
-//!    biased select. Take the lock of that one channel and perform the operation. In most cases
-//!    this is all. If nothing seems possible and the select must not wait, the epochs tell whether
-//!    that was so at one instant (`head`). If it was, the select is over.
+//! 1. *Without all locks* (`select_one_ready`): check all arms without a lock, and pick one of the
+//!    arms that seem possible. The pick is random with equal probability for each arm, or the first
+//!    such arm for a biased select. Take the lock of that one channel and perform the operation. In
+//!    most cases the select is then complete. If nothing seems possible and the select must not
+//!    wait, the epochs tell whether nothing was possible at one instant (`head`). If so, the select
+//!    is also complete.
 //! 2. *Under all locks* (`select_locked`): take the locks of all channels in the order of their
 //!    addresses, so that two selects do not wait for each other. The passes have the numbers of
 //!    Go's `selectgo`.
-//!    * `pass_1` looks for an operation that is ready, and performs it. If there is none, then none
-//!      was possible at this instant, which is what a `default` and a deadline may report.
+//!    * `pass_1` looks for an operation that is ready, and performs it. If none is ready, then none
+//!      was possible at this instant, as a `default` or a deadline must be able to report.
 //!    * `pass_2` links a node into the queue of every channel, all with one claim, and the select
 //!      parks. The commit step releases all locks. The first peer takes the claim and completes the
-//!      operation of that one arm (`queue`). Other peers find the claim taken, and go on to the
-//!      next node.
+//!      operation of that one arm (`queue`). Other peers find the claim taken, and continue with
+//!      the next node.
 //!    * `pass_3` removes the nodes of the other arms once the select is awake.
 //!
-//! *A select never meets itself*: while it looks it has no node in a queue, and while it waits it
-//! does not look.
+//! *A select never meets itself*: while it checks its arms it has no node in a queue, and while it
+//! waits it does not check its arms.
 //!
-//! *Clocks.* An arm on an alarm has no peer. It limits how long the select waits, and the next look
-//! finds the message.
+//! *Clocks.* An arm on an alarm has no peer. The alarm limits how long the select waits, and the
+//! next check finds the message.
 //!
-//! *Readiness* (`Select::ready`) is the same without performing anything: the nodes are watchers,
-//! and a watcher that is woken looks again. An event wakes one watcher only. That watcher looks,
-//! and wakes the next one as long as the event is still there.
+//! *Readiness* (`Select::ready`) works in the same way, but performs nothing. The nodes are
+//! watchers, and a woken watcher checks its arms again. An event wakes one watcher only. That
+//! watcher wakes the next one if, after its check, the event still applies.
 //!
-//! *Retrying.* A wait can end without a result: a peer that was to send gave up, or an alarm was
+//! *Retrying.* A wait can end without a result, because the sending peer gave up or an alarm was
 //! reset. The select then starts over at 1.
 //!
 //! # Rejected
 //! * Registering with one channel after the other and then polling again (crossbeam-channel). A
-//!   wake-up can come before the wait, so there must be states for that, and the answer of
-//!   `default` is not about one instant.
-//! * Trying the channels in a random rotation. The ones behind an operation that is not possible
-//!   are then picked more often.
+//!   wake-up can arrive before the wait, so extra states are needed for that case. The answer of
+//!   `default` then also does not describe one instant.
+//! * Trying the channels in a random rotation. An operation that follows impossible ones is then
+//!   picked more often.
 //!
 //! # Invariants
-//! * I1: an arm's node is in a queue only between `pass_2` and `pass_3`, which removes it or knows
-//!   that a peer has.
-//! * I2: nothing of the frame is touched after the last unlock of the commit step. Before that, the
-//!   woken select cannot leave the frame: `pass_3` needs each of the locks, except the one of the
-//!   arm that was completed, and a peer completed it after that lock was released.
+//! * I1: an arm's node is in a queue only between `pass_2` and `pass_3`. `pass_3` removes the node
+//!   or knows that a peer has removed it.
+//! * I2: nothing in the frame is touched after the last unlock of the commit step. Before that
+//!   unlock, the woken select cannot leave the frame. `pass_3` needs the lock of every arm except
+//!   the completed arm, and a peer completed that arm only after its lock was released.
 //! * I3: the contract of `select_arms` holds for the arms of a [`Selecting`].
 
 use std::ptr::NonNull;
@@ -56,7 +57,7 @@ use crate::primitive::{Blocker, Case, Claim, Timed, WaitReason};
 use crate::queue::ClaimedWatchers;
 use crate::waiter::{Outcome, PinnedNode};
 
-/// What to do with the chosen arm.
+/// The action on the chosen arm.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// Perform its operation.
@@ -65,7 +66,7 @@ pub(crate) enum Goal {
     Ready,
 }
 
-/// How long to wait.
+/// The time until which a select waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     Now,
@@ -77,9 +78,9 @@ pub(crate) enum Limit {
 enum Step {
     /// The arm at this position is chosen.
     Chosen(usize),
-    /// No operation was possible at one instant.
+    /// At one instant, no operation was possible.
     NoneReady,
-    /// Nothing is known yet.
+    /// Nothing is known yet, so the select starts over.
     Retry,
 }
 
@@ -97,14 +98,15 @@ struct Selecting<'m, 's, 'a> {
     goal: Goal,
     limit: Limit,
     biased: bool,
-    /// When the select began, for alarms whose next message is due after that.
+    /// The time at which the select began. Alarms need it if their next message is due relative to
+    /// that time.
     asked: LazyInstant,
 }
 
 /// Chooses an arm, and performs its operation if that is the goal.
 ///
-/// Returns the arm's position, or `None` if no operation was possible up to the limit. The arms may
-/// have changed places afterwards.
+/// Returns the arm's position, or `None` if no operation was possible up to the limit. Afterwards
+/// the arms may be in a different order.
 ///
 /// # Safety
 /// Each arm is in the list once, stays in place, and is not used otherwise until this returns. If
@@ -131,7 +133,8 @@ impl<'a> Selecting<'_, '_, 'a> {
         let (now, at_once) = (LazyInstant::new(), self.limit == Limit::Now);
         let look = |_, arm: &Arm<'_>| {
             if at_once {
-                // Before the look, so that the epoch covers what the look does not see.
+                // Read before the check, so that the epoch covers every change that the check does
+                // not see.
                 arm.epoch.set(arm.head().map_or(0, Head::epoch));
             }
             arm.looks_ready(&now)
@@ -160,7 +163,7 @@ impl<'a> Selecting<'_, '_, 'a> {
     fn nothing_has_changed(&self) -> bool {
         let later = LazyInstant::new();
         self.arms.iter().all(|arm| {
-            // Time raises no epoch.
+            // The passing of time raises no epoch.
             let due = arm.as_alarm().is_some() && arm.looks_ready(&later);
             !due && arm.head().is_none_or(|head| head.epoch() == arm.epoch.get())
         })
@@ -195,16 +198,15 @@ impl<'a> Selecting<'_, '_, 'a> {
                 Pass1::Decided(step) => step,
                 Pass1::NoneReady(locked) => {
                     locked.unlock();
-                    // The deadline may be that of an alarm whose message another receiver took.
+                    // The deadline may belong to an alarm whose message another receiver took.
                     let is_over = self.limit == Limit::Now || self.limit == Limit::At(deadline);
                     if is_over { Step::NoneReady } else { Step::Retry }
                 }
             };
         }
         let claim = Claim::shut();
-        // The timer is armed before the locks are taken, since arming takes a mutex and may
-        // allocate.
-        // SAFETY: the claim is new and shut, and belongs to this wait.
+        // The timer is armed before the locks are taken, because arming takes a mutex and may
+        // allocate. SAFETY: the claim is new and shut, and belongs to this wait.
         unsafe {
             blocker.with_deadline(deadline, &claim, self.arms.len(), |timed| {
                 self.select_until(deadline, &blocker, &claim, timed)
@@ -212,7 +214,8 @@ impl<'a> Selecting<'_, '_, 'a> {
         }
     }
 
-    /// Performs step 2 of the protocol for a select with a deadline, whose timer is armed.
+    /// Performs step 2 of the protocol for a select with a deadline. The deadline's timer is
+    /// already armed.
     fn select_until(&self, deadline: Instant, blocker: &Blocker, claim: &Claim, timed: Timed<'_>) -> Step {
         let mut locked = match self.pass_1(LockedArms::lock(self.arms)) {
             Pass1::Decided(step) => return step,
@@ -225,14 +228,14 @@ impl<'a> Selecting<'_, '_, 'a> {
             return Step::Retry;
         }
         let step = self.wait(locked, blocker, claim, Some(timed));
-        // The select has waited to the end, so no operation was possible then. To look again would
-        // be to barge.
+        // The select has waited until the deadline, so no operation was possible at the deadline.
+        // Checking again would be barging.
         let is_late = self.limit == Limit::At(deadline) && claim.winner() == Some(self.arms.len());
         let is_due = || self.arms.iter().any(|arm| arm.as_alarm().is_some_and(|alarm| alarm.is_due(deadline)));
         if is_late && !is_due() { Step::NoneReady } else { step }
     }
 
-    /// Returns when to stop waiting, at the limit or to look at an alarm. `None` is never.
+    /// Returns when to stop waiting, either at the limit or to check an alarm. `None` means never.
     fn deadline(&self) -> Option<Instant> {
         let limit = match self.limit {
             Limit::Now => Some(Instant::now()),
@@ -259,8 +262,8 @@ impl<'a> Selecting<'_, '_, 'a> {
             }
             // SAFETY: I3: the slot is set.
             let attempt = unsafe { locked.arm(position).attempt(&self.asked) };
-            // If it is blocked after all, the peer that seemed to wait was completed through
-            // another queue in the meantime, and its node is gone from this one.
+            // If the attempt is blocked after all, the peer that seemed to wait was completed
+            // through another queue in the meantime, and its node has left this queue.
             if !matches!(attempt, Attempt::Blocked) {
                 let completed = locked.unlock_all_but(position).is_some_and(|guard| guard.complete(attempt));
                 return Pass1::Decided(if completed { Step::Chosen(position) } else { Step::Retry });
@@ -268,12 +271,12 @@ impl<'a> Selecting<'_, '_, 'a> {
         }
     }
 
-    /// Waits until a peer completes one of the operations, or the deadline comes.
+    /// Waits until a peer completes one of the operations, or the deadline is reached.
     ///
-    /// The claim is new, and is shut if there is a deadline.
+    /// The claim is new. If there is a deadline, the claim is shut.
     fn wait(&self, locked: LockedArms<'_, 'a>, blocker: &Blocker, claim: &Claim, timed: Option<Timed<'_>>) -> Step {
         let (locked, watchers) = self.pass_2(locked, blocker, claim);
-        // I2: after the unlock this frame may be gone.
+        // I2: this frame may be gone after the unlock.
         let commit = move || {
             locked.unlock();
             watchers.wake_all();
@@ -281,17 +284,18 @@ impl<'a> Selecting<'_, '_, 'a> {
         let is_endless = self.arms.iter().all(|arm| arm.head().is_none());
         let reason = if is_endless { WaitReason::SelectNoCases } else { WaitReason::Select };
         match timed {
-            // SAFETY: the blocker was made for this wait. After the unlock the commit step only
-            // uses the wakers that it has claimed.
+            // SAFETY: the blocker was made for this wait. After the unlock, the commit step only
+            // uses the watchers that it has claimed.
             None => unsafe { blocker.block(reason, commit) },
-            // SAFETY: I2: the commit step is over when `pass_3` has had all locks, except for the
-            // lock of a peer that has won.
+            // SAFETY: I2: the commit step has ended once `pass_3` has taken all locks except the
+            // lock of the arm that a peer completed.
             Some(timed) => unsafe { timed.block(reason, commit) },
         }
         self.pass_3(claim).map_or(Step::Retry, |position| self.finish(position))
     }
 
-    /// Enqueues a node on every channel. Returns the watchers for which that is an event.
+    /// Enqueues a node on every channel. Returns the watchers that must be notified of these
+    /// waiters.
     fn pass_2<'t>(
         &self,
         mut locked: LockedArms<'t, 'a>,
@@ -316,8 +320,8 @@ impl<'a> Selecting<'_, '_, 'a> {
         (locked, watchers)
     }
 
-    /// Dequeues the nodes of all arms but the winner. Returns the winner, unless it is the
-    /// deadline.
+    /// Dequeues the nodes of all arms except the winner. Returns the winner, unless the deadline
+    /// won.
     fn pass_3(&self, claim: &Claim) -> Option<usize> {
         let winner = claim.winner().filter(|&position| position < self.arms.len());
         for (position, arm) in self.arms.iter().enumerate() {
@@ -337,15 +341,15 @@ impl<'a> Selecting<'_, '_, 'a> {
         winner
     }
 
-    /// Reads what a peer has done for the arm that won.
+    /// Reads the result that a peer has left for the winning arm.
     fn finish(&self, position: usize) -> Step {
         let arm = self.arms[position];
         if self.goal == Goal::Ready {
             arm.head().into_iter().for_each(|head| head.notify_next_watcher(arm.direction()));
             return Step::Retry;
         }
-        // SAFETY: the claim was taken for this arm, and the wake has come: the node is out of its
-        // queue, and the peer is done with it.
+        // SAFETY: the claim was taken for this arm, and the select was woken. So the node has left
+        // its queue, and the peer no longer touches it.
         let outcome = unsafe { arm.node().as_ref().value.outcome() };
         let completion = match (arm.direction(), outcome) {
             (_, Outcome::Retry) => return Step::Retry,
@@ -361,7 +365,8 @@ impl<'a> Selecting<'_, '_, 'a> {
 
 /// Sorts the arms by address.
 ///
-/// Among arms on the same channel the first is served: they are sorted by index, or at random.
+/// Among arms on the same channel the first one is served, so these arms are sorted by index, or at
+/// random.
 fn sort(arms: &mut [&Arm<'_>], biased: bool) {
     let key = |arm: &&Arm<'_>| (arm.address(), if biased { arm.index() } else { 0 });
     arms.sort_unstable_by_key(key);

@@ -2,10 +2,11 @@
 
 use crate::primitive::random;
 
-/// Picks one of the offered items: the one with the smallest index, or any with equal probability.
+/// Picks one of the offered items: the item with the smallest index, or any item with equal
+/// probability.
 ///
 /// Items are offered in groups of up to 64, as the bits of a word. So a choice takes one random
-/// number, instead of one per item with a branch that cannot be predicted.
+/// number. Otherwise each item would take one, and a branch that cannot be predicted.
 pub(super) struct Pick {
     biased: bool,
     offered: u64,
@@ -23,9 +24,9 @@ impl Pick {
         Self { biased, offered: 0, best: usize::MAX, picked: None, rng: Xorshift(0) }
     }
 
-    /// Offers the items at the positions from `first` on whose bits are set.
+    /// Offers the items whose bits are set. Bit 0 stands for the position `first`.
     ///
-    /// `index` returns the index of the item of a bit.
+    /// `index` returns the index of the item for a bit.
     #[inline]
     pub(super) fn offer(&mut self, first: usize, mut bits: u64, index: impl Fn(usize) -> usize) {
         if self.biased {
@@ -40,8 +41,8 @@ impl Pick {
         } else if bits != 0 {
             let count = u64::from(bits.count_ones());
             self.offered += count;
-            // Replaces the pick by this group with the share that the group has of all offered so
-            // far.
+            // Replaces the pick with an item of this group. The probability is the group's share of
+            // all items offered so far.
             if self.offered == count || self.rng.below(self.offered) < count {
                 for _ in 0..self.rng.below(count) {
                     bits &= bits - 1;
@@ -65,11 +66,11 @@ pub(super) fn shuffle<T>(items: &mut [T]) {
     }
 }
 
-/// A xorshift generator that is seeded by one call of `random`.
+/// A xorshift generator that is seeded by one call to `random`.
 struct Xorshift(u64);
 
 impl Xorshift {
-    /// Returns a number below `n`, each with the same probability. `n` is small.
+    /// Returns a number below `n`, with equal probability for each. `n` is small.
     #[inline]
     fn below(&mut self, n: u64) -> u64 {
         if n == 1 {
@@ -128,7 +129,7 @@ mod tests {
             let offered: u32 = groups.iter().map(|bits| bits.count_ones()).sum();
             assert_eq!(counts.len(), offered as usize);
             let mean = ROUNDS / offered;
-            // More than ten standard deviations.
+            // The bound is more than ten standard deviations.
             assert!(counts.values().all(|&count| count.abs_diff(mean) <= mean / 8), "{counts:?}");
         }
     }
