@@ -110,7 +110,8 @@ impl Alarm {
 
 impl Locked<'_, Alarm> {
     fn state<R>(&mut self, f: impl FnOnce(&mut State) -> R) -> R {
-        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
+        // SAFETY: I1: the token proves that the lock is held, and `&mut self` makes the access
+        // exclusive.
         self.get().state.with_mut(|state| f(unsafe { &mut *state }))
     }
 

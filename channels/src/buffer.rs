@@ -21,7 +21,7 @@
 //! # Invariants
 //! * I1: the `len` slots of a ring from `head` on hold values, and so do the slots of a chain from
 //!   `front` to `back`. No other slot holds a value.
-//! * I2: an empty chain has one block with `front == back`, or no block, or `back == BLOCK`.
+//! * I2: an empty chain has no block, or one block with `front == back`, or `back == BLOCK`.
 //! * I3: `head`, `tail` and every `next` are blocks made by `Box` that only the chain points to.
 
 use std::alloc::{self, Layout};
@@ -90,7 +90,7 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Adds a block of room. Returns a block that is not needed.
+    /// Adds a block of room. Returns the block if it is not needed.
     pub(crate) fn supply(&mut self, block: Box<Block<T>>) -> Option<Box<Block<T>>> {
         match self {
             Self::Ring(_) => Some(block),

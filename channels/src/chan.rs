@@ -125,7 +125,7 @@ impl<T> ClaimedSender<T> {
     /// Completes the send by moving the value to `to`.
     #[inline]
     fn take(self, to: &mut MaybeUninit<T>) -> OwedWake {
-        // SAFETY: I3: it waited in a queue of a `Chan<T>`, and it is not a permit request.
+        // SAFETY: I3: the sender waited in a queue of a `Chan<T>`, and it is not a permit request.
         unsafe { self.0.take(to) }
     }
 }
@@ -457,7 +457,8 @@ impl<T> Guard<'_, Chan<T>> {
 impl<T> Locked<'_, Chan<T>> {
     #[inline]
     fn buffer<R>(&mut self, f: impl FnOnce(&mut Buffer<T>) -> R) -> R {
-        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
+        // SAFETY: I1: the token proves that the lock is held, and `&mut self` makes the access
+        // exclusive.
         self.get().buffer.with_mut(|buffer| f(unsafe { &mut *buffer }))
     }
 

@@ -88,7 +88,7 @@ impl<'a> Closing<'a> {
         Self(receiver.head())
     }
 
-    /// Observes the close of this channel for a sender that has nothing to send.
+    /// Observes the close of this channel, for a sender that has nothing to send.
     ///
     /// Dropping the last receiver closes the channel too. A nil channel never closes.
     #[inline]

@@ -37,7 +37,7 @@ pub(crate) struct Counter<T> {
     abandoned: AtomicBool,
 }
 
-/// A counted pointer to a channel, which is the content of each handle of one side.
+/// A counted pointer to a channel, as held by each handle of one side.
 pub(crate) struct Counted<T, S: Side> {
     counter: NonNull<Counter<T>>,
     side: PhantomData<S>,

@@ -1,4 +1,4 @@
-//! `Select`: a list of operations that is made at run time.
+//! `Select`: a list of operations that is built at run time.
 //!
 //! # Where a received value lies
 //! Between `select` and [`SelectedOperation::recv`] the value is neither in the channel nor in the
@@ -136,17 +136,18 @@ unsafe fn return_grant<T>(handle: *const u8, grant: Grant) {
     drop(Permit::new(unsafe { (*handle.cast::<Sender<T>>()).chan() }, grant));
 }
 
-/// Waits for one of several channel operations, from a list that is made at run time.
+/// Waits for one of several channel operations, from a list that is built at run time.
 ///
 /// If the list is fixed when the program is written, [`select!`](crate::select!) is simpler.
 ///
 /// Adding an operation gives it an index. A select has two steps: first an operation is *selected*,
-/// then the caller *completes* it with [`SelectedOperation`]. In between it belongs to the caller:
-/// no other operation gets the value, the room in the buffer, or the waiting receiver.
+/// then the caller *completes* it with [`SelectedOperation`]. Between the two steps, the operation
+/// belongs to the caller: no other operation gets the value, the room in the buffer, or the waiting
+/// receiver.
 ///
-/// An operation can be selected if it does not block, which includes failing because the channel is
-/// closed. If several operations can be selected, one is chosen at random with equal probability,
-/// unless the `Select` is [biased](Select::new_biased).
+/// An operation can be selected if it would not block. This includes an operation that fails
+/// because the channel is closed. If several operations can be selected, one is chosen at random
+/// with equal probability, unless the `Select` is [biased](Select::new_biased).
 ///
 /// Go's counterpart is `reflect.Select`. A `Select` can be used any number of times. It shares
 /// nothing with its clones.
@@ -226,7 +227,7 @@ impl UnwindSafe for SelectedOperation<'_> {}
 impl RefUnwindSafe for SelectedOperation<'_> {}
 
 impl<'a> Select<'a> {
-    /// Creates an empty list, whose selects choose at random.
+    /// Creates an empty `Select`, which chooses at random.
     ///
     /// ```
     /// let mut select = greenthread::channel::Select::new();
@@ -236,7 +237,7 @@ impl<'a> Select<'a> {
         Self { entries: Entries(Vec::with_capacity(4)), next_index: 0, biased: false, _borrow: PhantomData }
     }
 
-    /// Creates an empty list, whose selects choose the operation with the smallest index.
+    /// Creates an empty `Select`, which chooses the operation with the smallest index.
     ///
     /// Go has no such select.
     ///

@@ -143,7 +143,7 @@ fn close_wakes_all_waiters() {
     });
 }
 
-/// Calls `f` with a queue, whose lock is held, and waiters on the test's own stack.
+/// Calls `f` with a locked queue and with waiters on the test's own stack.
 ///
 /// Each waiter is a sender whose value is the waiter's number, and stands for the given case.
 fn with_waiters<const N: usize>(cases: [Case; N], f: impl FnOnce(Locked<'_, Queue>, [NonNull<Node>; N])) {

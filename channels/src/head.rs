@@ -351,21 +351,21 @@ impl LockedHead<'_> {
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         let head = self.get();
-        // SAFETY: I1: the token stands for the lock.
+        // SAFETY: I1: the token proves that the lock is held.
         head.len() + head.reserved.with_mut(|reserved| unsafe { *reserved }) < head.cap
     }
 
     /// Reserves a slot of the buffer, which has room.
     #[inline]
     pub(crate) fn reserve_slot(&mut self) {
-        // SAFETY: I1: the token stands for the lock.
+        // SAFETY: I1: the token proves that the lock is held.
         self.get().reserved.with_mut(|reserved| unsafe { *reserved += 1 });
     }
 
     /// Releases a reserved slot. Returns `true` if the channel had no other room.
     pub(crate) fn release_slot(&mut self) -> bool {
         let was_full = !self.has_room();
-        // SAFETY: I1: the token stands for the lock.
+        // SAFETY: I1: the token proves that the lock is held.
         self.get().reserved.with_mut(|reserved| unsafe { *reserved -= 1 });
         was_full
     }

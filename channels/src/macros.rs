@@ -18,7 +18,7 @@
 //! * `[0usize 1usize ..]`: the numbers for the remaining arms. If the numbers run out, there are
 //!   too many arms.
 //! * `([variable number type (operand) (message) (pattern) body] ..)`: the arms so far. The type is
-//!   one of `internal`.
+//!   an arm type from `internal`.
 //! * `()` or `((timeout) body)`: the `default`.
 //! * The remaining tokens, with a comma after the last arm, so that all arms look alike.
 //!

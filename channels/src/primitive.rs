@@ -1,6 +1,7 @@
 //! The only source of atomics, cells and scheduler functions in this crate.
 //!
-//! Other modules use no others, so that `scheduler/models` can compile the same files against loom.
+//! The other modules get these items only from here, so that `scheduler/models` can compile the
+//! same files against loom.
 
 pub(crate) use greenthread_scheduler::deadline::Timed;
 pub(crate) use greenthread_scheduler::protocol::claim::{Case, Claim};

@@ -59,13 +59,15 @@ impl Queue {
 impl Locked<'_, Queue> {
     #[inline]
     fn waiters<R>(&mut self, f: impl FnOnce(&mut WaitList<Waiter>) -> R) -> R {
-        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
+        // SAFETY: I1: the token proves that the lock is held, and `&mut self` makes the access
+        // exclusive.
         self.get().waiters.with_mut(|list| f(unsafe { &mut *list }))
     }
 
     #[inline]
     fn watchers<R>(&mut self, f: impl FnOnce(&mut WaitList<Waiter>) -> R) -> R {
-        // SAFETY: I1: the token stands for the lock, and `&mut self` makes the access exclusive.
+        // SAFETY: I1: the token proves that the lock is held, and `&mut self` makes the access
+        // exclusive.
         self.get().watchers.with_mut(|list| f(unsafe { &mut *list }))
     }
 

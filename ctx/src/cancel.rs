@@ -136,7 +136,7 @@ impl fmt::Debug for CancelCause {
     }
 }
 
-/// A handle that stops a function that waits for the end of a context (the result of Go's
+/// A handle for stopping a function that waits for the end of a context (the result of Go's
 /// `context.AfterFunc`).
 ///
 /// Dropping it does not stop the function.
@@ -150,7 +150,8 @@ impl fmt::Debug for CancelCause {
 /// assert!(clean_up.stop());
 /// ```
 pub struct Stop {
-    /// Where the function waits; `None` if it will never run, or was started at once.
+    /// The place where the function waits; `None` if the function will never run, or was started at
+    /// once.
     pub(crate) place: Option<(Arc<Node>, u64)>,
     /// Used if `place` is `None`: `true` if the function was stopped or started.
     pub(crate) stopped: AtomicBool,

@@ -165,7 +165,7 @@ impl Context {
         (child.clone(), Cancel::new(child.0))
     }
 
-    /// Derives a child with a value, which it and its descendants find by its type (Go's
+    /// Derives a child with a value that the child and its descendants look up by type (Go's
     /// `context.WithValue`).
     ///
     /// The child ends when this context does. The type takes the place of Go's key, so define a
@@ -257,7 +257,7 @@ impl Context {
     /// Returns the reason why the context ended, or `None` if it has not (Go's `ctx.Err()`).
     ///
     /// Once this method has returned a reason, the reason never changes, and [`done`](Self::done)
-    /// is closed. The call blocks only until the canceler has closed that channel.
+    /// is closed. The call blocks for no longer than the canceler takes to close that channel.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -349,8 +349,7 @@ impl fmt::Display for Context {
     }
 }
 
-/// Prints the time that is left, in brackets as in Go. The date is not printed, because an
-/// `Instant` has none.
+/// Prints the time that is left, in brackets as in Go. An `Instant` has no date to print.
 fn write_deadline(f: &mut fmt::Formatter<'_>, deadline: Option<Instant>) -> fmt::Result {
     let (now, deadline) = (Instant::now(), deadline.expect("ctx: this kind has a deadline"));
     match deadline.checked_duration_since(now) {

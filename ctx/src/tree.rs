@@ -35,8 +35,8 @@
 //!   which the other walker closes a channel. Each node gets its parent's reason rather than the
 //!   walker's, because the parent may have ended earlier, for another reason.
 //! * *A deadline passes while its context is being created.* The timer is armed after the node is
-//!   complete. Then the timer's handle is stored in the node, unless the node has already ended. In
-//!   that case the timer is stopped again.
+//!   complete. Then the timer's handle is stored in the node. If the node has already ended, the
+//!   timer is stopped instead.
 //! * *A deadline passes, and the timer's goroutine gets no stack.* The timer's closure is then
 //!   dropped on a thread. The drop cancels the node, as the goroutine would have done
 //!   ([`Deadline`]).

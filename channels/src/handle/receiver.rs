@@ -36,7 +36,7 @@ pub struct Receiver<T> {
     pub(super) flavor: Flavor<T>,
 }
 
-/// The kind of channel that the values come from.
+/// The kind of channel from which the values come.
 pub(super) enum Flavor<T> {
     Chan(Counted<T, Receivers>),
     Alarm(Arc<AlarmChan<T>>),

@@ -169,7 +169,7 @@ impl<T> Sender<T> {
 
     /// Closes the channel for all senders (Go's `close(ch)`).
     ///
-    /// All waiting operations are woken. Never blocks.
+    /// Wakes all waiting operations. Never blocks.
     ///
     /// Values that were sent before the close can still be received. A waiting sender gets its
     /// value back.

@@ -6,7 +6,8 @@ use crate::primitive::random;
 /// probability.
 ///
 /// Items are offered in groups of up to 64, as the bits of a word. So a choice takes one random
-/// number. Otherwise each item would take one, and a branch that cannot be predicted.
+/// number. Offering the items one by one would take a random number and an unpredictable branch for
+/// each item.
 pub(super) struct Pick {
     biased: bool,
     offered: u64,
