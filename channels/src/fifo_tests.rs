@@ -168,7 +168,7 @@ fn value(sender: ClaimedWaiter) -> usize {
     let mut value = MaybeUninit::uninit();
     // SAFETY: the waiters of these tests are senders of `usize`.
     let _ = unsafe { sender.take(&mut value) };
-    // SAFETY: `take` has filled it.
+    // SAFETY: `take` has filled `value`.
     unsafe { value.assume_init() }
 }
 

@@ -96,7 +96,7 @@ pub(crate) struct Head {
     bounded: bool,
     /// The number of buffered values. Written only under `lock`.
     len: AtomicUsize,
-    /// The limit of `len`, or `usize::MAX` without a limit. Immutable.
+    /// The limit of `len`, or `usize::MAX` if there is no limit. Immutable.
     cap: usize,
     /// Raised under `lock` when an operation has become possible.
     epoch: AtomicUsize,

@@ -1,7 +1,7 @@
 //! The queue of one side of a channel: the senders or the receivers that wait.
 //!
 //! It has two lists. *Waiters* wait for a peer to complete their operation, and peers complete the
-//! longest-waiting one first. *Watchers* wait to learn when their operation could be performed
+//! longest-waiting one first. *Watchers* wait to learn when their operation can be performed
 //! (`Select::ready`). They are notified one at a time, and each notifies the next
 //! ([`notify_next_watcher`](crate::head::Head::notify_next_watcher)). So an operation pays for at
 //! most one wake, however many watchers there are.

@@ -208,7 +208,8 @@ impl Timer {
     }
 }
 
-/// A message at every multiple of a duration, which can be stopped (Go's `time.Ticker`).
+/// A series of messages, one at every multiple of a duration, that can be stopped (Go's
+/// `time.Ticker`).
 ///
 /// A slow receiver misses messages, because at most one message waits. Later messages are due at
 /// the same multiples as before. A `Ticker` may be used by many goroutines and threads at once.
