@@ -16,7 +16,7 @@
 //! *Hand-off*: an operation that finds a peer waiting completes the peer's operation **for it**,
 //! under the same hold of the lock. It moves the value out of or into the peer's frame, unlocks,
 //! and wakes the peer, which only has to read the outcome of its wait. So waiters are served
-//! first-in-first-out, and no operation can barge in between the wake and the moment in which the
+//! first-in-first-out, and no operation can barge in between the wake and the moment at which the
 //! woken waiter runs.
 //!
 //! Rejected: waking a waiter to try again (crossbeam-channel). Other operations can barge in, so a

@@ -48,11 +48,12 @@
 //!   [`LockedHead`]. `state`, `len` and `epoch` are written only under it.
 //! * I2: while a receiver waits, the buffer is empty and no sender waits. While a sender waits, the
 //!   buffer and the reserved slots leave no room. Operations that were completed through another
-//!   queue do not count. Two cases of one operation may wait on both sides at once.
+//!   queue do not count. As an exception, two cases of the same operation may wait on opposite
+//!   sides.
 //! * I3: no node joins a queue of a closed channel. The closing thread is waking the owners of the
 //!   nodes that are still linked.
 //! * I4: the caller of a method holds a handle, so the channel outlives the call, including an
-//!   unlock that lets a waiter go. A waiter's commit step touches nothing of the channel after its
+//!   unlock that lets a waiter return. A waiter's commit step does not touch the channel after its
 //!   unlock.
 //!
 //! # Orderings
