@@ -1,4 +1,4 @@
-//! Channels, with which goroutines and threads exchange values.
+//! Channels through which goroutines and threads exchange values.
 //!
 //! The interface is crossbeam-channel's; `close` and the order of waiters are Go's.
 //!
@@ -59,8 +59,8 @@
 //!
 //! # Choosing
 //!
-//! [`select!`] does exactly one of several operations. [`Select`] does the same with a list that is
-//! built at run time.
+//! [`select!`] performs exactly one of several operations. [`Select`] does the same with a list
+//! that is built at run time.
 //!
 //! ```
 //! use greenthread::channel::{bounded, select};

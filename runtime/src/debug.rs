@@ -1,4 +1,4 @@
-//! Tools for looking at the running program: what hangs, what waits, and how busy the scheduler is.
+//! Tools for inspecting the running program: what hangs, what waits, and how busy the scheduler is.
 //!
 //! | to | use |
 //! | --- | --- |

@@ -231,9 +231,10 @@ pub fn set_gomaxprocs(n: usize) -> usize {
 /// Keeps the calling goroutine on its OS thread, and other goroutines off it, until the guard is
 /// dropped (Go's `runtime.LockOSThread`).
 ///
-/// Locks nest. One kind of goroutine may still use the locked thread: a goroutine that ran on this
-/// thread before, and has the address of one of the thread's thread-locals on its stack. It may run
-/// here while the locked goroutine is parked; otherwise the two could wait for each other forever.
+/// Locks nest. One kind of goroutine still returns to the locked thread: a goroutine that ran on
+/// this thread before, and has the address of one of the thread's thread-locals on its stack. It
+/// may run here while the locked goroutine is parked; otherwise the two could wait for each other
+/// forever.
 ///
 /// Restore any state of the thread that you have changed before you drop the guard. If you cannot,
 /// use [`Builder::pinned`](crate::Builder::pinned), whose thread ends with its goroutine. If a

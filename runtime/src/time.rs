@@ -5,7 +5,7 @@
 //! | to | use | in Go |
 //! | --- | --- | --- |
 //! | wait | [`sleep`] | `time.Sleep` |
-//! | stop waiting for something else | [`after`], [`at`] | `time.After` |
+//! | limit the wait for something else | [`after`], [`at`] | `time.After` |
 //! | the same, with a stop or a reset | [`Timer`] | `time.NewTimer` |
 //! | do something periodically | [`Ticker`], [`tick`] | `time.NewTicker`, `time.Tick` |
 //! | call something later, once | [`after_func`] | `time.AfterFunc` |
@@ -115,7 +115,7 @@ pub fn after_func(duration: Duration, f: impl FnOnce() + Send + 'static) -> Afte
 /// use std::sync::atomic::{AtomicBool, Ordering};
 /// use std::time::Duration;
 ///
-/// // Marks a connection as idle when no message has come for a while.
+/// // Marks a connection as idle when no message has arrived for a while.
 /// let idle = Arc::new(AtomicBool::new(false));
 /// let limit = Duration::from_secs(60);
 /// let watch = FuncTimer::new(limit, {

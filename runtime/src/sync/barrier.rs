@@ -17,7 +17,7 @@ use super::blocking_wait::{BlockingWait, Reason, UntilCtxEnds};
 /// `sync.WaitGroup`, on which each goroutine calls `Done` and then `Wait`.
 ///
 /// The barrier can be used again at once, for the next round. Everything a participant did before
-/// its `wait` is visible to all participants after theirs.
+/// its `wait` is visible to all participants after their own `wait`.
 ///
 /// ```
 /// use greenthread::{scope, sync::Barrier};
@@ -73,7 +73,8 @@ impl Barrier {
     ///
     /// A participant that leaves because its context ends does not count: the others of the round
     /// wait until `n` participants have arrived without it, and the barrier can be used as before.
-    /// To end the round for all of them, let all wait with the same context. Go has no counterpart.
+    /// To end the round for all participants, let all of them wait with the same context. Go has no
+    /// counterpart.
     ///
     /// All participants of a round get the same answer. If the last one arrives before the context
     /// ends, this returns `Ok`, even if the context ends before the return.

@@ -48,8 +48,8 @@ impl Wake for CaseWaker {
     }
 
     unsafe fn reserve(&self) -> bool {
-        // SAFETY: the caller keeps the contract of `Wake::reserve`, which equals the contract of
-        // `Case::reserve`.
+        // SAFETY: the caller keeps the contract of `Wake::reserve`, which is the same as the
+        // contract of `Case::reserve`.
         unsafe { self.case.reserve() }
     }
 
@@ -76,8 +76,8 @@ unsafe impl<R: Reason> Wait for BlockingWait<R> {
     }
 
     unsafe fn block(&self, commit: impl FnOnce()) {
-        // SAFETY: the caller keeps the contract of `Wait::block`, which equals the contract of
-        // `Blocker::block`.
+        // SAFETY: the caller keeps the contract of `Wait::block`, which is the same as the contract
+        // of `Blocker::block`.
         unsafe { self.0.block(R::REASON, commit) };
     }
 
@@ -102,7 +102,7 @@ impl<R: Reason> TimedWait for BlockingWait<R> {
     }
 }
 
-/// A wait that its waker ends, or any code that takes the claim's other case.
+/// A wait that ends when its waker is used, or when the claim's other case is taken.
 struct LimitedWait {
     blocker: Blocker,
     claim: Claim,

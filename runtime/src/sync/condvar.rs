@@ -33,12 +33,12 @@ const BATCH: usize = 32;
 ///
 /// The interface matches `parking_lot`: the guard is borrowed, not consumed.
 ///
-/// There are no spurious wake-ups, and a notification is never lost on a wait that began before it.
+/// There are no spurious wake-ups, and a notification is never lost if a wait began before it.
 /// Waiters are woken in the order in which they arrived. A waiter locks the mutex again before it
 /// returns, and another caller may have been faster, so the waiter must check the condition again.
 /// [`wait_while`](Self::wait_while) does this.
 ///
-/// Unlike `std`'s, it may be used with several mutexes.
+/// Unlike the `Condvar` of `std`, this one may be used with several mutexes.
 ///
 /// ```
 /// use greenthread::sync::{Condvar, Mutex};
@@ -104,7 +104,7 @@ impl Condvar {
 
     /// Waits as long as `condition` holds.
     ///
-    /// The condition is checked with the mutex locked, for the first time before the first wait.
+    /// The condition is checked with the mutex locked. The first check comes before the first wait.
     ///
     /// ```
     /// use greenthread::{scope, sync::{Condvar, Mutex}};
@@ -357,7 +357,7 @@ impl fmt::Debug for Condvar {
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Returns `true` if the time ran out before a notification came.
+    /// Returns `true` if the time ran out before a notification arrived.
     ///
     /// ```
     /// use greenthread::sync::{Condvar, Mutex};

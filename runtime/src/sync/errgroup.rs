@@ -114,8 +114,8 @@ impl<E: fmt::Display + Send + 'static> Group<E> {
 
     /// Creates a group, and a context that its first failure ends (Go's `errgroup.WithContext`).
     ///
-    /// The context is derived from `parent`. It ends when the first goroutine fails, with the text
-    /// of its error as the cause, or when [`wait`](Self::wait) returns.
+    /// The context is derived from `parent`. The context ends when the first goroutine fails, with
+    /// the text of its error as the cause, or when [`wait`](Self::wait) returns.
     ///
     /// ```
     /// use greenthread::ctx::Context;

@@ -32,8 +32,8 @@ pub struct LazyLock<T, F = fn() -> T> {
     init: Cell<Option<F>>,
 }
 
-// SAFETY: by I1 `init` is taken once, by one thread. That thread may not be the one that made it,
-// hence `Send`. `value` takes care of the rest.
+// SAFETY: by I1 `init` is taken once, by one thread. That thread need not be the thread that made
+// `init`, hence `Send`. `value` takes care of the rest.
 unsafe impl<T, F: Send> Sync for LazyLock<T, F> where OnceLock<T>: Sync {}
 
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}

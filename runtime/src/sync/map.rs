@@ -10,16 +10,16 @@
 //! 2. copies the bucket, cloning `Arc`s under the lock,
 //! 3. finds the key in the copy, compares values, and builds the new bucket, all without a lock,
 //! 4. replaces the old bucket by the new one, under the lock, if the bucket there still consists of
-//!    the same entries; otherwise it starts again at 2.
+//!    the same entries; otherwise the operation starts again at step 2.
 //!
 //! The copy keeps its entries alive, so equal addresses mean the same entry. For the same reason,
 //! the holder of a lock never drops the last reference to an entry.
 //!
 //! # Rejected
 //! * `papaya`: it has no locks, but its guards belong to a thread. So no user code may run while a
-//!   guard lives, since a goroutine could resume on another thread. Its guards that do not belong
-//!   to a thread take two process-wide locks for every operation. Removed values are also dropped
-//!   only at some later time, so a channel in such a value would not close.
+//!   guard lives, since a goroutine could resume on another thread. Its other kind of guard, which
+//!   does not belong to a thread, takes two process-wide locks for every operation. Removed values
+//!   are also dropped only at some later time, so a channel in such a value would not close.
 //! * `dashmap` with the user's keys, and values behind an `Arc`: `Eq` then runs under a lock, and a
 //!   key whose `Eq` uses the map deadlocks.
 //!
@@ -72,7 +72,7 @@ struct Entry<K, V> {
 /// The entries of one hash.
 type Bucket<K, V> = SmallVec<[Arc<Entry<K, V>>; 1]>;
 
-/// A hasher for keys that are hashes already.
+/// A hasher for keys that are already hashes.
 #[derive(Default)]
 struct AsIs(u64);
 

@@ -165,8 +165,8 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock like [`lock`](Self::lock), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends before the lock is free. If it had ended before the call, this is an
-    /// error even if the lock is free.
+    /// If the context ends before the lock is free. If it had already ended before the call, the
+    /// call fails even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -230,8 +230,8 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock like [`lock_arc`](Self::lock_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends before the lock is free. If it had ended before the call, this is an
-    /// error even if the lock is free.
+    /// If the context ends before the lock is free. If it had already ended before the call, the
+    /// call fails even if the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;

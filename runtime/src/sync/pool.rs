@@ -134,7 +134,7 @@ impl<T, F> Pool<T, F> {
     /// let pool = greenthread::sync::Pool::new(Vec::<u8>::new);
     /// let mut buffer = pool.get();
     /// buffer.extend(b"used");
-    /// buffer.clear(); // it comes out as it was put back
+    /// buffer.clear(); // it is as it was when it was put back
     /// pool.put(buffer);
     /// ```
     pub fn put(&self, value: T) {

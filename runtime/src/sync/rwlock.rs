@@ -34,9 +34,9 @@ pub use guards::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 ///
 /// The lock is as fair as Go's: a waiting writer blocks new readers, and the readers that wait when
 /// a writer unlocks go before the next writer. So neither side starves the other. Writers are
-/// served in the order in which they began to wait. It follows that a goroutine that holds a read
-/// guard must not take another: if a writer begins to wait in between, the two wait for each other
-/// forever.
+/// served in the order in which they began to wait. Since a waiting writer blocks new readers, a
+/// goroutine that holds a read guard must not take another read guard: if a writer begins to wait
+/// in between, the goroutine and the writer wait for each other forever.
 ///
 /// One of the readers may be *upgradable* ([`upgradable_read`](Self::upgradable_read)): it can
 /// become the writer without a gap in which another caller could write. A writer can become a
@@ -176,8 +176,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`read`](Self::read), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if the
-    /// lock is free.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -269,8 +269,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`write`](Self::write), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if the
-    /// lock is free.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -371,8 +371,8 @@ impl<T: ?Sized> RwLock<T> {
     /// first.
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if the
-    /// lock is free.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};

@@ -158,8 +158,8 @@ impl Semaphore {
     /// ends, but does not keep others from being served.
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if permits
-    /// are free.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// permits are free.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
@@ -230,8 +230,8 @@ impl Semaphore {
     /// A request for too many permits waits like [`acquire_ctx`](Self::acquire_ctx).
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if permits
-    /// are free.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// permits are free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -344,7 +344,7 @@ impl Drop for Permit<'_> {
 /// use std::sync::Arc;
 ///
 /// struct Connection {
-///     _place: OwnedPermit, // given back with the connection
+///     _place: OwnedPermit, // released with the connection
 /// }
 ///
 /// let places = Arc::new(Semaphore::new(100));
@@ -361,7 +361,7 @@ pub struct OwnedPermit {
 }
 
 impl OwnedPermit {
-    /// Turns a borrowed permit of `semaphore` into an owned one.
+    /// Turns a borrowed permit of `semaphore` into an owned permit.
     fn of(semaphore: &Arc<Semaphore>, permit: Permit<'_>) -> Self {
         let owned = Self { semaphore: Arc::clone(semaphore), n: permit.n };
         permit.forget();

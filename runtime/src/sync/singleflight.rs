@@ -22,11 +22,11 @@
 //! the panic ends only the caller for which it was called. By that time, the key is free and the
 //! waiters are released.
 //!
-//! A lock protects the map. It is never held during the work or a wait. The key's `Hash` and `Eq`
-//! run under the lock and may park. The key's `Clone` does too, before anything is inserted. Keys
-//! and results are dropped after the lock is released. If a `Hash` or `Eq` panics while a call is
-//! being removed, the waiters are still released, and the next caller for that key replaces the
-//! call that was left behind.
+//! A lock protects the map, and this lock is never held during the work or a wait. The key's `Hash`
+//! and `Eq` run under the lock and may park. So does the key's `Clone`, which is called before
+//! anything is inserted. Keys and results are dropped after the lock is released. If a `Hash` or
+//! `Eq` panics while a call is being removed, the waiters are still released, and the next caller
+//! for that key replaces the call that was left behind.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -113,7 +113,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
     /// A call for the same key from within `f` blocks forever.
     ///
     /// # Panics
-    /// If `f` panics: the caller that ran it resumes the panic, and the callers that wait for the
+    /// If `f` panics: the caller that ran `f` resumes the panic, and the callers that wait for the
     /// result panic with the text of that panic.
     ///
     /// ```
@@ -208,8 +208,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Group<K, V> {
         rx
     }
 
-    /// Forgets the call for a key, so that the next caller starts a new call even while the old one
-    /// runs (Go's `Forget`).
+    /// Forgets the call for a key, so that the next caller starts a new call even while the old
+    /// call runs (Go's `Forget`).
     ///
     /// Never blocks.
     ///

@@ -140,8 +140,8 @@ impl WaitGroup {
     /// behind.
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if the
-    /// counter is 0.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// the counter is 0.
     ///
     /// # Panics
     /// Like [`wait`](Self::wait), if the counter reaches 0 first.

@@ -55,8 +55,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`read_arc`](Self::read_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if the
-    /// lock is free.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -114,8 +114,8 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the lock like [`write_arc`](Self::write_arc), unless the context ends first.
     ///
     /// # Errors
-    /// If the context ends first. If it had ended before the call, this is an error even if the
-    /// lock is free.
+    /// If the context ends first. If it had already ended before the call, the call fails even if
+    /// the lock is free.
     ///
     /// ```
     /// use greenthread::ctx::Context;
@@ -192,7 +192,8 @@ impl<T: ?Sized> ArcRwLockWriteGuard<T> {
         // SAFETY: the guard is in a `ManuallyDrop` and never dropped, so this moves its only
         // handle.
         let lock = unsafe { ptr::read(&guard.lock) };
-        // SAFETY: by I2 the lock is write-locked for this guard, which is gone without unlocking.
+        // SAFETY: by I2 the lock is write-locked for this guard, which was consumed without
+        // unlocking.
         unsafe { lock.raw.downgrade() };
         ArcRwLockReadGuard { lock }
     }

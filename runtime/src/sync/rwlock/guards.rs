@@ -241,8 +241,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
     /// the context ends first.
     ///
     /// # Errors
-    /// Returns the reason and the guard if the context ends first. If it had ended before the call,
-    /// this is an error even if there are no other readers.
+    /// Returns the reason and the guard if the context ends first. If it had already ended before
+    /// the call, the call fails even if there are no other readers.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error};
