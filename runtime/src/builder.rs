@@ -51,9 +51,9 @@ impl Builder {
 
     /// Reserves `bytes` of address space for the stack, rounded up to a power of two.
     ///
-    /// This includes the guard area at the end of the stack, which is at most 16 KiB. The size may
-    /// be from 16 KiB to 64 GiB; the default is 256 KiB or the value of `GREENTHREAD_STACK`. Memory
-    /// is committed as it is touched, so the unused part of a large reservation costs only address
+    /// The size includes the guard area at the end of the stack, which is at most 16 KiB. It may be
+    /// from 16 KiB to 64 GiB; the default is 256 KiB or the value of `GREENTHREAD_STACK`. Memory is
+    /// committed as it is touched, so the unused part of a large reservation costs only address
     /// space. Go needs no such choice, since its stacks grow.
     ///
     /// ```

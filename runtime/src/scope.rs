@@ -23,9 +23,9 @@ use crate::sync::{BlockingWait, End, Reason, reporting};
 /// Go has no counterpart; `errgroup` comes close.
 ///
 /// In a goroutine, use this function and not [`std::thread::scope`], which wakes the *thread* that
-/// entered the scope. If the goroutine has parked inside the scope, that thread runs another
-/// goroutine by then. If you need threads, hold a [`lock_os_thread`](crate::lock_os_thread) guard
-/// around the whole scope.
+/// entered the scope. If the goroutine has parked inside the scope, that thread is running another
+/// goroutine by the time it is woken. If you need threads, hold a
+/// [`lock_os_thread`](crate::lock_os_thread) guard around the whole scope.
 ///
 /// # Panics
 /// If a goroutine panicked and its handle was not joined, or if a goroutine did not run because

@@ -187,7 +187,7 @@ impl FuncTimer {
     /// Reschedules the call to `duration` from now (Go's `Timer.Reset`).
     ///
     /// Returns `true` if a call was pending; the new call replaces it. Returns `false` if that call
-    /// had already begun or was stopped; the new call is then one more call. Waits only for
+    /// had already begun or was stopped; the new call is then an additional one. Waits only for
     /// concurrent callers that stop or reset this timer.
     ///
     /// ```
