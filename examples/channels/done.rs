@@ -1,9 +1,10 @@
 //! Done channels: telling goroutines to stop, and learning that they have.
 //!
 //! Go's `done := make(chan struct{})` and `close(done)`. Nothing is ever sent on the channel, as
-//! the type `Infallible` says. The close is the message, and reaches every goroutine that receives,
-//! now or later. Dropping the sender closes the channel, even if its owner panics. For the opposite
-//! direction, each goroutine has a channel: `JoinHandle::done` closes when it ends.
+//! the type `Infallible` shows. The close is the message, and it reaches every goroutine that
+//! receives, now or later. Dropping the sender closes the channel, even if its owner panics. In the
+//! opposite direction, each goroutine has its own channel: `JoinHandle::done` closes when the
+//! goroutine ends.
 //!
 //! Prints:
 //!
@@ -39,7 +40,8 @@ fn main() {
     println!("all {} workers have stopped", workers.len());
 }
 
-/// Counts until told to stop, and returns how many numbers were received.
+/// Starts a goroutine that sends numbers until it is told to stop, and then returns how many were
+/// received.
 fn count(stopped: Receiver<Infallible>) -> (Receiver<u64>, JoinHandle<u64>) {
     let (tx, rx) = channel::bounded(0);
     let counter = spawn(move || {
@@ -54,7 +56,7 @@ fn count(stopped: Receiver<Infallible>) -> (Receiver<u64>, JoinHandle<u64>) {
     (rx, counter)
 }
 
-/// Does nothing until told to stop.
+/// Starts a goroutine that does nothing until it is told to stop.
 fn idle(stopped: Receiver<Infallible>) -> JoinHandle<()> {
     spawn(move || {
         stopped.recv().unwrap_err();

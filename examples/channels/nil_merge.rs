@@ -1,8 +1,9 @@
 //! Nil channels, which switch off arms of a `select!`.
 //!
-//! An arm on a nil channel is never chosen. In `merge`, an input that has closed becomes `never()`,
-//! Go's `a = nil`: a receive from a closed channel always succeeds at once, so its arm would be
-//! chosen again and again. In `buffer`, the arm that sends is off while there is nothing to send.
+//! An arm on a nil channel is never chosen. In `merge`, an input that has closed is replaced with
+//! `never()`, like Go's `a = nil`. Otherwise, its arm would be chosen again and again, because a
+//! receive from a closed channel always returns at once. In `buffer`, the arm that sends is off
+//! while there is nothing to send.
 //!
 //! Prints:
 //!
@@ -19,7 +20,7 @@ use greenthread::{go, select};
 
 #[greenthread::main]
 fn main() {
-    // The inputs mix in any way, but the values of one input keep their order.
+    // The inputs may interleave in any way, but the values of each input keep their order.
     let merged = merge(source(vec![1]), source(vec![2, 4, 6, 8, 10, 12]));
     let (a, b): (Vec<_>, Vec<_>) = merged.iter().partition(|n| n % 2 == 1);
     println!("from a: {a:?}\nfrom b: {b:?}");
@@ -38,7 +39,7 @@ fn source(numbers: Vec<u32>) -> Receiver<u32> {
     rx
 }
 
-/// Sends on the values of both inputs, and ends when both have ended.
+/// Forwards the values of both inputs, and ends when both have ended.
 fn merge(mut a: Receiver<u32>, mut b: Receiver<u32>) -> Receiver<u32> {
     let (tx, rx) = channel::bounded(0);
     go!(move || {
@@ -58,7 +59,7 @@ fn merge(mut a: Receiver<u32>, mut b: Receiver<u32>) -> Receiver<u32> {
     rx
 }
 
-/// Receives values as fast as they come, and sends them on as fast as the reader takes them.
+/// Receives values as fast as they arrive, and forwards them as fast as the reader takes them.
 fn buffer(mut input: Receiver<u32>) -> Receiver<u32> {
     let (tx, rx) = channel::bounded(0);
     let (off, _) = channel::nil();

@@ -1,10 +1,10 @@
 //! The prime sieve: a chain of goroutines, one for each prime.
 //!
 //! The classic of Go's tutorial, after Hoare and McIlroy. A generator sends 2, 3, 4, ... into the
-//! chain. The first number that comes out is a prime, and gets a goroutine of its own at the end of
-//! the chain, which drops all multiples of it. Go's version never ends. In this one, the last
-//! receiver is dropped; each goroutine then finds that its next send fails, and stops the goroutine
-//! before it.
+//! chain. The first number that comes out is a prime. It gets its own goroutine at the end of the
+//! chain, which drops all multiples of the prime. Go's version never ends. In this version, the
+//! last receiver is dropped. Each goroutine then finds that its next send fails, and its end stops
+//! the goroutine before it.
 //!
 //! Prints:
 //!
@@ -45,7 +45,7 @@ fn generate(wg: &WaitGroup) -> Receiver<u64> {
     rx
 }
 
-/// Sends on the numbers that `prime` does not divide.
+/// Forwards the numbers that `prime` does not divide.
 fn filter(wg: &WaitGroup, numbers: Receiver<u64>, prime: u64) -> Receiver<u64> {
     let (tx, rx) = channel::bounded(0);
     wg.go(move || {

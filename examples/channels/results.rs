@@ -2,9 +2,9 @@
 //!
 //! For one result, the function that starts the goroutine returns the receiver, like Go's
 //! `func f() <-chan T`. A capacity of one lets the goroutine end even if the result is never
-//! received. For many results, all goroutines share a channel. Results come in any order, so each
-//! says what it belongs to and whether it succeeded. The channel closes when the last sender is
-//! dropped, so nothing has to be counted.
+//! received. For many results, all goroutines share a channel. Results arrive in any order, so each
+//! result says which input it belongs to and whether the work succeeded. The channel closes when
+//! the last sender is dropped, so nothing has to be counted.
 //!
 //! Prints:
 //!
@@ -41,7 +41,7 @@ fn main() {
 fn multiply(a: u64, b: u64) -> Receiver<u64> {
     let (tx, rx) = channel::bounded(1);
     go!(move || {
-        // Fails if the caller has dropped the receiver: then the product is not needed.
+        // Fails if the caller has dropped the receiver and so does not need the product.
         let _ = tx.send(a * b);
     });
     rx

@@ -1,7 +1,7 @@
 //! `select!` with a `default` arm: channel operations that do not wait.
 //!
-//! The default arm is taken if no other arm is ready at this moment, as in Go. It makes a receive
-//! that only polls, a send that drops a value for which there is no room, and a check of a done
+//! As in Go, the default arm is taken if no other arm is ready. With it you can write a receive
+//! that only polls, a send that drops the value when there is no room, and a check of a done
 //! channel in the middle of a computation. For a single channel, `try_send` and `try_recv` do the
 //! same.
 //!

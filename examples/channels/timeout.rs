@@ -1,8 +1,8 @@
 //! Giving up on a slow operation.
 //!
 //! Go's `select` with `case <-time.After(limit)`. The limit ends the wait, not the work: the
-//! operation continues, and must be able to get rid of its answer. Here its send fails, because the
-//! receiver is gone. Work that can stop halfway gets a context instead: see `deadline`.
+//! operation continues, and must be able to dispose of its answer. Here, its send fails because the
+//! receiver is gone. Work that can stop halfway should get a context instead: see `deadline`.
 //!
 //! Prints:
 //!
@@ -41,7 +41,8 @@ fn main() {
     println!("one channel: {}", silent.recv_timeout(Duration::from_millis(1)).unwrap_err());
 }
 
-/// Waits for the answer; takes the receiver, so that it is gone when the wait is over.
+/// Waits for the answer. Takes ownership of the receiver, which is therefore dropped when the wait
+/// ends.
 fn wait(answer: Receiver<u32>, limit: Duration) -> String {
     select! {
         recv(answer) -> answer => format!("the answer is {}", answer.unwrap()),

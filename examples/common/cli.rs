@@ -7,11 +7,11 @@ use std::process::{self, ExitCode, Termination};
 
 use lexopt::Error;
 
-/// What the shell reports for a program that SIGPIPE ended, such as `sha256sum` in
+/// The status that the shell reports for a program that SIGPIPE has ended, such as `sha256sum` in
 /// `sha256sum | head`.
 const BROKEN_PIPE: u8 = 128 + 13;
 
-/// What the user asked for.
+/// The action that the user asked for.
 pub(crate) enum Command<O> {
     /// Run the program with these options.
     Run(O),
@@ -49,7 +49,8 @@ pub(crate) fn run<O, T: Termination>(
     })
 }
 
-/// Prints an error on standard error. If even that fails, the exit status still reports it.
+/// Prints an error on standard error. Even if printing fails, the exit status still reports the
+/// error.
 pub(crate) fn complain(program: &str, what: &dyn Display) {
     let _ = io::stderr().write_all(format!("{program}: {what}\n").as_bytes());
 }
@@ -60,10 +61,10 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
     out.write_all(text.as_ref()).and_then(|()| out.flush()).map_err(cannot_print)
 }
 
-/// Turns an error of standard output into one with a message.
+/// Adds a message to an error of standard output.
 ///
-/// If the reader is gone, there is nothing left to do: the process ends with the status of a
-/// program that SIGPIPE ends.
+/// If the reader is gone, nothing is left to do, so the process ends with the status of a program
+/// that SIGPIPE has ended.
 pub(crate) fn cannot_print(error: io::Error) -> io::Error {
     if error.kind() == ErrorKind::BrokenPipe {
         process::exit(BROKEN_PIPE.into());

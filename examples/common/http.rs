@@ -1,4 +1,4 @@
-//! A minimal HTTP/1.0 server for small examples: GET, one request on a connection, no header
+//! A minimal HTTP/1.0 server for small examples: GET only, one request per connection, no header
 //! fields.
 //!
 //! The example `http` is a real server. For a client, see `http_get.rs`.
@@ -22,7 +22,7 @@ impl Answer {
     }
 }
 
-/// A function that answers a GET of a path: Go's `http.Handler`.
+/// A function that answers a GET request for a path, like Go's `http.Handler`.
 pub(crate) trait Handler: Fn(&Context, &str) -> Answer + Send + Sync + 'static {}
 
 impl<F: Fn(&Context, &str) -> Answer + Send + Sync + 'static> Handler for F {}
@@ -35,7 +35,7 @@ pub(crate) fn serve(ctx: &Context, handler: impl Handler) -> io::Result<SocketAd
     let ctx = ctx.clone();
     go!(move || {
         listener.serve(&ctx, Duration::ZERO, move |ctx, stream| {
-            // A client that disconnects halfway is not served further.
+            // A client that disconnects halfway is not an error for the server.
             let _ = answer(ctx, &stream, &handler);
         })
     });

@@ -1,4 +1,4 @@
-//! A minimal HTTP/1.0 client for small examples. The example `fetch` is a real one.
+//! A minimal HTTP/1.0 client for small examples. The example `fetch` is a real client.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What the servers of this folder share: from the command line to the shutdown.
+//! The code that the servers of this folder share, from the command line to the shutdown.
 //!
 //! ```text
 //!   main ── args ── listen ── serve ──┬─ goroutine: connection
@@ -6,8 +6,8 @@
 //!   SIGINT, SIGTERM ──'               └─ ...
 //! ```
 //! A signal cancels the context that `serve` watches. The server then accepts no more connections,
-//! gives the open ones some seconds to end by themselves, and finally cancels their contexts as
-//! well.
+//! gives the open connections some seconds to end by themselves, and finally cancels their
+//! contexts.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -26,7 +26,8 @@ pub(crate) mod cli;
 
 pub(crate) use cli::{Command, run};
 
-/// Listens, and prints the address on the first line of standard output, as port 0 means any port.
+/// Listens, and prints the address on the first line of standard output, since port 0 means any
+/// port.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(addr)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
@@ -39,7 +40,7 @@ pub(crate) fn until_signal() -> (Context, Cancel) {
     signal::notify_context(&Context::background(), &[Signal::SIGINT, Signal::SIGTERM])
 }
 
-/// Parses the value of an option; the option's name is for the error message.
+/// Parses the value of an option; `name` is the option's name for the error message.
 pub(crate) fn value<T: FromStr<Err: Display>>(name: &str, value: &OsStr) -> Result<T, Error> {
     let text = value.to_str().ok_or_else(|| format!("{name}: {value:?} is not UTF-8"))?;
     text.parse().map_err(|error| format!("{name}: {text:?}: {error}").into())

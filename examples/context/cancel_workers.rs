@@ -1,6 +1,6 @@
 //! Canceling two workers by hand, one after the other.
 //!
-//! Each worker has a context of its own, Go's `context.WithCancel`, with a handle that cancels it.
+//! Each worker has its own context, like Go's `context.WithCancel`, with a handle that cancels it.
 //! A worker answers pings until its context ends. Canceling one context does not affect the other;
 //! canceling the parent would end both. `with_cancel_cause` also records why.
 //!
@@ -36,10 +36,10 @@ fn main() {
     report();
 }
 
-/// A ping, with the channel for its answer.
+/// A ping is the channel for its answer.
 type Ping = Sender<()>;
 
-/// Starts a worker that returns why it ended.
+/// Starts a worker that returns the reason that it ended.
 fn work(ctx: &Context) -> (Sender<Ping>, JoinHandle<Error>) {
     let (tx, pings) = channel::bounded(0);
     let ctx = ctx.clone();
@@ -57,7 +57,7 @@ fn work(ctx: &Context) -> (Sender<Ping>, JoinHandle<Error>) {
 
 fn state(worker: &Sender<Ping>) -> &'static str {
     let (tx, answer) = channel::bounded(1);
-    // The worker owned the receiver: when it is gone, sending fails.
+    // The worker owns the receiver, so sending fails once the worker is gone.
     match worker.send(tx) {
         Ok(()) => answer.recv().map_or("gone", |()| "alive"),
         Err(_) => "gone",

@@ -1,9 +1,9 @@
 //! Deadlines: work that stops when its time is up.
 //!
-//! Go's `context.WithTimeout` and `WithDeadline`. The context is passed down through all calls, and
-//! everything that waits under it gives up in time: on a channel, in a sleep, or on a socket. A
-//! callee may have a shorter deadline than its caller, but never a longer one. A computation has to
-//! check `ctx.err()` now and then.
+//! Go's `context.WithTimeout` and `WithDeadline`. The context is passed down through all calls.
+//! Every wait under it ends in time, whether on a channel, in a sleep, or on a socket. A callee may
+//! have a shorter deadline than its caller, but never a longer one. A computation has to check
+//! `ctx.err()` now and then.
 //!
 //! Prints:
 //!
@@ -21,7 +21,7 @@ use greenthread::ctx::{Context, Error};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// So short that it passes during the check.
+/// So short that it passes during the computation.
 const SHORT: Duration = Duration::from_millis(10);
 
 #[greenthread::main]
@@ -50,7 +50,7 @@ fn print_page(ctx: &Context, takes: Duration) -> Result<&'static str, Error> {
     Ok("done")
 }
 
-/// Searches the longest Collatz sequence below a number that is out of reach.
+/// Searches for the longest Collatz sequence below a limit that is out of reach.
 fn compute(ctx: &Context) -> Result<u64, Error> {
     let mut longest = 0;
     for start in 1..u64::from(u32::MAX) {

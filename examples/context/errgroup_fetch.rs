@@ -2,8 +2,8 @@
 //!
 //! Go's `golang.org/x/sync/errgroup`. `Group::with_context` creates a context that ends when the
 //! first goroutine returns an error, and `wait` returns that error when all goroutines have ended.
-//! Connects, reads, and writes under the context end with it, so none of them waits for a page that
-//! is no longer needed.
+//! Connects, reads, and writes under the context end when it ends, so none of them waits for a page
+//! that is not needed anymore.
 //!
 //! Prints:
 //!
@@ -44,7 +44,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the outcome for each path.
+/// Fetches the pages concurrently and prints the outcome for each path.
 fn fetch_all(ctx: &Context, addr: SocketAddr, paths: &[&'static str]) -> Result<(), String> {
     let (group, ctx) = Group::with_context(ctx);
     let outcomes = Arc::new(Mutex::new(Vec::new()));
@@ -77,7 +77,7 @@ fn page(ctx: &Context, path: &str) -> Answer {
         return Answer::new(500, "out of order");
     }
     if path.starts_with("/slow/") {
-        // Slower than any client waits.
+        // Takes longer than any client waits.
         let _ = ctx.done().recv();
     }
     Answer::new(200, format!("the page {path}"))

@@ -1,10 +1,10 @@
-//! Values that belong to a request: from the middleware of an HTTP server down to everything it
+//! Values that belong to a request, passed from the middleware of an HTTP server to everything it
 //! calls.
 //!
 //! Go's `context.WithValue`, and its `func(http.Handler) http.Handler`: a middleware takes a
-//! handler and returns one. Each middleware puts what it knows into the context, under a type of
-//! its own, as Go does under a key of an unexported type. So the log knows whose request it is,
-//! without `orders` passing that on.
+//! handler and returns one. Each middleware stores its value in the context under its own type; Go
+//! programs use a key of an unexported type for this. So the log knows which user sent the request,
+//! even though `orders` does not pass that on.
 //!
 //! Prints:
 //!
@@ -34,7 +34,7 @@ use http::{Answer, Handler};
 struct RequestId(u64);
 struct User(String);
 
-/// The function that receives the lines of the log.
+/// The sender for the lines of the log.
 struct Log(Sender<String>);
 
 #[greenthread::main]

@@ -29,7 +29,7 @@ or if time ran out or a signal came before the end (standard error says why); 2
 if the command line is wrong; 141 if the reader of the output is gone.
 ";
 
-/// What to visit, and how.
+/// The options of a run.
 pub(crate) struct Options {
     /// `None` means the program's own site.
     pub(crate) url: Option<Url>,
@@ -65,7 +65,7 @@ pub(crate) fn parse() -> Result<Command<Options>, Error> {
     Ok(Command::Run(options))
 }
 
-/// Returns the time between two events, from the number of events in a second.
+/// Parses a number of events per second, and returns the time between two events.
 fn period(text: &str) -> Result<Duration, String> {
     let period = text.parse().ok().and_then(|rate: f64| Duration::try_from_secs_f64(rate.recip()).ok());
     period.ok_or_else(|| "not a number above zero".to_owned())

@@ -1,8 +1,9 @@
-//! The links in a page. A real crawler has an HTML parser; here, `href="..."` is a link anywhere.
+//! The links in a page. A real crawler has an HTML parser; here, `href="..."` counts as a link
+//! wherever it appears.
 
 use crate::url::Url;
 
-/// Returns the links of a page to its own server, in the order in which they stand there.
+/// Returns the links of a page to its own server, in the order in which they appear on the page.
 pub(crate) fn of(page: &Url, html: &str) -> Vec<Url> {
     let values = html.split("href=\"").skip(1).filter_map(|rest| rest.split_once('"'));
     values.filter_map(|(link, _)| resolve(page, &link.replace("&amp;", "&"))).collect()
@@ -29,8 +30,8 @@ fn resolve(page: &Url, link: &str) -> Option<Url> {
     Url::parse(&text).ok().filter(|url| url.authority == page.authority)
 }
 
-/// Normalizes a path: `/c` for `/a/../b/.././c`. Otherwise there would be endless pages, each under
-/// many names.
+/// Normalizes a path: `/c` for `/a/../b/.././c`. Otherwise each page would have endlessly many
+/// names.
 fn without_dots(path: &str) -> String {
     let mut kept = Vec::new();
     for segment in path.split('/').skip(1) {

@@ -8,11 +8,11 @@
 //!            └───────────────────── pages of the next depth ──────────────────────────┘
 //! ```
 //!
-//! Two independent limits apply: the number of goroutines limits how many pages are fetched at
-//! once, and the rate limiter limits how many are fetched per second, however fast they come.
-//! `map_ordered` keeps the order, so each run prints the same. The crawl goes depth by depth, so
-//! the depth of a page is the length of the shortest path to it. When the context ends, everything
-//! ends.
+//! Two independent limits apply. The number of goroutines limits how many pages are fetched at
+//! once. The rate limiter limits how many are fetched per second, however fast the server answers.
+//! `map_ordered` keeps the order, so each run prints the same lines. The crawl proceeds depth by
+//! depth, so the depth of a page is the length of the shortest path to it. When the context ends,
+//! everything ends.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -46,7 +46,7 @@ use url::Url;
 /// The time limit for one page.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The part of a page that is searched for links.
+/// The number of bytes of a page that are searched for links.
 const MAX_PAGE: usize = 1 << 20;
 
 struct Page {
@@ -64,8 +64,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints a line for each page, and returns whether there was an answer for each; an error if the
-/// crawl did not reach its end.
+/// Prints a line for each page, and returns the exit status, which says whether every page gave an
+/// answer. Returns an error if the crawl did not reach its end.
 fn crawl(ctx: &Context, options: Options) -> io::Result<ExitCode> {
     let start = options.url.map_or_else(site::start, Ok)?;
     let limiter = Arc::new(RateLimiter::steady(options.period));

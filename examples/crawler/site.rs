@@ -1,4 +1,4 @@
-//! A site to visit: a home page, a tree of twenty more below it, and a dead link.
+//! A site to visit: a home page, a tree of twenty more pages below it, and a dead link.
 
 use std::io;
 use std::time::Duration;
@@ -23,8 +23,8 @@ fn page(ctx: &Context, path: &str) -> Answer {
     let Some(number) = number.parse().ok().filter(|number: &usize| *number <= PAGES) else {
         return Answer::new(404, "no such page");
     };
-    // Every fifth page is slow. If the client disconnects in the meantime, the server finds out
-    // later.
+    // Every fifth page is slow. If the client disconnects during the sleep, the server notices only
+    // afterward.
     if number % 5 == 4 {
         let _ = ctx.sleep(Duration::from_millis(30));
     }

@@ -8,7 +8,7 @@ use lexopt::Error;
 
 use crate::cli::Command;
 
-/// The largest sensible number of workers, as each has a buffer.
+/// The largest sensible number of workers, given that each has a buffer.
 const MAX_WORKERS: usize = 65_536;
 
 const HELP: &str = "\

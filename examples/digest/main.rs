@@ -11,14 +11,14 @@
 //!                                     prints it, takes the next
 //! ```
 //!
-//! The workers finish in any order, the lines must come out in path order, and a tree of a million
-//! files must not need more memory than one of a thousand. The window (see `window.rs`) solves
-//! both: it keeps the answers in the order in which the walker asked, and it has `WINDOW` places.
-//! When the oldest file is huge, the walker runs ahead until all places are taken. Then it waits,
-//! like every sender to a full channel.
+//! The workers finish in any order, but the lines must be printed in path order. And a tree of a
+//! million files must not need more memory than a tree of a thousand. The window (see `window.rs`)
+//! solves both problems: it keeps the answers in the order of the walker's requests, and it has
+//! only `WINDOW` places. When the oldest file is huge, the walker runs ahead until all places are
+//! taken. Then it waits, like every sender to a full channel.
 //!
-//! The rest is plain blocking code. Reading a file may block an OS thread, but nothing here has to
-//! know: in the meantime, the scheduler lets another thread run the goroutines that wait.
+//! Everything else is plain blocking code. Reading a file may block an OS thread, but this program
+//! does not have to care: the scheduler lets another thread run the other goroutines.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -43,8 +43,8 @@ use progress::Progress;
 use walk::{Failure, Walk};
 use window::{Entrance, Exit, Slot};
 
-/// How many files the walker may be ahead of the printer. A wider window keeps the workers busy
-/// behind a larger file, and takes more memory.
+/// The number of files that the walker may be ahead of the printer. A wider window keeps the
+/// workers busy behind a larger file, and takes more memory.
 const WINDOW: usize = 4096;
 
 /// A file to read.
@@ -53,7 +53,7 @@ struct Job {
     answer: Slot<Answer>,
 }
 
-/// The outcome for a file, or for a folder that cannot be listed.
+/// The outcome for a file, or an error for a folder that cannot be listed.
 type Answer = Result<(PathBuf, Sum), Failure>;
 
 #[greenthread::main]
@@ -61,8 +61,8 @@ fn main() -> ExitCode {
     cli::run("digest", args::parse(), digest)
 }
 
-/// Prints a line for each file, and returns whether all of them could be read; an error if standard
-/// output cannot be written.
+/// Prints a line for each file, and returns the exit status, which says whether all files could be
+/// read. Returns an error if standard output cannot be written.
 fn digest(options: Options) -> io::Result<ExitCode> {
     let progress = Progress::new(options.progress);
     let (entrance, exit) = window::new(WINDOW);
@@ -77,8 +77,8 @@ fn digest(options: Options) -> io::Result<ExitCode> {
     Ok(if all_read { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Walks the folders, and requests the digest of each file. Its channels close when it returns, and
-/// so everything ends.
+/// Walks the folders, and requests the digest of each file. Its channels close when it returns,
+/// which ends the workers and the printer.
 fn walker(roots: Vec<PathBuf>, window: Entrance<Answer>, jobs: Sender<Job>) {
     for found in roots.into_iter().flat_map(Walk::new) {
         let Some(answer) = window.reserve() else { return };
@@ -91,7 +91,8 @@ fn walker(roots: Vec<PathBuf>, window: Entrance<Answer>, jobs: Sender<Job>) {
 
 /// Reads files until there are no more.
 fn worker(jobs: Receiver<Job>, progress: Progress) {
-    // On the heap, as a goroutine's stack is for calls; and only once, as the files share it.
+    // On the heap, because a goroutine's stack is meant for calls, and allocated only once, because
+    // all files share it.
     let mut buffer = vec![0; hash::BUFFER];
     for Job { path, answer } in jobs {
         answer.fill(match hash::file(&path, &mut buffer, &progress) {
@@ -101,7 +102,7 @@ fn worker(jobs: Receiver<Job>, progress: Progress) {
     }
 }
 
-/// Prints the answers in path order as they come.
+/// Prints the answers in path order as they become available.
 fn printer(window: Exit<Answer>, progress: Progress) -> io::Result<bool> {
     // Not `stdout().lock()`: that lock belongs to the OS thread, and the goroutine may wake up on
     // another one.

@@ -1,4 +1,4 @@
-//! The line on standard error that shows the progress.
+//! The progress line on standard error.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Progress {
         self.bar.suspend(f)
     }
 
-    /// Leaves the last state on the screen.
+    /// Leaves the final state on the screen.
     pub(crate) fn finish(&self) {
         self.bar.finish();
     }

@@ -1,17 +1,17 @@
 //! The regular files under a path, in path order, in constant memory.
 //!
-//! Path order is the order of the bytes of the whole path, so the output of `digest` is that of
-//! `find FOLDER -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`. A folder sorts as if its
-//! name ended with a slash, because that is how the paths of its files compare with those of its
-//! siblings: `a-b`, then `a/x`, then `a0`.
+//! Path order is the order of the bytes of the whole path, so the output of `digest` equals the
+//! output of `find FOLDER -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`. A folder sorts
+//! as if its name ended with a slash, because that is how the paths of its files compare with the
+//! paths of its siblings: `a-b`, then `a/x`, then `a0`.
 //!
 //! Sorting a folder requires its names, and a folder may have a million of them. So a folder is
-//! read in passes: each pass keeps the `BATCH` smallest names that are larger than the last one
+//! read in passes: each pass keeps the `BATCH` smallest names that are larger than the last name
 //! delivered. Nearly every folder takes one pass. A huge folder is read several times, which costs
-//! less than reading its files, and no folder costs more memory than a batch. Ready-made walkers
-//! sort a folder by holding all of it.
+//! less than reading its files, and no folder needs more memory than one batch. Ready-made walkers
+//! hold all names of a folder to sort them.
 //!
-//! Symbolic links in a folder are not followed, so there are no loops; pipes, sockets, and devices
+//! Symbolic links in a folder are not followed, so there are no loops. Pipes, sockets, and devices
 //! are left out.
 
 use std::collections::BinaryHeap;
@@ -22,18 +22,18 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::vec;
 
-/// How many names of one folder are held at a time: about ten megabytes.
+/// The number of names of one folder that are held at a time: about ten megabytes.
 const BATCH: usize = 1 << 17;
 
-/// A path that could not be read, and why.
+/// A path that could not be read, and the reason.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) path: PathBuf,
     pub(crate) error: io::Error,
 }
 
-/// An iterator over the files under `root`. It reports what it cannot read in the place of the
-/// file, and continues.
+/// An iterator over the files under `root`. If it cannot read a path, it reports the failure in the
+/// path's place, and continues.
 pub(crate) struct Walk {
     root: Option<PathBuf>,
     folders: Vec<Folder>,
@@ -86,7 +86,7 @@ impl Iterator for Walk {
     }
 }
 
-/// The names in one folder, in order; those of folders end in a slash.
+/// The names in one folder, in order; the names of subfolders end in a slash.
 struct Folder {
     path: PathBuf,
     batch: usize,
@@ -130,7 +130,7 @@ impl Iterator for Folder {
 }
 
 /// Collects the `limit` smallest names in the folder that are larger than `after`, and returns
-/// whether there are more.
+/// `true` if there may be more.
 fn smallest_names(
     folder: &Path,
     after: Option<&[u8]>,
@@ -153,8 +153,9 @@ fn smallest_names(
     Ok(more)
 }
 
-/// Returns the name as it sorts, or `None` for anything but a regular file or a folder. A name
-/// whose type cannot be determined counts as a file: opening it will report the reason.
+/// Returns the name in the form in which it sorts, or `None` for anything but a regular file or a
+/// folder. A name whose type cannot be determined counts as a file: opening it will report the
+/// reason.
 fn name_to_sort(name: OsString, file_type: io::Result<FileType>) -> Option<Vec<u8>> {
     let mut name = name.into_vec();
     match file_type {
@@ -180,7 +181,7 @@ mod tests {
     }
 
     fn walk(root: &Path, batch: usize) -> Vec<PathBuf> {
-        // The limit is for a walk that goes in circles.
+        // The limit catches a walk that goes in circles.
         let walk = Walk { batch, ..Walk::new(root.to_owned()) }.take(1000);
         walk.map(|found| found.unwrap().strip_prefix(root).unwrap().to_owned()).collect()
     }

@@ -1,24 +1,24 @@
-//! The window between the walker and the printer: answers come in any order, and leave in the order
-//! of the requests.
+//! The window between the walker and the printer: answers arrive in any order, and leave in the
+//! order of the requests.
 //!
 //! # Protocol
 //!
 //! The window is a channel of channels, a Go idiom. A request *reserves* a slot (a channel for one
 //! answer), puts its receiving end into the queue, and passes its sending end to the worker. The
-//! exit takes the oldest receiving end from the queue and waits for that answer, even if others are
-//! ready already.
+//! exit takes the oldest receiving end from the queue and waits for its answer, even if other
+//! answers are ready already.
 //!
-//! The queue is a bounded channel, so its capacity is the width of the window: with every place
-//! taken, `reserve` blocks until the oldest answer has left. This back-pressure keeps the walk from
-//! filling the memory with results that wait behind one large file.
+//! The queue is a bounded channel whose capacity determines the width of the window. When every
+//! place is taken, `reserve` blocks until the oldest answer has left. This back-pressure keeps the
+//! walk from filling the memory with results that wait behind one large file.
 //!
-//! Rejected: sequence numbers, and a map of early answers at the exit. The map needs a limit of its
-//! own, and the counter that enforces it would be a second, hand-made channel.
+//! Rejected: sequence numbers, and a map of early answers at the exit. The map needs its own limit,
+//! and the counter that enforces this limit would be a second, hand-made channel.
 //!
 //! # Invariants
 //!
-//! * I1: at most `width` slots are reserved whose answer has not left. The slot that the exit waits
-//!   for, or has just handed out, is one of them.
+//! * I1: at most `width` reserved slots have answers that have not left. The slot that the exit
+//!   waits for, or has just handed out, is one of them.
 //! * I2: filling a slot never blocks: a slot has room for one answer, and `fill` consumes the slot.
 //! * I3: therefore the exit always advances once the oldest slot is filled or dropped, and there is
 //!   no circular wait.
@@ -27,12 +27,13 @@ use greenthread::channel::{self, Receiver, Sender};
 
 /// Creates a window for `width` answers.
 pub(crate) fn new<T>(width: usize) -> (Entrance<T>, Exit<T>) {
-    // I1: the slot that the exit holds is no longer in the queue, hence one place less.
+    // I1: the slot that the exit holds is not in the queue anymore, so the queue has one place
+    // less.
     let (entrance, exit) = channel::bounded(width.checked_sub(1).expect("a window has at least one place"));
     (Entrance(entrance), Exit(exit))
 }
 
-/// Where slots are reserved. Dropping it ends the exit, after the answers that are still to come.
+/// The end where slots are reserved. Dropping it ends the exit, after all pending answers.
 pub(crate) struct Entrance<T>(Sender<Receiver<T>>);
 
 impl<T> Entrance<T> {
@@ -51,13 +52,13 @@ pub(crate) struct Slot<T>(Sender<T>);
 impl<T> Slot<T> {
     /// Sends the answer. Does not block (I2).
     pub(crate) fn fill(self, answer: T) {
-        // Fails if the exit is gone, when the answer is not needed.
+        // Fails if the exit is gone; then the answer is not needed.
         let _ = self.0.send(answer);
     }
 }
 
-/// Where the answers leave, in the order of their slots; `None` stands for a slot that was dropped
-/// unfilled.
+/// The end where the answers leave, in the order of their slots. `None` stands for a slot that was
+/// dropped unfilled.
 pub(crate) struct Exit<T>(Receiver<Receiver<T>>);
 
 impl<T> Iterator for Exit<T> {
@@ -123,7 +124,7 @@ mod tests {
             }
         });
 
-        // Tests the queue alone, without an exit. The pause gives a broken window time to show
+        // Tests the queue alone, without an exit. The pause gives a broken window time to reveal
         // itself.
         wait_for(&reserved, WIDTH - 1);
         std::thread::sleep(Duration::from_millis(50));

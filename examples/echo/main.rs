@@ -9,7 +9,7 @@
 //! The whole server is the loop in `echo`, written as if for one client. Each client has a
 //! goroutine, so a client that sends nothing costs a page of stack and a small buffer, but no
 //! thread and no wake-up. With `--idle`, a client that neither sends nor receives for that long is
-//! disconnected: the stream has the timeouts, as in std.
+//! disconnected. The stream enforces the timeouts, as in std.
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -48,8 +48,8 @@ Options:
 Exit status: 0, 1 if the server cannot listen, 2 if the command line is wrong.
 ";
 
-/// The buffer of a connection: small while the client is quiet, it doubles as long as a read fills
-/// it.
+/// The initial buffer of a connection. It is small while the client is quiet, and doubles each time
+/// a read fills it.
 const SMALL: usize = 2 * 1024;
 const LARGE: usize = 64 * 1024;
 
@@ -86,7 +86,7 @@ fn serve(options: Options) -> io::Result<()> {
     let (ctx, _cancel) = server::until_signal();
     let idle = options.idle;
     server::listen(options.addr)?.serve(&ctx, options.grace, move |ctx, stream| {
-        // The failure of one client does not concern the others.
+        // The failure of one client does not affect the others.
         let _ = echo(ctx, &stream, idle);
     })
 }
@@ -98,7 +98,7 @@ fn echo(ctx: &Context, stream: &TcpStream, idle: Option<Duration>) -> io::Result
     stream.set_read_timeout(idle)?;
     stream.set_write_timeout(idle)?;
     let mut stream = stream.with_ctx(ctx);
-    // On the heap, as a goroutine's stack is for calls.
+    // On the heap, because a goroutine's stack is meant for calls.
     let mut buffer = vec![0; SMALL];
     loop {
         match stream.read(&mut buffer) {

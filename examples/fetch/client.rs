@@ -1,4 +1,4 @@
-//! One GET, from the connection to the last byte.
+//! One GET request, from the connection to the last byte.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -29,12 +29,12 @@ pub(crate) fn get(ctx: &Context, url: &Url, on_data: impl FnMut(&[u8])) -> io::R
     answer(stream, on_data)
 }
 
-/// Reads the answer to a GET on a connection that has no other use.
+/// Reads the answer to a GET request on a connection that has no other use.
 fn answer(stream: impl Read, on_data: impl FnMut(&[u8])) -> io::Result<u16> {
     let mut source = Source { stream, buffer: vec![0; MAX_HEAD], start: 0, end: 0 };
     loop {
         let (status, length) = source.head()?;
-        // 100 Continue and other interim answers come before the final one.
+        // 100 Continue and other interim answers precede the final one.
         if !(100..200).contains(&status) {
             return source.body(length, on_data).map(|()| status);
         }
@@ -80,7 +80,7 @@ impl Length {
 struct Source<R> {
     stream: R,
     buffer: Vec<u8>,
-    /// `buffer[start..end]` was read and is not used up.
+    /// `buffer[start..end]` was read but is not consumed yet.
     start: usize,
     end: usize,
 }
@@ -99,7 +99,7 @@ impl<R: Read> Source<R> {
         Ok(len > 0)
     }
 
-    /// Reads more like [`fill`](Self::fill), where the end of the stream or a full buffer is an
+    /// Reads more like [`fill`](Self::fill), but the end of the stream or a full buffer is an
     /// error.
     fn need(&mut self) -> io::Result<()> {
         if self.input().len() == self.buffer.len() {
@@ -126,7 +126,7 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// Reads the body, and passes it on.
+    /// Reads the body, and passes it to `on_data`.
     fn body(&mut self, length: Length, mut on_data: impl FnMut(&[u8])) -> io::Result<()> {
         match length {
             Length::Known(mut left) => loop {

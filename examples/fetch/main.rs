@@ -1,5 +1,5 @@
-//! `fetch URL...`: gets many URLs at once, and prints the status, size, and time of each in the
-//! order given.
+//! `fetch URL...`: gets many URLs at once, and prints the status, size, and time of each of them in
+//! the order given.
 //!
 //! ```text
 //!   main ──┬─ goroutine: waits for the semaphore, connects, asks, reads ─┐
@@ -8,9 +8,10 @@
 //!   SIGINT, SIGTERM
 //! ```
 //!
-//! Every URL has a goroutine from the start; the semaphore limits how many of them work. Each has a
-//! context with a timeout below the one that a signal ends, and `TcpStream::connect_ctx` and
-//! `with_ctx` make the socket obey it: no other code here deals with time.
+//! Every URL has a goroutine from the start; the semaphore limits how many of them work at once.
+//! Each goroutine has a context with a timeout, which is a child of the context that a signal ends.
+//! `TcpStream::connect_ctx` and `with_ctx` make the socket obey the child context, so no other code
+//! here deals with time.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -47,8 +48,8 @@ fn main() -> ExitCode {
     cli::run("fetch", args::parse(), fetch)
 }
 
-/// Prints a line for each URL, and returns whether all gave an answer; an error if standard output
-/// cannot be written.
+/// Prints a line for each URL, and returns the exit status, which says whether every URL gave an
+/// answer. Returns an error if standard output cannot be written.
 fn fetch(options: Options) -> io::Result<ExitCode> {
     let (ctx, _cancel) = signal::notify_context(&Context::background(), &[Signal::SIGINT, Signal::SIGTERM]);
     let places = Arc::new(Semaphore::new(options.concurrency));
@@ -85,7 +86,7 @@ fn fetch(options: Options) -> io::Result<ExitCode> {
     Ok(if all_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Gets one URL when the semaphore allows. The time limit begins then.
+/// Gets one URL when the semaphore allows. The time limit begins at that point.
 fn visit(ctx: &Context, places: &Semaphore, timeout: Duration, url: &Url) -> io::Result<Answer> {
     let _place = places.acquire_ctx(ctx, 1)?;
     let begin = Instant::now();

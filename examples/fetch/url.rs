@@ -8,7 +8,7 @@ const SCHEME: &str = "http://";
 #[derive(Debug)]
 pub(crate) struct Url {
     text: String,
-    /// Host and port, as they were given.
+    /// The host and port, as they were given.
     pub(crate) authority: String,
     /// A name, or an address without its brackets.
     pub(crate) host: String,
@@ -18,7 +18,7 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Parses a URL. What it accepts can be sent as it is.
+    /// Parses a URL. An accepted URL can be sent as it is.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("only printable ASCII characters, the rest as %XX");

@@ -1,9 +1,10 @@
 //! Loop variables in goroutines: what each closure captures.
 //!
 //! In Go before 1.22, all iterations of a loop shared one variable, and goroutines started in the
-//! loop mostly saw its last value. In Rust, each iteration has a variable of its own, and `move`
-//! gives it to the closure. Without `move`, the compiler refuses (E0373), since the goroutine may
-//! outlive what it borrows. You can still share one variable, but you have to ask for it.
+//! loop usually saw its last value. In Rust, each iteration has its own variable, and `move` gives
+//! it to the closure. Without `move`, the compiler rejects the program (E0373), since the goroutine
+//! may outlive the variables that it borrows. You can still share one variable, but you have to do
+//! so explicitly.
 //!
 //! Prints:
 //!
@@ -39,8 +40,8 @@ fn moved() -> Vec<usize> {
     all
 }
 
-/// Fills a slice from goroutines that borrow: a scope ends after its goroutines, so they may borrow
-/// from outside of it. Only references are moved here.
+/// Fills a slice from goroutines that borrow. A scope ends after its goroutines, so they may borrow
+/// from outside the scope. Only references are moved here.
 fn borrowed(names: &[&str]) -> Vec<usize> {
     let mut lengths = vec![0; names.len()];
     scope(|s| {
@@ -51,8 +52,8 @@ fn borrowed(names: &[&str]) -> Vec<usize> {
     lengths
 }
 
-/// Repeats Go's old mistake: one variable for all iterations, and goroutines that read it after the
-/// last one.
+/// Repeats Go's old mistake: all iterations share one variable, and the goroutines read it after
+/// the last iteration.
 fn shared() -> Vec<usize> {
     let shared = Arc::new(AtomicUsize::new(0));
     let (end_of_loop, ended) = channel::bounded::<Infallible>(0);

@@ -1,9 +1,10 @@
 //! A deadlock, and the runtime's report.
 //!
 //! Two goroutines take two locks in opposite order, and each waits for the lock that the other one
-//! holds. Main waits for both of them. When all goroutines wait for each other and nothing can wake
-//! them, the runtime reports it with the stack of each, and ends the process with status 2, like
-//! Go's. The cure is to take locks in the same order everywhere; here, by swapping two lines.
+//! holds. Main waits for both goroutines. When all goroutines wait for each other and nothing can
+//! wake them, the runtime reports the deadlock with the stack of each goroutine, and ends the
+//! process with status 2, like Go's runtime. The cure is to take locks in the same order
+//! everywhere, which here means swapping two lines.
 //!
 //! Prints:
 //!

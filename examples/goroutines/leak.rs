@@ -1,9 +1,10 @@
 //! A goroutine leak, how to find it, and its fix.
 //!
 //! Three goroutines look something up, and only the first answer is needed. In Go, the other two
-//! wait forever to send on an unbuffered channel. In Rust they do not, since a send fails when the
-//! last receiver is gone. But here each goroutine has a receiver itself. `debug::blocked_for` lists
-//! the goroutines that wait, and `num_goroutine`, Go's `runtime.NumGoroutine`, counts all of them.
+//! wait forever to send on an unbuffered channel. In Rust they usually do not, since a send fails
+//! when the last receiver is gone. But here, each goroutine holds a receiver itself.
+//! `debug::blocked_for` lists the goroutines that wait, and `num_goroutine`, Go's
+//! `runtime.NumGoroutine`, counts all of them.
 //!
 //! Prints:
 //!
@@ -25,12 +26,12 @@ use greenthread::{go, num_goroutine, time};
 const MIRRORS: usize = 3;
 
 fn look_up(answers: &Sender<&str>) {
-    // Fails when no receiver is left.
+    // Fails if no receiver is left.
     let _ = answers.send("found it");
 }
 
-/// Returns the first answer, and leaks the other goroutines: to check whether another one was
-/// faster, each of them has a receiver, so its own send never fails.
+/// Returns the first answer, and leaks the other goroutines. To check whether another goroutine was
+/// faster, each of them holds a receiver, so its own send never fails.
 fn first_answer_leaky() -> &'static str {
     let (tx, rx) = channel::bounded(0);
     for _ in 0..MIRRORS {
@@ -44,8 +45,8 @@ fn first_answer_leaky() -> &'static str {
     rx.recv().unwrap()
 }
 
-/// Returns the first answer: the goroutines have senders only, and the sends that wait fail when
-/// this function drops the receiver.
+/// Returns the first answer, and leaks nothing. The goroutines hold only senders, and their waiting
+/// sends fail when this function drops the receiver.
 fn first_answer() -> &'static str {
     let (tx, rx) = channel::bounded(0);
     for _ in 0..MIRRORS {
