@@ -130,7 +130,7 @@ impl Iterator for Folder {
 }
 
 /// Collects the `limit` smallest names in the folder that are larger than `after`, and returns
-/// `true` if there may be more.
+/// `true` if there are more.
 fn smallest_names(
     folder: &Path,
     after: Option<&[u8]>,

@@ -38,7 +38,7 @@ impl<'a> Answer<'a> {
         Self { status, content_type: "text/plain", allow: None, body: status.line().as_bytes() }
     }
 
-    /// Returns an answer that refuses the method.
+    /// Returns an answer that refuses the method of the request.
     pub(crate) fn wrong_method(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::plain(Status::MethodNotAllowed) }
     }
@@ -54,7 +54,8 @@ impl<'a> Answer<'a> {
             put("\r\nAllow: ");
             put(allow);
         }
-        // The default is not written: an HTTP/1.1 connection stays open, an HTTP/1.0 one does not.
+        // The default is not written: an HTTP/1.1 connection stays open, and an HTTP/1.0 connection
+        // does not.
         match (manner.close, manner.old) {
             (true, false) => put("\r\nConnection: close"),
             (false, true) => put("\r\nConnection: keep-alive"),
@@ -71,8 +72,8 @@ impl<'a> Answer<'a> {
 
 /// The current date, formatted again when the second changes.
 ///
-/// Each connection has one of its own, and no goroutine ticks: connections share no cache line, and
-/// an idle server does not wake up every second.
+/// Each connection has its own date, and no goroutine updates it. So connections share no cache
+/// line, and an idle server does not wake up every second.
 pub(crate) struct Date {
     second: u64,
     text: [u8; 29],

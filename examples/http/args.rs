@@ -41,13 +41,14 @@ Exit status: 0 if it was ended by a signal, 1 if it cannot listen, 2 if the
 command line is wrong.
 ";
 
-/// The longest timeout: anything longer means forever, and no clock overflows.
+/// The longest timeout. A longer one would mean forever anyway, and this limit keeps clocks from
+/// overflowing.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The smallest limit for a head: a request and a line of chunks must fit.
+/// The smallest limit for a head: a request and a chunk-size line must fit.
 const MIN_HEAD: usize = 512;
 
-/// What the user asked for.
+/// The options of a run.
 pub(crate) struct Options {
     pub(crate) addr: SocketAddr,
     pub(crate) patience: Patience,

@@ -1,8 +1,9 @@
 //! A decoder for chunked bodies. It does no I/O: the caller holds the bytes.
 //!
-//! The decoder is strict where a proxy in front might read the same bytes in another way (request
-//! smuggling). A size has a digit. Every line ends with CR and LF and contains no other line feed:
-//! the line of a size, of a trailer, and the empty line at the end. `httparse` accepts all of that.
+//! The decoder is strict wherever a proxy in front might interpret the same bytes differently
+//! (request smuggling). A size has at least one digit. Every line (a size, a trailer, and the empty
+//! line at the end) ends with CR and LF and contains no other line feed. `httparse` is more lenient
+//! about all of these.
 
 use httparse::{EMPTY_HEADER, Status, parse_chunk_size, parse_headers};
 
@@ -19,7 +20,7 @@ const CRLF: &[u8] = b"\r\n";
 pub(crate) enum Chunked {
     /// Before the line with a size.
     Size,
-    /// Inside a chunk of which this many bytes are to come.
+    /// Inside a chunk, with this many bytes still to come.
     Data(u64),
     /// Before the end of the line that ends a chunk.
     DataEnd,
@@ -27,16 +28,16 @@ pub(crate) enum Chunked {
     Trailers,
 }
 
-/// What is at the front of the input.
+/// The piece at the front of the input.
 #[derive(Debug)]
 pub(crate) enum Piece<'a> {
-    /// This many bytes of the body.
+    /// These bytes of the body.
     Data(&'a [u8]),
-    /// This many bytes between the parts of the body.
+    /// Framing of this many bytes between parts of the body.
     Framing(usize),
-    /// The last bytes of the body, this many.
+    /// The end of the body, which takes this many bytes.
     End(usize),
-    /// Too few bytes to tell.
+    /// There are too few bytes to tell.
     Partial,
 }
 
@@ -45,7 +46,8 @@ pub(crate) enum Piece<'a> {
 pub(crate) struct Malformed;
 
 impl Chunked {
-    /// Returns what is at the front of `input`. The caller removes it, and asks again.
+    /// Returns the piece at the front of `input`. The caller removes the piece, and calls this
+    /// again.
     ///
     /// Trailers are complete only when all of them are in `input`, so the caller limits the length
     /// of the input.

@@ -1,7 +1,7 @@
 //! A connection: reads requests and writes answers until one side ends it.
 //!
-//! Answers collect in a buffer, which is written when no complete request is left, right before a
-//! wait. So a client that sends sixteen requests at once gets sixteen answers at once.
+//! Answers collect in a buffer. The buffer is written when no complete request is left, right
+//! before a wait. So a client that sends sixteen requests at once gets sixteen answers at once.
 
 use std::io;
 use std::mem;
@@ -17,8 +17,8 @@ use crate::status::Status;
 use crate::wire::{Got, Wire};
 use greenthread::net::TcpStream;
 
-/// The number of bytes of answers that are written even if there are more requests, so that the
-/// client does not wait for too many.
+/// The number of bytes of answers at which the buffer is written even if there are more requests,
+/// so that the client does not wait too long.
 const ENOUGH: usize = 64 * 1024;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -51,8 +51,8 @@ pub(crate) fn serve(ctx: &Context, drain: &Context, stream: TcpStream, patience:
         part: Part::First,
         since: Instant::now(),
     };
-    // An error here means that the client cannot be reached anymore, which concerns no other
-    // connection.
+    // An error here means that the client cannot be reached anymore, which does not affect other
+    // connections.
     let _ = connection.run();
 }
 
@@ -62,10 +62,10 @@ struct Connection<'a> {
     patience: &'a Patience,
     wire: Wire,
     framer: Framer,
-    /// The answers to be written.
+    /// The answers that have not been written yet.
     answers: Vec<u8>,
     date: Date,
-    /// What the last read was for, and when that began.
+    /// The part that the last read was for, and the time at which that part began.
     part: Part,
     since: Instant,
 }
@@ -122,7 +122,7 @@ impl Connection<'_> {
         match routes::find(self.framer.request()) {
             Route::Answer(answer) => answer.write(&mut self.answers, manner, &self.date),
             Route::Sleep(duration) => {
-                // The client has a right to the earlier answers.
+                // The client should get the earlier answers now.
                 self.flush()?;
                 let slept = self.wire.watched(self.ctx, &mut self.framer, |ctx| {
                     ctx.sleep(duration).inspect_err(|error| {
@@ -131,7 +131,7 @@ impl Connection<'_> {
                     })
                 });
                 self.date.refresh();
-                // The drain may have begun in the meantime.
+                // The drain may have begun during the sleep.
                 manner.close |= self.is_draining() || slept.is_err();
                 let text = format!("slept for {} ms\n", duration.as_millis());
                 let answer = match slept {
@@ -144,8 +144,8 @@ impl Connection<'_> {
         Ok(!manner.close)
     }
 
-    /// Returns `true` if the answer must be the last. The context knows it before the wire does, as
-    /// the callback of the wire runs on a goroutine of its own.
+    /// Returns `true` if the answer must be the last. The context knows about the drain before the
+    /// wire does, because the callback of the wire runs on its own goroutine.
     fn is_draining(&self) -> bool {
         self.drain.err().is_some()
     }
@@ -159,8 +159,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Tells a client that waits for permission that the body may come, or that it need not; then
-    /// returns `false`.
+    /// Invites a client that waits for `100 Continue` to send the body. If the answer is an error
+    /// in any case, writes that answer instead and returns `false`.
     fn invite(&mut self) -> bool {
         let manner = Manner { close: true, ..self.manner() };
         match routes::find(self.framer.request()) {
@@ -187,7 +187,7 @@ impl Connection<'_> {
             return Ok(());
         }
         let written = self.wire.write_all(&self.answers, self.patience.write);
-        // One large answer must not occupy its memory for as long as the connection lives.
+        // One large answer must not occupy memory for as long as the connection lives.
         if self.answers.capacity() > 2 * ENOUGH {
             drop(mem::take(&mut self.answers));
         }

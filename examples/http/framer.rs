@@ -1,28 +1,29 @@
-//! Splits the bytes of a client into requests. It does no I/O: the connection fills the buffer, and
-//! asks what is in it.
+//! Splits the bytes of a client into requests. The framer does no I/O: the connection fills the
+//! buffer, and asks for the requests in it.
 //!
 //! One buffer receives the bytes, and a complete head is parsed in place. A body is copied out of
-//! it, so that the buffer never needs more room than a head. All memory is reused for the next
-//! request.
+//! the buffer, so that the buffer never needs more room than a head. All memory is reused for the
+//! next request.
 
 use crate::chunked::{Chunked, Piece};
 use crate::head::{self, Head, Length, Method};
 use crate::status::Status;
 
-/// The buffer for a client that sends one small request at a time. It doubles as long as a read
-/// fills it, up to the size of sixteen such requests, and beyond that when a head needs it.
+/// The initial buffer, enough for a client that sends one small request at a time. It doubles each
+/// time a read fills it, up to the size of sixteen such requests, and grows beyond that only when a
+/// head needs more.
 const INITIAL: usize = 1024;
 const PIPELINE: usize = 2048;
 
 /// A body with more capacity than this is not kept for the next request.
 const KEPT_BODY: usize = 64 * 1024;
 
-/// How much a client may send.
+/// The limits on what a client may send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of a head, and of the trailers.
+    /// The largest head, and the largest trailer section, in bytes.
     pub(crate) head: usize,
-    /// Bytes of a body.
+    /// The largest body, in bytes.
     pub(crate) body: usize,
 }
 
@@ -31,24 +32,24 @@ pub(crate) struct Limits {
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) target: String,
-    /// HTTP/1.0, not 1.1.
+    /// The request is in HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     pub(crate) keep_alive: bool,
     pub(crate) body: Vec<u8>,
 }
 
-/// What the connection must do next.
+/// The next action for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Answer [`Framer::request`].
     Request,
-    /// Tell the client, which waits for it, that the body may come. The request has no body yet.
+    /// Tell the waiting client to send the body. The request has no body yet.
     Continue,
-    /// Read more of this.
+    /// Read more of this part.
     More(Part),
 }
 
-/// What a read would bring.
+/// The part of a request that a read would bring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// The first byte of a request.
@@ -69,7 +70,7 @@ enum State {
 pub(crate) struct Framer {
     limits: Limits,
     input: Vec<u8>,
-    /// `input[start..end]` was read and is not used up.
+    /// `input[start..end]` was read but is not consumed yet.
     start: usize,
     end: usize,
     state: State,
@@ -116,7 +117,7 @@ impl Framer {
         &self.request
     }
 
-    /// Returns what must be done next. After an error, it is unknown where the next request begins.
+    /// Returns the next action. After an error, it is unknown where the next request begins.
     pub(crate) fn next(&mut self) -> Result<Next, Status> {
         let part = if matches!(self.state, State::Head) { self.head()? } else { None };
         if let Some(part) = part {
@@ -165,7 +166,7 @@ impl Framer {
         Ok(None)
     }
 
-    /// Takes what there is of the body, and returns `true` if that is all of it.
+    /// Takes the available part of the body, and returns `true` if the body is complete.
     fn body(&mut self) -> Result<bool, Status> {
         let body = &mut self.request.body;
         loop {

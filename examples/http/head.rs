@@ -1,10 +1,11 @@
-//! The head of a request: what `httparse` has read, checked against the rules that keep requests
+//! The head of a request: the output of `httparse`, checked against the rules that keep requests
 //! apart.
 //!
 //! If two readers disagree on where a request ends, an attacker can hide a second request in the
-//! body of the first. So there is one way to give a length, and everything else is refused (RFC
-//! 9112, 6.3): both Content-Length and Transfer-Encoding, either of them twice, a Content-Length
-//! with anything but digits, a coding other than `chunked`, and any coding in HTTP/1.0.
+//! body of the first. So there is only one way to give a length, and everything else is refused
+//! (RFC 9112, 6.3): both Content-Length and Transfer-Encoding, either of them twice, a
+//! Content-Length with anything but digits, a coding other than `chunked`, and any coding in
+//! HTTP/1.0.
 
 use std::mem::MaybeUninit;
 
@@ -12,11 +13,11 @@ use httparse::Header;
 
 use crate::status::Status;
 
-/// The largest number of header fields of a request, and the usual one.
+/// The largest number of header fields of a request, and the usual largest number.
 ///
-/// They are read into an array on the stack. An array with room for all of them would grow most
-/// goroutines' stacks to a second page, and a stack keeps its pages: 4 KiB for each connection,
-/// even when it is quiet later.
+/// The fields are read into an array on the stack. An array with room for the largest number would
+/// grow most goroutines' stacks to a second page. A stack keeps its pages, so this would cost 4 KiB
+/// for each connection, even when the connection is quiet later.
 const MAX_HEADERS: usize = 64;
 const USUAL_HEADERS: usize = 16;
 
@@ -42,7 +43,7 @@ pub(crate) struct Head<'a> {
     pub(crate) method: Method,
     /// The path and the query, even if the target is in absolute form.
     pub(crate) target: &'a str,
-    /// HTTP/1.0, not 1.1.
+    /// The request is in HTTP/1.0, not 1.1.
     pub(crate) old: bool,
     pub(crate) keep_alive: bool,
     /// The client waits for `100 Continue` before it sends the body.
@@ -54,8 +55,8 @@ pub(crate) struct Head<'a> {
 
 /// Parses the head at the front of `input`; returns `None` if it is not complete.
 ///
-/// An input that is refused stays refused whatever follows, so the answer does not depend on how
-/// the bytes arrive.
+/// An input that is refused stays refused, whatever follows it, so the answer does not depend on
+/// how the bytes arrive.
 pub(crate) fn parse(input: &[u8]) -> Result<Option<Head<'_>>, Status> {
     match parse_up_to::<USUAL_HEADERS>(input) {
         Err(Status::HeaderFieldsTooLarge) => parse_up_to::<MAX_HEADERS>(input),
@@ -63,7 +64,7 @@ pub(crate) fn parse(input: &[u8]) -> Result<Option<Head<'_>>, Status> {
     }
 }
 
-/// Not inlined, so that the larger array is only in a frame of its own.
+/// Not inlined, so that the larger array exists only in this function's own frame.
 #[inline(never)]
 fn parse_up_to<const COUNT: usize>(input: &[u8]) -> Result<Option<Head<'_>>, Status> {
     let mut headers = [const { MaybeUninit::uninit() }; COUNT];
@@ -129,7 +130,7 @@ impl Fields {
     fn read(headers: &[Header<'_>]) -> Result<Self, Status> {
         let mut fields = Self::default();
         for Header { name, value } in headers {
-            // Most fields are none of these, and their length shows it at once.
+            // Most fields are none of these, and their lengths show this at once.
             match name.len() {
                 4 if name.eq_ignore_ascii_case("host") => fields.hosts += 1,
                 6 if name.eq_ignore_ascii_case("expect") => {
@@ -159,7 +160,7 @@ impl Fields {
         if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Err(Status::BadRequest);
         }
-        // A length that is too large for a number is too large for the limit.
+        // A length that overflows the number also exceeds the limit.
         let add = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
         match self.length.replace(value.iter().fold(0, add)) {
             Some(_) => Err(Status::BadRequest),

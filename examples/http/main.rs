@@ -8,15 +8,15 @@
 //! ```
 //!
 //! * `framer.rs` splits the bytes into requests, with `head.rs` (on the crate `httparse`) and
-//!   `chunked.rs`. None of them does I/O, so tests can feed them every way in which bytes can be
-//!   split.
-//! * `connection.rs` reads, answers, and writes the answers of a pipeline at once.
-//! * `wire.rs` is the socket with its deadlines: slow clients, the watch on a client that may
-//!   disconnect, and the shutdown.
+//!   `chunked.rs`. None of them does I/O, so tests can feed them bytes split in every possible way.
+//! * `connection.rs` reads requests, answers them, and writes the answers to pipelined requests at
+//!   once.
+//! * `wire.rs` is the socket with its deadlines. It handles slow clients, clients that disconnect
+//!   during a request, and the shutdown.
 //!
-//! A `/plaintext` request allocates nothing: buffers belong to the connection. Only a request that
-//! waits for something, here `/slow`, gets a context and a second goroutine; for the others it
-//! would make no difference.
+//! A `/plaintext` request allocates nothing, because buffers belong to the connection. Only a
+//! request that waits for something, here `/slow`, gets a context and a second goroutine. For other
+//! requests, these would make no difference.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

@@ -13,16 +13,16 @@ const JSON: &[u8] = br#"{"message":"Hello, World!"}"#;
 /// The longest sleep that a client can ask for.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
-/// What a request needs.
+/// The work that a request needs.
 pub(crate) enum Route<'a> {
-    /// This answer.
+    /// This answer, at once.
     Answer(Answer<'a>),
     /// A sleep before the answer.
     Sleep(Duration),
 }
 
-/// Returns the route of a request. Reads only the target and the method, as the body may not be
-/// there yet.
+/// Returns the route of a request. Reads only the target and the method, because the body may not
+/// have arrived yet.
 pub(crate) fn find(request: &Request) -> Route<'_> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let get = matches!(request.method, Method::Get | Method::Head);

@@ -1,4 +1,4 @@
-//! Requests split in every way: the answer depends on the bytes alone.
+//! Requests split in every way. The answer must depend only on the bytes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::status::Status;
 
 const LIMITS: Limits = Limits { head: 512, body: 100 };
 
-/// What a framer finds in the bytes.
+/// An event that a framer finds in the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Event {
     Request {
@@ -20,11 +20,11 @@ enum Event {
         body: Vec<u8>,
     },
     Refused(Status),
-    /// The bytes end within this.
+    /// The bytes end within this part.
     Wants(Part),
 }
 
-/// Returns what a framer finds in the pieces, with one read for each.
+/// Returns the events that a framer finds in the pieces, with one read for each piece.
 fn frame<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     let mut framer = Framer::new(LIMITS);
     let mut events = Vec::new();
@@ -42,7 +42,7 @@ fn frame<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
                     body: request.body.clone(),
                 });
             }
-            // Depends on whether the body is there already, and changes nothing that follows.
+            // Depends on whether the body has arrived already, and does not affect later events.
             Ok(Next::Continue) => {}
             Ok(Next::More(part)) => {
                 while piece.is_empty() {
@@ -88,7 +88,7 @@ fn cut<'a>(input: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     begins.zip(ends).map(|(begin, end)| &input[begin..end]).collect()
 }
 
-/// Requests, some valid and some not, one after the other.
+/// Generates a sequence of requests, some valid and some not.
 fn conversation() -> impl Strategy<Value = Vec<u8>> {
     let good = prop_oneof![
         Just("GET /plaintext HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()),
@@ -169,7 +169,7 @@ fn requests_in_a_row_come_out_in_order() {
 
 #[test]
 fn buffer_grows_with_a_pipeline() {
-    // The number of requests at a time, and the largest space that is offered for them.
+    // The number of requests at a time, and the largest space that the framer offers for them.
     for (count, room) in [(1, 1024), (30, 1024), (100, 2048)] {
         let mut framer = Framer::new(Limits { head: 16 * 1024, body: 100 });
         let requests = b"GET /json HTTP/1.1\r\nHost: h\r\n\r\n".repeat(count);

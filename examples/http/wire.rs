@@ -2,22 +2,23 @@
 //!
 //! # Who uses the socket
 //!
-//! The connection reads and writes. When the server shuts down, two callbacks come from other
-//! goroutines: the *drain* (no further request) and later the *abort* (nothing further at all).
-//! Each callback records itself in `end`, then wakes a reader with a read deadline in the past. The
-//! connection sets its own deadline first, then checks `end`. So whichever of the two deadlines is
-//! set last, either the read fails at once or the connection has seen the record: both sides store,
-//! then load what the other side stores, and all of it is sequentially consistent.
+//! The connection reads and writes. When the server shuts down, other goroutines run two callbacks:
+//! the *drain* (no further request) and later the *abort* (nothing further at all). Each callback
+//! records itself in `end`, then wakes a reader with a read deadline in the past. The connection
+//! sets its own deadline first, then checks `end`. So whichever of the two deadlines is set last,
+//! either the read fails at once or the connection has seen the record. The reason is that both
+//! sides store first and then load what the other side stores, and that all of these operations are
+//! sequentially consistent.
 //!
 //! A read that fails before the connection's own deadline was woken for such a record. It is tried
-//! again if the record does not concern it: a drain lets a body come in, which belongs to a request
-//! that has begun.
+//! again if the record does not apply to it: a drain still lets the body of a request arrive that
+//! has already begun.
 //!
 //! # Deadlines that are rarely set
 //!
-//! A deadline has a timer, and a request takes a few microseconds. So a deadline that is up to an
-//! eighth too early stays as it is: a connection that is never idle for long sets one every few
-//! seconds. A limit of 8 s is really one of 7 to 8 s.
+//! A deadline needs a timer, and a request takes only a few microseconds. So a deadline that is up
+//! to an eighth too early stays as it is. A connection that is never idle for a long time then sets
+//! a deadline only every few seconds. A limit of 8 s is really a limit of 7 to 8 s.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -34,17 +35,17 @@ const OPEN: u8 = 0;
 const DRAIN: u8 = 1;
 const ABORT: u8 = 2;
 
-/// How long an aborted connection may still write its last answer, and how long a closing one
-/// listens.
+/// The time that an aborted connection has to write its last answer, and the time that a closing
+/// connection still listens.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The outcome of a read.
 pub(crate) enum Got {
-    /// This many bytes; 0 if the client will send no more.
+    /// This many bytes arrived; 0 if the client will send no more.
     Bytes(usize),
-    /// Nothing came in time.
+    /// Nothing arrived in time.
     TimedOut,
-    /// The server shuts down.
+    /// The server is shutting down.
     Ending,
 }
 
@@ -68,7 +69,8 @@ impl Wire {
         Self { socket, read_by: None, write_by: None, callbacks }
     }
 
-    /// Waits for bytes until `limit` after `since`. If `may_drain`, a drain ends the wait, too.
+    /// Waits for bytes until `limit` after `since`. If `may_drain` is `true`, a drain also ends the
+    /// wait.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -89,7 +91,7 @@ impl Wire {
                 Ok(len) => return Ok(Got::Bytes(len)),
                 Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
                 Err(_) if self.read_by.is_some_and(|by| by <= Instant::now()) => return Ok(Got::TimedOut),
-                // The next iteration finds out why it was woken.
+                // The next iteration finds out why the read was woken.
                 Err(_) => self.read_by = None,
             }
         }
@@ -108,9 +110,9 @@ impl Wire {
         (&self.socket.stream).write_all(bytes)
     }
 
-    /// Runs `work` under a child of `ctx` that also ends when the client disconnects, or shuts down
-    /// its sending side: these two look the same. What the client sends in the meantime goes into
-    /// `framer`; once that is full, the watch ends.
+    /// Runs `work` under a child of `ctx` that also ends when the client disconnects or shuts down
+    /// its sending side (the two look the same). Bytes that the client sends during the work go
+    /// into `framer`; once the framer is full, the watch ends.
     pub(crate) fn watched<T>(&mut self, ctx: &Context, framer: &mut Framer, work: impl FnOnce(&Context) -> T) -> T {
         let (ctx, cancel) = ctx.with_cancel_cause();
         let socket = &*self.socket;
@@ -122,14 +124,14 @@ impl Wire {
                     cancel.cancel("the client disconnected");
                 }
             });
-            // Even if `work` panics, as the scope waits for the watcher.
+            // Ends the watch even if `work` panics, because the scope waits for the watcher.
             let _end_of_watch = EndOfWatch { socket, over: &over };
             work(&ctx)
         })
     }
 
-    /// Shuts down the sending side, and waits a moment until the client has seen it. Closing a
-    /// socket with unread bytes resets the connection, and a reset may overtake the answer.
+    /// Shuts down the sending side, and waits briefly for the client to notice. Closing a socket
+    /// with unread bytes resets the connection, and a reset may overtake the answer.
     pub(crate) fn linger(&mut self) -> io::Result<()> {
         self.socket.stream.shutdown(Shutdown::Write)?;
         let mut ignored = vec![0; 4096];
@@ -147,12 +149,12 @@ impl Drop for Wire {
     }
 }
 
-/// Returns `true` if a deadline at `armed` is close enough to one at `by`.
+/// Returns `true` if a deadline at `armed` is close enough to a deadline at `by`.
 fn is_near(armed: Option<Instant>, by: Instant, limit: Duration) -> bool {
     armed.is_some_and(|armed| armed <= by && by - armed <= limit / 8)
 }
 
-/// What the connection, the callbacks, and the watcher share.
+/// The state that the connection, the callbacks, and the watcher share.
 struct Socket {
     stream: TcpStream,
     /// `OPEN`, `DRAIN`, or `ABORT`; it only grows.
@@ -169,7 +171,7 @@ impl Socket {
         }
     }
 
-    // Only a closed socket refuses a deadline, and closing it wakes every waiter, too.
+    // Only a closed socket refuses a deadline, and closing it also wakes every waiter.
     fn wake_reader(&self) {
         let _ = self.stream.set_read_deadline(Some(Instant::now()));
     }
@@ -178,8 +180,8 @@ impl Socket {
         let _ = self.stream.set_write_deadline(Some(Instant::now() + LAST_WORDS));
     }
 
-    /// Waits until the client has disconnected, and returns `true`; or `false` when the watch is
-    /// over.
+    /// Waits until the client has disconnected and returns `true`, or returns `false` when the
+    /// watch ends.
     fn is_left(&self, framer: &mut Framer, over: &AtomicBool) -> bool {
         loop {
             if self.stream.set_read_deadline(None).is_err() {

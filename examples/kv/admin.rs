@@ -1,4 +1,4 @@
-//! Commands about the connection and the server, and the publish and subscribe commands.
+//! Commands about the connection and the server, along with the publish and subscribe commands.
 
 use std::process;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ pub(crate) fn ping(call: &mut Call<'_, '_>) -> Outcome {
     }
     let text = call.request.from(1).next();
     if call.session.subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.len() > 0) {
-        // A subscriber can read only arrays.
+        // A subscriber can understand only arrays.
         let replies = call.replies();
         replies.array(2);
         replies.bulk(b"pong");
@@ -40,15 +40,15 @@ pub(crate) fn quit(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-/// Answers `POST` and `Host:`, with which HTTP requests begin or continue. Disconnects without a
-/// reply, as Redis does: the lines that follow are not the client's own words but, for example, a
-/// form that a web page makes its visitor's browser send to this port.
+/// Handles `POST` and `Host:`, which occur at the beginning of HTTP requests. Disconnects without a
+/// reply, as Redis does. The lines that follow are not the client's own commands but, for example,
+/// a form that a web page makes its visitor's browser send to this port.
 pub(crate) fn not_redis(call: &mut Call<'_, '_>) -> Outcome {
     call.session.quit = true;
     Ok(())
 }
 
-/// Selects the only database, which clients begin with.
+/// Selects the only database, as clients do when they start.
 pub(crate) fn select(call: &mut Call<'_, '_>) -> Outcome {
     match call.number(1)? {
         0 => call.replies().simple("OK"),
@@ -57,7 +57,7 @@ pub(crate) fn select(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-/// Returns the word after the name of the command, in capitals.
+/// Returns the word after the name of the command, in uppercase.
 fn subcommand(request: Request<'_>) -> Vec<u8> {
     request.at(1).to_ascii_uppercase()
 }
@@ -66,7 +66,7 @@ fn unknown_subcommand(request: Request<'_>) -> Failure {
     Failure::UnknownSubcommand(String::from_utf8_lossy(request.at(1)).into_owned())
 }
 
-/// Returns the settings that clients read before they start: nothing is ever saved.
+/// The settings that clients read before they start: nothing is ever saved.
 const SETTINGS: &[(&str, &str)] = &[("appendonly", "no"), ("save", "")];
 
 pub(crate) fn config(call: &mut Call<'_, '_>) -> Outcome {
@@ -86,8 +86,8 @@ pub(crate) fn config(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-/// Answers clients that ask for the table of commands to help with typing, which they can do
-/// without.
+/// Answers clients that request the table of commands for command-line completion. They can do
+/// without it.
 pub(crate) fn command(call: &mut Call<'_, '_>) -> Outcome {
     call.replies().array(0);
     Ok(())
@@ -108,7 +108,7 @@ pub(crate) fn client(call: &mut Call<'_, '_>) -> Outcome {
             call.session.name = call.request.at(2).to_vec();
             call.replies().simple("OK");
         }
-        // The name and version of the client's library.
+        // Sets the name and version of the client's library.
         (b"SETINFO", 4) => call.replies().simple("OK"),
         (b"ID" | b"GETNAME" | b"SETNAME" | b"SETINFO", _) => {
             let name = String::from_utf8_lossy(call.request.at(1)).to_lowercase();

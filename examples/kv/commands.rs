@@ -1,4 +1,4 @@
-//! The table of the commands, and what can be wrong with a request.
+//! The table of the commands, and the errors that a request can cause.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl<'c, 's> Call<'c, 's> {
         integer(self.request.at(index)).ok_or(Failure::NotAnInteger)
     }
 
-    /// Returns the time that is `amount` units ahead.
+    /// Returns the time that is `amount` units ahead of now.
     pub(crate) fn ahead(&self, amount: i64, unit: Duration) -> Result<Instant, Failure> {
         let milliseconds = amount.checked_mul(unit.as_millis() as i64);
         let ahead = milliseconds.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
@@ -47,7 +47,7 @@ impl<'c, 's> Call<'c, 's> {
     }
 }
 
-/// Why a request failed, in Redis' words.
+/// The reason that a request failed, in Redis's words.
 pub(crate) enum Failure {
     Unknown(String),
     UnknownSubcommand(String),
@@ -90,10 +90,9 @@ pub(crate) type Outcome = Result<(), Failure>;
 
 struct Command {
     name: &'static str,
-    /// The number of arguments, including the name; a negative number is the minimum. As Redis
-    /// counts.
+    /// The number of arguments, including the name; a negative number is a minimum, as in Redis.
     arity: i32,
-    /// Whether a subscriber may send it.
+    /// Whether a subscriber may send the command.
     always: bool,
     run: fn(&mut Call<'_, '_>) -> Outcome,
 }
@@ -177,7 +176,7 @@ fn try_run(call: &mut Call<'_, '_>) -> Outcome {
     (command.run)(call)
 }
 
-/// Quotes the beginning of an unknown command, no more of it than fits into a message.
+/// Quotes the beginning of an unknown command, but no more than fits into a message.
 fn unknown(request: Request<'_>) -> String {
     const MOST: usize = 128;
     let quote = |bytes: &[u8]| format!("'{}'", String::from_utf8_lossy(&bytes[..bytes.len().min(MOST)]));

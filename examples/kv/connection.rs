@@ -1,7 +1,7 @@
 //! The loop of a connection: read, run the commands, reply.
 //!
-//! A client may send many requests before it reads a reply. All requests that have come are
-//! processed, and their replies are sent together: one read and one write for all of them.
+//! A client may send many requests before it reads a reply. All requests that have arrived are
+//! processed, and their replies are sent together, with one read and one write for all of them.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -18,20 +18,22 @@ use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::resp::{Malformed, Parser, Replies};
 
-/// The input buffer of a quiet client, and what a busy one may keep while it sends nothing.
+/// The size of a quiet client's input buffer, which is also the most that a busy client may keep
+/// while it sends nothing.
 const SMALL: usize = 1024;
 const LARGE: usize = 64 * 1024;
-/// Replies beyond this are sent before the last request that has come is processed.
+/// If there are more bytes of replies than this, they are sent even before the last of the arrived
+/// requests is processed.
 const FLUSH: usize = 256 * 1024;
 
-/// What the server knows about the client.
+/// The server's state for one client.
 pub(crate) struct Session<'a> {
     pub(crate) database: &'a Database,
     pub(crate) id: u64,
     pub(crate) name: Vec<u8>,
     /// Replies that have not been sent.
     pub(crate) replies: Replies,
-    /// Present since the first SUBSCRIBE.
+    /// Present from the first SUBSCRIBE on.
     pub(crate) subscriptions: Option<Subscriptions<'a>>,
     /// The client has sent QUIT.
     pub(crate) quit: bool,
@@ -40,8 +42,8 @@ pub(crate) struct Session<'a> {
     pusher: Option<JoinHandle<()>>,
 }
 
-/// Serves a client until it disconnects, breaks the protocol, or `signal` ends; `ctx` ends what
-/// then takes too long.
+/// Serves a client until it disconnects or breaks the protocol, or until `signal` ends. If the
+/// shutdown then takes too long, `ctx` ends it.
 pub(crate) fn serve(database: &Database, signal: &Context, ctx: &Context, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = Arc::new(stream);
@@ -75,9 +77,9 @@ pub(crate) fn serve(database: &Database, signal: &Context, ctx: &Context, stream
 }
 
 impl Session<'_> {
-    /// Processes the requests that have come.
+    /// Processes the requests that have arrived.
     fn answer(&mut self, input: &mut Input, parser: &mut Parser) -> Result<(), Malformed> {
-        // As in Redis, requests that came together see the same time.
+        // As in Redis, requests that arrived together see the same time.
         let now = Instant::now();
         let mut commands = 0;
         let result = loop {
@@ -142,13 +144,13 @@ impl Drop for Session<'_> {
             subscriptions.outbox().end();
         }
         if let Some(pusher) = self.pusher.take() {
-            // If it panicked, the panic hook has printed that.
+            // If the pusher panicked, the panic hook has printed the panic.
             let _ = pusher.join();
         }
     }
 }
 
-/// The bytes that have come and are not processed yet.
+/// The bytes that have arrived but are not processed yet.
 #[derive(Default)]
 struct Input {
     bytes: Vec<u8>,
@@ -165,7 +167,7 @@ impl Input {
         self.begin += count;
     }
 
-    /// Reads more, and returns `false` if there is no more.
+    /// Reads more, and returns `false` at the end of the stream.
     fn read(&mut self, stream: &mut impl Read) -> io::Result<bool> {
         self.make_room();
         loop {
@@ -180,8 +182,8 @@ impl Input {
         }
     }
 
-    /// Moves the rest to the front, and doubles the memory if it is full: as the pieces grow with
-    /// the request, each byte is moved a few times, and not once per read.
+    /// Moves the remaining bytes to the front, and doubles the memory if it is full. The pieces
+    /// grow with the request, so each byte is moved only a few times, not once per read.
     fn make_room(&mut self) {
         let was_full = self.end == self.bytes.len();
         if self.begin > 0 {

@@ -1,10 +1,10 @@
-//! Redis' patterns: `*`, `?`, `[abc]`, `[^a-z]`, and a backslash before a literal character.
+//! Redis's patterns: `*`, `?`, `[abc]`, `[^a-z]`, and a backslash before a literal character.
 
 /// Returns `true` if all of `text` matches `pattern`.
 ///
-/// Only the last star ever has to be tried again with one byte more: whatever an earlier star took
-/// in addition, the later one would have to take less. So the time is at most the product of the
-/// lengths, where the obvious recursion would take exponential time for `a*a*a*a*a*b`.
+/// Only the last star ever has to be retried with one more byte: whatever an earlier star took in
+/// addition, the later star would have to take less. So the time is at most the product of the
+/// lengths, whereas the obvious recursion would take exponential time for `a*a*a*a*a*b`.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (pattern, text);
     let mut retry: Option<(&[u8], &[u8])> = None;
@@ -38,8 +38,8 @@ fn step(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     }
 }
 
-/// Returns what follows the class that begins after its bracket, if `byte` is in it. A class
-/// without an end extends to the end of the pattern.
+/// Returns the pattern after the class if `byte` is in the class. `inside` begins after the opening
+/// bracket. A class without an end extends to the end of the pattern.
 fn class(inside: &[u8], byte: u8) -> Option<&[u8]> {
     let (negated, mut rest) = match inside {
         [b'^', rest @ ..] => (true, rest),

@@ -80,7 +80,7 @@ pub(crate) fn persist(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 pub(crate) fn ttl(call: &mut Call<'_, '_>) -> Outcome {
-    // Rounded as in Redis: right after `EXPIRE key 10` it is 10.
+    // Rounded as in Redis: right after `EXPIRE key 10`, it is 10.
     time_to_live(call, |left| (left + MILLISECOND * 500).as_secs().into())
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn keys(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-/// Returns the number of keys, and how many of them expire.
+/// Returns the number of keys, and the number of keys that expire.
 pub(crate) fn sizes(call: &Call<'_, '_>) -> (usize, usize) {
     let all = call.store().all();
     let sizes = all.iter().map(|shard| shard.len(call.now));

@@ -8,7 +8,7 @@ use crate::store::{Shard, Value};
 
 type List = VecDeque<Vec<u8>>;
 
-/// Returns the list at the key; `None` if there is no such key.
+/// Returns the list at the key, or `None` if the key does not exist.
 fn list<'s>(shard: &'s mut Shard, key: &[u8], now: Instant) -> Result<Option<&'s mut List>, Failure> {
     match shard.get(key, now) {
         None => Ok(None),
@@ -52,8 +52,8 @@ pub(crate) fn rpop(call: &mut Call<'_, '_>) -> Outcome {
     pop(call, List::pop_back)
 }
 
-/// Replies without a count with one element or null, and with a count with an array, or null
-/// without a list.
+/// If the command has no count, replies with one element or null. If it has a count, replies with
+/// an array, or null if there is no list.
 fn pop(call: &mut Call<'_, '_>, pop: fn(&mut List) -> Option<Vec<u8>>) -> Outcome {
     let count = match call.request.len() {
         2 => None,

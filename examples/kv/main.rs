@@ -8,13 +8,14 @@
 //!   sweeper: sleeps until the first key expires ────────────────────────────────────────────────┘
 //! ```
 //!
-//! Redis runs all commands on one thread, so each of them is atomic. Here they run on all Ps and
+//! Redis runs all commands on one thread, so each of them is atomic. Here, they run on all Ps and
 //! are still atomic: see `store.rs` for the locks. `resp.rs` is the protocol, `connection.rs` the
-//! loop of a connection, `commands.rs` the table of the commands, and `strings.rs`, `lists.rs`,
-//! `keys.rs`, and `admin.rs` implement them. `pubsub.rs` and `outbox.rs` connect the connections to
-//! each other.
+//! loop of a connection, and `commands.rs` the table of the commands. `strings.rs`, `lists.rs`,
+//! `keys.rs`, and `admin.rs` implement the commands. `pubsub.rs` and `outbox.rs` carry messages
+//! between connections.
 //!
-//! After a signal, the requests that have come are still answered, then each connection is closed.
+//! After a signal, the requests that have arrived are still answered, and then each connection is
+//! closed.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -45,14 +46,14 @@ use pubsub::Broker;
 use resp::Limits;
 use store::Store;
 
-/// What all connections share.
+/// The state that all connections share.
 struct Database {
     store: Store,
     broker: Broker,
     limits: Limits,
     outbox: usize,
     started: Instant,
-    /// The number of open connections, and of all connections so far.
+    /// The number of open connections, and the number of all connections so far.
     clients: AtomicUsize,
     accepted: AtomicU64,
     commands: AtomicU64,
@@ -83,7 +84,7 @@ fn serve(options: Options) -> io::Result<()> {
     let signal = ctx.clone();
     listener.serve(&ctx, options.grace, move |ctx, stream| {
         database.clients.fetch_add(1, Ordering::Relaxed);
-        // The failure of one client does not concern the others.
+        // The failure of one client does not affect the others.
         let _ = connection::serve(&database, &signal, ctx, stream);
         database.clients.fetch_sub(1, Ordering::Relaxed);
     })

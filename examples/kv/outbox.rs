@@ -1,13 +1,14 @@
-//! What a subscriber has yet to be sent.
+//! The messages and replies that are waiting to be sent to a subscriber.
 //!
-//! Messages come from other connections, at any time, and a publisher must not wait for a
+//! Messages can arrive from other connections at any time, and a publisher must not wait for a
 //! subscriber that does not read. So a connection that subscribes gets a second goroutine, the
-//! pusher, and everything that it is sent goes through its outbox. A publisher only appends. A
-//! subscriber that is so slow that its outbox is full is disconnected: it has lost a message, and
-//! must notice.
+//! pusher, and everything sent to the subscriber goes through its outbox. A publisher only appends.
+//! A subscriber that is so slow that its outbox is full is disconnected, because it has lost a
+//! message and must notice the loss.
 //!
-//! The subscriber's own replies take the same way, which keeps their places among the messages; but
-//! its own goroutine can wait until there is room.
+//! The replies to the subscriber's own commands also go through the outbox, which keeps them in
+//! order with the messages. But the subscriber's own goroutine, unlike a publisher, can wait until
+//! there is room.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -21,7 +22,7 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     /// Notified when there is something to send, or at the end.
     filled: Condvar,
-    /// Notified when something has been taken out, or at the end.
+    /// Notified when something has been removed, or at the end.
     emptied: Condvar,
     limit: usize,
     stream: Arc<TcpStream>,
@@ -30,7 +31,7 @@ pub(crate) struct Outbox {
 #[derive(Default)]
 struct State {
     bytes: Vec<u8>,
-    /// Nothing more comes in.
+    /// No more messages or replies are accepted.
     ended: bool,
 }
 
@@ -60,7 +61,7 @@ impl Outbox {
         true
     }
 
-    /// Appends replies of any number; call [`wait_for_room`](Self::wait_for_room) first.
+    /// Appends replies of any size; call [`wait_for_room`](Self::wait_for_room) first.
     pub(crate) fn reply(&self, replies: &[u8]) {
         let mut state = self.state.lock();
         if !state.ended {
@@ -78,7 +79,7 @@ impl Outbox {
         self.emptied.wait_while(&mut self.state.lock(), |state| !state.ended && state.bytes.len() >= self.limit);
     }
 
-    /// Accepts nothing more. What is in the outbox is still sent.
+    /// Accepts nothing more. The current contents of the outbox are still sent.
     pub(crate) fn end(&self) {
         self.state.lock().ended = true;
         self.tell_the_end();
@@ -89,7 +90,7 @@ impl Outbox {
         self.emptied.notify_all();
     }
 
-    /// Runs the pusher: sends what comes in, until the end.
+    /// Runs the pusher, which sends everything that is added to the outbox, until the end.
     pub(crate) fn push(&self, ctx: &Context) {
         if self.push_all(ctx).is_err() {
             *self.state.lock() = State { bytes: Vec::new(), ended: true };

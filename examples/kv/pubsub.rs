@@ -1,8 +1,8 @@
 //! The subscriptions of all connections, and PUBLISH.
 //!
-//! There is one lock for all channels. So two messages come to all of their subscribers in the same
-//! order, and what a subscriber is sent (`subscribe`, `message`, `unsubscribe`) is what happened,
-//! in that order. Nothing waits under the lock: publishing only appends to outboxes.
+//! There is one lock for all channels. So two messages reach all of their subscribers in the same
+//! order, and a subscriber is sent every event (`subscribe`, `message`, `unsubscribe`) in the order
+//! in which it happened. Nothing waits under the lock, because publishing only appends to outboxes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl<'a> Subscriptions<'a> {
         &self.outbox
     }
 
-    /// Returns the number of names that are subscribed to.
+    /// Returns the number of names that the connection subscribes to.
     pub(crate) fn len(&self) -> usize {
         self.channels.len() + self.patterns.len()
     }

@@ -1,20 +1,20 @@
 //! RESP2, the Redis protocol: requests in, replies out.
 //!
 //! A request is an array of bulk strings (`*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`), or, for users of
-//! `nc`, a line of words (`ECHO hi`), in which quotes hold a word together. The parser gets all
-//! bytes from the first one of a request on, each time there are more of them. It remembers how far
-//! it has read, so a value of a megabyte in a thousand pieces is scanned once. The arguments are
+//! `nc`, a line of words (`ECHO hi`), in which quotes hold a word together. Each time more bytes
+//! arrive, the parser gets all bytes from the beginning of the request on. It remembers how far it
+//! has read, so a value of a megabyte in a thousand pieces is scanned only once. The arguments are
 //! not copied: they are ranges of the input.
 
 use std::fmt;
 use std::ops::Range;
 
-/// The longest line, which is an inline request or a length. As in Redis.
+/// The longest line, which is an inline request or a length, as in Redis.
 const MAX_LINE: usize = 64 * 1024;
-/// The most arguments of a request. As in Redis.
+/// The largest number of arguments of a request, as in Redis.
 const MAX_ARGUMENTS: i64 = 1024 * 1024;
 
-/// How large a request may be.
+/// The limits on the size of a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     /// The longest argument.
@@ -22,14 +22,15 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// All arguments together; Redis has 1 GB for 512 MB.
+    /// Returns the limit for all arguments together; Redis has 1 GB where a single argument may
+    /// have 512 MB.
     fn request(self) -> usize {
         self.bulk.saturating_mul(2).saturating_add(16 * 1024 * 1024)
     }
 }
 
-/// Why the bytes are not a request. The bytes that follow cannot be understood, so the connection
-/// has to end.
+/// The reason that the bytes are not a request. The bytes that follow cannot be interpreted, so the
+/// connection has to end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     CountLine,
@@ -72,12 +73,12 @@ impl<'a> Request<'a> {
         self.arguments.len()
     }
 
-    /// Returns the argument at `index`, which must be there.
+    /// Returns the argument at `index`, which must exist.
     pub(crate) fn at(self, index: usize) -> &'a [u8] {
         &self.bytes[self.arguments[index].clone()]
     }
 
-    /// Returns the arguments from `first` on; none if there are fewer.
+    /// Returns the arguments from `first` on, or none if there are fewer.
     pub(crate) fn from(self, first: usize) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.arguments.iter().skip(first).map(move |range| &self.bytes[range.clone()])
     }
@@ -89,7 +90,7 @@ pub(crate) struct Parser {
     arguments: Vec<Range<usize>>,
     /// The number of arguments, once the first line is known.
     count: Option<usize>,
-    /// The length of the argument that has begun.
+    /// The length of the argument that is currently being parsed.
     length: Option<usize>,
     /// The number of bytes that have been parsed.
     at: usize,
@@ -103,7 +104,7 @@ impl Parser {
     /// Looks for a request at the beginning of `input`, and returns its length. Then
     /// [`request`](Self::request) returns the request, and [`clear`](Self::clear) prepares for the
     /// next one. `None` means that the request is not complete: call again with these bytes and
-    /// some more. A request may be empty, and then has no reply.
+    /// some more. A request may be empty; an empty request has no reply.
     pub(crate) fn parse(&mut self, input: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
         let Some(count) = self.count else {
             return match input.first() {
@@ -190,8 +191,9 @@ impl Parser {
     }
 }
 
-/// Parses the number from `at` to the end of the line, and returns where the next line begins.
-/// `None` if the line has no end yet, `Some((None, _))` if it is not a number.
+/// Parses the number from `at` to the end of the line, and returns it with the position where the
+/// next line begins. Returns `None` if the line has no end yet, and `Some((None, _))` if the line
+/// is not a number.
 fn number(input: &[u8], at: usize, too_long: Malformed) -> Result<Option<(Option<i64>, usize)>, Malformed> {
     let line = &input[at..];
     match line.iter().take(MAX_LINE).position(|&byte| byte == b'\r') {
@@ -201,8 +203,8 @@ fn number(input: &[u8], at: usize, too_long: Malformed) -> Result<Option<(Option
     }
 }
 
-/// Appends the first word of `line` to `word`, and returns the rest; `None` if its quotes do not
-/// match.
+/// Appends the first word of `line` to `word`, and returns the rest of the line, or `None` if the
+/// quotes do not match.
 fn unquote<'a>(line: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     let mut quote = None;
     let mut rest = line;
@@ -228,7 +230,7 @@ fn unquote<'a>(line: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     }
 }
 
-/// Parses what follows a backslash within double quotes.
+/// Parses the escape that follows a backslash within double quotes.
 fn unescape<'a>(rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     if let [b'x', high, low, tail @ ..] = rest
         && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
@@ -248,7 +250,7 @@ fn unescape<'a>(rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     Some(tail)
 }
 
-/// Parses a decimal number as Redis writes it: no plus, no blanks, no leading zeros.
+/// Parses a decimal number as Redis writes it: no plus sign, no spaces, no leading zeros.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let well_formed = match digits {
@@ -287,7 +289,7 @@ fn push_decimal(bytes: &mut Vec<u8>, number: i64) {
     bytes.extend_from_slice(&digits[at..]);
 }
 
-/// Replies that wait to be sent.
+/// Replies that are waiting to be sent.
 #[derive(Default)]
 pub(crate) struct Replies {
     pub(crate) bytes: Vec<u8>,
@@ -307,7 +309,8 @@ impl Replies {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// Appends an error. Line ends in it become blanks, as it may quote the client's bytes.
+    /// Appends an error. Line ends in the error become spaces, because it may quote the client's
+    /// bytes.
     pub(crate) fn error(&mut self, error: &dyn fmt::Display) {
         self.bytes.push(b'-');
         let text = error.to_string().replace(['\r', '\n'], " ");
@@ -358,7 +361,7 @@ mod tests {
     const LIMITS: Limits = Limits { bulk: 1000 };
 
     /// Returns all requests in `pieces`, as a connection finds them: the rest of each piece is
-    /// passed again with the next one.
+    /// passed again with the next piece.
     fn requests(pieces: &[&[u8]]) -> Result<Vec<Vec<Vec<u8>>>, Malformed> {
         let (mut parser, mut input, mut found) = (Parser::default(), Vec::new(), Vec::new());
         for piece in pieces {

@@ -1,22 +1,23 @@
-//! The data: keys and values in shards, each under a lock of its own, and the times at which keys
+//! The data: keys and values in shards, each shard with its own lock, and the times at which keys
 //! expire.
 //!
-//! A command on one key locks one shard; a command on several keys locks all of their shards in the
-//! order of their numbers, so that two commands never wait for each other. Until a command is done,
-//! no other command sees an intermediate state: commands are atomic, as in Redis, and those on
-//! other shards run at the same time.
+//! A command on one key locks one shard. A command on several keys locks all of their shards in the
+//! order of the shard numbers, so that two commands never wait for each other. No command sees an
+//! intermediate state of another command: commands are atomic, as in Redis. Commands on different
+//! shards run at the same time.
 //!
-//! A key that has expired is gone for every reader. Its memory is freed by the next command on it,
-//! or by the sweeper: a goroutine that sleeps until the first key expires, and forever while no key
-//! will. A server that is not used does nothing at all.
+//! A key that has expired is gone for every reader. Its memory is freed by the next command on the
+//! key, or by the sweeper. The sweeper is a goroutine that sleeps until the first key expires, or
+//! forever if no key expires. A server that is not used does nothing at all.
 //!
 //! # Why the sweeper misses nothing
-//! `Alarm::next` is the time at which the sweeper will look again; a command that gives a key an
-//! earlier time wakes it. Before the sweeper goes through the shards it sets `next` to "never", and
-//! afterward to the earliest time it has seen. A time that is put into a shard is compared with
-//! `next` under the lock of that shard. Either the sweeper locks the shard later, and sees the
-//! time; or it held the lock before, and then the time is compared with "never", or with what was
-//! written after it: the lock publishes that, so Relaxed is enough for `next` itself.
+//! `Alarm::next` is the time of the sweeper's next check. A command that gives a key an earlier
+//! time wakes the sweeper. Before the sweeper goes through the shards, it sets `next` to "never",
+//! and afterward to the earliest time it has seen. A time that is put into a shard is compared with
+//! `next` under the lock of that shard. There are two cases. Either the sweeper locks the shard
+//! later, and sees the time. Or it held the lock before, and then the time is compared with
+//! "never", or with a later value of `next`. The lock publishes the "never", so Relaxed is enough
+//! for `next` itself.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -30,9 +31,9 @@ use greenthread::select;
 use greenthread::sync::{Mutex, MutexGuard};
 use greenthread::time;
 
-/// Many more than there are Ps, so that two commands seldom meet.
+/// Many more than there are Ps, so that two commands rarely need the same shard.
 const SHARDS: usize = 64;
-/// How many expired keys are removed before the lock of the shard is released for others.
+/// The number of expired keys that are removed before the lock of the shard is released for others.
 const BATCH: usize = 256;
 /// The shortest time between two sweeps. Expired keys may take memory for that long.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +43,7 @@ pub(crate) type Key = Arc<[u8]>;
 
 pub(crate) enum Value {
     String(Vec<u8>),
-    /// Never empty: a key is removed with the last element of its list.
+    /// Never empty: a key is removed along with the last element of its list.
     List(VecDeque<Vec<u8>>),
 }
 
@@ -54,7 +55,7 @@ struct Entry {
 /// A part of the data.
 pub(crate) struct Shard {
     entries: HashMap<Key, Entry>,
-    /// Exactly the entries that expire.
+    /// Contains exactly the entries that expire.
     expiring: BTreeSet<(Instant, Key)>,
     alarm: Arc<Alarm>,
 }
@@ -72,12 +73,13 @@ impl Shard {
         self.alive(key, now).map(|entry| &mut entry.value)
     }
 
-    /// Returns when the key expires; `Some(None)` if never, `None` if there is no such key.
+    /// Returns the time at which the key expires, `Some(None)` if it never expires, or `None` if
+    /// the key does not exist.
     pub(crate) fn expiry(&mut self, key: &[u8], now: Instant) -> Option<Option<Instant>> {
         self.alive(key, now).map(|entry| entry.expires)
     }
 
-    /// Sets the value and the time, and replaces the old ones.
+    /// Sets the value and the expiry time of the key, replacing the old ones.
     pub(crate) fn insert(&mut self, key: &[u8], value: Value, expires: Option<Instant>) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.value = value;
@@ -89,7 +91,7 @@ impl Shard {
         self.set_expiry(&key, expires);
     }
 
-    /// Removes the key, and returns `true` if it was there.
+    /// Removes the key, and returns `true` if it existed.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
         let Some((key, entry)) = self.entries.remove_entry(key) else { return false };
         if let Some(at) = entry.expires {
@@ -98,7 +100,7 @@ impl Shard {
         true
     }
 
-    /// Sets when the key expires; does nothing if it is not there.
+    /// Sets the time at which the key expires. Does nothing if the key does not exist.
     pub(crate) fn set_expiry(&mut self, key: &[u8], expires: Option<Instant>) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         let before = std::mem::replace(&mut entry.expires, expires);
@@ -120,14 +122,14 @@ impl Shard {
         self.entries.iter().filter(move |(_, entry)| alive(entry)).map(|(key, _)| key)
     }
 
-    /// Returns the number of keys, and how many of them expire.
+    /// Returns the number of keys, and the number of keys that expire.
     pub(crate) fn len(&self, now: Instant) -> (usize, usize) {
         let dead = self.expiring.iter().take_while(|(at, _)| *at <= now).count();
         (self.entries.len() - dead, self.expiring.len() - dead)
     }
 
-    /// Removes some of the expired keys. Returns `Err` if there may be more, and otherwise the
-    /// first time that lies ahead.
+    /// Removes some of the expired keys. Returns `Err` if there may be more of them, and otherwise
+    /// the first expiry time that lies ahead.
     fn sweep(&mut self, now: Instant) -> Result<Option<Instant>, ()> {
         for _ in 0..BATCH {
             match self.expiring.first() {
@@ -163,7 +165,7 @@ impl Store {
         self.hasher.hash_one(key) as usize % self.shards.len()
     }
 
-    /// Returns the shard that has the key.
+    /// Locks and returns the shard that has the key.
     pub(crate) fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
         self.shards[self.index(key)].lock()
     }
@@ -190,12 +192,12 @@ impl Store {
             .iter_mut()
             .map(|shard| (std::mem::take(&mut shard.entries), std::mem::take(&mut shard.expiring)))
             .collect();
-        // Freeing everything takes time, in which other commands can run.
+        // Freeing everything takes time; other commands can run during that time.
         drop(all);
         drop(taken);
     }
 
-    /// Removes the expired keys, and returns the first time that lies ahead.
+    /// Removes the expired keys, and returns the first expiry time that lies ahead.
     fn sweep(&self, now: Instant) -> Option<Instant> {
         let sweep = |shard: &Mutex<Shard>| {
             loop {
@@ -225,7 +227,7 @@ impl Store {
                 recv(woken) -> _ => {}
                 recv(ctx.done()) -> _ => return,
             }
-            // The sweeper looks soon anyway, so it need not be woken.
+            // The sweeper checks soon anyway, so it need not be woken.
             self.alarm.next.store(0, Ordering::Relaxed);
             if ctx.sleep(PAUSE).is_err() {
                 return;
@@ -241,15 +243,15 @@ pub(crate) struct Several<'a> {
 }
 
 impl Several<'_> {
-    /// Returns the shard that has the key, which must be one of those that were requested.
+    /// Returns the shard that has the key. The shard must be one of the requested shards.
     pub(crate) fn shard(&mut self, key: &[u8]) -> &mut Shard {
         self.shards[self.store.index(key)].as_mut().expect("it was asked for")
     }
 }
 
-/// What wakes the sweeper.
+/// The alarm that wakes the sweeper.
 struct Alarm {
-    /// When the sweeper looks again, in microseconds since `start`.
+    /// The time of the sweeper's next check, in microseconds since `start`.
     next: AtomicU64,
     start: Instant,
     wake: Sender<()>,
@@ -262,10 +264,11 @@ impl Alarm {
         u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(NEVER)
     }
 
-    /// Wakes the sweeper if `at` is early; call it under the lock of a shard that has a new time.
+    /// Wakes the sweeper if `at` is before its next check. Must be called under the lock of the
+    /// shard that has the new time.
     fn tell(&self, at: Instant) {
         if self.micros(at) < self.next.load(Ordering::Relaxed) {
-            // If the channel is full, the sweeper is about to look; if there is no receiver, the
+            // If the channel is full, the sweeper is about to check; if there is no receiver, the
             // server is shutting down.
             let _ = self.wake.try_send(());
         }
@@ -319,7 +322,7 @@ mod tests {
     fn an_earlier_time_wakes_the_sweeper() {
         let (store, _cancel) = swept();
         insert(&store, "late", Some(Instant::now() + Duration::from_secs(3600)));
-        // Until it sleeps for an hour.
+        // Waits until the sweeper sleeps for an hour.
         wait_until("it does not sleep", || !matches!(store.alarm.next.load(Ordering::Relaxed), 0 | NEVER));
         insert(&store, "soon", Some(Instant::now()));
         wait_until("it does not wake up", || held(&store) == 2);

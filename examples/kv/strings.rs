@@ -6,7 +6,7 @@ use crate::commands::{Call, Failure, Outcome};
 use crate::resp::{decimal, integer};
 use crate::store::{Shard, Value};
 
-/// Returns the string at the key; `None` if there is no such key.
+/// Returns the string at the key, or `None` if the key does not exist.
 fn string<'s>(shard: &'s mut Shard, key: &[u8], now: Instant) -> Result<Option<&'s mut Vec<u8>>, Failure> {
     match shard.get(key, now) {
         None => Ok(None),
@@ -23,10 +23,10 @@ pub(crate) fn get(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-/// The options of SET after key and value.
+/// The options of SET after the key and the value.
 #[derive(Default)]
 struct How {
-    /// NX is `Some(false)`, XX is `Some(true)`: whether the key must be there.
+    /// Whether the key must exist: `Some(false)` for NX, `Some(true)` for XX.
     present: Option<bool>,
     get: bool,
     keep_ttl: bool,
@@ -47,7 +47,7 @@ impl How {
                 b"EX" | b"PX" if how.expires.is_none() && !how.keep_ttl && index + 1 < call.request.len() => {
                     index += 1;
                     let unit = if word == b"EX" { Duration::from_secs(1) } else { Duration::from_millis(1) };
-                    // Zero is not in the past, and yet Redis rejects it.
+                    // Zero is not in the past, but Redis rejects it anyway.
                     let amount = call.number(index)?;
                     how.expires = Some(call.ahead(if amount == 0 { -1 } else { amount }, unit)?);
                 }

@@ -1,8 +1,9 @@
 //! A bounded queue, and what happens when it is full.
 //!
-//! Waiting is back-pressure: producers become no faster than consumers, as with any channel. Where
-//! a producer cannot wait, like a sensor, a value has to go: the new one, or the oldest. A push
-//! returns the value that was lost. In Go, this is a `select` with a `default` around each send.
+//! Waiting creates back-pressure: producers become no faster than consumers, as with any channel.
+//! If a producer cannot wait, like a sensor, a value has to be dropped: the new value or the oldest
+//! one. A push returns the value that was lost. In Go, this is a `select` with a `default` around
+//! each send.
 //!
 //! Prints:
 //!
@@ -21,7 +22,7 @@ use greenthread::spawn;
 
 #[greenthread::main]
 fn main() {
-    // A consumer so slow that it starts after the last push.
+    // The consumer is so slow that it starts after the last push.
     for policy in
         [OverflowPolicy::DropNewest, OverflowPolicy::DropOldest, OverflowPolicy::BlockTimeout(Duration::from_millis(5))]
     {
@@ -38,7 +39,7 @@ fn main() {
     println!("Block: received {received:?}, lost {:?}", producer.join().unwrap());
 }
 
-/// Pushes five values, and returns those that were lost.
+/// Pushes five values, and returns the values that were lost.
 fn produce(queue: &Queue<u32>) -> Vec<u32> {
     let ctx = Context::background();
     let mut lost = Vec::new();

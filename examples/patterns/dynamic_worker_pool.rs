@@ -1,8 +1,8 @@
-//! A worker pool that grows while there is much work, and shrinks when there is not.
+//! A worker pool that grows while there is a lot of work, and shrinks when there is little.
 //!
-//! One worker always waits for the next job, as long as the limit allows. When it gets a job, it
-//! starts another worker first. Workers that have waited for too long end, down to the smaller
-//! number. In Go you write that by hand, or use a library.
+//! One worker always waits for the next job, as long as the limit allows. When that worker gets a
+//! job, it first starts another worker. Workers that have waited for too long end, until only the
+//! smaller number is left. In Go, you write this by hand, or use a library.
 //!
 //! Prints:
 //!

@@ -1,8 +1,8 @@
 //! Fan-out and fan-in: several goroutines square numbers, and one channel collects the squares.
 //!
 //! From "Pipelines and cancellation" on Go's blog: several goroutines read one channel until it is
-//! closed, each number goes to one that is free, and `merge` joins their outputs. `worker_pool`
-//! does the same in one call; with separate calls, each branch can have stages of its own.
+//! closed, and `merge` joins their outputs. Each number goes to a free goroutine. `worker_pool`
+//! does the same in one call; with separate calls, each branch can have its own stages.
 //!
 //! Prints:
 //!

@@ -1,9 +1,9 @@
 //! Heartbeats: telling an idle goroutine from one that hangs.
 //!
 //! From outside, the two look the same, unless the goroutine reports that it makes progress. In
-//! "Concurrency in Go" it sends on a channel in each iteration of its loop. Here, `pulse.recv`
-//! beats while it waits for a job, `pulse.beat` beats in the middle of one, and neither waits for a
-//! listener. `wait_quiet` notices when the beats stop.
+//! "Concurrency in Go", the goroutine sends on a channel in each iteration of its loop. Here,
+//! `pulse.recv` beats while it waits for a job, and `pulse.beat` beats in the middle of a job.
+//! Neither of them waits for a listener. `wait_quiet` notices when the beats stop.
 //!
 //! Prints:
 //!
@@ -33,7 +33,7 @@ fn main() {
 
     let worker = heartbeat(&ctx, period, |pulse| {
         pulse.beat();
-        // Hangs, as on a lock that is never released, or on a peer that does not answer.
+        // Hangs, as if on a lock that is never released or a peer that does not answer.
         pulse.ctx().done().recv().unwrap_err();
         pulse.ctx().err().unwrap()
     });

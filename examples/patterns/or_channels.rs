@@ -1,8 +1,9 @@
-//! `or`: one channel that closes with the first of many signals.
+//! `or`: one channel that closes at the first of many signals.
 //!
-//! It takes any number of channels: timers, goroutines that end, requests to stop. Go programs
-//! build it from `reflect.Select`, or from a tree of goroutines (the or-channel of "Concurrency in
-//! Go"). It receives nothing, so afterward you can check which channel was first.
+//! It takes any number of channels, such as timers, the done channels of goroutines, or requests to
+//! stop. Go programs build it from `reflect.Select`, or from a tree of goroutines (the or-channel
+//! of "Concurrency in Go"). `or` receives nothing, so you can check afterward which channel was
+//! first.
 //!
 //! Prints:
 //!

@@ -1,8 +1,8 @@
-//! `parallel_map`: a function for many items, a few at a time; the first error ends it.
+//! `parallel_map`: calls a function for many items, a few at a time, until the first error.
 //!
-//! Go's `errgroup` with `SetLimit`, and a slice of results. The function and the items may borrow
-//! from the caller, which gets the results in the order of the items. When a call fails, no further
-//! item is started, and the calls that run learn it from the context that each of them gets.
+//! This is Go's `errgroup` with `SetLimit`, and a slice of results. The function and the items may
+//! borrow from the caller, which gets the results in the order of the items. When a call fails, no
+//! further item is started, and the running calls learn of the failure from their contexts.
 //!
 //! Prints:
 //!

@@ -1,8 +1,8 @@
-//! A pipeline: each stage is a goroutine, with a channel to the next.
+//! A pipeline: each stage is a goroutine with a channel to the next stage.
 //!
 //! From "Pipelines and cancellation" on Go's blog: a generator, a stage that squares, a loop that
 //! receives. A pipeline stops when its values end, when no receiver is left, when a stage fails, or
-//! with its context. In each case, all of its goroutines end.
+//! when its context ends. In each case, all of its goroutines end.
 //!
 //! Prints:
 //!

@@ -19,7 +19,8 @@ use greenthread::spawn;
 #[greenthread::main]
 fn main() {
     let (ctx, broker) = (Context::background(), Broker::<u32>::new());
-    // A ledger needs all values, so the publisher waits for it. A display shows the latest ones.
+    // A ledger needs all values, so the publisher waits for it. A display shows only the latest
+    // values.
     let ledger = broker.subscribe("prices", 1, OverflowPolicy::Block);
     let display = broker.subscribe("prices", 2, OverflowPolicy::DropOldest);
 

@@ -2,8 +2,8 @@
 //!
 //! Go's `rate.NewLimiter(rate.Every(period), 3)` of golang.org/x/time/rate. Each request takes a
 //! token out of the bucket, which is full at first. While the bucket is not full, one more token
-//! comes each period. So after a quiet time, three requests may proceed at once; in the long run,
-//! one each period.
+//! arrives each period. So after a quiet time, three requests may proceed at once; in the long run,
+//! one request proceeds each period.
 //!
 //! Prints:
 //!
@@ -21,7 +21,7 @@ use greenthread::time;
 
 #[greenthread::main]
 fn main() {
-    // No token comes during the loop.
+    // No token arrives during the loop.
     let limiter = RateLimiter::bursty(Duration::from_secs(3600), 3);
     let served = (0..10).filter(|_| limiter.try_take()).count();
     println!("10 requests at once: {served} served, {} turned away", 10 - served);

@@ -1,7 +1,7 @@
 //! `tee`: the same values for two readers, like the shell's `tee`.
 //!
 //! Both readers get all values, at the pace of the slower one. So they have to be two goroutines: a
-//! single one that first reads one side and then the other would wait for itself.
+//! single goroutine that first reads one side and then the other would wait for itself.
 //!
 //! Prints:
 //!

@@ -1,7 +1,8 @@
 //! `until_done`: a `for` loop over a channel that also ends with a context.
 //!
-//! A plain `for` loop ends only when the channel is closed. "Concurrency in Go" puts a goroutine in
-//! between, for `for v := range orDone(done, c)`; here, it is an iterator.
+//! A plain `for` loop ends only when the channel is closed. In "Concurrency in Go", the loop is
+//! `for v := range orDone(done, c)`, with another goroutine in between. Here, `until_done` is an
+//! iterator.
 //!
 //! Prints:
 //!

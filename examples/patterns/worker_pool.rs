@@ -1,8 +1,8 @@
 //! A worker pool: nine jobs, three goroutines.
 //!
 //! In Go: a jobs channel, `for range 3 { wg.Go(worker) }`, and a goroutine that closes the results
-//! channel after `wg.Wait()`. Here `worker_pool` does all of that. Results come as they are ready,
-//! so each says which job it belongs to.
+//! channel after `wg.Wait()`. Here, `worker_pool` does all of this. Results arrive when they are
+//! ready, so each of them says which job it belongs to.
 //!
 //! Prints:
 //!
@@ -24,7 +24,7 @@ fn main() {
     let (tx, jobs) = channel::bounded(0);
     go!(move || (1..=9).for_each(|job| tx.send(job).unwrap()));
 
-    // Each job lasts until two others have begun, which proves that all three workers work.
+    // Each job lasts until two others have begun, which proves that all three workers work at once.
     let company = Barrier::new(3);
     let results = worker_pool(&Context::background(), 3, jobs, move |_ctx, n: u32| {
         company.wait();

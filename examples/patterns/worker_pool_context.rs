@@ -1,8 +1,8 @@
 //! A worker pool that is cut short: by a timeout, and by hand in the middle.
 //!
-//! When the context ends, so does the pool. No further job is started, and the jobs that run learn
-//! it from the context that each of them gets. The results simply stop, as if there were no more;
-//! `wait` and `collect` tell the difference. Afterward, no goroutine is left.
+//! When the context ends, so does the pool. No further job is started, and the running jobs learn
+//! of the end from their contexts. The results simply stop, as if there were no more; `wait` and
+//! `collect` tell the difference. Afterward, no goroutine is left.
 //!
 //! Prints:
 //!
@@ -40,12 +40,12 @@ fn main() {
     println!("goroutines left: main");
 }
 
-/// Downloads a hundred pages, two at a time. From the fifth on, each takes longer than this program
-/// waits.
+/// Downloads a hundred pages, two at a time. From the fifth page on, each takes longer than this
+/// program waits.
 fn download(ctx: &Context) -> Pipeline<u32> {
     worker_pool(ctx, 2, Pipeline::new(ctx, 1..=100), |ctx, page| {
         if page > 4 {
-            // Fails when the context ends. Then the result is not received.
+            // Fails when the context ends; then no one receives the result.
             let _ = ctx.sleep(Duration::from_secs(3600));
         }
         page

@@ -6,14 +6,14 @@
 //!                 `─ ...                  semaphore of --limit
 //! ```
 //!
-//! Both directions of a connection are copied at once, by two goroutines that use the same two
-//! streams: reading and writing do not exclude each other. When one side has sent everything, only
-//! that direction ends, and the other side learns it from a shutdown: a client may close its half
-//! and still wait for a long answer. When one direction fails, the context of the pair is canceled,
-//! which ends the other direction, too.
+//! Two goroutines copy both directions of a connection at once. They use the same two streams,
+//! because reading and writing do not exclude each other. When one side has sent everything, only
+//! that direction ends, and a shutdown passes the end on to the other side. So a client may close
+//! its half and still wait for a long answer. When one direction fails, the context of the pair is
+//! canceled, which also ends the other direction.
 //!
-//! `--connect-timeout` limits how long a client waits for a place and for the server, both
-//! together: one context with a deadline applies to both.
+//! `--connect-timeout` limits the total time that a client waits for a place and for the server:
+//! one context with a deadline applies to both waits.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -122,8 +122,8 @@ fn serve(options: Options) -> io::Result<()> {
     })
 }
 
-/// Connects a client with the server, and returns when both directions have ended. An error is the
-/// reason why they could not be connected.
+/// Connects a client to the server, and returns when both directions have ended. Returns an error
+/// if they could not be connected.
 fn hand_on(ctx: &Context, client: &TcpStream, options: &Options, places: &Semaphore) -> io::Result<()> {
     let (server, _permit) = reach(ctx, options, places)?;
     client.set_nodelay(true)?;
@@ -143,7 +143,8 @@ fn reach<'a>(ctx: &Context, options: &Options, places: &'a Semaphore) -> io::Res
     Ok((TcpStream::connect_ctx(&ctx, options.to.as_str())?, permit))
 }
 
-/// Copies until `from` has sent everything, and passes that on; ends the whole pair if it fails.
+/// Copies until `from` has sent everything, and then shuts down the sending side of `to`. Ends both
+/// directions if copying fails.
 fn one_way(ctx: &Context, cancel: &Cancel, from: &TcpStream, to: &TcpStream) {
     let copied = io::copy(&mut from.with_ctx(ctx), &mut to.with_ctx(ctx));
     if copied.is_err() || to.shutdown(Shutdown::Write).is_err() {

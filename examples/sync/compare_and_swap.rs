@@ -1,9 +1,9 @@
 //! Compare-and-swap: changing a shared value without a lock.
 //!
-//! Go's `atomic.CompareAndSwapInt64`: set the value if it is still the one that was read, and
-//! otherwise read it again. It is for a change that depends on the old value, such as taking from
-//! an account only what is there. For more than a number there is `sync::Value`, whose
-//! `compare_and_swap` replaces the whole value: what a reader has loaded never changes.
+//! Go's `atomic.CompareAndSwapInt64`: set the value if it is still the value that was read, and
+//! otherwise read it again. It is for a change that depends on the old value, such as withdrawing
+//! no more than the balance of an account. For more than a number, use `sync::Value`. Its
+//! `compare_and_swap` replaces the whole value, so a value that a reader has loaded never changes.
 //!
 //! Prints:
 //!
@@ -37,7 +37,7 @@ fn main() {
     println!("history: {} entries, sum {}", history.len(), history.iter().sum::<u64>());
 }
 
-/// Takes `amount` and returns what is left, or `None` if there is not enough.
+/// Withdraws `amount` and returns the new balance, or `None` if the balance is too small.
 fn withdraw(account: &AtomicU64, amount: u64) -> Option<u64> {
     let mut balance = account.load(Ordering::Relaxed);
     loop {
@@ -50,7 +50,7 @@ fn withdraw(account: &AtomicU64, amount: u64) -> Option<u64> {
     }
 }
 
-/// Appends to a list that is never changed, only replaced by a longer one.
+/// Appends to a list that is never changed in place, only replaced with a longer list.
 fn append(history: &Value<Vec<u64>>, entry: u64) {
     loop {
         let now = history.load().unwrap();

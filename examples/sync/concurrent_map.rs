@@ -1,9 +1,9 @@
 //! A map that many goroutines change at once, without a lock around it.
 //!
-//! Go's `sync.Map`. It suits goroutines that mostly touch different keys. `load_or_store` decides
-//! which goroutine is first; later ones get the value that is there. A change that depends on the
-//! old value is a loop around `compare_and_swap`, or a value that changes itself, such as an atomic
-//! in an `Arc`.
+//! Go's `sync.Map`. It suits goroutines that usually touch different keys. `load_or_store` decides
+//! which goroutine is first; later goroutines get the value that is already stored. For a change
+//! that depends on the old value, write a loop around `compare_and_swap`, or store a value that can
+//! change in place, such as an atomic in an `Arc`.
 //!
 //! Prints:
 //!
@@ -50,7 +50,7 @@ fn main() {
 fn raise(map: &Map<&'static str, usize>, key: &'static str, new: usize) {
     let (mut now, _) = map.load_or_store(key, new);
     while now < new && map.compare_and_swap(key, &now, new).is_err() {
-        // Another goroutine was faster. None of them deletes, so there is a value.
+        // Another goroutine was faster. No goroutine deletes a key, so there is a value.
         now = map.load(key).unwrap();
     }
 }

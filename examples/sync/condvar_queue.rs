@@ -1,9 +1,9 @@
 //! A bounded queue built from a mutex and two condition variables.
 //!
 //! Go's `sync.Cond`. A waiter releases the lock and parks, and holds the lock again when it
-//! continues. Others may have come in between, so the waiter checks the condition in a loop, which
-//! is what `wait_while` does. A channel does all this already: condition variables are for
-//! conditions other than "there is a value", and this example shows how they work.
+//! continues. Other goroutines may have held the lock in between, so the waiter checks the
+//! condition in a loop, as `wait_while` does. A channel does all this already: condition variables
+//! are for conditions other than "there is a value", and this example shows how they work.
 //!
 //! Prints:
 //!
@@ -45,7 +45,7 @@ impl<T> Queue<T> {
         self.not_empty.notify_one();
     }
 
-    /// Takes the oldest value, or `None` when the queue is closed and empty.
+    /// Removes and returns the oldest value, or returns `None` when the queue is closed and empty.
     fn pop(&self) -> Option<T> {
         let mut state = self.state.lock();
         self.not_empty.wait_while(&mut state, |state| state.items.is_empty() && !state.closed);

@@ -2,9 +2,9 @@
 //!
 //! In Go, `count++` from many goroutines loses counts, and its race detector finds that when it
 //! happens. In Rust, the same code does not compile: two closures cannot both hold `&mut count`.
-//! Four ways that do compile: an atomic for a single number, a mutex for data that belongs
-//! together, one goroutine that owns the count, and no sharing at all, where each goroutine counts
-//! for itself and the counts are added up.
+//! Four ways do compile: an atomic for a single number, a mutex for data that belongs together, one
+//! goroutine that owns the count, and no sharing at all. In the last one, each goroutine counts
+//! separately, and the counts are added up.
 //!
 //! Prints:
 //!
@@ -27,7 +27,7 @@ const EACH: u64 = 100;
 fn main() {
     let atomic = AtomicU64::new(0);
     in_each_goroutine(|_| {
-        // Relaxed is enough for a count, as it publishes nothing else.
+        // Relaxed is enough for a count, because the count publishes no other data.
         atomic.fetch_add(1, Ordering::Relaxed);
     });
     println!("atomic: {}", atomic.into_inner());

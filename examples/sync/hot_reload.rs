@@ -1,8 +1,8 @@
 //! Configuration that is replaced while the program runs.
 //!
-//! Go's `atomic.Value`. A request loads the configuration once and keeps it until its end, so that
-//! it sees consistent settings. A reload creates a new configuration and stores it as a whole.
-//! Readers never wait, neither for each other nor for the writer. The last reader of an old
+//! Go's `atomic.Value`. A request loads the configuration once and keeps it until the request ends,
+//! so that it sees consistent settings. A reload creates a new configuration and stores it as a
+//! whole. Readers never wait, neither for each other nor for the writer. The last reader of an old
 //! configuration drops it.
 //!
 //! Prints:
@@ -58,7 +58,7 @@ fn main() {
     println!("after: {}", CONFIG.load().unwrap().describe());
 }
 
-/// Serves requests until told to end, and counts those that saw a mix of two configurations.
+/// Serves requests until told to end, and counts the requests that saw a mix of two configurations.
 fn serve(ended: &Receiver<Infallible>) -> usize {
     let mut mixed = 0;
     while ended.try_recv().is_err_and(|nothing| nothing.is_empty()) {

@@ -1,8 +1,9 @@
-//! Work that is done once, by the goroutine that gets there first.
+//! Work that is done only once, by the first goroutine that needs it.
 //!
-//! Go's `sync.Once`, and its `sync.OnceValue`, which is `OnceLock` or `LazyLock` here, as in `std`.
-//! Of many goroutines that come at the same time, one does the work, and the others wait until it
-//! is done. With the types of `std`, each waiting goroutine would block an OS thread.
+//! Go's `sync.Once` and `sync.OnceValue`; the latter is called `OnceLock` or `LazyLock` here, as in
+//! `std`. If many goroutines arrive at the same time, one of them does the work, and the others
+//! wait until the work is done. With the types of `std`, each waiting goroutine would block an OS
+//! thread.
 //!
 //! Prints:
 //!
@@ -33,7 +34,7 @@ struct Connection {
 
 #[greenthread::main]
 fn main() {
-    // For a value made from something only its user knows.
+    // For a value that depends on something only its user knows.
     let connection = OnceLock::new();
     let (host, connects, goroutines) = ("db.example", AtomicUsize::new(0), 20);
     scope(|s| {

@@ -1,9 +1,9 @@
 //! A cache behind a readers-writer lock.
 //!
-//! Go's `sync.RWMutex`. Goroutines that find their entry share the lock. One that does not find it
-//! takes the lock exclusively and looks again, because another goroutine may have been faster
-//! between the two locks. In Rust, the lock contains the map, so it cannot be reached without a
-//! guard. Do not compute slow entries under the lock: see `sync::singleflight`.
+//! Go's `sync.RWMutex`. Goroutines that find their entries share the lock. A goroutine that does
+//! not find its entry takes the lock exclusively and checks again, because another goroutine may
+//! have added the entry between the two locks. In Rust, the lock contains the map, so it cannot be
+//! reached without a guard. Do not compute slow entries under the lock: see `sync::singleflight`.
 //!
 //! Prints:
 //!
@@ -30,7 +30,8 @@ struct Factorials {
 impl Factorials {
     fn get(&self, n: u64) -> u64 {
         self.lookups.fetch_add(1, Ordering::Relaxed);
-        // A statement of its own, since the guard of an `if let` would still be held in its `else`.
+        // A separate statement, since the guard in an `if let` would still be held in the `else`
+        // branch.
         let found = self.known.read().get(&n).copied();
         if let Some(factorial) = found {
             return factorial;

@@ -1,8 +1,8 @@
 //! A semaphore: a limit on how much happens at the same time.
 //!
-//! Go's `golang.org/x/sync/semaphore`. A permit is given back when it is dropped, even by a panic.
-//! A heavier task takes more permits. Waiters are served in order, so small requests do not starve
-//! a large one. A caller that cannot wait forever uses `try_acquire` or a context.
+//! Go's `golang.org/x/sync/semaphore`. A permit is returned when it is dropped, even in a panic. A
+//! heavier task takes more permits. Waiters are served in order, so small requests do not starve a
+//! large one. A caller that cannot wait forever uses `try_acquire` or a context.
 //!
 //! Prints:
 //!

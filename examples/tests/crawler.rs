@@ -16,8 +16,8 @@ use common::check_command_line;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_crawler");
 
-/// Returns the program, killed after a minute. With `--foreground`, `timeout` passes a signal on
-/// once, and not to its group as well.
+/// Returns the program, killed after a minute. With `--foreground`, `timeout` forwards a signal
+/// only to the program, not also to its process group.
 fn command(procs: usize, args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).args(args).env("GOMAXPROCS", procs.to_string());
@@ -31,8 +31,8 @@ fn crawl(procs: usize, args: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// Starts a server with one thread for each connection. `page` gets the path, and returns the links
-/// of the page.
+/// Starts a server with one thread for each connection. `page` gets the path of a page, and returns
+/// the page's links.
 fn serve(page: impl Fn(&str) -> Vec<String> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -106,7 +106,7 @@ fn own_site_prints_the_same_each_time() {
             }
         );
     }
-    // The link is on page 6, behind 20 others.
+    // The link is on page 6, after 20 others.
     expected += "404 3 /missing\n";
     for procs in [1, 2, 4] {
         for concurrency in ["1", "3", "50"] {
@@ -153,7 +153,7 @@ fn each_page_of_the_server_is_visited_once() {
 
 #[test]
 fn concurrency_limits_pages_at_once() {
-    // The barrier opens when three requests are there, which proves that three run at a time.
+    // The barrier opens when three requests have arrived, which proves that three run at a time.
     let (addr, most) = wide(12, 3);
     let (status, lines, stderr) = crawl(2, &["-c", "3", "-r", "1000000", &format!("http://{addr}")]);
     assert_eq!((status, lines.lines().count(), &*stderr), (Some(0), 13, ""));
@@ -174,14 +174,14 @@ fn timeout_prints_the_pages_so_far() {
     let check = |procs, args: &[&str]| {
         let (status, lines, stderr) = crawl(procs, args);
         assert_eq!((status, &*lines), (Some(1), "200 0 /\n"), "{args:?}: {stderr}");
-        // Possibly for the current page, too, if that returns just before everything else ends.
+        // Possibly also for the current page, if it returns just before everything else ends.
         let says_why = |line: &str| line.starts_with("crawler: ") && line.ends_with("context deadline exceeded");
         assert!(!stderr.is_empty() && stderr.lines().all(says_why), "{args:?}: {stderr}");
     };
     for procs in [1, 4] {
         let (addr, _asked) = hangs();
         check(procs, &["--timeout", "2", &format!("http://{addr}/")]);
-        // The second page would be too late, which is known at once.
+        // The second page would be too late, which the crawler knows at once.
         let begin = Instant::now();
         check(procs, &["-r", "0.01", "-t", "50"]);
         assert!(begin.elapsed() < Duration::from_secs(30));

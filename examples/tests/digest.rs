@@ -1,6 +1,7 @@
 //! `digest` against the `sha256sum`, `find` and `sort` of this machine.
 //!
-//! Every child runs under `timeout`, so a hang is a failure (status 137) and not a stuck test run.
+//! Every child runs under `timeout`, so a hang is a failure (status 137) instead of a stuck test
+//! run.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -39,8 +40,8 @@ fn assert_ends(output: &Output, status: i32, stdout: &str, stderr: &str) {
     assert_eq!(seen, (Some(status), stdout.into(), stderr.into()));
 }
 
-/// Returns what `sha256sum` prints for the regular files under the paths, in the order of the bytes
-/// of their names.
+/// Returns the output of `sha256sum` for the regular files under the paths, in the order of the
+/// bytes of their names.
 fn expected(dir: &Path, roots: &[&str]) -> String {
     let script = "for root; do find \"$root\" -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum; done";
     let output = Command::new("sh").args(["-c", script, "sh"]).args(roots).current_dir(dir).output().unwrap();
@@ -153,7 +154,8 @@ fn missing_file_is_reported_and_the_rest_is_read() {
     assert_ends(&run(tree.path(), &["t/fifo", "t/a", "t/a0"]), 1, &expected, fifo);
 }
 
-/// Root may read anything, so the unreadable files here are unreadable to root too.
+/// Checks files that cannot be read. Root may read anything, so these files are unreadable even to
+/// root.
 #[test]
 fn unreadable_file_is_reported_and_the_rest_is_read() {
     let tree = tempfile::tempdir().unwrap();
@@ -164,7 +166,7 @@ fn unreadable_file_is_reported_and_the_rest_is_read() {
     fs::create_dir_all(tree.path().join(&upper)).unwrap();
     fs::create_dir_all(tree.path().join(&lower)).unwrap();
     fs::rename(tree.path().join("1".repeat(250)), tree.path().join(&upper).join("1")).unwrap();
-    // The first page of an address space is never mapped.
+    // Unreadable, because the first page of an address space is never mapped.
     let output = run(tree.path(), &["/proc/self/mem", "."]);
     let stderr = text(&output.stderr);
     let lines: Vec<_> = stderr.lines().collect();
@@ -232,7 +234,7 @@ fn full_disk_is_reported() {
 }
 
 /// Creates twenty thousand names: several windows, and more output than a pipe holds. They are hard
-/// links to a few files, which are much quicker to create than as many files.
+/// links to a few files, which are much quicker to create than that many files.
 fn many_files() -> TempDir {
     const CONTENTS: usize = 97;
     let tree = tempfile::tempdir().unwrap();

@@ -89,7 +89,7 @@ fn silent_clients_do_not_disturb_others() {
     let silent = server.connect();
     let deaf = server.connect();
     deaf.set_nonblocking(true).unwrap();
-    // Sends until the server cannot send back any more.
+    // Sends until the server cannot send any more back.
     let junk = vec![1; 1 << 20];
     let mut full = 0;
     while full < 20 {
@@ -132,7 +132,7 @@ fn resets_do_not_disturb_others() {
         if round % 2 == 0 {
             stream.read_exact(&mut [0]).unwrap();
         }
-        // Closing with unread input is a reset.
+        // Closing with unread input causes a reset.
         drop(stream);
     }
     assert_serves(&witness);
@@ -165,7 +165,7 @@ fn after_a_signal_connections_may_finish() {
     let stream = server.connect();
     assert_serves(&stream);
     server.terminate();
-    // New connections are refused, or cut off if they came in between.
+    // New connections are refused, or cut off if they arrived just before.
     while TcpStream::connect(server.addr).is_ok() {
         thread::sleep(Duration::from_millis(5));
     }

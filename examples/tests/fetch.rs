@@ -16,7 +16,7 @@ use common::{Server, check_command_line};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch");
 
 /// Returns a command that runs the program, and kills it after a minute. With `--foreground`,
-/// `timeout` passes a signal on once, and not to its group as well.
+/// `timeout` forwards a signal only to the program, not also to its process group.
 fn command(procs: usize) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).env("GOMAXPROCS", procs.to_string());
@@ -37,7 +37,7 @@ fn fetch(procs: usize, args: &[String]) -> (Option<i32>, Vec<String>, Vec<String
     (output.status.code(), stdout.collect(), lines(output.stderr))
 }
 
-/// Starts a server that sends the same answer to every client, and closes.
+/// Starts a server that sends the same answer to every client, and then closes the connection.
 fn says(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -68,7 +68,7 @@ fn lines_come_in_the_order_given() {
     for procs in [1, 2, 4] {
         assert_eq!(fetch(procs, &urls), (Some(0), expected.clone(), vec![]), "{procs} Ps");
     }
-    // Enough for every URL to wait for the semaphore, and for a name.
+    // Enough URLs to make them wait for the semaphore and for name resolution.
     let many: Vec<_> = (0..300).map(|_| format!("http://localhost:{}/plaintext", addr.port())).collect();
     let (status, lines, stderr) = fetch(2, &many);
     assert_eq!((status, lines.len(), stderr.len()), (Some(0), 300, 0), "{stderr:?}");
@@ -119,7 +119,7 @@ fn failure_is_reported_and_the_rest_is_fetched() {
 
 #[test]
 fn timeout_ends_endless_answers() {
-    // Accepts, and sends nothing; or sends a byte now and then forever.
+    // One server accepts and sends nothing; the other one sends a byte now and then, forever.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let dripping = TcpListener::bind("127.0.0.1:0").unwrap();
     let addrs = [&silent, &dripping].map(|listener| listener.local_addr().unwrap());
@@ -138,7 +138,7 @@ fn timeout_ends_endless_answers() {
         let args = [&["--timeout=0.2".to_owned()], &urls[..]].concat();
         assert_eq!(fetch(procs, &args), (Some(1), vec![], complaints));
 
-        // A signal does so too, even for URLs that wait for the semaphore.
+        // A signal also ends them, even URLs that wait for the semaphore.
         let mut child = command(procs).args(["-c1"]).args(&urls).stderr(Stdio::piped()).spawn().unwrap();
         thread::sleep(Duration::from_millis(300));
         assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());

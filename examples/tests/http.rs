@@ -146,8 +146,8 @@ fn a_pipeline_is_answered_in_order_and_at_once() {
         }
         assert!(reader.is_empty());
 
-        // One write on loopback is one segment, and a read gets all of it. Sixteen writes would
-        // show sooner or later.
+        // On loopback, one write is one segment, and a read gets all of it. Sixteen separate writes
+        // would be noticed sooner or later.
         let batch = PLAINTEXT.repeat(16);
         let (mut stream, mut buffer) = (server.connect(), vec![0; 16 * 1024]);
         for _ in 0..100 {
@@ -247,7 +247,7 @@ fn slow_clients_time_out() {
     assert_eq!(statuses(&converse(&server, body.as_bytes())), [408]);
     assert_closed(&silent);
 
-    // A byte now and then does not help.
+    // A byte now and then does not help the client.
     let mut dripping = server.connect();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -276,7 +276,7 @@ fn client_that_does_not_read_is_disconnected() {
     let mut stream = server.connect();
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     let request = format!("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
-    // Megabytes fit into the buffers of the system; then nothing moves until the connection is
+    // Megabytes fit into the system's buffers. After that, nothing moves until the connection is
     // reset.
     let error = (0..10_000).find_map(|_| stream.write_all(request.as_bytes()).err()).unwrap();
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
@@ -310,13 +310,13 @@ fn request_ends_when_its_client_disconnects() {
         stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(statuses(&read_answers(&stream)), [200, 503]);
         expect(3_500_000);
-        // What comes in during the request is not lost.
+        // Input that arrives during the request is not lost.
         let mut stream = TcpStream::connect(addr).unwrap();
         write!(stream, "GET /slow?ms=300 HTTP/1.1\r\nHost: h\r\n\r\nGET /js").unwrap();
         thread::sleep(Duration::from_millis(50));
         write!(stream, "on HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
         assert_eq!(statuses(&read_answers(&stream)), [200, 200]);
-        // `timeout` passes the signal on; with `--foreground`, once.
+        // `timeout` forwards the signal; with `--foreground`, only once.
         assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
         assert!(child.wait().unwrap().success());
     }
@@ -382,7 +382,7 @@ fn a_storm_of_bad_clients_does_not_disturb_the_good_ones() {
                         stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
                         let requests = match rng.index(50) {
                             1..25 => PLAINTEXT.repeat(100),
-                            // Rare, as the server reports each request that was canceled.
+                            // Rare, because the server reports each request that was canceled.
                             0 => "GET /slow?ms=50 HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2),
                             _ => format!(
                                 "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n{}",
@@ -390,7 +390,8 @@ fn a_storm_of_bad_clients_does_not_disturb_the_good_ones() {
                             ),
                         };
                         let cut = rng.index(requests.len() + 1);
-                        // Closed with unread input, at any moment: a reset for the server.
+                        // The client closes with unread input, at any moment, which the server sees
+                        // as a reset.
                         let _ = stream.write_all(&requests.as_bytes()[..cut]);
                         let _ = stream.read(&mut [0; 10][..rng.index(10)]);
                     }
@@ -424,8 +425,8 @@ fn server_without_descriptors_waits_and_continues() {
         let mut line = String::new();
         complaints.read_line(&mut line).unwrap();
         assert_eq!(line, "greenthread: accept: Too many open files (os error 24); retrying until it works\n");
-        // Open connections continue. New ones wait for a descriptor, and so does the server, which
-        // would compute all the time if it did not.
+        // Open connections continue. New connections wait for a descriptor, and so does the server,
+        // which would otherwise be busy all the time.
         ask(&crowd[0]);
         let mut last = crowd.pop().unwrap();
         last.write_all(PLAINTEXT.as_bytes()).unwrap();

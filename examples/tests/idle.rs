@@ -1,5 +1,4 @@
-//! Servers with ten thousand idle connections: how much memory they use, and that they use no CPU
-//! time.
+//! Servers with ten thousand idle connections: checks that they use little memory and no CPU time.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,11 +11,11 @@ use common::{Server, with_descriptors};
 
 const CONNECTIONS: usize = 10_000;
 
-/// For a connection, its goroutine, and what the program keeps for it. Half of it is enough with
-/// optimizations, without which the frames on a goroutine's stack are larger than a page.
+/// The memory for a connection, its goroutine, and the program's state for it. With optimizations,
+/// half of this is enough; without them, the frames on a goroutine's stack are larger than a page.
 const BYTES_EACH: usize = 16 * 1024;
 
-/// How long a server must do nothing, and how long it may take to become idle.
+/// The time that a server must do nothing, and the time that it may take to become idle.
 const STILL: Duration = Duration::from_secs(4);
 const LIMIT: Duration = Duration::from_secs(90);
 

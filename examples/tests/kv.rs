@@ -1,4 +1,4 @@
-//! `kv` over sockets: what its commands do, how it answers protocol errors, and that clients do not
+//! `kv` over sockets: checks its commands, its answers to protocol errors, and that clients do not
 //! disturb each other.
 
 use std::io::{Read, Write};

@@ -1,8 +1,8 @@
-//! `http` and `kv` against a collection of misleading requests: each has its answer, whole or in
-//! pieces, and the server survives damaged ones.
+//! `http` and `kv` against a collection of misleading requests. Each request must get the same
+//! answer whether it is sent whole or in pieces, and the server must survive damaged requests.
 //!
-//! Behind each request stands one good request. Whether that one is answered shows where the server
-//! believes that the request before it ended.
+//! After each of these requests, one good request follows. Its answer, or the lack of one, shows
+//! where the server believes that the first request ended.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,15 +15,15 @@ mod common;
 
 use common::{Server, cases, exchange};
 
-/// The last request to `http`, and to `kv`.
+/// The final, good requests to `http` and to `kv`.
 const GET: &str = "GET /json HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
 const PING: &str = "*1\r\n$4\r\nPING\r\n";
 
-/// What is sent before [`GET`], and the statuses that come back.
+/// The bytes sent before [`GET`], and the statuses of the answers.
 ///
 /// `{post}` and `{chunked}` are the beginnings of requests to `/echo`.
 const HTTP: &[(&str, &[u16])] = &[
-    // Two lengths: a reader that believes the other one sees another request.
+    // Two lengths: a reader that believes the other length sees a different request.
     ("{post}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /plaintext HTTP/1.1\r\n", &[400]),
     ("{post}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", &[400]),
     ("{post}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", &[400]),
@@ -40,7 +40,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("{post}Content-Length:\r\n\r\nabc", &[400]),
     ("{post}Content-Length: 18446744073709551619\r\n\r\nabc", &[413]),
     ("{post}Content-Length: 1001\r\n\r\nabc", &[413]),
-    // Blanks around a value are not part of it.
+    // White space around a value is not part of the value.
     ("{post}Content-Length: \t 3 \t\r\n\r\nabc", &[200, 200]),
     ("GET /json HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", &[200, 200]),
     ("{post}\r\n", &[200, 200]),
@@ -68,7 +68,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("{chunked}\r\n3\r\nabcd\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n3\r\nab\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n10000000000000003\r\nabc\r\n0\r\n\r\n", &[400]),
-    // The rest is missing, as what follows is part of the chunk.
+    // The rest is missing, because the bytes that follow are part of the chunk.
     ("{chunked}\r\nFFFFFFFFFFFFFFFF\r\nabc\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n3;{300}\r\nabc\r\n0\r\n\r\n", &[400]),
     ("{chunked}\r\n3;x=\"a b\"\r\nabc\r\n0;y\r\n\r\n", &[200, 200]),
@@ -100,7 +100,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("GET /json HTTP/1.1\r\nHost: h\r\n{fields 63}\r\n", &[200, 200]),
     ("GET /json HTTP/1.1\r\nHost: h\r\n{fields 64}\r\n", &[431]),
     ("GET /json HTTP/1.1\r\nHost: h\r\n{fields 17}no colon\r\n\r\n", &[400]),
-    // Line feeds alone end lines too, except those of chunks (RFC 9112, 2.2).
+    // Bare line feeds also end lines, except the lines of chunks (RFC 9112, 2.2).
     ("GET /json HTTP/1.1\nHost: h\n\n", &[200, 200]),
     ("{post}Content-Length: 3\n\nabc", &[200, 200]),
     // Request lines.
@@ -125,7 +125,8 @@ const HTTP: &[(&str, &[u16])] = &[
     ("GET /../json HTTP/1.1\r\nHost: h\r\n\r\n", &[404, 200]),
     ("CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", &[400]),
     ("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", &[404, 200]),
-    // Expectations. The interim answer is not counted, as the body may be there before it is sent.
+    // Expectations. The interim answer is not counted, because the body may arrive before that
+    // answer is sent.
     ("{post}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc", &[200, 200]),
     ("{chunked}Expect: 100-Continue\r\n\r\n3\r\nabc\r\n0\r\n\r\n", &[200, 200]),
     ("{post}Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n", &[413]),
@@ -142,7 +143,7 @@ const HTTP: &[(&str, &[u16])] = &[
     ("\r\n\r\n\r\n", &[200]),
 ];
 
-/// What is sent before [`PING`], and all that comes back.
+/// The bytes sent before [`PING`], and the complete reply.
 const KV: &[(&str, &str)] = &[
     // Numbers of arguments.
     ("*0\r\n", "+PONG\r\n"),
@@ -160,7 +161,7 @@ const KV: &[(&str, &str)] = &[
     ("*1048577\r\n", "{error}invalid multibulk length\r\n"),
     ("*2147483648\r\n", "{error}invalid multibulk length\r\n"),
     ("*18446744073709551617\r\n", "{error}invalid multibulk length\r\n"),
-    // A million arguments are allowed; what follows is the first one.
+    // A million arguments are allowed; the bytes that follow are the first one.
     ("*1048576\r\n", "{error}expected '$', got '*'\r\n"),
     ("*1048576\r\n$4\r\nPING\r\n", "{error}expected '$', got '*'\r\n"),
     // Lengths of arguments.
@@ -237,7 +238,7 @@ fn kv() -> Server {
     Server::start(env!("CARGO_BIN_EXE_kv"), 2, &["--max-bulk", "1000"])
 }
 
-/// Sends bytes in pieces, and returns what comes back, without dates and interim answers.
+/// Sends bytes in pieces, and returns the answers without dates and interim answers.
 fn answers(server: &Server, bytes: &[u8], size: usize) -> String {
     let mut stream = server.connect();
     for piece in bytes.chunks(size) {
@@ -289,9 +290,9 @@ fn kv_answers_each_request() {
     }
 }
 
-/// Sends some of the requests one after another, with some bytes changed, inserted, or removed. The
-/// answers are the same whether the bytes come in pieces or whole, and other clients get theirs.
-/// `reset` undoes what the previous round has left behind.
+/// Sends some of the requests one after another, with some bytes changed, inserted, or removed.
+/// Checks that the answers are the same whether the bytes arrive in pieces or whole, and that other
+/// clients still get answers. `reset` undoes the effects of the previous round.
 fn damage(server: &Server, reset: &[u8], requests: Vec<&'static str>, good: &'static str, ends: &[u8]) {
     let change = (any::<Index>(), prop_oneof![any::<u8>(), select(&b"\r\n\0 :;*$-0"[..])], 0..3_usize);
     let input = proptest::collection::vec(select(requests), 1..4);
@@ -311,7 +312,7 @@ fn damage(server: &Server, reset: &[u8], requests: Vec<&'static str>, good: &'st
     result.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Returns the short requests, as the others are slow in small pieces.
+/// Returns only the short requests, because long requests are slow in small pieces.
 fn short(requests: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     requests.filter(|request| !request.contains("{70000}")).collect()
 }

@@ -1,30 +1,24 @@
 //! The small examples print what their headers say.
 //!
-//! A header (`//!`) ends with what the program prints, exactly:
+//! A header (`//!`) ends with the exact output of the program:
 //!
-//! ~~~text
-//! //! Prints:
-//! //!
-//! //! ```text
-//! //! the output
-//! //! ```
-//! ~~~
+//! ~~~text //! Prints: //! //! ```text //! the output //! ``` ~~~
 //!
-//! If the status is not 0, `//! Exit status: 2` follows. If there is output on stderr, so does
-//! `//! On stderr:` with a block like the one above. The lines of that block appear in this order;
-//! other lines may stand between them, and `...` in a line stands for any text. To add an example,
-//! add it to `Cargo.toml`, to the list below, and to `README.md`.
+//! If the status is not 0, `//! Exit status: 2` follows. If there is output on stderr,
+//! `//! On stderr:` follows, with a block like the one above. The lines of that block must appear
+//! in this order. Other lines may appear between them, and `...` in a line stands for any text. To
+//! add an example, add it to `Cargo.toml`, to the list below, and to `README.md`.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// In seconds. No working program takes that long, however busy the machine is.
+/// In seconds. No working program takes this long, however busy the machine is.
 const LIMIT: u32 = 30;
 
 struct Example {
-    /// From the folder of the examples.
+    /// Relative to the folder of the examples.
     path: &'static str,
     program: &'static str,
     source: &'static str,
@@ -57,7 +51,7 @@ examples! {
     sync: buffer_pool compare_and_swap concurrent_map condvar_queue counters hot_reload once read_write_cache semaphore;
 }
 
-/// What a program does, or should do.
+/// The actual or expected outcome of a program.
 #[derive(Debug, PartialEq)]
 struct Run {
     stdout: String,
@@ -86,7 +80,7 @@ fn run(limit: u32, procs: usize, command: &[&str]) -> Run {
     Run { stdout: text(output.stdout), stderr: text(output.stderr), status: output.status.code() }
 }
 
-/// Returns what the header promises.
+/// Returns the outcome that the header promises.
 fn expectation(source: &str) -> Result<Run, String> {
     let header: Vec<&str> = source.lines().map_while(|line| line.strip_prefix("//!")).collect();
     let header: Vec<&str> = header.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
@@ -142,7 +136,7 @@ fn all_examples_are_here_and_in_the_table() {
     let mut count = 0;
     for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
         let name = folder.file_name().unwrap().to_str().unwrap();
-        // A larger program has a folder and tests of its own.
+        // A larger program has its own folder and tests.
         if !folder.is_dir() || ["common", "tests"].contains(&name) || folder.join("main.rs").exists() {
             continue;
         }

@@ -1,4 +1,4 @@
-//! `proxy` between clients and servers that this test plays.
+//! `proxy` between clients and servers that this test simulates.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -120,7 +120,7 @@ fn a_reset_on_one_side_ends_the_other() {
         let (client, server) = pair.connect();
         assert_passes(&client, &server);
         let (gone, mut left) = if client_first { (client, server) } else { (server, client) };
-        // Unread input at the close makes it a reset.
+        // Unread input turns the close into a reset.
         left.write_all(b"unread").unwrap();
         gone.set_nonblocking(true).unwrap();
         while gone.peek(&mut [0]).is_err() {
@@ -166,7 +166,7 @@ fn over_the_limit_a_client_waits_for_a_place() {
 
 #[test]
 fn over_the_limit_a_client_does_not_wait_forever() {
-    // Time enough for the first client, however busy the machine is.
+    // Enough time for the first client, however busy the machine is.
     let pair = Pair::new(1, &["--limit", "1", "--connect-timeout", "2"]);
     let (client, server) = pair.connect();
     assert_closed(&pair.proxy.connect());
@@ -179,7 +179,7 @@ fn after_a_signal_connections_may_finish() {
     let (client, server) = pair.connect();
     assert_passes(&client, &server);
     pair.proxy.terminate();
-    // Time for a broken proxy to show itself.
+    // Gives a broken proxy time to reveal itself.
     thread::sleep(Duration::from_millis(100));
     assert_passes(&client, &server);
     assert_passes(&server, &client);

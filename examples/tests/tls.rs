@@ -38,7 +38,7 @@ impl Server {
     fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificate = folder.path().join("certificate.pem");
-        // Not under `timeout`, which would get the signals.
+        // Not under `timeout`, because `timeout` would get the signals.
         let mut command = Command::new(env!("CARGO_BIN_EXE_tls"));
         command.args(["serve", "--addr", "127.0.0.1:0"]).args(options).arg(&certificate);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -132,7 +132,7 @@ fn misbehaving_clients_harm_no_other_client() {
     drop(TcpStream::connect(&server.addr).unwrap());
     let output = server.get(&server.url("localhost", "/x"));
     assert_eq!(text(&output.stdout), "/x over TLSv1_3\n");
-    // The client that sends garbage gets an alert; the silent one is disconnected in the end.
+    // The client that sends garbage gets an alert; the silent client is eventually disconnected.
     let mut alert = Vec::new();
     let _ = babbling.read_to_end(&mut alert);
     assert_eq!(alert.first(), Some(&21), "{alert:?}");

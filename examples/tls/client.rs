@@ -49,7 +49,7 @@ impl FromStr for Url {
     }
 }
 
-/// Prints the page behind the URL.
+/// Gets the page at the URL and prints it.
 pub(crate) fn get(options: &Options) -> io::Result<()> {
     let certificate = CertificateDer::from_pem_file(&options.certificate)
         .map_err(|error| io::Error::other(format!("cannot read {}: {error}", options.certificate.display())))?;
@@ -69,7 +69,7 @@ pub(crate) fn get(options: &Options) -> io::Result<()> {
     write!(tls, "GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n")?;
     tls.flush()?;
     let mut reply = Vec::new();
-    // An error if the connection was cut off without TLS's closing message.
+    // Fails if the connection was cut off without TLS's closing message.
     tls.read_to_end(&mut reply)?;
     let head = reply.windows(4).position(|end| end == b"\r\n\r\n").ok_or(ErrorKind::InvalidData)?;
     let status = String::from_utf8_lossy(&reply[..head]).lines().next().unwrap_or_default().to_owned();

@@ -43,7 +43,7 @@ pub(crate) fn serve(options: Options) -> io::Result<()> {
     let config = Arc::new(config);
     let timeout = options.timeout;
     common::listen(options.addr)?.serve(&ctx, options.grace, move |ctx, stream| {
-        // A client that disconnects, or does not speak TLS, concerns no other client.
+        // A client that disconnects, or does not speak TLS, does not affect other clients.
         let _ = answer(ctx, &stream, Arc::clone(&config), timeout);
     })
 }
@@ -66,7 +66,7 @@ fn answer(ctx: &Context, stream: &TcpStream, config: Arc<ServerConfig>, timeout:
     tls.flush()
 }
 
-/// Reads the head of a request, and returns the path if it is a GET.
+/// Reads the head of a request, and returns the path if it is a GET request.
 fn request(stream: &mut impl Read) -> io::Result<Option<String>> {
     let mut head = BufReader::new(stream.take(MAX_HEAD)).lines();
     let first = head.next().ok_or(ErrorKind::UnexpectedEof)??;

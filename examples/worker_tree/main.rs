@@ -7,10 +7,11 @@
 //!                 ├─ branch context ─── ...
 //!                 └─ deadline, in case the cancellation never comes
 //! ```
-//! Every branch has a context of its own below the root's, and its workers have theirs below that,
-//! each with a deadline. The first branch reaches its deadline by itself, which does not affect the
-//! others. Then the root is canceled: every worker returns at once, whatever it waits for, and
-//! nothing is left: no goroutine, no timer, no channel with waiters.
+//! Every branch has its own context, a child of the root context. Each worker of a branch has a
+//! child of the branch's context, with a deadline. The first branch reaches its deadline by itself,
+//! which does not affect the other branches. Then the root is canceled. Every worker returns at
+//! once, whatever it is waiting for, and nothing is left: no goroutine, no timer, no channel with
+//! waiters.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use greenthread::{debug, go, time};
 const BRANCHES: usize = 10;
 const WORKERS: usize = 20;
 
-/// Processes jobs until the context ends; every third worker waits for time instead.
+/// Processes jobs until the context ends; every third worker sleeps instead.
 fn work(ctx: &Context, id: usize, jobs: &Receiver<usize>, done: &AtomicUsize) {
     if id.is_multiple_of(3) {
         while ctx.sleep(Duration::from_millis(1)).is_ok() {}
@@ -87,7 +88,7 @@ fn main() -> ExitCode {
     println!("{} branches: {}", causes.len(), causes[0]);
     eprintln!("{} jobs done; all told after {told:?}, all back after {over:?}", done.load(Ordering::Relaxed));
 
-    // The last goroutines may not have exited yet; main is the one that stays.
+    // The last goroutines may not have exited yet. Only main stays.
     let end = Instant::now() + Duration::from_secs(5);
     let left_behind = || (debug::stats().goroutines.saturating_sub(1), debug::stats().timers);
     while left_behind() != (0, 0) && Instant::now() < end {

@@ -1,6 +1,6 @@
-//! A server as a child process, and what holds for every server's command line.
+//! A server as a child process, and checks that apply to the command line of every server.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test file is a separate program and uses only part of this module.
 #![allow(dead_code, unreachable_pub)]
 
 #[path = "../../../runtime/tests/common/random.rs"]
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use proptest::test_runner::Config as ProptestConfig;
 
-/// Nothing that works takes that long, however busy the machine is.
+/// No working operation takes this long, however busy the machine is.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server; killed when it is dropped.
@@ -26,7 +26,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the program on a port that it chooses, with this many Ps.
+    /// Starts the program on a free port, with this many Ps.
     pub fn start(program: &str, procs: usize, args: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(args);
@@ -60,7 +60,7 @@ impl Server {
         stream
     }
 
-    /// Returns how often its threads have been switched to, all together.
+    /// Returns the number of context switches of all of its threads together.
     pub fn context_switches(&self) -> u64 {
         let field =
             |line: &str| line.split_once("ctxt_switches:").map_or(0, |(_, count)| count.trim().parse().unwrap());
@@ -69,19 +69,19 @@ impl Server {
         statuses.map(|status| status.lines().map(field).sum::<u64>()).sum()
     }
 
-    /// Returns its standard error.
+    /// Returns the server's standard error.
     pub fn complaints(&mut self) -> impl BufRead + use<> {
         BufReader::new(self.child.stderr.take().unwrap())
     }
 
-    /// Returns the CPU time it has used, in hundredths of a second.
+    /// Returns the CPU time that the server has used, in hundredths of a second.
     pub fn ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
-    /// Returns its resident memory, in bytes.
+    /// Returns the server's resident memory, in bytes.
     pub fn resident(&self) -> usize {
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -113,14 +113,14 @@ impl Drop for Server {
     }
 }
 
-/// Runs the program that is its first argument with this many descriptors.
+/// Returns a command that runs the program given as its first argument with this many descriptors.
 fn limited(descriptors: usize) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
     command
 }
 
-/// Runs this program's ignored test `name` in a process of its own, with this limit on descriptors.
+/// Runs this program's ignored test `name` in a separate process, with this limit on descriptors.
 pub fn with_descriptors(limit: usize, name: &str) {
     let args = ["--ignored", "--exact", name, "--nocapture"];
     let output = limited(limit).arg(env::current_exe().unwrap()).args(args).output().unwrap();
@@ -152,8 +152,8 @@ pub fn assert_closed(mut stream: &TcpStream) {
     }
 }
 
-/// Checks help and version, a clear message and status 2 for each wrong command line, and the
-/// status if nothing can be printed.
+/// Checks help and version, the message and status 2 for each wrong command line, and the status if
+/// nothing can be printed.
 pub fn check_command_line(program: &str, name: &str, wrong: &[(&[&str], &str)]) {
     let run_to = |stdout: Stdio, args: &[&str]| {
         let mut command = Command::new("timeout");

@@ -1,4 +1,4 @@
-//! A model of the commands on a map, to compare with.
+//! A model of the commands on a map, to compare the server with.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ enum Value {
 
 #[derive(Default)]
 pub(crate) struct Model {
-    /// Each value, with whether it expires: in an hour, so that no test sees it.
+    /// Each value, and whether it expires. It expires in an hour, so that no test sees it happen.
     keys: BTreeMap<String, (Value, bool)>,
 }
 
-/// Returns a command, sensible in most cases.
+/// Returns a random command, usually a sensible one.
 pub(crate) fn command(rng: &mut Rng) -> Vec<String> {
     let key = |rng: &mut Rng| format!("k{}", rng.index(8));
     let value = |rng: &mut Rng| if rng.one_in(3) { format!("v{}", rng.index(5)) } else { rng.index(50).to_string() };

@@ -11,7 +11,8 @@ fn array(words: &[&str]) -> String {
     format!("[{}]", words.join(", "))
 }
 
-/// Publishes until a subscriber receives it, as only the server knows when a client has subscribed.
+/// Publishes until `count` subscribers receive the message, because only the server knows when a
+/// client has subscribed.
 fn reach(publisher: &mut Client, channel: &str, count: i64) {
     let end = Instant::now() + Duration::from_secs(20);
     while publisher.call(&["PUBLISH", channel, "anybody there?"]) != Reply::Integer(count) {
@@ -110,7 +111,7 @@ fn messages_have_one_order() {
     }
 }
 
-/// Publishes more than sockets and an outbox hold; `keeps_up` reads all along.
+/// Publishes more than the sockets and an outbox can hold, while `keeps_up` keeps reading.
 fn flood(server: &Server, publisher: &mut Client, keeps_up: Client) {
     const MESSAGES: usize = 400;
     let message = "m".repeat(100_000);
@@ -119,7 +120,8 @@ fn flood(server: &Server, publisher: &mut Client, keeps_up: Client) {
         (0..MESSAGES).map(|_| client.reply()).count()
     });
     for _ in 0..MESSAGES {
-        // Slowly enough for a reader that reads: a pause now and then, not a measurement.
+        // Slowly enough for a subscriber that reads. The pauses are for that reader; they measure
+        // nothing.
         publisher.call(&["PUBLISH", "flood", &message]);
         thread::sleep(Duration::from_millis(1));
     }
@@ -135,7 +137,8 @@ fn slow_subscriber_is_disconnected_without_a_wait() {
     fast.call(&["SUBSCRIBE", "flood"]);
     flood(&server, &mut publisher, fast);
     reach(&mut publisher, "flood", 0);
-    // It gets what was on its way, and then the end in place of what it has lost.
+    // It gets the messages that were already on their way, and then the end of the stream in place
+    // of the lost messages.
     let mut got = 0;
     while slow.try_reply().is_some() {
         got += 1;
