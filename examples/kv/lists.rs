@@ -52,8 +52,8 @@ pub(crate) fn rpop(call: &mut Call<'_, '_>) -> Outcome {
     pop(call, List::pop_back)
 }
 
-/// If the command has no count, replies with one element or null. If it has a count, replies with
-/// an array, or null if there is no list.
+/// Replies with one element or null if the command has no count. With a count, replies with an
+/// array, or null if the list does not exist.
 fn pop(call: &mut Call<'_, '_>, pop: fn(&mut List) -> Option<Vec<u8>>) -> Outcome {
     let count = match call.request.len() {
         2 => None,

@@ -268,7 +268,7 @@ impl Alarm {
     /// shard that has the new time.
     fn tell(&self, at: Instant) {
         if self.micros(at) < self.next.load(Ordering::Relaxed) {
-            // If the channel is full, the sweeper is about to check; if there is no receiver, the
+            // If the channel is full, the sweeper is about to check; if the receiver is gone, the
             // server is shutting down.
             let _ = self.wake.try_send(());
         }

@@ -1,8 +1,8 @@
 //! `retry`: repeats an operation that fails, with growing pauses.
 //!
 //! Each pause is twice as long as the one before. The caller waits only for a random part of each
-//! pause, so that a thousand clients do not all come back at once. After an error that will not go
-//! away, there is no second attempt. In Go, this is a loop with a `select` in it.
+//! pause, so that a thousand clients do not all come back at once. An error that will not go away
+//! does not lead to a second attempt. In Go, this is a loop with a `select` in it.
 //!
 //! Prints:
 //!

@@ -17,7 +17,7 @@ use common::check_command_line;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_crawler");
 
 /// Returns the program, killed after a minute. With `--foreground`, `timeout` forwards a signal
-/// only to the program, not also to its process group.
+/// only once, to the program and not also to its process group.
 fn command(procs: usize, args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).args(args).env("GOMAXPROCS", procs.to_string());

@@ -16,7 +16,7 @@ use common::{Server, check_command_line};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fetch");
 
 /// Returns a command that runs the program, and kills it after a minute. With `--foreground`,
-/// `timeout` forwards a signal only to the program, not also to its process group.
+/// `timeout` forwards a signal only once, to the program and not also to its process group.
 fn command(procs: usize) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--signal=KILL", "60", PROGRAM]).env("GOMAXPROCS", procs.to_string());

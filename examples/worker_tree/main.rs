@@ -8,10 +8,10 @@
 //!                 └─ deadline, in case the cancellation never comes
 //! ```
 //! Every branch has its own context, a child of the root context. Each worker of a branch has a
-//! child of the branch's context, with a deadline. The first branch reaches its deadline by itself,
-//! which does not affect the other branches. Then the root is canceled. Every worker returns at
-//! once, whatever it is waiting for, and nothing is left: no goroutine, no timer, no channel with
-//! waiters.
+//! child of the branch's context. All of these contexts have deadlines. The first branch reaches
+//! its deadline by itself, which does not affect the other branches. Then the root is canceled.
+//! Every worker returns at once, whatever it is waiting for, and nothing is left: no goroutine, no
+//! timer, no channel with waiters.
 
 use std::process::ExitCode;
 use std::sync::Arc;
