@@ -1,4 +1,4 @@
-//! How much stack is left, and how to run on another stack if that is too little.
+//! How much stack is left, and how to run on another stack if too little is left.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};

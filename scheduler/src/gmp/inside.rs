@@ -29,8 +29,8 @@ use crate::sched::random::Generator;
 use crate::sched::turns::Turns;
 use crate::sched::wake_policy::{ALWAYS_STEAL_LEN, DispatchPace, LOCAL_QUEUE_CAP};
 
-/// The length from which on the local queue is long enough to load the goroutine after the next one
-/// early.
+/// If the local queue has at least this length, the goroutine after the next one is loaded into the
+/// cache early.
 ///
 /// It also keeps work visible: while one goroutine is on its way from the queue to its slot, other
 /// threads still see the queue.

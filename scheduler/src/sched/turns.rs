@@ -87,8 +87,8 @@ impl Turns {
         self.looks >= LOOKS_PER_DEFERRED
     }
 
-    /// Restarts the count of looks, because a deferred goroutine has its turn or the next one must
-    /// wait for a whole round.
+    /// Restarts the count of looks, because a deferred goroutine has its turn, or because the next
+    /// deferred goroutine has to wait for a whole round.
     pub(crate) fn restart_deferred(&mut self) {
         self.looks = 0;
     }

@@ -1,4 +1,4 @@
-//! Goroutines that start at a time: Go's `time.AfterFunc`.
+//! Goroutines that start at a given time: Go's `time.AfterFunc`.
 //!
 //! # Protocol
 //! No goroutine waits. The goroutine that is to start is created at once, in a block of its own
@@ -11,10 +11,10 @@
 //! * If the timer is *stopped*, the thread that removed it from its heap drops the closure, and the
 //!   goroutine has ended without having run.
 //!
-//! The block stays until the goroutine has ended and the [`AfterFunc`] is gone, which the word of
-//! [`crate::protocol::join`] decides. So a late `stop` finds a timer that has fired, and not the
-//! memory of another goroutine. A handle that is dropped early leaves the block and the timer to
-//! the goroutine.
+//! The block stays until the goroutine has ended and the [`AfterFunc`] is gone. The word of
+//! [`crate::protocol::join`] decides when that is. So a late `stop` finds a timer that has fired,
+//! and not the memory of another goroutine. A handle that is dropped early leaves the block and the
+//! timer to the goroutine.
 //!
 //! Rejected: a goroutine that sleeps and then calls the closure. It occupies a page of stack during
 //! the sleep, and stopping it means waking it up. Rejected: the timer in an allocation of its own,

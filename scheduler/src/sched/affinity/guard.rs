@@ -41,7 +41,7 @@
 //! the guard does not relax that rule.
 //!
 //! *Why it is enough to check the last M's memory.* An address of an M's thread gets onto a stack
-//! while that M runs the goroutine. As long as the address is there, the goroutine does not
+//! only while that M runs the goroutine. As long as the address is there, the goroutine does not
 //! migrate.
 //!
 //! *Why the thread still exists.* A thread that has run a goroutine which may leave it never ends

@@ -15,7 +15,7 @@
 //!
 //! ```text
 //!     loop { SEEN.with(|seen| seen.borrow_mut().push(1)); time::sleep(ms) }
-//!     // beside
+//!     // while this also runs:
 //!     stdin.read_line(..)
 //! ```
 //!
@@ -104,7 +104,7 @@ const MOST_SCATTERED: usize = 3;
 /// How long an M must have been tied before first goroutines avoid it, if there are as many tied Ms
 /// as Ps.
 ///
-/// Goroutines that are spawned in one go tend to communicate with each other.
+/// Goroutines that are spawned together tend to communicate with each other.
 const BURST_NS: u64 = 10_000_000;
 
 /// The limit up to which goroutines of a distrusted site begin apart: this many more Ms than Ps may

@@ -10,7 +10,7 @@
 //! 5. the local queue, then the backlog;
 //! 6. a batch of the global queue.
 //!
-//! Every 61st dispatch it also polls for I/O. Both numbers serve goroutines that are quick. Where
+//! Every 61st dispatch it also polls for I/O. Both numbers are meant for quick goroutines. Where
 //! goroutines compute, sysmon's request to look around arrives sooner ([`crate::sched::turns`]).
 //!
 //! If all of these are empty, [`find`] continues: it polls, then searches the queues of other Ps,
