@@ -8,10 +8,10 @@
 //! # The problem
 //! For each P that is taken, one more thread computes. Take a hundred goroutines that compute for
 //! 100 ms each, on two Ps: within a second each of them has its own thread, and all these threads
-//! share two CPUs. No goroutine finishes before the others, and the kernel switches among a hundred
-//! threads. More threads than CPUs do not make anything faster. But "no more hogs without a P than
-//! CPUs" alone is wrong as well: if hogs that never end had all Ps, no other goroutine would ever
-//! run.
+//! share two CPUs. All of them finish late and at about the same time, and the kernel switches
+//! among a hundred threads. More threads than CPUs do not make anything faster. But "no more hogs
+//! without a P than CPUs" alone is wrong as well: if hogs that never end had all Ps, no other
+//! goroutine would ever run.
 //!
 //! # What is done
 //! As long as fewer hogs are without a P than there are CPUs, sysmon takes Ps for good, one after

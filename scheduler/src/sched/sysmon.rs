@@ -81,7 +81,7 @@ const MS: u64 = 1_000_000;
 
 /// How often sysmon checks the Ps while any P is in use.
 ///
-/// Sysmon finds a hog at most this much late.
+/// Sysmon detects a hog with at most this much delay.
 const TICK_NS: u64 = 2 * MS;
 
 /// How long a goroutine may keep its P while others wait (Go's forcePreemptNS).

@@ -44,13 +44,13 @@
 //!   the goroutine itself changes, since an `OsThreadGuard` is not dropped by another goroutine
 //!   ([`crate::api::os_thread`]).
 //! * *It checks after the goroutine is there.* The owner goes to sleep in one of two ways. The
-//!   first is by the lists: its entry and the finder's check are two critical sections of one lock.
-//!   If the entry is first, the finder sees it. If the finder is first, the owner's check of its
-//!   inbox, after the entry, follows the delivery of the goroutine. The lock orders them, whatever
-//!   the CPU's memory model, so `Inbox::is_empty` may be relaxed. The second is outside of the
-//!   lists, locked to its own goroutine: the owner records this in the inbox and takes what is
-//!   there in one critical section of the inbox's lock, under which the finder also delivers the
-//!   goroutine.
+//!   first is through the lists: the owner's entry and the finder's check are two critical sections
+//!   of one lock. If the entry is first, the finder sees it. If the finder is first, the owner's
+//!   check of its inbox, after the entry, follows the delivery of the goroutine. The lock orders
+//!   them, whatever the CPU's memory model, so `Inbox::is_empty` may be relaxed. The second is
+//!   outside of the lists, locked to its own goroutine: the owner records this in the inbox and
+//!   takes what is there in one critical section of the inbox's lock, under which the finder also
+//!   delivers the goroutine.
 //! * *Until then it passes by regularly.* The owner checks its inbox each time it is between two
 //!   goroutines, and what runs on it checks at its entries. This check takes no lock, and may miss
 //!   what was delivered a moment ago. The next check, or the one on the way to sleep, does not.

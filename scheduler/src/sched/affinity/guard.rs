@@ -52,9 +52,9 @@
 //! bytes of a stack that is about to be used (`benches/benches/migration.rs`).
 //!
 //! *False alarms.* A word may be a leftover in a slot that is no longer read, or a number that
-//! looks like an address by chance. The goroutine is then sent back without need, at the cost of
-//! one more pass through a queue. [`Stats::guarded_resumes`](crate::Stats::guarded_resumes) counts
-//! all guarded resumes. Debug builds keep more leftovers.
+//! looks like an address by chance. The goroutine is then sent back needlessly, at the cost of one
+//! more pass through a queue. [`Stats::guarded_resumes`](crate::Stats::guarded_resumes) counts all
+//! guarded resumes. Debug builds keep more leftovers.
 //!
 //! # What it cannot see
 //! * An address that is only in the heap, reachable through a word on the stack. No `unsafe` is
@@ -80,7 +80,7 @@
 //!
 //! # Rejected
 //! * Checking when a goroutine parks, and remembering the result: most goroutines resume on the
-//!   same M, and would pay without need.
+//!   same M, and would pay needlessly.
 //! * Forbidding migration while a `LocalKey::with` is open: neither `std` nor the compiler reports
 //!   when one is, and the hidden way has none open.
 //! * Following words into the heap: nothing indicates where an object there ends or whether it is

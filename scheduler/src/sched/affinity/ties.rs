@@ -29,7 +29,7 @@
 //! * **Goroutines that have kept a thread** run on Ms that are not tied, for their next
 //!   [`G::DISTRUST`] runs. The same holds for the first run of a goroutine whose spawn site
 //!   ([`crate::sched::sites`]) has had a goroutine that kept its thread. The main goroutine is
-//!   treated as one that will keep its thread, since it blocks in calls of std more often than
+//!   treated as one that will keep its thread, since it blocks in calls to std more often than
 //!   others.
 //! * **The first goroutine of a spawn site** begins on an M that is not tied. Other goroutines of
 //!   the site do the same until one of them has returned to the scheduler or ended. This holds
