@@ -5,7 +5,7 @@ pub(crate) mod sys;
 
 /// Prepares a thread to run goroutines.
 ///
-/// The result must be kept for as long as it does.
+/// The result must be kept for as long as the thread runs goroutines.
 pub(crate) fn prepare_thread() -> impl Sized {
     sys::thread::set_exact_timers();
     stack::overflow::ensure_altstack(sys::memory::alternate_stack_size())

@@ -23,10 +23,10 @@
 //! pass through this check: a foreign thread, a goroutine that blocks its M in place or is locked
 //! to it, and a P that is released without its M going idle, as around a blocking call. In these
 //! cases the thread **counts, fences, and checks the role** ([`PollerRole::is_wanted`]). If the
-//! role is free, it leaves a token for an idle M, or starts an M. Either the thread sees that there
-//! is no poller, or the poller sees the count after leaving the role. If the thread sees no poller,
-//! the lock of the lists decides: an M that is not yet in a list will see the count, and an M that
-//! is in a list will find the token.
+//! role is free, it leaves a token for an idle M, or starts an M. Either the thread finds that no M
+//! is the poller, or the poller sees the count after leaving the role. If the thread sees no
+//! poller, the lock of the lists decides: an M that is not yet in a list will see the count, and an
+//! M that is in a list will find the token.
 //!
 //! An M that leaves the role has a P, or goes idle again at once. In the latter case it does not
 //! claim the role while all Ps are in use: the Ms that have the Ps poll, and a batch of goroutines

@@ -1,21 +1,21 @@
 //! Arenas: large reservations of address space, cut into slots with guards.
 //!
-//! An arena has slots of one class. Nothing in it costs memory until it is *carved*: groups of up
-//! to 64 slots get their guards in one system call and their entries in the side table, and are
-//! then known for good. Arenas are never unmapped, so that an address can be looked up in a signal
-//! handler, and an entry in the table outlives every reader.
+//! An arena has slots of one class. A slot costs no memory until it is *carved*: a group of up to
+//! 64 slots gets its guards in one system call and its entries in the side table, and is then known
+//! for good. Arenas are never unmapped, so an address can be looked up in a signal handler, and an
+//! entry in the table outlives every reader.
 //!
 //! # Guards
 //! `MADV_GUARD_INSTALL` marks page-table entries: a guard costs 0.8 us (4 pages, in a batch of 64),
 //! no memory beyond the page-table page that the stack needs anyway, and no mapping. `mprotect`
-//! splits the mapping: 3.4 us, two mappings for each slot, and once `vm.max_map_count` is reached
-//! every `mmap` of the process fails, the allocator's too. So with `mprotect` at most half of that
-//! number is used, and then `take` fails with the reason.
+//! splits the mapping. It costs 3.4 us and two mappings for each slot, and once `vm.max_map_count`
+//! is reached, every `mmap` of the process fails, including the allocator's. So with `mprotect` at
+//! most half of that number is used; after that, `take` fails and reports the reason.
 //!
 //! # Placement
-//! The guard of one slot is next to the top page of the slot below. For slots of 2 MiB and more the
-//! edges lie in the middle between two multiples of 2 MiB: then both are in one page-table page,
-//! and a slot costs 4 KiB of page tables instead of 8.
+//! The guard of one slot is next to the top page of the slot below. For slots of 2 MiB and more,
+//! the edges lie halfway between two multiples of 2 MiB. The guard and the top page are then in one
+//! page-table page, and a slot costs 4 KiB of page tables instead of 8.
 //!
 //! # Invariants
 //! * I1: entry `i` of the table is written before `carved` exceeds `i`, and is shared from then on.
@@ -37,7 +37,7 @@ use crate::machine::sys::memory::{self, Span, page_size};
 
 /// The maximum number of arenas of a process: 16 million stacks of the default size.
 const MOST: usize = 4096;
-/// The size of an arena that is tried first, unless one slot is larger.
+/// The arena size that is tried first, unless one slot is larger.
 const LEAST_BYTES: usize = 1 << 30;
 const MOST_BYTES: usize = 1 << 40;
 const LEAST_SLOTS: usize = 4096;
@@ -153,7 +153,7 @@ impl Arena {
         self.carved.load(Ordering::Acquire)
     }
 
-    /// Returns the entry of a slot if it was carved.
+    /// Returns the entry of a slot if the slot was carved.
     pub(super) fn slot(&self, index: usize) -> Option<&'static SlotMeta> {
         // SAFETY: I1: the entry was written.
         (index < self.carved()).then(|| unsafe { self.table.add(index).as_ref() })
@@ -171,7 +171,7 @@ impl Arena {
         self.start + (slots.start << self.class.shift())..self.start + (slots.end << self.class.shift())
     }
 
-    /// Makes the next group of slots known.
+    /// Carves the next group of slots.
     ///
     /// Returns an empty range if there are no more. Called under the pool's lock of this class.
     pub(super) fn carve(&self, guards: &Guards) -> io::Result<Range<usize>> {
@@ -196,14 +196,14 @@ impl Arena {
     }
 }
 
-/// Puts the arena at `place` for good, or returns it if the place is taken.
+/// Puts the arena at `place` for good, or returns the arena if the place is taken.
 fn register(place: &AtomicPtr<Arena>, arena: Box<Arena>) -> Result<&'static Arena, Box<Arena>> {
     let arena = Box::into_raw(arena);
     // ORDERING P2: release publishes the arena.
     match place.compare_exchange(ptr::null_mut(), arena, Ordering::Release, Ordering::Relaxed) {
         // SAFETY: the arena is shared from here on, and never freed.
         Ok(_) => Ok(unsafe { &*arena }),
-        // SAFETY: it came from a box just now, and no other thread has seen it.
+        // SAFETY: the pointer was just made from a box, and no other thread has seen it.
         Err(_) => Err(unsafe { Box::from_raw(arena) }),
     }
 }
@@ -220,7 +220,7 @@ const UNKNOWN: u8 = 0;
 const INSTALL: u8 = 1;
 const PROTECT: u8 = 2;
 
-/// How guards are made on this system, and how many more may be made.
+/// The method of making guards on this system, and how many more may be made.
 pub(super) struct Guards {
     mode: AtomicU8,
     /// The maximum number of guards by `mprotect`; 0 until it is computed.
@@ -234,7 +234,7 @@ impl Guards {
         Self { mode: AtomicU8::new(UNKNOWN), cap: AtomicUsize::new(0), protected: AtomicUsize::new(0) }
     }
 
-    /// Creates guards by `mprotect`, `cap` of them.
+    /// Creates guards by `mprotect`, at most `cap` of them.
     #[cfg(test)]
     pub(super) const fn protect_only(cap: usize) -> Self {
         Self { mode: AtomicU8::new(PROTECT), cap: AtomicUsize::new(cap), protected: AtomicUsize::new(0) }
@@ -275,7 +275,8 @@ impl Guards {
     /// The span is not in use.
     unsafe fn protect(&self, span: &Span) -> io::Result<()> {
         if self.cap.load(Ordering::Relaxed) == 0 {
-            // Two mappings for each guard, and half of all for the rest of the process.
+            // Each guard takes two mappings, and half of all mappings are left for the rest of the
+            // process.
             self.cap.store((memory::mapping_limit().0 / 4).max(1), Ordering::Relaxed);
         }
         let cap = self.cap.load(Ordering::Relaxed);

@@ -1,20 +1,20 @@
 //! Reading stacks while their goroutines are parked.
 //!
-//! A parked goroutine may be readied and resumed at any moment, and then what was read of its stack
-//! is a mixture of two states. So the reader takes the sweeper's place in the protocol `occupancy`:
-//! for a batch of up to 64 stacks at a time, stacks on which a thread runs are left out, and the
-//! rest are kept as they are until the reader is done; a worker that wants to resume one waits that
-//! long. A goroutine that cannot be resumed cannot end either, so everything that it owns is there:
-//! its frames, its name, and the stacks that it has grown onto.
+//! A parked goroutine may be readied and resumed at any moment, and then the words read from its
+//! stack would be a mixture of two states. So the reader takes the sweeper's place in the protocol
+//! `occupancy`. It takes batches of up to 64 stacks. Stacks on which a thread runs are skipped, and
+//! the rest stay unchanged until the reader is done; a worker that wants to resume one of them
+//! waits that long. A goroutine that cannot be resumed cannot end either, so everything that it
+//! owns still exists: its frames, its name, and the stacks onto which it has grown.
 //!
-//! Its frames are still not completely quiet: peers write to the nodes with which it waits, and to
-//! what it shares. The words from which the way up through the frames is read (return addresses,
-//! saved registers) are its own alone.
+//! Even then its frames may change: peers write to its wait nodes and to data that it shares. But
+//! only the goroutine itself writes the words that unwinding reads (return addresses and saved
+//! registers).
 //!
 //! # Rejected
-//! Copying the stack first and comparing a counter of resumes afterwards. That reads words while
-//! they are written, which no language rule allows, and a goroutine that never stays parked is
-//! never seen.
+//! Copying the stack first and comparing a counter of resumes afterwards. This reads words while
+//! they are being written, which no language rule allows, and never sees a goroutine that does not
+//! stay parked.
 
 use std::ptr;
 
@@ -26,10 +26,10 @@ use crate::machine::sys::peek::peek;
 use crate::protocol::occupancy::{BATCH, exclude};
 use crate::testing::mechanism::Mechanism;
 
-/// The right to keep resumers away: of the sweeper, or of a reader (I2 of `occupancy`).
+/// The right to keep resumers away, which the sweeper or a reader holds (I2 of `occupancy`).
 pub(super) static EXCLUDES: Mutex<()> = Mutex::new(());
 
-/// A stack that its goroutine has left and cannot return to at the moment.
+/// A stack that its goroutine has left and currently cannot return to.
 #[derive(Clone, Copy)]
 pub(crate) struct Still(&'static SlotMeta);
 
@@ -47,8 +47,8 @@ impl Still {
         (self.0.low()..self.0.top()).contains(&address)
     }
 
-    /// Returns the word at an address of this stack, or of another one that its goroutine has grown
-    /// onto.
+    /// Returns the word at an address of this stack, or of another stack onto which its goroutine
+    /// has grown.
     pub(crate) fn read(self, address: usize) -> Option<usize> {
         let own = |meta: &SlotMeta| ptr::eq(meta, self.0) || meta.owner() == self.0.owner();
         let meta = if self.contains(address) { self.0 } else { arena::find(address).filter(|meta| own(meta))? };
@@ -63,13 +63,13 @@ fn word(meta: &SlotMeta, address: usize) -> Option<usize> {
     inside.then(|| unsafe { peek(address) })
 }
 
-/// Copies the stack on which the calling thread runs, from `sp` up, as far as `into` is long, if it
-/// is one of `owner`'s.
+/// Copies the stack on which the calling thread runs, from `sp` up, until `into` is full, if the
+/// stack is one of `owner`'s.
 ///
 /// Returns the number of words. Async-signal-safe.
 ///
-/// Other threads may write to some of these words at the same time; those that unwinding reads are
-/// this thread's own.
+/// Other threads may write to some of these words at the same time, but only this thread writes the
+/// words that unwinding reads.
 pub(crate) fn copy_current(owner: *mut (), sp: usize, into: &mut [usize]) -> usize {
     let Some(meta) = arena::find(sp).filter(|meta| meta.owner() == owner) else { return 0 };
     let words = (sp..).step_by(size_of::<usize>()).map_while(|address| word(meta, address));
@@ -77,11 +77,11 @@ pub(crate) fn copy_current(owner: *mut (), sp: usize, into: &mut [usize]) -> usi
 }
 
 impl Pool {
-    /// Calls `f` with the owner of each stack that has one, and with the stack if its goroutine has
-    /// left it.
+    /// Calls `f` with the owner of each stack that has one, and also with the stack if its
+    /// goroutine has left it.
     ///
-    /// A worker that wants to resume that goroutine waits until `f` has seen the others of its
-    /// batch, too. `f` must not panic, and must not wait for a goroutine.
+    /// A worker that wants to resume that goroutine waits until `f` has also seen the other stacks
+    /// of its batch. `f` must not panic, and must not wait for a goroutine.
     pub(crate) fn look(&'static self, mut f: impl FnMut(*mut (), StackState)) {
         let mut owned = self.owned().map(|(meta, _)| meta).peekable();
         while owned.peek().is_some() {
@@ -94,7 +94,7 @@ impl Pool {
 fn look_at(batch: &[&'static SlotMeta], f: &mut impl FnMut(*mut (), StackState)) {
     let mut see = |vacant: u64| {
         for (i, meta) in batch.iter().enumerate().filter(|(_, meta)| !meta.owner().is_null()) {
-            // Without frames it is a slot in a free list, whose owner has just been cleared.
+            // A slot without frames is in a free list, and its owner has just been cleared.
             let left = vacant >> i & 1 == 1 && meta.saved_sp() != 0;
             f(meta.owner(), if left { StackState::Left(Still(meta)) } else { StackState::Entered });
         }

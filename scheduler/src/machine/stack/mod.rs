@@ -2,9 +2,9 @@
 //! goroutines are parked.
 //!
 //! # Layout
-//! An *arena* ([`arena`]) is one reservation of address space, cut into *slots* of one *class*: a
-//! power of two, which is the whole reservation of a stack. Its slots have entries in a side table
-//! ([`slot`]).
+//! An *arena* ([`arena`]) is one reservation of address space, cut into *slots* of one *class*. The
+//! class is a power of two, and is the whole reservation of a stack. The slots have entries in a
+//! side table ([`slot`]).
 //!
 //! ```text
 //!   high  +---------------------------+  top of the slot
@@ -20,27 +20,28 @@
 //!   low   +---------------------------+  limit
 //! ```
 //!
-//! Color: without it all stack tops are congruent modulo the page size, so that the hot lines of
-//! all goroutines share one set of the cache: a bare switch among 10 000 takes 7.4 ns instead of
-//! 4.1, among 100 000 137 ns instead of 23 (measured with 28 colors). More than 1920 bytes of it
-//! would push the 1 to 1.5 KiB of a parked shallow goroutine into a second page.
+//! Color: without it all stack tops are congruent modulo the page size, so the hot lines of all
+//! goroutines share one set of the cache. A bare switch then takes 7.4 ns instead of 4.1 among 10
+//! 000 goroutines, and 137 ns instead of 23 among 100 000 (measured with 28 colors). More than 1920
+//! bytes of color would push the 1 to 1.5 KiB of a parked shallow goroutine into a second page.
 //!
-//! There are four guard pages rather than one: Rust touches each page of a frame in turn, but C
-//! code built without stack probes may jump over one. A frame larger than the guard may jump over
-//! all of it, onto the next slot. More pages would cost more (a guard of 4 takes 0.8 us), and no
-//! number is enough; threads have one.
+//! There are four guard pages rather than one: Rust touches the pages of a frame one after the
+//! other, but C code built without stack probes may skip a page. A frame larger than the guard may
+//! skip all of it and land on the next slot. More pages would cost more (a guard of 4 takes 0.8
+//! us), and no number is enough; threads have one guard page.
 //!
 //! # Life of a stack
-//! [`pool`] holds the free stacks, and a [`StackCache`] some of them for one P. Once taken, a stack
-//! counts as *entered*: no other thread touches its pages. [`SlotMeta::suspend`] leaves it when its
-//! goroutine parks, [`SlotMeta::resume`] enters it again, and giving it back leaves it for good.
-//! Entered stacks are never trimmed; all others may be trimmed ([`trim`]) or read ([`look`]). The
-//! protocol `occupancy` decides when the two meet.
+//! [`pool`] holds the free stacks, and a [`StackCache`] holds some of them for one P. Once taken, a
+//! stack counts as *entered*: no other thread touches its pages. [`SlotMeta::suspend`] leaves the
+//! stack when its goroutine parks, [`SlotMeta::resume`] enters it again, and returning it to the
+//! pool leaves it for good. Entered stacks are never trimmed; all others may be trimmed ([`trim`])
+//! or read ([`look`]). The protocol `occupancy` decides between a thread that enters a stack and
+//! one that trims or reads it.
 //!
 //! # Invariants
 //! * I1: a slot is never unmapped and its table entry never moves: `&'static SlotMeta` is true.
-//! * I2: a free slot is in one free list or one cache, and no [`Stack`] names it; a slot in use has
-//!   one [`Stack`].
+//! * I2: a free slot is in one free list or one cache, and no [`Stack`] names it. A slot in use has
+//!   exactly one [`Stack`].
 //! * I3: pages are dropped only while the slot's occupancy excludes every thread that would run on
 //!   it, and only below the live words: those at and above the stack pointer of the last suspend.
 
@@ -64,7 +65,7 @@ use crate::machine::sys::memory::page_size;
 
 /// A stack that is in use.
 ///
-/// Dropping it loses the slot for the rest of the process: give it back instead.
+/// Dropping it loses the slot for the rest of the process; return it to the pool instead.
 #[derive(Debug)]
 #[must_use = "a stack that is not given back is lost"]
 pub(crate) struct Stack(&'static SlotMeta);
@@ -83,7 +84,7 @@ impl Stack {
     }
 }
 
-// SAFETY: I2: no other `Stack` names this slot; its guard was laid before it came into a free list;
+// SAFETY: I2: no other `Stack` names this slot; its guard was laid before it entered a free list;
 // the smallest class leaves a page above the guard, and base and limit are aligned to 128 bytes and
 // to a page.
 unsafe impl corosensei::stack::Stack for Stack {
@@ -99,7 +100,7 @@ unsafe impl corosensei::stack::Stack for Stack {
     }
 }
 
-/// A size of stacks: two to this power, guard included.
+/// A stack size: two to this power, including the guard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Class(u8);
 
@@ -132,7 +133,7 @@ impl Class {
         (Self::SMALLEST..=Self::LARGEST).nth(index).map(Self)
     }
 
-    /// Returns the size of the guard: 16 KiB, or one page where that would take too much of the
+    /// Returns the size of the guard: 16 KiB, or one page if 16 KiB would take too much of the
     /// stack.
     pub(crate) fn guard(self) -> usize {
         if self.reservation() >= 4 * Self::FULL_GUARD { page_size().max(Self::FULL_GUARD) } else { page_size() }
@@ -180,7 +181,7 @@ pub(crate) fn default_reservation() -> usize {
 
 /// Sets the reservation of stacks without an explicit size.
 ///
-/// Called at boot: caches that are already filled keep their size.
+/// Called at boot, because caches that are already filled keep their size.
 pub(crate) fn set_default_reservation(bytes: usize) -> io::Result<()> {
     DEFAULT_CLASS.store(class_for(bytes)?.0, Ordering::Relaxed);
     Ok(())

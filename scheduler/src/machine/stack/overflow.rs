@@ -1,5 +1,5 @@
-//! The report of a stack overflow: which goroutine, how large its stack, how to raise it; then the
-//! process aborts.
+//! The report of a stack overflow: which goroutine it is, how large its stack is, and how to raise
+//! the size. Then the process aborts.
 //!
 //! A program cannot continue after an overflow: unwinding from the middle of a function's prologue
 //! runs no destructors, so locks would stay locked. But the runtime can say more than "segmentation
@@ -7,37 +7,40 @@
 //!
 //! # Protocol
 //! A handler for `SIGSEGV` and `SIGBUS` runs on the thread's alternate stack (the goroutine's is
-//! full). It looks the address up among the arenas. If it is in the guard of the slot on which this
-//! thread runs, the handler reports and aborts. Otherwise the fault is not ours: a null pointer, a
-//! stray pointer that hits the guard of another thread's goroutine, a page that a garbage collector
-//! protects, a full stack of an OS thread.
+//! full). It looks the address up in the arenas. If the address is in the guard of the slot on
+//! which this thread runs, the handler reports and aborts. Otherwise the fault is not ours: a null
+//! pointer, a stray pointer that hits the guard of another thread's goroutine, a page that a
+//! garbage collector protects, or a full stack of an OS thread.
 //!
 //! # Chaining
-//! Such a fault goes to the handler that was installed before, std's own or the embedding
-//! program's, as if ours did not exist: with one argument or three, under the mask that it asked
-//! for, once if it asked for that. A default action is taken. If a handler repairs the fault and
-//! returns, the instruction runs again. A handler that is installed after ours replaces ours, as it
-//! would replace any other; if it chains in turn, all of this works as before.
+//! Such a fault goes to the handler that was installed before (std's or the embedding program's),
+//! as if ours did not exist: with one argument or three, under the mask that it asked for, and only
+//! once if it asked for that. If there was no handler, the default action is taken. If a handler
+//! repairs the fault and returns, the instruction runs again. A handler that is installed after
+//! ours replaces ours, as it would replace any other; if it also chains, all of this works as
+//! before.
 //!
 //! One difference remains: every handler now runs on the alternate stack, whether it asked for that
-//! or not. On a goroutine's stack, which may be the full one, it could not run. The Ms have their
-//! own alternate stacks instead of std's, whose 8 KiB are hardly enough for two handlers of which
-//! one interrupts the other: the registers alone take 3 KiB and more each time.
+//! or not. It could not run on a goroutine's stack, which may be the full one. The Ms have their
+//! own alternate stacks instead of std's. Those have 8 KiB, which is hardly enough when one handler
+//! interrupts another: the registers alone take 3 KiB and more each time.
 //!
 //! # Rejected
-//! * *Recognizing an overflow by the stack pointer* that was interrupted: it is in another place in
-//!   each CPU's and system's context, and C code may have moved it past the guard by then.
-//! * *Resetting the signal and returning* where the fault is not ours, so that the instruction runs
-//!   into the previous handler: the first repaired fault would be the last one that we see.
+//! * *Recognizing an overflow by the interrupted stack pointer*: each CPU and system stores it in a
+//!   different place in the context, and C code may already have moved it past the guard.
+//! * *Resetting the signal and returning* if the fault is not ours, so that the instruction faults
+//!   again and invokes the previous handler: the first repaired fault would be the last one that we
+//!   see.
 //!
 //! Everything on this path is async-signal-safe: loads of atomics, `write` to descriptor 2,
 //! formatting without allocation, `abort`.
 //!
 //! # Invariants
-//! * I1: `PREVIOUS` is written before the handler is installed, and never again.
+//! * I1: `PREVIOUS` is written before the handler is installed, and never afterwards.
 //!
 //! # Orderings
-//! * P1: `HOST`, released in `install` -> the acquire load in `handle`: and before it, `PREVIOUS`.
+//! * P1: `HOST`, released in `install` -> the acquire load in `handle`: the host is visible, and so
+//!   is `PREVIOUS`, which was written before.
 
 use std::cell::UnsafeCell;
 use std::fmt::{self, Write};
@@ -54,22 +57,22 @@ use super::arena;
 use crate::machine::sys::memory::{self, alternate_stack_size, page_size};
 use crate::testing::mechanism::Mechanism;
 
-/// What the scheduler knows of a stack, given its owner word.
+/// What the scheduler knows about a stack, given its owner word.
 ///
 /// Async-signal-safe.
 pub(crate) struct Host {
     /// Returns `true` if the calling thread runs the owner.
     pub(crate) runs_here: fn(owner: *mut ()) -> bool,
-    /// Reports on descriptor 2 who the owner is, and what its stack reserves.
+    /// Reports the owner, and how much its stack reserves, on descriptor 2.
     pub(crate) report: fn(owner: *mut (), reservation: usize),
 }
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// Flags of the previous handler that must be ours to have their effect.
+/// Flags of the previous handler that take effect only if ours has them.
 const INHERITED: libc::c_int = libc::SA_NODEFER | libc::SA_RESTART;
 
-/// The [`Host`], once there is one.
+/// The [`Host`], once one is installed.
 static HOST: AtomicPtr<Host> = AtomicPtr::new(ptr::null_mut());
 
 /// The handlers that were installed for `SIGNALS` before ours.
@@ -84,9 +87,9 @@ struct Previous(UnsafeCell<MaybeUninit<[libc::sigaction; 2]>>);
 unsafe impl Sync for Previous {}
 
 impl Previous {
-    /// Returns what was installed before.
+    /// Returns the handler that was installed before.
     ///
-    /// Called once the handler is installed, or about to be by the caller.
+    /// Called once our handler is installed, or by the caller that is about to install it.
     fn get(&self, index: usize) -> &libc::sigaction {
         // SAFETY: I1: there is no write anymore. All zero bytes are a valid `sigaction`.
         unsafe { &(*self.0.get().cast::<[libc::sigaction; 2]>())[index] }
@@ -124,7 +127,7 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
     let host = unsafe { HOST.load(Ordering::Acquire).as_ref() };
     // SAFETY: the kernel passes a valid `siginfo_t` for a fault.
     let address = unsafe { (*info).si_addr() }.addr();
-    // Sent by `kill`, the signal has no address. SAFETY: the kernel passes a valid `siginfo_t`.
+    // A signal sent by `kill` has no address. SAFETY: the kernel passes a valid `siginfo_t`.
     let is_fault = unsafe { (*info).si_code } > 0;
     let guard = arena::find(address).filter(|meta| is_fault && address < meta.low());
     match guard.filter(|meta| meta.occupancy().is_entered()).zip(host) {
@@ -135,10 +138,11 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
 }
 
 fn report_and_abort(meta: &SlotMeta, host: &Host) -> ! {
-    /// One report is enough, and two at once cannot be read.
+    /// One report is enough, and two at once would be unreadable.
     static REPORTS: AtomicBool = AtomicBool::new(false);
     if REPORTS.swap(true, Ordering::Relaxed) {
-        // The process is gone by then, unless the report failed. SAFETY: async-signal-safe.
+        // The process will be gone before this returns, unless the report failed. SAFETY:
+        // async-signal-safe.
         unsafe { libc::sleep(2) };
     }
     let reservation = meta.class().reservation();
@@ -155,7 +159,7 @@ fn report_and_abort(meta: &SlotMeta, host: &Host) -> ! {
     unsafe { libc::abort() }
 }
 
-/// Does what would have happened without our handler.
+/// Does whatever would have happened without our handler.
 ///
 /// # Safety
 /// Called from the handler, with its arguments.
@@ -170,7 +174,7 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
     match handler {
         libc::SIG_IGN if !is_fault => {}
         libc::SIG_DFL | libc::SIG_IGN => {
-            // Returning runs the faulting instruction again, which is then fatal, as is a fault
+            // Returning runs the faulting instruction again, which is then fatal; so is a fault
             // that is ignored. A signal that was sent is sent again, and arrives when this handler
             // returns. SAFETY: all zero bytes are the default action.
             unsafe {
@@ -194,7 +198,7 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
     }
 }
 
-/// Standard error without buffer or lock, for use in signal handlers.
+/// Standard error without a buffer or lock, for use in signal handlers.
 ///
 /// Errors are ignored, since they cannot be reported.
 pub(crate) struct Stderr;
@@ -216,13 +220,13 @@ impl Write for Stderr {
 
 /// An alternate signal stack of this thread.
 ///
-/// Dropping it, on the same thread, frees it and restores the previous one.
+/// Dropping it, on the same thread, frees it and restores the previous alternate stack.
 #[derive(Debug)]
 #[must_use = "dropping it takes the stack away again"]
 pub(crate) struct AltStack {
     /// `None` if the thread already had a sufficient one.
     own: Option<Own>,
-    /// It belongs to a thread.
+    /// The stack belongs to a thread.
     not_send: PhantomData<*mut ()>,
 }
 
@@ -233,8 +237,8 @@ struct Own {
 }
 
 /// Ensures that signal handlers have a stack of their own on this thread, of at least `size` bytes.
-/// std's threads have a small one, if std found the signals' default actions in place when the
-/// program started; threads that another language started may have none.
+/// std's threads have a small alternate stack if std found the signals' default actions in place
+/// when the program started. Threads that another language started may have none.
 pub(crate) fn ensure_altstack(size: usize) -> io::Result<AltStack> {
     // SAFETY: all zero bytes are a `stack_t`; a query changes nothing.
     let mut before: libc::stack_t = unsafe { mem::zeroed() };
@@ -270,7 +274,8 @@ impl Drop for AltStack {
             before.ss_size = mapping.len();
         }
         // SAFETY: this is the thread that the stack was set for (it is not `Send`), and the
-        // previous one still belongs to its owner; without ours, the mapping is not in use.
+        // previous stack still belongs to its owner. Once ours is no longer set, the mapping is not
+        // in use.
         unsafe {
             if libc::sigaltstack(&raw const before, ptr::null_mut()) == 0 {
                 memory::release(mapping);

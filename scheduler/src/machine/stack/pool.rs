@@ -1,17 +1,18 @@
 //! Free stacks: one pool for the process, and a small cache for each P.
 //!
-//! Both are last-in-first-out: the stack that was used last still has its pages and its page-table
-//! entries, and its lines are in the CPU's cache. A goroutine that never parks runs on the same hot
-//! stack as the one before it. A [`StackCache`] belongs to one thread at a time and takes no lock;
-//! it moves half of itself to or from the pool when it is full or empty, so the pool's lock is
-//! taken once in 32 stacks.
+//! Both are last-in, first-out: the most recently used stack still has its pages and page-table
+//! entries, and its lines are in the CPU's cache. A goroutine that never parks leaves its hot stack
+//! to the next goroutine. A [`StackCache`] belongs to one thread at a time and takes no lock. When
+//! it is full or empty, it moves half of its capacity to or from the pool, so the pool's lock is
+//! taken once per 32 stacks.
 //!
 //! # The cold end
 //! A list that grew for a burst keeps its oldest stacks at the bottom, untouched. `low_water` is
-//! the length that the list never fell below since the last sweep: that many were not needed.
-//! `trim` returns all of these except the hottest few ([`KEEP`]) to the kernel completely, from the
-//! bottom; `cold` counts those that were. Both only ever fall with the length of the list in
-//! between, so they need no access to the stacks themselves.
+//! the shortest length of the list since the last sweep: that many stacks were not needed. `trim`
+//! returns the pages of these stacks to the kernel completely, from the bottom, except for the
+//! hottest few ([`KEEP`]). `cold` counts the stacks whose pages were returned. Between sweeps both
+//! counts only fall, along with the length of the list, so keeping them requires no access to the
+//! stacks themselves.
 //!
 //! # Invariants
 //! * I1: a slot in a list or cache was left ([`SlotMeta::give`]) or never entered; no [`Stack`]
@@ -25,7 +26,7 @@ use super::slot::SlotMeta;
 use super::{Class, Stack, class_for, default_class};
 use crate::machine::sys::mutex::{Mutex, MutexGuard};
 
-/// The capacity of a cache, and how many stacks it moves at a time.
+/// The capacity of a cache, and the number of stacks that it moves at a time.
 const CACHE: usize = 64;
 const HALF: usize = CACHE / 2;
 
@@ -35,11 +36,11 @@ const KEEP: usize = 256;
 /// The process's stacks.
 pub(crate) static POOL: Pool = Pool::new();
 
-/// Free stacks of all classes, and the arenas that they come from.
+/// Free stacks of all classes, and the arenas to which they belong.
 pub(crate) struct Pool {
     guards: Guards,
     classes: [Mutex<FreeList>; Class::COUNT],
-    /// How often a slot's pages were returned to the system.
+    /// How often the pages of a slot were returned to the system.
     pub(super) trims: AtomicU64,
 }
 
@@ -54,7 +55,7 @@ struct FreeList {
 /// The states of a pool's slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stats {
-    /// Slots that were ever carved.
+    /// All slots carved so far.
     pub(crate) reserved: usize,
     /// Slots that a [`Stack`] names.
     pub(crate) in_use: usize,
@@ -105,7 +106,7 @@ impl Pool {
 
     /// Carves until the list has `count` slots.
     ///
-    /// Fails only if it stays empty.
+    /// Fails only if the list stays empty.
     fn fill(&'static self, class: Class, list: &mut FreeList, count: usize) -> io::Result<()> {
         while list.free.len() < count {
             if let Err(error) = self.carve(class, list) {
@@ -123,8 +124,8 @@ impl Pool {
             };
             let slots = arena.carve(&self.guards)?;
             if !slots.is_empty() {
-                // They go below what is there, since they have no pages at all; the lowest address
-                // is taken first.
+                // The new slots go below the existing ones, since they have no pages at all. The
+                // lowest address is taken first.
                 list.cold += slots.len();
                 list.free.splice(0..0, slots.rev().filter_map(|slot| arena.slot(slot)));
                 return Ok(());
@@ -162,7 +163,7 @@ impl Pool {
 
     /// Returns the stacks that have an owner.
     ///
-    /// They may change hands at any time: the owner was one a moment ago.
+    /// Stacks may change hands at any time, so each owner may be out of date.
     pub(crate) fn owned(&'static self) -> impl Iterator<Item = (&'static SlotMeta, *mut ())> {
         let slots = self.arenas().flat_map(|arena| (0..arena.carved()).filter_map(|slot| arena.slot(slot)));
         slots.map(|slot| (slot, slot.owner())).filter(|(_, owner)| !owner.is_null())
@@ -170,7 +171,7 @@ impl Pool {
 
     /// Ends a sweep interval of one class.
     ///
-    /// Returns how many stacks at the bottom of its list must be dropped.
+    /// Returns how many stacks at the bottom of its list must lose all their pages.
     pub(super) fn close_interval(&self, class: Class) -> usize {
         let mut list = self.list(class);
         let unneeded = list.low_water.saturating_sub(KEEP);
@@ -178,8 +179,8 @@ impl Pool {
         unneeded
     }
 
-    /// Collects the next slots to be dropped completely, of those below `end`; they count as cold
-    /// from now on.
+    /// Collects the next slots below `end` whose pages are to be dropped completely; these slots
+    /// count as cold from now on.
     pub(super) fn next_cold(&self, class: Class, end: usize, batch: &mut Vec<&'static SlotMeta>, most: usize) {
         let mut list = self.list(class);
         let end = end.min(list.free.len()).min(list.cold + most);
@@ -189,7 +190,8 @@ impl Pool {
         }
     }
 
-    /// Returns `true` if more slots of a class will have to be dropped unless they are taken.
+    /// Returns `true` if the pages of more slots of a class will have to be dropped unless the
+    /// slots are taken.
     pub(super) fn has_surplus(&self, class: Class) -> bool {
         let list = self.list(class);
         list.free.len().saturating_sub(KEEP) > list.cold
@@ -221,7 +223,7 @@ impl FreeList {
 
 /// A P's own free stacks, of the default class.
 ///
-/// Used by the thread that has the P.
+/// Used only by the thread that has the P.
 pub(crate) struct StackCache {
     pool: &'static Pool,
     class: Class,
@@ -229,7 +231,7 @@ pub(crate) struct StackCache {
 }
 
 impl StackCache {
-    /// Creates an empty cache of the process's pool.
+    /// Creates an empty cache for the process's pool.
     pub(crate) fn new() -> Self {
         Self::of(&POOL)
     }

@@ -1,5 +1,5 @@
 //! The side table's entry for one slot: what the scheduler, the sweeper, and the overflow report
-//! know of a stack without touching its pages.
+//! know about a stack without touching its pages.
 //!
 //! | field | written by | when |
 //! | --- | --- | --- |
@@ -8,13 +8,14 @@
 //! | `armed` | the user, or the sweeper while it excludes the user | |
 //! | `age` (the value) | the suspending worker; the sweeper by compare-and-swap | any time |
 //!
-//! An entry fills a cache line, although half of one would hold it: neighbors are taken by one
-//! worker and run on others, and each switch writes here. The ages are stored apart and dense, so
-//! that a sweep over a million parked goroutines reads one megabyte; each is written once in a
-//! sweep interval at most.
+//! An entry fills a cache line, although half a line would hold it, because neighboring slots are
+//! taken by one worker and run on others, and each switch writes to the entry. The ages are stored
+//! separately and densely, so a sweep over a million parked goroutines reads one megabyte. Each age
+//! is written at most once per sweep interval.
 //!
 //! # Invariants
-//! * I1: `sp` is 0 exactly if no frame lives on the slot: it was given back, or never taken.
+//! * I1: `sp` is 0 exactly if no frame lives on the slot, because the slot was given back or was
+//!   never taken.
 //! * I2: the slot's words at and above `sp` are never dropped while `sp` is not 0.
 
 use std::ptr;
@@ -36,7 +37,7 @@ pub(crate) const AGED: u8 = 2;
 /// drop.
 pub(crate) const UNSEEN: u8 = 3;
 
-/// The number of colors, and the distance from one to the next.
+/// The number of colors, and below it the distance from one color to the next.
 const COLORS: usize = 16;
 const COLOUR_STEP: usize = 128;
 
@@ -75,8 +76,8 @@ impl SlotMeta {
 
     /// Enters the stack.
     ///
-    /// Called by the worker before it switches to the goroutine on it; blocks while a sweep of the
-    /// stack is running.
+    /// Called by the worker before it switches to the goroutine on the stack; blocks while the
+    /// stack is being swept.
     #[inline]
     pub(crate) fn resume(&self) {
         self.occupancy.enter();
@@ -84,7 +85,7 @@ impl SlotMeta {
 
     /// Leaves the stack.
     ///
-    /// Called by the worker right after the switch back: from now on the pages below `sp` may be
+    /// Called by the worker right after the switch back. From now on the pages below `sp` may be
     /// dropped.
     ///
     /// # Safety
@@ -94,14 +95,14 @@ impl SlotMeta {
     #[inline]
     pub(crate) unsafe fn suspend(&self, sp: usize) {
         self.sp.store(sp, Ordering::Relaxed);
-        // Rarely true, and the line is shared with the ages of 63 others.
+        // Rarely true, and the line is shared with the ages of 63 other slots.
         if self.age.load(Ordering::Relaxed) != RAN {
             self.age.store(RAN, Ordering::Relaxed);
         }
         self.occupancy.leave();
     }
 
-    /// Returns the goroutine on the stack, as the scheduler named it; null if there is none.
+    /// Returns the goroutine on the stack, as named by the scheduler, or null if there is none.
     #[inline]
     pub(crate) fn owner(&self) -> *mut () {
         self.owner.load(Ordering::Relaxed)
@@ -115,7 +116,7 @@ impl SlotMeta {
 
     /// Returns the stack pointer of the last suspend, or 0 if no frame lives on the stack.
     ///
-    /// It means nothing while the stack is entered.
+    /// The value means nothing while the stack is entered.
     #[inline]
     pub(crate) fn saved_sp(&self) -> usize {
         self.sp.load(Ordering::Relaxed)
@@ -138,7 +139,7 @@ impl SlotMeta {
         self.limit() + self.class.guard()
     }
 
-    /// Returns the lowest address of the slot, which is that of its guard.
+    /// Returns the lowest address of the slot, where its guard begins.
     #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.top() - self.class.reservation()
@@ -174,7 +175,7 @@ impl SlotMeta {
         !self.occupancy.is_entered() && self.saved_sp() == 0
     }
 
-    /// Returns the lowest address of the page that the first frame is on.
+    /// Returns the lowest address of the page that contains the first frame.
     pub(super) fn top_page(&self) -> usize {
         self.top() - page_size()
     }
@@ -185,8 +186,8 @@ impl SlotMeta {
 
     /// Writes the canary.
     ///
-    /// The caller has entered the stack and not begun to use it; or it is the sweeper, excludes
-    /// every thread that would enter, and has checked that the line is dead.
+    /// The caller has either entered the stack and not begun to use it, or is the sweeper, which
+    /// excludes every thread that would enter and has checked that the line is dead.
     #[cold]
     fn arm(&self) {
         // SAFETY: I3 of `stack`: the caller is alone on the slot, and the line lies in its top page
@@ -200,7 +201,7 @@ impl SlotMeta {
     /// A hint, unless the caller excludes every thread that would run on the stack.
     pub(super) fn canary_intact(&self) -> bool {
         // SAFETY: the line lies in the slot, which is mapped forever (I1 of `stack`). Its goroutine
-        // may write it at this moment. The read is volatile; a wrong result only causes a trim too
+        // may be writing to the line. The read is volatile; a wrong result only causes one trim too
         // many or too few.
         let line = unsafe { self.canary().read_volatile() };
         line == [CANARY ^ self.base.get() as u64; 8]
@@ -208,7 +209,7 @@ impl SlotMeta {
 
     /// Returns the pages that hold nothing live.
     ///
-    /// Called by the sweeper while it excludes every thread that would enter. With `whole` the top
+    /// Called by the sweeper while it excludes every thread that would enter. With `whole`, the top
     /// page of a free slot is included.
     pub(super) fn dead_pages(&self, whole: bool) -> Span {
         let end = match self.saved_sp() {
@@ -216,7 +217,8 @@ impl SlotMeta {
             0 => self.top_page(),
             sp => sp & !(page_size() - 1),
         };
-        // A stack pointer on another stack, or deep down, leaves nothing to drop.
+        // If the stack pointer is on another stack, or deep down on this one, there is nothing to
+        // drop.
         let end = if end <= self.top() { end } else { self.low() };
         Span::new(self.low()..end.max(self.low()))
     }

@@ -30,7 +30,7 @@ fn resident(meta: &SlotMeta) -> usize {
     pages
 }
 
-/// Sweeps until `clock` has moved by `intervals`, and all slices of its last round are done.
+/// Sweeps until `clock` has moved by `intervals` and all slices of the last round are done.
 ///
 /// Returns the last answer.
 fn sweep_for(sweeper: &mut Sweeper, clock: &mut u64, intervals: u64) -> Option<u64> {
@@ -59,16 +59,16 @@ fn descend(to: usize) -> usize {
     below
 }
 
-/// A parked coroutine that has been `depth` deep before and keeps a few words on its stack.
+/// A parked coroutine that was `depth` deep before and keeps a few words on its stack.
 struct Parked {
     coroutine: Coroutine<usize, usize, (), Stack>,
     meta: &'static SlotMeta,
     word: u64,
 }
 
-/// Suspends, with an address below which the coroutine has nothing live: below the stack pointer of
-/// this function, which is never inlined, are only the frame of corosensei's `suspend` and what its
-/// switch saves.
+/// Suspends, and passes out an address below which the coroutine has nothing live. This function is
+/// never inlined, so below its stack pointer there are only the frame of corosensei's `suspend` and
+/// the registers that its switch saves.
 #[inline(never)]
 fn suspend<T>(yielder: &Yielder<T, usize>) -> T {
     yielder.suspend(stack_pointer() - 1024)
@@ -208,7 +208,7 @@ fn the_cache_moves_batches_and_loses_nothing() {
     assert_eq!(cache.take().unwrap().meta().class().reservation(), DEFAULT, "another class went past the cache");
     drop(cache);
     for _ in 0..reserved - 1 {
-        // Leaked on purpose, to see that the rest is in the pool.
+        // Leaked on purpose, to check that the other stacks are in the pool.
         let _ = std::mem::ManuallyDrop::new(pool.take(DEFAULT).unwrap());
     }
     assert_eq!(pool.stats().reserved, reserved + 16, "nothing new but the group of the large one");
@@ -327,7 +327,7 @@ fn depth_that_the_canary_misses_is_found_by_the_scan() {
     let parked: Vec<_> = (0..640).map(|i| Parked::new(pool.take(DEFAULT).unwrap(), 0, i)).collect();
     for p in &parked {
         p.meta.resume();
-        // Like a large buffer of which only the far end is written.
+        // Acts like a large buffer of which only the far end is written.
         for page in 2..6 {
             let at = std::ptr::with_exposed_provenance_mut::<u8>(p.meta.top() - page * page_size());
             // SAFETY: the address is on the stack, and not in use.
@@ -377,8 +377,8 @@ impl Random {
     }
 }
 
-/// Runs goroutines on a few stacks, `turns` with each before the next, until the time is up; some
-/// end and are replaced.
+/// Runs goroutines on a few stacks, `turns` times on each before the next, until the time is up;
+/// some end and are replaced.
 fn run_at_random(pool: &'static Pool, mut parked: Vec<Parked>, turns: usize) {
     let mut random = Random::new();
     let end = Instant::now() + Duration::from_millis(1500);
@@ -439,7 +439,8 @@ fn being_trimmed_at_every_moment_loses_no_word() {
     });
 }
 
-/// Runs one test of this file again in its own process, which learns so from a variable.
+/// Runs one test of this file again in its own process, which recognizes its role by an environment
+/// variable.
 fn in_child(test: &str) -> Output {
     let binary = std::env::current_exe().unwrap();
     let name = format!("{}::{test}", module_path!().split_once("::").unwrap().1);

@@ -1,18 +1,18 @@
 //! The sweep: returns pages that no goroutine needs anymore to the kernel.
 //!
 //! # Protocol
-//! One thread calls [`sweep`] now and then. Rounds are [`INTERVAL`] apart; a round goes over all
-//! slots, in slices of about [`SLICE`] nanoseconds. Nothing is trimmed on a goroutine's own path:
-//! the kernel interrupts the other CPUs for each call (9.5 us), so pages are dropped in batches of
-//! up to 64 slots (0.7 us each, and 0.4 us for each page beyond the first).
+//! One thread calls [`sweep`] now and then. Rounds are [`INTERVAL`] apart. A round visits all
+//! slots, in slices of about [`SLICE`] nanoseconds. Nothing is trimmed on a goroutine's own path,
+//! because the kernel interrupts the other CPUs for each call (9.5 us). Instead, pages are dropped
+//! in batches of up to 64 slots (0.7 us per slot, and 0.4 us for each page beyond the first).
 //!
 //! *Parked and free stacks alike.* Each slot has an age. Leaving a slot makes it `RAN`; a round
-//! turns `RAN` into `AGED`, and the next round examines what is `AGED` and makes it `QUIET`: by
-//! then the stack was left alone for at least one interval, two at most. Once examined, a slot
-//! costs nothing until a goroutine runs on it again. An examination that finds pages below the live
-//! ones drops these; a free stack keeps its top page.
+//! turns `RAN` into `AGED`, and the next round examines slots that are `AGED` and makes them
+//! `QUIET`. At that point the stack has been left alone for at least one interval and at most two.
+//! Once examined, a slot costs nothing until a goroutine runs on it again. An examination that
+//! finds pages below the live ones drops them; a free stack keeps its top page.
 //!
-//! *Free stacks that were not needed* during an interval (see `pool`) lose the top page too.
+//! *Free stacks that were not needed* during an interval (see `pool`) also lose the top page.
 //!
 //! # Is there anything to drop?
 //! Most goroutines never leave their top page, so "no" must be cheap. Measured on 10 240 slots of
@@ -28,37 +28,39 @@
 //! | `mincore`, 64 slots a call | 640-1000 | exact |
 //! | `MADV_DONTNEED`, 64 slots a call, 5 pages there | 2600-3500 | |
 //!
-//! So the canary is checked first; where it is damaged, the pages are dropped without a further
-//! check. Where it is intact, a sample of groups is scanned exactly: every group at first, and half
-//! as many after each scan that finds nothing that the canary missed, down to one group in
-//! [`SPARSEST`]. One miss (for example a read buffer into which nothing was read) brings back the
-//! scan of every group. Goroutines of one program are alike: if many go deep in a way that the
-//! canary does not see, the sample finds out and nearly all are trimmed. **Missed** are a few such
-//! goroutines among many that are shallow: they keep their pages until they run again and are
+//! So the canary is checked first. If it is damaged, the pages are dropped without a further check.
+//! If it is intact, a sample of groups is scanned exactly: every group at first, and half as many
+//! after each scan in which the canary turns out to have missed nothing, down to one group in
+//! [`SPARSEST`]. After one miss (for example, a read buffer into which nothing was read), every
+//! group is scanned again. Goroutines of one program are alike: if many go deep in a way that the
+//! canary does not detect, the sample reveals it and nearly all are trimmed. A few such goroutines
+//! among many shallow ones are **missed**: they keep their pages until they run again and are
 //! sampled, or end. Slots over 16 MiB are few, and are trimmed without being examined.
 //!
-//! Even a canary costs one miss of the TLB and two of the cache. So beyond the first
-//! [`ALWAYS_EXAMINED`] slots of a round only one in [`SAMPLE_RATE`] is examined, until one has
-//! pages to drop; then all are, in this round, and in the next one those that this one has skipped.
+//! Even checking a canary costs one TLB miss and two cache misses. So beyond the first
+//! [`ALWAYS_EXAMINED`] slots of a round, only one slot in [`SAMPLE_RATE`] is examined until one has
+//! pages to drop. Then all further slots of this round are examined, and the slots that this round
+//! has skipped are examined in the next round.
 //!
 //! In total, 10 000 shallow goroutines cost 0.35 ms once they have parked, and nothing until they
-//! run again. 100 000 that used 6 pages cost 220 ms, in slices over 0.8 s; 10 000 free stacks that
-//! lose their last page 8 ms.
+//! run again. 100 000 goroutines that used 6 pages cost 220 ms, in slices over 0.8 s. 10 000 free
+//! stacks that lose their last page cost 8 ms.
 //!
 //! # Rejected
 //! * Measuring at suspend how deep the goroutine has been: a cache miss on the hottest path.
-//! * Trimming at once what is given back: the next goroutine would fault the pages in again (1.3 us
-//!   each, and the first touch of fresh memory up to ten times that).
-//! * A deadline for each slot: a heap of a million entries, for pages that nothing waits for.
+//! * Trimming stacks immediately when they are given back: the next goroutine would fault the pages
+//!   in again (1.3 us each, and up to ten times that for the first touch of fresh memory).
+//! * A deadline for each slot: this would need a heap of a million entries, for pages that nobody
+//!   waits for.
 //!
 //! # Idle processes
 //! [`sweep`] returns `None` when a round found nothing left to age, examine, or drop, and need not
-//! be called again until some goroutine has run. A process that has gone idle is visited two or
-//! three times more, and then never.
+//! be called again until some goroutine has run. A process that has gone idle is swept two or three
+//! more times, and then never again.
 //!
 //! # Ages and races
 //! A slot's age is a hint on which no safety depends: `exclude` decides, and the saved stack
-//! pointer is read under it. A suspend that comes between the sweeper's look and its
+//! pointer is read during it. A suspend that happens between the sweeper's load and its
 //! compare-and-swap wins, since the age is then `RAN`.
 
 use std::ops::Range;
@@ -77,10 +79,10 @@ use crate::protocol::occupancy::{BATCH, exclude};
 
 /// The time from one round to the next, in nanoseconds.
 ///
-/// A stack is trimmed one to two of these after it was left, plus the time the round takes.
+/// A stack is trimmed one to two intervals after it was left, plus the time that the round takes.
 pub(super) const INTERVAL: u64 = 1_000_000_000;
-/// About how long one call works, and how long after its start it wants to be called again if there
-/// is more to do, in nanoseconds.
+/// About how long one call to `sweep` works, and how long after its start it wants to be called
+/// again if there is more to do, in nanoseconds.
 const SLICE: u64 = 700_000;
 const GAP: u64 = 2_000_000;
 
@@ -89,10 +91,10 @@ const SPARSEST: u32 = 32;
 
 /// A round always examines this many slots.
 const ALWAYS_EXAMINED: u32 = 1024;
-/// Beyond those it examines one in this many, until it finds pages to drop.
+/// Beyond those slots it examines one in this many, until it finds pages to drop.
 const SAMPLE_RATE: u32 = 8;
 
-/// How many slots ahead of the examined one the next ones are prefetched.
+/// How many slots ahead of the slot being examined the sweep prefetches.
 const LOOK_AHEAD: usize = 8;
 
 /// Slots larger than this are not examined.
@@ -104,7 +106,8 @@ const COST_CANARY: u64 = 50;
 const COST_SCAN: u64 = 10_000;
 const COST_TRIM: u64 = 3_000;
 
-/// Drops what is due at `now_ns` of the process's stacks, for a fraction of a millisecond.
+/// Drops the pages of the process's stacks that are due at `now_ns`, working for a fraction of a
+/// millisecond.
 ///
 /// Returns when it wants to be called again, or `None` if nothing is pending until some goroutine
 /// runs. Only one thread may call it (sysmon).
@@ -139,7 +142,7 @@ pub(super) struct Sweeper {
     batch: Vec<&'static SlotMeta>,
 }
 
-/// How closely a round examines slots.
+/// How thoroughly a round examines slots.
 struct Round {
     looks: u32,
     /// A slot was skipped.
@@ -151,7 +154,7 @@ struct Round {
 impl Round {
     /// Returns the round after this one.
     ///
-    /// What was skipped is examined after all if any slot had something to drop.
+    /// Slots that were skipped are examined after all if any slot had something to drop.
     fn next(&self) -> Self {
         Self { looks: 0, skipped: false, thorough: self.thorough && self.skipped }
     }
@@ -287,12 +290,12 @@ impl Sweeper {
             }
             let left = age.swap(QUIET, Ordering::Relaxed) != RAN;
             if !left {
-                // Left a moment ago: start over.
+                // The stack was left a moment ago: start over.
                 age.store(RAN, Ordering::Relaxed);
                 self.pending = true;
             }
             let Some(meta) = arena.slot(group.start + i).filter(|meta| left && !meta.occupancy().is_entered()) else {
-                // It runs, and will be `RAN` again when it is left.
+                // A thread runs on the slot, which will be `RAN` again when it is left.
                 continue;
             };
             canaries += 1;
@@ -318,8 +321,7 @@ impl Sweeper {
         }
     }
 
-    /// Puts those of the `intact` slots of a group into the batch that have pages below the top
-    /// page.
+    /// Adds to the batch those `intact` slots of a group that have pages below the top page.
     ///
     /// Returns `true` if there were any.
     fn scan_group(&mut self, arena: &'static Arena, group: Range<usize>, intact: u64, residency: &Residency) -> bool {
@@ -327,7 +329,7 @@ impl Sweeper {
         let range = arena.addresses(group.start + first..group.start + last + 1);
         let mut deep = 0u64;
         residency.scan(range.clone(), &mut |run| {
-            // A run may cover several slots where nothing more precise is known.
+            // A run may cover several slots if nothing more precise is known.
             let slots = (run.start - range.start) >> arena.class().shift()
                 ..((run.end - range.start - 1) >> arena.class().shift()) + 1;
             for i in slots.map(|slot| first + slot).filter(|i| intact >> i & 1 == 1) {
@@ -354,8 +356,8 @@ impl Sweeper {
 
     /// Drops the dead pages of the batch, and empties it.
     ///
-    /// With `whole`, free slots lose all of them, and need not be examined again. Returns from how
-    /// many slots pages were dropped.
+    /// With `whole`, free slots lose all their pages, and need not be examined again. Returns the
+    /// number of slots from which pages were dropped.
     pub(super) fn trim(&mut self, whole: bool) -> u64 {
         if self.batch.is_empty() {
             return 0;
@@ -370,7 +372,7 @@ impl Sweeper {
                 spans[count] = span;
                 count += 1;
             }
-            // SAFETY: I3 of `stack`: the slots are vacant, kept so until this closure ends, and
+            // SAFETY: I3 of `stack`: the slots are vacant and stay so until this closure ends, and
             // these pages are dead.
             unsafe { drop_pages(&spans[..count]) };
             vacant().for_each(|meta| meta.note_trim(whole));

@@ -35,8 +35,8 @@
 //!   behind it wait for its owner to withdraw. The owner is awake and about to do so.
 //!
 //! # Rejected
-//! * Letting small requests pass a large one that waits: on average more would be in use, but under
-//!   load the large request might wait forever.
+//! * Letting small requests pass a large one that waits: more of the semaphore would be in use, but
+//!   under load the large request might wait forever.
 //! * Waking the first waiter to try again, as the mutex does: it can lose against newcomers. A
 //!   semaphore guards long operations, so the switch that a hand-over costs does not matter.
 //! * Queueing requests for more than the size like the others: no waiter behind them would ever be
