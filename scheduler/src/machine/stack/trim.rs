@@ -50,8 +50,8 @@
 //! * Measuring at suspend how deep the goroutine has been: a cache miss on the hottest path.
 //! * Trimming stacks immediately when they are given back: the next goroutine would fault the pages
 //!   in again (1.3 us each, and up to ten times that for the first touch of fresh memory).
-//! * A deadline for each slot: this would need a heap of a million entries, for pages that nobody
-//!   waits for.
+//! * A deadline for each slot: this would need a heap of a million entries, although nothing waits
+//!   for the pages.
 //!
 //! # Idle processes
 //! [`sweep`] returns `None` when a round found nothing left to age, examine, or drop, and need not

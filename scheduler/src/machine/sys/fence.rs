@@ -1,10 +1,10 @@
 //! An asymmetric pair of fences: free on the frequent side, expensive on the rare one.
 //!
-//! `light(); load` on one thread and `heavy(); load` on another order like two sequentially
-//! consistent fences: of two threads that each store, fence, and load the other's store, at least
-//! one sees it. `heavy` makes every running thread of the process execute a full fence (Linux's
-//! `membarrier`, 8.5 us when other CPUs run us), so `light` only has to stop the compiler. Where
-//! the kernel has no such call, both are ordinary fences.
+//! `light(); load` on one thread and `heavy(); load` on another have the same ordering effect as
+//! two sequentially consistent fences: if two threads each store, fence, and load what the other
+//! stores, at least one sees the other's store. `heavy` makes every running thread of the process
+//! execute a full fence (Linux's `membarrier`, 8.5 us when other CPUs run us), so `light` only has
+//! to stop the compiler. Where the kernel has no such call, both are ordinary fences.
 
 #[cfg(target_os = "linux")]
 mod imp {
@@ -14,17 +14,17 @@ mod imp {
     const EXPEDITED: u8 = 1;
     const ABSENT: u8 = 2;
 
-    /// Which fences this process uses.
+    /// The kind of fences that this process uses.
     ///
-    /// `init` decides it before the first goroutine runs, and it is constant from then on: a light
-    /// side that skips its fence is correct only if every heavy side pays for it.
+    /// `init` sets it before the first goroutine runs, and it is constant from then on: a light
+    /// side that skips its fence is correct only if every heavy side pays for the full fence.
     static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
     pub(crate) fn init() {
         if MODE.load(Ordering::Relaxed) != UNKNOWN {
             return;
         }
-        // ThreadSanitizer and miri do not know `membarrier`.
+        // ThreadSanitizer and miri do not model `membarrier`.
         let registered =
             cfg!(not(any(greenthread_tsan, miri))) && membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
         MODE.store(if registered { EXPEDITED } else { ABSENT }, Ordering::SeqCst);

@@ -7,23 +7,23 @@
 //! (`SA_RESTART`); calls that it never restarts (`poll`, `nanosleep`, reads with a timeout) fail
 //! with `EINTR`, which they may do at any time.
 //!
-//! *SIGQUIT* is taken if it has its default action at boot; a handler that the program has
-//! installed stays. A handler that it installs later, with `sigaction`, replaces ours. If that
-//! handler calls ours too, as the crate `signal-hook` does, then ours does nothing, since the
-//! program now handles the signal itself: ours sees that it is not the installed one.
+//! *SIGQUIT* is taken over if it has its default action at boot; a handler that the program has
+//! already installed stays. A handler that the program installs later, with `sigaction`, replaces
+//! ours. If that handler also calls ours, as the crate `signal-hook` does, ours sees that it is not
+//! the installed handler. It then does nothing, since the program now handles the signal itself.
 //!
-//! Both run on the alternate stack, and do only what is async-signal-safe, provided that what they
-//! call does.
+//! Both handlers run on the alternate stack, and are async-signal-safe provided that the functions
+//! they call are.
 //!
-//! On systems other than x86-64 Linux no thread is asked, and SIGQUIT has its default action.
+//! On systems other than x86-64 Linux, no thread is asked, and SIGQUIT keeps its default action.
 //!
 //! # Invariants
-//! * I1: what is called, and what was installed before, is stored before the handler is installed,
-//!   and never again.
+//! * I1: the function to call and the previously installed handler are stored before our handler is
+//!   installed, and never afterwards.
 
 /// Called by the handler with the registers of the interrupted code.
 ///
-/// Returns `true` if it was asked.
+/// Returns `true` if the thread was asked.
 pub(crate) type Answer = fn(super::unwind::Registers) -> bool;
 
 pub(crate) use imp::{end_process, install_question, install_quit, interrupt, set_quit_heard, this_thread};
@@ -49,7 +49,7 @@ mod imp {
     static ON_QUESTION: OnceLock<Question> = OnceLock::new();
     static ON_QUIT: OnceLock<fn()> = OnceLock::new();
 
-    /// SIGQUIT has never had a subscriber, has one, has none anymore.
+    /// SIGQUIT has never had a subscriber, has one, or no longer has one.
     const NEVER: u8 = 0;
     const HEARD: u8 = 1;
     const UNHEARD: u8 = 2;
@@ -76,7 +76,7 @@ mod imp {
         }
     }
 
-    /// Makes interrupted threads call `answer`, which is always the same.
+    /// Makes interrupted threads call `answer`, which is the same function in every call.
     pub(crate) fn install_question(answer: Answer) {
         if ON_QUESTION.get().is_none() {
             let _ = ON_QUESTION.set(Question { answer, before: installed(QUESTION) });
@@ -86,16 +86,16 @@ mod imp {
 
     /// Returns the number by which this thread can be interrupted.
     pub(crate) fn this_thread() -> u32 {
-        // SAFETY: it takes nothing and always succeeds.
+        // SAFETY: the call takes no arguments and always succeeds.
         unsafe { libc::gettid() }.cast_unsigned()
     }
 
     /// Interrupts a thread of this process.
     ///
-    /// Returns `false` if there is none with this number.
+    /// Returns `false` if there is no thread with this number.
     pub(crate) fn interrupt(thread: u32) -> bool {
-        // SAFETY: numbers only. A thread that has taken the number of one that has ended does
-        // nothing, since it is not asked.
+        // SAFETY: the arguments are numbers only. A thread that reuses the number of an ended
+        // thread does nothing, since it is not asked.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, QUESTION) == 0 }
     }
 
@@ -105,7 +105,7 @@ mod imp {
         let register = |index: c_int| registers[index as usize].cast_unsigned() as usize;
         let from = Registers { pc: register(libc::REG_RIP), sp: register(libc::REG_RSP), fp: register(libc::REG_RBP) };
         let Some(question) = ON_QUESTION.get() else { return };
-        // SAFETY: this is the address of this thread's errno; what is called below may change it.
+        // SAFETY: this is the address of this thread's errno, which the calls below may change.
         let errno = unsafe { &mut *libc::__errno_location() };
         let before = *errno;
         if !(question.answer)(from) {
@@ -123,14 +123,14 @@ mod imp {
                 handler(signal, info, context);
             }
             handler => {
-                // SAFETY: without the flag it takes one.
+                // SAFETY: without the flag it takes one argument.
                 let handler = unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(handler) };
                 handler(signal);
             }
         }
     }
 
-    /// Makes SIGQUIT call `act`, if it has its default action now.
+    /// Makes SIGQUIT call `act`, if the signal currently has its default action.
     ///
     /// Called once.
     pub(crate) fn install_quit(act: fn()) {
@@ -139,7 +139,7 @@ mod imp {
         }
     }
 
-    /// Records whether the program receives SIGQUIT by a handler that calls ours too.
+    /// Records whether the program receives SIGQUIT through a handler that also calls ours.
     pub(crate) fn set_quit_heard(heard: bool) {
         QUIT.store(if heard { HEARD } else { UNHEARD }, Ordering::Relaxed);
     }
@@ -156,10 +156,10 @@ mod imp {
         }
     }
 
-    /// Exits the process with status 2 at once, without exit handlers, which might wait for what
-    /// hangs.
+    /// Exits the process with status 2 immediately, without running exit handlers, which might wait
+    /// for whatever hangs.
     pub(crate) fn end_process() -> ! {
-        // SAFETY: it takes a number and does not return.
+        // SAFETY: the call takes a number and does not return.
         unsafe { libc::_exit(2) }
     }
 }

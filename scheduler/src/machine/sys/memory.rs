@@ -9,10 +9,10 @@
 //! | [`Residency`] | `PAGEMAP_SCAN` (6.7), else `mincore` | `mincore` |
 //!
 //! Batches go through `process_madvise` on the process itself: one call, and one interruption of
-//! the other CPUs, for 64 ranges (0.7 us a range against 9.5 us while another CPU runs the
-//! process). The target is `PIDFD_SELF`, a constant: a descriptor from `pidfd_open` would name the
+//! the other CPUs, covers 64 ranges (0.7 us per range, against 9.5 us, while another CPU runs the
+//! process). The target is the constant `PIDFD_SELF`. A descriptor from `pidfd_open` would name the
 //! parent after a fork, and a program that closes all descriptors would close it. Kernels before
-//! 6.14 do not know it; there each range is a call of its own.
+//! 6.14 do not know `PIDFD_SELF`; there each range takes a call of its own.
 
 use std::io;
 use std::ops::Range;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use imp::{Residency, alternate_stack_size, drop_pages, guard, mapping_limit};
 
-/// A range of addresses, laid out as the system calls take it.
+/// A range of addresses, laid out as the system calls expect it.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Span(libc::iovec);
@@ -41,7 +41,8 @@ impl Span {
     /// Advises the system on this range alone.
     ///
     /// # Safety
-    /// The advice may be applied to the range's pages: nothing that it destroys is needed.
+    /// The advice may be applied to the range's pages: none of the contents that it destroys are
+    /// needed.
     unsafe fn advise(&self, advice: libc::c_int) -> io::Result<()> {
         loop {
             // SAFETY: the caller allows what the advice does to these pages.
@@ -116,8 +117,8 @@ fn residents_by_mincore(range: Range<usize>, found: &mut dyn FnMut(Range<usize>)
         let len = (range.end - start).min(PIECE * page);
         // SAFETY: the buffer has room for one byte for each page of `len`.
         if unsafe { libc::mincore(ptr::with_exposed_provenance_mut(start), len, pages.as_mut_ptr().cast()) } != 0 {
-            // Nothing is known: the caller treats all of it as resident, and drops what is not
-            // needed.
+            // Nothing is known: the caller treats the whole range as resident, and drops what is
+            // not needed.
             found(range);
             return;
         }
@@ -144,7 +145,7 @@ mod imp {
     static BATCHES: AtomicBool = AtomicBool::new(true);
 
     pub(super) fn avoid_huge_pages(span: &Span) {
-        // SAFETY: the size of the pages changes no content. A kernel without huge pages refuses,
+        // SAFETY: the page size does not affect the contents. A kernel without huge pages refuses,
         // which is fine.
         let _ = unsafe { span.advise(libc::MADV_NOHUGEPAGE) };
     }
@@ -181,7 +182,7 @@ mod imp {
         if spans.len() > 1 && BATCHES.load(Ordering::Relaxed) {
             let total: usize = spans.iter().map(|span| span.0.iov_len).sum();
             // SAFETY: a span is laid out as an iovec, and the caller allows what the advice does to
-            // each.
+            // each span.
             let done =
                 unsafe { libc::syscall(libc::SYS_process_madvise, PIDFD_SELF, spans.as_ptr(), spans.len(), advice, 0) };
             if usize::try_from(done) == Ok(total) {
@@ -206,9 +207,9 @@ mod imp {
     /// Returns the size of a stack for three signal handlers, each of which interrupts the one
     /// before.
     pub(crate) fn alternate_stack_size() -> usize {
-        // The size of what the kernel puts there. It grows with the CPU's registers, which the
-        // constant does not reflect. SAFETY: `getauxval` takes no pointer and returns 0 for an
-        // unknown key.
+        // The size of the frame that the kernel puts on the stack. It grows with the CPU's
+        // registers, which the constant does not reflect. SAFETY: `getauxval` takes no pointer and
+        // returns 0 for an unknown key.
         let minimum = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
         3 * (minimum + libc::SIGSTKSZ)
     }
@@ -371,7 +372,7 @@ mod tests {
         let page = page_size();
         let start = reserve(3000 * page).unwrap();
         let range = start..start + 3000 * page;
-        // Among them are the first and last page of a `mincore` piece.
+        // These include the first and last page of a `mincore` piece.
         for touched in [0, 5, 6, 1023, 1024, 2999] {
             // SAFETY: the page is inside the reservation.
             unsafe { ptr::with_exposed_provenance_mut::<u8>(start + touched * page).write_volatile(1) };

@@ -45,5 +45,5 @@ pub(crate) mod tls;
 pub(crate) mod unwind;
 pub(crate) mod word;
 
-/// `true` if a panic unwinds: false in a program that is built with `panic = "abort"`.
+/// `true` if a panic unwinds; `false` in a program that is built with `panic = "abort"`.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");

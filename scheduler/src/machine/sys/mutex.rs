@@ -1,19 +1,19 @@
 //! A mutex and a condition variable for OS threads, without poisoning.
 //!
-//! They are std's, and block the thread. Data that goroutines share under a lock that may be held
-//! for long needs the locks of `greenthread::sync`, which park the goroutine.
+//! They are std's, and block the thread. If goroutines share data under a lock that may be held for
+//! a long time, they need the locks of `greenthread::sync`, which park the goroutine.
 //!
 //! # Why no poisoning
 //! Poisoning warns the next holder that a panic has cut a critical section short, and that the data
-//! may be half changed. Here the warning carries no information:
+//! may be only half updated. Here the warning carries no information:
 //!
-//! * A critical section of the scheduler never calls user code. A panic in one is a fault of the
-//!   scheduler, and a panic on a scheduler thread ends the process
-//!   (`AbortOnPanic` in `diag::fatal`), so the lock never has another holder.
-//! * A critical section of the crates above that calls user code keeps the data whole at each such
-//!   call. Panics of goroutines are reported where the goroutine is joined, and nowhere else.
+//! * A critical section of the scheduler never calls user code. A panic in such a section is a bug
+//!   in the scheduler, and a panic on a scheduler thread ends the process (`AbortOnPanic` in
+//!   `diag::fatal`), so the lock never has another holder.
+//! * A critical section in a higher crate that calls user code leaves the data consistent at each
+//!   such call. Panics of goroutines are reported where the goroutine is joined, and nowhere else.
 //!
-//! So every caller would have to take the data out of the error and continue.
+//! So every caller would just have to take the data out of the error and continue.
 
 use std::sync::{self, LockResult, PoisonError, TryLockError};
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl<T> Mutex<T> {
         Self(sync::Mutex::new(value))
     }
 
-    /// Locks the mutex, and blocks the thread until it can.
+    /// Locks the mutex, blocking the thread until that is possible.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         unpoisoned(self.0.lock())
@@ -71,7 +71,7 @@ impl Condvar {
         unpoisoned(self.0.wait_while(guard, condition))
     }
 
-    /// Waits while `condition` holds, at most for `timeout`.
+    /// Waits while `condition` holds, for at most `timeout`.
     pub fn wait_timeout_while<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -81,7 +81,7 @@ impl Condvar {
         unpoisoned(self.0.wait_timeout_while(guard, timeout, condition)).0
     }
 
-    /// Wakes one of the threads that wait.
+    /// Wakes one of the waiting threads.
     pub fn notify_one(&self) {
         self.0.notify_one();
     }

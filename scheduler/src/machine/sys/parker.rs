@@ -17,8 +17,9 @@ mod futex {
 
     /// A token for which one thread waits and that any other may leave.
     ///
-    /// It may be on the waiter's stack: `unpark` touches the word for the last time in the swap
-    /// that releases the waiter, and a futex call on an address that is gone wakes no thread.
+    /// It may be on the waiter's stack: the last access of `unpark` to the word is the swap that
+    /// releases the waiter, and a futex call on an address that is no longer in use wakes no
+    /// thread.
     #[derive(Debug)]
     pub(crate) struct Parker {
         // EMPTY: no token. NOTIFIED: token left. PARKED: the owner sleeps.
@@ -30,7 +31,7 @@ mod futex {
             Self { state: AtomicU32::new(EMPTY) }
         }
 
-        /// Blocks until the token is there, and takes it.
+        /// Blocks until the token arrives, and takes it.
         pub(crate) fn park(&self) {
             // ORDERING: acquire pairs with the release in `unpark`. EMPTY - 1 is PARKED, NOTIFIED -
             // 1 is EMPTY.
@@ -45,7 +46,7 @@ mod futex {
             }
         }
 
-        /// Blocks until the token is there, and leaves it.
+        /// Blocks until the token arrives, without taking it.
         pub(crate) fn wait_for_token(&self) {
             // ORDERING: relaxed; the thread that takes the token acquires.
             let swapped = self.state.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed);
@@ -54,7 +55,7 @@ mod futex {
             }
         }
 
-        /// Blocks until the token is there, takes it, and returns `true`; or returns `false` after
+        /// Blocks until the token arrives, takes it, and returns `true`; or returns `false` after
         /// `timeout`.
         pub(crate) fn park_timeout(&self, timeout: Duration) -> bool {
             // ORDERING: acquire pairs with the release in `unpark`.
@@ -68,9 +69,9 @@ mod futex {
 
         /// Leaves the token and wakes the owner if it sleeps.
         ///
-        /// Costs a system call only then.
+        /// Costs a system call only in that case.
         pub(crate) fn unpark(&self) {
-            // ORDERING: release publishes to the owner what was done before.
+            // ORDERING: release publishes to the owner whatever was done before.
             if self.state.swap(NOTIFIED, Ordering::Release) == PARKED {
                 wake(&self.state);
             }
@@ -84,7 +85,7 @@ mod futex {
             self.state.compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed).is_ok()
         }
 
-        /// Returns `true` if the token is there; for threads other than the owner.
+        /// Returns `true` if a token was left and not taken; for threads other than the owner.
         pub(crate) fn has_token(&self) -> bool {
             self.state.load(Ordering::Relaxed) == NOTIFIED
         }
@@ -97,7 +98,7 @@ mod futex {
         });
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: the word and the time outlive the call. Every error (EINTR, EAGAIN, ETIMEDOUT)
-        // means "look again", which all callers do.
+        // means "check again", which all callers do.
         unsafe {
             libc::syscall(
                 libc::SYS_futex,
@@ -125,7 +126,8 @@ mod portable {
     /// A token for which one thread waits and that any other may leave.
     #[derive(Debug)]
     pub(crate) struct Parker {
-        // Shared, because `unpark` may still be inside the lock when the waiter has left its frame.
+        // Shared, because `unpark` may still hold the lock when the waiter has already left its
+        // frame.
         token: Arc<(Mutex<bool>, Condvar)>,
     }
 

@@ -1,10 +1,10 @@
-//! Reading a word of a stack from outside, whatever it is.
+//! Reading any word of a stack from outside.
 //!
-//! A search of a suspended goroutine's stack meets objects that other threads share and may be
-//! writing at this moment, padding, and memory that a sanitizer has poisoned. In Rust's terms such
-//! a read is not a read of any object; so, on CPUs where this is possible, it is an instruction
-//! about which the compiler, and with it the sanitizers, knows nothing. Its result is the word at
-//! some moment.
+//! A search of a suspended goroutine's stack encounters padding, memory that a sanitizer has
+//! poisoned, and objects that other threads share and may currently be writing. In Rust's terms
+//! such a read is not a read of any object. So, on CPUs where this is possible, the read is an
+//! instruction that the compiler, and therefore the sanitizers, know nothing about. Its result is
+//! the word at some moment.
 
 /// Returns the word at `address`.
 ///

@@ -1,8 +1,9 @@
-//! The other end of a socket: which process it is, and a flag for when it is gone.
+//! The other end of a socket: which process it belongs to, and a flag for sending when it may be
+//! gone.
 
 pub use imp::peer_credentials;
 
-/// The flag of a send that returns an error instead of raising SIGPIPE.
+/// The flag that makes a send return an error instead of raising SIGPIPE.
 pub const MSG_NOSIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
 
 #[cfg(target_os = "linux")]
@@ -19,13 +20,13 @@ mod imp {
     pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
         let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
         let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>()).expect("a few bytes");
-        // SAFETY: the structure and its length are in this frame, and of the kind that the option
-        // has.
+        // SAFETY: the structure and its length are in this frame, and have the types that the
+        // option requires.
         let failed = unsafe {
             let peer = (&raw mut peer).cast();
             libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, peer, &raw mut len)
         };
-        // A socket that is not connected has a peer without a number.
+        // An unconnected socket has a peer without a process number.
         match failed {
             0 if peer.pid == 0 && peer.uid == u32::MAX => Err(io::ErrorKind::NotConnected.into()),
             0 => Ok((peer.uid, peer.gid, Some(peer.pid).filter(|pid| *pid > 0))),

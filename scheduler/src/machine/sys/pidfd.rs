@@ -10,7 +10,7 @@ mod imp {
     use std::os::fd::{FromRawFd, OwnedFd};
 
     fn open(id: libc::c_long, flags: libc::c_uint) -> io::Result<OwnedFd> {
-        // SAFETY: it takes two numbers.
+        // SAFETY: the call takes two numbers.
         match libc::c_int::try_from(unsafe { libc::syscall(libc::SYS_pidfd_open, id, flags) }) {
             // SAFETY: the system call has just opened it.
             Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
@@ -18,19 +18,19 @@ mod imp {
         }
     }
 
-    /// Opens a descriptor for a process that has not been waited for: afterwards its number may
+    /// Opens a descriptor for a process that has not been waited for; after the wait its number may
     /// name another process.
     ///
     /// # Errors
-    /// If the system has no such descriptors (Linux before 5.3), a container denies them, or none
-    /// is free.
+    /// If the system has no such descriptors (Linux before 5.3), if a container denies them, or if
+    /// no descriptor is free.
     pub fn open_process(pid: u32) -> io::Result<OwnedFd> {
         open(pid.into(), 0)
     }
 
     /// Opens a descriptor for a thread.
     ///
-    /// Kernels before 6.9 support only whole processes, and refuse.
+    /// Kernels before 6.9 support only whole processes, and return an error.
     pub(crate) fn open_thread(thread: i32) -> io::Result<OwnedFd> {
         open(thread.into(), libc::PIDFD_THREAD)
     }

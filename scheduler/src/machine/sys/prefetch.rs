@@ -5,13 +5,13 @@ use std::ptr::NonNull;
 /// A cache line, in bytes.
 pub(crate) const LINE: usize = 64;
 
-/// Begins to load the value at `place`, which need not be valid anymore.
+/// Begins to load the value at `place`, which need no longer be valid.
 #[inline]
 pub fn prefetch_value<T>(place: NonNull<T>) {
     (0..size_of::<T>()).step_by(LINE).for_each(|at| prefetch(place.addr().get().wrapping_add(at)));
 }
 
-/// Begins to load the frames around `node`, in which a goroutine waits that is about to be woken.
+/// Begins to load the frames around `node`, the wait node of a goroutine that is about to be woken.
 #[inline]
 pub fn prefetch_frames<T>(node: NonNull<T>) {
     for line in [-3, -2, -1, 1, 2, 3] {

@@ -8,8 +8,8 @@ const HUGE: usize = 2 << 20;
 
 /// Reserves address space whose pages are committed on first touch.
 ///
-/// Returns its start, aligned to 2 MiB, and its length, or `None` if the system refuses even a
-/// small one.
+/// Returns the start, aligned to 2 MiB, and the length, or `None` if the system refuses even a
+/// small reservation.
 pub(crate) fn reserve() -> Option<(*mut u8, usize)> {
     [REGION, 16 * HUGE, HUGE].into_iter().find_map(reserve_exactly)
 }
@@ -22,15 +22,15 @@ fn reserve_exactly(len: usize) -> Option<(*mut u8, usize)> {
         return None;
     }
     let start = start.cast::<u8>();
-    // SAFETY: the mapping is HUGE longer than asked, so the aligned start and `len` after it lie
-    // inside.
+    // SAFETY: the mapping is HUGE longer than `len`, so the aligned start and the `len` bytes after
+    // it lie inside.
     let aligned = unsafe { start.add(start.align_offset(HUGE)) };
     advise_huge(aligned, len);
     Some((aligned, len))
 }
 
-/// Uses huge pages beyond the first 2 MiB, which stay in small pages: a small program should not
-/// pay for a whole huge page.
+/// Uses huge pages beyond the first 2 MiB, which stay in small pages because a small program should
+/// not pay for a whole huge page.
 #[cfg(target_os = "linux")]
 fn advise_huge(start: *mut u8, len: usize) {
     if len > HUGE {

@@ -1,9 +1,9 @@
 //! Informs the sanitizers about stacks, since the compiler's instrumentation is not enough.
 //!
-//! ThreadSanitizer keeps a history and a call stack for each thread, AddressSanitizer the bounds of
-//! its stack. A switch that they do not know about makes them crash, or report races and overflows
-//! that do not exist. Both offer calls for it; a [`Fiber`] makes them around each switch of a
-//! [`Context`](super::switch::Context):
+//! ThreadSanitizer keeps a history and a call stack for each thread, and AddressSanitizer keeps the
+//! bounds of each thread's stack. A switch that they do not know about makes them crash, or report
+//! races and overflows that do not exist. Both provide functions for announcing a switch, and a
+//! [`Fiber`] calls them around each switch of a [`Context`](super::switch::Context):
 //!
 //! ```text
 //!     resumer                                the stack
@@ -16,19 +16,22 @@
 //!     left, ended <---------------- switch, leave_for_good
 //! ```
 //!
-//! No configuration is needed: the build script sees what the program is built with (`-Zsanitizer`,
-//! on nightly). Without a sanitizer a fiber has no size and its functions are empty.
+//! No configuration is needed: the build script detects which sanitizer the program is built with
+//! (`-Zsanitizer`, on nightly). Without a sanitizer, a fiber has no size and its functions are
+//! empty.
 //!
 //! # ThreadSanitizer
-//! A switch counts as happening before what follows it on the other side. Its call stack is per
-//! fiber, so the calls are in `resume` itself: they, and everything that calls them up to there,
-//! are always inlined. A function entered on one fiber and left on another would unbalance both. It
-//! does not know `membarrier`, so `fence` uses fences for it.
+//! A switch counts as happening before everything that follows it on the other side. The call stack
+//! is per fiber, so the calls are made in `resume` itself: they, and all functions between them and
+//! `resume`, are always inlined. A function entered on one fiber and left on another would
+//! unbalance the call stacks of both. ThreadSanitizer does not know `membarrier`, so `fence` uses
+//! ordinary fences with it.
 //!
 //! # AddressSanitizer
-//! A stack that has ended leaves behind the frame of its last function, whose red zones the next
-//! goroutine would hit: `lay` clears the place of the first frames. It must not keep locals
-//! elsewhere (`ASAN_OPTIONS=detect_stack_use_after_return=0`): the migration guard searches the
+//! A stack that has ended leaves behind the frame of its last function, and the next goroutine
+//! would hit the red zones of that frame. So `lay` unpoisons the place of the first frames.
+//! AddressSanitizer must not keep locals elsewhere
+//! (`ASAN_OPTIONS=detect_stack_use_after_return=0`), because the migration guard searches the
 //! stack.
 
 pub(super) use imp::Fiber;
@@ -46,7 +49,8 @@ mod imp {
         fn __tsan_switch_to_fiber(fiber: *mut c_void, flags: c_uint);
     }
 
-    /// The flags of a switch that also synchronizes: what comes before it happens before the rest.
+    /// The flags of a switch that also synchronizes: everything before it happens before everything
+    /// after it.
     const ORDERED: c_uint = 0;
 
     pub(crate) struct Fiber {
@@ -79,13 +83,13 @@ mod imp {
         /// Records that the resumer is back.
         #[inline(always)]
         pub(crate) fn left(&self) {
-            // SAFETY: this thread's own fiber, which it left in `enter`.
+            // SAFETY: this is the thread's own fiber, which it left in `enter`.
             unsafe { __tsan_switch_to_fiber(self.resumer.get(), ORDERED) };
         }
 
         /// Records that the stack will not be resumed.
         pub(crate) fn ended(&self) {
-            // SAFETY: no thread runs on it, or will.
+            // SAFETY: no thread runs on the fiber, or ever will.
             unsafe { __tsan_destroy_fiber(self.own.get()) };
         }
 
@@ -128,7 +132,7 @@ mod imp {
         limit: usize,
         own: Cell<Bounds>,
         resumer: Cell<Bounds>,
-        /// What each side lets the sanitizer keep while it does not run.
+        /// The data that the sanitizer saves for each side while that side does not run.
         own_saved: Cell<*mut c_void>,
         resumer_saved: Cell<*mut c_void>,
     }
@@ -182,14 +186,14 @@ mod imp {
             self.come_back();
         }
 
-        /// Records that the stack switches to the resumer next, and will come back.
+        /// Records that the stack switches to the resumer next and will be resumed later.
         #[inline(always)]
         pub(crate) fn leave(&self) {
             self.depart(self.own_saved.as_ptr());
         }
 
         /// Records, like [`leave`](Self::leave), that the stack switches to the resumer next, but
-        /// will not come back.
+        /// will not be resumed.
         #[inline(always)]
         pub(crate) fn leave_for_good(&self) {
             self.depart(ptr::null_mut());
@@ -206,7 +210,7 @@ mod imp {
         #[inline(always)]
         pub(crate) fn come_back(&self) {
             let mut resumer = self.resumer.get();
-            // SAFETY: what `leave` has saved for this side, or null.
+            // SAFETY: this is what `leave` has saved for this side, or null.
             unsafe { __sanitizer_finish_switch_fiber(self.own_saved.get(), &mut resumer.bottom, &mut resumer.size) };
             self.resumer.set(resumer);
         }

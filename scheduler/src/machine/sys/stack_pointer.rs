@@ -1,9 +1,9 @@
 //! The stack pointer of the calling function.
 //!
 //! The address of a local variable does not tell where a stack ends. The compiler lays out a frame
-//! as it likes: where link-time optimization inlines the scheduler into its caller, a local of the
-//! scheduler was seen 57 439 bytes above the stack pointer, and AddressSanitizer may keep locals on
-//! the heap. So the register is read.
+//! as it likes. When link-time optimization inlined the scheduler into its caller, a local of the
+//! scheduler was observed 57 439 bytes above the stack pointer. AddressSanitizer may even keep
+//! locals on the heap. So the register itself is read.
 
 #[cfg(not(any(
     target_arch = "x86_64",
@@ -24,7 +24,7 @@ compile_error!("add the instruction that reads the stack pointer of this CPU");
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
     let sp;
-    // SAFETY: a register is read, and nothing else happens.
+    // SAFETY: this only reads a register.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         std::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, preserves_flags));

@@ -1,15 +1,16 @@
 //! Switching from one stack to another and back.
 //!
 //! A [`Context`] ties a stack to its resumer. `resume` runs the code on the stack until it suspends
-//! or ends; `suspend` returns to the resumer. It is asymmetric: it keeps the resumer's position
-//! while the stack runs, and the stack's position while it does not.
+//! or ends; `suspend` returns to the resumer. The context keeps the resumer's position while the
+//! stack runs, and the stack's position while it does not.
 //!
 //! # Why not corosensei on x86-64
 //! corosensei pairs `call` and `ret` across the switch, so that backtraces continue to the resumer
 //! and the CPU's return predictor stays correct in a tight loop. In a real program the suspend is a
-//! few calls deep, and each round trip then pays for mispredicted returns. An indirect jump whose
-//! target is always the same is predicted. The whole scheduler on each of them, alternating,
-//! medians in ns (Zen 5, 2026-11-21, `benches/benches/yield_now.rs` and `channel.rs`):
+//! few calls deep, and each round trip then pays for mispredicted returns. By contrast, an indirect
+//! jump whose target is always the same is predicted. The table shows the whole scheduler on each
+//! of the two, run alternately, as medians in ns (Zen 5, 2026-11-21, `benches/benches/yield_now.rs`
+//! and `channel.rs`):
 //!
 //! | | corosensei | this |
 //! | --- | --- | --- |
@@ -17,8 +18,8 @@
 //! | yield, a thousand | 56 | 35 |
 //! | unbuffered round trip | 165 | 117 |
 //!
-//! So x86-64 has its own switch of nine instructions, and all other CPUs have corosensei's. Both
-//! are behind this interface, and `stack::grow` uses corosensei's `on_stack` everywhere.
+//! So x86-64 has its own switch of nine instructions, and all other CPUs use corosensei's. Both are
+//! behind this interface. `stack::grow` uses corosensei's `on_stack` everywhere.
 //!
 //! # The picture (x86-64)
 //! ```text
@@ -37,7 +38,7 @@
 //! ```
 //!
 //! LLVM does not allow `asm!` to name rbx and rbp as clobbered, so they are pushed; all other
-//! registers are declared as clobbered, and the compiler saves those that it is using.
+//! registers are declared as clobbered, and the compiler saves those in use.
 
 pub(crate) use imp::Context;
 
@@ -117,13 +118,14 @@ mod imp {
             self.fiber.come_back();
         }
 
-        /// Returns the registers of the side that does not run, as they will be right after its
-        /// next resume.
+        /// Returns the registers of the side that does not run, as they will be right after that
+        /// side is next resumed.
         ///
-        /// The stack's own side must have been entered before: what was laid is not a frame.
+        /// The stack's own side must have been entered before, because the words written by `lay`
+        /// are not a frame.
         ///
         /// # Safety
-        /// That side left here, and does not change during the call.
+        /// That side left through this context, and does not change during the call.
         pub(crate) unsafe fn saved(&self) -> Option<Registers> {
             let sp = self.other.get();
             let word = |n: usize| {
@@ -133,8 +135,8 @@ mod imp {
             Some(Registers { pc: word(0), sp: sp + 3 * size_of::<usize>(), fp: word(2) })
         }
 
-        /// Returns where the live words of a suspended stack begin: the stack pointer that `swap`
-        /// saved.
+        /// Returns the address at which the live words of a suspended stack begin: the stack
+        /// pointer that `swap` saved.
         ///
         /// No words below it are live: since `swap` pushes, the compiler keeps nothing in the red
         /// zone of the function that contains it.
@@ -146,11 +148,11 @@ mod imp {
         /// Changes sides.
         ///
         /// # Safety
-        /// `other` is the stack pointer of a side that left here, or was laid.
+        /// `other` is the stack pointer of a side that left here or was prepared by `lay`.
         #[inline(always)]
         unsafe fn swap(&self) {
             // SAFETY: all registers but rbx, rbp, and rsp are declared; those three are saved on
-            // the stack that is left, and are restored from there when the other side comes back.
+            // the stack that is left, and are restored from there when that stack is resumed.
             unsafe {
                 asm!(
                     "push rbp",
@@ -218,10 +220,10 @@ mod imp {
         arg: *mut (),
     }
 
-    /// How far below the stack pointer of `suspend` there may be live words: the frame of `suspend`
-    /// itself, if the compiler sets it up later than the register is read; the frame of
-    /// corosensei's `Yielder::suspend`, which has a pointer, no value, and at most all registers to
-    /// keep; and the three registers that its switch pushes.
+    /// How far below the stack pointer of `suspend` there may be live words. They are the frame of
+    /// `suspend` itself, if the compiler sets it up after the register is read; the frame of
+    /// corosensei's `Yielder::suspend`, which has to keep a pointer, no value, and at most all
+    /// registers; and the three registers that its switch pushes.
     const BELOW: usize = 1024;
 
     struct Bounds {
@@ -275,7 +277,7 @@ mod imp {
         /// The stack was laid, is suspended, and has not ended.
         pub(crate) unsafe fn resume(&self) -> bool {
             // SAFETY: the stack was laid, as the caller guarantees. A suspended coroutine is never
-            // dropped: the cell does not drop it.
+            // dropped, since the cell does not drop its contents.
             let coroutine = unsafe { (*self.coroutine.get()).assume_init_mut() };
             matches!(coroutine.resume(()), CoroutineResult::Yield(()))
         }
@@ -284,15 +286,16 @@ mod imp {
         ///
         /// # Safety
         /// The caller runs on this context's stack.
-        // Never inlined, so that `BELOW` holds whatever the frame of the caller is like.
+        // Never inlined, so that `BELOW` is correct whatever the caller's frame looks like.
         #[inline(never)]
         pub(crate) unsafe fn suspend(&self) {
             self.sp.set((stack_pointer() - BELOW) & !(align_of::<usize>() - 1));
-            // SAFETY: the yielder was set when the coroutine began, and lives as long as it.
+            // SAFETY: the yielder was set when the coroutine began, and lives as long as the
+            // coroutine.
             unsafe { (*self.yielder.get()).suspend(()) };
         }
 
-        /// Returns `None`: corosensei does not tell.
+        /// Returns `None`, since corosensei does not expose the registers.
         ///
         /// # Safety
         /// None needed; the signature is that of the platform contract.
@@ -300,8 +303,8 @@ mod imp {
             None
         }
 
-        /// Returns where the live words of a suspended stack begin, or up to `BELOW` bytes below:
-        /// corosensei does not tell what its switch saved.
+        /// Returns the address at which the live words of a suspended stack begin, or an address up
+        /// to `BELOW` bytes below, since corosensei does not tell what its switch saved.
         pub(crate) fn saved_sp(&self) -> usize {
             self.sp.get()
         }
@@ -322,7 +325,7 @@ mod tests {
     }
 
     fn entry(arg: *mut ()) {
-        // SAFETY: the test passes a place that holds the context's address by the time this runs.
+        // SAFETY: the test passes a place that already holds the context's address when this runs.
         let context = unsafe { &**arg.cast::<*const Context>() };
         for n in 0..3 {
             note(n);
@@ -342,8 +345,8 @@ mod tests {
         let mut place = std::ptr::null::<Context>();
         let context = Context::new(limit, entry, (&raw mut place).cast());
         place = &raw const context;
-        // SAFETY: the memory is ours, and large enough for what `entry` does; resumed until it
-        // ends.
+        // SAFETY: the memory is ours and large enough for what `entry` does; the stack is resumed
+        // until it ends.
         unsafe {
             context.lay(limit + memory.0.len());
             for n in 10..13 {

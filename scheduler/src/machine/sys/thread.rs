@@ -9,12 +9,12 @@ mod imp {
 
     /// Returns the number of the calling thread.
     pub(crate) fn id() -> i32 {
-        // SAFETY: it takes nothing and always succeeds.
+        // SAFETY: the call takes no arguments and always succeeds.
         unsafe { libc::gettid() }
     }
 
-    /// Returns how many threads this process has at one moment, including a main thread that has
-    /// ended, or `None` if the system does not tell.
+    /// Returns the number of threads that this process has at some moment, including a main thread
+    /// that has ended, or `None` if the system does not tell.
     pub(crate) fn count() -> Option<usize> {
         // The 18th field after the name.
         fs::read("/proc/self/stat")
@@ -24,7 +24,7 @@ mod imp {
 
     /// Returns the numbers of the threads of this process, or `None` if the system does not tell.
     ///
-    /// While threads start and end, some may be missing.
+    /// Some threads may be missing while others start and end.
     pub(crate) fn all() -> Option<Vec<i32>> {
         let tasks = fs::read_dir("/proc/self/task").ok()?;
         tasks.map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect()
@@ -32,31 +32,32 @@ mod imp {
 
     /// Returns the main thread if it has ended before the others.
     ///
-    /// It then remains as long as they do.
+    /// In that case it remains in the list as long as they do.
     pub(crate) fn ended_main() -> Option<i32> {
         let main = std::process::id().cast_signed();
         (state(main) == Some(b'Z')).then_some(main)
     }
 
-    /// Returns the letter by which the system denotes a thread's state.
+    /// Returns the letter with which the system denotes a thread's state.
     fn state(thread: i32) -> Option<u8> {
         let stat = fs::read(format!("/proc/self/task/{thread}/stat")).ok()?;
         after_name(&stat)?.first().copied()
     }
 
-    /// Returns what follows the name in `number (name) state ...`; the name may contain anything.
+    /// Returns the part that follows the name in `number (name) state ...`; the name may contain
+    /// any bytes.
     fn after_name(stat: &[u8]) -> Option<&[u8]> {
         stat.get(stat.iter().rposition(|&byte| byte == b')')? + 2..)
     }
 
-    /// Requests timeouts as exact as the clock allows, on this thread (otherwise the kernel rounds
-    /// them up by 50 us).
+    /// Requests that timeouts on this thread be as exact as the clock allows; otherwise the kernel
+    /// rounds them up by 50 us.
     pub(crate) fn set_exact_timers() {
         // SAFETY: PR_SET_TIMERSLACK takes one integer and touches this thread only.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
     }
 
-    /// What other threads can find out about one thread.
+    /// The facts that other threads can learn about one thread.
     pub(crate) struct Observed {
         clock: AtomicI32,
         tid: AtomicI32,
@@ -78,8 +79,8 @@ mod imp {
             self.tid.store(id(), Ordering::Relaxed);
         }
 
-        /// Returns the CPU time so far in nanoseconds, or 0 if the thread has ended, or the system
-        /// cannot tell.
+        /// Returns the thread's CPU time so far in nanoseconds, or 0 if the thread has ended or the
+        /// system cannot tell.
         pub(crate) fn cpu_time(&self) -> u64 {
             let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             // SAFETY: the result goes to a local; an unknown clock is an error.
@@ -92,7 +93,7 @@ mod imp {
         /// Returns `true` if the thread runs, or would run if it had a CPU, according to the
         /// system.
         ///
-        /// Costs some microseconds.
+        /// Costs a few microseconds.
         pub(crate) fn is_runnable(&self) -> bool {
             state(self.id()) == Some(b'R')
         }
@@ -160,8 +161,8 @@ mod imp {
 
     pub(crate) fn set_exact_timers() {}
 
-    /// Other systems tell nothing: blocked threads are then found like busy ones, by their time
-    /// alone.
+    /// Other systems tell nothing about threads, so blocked threads are detected like busy ones, by
+    /// elapsed time alone.
     pub(crate) struct Observed;
 
     impl Observed {

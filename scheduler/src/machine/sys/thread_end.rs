@@ -1,4 +1,4 @@
-//! Sleeping until another thread of the process ends, whatever code started it.
+//! Sleeping until another thread of the process ends, no matter which code started that thread.
 
 pub(crate) use imp::ThreadEnd;
 
@@ -16,9 +16,9 @@ mod imp {
     }
 
     impl ThreadEnd {
-        /// Opens a descriptor; `None` if there is none.
+        /// Opens a descriptor; returns `None` if no descriptor is free.
         pub(crate) fn new() -> Option<Self> {
-            // SAFETY: it takes two numbers.
+            // SAFETY: the call takes two numbers.
             let bell = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
             // SAFETY: the system has just opened it.
             (bell >= 0).then(|| Self { bell: unsafe { OwnedFd::from_raw_fd(bell) } })
@@ -27,12 +27,12 @@ mod imp {
         /// Blocks until the thread ends or the bell rings, and returns `Some(true)`, or until
         /// `timeout` has passed, and returns `Some(false)`.
         ///
-        /// It may also return `Some(true)` spuriously. Returns `None` at once if the thread cannot
-        /// be watched. Uses one descriptor during the call.
+        /// It may also return `Some(true)` spuriously. Returns `None` immediately if the thread
+        /// cannot be watched. Uses one descriptor during the call.
         pub(crate) fn wait(&self, thread: i32, timeout: Option<Duration>) -> Option<bool> {
             let end = match open_thread(thread) {
                 Ok(end) => end,
-                // It has already ended.
+                // The thread has already ended.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Some(true),
                 Err(_) => return None,
             };
@@ -47,7 +47,8 @@ mod imp {
             // call is a spurious return.
             let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, timeout, ptr::null()) };
             let mut rings = 0_u64;
-            // SAFETY: eight bytes to a local, which is what it returns. There may be none.
+            // SAFETY: an eventfd returns eight bytes, which go to a local. There may be none to
+            // read.
             unsafe { libc::read(self.bell.as_raw_fd(), (&raw mut rings).cast(), size_of::<u64>()) };
             Some(ready != 0)
         }
@@ -55,7 +56,8 @@ mod imp {
         /// Ends the current sleep, or otherwise the next one.
         pub(crate) fn ring(&self) {
             let one = 1_u64;
-            // SAFETY: eight bytes from a local, as it requires. It cannot be full.
+            // SAFETY: an eventfd takes eight bytes, which come from a local. Its counter cannot be
+            // full.
             unsafe { libc::write(self.bell.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
         }
     }
@@ -102,7 +104,7 @@ mod imp {
 mod imp {
     use std::time::Duration;
 
-    /// Never created: threads cannot be listed on this system either.
+    /// Never created, since threads cannot be listed on this system either.
     pub(crate) struct ThreadEnd;
 
     impl ThreadEnd {

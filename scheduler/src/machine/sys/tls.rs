@@ -1,14 +1,14 @@
-//! Where the calling thread's own memory is: its static thread-locals and its control block.
+//! The location of the calling thread's own memory: its static thread-locals and its control block.
 //!
-//! The C library lays out, for each thread, one block: the thread-locals of all modules that were
-//! loaded at the start of the program (including `errno`), and beside them the control block, to
-//! which the CPU's thread pointer points. The distances are the same in each thread.
-//! `dl_iterate_phdr` tells where the calling thread's part of each module is, in glibc and in musl
-//! alike.
+//! The C library lays out one block for each thread. It contains the thread-locals of all modules
+//! that were loaded at the start of the program (including `errno`) and, next to them, the control
+//! block, to which the CPU's thread pointer points. The distances within the block are the same in
+//! each thread. Both in glibc and in musl, `dl_iterate_phdr` tells where the calling thread's part
+//! of each module is.
 //!
 //! Modules that were loaded later may have their part anywhere, allocated on first use. Their
-//! distances differ from thread to thread: so a part counts only if it is at the same distance in
-//! another thread, too ([`init`]).
+//! distances differ from thread to thread, so a part counts only if it is at the same distance in
+//! another thread as well ([`init`]).
 
 pub(crate) use imp::{init, own_block};
 
@@ -18,16 +18,17 @@ mod imp {
     use std::ops::Range;
     use std::sync::OnceLock;
 
-    /// How much of the control block counts: its head, which is smaller than that of any C library.
+    /// How much of the control block counts as the thread's own: its head, in a size that fits the
+    /// control block of any C library.
     ///
-    /// Compilers keep its address, for the thread-locals beside it; what is farther inside belongs
-    /// to the library.
+    /// Compilers keep the block's address in order to reach the thread-locals next to it. Anything
+    /// farther inside belongs to the library.
     const CONTROL: usize = 128;
 
-    /// A module's thread-locals of one thread.
+    /// One module's thread-locals in one thread.
     #[derive(Clone, Copy, PartialEq, Eq)]
     struct Part {
-        /// From the control block, wrapping.
+        /// The distance from the control block, wrapping.
         distance: usize,
         len: usize,
     }
@@ -35,7 +36,7 @@ mod imp {
     /// The parts of the first thread that asked.
     static FIRST: OnceLock<Vec<Part>> = OnceLock::new();
 
-    /// Records the parts of the calling thread; called once by a thread other than those that will
+    /// Records the parts of the calling thread; called once, by a thread other than those that will
     /// ask for their blocks.
     pub(crate) fn init() {
         FIRST.get_or_init(parts);
@@ -52,20 +53,20 @@ mod imp {
     }
 
     fn control_block() -> usize {
-        // The thread's handle is its address, in glibc as in musl. SAFETY: it takes nothing and
-        // always succeeds.
+        // The thread's handle is the address of its control block, both in glibc and in musl.
+        // SAFETY: the call takes no arguments and always succeeds.
         unsafe { libc::pthread_self() as usize }
     }
 
     fn parts() -> Vec<Part> {
         let mut parts = Vec::new();
-        // SAFETY: `add` gets what it expects, and does not outlive the call.
+        // SAFETY: `add` gets the arguments that it expects, and does not keep them beyond the call.
         unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut parts).cast()) };
         parts
     }
 
     /// # Safety
-    /// Called as by `dl_iterate_phdr`, with the address of a list of parts.
+    /// Called as `dl_iterate_phdr` does, with the address of a list of parts.
     unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _size: usize, parts: *mut c_void) -> c_int {
         // SAFETY: the pointers are valid, as the caller guarantees; a module has as many headers as
         // it says.
@@ -92,7 +93,7 @@ mod imp {
 
         /// Returns addresses of four kinds of thread-locals of the calling thread.
         fn own_addresses() -> [usize; 4] {
-            // SAFETY: it takes nothing, and has an address in each thread.
+            // SAFETY: the call takes no arguments, and errno has an address in each thread.
             let errno = unsafe { libc::__errno_location() };
             [
                 CONST.with(|cell| std::ptr::from_ref(cell).addr()),
@@ -108,7 +109,7 @@ mod imp {
             let block_of = || (own_block(), own_addresses(), Box::new(0u8));
             std::thread::scope(|scope| {
                 let here = block_of();
-                // Both threads live at once, so that no address is used twice.
+                // Both threads are alive at the same time, so that no address is used twice.
                 let there = scope.spawn(|| (block_of(), own_block())).join().unwrap().0;
                 let local = 0u8;
                 for (own, other) in [(&here, &there), (&there, &here)] {
@@ -129,10 +130,10 @@ mod imp {
 
     pub(crate) fn init() {}
 
-    /// Returns an empty range: other systems do not tell.
+    /// Returns an empty range, since other systems do not tell.
     ///
-    /// ThreadSanitizer leaves addresses of its own thread-locals on every stack, so that nothing
-    /// would move.
+    /// ThreadSanitizer leaves addresses of its own thread-locals on every stack, so no goroutine
+    /// would ever move.
     pub(crate) fn own_block() -> Range<usize> {
         0..0
     }

@@ -1,13 +1,13 @@
-//! From the registers of a stack that does not run to the addresses of the calls on it.
+//! Unwinding: from the registers of a stack that does not run to the addresses of the calls on it.
 //!
-//! Rust code keeps no frame pointers, so the way up is in the unwind tables of each loaded object
-//! (`.eh_frame`), which the crate `framehop` reads. It never runs on the stack in question, and
-//! reads it through a function that refuses every address outside it: whatever is there, the worst
-//! result is a wrong address in a report.
+//! Rust code keeps no frame pointers, so unwinding relies on the unwind tables of each loaded
+//! object (`.eh_frame`), which the crate `framehop` reads. The unwinder never runs on the stack in
+//! question, and reads that stack through a function that refuses every address outside it.
+//! Whatever the stack contains, the worst result is a wrong address in a report.
 //!
-//! The tables are copied, under the lock of the dynamic loader, since a library may be unloaded
-//! while it is not on any stack; some megabytes, kept until the loader has loaded or unloaded
-//! something.
+//! The tables are copied under the lock of the dynamic loader, since a library may be unloaded
+//! while it is not on any stack. The copy takes a few megabytes, and is kept until the loader loads
+//! or unloads something.
 //!
 //! | CPU, system | |
 //! | --- | --- |
@@ -46,7 +46,7 @@ mod imp {
     }
 
     impl Unwinder {
-        /// Creates an unwinder with the tables of what is loaded now.
+        /// Creates an unwinder with the tables of all currently loaded objects.
         ///
         /// Takes the dynamic loader's lock.
         pub(crate) fn new() -> Self {
@@ -63,8 +63,8 @@ mod imp {
 
         /// Appends the addresses of the calls on a stack, innermost first.
         ///
-        /// Returns `true` if they lead to its first frame. `read` returns the word at an address if
-        /// that is on the stack.
+        /// Returns `true` if the walk reaches the stack's first frame. `read` returns the word at
+        /// an address if that address is on the stack.
         pub(crate) fn walk(
             &mut self,
             from: Registers,
@@ -77,8 +77,8 @@ mod imp {
             for _ in 0..MOST_FRAMES {
                 calls.push(frame.address_for_lookup() as usize);
                 let next = match self.tables.unwind_frame(frame, &mut registers, &mut self.cache, &mut read) {
-                    // `stack::grow` puts a frame pointer where it leaves one stack for another,
-                    // which may be at lower addresses.
+                    // `stack::grow` stores a frame pointer where it leaves one stack for another,
+                    // and the other stack may be at lower addresses.
                     Err(Error::FramepointerUnwindingMovedBackwards) => to_other_stack(&mut registers, &mut read),
                     Err(_) => None,
                     Ok(None) => return true,
@@ -144,17 +144,17 @@ mod imp {
         let index = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME).map(range)?;
         let copy = |range: &Range<u64>| {
             let start = ptr::with_exposed_provenance::<u8>((base + range.start) as usize);
-            // SAFETY: a part of a loaded segment, which is not written: unwind tables are constant
-            // once they are relocated.
+            // SAFETY: the slice is part of a loaded segment and is not written: unwind tables are
+            // constant once they are relocated.
             unsafe { slice::from_raw_parts(start, (range.end - range.start) as usize) }.to_vec()
         };
         let inside = loaded().any(|segment| segment.start <= index.start && index.end <= segment.end);
         let eh_frame_hdr = inside.then(|| copy(&index))?;
-        // Version 1, and the address of the tables as a signed offset from this field: what all
-        // linkers write.
+        // All linkers write version 1, and the address of the tables as a signed offset from this
+        // field.
         let [1, 0x1b, _, _, a, b, c, d, ..] = eh_frame_hdr[..] else { return None };
         let start = (index.start + 4).checked_add_signed(i64::from(i32::from_le_bytes([a, b, c, d])))?;
-        // Its length is recorded nowhere; the index says where in it to look.
+        // The length of the tables is recorded nowhere; the index says where in them to look.
         let segment = loaded().find(|segment| segment.contains(&start))?;
         let eh_frame_svma = start..segment.end;
         let info = ExplicitModuleSectionInfo {
@@ -188,7 +188,8 @@ mod imp {
         fn a_stack_of_ones_own_leads_to_its_callers() {
             let mut calls = Vec::new();
             let here = a_stack_of_ones_own_leads_to_its_callers as *const () as usize;
-            // No registers of a frame: one step at most, and no fault.
+            // These are not the registers of a frame: the walk takes one step at most, and does not
+            // fault.
             let from = Registers { pc: here + 1, sp: 8, fp: 8 };
             assert!(!Unwinder::new().walk(from, |_| None, &mut calls));
             assert_eq!(calls, [here + 1]);
@@ -201,7 +202,7 @@ mod imp {
 mod imp {
     use super::Registers;
 
-    /// Knows nothing on this system.
+    /// An unwinder that knows nothing on this system.
     pub(crate) struct Unwinder;
 
     impl Unwinder {

@@ -1,15 +1,16 @@
-//! Words of which each thread has its own, read and written without their addresses.
+//! Per-thread words that are read and written without their addresses.
 //!
-//! An address of a thread-local must not be live across a switch. On x86-64 Linux none is made: the
-//! instruction contains the distance from the thread pointer. An address that the compiler never
-//! sees cannot be kept in a register over a switch, cannot be shared between two calls, and cannot
-//! be left on the stack. The last matters, too: unoptimized builds leave addresses in many dead
-//! slots, and a goroutine that has one there is sent back to its thread without need (`guard`).
+//! An address of a thread-local must not be live across a switch. On x86-64 Linux no address is
+//! computed: the instruction contains the distance from the thread pointer. An address that the
+//! compiler never sees cannot be kept in a register across a switch, cannot be shared between two
+//! calls, and cannot be left on the stack. The last point also matters: unoptimized builds leave
+//! addresses in many dead slots, and a goroutine with such an address on its stack is sent back to
+//! its thread unnecessarily (`guard`).
 //!
 //! Elsewhere, each word is a `thread_local!` behind functions that are not inlined and return
-//! values. (Not inlining alone would not be enough: of two calls that return an address LLVM keeps
-//! one. A value that was read from memory must be read again after any call that may write memory,
-//! and every switch is such a call.)
+//! values. (Preventing inlining alone would not be enough: of two calls that return an address,
+//! LLVM keeps only one. A value that was read from memory must be read again after any call that
+//! may write memory, and every switch is such a call.)
 
 pub(crate) use imp::{current, random, set_current, set_random};
 
@@ -17,8 +18,8 @@ pub(crate) use imp::{current, random, set_current, set_random};
 mod imp {
     use std::arch::{asm, global_asm};
 
-    // A word of the static thread-locals, by the linker's name; the whole program has one, as it
-    // has one scheduler.
+    // A word among the static thread-locals, found by its linker name; the whole program has one
+    // such word, as it has one scheduler.
     macro_rules! word {
         ($get:ident, $set:ident, $symbol:literal) => {
             global_asm!(
@@ -36,8 +37,8 @@ mod imp {
             #[inline]
             pub(crate) fn $get() -> u64 {
                 let word: u64;
-                // SAFETY: the symbol is a word of each thread's static block, whose distance from
-                // the thread pointer the linker knows.
+                // SAFETY: the symbol is a word of each thread's static block, and the linker knows
+                // its distance from the thread pointer.
                 unsafe {
                     asm!(
                         concat!("mov {word}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
