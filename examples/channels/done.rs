@@ -1,10 +1,10 @@
 //! Done channels: telling goroutines to stop, and learning that they have.
 //!
-//! Go's `done := make(chan struct{})` and `close(done)`. Nothing is ever sent on the channel, as
-//! the type `Infallible` shows. The close is the message, and it reaches every goroutine that
-//! receives, now or later. Dropping the sender closes the channel, even if its owner panics. In the
-//! opposite direction, each goroutine has its own channel: `JoinHandle::done` closes when the
-//! goroutine ends.
+//! The counterpart of Go's `done := make(chan struct{})` and `close(done)`. Nothing is ever sent on
+//! the channel, as the type `Infallible` shows. The close is the message, and it reaches every
+//! goroutine that receives, now or later. Dropping the sender closes the channel, even if its owner
+//! panics. In the opposite direction, each goroutine has its own channel: `JoinHandle::done` closes
+//! when the goroutine ends.
 //!
 //! Prints:
 //!

@@ -1,8 +1,9 @@
 //! Giving up on a slow operation.
 //!
-//! Go's `select` with `case <-time.After(limit)`. The limit ends the wait, not the work: the
-//! operation continues, and must be able to dispose of its answer. Here, its send fails because the
-//! receiver is gone. Work that can stop halfway should get a context instead: see `deadline`.
+//! The counterpart of Go's `select` with `case <-time.After(limit)`. The limit ends the wait, not
+//! the work: the operation continues, and must be able to dispose of its answer. Here, its send
+//! fails because the receiver is gone. Work that can stop halfway should get a context instead: see
+//! `deadline`.
 //!
 //! Prints:
 //!

@@ -1,9 +1,9 @@
 //! Deadlines: work that stops when its time is up.
 //!
-//! Go's `context.WithTimeout` and `WithDeadline`. The context is passed down through all calls.
-//! Every wait under it ends in time, whether on a channel, in a sleep, or on a socket. A callee may
-//! have a shorter deadline than its caller, but never a longer one. A computation has to check
-//! `ctx.err()` now and then.
+//! The counterpart of Go's `context.WithTimeout` and `WithDeadline`. The context is passed down
+//! through all calls. Every wait under it ends in time, whether on a channel, in a sleep, or on a
+//! socket. A callee may have a shorter deadline than its caller, but never a longer one. A
+//! computation has to check `ctx.err()` now and then.
 //!
 //! Prints:
 //!

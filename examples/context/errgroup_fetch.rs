@@ -1,9 +1,9 @@
 //! Fetching several pages at once, where the first error cancels the other fetches.
 //!
-//! Go's `golang.org/x/sync/errgroup`. `Group::with_context` creates a context that ends when the
-//! first goroutine returns an error, and `wait` returns that error when all goroutines have ended.
-//! Connects, reads, and writes under the context end when it ends, so none of them waits for a page
-//! that is not needed anymore.
+//! The counterpart of Go's `golang.org/x/sync/errgroup`. `Group::with_context` creates a context
+//! that ends when the first goroutine returns an error, and `wait` returns that error when all
+//! goroutines have ended. Connects, reads, and writes under the context end when it ends, so none
+//! of them waits for a page that is not needed anymore.
 //!
 //! Prints:
 //!

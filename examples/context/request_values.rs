@@ -1,10 +1,11 @@
 //! Values that belong to a request, passed from the middleware of an HTTP server to everything it
 //! calls.
 //!
-//! Go's `context.WithValue`, and its `func(http.Handler) http.Handler`: a middleware takes a
-//! handler and returns one. Each middleware stores its value in the context under its own type; Go
-//! programs use a key of an unexported type for this. So the log knows which user sent the request,
-//! even though `orders` does not pass that on.
+//! The counterpart of Go's `context.WithValue`, with middleware like Go's
+//! `func(http.Handler) http.Handler`: it takes a handler and returns a handler. Each middleware
+//! stores its value in the context under its own type; Go programs use a key of an unexported type
+//! for this. So the log knows which user sent the request, even though `orders` does not pass that
+//! on.
 //!
 //! Prints:
 //!

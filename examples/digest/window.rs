@@ -17,8 +17,8 @@
 //!
 //! # Invariants
 //!
-//! * I1: at most `width` reserved slots have answers that have not left. The slot that the exit
-//!   waits for, or has just handed out, is one of them.
+//! * I1: at most `width` reserved slots are waiting for their answers to leave. This includes the
+//!   slot that the exit waits for or has just handed out.
 //! * I2: filling a slot never blocks: a slot has room for one answer, and `fill` consumes the slot.
 //! * I3: therefore the exit always advances once the oldest slot is filled or dropped, and there is
 //!   no circular wait.

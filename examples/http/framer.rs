@@ -107,7 +107,7 @@ impl Framer {
         &mut self.input[self.end..]
     }
 
-    /// Records that `n` bytes were read into the [`space`](Self::space).
+    /// Records that `len` bytes were read into the [`space`](Self::space).
     pub(crate) fn filled(&mut self, len: usize) {
         self.end += len;
     }

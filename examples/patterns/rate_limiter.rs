@@ -1,6 +1,6 @@
 //! A steady rate limiter: one request each 10 ms, from any client.
 //!
-//! Go's `rate.NewLimiter(rate.Every(period), 1)` of golang.org/x/time/rate. The first request
+//! Like Go's `rate.NewLimiter(rate.Every(period), 1)` in golang.org/x/time/rate. The first request
 //! proceeds at once; the others are served in the order in which they arrived. A request that would
 //! have to wait beyond its deadline fails at once.
 //!

@@ -1,7 +1,7 @@
 //! A bursty rate limiter: a token bucket.
 //!
-//! Go's `rate.NewLimiter(rate.Every(period), 3)` of golang.org/x/time/rate. Each request takes a
-//! token out of the bucket, which is full at first. While the bucket is not full, one more token
+//! Like Go's `rate.NewLimiter(rate.Every(period), 3)` in golang.org/x/time/rate. Each request takes
+//! a token out of the bucket, which is full at first. While the bucket is not full, one more token
 //! arrives each period. So after a quiet time, three requests may proceed at once; in the long run,
 //! one request proceeds each period.
 //!

@@ -1,8 +1,8 @@
 //! A pool of buffers, so that not every message allocates a new buffer.
 //!
-//! Go's `sync.Pool`. `get` returns any buffer that was put back, or a new one. The buffer still
-//! contains what its last user left there, so clear it first. The pool may drop the buffers it
-//! holds: it saves allocations, but cannot be relied on to keep anything.
+//! The counterpart of Go's `sync.Pool`. `get` returns any buffer that was put back, or a new one.
+//! The buffer still contains what its last user left there, so clear it first. The pool may drop
+//! the buffers it holds: it saves allocations, but cannot be relied on to keep anything.
 //!
 //! Prints:
 //!

@@ -1,9 +1,10 @@
 //! Compare-and-swap: changing a shared value without a lock.
 //!
-//! Go's `atomic.CompareAndSwapInt64`: set the value if it is still the value that was read, and
-//! otherwise read it again. It is for a change that depends on the old value, such as withdrawing
-//! no more than the balance of an account. For more than a number, use `sync::Value`. Its
-//! `compare_and_swap` replaces the whole value, so a value that a reader has loaded never changes.
+//! Like Go's `atomic.CompareAndSwapInt64`: set the value if it is still the value that was read,
+//! and otherwise read it again. Use it for a change that depends on the old value, such as
+//! withdrawing no more than the balance of an account. For more than a number, use `sync::Value`.
+//! Its `compare_and_swap` replaces the whole value, so a value that a reader has loaded never
+//! changes.
 //!
 //! Prints:
 //!

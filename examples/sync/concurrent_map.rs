@@ -1,9 +1,9 @@
 //! A map that many goroutines change at once, without a lock around it.
 //!
-//! Go's `sync.Map`. It suits goroutines that usually touch different keys. `load_or_store` decides
-//! which goroutine is first; later goroutines get the value that is already stored. For a change
-//! that depends on the old value, write a loop around `compare_and_swap`, or store a value that can
-//! change in place, such as an atomic in an `Arc`.
+//! The counterpart of Go's `sync.Map`. It suits goroutines that usually touch different keys.
+//! `load_or_store` decides which goroutine is first; later goroutines get the value that is already
+//! stored. For a change that depends on the old value, write a loop around `compare_and_swap`, or
+//! store a value that can change in place, such as an atomic in an `Arc`.
 //!
 //! Prints:
 //!

@@ -1,9 +1,10 @@
 //! A bounded queue built from a mutex and two condition variables.
 //!
-//! Go's `sync.Cond`. A waiter releases the lock and parks, and holds the lock again when it
-//! continues. Other goroutines may have held the lock in between, so the waiter checks the
-//! condition in a loop, as `wait_while` does. A channel does all this already: condition variables
-//! are for conditions other than "there is a value", and this example shows how they work.
+//! The counterpart of Go's `sync.Cond`. A waiter releases the lock and parks, and holds the lock
+//! again when it continues. Other goroutines may have held the lock in between, so the waiter
+//! checks the condition in a loop, as `wait_while` does. A channel does all this already: condition
+//! variables are for conditions other than "there is a value", and this example shows how they
+//! work.
 //!
 //! Prints:
 //!

@@ -1,9 +1,9 @@
 //! Configuration that is replaced while the program runs.
 //!
-//! Go's `atomic.Value`. A request loads the configuration once and keeps it until the request ends,
-//! so that it sees consistent settings. A reload creates a new configuration and stores it as a
-//! whole. Readers never wait, neither for each other nor for the writer. The last reader of an old
-//! configuration drops it.
+//! `Value` is the counterpart of Go's `atomic.Value`. A request loads the configuration once and
+//! keeps it until the request ends, so that it sees consistent settings. A reload creates a new
+//! configuration and stores it as a whole. Readers never wait, neither for each other nor for the
+//! writer. The last reader of an old configuration drops it.
 //!
 //! Prints:
 //!

@@ -1,9 +1,9 @@
 //! Work that is done only once, by the first goroutine that needs it.
 //!
-//! Go's `sync.Once` and `sync.OnceValue`; the latter is called `OnceLock` or `LazyLock` here, as in
-//! `std`. If many goroutines arrive at the same time, one of them does the work, and the others
-//! wait until the work is done. With the types of `std`, each waiting goroutine would block an OS
-//! thread.
+//! The counterparts of Go's `sync.Once` and `sync.OnceValue`; the latter is called `OnceLock` or
+//! `LazyLock` here, as in `std`. If many goroutines arrive at the same time, one of them does the
+//! work, and the others wait until the work is done. With the types of `std`, each waiting
+//! goroutine would block an OS thread.
 //!
 //! Prints:
 //!

@@ -1,9 +1,10 @@
 //! A cache behind a readers-writer lock.
 //!
-//! Go's `sync.RWMutex`. Goroutines that find their entries share the lock. A goroutine that does
-//! not find its entry takes the lock exclusively and checks again, because another goroutine may
-//! have added the entry between the two locks. In Rust, the lock contains the map, so it cannot be
-//! reached without a guard. Do not compute slow entries under the lock: see `sync::singleflight`.
+//! The lock is the counterpart of Go's `sync.RWMutex`. Goroutines that find their entries share the
+//! lock. A goroutine that does not find its entry takes the lock exclusively and checks again,
+//! because another goroutine may have added the entry between the two locks. In Rust, the lock
+//! contains the map, so it cannot be reached without a guard. Do not compute slow entries under the
+//! lock: see `sync::singleflight`.
 //!
 //! Prints:
 //!

@@ -1,8 +1,9 @@
 //! A semaphore: a limit on how much happens at the same time.
 //!
-//! Go's `golang.org/x/sync/semaphore`. A permit is returned when it is dropped, even in a panic. A
-//! heavier task takes more permits. Waiters are served in order, so small requests do not starve a
-//! large one. A caller that cannot wait forever uses `try_acquire` or a context.
+//! The counterpart of Go's `golang.org/x/sync/semaphore`. A permit is returned when it is dropped,
+//! even in a panic. A heavier task takes more permits. Waiters are served in order, so small
+//! requests do not starve a large one. A caller that cannot wait forever uses `try_acquire` or a
+//! context.
 //!
 //! Prints:
 //!

@@ -536,8 +536,8 @@ impl<T, K> Subscription<T, K> {
     /// Receives the next value, blocking until one is available.
     ///
     /// # Errors
-    /// If the context ends first, or has ended already; or if the broker is closed and the buffer
-    /// is empty.
+    /// If the context ends first or has ended already, or if the broker is closed and the buffer is
+    /// empty.
     ///
     /// ```
     /// use greenthread::ctx::{Context, RecvError};

@@ -183,7 +183,7 @@ impl Pulse {
     /// Like [`Context::recv`] on [`ctx`](Self::ctx) otherwise. Blocks.
     ///
     /// # Errors
-    /// If the context ends first, or has ended already; or if the channel is closed and empty.
+    /// If the context ends first or has ended already, or if the channel is closed and empty.
     ///
     /// ```
     /// use greenthread::ctx::{Context, Error, RecvError};
@@ -339,8 +339,9 @@ impl<T> Heartbeat<T> {
     /// Does not cancel the goroutine's context.
     ///
     /// # Errors
-    /// If the goroutine panicked: the payload, so that a supervisor can start another goroutine.
-    /// Otherwise, pass it to [`resume_unwind`](std::panic::resume_unwind).
+    /// If the goroutine panicked: the payload of the panic. A supervisor can then start another
+    /// goroutine; other callers should pass the payload to
+    /// [`resume_unwind`](std::panic::resume_unwind).
     ///
     /// ```
     /// use greenthread::{ctx::Context, patterns::heartbeat};

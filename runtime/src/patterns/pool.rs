@@ -7,7 +7,7 @@
 //! next job: a worker that takes a job and leaves no worker waiting first starts another worker.
 //! While there are more workers than the minimum, a worker that waits along with others waits only
 //! for `idle_timeout`. The last waiting worker must stay, so it waits without a timer. When another
-//! worker has nothing left to do, that other worker ends.
+//! worker runs out of work, that worker ends.
 //!
 //! **Results in order** need no buffer. The workers form a ring, and each has a channel to the
 //! next. Two tokens go around the ring: the right to receive, and the right to send. So the workers

@@ -262,8 +262,8 @@ impl<T> Queue<T> {
     /// Like [`push`](Self::push), but where `push` would wait, this returns the value at once.
     ///
     /// # Errors
-    /// If there is no room and the policy is to wait, with or without a timeout; or if the queue is
-    /// closed.
+    /// If there is no room and the policy is to wait (with or without a timeout), or if the queue
+    /// is closed.
     ///
     /// ```
     /// use greenthread::channel::TrySendError;
@@ -297,7 +297,7 @@ impl<T> Queue<T> {
     /// Removes the oldest value from the queue and returns it, blocking until there is one.
     ///
     /// # Errors
-    /// If the context ends first, or has ended already; or if the queue is closed and empty.
+    /// If the context ends first or has ended already, or if the queue is closed and empty.
     ///
     /// ```
     /// use greenthread::ctx::{Context, RecvError};

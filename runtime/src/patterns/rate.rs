@@ -84,7 +84,7 @@ impl RateLimiter {
     /// Creates a limiter that allows one event each period, and the first one at once: a bucket of
     /// one token.
     ///
-    /// Go's `rate.NewLimiter(rate.Every(period), 1)`.
+    /// Like Go's `rate.NewLimiter(rate.Every(period), 1)`.
     ///
     /// After a time without events, there is one token, but not more.
     ///
@@ -106,7 +106,7 @@ impl RateLimiter {
     /// Creates a limiter that allows one event each period, and up to `burst` at once after a quiet
     /// time: a bucket of `burst` tokens.
     ///
-    /// Go's `rate.NewLimiter(rate.Every(period), burst)`.
+    /// Like Go's `rate.NewLimiter(rate.Every(period), burst)`.
     ///
     /// With a `burst` of zero, no tokens are saved up: even the first event has to wait for a
     /// period, and [`try_take`](Self::try_take) takes nothing.
@@ -125,7 +125,7 @@ impl RateLimiter {
 
     /// Takes a token, blocking until one is available and all earlier waiters have been served.
     ///
-    /// Go's `Wait`.
+    /// Like Go's `Wait`.
     ///
     /// # Errors
     /// See [`wait_n`](Self::wait_n).
@@ -148,7 +148,7 @@ impl RateLimiter {
     /// Takes `n` tokens for one event that counts as `n`, blocking until enough are available and
     /// all earlier waiters have been served.
     ///
-    /// Go's `WaitN`.
+    /// Like Go's `WaitN`.
     ///
     /// `n` may be more than the bucket holds: the call then waits until that many tokens have
     /// arrived, and later waiters queue behind it. (In Go, this is an error.) Tokens are not taken
@@ -215,7 +215,7 @@ impl RateLimiter {
 
     /// Takes a token if one is available that no waiter is queued for.
     ///
-    /// Never waits. Go's `Allow`.
+    /// Never waits. Like Go's `Allow`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -234,7 +234,7 @@ impl RateLimiter {
     /// Takes `n` tokens if that many are available beyond the ones that waiters are queued for, and
     /// otherwise takes none.
     ///
-    /// Never waits. Go's `AllowN`.
+    /// Never waits. Like Go's `AllowN`.
     ///
     /// There are never more tokens than the bucket holds, unless the period is zero.
     ///
@@ -257,7 +257,7 @@ impl RateLimiter {
     /// knows when it arrives.
     ///
     /// Never waits: the caller sleeps until the reservation is [due](Reservation::due), or
-    /// [cancels](Reservation::cancel) it. Go's `Reserve`.
+    /// [cancels](Reservation::cancel) it. Like Go's `Reserve`.
     ///
     /// Returns `None` if the clock cannot express the time at which the token will arrive.
     ///
@@ -280,7 +280,7 @@ impl RateLimiter {
     /// Takes `n` tokens at once, even tokens that have yet to arrive, and returns a [`Reservation`]
     /// that knows when they arrive.
     ///
-    /// Like [`reserve`](Self::reserve) otherwise. Go's `ReserveN`.
+    /// Like [`reserve`](Self::reserve) otherwise. Like Go's `ReserveN`.
     ///
     /// `n` may be more than the bucket holds: the reservation is then due when that many tokens
     /// have arrived. (In Go, such a reservation is refused.)
@@ -310,7 +310,7 @@ impl RateLimiter {
     /// token that has already grown.
     ///
     /// The number is negative if more tokens are reserved or waited for than are available. Never
-    /// waits for a token. Go's `Tokens`.
+    /// waits for a token. Like Go's `Tokens`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -331,7 +331,7 @@ impl RateLimiter {
 
     /// Returns the largest number of tokens that the bucket holds.
     ///
-    /// Go's `Burst`.
+    /// Like Go's `Burst`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -345,7 +345,7 @@ impl RateLimiter {
 
     /// Changes the largest number of tokens that the bucket holds.
     ///
-    /// Go's `SetBurst`. Never waits for a token.
+    /// Like Go's `SetBurst`. Never waits for a token.
     ///
     /// The current tokens stay, insofar as the bucket has room for them. A bucket that becomes
     /// larger is not immediately full.
@@ -365,7 +365,7 @@ impl RateLimiter {
     /// Returns the number of tokens that arrive each second: the inverse of the
     /// [`period`](Self::period), or infinity if the period is zero.
     ///
-    /// Go's `Limit`.
+    /// Like Go's `Limit`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -382,7 +382,7 @@ impl RateLimiter {
     ///
     /// Like [`set_period`](Self::set_period) with the inverse of `per_second`, rounded to
     /// nanoseconds and at least one nanosecond. With infinity, there is no limit; with zero, no
-    /// more tokens arrive. Go's `SetLimit`.
+    /// more tokens arrive. Like Go's `SetLimit`.
     ///
     /// # Panics
     /// If `per_second` is negative or not a number.
@@ -464,7 +464,7 @@ fn check_deadline(ctx: &Context, due: Option<Instant>) -> Result<(), Error> {
 
 /// Tokens that were taken ahead of time.
 ///
-/// Go's `Reservation`.
+/// Like Go's `Reservation`.
 ///
 /// Dropping it changes nothing: the tokens stay taken.
 ///
@@ -512,7 +512,7 @@ impl Reservation<'_> {
 
     /// Returns how long to wait from now until the event may happen, or zero if it may happen now.
     ///
-    /// Go's `Delay`.
+    /// Like Go's `Delay`.
     ///
     /// ```
     /// use greenthread::patterns::RateLimiter;
@@ -527,7 +527,7 @@ impl Reservation<'_> {
 
     /// Returns the tokens to the limiter, because the event will not happen.
     ///
-    /// Go's `Cancel`. Never waits for a token.
+    /// Like Go's `Cancel`. Never waits for a token.
     ///
     /// If the reservation is due already, no tokens are returned. Tokens that later reservations
     /// rely on are not returned either: those reservations keep their times, and two of them must
