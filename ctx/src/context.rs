@@ -54,7 +54,7 @@ impl Context {
     /// Returns a root context like [`background`](Self::background), for code that does not yet
     /// know which context to use.
     ///
-    /// Go has the same function, `context.TODO()`.
+    /// Go's package `context` has a function of the same name.
     ///
     /// ```
     /// assert_eq!(greenthread::ctx::Context::todo().err(), None);

@@ -84,9 +84,6 @@ const DOCUMENTS: &[&str] = &[
 /// The files that programs generate.
 const GENERATED: &[&str] = &["benches/results/"];
 
-/// The folders whose prose does not follow the rules yet.
-const PROSE_LEFT: &[&str] = &["scheduler/models/tests/"];
-
 /// Exceptions to the banned forms: the beginning of a path, and the form.
 const PROSE_ALLOWED: &[(&str, &str)] = &[("CONTRIBUTING.md", "")];
 
@@ -275,7 +272,7 @@ fn prose_follows_the_rules() {
             _ => prose::check_script,
         };
         let path = path.strip_prefix(root()).expect("found below the root").display().to_string();
-        if is_in(&path, GENERATED) || is_in(&path, PROSE_LEFT) {
+        if is_in(&path, GENERATED) {
             continue;
         }
         let complaints = check(&text).into_iter().filter(|(_, complaint)| {

@@ -16,8 +16,8 @@ fn value(n: u32) -> Arc<Cell<u32>> {
     Arc::new(Cell::new(n))
 }
 
-/// Both ends are dropped right after the hand-off, so the model also covers which side frees the
-/// channel.
+// Both ends are dropped right after the hand-off, so the model also covers which side frees the
+// channel.
 #[test]
 fn hand_off_in_either_order() {
     for cap in [0, 1] {
@@ -72,7 +72,7 @@ fn one_sender_and_two_receivers() {
     }
 }
 
-/// Checks that the value is either in the channel or returned, never both and never neither.
+// Checks that the value is either in the channel or returned, never both and never neither.
 #[test]
 fn close_races_with_send() {
     for cap in [0, 1] {
@@ -121,8 +121,8 @@ fn exactly_one_close_succeeds() {
     });
 }
 
-/// Drops the last handles of both sides at the same time: each buffered value is dropped once, and
-/// the channel is freed.
+// Drops the last handles of both sides at the same time: each buffered value is dropped once, and
+// the channel is freed.
 #[test]
 fn both_sides_drop_at_once() {
     for cap in [Some(2), None] {
@@ -143,8 +143,8 @@ struct Shared(#[allow(dead_code)] Arc<Cell<u32>>);
 // SAFETY: the cell inside is never touched.
 unsafe impl Send for Shared {}
 
-/// Go's TestNonblockRecvRace: at all times a value is buffered or the channel is closed, so *empty*
-/// is a wrong answer.
+// Go's TestNonblockRecvRace: at all times a value is buffered or the channel is closed, so *empty*
+// is a wrong answer.
 #[test]
 fn try_recv_is_never_empty_beside_a_close() {
     explore(3, || {
@@ -163,10 +163,10 @@ fn try_recv_is_never_empty_beside_a_close() {
     });
 }
 
-/// Closes a channel whose receiver waits.
-///
-/// At all times, either a receiver waits or the channel is closed, so *full* is a wrong answer.
-/// `try_send` would return it if it read *not closed* before it read *no receiver waits*.
+// Closes a channel whose receiver waits.
+//
+// At all times, either a receiver waits or the channel is closed, so *full* is a wrong answer.
+// `try_send` would return it if it read *not closed* before it read *no receiver waits*.
 #[test]
 fn try_send_is_never_full_beside_a_close() {
     explore(2, || {
@@ -189,8 +189,8 @@ fn try_send_is_never_full_beside_a_close() {
     });
 }
 
-/// Checks that a thread that sees a close also sees everything done before the close, whether it
-/// sees the close through the lock or through the state word.
+// Checks that a thread that sees a close also sees everything done before the close, whether it
+// sees the close through the lock or through the state word.
 #[test]
 fn close_publishes_earlier_writes() {
     for through_lock in [false, true] {

@@ -51,8 +51,8 @@ fn two_senders_to_one_select() {
     }
 }
 
-/// One value meets two receivers on two channels: one receiver gets the value, and the other gets
-/// the next value.
+// One value meets two receivers on two channels: one receiver gets the value, and the other gets
+// the next value.
 #[test]
 fn permit_is_used_once() {
     for cap in [0, 1] {
@@ -82,7 +82,7 @@ fn permit_is_used_once() {
     }
 }
 
-/// Two selects are each other's only peers, and name the channels in opposite orders.
+// Two selects are each other's only peers, and name the channels in opposite orders.
 #[test]
 fn two_selects_meet_once() {
     explore(2, || {
@@ -104,8 +104,8 @@ fn two_selects_meet_once() {
     });
 }
 
-/// Checks that a select that sends and receives on one channel meets another select, but never
-/// itself.
+// Checks that a select that sends and receives on one channel meets another select, but never
+// itself.
 #[test]
 fn two_selects_on_one_channel() {
     explore(2, || {
@@ -146,7 +146,7 @@ fn close_races_with_select() {
     }
 }
 
-/// Checks that the value is either delivered or returned.
+// Checks that the value is either delivered or returned.
 #[test]
 fn close_races_with_permit() {
     for cap in [0, 1] {
@@ -169,7 +169,7 @@ fn close_races_with_permit() {
     }
 }
 
-/// Dropping a permit leaves nothing behind: the permit's receiver or slot goes to another sender.
+// Dropping a permit leaves nothing behind: the permit's receiver or slot goes to another sender.
 #[test]
 fn dropped_permit_is_passed_on() {
     for cap in [0, 1] {
@@ -190,7 +190,7 @@ fn dropped_permit_is_passed_on() {
     }
 }
 
-/// One of the channels holds a value at all times, so a select must not take its `default`.
+// One of the channels holds a value at all times, so a select must not take its `default`.
 #[test]
 fn default_needs_one_instant_without_a_ready_arm() {
     explore(3, || {
@@ -215,7 +215,7 @@ fn default_needs_one_instant_without_a_ready_arm() {
     });
 }
 
-/// Checks that the value is either received or still in the channel.
+// Checks that the value is either received or still in the channel.
 #[test]
 fn deadline_races_with_sender() {
     for cap in [0, 1] {
@@ -236,10 +236,10 @@ fn deadline_races_with_sender() {
     }
 }
 
-/// Checks that a watcher that is notified of a possible receive either can receive or is notified
-/// again.
-///
-/// No watcher sleeps while a value is available.
+// Checks that a watcher that is notified of a possible receive either can receive or is notified
+// again.
+//
+// No watcher sleeps while a value is available.
 #[test]
 fn watcher_is_notified() {
     for cap in [Some(0), Some(1), None] {
@@ -255,7 +255,7 @@ fn watcher_is_notified() {
     }
 }
 
-/// Two watchers wait for one event that lasts: the first watcher notifies the second.
+// Two watchers wait for one event that lasts: the first watcher notifies the second.
 #[test]
 fn watcher_notifies_the_next() {
     explore(2, || {

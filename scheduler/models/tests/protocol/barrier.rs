@@ -70,10 +70,10 @@ fn three_threads() {
     run(3, 2, 1);
 }
 
-/// All waiters of a round get the same answer.
-///
-/// A waiter that leaves counts as not having arrived, and the barrier serves those that arrive in
-/// its place.
+// All waiters of a round get the same answer.
+//
+// A waiter that leaves counts as not having arrived, and the barrier serves those that arrive in
+// its place.
 #[test]
 fn one_that_leaves_has_not_arrived() {
     explore(3, || {
@@ -97,7 +97,7 @@ fn one_that_leaves_has_not_arrived() {
     });
 }
 
-/// A waiter that leaves is replaced by another, while a third waits all the time.
+// A waiter that leaves is replaced by another, while a third waits all the time.
 #[test]
 fn another_comes_in_its_place() {
     explore(2, || {

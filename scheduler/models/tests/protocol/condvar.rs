@@ -197,7 +197,7 @@ fn notify_one_with_the_mutex_locked() {
     });
 }
 
-/// Each thread waits for a notification, whatever the condition.
+// Each thread waits for a notification, whatever the condition.
 #[test]
 fn a_wait_that_has_begun_is_notified_once() {
     explore(3, || {
@@ -282,7 +282,7 @@ impl<const N: usize> Frames<N> {
     }
 }
 
-/// A notification reaches the oldest waiter or, if that waiter's deadline came first, the next one.
+// A notification reaches the oldest waiter or, if that waiter's deadline came first, the next one.
 #[test]
 fn a_notification_against_a_deadline_is_not_lost() {
     for parked in [false, true] {
@@ -309,7 +309,7 @@ fn a_notification_against_a_deadline_is_not_lost() {
     }
 }
 
-/// Without another waiter, the notification may arrive too late, and reports that.
+// Without another waiter, the notification may arrive too late, and reports that.
 #[test]
 fn a_notification_knows_whether_it_has_ended_a_wait() {
     explore(3, || {
@@ -326,7 +326,7 @@ fn a_notification_knows_whether_it_has_ended_a_wait() {
     });
 }
 
-/// One waiter's deadline passes while all waiters are notified.
+// One waiter's deadline passes while all waiters are notified.
 #[test]
 fn notify_all_against_a_deadline() {
     explore(2, || {
@@ -343,9 +343,9 @@ fn notify_all_against_a_deadline() {
     });
 }
 
-/// A notified waiter waits again while `notify_all` is still running.
-///
-/// The new wait does not end.
+// A notified waiter waits again while `notify_all` is still running.
+//
+// The new wait does not end.
 #[test]
 fn notify_all_leaves_a_wait_that_comes_later() {
     explore(3, || {
@@ -363,8 +363,8 @@ fn notify_all_leaves_a_wait_that_comes_later() {
     });
 }
 
-/// A wait that a close may end meets both the close and a notification: it is notified exactly if a
-/// notifier reports that.
+// A wait that a close may end meets both the close and a notification: it is notified exactly if a
+// notifier reports that.
 #[test]
 fn a_close_against_a_notification() {
     explore(3, || {

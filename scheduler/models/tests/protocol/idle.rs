@@ -140,10 +140,10 @@ fn two_pushes_wake_one_searcher() {
     });
 }
 
-/// An M that returns from a long call takes the idle P.
-///
-/// At that time, one submitter has claimed the search for that P, another submitter has relied on
-/// the search, and a third M makes a P idle.
+// An M that returns from a long call takes the idle P.
+//
+// At that time, one submitter has claimed the search for that P, another submitter has relied on
+// the search, and a third M makes a P idle.
 #[test]
 fn a_claim_without_a_p_strands_no_goroutine() {
     explore(2, || {

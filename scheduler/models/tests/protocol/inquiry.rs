@@ -40,7 +40,7 @@ fn answer(inquiry: &Question, thread: u32) -> bool {
     })
 }
 
-/// One thread is asked twice, and is interrupted twice, at any time.
+// One thread is asked twice, and is interrupted twice, at any time.
 #[test]
 fn an_answer_is_whole_and_from_the_asked_thread() {
     explore(3, || {
@@ -55,7 +55,7 @@ fn an_answer_is_whole_and_from_the_asked_thread() {
     });
 }
 
-/// A thread that arrives too late for its own question meets a question to another thread.
+// A thread that arrives too late for its own question meets a question to another thread.
 #[test]
 fn a_late_thread_does_not_answer_for_another() {
     explore(3, || {

@@ -165,7 +165,7 @@ fn a_deadline_and_a_close_wake_once() {
     });
 }
 
-/// The deadline passes and is reset immediately; then data arrives.
+// The deadline passes and is reset immediately; then data arrives.
 #[test]
 fn a_deadline_that_is_moved_loses_nothing() {
     explore(3, || {
@@ -181,9 +181,9 @@ fn a_deadline_that_is_moved_loses_nothing() {
     });
 }
 
-/// Two reads run in succession, while a waker that belongs to neither may arrive at any moment.
-///
-/// Each wait is woken once, and no event is lost.
+// Two reads run in succession, while a waker that belongs to neither may arrive at any moment.
+//
+// Each wait is woken once, and no event is lost.
 #[test]
 fn a_late_waker_causes_a_spurious_wake_up() {
     explore(2, || {
@@ -271,9 +271,9 @@ impl Stream {
     }
 }
 
-/// The end arrives with the last byte, in one event.
-///
-/// A reader that has emptied the stream must not wait for another event.
+// The end arrives with the last byte, in one event.
+//
+// A reader that has emptied the stream must not wait for another event.
 #[test]
 fn an_end_in_the_last_event_is_not_waited_for() {
     explore(3, || {
@@ -290,9 +290,9 @@ fn an_end_in_the_last_event_is_not_waited_for() {
     });
 }
 
-/// One byte arrives first.
-///
-/// Another byte arrives with the end, in a separate event.
+// One byte arrives first.
+//
+// Another byte arrives with the end, in a separate event.
 #[test]
 fn an_end_after_an_event_is_seen() {
     explore(2, || {

@@ -104,9 +104,9 @@ fn a_foreign_wait_meets_an_m_that_goes_idle() {
     });
 }
 
-/// The poller has polled, goes idle again, and sees no waiter.
-///
-/// A waiter that begins just then sees a poller.
+// The poller has polled, goes idle again, and sees no waiter.
+//
+// A waiter that begins just then sees a poller.
 #[test]
 fn a_foreign_wait_meets_the_poller_that_leaves() {
     explore(3, || {
@@ -128,9 +128,9 @@ fn a_foreign_wait_meets_the_poller_that_leaves() {
     });
 }
 
-/// The poller goes idle again while all Ps are in use.
-///
-/// A P that is released just then must not be the last one that any M polls for.
+// The poller goes idle again while all Ps are in use.
+//
+// A P that is released just then must not be the last one that any M polls for.
 #[test]
 fn a_p_given_up_meets_the_poller_on_its_way_out() {
     explore(3, || {

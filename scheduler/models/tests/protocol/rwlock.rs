@@ -293,7 +293,7 @@ fn a_reader_or_writer_gives_up() {
     run::<Patient>(&[&[Read], &[MayWrite]], 3);
 }
 
-/// The reader behind the abandoned wait must not wait for a thread that has left.
+// The reader behind the abandoned wait must not wait for a thread that has left.
 #[test]
 fn a_writer_that_gives_up_lets_readers_through() {
     explore(2, || {
@@ -316,7 +316,7 @@ fn a_writer_that_gives_up_lets_readers_through() {
     });
 }
 
-/// The same while the first reader stays: only the thread that gives up can admit the other.
+// The same while the first reader stays: only the thread that gives up can admit the other.
 #[test]
 fn a_writer_that_gives_up_lets_readers_join() {
     explore(3, || {
@@ -337,7 +337,7 @@ fn a_writer_that_gives_up_lets_readers_join() {
     });
 }
 
-/// A refused `try_read` leaves nothing behind that a `try_write` could mistake for a reader.
+// A refused `try_read` leaves nothing behind that a `try_write` could mistake for a reader.
 #[test]
 fn trying_fails_only_because_of_another() {
     type Try = fn(&RawRwLock<LoomWait<Patient>, LoomWait<Patient>>) -> bool;
@@ -359,7 +359,7 @@ fn trying_fails_only_because_of_another() {
     }
 }
 
-/// A writer that waits and then gives up must not make an upgrade fail, because it holds nothing.
+// A writer that waits and then gives up must not make an upgrade fail, because it holds nothing.
 #[test]
 fn trying_to_upgrade_fails_only_because_of_readers() {
     explore(3, || {
@@ -414,8 +414,8 @@ fn a_wait_to_be_upgradable_is_given_up() {
     run::<Patient>(&[&[MayWrite], &[ReadUpgradable], &[Read]], 1);
 }
 
-/// A writer that gives up admits those behind it, while the earlier upgradable reader leaves or
-/// becomes the writer.
+// A writer that gives up admits those behind it, while the earlier upgradable reader leaves or
+// becomes the writer.
 #[test]
 fn a_writer_gives_up_beside_an_upgradable_reader() {
     for role in [ReadUpgradable, UpgradableThenPlain, Upgrade, TryUpgrade] {
@@ -435,8 +435,8 @@ fn a_writer_gives_up_beside_an_upgradable_reader() {
     }
 }
 
-/// The same while a plain reader stays: no other thread can admit the waiter for the upgradable
-/// place.
+// The same while a plain reader stays: no other thread can admit the waiter for the upgradable
+// place.
 #[test]
 fn a_writer_passes_between_two_upgradable_readers() {
     explore(2, || {
@@ -468,8 +468,8 @@ fn a_writer_downgrades() {
     run::<Patient>(&[&[Downgrade], &[Read], &[Write]], 2);
 }
 
-/// Plain readers lock and unlock while an upgradable reader is active, even if another thread waits
-/// for the upgradable place.
+// Plain readers lock and unlock while an upgradable reader is active, even if another thread waits
+// for the upgradable place.
 #[test]
 fn a_waiter_for_the_upgradable_place_stops_no_reader() {
     explore(3, || {
@@ -488,7 +488,7 @@ fn a_waiter_for_the_upgradable_place_stops_no_reader() {
     });
 }
 
-/// Waiting readers are admitted when the writer downgrades, and need not wait until it unlocks.
+// Waiting readers are admitted when the writer downgrades, and need not wait until it unlocks.
 #[test]
 fn a_downgrade_lets_readers_in() {
     explore(2, || {

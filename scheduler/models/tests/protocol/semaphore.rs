@@ -48,7 +48,7 @@ impl Shared {
     }
 }
 
-/// Works as a mutex if each thread acquires the whole semaphore.
+// Works as a mutex if each thread acquires the whole semaphore.
 #[test]
 fn all_of_it_excludes_others() {
     for (threads, turns, preemptions) in [(2, 3, 3), (3, 1, 2)] {
@@ -68,7 +68,7 @@ fn all_of_it_excludes_others() {
     }
 }
 
-/// One release serves several waiters, and several releases serve one waiter.
+// One release serves several waiters, and several releases serve one waiter.
 #[test]
 fn different_weights() {
     explore(2, || {
@@ -90,7 +90,7 @@ fn different_weights() {
     });
 }
 
-/// Two releases are both needed, since neither alone satisfies the waiter.
+// Two releases are both needed, since neither alone satisfies the waiter.
 #[test]
 fn two_releases_for_one_waiter() {
     explore(1, || {
@@ -109,8 +109,8 @@ fn two_releases_for_one_waiter() {
     });
 }
 
-/// A wait is abandoned while its grant arrives: the granted permits are released once, and nothing
-/// is lost.
+// A wait is abandoned while its grant arrives: the granted permits are released once, and nothing
+// is lost.
 #[test]
 fn a_grant_against_giving_up() {
     explore(3, || {
@@ -129,9 +129,9 @@ fn a_grant_against_giving_up() {
     });
 }
 
-/// The first waiter wants more than is available, and gives up.
-///
-/// The waiter behind it is served, whichever thread gets there first.
+// The first waiter wants more than is available, and gives up.
+//
+// The waiter behind it is served, whichever thread gets there first.
 #[test]
 fn giving_up_lets_the_next_through() {
     explore(2, || {
@@ -160,7 +160,7 @@ fn giving_up_lets_the_next_through() {
     });
 }
 
-/// `try_acquire` does not pass waiters, and takes nothing if it fails.
+// `try_acquire` does not pass waiters, and takes nothing if it fails.
 #[test]
 fn trying_does_not_barge() {
     explore(3, || {
@@ -185,8 +185,8 @@ fn trying_does_not_barge() {
     });
 }
 
-/// A refused attempt takes nothing, not even for a moment, and an abandoned wait does not block
-/// later waits.
+// A refused attempt takes nothing, not even for a moment, and an abandoned wait does not block
+// later waits.
 #[test]
 fn trying_fails_only_because_of_another() {
     for waits in [false, true] {

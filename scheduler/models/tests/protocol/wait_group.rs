@@ -100,10 +100,10 @@ fn one_is_added_while_another_waits() {
     });
 }
 
-/// Adds one to the counter.
-///
-/// If that happens before the last `done`, that `done` is no longer the last. If it happens
-/// afterwards, the addition begins a set of its own, which no thread must wait for.
+// Adds one to the counter.
+//
+// If that happens before the last `done`, that `done` is no longer the last. If it happens
+// afterwards, the addition begins a set of its own, which no thread must wait for.
 #[test]
 fn one_is_added_while_the_last_one_finishes() {
     explore(2, || {
@@ -120,8 +120,8 @@ fn one_is_added_while_the_last_one_finishes() {
     });
 }
 
-/// The next set begins while the waiters of the first set are still leaving, or before they have
-/// checked.
+// The next set begins while the waiters of the first set are still leaving, or before they have
+// checked.
 #[test]
 fn the_next_set_begins_at_once() {
     explore(3, || {
@@ -141,8 +141,8 @@ fn the_next_set_begins_at_once() {
     });
 }
 
-/// Two waiters wait for different sets: neither is released by the end of the other's set, and
-/// neither is forgotten.
+// Two waiters wait for different sets: neither is released by the end of the other's set, and
+// neither is forgotten.
 #[test]
 fn waits_in_turn_belong_to_their_sets() {
     explore(2, || {
@@ -164,7 +164,7 @@ fn waits_in_turn_belong_to_their_sets() {
     });
 }
 
-/// A surplus `done` changes nothing, whichever `done` arrives last.
+// A surplus `done` changes nothing, whichever `done` arrives last.
 #[test]
 fn one_done_too_many_is_an_error() {
     explore(1, || {
@@ -181,8 +181,8 @@ fn one_done_too_many_is_an_error() {
     });
 }
 
-/// A wait is abandoned while its set ends: the other waiter is released, and no waiter stays
-/// counted.
+// A wait is abandoned while its set ends: the other waiter is released, and no waiter stays
+// counted.
 #[test]
 fn a_wait_is_given_up() {
     explore(1, || {
