@@ -11,7 +11,7 @@ use greenthread_channels::{Receiver, RecvTimeoutError, TryRecvError, after, at, 
 const SOON: Duration = Duration::from_millis(2);
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Waits until a message that is due after `SOON` must be due.
+/// Waits until a message with the delay `SOON` is due.
 fn wait_past_soon() {
     let end = Instant::now() + 2 * SOON;
     while Instant::now() < end {

@@ -238,8 +238,8 @@ fn default_needs_one_instant_for_all_arms() {
     possible(1, &["a|b?=none@1-2"]);
     possible(1, &["a|b?=0:1@3-4", "a<1=ok@1-2"]);
     impossible(1, &["a|b?=none@3-4", "a<1=ok@1-2"]);
-    // A value is in one of the channels at all times. Only in the last history does neither channel
-    // contain a value when the call checks.
+    // In the first two histories, one of the channels contains a value at all times. In the last
+    // one, neither contains a value when the call checks.
     let handed_on = "a<1=ok@1-2 b<2=ok@4-5 a=1@6-7";
     impossible(1, &["a|b?=none@3-8", handed_on]);
     possible(1, &["a|b?=1:2@3-8", handed_on]);

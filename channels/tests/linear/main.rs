@@ -11,9 +11,9 @@
 //! memory of visited states.)
 //!
 //! Every call has the same shape: a list of *arms*, each a send or a receive on one channel, and a
-//! rule for the case that no arm is *ready*: wait forever, wait until a deadline, or give up
-//! immediately. So `recv` is one arm that waits, `try_send` is one arm that gives up, and `select!`
-//! is several arms. `close` and `is_closed` are separate calls.
+//! rule for the case that no arm is *ready*. The call then waits forever, waits until a deadline,
+//! or gives up immediately. So `recv` is one arm that waits, `try_send` is one arm that gives up,
+//! and `select!` is several arms. `close` and `is_closed` are separate calls.
 //!
 //! # The model
 //! A channel consists of a FIFO queue of values with a capacity, and a flag. In addition to the

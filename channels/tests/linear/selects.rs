@@ -226,7 +226,7 @@ fn several_arms_with_select_list() {
 /// Found by a history: a slot is reserved for a chosen send, another sender waits behind it, and
 /// the buffer is empty.
 ///
-/// That waiting sender has a value to receive, and a polling receiver must find it.
+/// The waiting sender's value can be received, and a polling receiver must find it.
 #[test]
 fn polling_finds_a_sender_behind_a_reserved_slot() {
     everywhere(|| {

@@ -19,13 +19,13 @@
 //! system knows the number of threads, so none is missed.
 //!
 //! # Which thread decides
-//! A thread that is about to block without a limit starts the runtime if it was not started yet
-//! ([`crate::api::entry_points`]). So sysmon exists even if no goroutine was ever spawned.
+//! A thread that is about to block without a time limit starts the runtime if it was not started
+//! yet ([`crate::api::entry_points`]). So sysmon exists even if no goroutine was ever spawned.
 //!
-//! Sysmon decides when it is about to sleep without a limit ([`crate::sched::sysmon`]), after all
-//! Ps have been idle for a while. It has announced its sleep, so any thread that changes something
-//! from here on wakes it. Then it checks, while it holds two locks: the lock of the scheduler's
-//! lists and the lock of the sleepers.
+//! Sysmon decides when it is about to sleep without a time limit ([`crate::sched::sysmon`]), after
+//! all Ps have been idle for a while. It has announced its sleep, so any thread that changes
+//! something from here on wakes it. Then it checks, while it holds two locks: the lock of the
+//! scheduler's lists and the lock of the sleepers.
 //!
 //! 1. Is every P idle, or out of use? Is every M with a thread asleep? Are all queues and inboxes
 //!    empty, and does no goroutine wait for a thread that may be started? Are all timer heaps

@@ -249,8 +249,8 @@ impl Descriptor {
 
     /// Sets the deadline of a direction, for the current wait and all later ones.
     ///
-    /// `None` removes the deadline. A deadline that has passed ends the wait at once. This call
-    /// does not block.
+    /// `None` removes the deadline. A deadline that has passed ends the wait immediately. This
+    /// call does not block.
     ///
     /// # Errors
     /// If the descriptor is closed.

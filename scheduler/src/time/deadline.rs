@@ -208,7 +208,7 @@ fn woken_before(deadline: Instant, parker: &Parker) -> bool {
     }
 }
 
-/// Completes the wait at its deadline, unless a peer has completed it.
+/// Completes the wait at its deadline, unless a peer has already completed it.
 ///
 /// # Safety
 /// The contract of [`crate::time::p_timers::Fire`]; `arg` is the [`Alarm`] whose timer is firing.

@@ -78,8 +78,9 @@ pub(crate) fn park<C: FnOnce() -> bool>(g: GRef, reason: WaitReason, commit: C) 
     enter_and_suspend(g, SwitchReason::Park);
 }
 
-/// Returns `true` if the calling goroutine is unwinding, so that it must stay on its thread and no
-/// other goroutine may run there.
+/// Returns `true` if the calling goroutine is unwinding.
+///
+/// It must then stay on its thread, and no other goroutine may run there.
 #[inline]
 fn unwinds_here() -> bool {
     std::thread::panicking() && Mechanism::ParkInPlace.is_on()

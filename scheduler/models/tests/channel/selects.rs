@@ -11,7 +11,9 @@ use crate::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, Try
 use crate::handle::{Receiver, Sender, bounded, unbounded};
 use crate::internal::{RecvArm, SendArm, select, try_select};
 
-/// Returns a time after the end of any model. The models' clock fires at any time.
+/// Returns a time after the end of any model.
+///
+/// The models' clock may fire at any time.
 fn later() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }

@@ -201,7 +201,7 @@ fn a_late_waker_causes_a_spurious_wake_up() {
     });
 }
 
-/// The system's state of a stream, under the system's own lock.
+/// The part of a stream's state that the system keeps, under the system's own lock.
 #[derive(Default)]
 struct Kernel {
     bytes: u32,

@@ -13,9 +13,10 @@ struct Shared {
     n: UnsafeCell<u32>,
 }
 
-// SAFETY: `n` is touched only by the holder of everything; the models check that this suffices.
+// SAFETY: `n` is touched only by the holder of the whole semaphore; the models check that this
+// suffices.
 unsafe impl Sync for Shared {}
-// SAFETY: `n` is touched only by the holder of everything.
+// SAFETY: `n` is touched only by the holder of the whole semaphore.
 unsafe impl Send for Shared {}
 
 impl Shared {
