@@ -85,8 +85,8 @@
 //!   an allocator's, the test harness's. Go's detection is off with cgo for the same reason.
 //!   [`crate::blocked_for`] is for such programs, and for deadlocks among only some of the
 //!   goroutines.
-//! * Memory shared with other processes is not taken into account: none of our primitives is made
-//!   for it.
+//! * Memory shared with other processes is not taken into account: none of our primitives is
+//!   designed for such memory.
 //!
 //! # Rejected
 //! * Counting (Go's `checkdead` at each change of a count): each park and each wake would pay the

@@ -13,9 +13,9 @@
 //! # A wait that a context can also end
 //! [`wait_watched`](Descriptor::wait_watched) hands out a waker with which any thread may end the
 //! wait, at any time and as often as it likes. The waker goes through the poll word, which is never
-//! freed; at worst it ends a later wait early, without a reason. A goroutine that also waits for a
-//! channel to be closed leaves the waker there (`greenthread_channels::closing`), and checks the
-//! channel after the wait.
+//! freed; at worst it spuriously ends a later wait. A goroutine that also waits for a channel to be
+//! closed leaves the waker there (`greenthread_channels::closing`), and checks the channel after
+//! the wait.
 
 use std::fmt;
 use std::io;

@@ -5,7 +5,7 @@
 //! An event may be on its way to a polling thread while its descriptor is deregistered and closed,
 //! and the descriptor's number is reused. So events do not name descriptors by number but by
 //! *token*, which combines the index of a record and the generation of the record's use. Records
-//! are never freed, and each reuse of a record has another generation. A stale event may still pass
+//! are never freed, and each reuse of a record gets a new generation. A stale event may still pass
 //! the check of the generation if the record is reused at that very instant. The only effect is
 //! that a waiter retries once too often.
 //!
@@ -64,7 +64,7 @@ pub(crate) const WRITE: u8 = 2;
 /// The cause that the descriptor is being closed.
 pub(crate) const CLOSING: u8 = 4;
 /// Not a cause, but stored next to the causes: the system has reported something that a read may
-/// leave behind even if it returns less than it asked for.
+/// leave unread even if the read returns less than it asked for.
 pub(crate) const READ_ON: u8 = 8;
 /// The third direction.
 ///

@@ -11,8 +11,8 @@
 //! # Steps
 //! 1. **Collect** ([`mod@collect`]): suspended goroutines are kept from being resumed, 64 at a
 //!    time, while their stacks are unwound from the saved registers, from outside
-//!    ([`crate::machine::stack::look`]). Each takes some microseconds, and no other goroutine is
-//!    delayed.
+//!    ([`crate::machine::stack::look`]). Each goroutine takes some microseconds, and no other
+//!    goroutine is delayed.
 //! 2. **Ask** ([`ask`]): the thread of each running goroutine is interrupted and copies its
 //!    registers and stack. The dump unwinds the copy. A goroutine whose thread does not answer in
 //!    time is listed without a trace.
@@ -32,7 +32,7 @@
 //!   resumed, so it cannot end. A running goroutine hands over its name itself, in step 2.
 //! * *A goroutine is missed, or seen twice.* It may run during step 1 and be suspended during step
 //!   2. So the dump looks for missing goroutines again, in several rounds. A goroutine that is
-//!   still not seen suspended is reported without a trace. Each id is reported once.
+//!      still not seen suspended is reported without a trace. Each id is reported once.
 //! * *The interrupted thread holds a lock, such as the allocator's.* The thread only copies words,
 //!   and the asker waits without holding any lock that the thread could want.
 //!
