@@ -30,9 +30,9 @@
 //!   [`Mechanism::StillStacks`](crate::testing::mechanism::Mechanism) off, some traces end nowhere.
 //! * *A goroutine ends, and its name is freed, while it is read.* A suspended goroutine cannot be
 //!   resumed, so it cannot end. A running goroutine hands over its name itself, in step 2.
-//! * *A goroutine is missed, or seen twice.* It may run during step 1 and be suspended during step
-//!   2. So the dump looks for missing goroutines again, in several rounds. A goroutine that is
-//!      still not seen suspended is reported without a trace. Each id is reported once.
+//! * *A goroutine is missed, or seen twice.* It may run in step 1 and be suspended in step 2. So
+//!   the dump looks for missing goroutines again, in several rounds. A goroutine that is still not
+//!   seen suspended is reported without a trace. Each id is reported once.
 //! * *The interrupted thread holds a lock, such as the allocator's.* The thread only copies words,
 //!   and the asker waits without holding any lock that the thread could want.
 //!
