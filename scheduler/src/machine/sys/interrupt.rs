@@ -92,7 +92,7 @@ mod imp {
 
     /// Interrupts a thread of this process.
     ///
-    /// Returns `false` if there is no thread with this number.
+    /// Returns `false` if no thread has this number.
     pub(crate) fn interrupt(thread: u32) -> bool {
         // SAFETY: the arguments are numbers only. A thread that reuses the number of an ended
         // thread does nothing, since it is not asked.

@@ -155,7 +155,7 @@ mod imp {
 
     /// Returns the timeout to poll with.
     ///
-    /// Any part of less than a millisecond is waited for here.
+    /// A remainder of less than a millisecond is waited for here.
     pub(super) fn exact(epoll: RawFd, timeout: Option<Duration>) -> Option<Duration> {
         let timeout = timeout?;
         let whole = Duration::from_millis(timeout.as_millis().try_into().unwrap_or(u64::MAX));

@@ -57,7 +57,7 @@ mod imp {
     use super::Entry;
     use crate::machine::sys::sanitizer::Fiber;
 
-    /// A stack and its resumer, one of which runs.
+    /// A stack and its resumer, of which only one runs at a time.
     pub(crate) struct Context {
         /// The stack pointer of the side that does not run.
         other: Cell<usize>,
@@ -210,7 +210,7 @@ mod imp {
     use super::super::unwind::Registers;
     use super::Entry;
 
-    /// A stack and its resumer, one of which runs.
+    /// A stack and its resumer, of which only one runs at a time.
     pub(crate) struct Context {
         coroutine: UnsafeCell<MaybeUninit<Coroutine<(), (), (), Bounds>>>,
         yielder: Cell<*const Yielder<(), ()>>,

@@ -32,7 +32,7 @@ mod imp {
 
     /// Returns the main thread if it has ended before the others.
     ///
-    /// In that case it remains in the list as long as they do.
+    /// In that case it continues to exist as long as they do.
     pub(crate) fn ended_main() -> Option<i32> {
         let main = std::process::id().cast_signed();
         (state(main) == Some(b'Z')).then_some(main)
