@@ -45,8 +45,8 @@
 //! *open*, the taker owes the wake. If it was *shut*, the taker owes nothing, because `open` will
 //! fail and the waiter will continue by itself. Peers that hold a queue's lock never meet a shut
 //! claim, since the waiter holds all these locks until it has opened the claim; so [`Claim::take`],
-//! and with it the common path, need not handle it. For the same reason `open` comes before the
-//! locks are released. If it came after, a peer under a lock could find the claim shut, and the
+//! which is on the common path, need not handle this state. For the same reason `open` comes before
+//! the locks are released. If it came after, a peer under a lock could find the claim shut, and the
 //! frame might be gone.
 //!
 //! A waiter that finds under its locks that it need not wait leaves its claim shut. Until the timer

@@ -162,7 +162,8 @@ impl IdleWord {
 
     /// Starts searching, for an M with a P but no work.
     ///
-    /// Returns `false` if half of the busy Ms search already: the caller then goes idle at once.
+    /// Returns `false` if half of the busy Ms are already searching. The caller then goes idle
+    /// immediately.
     pub fn join_search(&self, procs: u32) -> bool {
         let mut word = self.0.load(Ordering::SeqCst);
         loop {

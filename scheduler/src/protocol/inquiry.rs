@@ -3,8 +3,8 @@
 //! # Protocol
 //! The *asker* wants the registers of a running thread, and makes that thread call
 //! [`Inquiry::answer`] from a signal handler. The thread may not answer in time: it may block the
-//! signal, have ended, or have no CPU. So the asker gives up at some point. But once the thread has
-//! begun to write its answer, the asker waits for the rest.
+//! signal, have ended, or have no CPU. So the asker stops waiting at some point. But once the
+//! thread has begun to write its answer, the asker waits for the rest.
 //!
 //! ```text
 //!     asker                                  the interrupted code, as thread t

@@ -233,8 +233,8 @@ impl Lease {
         taken
     }
 
-    /// Returns a P that was taken through this lease to the owner, if the owner has not noticed the
-    /// loss (called by the M that has the P, I5).
+    /// Gives back to the owner a P that was taken through this lease, if the owner has not noticed
+    /// the loss (called by the M that has the P, I5).
     ///
     /// Returns `true` if it did: the P is the owner's again, as if it had never been taken. After
     /// `false` the P is still the caller's. `record` runs before the owner can use the P.

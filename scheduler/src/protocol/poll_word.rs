@@ -56,8 +56,8 @@
 //!   may be anywhere.
 //! * A list of waiters for each direction. The layer above decides once which goroutine may read
 //!   next; there is no need to decide again at each event.
-//! * Setting `READY` on a close or a deadline too: the next owner would try, wait, and find out one
-//!   round later. It works, but a deadline that is reset would leave false reports behind.
+//! * Setting `READY` on a close or a deadline as well: the next owner would try, wait, and find out
+//!   one round later. It works, but a deadline that is reset would leave false reports behind.
 //! * A claim (`protocol::claim`) for waits that a context may also end. An event that has taken the
 //!   waiter would then have to look for the claim in the waiter's frame, which the other side may
 //!   just have released. Here the other side also goes through the word, which stays valid.
@@ -150,7 +150,7 @@ impl PollWord {
 
     /// Publishes `waiter` (owner, in its commit step).
     ///
-    /// Returns `false` if the announcement is gone: then no wake will come.
+    /// Returns `false` if the announcement is gone. In that case no wake will arrive.
     ///
     /// `waiter` is the address of something larger than two bytes.
     #[inline]

@@ -28,10 +28,10 @@
 //! poller, the lock of the lists decides: an M that is not yet in a list will see the count, and an
 //! M that is in a list will find the token.
 //!
-//! An M that leaves the role has a P, or goes idle again at once. In the latter case it does not
-//! claim the role while all Ps are in use: the Ms that have the Ps poll, and a batch of goroutines
-//! polled by an M without a P would have to wait in the global queue. A thread that makes a P idle
-//! without handing it to an M checks the role afterwards, as above.
+//! An M that leaves the role has a P, or goes idle again immediately. In the latter case it does
+//! not claim the role while all Ps are in use: the Ms that have the Ps poll, and a batch of
+//! goroutines polled by an M without a P would have to wait in the global queue. A thread that
+//! makes a P idle without handing it to an M checks the role afterwards, as above.
 //!
 //! # N3
 //! A token wakes a thread that sleeps on its parker, but the poller sleeps elsewhere. So each M has
@@ -167,7 +167,7 @@ impl Doorbell {
         fence(Ordering::SeqCst);
     }
 
-    /// Disarms the bell (owner, when the poll is over).
+    /// Disarms the bell (owner, after the poll).
     pub fn disarm(&self) {
         self.0.store(false, Ordering::Relaxed);
     }

@@ -145,9 +145,9 @@ pub(super) struct Sweeper {
 /// How thoroughly a round examines slots.
 struct Round {
     looks: u32,
-    /// A slot was skipped.
+    /// `true` if a slot was skipped.
     skipped: bool,
-    /// Every slot is examined: some had pages to drop.
+    /// Every slot is examined, because some slots had pages to drop.
     thorough: bool,
 }
 

@@ -106,7 +106,7 @@ mod imp {
             !self.ended.get()
         }
 
-        /// Returns to the resumer; comes back when it is resumed.
+        /// Switches to the resumer; returns when the stack is resumed.
         ///
         /// # Safety
         /// The caller runs on this context's stack.
@@ -282,7 +282,7 @@ mod imp {
             matches!(coroutine.resume(()), CoroutineResult::Yield(()))
         }
 
-        /// Returns to the resumer; comes back when it is resumed.
+        /// Switches to the resumer; returns when the stack is resumed.
         ///
         /// # Safety
         /// The caller runs on this context's stack.

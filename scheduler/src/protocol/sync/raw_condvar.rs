@@ -19,8 +19,8 @@
 //!
 //! A notification is one wake-up of one wait, and nothing else wakes a waiter: there are no
 //! spurious wake-ups. `notify_all` wakes the waiters that were in the queue when it began. It
-//! recognizes them by their tickets. It works in batches, so the lock is held only for a short time
-//! at once. Waiters that join between two batches stay, even if they were woken before.
+//! recognizes them by their tickets. It works in batches, so each hold of the lock is short.
+//! Waiters that join between two batches stay, even if they were woken before.
 //!
 //! # The races
 //! * *Wait against notify.* The waiter joins before it unlocks the mutex. A notifier that has

@@ -309,7 +309,7 @@ impl<W: TimedWait> RawMutex<W> {
             WaitOutcome::Served => {}
         }
         let waiter = &node.get().expect("raw_mutex: served without a node").value;
-        // SAFETY: the waker wrote it before the wake-up and does not come back (I4).
+        // SAFETY: the waker wrote it before the wake-up and does not touch it afterwards (I4).
         let handed_over = waiter.handed_over.with(|handed_over| unsafe { *handed_over });
         *woken = !handed_over;
         if handed_over { QueueOutcome::HandedOver } else { QueueOutcome::Compete }
